@@ -1,0 +1,21 @@
+"""One module per dialect: how a feed is fetched, and how its payload is read."""
+
+from typing import Protocol
+
+from bikecollect.payload import Documents, Fetched, Getter, Memory
+from bikecollect.snapshot import Snapshot
+
+
+class Feed(Protocol):
+    """A dialect, set up for one system."""
+
+    def fetch(self, get: Getter, memory: Memory) -> Fetched:
+        """Get the documents of one payload with *get*; raises FeedError."""
+        ...
+
+    def read(self, documents: Documents) -> Snapshot:
+        """Return what *documents* say: pure, the same answer for the same bytes.
+
+        Raises PayloadError where they cannot be understood, and nothing else.
+        """
+        ...

@@ -1,0 +1,76 @@
+"""Slots: the grid of moments at which a snapshot is due."""
+
+import time as _time
+from datetime import UTC, datetime, tzinfo
+from typing import NewType
+
+Slot = NewType("Slot", int)
+"""A place on the interval's grid: the epoch second at which it begins."""
+
+DAY = 86_400
+GRACE = 10.0
+"""Seconds by which a run may start early and still belong to the next slot."""
+
+
+def slot_at(now: float, interval: int) -> Slot:
+    """Return the slot in which a run that starts at *now* belongs.
+
+    Both are seconds. A scheduler may fire a moment early: the last ten seconds
+    of a slot (a thirtieth of it, where it is short) count as the next one.
+
+    >>> slot_at(1_000_000_199.0, 300)
+    1000000200
+    >>> slot_at(1_000_000_189.0, 300)
+    999999900
+    """
+    early = min(GRACE, interval / 30)
+    return Slot(int((now + early) // interval) * interval)
+
+
+def iso(moment: float, zone: tzinfo) -> str:
+    """Return *moment* (epoch seconds) as ISO 8601 to the second, with offset.
+
+    >>> iso(0, UTC)
+    '1970-01-01T00:00:00+00:00'
+    """
+    return datetime.fromtimestamp(int(moment), zone).isoformat()
+
+
+def day_of(slot: Slot, zone: tzinfo) -> str:
+    """Return the local day of *slot*, by which its file is named.
+
+    >>> day_of(Slot(86_399), UTC)
+    '1970-01-01'
+    """
+    return datetime.fromtimestamp(slot, zone).strftime("%Y-%m-%d")
+
+
+def stamp(slot: Slot) -> str:
+    """Return *slot* in the form that file names carry; it sorts by time.
+
+    >>> stamp(Slot(0))
+    '19700101T000000Z'
+    """
+    return _time.strftime("%Y%m%dT%H%M%SZ", _time.gmtime(slot))
+
+
+def from_stamp(text: str) -> Slot:
+    """Return the slot that *text* names; raises ValueError where it names none.
+
+    >>> from_stamp("19700101T000500Z")
+    300
+    """
+    moment = datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    return Slot(int(moment.timestamp()))
+
+
+def from_iso(text: str) -> Slot:
+    """Return the slot written as *text* in a CSV; raises ValueError otherwise.
+
+    >>> from_iso("1970-01-01T08:05:00+08:00")
+    300
+    """
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"a slot needs its offset, this has none: {text!r}")
+    return Slot(int(moment.timestamp()))
