@@ -16,6 +16,7 @@
 """
 
 from enum import Enum, IntEnum
+from typing import Self
 
 
 class ExitCode(IntEnum):
@@ -37,7 +38,7 @@ class ExitCode(IntEnum):
 
     meaning: str
 
-    def __new__(cls, value: int, meaning: str) -> "ExitCode":
+    def __new__(cls, value: int, meaning: str) -> Self:
         """Return the member for *value*, with its *meaning* beside it."""
         member = int.__new__(cls, value)
         member._value_ = value
@@ -65,7 +66,7 @@ class Outcome(Enum):
 
     exit_code: ExitCode
 
-    def __new__(cls, value: str, exit_code: ExitCode) -> "Outcome":
+    def __new__(cls, value: str, exit_code: ExitCode) -> Self:
         """Return the member for *value*, with its *exit_code* beside it."""
         member = object.__new__(cls)
         member._value_ = value

@@ -72,9 +72,9 @@ class Getter(Protocol):
     Raises FeedError where no body came at all.
     """
 
-    def __call__(
-        self, name: str, url: str, *, check: Check | None = None
-    ) -> Document: ...
+    def __call__(self, name: str, url: str, *, check: Check | None = None) -> Document:
+        """Return the document at *url*, called *name*."""
+        ...
 
 
 @dataclass(frozen=True)
