@@ -37,6 +37,7 @@ class Payloads:
         self._kept = folder / "kept"
         self._notes: dict[str, int] = {}
         self._fresh: dict[str, Payload] = {}
+        self._held: set[str] = set()
 
     def begin(self, run: Run) -> None:
         """Note that *run* has begun; the kernel frees the note when it dies."""
@@ -110,7 +111,7 @@ class Payloads:
             beside.rename(path)
             sync_folder(self._inbox)
         except OSError as error:
-            beside.unlink(missing_ok=True)
+            self._hold(path, payload)
             raise StorageError(
                 f"cannot keep the payload in {path}: {error}; "
                 "free some space or mend the disk"
@@ -118,12 +119,15 @@ class Payloads:
         self._fresh[path.name] = payload
 
     def waiting(self) -> list[str]:
-        """Return the names of payloads in the inbox, oldest slot first."""
-        return [path.name for path in self._listed(".zip")]
+        """Return the names of payloads in the inbox, oldest slot first.
+
+        One that the disk refused is among them, as long as this process lives.
+        """
+        return sorted({*(path.name for path in self._listed(".zip")), *self._held})
 
     def waiting_slots(self) -> Collection[Slot]:
         """Return the slots that have a payload in the inbox."""
-        return {slot_of(name) for name in self.waiting()}
+        return {slot_of(path.name) for path in self._listed(".zip")}
 
     def open(self, name: str) -> Payload:
         """Return the payload called *name*; raises PayloadError for a damaged one."""
@@ -153,10 +157,6 @@ class Payloads:
             raise StorageError(f"cannot write the reason of {name}: {error}") from error
         self._move(name, self._rejected)
         return self._rejected / name
-
-    def was_rejected(self, name: str) -> bool:
-        """Tell whether the payload called *name* lies among the rejected."""
-        return (self._rejected / name).exists()
 
     def set_aside(self, name: str, data: bytes) -> Path:
         """Keep *data*, which nobody can explain, as *name* among the rejected."""
@@ -195,7 +195,17 @@ class Payloads:
             raise StorageError(f"cannot list {self._inbox}: {error}") from error
         return [self._inbox / name for name in sorted(names) if _is_ours(name)]
 
+    def _hold(self, path: Path, payload: Payload) -> None:
+        """Keep *payload* in memory only: its rows may still find a place."""
+        path.with_name(path.name + ".tmp").unlink(missing_ok=True)
+        if not path.exists():
+            self._held.add(path.name)
+        self._fresh[path.name] = payload
+
     def _move(self, name: str, folder: Path) -> None:
+        if name in self._held:
+            self._held.discard(name)
+            return
         try:
             make_folder(folder)
             (self._inbox / name).rename(folder / name)

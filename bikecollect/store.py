@@ -5,6 +5,7 @@ import os
 import re
 import zlib
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 
@@ -118,6 +119,9 @@ class Store:
                 data = (header if end == 0 else b"") + text
                 write_all(fd, data)
                 os.fsync(fd)
+            except OSError:
+                _take_back(fd, end)
+                raise
             finally:
                 os.close(fd)
             if end == 0:
@@ -217,3 +221,9 @@ def _scan(folder: Path) -> list[os.DirEntry[str]]:
             return list(found)
     except FileNotFoundError:
         return []
+
+
+def _take_back(fd: int, end: int) -> None:
+    """Cut what was half written; where that fails too, the next run cuts it."""
+    with suppress(OSError):
+        os.ftruncate(fd, end)

@@ -1,0 +1,219 @@
+"""The main line: fetch one payload, accept it, commit all that wait."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from bikecollect.commit import Committer, Done
+from bikecollect.errors import BikecollectError, Interrupted, Outcome, RateLimited
+from bikecollect.feeds import Feed
+from bikecollect.heal import Healer
+from bikecollect.payload import Payload
+from bikecollect.ports import Client, Ledger, Lock, Payloads
+from bikecollect.run import Notice, Run
+from bikecollect.slot import DAY, Slot, day_of, stamp
+
+NOT_BEFORE = "bikecollect.not_before"
+LONGEST_REST = 3_600.0
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """One system's line from its feed to its file, with all real parts."""
+
+    feed: Feed
+    client: Client
+    payloads: Payloads
+    lock: Lock
+    ledger: Ledger
+    healer: Healer
+    committer: Committer
+    payload_days: int
+    clock: Callable[[], float]
+    troubles: tuple[str, ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+
+    def run(self, run: Run) -> Run:
+        """Carry one snapshot from the feed into its file; our errors end the run."""
+        run = self._begin(run)
+        run = run.noticed(*(Notice("columns", text) for text in self.troubles))
+        try:
+            payload = self._fetch(run)
+            run = self._accept(run, payload)
+        except BikecollectError as error:
+            run = self._failed(run, error)
+        if run.outcome is Outcome.INTERRUPTED:
+            return self._end(run, written=False)
+        return self._settle(run)
+
+    def dry(self, run: Run) -> Run:
+        """Fetch and read, and write nothing; raises our errors."""
+        payload = self._fetch(run)
+        with self._timed("read"):
+            snapshot = self.committer.feed.read(payload.documents)
+        size = sum(len(each.body) for each in payload.documents)
+        rows, listed = len(snapshot.statuses), len(snapshot.statuses) + snapshot.dropped
+        run = replace(run, outcome=Outcome.DRY, bytes=size, rows=rows, stations=listed)
+        return self._finished(run)
+
+    def _settle(self, run: Run) -> Run:
+        """Under the lock: heal, commit all payloads that wait, write down the run."""
+        written = False
+        try:
+            with self.lock.held(), self._timed("commit"):
+                run = _noticed(run, "ledger", self.ledger.open())
+                run = run.noticed(*self.healer.files())
+                run = _named(run, self.healer.runs(run))
+                for name in self.payloads.waiting():
+                    mine = name == _name(run)
+                    done = self.committer.commit(name, _source(mine=mine))
+                    run = _concluded(run, done) if mine else run.noticed(*done.notices)
+                run = self._looked_up(run)
+                self.ledger.remember(self.notes)
+                self.payloads.prune(self._first_day(run.slot))
+                run = self._finished(run)
+                self.ledger.record([run])
+                written = True
+        except BikecollectError as error:
+            run = _unsettled(run, error)
+        finally:
+            self.ledger.close()
+        return self._end(run, written=written)
+
+    def _begin(self, run: Run) -> Run:
+        try:
+            self.payloads.begin(run)
+        except BikecollectError as error:
+            return run.noticed(Notice(error.cause, str(error)))
+        return run
+
+    def _fetch(self, run: Run) -> Payload:
+        with self._timed("fetch"):
+            memory = self.ledger.recall()
+            _respect(memory.notes.get(NOT_BEFORE, ""), self.clock())
+            fetched = self.feed.fetch(self.client, memory)
+        return Payload(
+            system_id=run.system_id,
+            slot=run.slot,
+            run_id=run.run_id,
+            fetched_at=max(each.fetched_at for each in fetched.documents),
+            documents=fetched.documents,
+            boot_id=run.boot_id,
+            uptime=run.uptime,
+            incomplete=fetched.incomplete,
+            notes=fetched.notes,
+        )
+
+    def _accept(self, run: Run, payload: Payload) -> Run:
+        """Make *payload* durable; where the disk refuses, hold on to it in memory."""
+        size = sum(len(each.body) for each in payload.documents)
+        run = replace(run, bytes=size, http_status=payload.documents[-1].http_status)
+        try:
+            with self._timed("accept"):
+                self.payloads.accept(payload)
+        except BikecollectError as error:
+            return run.noticed(Notice(error.cause, str(error)))
+        return replace(run, accepted=True)
+
+    def _failed(self, run: Run, error: BikecollectError) -> Run:
+        if isinstance(error, RateLimited):
+            self.notes[NOT_BEFORE] = repr(error.not_before)
+        if isinstance(error, Interrupted):
+            return run.failed(error)
+        return run.failed(error).noticed(Notice("fetch", str(error)))
+
+    def _looked_up(self, run: Run) -> Run:
+        """Return *run* with its end, where another run has settled its payload."""
+        if run.outcome is not None:
+            return run
+        there = self.ledger.block(run.slot)
+        if there is None:
+            return replace(run, outcome=Outcome.REJECTED, cause="shape")
+        if there.run_id != run.run_id:
+            return replace(run, outcome=Outcome.DUPLICATE, file=there.span.file)
+        return _concluded(
+            run, Done(Outcome.COLLECTED, rows=there.rows, file=there.span.file)
+        )
+
+    def _first_day(self, slot: Slot) -> str:
+        oldest = Slot(slot - self.payload_days * DAY)
+        return day_of(oldest, self.committer.zone)
+
+    def _finished(self, run: Run) -> Run:
+        return replace(
+            run,
+            finished=self.clock(),
+            attempts=tuple(self.client.attempts),
+            seconds=dict(self.seconds),
+        )
+
+    def _end(self, run: Run, *, written: bool) -> Run:
+        run = self._finished(run)
+        self.client.close()
+        try:
+            self.payloads.end(run, written=written)
+        except BikecollectError as error:
+            return run.noticed(Notice(error.cause, str(error)))
+        return run
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            passed = time.monotonic() - began
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + passed
+
+
+def _respect(text: str, now: float) -> None:
+    """Raise RateLimited where the feed asked us to stay away until later than *now*."""
+    not_before = float(text or 0)
+    if now < not_before < now + LONGEST_REST:
+        wait = not_before - now
+        raise RateLimited(
+            f"the feed asked for a rest; {wait:.0f} s of it are left",
+            not_before=not_before,
+        )
+
+
+def _name(run: Run) -> str:
+    return f"{stamp(run.slot)}.{run.run_id}.zip"
+
+
+def _source(*, mine: bool) -> str:
+    return "fetch" if mine else "recovery"
+
+
+def _concluded(run: Run, done: Done) -> Run:
+    """Return *run*, ended as its payload was."""
+    return replace(
+        run.flagged(*done.flags).noticed(*done.notices),
+        outcome=done.outcome,
+        cause=done.cause,
+        rows=done.rows,
+        stations=done.stations,
+        file=done.file,
+        error=done.error,
+    )
+
+
+def _named(run: Run, dead: list[Run]) -> Run:
+    killed = [each for each in dead if each.outcome is Outcome.KILLED]
+    return run.noticed(*(Notice("missed", each.error) for each in killed))
+
+
+def _noticed(run: Run, kind: str, text: str) -> Run:
+    return run.noticed(Notice(kind, text)) if text else run
+
+
+def _unsettled(run: Run, error: BikecollectError) -> Run:
+    """Return *run*, whose payload waits for the next run because of *error*."""
+    if run.outcome is not None:
+        return run.noticed(Notice(error.cause, str(error)))
+    if error.cause == "ledger-busy":
+        busy = replace(run, outcome=Outcome.DEFERRED, cause=error.cause)
+        return replace(busy, error=str(error)).noticed(Notice("lock", str(error)))
+    return run.failed(error).noticed(Notice(error.cause, str(error)))

@@ -1,0 +1,180 @@
+"""The one module that knows all real parts, and puts them together."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from queue import Empty, SimpleQueue
+from zoneinfo import ZoneInfo
+
+from bikecollect import __version__, folder, process, render
+from bikecollect.client import Budget, Client
+from bikecollect.columns import chosen
+from bikecollect.commit import Committer
+from bikecollect.config import Settings
+from bikecollect.cycle import Cycle
+from bikecollect.errors import BikecollectError, Outcome, SettingsError
+from bikecollect.feeds import registry
+from bikecollect.heal import Healer
+from bikecollect.ledger import Ledger
+from bikecollect.lock import Lock
+from bikecollect.payloads import Payloads
+from bikecollect.process import Stop
+from bikecollect.rows import Format
+from bikecollect.run import Notice, Run
+from bikecollect.slot import Slot, slot_at
+from bikecollect.store import Store
+
+log = logging.getLogger(__name__)
+
+WORKERS = 16
+Clock = Callable[[], float]
+
+
+def collect(
+    settings: Settings,
+    system_ids: Sequence[str] = (),
+    *,
+    clock: Clock = time.time,
+    stop: Stop | None = None,
+    dry: bool = False,
+) -> list[Run]:
+    """Run one cycle for each of *system_ids*, or for all; side by side.
+
+    Each run is isolated from the others' failures. With *dry* nothing is written.
+    Raises SettingsError before any network where a name is unknown.
+    """
+    names = chosen_systems(settings, system_ids)
+    slot = slot_at(clock(), settings.seconds)
+    stop = stop or Stop()
+    one = partial(_one, settings, slot=slot, clock=clock, stop=stop, dry=dry)
+    work = [partial(one, name) for name in names]
+    return [work[0]()] if len(work) == 1 else _side_by_side(work)
+
+
+def chosen_systems(settings: Settings, system_ids: Sequence[str]) -> list[str]:
+    """Return the ids to collect; raises SettingsError for one that is not set up."""
+    for each in system_ids:
+        if each not in settings.systems:
+            known = ", ".join(settings.systems)
+            raise SettingsError(f'no system is called "{each}"; set up are: {known}')
+    return list(dict.fromkeys(system_ids)) or list(settings.systems)
+
+
+def zones(settings: Settings) -> dict[str, ZoneInfo]:
+    """Return the time zone of each system."""
+    return {name: ZoneInfo(each.timezone) for name, each in settings.systems.items()}
+
+
+def cycle(settings: Settings, name: str, *, clock: Clock, stop: Stop) -> Cycle:
+    """Return the cycle of the system called *name*, with all real parts."""
+    system, place = settings.systems[name], settings.data / name
+    zone = ZoneInfo(system.timezone)
+    columns = chosen(system.columns, settings.folder)
+    payloads, store = Payloads(place / "payloads"), Store(place)
+    ledger = Ledger(place / "ledger.sqlite3")
+    feed = registry.build(
+        system.feed,
+        url=system.url,
+        timezone=zone,
+        language=system.language or None,
+        mapping=system.mapping,
+    )
+    return Cycle(
+        feed=feed,
+        client=_client(settings, name, clock, stop),
+        payloads=payloads,
+        lock=Lock(
+            place / "lock",
+            patience=min(60.0, settings.seconds / 5),
+            sleep=lambda length: stop.wait(length) and stop.raise_if_set(),
+        ),
+        ledger=ledger,
+        healer=Healer(payloads, store, ledger),
+        committer=Committer(
+            feed=feed,
+            format=Format(zone, columns.derived),
+            zone=zone,
+            interval=settings.seconds,
+            payloads=payloads,
+            store=store,
+            ledger=ledger,
+        ),
+        payload_days=settings.keep.payload_days,
+        clock=clock,
+        troubles=columns.troubles,
+    )
+
+
+def _client(settings: Settings, name: str, clock: Clock, stop: Stop) -> Client:
+    system = settings.systems[name]
+    return Client(
+        budget=Budget.for_interval(settings.seconds),
+        headers=system.headers,
+        stop=stop,
+        clock=clock,
+        allow_redirects=system.redirects,
+        trust_env=system.trust_env,
+        proxy=system.proxy or None,
+        ca_bundle=system.ca_bundle or None,
+    )
+
+
+def _one(
+    settings: Settings, name: str, *, slot: Slot, clock: Clock, stop: Stop, dry: bool
+) -> Run:
+    """Run one cycle; whatever goes wrong ends in the run that is returned."""
+    run = Run(
+        run_id=process.run_id(),
+        system_id=name,
+        slot=slot,
+        started=clock(),
+        boot_id=process.boot_id(),
+        uptime=process.uptime(),
+        version=__version__,
+    )
+    try:
+        line = cycle(settings, name, clock=clock, stop=stop)
+        if dry:
+            run = line.dry(run)
+        else:
+            folder.ready(settings.data / name)
+            run = line.run(run)
+    except BikecollectError as error:
+        run = run.failed(error)
+    except Exception as error:
+        log.debug("%s: a bug", name, exc_info=True)
+        what = f"{type(error).__name__}: {error}"
+        run = replace(run, outcome=Outcome.BUG, cause="bug", error=what)
+    return _told(run, ZoneInfo(settings.systems[name].timezone))
+
+
+def _told(run: Run, zone: ZoneInfo) -> Run:
+    log.info("%s", render.run_line(run, zone))
+    for each in run.notices:
+        if each != Notice("fetch", run.error) and each.text != run.error:
+            log.warning("%s: %s: %s", run.system_id, each.kind, each.text)
+    if run.exit_code:
+        log.error("%s", render.failure(run))
+    return run
+
+
+def _side_by_side(work: Sequence[Callable[[], Run]]) -> list[Run]:
+    """Return what each of *work* returns, in order, done by some threads."""
+    waiting: SimpleQueue[int] = SimpleQueue()
+    done: SimpleQueue[tuple[int, Run]] = SimpleQueue()
+    for number in range(len(work)):
+        waiting.put(number)
+
+    def labour() -> None:
+        with suppress(Empty):
+            while True:
+                number = waiting.get_nowait()
+                done.put((number, work[number]()))
+
+    for _ in range(min(WORKERS, len(work))):
+        threading.Thread(target=labour, daemon=True).start()
+    return [run for _, run in sorted((done.get() for _ in work), key=lambda d: d[0])]

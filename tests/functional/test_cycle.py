@@ -1,0 +1,293 @@
+"""The main line, on real files, with a feed and a clock in our hands."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from world import MINUTES, NOON, World
+
+from bikecollect.errors import FeedUnavailable, Outcome, RateLimited
+
+DAY_FILE = "station_status/2026-11-22.csv"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """Return a world with an empty folder."""
+    return World(tmp_path / "city")
+
+
+def test_one_snapshot_becomes_rows_in_todays_file(world: World) -> None:
+    """A good fetch ends in one row a station, under the slot's own time."""
+    run = world.fetch({"a": 3, "b": 0})
+
+    assert run.outcome is Outcome.COLLECTED
+    assert run.exit_code == 0
+    assert world.lines() == [
+        "2026-11-22T12:00:00+08:00,2026-11-22T12:00:02+08:00,a,3,,2,,,10,,true,true,",
+        "2026-11-22T12:00:00+08:00,2026-11-22T12:00:02+08:00,b,0,,2,,,10,,true,true,",
+    ]
+
+
+def test_an_accepted_payload_moves_on_to_the_kept_ones(world: World) -> None:
+    """After the commit the inbox is empty and the payload lies under its day."""
+    world.fetch({"a": 3})
+
+    assert world.inbox() == []
+    kept = world.folder / "payloads/kept/2026-11-22"
+    assert [each.name for each in kept.iterdir()] == ["20261122T040000Z.00000001.zip"]
+
+
+def test_a_silent_feed_leaves_a_run_and_no_rows(world: World) -> None:
+    """A feed that does not answer writes nothing, yet is written down."""
+    world.feed.answer = FeedUnavailable("no answer in 30 s", cause="timeout")
+
+    run = world.fetch()
+
+    assert run.outcome is Outcome.UNAVAILABLE
+    assert run.exit_code == 69
+    assert not (world.folder / DAY_FILE).exists()
+    db = sqlite3.connect(world.folder / "ledger.sqlite3")
+    rows = db.execute("SELECT outcome, cause, error FROM runs").fetchall()
+    db.close()
+    assert rows == [("unavailable", "timeout", "no answer in 30 s")]
+
+
+def test_a_second_run_in_the_slot_is_a_duplicate(world: World) -> None:
+    """Two runs in one slot end in one block and one duplicate (fault 84)."""
+    world.fetch({"a": 3})
+    run = world.fetch({"a": 4}, after=1 * MINUTES)
+
+    assert run.outcome is Outcome.DUPLICATE
+    assert run.exit_code == 0
+    assert len(world.lines()) == 1
+
+
+def test_a_clock_that_was_set_back_loses_nothing(world: World) -> None:
+    """A slot met again an hour later is kept aside, not dropped (fault 76)."""
+    world.fetch({"a": 3})
+    world.fetch({"a": 4}, after=60 * MINUTES)
+    world.clock.now = NOON
+    world.uptime += 5 * MINUTES
+    run = world.fetch({"a": 5})
+
+    assert run.outcome is Outcome.REJECTED
+    assert run.cause == "clock"
+    rejected = world.folder / "payloads/rejected"
+    assert len(list(rejected.glob("*.zip"))) == 1
+    assert len(world.lines()) == 2
+
+
+def test_a_payload_that_cannot_be_understood_is_kept_with_its_reason(
+    world: World,
+) -> None:
+    """A wrong shape ends with 65, the bytes in rejected/, the reason beside."""
+    world.feed.answer = b'{"gone": 1}'
+
+    run = world.fetch()
+
+    assert run.exit_code == 65
+    reason = next((world.folder / "payloads/rejected").glob("*.reason.txt"))
+    assert reason.read_text(encoding="utf-8") == "no stations here\n"
+
+
+def test_a_bug_of_ours_keeps_the_payload(world: World) -> None:
+    """An exception while reading ends with 70 and keeps the bytes (fault 73)."""
+    world.feed.bug = ZeroDivisionError("oh")
+    run = world.fetch({"a": 1})
+
+    assert run.exit_code == 70
+    assert len(list((world.folder / "payloads/rejected").glob("*.zip"))) == 1
+
+
+def test_a_torn_tail_is_cut_and_written_again(world: World) -> None:
+    """Half a block whose payload waits is cut, and redone from the payload."""
+    world.fetch({"a": 3})
+    whole = (world.folder / DAY_FILE).read_bytes()
+    world.fetch({"a": 4, "b": 5}, after=5 * MINUTES)
+    both = (world.folder / DAY_FILE).read_bytes()
+    _forget(world, 2)
+    (world.folder / DAY_FILE).write_bytes(whole + both[len(whole) :][:40])
+    run = world.fetch({"a": 6}, after=5 * MINUTES)
+
+    assert run.outcome is Outcome.COLLECTED
+    assert (world.folder / DAY_FILE).read_bytes().startswith(both)
+    assert len(world.lines()) == 4
+    assert world.agrees()
+
+
+def test_a_lost_ledger_is_rebuilt_from_the_files(world: World) -> None:
+    """Without a ledger no byte is cut, and every slot is adopted (fault 64)."""
+    world.fetch({"a": 3})
+    world.fetch({"a": 4}, after=5 * MINUTES)
+    before = (world.folder / DAY_FILE).read_bytes()
+    for each in world.folder.glob("ledger.sqlite3*"):
+        each.unlink()
+    world.fetch({"a": 5}, after=5 * MINUTES)
+
+    assert (world.folder / DAY_FILE).read_bytes().startswith(before)
+    assert [each.source for each in world.committed()] == [
+        "adopted",
+        "adopted",
+        "fetch",
+    ]
+    assert world.agrees()
+
+
+@pytest.mark.parametrize("damage", [b"", b"garbage" * 1000, None])
+def test_a_damaged_ledger_is_set_aside_and_rebuilt(
+    world: World, damage: bytes | None
+) -> None:
+    """Emptied, overwritten or torn: the run ends well all the same (fault 64)."""
+    world.fetch({"a": 3})
+    path = world.folder / "ledger.sqlite3"
+    data = path.read_bytes()
+    path.write_bytes(
+        damage if damage is not None else data[:5000] + b"\xff" * (len(data) - 5000)
+    )
+    run = world.fetch({"a": 4}, after=5 * MINUTES)
+
+    assert run.exit_code == 0
+    assert [each.source for each in world.committed()] == ["adopted", "fetch"]
+    assert world.agrees()
+
+
+def test_a_file_that_somebody_changed_is_left_and_a_segment_begun(
+    world: World,
+) -> None:
+    """A re-saved CSV (CRLF) is not appended to (faults 63, 95)."""
+    world.fetch({"a": 3})
+    path = world.folder / DAY_FILE
+    changed = path.read_bytes().replace(b"\n", b"\r\n")
+    path.write_bytes(changed)
+    run = world.fetch({"a": 4}, after=5 * MINUTES)
+
+    assert run.file == "station_status/2026-11-22.2.csv"
+    assert path.read_bytes() == changed
+    assert [each.kind for each in run.notices] == ["damage"]
+
+
+def test_a_shortened_file_is_left_and_a_segment_begun(world: World) -> None:
+    """Lost bytes are told of, once, and collection goes on (fault 63)."""
+    world.fetch({"a": 3})
+    path = world.folder / DAY_FILE
+    path.write_bytes(path.read_bytes()[:-20])
+    first = world.fetch({"a": 4}, after=5 * MINUTES)
+    second = world.fetch({"a": 5}, after=5 * MINUTES)
+
+    assert first.file == second.file == "station_status/2026-11-22.2.csv"
+    assert "damage" in [each.kind for each in first.notices]
+    assert second.notices == ()
+
+
+def test_foreign_bytes_at_the_end_are_kept_aside(world: World) -> None:
+    """A line that is no row is copied to rejected/ before it is cut (fault 96)."""
+    world.fetch({"a": 3})
+    path = world.folder / DAY_FILE
+    with path.open("ab") as opened:
+        opened.write(b"hello from another program\n")
+    world.fetch({"a": 4}, after=5 * MINUTES)
+
+    aside = next((world.folder / "payloads/rejected").glob("*.tail"))
+    assert aside.read_bytes() == b"hello from another program\n"
+    assert len(world.lines()) == 2
+    assert world.agrees()
+
+
+def test_a_killed_run_is_named_by_the_next(world: World) -> None:
+    """A run that left only its note is written down as killed (fault 68)."""
+    dead = world.begin()
+    world.payloads.begin(dead)
+    world.payloads = type(world.payloads)(world.folder / "payloads")
+    note = next((world.folder / "payloads/inbox").glob("*.run"))
+    copy = note.read_bytes()
+    note.unlink()
+    note.write_bytes(copy)
+    run = world.fetch({"a": 3})
+
+    assert [each.kind for each in run.notices] == ["missed"]
+    assert world.inbox() == []
+
+
+def test_a_long_rest_is_respected_by_the_next_run(world: World) -> None:
+    """After a 429 with a long Retry-After no request is made (fault 20)."""
+    world.feed.answer = RateLimited("too many", not_before=NOON + 900)
+    first = world.fetch()
+    world.feed.answer = b'{"stations": {"a": 1}}'
+    second = world.fetch(after=5 * MINUTES)
+    third = world.fetch(after=15 * MINUTES)
+
+    assert [first.exit_code, second.exit_code, third.exit_code] == [75, 75, 0]
+
+
+def test_a_new_version_of_a_station_is_one_line(world: World) -> None:
+    """Station information is written when something else than status changed."""
+    world.fetch({"a": 3})
+    world.fetch({"a": 4}, after=5 * MINUTES)
+    world.fetch({"a": 5}, after=5 * MINUTES, names={"a": "new name"})
+
+    lines = world.lines("station_information.csv")
+    assert [line.split(",")[:3] for line in lines] == [
+        ["2026-11-22T12:00:00+08:00", "a", "a"],
+        ["2026-11-22T12:10:00+08:00", "a", "new name"],
+    ]
+
+
+def test_other_columns_begin_a_new_segment(world: World) -> None:
+    """A file never holds two headers (fault 97)."""
+    from bikecollect.rows import DERIVED  # noqa: PLC0415
+
+    world.fetch({"a": 3})
+    world.derived = (DERIVED["occupancy"],)
+    run = world.fetch({"a": 4}, after=5 * MINUTES)
+
+    assert run.file == "station_status/2026-11-22.2.csv"
+    assert world.lines(run.file)[0].endswith(",0.4")
+
+
+def test_a_field_that_is_gone_or_new_is_named(world: World) -> None:
+    """A drift is flagged, and its notice names the field."""
+    world.fetch({"a": 3}, fields=["total", "sbi"])
+    run = world.fetch({"a": 3}, after=5 * MINUTES, fields=["Quantity", "sbi"])
+
+    assert "drift" in run.flags
+    text = " ".join(each.text for each in run.notices)
+    assert "total" in text
+    assert "Quantity" in text
+
+
+def test_kept_payloads_are_pruned_after_their_days(world: World) -> None:
+    """A payload older than payload_days goes."""
+    world.fetch({"a": 3})
+    world.fetch({"a": 4}, after=8 * 1440 * MINUTES)
+
+    days = [each.name for each in (world.folder / "payloads/kept").iterdir()]
+    assert days == ["2026-11-30"]
+
+
+def test_a_newer_ledger_is_not_touched_and_the_payload_waits(world: World) -> None:
+    """A ledger of a newer bikecollect ends with 78, the payload accepted (fault 98)."""
+    world.fetch({"a": 3})
+    db = sqlite3.connect(world.folder / "ledger.sqlite3")
+    db.execute("PRAGMA user_version = 99")
+    db.close()
+    run = world.fetch({"a": 4}, after=5 * MINUTES)
+
+    assert run.exit_code == 78
+    assert [each for each in world.inbox() if each.endswith(".zip")] == [
+        "20261122T040500Z.00000002.zip"
+    ]
+
+
+def _forget(world: World, number: int) -> None:
+    """Put run *number* back to before its commit: payload in the inbox, no block."""
+    name = next((world.folder / "payloads/kept/2026-11-22").glob(f"*{number:08x}.zip"))
+    name.rename(world.folder / "payloads/inbox" / name.name)
+    db = sqlite3.connect(world.folder / "ledger.sqlite3")
+    with db:
+        db.execute("DELETE FROM blocks WHERE slot = (SELECT max(slot) FROM blocks)")
+        db.execute(
+            'UPDATE files SET ("end", start, crc32) = (SELECT max("end"), start, crc32'
+            " FROM blocks WHERE blocks.file = files.file) WHERE file LIKE '%status%'"
+        )
+    db.close()

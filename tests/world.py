@@ -1,0 +1,203 @@
+"""A world for tests: real files, lock and ledger; a feed and a clock in our hands."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from bikecollect.block import Committed
+from bikecollect.commit import Committer
+from bikecollect.cycle import Cycle
+from bikecollect.errors import BikecollectError, PayloadError
+from bikecollect.heal import Healer
+from bikecollect.ledger import Ledger
+from bikecollect.lock import Lock
+from bikecollect.payload import (
+    Attempt,
+    Check,
+    Document,
+    Documents,
+    Fetched,
+    Getter,
+    Memory,
+)
+from bikecollect.payloads import Payloads
+from bikecollect.rows import Derived, Format
+from bikecollect.run import Run
+from bikecollect.slot import slot_at
+from bikecollect.snapshot import Snapshot, StationInformation, StationStatus
+from bikecollect.store import Store
+
+TAIPEI = ZoneInfo("Asia/Taipei")
+NOON = datetime(2026, 11, 22, 12, 0, tzinfo=TAIPEI).timestamp()
+MINUTES = 60.0
+
+
+def status(station_id: str, bikes: int | None = 1) -> StationStatus:
+    """Return a station with *bikes* vehicles, and nothing else said."""
+    return StationStatus(
+        station_id, bikes, None, 2, None, None, None, None, True, True, None
+    )
+
+
+def body(stations: dict[str, int], **more: object) -> bytes:
+    """Return a payload of the test feed: *stations* with their vehicles."""
+    return json.dumps({"stations": stations, **more}).encode("utf-8")
+
+
+@dataclass
+class FakeFeed:
+    """A feed that gives what the test says; its dialect is `body`'s."""
+
+    clock: "FakeClock"
+    answer: bytes | BikecollectError = b"{}"
+    bug: Exception | None = None
+    reads: int = 0
+
+    def fetch(self, get: Getter, memory: Memory) -> Fetched:
+        """Return the answer as one document; raise it where it is an error."""
+        if isinstance(self.answer, BikecollectError):
+            raise self.answer
+        document = Document("status", self.answer, fetched_at=self.clock() + 2)
+        return Fetched((document,))
+
+    def read(self, documents: Documents) -> Snapshot:
+        """Return what the body says."""
+        self.reads += 1
+        if self.bug is not None:
+            raise self.bug
+        try:
+            values = json.loads(documents[0].body)
+            stations = values["stations"]
+        except (ValueError, KeyError) as error:
+            raise PayloadError("no stations here") from error
+        names = values.get("names", {})
+        return Snapshot(
+            tuple(status(name, bikes) for name, bikes in stations.items()),
+            tuple(
+                StationInformation(name, name=names.get(name, name), capacity=10)
+                for name in stations
+            ),
+            lists_all=True,
+            last_updated=values.get("last_updated"),
+            shape=dict.fromkeys(values.get("fields", []), "int"),
+        )
+
+
+@dataclass
+class FakeClock:
+    """A clock that stands where it is put."""
+
+    now: float = NOON
+
+    def __call__(self) -> float:
+        """Return the time, in epoch seconds."""
+        return self.now
+
+
+@dataclass
+class FakeClient:
+    """A client that is never asked."""
+
+    attempts: Sequence[Attempt] = ()
+    closed: int = 0
+
+    def __call__(self, name: str, url: str, *, check: Check | None = None) -> Document:
+        """Raise: the fake feed does not get anything."""
+        raise AssertionError(name)
+
+    def close(self) -> None:
+        """Count."""
+        self.closed += 1
+
+
+@dataclass
+class World:
+    """One system in *folder*, with all real parts but the feed and the clock."""
+
+    folder: Path
+    derived: tuple[Derived, ...] = ()
+    clock: FakeClock = field(default_factory=FakeClock)
+    uptime: float = 1_000.0
+    runs: int = 0
+
+    def __post_init__(self) -> None:
+        self.feed = FakeFeed(self.clock)
+        self.payloads = Payloads(self.folder / "payloads")
+        self.store = Store(self.folder)
+        self.ledger = Ledger(self.folder / "ledger.sqlite3")
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def cycle(self) -> Cycle:
+        """Return a cycle as a fresh process would have it."""
+        self.payloads = Payloads(self.folder / "payloads")
+        committer = Committer(
+            feed=self.feed,
+            format=Format(TAIPEI, self.derived),
+            zone=TAIPEI,
+            interval=300,
+            payloads=self.payloads,
+            store=self.store,
+            ledger=self.ledger,
+        )
+        return Cycle(
+            feed=self.feed,
+            client=FakeClient(),
+            payloads=self.payloads,
+            lock=Lock(self.folder / "lock", patience=0.0),
+            ledger=self.ledger,
+            healer=Healer(self.payloads, self.store, self.ledger),
+            committer=committer,
+            payload_days=7,
+            clock=self.clock,
+        )
+
+    def begin(self) -> Run:
+        """Return a new run at the clock's time."""
+        self.runs += 1
+        return Run(
+            run_id=f"{self.runs:08x}",
+            system_id="city",
+            slot=slot_at(self.clock(), 300),
+            started=self.clock(),
+            boot_id="boot",
+            uptime=self.uptime,
+        )
+
+    def fetch(
+        self,
+        stations: dict[str, int] | None = None,
+        *,
+        after: float = 0.0,
+        **more: object,
+    ) -> Run:
+        """Let *after* seconds pass, then run one cycle that finds *stations*."""
+        self.clock.now += after
+        self.uptime += after
+        if stations is not None:
+            self.feed.answer = body(stations, **more)
+        return self.cycle().run(self.begin())
+
+    def lines(self, file: str = "station_status/2026-11-22.csv") -> list[str]:
+        """Return the lines of *file*, without its header."""
+        text = (self.folder / file).read_text(encoding="utf-8")
+        return text.splitlines()[1:]
+
+    def committed(self) -> list[Committed]:
+        """Return the ledger's blocks, in order."""
+        self.ledger.open()
+        try:
+            found = [self.ledger.block(slot) for slot in sorted(self.ledger.slots())]
+        finally:
+            self.ledger.close()
+        return [each for each in found if each is not None]
+
+    def agrees(self) -> bool:
+        """Tell whether each block of the ledger has its bytes in the files."""
+        return all(self.store.crc(b.span) == b.span.crc for b in self.committed())
+
+    def inbox(self) -> list[str]:
+        """Return the names of all files in the inbox."""
+        return sorted(each.name for each in (self.folder / "payloads/inbox").iterdir())
