@@ -1,6 +1,7 @@
 """The edge: every error becomes one line on stderr and its exit code."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import click
 
@@ -29,23 +30,19 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _usage(error: click.ClickException) -> int:
-    try:
+    with suppress(OSError):
         error.show()
-    except OSError:
-        pass
     return ExitCode.USAGE
 
 
 def _bug(error: Exception) -> int:
     import logging  # noqa: PLC0415 - only on the way to an error
 
-    logging.getLogger("bikecollect").debug("a bug", exc_info=True)
+    logging.getLogger("bikecollect").debug("a bug", exc_info=error)
     _complain(f"a bug: {type(error).__name__}: {error} (-vv shows where)")
     return ExitCode.SOFTWARE
 
 
 def _complain(text: str) -> None:
-    try:
+    with suppress(OSError):
         click.echo(f"bikecollect: {text}", err=True)
-    except OSError:
-        return

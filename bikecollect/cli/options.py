@@ -1,5 +1,6 @@
 """What commands share."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,5 @@ class Shared:
 
 def say(text: str) -> None:
     """Print *text* as it is; a reader that is gone or full changes nothing."""
-    try:
+    with suppress(OSError):
         click.echo(text, nl=False)
-    except OSError:
-        return

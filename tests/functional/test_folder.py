@@ -1,0 +1,44 @@
+"""A folder that should hold data is never filled when it is not mounted."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bikecollect import folder
+from bikecollect.errors import SettingsError
+
+
+def test_a_new_folder_is_made_and_marked(tmp_path: Path) -> None:
+    """The first run makes its folder."""
+    folder.ready(tmp_path / "bikes" / "city")
+
+    assert (tmp_path / "bikes/city/.bikecollect").exists()
+
+
+def test_a_mount_point_that_lost_its_disk_is_not_filled(tmp_path: Path) -> None:
+    """An empty folder where data were is refused, and stays empty (fault 57)."""
+    folder.ready(tmp_path / "bikes" / "city")
+    shutil.rmtree(tmp_path / "bikes" / "city")
+
+    with pytest.raises(SettingsError, match="mounted"):
+        folder.ready(tmp_path / "bikes" / "city")
+    assert list((tmp_path / "bikes").iterdir()) == []
+
+
+def test_a_folder_of_something_else_is_not_ours(tmp_path: Path) -> None:
+    """A folder with files and no marker is refused."""
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.jpg").touch()
+
+    with pytest.raises(SettingsError, match="touch"):
+        folder.ready(tmp_path / "photos")
+
+
+def test_a_folder_that_was_removed_is_begun_anew(tmp_path: Path) -> None:
+    """Who removes the whole data folder wants to begin anew."""
+    folder.ready(tmp_path / "bikes" / "city")
+    shutil.rmtree(tmp_path / "bikes")
+    folder.ready(tmp_path / "bikes" / "city")
+
+    assert (tmp_path / "bikes/city/.bikecollect").exists()

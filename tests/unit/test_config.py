@@ -1,0 +1,106 @@
+"""The settings: what is right is read, what is wrong is named."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from bikecollect import config
+from bikecollect.errors import SettingsError
+
+EXAMPLE = """
+data_dir = "/srv/bikes"
+interval = "5min"
+
+[systems.youbike-taipei]
+feed = "youbike"
+timezone = "Asia/Taipei"
+columns = ["occupancy"]
+
+[mail]
+host = "smtp.example.org"
+port = 587
+security = "starttls"
+user = "me"
+password_file = "/etc/bikecollect/smtp-password"
+sender = "bikes@example.org"
+to = ["me@example.org"]
+
+[ping]
+url = "https://hc.example.org/uuid"
+
+[keep]
+payload_days = 7
+csv_days = 7
+"""
+
+
+def test_the_whole_example_is_read() -> None:
+    """Every key of the example is known, and the catalogue fills in the address."""
+    settings = config.parse(tomllib.loads(EXAMPLE))
+
+    assert settings.data == Path("/srv/bikes")
+    assert settings.seconds == 300
+    assert settings.systems["youbike-taipei"].url.startswith("https://")
+    assert settings.mail.to == ["me@example.org"]
+    assert settings.keep.payload_days == 7
+
+
+def test_without_any_settings_taipei_is_collected() -> None:
+    """No file at all is a working set of settings."""
+    settings = config.load(None)
+
+    assert list(settings.systems) == ["youbike-taipei"]
+    assert settings.data == Path("~/.local/share/bikecollect").expanduser()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('intervall = "5min"', 'did you mean "interval"'),
+        ('interval = "7min"', "divides a day"),
+        ("interval = 5", "interval must be a text"),
+        ("[systems.x]\nurl = 'https://x'", "systems.x needs feed"),
+        ("[systems.youbike-taipei]\nfeeed = 'x'", 'did you mean "feed"'),
+        ("[systems.youbike-taipei]\nurl = 'ftp://x'", "http:// or https://"),
+        ("[systems.youbike-taipei]\ntimezone = 'Taipei'", "IANA"),
+        ("[systems.youbike-taipei]\ncolumns = 'occupancy'", "must be a list"),
+        ("[systems.'../up']\nfeed = 'gbfs'", "letters, digits"),
+        ("[keep]\npayload_days = -1", "must not be negative"),
+        ("[keep]\npayload_days = true", "a whole number"),
+        ("[mail]\nsecurity = 'ssl'", "starttls, tls or none"),
+    ],
+)
+def test_a_wrong_value_is_named(text: str, message: str) -> None:
+    """Each mistake is told with its key and what is right (fault 90)."""
+    with pytest.raises(SettingsError, match=message):
+        config.parse(tomllib.loads(text))
+
+
+def test_a_file_that_is_no_toml_names_the_line(tmp_path: Path) -> None:
+    """A syntax error is told with its place."""
+    path = tmp_path / "b.toml"
+    path.write_text("a = [", encoding="utf-8")
+
+    with pytest.raises(SettingsError, match="is not TOML"):
+        config.load(str(path))
+
+
+def test_secrets_that_others_may_read_are_refused(tmp_path: Path) -> None:
+    """A key in a file of mode 0644 ends the run, with the remedy (fault 91)."""
+    path = tmp_path / "b.toml"
+    path.write_text(
+        '[systems.youbike-taipei]\nheaders = {X-Api-Key = "k"}', encoding="utf-8"
+    )
+    path.chmod(0o644)
+
+    with pytest.raises(SettingsError, match="chmod 600"):
+        config.load(str(path))
+
+
+def test_a_relative_folder_lies_beside_the_file(tmp_path: Path) -> None:
+    """Cron's working directory must not decide where the data lie (fault 93)."""
+    path = tmp_path / "b.toml"
+    path.write_text('data_dir = "bikes"', encoding="utf-8")
+
+    assert config.load(str(path)).data == tmp_path / "bikes"

@@ -1,0 +1,126 @@
+"""Rows are text that reads back as what the publisher said."""
+
+import csv
+import io
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bikecollect.errors import SettingsError
+from bikecollect.rows import (
+    DERIVED,
+    Derived,
+    Format,
+    Row,
+    clean,
+    derived,
+    information_lines,
+    read_information,
+)
+from bikecollect.slot import Slot
+from bikecollect.snapshot import StationInformation, StationStatus
+
+TAIPEI = ZoneInfo("Asia/Taipei")
+SLOT = Slot(1_795_312_800)
+TEXT = st.text(st.characters(), max_size=20)
+COUNT = st.none() | st.integers(0, 99_999)
+FLAG = st.none() | st.booleans()
+STATUS = st.builds(
+    StationStatus,
+    *(TEXT, COUNT, COUNT, COUNT, COUNT, COUNT, COUNT, FLAG, FLAG, FLAG),
+    st.none() | st.integers(1_100_000_000, 4_000_000_000),
+)
+INFORMATION = st.builds(
+    StationInformation,
+    station_id=TEXT.filter(bool),
+    name=st.none() | TEXT.filter(bool),
+    short_name=st.none(),
+    address=st.none() | TEXT.filter(bool),
+    region=st.none(),
+    post_code=st.none(),
+    name_en=st.none(),
+    address_en=st.none(),
+    region_en=st.none(),
+    lat=st.none() | st.floats(-90, 90),
+    lon=st.none() | st.floats(-180, 180),
+    capacity=COUNT,
+    is_virtual_station=FLAG,
+    is_listed=st.booleans(),
+)
+
+
+@given(st.lists(STATUS, max_size=5))
+def test_every_row_reads_back(statuses: list[StationStatus]) -> None:
+    """What a CSV reader gets is what was in the snapshot (faults 40, 45, 46)."""
+    block = Format(TAIPEI).block(SLOT, SLOT + 2.0, statuses, {})
+
+    rows = list(csv.reader(io.StringIO(block.text.decode("utf-8"), newline="")))
+    assert [row[2:12] for row in rows] == [
+        [_cell(value) for value in status[:10]] for status in statuses
+    ]
+    assert block.text.count(b"\n") == len(statuses) == block.rows
+    assert b"\r" not in block.text
+
+
+@given(INFORMATION)
+def test_station_information_reads_back(version: StationInformation) -> None:
+    """A version of a station is the same after a rebuild from its file."""
+    line = information_lines(SLOT, TAIPEI, [version]).decode("utf-8")
+    (cells,) = csv.reader(io.StringIO(line, newline=""))
+
+    same = version._replace(
+        station_id=clean(version.station_id),
+        name=version.name and clean(version.name),
+        address=version.address and clean(version.address),
+    )
+    assert read_information(cells) == same
+
+
+def test_missing_is_empty_and_never_zero() -> None:
+    """A station of which nothing is said has empty cells."""
+    silent = StationStatus("a", *[None] * 10)
+    block = Format(TAIPEI, (DERIVED["occupancy"],)).block(SLOT, SLOT, [silent], {})
+
+    assert block.text == (
+        b"2026-11-22T10:00:00+08:00,2026-11-22T10:00:00+08:00,a,,,,,,,,,,,\n"
+    )
+
+
+def test_the_named_derived_columns_say_what_their_names_say() -> None:
+    """Occupancy, weekday, hour, is_empty and is_full of one station."""
+    station = StationStatus("a", 7, None, 0, None, None, 28, True, True, True, None)
+    names = ("occupancy", "weekday", "hour", "is_empty", "is_full")
+    form = Format(TAIPEI, tuple(derived(name) for name in names))
+
+    (row,) = csv.reader(form.block(SLOT, SLOT, [station], {}).text.decode().split())
+    assert row[13:] == ["0.25", "7", "10", "false", "true"]
+
+
+def test_a_users_column_that_fails_leaves_the_others() -> None:
+    """The row keeps its other columns, and the trouble is named."""
+
+    def broken(row: Row) -> Row:
+        raise KeyError("fee")
+
+    form = Format(TAIPEI, (Derived(("fee",), broken), DERIVED["hour"]))
+    station = StationStatus("a", 7, *[None] * 9)
+    block = form.block(SLOT, SLOT, [station], {})
+
+    assert block.text.endswith(b",,10\n")
+    assert block.troubles == ("column fee failed: KeyError: 'fee'",)
+
+
+def test_an_unknown_derived_column_names_the_nearest() -> None:
+    """A mistyped column is an error that helps."""
+    with pytest.raises(SettingsError, match='did you mean "occupancy"'):
+        derived("ocupancy")
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return clean(str(value))

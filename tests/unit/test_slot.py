@@ -1,0 +1,56 @@
+"""Slots are a grid that every moment falls on once."""
+
+from datetime import UTC
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bikecollect.slot import Slot, day_of, from_iso, from_stamp, iso, slot_at, stamp
+
+INTERVALS = st.sampled_from([1, 30, 60, 300, 600, 3600, 86400])
+MOMENTS = st.floats(0, 4e9, allow_nan=False)
+ZONES = st.sampled_from(
+    ["UTC", "Asia/Taipei", "Europe/Paris", "America/St_Johns", "Asia/Kathmandu"]
+)
+
+
+@given(MOMENTS, INTERVALS)
+def test_a_moment_belongs_to_a_slot_on_the_grid(now: float, interval: int) -> None:
+    """The slot is on the grid, and at most one grace ahead of the moment."""
+    slot = slot_at(now, interval)
+
+    assert slot % interval == 0
+    assert now - interval < slot <= now + min(10.0, interval / 30)
+
+
+@given(st.integers(0, 4_000_000_000))
+def test_a_stamp_reads_back(moment: int) -> None:
+    """A slot in a file name is the same slot again."""
+    assert from_stamp(stamp(Slot(moment))) == moment
+
+
+@given(st.integers(0, 4_000_000_000), ZONES)
+def test_iso_reads_back_in_any_zone(moment: int, zone: str) -> None:
+    """A slot in a CSV is the same slot again, also in the hour that comes twice."""
+    assert from_iso(iso(moment, ZoneInfo(zone))) == moment
+
+
+def test_a_slot_is_filed_under_its_local_day() -> None:
+    """Midnight is the system's own (fault 80)."""
+    assert day_of(Slot(1_795_276_800), ZoneInfo("Asia/Taipei")) == "2026-11-22"
+    assert day_of(Slot(1_795_276_799), ZoneInfo("Asia/Taipei")) == "2026-11-21"
+    assert day_of(Slot(1_795_276_800), UTC) == "2026-11-21"
+
+
+def test_a_start_ten_seconds_early_counts_for_the_slot_ahead() -> None:
+    """A run that starts at :59.9 belongs to the next slot (fault 79)."""
+    assert slot_at(1_795_276_799.9, 300) == 1_795_276_800
+    assert slot_at(1_795_276_789.9, 300) == 1_795_276_500
+
+
+def test_a_slot_without_offset_is_refused() -> None:
+    """A naive time could be any of 38 moments."""
+    with pytest.raises(ValueError, match="offset"):
+        from_iso("2026-11-22T12:00:00")
