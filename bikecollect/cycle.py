@@ -91,8 +91,8 @@ class Cycle:
 
     def _fetch(self, run: Run) -> Payload:
         with self._timed("fetch"):
-            memory = self.ledger.recall()
-            _respect(memory.notes.get(NOT_BEFORE, ""), self.clock())
+            memory = replace(self.ledger.recall(), now=self.clock())
+            _respect(memory.notes.get(NOT_BEFORE, ""), memory.now)
             fetched = self.feed.fetch(self.client, memory)
         return Payload(
             system_id=run.system_id,

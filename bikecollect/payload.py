@@ -88,6 +88,7 @@ class Memory:
 
     notes: Mapping[str, str] = field(default_factory=dict)
     station_ids: Collection[str] = frozenset()
+    now: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

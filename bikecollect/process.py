@@ -29,6 +29,11 @@ class Stop:
         """Wait *seconds*, or less when asked to end; return whether asked."""
         return self._event.wait(seconds)
 
+    def sleep(self, seconds: float) -> None:
+        """Wait *seconds*; raises Interrupted where the end is asked for."""
+        if self.wait(seconds):
+            self.raise_if_set()
+
     def raise_if_set(self) -> None:
         """Raise Interrupted where the end was asked for."""
         if self._event.is_set():

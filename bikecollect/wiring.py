@@ -5,13 +5,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from queue import Empty, SimpleQueue
 from zoneinfo import ZoneInfo
 
 from bikecollect import __version__, folder, process, render
-from bikecollect.client import Budget, Client
+from bikecollect.client import Client
 from bikecollect.columns import chosen
 from bikecollect.commit import Committer
 from bikecollect.config import Settings
@@ -22,6 +22,7 @@ from bikecollect.heal import Healer
 from bikecollect.ledger import Ledger
 from bikecollect.lock import Lock
 from bikecollect.payloads import Payloads
+from bikecollect.policy import Budget
 from bikecollect.process import Stop
 from bikecollect.rows import Format
 from bikecollect.run import Notice, Run
@@ -34,11 +35,21 @@ WORKERS = 16
 Clock = Callable[[], float]
 
 
+@dataclass(frozen=True)
+class Times:
+    """The clocks, and the wish to end that cuts waits short."""
+
+    clock: Clock
+    monotonic: Clock
+    stop: Stop
+
+
 def collect(
     settings: Settings,
     system_ids: Sequence[str] = (),
     *,
     clock: Clock = time.time,
+    monotonic: Clock = time.monotonic,
     stop: Stop | None = None,
     dry: bool = False,
 ) -> list[Run]:
@@ -49,8 +60,8 @@ def collect(
     """
     names = chosen_systems(settings, system_ids)
     slot = slot_at(clock(), settings.seconds)
-    stop = stop or Stop()
-    one = partial(_one, settings, slot=slot, clock=clock, stop=stop, dry=dry)
+    times = Times(clock, monotonic, stop or Stop())
+    one = partial(_one, settings, slot=slot, times=times, dry=dry)
     work = [partial(one, name) for name in names]
     return [work[0]()] if len(work) == 1 else _side_by_side(work)
 
@@ -69,7 +80,7 @@ def zones(settings: Settings) -> dict[str, ZoneInfo]:
     return {name: ZoneInfo(each.timezone) for name, each in settings.systems.items()}
 
 
-def cycle(settings: Settings, name: str, *, clock: Clock, stop: Stop) -> Cycle:
+def cycle(settings: Settings, name: str, times: Times) -> Cycle:
     """Return the cycle of the system called *name*, with all real parts."""
     system, place = settings.systems[name], settings.data / name
     zone = ZoneInfo(system.timezone)
@@ -80,17 +91,18 @@ def cycle(settings: Settings, name: str, *, clock: Clock, stop: Stop) -> Cycle:
         system.feed,
         url=system.url,
         timezone=zone,
-        language=system.language or None,
+        language=system.language,
         mapping=system.mapping,
     )
     return Cycle(
         feed=feed,
-        client=_client(settings, name, clock, stop),
+        client=_client(settings, name, times),
         payloads=payloads,
         lock=Lock(
             place / "lock",
             patience=min(60.0, settings.seconds / 5),
-            sleep=lambda length: stop.wait(length) and stop.raise_if_set(),
+            sleep=times.stop.sleep,
+            monotonic=times.monotonic,
         ),
         ledger=ledger,
         healer=Healer(payloads, store, ledger),
@@ -104,18 +116,19 @@ def cycle(settings: Settings, name: str, *, clock: Clock, stop: Stop) -> Cycle:
             ledger=ledger,
         ),
         payload_days=settings.keep.payload_days,
-        clock=clock,
+        clock=times.clock,
         troubles=columns.troubles,
     )
 
 
-def _client(settings: Settings, name: str, clock: Clock, stop: Stop) -> Client:
+def _client(settings: Settings, name: str, times: Times) -> Client:
     system = settings.systems[name]
     return Client(
         budget=Budget.for_interval(settings.seconds),
         headers=system.headers,
-        stop=stop,
-        clock=clock,
+        stop=times.stop,
+        clock=times.clock,
+        monotonic=times.monotonic,
         allow_redirects=system.redirects,
         trust_env=system.trust_env,
         proxy=system.proxy or None,
@@ -123,21 +136,19 @@ def _client(settings: Settings, name: str, clock: Clock, stop: Stop) -> Client:
     )
 
 
-def _one(
-    settings: Settings, name: str, *, slot: Slot, clock: Clock, stop: Stop, dry: bool
-) -> Run:
+def _one(settings: Settings, name: str, *, slot: Slot, times: Times, dry: bool) -> Run:
     """Run one cycle; whatever goes wrong ends in the run that is returned."""
     run = Run(
         run_id=process.run_id(),
         system_id=name,
         slot=slot,
-        started=clock(),
+        started=times.clock(),
         boot_id=process.boot_id(),
         uptime=process.uptime(),
         version=__version__,
     )
     try:
-        line = cycle(settings, name, clock=clock, stop=stop)
+        line = cycle(settings, name, times)
         if dry:
             run = line.dry(run)
         else:

@@ -1,0 +1,93 @@
+"""The demo: a whole simulated day, collected through all the real parts."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from bikecollect import wiring
+from bikecollect.config import Settings, parse
+from bikecollect.gaps import Gap, gaps
+from bikecollect.process import Stop
+from bikecollect.run import Run
+from bikecollect.simulator.city import City
+from bikecollect.simulator.server import LiveFeed, Trouble
+from bikecollect.slot import DAY
+
+ZONE = "Asia/Taipei"
+INTERVAL = 300
+HOUR = 3600.0
+YOUBIKE, GBFS = "simport-youbike", "simport-gbfs"
+
+
+class Time(Stop):
+    """The simulated day's time: waiting passes it, nobody sleeps."""
+
+    def __init__(self, now: float) -> None:
+        super().__init__()
+        self.now = now
+
+    def __call__(self) -> float:
+        """Return the moment, in epoch seconds."""
+        return self.now
+
+    def wait(self, seconds: float) -> bool:
+        """Let *seconds* pass at once; return whether the end was asked for."""
+        self.now += seconds
+        return super().wait(0)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the demo collected: all *runs* by system, and their gaps."""
+
+    folder: Path
+    day: str
+    runs: Mapping[str, list[Run]]
+
+    def gaps(self, system_id: str) -> list[Gap]:
+        """Return the gaps of one system, oldest first."""
+        return gaps(self.runs[system_id], INTERVAL)
+
+
+def collect_a_day(
+    folder: Path, *, stations: int, seed: int, step: Callable[[int], object]
+) -> Result:
+    """Collect yesterday from a simulated city into *folder*.
+
+    The feed is out from 08:00 to 09:05, and renames a field from 14:00 to 14:30.
+    *step* is called after each slot with the number of those done.
+    """
+    zone = ZoneInfo(ZONE)
+    day = (datetime.now(UTC).astimezone(zone) - timedelta(days=1)).date()
+    midnight = datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()
+    time = Time(midnight)
+    trouble = [
+        Trouble(midnight + 8 * HOUR, midnight + 9 * HOUR + 300, "outage"),
+        Trouble(midnight + 14 * HOUR, midnight + 14.5 * HOUR, "renamed"),
+    ]
+    runs: dict[str, list[Run]] = {YOUBIKE: [], GBFS: []}
+    with LiveFeed(City(stations, seed), clock=time, trouble=trouble) as feed:
+        settings = _settings(folder, feed)
+        for number, slot in enumerate(_slots(midnight), start=1):
+            time.now = slot + 2.0
+            for each in runs:
+                got = wiring.collect(
+                    settings, [each], clock=time, stop=time, monotonic=time
+                )
+                runs[each] += got
+            step(number)
+    return Result(folder, day.isoformat(), runs)
+
+
+def _slots(midnight: float) -> Iterator[int]:
+    yield from range(int(midnight), int(midnight) + DAY, INTERVAL)
+
+
+def _settings(folder: Path, feed: LiveFeed) -> Settings:
+    systems = {
+        YOUBIKE: {"feed": "youbike", "url": feed.youbike_url, "timezone": ZONE},
+        GBFS: {"feed": "gbfs", "url": feed.gbfs_url, "timezone": ZONE},
+    }
+    return parse({"data_dir": str(folder), "systems": systems})

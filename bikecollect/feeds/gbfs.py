@@ -1,0 +1,191 @@
+"""GBFS, 1.0 to 3.x: what is fetched, and when.
+
+Source: https://github.com/MobilityData/gbfs; the dialects in the wild differ.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from datetime import tzinfo
+from typing import Any
+from urllib.parse import urlsplit
+
+from bikecollect.errors import FeedError, FeedUnavailable, PayloadError
+from bikecollect.feeds import gbfs_reading as reading
+from bikecollect.feeds.decode import at, decode
+from bikecollect.feeds.values import number, text
+from bikecollect.payload import Document, Documents, Fetched, Getter, Memory
+from bikecollect.slot import DAY
+from bikecollect.snapshot import Snapshot
+
+FEEDS, INFORMATION, TYPES = "gbfs.feeds", "gbfs.information", "gbfs.vehicle_types"
+NEWEST_MAJOR = 3
+_STAMP = re.compile(rb'"last_updated(?:Other)?"\s*:\s*[^,}]+')
+
+
+class Gbfs:
+    """A system by its ``gbfs.json`` at *url*; *language* empty takes the first."""
+
+    def __init__(self, url: str, zone: tzinfo, language: str = "") -> None:
+        self._url, self._zone, self._language = url, zone, language
+
+    def fetch(self, get: Getter, memory: Memory) -> Fetched:
+        """Get the status, and what is due of the rest.
+
+        The feeds' addresses are asked for once a day, or when one is gone; the
+        station information when its ttl is over or an unknown station appears.
+        """
+        feeds = self._feeds(get, memory)
+        documents: list[Document] = feeds.pop("documents", [])
+        try:
+            status = get("station_status", feeds["status"], check=reading.stations)
+        except FeedUnavailable as error:
+            if error.cause not in {"http-404", "http-410"} or not feeds["old"]:
+                raise
+            feeds = self._discover(get, memory)
+            documents = feeds.pop("documents")
+            status = get("station_status", feeds["status"], check=reading.stations)
+        notes = {FEEDS: json.dumps({**feeds, "old": True})}
+        documents.append(status)
+        more, told = self._rest(get, memory, feeds, status)
+        return Fetched((*documents, *more), {**notes, **told})
+
+    def read(self, documents: Documents) -> Snapshot:
+        """Return what the documents say; raises PayloadError."""
+        return reading.snapshot(
+            {each.name: each.body for each in documents}, self._zone, self._language
+        )
+
+    def _feeds(self, get: Getter, memory: Memory) -> dict[str, Any]:
+        """Return the addresses, as remembered where that is not long ago."""
+        try:
+            known = json.loads(memory.notes.get(FEEDS, "null"))
+            if known and known["url"] == self._url and known["at"] + DAY > memory.now:
+                return dict(known)
+        except (ValueError, KeyError, TypeError):
+            pass  # a note of another version: ask again
+        return self._discover(get, memory)
+
+    def _discover(self, get: Getter, memory: Memory) -> dict[str, Any]:
+        document = get("gbfs", self._url, check=decode)
+        listed = _listed(decode(document.body), self._language)
+        if "gbfs_versions" in listed:
+            document, listed = self._newest(get, listed, document)
+        if "station_status" not in listed:
+            names = ", ".join(sorted(listed)) or "nothing"
+            raise FeedUnavailable(
+                f"{document.url or self._url} lists no station_status but {names}: "
+                "a system without stations cannot be collected",
+                cause="no-stations",
+            )
+        safe = {name: _secure(url, self._url) for name, url in listed.items()}
+        return {
+            "url": self._url,
+            "at": memory.now,
+            "old": False,
+            "status": safe["station_status"],
+            "information": safe.get("station_information", ""),
+            "types": safe.get("vehicle_types", ""),
+            "documents": [document],
+        }
+
+    def _newest(
+        self, get: Getter, listed: dict[str, str], document: Document
+    ) -> tuple[Document, dict[str, str]]:
+        """Return the newest version on offer that is understood; else the given one."""
+        mine = _version(at(decode(document.body), "version"))
+        try:
+            offer = decode(
+                get("versions", _secure(listed["gbfs_versions"], self._url)).body
+            )
+            versions = at(offer, "data.versions")
+            rest = [
+                (_version(each.get("version")), str(each.get("url")))
+                for each in (versions if isinstance(versions, list) else [])
+                if isinstance(each, dict) and each.get("url")
+            ]
+            best = max((v for v in rest if v[0][0] <= NEWEST_MAJOR), default=(mine, ""))
+            if best[0] <= mine:
+                return document, listed
+            other = get("gbfs", _secure(best[1], self._url), check=decode)
+            found = _listed(decode(other.body), self._language)
+        except (FeedError, PayloadError):
+            return document, listed
+        return (other, found) if "station_status" in found else (document, listed)
+
+    def _rest(
+        self, get: Getter, memory: Memory, feeds: Mapping[str, Any], status: Document
+    ) -> tuple[list[Document], dict[str, str]]:
+        """Return the other documents that are due; none of them may cost the slot."""
+        known = _note(memory.notes.get(INFORMATION))
+        types = memory.notes.get(TYPES, "")
+        unknown = sorted(reading.ids(status.body) - set(memory.station_ids))
+        due = known.get("at", 0.0) + known.get("ttl", 0.0) <= memory.now
+        fresh = bool(set(unknown) - set(known.get("unknown", [])))
+        documents: list[Document] = []
+        notes: dict[str, str] = {}
+        if feeds["information"] and (due or fresh):
+            try:
+                got = get(
+                    "station_information", feeds["information"], check=reading.stations
+                )
+                digest = hashlib.sha256(_STAMP.sub(b"", got.body)).hexdigest()
+                # Unchanged but for its stamp: the payload need not hold it again.
+                if digest != known.get("digest") or not memory.station_ids:
+                    documents.append(got)
+                ttl = number(at(decode(got.body), "ttl")) or 0.0
+                about = {"at": memory.now, "ttl": ttl, "digest": digest}
+                notes[INFORMATION] = json.dumps({**about, "unknown": unknown})
+                if feeds["types"]:
+                    types = get(
+                        "vehicle_types", feeds["types"], check=decode
+                    ).body.decode()
+                    notes[TYPES] = types
+            except (FeedError, PayloadError, UnicodeDecodeError):
+                pass  # the status came; what stays at a station can wait a slot
+        if types:
+            documents.append(
+                Document("vehicle_types", types.encode(), fetched_at=status.fetched_at)
+            )
+        return documents, notes
+
+
+def _note(note: str | None) -> dict[str, Any]:
+    try:
+        found = json.loads(note or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _listed(value: Any, language: str) -> dict[str, str]:
+    """Return the addresses of a gbfs.json by name; raises PayloadError."""
+    data = at(value, "data")
+    if not isinstance(data, Mapping):
+        raise PayloadError("it has no data: give the address of a gbfs.json")
+    feeds = data.get("feeds")
+    if feeds is None:
+        languages = [each for each in data if at(data[each], "feeds") is not None]
+        chosen = language if language in languages else (languages or [""])[0]
+        feeds = at(data, f"{chosen}.feeds") if chosen else None
+    if not isinstance(feeds, list):
+        here = ", ".join(list(data)[:8])
+        raise PayloadError(f"it lists no feeds (there is: {here}): is it a gbfs.json?")
+    return {
+        str(each["name"]): str(each["url"])
+        for each in feeds
+        if isinstance(each, dict) and text(each.get("name")) and text(each.get("url"))
+    }
+
+
+def _secure(url: str, base: str) -> str:
+    """Return *url* with https where *base* has it and names the same host."""
+    parts, above = urlsplit(url), urlsplit(base)
+    same = parts.hostname == above.hostname and above.scheme == "https"
+    return parts._replace(scheme="https").geturl() if same else url
+
+
+def _version(value: Any) -> tuple[int, int]:
+    match = re.match(r"(\d{1,3})\.(\d{1,3})", str(value or ""))
+    return (int(match[1]), int(match[2])) if match else (1, 0)

@@ -1,0 +1,133 @@
+"""Values as publishers write them, read tolerantly: nonsense becomes None."""
+
+import math
+from datetime import datetime, tzinfo
+from typing import Any
+
+from bikecollect.rows import clean
+
+MOST = 99_998
+"""The largest count that is believed; 99,999 and 999,999 are sentinels (gbfs #806)."""
+FIRST_STAMP = 1_104_537_600
+"""2005-01-01: older stamps are sentinels, such as 0, 18001 and 86400."""
+LAST_STAMP = 4_102_444_800
+MILLISECONDS = 100_000_000_000
+
+
+def text(value: Any) -> str | None:
+    """Return *value* as clean text, None where it says nothing.
+
+    >>> text(" a "), text(12), text(""), text(None), text([])
+    ('a', '12', None, None, None)
+    """
+    if isinstance(value, str):
+        return clean(value).strip() or None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return str(value)
+
+
+def count(value: Any) -> int | None:
+    """Return *value* as a count, None where it is none or not to be believed.
+
+    >>> count("7"), count(7.0), count(-1), count(True), count("x"), count(7.5)
+    (7, 7, None, None, None, None)
+    """
+    if type(value) is int:
+        return value if 0 <= value <= MOST else None
+    if isinstance(value, str):
+        value = value.strip()
+        if not (value.isascii() and value.isdigit()):
+            return None
+        return count(int(value)) if len(value) <= 6 else None  # noqa: PLR2004 - digits of MOST
+    if isinstance(value, float) and value.is_integer():
+        return count(int(value))
+    return None
+
+
+def flag(value: Any) -> bool | None:
+    """Return *value* as true, false, or None for not said.
+
+    >>> flag("0"), flag("false"), flag(1), flag("yes"), flag(None), flag(2)
+    (False, False, True, True, None, None)
+    """
+    if isinstance(value, bool):
+        return value
+    return _FLAGS.get(str(value).strip().lower())
+
+
+_FLAGS = {"1": True, "true": True, "yes": True, "y": True}
+_FLAGS |= {"0": False, "false": False, "no": False, "n": False}
+
+
+def number(value: Any) -> float | None:
+    """Return *value* as a finite number, None where it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        found = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return found if math.isfinite(found) else None
+
+
+def place(lat: Any, lon: Any) -> tuple[float | None, float | None]:
+    """Return degrees north and east, both None where they are no place on earth.
+
+    >>> place("25.02", 121.5), place(0, 0), place("", ""), place(121.5, 500)
+    ((25.02, 121.5), (None, None), (None, None), (None, None))
+    """
+    north, east = number(lat), number(lon)
+    if north is None or east is None or (north == 0 and east == 0):
+        return None, None
+    if abs(north) > 90 or abs(east) > 180:  # noqa: PLR2004 - the poles, the date line
+        return None, None
+    return north, east
+
+
+class Stamps:
+    """Reads the publisher's stamps to epoch seconds; naive ones are in *zone*.
+
+    Most stations of a snapshot share few stamps: each is read once.
+    """
+
+    def __init__(self, zone: tzinfo, form: str = "") -> None:
+        self._zone = zone
+        self._form = form
+        self._known: dict[Any, int | None] = {}
+
+    def __call__(self, value: Any) -> int | None:
+        """Return the moment that *value* means, None for nonsense."""
+        if not isinstance(value, str | int | float) or isinstance(value, bool):
+            return None
+        if value not in self._known:
+            self._known[value] = self._read(value)
+        return self._known[value]
+
+    def _read(self, value: str | float) -> int | None:
+        seconds = number(value)
+        if isinstance(value, str) and (seconds is None or len(value.strip()) == 14):  # noqa: PLR2004 - YYYYMMDDHHMMSS
+            seconds = self._written(value.strip())
+        if seconds is None:
+            return None
+        if seconds > MILLISECONDS:
+            seconds /= 1000
+        return int(seconds) if FIRST_STAMP <= seconds <= LAST_STAMP else None
+
+    def _written(self, value: str) -> float | None:
+        try:
+            if self._form:
+                moment = datetime.strptime(value, self._form)  # noqa: DTZ007 - zoned below
+            else:
+                moment = datetime.fromisoformat(_iso(value))
+            if moment.tzinfo is None:
+                moment = moment.replace(tzinfo=self._zone)
+            return moment.timestamp()
+        except (ValueError, OverflowError):
+            return None
+
+
+def _iso(value: str) -> str:
+    if len(value) == 14 and value.isdigit():  # noqa: PLR2004 - YYYYMMDDHHMMSS
+        return f"{value[:8]}T{value[8:]}"
+    return value.replace("/", "-")

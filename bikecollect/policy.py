@@ -1,0 +1,77 @@
+"""How long to try: budgets, backoff, and what a server's Retry-After asks for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Bounds of one run's fetch: seconds, and bytes on the wire and inflated.
+
+    *total* bounds all attempts together, *attempt* one of them, *connect* and
+    *idle* parts of it.
+    """
+
+    connect: float = 5.0
+    idle: float = 10.0
+    attempt: float = 30.0
+    total: float = 150.0
+    wire_bytes: int = 8 * MIB
+    inflated_bytes: int = 64 * MIB
+
+    @classmethod
+    def for_interval(cls, interval: int) -> "Budget":
+        """Return the budget of a slot of *interval* seconds: half of it at most.
+
+        >>> Budget.for_interval(30).attempt
+        15.0
+        """
+        total = min(cls.total, interval / 2)
+        return cls(
+            connect=min(cls.connect, total),
+            idle=min(cls.idle, total),
+            attempt=min(cls.attempt, total),
+            total=total,
+        )
+
+    @property
+    def worth_a_try(self) -> float:
+        """The seconds that must be left for another attempt to begin."""
+        return min(5.0, self.total / 6)
+
+
+def backoff(number: int, random: Callable[[], float]) -> float:
+    """Return the seconds to wait after attempt *number* (1 for the first) failed.
+
+    U(0.5, 1) · min(20, 2 · 2^(n-1)), so that many collectors do not return at once.
+
+    >>> backoff(1, lambda: 1.0), backoff(9, lambda: 0.0)
+    (2.0, 10.0)
+    """
+    return (0.5 + random() / 2) * min(20.0, 2.0 * 2.0 ** min(number - 1, 10))
+
+
+def retry_after(text: str | None, now: float) -> float | None:
+    """Return the seconds that a Retry-After header asks for at *now*.
+
+    None where it is absent, garbage, negative or past. RFC 9110, 10.2.3.
+
+    >>> retry_after("120", 0), retry_after("-5", 0), retry_after("soon", 0)
+    (120.0, None, None)
+    """
+    if not text:
+        return None
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9]) if int(text[:9]) > 0 else None
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - rare
+
+    try:
+        moment = parsedate_to_datetime(text)
+        wait = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+    return wait - now if wait > now else None

@@ -1,0 +1,1 @@
+"""A simulated city, served as a live feed."""

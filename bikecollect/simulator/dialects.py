@@ -1,0 +1,133 @@
+"""The city in the words of YouBike and of GBFS."""
+
+import json
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from bikecollect.simulator.city import AREAS, OFFSET, City, State
+
+RENAMED = "rentable"
+"""A spelling that no collector knows, for the drill of a renamed field."""
+
+
+def youbike(city: City, moment: float, *, renamed: bool = False) -> bytes:
+    """Return the city as YouBike's third generation tells it.
+
+    With *renamed* the field of the bikes has another name, as happened thrice.
+    """
+    stations = [_youbike(state, moment) for state in city.at(moment)]
+    if renamed:
+        for each in stations:
+            each[RENAMED] = each.pop("available_rent_bikes")
+    return _compact(stations)
+
+
+def gbfs(
+    city: City, moment: float, base: str, *, renamed: bool = False
+) -> dict[str, bytes]:
+    """Return the documents of a GBFS 2.3 system under *base*, by file name."""
+    names = ("system_information", "station_information", "station_status")
+    feeds = [{"name": n, "url": f"{base}/{n}.json"} for n in (*names, "vehicle_types")]
+    states = city.at(moment)
+    documents = {
+        "gbfs": {"en": {"feeds": feeds}},
+        "system_information": {
+            "system_id": "simport",
+            "language": "en",
+            "name": "Simport Bikes",
+            "timezone": "Asia/Taipei",
+        },
+        "station_information": {"stations": [_information(each) for each in states]},
+        "station_status": {"stations": _statuses(states, renamed=renamed)},
+        "vehicle_types": {"vehicle_types": _TYPES},
+    }
+    return {
+        name: _compact(_enveloped(data, moment, 3600 if "types" in name else 60))
+        for name, data in documents.items()
+    }
+
+
+_TYPES = [
+    {"vehicle_type_id": "1", "form_factor": "bicycle", "propulsion_type": "human"},
+    {
+        "vehicle_type_id": "2",
+        "form_factor": "bicycle",
+        "propulsion_type": "electric_assist",
+        "max_range_meters": 60_000,
+    },
+]
+
+
+def _youbike(state: State, moment: float) -> dict[str, Any]:
+    place, area = state.place, AREAS[state.place.area]
+    stamp = _local(state.reported)
+    return {
+        "sno": place.station_id,
+        "sna": place.name,
+        "sarea": area[0],
+        "mday": stamp,
+        "ar": place.name.partition("_")[2],
+        "sareaen": area[1],
+        "snaen": place.name_en,
+        "aren": place.name_en.partition("_")[2].replace(",", "\uff0c"),
+        "act": "1" if state.active else "0",
+        "srcUpdateTime": _local(moment - 60),
+        "updateTime": _local(moment - 30),
+        "infoTime": stamp,
+        "infoDate": stamp[:10],
+        "Quantity": place.capacity,
+        "available_rent_bikes": state.bikes,
+        "latitude": place.lat,
+        "longitude": place.lon,
+        "available_return_bikes": state.docks,
+    }
+
+
+def _statuses(states: Iterable[State], *, renamed: bool) -> list[dict[str, Any]]:
+    bikes = RENAMED if renamed else "num_bikes_available"
+    return [
+        {
+            "station_id": state.place.station_id,
+            bikes: state.bikes,
+            "vehicle_types_available": [
+                {"vehicle_type_id": "1", "count": state.bikes - state.ebikes},
+                {"vehicle_type_id": "2", "count": state.ebikes},
+            ],
+            "num_docks_available": state.docks,
+            "is_installed": True,
+            "is_renting": state.active,
+            "is_returning": state.active,
+            "last_reported": state.reported,
+        }
+        for state in states
+    ]
+
+
+def _information(state: State) -> dict[str, Any]:
+    place = state.place
+    return {
+        "station_id": place.station_id,
+        "name": place.name_en,
+        "lat": place.lat,
+        "lon": place.lon,
+        "capacity": place.capacity,
+        "region_id": str(place.area + 1),
+    }
+
+
+def _enveloped(data: Any, moment: float, ttl: int) -> dict[str, Any]:
+    return {
+        "last_updated": int(moment) - 20,
+        "ttl": ttl,
+        "version": "2.3",
+        "data": data,
+    }
+
+
+def _compact(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+
+
+def _local(moment: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(moment + OFFSET))
