@@ -7,7 +7,7 @@ from bikecollect.errors import Outcome
 from bikecollect.ports import Ledger, Payloads, Store
 from bikecollect.rows import read_information
 from bikecollect.run import Notice, Run
-from bikecollect.slot import from_iso
+from bikecollect.slot import from_iso, stamp
 from bikecollect.snapshot import StationInformation
 
 INFORMATION = "station_information.csv"
@@ -40,8 +40,10 @@ class Healer:
         found = []
         for note, run in self.payloads.orphans():
             if run is None:
-                continue  # a run that has not yet written its note
-            if run.run_id != current.run_id:
+                # Empty: its run is about to write it, or could not in its time.
+                if note.name < stamp(current.slot):
+                    self.payloads.forget(note)
+            elif run.run_id != current.run_id:
                 found.append(run if run.outcome else _killed(run))
                 self.ledger.record(found[-1:])
                 self.payloads.forget(note)

@@ -6,6 +6,7 @@ import os
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import asdict, replace
 from io import BytesIO
 from pathlib import Path
@@ -46,9 +47,15 @@ class Payloads:
             make_folder(self._inbox)
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
             fd = os.open(path, flags, 0o640)
+        except OSError as error:
+            raise StorageError(f"cannot write {path}: {error}") from error
+        try:
             fcntl.flock(fd, fcntl.LOCK_EX)
             write_all(fd, run.to_json().encode("utf-8", "backslashreplace"))
         except OSError as error:
+            os.close(fd)
+            with suppress(OSError):
+                path.unlink()
             raise StorageError(f"cannot write {path}: {error}") from error
         self._notes[run.run_id] = fd
 
@@ -76,8 +83,13 @@ class Payloads:
     def orphans(self) -> Iterator[tuple[Path, Run | None]]:
         """Yield the notes of runs that are over, None where one is unreadable.
 
-        A run without an outcome was killed. `forget` takes a note away.
+        A run without an outcome was killed. `forget` takes a note away. Half-written
+        payloads whose run has no note any more are removed.
         """
+        for path in self._listed(".zip.tmp"):
+            if not path.with_suffix("").with_suffix(NOTE).exists():
+                with suppress(OSError):
+                    path.unlink()
         for path in self._listed(NOTE):
             try:
                 fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -90,6 +102,8 @@ class Payloads:
                 yield path, _read_note(fd, path)
             except BlockingIOError:
                 continue
+            except OSError as error:
+                raise StorageError(f"cannot lock {path}: {error}") from error
             finally:
                 os.close(fd)
 
@@ -197,7 +211,8 @@ class Payloads:
 
     def _hold(self, path: Path, payload: Payload) -> None:
         """Keep *payload* in memory only: its rows may still find a place."""
-        path.with_name(path.name + ".tmp").unlink(missing_ok=True)
+        with suppress(OSError):
+            path.with_name(path.name + ".tmp").unlink(missing_ok=True)
         if not path.exists():
             self._held.add(path.name)
         self._fresh[path.name] = payload

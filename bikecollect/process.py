@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -49,6 +50,9 @@ def prepare() -> None:
     while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004 - stderr
         pass
     os.close(fd)
+    if sys.stdout is None or sys.stderr is None:
+        sys.stdout = sys.stdout or open(1, "w", encoding="utf-8")  # noqa: SIM115 - for the whole process
+        sys.stderr = sys.stderr or open(2, "w", encoding="utf-8")  # noqa: SIM115 - for the whole process
     os.umask(0o027)
 
 

@@ -9,6 +9,7 @@ from datetime import datetime, tzinfo
 from bikecollect.errors import SettingsError
 from bikecollect.slot import Slot, iso
 from bikecollect.snapshot import StationInformation, StationStatus
+from bikecollect.text import clean
 
 Value = str | int | float | bool | None
 Row = dict[str, Value]
@@ -211,21 +212,6 @@ def _cell(value: Value) -> Value:
     if isinstance(value, str):
         return clean(value)
     return value
-
-
-def clean(text: str) -> str:
-    r"""Return *text* without control characters and lone surrogates.
-
-    ``csv`` leaves a bare CR unquoted when lines end in LF (Python 3.11), and
-    a NUL breaks many readers; both become a space.
-
-    >>> clean("a\r\nb\x00")
-    'a  b '
-    """
-    if text.isprintable():
-        return text
-    text = "".join(" " if ord(c) < 32 or c == "\x7f" else c for c in text)  # noqa: PLR2004 - C0
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _lines(rows: Iterable[Sequence[Value]]) -> bytes:

@@ -128,7 +128,8 @@ class World:
         self.payloads = Payloads(self.folder / "payloads")
         self.store = Store(self.folder)
         self.ledger = Ledger(self.folder / "ledger.sqlite3")
-        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self.folder.is_dir():
+            self.folder.mkdir(parents=True)
 
     def cycle(self) -> Cycle:
         """Return a cycle as a fresh process would have it."""

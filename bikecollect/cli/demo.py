@@ -1,5 +1,7 @@
 """``bikecollect demo``: the whole line on a simulated city."""
 
+import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,9 +42,7 @@ def demo(folder: Path, stations: int, seed: int) -> None:
     (folder / MINE).touch()
     click.echo(f"Collecting a day of a city with {stations} stations ...", err=True)
     logging.getLogger("bikecollect").setLevel(logging.CRITICAL)  # told at the end
-    with click.progressbar(
-        length=SLOTS, label="slots", file=click.get_text_stream("stderr")
-    ) as bar:
+    with click.progressbar(length=SLOTS, label="slots", file=sys.stderr) as bar:
         result = line.collect_a_day(
             folder.absolute(),
             stations=stations,

@@ -219,7 +219,7 @@ _COLUMN = {"vehicles": "num_vehicles_available", "docks": "num_docks_available"}
 
 def _active(value: Any) -> bool | None:
     """Return whether the station is in service; TDX's 2 means paused."""
-    return False if value in {2, "2"} else flag(value)
+    return False if str(value) == "2" else flag(value)
 
 
 def _check_list(body: bytes) -> None:

@@ -14,13 +14,13 @@ from bikecollect.rows import (
     Derived,
     Format,
     Row,
-    clean,
     derived,
     information_lines,
     read_information,
 )
 from bikecollect.slot import Slot
 from bikecollect.snapshot import StationInformation, StationStatus
+from bikecollect.text import clean
 
 TAIPEI = ZoneInfo("Asia/Taipei")
 SLOT = Slot(1_795_312_800)

@@ -1,0 +1,63 @@
+# `make` alone says what there is.
+PYTHON ?= python3
+BIN := .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+
+help:  ## say what there is
+	@echo "make TARGET, where TARGET is one of:"
+	@sed -n 's/^\([a-z-]*\):.*##\(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+demo: .venv/user  ## collect a day of a simulated city, and see what comes of it
+	@$(BIN)/bikecollect demo
+
+test: .venv/test  ## set up, and run all tests
+	@$(BIN)/pytest -q
+
+check: check-static test  ## all that CI checks
+
+check-static: .venv/dev format-check lint types layers docs-check
+
+format: .venv/dev  ## bring the code into its form
+	@$(BIN)/ruff format -q .
+
+format-check: .venv/dev
+	@$(BIN)/ruff format --check -q .
+
+lint: .venv/dev  ## look for mistakes
+	@$(BIN)/ruff check -q .
+
+types: .venv/dev  ## check the types, strictly
+	@$(BIN)/mypy
+
+layers: .venv/dev  ## check that imports run downhill
+	@$(BIN)/lint-imports
+
+docs: .venv/dev  ## print the reference pages from the code
+	@$(BIN)/cog -r -P docs/reference/*.md
+
+docs-check: .venv/dev
+	@$(BIN)/cog --check -P docs/reference/*.md
+
+benchmark: .venv/user  ## measure one fetch against a plain script
+	@$(BIN)/python benchmarks/fetch.py
+
+clean:  ## remove what was made here
+	@rm -rf .venv build *.egg-info demo-data .mypy_cache .ruff_cache .pytest_cache
+
+.venv/bin/python:
+	@$(PYTHON) -m venv .venv
+
+.venv/user: .venv/bin/python setup.cfg pyproject.toml
+	@echo "setting up ..." && $(BIN)/pip install -q -e . && touch $@
+
+.venv/test: .venv/bin/python setup.cfg pyproject.toml
+	@echo "setting up ..." && $(BIN)/pip install -q -e '.[test]' && touch $@ .venv/user
+
+.venv/dev: .venv/bin/python setup.cfg pyproject.toml
+	@echo "setting up ..." && $(BIN)/pip install -q -e '.[dev]' \
+		&& touch $@ .venv/test .venv/user
+
+.PHONY: help demo test check check-static format format-check lint types layers docs \
+	docs-check benchmark clean

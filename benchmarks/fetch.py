@@ -1,0 +1,151 @@
+"""One fetch against a plain script, in turn: CPU, wall, memory, and their ratios.
+
+Run: make benchmark (or: .venv/bin/python benchmarks/fetch.py [PAIRS])
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from bikecollect import wiring
+from bikecollect.config import load
+from bikecollect.process import Stop
+
+HERE = Path(__file__).parent
+STATIONS = 1_600
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One process: seconds of CPU and wall, peak memory in MiB."""
+
+    cpu: float
+    wall: float
+    mib: float
+
+
+def measured(command: list[str]) -> Figures:
+    """Run *command* and return what it took."""
+    environment = {
+        k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"
+    }
+    began = time.monotonic()
+    child = subprocess.Popen(command, env=environment)
+    _, status, usage = os.wait4(child.pid, 0)
+    wall = time.monotonic() - began
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise SystemExit(f"{command} ended with {child.returncode}")
+    return Figures(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss / 1024)
+
+
+@contextmanager
+def served(stations: int) -> Iterator[str]:
+    """Serve a payload from another process; yield its address."""
+    command = [sys.executable, str(HERE / "serve_payload.py"), str(stations)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        url, size = server.stdout.readline().split()
+        print(f"payload: {stations} stations, {int(size) / 1000:.0f} kB")
+        try:
+            yield url
+        finally:
+            server.kill()
+
+
+def settings(folder: Path, systems: dict[str, str]) -> Path:
+    """Write settings whose slots are a second long, so that each run has its own."""
+    path = folder / "bikecollect.toml"
+    tables = (
+        f'[systems.{name}]\nfeed = "youbike"\nurl = "{url}"\ntimezone = "Asia/Taipei"\n'
+        for name, url in systems.items()
+    )
+    text = f'data_dir = "data"\ninterval = "5min"\n{"".join(tables)}'
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def ours(path: Path, *, fresh: Callable[[], object]) -> Figures:
+    """Return the figures of one fetch, after *fresh* has made room for its slot."""
+    fresh()
+    command = [sys.executable, "-m", "bikecollect", "--config", str(path), "fetch"]
+    return measured(command)
+
+
+def compare(
+    title: str, one: Callable[[], Figures], other: Callable[[], Figures], pairs: int
+) -> None:
+    """Run the two in turn and print medians, and the medians of the paired ratios."""
+    one(), other()
+    runs = [(one(), other()) for _ in range(pairs)]
+    print(f"\n{title} ({pairs} pairs, medians)")
+    print(f"{'':14}{'bikecollect':>13}{'script':>10}{'ratio':>8}")
+    for name, unit in (("cpu", "s"), ("wall", "s"), ("mib", "MiB")):
+        mine = [getattr(a, name) for a, _ in runs]
+        theirs = [getattr(b, name) for _, b in runs]
+        ratio = statistics.median(a / b for a, b in zip(mine, theirs, strict=True))
+        print(
+            f"{name:>6} [{unit:>3}]{statistics.median(mine):>15.3f}"
+            f"{statistics.median(theirs):>10.3f}{ratio:>8.2f}"
+        )
+
+
+def fill(path: Path, blocks: int) -> None:
+    """Collect *blocks* earlier slots of today with an injected clock."""
+    now = time.time()
+    for number in range(blocks, 0, -1):
+        clock = partial(float, now - number * 300)
+        (run,) = wiring.collect(load(str(path)), clock=clock, stop=Stop())
+        if run.exit_code:
+            raise SystemExit(run.error)
+
+
+def _forget_today(folder: Path) -> Callable[[], object]:
+    """Return the deed of giving the next run its own slot: an untouched copy."""
+    kept = folder.with_name("kept")
+
+    def fresh() -> None:
+        subprocess.run(["rm", "-rf", str(folder)], check=True)
+        if kept.exists():
+            subprocess.run(["cp", "-r", str(kept), str(folder)], check=True)
+        else:
+            folder.mkdir(parents=True)
+            (folder / "city").mkdir()
+
+    return fresh
+
+
+def main(pairs: int) -> None:
+    """Measure the empty day, the full day, and a hundred systems in one call."""
+    with tempfile.TemporaryDirectory() as temporary, served(STATIONS) as url:
+        folder = Path(temporary)
+        path = settings(folder, {"city": url})
+        script = [sys.executable, str(HERE / "baseline_script.py"), url, temporary]
+        fresh = _forget_today(folder / "data")
+        other = partial(measured, script)
+        compare("empty day", partial(ours, path, fresh=fresh), other, pairs)
+        fresh()
+        fill(path, 287)
+        (folder / "data").rename(folder / "kept")
+        compare("after 287 blocks", partial(ours, path, fresh=fresh), other, pairs)
+    with tempfile.TemporaryDirectory() as temporary, served(300) as url:
+        folder = Path(temporary)
+        path = settings(folder, {f"city{n}": url for n in range(100)})
+        fresh = _forget_today(folder / "data")
+        runs = [ours(path, fresh=fresh) for _ in range(3)]
+        best = statistics.median(run.wall for run in runs)
+        print(f"\na hundred systems of 300 stations in one call: {best:.2f} s wall,")
+        print(f"{statistics.median(r.cpu for r in runs):.2f} s CPU, ", end="")
+        print(f"{statistics.median(r.mib for r in runs):.0f} MiB")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 15)

@@ -1,0 +1,74 @@
+"""The reference pages, printed from the code; see the cog blocks in them."""
+
+from dataclasses import fields
+
+import click
+
+from bikecollect import config, rows, schema
+from bikecollect.cli import cli
+from bikecollect.errors import ExitCode, Outcome
+
+
+def commands() -> str:
+    """Return every command with its help, as a terminal of 80 columns shows it."""
+    parts = [_help(cli, "bikecollect")]
+    parts += [_help(cli.commands[n], f"bikecollect {n}") for n in sorted(cli.commands)]
+    return "\n".join(parts)
+
+
+def _help(command: click.Command, name: str) -> str:
+    context = click.Context(command, info_name=name, terminal_width=80)
+    return f"## {name}\n\n```text\n{command.get_help(context)}\n```\n"
+
+
+def settings() -> str:
+    """Return every setting with its doc and default, by section."""
+    sections = [
+        ("At the top", config.Settings),
+        ("`[systems.NAME]`", config.System),
+        ("`[mail]`", config.Mail),
+        ("`[ping]`", config.Ping),
+        ("`[keep]`", config.Keep),
+    ]
+    return "\n".join(_section(title, cls) for title, cls in sections)
+
+
+def _section(title: str, cls: type) -> str:
+    values = cls()
+    lines = [f"## {title}", "", "| key | means | default |", "|---|---|---|"]
+    for each in fields(cls):
+        if each.name not in {"folder", "systems", "mail", "ping", "keep"}:
+            default = repr(getattr(values, each.name)).replace("'", '"')
+            shown = {"True": "true", "False": "false"}.get(default, default)
+            lines.append(f"| `{each.name}` | {each.metadata['doc']} | `{shown}` |")
+    return "\n".join([*lines, ""])
+
+
+def columns() -> str:
+    """Return the columns of both files, and the derived ones."""
+    tables = [
+        ("station_status/DAY.csv", rows.COLUMNS),
+        ("Derived columns", {n: d.doc for n, d in rows.DERIVED.items()}),
+        ("station_information.csv", rows.INFORMATION_COLUMNS),
+    ]
+    return "\n".join(_table(title, each) for title, each in tables)
+
+
+def _table(title: str, named: object) -> str:
+    lines = [f"## {title}", "", "| column | means |", "|---|---|"]
+    lines += [f"| `{name}` | {doc} |" for name, doc in dict(named).items()]  # type: ignore[call-overload]
+    return "\n".join([*lines, ""])
+
+
+def exit_codes() -> str:
+    """Return the exit codes and the outcomes that lead to them."""
+    lines = ["| code | means | outcomes of a run |", "|---|---|---|"]
+    for code in ExitCode:
+        words = ", ".join(o.value for o in Outcome if o.exit_code is code)
+        lines.append(f"| {int(code)} | {code.meaning} | {words} |")
+    return "\n".join([*lines, ""])
+
+
+def ledger() -> str:
+    """Return the ledger's tables."""
+    return f"Schema {schema.VERSION}:\n\n```sql\n{schema.SCHEMA.strip()}\n```\n"

@@ -1,0 +1,58 @@
+"""One run of one cycle in a process of its own, to be killed, failed or traced."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from world import NOON, World
+
+from bikecollect import payloads, process, store
+from bikecollect.block import Tail
+from bikecollect.run import Run
+
+STATIONS = 40
+INTERVAL = 300.0
+
+
+def stations(number: int) -> dict[str, int]:
+    """Return what the feed says in run *number*."""
+    return {f"s{i:02}": (number * 7 + i) % 50 for i in range(STATIONS)}
+
+
+def run(folder: Path, number: int, slot: int, mutant: str = "") -> Run:
+    """Run cycle *number* in slot *slot* (counted from noon, may be negative)."""
+    world = World(folder)
+    _mutate(mutant)
+    world.runs = number - 1
+    world.clock.now = NOON + slot * INTERVAL
+    world.uptime += slot * INTERVAL
+    return world.fetch(stations(number))
+
+
+def _mutate(name: str) -> None:
+    """Break the product on purpose, to see that the harness notices."""
+    if name == "no-csv-fsync":
+        kept = {each: getattr(os, each) for each in dir(os)}
+        store.os = SimpleNamespace(**{**kept, "fsync": lambda _fd: None})  # type: ignore[assignment]
+    if name == "no-dir-fsync":
+        payloads.sync_folder = store.sync_folder = lambda _path: None
+    if name == "trust-ledger-end":
+        store.Store.tail = (  # type: ignore[method-assign]
+            lambda _self, file, end, _waiting, _known: Tail(file, (), end, b"")
+        )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("number", type=int)
+    parser.add_argument("slot", type=int)
+    parser.add_argument("--mutant", default="")
+    given = parser.parse_args()
+    process.prepare()
+    ended = run(given.folder, given.number, given.slot, given.mutant)
+    sys.exit(ended.exit_code)

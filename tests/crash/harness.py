@@ -1,0 +1,161 @@
+"""A folder with a history, a run that dies in it, and what must hold afterwards."""
+
+import csv
+import io
+import json
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import driver
+
+DRIVER = Path(driver.__file__)
+CALLS = (
+    "write,pwrite64,fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat,"
+    "ftruncate,mkdir,mkdirat,flock"
+)
+DAY = "2026-11-22"
+EARLIER = -288
+WORKERS = 3
+
+
+def history(folder: Path) -> Path:
+    """Make a folder with one slot of yesterday and two of today (runs 1 to 3)."""
+    for number, slot in ((1, EARLIER), (2, 0), (3, 1)):
+        assert driver.run(folder, number, slot).exit_code == 0
+    return folder
+
+
+def strace(
+    folder: Path, number: int, slot: int, *options: str, mutant: str = ""
+) -> int:
+    """Run the driver under strace with *options*; return its exit code."""
+    command = ["strace", "-f", "--seccomp-bpf", "-o", f"{folder}.trace", *options]
+    command += [sys.executable, str(DRIVER), str(folder), str(number), str(slot)]
+    command += ["--mutant", mutant] if mutant else []
+    return subprocess.run(command, capture_output=True, check=False).returncode
+
+
+def every_call(folder: Path, number: int, slot: int) -> list[str]:
+    """Return each system call of a healthy run, as ``NAME:N`` for the Nth NAME."""
+    assert strace(folder, number, slot, "-e", f"trace={CALLS}") == 0
+    text = Path(f"{folder}.trace").read_text(encoding="utf-8", errors="replace")
+    names = re.findall(r"^\d+ +(\w+)\(", text, re.MULTILINE)
+    seen: Counter[str] = Counter()
+    found = []
+    for name in names:
+        seen[name] += 1
+        found.append(f"{name}:{seen[name]}")
+    return found
+
+
+def inject(case: str, what: str) -> tuple[str, str]:
+    """Return the options that do *what* at *case*, one of `every_call`."""
+    name, _, number = case.partition(":")
+    return "-e", f"inject={name}:{what}:when={number}"
+
+
+def accepted(folder: Path) -> set[int]:
+    """Return the numbers of runs whose payload is durable, waiting or moved on."""
+    found = folder.glob("payloads/**/*.zip")
+    return {int(path.name.split(".")[1], 16) for path in found}
+
+
+def recover(folder: Path, first: int, slot: int) -> None:
+    """Let the next two runs do their work."""
+    for more in range(2):
+        driver.run(folder, first + more, slot + more)
+
+
+def violations(folder: Path, numbers: Iterable[int], earlier: bytes) -> list[str]:
+    """Return what does not hold: each accepted run once, ranges equal to bytes."""
+    found = []
+    if (folder / "station_status/2026-11-21.csv").read_bytes() != earlier:
+        found.append("the earlier day was touched")
+    groups: dict[str, list[list[str]]] = {}
+    for path in sorted((folder / "station_status").glob("*.csv")):
+        header, *rows = _rows(path.read_bytes())
+        for row in rows:
+            if len(row) != len(header):
+                found.append(f"a torn row in {path.name}")
+            groups.setdefault(row[0], []).append(row)
+    for number in sorted(numbers):
+        found += _missing(groups, number)
+    for slot, rows in groups.items():
+        if len(rows) != driver.STATIONS:
+            found.append(f"{len(rows)} rows in {slot}")
+    found += _ledger(folder, len(groups))
+    left = [each.name for each in (folder / "payloads/inbox").iterdir()]
+    found += [f"{name} is left in the inbox" for name in left]
+    return found + _information(folder)
+
+
+def _ledger(folder: Path, slots: int) -> list[str]:
+    found = []
+    db = sqlite3.connect(folder / "ledger.sqlite3")
+    blocks = db.execute('SELECT file, start, "end", crc32 FROM blocks').fetchall()
+    db.close()
+    for file, start, end, crc in blocks:
+        if zlib.crc32((folder / file).read_bytes()[start:end]) != crc:
+            found.append(f"the ledger's range {start}-{end} of {file} differs")
+    if len(blocks) != slots:
+        found.append(f"{len(blocks)} blocks in the ledger, {slots} in the files")
+    return found
+
+
+def _rows(data: bytes) -> list[list[str]]:
+    text = data.decode("utf-8", "replace")
+    return list(csv.reader(io.StringIO(text, newline=""))) or [[]]
+
+
+def _missing(groups: dict[str, list[list[str]]], number: int) -> list[str]:
+    said = {name: str(bikes) for name, bikes in driver.stations(number).items()}
+    same = [
+        rows
+        for rows in groups.values()
+        if {row[2]: row[3] for row in rows if len(row) > 3} == said
+    ]
+    return [] if len(same) == 1 else [f"run {number} is there {len(same)} times"]
+
+
+def _information(folder: Path) -> list[str]:
+    _, *rows = _rows((folder / "station_information.csv").read_bytes())
+    keys = [tuple(row[:2]) for row in rows]
+    found = (
+        [] if len(set(keys)) == len(keys) else ["a station's version is there twice"]
+    )
+    if any(len(row) != 15 for row in rows):
+        found.append("a torn row in station_information.csv")
+    if len({key[1] for key in keys}) != driver.STATIONS:
+        found.append("a station's information is missing")
+    return found
+
+
+def each_case(
+    template: Path, cases: Iterable[str], attempt: Callable[[Path, str], list[str]]
+) -> dict[str, list[str]]:
+    """Run *attempt* for each of *cases* on a copy of *template*; return what failed."""
+
+    def one(case: str) -> tuple[str, list[str]]:
+        folder = template.with_name(f"{template.name}-{case}")
+        shutil.copytree(template, folder)
+        try:
+            return case, attempt(folder, case)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            Path(f"{folder}.trace").unlink(missing_ok=True)
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        return {case: bad for case, bad in pool.map(one, cases) if bad}
+
+
+def account(name: str, cases: int, bad: dict[str, list[str]]) -> None:
+    """Print a family's figures; -s shows them."""
+    print(json.dumps({"family": name, "cases": cases, "violations": len(bad)}))  # noqa: T201

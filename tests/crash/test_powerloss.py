@@ -1,0 +1,149 @@
+"""The power goes at every step of a run; nothing accepted is lost."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import driver
+import harness
+import powerloss
+import pytest
+from powerloss import Call, Disk
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("strace") is None, reason="strace is not installed"
+)
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a history of three runs."""
+    return harness.history(tmp_path_factory.mktemp("power") / "city")
+
+
+def trace(template: Path, number: int, slot: int, mutant: str = "") -> list[Call]:
+    """Return the calls of run *number*, made on a copy, as if made on *template*."""
+    folder = Path(tempfile.mkdtemp(dir=template.parent)) / "city"
+    shutil.copytree(template, folder)
+    options = ("-xx", "-s", "4000000", "-e", f"trace={powerloss.CALLS}")
+    assert harness.strace(folder, number, slot, *options, mutant=mutant) == 0
+    text = Path(f"{folder}.trace").read_text(encoding="ascii")
+    hexed = "".join(f"\\x{b:02x}" for b in str(folder).encode())
+    asked = "".join(f"\\x{b:02x}" for b in str(template).encode())
+    return powerloss.read_trace(text.replace(hexed, asked), template)
+
+
+def cut_everywhere(
+    template: Path,
+    calls: Sequence[Call],
+    number: int,
+    is_accepted: Callable[[Sequence[Call]], bool] | None = None,
+) -> list[str]:
+    """Cut the power after each call, in each way; return what was violated."""
+    disk, found, states = Disk(template), [], 0
+    earlier = (template / "station_status/2026-11-21.csv").read_bytes()
+    seen: set[int] = set()
+    for step, call in enumerate(calls):
+        disk.apply(call)
+        accepted = (is_accepted or _is_accepted)(calls[: step + 1])
+        for name, state in disk.states():
+            key = hash((accepted, *((p, state[p]) for p in sorted(state))))
+            if key in seen:
+                continue
+            seen.add(key)
+            states += 1
+            folder = template.with_name("after")
+            powerloss.clear(folder)
+            disk.write(state, folder)
+            numbers = {1, 2, 3, number + 1, number + 2}
+            numbers |= {number} if accepted else set()
+            harness.recover(folder, number + 1, number - 1)
+            bad = harness.violations(folder, numbers, earlier)
+            found += [f"step {step} ({call.name} {call.path}), {name}: {bad}"] * bool(
+                bad
+            )
+    harness.account("power", states, {each: [each] for each in found})
+    return found
+
+
+def _is_accepted(calls: Sequence[Call]) -> bool:
+    """Tell whether the inbox was synced after the payload got its name."""
+    named = [i for i, c in enumerate(calls) if c.name == "rename" and ".tmp" in c.path]
+    synced = [
+        i
+        for i, c in enumerate(calls)
+        if c.name == "sync" and c.path.endswith("/payloads/inbox")
+    ]
+    return bool(named) and any(i > named[0] for i in synced)
+
+
+def test_a_power_cut_at_any_step_loses_nothing_accepted(template: Path) -> None:
+    """Every legal state of the disk after every call is healed (fault 61)."""
+    assert cut_everywhere(template, trace(template, 4, 2), 4) == []
+
+
+@pytest.mark.parametrize("mutant", ["no-csv-fsync", "no-dir-fsync"])
+def test_a_missing_fsync_is_caught(template: Path, mutant: str) -> None:
+    """Without the CSV's or the folders' fsync the same harness finds losses."""
+    calls = trace(template, 4, 2, mutant)
+    rule = _is_named if mutant == "no-dir-fsync" else _is_accepted
+
+    assert cut_everywhere(template, calls, 4, rule) != []
+
+
+def _is_named(calls: Sequence[Call]) -> bool:
+    """Tell whether the payload has its name: what the mutant takes for accepted."""
+    return any(c.name == "rename" and ".tmp" in c.path for c in calls)
+
+
+def test_the_order_of_the_commit_is_kept(template: Path) -> None:
+    """Payload named, inbox synced, rows written, synced, ledger, payload moved on."""
+    calls = trace(template, 4, 2)
+    csv, inbox = "station_status/2026-11-22.csv", "/payloads/inbox"
+
+    def first(name: str, part: str, after: int = -1) -> int:
+        return next(
+            i
+            for i, c in enumerate(calls)
+            if i > after and c.name == name and part in c.path
+        )
+
+    named = first("rename", ".zip.tmp")
+    accepted = next(
+        i
+        for i, c in enumerate(calls)
+        if i > named and c.name == "sync" and c.path.endswith(inbox)
+    )
+    written = first("write", csv)
+    synced = first("sync", csv)
+    committed = first("sync", "ledger.sqlite3-wal", synced)
+    moved = next(
+        i
+        for i, c in enumerate(calls)
+        if c.name == "rename" and c.path.endswith(".zip") and "/kept/" in c.to
+    )
+    assert named < accepted < written < synced < committed < moved
+
+
+def test_the_first_run_ever_survives_a_power_cut(tmp_path: Path) -> None:
+    """Cut in the run that makes the folders: what was accepted is there (fault 61)."""
+    template = tmp_path / "city"
+    template.mkdir()
+    calls = trace(template, 1, 0)
+    disk, found = Disk(template), []
+    for step, call in enumerate(calls):
+        disk.apply(call)
+        accepted = _is_accepted(calls[: step + 1])
+        for name, state in disk.states():
+            folder = tmp_path / "after"
+            powerloss.clear(folder)
+            disk.write(state, folder)
+            driver.run(folder, 2, 1)
+            text = (folder / "station_status/2026-11-22.csv").read_text(
+                encoding="utf-8"
+            )
+            rows = text.count("2026-11-22T12:00:00+08:00,")
+            if rows not in ({driver.STATIONS} if accepted else {0, driver.STATIONS}):
+                found.append(f"step {step} ({call.name} {call.path}), {name}: {rows}")
+    assert found == []

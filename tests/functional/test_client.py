@@ -1,0 +1,429 @@
+"""The client against servers that misbehave."""
+
+import gzip
+import json
+import socket
+import ssl
+import threading
+import time
+import tracemalloc
+from pathlib import Path
+
+import pytest
+import rawserver
+import trustme
+from rawserver import BODY, GZIP, HEAD, answers, drips, misbehaving, sends
+from served import Answer, serving
+
+from bikecollect.client import Client
+from bikecollect.errors import (
+    CredentialsError,
+    FeedError,
+    FeedUnavailable,
+    Interrupted,
+    PayloadError,
+    ProtocolError,
+    RateLimited,
+)
+from bikecollect.policy import Budget
+from bikecollect.process import Stop
+
+SHORT = Budget(connect=0.3, idle=0.4, attempt=0.5, total=0.8)
+
+
+class Patient(Stop):
+    """A stop whose waits pass at once, on a clock of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.passed = 0.0
+
+    def wait(self, seconds: float) -> bool:
+        """Let *seconds* pass."""
+        self.passed += seconds
+        return super().wait(0)
+
+    def monotonic(self) -> float:
+        """Return the real time and what was waited."""
+        return time.monotonic() + self.passed
+
+
+def client(
+    budget: Budget = SHORT, stop: Patient | None = None, **more: object
+) -> Client:
+    """Return a client whose waits pass at once."""
+    stop = stop or Patient()
+    return Client(
+        budget=budget,
+        stop=stop,
+        monotonic=stop.monotonic,
+        random=lambda: 0.0,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def parse(body: bytes) -> None:
+    """Check a body as a feed does."""
+    try:
+        json.loads(body)
+    except ValueError as error:
+        raise PayloadError("the answer is not JSON", cause="not-json") from error
+
+
+ZIPPED = gzip.compress(BODY)
+LENGTH = b"Content-Length: %d\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("deed", "cause"),
+    [
+        pytest.param(rawserver.hangs, "timeout", id="silent (fault 8)"),
+        pytest.param(drips(HEAD + LENGTH % 900), "timeout", id="body drips (fault 5)"),
+        pytest.param(drips(b"HTTP/1.1 200 O"), "timeout", id="head drips (fault 6)"),
+        pytest.param(
+            drips(b"", b"HTTP/1.1 100 Continue\r\n\r\n"), "timeout", id="100s (fault 7)"
+        ),
+        pytest.param(
+            sends(HEAD + b"".join(b"X-%d: y\r\n" % n for n in range(200)) + b"\r\n"),
+            "connect",
+            id="200 headers (fault 7)",
+        ),
+        pytest.param(
+            sends(HEAD + LENGTH % 900 + BODY), "truncated", id="short (fault 9)"
+        ),
+        pytest.param(
+            sends(HEAD + b"Transfer-Encoding: chunked\r\n\r\n40\r\n" + BODY),
+            "truncated",
+            id="chunk cut (fault 10)",
+        ),
+        pytest.param(
+            sends(GZIP + LENGTH % (len(ZIPPED) - 9) + ZIPPED[:-9]),
+            "truncated",
+            id="gzip cut (fault 12)",
+        ),
+        pytest.param(
+            sends(GZIP + LENGTH % len(BODY) + BODY), "encoding", id="no gzip (fault 13)"
+        ),
+        pytest.param(
+            sends(GZIP + LENGTH % (len(ZIPPED) + 4) + ZIPPED + b"more"),
+            "truncated",
+            id="gzip followed (fault 13)",
+        ),
+        pytest.param(
+            sends(GZIP + LENGTH % len(ZIPPED) + ZIPPED[:-8] + b"\0" * 8),
+            "encoding",
+            id="gzip with a wrong sum (fault 13)",
+        ),
+        pytest.param(
+            sends(HEAD + b"Content-Encoding: br\r\n" + LENGTH % len(BODY) + BODY),
+            "encoding",
+            id="brotli (fault 14)",
+        ),
+        pytest.param(rawserver.resets, "truncated", id="reset (fault 17)"),
+        pytest.param(answers(b"", "500 Oops"), "http-500", id="500 (fault 18)"),
+        pytest.param(answers(b"", "503 Busy"), "http-503", id="503 (fault 18)"),
+        pytest.param(sends(b"SSH-2.0-OpenSSH\r\n"), "connect", id="no HTTP at all"),
+    ],
+)
+def test_a_broken_answer_is_told_by_its_cause(
+    deed: rawserver.Misdeed, cause: str
+) -> None:
+    """Whatever the server does, the run ends in time and says why."""
+    began = time.monotonic()
+    with misbehaving(deed) as (url, _), pytest.raises(FeedUnavailable) as failed:
+        client()("feed", url)
+
+    assert failed.value.cause == cause
+    assert time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        answers(b"", "502 Bad Gateway"),
+        answers(b"<html>proxy</html>"),
+        sends(HEAD + LENGTH % 900 + BODY),
+        rawserver.resets,
+    ],
+)
+def test_a_passing_trouble_is_tried_again(first: rawserver.Misdeed) -> None:
+    """The second answer is taken, and both attempts are told (faults 18, 29)."""
+    get = client(Budget())
+    with misbehaving(first, answers(BODY)) as (url, arrivals):
+        document = get("feed", url, check=parse)
+
+    assert document.body == BODY
+    assert len(arrivals) == len(get.attempts) == 2
+    assert get.attempts[0].error != ""
+
+
+def test_the_last_wrong_body_is_kept_as_evidence() -> None:
+    """What is no JSON at every try is returned, after four of them (fault 29)."""
+    with misbehaving(answers(b"<html>down</html>")) as (url, arrivals):
+        document = client(Budget())("feed", url, check=parse)
+
+    assert document.body == b"<html>down</html>"
+    assert len(arrivals) == 4
+
+
+def test_a_bug_in_the_check_does_not_cost_the_payload() -> None:
+    """An exception that is no PayloadError lets the body pass."""
+
+    def broken(_: bytes) -> None:
+        raise ZeroDivisionError
+
+    with misbehaving(answers(BODY)) as (url, _):
+        assert client()("feed", url, check=broken).body == BODY
+
+
+@pytest.mark.parametrize("deed", [rawserver.floods, rawserver.bombs])
+def test_a_body_too_large_is_cut_off(deed: rawserver.Misdeed) -> None:
+    """An endless body or a gzip bomb never fills the memory (faults 15, 16)."""
+    budget = Budget(wire_bytes=1_000_000, inflated_bytes=4_000_000, total=20)
+    with misbehaving(deed) as (url, _):
+        tracemalloc.start()
+        with pytest.raises(PayloadError) as failed:
+            client(budget)("feed", url)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+
+    assert failed.value.cause == "too-large"
+    assert peak < 400_000_000
+
+
+def test_a_rate_limit_within_the_budget_is_waited_for() -> None:
+    """429 with a short Retry-After: that long, then again (fault 19)."""
+    stop = Patient()
+    limited = answers(b"", "429 Slow", b"Retry-After: 40\r\n")
+    with misbehaving(limited, answers(BODY)) as (url, arrivals):
+        client(Budget(), stop)("feed", url)
+
+    assert len(arrivals) == 2
+    assert stop.passed == 40
+
+
+def test_a_long_rate_limit_ends_the_run_without_another_request() -> None:
+    """429 with a long Retry-After: no more requests (fault 20)."""
+    limited = answers(b"", "429 Slow", b"Retry-After: 3600\r\n")
+    get = client(Budget(), clock=lambda: 1000.0)
+    with misbehaving(limited) as (url, arrivals), pytest.raises(RateLimited) as failed:
+        get("feed", url)
+
+    assert failed.value.not_before == 4600
+    assert len(arrivals) == 1
+
+
+def test_a_long_outage_gets_one_last_try_at_the_edge() -> None:
+    """503 with Retry-After 3600 does not end the slot's chances (fault 21)."""
+    busy = answers(b"", "503 Busy", b"Retry-After: 3600\r\n")
+    with misbehaving(busy, answers(BODY)) as (url, _):
+        assert client(Budget())("feed", url).body == BODY
+
+
+@pytest.mark.parametrize("word", [b"soon", b"-5", b"Mon, 01 Jan 1990 00:00:00 GMT"])
+def test_a_retry_after_that_says_nothing_is_ignored(word: bytes) -> None:
+    """Garbage and past dates are as if absent (fault 22)."""
+    stop = Patient()
+    busy = answers(b"", "429 Slow", b"Retry-After: " + word + b"\r\n")
+    with misbehaving(busy, answers(BODY)) as (url, _):
+        client(Budget(), stop)("feed", url)
+
+    assert stop.passed == 1.0
+
+
+@pytest.mark.parametrize("status", ["401 No", "403 No"])
+def test_refused_credentials_are_tried_once_more(status: str) -> None:
+    """One more try after ten seconds, then a person is needed (fault 23)."""
+    stop = Patient()
+    with (
+        misbehaving(answers(b"", status)) as (url, arrivals),
+        pytest.raises(CredentialsError),
+    ):
+        client(Budget(), stop)("feed", url)
+
+    assert len(arrivals) == 2
+    assert stop.passed == 10.0
+
+
+@pytest.mark.parametrize("status", ["404 Gone", "410 Gone"])
+def test_a_missing_feed_is_tried_once_more(status: str) -> None:
+    """Not the whole budget for an address that is not there (fault 24)."""
+    with misbehaving(answers(b"", status)) as (url, arrivals), pytest.raises(FeedError):
+        client(Budget())("feed", url)
+
+    assert len(arrivals) == 2
+
+
+@pytest.mark.parametrize(
+    "target", ["file:///etc/passwd", "http://other.example/x?key=s", "/loop"]
+)
+def test_a_redirect_is_not_followed(target: str) -> None:
+    """Only its host is named, nothing is sent there (faults 25, 109)."""
+    moved = answers(b"", "302 Found", f"Location: {target}\r\n".encode())
+    with misbehaving(moved) as (url, arrivals), pytest.raises(ProtocolError) as failed:
+        client(Budget())("feed", url)
+
+    assert failed.value.cause == "redirect"
+    assert "key=s" not in str(failed.value)
+    assert len(arrivals) == 2
+
+
+def test_a_silent_resolver_does_not_hold_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A name that never resolves is given up at the deadline (fault 3)."""
+    over = threading.Event()
+
+    def silent(*_: object, **__: object) -> list[object]:
+        over.wait(20)
+        raise socket.gaierror(-3, "over")
+
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    began = time.monotonic()
+    with pytest.raises(FeedUnavailable) as failed:
+        client()("feed", "http://feed.invalid/x")
+    spent = time.monotonic() - began
+    over.set()
+
+    assert failed.value.cause == "timeout"
+    assert spent < 3
+
+
+def test_an_unknown_name_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Resolvers flap: the cause is dns, and it is retried (fault 4)."""
+
+    def unknown(*_: object, **__: object) -> list[object]:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    get = client(Budget())
+    with pytest.raises(FeedUnavailable) as failed:
+        get("feed", "http://feed.invalid/x")
+
+    assert failed.value.cause == "dns"
+    assert len(get.attempts) > 5
+
+
+def test_a_closed_port_is_tried_until_the_deadline() -> None:
+    """Connection refused: about thirteen attempts in 150 s (fault 1)."""
+    get = client(Budget())
+    with pytest.raises(FeedUnavailable) as failed:
+        get("feed", "http://127.0.0.1:9/x")
+
+    assert failed.value.cause == "connect"
+    assert 8 <= len(get.attempts) <= 20
+
+
+def test_a_signal_cuts_the_wait_short() -> None:
+    """A stop that is set ends a hanging attempt within a moment (fault 69)."""
+    stop = Patient()
+    threading.Timer(0.1, stop.set, [15]).start()
+    began = time.monotonic()
+    with misbehaving(rawserver.hangs) as (url, _), pytest.raises(Interrupted):
+        client(Budget(), stop)("feed", url)
+
+    assert time.monotonic() - began < 2
+
+
+def test_netrc_and_proxies_of_the_environment_are_ignored(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Neither a proxy variable nor .netrc changes a request (faults 27, 28)."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login a password b\n", encoding="utf-8")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    seen: list[str] = []
+
+    def look(peer: socket.socket) -> None:
+        peer.sendall(HEAD + LENGTH % len(BODY) + BODY)
+
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        peer, _ = listener.accept()
+        with peer:
+            seen.append(peer.recv(65_536).decode("latin-1"))
+            look(peer)
+
+    threading.Thread(target=serve, daemon=True).start()
+    get = client(headers={"Authorization": "Key mine"})
+    document = get("feed", f"http://127.0.0.1:{listener.getsockname()[1]}/")
+    listener.close()
+
+    assert document.body == BODY
+    assert "Authorization: Key mine" in seen[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "trusted", "word"),
+    [
+        ("127.0.0.1", False, "self-signed|unable to get local issuer"),
+        ("other.example", True, "mismatch|doesn't match|not valid for"),
+    ],
+)
+def test_tls_that_cannot_be_verified_is_refused(
+    tmp_path: Path, *, name: str, trusted: bool, word: str
+) -> None:
+    """An unknown authority or a wrong name ends with a protocol error (fault 26)."""
+    with _tls_server(name) as (url, authority):
+        bundle = tmp_path / "ca.pem"
+        authority.cert_pem.write_to_path(bundle)
+        get = client(Budget(), ca_bundle=str(bundle) if trusted else None)
+        with pytest.raises(ProtocolError, match=word) as failed:
+            get("feed", url)
+
+    assert failed.value.cause == "tls"
+    assert len(get.attempts) == 3
+
+
+def test_tls_of_a_trusted_server_is_used(tmp_path: Path) -> None:
+    """The same server with its authority in ca_bundle gives its body."""
+    with _tls_server("127.0.0.1") as (url, authority):
+        bundle = tmp_path / "ca.pem"
+        authority.cert_pem.write_to_path(bundle)
+        document = client(Budget(), ca_bundle=str(bundle))("feed", url)
+
+    assert document.body == BODY
+
+
+class _tls_server:  # noqa: N801 - used as a function
+    """A TLS server with a certificate for *name*; yields address and authority."""
+
+    def __init__(self, name: str) -> None:
+        self._authority = trustme.CA()
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._authority.issue_cert(name).configure_cert(self._context)
+
+    def __enter__(self) -> tuple[str, trustme.CA]:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        threading.Thread(target=self._serve, daemon=True).start()
+        port = self._listener.getsockname()[1]
+        return f"https://127.0.0.1:{port}/x", self._authority
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                peer, _ = self._listener.accept()
+            except OSError:
+                return
+            try:
+                with self._context.wrap_socket(peer, server_side=True) as secure:
+                    secure.recv(65_536)
+                    secure.sendall(HEAD + LENGTH % len(BODY) + BODY)
+            except OSError:
+                peer.close()
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+
+def test_a_good_answer_tells_the_servers_clock() -> None:
+    """The Date header is kept, for noticing a wrong clock (fault 77)."""
+    with serving(lambda _: Answer(BODY)) as url:
+        document = client()("feed", url)
+
+    assert document.date is not None
+    assert abs(document.date - document.fetched_at) < 5

@@ -1,0 +1,280 @@
+"""``bikecollect fetch`` as a process: its output, its files, its exit codes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from served import Answer, serving
+
+from bikecollect.simulator import dialects
+from bikecollect.simulator.city import City
+
+GOOD = Answer(dialects.youbike(City(20), time.time()))
+
+
+def settings(
+    folder: Path,
+    url: str,
+    *,
+    feed: str = "youbike",
+    interval: str = "1min",
+    more: str = "",
+) -> Path:
+    """Write settings for one system called city; return their path."""
+    path = folder / "bikecollect.toml"
+    path.write_text(
+        f'data_dir = "data"\ninterval = "{interval}"\n'
+        f'[systems.city]\nfeed = "youbike"\nurl = "{url}"\n'
+        f'timezone = "Asia/Taipei"\n{more}\n',
+        encoding="utf-8",
+    )
+    return path
+
+
+def bikecollect(*arguments: object, **more: object) -> subprocess.CompletedProcess[str]:
+    """Run the command as a process of its own."""
+    command = [sys.executable, "-m", "bikecollect", *map(str, arguments)]
+    return subprocess.run(  # noqa: PLW1510 - the code is what is looked at
+        command,
+        text=True,
+        capture_output=True,
+        timeout=60,
+        **more,  # type: ignore[call-overload]
+    )
+
+
+def test_success_is_quiet_and_fills_the_day(tmp_path: Path) -> None:
+    """Exit 0, nothing printed, one row a station."""
+    with serving(lambda _: GOOD) as url:
+        done = bikecollect("--config", settings(tmp_path, url), "fetch")
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    (file,) = (tmp_path / "data/city/station_status").iterdir()
+    assert len(file.read_text(encoding="utf-8").splitlines()) == 21
+
+
+def test_json_has_one_object_a_system(tmp_path: Path) -> None:
+    """The shape that scripts hold on to."""
+    with serving(lambda _: GOOD) as url:
+        path = settings(tmp_path, url)
+        done = bikecollect("--config", path, "fetch", "--format", "json")
+
+    (line,) = done.stdout.splitlines()
+    run = json.loads(line)
+    assert run["system"] == "city"
+    assert run["slot"].endswith("+08:00")
+    assert (run["outcome"], run["cause"], run["attempts"]) == ("collected", None, 1)
+    assert (run["http_status"], run["stations"], run["rows"]) == (200, 20, 20)
+    assert run["exit_code"] == 0
+    assert set(run["seconds"]) >= {"fetch", "accept", "commit"}
+    assert run["file"].startswith("station_status/")
+
+
+def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
+    """Fetched and read, and no file made."""
+    with serving(lambda _: GOOD) as url:
+        done = bikecollect("--config", settings(tmp_path, url), "fetch", "--dry-run")
+
+    assert done.returncode == 0
+    assert "20 rows" in done.stdout
+    assert not (tmp_path / "data").exists()
+
+
+def test_verbose_says_what_is_done(tmp_path: Path) -> None:
+    """-v prints a line to stderr, none to stdout."""
+    with serving(lambda _: GOOD) as url:
+        done = bikecollect("-v", "--config", settings(tmp_path, url), "fetch")
+
+    assert "collected, 20 rows of 20 stations" in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "word"),
+    [
+        (Answer(b"<html>down</html>"), 65, "not JSON"),
+        (Answer(b"[]"), 65, "no stations"),
+        (Answer(b"gone", 404), 69, "answered 404"),
+        (Answer(b"", 500), 69, "answered 500"),
+        (Answer(b"", 302, {"Location": "file:///etc/passwd"}), 76, "redirects"),
+        (Answer(b"", 403), 77, "credentials"),
+        (Answer(b"", 429, {"Retry-After": "3000"}), 75, "rest"),
+    ],
+)
+def test_each_failure_has_its_code_and_one_line(
+    tmp_path: Path, answer: Answer, code: int, word: str
+) -> None:
+    """What went wrong is one line on stderr, and no traceback."""
+    with serving(lambda _: answer) as url:
+        path = settings(tmp_path, url, interval="2s")
+        done = bikecollect("--config", path, "fetch")
+
+    assert done.returncode == code
+    assert word in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        (["fetsch"], 64, "No such command"),
+        (["fetch", "--formt"], 64, "No such option"),
+        (["--config", "nowhere.toml", "fetch"], 78, "cannot read nowhere.toml"),
+        (["fetch", "atlantis"], 78, 'no system is called "atlantis"'),
+    ],
+)
+def test_a_wrong_call_is_told_before_any_network(
+    arguments: list[str], code: int, word: str
+) -> None:
+    """Usage ends with 64, settings with 78."""
+    done = bikecollect(*arguments)
+
+    assert done.returncode == code
+    assert word in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_closed_port_is_unavailable(tmp_path: Path) -> None:
+    """Connection refused ends with 69 (fault 1)."""
+    path = settings(tmp_path, "http://127.0.0.1:9/", interval="2s")
+    done = bikecollect("--config", path, "fetch")
+
+    assert done.returncode == 69
+    assert "connect" in done.stderr
+
+
+def test_an_unwritable_folder_is_74(tmp_path: Path) -> None:
+    """A file where a folder should be: disk trouble, told with its path (fault 56)."""
+    (tmp_path / "data").write_text("", encoding="utf-8")
+    with serving(lambda _: GOOD) as url:
+        done = bikecollect("--config", settings(tmp_path, url), "fetch")
+
+    assert done.returncode == 74
+    assert str(tmp_path / "data") in done.stderr
+
+
+def test_systems_are_isolated_from_each_other(tmp_path: Path) -> None:
+    """One system's broken feed does not cost the other's slot; the worst code wins."""
+    more = '[systems.other]\nfeed = "youbike"\nurl = "http://127.0.0.1:9/"\n'
+    with serving(lambda _: GOOD) as url:
+        path = settings(
+            tmp_path, url, interval="2s", more=more + 'timezone = "Asia/Taipei"'
+        )
+        done = bikecollect("--config", path, "fetch", "--format", "json")
+
+    outcomes = [json.loads(line)["outcome"] for line in done.stdout.splitlines()]
+    assert outcomes == ["collected", "unavailable"]
+    assert done.returncode == 69
+
+
+def test_a_users_own_function_makes_columns(tmp_path: Path) -> None:
+    """A module beside the settings is found, and its columns are in the file."""
+    (tmp_path / "mine.py").write_text(
+        "def score(row):\n    return {'score': row['num_vehicles_available'] * 2}\n",
+        encoding="utf-8",
+    )
+    more = 'columns = ["mine:score", "missing_module:f"]'
+    with serving(lambda _: GOOD) as url:
+        path = settings(tmp_path, url, more=more)
+        done = bikecollect("-v", "--config", path, "fetch")
+
+    assert done.returncode == 0
+    assert '"missing_module:f" is left out' in done.stderr
+    (file,) = (tmp_path / "data/city/station_status").iterdir()
+    header, first, *_ = file.read_text(encoding="utf-8").splitlines()
+    assert header.endswith(",score")
+    assert int(first.split(",")[-1]) == 2 * int(first.split(",")[3])
+
+
+def _with_stdout_full(command: list[str]) -> int:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        return subprocess.run(command, stdout=full, stderr=full, check=False).returncode
+
+
+def _with_closed_descriptors(command: list[str]) -> int:
+    line = " ".join(command) + " <&- >&- 2>&-"
+    return subprocess.run(["/bin/sh", "-c", line], check=False).returncode
+
+
+@pytest.mark.parametrize("run", [_with_stdout_full, _with_closed_descriptors])
+def test_output_that_cannot_be_written_changes_nothing(
+    tmp_path: Path, run: Callable[[list[str]], int]
+) -> None:
+    """Full or closed descriptors change neither data nor code (faults 70, 71)."""
+    with serving(lambda _: GOOD) as url:
+        path = str(settings(tmp_path, url))
+        command = [sys.executable, "-m", "bikecollect", "-v", "--config", path]
+        code = run([*command, "fetch", "--format", "json"])
+
+    assert code == 0
+    (file,) = (tmp_path / "data/city/station_status").iterdir()
+    assert len(file.read_text(encoding="utf-8").splitlines()) == 21
+
+
+def test_it_works_in_crons_empty_environment(tmp_path: Path) -> None:
+    """No PATH, HOME, LANG: still a row a station, in UTF-8 (fault 92)."""
+    with serving(lambda _: GOOD) as url:
+        done = bikecollect("--config", settings(tmp_path, url), "fetch", env={})
+
+    assert (done.returncode, done.stderr) == (0, "")
+    text = (tmp_path / "data/city/station_information.csv").read_text(encoding="utf-8")
+    assert "模擬" in text
+
+
+@pytest.mark.parametrize(
+    ("signum", "code"),
+    [(signal.SIGTERM, 143), (signal.SIGHUP, 143), (signal.SIGINT, 130)],
+)
+def test_a_signal_during_the_fetch_ends_the_run_at_once(
+    tmp_path: Path, signum: int, code: int
+) -> None:
+    """The wait for a silent feed is cut short, and the run says so (fault 69)."""
+
+    def hang(_: str) -> Answer:
+        os.kill(process.pid, signum)
+        time.sleep(5)
+        return GOOD
+
+    with serving(hang) as url:
+        path = settings(tmp_path, url)
+        command = [sys.executable, "-m", "bikecollect", "--config", str(path), "fetch"]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE)
+        began = time.monotonic()
+        process.communicate(timeout=20)
+
+    assert process.returncode == code
+    assert time.monotonic() - began < 4
+
+
+def test_a_secret_in_the_address_is_told_to_nobody(tmp_path: Path) -> None:
+    """A key in the query is in no output and in no file (fault 108)."""
+    with serving(lambda _: Answer(b"", 500)) as url:
+        path = settings(tmp_path, f"{url}/x?key=CANARY", interval="2s")
+        done = bikecollect("-vv", "--config", path, "fetch", "--format", "json")
+
+    files = [p for p in (tmp_path / "data").rglob("*") if p.is_file()]
+    assert "CANARY" not in done.stdout + done.stderr
+    assert files != []
+    assert not any(b"CANARY" in each.read_bytes() for each in files)
+
+
+def test_the_paged_feed_is_read_to_its_end(tmp_path: Path) -> None:
+    """New Taipei's pages are walked until one is short: 2,300 of 2,300."""
+    stations = json.loads(dialects.youbike(City(2300), 1.8e9))
+
+    def page(path: str) -> Answer:
+        number = int(path.partition("page=")[2].partition("&")[0])
+        return Answer(json.dumps(stations[number * 1000 :][:1000]).encode())
+
+    with serving(page) as url:
+        path = settings(tmp_path, f"{url}/json?page=0&size=1000")
+        done = bikecollect("--config", path, "fetch", "--format", "json")
+
+    assert json.loads(done.stdout)["rows"] == 2300

@@ -1,0 +1,47 @@
+"""A loopback server whose answers a test writes down."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass
+class Answer:
+    """What is answered: *body* with *status* and more *headers*."""
+
+    body: bytes
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@contextmanager
+def serving(answer: Callable[[str], Answer]) -> Iterator[str]:
+    """Serve *answer* (of a path with its query) on loopback; yield the address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            got = answer(self.path)
+            self.send_response(got.status)
+            self.send_header("Content-Length", str(len(got.body)))
+            for name, value in got.headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(got.body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, request: object, client_address: object) -> None:
+            pass
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
