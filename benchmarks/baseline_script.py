@@ -1,9 +1,9 @@
 """What people write instead: get, parse, append; for measuring against."""
 
 import csv
-import os
 import sys
 import time
+from pathlib import Path
 
 import requests
 
@@ -14,9 +14,9 @@ fetched = time.strftime("%Y-%m-%dT%H:%M:%S+08:00", time.gmtime(now + 28800))
 columns = ["slot", "fetched_at", "station_id", "bikes", "docks", "capacity"]
 columns += ["is_renting", "last_reported", "occupancy"]
 stations = requests.get(url, timeout=30).json()
-path = os.path.join(folder, slot[:10] + ".csv")
-new = not os.path.exists(path)
-with open(path, "a", newline="", encoding="utf-8") as opened:
+path = Path(folder, slot[:10] + ".csv")
+new = not path.exists()
+with path.open("a", newline="", encoding="utf-8") as opened:
     rows = csv.DictWriter(opened, columns)
     if new:
         rows.writeheader()

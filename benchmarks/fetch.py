@@ -62,7 +62,7 @@ def served(stations: int) -> Iterator[str]:
 
 
 def settings(folder: Path, systems: dict[str, str]) -> Path:
-    """Write settings whose slots are a second long, so that each run has its own."""
+    """Write settings for *systems* (address by name) and return their path."""
     path = folder / "bikecollect.toml"
     tables = (
         f'[systems.{name}]\nfeed = "youbike"\nurl = "{url}"\ntimezone = "Asia/Taipei"\n'
@@ -116,9 +116,6 @@ def _forget_today(folder: Path) -> Callable[[], object]:
         subprocess.run(["rm", "-rf", str(folder)], check=True)
         if kept.exists():
             subprocess.run(["cp", "-r", str(kept), str(folder)], check=True)
-        else:
-            folder.mkdir(parents=True)
-            (folder / "city").mkdir()
 
     return fresh
 

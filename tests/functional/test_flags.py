@@ -1,0 +1,98 @@
+"""What is accepted and still not as usual is flagged."""
+
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from world import MINUTES, NOON, World
+
+from bikecollect.errors import Outcome
+from bikecollect.payload import Document, Fetched
+
+DAY_FILE = "station_status/2026-11-22.csv"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """Return a world with an empty folder."""
+    return World(tmp_path / "city")
+
+
+def test_far_fewer_stations_than_usual_are_flagged_and_kept(world: World) -> None:
+    """Data are data: short, and committed (fault 32)."""
+    world.fetch({"a": 1, "b": 1, "c": 1})
+    run = world.fetch({"a": 1}, after=5 * MINUTES)
+
+    assert (run.outcome, run.flags) == (Outcome.COLLECTED, ("short",))
+
+
+def test_a_feed_that_stands_still_is_flagged(world: World) -> None:
+    """The same stamp again, or one of long ago: stale, and committed (fault 33)."""
+    first = world.fetch({"a": 1}, last_updated=int(NOON) - 10)
+    again = world.fetch({"a": 1}, after=5 * MINUTES, last_updated=int(NOON) - 10)
+    old = world.fetch({"a": 1}, after=5 * MINUTES, last_updated=int(NOON) - 3600)
+
+    assert (first.flags, again.flags, old.flags) == ((), ("stale",), ("stale",))
+
+
+def test_a_clock_that_differs_from_the_servers_is_flagged(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than 120 s from the Date header (fault 77)."""
+    document = Document(
+        "status", b'{"stations": {"a": 1}}', fetched_at=NOON, date=NOON - 500
+    )
+    monkeypatch.setattr(world.feed, "fetch", lambda *_: Fetched((document,)))
+
+    assert world.fetch().flags == ("clock",)
+
+
+def test_a_late_run_is_flagged(world: World) -> None:
+    """Started 200 s into its slot (fault 81)."""
+    assert world.fetch({"a": 1}, after=200.0).flags == ("late",)
+
+
+def test_rows_are_filed_under_the_slots_day(world: World) -> None:
+    """A fetch across midnight belongs to the slot's day (fault 80)."""
+    world.clock.now = datetime(
+        2026, 11, 22, 23, 55, tzinfo=ZoneInfo("Asia/Taipei")
+    ).timestamp()
+    world.feed.clock = replace(world.clock, now=world.clock.now + 400)
+    world.fetch({"a": 1})
+
+    (line,) = world.lines(DAY_FILE)
+    assert line.startswith("2026-11-22T23:55:00+08:00,2026-11-23T00:01:42+08:00,a")
+
+
+def test_a_damaged_payload_in_the_inbox_does_not_stop_the_others(world: World) -> None:
+    """It is set aside with its reason, the slot's own is committed (fault 65)."""
+    world.fetch({"a": 1})
+    inbox = world.folder / "payloads/inbox"
+    (inbox / "20261122T035500Z.00000099.zip").write_bytes(b"PK no zip at all")
+    run = world.fetch({"a": 2}, after=5 * MINUTES)
+
+    assert run.outcome is Outcome.COLLECTED
+    reasons = list((world.folder / "payloads/rejected").glob("*.reason.txt"))
+    assert [each.name for each in reasons] == [
+        "20261122T035500Z.00000099.zip.reason.txt"
+    ]
+
+
+def test_a_station_that_left_the_list_is_written_down_after_a_day(
+    world: World,
+) -> None:
+    """An absence of a poll is nothing, one of a day is a version."""
+    world.fetch({"a": 1, "b": 1})
+    world.fetch({"a": 1, "b": 1, "c": 1}, after=5 * MINUTES)
+    world.fetch({"a": 1, "b": 1}, after=5 * MINUTES)
+    world.fetch({"a": 1, "b": 1}, after=1440 * MINUTES)
+
+    lines = world.lines("station_information.csv")
+    assert [(line.split(",")[1], line.split(",")[-1]) for line in lines] == [
+        ("a", "true"),
+        ("b", "true"),
+        ("c", "true"),
+        ("c", "false"),
+    ]

@@ -1,0 +1,191 @@
+"""GBFS through HTTP: discovery, versions, and what is asked for when."""
+
+import json
+from datetime import UTC
+
+import pytest
+
+from bikecollect.errors import FeedUnavailable
+from bikecollect.feeds.gbfs import Gbfs
+from bikecollect.payload import Check, Document, Memory
+
+STATUS = {
+    "last_updated": 1_800_000_000,
+    "ttl": 60,
+    "data": {
+        "stations": [
+            {
+                "station_id": 7,
+                "num_bikes_available": 3,
+                "num_docks_available": 4,
+                "is_renting": 1,
+                "vehicle_types_available": [
+                    {"vehicle_type_id": "e", "count": 2},
+                    {"vehicle_type_id": "h", "count": 1},
+                ],
+            }
+        ]
+    },
+}
+INFORMATION = {
+    "last_updated": 1_800_000_000,
+    "ttl": 600,
+    "data": {"stations": [{"station_id": "7", "name": "x", "lat": 1, "lon": 1}]},
+}
+TYPES = {
+    "data": {
+        "vehicle_types": [
+            {"vehicle_type_id": "e", "propulsion_type": "electric_assist"},
+            {"vehicle_type_id": "h", "propulsion_type": "human"},
+        ]
+    }
+}
+NAMES = ("station_status", "station_information", "vehicle_types")
+
+
+class Feeds:
+    """Documents by name, and the names that were asked for."""
+
+    def __init__(self, listing: object) -> None:
+        self.documents: dict[str, object] = {
+            "gbfs.json": listing,
+            "station_status": STATUS,
+            "station_information": INFORMATION,
+            "vehicle_types": TYPES,
+        }
+        self.asked: list[str] = []
+
+    def __call__(self, name: str, url: str, *, check: Check | None = None) -> Document:
+        """Return the document, or 404."""
+        key = url.rpartition("/")[2]
+        self.asked.append(key)
+        if key not in self.documents:
+            raise FeedUnavailable(f"{key} answered 404", cause="http-404")
+        body = json.dumps(self.documents[key]).encode()
+        if check is not None:
+            check(body)
+        return Document(name, body, url, fetched_at=1_800_000_000.0)
+
+
+def listing(names: tuple[str, ...] = NAMES) -> list[dict[str, str]]:
+    """Return the feeds of a gbfs.json."""
+    return [{"name": each, "url": f"http://h/{each}"} for each in names]
+
+
+GBFS = Gbfs("http://h/gbfs.json", UTC)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [{"en": {"feeds": listing()}}, {"zz": {"feeds": listing()}}, {"feeds": listing()}],
+)
+def test_feeds_are_found_by_any_language_or_none(data: object) -> None:
+    """1.0 to 2.3 list by language, 3.0 does not."""
+    get = Feeds({"data": data})
+    fetched = GBFS.fetch(get, Memory())
+    (status,) = GBFS.read(fetched.documents).statuses
+
+    assert (status.station_id, status.num_vehicles_available) == ("7", 3)
+    assert status.num_ebikes_available == 2
+    assert status.is_renting is True
+
+
+def test_information_is_asked_for_when_its_ttl_is_over() -> None:
+    """Not in the next slot, again after ten minutes."""
+    get = Feeds({"data": {"feeds": listing()}})
+    first = GBFS.fetch(get, Memory(now=1000.0))
+    notes, ids = first.notes, frozenset({"7"})
+    get.asked.clear()
+    second = GBFS.fetch(get, Memory(notes, ids, 1300.0))
+    assert get.asked == ["station_status"]
+
+    get.asked.clear()
+    third = GBFS.fetch(get, Memory({**notes, **second.notes}, ids, 1700.0))
+    assert get.asked == ["station_status", "station_information", "vehicle_types"]
+    names = [each.name for each in third.documents]
+    assert "station_information" not in names  # unchanged: not stored again
+
+
+def test_an_unknown_station_asks_for_its_information_at_once() -> None:
+    """A new id does not wait for the ttl; asked for once, not in every slot."""
+    get = Feeds({"data": {"feeds": listing()}})
+    notes = dict(GBFS.fetch(get, Memory(now=1000.0)).notes)
+    known = frozenset({"7"})
+    new = {**STATUS["data"]["stations"][0], "station_id": "new"}  # type: ignore[index]
+    get.documents["station_status"] = {"data": {"stations": [new]}}
+    get.asked.clear()
+    notes.update(GBFS.fetch(get, Memory(notes, known, 1300.0)).notes)
+    assert get.asked.count("station_information") == 1
+
+    GBFS.fetch(get, Memory(notes, known, 1400.0))
+    assert get.asked.count("station_information") == 1
+
+
+def test_the_highest_version_that_is_understood_is_taken() -> None:
+    """Of 2.3, 3.0 and 4.0 it is 3.0."""
+    versions = [
+        {"version": v, "url": f"http://h/gbfs-{v}"} for v in ("2.3", "3.0", "4.0")
+    ]
+    get = Feeds(
+        {
+            "version": "2.3",
+            "data": {"en": {"feeds": listing((*NAMES, "gbfs_versions"))}},
+        }
+    )
+    get.documents["gbfs_versions"] = {"data": {"versions": versions}}
+    get.documents["gbfs-3.0"] = {"version": "3.0", "data": {"feeds": listing()}}
+    GBFS.fetch(get, Memory())
+
+    assert "gbfs-3.0" in get.asked
+    assert "gbfs-4.0" not in get.asked
+
+
+def test_addresses_that_have_moved_are_asked_for_again() -> None:
+    """A remembered address that answers 404 is looked up anew."""
+    get = Feeds({"data": {"feeds": listing()}})
+    notes = GBFS.fetch(get, Memory(now=1000.0)).notes
+    moved = listing(("station_status",))
+    moved[0]["url"] = "http://h/elsewhere"
+    get.documents["gbfs.json"] = {"data": {"feeds": moved}}
+    get.documents["elsewhere"] = get.documents.pop("station_status")
+    fetched = GBFS.fetch(get, Memory(notes, frozenset({"7"}), 1300.0))
+
+    assert fetched.documents[-1].name in {"station_status", "vehicle_types"}
+    assert "elsewhere" in get.asked
+
+
+def test_missing_information_does_not_cost_the_slot() -> None:
+    """The status is what cannot be fetched later."""
+    get = Feeds({"data": {"feeds": listing()}})
+    del get.documents["station_information"]
+    fetched = GBFS.fetch(get, Memory())
+
+    assert len(GBFS.read(fetched.documents).statuses) == 1
+
+
+def test_an_address_that_is_no_gbfs_json_is_told() -> None:
+    """The error says what to give."""
+    get = Feeds({"stations": []})
+
+    with pytest.raises(Exception, match=r"give the address of a gbfs\.json"):
+        GBFS.fetch(get, Memory())
+
+
+def test_localised_names_of_version_3_are_read() -> None:
+    """[{text, language}], and RFC 3339 stamps."""
+    status = {
+        "last_updated": "2026-11-22T10:00:00+02:00",
+        "data": {"stations": [{"station_id": "a", "num_vehicles_available": 1}]},
+    }
+    names = [{"text": "Rathaus", "language": "de"}, {"text": "Hall", "language": "en"}]
+    about = {"data": {"stations": [{"station_id": "a", "name": names}]}}
+    snapshot = GBFS.read(
+        (
+            Document("station_status", json.dumps(status).encode()),
+            Document("station_information", json.dumps(about).encode()),
+        )
+    )
+
+    assert snapshot.last_updated == 1_795_334_400
+    assert snapshot.information[0].name == "Rathaus"
+    assert snapshot.information[0].name_en == "Hall"

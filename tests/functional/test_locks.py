@@ -1,0 +1,88 @@
+"""One writer at a time, and nobody who loses by it."""
+
+import fcntl
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+from world import MINUTES, World
+
+from bikecollect import ledger
+from bikecollect.errors import LockBusy, Outcome
+from bikecollect.lock import Lock
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """Return a world with one slot collected."""
+    world = World(tmp_path / "city")
+    world.fetch({"a": 1})
+    return world
+
+
+def test_a_busy_lock_defers_the_commit_to_the_next_run(world: World) -> None:
+    """Held by another (stopped, too): 75, accepted, and committed later (faults 82, 83)."""
+    fd = os.open(world.folder / "lock", os.O_RDWR)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    first = world.fetch({"a": 2}, after=5 * MINUTES)
+    os.close(fd)
+    second = world.fetch({"a": 3}, after=5 * MINUTES)
+
+    assert (first.outcome, first.exit_code) == (Outcome.DEFERRED, 75)
+    assert first.accepted
+    assert second.exit_code == 0
+    assert [line.split(",")[3] for line in world.lines()] == ["1", "2", "3"]
+    assert world.inbox() == []
+
+
+def test_a_removed_lock_file_does_not_make_two_owners(tmp_path: Path) -> None:
+    """Who held the removed file is not alone for long: the new one counts (fault 85)."""
+    path = tmp_path / "lock"
+    with Lock(path, patience=0).held():
+        path.unlink()
+        with Lock(path, patience=0).held():
+            with pytest.raises(LockBusy), Lock(path, patience=0).held():
+                pass
+
+
+def test_a_reader_of_the_ledger_does_not_disturb(world: World) -> None:
+    """An open reader costs the run nothing (fault 86)."""
+    reader = sqlite3.connect(world.folder / "ledger.sqlite3")
+    reader.execute("BEGIN")
+    assert reader.execute("SELECT count(*) FROM blocks").fetchone() == (1,)
+    run = world.fetch({"a": 2}, after=5 * MINUTES)
+    reader.close()
+
+    assert run.exit_code == 0
+
+
+def test_a_ledger_that_somebody_writes_to_defers_the_commit(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Locked by another program: 75, accepted, committed later (fault 87)."""
+    monkeypatch.setattr(ledger, "BUSY", 0.05)
+    writer = sqlite3.connect(world.folder / "ledger.sqlite3", isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    first = world.fetch({"a": 2}, after=5 * MINUTES)
+    writer.execute("ROLLBACK")
+    writer.close()
+    second = world.fetch({"a": 3}, after=5 * MINUTES)
+
+    assert (first.exit_code, first.accepted) == (75, True)
+    assert second.exit_code == 0
+    assert len(world.lines()) == 3
+    assert world.agrees()
+
+
+def test_a_planted_link_is_not_followed(tmp_path: Path) -> None:
+    """A link in place of the day's file is refused (fault 111)."""
+    world = World(tmp_path / "city")
+    target = tmp_path / "precious"
+    target.write_bytes(b"")
+    (world.folder / "station_status").mkdir()
+    (world.folder / "station_status/2026-11-22.csv").symlink_to(target)
+    run = world.fetch({"a": 1})
+
+    assert run.exit_code == 74
+    assert target.read_bytes() == b""
