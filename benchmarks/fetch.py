@@ -4,12 +4,13 @@ Run: make benchmark (or: .venv/bin/python benchmarks/fetch.py [PAIRS])
 """
 
 import os
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -65,12 +66,19 @@ def settings(folder: Path, systems: dict[str, str]) -> Path:
     """Write settings for *systems* (address by name) and return their path."""
     path = folder / "bikecollect.toml"
     tables = (
-        f'[systems.{name}]\nfeed = "youbike"\nurl = "{url}"\ntimezone = "Asia/Taipei"\n'
+        f'[systems.{name}]\nfeed = "youbike"\nurl = "{url}"\ntimezone = "{late()}"\n'
         for name, url in systems.items()
     )
     text = f'data_dir = "data"\ninterval = "5min"\n{"".join(tables)}'
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def late() -> str:
+    """Return a time zone in which it is the last hour of the day now."""
+    ahead = 23 - time.gmtime().tm_hour
+    ahead = ahead - 24 if ahead > 12 else ahead  # noqa: PLR2004 - the zones there are
+    return f"Etc/GMT{-ahead:+d}"
 
 
 def ours(path: Path, *, fresh: Callable[[], object]) -> Figures:
@@ -98,10 +106,10 @@ def compare(
         )
 
 
-def fill(path: Path, blocks: int) -> None:
-    """Collect *blocks* earlier slots of today with an injected clock."""
+def fill(path: Path, slots: Iterable[int]) -> None:
+    """Collect the slots that many slots ago, with an injected clock."""
     now = time.time()
-    for number in range(blocks, 0, -1):
+    for number in slots:
         clock = partial(float, now - number * 300)
         (run,) = wiring.collect(load(str(path)), clock=clock, stop=Stop())
         if run.exit_code:
@@ -128,11 +136,13 @@ def main(pairs: int) -> None:
         script = [sys.executable, str(HERE / "baseline_script.py"), url, temporary]
         fresh = _forget_today(folder / "data")
         other = partial(measured, script)
-        compare("empty day", partial(ours, path, fresh=fresh), other, pairs)
-        fresh()
-        fill(path, 287)
+        fill(path, range(300, 301))
         (folder / "data").rename(folder / "kept")
-        compare("after 287 blocks", partial(ours, path, fresh=fresh), other, pairs)
+        compare("new day", partial(ours, path, fresh=fresh), other, pairs)
+        fill(path, range(int(time.time() // 300 % 12) + 276, 0, -1))
+        shutil.rmtree(folder / "kept")
+        (folder / "data").rename(folder / "kept")
+        compare("end of the day", partial(ours, path, fresh=fresh), other, pairs)
     with tempfile.TemporaryDirectory() as temporary, served(300) as url:
         folder = Path(temporary)
         path = settings(folder, {f"city{n}": url for n in range(100)})

@@ -213,7 +213,7 @@ class Committer:
 
     def _remember(self, payload: Payload, snapshot: Snapshot) -> tuple[str, ...]:
         """Keep what the next fetch may use; return how the shape has changed."""
-        memory = self.ledger.recall().notes
+        memory = self.ledger.notes()
         before = json.loads(memory.get(SHAPE, "{}"))
         drifts = drift.compare(before, snapshot.shape) if before else ()
         notes = dict(payload.notes)

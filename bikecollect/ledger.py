@@ -73,8 +73,14 @@ class Ledger:
         except sqlite3.Error:
             return Memory()
 
+    def notes(self) -> dict[str, str]:
+        """Return what was remembered, by key."""
+        return dict(self._all("SELECT key, value FROM memory"))
+
     def remember(self, notes: Mapping[str, str]) -> None:
         """Keep *notes* for the next runs, each in place of its former value."""
+        if not notes:
+            return
         with self._transaction() as db:
             db.executemany("INSERT OR REPLACE INTO memory VALUES (?, ?)", notes.items())
 

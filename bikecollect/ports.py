@@ -70,6 +70,7 @@ class Ledger(Protocol):
     def open(self) -> str: ...  # noqa: D102 - documented there
     def close(self) -> None: ...  # noqa: D102
     def recall(self) -> Memory: ...  # noqa: D102
+    def notes(self) -> dict[str, str]: ...  # noqa: D102
     def remember(self, notes: Mapping[str, str]) -> None: ...  # noqa: D102
     def extents(self) -> dict[str, Extent]: ...  # noqa: D102
     def slots(self) -> set[Slot]: ...  # noqa: D102

@@ -175,12 +175,15 @@ class Format:
             if reported not in times:
                 times[reported] = iso(reported or 0, zone)
             row: list[Value] = [*head, *status]
+            row[2] = clean(status.station_id)
             row[12] = times[reported]
             if row[8] is None and (about := known.get(status.station_id)):
                 row[8] = about.capacity
             base.append(row)
         troubles = self._derive(base)
-        return Block(_lines(base), len(base), troubles)
+        for row in base:
+            row[9:12] = [_FLAGS[value] for value in row[9:12]]  # type: ignore[index]
+        return Block(_written(base), len(base), troubles)
 
     def _derive(self, base: list[list[Value]]) -> tuple[str, ...]:
         """Append the derived columns to each row of *base*; return what failed."""
@@ -189,7 +192,7 @@ class Format:
             for row in base:
                 try:
                     made = each.make(dict(zip(COLUMNS, row, strict=False)))
-                    row.extend([plain(made.get(name)) for name in each.names])
+                    row.extend([_cell(plain(made.get(n))) for n in each.names])
                 except Exception as error:  # noqa: BLE001 - the user's own code
                     row.extend([None] * len(each.names))
                     what = f"{type(error).__name__}: {error}"
@@ -214,11 +217,17 @@ def _cell(value: Value) -> Value:
     return value
 
 
+_FLAGS = {True: "true", False: "false", None: None}
+
+
 def _lines(rows: Iterable[Sequence[Value]]) -> bytes:
+    return _written([_cell(value) for value in row] for row in rows)
+
+
+def _written(rows: Iterable[Sequence[Value]]) -> bytes:
+    """Return *rows* as lines; their texts are clean and hold no bool."""
     out = io.StringIO(newline="")
-    write = csv.writer(out, lineterminator="\n").writerow
-    for row in rows:
-        write([_cell(value) for value in row])
+    csv.writer(out, lineterminator="\n").writerows(rows)
     return out.getvalue().encode("utf-8")
 
 

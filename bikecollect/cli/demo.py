@@ -1,7 +1,5 @@
 """``bikecollect demo``: the whole line on a simulated city."""
 
-import sys
-import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,10 +31,13 @@ def demo(folder: Path, stations: int, seed: int) -> None:
     goes through the real client, inbox, files and ledger; for an hour the feed
     is out, for half an hour it renames a field. Takes under a minute.
     """
+    import gc  # noqa: PLC0415 - only here
     import logging  # noqa: PLC0415 - not for --help
+    import sys  # noqa: PLC0415 - not for --help
 
     from bikecollect import demo as line  # noqa: PLC0415 - heavy
 
+    gc.enable()
     _empty(folder)
     (folder / MINE).parent.mkdir(parents=True, exist_ok=True)
     (folder / MINE).touch()
@@ -70,6 +71,7 @@ def _empty(folder: Path) -> None:
 
 def _account(result: "Result", folder: Path) -> str:
     """Return what was collected, what is missing and why, and where files lie."""
+    import textwrap  # noqa: PLC0415 - only here
     from zoneinfo import ZoneInfo  # noqa: PLC0415 - only here
 
     from bikecollect.demo import ZONE  # noqa: PLC0415 - heavy

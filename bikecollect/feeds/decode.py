@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
+from operator import itemgetter
 from typing import Any, NoReturn
 
 from bikecollect.errors import PayloadError
@@ -69,13 +70,19 @@ def objects(stations: Any, what: str) -> list[Any]:
 
 def shape(stations: Sequence[Any]) -> dict[str, str]:
     """Return the JSON types of each field that at least half of *stations* have."""
-    found = [each for each in stations if isinstance(each, dict)]
+    found = [each for each in stations if type(each) is dict]
     fields = Counter(chain.from_iterable(found))
     return {
-        name: "|".join(sorted({_WORDS[type(s[name])] for s in found if name in s}))
+        name: "|".join(sorted(_WORDS[kind] for kind in _types(found, name, number)))
         for name, number in sorted(fields.items())
         if number * 2 >= len(found)
     }
+
+
+def _types(found: Sequence[dict[str, Any]], name: str, number: int) -> set[type]:
+    if number == len(found):
+        return set(map(type, map(itemgetter(name), found)))
+    return {type(each[name]) for each in found if name in each}
 
 
 def too_many_bad(bad: int, total: int, example: str) -> None:

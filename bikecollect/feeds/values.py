@@ -20,8 +20,8 @@ def text(value: Any) -> str | None:
     >>> text(" a "), text(12), text(""), text(None), text([])
     ('a', '12', None, None, None)
     """
-    if isinstance(value, str):
-        return clean(value).strip() or None
+    if type(value) is str:
+        return (value if value.isprintable() else clean(value)).strip() or None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return str(value)

@@ -1,7 +1,7 @@
 """YouBike: every generation of Taiwan's feeds, by one table of spellings."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -109,105 +109,110 @@ class _Reader:
     def __init__(self, stations: Sequence[Any], zone: tzinfo) -> None:
         self._stations = stations
         self._stamp = Stamps(zone)
-        sample = [each for each in stations if isinstance(each, dict)]
-        self._get = {column: _getter(column, sample) for column in ALIASES}
+        sample = [each for each in stations if type(each) is dict]
+        self._name = {column: _spelling(column, sample) for column in ALIASES}
+        self._nested = [name for name in self._name.values() if "." in name]
 
     def snapshot(self, oddities: list[str]) -> Snapshot:
+        """Return all stations that can be read; raises PayloadError for too few."""
         statuses: dict[str, StationStatus] = {}
-        information: dict[str, StationInformation] = {}
-        dropped = duplicates = 0
-        example = ""
+        information: list[StationInformation] = []
+        duplicates, bad = 0, []
         for station in self._stations:
-            found = text(self._get["station_id"](station))
-            if found is None:
-                dropped += 1
-                example = example or repr(station)
-            elif found in statuses:
+            status = self._status(station) if type(station) is dict else None
+            if status is None:
+                bad.append(station)
+            elif status.station_id in statuses:
                 duplicates += 1
             else:
-                status = self._status(found, station)
-                if status is None:
-                    dropped += 1
-                    example = example or repr(station)
-                    continue
-                statuses[found] = status
-                information[found] = self._information(found, station, status)
-        too_many_bad(dropped, len(self._stations), example)
+                statuses[status.station_id] = status
+                information.append(self._information(station, status))
+        too_many_bad(len(bad), len(self._stations), repr(bad[:1]))
         return Snapshot(
             statuses=tuple(statuses.values()),
-            information=tuple(information.values()),
+            information=tuple(information),
             lists_all=True,
             last_updated=self._newest(),
             shape=shape(self._stations),
-            dropped=dropped,
+            dropped=len(bad),
             duplicates=duplicates,
             oddities=tuple(oddities),
         )
 
-    def _status(self, station_id: str, station: Any) -> StationStatus | None:
-        get = self._get
-        said_vehicles, said_docks = get["vehicles"](station), get["docks"](station)
-        vehicles, docks = count(said_vehicles), count(said_docks)
-        if vehicles is None and docks is None and TDX_INFORMATION not in station:
+    def _flat(self, station: dict[str, Any]) -> dict[str, Any]:
+        """Return *station* with the nested fields that are used beside the others."""
+        if not self._nested:
+            return station
+        return {**station, **{name: at(station, name) for name in self._nested}}
+
+    def _status(self, station: dict[str, Any]) -> StationStatus | None:
+        name, get = self._name, self._flat(station).get
+        station_id = text(get(name["station_id"]))
+        vehicles, docks = count(get(name["vehicles"])), count(get(name["docks"]))
+        silent = vehicles is None and docks is None and TDX_INFORMATION not in station
+        if station_id is None or silent:
             return None
-        active = _active(get["active"](station))
+        active = _active(get(name["active"]))
         return StationStatus(
             station_id,
             vehicles,
-            count(get["ebikes"](station)),
+            count(get(name["ebikes"])),
             docks,
             None,
             None,
-            count(get["capacity"](station)),
+            count(get(name["capacity"])),
             None,
             active,
             active,
-            self._stamp(get["reported"](station)),
+            self._stamp(get(name["reported"])),
         )
 
     def _information(
-        self, station_id: str, station: Any, status: StationStatus
+        self, station: dict[str, Any], status: StationStatus
     ) -> StationInformation:
-        get = self._get
-        lat, lon = place(get["lat"](station), get["lon"](station))
+        name, get = self._name, self._flat(station).get
+        lat, lon = place(get(name["lat"]), get(name["lon"]))
         return StationInformation(
-            station_id,
-            name=text(get["name"](station)),
+            station_id=status.station_id,
+            name=text(get(name["name"])),
             lat=lat,
             lon=lon,
             capacity=status.capacity,
-            address=text(get["address"](station)),
-            region=text(get["region"](station)),
-            name_en=text(get["name_en"](station)),
-            address_en=text(get["address_en"](station)),
-            region_en=text(get["region_en"](station)),
+            address=text(get(name["address"])),
+            region=text(get(name["region"])),
+            name_en=text(get(name["name_en"])),
+            address_en=text(get(name["address_en"])),
+            region_en=text(get(name["region_en"])),
         )
 
     def _newest(self) -> int | None:
-        stamps = (
-            self._stamp(self._get[column](station))
-            for column in ("updated", "reported")
+        names = (self._name["updated"], self._name["reported"])
+        said = {
+            value
             for station in self._stations
-        )
-        return max((each for each in stamps if each is not None), default=None)
+            if type(station) is dict
+            for name in names
+            if isinstance(value := station.get(name), str | int)
+        }
+        return max((m for m in map(self._stamp, said) if m is not None), default=None)
 
 
-def _getter(column: str, stations: Sequence[Any]) -> Callable[[Any], Any]:
-    """Return the function that gets *column*, by the spelling these stations use.
+def _spelling(column: str, stations: Sequence[dict[str, Any]]) -> str:
+    """Return the name that *stations* have for *column*, empty for none.
 
     Raises PayloadError naming the fields where a column without which a row means
     nothing has no known spelling.
     """
-    needed = column in {"station_id", "vehicles", "docks"}
     for name in ALIASES[column]:
         if "." in name:
             if any(at(each, name) is not None for each in stations[:20]):
-                return lambda station: at(station, name)
+                return name
         elif any(name in each for each in stations):
-            return lambda station: station.get(name) if type(station) is dict else None
+            return name
+    needed = column in {"station_id", "vehicles", "docks"}
     if needed and not any(TDX_INFORMATION in each for each in stations):
         raise missing(stations, _COLUMN.get(column, column), ALIASES[column], _OURS)
-    return lambda _station: None
+    return ""
 
 
 _OURS = frozenset(

@@ -35,14 +35,18 @@ def run(folder: Path, number: int, slot: int, mutant: str = "") -> Run:
 
 def _mutate(name: str) -> None:
     """Break the product on purpose, to see that the harness notices."""
+    kept = {each: getattr(os, each) for each in dir(os)}
+    nothing = SimpleNamespace(**{**kept, "fsync": lambda _fd: None})
     if name == "no-csv-fsync":
-        kept = {each: getattr(os, each) for each in dir(os)}
-        store.os = SimpleNamespace(**{**kept, "fsync": lambda _fd: None})  # type: ignore[assignment]
+        setattr(store, "os", nothing)  # noqa: B010 - the module's name, not an export
     if name == "no-dir-fsync":
-        payloads.sync_folder = store.sync_folder = lambda _path: None
+        for module in (payloads, store):
+            setattr(module, "sync_folder", lambda _path: None)  # noqa: B010
     if name == "trust-ledger-end":
-        store.Store.tail = (  # type: ignore[method-assign]
-            lambda _self, file, end, _waiting, _known: Tail(file, (), end, b"")
+        setattr(  # noqa: B010
+            store.Store,
+            "tail",
+            lambda _self, file, end, _waiting, _known: Tail(file, (), end, b""),
         )
 
 

@@ -37,15 +37,13 @@ def settings(
     return path
 
 
-def bikecollect(*arguments: object, **more: object) -> subprocess.CompletedProcess[str]:
+def bikecollect(
+    *arguments: object, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run the command as a process of its own."""
     command = [sys.executable, "-m", "bikecollect", *map(str, arguments)]
-    return subprocess.run(  # noqa: PLW1510 - the code is what is looked at
-        command,
-        text=True,
-        capture_output=True,
-        timeout=60,
-        **more,  # type: ignore[call-overload]
+    return subprocess.run(
+        command, text=True, capture_output=True, timeout=60, env=env, check=False
     )
 
 

@@ -22,7 +22,7 @@ def world(tmp_path: Path) -> World:
 
 
 def test_a_busy_lock_defers_the_commit_to_the_next_run(world: World) -> None:
-    """Held by another (stopped, too): 75, accepted, and committed later (faults 82, 83)."""
+    """Held by another, stopped too: 75, and committed later (faults 82, 83)."""
     fd = os.open(world.folder / "lock", os.O_RDWR)
     fcntl.flock(fd, fcntl.LOCK_EX)
     first = world.fetch({"a": 2}, after=5 * MINUTES)
@@ -37,13 +37,16 @@ def test_a_busy_lock_defers_the_commit_to_the_next_run(world: World) -> None:
 
 
 def test_a_removed_lock_file_does_not_make_two_owners(tmp_path: Path) -> None:
-    """Who held the removed file is not alone for long: the new one counts (fault 85)."""
+    """Only the lock on the file that is there counts (fault 85)."""
     path = tmp_path / "lock"
     with Lock(path, patience=0).held():
         path.unlink()
-        with Lock(path, patience=0).held():
-            with pytest.raises(LockBusy), Lock(path, patience=0).held():
-                pass
+        with (
+            Lock(path, patience=0).held(),
+            pytest.raises(LockBusy),
+            Lock(path, patience=0).held(),
+        ):
+            pass
 
 
 def test_a_reader_of_the_ledger_does_not_disturb(world: World) -> None:
