@@ -33,19 +33,31 @@ class Figures:
     mib: float
 
 
+# A process that starts another hands down its own peak memory: the one that starts
+# the measured ones must be small, so it is a bare interpreter.
+LAUNCHER = """
+import os, sys, time
+began = time.monotonic()
+child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)
+_, status, usage = os.wait4(child, 0)
+wall = time.monotonic() - began
+print(os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, wall,
+      usage.ru_maxrss / 1024)
+"""
+
+
 def measured(command: list[str]) -> Figures:
     """Run *command* and return what it took."""
-    environment = {
-        k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"
-    }
-    began = time.monotonic()
-    child = subprocess.Popen(command, env=environment)
-    _, status, usage = os.wait4(child.pid, 0)
-    wall = time.monotonic() - began
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise SystemExit(f"{command} ended with {child.returncode}")
-    return Figures(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss / 1024)
+    environment = dict(os.environ)
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # cron's Python has its .pyc
+    launcher = [sys.executable, "-I", "-S", "-c", LAUNCHER, *command]
+    done = subprocess.run(
+        launcher, env=environment, check=True, stdout=subprocess.PIPE, text=True
+    )
+    code, *figures = done.stdout.split()
+    if code != "0":
+        raise SystemExit(f"{command} ended with {code}")
+    return Figures(*map(float, figures))
 
 
 @contextmanager

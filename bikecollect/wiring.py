@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from zoneinfo import ZoneInfo
 
@@ -62,7 +63,9 @@ def collect(
     slot = slot_at(clock(), settings.seconds)
     times = Times(clock, monotonic, stop or Stop())
     one = partial(_one, settings, slot=slot, times=times, dry=dry)
-    work = [partial(one, name) for name in names]
+    # One after the other: a folder that is being made must not look unmounted.
+    folders = {n: None if dry else _unready(settings.data / n) for n in names}
+    work = [partial(one, name, trouble=folders[name]) for name in names]
     return [work[0]()] if len(work) == 1 else _side_by_side(work)
 
 
@@ -136,7 +139,15 @@ def _client(settings: Settings, name: str, times: Times) -> Client:
     )
 
 
-def _one(settings: Settings, name: str, *, slot: Slot, times: Times, dry: bool) -> Run:
+def _one(
+    settings: Settings,
+    name: str,
+    *,
+    slot: Slot,
+    times: Times,
+    dry: bool,
+    trouble: BikecollectError | None,
+) -> Run:
     """Run one cycle; whatever goes wrong ends in the run that is returned."""
     run = Run(
         run_id=process.run_id(),
@@ -147,13 +158,12 @@ def _one(settings: Settings, name: str, *, slot: Slot, times: Times, dry: bool) 
         uptime=process.uptime(),
         version=__version__,
     )
+    if trouble is not None:
+        zone = ZoneInfo(settings.systems[name].timezone)
+        return _told(run.failed(trouble), zone)
     try:
         line = cycle(settings, name, times)
-        if dry:
-            run = line.dry(run)
-        else:
-            folder.ready(settings.data / name)
-            run = line.run(run)
+        run = line.dry(run) if dry else line.run(run)
     except BikecollectError as error:
         run = run.failed(error)
     except Exception as error:
@@ -161,6 +171,15 @@ def _one(settings: Settings, name: str, *, slot: Slot, times: Times, dry: bool) 
         what = f"{type(error).__name__}: {error}"
         run = replace(run, outcome=Outcome.BUG, cause="bug", error=what)
     return _told(run, ZoneInfo(settings.systems[name].timezone))
+
+
+def _unready(place: Path) -> BikecollectError | None:
+    """Make the folder *place* ready; return why it is not."""
+    try:
+        folder.ready(place)
+    except BikecollectError as error:
+        return error
+    return None
 
 
 def _told(run: Run, zone: ZoneInfo) -> Run:
@@ -174,9 +193,12 @@ def _told(run: Run, zone: ZoneInfo) -> Run:
 
 
 def _side_by_side(work: Sequence[Callable[[], Run]]) -> list[Run]:
-    """Return what each of *work* returns, in order, done by some threads."""
+    """Return what each of *work* returns, in order, done by some threads.
+
+    What one of them raises (a bug: runs end by themselves) is raised here.
+    """
     waiting: SimpleQueue[int] = SimpleQueue()
-    done: SimpleQueue[tuple[int, Run]] = SimpleQueue()
+    done: SimpleQueue[tuple[int, Run | BaseException]] = SimpleQueue()
     for number in range(len(work)):
         waiting.put(number)
 
@@ -184,8 +206,15 @@ def _side_by_side(work: Sequence[Callable[[], Run]]) -> list[Run]:
         with suppress(Empty):
             while True:
                 number = waiting.get_nowait()
-                done.put((number, work[number]()))
+                try:
+                    done.put((number, work[number]()))
+                except BaseException as error:  # noqa: BLE001 - raised below
+                    done.put((number, error))
 
     for _ in range(min(WORKERS, len(work))):
         threading.Thread(target=labour, daemon=True).start()
-    return [run for _, run in sorted((done.get() for _ in work), key=lambda d: d[0])]
+    ended = dict(done.get() for _ in work)
+    for each in ended.values():
+        if isinstance(each, BaseException):
+            raise each
+    return [run for _, run in sorted(ended.items()) if isinstance(run, Run)]

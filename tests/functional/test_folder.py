@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bikecollect import folder
+from bikecollect import folder, wiring
+from bikecollect.config import parse
 from bikecollect.errors import SettingsError
 
 
@@ -42,3 +43,19 @@ def test_a_folder_that_was_removed_is_begun_anew(tmp_path: Path) -> None:
     folder.ready(tmp_path / "bikes" / "city")
 
     assert (tmp_path / "bikes/city/.bikecollect").exists()
+
+
+def test_several_systems_that_begin_anew_do_not_take_each_other_for_unmounted(
+    tmp_path: Path,
+) -> None:
+    """Removed as a whole and begun again: each system's folder is made."""
+    data = {"data_dir": str(tmp_path / "bikes")}
+    system = {"feed": "youbike", "url": "http://127.0.0.1:9/", "timezone": "UTC"}
+    settings = parse(
+        {**data, "interval": "1s", "systems": {f"city{n}": system for n in range(8)}}
+    )
+    first = wiring.collect(settings)
+    shutil.rmtree(tmp_path / "bikes")
+    second = wiring.collect(settings)
+
+    assert {run.cause for run in first + second} == {"connect"}
