@@ -123,8 +123,8 @@ def _claims(text: str) -> list[tuple[str, list[int]]]:
 
 
 def _numbers(said: str) -> list[int]:
-    if " to " in said:
-        head, _, last = said.rpartition(" to ")
-        *more, first = [int(n) for n in re.findall(r"\d+", head)]
-        return [*more, *range(first, int(last) + 1)]
-    return [int(n) for n in re.findall(r"\d+", said)]
+    """Return the numbers of a phrase such as "30, 37 to 39, 43"."""
+    found: list[int] = []
+    for first, last in re.findall(r"(\d+)(?: to (\d+))?", said):
+        found += range(int(first), int(last or first) + 1)
+    return found
