@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 
 from bikecollect import drift
-from bikecollect.block import Committed, Stations
+from bikecollect.block import Committed, Span, Stations
 from bikecollect.errors import BikecollectError, Outcome, PayloadError
 from bikecollect.feeds import Feed
 from bikecollect.heal import INFORMATION, target
@@ -17,6 +17,7 @@ from bikecollect.rows import Format, information_header, information_lines
 from bikecollect.run import Notice
 from bikecollect.slot import DAY, Slot, day_of
 from bikecollect.snapshot import Snapshot, StationInformation
+from bikecollect.stopwatch import Stopwatch
 
 SHAPE = "bikecollect.shape"
 CLOCK_TOLERANCE = 120.0
@@ -54,6 +55,7 @@ class Committer:
     payloads: Payloads
     store: Store
     ledger: Ledger
+    watch: Stopwatch = field(default_factory=Stopwatch)
 
     def commit(self, name: str, source: str) -> Done:
         """Commit *name*, a payload in the inbox; *source* is fetch or recovery."""
@@ -71,34 +73,26 @@ class Committer:
             return self._bug(name, error)
 
     def _write(self, name: str, payload: Payload, source: str) -> Done:
-        snapshot = self.feed.read(payload.documents)
-        known = self.ledger.stations(payload.slot)
-        about = {each.station_id: each for each in snapshot.information}
-        block = self.format.block(
-            payload.slot, payload.fetched_at, snapshot.statuses, {**known, **about}
-        )
+        with self.watch("read"):
+            snapshot = self.feed.read(payload.documents)
+        with self.watch("rows"):
+            known = self.ledger.stations(payload.slot)
+            about = {each.station_id: each for each in snapshot.information}
+            block = self.format.block(
+                payload.slot, payload.fetched_at, snapshot.statuses, {**known, **about}
+            )
         extents = self.ledger.extents()
         day = day_of(payload.slot, self.zone)
         file, end, damage = target(day, self.format.header, self.store, extents)
         flags = self._flags(payload, snapshot)
-        stations = self._stations(payload, snapshot, known, flags)
-        span = self.store.append(file, end, self.format.header, block.text)
-        self.ledger.commit(
-            Committed(
-                slot=payload.slot,
-                span=span,
-                rows=block.rows,
-                sha256=_sha256(payload),
-                fetched_at=payload.fetched_at,
-                last_updated=snapshot.last_updated,
-                run_id=payload.run_id,
-                uptime=payload.uptime,
-                boot_id=payload.boot_id,
-                source=source,
-            ),
-            stations,
-        )
-        drifts = self._remember(payload, snapshot)
+        with self.watch("append"):
+            stations = self._stations(payload, snapshot, known, flags)
+            span = self.store.append(file, end, self.format.header, block.text)
+        with self.watch("ledger"):
+            self.ledger.commit(
+                _committed(payload, snapshot, span, block.rows, source), stations
+            )
+            drifts = self._remember(payload, snapshot)
         self.payloads.keep(name, day)
         notices = [Notice("payload", text) for text in snapshot.oddities]
         notices += [Notice("columns", text) for text in block.troubles]
@@ -223,6 +217,23 @@ class Committer:
         if changed:
             self.ledger.remember(changed)
         return drifts
+
+
+def _committed(
+    payload: Payload, snapshot: Snapshot, span: Span, rows: int, source: str
+) -> Committed:
+    return Committed(
+        slot=payload.slot,
+        span=span,
+        rows=rows,
+        sha256=_sha256(payload),
+        fetched_at=payload.fetched_at,
+        last_updated=snapshot.last_updated,
+        run_id=payload.run_id,
+        uptime=payload.uptime,
+        boot_id=payload.boot_id,
+        source=source,
+    )
 
 
 def _clock_was_set(payload: Payload, there: Committed, interval: int) -> bool:

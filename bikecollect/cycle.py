@@ -1,8 +1,6 @@
 """The main line: fetch one payload, accept it, commit all that wait."""
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from bikecollect.commit import Committer, Done
@@ -13,6 +11,7 @@ from bikecollect.payload import Payload
 from bikecollect.ports import Client, Ledger, Lock, Payloads
 from bikecollect.run import Notice, Run
 from bikecollect.slot import DAY, Slot, day_of, stamp
+from bikecollect.stopwatch import Stopwatch
 
 NOT_BEFORE = "bikecollect.not_before"
 LONGEST_REST = 3_600.0
@@ -32,7 +31,7 @@ class Cycle:
     payload_days: int
     clock: Callable[[], float]
     troubles: tuple[str, ...] = ()
-    seconds: dict[str, float] = field(default_factory=dict)
+    watch: Stopwatch = field(default_factory=Stopwatch)
     notes: dict[str, str] = field(default_factory=dict)
 
     def run(self, run: Run) -> Run:
@@ -51,7 +50,7 @@ class Cycle:
     def dry(self, run: Run) -> Run:
         """Fetch and read, and write nothing; raises our errors."""
         payload = self._fetch(run)
-        with self._timed("read"):
+        with self.watch("read"):
             snapshot = self.committer.feed.read(payload.documents)
         size = sum(len(each.body) for each in payload.documents)
         rows, listed = len(snapshot.statuses), len(snapshot.statuses) + snapshot.dropped
@@ -62,10 +61,11 @@ class Cycle:
         """Under the lock: heal, commit all payloads that wait, write down the run."""
         written = False
         try:
-            with self.lock.held(), self._timed("commit"):
-                run = _noticed(run, "ledger", self.ledger.open())
-                run = run.noticed(*self.healer.files())
-                run = _named(run, self.healer.runs(run))
+            with self.lock.held():
+                with self.watch("heal"):
+                    run = _noticed(run, "ledger", self.ledger.open())
+                    run = run.noticed(*self.healer.files())
+                    run = _named(run, self.healer.runs(run))
                 for name in self.payloads.waiting():
                     mine = name == _name(run)
                     done = self.committer.commit(name, _source(mine=mine))
@@ -90,7 +90,7 @@ class Cycle:
         return run
 
     def _fetch(self, run: Run) -> Payload:
-        with self._timed("fetch"):
+        with self.watch("fetch"):
             memory = replace(self.ledger.recall(), now=self.clock())
             _respect(memory.notes.get(NOT_BEFORE, ""), memory.now)
             fetched = self.feed.fetch(self.client, memory)
@@ -111,7 +111,7 @@ class Cycle:
         size = sum(len(each.body) for each in payload.documents)
         run = replace(run, bytes=size, http_status=payload.documents[-1].http_status)
         try:
-            with self._timed("accept"):
+            with self.watch("accept"):
                 self.payloads.accept(payload)
         except BikecollectError as error:
             return run.noticed(Notice(error.cause, str(error)))
@@ -146,7 +146,7 @@ class Cycle:
             run,
             finished=self.clock(),
             attempts=tuple(self.client.attempts),
-            seconds=dict(self.seconds),
+            seconds=dict(self.watch.seconds),
         )
 
     def _end(self, run: Run, *, written: bool) -> Run:
@@ -157,15 +157,6 @@ class Cycle:
         except BikecollectError as error:
             return run.noticed(Notice(error.cause, str(error)))
         return run
-
-    @contextmanager
-    def _timed(self, stage: str) -> Iterator[None]:
-        began = time.monotonic()
-        try:
-            yield
-        finally:
-            passed = time.monotonic() - began
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + passed
 
 
 def _respect(text: str, now: float) -> None:

@@ -33,11 +33,11 @@ def run_json(run: Run, zone: tzinfo = UTC) -> str:
 def run_line(run: Run, zone: tzinfo = UTC) -> str:
     """Return *run* as one line for the log."""
     outcome = run.outcome.value if run.outcome else "?"
-    spent = " ".join(f"{name} {s:.2f} s" for name, s in run.seconds.items())
+    spent = f"{sum(run.seconds.values()):.2f} s"
     flags = f" [{' '.join(run.flags)}]" if run.flags else ""
     return (
         f"{run.system_id} {iso(run.slot, zone)}: {outcome}, {run.rows} rows of "
-        f"{run.stations} stations{flags}; {spent}"
+        f"{run.stations} stations{flags} in {spent}"
     )
 
 

@@ -4,7 +4,7 @@ import csv
 import os
 import re
 import zlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
@@ -132,10 +132,6 @@ class Store:
         start = end or len(header)
         return Span(file, start, start + len(text), zlib.crc32(text))
 
-    def read(self, span: Span) -> bytes:
-        """Return the bytes of *span*."""
-        return self._read(span.file, span.start, span.end)
-
     def _read(self, file: str, start: int, end: int | None) -> bytes:
         path = self._folder / file
         try:
@@ -146,25 +142,6 @@ class Store:
             return b""
         except OSError as error:
             raise StorageError(f"cannot read {path}: {error}") from error
-
-
-def next_segment(day: str, taken: Mapping[str, int] | Collection[str]) -> str:
-    """Return the name of the first segment of *day* that is not *taken*.
-
-    >>> next_segment("2026-11-22", ["station_status/2026-11-22.csv"])
-    'station_status/2026-11-22.2.csv'
-    """
-    name, number = f"{STATUS}/{day}.csv", 1
-    while name in taken:
-        number += 1
-        name = f"{STATUS}/{day}.{number}.csv"
-    return name
-
-
-def segment_number(file: str) -> int:
-    """Return which segment of its day *file* is, 1 for the first."""
-    match = _SEGMENT.fullmatch(file.rpartition("/")[2])
-    return int(match[2] or 1) if match else 1
 
 
 def _groups(

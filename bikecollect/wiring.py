@@ -28,6 +28,7 @@ from bikecollect.process import Stop
 from bikecollect.rows import Format
 from bikecollect.run import Notice, Run
 from bikecollect.slot import Slot, slot_at
+from bikecollect.stopwatch import Stopwatch
 from bikecollect.store import Store
 
 log = logging.getLogger(__name__)
@@ -97,6 +98,7 @@ def cycle(settings: Settings, name: str, times: Times) -> Cycle:
         language=system.language,
         mapping=system.mapping,
     )
+    watch = Stopwatch(name)
     return Cycle(
         feed=feed,
         client=_client(settings, name, times),
@@ -117,10 +119,12 @@ def cycle(settings: Settings, name: str, times: Times) -> Cycle:
             payloads=payloads,
             store=store,
             ledger=ledger,
+            watch=watch,
         ),
         payload_days=settings.keep.payload_days,
         clock=times.clock,
         troubles=columns.troubles,
+        watch=watch,
     )
 
 

@@ -427,3 +427,25 @@ def test_a_good_answer_tells_the_servers_clock() -> None:
 
     assert document.date is not None
     assert abs(document.date - document.fetched_at) < 5
+
+
+def test_a_body_without_length_that_ends_early_is_tried_again() -> None:
+    """HTTP cannot tell that it was cut, the check can (fault 11)."""
+    cut = sends(HEAD + b"\r\n" + BODY[:9])
+    with misbehaving(cut, answers(BODY)) as (url, arrivals):
+        document = client(Budget())("feed", url, check=parse)
+
+    assert document.body == BODY
+    assert len(arrivals) == 2
+
+
+def test_a_wrong_charset_does_not_change_the_bytes() -> None:
+    """UTF-8 labelled as latin-1 is kept as it came (fault 42)."""
+    body = '{"name": "Café"}'.encode()
+    labelled = sends(
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=latin-1\r\n"
+        + LENGTH % len(body)
+        + body
+    )
+    with misbehaving(labelled) as (url, _):
+        assert client()("feed", url).body == body

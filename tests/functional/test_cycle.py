@@ -100,6 +100,24 @@ def test_a_bug_of_ours_keeps_the_payload(world: World) -> None:
     assert len(list((world.folder / "payloads/rejected").glob("*.zip"))) == 1
 
 
+def test_memory_that_runs_out_keeps_the_payload(world: World) -> None:
+    """A MemoryError while reading ends with 70 and keeps the bytes (fault 74)."""
+    world.feed.bug = MemoryError()
+    run = world.fetch({"a": 1})
+
+    assert run.exit_code == 70
+    assert len(list((world.folder / "payloads/rejected").glob("*.zip"))) == 1
+
+
+def test_no_file_is_named_after_anything_in_a_payload(world: World) -> None:
+    """A station called like a path stays a cell (fault 110)."""
+    world.fetch({"../../../evil": 1, "/etc/passwd": 2})
+
+    names = {each.name for each in world.folder.parent.rglob("*")}
+    assert names.isdisjoint({"evil", "passwd"})
+    assert len(world.lines()) == 2
+
+
 def test_a_torn_tail_is_cut_and_written_again(world: World) -> None:
     """Half a block whose payload waits is cut, and redone from the payload."""
     world.fetch({"a": 3})

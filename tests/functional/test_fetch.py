@@ -70,7 +70,8 @@ def test_json_has_one_object_a_system(tmp_path: Path) -> None:
     assert (run["outcome"], run["cause"], run["attempts"]) == ("collected", None, 1)
     assert (run["http_status"], run["stations"], run["rows"]) == (200, 20, 20)
     assert run["exit_code"] == 0
-    assert set(run["seconds"]) >= {"fetch", "accept", "commit"}
+    stages = ["fetch", "accept", "heal", "read", "rows", "append", "ledger"]
+    assert list(run["seconds"]) == stages
     assert run["file"].startswith("station_status/")
 
 
@@ -85,11 +86,12 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_verbose_says_what_is_done(tmp_path: Path) -> None:
-    """-v prints a line to stderr, none to stdout."""
+    """-v prints a line a stage and one for the run to stderr, none to stdout."""
     with serving(lambda _: GOOD) as url:
         done = bikecollect("-v", "--config", settings(tmp_path, url), "fetch")
 
     assert "collected, 20 rows of 20 stations" in done.stderr
+    assert done.stderr.count("\n") == 8
     assert done.stdout == ""
 
 
@@ -108,7 +110,7 @@ def test_verbose_says_what_is_done(tmp_path: Path) -> None:
 def test_each_failure_has_its_code_and_one_line(
     tmp_path: Path, answer: Answer, code: int, word: str
 ) -> None:
-    """What went wrong is one line on stderr, and no traceback."""
+    """One line on stderr, and no traceback (faults 29, 31)."""
     with serving(lambda _: answer) as url:
         path = settings(tmp_path, url, interval="2s")
         done = bikecollect("--config", path, "fetch")
@@ -276,3 +278,33 @@ def test_the_paged_feed_is_read_to_its_end(tmp_path: Path) -> None:
         done = bikecollect("--config", path, "fetch", "--format", "json")
 
     assert json.loads(done.stdout)["rows"] == 2300
+
+
+def test_too_few_descriptors_end_the_run_in_order(tmp_path: Path) -> None:
+    """EMFILE is disk trouble or no connection, never a traceback (fault 58)."""
+    with serving(lambda _: GOOD) as url:
+        path = settings(tmp_path, url, interval="2s")
+        command = f"{sys.executable} -m bikecollect --config {path} fetch"
+        done = subprocess.run(
+            ["/bin/sh", "-c", f"ulimit -n 7; exec {command}"],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+
+    assert done.returncode in {69, 74, 78}
+    assert "Traceback" not in done.stderr
+
+
+def test_a_file_that_may_not_grow_is_disk_trouble(tmp_path: Path) -> None:
+    """EFBIG by a limit on file sizes: 74, and the next run goes on (fault 52)."""
+    with serving(lambda _: Answer(dialects.youbike(City(900), 1.8e9))) as url:
+        path = settings(tmp_path, url, interval="1s")
+        command = f"{sys.executable} -m bikecollect --config {path} fetch"
+        limited = ["/bin/sh", "-c", f"ulimit -f 90; exec {command}"]
+        first = subprocess.run(limited, check=False, capture_output=True, text=True)
+        second = bikecollect("--config", path, "fetch")
+
+    assert first.returncode == 74
+    assert "Traceback" not in first.stderr
+    assert second.returncode == 0

@@ -54,3 +54,12 @@ def test_a_slot_without_offset_is_refused() -> None:
     """A naive time could be any of 38 moments."""
     with pytest.raises(ValueError, match="offset"):
         from_iso("2026-11-22T12:00:00")
+
+
+def test_the_hour_that_comes_twice_has_two_offsets() -> None:
+    """When summer time ends, 02:30 is there twice, and told apart (fault 78)."""
+    berlin = ZoneInfo("Europe/Berlin")
+
+    assert iso(1_792_888_200, berlin) == "2026-10-25T02:30:00+02:00"
+    assert iso(1_792_891_800, berlin) == "2026-10-25T02:30:00+01:00"
+    assert day_of(Slot(1_792_891_800), berlin) == "2026-10-25"
