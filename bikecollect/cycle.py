@@ -4,17 +4,25 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from bikecollect.commit import Committer, Done
+from bikecollect.endings import (
+    concluded,
+    named_dead,
+    noticed_text,
+    payload_name,
+    respect,
+    source,
+    unsettled,
+)
 from bikecollect.errors import BikecollectError, Interrupted, Outcome, RateLimited
 from bikecollect.feeds import Feed
 from bikecollect.heal import Healer
 from bikecollect.payload import Payload
 from bikecollect.ports import Client, Ledger, Lock, Payloads
 from bikecollect.run import Notice, Run
-from bikecollect.slot import DAY, Slot, day_of, stamp
+from bikecollect.slot import DAY, Slot, day_of
 from bikecollect.stopwatch import Stopwatch
 
 NOT_BEFORE = "bikecollect.not_before"
-LONGEST_REST = 3_600.0
 
 
 @dataclass(frozen=True)
@@ -63,13 +71,13 @@ class Cycle:
         try:
             with self.lock.held():
                 with self.watch("heal"):
-                    run = _noticed(run, "ledger", self.ledger.open())
+                    run = noticed_text(run, "ledger", self.ledger.open())
                     run = run.noticed(*self.healer.files())
-                    run = _named(run, self.healer.runs(run))
+                    run = named_dead(run, self.healer.runs(run))
                 for name in self.payloads.waiting():
-                    mine = name == _name(run)
-                    done = self.committer.commit(name, _source(mine=mine))
-                    run = _concluded(run, done) if mine else run.noticed(*done.notices)
+                    mine = name == payload_name(run)
+                    done = self.committer.commit(name, source(mine=mine))
+                    run = concluded(run, done) if mine else run.noticed(*done.notices)
                 run = self._looked_up(run)
                 self.ledger.remember(self.notes)
                 self.payloads.prune(self._first_day(run.slot))
@@ -77,7 +85,7 @@ class Cycle:
                 self.ledger.record([run])
                 written = True
         except BikecollectError as error:
-            run = _unsettled(run, error)
+            run = unsettled(run, error)
         finally:
             self.ledger.close()
         return self._end(run, written=written)
@@ -92,7 +100,7 @@ class Cycle:
     def _fetch(self, run: Run) -> Payload:
         with self.watch("fetch"):
             memory = replace(self.ledger.recall(), now=self.clock())
-            _respect(memory.notes.get(NOT_BEFORE, ""), memory.now)
+            respect(memory.notes.get(NOT_BEFORE, ""), memory.now)
             fetched = self.feed.fetch(self.client, memory)
         return Payload(
             system_id=run.system_id,
@@ -133,7 +141,7 @@ class Cycle:
             return replace(run, outcome=Outcome.REJECTED, cause="shape")
         if there.run_id != run.run_id:
             return replace(run, outcome=Outcome.DUPLICATE, file=there.span.file)
-        return _concluded(
+        return concluded(
             run, Done(Outcome.COLLECTED, rows=there.rows, file=there.span.file)
         )
 
@@ -157,54 +165,3 @@ class Cycle:
         except BikecollectError as error:
             return run.noticed(Notice(error.cause, str(error)))
         return run
-
-
-def _respect(text: str, now: float) -> None:
-    """Raise RateLimited where the feed asked us to stay away until later than *now*."""
-    not_before = float(text or 0)
-    if now < not_before < now + LONGEST_REST:
-        wait = not_before - now
-        raise RateLimited(
-            f"the feed asked for a rest; {wait:.0f} s of it are left",
-            not_before=not_before,
-        )
-
-
-def _name(run: Run) -> str:
-    return f"{stamp(run.slot)}.{run.run_id}.zip"
-
-
-def _source(*, mine: bool) -> str:
-    return "fetch" if mine else "recovery"
-
-
-def _concluded(run: Run, done: Done) -> Run:
-    """Return *run*, ended as its payload was."""
-    return replace(
-        run.flagged(*done.flags).noticed(*done.notices),
-        outcome=done.outcome,
-        cause=done.cause,
-        rows=done.rows,
-        stations=done.stations,
-        file=done.file,
-        error=done.error,
-    )
-
-
-def _named(run: Run, dead: list[Run]) -> Run:
-    killed = [each for each in dead if each.outcome is Outcome.KILLED]
-    return run.noticed(*(Notice("missed", each.error) for each in killed))
-
-
-def _noticed(run: Run, kind: str, text: str) -> Run:
-    return run.noticed(Notice(kind, text)) if text else run
-
-
-def _unsettled(run: Run, error: BikecollectError) -> Run:
-    """Return *run*, whose payload waits for the next run because of *error*."""
-    if run.outcome is not None:
-        return run.noticed(Notice(error.cause, str(error)))
-    if error.cause == "ledger-busy":
-        busy = replace(run, outcome=Outcome.DEFERRED, cause=error.cause)
-        return replace(busy, error=str(error)).noticed(Notice("lock", str(error)))
-    return run.failed(error).noticed(Notice(error.cause, str(error)))
