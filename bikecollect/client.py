@@ -21,7 +21,7 @@ from bikecollect.errors import (
     RateLimited,
 )
 from bikecollect.inflate import read_body
-from bikecollect.payload import Attempt, Check, Document
+from bikecollect.payload import MANY, Attempt, Check, Document
 from bikecollect.policy import Budget, backoff, retry_after
 from bikecollect.transport import date, plain, session, translated
 
@@ -48,7 +48,7 @@ class _Failure:
     """A failed attempt: *tries* more are allowed, after *pause* seconds at least."""
 
     error: FeedError | PayloadError
-    tries: int = 1_000
+    tries: int = MANY
     pause: float = 0.0
     body: Document | None = None
 
@@ -88,9 +88,11 @@ class Client:
         """Close the connections."""
         self._session.close()
 
-    def __call__(self, name: str, url: str, *, check: Check | None = None) -> Document:
+    def __call__(
+        self, name: str, url: str, *, check: Check | None = None, tries: int = MANY
+    ) -> Document:
         """Return the document at *url*; see `bikecollect.payload.Getter`."""
-        number, allowed = 0, 1_000
+        number, allowed = 0, tries
         last: Document | None = None
         while True:
             number += 1

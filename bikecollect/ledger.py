@@ -1,8 +1,8 @@
 """The ledger: SQLite's account of runs, blocks and stations."""
 
 import json
-import os
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -207,7 +207,7 @@ class Ledger:
         db.executescript(script)
 
     def _set_aside(self, error: Exception) -> str:
-        name = f"{self._path.name}.damaged-{stamp(Slot(int(os.times().elapsed)))}"
+        name = f"{self._path.name}.damaged-{stamp(Slot(int(time.time())))}"
         number = 1
         while (target := self._path.with_name(f"{name}.{number}")).exists():
             number += 1

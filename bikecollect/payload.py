@@ -60,6 +60,8 @@ class Payload:
         return next(found, None)
 
 
+MANY = 1_000
+"""Tries without a bound of their own: the run's time is the bound."""
 Check = Callable[[bytes], object]
 """Looks at a body and raises PayloadError where it is not what was asked for."""
 
@@ -72,8 +74,10 @@ class Getter(Protocol):
     Raises FeedError where no body came at all.
     """
 
-    def __call__(self, name: str, url: str, *, check: Check | None = None) -> Document:
-        """Return the document at *url*, called *name*."""
+    def __call__(
+        self, name: str, url: str, *, check: Check | None = None, tries: int = MANY
+    ) -> Document:
+        """Return the document at *url*, called *name*, after *tries* at most."""
         ...
 
 

@@ -104,7 +104,9 @@ class FakeClient:
     attempts: Sequence[Attempt] = ()
     closed: int = 0
 
-    def __call__(self, name: str, url: str, *, check: Check | None = None) -> Document:
+    def __call__(
+        self, name: str, url: str, *, check: Check | None = None, tries: int = 1
+    ) -> Document:
         """Raise: the fake feed does not get anything."""
         raise AssertionError(name)
 

@@ -21,6 +21,9 @@ from bikecollect.snapshot import Snapshot
 
 FEEDS, INFORMATION, TYPES = "gbfs.feeds", "gbfs.information", "gbfs.vehicle_types"
 NEWEST_MAJOR = 3
+TRIES = 2
+"""For what is not the status, which waits in memory meanwhile."""
+REST = 600.0
 _STAMP = re.compile(rb'"last_updated(?:Other)?"\s*:\s*[^,}]+')
 
 
@@ -128,7 +131,10 @@ class Gbfs:
         if feeds["information"] and (due or fresh):
             try:
                 got = get(
-                    "station_information", feeds["information"], check=reading.stations
+                    "station_information",
+                    feeds["information"],
+                    check=reading.stations,
+                    tries=TRIES,
                 )
                 digest = hashlib.sha256(_STAMP.sub(b"", got.body)).hexdigest()
                 # Unchanged but for its stamp: the payload need not hold it again.
@@ -143,7 +149,9 @@ class Gbfs:
                     ).body.decode()
                     notes[TYPES] = types
             except (FeedError, PayloadError, UnicodeDecodeError):
-                pass  # the status came; what stays at a station can wait a slot
+                # The status came; what stays at a station can wait some slots.
+                again = {**known, "at": memory.now, "ttl": REST, "unknown": unknown}
+                notes[INFORMATION] = json.dumps(again)
         if types:
             documents.append(
                 Document("vehicle_types", types.encode(), fetched_at=status.fetched_at)

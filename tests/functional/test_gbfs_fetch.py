@@ -55,7 +55,9 @@ class Feeds:
         }
         self.asked: list[str] = []
 
-    def __call__(self, name: str, url: str, *, check: Check | None = None) -> Document:
+    def __call__(
+        self, name: str, url: str, *, check: Check | None = None, tries: int = 1
+    ) -> Document:
         """Return the document, or 404."""
         key = url.rpartition("/")[2]
         self.asked.append(key)
@@ -158,9 +160,12 @@ def test_missing_information_does_not_cost_the_slot() -> None:
     """The status is what cannot be fetched later."""
     get = Feeds({"data": {"feeds": listing()}})
     del get.documents["station_information"]
-    fetched = GBFS.fetch(get, Memory())
-
+    fetched = GBFS.fetch(get, Memory(now=1000.0))
     assert len(GBFS.read(fetched.documents).statuses) == 1
+
+    get.asked.clear()
+    GBFS.fetch(get, Memory(fetched.notes, frozenset(), 1300.0))
+    assert get.asked == ["station_status"]
 
 
 def test_an_address_that_is_no_gbfs_json_is_told() -> None:

@@ -148,7 +148,9 @@ def test_a_system_without_stations_is_told_apart(name: str) -> None:
     """Vehicles alone are no station history: the error says so."""
     listed = body(f"e_gbfs/{name}/gbfs.json")
 
-    def get(name: str, url: str, *, check: Check | None = None) -> Document:
+    def get(
+        name: str, url: str, *, check: Check | None = None, tries: int = 1
+    ) -> Document:
         assert check is not None or name
         return Document(name, listed if name == "gbfs" else b'{"data": {}}', url)
 
