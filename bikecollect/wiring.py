@@ -26,7 +26,7 @@ from bikecollect.payloads import Payloads
 from bikecollect.policy import Budget
 from bikecollect.process import Stop
 from bikecollect.rows import Format
-from bikecollect.run import Notice, Run
+from bikecollect.run import Run
 from bikecollect.slot import Slot, slot_at
 from bikecollect.stopwatch import Stopwatch
 from bikecollect.store import Store
@@ -34,6 +34,8 @@ from bikecollect.store import Store
 log = logging.getLogger(__name__)
 
 WORKERS = 16
+ONCE = frozenset({"clock", "damage", "disk", "drift", "ledger", "missed"})
+"""Notices that come once for what has happened; others come again in each slot."""
 Clock = Callable[[], float]
 
 
@@ -189,8 +191,9 @@ def _unready(place: Path) -> BikecollectError | None:
 def _told(run: Run, zone: ZoneInfo) -> Run:
     log.info("%s", render.run_line(run, zone))
     for each in run.notices:
-        if each != Notice("fetch", run.error) and each.text != run.error:
-            log.warning("%s: %s: %s", run.system_id, each.kind, each.text)
+        if each.text != run.error:
+            level = logging.WARNING if each.kind in ONCE else logging.INFO
+            log.log(level, "%s: %s: %s", run.system_id, each.kind, each.text)
     if run.exit_code:
         log.error("%s", render.failure(run))
     return run

@@ -3,7 +3,7 @@
 import logging
 import sys
 
-LEVELS = (logging.ERROR, logging.INFO, logging.DEBUG)
+LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 
 
 class _Quiet(logging.StreamHandler):  # type: ignore[type-arg]
@@ -14,7 +14,7 @@ class _Quiet(logging.StreamHandler):  # type: ignore[type-arg]
 
 
 def set_up(verbose: int) -> None:
-    """Send our messages to stderr: errors, and more with *verbose* 1 or 2."""
+    """Send to stderr what a person may act on, and more with *verbose* 1 or 2."""
     handler = _Quiet(sys.stderr)
     handler.setFormatter(logging.Formatter("bikecollect: %(message)s"))
     root = logging.getLogger("bikecollect")

@@ -308,3 +308,17 @@ def test_a_file_that_may_not_grow_is_disk_trouble(tmp_path: Path) -> None:
     assert first.returncode == 74
     assert "Traceback" not in first.stderr
     assert second.returncode == 0
+
+
+def test_damage_that_was_healed_is_told_once(tmp_path: Path) -> None:
+    """A lost ledger ends with 0 and one line, the next run is quiet (fault 64)."""
+    with serving(lambda _: GOOD) as url:
+        path = settings(tmp_path, url, interval="1s")
+        bikecollect("--config", path, "fetch")
+        (tmp_path / "data/city/ledger.sqlite3").write_bytes(b"no ledger at all" * 99)
+        told = bikecollect("--config", path, "fetch")
+        quiet = bikecollect("--config", path, "fetch")
+
+    assert told.returncode == quiet.returncode == 0
+    assert "the ledger was damaged" in told.stderr
+    assert quiet.stderr == ""

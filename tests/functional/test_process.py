@@ -1,0 +1,37 @@
+"""The process as a whole: its alarm and its mask."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from bikecollect import process
+
+HANG = """
+import time
+from bikecollect import process
+process.ALARM_FLOOR = 0.2
+process.arm(0)
+time.sleep(20)
+"""
+
+
+def test_the_kernel_ends_a_run_that_hangs() -> None:
+    """The alarm's default action kills, whatever the run is stuck in (fault 59)."""
+    done = subprocess.run([sys.executable, "-c", HANG], check=False, timeout=10)
+
+    assert done.returncode == -signal.SIGALRM
+
+
+def test_files_are_not_for_everybody(tmp_path: Path) -> None:
+    """After the preparation nobody outside the group may read a new file."""
+    before = os.umask(0)
+    os.umask(before)
+    try:
+        process.prepare()
+        (tmp_path / "new").touch()
+    finally:
+        os.umask(before)
+
+    assert (tmp_path / "new").stat().st_mode & 0o007 == 0
