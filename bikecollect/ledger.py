@@ -13,7 +13,7 @@ from bikecollect.block import Committed, Extent, Span, Stations
 from bikecollect.errors import SettingsError, StorageError
 from bikecollect.payload import Memory
 from bikecollect.run import Run
-from bikecollect.schema import SCHEMA, VERSION
+from bikecollect.schema import STEPS, VERSION
 from bikecollect.slot import DAY, Slot, stamp
 from bikecollect.snapshot import StationInformation
 
@@ -203,8 +203,10 @@ class Ledger:
         if version == VERSION:
             return
         db = self._opened()
-        script = f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT"
-        db.executescript(script)
+        steps = "".join(STEPS[version:])
+        db.executescript(
+            f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT"
+        )
 
     def _set_aside(self, error: Exception) -> str:
         name = f"{self._path.name}.damaged-{stamp(Slot(int(time.time())))}"

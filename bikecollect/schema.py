@@ -1,7 +1,6 @@
-"""The ledger's tables, and the version by which they are known."""
+"""The ledger's tables, and the steps that bring an older ledger to them."""
 
-VERSION = 1
-SCHEMA = """
+RUNS_AND_BLOCKS = """
 CREATE TABLE runs (
     run_id TEXT PRIMARY KEY,
     slot INTEGER NOT NULL,      -- epoch seconds at which the slot begins
@@ -65,3 +64,21 @@ CREATE TABLE memory (
     value TEXT NOT NULL
 ) STRICT;
 """
+INCIDENTS = """
+CREATE TABLE incidents (
+    incident_id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,         -- fetch, payload, disk, ...
+    opened INTEGER NOT NULL,    -- first slot in trouble, epoch seconds
+    last INTEGER NOT NULL,      -- latest slot in trouble
+    closed INTEGER,             -- slot at which it was over; empty while open
+    slots INTEGER NOT NULL,     -- slots in trouble
+    lost INTEGER NOT NULL,      -- slots without a block because of it
+    told INTEGER NOT NULL,      -- how often somebody was told
+    causes TEXT NOT NULL,       -- JSON: cause -> slots
+    text TEXT NOT NULL          -- what was said last
+) STRICT;
+CREATE INDEX incidents_by_slot ON incidents (opened);
+"""
+STEPS = (RUNS_AND_BLOCKS, INCIDENTS)
+"""The n-th step makes schema n out of schema n - 1."""
+VERSION = len(STEPS)

@@ -73,7 +73,7 @@ def exit_codes() -> str:
 
 def ledger() -> str:
     """Return the ledger's tables."""
-    return f"Schema {schema.VERSION}:\n\n```sql\n{schema.SCHEMA.strip()}\n```\n"
+    return f"Schema {schema.VERSION}:\n\n```sql\n{''.join(schema.STEPS).strip()}\n```\n"
 
 
 IN_SCOPE_LATER = {

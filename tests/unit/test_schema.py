@@ -1,0 +1,31 @@
+"""A ledger of an older schema is brought up to date, with all that it holds."""
+
+import sqlite3
+from pathlib import Path
+
+from bikecollect.ledger import Ledger
+from bikecollect.schema import STEPS, VERSION
+
+
+def test_an_older_ledger_is_brought_up_to_date_and_keeps_its_rows(
+    tmp_path: Path,
+) -> None:
+    """Each step is taken once, on the rows that are there (fault 97)."""
+    path = tmp_path / "ledger.sqlite3"
+    db = sqlite3.connect(path)
+    db.executescript(STEPS[0])
+    db.execute("INSERT INTO memory VALUES ('key', 'value')")
+    db.execute("PRAGMA user_version = 1")
+    db.commit()
+    db.close()
+
+    for _ in range(2):
+        ledger = Ledger(path)
+        assert ledger.open() == ""
+        assert ledger.notes() == {"key": "value"}
+        ledger.close()
+
+    db = sqlite3.connect(path)
+    assert db.execute("PRAGMA user_version").fetchone() == (VERSION,)
+    assert db.execute("SELECT count(*) FROM incidents").fetchone() == (0,)
+    db.close()
