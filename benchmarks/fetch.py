@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bikecollect import wiring
+from bikecollect import collecting
 from bikecollect.config import load
 from bikecollect.process import Stop
 
@@ -136,7 +136,7 @@ def fill(path: Path, slots: Iterable[int]) -> None:
     now = time.time()
     for number in slots:
         clock = partial(float, now - number * 300)
-        (run,) = wiring.collect(load(str(path)), clock=clock, stop=Stop())
+        (run,) = collecting.collect(load(str(path)), clock=clock, stop=Stop())
         if run.exit_code:
             raise SystemExit(run.error)
 

@@ -94,7 +94,7 @@ class Committer:
             )
             drifts = self._remember(payload, snapshot)
         self.payloads.keep(name, day)
-        notices = [Notice("payload", text) for text in snapshot.oddities]
+        notices = [Notice("partial", text) for text in snapshot.oddities]
         notices += [Notice("columns", text) for text in block.troubles]
         notices += [Notice("drift", text) for text in drifts]
         notices += [damage] if damage else []

@@ -1,115 +1,20 @@
-"""The settings: what each key means, its default, and how the file is read."""
+"""How the settings file is found, read and checked."""
 
 import os
 import re
 import stat
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from bikecollect import catalogue
 from bikecollect.errors import SettingsError
-from bikecollect.slot import DAY
+from bikecollect.incident import KINDS
+from bikecollect.settings import Keep, Log, Mail, Ping, Settings, System, Tell
 
-UNITS = {"s": 1, "min": 60, "h": 3600}
-
-
-def _key(doc: str, default: Any = MISSING, *, kind: type = str) -> Any:
-    """Declare a setting of *kind*, with its *doc* and *default*."""
-    about = {"doc": doc, "kind": kind}
-    if default is MISSING:
-        return field(metadata=about)
-    if isinstance(default, list | dict | tuple):
-        return field(default_factory=lambda: default, metadata=about)
-    return field(default=default, metadata=about)
-
-
-@dataclass(frozen=True)
-class System:
-    """``[systems.NAME]``: one bike-share system; NAME is its id and its folder."""
-
-    feed: str = _key("the dialect: youbike, gbfs, citybikes or mapped", "")
-    url: str = _key("the feed's address; optional where the catalogue knows it", "")
-    timezone: str = _key("IANA name, by which days are cut and stamps are read", "")
-    columns: list[str] = _key(
-        "derived columns: occupancy, weekday, hour, is_empty, is_full, or a function "
-        'of your own as "package.module:function"',
-        ["occupancy"],
-        kind=list,
-    )
-    language: str = _key("of a GBFS feed; the first one offered where empty", "")
-    mapping: dict[str, str] = _key(
-        "for a mapped feed: the path of the stations and of each column", {}, kind=dict
-    )
-    headers: dict[str, str] = _key(
-        "sent with each request; may hold a key, then the file must be 0600",
-        {},
-        kind=dict,
-    )
-    redirects: bool = _key("follow redirects of the feed", default=False, kind=bool)
-    trust_env: bool = _key(
-        "obey proxy variables and .netrc of the environment", default=False, kind=bool
-    )
-    proxy: str = _key("address of a proxy for this system's requests", "")
-    ca_bundle: str = _key("file of certificates to trust instead of certifi's", "")
-
-
-@dataclass(frozen=True)
-class Mail:
-    """``[mail]``: whom to tell. Read and checked; nothing is sent yet."""
-
-    host: str = _key("the mail server", "")
-    port: int = _key("its port", 587, kind=int)
-    security: str = _key("starttls, tls or none", "starttls")
-    user: str = _key("the name to log in with", "")
-    password_file: str = _key("file with the password, mode 0600", "")
-    sender: str = _key("the From address", "")
-    to: list[str] = _key("the recipients", [], kind=list)
-
-
-@dataclass(frozen=True)
-class Ping:
-    """``[ping]``: a dead-man switch. Read and checked; nothing is sent yet."""
-
-    url: str = _key("asked after each run that went well", "")
-
-
-@dataclass(frozen=True)
-class Keep:
-    """``[keep]``: how long files stay."""
-
-    payload_days: int = _key("days for which payloads are kept", 7, kind=int)
-    csv_days: int = _key("days for which a compacted day's CSV stays", 7, kind=int)
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The whole settings file; *folder* is where it lies, for relative paths."""
-
-    data_dir: str = _key("folder of all data; default: the user's data folder", "")
-    interval: str = _key(
-        'length of a slot: a number with "s", "min" or "h" that divides a day', "5min"
-    )
-    systems: Mapping[str, System] = _key("the systems to collect", {}, kind=dict)
-    mail: Mail = field(default_factory=Mail, metadata={"doc": "mails", "kind": dict})
-    ping: Ping = field(default_factory=Ping, metadata={"doc": "pings", "kind": dict})
-    keep: Keep = field(default_factory=Keep, metadata={"doc": "keeping", "kind": dict})
-    folder: Path = field(default=Path(), metadata={"doc": "", "kind": str})
-
-    @property
-    def seconds(self) -> int:
-        """The interval, in seconds."""
-        return seconds(self.interval)
-
-    @property
-    def data(self) -> Path:
-        """The folder of all data, absolute."""
-        if self.data_dir:
-            return (self.folder / Path(self.data_dir).expanduser()).absolute()
-        home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-        return Path(home).expanduser() / "bikecollect"
+SECTIONS = {"mail": Mail, "ping": Ping, "tell": Tell, "log": Log, "keep": Keep}
 
 
 def load(path: str | None) -> Settings:
@@ -137,7 +42,9 @@ def load(path: str | None) -> Settings:
     except SettingsError as error:
         raise SettingsError(f"{found}: {error}") from error
     _guard(found, settings)
-    return settings
+    if settings.mail.host:
+        settings.password()
+    return replace(settings, source=str(found.absolute()))
 
 
 def parse(values: Mapping[str, Any], *, folder: Path = Path()) -> Settings:
@@ -153,31 +60,16 @@ def parse(values: Mapping[str, Any], *, folder: Path = Path()) -> Settings:
     ready = replace(
         settings,
         systems={name: _system(name, each) for name, each in systems.items()},
-        mail=Mail(**_checked(Mail, values.get("mail", {}), "mail.")),
-        ping=Ping(**_checked(Ping, values.get("ping", {}), "ping.")),
-        keep=Keep(**_checked(Keep, values.get("keep", {}), "keep.")),
+        **{
+            name: cls(**_checked(cls, values.get(name, {}), f"{name}."))
+            for name, cls in SECTIONS.items()
+        },
     )
     if not ready.systems:
         first = catalogue.CATALOGUE[0].system_id
         ready = replace(ready, systems={first: _system(first, {})})
     _check_values(ready)
     return ready
-
-
-def seconds(text: str) -> int:
-    """Return the interval *text* in seconds; it must divide a day.
-
-    >>> seconds("5min")
-    300
-    """
-    match = re.fullmatch(r"\s*(\d{1,6})\s*(s|min|h)\s*", text)
-    length = int(match[1]) * UNITS[match[2]] if match else 0
-    if not length or DAY % length:
-        raise SettingsError(
-            f'interval = "{text}": give a number with s, min or h that divides a day, '
-            'such as "5min"'
-        )
-    return length
 
 
 def _find(path: str | None) -> Path | None:
@@ -193,7 +85,7 @@ def _find(path: str | None) -> Path | None:
 
 def _checked(cls: type, values: Mapping[str, Any], place: str) -> dict[str, Any]:
     """Return the plain *values* of *cls*; raises SettingsError for a bad one."""
-    known = {each.name: each for each in fields(cls) if each.name != "folder"}
+    known = {f.name: f for f in fields(cls) if f.metadata["doc"]}
     plain: dict[str, Any] = {}
     for name, value in values.items():
         if name not in known:
@@ -257,18 +149,58 @@ def _check_values(settings: Settings) -> None:
                 f'systems.{name}.timezone: "{system.timezone}" is no IANA time zone, '
                 'such as "Asia/Taipei"'
             ) from error
-    if settings.mail.security not in {"starttls", "tls", "none"}:
+    _check_mail(settings.mail)
+    _check_telling(settings)
+    for name in ("keep.payload_days", "keep.csv_days", "log.max_bytes", "log.files"):
+        section, _, key = name.partition(".")
+        if getattr(getattr(settings, section), key) < 0:
+            raise SettingsError(f"{name} must not be negative")
+
+
+def _check_telling(settings: Settings) -> None:
+    """Raise SettingsError for a ping, a webhook or a log that cannot work."""
+    urls = {"ping.url": settings.ping.url, "tell.webhook": settings.tell.webhook}
+    for name, url in urls.items():
+        if url and not re.match(r"https?://[^/\s]+", url):
+            raise SettingsError(f"{name} must begin with http:// or https://")
+    for kind in settings.tell.mute:
+        if kind not in KINDS:
+            known = ", ".join(KINDS)
+            raise SettingsError(f'tell.mute: "{kind}" is no kind; known: {known}')
+    if settings.log.format not in {"text", "json"}:
+        raise SettingsError("log.format must be text or json")
+
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def _check_mail(mail: Mail) -> None:
+    """Raise SettingsError for a [mail] by which no mail could be sent safely."""
+    if mail.security not in {"starttls", "tls", "none"}:
         raise SettingsError("mail.security must be starttls, tls or none")
-    for key in ("payload_days", "csv_days"):
-        if getattr(settings.keep, key) < 0:
-            raise SettingsError(f"keep.{key} must not be negative")
+    if mail.digest not in {"", "daily", "weekly"}:
+        raise SettingsError("mail.digest must be daily or weekly")
+    if not mail.host:
+        return
+    for key in ("sender", "to"):
+        if not getattr(mail, key):
+            raise SettingsError(f"mail.{key} is missing: mail.host is given")
+    for each in (mail.sender, *mail.to, *mail.escalate_to):
+        if not re.fullmatch(r"[^\s<>,]+@[^\s<>,]+", each) or not each.isascii():
+            raise SettingsError(f'mail: "{each}" is no mail address')
+    if mail.user and mail.security == "none" and mail.host not in LOOPBACK:
+        raise SettingsError(
+            'mail.security = "none" would send the password in the clear; '
+            "use starttls or tls"
+        )
 
 
 def _guard(path: Path, settings: Settings) -> None:
     """Raise SettingsError where others may read the secrets in the file *path*."""
-    secret = [name for name, each in settings.systems.items() if each.headers]
-    if secret and stat.S_IMODE(path.stat().st_mode) & 0o077:
+    held = [f"systems.{n}.headers" for n, s in settings.systems.items() if s.headers]
+    held += ["tell.webhook"] if settings.tell.webhook else []
+    if held and stat.S_IMODE(path.stat().st_mode) & 0o077:
         raise SettingsError(
-            f"{path} holds secrets (systems.{secret[0]}.headers) and others may read "
-            f"it; run: chmod 600 {path}"
+            f"{path} holds secrets ({held[0]}) and others may read it; "
+            f"run: chmod 600 {path}"
         )

@@ -18,6 +18,7 @@ from bikecollect.feeds import Feed
 from bikecollect.heal import Healer
 from bikecollect.payload import Payload
 from bikecollect.ports import Client, Ledger, Lock, Payloads
+from bikecollect.redact import Redact, nothing
 from bikecollect.run import Notice, Run
 from bikecollect.slot import DAY, Slot, day_of
 from bikecollect.stopwatch import Stopwatch
@@ -41,6 +42,7 @@ class Cycle:
     troubles: tuple[str, ...] = ()
     watch: Stopwatch = field(default_factory=Stopwatch)
     notes: dict[str, str] = field(default_factory=dict)
+    redact: Redact = nothing
 
     def run(self, run: Run) -> Run:
         """Carry one snapshot from the feed into its file; our errors end the run."""
@@ -150,12 +152,13 @@ class Cycle:
         return day_of(oldest, self.committer.zone)
 
     def _finished(self, run: Run) -> Run:
-        return replace(
+        ended = replace(
             run,
             finished=self.clock(),
             attempts=tuple(self.client.attempts),
             seconds=dict(self.watch.seconds),
         )
+        return ended.redacted(self.redact)
 
     def _end(self, run: Run, *, written: bool) -> Run:
         run = self._finished(run)

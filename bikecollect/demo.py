@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from bikecollect import wiring
-from bikecollect.config import Settings, parse
+from bikecollect import collecting
+from bikecollect.config import parse
 from bikecollect.gaps import Gap, gaps
 from bikecollect.process import Stop
 from bikecollect.run import Run
+from bikecollect.settings import Settings
 from bikecollect.simulator.city import City
 from bikecollect.simulator.server import LiveFeed, Trouble
 from bikecollect.slot import DAY
@@ -73,7 +74,7 @@ def collect_a_day(
         for number, slot in enumerate(_slots(midnight), start=1):
             time.now = slot + 2.0
             for each in runs:
-                got = wiring.collect(
+                got = collecting.collect(
                     settings, [each], clock=time, stop=time, monotonic=time
                 )
                 runs[each] += got

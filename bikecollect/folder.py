@@ -1,6 +1,7 @@
 """A system's folder: made once, marked, and never filled when it is not mounted."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from bikecollect.durable import make_folder, sync_folder, write_file
@@ -44,9 +45,16 @@ def _is_suspect(folder: Path) -> bool:
     return empty and str(folder) in _known()
 
 
+def state_home() -> Path:
+    """Return the user's folder for what must be there when the data disk is not."""
+    home = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state")
+    with suppress(RuntimeError):
+        home = home.expanduser()
+    return home / "bikecollect"
+
+
 def _note() -> Path:
-    home = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(home).expanduser() / "bikecollect" / "folders"
+    return state_home() / "folders"
 
 
 def _known() -> list[str]:

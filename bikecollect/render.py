@@ -10,24 +10,26 @@ from bikecollect.slot import iso
 
 def run_json(run: Run, zone: tzinfo = UTC) -> str:
     """Return *run* as one line of JSON, its slot in *zone*."""
-    return json.dumps(
-        {
-            "system": run.system_id,
-            "slot": iso(run.slot, zone),
-            "outcome": run.outcome.value if run.outcome else None,
-            "cause": run.cause or None,
-            "attempts": len(run.attempts),
-            "http_status": run.http_status,
-            "stations": run.stations,
-            "rows": run.rows,
-            "flags": list(run.flags),
-            "file": run.file or None,
-            "seconds": {name: round(s, 4) for name, s in run.seconds.items()},
-            "error": run.error or None,
-            "exit_code": run.exit_code,
-        },
-        ensure_ascii=False,
-    )
+    return json.dumps(numbers(run, zone), ensure_ascii=False)
+
+
+def numbers(run: Run, zone: tzinfo = UTC) -> dict[str, object]:
+    """Return what scripts read of *run*, its slot in *zone*."""
+    return {
+        "system": run.system_id,
+        "slot": iso(run.slot, zone),
+        "outcome": run.outcome.value if run.outcome else None,
+        "cause": run.cause or None,
+        "attempts": len(run.attempts),
+        "http_status": run.http_status,
+        "stations": run.stations,
+        "rows": run.rows,
+        "flags": list(run.flags),
+        "file": run.file or None,
+        "seconds": {name: round(s, 4) for name, s in run.seconds.items()},
+        "error": run.error or None,
+        "exit_code": run.exit_code,
+    }
 
 
 def run_line(run: Run, zone: tzinfo = UTC) -> str:
@@ -37,7 +39,8 @@ def run_line(run: Run, zone: tzinfo = UTC) -> str:
     flags = f" [{' '.join(run.flags)}]" if run.flags else ""
     return (
         f"{run.system_id} {iso(run.slot, zone)}: {outcome}, {run.rows} rows of "
-        f"{run.stations} stations{flags} in {spent}"
+        f"{run.stations} stations{flags} in {spent}; tries {len(run.attempts)}, "
+        f"HTTP {run.http_status or '-'}, {run.bytes} bytes"
     )
 
 

@@ -1,7 +1,7 @@
 """A run: one attempt to fill one slot, as it is written down and shown."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -78,6 +78,15 @@ class Run:
     def flagged(self, *flags: str) -> "Run":
         """Return this run with *flags* added, each once, in order."""
         return replace(self, flags=tuple(dict.fromkeys((*self.flags, *flags))))
+
+    def redacted(self, redact: Callable[[str], str]) -> "Run":
+        """Return this run with every text of others passed through *redact*."""
+        notices = tuple(Notice(n.kind, redact(n.text)) for n in self.notices)
+        tries = tuple(
+            replace(each, url=redact(each.url), error=redact(each.error))
+            for each in self.attempts
+        )
+        return replace(self, error=redact(self.error), notices=notices, attempts=tries)
 
     def to_json(self) -> str:
         """Return this run as one line of JSON; `from_json` reads it back."""

@@ -1,41 +1,35 @@
 """The one module that knows all real parts, and puts them together."""
 
-import logging
-import threading
-import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+import os
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from zoneinfo import ZoneInfo
 
-from bikecollect import __version__, folder, process, render
+from bikecollect import __version__, channels, folder, process
 from bikecollect.client import Client
 from bikecollect.columns import chosen
 from bikecollect.commit import Committer
-from bikecollect.config import Settings
 from bikecollect.cycle import Cycle
-from bikecollect.errors import BikecollectError, Outcome, SettingsError
 from bikecollect.feeds import registry
 from bikecollect.heal import Healer
 from bikecollect.ledger import Ledger
 from bikecollect.lock import Lock
+from bikecollect.notifier import Server
 from bikecollect.payloads import Payloads
 from bikecollect.policy import Budget
+from bikecollect.post import Post
 from bikecollect.process import Stop
+from bikecollect.redact import redactor
 from bikecollect.rows import Format
-from bikecollect.run import Run
-from bikecollect.slot import Slot, slot_at
+from bikecollect.runlog import RunLogs, formatter
+from bikecollect.settings import Mail, Settings
 from bikecollect.stopwatch import Stopwatch
 from bikecollect.store import Store
+from bikecollect.teller import Hook, Place, Teller
 
-log = logging.getLogger(__name__)
-
-WORKERS = 16
-ONCE = frozenset({"clock", "damage", "disk", "drift", "ledger", "missed"})
-"""Notices that come once for what has happened; others come again in each slot."""
 Clock = Callable[[], float]
 
 
@@ -46,39 +40,7 @@ class Times:
     clock: Clock
     monotonic: Clock
     stop: Stop
-
-
-def collect(
-    settings: Settings,
-    system_ids: Sequence[str] = (),
-    *,
-    clock: Clock = time.time,
-    monotonic: Clock = time.monotonic,
-    stop: Stop | None = None,
-    dry: bool = False,
-) -> list[Run]:
-    """Run one cycle for each of *system_ids*, or for all; side by side.
-
-    Each run is isolated from the others' failures. With *dry* nothing is written.
-    Raises SettingsError before any network where a name is unknown.
-    """
-    names = chosen_systems(settings, system_ids)
-    slot = slot_at(clock(), settings.seconds)
-    times = Times(clock, monotonic, stop or Stop())
-    one = partial(_one, settings, slot=slot, times=times, dry=dry)
-    # One after the other: a folder that is being made must not look unmounted.
-    folders = {n: None if dry else _unready(settings.data / n) for n in names}
-    work = [partial(one, name, trouble=folders[name]) for name in names]
-    return [work[0]()] if len(work) == 1 else _side_by_side(work)
-
-
-def chosen_systems(settings: Settings, system_ids: Sequence[str]) -> list[str]:
-    """Return the ids to collect; raises SettingsError for one that is not set up."""
-    for each in system_ids:
-        if each not in settings.systems:
-            known = ", ".join(settings.systems)
-            raise SettingsError(f'no system is called "{each}"; set up are: {known}')
-    return list(dict.fromkeys(system_ids)) or list(settings.systems)
+    uptime: Clock = process.uptime
 
 
 def zones(settings: Settings) -> dict[str, ZoneInfo]:
@@ -127,6 +89,7 @@ def cycle(settings: Settings, name: str, times: Times) -> Cycle:
         clock=times.clock,
         troubles=columns.troubles,
         watch=watch,
+        redact=redactor(settings.secrets()),
     )
 
 
@@ -145,83 +108,84 @@ def _client(settings: Settings, name: str, times: Times) -> Client:
     )
 
 
-def _one(
-    settings: Settings,
-    name: str,
-    *,
-    slot: Slot,
-    times: Times,
-    dry: bool,
-    trouble: BikecollectError | None,
-) -> Run:
-    """Run one cycle; whatever goes wrong ends in the run that is returned."""
-    run = Run(
-        run_id=process.run_id(),
-        system_id=name,
-        slot=slot,
-        started=times.clock(),
-        boot_id=process.boot_id(),
-        uptime=process.uptime(),
+def teller(settings: Settings, times: Times, troubles: Mapping[str, object]) -> Teller:
+    """Return who tells of the runs; systems in *troubles* have no folder to use."""
+    state = folder.state_home()
+    places = {}
+    for name, zone in zones(settings).items():
+        data = settings.data / name
+        away = state / "outbox" / name
+        places[name] = Place(
+            system_id=name,
+            folder=data,
+            outbox=away if troubles.get(name) else data / "outbox",
+            jot=state / "incidents" / f"{name}.{_crc(str(data))}.json",
+            zone=zone,
+        )
+    return Teller(
+        places=places,
+        interval=settings.seconds,
+        post=post(settings, times),
+        hooks=hooks(settings),
+        muted=frozenset(settings.tell.mute),
         version=__version__,
+        redact=redactor(settings.secrets()),
     )
-    if trouble is not None:
-        zone = ZoneInfo(settings.systems[name].timezone)
-        return _told(run.failed(trouble), zone)
-    try:
-        line = cycle(settings, name, times)
-        run = line.dry(run) if dry else line.run(run)
-    except BikecollectError as error:
-        run = run.failed(error)
-    except Exception as error:
-        log.debug("%s: a bug", name, exc_info=True)
-        what = f"{type(error).__name__}: {error}"
-        run = replace(run, outcome=Outcome.BUG, cause="bug", error=what)
-    return _told(run, ZoneInfo(settings.systems[name].timezone))
 
 
-def _unready(place: Path) -> BikecollectError | None:
-    """Make the folder *place* ready; return why it is not."""
-    try:
-        folder.ready(place)
-    except BikecollectError as error:
-        return error
-    return None
+def post(settings: Settings, times: Times) -> Post | None:
+    """Return the post, None where no mail server is set up."""
+    mail = settings.mail
+    if not mail.host:
+        return None
+    return Post(
+        server=server(mail, settings.password()),
+        sender=mail.sender,
+        to=mail.to,
+        escalate_to=mail.escalate_to,
+        clock=times.clock,
+        seconds=min(20.0, settings.seconds / 6),
+    )
 
 
-def _told(run: Run, zone: ZoneInfo) -> Run:
-    log.info("%s", render.run_line(run, zone))
-    for each in run.notices:
-        if each.text != run.error:
-            level = logging.WARNING if each.kind in ONCE else logging.INFO
-            log.log(level, "%s: %s: %s", run.system_id, each.kind, each.text)
-    if run.exit_code:
-        log.error("%s", render.failure(run))
-    return run
+def server(mail: Mail, password: str) -> Server:
+    """Return the mail server that *mail* names."""
+    return Server(
+        host=mail.host,
+        port=mail.port,
+        security=mail.security,
+        user=mail.user,
+        password=password,
+        ca_bundle=mail.ca_bundle,
+    )
 
 
-def _side_by_side(work: Sequence[Callable[[], Run]]) -> list[Run]:
-    """Return what each of *work* returns, in order, done by some threads.
+def hooks(settings: Settings) -> dict[str, Hook]:
+    """Return the ways of telling beside mails, by name."""
+    found: dict[str, Hook] = {}
+    patience = hook_seconds(settings)
+    if settings.tell.webhook:
+        url = settings.tell.webhook
+        found["webhook"] = lambda text, _: channels.post(url, text, seconds=patience)
+    if settings.tell.command:
+        argv = settings.tell.command
+        found["command"] = partial(channels.command, argv, seconds=patience)
+    return found
 
-    What one of them raises (a bug: runs end by themselves) is raised here.
-    """
-    waiting: SimpleQueue[int] = SimpleQueue()
-    done: SimpleQueue[tuple[int, Run | BaseException]] = SimpleQueue()
-    for number in range(len(work)):
-        waiting.put(number)
 
-    def labour() -> None:
-        with suppress(Empty):
-            while True:
-                number = waiting.get_nowait()
-                try:
-                    done.put((number, work[number]()))
-                except BaseException as error:  # noqa: BLE001 - raised below
-                    done.put((number, error))
+def hook_seconds(settings: Settings) -> float:
+    """Return how long a ping, a webhook or a command may take, in seconds."""
+    return min(channels.DEADLINE, settings.seconds / 12)
 
-    for _ in range(min(WORKERS, len(work))):
-        threading.Thread(target=labour, daemon=True).start()
-    ended = dict(done.get() for _ in work)
-    for each in ended.values():
-        if isinstance(each, BaseException):
-            raise each
-    return [run for _, run in sorted(ended.items()) if isinstance(run, Run)]
+
+def run_logs(settings: Settings, folders: Mapping[str, Path]) -> RunLogs:
+    """Return the handler that writes the log files of the systems in *folders*."""
+    handler = RunLogs(
+        folders, max_bytes=settings.log.max_bytes, files=settings.log.files
+    )
+    handler.setFormatter(formatter(settings.log.format, redactor(settings.secrets())))
+    return handler
+
+
+def _crc(text: str) -> str:
+    return f"{zlib.crc32(os.fsencode(text)):08x}"

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from bikecollect import config, rows, schema
+from bikecollect import rows, schema
+from bikecollect import settings as settings_
 from bikecollect.cli import cli
 from bikecollect.errors import ExitCode, Outcome
 
@@ -26,11 +27,13 @@ def _help(command: click.Command, name: str) -> str:
 def settings() -> str:
     """Return every setting with its doc and default, by section."""
     sections = [
-        ("At the top", config.Settings),
-        ("`[systems.NAME]`", config.System),
-        ("`[mail]`", config.Mail),
-        ("`[ping]`", config.Ping),
-        ("`[keep]`", config.Keep),
+        ("At the top", settings_.Settings),
+        ("`[systems.NAME]`", settings_.System),
+        ("`[mail]`", settings_.Mail),
+        ("`[ping]`", settings_.Ping),
+        ("`[tell]`", settings_.Tell),
+        ("`[log]`", settings_.Log),
+        ("`[keep]`", settings_.Keep),
     ]
     return "\n".join(_section(title, cls) for title, cls in sections)
 
@@ -39,7 +42,9 @@ def _section(title: str, cls: type) -> str:
     values = cls()
     lines = [f"## {title}", "", "| key | means | default |", "|---|---|---|"]
     for each in fields(cls):
-        if each.name not in {"folder", "systems", "mail", "ping", "keep"}:
+        if (
+            each.metadata["doc"] and each.metadata["kind"] is not dict
+        ) or cls is settings_.System:
             default = repr(getattr(values, each.name)).replace("'", '"')
             shown = {"True": "true", "False": "false"}.get(default, default)
             lines.append(f"| `{each.name}` | {each.metadata['doc']} | `{shown}` |")

@@ -19,14 +19,21 @@ from bikecollect.cli.simulate import simulate
 @click.option(
     "-v", "--verbose", count=True, help="Say what is done; twice: with tracebacks."
 )
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    help="Of what goes to stderr and, where given, of the log file.",
+)
 @click.version_option(__version__, message="%(prog)s %(version)s")
 @click.pass_context
-def cli(ctx: click.Context, config: str | None, verbose: int) -> None:
+def cli(
+    ctx: click.Context, config: str | None, verbose: int, log_format: str | None
+) -> None:
     """Collect the history of bike-share systems and account for every slot."""
     from bikecollect.cli.logs import set_up  # noqa: PLC0415 - not for --help
 
-    set_up(verbose)
-    ctx.obj = Shared(config)
+    set_up(verbose, log_format or "text")
+    ctx.obj = Shared(config, log_format)
 
 
 for each in (fetch, demo, simulate):

@@ -28,13 +28,13 @@ def fetch(
     Without SYSTEM all systems of the settings are fetched, side by side; without
     settings, Taipei's YouBike. Prints nothing when all went well.
     """
-    from bikecollect import process, render, wiring  # noqa: PLC0415 - heavy
+    from bikecollect import collecting, process, render, wiring  # noqa: PLC0415 - heavy
 
     settings = ctx.ensure_object(Shared).settings()
     stop = process.Stop()
     process.listen(stop)
     process.arm(settings.seconds)
-    runs = wiring.collect(settings, system_ids, stop=stop, dry=dry_run)
+    runs = collecting.collect(settings, system_ids, stop=stop, dry=dry_run)
     if form == "json":
         say(render.runs_json(runs, wiring.zones(settings)))
     elif dry_run:

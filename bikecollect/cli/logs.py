@@ -3,6 +3,8 @@
 import logging
 import sys
 
+from bikecollect.runlog import Json, Text
+
 LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 
 
@@ -13,11 +15,24 @@ class _Quiet(logging.StreamHandler):  # type: ignore[type-arg]
         """Let a message that cannot be written go."""
 
 
-def set_up(verbose: int) -> None:
-    """Send to stderr what a person may act on, and more with *verbose* 1 or 2."""
+def _untold(record: logging.LogRecord) -> bool:
+    """Tell whether nobody has been told of *record* in another way."""
+    return not getattr(record, "told", False)
+
+
+def set_up(verbose: int, form: str) -> None:
+    """Send to stderr what a person may act on, and more with *verbose* 1 or 2.
+
+    What was mailed is left out, unless a person looks on: cron would mail it again.
+    The loggers let lines of runs pass for the log file, whatever is shown here.
+    """
+    level = LEVELS[min(verbose, len(LEVELS) - 1)]
     handler = _Quiet(sys.stderr)
-    handler.setFormatter(logging.Formatter("bikecollect: %(message)s"))
+    handler.setLevel(level)
+    handler.setFormatter(Json() if form == "json" else Text(times=False))
+    if not verbose and not sys.stderr.isatty():
+        handler.addFilter(_untold)
     root = logging.getLogger("bikecollect")
     root.handlers[:] = [handler]
-    root.setLevel(LEVELS[min(verbose, len(LEVELS) - 1)])
+    root.setLevel(min(level, logging.INFO))
     root.propagate = False

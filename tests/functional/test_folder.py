@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bikecollect import folder, wiring
+from bikecollect import collecting, folder
 from bikecollect.config import parse
 from bikecollect.errors import SettingsError
 
@@ -54,8 +54,8 @@ def test_several_systems_that_begin_anew_do_not_take_each_other_for_unmounted(
     settings = parse(
         {**data, "interval": "1s", "systems": {f"city{n}": system for n in range(8)}}
     )
-    first = wiring.collect(settings)
+    first = collecting.collect(settings)
     shutil.rmtree(tmp_path / "bikes")
-    second = wiring.collect(settings)
+    second = collecting.collect(settings)
 
     assert {run.cause for run in first + second} == {"connect"}

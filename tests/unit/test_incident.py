@@ -1,0 +1,177 @@
+"""Incidents: who is told when, over whole days, whatever the feed does."""
+
+from collections.abc import Iterable
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bikecollect.incident import Event, Incident, Sign, What, step
+from bikecollect.slot import DAY, Slot
+
+INTERVAL = 300
+HOUR = 12
+WHOLE_DAY = 24 * HOUR
+BEGIN = 1_795_312_800 // INTERVAL * INTERVAL
+BAD = Sign("timeout", "no answer within 30 s", lost=1)
+
+
+def play(
+    bad: Iterable[bool | None], kind: str = "fetch", sign: Sign = BAD
+) -> list[tuple[int, Event]]:
+    """Return the events of slots that are bad, good, or (None) not observed."""
+    incidents: tuple[Incident, ...] = ()
+    found = []
+    for number, each in enumerate(bad):
+        said = {} if each is None else {kind: sign if each else None}
+        slot = Slot(BEGIN + number * INTERVAL)
+        incidents, events = step(incidents, slot, said, INTERVAL)
+        found += [(number, event) for event in events]
+    return found
+
+
+def words(events: Iterable[tuple[int, Event]]) -> list[tuple[int, str]]:
+    """Return when and what was told, in minutes and words."""
+    return [(number * 5, event.what.name) for number, event in events]
+
+
+def test_an_outage_of_a_day_is_five_mails_and_a_recovery() -> None:
+    """Not 288 (fault 104): at once, 15 min, 1 h, 6 h, 24 h, and at the end."""
+    events = play([True] * (WHOLE_DAY + 1) + [False] * 3)
+
+    assert words(events) == [
+        (0, "OPENED"),
+        (15, "REMINDED"),
+        (60, "ESCALATED"),
+        (360, "REMINDED"),
+        (1440, "REMINDED"),
+        (1450, "RECOVERED"),
+    ]
+    last = events[-1][1].incident
+    assert (last.lost, last.opened, last.last) == (289, BEGIN, BEGIN + DAY)
+    assert last.causes == {"timeout": 289}
+
+
+def test_a_blip_is_two_mails_and_the_second_needs_two_good_slots() -> None:
+    """One good slot alone may be luck."""
+    events = play([True, False, True, False, False, False])
+    assert words(events) == [(0, "OPENED"), (20, "RECOVERED")]
+
+
+def test_every_other_slot_bad_for_a_day_is_four_mails() -> None:
+    """It never closes, and is reminded of as one incident (fault 104)."""
+    events = play([number % 2 == 0 for number in range(WHOLE_DAY)])
+    assert [what for _, what in words(events)] == [
+        "OPENED",
+        "REMINDED",
+        "REMINDED",
+        "ESCALATED",
+    ]
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 11), st.integers(1, 71)), min_size=60, max_size=99
+    )
+)
+def test_a_flapping_day_is_at_most_four_mails(rows: list[tuple[int, int]]) -> None:
+    """However it flaps: outages under an hour, calm under six (fault 104)."""
+    day = [bad for ill, well in rows for bad in [True] * ill + [False] * well]
+    events = play(day[:WHOLE_DAY])
+    assert len(events) <= 4, words(events)
+
+
+slots = st.lists(
+    st.tuples(st.sampled_from([True, False, None]), st.integers(1, 400)), max_size=12
+)
+
+
+@given(slots)
+def test_no_open_incident_is_silent_for_longer_than_a_day(
+    rows: list[tuple[bool | None, int]],
+) -> None:
+    """Even while the feed cannot be judged."""
+    incidents: tuple[Incident, ...] = ()
+    flat = [each for each, length in rows for _ in range(length)]
+    for number, each in enumerate(flat):
+        said = {} if each is None else {"fetch": BAD if each else None}
+        slot = Slot(BEGIN + number * INTERVAL)
+        incidents, _ = step(incidents, slot, said, INTERVAL)
+        assert all(slot - i.told_at < DAY for i in incidents if i.is_open)
+
+
+@given(slots)
+def test_whatever_was_opened_is_said_to_be_over_when_it_is(
+    rows: list[tuple[bool | None, int]],
+) -> None:
+    """Always a recovery mail, with all that was lost since the opening."""
+    flat = [each for each, length in rows for _ in range(length)]
+    events = play([*flat, *[False] * (WHOLE_DAY // 4 + 2)])
+    if not events:
+        assert True not in flat
+        return
+    last = events[-1][1]
+    assert last.what is What.RECOVERED
+    told_open = False
+    for _, event in events:
+        if event.what is What.RECOVERED:
+            assert told_open
+            told_open = False
+        else:
+            told_open = True
+    lost = {event.incident.incident_id: event.incident.lost for _, event in events}
+    assert sum(lost.values()) == flat.count(True)
+
+
+def test_trouble_that_returns_hours_later_is_told_of_at_once() -> None:
+    """The same incident goes on: its numbers are those of the whole day."""
+    day = [True, *[False] * 5 * HOUR, *[True] * 2, *[False] * 7 * HOUR]
+    events = play(day)
+    assert [what for _, what in words(events)] == [
+        "OPENED",
+        "RECOVERED",
+        "RETURNED",
+        "RECOVERED",
+    ]
+    assert events[-1][1].incident.lost == 3
+
+
+def test_a_second_long_outage_of_the_day_is_reminded_of() -> None:
+    """Flapping is quieted, hours of silence are not."""
+    day = [True, *[False] * HOUR, *[True] * 7 * HOUR]
+    assert [what for _, what in words(play(day))] == [
+        "OPENED",
+        "RECOVERED",
+        "RETURNED",
+        "ESCALATED",
+        "REMINDED",
+    ]
+
+
+def test_what_is_past_when_it_is_seen_is_one_mail() -> None:
+    """Slots that were missed are over: the mail that tells of them says so."""
+    sign = Sign("host-off", "8 x off", lost=8, over=True, since=Slot(BEGIN - 2_400))
+    events = play([True, *[False] * HOUR], "missed", sign)
+    assert words(events) == [(0, "NOTED")]
+    incident = events[0][1].incident
+    assert (incident.lost, incident.opened) == (8, BEGIN - 2_400)
+
+
+def test_some_kinds_wait_before_they_are_told_of() -> None:
+    """A lock that is busy twice is no news; three times in a row is (fault 83)."""
+    waits = Sign("lock", "held by 4711")
+    assert play([True, True, False, True, True, False], "lock", waits) == []
+    opened = play([False, True, True, True], "lock", waits)
+    assert words(opened) == [(15, "OPENED")]
+
+
+def test_a_feed_that_stands_still_for_an_hour_is_told_of() -> None:
+    """A few stale snapshots are not: many feeds are slower than we are."""
+    assert words(play([True] * (HOUR + 1), "stale", Sign("stale", ""))) == [
+        (60, "OPENED")
+    ]
+
+
+def test_ids_are_stable_and_name_the_first_slot() -> None:
+    """What is told twice of one incident is known by its id (fault 105)."""
+    names = {event.incident.incident_id for _, event in play([True] * 20)}
+    assert names == {f"fetch-{BEGIN}"}
