@@ -91,7 +91,7 @@ def body(events: Sequence[tuple[Event, Facts]]) -> str:
     lines = [f"run {facts.run_id}, bikecollect {facts.version} on {facts.host}"]
     if facts.tail:
         lines += ["", "The log's last lines:", *facts.tail]
-    return _bounded("\n\n".join(parts) + "\n\n-- \n" + "\n".join(lines) + "\n")
+    return bounded("\n\n".join(parts) + "\n\n-- \n" + "\n".join(lines) + "\n")
 
 
 def part(event: Event, facts: Facts) -> str:
@@ -184,6 +184,7 @@ def _next(incident: Incident, facts: Facts) -> str:
     return "Look at it with:\n" + "\n".join(f"  {each}" for each in steps)
 
 
-def _bounded(text: str) -> str:
+def bounded(text: str) -> str:
+    """Return *text* cut to `LIMIT` bytes, with what no mail can hold escaped."""
     data = text.encode("utf-8", "backslashreplace")
     return data[:LIMIT].decode("utf-8", "ignore").replace("\0", "\\0")

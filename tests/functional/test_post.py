@@ -1,0 +1,272 @@
+"""Mail: a real mail server process with TLS and a login, and its bad days."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import trustme
+from mailserver import BOSS, ME, MailServer, free_port
+
+from bikecollect import notifier
+from bikecollect.letter import Letter
+from bikecollect.notifier import Server
+from bikecollect.outbox import Outbox
+from bikecollect.post import Post
+from bikecollect.slot import DAY
+
+NOW = 1_795_312_800.0
+
+
+@pytest.fixture
+def mailserver(tmp_path: Path) -> MailServer:
+    """Return a mail server that is not up yet."""
+    return MailServer.new(tmp_path / "mail")
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> Outbox:
+    """Return an empty outbox."""
+    return Outbox(tmp_path / "outbox")
+
+
+def letter(name: str = "a.city.fetch-1.1", incident: str = ".city.fetch-1.") -> Letter:
+    """Return a letter about one incident."""
+    return Letter(name, "[bikecollect] city: trouble", f"Body of {name}\n", (incident,))
+
+
+def post(server: Server, **more: object) -> Post:
+    """Return a post by way of *server*."""
+    values = {"sender": "bikes@example.org", "to": [ME], "clock": time.time}
+    return Post(server, **{**values, "seconds": 5.0, **more})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+def test_a_letter_arrives_over_verified_tls(
+    mailserver: MailServer, outbox: Outbox, security: str
+) -> None:
+    """And leaves the outbox only then."""
+    sender = post(mailserver.server(security=security))
+    assert sender.spool(outbox, letter())
+    assert outbox.waiting() == ["a.city.fetch-1.1"]
+    with mailserver.up(*(["tls"] if security == "tls" else [])):
+        assert sender.drain([outbox]) == ""
+
+    assert outbox.waiting() == []
+    (mail,) = mailserver.mails()
+    assert mail["To"] == ME
+    assert mail["Message-ID"].startswith("<a.city.fetch-1.1@")
+    assert mail["Auto-Submitted"] == "auto-generated"
+    assert mail[notifier.RECIPIENTS] is None
+    assert mail.get_content().strip() == "Body of a.city.fetch-1.1"
+
+
+def test_a_server_that_is_down_loses_nothing(
+    mailserver: MailServer, outbox: Outbox
+) -> None:
+    """The mails wait, in their order, until it is up (fault 99)."""
+    sender = post(mailserver.server())
+    sender.spool(outbox, letter("a", ".city.fetch-1."))
+    sender.spool(outbox, letter("b", ".city.disk-1."))
+    assert "refused" in (sender.drain([outbox]) or "").lower()
+    assert outbox.waiting() == ["a", "b"]
+    with mailserver.up():
+        assert sender.drain([outbox]) == ""
+    assert [m["Message-ID"][:3] for m in mailserver.mails()] == ["<a@", "<b@"]
+
+
+def test_a_newer_letter_replaces_those_that_wait(
+    mailserver: MailServer, outbox: Outbox
+) -> None:
+    """It says all that they do: nobody wants three mails about one outage."""
+    sender = post(mailserver.server())
+    for name in ("1.city.fetch-1.1", "2.city.disk-1.1", "3.city.fetch-1.2"):
+        kind = name.split(".")[2]
+        sender.spool(outbox, letter(name, f".city.{kind}."))
+    assert outbox.waiting() == ["2.city.disk-1.1", "3.city.fetch-1.2"]
+
+
+def test_a_certificate_of_somebody_else_is_not_trusted(
+    mailserver: MailServer, outbox: Outbox, tmp_path: Path
+) -> None:
+    """Neither mail nor password goes to who cannot prove its name (fault 101)."""
+    other = tmp_path / "other.pem"
+    trustme.CA().cert_pem.write_to_path(str(other))
+    for security, words in (("starttls", []), ("tls", ["tls"])):
+        wrong = mailserver.server(ca_bundle=str(other), security=security)
+        with mailserver.up(*words):
+            sender = post(wrong)
+            sender.spool(outbox, letter())
+            assert "CERTIFICATE_VERIFY_FAILED" in (sender.drain([outbox]) or "")
+    assert outbox.waiting() == ["a.city.fetch-1.1"]
+    assert mailserver.mails() == []
+
+
+def test_starttls_that_is_not_offered_sends_nothing(outbox: Outbox) -> None:
+    """A stripped STARTTLS must not lead to a login in the clear (fault 101)."""
+    heard: list[bytes] = []
+
+    def plain(peer: socket.socket) -> None:
+        peer.sendall(b"220 here\r\n")
+        while data := peer.recv(1000):
+            heard.append(data)
+            peer.sendall(b"250-here\r\n250 AUTH PLAIN LOGIN\r\n")
+
+    with listening(plain) as port:
+        sender = post(Server("127.0.0.1", port, "starttls", "me", "secret-password"))
+        sender.spool(outbox, letter())
+        assert "STARTTLS" in (sender.drain([outbox]) or "")
+    assert b"AUTH" not in b"".join(heard)
+    assert outbox.waiting()
+
+
+def test_a_wrong_password_is_told_without_being_shown(
+    mailserver: MailServer, outbox: Outbox
+) -> None:
+    """The server's answer is kept, the password is not (fault 108)."""
+    sender = post(mailserver.server(password="wrong-canary"))
+    sender.spool(outbox, letter())
+    with mailserver.up():
+        error = sender.drain([outbox]) or ""
+    assert "535" in error
+    assert "canary" not in error
+    assert outbox.waiting()
+
+
+def test_who_was_refused_is_tried_again_alone(
+    mailserver: MailServer, outbox: Outbox
+) -> None:
+    """The others do not get it twice (fault 102)."""
+    sender = post(mailserver.server(), to=[ME, BOSS])
+    sender.spool(outbox, letter())
+    with mailserver.up(f"later={BOSS}"):
+        assert "451" in (sender.drain([outbox]) or "")
+    assert notifier.recipients(outbox.read("a.city.fetch-1.1")) == (BOSS,)
+    with mailserver.up():
+        assert sender.drain([outbox]) == ""
+    assert [m["X-Got-By"] for m in mailserver.mails()] == [ME, BOSS]
+    assert outbox.waiting() == []
+
+
+def test_the_escalation_reaches_the_second_list(
+    mailserver: MailServer, outbox: Outbox
+) -> None:
+    """Those who want to hear of long trouble only."""
+    sender = post(mailserver.server(), escalate_to=[BOSS])
+    sender.spool(outbox, Letter("a", "s", "b", (".a.",)))
+    sender.spool(outbox, Letter("b", "s", "b", (".b.",), escalated=True))
+    with mailserver.up():
+        sender.drain([outbox])
+    assert [m["X-Got-By"] for m in mailserver.mails()] == [ME, f"{ME}, {BOSS}"]
+
+
+def hang(peer: socket.socket) -> None:
+    """Take the connection and say nothing."""
+    peer.recv(1)
+
+
+def drip(peer: socket.socket) -> None:
+    """Give a banner that never ends, a byte at a time."""
+    for _ in range(200):
+        peer.sendall(b"2")
+        time.sleep(0.05)
+
+
+@contextmanager
+def listening(serve: Callable[[socket.socket], None]) -> Iterator[int]:
+    """Let *serve* have one connection; yields the port."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def labour() -> None:
+            try:
+                peer, _ = server.accept()
+                with peer:
+                    serve(peer)
+            except OSError:
+                return
+
+        thread = threading.Thread(target=labour, daemon=True)
+        thread.start()
+        yield int(server.getsockname()[1])
+
+
+@pytest.mark.parametrize("misdeed", [hang, drip])
+def test_a_server_that_hangs_or_drips_is_left(
+    outbox: Outbox, misdeed: Callable[[socket.socket], None]
+) -> None:
+    """The wait has an end, whatever the server does (fault 100)."""
+    with listening(misdeed) as port:
+        sender = post(Server("127.0.0.1", port, "none"), seconds=0.5)
+        sender.spool(outbox, letter())
+        assert "did not finish within" in (sender.drain([outbox]) or "")
+    assert outbox.waiting()
+
+
+def test_a_week_old_mail_is_let_go(outbox: Outbox) -> None:
+    """News of a week ago is none; the ledger has it all the same (fault 99)."""
+    server = Server("127.0.0.1", free_port(), "none")
+    post(server).spool(outbox, letter())
+    later = post(server, clock=lambda: time.time() + 8 * DAY)
+    assert later.drain([outbox]) is None
+    assert outbox.waiting() == []
+
+
+def test_many_waiting_mails_are_sent_as_one(
+    mailserver: MailServer, outbox: Outbox
+) -> None:
+    """Nobody reads thirty mails in a minute."""
+    sender = post(mailserver.server())
+    for number in range(30):
+        sender.spool(outbox, letter(f"{number:02}.c.k-{number}.1", f".k-{number}."))
+    with mailserver.up():
+        assert sender.drain([outbox]) == ""
+    (mail,) = mailserver.mails()
+    assert mail["Subject"] == "[bikecollect] 30 mails that waited for the mail server"
+    assert "Body of 00.c.k-0.1" in mail.get_content()
+    assert "Body of 29.c.k-29.1" in mail.get_content()
+    assert outbox.waiting() == []
+
+
+def test_two_processes_do_not_send_the_same_mail(
+    mailserver: MailServer, outbox: Outbox
+) -> None:
+    """Who comes second leaves it to the first."""
+    sender = post(mailserver.server())
+    sender.spool(outbox, letter())
+    with mailserver.up(), Outbox(outbox.folder).held() as mine:
+        assert mine
+        assert sender.drain([outbox]) is None
+    assert mailserver.mails() == []
+
+
+def test_without_a_disk_the_letter_is_sent_from_memory(
+    mailserver: MailServer, tmp_path: Path
+) -> None:
+    """A full or missing disk is just what people must hear of."""
+    blocked = tmp_path / "file"
+    blocked.touch()
+    with mailserver.up():
+        assert post(mailserver.server()).spool(Outbox(blocked / "outbox"), letter())
+    assert len(mailserver.mails()) == 1
+    assert not post(mailserver.server()).spool(Outbox(blocked / "outbox"), letter())
+
+
+@pytest.mark.parametrize(
+    "text", ["a\nBcc: x@example.org", "lone \udc80 surrogate", "nul \0 here"]
+)
+def test_no_text_of_others_breaks_a_mail(
+    mailserver: MailServer, outbox: Outbox, text: str
+) -> None:
+    """It stays in the body, escaped where it must be (fault 103)."""
+    from bikecollect.letter import bounded  # noqa: PLC0415 - what the body goes through
+
+    sender = post(mailserver.server())
+    sender.spool(outbox, Letter("a", "[bikecollect] s", bounded(text), (".a.",)))
+    with mailserver.up():
+        assert sender.drain([outbox]) == ""
+    (mail,) = mailserver.mails()
+    assert mail["Bcc"] is None
+    assert mail["X-Got-By"] == ME

@@ -1,0 +1,99 @@
+"""The mail server of a test: a process with TLS and a login, and its mailbox."""
+
+import smtpd
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+
+import trustme
+
+from bikecollect.notifier import Server
+
+ME, BOSS = "me@example.org", "boss@example.org"
+
+
+def free_port() -> int:
+    """Return a port on loopback that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class MailServer:
+    """A mail server at *port* that can be started, stopped and started again."""
+
+    folder: Path
+    port: int
+    authority: trustme.CA
+
+    @classmethod
+    def new(cls, folder: Path) -> "MailServer":
+        """Return one with its certificates and mailbox in *folder*."""
+        (folder / "mailbox").mkdir(parents=True)
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+        leaf = authority.issue_cert("localhost")
+        leaf.private_key_pem.write_to_path(str(folder / "key.pem"))
+        leaf.cert_chain_pems[0].write_to_path(str(folder / "cert.pem"))
+        password = folder / "password"
+        password.write_text(f"{smtpd.PASSWORD}\n", encoding="utf-8")
+        password.chmod(0o600)
+        return cls(folder, free_port(), authority)
+
+    @contextmanager
+    def up(self, *words: str) -> Iterator[None]:
+        """Serve within, obeying *words* (see smtpd)."""
+        files = [self.folder / name for name in ("mailbox", "cert.pem", "key.pem")]
+        process = subprocess.Popen(
+            [sys.executable, smtpd.__file__, str(self.port), *map(str, files), *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == b"ready\n"
+            yield
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+
+    def server(self, **more: object) -> Server:
+        """Return how to reach it."""
+        values: dict[str, object] = {
+            "host": "localhost",
+            "port": self.port,
+            "user": smtpd.USER,
+            "password": smtpd.PASSWORD,
+            "ca_bundle": str(self.folder / "ca.pem"),
+        }
+        return Server(**{**values, **more})  # type: ignore[arg-type]
+
+    def settings(self, **more: object) -> dict[str, object]:
+        """Return ``[mail]`` for it."""
+        return {
+            "host": "localhost",
+            "port": self.port,
+            "user": smtpd.USER,
+            "password_file": str(self.folder / "password"),
+            "ca_bundle": str(self.folder / "ca.pem"),
+            "sender": "bikes@example.org",
+            "to": [ME],
+            **more,
+        }
+
+    def mails(self) -> list[EmailMessage]:
+        """Return what has arrived, in order."""
+        files = sorted((self.folder / "mailbox").glob("*.eml"))
+        return [message_from_bytes(f.read_bytes(), policy=policy.SMTP) for f in files]
+
+    def subjects(self) -> list[str]:
+        """Return the subjects of what has arrived, without our prefix."""
+        return [str(m["Subject"]).removeprefix("[bikecollect] ") for m in self.mails()]
