@@ -10,6 +10,8 @@ from bikecollect.notifier import RECIPIENTS
 if TYPE_CHECKING:
     from email.message import EmailMessage
 
+WIDEST = 900
+"""Characters of a line; RFC 5322 allows 998. Folded, few people can search them."""
 MOST = 200_000
 """Bytes of text that a combined mail may have."""
 
@@ -22,7 +24,7 @@ def mail(
     from email.message import EmailMessage  # noqa: PLC0415 - the same
     from email.utils import format_datetime  # noqa: PLC0415 - the same
 
-    message = EmailMessage(policy=policy.SMTP)
+    message = EmailMessage(policy=policy.SMTP.clone(max_line_length=WIDEST))
     message[RECIPIENTS] = ", ".join(to)
     message["From"] = sender
     message["To"] = ", ".join(to)
@@ -57,7 +59,7 @@ def combined(mails: Sequence[bytes], name: str, *, host: str, now: float) -> byt
 def _read(data: bytes) -> "EmailMessage":
     from email import message_from_bytes, policy  # noqa: PLC0415 - only for a mail
 
-    return message_from_bytes(data, policy=policy.SMTP)
+    return message_from_bytes(data, policy=policy.SMTP.clone(max_line_length=WIDEST))
 
 
 def _text(message: "EmailMessage") -> str:

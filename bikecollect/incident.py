@@ -12,19 +12,21 @@ from enum import Enum
 from bikecollect.slot import DAY, Slot
 
 MINUTE, HOUR = 60, 3_600
-LADDER = (15 * MINUTE, HOUR, 6 * HOUR, DAY)
+LADDER: tuple[int, ...] = (15 * MINUTE, HOUR, 6 * HOUR, DAY)
 """After how long an open incident is told of again; then once a day."""
 RESTLESS_LADDER = LADDER[1:]
 """The same for one that came back: counted from its newest row of bad slots."""
 ESCALATE_AFTER = HOUR
 GOOD_SLOTS = 2
 """So many good slots in a row close an incident that never came back."""
-CALM = 6 * HOUR
+CALM = 2 * HOUR
 """So long must one be calm that did come back."""
 NEAR = 30 * MINUTE
-"""Trouble that returns so soon after a recovery waits before it is told of again."""
+"""Trouble that returns so soon after a recovery continues the old incident."""
 MEMORY = DAY
-"""So long after its end an incident is continued instead of another one opened."""
+"""So long an incident is remembered: a day sees two of a kind, a third continues."""
+BRIEF = 2
+"""An incident that was told of oftener is continued by what comes within a day."""
 
 
 class What(Enum):
@@ -97,7 +99,8 @@ class Incident:
     *told* counts the events, *told_at* is the slot of the latest. *good* is the
     length of the present row of good slots, *streak* the first slot of the newest
     row of bad ones, *returns* how often it came back after a recovery, *again*
-    whether its coming back is still to be told of.
+    whether its coming back is still to be told of, *second* whether it is the
+    second of its kind in a day.
     """
 
     incident_id: str
@@ -115,6 +118,7 @@ class Incident:
     streak: Slot = Slot(0)
     returns: int = 0
     again: bool = False
+    second: bool = False
     escalated: bool = False
 
     @property
@@ -180,24 +184,33 @@ def _observed(
 def _bad(
     kind: str, before: Incident | None, slot: Slot, sign: Sign, interval: int
 ) -> tuple[Incident, What | None]:
-    if before is None or (before.closed and slot - before.closed > MEMORY):
+    if before is None or _is_another(before, slot):
         since = slot if sign.since is None else sign.since
-        name = f"{kind}-{since}"
-        new = _worse(Incident(name, kind, since, since, streak=since), slot, sign)
+        second = before is not None and slot - (before.closed or slot) <= MEMORY
+        new = Incident(f"{kind}-{since}", kind, since, since, second=second)
+        new = _worse(replace(new, streak=since), slot, sign)
         if sign.over:
             return replace(new, closed=slot), What.NOTED
         return new, _opened(new, slot)
     after = _worse(before, slot, sign)
     if before.closed is not None:
-        after = replace(
-            after, closed=None, returns=before.returns + 1, again=True, streak=slot
-        )
+        after = replace(after, closed=None, returns=before.returns + 1, streak=slot)
+        after = replace(after, again=not before.second)
     elif before.good:
         after = replace(after, streak=slot)
     after = replace(after, good=0)
     if not after.told:
         return after, _opened(after, slot)
     return after, _due(after, slot, interval)
+
+
+def _is_another(before: Incident, slot: Slot) -> bool:
+    """Tell whether trouble in *slot* is a new incident, not *before* come back."""
+    if before.closed is None:
+        return False
+    past = slot - before.closed
+    few = before.told <= BRIEF and not before.second
+    return past > MEMORY or (past > NEAR and few)
 
 
 def _worse(incident: Incident, slot: Slot, sign: Sign) -> Incident:
@@ -250,12 +263,14 @@ def _due(incident: Incident, slot: Slot, interval: int) -> What | None:
 
 def _on_ladder(incident: Incident, slot: Slot, interval: int) -> What | None:
     """Return how to tell again of an incident that has passed a rung since told."""
-    since = incident.streak if incident.returns else incident.opened
-    ladder = RESTLESS_LADDER if incident.returns else LADDER
-    passed = [rung for rung in ladder if incident.told_at < since + rung <= slot]
-    if not passed:
-        return None
-    enough = incident.slots * interval >= ESCALATE_AFTER
-    if passed[-1] >= ESCALATE_AFTER and enough and not incident.escalated:
+    wobbled = incident.streak > incident.opened
+    came_back = incident.second or bool(incident.returns)
+    since, ladder = incident.opened, LADDER
+    if wobbled or came_back:
+        since, ladder = incident.streak, RESTLESS_LADDER
+    passed = any(incident.told_at < since + rung <= slot for rung in ladder)
+    bad = min(incident.slots * interval, slot - incident.opened)
+    long = bad >= ESCALATE_AFTER and not incident.escalated
+    if long and (passed or not came_back):
         return What.ESCALATED
-    return What.REMINDED
+    return What.REMINDED if passed else None

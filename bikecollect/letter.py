@@ -89,7 +89,7 @@ def body(events: Sequence[tuple[Event, Facts]]) -> str:
             "day,\nand when it is over."
         )
     lines = [f"run {facts.run_id}, bikecollect {facts.version} on {facts.host}"]
-    if facts.tail:
+    if facts.tail and event.what is not What.RECOVERED:
         lines += ["", "The log's last lines:", *facts.tail]
     return bounded("\n\n".join(parts) + "\n\n-- \n" + "\n".join(lines) + "\n")
 

@@ -132,7 +132,8 @@ def _parsed(data: bytes) -> tuple[str, tuple[str, ...], bytes]:
     """Return sender, recipients still to be served, and the mail as it is sent."""
     from email import message_from_bytes, policy  # noqa: PLC0415 - only for a mail
 
-    message = message_from_bytes(data, policy=policy.SMTP)
+    wide = policy.SMTP.clone(max_line_length=900)
+    message = message_from_bytes(data, policy=wide)
     to = tuple(each.strip() for each in str(message[RECIPIENTS]).split(","))
     del message[RECIPIENTS]
     _, _, sender = str(message["From"]).rpartition("<")

@@ -49,9 +49,14 @@ def of_run(run: Run, missed: Sign | None) -> dict[str, Sign | None]:
             found[kind] = Sign(notice.kind, notice.text, over=over)
     found |= _of_flags(run)
     kind = _ended_by(run)
+    if kind == "ledger" and any(n.kind == "disk" for n in run.notices):
+        kind = "disk"  # a full disk is one trouble, whoever complains of it
+        del found["ledger"]
     if kind:
         lost = 0 if run.accepted and run.outcome in WAITING else 1
-        found[kind] = Sign(run.cause or kind, run.error, lost=lost)
+        first = found.get(kind)
+        text = first.text if first and kind == "disk" else run.error
+        found[kind] = Sign(run.cause or kind, text, lost=lost)
     return found
 
 

@@ -24,7 +24,7 @@ from bikecollect.slot import Slot
 log = logging.getLogger(__name__)
 
 HOUR = 3_600
-TAIL_LINES = 15
+TAIL_LINES = 8
 TAIL_BYTES = 16_384
 UNMAILABLE = frozenset({What.OPENED, What.REMINDED, What.ESCALATED, What.RETURNED})
 """What a mail cannot say of the mail server."""

@@ -1,0 +1,132 @@
+"""A day of trouble, played on a small disk; prints the account as JSON.
+
+Run as a program in a mount namespace of its own: ``python trouble_day.py DATA CONFIG
+MAIL``. DATA is mounted as a small tmpfs first, and also holds the user's state, so
+that a full disk is full for everything.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import trustme
+from mailserver import MailServer
+
+from bikecollect.client import Client
+from bikecollect.collecting import collect
+from bikecollect.config import parse
+from bikecollect.demo import Time
+from bikecollect.run import Run
+from bikecollect.simulator.city import City
+from bikecollect.simulator.server import LiveFeed, Trouble
+
+HOUR = 3_600
+BEGIN = 1_795_276_800.0  # midnight in Taipei
+FULL = (11.0, 11.25)
+OFF = (17.0, 17.0 + 40 / 60)
+KILLED = 14.0
+MAIL_DOWN = (2.0, 3.0)
+
+
+def within(hour: float, span: tuple[float, float]) -> bool:
+    """Tell whether *hour* is in *span*."""
+    return span[0] <= hour < span[1]
+
+
+def play(data: Path, mail: MailServer, hours: float = 20.0) -> list[Run]:
+    """Play the day in *data*; the mails arrive at *mail*."""
+    clock = Time(BEGIN)
+    trouble = [
+        Trouble(BEGIN + 2 * HOUR, BEGIN + 5 * HOUR, "outage"),
+        Trouble(BEGIN + 8 * HOUR, BEGIN + 8.5 * HOUR, "renamed"),
+    ]
+    ballast = data / "ballast"
+    runs = []
+    with LiveFeed(City(50), clock=clock, trouble=trouble) as feed, ExitStack() as up:
+        settings = parse(
+            {
+                "data_dir": str(data / "bikes"),
+                "systems": {
+                    "city": {
+                        "feed": "youbike",
+                        "url": feed.youbike_url,
+                        "timezone": "Asia/Taipei",
+                    }
+                },
+                "mail": mail.settings(),
+            }
+        )
+        up.enter_context(mail.up())
+        serving = True
+        for number in range(int(hours * 12)):
+            hour = number / 12
+            clock.now = BEGIN + number * 300 + 2
+            down = within(hour, MAIL_DOWN)
+            if down and serving:
+                up.close()
+            if not down and not serving:
+                up.enter_context(mail.up())
+            serving = not down
+            if within(hour, FULL):
+                fill(ballast)
+            else:
+                ballast.unlink(missing_ok=True)
+            if within(hour, OFF):
+                continue
+            if hour == KILLED:
+                die(lambda: collect(settings, clock=clock, stop=clock))
+                continue
+            runs += collect(
+                settings, clock=clock, stop=clock, monotonic=clock, uptime=lambda: 9e5
+            )
+    return runs
+
+
+def fill(ballast: Path) -> None:
+    """Leave no free block on the disk."""
+    with ballast.open("ab", buffering=0) as opened:
+        for size in (65_536, 4_096, 1):
+            try:
+                while True:
+                    opened.write(b"x" * size)
+            except OSError:
+                continue
+
+
+def die(act: Callable[[], object]) -> None:
+    """Begin a run in a child, and kill it while it fetches."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+
+        def hang(*_: object, **__: object) -> None:
+            os.write(writing, b"x")
+            time.sleep(60)
+
+        setattr(Client, "__call__", hang)  # noqa: B010 - mypy would not have it
+        act()
+        os._exit(0)
+    os.read(reading, 1)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    os.close(reading)
+    os.close(writing)
+
+
+def main() -> None:
+    """Play the day and print how each slot ended."""
+    data, folder, port = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+    os.environ["XDG_STATE_HOME"] = str(data / "state")
+    mail = MailServer(folder, port, trustme.CA())
+    runs = play(data, mail)
+    ends = [(run.outcome.value if run.outcome else "", run.error) for run in runs]
+    sys.stdout.write(json.dumps(ends))
+
+
+if __name__ == "__main__":
+    main()
