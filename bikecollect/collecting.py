@@ -11,7 +11,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from bikecollect import __version__, channels, folder, process, render, runlog, wiring
-from bikecollect.errors import BikecollectError, Outcome, SettingsError
+from bikecollect.errors import BikecollectError, Outcome
 from bikecollect.run import Run
 from bikecollect.settings import Settings
 from bikecollect.slot import Slot, slot_at
@@ -39,7 +39,7 @@ def collect(
     Each run is isolated from the others' failures. With *dry* nothing is written,
     and nobody told. Raises SettingsError before any network where a name is unknown.
     """
-    names = chosen_systems(settings, system_ids)
+    names = settings.chosen(system_ids)
     slot = slot_at(clock(), settings.seconds)
     times = Times(clock, monotonic, stop or process.Stop(), uptime)
     one = partial(_one, settings, slot=slot, times=times, dry=dry)
@@ -54,15 +54,6 @@ def collect(
         chosen = replace(settings, systems={n: settings.systems[n] for n in names})
         told = _tell(chosen, times, troubles, runs)
         return [_told(run, settings, told=told) for run in runs]
-
-
-def chosen_systems(settings: Settings, system_ids: Sequence[str]) -> list[str]:
-    """Return the ids to collect; raises SettingsError for one that is not set up."""
-    for each in system_ids:
-        if each not in settings.systems:
-            known = ", ".join(settings.systems)
-            raise SettingsError(f'no system is called "{each}"; set up are: {known}')
-    return list(dict.fromkeys(system_ids)) or list(settings.systems)
 
 
 def _one(

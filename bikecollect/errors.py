@@ -3,6 +3,7 @@
 ::
 
     BikecollectError
+    ├── UsageError               64  the command line asks for what cannot be
     ├── SettingsError            78  settings, a missing mount, a newer ledger
     ├── FeedError                69  the feed gave no payload
     │   ├── FeedUnavailable      69  network, HTTP errors, deadlines
@@ -88,6 +89,17 @@ class BikecollectError(Exception):
     def exit_code(self) -> ExitCode:
         """The exit code of a run that ends by this error."""
         return self.outcome.exit_code
+
+
+class UsageError(BikecollectError):
+    """The command line asks for something that cannot be."""
+
+    cause = "usage"
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """64, as for the options that the command line itself checks."""
+        return ExitCode.USAGE
 
 
 class SettingsError(BikecollectError):

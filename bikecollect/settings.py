@@ -3,7 +3,7 @@
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, dataclass, field
 from pathlib import Path
@@ -139,6 +139,15 @@ class Settings:
             return (self.folder / Path(self.data_dir).expanduser()).absolute()
         home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
         return Path(home).expanduser() / "bikecollect"
+
+    def chosen(self, system_ids: Sequence[str]) -> list[str]:
+        """Return *system_ids*, or all; raises SettingsError for one not set up."""
+        for each in system_ids:
+            if each not in self.systems:
+                known = ", ".join(self.systems)
+                what = f'no system is called "{each}"; set up are: {known}'
+                raise SettingsError(what)
+        return list(dict.fromkeys(system_ids)) or list(self.systems)
 
     def password(self) -> str:
         """Return the mail password; raises SettingsError where it is not safe.

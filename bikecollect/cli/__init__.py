@@ -6,7 +6,9 @@ from bikecollect import __version__
 from bikecollect.cli.demo import demo
 from bikecollect.cli.fetch import fetch
 from bikecollect.cli.options import Shared
+from bikecollect.cli.runs import runs
 from bikecollect.cli.simulate import simulate
+from bikecollect.cli.status import status
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -36,5 +38,5 @@ def cli(
     ctx.obj = Shared(config, log_format)
 
 
-for each in (fetch, demo, simulate):
+for each in (fetch, status, runs, demo, simulate):
     cli.add_command(each)

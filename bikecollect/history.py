@@ -1,0 +1,232 @@
+"""The past of a system, read from its folder; nothing is ever changed there."""
+
+import fcntl
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bikecollect.errors import Outcome, StorageError
+from bikecollect.incident import Incident
+from bikecollect.payload import Attempt
+from bikecollect.run import OUTCOMES, Notice, Run, from_json
+from bikecollect.slot import Slot, stamp
+
+PATIENCE = 2.0
+LIMIT = 1_000_000
+BEGINNING = Slot(0)
+END = Slot(1 << 60)
+INCIDENTS = (
+    "SELECT incident_id, kind, opened, last, closed, slots, lost, told, causes, text"
+    " FROM incidents WHERE closed IS NULL OR closed >= ? ORDER BY opened"
+)
+BLOCK = (
+    'SELECT slot, file, start, "end", rows, run_id, source FROM blocks WHERE slot = ?'
+)
+FIRST = (
+    "SELECT min(slot) FROM (SELECT min(slot) AS slot FROM runs"
+    " UNION ALL SELECT min(slot) FROM blocks)"
+)
+
+
+@dataclass(frozen=True)
+class BlockPlace:
+    """Where the block of *slot* lies, and what is known of it."""
+
+    slot: Slot
+    file: str
+    start: int
+    end: int
+    rows: int
+    run_id: str
+    source: str
+
+
+class History:
+    """Runs, blocks and incidents of the system whose folder is *place*.
+
+    A ledger that is not there has no history; one that cannot be read raises
+    StorageError.
+    """
+
+    def __init__(self, system_id: str, place: Path) -> None:
+        self._system_id = system_id
+        self._place = place
+        self._path = place / "ledger.sqlite3"
+
+    def runs(
+        self,
+        since: Slot = BEGINNING,
+        until: Slot | None = None,
+        *,
+        outcomes: Sequence[str] = (),
+        limit: int = LIMIT,
+    ) -> list[Run]:
+        """Return the runs of the slots from *since* to before *until*, newest first.
+
+        With *outcomes* only those that ended so. Runs that died lately, and that no
+        later run has written down yet, are among them as killed.
+        """
+        where, values = "slot >= ? AND slot < ?", [since, until or END]
+        if outcomes:
+            where += f" AND outcome IN ({', '.join('?' * len(outcomes))})"
+        sql = (
+            f"SELECT * FROM runs WHERE {where} ORDER BY slot DESC, started DESC LIMIT ?"  # noqa: S608 - marks only
+        )
+        with self._opened() as db:
+            found = [self._run(r) for r in db.execute(sql, (*values, *outcomes, limit))]
+        dead = [run for run in self._dead() if since <= run.slot < (until or END)]
+        if outcomes and Outcome.KILLED.value not in outcomes:
+            dead = []
+        return sorted([*dead, *found], key=lambda r: (-r.slot, -r.started))[:limit]
+
+    def run(self, run_id: str) -> list[Run]:
+        """Return the run called *run_id*, nothing where there is none."""
+        with self._opened() as db:
+            rows = db.execute("SELECT * FROM runs WHERE run_id = ?", (run_id,))
+            found = [self._run(each) for each in rows]
+        return found or [each for each in self._dead() if each.run_id == run_id]
+
+    def outcomes(self, since: Slot) -> list[tuple[Slot, str, str]]:
+        """Return slot, outcome and flags of each run from *since* on, oldest first."""
+        sql = "SELECT slot, outcome, flags FROM runs WHERE slot >= ? ORDER BY slot"
+        with self._opened() as db:
+            return db.execute(sql, (since,)).fetchall()
+
+    def filled(self, since: Slot) -> list[Slot]:
+        """Return the slots from *since* on that have a block, oldest first."""
+        sql = "SELECT slot FROM blocks WHERE slot >= ? ORDER BY slot"
+        with self._opened() as db:
+            return [slot for (slot,) in db.execute(sql, (since,))]
+
+    def first(self) -> Slot | None:
+        """Return the first slot for which a run or a block is written down."""
+        with self._opened() as db:
+            return db.execute(FIRST).fetchone()[0]  # type: ignore[no-any-return]
+        return None
+
+    def block(self, slot: Slot) -> BlockPlace | None:
+        """Return where the block of *slot* lies."""
+        with self._opened() as db:
+            row = db.execute(BLOCK, (slot,)).fetchone()
+        return BlockPlace(*row) if row else None
+
+    def newest_block(self) -> Slot | None:
+        """Return the newest slot that has a block."""
+        with self._opened() as db:
+            return db.execute("SELECT max(slot) FROM blocks").fetchone()[0]  # type: ignore[no-any-return]
+        return None
+
+    def incidents(self, since: Slot | None = None) -> list[Incident]:
+        """Return the incidents that are open, or closed at or after *since*."""
+        with self._opened() as db, suppress(sqlite3.OperationalError):
+            rows = db.execute(INCIDENTS, (END if since is None else since,)).fetchall()
+            return [
+                replace(Incident(*row[:8]), causes=json.loads(row[8]), text=row[9])
+                for row in rows
+            ]
+        return []
+
+    def payloads(self, slot: Slot) -> list[Path]:
+        """Return the payload files of *slot*, wherever they lie."""
+        folder = self._place / "payloads"
+        name = f"{stamp(slot)}.*.zip*"
+        return sorted(
+            found
+            for pattern in ("inbox", "rejected", "kept/*")
+            for found in folder.glob(f"{pattern}/{name}")
+        )
+
+    def log_lines(self, run_id: str) -> list[str]:
+        """Return the lines of the log files that belong to *run_id*, in order."""
+        found: list[str] = []
+        paths = sorted(self._place.glob("bikecollect.log*"), key=_age, reverse=True)
+        for path in paths:
+            with (
+                suppress(OSError),
+                path.open(encoding="utf-8", errors="replace") as lines,
+            ):
+                inside = False
+                for line in lines:
+                    inside = run_id in line or (inside and line.startswith((" ", "Tr")))
+                    if inside:
+                        found.append(line.rstrip("\n"))
+        return found
+
+    def _dead(self) -> list[Run]:
+        """Return the runs whose note lies in the inbox and is held by nobody."""
+        found = []
+        for path in (self._place / "payloads" / "inbox").glob("*.run"):
+            with suppress(OSError, ValueError), path.open(encoding="utf-8") as note:
+                try:
+                    fcntl.flock(note, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue  # it is at work
+                run = from_json(note.read())
+                if run.outcome is None:
+                    run = replace(run, outcome=Outcome.KILLED, cause="killed")
+                found.append(run)
+        return found
+
+    def _run(self, row: Sequence[Any]) -> Run:
+        (run_id, slot, started, finished, outcome, cause, status, _, size, *rest) = row
+        stations, rows, flags, file, spent, accepted, boot_id, uptime, *last = rest
+        version, error, notices, tries = last
+        return Run(
+            run_id=run_id,
+            system_id=self._system_id,
+            slot=slot,
+            started=started,
+            boot_id=boot_id,
+            uptime=uptime,
+            version=version,
+            finished=finished,
+            outcome=OUTCOMES.get(outcome),
+            cause=cause,
+            http_status=status,
+            attempts=tuple(Attempt(**each) for each in json.loads(tries)),
+            bytes=size,
+            stations=stations,
+            rows=rows,
+            flags=tuple(flags.split()),
+            file=file,
+            seconds=json.loads(spent),
+            accepted=bool(accepted),
+            error=error,
+            notices=tuple(Notice(**each) for each in json.loads(notices)),
+        )
+
+    @contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        """Open the ledger for reading; an empty one where there is none yet."""
+        try:
+            db = self._connected()
+            try:
+                yield db
+            finally:
+                db.close()
+        except sqlite3.Error as error:
+            raise StorageError(f"cannot read {self._path}: {error}") from error
+
+    def _connected(self) -> sqlite3.Connection:
+        if not self._path.exists() or not self._path.stat().st_size:
+            db = sqlite3.connect(":memory:")
+            from bikecollect.schema import STEPS  # noqa: PLC0415 - only where it is new
+
+            db.executescript("".join(STEPS))
+            return db
+        # A ledger in WAL needs its -shm: where the folder may not be written to,
+        # it can only be read as if nobody wrote.
+        mode = "mode=ro" if os.access(self._place, os.W_OK) else "immutable=1"
+        path = f"file:{self._path.as_posix().replace('?', '%3f').replace('#', '%23')}"
+        return sqlite3.connect(f"{path}?{mode}", uri=True, timeout=PATIENCE)
+
+
+def _age(path: Path) -> int:
+    """Return the number behind a log file's name: the older, the higher."""
+    number = path.suffix.removeprefix(".")
+    return int(number) if number.isdigit() else 0

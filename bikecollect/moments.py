@@ -1,0 +1,52 @@
+"""Moments as people write them: a day, a time, or how long ago."""
+
+import re
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from bikecollect.errors import UsageError
+
+UNITS = {"min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+
+
+def moment(text: str, zone: ZoneInfo, now: float) -> float:
+    """Return the moment that *text* names, in epoch seconds.
+
+    *text* is an ISO 8601 day or time (of *zone* where it has no offset), a time of
+    day (the latest one that is past), or a length ago: 30min, 24h, 7d, 2w.
+
+    >>> moment("1970-01-02", ZoneInfo("UTC"), 0)
+    86400.0
+    >>> moment("2h", ZoneInfo("UTC"), 10_000)
+    2800.0
+    """
+    ago = re.fullmatch(r"(\d{1,5})\s*(min|h|d|w)", text)
+    if ago:
+        return now - int(ago[1]) * UNITS[ago[2]]
+    if re.fullmatch(r"\d{1,2}:\d\d", text):
+        return _time_of_day(text, zone, now)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise _wrong(text) from error
+    return (found if found.tzinfo else found.replace(tzinfo=zone)).timestamp()
+
+
+def _time_of_day(text: str, zone: ZoneInfo, now: float) -> float:
+    hour, minute = map(int, text.split(":"))
+    try:
+        today = datetime.fromtimestamp(now, zone).replace(
+            hour=hour, minute=minute, second=0, microsecond=0
+        )
+    except ValueError as error:
+        raise _wrong(text) from error
+    if today.timestamp() > now:
+        today -= timedelta(days=1)
+    return today.timestamp()
+
+
+def _wrong(text: str) -> UsageError:
+    return UsageError(
+        f'"{text}" is no moment; write a day (2026-11-22), a time (2026-11-22T10:05, '
+        "10:05), or how long ago (24h, 7d)"
+    )

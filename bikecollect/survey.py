@@ -1,0 +1,104 @@
+"""A look at a system's folder: its past, what waits in it, and its disk."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from bikecollect.health import Health, Past, flagged, judge
+from bikecollect.history import History
+from bikecollect.slot import DAY, Slot
+
+MONTH = 31 * DAY
+RECENT_DAYS = 7
+
+
+@dataclass(frozen=True)
+class Disk:
+    """Bytes *used* by a system and *free* on its disk; growth *daily*, None unknown."""
+
+    used: int
+    free: int
+    daily: float | None
+
+    @property
+    def days_left(self) -> float | None:
+        """After how many days the disk is full at this growth."""
+        return self.free / self.daily if self.daily else None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How one system stands: its health, what waits, and its disk."""
+
+    system_id: str
+    folder: Path
+    zone: ZoneInfo
+    health: Health
+    inbox: int
+    outbox: int
+    rejected: int
+    disk: Disk
+
+
+def survey(
+    system_id: str, folder: Path, zone: ZoneInfo, *, interval: int, now: float
+) -> Standing:
+    """Return how the system in *folder* stands at *now*; raises StorageError."""
+    history = History(system_id, folder)
+    outcomes = history.outcomes(Slot(int(now) - MONTH))
+    past = Past(
+        first=history.first(),
+        filled=set(history.filled(Slot(int(now) - MONTH))),
+        flagged=flagged(outcomes),
+        outcomes=[each for slot, each, _ in outcomes if slot > now - DAY],
+        last_run=next(iter(history.runs(limit=1)), None),
+        newest=history.newest_block(),
+        incidents=history.incidents(),
+    )
+    slots = len([slot for slot in past.filled if slot > now - DAY])
+    return Standing(
+        system_id=system_id,
+        folder=folder,
+        zone=zone,
+        health=judge(past, now, interval, zone),
+        inbox=_count(folder / "payloads" / "inbox", ".zip"),
+        outbox=_count(folder / "outbox", ".eml"),
+        rejected=_count(folder / "payloads" / "rejected", ".zip"),
+        disk=_disk(folder, slots, DAY // interval),
+    )
+
+
+def _disk(folder: Path, slots: int, slots_a_day: int) -> Disk:
+    used = sum(_sizes(folder))
+    free = shutil.disk_usage(_existing(folder)).free
+    closed = sorted(folder.glob("station_status/*.csv"))
+    # The newest file is still growing: closed days tell more, where there are any.
+    days = [each.stat().st_size for each in closed[:-1]][-RECENT_DAYS:]
+    if days:
+        return Disk(used, free, sum(days) / len(days))
+    today = closed[-1].stat().st_size if closed else 0
+    return Disk(used, free, today / slots * slots_a_day if slots and today else None)
+
+
+def _existing(folder: Path) -> Path:
+    return folder if folder.exists() else _existing(folder.parent)
+
+
+def _sizes(folder: Path) -> Iterator[int]:
+    with suppress(OSError), os.scandir(folder) as entries:
+        for each in entries:
+            with suppress(OSError):
+                if each.is_dir(follow_symlinks=False):
+                    yield from _sizes(Path(each.path))
+                else:
+                    yield each.stat(follow_symlinks=False).st_size
+
+
+def _count(folder: Path, suffix: str) -> int:
+    with suppress(OSError), os.scandir(folder) as entries:
+        return sum(each.name.endswith(suffix) for each in entries)
+    return 0
