@@ -7,6 +7,7 @@ from bikecollect.cli.demo import demo
 from bikecollect.cli.fetch import fetch
 from bikecollect.cli.options import Shared
 from bikecollect.cli.runs import runs
+from bikecollect.cli.schedule import schedule
 from bikecollect.cli.simulate import simulate
 from bikecollect.cli.status import status
 
@@ -38,5 +39,5 @@ def cli(
     ctx.obj = Shared(config, log_format)
 
 
-for each in (fetch, status, runs, demo, simulate):
+for each in (fetch, status, runs, schedule, demo, simulate):
     cli.add_command(each)
