@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import tzinfo
 
 from bikecollect.incident import KINDS, Event, Incident, What
-from bikecollect.slot import DAY, Slot, iso
+from bikecollect.slot import Slot, iso
+from bikecollect.words import length
 
 LIMIT = 10_240
 """Bytes of a body; the log's tail gives way first."""
@@ -127,20 +128,6 @@ def name(event: Event, facts: Facts) -> str:
     moment = iso(facts.slot, facts.zone)[:19].replace(":", "").replace("-", "")
     incident = event.incident
     return f"{moment}.{facts.system_id}.{incident.incident_id}.{incident.told}"
-
-
-def length(seconds: float) -> str:
-    """Return *seconds* in words.
-
-    >>> length(300), length(5_400), length(180_000)
-    ('5 min', '1 h 30 min', '2 d 2 h')
-    """
-    minutes = round(seconds / 60)
-    if seconds >= DAY:
-        return f"{minutes // 1440} d {minutes % 1440 // 60} h"
-    if minutes >= 60:  # noqa: PLR2004 - an hour
-        return f"{minutes // 60} h {minutes % 60} min"
-    return f"{minutes} min" if minutes else f"{seconds:.0f} s"
 
 
 def _times(event: Event, facts: Facts) -> list[tuple[str, str]]:

@@ -4,7 +4,10 @@ import click
 
 from bikecollect import __version__
 from bikecollect.cli.demo import demo
+from bikecollect.cli.doctor import doctor
+from bikecollect.cli.feeds import feeds
 from bikecollect.cli.fetch import fetch
+from bikecollect.cli.init import init
 from bikecollect.cli.options import Shared
 from bikecollect.cli.runs import runs
 from bikecollect.cli.schedule import schedule
@@ -39,5 +42,6 @@ def cli(
     ctx.obj = Shared(config, log_format)
 
 
-for each in (fetch, status, runs, schedule, demo, simulate):
+COMMANDS = (*(init, fetch, status, runs, schedule, doctor, feeds, demo, simulate),)
+for each in COMMANDS:
     cli.add_command(each)

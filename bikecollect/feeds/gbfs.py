@@ -72,7 +72,7 @@ class Gbfs:
 
     def _discover(self, get: Getter, memory: Memory) -> dict[str, Any]:
         document = get("gbfs", self._url, check=decode)
-        listed = _listed(decode(document.body), self._language)
+        listed = addresses(decode(document.body), self._language)
         if "gbfs_versions" in listed:
             document, listed = self._newest(get, listed, document)
         if "station_status" not in listed:
@@ -112,7 +112,7 @@ class Gbfs:
             if best[0] <= mine:
                 return document, listed
             other = get("gbfs", _secure(best[1], self._url), check=decode)
-            found = _listed(decode(other.body), self._language)
+            found = addresses(decode(other.body), self._language)
         except (FeedError, PayloadError):
             return document, listed
         return (other, found) if "station_status" in found else (document, listed)
@@ -167,7 +167,7 @@ def _note(note: str | None) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _listed(value: Any, language: str) -> dict[str, str]:
+def addresses(value: Any, language: str) -> dict[str, str]:
     """Return the addresses of a gbfs.json by name; raises PayloadError."""
     data = at(value, "data")
     if not isinstance(data, Mapping):

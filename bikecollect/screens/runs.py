@@ -13,8 +13,9 @@ from bikecollect import render
 from bikecollect.history import BlockPlace
 from bikecollect.payload import Attempt
 from bikecollect.run import Run
-from bikecollect.screens.words import WIDTH, bar, clock, size, title
+from bikecollect.screens.words import WIDTH, bar, clock, title
 from bikecollect.slot import iso
+from bikecollect.words import size
 
 BAR = 16
 STAGE_BAR = 44

@@ -9,18 +9,10 @@ import click
 from bikecollect.health import Coverage, Health, State
 from bikecollect.incident import KINDS, Incident
 from bikecollect.run import Run
-from bikecollect.screens.words import (
-    WIDTH,
-    ago,
-    clock,
-    length,
-    percent,
-    size,
-    title,
-    unicode,
-)
+from bikecollect.screens.words import WIDTH, clock, title, unicode
 from bikecollect.slot import iso
 from bikecollect.survey import Standing
+from bikecollect.words import ago, length, percent, size
 
 CELL = 300
 HOURS_A_LINE = 4
