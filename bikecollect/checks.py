@@ -22,6 +22,10 @@ from bikecollect.words import length, size
 
 ENOUGH_DAYS = 30
 SKEW = 60.0
+TIMERS = (
+    Path("~/.config/systemd/user/bikecollect.timer"),
+    Path("/etc/systemd/system/bikecollect.timer"),
+)
 BAD_FILE_SYSTEMS = {
     "nfs": "locks and syncs are only as good as the server's",
     "nfs4": "locks and syncs are only as good as the server's",
@@ -203,6 +207,9 @@ def _schedule(settings: Settings) -> Checks:
     else:
         why = "no line of ours is in the crontab"
     remedy = "bikecollect schedule install"
+    if timer := next((str(each) for each in TIMERS if each.expanduser().exists()), ""):
+        yield _good("schedule", f"a systemd timer: {timer}")
+        return
     if not lines:
         yield _bad("cron: line", why, remedy)
     elif str(settings.source) not in lines and settings.source:

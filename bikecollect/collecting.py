@@ -11,7 +11,8 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from bikecollect import __version__, channels, folder, process, render, runlog, wiring
-from bikecollect.errors import BikecollectError, Outcome
+from bikecollect.errors import BikecollectError, Outcome, SettingsError
+from bikecollect.jot import Jot
 from bikecollect.run import Run
 from bikecollect.settings import Settings
 from bikecollect.slot import Slot, slot_at
@@ -54,6 +55,34 @@ def collect(
         chosen = replace(settings, systems={n: settings.systems[n] for n in names})
         told = _tell(chosen, times, troubles, runs)
         return [_told(run, settings, told=told) for run in runs]
+
+
+def tell_of_settings(settings: Settings, error: SettingsError | None) -> bool:
+    """Tell that a settings file cannot be used (*error*), or again can.
+
+    *settings* has the ways of telling. Returns whether people are told.
+    """
+    times = Times(time.time, time.monotonic, process.Stop())
+    teller, noted = wiring.settings_teller(settings, times)
+    if error is None and not noted.exists():
+        return True
+    now = times.clock()
+    run = Run(process.run_id(), "settings", slot_at(now, settings.seconds), now)
+    run = run.failed(error) if error else replace(run, outcome=Outcome.DUPLICATE)
+    try:
+        told = teller.tell([run])
+    except Exception:
+        log.debug("telling", exc_info=True)
+        return False
+    if error is not None and settings.ping.url:
+        patience = wiring.hook_seconds(settings)
+        channels.ping(settings.ping.url, str(run.exit_code), seconds=patience)
+    state = Jot(noted)
+    with state.held():
+        kept = state.load()
+        if kept is not None and not any(each.is_open for each in kept.incidents):
+            noted.unlink(missing_ok=True)
+    return told
 
 
 def _one(

@@ -47,6 +47,28 @@ def load(path: str | None) -> Settings:
     return replace(settings, source=str(found.absolute()))
 
 
+def ways_of_telling(path: str | None) -> Settings | None:
+    """Return what a settings file that cannot be used says of whom to tell.
+
+    None where it says nothing that can be read.
+    """
+    import tomllib  # noqa: PLC0415 - as above
+
+    found = _find(path)
+    if found is None:
+        return None
+    try:
+        values = tomllib.loads(found.read_text(encoding="utf-8"))
+        kept: dict[str, Any] = {
+            name: values[name] for name in ("mail", "ping", "tell") if name in values
+        }
+        settings = parse(kept, folder=found.parent.absolute())
+        settings.password()
+    except (OSError, ValueError, SettingsError):
+        return None
+    return replace(settings, source=str(found.absolute()))
+
+
 def parse(values: Mapping[str, Any], *, folder: Path = Path()) -> Settings:
     """Return the settings that *values* (a parsed TOML file) hold.
 

@@ -33,7 +33,7 @@ KEPT = {
     "damage": "the damaged file as it is; rows go on in a new segment",
     "disk": "payloads that were accepted wait in {folder}/payloads/inbox",
     "lock": "the payloads wait in {folder}/payloads/inbox and are committed later",
-    "settings": "payloads that were accepted wait in {folder}/payloads/inbox",
+    "settings": "all that was collected before; nothing is added until it is mended",
     "bug": "the payload, untouched, in {folder}/payloads",
     "mail": "the mails, in {folder}/outbox; they are sent as soon as it goes",
     "ledger": "the damaged ledger lies beside the new one, which was rebuilt",

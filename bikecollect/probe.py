@@ -92,6 +92,7 @@ def _ask(
     client = Client(
         budget=Budget.for_interval(SECONDS), stop=stop or Stop(), headers=headers
     )
+    timezone = timezone or (catalogue.TAIPEI if dialect == "youbike" else "")
     zone = ZoneInfo(timezone or "UTC")
     source = registry.build(dialect, url=url, timezone=zone, language="", mapping={})
     begun = time.monotonic()
@@ -108,7 +109,7 @@ def _ask(
         feed=dialect,
         snapshot=snapshot,
         fetched_at=fetched.documents[-1].fetched_at,
-        date=fetched.documents[-1].date,
+        date=next((d.date for d in fetched.documents if d.date is not None), None),
         size=sum(len(each.body) for each in fetched.documents),
         requests=len(client.attempts),
         seconds=time.monotonic() - begun,

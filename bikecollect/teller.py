@@ -2,16 +2,19 @@
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
-from datetime import tzinfo
+from datetime import date, datetime, time, timedelta
 from itertools import groupby
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
-from bikecollect import letter, signs
+from bikecollect import digest, letter, signs
 from bikecollect.book import Book
 from bikecollect.errors import Outcome
+from bikecollect.history import History
 from bikecollect.incident import MEMORY, Event, Sign, What, step
 from bikecollect.jot import Jot, State
 from bikecollect.letter import Facts, Letter
@@ -20,6 +23,7 @@ from bikecollect.post import Post
 from bikecollect.redact import Redact, nothing
 from bikecollect.run import Run
 from bikecollect.slot import Slot
+from bikecollect.survey import survey
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +44,7 @@ class Place:
     folder: Path
     outbox: Path
     jot: Path
-    zone: tzinfo
+    zone: ZoneInfo
 
 
 @dataclass
@@ -62,6 +66,7 @@ class Teller:
     """Tells people; *post* sends mails (None: nobody is to get any).
 
     *hooks* are handed a short text and variables, and return what went wrong.
+    *period* is that of the digest, daily or weekly, empty for none.
     """
 
     places: Mapping[str, Place]
@@ -70,6 +75,7 @@ class Teller:
     hooks: Mapping[str, Hook] = field(default_factory=dict)
     muted: frozenset[str] = frozenset()
     version: str = ""
+    period: str = ""
     redact: Redact = nothing
 
     def tell(self, runs: Iterable[Run]) -> bool:
@@ -81,6 +87,7 @@ class Teller:
             for each in news:
                 _remember(each)
         if self.post is not None:
+            self._digest(self.post)
             self._drain()
         hooked = [self._hook(each) for each in telling]
         wished = self.post is not None or bool(self.hooks)
@@ -163,6 +170,61 @@ class Teller:
             state = jot.load()
             if state is not None and state.mail != error:
                 jot.save(replace(state, mail=error))
+
+    def _digest(self, post: Post) -> None:
+        """Spool the digest of the period that is over, where one is wished and due."""
+        if not self.period:
+            return
+        place = next(iter(self.places.values()))
+        jot = Jot(place.jot)
+        with jot.held():
+            state = jot.load()
+            today = datetime.fromtimestamp(post.clock(), place.zone).date()
+            if state is None or state.digested == today.isoformat():
+                return
+            days = digest.due(self.period, today, state.digested)
+            if days is not None:
+                span = [self._summary(each, days) for each in self.places.values()]
+                about = f"bikecollect {self.version} on {os.uname().nodename}"
+                text = self.redact(digest.body(span, about))
+                name = f"{today}.digest.{self.period}"
+                letter = Letter(name, digest.subject(*days), text)
+                post.spool(Outbox(place.outbox), letter)
+            if days is not None or not state.digested:
+                jot.save(replace(state, digested=today.isoformat()))
+
+    def _summary(self, place: Place, days: tuple[date, date]) -> digest.Summary:
+        """Return what became of the slots of *days*, in the system's own time."""
+        first, last = (
+            datetime.combine(day, time(), place.zone).timestamp()
+            for day in (days[0], days[1] + timedelta(days=1))
+        )
+        begin, end = Slot(int(first)), Slot(int(last))
+        history = History(place.system_id, place.folder)
+        begun = max(begin, history.first() or end)
+        filled = {slot for slot in history.filled(begin) if slot < end}
+        runs = [each for each in history.outcomes(begin) if each[0] < end]
+        words = {slot: word for slot, word, _ in runs if slot not in filled}
+        empty = set(range(begun, end, self.interval)) - filled
+        seen = survey(
+            place.system_id,
+            place.folder,
+            place.zone,
+            interval=self.interval,
+            now=last,
+        )
+        return digest.Summary(
+            system_id=place.system_id,
+            expected=len(range(begun, end, self.interval)),
+            collected=len(filled),
+            lost=Counter(words.get(Slot(each), "no run") for each in empty),
+            flags=Counter(f for slot, _, flags in runs for f in flags.split()),
+            inbox=seen.inbox,
+            rejected=seen.rejected,
+            used=seen.disk.used,
+            free=seen.disk.free,
+            days_left=seen.disk.days_left,
+        )
 
     def _hook(self, told: Told) -> bool:
         """Tell the webhook and the command; return whether any of them took it."""

@@ -15,6 +15,7 @@ from bikecollect.commit import Committer
 from bikecollect.cycle import Cycle
 from bikecollect.feeds import registry
 from bikecollect.heal import Healer
+from bikecollect.incident import KINDS
 from bikecollect.ledger import Ledger
 from bikecollect.lock import Lock
 from bikecollect.notifier import Server
@@ -129,8 +130,32 @@ def teller(settings: Settings, times: Times, troubles: Mapping[str, object]) -> 
         hooks=hooks(settings),
         muted=frozenset(settings.tell.mute),
         version=__version__,
+        period=settings.mail.digest,
         redact=redactor(settings.secrets()),
     )
+
+
+def settings_teller(settings: Settings, times: Times) -> tuple[Teller, Path]:
+    """Return who tells of the settings file itself, and where that is noted."""
+    state = folder.state_home()
+    jot = state / "incidents" / f"settings.{_crc(settings.source)}.json"
+    place = Place(
+        system_id="settings",
+        folder=state / "settings",
+        outbox=state / "outbox" / "settings",
+        jot=jot,
+        zone=ZoneInfo("UTC"),
+    )
+    teller = Teller(
+        places={"settings": place},
+        interval=settings.seconds,
+        post=post(settings, times),
+        hooks=hooks(settings),
+        muted=frozenset(KINDS) - {"settings"},
+        version=__version__,
+        redact=redactor(settings.secrets()),
+    )
+    return teller, jot
 
 
 def post(settings: Settings, times: Times) -> Post | None:

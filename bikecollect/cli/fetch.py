@@ -1,8 +1,13 @@
 """``bikecollect fetch``: one cycle."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from bikecollect.cli.options import Shared, say
+
+if TYPE_CHECKING:
+    from bikecollect.settings import Settings
 
 
 @click.command()
@@ -30,7 +35,7 @@ def fetch(
     """
     from bikecollect import collecting, process, render, wiring  # noqa: PLC0415 - heavy
 
-    settings = ctx.ensure_object(Shared).settings()
+    settings = _settings(ctx.ensure_object(Shared))
     stop = process.Stop()
     process.listen(stop)
     process.arm(settings.seconds)
@@ -41,3 +46,22 @@ def fetch(
         say("".join(f"{render.run_line(run)}\n" for run in runs))
     process.disarm()
     return max(run.exit_code for run in runs)
+
+
+def _settings(shared: Shared) -> "Settings":
+    """Return the settings; people are told where they cannot be used, and again can."""
+    from bikecollect import collecting  # noqa: PLC0415 - heavy
+    from bikecollect.errors import SettingsError  # noqa: PLC0415 - as above
+
+    try:
+        settings = shared.settings()
+    except SettingsError as error:
+        from bikecollect.config import ways_of_telling  # noqa: PLC0415 - only then
+
+        ways = ways_of_telling(shared.config)
+        if ways is not None:
+            collecting.tell_of_settings(ways, error)
+        raise
+    if settings.source:
+        collecting.tell_of_settings(settings, None)
+    return settings

@@ -1,0 +1,389 @@
+"""Telling: what becomes of a run's trouble, from the run to the mailbox."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mailserver import ME, MailServer, free_port
+from served import Answer, serving
+
+from bikecollect import channels
+from bikecollect.collecting import collect
+from bikecollect.config import parse
+from bikecollect.demo import Time
+from bikecollect.errors import SettingsError
+from bikecollect.jot import Jot, State
+from bikecollect.run import Run
+from bikecollect.settings import Settings
+from bikecollect.simulator import dialects
+from bikecollect.simulator.city import City
+
+BEGIN = 1_795_276_800.0  # midnight in Taipei
+INTERVAL = 300
+
+
+class World:
+    """Some systems whose feeds are up or down, and a clock that tests move."""
+
+    def __init__(self, folder: Path, *names: str, **more: Any) -> None:
+        self.clock = Time(BEGIN + 2)
+        self.up = True
+        self.folder = folder
+        self.names = names
+        # The test's server sends the real date.
+        tell: dict[str, Any] = {"mute": [], **dict(more.pop("tell", {}))}
+        self.more = {**more, "tell": {**tell, "mute": [*tell["mute"], "clock"]}}
+
+    def answer(self, _: str) -> Answer:
+        """Return the city, or that it is out."""
+        body = dialects.youbike(City(20), self.clock.now)
+        return Answer(body) if self.up else Answer(b"out", 503)
+
+    @contextmanager
+    def served(self) -> Iterator[Settings]:
+        """Serve the feeds; yields the settings."""
+        with serving(self.answer) as url:
+            system = {"feed": "youbike", "url": url, "timezone": "Asia/Taipei"}
+            systems = dict.fromkeys(self.names, system)
+            values = {"data_dir": str(self.folder), "systems": systems, **self.more}
+            yield parse(values)
+
+    def slot(self, settings: Settings, *, up: bool = True, skip: int = 0) -> list[Run]:
+        """Collect the next slot, after *skip* ones in which nothing was started."""
+        self.up = up
+        self.clock.now = (self.clock.now // INTERVAL + 1 + skip) * INTERVAL + 2
+        return collect(
+            settings,
+            clock=self.clock,
+            monotonic=self.clock,
+            stop=self.clock,
+            uptime=lambda: 1e6,
+        )
+
+
+@pytest.fixture
+def mailserver(tmp_path: Path) -> MailServer:
+    """Return a mail server that is not up yet."""
+    return MailServer.new(tmp_path / "mail")
+
+
+def test_systems_that_fail_together_are_one_mail(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """A net that is down is one trouble, not one for each city."""
+    world = World(tmp_path / "data", "a", "b", "c", mail=mailserver.settings())
+    with world.served() as settings, mailserver.up():
+        world.slot(settings)
+        world.slot(settings, up=False)
+    assert mailserver.subjects() == [
+        "a and 2 more: trouble: the feed cannot be fetched"
+    ]
+    text = mailserver.mails()[0].get_content()
+    assert text.count("Slots lost  1 so far") == 3
+
+
+def test_a_second_run_in_a_slot_changes_no_incident(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """Somebody who tries by hand counts no slot twice."""
+    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    with world.served() as settings, mailserver.up():
+        world.slot(settings)
+        world.slot(settings, up=False)
+        now = BEGIN + 2 * INTERVAL
+        for second in range(5):
+            world.clock.now = now + second
+            collect(
+                settings, clock=world.clock, monotonic=world.clock, stop=world.clock
+            )
+        world.slot(settings)
+        world.slot(settings)
+    assert mailserver.subjects() == [
+        "a: trouble: the feed cannot be fetched",
+        "a: recovered: the feed cannot be fetched",
+    ]
+    lines = mailserver.mails()[1].get_content().splitlines()
+    assert "Slots lost  1" in lines
+
+
+def test_a_reboot_is_told_as_slots_while_the_machine_was_off(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """With its cause, its span and its loss, in one mail (fault 94)."""
+    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    with world.served() as settings, mailserver.up():
+        world.slot(settings)
+        world.clock.now += 10 * INTERVAL
+        collect(
+            settings,
+            clock=world.clock,
+            monotonic=world.clock,
+            stop=world.clock,
+            uptime=lambda: 60.0,
+        )
+    assert mailserver.subjects() == ["a: noted: slots were not collected"]
+    text = mailserver.mails()[0].get_content()
+    assert "host-off (9 slots)" in text
+    assert "00:10 (+08:00)" in text
+
+
+def test_a_muted_kind_is_left_alone(tmp_path: Path, mailserver: MailServer) -> None:
+    """As the operator wished."""
+    more = {"mail": mailserver.settings(), "tell": {"mute": ["fetch"]}}
+    world = World(tmp_path / "data", "a", **more)
+    with world.served() as settings, mailserver.up():
+        world.slot(settings, up=False)
+    assert mailserver.mails() == []
+
+
+def test_without_any_memory_one_mail_an_hour_is_sent(
+    tmp_path: Path, mailserver: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither state nor ledger can be written: no storm, and no silence."""
+    blocked = tmp_path / "blocked"
+    blocked.touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(blocked))
+    data = tmp_path / "data"
+    data.touch()
+    world = World(data, "a", mail=mailserver.settings())
+    with world.served() as settings, mailserver.up():
+        for _ in range(24):
+            (run,) = world.slot(settings)
+            assert run.exit_code == 74
+    assert len(mailserver.mails()) == 2
+
+
+def test_an_unmounted_disk_is_told_of(tmp_path: Path, mailserver: MailServer) -> None:
+    """Its mails wait elsewhere, and its mount point stays empty."""
+    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    with world.served() as settings:
+        world.slot(settings)
+        (tmp_path / "data/a/.bikecollect").unlink()
+        (run,) = world.slot(settings)
+        assert (run.exit_code, run.cause) == (78, "not-mounted")
+        with mailserver.up():
+            world.slot(settings)
+    assert mailserver.subjects() == ["a: trouble: the disk refuses"]
+
+
+def test_a_bug_is_mailed_with_its_traceback(
+    tmp_path: Path, mailserver: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log's tail, traceback included, is below the letter."""
+    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("in the middle")
+
+    monkeypatch.setattr("bikecollect.cycle.Cycle.run", broken)
+    with world.served() as settings, mailserver.up():
+        (run,) = world.slot(settings)
+    assert run.exit_code == 70
+    (mail,) = mailserver.mails()
+    assert "a: trouble: bikecollect has a bug" in mail["Subject"]
+    assert "Traceback (most recent call last)" in mail.get_content()
+
+
+def test_telling_never_changes_how_a_run_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A bug in the notifier costs no slot (fault 106)."""
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("in the teller")
+
+    monkeypatch.setattr("bikecollect.teller.Teller.tell", broken)
+    world = World(tmp_path / "data", "a")
+    with world.served() as settings:
+        (run,) = world.slot(settings)
+    assert run.exit_code == 0
+    assert "kept us from telling" in caplog.text
+
+
+def test_a_digest_comes_once_a_day(tmp_path: Path, mailserver: MailServer) -> None:
+    """With what was expected, what came, and why the rest did not."""
+    mail = mailserver.settings(digest="daily")
+    world = World(tmp_path / "data", "a", mail=mail, tell={"mute": ["fetch", "missed"]})
+    with world.served() as settings, mailserver.up():
+        world.slot(settings)
+        world.slot(settings, up=False)
+        world.slot(settings, skip=2)
+        world.clock.now = BEGIN + 86_400 - INTERVAL
+        for _ in range(3):
+            world.slot(settings)
+    assert mailserver.subjects() == ["digest: 2026-11-22"]
+    text = mailserver.mails()[0].get_content()
+    assert "Collected  2 of 287, 0.7 %" in text
+    assert "284 no run, 1 unavailable" in text
+
+
+def test_a_ping_is_sent_after_the_commit_with_the_exit_code(tmp_path: Path) -> None:
+    """Start, success, and failure by its code, as healthchecks has it (fault 107)."""
+    heard: list[tuple[str, bool]] = []
+
+    def hear(path: str) -> Answer:
+        filled = bool(list((tmp_path / "data").glob("a/station_status/*.csv")))
+        heard.append((path, filled))
+        return Answer(b"OK")
+
+    with serving(hear) as url:
+        ping = {"url": f"{url}/uuid", "start": True}
+        world = World(tmp_path / "data", "a", ping=ping)
+        with world.served() as settings:
+            world.slot(settings)
+            world.slot(settings, up=False)
+    paths = [path for path, _ in heard]
+    assert paths == ["/uuid/start", "/uuid", "/uuid/start", "/uuid/69"]
+    assert heard[1] == ("/uuid", True)
+
+
+def test_a_slow_ping_is_left(tmp_path: Path) -> None:
+    """It has its seconds and no more (fault 107)."""
+
+    def slow(_: str) -> Answer:
+        time.sleep(5)
+        return Answer(b"late")
+
+    with serving(slow) as url:
+        assert channels.ping(url, "", seconds=0.2) == "no answer within 0 s"
+    assert "ConnectionError" in channels.ping(f"http://127.0.0.1:{free_port()}", "")
+
+
+def test_the_webhook_gets_slacks_form_and_the_command_its_words(
+    tmp_path: Path,
+) -> None:
+    """The text as JSON for a chat; on stdin, with variables, for a program."""
+    heard: list[tuple[str, bytes]] = []
+    said = tmp_path / "said"
+    script = f'cat > {said}; echo "$BIKECOLLECT_KIND $BIKECOLLECT_WHAT" >> {said}'
+    with posted(heard) as url:
+        tell = {"webhook": f"{url}/T0/secret", "command": ["sh", "-c", script]}
+        world = World(tmp_path / "data", "a", tell=tell)
+        with world.served() as settings:
+            world.slot(settings)
+            world.slot(settings, up=False)
+    ((path, body),) = heard
+    assert path == "/T0/secret"
+    text = json.loads(body)["text"]
+    assert text.startswith("[bikecollect] a: trouble: the feed cannot be fetched")
+    assert said.read_text(encoding="utf-8") == f"{text}fetch trouble\n"
+
+
+def test_a_command_that_hangs_is_killed_with_its_children(tmp_path: Path) -> None:
+    """It has its seconds and no more."""
+    script = f"sleep 60 & echo $! > {tmp_path}/pid; wait"
+    error = channels.command(["sh", "-c", script], "text", {}, seconds=0.5)
+    assert "was killed" in error
+    child = int((tmp_path / "pid").read_text(encoding="utf-8"))
+    assert not _lives(child)
+    assert "cannot run" in channels.command(["/no/such/program"], "text", {})
+    assert "ended with 3" in channels.command(["sh", "-c", "exit 3"], "text", {})
+
+
+def _lives(pid: int) -> bool:
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return text.rpartition(")")[2].split()[0] != "Z"
+
+
+@contextmanager
+def posted(heard: list[tuple[str, bytes]]) -> Iterator[str]:
+    """Take POSTs on loopback into *heard*; yields the address."""
+    import threading  # noqa: PLC0415 - only here
+    from http.server import BaseHTTPRequestHandler, HTTPServer  # noqa: PLC0415
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            length = int(self.headers["Content-Length"])
+            heard.append((self.path, self.rfile.read(length)))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+
+
+def test_the_state_survives_a_full_disk_and_no_lie(tmp_path: Path) -> None:
+    """Its length never changes, and a damaged one is none."""
+    path = tmp_path / "jot.json"
+    jot = Jot(path)
+    with jot.held():
+        assert jot.load() is None
+        size = path.stat().st_size
+        assert jot.save(State(seen=None, mail="why"))
+        assert jot.load() == State(mail="why")
+        assert path.stat().st_size == size
+    data = bytearray(path.read_bytes())
+    data[12] ^= 1
+    path.write_bytes(data)
+    with jot.held():
+        assert jot.load() is None
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"mail": {"host": "h"}}, "mail.sender is missing"),
+        (
+            {"mail": {"host": "h", "sender": "a@b", "to": ["a@b\nBcc: x@y"]}},
+            "is no mail address",
+        ),
+        (
+            {
+                "mail": {
+                    "host": "h",
+                    "sender": "a@b.c",
+                    "to": [ME],
+                    "user": "u",
+                    "security": "none",
+                }
+            },
+            "in the clear",
+        ),
+        ({"tell": {"mute": ["fetsch"]}}, "is no kind"),
+        ({"tell": {"webhook": "ftp://x"}}, "http"),
+        ({"log": {"format": "xml"}}, "text or json"),
+    ],
+)
+def test_settings_that_could_not_tell_are_refused(
+    values: dict[str, object], words: str
+) -> None:
+    """Before any network, with the key (fault 90)."""
+    with pytest.raises(SettingsError, match=words):
+        parse(values)
+
+
+def test_a_password_that_others_may_read_is_refused(tmp_path: Path) -> None:
+    """With the command that mends it (fault 91)."""
+    path = tmp_path / "password"
+    path.write_text("secret\n", encoding="utf-8")
+    mail = {"host": "h", "sender": ME, "to": [ME], "user": "u"}
+    settings = parse({"mail": {**mail, "password_file": str(path)}})
+    path.chmod(0o644)
+    with pytest.raises(SettingsError, match="chmod 600"):
+        settings.password()
+    path.chmod(0o600)
+    assert settings.password() == "secret"
+
+
+def test_a_credential_of_systemd_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LoadCredential= puts it into a folder that only the service may read."""
+    (tmp_path / "smtp").write_text("from systemd\n", encoding="utf-8")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    mail = {"host": "h", "sender": ME, "to": [ME], "password_file": "smtp"}
+    assert parse({"mail": mail}).password() == "from systemd"
