@@ -13,6 +13,7 @@ from queue import Empty, SimpleQueue
 from bikecollect import __version__, channels, folder, process, render, runlog, wiring
 from bikecollect.errors import BikecollectError, Outcome, SettingsError
 from bikecollect.jot import Jot
+from bikecollect.redact import redactor
 from bikecollect.run import Run
 from bikecollect.settings import Settings
 from bikecollect.slot import Slot, slot_at
@@ -109,13 +110,14 @@ def _one(
     with runlog.of_run(name, run.run_id):
         try:
             line = wiring.cycle(settings, name, times)
-            return line.dry(run) if dry else line.run(run)
+            run = line.dry(run) if dry else line.run(run)
         except BikecollectError as error:
-            return run.failed(error)
+            run = run.failed(error)
         except Exception as error:
             log.exception("%s: a bug", name, extra={"told": True})
             what = f"{type(error).__name__}: {error}"
-            return replace(run, outcome=Outcome.BUG, cause="bug", error=what)
+            run = replace(run, outcome=Outcome.BUG, cause="bug", error=what)
+        return run.redacted(redactor(settings.secrets()))
 
 
 def _unready(place: Path) -> BikecollectError | None:

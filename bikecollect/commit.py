@@ -13,6 +13,7 @@ from bikecollect.feeds import Feed
 from bikecollect.heal import INFORMATION, target
 from bikecollect.payload import Payload
 from bikecollect.ports import Ledger, Payloads, Store
+from bikecollect.redact import Redact, nothing
 from bikecollect.rows import Format, information_header, information_lines
 from bikecollect.run import Notice
 from bikecollect.slot import DAY, Slot, day_of
@@ -56,6 +57,7 @@ class Committer:
     store: Store
     ledger: Ledger
     watch: Stopwatch = field(default_factory=Stopwatch)
+    redact: Redact = nothing
 
     def commit(self, name: str, source: str) -> Done:
         """Commit *name*, a payload in the inbox; *source* is fetch or recovery."""
@@ -130,7 +132,7 @@ class Committer:
         )
 
     def _reject(self, name: str, error: BikecollectError, reason: str) -> Done:
-        path = self.payloads.reject(name, reason)
+        path = self.payloads.reject(name, self.redact(reason))
         kind = "clock" if error.cause == "clock" else "payload"
         text = f"{error}; the payload is kept in {path}"
         return Done(
@@ -141,7 +143,7 @@ class Committer:
         import traceback  # noqa: PLC0415 - only on the way to an error
 
         reason = "".join(traceback.format_exception(error))
-        path = self.payloads.reject(name, reason)
+        path = self.payloads.reject(name, self.redact(reason))
         text = f"a bug: {type(error).__name__}: {error}; see {path}.reason.txt"
         return Done(Outcome.BUG, "bug", error=text, notices=(Notice("bug", text),))
 

@@ -16,7 +16,8 @@ from bikecollect.process import Stop
 from bikecollect.snapshot import Snapshot
 from bikecollect.words import length
 
-SECONDS = 60
+SECONDS = 30
+"""Half of it is the time for all tries: somebody waits for the answer."""
 DIALECTS = ("gbfs", "youbike", "citybikes")
 
 

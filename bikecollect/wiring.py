@@ -85,6 +85,7 @@ def cycle(settings: Settings, name: str, times: Times) -> Cycle:
             store=store,
             ledger=ledger,
             watch=watch,
+            redact=redactor(settings.secrets()),
         ),
         payload_days=settings.keep.payload_days,
         clock=times.clock,

@@ -5,6 +5,7 @@ from contextlib import suppress
 
 import click
 
+from bikecollect.cli.options import Screen
 from bikecollect.errors import BikecollectError, ExitCode
 
 
@@ -45,4 +46,4 @@ def _bug(error: Exception) -> int:
 
 def _complain(text: str) -> None:
     with suppress(OSError):
-        click.echo(f"bikecollect: {text}", err=True)
+        click.echo(f"bikecollect: {Screen.redact(text)}", err=True)

@@ -3,6 +3,7 @@
 import logging
 import sys
 
+from bikecollect.cli.options import Screen
 from bikecollect.runlog import Json, Text
 
 LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
@@ -20,6 +21,11 @@ def _untold(record: logging.LogRecord) -> bool:
     return not getattr(record, "told", False)
 
 
+def _safe(text: str) -> str:
+    """Return *text* without the secrets that are known by now."""
+    return Screen.redact(text)
+
+
 def set_up(verbose: int, form: str) -> None:
     """Send to stderr what a person may act on, and more with *verbose* 1 or 2.
 
@@ -29,7 +35,7 @@ def set_up(verbose: int, form: str) -> None:
     level = LEVELS[min(verbose, len(LEVELS) - 1)]
     handler = _Quiet(sys.stderr)
     handler.setLevel(level)
-    handler.setFormatter(Json() if form == "json" else Text(times=False))
+    handler.setFormatter(Json(_safe) if form == "json" else Text(_safe, times=False))
     if not verbose and not sys.stderr.isatty():
         handler.addFilter(_untold)
     root = logging.getLogger("bikecollect")

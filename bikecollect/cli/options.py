@@ -6,8 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bikecollect.redact import Redact, nothing, redactor
+
 if TYPE_CHECKING:
     from bikecollect.settings import Settings
+
+
+class Screen:
+    """What is printed goes through here, so that no secret does."""
+
+    redact: Redact = staticmethod(nothing)
 
 
 @dataclass(frozen=True)
@@ -22,6 +30,7 @@ class Shared:
         from bikecollect.config import load  # noqa: PLC0415 - not for --help
 
         settings = load(self.config)
+        Screen.redact = redactor(settings.secrets())
         if self.log_format is None:
             return settings
         return replace(settings, log=replace(settings.log, format=self.log_format))
@@ -30,4 +39,4 @@ class Shared:
 def say(text: str) -> None:
     """Print *text* as it is; a reader that is gone or full changes nothing."""
     with suppress(OSError):
-        click.echo(text, nl=False)
+        click.echo(Screen.redact(text), nl=False)

@@ -249,7 +249,10 @@ def test_a_slow_ping_is_left(tmp_path: Path) -> None:
         return Answer(b"late")
 
     with serving(slow) as url:
-        assert channels.ping(url, "", seconds=0.2) == "no answer within 0 s"
+        assert channels.ping(url, "", seconds=0.2) in {
+            "no answer within 0 s",
+            "ReadTimeout",
+        }
     assert "ConnectionError" in channels.ping(f"http://127.0.0.1:{free_port()}", "")
 
 

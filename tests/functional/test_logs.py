@@ -1,0 +1,192 @@
+"""The log file beside the data; and no secret in it, or anywhere else."""
+
+import json
+import logging
+import os
+import smtpd
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mailserver import MailServer
+from served import Answer, serving
+
+from bikecollect.redact import redactor
+from bikecollect.runlog import NAME, Json, RunLogs, Text, of_run
+from bikecollect.simulator import dialects
+from bikecollect.simulator.city import City
+
+CANARY = "canary-3f9a1c"
+GOOD = Answer(dialects.youbike(City(20), 1_795_276_800.0))
+
+
+def bikecollect(*arguments: object, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "bikecollect", *map(str, arguments)],
+        text=True,
+        capture_output=True,
+        timeout=60,
+        env={**os.environ, **more},
+        check=False,
+    )
+
+
+def settings(folder: Path, url: str, more: str = "", interval: str = "12s") -> Path:
+    """Write settings for one system called city; return their path."""
+    path = folder / "bikecollect.toml"
+    path.write_text(
+        f'data_dir = "data"\ninterval = "{interval}"\n[systems.city]\nfeed = "youbike"\n'
+        f'url = "{url}"\ntimezone = "Asia/Taipei"\n{more}\n',
+        encoding="utf-8",
+    )
+    path.chmod(0o600)
+    return path
+
+
+def test_each_run_leaves_one_line_with_its_numbers(tmp_path: Path) -> None:
+    """When it was, which run, how it ended, what came and how long it took."""
+    with serving(lambda _: GOOD) as url:
+        bikecollect("--config", settings(tmp_path, url), "fetch")
+    lines = (tmp_path / "data/city" / NAME).read_text(encoding="utf-8").splitlines()
+    mine = [line for line in lines if "collected" in line]
+    assert len(mine) == 1
+    assert "20 rows of 20 stations" in mine[0]
+    assert "tries 1, HTTP 200" in mine[0]
+
+
+def test_json_lines_have_the_numbers_as_values(tmp_path: Path) -> None:
+    """For a log shipper."""
+    with serving(lambda _: GOOD) as url:
+        path = settings(tmp_path, url)
+        bikecollect("--config", path, "--log-format", "json", "fetch")
+    text = (tmp_path / "data/city" / NAME).read_text(encoding="utf-8")
+    values = [json.loads(line) for line in text.splitlines()]
+    (run,) = [each for each in values if each.get("outcome") == "collected"]
+    assert (run["system"], run["rows"], run["exit_code"]) == ("city", 20, 0)
+    assert run["run_id"]
+
+
+def test_the_log_is_bounded(tmp_path: Path) -> None:
+    """So many files of so many bytes, and the newest lines survive."""
+    handler = RunLogs({"city": tmp_path}, max_bytes=1_000, files=2)
+    handler.setFormatter(Text())
+    with of_run("city", "0123abcd"):
+        for number in range(200):
+            handler.emit(
+                logging.LogRecord(
+                    "b", logging.INFO, "", 0, f"line {number}", None, None
+                )
+            )
+    files = sorted(each.name for each in tmp_path.iterdir())
+    assert files == [NAME, f"{NAME}.1", f"{NAME}.2"]
+    assert all(each.stat().st_size < 1_200 for each in tmp_path.iterdir())
+    assert "line 199" in (tmp_path / NAME).read_text(encoding="utf-8")
+
+
+def test_lines_of_no_run_are_in_no_file(tmp_path: Path) -> None:
+    """And a folder that is gone is nobody's trouble."""
+    handler = RunLogs({"city": tmp_path / "gone"}, max_bytes=1_000, files=2)
+    record = logging.LogRecord("b", logging.INFO, "", 0, "line", None, None)
+    handler.emit(record)
+    with of_run("city", "0123abcd"):
+        handler.emit(record)
+    assert not (tmp_path / "gone").exists()
+
+
+@pytest.mark.parametrize("formatter", [Text, Json])
+def test_a_traceback_is_redacted_too(formatter: type[Text] | type[Json]) -> None:
+    """Secrets are in the texts of exceptions, more often than in messages."""
+    try:
+        int(f"https://example.org/?key={CANARY}")
+    except ValueError:
+        record = logging.LogRecord(
+            "b", logging.ERROR, "", 0, "went wrong", None, sys.exc_info()
+        )
+    text = formatter(redactor([CANARY])).format(record)
+    assert "Traceback" in text
+    assert CANARY not in text
+
+
+@pytest.mark.parametrize("misdeed", ["refused", "echoed", "garbage", "bad-login"])
+def test_no_secret_is_in_any_output_or_file(tmp_path: Path, misdeed: str) -> None:
+    """A feed's key, a password, a webhook: not even when all goes wrong (fault 108)."""
+    mail = MailServer.new(tmp_path / "mail")
+    secret = mail.folder / "password"
+    password = f"{CANARY}-password"
+    secret.write_text(password, encoding="utf-8")
+    values = mail.settings()
+    lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
+    more = (
+        f'headers = {{ X-Api-Key = "{CANARY}-header" }}\n'
+        "[mail]\n" + "\n".join(lines) + "\n"
+        f'[ping]\nurl = "http://127.0.0.1:9/{CANARY}-ping"\n'
+        f'[tell]\nwebhook = "http://127.0.0.1:9/{CANARY}-hook"\n'
+    )
+
+    def answer(path: str) -> Answer:
+        if misdeed == "refused":
+            return Answer(f"no such key: {CANARY}-header {path}".encode(), 403)
+        if misdeed == "echoed":
+            return Answer(f'{{"{CANARY}-header": "{path}"}}'.encode())
+        if misdeed == "garbage":
+            return Answer(f"<html>{CANARY}-header {path}".encode())
+        return Answer(b"", 500)
+
+    with serving(answer) as url, mail.up():
+        path = settings(tmp_path, f"{url}/feed?key={CANARY}-query", more, "4s")
+        said = []
+        for words in (
+            ["-vv", "fetch", "--format", "json"],
+            ["--log-format", "json", "-vv", "fetch", "--dry-run"],
+            ["status"],
+            ["status", "--format", "json"],
+            ["runs", "--format", "json"],
+            ["doctor", *([] if misdeed == "echoed" else ["--offline"])],
+            ["feeds", "try", "city"] if misdeed == "refused" else ["feeds"],
+        ):
+            done = bikecollect("--config", path, *words)
+            assert "Traceback" not in done.stdout
+            said += [done.stdout, done.stderr]
+    assert CANARY not in "".join(said)
+    for file in (tmp_path / "data").rglob("*"):
+        # The payload is the publisher's bytes, untouched: what it says, it says.
+        if file.is_file() and file.suffix != ".zip":
+            assert CANARY.encode() not in file.read_bytes(), file
+    assert smtpd.PASSWORD not in "".join(said)
+
+
+def test_cron_is_silent_when_a_mail_waits_and_speaks_when_none_can(
+    tmp_path: Path,
+) -> None:
+    """No double mail by cron's MAILTO; and no silence either."""
+    mail = MailServer.new(tmp_path / "mail")
+    lines = [f"{key} = {json.dumps(value)}" for key, value in mail.settings().items()]
+    table = "[mail]\n" + "\n".join(lines)
+    with serving(lambda _: Answer(b"", 403)) as url:
+        path = settings(tmp_path, url, table, "4s")
+        done = bikecollect("--config", path, "fetch")
+        assert (done.returncode, done.stderr) == (77, "")
+        assert list((tmp_path / "data/city/outbox").glob("*.eml"))
+        path = settings(tmp_path, url, interval="4s")
+        done = bikecollect("--config", path, "fetch")
+    assert done.returncode == 77
+    assert done.stderr.count("\n") == 1
+
+
+def test_settings_that_cannot_be_used_are_mailed_once_and_their_mending(
+    tmp_path: Path,
+) -> None:
+    """As far as they say whom to tell (fault 90)."""
+    mail = MailServer.new(tmp_path / "mail")
+    lines = [f"{key} = {json.dumps(value)}" for key, value in mail.settings().items()]
+    table = "[mail]\n" + "\n".join(lines)
+    with serving(lambda _: GOOD) as url, mail.up():
+        path = settings(tmp_path, url, f'columnz = ["hour"]\n{table}')
+        for _ in range(3):
+            done = bikecollect("--config", path, "fetch")
+            assert done.returncode == 78
+            assert "columnz" in done.stderr
+    assert mail.subjects() == ["settings: trouble: the settings need a person"]
+    assert "columnz" in mail.mails()[0].get_content()
