@@ -141,7 +141,8 @@ def _coverages(
             since = now - timedelta(days=days).total_seconds()
         else:
             since = today.timestamp()
-        first = max(slot_at(since + interval - 1, interval), past.first or over)
+        begun = -(-since // interval) * interval
+        first = max(int(begun), past.first or over)
         expected = range(first, over, interval)
         got = sum(each in past.filled for each in expected)
         found[name] = Coverage(got, len(expected))

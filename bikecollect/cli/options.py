@@ -1,5 +1,6 @@
 """What commands share."""
 
+import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -39,4 +40,6 @@ class Shared:
 def say(text: str) -> None:
     """Print *text* as it is; a reader that is gone or full changes nothing."""
     with suppress(OSError):
-        click.echo(Screen.redact(text), nl=False)
+        # https://no-color.org: any value but an empty one.
+        colour = False if os.environ.get("NO_COLOR") else None
+        click.echo(Screen.redact(text), nl=False, color=colour)

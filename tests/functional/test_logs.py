@@ -37,7 +37,8 @@ def settings(folder: Path, url: str, more: str = "", interval: str = "12s") -> P
     """Write settings for one system called city; return their path."""
     path = folder / "bikecollect.toml"
     path.write_text(
-        f'data_dir = "data"\ninterval = "{interval}"\n[systems.city]\nfeed = "youbike"\n'
+        f'data_dir = "data"\ninterval = "{interval}"\n'
+        '[systems.city]\nfeed = "youbike"\n'
         f'url = "{url}"\ntimezone = "Asia/Taipei"\n{more}\n',
         encoding="utf-8",
     )

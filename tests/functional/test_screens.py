@@ -1,0 +1,307 @@
+"""status and runs: what people and scripts see of the past."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bikecollect.collecting import collect
+from bikecollect.config import parse
+from bikecollect.demo import Time
+from bikecollect.health import Past, State, judge
+from bikecollect.history import History
+from bikecollect.incident import Incident
+from bikecollect.moments import moment
+from bikecollect.run import Run
+from bikecollect.simulator.city import City
+from bikecollect.simulator.server import LiveFeed, Trouble
+from bikecollect.slot import DAY, Slot
+from bikecollect.wiring import zones
+
+HOUR = 3_600
+TAIPEI = zones(parse({}))["youbike-taipei"]
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with settings and three hours of runs up to now.
+
+    The second hour was out; of the third, the slots of its first half were missed.
+    """
+    folder = tmp_path_factory.mktemp("played")
+    now = int(time.time()) // 300 * 300
+    begin = now - 3 * HOUR + 300
+    clock = Time(begin)
+    os.environ["XDG_STATE_HOME"] = str(folder / "state")
+    trouble = [Trouble(begin + HOUR, begin + 2 * HOUR, "outage")]
+    with LiveFeed(City(20), clock=clock, trouble=trouble) as feed:
+        table = {"feed": "youbike", "url": feed.youbike_url, "timezone": "Asia/Taipei"}
+        values = {"data_dir": str(folder / "data"), "systems": {"city": table}}
+        lines = [f"{key} = {json.dumps(value)}" for key, value in table.items()]
+        (folder / "bikecollect.toml").write_text(
+            'data_dir = "data"\n[systems.city]\n' + "\n".join(lines), encoding="utf-8"
+        )
+        for slot in range(begin, now + 1, 300):
+            if 2 * HOUR <= slot - begin < 2.5 * HOUR:
+                continue
+            clock.now = slot + 2.0
+            collect(parse(values), clock=clock, monotonic=clock, stop=clock)
+    del os.environ["XDG_STATE_HOME"]
+    return folder
+
+
+def bikecollect(
+    folder: Path, *words: str, **more: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the command as a process of its own, with the settings in *folder*."""
+    config = str(folder / "bikecollect.toml")
+    return subprocess.run(
+        [sys.executable, "-m", "bikecollect", "--config", config, *words],
+        text=True,
+        capture_output=True,
+        timeout=60,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8", **more},
+        check=False,
+    )
+
+
+def test_status_shows_the_day_in_eighty_columns(played: Path) -> None:
+    """Its strip has a mark for each slot, of its state."""
+    done = bikecollect(played, "status")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert max(map(len, done.stdout.splitlines())) < 80
+    strip = "".join(
+        line[9:]
+        for line in done.stdout.splitlines()
+        if re.match(r"  \d\d:\d\d  ", line)
+    )
+    assert (strip.count("█"), strip.count("╳")) == (18, 18)  # noqa: RUF001 - marks
+    assert "18 of 30 good, 60.0 %" in done.stdout
+    assert "\x1b[" not in done.stdout
+
+
+def test_status_without_utf8_is_plain_ascii(played: Path) -> None:
+    """A console of the eighties shows the same."""
+    done = bikecollect(played, "status", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0
+    assert done.stdout.isascii()
+    assert "######" in done.stdout
+
+
+def test_colour_is_for_terminals_and_never_with_no_color(played: Path) -> None:
+    """As https://no-color.org asks."""
+    script = shutil.which("script")
+    if script is None:
+        pytest.skip("no program script, which gives a terminal")
+    command = (
+        f"{sys.executable} -m bikecollect --config {played}/bikecollect.toml status"
+    )
+    coloured = {}
+    for name, more in {"terminal": {}, "no-color": {"NO_COLOR": "1"}}.items():
+        done = subprocess.run(
+            [script, "-qec", command, "/dev/null"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env={**os.environ, "TERM": "xterm", **more},
+            check=True,
+        )
+        coloured[name] = "\x1b[3" in done.stdout
+    assert coloured == {"terminal": True, "no-color": False}
+
+
+def test_status_as_json_has_every_number(played: Path) -> None:
+    """Times with offset, lengths and sizes with their unit in the name."""
+    (line,) = bikecollect(played, "status", "--format", "json").stdout.splitlines()
+    values = json.loads(line)
+    assert values["system"] == "city"
+    assert values["runs_24h"] == 30
+    assert values["coverage"]["7d"] == {
+        "collected": 18,
+        "expected": 36,
+        "coverage": 0.5,
+    }
+    assert values["next_slot"].endswith("+08:00")
+    assert len(values["slots_24h"]) == 288
+    assert values["used_bytes"] > 10_000
+    assert values["late"] is False
+
+
+def test_metrics_are_what_prometheus_reads(played: Path, tmp_path: Path) -> None:
+    """Each family with HELP and TYPE, written in one step, readable for all."""
+    target = tmp_path / "bikecollect.prom"
+    words = ("status", "--format", "prometheus", "--output", str(target))
+    assert bikecollect(played, *words).returncode == 0
+    text = target.read_text(encoding="utf-8")
+    assert target.stat().st_mode & 0o777 == 0o644
+    assert [each.name for each in tmp_path.iterdir()] == [target.name]
+    assert 'bikecollect_coverage_ratio{system="city",window="7d"} 0.5\n' in text
+    assert 'bikecollect_incident_open{system="city",kind="fetch"} 0\n' in text
+    sample = re.compile(r'bikecollect_[a-z_]+\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\} \S+$')
+    for line in text.splitlines():
+        assert line.startswith(("# HELP ", "# TYPE ")) or sample.match(line), line
+
+
+def test_alert_is_silent_and_0_when_all_is_well(played: Path) -> None:
+    """For a second cron line."""
+    done = bikecollect(played, "status", "--alert")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_alert_ends_with_1_where_nothing_is_collected(tmp_path: Path) -> None:
+    """A collector that never ran is late."""
+    (tmp_path / "bikecollect.toml").write_text('data_dir = "data"\n', encoding="utf-8")
+    done = bikecollect(tmp_path, "status", "--alert")
+    assert done.returncode == 1
+    assert done.stdout == "youbike-taipei: late: no block yet\n"
+    assert not (tmp_path / "data").exists()
+
+
+def test_watch_ends_with_130(played: Path) -> None:
+    """At the keyboard's interrupt, without a traceback."""
+    config = str(played / "bikecollect.toml")
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "bikecollect", "--config", config),
+            *("status", "--watch", "30"),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+
+
+def test_runs_are_listed_newest_first_and_filtered(played: Path) -> None:
+    """By outcome, by time, by number."""
+    lines = bikecollect(played, "runs", "city").stdout.splitlines()
+    assert len(lines) == 31
+    assert max(map(len, lines)) < 80
+    slots = [line[:16] for line in lines[1:]]
+    assert slots == sorted(slots, reverse=True)
+    failed = bikecollect(played, "runs", "--failed").stdout.splitlines()
+    assert len(failed) == 13
+    assert all("unavailable (http-503)" in line for line in failed[1:])
+    some = bikecollect(played, "runs", "list", "--limit", "3")
+    assert len(some.stdout.splitlines()) == 4
+    assert "and more" in some.stderr
+    none = bikecollect(played, "runs", "--until", "2020-01-01", "--since", "2019-01-01")
+    assert none.stdout == "No runs.\n"
+
+
+def test_runs_as_json_have_ids_and_tries(played: Path) -> None:
+    """One object a line."""
+    words = ("runs", "--outcome", "unavailable", "--format", "json")
+    values = [json.loads(x) for x in bikecollect(played, *words).stdout.splitlines()]
+    assert len(values) == 12
+    assert values[0]["exit_code"] == 69
+    assert len(values[0]["tries"]) == values[0]["attempts"] > 1
+
+
+def test_a_slot_shows_its_stages_tries_payload_and_log(played: Path) -> None:
+    """All that is known of it."""
+    words = ("runs", "--outcome", "collected", "--format", "json", "--limit", "1")
+    run = json.loads(bikecollect(played, *words).stdout)
+    text = bikecollect(played, "runs", "show", run["slot"][:16]).stdout
+    for stage in ("fetch", "accept", "heal", "read", "rows", "append", "ledger"):
+        assert re.search(rf"^  {stage} +\d+\.\d\d\d s  █", text, re.MULTILINE), stage
+    assert "Block: 20 rows in station_status/" in text
+    assert "payloads/kept/" in text
+    assert "Try 1: HTTP 200" in text
+    assert bikecollect(played, "runs", "show", run["run_id"]).stdout == text
+
+
+def test_what_is_not_there_is_said_with_64(played: Path) -> None:
+    """With what to write instead."""
+    for words, said in {
+        ("runs", "show", "2001-01-01"): "no run is known",
+        ("runs", "show", "yesterday"): "is no moment",
+        ("runs", "--outcome", "fine"): "no outcome is called",
+    }.items():
+        done = bikecollect(played, *words)
+        assert done.returncode == 64
+        assert said in done.stderr
+    assert bikecollect(played, "status", "nowhere").returncode == 78
+
+
+def test_a_killed_run_shows_as_such_before_any_run_has_healed_it(
+    tmp_path: Path,
+) -> None:
+    """Its note lies in the inbox, and nobody holds it."""
+    inbox = tmp_path / "payloads" / "inbox"
+    inbox.mkdir(parents=True)
+    run = Run("0123abcd", "city", Slot(1_795_276_800), 1_795_276_801.0)
+    (inbox / "20261121T160000Z.0123abcd.run").write_text(
+        run.to_json(), encoding="utf-8"
+    )
+    (found,) = History("city", tmp_path).runs()
+    assert found.outcome is not None
+    assert found.outcome.value == "killed"
+
+
+def test_a_damaged_ledger_is_said_with_74(played: Path, tmp_path: Path) -> None:
+    """No traceback, and nothing is mended by who only looks."""
+    shutil.copytree(played, tmp_path / "copy")
+    path = tmp_path / "copy/data/city/ledger.sqlite3"
+    path.write_bytes(b"x" * 5_000)
+    done = bikecollect(tmp_path / "copy", "status")
+    assert done.returncode == 74
+    assert "cannot read" in done.stderr
+    assert path.read_bytes() == b"x" * 5_000
+
+
+def test_a_folder_that_may_only_be_read_is_read(played: Path, tmp_path: Path) -> None:
+    """A colleague's archive, or a snapshot."""
+    shutil.copytree(played / "data/city", tmp_path / "city")
+    db = sqlite3.connect(tmp_path / "city/ledger.sqlite3")
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.close()
+    (tmp_path / "city").chmod(0o500)
+    try:
+        assert len(History("city", tmp_path / "city").runs()) == 30
+    finally:
+        (tmp_path / "city").chmod(0o700)
+
+
+def test_a_day_of_25_hours_expects_300_slots() -> None:
+    """The clocks of Paris go back on 25 October 2026: days are the calendar's."""
+    paris = zones(parse({"systems": {"velib-paris": {}}}))["velib-paris"]
+    midnight = int(moment("2026-10-25", paris, 0))
+    filled = set(range(midnight - 3 * DAY, midnight + 25 * HOUR, 300))
+    past = Past(Slot(midnight - 3 * DAY), {Slot(each) for each in filled}, set())
+    health = judge(past, midnight + 25 * HOUR - 1.0, 300, paris)
+    assert health.coverage["today"].expected == 300
+    assert health.coverage["today"].ratio == 1
+
+
+def test_a_slot_is_missing_only_once_it_is_over() -> None:
+    """While its run may still come, it is due."""
+    first = Slot(1_795_276_800)
+    past = Past(first, {first}, set(), newest=first)
+    strip = dict(judge(past, first + 330.0, 300, TAIPEI).strip)
+    assert strip[Slot(first + 300)] is State.DUE
+    strip = dict(judge(past, first + 590.0, 300, TAIPEI).strip)
+    assert strip[Slot(first + 300)] is State.MISSING
+    assert not judge(past, first + 590.0, 300, TAIPEI).late
+    assert judge(past, first + 1_000.0, 300, TAIPEI).late
+
+
+def test_an_open_incident_is_trouble() -> None:
+    """Even while data come in time."""
+    first = Slot(1_795_276_800)
+    drift = Incident("disk-1", "disk", first, first, told=1)
+    past = Past(first, {first}, set(), newest=first, incidents=[drift])
+    assert judge(past, first + 100.0, 300, TAIPEI).in_trouble
