@@ -35,10 +35,10 @@ layers: .venv/dev  ## check that imports run downhill
 	@$(BIN)/lint-imports
 
 docs: .venv/dev  ## print the reference pages from the code
-	@$(BIN)/cog -r -P docs/reference/*.md docs/explanation/faults.md
+	@$(BIN)/cog -r -P docs/reference/*.md docs/reference/commands/*.md docs/explanation/faults.md
 
 docs-check: .venv/dev
-	@$(BIN)/cog --check -P docs/reference/*.md docs/explanation/faults.md
+	@$(BIN)/cog --check -P docs/reference/*.md docs/reference/commands/*.md docs/explanation/faults.md
 
 benchmark: .venv/user  ## measure one fetch against a plain script
 	@$(BIN)/python benchmarks/fetch.py

@@ -157,6 +157,7 @@ def _forget_today(folder: Path) -> Callable[[], object]:
 def main(pairs: int) -> None:
     """Measure the empty day, the full day, and a hundred systems in one call."""
     with tempfile.TemporaryDirectory() as temporary, served(STATIONS) as url:
+        os.environ["XDG_STATE_HOME"] = f"{temporary}/state"
         folder = Path(temporary)
         path = settings(folder, {"city": url})
         script = [sys.executable, str(HERE / "baseline_script.py"), url, temporary]
@@ -173,6 +174,7 @@ def main(pairs: int) -> None:
         must_collect(path, fresh)
         compare("end of the day", partial(ours, path, fresh=fresh), other, pairs)
     with tempfile.TemporaryDirectory() as temporary, served(300) as url:
+        os.environ["XDG_STATE_HOME"] = f"{temporary}/state"
         folder = Path(temporary)
         path = settings(folder, {f"city{n}": url for n in range(100)})
         fresh = _forget_today(folder / "data")

@@ -1,14 +1,13 @@
 """A block: the rows of one slot in a file, and what the ledger knows of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bikecollect.slot import Slot
 from bikecollect.snapshot import StationInformation
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(NamedTuple):
     """A block's place: bytes *start* to *end* of *file*, and their crc32."""
 
     file: str
@@ -17,8 +16,7 @@ class Span:
     crc: int
 
 
-@dataclass(frozen=True)
-class Extent:
+class Extent(NamedTuple):
     """The committed part of a file; *last* is its last block."""
 
     end: int
@@ -26,8 +24,7 @@ class Extent:
     damaged: bool
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(NamedTuple):
     """Consecutive lines of one slot, as found in a file; *rows* are its cells."""
 
     slot: Slot
@@ -35,8 +32,7 @@ class Group:
     rows: tuple[tuple[str, ...], ...]
 
 
-@dataclass(frozen=True)
-class Tail:
+class Tail(NamedTuple):
     """What lies in *file* beyond the ledger's end.
 
     *groups* were committed once and are to be adopted; from byte *cut* on nothing
@@ -49,8 +45,7 @@ class Tail:
     strange: bytes
 
 
-@dataclass(frozen=True)
-class Committed:
+class Committed(NamedTuple):
     """A block as the ledger knows it.
 
     *fetched_at* and *last_updated* (the feed's stamp) are epoch seconds, *uptime*
@@ -69,8 +64,7 @@ class Committed:
     source: str
 
 
-@dataclass(frozen=True)
-class Stations:
+class Stations(NamedTuple):
     """What a block says of the stations.
 
     *versions* are new, *span* is their place in station_information.csv, and

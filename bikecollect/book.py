@@ -4,7 +4,6 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 
 from bikecollect.errors import Outcome
@@ -36,8 +35,8 @@ class Book:
             db.row_factory = sqlite3.Row
             for row in db.execute(sql, (since,)):
                 found = Incident(**{**dict(row), "causes": json.loads(row["causes"])})
-                newest[found.kind] = replace(
-                    found, told_at=found.last, streak=found.opened
+                newest[found.kind] = found._replace(
+                    told_at=found.last, streak=found.opened
                 )
         return tuple(newest.values())
 

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from bikecollect import __version__, channels, folder, process, render, runlog, wiring
+from bikecollect import __version__, folder, process, render, runlog, wiring
 from bikecollect.errors import BikecollectError, Outcome, SettingsError
 from bikecollect.jot import Jot
 from bikecollect.redact import redactor
@@ -76,6 +76,8 @@ def tell_of_settings(settings: Settings, error: SettingsError | None) -> bool:
         log.debug("telling", exc_info=True)
         return False
     if error is not None and settings.ping.url:
+        from bikecollect import channels  # noqa: PLC0415 - as above
+
         patience = wiring.hook_seconds(settings)
         channels.ping(settings.ping.url, str(run.exit_code), seconds=patience)
     state = Jot(noted)
@@ -162,8 +164,13 @@ def _pinged(settings: Settings) -> Iterator[list[Run]]:
     """Ping at the start, and with the exit code of the runs put into the list."""
     runs: list[Run] = []
     url, patience = settings.ping.url, wiring.hook_seconds(settings)
+    if not url:
+        yield runs
+        return
+    from bikecollect import channels  # noqa: PLC0415 - only where it is wished
+
     begun = None
-    if url and settings.ping.start:
+    if settings.ping.start:
         begun = threading.Thread(
             target=channels.ping, args=(url, "start"), kwargs={"seconds": patience}
         )
@@ -172,7 +179,7 @@ def _pinged(settings: Settings) -> Iterator[list[Run]]:
     yield runs
     if begun is not None:
         begun.join(patience)
-    if url and runs:
+    if runs:
         code = max(run.exit_code for run in runs)
         error = channels.ping(url, str(code) if code else "", seconds=patience)
         if error:

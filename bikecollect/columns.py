@@ -3,15 +3,13 @@
 import importlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bikecollect.rows import EXAMPLE, Derived, Row, Value, derived
 
 
-@dataclass(frozen=True)
-class Chosen:
+class Chosen(NamedTuple):
     """The derived columns of one system, and why some of them are left out."""
 
     derived: tuple[Derived, ...]

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
+from typing import NamedTuple
 
 from bikecollect import drift
 from bikecollect.block import Committed, Span, Stations
@@ -26,8 +27,7 @@ STALE_AGE = 900.0
 LATE = 150.0
 
 
-@dataclass(frozen=True)
-class Done:
+class Done(NamedTuple):
     """What became of one payload."""
 
     outcome: Outcome
@@ -36,11 +36,11 @@ class Done:
     stations: int = 0
     file: str = ""
     flags: tuple[str, ...] = ()
-    notices: tuple[Notice, ...] = field(default_factory=tuple)
+    notices: tuple[Notice, ...] = ()
     error: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Committer:
     """Carries payloads of one system from the inbox into its files.
 

@@ -26,7 +26,7 @@ from bikecollect.stopwatch import Stopwatch
 NOT_BEFORE = "bikecollect.not_before"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Cycle:
     """One system's line from its feed to its file, with all real parts."""
 
@@ -101,7 +101,7 @@ class Cycle:
 
     def _fetch(self, run: Run) -> Payload:
         with self.watch("fetch"):
-            memory = replace(self.ledger.recall(), now=self.clock())
+            memory = self.ledger.recall()._replace(now=self.clock())
             respect(memory.notes.get(NOT_BEFORE, ""), memory.now)
             fetched = self.feed.fetch(self.client, memory)
         return Payload(

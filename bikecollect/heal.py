@@ -13,7 +13,7 @@ from bikecollect.snapshot import StationInformation
 INFORMATION = "station_information.csv"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Healer:
     """Brings the files and the ledger of one system into agreement.
 

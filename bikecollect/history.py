@@ -126,7 +126,7 @@ class History:
         with self._opened() as db, suppress(sqlite3.OperationalError):
             rows = db.execute(INCIDENTS, (END if since is None else since,)).fetchall()
             return [
-                replace(Incident(*row[:8]), causes=json.loads(row[8]), text=row[9])
+                Incident(*row[:8])._replace(causes=json.loads(row[8]), text=row[9])
                 for row in rows
             ]
         return []

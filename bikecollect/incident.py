@@ -6,8 +6,8 @@ events that somebody must hear of. All moments are slots (epoch seconds).
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import NamedTuple
 
 from bikecollect.slot import DAY, Slot
 
@@ -40,8 +40,7 @@ class What(Enum):
     NOTED = "noted"
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(NamedTuple):
     """A class of incidents: in which words, and after how much it opens.
 
     *title* says in a mail what is the matter. It opens after *open_after* bad
@@ -73,8 +72,7 @@ KINDS: Mapping[str, Kind] = {
 """Every class of incidents, in the order in which a mail names them."""
 
 
-@dataclass(frozen=True)
-class Sign:
+class Sign(NamedTuple):
     """Trouble of one kind that a run has met.
 
     *cause* is a short word, *text* what a person reads, *lost* the slots that have
@@ -91,8 +89,7 @@ class Sign:
     until: Slot | None = None
 
 
-@dataclass(frozen=True)
-class Incident:
+class Incident(NamedTuple):
     """Trouble of one *kind*, from the slot *opened* to the slot *closed*.
 
     *last* is the latest bad slot, *slots* counts them, *lost* those without a block.
@@ -112,7 +109,7 @@ class Incident:
     lost: int = 0
     told: int = 0
     told_at: Slot = Slot(0)
-    causes: Mapping[str, int] = field(default_factory=dict)
+    causes: Mapping[str, int] = {}
     text: str = ""
     good: int = 0
     streak: Slot = Slot(0)
@@ -127,8 +124,7 @@ class Incident:
         return self.closed is None and self.told > 0
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     """What became of *incident* in this slot."""
 
     what: What
@@ -157,8 +153,8 @@ def step(
         if what is not None:
             escalated = after.escalated or what is What.ESCALATED
             told = after.told + 1
-            after = replace(
-                after, told=told, told_at=slot, again=False, escalated=escalated
+            after = after._replace(
+                told=told, told_at=slot, again=False, escalated=escalated
             )
             events.append(Event(what, after))
         current[kind] = after
@@ -188,17 +184,17 @@ def _bad(
         since = slot if sign.since is None else sign.since
         second = before is not None and slot - (before.closed or slot) <= MEMORY
         new = Incident(f"{kind}-{since}", kind, since, since, second=second)
-        new = _worse(replace(new, streak=since), slot, sign)
+        new = _worse(new._replace(streak=since), slot, sign)
         if sign.over:
-            return replace(new, closed=slot), What.NOTED
+            return new._replace(closed=slot), What.NOTED
         return new, _opened(new, slot)
     after = _worse(before, slot, sign)
     if before.closed is not None:
-        after = replace(after, closed=None, returns=before.returns + 1, streak=slot)
-        after = replace(after, again=not before.second)
+        after = after._replace(closed=None, returns=before.returns + 1, streak=slot)
+        after = after._replace(again=not before.second)
     elif before.good:
-        after = replace(after, streak=slot)
-    after = replace(after, good=0)
+        after = after._replace(streak=slot)
+    after = after._replace(good=0)
     if not after.told:
         return after, _opened(after, slot)
     return after, _due(after, slot, interval)
@@ -216,8 +212,7 @@ def _is_another(before: Incident, slot: Slot) -> bool:
 def _worse(incident: Incident, slot: Slot, sign: Sign) -> Incident:
     causes = dict(incident.causes)
     causes[sign.cause] = causes.get(sign.cause, 0) + max(sign.lost, 1)
-    return replace(
-        incident,
+    return incident._replace(
         last=slot if sign.until is None else sign.until,
         slots=incident.slots + max(sign.lost, 1),
         lost=incident.lost + sign.lost,
@@ -240,10 +235,10 @@ def _good(
         return (None, None) if gone else (before, None)
     if not before.told:
         return None, None
-    after = replace(before, good=before.good + 1)
+    after = before._replace(good=before.good + 1)
     calm = slot - after.last >= CALM or not after.returns
     if after.good >= GOOD_SLOTS and calm:
-        return replace(after, closed=slot, again=False), What.RECOVERED
+        return after._replace(closed=slot, again=False), What.RECOVERED
     return after, _due(after, slot, interval)
 
 

@@ -11,8 +11,8 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from bikecollect.incident import Incident
 from bikecollect.slot import Slot
@@ -22,8 +22,7 @@ TEXT = 1_000
 PATIENCE = 5.0
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """What telling must know of earlier runs.
 
     *seen* is the latest slot that was told of, *mail* why mails could not be sent
@@ -86,8 +85,10 @@ class Jot:
 
     def save(self, state: State) -> bool:
         """Write *state* in place; return whether that went well."""
-        short = tuple(replace(i, text=i.text[:TEXT]) for i in state.incidents)
-        text = json.dumps(asdict(replace(state, incidents=short))).encode("ascii")
+        short = tuple(i._replace(text=i.text[:TEXT])._asdict() for i in state.incidents)
+        text = json.dumps(
+            state._replace(incidents=())._asdict() | {"incidents": short}
+        ).encode("ascii")
         line = b"%08x %s" % (zlib.crc32(text), text)
         if self._fd < 0 or len(line) > LENGTH:
             return False

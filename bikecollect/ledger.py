@@ -5,7 +5,6 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -311,6 +310,6 @@ def _run(run: Run) -> tuple[object, ...]:
         *(run.stations, run.rows, " ".join(run.flags), run.file),
         json.dumps({name: round(s, 6) for name, s in run.seconds.items()}),
         *(int(run.accepted), run.boot_id, run.uptime, run.version, run.error),
-        json.dumps([asdict(each) for each in run.notices]),
-        json.dumps([asdict(each) for each in run.attempts]),
+        json.dumps([each._asdict() for each in run.notices]),
+        json.dumps([each._asdict() for each in run.attempts]),
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from bikecollect.slot import Slot
 
@@ -25,8 +25,7 @@ class Document:
     wire_bytes: int = 0
 
 
-@dataclass(frozen=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One try at one address: *started* in epoch seconds, *seconds* it took."""
 
     url: str
@@ -81,8 +80,7 @@ class Getter(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Memory:
+class Memory(NamedTuple):
     """What earlier runs left for the next fetch.
 
     *notes* are the feed's own, as it returned them last; *station_ids* are those
@@ -90,7 +88,7 @@ class Memory:
     be at any: they save requests, nothing depends on them.
     """
 
-    notes: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, str] = {}
     station_ids: Collection[str] = frozenset()
     now: float = 0.0
 

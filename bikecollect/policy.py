@@ -1,14 +1,13 @@
 """How long to try: budgets, backoff, and what a server's Retry-After asks for."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC
+from typing import NamedTuple
 
 MIB = 1024 * 1024
 
 
-@dataclass(frozen=True)
-class Budget:
+class Budget(NamedTuple):
     """Bounds of one run's fetch: seconds, and bytes on the wire and inflated.
 
     *total* bounds all attempts together, *attempt* one of them, *connect* and
@@ -29,11 +28,11 @@ class Budget:
         >>> Budget.for_interval(30).attempt
         15.0
         """
-        total = min(cls.total, interval / 2)
+        total = min(150.0, interval / 2)
         return cls(
-            connect=min(cls.connect, total),
-            idle=min(cls.idle, total),
-            attempt=min(cls.attempt, total),
+            connect=min(5.0, total),
+            idle=min(10.0, total),
+            attempt=min(30.0, total),
             total=total,
         )
 

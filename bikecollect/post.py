@@ -4,7 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 from bikecollect import envelope, notifier
@@ -60,15 +60,19 @@ class Post:
         with ExitStack() as held:
             mine = [each for each in outboxes if each.waiting()]
             mine = [each for each in mine if held.enter_context(each.held())]
-            waiting = [(box, name) for box in mine for name in self._ready(box)]
-            mails = [(box, name, box.read(name)) for box, name in waiting]
+            try:
+                waiting = [(box, name) for box in mine for name in self._ready(box)]
+                mails = [(box, name, box.read(name)) for box, name in waiting]
+            except StorageError as why:
+                return str(why)
             if not mails:
                 return None
             sent = notifier.send(
                 self.server, [data for *_, data in mails], seconds=self.seconds
             )
             for (box, name, data), delivery in zip(mails, sent.deliveries, strict=True):
-                _settle(box, name, data, delivery)
+                with suppress(StorageError):  # it is sent again, as the same mail
+                    _settle(box, name, data, delivery)
         refused = next((d.error for d in sent.deliveries if d.left), "")
         error = sent.error or refused
         if error:

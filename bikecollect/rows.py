@@ -5,6 +5,7 @@ import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from typing import NamedTuple
 
 from bikecollect.errors import SettingsError
 from bikecollect.slot import Slot, iso
@@ -49,8 +50,7 @@ INFORMATION_COLUMNS: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True)
-class Derived:
+class Derived(NamedTuple):
     """A derived column, or several, made from one row by *make*."""
 
     names: tuple[str, ...]
@@ -127,8 +127,7 @@ def derived(name: str) -> Derived:
     )
 
 
-@dataclass(frozen=True)
-class Block:
+class Block(NamedTuple):
     """The rows of one slot as bytes; *troubles* are failures of derived columns."""
 
     text: bytes
@@ -136,7 +135,7 @@ class Block:
     troubles: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Format:
     """How rows of one system are written: its time zone and derived columns."""
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from bikecollect.errors import BikecollectError, FeedError, Interrupted, Outcome
 from bikecollect.payload import Attempt
@@ -12,8 +12,7 @@ from bikecollect.slot import Slot
 OUTCOMES = {each.value: each for each in Outcome}
 
 
-@dataclass(frozen=True)
-class Notice:
+class Notice(NamedTuple):
     """Something that a person should know: *kind* is the incident's class."""
 
     kind: str
@@ -83,7 +82,7 @@ class Run:
         """Return this run with every text of others passed through *redact*."""
         notices = tuple(Notice(n.kind, redact(n.text)) for n in self.notices)
         tries = tuple(
-            replace(each, url=redact(each.url), error=redact(each.error))
+            each._replace(url=redact(each.url), error=redact(each.error))
             for each in self.attempts
         )
         return replace(self, error=redact(self.error), notices=notices, attempts=tries)
@@ -92,6 +91,8 @@ class Run:
         """Return this run as one line of JSON; `from_json` reads it back."""
         values = asdict(self)
         values["outcome"] = self.outcome.value if self.outcome else None
+        values["attempts"] = [each._asdict() for each in self.attempts]
+        values["notices"] = [each._asdict() for each in self.notices]
         return json.dumps(values, ensure_ascii=False)
 
 

@@ -26,7 +26,7 @@ def _key(doc: str, default: Any = MISSING, *, kind: type = str) -> Any:
     return field(default=default, metadata=about)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class System:
     """``[systems.NAME]``: one bike-share system; NAME is its id and its folder."""
 
@@ -56,7 +56,7 @@ class System:
     ca_bundle: str = _key("file of certificates to trust instead of certifi's", "")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Mail:
     """``[mail]``: whom to tell, and by which mail server."""
 
@@ -74,7 +74,7 @@ class Mail:
     ca_bundle: str = _key("file of certificates to trust instead of the system's", "")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Ping:
     """``[ping]``: a dead-man switch that speaks the protocol of healthchecks."""
 
@@ -82,7 +82,7 @@ class Ping:
     start: bool = _key("ask for URL/start when a run begins", default=False, kind=bool)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Tell:
     """``[tell]``: ways of telling beside mails, and what not to tell of."""
 
@@ -93,7 +93,7 @@ class Tell:
     mute: list[str] = _key("kinds of incidents to leave alone", [], kind=list)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Log:
     """``[log]``: the log file beside each system's data."""
 
@@ -102,7 +102,7 @@ class Log:
     files: int = _key("how many older files are kept", 4, kind=int)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Keep:
     """``[keep]``: how long files stay."""
 
@@ -110,7 +110,7 @@ class Keep:
     csv_days: int = _key("days for which a compacted day's CSV stays", 7, kind=int)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Settings:
     """The whole settings file; *source* is its path, *folder* where it lies."""
 

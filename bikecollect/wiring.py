@@ -3,12 +3,12 @@
 import os
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
-from bikecollect import __version__, channels, folder, process
+from bikecollect import __version__, folder, process
 from bikecollect.client import Client
 from bikecollect.columns import chosen
 from bikecollect.commit import Committer
@@ -18,10 +18,8 @@ from bikecollect.heal import Healer
 from bikecollect.incident import KINDS
 from bikecollect.ledger import Ledger
 from bikecollect.lock import Lock
-from bikecollect.notifier import Server
 from bikecollect.payloads import Payloads
 from bikecollect.policy import Budget
-from bikecollect.post import Post
 from bikecollect.process import Stop
 from bikecollect.redact import redactor
 from bikecollect.rows import Format
@@ -29,13 +27,18 @@ from bikecollect.runlog import RunLogs, formatter
 from bikecollect.settings import Mail, Settings
 from bikecollect.stopwatch import Stopwatch
 from bikecollect.store import Store
-from bikecollect.teller import Hook, Place, Teller
+from bikecollect.teller import Place, Teller
+
+if TYPE_CHECKING:
+    from bikecollect.dispatch import Dispatch, Hook
+    from bikecollect.notifier import Server
+    from bikecollect.post import Post
 
 Clock = Callable[[], float]
+HOOK_SECONDS = 10.0
 
 
-@dataclass(frozen=True)
-class Times:
+class Times(NamedTuple):
     """The clocks, and the wish to end that cuts waits short."""
 
     clock: Clock
@@ -112,58 +115,75 @@ def _client(settings: Settings, name: str, times: Times) -> Client:
 
 def teller(settings: Settings, times: Times, troubles: Mapping[str, object]) -> Teller:
     """Return who tells of the runs; systems in *troubles* have no folder to use."""
-    state = folder.state_home()
-    places = {}
-    for name, zone in zones(settings).items():
-        data = settings.data / name
-        away = state / "outbox" / name
-        places[name] = Place(
-            system_id=name,
-            folder=data,
-            outbox=away if troubles.get(name) else data / "outbox",
-            jot=state / "incidents" / f"{name}.{_crc(str(data))}.json",
-            zone=zone,
-        )
-    return Teller(
-        places=places,
-        interval=settings.seconds,
-        post=post(settings, times),
-        hooks=hooks(settings),
-        muted=frozenset(settings.tell.mute),
-        version=__version__,
-        period=settings.mail.digest,
-        redact=redactor(settings.secrets()),
-    )
+    places = {
+        name: _place(name, settings.data / name, zone, str(settings.data / name))
+        for name, zone in zones(settings).items()
+    }
+    away = frozenset(name for name, trouble in troubles.items() if trouble)
+    return _teller(settings, times, places, frozenset(settings.tell.mute), away)
 
 
 def settings_teller(settings: Settings, times: Times) -> tuple[Teller, Path]:
     """Return who tells of the settings file itself, and where that is noted."""
+    folder_ = folder.state_home() / "settings"
+    place = _place("settings", folder_, ZoneInfo("UTC"), settings.source)
+    others = frozenset(KINDS) - {"settings"}
+    return _teller(settings, times, {"settings": place}, others), place.jot
+
+
+def _place(name: str, data: Path, zone: ZoneInfo, known_by: str) -> Place:
     state = folder.state_home()
-    jot = state / "incidents" / f"settings.{_crc(settings.source)}.json"
-    place = Place(
-        system_id="settings",
-        folder=state / "settings",
-        outbox=state / "outbox" / "settings",
-        jot=jot,
-        zone=ZoneInfo("UTC"),
+    mark = f"{zlib.crc32(os.fsencode(known_by)):08x}"
+    return Place(
+        system_id=name,
+        folder=data,
+        outbox=data / "outbox",
+        away=state / "outbox" / name,
+        jot=state / "incidents" / f"{name}.{mark}.json",
+        zone=zone,
     )
-    teller = Teller(
-        places={"settings": place},
+
+
+def _teller(
+    settings: Settings,
+    times: Times,
+    places: Mapping[str, Place],
+    muted: frozenset[str],
+    away: frozenset[str] = frozenset(),
+) -> Teller:
+    def dispatch() -> "Dispatch":
+        from bikecollect.dispatch import Dispatch  # noqa: PLC0415 - seldom needed
+
+        return Dispatch(
+            places=places,
+            interval=settings.seconds,
+            post=post(settings, times),
+            hooks=hooks(settings),
+            version=__version__,
+            period=settings.mail.digest,
+            away=away,
+            redact=redactor(settings.secrets()),
+        )
+
+    mails, tell = bool(settings.mail.host), settings.tell
+    return Teller(
+        places=places,
         interval=settings.seconds,
-        post=post(settings, times),
-        hooks=hooks(settings),
-        muted=frozenset(KINDS) - {"settings"},
-        version=__version__,
-        redact=redactor(settings.secrets()),
+        dispatch=dispatch,
+        mails=mails,
+        digests=bool(settings.mail.digest),
+        wished=mails or bool(tell.webhook or tell.command),
+        muted=muted,
     )
-    return teller, jot
 
 
-def post(settings: Settings, times: Times) -> Post | None:
+def post(settings: Settings, times: Times) -> "Post | None":
     """Return the post, None where no mail server is set up."""
     mail = settings.mail
     if not mail.host:
         return None
+    from bikecollect.post import Post  # noqa: PLC0415 - only where mails are set up
+
     return Post(
         server=server(mail, settings.password()),
         sender=mail.sender,
@@ -174,8 +194,10 @@ def post(settings: Settings, times: Times) -> Post | None:
     )
 
 
-def server(mail: Mail, password: str) -> Server:
+def server(mail: Mail, password: str) -> "Server":
     """Return the mail server that *mail* names."""
+    from bikecollect.notifier import Server  # noqa: PLC0415 - as above
+
     return Server(
         host=mail.host,
         port=mail.port,
@@ -186,9 +208,13 @@ def server(mail: Mail, password: str) -> Server:
     )
 
 
-def hooks(settings: Settings) -> dict[str, Hook]:
+def hooks(settings: Settings) -> "dict[str, Hook]":
     """Return the ways of telling beside mails, by name."""
     found: dict[str, Hook] = {}
+    if not (settings.tell.webhook or settings.tell.command):
+        return found
+    from bikecollect import channels  # noqa: PLC0415 - only where it is wished
+
     patience = hook_seconds(settings)
     if settings.tell.webhook:
         url = settings.tell.webhook
@@ -201,7 +227,7 @@ def hooks(settings: Settings) -> dict[str, Hook]:
 
 def hook_seconds(settings: Settings) -> float:
     """Return how long a ping, a webhook or a command may take, in seconds."""
-    return min(channels.DEADLINE, settings.seconds / 12)
+    return min(HOOK_SECONDS, settings.seconds / 12)
 
 
 def run_logs(settings: Settings, folders: Mapping[str, Path]) -> RunLogs:
@@ -211,7 +237,3 @@ def run_logs(settings: Settings, folders: Mapping[str, Path]) -> RunLogs:
     )
     handler.setFormatter(formatter(settings.log.format, redactor(settings.secrets())))
     return handler
-
-
-def _crc(text: str) -> str:
-    return f"{zlib.crc32(os.fsencode(text)):08x}"

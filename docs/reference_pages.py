@@ -12,16 +12,37 @@ from bikecollect.cli import cli
 from bikecollect.errors import ExitCode, Outcome
 
 
-def commands() -> str:
-    """Return every command with its help, as a terminal of 80 columns shows it."""
-    parts = [_help(cli, "bikecollect")]
-    parts += [_help(cli.commands[n], f"bikecollect {n}") for n in sorted(cli.commands)]
+def command(name: str) -> str:
+    """Return a command's help, and that of its own commands, in 80 columns."""
+    context = click.Context(cli, info_name="bikecollect", terminal_width=80)
+    if name == "bikecollect":
+        return _help(cli, name)
+    found = cli.get_command(context, name)
+    assert found is not None
+    parts = [_help(found, f"bikecollect {name}")]
+    if isinstance(found, click.Group):
+        parts += [
+            _help(found.commands[each], f"bikecollect {name} {each}")
+            for each in found.commands
+        ]
     return "\n".join(parts)
+
+
+def commands() -> str:
+    """Return every command with a line about it, linked to its page."""
+    context = click.Context(cli, info_name="bikecollect")
+    lines = ["| command | does |", "|---|---|"]
+    for name in cli.list_commands(context):
+        found = cli.get_command(context, name)
+        assert found is not None
+        about = found.get_short_help_str(200)
+        lines.append(f"| [`{name}`](commands/{name}.md) | {about} |")
+    return "\n".join([*lines, ""])
 
 
 def _help(command: click.Command, name: str) -> str:
     context = click.Context(command, info_name=name, terminal_width=80)
-    return f"## {name}\n\n```text\n{command.get_help(context)}\n```\n"
+    return f"### {name}\n\n```text\n{command.get_help(context)}\n```\n"
 
 
 def settings() -> str:
@@ -82,10 +103,8 @@ def ledger() -> str:
 
 
 IN_SCOPE_LATER = {
-    "mails and other ways of telling": "51, 94, 99 to 107",
     "the compact archive and its engine": "66, 67, 89, 114",
     "export": "46 (stored as it is; escaped only there)",
-    "doctor and the crontab's installer": "60, 93, 112",
 }
 
 

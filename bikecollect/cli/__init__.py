@@ -1,21 +1,35 @@
-"""The command line: one module per command."""
+"""The command line: one module per command, imported when it is called."""
+
+from importlib import import_module
 
 import click
 
 from bikecollect import __version__
-from bikecollect.cli.demo import demo
-from bikecollect.cli.doctor import doctor
-from bikecollect.cli.feeds import feeds
-from bikecollect.cli.fetch import fetch
-from bikecollect.cli.init import init
 from bikecollect.cli.options import Shared
-from bikecollect.cli.runs import runs
-from bikecollect.cli.schedule import schedule
-from bikecollect.cli.simulate import simulate
-from bikecollect.cli.status import status
+
+COMMANDS = (
+    *("init", "fetch", "status", "runs", "schedule", "doctor", "feeds"),
+    *("demo", "simulate"),
+)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Lazy(click.Group):
+    """A group whose commands are modules: a fetch need not import the others."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands, those for the first day first."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command *cmd_name*, None for one that is none of ours."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"bikecollect.cli.{cmd_name}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--config",
     metavar="FILE",
@@ -40,8 +54,3 @@ def cli(
 
     set_up(verbose, log_format or "text")
     ctx.obj = Shared(config, log_format)
-
-
-COMMANDS = (*(init, fetch, status, runs, schedule, doctor, feeds, demo, simulate),)
-for each in COMMANDS:
-    cli.add_command(each)
