@@ -97,8 +97,7 @@ class Dispatch:
             days = digests.due(self.period, today, state.digested)
             if days is not None:
                 self._spool_digest(self.post, place, today, days)
-            if days is not None or not state.digested:
-                jot.save(state._replace(digested=today.isoformat()))
+            jot.save(state._replace(digested=today.isoformat()))
 
     def hook(self, told: Told) -> bool:
         """Tell the webhook and the command; return whether any of them took it."""
