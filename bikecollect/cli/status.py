@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bikecollect.survey import Standing
 
 TROUBLE = 1
+WATCH = 10.0
 
 
 @click.command()
@@ -38,9 +39,11 @@ TROUBLE = 1
 )
 @click.option(
     "--watch",
-    metavar="SECONDS",
+    metavar="[SECONDS]",
+    is_flag=False,
+    flag_value=WATCH,
     type=click.FloatRange(min=0.5),
-    help="Draw it anew every so many seconds, until interrupted.",
+    help=f"Draw it anew every so many seconds ({WATCH:.0f}), until interrupted.",
 )
 @click.pass_context
 def status(
