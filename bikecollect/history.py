@@ -81,12 +81,11 @@ class History:
         )
         with self._opened() as db:
             found = [self._run(r) for r in db.execute(sql, (*values, *outcomes, limit))]
-        known = {run.run_id for run in found}
+            unwritten = [r for r in self._dead() if not _is_written(db, r)]
         dead = [
             run
-            for run in self._dead()
+            for run in unwritten
             if since <= run.slot < (until or END)
-            and run.run_id not in known
             and (not outcomes or (run.outcome and run.outcome.value in outcomes))
         ]
         return sorted([*dead, *found], key=lambda r: (-r.slot, -r.started))[:limit]
@@ -235,6 +234,11 @@ class History:
         mode = "mode=ro" if wal or os.access(self._place, os.W_OK) else "immutable=1"
         path = f"file:{self._path.as_posix().replace('?', '%3f').replace('#', '%23')}"
         return sqlite3.connect(f"{path}?{mode}", uri=True, timeout=PATIENCE)
+
+
+def _is_written(db: sqlite3.Connection, run: Run) -> bool:
+    sql = "SELECT 1 FROM runs WHERE run_id = ?"
+    return db.execute(sql, (run.run_id,)).fetchone() is not None
 
 
 def _check_version(db: sqlite3.Connection, path: Path) -> None:

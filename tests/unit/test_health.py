@@ -137,7 +137,9 @@ def test_an_open_incident_is_trouble_without_being_late() -> None:
     """All slots are there, and still a person should look."""
     incident = Incident("i", "disk", Slot(NOON), Slot(NOON), None, 1, 0, 1)
     well = past(NOON - 7200, NOON + 300)
-    past_ = Past(well.first, well.filled, {}, (), well.last_run, well.newest, [incident])
+    past_ = Past(
+        well.first, well.filled, {}, (), well.last_run, well.newest, [incident]
+    )
 
     health = judge(past_, NOON + 10, 300, TAIPEI)
 
