@@ -1,7 +1,5 @@
 """The command line: one module per command."""
 
-import os
-
 import click
 
 from bikecollect import __version__
@@ -41,7 +39,6 @@ def cli(
     from bikecollect.cli.logs import set_up  # noqa: PLC0415 - not for --help
 
     set_up(verbose, log_format or "text")
-    ctx.color = False if os.environ.get("NO_COLOR") else None
     ctx.obj = Shared(config, log_format)
 
 
