@@ -106,12 +106,13 @@ def test_stale_and_partial_slots_are_told_apart() -> None:
 
 
 def test_one_lost_slot_is_not_late_and_two_are() -> None:
-    """Two intervals and a minute after the newest block's slot began."""
-    old = past(NOON - 7200, NOON)
-    newest = NOON - 300
+    """Runs begin in time and fill nothing: late after two intervals and a minute."""
+    newest = Slot(NOON - 300)
+    tried = Past(newest, {newest}, {}, newest=newest, last_run=run(newest + 602.0))
 
-    assert not judge(old, newest + 660, 300, TAIPEI).late
-    assert judge(old, newest + 663, 300, TAIPEI).late
+    assert not judge(tried, newest + 660, 300, TAIPEI).late
+    assert judge(tried, newest + 661, 300, TAIPEI).late
+    assert judge(tried, newest + 661, 300, TAIPEI).silent is None
 
 
 def test_a_cron_that_starts_no_run_is_late_and_said_so() -> None:
