@@ -13,14 +13,15 @@ from bikecollect.slot import DAY, Slot, slot_at
 GRACE = 60.0
 """A run may take so long before its slot is called late, in seconds."""
 GOOD = frozenset({"collected", "duplicate"})
-DEGRADED = frozenset({"stale", "partial", "short"})
+PARTIAL = frozenset({"partial", "short"})
 
 
 class State(Enum):
     """What has become of a slot."""
 
     COLLECTED = "collected"
-    DEGRADED = "stale or partial"
+    STALE = "stale"
+    PARTIAL = "partial"
     MISSING = "missing"
     DUE = "not yet due"
     BEFORE = "before the first run"
@@ -43,12 +44,13 @@ class Coverage:
 class Past:
     """What the ledger says of a system, for its health.
 
-    *filled* are slots with a block and *flagged* those with a flag, of 31 days.
+    *filled* are slots with a block, of 31 days; *flagged* says of those among them
+    that are not as they should be what they are.
     """
 
     first: Slot | None
     filled: Collection[Slot]
-    flagged: Collection[Slot]
+    flagged: Mapping[Slot, State]
     outcomes: Sequence[str] = ()
     last_run: Run | None = None
     newest: Slot | None = None
@@ -61,7 +63,8 @@ class Health:
 
     *strip* has the state of each slot of the last 24 hours, the oldest first.
     *runs* and *good* count the runs of that time. *behind* is the age of the newest
-    block's slot, None where there is none; *late* says that it is too old.
+    block's slot, None where there is none; *silent* is how long no run has begun,
+    None where one did in time. *late* says that one of both is too long ago.
     """
 
     now: float
@@ -92,12 +95,12 @@ def judge(past: Past, now: float, interval: int, zone: ZoneInfo) -> Health:
         (Slot(each), _state(Slot(each), past, over))
         for each in range(begun, current + interval, interval)
     ]
-    # Two intervals and some grace: one slot may be lost without being late.
+    # One slot may be lost, and the next one slow, without being late.
     patience = 2 * interval + GRACE
     newest, run = past.newest, past.last_run
     behind = None if newest is None else now - newest
-    silent = None if run is None else now - run.started
-    late = behind is None or behind > patience + interval
+    silent = None if run is None or now - run.started <= patience else now - run.started
+    late = behind is None or behind > patience or silent is not None
     return Health(
         now=now,
         interval=interval,
@@ -108,7 +111,7 @@ def judge(past: Past, now: float, interval: int, zone: ZoneInfo) -> Health:
         coverage=_coverages(past, now, over, interval, zone),
         behind=behind,
         late=late,
-        silent=silent if silent is None or silent > patience else None,
+        silent=silent,
         next_slot=Slot(current + interval),
         incidents=past.incidents,
     )
@@ -122,7 +125,7 @@ def _over(now: float, current: Slot, interval: int, filled: Collection[Slot]) ->
 
 def _state(slot: Slot, past: Past, over: Slot) -> State:
     if slot in past.filled:
-        return State.DEGRADED if slot in past.flagged else State.COLLECTED
+        return past.flagged.get(slot, State.COLLECTED)
     if past.first is None or slot < past.first:
         return State.BEFORE
     return State.MISSING if slot < over else State.DUE
@@ -149,8 +152,17 @@ def _coverages(
     return found
 
 
-def flagged(outcomes: Iterable[tuple[Slot, str, str]]) -> set[Slot]:
-    """Return the slots whose run has a flag that degrades its rows."""
-    return {
-        slot for slot, _, flags in outcomes if flags and DEGRADED & set(flags.split())
-    }
+def flagged(outcomes: Iterable[tuple[Slot, str, str]]) -> dict[Slot, State]:
+    """Return what the slots are whose run has a flag that degrades its rows.
+
+    >>> flagged([(Slot(300), "collected", "stale late")])
+    {300: <State.STALE: 'stale'>}
+    """
+    found = {}
+    for slot, _, flags in outcomes:
+        words = set(flags.split())
+        if words & PARTIAL:
+            found[slot] = State.PARTIAL
+        elif "stale" in words:
+            found[slot] = State.STALE
+    return found

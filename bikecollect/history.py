@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bikecollect.errors import Outcome, StorageError
+from bikecollect.errors import Outcome, SettingsError, StorageError
 from bikecollect.incident import Incident
 from bikecollect.payload import Attempt
 from bikecollect.run import OUTCOMES, Notice, Run, from_json
+from bikecollect.schema import STEPS, VERSION
 from bikecollect.slot import Slot, stamp
 
 PATIENCE = 2.0
@@ -24,6 +25,7 @@ INCIDENTS = (
     "SELECT incident_id, kind, opened, last, closed, slots, lost, told, causes, text"
     " FROM incidents WHERE closed IS NULL OR closed >= ? ORDER BY opened"
 )
+HAS_INCIDENTS = "SELECT 1 FROM sqlite_master WHERE name = 'incidents'"
 BLOCK = (
     'SELECT slot, file, start, "end", rows, run_id, source FROM blocks WHERE slot = ?'
 )
@@ -79,9 +81,13 @@ class History:
         )
         with self._opened() as db:
             found = [self._run(r) for r in db.execute(sql, (*values, *outcomes, limit))]
-        dead = [run for run in self._dead() if since <= run.slot < (until or END)]
-        if outcomes and Outcome.KILLED.value not in outcomes:
-            dead = []
+            unwritten = [r for r in self._dead() if not _is_written(db, r)]
+        dead = [
+            run
+            for run in unwritten
+            if since <= run.slot < (until or END)
+            and (not outcomes or (run.outcome and run.outcome.value in outcomes))
+        ]
         return sorted([*dead, *found], key=lambda r: (-r.slot, -r.started))[:limit]
 
     def run(self, run_id: str) -> list[Run]:
@@ -123,13 +129,14 @@ class History:
 
     def incidents(self, since: Slot | None = None) -> list[Incident]:
         """Return the incidents that are open, or closed at or after *since*."""
-        with self._opened() as db, suppress(sqlite3.OperationalError):
+        with self._opened() as db:
+            if not db.execute(HAS_INCIDENTS).fetchone():
+                return []  # a ledger of schema 1
             rows = db.execute(INCIDENTS, (END if since is None else since,)).fetchall()
             return [
                 Incident(*row[:8])._replace(causes=json.loads(row[8]), text=row[9])
                 for row in rows
             ]
-        return []
 
     def payloads(self, slot: Slot) -> list[Path]:
         """Return the payload files of *slot*, wherever they lie."""
@@ -206,24 +213,41 @@ class History:
         try:
             db = self._connected()
             try:
+                _check_version(db, self._path)
                 yield db
             finally:
                 db.close()
-        except sqlite3.Error as error:
-            raise StorageError(f"cannot read {self._path}: {error}") from error
+        except (sqlite3.Error, ValueError, TypeError) as error:
+            raise StorageError(
+                f"cannot read {self._path}: {error}; where it is damaged, the next "
+                "fetch sets it aside and builds it anew"
+            ) from error
 
     def _connected(self) -> sqlite3.Connection:
         if not self._path.exists() or not self._path.stat().st_size:
             db = sqlite3.connect(":memory:")
-            from bikecollect.schema import STEPS  # noqa: PLC0415 - only where it is new
-
             db.executescript("".join(STEPS))
             return db
-        # A ledger in WAL needs its -shm: where the folder may not be written to,
-        # it can only be read as if nobody wrote.
-        mode = "mode=ro" if os.access(self._place, os.W_OK) else "immutable=1"
+        # A reader of a WAL makes its -shm where nobody has the ledger open. Who may
+        # not write there reads the file alone: it is whole then.
+        wal = self._path.with_name(f"{self._path.name}-wal").exists()
+        mode = "mode=ro" if wal or os.access(self._place, os.W_OK) else "immutable=1"
         path = f"file:{self._path.as_posix().replace('?', '%3f').replace('#', '%23')}"
         return sqlite3.connect(f"{path}?{mode}", uri=True, timeout=PATIENCE)
+
+
+def _is_written(db: sqlite3.Connection, run: Run) -> bool:
+    sql = "SELECT 1 FROM runs WHERE run_id = ?"
+    return db.execute(sql, (run.run_id,)).fetchone() is not None
+
+
+def _check_version(db: sqlite3.Connection, path: Path) -> None:
+    ((version,),) = db.execute("PRAGMA user_version")
+    if version > VERSION:
+        raise SettingsError(
+            f"the ledger {path} was written by a newer bikecollect (schema {version}, "
+            f"this one knows {VERSION}); upgrade it here too"
+        )
 
 
 def _age(path: Path) -> int:

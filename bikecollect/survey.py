@@ -75,13 +75,25 @@ def survey(
 def _disk(folder: Path, slots: int, slots_a_day: int) -> Disk:
     used = sum(_sizes(folder))
     free = shutil.disk_usage(_existing(folder)).free
-    closed = sorted(folder.glob("station_status/*.csv"))
-    # The newest file is still growing: closed days tell more, where there are any.
-    days = [each.stat().st_size for each in closed[:-1]][-RECENT_DAYS:]
-    if days:
-        return Disk(used, free, sum(days) / len(days))
-    today = closed[-1].stat().st_size if closed else 0
+    days = _days(folder / "station_status")
+    # The newest day is still growing: closed days tell more, where there are any.
+    closed = [days[name] for name in sorted(days)[:-1]][-RECENT_DAYS:]
+    if closed:
+        return Disk(used, free, sum(closed) / len(closed))
+    today = sum(days.values())
     return Disk(used, free, today / slots * slots_a_day if slots and today else None)
+
+
+def _days(folder: Path) -> dict[str, int]:
+    """Return the bytes of each day's CSV, all its segments together."""
+    found: dict[str, int] = {}
+    with suppress(OSError), os.scandir(folder) as entries:
+        for each in entries:
+            day, dot, rest = each.name.partition(".")
+            if dot and rest.endswith("csv"):
+                with suppress(OSError):
+                    found[day] = found.get(day, 0) + each.stat().st_size
+    return found
 
 
 def _existing(folder: Path) -> Path:

@@ -10,10 +10,12 @@ from bikecollect.cli.options import Shared, say
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bikecollect.errors import BikecollectError
     from bikecollect.settings import Settings
     from bikecollect.survey import Standing
 
 TROUBLE = 1
+WATCH = 10.0
 
 
 @click.command()
@@ -38,9 +40,11 @@ TROUBLE = 1
 )
 @click.option(
     "--watch",
-    metavar="SECONDS",
+    metavar="[SECONDS]",
+    is_flag=False,
+    flag_value=WATCH,
     type=click.FloatRange(min=0.5),
-    help="Draw it anew every so many seconds, until interrupted.",
+    help=f"Draw it anew every so many seconds ({WATCH:.0f}), until interrupted.",
 )
 @click.pass_context
 def status(
@@ -63,7 +67,7 @@ def status(
 
     settings = ctx.ensure_object(Shared).settings()
     while True:
-        standings = _survey(settings, system_ids)
+        standings, errors = _survey(settings, system_ids)
         if alert:
             text = screens.alerts(standings)
         elif form == "json":
@@ -78,29 +82,38 @@ def status(
             if watch:
                 click.clear()
             say(text)
+        for each in errors:
+            click.echo(f"bikecollect: {each}", err=True)
         if not watch:
             break
         time.sleep(watch)
+    if errors:
+        return max(each.exit_code for each in errors)
     trouble = any(each.health.in_trouble for each in standings)
     return TROUBLE if alert and trouble else 0
 
 
-def _survey(settings: "Settings", system_ids: "Sequence[str]") -> "list[Standing]":
+def _survey(
+    settings: "Settings", system_ids: "Sequence[str]"
+) -> "tuple[list[Standing], list[BikecollectError]]":
+    """Return how the systems stand, and why some of them cannot be read."""
     import time  # noqa: PLC0415 - not for --help
     from zoneinfo import ZoneInfo  # noqa: PLC0415 - not for --help
 
+    from bikecollect.errors import BikecollectError  # noqa: PLC0415 - only here
     from bikecollect.survey import survey  # noqa: PLC0415 - heavy
 
-    return [
-        survey(
-            name,
-            settings.data / name,
-            ZoneInfo(settings.systems[name].timezone),
-            interval=settings.seconds,
-            now=time.time(),
-        )
-        for name in settings.chosen(system_ids)
-    ]
+    standings, errors = [], []
+    for name in settings.chosen(system_ids):
+        zone = ZoneInfo(settings.systems[name].timezone)
+        place, now = settings.data / name, time.time()
+        try:
+            standings.append(
+                survey(name, place, zone, interval=settings.seconds, now=now)
+            )
+        except BikecollectError as error:
+            errors.append(error)
+    return standings, errors
 
 
 def _publish(path: Path, text: str) -> None:

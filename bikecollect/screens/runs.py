@@ -3,6 +3,7 @@
 import json
 import textwrap
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
@@ -14,11 +15,12 @@ from bikecollect.history import BlockPlace
 from bikecollect.payload import Attempt
 from bikecollect.run import Run
 from bikecollect.screens.words import WIDTH, bar, clock, title
-from bikecollect.slot import iso
+from bikecollect.slot import Slot, iso
 from bikecollect.words import size
 
 BAR = 16
 STAGE_BAR = 44
+OUTCOME = 24
 LOG_LINES = 40
 
 
@@ -27,6 +29,7 @@ class Slotted:
     """All that is known of one slot of one system."""
 
     system_id: str
+    slot: Slot
     zone: tzinfo
     runs: Sequence[Run]
     block: BlockPlace | None
@@ -46,11 +49,18 @@ def table(runs: Sequence[Run], zones: dict[str, tzinfo], *, many: bool) -> str:
     for run in runs:
         spent = sum(run.seconds.values())
         slot = iso(run.slot, zones[run.system_id])[:16].replace("T", " ")
-        word = click.style(f"{_ending(run):<24.24}", fg=_colour(run))
+        word = click.style(f"{_short(run):<24}", fg=_colour(run))
         line = f"{slot}  {word} {run.rows or '-':>6} {spent:>7.2f}  {run.run_id:<8}"
         last = run.system_id[:14] if many else bar(spent, longest, BAR - 6)
         lines.append(f"{line}  {last:<{min(wide, 14)}}".rstrip())
     return "\n".join(lines) + "\n"
+
+
+def _short(run: Run) -> str:
+    """Return how *run* ended and its flags, cut to the column of the table."""
+    flags = f" [{' '.join(run.flags)}]" if run.flags else ""
+    text = f"{_ending(run)}{flags}"
+    return text if len(text) <= OUTCOME else f"{text[: OUTCOME - 2]}.."
 
 
 def as_json(run: Run, zone: tzinfo) -> str:
@@ -77,8 +87,10 @@ def as_json(run: Run, zone: tzinfo) -> str:
 
 def show(known: Slotted) -> str:
     """Return the screen of one slot."""
-    moment = iso(known.runs[0].slot, known.zone) if known.runs else ""
+    moment = iso(known.slot, known.zone)
     lines = [title(f"{known.system_id}, slot {moment}"), *_block(known)]
+    if not known.runs:
+        lines.append("No run of this slot is written down.")
     for run in known.runs:
         lines += ["", *_run(run, known)]
     return "\n".join(lines) + "\n"
@@ -91,7 +103,8 @@ def _block(known: Slotted) -> list[str]:
         where = f"{block.file}, bytes {block.start} to {block.end}"
         lines = [f"Block: {block.rows} rows in {where} ({block.source})"]
     for path in known.payloads:
-        lines.append(f"Payload: {path} ({size(path.stat().st_size)})")
+        with suppress(FileNotFoundError):  # a fetch may move it on at any time
+            lines += _fitted(f"Payload: {size(path.stat().st_size)},", str(path))
     return lines
 
 
@@ -135,9 +148,17 @@ def _stages(run: Run) -> list[str]:
 
 def _attempt(number: int, attempt: Attempt, said: str) -> list[str]:
     answer = f"HTTP {attempt.http_status}" if attempt.http_status else "no answer"
-    lines = [f"  Try {number}: {answer} after {attempt.seconds:.2f} s, {attempt.url}"]
+    head = f"  Try {number}: {answer} after {attempt.seconds:.2f} s,"
+    lines = _fitted(head, attempt.url)
     fresh = attempt.error and attempt.error != said
     return lines + (_paragraph(attempt.error) if fresh else [])
+
+
+def _fitted(head: str, last: str) -> list[str]:
+    """Return *head* and *last* on one line, or on two where the screen is narrow."""
+    if len(head) + 1 + len(last) < WIDTH:
+        return [f"{head} {last}"]
+    return [head, f"    {last}"]
 
 
 def _paragraph(text: str) -> list[str]:

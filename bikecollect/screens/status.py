@@ -18,12 +18,16 @@ CELL = 300
 HOURS_A_LINE = 4
 MARKS = {
     State.COLLECTED: ("█", "#", "green"),
-    State.DEGRADED: ("▒", "o", "yellow"),
+    State.STALE: ("▒", "o", "yellow"),
+    State.PARTIAL: ("▄", "-", "yellow"),
     State.MISSING: ("╳", "x", "red"),  # noqa: RUF001 - a mark, not a letter
     State.DUE: ("·", ".", None),
     State.BEFORE: (" ", " ", None),
 }
-WORST = (State.MISSING, State.DEGRADED, State.COLLECTED, State.DUE, State.BEFORE)
+WORST = (
+    *(State.MISSING, State.PARTIAL, State.STALE),
+    *(State.COLLECTED, State.DUE, State.BEFORE),
+)
 
 
 def screen(standings: Iterable[Standing]) -> str:
@@ -37,7 +41,10 @@ def alerts(standings: Iterable[Standing]) -> str:
     for each in standings:
         health = each.health
         if health.late:
-            lines.append(f"{each.system_id}: late: {_behind(health)}")
+            why = [_behind(health)]
+            if health.silent is not None:
+                why.append(f"no run since {length(health.silent)}")
+            lines.append(f"{each.system_id}: late: {'; '.join(why)}")
         lines += [f"{each.system_id}: {_incident(i, each)}" for i in health.incidents]
     return "".join(f"{line}\n" for line in lines)
 
@@ -169,7 +176,7 @@ def _strip(standing: Standing) -> list[str]:
             number = place * span % line // span
             text += (" " if number and number % 12 == 0 else "") + _mark(state)
         drawn.append(f"  {begin}  {text}")
-    legend = "  ".join(f"{_mark(each)} {each.value}" for each in list(State)[:4])
+    legend = "  ".join(f"{_mark(each)} {each.value}" for each in list(State)[:5])
     return [*drawn, f"         {legend}"]
 
 
@@ -186,6 +193,7 @@ def as_json(standing: Standing) -> str:
         {
             "system": standing.system_id,
             "now": iso(health.now, zone),
+            "interval_s": health.interval,
             "late": health.late,
             "behind_s": health.behind,
             "last_run": run
@@ -196,7 +204,7 @@ def as_json(standing: Standing) -> str:
                 "outcome": run.outcome.value if run.outcome else None,
                 "cause": run.cause or None,
                 "rows": run.rows,
-                "seconds": sum(run.seconds.values()),
+                "spent_s": round(sum(run.seconds.values()), 4),
             },
             "next_slot": iso(health.next_slot, zone),
             "runs_24h": health.runs,

@@ -281,7 +281,7 @@ def test_a_day_of_25_hours_expects_300_slots() -> None:
     paris = zones(parse({"systems": {"velib-paris": {}}}))["velib-paris"]
     midnight = int(moment("2026-10-25", paris, 0))
     filled = set(range(midnight - 3 * DAY, midnight + 25 * HOUR, 300))
-    past = Past(Slot(midnight - 3 * DAY), {Slot(each) for each in filled}, set())
+    past = Past(Slot(midnight - 3 * DAY), {Slot(each) for each in filled}, {})
     health = judge(past, midnight + 25 * HOUR - 1.0, 300, paris)
     assert health.coverage["today"].expected == 300
     assert health.coverage["today"].ratio == 1
@@ -290,7 +290,7 @@ def test_a_day_of_25_hours_expects_300_slots() -> None:
 def test_a_slot_is_missing_only_once_it_is_over() -> None:
     """While its run may still come, it is due."""
     first = Slot(1_795_276_800)
-    past = Past(first, {first}, set(), newest=first)
+    past = Past(first, {first}, {}, newest=first)
     strip = dict(judge(past, first + 330.0, 300, TAIPEI).strip)
     assert strip[Slot(first + 300)] is State.DUE
     strip = dict(judge(past, first + 590.0, 300, TAIPEI).strip)
@@ -303,5 +303,5 @@ def test_an_open_incident_is_trouble() -> None:
     """Even while data come in time."""
     first = Slot(1_795_276_800)
     drift = Incident("disk-1", "disk", first, first, told=1)
-    past = Past(first, {first}, set(), newest=first, incidents=[drift])
+    past = Past(first, {first}, {}, newest=first, incidents=[drift])
     assert judge(past, first + 100.0, 300, TAIPEI).in_trouble

@@ -1,0 +1,250 @@
+"""The past as it is read from a system's folder, which is never changed by it."""
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from world import NOON, World
+
+from bikecollect.errors import FeedUnavailable, Outcome, SettingsError, StorageError
+from bikecollect.history import History
+from bikecollect.run import Run
+from bikecollect.schema import STEPS
+from bikecollect.slot import Slot
+
+SLOT = Slot(int(NOON))
+
+
+def timeless(run: Run) -> Run:
+    """Return *run* without its seconds: the ledger has them of the stages before."""
+    return replace(run, seconds={})
+
+
+def ids(runs: Sequence[Run]) -> list[str]:
+    """Return the ids of *runs*."""
+    return [each.run_id for each in runs]
+
+
+@pytest.fixture
+def world(folder: Path) -> World:
+    """Return a system in an empty folder."""
+    return World(folder)
+
+
+@pytest.fixture
+def history(folder: Path) -> History:
+    """Return the history of the same system."""
+    return History("city", folder)
+
+
+def test_a_run_reads_back_whole(world: World, history: History) -> None:
+    """With its notices, flags, seconds and error."""
+    good = world.fetch({"a": 1, "b": 2})
+    world.feed.answer = FeedUnavailable("no answer in 30 s", http_status=503)
+    bad = world.fetch(after=300)
+
+    assert list(map(timeless, history.runs())) == [timeless(bad), timeless(good)]
+    assert history.run(good.run_id) == history.runs()[1:]
+    assert history.runs()[0].seconds["fetch"] == round(bad.seconds["fetch"], 6)
+
+
+def test_runs_are_chosen_by_slot_outcome_and_number(
+    world: World, history: History
+) -> None:
+    """The end is not among them, the newest come first."""
+    runs = [world.fetch({"a": 1}, after=300 * each) for each in (0, 1, 1)]
+    world.feed.answer = FeedUnavailable("out")
+    bad = world.fetch(after=300)
+
+    assert ids(history.runs(Slot(SLOT + 300), Slot(SLOT + 600))) == ids(runs[1:2])
+    assert ids(history.runs(outcomes=["unavailable"])) == ids([bad])
+    assert ids(history.runs(limit=2)) == ids([bad, runs[2]])
+
+
+def test_slots_and_blocks_are_read(world: World, history: History) -> None:
+    """A failed run is the first there is, and has no block."""
+    world.feed.answer = FeedUnavailable("out")
+    world.fetch()
+    world.fetch({"a": 1}, after=300)
+
+    assert history.first() == SLOT
+    assert history.filled(SLOT) == [SLOT + 300]
+    assert history.newest_block() == SLOT + 300
+    assert history.block(SLOT) is None
+    block = history.block(Slot(SLOT + 300))
+    assert block is not None
+    assert (block.file, block.rows) == ("station_status/2026-11-22.csv", 1)
+
+
+def _killed(world: World) -> Run:
+    """Leave the note of a run that died; return the run."""
+    run = world.begin()
+    world.payloads.begin(run)
+    os.close(world.payloads._notes.pop(run.run_id))
+    return run
+
+
+def test_a_killed_run_is_seen_before_it_is_healed(
+    world: World, history: History
+) -> None:
+    """Its note is read and stays where it is (fault 69)."""
+    run = _killed(world)
+
+    (found,) = history.runs()
+
+    assert (found.run_id, found.outcome) == (run.run_id, Outcome.KILLED)
+    assert history.run(run.run_id) == [found]
+    assert history.runs(outcomes=["collected"]) == []
+    assert len(world.inbox()) == 1
+
+
+def test_a_run_at_work_is_not_taken_for_dead(world: World, history: History) -> None:
+    """The kernel holds its note for it."""
+    world.payloads.begin(world.begin())
+
+    assert history.runs() == []
+
+
+def test_a_note_whose_run_is_in_the_ledger_counts_once(
+    world: World, history: History
+) -> None:
+    """Killed after its end was written down, and before its note was taken away."""
+    done = world.fetch({"a": 1})
+    world.payloads.begin(done)
+    os.close(world.payloads._notes.pop(done.run_id))
+
+    (found,) = history.runs()
+    assert found.outcome is Outcome.COLLECTED
+    assert history.runs(outcomes=["killed"]) == []
+
+
+def test_a_folder_without_a_ledger_has_no_past(history: History, folder: Path) -> None:
+    """Neither a missing nor an empty ledger is an error, and none is made."""
+    assert (history.runs(), history.first(), history.incidents()) == ([], None, [])
+    folder.mkdir()
+    (folder / "ledger.sqlite3").touch()
+
+    assert (history.runs(), history.newest_block()) == ([], None)
+    assert (folder / "ledger.sqlite3").stat().st_size == 0
+
+
+def test_a_ledger_of_schema_1_is_read(history: History, folder: Path) -> None:
+    """It has no incidents yet."""
+    folder.mkdir()
+    db = sqlite3.connect(folder / "ledger.sqlite3")
+    db.executescript(f"{STEPS[0]} PRAGMA user_version = 1")
+    db.close()
+
+    assert (history.incidents(), history.runs()) == ([], [])
+
+
+def test_incidents_are_open_or_lately_closed(world: World, history: History) -> None:
+    """Without a moment only the open ones."""
+    world.fetch({"a": 1})
+    db = sqlite3.connect(world.folder / "ledger.sqlite3")
+    sql = "INSERT INTO incidents VALUES (?, ?, 300, 600, ?, 2, 1, 1, ?, 'it broke')"
+    db.execute(sql, ("a", "disk", None, '{"full": 2}'))
+    db.execute(sql, ("b", "fetch", 900, "{}"))
+    db.commit()
+    db.close()
+
+    (opened,) = history.incidents()
+    assert (opened.kind, opened.lost, opened.causes) == ("disk", 1, {"full": 2})
+    assert [each.kind for each in history.incidents(Slot(900))] == ["disk", "fetch"]
+    assert [each.kind for each in history.incidents(Slot(901))] == ["disk"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"no ledger at all" * 99,
+        b"SQLite format 3\0" + b"\xff" * 4096,
+    ],
+)
+def test_a_damaged_ledger_is_named(
+    world: World, history: History, damage: bytes
+) -> None:
+    """The error names the file, and what happens next (fault 64)."""
+    world.folder.mkdir(exist_ok=True)
+    (world.folder / "ledger.sqlite3").write_bytes(damage)
+
+    with pytest.raises(StorageError, match=r"ledger\.sqlite3.*the next fetch"):
+        history.runs()
+
+
+def test_a_value_that_is_no_json_is_damage(world: World, history: History) -> None:
+    """A run that somebody edited is no bug of ours."""
+    world.fetch({"a": 1})
+    db = sqlite3.connect(world.folder / "ledger.sqlite3")
+    db.execute("UPDATE runs SET tries = 'x'")
+    db.commit()
+    db.close()
+
+    with pytest.raises(StorageError, match="cannot read"):
+        history.runs()
+
+
+def test_a_newer_ledger_is_refused_by_name(world: World, history: History) -> None:
+    """Not guessed at, and not called damaged."""
+    world.fetch({"a": 1})
+    db = sqlite3.connect(world.folder / "ledger.sqlite3")
+    db.execute("PRAGMA user_version = 99")
+    db.close()
+
+    with pytest.raises(SettingsError, match="newer bikecollect"):
+        history.runs()
+
+
+def test_a_writer_does_not_keep_readers_waiting(world: World, history: History) -> None:
+    """What was committed is read while a run holds the ledger."""
+    done = world.fetch({"a": 1})
+    db = sqlite3.connect(world.folder / "ledger.sqlite3", isolation_level=None)
+    db.execute("BEGIN IMMEDIATE")
+    db.execute("DELETE FROM runs")
+
+    assert ids(history.runs()) == ids([done])
+    db.close()
+
+
+def test_a_folder_that_may_not_be_written_to_is_read(
+    world: World, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another user's monitoring sees what the owner sees, and leaves no file."""
+    done = world.fetch({"a": 1})
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    before = sorted(world.folder.rglob("*"))
+
+    assert ids(history.runs()) == ids([done])
+    assert sorted(world.folder.rglob("*")) == before
+
+
+def test_log_lines_are_those_of_the_run(history: History, folder: Path) -> None:
+    """Text or JSON, from the older file first, with the traceback below a line."""
+    folder.mkdir()
+    (folder / "bikecollect.log.1").write_text("t INFO 0000000a one\n", encoding="utf-8")
+    (folder / "bikecollect.log").write_text(
+        't ERROR 0000000a a bug\nTraceback ...\n  line 1\nt INFO 0000000b no\n{"run_id'
+        '": "0000000a"}\n',
+        encoding="utf-8",
+    )
+
+    assert history.log_lines("0000000a") == [
+        "t INFO 0000000a one",
+        "t ERROR 0000000a a bug",
+        "Traceback ...",
+        "  line 1",
+        '{"run_id": "0000000a"}',
+    ]
+
+
+def test_payloads_are_found_wherever_they_lie(world: World, history: History) -> None:
+    """Kept after a good run."""
+    run = world.fetch({"a": 1})
+
+    (found,) = history.payloads(SLOT)
+
+    assert found.name == f"20261122T040000Z.{run.run_id}.zip"
+    assert found.parent.name == "2026-11-22"

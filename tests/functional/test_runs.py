@@ -1,0 +1,290 @@
+"""``bikecollect runs``: the list, and all that is known of one slot."""
+
+import json
+import os
+from datetime import datetime
+from pathlib import Path
+
+import click
+import pytest
+from served import Answer, serving
+from test_fetch import GOOD, bikecollect, settings
+from world import NOON, TAIPEI, World
+
+from bikecollect.errors import FeedUnavailable, UsageError
+from bikecollect.history import History
+from bikecollect.moments import moment
+from bikecollect.payload import Attempt
+from bikecollect.run import Run
+from bikecollect.screens import runs as screens
+from bikecollect.slot import Slot
+
+SLOT = Slot(int(NOON))
+OTHER = '[systems.other]\nfeed = "youbike"\nurl = "http://127.0.0.1:9/"\n'
+MORE = f'{OTHER}timezone = "Asia/Taipei"'
+
+
+@pytest.fixture
+def world(folder: Path) -> World:
+    """Return a system in an empty folder."""
+    return World(folder)
+
+
+def shown(world: World, slot: Slot) -> str:
+    """Return the screen of *slot*."""
+    history = History("city", world.folder)
+    found = history.runs(slot, Slot(slot + 1))
+    known = screens.Slotted(
+        system_id="city",
+        slot=slot,
+        zone=TAIPEI,
+        runs=found,
+        block=history.block(slot),
+        payloads=history.payloads(slot),
+        logs={each.run_id: history.log_lines(each.run_id) for each in found},
+    )
+    return click.unstyle(screens.show(known))
+
+
+def table(runs: list[Run]) -> str:
+    """Return the table of *runs* of one system."""
+    return click.unstyle(screens.table(runs, {"city": TAIPEI}, many=False))
+
+
+def test_the_table_has_a_line_a_run_with_flags_and_a_bar(world: World) -> None:
+    """Slot in the system's time, outcome, flags, rows; never wider than a screen."""
+    world.fetch({"a": 1, "b": 2, "c": 3})
+    world.fetch({"a": 1}, after=300)
+    world.feed.answer = FeedUnavailable("out", cause="http-503", http_status=503)
+    world.fetch(after=300)
+
+    head, bad, short, good = table(History("city", world.folder).runs()).splitlines()
+
+    assert head.split() == ["slot", "outcome", "rows", "seconds", "run"]
+    assert bad.startswith("2026-11-22 12:10  unavailable (http-503)        -")
+    assert short.startswith("2026-11-22 12:05  collected [short]             1")
+    assert good.startswith("2026-11-22 12:00  collected                     3")
+    assert {line.rstrip()[-1] for line in (bad, short, good)} <= {"█", "#"}
+    assert max(map(len, (head, bad, short, good))) <= 80
+
+
+def test_a_long_ending_is_cut_and_says_so() -> None:
+    """The columns behind it stay where they are."""
+    run = Run("0000000a", "city", SLOT, NOON, cause="x" * 40, flags=("late",))
+
+    line = table([run]).splitlines()[1]
+
+    assert line.startswith("2026-11-22 12:00  at work (xxxxxxxxxxxxx..      -    0.00")
+
+
+def test_a_good_slot_shows_its_block_its_payload_and_its_stages(world: World) -> None:
+    """Where the rows lie, where the bytes lie, and what took how long."""
+    run = world.fetch({"a": 1, "b": 2})
+
+    text = shown(world, SLOT)
+
+    assert text.startswith("city, slot 2026-11-22T12:00:00+08:00\n")
+    assert "Block: 2 rows in station_status/2026-11-22.csv, bytes " in text
+    assert f"20261122T040000Z.{run.run_id}.zip" in text
+    assert f"Run {run.run_id}: collected\n" in text
+    stages = [line.split()[0] for line in text.splitlines() if " s  " in line]
+    assert stages[:2] == ["fetch", "accept"]
+
+
+def test_a_failed_slot_shows_its_tries_and_its_error_once(world: World) -> None:
+    """Address, status and length of each try; an error that repeats is told once."""
+    tries = tuple(Attempt("http://x/", NOON, 0.5, 503, "answered 503") for _ in "ab")
+    run = Run(
+        "0000000a", "city", SLOT, NOON, error="answered 503", attempts=tries
+    ).failed(FeedUnavailable("answered 503", cause="http-503"))
+    world.ledger.open()
+    world.ledger.record([run])
+    world.ledger.close()
+
+    text = shown(world, SLOT)
+
+    assert "No block: this slot is missing." in text
+    assert "Run 0000000a: unavailable (http-503)" in text
+    assert "  Try 1: HTTP 503 after 0.50 s, http://x/\n  Try 2: HTTP 503" in text
+    assert text.count("answered 503") == 1
+
+
+def test_a_rejected_payload_is_found(world: World) -> None:
+    """Its bytes and the reason beside them."""
+    world.feed.answer = b"{}"
+    world.fetch()
+
+    text = shown(world, SLOT)
+
+    assert "rejected (shape)" in text
+    assert "payloads/rejected/20261122T040000Z.00000001.zip\n" in text
+    assert ".zip.reason.txt" in text
+
+
+def test_a_killed_run_is_shown_with_its_beginning(world: World) -> None:
+    """Before any later run has healed it (fault 69)."""
+    run = world.begin()
+    world.payloads.begin(run)
+    os.close(world.payloads._notes.pop(run.run_id))
+
+    text = shown(world, SLOT)
+
+    assert f"Run {run.run_id}: killed\n  began 2026-11-22 12:00 (+08:00)" in text
+
+
+def test_log_lines_of_the_run_are_shown(world: World) -> None:
+    """Those with its id, and no others."""
+    run = world.fetch({"a": 1})
+    text = f"INFO {run.run_id} city: collected\nINFO deadbeef another\n"
+    (world.folder / "bikecollect.log").write_text(text, encoding="utf-8")
+
+    text = shown(world, SLOT)
+
+    assert f"  Log:\n    INFO {run.run_id} city: collected\n" in text
+    assert "another" not in text
+
+
+def test_a_slot_whose_run_is_not_known_still_shows_its_block(world: World) -> None:
+    """A lost ledger is rebuilt with blocks and without runs."""
+    world.fetch({"a": 1})
+    for path in world.folder.glob("ledger.sqlite3*"):
+        path.unlink()
+    world.fetch({"a": 1}, after=300)
+
+    text = shown(world, SLOT)
+
+    assert "(adopted)" in text
+    assert "No run of this slot is written down." in text
+
+
+def test_moments_are_read_as_people_write_them() -> None:
+    """A length ago, a day, a time with and without offset, a time of day."""
+    now = NOON + 60
+
+    assert moment("24h", TAIPEI, now) == now - 86_400
+    assert moment("7d", TAIPEI, now) == now - 7 * 86_400
+    assert moment("2026-11-22", TAIPEI, now) == NOON - 12 * 3600
+    assert moment("2026-11-22T12:05", TAIPEI, now) == NOON + 300
+    assert moment("2026-11-22T04:00:00+00:00", TAIPEI, now) == NOON
+    assert moment("11:55", TAIPEI, now) == NOON - 300
+    assert moment("12:05", TAIPEI, now) == NOON + 300 - 86_400
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "25:00", "7 moons", "2026-13-01"])
+def test_what_is_no_moment_is_told(text: str) -> None:
+    """With examples of what is one."""
+    with pytest.raises(UsageError, match="2026-11-22T10:05"):
+        moment(text, TAIPEI, NOON)
+
+
+@pytest.fixture
+def collected(tmp_path: Path) -> Path:
+    """Return the settings of a system with one good run and then a bad one."""
+    answers = [GOOD, Answer(b"gone", 404)]
+    with serving(lambda _: answers[0]) as url:
+        path = settings(tmp_path, url, interval="1s", more=MORE)
+        bikecollect("--config", path, "fetch", "city")
+        answers.pop(0)
+        bikecollect("--config", path, "fetch", "city")
+    return path
+
+
+def _ids(text: str) -> list[str]:
+    return [json.loads(each)["run_id"] for each in text.splitlines()]
+
+
+def test_the_list_is_filtered_and_limited(collected: Path) -> None:
+    """By system, outcome, failure, time and number; it says when there is more."""
+
+    def runs(*more: str) -> tuple[list[str], str]:
+        done = bikecollect("--config", collected, "runs", *more, "--format", "json")
+        assert done.returncode == 0
+        return _ids(done.stdout), done.stderr
+
+    (bad, good), _ = runs()
+
+    assert runs("city") == runs("list", "city") == ([bad, good], "")
+    assert runs("--system", "city")[0] == [bad, good]
+    assert runs("other")[0] == []
+    assert runs("--failed")[0] == runs("--outcome", "unavailable")[0] == [bad]
+    assert runs("--outcome", "collected")[0] == [good]
+    assert runs("--until", "1d", "--since", "2d")[0] == []
+    assert runs("--limit", "1") == ([bad], "... and more; see --limit, now 1\n")
+
+
+def test_json_has_the_keys_of_fetch_and_more(collected: Path) -> None:
+    """One object a line; times with offset."""
+    done = bikecollect("--config", collected, "runs", "city", "--format", "json")
+    run = json.loads(done.stdout.splitlines()[-1])
+
+    assert (run["system"], run["outcome"], run["rows"]) == ("city", "collected", 20)
+    assert {"slot", "cause", "attempts", "seconds", "exit_code", "file"} <= set(run)
+    assert datetime.fromisoformat(run["started"]).utcoffset() is not None
+    assert run["finished"] >= run["started"]
+
+
+def test_show_finds_a_run_by_its_id_and_its_slot(collected: Path) -> None:
+    """A slot has all its runs, an id that run only."""
+    listed = bikecollect("--config", collected, "runs", "city", "--format", "json")
+    run = json.loads(listed.stdout.splitlines()[-1])
+
+    by_id = bikecollect("--config", collected, "runs", "show", run["run_id"])
+    by_slot = bikecollect(
+        *("--config", collected, "runs", "show", run["slot"], "--system", "city")
+    )
+
+    assert f"Run {run['run_id']}: collected" in by_slot.stdout
+    assert f"Run {run['run_id']}: collected" in by_id.stdout
+    assert by_id.stdout.count("Run ") == 1
+    assert "Block: 20 rows" in by_id.stdout
+    assert "  Log:" in by_id.stdout
+
+
+def test_a_time_of_day_means_the_latest_that_had_a_run(tmp_path: Path) -> None:
+    """Yesterday's slot is found, whatever time it is now."""
+    path = settings(tmp_path, "http://127.0.0.1:9/", interval="5min")
+    world = World(tmp_path / "data/city")
+    world.clock.now = datetime.now(TAIPEI).timestamp() // 300 * 300 - 86_400 - 3600
+    run = world.fetch({"a": 1})
+    at = datetime.fromtimestamp(run.slot, TAIPEI)
+
+    done = bikecollect("--config", path, "runs", "show", f"{at:%H:%M}")
+
+    assert f"city, slot {at.isoformat()}\n" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        (["show", "deadbeef"], 64, "no run is known for deadbeef"),
+        (["show", "soon"], 64, "is no moment"),
+        (["--since", "soon"], 64, "is no moment"),
+        (["--outcome", "odd"], 64, "no outcome is called"),
+        (["--limit", "0"], 64, "--limit"),
+        (["atlantis"], 78, "no system is called"),
+    ],
+)
+def test_a_wrong_call_is_told(
+    tmp_path: Path, arguments: list[str], code: int, word: str
+) -> None:
+    """In words, with the code of usage or settings."""
+    path = settings(tmp_path, "http://127.0.0.1:9/")
+
+    done = bikecollect("--config", path, "runs", *arguments)
+
+    assert done.returncode == code
+    assert word in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_damaged_ledger_is_74(tmp_path: Path) -> None:
+    """Named, without a traceback (fault 64)."""
+    path = settings(tmp_path, "http://127.0.0.1:9/")
+    (tmp_path / "data/city").mkdir(parents=True)
+    (tmp_path / "data/city/ledger.sqlite3").write_bytes(b"no ledger" * 999)
+
+    done = bikecollect("--config", path, "runs")
+
+    assert done.returncode == 74
+    assert "ledger.sqlite3" in done.stderr
+    assert "Traceback" not in done.stderr

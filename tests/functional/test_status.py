@@ -1,0 +1,325 @@
+"""``bikecollect status``: what it says of real folders, to people and programs."""
+
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import pytest
+from served import serving
+from test_fetch import GOOD, bikecollect, settings
+from world import NOON, TAIPEI, World
+
+from bikecollect.errors import FeedUnavailable
+from bikecollect.screens import status as screens
+from bikecollect.survey import Standing, survey
+
+OTHER = '[systems.other]\nfeed = "youbike"\nurl = "http://127.0.0.1:9/"\n'
+MORE = f'{OTHER}timezone = "Asia/Taipei"'
+
+
+def stand(world: World, after: float = 5.0) -> Standing:
+    """Return how the system stands *after* seconds."""
+    now = world.clock.now + after
+    return survey("city", world.folder, TAIPEI, interval=300, now=now)
+
+
+def plain(standing: Standing) -> str:
+    """Return the screen without its colours."""
+    return click.unstyle(screens.screen([standing]))
+
+
+def incident(folder: Path, kind: str, opened: float) -> None:
+    """Write an open incident into the ledger."""
+    db = sqlite3.connect(folder / "ledger.sqlite3")
+    sql = "INSERT INTO incidents VALUES ('i', ?, ?, ?, NULL, 3, 2, 1, '{}', ?)"
+    db.execute(sql, (kind, int(opened), int(opened), "no space is left"))
+    db.commit()
+    db.close()
+
+
+@pytest.fixture
+def world(folder: Path) -> World:
+    """Return a system with six slots: one lost, one partial, one stale."""
+    world = World(folder)
+    world.fetch({"a": 1, "b": 2, "c": 3, "d": 4})
+    world.fetch({"a": 1, "b": 2, "c": 3, "d": 4}, after=300)
+    world.feed.answer = FeedUnavailable("no answer in 30 s")
+    world.fetch(after=300)
+    world.fetch({"a": 1}, after=300)
+    world.fetch({"a": 1, "b": 2, "c": 3, "d": 4}, after=300, last_updated=1)
+    world.fetch({"a": 1, "b": 2, "c": 3, "d": 4}, after=300)
+    return world
+
+
+def test_the_strip_marks_each_slot(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From 12:00: two good, one lost, one partial, one stale, one good."""
+    monkeypatch.setattr(screens, "unicode", lambda: True)
+
+    text = plain(stand(world))
+
+    assert re.search(r"^  12:00  ██╳▄▒█$", text, re.MULTILINE)  # noqa: RUF001
+    assert "█ collected  ▒ stale  ▄ partial  ╳ missing  · not yet due" in text  # noqa: RUF001
+
+
+def test_without_unicode_the_marks_are_still_told_apart(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ASCII only, a character a state."""
+    monkeypatch.setattr(screens, "unicode", lambda: False)
+
+    text = plain(stand(world))
+
+    assert re.search(r"^  12:00  ##x-o#$", text, re.MULTILINE)
+    assert text.isascii()
+
+
+def test_the_screen_says_what_was_lost_and_fits(world: World) -> None:
+    """Success rate, coverage, what waits, the next slot; in 80 columns."""
+    text = plain(stand(world))
+
+    assert text.startswith("city: all is well\n")
+    assert "Runs, 24 h   5 of 6 good, 83.3 %" in text
+    assert "today 83.3 %, 7 days 83.3 %, 30 days 83.3 %" in text
+    assert "0 in the inbox, 0 mails in the outbox, 0 rejected" in text
+    assert "Next slot    2026-11-22 12:30 (+08:00)" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_what_waits_is_counted(world: World) -> None:
+    """Payloads, mails and rejected ones; what is half written is not."""
+    for name in ("payloads/inbox/a.zip", "payloads/inbox/b.zip.tmp", "outbox/m.eml"):
+        path = world.folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    (world.folder / "payloads/rejected").mkdir()
+    (world.folder / "payloads/rejected/c.zip").touch()
+    (world.folder / "payloads/rejected/c.zip.reason.txt").touch()
+
+    text = plain(stand(world))
+
+    assert "1 in the inbox, 1 mails in the outbox, 1 rejected" in text
+
+
+def test_an_open_incident_is_told_with_what_it_cost(world: World) -> None:
+    """Kind, since when, slots lost, and its text; also by --alert."""
+    incident(world.folder, "disk", NOON)
+
+    standing = stand(world)
+
+    line = "the disk refuses, since 2026-11-22 12:00 (+08:00); slots lost: 2"
+    assert f"  ! {line}\n    no space is left\n" in plain(standing)
+    assert screens.alerts([standing]) == f"city: {line}\n"
+
+
+def test_a_silent_cron_is_told(world: World) -> None:
+    """Half an hour without a run: on the screen and in one line of --alert."""
+    standing = stand(world, after=1800)
+
+    assert "Cron         no run since 30 min" in plain(standing)
+    assert click.unstyle(screens.alerts([standing])) == (
+        "city: late: the newest block's slot began 30 min ago; no run since 30 min\n"
+    )
+
+
+def test_growth_is_known_from_closed_days(world: World) -> None:
+    """All segments of a day count together, and the day that goes on does not."""
+    files = world.folder / "station_status"
+    (files / "2026-11-20.csv").write_bytes(b"x" * 1000)
+    (files / "2026-11-20.2.csv").write_bytes(b"x" * 500)
+    (files / "2026-11-21.csv").write_bytes(b"x" * 2500)
+
+    disk = stand(world).disk
+
+    assert disk.daily == 2000
+    assert disk.days_left == disk.free / 2000
+
+
+def test_growth_of_an_empty_folder_is_not_known(folder: Path) -> None:
+    """No forecast is invented."""
+    standing = survey("city", folder, TAIPEI, interval=300, now=NOON)
+
+    assert "growth not yet known" in plain(standing)
+    assert "Last run     none yet" in plain(standing)
+
+
+def test_json_has_times_with_offset_and_named_units(world: World) -> None:
+    """The shape that scripts hold on to."""
+    found = json.loads(screens.as_json(stand(world)))
+
+    assert found["system"] == "city"
+    assert (found["interval_s"], found["behind_s"], found["late"]) == (300, 5, False)
+    assert found["next_slot"] == "2026-11-22T12:30:00+08:00"
+    assert found["last_run"]["slot"] == "2026-11-22T12:25:00+08:00"
+    assert found["coverage"]["today"] == {
+        "collected": 5,
+        "expected": 6,
+        "coverage": 5 / 6,
+    }
+    states = [each["state"] for each in found["slots_24h"]]
+    assert (len(states), states[-4:]) == (
+        288,
+        ["missing", "partial", "stale", *["collected"]],
+    )
+    assert found["free_bytes"] > 0
+
+
+def test_metrics_are_in_prometheus_form(world: World) -> None:
+    """Each family has HELP and TYPE once, before its samples."""
+    incident(world.folder, "disk", NOON)
+    text = screens.metrics([stand(world)])
+    stamp = int(NOON) + 1500
+
+    assert (
+        f'bikecollect_last_block_timestamp_seconds{{system="city"}} {stamp}\n' in text
+    )
+    assert 'bikecollect_coverage_ratio{system="city",window="7d"} 0.8333' in text
+    assert 'bikecollect_incident_open{system="city",kind="disk"} 1\n' in text
+    assert 'bikecollect_incident_open{system="city",kind="fetch"} 0\n' in text
+    names = re.findall(r"^# TYPE (\w+) gauge$", text, re.MULTILINE)
+    assert len(names) == len(set(names))
+    sample = r'bikecollect_\w+\{system="\w+"(,\w+="\w+")?\} [0-9.e+-]+'
+    lines = [each for each in text.splitlines() if not each.startswith("#")]
+    assert [each for each in lines if not re.fullmatch(sample, each)] == []
+
+
+def test_alert_is_silent_when_all_is_well_and_1_when_not(tmp_path: Path) -> None:
+    """A fresh slot, then an incident: 0 and nothing, 1 and a line."""
+    with serving(lambda _: GOOD) as url:
+        path = settings(tmp_path, url)
+        before = bikecollect("--config", path, "status", "--alert")
+        bikecollect("--config", path, "fetch")
+    well = bikecollect("--config", path, "status", "--alert")
+    incident(tmp_path / "data/city", "disk", time.time())
+    bad = bikecollect("--config", path, "status", "--alert")
+
+    assert (before.returncode, before.stdout) == (1, "city: late: no block yet\n")
+    assert (well.returncode, well.stdout, well.stderr) == (0, "", "")
+    assert bad.returncode == 1
+    assert bad.stdout.startswith("city: the disk refuses, since ")
+
+
+def test_status_of_a_sick_system_is_0_without_alert(tmp_path: Path) -> None:
+    """It was asked how things stand, and it said so; nothing is made on disk."""
+    path = settings(tmp_path, "http://127.0.0.1:9/")
+
+    done = bikecollect("--config", path, "status")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("city: late\n")
+    assert not (tmp_path / "data").exists()
+
+
+def test_one_damaged_ledger_does_not_hide_the_others(tmp_path: Path) -> None:
+    """The others are shown, it is named, and the exit code is the disk's."""
+    path = settings(tmp_path, "http://127.0.0.1:9/", more=MORE)
+    (tmp_path / "data/city").mkdir(parents=True)
+    (tmp_path / "data/city/ledger.sqlite3").write_bytes(b"no ledger" * 999)
+
+    done = bikecollect("--config", path, "status")
+
+    assert done.returncode == 74
+    assert done.stdout.startswith("other: late\n")
+    assert "city/ledger.sqlite3" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_systems_are_chosen_by_name(tmp_path: Path) -> None:
+    """One object for the one that was named; an unknown one is 78."""
+    path = settings(tmp_path, "http://127.0.0.1:9/", more=MORE)
+
+    one = bikecollect("--config", path, "status", "--format", "json", "other")
+    none = bikecollect("--config", path, "status", "atlantis")
+
+    assert [json.loads(each)["system"] for each in one.stdout.splitlines()] == ["other"]
+    assert none.returncode == 78
+
+
+def test_output_is_a_whole_file_that_all_may_read(tmp_path: Path) -> None:
+    """Under cron's umask too, and nothing is left beside it."""
+    path = settings(tmp_path, "http://127.0.0.1:9/")
+    target = tmp_path / "metrics/bikecollect.prom"
+    target.parent.mkdir()
+    target.write_text("old", encoding="utf-8")
+
+    done = bikecollect(
+        *("--config", path, "status", "--format", "prometheus", "--output", target)
+    )
+
+    assert (done.returncode, done.stdout) == (0, "")
+    assert target.read_text(encoding="utf-8").startswith("# HELP bikecollect_")
+    assert target.stat().st_mode & 0o777 == 0o644
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_an_output_that_cannot_be_written_is_74(tmp_path: Path) -> None:
+    """One line with its name."""
+    path = settings(tmp_path, "http://127.0.0.1:9/")
+
+    done = bikecollect("--config", path, "status", "--output", tmp_path / "no/x.prom")
+
+    assert done.returncode == 74
+    assert "no/" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_watching_ends_with_130_when_interrupted(tmp_path: Path) -> None:
+    """Drawn at once and again; Ctrl-C leaves no traceback."""
+    path = settings(tmp_path, "http://127.0.0.1:9/")
+    command = [sys.executable, "-m", "bikecollect", "--config", str(path), "status"]
+    process = subprocess.Popen(
+        [*command, "--watch=0.5"],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=20)
+
+    assert process.returncode == 130
+    assert stdout.count("city: late") >= 2
+    assert "Traceback" not in stderr
+
+
+def _on_a_terminal(path: Path, env: dict[str, str]) -> bytes:
+    """Return what the command prints to a terminal."""
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "bikecollect", "--config", str(path), "status"]
+    subprocess.run(
+        command, stdout=theirs, env={**os.environ, **env}, timeout=60, check=True
+    )
+    found = os.read(ours, 100_000)
+    os.close(theirs)
+    os.close(ours)
+    return found
+
+
+def test_colour_is_for_terminals_that_want_it(tmp_path: Path) -> None:
+    """Neither in a pipe nor with NO_COLOR."""
+    path = settings(tmp_path, "http://127.0.0.1:9/")
+
+    assert b"\x1b[31m" in _on_a_terminal(path, {})
+    assert b"\x1b[" not in _on_a_terminal(path, {"NO_COLOR": "1"})
+    assert "\x1b[" not in bikecollect("--config", path, "status").stdout
+
+
+def test_ascii_is_printed_where_the_output_takes_no_more(tmp_path: Path) -> None:
+    """No error and no question marks."""
+    path = settings(tmp_path, "http://127.0.0.1:9/")
+    env = {**os.environ, "PYTHONIOENCODING": "ascii"}
+
+    done = bikecollect("--config", path, "status", env=env)
+
+    assert done.returncode == 0
+    assert done.stdout.isascii()
+    assert "# collected" in done.stdout
+    assert "?" not in done.stdout

@@ -1,0 +1,147 @@
+"""What follows from a system's past for its health."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from bikecollect.errors import Outcome
+from bikecollect.health import Coverage, Past, State, flagged, judge
+from bikecollect.incident import Incident
+from bikecollect.run import Run
+from bikecollect.slot import Slot
+
+TAIPEI, BERLIN = ZoneInfo("Asia/Taipei"), ZoneInfo("Europe/Berlin")
+NOON = int(datetime(2026, 11, 22, 12, 0, tzinfo=TAIPEI).timestamp())
+
+
+def run(started: float) -> Run:
+    """Return a run that began at *started* and went well."""
+    return Run("0000000a", "city", Slot(NOON), started, outcome=Outcome.COLLECTED)
+
+
+def past(first: int, until: int, without: frozenset[int] = frozenset()) -> Past:
+    """Return a past whose slots from *first* to before *until* are all filled."""
+    filled = {Slot(each) for each in range(first, until, 300)} - without
+    newest = max(filled, default=None)
+    last = None if newest is None else run(newest + 2.0)
+    return Past(Slot(first), filled, {}, newest=newest, last_run=last)
+
+
+def test_today_begins_with_the_slot_of_midnight() -> None:
+    """From 00:00 to before 12:00 are 144 slots, the first one among them."""
+    midnight = NOON - 12 * 3600
+
+    health = judge(past(midnight - 86_400, NOON), NOON + 5, 300, TAIPEI)
+
+    assert health.coverage["today"] == Coverage(144, 144)
+
+
+def test_a_lost_slot_costs_coverage_and_shows_in_the_strip() -> None:
+    """One of 144 is missing, and its place is marked."""
+    lost = Slot(NOON - 3600)
+
+    health = judge(past(NOON - 86_400, NOON, frozenset({lost})), NOON, 300, TAIPEI)
+
+    assert health.coverage["today"] == Coverage(143, 144)
+    assert dict(health.strip)[lost] is State.MISSING
+
+
+def test_days_of_23_and_25_hours_have_their_own_number_of_slots() -> None:
+    """At 23:55 on the days when summer time begins and ends (fault 78)."""
+    short = datetime(2026, 3, 29, 23, 55, tzinfo=BERLIN).timestamp()
+    long = datetime(2026, 10, 25, 23, 55, tzinfo=BERLIN).timestamp()
+    first = int(short) - 40 * 86_400
+
+    spring = judge(past(first, int(short)), short, 300, BERLIN)
+    autumn = judge(past(first, int(long)), long, 300, BERLIN)
+
+    assert spring.coverage["today"] == Coverage(23 * 12 - 1, 23 * 12 - 1)
+    assert autumn.coverage["today"] == Coverage(25 * 12 - 1, 25 * 12 - 1)
+
+
+def test_nothing_is_expected_from_before_the_first_run() -> None:
+    """A system that is two hours old has full coverage of a month."""
+    health = judge(past(NOON - 7200, NOON), NOON, 300, TAIPEI)
+
+    assert health.coverage["30d"] == Coverage(24, 24)
+    assert health.strip[0][1] is State.BEFORE
+
+
+def test_a_month_is_counted_from_its_first_moment() -> None:
+    """7 and 30 days of five minutes each."""
+    health = judge(past(NOON - 31 * 86_400, NOON), NOON, 300, TAIPEI)
+
+    assert health.coverage["7d"] == Coverage(2016, 2016)
+    assert health.coverage["30d"] == Coverage(8640, 8640)
+
+
+def test_the_strip_has_a_day_and_ends_with_the_slot_that_is_due() -> None:
+    """288 slots; the current one is not missing while its run may go on."""
+    health = judge(past(NOON - 2 * 86_400, NOON), NOON + 20, 300, TAIPEI)
+
+    assert len(health.strip) == 288
+    assert health.strip[-1] == (NOON, State.DUE)
+    assert health.strip[-2] == (NOON - 300, State.COLLECTED)
+    assert health.next_slot == NOON + 300
+
+
+def test_a_slot_whose_time_has_passed_is_missing() -> None:
+    """After some minutes nobody waits for its run any more."""
+    health = judge(past(NOON - 86_400, NOON), NOON + 200, 300, TAIPEI)
+
+    assert health.strip[-1] == (NOON, State.MISSING)
+
+
+def test_stale_and_partial_slots_are_told_apart() -> None:
+    """A part that is missing outweighs a time stamp that stands still."""
+    states = flagged(
+        [
+            (Slot(300), "collected", "stale"),
+            (Slot(600), "collected", "late short"),
+            (Slot(900), "collected", "partial stale"),
+            (Slot(1200), "collected", "late"),
+        ]
+    )
+
+    assert states == {300: State.STALE, 600: State.PARTIAL, 900: State.PARTIAL}
+
+
+def test_one_lost_slot_is_not_late_and_two_are() -> None:
+    """Runs begin in time and fill nothing: late after two intervals and a minute."""
+    newest = Slot(NOON - 300)
+    tried = Past(newest, {newest}, {}, newest=newest, last_run=run(newest + 602.0))
+
+    assert not judge(tried, newest + 660, 300, TAIPEI).late
+    assert judge(tried, newest + 661, 300, TAIPEI).late
+    assert judge(tried, newest + 661, 300, TAIPEI).silent is None
+
+
+def test_a_cron_that_starts_no_run_is_late_and_said_so() -> None:
+    """A block that a backfill wrote just now does not hide it."""
+    old = Past(Slot(0), {Slot(NOON)}, {}, newest=Slot(NOON), last_run=run(NOON - 900))
+
+    health = judge(old, NOON + 10, 300, TAIPEI)
+
+    assert health.silent == 910
+    assert health.late
+
+
+def test_a_system_without_a_past_is_late_and_expects_nothing() -> None:
+    """Nothing was ever collected: no share, no age, and a person should look."""
+    health = judge(Past(None, set(), {}), NOON, 300, TAIPEI)
+
+    assert health.late
+    assert (health.behind, health.silent, health.last_run) == (None, None, None)
+    assert health.coverage["today"].ratio is None
+
+
+def test_an_open_incident_is_trouble_without_being_late() -> None:
+    """All slots are there, and still a person should look."""
+    incident = Incident("i", "disk", Slot(NOON), Slot(NOON), None, 1, 0, 1)
+    well = past(NOON - 7200, NOON + 300)
+    past_ = Past(
+        well.first, well.filled, {}, (), well.last_run, well.newest, [incident]
+    )
+
+    health = judge(past_, NOON + 10, 300, TAIPEI)
+
+    assert (health.late, health.in_trouble) == (False, True)
