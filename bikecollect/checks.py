@@ -21,6 +21,7 @@ from bikecollect.wiring import server
 from bikecollect.words import length, size
 
 ENOUGH_DAYS = 30
+MANY_DAYS = 5_000
 SKEW = 60.0
 TIMERS = (
     Path("~/.config/systemd/user/bikecollect.timer"),
@@ -97,7 +98,8 @@ def _settings(settings: Settings) -> Checks:
         yield _note("settings", text, "make your own: bikecollect init")
         return
     path = Path(settings.source)
-    yield _good("settings", f"{path}, {len(settings.systems)} systems")
+    count = len(settings.systems)
+    yield _good("settings", f"{path}, {count} system{'s' if count > 1 else ''}")
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o022:
         text = f"others may change {path} (mode {mode:04o})"
@@ -154,7 +156,10 @@ def _disk(name: str, settings: Settings, system: System) -> Checks:
         yield _bad(what, str(error), "the next fetch makes a new ledger from the files")
         return
     left = standing.disk.days_left
-    known = f", enough for {left:,.0f} days" if left is not None else ""
+    known = ""
+    if left is not None:
+        known = f", enough for {min(left, MANY_DAYS):,.0f} days"
+        known += " and more" if left > MANY_DAYS else ""
     text = f"{kind or 'unknown file system'}, {size(free)} free{known}"
     if left is not None and left < ENOUGH_DAYS:
         yield _bad(what, text, "make room, or keep.payload_days smaller")

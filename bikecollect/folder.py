@@ -1,6 +1,7 @@
 """A system's folder: made once, marked, and never filled when it is not mounted."""
 
 import os
+import zlib
 from contextlib import suppress
 from pathlib import Path
 
@@ -51,6 +52,12 @@ def state_home() -> Path:
     with suppress(RuntimeError):
         home = home.expanduser()
     return home / "bikecollect"
+
+
+def jot_path(name: str, known_by: str) -> Path:
+    """Return where is noted what was told of *name*, known by its folder or file."""
+    mark = f"{zlib.crc32(os.fsencode(known_by)):08x}"
+    return state_home() / "incidents" / f"{name}.{mark}.json"
 
 
 def _note() -> Path:

@@ -44,8 +44,10 @@ class Healer:
                 if note.name < stamp(current.slot):
                     self.payloads.forget(note)
             elif run.run_id != current.run_id:
-                found.append(run if run.outcome else _killed(run))
-                self.ledger.record(found[-1:])
+                # A run may be killed between its account and the note's removal.
+                if run.outcome or not self.ledger.has_run(run.run_id):
+                    found.append(run if run.outcome else _killed(run))
+                    self.ledger.record(found[-1:])
                 self.payloads.forget(note)
         return found
 

@@ -36,6 +36,14 @@ class State(NamedTuple):
     digested: str = ""
 
 
+def peek(path: Path) -> State | None:
+    """Return the state at *path* without holding it; None as `Jot.load`."""
+    try:
+        return _read(path.read_bytes())
+    except OSError:
+        return None
+
+
 class Jot:
     """The state at *path*, for one process at a time."""
 
@@ -74,13 +82,8 @@ class Jot:
         if self._fd < 0:
             return None
         try:
-            crc, _, text = os.pread(self._fd, LENGTH, 0).rstrip().partition(b" ")
-            if not text or int(crc, 16) != zlib.crc32(text):
-                return None
-            values = json.loads(text)
-            found = tuple(Incident(**each) for each in values.pop("incidents"))
-            return State(incidents=found, **values)
-        except (OSError, ValueError, TypeError, KeyError):
+            return _read(os.pread(self._fd, LENGTH, 0))
+        except OSError:
             return None
 
     def save(self, state: State) -> bool:
@@ -108,6 +111,18 @@ class Jot:
             else:
                 return True
         return False
+
+
+def _read(data: bytes) -> State | None:
+    try:
+        crc, _, text = data.rstrip().partition(b" ")
+        if not text or int(crc, 16) != zlib.crc32(text):
+            return None
+        values = json.loads(text)
+        found = tuple(Incident(**each) for each in values.pop("incidents"))
+        return State(incidents=found, **values)
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def _long_enough(fd: int) -> bool:

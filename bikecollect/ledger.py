@@ -170,6 +170,10 @@ class Ledger:
                 (file,),
             )
 
+    def has_run(self, run_id: str) -> bool:
+        """Return whether the run called *run_id* is written down."""
+        return bool(self._all("SELECT 1 FROM runs WHERE run_id = ?", run_id))
+
     def record(self, runs: Iterable[Run]) -> None:
         """Write *runs*; one that is there already is replaced."""
         with self._transaction() as db:

@@ -86,4 +86,5 @@ class Ledger(Protocol):
         self, span: Span, versions: Mapping[Slot, Iterable[StationInformation]]
     ) -> None: ...
     def give_up(self, file: str) -> None: ...  # noqa: D102
+    def has_run(self, run_id: str) -> bool: ...  # noqa: D102
     def record(self, runs: Iterable[Run]) -> None: ...  # noqa: D102

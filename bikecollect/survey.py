@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 
 from bikecollect.health import Health, Past, flagged, judge
 from bikecollect.history import History
+from bikecollect.incident import Incident
+from bikecollect.jot import peek
 from bikecollect.slot import DAY, Slot
 
 MONTH = 31 * DAY
@@ -45,9 +47,18 @@ class Standing:
 
 
 def survey(
-    system_id: str, folder: Path, zone: ZoneInfo, *, interval: int, now: float
+    system_id: str,
+    folder: Path,
+    zone: ZoneInfo,
+    *,
+    interval: int,
+    now: float,
+    jot: Path | None = None,
 ) -> Standing:
-    """Return how the system in *folder* stands at *now*; raises StorageError."""
+    """Return how the system in *folder* stands at *now*; raises StorageError.
+
+    *jot* has the open incidents where the ledger could not take them.
+    """
     history = History(system_id, folder)
     outcomes = history.outcomes(Slot(int(now) - MONTH))
     past = Past(
@@ -57,7 +68,7 @@ def survey(
         outcomes=[each for slot, each, _ in outcomes if slot > now - DAY],
         last_run=next(iter(history.runs(limit=1)), None),
         newest=history.newest_block(),
-        incidents=history.incidents(),
+        incidents=_open_incidents(history, jot),
     )
     slots = len([slot for slot in past.filled if slot > now - DAY])
     return Standing(
@@ -70,6 +81,13 @@ def survey(
         rejected=_count(folder / "payloads" / "rejected", ".zip"),
         disk=_disk(folder, slots, DAY // interval),
     )
+
+
+def _open_incidents(history: History, jot: Path | None) -> list[Incident]:
+    state = peek(jot) if jot is not None else None
+    if state is None:
+        return history.incidents()
+    return [each for each in state.incidents if each.is_open]
 
 
 def _disk(folder: Path, slots: int, slots_a_day: int) -> Disk:

@@ -1,7 +1,5 @@
 """The one module that knows all real parts, and puts them together."""
 
-import os
-import zlib
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -132,14 +130,12 @@ def settings_teller(settings: Settings, times: Times) -> tuple[Teller, Path]:
 
 
 def _place(name: str, data: Path, zone: ZoneInfo, known_by: str) -> Place:
-    state = folder.state_home()
-    mark = f"{zlib.crc32(os.fsencode(known_by)):08x}"
     return Place(
         system_id=name,
         folder=data,
         outbox=data / "outbox",
-        away=state / "outbox" / name,
-        jot=state / "incidents" / f"{name}.{mark}.json",
+        away=folder.state_home() / "outbox" / name,
+        jot=folder.jot_path(name, known_by),
         zone=zone,
     )
 

@@ -101,6 +101,7 @@ def _survey(
     from zoneinfo import ZoneInfo  # noqa: PLC0415 - not for --help
 
     from bikecollect.errors import BikecollectError  # noqa: PLC0415 - only here
+    from bikecollect.folder import jot_path  # noqa: PLC0415 - only here
     from bikecollect.survey import survey  # noqa: PLC0415 - heavy
 
     standings, errors = [], []
@@ -109,7 +110,14 @@ def _survey(
         place, now = settings.data / name, time.time()
         try:
             standings.append(
-                survey(name, place, zone, interval=settings.seconds, now=now)
+                survey(
+                    name,
+                    place,
+                    zone,
+                    interval=settings.seconds,
+                    now=now,
+                    jot=jot_path(name, str(place)),
+                )
             )
         except BikecollectError as error:
             errors.append(error)

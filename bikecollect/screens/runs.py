@@ -100,8 +100,8 @@ def _block(known: Slotted) -> list[str]:
     block = known.block
     lines = ["No block: this slot is missing."]
     if block is not None:
-        where = f"{block.file}, bytes {block.start} to {block.end}"
-        lines = [f"Block: {block.rows} rows in {where} ({block.source})"]
+        lines = [f"Block: {block.rows} rows in {block.file}, from {block.source},"]
+        lines.append(f"    bytes {block.start} to {block.end}")
     for path in known.payloads:
         with suppress(FileNotFoundError):  # a fetch may move it on at any time
             lines += _fitted(f"Payload: {size(path.stat().st_size)},", str(path))
@@ -127,7 +127,8 @@ def _run(run: Run, known: Slotted) -> list[str]:
             lines += _paragraph(f"{notice.kind}: {notice.text}")
     logs = known.logs.get(run.run_id, [])
     if logs:
-        lines += ["  Log:", *(f"    {line}" for line in logs[-LOG_LINES:])]
+        shown = (part for line in logs[-LOG_LINES:] for part in _paragraph(line))
+        lines += ["  Log:", *shown]
     return lines
 
 

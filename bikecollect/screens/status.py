@@ -17,7 +17,7 @@ from bikecollect.words import ago, length, percent, size
 CELL = 300
 HOURS_A_LINE = 4
 MARKS = {
-    State.COLLECTED: ("█", "#", "green"),
+    State.COLLECTED: ("▇", "#", "green"),
     State.STALE: ("▒", "o", "yellow"),
     State.PARTIAL: ("▄", "-", "yellow"),
     State.MISSING: ("╳", "x", "red"),  # noqa: RUF001 - a mark, not a letter

@@ -4,9 +4,10 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from world import MINUTES, NOON, World
+from world import MINUTES, NOON, World, body
 
 from bikecollect.errors import FeedUnavailable, Outcome, RateLimited
+from bikecollect.history import History
 
 DAY_FILE = "station_status/2026-11-22.csv"
 
@@ -224,6 +225,22 @@ def test_a_killed_run_is_named_by_the_next(world: World) -> None:
     run = world.fetch({"a": 3})
 
     assert [each.kind for each in run.notices] == ["missed"]
+    assert world.inbox() == []
+
+
+def test_a_run_that_was_written_down_is_not_called_killed(world: World) -> None:
+    """It died between its account and the removal of its note (fault 68)."""
+    done = world.begin()
+    world.payloads.begin(done)
+    note = next((world.folder / "payloads/inbox").glob("*.run"))
+    copy = note.read_bytes()
+    world.feed.answer = body({"a": 3})
+    world.cycle().run(done)
+    note.write_bytes(copy)
+    world.fetch({"a": 4}, after=300)
+
+    outcomes = {run.run_id: run.outcome for run in History("city", world.folder).runs()}
+    assert outcomes[done.run_id] is Outcome.COLLECTED
     assert world.inbox() == []
 
 

@@ -84,7 +84,7 @@ def test_a_good_slot_shows_its_block_its_payload_and_its_stages(world: World) ->
     text = shown(world, SLOT)
 
     assert text.startswith("city, slot 2026-11-22T12:00:00+08:00\n")
-    assert "Block: 2 rows in station_status/2026-11-22.csv, bytes " in text
+    assert "Block: 2 rows in station_status/2026-11-22.csv, from " in text
     assert f"20261122T040000Z.{run.run_id}.zip" in text
     assert f"Run {run.run_id}: collected\n" in text
     stages = [line.split()[0] for line in text.splitlines() if " s  " in line]
@@ -153,7 +153,7 @@ def test_a_slot_whose_run_is_not_known_still_shows_its_block(world: World) -> No
 
     text = shown(world, SLOT)
 
-    assert "(adopted)" in text
+    assert "from adopted," in text
     assert "No run of this slot is written down." in text
 
 

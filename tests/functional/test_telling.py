@@ -1,6 +1,7 @@
 """Telling: what becomes of a run's trouble, from the run to the mailbox."""
 
 import json
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,11 +17,14 @@ from bikecollect.collecting import collect
 from bikecollect.config import parse
 from bikecollect.demo import Time
 from bikecollect.errors import SettingsError
+from bikecollect.folder import jot_path
 from bikecollect.jot import Jot, State
 from bikecollect.run import Run
 from bikecollect.settings import Settings
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
+from bikecollect.survey import survey
+from bikecollect.wiring import zones
 
 BEGIN = 1_795_276_800.0  # midnight in Taipei
 INTERVAL = 300
@@ -390,3 +394,25 @@ def test_a_credential_of_systemd_is_found(
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     mail = {"host": "h", "sender": ME, "to": [ME], "password_file": "smtp"}
     assert parse({"mail": mail}).password() == "from systemd"
+
+
+def test_status_knows_what_the_ledger_could_not_take(tmp_path: Path) -> None:
+    """An incident of a full disk is in the state beside it."""
+    world = World(tmp_path / "data", "a")
+    with world.served() as settings:
+        world.slot(settings)
+        world.slot(settings, up=False)
+    place = tmp_path / "data/a"
+    db = sqlite3.connect(place / "ledger.sqlite3")
+    db.execute("DELETE FROM incidents")
+    db.commit()
+    db.close()
+    seen = survey(
+        "a",
+        place,
+        zones(settings)["a"],
+        interval=INTERVAL,
+        now=world.clock.now,
+        jot=jot_path("a", str(place)),
+    )
+    assert [each.kind for each in seen.health.incidents] == ["fetch"]
