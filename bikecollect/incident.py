@@ -25,6 +25,8 @@ NEAR = 30 * MINUTE
 """Trouble that returns so soon after a recovery continues the old incident."""
 MEMORY = DAY
 """So long an incident is remembered: a day sees two of a kind, a third continues."""
+FEW = 4
+"""What flapped and was told of so often comes back without a word of its own."""
 BRIEF = 2
 """An incident that was told of oftener is continued by what comes within a day."""
 
@@ -97,7 +99,7 @@ class Incident(NamedTuple):
     length of the present row of good slots, *streak* the first slot of the newest
     row of bad ones, *returns* how often it came back after a recovery, *again*
     whether its coming back is still to be told of, *second* whether it is the
-    second of its kind in a day.
+    second of its kind in a day, *long* whether an hour of it was bad in one row.
     """
 
     incident_id: str
@@ -116,6 +118,7 @@ class Incident(NamedTuple):
     returns: int = 0
     again: bool = False
     second: bool = False
+    long: bool = False
     escalated: bool = False
 
     @property
@@ -191,10 +194,12 @@ def _bad(
     after = _worse(before, slot, sign)
     if before.closed is not None:
         after = after._replace(closed=None, returns=before.returns + 1, streak=slot)
-        after = after._replace(again=not before.second)
+        few = before.told < FEW or before.long
+        after = after._replace(again=few and not before.second)
     elif before.good:
         after = after._replace(streak=slot)
-    after = after._replace(good=0)
+    long = after.long or slot - after.streak >= HOUR
+    after = after._replace(good=0, long=long)
     if not after.told:
         return after, _opened(after, slot)
     return after, _due(after, slot, interval)

@@ -170,7 +170,7 @@ def _electric(body: bytes | None) -> frozenset[str] | None:
     return frozenset(
         text(each.get("vehicle_type_id")) or ""
         for each in types
-        if isinstance(each, dict) and each.get("propulsion_type") in ELECTRIC
+        if isinstance(each, dict) and text(each.get("propulsion_type")) in ELECTRIC
     )
 
 

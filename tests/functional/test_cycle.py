@@ -1,13 +1,15 @@
 """The main line, on real files, with a feed and a clock in our hands."""
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from world import MINUTES, NOON, World, body
+from world import MINUTES, NOON, World
 
 from bikecollect.errors import FeedUnavailable, Outcome, RateLimited
 from bikecollect.history import History
+from bikecollect.slot import stamp
 
 DAY_FILE = "station_status/2026-11-22.csv"
 
@@ -230,13 +232,10 @@ def test_a_killed_run_is_named_by_the_next(world: World) -> None:
 
 def test_a_run_that_was_written_down_is_not_called_killed(world: World) -> None:
     """It died between its account and the removal of its note (fault 68)."""
-    done = world.begin()
-    world.payloads.begin(done)
-    note = next((world.folder / "payloads/inbox").glob("*.run"))
-    copy = note.read_bytes()
-    world.feed.answer = body({"a": 3})
-    world.cycle().run(done)
-    note.write_bytes(copy)
+    done = world.fetch({"a": 3})
+    note = f"{stamp(done.slot)}.{done.run_id}.run"
+    begun = replace(done, outcome=None, finished=None).to_json()
+    (world.folder / "payloads/inbox" / note).write_text(begun, encoding="utf-8")
     world.fetch({"a": 4}, after=300)
 
     outcomes = {run.run_id: run.outcome for run in History("city", world.folder).runs()}
