@@ -149,7 +149,9 @@ def _lost(incident: Incident) -> str:
 
 def _causes(incident: Incident) -> str:
     ordered = sorted(incident.causes.items(), key=lambda each: -each[1])
-    return ", ".join(f"{cause} ({count} slot{'s' if count > 1 else ''})" for cause, count in ordered)
+    return ", ".join(
+        f"{cause} ({count} slot{'s' if count > 1 else ''})" for cause, count in ordered
+    )
 
 
 def _good(facts: Facts) -> str:

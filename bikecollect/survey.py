@@ -85,9 +85,9 @@ def survey(
 
 def _open_incidents(history: History, jot: Path | None) -> list[Incident]:
     state = peek(jot) if jot is not None else None
-    if state is None:
-        return history.incidents()
-    return [each for each in state.incidents if each.is_open]
+    noted = {each.incident_id: each for each in (state.incidents if state else ())}
+    written = [i for i in history.incidents() if i.incident_id not in noted]
+    return [*(each for each in noted.values() if each.is_open), *written]
 
 
 def _disk(folder: Path, slots: int, slots_a_day: int) -> Disk:

@@ -124,6 +124,7 @@ class World:
     clock: FakeClock = field(default_factory=FakeClock)
     uptime: float = 1_000.0
     runs: int = 0
+    patience: float = 0.0
 
     def __post_init__(self) -> None:
         self.feed = FakeFeed(self.clock)
@@ -149,7 +150,7 @@ class World:
             feed=self.feed,
             client=FakeClient(),
             payloads=self.payloads,
-            lock=Lock(self.folder / "lock", patience=0.0),
+            lock=Lock(self.folder / "lock", patience=self.patience),
             ledger=self.ledger,
             healer=Healer(self.payloads, self.store, self.ledger),
             committer=committer,

@@ -25,7 +25,8 @@ def stations(number: int) -> dict[str, int]:
 
 def run(folder: Path, number: int, slot: int, mutant: str = "") -> Run:
     """Run cycle *number* in slot *slot* (counted from noon, may be negative)."""
-    world = World(folder)
+    # Another thread's child holds a copy of the lock until it has begun its program.
+    world = World(folder, patience=10.0)
     _mutate(mutant)
     world.runs = number - 1
     world.clock.now = NOON + slot * INTERVAL
