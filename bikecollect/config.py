@@ -119,7 +119,7 @@ def load(path: str | None) -> Settings:
     folder; with none of them, the catalogue's first system with the defaults.
     Raises SettingsError with the file, the key, and what is right.
     """
-    found = _find(path)
+    found = find(path)
     if found is None:
         first = catalogue.CATALOGUE[0].system_id
         return replace(Settings(), systems={first: _system(first, {})})
@@ -138,6 +138,18 @@ def load(path: str | None) -> Settings:
         raise SettingsError(f"{found}: {error}") from error
     _guard(found, settings)
     return settings
+
+
+def find(path: str | None) -> Path | None:
+    """Return the file that `load` reads for *path*, None where there is none."""
+    named = path or os.environ.get("BIKECOLLECT_CONFIG")
+    if named:
+        return Path(named)
+    home = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
+    for each in (Path("bikecollect.toml"), home / "bikecollect" / "bikecollect.toml"):
+        if each.is_file():
+            return each
+    return None
 
 
 def parse(values: Mapping[str, Any], *, folder: Path = Path()) -> Settings:
@@ -178,17 +190,6 @@ def seconds(text: str) -> int:
             'such as "5min"'
         )
     return length
-
-
-def _find(path: str | None) -> Path | None:
-    named = path or os.environ.get("BIKECOLLECT_CONFIG")
-    if named:
-        return Path(named)
-    home = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
-    for each in (Path("bikecollect.toml"), home / "bikecollect" / "bikecollect.toml"):
-        if each.is_file():
-            return each
-    return None
 
 
 def _checked(cls: type, values: Mapping[str, Any], place: str) -> dict[str, Any]:

@@ -13,9 +13,16 @@ from bikecollect.errors import ExitCode, Outcome
 
 def commands() -> str:
     """Return every command with its help, as a terminal of 80 columns shows it."""
-    parts = [_help(cli, "bikecollect")]
-    parts += [_help(cli.commands[n], f"bikecollect {n}") for n in sorted(cli.commands)]
-    return "\n".join(parts)
+    return "\n".join(_helps(cli, "bikecollect"))
+
+
+def _helps(command: click.Command, name: str) -> list[str]:
+    """Return the help of *command*, then that of the commands below it."""
+    below = command.commands if isinstance(command, click.Group) else {}
+    parts = [_help(command, name)]
+    for each in sorted(below):
+        parts += _helps(below[each], f"{name} {each}")
+    return parts
 
 
 def _help(command: click.Command, name: str) -> str:
@@ -80,7 +87,7 @@ IN_SCOPE_LATER = {
     "mails and other ways of telling": "51, 94, 99 to 107",
     "the compact archive and its engine": "66, 67, 89, 114",
     "export": "46 (stored as it is; escaped only there)",
-    "doctor and the crontab's installer": "60, 93, 112",
+    "doctor": "60, 112",
 }
 
 

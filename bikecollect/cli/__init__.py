@@ -6,6 +6,7 @@ from bikecollect import __version__
 from bikecollect.cli.demo import demo
 from bikecollect.cli.fetch import fetch
 from bikecollect.cli.options import Shared
+from bikecollect.cli.schedule import schedule
 from bikecollect.cli.simulate import simulate
 
 
@@ -29,5 +30,5 @@ def cli(ctx: click.Context, config: str | None, verbose: int) -> None:
     ctx.obj = Shared(config)
 
 
-for each in (fetch, demo, simulate):
+for each in (fetch, demo, simulate, schedule):
     cli.add_command(each)
