@@ -1,98 +1,165 @@
 """The catalogue: systems whose feed's address is known."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A system: its id, name, dialect, address and time zone."""
+class Entry(NamedTuple):
+    """A system: its id, what it is called, who runs it where, and its feed."""
 
     system_id: str
     name: str
+    city: str
+    country: str
+    operator: str
+    timezone: str
     feed: str
     url: str
-    timezone: str
 
 
-TAIPEI = "Asia/Taipei"
-NTPC = "https://data.ntpc.gov.tw/api/datasets/010e5b15-3823-4b20-b401-b1cf000550c5/json"
-TYCG = "https://opendata.tycg.gov.tw/api/v1/dataset.api_access"
-TYCG_RID = "08274d61-edbe-419d-8fcc-7a643831283d"
+# Two lines a system: id, name, city, country, operator, time zone; dialect, address.
+# A star stands for the part of an address that its operator's systems share.
+_SHARED = {
+    "lyft": "https://gbfs.*.com/gbfs/2.3/gbfs.json",
+    "pbsc": "https://*.publicbikesystem.net/customer/gbfs/v3.0/gbfs.json",
+    "bcycle": "https://gbfs.bcycle.com/bcycle_*/gbfs.json",
+    "nextbike": "https://gbfs.nextbike.net/maps/gbfs/v2/nextbike_*/gbfs.json",
+    "cyclocity": "https://api.cyclocity.fr/contracts/*/gbfs/v3/gbfs.json",
+    "urban": "https://gbfs.urbansharing.com/*/gbfs.json",
+    "odpt": "https://api-public.odpt.org/api/v4/gbfs/*/gbfs.json",
+}
+_SYSTEMS = """\
+youbike-taipei|YouBike 2.0 Taipei|Taipei|TW|YouBike|Asia/Taipei
+youbike https://tcgbusfs.blob.core.windows.net/dotapp/youbike/v2/youbike_immediate.json
+youbike-newtaipei|YouBike 2.0 New Taipei|New Taipei|TW|YouBike|Asia/Taipei
+youbike https://data.ntpc.gov.tw/api/datasets/010e5b15-3823-4b20-b401-b1cf000550c5/json?page=0&size=1000
+youbike-taoyuan|YouBike 2.0 Taoyuan|Taoyuan|TW|YouBike|Asia/Taipei
+youbike https://opendata.tycg.gov.tw/api/v1/dataset.api_access?rid=08274d61-edbe-419d-8fcc-7a643831283d&format=json
+youbike-taiwan|YouBike 2.0, all of its cities|Taiwan|TW|YouBike|Asia/Taipei
+youbike https://apis.youbike.com.tw/json/station-yb2.json
+citibike-nyc|Citi Bike|New York|US|Lyft|America/New_York
+lyft citibikenyc
+divvy-chicago|Divvy|Chicago|US|Lyft|America/Chicago
+lyft divvybikes
+baywheels|Bay Wheels|San Francisco|US|Lyft|America/Los_Angeles
+gbfs https://gbfs.lyft.com/gbfs/2.3/bay/gbfs.json
+bluebikes-boston|Bluebikes|Boston|US|Lyft|America/New_York
+lyft bluebikes
+capital-bikeshare|Capital Bikeshare|Washington|US|Lyft|America/New_York
+lyft capitalbikeshare
+biketown-portland|BIKETOWN|Portland|US|Lyft|America/Los_Angeles
+lyft biketownpdx
+indego-philadelphia|Indego|Philadelphia|US|BCycle|America/New_York
+bcycle indego
+metro-losangeles|Metro Bike Share|Los Angeles|US|BCycle|America/Los_Angeles
+bcycle lametro
+capmetro-austin|CapMetro Bikeshare|Austin|US|PBSC|America/Chicago
+pbsc austin
+bixi-montreal|BIXI|Montréal|CA|BIXI|America/Toronto
+gbfs https://gbfs.velobixi.com/gbfs/2-2/gbfs.json
+bikeshare-toronto|Bike Share Toronto|Toronto|CA|PBSC|America/Toronto
+pbsc toronto
+mobi-vancouver|Mobi|Vancouver|CA|Fifteen|America/Vancouver
+gbfs https://gbfs.kappa.fifteen.eu/gbfs/2.2/mobi/en/gbfs.json
+ecobici-mexico|ECOBICI|Mexico City|MX|Lyft|America/Mexico_City
+gbfs https://gbfs.mex.lyftbikes.com/gbfs/gbfs.json
+bikeitau-rio|Bike Itaú Rio|Rio de Janeiro|BR|Tembici|America/Sao_Paulo
+pbsc riodejaneiro
+bikeitau-saopaulo|Bike Itaú Sampa|São Paulo|BR|Tembici|America/Sao_Paulo
+pbsc saopaulo
+velib-paris|Vélib' Métropole|Paris|FR|Smovengo|Europe/Paris
+gbfs https://velib-metropole-opendata.smovengo.cloud/opendata/Velib_Metropole/gbfs.json
+velov-lyon|Vélo'v|Lyon|FR|JCDecaux|Europe/Paris
+cyclocity lyon
+velotoulouse|VélôToulouse|Toulouse|FR|JCDecaux|Europe/Paris
+cyclocity toulouse
+bicing-barcelona|Bicing|Barcelona|ES|PBSC|Europe/Madrid
+pbsc barcelona
+bicimad-madrid|BiciMAD|Madrid|ES|EMT|Europe/Madrid
+pbsc madrid
+bilbaobizi|Bilbaobizi|Bilbao|ES|nextbike|Europe/Madrid
+nextbike bo
+santander-london|Santander Cycles, through CityBikes|London|GB|TfL|Europe/London
+citybikes https://api.citybik.es/v2/networks/santander-cycles
+nextbike-glasgow|OVO Bikes|Glasgow|GB|nextbike|Europe/London
+nextbike gg
+nextbike-berlin|nextbike|Berlin|DE|nextbike|Europe/Berlin
+nextbike bn
+kvbrad-cologne|KVB Rad|Cologne|DE|nextbike|Europe/Berlin
+nextbike kg
+nextbike-frankfurt|nextbike|Frankfurt|DE|nextbike|Europe/Berlin
+nextbike ff
+nextbike-duesseldorf|nextbike|Düsseldorf|DE|nextbike|Europe/Berlin
+nextbike dd
+wienmobil-vienna|WienMobil Rad|Vienna|AT|nextbike|Europe/Vienna
+nextbike wr
+citybike-linz|city bike Linz|Linz|AT|nextbike|Europe/Vienna
+nextbike al
+nextbike-prague|nextbike|Prague|CZ|nextbike|Europe/Prague
+nextbike tg
+veturilo-warsaw|Veturilo|Warsaw|PL|nextbike|Europe/Warsaw
+nextbike vp
+wrm-wroclaw|Wrocławski Rower Miejski|Wrocław|PL|nextbike|Europe/Warsaw
+nextbike pl
+styrstall-goteborg|Styr & Ställ|Göteborg|SE|nextbike|Europe/Stockholm
+nextbike zg
+oslo-bysykkel|Oslo Bysykkel|Oslo|NO|Urban Sharing|Europe/Oslo
+urban oslobysykkel.no
+bergen-bysykkel|Bergen Bysykkel|Bergen|NO|Urban Sharing|Europe/Oslo
+urban bergenbysykkel.no
+trondheim-bysykkel|Trondheim Bysykkel|Trondheim|NO|Urban Sharing|Europe/Oslo
+urban trondheimbysykkel.no
+bikemi-milan|BikeMi|Milan|IT|Urban Sharing|Europe/Rome
+urban bikemi.com
+docomo-tokyo|docomo bike share|Tokyo|JP|docomo|Asia/Tokyo
+odpt docomo-cycle-tokyo
+hellocycling|HELLO CYCLING|Japan|JP|OpenStreet|Asia/Tokyo
+odpt hellocycling
+"""
 
-CATALOGUE = (
-    Entry(
-        "youbike-taipei",
-        "YouBike 2.0 Taipei",
-        "youbike",
-        "https://tcgbusfs.blob.core.windows.net/dotapp/youbike/v2/youbike_immediate.json",
-        TAIPEI,
-    ),
-    Entry(
-        "youbike-newtaipei",
-        "YouBike 2.0 New Taipei",
-        "youbike",
-        f"{NTPC}?page=0&size=1000",
-        TAIPEI,
-    ),
-    Entry(
-        "youbike-taoyuan",
-        "YouBike 2.0 Taoyuan",
-        "youbike",
-        f"{TYCG}?rid={TYCG_RID}&format=json",
-        TAIPEI,
-    ),
-    Entry(
-        "youbike-taiwan",
-        "YouBike 2.0, all of Taiwan, from its operator",
-        "youbike",
-        "https://apis.youbike.com.tw/json/station-yb2.json",
-        TAIPEI,
-    ),
-    Entry(
-        "citibike-nyc",
-        "Citi Bike, New York",
-        "gbfs",
-        "https://gbfs.citibikenyc.com/gbfs/2.3/gbfs.json",
-        "America/New_York",
-    ),
-    Entry(
-        "divvy-chicago",
-        "Divvy, Chicago",
-        "gbfs",
-        "https://gbfs.lyft.com/gbfs/2.3/chi/gbfs.json",
-        "America/Chicago",
-    ),
-    Entry(
-        "baywheels",
-        "Bay Wheels, San Francisco",
-        "gbfs",
-        "https://gbfs.lyft.com/gbfs/2.3/bay/gbfs.json",
-        "America/Los_Angeles",
-    ),
-    Entry(
-        "bixi-montreal",
-        "BIXI, Montréal",
-        "gbfs",
-        "https://gbfs.velobixi.com/gbfs/2-2/gbfs.json",
-        "America/Montreal",
-    ),
-    Entry(
-        "velib-paris",
-        "Vélib' Métropole, Paris",
-        "gbfs",
-        "https://velib-metropole-opendata.smovengo.cloud/opendata/Velib_Metropole/gbfs.json",
-        "Europe/Paris",
-    ),
-    Entry(
-        "wienmobil-vienna",
-        "WienMobil Rad, Vienna",
-        "gbfs",
-        "https://gbfs.nextbike.net/maps/gbfs/v2/nextbike_wr/gbfs.json",
-        "Europe/Vienna",
-    ),
-)
+
+def _entries(lines: Sequence[str]) -> tuple[Entry, ...]:
+    found = []
+    for about, feed in zip(lines[::2], lines[1::2], strict=True):
+        word, _, rest = feed.partition(" ")
+        shared = _SHARED.get(word)
+        address = ("gbfs", shared.replace("*", rest)) if shared else (word, rest)
+        found.append(Entry._make((*about.split("|"), *address)))
+    return tuple(found)
+
+
+CATALOGUE = _entries(_SYSTEMS.splitlines())
 
 
 def find(system_id: str) -> Entry | None:
     """Return the entry called *system_id*, None where there is none."""
     return next((each for each in CATALOGUE if each.system_id == system_id), None)
+
+
+def search(words: str) -> list[Entry]:
+    """Return the entries in which all of *words* occur, the exact id alone.
+
+    Case and accents do not count.
+
+    >>> [each.system_id for each in search("montreal")]
+    ['bixi-montreal']
+    """
+    exact = find(words.strip())
+    wanted = _plain(words).split()
+    return [exact] if exact else [e for e in CATALOGUE if _has(e, wanted)]
+
+
+def _has(entry: Entry, wanted: Sequence[str]) -> bool:
+    texts = (entry.system_id, entry.name, entry.city, entry.operator)
+    said = _plain(" ".join(texts)).split()
+    return all(
+        any(each in word for word in said) or each == entry.country.lower()
+        for each in wanted
+    )
+
+
+def _plain(text: str) -> str:
+    import unicodedata  # noqa: PLC0415 - not on the five-minute path
+
+    parts = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(c for c in parts if not unicodedata.combining(c))

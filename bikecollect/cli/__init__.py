@@ -4,6 +4,7 @@ import click
 
 from bikecollect import __version__
 from bikecollect.cli.demo import demo
+from bikecollect.cli.feeds import feeds
 from bikecollect.cli.fetch import fetch
 from bikecollect.cli.options import Shared
 from bikecollect.cli.schedule import schedule
@@ -30,5 +31,5 @@ def cli(ctx: click.Context, config: str | None, verbose: int) -> None:
     ctx.obj = Shared(config)
 
 
-for each in (fetch, demo, simulate, schedule):
+for each in (fetch, demo, simulate, schedule, feeds):
     cli.add_command(each)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from command import bikecollect
 
 CRONTAB = shutil.which("crontab")
 real_crontab = pytest.mark.skipif(
@@ -36,18 +37,6 @@ def covered(spool: Path, *command: object) -> "subprocess.CompletedProcess[str]"
         capture_output=True,
         timeout=60,
         check=False,
-    )
-
-
-def bikecollect(*arguments: object, **more: str) -> "subprocess.CompletedProcess[str]":
-    """Run the command as a process of its own, with *more* in its environment."""
-    return subprocess.run(
-        [sys.executable, "-m", "bikecollect", *map(str, arguments)],
-        text=True,
-        capture_output=True,
-        timeout=60,
-        check=False,
-        env={**os.environ, **more},
     )
 
 
