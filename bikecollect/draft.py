@@ -70,7 +70,7 @@ def quoted(text: str) -> str:
 
 def _folder(data_dir: str) -> str:
     if not data_dir:
-        return '# Where the files go; by default:\n# data_dir = "~/.local/share/..."\n'
+        return DEFAULT_FOLDER
     return f"# Where the files go.\ndata_dir = {quoted(data_dir)}\n"
 
 
@@ -94,6 +94,10 @@ def _mail(mail: MailDraft) -> str:
 HEAD = """\
 # The settings of bikecollect, written by `bikecollect init`.
 # Every key is told of in docs/reference/settings.md; an unknown one is an error.
+"""
+DEFAULT_FOLDER = """\
+# Where the files go; this is the default.
+# data_dir = "~/.local/share/bikecollect"
 """
 INTERVAL = """\
 # The length of a slot. The crontab goes by it: after a change, run

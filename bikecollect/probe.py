@@ -136,7 +136,7 @@ def resolve(asked: str, get: Getter, *, feed: str = "") -> Target:
     if known:
         return resolve(known[0].system_id, get)
     if feed:
-        return Target(_name(asked), feed, asked)
+        return Target(name_of(asked), feed, asked)
     return _recognised(get("feed", asked, check=decode, tries=1), asked, get)
 
 
@@ -144,12 +144,12 @@ def _recognised(document: Document, url: str, get: Getter) -> Target:
     """Return what *document*, which came from *url*, is; raises PayloadError."""
     value = decode(document.body)
     if at(value, "network.stations") is not None:
-        return Target(_name(url), "citybikes", url)
+        return Target(name_of(url), "citybikes", url)
     if _lists_feeds(value):
-        return Target(_name(url), "gbfs", url)
+        return Target(name_of(url), "gbfs", url)
     if isinstance(value, dict) and ({"last_updated", "ttl"} & set(value)):
         above = _discovery(url, get)
-        return Target(_name(above), "gbfs", above)
+        return Target(name_of(above), "gbfs", above)
     try:
         youbike.YouBike(url, ZoneInfo(TAIWAN)).read((document,))
     except PayloadError as error:
@@ -160,7 +160,7 @@ def _recognised(document: Document, url: str, get: Getter) -> Target:
             f'{there}: {error}. Any JSON can be collected with feed = "mapped"',
             cause=error.cause,
         ) from error
-    return Target(_name(url), "youbike", url, TAIWAN)
+    return Target(name_of(url), "youbike", url, TAIWAN)
 
 
 def _lists_feeds(value: Any) -> bool:
@@ -242,7 +242,7 @@ def _about(target: Target, fetched: Fetched, get: Getter) -> About:
         system_id=str(at(data, "system_id") or ""),
         name=_said(at(data, "name")),
         operator=_said(at(data, "operator")),
-        timezone=zone if _is_zone(zone) else "",
+        timezone=zone if is_zone(zone) else "",
         version=version,
     )
 
@@ -252,7 +252,8 @@ def _said(value: Any) -> str:
     return str(at(value, "0.text") if isinstance(value, list) else value or "")
 
 
-def _is_zone(name: str) -> bool:
+def is_zone(name: str) -> bool:
+    """Return whether *name* is an IANA time zone."""
     try:
         return bool(name and ZoneInfo(name))
     except (ValueError, OSError, LookupError):
@@ -305,12 +306,12 @@ def _lone(
     return found
 
 
-def _name(url: str) -> str:
+def name_of(url: str) -> str:
     """Return a system id for *url*: the first telling part of its host or path.
 
-    >>> _name("https://api.citybik.es/v2/networks/bicing")
+    >>> name_of("https://api.citybik.es/v2/networks/bicing")
     'bicing'
-    >>> _name("https://gbfs.citibikenyc.com/gbfs/2.3/gbfs.json")
+    >>> name_of("https://gbfs.citibikenyc.com/gbfs/2.3/gbfs.json")
     'citibikenyc'
     """
     parts = urlsplit(url)

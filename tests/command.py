@@ -15,6 +15,7 @@ def bikecollect(
         text=True,
         capture_output=True,
         timeout=60,
+        start_new_session=True,  # a password is asked of the terminal, if there is one
         check=False,
         env={**os.environ, **env},
     )

@@ -6,6 +6,7 @@ from bikecollect import __version__
 from bikecollect.cli.demo import demo
 from bikecollect.cli.feeds import feeds
 from bikecollect.cli.fetch import fetch
+from bikecollect.cli.init import init
 from bikecollect.cli.options import Shared
 from bikecollect.cli.schedule import schedule
 from bikecollect.cli.simulate import simulate
@@ -31,5 +32,5 @@ def cli(ctx: click.Context, config: str | None, verbose: int) -> None:
     ctx.obj = Shared(config)
 
 
-for each in (fetch, demo, simulate, schedule, feeds):
+for each in (fetch, demo, simulate, schedule, feeds, init):
     cli.add_command(each)
