@@ -5,16 +5,21 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from command import bikecollect
+
+from bikecollect.simulator.city import City
+from bikecollect.simulator.server import LiveFeed
 
 CRONTAB = shutil.which("crontab")
 real_crontab = pytest.mark.skipif(
     CRONTAB is None or os.geteuid() != 0,
     reason="needs the crontab program, and root for a spool of its own",
 )
+CRON = shutil.which("cron", path="/usr/sbin:/usr/bin:/sbin:/bin")
 ANALYZE = shutil.which("systemd-analyze")
 OTHERS = b"MAILTO=me@example.org\n# mine\n0 4 * * *   /usr/bin/backup 50\\% \n"
 # The machine's own crontabs are covered in a mount namespace.
@@ -136,6 +141,48 @@ def test_a_half_block_is_left_alone(spool: Path, tmp_path: Path) -> None:
     assert done.returncode == 78
     assert "crontab -e" in done.stderr
     assert installed(spool) == OTHERS + b"# >>> bikecollect >>>\n"
+
+
+@real_crontab
+@pytest.mark.slow
+@pytest.mark.skipif(CRON is None, reason="no cron daemon is installed")
+def test_the_installed_line_fills_a_slot_under_a_real_cron(
+    spool: Path, tmp_path: Path
+) -> None:
+    """Blanks, quotes and percent signs of a path arrive as they are (fault 93)."""
+    folder = tmp_path / "it's 100% mine"
+    folder.mkdir()
+    path = folder / "bikecollect.toml"
+    with LiveFeed(City(30), clock=time.time) as feed:
+        path.write_text(
+            f'data_dir = "data"\ninterval = "1min"\n[systems.city]\n'
+            f'feed = "youbike"\nurl = "{feed.youbike_url}"\n'
+            f'timezone = "Asia/Taipei"\n',
+            encoding="utf-8",
+        )
+        install = scheduled(spool, "--config", path, "schedule", "install")
+        lines = _first_lines(spool, folder / "data/city/station_status")
+
+    assert install.returncode == 0
+    assert len(lines) == 31
+
+
+def _first_lines(spool: Path, folder: Path) -> list[str]:
+    """Run a cron daemon on *spool* until a CSV is in *folder*; return its lines."""
+    script = f"mount -t tmpfs none /run && {COVERED}"
+    daemon = subprocess.Popen(
+        ["unshare", "-m", "sh", "-c", script, str(spool), str(CRON), "-f"]
+    )
+    try:
+        for _ in range(750):
+            files = [p for p in folder.glob("*.csv") if p.stat().st_size]
+            if files:
+                return files[0].read_text(encoding="utf-8").splitlines()
+            time.sleep(0.1)
+    finally:
+        daemon.kill()
+        daemon.wait()
+    return []
 
 
 def test_an_interval_beyond_cron_is_told_before_anything(tmp_path: Path) -> None:
