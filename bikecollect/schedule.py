@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -82,13 +83,7 @@ def install_in_systemd(
 ) -> str:
     """Write the units and start the timer; return why it did not start, else ""."""
     texts = _units(settings, path, system_wide=system_wide)
-    try:
-        # The service can only write where a folder is when it starts.
-        durable.make_folder(settings.data)
-    except OSError as error:
-        raise StorageError(
-            f"cannot make {settings.data}: {error.strerror}; make it, or set data_dir"
-        ) from error
+    _make(settings.data, _owner(settings.data) if system_wide else "")
     systemd.write(_folder(system_wide=system_wide), texts)
     return systemd.control(*starting(system_wide=system_wide))
 
@@ -150,8 +145,23 @@ def _units(
 def _owner(data: Path) -> str:
     """Return who shall run the service: who owns the data, else who called sudo."""
     if data.exists():
-        return data.owner()
+        uid = data.stat().st_uid
+        return next((e.pw_name for e in pwd.getpwall() if e.pw_uid == uid), str(uid))
     return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
+
+
+def _make(data: Path, owner: str) -> None:
+    """Make the folder *data* (for *owner*): a service writes only where one is."""
+    if data.is_dir():
+        return
+    try:
+        durable.make_folder(data)
+        if owner:
+            shutil.chown(data, owner)
+    except (OSError, LookupError) as error:
+        raise StorageError(
+            f"cannot make {data}: {error}; make it, or set data_dir"
+        ) from error
 
 
 def _folder(*, system_wide: bool) -> Path:

@@ -301,6 +301,22 @@ def test_the_units_of_the_machine_are_valid_and_well_locked(tmp_path: Path) -> N
     assert locked.returncode == 0
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a folder away")
+@pytest.mark.parametrize(("uid", "user"), [(1, "daemon"), (54_321, "54321")])
+def test_the_service_runs_as_the_owner_of_the_data(
+    tmp_path: Path, uid: int, user: str
+) -> None:
+    """By name where that user has one (fault 112)."""
+    path = tmp_path / "bikecollect.toml"
+    path.write_text('data_dir = "data"\n', encoding="utf-8")
+    (tmp_path / "data").mkdir()
+    os.chown(tmp_path / "data", uid, uid)
+
+    done = bikecollect("--config", path, "schedule", "show", "--system-wide")
+
+    assert f"\nUser={user}\n" in done.stdout
+
+
 def test_a_system_wide_service_needs_a_named_folder() -> None:
     """It has no home where the default could lie."""
     done = bikecollect("schedule", "show", "--system-wide")
