@@ -153,19 +153,34 @@ def test_a_gbfs_file_without_its_head_says_what_to_give() -> None:
     assert stderr.count("\n") == 1
 
 
-def test_refused_credentials_lead_to_no_more_guesses() -> None:
-    """A 403 beside the file ends the try: 77, and two addresses at most."""
+@pytest.mark.parametrize(("status", "code"), [(403, 77), (500, 69)])
+def test_only_what_is_not_there_leads_to_another_guess(status: int, code: int) -> None:
+    """Refused or broken beside the file ends the try, with no address more."""
     asked: list[str] = []
     body = json.dumps({"last_updated": 1, "ttl": 1, "data": {"bikes": []}}).encode()
 
     def answer(path: str) -> Answer:
         asked.append(path)
-        return Answer(body) if path == "/x/y/bikes.json" else Answer(b"", 403)
+        return Answer(body) if path == "/x/y/bikes.json" else Answer(b"", status)
 
-    code, _, _ = tried(answer, "/x/y/bikes.json")
+    got, _, _ = tried(answer, "/x/y/bikes.json")
 
-    assert code == 77
+    assert got == code
     assert set(asked) == {"/x/y/bikes.json", "/x/y/gbfs.json"}
+
+
+def test_a_try_asks_twice_at_most() -> None:
+    """A person waits: what stays wrong is told soon."""
+    asked: list[str] = []
+
+    def answer(path: str) -> Answer:
+        asked.append(path)
+        return Answer(b"", 500)
+
+    got, _, _ = tried(answer, "/gbfs.json", "--feed", "gbfs")
+
+    assert got == 69
+    assert asked == ["/gbfs.json"] * 2
 
 
 def test_a_youbike_list_is_recognised() -> None:
