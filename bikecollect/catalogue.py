@@ -1,102 +1,134 @@
-"""The catalogue: systems whose feed's address is known.
+"""The catalogue: systems whose feed's address is known."""
 
-The addresses are those that the publishers give, and for GBFS those of MobilityData's
-list of systems (https://github.com/MobilityData/gbfs/blob/master/systems.csv). They
-move: ``bikecollect feeds try ID`` says whether one still answers.
-"""
-
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
 class Entry(NamedTuple):
-    """A system: its id, name, dialect, address and time zone."""
+    """A system: its id, what it is called, who runs it where, and its feed."""
 
     system_id: str
     name: str
+    city: str
+    country: str
+    operator: str
+    timezone: str
     feed: str
     url: str
-    timezone: str
 
 
-TAIPEI = "Asia/Taipei"
-NTPC = "https://data.ntpc.gov.tw/api/datasets/010e5b15-3823-4b20-b401-b1cf000550c5/json"
-TYCG = "https://opendata.tycg.gov.tw/api/v1/dataset.api_access"
-TYCG_RID = "08274d61-edbe-419d-8fcc-7a643831283d"
-YOUBIKE = "https://tcgbusfs.blob.core.windows.net/dotapp/youbike/v2"
+# Two lines a system: id, name, city, country, operator, time zone; dialect, address.
+# A star stands for the part of an address that its operator's systems share.
+_SHARED = {
+    "lyft": "https://gbfs.*.com/gbfs/2.3/gbfs.json",
+    "pbsc": "https://*.publicbikesystem.net/customer/gbfs/v3.0/gbfs.json",
+    "bcycle": "https://gbfs.bcycle.com/bcycle_*/gbfs.json",
+    "nextbike": "https://gbfs.nextbike.net/maps/gbfs/v2/nextbike_*/gbfs.json",
+    "cyclocity": "https://api.cyclocity.fr/contracts/*/gbfs/v3/gbfs.json",
+    "urban": "https://gbfs.urbansharing.com/*/gbfs.json",
+    "odpt": "https://api-public.odpt.org/api/v4/gbfs/*/gbfs.json",
+}
+_SYSTEMS = """\
+youbike-taipei|YouBike 2.0 Taipei|Taipei|TW|YouBike|Asia/Taipei
+youbike https://tcgbusfs.blob.core.windows.net/dotapp/youbike/v2/youbike_immediate.json
+youbike-newtaipei|YouBike 2.0 New Taipei|New Taipei|TW|YouBike|Asia/Taipei
+youbike https://data.ntpc.gov.tw/api/datasets/010e5b15-3823-4b20-b401-b1cf000550c5/json?page=0&size=1000
+youbike-taoyuan|YouBike 2.0 Taoyuan|Taoyuan|TW|YouBike|Asia/Taipei
+youbike https://opendata.tycg.gov.tw/api/v1/dataset.api_access?rid=08274d61-edbe-419d-8fcc-7a643831283d&format=json
+youbike-taiwan|YouBike 2.0, all of its cities|Taiwan|TW|YouBike|Asia/Taipei
+youbike https://apis.youbike.com.tw/json/station-yb2.json
+citibike-nyc|Citi Bike|New York|US|Lyft|America/New_York
+lyft citibikenyc
+divvy-chicago|Divvy|Chicago|US|Lyft|America/Chicago
+lyft divvybikes
+baywheels|Bay Wheels|San Francisco|US|Lyft|America/Los_Angeles
+gbfs https://gbfs.lyft.com/gbfs/2.3/bay/gbfs.json
+bluebikes-boston|Bluebikes|Boston|US|Lyft|America/New_York
+lyft bluebikes
+capital-bikeshare|Capital Bikeshare|Washington|US|Lyft|America/New_York
+lyft capitalbikeshare
+biketown-portland|BIKETOWN|Portland|US|Lyft|America/Los_Angeles
+lyft biketownpdx
+indego-philadelphia|Indego|Philadelphia|US|BCycle|America/New_York
+bcycle indego
+metro-losangeles|Metro Bike Share|Los Angeles|US|BCycle|America/Los_Angeles
+bcycle lametro
+capmetro-austin|CapMetro Bikeshare|Austin|US|PBSC|America/Chicago
+pbsc austin
+bixi-montreal|BIXI|Montréal|CA|BIXI|America/Toronto
+gbfs https://gbfs.velobixi.com/gbfs/2-2/gbfs.json
+bikeshare-toronto|Bike Share Toronto|Toronto|CA|PBSC|America/Toronto
+pbsc toronto
+mobi-vancouver|Mobi|Vancouver|CA|Fifteen|America/Vancouver
+gbfs https://gbfs.kappa.fifteen.eu/gbfs/2.2/mobi/en/gbfs.json
+ecobici-mexico|ECOBICI|Mexico City|MX|Lyft|America/Mexico_City
+gbfs https://gbfs.mex.lyftbikes.com/gbfs/gbfs.json
+bikeitau-rio|Bike Itaú Rio|Rio de Janeiro|BR|Tembici|America/Sao_Paulo
+pbsc riodejaneiro
+bikeitau-saopaulo|Bike Itaú Sampa|São Paulo|BR|Tembici|America/Sao_Paulo
+pbsc saopaulo
+velib-paris|Vélib' Métropole|Paris|FR|Smovengo|Europe/Paris
+gbfs https://velib-metropole-opendata.smovengo.cloud/opendata/Velib_Metropole/gbfs.json
+velov-lyon|Vélo'v|Lyon|FR|JCDecaux|Europe/Paris
+cyclocity lyon
+velotoulouse|VélôToulouse|Toulouse|FR|JCDecaux|Europe/Paris
+cyclocity toulouse
+bicing-barcelona|Bicing|Barcelona|ES|PBSC|Europe/Madrid
+pbsc barcelona
+bicimad-madrid|BiciMAD|Madrid|ES|EMT|Europe/Madrid
+pbsc madrid
+bilbaobizi|Bilbaobizi|Bilbao|ES|nextbike|Europe/Madrid
+nextbike bo
+santander-london|Santander Cycles, through CityBikes|London|GB|TfL|Europe/London
+citybikes https://api.citybik.es/v2/networks/santander-cycles
+nextbike-glasgow|OVO Bikes|Glasgow|GB|nextbike|Europe/London
+nextbike gg
+nextbike-berlin|nextbike|Berlin|DE|nextbike|Europe/Berlin
+nextbike bn
+kvbrad-cologne|KVB Rad|Cologne|DE|nextbike|Europe/Berlin
+nextbike kg
+nextbike-frankfurt|nextbike|Frankfurt|DE|nextbike|Europe/Berlin
+nextbike ff
+nextbike-duesseldorf|nextbike|Düsseldorf|DE|nextbike|Europe/Berlin
+nextbike dd
+wienmobil-vienna|WienMobil Rad|Vienna|AT|nextbike|Europe/Vienna
+nextbike wr
+citybike-linz|city bike Linz|Linz|AT|nextbike|Europe/Vienna
+nextbike al
+nextbike-prague|nextbike|Prague|CZ|nextbike|Europe/Prague
+nextbike tg
+veturilo-warsaw|Veturilo|Warsaw|PL|nextbike|Europe/Warsaw
+nextbike vp
+wrm-wroclaw|Wrocławski Rower Miejski|Wrocław|PL|nextbike|Europe/Warsaw
+nextbike pl
+styrstall-goteborg|Styr & Ställ|Göteborg|SE|nextbike|Europe/Stockholm
+nextbike zg
+oslo-bysykkel|Oslo Bysykkel|Oslo|NO|Urban Sharing|Europe/Oslo
+urban oslobysykkel.no
+bergen-bysykkel|Bergen Bysykkel|Bergen|NO|Urban Sharing|Europe/Oslo
+urban bergenbysykkel.no
+trondheim-bysykkel|Trondheim Bysykkel|Trondheim|NO|Urban Sharing|Europe/Oslo
+urban trondheimbysykkel.no
+bikemi-milan|BikeMi|Milan|IT|Urban Sharing|Europe/Rome
+urban bikemi.com
+docomo-tokyo|docomo bike share|Tokyo|JP|docomo|Asia/Tokyo
+odpt docomo-cycle-tokyo
+hellocycling|HELLO CYCLING|Japan|JP|OpenStreet|Asia/Tokyo
+odpt hellocycling
+"""
 
-TAIWAN = (
-    ("youbike-taipei", "Taipei", f"{YOUBIKE}/youbike_immediate.json"),
-    ("youbike-newtaipei", "New Taipei", f"{NTPC}?page=0&size=1000"),
-    ("youbike-taoyuan", "Taoyuan", f"{TYCG}?rid={TYCG_RID}&format=json"),
-    (
-        "youbike-taiwan",
-        "all of Taiwan, from its operator",
-        "https://apis.youbike.com.tw/json/station-yb2.json",
-    ),
-)
-WORLD = """
-austin-bcycle | Austin B-cycle, Austin | https://gbfs.bcycle.com/bcycle_austin/gbfs.json | America/Chicago
-baywheels | Bay Wheels, San Francisco | https://gbfs.lyft.com/gbfs/2.3/bay/gbfs.json | America/Los_Angeles
-belfastbikes | BelfastBikes, Belfast | https://gbfs.nextbike.net/maps/gbfs/v2/nextbike_bu/gbfs.json | Europe/London
-bergenbysykkel | Bergen Bysykkel, Bergen | https://gbfs.urbansharing.com/bergenbysykkel.no/gbfs.json | Europe/Oslo
-biki-honolulu | Biki, Honolulu | https://hon.publicbikesystem.net/ube/gbfs/v1/ | Pacific/Honolulu
-bikemi-milan | BikeMi, Milan | https://gbfs.urbansharing.com/bikemi.com/gbfs.json | Europe/Rome
-biketown-portland | BIKETOWN, Portland | https://gbfs.biketownpdx.com/gbfs/gbfs.json | America/Los_Angeles
-bixi-montreal | BIXI, Montréal | https://gbfs.velobixi.com/gbfs/2-2/gbfs.json | America/Montreal
-bluebikes-boston | Bluebikes, Boston | https://gbfs.bluebikes.com/gbfs/gbfs.json | America/New_York
-bublr-milwaukee | Bublr Bikes, Milwaukee | https://gbfs.bcycle.com/bcycle_bublr/gbfs.json | America/Chicago
-capitalbikeshare-washington | Capital Bikeshare, Washington | https://gbfs.capitalbikeshare.com/gbfs/gbfs.json | America/New_York
-careem-dubai | Careem BIKE, Dubai | https://dubai.publicbikesystem.net/ube/gbfs/v1/ | Asia/Dubai
-citibike-nyc | Citi Bike, New York | https://gbfs.citibikenyc.com/gbfs/2.3/gbfs.json | America/New_York
-cogo-columbus | CoGo, Columbus | https://gbfs.cogobikeshare.com/gbfs/gbfs.json | America/New_York
-divvy-chicago | Divvy, Chicago | https://gbfs.lyft.com/gbfs/2.3/chi/gbfs.json | America/Chicago
-donkey-amsterdam | Donkey Republic, Amsterdam | https://stables.donkey.bike/api/public/gbfs/2/donkey_am/gbfs.json | Europe/Amsterdam
-donkey-budapest | Donkey Republic, Budapest | https://stables.donkey.bike/api/public/gbfs/2/donkey_budapest/gbfs.json | Europe/Budapest
-ecobici-buenosaires | Ecobici, Buenos Aires | https://buenosaires.publicbikesystem.net/ube/gbfs/v1/ | America/Argentina/Buenos_Aires
-indego-philadelphia | Indego, Philadelphia | https://gbfs.bcycle.com/bcycle_indego/gbfs.json | America/New_York
-itau-recife | Bike Itaú, Recife | https://rec.publicbikesystem.net/ube/gbfs/v1/ | America/Recife
-itau-rio | Bike Itaú, Rio de Janeiro | https://riodejaneiro.publicbikesystem.net/ube/gbfs/v1/ | America/Sao_Paulo
-itau-santiago | Bike Itaú, Santiago de Chile | https://santiago.publicbikesystem.net/ube/gbfs/v1/ | America/Santiago
-itau-saopaulo | Bike Itaú, São Paulo | https://saopaulo.publicbikesystem.net/ube/gbfs/v1/ | America/Sao_Paulo
-kvbrad-cologne | KVB Rad, Cologne | https://gbfs.nextbike.net/maps/gbfs/v2/nextbike_kg/gbfs.json | Europe/Berlin
-madison-bcycle | Madison B-cycle, Madison | https://gbfs.bcycle.com/bcycle_madison/gbfs.json | America/Chicago
-metrobike-losangeles | Metro Bike Share, Los Angeles | https://gbfs.bcycle.com/bcycle_lametro/gbfs.json | America/Los_Angeles
-mibici-guadalajara | MiBici, Guadalajara | https://guad.publicbikesystem.net/ube/gbfs/v1/ | America/Mexico_City
-mobi-vancouver | Mobi, Vancouver | https://vancouver-gbfs.smoove.pro/gbfs/gbfs.json | America/Vancouver
-mogo-detroit | MoGo, Detroit | https://det.publicbikesystem.net/ube/gbfs/v1/ | America/Detroit
-monabike-monaco | MonaBike, Monaco | https://monaco.publicbikesystem.net/ube/gbfs/v1/ | Europe/Monaco
-nextbike-berlin | nextbike, Berlin | https://gbfs.nextbike.net/maps/gbfs/v2/nextbike_bn/gbfs.json | Europe/Berlin
-nextbike-frankfurt | nextbike, Frankfurt | https://gbfs.nextbike.net/maps/gbfs/v2/nextbike_ff/gbfs.json | Europe/Berlin
-nextbike-prague | nextbike, Prague | https://gbfs.nextbike.net/maps/gbfs/v2/nextbike_tg/gbfs.json | Europe/Prague
-oslobysykkel | Oslo Bysykkel, Oslo | https://gbfs.urbansharing.com/oslobysykkel.no/gbfs.json | Europe/Oslo
-ovobikes-glasgow | OVO Bikes, Glasgow | https://gbfs.nextbike.net/maps/gbfs/v2/nextbike_gg/gbfs.json | Europe/London
-star-rennes | LE vélo STAR, Rennes | https://eu.ftp.opendatasoft.com/star/gbfs/gbfs.json | Europe/Paris
-styrochstall-gothenburg | Styr & Ställ, Gothenburg | https://gbfs.nextbike.net/maps/gbfs/v2/nextbike_zg/gbfs.json | Europe/Stockholm
-toronto | Bike Share Toronto, Toronto | https://tor.publicbikesystem.net/ube/gbfs/v1/ | America/Toronto
-trondheimbysykkel | Trondheim Bysykkel, Trondheim | https://gbfs.urbansharing.com/trondheimbysykkel.no/gbfs.json | Europe/Oslo
-vcub-bordeaux | VCub, Bordeaux | https://transport.data.gouv.fr/gbfs/vcub/gbfs.json | Europe/Paris
-velhop-strasbourg | Vélhop, Strasbourg | https://transport.data.gouv.fr/gbfs/strasbourg/gbfs.json | Europe/Paris
-velib-paris | Vélib' Métropole, Paris | https://velib-metropole-opendata.smovengo.cloud/opendata/Velib_Metropole/gbfs.json | Europe/Paris
-velo-antwerp | Velo Antwerpen, Antwerp | https://gbfs.smartbike.com/antwerp/1.0/gbfs.json | Europe/Brussels
-velomagg-montpellier | Vélomagg, Montpellier | https://transport.data.gouv.fr/gbfs/montpellier/gbfs.json | Europe/Paris
-velotoulouse | VélÔToulouse, Toulouse | https://transport.data.gouv.fr/gbfs/toulouse/gbfs.json | Europe/Paris
-velov-lyon | Vélo'v, Lyon | https://transport.data.gouv.fr/gbfs/lyon/gbfs.json | Europe/Paris
-veturilo-warsaw | Veturilo, Warsaw | https://gbfs.nextbike.net/maps/gbfs/v2/nextbike_vp/gbfs.json | Europe/Warsaw
-vlille-lille | V'lille, Lille | https://transport.data.gouv.fr/gbfs/vlille/gbfs.json | Europe/Paris
-wienmobil-vienna | WienMobil Rad, Vienna | https://gbfs.nextbike.net/maps/gbfs/v2/nextbike_wr/gbfs.json | Europe/Vienna
-wrm-wroclaw | WRM, Wrocław | https://gbfs.nextbike.net/maps/gbfs/v2/nextbike_pl/gbfs.json | Europe/Warsaw
-"""  # noqa: E501 - a table
+
+def _entries(lines: Sequence[str]) -> tuple[Entry, ...]:
+    found = []
+    for about, feed in zip(lines[::2], lines[1::2], strict=True):
+        word, _, rest = feed.partition(" ")
+        shared = _SHARED.get(word)
+        address = ("gbfs", shared.replace("*", rest)) if shared else (word, rest)
+        found.append(Entry._make((*about.split("|"), *address)))
+    return tuple(found)
 
 
-def _world() -> tuple[Entry, ...]:
-    lines = (line.split(" | ") for line in WORLD.strip().splitlines())
-    return tuple(Entry(i, name, "gbfs", url, zone) for i, name, url, zone in lines)
-
-
-CATALOGUE = (
-    *(Entry(i, f"YouBike 2.0, {n}", "youbike", url, TAIPEI) for i, n, url in TAIWAN),
-    *_world(),
-)
+CATALOGUE = _entries(_SYSTEMS.splitlines())
 
 
 def find(system_id: str) -> Entry | None:
@@ -105,22 +137,29 @@ def find(system_id: str) -> Entry | None:
 
 
 def search(words: str) -> list[Entry]:
-    """Return the entries whose id or name holds all of *words*, whatever the case.
+    """Return the entries in which all of *words* occur, the exact id alone.
 
-    >>> [each.system_id for each in search("velib")]
-    ['velib-paris']
+    Case and accents do not count.
+
+    >>> [each.system_id for each in search("montreal")]
+    ['bixi-montreal']
     """
+    exact = find(words.strip())
     wanted = _plain(words).split()
-    return [
-        each
-        for each in CATALOGUE
-        if all(word in _plain(f"{each.system_id} {each.name}") for word in wanted)
-    ]
+    return [exact] if exact else [e for e in CATALOGUE if _has(e, wanted)]
+
+
+def _has(entry: Entry, wanted: Sequence[str]) -> bool:
+    texts = (entry.system_id, entry.name, entry.city, entry.operator)
+    said = _plain(" ".join(texts)).split()
+    return all(
+        any(each in word for word in said) or each == entry.country.lower()
+        for each in wanted
+    )
 
 
 def _plain(text: str) -> str:
-    """Return *text* in small letters without accents."""
-    import unicodedata  # noqa: PLC0415 - not on the way of a fetch
+    import unicodedata  # noqa: PLC0415 - not on the five-minute path
 
-    apart = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(each for each in apart if not unicodedata.combining(each))
+    parts = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(c for c in parts if not unicodedata.combining(c))

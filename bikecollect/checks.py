@@ -12,11 +12,12 @@ from enum import Enum
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from bikecollect import __version__, channels, crontab, folder, notifier, timetable
+from bikecollect import __version__, channels, folder, notifier, schedule
 from bikecollect.errors import BikecollectError
-from bikecollect.probe import Found, oddities, probe
+from bikecollect.probe import Trial, attempt
 from bikecollect.settings import Settings, System
 from bikecollect.survey import survey
+from bikecollect.timetable import State
 from bikecollect.wiring import server
 from bikecollect.words import length, size
 
@@ -173,7 +174,7 @@ def _feed(name: str, system: System) -> Checks:
         yield _note(what, "a mapped feed", "try it: bikecollect fetch --dry-run")
         return
     try:
-        found = probe(
+        trial = attempt(
             system.url,
             timezone=system.timezone,
             headers=system.headers,
@@ -182,21 +183,19 @@ def _feed(name: str, system: System) -> Checks:
     except BikecollectError as error:
         yield _bad(what, str(error), f"bikecollect feeds try {name}")
         return
-    count = len(found.snapshot.statuses)
-    odd = oddities(found)
-    if odd:
-        yield _note(
-            what, f"{count} stations; {odd[0]}", f"bikecollect feeds try {name}"
-        )
+    count = len(trial.snapshot.statuses)
+    if trial.oddities:
+        text = f"{count} stations; {trial.oddities[0]}"
+        yield _note(what, text, f"bikecollect feeds try {name}")
     else:
-        yield _good(what, f"{count} stations, all understood, {found.seconds:.1f} s")
-    yield from _clock(what, found)
+        yield _good(what, f"{count} stations, all understood, {trial.seconds:.1f} s")
+    yield from _clock(what, trial)
 
 
-def _clock(what: str, found: Found) -> Checks:
-    if found.date is None:
+def _clock(what: str, trial: Trial) -> Checks:
+    if trial.date is None:
         return
-    skew = found.fetched_at - found.date
+    skew = trial.fetched_at - trial.date
     if abs(skew) > SKEW:
         text = f"this machine's clock differs from the feed's by {length(abs(skew))}"
         yield _bad(what, text, "sudo timedatectl set-ntp true")
@@ -205,22 +204,22 @@ def _clock(what: str, found: Found) -> Checks:
 
 
 def _schedule(settings: Settings) -> Checks:
-    try:
-        lines = timetable.found(crontab.read())
-    except BikecollectError as error:
-        lines, why = "", str(error)
-    else:
-        why = "no line of ours is in the crontab"
     remedy = "bikecollect schedule install"
     if timer := next((str(each) for each in TIMERS if each.expanduser().exists()), ""):
         yield _good("schedule", f"a systemd timer: {timer}")
         return
-    if not lines:
-        yield _bad("cron: line", why, remedy)
-    elif str(settings.source) not in lines and settings.source:
-        yield _bad("cron: line", "it names other settings", remedy)
+    source = Path(settings.source) if settings.source else None
+    try:
+        plan = schedule.in_cron(settings, source, time.time())
+    except BikecollectError as error:
+        yield _bad("cron: line", str(error), remedy)
     else:
-        yield _good("cron: line", lines.splitlines()[1])
+        if plan.state is State.THERE:
+            yield _good("cron: line", plan.text.splitlines()[1])
+        elif plan.state is State.DIFFERS:
+            yield _bad("cron: line", "it is not what these settings ask for", remedy)
+        else:
+            yield _bad("cron: line", "no line of ours is in the crontab", remedy)
     if daemon := _cron_daemon():
         yield _good("cron: daemon", daemon)
     else:

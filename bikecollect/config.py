@@ -24,7 +24,7 @@ def load(path: str | None) -> Settings:
     folder; with none of them, the catalogue's first system with the defaults.
     Raises SettingsError with the file, the key, and what is right.
     """
-    found = _find(path)
+    found = find(path)
     if found is None:
         first = catalogue.CATALOGUE[0].system_id
         return replace(Settings(), systems={first: _system(first, {})})
@@ -54,7 +54,7 @@ def ways_of_telling(path: str | None) -> Settings | None:
     """
     import tomllib  # noqa: PLC0415 - as above
 
-    found = _find(path)
+    found = find(path)
     if found is None:
         return None
     try:
@@ -94,7 +94,8 @@ def parse(values: Mapping[str, Any], *, folder: Path = Path()) -> Settings:
     return ready
 
 
-def _find(path: str | None) -> Path | None:
+def find(path: str | None) -> Path | None:
+    """Return the file that `load` reads for *path*, None where there is none."""
     named = path or os.environ.get("BIKECOLLECT_CONFIG")
     if named:
         return Path(named)

@@ -1,100 +1,63 @@
-"""The user's crontab, through the program that owns it; and unit files."""
+"""The crontab of the user, through the program of that name."""
 
 import os
-import shutil
 import subprocess
-from pathlib import Path
 
-from bikecollect.durable import make_folder, sync_folder, write_file
-from bikecollect.errors import FeedUnavailable, StorageError
+from bikecollect.errors import NotInstalled, StorageError
 
-PATIENCE = 20.0
-NONE = "no crontab for"
+PATIENCE = 30.0
+NONE = ("no crontab for", "no such file or directory")
+"""How the programs in use say that there is none yet: Debian, cronie; busybox."""
 
 
-def read() -> str:
-    """Return the user's crontab, empty where there is none.
-
-    Raises FeedUnavailable where the program is missing, StorageError where it fails.
-    """
+def read() -> bytes:
+    """Return the crontab of the user who asks, empty where there is none."""
     done = _run(["-l"])
-    if done.returncode and NONE not in done.stderr:
-        raise StorageError(f"crontab -l failed: {done.stderr.strip()}")
-    return "" if done.returncode else done.stdout
+    if done.returncode == 0:
+        return done.stdout
+    said = _said(done)
+    if any(each in said.lower() for each in NONE):
+        return b""
+    raise StorageError(f"cannot read your crontab: {said or done.returncode}")
 
 
-def write(text: str) -> None:
-    """Make *text* the user's crontab; raises as `read` does."""
-    done = _run(["-"], text)
-    if done.returncode:
-        raise StorageError(f"crontab refused the new lines: {done.stderr.strip()}")
+def write(text: bytes) -> None:
+    """Replace the crontab of the user by *text*; none is left where it is empty.
 
-
-def write_unit(path: Path, text: str) -> None:
-    """Write the unit file *path* in one step; raises StorageError."""
-    try:
-        make_folder(path.parent)
-        aside = path.with_name(f".{path.name}.tmp")
-        write_file(aside, text.encode("utf-8"))
-        aside.chmod(0o644)
-        aside.rename(path)
-        sync_folder(path.parent)
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error}") from error
-
-
-def remove_unit(path: Path) -> bool:
-    """Remove the unit file *path*; return whether it was there."""
-    try:
-        path.unlink()
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise StorageError(f"cannot remove {path}: {error}") from error
-    return True
-
-
-def systemctl(*arguments: str) -> str:
-    """Run systemctl; return what went wrong, empty where nothing did."""
-    program = shutil.which("systemctl")
-    if program is None:
-        return "systemctl is not here"
-    try:
-        done = subprocess.run(  # noqa: S603 - fixed words
-            [program, *arguments],
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
+    What was written is read again: raises StorageError where it is not there.
+    """
+    done = _run(["-"], text) if text else _run(["-r"])
+    if done.returncode != 0:
+        why = _said(done) or str(done.returncode)
+        raise StorageError(f"your crontab was not changed: {why}")
+    if read() != text:
+        raise StorageError(
+            "the crontab that was written is not the one that is there; look at it "
+            "with: crontab -l"
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return str(error)
-    return (done.stderr.strip() or "it failed") if done.returncode else ""
 
 
-def _run(
-    arguments: list[str], text: str | None = None
-) -> "subprocess.CompletedProcess[str]":
-    program = shutil.which("crontab", path=f"{_path()}:/usr/bin:/bin")
-    if program is None:
-        raise FeedUnavailable(
-            "there is no program crontab here: install cron (on Debian and Ubuntu: "
-            "apt install cron), or use --systemd",
-            cause="crontab",
-        )
+def _run(arguments: list[str], text: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     try:
-        return subprocess.run(  # noqa: S603 - fixed words
-            [program, *arguments],
+        return subprocess.run(  # noqa: S603 - fixed words, no shell
+            ["crontab", *arguments],  # noqa: S607 - found where the user has it
             input=text,
             capture_output=True,
-            text=True,
             timeout=PATIENCE,
             check=False,
-            errors="surrogateescape",
+            env={**os.environ, "LC_ALL": "C"},
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise StorageError(f"crontab: {error}") from error
+    except FileNotFoundError as error:
+        raise NotInstalled(
+            "there is no program crontab; install cron (apt-get install cron), or use "
+            "a timer of systemd: bikecollect schedule install --systemd"
+        ) from error
+    except OSError as error:
+        raise NotInstalled(f"cannot run crontab: {error.strerror}") from error
+    except subprocess.TimeoutExpired as error:
+        raise StorageError(f"crontab did not end in {PATIENCE:.0f} s") from error
 
 
-def _path() -> str:
-    return os.environ.get("PATH", "")
+def _said(done: subprocess.CompletedProcess[bytes]) -> str:
+    text = done.stderr.decode("utf-8", "replace").strip()
+    return text.splitlines()[-1] if text else ""

@@ -11,6 +11,7 @@
     │   ├── ProtocolError        76  TLS, redirects
     │   └── CredentialsError     77  401, 403
     ├── PayloadError             65  the payload cannot be understood
+    ├── NotInstalled             69  a program or an extra that is needed is absent
     ├── StorageError             74  disk or ledger
     ├── LockBusy                 75  another run holds the system's lock
     └── Interrupted         130/143  a signal asked the run to end
@@ -160,6 +161,13 @@ class PayloadError(BikecollectError):
 
     outcome = Outcome.REJECTED
     cause = "shape"
+
+
+class NotInstalled(BikecollectError):  # noqa: N818 - the state of the machine
+    """A program or an extra that a command needs is not there; the text says how."""
+
+    outcome = Outcome.UNAVAILABLE
+    cause = "not-installed"
 
 
 class StorageError(BikecollectError):

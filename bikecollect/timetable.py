@@ -1,175 +1,161 @@
-"""The timetable: the crontab's lines, the timer's units, and when they fire next."""
+"""The timetable: the cron line, our block in a crontab, and when it fires."""
 
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from enum import Enum
 
 from bikecollect.errors import SettingsError
-from bikecollect.slot import DAY
 
 BEGIN = "# >>> bikecollect >>>"
 END = "# <<< bikecollect <<<"
-MINUTE, HOUR = 60, 3_600
+NOTE = "# Written by `bikecollect schedule install`, which rewrites these lines."
+LONGEST = 998
+"""Characters of a command that cron takes; a longer one it cuts in silence."""
+HOUR = 60
+Local = Callable[[float], datetime]
 
 
-@dataclass(frozen=True)
-class Job:
-    """What the scheduler starts: *command* with its arguments, every *interval* s."""
+class State(Enum):
+    """Whether what should be installed is."""
 
-    command: Sequence[str]
-    interval: int
-
-    @property
-    def line(self) -> str:
-        """The command as a shell reads it; cron's percent signs are escaped."""
-        return shlex.join(self.command).replace("%", "\\%")
+    THERE = "there"
+    DIFFERS = "differs"
+    ABSENT = "absent"
 
 
 def expression(interval: int) -> str:
-    """Return the five fields of a crontab that fire every *interval* seconds.
+    """Return cron's five fields for a run every *interval* seconds.
 
-    Raises SettingsError for an interval that cron cannot keep.
+    Raises SettingsError where one line of cron cannot say that.
 
-    >>> expression(300), expression(3_600), expression(86_400)
-    ('*/5 * * * *', '0 * * * *', '0 0 * * *')
+    >>> expression(300), expression(60), expression(3600), expression(21_600)
+    ('*/5 * * * *', '* * * * *', '0 * * * *', '0 */6 * * *')
     """
-    if interval % MINUTE == 0 and interval < HOUR and HOUR % interval == 0:
-        minutes = interval // MINUTE
-        return "* * * * *" if minutes == 1 else f"*/{minutes} * * * *"
-    if interval % HOUR == 0 and DAY % interval == 0:
-        hours = interval // HOUR
-        when = {1: "*", 24: "0"}.get(hours, f"*/{hours}")
-        return f"0 {when} * * *"
+    minutes, rest = divmod(interval, 60)
+    hours, odd = divmod(minutes, HOUR)
+    if minutes and not rest and HOUR % minutes == 0:
+        fields = {1: "*", HOUR: "0"}.get(minutes, f"*/{minutes}")
+        return f"{fields} * * * *"
+    if not rest and hours and not odd:
+        return f"0 {'0' if hours == 24 else f'*/{hours}'} * * *"  # noqa: PLR2004 - a day
     raise SettingsError(
-        f"cron cannot start a run every {interval} s; use a systemd timer: "
-        "bikecollect schedule install --systemd"
+        f"cron cannot run a command every {interval} s: use a timer of systemd "
+        "(bikecollect schedule install --systemd), or an interval of whole minutes "
+        'that divides an hour, such as "5min"'
     )
 
 
-def block(job: Job) -> str:
-    """Return our block of a crontab, with its marks."""
-    lines = [BEGIN, f"{expression(job.interval)} {job.line}", END]
-    return "".join(f"{line}\n" for line in lines)
+def line(fields: str, command: Sequence[str]) -> str:
+    r"""Return the crontab line that runs *command* when *fields* say.
 
+    Arguments are quoted for the shell; cron reads a bare percent sign as the end
+    of the line, so each is written ``\%``.
 
-def found(crontab: str) -> str:
-    """Return our block as it stands in *crontab*, empty where there is none."""
-    begin, end = crontab.find(BEGIN), crontab.find(END)
-    if begin < 0 or end < begin:
-        return ""
-    after = crontab.find("\n", end)
-    return crontab[begin : len(crontab) if after < 0 else after + 1]
-
-
-def installed(crontab: str, ours: str) -> str:
-    """Return *crontab* with *ours* in place of our block, or at its end."""
-    there = found(crontab)
-    if there:
-        return crontab.replace(there, ours, 1)
-    apart = "" if not crontab or crontab.endswith("\n") else "\n"
-    return f"{crontab}{apart}{ours}"
-
-
-def removed(crontab: str) -> str:
-    """Return *crontab* without our block; every other byte stays."""
-    return crontab.replace(found(crontab), "", 1)
-
-
-def next_fires(now: float, interval: int, count: int = 3) -> list[int]:
-    """Return the next *count* moments at which a slot begins.
-
-    >>> next_fires(301, 300, 2)
-    [600, 900]
+    >>> line("*/5 * * * *", ["/opt/50% off/bikecollect", "fetch"])
+    "*/5 * * * * '/opt/50\\% off/bikecollect' fetch"
     """
-    first = (int(now) // interval + 1) * interval
-    return [first + number * interval for number in range(count)]
+    text = shlex.join(command)
+    if "\n" in text or "\r" in text:
+        raise SettingsError(f"a crontab line cannot hold the line break in {text!r}")
+    text = text.replace("%", "\\%")
+    if len(text) > LONGEST:
+        raise SettingsError(
+            f"the command has {len(text)} characters and cron takes {LONGEST}: "
+            "use shorter paths"
+        )
+    return f"{fields} {text}"
 
 
-def service(job: Job, writable: Sequence[str], *, user_unit: bool) -> str:
-    """Return the systemd service that runs *job* once, shut in.
+def block(lines: Sequence[str]) -> str:
+    """Return our block of a crontab, with *lines* between its marks."""
+    return "".join(f"{each}\n" for each in (BEGIN, NOTE, *lines, END))
 
-    It may write only to the folders in *writable*. A unit of a user cannot have
-    all of the walls that one of the system has: those are left out.
+
+def merged(crontab: bytes, ours: str) -> bytes:
+    """Return *crontab* with our block being *ours*; nothing else is changed.
+
+    Where it has our block, that is replaced in its place, else *ours* comes last.
+    Raises SettingsError where a mark stands alone.
     """
-    everywhere = (
-        "NoNewPrivileges=yes",
-        "LockPersonality=yes",
-        "RestrictRealtime=yes",
-        "RestrictSUIDSGID=yes",
-        "RestrictNamespaces=yes",
-        "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX",
-        "SystemCallArchitectures=native",
-        "SystemCallFilter=@system-service",
-        "SystemCallFilter=~@privileged @resources",
-        "SystemCallErrorNumber=EPERM",
-        "MemoryMax=512M",
-        "UMask=0027",
+    places = _places(crontab)
+    kept = _without(crontab, places)
+    if places:
+        start = places[0][0]
+        return kept[:start] + ours.encode() + kept[start:]
+    gap = b"\n" if kept and not kept.endswith(b"\n") else b""
+    return kept + gap + ours.encode()
+
+
+def without(crontab: bytes) -> bytes:
+    """Return *crontab* without our block; raises SettingsError as `merged` does."""
+    return _without(crontab, _places(crontab))
+
+
+def state(crontab: bytes, ours: str) -> State:
+    """Return whether *crontab* has our block, and whether it is *ours*."""
+    places = _places(crontab)
+    if not places:
+        return State.ABSENT
+    found = [crontab[start:end] for start, end in places]
+    return State.THERE if found == [ours.encode()] else State.DIFFERS
+
+
+def fires(fields: str, now: float, local: Local, number: int = 3) -> list[datetime]:
+    """Return the next *number* moments after *now* at which *fields* fire.
+
+    cron goes by the wall clock, which *local* tells for an epoch second. Knows
+    what `expression` writes.
+    """
+    minute, hour, *_ = fields.split()
+    found: list[datetime] = []
+    moment = (int(now) // 60 + 1) * 60
+    while len(found) < number:
+        here = local(moment)
+        if _meets(minute, here.minute) and _meets(hour, here.hour):
+            found.append(here)
+        moment += 60
+    return found
+
+
+def _meets(field: str, value: int) -> bool:
+    if field == "*":
+        return True
+    if field.startswith("*/"):
+        return value % int(field[2:]) == 0
+    return value == int(field)
+
+
+def _places(crontab: bytes) -> list[tuple[int, int]]:
+    """Return where our blocks begin and end, in bytes."""
+    places: list[tuple[int, int]] = []
+    start: int | None = None
+    at = 0
+    for each in crontab.splitlines(keepends=True):
+        mark = each.strip().decode("utf-8", "replace")
+        if mark == BEGIN:
+            if start is not None:
+                raise _alone(BEGIN, END)
+            start = at
+        at += len(each)
+        if mark == END:
+            if start is None:
+                raise _alone(END, BEGIN)
+            places.append((start, at))
+            start = None
+    if start is not None:
+        raise _alone(BEGIN, END)
+    return places
+
+
+def _alone(mark: str, other: str) -> SettingsError:
+    return SettingsError(
+        f'your crontab has the line "{mark}" without "{other}": nothing is changed; '
+        "mend it with: crontab -e"
     )
-    walls = (
-        "ProtectSystem=strict",
-        "ProtectHome=read-only",
-        "PrivateTmp=yes",
-        "PrivateDevices=yes",
-        "ProtectKernelTunables=yes",
-        "ProtectKernelModules=yes",
-        "ProtectKernelLogs=yes",
-        "ProtectControlGroups=yes",
-        "ProtectClock=yes",
-        "ProtectHostname=yes",
-        "ProtectProc=invisible",
-        "CapabilityBoundingSet=",
-        "AmbientCapabilities=",
-        *(f"ReadWritePaths={_quoted(each)}" for each in writable),
-    )
-    lines = [
-        "[Unit]",
-        "Description=Collect one snapshot of bike-share systems",
-        "Wants=network-online.target",
-        "After=network-online.target time-sync.target",
-        "",
-        "[Service]",
-        "Type=oneshot",
-        f"ExecStart={' '.join(_quoted(each) for each in job.command)}",
-        f"TimeoutStartSec={max(job.interval, 60)}",
-        *everywhere,
-        *(() if user_unit else walls),
-    ]
-    return "".join(f"{line}\n" for line in lines)
 
 
-def timer(interval: int) -> str:
-    """Return the systemd timer that keeps *interval*, some seconds into each slot.
-
-    The moments follow UTC where an interval is longer than an hour, as slots do.
-    """
-    late = 7 if interval >= MINUTE else 0
-    lines = [
-        "[Unit]",
-        "Description=Start bikecollect in every slot",
-        "",
-        "[Timer]",
-        *(f"OnCalendar={each}" for each in _calendar(interval, late)),
-        "AccuracySec=1s",
-        "Persistent=true",
-        "",
-        "[Install]",
-        "WantedBy=timers.target",
-    ]
-    return "".join(f"{line}\n" for line in lines)
-
-
-def _calendar(interval: int, late: int) -> list[str]:
-    if interval < MINUTE and MINUTE % interval == 0:
-        return [f"*:*:0/{interval}"]
-    if interval % MINUTE == 0 and interval < HOUR and HOUR % interval == 0:
-        return [f"*:0/{interval // MINUTE}:{late}"]
-    if interval % HOUR == 0:
-        return [f"0/{interval // HOUR}:00:{late} UTC"]
-    moments = (divmod(each, HOUR) for each in range(late, DAY, interval))
-    return [f"{h:02}:{rest // MINUTE:02}:{rest % MINUTE:02} UTC" for h, rest in moments]
-
-
-def _quoted(text: str) -> str:
-    """Return *text* as one word of a unit file."""
-    plain = text.replace("%", "%%").replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{plain}"' if any(c.isspace() or c in "'\"\\" for c in text) else plain
+def _without(crontab: bytes, places: Sequence[tuple[int, int]]) -> bytes:
+    for start, end in reversed(places):
+        crontab = crontab[:start] + crontab[end:]
+    return crontab

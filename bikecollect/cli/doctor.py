@@ -60,10 +60,12 @@ def _as_cron(shared: Shared, *, send: bool, offline: bool, form: str) -> int:
     import os  # noqa: PLC0415 - only here
     import pwd  # noqa: PLC0415 - only here
     import subprocess  # noqa: PLC0415 - only here
+    from pathlib import Path  # noqa: PLC0415 - only here
 
-    from bikecollect.cli.schedule import job_of  # noqa: PLC0415 - only here
+    from bikecollect import schedule  # noqa: PLC0415 - heavy
 
-    command = list(job_of(shared.settings()).command)[:-1]
+    source = shared.settings().source
+    command = schedule.command(Path(source) if source else None)[:-1]
     flags = {"--send": send, "--offline": offline}
     command += ["doctor", "--format", form, *(name for name, on in flags.items() if on)]
     user = pwd.getpwuid(os.geteuid())

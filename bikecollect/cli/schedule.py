@@ -1,6 +1,5 @@
-"""``bikecollect schedule``: the crontab's lines, or a systemd timer."""
+"""``bikecollect schedule``: the cron entry, or the timer of systemd."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -8,166 +7,138 @@ import click
 from bikecollect.cli.options import Shared, say
 
 if TYPE_CHECKING:
-    from bikecollect.settings import Settings
-    from bikecollect.timetable import Job
+    from collections.abc import Callable
+    from pathlib import Path
 
-SERVICE, TIMER = "bikecollect.service", "bikecollect.timer"
-systemd_options = (
-    click.option("--systemd", is_flag=True, help="A systemd timer instead of cron."),
-    click.option(
-        "--system-wide", is_flag=True, help="With --systemd: a unit of the system."
-    ),
-)
+    from bikecollect.schedule import Plan
+    from bikecollect.settings import Settings
+
+
+def _where(command: "Callable[..., object]") -> "Callable[..., object]":
+    """Give *command* the choice between cron and systemd."""
+    timer = click.option(
+        "--systemd", is_flag=True, help="A timer of your own systemd instead of cron."
+    )
+    wide = click.option(
+        "--system-wide", is_flag=True, help="A timer of the whole machine; needs root."
+    )
+    return timer(wide(command))
 
 
 @click.group()
 def schedule() -> None:
-    """Show, install or remove what starts bikecollect in every slot."""
+    """Show, install or remove what runs bikecollect in every slot."""
 
 
-def _with_systemd(command: "click.decorators.FC") -> "click.decorators.FC":
-    for option in reversed(systemd_options):
-        command = option(command)
-    return command
-
-
-@schedule.command("show")
-@_with_systemd
+@schedule.command()
+@_where
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
 @click.pass_context
-def show(ctx: click.Context, *, systemd: bool, system_wide: bool) -> None:
-    """Show the lines, whether they are installed, and when they fire next."""
-    from bikecollect import crontab, timetable  # noqa: PLC0415 - only here
+def show(ctx: click.Context, *, systemd: bool, system_wide: bool, form: str) -> None:
+    """Print the entry, whether it is installed, and when it fires next.
 
-    settings = ctx.ensure_object(Shared).settings()
-    job = job_of(settings)
+    Changes nothing.
+    """
+    import time  # noqa: PLC0415 - only here
+
+    from bikecollect import schedule as line  # noqa: PLC0415 - heavy
+
+    settings, path = _settings(ctx)
     if systemd or system_wide:
-        for path, text in _units(settings, job, system_wide=system_wide).items():
-            say(f"# {path}: {_state(_read(path), text)}\n{text}\n")
+        plan = line.in_systemd(settings, path, time.time(), system_wide=system_wide)
     else:
-        ours = timetable.block(job)
-        say(
-            f"{ours}\nIn the crontab: {_state(timetable.found(crontab.read()), ours)}\n"
-        )
-    say(_next(settings))
+        plan = line.in_cron(settings, path, time.time())
+    say(_json(plan) if form == "json" else _text(plan))
 
 
-@schedule.command("install")
-@_with_systemd
+@schedule.command()
+@_where
 @click.pass_context
 def install(ctx: click.Context, *, systemd: bool, system_wide: bool) -> None:
-    """Put the lines where they belong; other lines are left as they are."""
-    settings = ctx.ensure_object(Shared).settings()
+    """Install the entry, or bring it up to date; all else stays as it is.
+
+    Install it again after the settings' interval, their place or bikecollect's
+    own place has changed.
+    """
+    from bikecollect import schedule as line  # noqa: PLC0415 - heavy
+
+    settings, path = _settings(ctx)
     if systemd or system_wide:
-        _install_units(settings, system_wide=system_wide)
+        why = line.install_in_systemd(settings, path, system_wide=system_wide)
+        say(_started(why, system_wide=system_wide))
     else:
-        install_lines(settings)
-    say(_next(settings))
+        say(f"{_INSTALLED[line.install_in_cron(settings, path).value]}\n")
+    if variable := line.stray_folder(settings):
+        click.echo(
+            f"bikecollect: {variable} is set here but will not be there: name data_dir "
+            "in the settings",
+            err=True,
+        )
 
 
-@schedule.command("remove")
-@_with_systemd
-@click.pass_context
-def remove(ctx: click.Context, *, systemd: bool, system_wide: bool) -> None:
-    """Take the lines away again; other lines are left as they are."""
-    from bikecollect import crontab, timetable  # noqa: PLC0415 - only here
+@schedule.command()
+@_where
+def remove(*, systemd: bool, system_wide: bool) -> None:
+    """Remove the entry; what was collected stays."""
+    from bikecollect import schedule as line  # noqa: PLC0415 - heavy
 
-    settings = ctx.ensure_object(Shared).settings()
     if systemd or system_wide:
-        scope = [] if system_wide else ["--user"]
-        crontab.systemctl(*scope, "disable", "--now", TIMER)
-        paths = _units(settings, job_of(settings), system_wide=system_wide)
-        gone = [str(path) for path in paths if crontab.remove_unit(path)]
-        crontab.systemctl(*scope, "daemon-reload")
-        say(f"Removed: {', '.join(gone) or 'nothing, there was none'}.\n")
-        return
-    before = crontab.read()
-    if timetable.found(before):
-        crontab.write(timetable.removed(before))
-        say("The lines are out of the crontab.\n")
+        found = line.remove_from_systemd(system_wide=system_wide)
     else:
-        say("The crontab has no lines of ours.\n")
+        found = line.remove_from_cron()
+    say("Removed.\n" if found else "There was nothing to remove.\n")
 
 
-def job_of(settings: "Settings") -> "Job":
-    """Return what the scheduler is to start for *settings*."""
-    import sys  # noqa: PLC0415 - only here
+_INSTALLED = {
+    "absent": "Installed in your crontab.",
+    "differs": "Brought up to date in your crontab.",
+    "there": "It is in your crontab already.",
+}
 
-    from bikecollect.timetable import Job  # noqa: PLC0415 - only here
 
-    script = Path(sys.executable).with_name("bikecollect")
-    command = (
-        [str(script)] if script.exists() else [sys.executable, "-m", "bikecollect"]
+def _settings(ctx: click.Context) -> "tuple[Settings, Path | None]":
+    """Return the settings, and the file that they come from."""
+    from bikecollect import config  # noqa: PLC0415 - not for --help
+
+    shared = ctx.ensure_object(Shared)
+    return shared.settings(), config.find(shared.config)
+
+
+def _text(plan: "Plan") -> str:
+    fires = [each.isoformat(timespec="seconds") for each in plan.fires]
+    state = {
+        "there": "installed as it should be",
+        "differs": "installed, but not as it should be: install it again",
+        "absent": "not installed",
+    }[plan.state.value]
+    times = "".join(f"       {each}\n" for each in fires[1:])
+    return f"{plan.text}\nstate: {state}\nnext:  {fires[0]}\n{times}"
+
+
+def _json(plan: "Plan") -> str:
+    import json  # noqa: PLC0415 - only here
+
+    fires = [each.isoformat(timespec="seconds") for each in plan.fires]
+    shown = {"state": plan.state.value, "next": fires, "text": plan.text}
+    return json.dumps(shown, ensure_ascii=False) + "\n"
+
+
+def _started(why: str, *, system_wide: bool) -> str:
+    import shlex  # noqa: PLC0415 - only here
+
+    from bikecollect import schedule as line  # noqa: PLC0415 - heavy
+
+    linger = "" if system_wide else LINGER
+    if not why:
+        return f"The timer runs.\n{linger}"
+    commands = line.starting(system_wide=system_wide)
+    todo = "".join(f"  {shlex.join(each)}\n" for each in commands)
+    return (
+        f"The units are written, but the timer was not started:\n  {why}\n"
+        f"Run these two commands:\n{todo}{linger}"
     )
-    if settings.source:
-        command += ["--config", settings.source]
-    return Job([*command, "fetch"], settings.seconds)
 
 
-def install_lines(settings: "Settings") -> None:
-    """Put our block into the user's crontab, and say what was done."""
-    from bikecollect import crontab, timetable  # noqa: PLC0415 - only here
-
-    ours = timetable.block(job_of(settings))
-    before = crontab.read()
-    if timetable.found(before) == ours:
-        say("The crontab has the lines already.\n")
-        return
-    crontab.write(timetable.installed(before, ours))
-    say(f"In the crontab now:\n\n{ours}\n")
-
-
-def _install_units(settings: "Settings", *, system_wide: bool) -> None:
-    from bikecollect import crontab  # noqa: PLC0415 - only here
-
-    units = _units(settings, job_of(settings), system_wide=system_wide)
-    for path, text in units.items():
-        crontab.write_unit(path, text)
-        say(f"Written: {path}\n")
-    scope = [] if system_wide else ["--user"]
-    for words in (["daemon-reload"], ["enable", "--now", TIMER]):
-        trouble = crontab.systemctl(*scope, *words)
-        if trouble:
-            line = " ".join(["systemctl", *scope, *words])
-            say(f"Not started ({trouble}). Run: {line}\n")
-    if not system_wide:
-        say("So that it also runs while you are logged out: loginctl enable-linger\n")
-
-
-def _units(settings: "Settings", job: "Job", *, system_wide: bool) -> dict[Path, str]:
-    """Return the texts of both units, by their path."""
-    import os  # noqa: PLC0415 - only here
-
-    from bikecollect import folder, timetable  # noqa: PLC0415 - only here
-
-    place = Path("/etc/systemd/system")
-    if not system_wide:
-        home = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
-        place = home / "systemd" / "user"
-    writable = [str(settings.data), str(folder.state_home())]
-    text = timetable.service(job, writable, user_unit=not system_wide)
-    return {place / SERVICE: text, place / TIMER: timetable.timer(job.interval)}
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError:
-        return ""
-
-
-def _state(there: str, ours: str) -> str:
-    if not there:
-        return "not installed"
-    return "installed" if there == ours else "another text is installed"
-
-
-def _next(settings: "Settings") -> str:
-    import time  # noqa: PLC0415 - only here
-    from datetime import UTC, datetime  # noqa: PLC0415 - only here
-
-    from bikecollect import timetable  # noqa: PLC0415 - only here
-
-    moments = timetable.next_fires(time.time(), settings.seconds)
-    local = (datetime.fromtimestamp(m, UTC).astimezone() for m in moments)
-    times = ", ".join(each.isoformat(timespec="seconds") for each in local)
-    return f"Next: {times}\n"
+LINGER = (
+    "It runs while you are logged in; to let it run always:\n  loginctl enable-linger\n"
+)

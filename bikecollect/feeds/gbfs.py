@@ -82,7 +82,7 @@ class Gbfs:
                 "a system without stations cannot be collected",
                 cause="no-stations",
             )
-        safe = {name: _secure(url, self._url) for name, url in listed.items()}
+        safe = {name: secure(url, self._url) for name, url in listed.items()}
         return {
             "url": self._url,
             "at": memory.now,
@@ -100,7 +100,7 @@ class Gbfs:
         mine = _version(at(decode(document.body), "version"))
         try:
             offer = decode(
-                get("versions", _secure(listed["gbfs_versions"], self._url)).body
+                get("versions", secure(listed["gbfs_versions"], self._url)).body
             )
             versions = at(offer, "data.versions")
             rest = [
@@ -111,7 +111,7 @@ class Gbfs:
             best = max((v for v in rest if v[0][0] <= NEWEST_MAJOR), default=(mine, ""))
             if best[0] <= mine:
                 return document, listed
-            other = get("gbfs", _secure(best[1], self._url), check=decode)
+            other = get("gbfs", secure(best[1], self._url), check=decode)
             found = addresses(decode(other.body), self._language)
         except (FeedError, PayloadError):
             return document, listed
@@ -187,7 +187,7 @@ def addresses(value: Any, language: str) -> dict[str, str]:
     }
 
 
-def _secure(url: str, base: str) -> str:
+def secure(url: str, base: str) -> str:
     """Return *url* with https where *base* has it and names the same host."""
     parts, above = urlsplit(url), urlsplit(base)
     same = parts.hostname == above.hostname and above.scheme == "https"

@@ -211,14 +211,12 @@ def _spelling(column: str, stations: Sequence[dict[str, Any]]) -> str:
             return name
     needed = column in {"station_id", "vehicles", "docks"}
     if needed and not any(TDX_INFORMATION in each for each in stations):
-        raise missing(stations, _COLUMN.get(column, column), ALIASES[column], _OURS)
+        raise missing(stations, _COLUMN.get(column, column), ALIASES[column], OURS)
     return ""
 
 
-_OURS = frozenset(
-    name.partition(".")[0] for names in ALIASES.values() for name in names
-)
-_OURS |= {"infoDate", "_id", "scity", "scityen", "sbi_detail", "StationID"}
+OURS = frozenset(name.partition(".")[0] for names in ALIASES.values() for name in names)
+OURS |= {"infoDate", "_id", "scity", "scityen", "sbi_detail", "StationID"}
 _COLUMN = {"vehicles": "num_vehicles_available", "docks": "num_docks_available"}
 
 

@@ -1,0 +1,122 @@
+"""A draft of the settings file: its text, with a word on each key."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+UNKNOWN_ZONE = "Area/City"
+
+
+@dataclass(frozen=True)
+class SystemDraft:
+    """One system; without *feed* the catalogue knows the rest. *name* is for people."""
+
+    system_id: str
+    feed: str = ""
+    url: str = ""
+    timezone: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class MailDraft:
+    """Whom to tell, and through which server; all empty for nobody."""
+
+    to: Sequence[str] = ()
+    host: str = ""
+    port: int = 587
+    security: str = "starttls"
+    user: str = ""
+    password_file: str = ""
+    sender: str = ""
+
+
+def system(draft: SystemDraft) -> str:
+    """Return the table of one system.
+
+    >>> print(system(SystemDraft("youbike-taipei")), end="")
+    [systems.youbike-taipei]
+    """
+    key = draft.system_id if "." not in draft.system_id else quoted(draft.system_id)
+    lines = [f"[systems.{key}]"]
+    if draft.feed:
+        lines += [f"feed = {quoted(draft.feed)}", f"url = {quoted(draft.url)}"]
+        zone = quoted(draft.timezone or UNKNOWN_ZONE)
+        note = "" if draft.timezone else "  # the feed does not say: fill it in"
+        lines.append(f"timezone = {zone}{note}")
+    return "\n".join(lines) + "\n"
+
+
+def settings(
+    systems: Sequence[SystemDraft], *, data_dir: str = "", mail: MailDraft | None = None
+) -> str:
+    """Return the whole file for *systems*; an empty *data_dir* is the default."""
+    parts = [HEAD, _folder(data_dir), INTERVAL]
+    for each in systems:
+        title = f"# {each.name}\n" if each.name and each.name.isprintable() else ""
+        parts.append(title + system(each))
+    parts.append(_mail(mail) if mail and mail.host else NO_MAIL)
+    return "\n".join([*parts, KEEP])
+
+
+def quoted(text: str) -> str:
+    r"""Return *text* as a string of TOML.
+
+    >>> quoted('a "b" \\')
+    '"a \\"b\\" \\\\"'
+    """
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _folder(data_dir: str) -> str:
+    if not data_dir:
+        return DEFAULT_FOLDER
+    return f"# Where the files go.\ndata_dir = {quoted(data_dir)}\n"
+
+
+def _mail(mail: MailDraft) -> str:
+    lines = [
+        "# Whom to tell when slots are lost.",
+        "[mail]",
+        f"host = {quoted(mail.host)}",
+        f"port = {mail.port}",
+        f"security = {quoted(mail.security)}          # starttls, tls or none",
+    ]
+    if mail.user:
+        lines.append(f"user = {quoted(mail.user)}")
+    if mail.password_file:
+        lines.append(f"password_file = {quoted(mail.password_file)}  # mode 0600")
+    lines.append(f"sender = {quoted(mail.sender)}")
+    lines.append(f"to = [{', '.join(map(quoted, mail.to))}]")
+    return "\n".join(lines) + "\n"
+
+
+HEAD = """\
+# The settings of bikecollect, written by `bikecollect init`.
+# Every key is told of in docs/reference/settings.md; an unknown one is an error.
+"""
+DEFAULT_FOLDER = """\
+# Where the files go; this is the default.
+# data_dir = "~/.local/share/bikecollect"
+"""
+INTERVAL = """\
+# The length of a slot. The crontab goes by it: after a change, run
+# `bikecollect schedule install` again.
+interval = "5min"
+"""
+NO_MAIL = """\
+# Whom to tell when slots are lost; nobody is told without it.
+# [mail]
+# host = "smtp.example.org"
+# port = 587
+# security = "starttls"
+# user = "me"
+# password_file = "smtp-password"   # a file of mode 0600
+# sender = "bikes@example.org"
+# to = ["me@example.org"]
+"""
+KEEP = """\
+[keep]
+payload_days = 7        # the publisher's own bytes, as they came
+csv_days = 7            # a day's CSV, after it went into the archive
+"""

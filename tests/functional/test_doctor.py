@@ -1,0 +1,104 @@
+"""The doctor: finds what is wrong, and says what to do."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mailserver import MailServer
+
+from bikecollect.simulator.city import City
+from bikecollect.simulator.server import LiveFeed
+
+
+def bikecollect(
+    *words: object,
+    stdin: str = "",
+    cwd: Path | None = None,
+    env: dict[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run the command as a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "bikecollect", *map(str, words)],
+        text=True,
+        capture_output=True,
+        timeout=120,
+        input=stdin,
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        check=False,
+    )
+
+
+@pytest.fixture
+def feed() -> Iterator[LiveFeed]:
+    """Serve a city."""
+    with LiveFeed(City(30), clock=time.time) as served:
+        yield served
+
+
+def test_the_doctor_finds_what_is_wrong_and_says_what_to_do(
+    feed: LiveFeed, tmp_path: Path
+) -> None:
+    """Feed and mail are well, the crontab is not (faults 60, 93, 112)."""
+    mail = MailServer.new(tmp_path / "mail")
+    lines = [f"{key} = {json.dumps(value)}" for key, value in mail.settings().items()]
+    config = tmp_path / "bikecollect.toml"
+    config.write_text(
+        'data_dir = "data"\n[systems.city]\nfeed = "gbfs"\n'
+        f'url = "{feed.gbfs_url}"\ntimezone = "Asia/Taipei"\n[mail]\n'
+        + "\n".join(lines),
+        encoding="utf-8",
+    )
+    with mail.up():
+        bikecollect("--config", config, "fetch")
+        words = ("--config", config, "doctor", "--send", "--format", "json")
+        done = bikecollect(*words)
+    assert done.returncode == 1
+    checks = [json.loads(line) for line in done.stdout.splitlines()]
+    verdicts = {each["check"]: each["verdict"] for each in checks if each["text"]}
+    assert verdicts["city: feed"] == "good"
+    assert verdicts["city: disk"] in {"good", "note"}
+    assert verdicts["mail"] == "good"
+    assert verdicts["cron: line"] == "bad"
+    assert all(each["remedy"] for each in checks if each["verdict"] != "good")
+    assert mail.subjects() == ["a test: mails arrive"]
+    shown = bikecollect("--config", config, "doctor", "--offline").stdout
+    assert max(len(x) for x in shown.splitlines() if str(tmp_path) not in x) < 80
+
+
+def test_the_doctor_names_files_that_are_not_ours(
+    feed: LiveFeed, tmp_path: Path
+) -> None:
+    """And a folder that is not mounted (fault 112)."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a file away")
+    config = tmp_path / "bikecollect.toml"
+    config.write_text(
+        'data_dir = "data"\n[systems.city]\nfeed = "gbfs"\n'
+        f'url = "{feed.gbfs_url}"\ntimezone = "Asia/Taipei"\n',
+        encoding="utf-8",
+    )
+    bikecollect("--config", config, "fetch")
+    ledger = tmp_path / "data/city/ledger.sqlite3"
+    os.chown(ledger, 12_345, -1)
+    done = bikecollect("--config", config, "doctor", "--offline")
+    assert f"{ledger} belongs to somebody else" in done.stdout.replace("\n      ", " ")
+    assert "chown -R" in done.stdout
+    (tmp_path / "data/city/.bikecollect").unlink()
+    done = bikecollect("--config", config, "doctor", "--offline")
+    assert "has no file .bikecollect" in done.stdout.replace("\n      ", " ")
+
+
+def test_the_doctor_sees_what_cron_would(tmp_path: Path) -> None:
+    """In an empty environment, by the very command of the crontab (faults 92, 93)."""
+    config = tmp_path / "bikecollect.toml"
+    config.write_text("[systems.velib-paris]\n", encoding="utf-8")
+    words = ("--config", config, "doctor", "--as-cron", "--offline")
+    done = bikecollect(*words, env={"MARK": "here"})
+    assert done.returncode == 1
+    assert f"settings: {config}" in done.stdout.replace("\n      ", " ")

@@ -1,0 +1,281 @@
+"""``bikecollect feeds``: the list, and a try of a feed, with nothing written."""
+
+import json
+import time
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command import bikecollect
+from served import Answer, serving
+
+from bikecollect import config
+from bikecollect.simulator import dialects
+from bikecollect.simulator.city import City
+
+MISSING = Answer(b"gone", 404)
+
+
+def gbfs(*, folder: str = "", version: str = "2.3", age: int = 0) -> Any:
+    """Return the answers of a small GBFS feed below *folder*."""
+
+    def answer(path: str) -> Answer:
+        name = path.removeprefix(folder).strip("/").removesuffix(".json")
+        if not path.startswith(folder) or name not in FILES:
+            return MISSING
+        base = f"http://127.0.0.1:{answer.port}{folder}"  # type: ignore[attr-defined]
+        data = json.loads(json.dumps(FILES[name]).replace("BASE", base))
+        stamp = int(time.time()) - age
+        about = {"last_updated": stamp, "ttl": 10, "version": version, "data": data}
+        return Answer(json.dumps(about).encode())
+
+    return answer
+
+
+def tried(answer: Any, path: str, *more: str) -> tuple[int, Any, str]:
+    """Try *answer*'s *path*; return the code, the JSON, and stderr."""
+    with serving(answer) as url:
+        answer.port = url.rpartition(":")[2]
+        done = bikecollect("feeds", "try", url + path, "--format", "json", *more)
+    found = json.loads(done.stdout) if done.stdout else None
+    return done.returncode, found, done.stderr
+
+
+def always(body: bytes, status: int = 200) -> Callable[[str], Answer]:
+    """Return a server that answers *body* to everything."""
+
+    def answer(_path: str) -> Answer:
+        return Answer(body, status)
+
+    return answer
+
+
+STATIONS = [
+    {
+        "station_id": str(n),
+        "num_bikes_available": n,
+        "num_docks_available": 9 - n,
+        "is_renting": True,
+        "last_reported": 1_795_000_000,
+    }
+    for n in range(8)
+]
+FILES: dict[str, Any] = {
+    "gbfs": {
+        "en": {
+            "feeds": [
+                {"name": name, "url": f"BASE/{name}.json"}
+                for name in (
+                    "system_information",
+                    "station_information",
+                    "station_status",
+                )
+            ]
+        }
+    },
+    "system_information": {
+        "system_id": "Tiny Town",
+        "name": "Tiny Bikes",
+        "operator": "Tiny Inc.",
+        "timezone": "Europe/Oslo",
+    },
+    "station_information": {
+        "stations": [
+            {"station_id": str(n), "name": f"S{n}", "lat": 1, "lon": 2, "capacity": 9}
+            for n in range(1, 10)
+        ]
+    },
+    "station_status": {"stations": [*STATIONS, STATIONS[0], {"station_id": None}]},
+}
+
+
+def test_a_gbfs_feed_is_told_with_its_oddities() -> None:
+    """Name, zone, version, counts; what is dropped, double or alone."""
+    code, found, stderr = tried(gbfs(age=3600), "/gbfs.json")
+
+    assert (code, stderr) == (0, "")
+    assert found["feed"] == "gbfs"
+    assert (found["version"], found["ttl_s"]) == ("2.3", 10)
+    assert (found["name"], found["operator"]) == ("Tiny Bikes", "Tiny Inc.")
+    assert (found["system"], found["timezone"]) == ("tiny-town", "Europe/Oslo")
+    assert found["stations"] == 8
+    assert found["with"]["capacity"] == 7
+    assert 3600 <= found["age_s"] < 3660
+    assert found["oddities"] == [
+        "1 stations cannot be read and are left out",
+        "1 stations came twice; the first counts",
+        "the feed's own stamp is 60 min old",
+        "1 stations have no station information",
+        "2 stations have no status",
+    ]
+
+
+def test_the_settings_that_are_printed_are_settings(tmp_path: Path) -> None:
+    """Pasted into a file, they are read, and collect that feed."""
+    _, found, _ = tried(gbfs(), "/gbfs.json")
+
+    settings = config.parse(tomllib.loads(found["settings"]))
+
+    assert settings.systems["tiny-town"].url == found["url"]
+    assert settings.systems["tiny-town"].timezone == "Europe/Oslo"
+
+
+@pytest.mark.parametrize(
+    ("folder", "path"),
+    [
+        ("/a", "/a/station_status.json"),
+        ("/a", "/a/station_information.json"),
+        ("", "/system_information.json"),
+    ],
+)
+def test_any_file_of_a_gbfs_feed_leads_to_its_head(folder: str, path: str) -> None:
+    """The gbfs.json beside it is found."""
+    code, found, _ = tried(gbfs(folder=folder), path)
+
+    assert code == 0
+    assert found["url"].endswith(f"{folder}/gbfs.json")
+    assert found["system"] == "tiny-town"
+
+
+def test_a_gbfs_file_without_its_head_says_what_to_give() -> None:
+    """65, and the address that is wanted."""
+    body = json.dumps({"last_updated": 1, "ttl": 1, "data": {"bikes": []}}).encode()
+
+    def answer(path: str) -> Answer:
+        return Answer(body) if path == "/x/free_bike_status.json" else MISSING
+
+    code, _, stderr = tried(answer, "/x/free_bike_status.json")
+
+    assert code == 65
+    assert "give the address of the gbfs.json" in stderr
+    assert stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("status", "code"), [(403, 77), (500, 69)])
+def test_only_what_is_not_there_leads_to_another_guess(status: int, code: int) -> None:
+    """Refused or broken beside the file ends the try, with no address more."""
+    asked: list[str] = []
+    body = json.dumps({"last_updated": 1, "ttl": 1, "data": {"bikes": []}}).encode()
+
+    def answer(path: str) -> Answer:
+        asked.append(path)
+        return Answer(body) if path == "/x/y/bikes.json" else Answer(b"", status)
+
+    got, _, _ = tried(answer, "/x/y/bikes.json")
+
+    assert got == code
+    assert set(asked) == {"/x/y/bikes.json", "/x/y/gbfs.json"}
+
+
+def test_a_try_asks_twice_at_most() -> None:
+    """A person waits: what stays wrong is told soon."""
+    asked: list[str] = []
+
+    def answer(path: str) -> Answer:
+        asked.append(path)
+        return Answer(b"", 500)
+
+    got, _, _ = tried(answer, "/gbfs.json", "--feed", "gbfs")
+
+    assert got == 69
+    assert asked == ["/gbfs.json"] * 2
+
+
+def test_a_youbike_list_is_recognised() -> None:
+    """Its zone is Taiwan's, and fields that nobody reads are named."""
+    stations = json.loads(dialects.youbike(City(40), time.time()))
+    body = json.dumps([{**each, "novelty": 1} for each in stations]).encode()
+
+    code, found, _ = tried(always(body), "/dotapp/youbike_immediate.json")
+
+    assert code == 0
+    assert (found["feed"], found["timezone"]) == ("youbike", "Asia/Taipei")
+    assert (found["system"], found["stations"]) == ("youbike_immediate", 40)
+    assert found["oddities"] == ["fields that are not read: novelty"]
+
+
+def test_a_citybikes_network_is_recognised() -> None:
+    """It does not say its zone: the settings leave a place for it."""
+    station = {"id": "a", "free_bikes": 3, "empty_slots": 4}
+    network = {"id": "tiny", "name": "Tiny", "stations": [station]}
+    body = json.dumps({"network": network}).encode()
+
+    code, found, _ = tried(always(body), "/v2/networks/tiny")
+
+    assert (code, found["feed"], found["name"]) == (0, "citybikes", "Tiny")
+    assert found["timezone"] is None
+    assert 'timezone = "Area/City"  # the feed does not say' in found["settings"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code", "word"),
+    [
+        (b"<html>hello</html>", 200, 65, "not JSON"),
+        (b'{"a": 1}', 200, 65, 'feed = "mapped"'),
+        (b"[]", 200, 65, "no stations"),
+        (b'{"network": {"stations": []}}', 200, 65, "no stations"),
+        (b"", 404, 69, "answered 404"),
+        (b"", 401, 77, "credentials"),
+    ],
+)
+def test_what_cannot_be_collected_ends_with_its_code_and_one_line(
+    body: bytes, status: int, code: int, word: str
+) -> None:
+    """One line that says why, and nothing on stdout."""
+    got, found, stderr = tried(always(body, status), "/feed.json")
+
+    assert (got, found) == (code, None)
+    assert word in stderr
+    assert stderr.count("\n") == 1
+    assert "Traceback" not in stderr
+
+
+def test_a_try_writes_nothing_and_fits_a_terminal() -> None:
+    """No file in home or folder; lines of 80 columns at most."""
+    answer = gbfs()
+    with serving(answer) as url:
+        answer.port = url.rpartition(":")[2]
+        done = bikecollect("feeds", "try", f"{url}/gbfs.json")
+
+    assert done.returncode == 0
+    assert "[systems.tiny-town]" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert list(Path().rglob("*")) == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "word"),
+    [("bixi", "bixi-montreal"), ("ftp://x", "https://"), ("atlantis", "feeds")],
+)
+def test_what_is_neither_id_nor_address_is_told(asked: str, word: str) -> None:
+    """78 before any network, with what may be meant (fault 90)."""
+    done = bikecollect("feeds", "try", asked)
+
+    assert done.returncode == 78
+    assert word in done.stderr
+
+
+def test_the_list_is_for_people_and_for_scripts() -> None:
+    """A line a system, 80 columns at most; JSON has the addresses."""
+    text = bikecollect("feeds").stdout
+    line, *_ = bikecollect("feeds", "--find", "paris", "--format", "json").stdout.split(
+        "\n"
+    )
+
+    assert max(map(len, text.splitlines())) <= 80
+    assert "youbike-taipei" in text.splitlines()[1]
+    assert json.loads(line)["system"] == "velib-paris"
+    assert json.loads(line)["url"].startswith("https://")
+
+
+def test_one_entry_is_shown_with_its_settings() -> None:
+    """Its name is all that the settings need; a near name is proposed."""
+    done = bikecollect("feeds", "show", "velib-paris")
+    unknown = bikecollect("feeds", "show", "velib")
+
+    assert done.stdout.endswith("[systems.velib-paris]\n")
+    assert "Europe/Paris" in done.stdout
+    assert unknown.returncode == 78
+    assert "velib-paris" in unknown.stderr

@@ -1,0 +1,210 @@
+"""``bikecollect init``: a file that loads, by questions or by none."""
+
+import os
+import stat
+import time
+import tomllib
+from pathlib import Path
+
+import pytest
+from command import bikecollect
+from served import Answer, serving
+
+from bikecollect import config, draft
+from bikecollect.simulator import dialects
+from bikecollect.simulator.city import City
+
+FILE = Path("bikecollect.toml")
+GOOD = Answer(dialects.youbike(City(20), time.time()))
+QUIET = ("init", "--yes", "--no-try")
+
+
+def mode(path: Path) -> int:
+    """Return the permissions of *path*."""
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_without_questions_the_file_loads() -> None:
+    """Two systems of the catalogue, mail and folder: all as they were said."""
+    done = bikecollect(
+        *(*QUIET, "--system", "youbike-taipei", "--system", "velib-paris"),
+        *("--data-dir", "my data", "--mail", "me@example.org"),
+        *("--mail-host", "smtp.example.org"),
+    )
+    settings = config.load(str(FILE))
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list(settings.systems) == ["youbike-taipei", "velib-paris"]
+    assert settings.data == Path("my data").absolute()
+    assert settings.mail.to == ["me@example.org"]
+    assert settings.mail.sender == "me@example.org"
+    assert (settings.mail.host, settings.mail.port) == ("smtp.example.org", 587)
+    assert mode(FILE) & 0o027 == 0
+    assert [each.name for each in Path().iterdir()] == ["bikecollect.toml"]
+
+
+def test_an_address_is_tried_and_then_collected() -> None:
+    """What the try found is what the settings say, and fetch works by them."""
+    with serving(lambda _: GOOD) as url:
+        asked = f"{url}/tiny.json?key=1"
+        done = bikecollect("init", "--yes", "--system", asked, "--data-dir", "data")
+        fetched = bikecollect("fetch")
+    settings = config.load(str(FILE))
+
+    assert done.returncode == 0
+    assert "20 stations" in done.stdout
+    assert settings.systems["tiny"].feed == "youbike"
+    assert settings.systems["tiny"].timezone == "Asia/Taipei"
+    assert (fetched.returncode, fetched.stderr) == (0, "")
+    assert len(list(Path("data/tiny/station_status").glob("*.csv"))) == 1
+    assert mode(FILE) == 0o600  # the key
+
+
+def test_a_failed_try_writes_nothing() -> None:
+    """The feed's own code, and how to write all the same."""
+    with serving(lambda _: Answer(b"", 404)) as url:
+        done = bikecollect("init", "--yes", "--system", f"{url}/x.json")
+
+    assert done.returncode == 69
+    assert "--no-try" in done.stderr
+    assert not FILE.exists()
+
+
+def test_a_failed_try_may_be_overridden() -> None:
+    """The answer yes writes what the address looks like; the zone is asked for."""
+    with serving(lambda _: Answer(b"", 404)) as url:
+        answers = "y\nParis\nEurope/Paris\n\n\n"
+        asked = ("--system", f"{url}/tiny/gbfs.json")
+        done = bikecollect("init", *asked, "--no-cron", answers=answers)
+    settings = config.load(str(FILE))
+
+    assert done.returncode == 0
+    assert "answered 404" in done.stdout
+    assert settings.systems["tiny"].feed == "gbfs"
+    assert settings.systems["tiny"].timezone == "Europe/Paris"
+
+
+def test_a_few_questions_are_enough() -> None:
+    """City, mail, server, login, password, folder: the password is in its own file."""
+    answers = [
+        *("atlantis", "bike taipei", "youbike-taipei", "Göteborg", ""),
+        *("me@example.org", "smtp.example.org", "me", 's"e\\cret', "data"),
+    ]
+    done = bikecollect(
+        "init", "--no-try", "--no-cron", answers="\n".join([*answers, ""])
+    )
+    settings = config.load(str(FILE))
+    secret = Path("smtp-password")
+
+    assert done.returncode == 0
+    assert 'no "atlantis"' in done.stdout
+    assert "youbike-newtaipei" in done.stdout
+    assert list(settings.systems) == ["youbike-taipei", "styrstall-goteborg"]
+    assert settings.mail.user == "me"
+    assert settings.mail.password_file == str(secret.absolute())
+    assert secret.read_text(encoding="utf-8") == 's"e\\cret\n'
+    assert mode(secret) == 0o600
+    assert 's"e' not in FILE.read_text(encoding="utf-8") + done.stdout + done.stderr
+    assert settings.data == Path("data").absolute()
+
+
+def test_empty_answers_give_the_defaults() -> None:
+    """Taipei, no mail, the user's data folder."""
+    done = bikecollect("init", "--no-try", "--no-cron", answers="\n" * 4)
+    settings = config.load(str(FILE))
+
+    assert done.returncode == 0
+    assert list(settings.systems) == ["youbike-taipei"]
+    assert settings.mail.host == ""
+    assert settings.data == Path("~/.local/share/bikecollect").expanduser()
+
+
+def test_a_settings_file_is_not_overwritten() -> None:
+    """78 before any question, and not a byte changed; --force writes it anew."""
+    FILE.write_text('interval = "1min"\n', encoding="utf-8")
+
+    refused = bikecollect("init", answers="")
+    kept = FILE.read_text(encoding="utf-8")
+    forced = bikecollect(*QUIET, "--force")
+
+    assert refused.returncode == 78
+    assert "--force" in refused.stderr
+    assert kept == 'interval = "1min"\n'
+    assert forced.returncode == 0
+    assert config.load(str(FILE)).seconds == 300
+
+
+def test_the_group_s_option_says_where_the_file_goes() -> None:
+    """Also into a folder that is not there yet."""
+    done = bikecollect("--config", "etc/bikes.toml", *QUIET)
+
+    assert done.returncode == 0
+    assert list(config.load("etc/bikes.toml").systems) == ["youbike-taipei"]
+
+
+def test_a_folder_that_cannot_be_written_is_told() -> None:
+    """74 with the path, and nothing half written (fault 56)."""
+    Path("etc").write_text("", encoding="utf-8")
+
+    done = bikecollect("--config", "etc/bikes.toml", *QUIET)
+
+    assert done.returncode == 74
+    assert "etc/bikes.toml" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        ((*QUIET, "--system", "atlantis"), 78, "bikecollect feeds"),
+        ((*QUIET, "--system", "https://x.org/gbfs.json"), 78, "--timezone"),
+        ((*QUIET, "--mail", "me@example.org"), 64, "--mail-host"),
+        ((*QUIET, "--mail-host", "smtp.example.org"), 64, "--mail"),
+        (("init",), 64, "--yes"),
+    ],
+)
+def test_what_is_wrong_or_missing_is_told(
+    arguments: tuple[str, ...], code: int, word: str
+) -> None:
+    """One line with the remedy, and no file."""
+    done = bikecollect(*arguments)
+
+    assert done.returncode == code
+    assert word in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not FILE.exists()
+
+
+def test_the_cron_line_is_installed_where_it_is_wanted(tmp_path: Path) -> None:
+    """The crontab program gets the line with the file's whole path."""
+    program, kept = tmp_path / "crontab", tmp_path / "kept"
+    program.write_text(
+        f'#!/bin/sh\n[ "$1" = - ] && exec cat >{kept}\n'
+        f'[ -e {kept} ] && exec cat {kept}\necho "no crontab for me" >&2; exit 1\n',
+        encoding="utf-8",
+    )
+    program.chmod(0o755)
+
+    done = bikecollect(*QUIET, "--cron", PATH=f"{tmp_path}:{os.environ['PATH']}")
+
+    assert "Installed in your crontab." in done.stdout
+    text = kept.read_text(encoding="utf-8")
+    assert f"--config {FILE.absolute()} fetch\n" in text
+
+
+@pytest.mark.parametrize(
+    "odd", ["plain", 'q"uo\\te', "ö 漢字", "tab\tand\nline", "\x7f", "a.b"]
+)
+def test_any_text_survives_the_file(odd: str) -> None:
+    """Quotes, backslashes, control characters: what is written is what is read."""
+    text = draft.settings(
+        [draft.SystemDraft("x.y", "gbfs", "https://x", "UTC", odd)],
+        data_dir=odd,
+        mail=draft.MailDraft((odd,), odd, user=odd, password_file=odd, sender=odd),
+    )
+    values = tomllib.loads(text)
+
+    assert values["data_dir"] == odd
+    assert values["mail"]["to"] == [odd]
+    assert (values["mail"]["user"], values["mail"]["sender"]) == (odd, odd)
+    assert list(values["systems"]) == ["x.y"]

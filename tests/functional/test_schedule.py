@@ -1,0 +1,335 @@
+"""``bikecollect schedule`` with the real crontab program, on a spool of its own."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from command import bikecollect
+
+from bikecollect.simulator.city import City
+from bikecollect.simulator.server import LiveFeed
+
+CRONTAB = shutil.which("crontab")
+real_crontab = pytest.mark.skipif(
+    CRONTAB is None or os.geteuid() != 0,
+    reason="needs the crontab program, and root for a spool of its own",
+)
+CRON = shutil.which("cron", path="/usr/sbin:/usr/bin:/sbin:/bin")
+ANALYZE = shutil.which("systemd-analyze")
+OTHERS = b"MAILTO=me@example.org\n# mine\n0 4 * * *   /usr/bin/backup 50\\% \n"
+# The machine's own crontabs are covered in a mount namespace.
+COVERED = 'mount --bind "$0" /var/spool/cron && exec "$@"'
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Path:
+    """Return a folder that stands for /var/spool/cron."""
+    (tmp_path / "spool/crontabs").mkdir(parents=True)
+    (tmp_path / "spool/crontabs").chmod(0o1730)
+    return tmp_path / "spool"
+
+
+def covered(spool: Path, *command: object) -> "subprocess.CompletedProcess[str]":
+    """Run *command* where *spool* is the only spool."""
+    return subprocess.run(
+        ["unshare", "-m", "sh", "-c", COVERED, str(spool), *map(str, command)],
+        text=True,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def scheduled(spool: Path, *arguments: object) -> "subprocess.CompletedProcess[str]":
+    """Run ``bikecollect`` *arguments* where *spool* is the only spool."""
+    return covered(spool, sys.executable, "-m", "bikecollect", *arguments)
+
+
+def installed(spool: Path) -> bytes:
+    """Return the crontab in *spool*, as ``crontab -l`` prints it."""
+    return covered(spool, "crontab", "-l").stdout.encode()
+
+
+def given(spool: Path, folder: Path, crontab: bytes) -> None:
+    """Install *crontab* into *spool*."""
+    (folder / "others").write_bytes(crontab)
+    assert covered(spool, "crontab", folder / "others").returncode == 0
+
+
+@real_crontab
+def test_the_line_is_installed_once_and_removed_without_a_trace(
+    spool: Path, tmp_path: Path
+) -> None:
+    """Twice installed is once there; the other lines keep each byte (fault 93)."""
+    given(spool, tmp_path, OTHERS)
+
+    first = scheduled(spool, "schedule", "install")
+    there = installed(spool)
+    second = scheduled(spool, "schedule", "install")
+    again = installed(spool)
+    gone = scheduled(spool, "schedule", "remove")
+
+    assert (first.returncode, first.stdout) == (0, "Installed in your crontab.\n")
+    assert "already" in second.stdout
+    assert there.startswith(OTHERS)
+    assert there.count(b"bikecollect fetch\n") == 1
+    assert again == there
+    assert gone.stdout == "Removed.\n"
+    assert installed(spool) == OTHERS
+
+
+@real_crontab
+def test_the_first_crontab_is_made_and_the_last_line_takes_it_away(
+    spool: Path,
+) -> None:
+    """Without any crontab before, there is none afterwards."""
+    scheduled(spool, "schedule", "install")
+    made = list((spool / "crontabs").iterdir())
+    scheduled(spool, "schedule", "remove")
+    again = scheduled(spool, "schedule", "remove")
+
+    assert len(made) == 1
+    assert list((spool / "crontabs").iterdir()) == []
+    assert (again.returncode, again.stdout) == (0, "There was nothing to remove.\n")
+
+
+@real_crontab
+def test_show_tells_whether_it_is_as_it_should_be(spool: Path, tmp_path: Path) -> None:
+    """Absent, there, and differing when the interval has changed since."""
+    path = tmp_path / "my 100% file.toml"
+    path.write_text('interval = "5min"\n', encoding="utf-8")
+    show = ("--config", path, "schedule", "show", "--format", "json")
+
+    before = json.loads(scheduled(spool, *show).stdout)
+    scheduled(spool, "--config", path, "schedule", "install")
+    after = json.loads(scheduled(spool, *show).stdout)
+    path.write_text('interval = "10min"\n', encoding="utf-8")
+    changed = json.loads(scheduled(spool, *show).stdout)
+
+    assert [each["state"] for each in (before, after, changed)] == [
+        *("absent", "there", "differs"),
+    ]
+    assert f"--config '{str(path).replace('%', chr(92) + '%')}' fetch" in before["text"]
+    assert changed["text"].splitlines()[2].startswith("*/10 * * * * /")
+    assert len(before["next"]) == 3
+
+
+@real_crontab
+def test_a_relative_config_becomes_absolute(spool: Path, tmp_path: Path) -> None:
+    """Cron starts elsewhere (fault 93)."""
+    (tmp_path / "bikecollect.toml").write_text("", encoding="utf-8")
+    command = f"cd {tmp_path} && {sys.executable} -m bikecollect schedule show"
+
+    done = covered(spool, "sh", "-c", command)
+
+    assert f"--config {tmp_path}/bikecollect.toml fetch\n" in done.stdout
+    assert "not installed" in done.stdout
+
+
+@real_crontab
+def test_a_half_block_is_left_alone(spool: Path, tmp_path: Path) -> None:
+    """A mark without the other changes nothing, and is told."""
+    given(spool, tmp_path, OTHERS + b"# >>> bikecollect >>>\n")
+
+    done = scheduled(spool, "schedule", "install")
+
+    assert done.returncode == 78
+    assert "crontab -e" in done.stderr
+    assert installed(spool) == OTHERS + b"# >>> bikecollect >>>\n"
+
+
+@real_crontab
+@pytest.mark.slow
+@pytest.mark.skipif(CRON is None, reason="no cron daemon is installed")
+def test_the_installed_line_fills_a_slot_under_a_real_cron(
+    spool: Path, tmp_path: Path
+) -> None:
+    """Blanks, quotes and percent signs of a path arrive as they are (fault 93)."""
+    folder = tmp_path / "it's 100% mine"
+    folder.mkdir()
+    path = folder / "bikecollect.toml"
+    with LiveFeed(City(30), clock=time.time) as feed:
+        path.write_text(
+            f'data_dir = "data"\ninterval = "1min"\n[systems.city]\n'
+            f'feed = "youbike"\nurl = "{feed.youbike_url}"\n'
+            f'timezone = "Asia/Taipei"\n',
+            encoding="utf-8",
+        )
+        install = scheduled(spool, "--config", path, "schedule", "install")
+        lines = _first_lines(spool, folder / "data/city/station_status")
+
+    assert install.returncode == 0
+    assert len(lines) == 31
+
+
+def _first_lines(spool: Path, folder: Path) -> list[str]:
+    """Run a cron daemon on *spool* until a CSV is in *folder*; return its lines."""
+    script = f"mount -t tmpfs none /run && {COVERED}"
+    daemon = subprocess.Popen(
+        ["unshare", "-m", "sh", "-c", script, str(spool), str(CRON), "-f"]
+    )
+    try:
+        for _ in range(750):
+            files = [p for p in folder.glob("*.csv") if p.stat().st_size]
+            if files:
+                return files[0].read_text(encoding="utf-8").splitlines()
+            time.sleep(0.1)
+    finally:
+        daemon.kill()
+        daemon.wait()
+    return []
+
+
+def test_an_interval_beyond_cron_is_told_before_anything(tmp_path: Path) -> None:
+    """30 s: the way out is named."""
+    path = tmp_path / "bikecollect.toml"
+    path.write_text('interval = "30s"\n', encoding="utf-8")
+
+    done = bikecollect("--config", path, "schedule", "install", PATH="/nowhere")
+
+    assert done.returncode == 78
+    assert "--systemd" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["show", "install", "remove"])
+def test_without_the_crontab_program_the_remedy_is_named(command: str) -> None:
+    """69, and how to get it."""
+    done = bikecollect("schedule", command, PATH="/nowhere")
+
+    assert done.returncode == 69
+    assert "apt-get install cron" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        ("echo 'you are not allowed to use this program' >&2; exit 1", "not allowed"),
+        ("echo \"crontab: can't open 'x': Permission denied\" >&2; exit 1", "denied"),
+    ],
+)
+def test_a_crontab_that_cannot_be_read_is_not_overwritten(
+    tmp_path: Path, body: str, word: str
+) -> None:
+    """What is not seen is not replaced: the program is called once, to read."""
+    log = tmp_path / "log"
+    program = tmp_path / "crontab"
+    program.write_text(f"#!/bin/sh\necho $@ >> {log}\n{body}\n", encoding="utf-8")
+    program.chmod(0o755)
+
+    done = bikecollect("schedule", "install", PATH=f"{tmp_path}:/usr/bin:/bin")
+
+    assert done.returncode == 74
+    assert word in done.stderr
+    assert log.read_text(encoding="utf-8") == "-l\n"
+
+
+def test_a_crontab_that_did_not_take_the_text_is_told(tmp_path: Path) -> None:
+    """A program that says yes and keeps nothing is found out."""
+    program = tmp_path / "crontab"
+    program.write_text("#!/bin/sh\ncat >/dev/null\n", encoding="utf-8")
+    program.chmod(0o755)
+
+    done = bikecollect("schedule", "install", PATH=f"{tmp_path}:/usr/bin:/bin")
+
+    assert done.returncode == 74
+    assert "crontab -l" in done.stderr
+
+
+def test_units_are_written_also_where_systemctl_fails(tmp_path: Path) -> None:
+    """Two commands are left to run, and both are named."""
+    path = tmp_path / "bikecollect.toml"
+    path.write_text('data_dir = "the data"\ninterval = "30s"\n', encoding="utf-8")
+    command = ("--config", path, "schedule")
+
+    done = bikecollect(*command, "install", "--systemd", PATH="/nowhere")
+    shown = bikecollect(*command, "show", "--systemd", PATH="/nowhere").stdout
+    units = sorted(Path("~/.config/systemd/user").expanduser().iterdir())
+    gone = bikecollect(*command, "remove", "--systemd", PATH="/nowhere")
+
+    assert done.returncode == 0
+    assert "systemctl --user daemon-reload" in done.stdout
+    assert "systemctl --user enable --now bikecollect.timer" in done.stdout
+    assert "state: installed as it should be" in shown
+    assert [each.name for each in units] == ["bikecollect.service", "bikecollect.timer"]
+    assert "OnCalendar=*:*:7/30\n" in shown
+    assert gone.stdout == "Removed.\n"
+    assert list(Path("~/.config/systemd/user").expanduser().iterdir()) == []
+
+
+def test_systemctl_is_told_to_start_the_timer(tmp_path: Path) -> None:
+    """Reload, then enable; the folder of the data is there for the sandbox."""
+    log = tmp_path / "log"
+    program = tmp_path / "systemctl"
+    program.write_text(f"#!/bin/sh\necho $@ >> {log}\n", encoding="utf-8")
+    program.chmod(0o755)
+
+    done = bikecollect("schedule", "install", "--systemd", PATH=str(tmp_path))
+
+    assert done.stdout.startswith("The timer runs.\n")
+    assert log.read_text(encoding="utf-8").splitlines() == [
+        "--user daemon-reload",
+        "--user enable --now bikecollect.timer",
+    ]
+    assert Path("~/.local/share/bikecollect").expanduser().is_dir()
+
+
+@pytest.mark.skipif(ANALYZE is None, reason="no systemd-analyze is installed")
+def test_the_units_of_the_machine_are_valid_and_well_locked(tmp_path: Path) -> None:
+    """Systemd itself finds no fault, and little exposure: below 2 of 10."""
+    path = tmp_path / "bikecollect.toml"
+    (tmp_path / "da ta").mkdir()
+    path.write_text('data_dir = "da ta"\n', encoding="utf-8")
+    show = ("--config", path, "schedule", "show", "--system-wide", "--format", "json")
+
+    text = json.loads(bikecollect(*show).stdout)["text"]
+    service, mark, timer = text.rpartition("# Written")
+    (tmp_path / "bikecollect.service").write_text(service, encoding="utf-8")
+    (tmp_path / "bikecollect.timer").write_text(mark + timer, encoding="utf-8")
+    files = [str(tmp_path / f"bikecollect.{kind}") for kind in ("service", "timer")]
+    valid = _analyze("verify", *files)
+    locked = _analyze("security", "--offline=yes", "--threshold=20", files[0])
+
+    assert f'ReadWritePaths="{tmp_path}/da ta"' in service
+    assert (valid.returncode, valid.stderr) == (0, "")
+    assert locked.returncode == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a folder away")
+@pytest.mark.parametrize(("uid", "user"), [(1, "daemon"), (54_321, "54321")])
+def test_the_service_runs_as_the_owner_of_the_data(
+    tmp_path: Path, uid: int, user: str
+) -> None:
+    """By name where that user has one (fault 112)."""
+    path = tmp_path / "bikecollect.toml"
+    path.write_text('data_dir = "data"\n', encoding="utf-8")
+    (tmp_path / "data").mkdir()
+    os.chown(tmp_path / "data", uid, uid)
+
+    done = bikecollect("--config", path, "schedule", "show", "--system-wide")
+
+    assert f"\nUser={user}\n" in done.stdout
+
+
+def test_a_system_wide_service_needs_a_named_folder() -> None:
+    """It has no home where the default could lie."""
+    done = bikecollect("schedule", "show", "--system-wide")
+
+    assert done.returncode == 78
+    assert "data_dir" in done.stderr
+
+
+def _analyze(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [str(ANALYZE), *arguments],
+        text=True,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )

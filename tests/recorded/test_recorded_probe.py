@@ -1,0 +1,65 @@
+"""Each recorded payload, tried: the dialect is found out, every station is seen."""
+
+import json
+from pathlib import Path
+
+import pytest
+from recorded.test_recorded_over_http import CASES, DATA, unpacked
+from served import Answer, serving
+
+from bikecollect import probe
+from bikecollect.errors import PayloadError
+
+pytestmark = pytest.mark.skipif(
+    not DATA.is_dir(), reason="the recorded payloads are not here"
+)
+KNOWN = [each for each in CASES if each[1] not in {"mapped", "gbfs"}]
+
+
+@pytest.mark.parametrize(("pattern", "feed", "stations"), KNOWN)
+def test_the_dialect_is_found_out(pattern: str, feed: str, stations: int) -> None:
+    """Without being told, from the bytes alone."""
+    (place,) = DATA.glob(pattern)
+    with serving(lambda _: Answer(unpacked(place))) as url:
+        trial = probe.attempt(f"{url}/some.json")
+
+    assert trial.target.feed == feed
+    assert len(trial.snapshot.statuses) == stations
+
+
+@pytest.mark.parametrize(
+    ("pattern", "stations"),
+    [("divvy*", 1811), ("velib*", 1439), ("hubway*", 195), ("bixi*", 957)],
+)
+def test_a_gbfs_feed_is_found_from_its_status(pattern: str, stations: int) -> None:
+    """The address of one of its files is enough, whatever the version."""
+    (place,) = DATA.glob(f"e_gbfs/{pattern}")
+
+    def answer(path: str) -> Answer:
+        name = path.strip("/").removesuffix(".json")
+        if name == "gbfs":
+            names = {each.name.partition(".")[0] for each in place.iterdir()}
+            feeds = [
+                {"name": each, "url": f"{url}/{each}.json"}
+                for each in sorted(names - {"gbfs", "gbfs_versions"})
+            ]
+            return Answer(json.dumps({"data": {"en": {"feeds": feeds}}}).encode())
+        (file,) = place.glob(f"{name}.json*")
+        return Answer(unpacked(file))
+
+    with serving(answer) as url:
+        trial = probe.attempt(f"{url}/station_information.json")
+
+    assert trial.target.feed == "gbfs"
+    assert trial.target.url == f"{url}/gbfs.json"
+    assert len(trial.snapshot.statuses) == stations
+
+
+def test_another_publishers_json_is_none_of_ours() -> None:
+    """JCDecaux's own list is not taken for YouBike's."""
+    (place,) = DATA.glob("f_citybikes_jcdecaux/jcdecaux*")
+    with (
+        serving(lambda _: Answer(unpacked(Path(place)))) as url,
+        pytest.raises(PayloadError, match="mapped"),
+    ):
+        probe.attempt(f"{url}/some.json")

@@ -1,0 +1,55 @@
+"""The catalogue: every entry can be collected as it stands."""
+
+import re
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from bikecollect import catalogue, config
+from bikecollect.catalogue import CATALOGUE
+from bikecollect.feeds.registry import DIALECTS
+
+
+@pytest.mark.parametrize("entry", CATALOGUE, ids=lambda e: e.system_id)
+def test_every_entry_is_a_working_setting(entry: catalogue.Entry) -> None:
+    """Its name alone is a whole table of the settings."""
+    settings = config.parse({"systems": {entry.system_id: {}}})
+
+    assert settings.systems[entry.system_id].url == entry.url
+    assert re.fullmatch(r"https://[^\s*]+", entry.url)
+    assert entry.feed in DIALECTS
+    assert ZoneInfo(entry.timezone).key == entry.timezone
+    assert re.fullmatch(r"[A-Z]{2}", entry.country)
+    assert entry.name
+    assert len(entry.system_id) <= 21
+
+
+def test_no_id_and_no_address_is_there_twice() -> None:
+    """A folder and a feed belong to one system."""
+    assert len({each.system_id for each in CATALOGUE}) == len(CATALOGUE)
+    assert len({each.url for each in CATALOGUE}) == len(CATALOGUE)
+
+
+def test_taipei_comes_first() -> None:
+    """It is what is collected without any settings."""
+    assert CATALOGUE[0].system_id == "youbike-taipei"
+
+
+@pytest.mark.parametrize(
+    ("words", "first"),
+    [
+        ("goteborg", "styrstall-goteborg"),
+        ("New York", "citibike-nyc"),
+        ("velib", "velib-paris"),
+        ("youbike-taipei", "youbike-taipei"),
+        ("berlin de", "nextbike-berlin"),
+    ],
+)
+def test_a_system_is_found_by_what_a_person_types(words: str, first: str) -> None:
+    """City, name or id; no accents, no case."""
+    assert catalogue.search(words)[0].system_id == first
+
+
+def test_what_is_not_there_is_not_found() -> None:
+    """An empty list, not a guess."""
+    assert catalogue.search("atlantis") == []

@@ -1,0 +1,146 @@
+"""The crontab's text: our block comes and goes, all else stays."""
+
+from datetime import datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from bikecollect import timetable, units
+from bikecollect.errors import SettingsError
+from bikecollect.timetable import BEGIN, END, State
+
+BLOCK = timetable.block(["*/5 * * * * bikecollect fetch"])
+OTHERS = [
+    b"",
+    b"MAILTO=me\n0 4 * * * backup\n",
+    b"# no newline at the end",
+    b"\n\n# \xff not UTF-8\r\n@reboot x\x0by \xc2\x85 z\n\n",
+]
+
+
+@pytest.mark.parametrize("crontab", OTHERS)
+def test_the_block_comes_and_goes_without_a_trace(crontab: bytes) -> None:
+    """Installed and removed, every other byte is as it was."""
+    merged = timetable.merged(crontab, BLOCK)
+
+    assert merged.startswith(crontab)
+    assert timetable.without(merged).removesuffix(b"\n") == crontab.removesuffix(b"\n")
+    assert timetable.merged(merged, BLOCK) == merged
+
+
+def test_an_older_block_is_replaced_where_it_stands() -> None:
+    """The lines around it keep their order; a second copy of it goes."""
+    old = timetable.block(["*/9 * * * * old"]).encode()
+
+    merged = timetable.merged(b"a\n" + old + b"b\n" + old + b"c\n", BLOCK)
+
+    assert merged == b"a\n" + BLOCK.encode() + b"b\nc\n"
+
+
+@pytest.mark.parametrize(
+    ("crontab", "state"),
+    [
+        (b"a\n", State.ABSENT),
+        (b"a\n" + BLOCK.encode() + b"b\n", State.THERE),
+        (timetable.block(["* * * * * other"]).encode(), State.DIFFERS),
+        (BLOCK.encode() * 2, State.DIFFERS),
+    ],
+)
+def test_the_state_is_told(crontab: bytes, state: State) -> None:
+    """Absent, there, or there in another form."""
+    assert timetable.state(crontab, BLOCK) is state
+
+
+@pytest.mark.parametrize(
+    "crontab",
+    [f"{BEGIN}\na\n", f"a\n{END}\n", f"{BEGIN}\n{BEGIN}\n{END}\n"],
+)
+def test_a_mark_that_stands_alone_is_not_guessed_at(crontab: str) -> None:
+    """Nothing is cut where it is not clear how far."""
+    with pytest.raises(SettingsError, match="crontab -e"):
+        timetable.merged(crontab.encode(), BLOCK)
+
+
+@pytest.mark.parametrize("interval", [1, 30, 45, 90, 400, 420, 2700, 5400])
+def test_what_cron_cannot_say_is_refused(interval: int) -> None:
+    """Half minutes, and minutes that do not divide an hour."""
+    with pytest.raises(SettingsError, match="--systemd"):
+        timetable.expression(interval)
+
+
+@pytest.mark.parametrize(
+    ("interval", "fields"),
+    [(1200, "*/20 * * * *"), (43_200, "0 */12 * * *"), (86_400, "0 0 * * *")],
+)
+def test_what_cron_can_say(interval: int, fields: str) -> None:
+    """Parts of an hour, whole hours, a day."""
+    assert timetable.expression(interval) == fields
+
+
+def test_a_path_is_quoted_and_its_percent_sign_escaped() -> None:
+    """What cron takes for the end of the command is none (fault 93)."""
+    line = timetable.line("* * * * *", ["/a b/100%", "it's"])
+
+    assert line == "* * * * * '/a b/100\\%' 'it'\"'\"'s'"
+
+
+@pytest.mark.parametrize("word", ["two\nlines", "x" * 1000])
+def test_a_command_that_cron_cannot_hold_is_refused(word: str) -> None:
+    """A line break and a line that cron would cut (fault 93)."""
+    with pytest.raises(SettingsError):
+        timetable.line("* * * * *", ["bikecollect", word])
+
+
+def test_the_next_fires_are_on_the_wall_clock() -> None:
+    """An hour that is skipped in spring fires nothing."""
+    paris = ZoneInfo("Europe/Paris")
+    now = datetime(2026, 3, 29, 1, 31, 20, tzinfo=paris).timestamp()
+
+    found = timetable.fires(
+        "*/30 * * * *", now, lambda at: datetime.fromtimestamp(at, paris)
+    )
+
+    assert [each.strftime("%H:%M%z") for each in found] == [
+        *("03:00+0200", "03:30+0200", "04:00+0200"),
+    ]
+
+
+def test_a_moment_that_is_now_is_not_next() -> None:
+    """At a fire, the next one is an interval away."""
+    east = timezone(timedelta(hours=8))
+
+    found = timetable.fires(
+        "0 0 * * *", 1_763_740_800, lambda at: datetime.fromtimestamp(at, east), 1
+    )
+
+    assert found == [datetime(2025, 11, 23, tzinfo=east)]
+
+
+@pytest.mark.parametrize(
+    ("interval", "lines"),
+    [
+        (1, ["*:*:*"]),
+        (5, ["*:*:1/5"]),
+        (60, ["*:0/1:7"]),
+        (300, ["*:0/5:7"]),
+        (1200, ["*:0/20:7 UTC"]),
+        (3600, ["0/1:00:7 UTC"]),
+        (86_400, ["0:00:7 UTC"]),
+    ],
+)
+def test_a_timer_can_say_every_interval(interval: int, lines: list[str]) -> None:
+    """Seconds too; in UTC where local time would shift it."""
+    assert units.calendar(interval) == lines
+
+
+def test_a_timer_of_too_many_lines_is_refused() -> None:
+    """128 s divides a day, and nothing else."""
+    with pytest.raises(SettingsError, match="divides an hour"):
+        units.calendar(128)
+
+
+def test_a_timer_fires_some_seconds_into_the_slot() -> None:
+    """Seven of five minutes, and never at this very moment."""
+    found = units.fires(300, 1_800_000_007.0, 2)
+
+    assert [each.timestamp() for each in found] == [1_800_000_307, 1_800_000_607]
