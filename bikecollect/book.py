@@ -24,16 +24,22 @@ class Book:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def incidents(self, since: Slot) -> tuple[Incident, ...]:
-        """Return the incidents that are open, or were closed at or after *since*."""
+    def incidents(self, since: Slot, before: Slot) -> tuple[Incident, ...]:
+        """Return the incidents that are open, or were closed at or after *since*.
+
+        The blocks after their last bad slot, and before the slot *before*, count as
+        their good ones.
+        """
         sql = (
             "SELECT incident_id, kind, opened, last, closed, slots, lost, told, causes,"
-            " text FROM incidents WHERE closed IS NULL OR closed >= ? ORDER BY opened"
+            " text,"
+            " (SELECT count(*) FROM blocks WHERE slot > last AND slot < ?) AS good"
+            " FROM incidents WHERE closed IS NULL OR closed >= ? ORDER BY opened"
         )
         newest = {}
         with self._visit() as db:
             db.row_factory = sqlite3.Row
-            for row in db.execute(sql, (since,)):
+            for row in db.execute(sql, (before, since)):
                 found = Incident(**{**dict(row), "causes": json.loads(row["causes"])})
                 newest[found.kind] = found._replace(
                     told_at=found.last, streak=found.opened

@@ -128,11 +128,9 @@ def _units(
         raise SettingsError(
             "a system-wide service has no home: name data_dir in the settings"
         )
-    home = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
     place = units.Place(
         command=command(path),
         data=str(settings.data),
-        state=str(Path(home).expanduser() / "bikecollect"),
         interval=settings.seconds,
         user=_owner(settings.data) if system_wide else "",
     )

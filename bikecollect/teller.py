@@ -97,7 +97,8 @@ class Teller:
         jot, book = Jot(place.jot), Book(place.folder / "ledger.sqlite3")
         held.enter_context(jot.held())
         state = jot.load() or State(
-            book.last_run(run.slot), book.incidents(Slot(run.slot - MEMORY))
+            book.last_run(run.slot),
+            book.incidents(Slot(run.slot - MEMORY), run.slot),
         )
         said = signs.of_run(run, self._missed(state.seen, run, book))
         if self.mails and state.mail is not None:

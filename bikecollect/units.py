@@ -23,7 +23,6 @@ class Place:
 
     command: Sequence[str]
     data: str
-    state: str
     interval: int
     user: str = ""
 
@@ -156,7 +155,8 @@ def _system_only(place: Place) -> str:
         f"User={place.user}\n"
         f"{SYSTEM_ONLY}"
         f"ReadWritePaths={_quoted(place.data)}\n"
-        f"ReadWritePaths=-{_quoted(place.state)}\n"
+        # What was told is remembered there: see decision 7.
+        "StateDirectory=bikecollect\nEnvironment=XDG_STATE_HOME=%S\n"
     )
 
 

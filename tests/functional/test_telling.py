@@ -416,3 +416,22 @@ def test_status_knows_what_the_ledger_could_not_take(tmp_path: Path) -> None:
         jot=jot_path("a", str(place)),
     )
     assert [each.kind for each in seen.health.incidents] == ["fetch"]
+
+
+def test_without_a_state_folder_the_ledger_remembers(
+    tmp_path: Path, mailserver: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service that may only write to the data tells as few mails, and the end."""
+    blocked = tmp_path / "blocked"
+    blocked.touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(blocked))
+    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    with world.served() as settings, mailserver.up():
+        world.slot(settings)
+        for up in [False] * 5 + [True] * 4:
+            world.slot(settings, up=up)
+    assert mailserver.subjects() == [
+        "a: trouble: the feed cannot be fetched",
+        "a: still in trouble: the feed cannot be fetched",
+        "a: recovered: the feed cannot be fetched",
+    ]
