@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import quote
 
 from bikecollect.errors import Outcome
 from bikecollect.incident import Incident
@@ -81,9 +82,11 @@ class Book:
 
     def last_block(self, before: Slot) -> tuple[Slot, int] | None:
         """Return slot and rows of the newest block before the slot *before*."""
-        with self._visit() as db:
-            sql = "SELECT slot, rows FROM blocks WHERE slot < ? ORDER BY slot DESC"
-            return db.execute(f"{sql} LIMIT 1", (before,)).fetchone()  # type: ignore[no-any-return]
+        sql = "SELECT slot, rows FROM blocks WHERE slot < ? ORDER BY slot DESC"
+        # On a full disk SQLite cannot make its -shm: then as if nobody wrote.
+        for how in ("mode=rw", "immutable=1"):
+            with self._visit(how) as db:
+                return db.execute(f"{sql} LIMIT 1", (before,)).fetchone()  # type: ignore[no-any-return]
         return None
 
     def between(self, first: Slot, last: Slot) -> tuple[list[Slot], list[Run]]:
@@ -105,17 +108,18 @@ class Book:
         return filled, ended
 
     @contextmanager
-    def _visit(self) -> Iterator[sqlite3.Connection]:
-        db = self._connected()
+    def _visit(self, how: str = "mode=rw") -> Iterator[sqlite3.Connection]:
+        db = self._connected(how)
         with suppress(sqlite3.Error, ValueError):
             try:
                 yield db
             finally:
                 db.close()
 
-    def _connected(self) -> sqlite3.Connection:
+    def _connected(self, how: str) -> sqlite3.Connection:
         """Return the ledger, or an empty one that has no answer."""
         with suppress(sqlite3.Error):
             if self._path.exists():
-                return sqlite3.connect(self._path, timeout=PATIENCE)
+                name = f"file:{quote(str(self._path))}?{how}"
+                return sqlite3.connect(name, timeout=PATIENCE, uri=True)
         return sqlite3.connect(":memory:")

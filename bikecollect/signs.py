@@ -55,8 +55,10 @@ def of_run(run: Run, missed: Sign | None) -> dict[str, Sign | None]:
     if kind:
         lost = 0 if run.accepted and run.outcome in WAITING else 1
         first = found.get(kind)
-        text = first.text if first and kind == "disk" else run.error
-        found[kind] = Sign(run.cause or kind, text, lost=lost)
+        if first is not None and kind == "disk":
+            found[kind] = first._replace(lost=lost)
+        else:
+            found[kind] = Sign(run.cause or kind, run.error, lost=lost)
     return found
 
 

@@ -53,6 +53,9 @@ def test_a_day_of_trouble_is_told_in_few_mails(tmp_path: Path) -> None:
         *("13 so far", "none", "36", "1 so far", "4 so far", "6"),
         *("1 so far", "3", "1", "8"),
     ]
+    full = str(mail.mails()[6].get_content())
+    assert _line(full, "Causes") == "disk (1 slot)"
+    assert _line(full, "Last good").endswith("10:55 (+08:00), 50 rows")
     assert done.stderr == ""
 
 
