@@ -169,6 +169,8 @@ def _strip(standing: Standing) -> list[str]:
         lines.setdefault(place * span // line, []).append((place, state))
     drawn = []
     for members in lines.values():
+        if all(state is State.BEFORE for _, state in members):
+            continue
         before = (members[0][0] * span % line) // span
         begin = iso((members[0][0] - before) * span, standing.zone)[11:16]
         text = " " * (before + before // 12)
