@@ -49,7 +49,8 @@ class Committed(NamedTuple):
     """A block as the ledger knows it.
 
     *fetched_at* and *last_updated* (the feed's stamp) are epoch seconds, *uptime*
-    seconds since the boot called *boot_id*. *source* is fetch, recovery or adopted.
+    seconds since the boot called *boot_id*. *source* says where it came from: fetch,
+    recovery, adopted, or what `backfill` took it from. *flags* are words, as a run's.
     """
 
     slot: Slot
@@ -62,6 +63,7 @@ class Committed(NamedTuple):
     uptime: float
     boot_id: str
     source: str
+    flags: str = ""
 
 
 class Stations(NamedTuple):

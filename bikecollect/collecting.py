@@ -33,6 +33,7 @@ def collect(
     clock: Clock = time.time,
     monotonic: Clock = time.monotonic,
     uptime: Clock = process.uptime,
+    awake: Clock = process.awake,
     stop: process.Stop | None = None,
     dry: bool = False,
 ) -> list[Run]:
@@ -43,7 +44,7 @@ def collect(
     """
     names = settings.chosen(system_ids)
     slot = slot_at(clock(), settings.seconds)
-    times = Times(clock, monotonic, stop or process.Stop(), uptime)
+    times = Times(clock, monotonic, stop or process.Stop(), uptime, awake)
     one = partial(_one, settings, slot=slot, times=times, dry=dry)
     # One after the other: a folder that is being made must not look unmounted.
     troubles = {n: None if dry else _unready(settings.data / n) for n in names}
@@ -105,6 +106,7 @@ def _one(
         started=times.clock(),
         boot_id=process.boot_id(),
         uptime=times.uptime(),
+        awake=times.awake(),
         version=__version__,
     )
     if trouble is not None:

@@ -92,7 +92,10 @@ class Committer:
             span = self.store.append(file, end, self.format.header, block.text)
         with self.watch("ledger"):
             self.ledger.commit(
-                _committed(payload, snapshot, span, block.rows, source), stations
+                _committed(payload, snapshot, span, block.rows, source)._replace(
+                    flags=" ".join(flags)
+                ),
+                stations,
             )
             drifts = self._remember(payload, snapshot)
         self.payloads.keep(name, day)

@@ -5,7 +5,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,6 @@ INCIDENTS = (
     "SELECT incident_id, kind, opened, last, closed, slots, lost, told, causes, text"
     " FROM incidents WHERE closed IS NULL OR closed >= ? ORDER BY opened"
 )
-HAS_INCIDENTS = "SELECT 1 FROM sqlite_master WHERE name = 'incidents'"
 BLOCK = (
     'SELECT slot, file, start, "end", rows, run_id, source FROM blocks WHERE slot = ?'
 )
@@ -130,8 +129,6 @@ class History:
     def incidents(self, since: Slot | None = None) -> list[Incident]:
         """Return the incidents that are open, or closed at or after *since*."""
         with self._opened() as db:
-            if not db.execute(HAS_INCIDENTS).fetchone():
-                return []  # a ledger of schema 1
             rows = db.execute(INCIDENTS, (END if since is None else since,)).fetchall()
             return [
                 Incident(*row[:8])._replace(causes=json.loads(row[8]), text=row[9])
@@ -182,7 +179,7 @@ class History:
     def _run(self, row: Sequence[Any]) -> Run:
         (run_id, slot, started, finished, outcome, cause, status, _, size, *rest) = row
         stations, rows, flags, file, spent, accepted, boot_id, uptime, *last = rest
-        version, error, notices, tries = last
+        version, error, notices, tries, awake = last
         return Run(
             run_id=run_id,
             system_id=self._system_id,
@@ -205,18 +202,18 @@ class History:
             accepted=bool(accepted),
             error=error,
             notices=tuple(Notice(**each) for each in json.loads(notices)),
+            awake=awake,
         )
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
         """Open the ledger for reading; an empty one where there is none yet."""
         try:
-            db = self._connected()
-            try:
-                _check_version(db, self._path)
-                yield db
-            finally:
-                db.close()
+            with (
+                closing(self._connected()) as db,
+                closing(_current(db, self._path)) as current,
+            ):
+                yield current
         except (sqlite3.Error, ValueError, TypeError) as error:
             raise StorageError(
                 f"cannot read {self._path}: {error}; where it is damaged, the next "
@@ -225,9 +222,7 @@ class History:
 
     def _connected(self) -> sqlite3.Connection:
         if not self._path.exists() or not self._path.stat().st_size:
-            db = sqlite3.connect(":memory:")
-            db.executescript("".join(STEPS))
-            return db
+            return sqlite3.connect(":memory:")
         # A reader of a WAL makes its -shm where nobody has the ledger open. Who may
         # not write there reads the file alone: it is whole then.
         wal = self._path.with_name(f"{self._path.name}-wal").exists()
@@ -241,13 +236,20 @@ def _is_written(db: sqlite3.Connection, run: Run) -> bool:
     return db.execute(sql, (run.run_id,)).fetchone() is not None
 
 
-def _check_version(db: sqlite3.Connection, path: Path) -> None:
+def _current(db: sqlite3.Connection, path: Path) -> sqlite3.Connection:
+    """Return *db*, or where it has an older schema, a copy in memory that has ours."""
     ((version,),) = db.execute("PRAGMA user_version")
     if version > VERSION:
         raise SettingsError(
             f"the ledger {path} was written by a newer bikecollect (schema {version}, "
             f"this one knows {VERSION}); upgrade it here too"
         )
+    if version == VERSION:
+        return db
+    copy = sqlite3.connect(":memory:")
+    db.backup(copy)
+    copy.executescript("".join(STEPS[version:]))
+    return copy
 
 
 def _age(path: Path) -> int:

@@ -165,7 +165,7 @@ class Ledger:
         """Note that *file* is damaged and never appended to again."""
         with self._transaction() as db:
             db.execute(
-                "INSERT INTO files VALUES (?, 0, 0, 0, 1)"
+                "INSERT INTO files VALUES (?, 0, 0, 0, 1, NULL)"
                 " ON CONFLICT (file) DO UPDATE SET damaged = 1",
                 (file,),
             )
@@ -178,7 +178,7 @@ class Ledger:
         """Write *runs*; one that is there already is replaced."""
         with self._transaction() as db:
             for run in runs:
-                marks = ", ".join("?" * 21)
+                marks = ", ".join("?" * 22)
                 db.execute(f"INSERT OR REPLACE INTO runs VALUES ({marks})", _run(run))  # noqa: S608 - marks only
 
     def _connect(self) -> None:
@@ -272,11 +272,11 @@ class Ledger:
 def _insert_block(db: sqlite3.Connection, block: Committed) -> None:
     span = block.span
     db.execute(
-        "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             *(block.slot, span.file, span.start, span.end, span.crc),
             *(block.rows, block.sha256, block.fetched_at, block.last_updated),
-            *(block.run_id, block.uptime, block.boot_id, block.source),
+            *(block.run_id, block.uptime, block.boot_id, block.source, block.flags),
         ),
     )
     _upsert_file(db, span)
@@ -284,7 +284,7 @@ def _insert_block(db: sqlite3.Connection, block: Committed) -> None:
 
 def _upsert_file(db: sqlite3.Connection, span: Span) -> None:
     db.execute(
-        "INSERT INTO files VALUES (?, ?, ?, ?, 0)"
+        "INSERT INTO files VALUES (?, ?, ?, ?, 0, NULL)"
         ' ON CONFLICT (file) DO UPDATE SET "end" = excluded."end",'
         " start = excluded.start, crc32 = excluded.crc32",
         (span.file, span.end, span.start, span.crc),
@@ -316,4 +316,5 @@ def _run(run: Run) -> tuple[object, ...]:
         *(int(run.accepted), run.boot_id, run.uptime, run.version, run.error),
         json.dumps([each._asdict() for each in run.notices]),
         json.dumps([each._asdict() for each in run.attempts]),
+        run.awake,
     )

@@ -95,6 +95,11 @@ def uptime() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+def awake() -> float:
+    """Return the seconds since boot, suspended ones left out."""
+    return time.clock_gettime(time.CLOCK_MONOTONIC)
+
+
 def run_id() -> str:
     """Return a fresh name for a run: eight hexadecimal digits."""
     return os.urandom(4).hex()

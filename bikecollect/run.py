@@ -24,7 +24,8 @@ class Run:
     """One attempt to fill *slot*; times are epoch seconds, lengths seconds.
 
     *outcome* is None while the run goes on. *accepted* says whether its payload
-    became durable. *signum* is the signal that ended it, 0 for none.
+    became durable. *signum* is the signal that ended it, 0 for none. *uptime* and
+    *awake* count from boot, with and without the time that the machine slept.
     """
 
     run_id: str
@@ -49,6 +50,7 @@ class Run:
     error: str = ""
     notices: tuple[Notice, ...] = ()
     signum: int = 0
+    awake: float = 0.0
 
     @property
     def exit_code(self) -> int:

@@ -79,6 +79,21 @@ CREATE TABLE incidents (
 ) STRICT;
 CREATE INDEX incidents_by_slot ON incidents (opened);
 """
-STEPS = (RUNS_AND_BLOCKS, INCIDENTS)
+ARCHIVES = """
+ALTER TABLE runs ADD COLUMN awake REAL NOT NULL DEFAULT 0;  -- uptime without sleep
+ALTER TABLE blocks ADD COLUMN flags TEXT NOT NULL DEFAULT '';  -- words, as of runs
+ALTER TABLE files ADD COLUMN header INTEGER;  -- crc32 of the first line; empty: unknown
+CREATE TABLE archives (
+    day TEXT PRIMARY KEY,       -- local day, as in the file's name
+    rows INTEGER NOT NULL,
+    slots INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,       -- of the day's CSV, sorted by slot and station_id
+    timezone TEXT NOT NULL,     -- by which the day was cut
+    made REAL NOT NULL,         -- epoch seconds
+    csv_gone INTEGER NOT NULL,  -- 1: the CSV was removed, the archive has the rows
+    parts TEXT NOT NULL         -- JSON: dataset -> {bytes, sha256} of its file
+) STRICT;
+"""
+STEPS = (RUNS_AND_BLOCKS, INCIDENTS, ARCHIVES)
 """The n-th step makes schema n out of schema n - 1."""
 VERSION = len(STEPS)

@@ -43,6 +43,7 @@ class Times(NamedTuple):
     monotonic: Clock
     stop: Stop
     uptime: Clock = process.uptime
+    awake: Clock = process.awake
 
 
 def zones(settings: Settings) -> dict[str, ZoneInfo]:

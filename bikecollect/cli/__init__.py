@@ -24,8 +24,9 @@ class _Lazy(click.Group):
         """Return the command *cmd_name*, None for one that is none of ours."""
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"bikecollect.cli.{cmd_name}")
-        command: click.Command = getattr(module, cmd_name)
+        name = cmd_name.replace("-", "_")
+        module = import_module(f"bikecollect.cli.{name}")
+        command: click.Command = getattr(module, name)
         return command
 
 
