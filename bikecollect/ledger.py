@@ -74,13 +74,13 @@ class Ledger:
 
     def notes(self) -> dict[str, str]:
         """Return what was remembered, by key."""
-        return dict(self._all("SELECT key, value FROM memory"))
+        return dict(self.all("SELECT key, value FROM memory"))
 
     def remember(self, notes: Mapping[str, str]) -> None:
         """Keep *notes* for the next runs, each in place of its former value."""
         if not notes:
             return
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.executemany("INSERT OR REPLACE INTO memory VALUES (?, ?)", notes.items())
 
     def extents(self) -> dict[str, Extent]:
@@ -88,12 +88,12 @@ class Ledger:
         sql = 'SELECT file, start, "end", crc32, damaged FROM files'
         return {
             file: Extent(end, Span(file, start, end, crc), bool(damaged))
-            for file, start, end, crc, damaged in self._all(sql)
+            for file, start, end, crc, damaged in self.all(sql)
         }
 
     def slots(self) -> set[Slot]:
         """Return the slots that have a block."""
-        return {slot for (slot,) in self._all("SELECT slot FROM blocks")}
+        return {slot for (slot,) in self.all("SELECT slot FROM blocks")}
 
     def block(self, slot: Slot) -> Committed | None:
         """Return the block of *slot*, None where it has none."""
@@ -105,7 +105,7 @@ class Ledger:
 
     def usual_rows(self, slot: Slot) -> int | None:
         """Return the median rows of the blocks of the 7 days before *slot*."""
-        rows = self._all(
+        rows = self.all(
             "SELECT rows FROM blocks WHERE slot < ? AND slot >= ? ORDER BY rows",
             slot,
             slot - 7 * DAY,
@@ -119,23 +119,23 @@ class Ledger:
         """
         sql = "SELECT * FROM stations ORDER BY station_id, valid_from"
         found: dict[str, StationInformation] = {}
-        for station_id, since, *values in self._all(sql):
+        for station_id, since, *values in self.all(sql):
             if since <= slot or station_id not in found:
                 found[station_id] = _information(station_id, values)
         return found
 
     def newest_stations(self) -> Slot:
         """Return the slot of the newest version of any station, 0 for none."""
-        ((newest,),) = self._all("SELECT max(valid_from) FROM stations")
+        ((newest,),) = self.all("SELECT max(valid_from) FROM stations")
         return Slot(newest or 0)
 
     def absent(self) -> dict[str, int]:
         """Return since when the stations that the list lacks have been missing."""
-        return dict(self._all("SELECT station_id, since FROM absent"))
+        return dict(self.all("SELECT station_id, since FROM absent"))
 
     def commit(self, block: Committed, stations: Stations) -> None:
         """Write *block* and what it says of the *stations*, in one transaction."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             _insert_block(db, block)
             _insert_stations(db, block.slot, stations.versions)
             if stations.span is not None:
@@ -148,7 +148,7 @@ class Ledger:
 
     def adopt(self, blocks: Iterable[Committed]) -> None:
         """Write *blocks* that were found in a file and not in the ledger."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             for block in blocks:
                 _insert_block(db, block)
 
@@ -156,14 +156,14 @@ class Ledger:
         self, span: Span, versions: Mapping[Slot, Iterable[StationInformation]]
     ) -> None:
         """Write *versions*, by the slot they are valid from, that a file holds."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             for slot, each in versions.items():
                 _insert_stations(db, slot, each)
             _upsert_file(db, span)
 
     def give_up(self, file: str) -> None:
         """Note that *file* is damaged and never appended to again."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.execute(
                 "INSERT INTO files VALUES (?, 0, 0, 0, 1, NULL)"
                 " ON CONFLICT (file) DO UPDATE SET damaged = 1",
@@ -172,11 +172,11 @@ class Ledger:
 
     def has_run(self, run_id: str) -> bool:
         """Return whether the run called *run_id* is written down."""
-        return bool(self._all("SELECT 1 FROM runs WHERE run_id = ?", run_id))
+        return bool(self.all("SELECT 1 FROM runs WHERE run_id = ?", run_id))
 
     def record(self, runs: Iterable[Run]) -> None:
         """Write *runs*; one that is there already is replaced."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             for run in runs:
                 marks = ", ".join("?" * 22)
                 db.execute(f"INSERT OR REPLACE INTO runs VALUES ({marks})", _run(run))  # noqa: S608 - marks only
@@ -190,12 +190,12 @@ class Ledger:
         self._db.execute("PRAGMA synchronous = FULL")
 
     def _check(self) -> None:
-        verdict = self._all("PRAGMA quick_check(1)")
+        verdict = self.all("PRAGMA quick_check(1)")
         if verdict != [("ok",)]:
             raise sqlite3.DatabaseError(str(verdict[0][0]))
 
     def _migrate(self) -> None:
-        ((version,),) = self._all("PRAGMA user_version")
+        ((version,),) = self.all("PRAGMA user_version")
         if version > VERSION:
             self.close()
             raise SettingsError(
@@ -230,11 +230,12 @@ class Ledger:
 
     def _one(self, where: str, *values: object) -> Committed | None:
         sql = f"SELECT * FROM blocks WHERE {where}"  # noqa: S608 - fixed texts
-        for slot, file, start, end, crc, *rest in self._all(sql, *values):
+        for slot, file, start, end, crc, *rest in self.all(sql, *values):
             return Committed(slot, Span(file, start, end, crc), *rest)
         return None
 
-    def _all(self, sql: str, *values: object) -> list[Any]:
+    def all(self, sql: str, *values: object) -> list[Any]:
+        """Return the rows that *sql* selects."""
         with self._translated():
             return self._opened().execute(sql, values).fetchall()
 
@@ -244,7 +245,8 @@ class Ledger:
         return self._db
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Write, all or nothing."""
         with self._translated():
             db = self._opened()
             db.execute("BEGIN IMMEDIATE")

@@ -43,8 +43,12 @@ class Store:
 
     def crc(self, span: Span) -> int | None:
         """Return the crc32 of the bytes of *span*, None where they are not there."""
-        data = self._read(span.file, span.start, span.end)
+        data = self.text(span)
         return zlib.crc32(data) if len(data) == span.end - span.start else None
+
+    def text(self, span: Span) -> bytes:
+        """Return the bytes of *span*, fewer where the file is shorter."""
+        return self._read(span.file, span.start, span.end)
 
     def header(self, file: str) -> bytes:
         """Return the first line of *file*, empty where it has none."""
@@ -102,6 +106,15 @@ class Store:
                 os.close(fd)
         except OSError as error:
             raise StorageError(f"cannot cut {path} to {size}: {error}") from error
+
+    def remove(self, file: str) -> None:
+        """Remove *file*, durably; it may be gone already."""
+        path = self._folder / file
+        try:
+            path.unlink(missing_ok=True)
+            sync_folder(path.parent)
+        except OSError as error:
+            raise StorageError(f"cannot remove {path}: {error}") from error
 
     def append(self, file: str, end: int, header: bytes, text: bytes) -> Span:
         """Append *text* to *file*, whose committed bytes end at *end*; durably.

@@ -1,0 +1,83 @@
+"""DuckDB, set up for a small machine: bounded memory, no network, errors of ours."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bikecollect.errors import NotInstalled, StorageError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+MEMORY = "256MB"
+
+
+def connect(
+    temporary: Path, *, memory: str = MEMORY, threads: int = 1
+) -> "DuckDBPyConnection":
+    """Return a connection to a database in memory that spills into *temporary*.
+
+    Raises NotInstalled where DuckDB is absent.
+    """
+    try:
+        import duckdb  # noqa: PLC0415 - an extra, and heavy
+    except ImportError as error:
+        raise NotInstalled(
+            "the archive needs DuckDB; run: pip install 'bikecollect[archive]'"
+        ) from error
+    return duckdb.connect(
+        config={
+            "threads": threads,
+            "memory_limit": memory,
+            "temp_directory": str(temporary),
+            "preserve_insertion_order": False,
+            "autoinstall_known_extensions": False,
+            "allow_community_extensions": False,
+        }
+    )
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Let DuckDB's errors be ours; *what* says what could not be done."""
+    import duckdb  # noqa: PLC0415 - an extra, and heavy
+
+    try:
+        yield
+    except duckdb.Error as error:
+        first = str(error).strip().splitlines()[0]
+        raise StorageError(f"{what}: {first}", cause="archive") from error
+
+
+def text(value: str) -> str:
+    """Return *value* as a literal of SQL.
+
+    >>> text("it's")
+    "'it''s'"
+    """
+    return "'" + value.replace("'", "''") + "'"
+
+
+def name(value: str) -> str:
+    """Return *value* as a name in SQL.
+
+    >>> print(name('a"b'))
+    "a""b"
+    """
+    return '"' + value.replace('"', '""') + '"'
+
+
+def parquet(file: Path) -> str:
+    """Return the table in *file*, with the columns it has and no more."""
+    return f"read_parquet({path(file)}, hive_partitioning = false)"
+
+
+def path(value: Path, tail: str = "") -> str:
+    """Return *value* as a literal in which nothing is a pattern, but for *tail*.
+
+    >>> path(Path("/srv/a[1]*"), "/*.csv")
+    "'/srv/a[[]1][*]/*.csv'"
+    """
+    plain = "".join(f"[{c}]" if c in "*?[" else c for c in str(value))
+    return text(plain + tail)

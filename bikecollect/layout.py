@@ -1,0 +1,144 @@
+"""The archive's layout: its datasets, where their files lie, and their columns."""
+
+from pathlib import Path
+
+ARCHIVE = "archive"
+STATUS = "station_status"
+DATASETS = (STATUS, "slots", "coverage", "profile", "runs")
+PART = "part.parquet"
+DAYS = "system_id={}/date={}"
+
+TIMES = ("slot", "fetched_at", "last_reported")
+TYPES = {
+    "slot": "BIGINT",
+    "fetched_at": "BIGINT",
+    "station_id": "VARCHAR",
+    "num_vehicles_available": "INTEGER",
+    "num_ebikes_available": "INTEGER",
+    "num_docks_available": "INTEGER",
+    "num_vehicles_disabled": "INTEGER",
+    "num_docks_disabled": "INTEGER",
+    "capacity": "INTEGER",
+    "is_installed": "BOOLEAN",
+    "is_renting": "BOOLEAN",
+    "is_returning": "BOOLEAN",
+    "last_reported": "BIGINT",
+    "occupancy": "DOUBLE",
+    "weekday": "SMALLINT",
+    "hour": "SMALLINT",
+    "is_empty": "BOOLEAN",
+    "is_full": "BOOLEAN",
+}
+"""The type of each column of a daily file; a user's own are VARCHAR."""
+ADDED = {"minute_of_day": "SMALLINT", "hour_of_week": "SMALLINT"}
+"""Columns that an archived day has beside those of its CSV; local time."""
+SLOTS = {
+    "slot": "BIGINT",
+    "minute_of_day": "SMALLINT",
+    "hour_of_week": "SMALLINT",
+    "state": "VARCHAR",
+    "cause": "VARCHAR",
+    "rows": "INTEGER",
+    "flags": "VARCHAR",
+    "source": "VARCHAR",
+    "fetched_at": "BIGINT",
+    "last_updated": "BIGINT",
+    "sha256": "VARCHAR",
+    "run_id": "VARCHAR",
+}
+RUNS = {
+    "run_id": "VARCHAR",
+    "slot": "BIGINT",
+    "started": "DOUBLE",
+    "finished": "DOUBLE",
+    "outcome": "VARCHAR",
+    "cause": "VARCHAR",
+    "http_status": "INTEGER",
+    "attempts": "INTEGER",
+    "bytes": "BIGINT",
+    "stations": "INTEGER",
+    "rows": "INTEGER",
+    "flags": "VARCHAR",
+    "file": "VARCHAR",
+    "accepted": "BOOLEAN",
+    "boot_id": "VARCHAR",
+    "uptime": "DOUBLE",
+    "awake": "DOUBLE",
+    "version": "VARCHAR",
+    "error": "VARCHAR",
+}
+STATIONS = {
+    "station_id": "VARCHAR",
+    "name": "VARCHAR",
+    "short_name": "VARCHAR",
+    "lat": "DOUBLE",
+    "lon": "DOUBLE",
+    "capacity": "INTEGER",
+    "address": "VARCHAR",
+    "region": "VARCHAR",
+    "post_code": "VARCHAR",
+    "is_virtual_station": "BOOLEAN",
+    "name_en": "VARCHAR",
+    "address_en": "VARCHAR",
+    "region_en": "VARCHAR",
+    "is_listed": "BOOLEAN",
+}
+"""Of the view of stations; before them stand its two times."""
+COVERAGE = {
+    "station_id": "VARCHAR",
+    "slots": "INTEGER",
+    "expected": "INTEGER",
+    "collected": "INTEGER",
+    "first_slot": "BIGINT",
+    "last_slot": "BIGINT",
+    "gaps": "INTEGER",
+    "longest_gap_s": "BIGINT",
+    "known": "INTEGER",
+    "empty_slots": "INTEGER",
+    "full_slots": "INTEGER",
+    "changes": "INTEGER",
+    "capacity_min": "INTEGER",
+    "capacity_max": "INTEGER",
+    "silent": "INTEGER",
+    "inactive": "INTEGER",
+}
+PROFILE = {
+    "station_id": "VARCHAR",
+    "hour_of_week": "SMALLINT",
+    "slots": "INTEGER",
+    "known": "INTEGER",
+    "docks_known": "INTEGER",
+    "with_vehicle": "INTEGER",
+    "with_dock": "INTEGER",
+    "sum_vehicles": "BIGINT",
+    "sum_docks": "BIGINT",
+    "min_vehicles": "INTEGER",
+    "max_vehicles": "INTEGER",
+    "sum_capacity": "BIGINT",
+    "capacity_known": "INTEGER",
+}
+
+
+def part(data: Path, dataset: str, system_id: str, day: str) -> Path:
+    """Return where the file of *dataset* lies for *day* of a system."""
+    return data / ARCHIVE / dataset / DAYS.format(system_id, day) / PART
+
+
+def certificate(data: Path, system_id: str, day: str) -> Path:
+    """Return where the certificate of *day* lies."""
+    folder = data / ARCHIVE / "certificates" / f"system_id={system_id}"
+    return folder / f"{day}.json"
+
+
+def work(data: Path, system_id: str) -> Path:
+    """Return the folder in which the archive of a system is prepared."""
+    return data / ARCHIVE / ".work" / system_id
+
+
+def type_of(column: str) -> str:
+    """Return the type of a daily file's *column*.
+
+    >>> type_of("slot"), type_of("my_own")
+    ('BIGINT', 'VARCHAR')
+    """
+    return TYPES.get(column, "VARCHAR")

@@ -1,0 +1,236 @@
+"""Closed days go into the archive, proved; and their CSV goes later, proved again."""
+
+import hashlib
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from world import NOON, TAIPEI, World
+
+from bikecollect import layout
+from bikecollect.archive import Archive
+from bikecollect.compact import Compactor, Step
+from bikecollect.heal import Healer
+from bikecollect.ledger import Ledger
+from bikecollect.lock import Lock
+from bikecollect.shelf import Shelf
+from bikecollect.slot import DAY, Slot
+from bikecollect.store import Store
+
+pytest.importorskip("duckdb")
+CSV = "station_status/2026-11-22.csv"
+
+
+def compactor(world: World, csv_days: int = 7) -> Compactor:
+    """Return a compactor of *world*, as a fresh process would have it."""
+    ledger, store = Ledger(world.folder / "ledger.sqlite3"), Store(world.folder)
+    data = world.folder.parent
+    return Compactor(
+        system_id=world.folder.name,
+        folder=world.folder,
+        zone=TAIPEI,
+        archive=Archive(data, world.folder.name, TAIPEI, 300, world.clock),
+        store=store,
+        ledger=ledger,
+        healer=Healer(world.payloads, store, ledger),
+        payloads=world.payloads,
+        lock=Lock(world.folder / "lock", patience=0),
+        slot_rows=lambda begin, end: [],
+        csv_days=csv_days,
+        clock=world.clock,
+    )
+
+
+def compacted(world: World, csv_days: int = 7) -> list[Step]:
+    """Compact all that is due."""
+    return list(compactor(world, csv_days).run())
+
+
+@pytest.fixture
+def world(folder: Path) -> World:
+    """Return a world with three slots at noon, and the clock at the next noon."""
+    world = World(folder / "city")
+    for bikes in (1, 2, 0):
+        world.fetch({"0002": bikes, 'a,"b"': 3, "0001": 7}, after=300)
+    world.clock.now += DAY
+    world.uptime += DAY
+    return world
+
+
+def test_a_closed_day_is_archived_and_its_csv_stays(world: World) -> None:
+    """The first compaction adds, and removes nothing."""
+    before = (world.folder / CSV).read_bytes()
+
+    (step,) = compacted(world)
+
+    assert (step.what, step.rows, step.slots) == ("archived", 9, 3)
+    assert (world.folder / CSV).read_bytes() == before
+    assert layout.part(world.folder.parent, "profile", "city", step.day).exists()
+
+
+def test_a_second_compaction_finds_nothing_to_do(world: World) -> None:
+    """A day file is written once and never touched again."""
+    compacted(world)
+
+    assert compacted(world) == []
+
+
+def test_an_open_day_is_left_alone(world: World) -> None:
+    """Before an hour behind midnight, a late slot may still come."""
+    world.clock.now = NOON + 12.5 * 3600
+
+    assert compacted(world) == []
+
+
+def test_the_csv_goes_when_it_is_old(world: World) -> None:
+    """Behind ``csv_days`` the archive alone has the rows, and they are the same."""
+    lines = world.lines()
+    compacted(world)
+    world.clock.now += 7 * DAY
+
+    (step,) = compacted(world)
+
+    assert step.what == "let go"
+    assert not (world.folder / CSV).exists()
+    archive = compactor(world).archive
+    texts = [piece.text.decode() for piece in archive.pieces("2026-11-22", TAIPEI)]
+    assert sorted("".join(texts).splitlines()) == sorted(lines)
+
+
+def test_the_certificate_is_the_sha256_of_the_sorted_csv(world: World) -> None:
+    """Anybody can check it with sort and sha256sum."""
+    head, *lines = (world.folder / CSV).read_text(encoding="utf-8").splitlines()
+    key = {'"a,""b"""': "a", "0001": "0001", "0002": "0002"}
+    lines.sort(
+        key=lambda each: (
+            each[:25],
+            key[each[52:].split(",3,")[0][:9]] if '"' in each else each[52:56],
+        )
+    )
+    compacted(world)
+
+    archived = compactor(world).archive.certified("2026-11-22")
+    text = "".join(f"{each}\n" for each in (head, *lines))
+    assert archived.sha256 == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_a_late_slot_of_a_compacted_day_is_taken_in(world: World) -> None:
+    """Also when its CSV has gone: a new segment, and the archive is made anew."""
+    compacted(world)
+    world.clock.now += 7 * DAY
+    compacted(world)
+    now = world.clock.now
+
+    world.clock.now = NOON + 1500
+    world.fetch({"0001": 5, "0009": 1})
+    world.clock.now = now
+    late = compacted(world)
+
+    assert [each.what for each in late] == ["archived", "let go"]
+    assert (late[0].rows, late[0].slots) == (11, 4)
+    archive = compactor(world).archive
+    slots = [piece.slot for piece in archive.pieces("2026-11-22", TAIPEI)]
+    assert slots == [NOON + 300, NOON + 600, NOON + 900, NOON + 1500]
+    assert not (world.folder / "station_status/2026-11-22.2.csv").exists()
+
+
+def test_a_damaged_block_keeps_its_day_out_of_the_archive(world: World) -> None:
+    """What is not what was written is never archived as if it were."""
+    path = world.folder / CSV
+    data = bytearray(path.read_bytes())
+    data[200] ^= 1
+    path.write_bytes(data)
+
+    (step,) = compacted(world)
+
+    assert step.what == "failed"
+    assert "is damaged" in step.why
+    assert not layout.certificate(world.folder.parent, "city", step.day).exists()
+
+
+def test_a_damaged_archive_keeps_the_csv(world: World) -> None:
+    """A flipped bit in the archive is noticed before the CSV would go."""
+    compacted(world)
+    part = layout.part(world.folder.parent, "station_status", "city", "2026-11-22")
+    data = bytearray(part.read_bytes())
+    data[len(data) // 2] ^= 4
+    part.write_bytes(data)
+    world.clock.now += 7 * DAY
+
+    (step,) = compacted(world)
+
+    assert step.what == "kept"
+    assert "sha256" in step.why
+    assert (world.folder / CSV).exists()
+
+
+def test_a_lost_ledger_gets_its_archived_days_back(world: World) -> None:
+    """Slots, and that the CSV is gone on purpose, stand in the archive too."""
+    account = [
+        [NOON + 300 * n, 725, 158, "collected", "", 3, "", "fetch", NOON, None, "", ""]
+        for n in (1, 2, 3)
+    ]
+    first = compactor(world)
+    object.__setattr__(first, "slot_rows", lambda begin, end: account)
+    list(first.run())
+    world.clock.now += 7 * DAY
+    compacted(world)
+    for path in world.folder.glob("ledger*"):
+        path.unlink()
+
+    compacted(world)
+
+    assert [each.slot - NOON for each in world.committed()] == [300, 600, 900]
+
+
+@pytest.mark.parametrize("count", range(1, 40))
+def test_a_compaction_killed_anywhere_is_finished_by_the_next(
+    world: World, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before each file operation in turn; then one whole run; the sheet is whole."""
+    die_at(count, monkeypatch)
+    with suppress(Killed):
+        compacted(world)
+        compacted(world, csv_days=0)
+    monkeypatch.undo()
+
+    compacted(world)
+    compacted(world, csv_days=0)
+
+    archive = compactor(world).archive
+    assert archive.certified("2026-11-22").rows == 9
+    assert archive.damage(archive.certified("2026-11-22")) == []
+    assert not (world.folder / CSV).exists()
+    assert not list(layout.work(world.folder.parent, "city").iterdir())
+
+
+class Killed(BaseException):
+    """What ends a process here: no handler of ours catches it."""
+
+
+def die_at(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the *count*-th change of a name on the disk be the process' last."""
+    done = 0
+
+    def dying(act: Callable[..., object]) -> Callable[..., object]:
+        def once(*args: object, **more: object) -> object:
+            nonlocal done
+            done += 1
+            if done == count:
+                raise Killed
+            return act(*args, **more)
+
+        return once
+
+    for name in ("rename", "unlink", "rmdir", "mkdir"):
+        monkeypatch.setattr(Path, name, dying(getattr(Path, name)))
+    monkeypatch.setattr(Shelf, "put", dying(Shelf.put))
+    monkeypatch.setattr(Shelf, "let_go", dying(Shelf.let_go))
+
+
+def test_slots_are_cut_by_the_systems_own_day(world: World) -> None:
+    """Bounds are local midnights."""
+    begin, end = compactor(world).bounds("2026-11-22")
+
+    assert (begin, end) == (Slot(int(NOON) - 43_200), Slot(int(NOON) + 43_200))
