@@ -169,8 +169,8 @@ class Archive:
         status = aside / f"{STATUS}.parquet"
         parquet.write_day(db, aside / "day.csv", contents.columns, status)
         keys = f"{engine.text(self.system_id)} AS system_id, 0 AS date"
-        _table(db, "day_slots_values", layout.SLOTS, contents.slots)
-        _table(db, "runs_values", layout.RUNS, contents.runs)
+        engine.load(db, "day_slots_values", layout.SLOTS, contents.slots, aside)
+        engine.load(db, "runs_values", layout.RUNS, contents.runs, aside)
         source = engine.parquet(status)
         with engine.translated(f"{contents.day} cannot be summed up"):
             db.execute(f"CREATE VIEW rows AS SELECT {keys}, * FROM {source}")  # noqa: S608
@@ -273,19 +273,6 @@ def _without_keys(sql: str, more: str) -> str:
         f"SELECT * EXCLUDE (system_id, date) FROM ({sql}) AS summed"  # noqa: S608 - ours
         f" ORDER BY station_id{more}"
     )
-
-
-def _table(
-    db: "DuckDBPyConnection",
-    name: str,
-    columns: Mapping[str, str],
-    rows: Sequence[Sequence[Any]],
-) -> None:
-    types = ", ".join(f"{engine.name(each)} {kind}" for each, kind in columns.items())
-    db.execute(f"CREATE TABLE {name} ({types})")
-    if rows:
-        marks = ", ".join("?" * len(columns))
-        db.executemany(f"INSERT INTO {name} VALUES ({marks})", rows)  # noqa: S608 - marks
 
 
 def _move(source: Path, target: Path) -> None:

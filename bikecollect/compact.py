@@ -4,7 +4,6 @@ import heapq
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
-from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -118,13 +117,9 @@ class Compactor:
         known = shelf.archived()
         waiting = {day_of(slot, self.zone) for slot in self.payloads.waiting_slots()}
         found = []
-        filled = shelf.filled()
-        for day, members in groupby(
-            filled, key=lambda each: day_of(each[0], self.zone)
-        ):
-            counts = [rows for _, rows in members]
+        for day, filled in shelf.filled().items():
             there = known.get(day)
-            if there and (there.slots, there.rows) == (len(counts), sum(counts)):
+            if there and (there.slots, there.rows) == filled:
                 continue
             if self.bounds(day)[1] + SETTLED <= self.clock() and day not in waiting:
                 found.append(day)

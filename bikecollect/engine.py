@@ -1,6 +1,7 @@
 """DuckDB, set up for a small machine: bounded memory, no network, errors of ours."""
 
-from collections.abc import Iterator
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,3 +82,30 @@ def path(value: Path, tail: str = "") -> str:
     """
     plain = "".join(f"[{c}]" if c in "*?[" else c for c in str(value))
     return text(plain + tail)
+
+
+def load(
+    db: "DuckDBPyConnection",
+    table: str,
+    columns: Mapping[str, str],
+    rows: Iterable[Sequence[object]],
+    folder: Path,
+) -> None:
+    """Make *table* of *rows*; they go through a file in *folder*.
+
+    (Row by row, DuckDB takes half a millisecond for each.)
+    """
+    file = folder / f"{table}.csv"
+    with file.open("w", encoding="utf-8", newline="") as out:
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerows([NULL if v is None else v for v in row] for row in rows)
+    types = ", ".join(f"{text(each)}: {text(kind)}" for each, kind in columns.items())
+    db.execute(
+        f"CREATE TABLE {name(table)} AS SELECT * FROM read_csv({path(file)},"  # noqa: S608 - names are quoted
+        f" columns = {{{types}}}, auto_detect = false, header = false, delim = ',',"
+        f" quote = '\"', escape = '\"', new_line = '\\n', nullstr = {text(NULL)})"
+    )
+    file.unlink()
+
+
+NULL = "\\N"

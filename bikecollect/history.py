@@ -135,6 +135,12 @@ class History:
                 for row in rows
             ]
 
+    def select(self, sql: str, *values: object) -> list[Any]:
+        """Return the rows that *sql* selects from the ledger."""
+        with self._opened() as db:
+            return db.execute(sql, values).fetchall()
+        return []
+
     def payloads(self, slot: Slot) -> list[Path]:
         """Return the payload files of *slot*, wherever they lie."""
         folder = self._place / "payloads"

@@ -118,6 +118,20 @@ PROFILE = {
     "capacity_known": "INTEGER",
 }
 
+STATUS_COLUMNS = {
+    name: kind
+    for name, kind in (TYPES | ADDED).items()
+    if name not in {"occupancy", "weekday", "hour", "is_empty", "is_full"}
+}
+COLUMNS = {
+    STATUS: STATUS_COLUMNS,
+    "slots": SLOTS,
+    "coverage": COVERAGE,
+    "profile": PROFILE,
+    "runs": RUNS,
+}
+"""The columns that each dataset always has, with their types."""
+
 
 def part(data: Path, dataset: str, system_id: str, day: str) -> Path:
     """Return where the file of *dataset* lies for *day* of a system."""

@@ -13,6 +13,20 @@ GONE = 2
 """In ``files.damaged``: the file was archived and removed."""
 
 
+FILLED = (
+    "SELECT substr(file, 16, 10) AS day, count(*), sum(rows) FROM blocks"
+    " GROUP BY day ORDER BY day"
+)
+"""Days by the names of their files, ``station_status/DAY.csv``: slots and rows."""
+
+
+FILLED = (
+    "SELECT substr(file, 16, 10) AS day, count(*), sum(rows) FROM blocks"
+    " GROUP BY day ORDER BY day"
+)
+"""Days by the names of their files, ``station_status/DAY.csv``: slots and rows."""
+
+
 class Archived(NamedTuple):
     """An archived day; *sha256* is that of its sheet, *parts* say it of its files.
 
@@ -65,9 +79,9 @@ class Shelf:
         rows = self._ledger.all("SELECT file FROM files WHERE damaged = ?", GONE)
         return [file for (file,) in rows]
 
-    def filled(self) -> list[tuple[Slot, int]]:
-        """Return each slot that has a block, and its rows, oldest first."""
-        return self._ledger.all("SELECT slot, rows FROM blocks ORDER BY slot")
+    def filled(self) -> dict[str, tuple[int, int]]:
+        """Return how many slots and rows each day has, by its name."""
+        return {day: (slots, rows) for day, slots, rows in self._ledger.all(FILLED)}
 
     def blocks(self, begin: Slot, end: Slot) -> list[Committed]:
         """Return the blocks of the slots from *begin* to before *end*."""

@@ -6,45 +6,15 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from keeping import compacted, compactor
 from world import NOON, TAIPEI, World
 
 from bikecollect import layout
-from bikecollect.archive import Archive
-from bikecollect.compact import Compactor, Step
-from bikecollect.heal import Healer
-from bikecollect.ledger import Ledger
-from bikecollect.lock import Lock
 from bikecollect.shelf import Shelf
 from bikecollect.slot import DAY, Slot
-from bikecollect.store import Store
 
 pytest.importorskip("duckdb")
 CSV = "station_status/2026-11-22.csv"
-
-
-def compactor(world: World, csv_days: int = 7) -> Compactor:
-    """Return a compactor of *world*, as a fresh process would have it."""
-    ledger, store = Ledger(world.folder / "ledger.sqlite3"), Store(world.folder)
-    data = world.folder.parent
-    return Compactor(
-        system_id=world.folder.name,
-        folder=world.folder,
-        zone=TAIPEI,
-        archive=Archive(data, world.folder.name, TAIPEI, 300, world.clock),
-        store=store,
-        ledger=ledger,
-        healer=Healer(world.payloads, store, ledger),
-        payloads=world.payloads,
-        lock=Lock(world.folder / "lock", patience=0),
-        slot_rows=lambda begin, end: [],
-        csv_days=csv_days,
-        clock=world.clock,
-    )
-
-
-def compacted(world: World, csv_days: int = 7) -> list[Step]:
-    """Compact all that is due."""
-    return list(compactor(world, csv_days).run())
 
 
 @pytest.fixture
@@ -167,13 +137,7 @@ def test_a_damaged_archive_keeps_the_csv(world: World) -> None:
 
 def test_a_lost_ledger_gets_its_archived_days_back(world: World) -> None:
     """Slots, and that the CSV is gone on purpose, stand in the archive too."""
-    account = [
-        [NOON + 300 * n, 725, 158, "collected", "", 3, "", "fetch", NOON, None, "", ""]
-        for n in (1, 2, 3)
-    ]
-    first = compactor(world)
-    object.__setattr__(first, "slot_rows", lambda begin, end: account)
-    list(first.run())
+    compacted(world)
     world.clock.now += 7 * DAY
     compacted(world)
     for path in world.folder.glob("ledger*"):

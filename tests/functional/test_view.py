@@ -1,0 +1,154 @@
+"""One view over open days and the archive, with types, of what is committed only."""
+
+from pathlib import Path
+
+import pytest
+from keeping import compacted, compactor, viewed
+from world import NOON, World
+
+from bikecollect import layout
+from bikecollect.slot import DAY
+
+pytest.importorskip("duckdb")
+ROWS = (
+    "SELECT CAST(date AS VARCHAR), slot, station_id, num_vehicles_available,"
+    " is_renting, capacity, minute_of_day, hour_of_week FROM station_status"
+    " ORDER BY slot, station_id"
+)
+
+
+@pytest.fixture
+def world(folder: Path) -> World:
+    """Return a world with three slots on a Sunday, and two on the Monday after it."""
+    world = World(folder / "city")
+    for bikes in (1, 2, 0):
+        world.fetch({"0002": bikes, "0001": 7}, after=300)
+    world.clock.now += DAY
+    for bikes in (4, 5):
+        world.fetch({"0002": bikes}, after=300)
+    return world
+
+
+def test_open_days_have_types(world: World) -> None:
+    """Ids stay text, flags are booleans, times are seconds, local time is at hand."""
+    with viewed(world) as db:
+        rows = db.execute(ROWS).fetchall()
+
+    first = ("2026-11-22", NOON + 300, "0001", 7, True, 10, 725, 156)
+    assert rows[0] == first
+    assert rows[-1][0::4] == ("2026-11-23", True)
+    assert len(rows) == 8
+
+
+def test_an_archived_day_gives_the_same_rows(world: World) -> None:
+    """Whether a day lies in a CSV or in the archive cannot be told from the view."""
+    with viewed(world) as db:
+        before = db.execute(ROWS).fetchall()
+    world.clock.now += DAY
+    compacted(world)
+
+    with viewed(world) as db:
+        after = db.execute(ROWS).fetchall()
+
+    assert len(compactor(world).archive.days()) == 2
+    assert after == before
+
+
+@pytest.mark.parametrize("dataset", ["coverage", "profile", "slots", "runs"])
+def test_summaries_of_open_days_are_those_of_the_archive(
+    world: World, dataset: str
+) -> None:
+    """Each summary is one text of SQL, for open days and for the archive."""
+    names = ", ".join(("system_id", "date", *layout.COLUMNS[dataset]))
+    sql = f"SELECT {names} FROM {dataset} ORDER BY ALL"
+    with viewed(world) as db:
+        before = db.execute(sql).fetchall()
+    world.clock.now += DAY
+    compacted(world)
+
+    with viewed(world) as db:
+        after = db.execute(sql).fetchall()
+
+    assert before
+    assert after == before
+
+
+def test_a_half_written_block_is_not_seen(world: World) -> None:
+    """Rows behind the last committed block are nobody's yet."""
+    with (world.folder / "station_status/2026-11-23.csv").open("a") as torn:
+        torn.write("2026-11-23T12:25:00+08:00,2026-11-23T12:2")
+
+    with viewed(world) as db:
+        (count,) = db.execute("SELECT count(*) FROM station_status").fetchall()
+
+    assert count == (8,)
+
+
+def test_a_late_slot_of_a_day_whose_csv_has_gone_is_seen(world: World) -> None:
+    """Until the next compaction it lies in a segment of its own."""
+    world.clock.now += DAY
+    compacted(world)
+    world.clock.now += 9 * DAY
+    compacted(world)
+    world.clock.now = NOON + 1500
+    world.fetch({"0009": 1})
+
+    with viewed(world) as db:
+        rows = db.execute(ROWS).fetchall()
+        (seen,) = db.execute(
+            "SELECT max(slots) FROM coverage WHERE date = DATE '2026-11-22'"
+        ).fetchall()
+
+    assert len(rows) == 9
+    assert rows[6][2] == "0009"
+    assert seen == (3,)
+
+
+def test_coverage_counts_gaps_and_changes_between_neighbours_only(
+    folder: Path,
+) -> None:
+    """What happened over a gap is not known, so it is not counted."""
+    world = World(folder / "city")
+    world.fetch({"a": 1, "b": 0})
+    world.fetch({"a": 2, "b": 0}, after=300)
+    world.fetch({"a": 3}, after=900)
+    world.fetch({"a": 3, "b": 5}, after=300)
+
+    with viewed(world) as db:
+        rows = db.execute(
+            "SELECT station_id, slots, expected, collected, gaps, longest_gap_s,"
+            " changes, empty_slots FROM coverage ORDER BY station_id"
+        ).fetchall()
+
+    assert rows == [("a", 4, 6, 4, 1, 600, 1, 0), ("b", 3, 6, 4, 1, 900, 0, 2)]
+
+
+def test_stations_have_their_versions(world: World) -> None:
+    """Each version says from when to when it held."""
+    world.fetch({"0002": 4}, after=300, names={"0002": "New name"})
+
+    with viewed(world) as db:
+        rows = db.execute(
+            "SELECT name, valid_to - valid_from, capacity FROM stations"
+            " WHERE station_id = '0002' ORDER BY valid_from"
+        ).fetchall()
+
+    assert rows == [("0002", DAY + 1500, 10), ("New name", None, 10)]
+
+
+def test_a_folder_with_strange_letters_is_no_pattern(tmp_path: Path) -> None:
+    """Brackets, stars and quotes in a path are letters."""
+    world = World(tmp_path / "it's [a] *?" / "city")
+    world.fetch({"a": 1})
+    world.clock.now += DAY
+    compacted(world)
+    world.fetch({"a": 1})
+
+    with viewed(world) as db:
+        assert len(db.execute(ROWS).fetchall()) == 2
+
+
+def test_without_any_data_the_views_are_empty(folder: Path) -> None:
+    """A new system has no rows, and no error."""
+    with viewed(World(folder / "city")) as db:
+        assert db.execute(ROWS).fetchall() == []

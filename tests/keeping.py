@@ -1,0 +1,81 @@
+"""What keeps a world's history, for tests: the compactor, and the views."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from world import TAIPEI, World
+
+from bikecollect import view
+from bikecollect.archive import Archive
+from bikecollect.compact import Compactor, Step
+from bikecollect.heal import Healer
+from bikecollect.history import History
+from bikecollect.ledger import Ledger
+from bikecollect.lock import Lock
+from bikecollect.slot import Slot
+from bikecollect.store import Store
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+def slot_rows(world: World, begin: Slot, end: Slot) -> list[tuple[Any, ...]]:
+    """Return a row for each slot between the first and the last that has a block."""
+    history = History(world.folder.name, world.folder)
+    sql = (
+        "SELECT slot, rows, flags, source, fetched_at, last_updated, sha256, run_id"
+        " FROM blocks WHERE slot >= ? AND slot < ? ORDER BY slot"
+    )
+    found = {row[0]: row for row in history.select(sql, begin, end)}
+    made: list[tuple[Any, ...]] = []
+    for slot in range(min(found), max(found) + 300, 300) if found else ():
+        minute = (slot + 28_800) % 86_400 // 60
+        week = ((slot + 28_800) // 86_400 + 3) % 7 * 24 + minute // 60
+        if slot in found:
+            _, rows, flags, source, at, updated, digest, run_id = found[slot]
+            more = (flags, source, int(at), updated, digest, run_id)
+            made.append((slot, minute, week, "collected", "", rows, *more))
+        else:
+            empty = ("", "", None, None, "", "")
+            made.append((slot, minute, week, "missing", "unknown", 0, *empty))
+    return made
+
+
+def compactor(world: World, csv_days: int = 7) -> Compactor:
+    """Return a compactor of *world*, as a fresh process would have it."""
+    ledger, store = Ledger(world.folder / "ledger.sqlite3"), Store(world.folder)
+    data = world.folder.parent
+    return Compactor(
+        system_id=world.folder.name,
+        folder=world.folder,
+        zone=TAIPEI,
+        archive=Archive(data, world.folder.name, TAIPEI, 300, world.clock),
+        store=store,
+        ledger=ledger,
+        healer=Healer(world.payloads, store, ledger),
+        payloads=world.payloads,
+        lock=Lock(world.folder / "lock", patience=0),
+        slot_rows=lambda begin, end: slot_rows(world, begin, end),
+        csv_days=csv_days,
+        clock=world.clock,
+    )
+
+
+def compacted(world: World, csv_days: int = 7) -> list[Step]:
+    """Compact all that is due."""
+    return list(compactor(world, csv_days).run())
+
+
+@contextmanager
+def viewed(world: World) -> Iterator["DuckDBPyConnection"]:
+    """Yield a connection that has the views of *world*."""
+    shown = view.Shown(
+        system_id=world.folder.name,
+        folder=world.folder,
+        interval=300,
+        bounds=compactor(world).bounds,
+        day_slots=lambda begin, end: slot_rows(world, begin, end),
+    )
+    with view.connected(world.folder.parent, [shown]) as db:
+        yield db
