@@ -51,6 +51,7 @@ class Committed(NamedTuple):
     *fetched_at* and *last_updated* (the feed's stamp) are epoch seconds, *uptime*
     seconds since the boot called *boot_id*. *source* says where it came from: fetch,
     recovery, adopted, or what `backfill` took it from. *flags* are words, as a run's.
+    *header* is the crc32 of the file's first line, None where it is not known.
     """
 
     slot: Slot
@@ -64,6 +65,7 @@ class Committed(NamedTuple):
     boot_id: str
     source: str
     flags: str = ""
+    header: int | None = None
 
 
 class Stations(NamedTuple):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
@@ -93,7 +94,8 @@ class Committer:
         with self.watch("ledger"):
             self.ledger.commit(
                 _committed(payload, snapshot, span, block.rows, source)._replace(
-                    flags=" ".join(flags)
+                    flags=" ".join(flags),
+                    header=zlib.crc32(self.format.header),
                 ),
                 stations,
             )

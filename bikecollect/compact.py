@@ -1,6 +1,7 @@
 """Compact: closed days go into the archive, and later their CSV goes."""
 
 import heapq
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
@@ -164,7 +165,8 @@ class Compactor:
         blocks = shelf.blocks(*self.bounds(day))
         live = [each for each in blocks if each.span.file not in gone]
         files = sorted({each.span.file for each in live})
-        headers = [sheet.columns_of(self.store.header(each)) for each in files]
+        known = shelf.headers()
+        headers = [self._columns(each, known.get(each)) for each in files]
         pieces = self._live(live)
         archived = shelf.archived().get(day)
         if archived and len(live) < len(blocks):
@@ -176,6 +178,13 @@ class Compactor:
             left = (piece for piece in old if piece.slot not in slots)
             pieces = heapq.merge(pieces, left, key=lambda each: each.slot)
         return sheet.union(headers), pieces
+
+    def _columns(self, file: str, crc: int | None) -> tuple[str, ...]:
+        header = self.store.header(file)
+        if crc is not None and zlib.crc32(header) != crc:
+            what = f"{file}: its first line is damaged; run: bikecollect backfill"
+            raise StorageError(what, cause="damage")
+        return sheet.columns_of(header)
 
     def _live(self, blocks: Sequence[Committed]) -> Iterator[sheet.Piece]:
         for each in blocks:

@@ -281,15 +281,16 @@ def _insert_block(db: sqlite3.Connection, block: Committed) -> None:
             *(block.run_id, block.uptime, block.boot_id, block.source, block.flags),
         ),
     )
-    _upsert_file(db, span)
+    _upsert_file(db, span, block.header)
 
 
-def _upsert_file(db: sqlite3.Connection, span: Span) -> None:
+def _upsert_file(db: sqlite3.Connection, span: Span, header: int | None = None) -> None:
     db.execute(
-        "INSERT INTO files VALUES (?, ?, ?, ?, 0, NULL)"
+        "INSERT INTO files VALUES (?, ?, ?, ?, 0, ?)"
         ' ON CONFLICT (file) DO UPDATE SET "end" = excluded."end",'
-        " start = excluded.start, crc32 = excluded.crc32",
-        (span.file, span.end, span.start, span.crc),
+        " start = excluded.start, crc32 = excluded.crc32,"
+        " header = coalesce(excluded.header, header)",
+        (span.file, span.end, span.start, span.crc, header),
     )
 
 

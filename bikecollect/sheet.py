@@ -10,6 +10,7 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from bikecollect.errors import StorageError
 from bikecollect.slot import Slot
 
 STATION = 2
@@ -33,8 +34,13 @@ class Sum(NamedTuple):
 
 
 def columns_of(header: bytes) -> tuple[str, ...]:
-    """Return the columns that a file's first line names."""
-    return tuple(next(csv.reader([header.decode("utf-8")])))
+    """Return the columns that a file's first line names; raises StorageError."""
+    try:
+        return tuple(next(csv.reader([header.decode("utf-8")])))
+    except (ValueError, StopIteration) as error:
+        raise StorageError(
+            f"a first line that is no header: {header[:60]!r}", cause="damage"
+        ) from error
 
 
 def union(headers: Iterable[Sequence[str]]) -> tuple[str, ...]:

@@ -52,7 +52,7 @@ class Shelf:
     def archived(self) -> dict[str, Archived]:
         """Return the archived days."""
         rows = self._ledger.all("SELECT * FROM archives ORDER BY day")
-        return {row[0]: _archived(row) for row in rows}
+        return {row[0]: archived_day(row) for row in rows}
 
     def put(self, archived: Archived) -> None:
         """Write down that a day is *archived*."""
@@ -83,6 +83,11 @@ class Shelf:
         """Return how many slots and rows each day has, by its name."""
         return {day: (slots, rows) for day, slots, rows in self._ledger.all(FILLED)}
 
+    def headers(self) -> dict[str, int]:
+        """Return the crc32 of each file's first line, where it is known."""
+        sql = "SELECT file, header FROM files WHERE header IS NOT NULL"
+        return dict(self._ledger.all(sql))
+
     def blocks(self, begin: Slot, end: Slot) -> list[Committed]:
         """Return the blocks of the slots from *begin* to before *end*."""
         sql = "SELECT * FROM blocks WHERE slot >= ? AND slot < ? ORDER BY slot"
@@ -104,7 +109,7 @@ class Shelf:
             db.executemany(
                 "INSERT OR IGNORE INTO blocks"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                ((b.slot, *b.span, *b[2:]) for b in blocks),
+                ((b.slot, *b.span, *b[2:-1]) for b in blocks),
             )
             db.executemany(
                 f"INSERT OR IGNORE INTO runs ({names}, seconds, notices, tries)"  # noqa: S608 - fixed names
@@ -113,7 +118,8 @@ class Shelf:
             )
 
 
-def _archived(row: Sequence[Any]) -> Archived:
+def archived_day(row: Sequence[Any]) -> Archived:
+    """Return the archived day that a *row* of the ledger's table tells of."""
     day, rows, slots, sha256, timezone, made, gone, parts = row
     return Archived(
         *(day, rows, slots, sha256, timezone, made), bool(gone), json.loads(parts)

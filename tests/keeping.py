@@ -13,6 +13,7 @@ from bikecollect.heal import Healer
 from bikecollect.history import History
 from bikecollect.ledger import Ledger
 from bikecollect.lock import Lock
+from bikecollect.proof import Finding, Looked, Prover
 from bikecollect.slot import Slot
 from bikecollect.store import Store
 
@@ -79,3 +80,25 @@ def viewed(world: World) -> Iterator["DuckDBPyConnection"]:
     )
     with view.connected(world.folder.parent, [shown]) as db:
         yield db
+
+
+def prover(world: World, *, deep: bool = False) -> Prover:
+    """Return who proves *world*."""
+    name = world.folder.name
+    return Prover(
+        system_id=name,
+        folder=world.folder,
+        zone=TAIPEI,
+        archive=Archive(world.folder.parent, name, TAIPEI, 300, world.clock),
+        store=Store(world.folder),
+        history=History(name, world.folder),
+        lock=Lock(world.folder / "lock", patience=0),
+        looked=Looked(),
+        deep=deep,
+    )
+
+
+def findings(world: World, *, deep: bool = False) -> list[str]:
+    """Return what does not agree in *world*, as "where: what"."""
+    found = prover(world, deep=deep).run()
+    return [f"{f.where}: {f.what}" for f in found if isinstance(f, Finding)]

@@ -1,0 +1,125 @@
+"""Every byte has its account: a flipped bit anywhere is found and named."""
+
+import random
+from pathlib import Path
+
+import pytest
+from keeping import compacted, findings, prover
+from world import World
+
+from bikecollect import layout, proof
+from bikecollect.proof import Certificate
+from bikecollect.slot import DAY
+
+pytest.importorskip("duckdb")
+CSV = "station_status/2026-11-22.csv"
+
+
+def certificates(world: World) -> list[Certificate]:
+    """Return the certificates of *world*."""
+    return [each for each in prover(world).run() if isinstance(each, Certificate)]
+
+
+@pytest.fixture
+def world(folder: Path) -> World:
+    """Return a world with three slots on one day, compacted, and one on the next."""
+    world = World(folder / "city")
+    for bikes in (1, 2, 0):
+        world.fetch({"0002": bikes, "0001": 7}, after=300)
+    world.clock.now += DAY
+    world.uptime += DAY
+    compacted(world)
+    world.fetch({"0002": 4})
+    return world
+
+
+def test_a_sound_history_has_no_findings_and_a_certificate_a_day(world: World) -> None:
+    """A day says its slots, its rows, its digest, and where it lies."""
+    assert findings(world, deep=True) == []
+    assert [each[1:4] for each in certificates(world)] == [
+        ("2026-11-22", 3, 6),
+        ("2026-11-23", 1, 1),
+    ]
+
+
+def test_a_certificate_stays_the_same_when_the_csv_goes(world: World) -> None:
+    """The digest is of the rows, wherever they lie."""
+    (before, _) = certificates(world)
+    world.clock.now += 9 * DAY
+    compacted(world)
+
+    (after, _) = certificates(world)
+
+    assert (before.where, after.where) == ("csv", "archive")
+    assert before[:5] == after[:5]
+    assert findings(world, deep=True) == []
+
+
+PLACES = [
+    "city/station_status/2026-11-22.csv",
+    "city/station_status/2026-11-23.csv",
+    "city/station_information.csv",
+    "archive/station_status/system_id=city/date=2026-11-22/part.parquet",
+    "archive/coverage/system_id=city/date=2026-11-22/part.parquet",
+    "archive/profile/system_id=city/date=2026-11-22/part.parquet",
+    "archive/slots/system_id=city/date=2026-11-22/part.parquet",
+    "archive/runs/system_id=city/date=2026-11-22/part.parquet",
+]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("seed", range(12))
+def test_a_flipped_bit_is_found(world: World, place: str, seed: int) -> None:
+    """Whichever bit of whichever file it is."""
+    path = world.folder.parent / place
+    data = bytearray(path.read_bytes())
+    bit = random.Random(seed).randrange(8 * len(data))
+    data[bit // 8] ^= 1 << bit % 8
+    path.write_bytes(data)
+
+    assert findings(world)
+
+
+def test_a_bit_flipped_in_a_kept_payload_is_found(world: World) -> None:
+    """The payload's own checksum, and the ledger's, tell."""
+    path = next((world.folder / "payloads/kept").rglob("*.zip"))
+    data = bytearray(path.read_bytes())
+    data[data.index(b"PK\x01\x02") // 4] ^= 1
+    path.write_bytes(data)
+
+    (found,) = findings(world)
+
+    assert path.name in found
+
+
+def test_rows_that_nobody_committed_are_found(world: World) -> None:
+    """A line added by hand belongs to no block."""
+    with (world.folder / CSV).open("a", encoding="utf-8") as csv:
+        csv.write("2026-11-22T12:25:00+08:00,,9999\n")
+
+    (found,) = findings(world)
+
+    assert "belong to no block" in found
+
+
+def test_a_vanished_file_is_found(world: World) -> None:
+    """Of the archive and of the open days."""
+    (world.folder / "station_status/2026-11-23.csv").unlink()
+    layout.part(world.folder.parent, "runs", "city", "2026-11-22").unlink()
+
+    found = findings(world)
+
+    assert len(found) == 2
+    assert "has vanished" in found[0]
+    assert "is not there" in found[1]
+
+
+def test_kept_certificates_tell_what_has_changed_since(world: World) -> None:
+    """A certificate from years ago is compared with what is there now."""
+    now = certificates(world)
+    old = [now[0]._replace(sha256="0" * 64), now[1]._replace(date="2020-01-01")]
+
+    found = [each.what for each in proof.compared(now, old)]
+
+    assert "its certificate says 3, 6, 000000000000" in found[0]
+    assert found[1] == "is not there any more"
