@@ -4,7 +4,7 @@ import heapq
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -18,7 +18,7 @@ from bikecollect.ledger import Ledger
 from bikecollect.lock import Lock
 from bikecollect.payloads import Payloads
 from bikecollect.shelf import Archived, Shelf
-from bikecollect.slot import DAY, Slot, day_of
+from bikecollect.slot import DAY, Slot, bounds, day_of
 from bikecollect.store import Store
 
 SETTLED = 3_600.0
@@ -122,18 +122,15 @@ class Compactor:
             there = known.get(day)
             if there and (there.slots, there.rows) == filled:
                 continue
-            if self.bounds(day)[1] + SETTLED <= self.clock() and day not in waiting:
+            if (
+                bounds(day, self.zone)[1] + SETTLED <= self.clock()
+                and day not in waiting
+            ):
                 found.append(day)
         return found
 
-    def bounds(self, day: str) -> tuple[Slot, Slot]:
-        """Return the slot with which *day* begins and the one behind its last."""
-        begin = datetime.fromisoformat(day).replace(tzinfo=self.zone)
-        end = begin + timedelta(days=1)  # the next local midnight: 23 to 25 hours on
-        return Slot(int(begin.timestamp())), Slot(int(end.timestamp()))
-
     def _one(self, shelf: Shelf, day: str) -> Step:
-        begin, end = self.bounds(day)
+        begin, end = bounds(day, self.zone)
         before = sum(self.store.sizes().get(f, 0) for f in self.store.segments(day))
         try:
             columns, pieces = self._sheet(shelf, day)
@@ -162,7 +159,7 @@ class Compactor:
         A block whose CSV has gone is read from the archive, any other from its file.
         """
         gone = set(shelf.gone())
-        blocks = shelf.blocks(*self.bounds(day))
+        blocks = shelf.blocks(*bounds(day, self.zone))
         live = [each for each in blocks if each.span.file not in gone]
         files = sorted({each.span.file for each in live})
         known = shelf.headers()
@@ -198,7 +195,7 @@ class Compactor:
             yield sheet.Piece(each.slot, columns, self.store.text(each.span))
 
     def _is_old(self, archived: Archived) -> bool:
-        age = self.clock() - self.bounds(archived.day)[1]
+        age = self.clock() - bounds(archived.day, self.zone)[1]
         return bool(self.store.segments(archived.day)) and age > self.csv_days * DAY
 
     def _let_go(self, shelf: Shelf, archived: Archived) -> Step:
@@ -225,7 +222,7 @@ class Compactor:
         """Raise StorageError where the CSV *files* of a day must stay."""
         if damage := self.archive.damage(archived):
             raise StorageError("; ".join(damage), cause="archive")
-        blocks = shelf.blocks(*self.bounds(archived.day))
+        blocks = shelf.blocks(*bounds(archived.day, self.zone))
         for file in files:
             spans = [each.span for each in blocks if each.span.file == file]
             told = len(self.store.header(file)) + sum(s.end - s.start for s in spans)

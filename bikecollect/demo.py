@@ -7,14 +7,14 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from bikecollect import collecting
+from bikecollect.account import Evidence, Filled, Gap, Seen, gaps, judge
 from bikecollect.config import parse
-from bikecollect.gaps import Gap, gaps
 from bikecollect.process import Stop
 from bikecollect.run import Run
 from bikecollect.settings import Settings
 from bikecollect.simulator.city import City
 from bikecollect.simulator.server import LiveFeed, Trouble
-from bikecollect.slot import DAY
+from bikecollect.slot import DAY, Slot
 
 ZONE = "Asia/Taipei"
 INTERVAL = 300
@@ -49,7 +49,14 @@ class Result:
 
     def gaps(self, system_id: str) -> list[Gap]:
         """Return the gaps of one system, oldest first."""
-        return gaps(self.runs[system_id], INTERVAL)
+        runs = self.runs[system_id]
+        seen = [
+            Seen(r.slot, r.started, r.outcome.value, r.cause) for r in runs if r.outcome
+        ]
+        blocks = {r.slot: Filled(r.slot, r.rows) for r in runs if r.rows}
+        first, last = runs[0].slot, runs[-1].slot
+        evidence = Evidence(first, seen, blocks)
+        return gaps(judge(evidence, INTERVAL, first, Slot(last + INTERVAL)), INTERVAL)
 
 
 def collect_a_day(

@@ -80,7 +80,7 @@ class History:
         )
         with self._opened() as db:
             found = [self._run(r) for r in db.execute(sql, (*values, *outcomes, limit))]
-            unwritten = [r for r in self._dead() if not _is_written(db, r)]
+            unwritten = [r for r in self.dead() if not _is_written(db, r)]
         dead = [
             run
             for run in unwritten
@@ -94,7 +94,7 @@ class History:
         with self._opened() as db:
             rows = db.execute("SELECT * FROM runs WHERE run_id = ?", (run_id,))
             found = [self._run(each) for each in rows]
-        return found or [each for each in self._dead() if each.run_id == run_id]
+        return found or [each for each in self.dead() if each.run_id == run_id]
 
     def outcomes(self, since: Slot) -> list[tuple[Slot, str, str]]:
         """Return slot, outcome and flags of each run from *since* on, oldest first."""
@@ -167,7 +167,7 @@ class History:
                         found.append(line.rstrip("\n"))
         return found
 
-    def _dead(self) -> list[Run]:
+    def dead(self) -> list[Run]:
         """Return the runs whose note lies in the inbox and is held by nobody."""
         found = []
         for path in (self._place / "payloads" / "inbox").glob("*.run"):

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from bikecollect.errors import UsageError
+from bikecollect.slot import Slot, day_of
 
 UNITS = {"min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
@@ -30,6 +31,15 @@ def moment(text: str, zone: ZoneInfo, now: float) -> float:
     except ValueError as error:
         raise _wrong(text) from error
     return (found if found.tzinfo else found.replace(tzinfo=zone)).timestamp()
+
+
+def day(text: str, zone: ZoneInfo, now: float) -> str:
+    """Return the local day in which the moment lies that *text* names.
+
+    >>> day("1970-01-02T23:00", ZoneInfo("Asia/Taipei"), 0)
+    '1970-01-02'
+    """
+    return day_of(Slot(int(moment(text, zone, now))), zone)
 
 
 def _time_of_day(text: str, zone: ZoneInfo, now: float) -> float:

@@ -79,8 +79,8 @@ def pieces(db: "DuckDBPyConnection", part: Path, zone: tzinfo) -> Iterator[Piece
         slots = db.execute(f"SELECT DISTINCT slot FROM {source} ORDER BY slot")  # noqa: S608
         grid = [each for (each,) in slots.fetchall()]
     times = [each for each in ends if each is not None]
-    ahead = _ahead(zone, min(times), max(times)) if times else ""
-    line = " || ',' || ".join(_cell(each, ahead) for each in columns)
+    written = iso_text(zone, min(times), max(times)) if times else ""
+    line = " || ',' || ".join(cell(each, written) for each in columns)
     sql = (
         f"SELECT slot, {line} || chr(10) AS line FROM {source}"  # noqa: S608 - names are quoted
         " WHERE slot BETWEEN ? AND ? ORDER BY slot, station_id"
@@ -103,33 +103,37 @@ def _typed(column: str) -> str:
     return cell if kind == "VARCHAR" else f"CAST({cell} AS {kind})"
 
 
-def _cell(column: str, ahead: str) -> str:
-    """Return the expression that writes *column* as `csv.writer` does."""
-    cell = name(column)
+def cell(column: str, written: str) -> str:
+    """Return the expression that writes *column* as a daily file has it.
+
+    *written* is `iso_text`'s, for the times.
+    """
     if column in layout.TIMES:
-        return f"coalesce({ahead.format(cell)}, '')"
+        return f"coalesce({written.format(name(column))}, '')"
     if layout.type_of(column) != "VARCHAR":
-        return f"coalesce(CAST({cell} AS VARCHAR), '')"
-    quoted = f"'\"' || replace({cell}, '\"', '\"\"') || '\"'"
-    plain = (
-        f"CASE WHEN regexp_matches({cell}, '[,\"\\n]') THEN {quoted} ELSE {cell} END"
-    )
-    return f"coalesce({plain}, '')"
+        return f"coalesce(CAST({name(column)} AS VARCHAR), '')"
+    return quoted(name(column))
 
 
-def _ahead(zone: tzinfo, first: int, last: int) -> str:
+def quoted(sql: str) -> str:
+    """Return the expression that writes the text *sql* as `csv.writer` does."""
+    inside = f"'\"' || replace({sql}, '\"', '\"\"') || '\"'"
+    needs = f"regexp_matches({sql}, '[,\"\\n]')"
+    return f"coalesce(CASE WHEN {needs} THEN {inside} ELSE {sql} END, '')"
+
+
+def iso_text(zone: tzinfo, first: int, last: int) -> str:
     """Return the expression, with {0} for epoch seconds, that writes ISO 8601."""
-    cases = []
+    cases, written = [], ""
     for since, offset in reversed(offsets.steps(zone, first, last)):
         sign, (hours, rest) = "-" if offset < 0 else "+", divmod(abs(offset), 3600)
         minutes, seconds = divmod(rest, 60)
         if seconds:
             raise StorageError(f"{zone} has an offset of {offset} seconds")
         moment = f"strftime(make_timestamp(({{0}} + {offset}) * 1000000), {ISO})"
-        cases.append(
-            f"WHEN {{0}} >= {since} THEN {moment} || '{sign}{hours:02}:{minutes:02}'"
-        )
-    return f"CASE {' '.join(cases)} END"
+        written = f"{moment} || '{sign}{hours:02}:{minutes:02}'"
+        cases.append(f"WHEN {{0}} >= {since} THEN {written}")
+    return f"CASE {' '.join(cases)} ELSE {written} END"
 
 
 ISO = "'%Y-%m-%dT%H:%M:%S'"

@@ -1,7 +1,7 @@
 """Slots: the grid of moments at which a snapshot is due."""
 
 import time as _time
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import NewType
 
 Slot = NewType("Slot", int)
@@ -43,6 +43,18 @@ def day_of(slot: Slot, zone: tzinfo) -> str:
     '1970-01-01'
     """
     return datetime.fromtimestamp(slot, zone).strftime("%Y-%m-%d")
+
+
+def bounds(day: str, zone: tzinfo) -> tuple[Slot, Slot]:
+    """Return the slot with which the local *day* begins, and the one behind its last.
+
+    >>> begin, end = bounds("1970-01-01", UTC)
+    >>> begin, end
+    (0, 86400)
+    """
+    begin = datetime.fromisoformat(day).replace(tzinfo=zone)
+    end = begin + timedelta(days=1)  # the next local midnight: 23 to 25 hours on
+    return Slot(int(begin.timestamp())), Slot(int(end.timestamp()))
 
 
 def stamp(slot: Slot) -> str:

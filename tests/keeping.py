@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from world import TAIPEI, World
@@ -14,7 +15,7 @@ from bikecollect.history import History
 from bikecollect.ledger import Ledger
 from bikecollect.lock import Lock
 from bikecollect.proof import Finding, Looked, Prover
-from bikecollect.slot import Slot
+from bikecollect.slot import Slot, bounds
 from bikecollect.store import Store
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def viewed(world: World) -> Iterator["DuckDBPyConnection"]:
         system_id=world.folder.name,
         folder=world.folder,
         interval=300,
-        bounds=compactor(world).bounds,
+        bounds=partial(bounds, zone=TAIPEI),
         day_slots=lambda begin, end: slot_rows(world, begin, end),
     )
     with view.connected(world.folder.parent, [shown]) as db:

@@ -23,8 +23,7 @@ def run(arguments: Sequence[str]) -> int:
         _complain(str(error))
         return error.exit_code
     except OSError as error:
-        _complain(f"{error.strerror or error}: {error.filename or 'output'}")
-        return ExitCode.IO
+        return _refused(error)
     except Exception as error:  # noqa: BLE001 - no traceback reaches a user
         return _bug(error)
     return result if isinstance(result, int) else ExitCode.OK
@@ -34,6 +33,13 @@ def _usage(error: click.ClickException) -> int:
     with suppress(OSError):
         error.show()
     return ExitCode.USAGE
+
+
+def _refused(error: OSError) -> int:
+    if isinstance(error, BrokenPipeError):
+        return ExitCode.OK  # the reader, `head` perhaps, has seen enough
+    _complain(f"{error.strerror or error}: {error.filename or 'output'}")
+    return ExitCode.IO
 
 
 def _bug(error: Exception) -> int:

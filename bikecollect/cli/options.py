@@ -3,7 +3,7 @@
 import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -35,6 +35,11 @@ class Shared:
         if self.log_format is None:
             return settings
         return replace(settings, log=replace(settings.log, format=self.log_format))
+
+
+def output() -> TextIO:
+    """Return standard output for much text: UTF-8, and no line end is changed."""
+    return open(1, "w", encoding="utf-8", newline="", closefd=False)
 
 
 def say(text: str) -> None:

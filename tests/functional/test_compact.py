@@ -11,7 +11,7 @@ from world import NOON, TAIPEI, World
 
 from bikecollect import layout
 from bikecollect.shelf import Shelf
-from bikecollect.slot import DAY, Slot
+from bikecollect.slot import DAY
 
 pytest.importorskip("duckdb")
 CSV = "station_status/2026-11-22.csv"
@@ -191,10 +191,3 @@ def die_at(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Path, name, dying(getattr(Path, name)))
     monkeypatch.setattr(Shelf, "put", dying(Shelf.put))
     monkeypatch.setattr(Shelf, "let_go", dying(Shelf.let_go))
-
-
-def test_slots_are_cut_by_the_systems_own_day(world: World) -> None:
-    """Bounds are local midnights."""
-    begin, end = compactor(world).bounds("2026-11-22")
-
-    assert (begin, end) == (Slot(int(NOON) - 43_200), Slot(int(NOON) + 43_200))

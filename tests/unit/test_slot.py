@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bikecollect.slot import Slot, day_of, from_iso, from_stamp, iso, slot_at, stamp
+from bikecollect.slot import (
+    Slot,
+    bounds,
+    day_of,
+    from_iso,
+    from_stamp,
+    iso,
+    slot_at,
+    stamp,
+)
 
 INTERVALS = st.sampled_from([1, 30, 60, 300, 600, 3600, 86400])
 MOMENTS = st.floats(0, 4e9, allow_nan=False)
@@ -63,3 +72,16 @@ def test_the_hour_that_comes_twice_has_two_offsets() -> None:
     assert iso(1_792_888_200, berlin) == "2026-10-25T02:30:00+02:00"
     assert iso(1_792_891_800, berlin) == "2026-10-25T02:30:00+01:00"
     assert day_of(Slot(1_792_891_800), berlin) == "2026-10-25"
+
+
+def test_a_day_has_as_many_hours_as_its_calendar_says() -> None:
+    """23 when clocks go forward, 25 when they go back."""
+    lengths = [
+        (end - begin) / 3600
+        for begin, end in (
+            bounds(day, ZoneInfo("Europe/Vienna"))
+            for day in ("2026-03-29", "2026-10-25", "2026-11-24")
+        )
+    ]
+
+    assert lengths == [23, 25, 24]

@@ -1,0 +1,67 @@
+"""Evidence for the account of the past, read from a system's folder."""
+
+from collections.abc import Iterable
+from itertools import groupby
+from pathlib import Path
+
+from bikecollect.account import Evidence, Filled, Seen
+from bikecollect.history import History
+from bikecollect.payloads import slot_of
+from bikecollect.slot import Slot
+
+RUN = "slot, started, outcome, cause, boot_id, uptime, awake"
+RUNS = f"SELECT {RUN} FROM runs WHERE slot >= ? AND slot < ? ORDER BY started"  # noqa: S608 - fixed names
+BEFORE = f"SELECT {RUN} FROM runs WHERE slot < ? ORDER BY slot DESC LIMIT 1"  # noqa: S608 - fixed names
+AFTER = f"SELECT {RUN} FROM runs WHERE slot >= ? ORDER BY slot LIMIT 1"  # noqa: S608 - fixed names
+BLOCKS = (
+    "SELECT b.slot, b.rows, CASE WHEN b.flags = '' THEN coalesce(r.flags, '')"
+    " ELSE b.flags END, b.source, b.fetched_at, b.last_updated, b.sha256, b.run_id"
+    " FROM blocks AS b LEFT JOIN runs AS r ON r.run_id = b.run_id"
+    " WHERE b.slot >= ? AND b.slot < ?"
+)
+"""Blocks of an older schema have their flags with their run only."""
+
+
+def read(
+    history: History, folder: Path, since: Slot, until: Slot, now: Seen | None = None
+) -> Evidence:
+    """Return the evidence for the slots from *since* to before *until*.
+
+    *now* is this moment, which closes the last gap: what has the machine done since
+    the last run? Raises StorageError.
+    """
+    dead = [
+        Seen(r.slot, r.started, "killed", r.cause, r.boot_id, r.uptime, r.awake)
+        for r in history.dead()
+        if r.outcome is not None
+    ]
+    rows = [
+        *history.select(BEFORE, since),
+        *history.select(RUNS, since, until),
+        *history.select(AFTER, until),
+    ]
+    runs = [*map(Seen._make, rows), *dead, *([now] if now else [])]
+    blocks = (Filled._make(row) for row in history.select(BLOCKS, since, until))
+    return Evidence(
+        first=history.first(),
+        runs=sorted(runs, key=lambda run: run.started),
+        blocks={each.slot: each for each in blocks},
+        spare=dict(_spare(folder / "payloads")),
+    )
+
+
+def _spare(folder: Path) -> Iterable[tuple[Slot, str]]:
+    """Yield slots and where a payload of theirs lies; the surest place comes last."""
+    for name, pattern in (
+        ("rejected", "rejected/*.zip"),
+        ("kept", "kept/*/*.zip"),
+        ("inbox", "inbox/*.zip"),
+    ):
+        for stamped, _ in groupby(
+            sorted(path.name for path in folder.glob(pattern)),
+            key=lambda each: each.partition(".")[0],
+        ):
+            try:
+                yield slot_of(stamped), name
+            except ValueError:
+                continue

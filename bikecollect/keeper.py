@@ -1,0 +1,174 @@
+"""Puts together what keeps, proves and shows the history of the systems."""
+
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from bikecollect import evidence, process
+from bikecollect.account import (
+    Account,
+    Filled,
+    Judged,
+    Seen,
+    account,
+    judge,
+    state,
+)
+from bikecollect.archive import Archive
+from bikecollect.compact import Compactor
+from bikecollect.heal import Healer
+from bikecollect.history import History
+from bikecollect.ledger import Ledger
+from bikecollect.lock import Lock
+from bikecollect.payloads import Payloads
+from bikecollect.proof import Looked, Prover
+from bikecollect.settings import Settings
+from bikecollect.slot import Slot, bounds
+from bikecollect.store import Store
+from bikecollect.view import Shown
+from bikecollect.wiring import Times
+
+
+def zone(settings: Settings, name: str) -> ZoneInfo:
+    """Return the time zone of the system called *name*."""
+    return ZoneInfo(settings.systems[name].timezone)
+
+
+def archive(settings: Settings, name: str, times: Times) -> Archive:
+    """Return the archive of the system called *name*."""
+    return Archive(
+        settings.data, name, zone(settings, name), settings.seconds, times.clock
+    )
+
+
+def compactor(
+    settings: Settings, name: str, times: Times, *, csv_days: int | None = None
+) -> Compactor:
+    """Return the compactor of the system called *name*."""
+    place = settings.data / name
+    ledger, store = Ledger(place / "ledger.sqlite3"), Store(place)
+    payloads = Payloads(place / "payloads")
+    return Compactor(
+        system_id=name,
+        folder=place,
+        zone=zone(settings, name),
+        archive=archive(settings, name, times),
+        store=store,
+        ledger=ledger,
+        healer=Healer(payloads, store, ledger),
+        payloads=payloads,
+        lock=_lock(settings, name, times),
+        slot_rows=partial(slot_rows, settings, name),
+        csv_days=settings.keep.csv_days if csv_days is None else csv_days,
+        clock=times.clock,
+    )
+
+
+def prover(settings: Settings, name: str, times: Times, *, deep: bool) -> Prover:
+    """Return who proves the history of the system called *name*."""
+    place = settings.data / name
+    return Prover(
+        system_id=name,
+        folder=place,
+        zone=zone(settings, name),
+        archive=archive(settings, name, times),
+        store=Store(place),
+        history=History(name, place),
+        lock=_lock(settings, name, times),
+        looked=Looked(),
+        deep=deep,
+    )
+
+
+def shown(settings: Settings, name: str) -> Shown:
+    """Return the system called *name*, to be looked at."""
+    return Shown(
+        system_id=name,
+        folder=settings.data / name,
+        interval=settings.seconds,
+        bounds=partial(bounds, zone=zone(settings, name)),
+        day_slots=partial(slot_rows, settings, name),
+    )
+
+
+def accounted(
+    settings: Settings,
+    name: str,
+    since: Slot | None = None,
+    until: Slot | None = None,
+    *,
+    now: float,
+) -> Account:
+    """Return the account of the system called *name* up to the last slot that is over.
+
+    It begins with the first run where *since* is not said.
+    """
+    there, interval = zone(settings, name), settings.seconds
+    history = History(name, settings.data / name)
+    over = Slot(int(now) // interval * interval)
+    end = min(until or over, over)
+    first = since if since is not None else history.first()
+    begin = min(end, first if first is not None else end)
+    found = evidence.read(history, settings.data / name, begin, end, _moment(now))
+    return account(name, found, there, interval, since=begin, until=end)
+
+
+def slot_rows(
+    settings: Settings, name: str, begin: Slot, end: Slot
+) -> Sequence[Sequence[Any]]:
+    """Return the account of the slots from *begin* to before *end*, as the layout.
+
+    Slots before the first one and those that are not over yet are not expected.
+    """
+    interval, now = settings.seconds, time.time()
+    history = History(name, settings.data / name)
+    found = evidence.read(history, settings.data / name, begin, end, _moment(now))
+    first = found.first if found.first is not None else end
+    newest = max(found.blocks, default=begin)
+    over = max(int(now) // interval * interval, newest + interval)
+    judged = judge(found, interval, max(begin, first), Slot(min(end, over)))
+    by_slot = {each.slot: each for each in judged}
+    for slot, block in found.blocks.items():  # also those of another interval
+        by_slot.setdefault(slot, Judged(slot, state(block.flags)))
+    there = zone(settings, name)
+    return [
+        _slot_row(by_slot[slot], found.blocks.get(slot), there)
+        for slot in sorted(by_slot)
+    ]
+
+
+def _slot_row(judged: Judged, block: Filled | None, zone: ZoneInfo) -> tuple[Any, ...]:
+    local = datetime.fromtimestamp(judged.slot, zone)
+    head = (
+        *(judged.slot, local.hour * 60 + local.minute),
+        *(local.weekday() * 24 + local.hour, judged.state, judged.cause),
+    )
+    if block is None:
+        return (*head, 0, "", "", None, None, "", "")
+    return (
+        *(*head, block.rows, block.flags, block.source, int(block.fetched_at)),
+        *(block.last_updated, block.sha256, block.run_id),
+    )
+
+
+def _moment(now: float) -> Seen:
+    """Return this moment as evidence of what the machine did since the last run."""
+    return Seen(
+        Slot(int(now)),
+        now,
+        boot_id=process.boot_id(),
+        uptime=process.uptime(),
+        awake=process.awake(),
+    )
+
+
+def _lock(settings: Settings, name: str, times: Times) -> Lock:
+    return Lock(
+        settings.data / name / "lock",
+        patience=60.0,
+        sleep=times.stop.sleep,
+        monotonic=times.monotonic,
+    )

@@ -1,0 +1,206 @@
+"""Data come out as they went in, described, in forms that other programs read."""
+
+import csv
+import hashlib
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command import bikecollect
+from world import World
+
+from bikecollect.slot import DAY
+
+pytest.importorskip("duckdb")
+
+
+@pytest.fixture
+def config(world: World, tmp_path: Path) -> Path:
+    """Return the settings of *world*'s only system."""
+    path = tmp_path / "bikecollect.toml"
+    path.write_text(
+        f'data_dir = "{world.folder.parent}"\n[systems.city]\nfeed = "youbike"\n'
+        'timezone = "Asia/Taipei"\nurl = "http://127.0.0.1/"\n',
+        encoding="utf-8",
+    )
+    return path
+
+
+@pytest.fixture
+def world(folder: Path) -> World:
+    """Return a world with two closed days, long past, and a gap."""
+    world = World(folder / "city")
+    for bikes in (1, 2, 0):
+        world.fetch({"0002": bikes, "=HYPER,1": 7}, after=300)
+    world.clock.now += DAY
+    world.fetch({"0002": 4}, names={"0002": "@新站"})
+    world.fetch({"0002": 5}, after=900)
+    return world
+
+
+def export(config: Path, *arguments: object) -> str:
+    """Return what ``export`` prints."""
+    done = bikecollect("--config", config, "export", *arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def sorted_lines(world: World, day: str) -> str:
+    """Return the CSV of *day*, sorted by slot and station."""
+    path = world.folder / f"station_status/{day}.csv"
+    head, *rows = csv.reader(path.read_text(encoding="utf-8").splitlines())
+    rows.sort(key=lambda row: (row[0], row[2]))
+    out = io.StringIO(newline="")
+    csv.writer(out, lineterminator="\n").writerows([head, *rows])
+    return out.getvalue()
+
+
+def test_an_export_is_the_text_of_the_daily_file(world: World, config: Path) -> None:
+    """Value for value, before and after the day is archived, and its CSV gone."""
+    wanted = sorted_lines(world, "2026-11-22")
+    days = ("--since", "2026-11-22", "--until", "2026-11-23")
+    before = export(config, *days)
+
+    done = bikecollect("--config", config, "compact", "--csv-days", 0)
+
+    assert done.returncode == 0
+    assert not list((world.folder / "station_status").iterdir())
+    assert before == wanted
+    assert export(config, *days) == wanted
+
+
+def test_the_exports_sha256_is_the_certificates(world: World, config: Path) -> None:
+    """`sha256sum` of an export checks what `verify` certified years ago."""
+    text = export(config, "--since", "2026-11-23")
+    done = bikecollect("--config", config, "verify", "--format", "json")
+
+    certificate = json.loads(done.stdout.splitlines()[-1])
+    assert certificate["sha256"] == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_a_station_can_be_picked_and_named(config: Path, world: World) -> None:
+    """The name is the one that held at the slot."""
+    text = export(config, "--station", "0002", "--names", "--format", "jsonl")
+
+    rows = [json.loads(line) for line in text.splitlines()]
+    assert [row["name"] for row in rows] == ["0002"] * 3 + ["@新站", "0002"]
+    assert rows[0]["slot"] == "2026-11-22T12:05:00+08:00"
+    assert rows[0]["is_renting"] is True
+
+
+def test_a_spreadsheet_meets_no_formula(config: Path) -> None:
+    """Text that begins like a formula is disarmed; numbers stay numbers (fault 46)."""
+    text = export(config, "--names", "--excel-safe")
+    plain = export(config, "--names")
+
+    assert text.startswith("\ufeffslot,")
+    assert '"\'=HYPER,1",7' in text
+    assert ",'@新站," in text
+    assert '"=HYPER,1",7' in plain
+    assert ",@新站," in plain
+
+
+def test_gaps_and_runs_come_out_too(config: Path) -> None:
+    """Why a slot is missing is part of the data."""
+    gaps = export(config, "--what", "gaps", "--since", "2026-11-23")
+    runs = export(config, "--what", "runs")
+
+    _, gap, _ = csv.DictReader(gaps.splitlines())
+    assert (gap["first_slot"], gap["slots"]) == ("2026-11-23T12:20:00+08:00", "2")
+    assert [row["outcome"] for row in csv.DictReader(runs.splitlines())] == [
+        "collected"
+    ] * 5
+
+
+def test_a_data_package_describes_every_column(config: Path, tmp_path: Path) -> None:
+    """Frictionless finds the files valid against it."""
+    for name, more in (
+        ("rows.csv", ()),
+        ("named.csv", ("--names",)),
+        ("gaps.csv", ("--what", "gaps")),
+        ("runs.csv", ("--what", "runs")),
+        ("stations.csv", ("--what", "stations")),
+        ("profile.csv", ("--what", "profile")),
+        ("coverage.csv", ("--what", "coverage")),
+        ("slots.csv", ("--what", "slots")),
+        ("rows.parquet", ()),
+    ):
+        export(config, "--output", tmp_path / "out" / name, *more)
+    place = tmp_path / "out/datapackage.json"
+    said = json.loads(place.read_text(encoding="utf-8"))
+    fields = [f for each in said["resources"] for f in each["schema"]["fields"]]
+
+    assert len(said["resources"]) == 9
+    assert all(field["description"] and field["type"] for field in fields)
+    said["resources"] = [r for r in said["resources"] if r["format"] == "csv"]
+    place.write_text(json.dumps(said), encoding="utf-8")
+    checked = subprocess.run(
+        [sys.executable, "-m", "frictionless", "validate", place, "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert json.loads(checked.stdout)["valid"], checked.stdout
+
+
+def test_parquet_opens_elsewhere_with_types(config: Path, tmp_path: Path) -> None:
+    """Pandas reads it: ids are text, times whole seconds."""
+    pandas = pytest.importorskip("pandas")
+    path = tmp_path / "rows.parquet"
+    export(config, "-o", path)
+
+    frame = pandas.read_parquet(path)
+
+    assert list(frame["station_id"])[0:2] == ["0002", "=HYPER,1"]
+    assert str(frame["slot"].dtype) == "int64"
+
+
+def test_a_reader_that_has_seen_enough_is_no_trouble(config: Path) -> None:
+    """`| head -1` ends the export quietly."""
+    done = subprocess.run(
+        f"{sys.executable} -m bikecollect --config {config} export | head -1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stdout.startswith("slot,")
+    assert done.stderr == ""
+
+
+def test_a_query_sees_types_and_all_days(config: Path) -> None:
+    """One line of SQL over open days and the archive."""
+    sql = "SELECT station_id, sum(num_vehicles_available) AS n FROM station_status"
+    done = bikecollect(
+        *("--config", config, "query", f"{sql} GROUP BY 1 ORDER BY 1"),
+        *("--format", "csv"),
+    )
+
+    assert done.stdout == 'station_id,n\n0002,12\n"=HYPER,1",21\n'
+
+
+def test_a_wrong_query_says_what_is_wrong(config: Path) -> None:
+    """No traceback; the exit code of a usage error."""
+    done = bikecollect("--config", config, "query", "SELECT nonsense FROM runs")
+
+    assert done.returncode == 64
+    assert "nonsense" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_verify_says_no_when_something_was_changed(config: Path, world: World) -> None:
+    """Exit code 1, and what it was; kept certificates tell it years later."""
+    kept = world.folder.parent / "kept.jsonl"
+    first = bikecollect("--config", config, "verify", "--certificates", kept)
+    path = world.folder / "station_status/2026-11-22.csv"
+    path.write_bytes(path.read_bytes().replace(b"0002,1,", b"0002,9,"))
+
+    done = bikecollect("--config", config, "verify", "--against", kept)
+
+    assert (first.returncode, done.returncode) == (0, 1)
+    assert "is damaged" in done.stdout
+    assert "its certificate says" in done.stdout

@@ -1,0 +1,168 @@
+"""Every expected slot has its account, and every gap its cause."""
+
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bikecollect.account import (
+    Evidence,
+    Filled,
+    Judged,
+    Seen,
+    account,
+    gaps,
+    judge,
+    local_days,
+)
+from bikecollect.slot import Slot
+
+VIENNA = ZoneInfo("Europe/Vienna")
+
+
+def run(slot: int, outcome: str = "collected", cause: str = "", **more: float) -> Seen:
+    """Return a run of the boot "a" that began with its *slot*."""
+    uptime = more.get("uptime", 50_000.0 + slot)
+    awake = more.get("awake", uptime)
+    return Seen(Slot(slot), slot + 1.0, outcome, cause, "a", uptime, awake)
+
+
+def block(slot: int, flags: str = "") -> Filled:
+    """Return a block."""
+    return Filled(Slot(slot), 1, flags)
+
+
+def causes(evidence: Evidence, since: int, until: int) -> list[str]:
+    """Return the cause of each slot, empty for a collected one."""
+    return [each.cause for each in judge(evidence, 300, Slot(since), Slot(until))]
+
+
+ENDED = [
+    ("unavailable", "timeout", "network: timeout"),
+    ("unavailable", "http-503", "http-503"),
+    ("rejected", "drift", "rejected: drift"),
+    ("rate-limited", "rate-limited", "rate-limited"),
+    ("credentials", "credentials", "credentials"),
+    ("protocol", "tls", "protocol: tls"),
+    ("deferred", "lock", "lock"),
+    ("deferred", "ledger-busy", "lock"),
+    ("disk", "disk", "disk"),
+    ("disk", "ledger", "ledger"),
+    ("settings", "not-mounted", "not-mounted"),
+    ("settings", "settings", "settings"),
+    ("killed", "killed", "killed"),
+    ("interrupted", "signal", "interrupted"),
+    ("bug", "bug", "bug"),
+    ("collected", "", "damaged"),
+]
+
+
+@pytest.mark.parametrize(("outcome", "cause", "wanted"), ENDED)
+def test_a_run_without_a_block_says_why(outcome: str, cause: str, wanted: str) -> None:
+    """Each way to end has its word."""
+    evidence = Evidence(Slot(0), [run(0, outcome, cause)])
+
+    assert causes(evidence, 0, 300) == [wanted]
+
+
+def test_of_two_runs_the_last_one_counts() -> None:
+    """A slot tried again is judged by the second try."""
+    evidence = Evidence(
+        Slot(0), [run(0, "killed"), run(0, "unavailable", "dns", uptime=60_000.0)]
+    )
+
+    assert causes(evidence, 0, 300) == ["network: dns"]
+
+
+def test_a_host_that_was_off_and_a_cron_that_came_late_are_told_apart() -> None:
+    """Up to the boot the host was off; behind it, cron did not start a run."""
+    back = Seen(Slot(1800), 1801.0, "collected", "", "b", 700.0, 700.0)
+    evidence = Evidence(
+        Slot(0), [run(0), back], {Slot(0): block(0), Slot(1800): block(1800)}
+    )
+
+    found = causes(evidence, 0, 2100)
+
+    assert found == ["", *["host-off"] * 3, *["not-started"] * 2, ""]
+
+
+def test_a_machine_that_slept_is_told_from_a_cron_that_stopped() -> None:
+    """Boot time went on, waking time did not."""
+    back = run(1800, uptime=51_800.0, awake=50_400.0)
+    asleep = Evidence(Slot(0), [run(0, uptime=50_000.0), back], {Slot(0): block(0)})
+    stopped = Evidence(Slot(0), [run(0), run(1800)], {Slot(0): block(0)})
+
+    assert causes(asleep, 300, 1800) == ["asleep"] * 5
+    assert causes(stopped, 300, 1800) == ["not-started"] * 5
+
+
+def test_before_the_first_run_nothing_was_collected_yet() -> None:
+    """An edge counts: who asks for earlier days sees that they are missing."""
+    evidence = Evidence(Slot(600), [run(600)], {Slot(600): block(600)})
+
+    assert causes(evidence, 0, 900) == ["not-collecting", "not-collecting", ""]
+
+
+def test_slots_of_a_lost_ledger_have_no_known_cause() -> None:
+    """Blocks were found in the files; their runs are gone."""
+    evidence = Evidence(Slot(0), [run(900)], {Slot(0): block(0), Slot(900): block(900)})
+
+    assert causes(evidence, 0, 1200) == ["", "unknown", "unknown", ""]
+
+
+def test_flags_make_a_block_stale_or_partial() -> None:
+    """Both are collected, and counted apart."""
+    blocks = {Slot(0): block(0, "stale late"), Slot(300): block(300, "short stale")}
+    found = account(
+        "city", Evidence(Slot(0), [], blocks), VIENNA, 300, since=Slot(0), until=Slot(600)
+    )
+
+    assert (found.total.collected, found.total.stale, found.total.partial) == (2, 1, 1)
+
+
+def test_days_of_23_and_25_hours_expect_so_many_slots() -> None:
+    """The calendar is that of the system's own zone."""
+    empty = Evidence(Slot(0))
+    spring = account(
+        "x", empty, VIENNA, 300, since=Slot(1774738800), until=Slot(1774908000)
+    )
+    autumn = account(
+        "x", empty, VIENNA, 300, since=Slot(1792879200), until=Slot(1793055600)
+    )
+
+    assert {d: c.expected for d, c in spring.days.items()} == {
+        "2026-03-29": 276,
+        "2026-03-30": 288,
+    }
+    assert {d: c.expected for d, c in autumn.days.items()} == {
+        "2026-10-25": 300,
+        "2026-10-26": 288,
+    }
+
+
+STATES = st.sampled_from(["collected", "stale", "partial", "missing"])
+WORDS = st.sampled_from(["disk", "killed"])
+
+
+@given(st.lists(st.tuples(STATES, WORDS), max_size=60))
+def test_gaps_cover_exactly_the_missing_slots(some: list[tuple[str, str]]) -> None:
+    """No slot is in two gaps, none is in a gap that has a block."""
+    judged = [Judged(Slot(300 * n), *each) for n, each in enumerate(some)]
+
+    inside = {
+        slot for gap in gaps(judged, 300) for slot in range(gap.start, gap.end, 300)
+    }
+
+    assert inside == {each.slot for each in judged if each.state == "missing"}
+    assert sum(gap.slots for gap in gaps(judged, 300)) == len(inside)
+
+
+@pytest.mark.parametrize("name", ["UTC", "Asia/Kathmandu", "America/St_Johns"])
+def test_days_follow_each_other_without_a_hole(name: str) -> None:
+    """A year of days tiles the time, in zones of odd offsets too."""
+    days = list(local_days(Slot(1767225600), Slot(1798761600), ZoneInfo(name)))
+
+    ends = [end for *_, end in days]
+    assert [begin for _, begin, _ in days][1:] == ends[:-1]
+    assert 365 <= len(days) <= 366
