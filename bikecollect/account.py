@@ -41,6 +41,14 @@ class Filled(NamedTuple):
     run_id: str = ""
 
 
+class Trouble(NamedTuple):
+    """An incident, as evidence: its *kind*, its first and its latest slot."""
+
+    kind: str
+    opened: Slot
+    last: Slot
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What is known of a range of slots.
@@ -48,13 +56,15 @@ class Evidence:
     *first* is the first slot that was ever tried; *runs* are in the order in which
     they began, with a neighbour before and behind the range (the last one may be this
     moment's: no run, but a boot id and its times); *spare* says of slots where a
-    payload of theirs lies that has no block: inbox, rejected or kept.
+    payload of theirs lies that has no block: inbox, rejected or kept. *troubles* are
+    incidents in which a run may not even have been able to say that it was there.
     """
 
     first: Slot | None = None
     runs: Sequence[Seen] = ()
     blocks: Mapping[Slot, Filled] = field(default_factory=dict)
     spare: Mapping[Slot, str] = field(default_factory=dict)
+    troubles: Sequence[Trouble] = ()
 
 
 class Judged(NamedTuple):
@@ -180,7 +190,8 @@ def judge(
             low, high = bisect_left(starts, slot), bisect_right(starts, slot)
             before = order[low - 1] if low else None
             after = order[high] if high < len(order) else None
-            cause = _unstarted(slot, before, after, interval)
+            cause = _silenced(slot, evidence.troubles)
+            cause = cause or _unstarted(slot, before, after, interval)
         yield Judged(slot, MISSING, cause, evidence.spare.get(slot, ""))
 
 
@@ -241,6 +252,11 @@ def cause_of(run: Seen) -> str:
     if outcome in {"deferred", "disk", "settings"}:
         return {"ledger-busy": "lock"}.get(cause, cause) or outcome
     return outcome
+
+
+def _silenced(slot: Slot, troubles: Iterable[Trouble]) -> str:
+    """Return the trouble in which the run of *slot* could leave no word of itself."""
+    return next((t.kind for t in troubles if t.opened <= slot <= t.last), "")
 
 
 def _unstarted(

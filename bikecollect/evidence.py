@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 
-from bikecollect.account import Evidence, Filled, Seen
+from bikecollect.account import Evidence, Filled, Seen, Trouble
 from bikecollect.history import History
 from bikecollect.payloads import slot_of
 from bikecollect.slot import Slot
@@ -20,6 +20,9 @@ BLOCKS = (
     " WHERE b.slot >= ? AND b.slot < ?"
 )
 """Blocks of an older schema have their flags with their run only."""
+
+SILENCING = frozenset({"disk", "ledger", "settings"})
+"""Incidents in which a run may not be able to write down that it was."""
 
 
 def read(
@@ -42,11 +45,17 @@ def read(
     ]
     runs = [*map(Seen._make, rows), *dead, *([now] if now else [])]
     blocks = (Filled._make(row) for row in history.select(BLOCKS, since, until))
+    troubles = [
+        Trouble(each.kind, Slot(each.opened), Slot(each.last))
+        for each in history.incidents(since)
+        if each.kind in SILENCING
+    ]
     return Evidence(
         first=history.first(),
         runs=sorted(runs, key=lambda run: run.started),
         blocks={each.slot: each for each in blocks},
         spare=dict(_spare(folder / "payloads")),
+        troubles=troubles,
     )
 
 

@@ -34,8 +34,16 @@ def test_a_day_of_trouble_is_told_in_few_mails(tmp_path: Path) -> None:
         pytest.skip(f"no namespace of our own here: {done.stderr.strip()}")
     assert done.returncode == 0, done.stderr
 
-    ends = Counter(outcome for outcome, _ in json.loads(done.stdout))
+    told = json.loads(done.stdout)
+    ends = Counter(outcome for outcome, _ in told["ends"])
     assert ends == {"collected": 186, "unavailable": 36, "rejected": 6, "disk": 3}
+    assert told["gaps"] == [
+        [2, 36, "http-503"],
+        [8, 6, "rejected: drift"],
+        [11, 3, "disk"],
+        [14, 1, "killed"],
+        [17, 8, "not-started"],
+    ]
     assert mail.subjects() == [
         "city: in trouble for long: the feed cannot be fetched",
         "city: recovered: mails cannot be sent",

@@ -17,6 +17,8 @@ from pathlib import Path
 import trustme
 from mailserver import MailServer
 
+from bikecollect import keeper
+from bikecollect.account import Gap
 from bikecollect.client import Client
 from bikecollect.collecting import collect
 from bikecollect.config import parse
@@ -24,6 +26,7 @@ from bikecollect.demo import Time
 from bikecollect.run import Run
 from bikecollect.simulator.city import City
 from bikecollect.simulator.server import LiveFeed, Trouble
+from bikecollect.slot import Slot
 
 HOUR = 3_600
 BEGIN = 1_795_276_800.0  # midnight in Taipei
@@ -38,8 +41,10 @@ def within(hour: float, span: tuple[float, float]) -> bool:
     return span[0] <= hour < span[1]
 
 
-def play(data: Path, mail: MailServer, hours: float = 20.0) -> list[Run]:
-    """Play the day in *data*; the mails arrive at *mail*."""
+def play(
+    data: Path, mail: MailServer, hours: float = 20.0
+) -> tuple[list[Run], list[Gap]]:
+    """Play the day in *data*; the mails arrive at *mail*. Return runs and gaps."""
     clock = Time(BEGIN)
     trouble = [
         Trouble(BEGIN + 2 * HOUR, BEGIN + 5 * HOUR, "outage"),
@@ -84,7 +89,9 @@ def play(data: Path, mail: MailServer, hours: float = 20.0) -> list[Run]:
             runs += collect(
                 settings, clock=clock, stop=clock, monotonic=clock, uptime=lambda: 9e5
             )
-    return runs
+    end = Slot(int(BEGIN + hours * HOUR))
+    account = keeper.accounted(settings, "city", until=end, now=clock.now + 300)
+    return runs, list(account.gaps)
 
 
 def fill(ballast: Path) -> None:
@@ -123,9 +130,10 @@ def main() -> None:
     data, folder, port = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
     os.environ["XDG_STATE_HOME"] = str(data / "state")
     mail = MailServer(folder, port, trustme.CA())
-    runs = play(data, mail)
+    runs, gaps = play(data, mail)
     ends = [(run.outcome.value if run.outcome else "", run.error) for run in runs]
-    sys.stdout.write(json.dumps(ends))
+    found = [((g.start - BEGIN) / HOUR, g.slots, g.cause) for g in gaps]
+    sys.stdout.write(json.dumps({"ends": ends, "gaps": found}))
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from recorded.test_recorded_over_http import CASES, DATA, unpacked
 from served import Answer, serving
+from test_recorded_over_http import CASES, DATA, unpacked
 
 from bikecollect import probe
 from bikecollect.errors import PayloadError

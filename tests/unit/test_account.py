@@ -115,7 +115,12 @@ def test_flags_make_a_block_stale_or_partial() -> None:
     """Both are collected, and counted apart."""
     blocks = {Slot(0): block(0, "stale late"), Slot(300): block(300, "short stale")}
     found = account(
-        "city", Evidence(Slot(0), [], blocks), VIENNA, 300, since=Slot(0), until=Slot(600)
+        "city",
+        Evidence(Slot(0), [], blocks),
+        VIENNA,
+        300,
+        since=Slot(0),
+        until=Slot(600),
     )
 
     assert (found.total.collected, found.total.stale, found.total.partial) == (2, 1, 1)

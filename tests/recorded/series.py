@@ -1,0 +1,241 @@
+"""Recorded series of whole cities, played over loopback HTTP with outages cut in."""
+
+import csv
+import io
+import json
+import os
+import resource
+import signal
+import tarfile
+import time
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from served import Answer, serving
+
+from bikecollect import process
+from bikecollect.client import Client
+from bikecollect.collecting import collect
+from bikecollect.config import parse
+from bikecollect.demo import Time
+from bikecollect.lock import Lock
+from bikecollect.settings import Settings
+
+DATA = Path(__file__).parents[2].parent / "shared" / "data"
+SERIES = DATA / "g_timeseries"
+MIXED = ("latitude", "longitude")
+COUNTS = ("Quantity", "available_rent_bikes", "available_return_bikes")
+API = 18
+"""Columns of the recorded CSV that are the feed's own keys."""
+Documents = Mapping[str, bytes]
+"""The bodies of one moment, by the path they are served at."""
+
+
+def youbike() -> dict[float, Documents]:
+    """Return three days of Taipei, by the moment of each snapshot."""
+    found: dict[float, Documents] = {}
+    for path in sorted(SERIES.glob("youbike2_taipei*")):
+        for name, data in _members(path):
+            stamp = name.partition("bike_data_2")[2].removesuffix(".csv")
+            at = datetime.strptime(f"2{stamp}", "%Y%m%d_%H%M%S").replace(tzinfo=UTC)
+            found[at.timestamp()] = {"/": _as_json(data)}
+    return found
+
+
+def vienna() -> dict[float, Documents]:
+    """Return a week of Vienna."""
+    found: dict[float, Documents] = {}
+    (path,) = SERIES.glob("vienna*")
+    members = dict(_members(path))
+    stations = members.pop("station_information.json")
+    for name, data in members.items():
+        stamp = name.partition("api_dump_")[2].removesuffix(".json")
+        at = datetime.strptime(stamp, "%Y-%m-%d_%H-%M-%S").replace(tzinfo=UTC)
+        found[at.timestamp()] = _gbfs(data, stations)
+    return found
+
+
+def bay_wheels() -> dict[float, Documents]:
+    """Return a week of the San Francisco Bay Area."""
+    found: dict[float, Documents] = {}
+    stations = b""
+    for path in sorted(SERIES.glob("baywheels*")):
+        for name, data in _members(path):
+            stamp, _, kind = name.partition("/")
+            if kind == "station_information.json":
+                stations = data
+            if kind == "station_status.json":
+                at = datetime.strptime(stamp[:15], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+                found[at.timestamp()] = _gbfs(data, stations)
+    return found
+
+
+def _gbfs(status: bytes, stations: bytes) -> Documents:
+    return {"/station_status.json": status, "/station_information.json": stations}
+
+
+def _members(path: Path) -> Iterator[tuple[str, bytes]]:
+    with tarfile.open(path) as series:
+        for member in series:
+            file = series.extractfile(member)
+            if file is not None:
+                yield member.name, file.read()
+
+
+def _as_json(data: bytes) -> bytes:
+    """Return the JSON that the feed had, of which *data* is the recorder's CSV."""
+    stations = []
+    for row in csv.DictReader(io.StringIO(data.decode("utf-8-sig"))):
+        station: dict[str, object] = dict(list(row.items())[:API])
+        station |= {name: int(row[name]) for name in COUNTS}
+        station |= {name: float(row[name]) for name in MIXED}
+        stations.append(station)
+    return json.dumps(stations, ensure_ascii=False).encode("utf-8")
+
+
+@dataclass
+class Player:
+    """Plays *snapshots* into *folder*, a slot every *interval* seconds.
+
+    *cuts* names the trouble of slots, by their number.
+    """
+
+    snapshots: Mapping[float, Documents]
+    folder: Path
+    feed: str
+    timezone: str
+    interval: int
+    cuts: Mapping[int, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.moments = sorted(self.snapshots)
+        first = -(-self.moments[0] // self.interval) * self.interval
+        self.slots = [int(first) + n * self.interval for n in range(self._many(first))]
+        self.clock = Time(first)
+        self.boot, self.slept, self.booted = 0, 0.0, first - 86_400.0
+        self.trouble = ""
+
+    def _many(self, first: float) -> int:
+        return int((self.moments[-1] - first) // self.interval) + 1
+
+    @contextmanager
+    def served(self) -> Iterator[Settings]:
+        """Serve the snapshots; yield the settings that collect them."""
+        with serving(self._answer) as url:
+            path = "/gbfs.json" if self.feed == "gbfs" else "/"
+            self.root = url
+            system = {"feed": self.feed, "url": url + path, "timezone": self.timezone}
+            yield parse(
+                {
+                    "data_dir": str(self.folder),
+                    "interval": f"{self.interval}s",
+                    "systems": {"city": system},
+                }
+            )
+
+    def play(self, patch: pytest.MonkeyPatch, most: int | None = None) -> Settings:
+        """Play all slots, or *most*; return the settings."""
+        patch.setattr(process, "boot_id", lambda: f"boot-{self.boot}")
+        with self.served() as settings:
+            for number, slot in enumerate(self.slots[:most]):
+                self.clock.now = slot + 2.0
+                self.trouble = self.cuts.get(number, "")
+                if self.trouble not in {"host-off", "asleep", "not-started"}:
+                    self._recover(number)
+                    self._run(settings)
+        self.clock.now = self.slots[:most][-1] + self.interval
+        return settings
+
+    def _recover(self, number: int) -> None:
+        """Let the machine come back as it does from what it was in before."""
+        before = self.cuts.get(number - 1, "")
+        if before == "host-off":
+            self.boot += 1
+            self.booted = self.clock.now - 30
+        if before == "asleep":
+            lost = 0
+            while self.cuts.get(number - 1 - lost) == "asleep":
+                lost += 1
+            self.slept += lost * self.interval
+
+    def _run(self, settings: Settings) -> None:
+        if self.trouble == "killed":
+            _die(lambda: self._collect(settings))
+        elif self.trouble == "disk":
+            with _full_disk():
+                self._collect(settings)
+        elif self.trouble == "lock":
+            with Lock(self.folder / "city" / "lock").held():
+                self._collect(settings)
+        else:
+            self._collect(settings)
+
+    def _collect(self, settings: Settings) -> None:
+        collect(
+            settings,
+            clock=self.clock,
+            stop=self.clock,
+            monotonic=self.clock,
+            uptime=lambda: self.clock.now - self.booted,
+            awake=lambda: self.clock.now - self.booted - self.slept,
+        )
+
+    def _answer(self, path: str) -> Answer:
+        if self.trouble == "network":
+            raise ConnectionResetError
+        if self.trouble.startswith("http-"):
+            status = int(self.trouble[5:])
+            return Answer(b"down", status, {"Retry-After": "1"})
+        if self.trouble == "rate-limited":
+            return Answer(b"", 429, {"Retry-After": str(self.interval - 100)})
+        if self.trouble == "credentials":
+            return Answer(b"no", 401)
+        if self.trouble == "html":
+            return Answer(b"<html><body>Back soon</body></html>")
+        if path == "/gbfs.json":
+            names = ("station_status", "station_information")
+            feeds = [{"name": n, "url": f"{self.root}/{n}.json"} for n in names]
+            listed = {"data": {"en": {"feeds": feeds}}, "version": "2.3", "ttl": 60}
+            return Answer(json.dumps(listed).encode())
+        last = bisect_right(self.moments, self.clock.now) - 1
+        body = self.snapshots[self.moments[max(0, last)]][path]
+        if self.trouble == "renamed":
+            body = body.replace(b"available_rent_bikes", b"rentable")
+            body = body.replace(b"num_bikes_available", b"rentable")
+        return Answer(body)
+
+
+@contextmanager
+def _full_disk() -> Iterator[None]:
+    """Let every write behind the first 20,000 bytes of a file fail."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def _die(act: object) -> None:
+    """Begin a run in a child, and kill it while it fetches."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+
+        def hang(*_: object, **__: object) -> None:
+            os.write(writing, b"x")
+            time.sleep(60)
+
+        setattr(Client, "__call__", hang)  # noqa: B010 - mypy would not have it
+        act()  # type: ignore[operator]
+        os._exit(0)
+    os.read(reading, 1)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    os.close(reading)
+    os.close(writing)
