@@ -184,6 +184,8 @@ def judge(
         run = last.get(slot)
         if run is not None:
             cause = cause_of(run)
+            if cause == "ledger":  # on a full disk it is the ledger that complains
+                cause = _silenced(slot, evidence.troubles) or cause
         elif evidence.first is None or slot < evidence.first:
             cause = "not-collecting"
         else:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from bikecollect import drift
 from bikecollect.block import Committed, Span, Stations
 from bikecollect.errors import BikecollectError, Outcome, PayloadError
-from bikecollect.feeds import Feed
+from bikecollect.feeds import Feed, imported
 from bikecollect.heal import INFORMATION, target
 from bikecollect.payload import Payload
 from bikecollect.ports import Ledger, Payloads, Store
@@ -67,7 +67,7 @@ class Committer:
             there = self.ledger.block(payload.slot)
             if there is not None:
                 return self._again(name, payload, there)
-            return self._write(name, payload, source)
+            return self._write(name, payload, payload.source or source)
         except PayloadError as error:
             return self._reject(name, error, str(error))
         except BikecollectError:
@@ -77,7 +77,7 @@ class Committer:
 
     def _write(self, name: str, payload: Payload, source: str) -> Done:
         with self.watch("read"):
-            snapshot = self.feed.read(payload.documents)
+            snapshot = self._read(payload)
         with self.watch("rows"):
             known = self.ledger.stations(payload.slot)
             about = {each.station_id: each for each in snapshot.information}
@@ -100,7 +100,10 @@ class Committer:
                 stations,
             )
             drifts = self._remember(payload, snapshot)
-        self.payloads.keep(name, day)
+        if payload.source:
+            self.payloads.remove(name)  # it is kept where it came from
+        else:
+            self.payloads.keep(name, day)
         notices = [Notice("partial", text) for text in snapshot.oddities]
         notices += [Notice("columns", text) for text in block.troubles]
         notices += [Notice("drift", text) for text in drifts]
@@ -114,6 +117,12 @@ class Committer:
             file=span.file,
             flags=(*flags, *(("drift",) if drifts else ())),
             notices=tuple(notices),
+        )
+
+    def _read(self, payload: Payload) -> Snapshot:
+        rows = payload.body(imported.DOCUMENT)
+        return (
+            self.feed.read(payload.documents) if rows is None else imported.read(rows)
         )
 
     def _again(self, name: str, payload: Payload, there: Committed) -> Done:
@@ -216,7 +225,9 @@ class Committer:
         """Keep what the next fetch may use; return how the shape has changed."""
         memory = self.ledger.notes()
         before = json.loads(memory.get(SHAPE, "{}"))
-        drifts = drift.compare(before, snapshot.shape) if before else ()
+        drifts: tuple[str, ...] = ()
+        if before and snapshot.shape:
+            drifts = drift.compare(before, snapshot.shape)
         notes = dict(payload.notes)
         if snapshot.shape and snapshot.shape != before:
             notes[SHAPE] = json.dumps(dict(snapshot.shape), sort_keys=True)

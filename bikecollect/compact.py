@@ -47,7 +47,8 @@ class Step(NamedTuple):
 class Compactor:
     """Brings closed days of one system into its archive, one day at a time.
 
-    The system's lock is held for one day, never for longer: a fetch waits for it.
+    The system's lock is held for one day, never for longer: *breathe* lets a fetch
+    that waits for it have its turn.
     """
 
     system_id: str
@@ -62,6 +63,7 @@ class Compactor:
     slot_rows: SlotRows
     csv_days: int
     clock: Callable[[], float]
+    breathe: Callable[[], None]
 
     def run(self) -> Iterator[Step]:
         """Yield what was done, day by day."""
@@ -73,12 +75,14 @@ class Compactor:
         for day in due:
             with self._opened() as shelf:
                 step = self._one(shelf, day)
+            self.breathe()
             yield step
         with self._opened() as shelf:
             old = [a for a in shelf.archived().values() if self._is_old(a)]
         for archived in old:
             with self._opened() as shelf:
                 step = self._let_go(shelf, archived)
+            self.breathe()
             yield step
 
     def _opened(self) -> "_Opened":

@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from bikecollect import evidence, process
+from bikecollect import evidence, process, wiring
 from bikecollect.account import (
     Account,
     Filled,
@@ -18,7 +20,10 @@ from bikecollect.account import (
     state,
 )
 from bikecollect.archive import Archive
+from bikecollect.backfill import Backfiller
 from bikecollect.compact import Compactor
+from bikecollect.errors import UsageError
+from bikecollect.folder import MARKER
 from bikecollect.heal import Healer
 from bikecollect.history import History
 from bikecollect.ledger import Ledger
@@ -27,9 +32,15 @@ from bikecollect.payloads import Payloads
 from bikecollect.proof import Looked, Prover
 from bikecollect.settings import Settings
 from bikecollect.slot import Slot, bounds
-from bikecollect.store import Store
+from bikecollect.sources import Source
+from bikecollect.sources.folder import FolderSource
+from bikecollect.sources.table import TableSource, files
+from bikecollect.store import STATUS, Store
 from bikecollect.view import Shown
 from bikecollect.wiring import Times
+
+BREATH = 0.2
+"""Seconds without the lock, in which a fetch that waits for it can take it."""
 
 
 def zone(settings: Settings, name: str) -> ZoneInfo:
@@ -64,7 +75,61 @@ def compactor(
         slot_rows=partial(slot_rows, settings, name),
         csv_days=settings.keep.csv_days if csv_days is None else csv_days,
         clock=times.clock,
+        breathe=partial(times.stop.sleep, BREATH),
     )
+
+
+def backfiller(
+    settings: Settings,
+    name: str,
+    times: Times,
+    *,
+    span: tuple[Slot, Slot],
+    dry: bool,
+) -> Backfiller:
+    """Return who fills the slots in *span* of the system called *name*."""
+    line = wiring.cycle(settings, name, times)
+    place = settings.data / name
+    payloads, store = Payloads(place / "payloads"), Store(place)
+    ledger = Ledger(place / "ledger.sqlite3")
+    committer = replace(line.committer, payloads=payloads, store=store, ledger=ledger)
+    return Backfiller(
+        system_id=name,
+        zone=zone(settings, name),
+        history=History(name, place),
+        payloads=payloads,
+        store=store,
+        ledger=ledger,
+        healer=Healer(payloads, store, ledger),
+        committer=committer,
+        lock=_lock(settings, name, times),
+        interrupted=times.stop.raise_if_set,
+        breathe=partial(times.stop.sleep, BREATH),
+        new_id=process.run_id,
+        since=span[0],
+        until=span[1],
+        dry=dry,
+    )
+
+
+def source(
+    settings: Settings, name: str, path: Path, maps: Sequence[str], layout: str
+) -> Source:
+    """Return the archive of others at *path*, to fill the system called *name*.
+
+    A folder of bikecollect, its system's or the one above, or tables.
+    """
+    there = zone(settings, name)
+    for each in (path, path / name):
+        if (each / MARKER).exists() or (each / STATUS).is_dir():
+            if each.resolve() == (settings.data / name).resolve():
+                raise UsageError(
+                    f"--from {path} is the very folder that is to be filled"
+                )
+            return FolderSource(each, there)
+    if not path.exists():
+        raise UsageError(f"--from {path}: there is no such file or folder")
+    return TableSource(files(path), there, settings.seconds, maps, layout)
 
 
 def prover(settings: Settings, name: str, times: Times, *, deep: bool) -> Prover:

@@ -170,6 +170,11 @@ class Ledger:
                 (file,),
             )
 
+    def release(self, slot: Slot) -> None:
+        """Let the block of *slot*, which is damaged, be replaced by another."""
+        with self.transaction() as db:
+            db.execute("DELETE FROM blocks WHERE slot = ?", (slot,))
+
     def has_run(self, run_id: str) -> bool:
         """Return whether the run called *run_id* is written down."""
         return bool(self.all("SELECT 1 FROM runs WHERE run_id = ?", run_id))

@@ -40,7 +40,8 @@ class Payload:
     """All documents of one fetch, with what is needed to commit them later.
 
     *uptime* is CLOCK_BOOTTIME in seconds: with *boot_id* it tells a clock that
-    was set back from a second run in the same slot.
+    was set back from a second run in the same slot. *source* says where it was taken
+    from, where that is no fetch of ours.
     """
 
     system_id: str
@@ -52,6 +53,7 @@ class Payload:
     uptime: float = 0.0
     incomplete: str = ""
     notes: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
 
     def body(self, name: str) -> bytes | None:
         """Return the body of the document called *name*, None where it is absent."""

@@ -161,6 +161,43 @@ class Payloads:
         """Move the payload called *name* to the kept ones of *day*."""
         self._move(name, self._kept / day)
 
+    def remove(self, name: str) -> None:
+        """Forget the payload called *name*."""
+        try:
+            (self._inbox / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(f"cannot remove {name}: {error}") from error
+        self._fresh.pop(name, None)
+        self._held.discard(name)
+
+    def rejected(self) -> list[str]:
+        """Return the names of the rejected payloads, oldest slot first."""
+        found = (path.name for path in self._rejected.glob("*.zip"))
+        return sorted(name for name in found if _is_ours(name))
+
+    def kept(self) -> dict[str, str]:
+        """Return the names of the kept payloads, and the day of each."""
+        found = sorted(self._kept.glob("*/*.zip"))
+        return {p.name: p.parent.name for p in found if _is_ours(p.name)}
+
+    def again(self, name: str, day: str = "") -> None:
+        """Move the payload called *name* back into the inbox.
+
+        It is one of the kept ones of *day*, or a rejected one.
+        """
+        source = self._kept / day if day else self._rejected
+        try:
+            make_folder(self._inbox)
+            (source / name).rename(self._inbox / name)
+            sync_folder(self._inbox)
+        except OSError as error:
+            raise StorageError(f"cannot take {name} again: {error}") from error
+
+    def understood(self, name: str) -> None:
+        """Forget why the payload called *name* was once rejected."""
+        with suppress(OSError):
+            (self._rejected / f"{name}.reason.txt").unlink(missing_ok=True)
+
     def reject(self, name: str, reason: str) -> Path:
         """Move the payload called *name* to the rejected ones, with the *reason*."""
         try:

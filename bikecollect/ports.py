@@ -45,6 +45,7 @@ class Payloads(Protocol):
     def waiting_slots(self) -> Collection[Slot]: ...  # noqa: D102
     def open(self, name: str) -> Payload: ...  # noqa: D102
     def keep(self, name: str, day: str) -> None: ...  # noqa: D102
+    def remove(self, name: str) -> None: ...  # noqa: D102
     def reject(self, name: str, reason: str) -> Path: ...  # noqa: D102
     def set_aside(self, name: str, data: bytes) -> Path: ...  # noqa: D102
     def prune(self, first_day: str) -> None: ...  # noqa: D102

@@ -61,6 +61,7 @@ def compactor(world: World, csv_days: int = 7) -> Compactor:
         slot_rows=lambda begin, end: slot_rows(world, begin, end),
         csv_days=csv_days,
         clock=world.clock,
+        breathe=lambda: None,
     )
 
 

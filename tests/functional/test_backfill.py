@@ -1,0 +1,341 @@
+"""What is missing is filled by the way that fetches go, and nothing is overwritten."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from command import bikecollect
+from keeping import findings
+from served import Answer, serving
+from world import NOON, TAIPEI, World
+
+from bikecollect.errors import PayloadError
+from bikecollect.feeds.youbike import YouBike
+from bikecollect.payload import Documents
+from bikecollect.slot import DAY
+from bikecollect.snapshot import Snapshot
+
+CSV = "station_status/2026-11-22.csv"
+
+
+def toml(folder: Path, url: str = "http://127.0.0.1/") -> Path:
+    """Return settings of the system "city" in *folder*."""
+    path = folder / "bikecollect.toml"
+    path.write_text(
+        f'data_dir = "bikes"\n[systems.city]\nfeed = "youbike"\nurl = "{url}"\n'
+        'timezone = "Asia/Taipei"\ncolumns = []\n',
+        encoding="utf-8",
+    )
+    return path
+
+
+def youbike(stations: dict[str, int]) -> bytes:
+    """Return a payload of YouBike's."""
+    rows = [
+        f'{{"sno": "{name}", "sna": "x", "Quantity": 9, "available_rent_bikes": {n}, '
+        f'"available_return_bikes": 2, "act": "1", "latitude": 25, "longitude": 121,'
+        f' "sarea": "a", "ar": "b", "infoTime": "2026-11-22 12:00:00"}}'
+        for name, n in stations.items()
+    ]
+    return f"[{','.join(rows)}]".encode()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """Return a world of one day whose feed speaks YouBike's dialect."""
+    return World(tmp_path / "bikes" / "city")
+
+
+def fill(world: World, *arguments: object) -> str:
+    """Run ``backfill``; return what it printed."""
+    config = toml(world.folder.parents[1])
+    done = bikecollect("--config", config, "backfill", "city", *arguments)
+    assert done.returncode in {0, 65}, done.stderr
+    return done.stdout
+
+
+def refuse(world: World) -> None:
+    """Let the feed's payloads be understood by nobody."""
+    world.feed.bug = None
+
+    def read(documents: Documents) -> Snapshot:
+        raise PayloadError("renamed", cause="drift")
+
+    world.feed.read = read  # type: ignore[method-assign]
+
+
+def test_rejected_payloads_are_filled_when_they_are_understood(world: World) -> None:
+    """After an upgrade or a new mapping, by the same path; their reason goes."""
+    world.fetch({"a": 1})
+    world.feed.answer = youbike({"a": 2, "b": 3})
+    refuse(world)
+    world.fetch(after=300)
+
+    text = fill(world)
+
+    assert "1 slot filled" in text
+    assert [line.split(",")[2:4] for line in world.lines()][1:] == [
+        ["a", "2"],
+        ["b", "3"],
+    ]
+    assert not list((world.folder / "payloads/rejected").iterdir())
+    assert [each.source for each in world.committed()] == ["fetch", "backfill rejected"]
+
+
+def test_a_payload_that_is_still_not_understood_stays_rejected(world: World) -> None:
+    """Exit code 65, and the payload where it was."""
+    world.feed.answer = b'{"stations": []}'
+    refuse(world)
+    world.fetch()
+
+    config = toml(world.folder.parents[1])
+    done = bikecollect("--config", config, "backfill")
+
+    assert done.returncode == 65
+    assert "1 slot not understood" in done.stdout
+    assert len(list((world.folder / "payloads/rejected").glob("*.zip"))) == 1
+
+
+def files(world: World) -> dict[Path, bytes]:
+    """Return the files of *world*, but for those that a reader of a WAL makes."""
+    there = (each for each in world.folder.rglob("*") if each.is_file())
+    return {p: p.read_bytes() for p in there if p.name[-4:] not in {"-shm", "-wal"}}
+
+
+def test_a_dry_run_writes_nothing(world: World) -> None:
+    """It says what would be done."""
+    world.feed.answer = youbike({"a": 2})
+    refuse(world)
+    world.fetch()
+    before = files(world)
+
+    text = fill(world, "--dry-run")
+
+    assert "1 slot would be filled" in text
+    assert files(world) == before
+
+
+def test_a_damaged_block_is_filled_from_its_kept_payload(world: World) -> None:
+    """Into a new segment: the damaged file is left as it is, and told of."""
+    world.feed.read = YouBike("", TAIPEI).read  # type: ignore[method-assign]
+    for bikes in (1, 2, 3):
+        world.feed.answer = youbike({"a": bikes})
+        world.fetch(after=300)
+    path = world.folder / CSV
+    data = path.read_bytes().replace(b",a,2,", b",a,9,")
+    path.write_bytes(data)
+
+    text = fill(world)
+
+    assert "1 slot filled" in text
+    assert path.read_bytes() == data
+    segment = (world.folder / "station_status/2026-11-22.2.csv").read_text()
+    assert ",a,2," in segment
+    assert world.agrees()
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> World:
+    """Return another collector of the same city, elsewhere."""
+    return World(tmp_path / "elsewhere" / "city")
+
+
+def both(world: World, other: World) -> None:
+    """Let both collect seven slots: the first misses 2, 3; the second 5."""
+    for number in range(7):
+        stations = {"0001": number, "b": 9 - number}
+        for each, gaps in ((world, {2, 3}), (other, {5})):
+            each.clock.now = NOON + 300 * number
+            if number not in gaps:
+                each.fetch(stations)
+
+
+def test_two_collectors_with_other_outages_make_one_whole(
+    world: World, other: World
+) -> None:
+    """Value for value; each filled block says where it came from."""
+    both(world, other)
+
+    text = fill(world, "--from", other.folder.parent)
+
+    assert "2 slots filled" in text
+    assert "agreement with ours: 100 % of 16 values in 4 slots" in text
+    rows = sorted(line.split(",") for line in world.lines())
+    assert [(row[2], row[3]) for row in rows] == [
+        (name, str(n if name == "0001" else 9 - n))
+        for n in range(7)
+        for name in ("0001", "b")
+    ]
+    sources = {each.source for each in world.committed()}
+    assert sources == {"fetch", f"backfill bikecollect {other.folder}"}
+    assert "nothing to fill" in fill(world, "--from", other.folder)
+
+
+def test_another_city_is_refused(world: World, other: World) -> None:
+    """Values that hardly agree are another city's, or another time zone's."""
+    both(world, other)
+    path = other.folder / CSV
+    rows = [line.split(",") for line in path.read_text().splitlines()]
+    text = "".join(
+        ",".join([*r[:3], r[3] if r[3][0] == "n" else "77", *r[4:]]) + "\n"
+        for r in rows
+    )
+    path.write_text(text.replace(",,2,", ",,8,"))
+    (other.folder / "ledger.sqlite3").unlink()
+    config = toml(world.folder.parents[1])
+
+    done = bikecollect("--config", config, "backfill", "--from", other.folder)
+
+    assert done.returncode == 78
+    assert "most likely another city" in done.stderr
+    assert len(world.committed()) == 5
+
+
+def test_the_layout_of_the_public_archive_is_known_by_its_header(world: World) -> None:
+    """sno,total,available_rent_bikes,available_return_bikes,infoTime: local time."""
+    world.fetch({"0001": 3})
+    table = world.folder.parents[1] / "archive.csv"
+    with table.open("w", newline="") as out:
+        names = "sno,total,available_rent_bikes,available_return_bikes,infoTime"
+        csv.writer(out).writerows(
+            [
+                names.split(","),
+                ["0001", 20, 4, 16, "2026-11-22 12:05:40"],
+                ["0002", 10, 1, 9, "2026-11-22 12:07:00"],
+                ["0001", 20, 5, 15, "2026-11-22 12:06:00"],
+                ["0001", 20, 3, 17, "2026-11-22 12:00:05"],
+            ]
+        )
+
+    text = fill(world, "--from", table)
+
+    assert "1 slot filled" in text
+    assert "taipei-archive" in text
+    rows = [line.split(",") for line in world.lines()[1:]]
+    assert [(r[0], r[2], r[3], r[5], r[8]) for r in rows] == [
+        ("2026-11-22T12:05:00+08:00", "0001", "4", "16", "20"),
+        ("2026-11-22T12:05:00+08:00", "0002", "1", "9", "10"),
+    ]
+
+
+def test_a_table_of_ones_own_is_mapped(world: World) -> None:
+    """Epoch times, in Parquet, with columns named on the command line."""
+    duckdb = pytest.importorskip("duckdb")
+    world.fetch({"x": 1})
+    table = world.folder.parents[1] / "mine.parquet"
+    duckdb.sql(f"SELECT 'x' AS who, {int(NOON) + 610} AS at, 7 AS n").write_parquet(
+        str(table)
+    )
+
+    maps = ("station_id=who", "time=at", "num_vehicles_available=n")
+    fill(world, "--from", table, *(part for each in maps for part in ("--map", each)))
+
+    (row,) = (line.split(",") for line in world.lines()[1:])
+    assert row[:4] == [
+        "2026-11-22T12:10:00+08:00",
+        "2026-11-22T12:10:10+08:00",
+        "x",
+        "7",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["--from", "nowhere"], "no such file"),
+        (["--from", "odd.csv"], "no layout that is known"),
+        (["--from", "odd.csv", "--map", "station_id=zzz"], 'no "zzz"'),
+        (["--from", "odd.csv", "--map", "station_id=a"], "--map time=... is missing"),
+        (["--from", "bikes"], "very folder"),
+    ],
+)
+def test_a_wrong_source_is_named(
+    world: World, arguments: list[str], what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What, where, and what to do; nothing is written."""
+    world.fetch({"x": 1})
+    monkeypatch.chdir(world.folder.parents[1])
+    Path("odd.csv").write_text("a,b\n1,2\n")
+
+    done = bikecollect("--config", toml(Path.cwd()), "backfill", *arguments)
+
+    assert done.returncode == 64
+    assert what in done.stderr
+
+
+@pytest.mark.parametrize("seconds", [0.35, 0.5, 0.7, 1.0])
+def test_a_killed_backfill_is_healed_and_resumed(
+    world: World, other: World, seconds: float
+) -> None:
+    """Wherever SIGKILL meets it: the ledger agrees with the files afterwards."""
+    world.fetch({"0001": 0, "b": 9})
+    for number in range(60):
+        other.fetch({"0001": number % 9, "b": 9}, after=300 * (number > 0))
+    config = toml(world.folder.parents[1])
+    command = [sys.executable, "-m", "bikecollect", "--config", str(config)]
+    child = subprocess.Popen([*command, "backfill", "--from", str(other.folder)])
+    time.sleep(seconds)
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+
+    fill(world, "--from", other.folder)
+
+    assert world.agrees()
+    assert len(world.committed()) == 60
+    assert len(world.lines()) == 120
+    assert findings(world) == []
+
+
+def test_a_backfill_that_is_interrupted_says_so_and_goes_on(
+    world: World, other: World
+) -> None:
+    """SIGTERM ends it after the slot at hand; nothing is lost, nothing twice."""
+    for number in range(120):
+        other.fetch({"0001": number % 9}, after=300 * (number > 0))
+    world.clock.now = NOON + 40 * DAY
+    world.fetch({"0001": 1})
+    config = toml(world.folder.parents[1])
+    command = [sys.executable, "-m", "bikecollect", "--config", str(config)]
+    child = subprocess.Popen(
+        [*command, "backfill", "--from", str(other.folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    while not (world.folder / CSV).exists() and child.poll() is None:
+        time.sleep(0.01)
+    child.terminate()
+    child.communicate()
+    before = len(world.committed())
+
+    fill(world, "--from", other.folder)
+
+    assert child.returncode == 143
+    assert before < 121
+    assert len(world.committed()) == 121
+
+
+def test_a_fetch_has_its_turn_while_a_long_backfill_works(
+    world: World, other: World
+) -> None:
+    """The lock is let go between batches, for as long as a waiter needs to see it."""
+    for number in range(200):
+        other.fetch({"0001": number % 9}, after=300 * (number > 0))
+    with serving(lambda _: Answer(youbike({"0001": 3}))) as url:
+        config = toml(world.folder.parents[1], url)
+        bikecollect("--config", config, "fetch")
+        command = [sys.executable, "-m", "bikecollect", "--config", str(config)]
+        child = subprocess.Popen([*command, "backfill", "--from", str(other.folder)])
+        while not (world.folder / CSV).exists():
+            time.sleep(0.01)
+        done = bikecollect("--config", config, "fetch", "--format", "json")
+        running = child.poll() is None
+        child.wait()
+
+    assert done.returncode == 0
+    assert running
+    assert len(world.committed()) == 201
