@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from bikecollect import layout, sheet
+from bikecollect.account import local_days
 from bikecollect.archive import Archive, Contents
 from bikecollect.block import Committed, Span
 from bikecollect.errors import StorageError
@@ -17,6 +18,7 @@ from bikecollect.heal import Healer
 from bikecollect.ledger import Ledger
 from bikecollect.lock import Lock
 from bikecollect.payloads import Payloads
+from bikecollect.rows import COLUMNS
 from bikecollect.shelf import Archived, Shelf
 from bikecollect.slot import DAY, Slot, bounds, day_of
 from bikecollect.store import Store
@@ -118,18 +120,18 @@ class Compactor:
                 shelf.let_go(day, [f"{layout.STATUS}/{day}.csv"])
 
     def _due(self, shelf: Shelf) -> list[str]:
-        """Return the closed days whose blocks are not all in the archive."""
-        known = shelf.archived()
+        """Return the closed days that are not in the archive as they are here.
+
+        A day without any block is archived too: why it has none is worth keeping.
+        """
+        known, filled = shelf.archived(), shelf.filled()
         waiting = {day_of(slot, self.zone) for slot in self.payloads.waiting_slots()}
+        first, now = shelf.first(), Slot(int(self.clock() - SETTLED))
         found = []
-        for day, filled in shelf.filled().items():
+        for day, _, end in local_days(first or now, now, self.zone):
             there = known.get(day)
-            if there and (there.slots, there.rows) == filled:
-                continue
-            if (
-                bounds(day, self.zone)[1] + SETTLED <= self.clock()
-                and day not in waiting
-            ):
+            counts = (there.slots, there.rows) if there else None
+            if counts != filled.get(day, (0, 0)) and end <= now and day not in waiting:
                 found.append(day)
         return found
 
@@ -178,7 +180,7 @@ class Compactor:
             old = self.archive.pieces(day, ZoneInfo(archived.timezone))
             left = (piece for piece in old if piece.slot not in slots)
             pieces = heapq.merge(pieces, left, key=lambda each: each.slot)
-        return sheet.union(headers), pieces
+        return sheet.union(headers or [tuple(COLUMNS)]), pieces
 
     def _columns(self, file: str, crc: int | None) -> tuple[str, ...]:
         header = self.store.header(file)

@@ -17,6 +17,7 @@ from bikecollect.account import (
     Seen,
     account,
     judge,
+    local_days,
     state,
 )
 from bikecollect.archive import Archive
@@ -154,9 +155,18 @@ def shown(settings: Settings, name: str) -> Shown:
         system_id=name,
         folder=settings.data / name,
         interval=settings.seconds,
+        days=_days(settings, name),
         bounds=partial(bounds, zone=zone(settings, name)),
         day_slots=partial(slot_rows, settings, name),
     )
+
+
+def _days(settings: Settings, name: str) -> list[str]:
+    """Return the local days from the first slot to today."""
+    first, now = History(name, settings.data / name).first(), Slot(int(time.time()))
+    if first is None:
+        return []
+    return [day for day, *_ in local_days(first, now, zone(settings, name))]
 
 
 def accounted(

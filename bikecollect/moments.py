@@ -60,3 +60,18 @@ def _wrong(text: str) -> UsageError:
         f'"{text}" is no moment; write a day (2026-11-22), a time (2026-11-22T10:05, '
         "10:05), or how long ago (24h, 7d)"
     )
+
+
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def weekly(text: str) -> tuple[int, int]:
+    """Return the weekday (0 = Monday) and the minute of the day that *text* names.
+
+    >>> weekly("Mon 08:30"), weekly("sunday 7:05")
+    ((0, 510), (6, 425))
+    """
+    match = re.fullmatch(r"\s*([a-z]{3})[a-z]*\s+(\d{1,2}):(\d\d)\s*", text.lower())
+    if match and match[1] in WEEKDAYS and int(match[2]) < 24 and int(match[3]) < 60:  # noqa: PLR2004 - clock
+        return WEEKDAYS.index(match[1]), int(match[2]) * 60 + int(match[3])
+    raise UsageError(f'"{text}" is no moment of a week; write "Mon 08:30"')

@@ -78,8 +78,10 @@ def pieces(db: "DuckDBPyConnection", part: Path, zone: tzinfo) -> Iterator[Piece
         (ends,) = db.execute(f"SELECT {bounds} FROM {source}").fetchall()  # noqa: S608
         slots = db.execute(f"SELECT DISTINCT slot FROM {source} ORDER BY slot")  # noqa: S608
         grid = [each for (each,) in slots.fetchall()]
+    if not grid:
+        return
     times = [each for each in ends if each is not None]
-    written = iso_text(zone, min(times), max(times)) if times else ""
+    written = iso_text(zone, min(times), max(times))
     line = " || ',' || ".join(cell(each, written) for each in columns)
     sql = (
         f"SELECT slot, {line} || chr(10) AS line FROM {source}"  # noqa: S608 - names are quoted

@@ -216,7 +216,7 @@ class Prover:
                     day, "is in the archive, and the ledger does not know"
                 )
             live = by_day.get(day, [])
-            if there and there.csv_gone:
+            if there and (there.csv_gone or not live):
                 yield self._certificate(there)
             else:
                 yield from self._live(day, live, there)

@@ -36,13 +36,15 @@ SPANS = (
 class Shown:
     """A system whose history, in *folder*, is looked at.
 
-    *bounds* says with which slot a day begins and which one is behind its last;
+    *days* are its days so far; *bounds* says with which slot one begins and which is
+    behind its last;
     *day_slots* gives the account of the slots between two, as the layout has them.
     """
 
     system_id: str
     folder: Path
     interval: int
+    days: Sequence[str]
     bounds: Callable[[str], tuple[Slot, Slot]]
     day_slots: Callable[[Slot, Slot], Sequence[Sequence[Any]]]
 
@@ -248,10 +250,11 @@ def _open_days(system: Shown) -> dict[str, bool]:
             "SELECT day, slots, rows, csv_gone FROM archives"
         )
     }
+    filled = {day: (slots, rows) for day, slots, rows in history.select(FILLED)}
     found = {}
-    for day, slots, rows in history.select(FILLED):
+    for day in sorted({*system.days, *filled}):
         there = archived.get(day)
-        if there is None or there[:2] != (slots, rows):
+        if there is None or there[:2] != filled.get(day, (0, 0)):
             found[day] = bool(there and there[2])
     return found
 

@@ -10,6 +10,7 @@ from bikecollect import rows, schema
 from bikecollect import settings as settings_
 from bikecollect.cli import cli
 from bikecollect.errors import ExitCode, Outcome
+from bikecollect.reports import REPORTS
 
 
 def command(name: str) -> str:
@@ -152,3 +153,17 @@ def _numbers(said: str) -> list[int]:
     for first, last in re.findall(r"(\d+)(?: to (\d+))?", said):
         found += range(int(first), int(last or first) + 1)
     return found
+
+
+def reports() -> str:
+    """Return what each report says of itself, and its SQL."""
+    parts = []
+    for each in REPORTS.values():
+        notes = "\n".join(f"- {note}" for note in each.notes)
+        sql = "\n".join(
+            line for line in each.text.splitlines() if not line.startswith("--")
+        )
+        parts.append(
+            f"## {each.name}\n\n{each.title}\n\n{notes}\n\n```sql\n{sql}\n```\n"
+        )
+    return "\n".join(parts)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from world import TAIPEI, World
 
 from bikecollect import view
+from bikecollect.account import local_days
 from bikecollect.archive import Archive
 from bikecollect.compact import Compactor, Step
 from bikecollect.heal import Healer
@@ -27,11 +28,13 @@ def slot_rows(world: World, begin: Slot, end: Slot) -> list[tuple[Any, ...]]:
     history = History(world.folder.name, world.folder)
     sql = (
         "SELECT slot, rows, flags, source, fetched_at, last_updated, sha256, run_id"
-        " FROM blocks WHERE slot >= ? AND slot < ? ORDER BY slot"
+        " FROM blocks ORDER BY slot"
     )
-    found = {row[0]: row for row in history.select(sql, begin, end)}
+    found = {row[0]: row for row in history.select(sql)}
     made: list[tuple[Any, ...]] = []
-    for slot in range(min(found), max(found) + 300, 300) if found else ():
+    first = max(begin, min(found, default=end))
+    last = min(end, max(found, default=begin) + 300)
+    for slot in range(first, last, 300):
         minute = (slot + 28_800) % 86_400 // 60
         week = ((slot + 28_800) // 86_400 + 3) % 7 * 24 + minute // 60
         if slot in found:
@@ -42,6 +45,14 @@ def slot_rows(world: World, begin: Slot, end: Slot) -> list[tuple[Any, ...]]:
             empty = ("", "", None, None, "", "")
             made.append((slot, minute, week, "missing", "unknown", 0, *empty))
     return made
+
+
+def days(world: World) -> list[str]:
+    """Return the days from the first block to the last."""
+    history = History(world.folder.name, world.folder)
+    slots = [slot for (slot,) in history.select("SELECT slot FROM blocks")]
+    first, last = min(slots, default=Slot(0)), max(slots, default=Slot(-1))
+    return [day for day, *_ in local_days(first, Slot(last + 1), TAIPEI)]
 
 
 def compactor(world: World, csv_days: int = 7) -> Compactor:
@@ -77,6 +88,7 @@ def viewed(world: World) -> Iterator["DuckDBPyConnection"]:
         system_id=world.folder.name,
         folder=world.folder,
         interval=300,
+        days=days(world),
         bounds=partial(bounds, zone=TAIPEI),
         day_slots=lambda begin, end: slot_rows(world, begin, end),
     )

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from keeping import compacted, compactor
+from keeping import compacted, compactor, findings
 from world import NOON, TAIPEI, World
 
 from bikecollect import layout
@@ -59,7 +59,7 @@ def test_the_csv_goes_when_it_is_old(world: World) -> None:
     compacted(world)
     world.clock.now += 7 * DAY
 
-    (step,) = compacted(world)
+    step = compacted(world)[-1]
 
     assert step.what == "let go"
     assert not (world.folder / CSV).exists()
@@ -105,6 +105,17 @@ def test_a_late_slot_of_a_compacted_day_is_taken_in(world: World) -> None:
     assert not (world.folder / "station_status/2026-11-22.2.csv").exists()
 
 
+def test_a_day_without_any_block_is_archived_too(world: World) -> None:
+    """Its slots were expected: that they are missing, and why, is kept."""
+    world.clock.now += DAY
+
+    first, second = compacted(world)
+
+    assert (first.slots, second.slots, second.rows) == (3, 0, 0)
+    assert compacted(world) == []
+    assert findings(world, deep=True) == []
+
+
 def test_a_damaged_block_keeps_its_day_out_of_the_archive(world: World) -> None:
     """What is not what was written is never archived as if it were."""
     path = world.folder / CSV
@@ -128,7 +139,7 @@ def test_a_damaged_archive_keeps_the_csv(world: World) -> None:
     part.write_bytes(data)
     world.clock.now += 7 * DAY
 
-    (step,) = compacted(world)
+    step = compacted(world)[-1]
 
     assert step.what == "kept"
     assert "sha256" in step.why

@@ -1,0 +1,80 @@
+-- What has changed in the list of stations.
+-- what: added, removed, returned, moved, renamed, resized or reused
+-- since: the first slot of it, epoch seconds; metres: how far it moved
+-- reused: more than 500 m away under another name: the id means another place now
+-- Stations of the very first slot are not "added"; moves under 20 m are noise.
+-- reads: stations, asked
+WITH first_seen AS (
+    SELECT s.system_id AS system_id, MIN(s.valid_from) AS first_slot
+    FROM stations AS s
+    GROUP BY s.system_id
+), versions AS (
+    SELECT s.system_id AS system_id, s.station_id AS station_id,
+        s.valid_from AS since, s.name AS name, s.capacity AS capacity,
+        s.lat AS lat, s.lon AS lon, s.is_listed AS is_listed,
+        LAG(s.valid_from) OVER (
+            PARTITION BY s.system_id, s.station_id ORDER BY s.valid_from) AS before,
+        LAG(s.name) OVER (
+            PARTITION BY s.system_id, s.station_id ORDER BY s.valid_from) AS old_name,
+        LAG(s.capacity) OVER (
+            PARTITION BY s.system_id, s.station_id ORDER BY s.valid_from)
+            AS old_capacity,
+        LAG(s.lat) OVER (
+            PARTITION BY s.system_id, s.station_id ORDER BY s.valid_from) AS old_lat,
+        LAG(s.lon) OVER (
+            PARTITION BY s.system_id, s.station_id ORDER BY s.valid_from) AS old_lon,
+        LAG(s.is_listed) OVER (
+            PARTITION BY s.system_id, s.station_id ORDER BY s.valid_from) AS was_listed
+    FROM stations AS s
+    JOIN asked AS a ON a.system_id = s.system_id AND a.station_id = s.station_id
+), measured AS (
+    SELECT v.system_id AS system_id, v.station_id AS station_id, v.since AS since,
+        v.name AS name, v.old_name AS old_name, v.capacity AS capacity,
+        v.old_capacity AS old_capacity, v.before AS before, v.is_listed AS is_listed,
+        v.was_listed AS was_listed, f.first_slot AS first_slot,
+        CAST(111195 AS DOUBLE) * SQRT(
+            (v.lat - v.old_lat) * (v.lat - v.old_lat)
+            + (v.lon - v.old_lon) * COS(RADIANS(v.lat))
+            * (v.lon - v.old_lon) * COS(RADIANS(v.lat))) AS metres
+    FROM versions AS v
+    JOIN first_seen AS f ON f.system_id = v.system_id
+    WHERE v.since >= $begin AND v.since < $end
+), told AS (
+    SELECT m.system_id AS system_id, m.station_id AS station_id, m.since AS since,
+        'added' AS what, '' AS old, m.name AS new, CAST(NULL AS DOUBLE) AS metres
+    FROM measured AS m
+    WHERE m.before IS NULL AND m.since > m.first_slot
+    UNION ALL
+    SELECT m.system_id AS system_id, m.station_id AS station_id, m.since AS since,
+        'removed' AS what, m.name AS old, '' AS new, CAST(NULL AS DOUBLE) AS metres
+    FROM measured AS m
+    WHERE m.was_listed = TRUE AND m.is_listed = FALSE
+    UNION ALL
+    SELECT m.system_id AS system_id, m.station_id AS station_id, m.since AS since,
+        'returned' AS what, '' AS old, m.name AS new, CAST(NULL AS DOUBLE) AS metres
+    FROM measured AS m
+    WHERE m.was_listed = FALSE AND m.is_listed = TRUE
+    UNION ALL
+    SELECT m.system_id AS system_id, m.station_id AS station_id, m.since AS since,
+        CASE WHEN m.metres > 500 AND m.name <> m.old_name THEN 'reused'
+            ELSE 'moved' END AS what,
+        m.old_name AS old, m.name AS new, m.metres AS metres
+    FROM measured AS m
+    WHERE m.metres >= 20
+    UNION ALL
+    SELECT m.system_id AS system_id, m.station_id AS station_id, m.since AS since,
+        'renamed' AS what, m.old_name AS old, m.name AS new,
+        CAST(NULL AS DOUBLE) AS metres
+    FROM measured AS m
+    WHERE m.name <> m.old_name AND (m.metres IS NULL OR m.metres <= 500)
+    UNION ALL
+    SELECT m.system_id AS system_id, m.station_id AS station_id, m.since AS since,
+        'resized' AS what, CAST(m.old_capacity AS VARCHAR(20)) AS old,
+        CAST(m.capacity AS VARCHAR(20)) AS new, CAST(NULL AS DOUBLE) AS metres
+    FROM measured AS m
+    WHERE m.capacity <> m.old_capacity
+)
+SELECT t.system_id AS system_id, t.since AS since, t.station_id AS station_id,
+    t.what AS what, t.old AS old, t.new AS new, t.metres AS metres
+FROM told AS t
+ORDER BY system_id, since, station_id, what

@@ -1,0 +1,68 @@
+-- When stations were empty (no vehicle) or full (no dock).
+-- what: empty or full; first_slot, last_slot: of the episode, epoch seconds
+-- slots: all of them seen; length_s: seconds, slots times the interval
+-- begin_seen, end_seen: 1 where the slot before, or behind, was seen: else it may be longer
+-- A slot that was not seen ends an episode: nothing is bridged.
+-- reads: slots, station_status (rows), asked
+WITH numbered AS (
+    SELECT s.system_id AS system_id, s.slot AS slot,
+        ROW_NUMBER() OVER (PARTITION BY s.system_id ORDER BY s.slot) AS number
+    FROM slots AS s
+    WHERE s.date >= DATE '$since' AND s.date < DATE '$until'
+), scarce AS (
+    SELECT r.system_id AS system_id, r.station_id AS station_id, r.slot AS slot,
+        'empty' AS what
+    FROM station_status AS r
+    JOIN asked AS a ON a.system_id = r.system_id AND a.station_id = r.station_id
+    WHERE r.date >= DATE '$since' AND r.date < DATE '$until'
+        AND r.num_vehicles_available = 0
+    UNION ALL
+    SELECT r.system_id AS system_id, r.station_id AS station_id, r.slot AS slot,
+        'full' AS what
+    FROM station_status AS r
+    JOIN asked AS a ON a.system_id = r.system_id AND a.station_id = r.station_id
+    WHERE r.date >= DATE '$since' AND r.date < DATE '$until'
+        AND r.num_docks_available = 0
+), islands AS (
+    SELECT c.system_id AS system_id, c.station_id AS station_id, c.what AS what,
+        c.slot AS slot, n.number AS number,
+        n.number - ROW_NUMBER() OVER (
+            PARTITION BY c.system_id, c.station_id, c.what ORDER BY n.number
+        ) AS island
+    FROM scarce AS c
+    JOIN numbered AS n ON n.system_id = c.system_id AND n.slot = c.slot
+), episodes AS (
+    SELECT i.system_id AS system_id, i.station_id AS station_id, i.what AS what,
+        MIN(i.slot) AS first_slot, MAX(i.slot) AS last_slot, COUNT(*) AS slots,
+        MIN(i.number) AS first_number, MAX(i.number) AS last_number
+    FROM islands AS i
+    GROUP BY i.system_id, i.station_id, i.what, i.island
+    HAVING COUNT(*) >= $least
+), edges AS (
+    SELECT e.system_id AS system_id, e.station_id AS station_id, n.slot AS slot
+    FROM episodes AS e
+    JOIN numbered AS n ON n.system_id = e.system_id AND n.number = e.first_number - 1
+    UNION
+    SELECT e.system_id AS system_id, e.station_id AS station_id, n.slot AS slot
+    FROM episodes AS e
+    JOIN numbered AS n ON n.system_id = e.system_id AND n.number = e.last_number + 1
+), seen AS (
+    SELECT d.system_id AS system_id, d.station_id AS station_id, n.number AS number
+    FROM edges AS d
+    JOIN station_status AS r ON r.system_id = d.system_id
+        AND r.station_id = d.station_id AND r.slot = d.slot
+    JOIN numbered AS n ON n.system_id = d.system_id AND n.slot = d.slot
+    WHERE r.date >= DATE '$since' AND r.date < DATE '$until'
+        AND r.num_vehicles_available IS NOT NULL
+)
+SELECT e.system_id AS system_id, e.station_id AS station_id, e.what AS what,
+    e.first_slot AS first_slot, e.last_slot AS last_slot,
+    CAST(e.slots AS BIGINT) AS slots, CAST(e.slots * $interval AS BIGINT) AS length_s,
+    CASE WHEN b.number IS NULL THEN 0 ELSE 1 END AS begin_seen,
+    CASE WHEN f.number IS NULL THEN 0 ELSE 1 END AS end_seen
+FROM episodes AS e
+LEFT JOIN seen AS b ON b.system_id = e.system_id AND b.station_id = e.station_id
+    AND b.number = e.first_number - 1
+LEFT JOIN seen AS f ON f.system_id = e.system_id AND f.station_id = e.station_id
+    AND f.number = e.last_number + 1
+ORDER BY length_s DESC, system_id, station_id, what, first_slot

@@ -1,0 +1,250 @@
+"""Reports rest on what was seen, and on nothing else."""
+
+import re
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command import bikecollect
+from keeping import compacted, viewed
+from world import NOON, World
+
+from bikecollect.asking import Duck, ask
+from bikecollect.errors import UsageError
+from bikecollect.reports import REPORTS, ROWS, Values, wilson
+from bikecollect.slot import DAY
+
+pytest.importorskip("duckdb")
+VALUES = Values(since=date(2000, 1, 1), until=date(2100, 1, 1), interval=300)
+FORBIDDEN = (
+    r"//|QUALIFY|FILTER|GROUP BY ALL|QUANTILE|MEDIAN|ARG_M|EXTRACT|DATE_|EPOCH"
+    r"|STRFTIME|INTERVAL '|::|TIMESTAMP|EXCLUDE|\bNOW\b|ASOF|\bLIST\b"
+)
+
+
+def answered(world: World, name: str, **more: Any) -> list[dict[str, Any]]:
+    """Return what the report *name* says of *world*."""
+    values = more.pop("values", VALUES)
+    report = ROWS if name == "availability_rows" else REPORTS[name]
+    with viewed(world) as db:
+        found = ask(Duck(db, world.folder.parent), report, values, **more)
+    return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+
+
+@pytest.fixture
+def world(folder: Path) -> World:
+    """Return a Sunday noon with a gap; "0001" has 4, 0, 0, -, 0, 2 vehicles."""
+    world = World(folder / "city")
+    for bikes in (4, 0, 0):
+        world.fetch({"0001": bikes, "b": 1}, after=300)
+    for bikes in (0, 2):
+        world.fetch({"0001": bikes}, after=600 if bikes == 0 else 300)
+    return world
+
+
+@pytest.mark.parametrize("name", [*REPORTS, "availability_rows"])
+def test_the_text_is_portable(name: str) -> None:
+    """No date function, no engine's own words (facts of other engines' SQL)."""
+    report = ROWS if name == "availability_rows" else REPORTS[name]
+    code = "\n".join(
+        line for line in report.text.splitlines() if not line.startswith("--")
+    )
+
+    assert re.findall(FORBIDDEN, code, re.IGNORECASE) == []
+    assert report.title.endswith(".") or report.title.endswith("?")
+
+
+def test_means_and_shares_are_of_slots_that_were_seen(world: World) -> None:
+    """Six expected, five seen: the gap is in no figure, and in the basis."""
+    (row,) = answered(world, "availability", by="station", stations=["0001"])
+
+    assert (row["slots_seen"], row["slots_expected"]) == (5, 6)
+    assert row["mean_vehicles"] == pytest.approx(6 / 5)
+    assert row["share_with_vehicle"] == pytest.approx(2 / 5)
+    assert row["hour_of_week"] == 156
+
+
+def test_a_report_from_summaries_equals_that_from_rows(world: World) -> None:
+    """Value for value, by station and by system, from the archive too."""
+    world.clock.now += DAY
+    world.fetch({"0001": 3, "c": 2})
+    for _ in range(2):
+        for by in ("station", "system", "district"):
+            summed = answered(world, "availability", by=by)
+            assert summed == answered(world, "availability_rows", by=by)
+            assert summed
+        world.clock.now += DAY
+        compacted(world)
+
+
+def test_an_episode_ends_where_a_slot_was_not_seen(world: World) -> None:
+    """Empty, a gap, empty: two episodes, and their edges at the gap are not sure."""
+    found = answered(world, "episodes", stations=["0001"])
+
+    assert [
+        (r["what"], r["first_slot"] - NOON, r["slots"], r["begin_seen"], r["end_seen"])
+        for r in found
+    ] == [("empty", 600, 2, 1, 0), ("empty", 1500, 1, 0, 1)]
+    assert found[0]["length_s"] == 600
+
+
+def test_an_episode_over_midnight_is_one(folder: Path) -> None:
+    """Days are files, not borders; also when one of them is archived."""
+    world = World(folder / "city")
+    world.clock.now = NOON + 43_200 - 600
+    for _ in range(4):
+        world.fetch({"a": 0}, after=300)
+    world.clock.now += 6 * 3600
+    compacted(world)
+
+    (found,) = answered(world, "episodes")
+
+    assert found["slots"] == 4
+
+
+def test_an_episode_at_the_edge_of_a_stations_own_gap_is_not_sure(
+    folder: Path,
+) -> None:
+    """The system was seen, the station was not."""
+    world = World(folder / "city")
+    for stations in ({"a": 0, "b": 1}, {"b": 1}, {"a": 0, "b": 1}, {"a": 1, "b": 1}):
+        world.fetch(stations, after=300)
+
+    found = answered(world, "episodes")
+
+    assert [(r["slots"], r["begin_seen"], r["end_seen"]) for r in found] == [
+        (1, 0, 0),
+        (1, 0, 1),
+    ]
+
+
+def test_reliability_has_the_worst_station_first(world: World) -> None:
+    """With the share of slots that it rests on."""
+    first, second = answered(world, "reliability")
+
+    assert (first["station_id"], first["slots_seen"]) == ("0001", 5)
+    assert first["share_with_vehicle"] == pytest.approx(2 / 5)
+    assert second["share_seen"] == pytest.approx(3 / 6)
+
+
+def test_a_chance_says_how_many_days_it_rests_on(folder: Path) -> None:
+    """Four Sundays expected, three seen, two with a vehicle."""
+    world = World(folder / "city")
+    for week, bikes in enumerate((3, 0, None, 1)):
+        world.clock.now = NOON + week * 7 * DAY
+        if bikes is not None:
+            world.fetch({"a": bikes})
+    values = Values(VALUES.since, VALUES.until, 300, minute=720, first_hour=144)
+
+    (found,) = answered(world, "chance", values=values)
+
+    assert (found["days_expected"], found["days_seen"]) == (4, 3)
+    assert found["with_vehicle"] == 2
+    assert (found["low"], found["high"]) == wilson(2, 3)
+    assert found["last_seen"] == NOON + 21 * DAY
+
+
+def test_a_basis_of_nothing_gives_no_figure(world: World) -> None:
+    """Empty, never 0."""
+    values = Values(VALUES.since, VALUES.until, 300, minute=740, first_hour=144)
+
+    (found,) = answered(world, "chance", values=values, stations=["b"])
+
+    assert found["days_seen"] == 0
+    assert found["share_with_vehicle"] is None
+    assert found["low"] is None
+
+
+def test_changes_name_what_happened_to_stations(world: World) -> None:
+    """Added and renamed; those of the first slot are not "added"."""
+    world.fetch({"0001": 1, "new": 1}, after=300, names={"0001": "Other"})
+
+    found = answered(world, "changes", values=Values(VALUES.since, VALUES.until, 300))
+
+    assert [(r["station_id"], r["what"], r["old"], r["new"]) for r in found] == [
+        ("0001", "renamed", "0001", "Other"),
+        ("new", "added", "", "new"),
+    ]
+
+
+VERSIONS = [
+    # station, lat, name, capacity, listed -> next
+    ("25.0000", "A", 10, "true", "25.0010", "A", 10, "true", ["moved"]),
+    ("25.0000", "A", 10, "true", "25.0001", "A", 12, "true", ["resized"]),
+    ("25.0000", "A", 10, "true", "25.1000", "B", 10, "true", ["reused"]),
+    ("25.0000", "A", 10, "true", "25.0010", "B", 10, "true", ["moved", "renamed"]),
+    ("25.0000", "A", 10, "true", "25.0000", "A", 10, "false", ["removed"]),
+    ("25.0000", "A", 10, "false", "25.0000", "A", 10, "true", ["returned"]),
+]
+
+
+@pytest.mark.parametrize("case", VERSIONS)
+def test_each_change_has_its_word(folder: Path, case: tuple[Any, ...]) -> None:
+    """Moves under 20 m are noise; an id far away under another name is reused."""
+    world = World(folder / "city")
+    world.fetch({"x": 1})
+    lat, name, capacity, listed, lat2, name2, capacity2, listed2, wanted = case
+    path = world.folder / "station_information.csv"
+    head = path.read_text().splitlines()[0]
+    rows = [
+        f"2026-11-22T12:00:00+08:00,s,{name},,{lat},121.5,{capacity},,,,,,,,{listed}",
+        f"2026-11-23T12:00:00+08:00,s,{name2},,{lat2},121.5,{capacity2},,,,,,,,{listed2}",
+    ]
+    path.write_text("\n".join([head, *rows, ""]))
+
+    found = [r["what"] for r in answered(world, "changes") if r["station_id"] == "s"]
+
+    assert found == wanted
+
+
+def test_coverage_counts_states_and_causes(world: World) -> None:
+    """Missing slots by cause, beside the collected ones."""
+    found = answered(world, "coverage")
+
+    assert [(r["state"], r["cause"], r["slots"], r["expected"]) for r in found] == [
+        ("collected", "", 5, 6),
+        ("missing", "unknown", 1, 6),
+    ]
+
+
+def test_what_a_report_cannot_do_is_said(world: World) -> None:
+    """A place that it has no figures by, and a station that never was."""
+    with pytest.raises(UsageError, match="not by district"):
+        answered(world, "reliability", by="district")
+    with pytest.raises(UsageError, match="ever called zzz"):
+        answered(world, "reliability", stations=["zzz"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "what"),
+    [
+        ([], 0, "reliability"),
+        (["nonsense"], 64, "no report is called"),
+        (["chance"], 64, "--at"),
+        (["chance", "--at", "Foo 1:2"], 64, "no moment of a week"),
+        (["availability", "--sql"], 0, "DATE '2000-01-01'"),
+        (["availability"], 0, "Sun 12"),
+        (["availability", "--format", "csv"], 0, "city,city,156"),
+        (["episodes", "--least", 99], 0, "Nothing"),
+        (["chance", "--at", "Sun 12:05", "--format", "json"], 0, '"days_seen": 1'),
+        (["changes", "--since", "2026-11-23"], 0, "Nothing"),
+    ],
+)
+def test_the_command_answers(
+    world: World, tmp_path: Path, arguments: list[str], code: int, what: str
+) -> None:
+    """Text of 80 columns, CSV, JSON, and errors that say what to do."""
+    config = tmp_path / "bikecollect.toml"
+    config.write_text(
+        f'data_dir = "{world.folder.parent}"\n[systems.city]\nfeed = "youbike"\n'
+        'timezone = "Asia/Taipei"\nurl = "http://127.0.0.1/"\n'
+    )
+
+    done = bikecollect("--config", config, "report", *arguments)
+
+    assert done.returncode == code
+    assert what in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    text = "" if {"--sql", "--format"} & set(arguments) else done.stdout
+    assert all(len(line) <= 80 for line in text.splitlines())

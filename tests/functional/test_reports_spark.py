@@ -1,0 +1,128 @@
+"""The very texts of the reports run on Spark, over the same files, and agree."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from keeping import compacted, compactor, viewed
+from world import NOON, World
+
+from bikecollect import layout
+from bikecollect.asking import ASKED, Duck, asked
+from bikecollect.reports import REPORTS, ROWS, Report, Values
+from bikecollect.slot import DAY
+
+pytest.importorskip("duckdb")
+sql = pytest.importorskip("pyspark.sql")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not shutil.which("java"), reason="Spark needs Java"),
+    pytest.mark.filterwarnings("ignore"),
+]
+VALUES = Values(
+    since=date(2026, 11, 1),
+    until=date(2026, 12, 31),
+    interval=300,
+    minute=740,
+    first_hour=144,
+)
+Rows = list[tuple[Any, ...]]
+
+
+@pytest.fixture(scope="module")
+def spark() -> Iterator[Any]:
+    """Yield a small Spark on this machine."""
+    session = (
+        sql.SparkSession.builder.master("local[2]")
+        .config("spark.ui.enabled", "false")
+        .config("spark.sql.session.timeZone", "UTC")
+        .config("spark.sql.shuffle.partitions", "2")
+        .config("spark.driver.host", "127.0.0.1")
+        .config("spark.driver.bindAddress", "127.0.0.1")
+        .config("spark.sql.sources.partitionColumnTypeInference.enabled", "true")
+        .getOrCreate()
+    )
+    session.sparkContext.setLogLevel("ERROR")
+    yield session
+    session.stop()
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Return three archived days with gaps, NULLs, a renaming, and a late station."""
+    world = World(tmp_path_factory.mktemp("spark") / "bikes" / "city")
+    for day in range(3):
+        world.clock.now = NOON + day * DAY
+        for number in range(40):
+            world.clock.now += 300 if number % 7 else 900
+            world.uptime = world.clock.now - NOON
+            stations: dict[str, Any] = {
+                "0001": number % 5,
+                "0002": (number // 6) % 2 * 4,
+                "x,y": None if number % 4 == 0 else 3,
+            }
+            if day:
+                stations["late"] = number % 2
+            names = {"0002": "Elsewhere"} if day == 2 else {}
+            world.fetch(stations, names=names)
+    world.clock.now = NOON + 3 * DAY
+    compacted(world)
+    assert len(compactor(world).archive.days()) == 3
+    return world
+
+
+@pytest.fixture(scope="module")
+def views(spark: Any, world: World) -> Any:
+    """Return Spark with the views of *world*'s archive, and its stations."""
+    data = world.folder.parent
+    for dataset in layout.DATASETS:
+        path = str(data / layout.ARCHIVE / dataset)
+        spark.read.parquet(path).createOrReplaceTempView(dataset)
+    with viewed(world) as db:
+        cursor = db.execute("SELECT * FROM stations")
+        names = [each[0] for each in cursor.description or ()]
+        rows = cursor.fetchall()
+        kinds = {n: kind for n, kind, *_ in db.execute("DESCRIBE stations").fetchall()}
+        some = asked(Duck(db, data), VALUES, "station")
+    schema = ", ".join(f"{name} {SPARK[kinds[name]]}" for name in names)
+    spark.createDataFrame(rows, schema).createOrReplaceTempView("stations")
+    asked_schema = "system_id STRING, station_id STRING, place STRING"
+    spark.createDataFrame(some, asked_schema).createOrReplaceTempView("asked")
+    return spark
+
+
+SPARK = {
+    "VARCHAR": "STRING",
+    "BIGINT": "BIGINT",
+    "INTEGER": "INT",
+    "DOUBLE": "DOUBLE",
+    "BOOLEAN": "BOOLEAN",
+}
+
+
+def tidy(rows: Sequence[Sequence[Any]]) -> Rows:
+    """Return *rows*, floats to nine digits, in an order of their own."""
+    made = [
+        tuple(float(f"{v:.9g}") if isinstance(v, float) else v for v in row)
+        for row in rows
+    ]
+    return sorted(made, key=repr)
+
+
+@pytest.mark.parametrize("report", [*REPORTS.values(), ROWS], ids=lambda r: r.name)
+def test_spark_gives_the_same(views: Any, world: World, report: Report) -> None:
+    """One text, no date functions: equal rows, and some."""
+    text = VALUES.sql(report)
+    with viewed(world) as db:
+        duck = Duck(db, Path(world.folder.parent))
+        duck.register("asked", ASKED, asked(duck, VALUES, "station"))
+        columns, wanted = duck.query(text)
+
+    found = views.sql(text)
+
+    assert found.columns == columns
+    assert tidy([tuple(row) for row in found.collect()]) == tidy(wanted)
+    assert wanted
