@@ -18,8 +18,10 @@ from bikecollect.archive import digest
 from bikecollect.durable import make_folder
 from bikecollect.folder import MARK, MARKER
 from bikecollect.ledger import Ledger
+from bikecollect.rows import information_header, information_lines
 from bikecollect.simulator.city import City
-from bikecollect.slot import DAY, Slot, bounds, day_of, iso
+from bikecollect.slot import DAY, Slot, bounds, day_of
+from bikecollect.snapshot import StationInformation
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -209,17 +211,21 @@ def _ledger(place: Path, archived: list[tuple[object, ...]]) -> None:
 
 
 def _information(place: Path) -> None:
-    since = iso(FIRST, ZONE)
     areas = ("Harbour", "Bamboo", "North Hill", "Workshops")
-    lines = [
-        f"{since},{p.station_id},{p.name},,{p.lat},{p.lon},{p.capacity},,"
-        f"{areas[p.area]},,,{p.name_en},,,true\n"
+    stations = [
+        StationInformation(
+            station_id=p.station_id,
+            name=p.name,
+            lat=p.lat,
+            lon=p.lon,
+            capacity=p.capacity,
+            region=areas[p.area],
+            name_en=p.name_en,
+        )
         for p in City(STATIONS).places
     ]
-    names = ",".join(("valid_from", *layout.STATIONS))
-    (place / "station_information.csv").write_text(
-        f"{names}\n{''.join(lines)}", encoding="utf-8"
-    )
+    text = information_header() + information_lines(Slot(FIRST), ZONE, stations)
+    (place / "station_information.csv").write_bytes(text)
 
 
 if __name__ == "__main__":

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
-from bikecollect import rows, schema
+from bikecollect import describe, layout, rows, schema
 from bikecollect import settings as settings_
 from bikecollect.cli import cli
 from bikecollect.errors import ExitCode, Outcome
+from bikecollect.export import STATIONS
 from bikecollect.reports import REPORTS
 
 
@@ -166,4 +167,17 @@ def reports() -> str:
         parts.append(
             f"## {each.name}\n\n{each.title}\n\n{notes}\n\n```sql\n{sql}\n```\n"
         )
+    return "\n".join(parts)
+
+
+def archive() -> str:
+    """Return the columns of each dataset of the archive."""
+    parts = []
+    tables = {**layout.COLUMNS, "stations": STATIONS}
+    for name, columns in tables.items():
+        rows_ = [
+            f"| `{c}` | {kind} | {describe.doc(c)} |" for c, kind in columns.items()
+        ]
+        head = "| column | type | |\n|---|---|---|"
+        parts.append(f"## {name}\n\n{head}\n" + "\n".join(rows_) + "\n")
     return "\n".join(parts)

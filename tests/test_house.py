@@ -42,18 +42,24 @@ def test_every_exit_code_has_its_line(code: ExitCode) -> None:
     assert f"| {int(code)} | {code.meaning} |" in page
 
 
-def test_the_crontab_example_calls_a_real_command() -> None:
-    """Its one line has five fields and a command that parses."""
+def test_the_crontab_example_calls_real_commands() -> None:
+    """Each line has five fields and a command that parses."""
     text = (ROOT / "crontab.example").read_text(encoding="utf-8")
-    (line,) = [each for each in text.splitlines() if re.match(r"[*\d]", each)]
+    lines = [each for each in text.splitlines() if re.match(r"[*\d]", each)]
+    names = [_called(line) for line in lines]
+
+    assert names == ["fetch", "compact"]
+
+
+def _called(line: str) -> str:
     *fields, command = line.split(None, 5)
     program, *arguments = shlex.split(command)
-
     assert len(fields) == 5
     assert program == "$HOME/.local/bin/bikecollect"
     with click.Context(cli) as context:
         name, found, _ = cli.resolve_command(context, arguments)
-    assert (name, found) == ("fetch", cli.get_command(context, "fetch"))
+    assert found == cli.get_command(context, str(name))
+    return str(name)
 
 
 @pytest.mark.parametrize("text", re.findall(r"```toml\n(.*?)```", README, re.DOTALL))

@@ -43,7 +43,7 @@ SHORT = {
 HIDDEN = {
     "availability": {"slots_seen", "slots_expected"},
     "reliability": {"slots_seen", "slots_expected"},
-    "episodes": {"slots"},
+    "episodes": {"slots", "last_slot"},
     "chance": {"with_vehicle", "with_dock"},
 }
 """What a table of 80 columns leaves to CSV and JSON."""

@@ -1,0 +1,39 @@
+"""The one-liners of the docs open what we write, as they stand there."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from keeping import compacted
+from world import World
+
+from bikecollect.slot import DAY
+
+pytest.importorskip("duckdb")
+PAGE = Path(__file__).parents[2] / "docs/how-to/ask-the-history.md"
+LINES = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("code", LINES, ids=lambda text: text.split()[1])
+def test_a_one_liner_of_the_docs_reads_all_rows(code: str, folder: Path) -> None:
+    """Ids stay text, in each program."""
+    world = World(folder / "city")
+    world.fetch({"0001": 3, "0002": 0})
+    world.clock.now += DAY
+    compacted(world)
+    for word, value in (
+        ("DATA", str(folder)),
+        ("SYSTEM", "city"),
+        ("DAY", "2026-11-22"),
+    ):
+        code = code.replace(word, value)
+
+    names: dict[str, Any] = {}
+    exec(code, names)
+
+    frame = names["frame"]
+    frame = frame.df() if hasattr(frame, "df") else frame
+    assert len(frame) == 2
+    assert sorted(frame["station_id"]) == ["0001", "0002"]
