@@ -11,6 +11,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -22,14 +23,15 @@ from bikecollect.ledger import Ledger
 from bikecollect.payloads import Payloads
 from bikecollect.rows import DERIVED, Format
 from bikecollect.simulator.city import City
-from bikecollect.slot import DAY, Slot
+from bikecollect.slot import DAY, Slot, day_of
 from bikecollect.snapshot import StationStatus
 from bikecollect.store import Store
 
 HERE = Path(__file__).parent
-TIMES = 5
+TIMES = 3
 ZONE = ZoneInfo("Asia/Taipei")
-BEGIN = 1_791_993_600  # 2026-10-15 00:00 in Taipei
+BEGIN = (int(time.time() + 28_800) // DAY - 1) * DAY - 28_800
+"""Yesterday's midnight in Taipei: no day behind it is due."""
 STATION = "990000100"
 NARROW = "slot, station_id, num_vehicles_available, num_docks_available, is_renting"
 
@@ -57,7 +59,7 @@ MONTH = (
 PANDAS_WEEK = (
     "import pandas as pd; d = pd.read_csv('{csv}', dtype={{'station_id': str}});"
     "t = pd.to_datetime(d.slot, utc=True).dt.tz_convert('Asia/Taipei');"
-    "d['how'] = t.dt.weekday * 24 + t.dt.hour;"
+    "d['how'] = t.dt.day_of_week * 24 + t.dt.hour;"
     "d.groupby(['station_id', 'how'])[['num_vehicles_available',"
     " 'num_docks_available']].agg(['size', 'mean'])"
 )
@@ -167,7 +169,8 @@ def _day(aside: Path) -> Path:
     (place / "station_status").mkdir(parents=True)
     (place / ".bikecollect").touch()
     city, form = City(1_600), Format(ZONE, (DERIVED["occupancy"],))
-    with (place / "station_status/2026-10-15.csv").open("wb") as out:
+    name = f"station_status/{day_of(Slot(BEGIN), ZONE)}.csv"
+    with (place / name).open("wb") as out:
         out.write(form.header)
         for slot in range(BEGIN, BEGIN + DAY, 300):
             rows = [

@@ -25,7 +25,7 @@ from bikecollect.shelf import Archived
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-MEMORY = "64MB"
+MEMORY = "48MB"
 CERTIFICATE = "certificate.json"
 
 
