@@ -1,6 +1,7 @@
 """DuckDB, set up for a small machine: bounded memory, no network, errors of ours."""
 
 import csv
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,19 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 MEMORY = "256MB"
+
+
+def affordable() -> str:
+    """Return the memory that a question may take: a third of what is free, bounded.
+
+    Under half a gigabyte a grouping of a year's summaries spills, and takes five times
+    as long; a small machine has no more, and gets its answer all the same.
+    """
+    try:
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        return MEMORY
+    return f"{min(1024, max(256, free // 3_000_000))}MB"
 
 
 def connect(

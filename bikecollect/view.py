@@ -51,12 +51,14 @@ class Shown:
 
 @contextmanager
 def connected(
-    data: Path, systems: Sequence[Shown], *, memory: str = "256MB", threads: int = 2
+    data: Path, systems: Sequence[Shown], *, memory: str = "", threads: int = 2
 ) -> Iterator["DuckDBPyConnection"]:
     """Yield a connection that has the views of *systems*, whose archive is in *data*.
 
-    Raises StorageError, NotInstalled.
+    *memory* bounds DuckDB ("512MB"); empty: what the machine can afford. Raises
+    StorageError, NotInstalled.
     """
+    memory = memory or engine.affordable()
     aside = Path(tempfile.mkdtemp(prefix="bikecollect-"))
     try:
         db = engine.connect(aside, memory=memory, threads=threads)

@@ -30,7 +30,7 @@ BATCH = 10_000
     "-o", "--output", type=click.Path(dir_okay=False), help="Default: standard output."
 )
 @click.option(
-    "--memory", default="512MB", show_default=True, help="DuckDB's bound; it spills."
+    "--memory", default="", help="DuckDB's bound, such as 2GB; default: by the machine."
 )
 @click.option("--threads", type=click.IntRange(1, 256), default=2, show_default=True)
 @click.pass_context
@@ -58,7 +58,7 @@ def query(
 
     if form == "parquet" and output is None:
         raise UsageError("Parquet goes to a file; give --output FILE.parquet")
-    if not re.fullmatch(r"\d+(\.\d+)?\s*[KMGT]i?B", memory):
+    if memory and not re.fullmatch(r"\d+(\.\d+)?\s*[KMGT]i?B", memory):
         raise UsageError(f'--memory "{memory}": write a size such as 512MB or 2GB')
     text = sys.stdin.read() if sql == "-" else sql
     settings = ctx.ensure_object(Shared).settings()

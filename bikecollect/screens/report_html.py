@@ -30,7 +30,8 @@ table{border-collapse:collapse;font-variant-numeric:tabular-nums;width:100%}
 th,td{text-align:left;padding:.2rem .8rem .2rem 0;border-bottom:1px solid var(--line);
 vertical-align:top}th{color:var(--dim);font-weight:500}td.n,th.n{text-align:right}
 .bar{display:inline-block;height:.7rem;background:var(--c1)}
-.key i{display:inline-block;width:.8rem;height:.8rem;margin:0 .3rem 0 .9rem;
+.t{white-space:nowrap}.key span{white-space:nowrap;margin-right:.9rem}
+.key i{display:inline-block;width:.8rem;height:.8rem;margin-right:.3rem;
 vertical-align:-1px}
 section{break-inside:auto}h2,tr{break-inside:avoid;break-after:avoid}
 @media print{body{margin:0;max-width:none;font-size:11px}
@@ -71,7 +72,9 @@ def _system(account: Account) -> str:
         f'<h2>Each hour of the week</h2><div class="wide">{_week(account)}</div>',
     ]
     if account.gaps:
-        parts += [f"<h2>Why slots are missing</h2>{_causes(account)}"]
+        parts += [
+            f'<h2>Why slots are missing</h2><div class="wide">{_causes(account)}</div>'
+        ]
         parts += [f'<h2>Gaps</h2><div class="wide">{_gaps(account)}</div>']
     return f"<section>{''.join(parts)}</section>"
 
@@ -86,9 +89,10 @@ def _colour(count: Count | None) -> str:
 
 def _legend() -> str:
     keys = "".join(
-        f'<i style="background:var(--c{n})"></i>{word}' for n, word in enumerate(LEGEND)
+        f'<span><i style="background:var(--c{n})"></i>{word}</span> '
+        for n, word in enumerate(LEGEND)
     )
-    return f'<p class="key dim">Collected of expected:{keys}</p>'
+    return f'<p class="key dim">Collected of expected: {keys}</p>'
 
 
 def _calendar(account: Account) -> str:
@@ -158,7 +162,8 @@ def _causes(account: Account) -> str:
     most = max(account.causes.values())
     rows = "".join(
         f'<tr><td>{escape(cause)}</td><td class="n">{slots:,}</td>'
-        f'<td><span class="bar" style="width:{max(0.2, 12 * slots / most):.1f}rem">'
+        f'<td><span class="bar" style="width:'
+        f'calc(min(12rem,22vw)*{max(0.02, slots / most):.2f})">'
         f"</span></td><td>{escape(meaning(cause))}</td></tr>"
         for cause, slots in account.causes.items()
     )
@@ -174,7 +179,8 @@ def _gaps(account: Account) -> str:
         end = iso(gap.end, account.zone)[:16].replace("T", " ")
         fill = f"{gap.backfillable} from {gap.origin}" if gap.backfillable else ""
         rows.append(
-            f'<tr><td>{begin}</td><td>{end}</td><td class="n">{gap.slots:,}</td>'
+            f'<tr><td class="t">{begin}</td><td class="t">{end}</td>'
+            f'<td class="n">{gap.slots:,}</td>'
             f"<td>{escape(gap.cause)}</td><td>{escape(fill)}</td></tr>"
         )
     head = "<th>From</th><th>To</th>"
