@@ -19,6 +19,7 @@ from bikecollect.slot import DAY, Slot
 ZONE = "Asia/Taipei"
 INTERVAL = 300
 HOUR = 3600.0
+SETTINGS = "bikecollect.toml"
 YOUBIKE, GBFS = "simport-youbike", "simport-gbfs"
 
 
@@ -76,6 +77,7 @@ def collect_a_day(
         Trouble(midnight + 14 * HOUR, midnight + 14.5 * HOUR, "renamed"),
     ]
     runs: dict[str, list[Run]] = {YOUBIKE: [], GBFS: []}
+    (folder / SETTINGS).write_text(_text(), encoding="utf-8")
     with LiveFeed(City(stations, seed), clock=time, trouble=trouble) as feed:
         settings = _settings(folder, feed)
         for number, slot in enumerate(_slots(midnight), start=1):
@@ -91,6 +93,16 @@ def collect_a_day(
 
 def _slots(midnight: float) -> Iterator[int]:
     yield from range(int(midnight), int(midnight) + DAY, INTERVAL)
+
+
+def _text() -> str:
+    """Return settings by which other commands find what the demo collected."""
+    tables = (
+        f'[systems.{name}]\nfeed = "{feed}"\nurl = "http://127.0.0.1/"\n'
+        f'timezone = "{ZONE}"\n'
+        for name, feed in ((YOUBIKE, "youbike"), (GBFS, "gbfs"))
+    )
+    return 'data_dir = "."\n\n' + "\n".join(tables)
 
 
 def _settings(folder: Path, feed: LiveFeed) -> Settings:

@@ -92,7 +92,10 @@ def _account(result: "Result", folder: Path) -> str:
         lines.append("")
     lines.append("The files:")
     lines += [f"  {line}" for line in _files(folder)]
-    lines += ["", "Look at one:", f"  head -3 {_first(folder, result.day)}", ""]
+    lines += ["", "Look at one:", f"  head -3 {_first(folder, result.day)}"]
+    config = folder / "bikecollect.toml"
+    lines += ["The account of it:", f"  bikecollect --config {config} backfill-report"]
+    lines.append("")
     return "\n".join(lines)
 
 

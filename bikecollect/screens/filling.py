@@ -1,6 +1,7 @@
 """What backfill did, as text and as JSON."""
 
 import json
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from datetime import tzinfo
@@ -12,6 +13,7 @@ from bikecollect.words import percent
 
 DAYS = 40
 DOUBT = 0.9
+KEPT = "; the payload is kept"
 
 
 def summary(
@@ -32,8 +34,9 @@ def summary(
         lines += ["", *(f"  {line}" for line in table(names, rows).splitlines())]
     if len(counts) > DAYS:
         lines.append(f"  ... and {len(counts) - DAYS} more lines; see --format json")
-    why = dict.fromkeys(each.why for each in done if each.why)
-    lines += [f"  {text}" for text in list(why)[:5]]
+    why = dict.fromkeys(f.why.partition(KEPT)[0] for f in done if f.why)
+    for text in list(why)[:5]:
+        lines += textwrap.wrap(text, 78, initial_indent="  ", subsequent_indent="    ")
     return "\n".join([*lines, ""])
 
 

@@ -18,8 +18,8 @@ def step_line(step: Step) -> str:
         return f"{head}: CSV removed, {size(step.before)} freed; the archive has it\n"
     share = f"{step.after / step.rows:.2f} B a row" if step.rows else "empty"
     return (
-        f"{head}: {step.slots} slots, {step.rows:,} rows archived and proved, "
-        f"{size(step.before)} -> {size(step.after)} ({share})\n"
+        f"{head}: {step.rows:,} rows archived, "
+        f"{size(step.before)} -> {size(step.after)}, {share}\n"
     )
 
 

@@ -140,7 +140,7 @@ def _days(account: Account) -> list[str]:
             day[cell] = each.state
         else:
             day.setdefault(cell, each.state)
-    lines = [" " * 14 + "".join(f"{hour:<6}" for hour in range(0, 24, 3))]
+    lines = [" " * 14 + "".join(f"{h:<6}" for h in range(0, 24, 3)).rstrip()]
     for name, count in account.days.items():
         strip = "".join(_mark(cells.get(name, {}).get(n)) for n in range(CELLS))
         missing = f"-{count.missing}" if count.missing else ""

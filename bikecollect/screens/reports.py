@@ -85,7 +85,10 @@ def _text(
     many: bool,  # noqa: FBT001 - whether the system is said
     limit: int,
 ) -> str:
-    hidden = HIDDEN.get(report.name, set()) | (set() if many else {"system_id"})
+    hidden = HIDDEN.get(report.name, set()) | {
+        "place" if _same(columns, rows) else "system_id"
+    }
+    hidden -= {"system_id"} if many else set()
     shown = [n for n, each in enumerate(columns) if each not in hidden]
     cells = [[_cell(columns[n], row[n]) for n in shown] for row in rows[:limit]]
     names = [SHORT.get(columns[n], columns[n]) for n in shown]
@@ -93,6 +96,14 @@ def _text(
     if len(rows) > limit:
         lines.append(f"... {len(rows) - limit:,} more; see --limit and --format csv")
     return "\n".join([*lines, ""])
+
+
+def _same(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> bool:
+    """Tell whether every row's place is its system."""
+    if "place" not in columns:
+        return False
+    place, system = columns.index("place"), columns.index("system_id")
+    return all(row[place] == row[system] for row in rows)
 
 
 def _cell(column: str, value: Any) -> Any:

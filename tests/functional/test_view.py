@@ -74,7 +74,7 @@ def test_summaries_of_open_days_are_those_of_the_archive(
 
 
 def test_a_half_written_block_is_not_seen(world: World) -> None:
-    """Rows behind the last committed block are nobody's yet."""
+    """Rows behind the last committed block are nobody's yet (faults 67, 88)."""
     with (world.folder / "station_status/2026-11-23.csv").open("a") as torn:
         torn.write("2026-11-23T12:25:00+08:00,2026-11-23T12:2")
 
@@ -137,7 +137,7 @@ def test_stations_have_their_versions(world: World) -> None:
 
 
 def test_a_folder_with_strange_letters_is_no_pattern(tmp_path: Path) -> None:
-    """Brackets, stars and quotes in a path are letters."""
+    """Brackets, stars and quotes in a path are letters (fault 114)."""
     world = World(tmp_path / "it's [a] *?" / "city")
     world.fetch({"a": 1})
     world.clock.now += DAY

@@ -1,0 +1,193 @@
+"""The account of the past, as a person, a script, a page and a mail get it."""
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import pytest
+from command import bikecollect
+from mailserver import MailServer
+from world import NOON, World
+
+TAIL = ("--until", "2026-11-22T12:40")
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """Return a world with eight slots at noon: 2 without a run, 1 not understood."""
+    world = World(tmp_path / "bikes/city")
+    for number in (0, 1, 4, 5, 7):
+        world.clock.now = NOON + 300 * number
+        world.uptime = 1_000.0 + 300 * number
+        world.fetch({"a": 1, "b": 2} if number < 5 else {"a": 1})
+    world.clock.now = NOON + 1800
+    world.feed.answer = b"<html>"
+    world.cycle().run(world.begin())
+    return world
+
+
+def config(world: World, more: str = "") -> Path:
+    """Return the settings of *world*."""
+    path = world.folder.parents[1] / "bikecollect.toml"
+    path.write_text(
+        'data_dir = "bikes"\n[systems.city]\nfeed = "youbike"\n'
+        f'timezone = "Asia/Taipei"\nurl = "http://127.0.0.1/"\n{more}',
+        encoding="utf-8",
+    )
+    path.chmod(0o600)
+    return path
+
+
+def report(world: World, *arguments: object, code: int = 0) -> str:
+    """Return what the report prints."""
+    done = bikecollect(
+        "--config",
+        config(world),
+        "backfill-report",
+        *TAIL,
+        *arguments,
+        LC_ALL="C.UTF-8",
+    )
+    assert (done.returncode, done.stderr) == (code, "")
+    return done.stdout
+
+
+def test_the_text_fits_a_terminal_and_names_each_gap(world: World) -> None:
+    """A strip for the day, the gaps with their causes, and what can be filled."""
+    text = report(world)
+
+    assert "Coverage 62.5 %: 5 of 8 slots" in text
+    assert re.search(r"2026-11-22 12:10  12:20 +2  not-started", text)
+    assert re.search(r"12:30  12:35 +1  rejected: shape +1 from rejected", text)
+    assert "1 can be filled from what is here: bikecollect backfill" in text
+    assert all(len(line) <= 80 for line in text.splitlines())
+
+
+def test_the_json_has_the_shape_that_scripts_hold_on_to(world: World) -> None:
+    """One object a line and system."""
+    found = json.loads(report(world, "--format", "json"))
+
+    assert found == {
+        "system": "city",
+        "since": "2026-11-22T12:00:00+08:00",
+        "until": "2026-11-22T12:40:00+08:00",
+        "interval_s": 300,
+        "expected": 8,
+        "collected": 5,
+        "stale": 0,
+        "partial": 0,
+        "missing": 3,
+        "coverage": 0.625,
+        "days": [
+            {
+                "date": "2026-11-22",
+                "expected": 8,
+                "collected": 5,
+                "stale": 0,
+                "partial": 0,
+                "missing": 3,
+                "coverage": 0.625,
+            }
+        ],
+        "gaps": [
+            {
+                "start": "2026-11-22T12:10:00+08:00",
+                "end": "2026-11-22T12:20:00+08:00",
+                "slots": 2,
+                "cause": "not-started",
+                "backfillable": 0,
+                "from": "",
+            },
+            {
+                "start": "2026-11-22T12:30:00+08:00",
+                "end": "2026-11-22T12:35:00+08:00",
+                "slots": 1,
+                "cause": "rejected: shape",
+                "backfillable": 1,
+                "from": "rejected",
+            },
+        ],
+    }
+
+
+def test_a_late_start_is_a_gap(world: World) -> None:
+    """Who asks for an hour before the first run sees that it is missing."""
+    text = report(world, "--since", "2026-11-22T11:00", "--format", "json")
+
+    first = json.loads(text)["gaps"][0]
+    assert (first["slots"], first["cause"]) == (12, "not-collecting")
+
+
+def test_csv_has_a_line_a_day_or_a_gap(world: World) -> None:
+    """Both with a header, for a spreadsheet."""
+    days = list(csv.DictReader(report(world, "--format", "csv").splitlines()))
+    text = report(world, "--format", "csv", "--what", "gaps")
+    gaps = list(csv.DictReader(text.splitlines()))
+
+    assert [row["missing"] for row in days] == ["3"]
+    assert [row["cause"] for row in gaps] == ["not-started", "rejected: shape"]
+
+
+def test_the_page_needs_nothing_but_itself(world: World, tmp_path: Path) -> None:
+    """No address but in words: it opens without a network."""
+    path = tmp_path / "gaps.html"
+    report(world, "--format", "html", "--output", path)
+
+    text = path.read_text(encoding="utf-8")
+    assert re.findall(r"(?:src|href|url\(|@import|https?://)", text) == []
+    assert "62.5 %" in text
+    assert "rejected: shape" in text
+    assert text.count("<rect") == 1 + 168
+
+
+@pytest.mark.parametrize(("least", "code"), [(0.6, 0), (0.63, 1), (1, 1)])
+def test_a_script_is_told_by_the_exit_code(
+    world: World, least: float, code: int
+) -> None:
+    """Below --min-coverage it is a plain no."""
+    report(world, "--min-coverage", least, code=code)
+
+
+def test_stations_that_were_seen_less_are_named(world: World) -> None:
+    """Of five slots, "b" was there in three."""
+    text = report(world, "--stations", "--format", "csv")
+
+    rows = {row["station_id"]: row for row in csv.DictReader(text.splitlines())}
+    assert (rows["a"]["slots"], rows["a"]["verdict"]) == ("5", "")
+    assert (rows["b"]["coverage"], rows["b"]["verdict"]) == ("0.6", "thin")
+
+
+def test_it_is_mailed_and_waits_where_the_server_is_down(
+    world: World, tmp_path: Path
+) -> None:
+    """By the settings of all mails; spooled until the server takes it."""
+    mail = MailServer.new(tmp_path / "mail")
+    lines = "".join(
+        f"{key} = {json.dumps(value)}\n" for key, value in mail.settings().items()
+    )
+    path = config(world, f"[mail]\n{lines}")
+    command = ("--config", path, "backfill-report", *TAIL, "--mail")
+
+    down = bikecollect(*command)
+    waiting = list((world.folder / "outbox").glob("*.eml"))
+    with mail.up():
+        up = bikecollect(*command)
+
+    assert (down.returncode, up.returncode) == (0, 0)
+    assert "waits in the outbox" in down.stderr
+    assert len(waiting) == 1
+    (subject, *_) = mail.subjects()
+    assert subject == "coverage: city 62.5 %"
+    assert "not-started" in str(mail.mails()[0].get_content())
+
+
+def test_a_system_without_a_run_has_no_account(tmp_path: Path) -> None:
+    """Nothing is expected of it yet, and nothing fails."""
+    (tmp_path / "bikes").mkdir()
+    world = World(tmp_path / "bikes/city")
+
+    done = bikecollect("--config", config(world), "backfill-report")
+
+    assert done.returncode == 0
+    assert "nothing yet: 0 of 0 slots" in done.stdout
