@@ -122,13 +122,15 @@ class Compactor:
     def _due(self, shelf: Shelf) -> list[str]:
         """Return the closed days that are not in the archive as they are here.
 
-        A day without any block is archived too: why it has none is worth keeping.
+        A day without any block is archived too, for why it has none is worth keeping;
+        but only once a later run has closed its gap.
         """
-        known, filled = shelf.archived(), shelf.filled()
+        known, filled, ends = shelf.archived(), shelf.filled(), shelf.ends()
+        if ends is None:
+            return []
         waiting = {day_of(slot, self.zone) for slot in self.payloads.waiting_slots()}
-        first, now = shelf.first(), Slot(int(self.clock() - SETTLED))
-        found = []
-        for day, _, end in local_days(first or now, now, self.zone):
+        now, found = self.clock() - SETTLED, []
+        for day, _, end in local_days(ends[0], Slot(ends[1] + 1), self.zone):
             there = known.get(day)
             counts = (there.slots, there.rows) if there else None
             if counts != filled.get(day, (0, 0)) and end <= now and day not in waiting:

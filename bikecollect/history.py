@@ -28,9 +28,10 @@ INCIDENTS = (
 BLOCK = (
     'SELECT slot, file, start, "end", rows, run_id, source FROM blocks WHERE slot = ?'
 )
-FIRST = (
-    "SELECT min(slot) FROM (SELECT min(slot) AS slot FROM runs"
-    " UNION ALL SELECT min(slot) FROM blocks)"
+ENDS = (
+    "SELECT min(first), max(last) FROM ("
+    "SELECT min(slot) AS first, max(slot) AS last FROM runs"
+    " UNION ALL SELECT min(slot), max(slot) FROM blocks)"
 )
 
 
@@ -110,9 +111,13 @@ class History:
 
     def first(self) -> Slot | None:
         """Return the first slot for which a run or a block is written down."""
-        with self._opened() as db:
-            return db.execute(FIRST).fetchone()[0]  # type: ignore[no-any-return]
-        return None
+        ends = self.ends()
+        return ends[0] if ends else None
+
+    def ends(self) -> tuple[Slot, Slot] | None:
+        """Return the first and the last slot that has a run or a block."""
+        ((first, last),) = self.select(ENDS)
+        return None if first is None else (first, last)
 
     def block(self, slot: Slot) -> BlockPlace | None:
         """Return where the block of *slot* lies."""

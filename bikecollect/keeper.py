@@ -32,7 +32,7 @@ from bikecollect.lock import Lock
 from bikecollect.payloads import Payloads
 from bikecollect.proof import Looked, Prover
 from bikecollect.settings import Settings
-from bikecollect.slot import Slot, bounds
+from bikecollect.slot import DAY, Slot, bounds
 from bikecollect.sources import Source
 from bikecollect.sources.folder import FolderSource
 from bikecollect.sources.table import TableSource, files
@@ -42,6 +42,9 @@ from bikecollect.wiring import Times
 
 BREATH = 0.2
 """Seconds without the lock, in which a fetch that waits for it can take it."""
+
+
+TRAIL_DAYS = 31
 
 
 def zone(settings: Settings, name: str) -> ZoneInfo:
@@ -162,11 +165,15 @@ def shown(settings: Settings, name: str) -> Shown:
 
 
 def _days(settings: Settings, name: str) -> list[str]:
-    """Return the local days from the first slot to today."""
-    first, now = History(name, settings.data / name).first(), Slot(int(time.time()))
-    if first is None:
+    """Return the local days from the first slot to today.
+
+    Of a collector that is dead, some days behind its last run: all say the same.
+    """
+    ends = History(name, settings.data / name).ends()
+    if ends is None:
         return []
-    return [day for day, *_ in local_days(first, now, zone(settings, name))]
+    last = min(int(time.time()), ends[1] + TRAIL_DAYS * DAY)
+    return [day for day, *_ in local_days(ends[0], Slot(last), zone(settings, name))]
 
 
 def accounted(

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bikecollect.block import Committed, Span
-from bikecollect.history import FIRST
+from bikecollect.history import ENDS
 from bikecollect.layout import RUNS
 from bikecollect.ledger import Ledger
 from bikecollect.slot import Slot
@@ -84,9 +84,10 @@ class Shelf:
         """Return how many slots and rows each day has, by its name."""
         return {day: (slots, rows) for day, slots, rows in self._ledger.all(FILLED)}
 
-    def first(self) -> Slot | None:
-        """Return the first slot for which a run or a block is written down."""
-        return self._ledger.all(FIRST)[0][0]  # type: ignore[no-any-return]
+    def ends(self) -> tuple[Slot, Slot] | None:
+        """Return the first and the last slot that has a run or a block."""
+        ((first, last),) = self._ledger.all(ENDS)
+        return None if first is None else (first, last)
 
     def headers(self) -> dict[str, int]:
         """Return the crc32 of each file's first line, where it is known."""

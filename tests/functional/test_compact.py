@@ -108,6 +108,7 @@ def test_a_late_slot_of_a_compacted_day_is_taken_in(world: World) -> None:
 def test_a_day_without_any_block_is_archived_too(world: World) -> None:
     """Its slots were expected: that they are missing, and why, is kept."""
     world.clock.now += DAY
+    world.fetch({"0001": 1})
 
     first, second = compacted(world)
 

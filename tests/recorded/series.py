@@ -212,9 +212,9 @@ class Player:
 
 @contextmanager
 def _full_disk() -> Iterator[None]:
-    """Let every write behind the first 20,000 bytes of a file fail."""
+    """Let every write behind the first 5,000 bytes of a file fail."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, hard))
     try:
         yield
     finally:
