@@ -95,6 +95,6 @@ def verdict(looked: Sequence[Looked], found: int) -> str:
     payloads = sum(each.payloads for each in looked)
     what = f"{found} things do not agree" if found > 1 else "one thing does not agree"
     return (
-        f"{days} days, {files} files, {blocks:,} blocks, {payloads} payloads: "
+        f"days {days}, files {files}, blocks {blocks:,}, payloads {payloads}: "
         f"{what if found else 'all agree'}\n"
     )
