@@ -3,11 +3,8 @@
 import csv
 import io
 import json
-import os
 import resource
-import signal
 import tarfile
-import time
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,9 +14,9 @@ from pathlib import Path
 
 import pytest
 from served import Answer, serving
+from trouble_day import die
 
 from bikecollect import process
-from bikecollect.client import Client
 from bikecollect.collecting import collect
 from bikecollect.config import parse
 from bikecollect.demo import Time
@@ -165,7 +162,7 @@ class Player:
 
     def _run(self, settings: Settings) -> None:
         if self.trouble == "killed":
-            _die(lambda: self._collect(settings))
+            die(lambda: self._collect(settings))
         elif self.trouble == "disk":
             with _full_disk():
                 self._collect(settings)
@@ -219,23 +216,3 @@ def _full_disk() -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def _die(act: object) -> None:
-    """Begin a run in a child, and kill it while it fetches."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-
-        def hang(*_: object, **__: object) -> None:
-            os.write(writing, b"x")
-            time.sleep(60)
-
-        setattr(Client, "__call__", hang)  # noqa: B010 - mypy would not have it
-        act()  # type: ignore[operator]
-        os._exit(0)
-    os.read(reading, 1)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    os.close(reading)
-    os.close(writing)
