@@ -43,6 +43,9 @@ docs-check: .venv/dev
 benchmark: .venv/user  ## measure one fetch against a plain script
 	@$(BIN)/python benchmarks/fetch.py
 
+benchmark-history: .venv/test  ## measure a simulated year (minutes, 0.4 GB in build/)
+	@cd benchmarks && ../$(BIN)/python history.py ../build/year
+
 clean:  ## remove what was made here
 	@rm -rf .venv build *.egg-info demo-data .mypy_cache .ruff_cache .pytest_cache
 
@@ -60,4 +63,4 @@ clean:  ## remove what was made here
 		&& touch $@ .venv/test .venv/user
 
 .PHONY: help demo test check check-static format format-check lint types layers docs \
-	docs-check benchmark clean
+	docs-check benchmark benchmark-history clean
