@@ -13,8 +13,8 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from bikecollect.block import Committed, Span
-from bikecollect.commit import Committer, Done
-from bikecollect.errors import Outcome, SettingsError
+from bikecollect.commit import CLOCK_SET, Committer, Done
+from bikecollect.errors import Interrupted, Outcome, SettingsError
 from bikecollect.feeds import imported
 from bikecollect.heal import Healer
 from bikecollect.history import History
@@ -41,7 +41,10 @@ REJECTED, KEPT = "rejected", "kept"
 
 
 class Filling(NamedTuple):
-    """What became of a slot: filled, there (already), or not understood, and why."""
+    """What became of a slot: filled, there (already), or not understood, and why.
+
+    Or left: its payload was fetched while the clock was wrong.
+    """
 
     slot: Slot
     day: str
@@ -106,13 +109,16 @@ class Backfiller:
         kept = list(self.payloads.kept().items())
         missing = [each for each in kept if slot_of(each[0]) not in there]
         yield from self._again(missing, there, damaged, KEPT)
+        if not self.dry:
+            self.payloads.understood()
 
     def from_source(self, source: Source, *, force: bool = False) -> Iterator[Filling]:
         """Fill from *source*; raises SettingsError where it is of something else.
 
         The agreement is measured first, over slots that both have.
         """
-        there = {slot for slot, *_ in self._blocks()} - set(self._damaged())
+        damaged = self._damaged()
+        there = {slot for slot, *_ in self._blocks()} - set(damaged)
         self._compare(source, there)
         share = self.agreement.share
         if share is not None and share < LEAST and not force:
@@ -128,9 +134,9 @@ class Backfiller:
             there.add(foreign.slot)
             waiting.append(foreign)
             if len(waiting) == BATCH:
-                yield from self._import(waiting, source.label)
+                yield from self._import(waiting, damaged, source.label)
                 waiting = []
-        yield from self._import(waiting, source.label)
+        yield from self._import(waiting, damaged, source.label)
 
     def _blocks(self) -> list[tuple[Slot, int]]:
         return self.history.select("SELECT slot, rows FROM blocks")
@@ -160,6 +166,9 @@ class Backfiller:
             if slot in there:
                 yield Filling(slot, self._day(slot), origin, "there")
                 continue
+            if not day and CLOCK_SET in self.payloads.reason(name):
+                yield Filling(slot, self._day(slot), origin, "left")
+                continue
             wanted.append((name, day))
         for begin in range(0, len(wanted), BATCH):
             some = wanted[begin : begin + BATCH]
@@ -182,16 +191,15 @@ class Backfiller:
                 continue
             self.payloads.again(name, day)
             done = self.committer.commit(name, f"backfill {origin}")
-            if done.outcome in {Outcome.COLLECTED, Outcome.DUPLICATE}:
-                self.payloads.understood(name)
             yield self._filling(slot, origin, done)
 
-    def _import(self, some: list[Foreign], label: str) -> Iterator[Filling]:
+    def _import(
+        self, some: list[Foreign], damaged: dict[Slot, str], label: str
+    ) -> Iterator[Filling]:
         if self.dry or not some:
             for each in some:
                 yield Filling(each.slot, self._day(each.slot), label, "would be filled")
             return
-        damaged = self._damaged()
         yield from self._locked(partial(self._accept, some, damaged, label))
 
     def _accept(
@@ -221,22 +229,36 @@ class Backfiller:
         )
 
     def _release(self, slot: Slot, damaged: dict[Slot, str]) -> None:
-        """Let a damaged block be replaced; its file is left as it is."""
-        if slot in damaged:
-            self.ledger.give_up(damaged.pop(slot))
+        """Let a damaged block be replaced; its file is left as it is.
+
+        Another backfill may have been here since it was found.
+        """
+        there = self.ledger.block(slot) if slot in damaged else None
+        if there and self.store.crc(there.span) != there.span.crc:
+            self.ledger.give_up(there.span.file)
             self.ledger.release(slot)
 
-    def _locked(self, work: Callable[[], Iterator[Filling]]) -> list[Filling]:
-        """Do *work* with the lock held and files that agree with the ledger."""
+    def _locked(self, work: Callable[[], Iterator[Filling]]) -> Iterator[Filling]:
+        """Do *work* with the lock held and files that agree with the ledger.
+
+        What was done before an interruption is told, then it goes on its way.
+        """
+        done: list[Filling] = []
+        ended: Interrupted | None = None
         with self.lock.held():
             self.ledger.open()
             try:
                 self.healer.files()
-                done = list(work())
+                for each in work():
+                    done.append(each)  # noqa: PERF402 - all but the interrupted one
+            except Interrupted as error:
+                ended = error
             finally:
                 self.ledger.close()
+        yield from done
+        if ended:
+            raise ended
         self.breathe()  # a fetch that waits for the lock has its turn
-        return done
 
     def _filling(self, slot: Slot, origin: str, done: Done) -> Filling:
         what = {

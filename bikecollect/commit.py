@@ -26,6 +26,8 @@ SHAPE = "bikecollect.shape"
 CLOCK_TOLERANCE = 120.0
 STALE_AGE = 900.0
 LATE = 150.0
+CLOCK_SET = "the clock of this machine was set back"
+"""In the reason of a payload that is rejected for it: it is never tried again."""
 
 
 class Done(NamedTuple):
@@ -100,10 +102,7 @@ class Committer:
                 stations,
             )
             drifts = self._remember(payload, snapshot)
-        if payload.source:
-            self.payloads.remove(name)  # it is kept where it came from
-        else:
-            self.payloads.keep(name, day)
+        self._move_on(name, payload)
         notices = [Notice("partial", text) for text in snapshot.oddities]
         notices += [Notice("columns", text) for text in block.troubles]
         notices += [Notice("drift", text) for text in drifts]
@@ -119,6 +118,12 @@ class Committer:
             notices=tuple(notices),
         )
 
+    def _move_on(self, name: str, payload: Payload) -> None:
+        if payload.source:
+            self.payloads.remove(name)  # it is kept where it came from
+        else:
+            self.payloads.keep(name, day_of(payload.slot, self.zone))
+
     def _read(self, payload: Payload) -> Snapshot:
         rows = payload.body(imported.DOCUMENT)
         return (
@@ -131,12 +136,12 @@ class Committer:
             payload, there, self.interval
         ):
             reason = (
-                f"the slot has a block of {there.rows} rows from another time: the "
-                "clock of this machine was set back, or wrong before; the payload is "
-                "kept here, the block stays"
+                f"the slot has a block of {there.rows} rows from another time: "
+                f"{CLOCK_SET}, or wrong before; the payload is kept here, the block "
+                "stays"
             )
             return self._reject(name, PayloadError(reason, cause="clock"), reason)
-        self.payloads.keep(name, day_of(payload.slot, self.zone))
+        self._move_on(name, payload)
         mine = there.run_id == payload.run_id
         return Done(
             Outcome.COLLECTED if mine else Outcome.DUPLICATE,

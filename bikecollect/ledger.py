@@ -28,6 +28,7 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._db: sqlite3.Connection | None = None
+        self._released: set[Slot] = set()
 
     def open(self) -> str:
         """Open the ledger, made anew where it is lost or damaged.
@@ -52,6 +53,7 @@ class Ledger:
 
     def close(self) -> None:
         """Close the ledger; closing twice is allowed."""
+        self._released.clear()
         if self._db is not None:
             db, self._db = self._db, None
             with self._translated():
@@ -96,7 +98,9 @@ class Ledger:
         return {slot for (slot,) in self.all("SELECT slot FROM blocks")}
 
     def block(self, slot: Slot) -> Committed | None:
-        """Return the block of *slot*, None where it has none."""
+        """Return the block of *slot*, None where it has none, or it was released."""
+        if slot in self._released:
+            return None
         return self._one("slot = ?", slot)
 
     def before(self, slot: Slot) -> Committed | None:
@@ -136,6 +140,8 @@ class Ledger:
     def commit(self, block: Committed, stations: Stations) -> None:
         """Write *block* and what it says of the *stations*, in one transaction."""
         with self.transaction() as db:
+            if block.slot in self._released:
+                db.execute("DELETE FROM blocks WHERE slot = ?", (block.slot,))
             _insert_block(db, block)
             _insert_stations(db, block.slot, stations.versions)
             if stations.span is not None:
@@ -145,6 +151,7 @@ class Ledger:
                 db.executemany(
                     "INSERT INTO absent VALUES (?, ?)", stations.absent.items()
                 )
+        self._released.discard(block.slot)
 
     def adopt(self, blocks: Iterable[Committed]) -> None:
         """Write *blocks* that were found in a file and not in the ledger."""
@@ -171,9 +178,12 @@ class Ledger:
             )
 
     def release(self, slot: Slot) -> None:
-        """Let the block of *slot*, which is damaged, be replaced by another."""
-        with self.transaction() as db:
-            db.execute("DELETE FROM blocks WHERE slot = ?", (slot,))
+        """Let the block of *slot*, which is damaged, be replaced by another.
+
+        It stays written down until the transaction that commits the other one; where
+        none comes before the ledger is closed, nothing has changed.
+        """
+        self._released.add(slot)
 
     def has_run(self, run_id: str) -> bool:
         """Return whether the run called *run_id* is written down."""

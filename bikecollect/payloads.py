@@ -20,6 +20,7 @@ from bikecollect.slot import Slot, from_stamp, stamp
 
 NOTE = ".run"
 FETCH = "fetch.json"
+REASON = ".reason.txt"
 LEVEL = 1
 """Of deflate: a payload lives for days, and the five-minute path pays for it."""
 
@@ -193,17 +194,32 @@ class Payloads:
         except OSError as error:
             raise StorageError(f"cannot take {name} again: {error}") from error
 
-    def understood(self, name: str) -> None:
-        """Forget why the payload called *name* was once rejected."""
-        with suppress(OSError):
-            (self._rejected / f"{name}.reason.txt").unlink(missing_ok=True)
+    def reason(self, name: str) -> str:
+        """Return why the payload called *name* was rejected, empty if not known."""
+        try:
+            path = self._rejected / f"{name}{REASON}"
+            return path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+
+    def understood(self) -> None:
+        """Forget the reasons of payloads that are neither rejected nor waiting.
+
+        (A killed backfill leaves one, when the next fetch commits its payload.)
+        """
+        for path in self._rejected.glob(f"*.zip{REASON}"):
+            name = path.name.removesuffix(REASON)
+            if (self._inbox / name).exists() or (self._rejected / name).exists():
+                continue
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
 
     def reject(self, name: str, reason: str) -> Path:
         """Move the payload called *name* to the rejected ones, with the *reason*."""
         try:
             make_folder(self._rejected)
             text = reason.encode("utf-8", "backslashreplace") + b"\n"
-            write_file(self._rejected / f"{name}.reason.txt", text)
+            write_file(self._rejected / f"{name}{REASON}", text)
         except OSError as error:
             raise StorageError(f"cannot write the reason of {name}: {error}") from error
         self._move(name, self._rejected)

@@ -13,6 +13,8 @@ from bikecollect.words import percent
 
 DAYS = 40
 DOUBT = 0.9
+STAY = frozenset({"there", "left"})
+"""What becomes of payloads that are not tried."""
 KEPT = "; the payload is kept"
 
 
@@ -20,11 +22,14 @@ def summary(
     system_id: str, done: Sequence[Filling], agreement: Agreement, *, bad: int
 ) -> str:
     """Return what was done for a system, by day and origin."""
-    counts = Counter((f.day, f.origin, f.what) for f in done if f.what != "there")
+    counts = Counter((f.day, f.origin, f.what) for f in done if f.what not in STAY)
     there = sum(each.what == "there" for each in done)
+    left = sum(each.what == "left" for each in done)
     lines = [f"{system_id}: {_total(done)}"]
     if there:
         lines.append(f"  {there} payloads have a block already: they stay as they are")
+    if left:
+        lines.append(f"  {left} rejected for a wrong clock: they stay as they are")
     if bad:
         lines.append(f"  {bad} rows or blocks over there could not be read")
     lines += _agreement(agreement)
@@ -55,7 +60,7 @@ def as_json(system_id: str, filling: Filling, zone: tzinfo) -> str:
 
 def _total(done: Sequence[Filling]) -> str:
     whats = Counter(each.what for each in done)
-    parts = [f"{_slots(n)} {what}" for what, n in whats.items() if what != "there"]
+    parts = [f"{_slots(n)} {what}" for what, n in whats.items() if what not in STAY]
     return ", ".join(parts) or "nothing to fill"
 
 
