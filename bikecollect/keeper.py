@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from glob import glob
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from bikecollect import evidence, process, wiring
+from bikecollect import evidence, folder, process, wiring
 from bikecollect.account import (
     Account,
     Filled,
@@ -92,8 +93,10 @@ def backfiller(
     dry: bool,
 ) -> Backfiller:
     """Return who fills the slots in *span* of the system called *name*."""
-    line = wiring.cycle(settings, name, times)
     place = settings.data / name
+    if not dry:
+        folder.ready(place)
+    line = wiring.cycle(settings, name, times)
     payloads, store = Payloads(place / "payloads"), Store(place)
     ledger = Ledger(place / "ledger.sqlite3")
     committer = replace(line.committer, payloads=payloads, store=store, ledger=ledger)
@@ -130,10 +133,11 @@ def source(
                 raise UsageError(
                     f"--from {path} is the very folder that is to be filled"
                 )
-            return FolderSource(each, there)
-    if not path.exists():
+            return FolderSource(each, there, settings.seconds)
+    paths = files(path) if path.exists() else sorted(map(Path, glob(str(path))))  # noqa: PTH207 - a pattern as it was given
+    if not paths:
         raise UsageError(f"--from {path}: there is no such file or folder")
-    return TableSource(files(path), there, settings.seconds, maps, layout)
+    return TableSource(paths, there, settings.seconds, maps, layout)
 
 
 def prover(settings: Settings, name: str, times: Times, *, deep: bool) -> Prover:

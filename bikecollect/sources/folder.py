@@ -1,15 +1,20 @@
 """Another bikecollect's folder: its committed blocks, from its CSVs and its archive."""
 
 import csv
+import heapq
+import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import tzinfo
+from itertools import groupby
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from bikecollect import sheet
+from bikecollect import engine, layout, parquet, sheet
 from bikecollect.archive import Archive
-from bikecollect.block import Span
+from bikecollect.block import Group, Span, Tail
 from bikecollect.history import History
 from bikecollect.rows import COLUMNS
 from bikecollect.shelf import GONE
@@ -29,10 +34,11 @@ TRUTH = {"true": True, "false": False}
 
 @dataclass
 class FolderSource:
-    """The system's *folder* of another bikecollect; *zone* is ours."""
+    """The system's *folder* of another bikecollect; *zone*, *interval* are ours."""
 
     folder: Path
     zone: tzinfo
+    interval: int
     bad: int = 0
 
     @property
@@ -41,28 +47,28 @@ class FolderSource:
         return f"bikecollect {self.folder}"
 
     def snapshots(self) -> Iterator[Foreign]:
-        """Yield its snapshots, the oldest first; damaged blocks are left out."""
-        pieces = self._archived()
-        waiting = next(pieces, None)
-        for slot, columns, text in self._live():
-            while waiting and waiting.slot < slot:
-                yield self._read(waiting.slot, waiting.columns, waiting.text)
-                waiting = next(pieces, None)
-            if waiting and waiting.slot == slot:
-                waiting = next(pieces, None)
-            yield self._read(slot, columns, text)
-        while waiting:
-            yield self._read(waiting.slot, waiting.columns, waiting.text)
-            waiting = next(pieces, None)
+        """Yield its snapshots, the oldest first; damaged blocks are left out.
 
-    def _live(self) -> Iterator[tuple[Slot, tuple[str, ...], bytes]]:
+        Its interval may be another: of several blocks in a slot of ours, the first.
+        """
+        pieces = heapq.merge(self._live(), self._archived(), key=_slot)
+        for slot, members in groupby(pieces, key=self._ours):
+            found = (self._read(slot, piece.columns, piece.text) for piece in members)
+            whole = next((each for each in found if each.statuses), None)
+            if whole is not None:
+                yield whole
+
+    def _ours(self, piece: sheet.Piece) -> Slot:
+        return Slot(piece.slot // self.interval * self.interval)
+
+    def _live(self) -> Iterator[sheet.Piece]:
         store = Store(self.folder)
         headers: dict[str, tuple[str, ...]] = {}
         for slot, span in self._spans(store):
             if span.file not in headers:
                 headers[span.file] = sheet.columns_of(store.header(span.file))
             if store.crc(span) == span.crc:
-                yield slot, headers[span.file], store.text(span)
+                yield sheet.Piece(slot, headers[span.file], store.text(span))
             else:
                 self.bad += 1
 
@@ -73,17 +79,28 @@ class FolderSource:
             return [(slot, Span(*place)) for slot, *place in rows]
         groups = [
             group
-            for file in store.sizes()
+            for file, size in store.sizes().items()
             if file.startswith("station_status/")
-            for group in store.tail(file, 0, (), ()).groups
+            for group in _whole(store.tail(file, 0, (), ()), size)
         ]
         return sorted((group.slot, group.span) for group in groups)
 
     def _archived(self) -> Iterator[sheet.Piece]:
-        archive = Archive(self.folder.parent, self.folder.name, self.zone, 0, _never)
+        data, name = self.folder.parent, self.folder.name
+        archive = Archive(data, name, self.zone, 0, _never)
         for day in archive.days():
-            zone = ZoneInfo(archive.certified(day).timezone)
-            yield from archive.pieces(day, zone)
+            certified = archive.certified(day)
+            if archive.damage(certified):
+                self.bad += certified.slots
+                continue
+            part = layout.part(data, layout.STATUS, name, day)
+            # Their folder may be mounted read-only: nothing is written there.
+            aside = Path(tempfile.mkdtemp(prefix="bikecollect-"))
+            try:
+                with closing(engine.connect(aside)) as db:
+                    yield from parquet.pieces(db, part, ZoneInfo(certified.timezone))
+            finally:
+                shutil.rmtree(aside, ignore_errors=True)
 
     def _read(self, slot: Slot, columns: Sequence[str], text: bytes) -> Foreign:
         fetched_at, statuses = float(slot), []
@@ -102,6 +119,15 @@ def _status(row: dict[str, str]) -> StationStatus:
     flags = [TRUTH.get(row[name]) for name in FLAGS]
     reported = from_iso(row["last_reported"]) if row["last_reported"] else None
     return StationStatus._make([row["station_id"], *counts, *flags, reported])
+
+
+def _whole(tail: Tail, size: int) -> tuple[Group, ...]:
+    """Return the groups of *tail*; the last one is torn where bytes follow it."""
+    return tail.groups if tail.cut == size else tail.groups[:-1]
+
+
+def _slot(piece: sheet.Piece) -> Slot:
+    return piece.slot
 
 
 def _never() -> float:

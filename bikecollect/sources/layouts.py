@@ -16,11 +16,19 @@ FIELDS = (
 
 @dataclass(frozen=True)
 class Layout:
-    """A table's *columns*: of ours, theirs. *time* is when the rows were fetched."""
+    """A table's *columns*: of ours, theirs. *time* is when the rows were fetched.
+
+    With *utc* a time without an offset is of UTC, else of the system's zone.
+    *network* is the column that says of which system a row is. With *apart* the time is
+    not that of a poll: each station has its own.
+    """
 
     name: str
     time: str
     columns: Mapping[str, str]
+    utc: bool = False
+    network: str = ""
+    apart: bool = False
 
 
 YOUBIKE = {
@@ -43,9 +51,12 @@ KNOWN = (
             "num_docks_available": "available_return_bikes",
             "last_reported": "infoTime",
         },
+        apart=True,
     ),
     Layout("youbike-csv", "collect_time", YOUBIKE),
-    Layout("youbike-csv", "timestamp", YOUBIKE),
+    # Recorded by hourly jobs on hosted runners: their clock, and it is UTC's
+    # (infoTime 08:33:01 in Taipei beside timestamp 00:35:33).
+    Layout("youbike-csv", "timestamp", YOUBIKE, utc=True),
     Layout(
         "citybikes",
         "timestamp",
@@ -54,6 +65,10 @@ KNOWN = (
             "num_vehicles_available": "bikes",
             "num_docks_available": "free",
         },
+        # github.com/citybikes/analytics: the timestamp is SQLite's CURRENT_TIMESTAMP.
+        utc=True,
+        network="tag",
+        apart=True,
     ),
 )
 """The most telling ones last: a table is taken for the last one that it satisfies."""
@@ -100,4 +115,5 @@ def mapped(pairs: Sequence[str], header: Sequence[str]) -> Layout:
         if needed not in columns:
             raise UsageError(f"--map {needed}=... is missing")
     time = columns.pop(TIME)
-    return Layout("mapped", time, columns)
+    apart = columns.get("last_reported") == time
+    return Layout("mapped", time, columns, apart=apart)

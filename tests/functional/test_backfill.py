@@ -48,7 +48,9 @@ def youbike(stations: dict[str, int]) -> bytes:
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     """Return a world of one day whose feed speaks YouBike's dialect."""
-    return World(tmp_path / "bikes" / "city")
+    made = World(tmp_path / "bikes" / "city")
+    (made.folder / ".bikecollect").touch()
+    return made
 
 
 def fill(world: World, *arguments: object) -> str:
@@ -272,7 +274,7 @@ def test_a_wrong_source_is_named(
 def test_a_killed_backfill_is_healed_and_resumed(
     world: World, other: World, seconds: float
 ) -> None:
-    """Wherever SIGKILL meets it: the ledger agrees with the files afterwards."""
+    """Wherever SIGKILL meets it: the next fetch heals, and a second call goes on."""
     world.fetch({"0001": 0, "b": 9})
     for number in range(60):
         other.fetch({"0001": number % 9, "b": 9}, after=300 * (number > 0))
@@ -282,12 +284,18 @@ def test_a_killed_backfill_is_healed_and_resumed(
     time.sleep(seconds)
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
+    fetched = world.fetch({"0001": 1, "b": 9}, after=300 * 100)
+    left = list((world.folder / "payloads/inbox").glob("*.zip"))
+    agreed = world.agrees()
 
     fill(world, "--from", other.folder)
 
+    assert fetched.exit_code == 0
+    assert left == []
+    assert agreed
     assert world.agrees()
-    assert len(world.committed()) == 60
-    assert len(world.lines()) == 120
+    assert len(world.committed()) == 61
+    assert len(world.lines()) == 122
     assert findings(world) == []
 
 
@@ -339,3 +347,142 @@ def test_a_fetch_has_its_turn_while_a_long_backfill_works(
     assert done.returncode == 0
     assert running
     assert len(world.committed()) == 201
+
+
+def imported(world: World, table: Path, *arguments: object) -> list[list[str]]:
+    """Fill from *table*; return slot, station and vehicles of what was filled."""
+    fill(world, "--from", table, *arguments)
+    (path,) = (world.folder / "station_status").glob("*.csv")
+    rows = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))[1:]
+    return [[row[0], row[2], row[3]] for row in rows]
+
+
+def test_the_times_of_citybikes_are_utc(world: World, tmp_path: Path) -> None:
+    """Its exports carry SQLite's CURRENT_TIMESTAMP: no offset, and never local."""
+    table = tmp_path / "export.csv"
+    table.write_text(
+        "tag,id,nuid,name,latitude,longitude,bikes,free,extra,timestamp\n"
+        "city,a,1,x,25,121,4,6,{},2026-11-22 04:05:10\n"
+    )
+
+    assert imported(world, table) == [["2026-11-22T12:05:00+08:00", "a", "4"]]
+
+
+def test_a_table_of_several_networks_is_refused(world: World, tmp_path: Path) -> None:
+    """Stations of other cities would go into this one's files."""
+    table = tmp_path / "world.csv"
+    table.write_text(
+        "tag,id,bikes,free,timestamp\none,a,4,6,2026-11-22 04:05:10\n"
+        "two,b,4,6,2026-11-22 04:05:10\n"
+    )
+
+    done = bikecollect("--config", toml(tmp_path), "backfill", "--from", table)
+
+    assert done.returncode == 64
+    assert "several systems (one, two" in done.stderr
+
+
+def test_a_bad_table_is_refused_before_anything_is_filled(
+    world: World, tmp_path: Path
+) -> None:
+    """Over a fifth of bad rows is another layout; the first bad one is named."""
+    table = tmp_path / "odd.csv"
+    rows = [f"a,{n if n < 40 else 'oops'},{int(NOON) + 300 * n}" for n in range(60)]
+    table.write_text("\n".join(["who,n,at", *rows, ""]))
+    maps = ("station_id=who", "time=at", "num_vehicles_available=n")
+    given = [part for each in maps for part in ("--map", each)]
+
+    done = bikecollect("--config", toml(tmp_path), "backfill", "--from", table, *given)
+
+    assert done.returncode == 78
+    assert "20 of 60 rows" in done.stderr
+    assert "oops" in done.stderr
+    assert not (world.folder / "station_status").exists()
+
+
+def test_of_several_polls_in_a_slot_the_earliest_whole_one_counts(
+    world: World, tmp_path: Path
+) -> None:
+    """Never a mixture of two; pandas' 7.0 is a count."""
+    table = tmp_path / "polls.csv"
+    polls = ((10, "ab", 1), (70, "abcd", 2), (130, "abcd", 3))
+    rows = [f"{i},{n}.0,{int(NOON) + at}" for at, ids, n in polls for i in ids]
+    table.write_text("\n".join(["who,n,at", *rows, ""]))
+    maps = ("station_id=who", "time=at", "num_vehicles_available=n")
+
+    found = imported(world, table, *(p for m in maps for p in ("--map", m)))
+
+    assert found == [["2026-11-22T12:00:00+08:00", i, "2"] for i in "abcd"]
+
+
+def test_a_collector_of_another_interval_is_put_on_our_grid(
+    world: World, other: World
+) -> None:
+    """Its blocks at 12:00 and 12:05 are one slot of ten minutes: the first counts."""
+    for bikes in (1, 2, 3):
+        other.fetch({"a": bikes}, after=300 * (bikes > 1))
+    config = toml(world.folder.parents[1])
+    config.write_text('interval = "10min"\n' + config.read_text())
+
+    done = bikecollect("--config", config, "backfill", "--from", other.folder)
+
+    assert done.returncode == 0, done.stderr
+    assert [line.split(",")[3] for line in world.lines()] == ["1", "3"]
+    assert {each.slot % 600 for each in world.committed()} == {0}
+
+
+def test_a_torn_group_of_a_folder_without_ledger_is_left_out(
+    world: World, other: World
+) -> None:
+    """Nobody can say how many rows it should have had."""
+    for bikes in (1, 2):
+        other.fetch({"a": bikes, "b": 5}, after=300 * (bikes > 1))
+    (other.folder / "ledger.sqlite3").unlink()
+    path = other.folder / CSV
+    path.write_bytes(path.read_bytes()[:-9])
+
+    fill(world, "--from", other.folder)
+
+    assert [line.split(",")[2:4] for line in world.lines()] == [["a", "1"], ["b", "5"]]
+
+
+def test_a_damaged_block_stays_written_down_until_it_is_replaced(
+    world: World,
+) -> None:
+    """A payload that is not understood replaces nothing, not even a damaged block."""
+    world.fetch({"a": 1})
+    world.fetch({"a": 2}, after=300)
+    path = world.folder / CSV
+    path.write_bytes(path.read_bytes().replace(b",a,1,", b",a,9,"))
+
+    text = fill(world)
+
+    assert "1 slot not understood" in text
+    assert len(world.committed()) == 2
+
+
+def test_a_payload_of_a_wrong_clock_stays_rejected(world: World) -> None:
+    """Its slot is not the one in which it was fetched."""
+    world.feed.answer = youbike({"a": 2})
+    refuse(world)
+    world.fetch()
+    (reason,) = (world.folder / "payloads/rejected").glob("*.reason.txt")
+    reason.write_text("the clock of this machine was set back, or wrong before\n")
+
+    text = fill(world)
+
+    assert "1 rejected for a wrong clock" in text
+    assert world.committed() == []
+
+
+def test_a_folder_that_is_not_mounted_is_not_filled(world: World, other: World) -> None:
+    """The mount point stays empty: 78, as of a fetch."""
+    world.fetch({"a": 1})
+    other.fetch({"a": 1}, after=300)
+    (world.folder / ".bikecollect").unlink()
+    config = toml(world.folder.parents[1])
+
+    done = bikecollect("--config", config, "backfill", "--from", other.folder)
+
+    assert done.returncode == 78
+    assert len(world.committed()) == 1
