@@ -10,7 +10,7 @@ from bikecollect.cli.options import Shared
 COMMANDS = (
     *("init", "fetch", "status", "runs", "schedule", "doctor", "feeds"),
     *("backfill-report", "backfill", "compact", "verify", "export", "query", "report"),
-    *("demo", "simulate"),
+    *("app", "demo", "simulate"),
 )
 
 

@@ -44,6 +44,12 @@ REPORTS: Mapping[str, Report] = {
         Report("chance", needs_moment=True),
         Report("changes"),
         Report("coverage", (SYSTEM,)),
+        Report("snapshot"),
+        Report("history"),
+        Report("hours"),
+        Report("typical"),
+        Report("scarcity", (SYSTEM, DISTRICT)),
+        Report("neighbours"),
     )
 }
 ROWS = Report("availability_rows", (SYSTEM, DISTRICT, STATION))

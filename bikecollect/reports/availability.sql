@@ -14,23 +14,15 @@ WITH hours AS (
     SELECT a.system_id AS system_id, a.place AS place, COUNT(*) AS stations
     FROM asked AS a
     GROUP BY a.system_id, a.place
-), summed AS (
-    SELECT p.system_id AS system_id, p.station_id AS station_id,
-        p.hour_of_week AS hour_of_week,
+), found AS (
+    SELECT p.system_id AS system_id, a.place AS place, p.hour_of_week AS hour_of_week,
         SUM(p.known) AS known, SUM(p.docks_known) AS docks_known,
         SUM(p.with_vehicle) AS with_vehicle, SUM(p.with_dock) AS with_dock,
         SUM(p.sum_vehicles) AS sum_vehicles, SUM(p.sum_docks) AS sum_docks
     FROM profile AS p
+    JOIN asked AS a ON a.system_id = p.system_id AND a.station_id = p.station_id
     WHERE p.date >= DATE '$since' AND p.date < DATE '$until'
-    GROUP BY p.system_id, p.station_id, p.hour_of_week
-), found AS (
-    SELECT s.system_id AS system_id, a.place AS place, s.hour_of_week AS hour_of_week,
-        SUM(s.known) AS known, SUM(s.docks_known) AS docks_known,
-        SUM(s.with_vehicle) AS with_vehicle, SUM(s.with_dock) AS with_dock,
-        SUM(s.sum_vehicles) AS sum_vehicles, SUM(s.sum_docks) AS sum_docks
-    FROM summed AS s
-    JOIN asked AS a ON a.system_id = s.system_id AND a.station_id = s.station_id
-    GROUP BY s.system_id, a.place, s.hour_of_week
+    GROUP BY p.system_id, a.place, p.hour_of_week
 )
 SELECT m.system_id AS system_id, m.place AS place,
     CAST(h.hour_of_week AS BIGINT) AS hour_of_week,

@@ -1,0 +1,18 @@
+"""The app's entry, run by Streamlit: ``bikecollect app``."""
+
+import streamlit as st
+
+from bikecollect.app import city, collection, now, parts, station
+
+st.set_page_config(page_title="bikecollect", page_icon="🚲", layout="wide")
+st.html(parts.STYLE)
+page = st.navigation(
+    [
+        st.Page(now.page, title="Now", url_path="now", default=True),
+        st.Page(station.page, title="Station", url_path="station"),
+        st.Page(city.page, title="City", url_path="city"),
+        st.Page(collection.page, title="Collection", url_path="collection"),
+    ],
+    position="top",
+)
+parts.run(page.run)

@@ -1,0 +1,207 @@
+"""What pages share: the data, what is asked for, and figures with their basis."""
+
+import os
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+import streamlit as st
+
+from bikecollect import config, keeper
+from bikecollect.asking import Answer
+from bikecollect.errors import BikecollectError
+from bikecollect.looking import Look
+from bikecollect.looking.places import Place, places
+from bikecollect.slot import iso
+from bikecollect.words import ago, percent
+
+STYLE = """<style>
+[data-testid="stMainBlockContainer"] {padding-top: 4rem; padding-bottom: 3rem}
+@media (max-width: 640px) {
+  [data-testid="stMainBlockContainer"] {padding-left: 1rem; padding-right: 1rem}
+}
+</style>"""
+ONLY = "BIKECOLLECT_APP_SYSTEM"
+"""Names the variable by which ``--system`` reaches the app."""
+RANGES = {"7 days": 7, "28 days": 28, "90 days": 90, "365 days": 365, "All": 0}
+EPOCHS = ("slot", "first_slot", "last_slot", "since", "last_reported")
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+def run(page: Callable[[], None]) -> None:
+    """Show *page*; a trouble of ours is said in words."""
+    try:
+        page()
+    except BikecollectError as error:
+        st.error(str(error))
+
+
+@st.cache_resource(show_spinner=False)
+def look() -> Look:
+    """Return what answers all questions, one for all sessions."""
+    return Look(config.load(None))
+
+
+def system() -> str:
+    """Let the system be chosen, where there are several; say how fresh it is."""
+    only = os.environ.get(ONLY)
+    names = [only] if only else list(look().settings.systems)
+    if len(names) == 1:
+        return names[0]
+    return st.selectbox("System", names, key="system", bind="query-params")
+
+
+def zone(name: str) -> ZoneInfo:
+    """Return the time zone of the system called *name*."""
+    return keeper.zone(look().settings, name)
+
+
+def freshness(name: str) -> None:
+    """Say how old the newest data are, in plain sight."""
+    health = look().standing(name).health
+    if health.behind is None:
+        st.warning(f"**{name}**: nothing was collected yet.")
+        return
+    when = iso(health.now - health.behind, zone(name))
+    text = f"Newest data: **{ago(health.behind)}** ({when[:10]} {when[11:16]}, local)"
+    if health.late:
+        st.warning(f"{text}. It is late: see Collection.", icon="⏰")
+    else:
+        st.caption(text)
+
+
+def days(name: str) -> tuple[date, date]:
+    """Return the first and the newest day; a system without any ends the page."""
+    found = look().days(name)
+    if found is None:
+        st.info(
+            "Nothing was collected yet. Let cron call `bikecollect fetch`, or try a "
+            "simulated month: `bikecollect demo --days 30`."
+        )
+        st.stop()
+    return found
+
+
+def span(name: str, *, key: str = "range", default: str = "28 days") -> Span:
+    """Let a range of days be chosen; return its first day and the one behind it."""
+    first, newest = days(name)
+    left, right = st.columns(2)
+    words = left.selectbox(
+        "Range",
+        [*RANGES, "Own dates"],
+        index=list(RANGES).index(default),
+        key=key,
+        bind="query-params",
+    )
+    if words != "Own dates":
+        last = right.date_input(
+            "Last day",
+            value=newest,
+            min_value=first,
+            max_value=newest,
+            key=f"{key}_last",
+            bind="query-params",
+        )
+        length = RANGES[words]
+        begin = max(first, last - timedelta(days=length - 1)) if length else first
+        return begin, last + timedelta(days=1)
+    begin = right.date_input("First day", value=first, min_value=first, max_value=newest, key=f"{key}_from", bind="query-params")
+    last = right.date_input("Last day", value=newest, min_value=first, max_value=newest, key=f"{key}_to", bind="query-params")
+    return min(begin, last), max(begin, last) + timedelta(days=1)
+
+
+Span = tuple[date, date]
+
+
+@st.cache_data(max_entries=60, show_spinner="Reading the history ...")
+def _asked(
+    _look: Look,
+    state: tuple[object, ...],  # noqa: ARG001 - part of the cache's key
+    name: str,
+    report: str,
+    since: date,
+    until: date,
+    by: str,
+    stations: tuple[str, ...],
+    least: int,
+) -> Answer:
+    return _look.ask(
+        name, report, since, until, by=by, stations=stations, least=least
+    )
+
+
+def answer(
+    name: str,
+    report: str,
+    when: Span,
+    *,
+    by: str = "",
+    stations: Sequence[str] = (),
+    least: int = 1,
+) -> Answer:
+    """Return what *report* says, from the cache until something new comes."""
+    state = look().state(name)
+    return _asked(look(), state, name, report, *when, by, tuple(stations), least)
+
+
+def frame(found: Answer, there: ZoneInfo) -> pd.DataFrame:
+    """Return an answer as a table; its epoch seconds become local clock times."""
+    table = pd.DataFrame(list(found.rows), columns=found.columns)
+    for name in EPOCHS:
+        if name in table:
+            table[name] = local(table[name], there)
+    return table
+
+
+def local(seconds: Any, there: ZoneInfo) -> Any:
+    """Return a column of epoch seconds as clock times of *there*."""
+    return (
+        pd.to_datetime(seconds, unit="s", utc=True).dt.tz_convert(there).dt.tz_localize(None)
+    )
+
+
+def snapshot(name: str) -> list[Place]:
+    """Return all places in the newest slot."""
+    newest = days(name)[1]
+    when = (newest - timedelta(days=1), newest + timedelta(days=1))
+    return places(answer(name, "snapshot", when).rows)
+
+
+def titles(name: str) -> dict[str, str]:
+    """Return what each station is called, by its id."""
+    return {each.station_id: each.name or each.station_id for each in snapshot(name)}
+
+
+def basis(seen: float, expected: float, what: str = "slots") -> str:
+    """Return what a figure rests on."""
+    share = percent(seen / expected) if expected else percent(None)
+    return f"Basis: {seen:,.0f} of {expected:,.0f} expected {what} were seen ({share})."
+
+
+def figure(spec: dict[str, Any], table: pd.DataFrame, name: str, said: str) -> None:
+    """Draw *table* by *spec*; under it *said*, its basis, and a button for the data."""
+    st.vega_lite_chart(table, spec, width="stretch")
+    foot(table, name, said)
+
+
+def foot(table: pd.DataFrame, name: str, said: str) -> None:
+    """Say what a figure rests on, and offer its data."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(said, width="stretch")
+        st.download_button(
+            "Data",
+            lambda: table.to_csv(index=False).encode(),
+            f"{name}.csv",
+            "text/csv",
+            key=f"data-{name}",
+            on_click="ignore",
+            icon=":material/download:",
+            help="This figure's data, as CSV",
+        )
+
+
+def clock(seconds: float, there: ZoneInfo) -> str:
+    """Return a moment as local day and minute."""
+    return datetime.fromtimestamp(seconds, there).strftime("%Y-%m-%d %H:%M")

@@ -1,0 +1,24 @@
+-- What a station had in each slot, and why nothing is known of the others.
+-- state: collected, stale, partial or missing; cause: why a slot is missing
+-- A slot that was collected without this station has a state, and no counts.
+-- reads: slots, station_status (rows), asked
+WITH found AS (
+    SELECT r.system_id AS system_id, r.station_id AS station_id, r.slot AS slot,
+        r.num_vehicles_available AS vehicles, r.num_docks_available AS docks,
+        r.capacity AS capacity, r.is_installed AS is_installed,
+        r.is_renting AS is_renting, r.is_returning AS is_returning
+    FROM station_status AS r
+    JOIN asked AS a ON a.system_id = r.system_id AND a.station_id = r.station_id
+    WHERE r.date >= DATE '$since' AND r.date < DATE '$until'
+)
+SELECT a.system_id AS system_id, a.station_id AS station_id, s.slot AS slot,
+    s.state AS state, s.cause AS cause, f.vehicles AS num_vehicles_available,
+    f.docks AS num_docks_available, f.capacity AS capacity,
+    f.is_installed AS is_installed, f.is_renting AS is_renting,
+    f.is_returning AS is_returning
+FROM asked AS a
+JOIN slots AS s ON s.system_id = a.system_id
+LEFT JOIN found AS f ON f.system_id = a.system_id AND f.station_id = a.station_id
+    AND f.slot = s.slot
+WHERE s.date >= DATE '$since' AND s.date < DATE '$until'
+ORDER BY system_id, station_id, slot

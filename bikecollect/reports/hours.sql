@@ -1,0 +1,40 @@
+-- What a station had in each hour: the least, the mean and the most.
+-- date, hour: local, 0 to 23; the hour that a clock shows twice is one
+-- slots_seen: slots that say how many vehicles there were; slots_expected: all
+-- reads: slots, profile (summaries), asked
+WITH hours AS (
+    SELECT s.system_id AS system_id, s.date AS date, s.hour_of_week AS hour_of_week,
+        COUNT(*) AS expected
+    FROM slots AS s
+    WHERE s.date >= DATE '$since' AND s.date < DATE '$until'
+    GROUP BY s.system_id, s.date, s.hour_of_week
+), found AS (
+    SELECT p.system_id AS system_id, p.station_id AS station_id, p.date AS date,
+        p.hour_of_week AS hour_of_week, p.known AS known,
+        p.docks_known AS docks_known, p.sum_vehicles AS sum_vehicles,
+        p.sum_docks AS sum_docks, p.min_vehicles AS min_vehicles,
+        p.max_vehicles AS max_vehicles, p.sum_capacity AS sum_capacity,
+        p.capacity_known AS capacity_known
+    FROM profile AS p
+    JOIN asked AS a ON a.system_id = p.system_id AND a.station_id = p.station_id
+    WHERE p.date >= DATE '$since' AND p.date < DATE '$until'
+)
+SELECT a.system_id AS system_id, a.station_id AS station_id,
+    CAST(h.date AS VARCHAR(10)) AS date, CAST(h.hour_of_week % 24 AS BIGINT) AS hour,
+    CAST(COALESCE(f.known, 0) AS BIGINT) AS slots_seen,
+    CAST(h.expected AS BIGINT) AS slots_expected,
+    f.min_vehicles AS min_vehicles,
+    CAST(f.sum_vehicles AS DOUBLE)
+        / CAST(CASE WHEN f.known > 0 THEN f.known END AS DOUBLE) AS mean_vehicles,
+    f.max_vehicles AS max_vehicles,
+    CAST(f.sum_docks AS DOUBLE)
+        / CAST(CASE WHEN f.docks_known > 0 THEN f.docks_known END AS DOUBLE)
+        AS mean_docks,
+    CAST(f.sum_capacity AS DOUBLE)
+        / CAST(CASE WHEN f.capacity_known > 0 THEN f.capacity_known END AS DOUBLE)
+        AS mean_capacity
+FROM asked AS a
+JOIN hours AS h ON h.system_id = a.system_id
+LEFT JOIN found AS f ON f.system_id = a.system_id AND f.station_id = a.station_id
+    AND f.date = h.date AND f.hour_of_week = h.hour_of_week
+ORDER BY system_id, station_id, date, hour

@@ -1,0 +1,77 @@
+-- Where to go when a station is empty, or full: what its neighbours have then.
+-- what: empty (no vehicle) or full (no dock); slots: so many slots it was so
+-- neighbour: a listed station within 1,000 m; metres: as the crow flies
+-- slots_seen: of these slots, those that tell of the neighbour; share: of those, it
+-- had a vehicle (or a dock)
+-- reads: station_status (rows), stations, asked
+WITH places AS (
+    SELECT s.system_id AS system_id, s.station_id AS station_id, s.lat AS lat,
+        s.lon AS lon
+    FROM stations AS s
+    WHERE s.valid_to IS NULL AND (s.is_listed IS NULL OR s.is_listed = TRUE)
+), measured AS (
+    SELECT h.system_id AS system_id, h.station_id AS station_id,
+        n.station_id AS neighbour,
+        CAST(111195 AS DOUBLE) * SQRT(
+            (n.lat - h.lat) * (n.lat - h.lat)
+            + (n.lon - h.lon) * COS(RADIANS(h.lat))
+            * (n.lon - h.lon) * COS(RADIANS(h.lat))) AS metres
+    FROM places AS h
+    JOIN asked AS a ON a.system_id = h.system_id AND a.station_id = h.station_id
+    JOIN places AS n ON n.system_id = h.system_id AND n.station_id <> h.station_id
+), near AS (
+    SELECT m.system_id AS system_id, m.station_id AS station_id,
+        m.neighbour AS neighbour, m.metres AS metres
+    FROM measured AS m
+    WHERE m.metres <= 1000
+), rows_asked AS (
+    SELECT r.system_id AS system_id, r.station_id AS station_id, r.slot AS slot,
+        r.num_vehicles_available AS vehicles, r.num_docks_available AS docks
+    FROM station_status AS r
+    JOIN asked AS a ON a.system_id = r.system_id AND a.station_id = r.station_id
+    WHERE r.date >= DATE '$since' AND r.date < DATE '$until'
+), scarce AS (
+    SELECT o.system_id AS system_id, o.station_id AS station_id, o.slot AS slot,
+        'empty' AS what
+    FROM rows_asked AS o
+    WHERE o.vehicles = 0
+    UNION ALL
+    SELECT o.system_id AS system_id, o.station_id AS station_id, o.slot AS slot,
+        'full' AS what
+    FROM rows_asked AS o
+    WHERE o.docks = 0
+), counted AS (
+    SELECT c.system_id AS system_id, c.station_id AS station_id, c.what AS what,
+        COUNT(*) AS slots
+    FROM scarce AS c
+    GROUP BY c.system_id, c.station_id, c.what
+), others AS (
+    SELECT DISTINCT n.system_id AS system_id, n.neighbour AS neighbour
+    FROM near AS n
+), rows_near AS (
+    SELECT r.system_id AS system_id, r.station_id AS station_id, r.slot AS slot,
+        r.num_vehicles_available AS vehicles, r.num_docks_available AS docks
+    FROM station_status AS r
+    JOIN others AS o ON o.system_id = r.system_id AND o.neighbour = r.station_id
+    WHERE r.date >= DATE '$since' AND r.date < DATE '$until'
+), found AS (
+    SELECT c.system_id AS system_id, c.station_id AS station_id, c.what AS what,
+        n.neighbour AS neighbour, n.metres AS metres,
+        COUNT(CASE WHEN c.what = 'empty' THEN r.vehicles ELSE r.docks END) AS seen,
+        SUM(CASE WHEN c.what = 'empty' AND r.vehicles > 0 THEN 1
+            WHEN c.what = 'full' AND r.docks > 0 THEN 1 ELSE 0 END) AS good
+    FROM scarce AS c
+    JOIN near AS n ON n.system_id = c.system_id AND n.station_id = c.station_id
+    LEFT JOIN rows_near AS r ON r.system_id = c.system_id
+        AND r.station_id = n.neighbour AND r.slot = c.slot
+    GROUP BY c.system_id, c.station_id, c.what, n.neighbour, n.metres
+)
+SELECT f.system_id AS system_id, f.station_id AS station_id, f.what AS what,
+    f.neighbour AS neighbour, f.metres AS metres, CAST(c.slots AS BIGINT) AS slots,
+    CAST(f.seen AS BIGINT) AS slots_seen,
+    CAST(f.good AS DOUBLE) / CAST(CASE WHEN f.seen > 0 THEN f.seen END AS DOUBLE)
+        AS share
+FROM found AS f
+JOIN counted AS c ON c.system_id = f.system_id AND c.station_id = f.station_id
+    AND c.what = f.what
+ORDER BY system_id, station_id, what, metres, neighbour

@@ -1,0 +1,36 @@
+-- How many stations were empty, full or closed in each slot.
+-- stations: that the slot tells of; empty: no vehicle; full: no dock
+-- closed: not renting or not installed (these are not counted as empty or full)
+-- A slot that is missing has its cause, and no counts.
+-- reads: slots, station_status (rows), asked
+WITH found AS (
+    SELECT r.system_id AS system_id, a.place AS place, r.slot AS slot,
+        COUNT(r.num_vehicles_available) AS stations,
+        SUM(CASE WHEN r.is_renting = FALSE OR r.is_installed = FALSE
+            THEN 1 ELSE 0 END) AS closed,
+        SUM(CASE WHEN r.is_renting = FALSE OR r.is_installed = FALSE THEN 0
+            WHEN r.num_vehicles_available = 0 THEN 1 ELSE 0 END) AS empty_stations,
+        SUM(CASE WHEN r.is_renting = FALSE OR r.is_installed = FALSE THEN 0
+            WHEN r.num_docks_available = 0 THEN 1 ELSE 0 END) AS full_stations,
+        SUM(r.num_vehicles_available) AS vehicles,
+        SUM(r.num_docks_available) AS docks
+    FROM station_status AS r
+    JOIN asked AS a ON a.system_id = r.system_id AND a.station_id = r.station_id
+    WHERE r.date >= DATE '$since' AND r.date < DATE '$until'
+    GROUP BY r.system_id, a.place, r.slot
+), places AS (
+    SELECT DISTINCT a.system_id AS system_id, a.place AS place
+    FROM asked AS a
+)
+SELECT p.system_id AS system_id, p.place AS place, s.slot AS slot,
+    s.state AS state, s.cause AS cause, CAST(f.stations AS BIGINT) AS stations,
+    CAST(f.empty_stations AS BIGINT) AS empty_stations,
+    CAST(f.full_stations AS BIGINT) AS full_stations,
+    CAST(f.closed AS BIGINT) AS closed_stations,
+    CAST(f.vehicles AS BIGINT) AS vehicles, CAST(f.docks AS BIGINT) AS docks
+FROM places AS p
+JOIN slots AS s ON s.system_id = p.system_id
+LEFT JOIN found AS f ON f.system_id = p.system_id AND f.place = p.place
+    AND f.slot = s.slot
+WHERE s.date >= DATE '$since' AND s.date < DATE '$until'
+ORDER BY system_id, place, slot

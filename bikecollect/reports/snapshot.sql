@@ -1,0 +1,37 @@
+-- What each station had in the newest slot that was collected.
+-- slot: that slot; last_reported: when the station last spoke, epoch seconds
+-- A listed station of which that slot does not tell has no counts.
+-- reads: slots, station_status (rows), stations, asked
+WITH newest AS (
+    SELECT s.system_id AS system_id, MAX(s.slot) AS slot
+    FROM slots AS s
+    WHERE s.date >= DATE '$since' AND s.date < DATE '$until' AND s.state <> 'missing'
+    GROUP BY s.system_id
+), rows_then AS (
+    SELECT r.system_id AS system_id, r.station_id AS station_id, r.slot AS slot,
+        r.num_vehicles_available AS vehicles, r.num_docks_available AS docks,
+        r.capacity AS capacity, r.is_installed AS is_installed,
+        r.is_renting AS is_renting, r.is_returning AS is_returning,
+        r.last_reported AS last_reported
+    FROM station_status AS r
+    JOIN newest AS n ON n.system_id = r.system_id AND n.slot = r.slot
+    WHERE r.date >= DATE '$since' AND r.date < DATE '$until'
+), places AS (
+    SELECT s.system_id AS system_id, s.station_id AS station_id, s.name AS name,
+        s.region AS region, s.lat AS lat, s.lon AS lon, s.capacity AS capacity,
+        s.is_listed AS is_listed
+    FROM stations AS s
+    WHERE s.valid_to IS NULL
+)
+SELECT a.system_id AS system_id, a.station_id AS station_id, p.name AS name,
+    p.region AS region, p.lat AS lat, p.lon AS lon, n.slot AS slot,
+    COALESCE(r.capacity, p.capacity) AS capacity,
+    r.vehicles AS num_vehicles_available, r.docks AS num_docks_available,
+    r.is_installed AS is_installed, r.is_renting AS is_renting,
+    r.is_returning AS is_returning, r.last_reported AS last_reported
+FROM asked AS a
+JOIN newest AS n ON n.system_id = a.system_id
+LEFT JOIN rows_then AS r ON r.system_id = a.system_id AND r.station_id = a.station_id
+LEFT JOIN places AS p ON p.system_id = a.system_id AND p.station_id = a.station_id
+WHERE r.station_id IS NOT NULL OR p.is_listed IS NULL OR p.is_listed = TRUE
+ORDER BY system_id, station_id
