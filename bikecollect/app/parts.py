@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,9 +11,12 @@ import pandas as pd
 import streamlit as st
 
 from bikecollect import config, keeper
+from bikecollect.account import Account
 from bikecollect.asking import Answer
 from bikecollect.errors import BikecollectError
 from bikecollect.looking import Look
+from bikecollect.looking.calendar import days_of
+from bikecollect.looking.film import Film
 from bikecollect.looking.places import Place, places
 from bikecollect.slot import iso
 from bikecollect.words import ago, percent
@@ -27,6 +31,7 @@ ONLY = "BIKECOLLECT_APP_SYSTEM"
 """Names the variable by which ``--system`` reaches the app."""
 RANGES = {"7 days": 7, "28 days": 28, "90 days": 90, "365 days": 365, "All": 0}
 EPOCHS = ("slot", "first_slot", "last_slot", "since", "last_reported")
+Span = tuple[date, date]
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
@@ -112,9 +117,6 @@ def span(name: str, *, key: str = "range", default: str = "28 days") -> Span:
     return min(begin, last), max(begin, last) + timedelta(days=1)
 
 
-Span = tuple[date, date]
-
-
 @st.cache_data(max_entries=60, show_spinner="Reading the history ...")
 def _asked(
     _look: Look,
@@ -169,6 +171,47 @@ def snapshot(name: str) -> list[Place]:
     return places(answer(name, "snapshot", when).rows)
 
 
+@st.cache_data(max_entries=4, show_spinner="Reading the day ...")
+def _film(
+    _look: Look,
+    state: tuple[object, ...],  # noqa: ARG001 - part of the cache's key
+    name: str,
+    day: date,
+) -> Film:
+    return _look.film(name, day)
+
+
+def film(name: str, day: date) -> Film:
+    """Return the film of *day*, from the cache until something new comes."""
+    return _film(look(), look().state(name), name, day)
+
+
+@st.cache_data(max_entries=4, show_spinner="Reading the ledger ...")
+def _account(
+    _look: Look,
+    state: tuple[object, ...],  # noqa: ARG001 - part of the cache's key
+    name: str,
+    when: Span,
+) -> Account:
+    return replace(_look.account(name, *when), judged=())
+
+
+def account(name: str, when: Span) -> Account:
+    """Return the account of the days of *when*, without its single slots."""
+    return _account(look(), look().state(name), name, when)
+
+
+def calendar(name: str, when: Span) -> pd.DataFrame:
+    """Return a line a day: what was expected and collected, and what was amiss."""
+    found = days_of(answer(name, "coverage", when))
+    table = pd.DataFrame(found, columns=["day", "expected", "collected", "missing", "why"])
+    table["share"] = table["collected"] / table["expected"]
+    day = pd.to_datetime(table["day"])
+    table["weekday"] = day.dt.dayofweek.map(lambda each: WEEKDAYS[each])
+    table["week"] = day - pd.to_timedelta(day.dt.dayofweek, "D")
+    return table
+
+
 def titles(name: str) -> dict[str, str]:
     """Return what each station is called, by its id."""
     return {each.station_id: each.name or each.station_id for each in snapshot(name)}
@@ -205,3 +248,18 @@ def foot(table: pd.DataFrame, name: str, said: str) -> None:
 def clock(seconds: float, there: ZoneInfo) -> str:
     """Return a moment as local day and minute."""
     return datetime.fromtimestamp(seconds, there).strftime("%Y-%m-%d %H:%M")
+
+
+HOUR_TIPS = {
+    "weekday": ("day", ""),
+    "hour": ("hour", "d"),
+    "slots_seen": ("slots seen", ",d"),
+    "slots_expected": ("slots expected", ",d"),
+}
+
+
+def by_hour(table: pd.DataFrame) -> pd.DataFrame:
+    """Return *table* with its hour of the week as ``weekday`` and ``hour``."""
+    table["weekday"] = table["hour_of_week"].map(lambda each: WEEKDAYS[each // 24])
+    table["hour"] = table["hour_of_week"] % 24
+    return table

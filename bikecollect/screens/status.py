@@ -49,16 +49,21 @@ def alerts(standings: Iterable[Standing]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _system(standing: Standing) -> str:
+def verdict(health: Health) -> str:
+    """Return whether all is well, in a few words."""
+    if not health.in_trouble:
+        return click.style("all is well", fg="green")
+    count = len(health.incidents)
+    late = "late" if health.late else ""
+    many = f"{count} open incident{'s' if count > 1 else ''}" if count else ""
+    text = " and ".join(each for each in (late, many) if each)
+    return click.style(text, fg="red", bold=True)
+
+
+def facts(standing: Standing) -> list[tuple[str, str]]:
+    """Return how a system stands, each fact with its title."""
     health = standing.health
-    verdict = click.style("all is well", fg="green")
-    if health.in_trouble:
-        count = len(health.incidents)
-        late = "late" if health.late else ""
-        many = f"{count} open incident{'s' if count > 1 else ''}" if count else ""
-        text = " and ".join(each for each in (late, many) if each)
-        verdict = click.style(text, fg="red", bold=True)
-    rows = [
+    return [
         ("Last run", _last_run(standing)),
         ("Newest data", _behind(health)),
         ("Cron", _cron(health)),
@@ -68,8 +73,12 @@ def _system(standing: Standing) -> str:
         ("Waiting", _waiting(standing)),
         ("Disk", _disk(standing)),
     ]
-    lines = [f"{title(standing.system_id)}: {verdict}"]
-    for name, value in rows:
+
+
+def _system(standing: Standing) -> str:
+    health = standing.health
+    lines = [f"{title(standing.system_id)}: {verdict(health)}"]
+    for name, value in facts(standing):
         lines += _wrapped(f"  {name:<13}", value)
     lines.append("")
     lines += _strip(standing)
