@@ -1,6 +1,6 @@
 """The demo: a whole simulated day, collected through all the real parts."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -77,9 +77,9 @@ def collect_a_day(
         Trouble(midnight + 14 * HOUR, midnight + 14.5 * HOUR, "renamed"),
     ]
     runs: dict[str, list[Run]] = {YOUBIKE: [], GBFS: []}
-    (folder / SETTINGS).write_text(_text(), encoding="utf-8")
+    (folder / SETTINGS).write_text(text_of(runs), encoding="utf-8")
     with LiveFeed(City(stations, seed), clock=time, trouble=trouble) as feed:
-        settings = _settings(folder, feed)
+        settings = settings_of(folder, feed, runs)
         for number, slot in enumerate(_slots(midnight), start=1):
             time.now = slot + 2.0
             for each in runs:
@@ -95,19 +95,28 @@ def _slots(midnight: float) -> Iterator[int]:
     yield from range(int(midnight), int(midnight) + DAY, INTERVAL)
 
 
-def _text() -> str:
+FEEDS = {YOUBIKE: "youbike", GBFS: "gbfs"}
+
+
+def text_of(systems: Iterable[str], interval: int = INTERVAL) -> str:
     """Return settings by which other commands find what the demo collected."""
     tables = (
-        f'[systems.{name}]\nfeed = "{feed}"\nurl = "http://127.0.0.1/"\n'
+        f'[systems.{name}]\nfeed = "{FEEDS[name]}"\nurl = "http://127.0.0.1/"\n'
         f'timezone = "{ZONE}"\n'
-        for name, feed in ((YOUBIKE, "youbike"), (GBFS, "gbfs"))
+        for name in systems
     )
-    return 'data_dir = "."\n\n' + "\n".join(tables)
+    head = f'data_dir = "."\ninterval = "{interval // 60}min"\n\n'
+    return head + "\n".join(tables)
 
 
-def _settings(folder: Path, feed: LiveFeed) -> Settings:
-    systems = {
-        YOUBIKE: {"feed": "youbike", "url": feed.youbike_url, "timezone": ZONE},
-        GBFS: {"feed": "gbfs", "url": feed.gbfs_url, "timezone": ZONE},
+def settings_of(
+    folder: Path, feed: LiveFeed, systems: Iterable[str], interval: int = INTERVAL
+) -> Settings:
+    """Return the settings by which *systems* of *feed* are collected into *folder*."""
+    urls = {YOUBIKE: feed.youbike_url, GBFS: feed.gbfs_url}
+    tables = {
+        name: {"feed": FEEDS[name], "url": urls[name], "timezone": ZONE}
+        for name in systems
     }
-    return parse({"data_dir": str(folder), "systems": systems})
+    minutes = f"{interval // 60}min"
+    return parse({"data_dir": str(folder), "interval": minutes, "systems": tables})

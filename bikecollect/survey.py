@@ -1,5 +1,6 @@
 """A look at a system's folder: its past, what waits in it, and its disk."""
 
+import glob
 import os
 import shutil
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from bikecollect.health import Health, Past, flagged, judge
 from bikecollect.history import History
 from bikecollect.incident import Incident
 from bikecollect.jot import peek
+from bikecollect.layout import ARCHIVE, PART
 from bikecollect.slot import DAY, Slot
 
 MONTH = 31 * DAY
@@ -91,13 +93,17 @@ def _open_incidents(history: History, jot: Path | None) -> list[Incident]:
 
 
 def _disk(folder: Path, slots: int, slots_a_day: int) -> Disk:
-    used = sum(_sizes(folder))
+    archived = _archived(folder)
+    used = sum(_sizes(folder)) + sum(archived.values())
     free = shutil.disk_usage(_existing(folder)).free
     days = _days(folder / "station_status")
     # The newest day is still growing: closed days tell more, where there are any.
     closed = [days[name] for name in sorted(days)[:-1]][-RECENT_DAYS:]
     if closed:
         return Disk(used, free, sum(closed) / len(closed))
+    if archived and not days:
+        newest = [archived[day] for day in sorted(archived)[-RECENT_DAYS:]]
+        return Disk(used, free, sum(newest) / len(newest))
     today = sum(days.values())
     return Disk(used, free, today / slots * slots_a_day if slots and today else None)
 
@@ -111,6 +117,17 @@ def _days(folder: Path) -> dict[str, int]:
             if dot and rest.endswith("csv"):
                 with suppress(OSError):
                     found[day] = found.get(day, 0) + each.stat().st_size
+    return found
+
+
+def _archived(folder: Path) -> dict[str, int]:
+    """Return the bytes of each day in the archive of the system in *folder*."""
+    found: dict[str, int] = {}
+    pattern = f"*/system_id={glob.escape(folder.name)}/date=*/{PART}"
+    for each in (folder.parent / ARCHIVE).glob(pattern):
+        day = each.parent.name
+        with suppress(OSError):
+            found[day] = found.get(day, 0) + each.stat().st_size
     return found
 
 

@@ -1,14 +1,18 @@
 """How figures look: Vega-Lite specifications, readable without telling hues apart.
 
 Colours are those of Okabe and Ito (2008, "Color Universal Design") for kinds, and
-cividis (Nuñez et al., 2018, PLoS ONE 13) for amounts.
+viridis (Smith and van der Walt, 2015) for amounts.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bikecollect.screens.report_html import LEGEND
+
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#E69F00", "#009E73", "#8C8C8C"
 VERMILLION, SKY, PURPLE = "#D55E00", "#56B4E9", "#CC79A7"
+LEVELS = ["#3b0f47", "#43377f", "#2c718e", "#29af7f", "#9ed93a", "#fde725"]
+"""Of the words of `LEGEND`, the least first."""
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 Spec = dict[str, Any]
 
@@ -18,7 +22,12 @@ def _time(field: str) -> Spec:
         "field": field,
         "type": "temporal",
         "title": None,
-        "axis": {"labelOverlap": True, "labelFlush": True, "tickCount": 6},
+        "axis": {
+            "labelOverlap": True,
+            "tickCount": 8,
+            "labelExpr": "timeFormat(datum.value, hours(datum.value) === 0"
+            " && minutes(datum.value) === 0 ? '%d %b' : '%H:%M')",
+        },
     }
 
 
@@ -142,19 +151,41 @@ def band(
     }
     layers: list[Spec] = [
         {
-            "mark": {"type": "area", "opacity": 0.25, "color": BLUE, "interpolate": "monotone"},
+            "transform": [{"filter": "isValid(datum.mid)"}],
+            "mark": {
+                "type": "area",
+                "opacity": 0.25,
+                "color": BLUE,
+                "interpolate": "monotone",
+            },
             "encoding": {"x": x, "y": y | {"field": "low"}, "y2": {"field": "high"}},
         },
         {
+            "transform": [{"filter": "isValid(datum.mid)"}],
             "mark": {"type": "line", "strokeWidth": 2, "interpolate": "monotone"},
-            "encoding": {"x": x, "y": y | {"field": "mid"}, "color": colour | {"datum": "typical"}},
+            "encoding": {
+                "x": x,
+                "y": y | {"field": "mid"},
+                "color": colour | {"datum": "typical"},
+            },
         },
     ]
     if over:
         layers.append(
             {
-                "mark": {"type": "line", "strokeWidth": 2, "strokeDash": [6, 2], "interpolate": "step-after"},
-                "encoding": {"x": x, "y": y | {"field": "today"}, "color": colour | {"datum": "that day"}},
+                "transform": [{"filter": "datum.asked"}],
+                "mark": {
+                    "type": "line",
+                    "strokeWidth": 2,
+                    "strokeDash": [6, 2],
+                    "interpolate": "step-after",
+                    "invalid": "break-paths-show-domains",
+                },
+                "encoding": {
+                    "x": x,
+                    "y": y | {"field": "today"},
+                    "color": colour | {"datum": "that day"},
+                },
             }
         )
     layers.append(_pointer("time", tips))
@@ -171,22 +202,31 @@ def week(
     diverging: bool = False,
 ) -> Spec:
     """Return a heat map: hours across, weekdays down; columns ``hour``, ``weekday``."""
-    scale: Spec = {"scheme": "blueorange" if diverging else "cividis"}
+    scale: Spec = {"scheme": "blueorange" if diverging else "viridis"}
     if diverging:
         scale["domainMid"] = 0
     if domain is not None:
         scale["domain"] = list(domain)
     return {
         "mark": {"type": "rect", "stroke": None},
-        "height": 210,
+        "height": {"step": 24},
         "encoding": {
             "x": {
                 "field": "hour",
                 "type": "ordinal",
                 "title": "hour of the day",
-                "axis": {"labelAngle": 0, "labelOverlap": True, "values": list(range(0, 24, 3))},
+                "axis": {
+                    "labelAngle": 0,
+                    "labelOverlap": True,
+                    "values": list(range(0, 24, 3)),
+                },
             },
-            "y": {"field": "weekday", "type": "ordinal", "sort": list(WEEKDAYS), "title": None},
+            "y": {
+                "field": "weekday",
+                "type": "ordinal",
+                "sort": list(WEEKDAYS),
+                "title": None,
+            },
             "color": {
                 "field": measure,
                 "type": "quantitative",
@@ -215,17 +255,37 @@ def calendar() -> Spec:
                 "type": "ordinal",
                 "timeUnit": "yearmonthdate",
                 "title": None,
-                "axis": {"format": "%b", "labelOverlap": True, "labelAngle": 0, "ticks": False, "labelExpr": "date(datum.value) <= 7 ? timeFormat(datum.value, '%b') : ''"},
+                "axis": {
+                    "format": "%b",
+                    "labelOverlap": True,
+                    "labelAngle": 0,
+                    "ticks": False,
+                    "labelExpr": "date(datum.value) <= 7 ? timeFormat(datum.value, '%b') : ''",
+                },
                 "scale": {"paddingInner": 0.12},
             },
-            "y": {"field": "weekday", "type": "ordinal", "sort": list(WEEKDAYS), "title": None, "scale": {"paddingInner": 0.12}, "axis": {"ticks": False, "domain": False}},
-            "color": {
-                "field": "share",
-                "type": "quantitative",
-                "scale": {"type": "threshold", "domain": [0.5, 0.9, 0.99, 1], "range": ["#00224e", "#575d6d", "#a59c74", "#d3c164", "#fee838"]},
-                "legend": {"title": "collected of expected slots", "orient": "bottom", "format": ".0%", "titleLimit": 300, "labelOverlap": True},
+            "y": {
+                "field": "weekday",
+                "type": "ordinal",
+                "sort": list(WEEKDAYS),
+                "title": None,
+                "scale": {"paddingInner": 0.12},
+                "axis": {"ticks": False, "domain": False},
             },
-            "tooltip": _tips({"day": ("day", ""), "share": ("coverage", ".1%"), "missing": ("missing slots", ",d"), "why": ("mostly", "")}),
+            "color": {
+                "field": "level",
+                "type": "nominal",
+                "scale": {"domain": list(LEGEND), "range": LEVELS},
+                "legend": {"title": None, "orient": "bottom", "columns": 3},
+            },
+            "tooltip": _tips(
+                {
+                    "day": ("day", ""),
+                    "share": ("coverage", ".1%"),
+                    "missing": ("missing slots", ",d"),
+                    "why": ("mostly", ""),
+                }
+            ),
         },
     }
 
@@ -257,28 +317,65 @@ def bars(
     }
 
 
-def ranked(x: str, y: str, *, title: str, form: str, tips: Mapping[str, tuple[str, str]]) -> Spec:
+def ranked(
+    x: str, y: str, *, title: str, form: str, tips: Mapping[str, tuple[str, str]]
+) -> Spec:
     """Return lying bars, the longest first."""
     return {
         "mark": {"type": "bar", "color": BLUE},
         "height": {"step": 24},
         "encoding": {
-            "x": {"field": x, "type": "quantitative", "title": title, "axis": {"format": form}},
-            "y": {"field": y, "type": "nominal", "sort": "-x", "title": None, "axis": {"labelLimit": 160}},
+            "x": {
+                "field": x,
+                "type": "quantitative",
+                "title": title,
+                "axis": {"format": form},
+            },
+            "y": {
+                "field": y,
+                "type": "nominal",
+                "sort": "-x",
+                "title": None,
+                "axis": {"labelLimit": 160},
+            },
             "tooltip": _tips(tips),
         },
     }
 
 
-def areas(measure: str, title: str, *, form: str, tips: Mapping[str, tuple[str, str]]) -> Spec:
+def areas(
+    measure: str, title: str, *, form: str, tips: Mapping[str, tuple[str, str]]
+) -> Spec:
     """Return a line for each area over the hours of the day, workdays and weekend."""
     return {
         "mark": {"type": "line", "point": {"size": 18}, "strokeWidth": 2},
         "height": 280,
         "encoding": {
-            "x": {"field": "hour_of_week", "type": "quantitative", "title": None, "scale": {"domain": [0, 168], "nice": False}, "axis": {"values": list(range(0, 168, 24)), "labelExpr": "['Mon','Tue','Wed','Thu','Fri','Sat','Sun'][datum.value / 24]", "labelAlign": "left", "grid": True}},
-            "y": {"field": measure, "type": "quantitative", "title": title, "axis": {"format": form}, "scale": {"zero": False}},
-            "color": {"field": "place", "type": "nominal", "scale": {"range": [BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY]}, "legend": {"orient": "top", "title": None}},
+            "x": {
+                "field": "hour_of_week",
+                "type": "quantitative",
+                "title": None,
+                "scale": {"domain": [0, 168], "nice": False},
+                "axis": {
+                    "values": list(range(0, 168, 24)),
+                    "labelExpr": "['Mon','Tue','Wed','Thu','Fri','Sat','Sun'][datum.value / 24]",
+                    "labelAlign": "left",
+                    "grid": True,
+                },
+            },
+            "y": {
+                "field": measure,
+                "type": "quantitative",
+                "title": title,
+                "axis": {"format": form},
+                "scale": {"zero": False},
+            },
+            "color": {
+                "field": "place",
+                "type": "nominal",
+                "scale": {"range": [BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY]},
+                "legend": {"orient": "top", "title": None},
+            },
             "shape": {"field": "place", "type": "nominal", "legend": None},
             "tooltip": _tips(tips),
         },

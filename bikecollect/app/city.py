@@ -24,7 +24,11 @@ def page() -> None:
     name = parts.system()
     parts.freshness(name)
     word = st.segmented_control(
-        "View", list(VIEWS), default="Week", key="view", bind="query-params",
+        "View",
+        list(VIEWS),
+        default="Week",
+        key="view",
+        bind="query-params",
         label_visibility="collapsed",
     )
     VIEWS[word or "Week"](name)
@@ -43,24 +47,34 @@ def _week(name: str) -> None:
     left, right = st.columns(2)
     with left:
         measure = _measure()
-    area = right.selectbox("Area", [WHOLE, *_regions(name)], key="area", bind="query-params")
+    area = right.selectbox(
+        "Area", [WHOLE, *_regions(name)], key="area", bind="query-params"
+    )
     by = "system" if area == WHOLE else "district"
-    table = parts.by_hour(parts.frame(parts.answer(name, "availability", when, by=by), parts.zone(name)))
+    table = parts.by_hour(
+        parts.frame(parts.answer(name, "availability", when, by=by), parts.zone(name))
+    )
     if by == "district":
         table = table[table["place"] == area]
     column, form = MEASURES[measure]
     st.subheader(f"The week: {measure}")
     parts.figure(
-        charts.week(column, measure, form=form, tips=parts.HOUR_TIPS | {column: (measure, form)}),
+        charts.week(
+            column, measure, form=form, tips=parts.HOUR_TIPS | {column: (measure, form)}
+        ),
         table,
         f"{name}-week",
-        parts.basis(table["slots_seen"].sum(), table["slots_expected"].sum(), "station slots"),
+        parts.basis(
+            table["slots_seen"].sum(), table["slots_expected"].sum(), "station slots"
+        ),
     )
 
 
 def _day(name: str) -> None:
     first, newest = parts.days(name)
-    day = st.date_input("Day", newest, min_value=first, max_value=newest, key="day", bind="query-params")
+    day = st.date_input(
+        "Day", newest, min_value=first, max_value=newest, key="day", bind="query-params"
+    )
     there = parts.zone(name)
     st.subheader("The whole city, slot by slot")
     film = parts.film(name, day)
@@ -68,12 +82,16 @@ def _day(name: str) -> None:
         st.info(f"Nothing was collected on {day}; Collection says why.")
     else:
         labels = [parts.clock(each, there)[11:] for each in film.slots]
-        picked = citymap.play(film, labels, key="film", at=st.query_params.get("at", ""))
+        picked = citymap.play(
+            film, labels, key="film", at=st.query_params.get("at", "")
+        )
         if picked.at and picked.at != st.query_params.get("at"):
             st.query_params["at"] = picked.at
         if picked.station:
             called = next((s[1] for s in film.stations if s[0] == picked.station), "")
-            st.markdown(f"[More about **{called or picked.station}**](station?station={picked.station})")
+            st.markdown(
+                f"[More about **{called or picked.station}**](station?station={picked.station})"
+            )
     when = (day, day + timedelta(days=1))
     table = parts.frame(parts.answer(name, "scarcity", when), there)
     _scarcity(name, table)
@@ -106,18 +124,32 @@ def _areas(name: str) -> None:
     with left:
         measure = _measure()
     column, form = MEASURES[measure]
-    table = parts.frame(parts.answer(name, "availability", when, by="district"), parts.zone(name))
+    table = parts.frame(
+        parts.answer(name, "availability", when, by="district"), parts.zone(name)
+    )
     known = sorted(table["place"].unique())
     wanted = right.multiselect(
-        "Areas (up to six)", known, default=known[:4], key="areas", bind="query-params", max_selections=6
+        "Areas (up to six)",
+        known,
+        default=known[:4],
+        key="areas",
+        bind="query-params",
+        max_selections=6,
     )
     some = parts.by_hour(table[table["place"].isin(wanted)].copy())
     st.subheader(f"Areas through the week: {measure}")
     parts.figure(
-        charts.areas(column, measure, form=form, tips={"place": ("area", "")} | parts.HOUR_TIPS | {column: (measure, form)}),
+        charts.areas(
+            column,
+            measure,
+            form=form,
+            tips={"place": ("area", "")} | parts.HOUR_TIPS | {column: (measure, form)},
+        ),
         some,
         f"{name}-areas",
-        parts.basis(some["slots_seen"].sum(), some["slots_expected"].sum(), "station slots"),
+        parts.basis(
+            some["slots_seen"].sum(), some["slots_expected"].sum(), "station slots"
+        ),
     )
 
 
@@ -126,20 +158,38 @@ def _compare(name: str) -> None:
     middle = newest - timedelta(days=28)
     left, right = st.columns(2)
     with left:
-        one = _period("First period", "a", max(first, middle - timedelta(days=27)), max(first, middle), name)
+        one = _period(
+            "First period",
+            "a",
+            max(first, middle - timedelta(days=27)),
+            max(first, middle),
+            name,
+        )
     with right:
-        other = _period("Second period", "b", max(first, middle + timedelta(days=1)), newest, name)
+        other = _period(
+            "Second period", "b", max(first, middle + timedelta(days=1)), newest, name
+        )
     measure = _measure()
     column, form = MEASURES[measure]
     answers = [parts.answer(name, "availability", each) for each in (one, other)]
     table = parts.by_hour(parts.frame(compared(*answers, column), parts.zone(name)))
     st.subheader(f"The second less the first: {measure}")
-    signed = f"+{form}"
+    signed = "+.1%" if form.endswith("%") else f"+{form}"
     tips = {
-        "weekday": ("day", ""), "hour": ("hour", "d"),
-        "first": ("first", form), "second": ("second", form), "difference": ("difference", signed),
+        "weekday": ("day", ""),
+        "hour": ("hour", "d"),
+        "first": ("first", form),
+        "second": ("second", form),
+        "difference": ("difference", signed),
     }
-    seen = [parts.basis(table[f"slots_seen_{e}"].sum(), table[f"slots_expected_{e}"].sum(), "station slots") for e in ("first", "second")]
+    seen = [
+        parts.basis(
+            table[f"slots_seen_{e}"].sum(),
+            table[f"slots_expected_{e}"].sum(),
+            "station slots",
+        )
+        for e in ("first", "second")
+    ]
     parts.figure(
         charts.week("difference", "difference", form=signed, tips=tips, diverging=True),
         table,
@@ -150,8 +200,22 @@ def _compare(name: str) -> None:
 
 def _period(title: str, key: str, begin: date, end: date, name: str) -> parts.Span:
     first, newest = parts.days(name)
-    begin = st.date_input(f"{title}: from", begin, min_value=first, max_value=newest, key=f"{key}_from", bind="query-params")
-    end = st.date_input(f"{title}: to", end, min_value=first, max_value=newest, key=f"{key}_to", bind="query-params")
+    begin = st.date_input(
+        f"{title}: from",
+        begin,
+        min_value=first,
+        max_value=newest,
+        key=f"{key}_from",
+        bind="query-params",
+    )
+    end = st.date_input(
+        f"{title}: to",
+        end,
+        min_value=first,
+        max_value=newest,
+        key=f"{key}_to",
+        bind="query-params",
+    )
     return min(begin, end), max(begin, end) + timedelta(days=1)
 
 
@@ -161,7 +225,6 @@ def _rankings(name: str) -> None:
     titles = parts.titles(name)
     table.insert(2, "name", table["station_id"].map(titles))
     st.subheader("Stations, those without bikes oftenest first")
-    share = {"format": "percent", "min_value": 0, "max_value": 1}
     st.dataframe(
         table.drop(columns=["system_id", "slots_seen", "slots_expected"]),
         hide_index=True,
@@ -169,15 +232,30 @@ def _rankings(name: str) -> None:
         column_config={
             "station_id": "id",
             "name": st.column_config.TextColumn("station", width="medium"),
-            "share_seen": st.column_config.ProgressColumn("seen", help="Slots seen of those expected", **share),
-            "share_with_vehicle": st.column_config.ProgressColumn("with a bike", help="Of the slots seen", **share),
-            "share_with_dock": st.column_config.ProgressColumn("with a dock", help="Of the slots seen", **share),
-            "share_silent": st.column_config.NumberColumn("silent", help="Slots in which the station had not spoken for an hour", format="percent"),
+            "share_seen": parts.share_column("seen", "Slots seen of those expected"),
+            "share_with_vehicle": parts.share_column(
+                "with a bike", "Of the slots seen"
+            ),
+            "share_with_dock": parts.share_column("with a dock", "Of the slots seen"),
+            "share_silent": st.column_config.NumberColumn(
+                "silent",
+                help="Slots in which the station had not spoken for an hour",
+                format="percent",
+            ),
             "share_inactive": st.column_config.NumberColumn("closed", format="percent"),
-            "changes": st.column_config.NumberColumn("changes", help="Slots with another count than the one just before"),
+            "changes": st.column_config.NumberColumn(
+                "changes", help="Slots with another count than the one just before"
+            ),
         },
     )
-    parts.foot(table, f"{name}-rankings", parts.basis(table["slots_seen"].sum(), table["slots_expected"].sum(), "station slots") + " Click a column's head to sort by it.")
+    parts.foot(
+        table,
+        f"{name}-rankings",
+        parts.basis(
+            table["slots_seen"].sum(), table["slots_expected"].sum(), "station slots"
+        )
+        + " Click a column's head to sort by it.",
+    )
 
 
 VIEWS: dict[str, Callable[[str], None]] = {

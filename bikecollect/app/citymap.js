@@ -1,8 +1,8 @@
 // A map of stations on a canvas: pan, zoom, pick; with a film, a slider over its slots.
 const UNSEEN = 65535;
-const CIVIDIS = [[0, 34, 78], [53, 69, 108], [102, 105, 112], [148, 142, 119],
-  [198, 184, 103], [254, 232, 56]];
-const HEIGHT = 440;
+const VIRIDIS = [[68, 1, 84], [65, 68, 135], [42, 120, 142], [34, 168, 132],
+  [122, 209, 81], [253, 231, 37]];
+const HEIGHT = 500;
 
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
@@ -18,8 +18,8 @@ function mercator(lat, lon) {
 }
 
 function shade(share) {
-  const at = Math.min(0.9999, Math.max(0, share)) * (CIVIDIS.length - 1);
-  const low = CIVIDIS[Math.floor(at)], high = CIVIDIS[Math.floor(at) + 1];
+  const at = Math.min(0.9999, Math.max(0, share)) * (VIRIDIS.length - 1);
+  const low = VIRIDIS[Math.floor(at)], high = VIRIDIS[Math.floor(at) + 1];
   return `rgb(${low.map((c, i) => Math.round(c + (high[i] - c) * (at % 1)))})`;
 }
 
@@ -97,7 +97,10 @@ class CityMap {
     const xs = this.stations.map((s) => s.at[0]).sort((a, b) => a - b);
     const ys = this.stations.map((s) => s.at[1]).sort((a, b) => a - b);
     if (!xs.length) { this.view = { x: 0, y: 0, scale: 100 }; return; }
-    const cut = xs.length > 200 ? Math.floor(xs.length * 0.002) : 0;
+    let cut = Math.floor(xs.length * 0.003);
+    const spread = (all, skip) => all[all.length - 1 - skip] - all[skip];
+    // A few stations very far away would make a speck of the city.
+    if ([xs, ys].every((all) => spread(all, 0) < 2 * spread(all, cut))) cut = 0;
     const last = xs.length - 1 - cut;
     const width = this.canvas.clientWidth || 600;
     const wide = Math.max(xs[last] - xs[cut], 1e-5), high = Math.max(ys[last] - ys[cut], 1e-5);
@@ -138,7 +141,6 @@ class CityMap {
     const style = getComputedStyle(this.root);
     this.ink = style.color;
     this.paper = style.getPropertyValue('--st-background-color') || '#fff';
-    this.areas();
     for (const s of this.stations) {
       const [px, py] = this.place(s.at);
       if (px > -20 && py > -20 && px < canvas.clientWidth + 20 && py < height + 20) {
@@ -146,6 +148,7 @@ class CityMap {
         if (s.id === this.data.selected) ring(pens, px, py, this.radius(s) + 5, this.ink);
       }
     }
+    this.areas();
     if (this.mark) cross(pens, ...this.place(this.mark), this.ink);
     this.rule();
   }
@@ -161,7 +164,9 @@ class CityMap {
     pens.font = '600 13px sans-serif';
     pens.textAlign = 'center';
     pens.fillStyle = this.ink;
-    pens.globalAlpha = 0.45;
+    pens.strokeStyle = this.paper;
+    pens.lineWidth = 4;
+    pens.lineJoin = 'round';
     const taken = [];
     for (const [area, [x, y, count]] of [...found].sort((a, b) => b[1][2] - a[1][2])) {
       const [px, py] = this.place([x / count, y / count]);
@@ -169,9 +174,11 @@ class CityMap {
       if (taken.some(([qx, qy, other]) => Math.abs(px - qx) < half + other
         && Math.abs(py - qy) < 20)) continue;
       taken.push([px, py, half]);
-      pens.fillText(area, px, py - 12);
+      pens.globalAlpha = 0.75;
+      pens.strokeText(area, px, py);
+      pens.globalAlpha = 1;
+      pens.fillText(area, px, py);
     }
-    pens.globalAlpha = 1;
   }
 
   rule() {

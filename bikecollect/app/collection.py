@@ -8,6 +8,7 @@ import streamlit as st
 
 from bikecollect.app import charts, parts
 from bikecollect.incident import KINDS
+from bikecollect.run import Run
 from bikecollect.screens import report, status
 from bikecollect.words import percent
 
@@ -41,10 +42,8 @@ def _standing(name: str) -> None:
     standing = parts.look().standing(name)
     facts = status.facts(standing)
     st.markdown(f"**{click.unstyle(status.verdict(standing.health))}**")
-    rows = "".join(
-        f"| {title} | {click.unstyle(value)} |\n" for title, value in facts
-    )
-    st.markdown(f"| | |\n|---|---|\n{rows}")
+    rows = "".join(f"| {title} | {click.unstyle(value)} |\n" for title, value in facts)
+    st.markdown(f"| As `bikecollect status` has it | |\n|---|---|\n{rows}")
 
 
 def _runs(name: str) -> None:
@@ -66,27 +65,30 @@ def _runs(name: str) -> None:
     )
     table["slot"] = parts.local(table["slot"], there)
     tips = {
-        "slot": ("slot", "%a %d %b %H:%M"), "outcome": ("outcome", ""),
-        "cause": ("cause", ""), "seconds": ("seconds", ".2f"),
-        "rows": ("rows", ",d"), "attempts": ("attempts", "d"),
+        "slot": ("slot", "%a %d %b %H:%M"),
+        "outcome": ("outcome", ""),
+        "cause": ("cause", ""),
+        "seconds": ("seconds", ".2f"),
+        "rows": ("rows", ",d"),
+        "attempts": ("attempts", "d"),
     }
-    good = int(table["kind"].isin(["good", "skipped", "partial or stale"]).sum())
     health = parts.look().standing(name).health
     share = percent(health.good / health.runs) if health.runs else percent(None)
-    del good
     parts.figure(
-        charts.bars("slot", "seconds", COLOURS, title="seconds", kind="kind", tips=tips),
+        charts.bars(
+            "slot", "seconds", COLOURS, title="seconds", kind="kind", tips=tips
+        ),
         table,
         f"{name}-runs",
         f"{health.good} of {health.runs} runs good, {share}.",
     )
 
 
-def _kind(run: object) -> str:
-    outcome = run.outcome.value if run.outcome else ""  # type: ignore[attr-defined]
-    if run.exit_code:  # type: ignore[attr-defined]
+def _kind(run: Run) -> str:
+    outcome = run.outcome.value if run.outcome else ""
+    if run.exit_code:
         return "failed"
-    if {"stale", "partial", "short"} & set(run.flags):  # type: ignore[attr-defined]
+    if {"stale", "partial", "short"} & set(run.flags):
         return "partial or stale"
     return "good" if outcome == "collected" else "skipped"
 
@@ -100,7 +102,11 @@ def _incidents(name: str) -> None:
     table = pd.DataFrame(
         [
             (
-                *(KINDS[i.kind].title if i.kind in KINDS else i.kind, i.opened, i.closed),
+                *(
+                    KINDS[i.kind].title if i.kind in KINDS else i.kind,
+                    i.opened,
+                    i.closed,
+                ),
                 *(i.slots, i.lost, i.text),
             )
             for i in found
@@ -109,14 +115,13 @@ def _incidents(name: str) -> None:
     ).sort_values("since", ascending=False)
     for each in ("since", "until"):
         table[each] = parts.local(table[each], parts.zone(name))
-    time = {"format": "YYYY-MM-DD HH:mm"}
     st.dataframe(
         table,
         hide_index=True,
         column_config={
             "what": st.column_config.TextColumn("what is the matter", width="medium"),
-            "since": st.column_config.DatetimeColumn("since", **time),
-            "until": st.column_config.DatetimeColumn("until", help="Empty: still open", **time),
+            "since": parts.time_column("since"),
+            "until": parts.time_column("until", "Empty: still open"),
             "slots": "bad slots",
             "lost": "slots lost",
             "text": st.column_config.TextColumn("in words", width="large"),
@@ -146,10 +151,17 @@ def _gaps(name: str) -> None:
         st.success("No slot is missing in this range.")
         return
     causes = pd.DataFrame(
-        [(cause, slots, report.meaning(cause)) for cause, slots in account.causes.items()],
+        [
+            (cause, slots, report.meaning(cause))
+            for cause, slots in account.causes.items()
+        ],
         columns=["cause", "slots", "meaning"],
     )
-    tips = {"cause": ("cause", ""), "meaning": ("that is", ""), "slots": ("slots", ",d")}
+    tips = {
+        "cause": ("cause", ""),
+        "meaning": ("that is", ""),
+        "slots": ("slots", ",d"),
+    }
     count = account.total
     parts.figure(
         charts.ranked("slots", "cause", title="missing slots", form=",d", tips=tips),
@@ -158,21 +170,41 @@ def _gaps(name: str) -> None:
         parts.basis(count.collected, count.expected),
     )
     table = pd.DataFrame(
-        [(g.start, g.end, g.slots, g.cause, report.meaning(g.cause), g.backfillable, g.origin) for g in reversed(account.gaps)],
-        columns=["from", "until", "slots", "cause", "meaning", "backfillable", "origin"],
+        [
+            (
+                g.start,
+                g.end,
+                g.slots,
+                g.cause,
+                report.meaning(g.cause),
+                g.backfillable,
+                g.origin,
+            )
+            for g in reversed(account.gaps)
+        ],
+        columns=[
+            "from",
+            "until",
+            "slots",
+            "cause",
+            "meaning",
+            "backfillable",
+            "origin",
+        ],
     )
     for each in ("from", "until"):
         table[each] = parts.local(table[each], parts.zone(name))
-    time = {"format": "YYYY-MM-DD HH:mm"}
     st.dataframe(
         table,
         hide_index=True,
         height=320,
         column_config={
-            "from": st.column_config.DatetimeColumn("from", **time),
-            "until": st.column_config.DatetimeColumn("until", **time),
+            "from": parts.time_column("from"),
+            "until": parts.time_column("until"),
             "meaning": st.column_config.TextColumn("that is", width="medium"),
-            "backfillable": st.column_config.NumberColumn("can be filled", help="By bikecollect backfill"),
+            "backfillable": st.column_config.NumberColumn(
+                "can be filled", help="By bikecollect backfill"
+            ),
             "origin": "out of",
         },
     )

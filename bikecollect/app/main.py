@@ -1,10 +1,14 @@
 """The app's entry, run by Streamlit: ``bikecollect app``."""
 
+from importlib.resources import files
+
 import streamlit as st
 
 from bikecollect.app import city, collection, now, parts, station
 
-st.set_page_config(page_title="bikecollect", page_icon="🚲", layout="wide")
+ICON = str(files("bikecollect.app").joinpath("icon.svg"))
+
+st.set_page_config(page_title="bikecollect", page_icon=ICON, layout="wide")
 st.html(parts.STYLE)
 page = st.navigation(
     [

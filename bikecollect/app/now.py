@@ -14,9 +14,7 @@ COLUMNS = {
     "docks": st.column_config.NumberColumn("free docks"),
     "capacity": st.column_config.NumberColumn("capacity"),
     "closed": st.column_config.CheckboxColumn("closed"),
-    "spoke": st.column_config.DatetimeColumn(
-        "station last spoke", format="YYYY-MM-DD HH:mm"
-    ),
+    "spoke": parts.time_column("station last spoke"),
     "metres": st.column_config.NumberColumn("metres", format="%d"),
 }
 
@@ -53,7 +51,10 @@ def _filters(everything: list[Place]) -> list[Place]:
     regions = sorted({each.region for each in everything if each.region})
     left, right = st.columns(2)
     text = left.text_input(
-        "Search by name or id", key="search", bind="query-params", icon=":material/search:"
+        "Search by name or id",
+        key="search",
+        bind="query-params",
+        icon=":material/search:",
     )
     areas = right.multiselect(
         "Areas", regions, key="areas", bind="query-params", placeholder="All"
@@ -65,9 +66,7 @@ def _filters(everything: list[Place]) -> list[Place]:
     docks = right.number_input(
         "At least so many free docks", 0, 100, 0, key="docks", bind="query-params"
     )
-    return chosen(
-        everything, text=text, regions=areas, vehicles=vehicles, docks=docks
-    )
+    return chosen(everything, text=text, regions=areas, vehicles=vehicles, docks=docks)
 
 
 def _follow(picked: citymap.Picked) -> None:
@@ -87,7 +86,9 @@ def _near(name: str, wanted: list[Place], near: str) -> None:
         st.markdown(f"[More about **{called}**](station?station={picked})")
     st.subheader("Nearest to a point")
     text = st.text_input(
-        "Latitude, longitude", near, placeholder="25.0330, 121.5654, or click on the map"
+        "Latitude, longitude",
+        near,
+        placeholder="25.0330, 121.5654, or click on the map",
     )
     if text != near:
         st.query_params["near"] = text
@@ -111,7 +112,13 @@ def _table(name: str, wanted: list[Place]) -> pd.DataFrame:
         [
             (
                 *(each.station_id, each.name, each.region, each.vehicles, each.docks),
-                *(each.capacity, each.is_closed, each.lat, each.lon, each.last_reported),
+                *(
+                    each.capacity,
+                    each.is_closed,
+                    each.lat,
+                    each.lon,
+                    each.last_reported,
+                ),
             )
             for each in wanted
         ],

@@ -15,7 +15,7 @@ from bikecollect.account import Account
 from bikecollect.asking import Answer
 from bikecollect.errors import BikecollectError
 from bikecollect.looking import Look
-from bikecollect.looking.calendar import days_of
+from bikecollect.looking.calendar import Day, days_of
 from bikecollect.looking.film import Film
 from bikecollect.looking.places import Place, places
 from bikecollect.slot import iso
@@ -32,6 +32,7 @@ ONLY = "BIKECOLLECT_APP_SYSTEM"
 RANGES = {"7 days": 7, "28 days": 28, "90 days": 90, "365 days": 365, "All": 0}
 EPOCHS = ("slot", "first_slot", "last_slot", "since", "last_reported")
 Span = tuple[date, date]
+ColumnConfig = Any
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
@@ -72,7 +73,7 @@ def freshness(name: str) -> None:
     when = iso(health.now - health.behind, zone(name))
     text = f"Newest data: **{ago(health.behind)}** ({when[:10]} {when[11:16]}, local)"
     if health.late:
-        st.warning(f"{text}. It is late: see Collection.", icon="⏰")
+        st.warning(f"{text}. It is late: see Collection.", icon=":material/schedule:")
     else:
         st.caption(text)
 
@@ -112,8 +113,22 @@ def span(name: str, *, key: str = "range", default: str = "28 days") -> Span:
         length = RANGES[words]
         begin = max(first, last - timedelta(days=length - 1)) if length else first
         return begin, last + timedelta(days=1)
-    begin = right.date_input("First day", value=first, min_value=first, max_value=newest, key=f"{key}_from", bind="query-params")
-    last = right.date_input("Last day", value=newest, min_value=first, max_value=newest, key=f"{key}_to", bind="query-params")
+    begin = right.date_input(
+        "First day",
+        value=first,
+        min_value=first,
+        max_value=newest,
+        key=f"{key}_from",
+        bind="query-params",
+    )
+    last = right.date_input(
+        "Last day",
+        value=newest,
+        min_value=first,
+        max_value=newest,
+        key=f"{key}_to",
+        bind="query-params",
+    )
     return min(begin, last), max(begin, last) + timedelta(days=1)
 
 
@@ -129,9 +144,7 @@ def _asked(
     stations: tuple[str, ...],
     least: int,
 ) -> Answer:
-    return _look.ask(
-        name, report, since, until, by=by, stations=stations, least=least
-    )
+    return _look.ask(name, report, since, until, by=by, stations=stations, least=least)
 
 
 def answer(
@@ -145,7 +158,8 @@ def answer(
 ) -> Answer:
     """Return what *report* says, from the cache until something new comes."""
     state = look().state(name)
-    return _asked(look(), state, name, report, *when, by, tuple(stations), least)
+    question = (name, report, *when)
+    return _asked(look(), state, question, by=by, stations=tuple(stations), least=least)
 
 
 def frame(found: Answer, there: ZoneInfo) -> pd.DataFrame:
@@ -160,7 +174,9 @@ def frame(found: Answer, there: ZoneInfo) -> pd.DataFrame:
 def local(seconds: Any, there: ZoneInfo) -> Any:
     """Return a column of epoch seconds as clock times of *there*."""
     return (
-        pd.to_datetime(seconds, unit="s", utc=True).dt.tz_convert(there).dt.tz_localize(None)
+        pd.to_datetime(seconds, unit="s", utc=True)
+        .dt.tz_convert(there)
+        .dt.tz_localize(None)
     )
 
 
@@ -204,7 +220,7 @@ def account(name: str, when: Span) -> Account:
 def calendar(name: str, when: Span) -> pd.DataFrame:
     """Return a line a day: what was expected and collected, and what was amiss."""
     found = days_of(answer(name, "coverage", when))
-    table = pd.DataFrame(found, columns=["day", "expected", "collected", "missing", "why"])
+    table = pd.DataFrame(found, columns=Day._fields)
     table["share"] = table["collected"] / table["expected"]
     day = pd.to_datetime(table["day"])
     table["weekday"] = day.dt.dayofweek.map(lambda each: WEEKDAYS[each])
@@ -263,3 +279,17 @@ def by_hour(table: pd.DataFrame) -> pd.DataFrame:
     table["weekday"] = table["hour_of_week"].map(lambda each: WEEKDAYS[each // 24])
     table["hour"] = table["hour_of_week"] % 24
     return table
+
+
+def share_column(title: str, help_: str = "") -> ColumnConfig:
+    """Return how a column of shares is shown."""
+    return st.column_config.ProgressColumn(
+        title, help=help_ or None, format="percent", min_value=0, max_value=1
+    )
+
+
+def time_column(title: str, help_: str = "") -> ColumnConfig:
+    """Return how a column of clock times is shown."""
+    return st.column_config.DatetimeColumn(
+        title, help=help_ or None, format="YYYY-MM-DD HH:mm"
+    )

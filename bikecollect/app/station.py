@@ -49,18 +49,16 @@ def _picked(name: str) -> str:
 
 def _head(name: str, station: str) -> None:
     place = next(p for p in parts.snapshot(name) if p.station_id == station)
-    cells = st.columns(4)
-    for cell, (title, value) in zip(
-        cells,
-        (
-            ("Bikes now", place.vehicles),
-            ("Free docks now", place.docks),
-            ("Capacity", place.capacity),
-            ("Area", place.region),
-        ),
-        strict=True,
-    ):
-        cell.metric(title, "not seen" if value is None else value)
+    shown = {
+        "Bikes now": place.vehicles,
+        "Free docks now": place.docks,
+        "Capacity": place.capacity,
+        "Area": place.region,
+    }
+    with st.container(horizontal=True, gap="large"):
+        for title, value in shown.items():
+            known = "not seen" if value is None else value
+            st.metric(title, known, width="content")
     if place.is_closed:
         st.warning("The station says that it is closed.")
 
@@ -69,8 +67,12 @@ def _history(name: str, station: str, when: Span) -> None:
     st.subheader("What it had")
     there = parts.zone(name)
     if (when[1] - when[0]).days <= RAW_DAYS:
-        table = parts.frame(parts.answer(name, "history", when, stations=[station]), there)
-        table["until"] = table["slot"] + pd.Timedelta(seconds=parts.look().settings.seconds)
+        table = parts.frame(
+            parts.answer(name, "history", when, stations=[station]), there
+        )
+        table["until"] = table["slot"] + pd.Timedelta(
+            seconds=parts.look().settings.seconds
+        )
         table["missing"] = table["num_vehicles_available"].isna()
         table["state"] = table["cause"].where(table["cause"] != "", table["state"])
         series = {
@@ -84,8 +86,12 @@ def _history(name: str, station: str, when: Span) -> None:
         spec = charts.lines("slot", series, unit="number", tips=tips, step=True)
         said = parts.basis((~table["missing"]).sum(), len(table))
     else:
-        table = parts.frame(parts.answer(name, "hours", when, stations=[station]), there)
-        table["time"] = pd.to_datetime(table["date"]) + pd.to_timedelta(table["hour"], "h")
+        table = parts.frame(
+            parts.answer(name, "hours", when, stations=[station]), there
+        )
+        table["time"] = pd.to_datetime(table["date"]) + pd.to_timedelta(
+            table["hour"], "h"
+        )
         table["until"] = table["time"] + pd.Timedelta(hours=1)
         table["missing"] = table["slots_seen"] == 0
         series = {
@@ -95,7 +101,10 @@ def _history(name: str, station: str, when: Span) -> None:
         }
         tips = {"time": ("hour", "%a %d %b %Y %H:00")}
         tips |= {each: (title, COUNT) for each, (title, _) in series.items()}
-        tips |= {"min_vehicles": ("least bikes", "d"), "max_vehicles": ("most bikes", "d")}
+        tips |= {
+            "min_vehicles": ("least bikes", "d"),
+            "max_vehicles": ("most bikes", "d"),
+        }
         tips |= {"slots_seen": ("slots seen", "d"), "slots_expected": ("expected", "d")}
         spec = charts.lines("time", series, unit="mean of the hour", tips=tips)
         said = parts.basis(table["slots_seen"].sum(), table["slots_expected"].sum())
@@ -119,7 +128,9 @@ def _typical(name: str, station: str, when: Span) -> None:
     )
     column = "docks" if what == "docks" else "vehicles"
     there = parts.zone(name)
-    typical = parts.frame(parts.answer(name, "typical", when, stations=[station]), there)
+    typical = parts.frame(
+        parts.answer(name, "typical", when, stations=[station]), there
+    )
     typical = typical[typical["weekday"] == day.weekday()]
     if typical.empty:
         st.info("The range has no such weekday.")
@@ -158,26 +169,40 @@ def _overlaid(
     table["time"] = start + pd.to_timedelta(table["minute"], "min")
     names = ["time", "low", "mid", "high", "days_seen", "days_expected"]
     found = parts.frame(
-        parts.answer(name, "history", (day, day + timedelta(days=1)), stations=[station]),
+        parts.answer(
+            name, "history", (day, day + timedelta(days=1)), stations=[station]
+        ),
         there,
     ).rename(columns={"slot": "time", f"num_{column}_available": "today"})
     if found.empty:
-        return table[names].assign(today=None)
-    return table[names].merge(found[["time", "today"]], on="time", how="outer")
+        return table[names].assign(today=None, asked=False)
+    found["asked"] = True
+    made = table[names].merge(found[["time", "today", "asked"]], on="time", how="outer")
+    return made.assign(asked=made["asked"].notna())
 
 
 def _chance(name: str, station: str, when: Span) -> None:
     st.subheader("Chance of a bike, and of a free dock")
     what = st.segmented_control(
-        "Chance of", ["a bike", "a dock"], default="a bike", key="chance",
-        bind="query-params", label_visibility="collapsed",
+        "Chance of",
+        ["a bike", "a dock"],
+        default="a bike",
+        key="chance",
+        bind="query-params",
+        label_visibility="collapsed",
     )
     found = parts.answer(name, "availability", when, by="station", stations=[station])
     table = parts.by_hour(parts.frame(found, parts.zone(name)))
     column = "share_with_dock" if what == "a dock" else "share_with_vehicle"
     tips = parts.HOUR_TIPS | {column: (f"chance of {what or 'a bike'}", ".0%")}
     parts.figure(
-        charts.week(column, f"share of slots with {what or 'a bike'}", form=".0%", tips=tips, domain=(0, 1)),
+        charts.week(
+            column,
+            f"share of slots with {what or 'a bike'}",
+            form=".0%",
+            tips=tips,
+            domain=(0, 1),
+        ),
         table,
         f"{station}-chance",
         parts.basis(table["slots_seen"].sum(), table["slots_expected"].sum()),
@@ -206,9 +231,8 @@ def _neighbours(name: str, station: str, when: Span) -> None:
             column_config={
                 "name": st.column_config.TextColumn("station", width="medium"),
                 "metres": st.column_config.NumberColumn("metres away", format="%d"),
-                "share": st.column_config.ProgressColumn(
-                    "then has a bike" if what == "empty" else "then has a dock",
-                    format="percent", min_value=0, max_value=1,
+                "share": parts.share_column(
+                    "then has a bike" if what == "empty" else "then has a dock"
                 ),
                 "slots_seen": st.column_config.NumberColumn("slots seen"),
             },
@@ -233,22 +257,27 @@ def _scarce(name: str, station: str, when: Span) -> None:
         hide_index=True,
         column_config={
             "what": "was",
-            "first_slot": st.column_config.DatetimeColumn("from", format="YYYY-MM-DD HH:mm"),
-            "last_slot": st.column_config.DatetimeColumn("to", format="YYYY-MM-DD HH:mm"),
+            "first_slot": parts.time_column("from"),
+            "last_slot": parts.time_column("to"),
             "hours": st.column_config.NumberColumn("hours", format="%.1f"),
             "sure": st.column_config.CheckboxColumn(
-                "both ends seen", help="Else it may have been longer: a gap is beside it."
+                "both ends seen",
+                help="Else it may have been longer: a gap is beside it.",
             ),
         },
     )
-    parts.foot(table, f"{station}-episodes", f"{len(table):,} times for half an hour or more.")
+    parts.foot(
+        table, f"{station}-episodes", f"{len(table):,} times for half an hour or more."
+    )
 
 
 def _identity(name: str, station: str) -> None:
     st.subheader("What became of it")
     first, newest = parts.days(name)
     table = parts.frame(
-        parts.answer(name, "changes", (first, newest + timedelta(days=1)), stations=[station]),
+        parts.answer(
+            name, "changes", (first, newest + timedelta(days=1)), stations=[station]
+        ),
         parts.zone(name),
     )
     if table.empty:
@@ -258,7 +287,7 @@ def _identity(name: str, station: str) -> None:
         table[["since", "what", "old", "new", "metres"]],
         hide_index=True,
         column_config={
-            "since": st.column_config.DatetimeColumn("since", format="YYYY-MM-DD HH:mm"),
+            "since": parts.time_column("since"),
             "what": "what",
             "old": "before",
             "new": "then",

@@ -64,7 +64,7 @@ def backfill_report(
 
     settings = ctx.ensure_object(Shared).settings()
     names = settings.chosen(system_ids)
-    accounts = [_account(settings, each, since, until) for each in names]
+    accounts = [account(settings, each, since, until) for each in names]
     if stations:
         text = _stations(settings, accounts, form)
     else:
@@ -82,9 +82,10 @@ def backfill_report(
     return ExitCode.NO if least < (min_coverage or 0) else ExitCode.OK
 
 
-def _account(
+def account(
     settings: "Settings", name: str, since: str | None, until: str | None
 ) -> "Account":
+    """Return the account of the system called *name* between two moments."""
     import time  # noqa: PLC0415 - not for --help
 
     from bikecollect import keeper  # noqa: PLC0415 - heavy

@@ -23,13 +23,22 @@ MINE = ".bikecollect-demo"
     help="Where the files go; emptied of an earlier demo first.",
 )
 @click.option("--stations", default=200, show_default=True, help="Of the city.")
+@click.option(
+    "--days",
+    type=click.IntRange(1, 366),
+    default=1,
+    show_default=True,
+    help="With more than one: the last days up to now, in slots of ten minutes, "
+    "archived, and worth a look with the data app.",
+)
 @click.option("--seed", default=1, show_default=True, help="Makes another city.")
-def demo(folder: Path, stations: int, seed: int) -> None:
+def demo(folder: Path, stations: int, days: int, seed: int) -> None:
     """Collect a whole day from a simulated city, without any network.
 
     The city is served on this machine in YouBike's and in GBFS's dialect, and
     goes through the real client, inbox, files and ledger; for an hour the feed
-    is out, for half an hour it renames a field. Takes under a minute.
+    is out, for half an hour it renames a field. Takes under a minute. A month
+    (--days 30) takes about two.
     """
     import gc  # noqa: PLC0415 - only here
     import logging  # noqa: PLC0415 - not for --help
@@ -41,8 +50,11 @@ def demo(folder: Path, stations: int, seed: int) -> None:
     _empty(folder)
     (folder / MINE).parent.mkdir(parents=True, exist_ok=True)
     (folder / MINE).touch()
-    click.echo(f"Collecting a day of a city with {stations} stations ...", err=True)
     logging.getLogger("bikecollect").setLevel(logging.CRITICAL)  # told at the end
+    if days > 1:
+        _month(folder.absolute(), days, stations, seed)
+        return
+    click.echo(f"Collecting a day of a city with {stations} stations ...", err=True)
     with click.progressbar(length=SLOTS, label="slots", file=sys.stderr) as bar:
         result = line.collect_a_day(
             folder.absolute(),
@@ -51,6 +63,33 @@ def demo(folder: Path, stations: int, seed: int) -> None:
             step=lambda _: bar.update(1),
         )
     say(_account(result, folder))
+
+
+def _month(folder: Path, days: int, stations: int, seed: int) -> None:
+    """Collect *days* with all that may happen in them, and say how to look at them."""
+    import sys  # noqa: PLC0415 - not for --help
+    import time  # noqa: PLC0415 - not for --help
+
+    from bikecollect import demo_month  # noqa: PLC0415 - heavy
+    from bikecollect.cli.backfill_report import account  # noqa: PLC0415 - heavy
+    from bikecollect.config import load  # noqa: PLC0415 - heavy
+    from bikecollect.demo import SETTINGS, YOUBIKE  # noqa: PLC0415 - heavy
+    from bikecollect.screens import report  # noqa: PLC0415 - heavy
+
+    text = f"Collecting {days} days of a city with {stations} stations ..."
+    click.echo(text, err=True)
+    length = len(demo_month.slots(days, time.time()))
+    with click.progressbar(length=length, label="slots", file=sys.stderr) as bar:
+        demo_month.collect_days(
+            folder,
+            days=days,
+            stations=stations,
+            seed=seed,
+            step=lambda _: bar.update(1),
+        )
+    config = str(folder / SETTINGS)
+    say(report.text(account(load(config), YOUBIKE, None, None)))
+    say(f"\nLook at it:\n  bikecollect --config {config} app\n")
 
 
 def _empty(folder: Path) -> None:

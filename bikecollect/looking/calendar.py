@@ -2,17 +2,23 @@
 
 from typing import NamedTuple
 
+from bikecollect.account import Count
 from bikecollect.asking import Answer
+from bikecollect.screens.report_html import level
 
 
 class Day(NamedTuple):
-    """A local *day* (ISO 8601): its slots, and the cause that cost the most."""
+    """A local *day* (ISO 8601): its slots, and the cause that cost the most.
+
+    *level* is its coverage in the words of the report.
+    """
 
     day: str
     expected: int
     collected: int
     missing: int
     why: str
+    level: str
 
 
 def days_of(answer: Answer) -> list[Day]:
@@ -30,4 +36,5 @@ def _day(day: str, states: list[tuple[int, str, str]]) -> Day:
     expected = sum(slots for slots, _, _ in states)
     lost = sum(slots for slots, _ in missing)
     why = max(missing)[1] if missing else ""
-    return Day(day, expected, expected - lost, lost, why)
+    found = Count(expected, expected - lost)
+    return Day(day, expected, found.collected, lost, why, level(found))

@@ -79,12 +79,25 @@ def _system(account: Account) -> str:
     return f"<section>{''.join(parts)}</section>"
 
 
+def level(count: Count) -> str:
+    """Return the word of the legend for the coverage of *count*.
+
+    >>> level(Count(288, 0)), level(Count(288, 280)), level(Count(288, 288))
+    ('none', 'to 99 %', 'whole')
+    """
+    return LEGEND[_level(count)]
+
+
+def _level(count: Count) -> int:
+    if not count.collected:
+        return 0
+    return 1 + sum((count.coverage or 0) >= each for each in BOUNDS)
+
+
 def _colour(count: Count | None) -> str:
     if count is None or count.coverage is None:
         return "var(--none)"
-    if not count.collected:
-        return "var(--c0)"
-    return f"var(--c{1 + sum(count.coverage >= each for each in BOUNDS)})"
+    return f"var(--c{_level(count)})"
 
 
 def _legend() -> str:

@@ -3,7 +3,7 @@
 import hashlib
 import math
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 DAY = 86_400
@@ -16,6 +16,8 @@ AREAS = (
     ("北丘區", "North Hill Dist."),
     ("工坊區", "Workshops Dist."),
 )
+CENTRES = ((-0.03, -0.03), (-0.02, 0.05), (0.04, 0.01), (0.0, 0.0))
+"""Of the areas: degrees north and east of the city's centre."""
 STREETS = (
     ("燈塔路", "Lighthouse Rd."),
     ("織布街", "Weaver St."),
@@ -55,14 +57,29 @@ class State:
 
 
 @dataclass(frozen=True)
+class Event:
+    """What happens to the station *number* from *begin* to before *end*.
+
+    *kind* is moved (200 m north), renamed, resized (half as many docks again), closed,
+    or absent (the list does not have it).
+    """
+
+    kind: str
+    number: int
+    begin: float
+    end: float = math.inf
+
+
+@dataclass(frozen=True)
 class City:
-    """A city of *stations*, the same for the same *seed*.
+    """A city of *stations*, the same for the same *seed*, in which *events* happen.
 
     Any moment can be asked for, in any order: nothing is simulated up to it.
     """
 
     stations: int = 300
     seed: int = 1
+    events: tuple[Event, ...] = ()
 
     @cached_property
     def places(self) -> tuple[Place, ...]:
@@ -72,7 +89,32 @@ class City:
 
     def at(self, moment: float) -> list[State]:
         """Return the state of each station at *moment*, in epoch seconds."""
-        return [_state(place, moment) for place in self.places]
+        now = [each for each in self.events if each.begin <= moment < each.end]
+        absent = {each.number for each in now if each.kind == "absent"}
+        closed = {each.number for each in now if each.kind == "closed"}
+        places = dict(enumerate(self.places))
+        for each in now:
+            places[each.number] = _changed(places[each.number], each.kind)
+        return [
+            replace(state, active=state.active and number not in closed)
+            if closed
+            else state
+            for number, place in places.items()
+            if number not in absent
+            for state in [_state(place, moment)]
+        ]
+
+
+def _changed(place: Place, kind: str) -> Place:
+    if kind == "moved":
+        return replace(place, lat=round(place.lat + 0.0018, 6))
+    if kind == "renamed":
+        return replace(
+            place, name=f"{place.name}(新)", name_en=f"{place.name_en} (new)"
+        )
+    if kind == "resized":
+        return replace(place, capacity=place.capacity + place.capacity // 2)
+    return place
 
 
 def _place(number: int, dice: random.Random) -> Place:
@@ -84,8 +126,8 @@ def _place(number: int, dice: random.Random) -> Place:
         name=f"模擬_{street}{house}號",
         name_en=f"Simport_No. {house}, {street_en}",
         area=area,
-        lat=round(-48.876 + dice.gauss(0, 0.03), 6),
-        lon=round(-123.393 + dice.gauss(0, 0.04), 6),
+        lat=round(-48.876 + CENTRES[area][0] + dice.gauss(0, 0.015), 6),
+        lon=round(-123.393 + CENTRES[area][1] + dice.gauss(0, 0.022), 6),
         capacity=dice.choice((10, 14, 16, 20, 24, 28, 34, 40, 60)),
         work=min(1.0, max(0.0, dice.gauss((0.2, 0.4, 0.6, 0.9)[area], 0.2))),
         phase=dice.uniform(-0.5, 0.5) * HOUR,
