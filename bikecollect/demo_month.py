@@ -3,6 +3,7 @@
 import time as clocks
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -76,8 +77,8 @@ def collect_days(
                 clock=time,
                 stop=time,
                 monotonic=time,
-                uptime=lambda up=up: up,
-                awake=lambda awake=awake: awake,
+                uptime=partial(float, up),
+                awake=partial(float, awake),
             )
     times = Times(clocks.time, clocks.monotonic, Stop())
     for _ in keeper.compactor(settings, YOUBIKE, times).run():

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import pandas as pd
 import streamlit as st
 
-from bikecollect.app import charts, citymap, parts
+from bikecollect.app import charts, citymap, grids, lines, parts
 from bikecollect.looking.compared import compared
 
 MEASURES = {
@@ -59,7 +59,7 @@ def _week(name: str) -> None:
     column, form = MEASURES[measure]
     st.subheader(f"The week: {measure}")
     parts.figure(
-        charts.week(
+        grids.week(
             column, measure, form=form, tips=parts.HOUR_TIPS | {column: (measure, form)}
         ),
         table,
@@ -89,9 +89,7 @@ def _day(name: str) -> None:
             st.query_params["at"] = picked.at
         if picked.station:
             called = next((s[1] for s in film.stations if s[0] == picked.station), "")
-            st.markdown(
-                f"[More about **{called or picked.station}**](station?station={picked.station})"
-            )
+            parts.more(picked.station, called)
     when = (day, day + timedelta(days=1))
     table = parts.frame(parts.answer(name, "scarcity", when), there)
     _scarcity(name, table)
@@ -111,7 +109,7 @@ def _scarcity(name: str, table: pd.DataFrame) -> None:
     tips |= {each: (title, "d") for each, (title, _) in series.items()}
     tips |= {"stations": ("stations seen", "d"), "state": ("this slot", "")}
     parts.figure(
-        charts.lines("slot", series, unit="stations", tips=tips, step=True),
+        lines.lines("slot", series, unit="stations", tips=tips, step=True),
         table,
         f"{name}-scarcity",
         f"{parts.basis((~table['missing']).sum(), len(table))} Grey: not seen.",
@@ -139,7 +137,7 @@ def _areas(name: str) -> None:
     some = parts.by_hour(table[table["place"].isin(wanted)].copy())
     st.subheader(f"Areas through the week: {measure}")
     parts.figure(
-        charts.areas(
+        lines.areas(
             column,
             measure,
             form=form,
@@ -171,8 +169,9 @@ def _compare(name: str) -> None:
         )
     measure = _measure()
     column, form = MEASURES[measure]
-    answers = [parts.answer(name, "availability", each) for each in (one, other)]
-    table = parts.by_hour(parts.frame(compared(*answers, column), parts.zone(name)))
+    before, after = (parts.answer(name, "availability", each) for each in (one, other))
+    found = compared(before, after, column)
+    table = parts.by_hour(parts.frame(found, parts.zone(name)))
     st.subheader(f"The second less the first: {measure}")
     signed = "+.1%" if form.endswith("%") else f"+{form}"
     tips = {
@@ -191,7 +190,7 @@ def _compare(name: str) -> None:
         for e in ("first", "second")
     ]
     parts.figure(
-        charts.week("difference", "difference", form=signed, tips=tips, diverging=True),
+        grids.week("difference", "difference", form=signed, tips=tips, diverging=True),
         table,
         f"{name}-compared",
         f"First: {seen[0]} Second: {seen[1]}",

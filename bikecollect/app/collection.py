@@ -6,7 +6,7 @@ import click
 import pandas as pd
 import streamlit as st
 
-from bikecollect.app import charts, parts
+from bikecollect.app import charts, grids, parts
 from bikecollect.incident import KINDS
 from bikecollect.run import Run
 from bikecollect.screens import report, status
@@ -136,7 +136,7 @@ def _calendar(name: str) -> None:
     when = (max(first, newest - timedelta(days=365)), newest + timedelta(days=1))
     table = parts.calendar(name, when)
     parts.figure(
-        charts.calendar(),
+        grids.calendar(),
         table,
         f"{name}-coverage",
         parts.basis(table["collected"].sum(), table["expected"].sum()),

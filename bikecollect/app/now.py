@@ -83,7 +83,7 @@ def _near(name: str, wanted: list[Place], near: str) -> None:
     picked = st.query_params.get("picked", "")
     if picked:
         called = parts.titles(name).get(picked, picked)
-        st.markdown(f"[More about **{called}**](station?station={picked})")
+        parts.more(picked, called)
     st.subheader("Nearest to a point")
     text = st.text_input(
         "Latitude, longitude",

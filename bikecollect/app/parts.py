@@ -136,15 +136,13 @@ def span(name: str, *, key: str = "range", default: str = "28 days") -> Span:
 def _asked(
     _look: Look,
     state: tuple[object, ...],  # noqa: ARG001 - part of the cache's key
-    name: str,
-    report: str,
-    since: date,
-    until: date,
+    question: tuple[str, str, date, date],
+    *,
     by: str,
     stations: tuple[str, ...],
     least: int,
 ) -> Answer:
-    return _look.ask(name, report, since, until, by=by, stations=stations, least=least)
+    return _look.ask(*question, by=by, stations=stations, least=least)
 
 
 def answer(
@@ -157,8 +155,8 @@ def answer(
     least: int = 1,
 ) -> Answer:
     """Return what *report* says, from the cache until something new comes."""
-    state = look().state(name)
     question = (name, report, *when)
+    state = look().state(name)
     return _asked(look(), state, question, by=by, stations=tuple(stations), least=least)
 
 
@@ -293,3 +291,8 @@ def time_column(title: str, help_: str = "") -> ColumnConfig:
     return st.column_config.DatetimeColumn(
         title, help=help_ or None, format="YYYY-MM-DD HH:mm"
     )
+
+
+def more(station: str, called: str) -> None:
+    """Lead to the page of *station*."""
+    st.markdown(f"[More about **{called or station}**](station?station={station})")

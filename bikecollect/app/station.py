@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import pandas as pd
 import streamlit as st
 
-from bikecollect.app import charts, parts
+from bikecollect.app import charts, grids, lines, parts
 from bikecollect.app.parts import Span
 
 RAW_DAYS = 10
@@ -83,7 +83,7 @@ def _history(name: str, station: str, when: Span) -> None:
         tips = {"slot": ("slot", "%a %d %b %H:%M")}
         tips |= {each: (title, "d") for each, (title, _) in series.items()}
         tips |= {"state": ("this slot", ""), "is_renting": ("renting", "")}
-        spec = charts.lines("slot", series, unit="number", tips=tips, step=True)
+        spec = lines.lines("slot", series, unit="number", tips=tips, step=True)
         said = parts.basis((~table["missing"]).sum(), len(table))
     else:
         table = parts.frame(
@@ -106,7 +106,7 @@ def _history(name: str, station: str, when: Span) -> None:
             "max_vehicles": ("most bikes", "d"),
         }
         tips |= {"slots_seen": ("slots seen", "d"), "slots_expected": ("expected", "d")}
-        spec = charts.lines("time", series, unit="mean of the hour", tips=tips)
+        spec = lines.lines("time", series, unit="mean of the hour", tips=tips)
         said = parts.basis(table["slots_seen"].sum(), table["slots_expected"].sum())
     parts.figure(
         spec,
@@ -148,7 +148,7 @@ def _typical(name: str, station: str, when: Span) -> None:
     unit = "bikes" if column == "vehicles" else "free docks"
     low, high = int(typical["days_seen"].min()), int(typical["days_seen"].max())
     parts.figure(
-        charts.band(unit=unit, tips=tips, over=True),
+        lines.band(unit=unit, tips=tips, over=True),
         table,
         f"{station}-typical",
         f"Typical {day:%A}, from {when[0]} to {when[1] - timedelta(days=1)}: between "
@@ -196,7 +196,7 @@ def _chance(name: str, station: str, when: Span) -> None:
     column = "share_with_dock" if what == "a dock" else "share_with_vehicle"
     tips = parts.HOUR_TIPS | {column: (f"chance of {what or 'a bike'}", ".0%")}
     parts.figure(
-        charts.week(
+        grids.week(
             column,
             f"share of slots with {what or 'a bike'}",
             form=".0%",

@@ -122,7 +122,7 @@ class Look:
             return 0
         sql = "SELECT count(*) FROM archives"
         ((archived,),) = History(name, self.settings.data / name).select(sql)
-        return max(0, (found[1] - found[0]).days - archived)
+        return max(0, (found[1] - found[0]).days - int(archived))
 
     def close(self) -> None:
         """Let go of all connections."""

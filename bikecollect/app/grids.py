@@ -1,0 +1,105 @@
+"""Figures as grids of squares: a week of hours, a year of days."""
+
+from collections.abc import Mapping, Sequence
+
+from bikecollect.app.charts import LEVELS, WEEKDAYS, Spec, tooltips
+from bikecollect.screens.report_html import LEGEND
+
+
+def week(
+    measure: str,
+    title: str,
+    *,
+    form: str,
+    tips: Mapping[str, tuple[str, str]],
+    domain: Sequence[float] | None = None,
+    diverging: bool = False,
+) -> Spec:
+    """Return a heat map: hours across, weekdays down; columns ``hour``, ``weekday``."""
+    scale: Spec = {"scheme": "blueorange" if diverging else "viridis"}
+    if diverging:
+        scale["domainMid"] = 0
+    if domain is not None:
+        scale["domain"] = list(domain)
+    return {
+        "mark": {"type": "rect", "stroke": None},
+        "height": {"step": 24},
+        "encoding": {
+            "x": {
+                "field": "hour",
+                "type": "ordinal",
+                "title": "hour of the day",
+                "axis": {
+                    "labelAngle": 0,
+                    "labelOverlap": True,
+                    "values": list(range(0, 24, 3)),
+                },
+            },
+            "y": {
+                "field": "weekday",
+                "type": "ordinal",
+                "sort": list(WEEKDAYS),
+                "title": None,
+            },
+            "color": {
+                "field": measure,
+                "type": "quantitative",
+                "scale": scale,
+                "legend": {
+                    "title": title,
+                    "orient": "bottom",
+                    "format": form,
+                    "gradientLength": 220,
+                    "titleLimit": 300,
+                },
+            },
+            "tooltip": tooltips(tips),
+        },
+    }
+
+
+def calendar() -> Spec:
+    """Return a year of days: weeks across; columns ``week``, ``weekday``, ``share``."""
+    return {
+        "mark": {"type": "rect", "cornerRadius": 2},
+        "height": {"step": 15},
+        "encoding": {
+            "x": {
+                "field": "week",
+                "type": "ordinal",
+                "timeUnit": "yearmonthdate",
+                "title": None,
+                "axis": {
+                    "format": "%b",
+                    "labelOverlap": True,
+                    "labelAngle": 0,
+                    "ticks": False,
+                    "labelExpr": "date(datum.value) <= 7"
+                    " ? timeFormat(datum.value, '%b') : ''",
+                },
+                "scale": {"paddingInner": 0.12},
+            },
+            "y": {
+                "field": "weekday",
+                "type": "ordinal",
+                "sort": list(WEEKDAYS),
+                "title": None,
+                "scale": {"paddingInner": 0.12},
+                "axis": {"ticks": False, "domain": False},
+            },
+            "color": {
+                "field": "level",
+                "type": "nominal",
+                "scale": {"domain": list(LEGEND), "range": LEVELS},
+                "legend": {"title": None, "orient": "bottom", "columns": 3},
+            },
+            "tooltip": tooltips(
+                {
+                    "day": ("day", ""),
+                    "share": ("coverage", ".1%"),
+                    "missing": ("missing slots", ",d"),
+                    "why": ("mostly", ""),
+                }
+            ),
+        },
+    }
