@@ -136,7 +136,7 @@ def _calendar(name: str) -> None:
     when = (max(first, newest - timedelta(days=365)), newest + timedelta(days=1))
     table = parts.calendar(name, when)
     parts.figure(
-        grids.calendar(),
+        grids.calendar(parts.mondays(newest)),
         table,
         f"{name}-coverage",
         parts.basis(table["collected"].sum(), table["expected"].sum()),
@@ -197,7 +197,6 @@ def _gaps(name: str) -> None:
     st.dataframe(
         table,
         hide_index=True,
-        height=320,
         column_config={
             "from": parts.time_column("from"),
             "until": parts.time_column("until"),

@@ -58,8 +58,22 @@ def week(
     }
 
 
-def calendar() -> Spec:
-    """Return a year of days: weeks across; columns ``week``, ``weekday``, ``share``."""
+def calendar(weeks: Sequence[str]) -> Spec:
+    """Return a year of days, a column for each of *weeks* (their Mondays, ISO 8601).
+
+    Columns: ``week``, ``weekday``, ``level`` and those of the tooltip.
+    """
+    gap = {"paddingInner": 0.12}
+    month = (
+        "toNumber(slice(datum.value, 8)) <= 7"
+        " ? timeFormat(toDate(datum.value + 'T12:00'), '%b') : ''"
+    )
+    tips = {
+        "day": ("day", ""),
+        "share": ("coverage", ".1%"),
+        "missing": ("missing slots", ",d"),
+        "why": ("mostly", ""),
+    }
     return {
         "mark": {"type": "rect", "cornerRadius": 2},
         "height": {"step": 15},
@@ -67,24 +81,16 @@ def calendar() -> Spec:
             "x": {
                 "field": "week",
                 "type": "ordinal",
-                "timeUnit": "yearmonthdate",
                 "title": None,
-                "axis": {
-                    "format": "%b",
-                    "labelOverlap": True,
-                    "labelAngle": 0,
-                    "ticks": False,
-                    "labelExpr": "date(datum.value) <= 7"
-                    " ? timeFormat(datum.value, '%b') : ''",
-                },
-                "scale": {"paddingInner": 0.12},
+                "axis": {"labelExpr": month, "labelAngle": 0, "ticks": False},
+                "scale": gap | {"domain": list(weeks)},
             },
             "y": {
                 "field": "weekday",
                 "type": "ordinal",
                 "sort": list(WEEKDAYS),
                 "title": None,
-                "scale": {"paddingInner": 0.12},
+                "scale": gap,
                 "axis": {"ticks": False, "domain": False},
             },
             "color": {
@@ -93,13 +99,6 @@ def calendar() -> Spec:
                 "scale": {"domain": list(LEGEND), "range": LEVELS},
                 "legend": {"title": None, "orient": "bottom", "columns": 3},
             },
-            "tooltip": tooltips(
-                {
-                    "day": ("day", ""),
-                    "share": ("coverage", ".1%"),
-                    "missing": ("missing slots", ",d"),
-                    "why": ("mostly", ""),
-                }
-            ),
+            "tooltip": tooltips(tips),
         },
     }

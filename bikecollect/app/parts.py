@@ -1,5 +1,6 @@
 """What pages share: the data, what is asked for, and figures with their basis."""
 
+import atexit
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -47,7 +48,9 @@ def run(page: Callable[[], None]) -> None:
 @st.cache_resource(show_spinner=False)
 def look() -> Look:
     """Return what answers all questions, one for all sessions."""
-    return Look(config.load(None))
+    made = Look(config.load(None))
+    atexit.register(made.close)
+    return made
 
 
 def system() -> str:
@@ -222,8 +225,15 @@ def calendar(name: str, when: Span) -> pd.DataFrame:
     table["share"] = table["collected"] / table["expected"]
     day = pd.to_datetime(table["day"])
     table["weekday"] = day.dt.dayofweek.map(lambda each: WEEKDAYS[each])
-    table["week"] = day - pd.to_timedelta(day.dt.dayofweek, "D")
+    monday = day - pd.to_timedelta(day.dt.dayofweek, "D")
+    table["week"] = monday.dt.strftime("%Y-%m-%d")
     return table
+
+
+def mondays(newest: date) -> list[str]:
+    """Return the Mondays of the 53 weeks that end with that of *newest*."""
+    last = newest - timedelta(days=newest.weekday())
+    return [(last - timedelta(weeks=each)).isoformat() for each in range(52, -1, -1)]
 
 
 def titles(name: str) -> dict[str, str]:

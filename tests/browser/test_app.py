@@ -1,0 +1,338 @@
+"""The data app in a real browser: every page, as people use it."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command import bikecollect
+
+from bikecollect import demo_month
+from bikecollect.demo import SETTINGS, YOUBIKE
+
+api = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("streamlit")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+STATIONS = 40
+PAGES = (
+    *("/", "/station", "/station?range=7+days", "/city", "/city?view=Day"),
+    *("/city?view=Areas", "/city?view=Compare", "/city?view=Rankings", "/collection"),
+)
+IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
+PROBES = ("/_stcore/health", "/_stcore/host-config")
+"""Where Streamlit's own page asks for its server, below the page's name too."""
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="the app is looked at with Chromium"),
+    pytest.mark.filterwarnings("ignore"),
+]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the last two days of a city."""
+    folder = tmp_path_factory.mktemp("app")
+    demo_month.collect_days(
+        folder, days=2, stations=STATIONS, seed=1, step=lambda _: None
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(data: Path) -> Iterator[str]:
+    """Yield the address at which ``bikecollect app`` serves *data*."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = ["-m", "bikecollect", "--config", data / SETTINGS, "app", "--port", port]
+    with subprocess.Popen(
+        [sys.executable, *map(str, command)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "TMPDIR": str(data.parent)},
+    ) as server:
+        assert server.stdout is not None
+        for line in server.stdout:
+            if "started" in line:
+                break
+        yield f"http://127.0.0.1:{port}"
+        server.send_signal(signal.SIGINT)
+        assert server.wait(20) in {0, -signal.SIGINT, 130}
+    assert not list(data.parent.glob("bikecollect-*")), "what was copied is removed"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Yield a real Chromium without a screen."""
+    with api.sync_playwright() as play:
+        chromium = play.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-quic"]
+        )
+        yield chromium
+        chromium.close()
+
+
+class Visit:
+    """A page, and all that went wrong on it."""
+
+    def __init__(self, page: Any, address: str) -> None:
+        self.page = page
+        self.address = address
+        self.wrong: list[str] = []
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        page.on("request", self._request)
+
+    def open(self, path: str) -> "Visit":
+        """Go to *path*, and wait until all is drawn."""
+        self.page.goto(self.address + path)
+        return self.settled()
+
+    def settled(self) -> "Visit":
+        """Wait until the page is drawn."""
+        self.page.wait_for_selector("h1")
+        self.page.wait_for_selector(IDLE, state="attached")
+        return self
+
+    def sees(self, text: str) -> None:
+        """Wait for *text* to stand on the page."""
+        self.page.get_by_text(re.compile(text)).first.wait_for()
+
+    def map(self) -> Any:
+        """Return the map's own element."""
+        found = self.page.locator(".city").first
+        found.locator("canvas").first.wait_for()
+        return found
+
+    def _console(self, message: Any) -> None:
+        known = any(each in message.location["url"] for each in PROBES)
+        if message.type == "error" and not known:
+            self.wrong.append(message.text)
+
+    def _request(self, request: Any) -> None:
+        if not request.url.startswith((self.address, "data:", "blob:")):
+            self.wrong.append(f"asked for {request.url}")
+
+
+@pytest.fixture
+def visit(browser: Any, address: str) -> Iterator[Visit]:
+    """Yield a visit in a context of its own; nothing may have gone wrong on it."""
+    context = browser.new_context(viewport={"width": 1200, "height": 900})
+    context.set_default_timeout(20_000)
+    made = Visit(context.new_page(), address)
+    yield made
+    assert made.page.locator("[data-testid=stException]").count() == 0
+    assert made.wrong == []
+    context.close()
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_opens_without_error_and_asks_nobody_else(
+    visit: Visit, path: str
+) -> None:
+    """No exception box, no error in the console, no request but to our server."""
+    visit.open(path)
+
+    visit.sees("Newest data")
+    assert visit.page.locator("[data-testid=stAlertContentError]").count() == 0
+    shown = visit.page.locator("canvas, svg.marks, [data-testid=stDataFrame]")
+    shown.first.wait_for()
+
+
+def test_a_search_narrows_map_and_table_and_is_in_the_address(visit: Visit) -> None:
+    """One station of all is left, on the map too."""
+    visit.open("/")
+
+    visit.page.get_by_label("Search by name or id").fill("990000010")
+    visit.page.keyboard.press("Enter")
+
+    visit.sees(r"1 of \d+ stations shown")
+    visit.page.wait_for_url("**search=990000010*")
+    assert visit.map().evaluate("el => el.map.stations.length") == 1
+
+
+def test_a_station_is_picked_on_the_map_and_followed(visit: Visit) -> None:
+    """A click on its dot names it; the link opens its page."""
+    visit.open("/?search=990000010")
+    visit.sees("1 of")
+    x, y = visit.map().evaluate("el => el.map.place(el.map.stations[0].at)")
+
+    visit.map().locator("canvas").first.click(position={"x": x, "y": y})
+    visit.page.get_by_text("More about").first.wait_for()
+    assert "picked=990000010" in visit.page.url
+    link = visit.page.locator("a", has_text="More about").get_attribute("href")
+
+    assert link.endswith("station?station=990000010")
+
+
+def test_a_click_beside_the_stations_asks_for_the_nearest(visit: Visit) -> None:
+    """The point is in the address, and the nearest have their metres."""
+    visit.open("/?search=990000010")
+    visit.sees("1 of")
+
+    visit.map().locator("canvas").first.click(position={"x": 20, "y": 20})
+
+    visit.page.wait_for_url("**near=*")
+    visit.settled()
+    assert visit.page.locator("[data-testid=stDataFrame]").count() == 2
+
+
+def test_the_slider_shows_the_city_at_any_slot(visit: Visit) -> None:
+    """It moves in the browser, says what is seen, and is in the address."""
+    visit.open("/city?view=Day")
+    visit.map()
+    visit.sees(r"stations seen")
+    slider = visit.page.locator(".film input")
+
+    slider.evaluate(
+        "el => { el.value = 2; el.dispatchEvent(new Event('input'));"
+        " el.dispatchEvent(new Event('change')); }"
+    )
+
+    visit.sees(r"00:20: \d+ empty and \d+ full of \d+ stations seen")
+    visit.page.wait_for_url("**at=00%3A20*")
+
+
+def test_the_film_plays_and_stops(visit: Visit) -> None:
+    """Play moves on by itself, slot by slot; the second press ends it."""
+    visit.open("/city?view=Day&at=00:00")
+    visit.sees(r"00:00: ")
+
+    visit.page.get_by_label("Play", exact=True).click()
+    visit.sees(r"00:20: ")
+    visit.page.get_by_label("Pause").click()
+
+    visit.page.get_by_label("Play", exact=True).wait_for()
+
+
+def test_a_bookmarked_address_shows_the_same_view(visit: Visit) -> None:
+    """Station, range and measure come from the address."""
+    visit.open("/station?station=990000012&range=7+days&of=docks")
+
+    box = visit.page.locator("[data-testid=stSelectbox]")
+    shown = [box.nth(n).locator("input").input_value() for n in range(2)]
+    shown += box.all_inner_texts()
+    assert any("(990000012)" in each for each in shown)
+    assert any("7 days" in each for each in shown)
+    visit.sees("Typical")
+    assert "station=990000012" in visit.page.url
+
+
+def test_a_picked_station_is_in_the_address(visit: Visit) -> None:
+    """What is chosen from the list can be sent to somebody."""
+    visit.open("/station")
+    visit.page.locator("[data-testid=stSelectbox] input").first.fill("990000020")
+    visit.page.keyboard.press("Enter")
+
+    visit.page.wait_for_url("**station=990000020*")
+
+
+def test_an_unknown_station_is_said(visit: Visit) -> None:
+    """An old bookmark gets words, not an error."""
+    visit.open("/station?station=nowhere")
+
+    visit.sees("No station has the id nowhere now")
+
+
+@pytest.mark.parametrize("path", ["/", "/station", "/city?view=Day", "/collection"])
+def test_a_phone_needs_no_scrolling_aside(
+    browser: Any, address: str, path: str
+) -> None:
+    """At 390 pixels nothing is wider than the screen."""
+    context = browser.new_context(viewport={"width": 390, "height": 800})
+    made = Visit(context.new_page(), address).open(path)
+
+    wide = made.page.evaluate("document.scrollingElement.scrollWidth")
+
+    assert wide <= 390
+    assert made.wrong == []
+    context.close()
+
+
+def test_light_and_dark_follow_the_browser(browser: Any, address: str) -> None:
+    """Both grounds are as asked for, and the map's too."""
+    grounds = []
+    for scheme in ("light", "dark"):
+        context = browser.new_context(color_scheme=scheme)
+        made = Visit(context.new_page(), address).open("/")
+        ground = "el => getComputedStyle(el).backgroundColor"
+        grounds.append(made.map().locator(".frame").evaluate(ground))
+        context.close()
+    light, dark = (sum(map(int, re.findall(r"\d+", each)[:3])) for each in grounds)
+    assert light > 600
+    assert dark < 200
+
+
+def test_a_figures_data_can_be_downloaded(visit: Visit) -> None:
+    """CSV with the columns of the figure, its basis among them."""
+    visit.open("/station?station=990000012")
+    visit.sees("Basis")
+
+    with visit.page.expect_download() as started:
+        visit.page.get_by_role("button", name="Data", exact=True).first.click()
+    text = Path(started.value.path()).read_text(encoding="utf-8")
+
+    assert started.value.suggested_filename == "990000012-history.csv"
+    assert text.splitlines()[0].startswith("system_id,station_id,")
+    assert "state" in text.splitlines()[0].split(",")
+
+
+def test_the_app_wrote_nothing_to_the_data(visit: Visit, data: Path) -> None:
+    """Every file is as it was; only SQLite's shared memory is beside the ledger."""
+
+    def all_of_it() -> dict[Path, bytes]:
+        return {
+            each: each.read_bytes()
+            for each in data.rglob("*")
+            if each.is_file() and not each.name.endswith(("-shm", "-wal"))
+        }
+
+    before = all_of_it()
+    for path in PAGES:
+        visit.open(path)
+
+    assert all_of_it() == before
+
+
+def test_a_port_in_use_is_said(data: Path) -> None:
+    """No traceback, and what to do."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = bikecollect("--config", data / SETTINGS, "app", "--port", port)
+
+    assert done.returncode == 64
+    assert f"port {port}" in done.stderr
+    assert "--port" in done.stderr
+
+
+def test_an_unknown_system_is_said(data: Path) -> None:
+    """Before anything is served."""
+    done = bikecollect("--config", data / SETTINGS, "app", "--system", "nowhere")
+
+    assert done.returncode
+    assert "nowhere" in done.stderr
+    assert YOUBIKE in done.stderr
+
+
+def test_where_streamlit_is_absent_it_is_said(data: Path, tmp_path: Path) -> None:
+    """The error names the extra to install."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\nsys.modules['streamlit'] = None\n"
+    )
+
+    done = bikecollect(
+        "--config", data / SETTINGS, "app", PYTHONPATH=f"{tmp_path}:{Path.cwd()}"
+    )
+
+    assert "bikecollect[app]" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,221 @@
+"""What the data app asks: all of it from reports, archive and ledger."""
+
+import base64
+import zlib
+from array import array
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from keeping import compacted
+from world import NOON, World
+
+from bikecollect import config
+from bikecollect.asking import Answer
+from bikecollect.errors import UsageError
+from bikecollect.looking import Look
+from bikecollect.looking.calendar import days_of
+from bikecollect.looking.compared import compared
+from bikecollect.looking.film import UNSEEN
+from bikecollect.looking.places import Place, chosen, nearest, places
+
+pytest.importorskip("duckdb")
+DAY = date(2026, 11, 22)
+NEXT = DAY + timedelta(days=1)
+
+
+@pytest.fixture
+def world(folder: Path) -> World:
+    """Return slots of half an hour, one of them missing, one with a silent count."""
+    world = World(folder / "city")
+    for bikes in ({"a": 0, "b": 3}, {"a": 2}, None, {"a": 1, "b": 70_000}):
+        world.clock.now += 300
+        if bikes is not None:
+            world.fetch(dict(bikes))
+    return world
+
+
+@pytest.fixture
+def held(world: World) -> Iterator[Look]:
+    """Yield what looks at *world*, shortly after its last slot."""
+    made = look(world)
+    yield made
+    made.close()
+
+
+def look(world: World) -> Look:
+    """Return what looks at *world*, by its clock."""
+    settings = config.parse(
+        {
+            "data_dir": str(world.folder.parent),
+            "systems": {
+                "city": {
+                    "feed": "youbike",
+                    "url": "http://127.0.0.1/",
+                    "timezone": "Asia/Taipei",
+                }
+            },
+        }
+    )
+    return Look(settings, world.clock)
+
+
+def unpacked(text: str) -> list[int]:
+    """Return the numbers of 16 bits that a browser unpacks from *text*."""
+    numbers = array("H")
+    numbers.frombytes(zlib.decompress(base64.b64decode(text)))
+    return list(numbers)
+
+
+def test_a_film_has_each_station_in_each_expected_slot(held: Look) -> None:
+    """What was not seen is said to be, and never drawn as nothing."""
+    film = held.film("city", DAY)
+
+    width = len(film.slots)
+    row = unpacked(film.vehicles)
+    at = film.slots.index(int(NOON) + 300)
+    assert [each[0] for each in film.stations] == ["a", "b"]
+    assert row[at : at + 4] == [0, 2, UNSEEN, 1]
+    assert row[width + at : width + at + 4] == [3, UNSEEN, UNSEEN, UNSEEN]
+    assert film.states[at] == "collected"
+    assert film.states[at + 2] not in {"", "collected"}
+
+
+def test_a_look_sees_what_was_committed_since(world: World, held: Look) -> None:
+    """The connection is held, and let go when the ledger has something new."""
+    before = places(held.ask("city", "snapshot", DAY, NEXT).rows)
+
+    world.clock.now += 300
+    world.fetch({"a": 9, "b": 9})
+    after = places(held.ask("city", "snapshot", DAY, NEXT).rows)
+
+    assert {each.vehicles for each in before} == {1, 70_000}
+    assert {each.vehicles for each in after} == {9}
+
+
+def test_a_look_goes_on_when_its_files_were_archived(world: World, held: Look) -> None:
+    """A CSV that compact has removed is looked for in the archive."""
+    first = held.ask("city", "hours", DAY, NEXT, stations=["a"])
+    world.clock.now += 20 * 86_400
+    world.fetch({"a": 1, "b": 1})
+    compacted(world)
+    assert not list(world.folder.glob("station_status/2026-11-22*"))
+
+    again = held.ask("city", "hours", DAY, NEXT, stations=["a"])
+
+    seen = [row[4] for row in again.rows if row[4]]
+    assert seen == [row[4] for row in first.rows if row[4]] == [3]
+
+
+def test_a_question_that_fails_leaves_the_next_one_whole(held: Look) -> None:
+    """An unknown station is an error in words, and the look lives on."""
+    with pytest.raises(UsageError, match="no station was ever called nowhere"):
+        held.ask("city", "typical", DAY, NEXT, stations=["nowhere"])
+
+    assert held.ask("city", "typical", DAY, NEXT, stations=["a"]).rows
+
+
+def test_looking_changes_no_file(world: World, held: Look) -> None:
+    """All bytes and names are as they were, but for SQLite's own shared memory."""
+
+    def all_of_it() -> dict[Path, bytes]:
+        return {
+            each: each.read_bytes()
+            for each in world.folder.parent.rglob("*")
+            if each.is_file() and not each.name.endswith(("-shm", "-wal"))
+        }
+
+    before = all_of_it()
+    held.film("city", DAY)
+    held.standing("city")
+    held.account("city", DAY, NEXT)
+    held.runs("city")
+    held.incidents("city")
+    held.close()
+
+    assert all_of_it() == before
+
+
+def test_an_empty_system_has_nothing_to_look_at(folder: Path) -> None:
+    """No days, no runs; nothing is made on the disk."""
+    held = look(World(folder / "city"))
+
+    assert held.days("city") is None
+    assert held.runs("city") == []
+    assert held.unarchived("city") == 0
+
+
+def place(station_id: str, lat: float = 0.0, **more: object) -> Place:
+    """Return a place with some values."""
+    values = {
+        "system_id": "city",
+        "station_id": station_id,
+        "lat": lat,
+        "lon": 0.0,
+        "slot": 0,
+        "vehicles": 1,
+        "docks": 1,
+    }
+    return Place(**{**dict.fromkeys(Place._fields), **values, **more})  # type: ignore[arg-type]
+
+
+def test_places_are_found_by_any_part_of_name_or_id() -> None:
+    """Case does not matter; areas and least counts narrow it down."""
+    some = [
+        place("A1", name="Old Mill", region="East", vehicles=0),
+        place("a2", name="New Mill", region="West", docks=None),
+    ]
+
+    def ids(**what: object) -> list[str]:
+        return [each.station_id for each in chosen(some, **what)]  # type: ignore[arg-type]
+
+    assert ids(text="MILL") == ["A1", "a2"]
+    assert ids(text="a1") == ["A1"]
+    assert ids(regions=["West"]) == ["a2"]
+    assert ids(vehicles=1) == ["a2"]
+    assert ids(docks=1) == ["A1"]
+
+
+def test_the_nearest_come_first_with_their_metres() -> None:
+    """A thousandth of a degree of latitude is 111 m; who has no place is left out."""
+    some = [place("far", 0.002), place("near", 0.001), place("lost", lat=None)]  # type: ignore[arg-type]
+
+    found = nearest(some, 0.0, 0.0)
+
+    assert [(round(metres), each.station_id) for metres, each in found] == [
+        (111, "near"),
+        (222, "far"),
+    ]
+
+
+def test_periods_are_compared_only_where_both_have_seen() -> None:
+    """A difference to nothing is none."""
+    columns = [
+        *("system_id", "place", "hour_of_week"),
+        *("slots_seen", "slots_expected", "mean_vehicles"),
+    ]
+    first = Answer(columns, [("c", "c", 0, 6, 12, 2.0), ("c", "c", 1, 0, 12, None)])
+    second = Answer(columns, [("c", "c", 0, 12, 12, 5.0), ("c", "c", 1, 3, 12, 1.0)])
+
+    found = compared(first, second, "mean_vehicles")
+
+    at = found.columns.index("difference")
+    assert [row[at] for row in found.rows] == [3.0, None]
+    assert found.rows[0][-4:] == (6, 12, 12, 12)
+
+
+def test_a_day_of_the_calendar_names_its_worst_cause() -> None:
+    """Counts are those of the report; the level is in the report's words."""
+    columns = ["system_id", "date", "state", "cause", "slots", "expected", "share"]
+    rows = [
+        ("c", "2026-11-22", "collected", "", 200, 288, 0.7),
+        ("c", "2026-11-22", "missing", "asleep", 80, 288, 0.3),
+        ("c", "2026-11-22", "missing", "disk", 8, 288, 0.0),
+        ("c", "2026-11-23", "collected", "", 288, 288, 1.0),
+    ]
+
+    found = days_of(Answer(columns, rows))
+
+    assert found[0] == ("2026-11-22", 288, 200, 88, "asleep", "to 90 %")
+    assert found[1] == ("2026-11-23", 288, 288, 0, "", "whole")
