@@ -12,6 +12,14 @@ help:  ## say what there is
 demo: .venv/user  ## collect a day of a simulated city, and see what comes of it
 	@$(BIN)/bikecollect demo
 
+app: .venv/app  ## look at your data; without any, at a simulated month (two minutes)
+	@if [ -n "$$BIKECOLLECT_CONFIG" ] || [ -f bikecollect.toml ]; then \
+		exec $(BIN)/bikecollect app; \
+	fi; \
+	[ -f app-data/bikecollect.toml ] \
+		|| $(BIN)/bikecollect demo --days 30 --folder app-data; \
+	exec $(BIN)/bikecollect --config app-data/bikecollect.toml app
+
 test: .venv/test  ## set up, and run all tests
 	@$(BIN)/pytest -q
 
@@ -46,8 +54,11 @@ benchmark: .venv/user  ## measure one fetch against a plain script
 benchmark-history: .venv/test  ## measure a simulated year (minutes, 0.4 GB in build/)
 	@cd benchmarks && ../$(BIN)/python history.py ../build/year
 
+benchmark-app: .venv/test  ## measure the data app on that year, in a browser
+	@cd benchmarks && ../$(BIN)/python app.py ../build/year
+
 clean:  ## remove what was made here
-	@rm -rf .venv build *.egg-info demo-data .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf .venv build *.egg-info demo-data app-data .mypy_cache .ruff_cache .pytest_cache
 
 .venv/bin/python:
 	@$(PYTHON) -m venv .venv
@@ -55,12 +66,15 @@ clean:  ## remove what was made here
 .venv/user: .venv/bin/python setup.cfg pyproject.toml
 	@echo "setting up ..." && $(BIN)/pip install -q -e . && touch $@
 
+.venv/app: .venv/bin/python setup.cfg pyproject.toml
+	@echo "setting up ..." && $(BIN)/pip install -q -e '.[app]' && touch $@ .venv/user
+
 .venv/test: .venv/bin/python setup.cfg pyproject.toml
-	@echo "setting up ..." && $(BIN)/pip install -q -e '.[test]' && touch $@ .venv/user
+	@echo "setting up ..." && $(BIN)/pip install -q -e '.[test]' && touch $@ .venv/app .venv/user
 
 .venv/dev: .venv/bin/python setup.cfg pyproject.toml
 	@echo "setting up ..." && $(BIN)/pip install -q -e '.[dev]' \
-		&& touch $@ .venv/test .venv/user
+		&& touch $@ .venv/test .venv/app .venv/user
 
-.PHONY: help demo test check check-static format format-check lint types layers docs \
-	docs-check benchmark benchmark-history clean
+.PHONY: help demo app test check check-static format format-check lint types layers docs \
+	docs-check benchmark benchmark-history benchmark-app clean

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from bikecollect import collecting
 from bikecollect.account import Evidence, Filled, Gap, Seen, gaps, judge
 from bikecollect.config import parse
+from bikecollect.folder import jot_path
 from bikecollect.process import Stop
 from bikecollect.run import Run
 from bikecollect.settings import Settings
@@ -77,6 +78,7 @@ def collect_a_day(
         Trouble(midnight + 14 * HOUR, midnight + 14.5 * HOUR, "renamed"),
     ]
     runs: dict[str, list[Run]] = {YOUBIKE: [], GBFS: []}
+    forget(folder, runs)
     (folder / SETTINGS).write_text(text_of(runs), encoding="utf-8")
     with LiveFeed(City(stations, seed), clock=time, trouble=trouble) as feed:
         settings = settings_of(folder, feed, runs)
@@ -96,6 +98,12 @@ def _slots(midnight: float) -> Iterator[int]:
 
 
 FEEDS = {YOUBIKE: "youbike", GBFS: "gbfs"}
+
+
+def forget(folder: Path, systems: Iterable[str]) -> None:
+    """Forget which incidents of an earlier demo in *folder* were told."""
+    for name in systems:
+        jot_path(name, str(folder / name)).unlink(missing_ok=True)
 
 
 def text_of(systems: Iterable[str], interval: int = INTERVAL) -> str:

@@ -14,6 +14,7 @@ from bikecollect.demo import (
     YOUBIKE,
     ZONE,
     Time,
+    forget,
     settings_of,
     text_of,
 )
@@ -60,6 +61,7 @@ def collect_days(
         Trouble(at["outage"], at["outage"] + HOUR + INTERVAL, "outage"),
         Trouble(at["renamed"], at["renamed"] + HOUR / 2, "renamed"),
     ]
+    forget(folder, [YOUBIKE])
     (folder / SETTINGS).write_text(text_of([YOUBIKE], INTERVAL), encoding="utf-8")
     city = City(stations, seed, _events(at, stations))
     with LiveFeed(city, clock=time, trouble=trouble) as feed:

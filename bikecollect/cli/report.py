@@ -12,11 +12,6 @@ if TYPE_CHECKING:
     from bikecollect.reports import Report, Values
     from bikecollect.settings import Settings
 
-NAMES = (
-    *("availability", "episodes", "reliability", "chance", "changes"),
-    "coverage",
-)
-
 
 @click.command()
 @click.argument("name", required=False, metavar="[NAME]")

@@ -1,4 +1,4 @@
--- What a station had in each slot, and why nothing is known of the others.
+-- What a station had in each slot, and why some are not known.
 -- state: collected, stale, partial or missing; cause: why a slot is missing
 -- A slot that was collected without this station has a state, and no counts.
 -- reads: slots, station_status (rows), asked

@@ -1,4 +1,4 @@
--- Where to go when a station is empty, or full: what its neighbours have then.
+-- What a station's neighbours have when it is empty, or full.
 -- what: empty (no vehicle) or full (no dock); slots: so many slots it was so
 -- neighbour: a listed station within 1,000 m; metres: as the crow flies
 -- slots_seen: of these slots, those that tell of the neighbour; share: of those, it

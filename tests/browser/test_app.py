@@ -276,6 +276,7 @@ def test_a_figures_data_can_be_downloaded(visit: Visit) -> None:
     visit.open("/station?station=990000012")
     visit.sees("Basis")
 
+    visit.sees("What became of it")
     with visit.page.expect_download() as started:
         visit.page.get_by_role("button", name="Data", exact=True).first.click()
     text = Path(started.value.path()).read_text(encoding="utf-8")

@@ -168,6 +168,90 @@ def test_changes_name_what_happened_to_stations(world: World) -> None:
     ]
 
 
+def test_neighbours_are_judged_in_the_slots_that_matter(folder: Path) -> None:
+    """While "s" is empty its neighbour has one in two of three slots seen."""
+    world = World(folder / "city")
+    for mine, other in ((0, 1), (0, 0), (0, 2), (0, None), (3, 0)):
+        seen = {"s": mine} | ({} if other is None else {"n": other})
+        world.fetch(seen, after=300)
+    path = world.folder / "station_information.csv"
+    head = path.read_text().splitlines()[0]
+    rows = [
+        f"2026-11-22T12:00:00+08:00,{name},{name},,{lat},121.5,10,,,,,,,,true"
+        for name, lat in (("n", 25.001), ("s", 25.0), ("far", 25.1))
+    ]
+    path.write_text("\n".join([head, *rows, ""]))
+
+    (found,) = answered(world, "neighbours", stations=["s"])
+
+    assert (found["what"], found["neighbour"]) == ("empty", "n")
+    assert round(found["metres"]) == 111
+    assert (found["slots"], found["slots_seen"]) == (4, 3)
+    assert found["share"] == pytest.approx(2 / 3)
+
+
+def test_a_typical_day_has_its_spread_and_its_days(folder: Path) -> None:
+    """Quartiles of two Sundays' quarter of an hour, and how many days tell of it."""
+    world = World(folder / "city")
+    for week in (0, 7):
+        world.clock.now = NOON + week * 86_400
+        for bikes in (1, 3) if week else (5, 7):
+            world.fetch({"s": bikes}, after=300)
+
+    found = answered(world, "typical", stations=["s"])
+
+    noon = next(r for r in found if r["weekday"] == 6 and r["minute"] == 720)
+    assert (noon["days_seen"], noon["days_expected"]) == (2, 2)
+    assert (noon["low_vehicles"], noon["mid_vehicles"]) == (2.5, 4.0)
+    assert (noon["high_vehicles"], noon["mean_vehicles"]) == (5.5, 4.0)
+    monday = next(r for r in found if r["weekday"] == 0 and r["minute"] == 720)
+    assert (monday["days_seen"], monday["mid_vehicles"]) == (0, None)
+
+
+def test_a_stations_history_has_its_gaps(world: World) -> None:
+    """A missing slot has its state and no counts; one without the station, too."""
+    found = answered(world, "history", stations=["b"])
+
+    counts = [(r["state"], r["num_vehicles_available"]) for r in found]
+    assert counts == [
+        *[("collected", 1)] * 3,
+        ("missing", None),
+        *[("collected", None)] * 2,
+    ]
+
+
+def test_an_hour_has_its_least_and_most(world: World) -> None:
+    """The hour's figures are of five slots seen, of six expected."""
+    (row,) = answered(world, "hours", stations=["0001"])
+
+    assert (row["date"], row["hour"]) == ("2026-11-22", 12)
+    assert (row["slots_seen"], row["slots_expected"]) == (5, 6)
+    assert (row["min_vehicles"], row["max_vehicles"]) == (0, 4)
+    assert row["mean_vehicles"] == pytest.approx(6 / 5)
+
+
+def test_a_slot_counts_its_empty_stations(world: World) -> None:
+    """Of the stations that it tells of; a missing slot counts nothing."""
+    found = answered(world, "scarcity", by="system")
+
+    assert [(r["stations"], r["empty_stations"]) for r in found] == [
+        *((2, 0), (2, 1), (2, 1)),
+        (None, None),
+        *((1, 1), (1, 0)),
+    ]
+
+
+def test_a_snapshot_is_of_the_newest_slot_collected(world: World) -> None:
+    """A listed station that it does not tell of has no counts."""
+    found = answered(world, "snapshot")
+
+    assert [(r["station_id"], r["num_vehicles_available"]) for r in found] == [
+        ("0001", 2),
+        ("b", None),
+    ]
+    assert {r["slot"] for r in found} == {int(world.clock.now) // 300 * 300}
+
+
 VERSIONS = [
     # station, lat, name, capacity, listed -> next
     ("25.0000", "A", 10, "true", "25.0010", "A", 10, "true", ["moved"]),

@@ -125,4 +125,4 @@ def test_spark_gives_the_same(views: Any, world: World, report: Report) -> None:
 
     assert found.columns == columns
     assert tidy([tuple(row) for row in found.collect()]) == tidy(wanted)
-    assert wanted
+    assert wanted or report.name == "neighbours"  # this feed has no places
