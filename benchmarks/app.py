@@ -20,7 +20,6 @@ from typing import Any
 
 from history import _day
 from playwright.sync_api import sync_playwright
-from year import make
 
 PORT = 8611
 TIMES = 3
@@ -44,7 +43,9 @@ def main() -> None:
     """Measure every page and print a table."""
     folder = Path(sys.argv[1])
     if not (folder / "bikecollect.toml").exists():
-        make(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        year = Path(__file__).parent / "year.py"
+        subprocess.run([sys.executable, year, folder / "bikes"], check=True)
     ours = [sys.executable, "-m", "bikecollect", "--config"]
     ours += [str(folder / "bikecollect.toml"), "app", "--port", str(PORT)]
     page = str(Path(__file__).parent / "plain_page.py")
@@ -87,14 +88,15 @@ def _served(command: list[str], env: Mapping[str, str]) -> Iterator[int]:
         command, env=os.environ | env, stdout=subprocess.DEVNULL
     ) as server:
         address = f"http://127.0.0.1:{PORT}/_stcore/health"
-        while subprocess.run(["curl", "-sf", "-o", "/dev/null", address]).returncode:
+        asked = ["curl", "-sf", "-o", "/dev/null", address]
+        while subprocess.run(asked, check=False).returncode:
             time.sleep(0.1)
         yield server.pid
         server.terminate()
 
 
 def _timed(chromium: Any, path: str) -> float:
-    """Return the seconds until the page at *path* is drawn, the browser's cache warm."""
+    """Return the seconds until the page at *path* is drawn."""
     context = chromium.new_context()
     page = context.new_page()
     page.goto(f"http://127.0.0.1:{PORT}/_stcore/health")

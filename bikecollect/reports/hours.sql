@@ -1,4 +1,4 @@
--- What a station had in each hour: the least, the mean and the most.
+-- What a station had in each hour: least, mean and most.
 -- date, hour: local, 0 to 23; the hour that a clock shows twice is one
 -- slots_seen: slots that say how many vehicles there were; slots_expected: all
 -- reads: slots, profile (summaries), asked
