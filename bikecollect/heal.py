@@ -28,7 +28,10 @@ class Healer:
     def files(self) -> list[Notice]:
         """Adopt, cut or give up whatever does not end where the ledger says."""
         extents, notices = self.ledger.extents(), []
-        for file, size in self.store.sizes().items():
+        sizes = self.store.sizes()
+        for file, size in sorted(
+            sizes.items(), key=lambda each: each[0] == INFORMATION
+        ):
             extent = extents.get(file)
             if extent is not None and (extent.damaged or extent.end == size):
                 continue
@@ -59,7 +62,10 @@ class Healer:
             return self._give_up(file, "was changed by somebody else")
         waiting = self.payloads.waiting_slots()
         if file == INFORMATION:
-            tail = self.store.tail(file, end, waiting, ())
+            # A slot whose block was adopted is not committed again: its stations
+            # would not be written a second time.
+            again = set(waiting) - self.ledger.slots()
+            tail = self.store.tail(file, end, again, ())
             self._adopt_information(tail)
         else:
             tail = self.store.tail(file, end, waiting, self.ledger.slots())

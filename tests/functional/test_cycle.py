@@ -155,6 +155,23 @@ def test_a_lost_ledger_is_rebuilt_from_the_files(world: World) -> None:
     assert world.agrees()
 
 
+def test_a_lost_ledger_keeps_the_stations_of_a_slot_that_is_fetched_again(
+    world: World,
+) -> None:
+    """The slot's block is adopted, so nobody would write its stations a second time."""
+    for bikes in (1, 2):
+        world.fetch({"a": bikes}, after=300)
+    before = world.lines("station_information.csv")
+    (world.folder / "ledger.sqlite3").unlink()
+    world.clock.now -= 300
+
+    run = world.fetch({"a": 5})
+
+    assert run.outcome is Outcome.DUPLICATE
+    assert world.lines("station_information.csv") == before
+    assert world.agrees()
+
+
 @pytest.mark.parametrize("damage", [b"", b"garbage" * 1000, None])
 def test_a_damaged_ledger_is_set_aside_and_rebuilt(
     world: World, damage: bytes | None
