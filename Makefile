@@ -13,7 +13,8 @@ demo: .venv/user  ## collect a day of a simulated city, and see what comes of it
 	@$(BIN)/bikecollect demo
 
 app: .venv/app  ## look at your data; without any, at a simulated month (two minutes)
-	@if [ -n "$$BIKECOLLECT_CONFIG" ] || [ -f bikecollect.toml ]; then \
+	@if $(BIN)/bikecollect status --format json 2>/dev/null \
+			| grep -q '"behind_s": [0-9]'; then \
 		exec $(BIN)/bikecollect app; \
 	fi; \
 	[ -f app-data/bikecollect.toml ] \
@@ -21,7 +22,7 @@ app: .venv/app  ## look at your data; without any, at a simulated month (two min
 	exec $(BIN)/bikecollect --config app-data/bikecollect.toml app
 
 test: .venv/test  ## set up, and run all tests
-	@$(BIN)/pytest -q
+	@$(BIN)/pytest -q -n 4 --dist loadfile --no-loadscope-reorder
 
 check: check-static test  ## all that CI checks
 
@@ -47,6 +48,9 @@ docs: .venv/dev  ## print the reference pages from the code
 
 docs-check: .venv/dev
 	@$(BIN)/cog --check -P docs/reference/*.md docs/reference/commands/*.md docs/explanation/faults.md
+
+pictures: .venv/test  ## take the pages' pictures, while `make app` runs
+	@$(BIN)/python docs/app_pictures.py http://127.0.0.1:8501
 
 benchmark: .venv/user  ## measure one fetch against a plain script
 	@$(BIN)/python benchmarks/fetch.py
@@ -77,4 +81,4 @@ clean:  ## remove what was made here
 		&& touch $@ .venv/test .venv/app .venv/user
 
 .PHONY: help demo app test check check-static format format-check lint types layers docs \
-	docs-check benchmark benchmark-history benchmark-app clean
+	docs-check pictures benchmark benchmark-history benchmark-app clean

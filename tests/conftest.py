@@ -4,9 +4,20 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
+hypothesis.settings.register_profile("ours", deadline=None)  # no test asserts a time
+hypothesis.settings.load_profile("ours")
 LOCAL = ("127.", "::1", "localhost", "0.0.0.0")
+
+
+LONG = {"recorded", "crash", "browser"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the folders of long tests come first: several workers end together then."""
+    items.sort(key=lambda item: LONG.isdisjoint(item.path.parts))
 
 
 @pytest.fixture(autouse=True)

@@ -76,7 +76,7 @@ def mangled(value: Any, data: st.DataObject) -> Any:
     return value
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_a_mangled_youbike_payload_is_never_another_error(data: st.DataObject) -> None:
     """Whatever stands in it, counts are numbers that were there (faults 35 to 40)."""
@@ -89,7 +89,7 @@ def test_a_mangled_youbike_payload_is_never_another_error(data: st.DataObject) -
         assert status.num_docks_available in numbers | {None}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.data(), st.sampled_from(["station_status", "station_information"]))
 def test_a_mangled_gbfs_payload_is_never_another_error(
     data: st.DataObject, which: str
@@ -109,7 +109,7 @@ def test_a_mangled_gbfs_payload_is_never_another_error(
         assert status.num_vehicles_available in numbers | {None}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_other_mangled_payloads_are_never_another_error(data: st.DataObject) -> None:
     """CityBikes and mapped feeds."""
@@ -118,7 +118,7 @@ def test_other_mangled_payloads_are_never_another_error(data: st.DataObject) -> 
     read(mapped, ("feed", mangled(YOUBIKE, data)))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=60))
 def test_bytes_that_are_no_json_are_a_payload_error(body: bytes) -> None:
     """Any bytes at all."""
