@@ -2,6 +2,8 @@
 
 from bikecollect.slot import DAY
 
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
 
 def length(seconds: float) -> str:
     """Return *seconds* in words.

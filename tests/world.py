@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from bikecollect.block import Committed
@@ -73,17 +74,26 @@ class FakeFeed:
             stations = values["stations"]
         except (ValueError, KeyError) as error:
             raise PayloadError("no stations here") from error
-        names = values.get("names", {})
         return Snapshot(
-            tuple(status(name, bikes) for name, bikes in stations.items()),
             tuple(
-                StationInformation(name, name=names.get(name, name), capacity=10)
-                for name in stations
+                status(name, bikes)._replace(
+                    is_renting=name not in values.get("closed", [])
+                )
+                for name, bikes in stations.items()
             ),
+            tuple(_information(name, values) for name in stations),
             lists_all=True,
             last_updated=values.get("last_updated"),
             shape=dict.fromkeys(values.get("fields", []), "int"),
         )
+
+
+def _information(name: str, values: dict[str, Any]) -> StationInformation:
+    lat, lon, region = values.get("places", {}).get(name, (None, None, None))
+    called = values.get("names", {}).get(name, name)
+    return StationInformation(
+        name, name=called, lat=lat, lon=lon, capacity=10, region=region
+    )
 
 
 @dataclass

@@ -45,8 +45,10 @@ REPORTS: Mapping[str, Report] = {
         Report("changes"),
         Report("coverage", (SYSTEM,)),
         Report("snapshot"),
+        Report("stations"),
         Report("history"),
         Report("hours"),
+        Report("days"),
         Report("typical"),
         Report("scarcity", (SYSTEM, DISTRICT)),
         Report("neighbours"),
@@ -61,7 +63,8 @@ class Values:
     """What a report is about: days from *since* to before *until*, whole numbers else.
 
     *interval* is in seconds, *begin* and *end* are epoch seconds; *minute* is of the
-    day, *first_hour* the weekday's first of the week; *least* is in slots.
+    day, *first_hour* the weekday's first of the week, *end_hour* the hour of the week
+    behind the last one; *least* is in slots.
     """
 
     since: date
@@ -71,6 +74,7 @@ class Values:
     end: int = 1 << 40
     minute: int = 0
     first_hour: int = 0
+    end_hour: int = 168
     least: int = 1
 
     def sql(self, report: Report) -> str:
@@ -80,7 +84,10 @@ class Values:
         """
         numbers = {
             name: int(getattr(self, name))
-            for name in ("interval", "begin", "end", "minute", "first_hour", "least")
+            for name in (
+                *("interval", "begin", "end", "minute", "first_hour", "end_hour"),
+                "least",
+            )
         }
         days = {"since": self.since.isoformat(), "until": self.until.isoformat()}
         return Template(report.text).substitute(days, **numbers)

@@ -1,5 +1,6 @@
 -- What a station had in each slot, and why some are not known.
--- state: collected, stale, partial or missing; cause: why a slot is missing
+-- minute_of_day: local; state: collected, stale, partial or missing
+-- cause: why a slot is missing
 -- A slot that was collected without this station has a state, and no counts.
 -- reads: slots, station_status (rows), asked
 WITH found AS (
@@ -12,7 +13,8 @@ WITH found AS (
     WHERE r.date >= DATE '$since' AND r.date < DATE '$until'
 )
 SELECT a.system_id AS system_id, a.station_id AS station_id, s.slot AS slot,
-    s.state AS state, s.cause AS cause, f.vehicles AS num_vehicles_available,
+    CAST(s.minute_of_day AS BIGINT) AS minute_of_day, s.state AS state,
+    s.cause AS cause, f.vehicles AS num_vehicles_available,
     f.docks AS num_docks_available, f.capacity AS capacity,
     f.is_installed AS is_installed, f.is_renting AS is_renting,
     f.is_returning AS is_returning

@@ -1,7 +1,8 @@
 -- What a station had in each hour: least, mean and most.
 -- date, hour: local, 0 to 23; the hour that a clock shows twice is one
 -- slots_seen: slots that say how many vehicles there were; slots_expected: all
--- reads: slots, profile (summaries), asked
+-- day_slots: of the whole day, those that tell of it; day_closed: of these, it was closed
+-- reads: slots, profile, coverage (summaries), asked
 WITH hours AS (
     SELECT s.system_id AS system_id, s.date AS date, s.hour_of_week AS hour_of_week,
         COUNT(*) AS expected
@@ -18,6 +19,12 @@ WITH hours AS (
     FROM profile AS p
     JOIN asked AS a ON a.system_id = p.system_id AND a.station_id = p.station_id
     WHERE p.date >= DATE '$since' AND p.date < DATE '$until'
+), days AS (
+    SELECT c.system_id AS system_id, c.station_id AS station_id, c.date AS date,
+        c.slots AS slots, c.inactive AS inactive
+    FROM coverage AS c
+    JOIN asked AS a ON a.system_id = c.system_id AND a.station_id = c.station_id
+    WHERE c.date >= DATE '$since' AND c.date < DATE '$until'
 )
 SELECT a.system_id AS system_id, a.station_id AS station_id,
     CAST(h.date AS VARCHAR(10)) AS date, CAST(h.hour_of_week % 24 AS BIGINT) AS hour,
@@ -32,9 +39,13 @@ SELECT a.system_id AS system_id, a.station_id AS station_id,
         AS mean_docks,
     CAST(f.sum_capacity AS DOUBLE)
         / CAST(CASE WHEN f.capacity_known > 0 THEN f.capacity_known END AS DOUBLE)
-        AS mean_capacity
+        AS mean_capacity,
+    CAST(COALESCE(d.slots, 0) AS BIGINT) AS day_slots,
+    CAST(COALESCE(d.inactive, 0) AS BIGINT) AS day_closed
 FROM asked AS a
 JOIN hours AS h ON h.system_id = a.system_id
 LEFT JOIN found AS f ON f.system_id = a.system_id AND f.station_id = a.station_id
     AND f.date = h.date AND f.hour_of_week = h.hour_of_week
+LEFT JOIN days AS d ON d.system_id = a.system_id AND d.station_id = a.station_id
+    AND d.date = h.date
 ORDER BY system_id, station_id, date, hour

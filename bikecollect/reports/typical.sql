@@ -10,6 +10,7 @@ WITH quarters AS (
         COUNT(DISTINCT s.date) AS days
     FROM slots AS s
     WHERE s.date >= DATE '$since' AND s.date < DATE '$until'
+        AND s.hour_of_week >= $first_hour AND s.hour_of_week < $end_hour
     GROUP BY 1, 2, 3
 ), found AS (
     SELECT r.system_id AS system_id, r.station_id AS station_id,
@@ -33,6 +34,7 @@ WITH quarters AS (
     FROM station_status AS r
     JOIN asked AS a ON a.system_id = r.system_id AND a.station_id = r.station_id
     WHERE r.date >= DATE '$since' AND r.date < DATE '$until'
+        AND r.hour_of_week >= $first_hour AND r.hour_of_week < $end_hour
     GROUP BY 1, 2, 3, 4
 )
 SELECT a.system_id AS system_id, a.station_id AS station_id, q.weekday AS weekday,

@@ -7,11 +7,10 @@ from html import escape
 from bikecollect.account import Account, Count
 from bikecollect.screens.report import meaning
 from bikecollect.slot import iso
-from bikecollect.words import length, percent
+from bikecollect.words import WEEKDAYS, length, percent
 
 CELL = 14
 GAPS = 500
-WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 BOUNDS = (0.5, 0.9, 0.99, 1.0)
 LEGEND = ("none", "to 50 %", "to 90 %", "to 99 %", "below 100 %", "whole")
 STYLE = """

@@ -12,11 +12,10 @@ from bikecollect.reports import REPORTS, Report
 from bikecollect.screens.table import table
 from bikecollect.screens.words import title
 from bikecollect.slot import iso
-from bikecollect.words import length
+from bikecollect.words import WEEKDAYS, length
 
-TIMES = frozenset({"first_slot", "last_slot", "since", "last_seen"})
+TIMES = frozenset({"first_slot", "last_slot", "since", "until", "last_seen"})
 SHOWN = 60
-DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 SHORT = {
     "slots_seen": "seen",
     "slots_expected": "expected",
@@ -112,7 +111,7 @@ def _cell(column: str, value: Any) -> Any:
     if column.startswith("share") or column in {"low", "high"}:
         return round(100 * value, 1)
     if column == "hour_of_week":
-        return f"{DAYS[value // 24]} {value % 24:02}"
+        return f"{WEEKDAYS[value // 24]} {value % 24:02}"
     if column == "length_s":
         return length(value)
     if column in {"begin_seen", "end_seen"}:

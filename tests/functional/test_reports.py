@@ -1,6 +1,7 @@
 """Reports rest on what was seen, and on nothing else."""
 
 import re
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -292,6 +293,56 @@ def test_coverage_counts_states_and_causes(world: World) -> None:
         ("collected", "", 5, 6),
         ("missing", "unknown", 1, 6),
     ]
+
+
+def test_stations_that_were_removed_are_still_told_of(folder: Path) -> None:
+    """The newest name of each; and since when one is not in the list any more."""
+    world = World(folder / "city")
+    world.fetch({"a": 1, "b": 1}, names={"a": "Mill"})
+    for after in (300, DAY):
+        world.fetch({"a": 1}, after=after, names={"a": "Mill"})
+
+    found = answered(world, "stations")
+
+    assert [(r["station_id"], r["name"], r["until"]) for r in found] == [
+        ("a", "Mill", None),
+        ("b", "b", NOON + 300 + DAY),
+    ]
+    assert {row["since"] for row in found} == {NOON}
+
+
+def test_days_are_the_hours_summed_up(world: World) -> None:
+    """Least, mean and most of what was seen, and its basis."""
+    world.fetch({"0001": 7}, after=300, closed=["0001"])
+
+    (row,) = answered(world, "days", stations=["0001"])
+
+    assert (row["min_vehicles"], row["max_vehicles"]) == (0, 7)
+    assert row["mean_vehicles"] == pytest.approx(13 / 6)
+    assert (row["slots_seen"], row["slots_expected"]) == (6, 7)
+    assert (row["day_slots"], row["day_closed"]) == (6, 1)
+    assert (row["capacity_min"], row["capacity_max"]) == (10, 10)
+
+
+def test_hours_say_how_much_of_their_day_a_station_was_closed(world: World) -> None:
+    """A closure is of the day's summaries, the counts are of the hour."""
+    world.fetch({"0001": 7}, after=300, closed=["0001"])
+
+    (row,) = answered(world, "hours", stations=["0001"])
+
+    assert (row["day_slots"], row["day_closed"]) == (6, 1)
+
+
+def test_a_typical_day_may_be_of_one_weekday(world: World) -> None:
+    """The same figures as among all weekdays, and no others."""
+    world.fetch({"0001": 9}, after=DAY)
+    sunday = replace(VALUES, first_hour=144, end_hour=168)
+    everything = answered(world, "typical", stations=["0001"])
+
+    found = answered(world, "typical", stations=["0001"], values=sunday)
+
+    assert found == [row for row in everything if row["weekday"] == 6]
+    assert {row["weekday"] for row in everything} == {0, 6}
 
 
 def test_what_a_report_cannot_do_is_said(world: World) -> None:

@@ -1,0 +1,48 @@
+-- What a station had on each day: least, mean and most.
+-- slots_seen: slots that say how many vehicles there were; slots_expected: all
+-- day_slots: those that tell of the station; day_closed: of these, it was closed
+-- capacity_min, capacity_max: of the day
+-- reads: slots, profile, coverage (summaries), asked
+WITH days AS (
+    SELECT s.system_id AS system_id, s.date AS date, COUNT(*) AS expected
+    FROM slots AS s
+    WHERE s.date >= DATE '$since' AND s.date < DATE '$until'
+    GROUP BY s.system_id, s.date
+), found AS (
+    SELECT p.system_id AS system_id, p.station_id AS station_id, p.date AS date,
+        SUM(p.known) AS known, SUM(p.docks_known) AS docks_known,
+        SUM(p.sum_vehicles) AS sum_vehicles, SUM(p.sum_docks) AS sum_docks,
+        MIN(p.min_vehicles) AS min_vehicles, MAX(p.max_vehicles) AS max_vehicles
+    FROM profile AS p
+    JOIN asked AS a ON a.system_id = p.system_id AND a.station_id = p.station_id
+    WHERE p.date >= DATE '$since' AND p.date < DATE '$until'
+    GROUP BY p.system_id, p.station_id, p.date
+), covered AS (
+    SELECT c.system_id AS system_id, c.station_id AS station_id, c.date AS date,
+        c.slots AS slots, c.inactive AS inactive, c.capacity_min AS capacity_min,
+        c.capacity_max AS capacity_max
+    FROM coverage AS c
+    JOIN asked AS a ON a.system_id = c.system_id AND a.station_id = c.station_id
+    WHERE c.date >= DATE '$since' AND c.date < DATE '$until'
+)
+SELECT a.system_id AS system_id, a.station_id AS station_id,
+    CAST(d.date AS VARCHAR(10)) AS date,
+    CAST(COALESCE(f.known, 0) AS BIGINT) AS slots_seen,
+    CAST(d.expected AS BIGINT) AS slots_expected,
+    f.min_vehicles AS min_vehicles,
+    CAST(f.sum_vehicles AS DOUBLE)
+        / CAST(CASE WHEN f.known > 0 THEN f.known END AS DOUBLE) AS mean_vehicles,
+    f.max_vehicles AS max_vehicles,
+    CAST(f.sum_docks AS DOUBLE)
+        / CAST(CASE WHEN f.docks_known > 0 THEN f.docks_known END AS DOUBLE)
+        AS mean_docks,
+    c.capacity_min AS capacity_min, c.capacity_max AS capacity_max,
+    CAST(COALESCE(c.slots, 0) AS BIGINT) AS day_slots,
+    CAST(COALESCE(c.inactive, 0) AS BIGINT) AS day_closed
+FROM asked AS a
+JOIN days AS d ON d.system_id = a.system_id
+LEFT JOIN found AS f ON f.system_id = a.system_id AND f.station_id = a.station_id
+    AND f.date = d.date
+LEFT JOIN covered AS c ON c.system_id = a.system_id AND c.station_id = a.station_id
+    AND c.date = d.date
+ORDER BY system_id, station_id, date

@@ -1,0 +1,23 @@
+-- All stations there are and were: newest name, place, capacity.
+-- since: the first slot that listed it; until: the first that no longer did, else NULL
+-- A station that was seen, and that no list has named, has no name and no place.
+-- reads: stations, asked
+WITH firsts AS (
+    SELECT s.system_id AS system_id, s.station_id AS station_id,
+        MIN(s.valid_from) AS since
+    FROM stations AS s
+    GROUP BY s.system_id, s.station_id
+), newest AS (
+    SELECT s.system_id AS system_id, s.station_id AS station_id, s.name AS name,
+        s.region AS region, s.lat AS lat, s.lon AS lon, s.capacity AS capacity,
+        CASE WHEN s.is_listed = FALSE THEN s.valid_from END AS until
+    FROM stations AS s
+    WHERE s.valid_to IS NULL
+)
+SELECT a.system_id AS system_id, a.station_id AS station_id, n.name AS name,
+    n.region AS region, n.lat AS lat, n.lon AS lon, n.capacity AS capacity,
+    f.since AS since, n.until AS until
+FROM asked AS a
+LEFT JOIN firsts AS f ON f.system_id = a.system_id AND f.station_id = a.station_id
+LEFT JOIN newest AS n ON n.system_id = a.system_id AND n.station_id = a.station_id
+ORDER BY system_id, station_id
