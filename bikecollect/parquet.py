@@ -24,6 +24,8 @@ OPTIONS = (
     f"FORMAT parquet, PARQUET_VERSION V2, COMPRESSION zstd, COMPRESSION_LEVEL {LEVEL},"
     f" ROW_GROUP_SIZE {ROW_GROUP}, DICTIONARY_SIZE_LIMIT {DICTIONARY}"
 )
+QUICK = f"FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE {ROW_GROUP}"
+"""For files that are thrown away soon."""
 
 
 def as_rows(columns: Sequence[str]) -> str:
@@ -59,10 +61,27 @@ def write_day(
     db: "DuckDBPyConnection", sheet: Path, columns: Sequence[str], target: Path
 ) -> None:
     """Write *sheet*, a day's CSV, to *target*; raises StorageError."""
+    _write(db, sheet, columns, target, OPTIONS)
+
+
+def write_quick(
+    db: "DuckDBPyConnection", sheet: Path, columns: Sequence[str], target: Path
+) -> None:
+    """Write *sheet* to *target* in less time, for a while; raises StorageError."""
+    _write(db, sheet, columns, target, QUICK)
+
+
+def _write(
+    db: "DuckDBPyConnection",
+    sheet: Path,
+    columns: Sequence[str],
+    target: Path,
+    options: str,
+) -> None:
     source = csv_source(path(sheet), columns)
     sql = (
         f"COPY (SELECT {as_rows(columns)} FROM {source}"  # noqa: S608 - names are quoted
-        f" ORDER BY station_id, slot) TO {text(str(target))} ({OPTIONS})"
+        f" ORDER BY station_id, slot) TO {text(str(target))} ({options})"
     )
     with translated(f"{sheet} cannot be archived"):
         db.execute(sql)

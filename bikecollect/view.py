@@ -51,12 +51,18 @@ class Shown:
 
 @contextmanager
 def connected(
-    data: Path, systems: Sequence[Shown], *, memory: str = "", threads: int = 2
+    data: Path,
+    systems: Sequence[Shown],
+    *,
+    memory: str = "",
+    threads: int = 2,
+    settled: Path | None = None,
 ) -> Iterator["DuckDBPyConnection"]:
     """Yield a connection that has the views of *systems*, whose archive is in *data*.
 
-    *memory* bounds DuckDB ("512MB"); empty: what the machine can afford. Raises
-    StorageError, NotInstalled.
+    *memory* bounds DuckDB ("512MB"); empty: what the machine can afford. *settled* is
+    for who connects again and again: a folder in which open days' sheets are kept as
+    Parquet, so that each is read but once. Raises StorageError, NotInstalled.
     """
     memory = memory or engine.affordable()
     aside = Path(tempfile.mkdtemp(prefix="bikecollect-"))
@@ -64,7 +70,7 @@ def connected(
         db = engine.connect(aside, memory=memory, threads=threads)
         try:
             with engine.translated(f"cannot read the history in {data}"):
-                _Views(db, data, aside, systems).make()
+                _Views(db, data, aside, systems, settled).make()
             yield db
         finally:
             db.close()
@@ -83,11 +89,13 @@ class _Views:
         data: Path,
         aside: Path,
         systems: Sequence[Shown],
+        settled: Path | None,
     ) -> None:
         self._db = db
         self._data = data
         self._aside = aside
         self._systems = systems
+        self._settled = settled
         self._open = {each.system_id: _open_days(each) for each in systems}
 
     def make(self) -> None:
@@ -169,13 +177,13 @@ class _Views:
             by_header: dict[bytes, list[Path]] = {}
             for day, has_gone in self._open[system.system_id].items():
                 for header, path in self._committed(system, day):
-                    by_header.setdefault(header, []).append(path)
+                    if self._settled:
+                        kept = self._kept(system, header, path)
+                        yield _dated(system, day, kept)
+                    else:
+                        by_header.setdefault(header, []).append(path)
                 if has_gone and self._part(system, day).exists():
-                    yield (
-                        f"SELECT {engine.text(system.system_id)} AS system_id,"  # noqa: S608 - quoted
-                        f" DATE {engine.text(day)} AS date,"
-                        f" * FROM {engine.parquet(self._part(system, day))}"
-                    )
+                    yield _dated(system, day, self._part(system, day))
             for header, paths in by_header.items():
                 columns = sheet.columns_of(header)
                 files = f"[{', '.join(engine.path(each) for each in paths)}]"
@@ -186,6 +194,20 @@ class _Views:
                     f" CAST({day} AS DATE) AS date,"
                     f" {parquet.as_rows(columns)} FROM {source}"
                 )
+
+    def _kept(self, system: Shown, header: bytes, path: Path) -> Path:
+        """Return the Parquet of *path*; committed bytes only grow, and never change."""
+        assert self._settled is not None
+        folder = self._settled / system.system_id
+        kept = folder / f"{path.stem}-{path.stat().st_size}.parquet"
+        if not kept.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            for old in folder.glob(f"{path.stem}-*"):
+                old.unlink()
+            new = kept.with_suffix(".new")
+            parquet.write_quick(self._db, path, sheet.columns_of(header), new)
+            new.rename(kept)
+        return kept
 
     def _committed(self, system: Shown, day: str) -> Iterator[tuple[bytes, Path]]:
         """Yield the header and a file for each segment of *day*: committed bytes only.
@@ -206,12 +228,24 @@ class _Views:
                     path = _copied(opened.fileno(), header, spans, target)
             yield header, path
 
+    def _listed(self, system: Shown) -> Path | None:
+        """Return a copy of the lists of stations, in whole lines; None without any."""
+        source = system.folder / INFORMATION
+        text = source.read_bytes() if source.exists() else b""
+        whole = text[: text.rfind(b"\n") + 1]  # a run may be writing, or was killed
+        if not whole:
+            return None
+        target = self._aside / system.system_id / INFORMATION
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(whole)
+        return target
+
     def _stations(self) -> None:
         """Make the view of stations' versions, out of station_information.csv."""
         parts = []
         for each in self._systems:
-            path = each.folder / INFORMATION
-            if not path.exists():
+            path = self._listed(each)
+            if path is None:
                 continue
             with path.open("rb") as opened:
                 columns = sheet.columns_of(opened.readline())
@@ -241,6 +275,14 @@ class _Views:
             " ORDER BY valid_from) AS valid_to,"
             f" * EXCLUDE (system_id, station_id, valid_from) FROM ({union}) AS versions"
         )
+
+
+def _dated(system: Shown, day: str, part: Path) -> str:
+    """Return what gives the rows of *part*, which are those of *day*."""
+    return (
+        f"SELECT {engine.text(system.system_id)} AS system_id,"  # noqa: S608 - quoted
+        f" DATE {engine.text(day)} AS date, * FROM {engine.parquet(part)}"
+    )
 
 
 def _open_days(system: Shown) -> dict[str, bool]:

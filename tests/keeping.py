@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from world import TAIPEI, World
 
-from bikecollect import view
+from bikecollect import config, view
 from bikecollect.account import local_days
 from bikecollect.archive import Archive
 from bikecollect.compact import Compactor, Step
@@ -15,6 +16,7 @@ from bikecollect.heal import Healer
 from bikecollect.history import History
 from bikecollect.ledger import Ledger
 from bikecollect.lock import Lock
+from bikecollect.looking import Look
 from bikecollect.proof import Finding, Looked, Prover
 from bikecollect.slot import Slot, bounds
 from bikecollect.store import Store
@@ -82,8 +84,8 @@ def compacted(world: World, csv_days: int = 7) -> list[Step]:
 
 
 @contextmanager
-def viewed(world: World) -> Iterator["DuckDBPyConnection"]:
-    """Yield a connection that has the views of *world*."""
+def viewed(world: World, settled: Path | None = None) -> Iterator["DuckDBPyConnection"]:
+    """Yield a connection that has the views of *world*; see `view.connected`."""
     shown = view.Shown(
         system_id=world.folder.name,
         folder=world.folder,
@@ -92,8 +94,25 @@ def viewed(world: World) -> Iterator["DuckDBPyConnection"]:
         bounds=partial(bounds, zone=TAIPEI),
         day_slots=lambda begin, end: slot_rows(world, begin, end),
     )
-    with view.connected(world.folder.parent, [shown]) as db:
+    with view.connected(world.folder.parent, [shown], settled=settled) as db:
         yield db
+
+
+def looked(world: World) -> Look:
+    """Return what looks at *world*, by its clock."""
+    settings = config.parse(
+        {
+            "data_dir": str(world.folder.parent),
+            "systems": {
+                "city": {
+                    "feed": "youbike",
+                    "url": "http://127.0.0.1/",
+                    "timezone": "Asia/Taipei",
+                }
+            },
+        }
+    )
+    return Look(settings, world.clock)
 
 
 def prover(world: World, *, deep: bool = False) -> Prover:

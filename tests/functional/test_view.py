@@ -136,6 +136,52 @@ def test_stations_have_their_versions(world: World) -> None:
     assert rows == [("0002", DAY + 1500, 10), ("New name", None, 10)]
 
 
+@pytest.mark.parametrize("torn", [b"", b"2026-11-22T12:05:00+08:00,000", b"valid_f"])
+def test_a_torn_list_of_stations_hides_none(world: World, torn: bytes) -> None:
+    """A run that is writing, or was killed: whole committed lines are shown."""
+    path = world.folder / "station_information.csv"
+    path.write_bytes(path.read_bytes() + torn)
+
+    with viewed(world) as db:
+        (count,) = db.execute("SELECT count(*) FROM stations").fetchall()
+
+    assert count == (2,)
+
+
+def test_an_empty_list_of_stations_is_no_error(world: World) -> None:
+    """Killed before the first byte."""
+    (world.folder / "station_information.csv").write_bytes(b"")
+
+    with viewed(world) as db:
+        rows = db.execute(ROWS).fetchall()
+
+    assert len(rows) == 8
+
+
+def test_a_settled_sheet_is_read_once_until_it_grows(
+    world: World, tmp_path: Path
+) -> None:
+    """The same rows as from the CSV; what was settled before is used, or replaced."""
+    settled = tmp_path / "settled"
+    with viewed(world) as db:
+        wanted = db.execute(ROWS).fetchall()
+    for _ in range(2):
+        with viewed(world, settled=settled) as db:
+            assert db.execute(ROWS).fetchall() == wanted
+    (first, newest) = sorted(settled.rglob("*.parquet"))
+    stamps = first.stat().st_mtime_ns, newest.name
+
+    world.fetch({"0002": 6}, after=300)
+    with viewed(world, settled=settled) as db:
+        after = db.execute(ROWS).fetchall()
+
+    assert after[:-1] == wanted
+    assert after[-1][3] == 6
+    (again, grown) = sorted(settled.rglob("*.parquet"))
+    assert (again.stat().st_mtime_ns, grown.name) == (stamps[0], grown.name)
+    assert grown.name != stamps[1]
+
+
 def test_a_folder_with_strange_letters_is_no_pattern(tmp_path: Path) -> None:
     """Brackets, stars and quotes in a path are letters (fault 114)."""
     world = World(tmp_path / "it's [a] *?" / "city")
