@@ -11,7 +11,6 @@ BLUE, ORANGE, GREEN, GREY = "#0072B2", "#E69F00", "#009E73", "#8C8C8C"
 VERMILLION, SKY, PURPLE = "#D55E00", "#56B4E9", "#CC79A7"
 LEVELS = ["#3b0f47", "#43377f", "#2c718e", "#29af7f", "#9ed93a", "#fde725"]
 """Of the words of `LEGEND`, the least first."""
-WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 Spec = dict[str, Any]
 
 
@@ -62,7 +61,7 @@ def bars(
                 "field": kind,
                 "type": "nominal",
                 "scale": {"domain": list(colours), "range": list(colours.values())},
-                "legend": {"orient": "top", "title": None},
+                "legend": {"orient": "top", "title": None, "columns": 2},
             },
             "tooltip": tooltips(tips),
         },

@@ -1,13 +1,15 @@
 """The page of the whole city: its week, its day, its areas, two periods, rankings."""
 
-from collections.abc import Callable
-from datetime import date, timedelta
+from collections.abc import Callable, Mapping
+from datetime import timedelta
 
-import pandas as pd
 import streamlit as st
 
-from bikecollect.app import charts, citymap, grids, lines, parts
+from bikecollect.app import charts, citymap, data, grids, lines, parts
+from bikecollect.looking import drawn
 from bikecollect.looking.compared import compared
+from bikecollect.looking.places import Known
+from bikecollect.looking.shared import look
 
 MEASURES = {
     "slots with a bike": ("share_with_vehicle", ".0%"),
@@ -15,7 +17,26 @@ MEASURES = {
     "bikes at a station": ("mean_vehicles", ".1f"),
     "free docks at a station": ("mean_docks", ".1f"),
 }
+LEAST = {".0%": 0.05, ".1f": 1.0}
+"""By a measure's form: two periods that differ by less are drawn pale."""
+RANKED = {
+    "name": st.column_config.TextColumn("station", width="medium"),
+    "share_with_vehicle": parts.share_column("with a bike", "Of the slots seen"),
+    "share_with_dock": parts.share_column("with a dock", "Of the slots seen"),
+    "share_seen": parts.share_column("seen", "Slots seen of those expected"),
+    "share_inactive": st.column_config.NumberColumn("closed", format="percent"),
+    "share_silent": st.column_config.NumberColumn(
+        "silent",
+        help="Slots in which the station had not spoken for an hour",
+        format="percent",
+    ),
+    "changes": st.column_config.NumberColumn(
+        "changes", help="Slots with another count than the one just before"
+    ),
+    "station_id": "id",
+}
 WHOLE = "the whole city"
+STATION_SLOTS = "station slots"
 
 
 def page() -> None:
@@ -23,15 +44,7 @@ def page() -> None:
     st.title("City")
     name = parts.system()
     parts.freshness(name)
-    word = st.segmented_control(
-        "View",
-        list(VIEWS),
-        default="Week",
-        key="view",
-        bind="query-params",
-        label_visibility="collapsed",
-    )
-    VIEWS[word or "Week"](name)
+    VIEWS[parts.views(VIEWS)](name)
 
 
 def _measure() -> str:
@@ -39,7 +52,8 @@ def _measure() -> str:
 
 
 def _regions(name: str) -> list[str]:
-    return sorted({each.region for each in parts.snapshot(name) if each.region})
+    known = data.stations(name, parts.days(name)[1]).values()
+    return sorted({each.region for each in known if each.region})
 
 
 def _week(name: str) -> None:
@@ -51,11 +65,10 @@ def _week(name: str) -> None:
         "Area", [WHOLE, *_regions(name)], key="area", bind="query-params"
     )
     by = "system" if area == WHOLE else "district"
-    table = parts.by_hour(
-        parts.frame(parts.answer(name, "availability", when, by=by), parts.zone(name))
-    )
+    found = data.answer(name, "availability", when, by=by)
     if by == "district":
-        table = table[table["place"] == area]
+        found = drawn.where(found, place=area)
+    table = data.frame(drawn.by_hour(found), data.zone(name))
     column, form = MEASURES[measure]
     st.subheader(f"The week: {measure}")
     parts.figure(
@@ -64,20 +77,17 @@ def _week(name: str) -> None:
         ),
         table,
         f"{name}-week",
-        parts.basis(
-            table["slots_seen"].sum(), table["slots_expected"].sum(), "station slots"
-        ),
+        parts.summed(table, STATION_SLOTS),
+        f"{measure} by weekday and hour",
     )
 
 
 def _day(name: str) -> None:
-    first, newest = parts.days(name)
-    day = st.date_input(
-        "Day", newest, min_value=first, max_value=newest, key="day", bind="query-params"
-    )
-    there = parts.zone(name)
+    known = parts.days(name)
+    day = parts.day("Day", "day", known[1], known)
+    there = data.zone(name)
     st.subheader("The whole city, slot by slot")
-    film = parts.film(name, day)
+    film = data.film(name, day)
     if not film.stations:
         st.info(f"Nothing was collected on {day}; Collection says why.")
     else:
@@ -90,16 +100,21 @@ def _day(name: str) -> None:
         if picked.station:
             called = next((s[1] for s in film.stations if s[0] == picked.station), "")
             parts.more(picked.station, called)
-    when = (day, day + timedelta(days=1))
-    table = parts.frame(parts.answer(name, "scarcity", when), there)
-    _scarcity(name, table)
+        parts.foot(
+            lambda: data.frame(film.answer(), there),
+            f"{name}-{day}",
+            f"{len(film.stations):,} stations were seen on this day, in "
+            f"{film.collected:,} of {len(film.slots):,} slots.",
+        )
+    _scarcity(name, (day, day + timedelta(days=1)))
 
 
-def _scarcity(name: str, table: pd.DataFrame) -> None:
+def _scarcity(name: str, when: data.Span) -> None:
     st.subheader("Stations empty, full or closed")
-    table["until"] = table["slot"] + pd.Timedelta(seconds=parts.look().settings.seconds)
-    table["missing"] = table["stations"].isna()
-    table["state"] = table["cause"].where(table["cause"] != "", table["state"])
+    found = data.answer(name, "scarcity", when)
+    table = data.frame(
+        drawn.slots(found, look().settings.seconds, "stations"), data.zone(name)
+    )
     series = {
         "empty_stations": ("empty", charts.VERMILLION),
         "full_stations": ("full", charts.BLUE),
@@ -107,12 +122,13 @@ def _scarcity(name: str, table: pd.DataFrame) -> None:
     }
     tips = {"slot": ("slot", "%a %d %b %H:%M")}
     tips |= {each: (title, "d") for each, (title, _) in series.items()}
-    tips |= {"stations": ("stations seen", "d"), "state": ("this slot", "")}
+    tips |= {"stations": ("stations seen", "d"), "said": ("this slot", "")}
     parts.figure(
         lines.lines("slot", series, unit="stations", tips=tips, step=True),
         table,
         f"{name}-scarcity",
-        f"{parts.basis((~table['missing']).sum(), len(table))} Grey: not seen.",
+        f"{parts.basis((~table['missing']).sum(), len(table))} Grey ground: not seen.",
+        "How many stations were empty, full and closed through the day",
     )
 
 
@@ -122,9 +138,8 @@ def _areas(name: str) -> None:
     with left:
         measure = _measure()
     column, form = MEASURES[measure]
-    table = parts.frame(
-        parts.answer(name, "availability", when, by="district"), parts.zone(name)
-    )
+    found = data.answer(name, "availability", when, by="district")
+    table = data.frame(drawn.by_hour(found), data.zone(name))
     known = sorted(table["place"].unique())
     wanted = right.multiselect(
         "Areas (up to six)",
@@ -134,7 +149,7 @@ def _areas(name: str) -> None:
         bind="query-params",
         max_selections=6,
     )
-    some = parts.by_hour(table[table["place"].isin(wanted)].copy())
+    some = table[table["place"].isin(wanted)]
     st.subheader(f"Areas through the week: {measure}")
     parts.figure(
         lines.areas(
@@ -145,34 +160,30 @@ def _areas(name: str) -> None:
         ),
         some,
         f"{name}-areas",
-        parts.basis(
-            some["slots_seen"].sum(), some["slots_expected"].sum(), "station slots"
-        ),
+        parts.summed(some, STATION_SLOTS),
+        f"{measure} in each area through the week",
     )
 
 
 def _compare(name: str) -> None:
     first, newest = parts.days(name)
-    middle = newest - timedelta(days=28)
+    length = min(28, ((newest - first).days + 1) // 2)
+    middle = newest - timedelta(days=length)
     left, right = st.columns(2)
     with left:
-        one = _period(
-            "First period",
-            "a",
-            max(first, middle - timedelta(days=27)),
-            max(first, middle),
-            name,
-        )
+        begin = middle - timedelta(days=length - 1)
+        one = parts.ends(name, "a", (begin, middle), "First period")
     with right:
-        other = _period(
-            "Second period", "b", max(first, middle + timedelta(days=1)), newest, name
-        )
+        begin = middle + timedelta(days=1)
+        other = parts.ends(name, "b", (begin, newest), "Second period")
     measure = _measure()
     column, form = MEASURES[measure]
-    before, after = (parts.answer(name, "availability", each) for each in (one, other))
-    found = compared(before, after, column)
-    table = parts.by_hour(parts.frame(found, parts.zone(name)))
+    before, after = (data.answer(name, "availability", each) for each in (one, other))
+    found = drawn.by_hour(compared(before, after, column))
+    table = data.frame(found, data.zone(name))
     st.subheader(f"The second less the first: {measure}")
+    if table["difference"].isna().all():
+        st.info("No hour of the week was seen in both periods.")
     signed = "+.1%" if form.endswith("%") else f"+{form}"
     tips = {
         "weekday": ("day", ""),
@@ -181,80 +192,44 @@ def _compare(name: str) -> None:
         "second": ("second", form),
         "difference": ("difference", signed),
     }
-    seen = [
-        parts.basis(
-            table[f"slots_seen_{e}"].sum(),
-            table[f"slots_expected_{e}"].sum(),
-            "station slots",
-        )
-        for e in ("first", "second")
-    ]
+    seen = [parts.summed(table, STATION_SLOTS, f"_{e}") for e in ("first", "second")]
     parts.figure(
-        grids.week("difference", "difference", form=signed, tips=tips, diverging=True),
+        grids.week(
+            "difference",
+            "difference",
+            form=signed,
+            tips=tips,
+            domain=drawn.reach(found, "difference", LEAST[form]),
+            scheme="blueorange",
+        ),
         table,
         f"{name}-compared",
         f"First: {seen[0]} Second: {seen[1]}",
+        f"The difference of {measure} between the periods, by weekday and hour",
     )
-
-
-def _period(title: str, key: str, begin: date, end: date, name: str) -> parts.Span:
-    first, newest = parts.days(name)
-    begin = st.date_input(
-        f"{title}: from",
-        begin,
-        min_value=first,
-        max_value=newest,
-        key=f"{key}_from",
-        bind="query-params",
-    )
-    end = st.date_input(
-        f"{title}: to",
-        end,
-        min_value=first,
-        max_value=newest,
-        key=f"{key}_to",
-        bind="query-params",
-    )
-    return min(begin, end), max(begin, end) + timedelta(days=1)
 
 
 def _rankings(name: str) -> None:
     when = parts.span(name)
-    table = parts.frame(parts.answer(name, "reliability", when), parts.zone(name))
-    titles = parts.titles(name)
-    table.insert(2, "name", table["station_id"].map(titles))
+    table = data.frame(data.answer(name, "reliability", when), data.zone(name))
+    known = data.stations(name, parts.days(name)[1])
+    table.insert(2, "name", [_called(known, each) for each in table["station_id"]])
     st.subheader("Stations, those without bikes oftenest first")
     st.dataframe(
-        table.drop(columns=["system_id", "slots_seen", "slots_expected"]),
+        table[list(RANKED)],
         hide_index=True,
         height=520,
-        column_config={
-            "station_id": "id",
-            "name": st.column_config.TextColumn("station", width="medium"),
-            "share_seen": parts.share_column("seen", "Slots seen of those expected"),
-            "share_with_vehicle": parts.share_column(
-                "with a bike", "Of the slots seen"
-            ),
-            "share_with_dock": parts.share_column("with a dock", "Of the slots seen"),
-            "share_silent": st.column_config.NumberColumn(
-                "silent",
-                help="Slots in which the station had not spoken for an hour",
-                format="percent",
-            ),
-            "share_inactive": st.column_config.NumberColumn("closed", format="percent"),
-            "changes": st.column_config.NumberColumn(
-                "changes", help="Slots with another count than the one just before"
-            ),
-        },
+        column_config=RANKED,
     )
     parts.foot(
         table,
         f"{name}-rankings",
-        parts.basis(
-            table["slots_seen"].sum(), table["slots_expected"].sum(), "station slots"
-        )
-        + " Click a column's head to sort by it.",
+        f"{parts.summed(table, STATION_SLOTS)} Click a column's head to sort by it.",
     )
+
+
+def _called(known: Mapping[str, Known], station: str) -> str:
+    return known[station].called if station in known else station
 
 
 VIEWS: dict[str, Callable[[str], None]] = {

@@ -1,7 +1,5 @@
 // A map of stations on a canvas: pan, zoom, pick; with a film, a slider over its slots.
 const UNSEEN = 65535;
-const VIRIDIS = [[68, 1, 84], [65, 68, 135], [42, 120, 142], [34, 168, 132],
-  [122, 209, 81], [253, 231, 37]];
 const HEIGHT = 500;
 
 export default function (component) {
@@ -10,17 +8,6 @@ export default function (component) {
   const map = root.map || (root.map = new CityMap(root));
   map.send = setTriggerValue;
   map.take(data);
-}
-
-function mercator(lat, lon) {
-  const y = Math.log(Math.tan(Math.PI / 4 + (lat * Math.PI) / 360));
-  return [(lon * Math.PI) / 180, -y];
-}
-
-function shade(share) {
-  const at = Math.min(0.9999, Math.max(0, share)) * (VIRIDIS.length - 1);
-  const low = VIRIDIS[Math.floor(at)], high = VIRIDIS[Math.floor(at) + 1];
-  return `rgb(${low.map((c, i) => Math.round(c + (high[i] - c) * (at % 1)))})`;
 }
 
 async function unpacked(text) {
@@ -68,10 +55,18 @@ class CityMap {
         unpacked(data.docks)]);
       this.slider.max = data.labels.length - 1;
       const asked = data.labels.indexOf(data.at);
-      this.seek(asked >= 0 ? asked : Math.floor(data.labels.length / 3));
+      this.seek(asked >= 0 ? asked : this.opening());
     }
-    this.legend();
     this.draw();
+    this.legend();
+  }
+
+  // The slot that was seen and is nearest to a third of the day: eight o'clock.
+  opening() {
+    const count = this.data.labels.length, third = Math.floor(count / 3);
+    const seen = (slot) => this.rows.some((row) => this.bikes[row * count + slot] !== UNSEEN);
+    const slots = [...Array(count).keys()].sort((a, b) => Math.abs(a - third) - Math.abs(b - third));
+    return slots.find(seen) ?? third;
   }
 
   seek(index) {
@@ -144,7 +139,7 @@ class CityMap {
     for (const s of this.stations) {
       const [px, py] = this.place(s.at);
       if (px > -20 && py > -20 && px < canvas.clientWidth + 20 && py < height + 20) {
-        dot(pens, px, py, this.radius(s), s, this.ink);
+        dot(pens, px, py, this.radius(s), s, this.ink, this.paper);
         if (s.id === this.data.selected) ring(pens, px, py, this.radius(s) + 5, this.ink);
       }
     }
@@ -213,7 +208,7 @@ class CityMap {
       chip.width = chip.height = 36;
       const pens = chip.getContext('2d');
       pens.scale(2, 2);
-      dot(pens, 9, 9, 6, like, style.color);
+      dot(pens, 9, 9, 6, like, style.color, this.paper);
       line.append(chip, word);
       box.append(line);
     }
@@ -328,50 +323,4 @@ class CityMap {
     button.textContent = this.timer ? '❚❚' : '▶';
     button.setAttribute('aria-label', this.timer ? 'Pause' : 'Play');
   }
-}
-
-function dot(pens, x, y, r, s, ink) {
-  pens.lineWidth = 1;
-  pens.beginPath();
-  pens.arc(x, y, r, 0, 7);
-  if (s.bikes == null) {
-    pens.setLineDash([2, 2]);
-    pens.strokeStyle = '#8c8c8c';
-    pens.stroke();
-    pens.setLineDash([]);
-    return;
-  }
-  const whole = s.docks != null ? s.bikes + s.docks : s.size || s.bikes;
-  pens.fillStyle = s.closed ? '#8c8c8c88' : shade(whole ? s.bikes / whole : 0);
-  if (s.bikes === 0 && !s.closed) pens.fillStyle = '#ffffffcc';
-  pens.fill();
-  pens.strokeStyle = s.bikes === 0 || s.docks === 0 ? '#d55e00' : ink;
-  pens.lineWidth = s.bikes === 0 || s.docks === 0 ? 1.8 : 0.6;
-  pens.stroke();
-  if (s.closed || s.docks === 0) {
-    pens.strokeStyle = s.closed ? ink : '#d55e00';
-    pens.lineWidth = 1.2;
-    pens.beginPath();
-    const d = r * 0.6;
-    pens.moveTo(x - d, y - d); pens.lineTo(x + d, y + d);
-    if (s.closed) { pens.moveTo(x - d, y + d); pens.lineTo(x + d, y - d); }
-    pens.stroke();
-  }
-}
-
-function ring(pens, x, y, r, ink) {
-  pens.strokeStyle = ink;
-  pens.lineWidth = 2.5;
-  pens.beginPath();
-  pens.arc(x, y, r, 0, 7);
-  pens.stroke();
-}
-
-function cross(pens, x, y, ink) {
-  pens.strokeStyle = ink;
-  pens.lineWidth = 2.5;
-  pens.beginPath();
-  pens.moveTo(x - 9, y); pens.lineTo(x + 9, y);
-  pens.moveTo(x, y - 9); pens.lineTo(x, y + 9);
-  pens.stroke();
 }

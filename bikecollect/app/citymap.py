@@ -10,6 +10,7 @@ import streamlit as st
 from bikecollect.looking.film import Film
 from bikecollect.looking.places import Place
 
+SCRIPTS = ("citydots.js", "citymap.js")
 HTML = '<div class="city"></div>'
 
 
@@ -75,5 +76,5 @@ def _component() -> Any:
         "bikecollect_city",
         html=HTML,
         css=here.joinpath("citymap.css").read_text("utf-8"),
-        js=here.joinpath("citymap.js").read_text("utf-8"),
+        js="\n".join(here.joinpath(each).read_text("utf-8") for each in SCRIPTS),
     )

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from bikecollect.app.charts import LEVELS, WEEKDAYS, Spec, tooltips
+from bikecollect.app.charts import LEVELS, Spec, tooltips
 from bikecollect.screens.report_html import LEGEND
+from bikecollect.words import WEEKDAYS
 
 
 def week(
@@ -13,14 +14,14 @@ def week(
     form: str,
     tips: Mapping[str, tuple[str, str]],
     domain: Sequence[float] | None = None,
-    diverging: bool = False,
+    scheme: str = "viridis",
 ) -> Spec:
     """Return a heat map: hours across, weekdays down; columns ``hour``, ``weekday``."""
-    scale: Spec = {"scheme": "blueorange" if diverging else "viridis"}
-    if diverging:
-        scale["domainMid"] = 0
+    scale: Spec = {"scheme": scheme}
+    ticks: Spec = {"tickCount": 4}
     if domain is not None:
         scale["domain"] = list(domain)
+        ticks = {"values": [domain[0], sum(domain) / 2, domain[1]]}
     return {
         "mark": {"type": "rect", "stroke": None},
         "height": {"step": 24},
@@ -29,6 +30,7 @@ def week(
                 "field": "hour",
                 "type": "ordinal",
                 "title": "hour of the day",
+                "scale": {"domain": list(range(24))},
                 "axis": {
                     "labelAngle": 0,
                     "labelOverlap": True,
@@ -38,14 +40,15 @@ def week(
             "y": {
                 "field": "weekday",
                 "type": "ordinal",
-                "sort": list(WEEKDAYS),
                 "title": None,
+                "scale": {"domain": list(WEEKDAYS)},
             },
             "color": {
                 "field": measure,
                 "type": "quantitative",
                 "scale": scale,
-                "legend": {
+                "legend": ticks
+                | {
                     "title": title,
                     "orient": "bottom",
                     "format": form,
@@ -88,9 +91,8 @@ def calendar(weeks: Sequence[str]) -> Spec:
             "y": {
                 "field": "weekday",
                 "type": "ordinal",
-                "sort": list(WEEKDAYS),
                 "title": None,
-                "scale": gap,
+                "scale": gap | {"domain": list(WEEKDAYS)},
                 "axis": {"ticks": False, "domain": False},
             },
             "color": {

@@ -3,8 +3,8 @@
 import pandas as pd
 import streamlit as st
 
-from bikecollect.app import citymap, parts
-from bikecollect.looking.places import Place, chosen, nearest, point
+from bikecollect.app import citymap, data, parts
+from bikecollect.looking.places import Place, chosen, nearest, point, table_of
 
 COLUMNS = {
     "station_id": st.column_config.TextColumn("id"),
@@ -14,7 +14,7 @@ COLUMNS = {
     "docks": st.column_config.NumberColumn("free docks"),
     "capacity": st.column_config.NumberColumn("capacity"),
     "closed": st.column_config.CheckboxColumn("closed"),
-    "spoke": parts.time_column("station last spoke"),
+    "last_reported": parts.time_column("station last spoke"),
     "metres": st.column_config.NumberColumn("metres", format="%d"),
 }
 
@@ -24,17 +24,19 @@ def page() -> None:
     st.title("Now")
     name = parts.system()
     parts.freshness(name)
-    everything = parts.snapshot(name)
+    everything = data.snapshot(name, parts.days(name)[1])
     wanted = _filters(everything)
     near = st.query_params.get("near", "")
-    place = point(near)
     picked = citymap.draw(
-        wanted, key="now-map", selected=st.query_params.get("picked", ""), point=place
+        wanted,
+        key="now-map",
+        selected=st.query_params.get("picked", ""),
+        point=point(near),
     )
     _follow(picked)
     seen = sum(each.vehicles is not None for each in wanted)
     closed = sum(each.is_closed for each in wanted)
-    when = parts.clock(everything[0].slot, parts.zone(name)) if everything else "-"
+    when = parts.clock(everything[0].slot, data.zone(name)) if everything else "-"
     table = _table(name, wanted)
     parts.foot(
         table,
@@ -42,6 +44,7 @@ def page() -> None:
         f"{len(wanted):,} of {len(everything):,} stations shown; the slot {when} tells "
         f"of {seen:,} of them; {closed:,} are closed.",
     )
+    _picked(everything)
     _near(name, wanted, near)
     st.subheader("All that are shown")
     st.dataframe(table, column_config=COLUMNS, hide_index=True, height=360)
@@ -61,10 +64,10 @@ def _filters(everything: list[Place]) -> list[Place]:
     )
     left, right = st.columns(2)
     vehicles = left.number_input(
-        "At least so many bikes", 0, 100, 0, key="bikes", bind="query-params"
+        "Bikes, at least", 0, 100, 0, key="bikes", bind="query-params"
     )
     docks = right.number_input(
-        "At least so many free docks", 0, 100, 0, key="docks", bind="query-params"
+        "Free docks, at least", 0, 100, 0, key="docks", bind="query-params"
     )
     return chosen(everything, text=text, regions=areas, vehicles=vehicles, docks=docks)
 
@@ -79,16 +82,19 @@ def _follow(picked: citymap.Picked) -> None:
         st.rerun()
 
 
-def _near(name: str, wanted: list[Place], near: str) -> None:
+def _picked(everything: list[Place]) -> None:
     picked = st.query_params.get("picked", "")
-    if picked:
-        called = parts.titles(name).get(picked, picked)
-        parts.more(picked, called)
+    found = next((each for each in everything if each.station_id == picked), None)
+    if found is not None:
+        parts.more(picked, found.name or picked)
+
+
+def _near(name: str, wanted: list[Place], near: str) -> None:
     st.subheader("Nearest to a point")
     text = st.text_input(
         "Latitude, longitude",
         near,
-        placeholder="25.0330, 121.5654, or click on the map",
+        placeholder="25.0330, 121.5654",
     )
     if text != near:
         st.query_params["near"] = text
@@ -105,27 +111,8 @@ def _near(name: str, wanted: list[Place], near: str) -> None:
     table = _table(name, [each for _, each in found])
     table.insert(0, "metres", [round(metres) for metres, _ in found])
     st.dataframe(table, column_config=COLUMNS, hide_index=True)
+    parts.foot(table, f"{name}-nearest", f"The {len(table)} nearest of those shown.")
 
 
 def _table(name: str, wanted: list[Place]) -> pd.DataFrame:
-    table = pd.DataFrame(
-        [
-            (
-                *(each.station_id, each.name, each.region, each.vehicles, each.docks),
-                *(
-                    each.capacity,
-                    each.is_closed,
-                    each.lat,
-                    each.lon,
-                    each.last_reported,
-                ),
-            )
-            for each in wanted
-        ],
-        columns=[
-            *("station_id", "name", "region", "vehicles", "docks"),
-            *("capacity", "closed", "lat", "lon", "spoke"),
-        ],
-    )
-    table["spoke"] = parts.local(table["spoke"], parts.zone(name))
-    return table
+    return data.frame(table_of(wanted), data.zone(name))

@@ -1,16 +1,19 @@
 """The page of one station: its past, its typical day, its chances, its neighbours."""
 
-from datetime import date, timedelta
+from collections.abc import Callable
+from datetime import timedelta
 
-import pandas as pd
 import streamlit as st
 
-from bikecollect.app import charts, grids, lines, parts
-from bikecollect.app.parts import Span
+from bikecollect.app import data, grids, lines, parts, past
+from bikecollect.app.data import Span
+from bikecollect.looking import drawn
+from bikecollect.looking.places import Known
+from bikecollect.looking.shared import look
 
-RAW_DAYS = 10
-"""Up to so many days are drawn slot by slot, more by the hour."""
 COUNT = ".1f"
+HALF_AN_HOUR = 1800
+OF = {"bikes": "vehicles", "docks": "docks"}
 
 
 def page() -> None:
@@ -19,166 +22,111 @@ def page() -> None:
     name = parts.system()
     parts.freshness(name)
     station = _picked(name)
-    when = parts.span(name)
+    if station is None:
+        st.info("No station was seen yet; Collection says why.")
+        return
     _head(name, station)
-    _history(name, station, when)
-    _typical(name, station, when)
-    _chance(name, station, when)
-    _neighbours(name, station, when)
-    _scarce(name, station, when)
-    _identity(name, station)
+    word = parts.views(VIEWS)
+    when = parts.span(name)
+    VIEWS[word](name, station.station_id, when)
 
 
-def _picked(name: str) -> str:
-    """Let a station be picked; its id is in the address."""
-    titles = parts.titles(name)
-    ids = sorted(titles, key=lambda each: titles[each])
+def _picked(name: str) -> Known | None:
+    """Let a station be picked, of those that are and were; its id is in the address."""
+    known = data.stations(name, parts.days(name)[1])
+    ids = sorted(known, key=lambda e: (known[e].until is not None, known[e].called))
+    if not ids:
+        return None
     asked = st.query_params.get("station", "")
-    if asked and asked not in titles:
-        st.warning(f"No station has the id {asked} now; here is another.")
+    if asked and asked not in known:
+        st.warning(f"No station ever had the id {asked}; here is another.")
+
+    def words(each: str) -> str:
+        gone = " - removed" if known[each].until is not None else ""
+        return f"{known[each].called} ({each}){gone}"
+
     picked = st.selectbox(
         "Station",
         ids,
-        index=ids.index(asked) if asked in titles else 0,
-        format_func=lambda each: f"{titles[each]} ({each})",
+        index=ids.index(asked) if asked in known else 0,
+        format_func=words,
     )
     if picked != asked:
         st.query_params["station"] = picked
-    return picked
+    return known[picked]
 
 
-def _head(name: str, station: str) -> None:
-    place = next(p for p in parts.snapshot(name) if p.station_id == station)
+def _head(name: str, station: Known) -> None:
+    there = data.zone(name)
+    if station.until is not None:
+        when = parts.clock(station.until, there)
+        st.warning(f"It left the list of stations at {when}. What it had is kept.")
+    now = {each.station_id: each for each in data.snapshot(name, parts.days(name)[1])}
+    place = now.get(station.station_id)
     shown = {
-        "Bikes now": place.vehicles,
-        "Free docks now": place.docks,
-        "Capacity": place.capacity,
-        "Area": place.region,
+        "Bikes": place and place.vehicles,
+        "Free docks": place and place.docks,
+        "Capacity": place.capacity if place else station.capacity,
     }
     with st.container(horizontal=True, gap="large"):
         for title, value in shown.items():
             known = "not seen" if value is None else value
             st.metric(title, known, width="content")
-    if place.is_closed:
+    where = [station.region, f"{station.lat}, {station.lon}" if station.lat else None]
+    st.caption(" · ".join(each for each in where if each) or "No place is known.")
+    if place and place.is_closed:
         st.warning("The station says that it is closed.")
 
 
-def _history(name: str, station: str, when: Span) -> None:
-    st.subheader("What it had")
-    there = parts.zone(name)
-    if (when[1] - when[0]).days <= RAW_DAYS:
-        table = parts.frame(
-            parts.answer(name, "history", when, stations=[station]), there
-        )
-        table["until"] = table["slot"] + pd.Timedelta(
-            seconds=parts.look().settings.seconds
-        )
-        table["missing"] = table["num_vehicles_available"].isna()
-        table["state"] = table["cause"].where(table["cause"] != "", table["state"])
-        series = {
-            "num_vehicles_available": ("bikes", charts.BLUE),
-            "num_docks_available": ("free docks", charts.ORANGE),
-            "capacity": ("capacity", charts.GREY),
-        }
-        tips = {"slot": ("slot", "%a %d %b %H:%M")}
-        tips |= {each: (title, "d") for each, (title, _) in series.items()}
-        tips |= {"state": ("this slot", ""), "is_renting": ("renting", "")}
-        spec = lines.lines("slot", series, unit="number", tips=tips, step=True)
-        said = parts.basis((~table["missing"]).sum(), len(table))
-    else:
-        table = parts.frame(
-            parts.answer(name, "hours", when, stations=[station]), there
-        )
-        table["time"] = pd.to_datetime(table["date"]) + pd.to_timedelta(
-            table["hour"], "h"
-        )
-        table["until"] = table["time"] + pd.Timedelta(hours=1)
-        table["missing"] = table["slots_seen"] == 0
-        series = {
-            "mean_vehicles": ("bikes", charts.BLUE),
-            "mean_docks": ("free docks", charts.ORANGE),
-            "mean_capacity": ("capacity", charts.GREY),
-        }
-        tips = {"time": ("hour", "%a %d %b %Y %H:00")}
-        tips |= {each: (title, COUNT) for each, (title, _) in series.items()}
-        tips |= {
-            "min_vehicles": ("least bikes", "d"),
-            "max_vehicles": ("most bikes", "d"),
-        }
-        tips |= {"slots_seen": ("slots seen", "d"), "slots_expected": ("expected", "d")}
-        spec = lines.lines("time", series, unit="mean of the hour", tips=tips)
-        said = parts.basis(table["slots_seen"].sum(), table["slots_expected"].sum())
-    parts.figure(
-        spec,
-        table,
-        f"{station}-history",
-        f"{said} Grey: not seen, and nothing is drawn over it.",
-    )
-
-
 def _typical(name: str, station: str, when: Span) -> None:
+    _against(name, station, when)
+    _chance(name, station, when)
+
+
+def _against(name: str, station: str, when: Span) -> None:
     st.subheader("A day against the typical one")
-    newest = parts.days(name)[1]
+    known = parts.days(name)
     left, right = st.columns(2)
-    day = left.date_input(
-        "Day", newest, max_value=newest, key="day", bind="query-params"
-    )
+    with left:
+        day = parts.day("Day", "day", known[1], known)
     what = right.segmented_control(
-        "Of", ["bikes", "docks"], default="bikes", key="of", bind="query-params"
+        "Of",
+        list(OF),
+        default="bikes",
+        required=True,
+        key="of",
+        bind="query-params",
     )
-    column = "docks" if what == "docks" else "vehicles"
-    there = parts.zone(name)
-    typical = parts.frame(
-        parts.answer(name, "typical", when, stations=[station]), there
+    typical = data.answer(
+        name, "typical", when, stations=(station,), weekday=day.weekday()
     )
-    typical = typical[typical["weekday"] == day.weekday()]
-    if typical.empty:
+    if not typical.rows:
         st.info("The range has no such weekday.")
         return
-    table = _overlaid(name, station, typical, day, column)
+    one = (day, day + timedelta(days=1))
+    that_day = data.answer(name, "history", one, stations=(station,))
+    both = drawn.overlaid(typical, that_day, day, OF[what or "bikes"])
+    table = data.frame(both, data.zone(name))
     tips = {
         "time": ("time", "%H:%M"),
-        "today": ("that day", "d"),
+        "that_day": ("that day", "d"),
         "low": ("a quarter of days below", COUNT),
         "mid": ("half of days below", COUNT),
         "high": ("a quarter of days above", COUNT),
         "days_seen": ("days seen", "d"),
         "days_expected": ("days expected", "d"),
     }
-    unit = "bikes" if column == "vehicles" else "free docks"
-    low, high = int(typical["days_seen"].min()), int(typical["days_seen"].max())
+    low, high = int(table["days_seen"].min()), int(table["days_seen"].max())
+    seen = f"{low} to {high}" if low < high else f"{low}"
     parts.figure(
-        lines.band(unit=unit, tips=tips, over=True),
+        lines.band(unit="free docks" if what == "docks" else "bikes", tips=tips),
         table,
         f"{station}-typical",
-        f"Typical {day:%A}, from {when[0]} to {when[1] - timedelta(days=1)}: between "
-        f"{low} and {high} days seen of {int(typical['days_expected'].max())}, by "
-        f"quarter of an hour. On half of them it was inside the band. Dashed: {day}.",
+        f"Basis: {seen} of {int(table['days_expected'].max())} {day:%A}s seen, from "
+        f"{when[0]} to {when[1] - timedelta(days=1)}, by quarter of an hour; on half "
+        f"of them it was inside the band. Dashed: {day}.",
+        "The typical day of the station as a band, and the chosen day over it",
     )
-
-
-def _overlaid(
-    name: str, station: str, typical: pd.DataFrame, day: date, column: str
-) -> pd.DataFrame:
-    """Return the typical day and *day* in one table, by the minute of the day."""
-    there = parts.zone(name)
-    start = pd.Timestamp(day)
-    table = typical.rename(
-        columns={f"{each}_{column}": each for each in ("low", "mid", "high")}
-    )
-    table["time"] = start + pd.to_timedelta(table["minute"], "min")
-    names = ["time", "low", "mid", "high", "days_seen", "days_expected"]
-    found = parts.frame(
-        parts.answer(
-            name, "history", (day, day + timedelta(days=1)), stations=[station]
-        ),
-        there,
-    ).rename(columns={"slot": "time", f"num_{column}_available": "today"})
-    if found.empty:
-        return table[names].assign(today=None, asked=False)
-    found["asked"] = True
-    made = table[names].merge(found[["time", "today", "asked"]], on="time", how="outer")
-    return made.assign(asked=made["asked"].notna())
 
 
 def _chance(name: str, station: str, when: Span) -> None:
@@ -187,68 +135,82 @@ def _chance(name: str, station: str, when: Span) -> None:
         "Chance of",
         ["a bike", "a dock"],
         default="a bike",
+        required=True,
         key="chance",
         bind="query-params",
         label_visibility="collapsed",
     )
-    found = parts.answer(name, "availability", when, by="station", stations=[station])
-    table = parts.by_hour(parts.frame(found, parts.zone(name)))
+    found = data.answer(name, "availability", when, by="station", stations=(station,))
+    table = data.frame(drawn.by_hour(found), data.zone(name))
     column = "share_with_dock" if what == "a dock" else "share_with_vehicle"
-    tips = parts.HOUR_TIPS | {column: (f"chance of {what or 'a bike'}", ".0%")}
+    tips = parts.HOUR_TIPS | {column: (f"chance of {what}", ".0%")}
     parts.figure(
         grids.week(
             column,
-            f"share of slots with {what or 'a bike'}",
+            f"share of slots with {what}",
             form=".0%",
             tips=tips,
             domain=(0, 1),
         ),
         table,
         f"{station}-chance",
-        parts.basis(table["slots_seen"].sum(), table["slots_expected"].sum()),
+        parts.summed(table),
+        f"The chance of {what} by weekday and hour",
     )
+
+
+def _scarce(name: str, station: str, when: Span) -> None:
+    _neighbours(name, station, when)
+    _episodes(name, station, when)
 
 
 def _neighbours(name: str, station: str, when: Span) -> None:
     st.subheader("Where to go when it has none")
-    table = parts.frame(
-        parts.answer(name, "neighbours", when, stations=[station]), parts.zone(name)
-    )
+    found = data.answer(name, "neighbours", when, stations=(station,))
+    table = data.frame(found, data.zone(name))
     if table.empty:
         st.caption("It was neither empty nor full in this range, or nothing is near.")
         return
-    titles = parts.titles(name)
-    table["name"] = table["neighbour"].map(titles).fillna(table["neighbour"])
-    for what, words in (("empty", "no bike"), ("full", "no free dock")):
-        some = table[table["what"] == what].head(8)
+    known = data.stations(name, parts.days(name)[1])
+    table.insert(4, "name", [known[each].called for each in table["neighbour"]])
+    for what, words, then in (
+        ("empty", "no bike", "then has a bike"),
+        ("full", "no free dock", "then has a dock"),
+    ):
+        some = table[table["what"] == what]
         if some.empty:
             continue
-        slots = int(some["slots"].iloc[0])
-        st.markdown(f"**When it has {words}** ({slots:,} slots of the range)")
+        st.markdown(f"**When it has {words}** ({some['slots'].iloc[0]:,} slots)")
         st.dataframe(
-            some[["name", "metres", "share", "slots_seen"]],
+            some[["name", "metres", "share", "slots_seen"]].head(8),
             hide_index=True,
             column_config={
                 "name": st.column_config.TextColumn("station", width="medium"),
                 "metres": st.column_config.NumberColumn("metres away", format="%d"),
-                "share": parts.share_column(
-                    "then has a bike" if what == "empty" else "then has a dock"
+                "share": parts.share_column(then, "Of the slots seen"),
+                "slots_seen": st.column_config.NumberColumn(
+                    "slots seen", help="Of those in which this one had none"
                 ),
-                "slots_seen": st.column_config.NumberColumn("slots seen"),
             },
         )
-    parts.foot(table, f"{station}-neighbours", "Listed stations within 1,000 metres.")
+    parts.foot(
+        table,
+        f"{station}-neighbours",
+        "Stations of today's list within 1,000 metres, the nearest first.",
+    )
 
 
-def _scarce(name: str, station: str, when: Span) -> None:
+def _episodes(name: str, station: str, when: Span) -> None:
     st.subheader("When it was empty or full for longest")
-    least = max(1, 1800 // parts.look().settings.seconds)
-    table = parts.frame(
-        parts.answer(name, "episodes", when, stations=[station], least=least),
-        parts.zone(name),
+    least = max(1, HALF_AN_HOUR // look().settings.seconds)
+    found = data.answer(name, "episodes", when, stations=(station,), least=least)
+    table = data.frame(found, data.zone(name))
+    seen = data.frame(
+        data.answer(name, "availability", when, by="station", stations=(station,)),
+        data.zone(name),
     )
     if table.empty:
-        st.caption("Never for half an hour in this range, as far as it was seen.")
+        st.caption(f"Never for half an hour or more. {parts.summed(seen)}")
         return
     table["hours"] = table["length_s"] / 3600
     table["sure"] = (table["begin_seen"] == 1) & (table["end_seen"] == 1)
@@ -267,31 +229,14 @@ def _scarce(name: str, station: str, when: Span) -> None:
         },
     )
     parts.foot(
-        table, f"{station}-episodes", f"{len(table):,} times for half an hour or more."
+        table,
+        f"{station}-episodes",
+        f"{len(table):,} times for half an hour or more. {parts.summed(seen)}",
     )
 
 
-def _identity(name: str, station: str) -> None:
-    st.subheader("What became of it")
-    first, newest = parts.days(name)
-    table = parts.frame(
-        parts.answer(
-            name, "changes", (first, newest + timedelta(days=1)), stations=[station]
-        ),
-        parts.zone(name),
-    )
-    if table.empty:
-        st.caption(f"Neither moved, renamed nor resized since {first}.")
-        return
-    st.dataframe(
-        table[["since", "what", "old", "new", "metres"]],
-        hide_index=True,
-        column_config={
-            "since": parts.time_column("since"),
-            "what": "what",
-            "old": "before",
-            "new": "then",
-            "metres": st.column_config.NumberColumn("metres moved", format="%d"),
-        },
-    )
-    parts.foot(table, f"{station}-changes", f"All since {first}.")
+VIEWS: dict[str, Callable[[str, str, Span], None]] = {
+    "Past": past.view,
+    "Typical week": _typical,
+    "Empty or full": _scarce,
+}

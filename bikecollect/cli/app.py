@@ -9,6 +9,9 @@ from bikecollect.cli.options import Shared
 if TYPE_CHECKING:
     from bikecollect.settings import Settings
 
+BLUE, SKY = "#0072B2", "#56B4E9"
+"""Of what is chosen: red would look like trouble (Okabe and Ito's blues)."""
+
 
 @click.command()
 @click.option("--port", default=8501, show_default=True, type=click.IntRange(1, 65535))
@@ -76,10 +79,12 @@ def _command(host: str, port: int) -> list[str]:
         "client.toolbarMode": "viewer",
         "client.showErrorDetails": "none",
         "runner.magicEnabled": "false",
+        "theme.light.primaryColor": BLUE,
+        "theme.dark.primaryColor": SKY,
     }
     page = str(files("bikecollect").joinpath("app/main.py"))
     flags = [f"--{name}={value}" for name, value in options.items()]
-    return [sys.executable, "-m", "streamlit", "run", page, *flags]
+    return [sys.executable, "-m", "bikecollect.app", "run", page, *flags]
 
 
 def _environment(settings: "Settings", system_id: str | None) -> dict[str, str]:

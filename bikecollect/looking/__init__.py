@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -63,10 +64,12 @@ class Look:
         by: str = "",
         stations: Sequence[str] = (),
         least: int = 1,
+        weekday: int | None = None,
     ) -> Answer:
         """Return what *report* says of the days from *since* to before *until*.
 
-        Raises UsageError, StorageError.
+        *weekday* (0 = Monday) is for the report ``typical``. Raises UsageError,
+        StorageError.
         """
         zone = keeper.zone(self.settings, name)
         values = Values(
@@ -77,9 +80,17 @@ class Look:
             end=bounds(until.isoformat(), zone)[0],
             least=least,
         )
+        if weekday is not None:
+            hours = weekday * 24, weekday * 24 + 24
+            values = replace(values, first_hour=hours[0], end_hour=hours[1])
         with self._held.connection(name, self.state(name)) as (db, aside):
             duck = asking.Duck(db, aside)
             return asking.ask(duck, REPORTS[report], values, by=by, stations=stations)
+
+    def opened(self, name: str) -> None:
+        """Open the system called *name*, so that its first question need not wait."""
+        with self._held.connection(name, self.state(name)):
+            pass
 
     def film(self, name: str, day: date) -> Film:
         """Return all stations in all slots of *day*; raises StorageError."""

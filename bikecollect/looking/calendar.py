@@ -1,16 +1,18 @@
 """Days and how well they were collected."""
 
+from datetime import date, timedelta
 from typing import NamedTuple
 
 from bikecollect.account import Count
 from bikecollect.asking import Answer
 from bikecollect.screens.report_html import level
+from bikecollect.words import WEEKDAYS
 
 
 class Day(NamedTuple):
     """A local *day* (ISO 8601): its slots, and the cause that cost the most.
 
-    *level* is its coverage in the words of the report.
+    *share* is its coverage, *level* that in the report's words, *week* its Monday.
     """
 
     day: str
@@ -19,6 +21,19 @@ class Day(NamedTuple):
     missing: int
     why: str
     level: str
+    share: float | None
+    weekday: str
+    week: str
+
+
+def mondays(newest: date) -> list[str]:
+    """Return the Mondays of the 53 weeks that end with that of *newest*.
+
+    >>> mondays(date(2026, 11, 25))[-2:]
+    ['2026-11-16', '2026-11-23']
+    """
+    last = newest - timedelta(days=newest.weekday())
+    return [(last - timedelta(weeks=each)).isoformat() for each in range(52, -1, -1)]
 
 
 def days_of(answer: Answer) -> list[Day]:
@@ -36,5 +51,15 @@ def _day(day: str, states: list[tuple[int, str, str]]) -> Day:
     expected = sum(slots for slots, _, _ in states)
     lost = sum(slots for slots, _ in missing)
     why = max(missing)[1] if missing else ""
-    found = Count(expected, expected - lost)
-    return Day(day, expected, found.collected, lost, why, level(found))
+    found, at = Count(expected, expected - lost), date.fromisoformat(day)
+    return Day(
+        day=day,
+        expected=expected,
+        collected=found.collected,
+        missing=lost,
+        why=why,
+        level=level(found),
+        share=found.coverage,
+        weekday=WEEKDAYS[at.weekday()],
+        week=(at - timedelta(days=at.weekday())).isoformat(),
+    )

@@ -1,11 +1,15 @@
 """A day as a film: every station in every slot, packed for a browser."""
 
 import base64
+import sys
 import zlib
+from array import array
 from dataclasses import dataclass
 from datetime import date
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from bikecollect.asking import Answer
 from bikecollect.engine import translated
 
 if TYPE_CHECKING:
@@ -48,6 +52,8 @@ WHERE r.date = $day
 class Film:
     """What *stations* had in *slots*; *states* says how each slot came, or why not.
 
+    Of the slots so many are *missing*.
+
     A station is (station_id, name, region, lat, lon, capacity), as it was that day.
     *vehicles* and *docks*: stations times slots numbers of 16 bits, little-endian,
     station by station, deflated (zlib), in base64; `UNSEEN` where nothing is known.
@@ -55,9 +61,26 @@ class Film:
 
     slots: list[int]
     states: list[str]
+    missing: int
     stations: list[tuple[Any, ...]]
     vehicles: str
     docks: str
+
+    @property
+    def collected(self) -> int:
+        """How many slots were not missing."""
+        return len(self.slots) - self.missing
+
+    def answer(self) -> Answer:
+        """Return a row for each station in each slot that tells of it."""
+        vehicles, docks = _unpacked(self.vehicles), _unpacked(self.docks)
+        pairs = product(self.stations, self.slots)
+        rows = [
+            (slot, station[0], bikes, None if free == UNSEEN else free)
+            for (station, slot), bikes, free in zip(pairs, vehicles, docks, strict=True)
+            if bikes != UNSEEN
+        ]
+        return Answer(["slot", "station_id", "vehicles", "docks"], rows)
 
 
 def film(db: "DuckDBPyConnection", day: date) -> Film:
@@ -70,6 +93,7 @@ def film(db: "DuckDBPyConnection", day: date) -> Film:
     return Film(
         slots=[slot for slot, _, _ in slots],
         states=[cause or state for _, state, cause in slots],
+        missing=sum(state == "missing" for _, state, _ in slots),
         stations=stations,
         vehicles=_packed(found, "vehicles", shape),
         docks=_packed(found, "docks", shape),
@@ -82,3 +106,10 @@ def _packed(found: Any, column: str, shape: tuple[int, int]) -> str:
     made = np.full(shape, UNSEEN, dtype="<u2")
     made[found["station"], found["slot"]] = found[column]
     return base64.b64encode(zlib.compress(made.tobytes(), 6)).decode("ascii")
+
+
+def _unpacked(text: str) -> "array[int]":
+    found = array("H", zlib.decompress(base64.b64decode(text)))
+    if sys.byteorder == "big":
+        found.byteswap()
+    return found

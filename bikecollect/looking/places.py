@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from math import cos, hypot, radians
 from typing import Any, NamedTuple
 
+from bikecollect.asking import Answer
+
 METRES = 111_195.0
 """Of a degree on a sphere of 6,371,009 m, the mean radius (IUGG)."""
 
@@ -32,6 +34,25 @@ class Place(NamedTuple):
         return self.is_installed is False or self.is_renting is False
 
 
+class Known(NamedTuple):
+    """A station that there is, or was: *until* is when it left the list, else None."""
+
+    system_id: str
+    station_id: str
+    name: str | None
+    region: str | None
+    lat: float | None
+    lon: float | None
+    capacity: int | None
+    since: int | None
+    until: int | None
+
+    @property
+    def called(self) -> str:
+        """Its name; without one, its id."""
+        return self.name or self.station_id
+
+
 def chosen(
     places: Iterable[Place],
     *,
@@ -54,6 +75,22 @@ def chosen(
         and (each.vehicles or 0) >= vehicles
         and (each.docks or 0) >= docks
     ]
+
+
+def table_of(places: Iterable[Place]) -> Answer:
+    """Return a row a place, without what is of no use to a reader."""
+    columns = [
+        *("name", "vehicles", "docks", "capacity", "region", "closed"),
+        *("last_reported", "station_id", "lat", "lon"),
+    ]
+    rows = [
+        (
+            *(each.name, each.vehicles, each.docks, each.capacity, each.region),
+            *(each.is_closed, each.last_reported, each.station_id, each.lat, each.lon),
+        )
+        for each in places
+    ]
+    return Answer(columns, rows)
 
 
 def nearest(
@@ -94,6 +131,11 @@ def point(text: str) -> tuple[float, float] | None:
         return None
     inside = -90 <= lat <= 90 and -180 <= lon <= 180  # noqa: PLR2004 - degrees
     return (lat, lon) if inside else None
+
+
+def known(rows: Iterable[Sequence[Any]]) -> list[Known]:
+    """Return the rows of the report ``stations`` as such."""
+    return [Known(*row) for row in rows]
 
 
 def places(rows: Iterable[Sequence[Any]]) -> list[Place]:

@@ -4,17 +4,17 @@ import base64
 import zlib
 from array import array
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from keeping import compacted
+from keeping import compacted, looked
 from world import NOON, World
 
-from bikecollect import config
 from bikecollect.asking import Answer
-from bikecollect.errors import UsageError
-from bikecollect.looking import Look
+from bikecollect.errors import Outcome, UsageError
+from bikecollect.looking import Look, drawn, outcomes
 from bikecollect.looking.calendar import days_of
 from bikecollect.looking.compared import compared
 from bikecollect.looking.film import UNSEEN
@@ -39,26 +39,9 @@ def world(folder: Path) -> World:
 @pytest.fixture
 def held(world: World) -> Iterator[Look]:
     """Yield what looks at *world*, shortly after its last slot."""
-    made = look(world)
+    made = looked(world)
     yield made
     made.close()
-
-
-def look(world: World) -> Look:
-    """Return what looks at *world*, by its clock."""
-    settings = config.parse(
-        {
-            "data_dir": str(world.folder.parent),
-            "systems": {
-                "city": {
-                    "feed": "youbike",
-                    "url": "http://127.0.0.1/",
-                    "timezone": "Asia/Taipei",
-                }
-            },
-        }
-    )
-    return Look(settings, world.clock)
 
 
 def unpacked(text: str) -> list[int]:
@@ -80,6 +63,21 @@ def test_a_film_has_each_station_in_each_expected_slot(held: Look) -> None:
     assert row[width + at : width + at + 4] == [3, UNSEEN, UNSEEN, UNSEEN]
     assert film.states[at] == "collected"
     assert film.states[at + 2] not in {"", "collected"}
+
+
+def test_a_films_data_have_a_row_for_what_was_seen(held: Look) -> None:
+    """Station by station; docks too, and nothing for what was not seen."""
+    film = held.film("city", DAY)
+
+    rows = [(slot - int(NOON), *more) for slot, *more in film.answer().rows]
+
+    assert rows == [
+        (300, "a", 0, 2),
+        (600, "a", 2, 2),
+        (1200, "a", 1, 2),
+        (300, "b", 3, 2),
+    ]
+    assert film.collected == 3
 
 
 def test_a_look_sees_what_was_committed_since(world: World, held: Look) -> None:
@@ -139,7 +137,7 @@ def test_looking_changes_no_file(world: World, held: Look) -> None:
 
 def test_an_empty_system_has_nothing_to_look_at(folder: Path) -> None:
     """No days, no runs; nothing is made on the disk."""
-    held = look(World(folder / "city"))
+    held = looked(World(folder / "city"))
 
     assert held.days("city") is None
     assert held.runs("city") == []
@@ -205,6 +203,61 @@ def test_periods_are_compared_only_where_both_have_seen() -> None:
     assert found.rows[0][-4:] == (6, 12, 12, 12)
 
 
+def test_a_typical_day_and_a_day_are_one_table() -> None:
+    """By the minute; where one of both says nothing, it has nothing."""
+    names = [f"{each}_vehicles" for each in ("low", "mid", "high")]
+    typical = Answer(
+        ["weekday", "minute", *names, "days_seen", "days_expected"],
+        [(6, 0, 1.0, 2.0, 3.0, 4, 5), (0, 0, 9.0, 9.0, 9.0, 1, 1)],
+    )
+    history = Answer(["minute_of_day", "num_vehicles_available"], [(0, 7), (5, None)])
+
+    found = drawn.overlaid(typical, history, DAY, "vehicles")
+
+    assert found.rows == [
+        ("2026-11-22 00:00", 1.0, 2.0, 3.0, 4, 5, 7, True),
+        ("2026-11-22 00:05", None, None, None, None, None, None, True),
+    ]
+
+
+def test_what_was_not_seen_is_shaded_and_what_was_closed() -> None:
+    """A slot to its end, an hour and a day by the clock."""
+    slots = Answer(
+        ["slot", "state", "cause", "seen", "is_renting"],
+        [(300, "collected", "", 1, False), (600, "missing", "disk", None, None)],
+    )
+    more = ["date", "slots_seen", "day_slots", "day_closed"]
+    days = Answer(more, [("2026-11-22", 0, 0, 0), ("2026-11-23", 9, 10, 5)])
+
+    assert [row[-4:] for row in drawn.slots(slots, 300, "seen").rows] == [
+        (600, False, "collected", True),
+        (900, True, "disk", False),
+    ]
+    assert [row[-4:] for row in drawn.days(days).rows] == [
+        ("2026-11-22", "2026-11-22 23:59:59", True, False),
+        ("2026-11-23", "2026-11-23 23:59:59", False, True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "flags", "kind"),
+    [
+        (Outcome.COLLECTED, (), "good"),
+        (Outcome.COLLECTED, ("stale",), "partial or stale"),
+        (Outcome.COLLECTED, ("late",), "good"),
+        (Outcome.DUPLICATE, (), "skipped"),
+        (Outcome.UNAVAILABLE, (), "failed"),
+    ],
+)
+def test_a_run_ends_in_one_of_four_kinds(
+    world: World, outcome: Outcome, flags: tuple[str, ...], kind: str
+) -> None:
+    """As the bars are coloured."""
+    run = replace(world.begin(), outcome=outcome, flags=flags)
+
+    assert outcomes.kind(run) == kind
+
+
 def test_a_day_of_the_calendar_names_its_worst_cause() -> None:
     """Counts are those of the report; the level is in the report's words."""
     columns = ["system_id", "date", "state", "cause", "slots", "expected", "share"]
@@ -217,5 +270,11 @@ def test_a_day_of_the_calendar_names_its_worst_cause() -> None:
 
     found = days_of(Answer(columns, rows))
 
-    assert found[0] == ("2026-11-22", 288, 200, 88, "asleep", "to 90 %")
-    assert found[1] == ("2026-11-23", 288, 288, 0, "", "whole")
+    assert [each[:6] for each in found] == [
+        ("2026-11-22", 288, 200, 88, "asleep", "to 90 %"),
+        ("2026-11-23", 288, 288, 0, "", "whole"),
+    ]
+    assert [(each.weekday, each.week) for each in found] == [
+        ("Sun", "2026-11-16"),
+        ("Mon", "2026-11-23"),
+    ]

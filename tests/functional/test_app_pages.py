@@ -1,0 +1,297 @@
+"""The data app's pages, run by Streamlit's own AppTest on a small world."""
+
+import importlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from keeping import looked
+from world import World
+
+pytest.importorskip("duckdb")
+testing = pytest.importorskip("streamlit.testing.v1")
+pytestmark = pytest.mark.filterwarnings("ignore")
+PLACES = {
+    "a": [25.0, 121.5, "East"],
+    "b": [25.001, 121.5, "East"],
+    "c": [25.1, 121.6, "West"],
+}
+NAMES = {"a": "New Mill", "b": "Quay", "c": "Old Mill"}
+MODULES = ("data", "parts", "now", "station", "city", "collection")
+Show = Callable[..., Any]
+
+
+@pytest.fixture
+def world(folder: Path) -> World:
+    """Return an hour of three stations: a is empty at first, b is never, c is far."""
+    world = World(folder / "city")
+    for bikes in [{"a": 0, "b": 3, "c": 5}] * 7 + [{"a": 4, "b": 0, "c": 5}] * 5:
+        world.fetch(dict(bikes), after=300, places=PLACES, names=NAMES)
+    return world
+
+
+@pytest.fixture
+def show(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Show]:
+    """Yield what runs a page with an address, and returns what is on it."""
+    import streamlit  # noqa: PLC0415 - heavy, and an extra
+
+    look = looked(world)
+    for name in MODULES:
+        module = importlib.import_module(f"bikecollect.app.{name}")
+        monkeypatch.setattr(module, "look", lambda: look, raising=False)
+    streamlit.cache_data.clear()
+
+    def shown(page: str, **address: str) -> Any:
+        app = testing.AppTest.from_function(_page, args=(page,), default_timeout=60)
+        for key, value in address.items():
+            app.query_params[key] = value
+        app.run()
+        assert [each.value for each in app.exception] == []
+        return app
+
+    yield shown
+    look.close()
+
+
+def _page(name: str) -> None:
+    """Be the script: Streamlit reads this function's text."""
+    import importlib  # noqa: PLC0415 - the script has nothing else
+
+    importlib.import_module(f"bikecollect.app.{name}").page()
+
+
+def said(app: Any) -> str:
+    """Return all small print of a page."""
+    return "\n".join(each.value for each in app.caption)
+
+
+def test_now_says_how_old_its_data_are_and_what_they_tell(show: Show) -> None:
+    """Age, slot, and of how many stations it tells."""
+    app = show("now")
+
+    assert "Newest data: **0 s ago** (2026-11-22 13:00, local)" in said(app)
+    assert "3 of 3 stations shown" in said(app)
+    assert "the slot 2026-11-22 13:00 tells of 3 of them; 0 are closed" in said(app)
+    (table,) = app.dataframe
+    assert list(table.value["vehicles"]) == [4, 0, 5]
+
+
+def test_what_is_late_is_a_warning(show: Show, world: World) -> None:
+    """An hour without a block is said in the open, not in small print."""
+    world.clock.now += 3600
+
+    app = show("now")
+
+    (warning,) = app.warning
+    assert warning.value.startswith("Newest data: **1 h 0 min ago**")
+    assert "It is late" in warning.value
+
+
+@pytest.mark.parametrize(
+    ("address", "ids"),
+    [
+        ({"search": "mill"}, ["a", "c"]),
+        ({"areas": "East"}, ["a", "b"]),
+        ({"bikes": "5"}, ["c"]),
+        ({"docks": "3"}, []),
+        ({"search": "mill", "areas": "West"}, ["c"]),
+    ],
+)
+def test_an_address_narrows_the_stations(
+    show: Show, address: dict[str, str], ids: list[str]
+) -> None:
+    """Search, areas, least bikes and docks come from the address."""
+    app = show("now", **address)
+
+    assert list(app.dataframe[0].value["station_id"]) == ids
+
+
+def test_a_filter_can_be_moved(show: Show) -> None:
+    """By hand, as by the address."""
+    app = show("now")
+
+    app.text_input(key="search").set_value("quay")
+    app.run()
+
+    assert list(app.dataframe[0].value["station_id"]) == ["b"]
+
+
+def test_the_nearest_to_a_point_have_their_metres(show: Show) -> None:
+    """B is a thousandth of a degree from a."""
+    app = show("now", near="25.0, 121.5")
+
+    assert list(app.dataframe[0].value["metres"])[:2] == [0, 111]
+
+
+def test_no_point_is_said(show: Show) -> None:
+    """Words where numbers should stand get an answer in words."""
+    assert "That is no point" in said(show("now", near="the harbour"))
+
+
+def test_a_station_has_its_basis(show: Show) -> None:
+    """Twelve slots were seen, whatever was expected."""
+    app = show("station", station="a", range="7 days")
+
+    assert [each.value for each in app.metric] == ["4", "2", "10"]
+    assert "Basis: 12 of" in said(app)
+    assert "East · 25.0, 121.5" in said(app)
+
+
+@pytest.mark.parametrize("length", ["28 days", "All"])
+def test_a_long_range_has_the_same_basis(show: Show, world: World, length: str) -> None:
+    """By the hour or by the day: the very slots."""
+    world.clock.now += 100 * 86_400
+    world.fetch({"a": 1, "b": 1, "c": 1}, places=PLACES, names=NAMES)
+    seen = {"28 days": 1, "All": 13}[length]
+
+    app = show("station", station="a", range=length)
+
+    assert f"Basis: {seen} of" in said(app)
+
+
+def test_the_typical_day_says_how_many_days_it_rests_on(show: Show) -> None:
+    """One Sunday; the hours before the first slot have none."""
+    app = show("station", station="a", view="Typical week")
+
+    assert "Basis: 0 to 1 of 1 Sundays seen, from 2026-11-22" in said(app)
+
+
+def test_a_range_without_such_a_weekday_is_said(show: Show, world: World) -> None:
+    """The range ends on Sunday, and Monday is asked for."""
+    world.fetch({"a": 1, "b": 1, "c": 1}, after=86_400, places=PLACES, names=NAMES)
+
+    app = show(
+        "station",
+        station="a",
+        view="Typical week",
+        day="2026-11-23",
+        range_last="2026-11-22",
+    )
+
+    assert app.info[0].value == "The range has no such weekday."
+
+
+def test_neighbours_are_those_that_had_a_bike_then(show: Show) -> None:
+    """While a was empty b always had one; c is too far away."""
+    app = show("station", station="a", view="Empty or full")
+
+    near, longest = app.dataframe
+    assert near.value.to_dict("records") == [
+        {
+            "name": "Quay",
+            "metres": pytest.approx(111, abs=1),
+            "share": 1,
+            "slots_seen": 7,
+        }
+    ]
+    assert list(longest.value["what"]) == ["empty"]
+    assert list(longest.value["hours"]) == [pytest.approx(7 / 12)]
+    assert list(longest.value["sure"]) == [False]
+    assert "1 times for half an hour or more. Basis: 12 of" in said(app)
+
+
+def test_a_removed_station_keeps_its_page(show: Show, world: World) -> None:
+    """It can be picked, and when it left is said: once it was away for a day."""
+    for after in (300, 86_400):
+        world.fetch({"a": 4, "b": 0}, after=after, places=PLACES, names=NAMES)
+
+    app = show("station", station="c")
+
+    assert "It left the list of stations at 2026-11-23 13:05" in app.warning[0].value
+    assert [each.value for each in app.metric] == ["not seen", "not seen", "10"]
+    assert app.selectbox[0].value == "c"
+
+
+def test_a_closed_station_is_said_to_be(show: Show, world: World) -> None:
+    """On its page, under its past, and on the map's small print."""
+    world.fetch({"a": 4, "b": 0, "c": 5}, after=300, places=PLACES, closed=["c"])
+
+    assert "is closed" in show("station", station="c").warning[0].value
+    assert "Orange ground" in said(show("station", station="c", range="7 days"))
+    assert "1 are closed" in said(show("now"))
+
+
+def test_what_became_of_a_station_is_a_line_of_time(show: Show, world: World) -> None:
+    """Renamed: before and after."""
+    world.fetch(
+        {"a": 4, "b": 0, "c": 5}, after=300, places=PLACES, names=NAMES | {"b": "Pier"}
+    )
+
+    app = show("station", station="b")
+
+    (table,) = app.dataframe
+    assert table.value[["what", "old", "new"]].to_numpy().tolist() == [
+        ["renamed", "Quay", "Pier"]
+    ]
+
+
+@pytest.mark.parametrize("view", ["Week", "Day", "Areas", "Compare", "Rankings"])
+def test_each_view_of_the_city_has_its_basis(show: Show, view: str) -> None:
+    """Slots of stations, or slots."""
+    app = show("city", view=view)
+
+    assert "Basis: 36 of" in said(app) or "Basis: 12 of" in said(app)
+
+
+def test_an_area_of_the_week_has_only_its_stations(show: Show) -> None:
+    """East has two of the three."""
+    assert "Basis: 24 of" in said(show("city", area="East"))
+
+
+def test_those_without_bikes_come_first(show: Show) -> None:
+    """a: 7 of 12 empty; b: 5 of 12."""
+    app = show("city", view="Rankings")
+
+    (table,) = app.dataframe
+    assert list(table.value["name"]) == ["New Mill", "Quay", "Old Mill"]
+    assert list(table.value["share_with_vehicle"]) == [
+        pytest.approx(5 / 12),
+        pytest.approx(7 / 12),
+        1,
+    ]
+
+
+def test_the_collection_has_the_words_of_status(show: Show, world: World) -> None:
+    """The verdict, the facts, and the share of good runs."""
+    app = show("collection")
+
+    text = "\n".join(each.value for each in app.markdown)
+    assert "**all is well**" in text
+    assert "| Runs, 24 h | 12 of 12 good, 100 % |" in text
+    assert "12 of 12 runs good, 100 %." in said(app)
+    assert app.success[0].value == "No slot is missing in this range."
+
+
+def test_a_gap_has_its_cause_in_words(show: Show, world: World) -> None:
+    """As backfill-report has it."""
+    world.fetch({"a": 1, "b": 1, "c": 1}, after=1500, places=PLACES, names=NAMES)
+
+    app = show("collection")
+
+    table = app.dataframe[-1].value
+    assert table[["slots", "cause", "meaning"]].to_numpy().tolist() == [
+        [4, "not-started", "cron did not start a run"]
+    ]
+
+
+def test_without_data_every_page_says_what_to_do(
+    show: Show, world: World, folder: Path
+) -> None:
+    """No traceback; the command that makes data is named."""
+    (world.folder / "ledger.sqlite3").unlink()
+
+    for page in ("now", "station", "city", "collection"):
+        assert "bikecollect fetch" in show(page).info[0].value
+
+
+def test_runs_without_any_block_are_no_error(show: Show, world: World) -> None:
+    """A collector whose feed never answered has pages all the same."""
+    for each in sorted(world.folder.rglob("*"), reverse=True):
+        each.rmdir() if each.is_dir() else each.unlink()
+    world.feed.bug = ValueError("never")
+    world.fetch({"a": 1}, after=300)
+
+    for page in ("now", "city", "collection"):
+        show(page)
+    assert "No station was seen yet" in show("station").info[0].value
