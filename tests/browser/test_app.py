@@ -22,9 +22,13 @@ pytest.importorskip("streamlit")
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 STATIONS = 40
 PAGES = (
-    *("/", "/station", "/station?range=7+days", "/city", "/city?view=Day"),
-    *("/city?view=Areas", "/city?view=Compare", "/city?view=Rankings", "/collection"),
+    *("/", "/station", "/station?range=7+days", "/station?range=All"),
+    *("/station?view=Typical+week", "/station?view=Empty+or+full"),
+    *("/city", "/city?view=Day", "/city?view=Areas", "/city?view=Compare"),
+    *("/city?view=Rankings", "/collection"),
 )
+SHOTS = Path(__file__).parents[2] / "build/screenshots"
+"""Where a picture of each visit's end is kept, to be looked at."""
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
 PROBES = ("/_stcore/health", "/_stcore/host-config")
 """Where Streamlit's own page asks for its server, below the page's name too."""
@@ -112,6 +116,20 @@ class Visit:
         found.locator("canvas").first.wait_for()
         return found
 
+    def shot(self, name: str) -> None:
+        """Take a picture of the whole page."""
+        main = "document.querySelector('[data-testid=stMainBlockContainer]')"
+        height = self.page.evaluate(f"{main}.scrollHeight") + 80
+        width = self.page.viewport_size["width"]
+        self.page.set_viewport_size({"width": width, "height": height})
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=SHOTS / f"{re.sub('[^a-z0-9]+', '-', name)}.png")
+
+    def nothing_is_wrong(self) -> None:
+        """Fail on a box of an exception, or an error in the console."""
+        assert self.page.locator("[data-testid=stException]").count() == 0
+        assert self.wrong == []
+
     def _console(self, message: Any) -> None:
         known = any(each in message.location["url"] for each in PROBES)
         if message.type == "error" and not known:
@@ -123,14 +141,19 @@ class Visit:
 
 
 @pytest.fixture
-def visit(browser: Any, address: str) -> Iterator[Visit]:
-    """Yield a visit in a context of its own; nothing may have gone wrong on it."""
+def visit(
+    browser: Any, address: str, request: pytest.FixtureRequest
+) -> Iterator[Visit]:
+    """Yield a visit in a context of its own; nothing may have gone wrong on it.
+
+    At its end a picture is taken.
+    """
     context = browser.new_context(viewport={"width": 1200, "height": 900})
     context.set_default_timeout(20_000)
     made = Visit(context.new_page(), address)
     yield made
-    assert made.page.locator("[data-testid=stException]").count() == 0
-    assert made.wrong == []
+    made.shot(request.node.name)
+    made.nothing_is_wrong()
     context.close()
 
 
@@ -143,8 +166,9 @@ def test_every_page_opens_without_error_and_asks_nobody_else(
 
     visit.sees("Newest data")
     assert visit.page.locator("[data-testid=stAlertContentError]").count() == 0
-    shown = visit.page.locator("canvas, svg.marks, [data-testid=stDataFrame]")
-    shown.first.wait_for()
+    drawn = visit.page.locator("canvas, svg.marks, [data-testid=stDataFrame]")
+    never = visit.page.get_by_text("Never for half an hour or more")
+    drawn.or_(never).first.wait_for()
 
 
 def test_a_search_narrows_map_and_table_and_is_in_the_address(visit: Visit) -> None:
@@ -181,8 +205,8 @@ def test_a_click_beside_the_stations_asks_for_the_nearest(visit: Visit) -> None:
     visit.map().locator("canvas").first.click(position={"x": 20, "y": 20})
 
     visit.page.wait_for_url("**near=*")
-    visit.settled()
-    assert visit.page.locator("[data-testid=stDataFrame]").count() == 2
+    visit.sees("The 1 nearest of those shown")
+    visit.page.locator("[data-testid=stDataFrame]").nth(1).wait_for()
 
 
 def test_the_slider_shows_the_city_at_any_slot(visit: Visit) -> None:
@@ -214,16 +238,56 @@ def test_the_film_plays_and_stops(visit: Visit) -> None:
 
 
 def test_a_bookmarked_address_shows_the_same_view(visit: Visit) -> None:
-    """Station, range and measure come from the address."""
-    visit.open("/station?station=990000012&range=7+days&of=docks")
+    """Station, range, view and measure come from the address."""
+    visit.open("/station?station=990000012&range=7+days&view=Typical+week&of=docks")
 
     box = visit.page.locator("[data-testid=stSelectbox]")
     shown = [box.nth(n).locator("input").input_value() for n in range(2)]
     shown += box.all_inner_texts()
     assert any("(990000012)" in each for each in shown)
     assert any("7 days" in each for each in shown)
-    visit.sees("Typical")
+    visit.sees("A day against the typical one")
+    visit.sees(r"Basis: .* from 20")
     assert "station=990000012" in visit.page.url
+
+
+def test_a_view_that_is_chosen_is_in_the_address(visit: Visit) -> None:
+    """A click on another view; the address leads to it again."""
+    visit.open("/station?station=990000012")
+
+    visit.page.get_by_role("radio", name="Empty or full").click()
+    visit.sees("Where to go when it has none")
+
+    visit.page.wait_for_url("**view=Empty+or+full*")
+    again = visit.page.url.removeprefix(visit.address)
+    visit.open(again).sees("Where to go when it has none")
+
+
+def test_what_became_of_a_station_is_drawn(visit: Visit) -> None:
+    """The demo's first station was moved: a chart, and a table."""
+    visit.open("/station?station=990000001")
+
+    visit.sees("All that the lists of stations told")
+    visit.page.locator("[data-testid=stVegaLiteChart]").nth(1).wait_for()
+    visit.page.locator("[data-testid=stDataFrame]").first.wait_for()
+
+
+def test_a_visitor_elsewhere_sees_the_systems_own_clock(
+    browser: Any, address: str
+) -> None:
+    """The same picture in Taipei and in New York, to the pixel."""
+    pictures = []
+    for zone in ("Asia/Taipei", "America/New_York"):
+        context = browser.new_context(timezone_id=zone)
+        made = Visit(context.new_page(), address)
+        made.open("/station?station=990000012&range=7+days").sees("Grey ground")
+        chart = made.page.locator("[data-testid=stVegaLiteChart]").first
+        chart.locator("canvas, svg").first.wait_for()
+        made.page.wait_for_timeout(500)  # the chart fades in
+        pictures.append(chart.screenshot(animations="disabled"))
+        made.nothing_is_wrong()
+        context.close()
+    assert pictures[0] == pictures[1]
 
 
 def test_a_picked_station_is_in_the_address(visit: Visit) -> None:
@@ -239,10 +303,10 @@ def test_an_unknown_station_is_said(visit: Visit) -> None:
     """An old bookmark gets words, not an error."""
     visit.open("/station?station=nowhere")
 
-    visit.sees("No station has the id nowhere now")
+    visit.sees("No station ever had the id nowhere")
 
 
-@pytest.mark.parametrize("path", ["/", "/station", "/city?view=Day", "/collection"])
+@pytest.mark.parametrize("path", PAGES)
 def test_a_phone_needs_no_scrolling_aside(
     browser: Any, address: str, path: str
 ) -> None:
@@ -250,10 +314,12 @@ def test_a_phone_needs_no_scrolling_aside(
     context = browser.new_context(viewport={"width": 390, "height": 800})
     made = Visit(context.new_page(), address).open(path)
 
+    made.sees("Newest data")
+    made.shot(f"phone {path}")
     wide = made.page.evaluate("document.scrollingElement.scrollWidth")
 
     assert wide <= 390
-    assert made.wrong == []
+    made.nothing_is_wrong()
     context.close()
 
 
@@ -265,6 +331,8 @@ def test_light_and_dark_follow_the_browser(browser: Any, address: str) -> None:
         made = Visit(context.new_page(), address).open("/")
         ground = "el => getComputedStyle(el).backgroundColor"
         grounds.append(made.map().locator(".frame").evaluate(ground))
+        made.shot(f"now {scheme}")
+        made.nothing_is_wrong()
         context.close()
     light, dark = (sum(map(int, re.findall(r"\d+", each)[:3])) for each in grounds)
     assert light > 600
@@ -276,7 +344,6 @@ def test_a_figures_data_can_be_downloaded(visit: Visit) -> None:
     visit.open("/station?station=990000012")
     visit.sees("Basis")
 
-    visit.sees("What became of it")
     with visit.page.expect_download() as started:
         visit.page.get_by_role("button", name="Data", exact=True).first.click()
     text = Path(started.value.path()).read_text(encoding="utf-8")
