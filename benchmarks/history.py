@@ -14,22 +14,14 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from fetch import Figures, measured
+from year import write_sheet
 
-from bikecollect.heal import Healer
-from bikecollect.ledger import Ledger
-from bikecollect.payloads import Payloads
-from bikecollect.rows import DERIVED, Format
-from bikecollect.simulator.city import City
-from bikecollect.slot import DAY, Slot, day_of
-from bikecollect.snapshot import StationStatus
-from bikecollect.store import Store
+from bikecollect.slot import DAY
 
 HERE = Path(__file__).parent
 TIMES = 3
-ZONE = ZoneInfo("Asia/Taipei")
 BEGIN = (int(time.time() + 28_800) // DAY - 1) * DAY - 28_800
 """Yesterday's midnight in Taipei: no day behind it is due."""
 STATION = "990000100"
@@ -166,25 +158,9 @@ def _day(aside: Path) -> Path:
     """Make a folder with one day of a city, as `fetch` leaves it."""
     folder = aside / "day"
     place = folder / "bikes/city"
-    (place / "station_status").mkdir(parents=True)
+    place.mkdir(parents=True)
     (place / ".bikecollect").touch()
-    city, form = City(1_600), Format(ZONE, (DERIVED["occupancy"],))
-    name = f"station_status/{day_of(Slot(BEGIN), ZONE)}.csv"
-    with (place / name).open("wb") as out:
-        out.write(form.header)
-        for slot in range(BEGIN, BEGIN + DAY, 300):
-            rows = [
-                StationStatus(
-                    *(s.place.station_id, s.bikes, s.ebikes, s.docks, None, None),
-                    *(s.place.capacity, None, s.active, s.active, s.reported),
-                )
-                for s in city.at(slot + 2)
-            ]
-            out.write(form.block(Slot(slot), slot + 2, rows, {}).text)
-    ledger, store = Ledger(place / "ledger.sqlite3"), Store(place)
-    ledger.open()
-    Healer(Payloads(place / "payloads"), store, ledger).files()
-    ledger.close()
+    write_sheet(place, BEGIN, BEGIN + DAY)
     (folder / "bikecollect.toml").write_text(
         'data_dir = "bikes"\n[systems.city]\nfeed = "youbike"\n'
         'url = "http://127.0.0.1/"\ntimezone = "Asia/Taipei"\n',

@@ -1,8 +1,9 @@
 """Make a simulated year of a city in a data folder: python benchmarks/year.py FOLDER.
 
-The archive is written day by day with the very options and summaries of `compact`; the
-rows come from SQL that does what `bikecollect.simulator.city` does (a Python loop over
-168 million rows would take an hour). The ledger has a run and a block for each slot.
+It ends with yesterday; of today there is a CSV, up to now. The archive is written day
+by day with the very options and summaries of `compact`; the rows come from SQL that
+does what `bikecollect.simulator.city` does (a Python loop over 168 million rows would
+take an hour). The ledger has a run and a block for each slot.
 """
 
 import json
@@ -17,11 +18,19 @@ from bikecollect import engine, layout, parquet, summaries
 from bikecollect.archive import digest
 from bikecollect.durable import make_folder
 from bikecollect.folder import MARK, MARKER
+from bikecollect.heal import Healer
 from bikecollect.ledger import Ledger
-from bikecollect.rows import information_header, information_lines
+from bikecollect.payloads import Payloads
+from bikecollect.rows import (
+    DERIVED,
+    Format,
+    information_header,
+    information_lines,
+)
 from bikecollect.simulator.city import City
 from bikecollect.slot import DAY, Slot, bounds, day_of
-from bikecollect.snapshot import StationInformation
+from bikecollect.snapshot import StationInformation, StationStatus
+from bikecollect.store import Store
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -31,7 +40,8 @@ OFFSET = 28_800
 INTERVAL = 300
 STATIONS = 1_600
 DAYS = 365
-FIRST = 1_763_913_600  # 2025-11-24 00:00 in Taipei
+TODAY = (int(time.time()) + OFFSET) // DAY * DAY - OFFSET
+FIRST = TODAY - DAYS * DAY
 SYSTEM = "city"
 OFF_DAY, OFF = 17, (20, 70)
 """Of each 30 days, one on which the host is off in these slots."""
@@ -96,8 +106,10 @@ def main() -> None:
     db = engine.connect(data / "spill", memory="2GB", threads=2)
     _city(db, data)
     archived = [_day(db, data, number) for number in range(DAYS)]
-    _ledger(place, archived)
+    now = int(time.time())
+    _ledger(place, archived, now)
     _information(place)
+    write_sheet(place, TODAY, now)
     (data.parent / "bikecollect.toml").write_text(
         f'data_dir = "{data.name}"\n[systems.{SYSTEM}]\nfeed = "youbike"\n'
         'url = "http://127.0.0.1/"\ntimezone = "Asia/Taipei"\n',
@@ -182,12 +194,34 @@ def _slots(begin: int, end: int) -> Iterator[tuple[object, ...]]:
             yield (*head, "collected", "", STATIONS, *more)
 
 
-def _ledger(place: Path, archived: list[tuple[object, ...]]) -> None:
+def write_sheet(place: Path, begin: int, end: int) -> None:
+    """Write the CSV of the day that starts at *begin*, up to *end*, as `fetch` does."""
+    city, form = City(STATIONS), Format(ZONE, (DERIVED["occupancy"],))
+    (place / "station_status").mkdir(exist_ok=True)
+    name = f"station_status/{day_of(Slot(begin), ZONE)}.csv"
+    with (place / name).open("wb") as out:
+        out.write(form.header)
+        for slot in range(begin, end, INTERVAL):
+            rows = [
+                StationStatus(
+                    *(s.place.station_id, s.bikes, s.ebikes, s.docks, None, None),
+                    *(s.place.capacity, None, s.active, s.active, s.reported),
+                )
+                for s in city.at(slot + 2)
+            ]
+            out.write(form.block(Slot(slot), slot + 2, rows, {}).text)
+    ledger, store = Ledger(place / "ledger.sqlite3"), Store(place)
+    ledger.open()
+    Healer(Payloads(place / "payloads"), store, ledger).files()
+    ledger.close()
+
+
+def _ledger(place: Path, archived: list[tuple[object, ...]], now: int) -> None:
     ledger = Ledger(place / "ledger.sqlite3")
     ledger.open()
     runs, blocks = [], []
-    for slot in range(FIRST, FIRST + DAYS * DAY, INTERVAL):
-        why = missing(slot)
+    for slot in range(FIRST, now, INTERVAL):
+        why = missing(slot) if slot < TODAY else ""
         if why == "host-off":
             continue
         boot, uptime = f"boot-{(slot - FIRST) // (30 * DAY)}", float(slot - FIRST + 900)
@@ -200,7 +234,7 @@ def _ledger(place: Path, archived: list[tuple[object, ...]]) -> None:
                 *(boot, uptime, "0.1.0", "", "[]", "[]", uptime),
             )
         )
-        if not why:
+        if not why and slot < TODAY:
             span = (file, 0, 0, 0, STATIONS, f"{slot:064x}", slot + 2.0, slot)
             blocks.append((slot, *span, f"{slot:08x}", uptime, boot, "fetch", ""))
     with ledger.transaction() as db:
