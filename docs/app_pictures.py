@@ -1,0 +1,46 @@
+"""Takes the pictures of the data app that the pages show: make pictures.
+
+Needs Chromium, the app's simulated month (`make app`) served at the address that is
+given, and a font that has the simulated names' letters.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+WIDTH = 1000
+PICTURES = {
+    "now": "/",
+    "station": "/station?station=990000003",
+    "week": "/station?station=990000090&view=Typical+week",
+    "day": "/city?view=Day&at=09:30",
+    "collection": "/collection",
+}
+IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
+MAIN = "document.querySelector('[data-testid=stMainBlockContainer]')"
+FADED_IN = 1500
+"""Milliseconds until charts stand still."""
+
+
+def main() -> None:
+    """Take all pictures from the app at the address in the first argument."""
+    folder = Path(__file__).parent / "images"
+    with sync_playwright() as play:
+        chromium = play.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        page = chromium.new_page(viewport={"width": WIDTH, "height": 800})
+        for name, path in PICTURES.items():
+            page.goto(sys.argv[1] + path)
+            page.wait_for_selector("h1")
+            page.wait_for_selector(IDLE, state="attached")
+            height = page.evaluate(f"{MAIN}.scrollHeight")
+            page.set_viewport_size({"width": WIDTH, "height": height})
+            page.wait_for_timeout(FADED_IN)
+            page.screenshot(path=folder / f"{name}.png")
+
+
+if __name__ == "__main__":
+    main()
