@@ -40,20 +40,21 @@ def slots(days: int, now: float) -> range:
 
 def collect_days(
     folder: Path,
+    now: float,
     *,
     days: int,
     stations: int,
     seed: int,
     step: Callable[[int], object],
 ) -> None:
-    """Collect the last *days* of a city, with its troubles, and archive the closed.
+    """Collect the *days* of a city until *now*, and archive those that are closed.
 
     In the nights and days of it the feed is out for an hour, a field is renamed for
     half an hour, the machine sleeps for five hours, cron is away for forty minutes;
     stations move, are renamed, resized, closed, opened and removed. *step* is called
     after each slot with the number of those done.
     """
-    wanted = slots(days, clocks.time())
+    wanted = slots(days, now)
     begin = wanted[0]
     at = {name: begin + share * (wanted[-1] - begin) for name, share in WHEN.items()}
     time = Time(begin)
@@ -82,7 +83,7 @@ def collect_days(
                 uptime=partial(float, up),
                 awake=partial(float, awake),
             )
-    times = Times(clocks.time, clocks.monotonic, Stop())
+    times = Times(partial(float, now), clocks.monotonic, Stop())
     for _ in keeper.compactor(settings, YOUBIKE, times).run():
         pass
 

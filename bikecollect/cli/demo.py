@@ -78,10 +78,12 @@ def _month(folder: Path, days: int, stations: int, seed: int) -> None:
 
     text = f"Collecting {days} days of a city with {stations} stations ..."
     click.echo(text, err=True)
-    length = len(demo_month.slots(days, time.time()))
+    now = time.time()
+    length = len(demo_month.slots(days, now))
     with click.progressbar(length=length, label="slots", file=sys.stderr) as bar:
         demo_month.collect_days(
             folder,
+            now,
             days=days,
             stations=stations,
             seed=seed,

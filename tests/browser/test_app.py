@@ -7,15 +7,18 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from command import bikecollect
 
 from bikecollect import demo_month
-from bikecollect.demo import SETTINGS, YOUBIKE
+from bikecollect.demo import SETTINGS, YOUBIKE, ZONE
 
 api = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("streamlit")
@@ -30,6 +33,15 @@ PAGES = (
 SHOTS = Path(__file__).parents[2] / "build/screenshots"
 """Where a picture of each visit's end is kept, to be looked at."""
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
+FOLLOW = """el => {
+  const output = el.querySelector('output'), shown = [];
+  el.followed = new Promise((done) => {
+    new MutationObserver(() => shown.push(output.textContent) < 3 || done(shown))
+      .observe(output, { childList: true });
+    setTimeout(() => done(shown), 20000);
+  });
+}"""
+"""Notes which slots the film shows: each for a tenth of a second, too short to poll."""
 PROBES = ("/_stcore/health", "/_stcore/host-config")
 """Where Streamlit's own page asks for its server, below the page's name too."""
 pytestmark = [
@@ -41,10 +53,16 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the last two days of a city."""
+    """Return a folder with two days of a city, the second until its last noon.
+
+    The same hours of it are in trouble whatever time the test is run: none after
+    midnight.
+    """
     folder = tmp_path_factory.mktemp("app")
+    noon = datetime.now(ZoneInfo(ZONE)).replace(hour=12, minute=0, second=0)
+    past = noon if noon.timestamp() <= time.time() else noon - timedelta(days=1)
     demo_month.collect_days(
-        folder, days=2, stations=STATIONS, seed=1, step=lambda _: None
+        folder, past.timestamp(), days=2, stations=STATIONS, seed=1, step=str
     )
     return folder
 
@@ -226,15 +244,20 @@ def test_the_slider_shows_the_city_at_any_slot(visit: Visit) -> None:
 
 
 def test_the_film_plays_and_stops(visit: Visit) -> None:
-    """Play moves on by itself, slot by slot; the second press ends it."""
+    """Play moves on by itself, slot by slot; the second press ends it, where it is."""
     visit.open("/city?view=Day&at=00:00")
     visit.sees(r"00:00: ")
+    film = visit.map()
+    film.evaluate(FOLLOW)
 
     visit.page.get_by_label("Play", exact=True).click()
-    visit.sees(r"00:20: ")
+    shown = film.evaluate("el => el.followed")
     visit.page.get_by_label("Pause").click()
 
+    assert shown == ["00:10", "00:20", "00:30"]
     visit.page.get_by_label("Play", exact=True).wait_for()
+    stopped = film.locator("output").inner_text().replace(":", "%3A")
+    visit.page.wait_for_url(f"**at={stopped}*")
 
 
 def test_a_bookmarked_address_shows_the_same_view(visit: Visit) -> None:
@@ -283,11 +306,18 @@ def test_a_visitor_elsewhere_sees_the_systems_own_clock(
         made.open("/station?station=990000012&range=7+days").sees("Grey ground")
         chart = made.page.locator("[data-testid=stVegaLiteChart]").first
         chart.locator("canvas, svg").first.wait_for()
-        made.page.wait_for_timeout(500)  # the chart fades in
-        pictures.append(chart.screenshot(animations="disabled"))
+        pictures.append(_still(chart))
         made.nothing_is_wrong()
         context.close()
     assert pictures[0] == pictures[1]
+
+
+def _still(chart: Any) -> bytes:
+    """Return a picture of *chart*, when it has faded in: two alike."""
+    before, now = b"", chart.screenshot(animations="disabled")
+    while now != before:
+        before, now = now, chart.screenshot(animations="disabled")
+    return bytes(now)
 
 
 def test_a_picked_station_is_in_the_address(visit: Visit) -> None:
