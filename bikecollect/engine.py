@@ -49,6 +49,7 @@ def connect(
             "preserve_insertion_order": False,
             "autoinstall_known_extensions": False,
             "allow_community_extensions": False,
+            "parquet_metadata_cache": True,
         }
     )
 

@@ -1,11 +1,45 @@
-"""Serves the app: python -m bikecollect.app run PAGE [FLAG]... (see ``cli/app.py``)."""
+"""Serves the app: python -m bikecollect.app run PAGE [FLAG]... (see ``cli/app.py``).
 
+Its address is said once it answers, and it answers once all that the first page needs
+is loaded: who follows it waits for nothing but the page.
+"""
+
+import os
+import socket
 import threading
+import time
+from importlib import import_module
+from urllib.parse import urlsplit
 
+import click
 from streamlit.web import cli
 
 from bikecollect.looking import shared
 
+ADDRESS = "BIKECOLLECT_APP_ADDRESS"
+"""Names the variable that has the app's address."""
+PAGES = ("now", "station", "city", "collection")
+SOON = 0.02
+
+
+def _say(address: str) -> None:
+    """Say *address*, once somebody answers there."""
+    place = urlsplit(address)
+    while True:
+        try:
+            socket.create_connection((place.hostname, place.port or 80), 1).close()
+        except OSError:
+            time.sleep(SOON)
+        else:
+            break
+    click.echo(f"The data app: {address} (Ctrl-C ends it)")
+
+
 if __name__ == "__main__":
-    threading.Thread(target=shared.warm, daemon=True).start()
+    opening = threading.Thread(target=shared.warm)
+    opening.start()
+    for page in PAGES:
+        import_module(f"bikecollect.app.{page}")
+    opening.join()
+    threading.Thread(target=_say, args=[os.environ[ADDRESS]], daemon=True).start()
     cli.main(prog_name="streamlit")

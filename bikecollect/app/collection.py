@@ -6,10 +6,12 @@ import click
 import streamlit as st
 
 from bikecollect.app import charts, data, grids, parts
+from bikecollect.health import Health
 from bikecollect.looking import outcomes
 from bikecollect.looking.calendar import mondays
 from bikecollect.looking.shared import look
 from bikecollect.screens import status
+from bikecollect.survey import Standing
 from bikecollect.words import percent
 
 COLOURS = dict(
@@ -27,9 +29,9 @@ def page() -> None:
     """Draw the page."""
     st.title("Collection")
     name = parts.system()
-    parts.freshness(name)
-    _standing(name)
-    _runs(name)
+    standing = parts.freshness(name)
+    _standing(standing)
+    _runs(name, standing.health)
     _incidents(name)
     _calendar(name)
     _gaps(name)
@@ -41,15 +43,14 @@ def page() -> None:
         )
 
 
-def _standing(name: str) -> None:
-    standing = look().standing(name)
+def _standing(standing: Standing) -> None:
     facts = status.facts(standing)
     st.markdown(f"**{click.unstyle(status.verdict(standing.health))}**")
     rows = "".join(f"| {title} | {click.unstyle(value)} |\n" for title, value in facts)
     st.markdown(f"| As `bikecollect status` has it | |\n|---|---|\n{rows}")
 
 
-def _runs(name: str) -> None:
+def _runs(name: str, health: Health) -> None:
     st.subheader("Runs of the last day")
     runs = look().runs(name)
     if not runs:
@@ -63,7 +64,6 @@ def _runs(name: str) -> None:
         "rows": ("rows", ",d"),
         "attempts": ("attempts", "d"),
     }
-    health = look().standing(name).health
     share = percent(health.good / health.runs) if health.runs else percent(None)
     parts.figure(
         charts.bars(

@@ -14,6 +14,7 @@ from bikecollect.app.data import Span
 from bikecollect.errors import BikecollectError
 from bikecollect.looking.shared import look
 from bikecollect.slot import iso
+from bikecollect.survey import Standing
 from bikecollect.words import ago, percent
 
 STYLE = """<style>
@@ -26,6 +27,8 @@ ONLY = "BIKECOLLECT_APP_SYSTEM"
 """Names the variable by which ``--system`` reaches the app."""
 RANGES = {"7 days": 7, "28 days": 28, "90 days": 90, "365 days": 365, "All": 0}
 OWN = "Own dates"
+COUNT = ".1f"
+"""How a mean number of bikes is written."""
 ColumnConfig = Any
 HOUR_TIPS = {
     "weekday": ("day", ""),
@@ -52,18 +55,20 @@ def system() -> str:
     return st.selectbox("System", names, key="system", bind="query-params")
 
 
-def freshness(name: str) -> None:
-    """Say how old the newest data are, in plain sight."""
-    health = look().standing(name).health
+def freshness(name: str) -> Standing:
+    """Say how old the newest data are, in plain sight; return how the system stands."""
+    standing = look().standing(name)
+    health = standing.health
     if health.behind is None:
         st.warning(f"**{name}**: nothing was collected yet.")
-        return
+        return standing
     when = iso(health.now - health.behind, data.zone(name))
     text = f"Newest data: **{ago(health.behind)}** ({when[:10]} {when[11:16]}, local)"
     if health.late:
         st.warning(f"{text}. It is late: see Collection.", icon=":material/schedule:")
     else:
         st.caption(text)
+    return standing
 
 
 def days(name: str) -> tuple[date, date]:

@@ -15,7 +15,6 @@ from bikecollect.looking.shared import look
 
 RAW_DAYS, HOURLY_DAYS = 10, 92
 """Up to so many days are drawn slot by slot, and by the hour; more by the day."""
-COUNT = ".1f"
 
 
 def view(name: str, station: str, when: Span) -> None:
@@ -88,7 +87,7 @@ def _summed(name: str, station: str, when: Span, how: Summary) -> None:
         how.capacity: ("capacity", charts.GREY),
     }
     tips = {"time": (how.word, how.form)}
-    tips |= {each: (title, COUNT) for each, (title, _) in series.items()} | MORE_TIPS
+    tips |= {each: (title, parts.COUNT) for each, (title, _) in series.items()} | MORE_TIPS
     spec = lines.lines(
         "time",
         series,

@@ -11,7 +11,6 @@ from bikecollect.looking import drawn
 from bikecollect.looking.places import Known
 from bikecollect.looking.shared import look
 
-COUNT = ".1f"
 HALF_AN_HOUR = 1800
 OF = {"bikes": "vehicles", "docks": "docks"}
 
@@ -110,9 +109,9 @@ def _against(name: str, station: str, when: Span) -> None:
     tips = {
         "time": ("time", "%H:%M"),
         "that_day": ("that day", "d"),
-        "low": ("a quarter of days below", COUNT),
-        "mid": ("half of days below", COUNT),
-        "high": ("a quarter of days above", COUNT),
+        "low": ("a quarter of days below", parts.COUNT),
+        "mid": ("half of days below", parts.COUNT),
+        "high": ("a quarter of days above", parts.COUNT),
         "days_seen": ("days seen", "d"),
         "days_expected": ("days expected", "d"),
     }

@@ -37,9 +37,9 @@ def app(ctx: click.Context, *, port: int, host: str, system_id: str | None) -> N
         settings.chosen([system_id])
     _check(host, port)
     place = f"[{host}]" if ":" in host else host
-    click.echo(f"The data app: http://{place}:{port} (Ctrl-C ends it)")
-    sys.stdout.flush()
-    os.execve(sys.executable, _command(host, port), _environment(settings, system_id))  # noqa: S606 - our own interpreter
+    env = _environment(settings, system_id)
+    env["BIKECOLLECT_APP_ADDRESS"] = f"http://{place}:{port}"
+    os.execve(sys.executable, _command(host, port), env)  # noqa: S606 - our own interpreter
 
 
 def _check(host: str, port: int) -> None:
@@ -76,6 +76,7 @@ def _command(host: str, port: int) -> list[str]:
         "server.fileWatcherType": "none",
         "browser.gatherUsageStats": "false",
         "logger.hideWelcomeMessage": "true",
+        "logger.level": "warning",
         "client.toolbarMode": "viewer",
         "client.showErrorDetails": "none",
         "runner.magicEnabled": "false",

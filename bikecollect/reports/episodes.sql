@@ -9,20 +9,22 @@ WITH numbered AS (
         ROW_NUMBER() OVER (PARTITION BY s.system_id ORDER BY s.slot) AS number
     FROM slots AS s
     WHERE s.date >= DATE '$since' AND s.date < DATE '$until'
+), rows_asked AS (
+    SELECT r.system_id AS system_id, r.station_id AS station_id, r.slot AS slot,
+        r.num_vehicles_available AS vehicles, r.num_docks_available AS docks
+    FROM station_status AS r
+    JOIN asked AS a ON a.system_id = r.system_id AND a.station_id = r.station_id
+    WHERE r.date >= DATE '$since' AND r.date < DATE '$until'
 ), scarce AS (
-    SELECT r.system_id AS system_id, r.station_id AS station_id, r.slot AS slot,
+    SELECT o.system_id AS system_id, o.station_id AS station_id, o.slot AS slot,
         'empty' AS what
-    FROM station_status AS r
-    JOIN asked AS a ON a.system_id = r.system_id AND a.station_id = r.station_id
-    WHERE r.date >= DATE '$since' AND r.date < DATE '$until'
-        AND r.num_vehicles_available = 0
+    FROM rows_asked AS o
+    WHERE o.vehicles = 0
     UNION ALL
-    SELECT r.system_id AS system_id, r.station_id AS station_id, r.slot AS slot,
+    SELECT o.system_id AS system_id, o.station_id AS station_id, o.slot AS slot,
         'full' AS what
-    FROM station_status AS r
-    JOIN asked AS a ON a.system_id = r.system_id AND a.station_id = r.station_id
-    WHERE r.date >= DATE '$since' AND r.date < DATE '$until'
-        AND r.num_docks_available = 0
+    FROM rows_asked AS o
+    WHERE o.docks = 0
 ), islands AS (
     SELECT c.system_id AS system_id, c.station_id AS station_id, c.what AS what,
         c.slot AS slot, n.number AS number,
@@ -49,11 +51,10 @@ WITH numbered AS (
 ), seen AS (
     SELECT d.system_id AS system_id, d.station_id AS station_id, n.number AS number
     FROM edges AS d
-    JOIN station_status AS r ON r.system_id = d.system_id
-        AND r.station_id = d.station_id AND r.slot = d.slot
+    JOIN rows_asked AS o ON o.system_id = d.system_id
+        AND o.station_id = d.station_id AND o.slot = d.slot
     JOIN numbered AS n ON n.system_id = d.system_id AND n.slot = d.slot
-    WHERE r.date >= DATE '$since' AND r.date < DATE '$until'
-        AND r.num_vehicles_available IS NOT NULL
+    WHERE o.vehicles IS NOT NULL
 )
 SELECT e.system_id AS system_id, e.station_id AS station_id, e.what AS what,
     e.first_slot AS first_slot, e.last_slot AS last_slot,

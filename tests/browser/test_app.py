@@ -82,9 +82,8 @@ def address(data: Path) -> Iterator[str]:
         env={**os.environ, "TMPDIR": str(data.parent)},
     ) as server:
         assert server.stdout is not None
-        for line in server.stdout:
-            if "started" in line:
-                break
+        said = server.stdout.readline()
+        assert said == f"The data app: http://127.0.0.1:{port} (Ctrl-C ends it)\n"
         yield f"http://127.0.0.1:{port}"
         server.send_signal(signal.SIGINT)
         assert server.wait(20) in {0, -signal.SIGINT, 130}
