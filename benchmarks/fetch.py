@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bikecollect import collecting
-from bikecollect.config import load
-from bikecollect.process import Stop
+from bikecollect.collect import collector as collecting
+from bikecollect.core.process import Stop
+from bikecollect.setup.loader import load
 
 HERE = Path(__file__).parent
 STATIONS = 1_600

@@ -18,7 +18,7 @@ from pathlib import Path
 from fetch import Figures, measured
 from year import write_sheet
 
-from bikecollect.slot import DAY
+from bikecollect.core.slots import DAY
 
 HERE = Path(__file__).parent
 TIMES = 3

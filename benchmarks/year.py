@@ -14,23 +14,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from bikecollect import engine, layout, parquet, summaries
-from bikecollect.archive import digest
-from bikecollect.durable import make_folder
-from bikecollect.folder import MARK, MARKER
-from bikecollect.heal import Healer
-from bikecollect.ledger import Ledger
-from bikecollect.payloads import Payloads
-from bikecollect.rows import (
+from bikecollect.archive import (
+    datasets as layout,
+)
+from bikecollect.archive import (
+    duckdb_engine as engine,
+)
+from bikecollect.archive import (
+    parquet,
+    summaries,
+)
+from bikecollect.archive.day_archive import digest
+from bikecollect.core.slots import DAY, Slot, bounds, day_of
+from bikecollect.core.snapshot import StationInformation, StationStatus
+from bikecollect.simulator.city import City
+from bikecollect.storage.csv_format import (
     DERIVED,
     Format,
     information_header,
     information_lines,
 )
-from bikecollect.simulator.city import City
-from bikecollect.slot import DAY, Slot, bounds, day_of
-from bikecollect.snapshot import StationInformation, StationStatus
-from bikecollect.store import Store
+from bikecollect.storage.csv_store import Store
+from bikecollect.storage.data_folder import MARK, MARKER
+from bikecollect.storage.durable import make_folder
+from bikecollect.storage.ledger import Ledger
+from bikecollect.storage.payload_store import Payloads
+from bikecollect.storage.recovery import Healer
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

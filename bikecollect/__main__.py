@@ -5,7 +5,7 @@ import os
 import sys
 from contextlib import suppress
 
-from bikecollect import process
+from bikecollect.core import process
 
 
 def main() -> None:
@@ -13,7 +13,7 @@ def main() -> None:
     # A run lives for some tenths of a second: collecting cycles costs a tenth of it.
     gc.disable()
     process.prepare()
-    from bikecollect.cli import edge  # noqa: PLC0415 - descriptors come first
+    from bikecollect.cli import main as edge  # noqa: PLC0415 - descriptors come first
 
     code = edge.run(sys.argv[1:])
     # Whatever became of the output, the data and the code stand: a full or closed

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import click
 
-from bikecollect import describe, layout, rows, schema
-from bikecollect import settings as settings_
+from bikecollect.archive import datasets as layout
 from bikecollect.cli import cli
-from bikecollect.errors import ExitCode, Outcome
-from bikecollect.export import STATIONS
-from bikecollect.reports import REPORTS
+from bikecollect.core.errors import ExitCode, Outcome
+from bikecollect.reports import data_dictionary as describe
+from bikecollect.reports.export import STATIONS
+from bikecollect.reports.registry import REPORTS
+from bikecollect.setup import settings as settings_
+from bikecollect.storage import csv_format as rows
+from bikecollect.storage import ledger_schema as schema
 
 
 def command(name: str) -> str:

@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from world import TAIPEI, World
 
-from bikecollect import config, view
-from bikecollect.account import local_days
-from bikecollect.archive import Archive
-from bikecollect.compact import Compactor, Step
-from bikecollect.heal import Healer
-from bikecollect.history import History
-from bikecollect.ledger import Ledger
-from bikecollect.lock import Lock
-from bikecollect.looking import Look
-from bikecollect.proof import Finding, Looked, Prover
-from bikecollect.slot import Slot, bounds
-from bikecollect.store import Store
+from bikecollect.app.queries.service import Look
+from bikecollect.archive import views as view
+from bikecollect.archive.compact import Compactor, Step
+from bikecollect.archive.day_archive import Archive
+from bikecollect.archive.verify import Finding, Looked, Prover
+from bikecollect.core.slots import Slot, bounds
+from bikecollect.reports.coverage import local_days
+from bikecollect.setup import loader as config
+from bikecollect.storage.csv_store import Store
+from bikecollect.storage.ledger import Ledger
+from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.lock import Lock
+from bikecollect.storage.recovery import Healer
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

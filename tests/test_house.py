@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 import pytest
 
-from bikecollect import config
 from bikecollect.cli import COMMANDS, cli
-from bikecollect.errors import ExitCode
+from bikecollect.core.errors import ExitCode
+from bikecollect.setup import loader as config
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "bikecollect").rglob("*.py"))

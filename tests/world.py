@@ -8,14 +8,11 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from bikecollect.block import Committed
-from bikecollect.commit import Committer
-from bikecollect.cycle import Cycle
-from bikecollect.errors import BikecollectError, PayloadError
-from bikecollect.heal import Healer
-from bikecollect.ledger import Ledger
-from bikecollect.lock import Lock
-from bikecollect.payload import (
+from bikecollect.collect.commit import Committer
+from bikecollect.collect.cycle import Cycle
+from bikecollect.core.blocks import Committed
+from bikecollect.core.errors import BikecollectError, PayloadError
+from bikecollect.core.payload import (
     Attempt,
     Check,
     Document,
@@ -24,12 +21,15 @@ from bikecollect.payload import (
     Getter,
     Memory,
 )
-from bikecollect.payloads import Payloads
-from bikecollect.rows import Derived, Format
-from bikecollect.run import Run
-from bikecollect.slot import slot_at
-from bikecollect.snapshot import Snapshot, StationInformation, StationStatus
-from bikecollect.store import Store
+from bikecollect.core.run import Run
+from bikecollect.core.slots import slot_at
+from bikecollect.core.snapshot import Snapshot, StationInformation, StationStatus
+from bikecollect.storage.csv_format import Derived, Format
+from bikecollect.storage.csv_store import Store
+from bikecollect.storage.ledger import Ledger
+from bikecollect.storage.lock import Lock
+from bikecollect.storage.payload_store import Payloads
+from bikecollect.storage.recovery import Healer
 
 TAIPEI = ZoneInfo("Asia/Taipei")
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=TAIPEI).timestamp()

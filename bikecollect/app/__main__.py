@@ -1,4 +1,4 @@
-"""Serves the app: python -m bikecollect.app run PAGE [FLAG]... (see ``cli/app.py``).
+"""Serves the app: python -m bikecollect.app run PAGE [FLAG]... (`bikecollect app`).
 
 Its address is said once it answers, and it answers once all that the first page needs
 is loaded: who follows it waits for nothing but the page.
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import click
 from streamlit.web import cli
 
-from bikecollect.looking import shared
+from bikecollect.app.queries import current as shared
 
 ADDRESS = "BIKECOLLECT_APP_ADDRESS"
 """Names the variable that has the app's address."""
@@ -39,7 +39,7 @@ if __name__ == "__main__":
     opening = threading.Thread(target=shared.warm)
     opening.start()
     for page in PAGES:
-        import_module(f"bikecollect.app.{page}")
+        import_module(f"bikecollect.app.pages.{page}")
     opening.join()
     threading.Thread(target=_say, args=[os.environ[ADDRESS]], daemon=True).start()
     cli.main(prog_name="streamlit")

@@ -4,7 +4,8 @@ from importlib.resources import files
 
 import streamlit as st
 
-from bikecollect.app import city, collection, now, parts, station
+from bikecollect.app import widgets as parts
+from bikecollect.app.pages import city, collection, now, station
 
 ICON = str(files("bikecollect.app").joinpath("icon.svg"))
 

@@ -26,7 +26,7 @@ class _Lazy(click.Group):
         if cmd_name not in COMMANDS:
             return None
         name = cmd_name.replace("-", "_")
-        module = import_module(f"bikecollect.cli.{name}")
+        module = import_module(f"bikecollect.cli.commands.{name}")
         command: click.Command = getattr(module, name)
         return command
 
@@ -52,7 +52,7 @@ def cli(
     ctx: click.Context, config: str | None, verbose: int, log_format: str | None
 ) -> None:
     """Collect the history of bike-share systems and account for every slot."""
-    from bikecollect.cli.logs import set_up  # noqa: PLC0415 - not for --help
+    from bikecollect.cli.log_setup import set_up  # noqa: PLC0415 - not for --help
 
     set_up(verbose, log_format or "text")
     ctx.obj = Shared(config, log_format)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from bikecollect.redact import Redact, nothing, redactor
+from bikecollect.core.redact import Redact, nothing, redactor
 
 if TYPE_CHECKING:
-    from bikecollect.settings import Settings
+    from bikecollect.setup.settings import Settings
 
 
 class Screen:
@@ -28,7 +28,7 @@ class Shared:
 
     def settings(self) -> "Settings":
         """Return the settings; raises SettingsError."""
-        from bikecollect.config import load  # noqa: PLC0415 - not for --help
+        from bikecollect.setup.loader import load  # noqa: PLC0415 - not for --help
 
         settings = load(self.config)
         Screen.redact = redactor(settings.secrets())

@@ -2,8 +2,8 @@
 
 from typing import Protocol
 
-from bikecollect.payload import Documents, Fetched, Getter, Memory
-from bikecollect.snapshot import Snapshot
+from bikecollect.core.payload import Documents, Fetched, Getter, Memory
+from bikecollect.core.snapshot import Snapshot
 
 
 class Feed(Protocol):

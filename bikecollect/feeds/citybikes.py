@@ -3,11 +3,11 @@
 from datetime import UTC
 from typing import Any
 
-from bikecollect.errors import PayloadError
-from bikecollect.feeds.decode import at, decode, objects, shape, too_many_bad
+from bikecollect.core.errors import PayloadError
+from bikecollect.core.payload import Documents, Fetched, Getter, Memory
+from bikecollect.core.snapshot import Snapshot, StationInformation, StationStatus
+from bikecollect.feeds.json_payload import at, decode, objects, shape, too_many_bad
 from bikecollect.feeds.values import Stamps, count, flag, place, text
-from bikecollect.payload import Documents, Fetched, Getter, Memory
-from bikecollect.snapshot import Snapshot, StationInformation, StationStatus
 
 
 class CityBikes:

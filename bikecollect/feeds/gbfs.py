@@ -11,13 +11,13 @@ from datetime import tzinfo
 from typing import Any
 from urllib.parse import urlsplit
 
-from bikecollect.errors import FeedError, FeedUnavailable, PayloadError
-from bikecollect.feeds import gbfs_reading as reading
-from bikecollect.feeds.decode import at, decode
+from bikecollect.core.errors import FeedError, FeedUnavailable, PayloadError
+from bikecollect.core.payload import Document, Documents, Fetched, Getter, Memory
+from bikecollect.core.slots import DAY
+from bikecollect.core.snapshot import Snapshot
+from bikecollect.feeds import gbfs_reader as reading
+from bikecollect.feeds.json_payload import at, decode
 from bikecollect.feeds.values import number, text
-from bikecollect.payload import Document, Documents, Fetched, Getter, Memory
-from bikecollect.slot import DAY
-from bikecollect.snapshot import Snapshot
 
 FEEDS, INFORMATION, TYPES = "gbfs.feeds", "gbfs.information", "gbfs.vehicle_types"
 NEWEST_MAJOR = 3

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from datetime import tzinfo
 from typing import Any
 
-from bikecollect.errors import PayloadError, SettingsError
-from bikecollect.feeds.decode import at, decode, objects, shape, too_many_bad
+from bikecollect.core.errors import PayloadError, SettingsError
+from bikecollect.core.payload import Documents, Fetched, Getter, Memory
+from bikecollect.core.snapshot import Snapshot, StationInformation, StationStatus
+from bikecollect.feeds.json_payload import at, decode, objects, shape, too_many_bad
 from bikecollect.feeds.values import Stamps, count, flag, place, text
-from bikecollect.payload import Documents, Fetched, Getter, Memory
-from bikecollect.snapshot import Snapshot, StationInformation, StationStatus
 
 COUNTS = tuple(each for each in StationStatus._fields if each.startswith("num_"))
 FLAGS = tuple(each for each in StationStatus._fields if each.startswith("is_"))

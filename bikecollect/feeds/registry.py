@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import tzinfo
 
-from bikecollect.errors import SettingsError
+from bikecollect.core.errors import SettingsError
 from bikecollect.feeds import Feed
 
 DIALECTS = ("youbike", "gbfs", "citybikes", "mapped")

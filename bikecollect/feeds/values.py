@@ -4,7 +4,7 @@ import math
 from datetime import datetime, tzinfo
 from typing import Any
 
-from bikecollect.text import clean
+from bikecollect.core.text import clean
 
 MOST = 99_998
 """The largest count that is believed; 99,999 and 999,999 are sentinels (gbfs #806)."""

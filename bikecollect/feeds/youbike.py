@@ -6,11 +6,18 @@ from datetime import tzinfo
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from bikecollect.errors import FeedError, PayloadError
-from bikecollect.feeds.decode import at, decode, missing, objects, shape, too_many_bad
+from bikecollect.core.errors import FeedError, PayloadError
+from bikecollect.core.payload import Document, Documents, Fetched, Getter, Memory
+from bikecollect.core.snapshot import Snapshot, StationInformation, StationStatus
+from bikecollect.feeds.json_payload import (
+    at,
+    decode,
+    missing,
+    objects,
+    shape,
+    too_many_bad,
+)
 from bikecollect.feeds.values import Stamps, count, flag, place, text
-from bikecollect.payload import Document, Documents, Fetched, Getter, Memory
-from bikecollect.snapshot import Snapshot, StationInformation, StationStatus
 
 ALIASES: Mapping[str, tuple[str, ...]] = {
     "station_id": ("sno", "station_no", "StationUID", "StationID"),

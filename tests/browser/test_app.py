@@ -17,8 +17,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from command import bikecollect
 
-from bikecollect import demo_month
-from bikecollect.demo import SETTINGS, YOUBIKE, ZONE
+from bikecollect.simulator import demo_month
+from bikecollect.simulator.demo import SETTINGS, YOUBIKE, ZONE
 
 api = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("streamlit")

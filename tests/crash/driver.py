@@ -10,9 +10,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from world import NOON, World
 
-from bikecollect import payloads, process, store
-from bikecollect.block import Tail
-from bikecollect.run import Run
+from bikecollect.core import process
+from bikecollect.core.blocks import Tail
+from bikecollect.core.run import Run
+from bikecollect.storage import csv_store as store
+from bikecollect.storage import payload_store as payloads
 
 STATIONS = 40
 INTERVAL = 300.0

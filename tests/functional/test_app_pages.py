@@ -18,7 +18,10 @@ PLACES = {
     "c": [25.1, 121.6, "West"],
 }
 NAMES = {"a": "New Mill", "b": "Quay", "c": "Old Mill"}
-MODULES = ("data", "parts", "now", "station", "city", "collection")
+MODULES = (
+    *("frames", "widgets", "pages.now", "pages.station", "pages.city"),
+    "pages.collection",
+)
 Show = Callable[..., Any]
 
 
@@ -58,7 +61,7 @@ def _page(name: str) -> None:
     """Be the script: Streamlit reads this function's text."""
     import importlib  # noqa: PLC0415 - the script has nothing else
 
-    importlib.import_module(f"bikecollect.app.{name}").page()
+    importlib.import_module(f"bikecollect.app.pages.{name}").page()
 
 
 def said(app: Any) -> str:

@@ -8,7 +8,7 @@ import pytest
 from keeping import compacted
 from world import World
 
-from bikecollect.slot import DAY
+from bikecollect.core.slots import DAY
 
 pytest.importorskip("duckdb")
 PAGE = Path(__file__).parents[2] / "docs/how-to/ask-the-history.md"

@@ -14,11 +14,11 @@ from keeping import findings
 from served import Answer, serving
 from world import NOON, TAIPEI, World
 
-from bikecollect.errors import PayloadError
+from bikecollect.core.errors import PayloadError
+from bikecollect.core.payload import Documents
+from bikecollect.core.slots import DAY
+from bikecollect.core.snapshot import Snapshot
 from bikecollect.feeds.youbike import YouBike
-from bikecollect.payload import Documents
-from bikecollect.slot import DAY
-from bikecollect.snapshot import Snapshot
 
 CSV = "station_status/2026-11-22.csv"
 

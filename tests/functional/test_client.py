@@ -15,8 +15,7 @@ import trustme
 from rawserver import BODY, GZIP, HEAD, answers, drips, misbehaving, sends
 from served import Answer, serving
 
-from bikecollect.client import Client
-from bikecollect.errors import (
+from bikecollect.core.errors import (
     CredentialsError,
     FeedError,
     FeedUnavailable,
@@ -25,8 +24,9 @@ from bikecollect.errors import (
     ProtocolError,
     RateLimited,
 )
-from bikecollect.policy import Budget
-from bikecollect.process import Stop
+from bikecollect.core.process import Stop
+from bikecollect.feeds.http.client import Client
+from bikecollect.feeds.http.retry import Budget
 
 SHORT = Budget(connect=0.3, idle=0.4, attempt=0.5, total=0.8)
 

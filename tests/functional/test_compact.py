@@ -9,9 +9,9 @@ import pytest
 from keeping import compacted, compactor, findings
 from world import NOON, TAIPEI, World
 
-from bikecollect import layout
-from bikecollect.shelf import Shelf
-from bikecollect.slot import DAY
+from bikecollect.archive import datasets as layout
+from bikecollect.archive.archived_days import Shelf
+from bikecollect.core.slots import DAY
 
 pytest.importorskip("duckdb")
 CSV = "station_status/2026-11-22.csv"

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from world import MINUTES, NOON, World
 
-from bikecollect.errors import FeedUnavailable, Outcome, RateLimited
-from bikecollect.history import History
-from bikecollect.slot import stamp
+from bikecollect.core.errors import FeedUnavailable, Outcome, RateLimited
+from bikecollect.core.slots import stamp
+from bikecollect.storage.ledger_reader import History
 
 DAY_FILE = "station_status/2026-11-22.csv"
 
@@ -286,7 +286,7 @@ def test_a_new_version_of_a_station_is_one_line(world: World) -> None:
 
 def test_other_columns_begin_a_new_segment(world: World) -> None:
     """A file never holds two headers (fault 97)."""
-    from bikecollect.rows import DERIVED  # noqa: PLC0415
+    from bikecollect.storage.csv_format import DERIVED  # noqa: PLC0415
 
     world.fetch({"a": 3})
     world.derived = (DERIVED["occupancy"],)

@@ -12,7 +12,7 @@ import pytest
 from command import bikecollect
 from world import World
 
-from bikecollect.slot import DAY
+from bikecollect.core.slots import DAY
 
 pytest.importorskip("duckdb")
 

@@ -11,7 +11,7 @@ import pytest
 from command import bikecollect
 from served import Answer, serving
 
-from bikecollect import config
+from bikecollect.setup import loader as config
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
 

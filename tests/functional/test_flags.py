@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from world import MINUTES, NOON, World
 
-from bikecollect.errors import Outcome
-from bikecollect.payload import Document, Fetched
+from bikecollect.core.errors import Outcome
+from bikecollect.core.payload import Document, Fetched
 
 DAY_FILE = "station_status/2026-11-22.csv"
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from bikecollect import collecting, folder
-from bikecollect.config import parse
-from bikecollect.errors import SettingsError
+from bikecollect.collect import collector as collecting
+from bikecollect.core.errors import SettingsError
+from bikecollect.setup.loader import parse
+from bikecollect.storage import data_folder as folder
 
 
 def test_a_new_folder_is_made_and_marked(tmp_path: Path) -> None:

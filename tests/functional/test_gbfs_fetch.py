@@ -5,9 +5,9 @@ from datetime import UTC
 
 import pytest
 
-from bikecollect.errors import FeedUnavailable
+from bikecollect.core.errors import FeedUnavailable
+from bikecollect.core.payload import Check, Document, Memory
 from bikecollect.feeds.gbfs import Gbfs
-from bikecollect.payload import Check, Document, Memory
 
 STATUS = {
     "last_updated": 1_800_000_000,

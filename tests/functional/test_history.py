@@ -9,11 +9,16 @@ from pathlib import Path
 import pytest
 from world import NOON, World
 
-from bikecollect.errors import FeedUnavailable, Outcome, SettingsError, StorageError
-from bikecollect.history import History
-from bikecollect.run import Run
-from bikecollect.schema import STEPS
-from bikecollect.slot import Slot
+from bikecollect.core.errors import (
+    FeedUnavailable,
+    Outcome,
+    SettingsError,
+    StorageError,
+)
+from bikecollect.core.run import Run
+from bikecollect.core.slots import Slot
+from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.ledger_schema import STEPS
 
 SLOT = Slot(int(NOON))
 

@@ -10,7 +10,8 @@ import pytest
 from command import bikecollect
 from served import Answer, serving
 
-from bikecollect import config, draft
+from bikecollect.setup import loader as config
+from bikecollect.setup import template as draft
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from world import MINUTES, World
 
-from bikecollect import ledger
-from bikecollect.errors import LockBusy, Outcome
-from bikecollect.lock import Lock
+from bikecollect.core.errors import LockBusy, Outcome
+from bikecollect.storage import ledger
+from bikecollect.storage.lock import Lock
 
 
 @pytest.fixture

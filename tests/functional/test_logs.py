@@ -12,8 +12,8 @@ import pytest
 from mailserver import MailServer
 from served import Answer, serving
 
-from bikecollect.redact import redactor
-from bikecollect.runlog import NAME, Json, RunLogs, Text, of_run
+from bikecollect.core.logs import NAME, Json, RunLogs, Text, of_run
+from bikecollect.core.redact import redactor
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
 

@@ -12,13 +12,15 @@ import pytest
 from keeping import compacted, looked
 from world import NOON, World
 
-from bikecollect.asking import Answer
-from bikecollect.errors import Outcome, UsageError
-from bikecollect.looking import Look, drawn, outcomes
-from bikecollect.looking.calendar import days_of
-from bikecollect.looking.compared import compared
-from bikecollect.looking.film import UNSEEN
-from bikecollect.looking.places import Place, chosen, nearest, places
+from bikecollect.app.queries import chart_rows as drawn
+from bikecollect.app.queries import collection as outcomes
+from bikecollect.app.queries.comparison import compared
+from bikecollect.app.queries.coverage_days import days_of
+from bikecollect.app.queries.day_film import UNSEEN
+from bikecollect.app.queries.service import Look
+from bikecollect.app.queries.stations import Place, chosen, nearest, places
+from bikecollect.core.errors import Outcome, UsageError
+from bikecollect.reports.runner import Answer
 
 pytest.importorskip("duckdb")
 DAY = date(2026, 11, 22)

@@ -11,12 +11,12 @@ import pytest
 import trustme
 from mailserver import BOSS, ME, MailServer, free_port
 
-from bikecollect import notifier
-from bikecollect.letter import Letter
-from bikecollect.notifier import Server
-from bikecollect.outbox import Outbox
-from bikecollect.post import Post
-from bikecollect.slot import DAY
+from bikecollect.alerts import smtp as notifier
+from bikecollect.alerts.mailer import Post
+from bikecollect.alerts.messages import Letter
+from bikecollect.alerts.outbox import Outbox
+from bikecollect.alerts.smtp import Server
+from bikecollect.core.slots import DAY
 
 NOW = 1_795_312_800.0
 
@@ -261,7 +261,9 @@ def test_no_text_of_others_breaks_a_mail(
     mailserver: MailServer, outbox: Outbox, text: str
 ) -> None:
     """It stays in the body, escaped where it must be (fault 103)."""
-    from bikecollect.letter import bounded  # noqa: PLC0415 - what the body goes through
+    from bikecollect.alerts.messages import (  # noqa: PLC0415 - what the body goes through
+        bounded,
+    )
 
     sender = post(mailserver.server())
     sender.spool(outbox, Letter("a", "[bikecollect] s", bounded(text), (".a.",)))

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bikecollect import process
+from bikecollect.core import process
 
 HANG = """
 import time

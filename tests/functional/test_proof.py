@@ -7,9 +7,10 @@ import pytest
 from keeping import compacted, findings, prover
 from world import World
 
-from bikecollect import layout, proof
-from bikecollect.proof import Certificate
-from bikecollect.slot import DAY
+from bikecollect.archive import datasets as layout
+from bikecollect.archive import verify as proof
+from bikecollect.archive.verify import Certificate
+from bikecollect.core.slots import DAY
 
 pytest.importorskip("duckdb")
 CSV = "station_status/2026-11-22.csv"

@@ -11,10 +11,10 @@ from command import bikecollect
 from keeping import compacted, viewed
 from world import NOON, World
 
-from bikecollect.asking import Duck, ask
-from bikecollect.errors import UsageError
-from bikecollect.reports import REPORTS, ROWS, Values, wilson
-from bikecollect.slot import DAY
+from bikecollect.core.errors import UsageError
+from bikecollect.core.slots import DAY
+from bikecollect.reports.registry import REPORTS, ROWS, Values, wilson
+from bikecollect.reports.runner import Duck, ask
 
 pytest.importorskip("duckdb")
 DAYS = ("--until", "2026-11-23")

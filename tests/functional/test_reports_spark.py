@@ -10,10 +10,10 @@ import pytest
 from keeping import compacted, compactor, viewed
 from world import NOON, World
 
-from bikecollect import layout
-from bikecollect.asking import ASKED, Duck, asked
-from bikecollect.reports import REPORTS, ROWS, Report, Values
-from bikecollect.slot import DAY
+from bikecollect.archive import datasets as layout
+from bikecollect.core.slots import DAY
+from bikecollect.reports.registry import REPORTS, ROWS, Report, Values
+from bikecollect.reports.runner import ASKED, Duck, asked
 
 pytest.importorskip("duckdb")
 sql = pytest.importorskip("pyspark.sql")

@@ -11,13 +11,13 @@ from served import Answer, serving
 from test_fetch import GOOD, bikecollect, settings
 from world import NOON, TAIPEI, World
 
-from bikecollect.errors import FeedUnavailable, UsageError
-from bikecollect.history import History
-from bikecollect.moments import moment
-from bikecollect.payload import Attempt
-from bikecollect.run import Run
-from bikecollect.screens import runs as screens
-from bikecollect.slot import Slot
+from bikecollect.cli.render import runs as screens
+from bikecollect.core.errors import FeedUnavailable, UsageError
+from bikecollect.core.payload import Attempt
+from bikecollect.core.run import Run
+from bikecollect.core.slots import Slot
+from bikecollect.core.timeparse import moment
+from bikecollect.storage.ledger_reader import History
 
 SLOT = Slot(int(NOON))
 OTHER = '[systems.other]\nfeed = "youbike"\nurl = "http://127.0.0.1:9/"\n'

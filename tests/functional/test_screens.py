@@ -13,18 +13,18 @@ from pathlib import Path
 
 import pytest
 
-from bikecollect.collecting import collect
-from bikecollect.config import parse
-from bikecollect.demo import Time
-from bikecollect.health import Past, State, judge
-from bikecollect.history import History
-from bikecollect.incident import Incident
-from bikecollect.moments import moment
-from bikecollect.run import Run
+from bikecollect.collect.collector import collect
+from bikecollect.core.incidents import Incident
+from bikecollect.core.run import Run
+from bikecollect.core.slots import DAY, Slot
+from bikecollect.core.timeparse import moment
+from bikecollect.reports.health import Past, State, judge
+from bikecollect.setup.loader import parse
 from bikecollect.simulator.city import City
+from bikecollect.simulator.demo import Time
 from bikecollect.simulator.server import LiveFeed, Trouble
-from bikecollect.slot import DAY, Slot
-from bikecollect.wiring import zones
+from bikecollect.storage.ledger_reader import History
+from bikecollect.wiring.collection import zones
 
 HOUR = 3_600
 TAIPEI = zones(parse({}))["youbike-taipei"]

@@ -16,9 +16,9 @@ from served import serving
 from test_fetch import GOOD, bikecollect, settings
 from world import NOON, TAIPEI, World
 
-from bikecollect.errors import FeedUnavailable
-from bikecollect.screens import status as screens
-from bikecollect.survey import Standing, survey
+from bikecollect.cli.render import status as screens
+from bikecollect.core.errors import FeedUnavailable
+from bikecollect.reports.status import Standing, survey
 
 OTHER = '[systems.other]\nfeed = "youbike"\nurl = "http://127.0.0.1:9/"\n'
 MORE = f'{OTHER}timezone = "Asia/Taipei"'

@@ -12,19 +12,19 @@ import pytest
 from mailserver import ME, MailServer, free_port
 from served import Answer, serving
 
-from bikecollect import channels
-from bikecollect.collecting import collect
-from bikecollect.config import parse
-from bikecollect.demo import Time
-from bikecollect.errors import SettingsError
-from bikecollect.folder import jot_path
-from bikecollect.jot import Jot, State
-from bikecollect.run import Run
-from bikecollect.settings import Settings
+from bikecollect.alerts import webhooks as channels
+from bikecollect.alerts.state import Jot, State
+from bikecollect.collect.collector import collect
+from bikecollect.core.errors import SettingsError
+from bikecollect.core.run import Run
+from bikecollect.reports.status import survey
+from bikecollect.setup.loader import parse
+from bikecollect.setup.settings import Settings
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
-from bikecollect.survey import survey
-from bikecollect.wiring import zones
+from bikecollect.simulator.demo import Time
+from bikecollect.storage.data_folder import jot_path
+from bikecollect.wiring.collection import zones
 
 BEGIN = 1_795_276_800.0  # midnight in Taipei
 INTERVAL = 300
@@ -183,7 +183,7 @@ def test_a_bug_is_mailed_with_its_traceback(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("in the middle")
 
-    monkeypatch.setattr("bikecollect.cycle.Cycle.run", broken)
+    monkeypatch.setattr("bikecollect.collect.cycle.Cycle.run", broken)
     with world.served() as settings, mailserver.up():
         (run,) = world.slot(settings)
     assert run.exit_code == 70
@@ -200,7 +200,7 @@ def test_telling_never_changes_how_a_run_ends(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("in the teller")
 
-    monkeypatch.setattr("bikecollect.teller.Teller.tell", broken)
+    monkeypatch.setattr("bikecollect.alerts.alerter.Teller.tell", broken)
     world = World(tmp_path / "data", "a")
     with world.served() as settings:
         (run,) = world.slot(settings)

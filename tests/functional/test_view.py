@@ -6,8 +6,8 @@ import pytest
 from keeping import compacted, compactor, viewed
 from world import NOON, World
 
-from bikecollect import layout
-from bikecollect.slot import DAY
+from bikecollect.archive import datasets as layout
+from bikecollect.core.slots import DAY
 
 pytest.importorskip("duckdb")
 ROWS = (

@@ -17,16 +17,16 @@ from pathlib import Path
 import trustme
 from mailserver import MailServer
 
-from bikecollect import keeper
-from bikecollect.account import Gap
-from bikecollect.client import Client
-from bikecollect.collecting import collect
-from bikecollect.config import parse
-from bikecollect.demo import Time
-from bikecollect.run import Run
+from bikecollect.collect.collector import collect
+from bikecollect.core.run import Run
+from bikecollect.core.slots import Slot
+from bikecollect.feeds.http.client import Client
+from bikecollect.reports.coverage import Gap
+from bikecollect.setup.loader import parse
 from bikecollect.simulator.city import City
+from bikecollect.simulator.demo import Time
 from bikecollect.simulator.server import LiveFeed, Trouble
-from bikecollect.slot import Slot
+from bikecollect.wiring import history as keeper
 
 HOUR = 3_600
 BEGIN = 1_795_276_800.0  # midnight in Taipei

@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bikecollect.errors import PayloadError
+from bikecollect.core.errors import PayloadError
+from bikecollect.core.payload import Document
+from bikecollect.core.snapshot import Snapshot
 from bikecollect.feeds import Feed
 from bikecollect.feeds.citybikes import CityBikes
 from bikecollect.feeds.gbfs import Gbfs
 from bikecollect.feeds.mapped import Mapped
 from bikecollect.feeds.youbike import YouBike
-from bikecollect.payload import Document
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
-from bikecollect.snapshot import Snapshot
 
 CITY = City(6)
 YOUBIKE = json.loads(dialects.youbike(CITY, 1.8e9))

@@ -16,12 +16,12 @@ import pytest
 from served import Answer, serving
 from trouble_day import die
 
-from bikecollect import process
-from bikecollect.collecting import collect
-from bikecollect.config import parse
-from bikecollect.demo import Time
-from bikecollect.lock import Lock
-from bikecollect.settings import Settings
+from bikecollect.collect.collector import collect
+from bikecollect.core import process
+from bikecollect.setup.loader import parse
+from bikecollect.setup.settings import Settings
+from bikecollect.simulator.demo import Time
+from bikecollect.storage.lock import Lock
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 SERIES = DATA / "g_timeseries"

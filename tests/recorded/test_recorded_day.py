@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from served import Answer, serving
 
-from bikecollect import collecting, wiring
-from bikecollect.config import parse
-from bikecollect.process import Stop
-from bikecollect.slot import iso, slot_at
+from bikecollect.collect import collector as collecting
+from bikecollect.core.process import Stop
+from bikecollect.core.slots import iso, slot_at
+from bikecollect.setup.loader import parse
+from bikecollect.wiring import collection as wiring
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 SERIES = DATA / "derived" / "youbike2_taipei_gen3_rebuilt_json__20251022_UTC.tar.xz"

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from series import SERIES, Documents, Player, bay_wheels, vienna, youbike
 
-from bikecollect import keeper
-from bikecollect.slot import Slot
+from bikecollect.core.slots import Slot
+from bikecollect.wiring import history as keeper
 
 pytestmark = pytest.mark.skipif(
     not SERIES.exists(), reason="the recorded series are not here"

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from served import Answer, serving
 
-from bikecollect import collecting
-from bikecollect.config import parse
-from bikecollect.process import Stop
+from bikecollect.collect import collector as collecting
+from bikecollect.core.process import Stop
+from bikecollect.setup.loader import parse
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 pytestmark = pytest.mark.skipif(

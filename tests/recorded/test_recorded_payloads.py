@@ -7,13 +7,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bikecollect.errors import FeedError, PayloadError
+from bikecollect.core.errors import FeedError, PayloadError
+from bikecollect.core.payload import Check, Document, Documents, Memory
 from bikecollect.feeds import Feed
 from bikecollect.feeds.citybikes import CityBikes
 from bikecollect.feeds.gbfs import Gbfs
 from bikecollect.feeds.mapped import Mapped
 from bikecollect.feeds.youbike import YouBike
-from bikecollect.payload import Check, Document, Documents, Memory
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 pytestmark = pytest.mark.skipif(

@@ -7,8 +7,8 @@ import pytest
 from served import Answer, serving
 from test_recorded_over_http import CASES, DATA, unpacked
 
-from bikecollect import probe
-from bikecollect.errors import PayloadError
+from bikecollect.core.errors import PayloadError
+from bikecollect.setup import probe
 
 pytestmark = pytest.mark.skipif(
     not DATA.is_dir(), reason="the recorded payloads are not here"

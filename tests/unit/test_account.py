@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bikecollect.account import (
+from bikecollect.core.slots import Slot
+from bikecollect.reports.coverage import (
     Evidence,
     Filled,
     Judged,
@@ -16,7 +17,6 @@ from bikecollect.account import (
     judge,
     local_days,
 )
-from bikecollect.slot import Slot
 
 VIENNA = ZoneInfo("Europe/Vienna")
 

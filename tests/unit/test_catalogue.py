@@ -5,9 +5,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bikecollect import catalogue, config
-from bikecollect.catalogue import CATALOGUE
 from bikecollect.feeds.registry import DIALECTS
+from bikecollect.setup import catalogue
+from bikecollect.setup import loader as config
+from bikecollect.setup.catalogue import CATALOGUE
 
 
 @pytest.mark.parametrize("entry", CATALOGUE, ids=lambda e: e.system_id)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bikecollect import config
-from bikecollect.errors import SettingsError
+from bikecollect.core.errors import SettingsError
+from bikecollect.setup import loader as config
 
 EXAMPLE = """
 data_dir = "/srv/bikes"

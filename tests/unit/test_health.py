@@ -3,11 +3,11 @@
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from bikecollect.errors import Outcome
-from bikecollect.health import Coverage, Past, State, flagged, judge
-from bikecollect.incident import Incident
-from bikecollect.run import Run
-from bikecollect.slot import Slot
+from bikecollect.core.errors import Outcome
+from bikecollect.core.incidents import Incident
+from bikecollect.core.run import Run
+from bikecollect.core.slots import Slot
+from bikecollect.reports.health import Coverage, Past, State, flagged, judge
 
 TAIPEI, BERLIN = ZoneInfo("Asia/Taipei"), ZoneInfo("Europe/Berlin")
 NOON = int(datetime(2026, 11, 22, 12, 0, tzinfo=TAIPEI).timestamp())

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bikecollect.incident import Event, Incident, Sign, What, step
-from bikecollect.slot import DAY, Slot
+from bikecollect.core.incidents import Event, Incident, Sign, What, step
+from bikecollect.core.slots import DAY, Slot
 
 INTERVAL = 300
 HOUR = 12

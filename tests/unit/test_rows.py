@@ -8,8 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bikecollect.errors import SettingsError
-from bikecollect.rows import (
+from bikecollect.core.errors import SettingsError
+from bikecollect.core.slots import Slot
+from bikecollect.core.snapshot import StationInformation, StationStatus
+from bikecollect.core.text import clean
+from bikecollect.storage.csv_format import (
     DERIVED,
     Derived,
     Format,
@@ -18,9 +21,6 @@ from bikecollect.rows import (
     information_lines,
     read_information,
 )
-from bikecollect.slot import Slot
-from bikecollect.snapshot import StationInformation, StationStatus
-from bikecollect.text import clean
 
 TAIPEI = ZoneInfo("Asia/Taipei")
 SLOT = Slot(1_795_312_800)

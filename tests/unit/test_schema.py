@@ -3,8 +3,8 @@
 import sqlite3
 from pathlib import Path
 
-from bikecollect.ledger import Ledger
-from bikecollect.schema import STEPS, VERSION
+from bikecollect.storage.ledger import Ledger
+from bikecollect.storage.ledger_schema import STEPS, VERSION
 
 
 def test_an_older_ledger_is_brought_up_to_date_and_keeps_its_rows(

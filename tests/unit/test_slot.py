@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bikecollect.slot import (
+from bikecollect.core.slots import (
     Slot,
     bounds,
     day_of,

@@ -5,9 +5,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bikecollect import timetable, units
-from bikecollect.errors import SettingsError
-from bikecollect.timetable import BEGIN, END, State
+from bikecollect.core.errors import SettingsError
+from bikecollect.setup import cron as timetable
+from bikecollect.setup import systemd_units as units
+from bikecollect.setup.cron import BEGIN, END, State
 
 BLOCK = timetable.block(["*/5 * * * * bikecollect fetch"])
 OTHERS = [

@@ -1,0 +1,1 @@
+"""From a run to signals, incidents, and mail, webhook, command or ping."""

@@ -1,0 +1,159 @@
+"""Telling: from what runs said to the people that should know, each trouble once."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple, Protocol
+from zoneinfo import ZoneInfo
+
+from bikecollect.alerts import signals as signs
+from bikecollect.alerts.state import Jot, State
+from bikecollect.core.errors import Outcome
+from bikecollect.core.incidents import MEMORY, Event, Sign, step
+from bikecollect.core.run import Run
+from bikecollect.core.slots import Slot, day_of
+from bikecollect.storage.ledger_visits import Book
+
+HOUR = 3_600
+
+
+class Place(NamedTuple):
+    """Where a system's things lie; *away* is its outbox while its disk is."""
+
+    system_id: str
+    folder: Path
+    outbox: Path
+    away: Path
+    jot: Path
+    zone: ZoneInfo
+
+
+@dataclass(eq=False, repr=False)
+class News:
+    """What one run brought: its *state* after it, and the *events* to tell of."""
+
+    run: Run
+    place: Place
+    jot: Jot
+    book: Book
+    state: State
+    changed: bool
+    events: tuple[Event, ...] = ()
+
+
+Told = Sequence[tuple[Event, News]]
+
+
+class Speaker(Protocol):
+    """See `bikecollect.alerts.delivery.Dispatch`."""
+
+    def spool(self, told: Told) -> bool: ...  # noqa: D102 - documented there
+    def digest(self) -> None: ...  # noqa: D102
+    def drain(self) -> None: ...  # noqa: D102
+    def hook(self, told: Told) -> bool: ...  # noqa: D102
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Teller:
+    """Decides who is told of what; *dispatch* makes what does it.
+
+    *mails* says whether mails are set up, *digests* whether some come by the
+    calendar, *wished* whether any way of telling is.
+    """
+
+    places: Mapping[str, Place]
+    interval: int
+    dispatch: Callable[[], Speaker]
+    mails: bool = False
+    digests: bool = False
+    wished: bool = False
+    muted: frozenset[str] = frozenset()
+
+    def tell(self, runs: Iterable[Run]) -> bool:
+        """Tell of *runs*; return whether people are told as they wished to be."""
+        with ExitStack() as held:
+            news = [self._heard(run, held) for run in runs if _counts(run)]
+            telling = _together(news)
+            # Nearly always there is nothing to tell, and nothing is imported for it.
+            wanted = telling or any(self._has_mail(each) for each in news)
+            dispatch = self.dispatch() if wanted else None
+            told = [dispatch.spool(each) for each in telling] if dispatch else []
+            for each in news:
+                _remember(each)
+        if dispatch is None:
+            return self.wished
+        if self.mails:
+            dispatch.digest()
+            dispatch.drain()
+        hooked = [dispatch.hook(each) for each in telling]
+        return self.wished and all(a or b for a, b in zip(told, hooked, strict=True))
+
+    def _heard(self, run: Run, held: ExitStack) -> News:
+        """Return what *run* makes of the state of its system, which is held."""
+        place = self.places[run.system_id]
+        jot, book = Jot(place.jot), Book(place.folder / "ledger.sqlite3")
+        held.enter_context(jot.held())
+        state = jot.load() or State(
+            book.last_run(run.slot),
+            book.incidents(Slot(run.slot - MEMORY), run.slot),
+        )
+        said = signs.of_run(run, self._missed(state.seen, run, book))
+        if self.mails and state.mail is not None:
+            said["mail"] = Sign("smtp", state.mail) if state.mail else None
+        said = {kind: each for kind, each in said.items() if kind not in self.muted}
+        if state.seen is not None and run.slot <= state.seen:
+            said = {kind: each for kind, each in said.items() if each and each.over}
+        incidents, events = step(state.incidents, run.slot, said, self.interval)
+        seen = Slot(max(run.slot, state.seen or run.slot))
+        changed = incidents != state.incidents
+        news = News(run, place, jot, book, state, changed)
+        news.state = state._replace(seen=seen, incidents=incidents)
+        if not jot.usable and not book.usable():
+            # Nothing can be remembered: rather once an hour than in each slot.
+            events = events if run.slot % HOUR < self.interval else ()
+        news.events = events
+        return news
+
+    def _has_mail(self, news: News) -> bool:
+        """Tell whether mails wait, or a digest may be due."""
+        if not self.mails:
+            return False
+        today = day_of(news.run.slot, news.place.zone)
+        if self.digests and news.state.digested != today:
+            return True
+        return any(_holds_any(f) for f in (news.place.outbox, news.place.away))
+
+    def _missed(self, seen: Slot | None, run: Run, book: Book) -> Sign | None:
+        if seen is None or seen + self.interval >= run.slot:
+            return None
+        filled, ended = book.between(seen, run.slot)
+        return signs.missed(seen, run, self.interval, filled, ended)
+
+
+def _counts(run: Run) -> bool:
+    return run.outcome not in {Outcome.INTERRUPTED, Outcome.DRY}
+
+
+def _together(news: Iterable[News]) -> list[Told]:
+    """Return what is to be told: one letter for systems that share a trouble."""
+    found = sorted(((e, n) for n in news for e in n.events), key=_sort_key)
+    return [list(each) for _, each in groupby(found, key=_sort_key)]
+
+
+def _sort_key(told: tuple[Event, News]) -> tuple[str, str]:
+    return told[0].incident.kind, told[0].what.value
+
+
+def _holds_any(folder: Path) -> bool:
+    with suppress(OSError), os.scandir(folder) as entries:
+        return next(entries, None) is not None
+    return False
+
+
+def _remember(news: News) -> None:
+    if news.changed:
+        news.book.save(news.state.incidents)
+    news.jot.save(news.state)

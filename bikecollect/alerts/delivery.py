@@ -1,0 +1,204 @@
+"""Dispatch: letters, digests and hooks, for what the teller wants told."""
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+
+from bikecollect.alerts import digest as digests
+from bikecollect.alerts import messages as letter
+from bikecollect.alerts.alerter import News, Place, Told
+from bikecollect.alerts.digest import Summary
+from bikecollect.alerts.mailer import Post
+from bikecollect.alerts.messages import Facts, Letter
+from bikecollect.alerts.outbox import Outbox
+from bikecollect.alerts.state import Jot
+from bikecollect.core.errors import BikecollectError
+from bikecollect.core.incidents import Event, What
+from bikecollect.core.redact import Redact, nothing
+from bikecollect.core.slots import Slot
+from bikecollect.reports.status import survey
+from bikecollect.storage.ledger_reader import History
+
+log = logging.getLogger(__name__)
+
+TAIL_LINES = 8
+TAIL_BYTES = 16_384
+UNMAILABLE = frozenset({What.OPENED, What.REMINDED, What.ESCALATED, What.RETURNED})
+"""What a mail cannot say of the mail server."""
+Hook = Callable[[str, Mapping[str, str]], str]
+
+
+@dataclass(frozen=True)
+class Dispatch:
+    """Tells people; *post* sends mails (None: nobody is to get any).
+
+    *hooks* are handed a short text and variables, and return what went wrong.
+    *period* is that of the digest, daily or weekly, empty for none. *away* says
+    which systems have no folder to write to.
+    """
+
+    places: Mapping[str, Place]
+    interval: int
+    post: Post | None = None
+    hooks: Mapping[str, Hook] = field(default_factory=dict)
+    version: str = ""
+    period: str = ""
+    away: frozenset[str] = frozenset()
+    redact: Redact = nothing
+
+    def spool(self, told: Told) -> bool:
+        """Put the letter about *told* into the outbox; return whether it is safe."""
+        pairs = self._pairs(told)
+        event, facts = pairs[0]
+        if self.post is None:
+            return False
+        if event.incident.kind == "mail" and event.what in UNMAILABLE:
+            return False
+        written = Letter(
+            letter.name(event, facts),
+            letter.subject(pairs),
+            self.redact(letter.body(pairs)),
+            tuple(f".{f.system_id}.{e.incident.incident_id}." for e, f in pairs),
+            escalated=any(e.incident.escalated for e, _ in pairs),
+        )
+        return self.post.spool(self._outbox(told[0][1].place), written)
+
+    def drain(self) -> None:
+        """Send what waits, and note in the first system's state how that went."""
+        if self.post is None:
+            return
+        places = self.places.values()
+        folders = dict.fromkeys(f for each in places for f in (each.outbox, each.away))
+        error = self.post.drain([Outbox(each) for each in folders])
+        if error is None:
+            return
+        jot = Jot(next(iter(places)).jot)
+        with jot.held():
+            state = jot.load()
+            if state is not None and state.mail != error:
+                jot.save(state._replace(mail=error))
+
+    def digest(self) -> None:
+        """Spool the digest of the period that is over, where one is wished and due."""
+        if not self.period or self.post is None:
+            return
+        place = next(iter(self.places.values()))
+        jot = Jot(place.jot)
+        with jot.held():
+            state = jot.load()
+            today = datetime.fromtimestamp(self.post.clock(), place.zone).date()
+            if state is None or state.digested == today.isoformat():
+                return
+            days = digests.due(self.period, today, state.digested)
+            if days is not None:
+                self._spool_digest(self.post, place, today, days)
+            jot.save(state._replace(digested=today.isoformat()))
+
+    def hook(self, told: Told) -> bool:
+        """Tell the webhook and the command; return whether any of them took it."""
+        if not self.hooks:
+            return False
+        pairs = self._pairs(told)
+        event, facts = pairs[0]
+        variables = {
+            "BIKECOLLECT_SYSTEM": ",".join(f.system_id for _, f in pairs),
+            "BIKECOLLECT_KIND": event.incident.kind,
+            "BIKECOLLECT_WHAT": event.what.value,
+            "BIKECOLLECT_SLOTS_LOST": str(sum(e.incident.lost for e, _ in pairs)),
+            "BIKECOLLECT_RUN": facts.run_id,
+        }
+        taken = False
+        for way, act in self.hooks.items():
+            error = act(self.redact(letter.short(pairs)), variables)
+            if error:
+                log.warning("%s: %s", way, error, extra={"told": True})
+            taken = taken or not error
+        return taken
+
+    def _outbox(self, place: Place) -> Outbox:
+        return Outbox(place.away if place.system_id in self.away else place.outbox)
+
+    def _pairs(self, told: Told) -> Sequence[tuple[Event, Facts]]:
+        return [(event, self._facts(news)) for event, news in told]
+
+    def _facts(self, news: News) -> Facts:
+        run, place = news.run, news.place
+        return Facts(
+            system_id=run.system_id,
+            zone=place.zone,
+            interval=self.interval,
+            slot=run.slot,
+            folder=str(place.folder),
+            last_good=news.book.last_block(Slot(run.slot + 1)),
+            inbox=_count(place.folder / "payloads" / "inbox"),
+            rejected=_count(place.folder / "payloads" / "rejected"),
+            run_id=run.run_id,
+            version=self.version,
+            host=os.uname().nodename,
+            tail=_tail(place.folder / "bikecollect.log"),
+        )
+
+    def _spool_digest(
+        self, post: Post, place: Place, today: date, days: tuple[date, date]
+    ) -> None:
+        try:
+            found = [self._summary(each, days) for each in self.places.values()]
+        except BikecollectError as error:
+            log.warning("no digest could be made: %s", error)
+            return
+        about = f"bikecollect {self.version} on {os.uname().nodename}"
+        text = self.redact(digests.body(found, about))
+        name = f"{today}.digest.{self.period}"
+        post.spool(self._outbox(place), Letter(name, digests.subject(*days), text))
+
+    def _summary(self, place: Place, days: tuple[date, date]) -> Summary:
+        """Return what became of the slots of *days*, in the system's own time."""
+        first, last = (
+            datetime.combine(day, time(), place.zone).timestamp()
+            for day in (days[0], days[1] + timedelta(days=1))
+        )
+        begin, end = Slot(int(first)), Slot(int(last))
+        history = History(place.system_id, place.folder)
+        begun = max(begin, history.first() or end)
+        filled = {slot for slot in history.filled(begin) if slot < end}
+        runs = [each for each in history.outcomes(begin) if each[0] < end]
+        words = {slot: word for slot, word, _ in runs if slot not in filled}
+        empty = set(range(begun, end, self.interval)) - filled
+        seen = survey(
+            place.system_id,
+            place.folder,
+            place.zone,
+            interval=self.interval,
+            now=last,
+        )
+        return Summary(
+            system_id=place.system_id,
+            expected=len(range(begun, end, self.interval)),
+            collected=len(filled),
+            lost=Counter(words.get(Slot(each), "no run") for each in empty),
+            flags=Counter(f for slot, _, flags in runs for f in flags.split()),
+            inbox=seen.inbox,
+            rejected=seen.rejected,
+            used=seen.disk.used,
+            free=seen.disk.free,
+            days_left=seen.disk.days_left,
+        )
+
+
+def _count(folder: Path) -> int:
+    with suppress(OSError):
+        return sum(each.suffix == ".zip" for each in folder.iterdir())
+    return 0
+
+
+def _tail(path: Path) -> list[str]:
+    with suppress(OSError), path.open("rb") as opened:
+        opened.seek(max(0, path.stat().st_size - TAIL_BYTES))
+        lines = opened.read().decode("utf-8", "replace").splitlines()
+        return lines[-TAIL_LINES:]
+    return []

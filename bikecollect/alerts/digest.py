@@ -1,0 +1,79 @@
+"""The digest: a day or a week of all systems in one mail, also when all was well."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from bikecollect.core.humanize import percent, size
+
+PERIODS = {"daily": 1, "weekly": 7}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One system's period: slots *expected* and *collected*, and what else was.
+
+    *lost* counts missing slots by cause, *flags* collected ones by flag. *free*
+    bytes are left for *days_left* days, None where that is not known.
+    """
+
+    system_id: str
+    expected: int
+    collected: int
+    lost: Mapping[str, int]
+    flags: Mapping[str, int]
+    inbox: int
+    rejected: int
+    used: int
+    free: int
+    days_left: float | None
+
+
+def due(period: str, today: date, last: str) -> tuple[date, date] | None:
+    """Return first and last day of the digest that is due, None where none is.
+
+    *last* is the day at which the newest one was sent (ISO 8601), empty at first.
+
+    >>> due("weekly", date(2026, 11, 24), "2026-11-17")
+    (datetime.date(2026, 11, 16), datetime.date(2026, 11, 22))
+    """
+    days = PERIODS[period]
+    begin = today if days == 1 else today - timedelta(days=today.weekday())
+    if not last or last >= begin.isoformat():
+        return None
+    return begin - timedelta(days=days), begin - timedelta(days=1)
+
+
+def subject(first: date, last: date) -> str:
+    """Return the subject of the digest of the days from *first* to *last*."""
+    days = f"{first}" if first == last else f"{first} to {last}"
+    return f"[bikecollect] digest: {days}"
+
+
+def body(summaries: Sequence[Summary], about: str) -> str:
+    """Return the digest of *summaries*; *about* says who writes it."""
+    parts = [_system(each) for each in summaries]
+    parts.append("When this mail stays out, look: bikecollect status")
+    return "\n\n".join(parts) + f"\n\n-- \n{about}\n"
+
+
+def _system(summary: Summary) -> str:
+    share = summary.collected / summary.expected if summary.expected else None
+    left = "not yet known"
+    if summary.days_left is not None:
+        left = f"{summary.days_left:,.0f} days"
+    rows = [
+        ("Collected", f"{summary.collected} of {summary.expected}, {percent(share)}"),
+        ("Lost", _counts(summary.lost)),
+        ("Flags", _counts(summary.flags)),
+        ("Waiting", f"{summary.inbox} in the inbox, {summary.rejected} rejected"),
+        ("Disk", f"{size(summary.used)} used, {size(summary.free)} free, for {left}"),
+    ]
+    lines = [summary.system_id, *(f"  {name:<11}{value}" for name, value in rows)]
+    return "\n".join(lines)
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    ordered = Counter(counts).most_common()
+    return ", ".join(f"{count} {word}" for word, count in ordered) or "none"

@@ -1,0 +1,155 @@
+"""What one run says of each kind of incident."""
+
+from collections.abc import Iterable, Sequence
+
+from bikecollect.core.errors import Outcome
+from bikecollect.core.incidents import Sign
+from bikecollect.core.run import Run
+from bikecollect.core.slots import Slot
+
+UNFETCHED = frozenset(
+    {Outcome.UNAVAILABLE, Outcome.RATE_LIMITED, Outcome.PROTOCOL, Outcome.CREDENTIALS}
+)
+UNDERSTOOD = frozenset({Outcome.COLLECTED, Outcome.DUPLICATE})
+HEALED = frozenset({"damage", "drift", "ledger"})
+"""Notices of what is past when it is seen: the run has gone on all the same."""
+OF_NOTICE = {
+    "payload": "payload",
+    "columns": "settings",
+    "settings": "settings",
+    "not-mounted": "disk",
+    "disk": "disk",
+    "ledger": "ledger",
+    "damage": "damage",
+    "drift": "drift",
+    "clock": "clock",
+    "partial": "partial",
+    "bug": "bug",
+    "lock": "lock",
+    "ledger-busy": "lock",
+}
+"""The incident's kind for a notice's."""
+
+
+def of_run(run: Run, missed: Sign | None) -> dict[str, Sign | None]:
+    """Return what *run* says of each kind: trouble, or None where it went well.
+
+    *missed* is the sign of the slots before it that no run has told of. A kind
+    that the run could not judge is not in the answer; an interrupted run judges
+    nothing.
+    """
+    if run.outcome in {Outcome.INTERRUPTED, Outcome.DRY, None}:
+        return {}
+    found: dict[str, Sign | None] = dict.fromkeys(_judged(run))
+    found["missed"] = missed
+    for notice in run.notices:
+        kind = OF_NOTICE.get(notice.kind)
+        if kind is not None and found.get(kind) is None:
+            over = kind in HEALED and run.outcome in UNDERSTOOD
+            found[kind] = Sign(notice.kind, notice.text, over=over)
+    found |= _of_flags(run)
+    kind = _ended_by(run)
+    if kind == "ledger" and any(n.kind == "disk" for n in run.notices):
+        kind = "disk"  # a full disk is one trouble, whoever complains of it
+        del found["ledger"]
+    if kind:
+        lost = 0 if run.accepted and run.outcome in WAITING else 1
+        first = found.get(kind)
+        if first is not None and kind == "disk":
+            found[kind] = first._replace(lost=lost)
+        else:
+            found[kind] = Sign(run.cause or kind, run.error, lost=lost)
+    return found
+
+
+WAITING = frozenset({Outcome.DEFERRED, Outcome.DISK, Outcome.SETTINGS})
+"""Outcomes after which an accepted payload waits in the inbox."""
+
+
+def _judged(run: Run) -> Iterable[str]:
+    """Yield the kinds that *run* has tried, and that it has met no trouble with."""
+    yield "fetch"
+    yield "bug"
+    if run.outcome in {Outcome.COLLECTED, Outcome.DUPLICATE, Outcome.REJECTED}:
+        yield from ("disk", "ledger", "damage", "lock", "settings")
+    if run.outcome in UNDERSTOOD:
+        yield from ("payload", "drift", "clock")
+    if run.outcome is Outcome.COLLECTED:
+        yield from ("stale", "thin", "partial")
+
+
+def _ended_by(run: Run) -> str:
+    """Return the kind of incident that *run* ended by, empty for none."""
+    if run.outcome in UNFETCHED:
+        return "fetch"
+    if run.outcome is Outcome.REJECTED:
+        return "clock" if run.cause == "clock" else "payload"
+    if run.outcome in {Outcome.DEFERRED, Outcome.DISK, Outcome.SETTINGS}:
+        kind = "settings" if run.outcome is Outcome.SETTINGS else "disk"
+        return OF_NOTICE.get(run.cause, kind)
+    return "bug" if run.outcome is Outcome.BUG else ""
+
+
+def _of_flags(run: Run) -> dict[str, Sign]:
+    found = {}
+    if "stale" in run.flags:
+        text = "the feed answers, but its own time stamp no longer moves"
+        found["stale"] = Sign("stale", text)
+    if "short" in run.flags:
+        text = f"{run.stations} stations, less than half of what is usual here"
+        found["thin"] = Sign("short", text)
+    if "clock" in run.flags:
+        text = "it differs from the feed's Date header by more than two minutes"
+        found["clock"] = Sign("clock", text)
+    if "partial" in run.flags and not any(n.kind == "partial" for n in run.notices):
+        text = "some stations or a part of the feed could not be read"
+        found["partial"] = Sign("partial", text)
+    return found
+
+
+def missed(
+    seen: Slot | None,
+    run: Run,
+    interval: int,
+    filled: Iterable[Slot],
+    ended: Sequence[Run],
+) -> Sign | None:
+    """Return the sign of the slots between *seen* and that of *run* left empty.
+
+    *seen* is the latest slot that was told of, *filled* are slots with a block,
+    *ended* the runs of those slots that left none: killed or interrupted ones.
+    """
+    if seen is None:
+        return None
+    between = range((seen // interval + 1) * interval, run.slot, interval)
+    there = set(filled)
+    empty = [Slot(each) for each in between if each not in there]
+    if not empty:
+        return None
+    why = {each.slot: each for each in ended}
+    boot = run.started - run.uptime
+    causes = [_cause(slot, why.get(slot), boot) for slot in empty]
+    words = list(dict.fromkeys(causes))
+    return Sign(
+        words[0] if len(words) == 1 else "several",
+        "; ".join(f"{causes.count(w)} x {MISSED[w]}" for w in words),
+        lost=len(empty),
+        over=True,
+        since=empty[0],
+        until=empty[-1],
+    )
+
+
+MISSED = {
+    "host-off": "this machine was off",
+    "not-started": "no run was started: cron stopped, or the machine slept",
+    "killed": "the run was killed before it had a payload",
+    "interrupted": "the run was asked to end by a signal",
+}
+
+
+def _cause(slot: Slot, ended: Run | None, boot: float) -> str:
+    if ended is not None:
+        killed = ended.outcome is Outcome.KILLED
+        return "killed" if killed else "interrupted"
+    return "host-off" if slot < boot else "not-started"

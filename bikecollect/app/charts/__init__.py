@@ -1,0 +1,1 @@
+"""The data app's charts and its map."""

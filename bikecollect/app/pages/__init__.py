@@ -1,0 +1,1 @@
+"""The data app's pages, a module each."""

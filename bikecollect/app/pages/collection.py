@@ -1,0 +1,151 @@
+"""The page of the collection itself: runs, gaps and disk, in the words of status."""
+
+from datetime import timedelta
+
+import click
+import streamlit as st
+
+from bikecollect.app import frames as data
+from bikecollect.app import widgets as parts
+from bikecollect.app.charts import heatmaps as grids
+from bikecollect.app.charts import specs as charts
+from bikecollect.app.queries import collection as outcomes
+from bikecollect.app.queries.coverage_days import mondays
+from bikecollect.app.queries.current import look
+from bikecollect.cli.render import status
+from bikecollect.core.humanize import percent
+from bikecollect.reports.health import Health
+from bikecollect.reports.status import Standing
+
+COLOURS = dict(
+    zip(
+        outcomes.ENDS,
+        (charts.BLUE, charts.SKY, charts.ORANGE, charts.VERMILLION),
+        strict=True,
+    )
+)
+OPEN_DAYS = 3
+"""So many of the newest days are always open."""
+
+
+def page() -> None:
+    """Draw the page."""
+    st.title("Collection")
+    name = parts.system()
+    standing = parts.freshness(name)
+    _standing(standing)
+    _runs(name, standing.health)
+    _incidents(name)
+    _calendar(name)
+    _gaps(name)
+    waiting = look().unarchived(name)
+    if waiting > OPEN_DAYS:
+        st.info(
+            f"{waiting} days are over and not archived. `bikecollect compact`, once a "
+            "night, makes them small, and all pages quick."
+        )
+
+
+def _standing(standing: Standing) -> None:
+    facts = status.facts(standing)
+    st.markdown(f"**{click.unstyle(status.verdict(standing.health))}**")
+    rows = "".join(f"| {title} | {click.unstyle(value)} |\n" for title, value in facts)
+    st.markdown(f"| As `bikecollect status` has it | |\n|---|---|\n{rows}")
+
+
+def _runs(name: str, health: Health) -> None:
+    st.subheader("Runs of the last day")
+    runs = look().runs(name)
+    if not runs:
+        st.caption("No run in the last 24 hours.")
+        return
+    tips = {
+        "slot": ("slot", "%a %d %b %H:%M"),
+        "outcome": ("outcome", ""),
+        "cause": ("cause", ""),
+        "seconds": ("seconds", ".2f"),
+        "rows": ("rows", ",d"),
+        "attempts": ("attempts", "d"),
+    }
+    share = percent(health.good / health.runs) if health.runs else percent(None)
+    parts.figure(
+        charts.bars(
+            "slot", "seconds", COLOURS, title="seconds", kind="kind", tips=tips
+        ),
+        data.frame(outcomes.runs(runs), data.zone(name)),
+        f"{name}-runs",
+        f"{health.good} of {health.runs} runs good, {share}.",
+        "A bar for each run of the last day: how long it took, and how it ended",
+    )
+
+
+def _incidents(name: str) -> None:
+    st.subheader("Incidents of the last 30 days")
+    found = look().incidents(name)
+    if not found:
+        st.caption("None.")
+        return
+    table = data.frame(outcomes.incidents(found), data.zone(name))
+    st.dataframe(
+        table,
+        hide_index=True,
+        column_config={
+            "what": st.column_config.TextColumn("what is the matter", width="medium"),
+            "since": parts.time_column("since"),
+            "until": parts.time_column("until", "Empty: still open"),
+            "slots": "bad slots",
+            "lost": "slots lost",
+            "text": st.column_config.TextColumn("in words", width="large"),
+        },
+    )
+    parts.foot(table, f"{name}-incidents", f"{len(found)}, the newest first.")
+
+
+def _calendar(name: str) -> None:
+    st.subheader("Coverage of the year")
+    first, newest = parts.days(name)
+    when = (max(first, newest - timedelta(days=365)), newest + timedelta(days=1))
+    table = data.calendar(name, when)
+    parts.figure(
+        grids.calendar(mondays(newest)),
+        table,
+        f"{name}-coverage",
+        parts.basis(table["collected"].sum(), table["expected"].sum()),
+        "A square for each day of the year: how much of it was collected",
+    )
+
+
+def _gaps(name: str) -> None:
+    st.subheader("Gaps, and why")
+    account = data.account(name, parts.span(name))
+    if not account.gaps:
+        st.success("No slot is missing in this range.")
+        return
+    tips = {
+        "cause": ("cause", ""),
+        "meaning": ("that is", ""),
+        "slots": ("slots", ",d"),
+    }
+    count, there = account.total, data.zone(name)
+    parts.figure(
+        charts.ranked("slots", "cause", title="missing slots", form=",d", tips=tips),
+        data.frame(outcomes.causes(account), there),
+        f"{name}-causes",
+        parts.basis(count.collected, count.expected),
+        "Missing slots by their cause",
+    )
+    table = data.frame(outcomes.gaps(account), there)
+    st.dataframe(
+        table,
+        hide_index=True,
+        column_config={
+            "first_slot": parts.time_column("from"),
+            "until": parts.time_column("until"),
+            "meaning": st.column_config.TextColumn("that is", width="medium"),
+            "backfillable": st.column_config.NumberColumn(
+                "can be filled", help="By bikecollect backfill"
+            ),
+            "origin": "out of",
+        },
+    )
+    parts.foot(table, f"{name}-gaps", f"{len(table):,} gaps, the newest first.")

@@ -1,0 +1,120 @@
+"""The page of the newest slot: a map, a table, and what is near."""
+
+import pandas as pd
+import streamlit as st
+
+from bikecollect.app import frames as data
+from bikecollect.app import widgets as parts
+from bikecollect.app.charts import city_map as citymap
+from bikecollect.app.queries.stations import Place, chosen, nearest, point, table_of
+
+COLUMNS = {
+    "station_id": st.column_config.TextColumn("id"),
+    "name": st.column_config.TextColumn("station", width="medium"),
+    "region": st.column_config.TextColumn("area"),
+    "vehicles": st.column_config.NumberColumn("bikes"),
+    "docks": st.column_config.NumberColumn("free docks"),
+    "capacity": st.column_config.NumberColumn("capacity"),
+    "closed": st.column_config.CheckboxColumn("closed"),
+    "last_reported": parts.time_column("station last spoke"),
+    "metres": st.column_config.NumberColumn("metres", format="%d"),
+}
+
+
+def page() -> None:
+    """Draw the page."""
+    st.title("Now")
+    name = parts.system()
+    parts.freshness(name)
+    everything = data.snapshot(name, parts.days(name)[1])
+    wanted = _filters(everything)
+    near = st.query_params.get("near", "")
+    picked = citymap.draw(
+        wanted,
+        key="now-map",
+        selected=st.query_params.get("picked", ""),
+        point=point(near),
+    )
+    _follow(picked)
+    seen = sum(each.vehicles is not None for each in wanted)
+    closed = sum(each.is_closed for each in wanted)
+    when = parts.clock(everything[0].slot, data.zone(name)) if everything else "-"
+    table = _table(name, wanted)
+    parts.foot(
+        table,
+        f"{name}-now",
+        f"{len(wanted):,} of {len(everything):,} stations shown; the slot {when} tells "
+        f"of {seen:,} of them; {closed:,} are closed.",
+    )
+    _picked(everything)
+    _near(name, wanted, near)
+    st.subheader("All that are shown")
+    st.dataframe(table, column_config=COLUMNS, hide_index=True, height=360)
+
+
+def _filters(everything: list[Place]) -> list[Place]:
+    regions = sorted({each.region for each in everything if each.region})
+    left, right = st.columns(2)
+    text = left.text_input(
+        "Search by name or id",
+        key="search",
+        bind="query-params",
+        icon=":material/search:",
+    )
+    areas = right.multiselect(
+        "Areas", regions, key="areas", bind="query-params", placeholder="All"
+    )
+    left, right = st.columns(2)
+    vehicles = left.number_input(
+        "Bikes, at least", 0, 100, 0, key="bikes", bind="query-params"
+    )
+    docks = right.number_input(
+        "Free docks, at least", 0, 100, 0, key="docks", bind="query-params"
+    )
+    return chosen(everything, text=text, regions=areas, vehicles=vehicles, docks=docks)
+
+
+def _follow(picked: citymap.Picked) -> None:
+    """Put what was picked on the map into the address."""
+    if picked.station and picked.station != st.query_params.get("picked"):
+        st.query_params["picked"] = picked.station
+        st.rerun()
+    if picked.point and picked.point != st.query_params.get("near"):
+        st.query_params["near"] = picked.point
+        st.rerun()
+
+
+def _picked(everything: list[Place]) -> None:
+    picked = st.query_params.get("picked", "")
+    found = next((each for each in everything if each.station_id == picked), None)
+    if found is not None:
+        parts.more(picked, found.name or picked)
+
+
+def _near(name: str, wanted: list[Place], near: str) -> None:
+    st.subheader("Nearest to a point")
+    text = st.text_input(
+        "Latitude, longitude",
+        near,
+        placeholder="25.0330, 121.5654",
+    )
+    if text != near:
+        st.query_params["near"] = text
+        st.rerun()
+    place = point(text)
+    if place is None:
+        st.caption(
+            "That is no point: two numbers, as in 25.0330, 121.5654."
+            if text
+            else "Click on the map, beside the stations, or write a point."
+        )
+        return
+    found = nearest(wanted, *place)
+    table = _table(name, [each for _, each in found])
+    table.insert(0, "metres", [round(metres) for metres, _ in found])
+    st.dataframe(table, column_config=COLUMNS, hide_index=True)
+    parts.foot(table, f"{name}-nearest", f"The {len(table)} nearest of those shown.")
+
+
+def _table(name: str, wanted: list[Place]) -> pd.DataFrame:
+    return data.frame(table_of(wanted), data.zone(name))

@@ -1,0 +1,146 @@
+"""A station's past: what it had, and what became of it."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import NamedTuple
+
+import pandas as pd
+import streamlit as st
+
+from bikecollect.app import frames as data
+from bikecollect.app import widgets as parts
+from bikecollect.app.charts import specs as charts
+from bikecollect.app.charts import timelines as lines
+from bikecollect.app.frames import Span
+from bikecollect.app.queries import chart_rows as drawn
+from bikecollect.app.queries.current import look
+from bikecollect.reports.runner import Answer
+
+RAW_DAYS, HOURLY_DAYS = 10, 92
+"""Up to so many days are drawn slot by slot, and by the hour; more by the day."""
+
+
+def view(name: str, station: str, when: Span) -> None:
+    """Draw what *station* had in the days of *when*, and what became of it."""
+    st.subheader("What it had")
+    count = (when[1] - when[0]).days
+    if count <= RAW_DAYS:
+        _by_slot(name, station, when)
+    elif count <= HOURLY_DAYS:
+        _summed(name, station, when, HOURLY)
+    else:
+        _summed(name, station, when, DAILY)
+    _identity(name, station)
+
+
+def _by_slot(name: str, station: str, when: Span) -> None:
+    found = drawn.slots(
+        data.answer(name, "history", when, stations=(station,)),
+        look().settings.seconds,
+        "num_vehicles_available",
+    )
+    table = data.frame(found, data.zone(name))
+    series = {
+        "num_vehicles_available": ("bikes", charts.BLUE),
+        "num_docks_available": ("free docks", charts.ORANGE),
+        "capacity": ("capacity", charts.GREY),
+    }
+    tips = {"slot": ("slot", "%a %d %b %H:%M")}
+    tips |= {each: (title, "d") for each, (title, _) in series.items()}
+    tips |= {"said": ("this slot", ""), "is_renting": ("renting", "")}
+    _past(
+        lines.lines("slot", series, unit="number", tips=tips, step=True),
+        table,
+        station,
+        parts.basis((~table["missing"]).sum(), len(table)),
+    )
+
+
+class Summary(NamedTuple):
+    """How a longer past is drawn: from which report, by hours or by days."""
+
+    report: str
+    made: Callable[[Answer], Answer]
+    capacity: str
+    word: str
+    form: str
+    between: tuple[str, str] | None = None
+
+
+HOURLY = Summary("hours", drawn.hours, "mean_capacity", "hour", "%a %d %b %Y %H:00")
+DAILY = Summary(
+    *("days", drawn.days, "capacity_max", "day", "%a %d %b %Y"),
+    between=("min_vehicles", "max_vehicles"),
+)
+MORE_TIPS = {
+    "min_vehicles": ("least bikes", "d"),
+    "max_vehicles": ("most bikes", "d"),
+    "slots_seen": ("slots seen", "d"),
+    "slots_expected": ("expected", "d"),
+    "day_closed": ("slots closed that day", "d"),
+}
+
+
+def _summed(name: str, station: str, when: Span, how: Summary) -> None:
+    found = how.made(data.answer(name, how.report, when, stations=(station,)))
+    table = data.frame(found, data.zone(name))
+    series = {
+        "mean_vehicles": ("bikes", charts.BLUE),
+        "mean_docks": ("free docks", charts.ORANGE),
+        how.capacity: ("capacity", charts.GREY),
+    }
+    tips = {"time": (how.word, how.form)}
+    tips |= {
+        each: (title, parts.COUNT) for each, (title, _) in series.items()
+    } | MORE_TIPS
+    spec = lines.lines(
+        "time",
+        series,
+        unit=f"mean of the {how.word}",
+        tips=tips,
+        step=how.between is not None,
+        between=how.between,
+    )
+    ground = " Blue ground: least to most bikes of the day." if how.between else ""
+    _past(spec, table, station, parts.summed(table) + ground)
+
+
+def _past(spec: charts.Spec, table: pd.DataFrame, station: str, said: str) -> None:
+    closed = " Orange ground: it said it was closed." if table["closed"].any() else ""
+    parts.figure(
+        spec,
+        table,
+        f"{station}-history",
+        f"{said} Grey ground: not seen, and nothing is drawn over it.{closed}",
+        "Bikes, free docks and capacity of the station over time",
+    )
+
+
+def _identity(name: str, station: str) -> None:
+    st.subheader("What became of it")
+    first, newest = parts.days(name)
+    found = data.answer(
+        name, "changes", (first, newest + timedelta(days=1)), stations=(station,)
+    )
+    table = data.frame(found, data.zone(name))
+    if table.empty:
+        st.caption(f"Neither moved, renamed nor resized since {first}.")
+        return
+    parts.figure(
+        lines.events("since", "what", (first, newest)),
+        table,
+        f"{station}-changes",
+        f"All that the lists of stations told since {first}.",
+        "When the station was added, moved, renamed, resized or removed",
+    )
+    st.dataframe(
+        table[["since", "what", "old", "new", "metres"]],
+        hide_index=True,
+        column_config={
+            "since": parts.time_column("since"),
+            "what": "what",
+            "old": "before",
+            "new": "then",
+            "metres": st.column_config.NumberColumn("metres moved", format="%d"),
+        },
+    )

@@ -1,0 +1,1 @@
+"""What the data app asks the history; knows no Streamlit."""

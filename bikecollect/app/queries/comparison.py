@@ -1,0 +1,46 @@
+"""Two periods side by side."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bikecollect.reports.runner import Answer
+
+KEYS = ("system_id", "place", "hour_of_week")
+BASIS = ("slots_seen", "slots_expected")
+
+
+def compared(first: Answer, second: Answer, measure: str) -> Answer:
+    """Return *measure* of both answers of ``availability``, hour by hour.
+
+    The difference is the second less the first, None where one has seen nothing; each
+    figure comes with the slots that it rests on.
+    """
+    before, after = (_by_key(each, measure) for each in (first, second))
+    columns = [*KEYS, "first", "second", "difference"]
+    columns += [f"{each}_{which}" for which in ("first", "second") for each in BASIS]
+    rows = []
+    for key in sorted(before.keys() | after.keys()):
+        one, other = before.get(key, NOTHING), after.get(key, NOTHING)
+        known = one[0] is not None and other[0] is not None
+        rows.append(
+            (
+                *(*key, one[0], other[0]),
+                other[0] - one[0] if known else None,
+                *(*one[1:], *other[1:]),
+            )
+        )
+    return Answer(columns, rows)
+
+
+NOTHING = (None, 0, 0)
+
+
+def _by_key(answer: Answer, measure: str) -> Mapping[tuple[Any, ...], Sequence[Any]]:
+    at = {name: answer.columns.index(name) for name in (*KEYS, *BASIS, measure)}
+    return {
+        tuple(row[at[each]] for each in KEYS): (
+            row[at[measure]],
+            *(row[at[each]] for each in BASIS),
+        )
+        for row in answer.rows
+    }

@@ -1,0 +1,65 @@
+"""Days and how well they were collected."""
+
+from datetime import date, timedelta
+from typing import NamedTuple
+
+from bikecollect.cli.render.coverage_html import level
+from bikecollect.core.humanize import WEEKDAYS
+from bikecollect.reports.coverage import Count
+from bikecollect.reports.runner import Answer
+
+
+class Day(NamedTuple):
+    """A local *day* (ISO 8601): its slots, and the cause that cost the most.
+
+    *share* is its coverage, *level* that in the report's words, *week* its Monday.
+    """
+
+    day: str
+    expected: int
+    collected: int
+    missing: int
+    why: str
+    level: str
+    share: float | None
+    weekday: str
+    week: str
+
+
+def mondays(newest: date) -> list[str]:
+    """Return the Mondays of the 53 weeks that end with that of *newest*.
+
+    >>> mondays(date(2026, 11, 25))[-2:]
+    ['2026-11-16', '2026-11-23']
+    """
+    last = newest - timedelta(days=newest.weekday())
+    return [(last - timedelta(weeks=each)).isoformat() for each in range(52, -1, -1)]
+
+
+def days_of(answer: Answer) -> list[Day]:
+    """Return the days of an answer of the report ``coverage``, oldest first."""
+    at = {name: number for number, name in enumerate(answer.columns)}
+    states: dict[str, list[tuple[int, str, str]]] = {}
+    for row in answer.rows:
+        each = row[at["slots"]], row[at["state"]], row[at["cause"]]
+        states.setdefault(row[at["date"]], []).append(each)
+    return [_day(day, states[day]) for day in sorted(states)]
+
+
+def _day(day: str, states: list[tuple[int, str, str]]) -> Day:
+    missing = [(slots, cause) for slots, state, cause in states if state == "missing"]
+    expected = sum(slots for slots, _, _ in states)
+    lost = sum(slots for slots, _ in missing)
+    why = max(missing)[1] if missing else ""
+    found, at = Count(expected, expected - lost), date.fromisoformat(day)
+    return Day(
+        day=day,
+        expected=expected,
+        collected=found.collected,
+        missing=lost,
+        why=why,
+        level=level(found),
+        share=found.coverage,
+        weekday=WEEKDAYS[at.weekday()],
+        week=(at - timedelta(days=at.weekday())).isoformat(),
+    )

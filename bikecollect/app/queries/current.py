@@ -1,0 +1,29 @@
+"""The one look of a process, opened before anybody asks."""
+
+import atexit
+from contextlib import suppress
+from functools import cache
+from importlib import import_module
+
+from bikecollect.app.queries.service import Look
+from bikecollect.core.errors import BikecollectError
+from bikecollect.setup import loader as config
+
+HEAVY = ("duckdb", "pandas", "pyarrow")
+
+
+@cache
+def look() -> Look:
+    """Return what answers all questions, by the settings of the environment."""
+    made = Look(config.load(None))
+    atexit.register(made.close)
+    return made
+
+
+def warm() -> None:
+    """Load what the first page needs, and open its system; troubles are told there."""
+    for each in HEAVY:
+        import_module(each)
+    with suppress(BikecollectError):
+        found = look()
+        found.opened(next(iter(found.settings.systems)))

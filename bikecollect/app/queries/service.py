@@ -1,0 +1,149 @@
+"""Answers the data app's questions, from a connection that is held open."""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+from bikecollect.app.queries.connection import Held
+from bikecollect.app.queries.day_film import Film, film
+from bikecollect.archive import datasets as layout
+from bikecollect.core.incidents import Incident
+from bikecollect.core.run import Run
+from bikecollect.core.slots import DAY, Slot, bounds, day_of
+from bikecollect.reports import runner as asking
+from bikecollect.reports.coverage import Account
+from bikecollect.reports.registry import REPORTS, Values
+from bikecollect.reports.runner import Answer
+from bikecollect.reports.status import Standing, survey
+from bikecollect.setup.settings import Settings
+from bikecollect.storage.data_folder import jot_path
+from bikecollect.storage.ledger_reader import History
+from bikecollect.wiring import history as keeper
+
+LEDGER = ("ledger.sqlite3", "ledger.sqlite3-wal", "station_information.csv")
+State = tuple[object, ...]
+
+
+class Look:
+    """Answers questions about the systems of *settings*; nothing is ever written.
+
+    May be asked by several threads.
+    """
+
+    def __init__(
+        self, settings: Settings, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self._held = Held(settings)
+
+    def state(self, name: str) -> State:
+        """Return what changes when the system called *name* has something new."""
+        folder = self.settings.data / name
+        archived = layout.certificate(self.settings.data, name, "x").parent
+        over = int(self.clock()) // self.settings.seconds
+        return (over, *(_stamp(folder / each) for each in LEDGER), _stamp(archived))
+
+    def days(self, name: str) -> tuple[date, date] | None:
+        """Return the first and the newest local day that has data, None without."""
+        ends = History(name, self.settings.data / name).ends()
+        if ends is None:
+            return None
+        zone = keeper.zone(self.settings, name)
+        first, last = (date.fromisoformat(day_of(slot, zone)) for slot in ends)
+        return first, last
+
+    def ask(
+        self,
+        name: str,
+        report: str,
+        since: date,
+        until: date,
+        *,
+        by: str = "",
+        stations: Sequence[str] = (),
+        least: int = 1,
+        weekday: int | None = None,
+    ) -> Answer:
+        """Return what *report* says of the days from *since* to before *until*.
+
+        *weekday* (0 = Monday) is for the report ``typical``. Raises UsageError,
+        StorageError.
+        """
+        zone = keeper.zone(self.settings, name)
+        values = Values(
+            since=since,
+            until=until,
+            interval=self.settings.seconds,
+            begin=bounds(since.isoformat(), zone)[0],
+            end=bounds(until.isoformat(), zone)[0],
+            least=least,
+        )
+        if weekday is not None:
+            hours = weekday * 24, weekday * 24 + 24
+            values = replace(values, first_hour=hours[0], end_hour=hours[1])
+        with self._held.connection(name, self.state(name)) as (db, aside):
+            duck = asking.Duck(db, aside)
+            return asking.ask(duck, REPORTS[report], values, by=by, stations=stations)
+
+    def opened(self, name: str) -> None:
+        """Open the system called *name*, so that its first question need not wait."""
+        with self._held.connection(name, self.state(name)):
+            pass
+
+    def film(self, name: str, day: date) -> Film:
+        """Return all stations in all slots of *day*; raises StorageError."""
+        with self._held.connection(name, self.state(name)) as (db, _):
+            return film(db, day)
+
+    def standing(self, name: str) -> Standing:
+        """Return how the system called *name* stands, as ``status`` has it."""
+        return survey(
+            name,
+            self.settings.data / name,
+            keeper.zone(self.settings, name),
+            interval=self.settings.seconds,
+            now=self.clock(),
+            jot=jot_path(name, str(self.settings.data / name)),
+        )
+
+    def account(self, name: str, since: date, until: date) -> Account:
+        """Return the account from *since* to before *until*, as the report has it."""
+        zone = keeper.zone(self.settings, name)
+        first = History(name, self.settings.data / name).first()
+        begin, end = (bounds(d.isoformat(), zone)[0] for d in (since, until))
+        begin = max(begin, first) if first is not None else begin
+        return keeper.accounted(self.settings, name, begin, end, now=self.clock())
+
+    def runs(self, name: str, hours: float = 24) -> list[Run]:
+        """Return the runs of the last *hours*, the newest first."""
+        since = Slot(int(self.clock() - hours * 3600))
+        return History(name, self.settings.data / name).runs(since)
+
+    def incidents(self, name: str, days: int = 30) -> list[Incident]:
+        """Return the incidents that are open, or were in the last *days*."""
+        since = Slot(int(self.clock()) - days * DAY)
+        return History(name, self.settings.data / name).incidents(since)
+
+    def unarchived(self, name: str) -> int:
+        """Return how many days are over and not archived: those are slow to read."""
+        found = self.days(name)
+        if found is None:
+            return 0
+        sql = "SELECT count(*) FROM archives"
+        ((archived,),) = History(name, self.settings.data / name).select(sql)
+        return max(0, (found[1] - found[0]).days - int(archived))
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self._held.close()
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    with suppress(OSError):
+        found = path.stat()
+        return found.st_mtime_ns, found.st_size
+    return (0, 0)

@@ -1,0 +1,1 @@
+"""Closed days: Parquet, certificates, compaction, verification, views."""

@@ -1,0 +1,132 @@
+"""The ledger's account of archived days, and what an archive needs of the ledger."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from bikecollect.archive.datasets import RUNS
+from bikecollect.core.blocks import Committed, Span
+from bikecollect.core.slots import Slot
+from bikecollect.storage.ledger import Ledger
+from bikecollect.storage.ledger_reader import ENDS
+
+GONE = 2
+"""In ``files.damaged``: the file was archived and removed."""
+
+
+FILLED = (
+    "SELECT substr(file, 16, 10) AS day, count(*), sum(rows) FROM blocks"
+    " GROUP BY day ORDER BY day"
+)
+"""Days by the names of their files, ``station_status/DAY.csv``: slots and rows."""
+
+
+FILLED = (
+    "SELECT substr(file, 16, 10) AS day, count(*), sum(rows) FROM blocks"
+    " GROUP BY day ORDER BY day"
+)
+"""Days by the names of their files, ``station_status/DAY.csv``: slots and rows."""
+
+
+class Archived(NamedTuple):
+    """An archived day; *sha256* is that of its sheet, *parts* say it of its files.
+
+    *timezone* is by which the day was cut, *made* epoch seconds.
+    """
+
+    day: str
+    rows: int
+    slots: int
+    sha256: str
+    timezone: str
+    made: float
+    csv_gone: bool
+    parts: Mapping[str, Mapping[str, Any]]
+
+
+class Shelf:
+    """Archived days in *ledger*, which is open. Raises StorageError."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def archived(self) -> dict[str, Archived]:
+        """Return the archived days."""
+        rows = self._ledger.all("SELECT * FROM archives ORDER BY day")
+        return {row[0]: archived_day(row) for row in rows}
+
+    def put(self, archived: Archived) -> None:
+        """Write down that a day is *archived*."""
+        values = (*archived[:6], int(archived.csv_gone), json.dumps(archived.parts))
+        with self._ledger.transaction() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO archives VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                values,
+            )
+
+    def let_go(self, day: str, files: Iterable[str]) -> None:
+        """Write down that the *files* of *day* have left; the archive has the rows."""
+        with self._ledger.transaction() as db:
+            db.execute("UPDATE archives SET csv_gone = 1 WHERE day = ?", (day,))
+            for file in files:
+                db.execute(
+                    "INSERT INTO files VALUES (?, 0, 0, 0, ?, NULL)"
+                    " ON CONFLICT (file) DO UPDATE SET damaged = excluded.damaged",
+                    (file, GONE),
+                )
+
+    def gone(self) -> list[str]:
+        """Return the files that have left."""
+        rows = self._ledger.all("SELECT file FROM files WHERE damaged = ?", GONE)
+        return [file for (file,) in rows]
+
+    def filled(self) -> dict[str, tuple[int, int]]:
+        """Return how many slots and rows each day has, by its name."""
+        return {day: (slots, rows) for day, slots, rows in self._ledger.all(FILLED)}
+
+    def ends(self) -> tuple[Slot, Slot] | None:
+        """Return the first and the last slot that has a run or a block."""
+        ((first, last),) = self._ledger.all(ENDS)
+        return None if first is None else (first, last)
+
+    def headers(self) -> dict[str, int]:
+        """Return the crc32 of each file's first line, where it is known."""
+        sql = "SELECT file, header FROM files WHERE header IS NOT NULL"
+        return dict(self._ledger.all(sql))
+
+    def blocks(self, begin: Slot, end: Slot) -> list[Committed]:
+        """Return the blocks of the slots from *begin* to before *end*."""
+        sql = "SELECT * FROM blocks WHERE slot >= ? AND slot < ? ORDER BY slot"
+        rows = self._ledger.all(sql, begin, end)
+        return [Committed(row[0], Span(*row[1:5]), *row[5:]) for row in rows]
+
+    def runs(self, begin: Slot, end: Slot) -> list[tuple[Any, ...]]:
+        """Return the runs of those slots; the values are those of the layout."""
+        names = ", ".join(RUNS)
+        sql = f"SELECT {names} FROM runs WHERE slot >= ? AND slot < ? ORDER BY slot"  # noqa: S608 - fixed names
+        return self._ledger.all(sql, begin, end)
+
+    def restore(
+        self, blocks: Sequence[Committed], runs: Sequence[Sequence[Any]]
+    ) -> None:
+        """Write *blocks* and *runs* of an archive that the ledger has lost."""
+        names, marks = ", ".join(RUNS), ", ".join("?" * len(RUNS))
+        with self._ledger.transaction() as db:
+            db.executemany(
+                "INSERT OR IGNORE INTO blocks"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                ((b.slot, *b.span, *b[2:-1]) for b in blocks),
+            )
+            db.executemany(
+                f"INSERT OR IGNORE INTO runs ({names}, seconds, notices, tries)"  # noqa: S608 - fixed names
+                f" VALUES ({marks}, '{{}}', '[]', '[]')",
+                runs,
+            )
+
+
+def archived_day(row: Sequence[Any]) -> Archived:
+    """Return the archived day that a *row* of the ledger's table tells of."""
+    day, rows, slots, sha256, timezone, made, gone, parts = row
+    return Archived(
+        *(day, rows, slots, sha256, timezone, made), bool(gone), json.loads(parts)
+    )

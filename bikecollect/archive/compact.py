@@ -1,0 +1,281 @@
+"""Compact: closed days go into the archive, and later their CSV goes."""
+
+import heapq
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+from pathlib import Path
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from bikecollect.archive import datasets as layout
+from bikecollect.archive import day_csv as sheet
+from bikecollect.archive.archived_days import Archived, Shelf
+from bikecollect.archive.day_archive import Archive, Contents
+from bikecollect.core.blocks import Committed, Span
+from bikecollect.core.errors import StorageError
+from bikecollect.core.slots import DAY, Slot, bounds, day_of
+from bikecollect.reports.coverage import local_days
+from bikecollect.storage.csv_format import COLUMNS
+from bikecollect.storage.csv_store import Store
+from bikecollect.storage.ledger import Ledger
+from bikecollect.storage.lock import Lock
+from bikecollect.storage.payload_store import Payloads
+from bikecollect.storage.recovery import Healer
+
+SETTLED = 3_600.0
+"""Seconds behind its midnight after which a day is closed."""
+SlotRows = Callable[[Slot, Slot], Sequence[Sequence[Any]]]
+"""The account of the slots from one to before another, as the layout has them."""
+
+
+class Step(NamedTuple):
+    """What was done for a day: archived, let go (its CSV), or why not.
+
+    *before* and *after* are bytes.
+    """
+
+    system_id: str
+    day: str
+    what: str
+    rows: int = 0
+    slots: int = 0
+    before: int = 0
+    after: int = 0
+    why: str = ""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Compactor:
+    """Brings closed days of one system into its archive, one day at a time.
+
+    The system's lock is held for one day, never for longer: *breathe* lets a fetch
+    that waits for it have its turn.
+    """
+
+    system_id: str
+    folder: Path
+    zone: tzinfo
+    archive: Archive
+    store: Store
+    ledger: Ledger
+    healer: Healer
+    payloads: Payloads
+    lock: Lock
+    slot_rows: SlotRows
+    csv_days: int
+    clock: Callable[[], float]
+    breathe: Callable[[], None]
+
+    def run(self) -> Iterator[Step]:
+        """Yield what was done, day by day."""
+        with self._opened() as shelf:
+            self.healer.files()
+            self._roll_forward(shelf)
+            self._restore(shelf)
+            due = self._due(shelf)
+        for day in due:
+            with self._opened() as shelf:
+                step = self._one(shelf, day)
+            self.breathe()
+            yield step
+        with self._opened() as shelf:
+            old = [a for a in shelf.archived().values() if self._is_old(a)]
+        for archived in old:
+            with self._opened() as shelf:
+                step = self._let_go(shelf, archived)
+            self.breathe()
+            yield step
+
+    def _opened(self) -> "_Opened":
+        return _Opened(self.lock, self.ledger)
+
+    def _roll_forward(self, shelf: Shelf) -> None:
+        for day in self.archive.ready():
+            self._publish(shelf, day)
+        for file in set(shelf.gone()) & set(self.store.sizes()):
+            self.store.remove(file)
+
+    def _publish(self, shelf: Shelf, day: str) -> Archived:
+        before = shelf.archived().get(day)
+        archived = self.archive.publish(day)
+        gone = before is not None and before.csv_gone
+        archived = archived._replace(csv_gone=gone)
+        shelf.put(archived)
+        self.archive.published(day)
+        return archived
+
+    def _restore(self, shelf: Shelf) -> None:
+        """Take back into a ledger that was lost what the archive knows."""
+        known = shelf.archived()
+        for day in self.archive.days():
+            if day in known:
+                continue
+            archived = self.archive.certified(day)
+            rows = self.archive.rows("slots", day, layout.SLOTS)
+            runs = self.archive.rows("runs", day, layout.RUNS)
+            shelf.restore([_block(day, r) for r in rows if r[5]], runs)
+            shelf.put(archived)
+            if not self.store.segments(day):
+                shelf.let_go(day, [f"{layout.STATUS}/{day}.csv"])
+
+    def _due(self, shelf: Shelf) -> list[str]:
+        """Return the closed days that are not in the archive as they are here.
+
+        A day without any block is archived too, for why it has none is worth keeping;
+        but only once a later run has closed its gap.
+        """
+        known, filled, ends = shelf.archived(), shelf.filled(), shelf.ends()
+        if ends is None:
+            return []
+        waiting = {day_of(slot, self.zone) for slot in self.payloads.waiting_slots()}
+        now, found = self.clock() - SETTLED, []
+        for day, _, end in local_days(ends[0], Slot(ends[1] + 1), self.zone):
+            there = known.get(day)
+            counts = (there.slots, there.rows) if there else None
+            if counts != filled.get(day, (0, 0)) and end <= now and day not in waiting:
+                found.append(day)
+        return found
+
+    def _one(self, shelf: Shelf, day: str) -> Step:
+        begin, end = bounds(day, self.zone)
+        before = sum(self.store.sizes().get(f, 0) for f in self.store.segments(day))
+        try:
+            columns, pieces = self._sheet(shelf, day)
+            contents = Contents(
+                day=day,
+                columns=columns,
+                pieces=pieces,
+                slots=self.slot_rows(begin, end),
+                runs=shelf.runs(begin, end),
+            )
+            self.archive.prepare(contents)
+            archived = self._publish(shelf, day)
+        except StorageError as error:
+            return Step(self.system_id, day, "failed", before=before, why=str(error))
+        size = sum(each["bytes"] for each in archived.parts.values())
+        return Step(
+            *(self.system_id, day, "archived", archived.rows, archived.slots),
+            *(before, size),
+        )
+
+    def _sheet(
+        self, shelf: Shelf, day: str
+    ) -> tuple[tuple[str, ...], Iterator[sheet.Piece]]:
+        """Return the columns of *day* and its rows, slot by slot.
+
+        A block whose CSV has gone is read from the archive, any other from its file.
+        """
+        gone = set(shelf.gone())
+        blocks = shelf.blocks(*bounds(day, self.zone))
+        live = [each for each in blocks if each.span.file not in gone]
+        files = sorted({each.span.file for each in live})
+        known = shelf.headers()
+        headers = [self._columns(each, known.get(each)) for each in files]
+        pieces = self._live(live)
+        archived = shelf.archived().get(day)
+        if archived and len(live) < len(blocks):
+            if damage := self.archive.damage(archived):
+                raise StorageError("; ".join(damage), cause="archive")
+            headers.insert(0, self.archive.columns(day))
+            slots = {each.slot for each in live}
+            old = self.archive.pieces(day, ZoneInfo(archived.timezone))
+            left = (piece for piece in old if piece.slot not in slots)
+            pieces = heapq.merge(pieces, left, key=lambda each: each.slot)
+        return sheet.union(headers or [tuple(COLUMNS)]), pieces
+
+    def _columns(self, file: str, crc: int | None) -> tuple[str, ...]:
+        header = self.store.header(file)
+        if crc is not None and zlib.crc32(header) != crc:
+            what = f"{file}: its first line is damaged; run: bikecollect backfill"
+            raise StorageError(what, cause="damage")
+        return sheet.columns_of(header)
+
+    def _live(self, blocks: Sequence[Committed]) -> Iterator[sheet.Piece]:
+        for each in blocks:
+            if self.store.crc(each.span) != each.span.crc:
+                raise StorageError(
+                    f"{each.span.file}: the block at byte {each.span.start} is "
+                    "damaged; run: bikecollect backfill",
+                    cause="damage",
+                )
+            columns = sheet.columns_of(self.store.header(each.span.file))
+            yield sheet.Piece(each.slot, columns, self.store.text(each.span))
+
+    def _is_old(self, archived: Archived) -> bool:
+        age = self.clock() - bounds(archived.day, self.zone)[1]
+        return bool(self.store.segments(archived.day)) and age > self.csv_days * DAY
+
+    def _let_go(self, shelf: Shelf, archived: Archived) -> Step:
+        """Remove the CSV of a day, once more proved to be in the archive."""
+        day = archived.day
+        files, sizes = self.store.segments(day), self.store.sizes()
+        before = sum(sizes.get(each, 0) for each in files)
+        try:
+            self._check(shelf, archived, files, sizes)
+        except StorageError as error:
+            return Step(self.system_id, day, "kept", before=before, why=str(error))
+        shelf.let_go(day, files)
+        for file in files:
+            self.store.remove(file)
+        return Step(self.system_id, day, "let go", archived.rows, before=before)
+
+    def _check(
+        self,
+        shelf: Shelf,
+        archived: Archived,
+        files: Sequence[str],
+        sizes: Mapping[str, int],
+    ) -> None:
+        """Raise StorageError where the CSV *files* of a day must stay."""
+        if damage := self.archive.damage(archived):
+            raise StorageError("; ".join(damage), cause="archive")
+        blocks = shelf.blocks(*bounds(archived.day, self.zone))
+        for file in files:
+            spans = [each.span for each in blocks if each.span.file == file]
+            told = len(self.store.header(file)) + sum(s.end - s.start for s in spans)
+            if told != sizes.get(file):
+                raise StorageError(f"{file} has bytes that the ledger does not know")
+        columns, pieces = self._sheet(shelf, archived.day)
+        if sheet.total(sheet.lines(pieces, columns)).sha256 != archived.sha256:
+            raise StorageError(f"{archived.day} is no longer what was archived")
+
+
+class _Opened:
+    """The lock held and the ledger open, for one day's work."""
+
+    def __init__(self, lock: Lock, ledger: Ledger) -> None:
+        self._held = lock.held()
+        self._ledger = ledger
+
+    def __enter__(self) -> Shelf:
+        self._held.__enter__()
+        try:
+            self._ledger.open()
+        except BaseException:
+            self._held.__exit__(None, None, None)
+            raise
+        return Shelf(self._ledger)
+
+    def __exit__(self, *_: object) -> None:
+        self._ledger.close()
+        self._held.__exit__(None, None, None)
+
+
+def _block(day: str, row: Sequence[Any]) -> Committed:
+    """Return the block that the archive's account of a slot tells of."""
+    slot, _, _, _, _, rows, flags, source, fetched_at, updated, sha256, run_id = row
+    return Committed(
+        slot=Slot(slot),
+        span=Span(f"{layout.STATUS}/{day}.csv", 0, 0, 0),
+        rows=rows,
+        sha256=sha256,
+        fetched_at=float(fetched_at or 0),
+        last_updated=updated,
+        run_id=run_id,
+        uptime=0.0,
+        boot_id="",
+        source=source,
+        flags=flags,
+    )

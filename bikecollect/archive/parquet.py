@@ -1,0 +1,161 @@
+"""Station status as Parquet: a day's sheet in, and the very same sheet out again."""
+
+from collections.abc import Iterator, Sequence
+from datetime import tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bikecollect.archive import datasets as layout
+from bikecollect.archive import utc_offsets as offsets
+from bikecollect.archive.day_csv import Piece
+from bikecollect.archive.duckdb_engine import name, parquet, path, text, translated
+from bikecollect.core.errors import StorageError
+from bikecollect.core.slots import Slot
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+LEVEL = 19
+ROW_GROUP = 2_000_000
+"""More rows than a day has: one row group, so that a station's rows lie together."""
+SLOTS_AT_ONCE = 24
+DICTIONARY = 3_000
+"""A column with more values than this is stored by its differences (last_reported)."""
+OPTIONS = (
+    f"FORMAT parquet, PARQUET_VERSION V2, COMPRESSION zstd, COMPRESSION_LEVEL {LEVEL},"
+    f" ROW_GROUP_SIZE {ROW_GROUP}, DICTIONARY_SIZE_LIMIT {DICTIONARY}"
+)
+QUICK = f"FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE {ROW_GROUP}"
+"""For files that are thrown away soon."""
+
+
+def as_rows(columns: Sequence[str]) -> str:
+    """Return the expressions that make typed *columns* out of a CSV's texts.
+
+    Local time is read off the text itself: it carries the system's own offset.
+    """
+    made = [f"{_typed(each)} AS {name(each)}" for each in columns]
+    local = "CAST(epoch(CAST(substr(slot, 1, 19) AS TIMESTAMP)) AS BIGINT)"
+    minute = "CAST(substr(slot, 12, 2) AS INTEGER) * 60"
+    minute = f"{minute} + CAST(substr(slot, 15, 2) AS INTEGER)"
+    hours = f"({local} // 86400 + 3) % 7 * 24 + CAST(substr(slot, 12, 2) AS INTEGER)"
+    made.append(f"CAST({minute} AS SMALLINT) AS minute_of_day")
+    made.append(f"CAST({hours} AS SMALLINT) AS hour_of_week")
+    return ", ".join(made)
+
+
+def csv_source(files: str, columns: Sequence[str]) -> str:
+    """Return the table of *files* (a literal of SQL), every cell a text.
+
+    Nothing is guessed: a torn file is an error, never a table of one column.
+    """
+    types = ", ".join(f"{text(each)}: 'VARCHAR'" for each in columns)
+    return (
+        f"read_csv({files}, columns = {{{types}}}, auto_detect = false, header = true,"
+        " delim = ',', quote = '\"', escape = '\"', new_line = '\\n',"
+        " strict_mode = true, null_padding = false,"
+        " max_line_size = 65536, buffer_size = 2097152)"
+    )
+
+
+def write_day(
+    db: "DuckDBPyConnection", sheet: Path, columns: Sequence[str], target: Path
+) -> None:
+    """Write *sheet*, a day's CSV, to *target*; raises StorageError."""
+    _write(db, sheet, columns, target, OPTIONS)
+
+
+def write_quick(
+    db: "DuckDBPyConnection", sheet: Path, columns: Sequence[str], target: Path
+) -> None:
+    """Write *sheet* to *target* in less time, for a while; raises StorageError."""
+    _write(db, sheet, columns, target, QUICK)
+
+
+def _write(
+    db: "DuckDBPyConnection",
+    sheet: Path,
+    columns: Sequence[str],
+    target: Path,
+    options: str,
+) -> None:
+    source = csv_source(path(sheet), columns)
+    sql = (
+        f"COPY (SELECT {as_rows(columns)} FROM {source}"  # noqa: S608 - names are quoted
+        f" ORDER BY station_id, slot) TO {text(str(target))} ({options})"
+    )
+    with translated(f"{sheet} cannot be archived"):
+        db.execute(sql)
+
+
+def pieces(db: "DuckDBPyConnection", part: Path, zone: tzinfo) -> Iterator[Piece]:
+    """Yield the rows of *part*, an archived day, as the lines that its CSV had."""
+    source = parquet(part)
+    with translated(f"{part} cannot be read"):
+        known = [each for each, *_ in db.execute(f"DESCRIBE FROM {source}").fetchall()]
+        columns = tuple(each for each in known if each not in layout.ADDED)
+        bounds = ", ".join(f"min({each}), max({each})" for each in layout.TIMES)
+        (ends,) = db.execute(f"SELECT {bounds} FROM {source}").fetchall()  # noqa: S608
+        slots = db.execute(f"SELECT DISTINCT slot FROM {source} ORDER BY slot")  # noqa: S608
+        grid = [each for (each,) in slots.fetchall()]
+    if not grid:
+        return
+    times = [each for each in ends if each is not None]
+    written = iso_text(zone, min(times), max(times))
+    line = " || ',' || ".join(cell(each, written) for each in columns)
+    sql = (
+        f"SELECT slot, {line} || chr(10) AS line FROM {source}"  # noqa: S608 - names are quoted
+        " WHERE slot BETWEEN ? AND ? ORDER BY slot, station_id"
+    )
+    for begin in range(0, len(grid), SLOTS_AT_ONCE):
+        some = grid[begin : begin + SLOTS_AT_ONCE]
+        with translated(f"{part} cannot be read"):
+            rows = db.execute(sql, [some[0], some[-1]]).fetchall()
+        found: dict[int, list[str]] = {}
+        for slot, each in rows:
+            found.setdefault(slot, []).append(each)
+        for slot, texts in found.items():
+            yield Piece(Slot(slot), columns, "".join(texts).encode("utf-8"))
+
+
+def _typed(column: str) -> str:
+    kind, cell = layout.type_of(column), name(column)
+    if column in layout.TIMES:
+        return f"CAST(epoch(CAST({cell} AS TIMESTAMPTZ)) AS BIGINT)"
+    return cell if kind == "VARCHAR" else f"CAST({cell} AS {kind})"
+
+
+def cell(column: str, written: str) -> str:
+    """Return the expression that writes *column* as a daily file has it.
+
+    *written* is `iso_text`'s, for the times.
+    """
+    if column in layout.TIMES:
+        return f"coalesce({written.format(name(column))}, '')"
+    if layout.type_of(column) != "VARCHAR":
+        return f"coalesce(CAST({name(column)} AS VARCHAR), '')"
+    return quoted(name(column))
+
+
+def quoted(sql: str) -> str:
+    """Return the expression that writes the text *sql* as `csv.writer` does."""
+    inside = f"'\"' || replace({sql}, '\"', '\"\"') || '\"'"
+    needs = f"regexp_matches({sql}, '[,\"\\n]')"
+    return f"coalesce(CASE WHEN {needs} THEN {inside} ELSE {sql} END, '')"
+
+
+def iso_text(zone: tzinfo, first: int, last: int) -> str:
+    """Return the expression, with {0} for epoch seconds, that writes ISO 8601."""
+    cases, written = [], ""
+    for since, offset in reversed(offsets.steps(zone, first, last)):
+        sign, (hours, rest) = "-" if offset < 0 else "+", divmod(abs(offset), 3600)
+        minutes, seconds = divmod(rest, 60)
+        if seconds:
+            raise StorageError(f"{zone} has an offset of {offset} seconds")
+        moment = f"strftime(make_timestamp(({{0}} + {offset}) * 1000000), {ISO})"
+        written = f"{moment} || '{sign}{hours:02}:{minutes:02}'"
+        cases.append(f"WHEN {{0}} >= {since} THEN {written}")
+    return f"CASE {' '.join(cases)} ELSE {written} END"
+
+
+ISO = "'%Y-%m-%dT%H:%M:%S'"

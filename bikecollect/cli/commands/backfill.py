@@ -1,0 +1,133 @@
+"""``bikecollect backfill``: what can still be filled is."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bikecollect.cli.options import Shared, say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bikecollect.collect.backfill import Backfiller, Filling
+    from bikecollect.core.slots import Slot
+    from bikecollect.setup.settings import Settings
+
+LAYOUTS = ("taipei-archive", "youbike-csv", "citybikes")
+
+
+@click.command()
+@click.argument("system_ids", nargs=-1, metavar="[SYSTEM]...")
+@click.option(
+    "--from",
+    "path",
+    type=click.Path(),
+    help="Another archive: a bikecollect folder, CSV or Parquet files.",
+)
+@click.option(
+    "--layout", type=click.Choice(LAYOUTS), help="Of the tables; else by their header."
+)
+@click.option(
+    "--map", "maps", multiple=True, metavar="OURS=THEIRS", help="A column; repeatable."
+)
+@click.option("--since", help="2026-11-22, 7d; default: all.")
+@click.option("--until", help="The same.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done; write nothing.")
+@click.option("--force", is_flag=True, help="Also where the archives disagree.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+@click.pass_context
+def backfill(
+    ctx: click.Context,
+    *,
+    system_ids: tuple[str, ...],
+    path: str | None,
+    layout: str | None,
+    maps: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+    dry_run: bool,
+    force: bool,
+    form: str,
+) -> int:
+    """Fill missing slots of each SYSTEM from what is still here, or from elsewhere.
+
+    Rejected payloads are tried again (after an upgrade, or with a new mapping), kept
+    ones go into missing or damaged blocks; with --from another archive fills what is
+    missing. A slot that has a block is never overwritten. May be interrupted; the
+    next call goes on.
+    """
+    import time  # noqa: PLC0415 - not for --help
+    from pathlib import Path  # noqa: PLC0415 - as above
+
+    from bikecollect.cli.render import backfill as filling  # noqa: PLC0415 - as above
+    from bikecollect.core import process  # noqa: PLC0415 - heavy
+    from bikecollect.core.errors import ExitCode, UsageError  # noqa: PLC0415 - as above
+    from bikecollect.wiring import history as keeper  # noqa: PLC0415 - heavy
+    from bikecollect.wiring.collection import Times  # noqa: PLC0415 - as above
+
+    settings = ctx.ensure_object(Shared).settings()
+    names = settings.chosen(system_ids)
+    if path and len(names) > 1:
+        raise UsageError("--from fills one system: name it")
+    stop = process.Stop()
+    process.listen(stop)
+    times = Times(time.time, time.monotonic, stop)
+    code = ExitCode.OK
+    for name in names:
+        span = _span(settings, name, since, until)
+        filler = keeper.backfiller(settings, name, times, span=span, dry=dry_run)
+        if path:
+            source = keeper.source(settings, name, Path(path), maps, layout or "")
+            work = filler.from_source(source, force=force)
+        else:
+            work = filler.own()
+        done = _done(filler, work, form)
+        if form == "text":
+            bad = source.bad if path else 0
+            say(filling.summary(name, done, filler.agreement, bad=bad))
+        if any(each.what == "not understood" for each in done):
+            code = ExitCode.DATA
+    return code
+
+
+def _span(
+    settings: "Settings", name: str, since: str | None, until: str | None
+) -> "tuple[Slot, Slot]":
+    import time  # noqa: PLC0415 - not for --help
+
+    from bikecollect.core.slots import Slot  # noqa: PLC0415 - as above
+    from bikecollect.core.timeparse import moment  # noqa: PLC0415 - as above
+    from bikecollect.storage.ledger_reader import (  # noqa: PLC0415 - as above
+        BEGINNING,
+        END,
+    )
+    from bikecollect.wiring import history as keeper  # noqa: PLC0415 - heavy
+
+    zone, now = keeper.zone(settings, name), time.time()
+    begin = Slot(int(moment(since, zone, now))) if since else BEGINNING
+    end = Slot(int(moment(until, zone, now))) if until else END
+    return begin, end
+
+
+def _done(
+    filler: "Backfiller", work: "Iterator[Filling]", form: str
+) -> "Sequence[Filling]":
+    """Do the *work*, with a bar on a terminal; as JSON, say each as it is done."""
+    import sys  # noqa: PLC0415 - only here
+
+    from bikecollect.cli.render import backfill as filling  # noqa: PLC0415 - as above
+    from bikecollect.core.errors import Interrupted  # noqa: PLC0415 - heavy
+
+    done: list[Filling] = []
+    label, quiet = f"{filler.system_id}: slots", not sys.stderr.isatty()
+    try:
+        with click.progressbar(work, label=label, file=sys.stderr, hidden=quiet) as bar:
+            for each in bar:
+                done.append(each)
+                if form == "json":
+                    say(filling.as_json(filler.system_id, each, filler.zone))
+    except Interrupted:
+        if form == "text":
+            say(filling.summary(filler.system_id, done, filler.agreement, bad=0))
+        raise
+    return done

@@ -1,0 +1,166 @@
+"""``bikecollect backfill-report``: every expected slot of the past, and why not."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bikecollect.cli.options import Shared, say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bikecollect.reports.coverage import Account
+    from bikecollect.setup.settings import Settings
+
+FORMS = ("text", "csv", "json", "html")
+
+
+@click.command("backfill-report")
+@click.argument("system_ids", nargs=-1, metavar="[SYSTEM]...")
+@click.option("--since", help="2026-11-22, 7d; default: the first run.")
+@click.option("--until", help="The same; default: now.")
+@click.option(
+    "--format", "form", type=click.Choice(FORMS), default="text", show_default=True
+)
+@click.option(
+    "--what",
+    type=click.Choice(["days", "gaps"]),
+    default="days",
+    show_default=True,
+    help="Of CSV: a line a day, or a line a gap.",
+)
+@click.option("--stations", is_flag=True, help="How well each station was seen.")
+@click.option(
+    "--min-coverage",
+    type=click.FloatRange(0, 1),
+    help="End with 1 where a system has less, 0.99 for instance.",
+)
+@click.option("--mail", is_flag=True, help="Send it to mail.to, too.")
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False), help="Default: standard output."
+)
+@click.pass_context
+def backfill_report(
+    ctx: click.Context,
+    *,
+    system_ids: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+    form: str,
+    what: str,
+    stations: bool,
+    min_coverage: float | None,
+    mail: bool,
+    output: str | None,
+) -> int:
+    """Report every expected slot of each SYSTEM's past: what is missing, and why.
+
+    Each day's expected, collected, stale, partial and missing slots; the gaps with
+    their cause, and how many of their slots `backfill` could still fill.
+    """
+    from pathlib import Path  # noqa: PLC0415 - not for --help
+
+    from bikecollect.core.errors import ExitCode  # noqa: PLC0415 - as above
+
+    settings = ctx.ensure_object(Shared).settings()
+    names = settings.chosen(system_ids)
+    accounts = [account(settings, each, since, until) for each in names]
+    if stations:
+        text = _stations(settings, accounts, form)
+    else:
+        text = _text(accounts, form, what)
+    if output is None:
+        say(text)
+    else:
+        Path(output).write_text(click.unstyle(text), encoding="utf-8")
+    if mail:
+        _send(settings, accounts)
+    least = min(
+        (a.total.coverage for a in accounts if a.total.coverage is not None),
+        default=0.0,
+    )
+    return ExitCode.NO if least < (min_coverage or 0) else ExitCode.OK
+
+
+def account(
+    settings: "Settings", name: str, since: str | None, until: str | None
+) -> "Account":
+    """Return the account of the system called *name* between two moments."""
+    import time  # noqa: PLC0415 - not for --help
+
+    from bikecollect.core.slots import Slot  # noqa: PLC0415 - as above
+    from bikecollect.core.timeparse import moment  # noqa: PLC0415 - as above
+    from bikecollect.wiring import history as keeper  # noqa: PLC0415 - heavy
+
+    zone, now = keeper.zone(settings, name), time.time()
+    begin = Slot(int(moment(since, zone, now))) if since else None
+    end = Slot(int(moment(until, zone, now))) if until else None
+    return keeper.accounted(settings, name, begin, end, now=now)
+
+
+def _text(accounts: "Sequence[Account]", form: str, what: str) -> str:
+    from bikecollect.cli.render import coverage as report  # noqa: PLC0415 - as above
+
+    if form == "json":
+        return "".join(report.as_json(each) for each in accounts)
+    if form == "csv":
+        return (report.gaps_csv if what == "gaps" else report.days_csv)(accounts)
+    if form == "html":
+        return _page(accounts)
+    return "\n".join(report.text(each) for each in accounts)
+
+
+def _page(accounts: "Sequence[Account]") -> str:
+    import time  # noqa: PLC0415 - only here
+    from datetime import UTC  # noqa: PLC0415 - only here
+
+    from bikecollect import __version__  # noqa: PLC0415 - only here
+    from bikecollect.cli.render import (  # noqa: PLC0415 - only here
+        coverage_html as report_html,
+    )
+    from bikecollect.core.slots import iso  # noqa: PLC0415 - only here
+
+    made = f"Made {iso(time.time(), UTC)} by bikecollect {__version__}"
+    return report_html.page(accounts, made)
+
+
+def _stations(settings: "Settings", accounts: "Sequence[Account]", form: str) -> str:
+    from bikecollect.archive import views as view  # noqa: PLC0415 - heavy
+    from bikecollect.cli.render import station_coverage  # noqa: PLC0415 - as above
+    from bikecollect.reports.station_coverage import seen  # noqa: PLC0415 - as above
+    from bikecollect.wiring import history as keeper  # noqa: PLC0415 - heavy
+
+    shown = [keeper.shown(settings, each.system_id) for each in accounts]
+    with view.connected(settings.data, shown) as db:
+        found = [
+            (each, seen(db, each.system_id, min(each.days), max(each.days)))
+            for each in accounts
+            if each.days
+        ]
+    return station_coverage.render(found, form)
+
+
+def _send(settings: "Settings", accounts: "Sequence[Account]") -> None:
+    import time  # noqa: PLC0415 - only here
+
+    from bikecollect.alerts.messages import Letter  # noqa: PLC0415 - as above
+    from bikecollect.alerts.outbox import Outbox  # noqa: PLC0415 - as above
+    from bikecollect.cli.render import coverage as report  # noqa: PLC0415 - as above
+    from bikecollect.core import process  # noqa: PLC0415 - heavy
+    from bikecollect.core.errors import SettingsError  # noqa: PLC0415 - as above
+    from bikecollect.core.humanize import percent  # noqa: PLC0415 - as above
+    from bikecollect.core.slots import Slot, stamp  # noqa: PLC0415 - as above
+    from bikecollect.wiring import collection as wiring  # noqa: PLC0415 - heavy
+
+    times = wiring.Times(time.time, time.monotonic, process.Stop())
+    post = wiring.post(settings, times)
+    if post is None:
+        raise SettingsError("--mail needs [mail] in the settings: host, sender, to")
+    share = ", ".join(f"{a.system_id} {percent(a.total.coverage)}" for a in accounts)
+    name = f"{stamp(Slot(int(time.time())))}.report"
+    body = click.unstyle("\n".join(report.text(each) for each in accounts))
+    outbox = Outbox(settings.data / accounts[0].system_id / "outbox")
+    post.spool(outbox, Letter(name, f"[bikecollect] coverage: {share}", body))
+    error = post.drain([outbox])
+    if error:
+        click.echo(f"the mail waits in the outbox: {error}", err=True)

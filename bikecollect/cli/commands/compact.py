@@ -1,0 +1,71 @@
+"""``bikecollect compact``: closed days into the archive."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bikecollect.cli.options import Shared, say
+
+if TYPE_CHECKING:
+    from bikecollect.archive.compact import Step
+
+
+@click.command()
+@click.argument("system_ids", nargs=-1, metavar="[SYSTEM]...")
+@click.option(
+    "--csv-days",
+    type=click.IntRange(min=0),
+    help="Days for which a compacted day's CSV stays; default: keep.csv_days.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Print only what went wrong.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+@click.pass_context
+def compact(
+    ctx: click.Context,
+    *,
+    system_ids: tuple[str, ...],
+    csv_days: int | None,
+    quiet: bool,
+    form: str,
+) -> int:
+    """Bring closed days of each SYSTEM into the archive, as Parquet.
+
+    Each day is written aside, read back, and compared with its CSV value by value;
+    the CSV goes after keep.csv_days. A day is closed an hour behind its midnight. May
+    be killed at any time: the next call goes on. Late slots are taken in.
+    """
+    import time  # noqa: PLC0415 - not for --help
+
+    from bikecollect.cli.render import archive as keeping  # noqa: PLC0415 - as above
+    from bikecollect.core import process  # noqa: PLC0415 - heavy
+    from bikecollect.core.errors import ExitCode  # noqa: PLC0415 - as above
+    from bikecollect.wiring import history as keeper  # noqa: PLC0415 - heavy
+    from bikecollect.wiring.collection import Times  # noqa: PLC0415 - as above
+
+    settings = ctx.ensure_object(Shared).settings()
+    stop = process.Stop()
+    process.listen(stop)
+    times = Times(time.time, time.monotonic, stop)
+    code, said = ExitCode.OK, False
+    for name in settings.chosen(system_ids):
+        if not (settings.data / name).is_dir():
+            continue
+        for step in keeper.compactor(settings, name, times, csv_days=csv_days).run():
+            code = max(code, ExitCode.IO if step.why else ExitCode.OK)
+            said = said or not step.why
+            _tell(step, form, quiet=quiet)
+            stop.raise_if_set()
+    if not said and not code and form == "text" and not quiet:
+        say(keeping.nothing_to_do())
+    return code
+
+
+def _tell(step: "Step", form: str, *, quiet: bool) -> None:
+    from bikecollect.cli.render import archive as keeping  # noqa: PLC0415 - heavy
+
+    if form == "json":
+        say(keeping.step_json(step))
+    elif step.why:
+        click.echo(keeping.step_line(step), err=True, nl=False)
+    elif not quiet:
+        say(keeping.step_line(step))

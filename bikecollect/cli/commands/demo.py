@@ -1,0 +1,158 @@
+"""``bikecollect demo``: the whole line on a simulated city."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bikecollect.cli.options import say
+
+if TYPE_CHECKING:
+    from bikecollect.simulator.demo import Result
+
+SLOTS = 288
+MINE = ".bikecollect-demo"
+
+
+@click.command()
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("demo-data"),
+    show_default=True,
+    help="Where the files go; emptied of an earlier demo first.",
+)
+@click.option("--stations", default=200, show_default=True, help="Of the city.")
+@click.option(
+    "--days",
+    type=click.IntRange(1, 366),
+    default=1,
+    show_default=True,
+    help="With more than one: the last days up to now, in slots of ten minutes, "
+    "archived, and worth a look with the data app.",
+)
+@click.option("--seed", default=1, show_default=True, help="Makes another city.")
+def demo(folder: Path, stations: int, days: int, seed: int) -> None:
+    """Collect a whole day from a simulated city, without any network.
+
+    The city is served on this machine in YouBike's and in GBFS's dialect, and
+    goes through the real client, inbox, files and ledger; for an hour the feed
+    is out, for half an hour it renames a field. Takes under a minute. A month
+    (--days 30) takes about two.
+    """
+    import gc  # noqa: PLC0415 - only here
+    import logging  # noqa: PLC0415 - not for --help
+    import sys  # noqa: PLC0415 - not for --help
+
+    from bikecollect.simulator import demo as line  # noqa: PLC0415 - heavy
+
+    gc.enable()
+    _empty(folder)
+    (folder / MINE).parent.mkdir(parents=True, exist_ok=True)
+    (folder / MINE).touch()
+    logging.getLogger("bikecollect").setLevel(logging.CRITICAL)  # told at the end
+    if days > 1:
+        _month(folder.absolute(), days, stations, seed)
+        return
+    click.echo(f"Collecting a day of a city with {stations} stations ...", err=True)
+    with click.progressbar(length=SLOTS, label="slots", file=sys.stderr) as bar:
+        result = line.collect_a_day(
+            folder.absolute(),
+            stations=stations,
+            seed=seed,
+            step=lambda _: bar.update(1),
+        )
+    say(_account(result, folder))
+
+
+def _month(folder: Path, days: int, stations: int, seed: int) -> None:
+    """Collect *days* with all that may happen in them, and say how to look at them."""
+    import sys  # noqa: PLC0415 - not for --help
+    import time  # noqa: PLC0415 - not for --help
+
+    from bikecollect.cli.commands.backfill_report import (  # noqa: PLC0415 - heavy
+        account,
+    )
+    from bikecollect.cli.render import coverage as report  # noqa: PLC0415 - heavy
+    from bikecollect.setup.loader import load  # noqa: PLC0415 - heavy
+    from bikecollect.simulator import demo_month  # noqa: PLC0415 - heavy
+    from bikecollect.simulator.demo import SETTINGS, YOUBIKE  # noqa: PLC0415 - heavy
+
+    text = f"Collecting {days} days of a city with {stations} stations ..."
+    click.echo(text, err=True)
+    now = time.time()
+    length = len(demo_month.slots(days, now))
+    with click.progressbar(length=length, label="slots", file=sys.stderr) as bar:
+        demo_month.collect_days(
+            folder,
+            now,
+            days=days,
+            stations=stations,
+            seed=seed,
+            step=lambda _: bar.update(1),
+        )
+    config = str(folder / SETTINGS)
+    say(report.text(account(load(config), YOUBIKE, None, None)))
+    say(f"\nLook at it:\n  bikecollect --config {config} app\n")
+
+
+def _empty(folder: Path) -> None:
+    """Remove an earlier demo's files from *folder*; anything else is refused."""
+    import shutil  # noqa: PLC0415 - only here
+
+    from bikecollect.core.errors import SettingsError  # noqa: PLC0415 - only here
+
+    if not folder.exists():
+        return
+    mine = folder / MINE
+    if any(folder.iterdir()) and not mine.exists():
+        raise SettingsError(
+            f"{folder} holds something else than a demo; name another with --folder"
+        )
+    shutil.rmtree(folder)
+
+
+def _account(result: "Result", folder: Path) -> str:
+    """Return what was collected, what is missing and why, and where files lie."""
+    import textwrap  # noqa: PLC0415 - only here
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 - only here
+
+    from bikecollect.core.slots import iso  # noqa: PLC0415 - only here
+    from bikecollect.simulator.demo import ZONE  # noqa: PLC0415 - heavy
+
+    zone, lines = ZoneInfo(ZONE), [""]
+    for system_id, runs in result.runs.items():
+        rows, missing = sum(run.rows for run in runs), result.gaps(system_id)
+        got = len(runs) - sum(gap.slots for gap in missing)
+        lines.append(
+            f"{system_id}, {result.day}: {got} of {len(runs)} slots, {rows} rows"
+        )
+        for gap in missing:
+            start, end = iso(gap.start, zone)[11:16], iso(gap.end, zone)[11:16]
+            lines.append(f"  missing {start} to {end}, {gap.slots} slots: {gap.cause}")
+        why = next((run.error for run in runs if run.cause == "drift"), "")
+        lines += textwrap.wrap(why, 78, initial_indent="  ", subsequent_indent="    ")
+        lines.append("")
+    lines.append("The files:")
+    lines += [f"  {line}" for line in _files(folder)]
+    lines += ["", "Look at one:", f"  head -3 {_first(folder, result.day)}"]
+    config = folder / "bikecollect.toml"
+    lines += ["The account of it:", f"  bikecollect --config {config} backfill-report"]
+    lines.append("")
+    return "\n".join(lines)
+
+
+def _files(folder: Path) -> list[str]:
+    found = []
+    for path in sorted(folder.rglob("*")):
+        depth = len(path.relative_to(folder).parts)
+        if path.is_file() and depth <= 3 and not path.name.startswith("."):  # noqa: PLR2004 - folders of payloads are counted below
+            found.append(f"{path.stat().st_size:>12,} bytes  {path}")
+    for path in sorted(folder.glob("*/payloads/*")):
+        count = sum(1 for each in path.rglob("*.zip"))
+        found.append(f"{count:>12,} payloads  {path}")
+    return found
+
+
+def _first(folder: Path, day: str) -> Path:
+    return next(iter(sorted(folder.glob(f"*/station_status/{day}.csv"))))

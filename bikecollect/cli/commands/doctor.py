@@ -1,0 +1,81 @@
+"""``bikecollect doctor``: is all well, and if not, what to do."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bikecollect.cli.options import Shared, say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bikecollect.setup.doctor import Check
+
+TROUBLE = 1
+
+
+@click.command()
+@click.option("--send", is_flag=True, help="Send a test mail, too.")
+@click.option("--offline", is_flag=True, help="Ask neither feeds nor mail server.")
+@click.option("--as-cron", is_flag=True, help="In the empty environment of cron.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+@click.pass_context
+def doctor(
+    ctx: click.Context, *, send: bool, offline: bool, as_cron: bool, form: str
+) -> int:
+    """Check everything that collecting needs; one line each, with the remedy.
+
+    Ends with 1 when something is wrong.
+    """
+    import json  # noqa: PLC0415 - only here
+
+    from bikecollect.cli.render import doctor as screens  # noqa: PLC0415 - only here
+    from bikecollect.setup.doctor import Verdict, examine  # noqa: PLC0415 - heavy
+
+    shared = ctx.ensure_object(Shared)
+    if as_cron:
+        return _as_cron(shared, send=send, offline=offline, form=form)
+    wrong = False
+    for check in _examined(examine(shared.settings(), network=not offline, send=send)):
+        wrong = wrong or check.verdict is Verdict.BAD
+        if form == "json":
+            values = {
+                "check": check.name,
+                "verdict": check.verdict.name.lower(),
+                "text": check.text,
+                "remedy": check.remedy or None,
+            }
+            say(f"{json.dumps(values, ensure_ascii=False)}\n")
+        else:
+            say(screens.line(check))
+    return TROUBLE if wrong else 0
+
+
+def _examined(checks: "Iterator[Check]") -> "Iterator[Check]":
+    yield from checks
+
+
+def _as_cron(shared: Shared, *, send: bool, offline: bool, form: str) -> int:
+    """Run the doctor anew with what cron gives: a home, a short path, no more."""
+    import os  # noqa: PLC0415 - only here
+    import pwd  # noqa: PLC0415 - only here
+    import subprocess  # noqa: PLC0415 - only here
+    from pathlib import Path  # noqa: PLC0415 - only here
+
+    from bikecollect.setup import schedule  # noqa: PLC0415 - heavy
+
+    source = shared.settings().source
+    command = schedule.command(Path(source) if source else None)[:-1]
+    flags = {"--send": send, "--offline": offline}
+    command += ["doctor", "--format", form, *(name for name, on in flags.items() if on)]
+    user = pwd.getpwuid(os.geteuid())
+    environment = {
+        "HOME": user.pw_dir,
+        "LOGNAME": user.pw_name,
+        "PATH": "/usr/bin:/bin",
+        "SHELL": "/bin/sh",
+    }
+    done = subprocess.run(  # noqa: S603 - this very program
+        command, env=environment, cwd=user.pw_dir, check=False
+    )
+    return done.returncode

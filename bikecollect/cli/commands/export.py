@@ -1,0 +1,154 @@
+"""``bikecollect export``: data out."""
+
+from typing import IO, TYPE_CHECKING
+
+import click
+
+from bikecollect.cli.options import Shared
+from bikecollect.cli.options import output as standard
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bikecollect.reports.export import Exporter, Wish
+
+WHATS = (
+    *("station_status", "stations", "slots", "gaps", "runs"),
+    *("coverage", "profile"),
+)
+FORMS = ("csv", "jsonl", "parquet")
+
+
+@click.command()
+@click.argument("system_ids", nargs=-1, metavar="[SYSTEM]...")
+@click.option(
+    "--what",
+    type=click.Choice(WHATS),
+    default="station_status",
+    show_default=True,
+    help="Which table.",
+)
+@click.option("--since", help="The first day: 2026-11-22, 30d; default: all.")
+@click.option("--until", help="The day behind the last one; default: all.")
+@click.option("--station", multiple=True, help="Only this station's id; repeatable.")
+@click.option("--names", is_flag=True, help="Join name, region, lat, lon of stations.")
+@click.option(
+    "--excel-safe",
+    is_flag=True,
+    help="CSV that spreadsheets take for UTF-8, and no cell for a formula.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMS),
+    help="Default: by the output's name, else csv.",
+)
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False), help="Default: standard output."
+)
+@click.pass_context
+def export(
+    ctx: click.Context,
+    *,
+    system_ids: tuple[str, ...],
+    what: str,
+    since: str | None,
+    until: str | None,
+    station: tuple[str, ...],
+    names: bool,
+    excel_safe: bool,
+    form: str | None,
+    output: str | None,
+) -> None:
+    """Write a table of each SYSTEM's history as CSV, JSON lines or Parquet.
+
+    As CSV, one system's station_status is the text of its daily files, sorted by slot
+    and station: its sha256 is what `verify` certifies. Beside a file stands a
+    datapackage.json that says what each column means.
+    """
+    import time  # noqa: PLC0415 - not for --help
+    from pathlib import Path  # noqa: PLC0415 - as above
+
+    from bikecollect.archive import views as view  # noqa: PLC0415 - heavy
+    from bikecollect.core.timeparse import day  # noqa: PLC0415 - as above
+    from bikecollect.reports.export import Exporter, Wish  # noqa: PLC0415 - as above
+    from bikecollect.wiring import history as keeper  # noqa: PLC0415 - heavy
+
+    settings = ctx.ensure_object(Shared).settings()
+    form = _form(form, output, excel_safe=excel_safe)
+    chosen = settings.chosen(system_ids)
+    zones = {name: keeper.zone(settings, name) for name in chosen}
+    first, now = zones[chosen[0]], time.time()
+    wish = Wish(
+        what=what,
+        systems=zones,
+        since=day(since, first, now) if since else "0001-01-01",
+        until=day(until, first, now) if until else "9999-12-31",
+        stations=station,
+        names=names,
+        excel_safe=excel_safe,
+    )
+    shown = [keeper.shown(settings, name) for name in chosen]
+    with view.connected(settings.data, shown) as db:
+        exporter = Exporter(db, wish)
+        if output is None:
+            with standard() as out:
+                _write(exporter, form, out)
+            return
+        _save(exporter, form, Path(output))
+        _describe(exporter, wish, form, Path(output))
+
+
+def _form(form: str | None, output: str | None, *, excel_safe: bool) -> str:
+    from bikecollect.core.errors import UsageError  # noqa: PLC0415 - only here
+
+    ending = (output or "").rpartition(".")[2]
+    form = form or (ending if ending in FORMS else "csv")
+    if form == "parquet" and output is None:
+        raise UsageError("Parquet goes to a file; give --output FILE.parquet")
+    if excel_safe and form != "csv":
+        raise UsageError("--excel-safe is for --format csv")
+    return form
+
+
+def _write(exporter: "Exporter", form: str, out: IO[str]) -> None:
+    for text in exporter.csv() if form == "csv" else exporter.jsonl():
+        out.write(text)
+
+
+def _save(exporter: "Exporter", form: str, path: "Path") -> None:
+    """Write to *path*, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.part")
+    try:
+        if form == "parquet":
+            exporter.parquet(beside)
+        else:
+            with beside.open("w", encoding="utf-8", newline="") as out:
+                _write(exporter, form, out)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _describe(exporter: "Exporter", wish: "Wish", form: str, path: "Path") -> None:
+    """Write datapackage.json beside *path*; other files of its folder stay in it."""
+    import json  # noqa: PLC0415 - only here
+    from contextlib import suppress  # noqa: PLC0415 - only here
+
+    from bikecollect import __version__  # noqa: PLC0415 - only here
+    from bikecollect.reports import (  # noqa: PLC0415 - only here
+        data_dictionary as describe,
+    )
+
+    place = path.with_name("datapackage.json")
+    mine = describe.resource(
+        wish.what, path.name, form, exporter.columns, systems=len(wish.systems)
+    )
+    others = []
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        said = json.loads(place.read_text(encoding="utf-8"))["resources"]
+        others = [each for each in said if each["path"] != path.name]
+    made = describe.package("bikecollect-export", [*others, mine], __version__)
+    text = json.dumps(made, ensure_ascii=False, indent=1) + "\n"
+    place.write_text(text, encoding="utf-8")

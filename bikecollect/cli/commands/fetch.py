@@ -1,0 +1,72 @@
+"""``bikecollect fetch``: one cycle."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bikecollect.cli.options import Shared, say
+
+if TYPE_CHECKING:
+    from bikecollect.setup.settings import Settings
+
+
+@click.command()
+@click.argument("system_ids", nargs=-1, metavar="[SYSTEM]...")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="json: one object a line and system, for scripts.",
+)
+@click.option("--dry-run", is_flag=True, help="Fetch and read, but write nothing.")
+@click.pass_context
+def fetch(
+    ctx: click.Context,
+    *,
+    system_ids: tuple[str, ...],
+    form: str,
+    dry_run: bool,
+) -> int:
+    """Carry one snapshot of each SYSTEM from its feed into today's file.
+
+    Without SYSTEM all systems of the settings are fetched, side by side; without
+    settings, Taipei's YouBike. Prints nothing when all went well.
+    """
+    from bikecollect.collect import collector as collecting  # noqa: PLC0415 - heavy
+    from bikecollect.core import process  # noqa: PLC0415 - heavy
+    from bikecollect.core import run_text as render  # noqa: PLC0415 - heavy
+    from bikecollect.wiring import collection as wiring  # noqa: PLC0415 - heavy
+
+    settings = _settings(ctx.ensure_object(Shared))
+    stop = process.Stop()
+    process.listen(stop)
+    process.arm(settings.seconds)
+    runs = collecting.collect(settings, system_ids, stop=stop, dry=dry_run)
+    if form == "json":
+        say(render.runs_json(runs, wiring.zones(settings)))
+    elif dry_run:
+        say("".join(f"{render.run_line(run)}\n" for run in runs))
+    process.disarm()
+    return max(run.exit_code for run in runs)
+
+
+def _settings(shared: Shared) -> "Settings":
+    """Return the settings; people are told where they cannot be used, and again can."""
+    from bikecollect.collect import collector as collecting  # noqa: PLC0415 - heavy
+    from bikecollect.core.errors import SettingsError  # noqa: PLC0415 - as above
+
+    try:
+        settings = shared.settings()
+    except SettingsError as error:
+        from bikecollect.setup.loader import (  # noqa: PLC0415 - only then
+            ways_of_telling,
+        )
+
+        ways = ways_of_telling(shared.config)
+        if ways is not None:
+            collecting.tell_of_settings(ways, error)
+        raise
+    if settings.source:
+        collecting.tell_of_settings(settings, None)
+    return settings

@@ -1,0 +1,133 @@
+"""``bikecollect query``: SQL over the whole history."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bikecollect.cli.options import Shared, say
+from bikecollect.cli.options import output as standard
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from duckdb import DuckDBPyConnection
+
+SHOWN = 100
+BATCH = 10_000
+
+
+@click.command()
+@click.argument("sql")
+@click.option("--system", multiple=True, help="Only this system; repeatable.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv", "jsonl", "parquet"]),
+    default="table",
+    show_default=True,
+)
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False), help="Default: standard output."
+)
+@click.option(
+    "--memory", default="", help="DuckDB's bound, such as 2GB; default: by the machine."
+)
+@click.option("--threads", type=click.IntRange(1, 256), default=2, show_default=True)
+@click.pass_context
+def query(
+    ctx: click.Context,
+    *,
+    sql: str,
+    system: tuple[str, ...],
+    form: str,
+    output: str | None,
+    memory: str,
+    threads: int,
+) -> None:
+    """Answer SQL (DuckDB's; `-` reads it from stdin) over open days and the archive.
+
+    The tables are station_status, slots, coverage, profile, runs and stations, each
+    with system_id and date; times are epoch seconds, and minute_of_day, hour_of_week
+    are local. Of an open day they have what is committed.
+    """
+    import re  # noqa: PLC0415 - only here
+    import sys  # noqa: PLC0415 - only here
+
+    from bikecollect.archive import views as view  # noqa: PLC0415 - heavy
+    from bikecollect.core.errors import UsageError  # noqa: PLC0415 - as above
+    from bikecollect.wiring import history as keeper  # noqa: PLC0415 - heavy
+
+    if form == "parquet" and output is None:
+        raise UsageError("Parquet goes to a file; give --output FILE.parquet")
+    if memory and not re.fullmatch(r"\d+(\.\d+)?\s*[KMGT]i?B", memory):
+        raise UsageError(f'--memory "{memory}": write a size such as 512MB or 2GB')
+    text = sys.stdin.read() if sql == "-" else sql
+    settings = ctx.ensure_object(Shared).settings()
+    shown = [keeper.shown(settings, name) for name in settings.chosen(system)]
+    with view.connected(settings.data, shown, memory=memory, threads=threads) as db:
+        _answer(db, text, form, output)
+
+
+def _answer(db: "DuckDBPyConnection", sql: str, form: str, output: str | None) -> None:
+    import duckdb  # noqa: PLC0415 - heavy
+
+    from bikecollect.core.errors import UsageError  # noqa: PLC0415 - only here
+
+    try:
+        if form == "parquet":
+            db.sql(sql).write_parquet(str(output), compression="zstd")
+            return
+        cursor = db.execute(sql)
+        names = [each[0] for each in cursor.description or ()]
+        if output is None:
+            _print(cursor, names, form)
+            return
+        with open(output, "w", encoding="utf-8", newline="") as out:  # noqa: PTH123
+            out.writelines(_parts(cursor, names, "csv" if form == "table" else form))
+    except duckdb.Error as error:
+        raise UsageError(f"the query failed: {str(error).strip()}") from error
+    except AttributeError as error:
+        raise UsageError("the query gives no rows to write") from error
+
+
+def _print(cursor: Any, names: "Sequence[str]", form: str) -> None:
+    if form != "table":
+        with standard() as out:
+            out.writelines(_parts(cursor, names, form))
+        return
+    from bikecollect.cli.render.table import table  # noqa: PLC0415 - only here
+
+    rows = cursor.fetchmany(SHOWN + 1)
+    say(table(names, rows[:SHOWN]))
+    if len(rows) > SHOWN:
+        click.echo(f"... and more than {SHOWN} rows; see --format csv", err=True)
+
+
+def _parts(cursor: Any, names: "Sequence[str]", form: str) -> Any:
+    """Yield the rows as text, some thousand at a time."""
+    import csv  # noqa: PLC0415 - only here
+    import io  # noqa: PLC0415 - only here
+    import json  # noqa: PLC0415 - only here
+
+    def lines(rows: "Sequence[Sequence[object]]") -> str:
+        out = io.StringIO(newline="")
+        csv.writer(out, lineterminator="\n").writerows(
+            [_FLAGS.get(v, v) if isinstance(v, bool) else v for v in row]
+            for row in rows
+        )
+        return out.getvalue()
+
+    if form == "csv":
+        yield lines([names])
+    while rows := cursor.fetchmany(BATCH):
+        if form == "csv":
+            yield lines(rows)
+        else:
+            made = (dict(zip(names, row, strict=True)) for row in rows)
+            yield "".join(
+                json.dumps(each, ensure_ascii=False, default=str) + "\n"
+                for each in made
+            )
+
+
+_FLAGS = {True: "true", False: "false"}

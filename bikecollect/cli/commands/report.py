@@ -1,0 +1,146 @@
+"""``bikecollect report``: questions to the history, and what their answers rest on."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bikecollect.cli.options import Shared, say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bikecollect.reports.registry import Report, Values
+    from bikecollect.setup.settings import Settings
+
+
+@click.command()
+@click.argument("name", required=False, metavar="[NAME]")
+@click.argument("system_ids", nargs=-1, metavar="[SYSTEM]...")
+@click.option("--since", help="The first day: 2026-11-22, 30d; default: all.")
+@click.option("--until", help="The day behind the last one; default: all.")
+@click.option("--station", multiple=True, help="Only this station's id; repeatable.")
+@click.option(
+    "--by",
+    type=click.Choice(["station", "district", "system"]),
+    help="What availability is given by; default: system.",
+)
+@click.option("--at", help='For chance: a day and a time, "Mon 08:30".')
+@click.option(
+    "--least",
+    type=click.IntRange(min=1),
+    default=1,
+    help="For episodes: slots that one must have.",
+)
+@click.option("--limit", type=click.IntRange(min=1), help="At most so many rows.")
+@click.option("--sql", is_flag=True, help="Print the SQL, for a bigger engine.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "csv", "json"]),
+    default="text",
+    show_default=True,
+)
+@click.pass_context
+def report(
+    ctx: click.Context,
+    *,
+    name: str | None,
+    system_ids: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+    station: tuple[str, ...],
+    by: str | None,
+    at: str | None,
+    least: int,
+    limit: int | None,
+    sql: bool,
+    form: str,
+) -> None:
+    """Answer the report NAME about each SYSTEM; without NAME, list the reports.
+
+    Every figure comes with its basis: the slots seen, and those expected. What was
+    not seen is in no figure.
+    """
+    from dataclasses import replace  # noqa: PLC0415 - not for --help
+
+    from bikecollect.cli.render import reports as screens  # noqa: PLC0415 - as above
+    from bikecollect.core.errors import UsageError  # noqa: PLC0415 - as above
+    from bikecollect.reports.registry import REPORTS  # noqa: PLC0415 - as above
+
+    if name is None:
+        say(screens.listing())
+        return
+    if name not in REPORTS:
+        known = ", ".join(REPORTS)
+        raise UsageError(f'no report is called "{name}"; known: {known}')
+    chosen = REPORTS[name]
+    if chosen.needs_moment and not at:
+        raise UsageError(f'{name} needs a moment: --at "Mon 08:30"')
+    settings = ctx.ensure_object(Shared).settings()
+    systems = settings.chosen(system_ids)
+    values = _values(settings, systems, since, until, at)
+    values = replace(values, least=least)
+    if sql:
+        say(values.sql(chosen))
+        return
+    _answer(settings, systems, chosen, values, by or "", station, form, limit)
+
+
+def _answer(  # noqa: PLR0917 - one call
+    settings: "Settings",
+    systems: "Sequence[str]",
+    chosen: "Report",
+    values: "Values",
+    by: str,
+    station: "Sequence[str]",
+    form: str,
+    limit: int | None,
+) -> None:
+    import tempfile  # noqa: PLC0415 - only here
+    from pathlib import Path  # noqa: PLC0415 - only here
+
+    from bikecollect.archive import views as view  # noqa: PLC0415 - heavy
+    from bikecollect.cli.render import reports as screens  # noqa: PLC0415 - as above
+    from bikecollect.reports import runner as asking  # noqa: PLC0415 - heavy
+    from bikecollect.wiring import history as keeper  # noqa: PLC0415 - heavy
+
+    shown = [keeper.shown(settings, each) for each in systems]
+    with (
+        view.connected(settings.data, shown) as db,
+        tempfile.TemporaryDirectory(prefix="bikecollect-") as aside,
+    ):
+        duck = asking.Duck(db, Path(aside))
+        found = asking.ask(duck, chosen, values, by=by, stations=station)
+    zones = {each: keeper.zone(settings, each) for each in systems}
+    say(screens.answer(chosen, found, zones, form, limit))
+
+
+def _values(
+    settings: "Settings",
+    systems: "Sequence[str]",
+    since: str | None,
+    until: str | None,
+    at: str | None,
+) -> "Values":
+    import time  # noqa: PLC0415 - only here
+    from datetime import date  # noqa: PLC0415 - only here
+
+    from bikecollect.core.slots import bounds  # noqa: PLC0415 - as above
+    from bikecollect.core.timeparse import day, weekly  # noqa: PLC0415 - as above
+    from bikecollect.reports.registry import Values  # noqa: PLC0415 - as above
+    from bikecollect.wiring import history as keeper  # noqa: PLC0415 - heavy
+
+    zone, now = keeper.zone(settings, systems[0]), time.time()
+    first = day(since, zone, now) if since else "2000-01-01"
+    last = day(until, zone, now) if until else "2100-01-01"
+    weekday, minute = weekly(at) if at else (0, 0)
+    minute -= minute % max(1, settings.seconds // 60)
+    return Values(
+        since=date.fromisoformat(first),
+        until=date.fromisoformat(last),
+        interval=settings.seconds,
+        begin=bounds(first, zone)[0],
+        end=bounds(last, zone)[0],
+        minute=minute,
+        first_hour=weekday * 24,
+    )

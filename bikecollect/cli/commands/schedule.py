@@ -1,0 +1,144 @@
+"""``bikecollect schedule``: the cron entry, or the timer of systemd."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bikecollect.cli.options import Shared, say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from bikecollect.setup.schedule import Plan
+    from bikecollect.setup.settings import Settings
+
+
+def _where(command: "Callable[..., object]") -> "Callable[..., object]":
+    """Give *command* the choice between cron and systemd."""
+    timer = click.option(
+        "--systemd", is_flag=True, help="A timer of your own systemd instead of cron."
+    )
+    wide = click.option(
+        "--system-wide", is_flag=True, help="A timer of the whole machine; needs root."
+    )
+    return timer(wide(command))
+
+
+@click.group()
+def schedule() -> None:
+    """Show, install or remove what runs bikecollect in every slot."""
+
+
+@schedule.command()
+@_where
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+@click.pass_context
+def show(ctx: click.Context, *, systemd: bool, system_wide: bool, form: str) -> None:
+    """Print the entry, whether it is installed, and when it fires next.
+
+    Changes nothing.
+    """
+    import time  # noqa: PLC0415 - only here
+
+    from bikecollect.setup import schedule as line  # noqa: PLC0415 - heavy
+
+    settings, path = _settings(ctx)
+    if systemd or system_wide:
+        plan = line.in_systemd(settings, path, time.time(), system_wide=system_wide)
+    else:
+        plan = line.in_cron(settings, path, time.time())
+    say(_json(plan) if form == "json" else _text(plan))
+
+
+@schedule.command()
+@_where
+@click.pass_context
+def install(ctx: click.Context, *, systemd: bool, system_wide: bool) -> None:
+    """Install the entry, or bring it up to date; all else stays as it is.
+
+    Install it again after the settings' interval, their place or bikecollect's
+    own place has changed.
+    """
+    from bikecollect.setup import schedule as line  # noqa: PLC0415 - heavy
+
+    settings, path = _settings(ctx)
+    if systemd or system_wide:
+        why = line.install_in_systemd(settings, path, system_wide=system_wide)
+        say(_started(why, system_wide=system_wide))
+    else:
+        say(f"{_INSTALLED[line.install_in_cron(settings, path).value]}\n")
+    if variable := line.stray_folder(settings):
+        click.echo(
+            f"bikecollect: {variable} is set here but will not be there: name data_dir "
+            "in the settings",
+            err=True,
+        )
+
+
+@schedule.command()
+@_where
+def remove(*, systemd: bool, system_wide: bool) -> None:
+    """Remove the entry; what was collected stays."""
+    from bikecollect.setup import schedule as line  # noqa: PLC0415 - heavy
+
+    if systemd or system_wide:
+        found = line.remove_from_systemd(system_wide=system_wide)
+    else:
+        found = line.remove_from_cron()
+    say("Removed.\n" if found else "There was nothing to remove.\n")
+
+
+_INSTALLED = {
+    "absent": "Installed in your crontab.",
+    "differs": "Brought up to date in your crontab.",
+    "there": "It is in your crontab already.",
+}
+
+
+def _settings(ctx: click.Context) -> "tuple[Settings, Path | None]":
+    """Return the settings, and the file that they come from."""
+    from bikecollect.setup import loader as config  # noqa: PLC0415 - not for --help
+
+    shared = ctx.ensure_object(Shared)
+    return shared.settings(), config.find(shared.config)
+
+
+def _text(plan: "Plan") -> str:
+    fires = [each.isoformat(timespec="seconds") for each in plan.fires]
+    state = {
+        "there": "installed as it should be",
+        "differs": "installed, but not as it should be: install it again",
+        "absent": "not installed",
+    }[plan.state.value]
+    times = "".join(f"       {each}\n" for each in fires[1:])
+    return f"{plan.text}\nstate: {state}\nnext:  {fires[0]}\n{times}"
+
+
+def _json(plan: "Plan") -> str:
+    import json  # noqa: PLC0415 - only here
+
+    fires = [each.isoformat(timespec="seconds") for each in plan.fires]
+    shown = {"state": plan.state.value, "next": fires, "text": plan.text}
+    return json.dumps(shown, ensure_ascii=False) + "\n"
+
+
+def _started(why: str, *, system_wide: bool) -> str:
+    import shlex  # noqa: PLC0415 - only here
+
+    from bikecollect.setup import schedule as line  # noqa: PLC0415 - heavy
+
+    linger = "" if system_wide else LINGER
+    if not why:
+        return f"The timer runs.\n{linger}"
+    commands = line.starting(system_wide=system_wide)
+    todo = "".join(f"  {shlex.join(each)}\n" for each in commands)
+    return (
+        f"The units are written, but the timer was not started:\n  {why}\n"
+        f"Run these two commands:\n{todo}{linger}"
+    )
+
+
+LINGER = (
+    "It runs while you are logged in; to let it run always:\n  loginctl enable-linger\n"
+)

@@ -1,0 +1,134 @@
+"""``bikecollect status``: how things stand."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bikecollect.cli.options import Shared, say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bikecollect.core.errors import BikecollectError
+    from bikecollect.reports.status import Standing
+    from bikecollect.setup.settings import Settings
+
+TROUBLE = 1
+WATCH = 10.0
+
+
+@click.command()
+@click.argument("system_ids", nargs=-1, metavar="[SYSTEM]...")
+@click.option(
+    "--alert",
+    is_flag=True,
+    help="Print only trouble, one line each, and end with 1 where there is any.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "prometheus"]),
+    default="text",
+    help="json: one object a line and system; prometheus: metrics.",
+)
+@click.option(
+    "--output",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write there instead, in one step, as node_exporter's collector wants it.",
+)
+@click.option(
+    "--watch",
+    metavar="[SECONDS]",
+    is_flag=False,
+    flag_value=WATCH,
+    type=click.FloatRange(min=0.5),
+    help=f"Draw it anew every so many seconds ({WATCH:.0f}), until interrupted.",
+)
+@click.pass_context
+def status(
+    ctx: click.Context,
+    *,
+    system_ids: tuple[str, ...],
+    alert: bool,
+    form: str,
+    output: Path | None,
+    watch: float | None,
+) -> int:
+    """Show how each SYSTEM stands: its last run, its last day, and what waits.
+
+    Reads only what is on disk. Each mark of the strip is a slot of the last 24
+    hours (with a shorter interval than five minutes: the worst of five minutes).
+    """
+    import time  # noqa: PLC0415 - not for --help
+
+    from bikecollect.cli.render import status as screens  # noqa: PLC0415 - heavy
+
+    settings = ctx.ensure_object(Shared).settings()
+    while True:
+        standings, errors = _survey(settings, system_ids)
+        if alert:
+            text = screens.alerts(standings)
+        elif form == "json":
+            text = "".join(f"{screens.as_json(each)}\n" for each in standings)
+        elif form == "prometheus":
+            text = screens.metrics(standings)
+        else:
+            text = screens.screen(standings)
+        if output is not None:
+            _publish(output, text)
+        else:
+            if watch:
+                click.clear()
+            say(text)
+        for each in errors:
+            click.echo(f"bikecollect: {each}", err=True)
+        if not watch:
+            break
+        time.sleep(watch)
+    if errors:
+        return max(each.exit_code for each in errors)
+    trouble = any(each.health.in_trouble for each in standings)
+    return TROUBLE if alert and trouble else 0
+
+
+def _survey(
+    settings: "Settings", system_ids: "Sequence[str]"
+) -> "tuple[list[Standing], list[BikecollectError]]":
+    """Return how the systems stand, and why some of them cannot be read."""
+    import time  # noqa: PLC0415 - not for --help
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 - not for --help
+
+    from bikecollect.core.errors import BikecollectError  # noqa: PLC0415 - only here
+    from bikecollect.reports.status import survey  # noqa: PLC0415 - heavy
+    from bikecollect.storage.data_folder import jot_path  # noqa: PLC0415 - only here
+
+    standings, errors = [], []
+    for name in settings.chosen(system_ids):
+        zone = ZoneInfo(settings.systems[name].timezone)
+        place, now = settings.data / name, time.time()
+        try:
+            standings.append(
+                survey(
+                    name,
+                    place,
+                    zone,
+                    interval=settings.seconds,
+                    now=now,
+                    jot=jot_path(name, str(place)),
+                )
+            )
+        except BikecollectError as error:
+            errors.append(error)
+    return standings, errors
+
+
+def _publish(path: Path, text: str) -> None:
+    """Put *text* into the file *path* in one step, readable for all."""
+    from bikecollect.storage.durable import write_file  # noqa: PLC0415 - only here
+
+    aside = path.with_name(f".{path.name}.tmp")
+    write_file(aside, text.encode("utf-8"))
+    aside.chmod(0o644)
+    aside.rename(path)

@@ -1,0 +1,132 @@
+"""``bikecollect verify``: the proof that files, ledger and checksums agree."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bikecollect.cli.options import Shared, say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bikecollect.archive.verify import Certificate, Finding, Looked
+    from bikecollect.setup.settings import Settings
+
+
+@click.command()
+@click.argument("system_ids", nargs=-1, metavar="[SYSTEM]...")
+@click.option("--since", help="First day that gets a certificate: 2026-11-22, 30d.")
+@click.option("--until", help="The day behind the last one.")
+@click.option("--deep", is_flag=True, help="Read the rows of archived days back too.")
+@click.option(
+    "--certificates",
+    type=click.Path(dir_okay=False, writable=True),
+    help="Write the certificates to this file, to be kept.",
+)
+@click.option(
+    "--against",
+    type=click.Path(dir_okay=False, exists=True),
+    help="Compare with certificates that were kept.",
+)
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+@click.pass_context
+def verify(
+    ctx: click.Context,
+    *,
+    system_ids: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+    deep: bool,
+    certificates: str | None,
+    against: str | None,
+    form: str,
+) -> int:
+    """Prove that the files, the ledger and the checksums of each SYSTEM agree.
+
+    Every byte of every CSV, the archive's files, the stations and the kept payloads
+    are looked at, and what does not agree is named (exit code 1). Each day gets a
+    certificate: its slots, its rows, and the sha256 of its rows as sorted CSV, which
+    stays the same when the day moves to the archive. Changes nothing.
+    """
+    from bikecollect.archive import verify as proof  # noqa: PLC0415 - heavy
+    from bikecollect.cli.render import archive as keeping  # noqa: PLC0415 - as above
+    from bikecollect.core.errors import ExitCode  # noqa: PLC0415 - as above
+
+    settings = ctx.ensure_object(Shared).settings()
+    names = settings.chosen(system_ids)
+    found: list[Certificate] = []
+    looked: list[Looked] = []
+    wrong = 0
+    kept = _kept(against) if against else []
+    for each in _proofs(settings, names, since, until, deep=deep, looked=looked):
+        if isinstance(each, proof.Finding):
+            wrong += 1
+            _tell(each, form)
+        else:
+            found.append(each)
+            line = keeping.certificate_json if form == "json" else None
+            say((line or keeping.certificate_line)(each))
+    for finding in proof.compared(found, kept):
+        wrong += 1
+        _tell(finding, form)
+    if certificates:
+        _write(certificates, "".join(keeping.certificate_json(c) for c in found))
+    if form == "text":
+        say(keeping.verdict(looked, wrong))
+    return ExitCode.NO if wrong else ExitCode.OK
+
+
+def _proofs(
+    settings: "Settings",
+    names: "Sequence[str]",
+    since: str | None,
+    until: str | None,
+    *,
+    deep: bool,
+    looked: "list[Looked]",
+) -> "Iterator[Finding | Certificate]":
+    import time  # noqa: PLC0415 - not for --help
+    from dataclasses import replace  # noqa: PLC0415 - as above
+
+    from bikecollect.core import process  # noqa: PLC0415 - heavy
+    from bikecollect.core.timeparse import day  # noqa: PLC0415 - as above
+    from bikecollect.wiring import history as keeper  # noqa: PLC0415 - heavy
+    from bikecollect.wiring.collection import Times  # noqa: PLC0415 - as above
+
+    times = Times(time.time, time.monotonic, process.Stop())
+    for name in names:
+        prover = keeper.prover(settings, name, times, deep=deep)
+        there, now = keeper.zone(settings, name), time.time()
+        prover = replace(
+            prover,
+            since=day(since, there, now) if since else "",
+            until=day(until, there, now) if until else prover.until,
+        )
+        looked.append(prover.looked)
+        yield from prover.run()
+
+
+def _tell(finding: "Finding", form: str) -> None:
+    from bikecollect.cli.render import archive as keeping  # noqa: PLC0415 - heavy
+
+    json = form == "json"
+    say(keeping.finding_json(finding) if json else keeping.finding_line(finding))
+
+
+def _kept(path: str) -> "list[Certificate]":
+    from pathlib import Path  # noqa: PLC0415 - only here
+
+    from bikecollect.cli.render import archive as keeping  # noqa: PLC0415 - only here
+    from bikecollect.core.errors import UsageError  # noqa: PLC0415 - only here
+
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        return [keeping.certificate(each) for each in lines]
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}") from error
+
+
+def _write(path: str, text: str) -> None:
+    from pathlib import Path  # noqa: PLC0415 - only here
+
+    Path(path).write_text(text, encoding="utf-8")

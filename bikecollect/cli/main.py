@@ -1,0 +1,55 @@
+"""The edge: every error becomes one line on stderr and its exit code."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+import click
+
+from bikecollect.cli.options import Screen
+from bikecollect.core.errors import BikecollectError, ExitCode
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line *arguments*; return the exit code, never raise."""
+    from bikecollect.cli import cli  # noqa: PLC0415 - the commands import this module
+
+    try:
+        result = cli.main(list(arguments), "bikecollect", standalone_mode=False)
+    except click.ClickException as error:
+        return _usage(error)
+    except click.exceptions.Abort:
+        return ExitCode.SIGINT
+    except BikecollectError as error:
+        _complain(str(error))
+        return error.exit_code
+    except OSError as error:
+        return _refused(error)
+    except Exception as error:  # noqa: BLE001 - no traceback reaches a user
+        return _bug(error)
+    return result if isinstance(result, int) else ExitCode.OK
+
+
+def _usage(error: click.ClickException) -> int:
+    with suppress(OSError):
+        error.show()
+    return ExitCode.USAGE
+
+
+def _refused(error: OSError) -> int:
+    if isinstance(error, BrokenPipeError):
+        return ExitCode.OK  # the reader, `head` perhaps, has seen enough
+    _complain(f"{error.strerror or error}: {error.filename or 'output'}")
+    return ExitCode.IO
+
+
+def _bug(error: Exception) -> int:
+    import logging  # noqa: PLC0415 - only on the way to an error
+
+    logging.getLogger("bikecollect").debug("a bug", exc_info=error)
+    _complain(f"a bug: {type(error).__name__}: {error} (-vv shows where)")
+    return ExitCode.SOFTWARE
+
+
+def _complain(text: str) -> None:
+    with suppress(OSError):
+        click.echo(f"bikecollect: {Screen.redact(text)}", err=True)

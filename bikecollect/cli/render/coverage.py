@@ -1,0 +1,270 @@
+"""The account of the past, as text, CSV and JSON."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import groupby
+
+import click
+
+from bikecollect.cli.render.table import table
+from bikecollect.cli.render.terminal import clock, title, unicode
+from bikecollect.core.humanize import length, percent
+from bikecollect.core.slots import iso
+from bikecollect.reports.coverage import MISSING, PARTIAL, STALE, Account, Count, Gap
+
+CELLS = 48
+DAYS = 45
+"""A longer report has a line a month, and the worst days."""
+GAPS = 40
+MARKS = {
+    "collected": ("▇", "#", "green"),
+    STALE: ("▒", "o", "yellow"),
+    PARTIAL: ("▄", "-", "yellow"),
+    MISSING: ("╳", "x", "red"),  # noqa: RUF001 - a mark, not a letter
+}
+LEVELS = ((1.0, "▇", "#"), (0.9, "▆", "+"), (0.5, "▄", "-"), (0.000001, "▁", "."))
+WORST = (MISSING, PARTIAL, STALE, "collected")
+DAY_COLUMNS = (
+    *("system", "date", "expected", "collected", "stale", "partial", "missing"),
+    "coverage",
+)
+GAP_COLUMNS = ("system", "start", "end", "slots", "cause", "backfillable", "from")
+
+
+def text(account: Account) -> str:
+    """Return *account* for a terminal of 80 columns, or a mail."""
+    span = f"{_day(account.since, account)} to {_day(account.until - 1, account)}"
+    head = f"{account.system_id}: {span}, slots of {length(account.interval)}"
+    lines = [title(head), f"  Coverage {_coverage(account.total)}"]
+    if not account.total.expected:
+        return "\n".join([*lines, ""])
+    lines.append(f"           {_states(account.total)}")
+    lines += ["", *(_days(account) if len(account.days) <= DAYS else _months(account))]
+    lines += ["", *_gaps(account)] if account.gaps else ["", "  No gaps."]
+    return "\n".join([*lines, ""])
+
+
+def as_json(account: Account) -> str:
+    """Return *account* as one line of JSON."""
+    zone = account.zone
+    values = {
+        "system": account.system_id,
+        "since": iso(account.since, zone),
+        "until": iso(account.until, zone),
+        "interval_s": account.interval,
+        **_count(account.total),
+        "days": [{"date": day, **_count(each)} for day, each in account.days.items()],
+        "gaps": [
+            {
+                "start": iso(gap.start, zone),
+                "end": iso(gap.end, zone),
+                "slots": gap.slots,
+                "cause": gap.cause,
+                "backfillable": gap.backfillable,
+                "from": gap.origin,
+            }
+            for gap in account.gaps
+        ],
+    }
+    return json.dumps(values, ensure_ascii=False) + "\n"
+
+
+def days_csv(accounts: Sequence[Account]) -> str:
+    """Return a line a day of *accounts*."""
+    rows = [
+        (each.system_id, day, *_count(count).values())
+        for each in accounts
+        for day, count in each.days.items()
+    ]
+    return _csv(DAY_COLUMNS, rows)
+
+
+def gaps_csv(accounts: Sequence[Account]) -> str:
+    """Return a line a gap of *accounts*."""
+    rows = [
+        (
+            each.system_id,
+            *(iso(gap.start, each.zone), iso(gap.end, each.zone)),
+            *(gap.slots, gap.cause, gap.backfillable, gap.origin),
+        )
+        for each in accounts
+        for gap in each.gaps
+    ]
+    return _csv(GAP_COLUMNS, rows)
+
+
+def _count(count: Count) -> dict[str, float | int | None]:
+    return {
+        "expected": count.expected,
+        "collected": count.collected,
+        "stale": count.stale,
+        "partial": count.partial,
+        "missing": count.missing,
+        "coverage": None if count.coverage is None else round(count.coverage, 6),
+    }
+
+
+def _csv(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    out = io.StringIO(newline="")
+    csv.writer(out, lineterminator="\n").writerows([columns, *rows])
+    return out.getvalue()
+
+
+def _day(slot: int, account: Account) -> str:
+    return iso(slot, account.zone)[:10]
+
+
+def _coverage(count: Count) -> str:
+    share = percent(count.coverage)
+    return f"{share}: {count.collected:,} of {count.expected:,} slots"
+
+
+def _states(count: Count) -> str:
+    return (
+        f"{count.missing:,} missing; of the collected, {count.stale:,} stale and "
+        f"{count.partial:,} partial"
+    )
+
+
+def _days(account: Account) -> list[str]:
+    """Return a strip of half hours for each day."""
+    cells: dict[str, dict[int, str]] = {}
+    for each in account.judged:
+        local = datetime.fromtimestamp(each.slot, account.zone)
+        cell = (local.hour * 60 + local.minute) * CELLS // 1440
+        day = cells.setdefault(local.strftime("%Y-%m-%d"), {})
+        if WORST.index(each.state) < WORST.index(day.get(cell, "collected")):
+            day[cell] = each.state
+        else:
+            day.setdefault(cell, each.state)
+    lines = [" " * 14 + "".join(f"{h:<6}" for h in range(0, 24, 3)).rstrip()]
+    for name, count in account.days.items():
+        strip = "".join(_mark(cells.get(name, {}).get(n)) for n in range(CELLS))
+        missing = f"-{count.missing}" if count.missing else ""
+        lines.append(f"  {name}  {strip} {percent(count.coverage):>7} {missing:>5}")
+    return [*lines, *_legend(account)]
+
+
+def _legend(account: Account) -> list[str]:
+    there = {each.state for each in account.judged}
+    marks = (f"{_mark(state)} {state}" for state in reversed(WORST) if state in there)
+    return ["", f"  half an hour each, by its worst slot: {'  '.join(marks)}"]
+
+
+def _mark(state: str | None) -> str:
+    if state is None:
+        return " "
+    mark, plain, colour = MARKS[state]
+    return click.style(mark if unicode() else plain, fg=colour)
+
+
+def _months(account: Account) -> list[str]:
+    """Return a strip of days for each month, and the worst days."""
+    lines = [" " * 11 + "1   5    10   15   20   25   30"]
+    for month, members in groupby(account.days.items(), key=lambda each: each[0][:7]):
+        counts = dict(members)
+        strip = "".join(_level(counts.get(f"{month}-{day:02}")) for day in range(1, 32))
+        got = sum(each.collected for each in counts.values())
+        whole = sum(each.expected for each in counts.values())
+        missing = f"{whole - got:,} missing" if whole > got else ""
+        share = percent(got / whole if whole else None)
+        lines.append(f"  {month}  {strip}  {share:>11}  {missing}".rstrip())
+    full = "▇" if unicode() else "#"
+    lines += ["", f"  a day each: {full} whole, lower where slots are missing"]
+    worst = sorted(account.days.items(), key=lambda each: -each[1].missing)[:10]
+    lines += ["", "  The worst days"]
+    lines += [f"    {d}  {_coverage(count)}" for d, count in worst if count.missing]
+    return lines
+
+
+def _level(count: Count | None) -> str:
+    if count is None or count.coverage is None:
+        return " "
+    for least, mark, plain in LEVELS:
+        if count.coverage >= least:
+            colour = "green" if least == 1 else "yellow"
+            return click.style(mark if unicode() else plain, fg=colour)
+    return _mark(MISSING)
+
+
+def _gaps(account: Account) -> list[str]:
+    shown = sorted(account.gaps, key=lambda gap: -gap.slots)[:GAPS]
+    shown.sort(key=lambda gap: gap.start)
+    rows = [
+        (
+            clock(gap.start, account.zone)[:16],
+            _end(gap, account),
+            gap.slots,
+            gap.cause,
+            f"{gap.backfillable} from {gap.origin}" if gap.backfillable else "",
+        )
+        for gap in shown
+    ]
+    columns = ("from", "to", "slots", "cause", "can be filled")
+    lines = [f"  {line}" for line in table(columns, rows).splitlines()]
+    if len(account.gaps) > GAPS:
+        more = len(account.gaps) - GAPS
+        lines.append(f"  ... and {more} smaller ones; see --format csv --what gaps")
+    lines += ["", *_causes(account)]
+    spare = sum(gap.backfillable for gap in account.gaps)
+    if spare:
+        lines += [
+            "",
+            f"  {spare} can be filled from what is here: bikecollect backfill",
+        ]
+    return lines
+
+
+def _end(gap: Gap, account: Account) -> str:
+    end = clock(gap.end, account.zone)[:16]
+    return end[11:] if end[:10] == _day(gap.start, account) else end
+
+
+def _causes(account: Account) -> Iterator[str]:
+    """Yield how many slots each cause has cost."""
+    yield "  Missing slots by cause"
+    for cause, slots in account.causes.items():
+        yield f"    {slots:>7,}  {cause}: {meaning(cause)}"
+
+
+def meaning(cause: str) -> str:
+    """Return what *cause* means, for people.
+
+    >>> meaning("rejected: drift")
+    'the payload was not understood; it is kept'
+    """
+    word = cause.partition(":")[0]
+    return MEANINGS.get(word, "the feed's answer" if word[:5] == "http-" else "")
+
+
+MEANINGS = {
+    "asleep": "this machine slept (suspended)",
+    "bug": "a bug of ours; the traceback is in the log",
+    "clock": "the machine's clock was set",
+    "credentials": "the feed refused our key (401, 403)",
+    "damaged": "a block was there, its file no longer has it",
+    "disk": "the disk refused",
+    "host-off": "this machine was off",
+    "interrupted": "the run was asked to end by a signal",
+    "killed": "the run was killed before it ended",
+    "ledger": "the ledger refused",
+    "lock": "another process held the system's lock",
+    "network": "no answer from the feed",
+    "not-collecting": "collecting had not begun yet",
+    "not-mounted": "the data disk was not there",
+    "not-started": "cron did not start a run",
+    "protocol": "TLS, a redirect, or broken HTTP",
+    "rate-limited": "the feed asked us to stay away",
+    "rejected": "the payload was not understood; it is kept",
+    "settings": "the settings could not be used",
+    "unknown": "the ledger was lost, and the runs with it",
+}
+"""What each cause means; the part behind a colon says more."""
+
+
+def empty(system_id: str) -> str:
+    """Return what is said of a system without any run."""
+    return f"{system_id}: nothing was ever collected; see: bikecollect schedule show\n"

@@ -1,0 +1,184 @@
+"""The runs of the past: a list, and one slot with all that is known of it."""
+
+import json
+import textwrap
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from pathlib import Path
+
+import click
+
+from bikecollect.cli.render.terminal import WIDTH, bar, clock, title
+from bikecollect.core import run_text as render
+from bikecollect.core.humanize import size
+from bikecollect.core.payload import Attempt
+from bikecollect.core.run import Run
+from bikecollect.core.slots import Slot, iso
+from bikecollect.storage.ledger_reader import BlockPlace
+
+BAR = 16
+STAGE_BAR = 44
+OUTCOME = 24
+LOG_LINES = 40
+
+
+@dataclass(frozen=True)
+class Slotted:
+    """All that is known of one slot of one system."""
+
+    system_id: str
+    slot: Slot
+    zone: tzinfo
+    runs: Sequence[Run]
+    block: BlockPlace | None
+    payloads: Sequence[Path] = ()
+    logs: dict[str, list[str]] = field(default_factory=dict)
+
+
+def table(runs: Sequence[Run], zones: dict[str, tzinfo], *, many: bool) -> str:
+    """Return *runs* as a table, one line each; with *many* systems, named."""
+    if not runs:
+        return "No runs.\n"
+    longest = max(sum(each.seconds.values()) for each in runs)
+    wide = max(len(each.system_id) for each in runs) if many else 0
+    heads = ("slot", "outcome", "rows", "seconds", "run")
+    head = f"{heads[0]:<16}  {heads[1]:<24} {heads[2]:>6} {heads[3]:>7}  {heads[4]:<8}"
+    lines = [click.style(f"{head}  {'system' if many else ''}".rstrip(), bold=True)]
+    for run in runs:
+        spent = sum(run.seconds.values())
+        slot = iso(run.slot, zones[run.system_id])[:16].replace("T", " ")
+        word = click.style(f"{_short(run):<24}", fg=_colour(run))
+        line = f"{slot}  {word} {run.rows or '-':>6} {spent:>7.2f}  {run.run_id:<8}"
+        last = run.system_id[:14] if many else bar(spent, longest, BAR - 6)
+        lines.append(f"{line}  {last:<{min(wide, 14)}}".rstrip())
+    return "\n".join(lines) + "\n"
+
+
+def _short(run: Run) -> str:
+    """Return how *run* ended and its flags, cut to the column of the table."""
+    flags = f" [{' '.join(run.flags)}]" if run.flags else ""
+    text = f"{_ending(run)}{flags}"
+    return text if len(text) <= OUTCOME else f"{text[: OUTCOME - 2]}.."
+
+
+def as_json(run: Run, zone: tzinfo) -> str:
+    """Return *run* as one line of JSON."""
+    more: dict[str, object] = {
+        "run_id": run.run_id,
+        "started": iso(run.started, zone),
+        "finished": None if run.finished is None else iso(run.finished, zone),
+        "accepted": run.accepted,
+        "bytes": run.bytes,
+        "notices": [{"kind": n.kind, "text": n.text} for n in run.notices],
+        "tries": [
+            {
+                "url": a.url,
+                "seconds": a.seconds,
+                "http_status": a.http_status,
+                "error": a.error,
+            }
+            for a in run.attempts
+        ],
+    }
+    return json.dumps({**render.numbers(run, zone), **more}, ensure_ascii=False)
+
+
+def show(known: Slotted) -> str:
+    """Return the screen of one slot."""
+    moment = iso(known.slot, known.zone)
+    lines = [title(f"{known.system_id}, slot {moment}"), *_block(known)]
+    if not known.runs:
+        lines.append("No run of this slot is written down.")
+    for run in known.runs:
+        lines += ["", *_run(run, known)]
+    return "\n".join(lines) + "\n"
+
+
+def _block(known: Slotted) -> list[str]:
+    block = known.block
+    lines = ["No block: this slot is missing."]
+    if block is not None:
+        lines = [f"Block: {block.rows} rows in {block.file}, from {block.source},"]
+        lines.append(f"    bytes {block.start} to {block.end}")
+    for path in known.payloads:
+        with suppress(FileNotFoundError):  # a fetch may move it on at any time
+            lines += _fitted(f"Payload: {size(path.stat().st_size)},", str(path))
+    return lines
+
+
+def _run(run: Run, known: Slotted) -> list[str]:
+    ended = click.style(_ending(run), fg=_colour(run), bold=True)
+    began = clock(run.started, known.zone)
+    late = run.started - run.slot
+    lines = [f"{title(f'Run {run.run_id}')}: {ended}"]
+    lines.append(f"  began {began}, {late:.0f} s into the slot; exit {run.exit_code}")
+    if run.error:
+        lines += _paragraph(run.error)
+    lines += _numbers(run)
+    lines += _stages(run)
+    said = run.error
+    for number, each in enumerate(run.attempts, start=1):
+        lines += _attempt(number, each, said)
+        said = each.error
+    for notice in run.notices:
+        if notice.text != run.error:
+            lines += _paragraph(f"{notice.kind}: {notice.text}")
+    logs = known.logs.get(run.run_id, [])
+    if logs:
+        shown = (part for line in logs[-LOG_LINES:] for part in _paragraph(line))
+        lines += ["  Log:", *shown]
+    return lines
+
+
+def _numbers(run: Run) -> list[str]:
+    flags = f"; flags: {' '.join(run.flags)}" if run.flags else ""
+    kept = "accepted" if run.accepted else "not accepted"
+    text = f"{run.rows} rows of {run.stations} stations, {size(run.bytes)}, {kept}"
+    return [f"  {text}{flags}"]
+
+
+def _stages(run: Run) -> list[str]:
+    total = sum(run.seconds.values())
+    return [
+        f"  {stage:<8} {spent:>8.3f} s  {bar(spent, total, STAGE_BAR)}"
+        for stage, spent in run.seconds.items()
+    ]
+
+
+def _attempt(number: int, attempt: Attempt, said: str) -> list[str]:
+    answer = f"HTTP {attempt.http_status}" if attempt.http_status else "no answer"
+    head = f"  Try {number}: {answer} after {attempt.seconds:.2f} s,"
+    lines = _fitted(head, attempt.url)
+    fresh = attempt.error and attempt.error != said
+    return lines + (_paragraph(attempt.error) if fresh else [])
+
+
+def _fitted(head: str, last: str) -> list[str]:
+    """Return *head* and *last* on one line, or on two where the screen is narrow."""
+    if len(head) + 1 + len(last) < WIDTH:
+        return [f"{head} {last}"]
+    return [head, f"    {last}"]
+
+
+def _paragraph(text: str) -> list[str]:
+    return textwrap.wrap(
+        text,
+        WIDTH - 1,
+        initial_indent="    ",
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _ending(run: Run) -> str:
+    word = run.outcome.value if run.outcome else "at work"
+    return f"{word} ({run.cause})" if run.cause and run.cause != word else word
+
+
+def _colour(run: Run) -> str:
+    if run.exit_code:
+        return "red"
+    return "yellow" if run.flags else "green"

@@ -1,0 +1,325 @@
+"""How systems stand, as a screen, as JSON and as metrics."""
+
+import json
+import textwrap
+from collections.abc import Iterable, Sequence
+
+import click
+
+from bikecollect.cli.render.terminal import WIDTH, clock, title, unicode
+from bikecollect.core.humanize import ago, length, percent, size
+from bikecollect.core.incidents import KINDS, Incident
+from bikecollect.core.run import Run
+from bikecollect.core.slots import iso
+from bikecollect.reports.health import Coverage, Health, State
+from bikecollect.reports.status import Standing
+
+CELL = 300
+HOURS_A_LINE = 4
+MARKS = {
+    State.COLLECTED: ("▇", "#", "green"),
+    State.STALE: ("▒", "o", "yellow"),
+    State.PARTIAL: ("▄", "-", "yellow"),
+    State.MISSING: ("╳", "x", "red"),  # noqa: RUF001 - a mark, not a letter
+    State.DUE: ("·", ".", None),
+    State.BEFORE: (" ", " ", None),
+}
+WORST = (
+    *(State.MISSING, State.PARTIAL, State.STALE),
+    *(State.COLLECTED, State.DUE, State.BEFORE),
+)
+
+
+def screen(standings: Iterable[Standing]) -> str:
+    """Return the screen of ``status``."""
+    return "\n".join(_system(each) for each in standings)
+
+
+def alerts(standings: Iterable[Standing]) -> str:
+    """Return a line for each trouble, nothing where there is none."""
+    lines = []
+    for each in standings:
+        health = each.health
+        if health.late:
+            why = [_behind(health)]
+            if health.silent is not None:
+                why.append(f"no run since {length(health.silent)}")
+            lines.append(f"{each.system_id}: late: {'; '.join(why)}")
+        lines += [f"{each.system_id}: {_incident(i, each)}" for i in health.incidents]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def verdict(health: Health) -> str:
+    """Return whether all is well, in a few words."""
+    if not health.in_trouble:
+        return click.style("all is well", fg="green")
+    count = len(health.incidents)
+    late = "late" if health.late else ""
+    many = f"{count} open incident{'s' if count > 1 else ''}" if count else ""
+    text = " and ".join(each for each in (late, many) if each)
+    return click.style(text, fg="red", bold=True)
+
+
+def facts(standing: Standing) -> list[tuple[str, str]]:
+    """Return how a system stands, each fact with its title."""
+    health = standing.health
+    return [
+        ("Last run", _last_run(standing)),
+        ("Newest data", _behind(health)),
+        ("Cron", _cron(health)),
+        ("Next slot", clock(health.next_slot, standing.zone)),
+        ("Runs, 24 h", _runs(health)),
+        ("Coverage", _coverage(health)),
+        ("Waiting", _waiting(standing)),
+        ("Disk", _disk(standing)),
+    ]
+
+
+def _system(standing: Standing) -> str:
+    health = standing.health
+    lines = [f"{title(standing.system_id)}: {verdict(health)}"]
+    for name, value in facts(standing):
+        lines += _wrapped(f"  {name:<13}", value)
+    lines.append("")
+    lines += _strip(standing)
+    for each in health.incidents:
+        lines += ["", *_wrapped("  ! ", _incident(each, standing))]
+        lines += textwrap.wrap(
+            each.text, WIDTH - 1, initial_indent="    ", subsequent_indent="    "
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _wrapped(head: str, value: str) -> list[str]:
+    """Return *value* behind *head*, wrapped to the screen (colours not counted)."""
+    plain = click.unstyle(head + value)
+    if len(plain) < WIDTH:
+        return [head + value]
+    indent = " " * len(head)
+    return textwrap.wrap(
+        head + click.unstyle(value), WIDTH - 1, subsequent_indent=indent
+    )
+
+
+def _last_run(standing: Standing) -> str:
+    run = standing.health.last_run
+    if run is None:
+        return "none yet"
+    word = run.outcome.value if run.outcome else "at work"
+    colour = "green" if not run.exit_code else "red"
+    when = ago(standing.health.now - run.started)
+    cause = f" ({run.cause})" if run.cause else ""
+    spent = f"{sum(run.seconds.values()):.2f} s"
+    return f"{click.style(word, fg=colour)}{cause}, {when}, {run.rows} rows in {spent}"
+
+
+def _behind(health: Health) -> str:
+    if health.behind is None:
+        return "no block yet"
+    text = f"the newest block's slot began {ago(health.behind)}"
+    return click.style(text, fg="red") if health.late else text
+
+
+def _cron(health: Health) -> str:
+    if health.last_run is None:
+        return "no run yet; see: bikecollect schedule show"
+    if health.silent is not None:
+        text = f"no run since {length(health.silent)}; see: bikecollect schedule show"
+        return click.style(text, fg="red")
+    return "runs are started"
+
+
+def _runs(health: Health) -> str:
+    if not health.runs:
+        return "none"
+    return f"{health.good} of {health.runs} good, {percent(health.good / health.runs)}"
+
+
+def _coverage(health: Health) -> str:
+    words = {"today": "today", "7d": "7 days", "30d": "30 days"}
+    return ", ".join(
+        f"{words[name]} {percent(each.ratio)}" for name, each in health.coverage.items()
+    )
+
+
+def _waiting(standing: Standing) -> str:
+    return (
+        f"{standing.inbox} in the inbox, {standing.outbox} mails in the outbox, "
+        f"{standing.rejected} rejected"
+    )
+
+
+def _disk(standing: Standing) -> str:
+    disk = standing.disk
+    text = f"{size(disk.used)} used, {size(disk.free)} free"
+    if disk.daily is None or disk.days_left is None:
+        return f"{text}; growth not yet known"
+    days = f"{disk.days_left:,.0f} days" if disk.days_left < 5_000 else "many years"  # noqa: PLR2004 - beyond any plan
+    return f"{text}; {size(disk.daily)} a day, full in {days}"
+
+
+def _incident(incident: Incident, standing: Standing) -> str:
+    since = clock(incident.opened, standing.zone)
+    what = KINDS[incident.kind].title if incident.kind in KINDS else incident.kind
+    return f"{what}, since {since}; slots lost: {incident.lost}"
+
+
+def _strip(standing: Standing) -> list[str]:
+    """Return the last day as marks, some hours a line, with their legend."""
+    health = standing.health
+    cells: dict[int, State] = {}
+    span = max(CELL, health.interval)
+    for slot, state in health.strip:
+        place = slot // span
+        cells[place] = min(cells.get(place, state), state, key=WORST.index)
+    line = max(HOURS_A_LINE * 3_600, span * 12)
+    lines: dict[int, list[tuple[int, State]]] = {}
+    for place, state in cells.items():
+        lines.setdefault(place * span // line, []).append((place, state))
+    drawn = []
+    for members in lines.values():
+        if all(state is State.BEFORE for _, state in members):
+            continue
+        before = (members[0][0] * span % line) // span
+        begin = iso((members[0][0] - before) * span, standing.zone)[11:16]
+        text = " " * (before + before // 12)
+        for place, state in members:
+            number = place * span % line // span
+            text += (" " if number and number % 12 == 0 else "") + _mark(state)
+        drawn.append(f"  {begin}  {text}")
+    legend = "  ".join(f"{_mark(each)} {each.value}" for each in list(State)[:5])
+    return [*drawn, f"         {legend}"]
+
+
+def _mark(state: State) -> str:
+    rich, plain, colour = MARKS[state]
+    return click.style(rich if unicode() else plain, fg=colour)
+
+
+def as_json(standing: Standing) -> str:
+    """Return *standing* as one line of JSON."""
+    health, zone, disk = standing.health, standing.zone, standing.disk
+    run = health.last_run
+    return json.dumps(
+        {
+            "system": standing.system_id,
+            "now": iso(health.now, zone),
+            "interval_s": health.interval,
+            "late": health.late,
+            "behind_s": health.behind,
+            "last_run": run
+            and {
+                "run_id": run.run_id,
+                "slot": iso(run.slot, zone),
+                "started": iso(run.started, zone),
+                "outcome": run.outcome.value if run.outcome else None,
+                "cause": run.cause or None,
+                "rows": run.rows,
+                "spent_s": round(sum(run.seconds.values()), 4),
+            },
+            "next_slot": iso(health.next_slot, zone),
+            "runs_24h": health.runs,
+            "runs_24h_good": health.good,
+            "coverage": {name: _parts(c) for name, c in health.coverage.items()},
+            "slots_24h": [
+                {"slot": iso(slot, zone), "state": state.name.lower()}
+                for slot, state in health.strip
+            ],
+            "incidents": [
+                {
+                    "id": each.incident_id,
+                    "kind": each.kind,
+                    "opened": iso(each.opened, zone),
+                    "slots": each.slots,
+                    "lost": each.lost,
+                    "causes": dict(each.causes),
+                    "text": each.text,
+                }
+                for each in health.incidents
+            ],
+            "inbox": standing.inbox,
+            "outbox": standing.outbox,
+            "rejected": standing.rejected,
+            "used_bytes": disk.used,
+            "free_bytes": disk.free,
+            "growth_bytes_a_day": disk.daily,
+            "full_in_s": disk.days_left and disk.days_left * 86_400,
+            "cron_silent_s": health.silent,
+        },
+        ensure_ascii=False,
+    )
+
+
+def _parts(coverage: Coverage) -> dict[str, object]:
+    return {
+        "collected": coverage.collected,
+        "expected": coverage.expected,
+        "coverage": coverage.ratio,
+    }
+
+
+Sample = tuple[dict[str, str], float | None]
+
+
+def metrics(standings: Sequence[Standing]) -> str:
+    """Return *standings* for Prometheus, in its text format."""
+    families: list[tuple[str, str, list[Sample]]] = [
+        ("last_block_timestamp_seconds", "Slot of the newest block.", []),
+        ("last_run_timestamp_seconds", "When the newest run began.", []),
+        ("last_run_exit_code", "Exit code of the newest run.", []),
+        ("last_run_duration_seconds", "Length of the newest run.", []),
+        ("last_run_rows", "Rows that the newest run wrote.", []),
+        ("late", "1 when the newest block is too old.", []),
+        ("runs_good_ratio", "Share of good runs in the last 24 hours.", []),
+        ("coverage_ratio", "Collected of expected slots.", []),
+        ("incident_open", "1 for each open incident.", []),
+        ("inbox_payloads", "Payloads that wait to be committed.", []),
+        ("outbox_mails", "Mails that wait for the mail server.", []),
+        ("rejected_payloads", "Payloads that were not understood.", []),
+        ("used_bytes", "Size of the system's folder.", []),
+        ("free_bytes", "Free bytes on its disk.", []),
+    ]
+    samples = {name: each for name, _, each in families}
+    for standing in standings:
+        health, run = standing.health, standing.health.last_run
+        label = {"system": standing.system_id}
+        values: dict[str, float | None] = {
+            "last_block_timestamp_seconds": None
+            if health.behind is None
+            else health.now - health.behind,
+            **(_last_values(run) if run else {}),
+            "late": int(health.late),
+            "runs_good_ratio": health.good / health.runs if health.runs else None,
+            "inbox_payloads": standing.inbox,
+            "outbox_mails": standing.outbox,
+            "rejected_payloads": standing.rejected,
+            "used_bytes": standing.disk.used,
+            "free_bytes": standing.disk.free,
+        }
+        for name, value in values.items():
+            samples[name].append((label, value))
+        for window, each in health.coverage.items():
+            samples["coverage_ratio"].append(({**label, "window": window}, each.ratio))
+        for kind in KINDS:
+            there = any(each.kind == kind for each in health.incidents)
+            samples["incident_open"].append(({**label, "kind": kind}, int(there)))
+    return "".join(_family(*each) for each in families)
+
+
+def _last_values(run: Run) -> dict[str, float | None]:
+    return {
+        "last_run_timestamp_seconds": run.started,
+        "last_run_exit_code": run.exit_code,
+        "last_run_duration_seconds": sum(run.seconds.values()),
+        "last_run_rows": run.rows,
+    }
+
+
+def _family(name: str, doc: str, samples: Iterable[Sample]) -> str:
+    full = f"bikecollect_{name}"
+    lines = [f"# HELP {full} {doc}", f"# TYPE {full} gauge"]
+    for labels, value in samples:
+        if value is not None:
+            inner = ",".join(f'{key}="{text}"' for key, text in labels.items())
+            lines.append(f"{full}{{{inner}}} {value:.15g}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,1 @@
+"""The five-minute path, and backfill by the same path."""

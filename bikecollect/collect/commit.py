@@ -1,0 +1,291 @@
+"""Commit one accepted payload: read, write its block, account for it, move it on."""
+
+import hashlib
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from typing import NamedTuple
+
+from bikecollect.core.blocks import Committed, Span, Stations
+from bikecollect.core.errors import BikecollectError, Outcome, PayloadError
+from bikecollect.core.payload import Payload
+from bikecollect.core.protocols import Ledger, Payloads, Store
+from bikecollect.core.redact import Redact, nothing
+from bikecollect.core.run import Notice
+from bikecollect.core.slots import DAY, Slot, day_of
+from bikecollect.core.snapshot import Snapshot, StationInformation
+from bikecollect.core.stopwatch import Stopwatch
+from bikecollect.feeds import Feed, drift
+from bikecollect.feeds import imported_rows as imported
+from bikecollect.storage.csv_format import Format, information_header, information_lines
+from bikecollect.storage.recovery import INFORMATION, target
+
+SHAPE = "bikecollect.shape"
+CLOCK_TOLERANCE = 120.0
+STALE_AGE = 900.0
+LATE = 150.0
+CLOCK_SET = "the clock of this machine was set back"
+"""In the reason of a payload that is rejected for it: it is never tried again."""
+
+
+class Done(NamedTuple):
+    """What became of one payload."""
+
+    outcome: Outcome
+    cause: str = ""
+    rows: int = 0
+    stations: int = 0
+    file: str = ""
+    flags: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Committer:
+    """Carries payloads of one system from the inbox into its files.
+
+    Needs the lock, an open ledger, and files that agree with it (`heal.Healer`).
+    Raises StorageError where the disk or the ledger refuses: the run must end
+    then, and the next one begins with healing.
+    """
+
+    feed: Feed
+    format: Format
+    zone: tzinfo
+    interval: int
+    payloads: Payloads
+    store: Store
+    ledger: Ledger
+    watch: Stopwatch = field(default_factory=Stopwatch)
+    redact: Redact = nothing
+
+    def commit(self, name: str, source: str) -> Done:
+        """Commit *name*, a payload in the inbox; *source* is fetch or recovery."""
+        try:
+            payload = self.payloads.open(name)
+            there = self.ledger.block(payload.slot)
+            if there is not None:
+                return self._again(name, payload, there)
+            return self._write(name, payload, payload.source or source)
+        except PayloadError as error:
+            return self._reject(name, error, str(error))
+        except BikecollectError:
+            raise
+        except Exception as error:  # noqa: BLE001 - ours: the payload outlives it
+            return self._bug(name, error)
+
+    def _write(self, name: str, payload: Payload, source: str) -> Done:
+        with self.watch("read"):
+            snapshot = self._read(payload)
+        with self.watch("rows"):
+            known = self.ledger.stations(payload.slot)
+            about = {each.station_id: each for each in snapshot.information}
+            block = self.format.block(
+                payload.slot, payload.fetched_at, snapshot.statuses, {**known, **about}
+            )
+        extents = self.ledger.extents()
+        day = day_of(payload.slot, self.zone)
+        file, end, damage = target(day, self.format.header, self.store, extents)
+        flags = self._flags(payload, snapshot)
+        with self.watch("append"):
+            stations = self._stations(payload, snapshot, known, flags)
+            span = self.store.append(file, end, self.format.header, block.text)
+        with self.watch("ledger"):
+            self.ledger.commit(
+                _committed(payload, snapshot, span, block.rows, source)._replace(
+                    flags=" ".join(flags),
+                    header=zlib.crc32(self.format.header),
+                ),
+                stations,
+            )
+            drifts = self._remember(payload, snapshot)
+        self._move_on(name, payload)
+        notices = [Notice("partial", text) for text in snapshot.oddities]
+        notices += [Notice("columns", text) for text in block.troubles]
+        notices += [Notice("drift", text) for text in drifts]
+        notices += [damage] if damage else []
+        if payload.incomplete:
+            notices.append(Notice("partial", payload.incomplete))
+        return Done(
+            Outcome.COLLECTED,
+            rows=block.rows,
+            stations=len(snapshot.statuses) + snapshot.dropped,
+            file=span.file,
+            flags=(*flags, *(("drift",) if drifts else ())),
+            notices=tuple(notices),
+        )
+
+    def _move_on(self, name: str, payload: Payload) -> None:
+        if payload.source:
+            self.payloads.remove(name)  # it is kept where it came from
+        else:
+            self.payloads.keep(name, day_of(payload.slot, self.zone))
+
+    def _read(self, payload: Payload) -> Snapshot:
+        rows = payload.body(imported.DOCUMENT)
+        return (
+            self.feed.read(payload.documents) if rows is None else imported.read(rows)
+        )
+
+    def _again(self, name: str, payload: Payload, there: Committed) -> Done:
+        """Settle a payload whose slot has a block: a second run, or a wrong clock."""
+        if there.run_id != payload.run_id and _clock_was_set(
+            payload, there, self.interval
+        ):
+            reason = (
+                f"the slot has a block of {there.rows} rows from another time: "
+                f"{CLOCK_SET}, or wrong before; the payload is kept here, the block "
+                "stays"
+            )
+            return self._reject(name, PayloadError(reason, cause="clock"), reason)
+        self._move_on(name, payload)
+        mine = there.run_id == payload.run_id
+        return Done(
+            Outcome.COLLECTED if mine else Outcome.DUPLICATE,
+            rows=there.rows if mine else 0,
+            stations=there.rows if mine else 0,
+            file=there.span.file,
+        )
+
+    def _reject(self, name: str, error: BikecollectError, reason: str) -> Done:
+        path = self.payloads.reject(name, self.redact(reason))
+        kind = "clock" if error.cause == "clock" else "payload"
+        text = f"{error}; the payload is kept in {path}"
+        return Done(
+            error.outcome, error.cause, error=text, notices=(Notice(kind, text),)
+        )
+
+    def _bug(self, name: str, error: Exception) -> Done:
+        import traceback  # noqa: PLC0415 - only on the way to an error
+
+        reason = "".join(traceback.format_exception(error))
+        path = self.payloads.reject(name, self.redact(reason))
+        text = f"a bug: {type(error).__name__}: {error}; see {path}.reason.txt"
+        return Done(Outcome.BUG, "bug", error=text, notices=(Notice("bug", text),))
+
+    def _flags(self, payload: Payload, snapshot: Snapshot) -> tuple[str, ...]:
+        before = self.ledger.before(payload.slot)
+        usual = self.ledger.usual_rows(payload.slot)
+        found = {
+            "partial": bool(snapshot.dropped or payload.incomplete),
+            "dup": bool(snapshot.duplicates),
+            "short": bool(usual and len(snapshot.statuses) * 2 < usual),
+            "stale": _is_stale(payload, snapshot, before),
+            "clock": _clock_is_off(payload),
+            "late": payload.fetched_at - payload.slot > min(LATE, self.interval / 2),
+        }
+        return tuple(flag for flag, there in found.items() if there)
+
+    def _stations(
+        self,
+        payload: Payload,
+        snapshot: Snapshot,
+        known: Mapping[str, StationInformation],
+        flags: tuple[str, ...],
+    ) -> Stations:
+        """Append new versions to the information file, durably; return them."""
+        if not snapshot.information or payload.slot < self.ledger.newest_stations():
+            return Stations()
+        versions = [
+            each for each in snapshot.information if known.get(each.station_id) != each
+        ]
+        absent = None
+        if snapshot.lists_all and not {"partial", "short"} & set(flags):
+            absent, left = self._absent(payload.slot, snapshot, known)
+            versions += left
+        if not versions:
+            return Stations(absent=absent)
+        extent = self.ledger.extents().get(INFORMATION)
+        text = information_lines(payload.slot, self.zone, versions)
+        end = extent.end if extent else 0
+        span = self.store.append(INFORMATION, end, information_header(), text)
+        return Stations(tuple(versions), span, absent)
+
+    def _absent(
+        self,
+        slot: Slot,
+        snapshot: Snapshot,
+        known: Mapping[str, StationInformation],
+    ) -> tuple[dict[str, int] | None, list[StationInformation]]:
+        """Return who is missing since when, and who has been for a whole day.
+
+        Stations vanish from a list for a poll and return: only a day's absence
+        is written down as having left.
+        """
+        listed = {each.station_id for each in snapshot.information}
+        before = self.ledger.absent()
+        missing = {i for i, each in known.items() if each.is_listed} - listed
+        if not missing and not before:
+            return None, []
+        since = {each: before.get(each, slot) for each in sorted(missing)}
+        left = [i for i, first in since.items() if slot - first >= DAY]
+        for each in left:
+            del since[each]
+        return since, [known[i]._replace(is_listed=False) for i in left]
+
+    def _remember(self, payload: Payload, snapshot: Snapshot) -> tuple[str, ...]:
+        """Keep what the next fetch may use; return how the shape has changed."""
+        memory = self.ledger.notes()
+        before = json.loads(memory.get(SHAPE, "{}"))
+        drifts: tuple[str, ...] = ()
+        if before and snapshot.shape:
+            drifts = drift.compare(before, snapshot.shape)
+        notes = dict(payload.notes)
+        if snapshot.shape and snapshot.shape != before:
+            notes[SHAPE] = json.dumps(dict(snapshot.shape), sort_keys=True)
+        changed = {key: text for key, text in notes.items() if memory.get(key) != text}
+        if changed:
+            self.ledger.remember(changed)
+        return drifts
+
+
+def _committed(
+    payload: Payload, snapshot: Snapshot, span: Span, rows: int, source: str
+) -> Committed:
+    return Committed(
+        slot=payload.slot,
+        span=span,
+        rows=rows,
+        sha256=_sha256(payload),
+        fetched_at=payload.fetched_at,
+        last_updated=snapshot.last_updated,
+        run_id=payload.run_id,
+        uptime=payload.uptime,
+        boot_id=payload.boot_id,
+        source=source,
+    )
+
+
+def _clock_was_set(payload: Payload, there: Committed, interval: int) -> bool:
+    """Tell whether two payloads of one slot were really fetched far apart."""
+    if there.boot_id and there.boot_id == payload.boot_id:
+        return abs(payload.uptime - there.uptime) > 1.5 * interval
+    return _clock_is_off(payload)
+
+
+def _clock_is_off(payload: Payload) -> bool:
+    return any(
+        each.date is not None and abs(each.date - each.fetched_at) > CLOCK_TOLERANCE
+        for each in payload.documents
+    )
+
+
+def _is_stale(payload: Payload, snapshot: Snapshot, before: Committed | None) -> bool:
+    stamp = snapshot.last_updated
+    if stamp is None:
+        return False
+    if payload.fetched_at - stamp > STALE_AGE:
+        return True
+    unchanged = before is not None and before.last_updated == stamp
+    patience = max(snapshot.ttl or 0, 60)
+    return unchanged and payload.slot - (before.slot if before else 0) >= patience
+
+
+def _sha256(payload: Payload) -> str:
+    digest = hashlib.sha256()
+    for each in payload.documents:
+        digest.update(each.body)
+    return digest.hexdigest()

@@ -1,0 +1,170 @@
+"""The main line: fetch one payload, accept it, commit all that wait."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from bikecollect.collect.commit import Committer, Done
+from bikecollect.core.errors import BikecollectError, Interrupted, Outcome, RateLimited
+from bikecollect.core.payload import Payload
+from bikecollect.core.protocols import Client, Ledger, Lock, Payloads
+from bikecollect.core.redact import Redact, nothing
+from bikecollect.core.run import Notice, Run
+from bikecollect.core.run_endings import (
+    concluded,
+    named_dead,
+    noticed_text,
+    payload_name,
+    respect,
+    source,
+    unsettled,
+)
+from bikecollect.core.slots import DAY, Slot, day_of
+from bikecollect.core.stopwatch import Stopwatch
+from bikecollect.feeds import Feed
+from bikecollect.storage.recovery import Healer
+
+NOT_BEFORE = "bikecollect.not_before"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Cycle:
+    """One system's line from its feed to its file, with all real parts."""
+
+    feed: Feed
+    client: Client
+    payloads: Payloads
+    lock: Lock
+    ledger: Ledger
+    healer: Healer
+    committer: Committer
+    payload_days: int
+    clock: Callable[[], float]
+    troubles: tuple[str, ...] = ()
+    watch: Stopwatch = field(default_factory=Stopwatch)
+    notes: dict[str, str] = field(default_factory=dict)
+    redact: Redact = nothing
+
+    def run(self, run: Run) -> Run:
+        """Carry one snapshot from the feed into its file; our errors end the run."""
+        run = self._begin(run)
+        run = run.noticed(*(Notice("columns", text) for text in self.troubles))
+        try:
+            payload = self._fetch(run)
+            run = self._accept(run, payload)
+        except BikecollectError as error:
+            run = self._failed(run, error)
+        if run.outcome is Outcome.INTERRUPTED:
+            return self._end(run, written=False)
+        return self._settle(run)
+
+    def dry(self, run: Run) -> Run:
+        """Fetch and read, and write nothing; raises our errors."""
+        payload = self._fetch(run)
+        with self.watch("read"):
+            snapshot = self.committer.feed.read(payload.documents)
+        size = sum(len(each.body) for each in payload.documents)
+        rows, listed = len(snapshot.statuses), len(snapshot.statuses) + snapshot.dropped
+        run = replace(run, outcome=Outcome.DRY, bytes=size, rows=rows, stations=listed)
+        return self._finished(run)
+
+    def _settle(self, run: Run) -> Run:
+        """Under the lock: heal, commit all payloads that wait, write down the run."""
+        written = False
+        try:
+            with self.lock.held():
+                with self.watch("heal"):
+                    run = noticed_text(run, "ledger", self.ledger.open())
+                    run = run.noticed(*self.healer.files())
+                    run = named_dead(run, self.healer.runs(run))
+                for name in self.payloads.waiting():
+                    mine = name == payload_name(run)
+                    done = self.committer.commit(name, source(mine=mine))
+                    run = concluded(run, done) if mine else run.noticed(*done.notices)
+                run = self._looked_up(run)
+                self.ledger.remember(self.notes)
+                self.payloads.prune(self._first_day(run.slot))
+                run = self._finished(run)
+                self.ledger.record([run])
+                written = True
+        except BikecollectError as error:
+            run = unsettled(run, error)
+        finally:
+            self.ledger.close()
+        return self._end(run, written=written)
+
+    def _begin(self, run: Run) -> Run:
+        try:
+            self.payloads.begin(run)
+        except BikecollectError as error:
+            return run.noticed(Notice(error.cause, str(error)))
+        return run
+
+    def _fetch(self, run: Run) -> Payload:
+        with self.watch("fetch"):
+            memory = self.ledger.recall()._replace(now=self.clock())
+            respect(memory.notes.get(NOT_BEFORE, ""), memory.now)
+            fetched = self.feed.fetch(self.client, memory)
+        return Payload(
+            system_id=run.system_id,
+            slot=run.slot,
+            run_id=run.run_id,
+            fetched_at=max(each.fetched_at for each in fetched.documents),
+            documents=fetched.documents,
+            boot_id=run.boot_id,
+            uptime=run.uptime,
+            incomplete=fetched.incomplete,
+            notes=fetched.notes,
+        )
+
+    def _accept(self, run: Run, payload: Payload) -> Run:
+        """Make *payload* durable; where the disk refuses, hold on to it in memory."""
+        size = sum(len(each.body) for each in payload.documents)
+        run = replace(run, bytes=size, http_status=payload.documents[-1].http_status)
+        try:
+            with self.watch("accept"):
+                self.payloads.accept(payload)
+        except BikecollectError as error:
+            return run.noticed(Notice(error.cause, str(error)))
+        return replace(run, accepted=True)
+
+    def _failed(self, run: Run, error: BikecollectError) -> Run:
+        if isinstance(error, RateLimited):
+            self.notes[NOT_BEFORE] = repr(error.not_before)
+        if isinstance(error, Interrupted):
+            return run.failed(error)
+        return run.failed(error).noticed(Notice("fetch", str(error)))
+
+    def _looked_up(self, run: Run) -> Run:
+        """Return *run* with its end, where another run has settled its payload."""
+        if run.outcome is not None:
+            return run
+        there = self.ledger.block(run.slot)
+        if there is None:
+            return replace(run, outcome=Outcome.REJECTED, cause="shape")
+        if there.run_id != run.run_id:
+            return replace(run, outcome=Outcome.DUPLICATE, file=there.span.file)
+        return concluded(
+            run, Done(Outcome.COLLECTED, rows=there.rows, file=there.span.file)
+        )
+
+    def _first_day(self, slot: Slot) -> str:
+        oldest = Slot(slot - self.payload_days * DAY)
+        return day_of(oldest, self.committer.zone)
+
+    def _finished(self, run: Run) -> Run:
+        ended = replace(
+            run,
+            finished=self.clock(),
+            attempts=tuple(self.client.attempts),
+            seconds=dict(self.watch.seconds),
+        )
+        return ended.redacted(self.redact)
+
+    def _end(self, run: Run, *, written: bool) -> Run:
+        run = self._finished(run)
+        self.client.close()
+        try:
+            self.payloads.end(run, written=written)
+        except BikecollectError as error:
+            return run.noticed(Notice(error.cause, str(error)))
+        return run

@@ -1,0 +1,1 @@
+"""Values and words that all packages use: slots, runs, payloads, incidents, errors."""

@@ -1,0 +1,137 @@
+"""The log file beside each system's data: one line a run, and what went wrong."""
+
+import fcntl
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bikecollect.core.redact import Redact, nothing
+
+NAME = "bikecollect.log"
+STAGES = "bikecollect.core.stopwatch"
+"""The logger whose lines are for the screen only: the ledger has their numbers."""
+_current: ContextVar[tuple[str, str]] = ContextVar("run", default=("", ""))
+
+
+@contextmanager
+def of_run(system_id: str, run_id: str) -> Iterator[None]:
+    """Let what this thread logs belong to the run *run_id* of *system_id*."""
+    token = _current.set((system_id, run_id))
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+class Text(logging.Formatter):
+    """One line a message, a traceback below it, without secrets."""
+
+    def __init__(self, redact: Redact = nothing, *, times: bool = True) -> None:
+        super().__init__()
+        self._redact = redact
+        self._times = times
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return *record* as text."""
+        text = record.getMessage()
+        if record.exc_info:
+            text = f"{text}\n{self.formatException(record.exc_info)}"
+        text = self._redact(text)
+        if not self._times:
+            return f"bikecollect: {text}"
+        _, run_id = _current.get()
+        return f"{_moment(record)} {record.levelname:<7} {run_id or '-':<8} {text}"
+
+
+class Json(logging.Formatter):
+    """One JSON object a message: time, level, system, run_id, message, and numbers."""
+
+    def __init__(self, redact: Redact = nothing) -> None:
+        super().__init__()
+        self._redact = redact
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return *record* as one line of JSON."""
+        system_id, run_id = _current.get()
+        values: dict[str, object] = {
+            "time": _moment(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "system": system_id or None,
+            "run_id": run_id or None,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            values["traceback"] = self.formatException(record.exc_info)
+        values |= getattr(record, "numbers", {})
+        return self._redact(json.dumps(values, ensure_ascii=False))
+
+
+class RunLogs(logging.Handler):
+    """Appends what a run logs to the log file in its system's folder.
+
+    *folders* maps system ids to folders that are ready to be written to. A log that
+    cannot be written is nobody's trouble: the ledger has the account.
+    """
+
+    def __init__(
+        self, folders: Mapping[str, Path], *, max_bytes: int, files: int
+    ) -> None:
+        super().__init__(logging.INFO)
+        self._folders = folders
+        self._max_bytes = max_bytes
+        self._files = files
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Append *record* in one write, so that lines of two runs never mix."""
+        folder = self._folders.get(_current.get()[0])
+        if folder is None or record.name == STAGES:
+            return
+        line = f"{self.format(record)}\n".encode("utf-8", "backslashreplace")
+        with suppress(OSError):
+            path = folder / NAME
+            self._roll(path)
+            flags = (
+                os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            )
+            fd = os.open(path, flags, 0o640)
+            try:
+                os.write(fd, line)
+            finally:
+                os.close(fd)
+
+    def _roll(self, path: Path) -> None:
+        """Begin a new file where *path* is full; the oldest one goes."""
+        if not path.exists() or path.stat().st_size < self._max_bytes:
+            return
+        fd = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            if path.stat().st_size < self._max_bytes:
+                return  # another process was faster
+            names = [
+                path,
+                *(path.with_name(f"{NAME}.{n + 1}") for n in range(self._files)),
+            ]
+            for older, newer in zip(names[:0:-1], names[-2::-1], strict=True):
+                with suppress(FileNotFoundError):
+                    newer.rename(older)
+            if not self._files:
+                path.unlink()
+        finally:
+            os.close(fd)
+
+
+def formatter(form: str, redact: Redact) -> logging.Formatter:
+    """Return the formatter for *form*, text or json."""
+    return Json(redact) if form == "json" else Text(redact)
+
+
+def _moment(record: logging.LogRecord) -> str:
+    moment = datetime.fromtimestamp(record.created, UTC).astimezone()
+    return moment.isoformat(timespec="seconds")

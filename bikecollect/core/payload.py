@@ -1,0 +1,111 @@
+"""A payload: the publisher's bytes of one fetch, untouched, and how they came."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from bikecollect.core.slots import Slot
+
+
+@dataclass(frozen=True, eq=False)
+class Document:
+    """One answer of a feed: *body* is what the publisher sent, inflated.
+
+    *name* is its place in the payload (``station_status``, ``page-0``); *url*
+    carries no secret; *fetched_at* is the epoch second at which the answer was
+    complete; *date* that of the server's own clock, None where it did not say.
+    """
+
+    name: str
+    body: bytes
+    url: str = ""
+    http_status: int = 200
+    fetched_at: float = 0.0
+    date: float | None = None
+    wire_bytes: int = 0
+
+
+class Attempt(NamedTuple):
+    """One try at one address: *started* in epoch seconds, *seconds* it took."""
+
+    url: str
+    started: float
+    seconds: float
+    http_status: int | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Payload:
+    """All documents of one fetch, with what is needed to commit them later.
+
+    *uptime* is CLOCK_BOOTTIME in seconds: with *boot_id* it tells a clock that
+    was set back from a second run in the same slot. *source* says where it was taken
+    from, where that is no fetch of ours.
+    """
+
+    system_id: str
+    slot: Slot
+    run_id: str
+    fetched_at: float
+    documents: tuple[Document, ...]
+    boot_id: str = ""
+    uptime: float = 0.0
+    incomplete: str = ""
+    notes: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
+
+    def body(self, name: str) -> bytes | None:
+        """Return the body of the document called *name*, None where it is absent."""
+        found = (each.body for each in self.documents if each.name == name)
+        return next(found, None)
+
+
+MANY = 1_000
+"""Tries without a bound of their own: the run's time is the bound."""
+Check = Callable[[bytes], object]
+"""Looks at a body and raises PayloadError where it is not what was asked for."""
+
+
+class Getter(Protocol):
+    """Gets one document, within the bounds of the run, with retries.
+
+    *check* is called with each body; its PayloadError is retried like a network
+    error, and when the tries are used up the last body is returned all the same.
+    Raises FeedError where no body came at all.
+    """
+
+    def __call__(
+        self, name: str, url: str, *, check: Check | None = None, tries: int = MANY
+    ) -> Document:
+        """Return the document at *url*, called *name*, after *tries* at most."""
+        ...
+
+
+class Memory(NamedTuple):
+    """What earlier runs left for the next fetch.
+
+    *notes* are the feed's own, as it returned them last; *station_ids* are those
+    whose station information is known. Both are empty at the first run, and may
+    be at any: they save requests, nothing depends on them.
+    """
+
+    notes: Mapping[str, str] = {}
+    station_ids: Collection[str] = frozenset()
+    now: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Fetched:
+    """What a feed's fetch yields.
+
+    *notes* are kept for the next fetch; *incomplete* says why a part is missing
+    (a page that did not come), and is empty where all came.
+    """
+
+    documents: tuple[Document, ...]
+    notes: Mapping[str, str] = field(default_factory=dict)
+    incomplete: str = ""
+
+
+Documents = tuple[Document, ...]

@@ -1,0 +1,111 @@
+"""A run: one attempt to fill one slot, as it is written down and shown."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, NamedTuple
+
+from bikecollect.core.errors import BikecollectError, FeedError, Interrupted, Outcome
+from bikecollect.core.payload import Attempt
+from bikecollect.core.slots import Slot
+
+OUTCOMES = {each.value: each for each in Outcome}
+
+
+class Notice(NamedTuple):
+    """Something that a person should know: *kind* is the incident's class."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """One attempt to fill *slot*; times are epoch seconds, lengths seconds.
+
+    *outcome* is None while the run goes on. *accepted* says whether its payload
+    became durable. *signum* is the signal that ended it, 0 for none. *uptime* and
+    *awake* count from boot, with and without the time that the machine slept.
+    """
+
+    run_id: str
+    system_id: str
+    slot: Slot
+    started: float
+    boot_id: str = ""
+    uptime: float = 0.0
+    version: str = ""
+    finished: float | None = None
+    outcome: Outcome | None = None
+    cause: str = ""
+    http_status: int | None = None
+    attempts: tuple[Attempt, ...] = ()
+    bytes: int = 0
+    stations: int = 0
+    rows: int = 0
+    flags: tuple[str, ...] = ()
+    file: str = ""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    accepted: bool = False
+    error: str = ""
+    notices: tuple[Notice, ...] = ()
+    signum: int = 0
+    awake: float = 0.0
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code that this run's outcome asks for."""
+        if self.outcome is Outcome.INTERRUPTED:
+            return int(Interrupted(self.signum).exit_code)
+        return int((self.outcome or Outcome.BUG).exit_code)
+
+    def failed(self, error: BikecollectError) -> "Run":
+        """Return this run, ended by *error*."""
+        status = error.http_status if isinstance(error, FeedError) else None
+        return replace(
+            self,
+            outcome=error.outcome,
+            cause=error.cause,
+            error=str(error),
+            http_status=status or self.http_status,
+            signum=error.signum if isinstance(error, Interrupted) else self.signum,
+        )
+
+    def noticed(self, *notices: Notice) -> "Run":
+        """Return this run with *notices* added, each text once."""
+        fresh = tuple(each for each in notices if each not in self.notices)
+        return replace(self, notices=self.notices + fresh)
+
+    def flagged(self, *flags: str) -> "Run":
+        """Return this run with *flags* added, each once, in order."""
+        return replace(self, flags=tuple(dict.fromkeys((*self.flags, *flags))))
+
+    def redacted(self, redact: Callable[[str], str]) -> "Run":
+        """Return this run with every text of others passed through *redact*."""
+        notices = tuple(Notice(n.kind, redact(n.text)) for n in self.notices)
+        tries = tuple(
+            each._replace(url=redact(each.url), error=redact(each.error))
+            for each in self.attempts
+        )
+        return replace(self, error=redact(self.error), notices=notices, attempts=tries)
+
+    def to_json(self) -> str:
+        """Return this run as one line of JSON; `from_json` reads it back."""
+        values = asdict(self)
+        values["outcome"] = self.outcome.value if self.outcome else None
+        values["attempts"] = [each._asdict() for each in self.attempts]
+        values["notices"] = [each._asdict() for each in self.notices]
+        return json.dumps(values, ensure_ascii=False)
+
+
+def from_json(text: str) -> Run:
+    """Return the run that `Run.to_json` wrote; raises ValueError otherwise."""
+    try:
+        values: dict[str, Any] = json.loads(text)
+        values["outcome"] = OUTCOMES.get(values["outcome"])
+        values["attempts"] = tuple(Attempt(**each) for each in values["attempts"])
+        values["notices"] = tuple(Notice(**each) for each in values["notices"])
+        values["flags"] = tuple(values["flags"])
+        return Run(**values)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not a run: {text[:80]!r}") from error

@@ -1,0 +1,77 @@
+"""Moments as people write them: a day, a time, or how long ago."""
+
+import re
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from bikecollect.core.errors import UsageError
+from bikecollect.core.slots import Slot, day_of
+
+UNITS = {"min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+
+
+def moment(text: str, zone: ZoneInfo, now: float) -> float:
+    """Return the moment that *text* names, in epoch seconds.
+
+    *text* is an ISO 8601 day or time (of *zone* where it has no offset), a time of
+    day (the latest one that is past), or a length ago: 30min, 24h, 7d, 2w.
+
+    >>> moment("1970-01-02", ZoneInfo("UTC"), 0)
+    86400.0
+    >>> moment("2h", ZoneInfo("UTC"), 10_000)
+    2800
+    """
+    ago = re.fullmatch(r"(\d{1,5})\s*(min|h|d|w)", text)
+    if ago:
+        return now - int(ago[1]) * UNITS[ago[2]]
+    if re.fullmatch(r"\d{1,2}:\d\d", text):
+        return _time_of_day(text, zone, now)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise _wrong(text) from error
+    return (found if found.tzinfo else found.replace(tzinfo=zone)).timestamp()
+
+
+def day(text: str, zone: ZoneInfo, now: float) -> str:
+    """Return the local day in which the moment lies that *text* names.
+
+    >>> day("1970-01-02T23:00", ZoneInfo("Asia/Taipei"), 0)
+    '1970-01-02'
+    """
+    return day_of(Slot(int(moment(text, zone, now))), zone)
+
+
+def _time_of_day(text: str, zone: ZoneInfo, now: float) -> float:
+    hour, minute = map(int, text.split(":"))
+    try:
+        today = datetime.fromtimestamp(now, zone).replace(
+            hour=hour, minute=minute, second=0, microsecond=0
+        )
+    except ValueError as error:
+        raise _wrong(text) from error
+    if today.timestamp() > now:
+        today -= timedelta(days=1)
+    return today.timestamp()
+
+
+def _wrong(text: str) -> UsageError:
+    return UsageError(
+        f'"{text}" is no moment; write a day (2026-11-22), a time (2026-11-22T10:05, '
+        "10:05), or how long ago (24h, 7d)"
+    )
+
+
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def weekly(text: str) -> tuple[int, int]:
+    """Return the weekday (0 = Monday) and the minute of the day that *text* names.
+
+    >>> weekly("Mon 08:30"), weekly("sunday 7:05")
+    ((0, 510), (6, 425))
+    """
+    match = re.fullmatch(r"\s*([a-z]{3})[a-z]*\s+(\d{1,2}):(\d\d)\s*", text.lower())
+    if match and match[1] in WEEKDAYS and int(match[2]) < 24 and int(match[3]) < 60:  # noqa: PLR2004 - clock
+        return WEEKDAYS.index(match[1]), int(match[2]) * 60 + int(match[3])
+    raise UsageError(f'"{text}" is no moment of a week; write "Mon 08:30"')

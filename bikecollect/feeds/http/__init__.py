@@ -1,0 +1,1 @@
+"""GET with deadlines that hold, size caps and retries."""

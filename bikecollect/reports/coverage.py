@@ -1,0 +1,336 @@
+"""The account of the past: every expected slot, what became of it, and why."""
+
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, tzinfo
+from itertools import groupby
+from typing import NamedTuple
+
+from bikecollect.core.slots import Slot, bounds, day_of
+
+COLLECTED, STALE, PARTIAL, MISSING = "collected", "stale", "partial", "missing"
+THIN = frozenset({"partial", "short"})
+"""Flags of a block that lacks stations."""
+HOURS = 168
+
+
+class Seen(NamedTuple):
+    """A run, as evidence; *started* in epoch seconds, *uptime*, *awake* from boot."""
+
+    slot: Slot
+    started: float
+    outcome: str = ""
+    cause: str = ""
+    boot_id: str = ""
+    uptime: float = 0.0
+    awake: float = 0.0
+
+
+class Filled(NamedTuple):
+    """A block, as evidence."""
+
+    slot: Slot
+    rows: int
+    flags: str = ""
+    source: str = ""
+    fetched_at: float = 0.0
+    last_updated: int | None = None
+    sha256: str = ""
+    run_id: str = ""
+
+
+class Trouble(NamedTuple):
+    """An incident, as evidence: its *kind*, its first and its latest slot."""
+
+    kind: str
+    opened: Slot
+    last: Slot
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of a range of slots.
+
+    *first* is the first slot that was ever tried; *runs* are in the order in which
+    they began, with a neighbour before and behind the range (the last one may be this
+    moment's: no run, but a boot id and its times); *spare* says of slots where a
+    payload of theirs lies that has no block: inbox, rejected or kept. *troubles* are
+    incidents in which a run may not even have been able to say that it was there.
+    """
+
+    first: Slot | None = None
+    runs: Sequence[Seen] = ()
+    blocks: Mapping[Slot, Filled] = field(default_factory=dict)
+    spare: Mapping[Slot, str] = field(default_factory=dict)
+    troubles: Sequence[Trouble] = ()
+
+
+class Judged(NamedTuple):
+    """An expected slot; *spare* says from where it could still be filled."""
+
+    slot: Slot
+    state: str
+    cause: str = ""
+    spare: str = ""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Missing slots from *start* to before *end* (epoch seconds), for one *cause*.
+
+    *backfillable* of them could still be filled, from *origin*.
+    """
+
+    start: Slot
+    end: Slot
+    slots: int
+    cause: str
+    backfillable: int = 0
+    origin: str = ""
+
+
+@dataclass(frozen=True)
+class Count:
+    """Slots: *stale* and *partial* ones are among the *collected*."""
+
+    expected: int = 0
+    collected: int = 0
+    stale: int = 0
+    partial: int = 0
+
+    @property
+    def missing(self) -> int:
+        """Slots that have no block."""
+        return self.expected - self.collected
+
+    @property
+    def coverage(self) -> float | None:
+        """Collected of expected, None where nothing was expected."""
+        return self.collected / self.expected if self.expected else None
+
+
+@dataclass(frozen=True)
+class Account:
+    """The account of a system from *since* to before *until* (epoch seconds).
+
+    *days* are local ones; *hours* are the 168 of the local week, Monday 00:00 first.
+    """
+
+    system_id: str
+    zone: tzinfo
+    since: Slot
+    until: Slot
+    interval: int
+    total: Count
+    days: Mapping[str, Count]
+    hours: Sequence[Count]
+    gaps: Sequence[Gap]
+    judged: Sequence[Judged]
+
+    @property
+    def causes(self) -> Mapping[str, int]:
+        """Missing slots by cause, the most first."""
+        found: Counter[str] = Counter()
+        for gap in self.gaps:
+            found[gap.cause] += gap.slots
+        return dict(found.most_common())
+
+
+def account(
+    system_id: str,
+    evidence: Evidence,
+    zone: tzinfo,
+    interval: int,
+    *,
+    since: Slot,
+    until: Slot,
+) -> Account:
+    """Return the account that follows from *evidence*."""
+    judged = list(judge(evidence, interval, since, until))
+    slots = [each.slot for each in judged]
+    days: dict[str, Count] = {}
+    for day, begin, end in local_days(since, until, zone):
+        low, high = bisect_left(slots, begin), bisect_left(slots, end)
+        days[day] = count(judged[low:high])
+    return Account(
+        system_id=system_id,
+        zone=zone,
+        since=since,
+        until=until,
+        interval=interval,
+        total=count(judged),
+        days=days,
+        hours=_hours(judged, zone),
+        gaps=gaps(judged, interval),
+        judged=judged,
+    )
+
+
+def judge(
+    evidence: Evidence, interval: int, since: Slot, until: Slot
+) -> Iterator[Judged]:
+    """Yield what became of each slot of the grid from *since* to before *until*."""
+    last = {run.slot: run for run in evidence.runs if run.outcome}
+    order = sorted(evidence.runs, key=lambda run: run.slot)
+    starts = [run.slot for run in order]
+    for each in grid(since, until, interval):
+        slot = Slot(each)
+        block = evidence.blocks.get(slot)
+        if block is not None:
+            yield Judged(slot, state(block.flags))
+            continue
+        run = last.get(slot)
+        if run is not None:
+            cause = cause_of(run)
+            if cause == "ledger":  # on a full disk it is the ledger that complains
+                cause = _silenced(slot, evidence.troubles) or cause
+        elif evidence.first is None or slot < evidence.first:
+            cause = "not-collecting"
+        else:
+            low, high = bisect_left(starts, slot), bisect_right(starts, slot)
+            before = order[low - 1] if low else None
+            after = order[high] if high < len(order) else None
+            cause = _silenced(slot, evidence.troubles)
+            cause = cause or _unstarted(slot, before, after, interval)
+        yield Judged(slot, MISSING, cause, evidence.spare.get(slot, ""))
+
+
+def grid(since: Slot, until: Slot, interval: int) -> range:
+    """Return the slots of the grid from *since* to before *until*.
+
+    >>> list(grid(Slot(10), Slot(700), 300))
+    [300, 600]
+    """
+    return range(-(-since // interval) * interval, until, interval)
+
+
+def local_days(
+    since: Slot, until: Slot, zone: tzinfo
+) -> Iterator[tuple[str, Slot, Slot]]:
+    """Yield each local day from *since* to *until*: its name, its begin and its end."""
+    if until <= since:
+        return
+    day = datetime.fromisoformat(day_of(since, zone))
+    while True:
+        name = day.strftime("%Y-%m-%d")
+        begin, end = bounds(name, zone)
+        if begin >= until:
+            return
+        yield name, begin, end
+        day += timedelta(days=1)
+
+
+def state(flags: str) -> str:
+    """Return the state of a slot whose block has *flags*.
+
+    >>> state("late"), state("stale late"), state("short stale")
+    ('collected', 'stale', 'partial')
+    """
+    if not flags:
+        return COLLECTED
+    words = set(flags.split())
+    if words & THIN:
+        return PARTIAL
+    return STALE if "stale" in words else COLLECTED
+
+
+def cause_of(run: Seen) -> str:
+    """Return why *run*, the last one of its slot, left no block.
+
+    >>> cause_of(Seen(Slot(0), 0, "unavailable", "dns"))
+    'network: dns'
+    """
+    outcome, cause = run.outcome, run.cause
+    if outcome in {"collected", "duplicate"}:
+        return "damaged"  # there was a block once
+    if outcome == "rejected":
+        return f"rejected: {cause}" if cause else "rejected"
+    if outcome == "unavailable":
+        return cause if cause.startswith("http-") else f"network: {cause}"
+    if outcome == "protocol":
+        return f"protocol: {cause}"
+    if outcome in {"deferred", "disk", "settings"}:
+        return {"ledger-busy": "lock"}.get(cause, cause) or outcome
+    return outcome
+
+
+def _silenced(slot: Slot, troubles: Iterable[Trouble]) -> str:
+    """Return the trouble in which the run of *slot* could leave no word of itself."""
+    return next((t.kind for t in troubles if t.opened <= slot <= t.last), "")
+
+
+def _unstarted(
+    slot: int, before: Seen | None, after: Seen | None, interval: int
+) -> str:
+    """Return why no run is known for *slot*, between two runs that are."""
+    if before is None:
+        return "unknown"  # a lost ledger: blocks were found, their runs were not
+    if after is None:
+        return "not-started"
+    if before.boot_id != after.boot_id and before.boot_id and after.boot_id:
+        boot = after.started - after.uptime
+        return "host-off" if slot < boot else "not-started"
+    if before.awake and after.awake:
+        slept = (after.uptime - before.uptime) - (after.awake - before.awake)
+        missing = after.slot - before.slot - interval
+        if slept > 0 and slept * 2 >= missing:
+            return "asleep"
+    return "not-started"
+
+
+def gaps(judged: Iterable[Judged], interval: int) -> list[Gap]:
+    """Return the maximal rows of missing slots, each with one cause.
+
+    >>> gaps([Judged(Slot(0), "missing", "disk"), Judged(Slot(300), "collected")], 300)
+    [Gap(start=0, end=300, slots=1, cause='disk', backfillable=0, origin='')]
+    """
+    found = []
+    for (what, cause), members in groupby(judged, key=lambda j: (j.state, j.cause)):
+        if what != MISSING:
+            continue
+        lost = list(members)
+        spare = [each.spare for each in lost if each.spare]
+        found.append(
+            Gap(
+                start=lost[0].slot,
+                end=Slot(lost[-1].slot + interval),
+                slots=len(lost),
+                cause=cause,
+                backfillable=len(spare),
+                origin=", ".join(dict.fromkeys(spare)),
+            )
+        )
+    return found
+
+
+def count(judged: Iterable[Judged]) -> Count:
+    """Return how many slots became what."""
+    states = Counter(each.state for each in judged)
+    expected = sum(states.values())
+    return Count(
+        expected=expected,
+        collected=expected - states[MISSING],
+        stale=states[STALE],
+        partial=states[PARTIAL],
+    )
+
+
+def _hours(judged: Sequence[Judged], zone: tzinfo) -> list[Count]:
+    expected, collected = [0] * HOURS, [0] * HOURS
+    # The offset is asked for once an hour: it does not change within one.
+    for hour, members in groupby(judged, key=lambda each: each.slot // 3600):
+        found = list(members)
+        local = datetime.fromtimestamp(hour * 3600, zone)
+        place = local.weekday() * 24 + local.hour
+        if local.minute:
+            for each in found:
+                local = datetime.fromtimestamp(each.slot, zone)
+                place = local.weekday() * 24 + local.hour
+                expected[place] += 1
+                collected[place] += each.state != MISSING
+            continue
+        expected[place] += len(found)
+        collected[place] += sum(each.state != MISSING for each in found)
+    return [Count(e, c) for e, c in zip(expected, collected, strict=True)]

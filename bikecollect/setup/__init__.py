@@ -1,0 +1,1 @@
+"""Settings, catalogue, first run, probe, doctor, cron, systemd."""

@@ -1,0 +1,161 @@
+"""The timetable: the cron line, our block in a crontab, and when it fires."""
+
+import shlex
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from enum import Enum
+
+from bikecollect.core.errors import SettingsError
+
+BEGIN = "# >>> bikecollect >>>"
+END = "# <<< bikecollect <<<"
+NOTE = "# Written by `bikecollect schedule install`, which rewrites these lines."
+LONGEST = 998
+"""Characters of a command that cron takes; a longer one it cuts in silence."""
+HOUR = 60
+Local = Callable[[float], datetime]
+
+
+class State(Enum):
+    """Whether what should be installed is."""
+
+    THERE = "there"
+    DIFFERS = "differs"
+    ABSENT = "absent"
+
+
+def expression(interval: int) -> str:
+    """Return cron's five fields for a run every *interval* seconds.
+
+    Raises SettingsError where one line of cron cannot say that.
+
+    >>> expression(300), expression(60), expression(3600), expression(21_600)
+    ('*/5 * * * *', '* * * * *', '0 * * * *', '0 */6 * * *')
+    """
+    minutes, rest = divmod(interval, 60)
+    hours, odd = divmod(minutes, HOUR)
+    if minutes and not rest and HOUR % minutes == 0:
+        fields = {1: "*", HOUR: "0"}.get(minutes, f"*/{minutes}")
+        return f"{fields} * * * *"
+    if not rest and hours and not odd:
+        return f"0 {'0' if hours == 24 else f'*/{hours}'} * * *"  # noqa: PLR2004 - a day
+    raise SettingsError(
+        f"cron cannot run a command every {interval} s: use a timer of systemd "
+        "(bikecollect schedule install --systemd), or an interval of whole minutes "
+        'that divides an hour, such as "5min"'
+    )
+
+
+def line(fields: str, command: Sequence[str]) -> str:
+    r"""Return the crontab line that runs *command* when *fields* say.
+
+    Arguments are quoted for the shell; cron reads a bare percent sign as the end
+    of the line, so each is written ``\%``.
+
+    >>> line("*/5 * * * *", ["/opt/50% off/bikecollect", "fetch"])
+    "*/5 * * * * '/opt/50\\% off/bikecollect' fetch"
+    """
+    text = shlex.join(command)
+    if "\n" in text or "\r" in text:
+        raise SettingsError(f"a crontab line cannot hold the line break in {text!r}")
+    text = text.replace("%", "\\%")
+    if len(text) > LONGEST:
+        raise SettingsError(
+            f"the command has {len(text)} characters and cron takes {LONGEST}: "
+            "use shorter paths"
+        )
+    return f"{fields} {text}"
+
+
+def block(lines: Sequence[str]) -> str:
+    """Return our block of a crontab, with *lines* between its marks."""
+    return "".join(f"{each}\n" for each in (BEGIN, NOTE, *lines, END))
+
+
+def merged(crontab: bytes, ours: str) -> bytes:
+    """Return *crontab* with our block being *ours*; nothing else is changed.
+
+    Where it has our block, that is replaced in its place, else *ours* comes last.
+    Raises SettingsError where a mark stands alone.
+    """
+    places = _places(crontab)
+    kept = _without(crontab, places)
+    if places:
+        start = places[0][0]
+        return kept[:start] + ours.encode() + kept[start:]
+    gap = b"\n" if kept and not kept.endswith(b"\n") else b""
+    return kept + gap + ours.encode()
+
+
+def without(crontab: bytes) -> bytes:
+    """Return *crontab* without our block; raises SettingsError as `merged` does."""
+    return _without(crontab, _places(crontab))
+
+
+def state(crontab: bytes, ours: str) -> State:
+    """Return whether *crontab* has our block, and whether it is *ours*."""
+    places = _places(crontab)
+    if not places:
+        return State.ABSENT
+    found = [crontab[start:end] for start, end in places]
+    return State.THERE if found == [ours.encode()] else State.DIFFERS
+
+
+def fires(fields: str, now: float, local: Local, number: int = 3) -> list[datetime]:
+    """Return the next *number* moments after *now* at which *fields* fire.
+
+    cron goes by the wall clock, which *local* tells for an epoch second. Knows
+    what `expression` writes.
+    """
+    minute, hour, *_ = fields.split()
+    found: list[datetime] = []
+    moment = (int(now) // 60 + 1) * 60
+    while len(found) < number:
+        here = local(moment)
+        if _meets(minute, here.minute) and _meets(hour, here.hour):
+            found.append(here)
+        moment += 60
+    return found
+
+
+def _meets(field: str, value: int) -> bool:
+    if field == "*":
+        return True
+    if field.startswith("*/"):
+        return value % int(field[2:]) == 0
+    return value == int(field)
+
+
+def _places(crontab: bytes) -> list[tuple[int, int]]:
+    """Return where our blocks begin and end, in bytes."""
+    places: list[tuple[int, int]] = []
+    start: int | None = None
+    at = 0
+    for each in crontab.splitlines(keepends=True):
+        mark = each.strip().decode("utf-8", "replace")
+        if mark == BEGIN:
+            if start is not None:
+                raise _alone(BEGIN, END)
+            start = at
+        at += len(each)
+        if mark == END:
+            if start is None:
+                raise _alone(END, BEGIN)
+            places.append((start, at))
+            start = None
+    if start is not None:
+        raise _alone(BEGIN, END)
+    return places
+
+
+def _alone(mark: str, other: str) -> SettingsError:
+    return SettingsError(
+        f'your crontab has the line "{mark}" without "{other}": nothing is changed; '
+        "mend it with: crontab -e"
+    )
+
+
+def _without(crontab: bytes, places: Sequence[tuple[int, int]]) -> bytes:
+    for start, end in reversed(places):
+        crontab = crontab[:start] + crontab[end:]
+    return crontab

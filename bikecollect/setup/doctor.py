@@ -1,0 +1,333 @@
+"""The doctor's checks: each looks at one thing and says what to do."""
+
+import os
+import platform
+import shutil
+import stat
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from bikecollect import __version__
+from bikecollect.alerts import smtp as notifier
+from bikecollect.alerts import webhooks as channels
+from bikecollect.core.errors import BikecollectError
+from bikecollect.core.humanize import length, size
+from bikecollect.reports.status import survey
+from bikecollect.setup import schedule
+from bikecollect.setup.cron import State
+from bikecollect.setup.probe import Trial, attempt
+from bikecollect.setup.settings import Settings, System
+from bikecollect.storage import data_folder as folder
+from bikecollect.wiring.collection import server
+
+ENOUGH_DAYS = 30
+MANY_DAYS = 5_000
+SKEW = 60.0
+TIMERS = (
+    Path("~/.config/systemd/user/bikecollect.timer"),
+    Path("/etc/systemd/system/bikecollect.timer"),
+)
+BAD_FILE_SYSTEMS = {
+    "nfs": "locks and syncs are only as good as the server's",
+    "nfs4": "locks and syncs are only as good as the server's",
+    "cifs": "locks and syncs are only as good as the server's",
+    "9p": "syncs may not reach the disk",
+    "vfat": "no permissions, and a crash may damage it",
+    "exfat": "no permissions, and a crash may damage it",
+    "tmpfs": "it is memory: a reboot empties it",
+    "overlay": "it may be gone with its container",
+}
+
+
+class Verdict(Enum):
+    """How a check ended."""
+
+    GOOD = "ok"
+    NOTE = "note"
+    BAD = "BAD"
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was looked at, how it is, and what to do where it is not well."""
+
+    name: str
+    verdict: Verdict
+    text: str
+    remedy: str = ""
+
+
+Checks = Iterator[Check]
+
+
+def examine(settings: Settings, *, network: bool, send: bool) -> Checks:
+    """Yield all checks, in the order in which a person would mend things."""
+    yield _python()
+    yield from _settings(settings)
+    for name, system in settings.systems.items():
+        yield from _folder(name, settings.data / name)
+        yield from _disk(name, settings, system)
+        if network:
+            yield from _feed(name, system)
+    yield from _schedule(settings)
+    yield from _mail(settings, network=network, send=send)
+    if settings.ping.url and network:
+        yield _ping(settings)
+
+
+def _good(name: str, text: str) -> Check:
+    return Check(name, Verdict.GOOD, text)
+
+
+def _note(name: str, text: str, remedy: str) -> Check:
+    return Check(name, Verdict.NOTE, text, remedy)
+
+
+def _bad(name: str, text: str, remedy: str) -> Check:
+    return Check(name, Verdict.BAD, text, remedy)
+
+
+def _python() -> Check:
+    text = f"bikecollect {__version__}, Python {platform.python_version()}"
+    return _good("program", f"{text}, {sys.executable}")
+
+
+def _settings(settings: Settings) -> Checks:
+    if not settings.source:
+        text = "none found: Taipei's YouBike with the defaults"
+        yield _note("settings", text, "make your own: bikecollect init")
+        return
+    path = Path(settings.source)
+    count = len(settings.systems)
+    yield _good("settings", f"{path}, {count} system{'s' if count > 1 else ''}")
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o022:
+        text = f"others may change {path} (mode {mode:04o})"
+        yield _bad("settings", text, f"chmod go-w {path}")
+
+
+def _folder(name: str, place: Path) -> Checks:
+    what = f"{name}: folder"
+    if not place.exists():
+        try:
+            parent = _existing(place)
+            if not os.access(parent, os.W_OK):
+                remedy = f"sudo install -d -o {_user()} {place.parent}"
+                yield _bad(what, f"{parent} cannot be written to", remedy)
+                return
+        except OSError as error:
+            yield _bad(what, str(error), "name another data_dir")
+            return
+        yield _note(what, f"{place} is not there yet", "the first fetch makes it")
+        return
+    if not (place / folder.MARKER).exists():
+        remedy = f"mount its disk; or begin anew there: touch {place / folder.MARKER}"
+        yield _bad(what, f"{place} has no file {folder.MARKER}", remedy)
+        return
+    foreign = [p for p in _first_files(place) if p.lstat().st_uid != os.geteuid()]
+    if foreign:
+        text = f"{foreign[0]} belongs to somebody else ({len(foreign)} files do)"
+        yield _bad(what, text, f"sudo chown -R {_user()} {place}")
+    elif place.stat().st_mode & 0o022:
+        yield _bad(what, f"others may write to {place}", f"chmod go-w {place}")
+    else:
+        yield _good(what, f"{place} is ours")
+    if os.geteuid() == 0:
+        remedy = "collect as a user of its own"
+        yield _note(what, "you are root: its files will be root's", remedy)
+
+
+def _disk(name: str, settings: Settings, system: System) -> Checks:
+    what, place = f"{name}: disk", settings.data / name
+    kind = _file_system(_existing(place))
+    if kind in BAD_FILE_SYSTEMS:
+        text = f"the file system is {kind}: {BAD_FILE_SYSTEMS[kind]}"
+        yield _note(what, text, "a local disk (ext4, xfs, btrfs) is better")
+    free = shutil.disk_usage(_existing(place)).free
+    try:
+        standing = survey(
+            name,
+            place,
+            ZoneInfo(system.timezone),
+            interval=settings.seconds,
+            now=time.time(),
+        )
+    except BikecollectError as error:
+        yield _bad(what, str(error), "the next fetch makes a new ledger from the files")
+        return
+    left = standing.disk.days_left
+    known = ""
+    if left is not None:
+        known = f", enough for {min(left, MANY_DAYS):,.0f} days"
+        known += " and more" if left > MANY_DAYS else ""
+    text = f"{kind or 'unknown file system'}, {size(free)} free{known}"
+    if left is not None and left < ENOUGH_DAYS:
+        yield _bad(what, text, "make room, or keep.payload_days smaller")
+    else:
+        yield _good(what, text)
+
+
+def _feed(name: str, system: System) -> Checks:
+    what = f"{name}: feed"
+    if system.feed == "mapped":
+        yield _note(what, "a mapped feed", "try it: bikecollect fetch --dry-run")
+        return
+    try:
+        trial = attempt(
+            system.url,
+            timezone=system.timezone,
+            headers=system.headers,
+            feed=system.feed,
+        )
+    except BikecollectError as error:
+        yield _bad(what, str(error), f"bikecollect feeds try {name}")
+        return
+    count = len(trial.snapshot.statuses)
+    if trial.oddities:
+        text = f"{count} stations; {trial.oddities[0]}"
+        yield _note(what, text, f"bikecollect feeds try {name}")
+    else:
+        yield _good(what, f"{count} stations, all understood, {trial.seconds:.1f} s")
+    yield from _clock(what, trial)
+
+
+def _clock(what: str, trial: Trial) -> Checks:
+    if trial.date is None:
+        return
+    skew = trial.fetched_at - trial.date
+    if abs(skew) > SKEW:
+        text = f"this machine's clock differs from the feed's by {length(abs(skew))}"
+        yield _bad(what, text, "sudo timedatectl set-ntp true")
+    else:
+        yield _good(what, f"its clock and ours agree within {abs(skew):.0f} s")
+
+
+def _schedule(settings: Settings) -> Checks:
+    remedy = "bikecollect schedule install"
+    if timer := next((str(each) for each in TIMERS if each.expanduser().exists()), ""):
+        yield _good("schedule", f"a systemd timer: {timer}")
+        return
+    source = Path(settings.source) if settings.source else None
+    try:
+        plan = schedule.in_cron(settings, source, time.time())
+    except BikecollectError as error:
+        yield _bad("cron: line", str(error), remedy)
+    else:
+        if plan.state is State.THERE:
+            yield _good("cron: line", plan.text.splitlines()[1])
+        elif plan.state is State.DIFFERS:
+            yield _bad("cron: line", "it is not what these settings ask for", remedy)
+        else:
+            yield _bad("cron: line", "no line of ours is in the crontab", remedy)
+    if daemon := _cron_daemon():
+        yield _good("cron: daemon", daemon)
+    else:
+        yield _bad(
+            "cron: daemon", "none is running", "sudo systemctl enable --now cron"
+        )
+
+
+def _mail(settings: Settings, *, network: bool, send: bool) -> Checks:
+    mail = settings.mail
+    if not mail.host:
+        yield _note("mail", "nobody is told of trouble", "give [mail] in the settings")
+        return
+    way = f"{mail.host}:{mail.port}, {mail.security}"
+    if not network:
+        yield _good("mail", way)
+        return
+    host = server(mail, settings.password())
+    if send:
+        error = _test_mail(settings, host)
+        done = f"{way}: a mail is on its way to {', '.join(mail.to)}"
+    else:
+        error = notifier.check(host)
+        done = f"{way}: {'logged in' if mail.user else 'it answers'}"
+    if error:
+        yield _bad("mail", f"{way}: {error}", "see [mail] in the settings")
+    else:
+        yield _good("mail", done)
+
+
+def _test_mail(settings: Settings, host: notifier.Server) -> str:
+    from bikecollect.alerts import mail as envelope  # noqa: PLC0415 - only here
+    from bikecollect.alerts.messages import Letter  # noqa: PLC0415 - only here
+
+    node, now = os.uname().nodename, time.time()
+    letter = Letter(
+        f"test.{now:.0f}",
+        "[bikecollect] a test: mails arrive",
+        f"bikecollect {__version__} on {node} can send mails.\n",
+    )
+    data = envelope.mail(
+        letter, sender=settings.mail.sender, to=settings.mail.to, host=node, now=now
+    )
+    sent = notifier.send(host, [data])
+    return sent.error or (sent.deliveries[0].error if sent.deliveries[0].left else "")
+
+
+def _ping(settings: Settings) -> Check:
+    error = channels.ping(settings.ping.url, "log")
+    if error:
+        return _bad("ping", error, "see [ping] in the settings")
+    return _good("ping", "it answers")
+
+
+def _existing(place: Path) -> Path:
+    return place if place.exists() else _existing(place.parent)
+
+
+def _first_files(place: Path) -> list[Path]:
+    patterns: tuple[str, ...] = (
+        "*",
+        "station_status/*",
+        "payloads/inbox/*",
+        "outbox/*",
+    )
+    return [place, *(p for each in patterns for p in place.glob(each))]
+
+
+def _user() -> str:
+    import pwd  # noqa: PLC0415 - only here
+
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
+def _file_system(place: Path) -> str:
+    """Return the type of the file system that holds *place*, empty if unknown."""
+    best, kind = "", ""
+    try:
+        mounts = Path("/proc/self/mounts").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+    real = str(place.resolve())
+    for line in mounts.splitlines():
+        _, where, name, *_ = line.split(" ")
+        where = where.encode().decode("unicode_escape")
+        inside = real == where or real.startswith(f"{where.rstrip('/')}/")
+        if inside and len(where) >= len(best):
+            best, kind = where, name
+    return kind
+
+
+def _cron_daemon(
+    names: tuple[str, ...] = ("cron", "crond", "cronie", "fcron", "busybox"),
+    listing: Callable[[], list[Path]] = lambda: list(Path("/proc").glob("[0-9]*/comm")),
+) -> str:
+    """Return the name of a cron that runs, empty where none is seen."""
+    for path in listing():
+        try:
+            name = path.read_text(encoding="utf-8").strip()
+        except OSError:
+            continue
+        if name in names[:-1]:
+            return f"{name} runs, process {path.parent.name}"
+    return ""

@@ -1,0 +1,132 @@
+"""The first settings: systems found and tried, and the file written."""
+
+import os
+import re
+import tomllib
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bikecollect.core.errors import SettingsError, StorageError
+from bikecollect.setup import catalogue, probe
+from bikecollect.setup import loader as config
+from bikecollect.setup import template as draft
+from bikecollect.setup.template import MailDraft, SystemDraft
+from bikecollect.storage import durable
+
+FILE = "bikecollect.toml"
+PASSWORD = "smtp-password"  # noqa: S105 - the name of a file
+SECRET, PLAIN = 0o600, 0o640
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the file shall say; an empty *data_dir* is the default."""
+
+    systems: Sequence[SystemDraft]
+    data_dir: str = ""
+    mail: MailDraft | None = None
+    password: str = ""
+
+
+def tried(asked: str) -> tuple[SystemDraft, str]:
+    """Return the system that *asked* names, and what a try of its feed found.
+
+    Raises what `probe.attempt` does.
+    """
+    trial = probe.attempt(asked)
+    target, stations = trial.target, len(trial.snapshot.statuses)
+    lines = [f"{target.system_id}: {stations} stations in {trial.seconds:.1f} s"]
+    lines += [f"odd: {each}" for each in trial.oddities]
+    entry = catalogue.find(target.system_id) if target.in_catalogue else None
+    if entry is not None:
+        return known(entry), "\n".join(lines)
+    made = SystemDraft(
+        _free(target.system_id),
+        target.feed,
+        target.url,
+        target.timezone,
+        trial.about.name,
+    )
+    return made, "\n".join(lines)
+
+
+def untried(asked: str) -> SystemDraft:
+    """Return the system that *asked* names, by its looks; raises SettingsError."""
+    entry = catalogue.find(asked)
+    if entry is not None:
+        return known(entry)
+    if not is_address(asked):
+        raise SettingsError(
+            f'"{asked}" is neither an address (https://...) nor in the catalogue; '
+            "see: bikecollect feeds"
+        )
+    feed = next((name for mark, name in _MARKS.items() if mark in asked), "youbike")
+    zone = probe.TAIWAN if feed == "youbike" else ""
+    return SystemDraft(_free(probe.name_of(asked)), feed, asked, zone)
+
+
+_MARKS = {"gbfs": "gbfs", "citybik.es": "citybikes"}
+
+
+def known(entry: catalogue.Entry) -> SystemDraft:
+    """Return the system of *entry*: its name is all that the file needs."""
+    return SystemDraft(entry.system_id, name=f"{entry.name}, {entry.city}")
+
+
+def is_address(asked: str) -> bool:
+    """Return whether *asked* is an address rather than a name."""
+    return bool(re.match(r"https?://[^/\s]+", asked))
+
+
+def refuse_to_overwrite(path: Path, *, force: bool) -> None:
+    """Raise SettingsError where a file is at *path*, unless *force*."""
+    if path.exists() and not force:
+        raise SettingsError(f"{path} is there already; --force writes it anew")
+
+
+def write(path: Path, wishes: Wishes, *, force: bool) -> None:
+    """Write the settings to *path*, whole or not at all; the password beside them.
+
+    What would not load is not written. Mode 0600 where an address carries a key.
+    """
+    refuse_to_overwrite(path, force=force)
+    text = draft.settings(wishes.systems, data_dir=wishes.data_dir, mail=wishes.mail)
+    config.parse(tomllib.loads(text), folder=path.parent.absolute())
+    secret = any(_has_secret(each.url) for each in wishes.systems)
+    beside = path.with_name(PASSWORD)
+    if wishes.password:
+        refuse_to_overwrite(beside, force=force)
+        _publish(beside, f"{wishes.password}\n", SECRET)
+    _publish(path, text, SECRET if secret else PLAIN)
+
+
+def _has_secret(url: str) -> bool:
+    parts = urlsplit(url)
+    return bool(parts.query or parts.username)
+
+
+def _publish(path: Path, text: str, mode: int) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        durable.make_folder(path.parent.absolute())
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        fd = os.open(temporary, flags, mode)  # before the first byte is in it
+        try:
+            durable.write_all(fd, text.encode())
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        temporary.replace(path)
+        durable.sync_folder(path.parent)
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _free(system_id: str) -> str:
+    """Return *system_id*, changed where the catalogue knows another by it."""
+    return f"my-{system_id}" if catalogue.find(system_id) else system_id

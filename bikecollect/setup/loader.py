@@ -1,0 +1,229 @@
+"""How the settings file is found, read and checked."""
+
+import os
+import re
+import stat
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from bikecollect.core.errors import SettingsError
+from bikecollect.core.incidents import KINDS
+from bikecollect.setup import catalogue
+from bikecollect.setup.settings import Keep, Log, Mail, Ping, Settings, System, Tell
+
+SECTIONS = {"mail": Mail, "ping": Ping, "tell": Tell, "log": Log, "keep": Keep}
+
+
+def load(path: str | None) -> Settings:
+    """Return the settings of the file at *path*, or of the first that is found.
+
+    Looked for at $BIKECOLLECT_CONFIG, ./bikecollect.toml, and in the user's config
+    folder; with none of them, the catalogue's first system with the defaults.
+    Raises SettingsError with the file, the key, and what is right.
+    """
+    found = find(path)
+    if found is None:
+        first = catalogue.CATALOGUE[0].system_id
+        return replace(Settings(), systems={first: _system(first, {})})
+    import tomllib  # noqa: PLC0415 - 20 ms that a run without a file need not pay
+
+    try:
+        text = found.read_bytes()
+        values = tomllib.loads(text.decode("utf-8"))
+    except OSError as error:
+        raise SettingsError(f"cannot read {found}: {error.strerror}") from error
+    except ValueError as error:
+        raise SettingsError(f"{found} is not TOML: {error}") from error
+    try:
+        settings = parse(values, folder=found.parent.absolute())
+    except SettingsError as error:
+        raise SettingsError(f"{found}: {error}") from error
+    _guard(found, settings)
+    if settings.mail.host:
+        settings.password()
+    return replace(settings, source=str(found.absolute()))
+
+
+def ways_of_telling(path: str | None) -> Settings | None:
+    """Return what a settings file that cannot be used says of whom to tell.
+
+    None where it says nothing that can be read.
+    """
+    import tomllib  # noqa: PLC0415 - as above
+
+    found = find(path)
+    if found is None:
+        return None
+    try:
+        values = tomllib.loads(found.read_text(encoding="utf-8"))
+        kept: dict[str, Any] = {
+            name: values[name] for name in ("mail", "ping", "tell") if name in values
+        }
+        settings = parse(kept, folder=found.parent.absolute())
+        settings.password()
+    except (OSError, ValueError, SettingsError):
+        return None
+    return replace(settings, source=str(found.absolute()))
+
+
+def parse(values: Mapping[str, Any], *, folder: Path = Path()) -> Settings:
+    """Return the settings that *values* (a parsed TOML file) hold.
+
+    Raises SettingsError naming the key, and the nearest known one.
+    """
+    settings = Settings(**{**_checked(Settings, values, ""), "folder": folder})
+    systems = values.get("systems", {})
+    for name, each in systems.items():
+        if not isinstance(each, dict):
+            raise SettingsError(f"systems.{name} must be a table, not {each!r}")
+    ready = replace(
+        settings,
+        systems={name: _system(name, each) for name, each in systems.items()},
+        **{
+            name: cls(**_checked(cls, values.get(name, {}), f"{name}."))
+            for name, cls in SECTIONS.items()
+        },
+    )
+    if not ready.systems:
+        first = catalogue.CATALOGUE[0].system_id
+        ready = replace(ready, systems={first: _system(first, {})})
+    _check_values(ready)
+    return ready
+
+
+def find(path: str | None) -> Path | None:
+    """Return the file that `load` reads for *path*, None where there is none."""
+    named = path or os.environ.get("BIKECOLLECT_CONFIG")
+    if named:
+        return Path(named)
+    home = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
+    for each in (Path("bikecollect.toml"), home / "bikecollect" / "bikecollect.toml"):
+        if each.is_file():
+            return each
+    return None
+
+
+def _checked(cls: type, values: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """Return the plain *values* of *cls*; raises SettingsError for a bad one."""
+    known = {f.name: f for f in fields(cls) if f.metadata["doc"]}
+    plain: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in known:
+            raise SettingsError(f"{place}{name} is no setting{_nearest(name, known)}")
+        kind = known[name].metadata["kind"]
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise SettingsError(f"{place}{name} must be {_WORD[kind]}, not {value!r}")
+        items = value.values() if kind is dict else value if kind is list else ()
+        if place and not all(isinstance(each, str) for each in items):
+            raise SettingsError(f"{place}{name} must hold texts only, not {value!r}")
+        if place or kind is not dict:
+            plain[name] = value
+    return plain
+
+
+_WORD = {str: "a text", int: "a whole number", bool: "true or false"}
+_WORD |= {list: "a list", dict: "a table"}
+
+
+def _nearest(name: str, known: Mapping[str, object]) -> str:
+    import difflib  # noqa: PLC0415 - only on the way to an error
+
+    near = difflib.get_close_matches(name, known, 1)
+    return f'; did you mean "{near[0]}"?' if near else f"; known: {', '.join(known)}"
+
+
+def _system(name: str, values: Mapping[str, Any]) -> System:
+    """Return the system called *name*, completed from the catalogue."""
+    place = f"systems.{name}"
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) or name == "archive":
+        raise SettingsError(
+            f"{place}: a name is made of letters, digits, dots, dashes and underscores"
+        )
+    system = System(**_checked(System, values, f"{place}."))
+    entry = catalogue.find(name)
+    if entry is not None:
+        system = replace(
+            system,
+            feed=system.feed or entry.feed,
+            url=system.url or entry.url,
+            timezone=system.timezone or entry.timezone,
+        )
+    for key in ("feed", "url", "timezone"):
+        if not getattr(system, key):
+            raise SettingsError(f"{place} needs {key}: the catalogue does not know it")
+    return system
+
+
+def _check_values(settings: Settings) -> None:
+    """Raise SettingsError for values of the right type that cannot work."""
+    _ = settings.seconds
+    for name, system in settings.systems.items():
+        if not re.match(r"https?://[^/\s]+", system.url):
+            raise SettingsError(
+                f"systems.{name}.url must begin with http:// or https://"
+            )
+        try:
+            ZoneInfo(system.timezone)
+        except (ValueError, OSError, LookupError) as error:
+            raise SettingsError(
+                f'systems.{name}.timezone: "{system.timezone}" is no IANA time zone, '
+                'such as "Asia/Taipei"'
+            ) from error
+    _check_mail(settings.mail)
+    _check_telling(settings)
+    for name in ("keep.payload_days", "keep.csv_days", "log.max_bytes", "log.files"):
+        section, _, key = name.partition(".")
+        if getattr(getattr(settings, section), key) < 0:
+            raise SettingsError(f"{name} must not be negative")
+
+
+def _check_telling(settings: Settings) -> None:
+    """Raise SettingsError for a ping, a webhook or a log that cannot work."""
+    urls = {"ping.url": settings.ping.url, "tell.webhook": settings.tell.webhook}
+    for name, url in urls.items():
+        if url and not re.match(r"https?://[^/\s]+", url):
+            raise SettingsError(f"{name} must begin with http:// or https://")
+    for kind in settings.tell.mute:
+        if kind not in KINDS:
+            known = ", ".join(KINDS)
+            raise SettingsError(f'tell.mute: "{kind}" is no kind; known: {known}')
+    if settings.log.format not in {"text", "json"}:
+        raise SettingsError("log.format must be text or json")
+
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def _check_mail(mail: Mail) -> None:
+    """Raise SettingsError for a [mail] by which no mail could be sent safely."""
+    if mail.security not in {"starttls", "tls", "none"}:
+        raise SettingsError("mail.security must be starttls, tls or none")
+    if mail.digest not in {"", "daily", "weekly"}:
+        raise SettingsError("mail.digest must be daily or weekly")
+    if not mail.host:
+        return
+    for key in ("sender", "to"):
+        if not getattr(mail, key):
+            raise SettingsError(f"mail.{key} is missing: mail.host is given")
+    for each in (mail.sender, *mail.to, *mail.escalate_to):
+        if not re.fullmatch(r"[^\s<>,]+@[^\s<>,]+", each) or not each.isascii():
+            raise SettingsError(f'mail: "{each}" is no mail address')
+    if mail.user and mail.security == "none" and mail.host not in LOOPBACK:
+        raise SettingsError(
+            'mail.security = "none" would send the password in the clear; '
+            "use starttls or tls"
+        )
+
+
+def _guard(path: Path, settings: Settings) -> None:
+    """Raise SettingsError where others may read the secrets in the file *path*."""
+    held = [f"systems.{n}.headers" for n, s in settings.systems.items() if s.headers]
+    held += ["tell.webhook"] if settings.tell.webhook else []
+    if held and stat.S_IMODE(path.stat().st_mode) & 0o077:
+        raise SettingsError(
+            f"{path} holds secrets ({held[0]}) and others may read it; "
+            f"run: chmod 600 {path}"
+        )

@@ -1,0 +1,184 @@
+"""The schedule: what runs bikecollect every few minutes, cron or a timer."""
+
+import os
+import pwd
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from bikecollect.core.errors import SettingsError, StorageError
+from bikecollect.setup import (
+    cron as timetable,
+)
+from bikecollect.setup import (
+    crontab,
+    systemd,
+)
+from bikecollect.setup import (
+    systemd_units as units,
+)
+from bikecollect.setup.cron import State
+from bikecollect.setup.settings import Settings
+from bikecollect.storage import durable
+
+UNITS = (units.SERVICE, units.TIMER)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What should be installed, whether it is, and when it fires next."""
+
+    text: str
+    state: State
+    fires: Sequence[datetime]
+
+
+def program() -> list[str]:
+    """Return the command of this very installation, by absolute paths."""
+    script = Path(sys.executable).with_name("bikecollect")
+    if script.is_file() and os.access(script, os.X_OK):
+        return [str(script)]
+    return [sys.executable, "-m", "bikecollect"]
+
+
+def command(path: Path | None) -> list[str]:
+    """Return the command that fetches by the settings at *path*, None for none."""
+    chosen = [] if path is None else ["--config", str(path.absolute())]
+    return [*program(), *chosen, "fetch"]
+
+
+def in_cron(settings: Settings, path: Path | None, now: float) -> Plan:
+    """Return our block of the crontab; raises SettingsError where cron cannot."""
+    fields = timetable.expression(settings.seconds)
+    text = _block(settings, path)
+    state = timetable.state(crontab.read(), text)
+    return Plan(text, state, timetable.fires(fields, now, _local))
+
+
+def install_in_cron(settings: Settings, path: Path | None) -> State:
+    """Bring our block into the crontab; return what was there before."""
+    text = _block(settings, path)
+    before = crontab.read()
+    was = timetable.state(before, text)
+    if was is not State.THERE:
+        crontab.write(timetable.merged(before, text))
+    return was
+
+
+def remove_from_cron() -> bool:
+    """Take our block out of the crontab; return whether it was there."""
+    before = crontab.read()
+    after = timetable.without(before)
+    if before != after:
+        crontab.write(after)
+    return before != after
+
+
+def in_systemd(
+    settings: Settings, path: Path | None, now: float, *, system_wide: bool
+) -> Plan:
+    """Return the units, the service first."""
+    texts = _units(settings, path, system_wide=system_wide)
+    found = systemd.read(_folder(system_wide=system_wide), UNITS)
+    state = State.THERE if found == texts else State.DIFFERS if found else State.ABSENT
+    fires = [each.astimezone() for each in units.fires(settings.seconds, now)]
+    return Plan("\n".join(texts.values()), state, fires)
+
+
+def install_in_systemd(
+    settings: Settings, path: Path | None, *, system_wide: bool
+) -> str:
+    """Write the units and start the timer; return why it did not start, else ""."""
+    texts = _units(settings, path, system_wide=system_wide)
+    _make(settings.data, _owner(settings.data) if system_wide else "")
+    systemd.write(_folder(system_wide=system_wide), texts)
+    return systemd.control(*starting(system_wide=system_wide))
+
+
+def remove_from_systemd(*, system_wide: bool) -> bool:
+    """Stop the timer and remove the units; return whether they were there."""
+    folder = _folder(system_wide=system_wide)
+    if not systemd.read(folder, UNITS):
+        return False
+    systemctl = _systemctl(system_wide=system_wide)
+    systemd.control([*systemctl, "disable", "--now", units.TIMER])
+    systemd.remove(folder, UNITS)
+    systemd.control([*systemctl, "daemon-reload"])
+    return True
+
+
+def starting(*, system_wide: bool) -> list[list[str]]:
+    """Return the two commands that start the timer."""
+    systemctl = _systemctl(system_wide=system_wide)
+    return [
+        [*systemctl, "daemon-reload"],
+        [*systemctl, "enable", "--now", units.TIMER],
+    ]
+
+
+def stray_folder(settings: Settings) -> str:
+    """Return the variable that moves the data here but not under cron, else ""."""
+    name = "XDG_DATA_HOME"
+    return name if os.environ.get(name) and not settings.data_dir else ""
+
+
+def _block(settings: Settings, path: Path | None) -> str:
+    """Return our block; a nightly line would be one more of its lines."""
+    fields = timetable.expression(settings.seconds)
+    return timetable.block([timetable.line(fields, command(path))])
+
+
+def _units(
+    settings: Settings, path: Path | None, *, system_wide: bool
+) -> dict[str, str]:
+    if system_wide and not settings.data_dir:
+        raise SettingsError(
+            "a system-wide service has no home: name data_dir in the settings"
+        )
+    place = units.Place(
+        command=command(path),
+        data=str(settings.data),
+        interval=settings.seconds,
+        user=_owner(settings.data) if system_wide else "",
+    )
+    return {
+        units.SERVICE: units.service(place),
+        units.TIMER: units.timer(settings.seconds),
+    }
+
+
+def _owner(data: Path) -> str:
+    """Return who shall run the service: who owns the data, else who called sudo."""
+    if data.exists():
+        uid = data.stat().st_uid
+        return next((e.pw_name for e in pwd.getpwall() if e.pw_uid == uid), str(uid))
+    return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
+
+
+def _make(data: Path, owner: str) -> None:
+    """Make the folder *data* (for *owner*): a service writes only where one is."""
+    if data.is_dir():
+        return
+    try:
+        durable.make_folder(data)
+        if owner:
+            shutil.chown(data, owner)
+    except (OSError, LookupError) as error:
+        raise StorageError(
+            f"cannot make {data}: {error}; make it, or set data_dir"
+        ) from error
+
+
+def _folder(*, system_wide: bool) -> Path:
+    return systemd.SYSTEM_WIDE if system_wide else systemd.user_folder()
+
+
+def _systemctl(*, system_wide: bool) -> list[str]:
+    return ["systemctl"] if system_wide else ["systemctl", "--user"]
+
+
+def _local(moment: float) -> datetime:
+    return datetime.fromtimestamp(moment).astimezone()

@@ -1,0 +1,203 @@
+"""The settings: what each key means, and its default."""
+
+import os
+import re
+import stat
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import MISSING, dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from bikecollect.core.errors import SettingsError
+from bikecollect.core.slots import DAY
+
+UNITS = {"s": 1, "min": 60, "h": 3600}
+
+
+def _key(doc: str, default: Any = MISSING, *, kind: type = str) -> Any:
+    """Declare a setting of *kind*, with its *doc* and *default*."""
+    about = {"doc": doc, "kind": kind}
+    if default is MISSING:
+        return field(metadata=about)
+    if isinstance(default, list | dict | tuple):
+        return field(default_factory=lambda: default, metadata=about)
+    return field(default=default, metadata=about)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class System:
+    """``[systems.NAME]``: one bike-share system; NAME is its id and its folder."""
+
+    feed: str = _key("the dialect: youbike, gbfs, citybikes or mapped", "")
+    url: str = _key("the feed's address; optional where the catalogue knows it", "")
+    timezone: str = _key("IANA name, by which days are cut and stamps are read", "")
+    columns: list[str] = _key(
+        "derived columns: occupancy, weekday, hour, is_empty, is_full, or a function "
+        'of your own as "package.module:function"',
+        ["occupancy"],
+        kind=list,
+    )
+    language: str = _key("of a GBFS feed; the first one offered where empty", "")
+    mapping: dict[str, str] = _key(
+        "for a mapped feed: the path of the stations and of each column", {}, kind=dict
+    )
+    headers: dict[str, str] = _key(
+        "sent with each request; may hold a key, then the file must be 0600",
+        {},
+        kind=dict,
+    )
+    redirects: bool = _key("follow redirects of the feed", default=False, kind=bool)
+    trust_env: bool = _key(
+        "obey proxy variables and .netrc of the environment", default=False, kind=bool
+    )
+    proxy: str = _key("address of a proxy for this system's requests", "")
+    ca_bundle: str = _key("file of certificates to trust instead of certifi's", "")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Mail:
+    """``[mail]``: whom to tell, and by which mail server."""
+
+    host: str = _key("the mail server", "")
+    port: int = _key("its port", 587, kind=int)
+    security: str = _key("starttls, tls or none", "starttls")
+    user: str = _key("the name to log in with", "")
+    password_file: str = _key("file with the password, mode 0600", "")
+    sender: str = _key("the From address", "")
+    to: list[str] = _key("the recipients", [], kind=list)
+    escalate_to: list[str] = _key(
+        "more recipients, for an incident that lasts an hour", [], kind=list
+    )
+    digest: str = _key("a summary of the past: daily or weekly; none where empty", "")
+    ca_bundle: str = _key("file of certificates to trust instead of the system's", "")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Ping:
+    """``[ping]``: a dead-man switch that speaks the protocol of healthchecks."""
+
+    url: str = _key("asked after each run; after a bad one with /EXITCODE behind", "")
+    start: bool = _key("ask for URL/start when a run begins", default=False, kind=bool)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Tell:
+    """``[tell]``: ways of telling beside mails, and what not to tell of."""
+
+    webhook: str = _key("address that takes Slack's JSON; a secret: file 0600", "")
+    command: list[str] = _key(
+        "program and arguments, run with the text on its stdin", [], kind=list
+    )
+    mute: list[str] = _key("kinds of incidents to leave alone", [], kind=list)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Log:
+    """``[log]``: the log file beside each system's data."""
+
+    format: str = _key("text or json", "text")
+    max_bytes: int = _key("size at which a new file is begun", 1_000_000, kind=int)
+    files: int = _key("how many older files are kept", 4, kind=int)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Keep:
+    """``[keep]``: how long files stay."""
+
+    payload_days: int = _key("days for which payloads are kept", 7, kind=int)
+    csv_days: int = _key("days for which a compacted day's CSV stays", 7, kind=int)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Settings:
+    """The whole settings file; *source* is its path, *folder* where it lies."""
+
+    data_dir: str = _key("folder of all data; default: the user's data folder", "")
+    interval: str = _key(
+        'length of a slot: a number with "s", "min" or "h" that divides a day', "5min"
+    )
+    systems: Mapping[str, System] = _key("the systems to collect", {}, kind=dict)
+    mail: Mail = field(default_factory=Mail, metadata={"doc": "mails", "kind": dict})
+    ping: Ping = field(default_factory=Ping, metadata={"doc": "pings", "kind": dict})
+    tell: Tell = field(default_factory=Tell, metadata={"doc": "hooks", "kind": dict})
+    log: Log = field(default_factory=Log, metadata={"doc": "log file", "kind": dict})
+    keep: Keep = field(default_factory=Keep, metadata={"doc": "keeping", "kind": dict})
+    folder: Path = field(default=Path(), metadata={"doc": "", "kind": str})
+    source: str = field(default="", metadata={"doc": "", "kind": str})
+
+    @property
+    def seconds(self) -> int:
+        """The interval, in seconds."""
+        return seconds(self.interval)
+
+    @property
+    def data(self) -> Path:
+        """The folder of all data, absolute."""
+        if self.data_dir:
+            return (self.folder / Path(self.data_dir).expanduser()).absolute()
+        home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+        return Path(home).expanduser() / "bikecollect"
+
+    def chosen(self, system_ids: Sequence[str]) -> list[str]:
+        """Return *system_ids*, or all; raises SettingsError for one not set up."""
+        for each in system_ids:
+            if each not in self.systems:
+                known = ", ".join(self.systems)
+                what = f'no system is called "{each}"; set up are: {known}'
+                raise SettingsError(what)
+        return list(dict.fromkeys(system_ids)) or list(self.systems)
+
+    def password(self) -> str:
+        """Return the mail password; raises SettingsError where it is not safe.
+
+        A relative path is looked for among the service's credentials first (see
+        LoadCredential= in systemd.exec), then beside the settings.
+        """
+        name = self.mail.password_file
+        if not name:
+            return ""
+        credentials = os.environ.get("CREDENTIALS_DIRECTORY")
+        places = [Path(credentials) / name] if credentials else []
+        places.append(self.folder / Path(name).expanduser())
+        path = next((each for each in places if each.is_file()), places[-1])
+        try:
+            if stat.S_IMODE(path.stat().st_mode) & 0o077 and path == places[-1]:
+                raise SettingsError(
+                    f"others may read the password in {path}; run: chmod 600 {path}"
+                )
+            return path.read_text(encoding="utf-8").strip("\n")
+        except (OSError, ValueError) as error:
+            raise SettingsError(
+                f"mail.password_file: cannot read {path}: {error}"
+            ) from error
+
+    def secrets(self) -> list[str]:
+        """Return every text that no log, mail or ledger may show."""
+        found = [self.tell.webhook, urlsplit(self.ping.url).path]
+        for each in self.systems.values():
+            found += each.headers.values()
+            for url in (each.url, each.proxy):
+                parts = urlsplit(url)
+                found += [value for _, value in parse_qsl(parts.query)]
+                found.append(parts.password or "")
+        with suppress(SettingsError):
+            found.append(self.password())
+        return [each for each in found if each.strip("/")]
+
+
+def seconds(text: str) -> int:
+    """Return the interval *text* in seconds; it must divide a day.
+
+    >>> seconds("5min")
+    300
+    """
+    match = re.fullmatch(r"\s*(\d{1,6})\s*(s|min|h)\s*", text)
+    length = int(match[1]) * UNITS[match[2]] if match else 0
+    if not length or DAY % length:
+        raise SettingsError(
+            f'interval = "{text}": give a number with s, min or h that divides a day, '
+            'such as "5min"'
+        )
+    return length

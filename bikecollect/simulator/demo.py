@@ -1,0 +1,130 @@
+"""The demo: a whole simulated day, collected through all the real parts."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from bikecollect.collect import collector as collecting
+from bikecollect.core.process import Stop
+from bikecollect.core.run import Run
+from bikecollect.core.slots import DAY, Slot
+from bikecollect.reports.coverage import Evidence, Filled, Gap, Seen, gaps, judge
+from bikecollect.setup.loader import parse
+from bikecollect.setup.settings import Settings
+from bikecollect.simulator.city import City
+from bikecollect.simulator.server import LiveFeed, Trouble
+from bikecollect.storage.data_folder import jot_path
+
+ZONE = "Asia/Taipei"
+INTERVAL = 300
+HOUR = 3600.0
+SETTINGS = "bikecollect.toml"
+YOUBIKE, GBFS = "simport-youbike", "simport-gbfs"
+
+
+class Time(Stop):
+    """The simulated day's time: waiting passes it, nobody sleeps."""
+
+    def __init__(self, now: float) -> None:
+        super().__init__()
+        self.now = now
+
+    def __call__(self) -> float:
+        """Return the moment, in epoch seconds."""
+        return self.now
+
+    def wait(self, seconds: float) -> bool:
+        """Let *seconds* pass at once; return whether the end was asked for."""
+        self.now += seconds
+        return super().wait(0)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the demo collected: all *runs* by system, and their gaps."""
+
+    folder: Path
+    day: str
+    runs: Mapping[str, list[Run]]
+
+    def gaps(self, system_id: str) -> list[Gap]:
+        """Return the gaps of one system, oldest first."""
+        runs = self.runs[system_id]
+        seen = [
+            Seen(r.slot, r.started, r.outcome.value, r.cause) for r in runs if r.outcome
+        ]
+        blocks = {r.slot: Filled(r.slot, r.rows) for r in runs if r.rows}
+        first, last = runs[0].slot, runs[-1].slot
+        evidence = Evidence(first, seen, blocks)
+        return gaps(judge(evidence, INTERVAL, first, Slot(last + INTERVAL)), INTERVAL)
+
+
+def collect_a_day(
+    folder: Path, *, stations: int, seed: int, step: Callable[[int], object]
+) -> Result:
+    """Collect yesterday from a simulated city into *folder*.
+
+    The feed is out from 08:00 to 09:05, and renames a field from 14:00 to 14:30.
+    *step* is called after each slot with the number of those done.
+    """
+    zone = ZoneInfo(ZONE)
+    day = (datetime.now(UTC).astimezone(zone) - timedelta(days=1)).date()
+    midnight = datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()
+    time = Time(midnight)
+    trouble = [
+        Trouble(midnight + 8 * HOUR, midnight + 9 * HOUR + 300, "outage"),
+        Trouble(midnight + 14 * HOUR, midnight + 14.5 * HOUR, "renamed"),
+    ]
+    runs: dict[str, list[Run]] = {YOUBIKE: [], GBFS: []}
+    forget(folder, runs)
+    (folder / SETTINGS).write_text(text_of(runs), encoding="utf-8")
+    with LiveFeed(City(stations, seed), clock=time, trouble=trouble) as feed:
+        settings = settings_of(folder, feed, runs)
+        for number, slot in enumerate(_slots(midnight), start=1):
+            time.now = slot + 2.0
+            for each in runs:
+                got = collecting.collect(
+                    settings, [each], clock=time, stop=time, monotonic=time
+                )
+                runs[each] += got
+            step(number)
+    return Result(folder, day.isoformat(), runs)
+
+
+def _slots(midnight: float) -> Iterator[int]:
+    yield from range(int(midnight), int(midnight) + DAY, INTERVAL)
+
+
+FEEDS = {YOUBIKE: "youbike", GBFS: "gbfs"}
+
+
+def forget(folder: Path, systems: Iterable[str]) -> None:
+    """Forget which incidents of an earlier demo in *folder* were told."""
+    for name in systems:
+        jot_path(name, str(folder / name)).unlink(missing_ok=True)
+
+
+def text_of(systems: Iterable[str], interval: int = INTERVAL) -> str:
+    """Return settings by which other commands find what the demo collected."""
+    tables = (
+        f'[systems.{name}]\nfeed = "{FEEDS[name]}"\nurl = "http://127.0.0.1/"\n'
+        f'timezone = "{ZONE}"\n'
+        for name in systems
+    )
+    head = f'data_dir = "."\ninterval = "{interval // 60}min"\n\n'
+    return head + "\n".join(tables)
+
+
+def settings_of(
+    folder: Path, feed: LiveFeed, systems: Iterable[str], interval: int = INTERVAL
+) -> Settings:
+    """Return the settings by which *systems* of *feed* are collected into *folder*."""
+    urls = {YOUBIKE: feed.youbike_url, GBFS: feed.gbfs_url}
+    tables = {
+        name: {"feed": FEEDS[name], "url": urls[name], "timezone": ZONE}
+        for name in systems
+    }
+    minutes = f"{interval // 60}min"
+    return parse({"data_dir": str(folder), "interval": minutes, "systems": tables})

@@ -1,0 +1,116 @@
+"""The demo's longer half: the last days of a simulated city, up to this moment."""
+
+import time as clocks
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from bikecollect.collect import collector as collecting
+from bikecollect.core.process import Stop
+from bikecollect.core.slots import DAY
+from bikecollect.simulator.city import City, Event
+from bikecollect.simulator.demo import (
+    HOUR,
+    SETTINGS,
+    YOUBIKE,
+    ZONE,
+    Time,
+    forget,
+    settings_of,
+    text_of,
+)
+from bikecollect.simulator.server import LiveFeed, Trouble
+from bikecollect.wiring import history as keeper
+from bikecollect.wiring.collection import Times
+
+INTERVAL = 600
+"""Ten minutes: a month of five takes twice as long to simulate."""
+SLEEP = 5 * HOUR
+"""So long the machine sleeps in one of the nights."""
+
+
+def slots(days: int, now: float) -> range:
+    """Return the slots of the last *days*, the newest of which has begun at *now*."""
+    today = datetime.fromtimestamp(now, UTC).astimezone(ZoneInfo(ZONE)).date()
+    first = today - timedelta(days=days - 1)
+    midnight = datetime(first.year, first.month, first.day, tzinfo=ZoneInfo(ZONE))
+    return range(int(midnight.timestamp()), int(now) + 1, INTERVAL)
+
+
+def collect_days(
+    folder: Path,
+    now: float,
+    *,
+    days: int,
+    stations: int,
+    seed: int,
+    step: Callable[[int], object],
+) -> None:
+    """Collect the *days* of a city until *now*, and archive those that are closed.
+
+    In the nights and days of it the feed is out for an hour, a field is renamed for
+    half an hour, the machine sleeps for five hours, cron is away for forty minutes;
+    stations move, are renamed, resized, closed, opened and removed. *step* is called
+    after each slot with the number of those done.
+    """
+    wanted = slots(days, now)
+    begin = wanted[0]
+    at = {name: begin + share * (wanted[-1] - begin) for name, share in WHEN.items()}
+    time = Time(begin)
+    trouble = [
+        Trouble(at["outage"], at["outage"] + HOUR + INTERVAL, "outage"),
+        Trouble(at["renamed"], at["renamed"] + HOUR / 2, "renamed"),
+    ]
+    forget(folder, [YOUBIKE])
+    (folder / SETTINGS).write_text(text_of([YOUBIKE], INTERVAL), encoding="utf-8")
+    city = City(stations, seed, _events(at, stations))
+    with LiveFeed(city, clock=time, trouble=trouble) as feed:
+        settings = settings_of(folder, feed, [YOUBIKE], INTERVAL)
+        for number, slot in enumerate(wanted, start=1):
+            step(number)
+            asleep = at["sleep"] <= slot < at["sleep"] + SLEEP
+            if asleep or at["cron"] <= slot < at["cron"] + HOUR * 2 / 3:
+                continue
+            time.now = slot + 2.0
+            up = slot - begin + 3_600.0
+            awake = up - (SLEEP if slot >= at["sleep"] else 0)
+            collecting.collect(
+                settings,
+                clock=time,
+                stop=time,
+                monotonic=time,
+                uptime=partial(float, up),
+                awake=partial(float, awake),
+            )
+    times = Times(partial(float, now), clocks.monotonic, Stop())
+    for _ in keeper.compactor(settings, YOUBIKE, times).run():
+        pass
+
+
+WHEN = {
+    "resized": 0.15,
+    "outage": 0.25,
+    "moved": 0.35,
+    "sleep": 0.45,
+    "opened": 0.5,
+    "renamed": 0.62,
+    "closed": 0.7,
+    "cron": 0.81,
+    "removed": 0.9,
+}
+"""At which part of the whole each thing happens."""
+
+
+def _events(at: dict[str, float], stations: int) -> tuple[Event, ...]:
+    """Return what becomes of the first stations."""
+    all_of_them = (
+        Event("moved", 0, at["moved"]),
+        Event("renamed", 1, at["renamed"]),
+        Event("resized", 2, at["resized"]),
+        Event("closed", 3, at["closed"], at["closed"] + 3 * DAY),
+        Event("absent", 4, 0.0, at["opened"]),
+        Event("absent", 5, at["removed"]),
+    )
+    return tuple(each for each in all_of_them if each.number < stations)

@@ -1,0 +1,1 @@
+"""One system's folder: payloads, daily CSV, ledger, lock, recovery."""

@@ -1,0 +1,219 @@
+"""The store: daily CSV files, appended block by block, repaired, and read."""
+
+import csv
+import os
+import re
+import zlib
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from itertools import groupby
+from pathlib import Path
+
+from bikecollect.core.blocks import Group, Span, Tail
+from bikecollect.core.errors import StorageError
+from bikecollect.core.slots import Slot, from_iso
+from bikecollect.storage.durable import make_folder, sync_folder, write_all
+
+STATUS = "station_status"
+INFORMATION = "station_information.csv"
+_SEGMENT = re.compile(r"(\d{4}-\d\d-\d\d)(?:\.(\d+))?\.csv")
+
+
+class Store:
+    """The CSV files in a system's *folder*; names are relative to it.
+
+    Every method raises StorageError when the disk refuses.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def sizes(self) -> dict[str, int]:
+        """Return the size of each CSV file, in bytes, by name."""
+        found: dict[str, int] = {}
+        try:
+            for each in _scan(self._folder / STATUS):
+                if _SEGMENT.fullmatch(each.name):
+                    found[f"{STATUS}/{each.name}"] = each.stat().st_size
+            if (self._folder / INFORMATION).exists():
+                found[INFORMATION] = (self._folder / INFORMATION).stat().st_size
+        except OSError as error:
+            raise StorageError(f"cannot list {self._folder}: {error}") from error
+        return dict(sorted(found.items()))
+
+    def crc(self, span: Span) -> int | None:
+        """Return the crc32 of the bytes of *span*, None where they are not there."""
+        data = self.text(span)
+        return zlib.crc32(data) if len(data) == span.end - span.start else None
+
+    def text(self, span: Span) -> bytes:
+        """Return the bytes of *span*, fewer where the file is shorter."""
+        return self._read(span.file, span.start, span.end)
+
+    def header(self, file: str) -> bytes:
+        """Return the first line of *file*, empty where it has none."""
+        data = self._read(file, 0, 65_536)
+        line, newline, _ = data.partition(b"\n")
+        return line + newline if newline else b""
+
+    def segments(self, day: str) -> list[str]:
+        """Return the names of the files of *day*, first segment first."""
+        found = []
+        for each in _scan(self._folder / STATUS):
+            match = _SEGMENT.fullmatch(each.name)
+            if match and match[1] == day:
+                found.append((int(match[2] or 1), f"{STATUS}/{each.name}"))
+        return [name for _, name in sorted(found)]
+
+    def tail(
+        self, file: str, end: int, waiting: Collection[Slot], known: Collection[Slot]
+    ) -> Tail:
+        """Return what lies in *file* beyond *end*, sorted out.
+
+        A group whose slot is not *waiting* in the inbox was committed once. One
+        that is waiting was too, when another group follows it: nothing is ever
+        appended behind a torn one. Slots in *known* are in the ledger already.
+        """
+        data = self._read(file, end, None)
+        header = 0
+        if end == 0:
+            first, newline, _ = data.partition(b"\n")
+            if not newline or not first.startswith((b"slot,", b"valid_from,")):
+                return Tail(file, (), 0, data)
+            header = len(first) + 1
+        width = self.header(file).count(b",") + 1
+        groups = list(_groups(file, data, header, end, width))
+        last = max(
+            (i for i, g in enumerate(groups) if g.slot not in waiting), default=-1
+        )
+        adopted = tuple(g for g in groups[: last + 1] if g.slot not in known)
+        cut = groups[last].span.end if last >= 0 else end + header
+        if last < 0 and end == 0:
+            cut = 0
+        rest = data[cut - end :]
+        explained = _explained(rest, groups[last + 1 :], cut)
+        return Tail(file, adopted, cut, b"" if explained else rest)
+
+    def truncate(self, file: str, size: int) -> None:
+        """Cut *file* to *size* bytes, durably."""
+        path = self._folder / file
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                os.ftruncate(fd, size)
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+        except OSError as error:
+            raise StorageError(f"cannot cut {path} to {size}: {error}") from error
+
+    def remove(self, file: str) -> None:
+        """Remove *file*, durably; it may be gone already."""
+        path = self._folder / file
+        try:
+            path.unlink(missing_ok=True)
+            sync_folder(path.parent)
+        except OSError as error:
+            raise StorageError(f"cannot remove {path}: {error}") from error
+
+    def append(self, file: str, end: int, header: bytes, text: bytes) -> Span:
+        """Append *text* to *file*, whose committed bytes end at *end*; durably.
+
+        A file that is new gets *header* first, and its folder is made durable.
+        The bytes are synced once: a sync that failed is never tried again, for
+        the kernel may have dropped the pages that it could not write.
+        """
+        path = self._folder / file
+        try:
+            make_folder(path.parent)
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+            fd = os.open(path, flags | os.O_CLOEXEC, 0o640)
+            try:
+                data = (header if end == 0 else b"") + text
+                write_all(fd, data)
+                os.fsync(fd)
+            except OSError:
+                _take_back(fd, end)
+                raise
+            finally:
+                os.close(fd)
+            if end == 0:
+                sync_folder(path.parent)
+                sync_folder(self._folder)
+        except OSError as error:
+            raise StorageError(f"cannot append to {path}: {error}") from error
+        start = end or len(header)
+        return Span(file, start, start + len(text), zlib.crc32(text))
+
+    def _read(self, file: str, start: int, end: int | None) -> bytes:
+        path = self._folder / file
+        try:
+            with path.open("rb") as opened:
+                opened.seek(start)
+                return opened.read() if end is None else opened.read(end - start)
+        except FileNotFoundError:
+            return b""
+        except OSError as error:
+            raise StorageError(f"cannot read {path}: {error}") from error
+
+
+def _groups(
+    file: str, data: bytes, begin: int, offset: int, width: int
+) -> Iterator[Group]:
+    """Yield the groups of whole, well-formed lines in *data* from *begin* on."""
+    position = begin
+    lines: list[tuple[Slot | None, int, tuple[str, ...]]] = []
+    for line in data[begin:].splitlines(keepends=True):
+        cells = _cells(line, width)
+        lines.append((_slot(cells), position, cells))
+        position += len(line)
+    lines.append((None, position, ()))
+    for slot, members in groupby(enumerate(lines), key=lambda each: each[1][0]):
+        if slot is None:
+            continue
+        found = list(members)
+        start, end = found[0][1][1], lines[found[-1][0] + 1][1]
+        span = Span(file, offset + start, offset + end, zlib.crc32(data[start:end]))
+        yield Group(slot, span, tuple(cells for _, (_, _, cells) in found))
+
+
+def _cells(line: bytes, width: int) -> tuple[str, ...]:
+    """Return the cells of *line*, none where it is torn or not one of ours."""
+    if not line.endswith(b"\n") or b"\0" in line:
+        return ()
+    try:
+        cells = tuple(next(csv.reader([line.decode("utf-8")], strict=True)))
+    except (ValueError, csv.Error, StopIteration):
+        return ()
+    return cells if len(cells) == width else ()
+
+
+def _slot(cells: tuple[str, ...]) -> Slot | None:
+    try:
+        return from_iso(cells[0]) if cells else None
+    except ValueError:
+        return None
+
+
+def _explained(rest: bytes, groups: list[Group], cut: int) -> bool:
+    """Tell whether *rest* is only a torn block that a waiting payload will redo."""
+    if not rest:
+        return True
+    if not groups or groups[0].span.start > cut + 65_536:
+        return b"\0" not in rest and rest.count(b"\n") == 0
+    torn = rest[groups[-1].span.end - cut :]
+    return b"\n" not in torn and b"\0" not in torn
+
+
+def _scan(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as found:
+            return list(found)
+    except FileNotFoundError:
+        return []
+
+
+def _take_back(fd: int, end: int) -> None:
+    """Cut what was half written; where that fails too, the next run cuts it."""
+    with suppress(OSError):
+        os.ftruncate(fd, end)

@@ -1,0 +1,333 @@
+"""The payloads on disk: the inbox, the rejected, the kept; and the runs' notes."""
+
+import fcntl
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import asdict, replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from bikecollect.core.errors import PayloadError, StorageError
+from bikecollect.core.payload import Document, Payload
+from bikecollect.core.run import Run, from_json
+from bikecollect.core.slots import Slot, from_stamp, stamp
+from bikecollect.storage.durable import make_folder, sync_folder, write_all, write_file
+
+NOTE = ".run"
+FETCH = "fetch.json"
+REASON = ".reason.txt"
+LEVEL = 1
+"""Of deflate: a payload lives for days, and the five-minute path pays for it."""
+
+
+class Payloads:
+    """The payloads of one system, in *folder*.
+
+    A payload lies in the inbox from before the first byte of its rows until
+    after the ledger's commit. Every method raises StorageError when the disk
+    refuses.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._inbox = folder / "inbox"
+        self._rejected = folder / "rejected"
+        self._kept = folder / "kept"
+        self._notes: dict[str, int] = {}
+        self._fresh: dict[str, Payload] = {}
+        self._held: set[str] = set()
+
+    def begin(self, run: Run) -> None:
+        """Note that *run* has begun; the kernel frees the note when it dies."""
+        path = self._inbox / f"{stamp(run.slot)}.{run.run_id}{NOTE}"
+        try:
+            make_folder(self._inbox)
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            fd = os.open(path, flags, 0o640)
+        except OSError as error:
+            raise StorageError(f"cannot write {path}: {error}") from error
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            write_all(fd, run.to_json().encode("utf-8", "backslashreplace"))
+        except OSError as error:
+            os.close(fd)
+            with suppress(OSError):
+                path.unlink()
+            raise StorageError(f"cannot write {path}: {error}") from error
+        self._notes[run.run_id] = fd
+
+    def end(self, run: Run, *, written: bool) -> None:
+        """Take the note of *run* away; leave its account where not *written*.
+
+        The account that is left goes into the ledger at the next run.
+        """
+        fd = self._notes.pop(run.run_id, None)
+        if fd is None:
+            return
+        path = self._inbox / f"{stamp(run.slot)}.{run.run_id}{NOTE}"
+        try:
+            if written:
+                path.unlink(missing_ok=True)
+            else:
+                os.ftruncate(fd, 0)
+                os.lseek(fd, 0, os.SEEK_SET)
+                write_all(fd, run.to_json().encode("utf-8", "backslashreplace"))
+        except OSError as error:
+            raise StorageError(f"cannot write {path}: {error}") from error
+        finally:
+            os.close(fd)
+
+    def orphans(self) -> Iterator[tuple[Path, Run | None]]:
+        """Yield the notes of runs that are over, None where one is unreadable.
+
+        A run without an outcome was killed. `forget` takes a note away. Half-written
+        payloads whose run has no note any more are removed.
+        """
+        for path in self._listed(".zip.tmp"):
+            if not path.with_suffix("").with_suffix(NOTE).exists():
+                with suppress(OSError):
+                    path.unlink()
+        for path in self._listed(NOTE):
+            try:
+                fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise StorageError(f"cannot read {path}: {error}") from error
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                yield path, _read_note(fd, path)
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise StorageError(f"cannot lock {path}: {error}") from error
+            finally:
+                os.close(fd)
+
+    def forget(self, note: Path) -> None:
+        """Remove *note* and what its run left half written."""
+        try:
+            note.with_suffix(".zip.tmp").unlink(missing_ok=True)
+            note.unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(f"cannot remove {note}: {error}") from error
+
+    def accept(self, payload: Payload) -> None:
+        """Make *payload* durable in the inbox; from here on it is not lost."""
+        path = self._path(payload)
+        beside = path.with_name(path.name + ".tmp")
+        try:
+            make_folder(self._inbox)
+            write_file(beside, _pack(payload))
+            beside.rename(path)
+            sync_folder(self._inbox)
+        except OSError as error:
+            self._hold(path, payload)
+            raise StorageError(
+                f"cannot keep the payload in {path}: {error}; "
+                "free some space or mend the disk"
+            ) from error
+        self._fresh[path.name] = payload
+
+    def waiting(self) -> list[str]:
+        """Return the names of payloads in the inbox, oldest slot first.
+
+        One that the disk refused is among them, as long as this process lives.
+        """
+        return sorted({*(path.name for path in self._listed(".zip")), *self._held})
+
+    def waiting_slots(self) -> Collection[Slot]:
+        """Return the slots that have a payload in the inbox."""
+        return {slot_of(path.name) for path in self._listed(".zip")}
+
+    def open(self, name: str) -> Payload:
+        """Return the payload called *name*; raises PayloadError for a damaged one."""
+        if name in self._fresh:
+            return self._fresh[name]
+        path = self._inbox / name
+        try:
+            return _unpack(path.read_bytes())
+        except OSError as error:
+            raise StorageError(f"cannot read {path}: {error}") from error
+        except (ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as why:
+            raise PayloadError(
+                f"the payload {path} is damaged: {why}", cause="damaged"
+            ) from why
+
+    def keep(self, name: str, day: str) -> None:
+        """Move the payload called *name* to the kept ones of *day*."""
+        self._move(name, self._kept / day)
+
+    def remove(self, name: str) -> None:
+        """Forget the payload called *name*."""
+        try:
+            (self._inbox / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(f"cannot remove {name}: {error}") from error
+        self._fresh.pop(name, None)
+        self._held.discard(name)
+
+    def rejected(self) -> list[str]:
+        """Return the names of the rejected payloads, oldest slot first."""
+        found = (path.name for path in self._rejected.glob("*.zip"))
+        return sorted(name for name in found if _is_ours(name))
+
+    def kept(self) -> dict[str, str]:
+        """Return the names of the kept payloads, and the day of each."""
+        found = sorted(self._kept.glob("*/*.zip"))
+        return {p.name: p.parent.name for p in found if _is_ours(p.name)}
+
+    def again(self, name: str, day: str = "") -> None:
+        """Move the payload called *name* back into the inbox.
+
+        It is one of the kept ones of *day*, or a rejected one.
+        """
+        source = self._kept / day if day else self._rejected
+        try:
+            make_folder(self._inbox)
+            (source / name).rename(self._inbox / name)
+            sync_folder(self._inbox)
+        except OSError as error:
+            raise StorageError(f"cannot take {name} again: {error}") from error
+
+    def reason(self, name: str) -> str:
+        """Return why the payload called *name* was rejected, empty if not known."""
+        try:
+            path = self._rejected / f"{name}{REASON}"
+            return path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+
+    def understood(self) -> None:
+        """Forget the reasons of payloads that are neither rejected nor waiting.
+
+        (A killed backfill leaves one, when the next fetch commits its payload.)
+        """
+        for path in self._rejected.glob(f"*.zip{REASON}"):
+            name = path.name.removesuffix(REASON)
+            if (self._inbox / name).exists() or (self._rejected / name).exists():
+                continue
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+
+    def reject(self, name: str, reason: str) -> Path:
+        """Move the payload called *name* to the rejected ones, with the *reason*."""
+        try:
+            make_folder(self._rejected)
+            text = reason.encode("utf-8", "backslashreplace") + b"\n"
+            write_file(self._rejected / f"{name}{REASON}", text)
+        except OSError as error:
+            raise StorageError(f"cannot write the reason of {name}: {error}") from error
+        self._move(name, self._rejected)
+        return self._rejected / name
+
+    def set_aside(self, name: str, data: bytes) -> Path:
+        """Keep *data*, which nobody can explain, as *name* among the rejected."""
+        try:
+            make_folder(self._rejected)
+            write_file(self._rejected / name, data)
+            sync_folder(self._rejected)
+        except OSError as error:
+            raise StorageError(f"cannot set {name} aside: {error}") from error
+        return self._rejected / name
+
+    def prune(self, first_day: str) -> None:
+        """Remove the kept payloads of days before *first_day*."""
+        if not self._kept.is_dir():
+            return
+        try:
+            for folder in sorted(self._kept.iterdir()):
+                if folder.name >= first_day or not folder.is_dir():
+                    return
+                for path in folder.iterdir():
+                    path.unlink(missing_ok=True)
+                folder.rmdir()
+        except OSError as error:
+            raise StorageError(f"cannot prune {self._kept}: {error}") from error
+
+    def _path(self, payload: Payload) -> Path:
+        return self._inbox / name_of(payload)
+
+    def _listed(self, suffix: str) -> list[Path]:
+        try:
+            with os.scandir(self._inbox) as found:
+                names = [each.name for each in found if each.name.endswith(suffix)]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise StorageError(f"cannot list {self._inbox}: {error}") from error
+        return [self._inbox / name for name in sorted(names) if _is_ours(name)]
+
+    def _hold(self, path: Path, payload: Payload) -> None:
+        """Keep *payload* in memory only: its rows may still find a place."""
+        with suppress(OSError):
+            path.with_name(path.name + ".tmp").unlink(missing_ok=True)
+        if not path.exists():
+            self._held.add(path.name)
+        self._fresh[path.name] = payload
+
+    def _move(self, name: str, folder: Path) -> None:
+        if name in self._held:
+            self._held.discard(name)
+            return
+        try:
+            make_folder(folder)
+            (self._inbox / name).rename(folder / name)
+        except OSError as error:
+            raise StorageError(f"cannot move {name} to {folder}: {error}") from error
+        self._fresh.pop(name, None)
+
+
+def name_of(payload: Payload) -> str:
+    """Return the file name of *payload*: its slot and its run, nothing else."""
+    return f"{stamp(payload.slot)}.{payload.run_id}.zip"
+
+
+def slot_of(name: str) -> Slot:
+    """Return the slot that a payload's file name carries."""
+    return from_stamp(name.partition(".")[0])
+
+
+def _is_ours(name: str) -> bool:
+    try:
+        slot_of(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _pack(payload: Payload) -> bytes:
+    about = asdict(replace(payload, documents=()))
+    about["documents"] = [
+        {**asdict(replace(each, body=b"")), "body": f"{each.name}.json"}
+        for each in payload.documents
+    ]
+    out = BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL) as box:
+        for each in payload.documents:
+            box.writestr(f"{each.name}.json", each.body)
+        box.writestr(FETCH, json.dumps(about, ensure_ascii=False, indent=1))
+    return out.getvalue()
+
+
+def _unpack(data: bytes) -> Payload:
+    with zipfile.ZipFile(BytesIO(data)) as box:
+        about: dict[str, Any] = json.loads(box.read(FETCH))
+        documents = tuple(
+            Document(**{**each, "body": box.read(each["body"])})
+            for each in about.pop("documents")
+        )
+    return Payload(documents=documents, **about)
+
+
+def _read_note(fd: int, path: Path) -> Run | None:
+    try:
+        return from_json(os.pread(fd, os.fstat(fd).st_size, 0).decode("utf-8"))
+    except ValueError:
+        return None
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {error}") from error

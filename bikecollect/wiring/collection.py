@@ -1,0 +1,244 @@
+"""The one module that knows all real parts, and puts them together."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+from zoneinfo import ZoneInfo
+
+from bikecollect import __version__
+from bikecollect.alerts.alerter import Place, Teller
+from bikecollect.collect.commit import Committer
+from bikecollect.collect.cycle import Cycle
+from bikecollect.core import process
+from bikecollect.core.incidents import KINDS
+from bikecollect.core.logs import RunLogs, formatter
+from bikecollect.core.process import Stop
+from bikecollect.core.redact import redactor
+from bikecollect.core.stopwatch import Stopwatch
+from bikecollect.feeds import registry
+from bikecollect.feeds.http.client import Client
+from bikecollect.feeds.http.retry import Budget
+from bikecollect.setup.settings import Mail, Settings
+from bikecollect.storage import data_folder as folder
+from bikecollect.storage.csv_format import Format
+from bikecollect.storage.csv_store import Store
+from bikecollect.storage.derived_columns import chosen
+from bikecollect.storage.ledger import Ledger
+from bikecollect.storage.lock import Lock
+from bikecollect.storage.payload_store import Payloads
+from bikecollect.storage.recovery import Healer
+
+if TYPE_CHECKING:
+    from bikecollect.alerts.delivery import Dispatch, Hook
+    from bikecollect.alerts.mailer import Post
+    from bikecollect.alerts.smtp import Server
+
+Clock = Callable[[], float]
+HOOK_SECONDS = 10.0
+
+
+class Times(NamedTuple):
+    """The clocks, and the wish to end that cuts waits short."""
+
+    clock: Clock
+    monotonic: Clock
+    stop: Stop
+    uptime: Clock = process.uptime
+    awake: Clock = process.awake
+
+
+def zones(settings: Settings) -> dict[str, ZoneInfo]:
+    """Return the time zone of each system."""
+    return {name: ZoneInfo(each.timezone) for name, each in settings.systems.items()}
+
+
+def cycle(settings: Settings, name: str, times: Times) -> Cycle:
+    """Return the cycle of the system called *name*, with all real parts."""
+    system, place = settings.systems[name], settings.data / name
+    zone = ZoneInfo(system.timezone)
+    columns = chosen(system.columns, settings.folder)
+    payloads, store = Payloads(place / "payloads"), Store(place)
+    ledger = Ledger(place / "ledger.sqlite3")
+    feed = registry.build(
+        system.feed,
+        url=system.url,
+        timezone=zone,
+        language=system.language,
+        mapping=system.mapping,
+    )
+    watch = Stopwatch(name)
+    return Cycle(
+        feed=feed,
+        client=_client(settings, name, times),
+        payloads=payloads,
+        lock=Lock(
+            place / "lock",
+            patience=min(60.0, settings.seconds / 5),
+            sleep=times.stop.sleep,
+            monotonic=times.monotonic,
+        ),
+        ledger=ledger,
+        healer=Healer(payloads, store, ledger),
+        committer=Committer(
+            feed=feed,
+            format=Format(zone, columns.derived),
+            zone=zone,
+            interval=settings.seconds,
+            payloads=payloads,
+            store=store,
+            ledger=ledger,
+            watch=watch,
+            redact=redactor(settings.secrets()),
+        ),
+        payload_days=settings.keep.payload_days,
+        clock=times.clock,
+        troubles=columns.troubles,
+        watch=watch,
+        redact=redactor(settings.secrets()),
+    )
+
+
+def _client(settings: Settings, name: str, times: Times) -> Client:
+    system = settings.systems[name]
+    return Client(
+        budget=Budget.for_interval(settings.seconds),
+        headers=system.headers,
+        stop=times.stop,
+        clock=times.clock,
+        monotonic=times.monotonic,
+        allow_redirects=system.redirects,
+        trust_env=system.trust_env,
+        proxy=system.proxy or None,
+        ca_bundle=system.ca_bundle or None,
+    )
+
+
+def teller(settings: Settings, times: Times, troubles: Mapping[str, object]) -> Teller:
+    """Return who tells of the runs; systems in *troubles* have no folder to use."""
+    places = {
+        name: _place(name, settings.data / name, zone, str(settings.data / name))
+        for name, zone in zones(settings).items()
+    }
+    away = frozenset(name for name, trouble in troubles.items() if trouble)
+    return _teller(settings, times, places, frozenset(settings.tell.mute), away)
+
+
+def settings_teller(settings: Settings, times: Times) -> tuple[Teller, Path]:
+    """Return who tells of the settings file itself, and where that is noted."""
+    folder_ = folder.state_home() / "settings"
+    place = _place("settings", folder_, ZoneInfo("UTC"), settings.source)
+    others = frozenset(KINDS) - {"settings"}
+    return _teller(settings, times, {"settings": place}, others), place.jot
+
+
+def _place(name: str, data: Path, zone: ZoneInfo, known_by: str) -> Place:
+    return Place(
+        system_id=name,
+        folder=data,
+        outbox=data / "outbox",
+        away=folder.state_home() / "outbox" / name,
+        jot=folder.jot_path(name, known_by),
+        zone=zone,
+    )
+
+
+def _teller(
+    settings: Settings,
+    times: Times,
+    places: Mapping[str, Place],
+    muted: frozenset[str],
+    away: frozenset[str] = frozenset(),
+) -> Teller:
+    def dispatch() -> "Dispatch":
+        from bikecollect.alerts.delivery import (  # noqa: PLC0415 - seldom needed
+            Dispatch,
+        )
+
+        return Dispatch(
+            places=places,
+            interval=settings.seconds,
+            post=post(settings, times),
+            hooks=hooks(settings),
+            version=__version__,
+            period=settings.mail.digest,
+            away=away,
+            redact=redactor(settings.secrets()),
+        )
+
+    mails, tell = bool(settings.mail.host), settings.tell
+    return Teller(
+        places=places,
+        interval=settings.seconds,
+        dispatch=dispatch,
+        mails=mails,
+        digests=bool(settings.mail.digest),
+        wished=mails or bool(tell.webhook or tell.command),
+        muted=muted,
+    )
+
+
+def post(settings: Settings, times: Times) -> "Post | None":
+    """Return the post, None where no mail server is set up."""
+    mail = settings.mail
+    if not mail.host:
+        return None
+    from bikecollect.alerts.mailer import (  # noqa: PLC0415 - only where mails are set up
+        Post,
+    )
+
+    return Post(
+        server=server(mail, settings.password()),
+        sender=mail.sender,
+        to=mail.to,
+        escalate_to=mail.escalate_to,
+        clock=times.clock,
+        seconds=min(20.0, settings.seconds / 6),
+    )
+
+
+def server(mail: Mail, password: str) -> "Server":
+    """Return the mail server that *mail* names."""
+    from bikecollect.alerts.smtp import Server  # noqa: PLC0415 - as above
+
+    return Server(
+        host=mail.host,
+        port=mail.port,
+        security=mail.security,
+        user=mail.user,
+        password=password,
+        ca_bundle=mail.ca_bundle,
+    )
+
+
+def hooks(settings: Settings) -> "dict[str, Hook]":
+    """Return the ways of telling beside mails, by name."""
+    found: dict[str, Hook] = {}
+    if not (settings.tell.webhook or settings.tell.command):
+        return found
+    from bikecollect.alerts import (  # noqa: PLC0415 - only where it is wished
+        webhooks as channels,
+    )
+
+    patience = hook_seconds(settings)
+    if settings.tell.webhook:
+        url = settings.tell.webhook
+        found["webhook"] = lambda text, _: channels.post(url, text, seconds=patience)
+    if settings.tell.command:
+        argv = settings.tell.command
+        found["command"] = partial(channels.command, argv, seconds=patience)
+    return found
+
+
+def hook_seconds(settings: Settings) -> float:
+    """Return how long a ping, a webhook or a command may take, in seconds."""
+    return min(HOOK_SECONDS, settings.seconds / 12)
+
+
+def run_logs(settings: Settings, folders: Mapping[str, Path]) -> RunLogs:
+    """Return the handler that writes the log files of the systems in *folders*."""
+    handler = RunLogs(
+        folders, max_bytes=settings.log.max_bytes, files=settings.log.files
+    )
+    handler.setFormatter(formatter(settings.log.format, redactor(settings.secrets())))
+    return handler

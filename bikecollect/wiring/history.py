@@ -1,0 +1,263 @@
+"""Puts together what keeps, proves and shows the history of the systems."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from glob import glob
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from bikecollect.archive.compact import Compactor
+from bikecollect.archive.day_archive import Archive
+from bikecollect.archive.verify import Looked, Prover
+from bikecollect.archive.views import Shown
+from bikecollect.collect.backfill import Backfiller
+from bikecollect.collect.sources import Source
+from bikecollect.collect.sources.bikecollect_folder import FolderSource
+from bikecollect.collect.sources.tables import TableSource, files
+from bikecollect.core import process
+from bikecollect.core.errors import UsageError
+from bikecollect.core.slots import DAY, Slot, bounds
+from bikecollect.reports import evidence
+from bikecollect.reports.coverage import (
+    Account,
+    Filled,
+    Judged,
+    Seen,
+    account,
+    judge,
+    local_days,
+    state,
+)
+from bikecollect.setup.settings import Settings
+from bikecollect.storage import data_folder as folder
+from bikecollect.storage.csv_store import STATUS, Store
+from bikecollect.storage.data_folder import MARKER
+from bikecollect.storage.ledger import Ledger
+from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.lock import Lock
+from bikecollect.storage.payload_store import Payloads
+from bikecollect.storage.recovery import Healer
+from bikecollect.wiring import collection as wiring
+from bikecollect.wiring.collection import Times
+
+BREATH = 0.2
+"""Seconds without the lock, in which a fetch that waits for it can take it."""
+
+
+TRAIL_DAYS = 31
+
+
+def zone(settings: Settings, name: str) -> ZoneInfo:
+    """Return the time zone of the system called *name*."""
+    return ZoneInfo(settings.systems[name].timezone)
+
+
+def archive(settings: Settings, name: str, times: Times) -> Archive:
+    """Return the archive of the system called *name*."""
+    return Archive(
+        settings.data, name, zone(settings, name), settings.seconds, times.clock
+    )
+
+
+def compactor(
+    settings: Settings, name: str, times: Times, *, csv_days: int | None = None
+) -> Compactor:
+    """Return the compactor of the system called *name*."""
+    place = settings.data / name
+    ledger, store = Ledger(place / "ledger.sqlite3"), Store(place)
+    payloads = Payloads(place / "payloads")
+    return Compactor(
+        system_id=name,
+        folder=place,
+        zone=zone(settings, name),
+        archive=archive(settings, name, times),
+        store=store,
+        ledger=ledger,
+        healer=Healer(payloads, store, ledger),
+        payloads=payloads,
+        lock=_lock(settings, name, times),
+        slot_rows=partial(slot_rows, settings, name),
+        csv_days=settings.keep.csv_days if csv_days is None else csv_days,
+        clock=times.clock,
+        breathe=partial(times.stop.sleep, BREATH),
+    )
+
+
+def backfiller(
+    settings: Settings,
+    name: str,
+    times: Times,
+    *,
+    span: tuple[Slot, Slot],
+    dry: bool,
+) -> Backfiller:
+    """Return who fills the slots in *span* of the system called *name*."""
+    place = settings.data / name
+    if not dry:
+        folder.ready(place)
+    line = wiring.cycle(settings, name, times)
+    payloads, store = Payloads(place / "payloads"), Store(place)
+    ledger = Ledger(place / "ledger.sqlite3")
+    committer = replace(line.committer, payloads=payloads, store=store, ledger=ledger)
+    return Backfiller(
+        system_id=name,
+        zone=zone(settings, name),
+        history=History(name, place),
+        payloads=payloads,
+        store=store,
+        ledger=ledger,
+        healer=Healer(payloads, store, ledger),
+        committer=committer,
+        lock=_lock(settings, name, times),
+        interrupted=times.stop.raise_if_set,
+        breathe=partial(times.stop.sleep, BREATH),
+        new_id=process.run_id,
+        since=span[0],
+        until=span[1],
+        dry=dry,
+    )
+
+
+def source(
+    settings: Settings, name: str, path: Path, maps: Sequence[str], layout: str
+) -> Source:
+    """Return the archive of others at *path*, to fill the system called *name*.
+
+    A folder of bikecollect, its system's or the one above, or tables.
+    """
+    there = zone(settings, name)
+    for each in (path, path / name):
+        if (each / MARKER).exists() or (each / STATUS).is_dir():
+            if each.resolve() == (settings.data / name).resolve():
+                raise UsageError(
+                    f"--from {path} is the very folder that is to be filled"
+                )
+            return FolderSource(each, there, settings.seconds)
+    paths = files(path) if path.exists() else sorted(map(Path, glob(str(path))))  # noqa: PTH207 - a pattern as it was given
+    if not paths:
+        raise UsageError(f"--from {path}: there is no such file or folder")
+    return TableSource(paths, there, settings.seconds, maps, layout)
+
+
+def prover(settings: Settings, name: str, times: Times, *, deep: bool) -> Prover:
+    """Return who proves the history of the system called *name*."""
+    place = settings.data / name
+    return Prover(
+        system_id=name,
+        folder=place,
+        zone=zone(settings, name),
+        archive=archive(settings, name, times),
+        store=Store(place),
+        history=History(name, place),
+        lock=_lock(settings, name, times),
+        looked=Looked(),
+        deep=deep,
+    )
+
+
+def shown(settings: Settings, name: str) -> Shown:
+    """Return the system called *name*, to be looked at."""
+    return Shown(
+        system_id=name,
+        folder=settings.data / name,
+        interval=settings.seconds,
+        days=_days(settings, name),
+        bounds=partial(bounds, zone=zone(settings, name)),
+        day_slots=partial(slot_rows, settings, name),
+    )
+
+
+def _days(settings: Settings, name: str) -> list[str]:
+    """Return the local days from the first slot to today.
+
+    Of a collector that is dead, some days behind its last run: all say the same.
+    """
+    ends = History(name, settings.data / name).ends()
+    if ends is None:
+        return []
+    last = min(int(time.time()), ends[1] + TRAIL_DAYS * DAY)
+    return [day for day, *_ in local_days(ends[0], Slot(last), zone(settings, name))]
+
+
+def accounted(
+    settings: Settings,
+    name: str,
+    since: Slot | None = None,
+    until: Slot | None = None,
+    *,
+    now: float,
+) -> Account:
+    """Return the account of the system called *name* up to the last slot that is over.
+
+    It begins with the first run where *since* is not said.
+    """
+    there, interval = zone(settings, name), settings.seconds
+    history = History(name, settings.data / name)
+    over = Slot(int(now) // interval * interval)
+    end = min(until or over, over)
+    first = since if since is not None else history.first()
+    begin = min(end, first if first is not None else end)
+    found = evidence.read(history, settings.data / name, begin, end, _moment(now))
+    return account(name, found, there, interval, since=begin, until=end)
+
+
+def slot_rows(
+    settings: Settings, name: str, begin: Slot, end: Slot
+) -> Sequence[Sequence[Any]]:
+    """Return the account of the slots from *begin* to before *end*, as the layout.
+
+    Slots before the first one and those that are not over yet are not expected.
+    """
+    interval, now = settings.seconds, time.time()
+    history = History(name, settings.data / name)
+    found = evidence.read(history, settings.data / name, begin, end, _moment(now))
+    first = found.first if found.first is not None else end
+    newest = max(found.blocks, default=begin)
+    over = max(int(now) // interval * interval, newest + interval)
+    judged = judge(found, interval, max(begin, first), Slot(min(end, over)))
+    by_slot = {each.slot: each for each in judged}
+    for slot, block in found.blocks.items():  # also those of another interval
+        by_slot.setdefault(slot, Judged(slot, state(block.flags)))
+    there = zone(settings, name)
+    return [
+        _slot_row(by_slot[slot], found.blocks.get(slot), there)
+        for slot in sorted(by_slot)
+    ]
+
+
+def _slot_row(judged: Judged, block: Filled | None, zone: ZoneInfo) -> tuple[Any, ...]:
+    local = datetime.fromtimestamp(judged.slot, zone)
+    head = (
+        *(judged.slot, local.hour * 60 + local.minute),
+        *(local.weekday() * 24 + local.hour, judged.state, judged.cause),
+    )
+    if block is None:
+        return (*head, 0, "", "", None, None, "", "")
+    return (
+        *(*head, block.rows, block.flags, block.source, int(block.fetched_at)),
+        *(block.last_updated, block.sha256, block.run_id),
+    )
+
+
+def _moment(now: float) -> Seen:
+    """Return this moment as evidence of what the machine did since the last run."""
+    return Seen(
+        Slot(int(now)),
+        now,
+        boot_id=process.boot_id(),
+        uptime=process.uptime(),
+        awake=process.awake(),
+    )
+
+
+def _lock(settings: Settings, name: str, times: Times) -> Lock:
+    return Lock(
+        settings.data / name / "lock",
+        patience=60.0,
+        sleep=times.stop.sleep,
+        monotonic=times.monotonic,
+    )
