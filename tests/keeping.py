@@ -13,8 +13,7 @@ from bikecollect.archive import views as view
 from bikecollect.archive.compact import Compactor, Step
 from bikecollect.archive.day_archive import Archive
 from bikecollect.archive.verify import Finding, Looked, Prover
-from bikecollect.core.slots import Slot, bounds
-from bikecollect.reports.coverage import local_days
+from bikecollect.core.slots import Slot, bounds, local_days
 from bikecollect.setup import loader as config
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.ledger import Ledger

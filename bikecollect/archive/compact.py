@@ -15,8 +15,7 @@ from bikecollect.archive.archived_days import Archived, Shelf
 from bikecollect.archive.day_archive import Archive, Contents
 from bikecollect.core.blocks import Committed, Span
 from bikecollect.core.errors import StorageError
-from bikecollect.core.slots import DAY, Slot, bounds, day_of
-from bikecollect.reports.coverage import local_days
+from bikecollect.core.slots import DAY, Slot, bounds, day_of, local_days
 from bikecollect.storage.csv_format import COLUMNS
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.ledger import Ledger

@@ -1,6 +1,7 @@
 """Slots: the grid of moments at which a snapshot is due."""
 
 import time as _time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import NewType
 
@@ -86,3 +87,28 @@ def from_iso(text: str) -> Slot:
     if moment.tzinfo is None:
         raise ValueError(f"a slot needs its offset, this has none: {text!r}")
     return Slot(int(moment.timestamp()))
+
+
+def grid(since: Slot, until: Slot, interval: int) -> range:
+    """Return the slots of the grid from *since* to before *until*.
+
+    >>> list(grid(Slot(10), Slot(700), 300))
+    [300, 600]
+    """
+    return range(-(-since // interval) * interval, until, interval)
+
+
+def local_days(
+    since: Slot, until: Slot, zone: tzinfo
+) -> Iterator[tuple[str, Slot, Slot]]:
+    """Yield each local day from *since* to *until*: its name, its begin and its end."""
+    if until <= since:
+        return
+    day = datetime.fromisoformat(day_of(since, zone))
+    while True:
+        name = day.strftime("%Y-%m-%d")
+        begin, end = bounds(name, zone)
+        if begin >= until:
+            return
+        yield name, begin, end
+        day += timedelta(days=1)

@@ -4,11 +4,11 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, tzinfo
 from itertools import groupby
 from typing import NamedTuple
 
-from bikecollect.core.slots import Slot, bounds, day_of
+from bikecollect.core.slots import Slot, grid, local_days
 
 COLLECTED, STALE, PARTIAL, MISSING = "collected", "stale", "partial", "missing"
 THIN = frozenset({"partial", "short"})
@@ -195,31 +195,6 @@ def judge(
             cause = _silenced(slot, evidence.troubles)
             cause = cause or _unstarted(slot, before, after, interval)
         yield Judged(slot, MISSING, cause, evidence.spare.get(slot, ""))
-
-
-def grid(since: Slot, until: Slot, interval: int) -> range:
-    """Return the slots of the grid from *since* to before *until*.
-
-    >>> list(grid(Slot(10), Slot(700), 300))
-    [300, 600]
-    """
-    return range(-(-since // interval) * interval, until, interval)
-
-
-def local_days(
-    since: Slot, until: Slot, zone: tzinfo
-) -> Iterator[tuple[str, Slot, Slot]]:
-    """Yield each local day from *since* to *until*: its name, its begin and its end."""
-    if until <= since:
-        return
-    day = datetime.fromisoformat(day_of(since, zone))
-    while True:
-        name = day.strftime("%Y-%m-%d")
-        begin, end = bounds(name, zone)
-        if begin >= until:
-            return
-        yield name, begin, end
-        day += timedelta(days=1)
 
 
 def state(flags: str) -> str:

@@ -20,7 +20,7 @@ from bikecollect.collect.sources.bikecollect_folder import FolderSource
 from bikecollect.collect.sources.tables import TableSource, files
 from bikecollect.core import process
 from bikecollect.core.errors import UsageError
-from bikecollect.core.slots import DAY, Slot, bounds
+from bikecollect.core.slots import DAY, Slot, bounds, local_days
 from bikecollect.reports import evidence
 from bikecollect.reports.coverage import (
     Account,
@@ -29,7 +29,6 @@ from bikecollect.reports.coverage import (
     Seen,
     account,
     judge,
-    local_days,
     state,
 )
 from bikecollect.setup.settings import Settings

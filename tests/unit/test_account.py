@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bikecollect.core.slots import Slot
+from bikecollect.core.slots import Slot, local_days
 from bikecollect.reports.coverage import (
     Evidence,
     Filled,
@@ -15,7 +15,6 @@ from bikecollect.reports.coverage import (
     account,
     gaps,
     judge,
-    local_days,
 )
 
 VIENNA = ZoneInfo("Europe/Vienna")
