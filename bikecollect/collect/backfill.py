@@ -13,11 +13,12 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from bikecollect.archive.archived_days import GONE
-from bikecollect.collect.commit import CLOCK_SET, Committer, Done
+from bikecollect.collect.commit import CLOCK_SET, Committer
 from bikecollect.collect.sources import Foreign, Source
 from bikecollect.core.blocks import Committed, Span
 from bikecollect.core.errors import Interrupted, Outcome, SettingsError
 from bikecollect.core.payload import Document, Payload
+from bikecollect.core.run import Done
 from bikecollect.core.slots import Slot, day_of
 from bikecollect.feeds import imported_rows as imported
 from bikecollect.storage.csv_store import Store

@@ -6,14 +6,13 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from typing import NamedTuple
 
 from bikecollect.core.blocks import Committed, Span, Stations
 from bikecollect.core.errors import BikecollectError, Outcome, PayloadError
 from bikecollect.core.payload import Payload
 from bikecollect.core.protocols import Ledger, Payloads, Store
 from bikecollect.core.redact import Redact, nothing
-from bikecollect.core.run import Notice
+from bikecollect.core.run import Done, Notice
 from bikecollect.core.slots import DAY, Slot, day_of
 from bikecollect.core.snapshot import Snapshot, StationInformation
 from bikecollect.core.stopwatch import Stopwatch
@@ -28,19 +27,6 @@ STALE_AGE = 900.0
 LATE = 150.0
 CLOCK_SET = "the clock of this machine was set back"
 """In the reason of a payload that is rejected for it: it is never tried again."""
-
-
-class Done(NamedTuple):
-    """What became of one payload."""
-
-    outcome: Outcome
-    cause: str = ""
-    rows: int = 0
-    stations: int = 0
-    file: str = ""
-    flags: tuple[str, ...] = ()
-    notices: tuple[Notice, ...] = ()
-    error: str = ""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

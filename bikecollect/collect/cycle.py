@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from bikecollect.collect.commit import Committer, Done
+from bikecollect.collect.commit import Committer
 from bikecollect.core.errors import BikecollectError, Interrupted, Outcome, RateLimited
 from bikecollect.core.payload import Payload
 from bikecollect.core.protocols import Client, Ledger, Lock, Payloads
 from bikecollect.core.redact import Redact, nothing
-from bikecollect.core.run import Notice, Run
+from bikecollect.core.run import Done, Notice, Run
 from bikecollect.core.run_endings import (
     concluded,
     named_dead,

@@ -109,3 +109,16 @@ def from_json(text: str) -> Run:
         return Run(**values)
     except (KeyError, TypeError) as error:
         raise ValueError(f"not a run: {text[:80]!r}") from error
+
+
+class Done(NamedTuple):
+    """What became of one payload."""
+
+    outcome: Outcome
+    cause: str = ""
+    rows: int = 0
+    stations: int = 0
+    file: str = ""
+    flags: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    error: str = ""

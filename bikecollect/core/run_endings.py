@@ -2,9 +2,8 @@
 
 from dataclasses import replace
 
-from bikecollect.collect.commit import Done
 from bikecollect.core.errors import BikecollectError, Outcome, RateLimited
-from bikecollect.core.run import Notice, Run
+from bikecollect.core.run import Done, Notice, Run
 from bikecollect.core.slots import stamp
 
 LONGEST_REST = 3_600.0
