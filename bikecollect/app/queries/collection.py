@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from bikecollect.cli.render.coverage import meaning
+from bikecollect.core.causes import meaning
 from bikecollect.core.incidents import KINDS, Incident
 from bikecollect.core.run import Run
 from bikecollect.reports.coverage import Account

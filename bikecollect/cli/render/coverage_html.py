@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from html import escape
 
-from bikecollect.cli.render.coverage import meaning
+from bikecollect.core.causes import meaning
 from bikecollect.core.humanize import WEEKDAYS, length, percent
 from bikecollect.core.slots import iso
 from bikecollect.reports.coverage import Account, Count
