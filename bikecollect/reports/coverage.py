@@ -14,6 +14,9 @@ COLLECTED, STALE, PARTIAL, MISSING = "collected", "stale", "partial", "missing"
 THIN = frozenset({"partial", "short"})
 """Flags of a block that lacks stations."""
 HOURS = 168
+BOUNDS = (0.5, 0.9, 0.99, 1.0)
+LEGEND = ("none", "to 50 %", "to 90 %", "to 99 %", "below 100 %", "whole")
+"""The words for coverage: of nothing, and up to each of `BOUNDS`."""
 
 
 class Seen(NamedTuple):
@@ -309,3 +312,19 @@ def _hours(judged: Sequence[Judged], zone: tzinfo) -> list[Count]:
         expected[place] += len(found)
         collected[place] += sum(each.state != MISSING for each in found)
     return [Count(e, c) for e, c in zip(expected, collected, strict=True)]
+
+
+def level(count: Count) -> str:
+    """Return the word of the legend for the coverage of *count*.
+
+    >>> level(Count(288, 0)), level(Count(288, 280)), level(Count(288, 288))
+    ('none', 'to 99 %', 'whole')
+    """
+    return LEGEND[level_number(count)]
+
+
+def level_number(count: Count) -> int:
+    """Return the place in `LEGEND` of the coverage of *count*."""
+    if not count.collected:
+        return 0
+    return 1 + sum((count.coverage or 0) >= each for each in BOUNDS)

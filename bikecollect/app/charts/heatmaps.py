@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from bikecollect.app.charts.specs import LEVELS, Spec, tooltips
-from bikecollect.cli.render.coverage_html import LEGEND
 from bikecollect.core.humanize import WEEKDAYS
+from bikecollect.reports.coverage import LEGEND
 
 
 def week(

@@ -3,9 +3,8 @@
 from datetime import date, timedelta
 from typing import NamedTuple
 
-from bikecollect.cli.render.coverage_html import level
 from bikecollect.core.humanize import WEEKDAYS
-from bikecollect.reports.coverage import Count
+from bikecollect.reports.coverage import Count, level
 from bikecollect.reports.runner import Answer
 
 

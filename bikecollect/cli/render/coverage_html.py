@@ -7,12 +7,10 @@ from html import escape
 from bikecollect.core.causes import meaning
 from bikecollect.core.humanize import WEEKDAYS, length, percent
 from bikecollect.core.slots import iso
-from bikecollect.reports.coverage import Account, Count
+from bikecollect.reports.coverage import LEGEND, Account, Count, level_number
 
 CELL = 14
 GAPS = 500
-BOUNDS = (0.5, 0.9, 0.99, 1.0)
-LEGEND = ("none", "to 50 %", "to 90 %", "to 99 %", "below 100 %", "whole")
 STYLE = """
 :root{--ink:#1a1a1a;--dim:#666;--paper:#fff;--line:#ddd;--c0:#7a1f5c;--c1:#c4568a;
 --c2:#e9a3b4;--c3:#cfd8dc;--c4:#8fb8cf;--c5:#2b6ca3;--none:#f2f2f2}
@@ -78,25 +76,10 @@ def _system(account: Account) -> str:
     return f"<section>{''.join(parts)}</section>"
 
 
-def level(count: Count) -> str:
-    """Return the word of the legend for the coverage of *count*.
-
-    >>> level(Count(288, 0)), level(Count(288, 280)), level(Count(288, 288))
-    ('none', 'to 99 %', 'whole')
-    """
-    return LEGEND[_level(count)]
-
-
-def _level(count: Count) -> int:
-    if not count.collected:
-        return 0
-    return 1 + sum((count.coverage or 0) >= each for each in BOUNDS)
-
-
 def _colour(count: Count | None) -> str:
     if count is None or count.coverage is None:
         return "var(--none)"
-    return f"var(--c{_level(count)})"
+    return f"var(--c{level_number(count)})"
 
 
 def _legend() -> str:
