@@ -1,6 +1,8 @@
 """Lengths, sizes and shares in words."""
 
-from bikecollect.core.slots import DAY
+from datetime import tzinfo
+
+from bikecollect.core.slots import DAY, iso
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
@@ -50,3 +52,9 @@ def size(count: float) -> str:
             return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1_000
     return f"{count:.1f} TB"
+
+
+def local_minute(moment: float, zone: tzinfo) -> str:
+    """Return *moment* as day, minute and offset."""
+    text = iso(moment, zone)
+    return f"{text[:10]} {text[11:16]} ({text[19:] or '+00:00'})"

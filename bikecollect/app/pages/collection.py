@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-import click
 import streamlit as st
 
 from bikecollect.app import frames as data
@@ -12,10 +11,10 @@ from bikecollect.app.charts import specs as charts
 from bikecollect.app.queries import collection as outcomes
 from bikecollect.app.queries.coverage_days import mondays
 from bikecollect.app.queries.current import look
-from bikecollect.cli.render import status
 from bikecollect.core.humanize import percent
 from bikecollect.reports.health import Health
 from bikecollect.reports.status import Standing
+from bikecollect.reports.status_facts import facts, verdict
 
 COLOURS = dict(
     zip(
@@ -47,9 +46,8 @@ def page() -> None:
 
 
 def _standing(standing: Standing) -> None:
-    facts = status.facts(standing)
-    st.markdown(f"**{click.unstyle(status.verdict(standing.health))}**")
-    rows = "".join(f"| {title} | {click.unstyle(value)} |\n" for title, value in facts)
+    st.markdown(f"**{verdict(standing.health).text}**")
+    rows = "".join(f"| {fact.title} | {fact.text} |\n" for fact in facts(standing))
     st.markdown(f"| As `bikecollect status` has it | |\n|---|---|\n{rows}")
 
 

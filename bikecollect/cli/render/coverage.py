@@ -10,9 +10,9 @@ from itertools import groupby
 import click
 
 from bikecollect.cli.render.table import table
-from bikecollect.cli.render.terminal import clock, title, unicode
+from bikecollect.cli.render.terminal import title, unicode
 from bikecollect.core.causes import meaning
-from bikecollect.core.humanize import length, percent
+from bikecollect.core.humanize import length, local_minute, percent
 from bikecollect.core.slots import iso
 from bikecollect.reports.coverage import MISSING, PARTIAL, STALE, Account, Count, Gap
 
@@ -196,7 +196,7 @@ def _gaps(account: Account) -> list[str]:
     shown.sort(key=lambda gap: gap.start)
     rows = [
         (
-            clock(gap.start, account.zone)[:16],
+            local_minute(gap.start, account.zone)[:16],
             _end(gap, account),
             gap.slots,
             gap.cause,
@@ -220,7 +220,7 @@ def _gaps(account: Account) -> list[str]:
 
 
 def _end(gap: Gap, account: Account) -> str:
-    end = clock(gap.end, account.zone)[:16]
+    end = local_minute(gap.end, account.zone)[:16]
     return end[11:] if end[:10] == _day(gap.start, account) else end
 
 

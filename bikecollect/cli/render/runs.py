@@ -10,9 +10,9 @@ from pathlib import Path
 
 import click
 
-from bikecollect.cli.render.terminal import WIDTH, bar, clock, title
+from bikecollect.cli.render.terminal import WIDTH, bar, title
 from bikecollect.core import run_text as render
-from bikecollect.core.humanize import size
+from bikecollect.core.humanize import local_minute, size
 from bikecollect.core.payload import Attempt
 from bikecollect.core.run import Run
 from bikecollect.core.slots import Slot, iso
@@ -110,7 +110,7 @@ def _block(known: Slotted) -> list[str]:
 
 def _run(run: Run, known: Slotted) -> list[str]:
     ended = click.style(_ending(run), fg=_colour(run), bold=True)
-    began = clock(run.started, known.zone)
+    began = local_minute(run.started, known.zone)
     late = run.started - run.slot
     lines = [f"{title(f'Run {run.run_id}')}: {ended}"]
     lines.append(f"  began {began}, {late:.0f} s into the slot; exit {run.exit_code}")

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 
 import click
 
-from bikecollect.cli.render.terminal import WIDTH, clock, title, unicode
-from bikecollect.core.humanize import ago, length, percent, size
+from bikecollect.cli.render.terminal import WIDTH, title, unicode
+from bikecollect.core.humanize import length, local_minute
 from bikecollect.core.incidents import KINDS, Incident
 from bikecollect.core.run import Run
 from bikecollect.core.slots import iso
-from bikecollect.reports.health import Coverage, Health, State
+from bikecollect.reports.health import Coverage, State
 from bikecollect.reports.status import Standing
+from bikecollect.reports.status_facts import Part, Tone, behind, facts, verdict
 
 CELL = 300
 HOURS_A_LINE = 4
@@ -24,6 +25,7 @@ MARKS = {
     State.DUE: ("·", ".", None),
     State.BEFORE: (" ", " ", None),
 }
+COLOURS = {Tone.PLAIN: None, Tone.GOOD: "green", Tone.BAD: "red"}
 WORST = (
     *(State.MISSING, State.PARTIAL, State.STALE),
     *(State.COLLECTED, State.DUE, State.BEFORE),
@@ -41,7 +43,7 @@ def alerts(standings: Iterable[Standing]) -> str:
     for each in standings:
         health = each.health
         if health.late:
-            why = [_behind(health)]
+            why = [_styled(behind(health))]
             if health.silent is not None:
                 why.append(f"no run since {length(health.silent)}")
             lines.append(f"{each.system_id}: late: {'; '.join(why)}")
@@ -49,37 +51,15 @@ def alerts(standings: Iterable[Standing]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def verdict(health: Health) -> str:
-    """Return whether all is well, in a few words."""
-    if not health.in_trouble:
-        return click.style("all is well", fg="green")
-    count = len(health.incidents)
-    late = "late" if health.late else ""
-    many = f"{count} open incident{'s' if count > 1 else ''}" if count else ""
-    text = " and ".join(each for each in (late, many) if each)
-    return click.style(text, fg="red", bold=True)
-
-
-def facts(standing: Standing) -> list[tuple[str, str]]:
-    """Return how a system stands, each fact with its title."""
-    health = standing.health
-    return [
-        ("Last run", _last_run(standing)),
-        ("Newest data", _behind(health)),
-        ("Cron", _cron(health)),
-        ("Next slot", clock(health.next_slot, standing.zone)),
-        ("Runs, 24 h", _runs(health)),
-        ("Coverage", _coverage(health)),
-        ("Waiting", _waiting(standing)),
-        ("Disk", _disk(standing)),
-    ]
-
-
 def _system(standing: Standing) -> str:
     health = standing.health
-    lines = [f"{title(standing.system_id)}: {verdict(health)}"]
-    for name, value in facts(standing):
-        lines += _wrapped(f"  {name:<13}", value)
+    said = verdict(health)
+    lines = [
+        f"{title(standing.system_id)}: {_styled(said, bold=said.tone is Tone.BAD)}"
+    ]
+    for fact in facts(standing):
+        value = "".join(_styled(part) for part in fact.parts)
+        lines += _wrapped(f"  {fact.title:<13}", value)
     lines.append("")
     lines += _strip(standing)
     for each in health.incidents:
@@ -88,6 +68,11 @@ def _system(standing: Standing) -> str:
             each.text, WIDTH - 1, initial_indent="    ", subsequent_indent="    "
         )
     return "\n".join(lines) + "\n"
+
+
+def _styled(part: Part, *, bold: bool = False) -> str:
+    colour = COLOURS[part.tone]
+    return click.style(part.text, fg=colour, bold=bold) if colour else part.text
 
 
 def _wrapped(head: str, value: str) -> list[str]:
@@ -101,65 +86,8 @@ def _wrapped(head: str, value: str) -> list[str]:
     )
 
 
-def _last_run(standing: Standing) -> str:
-    run = standing.health.last_run
-    if run is None:
-        return "none yet"
-    word = run.outcome.value if run.outcome else "at work"
-    colour = "green" if not run.exit_code else "red"
-    when = ago(standing.health.now - run.started)
-    cause = f" ({run.cause})" if run.cause else ""
-    spent = f"{sum(run.seconds.values()):.2f} s"
-    return f"{click.style(word, fg=colour)}{cause}, {when}, {run.rows} rows in {spent}"
-
-
-def _behind(health: Health) -> str:
-    if health.behind is None:
-        return "no block yet"
-    text = f"the newest block's slot began {ago(health.behind)}"
-    return click.style(text, fg="red") if health.late else text
-
-
-def _cron(health: Health) -> str:
-    if health.last_run is None:
-        return "no run yet; see: bikecollect schedule show"
-    if health.silent is not None:
-        text = f"no run since {length(health.silent)}; see: bikecollect schedule show"
-        return click.style(text, fg="red")
-    return "runs are started"
-
-
-def _runs(health: Health) -> str:
-    if not health.runs:
-        return "none"
-    return f"{health.good} of {health.runs} good, {percent(health.good / health.runs)}"
-
-
-def _coverage(health: Health) -> str:
-    words = {"today": "today", "7d": "7 days", "30d": "30 days"}
-    return ", ".join(
-        f"{words[name]} {percent(each.ratio)}" for name, each in health.coverage.items()
-    )
-
-
-def _waiting(standing: Standing) -> str:
-    return (
-        f"{standing.inbox} in the inbox, {standing.outbox} mails in the outbox, "
-        f"{standing.rejected} rejected"
-    )
-
-
-def _disk(standing: Standing) -> str:
-    disk = standing.disk
-    text = f"{size(disk.used)} used, {size(disk.free)} free"
-    if disk.daily is None or disk.days_left is None:
-        return f"{text}; growth not yet known"
-    days = f"{disk.days_left:,.0f} days" if disk.days_left < 5_000 else "many years"  # noqa: PLR2004 - beyond any plan
-    return f"{text}; {size(disk.daily)} a day, full in {days}"
-
-
 def _incident(incident: Incident, standing: Standing) -> str:
-    since = clock(incident.opened, standing.zone)
+    since = local_minute(incident.opened, standing.zone)
     what = KINDS[incident.kind].title if incident.kind in KINDS else incident.kind
     return f"{what}, since {since}; slots lost: {incident.lost}"
 

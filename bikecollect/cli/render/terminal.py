@@ -1,11 +1,8 @@
 """Words and marks that screens share."""
 
 import sys
-from datetime import tzinfo
 
 import click
-
-from bikecollect.core.slots import iso
 
 WIDTH = 80
 
@@ -13,12 +10,6 @@ WIDTH = 80
 def unicode() -> bool:
     """Tell whether what is printed may hold more than ASCII."""
     return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-
-
-def clock(moment: float, zone: tzinfo) -> str:
-    """Return *moment* as day, minute and offset."""
-    text = iso(moment, zone)
-    return f"{text[:10]} {text[11:16]} ({text[19:] or '+00:00'})"
 
 
 def bar(part: float, whole: float, width: int) -> str:
