@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -79,17 +79,20 @@ def connected(
     memory = memory or engine.affordable()
     aside = Path(tempfile.mkdtemp(prefix="bikecollect-"))
     try:
-        db = engine.connect(aside, memory=memory, threads=threads)
-        try:
-            with engine.translated(f"cannot read the history in {data}"):
-                _Views(db, data, aside, systems, settled).make()
+        with closing(engine.connect(aside, memory=memory, threads=threads)) as db:
+            _make(_Views(db, data, aside, systems, settled), data)
             yield db
-        finally:
-            db.close()
-    except OSError as error:
-        raise StorageError(f"cannot read the history in {data}: {error}") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _make(views: "_Views", data: Path) -> None:
+    what = f"cannot read the history in {data}"
+    try:
+        with engine.translated(what):
+            views.make()
+    except OSError as error:
+        raise StorageError(f"{what}: {error}") from error
 
 
 class _Views:

@@ -15,10 +15,10 @@ def run(arguments: Sequence[str]) -> int:
 
     try:
         result = cli.main(list(arguments), "bikecollect", standalone_mode=False)
-    except click.ClickException as error:
+    except (click.ClickException, click.exceptions.Abort) as error:
         return _usage(error)
-    except click.exceptions.Abort:
-        return ExitCode.SIGINT
+    except SystemExit:
+        return ExitCode.OK  # click's way to say that the reader of a pipe has gone
     except BikecollectError as error:
         _complain(str(error))
         return error.exit_code
@@ -26,19 +26,31 @@ def run(arguments: Sequence[str]) -> int:
         return _refused(error)
     except Exception as error:  # noqa: BLE001 - no traceback reaches a user
         return _bug(error)
-    return result if isinstance(result, int) else ExitCode.OK
+    code = result if isinstance(result, int) else ExitCode.OK
+    return _written(code)
 
 
-def _usage(error: click.ClickException) -> int:
+def _usage(error: click.ClickException | click.exceptions.Abort) -> int:
+    if isinstance(error, click.exceptions.Abort):
+        return ExitCode.SIGINT
     with suppress(OSError):
         error.show()
     return ExitCode.USAGE
 
 
+def _written(code: int) -> int:
+    """Return *code*, but where a good one stands for a result that was not written."""
+    if Screen.lost is None:
+        return code
+    refused = _refused(Screen.lost)
+    return refused if code in {ExitCode.OK, ExitCode.NO} else code
+
+
 def _refused(error: OSError) -> int:
     if isinstance(error, BrokenPipeError):
         return ExitCode.OK  # the reader, `head` perhaps, has seen enough
-    _complain(f"{error.strerror or error}: {error.filename or 'output'}")
+    what = error.filename or "the output cannot be written"
+    _complain(f"{what}: {error.strerror or error}")
     return ExitCode.IO
 
 

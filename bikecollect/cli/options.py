@@ -1,7 +1,6 @@
 """What commands share."""
 
 import os
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TextIO
 
@@ -14,9 +13,13 @@ if TYPE_CHECKING:
 
 
 class Screen:
-    """What is printed goes through here, so that no secret does."""
+    """What is printed goes through here, so that no secret does.
+
+    *lost* is why a result could not be written, None while all could.
+    """
 
     redact: Redact = staticmethod(nothing)
+    lost: OSError | None = None
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,20 @@ def output() -> TextIO:
 
 
 def say(text: str) -> None:
-    """Print *text* as it is; a reader that is gone or full changes nothing."""
-    with suppress(OSError):
-        # https://no-color.org: any value but an empty one.
-        colour = False if os.environ.get("NO_COLOR") else None
-        click.echo(Screen.redact(text), nl=False, color=colour)
+    """Print the result *text*; where that fails, the command ends with 74 (`main`).
+
+    The work that it tells of goes on. A reader that has seen enough is no failure.
+    """
+    try:
+        mention(text)
+    except BrokenPipeError:
+        return
+    except OSError as error:
+        Screen.lost = error
+
+
+def mention(text: str) -> None:
+    """Print *text*; raises OSError where it cannot be written."""
+    # https://no-color.org: any value but an empty one.
+    colour = False if os.environ.get("NO_COLOR") else None
+    click.echo(Screen.redact(text), nl=False, color=colour)

@@ -1,10 +1,11 @@
 """``bikecollect fetch``: one cycle."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
 
-from bikecollect.cli.options import Shared, say
+from bikecollect.cli.options import Shared, mention
 
 if TYPE_CHECKING:
     from bikecollect.setup.settings import Settings
@@ -43,10 +44,11 @@ def fetch(
     process.listen(stop)
     process.arm(settings.seconds)
     runs = collecting.collect(settings, system_ids, stop=stop, dry=dry_run)
-    if form == "json":
-        say(render.runs_json(runs, wiring.zones(settings)))
-    elif dry_run:
-        say("".join(f"{render.run_line(run)}\n" for run in runs))
+    with suppress(OSError):  # what was collected stands, and so does its code
+        if form == "json":
+            mention(render.runs_json(runs, wiring.zones(settings)))
+        elif dry_run:
+            mention("".join(f"{render.run_line(run)}\n" for run in runs))
     process.disarm()
     return max(run.exit_code for run in runs)
 
