@@ -36,12 +36,13 @@ class State(NamedTuple):
     digested: str = ""
 
 
-def peek(path: Path) -> State | None:
-    """Return the state at *path* without holding it; None as `Jot.load`."""
+def noted_incidents(path: Path) -> tuple[Incident, ...]:
+    """Return the incidents in the state at *path*, which is not held for it."""
     try:
-        return _read(path.read_bytes())
+        state = _read(path.read_bytes())
     except OSError:
-        return None
+        return ()
+    return state.incidents if state else ()
 
 
 class Jot:

@@ -3,13 +3,12 @@
 import glob
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from bikecollect.alerts.state import peek
 from bikecollect.archive.datasets import ARCHIVE, PART
 from bikecollect.core.incidents import Incident
 from bikecollect.core.slots import DAY, Slot
@@ -55,11 +54,12 @@ def survey(
     *,
     interval: int,
     now: float,
-    jot: Path | None = None,
+    noted: Sequence[Incident] = (),
 ) -> Standing:
     """Return how the system in *folder* stands at *now*; raises StorageError.
 
-    *jot* has the open incidents where the ledger could not take them.
+    *noted* are incidents as the alerts know them: also those that the ledger could
+    not take.
     """
     history = History(system_id, folder)
     outcomes = history.outcomes(Slot(int(now) - MONTH))
@@ -70,7 +70,7 @@ def survey(
         outcomes=[each for slot, each, _ in outcomes if slot > now - DAY],
         last_run=next(iter(history.runs(limit=1)), None),
         newest=history.newest_block(),
-        incidents=_open_incidents(history, jot),
+        incidents=_open_incidents(history, noted),
     )
     slots = len([slot for slot in past.filled if slot > now - DAY])
     return Standing(
@@ -85,11 +85,10 @@ def survey(
     )
 
 
-def _open_incidents(history: History, jot: Path | None) -> list[Incident]:
-    state = peek(jot) if jot is not None else None
-    noted = {each.incident_id: each for each in (state.incidents if state else ())}
-    written = [i for i in history.incidents() if i.incident_id not in noted]
-    return [*(each for each in noted.values() if each.is_open), *written]
+def _open_incidents(history: History, noted: Sequence[Incident]) -> list[Incident]:
+    known = {each.incident_id for each in noted}
+    written = [i for i in history.incidents() if i.incident_id not in known]
+    return [*(each for each in noted if each.is_open), *written]
 
 
 def _disk(folder: Path, slots: int, slots_a_day: int) -> Disk:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+from bikecollect.alerts.state import noted_incidents
 from bikecollect.app.queries.connection import Held
 from bikecollect.app.queries.day_film import Film, film
 from bikecollect.archive import datasets as layout
@@ -107,7 +108,7 @@ class Look:
             keeper.zone(self.settings, name),
             interval=self.settings.seconds,
             now=self.clock(),
-            jot=jot_path(name, str(self.settings.data / name)),
+            noted=noted_incidents(jot_path(name, str(self.settings.data / name))),
         )
 
     def account(self, name: str, since: date, until: date) -> Account:

@@ -100,6 +100,7 @@ def _survey(
     import time  # noqa: PLC0415 - not for --help
     from zoneinfo import ZoneInfo  # noqa: PLC0415 - not for --help
 
+    from bikecollect.alerts.state import noted_incidents  # noqa: PLC0415 - not for --help
     from bikecollect.core.errors import BikecollectError  # noqa: PLC0415 - only here
     from bikecollect.reports.status import survey  # noqa: PLC0415 - heavy
     from bikecollect.storage.data_folder import jot_path  # noqa: PLC0415 - only here
@@ -116,7 +117,7 @@ def _survey(
                     zone,
                     interval=settings.seconds,
                     now=now,
-                    jot=jot_path(name, str(place)),
+                    noted=noted_incidents(jot_path(name, str(place))),
                 )
             )
         except BikecollectError as error:
