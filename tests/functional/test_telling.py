@@ -13,7 +13,7 @@ from mailserver import ME, MailServer, free_port
 from served import Answer, serving
 
 from bikecollect.alerts import webhooks as channels
-from bikecollect.alerts.state import Jot, State
+from bikecollect.alerts.state import Jot, State, noted_incidents
 from bikecollect.collect.collector import collect
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.run import Run
@@ -413,7 +413,7 @@ def test_status_knows_what_the_ledger_could_not_take(tmp_path: Path) -> None:
         zones(settings)["a"],
         interval=INTERVAL,
         now=world.clock.now,
-        jot=jot_path("a", str(place)),
+        noted=noted_incidents(jot_path("a", str(place))),
     )
     assert [each.kind for each in seen.health.incidents] == ["fetch"]
 
