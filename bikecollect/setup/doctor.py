@@ -21,9 +21,8 @@ from bikecollect.reports.status import survey
 from bikecollect.setup import schedule
 from bikecollect.setup.cron import State
 from bikecollect.setup.probe import Trial, attempt
-from bikecollect.setup.settings import Settings, System
+from bikecollect.setup.settings import Settings, System, server
 from bikecollect.storage import data_folder as folder
-from bikecollect.wiring.collection import server
 
 ENOUGH_DAYS = 30
 MANY_DAYS = 5_000

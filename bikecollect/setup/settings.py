@@ -7,11 +7,15 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.slots import DAY
+
+if TYPE_CHECKING:
+    from bikecollect.alerts.smtp import Server
+
 
 UNITS = {"s": 1, "min": 60, "h": 3600}
 
@@ -201,3 +205,17 @@ def seconds(text: str) -> int:
             'such as "5min"'
         )
     return length
+
+
+def server(mail: Mail, password: str) -> "Server":
+    """Return the mail server that *mail* names."""
+    from bikecollect.alerts.smtp import Server  # noqa: PLC0415 - only where mails are set up
+
+    return Server(
+        host=mail.host,
+        port=mail.port,
+        security=mail.security,
+        user=mail.user,
+        password=password,
+        ca_bundle=mail.ca_bundle,
+    )

@@ -19,7 +19,7 @@ from bikecollect.core.stopwatch import Stopwatch
 from bikecollect.feeds import registry
 from bikecollect.feeds.http.client import Client
 from bikecollect.feeds.http.retry import Budget
-from bikecollect.setup.settings import Mail, Settings
+from bikecollect.setup.settings import Settings, server
 from bikecollect.storage import data_folder as folder
 from bikecollect.storage.csv_format import Format
 from bikecollect.storage.csv_store import Store
@@ -32,7 +32,6 @@ from bikecollect.storage.recovery import Healer
 if TYPE_CHECKING:
     from bikecollect.alerts.delivery import Dispatch, Hook
     from bikecollect.alerts.mailer import Post
-    from bikecollect.alerts.smtp import Server
 
 Clock = Callable[[], float]
 HOOK_SECONDS = 10.0
@@ -194,20 +193,6 @@ def post(settings: Settings, times: Times) -> "Post | None":
         escalate_to=mail.escalate_to,
         clock=times.clock,
         seconds=min(20.0, settings.seconds / 6),
-    )
-
-
-def server(mail: Mail, password: str) -> "Server":
-    """Return the mail server that *mail* names."""
-    from bikecollect.alerts.smtp import Server  # noqa: PLC0415 - as above
-
-    return Server(
-        host=mail.host,
-        port=mail.port,
-        security=mail.security,
-        user=mail.user,
-        password=password,
-        ca_bundle=mail.ca_bundle,
     )
 
 
