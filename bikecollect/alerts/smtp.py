@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from bikecollect.core.text import message
+
 if TYPE_CHECKING:
     import smtplib
 
@@ -145,8 +147,8 @@ def _said(error: object) -> str:
     if isinstance(error, tuple):
         code, text = error
         words = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-        return f"{code} {words}"
+        return message(f"{code} {words}".replace("\n", " "))
     code = getattr(error, "smtp_code", None)
     if code is not None:
         return _said((code, getattr(error, "smtp_error", b"")))
-    return f"{type(error).__name__}: {error}".replace("\n", " ")
+    return message(f"{type(error).__name__}: {error}".replace("\n", " "))

@@ -20,6 +20,8 @@
 from enum import Enum, IntEnum
 from typing import Self
 
+from bikecollect.core.text import message
+
 
 class ExitCode(IntEnum):
     """How ``bikecollect`` ends; after BSD's ``sysexits.h``."""
@@ -77,13 +79,16 @@ class Outcome(Enum):
 
 
 class BikecollectError(Exception):
-    """Something that a run can end by; *cause* is its short, closed-set word."""
+    """Something that a run can end by; *cause* is its short, closed-set word.
+
+    Its text may quote what others sent: here it becomes one visible line.
+    """
 
     outcome = Outcome.BUG
     cause = "bug"
 
-    def __init__(self, message: str, *, cause: str | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, text: str, *, cause: str | None = None) -> None:
+        super().__init__(message(text))
         self.cause = cause or self.cause
 
     @property
@@ -118,12 +123,12 @@ class FeedError(BikecollectError):
 
     def __init__(
         self,
-        message: str,
+        text: str,
         *,
         cause: str | None = None,
         http_status: int | None = None,
     ) -> None:
-        super().__init__(message, cause=cause)
+        super().__init__(text, cause=cause)
         self.http_status = http_status
 
 
@@ -137,8 +142,8 @@ class RateLimited(FeedError):  # noqa: N818 - the field's own word
     outcome = Outcome.RATE_LIMITED
     cause = "rate-limited"
 
-    def __init__(self, message: str, *, not_before: float) -> None:
-        super().__init__(message, http_status=429)
+    def __init__(self, text: str, *, not_before: float) -> None:
+        super().__init__(text, http_status=429)
         self.not_before = not_before
 
 

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from bikecollect.core.slots import DAY, Slot
+from bikecollect.core.text import message
 
 MINUTE, HOUR = 60, 3_600
 LADDER: tuple[int, ...] = (15 * MINUTE, HOUR, 6 * HOUR, DAY)
@@ -222,7 +223,7 @@ def _worse(incident: Incident, slot: Slot, sign: Sign) -> Incident:
         slots=incident.slots + max(sign.lost, 1),
         lost=incident.lost + sign.lost,
         causes=causes,
-        text=sign.text,
+        text=message(sign.text),
     )
 
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 
 from bikecollect.core.slots import Slot
+from bikecollect.core.text import message
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,14 +26,34 @@ class Document:
     wire_bytes: int = 0
 
 
-class Attempt(NamedTuple):
-    """One try at one address: *started* in epoch seconds, *seconds* it took."""
-
+class _Attempt(NamedTuple):
     url: str
     started: float
     seconds: float
     http_status: int | None = None
     error: str = ""
+
+
+class Attempt(_Attempt):
+    """One try at one address: *started* in epoch seconds, *seconds* it took.
+
+    The address and the error may quote what others sent: each becomes one visible
+    line here.
+    """
+
+    __slots__ = ()
+
+    def __new__(
+        cls,
+        url: str,
+        started: float,
+        seconds: float,
+        http_status: int | None = None,
+        error: str = "",
+    ) -> Self:
+        """Return a try at *url*, and how it ended."""
+        shown = message(url), message(error)
+        return super().__new__(cls, shown[0], started, seconds, http_status, shown[1])
 
 
 @dataclass(frozen=True, eq=False)

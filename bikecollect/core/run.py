@@ -3,20 +3,32 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from bikecollect.core.errors import BikecollectError, FeedError, Interrupted, Outcome
 from bikecollect.core.payload import Attempt
 from bikecollect.core.slots import Slot
+from bikecollect.core.text import message
 
 OUTCOMES = {each.value: each for each in Outcome}
 
 
-class Notice(NamedTuple):
-    """Something that a person should know: *kind* is the incident's class."""
-
+class _Notice(NamedTuple):
     kind: str
     text: str
+
+
+class Notice(_Notice):
+    """Something that a person should know: *kind* is the incident's class.
+
+    Its text may quote what others sent: here it becomes one visible line.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, kind: str, text: str) -> Self:
+        """Return a notice of *kind* that says *text*."""
+        return super().__new__(cls, kind, message(text))
 
 
 @dataclass(frozen=True)
@@ -51,6 +63,9 @@ class Run:
     notices: tuple[Notice, ...] = ()
     signum: int = 0
     awake: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "error", message(self.error))
 
     @property
     def exit_code(self) -> int:

@@ -16,6 +16,7 @@ from bikecollect.core.errors import PayloadError, StorageError
 from bikecollect.core.payload import Document, Payload
 from bikecollect.core.run import Run, from_json
 from bikecollect.core.slots import Slot, from_stamp, stamp
+from bikecollect.core.text import visible
 from bikecollect.storage.durable import make_folder, sync_folder, write_all, write_file
 
 NOTE = ".run"
@@ -218,7 +219,7 @@ class Payloads:
         """Move the payload called *name* to the rejected ones, with the *reason*."""
         try:
             make_folder(self._rejected)
-            text = reason.encode("utf-8", "backslashreplace") + b"\n"
+            text = visible(reason, lines=True).encode("utf-8") + b"\n"
             write_file(self._rejected / f"{name}{REASON}", text)
         except OSError as error:
             raise StorageError(f"cannot write the reason of {name}: {error}") from error

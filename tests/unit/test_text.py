@@ -1,0 +1,100 @@
+"""Text of others, stored and shown."""
+
+import json
+
+import pytest
+
+from bikecollect.core.errors import (
+    BikecollectError,
+    FeedUnavailable,
+    PayloadError,
+    RateLimited,
+    SettingsError,
+)
+from bikecollect.core.incidents import Sign, step
+from bikecollect.core.payload import Attempt
+from bikecollect.core.run import Notice, Run, from_json
+from bikecollect.core.slots import Slot
+from bikecollect.core.text import clean, visible, visible_json
+
+HOSTILE = "a\x1b]0;t\x07\r\nb\x7f\x85\x9b2J\u2028\u2029\u202ec\u2066\u200b\ufeff\udc80"
+SHOWN = (
+    r"a\x1b]0;t\x07\x0d\x0ab\x7f\x85\x9b2J\u2028\u2029\u202ec\u2066\u200b\ufeff\udc80"
+)
+
+
+def test_what_acts_unseen_is_written_out() -> None:
+    """C0, DEL, C1, line and paragraph separators, bidi, zero width, surrogates."""
+    assert visible(HOSTILE) == SHOWN
+
+
+def test_what_is_shown_once_stays_as_it_is() -> None:
+    """A text may pass through many hands."""
+    assert visible(SHOWN) == SHOWN
+
+
+@pytest.mark.parametrize(
+    "text", ["Gare de l'Est", "捷運市政府站(3號出口)", "a\u00a0b\u3000c", "ö", "🚲", ""]
+)
+def test_what_people_write_stays(text: str) -> None:
+    """Letters of any script, spaces of any width, symbols."""
+    assert visible(text) == text
+    assert clean(text) == text
+
+
+def test_an_invisible_tag_beyond_the_first_plane_is_written_out() -> None:
+    """Tags can carry a whole hidden message (U+E0000)."""
+    assert visible("a\U000e0041") == r"a\U000e0041"
+    assert visible_json("a\U000e0041") == r'"a\udb40\udc41"'
+
+
+def test_json_stays_the_same_to_a_parser() -> None:
+    """Only its spelling changes."""
+    values = {"name": HOSTILE.removesuffix("\udc80"), "more": ["站", 1]}
+
+    text = visible_json(values)
+
+    assert json.loads(text) == values
+    assert text.isprintable()
+
+
+def test_a_stored_name_has_no_controls_and_no_bidi() -> None:
+    """Controls and separators become spaces, direction marks go, joiners stay."""
+    assert clean("a\x1b[2J\x9bb\u2028c\u202ed\u2066e\u200ff") == "a [2J b cdef"
+    assert clean("👩\u200d🚒") == "👩\u200d🚒"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        BikecollectError(HOSTILE),
+        SettingsError(HOSTILE),
+        PayloadError(HOSTILE, cause="shape"),
+        FeedUnavailable(HOSTILE, http_status=500),
+        RateLimited(HOSTILE, not_before=1.0),
+    ],
+)
+def test_an_error_is_one_visible_line(error: BikecollectError) -> None:
+    """Whoever raises it, and whatever it quotes."""
+    assert str(error) == SHOWN
+
+
+def test_a_run_carries_visible_lines() -> None:
+    """Its error, its notices and its tries, also those read back from a ledger."""
+    tries = (Attempt(f"http://x/{HOSTILE}", 0.0, 0.0, error=HOSTILE),)
+    run = Run("r", "city", Slot(0), 0.0, error=HOSTILE, attempts=tries)
+
+    run = run.noticed(Notice("drift", HOSTILE))
+
+    assert run.error == SHOWN
+    assert run.notices == (Notice("drift", SHOWN),)
+    assert run.attempts[0].url == f"http://x/{SHOWN}"
+    assert run.attempts[0].error == SHOWN
+    assert from_json(run.to_json()) == run
+
+
+def test_an_incident_is_one_visible_line() -> None:
+    """Whatever its sign says."""
+    (incident,), _ = step((), Slot(300), {"mail": Sign("mail", HOSTILE)}, 300)
+
+    assert incident.text == SHOWN
