@@ -16,13 +16,13 @@ from bikecollect.core import logs as runlog
 from bikecollect.core import process
 from bikecollect.core import run_text as render
 from bikecollect.core.errors import BikecollectError, Outcome, SettingsError
+from bikecollect.core.process import Clock, Times
 from bikecollect.core.redact import redactor
 from bikecollect.core.run import Run
 from bikecollect.core.slots import Slot, slot_at
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder as folder
 from bikecollect.wiring import collection as wiring
-from bikecollect.wiring.collection import Clock, Times
 
 log = logging.getLogger(__name__)
 

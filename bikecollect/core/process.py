@@ -5,13 +5,17 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import NamedTuple
 
 from bikecollect.core.errors import Interrupted
 
 ALARM_SHARE = 14 / 15
 ALARM_FLOOR = 30.0
+
+Clock = Callable[[], float]
 
 
 class Stop:
@@ -103,3 +107,13 @@ def awake() -> float:
 def run_id() -> str:
     """Return a fresh name for a run: eight hexadecimal digits."""
     return os.urandom(4).hex()
+
+
+class Times(NamedTuple):
+    """The clocks, and the wish to end that cuts waits short."""
+
+    clock: Clock
+    monotonic: Clock
+    stop: Stop
+    uptime: Clock = uptime
+    awake: Clock = awake

@@ -8,7 +8,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from bikecollect.collect import collector as collecting
-from bikecollect.core.process import Stop
+from bikecollect.core.process import Stop, Times
 from bikecollect.core.slots import DAY
 from bikecollect.simulator.city import City, Event
 from bikecollect.simulator.demo import (
@@ -23,7 +23,6 @@ from bikecollect.simulator.demo import (
 )
 from bikecollect.simulator.server import LiveFeed, Trouble
 from bikecollect.wiring import history as keeper
-from bikecollect.wiring.collection import Times
 
 INTERVAL = 600
 """Ten minutes: a month of five takes twice as long to simulate."""

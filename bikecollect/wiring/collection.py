@@ -1,19 +1,18 @@
 """The one module that knows all real parts, and puts them together."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from bikecollect import __version__
 from bikecollect.alerts.alerter import Place, Teller
 from bikecollect.collect.commit import Committer
 from bikecollect.collect.cycle import Cycle
-from bikecollect.core import process
 from bikecollect.core.incidents import KINDS
 from bikecollect.core.logs import RunLogs, formatter
-from bikecollect.core.process import Stop
+from bikecollect.core.process import Times
 from bikecollect.core.redact import redactor
 from bikecollect.core.stopwatch import Stopwatch
 from bikecollect.feeds import registry
@@ -33,18 +32,7 @@ if TYPE_CHECKING:
     from bikecollect.alerts.delivery import Dispatch, Hook
     from bikecollect.alerts.mailer import Post
 
-Clock = Callable[[], float]
 HOOK_SECONDS = 10.0
-
-
-class Times(NamedTuple):
-    """The clocks, and the wish to end that cuts waits short."""
-
-    clock: Clock
-    monotonic: Clock
-    stop: Stop
-    uptime: Clock = process.uptime
-    awake: Clock = process.awake
 
 
 def zones(settings: Settings) -> dict[str, ZoneInfo]:

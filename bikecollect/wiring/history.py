@@ -20,6 +20,7 @@ from bikecollect.collect.sources.bikecollect_folder import FolderSource
 from bikecollect.collect.sources.tables import TableSource, files
 from bikecollect.core import process
 from bikecollect.core.errors import UsageError
+from bikecollect.core.process import Times
 from bikecollect.core.slots import DAY, Slot, bounds, local_days
 from bikecollect.reports import evidence
 from bikecollect.reports.coverage import (
@@ -41,7 +42,6 @@ from bikecollect.storage.lock import Lock
 from bikecollect.storage.payload_store import Payloads
 from bikecollect.storage.recovery import Healer
 from bikecollect.wiring import collection as wiring
-from bikecollect.wiring.collection import Times
 
 BREATH = 0.2
 """Seconds without the lock, in which a fetch that waits for it can take it."""

@@ -10,7 +10,7 @@ from bikecollect.core import process
 
 HANG = """
 import time
-from bikecollect import process
+from bikecollect.core import process
 process.ALARM_FLOOR = 0.2
 process.arm(0)
 time.sleep(20)

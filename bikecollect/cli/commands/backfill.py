@@ -62,8 +62,8 @@ def backfill(
     from bikecollect.cli.render import backfill as filling  # noqa: PLC0415 - as above
     from bikecollect.core import process  # noqa: PLC0415 - heavy
     from bikecollect.core.errors import ExitCode, UsageError  # noqa: PLC0415 - as above
+    from bikecollect.core.process import Times  # noqa: PLC0415 - as above
     from bikecollect.wiring import history as keeper  # noqa: PLC0415 - heavy
-    from bikecollect.wiring.collection import Times  # noqa: PLC0415 - as above
 
     settings = ctx.ensure_object(Shared).settings()
     names = settings.chosen(system_ids)

@@ -149,10 +149,11 @@ def _send(settings: "Settings", accounts: "Sequence[Account]") -> None:
     from bikecollect.core import process  # noqa: PLC0415 - heavy
     from bikecollect.core.errors import SettingsError  # noqa: PLC0415 - as above
     from bikecollect.core.humanize import percent  # noqa: PLC0415 - as above
+    from bikecollect.core.process import Times  # noqa: PLC0415 - heavy
     from bikecollect.core.slots import Slot, stamp  # noqa: PLC0415 - as above
     from bikecollect.wiring import collection as wiring  # noqa: PLC0415 - heavy
 
-    times = wiring.Times(time.time, time.monotonic, process.Stop())
+    times = Times(time.time, time.monotonic, process.Stop())
     post = wiring.post(settings, times)
     if post is None:
         raise SettingsError("--mail needs [mail] in the settings: host, sender, to")

@@ -39,8 +39,8 @@ def compact(
     from bikecollect.cli.render import archive as keeping  # noqa: PLC0415 - as above
     from bikecollect.core import process  # noqa: PLC0415 - heavy
     from bikecollect.core.errors import ExitCode  # noqa: PLC0415 - as above
+    from bikecollect.core.process import Times  # noqa: PLC0415 - as above
     from bikecollect.wiring import history as keeper  # noqa: PLC0415 - heavy
-    from bikecollect.wiring.collection import Times  # noqa: PLC0415 - as above
 
     settings = ctx.ensure_object(Shared).settings()
     stop = process.Stop()

@@ -89,9 +89,9 @@ def _proofs(
     from dataclasses import replace  # noqa: PLC0415 - as above
 
     from bikecollect.core import process  # noqa: PLC0415 - heavy
+    from bikecollect.core.process import Times  # noqa: PLC0415 - as above
     from bikecollect.core.timeparse import day  # noqa: PLC0415 - as above
     from bikecollect.wiring import history as keeper  # noqa: PLC0415 - heavy
-    from bikecollect.wiring.collection import Times  # noqa: PLC0415 - as above
 
     times = Times(time.time, time.monotonic, process.Stop())
     for name in names:
