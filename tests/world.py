@@ -30,6 +30,7 @@ from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.lock import Lock
 from bikecollect.storage.payload_store import Payloads
 from bikecollect.storage.recovery import Healer
+from bikecollect.storage.run_notes import RunNotes
 
 TAIPEI = ZoneInfo("Asia/Taipei")
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=TAIPEI).timestamp()
@@ -139,6 +140,7 @@ class World:
     def __post_init__(self) -> None:
         self.feed = FakeFeed(self.clock)
         self.payloads = Payloads(self.folder / "payloads")
+        self.run_notes = RunNotes(self.folder / "payloads" / "inbox")
         self.store = Store(self.folder)
         self.ledger = Ledger(self.folder / "ledger.sqlite3")
         if not self.folder.is_dir():
@@ -147,6 +149,7 @@ class World:
     def cycle(self) -> Cycle:
         """Return a cycle as a fresh process would have it."""
         self.payloads = Payloads(self.folder / "payloads")
+        self.run_notes = RunNotes(self.folder / "payloads" / "inbox")
         committer = Committer(
             feed=self.feed,
             format=Format(TAIPEI, self.derived),
@@ -159,6 +162,7 @@ class World:
         return Cycle(
             feed=self.feed,
             client=FakeClient(),
+            run_notes=self.run_notes,
             payloads=self.payloads,
             lock=Lock(self.folder / "lock", patience=self.patience),
             ledger=self.ledger,

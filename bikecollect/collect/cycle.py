@@ -22,6 +22,7 @@ from bikecollect.core.slots import DAY, Slot, day_of
 from bikecollect.core.stopwatch import Stopwatch
 from bikecollect.feeds import Feed
 from bikecollect.storage.recovery import Healer
+from bikecollect.storage.run_notes import RunNotes
 
 NOT_BEFORE = "bikecollect.not_before"
 
@@ -32,6 +33,7 @@ class Cycle:
 
     feed: Feed
     client: Client
+    run_notes: RunNotes
     payloads: Payloads
     lock: Lock
     ledger: Ledger
@@ -75,7 +77,7 @@ class Cycle:
                 with self.watch("heal"):
                     run = noticed_text(run, "ledger", self.ledger.open())
                     run = run.noticed(*self.healer.files())
-                    run = named_dead(run, self.healer.runs(run))
+                    run = named_dead(run, self.healer.runs(run, self.run_notes))
                 for name in self.payloads.waiting():
                     mine = name == payload_name(run)
                     done = self.committer.commit(name, source(mine=mine))
@@ -94,7 +96,7 @@ class Cycle:
 
     def _begin(self, run: Run) -> Run:
         try:
-            self.payloads.begin(run)
+            self.run_notes.begin(run)
         except BikecollectError as error:
             return run.noticed(Notice(error.cause, str(error)))
         return run
@@ -164,7 +166,7 @@ class Cycle:
         run = self._finished(run)
         self.client.close()
         try:
-            self.payloads.end(run, written=written)
+            self.run_notes.end(run, written=written)
         except BikecollectError as error:
             return run.noticed(Notice(error.cause, str(error)))
         return run

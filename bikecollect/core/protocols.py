@@ -1,6 +1,6 @@
 """What the main line asks of the disk, the ledger and the network."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -36,11 +36,7 @@ class Lock(Protocol):
 class Payloads(Protocol):
     """See `bikecollect.storage.payload_store.Payloads`."""
 
-    def begin(self, run: Run) -> None: ...  # noqa: D102 - documented there
-    def end(self, run: Run, *, written: bool) -> None: ...  # noqa: D102
-    def orphans(self) -> Iterator[tuple[Path, Run | None]]: ...  # noqa: D102
-    def forget(self, note: Path) -> None: ...  # noqa: D102
-    def accept(self, payload: Payload) -> None: ...  # noqa: D102
+    def accept(self, payload: Payload) -> None: ...  # noqa: D102 - documented there
     def waiting(self) -> list[str]: ...  # noqa: D102
     def waiting_slots(self) -> Collection[Slot]: ...  # noqa: D102
     def open(self, name: str) -> Payload: ...  # noqa: D102

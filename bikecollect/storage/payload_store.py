@@ -1,11 +1,10 @@
-"""The payloads on disk: the inbox, the rejected, the kept; and the runs' notes."""
+"""The payloads on disk: the inbox, the rejected, the kept."""
 
-import fcntl
 import json
 import os
 import zipfile
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import asdict, replace
 from io import BytesIO
@@ -14,12 +13,10 @@ from typing import Any
 
 from bikecollect.core.errors import PayloadError, StorageError
 from bikecollect.core.payload import Document, Payload
-from bikecollect.core.run import Run, from_json
 from bikecollect.core.slots import Slot, from_stamp, stamp
 from bikecollect.core.text import visible
-from bikecollect.storage.durable import make_folder, sync_folder, write_all, write_file
+from bikecollect.storage.durable import make_folder, sync_folder, write_file
 
-NOTE = ".run"
 FETCH = "fetch.json"
 REASON = ".reason.txt"
 LEVEL = 1
@@ -38,84 +35,8 @@ class Payloads:
         self._inbox = folder / "inbox"
         self._rejected = folder / "rejected"
         self._kept = folder / "kept"
-        self._notes: dict[str, int] = {}
         self._fresh: dict[str, Payload] = {}
         self._held: set[str] = set()
-
-    def begin(self, run: Run) -> None:
-        """Note that *run* has begun; the kernel frees the note when it dies."""
-        path = self._inbox / f"{stamp(run.slot)}.{run.run_id}{NOTE}"
-        try:
-            make_folder(self._inbox)
-            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            fd = os.open(path, flags, 0o640)
-        except OSError as error:
-            raise StorageError(f"cannot write {path}: {error}") from error
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
-            write_all(fd, run.to_json().encode("utf-8", "backslashreplace"))
-        except OSError as error:
-            os.close(fd)
-            with suppress(OSError):
-                path.unlink()
-            raise StorageError(f"cannot write {path}: {error}") from error
-        self._notes[run.run_id] = fd
-
-    def end(self, run: Run, *, written: bool) -> None:
-        """Take the note of *run* away; leave its account where not *written*.
-
-        The account that is left goes into the ledger at the next run.
-        """
-        fd = self._notes.pop(run.run_id, None)
-        if fd is None:
-            return
-        path = self._inbox / f"{stamp(run.slot)}.{run.run_id}{NOTE}"
-        try:
-            if written:
-                path.unlink(missing_ok=True)
-            else:
-                os.ftruncate(fd, 0)
-                os.lseek(fd, 0, os.SEEK_SET)
-                write_all(fd, run.to_json().encode("utf-8", "backslashreplace"))
-        except OSError as error:
-            raise StorageError(f"cannot write {path}: {error}") from error
-        finally:
-            os.close(fd)
-
-    def orphans(self) -> Iterator[tuple[Path, Run | None]]:
-        """Yield the notes of runs that are over, None where one is unreadable.
-
-        A run without an outcome was killed. `forget` takes a note away. Half-written
-        payloads whose run has no note any more are removed.
-        """
-        for path in self._listed(".zip.tmp"):
-            if not path.with_suffix("").with_suffix(NOTE).exists():
-                with suppress(OSError):
-                    path.unlink()
-        for path in self._listed(NOTE):
-            try:
-                fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                raise StorageError(f"cannot read {path}: {error}") from error
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                yield path, _read_note(fd, path)
-            except BlockingIOError:
-                continue
-            except OSError as error:
-                raise StorageError(f"cannot lock {path}: {error}") from error
-            finally:
-                os.close(fd)
-
-    def forget(self, note: Path) -> None:
-        """Remove *note* and what its run left half written."""
-        try:
-            note.with_suffix(".zip.tmp").unlink(missing_ok=True)
-            note.unlink(missing_ok=True)
-        except OSError as error:
-            raise StorageError(f"cannot remove {note}: {error}") from error
 
     def accept(self, payload: Payload) -> None:
         """Make *payload* durable in the inbox; from here on it is not lost."""
@@ -139,11 +60,13 @@ class Payloads:
 
         One that the disk refused is among them, as long as this process lives.
         """
-        return sorted({*(path.name for path in self._listed(".zip")), *self._held})
+        return sorted(
+            {*(path.name for path in listed(self._inbox, ".zip")), *self._held}
+        )
 
     def waiting_slots(self) -> Collection[Slot]:
         """Return the slots that have a payload in the inbox."""
-        return {slot_of(path.name) for path in self._listed(".zip")}
+        return {slot_of(path.name) for path in listed(self._inbox, ".zip")}
 
     def open(self, name: str) -> Payload:
         """Return the payload called *name*; raises PayloadError for a damaged one."""
@@ -253,16 +176,6 @@ class Payloads:
     def _path(self, payload: Payload) -> Path:
         return self._inbox / name_of(payload)
 
-    def _listed(self, suffix: str) -> list[Path]:
-        try:
-            with os.scandir(self._inbox) as found:
-                names = [each.name for each in found if each.name.endswith(suffix)]
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise StorageError(f"cannot list {self._inbox}: {error}") from error
-        return [self._inbox / name for name in sorted(names) if _is_ours(name)]
-
     def _hold(self, path: Path, payload: Payload) -> None:
         """Keep *payload* in memory only: its rows may still find a place."""
         with suppress(OSError):
@@ -291,6 +204,18 @@ def name_of(payload: Payload) -> str:
 def slot_of(name: str) -> Slot:
     """Return the slot that a payload's file name carries."""
     return from_stamp(name.partition(".")[0])
+
+
+def listed(folder: Path, suffix: str) -> list[Path]:
+    """Return the files in *folder* that end in *suffix* and begin with a slot."""
+    try:
+        with os.scandir(folder) as found:
+            names = [each.name for each in found if each.name.endswith(suffix)]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StorageError(f"cannot list {folder}: {error}") from error
+    return [folder / name for name in sorted(names) if _is_ours(name)]
 
 
 def _is_ours(name: str) -> bool:
@@ -323,12 +248,3 @@ def _unpack(data: bytes) -> Payload:
             for each in about.pop("documents")
         )
     return Payload(documents=documents, **about)
-
-
-def _read_note(fd: int, path: Path) -> Run | None:
-    try:
-        return from_json(os.pread(fd, os.fstat(fd).st_size, 0).decode("utf-8"))
-    except ValueError:
-        return None
-    except OSError as error:
-        raise StorageError(f"cannot read {path}: {error}") from error

@@ -9,6 +9,7 @@ from bikecollect.core.run import Notice, Run
 from bikecollect.core.slots import from_iso, stamp
 from bikecollect.core.snapshot import StationInformation
 from bikecollect.storage.csv_format import read_information
+from bikecollect.storage.run_notes import RunNotes
 
 INFORMATION = "station_information.csv"
 
@@ -38,20 +39,20 @@ class Healer:
             notices += self._file(file, size, extent)
         return notices + self._vanished(extents)
 
-    def runs(self, current: Run) -> list[Run]:
-        """Take in the notes of runs that are over; a killed one is named so."""
+    def runs(self, current: Run, notes: RunNotes) -> list[Run]:
+        """Take in the *notes* of runs that are over; a killed one is named so."""
         found = []
-        for note, run in self.payloads.orphans():
+        for note, run in notes.orphans():
             if run is None:
                 # Empty: its run is about to write it, or could not in its time.
                 if note.name < stamp(current.slot):
-                    self.payloads.forget(note)
+                    notes.forget(note)
             elif run.run_id != current.run_id:
                 # A run may be killed between its account and the note's removal.
                 if run.outcome or not self.ledger.has_run(run.run_id):
                     found.append(run if run.outcome else _killed(run))
                     self.ledger.record(found[-1:])
-                self.payloads.forget(note)
+                notes.forget(note)
         return found
 
     def _file(self, file: str, size: int, extent: Extent | None) -> list[Notice]:

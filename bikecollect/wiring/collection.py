@@ -27,6 +27,7 @@ from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.lock import Lock
 from bikecollect.storage.payload_store import Payloads
 from bikecollect.storage.recovery import Healer
+from bikecollect.storage.run_notes import RunNotes
 
 if TYPE_CHECKING:
     from bikecollect.alerts.delivery import Dispatch, Hook
@@ -58,6 +59,7 @@ def cycle(settings: Settings, name: str, times: Times) -> Cycle:
     return Cycle(
         feed=feed,
         client=_client(settings, name, times),
+        run_notes=RunNotes(place / "payloads" / "inbox"),
         payloads=payloads,
         lock=Lock(
             place / "lock",

@@ -235,7 +235,7 @@ def test_foreign_bytes_at_the_end_are_kept_aside(world: World) -> None:
 def test_a_killed_run_is_named_by_the_next(world: World) -> None:
     """A run that left only its note is written down as killed (fault 68)."""
     dead = world.begin()
-    world.payloads.begin(dead)
+    world.run_notes.begin(dead)
     world.payloads = type(world.payloads)(world.folder / "payloads")
     note = next((world.folder / "payloads/inbox").glob("*.run"))
     copy = note.read_bytes()

@@ -87,8 +87,8 @@ def test_slots_and_blocks_are_read(world: World, history: History) -> None:
 def _killed(world: World) -> Run:
     """Leave the note of a run that died; return the run."""
     run = world.begin()
-    world.payloads.begin(run)
-    os.close(world.payloads._notes.pop(run.run_id))
+    world.run_notes.begin(run)
+    os.close(world.run_notes._notes.pop(run.run_id))
     return run
 
 
@@ -108,7 +108,7 @@ def test_a_killed_run_is_seen_before_it_is_healed(
 
 def test_a_run_at_work_is_not_taken_for_dead(world: World, history: History) -> None:
     """The kernel holds its note for it."""
-    world.payloads.begin(world.begin())
+    world.run_notes.begin(world.begin())
 
     assert history.runs() == []
 
@@ -118,8 +118,8 @@ def test_a_note_whose_run_is_in_the_ledger_counts_once(
 ) -> None:
     """Killed after its end was written down, and before its note was taken away."""
     done = world.fetch({"a": 1})
-    world.payloads.begin(done)
-    os.close(world.payloads._notes.pop(done.run_id))
+    world.run_notes.begin(done)
+    os.close(world.run_notes._notes.pop(done.run_id))
 
     (found,) = history.runs()
     assert found.outcome is Outcome.COLLECTED

@@ -124,8 +124,8 @@ def test_a_rejected_payload_is_found(world: World) -> None:
 def test_a_killed_run_is_shown_with_its_beginning(world: World) -> None:
     """Before any later run has healed it (fault 69)."""
     run = world.begin()
-    world.payloads.begin(run)
-    os.close(world.payloads._notes.pop(run.run_id))
+    world.run_notes.begin(run)
+    os.close(world.run_notes._notes.pop(run.run_id))
 
     text = shown(world, SLOT)
 

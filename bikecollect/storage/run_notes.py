@@ -1,0 +1,111 @@
+"""The notes of runs: which have begun, and which were killed before they ended."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from bikecollect.core.errors import StorageError
+from bikecollect.core.run import Run, from_json
+from bikecollect.core.slots import stamp
+from bikecollect.storage.durable import make_folder, write_all
+from bikecollect.storage.payload_store import listed
+
+NOTE = ".run"
+
+
+class RunNotes:
+    """The notes of one system's runs, in the folder *inbox*.
+
+    Each run holds a kernel lock on its note while it lives. Every method raises
+    StorageError when the disk refuses.
+    """
+
+    def __init__(self, inbox: Path) -> None:
+        self._inbox = inbox
+        self._notes: dict[str, int] = {}
+
+    def begin(self, run: Run) -> None:
+        """Note that *run* has begun; the kernel frees the note when it dies."""
+        path = self._inbox / f"{stamp(run.slot)}.{run.run_id}{NOTE}"
+        try:
+            make_folder(self._inbox)
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            fd = os.open(path, flags, 0o640)
+        except OSError as error:
+            raise StorageError(f"cannot write {path}: {error}") from error
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            write_all(fd, run.to_json().encode("utf-8", "backslashreplace"))
+        except OSError as error:
+            os.close(fd)
+            with suppress(OSError):
+                path.unlink()
+            raise StorageError(f"cannot write {path}: {error}") from error
+        self._notes[run.run_id] = fd
+
+    def end(self, run: Run, *, written: bool) -> None:
+        """Take the note of *run* away; leave its account where not *written*.
+
+        The account that is left goes into the ledger at the next run.
+        """
+        fd = self._notes.pop(run.run_id, None)
+        if fd is None:
+            return
+        path = self._inbox / f"{stamp(run.slot)}.{run.run_id}{NOTE}"
+        try:
+            if written:
+                path.unlink(missing_ok=True)
+            else:
+                os.ftruncate(fd, 0)
+                os.lseek(fd, 0, os.SEEK_SET)
+                write_all(fd, run.to_json().encode("utf-8", "backslashreplace"))
+        except OSError as error:
+            raise StorageError(f"cannot write {path}: {error}") from error
+        finally:
+            os.close(fd)
+
+    def orphans(self) -> Iterator[tuple[Path, Run | None]]:
+        """Yield the notes of runs that are over, None where one is unreadable.
+
+        A run without an outcome was killed. `forget` takes a note away. Half-written
+        payloads whose run has no note any more are removed.
+        """
+        for path in listed(self._inbox, ".zip.tmp"):
+            if not path.with_suffix("").with_suffix(NOTE).exists():
+                with suppress(OSError):
+                    path.unlink()
+        for path in listed(self._inbox, NOTE):
+            try:
+                fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise StorageError(f"cannot read {path}: {error}") from error
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                yield path, _read_note(fd, path)
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise StorageError(f"cannot lock {path}: {error}") from error
+            finally:
+                os.close(fd)
+
+    def forget(self, note: Path) -> None:
+        """Remove *note* and what its run left half written."""
+        try:
+            note.with_suffix(".zip.tmp").unlink(missing_ok=True)
+            note.unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(f"cannot remove {note}: {error}") from error
+
+
+def _read_note(fd: int, path: Path) -> Run | None:
+    try:
+        return from_json(os.pread(fd, os.fstat(fd).st_size, 0).decode("utf-8"))
+    except ValueError:
+        return None
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {error}") from error
