@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bikecollect.collect import collector as collecting
 from bikecollect.core.process import Stop
 from bikecollect.setup.loader import load
+from bikecollect.wiring import collection as wiring
 
 HERE = Path(__file__).parent
 STATIONS = 1_600
@@ -136,7 +136,7 @@ def fill(path: Path, slots: Iterable[int]) -> None:
     now = time.time()
     for number in slots:
         clock = partial(float, now - number * 300)
-        (run,) = collecting.collect(load(str(path)), clock=clock, stop=Stop())
+        (run,) = wiring.collect(load(str(path)), clock=clock, stop=Stop())
         if run.exit_code:
             raise SystemExit(run.error)
 

@@ -2,131 +2,148 @@
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import tzinfo
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from typing import NamedTuple
 
 from bikecollect import __version__
-from bikecollect.alerts.state import Jot
+from bikecollect.collect.cycle import Cycle
 from bikecollect.core import logs as runlog
 from bikecollect.core import process
 from bikecollect.core import run_text as render
-from bikecollect.core.errors import BikecollectError, Outcome, SettingsError
-from bikecollect.core.process import Clock, Times
-from bikecollect.core.redact import redactor
+from bikecollect.core.errors import BikecollectError, Outcome
+from bikecollect.core.process import Times
+from bikecollect.core.redact import Redact, nothing
 from bikecollect.core.run import Run
 from bikecollect.core.slots import Slot, slot_at
-from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder as folder
-from bikecollect.wiring import collection as wiring
 
 log = logging.getLogger(__name__)
 
 WORKERS = 16
 ONCE = frozenset({"clock", "damage", "disk", "drift", "ledger", "missed"})
 """Notices that come once for what has happened; others come again in each slot."""
+Troubles = Mapping[str, BikecollectError | None]
+"""Why a system's folder cannot be used, by system; None where it can."""
 
 
-def collect(
-    settings: Settings,
-    system_ids: Sequence[str] = (),
-    *,
-    clock: Clock = time.time,
-    monotonic: Clock = time.monotonic,
-    uptime: Clock = process.uptime,
-    awake: Clock = process.awake,
-    stop: process.Stop | None = None,
-    dry: bool = False,
-) -> list[Run]:
-    """Run one cycle for each of *system_ids*, or for all; side by side; and tell.
+class Pinger(NamedTuple):
+    """Pings an address: *send* takes a sign, and returns what went wrong.
 
-    Each run is isolated from the others' failures. With *dry* nothing is written,
-    and nobody told. Raises SettingsError before any network where a name is unknown.
+    With *start* the beginning is told too; a ping takes *seconds* at most.
     """
-    names = settings.chosen(system_ids)
-    slot = slot_at(clock(), settings.seconds)
-    times = Times(clock, monotonic, stop or process.Stop(), uptime, awake)
-    one = partial(_one, settings, slot=slot, times=times, dry=dry)
-    # One after the other: a folder that is being made must not look unmounted.
-    troubles = {n: None if dry else _unready(settings.data / n) for n in names}
-    work = [partial(one, name, trouble=troubles[name]) for name in names]
-    if dry:
-        return [_told(each, settings, told=False) for each in _done(work)]
-    ready = {n: settings.data / n for n in names if troubles[n] is None}
-    with _logged(settings, ready), _pinged(settings) as runs:
-        runs.extend(_done(work))
-        chosen = replace(settings, systems={n: settings.systems[n] for n in names})
-        told = _tell(chosen, times, troubles, runs)
-        return [_told(run, settings, told=told) for run in runs]
+
+    send: Callable[[str], str]
+    start: bool
+    seconds: float
 
 
-def tell_of_settings(settings: Settings, error: SettingsError | None) -> bool:
-    """Tell that a settings file cannot be used (*error*), or again can.
+@dataclass(frozen=True, eq=False, repr=False)
+class Collector:
+    """Runs one cycle for each of some systems, side by side, and tells people.
 
-    *settings* has the ways of telling. Returns whether people are told.
+    *cycle* makes the cycle of a system; *tell* is handed the runs, and returns
+    whether people are told; *logs* makes what writes into the systems' *folders*.
     """
-    times = Times(time.time, time.monotonic, process.Stop())
-    teller, noted = wiring.settings_teller(settings, times)
-    if error is None and not noted.exists():
-        return True
-    now = times.clock()
-    run = Run(process.run_id(), "settings", slot_at(now, settings.seconds), now)
-    run = run.failed(error) if error else replace(run, outcome=Outcome.DUPLICATE)
-    try:
-        told = teller.tell([run])
-    except Exception:
-        log.debug("telling", exc_info=True)
-        return False
-    if error is not None and settings.ping.url:
-        from bikecollect.alerts import webhooks as channels  # noqa: PLC0415 - as above
 
-        patience = wiring.hook_seconds(settings)
-        channels.ping(settings.ping.url, str(run.exit_code), seconds=patience)
-    state = Jot(noted)
-    with state.held():
-        kept = state.load()
-        if kept is not None and not any(each.is_open for each in kept.incidents):
-            noted.unlink(missing_ok=True)
-    return told
+    folders: Mapping[str, Path]
+    zones: Mapping[str, tzinfo]
+    interval: int
+    times: Times
+    cycle: Callable[[str], Cycle]
+    tell: Callable[[Troubles, Sequence[Run]], bool]
+    logs: Callable[[Mapping[str, Path]], logging.Handler]
+    ping: Pinger | None = None
+    redact: Redact = nothing
 
+    def collect(self) -> list[Run]:
+        """Run a cycle for each system, tell people, and return the runs."""
+        slot = self._slot()
+        # One after the other: a folder that is being made must not look unmounted.
+        troubles = {n: _unready(place) for n, place in self.folders.items()}
+        work = [partial(self._one, n, slot, why) for n, why in troubles.items()]
+        ready = {n: self.folders[n] for n, why in troubles.items() if why is None}
+        with _logged(self.logs(ready)), _pinged(self.ping) as runs:
+            runs.extend(_done(work))
+            told = self._tell(troubles, runs)
+            return [self._logged_end(run, told=told) for run in runs]
 
-def _one(
-    settings: Settings,
-    name: str,
-    *,
-    slot: Slot,
-    times: Times,
-    dry: bool,
-    trouble: BikecollectError | None,
-) -> Run:
-    """Run one cycle; whatever goes wrong ends in the run that is returned."""
-    run = Run(
-        run_id=process.run_id(),
-        system_id=name,
-        slot=slot,
-        started=times.clock(),
-        boot_id=process.boot_id(),
-        uptime=times.uptime(),
-        awake=times.awake(),
-        version=__version__,
-    )
-    if trouble is not None:
-        return run.failed(trouble)
-    with runlog.of_run(name, run.run_id):
+    def dry(self) -> list[Run]:
+        """Fetch and read for each system; nothing is written, and nobody told."""
+        slot = self._slot()
+        work = [partial(self._one, name, slot, dry=True) for name in self.folders]
+        return [self._logged_end(run, told=False) for run in _done(work)]
+
+    def _slot(self) -> Slot:
+        return slot_at(self.times.clock(), self.interval)
+
+    def _one(
+        self,
+        name: str,
+        slot: Slot,
+        trouble: BikecollectError | None = None,
+        *,
+        dry: bool = False,
+    ) -> Run:
+        """Run one cycle; whatever goes wrong ends in the run that is returned."""
+        run = self._begun(name, slot)
+        if trouble is not None:
+            return run.failed(trouble)
+        with runlog.of_run(name, run.run_id):
+            try:
+                cycle = self.cycle(name)
+                run = cycle.dry(run) if dry else cycle.run(run)
+            except BikecollectError as error:
+                run = run.failed(error)
+            except Exception as error:
+                log.exception("%s: a bug", name, extra={"told": True})
+                what = f"{type(error).__name__}: {error}"
+                run = replace(run, outcome=Outcome.BUG, cause="bug", error=what)
+            return run.redacted(self.redact)
+
+    def _begun(self, name: str, slot: Slot) -> Run:
+        return Run(
+            run_id=process.run_id(),
+            system_id=name,
+            slot=slot,
+            started=self.times.clock(),
+            boot_id=process.boot_id(),
+            uptime=self.times.uptime(),
+            awake=self.times.awake(),
+            version=__version__,
+        )
+
+    def _tell(self, troubles: Troubles, runs: Sequence[Run]) -> bool:
+        """Return whether people are told of *runs*, which stand whatever that does."""
         try:
-            line = wiring.cycle(settings, name, times)
-            run = line.dry(run) if dry else line.run(run)
-        except BikecollectError as error:
-            run = run.failed(error)
+            return self.tell(troubles, runs)
         except Exception as error:
-            log.exception("%s: a bug", name, extra={"told": True})
             what = f"{type(error).__name__}: {error}"
-            run = replace(run, outcome=Outcome.BUG, cause="bug", error=what)
-        return run.redacted(redactor(settings.secrets()))
+            text = "a bug kept us from telling anybody: %s (-vv shows where)"
+            log.warning(text, what)
+            log.debug("telling", exc_info=True)
+            return False
+
+    def _logged_end(self, run: Run, *, told: bool) -> Run:
+        """Log how *run* ended; what people were *told* of is kept from stderr."""
+        zone = self.zones[run.system_id]
+        extra = {"told": told}
+        with runlog.of_run(run.system_id, run.run_id):
+            numbers = {**extra, "numbers": render.numbers(run, zone)}
+            log.info("%s", render.run_line(run, zone), extra=numbers)
+            for each in run.notices:
+                if each.text != run.error:
+                    level = logging.WARNING if each.kind in ONCE else logging.INFO
+                    values = (run.system_id, each.kind, each.text)
+                    log.log(level, "%s: %s: %s", *values, extra=extra)
+            if run.exit_code:
+                log.error("%s", render.failure(run), extra=extra)
+        return run
 
 
 def _unready(place: Path) -> BikecollectError | None:
@@ -138,27 +155,10 @@ def _unready(place: Path) -> BikecollectError | None:
     return None
 
 
-def _tell(
-    settings: Settings,
-    times: Times,
-    troubles: Mapping[str, object],
-    runs: Sequence[Run],
-) -> bool:
-    """Tell people of *runs*; return whether it went. Whatever it does, they stand."""
-    try:
-        return wiring.teller(settings, times, troubles).tell(runs)
-    except Exception as error:
-        what = f"{type(error).__name__}: {error}"
-        log.warning("a bug kept us from telling anybody: %s (-vv shows where)", what)
-        log.debug("telling", exc_info=True)
-        return False
-
-
 @contextmanager
-def _logged(settings: Settings, folders: Mapping[str, Path]) -> Iterator[None]:
-    """Write what runs log to the files in their systems' *folders*."""
+def _logged(handler: logging.Handler) -> Iterator[None]:
+    """Give *handler* what is logged meanwhile."""
     logger = logging.getLogger("bikecollect")
-    handler = wiring.run_logs(settings, folders)
     logger.addHandler(handler)
     try:
         yield
@@ -167,49 +167,24 @@ def _logged(settings: Settings, folders: Mapping[str, Path]) -> Iterator[None]:
 
 
 @contextmanager
-def _pinged(settings: Settings) -> Iterator[list[Run]]:
+def _pinged(ping: Pinger | None) -> Iterator[list[Run]]:
     """Ping at the start, and with the exit code of the runs put into the list."""
     runs: list[Run] = []
-    url, patience = settings.ping.url, wiring.hook_seconds(settings)
-    if not url:
+    if ping is None:
         yield runs
         return
-    from bikecollect.alerts import (  # noqa: PLC0415 - only where it is wished
-        webhooks as channels,
-    )
-
     begun = None
-    if settings.ping.start:
-        begun = threading.Thread(
-            target=channels.ping, args=(url, "start"), kwargs={"seconds": patience}
-        )
-        begun.daemon = True
+    if ping.start:
+        begun = threading.Thread(target=ping.send, args=("start",), daemon=True)
         begun.start()
     yield runs
     if begun is not None:
-        begun.join(patience)
+        begun.join(ping.seconds)
     if runs:
         code = max(run.exit_code for run in runs)
-        error = channels.ping(url, str(code) if code else "", seconds=patience)
+        error = ping.send(str(code) if code else "")
         if error:
             log.warning("the ping: %s", error, extra={"told": True})
-
-
-def _told(run: Run, settings: Settings, *, told: bool) -> Run:
-    """Log how *run* ended; what people were *told* of is kept from stderr."""
-    zone = wiring.zones(settings)[run.system_id]
-    extra = {"told": told}
-    with runlog.of_run(run.system_id, run.run_id):
-        numbers = {**extra, "numbers": render.numbers(run, zone)}
-        log.info("%s", render.run_line(run, zone), extra=numbers)
-        for each in run.notices:
-            if each.text != run.error:
-                level = logging.WARNING if each.kind in ONCE else logging.INFO
-                values = (run.system_id, each.kind, each.text)
-                log.log(level, "%s: %s: %s", *values, extra=extra)
-        if run.exit_code:
-            log.error("%s", render.failure(run), extra=extra)
-    return run
 
 
 def _done(work: Sequence[Callable[[], Run]]) -> list[Run]:

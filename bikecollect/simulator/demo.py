@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from bikecollect.collect import collector as collecting
 from bikecollect.core.process import Stop
 from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, Slot
@@ -16,6 +15,7 @@ from bikecollect.setup.settings import Settings
 from bikecollect.simulator.city import City
 from bikecollect.simulator.server import LiveFeed, Trouble
 from bikecollect.storage.data_folder import jot_path
+from bikecollect.wiring import collection as wiring
 
 ZONE = "Asia/Taipei"
 INTERVAL = 300
@@ -85,7 +85,7 @@ def collect_a_day(
         for number, slot in enumerate(_slots(midnight), start=1):
             time.now = slot + 2.0
             for each in runs:
-                got = collecting.collect(
+                got = wiring.collect(
                     settings, [each], clock=time, stop=time, monotonic=time
                 )
                 runs[each] += got

@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from bikecollect.collect import collector as collecting
 from bikecollect.core.process import Stop, Times
 from bikecollect.core.slots import DAY
 from bikecollect.simulator.city import City, Event
@@ -22,6 +21,7 @@ from bikecollect.simulator.demo import (
     text_of,
 )
 from bikecollect.simulator.server import LiveFeed, Trouble
+from bikecollect.wiring import collection as wiring
 from bikecollect.wiring import history as keeper
 
 INTERVAL = 600
@@ -75,7 +75,7 @@ def collect_days(
             time.now = slot + 2.0
             up = slot - begin + 3_600.0
             awake = up - (SLEEP if slot >= at["sleep"] else 0)
-            collecting.collect(
+            wiring.collect(
                 settings,
                 clock=time,
                 stop=time,

@@ -1,6 +1,9 @@
 """The one module that knows all real parts, and puts them together."""
 
-from collections.abc import Mapping
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,12 +11,18 @@ from zoneinfo import ZoneInfo
 
 from bikecollect import __version__
 from bikecollect.alerts.alerter import Place, Teller
+from bikecollect.alerts.state import Jot
+from bikecollect.collect.collector import Collector, Pinger
 from bikecollect.collect.commit import Committer
 from bikecollect.collect.cycle import Cycle
+from bikecollect.core import process
+from bikecollect.core.errors import Outcome, SettingsError
 from bikecollect.core.incidents import KINDS
 from bikecollect.core.logs import RunLogs, formatter
-from bikecollect.core.process import Times
+from bikecollect.core.process import Clock, Stop, Times
 from bikecollect.core.redact import redactor
+from bikecollect.core.run import Run
+from bikecollect.core.slots import slot_at
 from bikecollect.core.stopwatch import Stopwatch
 from bikecollect.feeds import registry
 from bikecollect.feeds.http.client import Client
@@ -33,7 +42,91 @@ if TYPE_CHECKING:
     from bikecollect.alerts.delivery import Dispatch, Hook
     from bikecollect.alerts.mailer import Post
 
+log = logging.getLogger(__name__)
+
 HOOK_SECONDS = 10.0
+
+
+def collect(
+    settings: Settings,
+    system_ids: Sequence[str] = (),
+    *,
+    clock: Clock = time.time,
+    monotonic: Clock = time.monotonic,
+    uptime: Clock = process.uptime,
+    awake: Clock = process.awake,
+    stop: Stop | None = None,
+    dry: bool = False,
+) -> list[Run]:
+    """Run one cycle for each of *system_ids*, or for all; side by side; and tell.
+
+    With *dry* nothing is written, and nobody told. Raises SettingsError before any
+    network where a name is unknown.
+    """
+    times = Times(clock, monotonic, stop or Stop(), uptime, awake)
+    line = collector(settings, system_ids, times)
+    return line.dry() if dry else line.collect()
+
+
+def collector(settings: Settings, system_ids: Sequence[str], times: Times) -> Collector:
+    """Return what runs the systems called *system_ids*, or all."""
+    names = settings.chosen(system_ids)
+    chosen = replace(settings, systems={n: settings.systems[n] for n in names})
+    return Collector(
+        folders={name: settings.data / name for name in names},
+        zones=zones(chosen),
+        interval=settings.seconds,
+        times=times,
+        cycle=lambda name: cycle(settings, name, times),
+        tell=lambda troubles, runs: teller(chosen, times, troubles).tell(runs),
+        logs=partial(run_logs, settings),
+        ping=pinger(settings),
+        redact=redactor(settings.secrets()),
+    )
+
+
+def pinger(settings: Settings) -> Pinger | None:
+    """Return what pings the dead-man switch, None where none is set up."""
+    if not settings.ping.url:
+        return None
+    seconds = hook_seconds(settings)
+
+    def send(sign: str) -> str:
+        from bikecollect.alerts import (  # noqa: PLC0415 - only where it is wished
+            webhooks as channels,
+        )
+
+        return channels.ping(settings.ping.url, sign, seconds=seconds)
+
+    return Pinger(send, settings.ping.start, seconds)
+
+
+def tell_of_settings(settings: Settings, error: SettingsError | None) -> bool:
+    """Tell that a settings file cannot be used (*error*), or again can.
+
+    *settings* has the ways of telling. Returns whether people are told.
+    """
+    times = Times(time.time, time.monotonic, Stop())
+    teller, noted = settings_teller(settings, times)
+    if error is None and not noted.exists():
+        return True
+    now = times.clock()
+    run = Run(process.run_id(), "settings", slot_at(now, settings.seconds), now)
+    run = run.failed(error) if error else replace(run, outcome=Outcome.DUPLICATE)
+    try:
+        told = teller.tell([run])
+    except Exception:
+        log.debug("telling", exc_info=True)
+        return False
+    ping = pinger(settings)
+    if error is not None and ping:
+        ping.send(str(run.exit_code))
+    state = Jot(noted)
+    with state.held():
+        kept = state.load()
+        if kept is not None and not any(each.is_open for each in kept.incidents):
+            noted.unlink(missing_ok=True)
+    return told
 
 
 def zones(settings: Settings) -> dict[str, ZoneInfo]:

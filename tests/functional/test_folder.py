@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from bikecollect.collect import collector as collecting
 from bikecollect.core.errors import SettingsError
 from bikecollect.setup.loader import parse
 from bikecollect.storage import data_folder as folder
+from bikecollect.wiring import collection as wiring
 
 
 def test_a_new_folder_is_made_and_marked(tmp_path: Path) -> None:
@@ -55,8 +55,8 @@ def test_several_systems_that_begin_anew_do_not_take_each_other_for_unmounted(
     settings = parse(
         {**data, "interval": "1s", "systems": {f"city{n}": system for n in range(8)}}
     )
-    first = collecting.collect(settings)
+    first = wiring.collect(settings)
     shutil.rmtree(tmp_path / "bikes")
-    second = collecting.collect(settings)
+    second = wiring.collect(settings)
 
     assert {run.cause for run in first + second} == {"connect"}

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from bikecollect.collect.collector import collect
 from bikecollect.core.incidents import Incident
 from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, Slot
@@ -24,7 +23,7 @@ from bikecollect.simulator.city import City
 from bikecollect.simulator.demo import Time
 from bikecollect.simulator.server import LiveFeed, Trouble
 from bikecollect.storage.ledger_reader import History
-from bikecollect.wiring.collection import zones
+from bikecollect.wiring.collection import collect, zones
 
 HOUR = 3_600
 TAIPEI = zones(parse({}))["youbike-taipei"]

@@ -14,7 +14,6 @@ from served import Answer, serving
 
 from bikecollect.alerts import webhooks as channels
 from bikecollect.alerts.state import Jot, State, noted_incidents
-from bikecollect.collect.collector import collect
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.run import Run
 from bikecollect.reports.status import survey
@@ -24,7 +23,7 @@ from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
 from bikecollect.simulator.demo import Time
 from bikecollect.storage.data_folder import jot_path
-from bikecollect.wiring.collection import zones
+from bikecollect.wiring.collection import collect, zones
 
 BEGIN = 1_795_276_800.0  # midnight in Taipei
 INTERVAL = 300

@@ -17,7 +17,6 @@ from pathlib import Path
 import trustme
 from mailserver import MailServer
 
-from bikecollect.collect.collector import collect
 from bikecollect.core.run import Run
 from bikecollect.core.slots import Slot
 from bikecollect.feeds.http.client import Client
@@ -27,6 +26,7 @@ from bikecollect.simulator.city import City
 from bikecollect.simulator.demo import Time
 from bikecollect.simulator.server import LiveFeed, Trouble
 from bikecollect.wiring import history as keeper
+from bikecollect.wiring.collection import collect
 
 HOUR = 3_600
 BEGIN = 1_795_276_800.0  # midnight in Taipei

@@ -16,12 +16,12 @@ import pytest
 from served import Answer, serving
 from trouble_day import die
 
-from bikecollect.collect.collector import collect
 from bikecollect.core import process
 from bikecollect.setup.loader import parse
 from bikecollect.setup.settings import Settings
 from bikecollect.simulator.demo import Time
 from bikecollect.storage.lock import Lock
+from bikecollect.wiring.collection import collect
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 SERIES = DATA / "g_timeseries"

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from served import Answer, serving
 
-from bikecollect.collect import collector as collecting
 from bikecollect.core.process import Stop
 from bikecollect.core.slots import iso, slot_at
 from bikecollect.setup.loader import parse
@@ -38,7 +37,7 @@ def test_every_value_of_the_recorded_day_is_in_the_csv(tmp_path: Path) -> None:
             assert file is not None
             body, now = file.read(), member.mtime
             clock = partial(float, now)
-            (run,) = collecting.collect(settings, clock=clock, stop=Stop())
+            (run,) = wiring.collect(settings, clock=clock, stop=Stop())
             assert run.exit_code == 0
             slot = iso(slot_at(now, 300), zone)
             expected += [_row(slot, each) for each in json.loads(body)]

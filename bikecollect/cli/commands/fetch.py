@@ -34,7 +34,6 @@ def fetch(
     Without SYSTEM all systems of the settings are fetched, side by side; without
     settings, Taipei's YouBike. Prints nothing when all went well.
     """
-    from bikecollect.collect import collector as collecting  # noqa: PLC0415 - heavy
     from bikecollect.core import process  # noqa: PLC0415 - heavy
     from bikecollect.core import run_text as render  # noqa: PLC0415 - heavy
     from bikecollect.wiring import collection as wiring  # noqa: PLC0415 - heavy
@@ -43,7 +42,7 @@ def fetch(
     stop = process.Stop()
     process.listen(stop)
     process.arm(settings.seconds)
-    runs = collecting.collect(settings, system_ids, stop=stop, dry=dry_run)
+    runs = wiring.collect(settings, system_ids, stop=stop, dry=dry_run)
     with suppress(OSError):  # what was collected stands, and so does its code
         if form == "json":
             mention(render.runs_json(runs, wiring.zones(settings)))
@@ -55,8 +54,8 @@ def fetch(
 
 def _settings(shared: Shared) -> "Settings":
     """Return the settings; people are told where they cannot be used, and again can."""
-    from bikecollect.collect import collector as collecting  # noqa: PLC0415 - heavy
     from bikecollect.core.errors import SettingsError  # noqa: PLC0415 - as above
+    from bikecollect.wiring import collection as wiring  # noqa: PLC0415 - heavy
 
     try:
         settings = shared.settings()
@@ -67,8 +66,8 @@ def _settings(shared: Shared) -> "Settings":
 
         ways = ways_of_telling(shared.config)
         if ways is not None:
-            collecting.tell_of_settings(ways, error)
+            wiring.tell_of_settings(ways, error)
         raise
     if settings.source:
-        collecting.tell_of_settings(settings, None)
+        wiring.tell_of_settings(settings, None)
     return settings
