@@ -15,11 +15,10 @@ from bikecollect import __version__
 from bikecollect.collect.cycle import Cycle
 from bikecollect.core import logs as runlog
 from bikecollect.core import process
-from bikecollect.core import run_text as render
 from bikecollect.core.errors import BikecollectError, Outcome
 from bikecollect.core.process import Times
 from bikecollect.core.redact import Redact, nothing
-from bikecollect.core.run import Run
+from bikecollect.core.run import Run, failure_line, run_line, run_values
 from bikecollect.core.slots import Slot, slot_at
 from bikecollect.storage import data_folder as folder
 
@@ -134,15 +133,15 @@ class Collector:
         zone = self.zones[run.system_id]
         extra = {"told": told}
         with runlog.of_run(run.system_id, run.run_id):
-            numbers = {**extra, "numbers": render.numbers(run, zone)}
-            log.info("%s", render.run_line(run, zone), extra=numbers)
+            numbers = {**extra, "numbers": run_values(run, zone)}
+            log.info("%s", run_line(run, zone), extra=numbers)
             for each in run.notices:
                 if each.text != run.error:
                     level = logging.WARNING if each.kind in ONCE else logging.INFO
                     values = (run.system_id, each.kind, each.text)
                     log.log(level, "%s: %s: %s", *values, extra=extra)
             if run.exit_code:
-                log.error("%s", render.failure(run), extra=extra)
+                log.error("%s", failure_line(run), extra=extra)
         return run
 
 

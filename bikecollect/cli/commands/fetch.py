@@ -35,7 +35,7 @@ def fetch(
     settings, Taipei's YouBike. Prints nothing when all went well.
     """
     from bikecollect.core import process  # noqa: PLC0415 - heavy
-    from bikecollect.core import run_text as render  # noqa: PLC0415 - heavy
+    from bikecollect.core.run import run_line, runs_json  # noqa: PLC0415 - heavy
     from bikecollect.wiring import collection as wiring  # noqa: PLC0415 - heavy
 
     settings = _settings(ctx.ensure_object(Shared))
@@ -45,9 +45,9 @@ def fetch(
     runs = wiring.collect(settings, system_ids, stop=stop, dry=dry_run)
     with suppress(OSError):  # what was collected stands, and so does its code
         if form == "json":
-            mention(render.runs_json(runs, wiring.zones(settings)))
+            mention(runs_json(runs, wiring.zones(settings)))
         elif dry_run:
-            mention("".join(f"{render.run_line(run)}\n" for run in runs))
+            mention("".join(f"{run_line(run)}\n" for run in runs))
     process.disarm()
     return max(run.exit_code for run in runs)
 

@@ -11,10 +11,9 @@ from pathlib import Path
 import click
 
 from bikecollect.cli.render.terminal import WIDTH, bar, title
-from bikecollect.core import run_text as render
 from bikecollect.core.humanize import local_minute, size
 from bikecollect.core.payload import Attempt
-from bikecollect.core.run import Run
+from bikecollect.core.run import Run, run_values
 from bikecollect.core.slots import Slot, iso
 from bikecollect.storage.ledger_reader import BlockPlace
 
@@ -82,7 +81,7 @@ def as_json(run: Run, zone: tzinfo) -> str:
             for a in run.attempts
         ],
     }
-    return json.dumps({**render.numbers(run, zone), **more}, ensure_ascii=False)
+    return json.dumps({**run_values(run, zone), **more}, ensure_ascii=False)
 
 
 def show(known: Slotted) -> str:
