@@ -8,14 +8,16 @@ from bikecollect.core.errors import BikecollectError, Interrupted, Outcome, Rate
 from bikecollect.core.payload import Payload
 from bikecollect.core.protocols import Client, Ledger, Lock, Payloads
 from bikecollect.core.redact import Redact, nothing
-from bikecollect.core.run import Done, Notice, Run
-from bikecollect.core.run_endings import (
+from bikecollect.core.run import (
+    Done,
+    Notice,
+    Run,
+    block_source,
+    check_not_before,
     concluded,
     named_dead,
     noticed_text,
     payload_name,
-    respect,
-    source,
     unsettled,
 )
 from bikecollect.core.slots import DAY, Slot, day_of
@@ -80,7 +82,7 @@ class Cycle:
                     run = named_dead(run, self.healer.runs(run, self.run_notes))
                 for name in self.payloads.waiting():
                     mine = name == payload_name(run)
-                    done = self.committer.commit(name, source(mine=mine))
+                    done = self.committer.commit(name, block_source(mine=mine))
                     run = concluded(run, done) if mine else run.noticed(*done.notices)
                 run = self._looked_up(run)
                 self.ledger.remember(self.notes)
@@ -104,7 +106,7 @@ class Cycle:
     def _fetch(self, run: Run) -> Payload:
         with self.watch("fetch"):
             memory = self.ledger.recall()._replace(now=self.clock())
-            respect(memory.notes.get(NOT_BEFORE, ""), memory.now)
+            check_not_before(memory.notes.get(NOT_BEFORE, ""), memory.now)
             fetched = self.feed.fetch(self.client, memory)
         return Payload(
             system_id=run.system_id,

@@ -6,12 +6,20 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, tzinfo
 from typing import Any, NamedTuple, Self
 
-from bikecollect.core.errors import BikecollectError, FeedError, Interrupted, Outcome
+from bikecollect.core.errors import (
+    BikecollectError,
+    FeedError,
+    Interrupted,
+    Outcome,
+    RateLimited,
+)
 from bikecollect.core.payload import Attempt
-from bikecollect.core.slots import Slot, iso
+from bikecollect.core.slots import Slot, iso, stamp
 from bikecollect.core.text import message
 
 OUTCOMES = {each.value: each for each in Outcome}
+
+LONGEST_REST = 3_600.0
 
 
 class _Notice(NamedTuple):
@@ -188,3 +196,58 @@ def runs_json(runs: Iterable[Run], zones: Mapping[str, tzinfo]) -> str:
     """Return *runs*, one object a line; *zones* by system id."""
     lines = (run_json(run, zones.get(run.system_id, UTC)) for run in runs)
     return "".join(f"{line}\n" for line in lines)
+
+
+def check_not_before(text: str, now: float) -> None:
+    """Raise RateLimited where the feed asked us to stay away until later than *now*."""
+    not_before = float(text or 0)
+    if now < not_before < now + LONGEST_REST:
+        wait = not_before - now
+        raise RateLimited(
+            f"the feed asked for a rest; {wait:.0f} s of it are left",
+            not_before=not_before,
+        )
+
+
+def payload_name(run: Run) -> str:
+    """Return the file name of the payload of *run*."""
+    return f"{stamp(run.slot)}.{run.run_id}.zip"
+
+
+def block_source(*, mine: bool) -> str:
+    """Return the word for where a block comes from."""
+    return "fetch" if mine else "recovery"
+
+
+def concluded(run: Run, done: Done) -> Run:
+    """Return *run*, ended as its payload was."""
+    return replace(
+        run.flagged(*done.flags).noticed(*done.notices),
+        outcome=done.outcome,
+        cause=done.cause,
+        rows=done.rows,
+        stations=done.stations,
+        file=done.file,
+        error=done.error,
+    )
+
+
+def named_dead(run: Run, dead: list[Run]) -> Run:
+    """Return *run* with a notice for each killed run among *dead*."""
+    killed = [each for each in dead if each.outcome is Outcome.KILLED]
+    return run.noticed(*(Notice("missed", each.error) for each in killed))
+
+
+def noticed_text(run: Run, kind: str, text: str) -> Run:
+    """Return *run* with a notice of *kind*, where there is a *text*."""
+    return run.noticed(Notice(kind, text)) if text else run
+
+
+def unsettled(run: Run, error: BikecollectError) -> Run:
+    """Return *run*, whose payload waits for the next run because of *error*."""
+    if run.outcome is not None:
+        return run.noticed(Notice(error.cause, str(error)))
+    if error.cause == "ledger-busy":
+        busy = replace(run, outcome=Outcome.DEFERRED, cause=error.cause)
+        return replace(busy, error=str(error)).noticed(Notice("lock", str(error)))
+    return run.failed(error).noticed(Notice(error.cause, str(error)))
