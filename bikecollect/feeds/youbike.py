@@ -1,51 +1,21 @@
-"""YouBike: every generation of Taiwan's feeds, by one table of spellings."""
+"""YouBike: every generation of Taiwan's feeds: what is fetched, page by page."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import tzinfo
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from bikecollect.core.errors import FeedError, PayloadError
 from bikecollect.core.payload import Document, Documents, Fetched, Getter, Memory
-from bikecollect.core.snapshot import Snapshot, StationInformation, StationStatus
-from bikecollect.feeds.json_payload import (
-    at,
-    decode,
-    missing,
-    objects,
-    shape,
-    too_many_bad,
-)
-from bikecollect.feeds.values import Stamps, count, flag, place, text
+from bikecollect.core.snapshot import Snapshot
+from bikecollect.feeds.json_payload import at, decode, objects
+from bikecollect.feeds.values import count
+from bikecollect.feeds.youbike_reader import Reader
 
-ALIASES: Mapping[str, tuple[str, ...]] = {
-    "station_id": ("sno", "station_no", "StationUID", "StationID"),
-    # The operator's "available_spaces" are bikes, its "empty_spaces" docks.
-    "vehicles": (
-        *("available_rent_bikes", "sbi", "available_spaces", "AvailableRentBikes"),
-    ),
-    "docks": ("available_return_bikes", "bemp", "empty_spaces", "AvailableReturnBikes"),
-    "capacity": (
-        *("Quantity", "quantity", "total", "tot", "parking_spaces", "BikesCapacity"),
-    ),
-    "ebikes": ("available_spaces_detail.eyb", "AvailableRentBikesDetail.ElectricBikes"),
-    "active": ("act", "status", "ServiceStatus"),
-    "lat": ("latitude", "lat", "StationPosition.PositionLat"),
-    "lon": ("longitude", "lng", "StationPosition.PositionLon"),
-    "name": ("sna", "name_tw", "StationName.Zh_tw"),
-    "name_en": ("snaen", "name_en", "StationName.En"),
-    "address": ("ar", "address_tw", "StationAddress.Zh_tw"),
-    "address_en": ("aren", "address_en", "StationAddress.En"),
-    "region": ("sarea", "district_tw"),
-    "region_en": ("sareaen", "district_en"),
-    "reported": ("infoTime", "mday", "updated_at", "SrcUpdateTime"),
-    "updated": ("updateTime", "srcUpdateTime", "UpdateTime"),
-}
 WRAPPERS = ("retVal", "data.retVal", "records", "result.records", "data", "result")
 PAGES = 100
 ROUND = frozenset({30, 100, 500, 1000, 2000, 5000})
-TDX_INFORMATION = "StationName"
 
 
 class YouBike:
@@ -93,7 +63,7 @@ class YouBike:
             oddities.append(
                 f"exactly {len(stations)} stations came: the list may be cut"
             )
-        return _Reader(stations, self._zone).snapshot(oddities)
+        return Reader(stations, self._zone).snapshot(oddities)
 
     def _page_size(self) -> int:
         text = self._query.get("size") or self._query.get("limit") or ""
@@ -108,128 +78,6 @@ class YouBike:
         else:
             query["offset"] = str(seen)
         return urlunsplit(urlsplit(self._url)._replace(query=urlencode(query)))
-
-
-class _Reader:
-    """Reads one list of station objects, with the spellings that it uses."""
-
-    def __init__(self, stations: Sequence[Any], zone: tzinfo) -> None:
-        self._stations = stations
-        self._stamp = Stamps(zone)
-        sample = [each for each in stations if type(each) is dict]
-        self._name = {column: _spelling(column, sample) for column in ALIASES}
-        self._nested = [name for name in self._name.values() if "." in name]
-
-    def snapshot(self, oddities: list[str]) -> Snapshot:
-        """Return all stations that can be read; raises PayloadError for too few."""
-        statuses: dict[str, StationStatus] = {}
-        information: list[StationInformation] = []
-        duplicates, bad = 0, []
-        for station in self._stations:
-            status = self._status(station) if type(station) is dict else None
-            if status is None:
-                bad.append(station)
-            elif status.station_id in statuses:
-                duplicates += 1
-            else:
-                statuses[status.station_id] = status
-                information.append(self._information(station, status))
-        too_many_bad(len(bad), len(self._stations), repr(bad[:1]))
-        return Snapshot(
-            statuses=tuple(statuses.values()),
-            information=tuple(information),
-            lists_all=True,
-            last_updated=self._newest(),
-            shape=shape(self._stations),
-            dropped=len(bad),
-            duplicates=duplicates,
-            oddities=tuple(oddities),
-        )
-
-    def _flat(self, station: dict[str, Any]) -> dict[str, Any]:
-        """Return *station* with the nested fields that are used beside the others."""
-        if not self._nested:
-            return station
-        return {**station, **{name: at(station, name) for name in self._nested}}
-
-    def _status(self, station: dict[str, Any]) -> StationStatus | None:
-        name, get = self._name, self._flat(station).get
-        station_id = text(get(name["station_id"]))
-        vehicles, docks = count(get(name["vehicles"])), count(get(name["docks"]))
-        silent = vehicles is None and docks is None and TDX_INFORMATION not in station
-        if station_id is None or silent:
-            return None
-        active = _active(get(name["active"]))
-        return StationStatus(
-            station_id,
-            vehicles,
-            count(get(name["ebikes"])),
-            docks,
-            None,
-            None,
-            count(get(name["capacity"])),
-            None,
-            active,
-            active,
-            self._stamp(get(name["reported"])),
-        )
-
-    def _information(
-        self, station: dict[str, Any], status: StationStatus
-    ) -> StationInformation:
-        name, get = self._name, self._flat(station).get
-        lat, lon = place(get(name["lat"]), get(name["lon"]))
-        return StationInformation(
-            station_id=status.station_id,
-            name=text(get(name["name"])),
-            lat=lat,
-            lon=lon,
-            capacity=status.capacity,
-            address=text(get(name["address"])),
-            region=text(get(name["region"])),
-            name_en=text(get(name["name_en"])),
-            address_en=text(get(name["address_en"])),
-            region_en=text(get(name["region_en"])),
-        )
-
-    def _newest(self) -> int | None:
-        names = (self._name["updated"], self._name["reported"])
-        said = {
-            value
-            for station in self._stations
-            if type(station) is dict
-            for name in names
-            if isinstance(value := station.get(name), str | int)
-        }
-        return max((m for m in map(self._stamp, said) if m is not None), default=None)
-
-
-def _spelling(column: str, stations: Sequence[dict[str, Any]]) -> str:
-    """Return the name that *stations* have for *column*, empty for none.
-
-    Raises PayloadError naming the fields where a column without which a row means
-    nothing has no known spelling.
-    """
-    for name in ALIASES[column]:
-        if "." in name:
-            if any(at(each, name) is not None for each in stations[:20]):
-                return name
-        elif any(name in each for each in stations):
-            return name
-    needed = column in {"station_id", "vehicles", "docks"}
-    if needed and not any(TDX_INFORMATION in each for each in stations):
-        raise missing(stations, _COLUMN.get(column, column), ALIASES[column], OURS)
-    return ""
-
-
-OURS = frozenset(name.partition(".")[0] for names in ALIASES.values() for name in names)
-OURS |= {"infoDate", "_id", "scity", "scityen", "sbi_detail", "StationID"}
-_COLUMN = {"vehicles": "num_vehicles_available", "docks": "num_docks_available"}
-
-
-def _active(value: Any) -> bool | None:
-    """Return whether the station is in service; TDX's 2 means paused."""
-    return False if str(value) == "2" else flag(value)
 
 
 def _check_list(body: bytes) -> None:

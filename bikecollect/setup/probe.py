@@ -17,7 +17,7 @@ from bikecollect.core.errors import (
 from bikecollect.core.payload import Check, Document, Fetched, Getter, Memory
 from bikecollect.core.process import Stop
 from bikecollect.core.snapshot import Snapshot, StationInformation, StationStatus
-from bikecollect.feeds import gbfs, registry, youbike
+from bikecollect.feeds import gbfs, registry, youbike, youbike_reader
 from bikecollect.feeds import gbfs_reader as gbfs_reading
 from bikecollect.feeds.http.client import Client
 from bikecollect.feeds.http.retry import Budget
@@ -299,7 +299,7 @@ def _oddities(trial: Trial, fetched: Fetched) -> list[str]:
     return found
 
 
-_KNOWN = {"gbfs": gbfs_reading.OURS, "youbike": youbike.OURS}
+_KNOWN = {"gbfs": gbfs_reading.OURS, "youbike": youbike_reader.OURS}
 
 
 def _lone(

@@ -1,0 +1,116 @@
+"""Aliases: which field of a station holds which column, however it is spelt."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from bikecollect.feeds.json_payload import at
+from bikecollect.feeds.values import count
+
+Table = Mapping[str, Sequence[str]]
+"""For each column the fields that may hold it, as dotted paths, the likeliest first."""
+UNSAID = (None, "")
+ELECTRIC = frozenset({"eyb", "eybquantity", "ebike", "ebikes", "electric"})
+ELECTRIC |= {"electricbike", "electricbikes", "efit"}
+
+
+class Aliases:
+    """The fields by which *stations* hold the columns of *table*.
+
+    Stations of one list may spell a column differently: each is asked for all
+    spellings that occur, and the first that says something counts. Case and
+    underscores are no difference.
+    """
+
+    def __init__(self, table: Table, stations: Iterable[Mapping[str, Any]]) -> None:
+        keys = dict.fromkeys(key for each in stations for key in each)
+        similar: dict[str, list[str]] = {}
+        for key in keys:
+            similar.setdefault(plain(key), []).append(key)
+        self._fields = {
+            column: tuple(_occurring(names, similar)) for column, names in table.items()
+        }
+
+    def fields(self, column: str) -> tuple[str, ...]:
+        """Return the paths of *column* that occur, in the order in which they count."""
+        return self._fields[column]
+
+    def values(self, station: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what *station* says of each column; one without an entry, nothing."""
+        found: dict[str, Any] = {}
+        for column, names in self._fields.items():
+            for name in names:
+                value = at(station, name) if "." in name else station.get(name)
+                if value not in UNSAID:
+                    found[column] = value
+                    break
+        return found
+
+    def lacking(
+        self, column: str, stations: Sequence[Mapping[str, Any]]
+    ) -> Sequence[Mapping[str, Any]]:
+        """Return those of *stations* that have no field at all for *column*."""
+        roots = {name.partition(".")[0] for name in self._fields[column]}
+        return [each for each in stations if roots.isdisjoint(each)]
+
+
+def plain(name: str) -> str:
+    """Return *name* without what two spellings of it may differ in.
+
+    >>> plain("AvailableRentBikes") == plain("available_rent_bikes")
+    True
+    """
+    return name.replace("_", "").replace("-", "").casefold()
+
+
+def _occurring(
+    names: Sequence[str], similar: Mapping[str, Sequence[str]]
+) -> Iterable[str]:
+    """Yield the paths *names* as they occur: the exact spelling before similar ones."""
+    seen: set[str] = set()
+    for name in names:
+        root, dot, rest = name.partition(".")
+        keys = similar.get(plain(root), ())
+        for key in sorted(keys, key=lambda each: each != root):
+            if (path := f"{key}{dot}{rest}") not in seen:
+                seen.add(path)
+                yield path
+
+
+def electric(detail: Any) -> int | None:
+    """Return the e-bikes in a count by type, in each form that is seen.
+
+    An object, such an object as text, a list of one-key objects, or the counts of
+    plain and electric bikes in a row. None where it does not name them.
+
+    >>> electric({"yb2": "5", "eyb": "2"}), electric('{"yb2": 5, "eyb": 2}')
+    (2, 2)
+    >>> electric("5,2"), electric("yb2:5, eyb:2"), electric([{"ebike": 2}])
+    (2, 2, 2)
+    >>> electric("7"), electric({"ICONIC": 3}), electric(None)
+    (None, None, None)
+    """
+    if isinstance(detail, str):
+        return _electric_text(detail.strip())
+    if isinstance(detail, Mapping):
+        named = (v for k, v in detail.items() if plain(str(k)) in ELECTRIC)
+        return next((n for v in named if (n := count(v)) is not None), None)
+    if isinstance(detail, list):
+        return next((n for each in detail if (n := electric(each)) is not None), None)
+    return None
+
+
+_ROW = re.compile(r"\d{1,6}(?:\s*[,;/|]\s*\d{1,6})+")
+_NAMED = re.compile(r"([A-Za-z_]\w*)\W+(\d{1,6})")
+
+
+def _electric_text(text: str) -> int | None:
+    if _ROW.fullmatch(text):
+        return count(re.split(r"\D+", text)[-1])
+    if text[:1] in {"{", "["}:
+        try:
+            return electric(json.loads(text))
+        except (ValueError, RecursionError):
+            pass
+    return electric(dict(_NAMED.findall(text)))
