@@ -19,8 +19,8 @@ from bikecollect.alerts.outbox import Outbox
 from bikecollect.alerts.state import Jot
 from bikecollect.core.errors import BikecollectError
 from bikecollect.core.incidents import Event, What
-from bikecollect.core.redact import Redact, nothing
 from bikecollect.core.slots import Slot
+from bikecollect.core.text import Redact, unredacted
 from bikecollect.reports.status import survey
 from bikecollect.storage.ledger_reader import History
 
@@ -49,7 +49,7 @@ class Dispatch:
     version: str = ""
     period: str = ""
     away: frozenset[str] = frozenset()
-    redact: Redact = nothing
+    redact: Redact = unredacted
 
     def spool(self, told: Told) -> bool:
         """Put the letter about *told* into the outbox; return whether it is safe."""

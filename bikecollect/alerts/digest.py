@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from bikecollect.core.humanize import percent, size
+from bikecollect.core.text import percent, size
 
 PERIODS = {"daily": 1, "weekly": 7}
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 
-from bikecollect.core.humanize import length
 from bikecollect.core.incidents import KINDS, Event, Incident, What
 from bikecollect.core.slots import Slot, iso
+from bikecollect.core.text import length
 
 LIMIT = 10_240
 """Bytes of a body; the log's tail gives way first."""

@@ -13,8 +13,8 @@ from bikecollect.app import frames as data
 from bikecollect.app.frames import Span
 from bikecollect.app.queries.current import look
 from bikecollect.core.errors import BikecollectError
-from bikecollect.core.humanize import ago, percent
 from bikecollect.core.slots import iso
+from bikecollect.core.text import ago, percent
 from bikecollect.reports.status import Standing
 
 STYLE = """<style>

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from bikecollect.core.redact import Redact, nothing, redactor
+from bikecollect.core.text import Redact, redactor, unredacted
 
 if TYPE_CHECKING:
     from bikecollect.setup.settings import Settings
@@ -18,7 +18,7 @@ class Screen:
     *lost* is why a result could not be written, None while all could.
     """
 
-    redact: Redact = staticmethod(nothing)
+    redact: Redact = staticmethod(unredacted)
     lost: OSError | None = None
 
 

@@ -17,9 +17,9 @@ from bikecollect.core import logs as runlog
 from bikecollect.core import process
 from bikecollect.core.errors import BikecollectError, Outcome
 from bikecollect.core.process import Times
-from bikecollect.core.redact import Redact, nothing
 from bikecollect.core.run import Run, failure_line, run_line, run_values
 from bikecollect.core.slots import Slot, slot_at
+from bikecollect.core.text import Redact, unredacted
 from bikecollect.storage import data_folder as folder
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class Collector:
     tell: Callable[[Troubles, Sequence[Run]], bool]
     logs: Callable[[Mapping[str, Path]], logging.Handler]
     ping: Pinger | None = None
-    redact: Redact = nothing
+    redact: Redact = unredacted
 
     def collect(self) -> list[Run]:
         """Run a cycle for each system, tell people, and return the runs."""

@@ -11,11 +11,11 @@ from bikecollect.core.blocks import Committed, Span, Stations
 from bikecollect.core.errors import BikecollectError, Outcome, PayloadError
 from bikecollect.core.payload import Payload
 from bikecollect.core.protocols import Ledger, Payloads, Store
-from bikecollect.core.redact import Redact, nothing
 from bikecollect.core.run import Done, Notice
 from bikecollect.core.slots import DAY, Slot, day_of
 from bikecollect.core.snapshot import Snapshot, StationInformation
 from bikecollect.core.stopwatch import Stopwatch
+from bikecollect.core.text import Redact, unredacted
 from bikecollect.feeds import Feed, drift
 from bikecollect.feeds import imported_rows as imported
 from bikecollect.storage.csv_format import Format, information_header, information_lines
@@ -46,7 +46,7 @@ class Committer:
     store: Store
     ledger: Ledger
     watch: Stopwatch = field(default_factory=Stopwatch)
-    redact: Redact = nothing
+    redact: Redact = unredacted
 
     def commit(self, name: str, source: str) -> Done:
         """Commit *name*, a payload in the inbox; *source* is fetch or recovery."""

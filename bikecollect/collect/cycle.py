@@ -7,7 +7,6 @@ from bikecollect.collect.commit import Committer
 from bikecollect.core.errors import BikecollectError, Interrupted, Outcome, RateLimited
 from bikecollect.core.payload import Payload
 from bikecollect.core.protocols import Client, Ledger, Lock, Payloads
-from bikecollect.core.redact import Redact, nothing
 from bikecollect.core.run import (
     Done,
     Notice,
@@ -22,6 +21,7 @@ from bikecollect.core.run import (
 )
 from bikecollect.core.slots import DAY, Slot, day_of
 from bikecollect.core.stopwatch import Stopwatch
+from bikecollect.core.text import Redact, unredacted
 from bikecollect.feeds import Feed
 from bikecollect.storage.recovery import Healer
 from bikecollect.storage.run_notes import RunNotes
@@ -46,7 +46,7 @@ class Cycle:
     troubles: tuple[str, ...] = ()
     watch: Stopwatch = field(default_factory=Stopwatch)
     notes: dict[str, str] = field(default_factory=dict)
-    redact: Redact = nothing
+    redact: Redact = unredacted
 
     def run(self, run: Run) -> Run:
         """Carry one snapshot from the feed into its file; our errors end the run."""

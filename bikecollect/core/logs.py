@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bikecollect.core.redact import Redact, nothing
+from bikecollect.core.text import Redact, unredacted
 
 NAME = "bikecollect.log"
 STAGES = "bikecollect.core.stopwatch"
@@ -31,7 +31,7 @@ def of_run(system_id: str, run_id: str) -> Iterator[None]:
 class Text(logging.Formatter):
     """One line a message, a traceback below it, without secrets."""
 
-    def __init__(self, redact: Redact = nothing, *, times: bool = True) -> None:
+    def __init__(self, redact: Redact = unredacted, *, times: bool = True) -> None:
         super().__init__()
         self._redact = redact
         self._times = times
@@ -51,7 +51,7 @@ class Text(logging.Formatter):
 class Json(logging.Formatter):
     """One JSON object a message: time, level, system, run_id, message, and numbers."""
 
-    def __init__(self, redact: Redact = nothing) -> None:
+    def __init__(self, redact: Redact = unredacted) -> None:
         super().__init__()
         self._redact = redact
 

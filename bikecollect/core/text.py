@@ -1,8 +1,13 @@
 """Text of others: made safe to store in a CSV, and safe to show to a person."""
 
 import json
+from collections.abc import Callable, Iterable
+from datetime import tzinfo
 from typing import Any
 from unicodedata import category
+from urllib.parse import quote
+
+from bikecollect.core.slots import DAY, iso
 
 HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Unicode's classes of characters that act unseen on a screen, a log or a reader."""
@@ -13,6 +18,13 @@ BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e") | frozenset
 )
 """What turns the direction of a text (UAX 9), and the deprecated ones beside it."""
 LATIN_1, BMP = 0xFF, 0xFFFF
+
+SHORTEST = 4
+"""A shorter secret would blot out common words, and is not one."""
+STARS = "***"
+Redact = Callable[[str], str]
+
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
 def clean(text: str) -> str:
@@ -91,3 +103,79 @@ class _JsonEscapes(_Escapes):
 _LINE = _Escapes()
 _LINES = _Escapes({10: "\n"})
 _JSON = _JsonEscapes({10: "\n"})
+
+
+def redactor(secrets: Iterable[str]) -> Redact:
+    """Return a function that puts stars in place of each of *secrets* in a text.
+
+    >>> redactor(["hunter2"])("the password hunter2 was refused")
+    'the password *** was refused'
+    """
+    plain = {each for each in secrets if len(each) >= SHORTEST}
+    spelled = plain | {quote(each, safe="") for each in plain}
+    ordered = sorted(spelled, key=len, reverse=True)
+
+    def redact(text: str) -> str:
+        for each in ordered:
+            text = text.replace(each, STARS)
+        return text
+
+    return redact
+
+
+def unredacted(text: str) -> str:
+    """Return *text* as it is: for a program without secrets."""
+    return text
+
+
+def length(seconds: float) -> str:
+    """Return *seconds* in words.
+
+    >>> length(300), length(5_400), length(180_000)
+    ('5 min', '1 h 30 min', '2 d 2 h')
+    """
+    minutes = round(seconds / 60)
+    if seconds >= DAY:
+        return f"{minutes // 1440} d {minutes % 1440 // 60} h"
+    if minutes >= 60:  # noqa: PLR2004 - an hour
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes} min" if minutes else f"{seconds:.0f} s"
+
+
+def ago(seconds: float) -> str:
+    """Return how long ago something was.
+
+    >>> ago(125)
+    '2 min ago'
+    """
+    return f"{length(seconds)} ago" if seconds >= 0 else "in the future"
+
+
+def percent(ratio: float | None) -> str:
+    """Return *ratio* as percents that never round a loss away.
+
+    >>> percent(1), percent(0.99996), percent(None)
+    ('100 %', '99.9 %', 'nothing yet')
+    """
+    if ratio is None:
+        return "nothing yet"
+    return "100 %" if ratio == 1 else f"{min(ratio * 100, 99.9):.1f} %"
+
+
+def size(count: float) -> str:
+    """Return *count* bytes in the unit that suits.
+
+    >>> size(0), size(1_500), size(38_000_000)
+    ('0 B', '1.5 kB', '38.0 MB')
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1_000:  # noqa: PLR2004 - SI
+            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1_000
+    return f"{count:.1f} TB"
+
+
+def local_minute(moment: float, zone: tzinfo) -> str:
+    """Return *moment* as day, minute and offset."""
+    text = iso(moment, zone)
+    return f"{text[:10]} {text[11:16]} ({text[19:] or '+00:00'})"

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import NamedTuple
 
-from bikecollect.core.humanize import ago, length, local_minute, percent, size
+from bikecollect.core.text import ago, length, local_minute, percent, size
 from bikecollect.reports.health import Health
 from bikecollect.reports.status import Standing
 

@@ -16,7 +16,7 @@ from bikecollect import __version__
 from bikecollect.alerts import smtp as notifier
 from bikecollect.alerts import webhooks as channels
 from bikecollect.core.errors import BikecollectError
-from bikecollect.core.humanize import length, size
+from bikecollect.core.text import length, size
 from bikecollect.reports.status import survey
 from bikecollect.setup import schedule
 from bikecollect.setup.cron import State

@@ -20,10 +20,10 @@ from bikecollect.core.errors import Outcome, SettingsError
 from bikecollect.core.incidents import KINDS
 from bikecollect.core.logs import RunLogs, formatter
 from bikecollect.core.process import Clock, Stop, Times
-from bikecollect.core.redact import redactor
 from bikecollect.core.run import Run
 from bikecollect.core.slots import slot_at
 from bikecollect.core.stopwatch import Stopwatch
+from bikecollect.core.text import redactor
 from bikecollect.feeds import registry
 from bikecollect.feeds.http.client import Client
 from bikecollect.feeds.http.retry import Budget

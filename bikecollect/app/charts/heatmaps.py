@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from bikecollect.app.charts.specs import LEVELS, Spec, tooltips
-from bikecollect.core.humanize import WEEKDAYS
+from bikecollect.core.text import WEEKDAYS
 from bikecollect.reports.coverage import LEGEND
 
 

@@ -15,7 +15,7 @@ from bikecollect.app.charts.specs import (
     time_axis,
     tooltips,
 )
-from bikecollect.core.humanize import WEEKDAYS
+from bikecollect.core.text import WEEKDAYS
 
 HEIGHT = 260
 

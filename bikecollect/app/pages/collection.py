@@ -11,7 +11,7 @@ from bikecollect.app.charts import specs as charts
 from bikecollect.app.queries import collection as outcomes
 from bikecollect.app.queries.coverage_days import mondays
 from bikecollect.app.queries.current import look
-from bikecollect.core.humanize import percent
+from bikecollect.core.text import percent
 from bikecollect.reports.health import Health
 from bikecollect.reports.status import Standing
 from bikecollect.reports.status_facts import facts, verdict

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from bikecollect.core.humanize import WEEKDAYS
+from bikecollect.core.text import WEEKDAYS
 from bikecollect.reports.runner import Answer
 
 Row = Mapping[str, Any]

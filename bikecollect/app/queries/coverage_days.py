@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 from typing import NamedTuple
 
-from bikecollect.core.humanize import WEEKDAYS
+from bikecollect.core.text import WEEKDAYS
 from bikecollect.reports.coverage import Count, level
 from bikecollect.reports.runner import Answer
 

@@ -148,9 +148,9 @@ def _send(settings: "Settings", accounts: "Sequence[Account]") -> None:
     from bikecollect.cli.render import coverage as report  # noqa: PLC0415 - as above
     from bikecollect.core import process  # noqa: PLC0415 - heavy
     from bikecollect.core.errors import SettingsError  # noqa: PLC0415 - as above
-    from bikecollect.core.humanize import percent  # noqa: PLC0415 - as above
     from bikecollect.core.process import Times  # noqa: PLC0415 - heavy
     from bikecollect.core.slots import Slot, stamp  # noqa: PLC0415 - as above
+    from bikecollect.core.text import percent  # noqa: PLC0415 - as above
     from bikecollect.wiring import collection as wiring  # noqa: PLC0415 - heavy
 
     times = Times(time.time, time.monotonic, process.Stop())

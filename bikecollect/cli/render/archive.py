@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from bikecollect.archive.compact import Step
 from bikecollect.archive.verify import Certificate, Finding, Looked
-from bikecollect.core.humanize import size
+from bikecollect.core.text import size
 
 
 def step_line(step: Step) -> str:

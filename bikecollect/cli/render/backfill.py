@@ -8,8 +8,8 @@ from datetime import tzinfo
 
 from bikecollect.cli.render.table import table
 from bikecollect.collect.backfill import Agreement, Filling
-from bikecollect.core.humanize import percent
 from bikecollect.core.slots import iso
+from bikecollect.core.text import percent
 
 DAYS = 40
 DOUBT = 0.9

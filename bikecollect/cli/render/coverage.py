@@ -12,8 +12,8 @@ import click
 from bikecollect.cli.render.table import table
 from bikecollect.cli.render.terminal import title, unicode
 from bikecollect.core.causes import meaning
-from bikecollect.core.humanize import length, local_minute, percent
 from bikecollect.core.slots import iso
+from bikecollect.core.text import length, local_minute, percent
 from bikecollect.reports.coverage import MISSING, PARTIAL, STALE, Account, Count, Gap
 
 CELLS = 48

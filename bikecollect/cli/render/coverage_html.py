@@ -5,8 +5,8 @@ from datetime import date, timedelta
 from html import escape
 
 from bikecollect.core.causes import meaning
-from bikecollect.core.humanize import WEEKDAYS, length, percent
 from bikecollect.core.slots import iso
+from bikecollect.core.text import WEEKDAYS, length, percent
 from bikecollect.reports.coverage import LEGEND, Account, Count, level_number
 
 CELL = 14

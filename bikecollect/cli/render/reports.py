@@ -9,8 +9,8 @@ from typing import Any
 
 from bikecollect.cli.render.table import table
 from bikecollect.cli.render.terminal import title
-from bikecollect.core.humanize import WEEKDAYS, length
 from bikecollect.core.slots import iso
+from bikecollect.core.text import WEEKDAYS, length
 from bikecollect.reports.registry import REPORTS, Report
 from bikecollect.reports.runner import Answer
 

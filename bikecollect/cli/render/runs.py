@@ -11,10 +11,10 @@ from pathlib import Path
 import click
 
 from bikecollect.cli.render.terminal import WIDTH, bar, title
-from bikecollect.core.humanize import local_minute, size
 from bikecollect.core.payload import Attempt
 from bikecollect.core.run import Run, run_values
 from bikecollect.core.slots import Slot, iso
+from bikecollect.core.text import local_minute, size
 from bikecollect.storage.ledger_reader import BlockPlace
 
 BAR = 16

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from bikecollect.cli.render.table import table
 from bikecollect.cli.render.terminal import title
 from bikecollect.core.errors import UsageError
-from bikecollect.core.humanize import length, percent
 from bikecollect.core.slots import iso
+from bikecollect.core.text import length, percent
 from bikecollect.reports.coverage import Account
 from bikecollect.reports.station_coverage import StationCoverage
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 import click
 
 from bikecollect.cli.render.terminal import WIDTH, title, unicode
-from bikecollect.core.humanize import length, local_minute
 from bikecollect.core.incidents import KINDS, Incident
 from bikecollect.core.run import Run
 from bikecollect.core.slots import iso
+from bikecollect.core.text import length, local_minute
 from bikecollect.reports.health import Coverage, State
 from bikecollect.reports.status import Standing
 from bikecollect.reports.status_facts import Part, Tone, behind, facts, verdict
