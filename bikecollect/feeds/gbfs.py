@@ -9,15 +9,15 @@ import re
 from collections.abc import Mapping
 from datetime import tzinfo
 from typing import Any
-from urllib.parse import urlsplit
 
 from bikecollect.core.errors import FeedError, FeedUnavailable, PayloadError
 from bikecollect.core.payload import Document, Documents, Fetched, Getter, Memory
 from bikecollect.core.slots import DAY
 from bikecollect.core.snapshot import Snapshot
 from bikecollect.feeds import gbfs_reader as reading
+from bikecollect.feeds.gbfs_discovery import addresses, secure, version
 from bikecollect.feeds.json_payload import at, decode
-from bikecollect.feeds.values import number, text
+from bikecollect.feeds.values import number
 
 FEEDS, INFORMATION, TYPES = "gbfs.feeds", "gbfs.information", "gbfs.vehicle_types"
 NEWEST_MAJOR = 3
@@ -97,14 +97,14 @@ class Gbfs:
         self, get: Getter, listed: dict[str, str], document: Document
     ) -> tuple[Document, dict[str, str]]:
         """Return the newest version on offer that is understood; else the given one."""
-        mine = _version(at(decode(document.body), "version"))
+        mine = version(at(decode(document.body), "version"))
         try:
             offer = decode(
                 get("versions", secure(listed["gbfs_versions"], self._url)).body
             )
             versions = at(offer, "data.versions")
             rest = [
-                (_version(each.get("version")), str(each.get("url")))
+                (version(each.get("version")), str(each.get("url")))
                 for each in (versions if isinstance(versions, list) else [])
                 if isinstance(each, dict) and each.get("url")
             ]
@@ -165,35 +165,3 @@ def _note(note: str | None) -> dict[str, Any]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def addresses(value: Any, language: str) -> dict[str, str]:
-    """Return the addresses of a gbfs.json by name; raises PayloadError."""
-    data = at(value, "data")
-    if not isinstance(data, Mapping):
-        raise PayloadError("it has no data: give the address of a gbfs.json")
-    feeds = data.get("feeds")
-    if feeds is None:
-        languages = [each for each in data if at(data[each], "feeds") is not None]
-        chosen = language if language in languages else (languages or [""])[0]
-        feeds = at(data, f"{chosen}.feeds") if chosen else None
-    if not isinstance(feeds, list):
-        here = ", ".join(list(data)[:8])
-        raise PayloadError(f"it lists no feeds (there is: {here}): is it a gbfs.json?")
-    return {
-        str(each["name"]): str(each["url"])
-        for each in feeds
-        if isinstance(each, dict) and text(each.get("name")) and text(each.get("url"))
-    }
-
-
-def secure(url: str, base: str) -> str:
-    """Return *url* with https where *base* has it and names the same host."""
-    parts, above = urlsplit(url), urlsplit(base)
-    same = parts.hostname == above.hostname and above.scheme == "https"
-    return parts._replace(scheme="https").geturl() if same else url
-
-
-def _version(value: Any) -> tuple[int, int]:
-    match = re.match(r"(\d{1,3})\.(\d{1,3})", str(value or ""))
-    return (int(match[1]), int(match[2])) if match else (1, 0)

@@ -17,7 +17,7 @@ from bikecollect.core.errors import (
 from bikecollect.core.payload import Check, Document, Fetched, Getter, Memory
 from bikecollect.core.process import Stop
 from bikecollect.core.snapshot import Snapshot, StationInformation, StationStatus
-from bikecollect.feeds import gbfs, registry, youbike, youbike_reader
+from bikecollect.feeds import gbfs_discovery, registry, youbike, youbike_reader
 from bikecollect.feeds import gbfs_reader as gbfs_reading
 from bikecollect.feeds.http.client import Client
 from bikecollect.feeds.http.retry import Budget
@@ -176,7 +176,7 @@ def _recognised(document: Document, url: str, get: Getter) -> Target:
 
 def _lists_feeds(value: Any) -> bool:
     try:
-        return bool(gbfs.addresses(value, ""))
+        return bool(gbfs_discovery.addresses(value, ""))
     except PayloadError:
         return False
 
@@ -244,8 +244,8 @@ def _about(target: Target, fetched: Fetched, get: Getter) -> About:
     bodies = {each.name: decode(each.body) for each in fetched.documents}
     version = str(at(bodies.get("station_status"), "version") or "1.0")
     try:
-        url = gbfs.addresses(bodies["gbfs"], "")["system_information"]
-        secure = gbfs.secure(url, target.url)
+        url = gbfs_discovery.addresses(bodies["gbfs"], "")["system_information"]
+        secure = gbfs_discovery.secure(url, target.url)
         data = at(decode(get("system", secure).body), "data")
     except (FeedError, PayloadError, KeyError):
         return About(version=version)
