@@ -9,12 +9,12 @@ from datetime import tzinfo
 
 from bikecollect.core.blocks import Committed, Span, Stations
 from bikecollect.core.errors import BikecollectError, Outcome, PayloadError
+from bikecollect.core.logs import Stopwatch
 from bikecollect.core.payload import Payload
 from bikecollect.core.protocols import Ledger, Payloads, Store
 from bikecollect.core.run import Done, Notice
 from bikecollect.core.slots import DAY, Slot, day_of
 from bikecollect.core.snapshot import Snapshot, StationInformation
-from bikecollect.core.stopwatch import Stopwatch
 from bikecollect.core.text import Redact, unredacted
 from bikecollect.feeds import Feed, drift
 from bikecollect.feeds import imported_rows as imported

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from bikecollect.collect.commit import Committer
 from bikecollect.core.errors import BikecollectError, Interrupted, Outcome, RateLimited
+from bikecollect.core.logs import Stopwatch
 from bikecollect.core.payload import Payload
 from bikecollect.core.protocols import Client, Ledger, Lock, Payloads
 from bikecollect.core.run import (
@@ -20,7 +21,6 @@ from bikecollect.core.run import (
     unsettled,
 )
 from bikecollect.core.slots import DAY, Slot, day_of
-from bikecollect.core.stopwatch import Stopwatch
 from bikecollect.core.text import Redact, unredacted
 from bikecollect.feeds import Feed
 from bikecollect.storage.recovery import Healer

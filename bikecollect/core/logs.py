@@ -4,6 +4,7 @@ import fcntl
 import json
 import logging
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -13,8 +14,9 @@ from pathlib import Path
 from bikecollect.core.text import Redact, unredacted
 
 NAME = "bikecollect.log"
-STAGES = "bikecollect.core.stopwatch"
+STAGES = "bikecollect.stages"
 """The logger whose lines are for the screen only: the ledger has their numbers."""
+stages = logging.getLogger(STAGES)
 _current: ContextVar[tuple[str, str]] = ContextVar("run", default=("", ""))
 
 
@@ -135,3 +137,25 @@ def formatter(form: str, redact: Redact) -> logging.Formatter:
 def _moment(record: logging.LogRecord) -> str:
     moment = datetime.fromtimestamp(record.created, UTC).astimezone()
     return moment.isoformat(timespec="seconds")
+
+
+class Stopwatch:
+    """Times the stages of one run of the system called *name*.
+
+    *seconds* maps each stage to its length; a stage that comes again is added to.
+    """
+
+    def __init__(self, name: str = "") -> None:
+        self.seconds: dict[str, float] = {}
+        self._name = name
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Time what is done within, as *stage*."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            passed = time.monotonic() - began
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + passed
+            stages.info("%s: %-7s %8.3f s", self._name, stage, passed)

@@ -18,11 +18,10 @@ from bikecollect.collect.cycle import Cycle
 from bikecollect.core import process
 from bikecollect.core.errors import Outcome, SettingsError
 from bikecollect.core.incidents import KINDS
-from bikecollect.core.logs import RunLogs, formatter
+from bikecollect.core.logs import RunLogs, Stopwatch, formatter
 from bikecollect.core.process import Clock, Stop, Times
 from bikecollect.core.run import Run
 from bikecollect.core.slots import slot_at
-from bikecollect.core.stopwatch import Stopwatch
 from bikecollect.core.text import redactor
 from bikecollect.feeds import registry
 from bikecollect.feeds.http.client import Client
