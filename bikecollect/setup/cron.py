@@ -1,11 +1,13 @@
-"""The timetable: the cron line, our block in a crontab, and when it fires."""
+"""Cron: its line, our block in a crontab, when it fires, and the user's own."""
 
+import os
 import shlex
+import subprocess
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from enum import Enum
 
-from bikecollect.core.errors import SettingsError
+from bikecollect.core.errors import NotInstalled, SettingsError, StorageError
 
 BEGIN = "# >>> bikecollect >>>"
 END = "# <<< bikecollect <<<"
@@ -14,6 +16,10 @@ LONGEST = 998
 """Characters of a command that cron takes; a longer one it cuts in silence."""
 HOUR = 60
 Local = Callable[[float], datetime]
+
+PATIENCE = 30.0
+NO_CRONTAB = ("no crontab for", "no such file or directory")
+"""How the programs in use say that there is none yet: Debian, cronie; busybox."""
 
 
 class State(Enum):
@@ -159,3 +165,58 @@ def _without(crontab: bytes, places: Sequence[tuple[int, int]]) -> bytes:
     for start, end in reversed(places):
         crontab = crontab[:start] + crontab[end:]
     return crontab
+
+
+def read_crontab() -> bytes:
+    """Return the crontab of the user who asks, empty where there is none."""
+    done = _crontab(["-l"])
+    if done.returncode == 0:
+        return done.stdout
+    said = _said(done)
+    if any(each in said.lower() for each in NO_CRONTAB):
+        return b""
+    raise StorageError(f"cannot read your crontab: {said or done.returncode}")
+
+
+def write_crontab(text: bytes) -> None:
+    """Replace the crontab of the user by *text*; none is left where it is empty.
+
+    What was written is read again: raises StorageError where it is not there.
+    """
+    done = _crontab(["-"], text) if text else _crontab(["-r"])
+    if done.returncode != 0:
+        why = _said(done) or str(done.returncode)
+        raise StorageError(f"your crontab was not changed: {why}")
+    if read_crontab() != text:
+        raise StorageError(
+            "the crontab that was written is not the one that is there; look at it "
+            "with: crontab -l"
+        )
+
+
+def _crontab(
+    arguments: list[str], text: bytes = b""
+) -> subprocess.CompletedProcess[bytes]:
+    try:
+        return subprocess.run(  # noqa: S603 - fixed words, no shell
+            ["crontab", *arguments],  # noqa: S607 - found where the user has it
+            input=text,
+            capture_output=True,
+            timeout=PATIENCE,
+            check=False,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except FileNotFoundError as error:
+        raise NotInstalled(
+            "there is no program crontab; install cron (apt-get install cron), or use "
+            "a timer of systemd: bikecollect schedule install --systemd"
+        ) from error
+    except OSError as error:
+        raise NotInstalled(f"cannot run crontab: {error.strerror}") from error
+    except subprocess.TimeoutExpired as error:
+        raise StorageError(f"crontab did not end in {PATIENCE:.0f} s") from error
+
+
+def _said(done: subprocess.CompletedProcess[bytes]) -> str:
+    text = done.stderr.decode("utf-8", "replace").strip()
+    return text.splitlines()[-1] if text else ""

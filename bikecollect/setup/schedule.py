@@ -11,16 +11,13 @@ from pathlib import Path
 
 from bikecollect.core.errors import SettingsError, StorageError
 from bikecollect.setup import (
-    cron as timetable,
-)
-from bikecollect.setup import (
-    crontab,
+    cron,
     systemd,
 )
 from bikecollect.setup import (
     systemd_units as units,
 )
-from bikecollect.setup.cron import State
+from bikecollect.setup.cron import State, read_crontab, write_crontab
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import durable
 
@@ -52,28 +49,28 @@ def command(path: Path | None) -> list[str]:
 
 def in_cron(settings: Settings, path: Path | None, now: float) -> Plan:
     """Return our block of the crontab; raises SettingsError where cron cannot."""
-    fields = timetable.expression(settings.seconds)
+    fields = cron.expression(settings.seconds)
     text = _block(settings, path)
-    state = timetable.state(crontab.read(), text)
-    return Plan(text, state, timetable.fires(fields, now, _local))
+    state = cron.state(read_crontab(), text)
+    return Plan(text, state, cron.fires(fields, now, _local))
 
 
 def install_in_cron(settings: Settings, path: Path | None) -> State:
     """Bring our block into the crontab; return what was there before."""
     text = _block(settings, path)
-    before = crontab.read()
-    was = timetable.state(before, text)
+    before = read_crontab()
+    was = cron.state(before, text)
     if was is not State.THERE:
-        crontab.write(timetable.merged(before, text))
+        write_crontab(cron.merged(before, text))
     return was
 
 
 def remove_from_cron() -> bool:
     """Take our block out of the crontab; return whether it was there."""
-    before = crontab.read()
-    after = timetable.without(before)
+    before = read_crontab()
+    after = cron.without(before)
     if before != after:
-        crontab.write(after)
+        write_crontab(after)
     return before != after
 
 
@@ -127,8 +124,8 @@ def stray_folder(settings: Settings) -> str:
 
 def _block(settings: Settings, path: Path | None) -> str:
     """Return our block; a nightly line would be one more of its lines."""
-    fields = timetable.expression(settings.seconds)
-    return timetable.block([timetable.line(fields, command(path))])
+    fields = cron.expression(settings.seconds)
+    return cron.block([cron.line(fields, command(path))])
 
 
 def _units(

@@ -6,11 +6,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bikecollect.core.errors import SettingsError
-from bikecollect.setup import cron as timetable
+from bikecollect.setup import cron
 from bikecollect.setup import systemd_units as units
 from bikecollect.setup.cron import BEGIN, END, State
 
-BLOCK = timetable.block(["*/5 * * * * bikecollect fetch"])
+BLOCK = cron.block(["*/5 * * * * bikecollect fetch"])
 OTHERS = [
     b"",
     b"MAILTO=me\n0 4 * * * backup\n",
@@ -22,18 +22,18 @@ OTHERS = [
 @pytest.mark.parametrize("crontab", OTHERS)
 def test_the_block_comes_and_goes_without_a_trace(crontab: bytes) -> None:
     """Installed and removed, every other byte is as it was."""
-    merged = timetable.merged(crontab, BLOCK)
+    merged = cron.merged(crontab, BLOCK)
 
     assert merged.startswith(crontab)
-    assert timetable.without(merged).removesuffix(b"\n") == crontab.removesuffix(b"\n")
-    assert timetable.merged(merged, BLOCK) == merged
+    assert cron.without(merged).removesuffix(b"\n") == crontab.removesuffix(b"\n")
+    assert cron.merged(merged, BLOCK) == merged
 
 
 def test_an_older_block_is_replaced_where_it_stands() -> None:
     """The lines around it keep their order; a second copy of it goes."""
-    old = timetable.block(["*/9 * * * * old"]).encode()
+    old = cron.block(["*/9 * * * * old"]).encode()
 
-    merged = timetable.merged(b"a\n" + old + b"b\n" + old + b"c\n", BLOCK)
+    merged = cron.merged(b"a\n" + old + b"b\n" + old + b"c\n", BLOCK)
 
     assert merged == b"a\n" + BLOCK.encode() + b"b\nc\n"
 
@@ -43,13 +43,13 @@ def test_an_older_block_is_replaced_where_it_stands() -> None:
     [
         (b"a\n", State.ABSENT),
         (b"a\n" + BLOCK.encode() + b"b\n", State.THERE),
-        (timetable.block(["* * * * * other"]).encode(), State.DIFFERS),
+        (cron.block(["* * * * * other"]).encode(), State.DIFFERS),
         (BLOCK.encode() * 2, State.DIFFERS),
     ],
 )
 def test_the_state_is_told(crontab: bytes, state: State) -> None:
     """Absent, there, or there in another form."""
-    assert timetable.state(crontab, BLOCK) is state
+    assert cron.state(crontab, BLOCK) is state
 
 
 @pytest.mark.parametrize(
@@ -59,14 +59,14 @@ def test_the_state_is_told(crontab: bytes, state: State) -> None:
 def test_a_mark_that_stands_alone_is_not_guessed_at(crontab: str) -> None:
     """Nothing is cut where it is not clear how far."""
     with pytest.raises(SettingsError, match="crontab -e"):
-        timetable.merged(crontab.encode(), BLOCK)
+        cron.merged(crontab.encode(), BLOCK)
 
 
 @pytest.mark.parametrize("interval", [1, 30, 45, 90, 400, 420, 2700, 5400])
 def test_what_cron_cannot_say_is_refused(interval: int) -> None:
     """Half minutes, and minutes that do not divide an hour."""
     with pytest.raises(SettingsError, match="--systemd"):
-        timetable.expression(interval)
+        cron.expression(interval)
 
 
 @pytest.mark.parametrize(
@@ -75,12 +75,12 @@ def test_what_cron_cannot_say_is_refused(interval: int) -> None:
 )
 def test_what_cron_can_say(interval: int, fields: str) -> None:
     """Parts of an hour, whole hours, a day."""
-    assert timetable.expression(interval) == fields
+    assert cron.expression(interval) == fields
 
 
 def test_a_path_is_quoted_and_its_percent_sign_escaped() -> None:
     """What cron takes for the end of the command is none (fault 93)."""
-    line = timetable.line("* * * * *", ["/a b/100%", "it's"])
+    line = cron.line("* * * * *", ["/a b/100%", "it's"])
 
     assert line == "* * * * * '/a b/100\\%' 'it'\"'\"'s'"
 
@@ -89,7 +89,7 @@ def test_a_path_is_quoted_and_its_percent_sign_escaped() -> None:
 def test_a_command_that_cron_cannot_hold_is_refused(word: str) -> None:
     """A line break and a line that cron would cut (fault 93)."""
     with pytest.raises(SettingsError):
-        timetable.line("* * * * *", ["bikecollect", word])
+        cron.line("* * * * *", ["bikecollect", word])
 
 
 def test_the_next_fires_are_on_the_wall_clock() -> None:
@@ -97,7 +97,7 @@ def test_the_next_fires_are_on_the_wall_clock() -> None:
     paris = ZoneInfo("Europe/Paris")
     now = datetime(2026, 3, 29, 1, 31, 20, tzinfo=paris).timestamp()
 
-    found = timetable.fires(
+    found = cron.fires(
         "*/30 * * * *", now, lambda at: datetime.fromtimestamp(at, paris)
     )
 
@@ -110,7 +110,7 @@ def test_a_moment_that_is_now_is_not_next() -> None:
     """At a fire, the next one is an interval away."""
     east = timezone(timedelta(hours=8))
 
-    found = timetable.fires(
+    found = cron.fires(
         "0 0 * * *", 1_763_740_800, lambda at: datetime.fromtimestamp(at, east), 1
     )
 
