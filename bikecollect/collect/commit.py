@@ -6,12 +6,12 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
+from typing import TYPE_CHECKING
 
 from bikecollect.core.blocks import Committed, Span, Stations
 from bikecollect.core.errors import BikecollectError, Outcome, PayloadError
 from bikecollect.core.logs import Stopwatch
 from bikecollect.core.payload import Payload
-from bikecollect.core.protocols import Ledger, Payloads, Store
 from bikecollect.core.run import Done, Notice
 from bikecollect.core.slots import DAY, Slot, day_of
 from bikecollect.core.snapshot import Snapshot, StationInformation
@@ -20,6 +20,12 @@ from bikecollect.feeds import Feed, drift
 from bikecollect.feeds import imported_rows as imported
 from bikecollect.storage.csv_format import Format, information_header, information_lines
 from bikecollect.storage.recovery import INFORMATION, target
+
+if TYPE_CHECKING:
+    from bikecollect.storage.csv_store import Store
+    from bikecollect.storage.ledger import Ledger
+    from bikecollect.storage.payload_store import Payloads
+
 
 SHAPE = "bikecollect.shape"
 CLOCK_TOLERANCE = 120.0
@@ -42,9 +48,9 @@ class Committer:
     format: Format
     zone: tzinfo
     interval: int
-    payloads: Payloads
-    store: Store
-    ledger: Ledger
+    payloads: "Payloads"
+    store: "Store"
+    ledger: "Ledger"
     watch: Stopwatch = field(default_factory=Stopwatch)
     redact: Redact = unredacted
 

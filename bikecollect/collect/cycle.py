@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from bikecollect.collect.commit import Committer
 from bikecollect.core.errors import BikecollectError, Interrupted, Outcome, RateLimited
 from bikecollect.core.logs import Stopwatch
-from bikecollect.core.payload import Payload
-from bikecollect.core.protocols import Client, Ledger, Lock, Payloads
+from bikecollect.core.payload import Client, Payload
 from bikecollect.core.run import (
     Done,
     Notice,
@@ -26,6 +26,12 @@ from bikecollect.feeds import Feed
 from bikecollect.storage.recovery import Healer
 from bikecollect.storage.run_notes import RunNotes
 
+if TYPE_CHECKING:
+    from bikecollect.storage.ledger import Ledger
+    from bikecollect.storage.lock import Lock
+    from bikecollect.storage.payload_store import Payloads
+
+
 NOT_BEFORE = "bikecollect.not_before"
 
 
@@ -36,9 +42,9 @@ class Cycle:
     feed: Feed
     client: Client
     run_notes: RunNotes
-    payloads: Payloads
-    lock: Lock
-    ledger: Ledger
+    payloads: "Payloads"
+    lock: "Lock"
+    ledger: "Ledger"
     healer: Healer
     committer: Committer
     payload_days: int

@@ -1,6 +1,6 @@
 """A payload: the publisher's bytes of one fetch, untouched, and how they came."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, Self
 
@@ -130,3 +130,16 @@ class Fetched:
 
 
 Documents = tuple[Document, ...]
+
+
+class Client(Getter, Protocol):
+    """Gets documents and remembers how that went."""
+
+    @property
+    def attempts(self) -> Sequence[Attempt]:
+        """All tries so far, in order."""
+        ...
+
+    def close(self) -> None:
+        """Close the connections."""
+        ...

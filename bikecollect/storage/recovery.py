@@ -1,15 +1,21 @@
 """Healing: what killed runs, torn files and lost ledgers left is put right."""
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from bikecollect.core.blocks import Committed, Extent, Group, Span, Tail
 from bikecollect.core.errors import Outcome
-from bikecollect.core.protocols import Ledger, Payloads, Store
 from bikecollect.core.run import Notice, Run
 from bikecollect.core.slots import from_iso, stamp
 from bikecollect.core.snapshot import StationInformation
 from bikecollect.storage.csv_format import read_information
 from bikecollect.storage.run_notes import RunNotes
+
+if TYPE_CHECKING:
+    from bikecollect.storage.csv_store import Store
+    from bikecollect.storage.ledger import Ledger
+    from bikecollect.storage.payload_store import Payloads
+
 
 INFORMATION = "station_information.csv"
 
@@ -22,9 +28,9 @@ class Healer:
     middle of healing is healed by the next run. Needs the lock and an open ledger.
     """
 
-    payloads: Payloads
-    store: Store
-    ledger: Ledger
+    payloads: "Payloads"
+    store: "Store"
+    ledger: "Ledger"
 
     def files(self) -> list[Notice]:
         """Adopt, cut or give up whatever does not end where the ledger says."""
@@ -151,7 +157,7 @@ def _versions(group: Group) -> list[StationInformation]:
 
 
 def target(
-    day: str, header: bytes, store: Store, extents: dict[str, Extent]
+    day: str, header: bytes, store: "Store", extents: dict[str, Extent]
 ) -> tuple[str, int, Notice | None]:
     """Return the file that takes the next block of *day*, and where it ends.
 
