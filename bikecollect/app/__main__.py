@@ -4,6 +4,7 @@ Its address is said once it answers, and it answers once all that the first page
 is loaded: who follows it waits for nothing but the page.
 """
 
+import logging
 import os
 import socket
 import threading
@@ -38,8 +39,11 @@ def _say(address: str) -> None:
 if __name__ == "__main__":
     opening = threading.Thread(target=shared.warm)
     opening.start()
+    # What the pages cache has no server yet, and says so once for each: no news.
+    logging.disable(logging.WARNING)
     for page in PAGES:
         import_module(f"bikecollect.app.pages.{page}")
+    logging.disable(logging.NOTSET)
     opening.join()
     threading.Thread(target=_say, args=[os.environ[ADDRESS]], daemon=True).start()
     cli.main(prog_name="streamlit")

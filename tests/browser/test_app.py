@@ -83,7 +83,9 @@ def address(data: Path) -> Iterator[str]:
     ) as server:
         assert server.stdout is not None
         said = server.stdout.readline()
-        assert said == f"The data app: http://127.0.0.1:{port} (Ctrl-C ends it)\n"
+        if said != f"The data app: http://127.0.0.1:{port} (Ctrl-C ends it)\n":
+            server.kill()
+            pytest.fail(f"the server said {said!r}")
         yield f"http://127.0.0.1:{port}"
         server.send_signal(signal.SIGINT)
         assert server.wait(20) in {0, -signal.SIGINT, 130}
