@@ -10,14 +10,13 @@ from typing import NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from bikecollect.alerts import signals as signs
+from bikecollect.alerts.escalation import MEMORY, step
 from bikecollect.alerts.state import Jot, State
 from bikecollect.core.errors import Outcome
-from bikecollect.core.incidents import MEMORY, Event, Sign, step
+from bikecollect.core.incidents import Event, Sign
 from bikecollect.core.run import Run
-from bikecollect.core.slots import Slot, day_of
+from bikecollect.core.slots import HOUR, Slot, day_of
 from bikecollect.storage.ledger_visits import Book
-
-HOUR = 3_600
 
 
 class Place(NamedTuple):

@@ -8,7 +8,7 @@ from typing import NewType
 Slot = NewType("Slot", int)
 """A place on the interval's grid: the epoch second at which it begins."""
 
-DAY = 86_400
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
 GRACE = 10.0
 """Seconds by which a run may start early and still belong to the next slot."""
 

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bikecollect.core.incidents import Event, Incident, Sign, What, step
+from bikecollect.alerts.escalation import step
+from bikecollect.core.incidents import Event, Incident, Sign, What
 from bikecollect.core.slots import DAY, Slot
 
 INTERVAL = 300

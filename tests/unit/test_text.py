@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from bikecollect.alerts.escalation import step
 from bikecollect.core.errors import (
     BikecollectError,
     FeedUnavailable,
@@ -11,7 +12,7 @@ from bikecollect.core.errors import (
     RateLimited,
     SettingsError,
 )
-from bikecollect.core.incidents import Sign, step
+from bikecollect.core.incidents import Sign
 from bikecollect.core.payload import Attempt
 from bikecollect.core.run import Notice, Run, from_json
 from bikecollect.core.slots import Slot
