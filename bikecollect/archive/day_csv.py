@@ -36,11 +36,20 @@ class Sum(NamedTuple):
 def columns_of(header: bytes) -> tuple[str, ...]:
     """Return the columns that a file's first line names; raises StorageError."""
     try:
-        return tuple(next(csv.reader([header.decode("utf-8")])))
-    except (ValueError, StopIteration) as error:
+        return tuple(next(csv.reader([header.decode("utf-8")], strict=True)))
+    except (ValueError, StopIteration, csv.Error) as error:
         raise StorageError(
             f"a first line that is no header: {header[:60]!r}", cause="damage"
         ) from error
+
+
+def cells(text: bytes) -> Iterator[list[str]]:
+    r"""Yield the cells of each line of *text*, that of rows; only \n ends a line.
+
+    >>> list(cells("1,a\u2028b\n2,c\n".encode()))
+    [['1', 'a\u2028b'], ['2', 'c']]
+    """
+    return csv.reader(io.StringIO(text.decode("utf-8"), newline="\n"))
 
 
 def union(headers: Iterable[Sequence[str]]) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ Whatever is filled lies in the inbox before its first row is written, so that a 
 backfill is healed by the next fetch; and no slot that has a block is ever touched.
 """
 
-import csv
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from datetime import tzinfo
 from functools import partial
 from typing import Any, NamedTuple
 
+from bikecollect.archive import day_csv
 from bikecollect.archive.archived_days import GONE
 from bikecollect.collect.commit import CLOCK_SET, Committer
 from bikecollect.collect.sources import Foreign, Source
@@ -309,7 +309,7 @@ def by_day(fillings: list[Filling]) -> dict[tuple[str, str, str], int]:
 
 
 def _values(text: bytes) -> Iterator[tuple[str, tuple[int | None, int | None]]]:
-    for cells in csv.reader(text.decode("utf-8").splitlines()):
+    for cells in day_csv.cells(text):
         vehicles, docks = (int(each) if each else None for each in (cells[3], cells[5]))
         yield cells[2], (vehicles, docks)
 

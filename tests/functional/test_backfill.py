@@ -14,11 +14,14 @@ from keeping import findings
 from served import Answer, serving
 from world import NOON, TAIPEI, World
 
+from bikecollect.collect.sources.bikecollect_folder import FolderSource
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.payload import Documents
 from bikecollect.core.slots import DAY
 from bikecollect.core.snapshot import Snapshot
 from bikecollect.feeds.youbike import YouBike
+from bikecollect.storage.csv_format import COLUMNS
+from bikecollect.storage.csv_store import Store
 
 CSV = "station_status/2026-11-22.csv"
 
@@ -486,3 +489,15 @@ def test_a_folder_that_is_not_mounted_is_not_filled(world: World, other: World) 
 
     assert done.returncode == 78
     assert len(world.committed()) == 1
+
+
+def test_a_line_separator_in_an_id_is_no_end_of_a_line(tmp_path: Path) -> None:
+    """Another folder's older files hold what we would not write today."""
+    row = "2026-11-22T12:00:00+08:00,2026-11-22T12:00:02+08:00,a\u2028b,1,,2,,,,,true,"
+    store = Store(tmp_path)
+    header = f"{','.join(COLUMNS)}\n".encode()
+    store.append("station_status/2026-11-22.csv", 0, header, f"{row},\n".encode())
+
+    (found,) = FolderSource(tmp_path, TAIPEI, 300).snapshots()
+
+    assert [each.station_id for each in found.statuses] == ["a\u2028b"]

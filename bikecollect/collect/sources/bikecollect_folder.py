@@ -1,6 +1,5 @@
 """Another bikecollect's folder: its committed blocks, from its CSVs and its archive."""
 
-import csv
 import heapq
 import shutil
 import tempfile
@@ -115,7 +114,7 @@ class FolderSource:
 
     def _read(self, slot: Slot, columns: Sequence[str], text: bytes) -> Foreign:
         fetched_at, statuses = float(slot), []
-        for cells in csv.reader(text.decode("utf-8").splitlines()):
+        for cells in sheet.cells(text):
             row = dict(zip(columns, cells, strict=False))
             try:
                 statuses.append(_status(row))
