@@ -52,6 +52,9 @@ docs-check: .venv/dev
 pictures: .venv/test  ## take the pages' pictures, while `make app` runs
 	@$(BIN)/python docs/app_pictures.py http://127.0.0.1:8501
 
+fuzz: .venv/fuzz  ## look for inputs that break a reader (SECONDS=30 for each)
+	@$(BIN)/python tests/fuzz/fuzz.py $(or $(SECONDS),30) $(TARGET)
+
 benchmark: .venv/user  ## measure one fetch against a plain script
 	@$(BIN)/python benchmarks/fetch.py
 
@@ -80,5 +83,10 @@ clean:  ## remove what was made here
 	@echo "setting up ..." && $(BIN)/pip install -q -e '.[dev]' \
 		&& touch $@ .venv/test .venv/app .venv/user
 
-.PHONY: help demo app test check check-static format format-check lint types layers docs \
+.venv/fuzz: .venv/bin/python .venv/test
+	@$(BIN)/pip install -q --only-binary :all: atheris || { \
+		echo "there is no wheel of atheris for $$($(BIN)/python --version)"; exit 1; }
+	@touch $@
+
+.PHONY: fuzz help demo app test check check-static format format-check lint types layers docs \
 	docs-check pictures benchmark benchmark-history benchmark-app clean

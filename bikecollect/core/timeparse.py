@@ -7,6 +7,8 @@ from zoneinfo import ZoneInfo
 from bikecollect.core.errors import UsageError
 from bikecollect.core.slots import Slot, day_of
 
+LATEST = 7_258_118_400.0
+"""The year 2200 begins: no slot is later, and every calendar still knows it."""
 UNITS = {"min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
@@ -23,14 +25,17 @@ def moment(text: str, zone: ZoneInfo, now: float) -> float:
     """
     ago = re.fullmatch(r"(\d{1,5})\s*(min|h|d|w)", text)
     if ago:
-        return now - int(ago[1]) * UNITS[ago[2]]
+        return max(0.0, now - int(ago[1]) * UNITS[ago[2]])
     if re.fullmatch(r"\d{1,2}:\d\d", text):
         return _time_of_day(text, zone, now)
     try:
         found = datetime.fromisoformat(text)
     except ValueError as error:
         raise _wrong(text) from error
-    return (found if found.tzinfo else found.replace(tzinfo=zone)).timestamp()
+    seconds = (found if found.tzinfo else found.replace(tzinfo=zone)).timestamp()
+    if not 0 <= seconds <= LATEST:
+        raise UsageError(f'"{text}" is out of range: give a time from 1970 to 2199')
+    return seconds
 
 
 def day(text: str, zone: ZoneInfo, now: float) -> str:

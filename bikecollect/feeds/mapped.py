@@ -1,7 +1,8 @@
 """Mapped: any JSON feed, by a mapping of its fields in the settings."""
 
+import re
 from collections.abc import Mapping
-from datetime import tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from bikecollect.core.errors import PayloadError, SettingsError
@@ -128,3 +129,14 @@ def validate(mapping: Mapping[str, str]) -> None:
     for key in ("station_id", "num_vehicles_available"):
         if key not in mapping:
             raise SettingsError(f"a mapped feed needs mapping.{key}")
+    if "stamp_format" in mapping:
+        _check_form(mapping["stamp_format"])
+
+
+def _check_form(form: str) -> None:
+    """Raise SettingsError where strptime cannot read what strftime writes by *form*."""
+    sample = datetime(2026, 11, 22, 10, 5, tzinfo=UTC)
+    try:
+        datetime.strptime(sample.strftime(form), form)  # noqa: DTZ007 - only tried
+    except (ValueError, re.error) as error:
+        raise SettingsError(f'mapping.stamp_format = "{form}": {error}') from error

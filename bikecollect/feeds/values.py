@@ -24,7 +24,8 @@ def text(value: Any) -> str | None:
         return (value if value.isprintable() else clean(value)).strip() or None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return str(value)
+    infinite = isinstance(value, float) and not math.isfinite(value)
+    return None if infinite else str(value)
 
 
 def count(value: Any) -> int | None:

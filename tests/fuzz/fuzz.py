@@ -1,0 +1,80 @@
+"""Fuzz the readers with atheris, which looks for new ways through the code.
+
+Run: make fuzz (or: python tests/fuzz/fuzz.py SECONDS [TARGET]...). Each target has a
+process of its own, bounded in time and memory. What it has learned lies in
+build/fuzz/TARGET, and so does an input that breaks a promise: put it into
+tests/fuzz/found/TARGET, where the tests take it up.
+"""
+
+import hashlib
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+BUILD = ROOT / "build/fuzz"
+SLOWEST = 10
+"""Seconds that one input may take."""
+MEMORY = 1_024
+"""Mebibytes that the process may take, the interpreter and DuckDB among them."""
+LONGEST = 100_000
+
+
+def main(seconds: int, names: list[str]) -> int:
+    """Fuzz the targets called *names*, or all; return how many were broken."""
+    from targets import TARGETS  # noqa: PLC0415 - the child imports it instrumented
+
+    broken = 0
+    for name in names or list(TARGETS):
+        command = [sys.executable, __file__, "--child", name, str(seconds)]
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+        )
+        lines = done.stdout.decode("utf-8", "replace").splitlines()
+        runs = next((each for each in reversed(lines) if "DONE" in each), "")
+        word = "BROKEN" if done.returncode else "clean"
+        sys.stdout.write(f"{name:10} {word:6} {runs}\n")
+        if done.returncode:
+            broken += 1
+            sys.stdout.writelines(f"    {each[:300]}\n" for each in lines[-40:])
+        sys.stdout.flush()
+    return broken
+
+
+def child(name: str, seconds: int) -> None:
+    """Fuzz the target called *name*, until the time is over or it breaks."""
+    atheris = import_module("atheris")  # of the extra fuzz: it has wheels for few
+
+    with atheris.instrument_imports(include=["bikecollect", "email", "zipfile"]):
+        from targets import SEEDS, TARGETS, TOKENS  # noqa: PLC0415 - instrumented
+
+    corpus = BUILD / name / "corpus"
+    corpus.mkdir(parents=True, exist_ok=True)
+    found = (Path(__file__).parent / "found" / name).glob("*")
+    for seed in (*SEEDS[name], *(each.read_bytes() for each in found)):
+        (corpus / hashlib.sha256(seed).hexdigest()[:16]).write_bytes(seed)
+    words = BUILD / name / "words"
+    words.write_text("".join(_word(each) for each in TOKENS if 0 < len(each) < 100))
+    options = [
+        *(f"-max_total_time={seconds}", f"-timeout={SLOWEST}"),
+        *(f"-rss_limit_mb={MEMORY}", f"-max_len={LONGEST}"),
+        *(
+            f"-dict={words}",
+            f"-artifact_prefix={BUILD / name}/",
+            "-print_final_stats=0",
+        ),
+    ]
+    atheris.Setup([sys.argv[0], *options, str(corpus)], TARGETS[name])
+    atheris.Fuzz()
+
+
+def _word(token: bytes) -> str:
+    return '"' + "".join(f"\\x{each:02x}" for each in token) + '"\n'
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--child":
+        child(sys.argv[2], int(sys.argv[3]))
+    else:
+        sys.exit(min(main(int(sys.argv[1]), sys.argv[2:]), 1))
