@@ -1,36 +1,19 @@
 """A look at a system's folder: its past, what waits in it, and its disk."""
 
-import glob
 import os
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from bikecollect.archive.datasets import ARCHIVE, PART
 from bikecollect.core.incidents import Incident
 from bikecollect.core.slots import DAY, Slot
+from bikecollect.reports.disk_usage import Disk, disk_of
 from bikecollect.reports.health import Health, Past, flagged, judge
 from bikecollect.storage.ledger_reader import History
 
 MONTH = 31 * DAY
-RECENT_DAYS = 7
-
-
-@dataclass(frozen=True)
-class Disk:
-    """Bytes *used* by a system and *free* on its disk; growth *daily*, None unknown."""
-
-    used: int
-    free: int
-    daily: float | None
-
-    @property
-    def days_left(self) -> float | None:
-        """After how many days the disk is full at this growth."""
-        return self.free / self.daily if self.daily else None
 
 
 @dataclass(frozen=True)
@@ -81,7 +64,7 @@ def survey(
         inbox=_count(folder / "payloads" / "inbox", ".zip"),
         outbox=_count(folder / "outbox", ".eml"),
         rejected=_count(folder / "payloads" / "rejected", ".zip"),
-        disk=_disk(folder, slots, DAY // interval),
+        disk=disk_of(folder, slots, DAY // interval),
     )
 
 
@@ -89,59 +72,6 @@ def _open_incidents(history: History, noted: Sequence[Incident]) -> list[Inciden
     known = {each.incident_id for each in noted}
     written = [i for i in history.incidents() if i.incident_id not in known]
     return [*(each for each in noted if each.is_open), *written]
-
-
-def _disk(folder: Path, slots: int, slots_a_day: int) -> Disk:
-    archived = _archived(folder)
-    used = sum(_sizes(folder)) + sum(archived.values())
-    free = shutil.disk_usage(_existing(folder)).free
-    days = _days(folder / "station_status")
-    # The newest day is still growing: closed days tell more, where there are any.
-    closed = [days[name] for name in sorted(days)[:-1]][-RECENT_DAYS:]
-    if closed:
-        return Disk(used, free, sum(closed) / len(closed))
-    if archived and not days:
-        newest = [archived[day] for day in sorted(archived)[-RECENT_DAYS:]]
-        return Disk(used, free, sum(newest) / len(newest))
-    today = sum(days.values())
-    return Disk(used, free, today / slots * slots_a_day if slots and today else None)
-
-
-def _days(folder: Path) -> dict[str, int]:
-    """Return the bytes of each day's CSV, all its segments together."""
-    found: dict[str, int] = {}
-    with suppress(OSError), os.scandir(folder) as entries:
-        for each in entries:
-            day, dot, rest = each.name.partition(".")
-            if dot and rest.endswith("csv"):
-                with suppress(OSError):
-                    found[day] = found.get(day, 0) + each.stat().st_size
-    return found
-
-
-def _archived(folder: Path) -> dict[str, int]:
-    """Return the bytes of each day in the archive of the system in *folder*."""
-    found: dict[str, int] = {}
-    pattern = f"*/system_id={glob.escape(folder.name)}/date=*/{PART}"
-    for each in (folder.parent / ARCHIVE).glob(pattern):
-        day = each.parent.name
-        with suppress(OSError):
-            found[day] = found.get(day, 0) + each.stat().st_size
-    return found
-
-
-def _existing(folder: Path) -> Path:
-    return folder if folder.exists() else _existing(folder.parent)
-
-
-def _sizes(folder: Path) -> Iterator[int]:
-    with suppress(OSError), os.scandir(folder) as entries:
-        for each in entries:
-            with suppress(OSError):
-                if each.is_dir(follow_symlinks=False):
-                    yield from _sizes(Path(each.path))
-                else:
-                    yield each.stat(follow_symlinks=False).st_size
 
 
 def _count(folder: Path, suffix: str) -> int:
