@@ -14,7 +14,8 @@ from bikecollect.feeds.json_payload import (
     shape,
     too_many_bad,
 )
-from bikecollect.feeds.values import Stamps, count, flag, number, place, text
+from bikecollect.feeds.stamps import Stamps
+from bikecollect.feeds.values import count, flag, number, place, text
 
 VEHICLES = ("num_vehicles_available", "num_bikes_available")
 DISABLED = ("num_vehicles_disabled", "num_bikes_disabled")

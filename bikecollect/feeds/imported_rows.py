@@ -11,7 +11,8 @@ from typing import Any
 
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.snapshot import Snapshot, StationStatus
-from bikecollect.feeds.values import Stamps, count, text
+from bikecollect.feeds.stamps import Stamps
+from bikecollect.feeds.values import count, text
 
 DOCUMENT = "imported"
 

@@ -9,7 +9,8 @@ from bikecollect.core.errors import PayloadError, SettingsError
 from bikecollect.core.payload import Documents, Fetched, Getter, Memory
 from bikecollect.core.snapshot import Snapshot, StationInformation, StationStatus
 from bikecollect.feeds.json_payload import at, decode, objects, shape, too_many_bad
-from bikecollect.feeds.values import Stamps, count, flag, place, text
+from bikecollect.feeds.stamps import Stamps
+from bikecollect.feeds.values import count, flag, place, text
 
 COUNTS = tuple(each for each in StationStatus._fields if each.startswith("num_"))
 FLAGS = tuple(each for each in StationStatus._fields if each.startswith("is_"))

@@ -1,17 +1,12 @@
 """Values as publishers write them, read tolerantly: nonsense becomes None."""
 
 import math
-from datetime import datetime, tzinfo
 from typing import Any
 
 from bikecollect.core.text import clean
 
 MOST = 99_998
 """The largest count that is believed; 99,999 and 999,999 are sentinels (gbfs #806)."""
-FIRST_STAMP = 1_104_537_600
-"""2005-01-01: older stamps are sentinels, such as 0, 18001 and 86400."""
-LAST_STAMP = 4_102_444_800
-MILLISECONDS = 100_000_000_000
 
 
 def text(value: Any) -> str | None:
@@ -84,51 +79,3 @@ def place(lat: Any, lon: Any) -> tuple[float | None, float | None]:
     if abs(north) > 90 or abs(east) > 180:  # noqa: PLR2004 - the poles, the date line
         return None, None
     return north, east
-
-
-class Stamps:
-    """Reads the publisher's stamps to epoch seconds; naive ones are in *zone*.
-
-    Most stations of a snapshot share few stamps: each is read once.
-    """
-
-    def __init__(self, zone: tzinfo, form: str = "") -> None:
-        self._zone = zone
-        self._form = form
-        self._known: dict[Any, int | None] = {}
-
-    def __call__(self, value: Any) -> int | None:
-        """Return the moment that *value* means, None for nonsense."""
-        if not isinstance(value, str | int | float) or isinstance(value, bool):
-            return None
-        if value not in self._known:
-            self._known[value] = self._read(value)
-        return self._known[value]
-
-    def _read(self, value: str | float) -> int | None:
-        seconds = number(value)
-        if isinstance(value, str) and (seconds is None or len(value.strip()) == 14):  # noqa: PLR2004 - YYYYMMDDHHMMSS
-            seconds = self._written(value.strip())
-        if seconds is None:
-            return None
-        if seconds > MILLISECONDS:
-            seconds /= 1000
-        return int(seconds) if FIRST_STAMP <= seconds <= LAST_STAMP else None
-
-    def _written(self, value: str) -> float | None:
-        try:
-            if self._form:
-                moment = datetime.strptime(value, self._form)  # noqa: DTZ007 - zoned below
-            else:
-                moment = datetime.fromisoformat(_iso(value))
-            if moment.tzinfo is None:
-                moment = moment.replace(tzinfo=self._zone)
-            return moment.timestamp()
-        except (ValueError, OverflowError):
-            return None
-
-
-def _iso(value: str) -> str:
-    if len(value) == 14 and value.isdigit():  # noqa: PLR2004 - YYYYMMDDHHMMSS
-        return f"{value[:8]}T{value[8:]}"
-    return value.replace("/", "-")

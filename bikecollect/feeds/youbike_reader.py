@@ -7,7 +7,8 @@ from typing import Any
 from bikecollect.core.snapshot import Snapshot, StationInformation, StationStatus
 from bikecollect.feeds.aliases import Aliases, electric
 from bikecollect.feeds.json_payload import missing, shape, too_many_bad
-from bikecollect.feeds.values import Stamps, count, flag, place, text
+from bikecollect.feeds.stamps import Stamps
+from bikecollect.feeds.values import count, flag, place, text
 
 ACTIVE = ("act", "status", "ServiceStatus")
 SPELLINGS: Mapping[str, tuple[str, ...]] = {

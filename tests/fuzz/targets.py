@@ -33,7 +33,8 @@ from bikecollect.feeds.http.retry import retry_after
 from bikecollect.feeds.http.session import date, plain
 from bikecollect.feeds.json_payload import decode
 from bikecollect.feeds.mapped import Mapped, validate
-from bikecollect.feeds.values import MOST, Stamps
+from bikecollect.feeds.stamps import Stamps
+from bikecollect.feeds.values import MOST
 from bikecollect.feeds.youbike import YouBike
 from bikecollect.setup import loader
 from bikecollect.simulator import dialects

@@ -17,6 +17,7 @@ from bikecollect.core.errors import SettingsError, StorageError, UsageError
 from bikecollect.core.slots import Slot
 from bikecollect.core.snapshot import StationStatus
 from bikecollect.feeds import values
+from bikecollect.feeds.stamps import MILLISECONDS
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -174,7 +175,7 @@ class TableSource:
             return None
         if re.fullmatch(r"\d{9,13}(\.\d+)?", text):
             number = float(text)
-            return number / 1000 if number > values.MILLISECONDS else number
+            return number / 1000 if number > MILLISECONDS else number
         try:
             found = datetime.fromisoformat(text.replace("/", "-"))
         except ValueError:

@@ -1,0 +1,111 @@
+"""Stamps in every spelling that publishers were seen to use."""
+
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from bikecollect.feeds.stamps import Stamps
+
+READ = Stamps(ZoneInfo("Asia/Taipei"))
+MOMENT = 1_788_981_843
+"""2026-09-10 03:24:03 in Taipei, 2026-09-09 19:24:03 UTC."""
+
+
+@pytest.mark.parametrize(
+    "stamp",
+    [
+        1_788_981_843,
+        1_788_981_843.9,
+        "1788981843",
+        " 1788981843.25 ",
+        1_788_981_843_000,
+        "1788981843123",
+        1_788_981_843_123_456,
+        1_788_981_843_123_456_789,
+        "2026-09-10T03:24:03+08:00",
+        "2026-09-10T03:24:03+0800",
+        "2026-09-10 03:24:03 +08:00",
+        "2026-09-10T03:24:03+08",
+        "2026-09-09T19:24:03Z",
+        "2026-09-09T19:24:03.505032Z",
+        "2026-09-09T19:24:03.505032123Z",
+        "2026-09-09T19:24:03.505032+00:00Z",
+        "2026-09-09T19:24:03+00:00Z",
+        "2026-09-09 19:24:03 UTC",
+        "2026-09-09T19:24:03 GMT",
+        "2026-09-09T21:24:03+02:00[Europe/Paris]",
+        "2026-09-09T19:24:03z",
+        "Wed, 09 Sep 2026 19:24:03 GMT",
+        "/Date(1788981843000)/",
+        "/Date(1788981843000+0800)/",
+    ],
+)
+def test_a_stamp_with_its_zone_is_one_moment(stamp: object) -> None:
+    """Epoch in any unit, ISO 8601 and its abuses, mail's form, .NET's."""
+    assert READ(stamp) == MOMENT
+
+
+@pytest.mark.parametrize(
+    "stamp",
+    [
+        "2026-09-10 03:24:03",
+        "2026-09-10T03:24:03",
+        "2026-09-10T03:24:03.250",
+        "2026/09/10 03:24:03",
+        "2026/9/10 3:24:03",
+        "2026.09.10 03:24:03",
+        "20260910T032403",
+        "20260910032403",
+        20_260_910_032_403,
+        "20260910 032403",
+        "20260910032403123",
+        "20260910T032403.123",
+        "2026/9/10 上午 03:24:03",
+        "2026/9/10 上午 3:24:03",
+        "2026年9月10日 03時24分03秒",
+        "2026-09-10 03:24:03 AM",
+        "115/09/10 03:24:03",
+        "115-09-10 03:24:03",
+        "10.09.2026 03:24:03",
+        "10-09-2026 03:24:03",
+    ],
+)
+def test_a_naive_stamp_is_local(stamp: object) -> None:
+    """With slashes, dots, Chinese marks, in halves of a day, by Taiwan's years."""
+    assert READ(stamp) == MOMENT
+
+
+def test_hours_of_the_afternoon_are_counted_on() -> None:
+    """Noon is 12 p.m. and midnight 12 a.m."""
+    assert READ("2026/9/10 下午 03:24:03") == MOMENT + 12 * 3600
+    assert READ("2026/9/10 12:24:03 PM") == MOMENT + 9 * 3600
+    assert READ("2026/9/10 12:24:03 AM") == MOMENT - 3 * 3600
+
+
+def test_minutes_are_enough() -> None:
+    """Seconds may be left out."""
+    assert READ("202609100324") == MOMENT - 3
+    assert READ("2026/09/10 03:24") == MOMENT - 3
+    assert READ("20260910T0324+0800") == MOMENT - 3
+
+
+@pytest.mark.parametrize(
+    "stamp",
+    [
+        *(0, 18_001, 86_400, -62_135_596_800, "", "n/a", None, True, [], {}),
+        *("09/10/2026 03:24:03", "2026-13-45 99:99:99", "0001-01-01T00:00:00Z"),
+        *("1e400", "nan", float("inf"), "2026-09-10T03:24:03+99:99", "1" * 5_000),
+        *("20261399250000", "25:00:00", "2026/9/10 13:24:03 PM"),
+    ],
+)
+def test_nonsense_is_no_moment(stamp: object) -> None:
+    """Sentinels, days that are none, and what might be either of two days."""
+    assert READ(stamp) is None
+
+
+def test_a_form_of_the_settings_is_tried_first() -> None:
+    """What no form here reads can be named; the others are still read."""
+    read = Stamps(ZoneInfo("Asia/Taipei"), "%m/%d/%Y %H:%M:%S")
+
+    assert read("09/10/2026 03:24:03") == MOMENT
+    assert read("2026-09-10 03:24:03") == MOMENT
