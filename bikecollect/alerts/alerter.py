@@ -16,6 +16,7 @@ from bikecollect.core.errors import Outcome
 from bikecollect.core.incidents import Event, Sign
 from bikecollect.core.run import Run
 from bikecollect.core.slots import HOUR, Slot, day_of
+from bikecollect.storage.data_folder import LEDGER
 from bikecollect.storage.ledger_visits import Book
 
 
@@ -93,7 +94,7 @@ class Teller:
     def _heard(self, run: Run, held: ExitStack) -> News:
         """Return what *run* makes of the state of its system, which is held."""
         place = self.places[run.system_id]
-        jot, book = Jot(place.jot), Book(place.folder / "ledger.sqlite3")
+        jot, book = Jot(place.jot), Book(place.folder / LEDGER)
         held.enter_context(jot.held())
         state = jot.load() or State(
             book.last_run(run.slot),

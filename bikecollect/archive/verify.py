@@ -21,7 +21,8 @@ from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import Slot, from_iso, stamp
 from bikecollect.core.snapshot import StationInformation
 from bikecollect.storage.csv_format import information_header, information_lines
-from bikecollect.storage.csv_store import INFORMATION, Store
+from bikecollect.storage.csv_store import Store
+from bikecollect.storage.data_folder import INFORMATION, LEDGER
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.lock import Lock
 
@@ -112,7 +113,7 @@ class Prover:
     def _ledger(self) -> Iterator[Finding]:
         for (verdict,) in self.history.select("PRAGMA integrity_check"):
             if verdict != "ok":
-                yield self._found("ledger.sqlite3", verdict)
+                yield self._found(LEDGER, verdict)
 
     def _files(
         self,

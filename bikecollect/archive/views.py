@@ -30,13 +30,13 @@ from bikecollect.archive import (
 from bikecollect.archive.archived_days import FILLED, GONE
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import Slot
+from bikecollect.storage.data_folder import INFORMATION
 from bikecollect.storage.ledger_reader import History
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 KEYS = {"system_id": "VARCHAR", "date": "DATE"}
-INFORMATION = "station_information.csv"
 HIVE = "hive_types = {'system_id': VARCHAR, 'date': DATE}"
 SPANS = (
     'SELECT file, start, "end" FROM blocks WHERE substr(file, 16, 10) = ?'

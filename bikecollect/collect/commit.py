@@ -19,7 +19,8 @@ from bikecollect.core.text import Redact, unredacted
 from bikecollect.feeds import Feed, drift
 from bikecollect.feeds import imported_rows as imported
 from bikecollect.storage.csv_format import Format, information_header, information_lines
-from bikecollect.storage.recovery import INFORMATION, target
+from bikecollect.storage.data_folder import INFORMATION
+from bikecollect.storage.recovery import target
 
 if TYPE_CHECKING:
     from bikecollect.storage.csv_store import Store

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bikecollect.archive.datasets import ARCHIVE, PART
+from bikecollect.storage.data_folder import STATUS
 
 RECENT_DAYS = 7
 
@@ -35,7 +36,7 @@ def disk_of(folder: Path, slots: int, slots_a_day: int) -> Disk:
     archived = _archived(folder)
     used = sum(_sizes(folder)) + sum(archived.values())
     free = shutil.disk_usage(_existing(folder)).free
-    days = _days(folder / "station_status")
+    days = _days(folder / STATUS)
     # The newest day is still growing: closed days tell more, where there are any.
     closed = [days[name] for name in sorted(days)[:-1]][-RECENT_DAYS:]
     if closed:

@@ -9,6 +9,9 @@ from bikecollect.core.errors import SettingsError, StorageError
 from bikecollect.storage.durable import make_folder, sync_folder, write_file
 
 MARKER = ".bikecollect"
+LEDGER = "ledger.sqlite3"
+STATUS = "station_status"
+INFORMATION = "station_information.csv"
 MARK = b"This folder holds the data of one system; see bikecollect.\n"
 
 

@@ -15,6 +15,7 @@ from bikecollect.core.incidents import Incident
 from bikecollect.core.payload import Attempt
 from bikecollect.core.run import OUTCOMES, Notice, Run, from_json
 from bikecollect.core.slots import Slot, stamp
+from bikecollect.storage.data_folder import LEDGER
 from bikecollect.storage.ledger_schema import STEPS, VERSION
 
 PATIENCE = 2.0
@@ -58,7 +59,7 @@ class History:
     def __init__(self, system_id: str, place: Path) -> None:
         self._system_id = system_id
         self._place = place
-        self._path = place / "ledger.sqlite3"
+        self._path = place / LEDGER
 
     def runs(
         self,

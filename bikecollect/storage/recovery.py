@@ -9,15 +9,13 @@ from bikecollect.core.run import Notice, Run
 from bikecollect.core.slots import from_iso, stamp
 from bikecollect.core.snapshot import StationInformation
 from bikecollect.storage.csv_format import read_information
+from bikecollect.storage.data_folder import INFORMATION, STATUS
 from bikecollect.storage.run_notes import RunNotes
 
 if TYPE_CHECKING:
     from bikecollect.storage.csv_store import Store
     from bikecollect.storage.ledger import Ledger
     from bikecollect.storage.payload_store import Payloads
-
-
-INFORMATION = "station_information.csv"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -168,10 +166,10 @@ def target(
         {*store.segments(day), *(f for f in extents if _day(f) == day)}, key=_number
     )
     if not taken:
-        return f"station_status/{day}.csv", 0, None
+        return f"{STATUS}/{day}.csv", 0, None
     file = taken[-1]
     extent = extents.get(file, Extent(0, Span(file, 0, 0, 0), damaged=False))
-    after = f"station_status/{day}.{_number(file) + 1}.csv"
+    after = f"{STATUS}/{day}.{_number(file) + 1}.csv"
     if extent.damaged:
         return after, 0, None
     if extent.end and store.crc(extent.last) != extent.last.crc:

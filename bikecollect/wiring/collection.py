@@ -30,6 +30,7 @@ from bikecollect.setup.settings import Settings, server
 from bikecollect.storage import data_folder as folder
 from bikecollect.storage.csv_format import Format
 from bikecollect.storage.csv_store import Store
+from bikecollect.storage.data_folder import LEDGER
 from bikecollect.storage.derived_columns import chosen
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.lock import Lock
@@ -139,7 +140,7 @@ def cycle(settings: Settings, name: str, times: Times) -> Cycle:
     zone = ZoneInfo(system.timezone)
     columns = chosen(system.columns, settings.folder)
     payloads, store = Payloads(place / "payloads"), Store(place)
-    ledger = Ledger(place / "ledger.sqlite3")
+    ledger = Ledger(place / LEDGER)
     feed = registry.build(
         system.feed,
         url=system.url,

@@ -34,8 +34,8 @@ from bikecollect.reports.coverage import (
 )
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder as folder
-from bikecollect.storage.csv_store import STATUS, Store
-from bikecollect.storage.data_folder import MARKER
+from bikecollect.storage.csv_store import Store
+from bikecollect.storage.data_folder import LEDGER, MARKER, STATUS
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.lock import Lock
@@ -67,7 +67,7 @@ def compactor(
 ) -> Compactor:
     """Return the compactor of the system called *name*."""
     place = settings.data / name
-    ledger, store = Ledger(place / "ledger.sqlite3"), Store(place)
+    ledger, store = Ledger(place / LEDGER), Store(place)
     payloads = Payloads(place / "payloads")
     return Compactor(
         system_id=name,
@@ -100,7 +100,7 @@ def backfiller(
         folder.ready(place)
     line = wiring.cycle(settings, name, times)
     payloads, store = Payloads(place / "payloads"), Store(place)
-    ledger = Ledger(place / "ledger.sqlite3")
+    ledger = Ledger(place / LEDGER)
     committer = replace(line.committer, payloads=payloads, store=store, ledger=ledger)
     return Backfiller(
         system_id=name,

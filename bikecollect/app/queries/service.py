@@ -20,11 +20,11 @@ from bikecollect.reports.registry import REPORTS, Values
 from bikecollect.reports.runner import Answer
 from bikecollect.reports.status import Standing, survey
 from bikecollect.setup.settings import Settings
-from bikecollect.storage.data_folder import jot_path
+from bikecollect.storage.data_folder import INFORMATION, LEDGER, jot_path
 from bikecollect.storage.ledger_reader import History
 from bikecollect.wiring import history as keeper
 
-LEDGER = ("ledger.sqlite3", "ledger.sqlite3-wal", "station_information.csv")
+CHANGING = (LEDGER, f"{LEDGER}-wal", INFORMATION)
 State = tuple[object, ...]
 
 
@@ -46,7 +46,7 @@ class Look:
         folder = self.settings.data / name
         archived = layout.certificate(self.settings.data, name, "x").parent
         over = int(self.clock()) // self.settings.seconds
-        return (over, *(_stamp(folder / each) for each in LEDGER), _stamp(archived))
+        return (over, *(_stamp(folder / each) for each in CHANGING), _stamp(archived))
 
     def days(self, name: str) -> tuple[date, date] | None:
         """Return the first and the newest local day that has data, None without."""

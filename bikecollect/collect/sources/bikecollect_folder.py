@@ -31,6 +31,7 @@ from bikecollect.core.slots import Slot, from_iso
 from bikecollect.core.snapshot import StationStatus
 from bikecollect.storage.csv_format import COLUMNS
 from bikecollect.storage.csv_store import Store
+from bikecollect.storage.data_folder import LEDGER, STATUS
 from bikecollect.storage.ledger_reader import History
 
 BLOCKS = (
@@ -85,12 +86,12 @@ class FolderSource:
     def _spans(self, store: Store) -> list[tuple[Slot, Span]]:
         history = History(self.folder.name, self.folder)
         rows = history.select(BLOCKS, GONE)
-        if rows or (self.folder / "ledger.sqlite3").exists():
+        if rows or (self.folder / LEDGER).exists():
             return [(slot, Span(*place)) for slot, *place in rows]
         groups = [
             group
             for file, size in store.sizes().items()
-            if file.startswith("station_status/")
+            if file.startswith(f"{STATUS}/")
             for group in _whole(store.tail(file, 0, (), ()), size)
         ]
         return sorted((group.slot, group.span) for group in groups)
