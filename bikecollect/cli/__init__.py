@@ -35,8 +35,8 @@ class _Lazy(click.Group):
 @click.option(
     "--config",
     metavar="FILE",
-    help="The settings; default: $BIKECOLLECT_CONFIG, ./bikecollect.toml, or "
-    "bikecollect/bikecollect.toml in your config folder.",
+    help="The settings; default: $BIKECOLLECT_CONFIG, or bikecollect/bikecollect.toml "
+    "in your config folder. Never those of the current folder by itself.",
 )
 @click.option(
     "-v", "--verbose", count=True, help="Say what is done; twice: with tracebacks."

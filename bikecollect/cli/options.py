@@ -1,6 +1,8 @@
 """What commands share."""
 
+import logging
 import os
+import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TextIO
 
@@ -10,6 +12,9 @@ from bikecollect.core.text import Redact, redactor, unredacted
 
 if TYPE_CHECKING:
     from bikecollect.setup.settings import Settings
+
+
+log = logging.getLogger(__name__)
 
 
 class Screen:
@@ -30,14 +35,44 @@ class Shared:
     log_format: str | None = None
 
     def settings(self) -> "Settings":
-        """Return the settings; raises SettingsError."""
+        """Return the settings, and say so where there is no file with any."""
+        return self._settings(logging.WARNING)
+
+    def settings_for_cron(self) -> "Settings":
+        """Return the settings; where there are none only a person is told.
+
+        For what prints nothing when all is well: cron would mail it each time.
+        """
+        watched = sys.stderr is not None and sys.stderr.isatty()
+        return self._settings(logging.WARNING if watched else logging.INFO)
+
+    def _settings(self, level: int) -> "Settings":
         from bikecollect.setup.loader import load  # noqa: PLC0415 - not for --help
 
         settings = load(self.config)
         Screen.redact = redactor(settings.secrets())
+        if not settings.source:
+            _tell_of_defaults(level)
         if self.log_format is None:
             return settings
         return replace(settings, log=replace(settings.log, format=self.log_format))
+
+
+def _tell_of_defaults(level: int) -> None:
+    """Log that there is no settings file, and that one lies here unread."""
+    import shlex  # noqa: PLC0415 - only here
+
+    from bikecollect.setup import loader  # noqa: PLC0415 - not for --help
+
+    if (path := loader.unread()) is None:
+        log.log(
+            level, "no settings file; using Taipei's YouBike, see: bikecollect init"
+        )
+        return
+    words = click.get_current_context().command_path.split()[1:]
+    command = shlex.join(["bikecollect", "--config", str(path), *words])
+    text = "no settings file; using Taipei's YouBike: %s is not read; to use it: %s"
+    log.warning(text, path, command)
 
 
 def output() -> TextIO:

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from bikecollect.core.errors import SettingsError, StorageError
+from bikecollect.core.errors import SettingsError, StorageError, UsageError
 from bikecollect.setup import catalogue, probe
 from bikecollect.setup import loader as config
 from bikecollect.setup import template as draft
 from bikecollect.setup.template import MailDraft, SystemDraft
-from bikecollect.storage import durable
+from bikecollect.storage import durable, trusted_files
 
-FILE = "bikecollect.toml"
 PASSWORD = "smtp-password"  # noqa: S105 - the name of a file
 SECRET, PLAIN = 0o600, 0o640
 
@@ -79,6 +78,21 @@ def known(entry: catalogue.Entry) -> SystemDraft:
 def is_address(asked: str) -> bool:
     """Return whether *asked* is an address rather than a name."""
     return bool(re.match(r"https?://[^/\s]+", asked))
+
+
+def place(named: str | None, *, here: bool) -> Path:
+    """Return where the file shall lie: where every command finds it, or *here*.
+
+    Raises SettingsError where others might change it there.
+    """
+    if here and named:
+        raise UsageError("--here and --config name two places: give one of them")
+    found = Path(config.FILE).absolute() if here else config.find(named)
+    path = found or config.usual_path()
+    if path is None:
+        raise SettingsError("you have no home folder: name the file with --config")
+    trusted_files.check_folder(path.absolute().parent)
+    return path
 
 
 def refuse_to_overwrite(path: Path, *, force: bool) -> None:

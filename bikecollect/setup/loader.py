@@ -9,32 +9,36 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from bikecollect.core import user_folders
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.incidents import KINDS
 from bikecollect.setup import catalogue
 from bikecollect.setup.settings import Keep, Log, Mail, Ping, Settings, System, Tell
+from bikecollect.storage import trusted_files
 
+FILE = "bikecollect.toml"
+MOST = 1_048_576
+"""Bytes of a settings file."""
 SECTIONS = {"mail": Mail, "ping": Ping, "tell": Tell, "log": Log, "keep": Keep}
 
 
 def load(path: str | None) -> Settings:
     """Return the settings of the file at *path*, or of the first that is found.
 
-    Looked for at $BIKECOLLECT_CONFIG, ./bikecollect.toml, and in the user's config
-    folder; with none of them, the catalogue's first system with the defaults.
-    Raises SettingsError with the file, the key, and what is right.
+    Looked for at $BIKECOLLECT_CONFIG and in the user's config folder, never in the
+    current folder: whoever may write there would decide what runs. With none of
+    them, the catalogue's first system with the defaults. Raises SettingsError with
+    the file, the key, and what is right.
     """
     found = find(path)
     if found is None:
         first = catalogue.CATALOGUE[0].system_id
         return replace(Settings(), systems={first: _system(first, {})})
+    text = _trusted_text(found)
     import tomllib  # noqa: PLC0415 - 20 ms that a run without a file need not pay
 
     try:
-        text = found.read_bytes()
         values = tomllib.loads(text.decode("utf-8"))
-    except OSError as error:
-        raise SettingsError(f"cannot read {found}: {error.strerror}") from error
     except ValueError as error:
         raise SettingsError(f"{found} is not TOML: {error}") from error
     try:
@@ -42,15 +46,14 @@ def load(path: str | None) -> Settings:
     except SettingsError as error:
         raise SettingsError(f"{found}: {error}") from error
     _guard(found, settings)
-    if settings.mail.host:
-        settings.password()
+    _check_files(settings)
     return replace(settings, source=str(found.absolute()))
 
 
 def ways_of_telling(path: str | None) -> Settings | None:
     """Return what a settings file that cannot be used says of whom to tell.
 
-    None where it says nothing that can be read.
+    None where it says nothing that can be read, or others may have said it.
     """
     import tomllib  # noqa: PLC0415 - as above
 
@@ -58,14 +61,17 @@ def ways_of_telling(path: str | None) -> Settings | None:
     if found is None:
         return None
     try:
-        values = tomllib.loads(found.read_text(encoding="utf-8"))
+        values = tomllib.loads(_trusted_text(found).decode("utf-8"))
         kept: dict[str, Any] = {
             name: values[name] for name in ("mail", "ping", "tell") if name in values
         }
         settings = parse(kept, folder=found.parent.absolute())
-        settings.password()
-    except (OSError, ValueError, SettingsError):
+    except (ValueError, SettingsError):
         return None
+    try:
+        _check_files(settings)
+    except SettingsError:
+        settings = replace(settings, mail=Mail())
     return replace(settings, source=str(found.absolute()))
 
 
@@ -86,7 +92,7 @@ def parse(values: Mapping[str, Any], *, folder: Path = Path()) -> Settings:
             name: cls(**_checked(cls, values.get(name, {}), f"{name}."))
             for name, cls in SECTIONS.items()
         },
-    )
+    ).placed()
     if not ready.systems:
         first = catalogue.CATALOGUE[0].system_id
         ready = replace(ready, systems={first: _system(first, {})})
@@ -99,11 +105,66 @@ def find(path: str | None) -> Path | None:
     named = path or os.environ.get("BIKECOLLECT_CONFIG")
     if named:
         return Path(named)
-    home = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
-    for each in (Path("bikecollect.toml"), home / "bikecollect" / "bikecollect.toml"):
-        if each.is_file():
-            return each
-    return None
+    usual = usual_path()
+    if usual is None:
+        return None
+    try:
+        usual.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError:
+        pass  # it may be there: `load` says why it cannot be read
+    return usual
+
+
+def usual_path() -> Path | None:
+    """Return where the user's settings lie, None for a user without a home."""
+    home = user_folders.config_home()
+    return None if home is None else home / user_folders.OURS / FILE
+
+
+def unread() -> Path | None:
+    """Return the settings file of the current folder, which is not read by itself."""
+    try:
+        here = Path(FILE).absolute()
+    except OSError:
+        return None  # the current folder was removed
+    return here if here.is_file() else None
+
+
+def _trusted_text(path: Path) -> bytes:
+    """Return what the file *path* holds; SettingsError where others may change it."""
+    try:
+        trusted_files.check_file(path.absolute())
+        for folder in dict.fromkeys((path.absolute().parent, path.resolve().parent)):
+            trusted_files.check_folder(folder)
+        return trusted_files.read_regular(path, MOST)
+    except (OSError, RuntimeError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise SettingsError(f"cannot read {path}: {why}") from error
+
+
+def _check_files(settings: Settings) -> None:
+    """Raise SettingsError where a file that the settings name is not safe to use."""
+    if settings.mail.host:
+        settings.password()
+    bundles = {f"systems.{n}": each.ca_bundle for n, each in settings.systems.items()}
+    for section, bundle in {**bundles, "mail": settings.mail.ca_bundle}.items():
+        if bundle:
+            _check_ca_bundle(f"{section}.ca_bundle", Path(bundle))
+
+
+def _check_ca_bundle(key: str, path: Path) -> None:
+    """Raise SettingsError where others may decide which certificates are trusted."""
+    try:
+        trusted_files.check_file(path)
+        there = not path.exists() or path.is_file() or path.is_dir()
+    except SettingsError as error:
+        raise SettingsError(f"{key}: {error}") from error
+    except OSError as error:
+        raise SettingsError(f"{key}: cannot read {path}: {error.strerror}") from error
+    if not there:
+        raise SettingsError(f"{key}: {path} is not a regular file")
 
 
 def _checked(cls: type, values: Mapping[str, Any], place: str) -> dict[str, Any]:

@@ -2,16 +2,17 @@
 
 import os
 import re
-import stat
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import MISSING, dataclass, field
+from dataclasses import MISSING, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
+from bikecollect.core import user_folders
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.slots import DAY
+from bikecollect.storage import trusted_files
 
 if TYPE_CHECKING:
     from bikecollect.alerts.smtp import Server
@@ -140,9 +141,13 @@ class Settings:
     def data(self) -> Path:
         """The folder of all data, absolute."""
         if self.data_dir:
-            return (self.folder / Path(self.data_dir).expanduser()).absolute()
-        home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-        return Path(home).expanduser() / "bikecollect"
+            return self.path_of(self.data_dir)
+        home = user_folders.data_home()
+        if home is None:
+            raise SettingsError(
+                "you have no home folder: name data_dir in the settings"
+            )
+        return home / user_folders.OURS
 
     def chosen(self, system_ids: Sequence[str]) -> list[str]:
         """Return *system_ids*, or all; raises SettingsError for one not set up."""
@@ -153,28 +158,51 @@ class Settings:
                 raise SettingsError(what)
         return list(dict.fromkeys(system_ids)) or list(self.systems)
 
+    def path_of(self, name: str) -> Path:
+        """Return the path that *name*, a value of the settings, means: absolute.
+
+        A relative one lies beside the settings: the folder that a command is
+        called in must not decide.
+        """
+        with suppress(RuntimeError):
+            return (self.folder / Path(name).expanduser()).absolute()
+        raise SettingsError(f"{name}: there is no such home folder")
+
+    def placed(self) -> "Settings":
+        """Return these settings with the files that others open named in full."""
+        systems, mail, tell = dict(self.systems), self.mail, self.tell
+        for name, each in systems.items():
+            if each.ca_bundle:
+                bundle = str(self.path_of(each.ca_bundle))
+                systems[name] = replace(each, ca_bundle=bundle)
+        if mail.ca_bundle:
+            mail = replace(mail, ca_bundle=str(self.path_of(mail.ca_bundle)))
+        if tell.command and "/" in tell.command[0]:
+            program = str(self.path_of(tell.command[0]))
+            tell = replace(tell, command=[program, *tell.command[1:]])
+        return replace(self, systems=systems, mail=mail, tell=tell)
+
     def password(self) -> str:
         """Return the mail password; raises SettingsError where it is not safe.
 
-        A relative path is looked for among the service's credentials first (see
+        A bare name is looked for among the service's credentials first (see
         LoadCredential= in systemd.exec), then beside the settings.
         """
         name = self.mail.password_file
         if not name:
             return ""
-        credentials = os.environ.get("CREDENTIALS_DIRECTORY")
-        places = [Path(credentials) / name] if credentials else []
-        places.append(self.folder / Path(name).expanduser())
-        path = next((each for each in places if each.is_file()), places[-1])
+        credential = _credential(name)
+        path = credential or self.path_of(name)
+        read = (
+            trusted_files.read_credential if credential else trusted_files.read_secret
+        )
         try:
-            if stat.S_IMODE(path.stat().st_mode) & 0o077 and path == places[-1]:
-                raise SettingsError(
-                    f"others may read the password in {path}; run: chmod 600 {path}"
-                )
-            return path.read_text(encoding="utf-8").strip("\n")
-        except (OSError, ValueError) as error:
+            return read(path)
+        except SettingsError as error:
+            raise SettingsError(f"mail.password_file: {error}") from error
+        except OSError as error:
             raise SettingsError(
-                f"mail.password_file: cannot read {path}: {error}"
+                f"mail.password_file: cannot read {path}: {error.strerror}"
             ) from error
 
     def secrets(self) -> list[str]:
@@ -189,6 +217,15 @@ class Settings:
         with suppress(SettingsError):
             found.append(self.password())
         return [each for each in found if each.strip("/")]
+
+
+def _credential(name: str) -> Path | None:
+    """Return the service's credential called *name*, None where it has none."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    if not folder or "/" in name:
+        return None
+    path = Path(folder) / name
+    return path if path.is_file() else None
 
 
 def seconds(text: str) -> int:

@@ -1,11 +1,11 @@
 """Units on disk, and systemctl."""
 
-import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bikecollect.core.errors import StorageError
+from bikecollect.core import user_folders
+from bikecollect.core.errors import SettingsError, StorageError
 from bikecollect.storage import durable
 
 SYSTEM_WIDE = Path("/etc/systemd/system")
@@ -14,8 +14,10 @@ PATIENCE = 60.0
 
 def user_folder() -> Path:
     """Return where the user's own units lie."""
-    home = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    return Path(home).expanduser() / "systemd" / "user"
+    home = user_folders.config_home()
+    if home is None:
+        raise SettingsError("you have no home folder, where your units would lie")
+    return home / "systemd" / "user"
 
 
 def read(folder: Path, names: Sequence[str]) -> dict[str, str]:

@@ -2,9 +2,9 @@
 
 import os
 import zlib
-from contextlib import suppress
 from pathlib import Path
 
+from bikecollect.core import user_folders
 from bikecollect.core.errors import SettingsError, StorageError
 from bikecollect.storage.durable import make_folder, sync_folder, write_file
 
@@ -51,10 +51,8 @@ def _is_suspect(folder: Path) -> bool:
 
 def state_home() -> Path:
     """Return the user's folder for what must be there when the data disk is not."""
-    home = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state")
-    with suppress(RuntimeError):
-        home = home.expanduser()
-    return home / "bikecollect"
+    home = user_folders.state_home()
+    return (home or Path("~/.local/state")) / user_folders.OURS
 
 
 def jot_path(name: str, known_by: str) -> Path:

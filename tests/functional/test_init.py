@@ -15,7 +15,8 @@ from bikecollect.setup import template as draft
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
 
-FILE = Path("bikecollect.toml")
+FILE = Path(".config/bikecollect/bikecollect.toml")
+"""In the home of the test, which is also its current folder."""
 GOOD = Answer(dialects.youbike(City(20), time.time()))
 QUIET = ("init", "--yes", "--no-try")
 
@@ -41,7 +42,8 @@ def test_without_questions_the_file_loads() -> None:
     assert settings.mail.sender == "me@example.org"
     assert (settings.mail.host, settings.mail.port) == ("smtp.example.org", 587)
     assert mode(FILE) & 0o027 == 0
-    assert [each.name for each in Path().iterdir()] == ["bikecollect.toml"]
+    assert [each.name for each in Path().iterdir()] == [".config"]
+    assert [each.name for each in FILE.parent.iterdir()] == ["bikecollect.toml"]
 
 
 def test_an_address_is_tried_and_then_collected() -> None:
@@ -95,7 +97,7 @@ def test_a_few_questions_are_enough() -> None:
         "init", "--no-try", "--no-cron", answers="\n".join([*answers, ""])
     )
     settings = config.load(str(FILE))
-    secret = Path("smtp-password")
+    secret = FILE.with_name("smtp-password")
 
     assert done.returncode == 0
     assert 'no "atlantis"' in done.stdout
@@ -122,6 +124,7 @@ def test_empty_answers_give_the_defaults() -> None:
 
 def test_a_settings_file_is_not_overwritten() -> None:
     """78 before any question, and not a byte changed; --force writes it anew."""
+    FILE.parent.mkdir(parents=True)
     FILE.write_text('interval = "1min"\n', encoding="utf-8")
 
     refused = bikecollect("init", answers="")
@@ -141,6 +144,38 @@ def test_the_group_s_option_says_where_the_file_goes() -> None:
 
     assert done.returncode == 0
     assert list(config.load("etc/bikes.toml").systems) == ["youbike-taipei"]
+
+
+def test_the_file_lies_in_the_current_folder_on_request() -> None:
+    """It is not read from there by itself, and what it takes to use it is told."""
+    done = bikecollect(*QUIET, "--here")
+    path = Path("bikecollect.toml").absolute()
+    shown = bikecollect("status")
+
+    assert done.returncode == 0
+    assert f"bikecollect --config {path} fetch" in done.stdout
+    assert f"to use it: bikecollect --config {path} status\n" in shown.stderr
+    assert list(config.load(str(path)).systems) == ["youbike-taipei"]
+
+
+def test_a_variable_says_where_the_file_goes() -> None:
+    """It is the file that the other commands will read."""
+    done = bikecollect(*QUIET, BIKECOLLECT_CONFIG="etc/mine.toml")
+
+    assert done.returncode == 0
+    assert Path("etc/mine.toml").exists()
+
+
+def test_no_file_is_written_where_others_could_change_it() -> None:
+    """It would be refused by every command afterwards."""
+    Path("open").mkdir()
+    Path("open").chmod(0o777)
+
+    done = bikecollect("--config", "open/mine.toml", *QUIET)
+
+    assert done.returncode == 78
+    assert "others may write" in done.stderr
+    assert not list(Path("open").iterdir())
 
 
 def test_a_folder_that_cannot_be_written_is_told() -> None:

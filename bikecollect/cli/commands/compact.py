@@ -42,7 +42,8 @@ def compact(
     from bikecollect.core.process import Times  # noqa: PLC0415 - as above
     from bikecollect.wiring import history as keeper  # noqa: PLC0415 - heavy
 
-    settings = ctx.ensure_object(Shared).settings()
+    shared = ctx.ensure_object(Shared)
+    settings = shared.settings_for_cron() if quiet else shared.settings()
     stop = process.Stop()
     process.listen(stop)
     times = Times(time.time, time.monotonic, stop)

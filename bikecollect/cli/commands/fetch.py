@@ -58,7 +58,7 @@ def _settings(shared: Shared) -> "Settings":
     from bikecollect.wiring import collection as wiring  # noqa: PLC0415 - heavy
 
     try:
-        settings = shared.settings()
+        settings = shared.settings_for_cron()
     except SettingsError as error:
         from bikecollect.setup.loader import (  # noqa: PLC0415 - only then
             ways_of_telling,

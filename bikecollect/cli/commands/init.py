@@ -31,6 +31,9 @@ MANY = 12
 @click.option("--mail-user", default="", help="The name to log in there with.")
 @click.option("--mail-password-file", default="", help="File with the password.")
 @click.option("--cron/--no-cron", default=None, help="Install the cron line too.")
+@click.option(
+    "--here", is_flag=True, help="Write bikecollect.toml into the current folder."
+)
 @click.option("--no-try", is_flag=True, help="Do not try the feeds: no network.")
 @click.option("--force", is_flag=True, help="Write over a settings file.")
 @click.option("--yes", is_flag=True, help="Ask nothing; what is not said is default.")
@@ -46,22 +49,24 @@ def init(
     mail_user: str,
     mail_password_file: str,
     cron: bool | None,
+    here: bool,
     no_try: bool,
     force: bool,
     yes: bool,
 ) -> None:
     """Write a settings file, by a few questions; with --yes, by none.
 
-    The file is that of `bikecollect --config FILE init`, else ./bikecollect.toml.
-    Each feed is tried first, unless --no-try. A password is asked for and goes
-    into a file of its own, readable by you alone.
+    The file is that of `bikecollect --config FILE init`, else of
+    $BIKECOLLECT_CONFIG, else the one in your config folder. Each feed is tried
+    first, unless --no-try. A password is asked for and goes into a file of its own,
+    readable by you alone.
     """
     from pathlib import Path  # noqa: PLC0415 - not for --help
 
     from bikecollect.setup import first_run as initial  # noqa: PLC0415 - heavy
     from bikecollect.setup.template import MailDraft  # noqa: PLC0415 - heavy
 
-    path = Path(ctx.ensure_object(Shared).config or initial.FILE)
+    path = initial.place(ctx.ensure_object(Shared).config, here=here)
     initial.refuse_to_overwrite(path, force=force)
     if mail_host and not to:
         raise click.UsageError("--mail-host needs --mail")

@@ -65,7 +65,8 @@ def status(
 
     from bikecollect.cli.render import status as screens  # noqa: PLC0415 - heavy
 
-    settings = ctx.ensure_object(Shared).settings()
+    shared = ctx.ensure_object(Shared)
+    settings = shared.settings_for_cron() if alert else shared.settings()
     while True:
         standings, errors = _survey(settings, system_ids)
         if alert:

@@ -1,0 +1,428 @@
+"""Only what the user or root says is obeyed: settings, code, passwords, authorities."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from command import bikecollect
+
+from bikecollect.core.errors import SettingsError
+from bikecollect.setup import loader as config
+from bikecollect.storage import trusted_files
+from bikecollect.storage.derived_columns import chosen
+
+MALLORY = 54_321
+only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+CLOSED = (
+    '[systems.city]\nfeed = "gbfs"\nurl = "http://127.0.0.1:9/"\ntimezone = "UTC"\n'
+)
+
+
+@pytest.fixture
+def public() -> Iterator[Path]:
+    """Return a folder that every user may enter, unlike those of tests."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def settings_file(folder: Path, text: str = CLOSED) -> Path:
+    """Return a settings file in a folder of its own."""
+    folder.mkdir(mode=0o755)
+    path = folder / "bikecollect.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def hostile(folder: Path, mark: Path) -> str:
+    """Return settings that make the file *mark* by code and by command."""
+    (folder / "evil.py").write_text(
+        f"open({str(mark)!r}, 'w').close()\ndef f(row): return {{'x': 1}}\n",
+        encoding="utf-8",
+    )
+    return (
+        f'[tell]\ncommand = ["touch", "{mark}"]\n{CLOSED}columns = ["evil:f"]\n'
+        'interval_ = "broken"\n'
+    )
+
+
+def test_the_current_folder_is_not_searched_for_settings() -> None:
+    """A file that lies there, of whomever, decides nothing."""
+    Path("bikecollect.toml").write_text("[systems.velib-paris]\n", encoding="utf-8")
+
+    settings = config.load(None)
+
+    assert (list(settings.systems), settings.source) == (["youbike-taipei"], "")
+
+
+def test_nothing_of_a_current_folder_s_file_runs(tmp_path: Path) -> None:
+    """Neither its columns' code nor its command, though the file is broken."""
+    here = tmp_path / "here"
+    here.mkdir()
+    text = hostile(here, tmp_path / "mark")
+    (here / "bikecollect.toml").write_text(text, encoding="utf-8")
+
+    for words in (["fetch", "no-such-system"], ["status"], ["doctor", "--offline"]):
+        subprocess.run(
+            [sys.executable, "-P", "-m", "bikecollect", *words],
+            cwd=here,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+
+    assert not (tmp_path / "mark").exists()
+
+
+def written_by_all(path: Path) -> None:
+    """Let everybody write to the file."""
+    path.chmod(0o666)
+
+
+def written_by_a_group(path: Path) -> None:
+    """Let a group with others in it write to the file."""
+    path.chmod(0o664)
+    os.chown(path, -1, 100)
+
+
+def of_somebody_else(path: Path) -> None:
+    """Give the file away."""
+    os.chown(path, MALLORY, MALLORY)
+
+
+def in_a_folder_for_all(path: Path) -> None:
+    """Let everybody write to its folder."""
+    path.parent.chmod(0o777)
+
+
+def in_a_sticky_folder(path: Path) -> None:
+    """Let everybody put files beside it."""
+    path.parent.chmod(0o1777)
+
+
+def in_somebody_s_folder(path: Path) -> None:
+    """Give its folder away."""
+    os.chown(path.parent, MALLORY, MALLORY)
+
+
+def by_somebody_s_link(path: Path) -> None:
+    """Let somebody else's link lead to it."""
+    real = path.rename(path.with_name("real.toml"))
+    path.symlink_to(real)
+    os.chown(path, MALLORY, MALLORY, follow_symlinks=False)
+
+
+def by_a_link_into_a_folder_for_all(path: Path) -> None:
+    """Let the link lead to a file in a folder where everybody may write."""
+    path.parent.with_name("open").mkdir()
+    real = path.rename(path.parent.with_name("open") / "real.toml")
+    path.symlink_to(real)
+    real.parent.chmod(0o777)
+
+
+UNSAFE = [
+    written_by_all,
+    written_by_a_group,
+    of_somebody_else,
+    in_a_folder_for_all,
+    in_a_sticky_folder,
+    in_somebody_s_folder,
+    by_somebody_s_link,
+    by_a_link_into_a_folder_for_all,
+]
+
+
+@only_root
+@pytest.mark.parametrize("spoil", UNSAFE)
+def test_settings_that_others_may_change_are_refused(
+    tmp_path: Path, spoil: Callable[[Path], None]
+) -> None:
+    """Also where it is only looked for whom to tell that they are broken."""
+    path = settings_file(tmp_path / "etc")
+    path.write_text(hostile(path.parent, tmp_path / "mark"), encoding="utf-8")
+    spoil(path)
+
+    with pytest.raises(SettingsError, match=r"others may|belongs to"):
+        config.load(str(path))
+    assert config.ways_of_telling(str(path)) is None
+
+
+@only_root
+@pytest.mark.parametrize(
+    "words",
+    ["fetch", "status", "doctor --offline", "schedule show", "schedule install"],
+)
+def test_every_command_refuses_them(tmp_path: Path, words: str) -> None:
+    """78 before anything else, in one line, and nothing of the file has run."""
+    path = settings_file(tmp_path / "etc")
+    path.write_text(hostile(path.parent, tmp_path / "mark"), encoding="utf-8")
+    of_somebody_else(path)
+
+    done = bikecollect("--config", path, *words.split(), PATH="/usr/bin:/bin")
+
+    assert done.returncode == 78
+    assert "belongs to the user 54321" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "mark").exists()
+
+
+@only_root
+def test_a_refusal_says_who_and_what_to_run(tmp_path: Path) -> None:
+    """The owner, or the mode, and the command that mends it."""
+    path = settings_file(tmp_path / "my etc")
+    path.chmod(0o666)
+    with pytest.raises(SettingsError) as mode:
+        config.load(str(path))
+    os.chown(path, MALLORY, MALLORY)
+    with pytest.raises(SettingsError) as owner:
+        config.load(str(path))
+
+    assert str(mode.value).endswith(
+        f"(mode 0666); look at what it holds, then run: chmod go-w '{path}'"
+    )
+    assert f"belongs to the user {MALLORY}" in str(owner.value)
+    assert str(owner.value).endswith(f"sudo chown root '{path}'")
+
+
+@only_root
+def test_root_s_settings_serve_every_user(public: Path) -> None:
+    """A file below /etc is root's, and a service that is not root reads it."""
+    path = settings_file(public / "etc")
+
+    assert as_user(1, f"config.load({str(path)!r})") == ""
+
+
+@only_root
+def test_a_group_of_one_s_own_may_write(public: Path) -> None:
+    """Many systems' mask lets it; a group with others in it may not."""
+    path = settings_file(public / "etc")
+    for place in (path, path.parent):
+        os.chown(place, 1, 1)
+        place.chmod(0o775)
+    own = as_user(1, f"config.load({str(path)!r})")
+    os.chown(path, 1, 100)
+    others = as_user(1, f"config.load({str(path)!r})")
+
+    assert own == ""
+    assert "others may write" in others
+
+
+def as_user(uid: int, expression: str) -> str:
+    """Return the error that *expression* ends with for the user *uid*, else ""."""
+    code = (
+        "import grp, os, pwd, shlex, tomllib\n"  # while the interpreter can be read
+        "from bikecollect.setup import loader as config\n"
+        f"os.setgroups([]); os.setgid({uid}); os.setuid({uid})\n"
+        f"try: {expression}\nexcept Exception as error: print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], text=True, capture_output=True, check=True
+    )
+    return done.stdout
+
+
+def test_settings_that_are_no_file_do_not_hang(tmp_path: Path) -> None:
+    """A FIFO without a writer, a device, a folder: each is named."""
+    os.mkfifo(tmp_path / "fifo")
+    messages = []
+    for path in (tmp_path / "fifo", Path("/dev/zero"), tmp_path):
+        with pytest.raises(SettingsError) as caught:
+            config.load(str(path))
+        messages.append(str(caught.value))
+
+    assert "not a regular file" in messages[0]
+    assert len(messages) == 3
+
+
+@pytest.mark.parametrize("value", ["etc", "./etc", ".", ""])
+def test_a_relative_config_home_is_ignored(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the specification says: it would be the current folder's."""
+    Path("etc/bikecollect").mkdir(parents=True)
+    Path("bikecollect").mkdir()
+    for each in ("etc/bikecollect", "bikecollect"):
+        Path(each, "bikecollect.toml").write_text(CLOSED, encoding="utf-8")
+    monkeypatch.setenv("XDG_CONFIG_HOME", value)
+
+    assert config.load(None).source == ""
+
+
+def test_a_config_folder_that_cannot_be_entered_is_no_missing_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else another city would be collected without a word."""
+    (tmp_path / "bikecollect").symlink_to(tmp_path / "bikecollect")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+
+    with pytest.raises(SettingsError, match="cannot read"):
+        config.load(None)
+
+
+MODULE = "def f(row):\n    return {'twice': 2}\n"
+
+
+def unsafe_module(folder: Path) -> Path:
+    """Return a module that everybody may write to."""
+    (folder / "mine1.py").write_text(MODULE, encoding="utf-8")
+    (folder / "mine1.py").chmod(0o666)
+    return folder / "mine1.py"
+
+
+def unsafe_package(folder: Path) -> Path:
+    """Return a module in a package where everybody may put files."""
+    (folder / "mine2").mkdir()
+    (folder / "mine2/__init__.py").touch()
+    (folder / "mine2/inner.py").write_text(MODULE, encoding="utf-8")
+    (folder / "mine2").chmod(0o777)
+    return folder / "mine2/inner.py"
+
+
+def unsafe_cache(folder: Path) -> Path:
+    """Return a module whose compiled form everybody may replace."""
+    (folder / "mine3.py").write_text(MODULE, encoding="utf-8")
+    (folder / "__pycache__").mkdir(exist_ok=True)
+    (folder / "__pycache__").chmod(0o777)
+    return folder / "mine3.py"
+
+
+@pytest.mark.parametrize("make", [unsafe_module, unsafe_package, unsafe_cache])
+def test_code_that_others_may_change_is_not_run(
+    tmp_path: Path, make: Callable[[Path], Path]
+) -> None:
+    """The column is left out, and a notice says why; the run goes on."""
+    path = make(tmp_path)
+    module = ".".join(path.relative_to(tmp_path).with_suffix("").parts)
+
+    columns = chosen(["occupancy", f"{module}:f"], tmp_path)
+
+    assert [each.names for each in columns.derived] == [("occupancy",)]
+    assert "others may" in columns.troubles[0]
+    assert module not in sys.modules
+
+
+def password(path: Path, name: str) -> str:
+    """Return the password that the settings at *path* find in *name*."""
+    mail = 'host = "h"\nsender = "a@b.c"\nto = ["a@b.c"]\n'
+    path.write_text(f'[mail]\n{mail}password_file = "{name}"\n', encoding="utf-8")
+    return config.load(str(path)).password()
+
+
+KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk\n-----END-----\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (KEY.encode(), "one line"),
+        (b"one\rtwo", "one line"),
+        (b"HOME=/root\0LANG=C", "one line"),
+        (b"", "one line"),
+        (b"\n", "one line"),
+        (b"x" * 5_000, "longer than 4,096"),
+        (b"\xe9t\xe9", "not UTF-8"),
+    ],
+)
+def test_what_is_no_password_is_never_sent(
+    tmp_path: Path, data: bytes, message: str
+) -> None:
+    """A private key, an environment, a disk: no settings can mail them away."""
+    path = settings_file(tmp_path / "etc")
+    path.with_name("secret").write_bytes(data)
+    path.with_name("secret").chmod(0o600)
+
+    with pytest.raises(SettingsError, match=f"mail.password_file: .*{message}"):
+        password(path, "secret")
+
+
+@pytest.mark.parametrize("name", ["fifo", "/dev/zero", "/dev/tty", "folder", "absent"])
+def test_a_password_file_is_a_regular_file(tmp_path: Path, name: str) -> None:
+    """What would never end, or wait for somebody, is refused at once."""
+    path = settings_file(tmp_path / "etc")
+    os.mkfifo(path.with_name("fifo"))
+    path.with_name("folder").mkdir()
+
+    with pytest.raises(SettingsError, match=r"mail\.password_file"):
+        password(path, name)
+
+
+@only_root
+def test_a_password_file_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    """Root could read it, and would send it."""
+    path = settings_file(tmp_path / "etc")
+    path.with_name("secret").write_text("theirs\n", encoding="utf-8")
+    path.with_name("secret").chmod(0o600)
+    os.chown(path.with_name("secret"), MALLORY, MALLORY)
+
+    with pytest.raises(SettingsError, match="belongs to the user 54321"):
+        password(path, "secret")
+
+
+@pytest.mark.parametrize(
+    "data", [b"pa ss\n", b"pa ss\r\n", b"\xef\xbb\xbfpa ss", b"pa ss"]
+)
+def test_a_password_is_read_without_its_line_end(tmp_path: Path, data: bytes) -> None:
+    """Also by a link to it, and from an editor that adds a mark or CR LF."""
+    path = settings_file(tmp_path / "etc")
+    path.with_name("real").write_bytes(data)
+    path.with_name("real").chmod(0o600)
+    path.with_name("link").symlink_to("real")
+
+    assert password(path, "link") == "pa ss"
+
+
+def test_a_credential_is_a_bare_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What leaves the service's folder is looked at like any file."""
+    path = settings_file(tmp_path / "etc")
+    (tmp_path / "credentials").mkdir()
+    (tmp_path / "credentials/smtp").write_text("of systemd\n", encoding="utf-8")
+    (tmp_path / "other").write_text("readable for all\n", encoding="utf-8")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "credentials"))
+
+    assert password(path, "smtp") == "of systemd"
+    with pytest.raises(SettingsError, match="chmod 600"):
+        password(path, "../other")
+
+
+def test_an_authority_lies_beside_the_settings(tmp_path: Path) -> None:
+    """The folder of the call has no say; one that others may change is refused."""
+    path = settings_file(tmp_path / "etc", CLOSED + 'ca_bundle = "ca.pem"\n')
+    path.with_name("ca.pem").touch()
+    Path("ca.pem").touch()
+    bundle = config.load(str(path)).systems["city"].ca_bundle
+    path.with_name("ca.pem").chmod(0o666)
+
+    assert bundle == str(path.with_name("ca.pem"))
+    with pytest.raises(SettingsError, match=r"systems\.city\.ca_bundle: others may"):
+        config.load(str(path))
+
+
+def test_a_command_lies_beside_the_settings(tmp_path: Path) -> None:
+    """A bare name is looked for on the path, one with a slash never here."""
+    path = settings_file(tmp_path / "etc", '[tell]\ncommand = ["./notify", "-x"]\n')
+    named = config.load(str(path)).tell.command
+    path.write_text('[tell]\ncommand = ["notify"]\n', encoding="utf-8")
+
+    assert named == [str(path.parent / "notify"), "-x"]
+    assert config.load(str(path)).tell.command == ["notify"]
+
+
+@only_root
+def test_a_user_without_a_home_is_told_what_to_name() -> None:
+    """No home, no entry in the password file: one sentence, 78."""
+    told = as_user(MALLORY, "os.environ.pop('HOME'); config.load(None).data")
+
+    assert "name data_dir in the settings" in told
+
+
+def test_what_is_not_there_is_nobody_s(tmp_path: Path) -> None:
+    """A file that is missing is for others to complain of."""
+    trusted_files.check_file(tmp_path / "absent")
+    trusted_files.check_folder(tmp_path / "absent")
