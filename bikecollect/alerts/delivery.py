@@ -22,6 +22,7 @@ from bikecollect.core.incidents import Event, What
 from bikecollect.core.slots import Slot
 from bikecollect.core.text import Redact, unredacted
 from bikecollect.reports.status import survey
+from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.ledger_reader import History
 
 log = logging.getLogger(__name__)
@@ -169,13 +170,8 @@ class Dispatch:
         runs = [each for each in history.outcomes(begin) if each[0] < end]
         words = {slot: word for slot, word, _ in runs if slot not in filled}
         empty = set(range(begun, end, self.interval)) - filled
-        seen = survey(
-            place.system_id,
-            place.folder,
-            place.zone,
-            interval=self.interval,
-            now=last,
-        )
+        system = SystemFolder(place.system_id, place.folder, place.zone, self.interval)
+        seen = survey(system, now=last)
         return Summary(
             system_id=place.system_id,
             expected=len(range(begun, end, self.interval)),

@@ -1,11 +1,27 @@
 """Evidence for the account of the past, read from a system's folder."""
 
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Sequence
+from datetime import datetime, tzinfo
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
+from bikecollect.core import process
+from bikecollect.core.process import Clock
 from bikecollect.core.slots import Slot
-from bikecollect.reports.coverage import Evidence, Filled, Seen, Trouble
+from bikecollect.reports.coverage import (
+    Account,
+    Evidence,
+    Filled,
+    Judged,
+    Seen,
+    Trouble,
+    account,
+    judge,
+    state,
+)
+from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.payload_store import slot_of
 
@@ -74,3 +90,77 @@ def _spare(folder: Path) -> Iterable[tuple[Slot, str]]:
                 yield slot_of(stamped), name
             except ValueError:
                 continue
+
+
+def accounted(
+    system: SystemFolder,
+    since: Slot | None = None,
+    until: Slot | None = None,
+    *,
+    now: float,
+) -> Account:
+    """Return the account of *system* up to the last slot that is over.
+
+    It begins with the first run where *since* is not said.
+    """
+    history = History(system.system_id, system.path)
+    over = Slot(int(now) // system.interval * system.interval)
+    end = min(until or over, over)
+    first = since if since is not None else history.first()
+    begin = min(end, first if first is not None else end)
+    found = read(history, system.path, begin, end, _moment(now))
+    return account(
+        system.system_id, found, system.zone, system.interval, since=begin, until=end
+    )
+
+
+def slot_rows(
+    system: SystemFolder,
+    begin: Slot,
+    end: Slot,
+    *,
+    clock: Clock = time.time,
+) -> Sequence[Sequence[Any]]:
+    """Return the account of the slots from *begin* to before *end*, as the archive's.
+
+    Slots before the first one and those that are not over yet are not expected.
+    """
+    interval, now = system.interval, clock()
+    history = History(system.system_id, system.path)
+    found = read(history, system.path, begin, end, _moment(now))
+    first = found.first if found.first is not None else end
+    newest = max(found.blocks, default=begin)
+    over = max(int(now) // interval * interval, newest + interval)
+    judged = judge(found, interval, max(begin, first), Slot(min(end, over)))
+    by_slot = {each.slot: each for each in judged}
+    for slot, block in found.blocks.items():  # also those of another interval
+        by_slot.setdefault(slot, Judged(slot, state(block.flags)))
+    return [
+        _slot_row(by_slot[slot], found.blocks.get(slot), system.zone)
+        for slot in sorted(by_slot)
+    ]
+
+
+def _slot_row(judged: Judged, block: Filled | None, zone: tzinfo) -> tuple[Any, ...]:
+    local = datetime.fromtimestamp(judged.slot, zone)
+    head = (
+        *(judged.slot, local.hour * 60 + local.minute),
+        *(local.weekday() * 24 + local.hour, judged.state, judged.cause),
+    )
+    if block is None:
+        return (*head, 0, "", "", None, None, "", "")
+    return (
+        *(*head, block.rows, block.flags, block.source, int(block.fetched_at)),
+        *(block.last_updated, block.sha256, block.run_id),
+    )
+
+
+def _moment(now: float) -> Seen:
+    """Return this moment as evidence of what the machine did since the last run."""
+    return Seen(
+        Slot(int(now)),
+        now,
+        boot_id=process.boot_id(),
+        uptime=process.uptime(),
+        awake=process.awake(),
+    )

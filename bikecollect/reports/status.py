@@ -11,6 +11,7 @@ from bikecollect.core.incidents import Incident
 from bikecollect.core.slots import DAY, Slot
 from bikecollect.reports.disk_usage import Disk, disk_of
 from bikecollect.reports.health import Health, Past, flagged, judge
+from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.ledger_reader import History
 
 MONTH = 31 * DAY
@@ -31,20 +32,18 @@ class Standing:
 
 
 def survey(
-    system_id: str,
-    folder: Path,
-    zone: ZoneInfo,
+    system: SystemFolder,
     *,
-    interval: int,
     now: float,
     noted: Sequence[Incident] = (),
 ) -> Standing:
-    """Return how the system in *folder* stands at *now*; raises StorageError.
+    """Return how *system* stands at *now*; raises StorageError.
 
     *noted* are incidents as the alerts know them: also those that the ledger could
     not take.
     """
-    history = History(system_id, folder)
+    folder, interval = system.path, system.interval
+    history = History(system.system_id, folder)
     outcomes = history.outcomes(Slot(int(now) - MONTH))
     past = Past(
         first=history.first(),
@@ -57,13 +56,13 @@ def survey(
     )
     slots = len([slot for slot in past.filled if slot > now - DAY])
     return Standing(
-        system_id=system_id,
+        system_id=system.system_id,
         folder=folder,
-        zone=zone,
-        health=judge(past, now, interval, zone),
-        inbox=_count(folder / "payloads" / "inbox", ".zip"),
-        outbox=_count(folder / "outbox", ".eml"),
-        rejected=_count(folder / "payloads" / "rejected", ".zip"),
+        zone=system.zone,
+        health=judge(past, now, interval, system.zone),
+        inbox=_count(system.payloads / "inbox", ".zip"),
+        outbox=_count(system.outbox, ".eml"),
+        rejected=_count(system.payloads / "rejected", ".zip"),
         disk=disk_of(folder, slots, DAY // interval),
     )
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from bikecollect import __version__
 from bikecollect.alerts import smtp as notifier
@@ -70,7 +69,7 @@ def examine(settings: Settings, *, network: bool, send: bool) -> Checks:
     yield from _settings(settings)
     for name, system in settings.systems.items():
         yield from _folder(name, settings.data / name)
-        yield from _disk(name, settings, system)
+        yield from _disk(name, settings)
         if network:
             yield from _feed(name, system)
     yield from _schedule(settings)
@@ -141,7 +140,7 @@ def _folder(name: str, place: Path) -> Checks:
         yield _note(what, "you are root: its files will be root's", remedy)
 
 
-def _disk(name: str, settings: Settings, system: System) -> Checks:
+def _disk(name: str, settings: Settings) -> Checks:
     what, place = f"{name}: disk", settings.data / name
     kind = _file_system(_existing(place))
     if kind in BAD_FILE_SYSTEMS:
@@ -149,13 +148,7 @@ def _disk(name: str, settings: Settings, system: System) -> Checks:
         yield _note(what, text, "a local disk (ext4, xfs, btrfs) is better")
     free = shutil.disk_usage(_existing(place)).free
     try:
-        standing = survey(
-            name,
-            place,
-            ZoneInfo(system.timezone),
-            interval=settings.seconds,
-            now=time.time(),
-        )
+        standing = survey(settings.system_folder(name), now=time.time())
     except BikecollectError as error:
         yield _bad(what, str(error), "the next fetch makes a new ledger from the files")
         return

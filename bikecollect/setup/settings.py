@@ -8,11 +8,13 @@ from dataclasses import MISSING, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
+from zoneinfo import ZoneInfo
 
 from bikecollect.core import user_folders
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.slots import DAY
 from bikecollect.storage import trusted_files
+from bikecollect.storage.data_folder import SystemFolder
 
 if TYPE_CHECKING:
     from bikecollect.alerts.smtp import Server
@@ -181,6 +183,11 @@ class Settings:
             program = str(self.path_of(tell.command[0]))
             tell = replace(tell, command=[program, *tell.command[1:]])
         return replace(self, systems=systems, mail=mail, tell=tell)
+
+    def system_folder(self, name: str) -> SystemFolder:
+        """Return where the data of the system called *name* lies."""
+        zone = ZoneInfo(self.systems[name].timezone)
+        return SystemFolder(name, self.data / name, zone, self.seconds)
 
     def password(self) -> str:
         """Return the mail password; raises SettingsError where it is not safe.

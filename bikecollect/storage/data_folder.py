@@ -2,7 +2,9 @@
 
 import os
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from bikecollect.core import user_folders
 from bikecollect.core.errors import SettingsError, StorageError
@@ -13,6 +15,34 @@ LEDGER = "ledger.sqlite3"
 STATUS = "station_status"
 INFORMATION = "station_information.csv"
 MARK = b"This folder holds the data of one system; see bikecollect.\n"
+
+
+@dataclass(frozen=True)
+class SystemFolder:
+    """Where the data of one system lies, by which *zone* its days are cut.
+
+    *interval* is the length of its slots, in seconds.
+    """
+
+    system_id: str
+    path: Path
+    zone: ZoneInfo
+    interval: int
+
+    @property
+    def ledger(self) -> Path:
+        """The account of its runs and blocks."""
+        return self.path / LEDGER
+
+    @property
+    def payloads(self) -> Path:
+        """The folder of what the publisher sent."""
+        return self.path / "payloads"
+
+    @property
+    def outbox(self) -> Path:
+        """The folder of mails that wait."""
+        return self.path / "outbox"
 
 
 def ready(folder: Path) -> None:

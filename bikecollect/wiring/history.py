@@ -3,11 +3,9 @@
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from glob import glob
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from bikecollect.archive.compact import Compactor
@@ -23,15 +21,6 @@ from bikecollect.core.errors import UsageError
 from bikecollect.core.process import Times
 from bikecollect.core.slots import DAY, Slot, bounds, local_days
 from bikecollect.reports import evidence
-from bikecollect.reports.coverage import (
-    Account,
-    Filled,
-    Judged,
-    Seen,
-    account,
-    judge,
-    state,
-)
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder as folder
 from bikecollect.storage.csv_store import Store
@@ -79,7 +68,7 @@ def compactor(
         healer=Healer(payloads, store, ledger),
         payloads=payloads,
         lock=_lock(settings, name, times),
-        slot_rows=partial(slot_rows, settings, name),
+        slot_rows=partial(evidence.slot_rows, settings.system_folder(name)),
         csv_days=settings.keep.csv_days if csv_days is None else csv_days,
         clock=times.clock,
         breathe=partial(times.stop.sleep, BREATH),
@@ -166,7 +155,7 @@ def shown(settings: Settings, name: str) -> Shown:
         interval=settings.seconds,
         days=_days(settings, name),
         bounds=partial(bounds, zone=zone(settings, name)),
-        day_slots=partial(slot_rows, settings, name),
+        day_slots=partial(evidence.slot_rows, settings.system_folder(name)),
     )
 
 
@@ -180,77 +169,6 @@ def _days(settings: Settings, name: str) -> list[str]:
         return []
     last = min(int(time.time()), ends[1] + TRAIL_DAYS * DAY)
     return [day for day, *_ in local_days(ends[0], Slot(last), zone(settings, name))]
-
-
-def accounted(
-    settings: Settings,
-    name: str,
-    since: Slot | None = None,
-    until: Slot | None = None,
-    *,
-    now: float,
-) -> Account:
-    """Return the account of the system called *name* up to the last slot that is over.
-
-    It begins with the first run where *since* is not said.
-    """
-    there, interval = zone(settings, name), settings.seconds
-    history = History(name, settings.data / name)
-    over = Slot(int(now) // interval * interval)
-    end = min(until or over, over)
-    first = since if since is not None else history.first()
-    begin = min(end, first if first is not None else end)
-    found = evidence.read(history, settings.data / name, begin, end, _moment(now))
-    return account(name, found, there, interval, since=begin, until=end)
-
-
-def slot_rows(
-    settings: Settings, name: str, begin: Slot, end: Slot
-) -> Sequence[Sequence[Any]]:
-    """Return the account of the slots from *begin* to before *end*, as the layout.
-
-    Slots before the first one and those that are not over yet are not expected.
-    """
-    interval, now = settings.seconds, time.time()
-    history = History(name, settings.data / name)
-    found = evidence.read(history, settings.data / name, begin, end, _moment(now))
-    first = found.first if found.first is not None else end
-    newest = max(found.blocks, default=begin)
-    over = max(int(now) // interval * interval, newest + interval)
-    judged = judge(found, interval, max(begin, first), Slot(min(end, over)))
-    by_slot = {each.slot: each for each in judged}
-    for slot, block in found.blocks.items():  # also those of another interval
-        by_slot.setdefault(slot, Judged(slot, state(block.flags)))
-    there = zone(settings, name)
-    return [
-        _slot_row(by_slot[slot], found.blocks.get(slot), there)
-        for slot in sorted(by_slot)
-    ]
-
-
-def _slot_row(judged: Judged, block: Filled | None, zone: ZoneInfo) -> tuple[Any, ...]:
-    local = datetime.fromtimestamp(judged.slot, zone)
-    head = (
-        *(judged.slot, local.hour * 60 + local.minute),
-        *(local.weekday() * 24 + local.hour, judged.state, judged.cause),
-    )
-    if block is None:
-        return (*head, 0, "", "", None, None, "", "")
-    return (
-        *(*head, block.rows, block.flags, block.source, int(block.fetched_at)),
-        *(block.last_updated, block.sha256, block.run_id),
-    )
-
-
-def _moment(now: float) -> Seen:
-    """Return this moment as evidence of what the machine did since the last run."""
-    return Seen(
-        Slot(int(now)),
-        now,
-        boot_id=process.boot_id(),
-        uptime=process.uptime(),
-        awake=process.awake(),
-    )
 
 
 def _lock(settings: Settings, name: str, times: Times) -> Lock:

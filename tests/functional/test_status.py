@@ -19,6 +19,7 @@ from world import NOON, TAIPEI, World
 from bikecollect.cli.render import status as screens
 from bikecollect.core.errors import FeedUnavailable
 from bikecollect.reports.status import Standing, survey
+from bikecollect.storage.data_folder import SystemFolder
 
 OTHER = '[systems.other]\nfeed = "youbike"\nurl = "http://127.0.0.1:9/"\n'
 MORE = f'{OTHER}timezone = "Asia/Taipei"'
@@ -27,7 +28,7 @@ MORE = f'{OTHER}timezone = "Asia/Taipei"'
 def stand(world: World, after: float = 5.0) -> Standing:
     """Return how the system stands *after* seconds."""
     now = world.clock.now + after
-    return survey("city", world.folder, TAIPEI, interval=300, now=now)
+    return survey(SystemFolder("city", world.folder, TAIPEI, 300), now=now)
 
 
 def plain(standing: Standing) -> str:
@@ -145,7 +146,7 @@ def test_growth_is_known_from_closed_days(world: World) -> None:
 
 def test_growth_of_an_empty_folder_is_not_known(folder: Path) -> None:
     """No forecast is invented."""
-    standing = survey("city", folder, TAIPEI, interval=300, now=NOON)
+    standing = survey(SystemFolder("city", folder, TAIPEI, 300), now=NOON)
 
     assert "growth not yet known" in plain(standing)
     assert "Last run     none yet" in plain(standing)

@@ -22,7 +22,7 @@ from bikecollect.setup.settings import Settings
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
 from bikecollect.simulator.demo import Time
-from bikecollect.storage.data_folder import jot_path
+from bikecollect.storage.data_folder import SystemFolder, jot_path
 from bikecollect.wiring.collection import collect, zones
 
 BEGIN = 1_795_276_800.0  # midnight in Taipei
@@ -407,10 +407,7 @@ def test_status_knows_what_the_ledger_could_not_take(tmp_path: Path) -> None:
     db.commit()
     db.close()
     seen = survey(
-        "a",
-        place,
-        zones(settings)["a"],
-        interval=INTERVAL,
+        SystemFolder("a", place, zones(settings)["a"], INTERVAL),
         now=world.clock.now,
         noted=noted_incidents(jot_path("a", str(place))),
     )

@@ -20,12 +20,12 @@ from mailserver import MailServer
 from bikecollect.core.run import Run
 from bikecollect.core.slots import Slot
 from bikecollect.feeds.http.client import Client
+from bikecollect.reports import evidence
 from bikecollect.reports.coverage import Gap
 from bikecollect.setup.loader import parse
 from bikecollect.simulator.city import City
 from bikecollect.simulator.demo import Time
 from bikecollect.simulator.server import LiveFeed, Trouble
-from bikecollect.wiring import history as keeper
 from bikecollect.wiring.collection import collect
 
 HOUR = 3_600
@@ -90,7 +90,9 @@ def play(
                 settings, clock=clock, stop=clock, monotonic=clock, uptime=lambda: 9e5
             )
     end = Slot(int(BEGIN + hours * HOUR))
-    account = keeper.accounted(settings, "city", until=end, now=clock.now + 300)
+    account = evidence.accounted(
+        settings.system_folder("city"), until=end, now=clock.now + 300
+    )
     return runs, list(account.gaps)
 
 

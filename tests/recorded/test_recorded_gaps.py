@@ -7,7 +7,7 @@ import pytest
 from series import SERIES, Documents, Player, bay_wheels, vienna, youbike
 
 from bikecollect.core.slots import Slot
-from bikecollect.wiring import history as keeper
+from bikecollect.reports import evidence
 
 pytestmark = pytest.mark.skipif(
     not SERIES.exists(), reason="the recorded series are not here"
@@ -52,6 +52,8 @@ def test_every_cut_gap_is_named_with_its_cause_and_no_other(
         for a, b, cause in sorted(CUTS.values())
     ]
     end = Slot(int(player.clock.now))
-    found = keeper.accounted(settings, "city", until=end, now=player.clock.now)
+    found = evidence.accounted(
+        settings.system_folder("city"), until=end, now=player.clock.now
+    )
     assert [(g.start, g.end, g.slots, g.cause) for g in found.gaps] == wanted
     assert found.total.expected == len(player.slots)

@@ -14,6 +14,7 @@ from bikecollect.archive import datasets as layout
 from bikecollect.core.incidents import Incident
 from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, Slot, bounds, day_of
+from bikecollect.reports import evidence
 from bikecollect.reports import runner as asking
 from bikecollect.reports.coverage import Account
 from bikecollect.reports.registry import REPORTS, Values
@@ -102,14 +103,9 @@ class Look:
 
     def standing(self, name: str) -> Standing:
         """Return how the system called *name* stands, as ``status`` has it."""
-        return survey(
-            name,
-            self.settings.data / name,
-            keeper.zone(self.settings, name),
-            interval=self.settings.seconds,
-            now=self.clock(),
-            noted=noted_incidents(jot_path(name, str(self.settings.data / name))),
-        )
+        system = self.settings.system_folder(name)
+        noted = noted_incidents(jot_path(name, str(system.path)))
+        return survey(system, now=self.clock(), noted=noted)
 
     def account(self, name: str, since: date, until: date) -> Account:
         """Return the account from *since* to before *until*, as the report has it."""
@@ -117,7 +113,9 @@ class Look:
         first = History(name, self.settings.data / name).first()
         begin, end = (bounds(d.isoformat(), zone)[0] for d in (since, until))
         begin = max(begin, first) if first is not None else begin
-        return keeper.accounted(self.settings, name, begin, end, now=self.clock())
+        return evidence.accounted(
+            self.settings.system_folder(name), begin, end, now=self.clock()
+        )
 
     def runs(self, name: str, hours: float = 24) -> list[Run]:
         """Return the runs of the last *hours*, the newest first."""

@@ -90,12 +90,12 @@ def account(
 
     from bikecollect.core.slots import Slot  # noqa: PLC0415 - as above
     from bikecollect.core.timeparse import moment  # noqa: PLC0415 - as above
-    from bikecollect.wiring import history as keeper  # noqa: PLC0415 - heavy
+    from bikecollect.reports import evidence  # noqa: PLC0415 - heavy
 
-    zone, now = keeper.zone(settings, name), time.time()
-    begin = Slot(int(moment(since, zone, now))) if since else None
-    end = Slot(int(moment(until, zone, now))) if until else None
-    return keeper.accounted(settings, name, begin, end, now=now)
+    system, now = settings.system_folder(name), time.time()
+    begin = Slot(int(moment(since, system.zone, now))) if since else None
+    end = Slot(int(moment(until, system.zone, now))) if until else None
+    return evidence.accounted(system, begin, end, now=now)
 
 
 def _text(accounts: "Sequence[Account]", form: str, what: str) -> str:

@@ -99,7 +99,6 @@ def _survey(
 ) -> "tuple[list[Standing], list[BikecollectError]]":
     """Return how the systems stand, and why some of them cannot be read."""
     import time  # noqa: PLC0415 - not for --help
-    from zoneinfo import ZoneInfo  # noqa: PLC0415 - not for --help
 
     from bikecollect.alerts.state import noted_incidents  # noqa: PLC0415 - not for --help
     from bikecollect.core.errors import BikecollectError  # noqa: PLC0415 - only here
@@ -108,17 +107,13 @@ def _survey(
 
     standings, errors = [], []
     for name in settings.chosen(system_ids):
-        zone = ZoneInfo(settings.systems[name].timezone)
-        place, now = settings.data / name, time.time()
+        system = settings.system_folder(name)
         try:
             standings.append(
                 survey(
-                    name,
-                    place,
-                    zone,
-                    interval=settings.seconds,
-                    now=now,
-                    noted=noted_incidents(jot_path(name, str(place))),
+                    system,
+                    now=time.time(),
+                    noted=noted_incidents(jot_path(name, str(system.path))),
                 )
             )
         except BikecollectError as error:
