@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bikecollect.core.blocks import Committed, Span, Stations
 from bikecollect.core.errors import BikecollectError, Outcome, PayloadError
@@ -18,8 +18,14 @@ from bikecollect.core.snapshot import Snapshot, StationInformation
 from bikecollect.core.text import Redact, unredacted
 from bikecollect.feeds import Feed, drift
 from bikecollect.feeds import imported_rows as imported
-from bikecollect.storage.csv_format import Format, information_header, information_lines
+from bikecollect.storage.csv_format import (
+    Block,
+    Format,
+    information_header,
+    information_lines,
+)
 from bikecollect.storage.data_folder import INFORMATION
+from bikecollect.storage.payload_store import KILLED
 from bikecollect.storage.recovery import target
 
 if TYPE_CHECKING:
@@ -34,6 +40,16 @@ STALE_AGE = 900.0
 LATE = 150.0
 CLOCK_SET = "the clock of this machine was set back"
 """In the reason of a payload that is rejected for it: it is never tried again."""
+MOST_KILLS = 2
+"""Runs that a payload may kill by being read, before it is set aside."""
+
+
+class _Understood(NamedTuple):
+    """A payload, read; the stations *known* before it; and its rows."""
+
+    snapshot: Snapshot
+    known: Mapping[str, StationInformation]
+    block: Block
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -58,11 +74,15 @@ class Committer:
     def commit(self, name: str, source: str) -> Done:
         """Commit *name*, a payload in the inbox; *source* is fetch or recovery."""
         try:
-            payload = self.payloads.open(name)
-            there = self.ledger.block(payload.slot)
+            self._check_kills(name)
+            with self.payloads.counted(name):
+                payload = self.payloads.open(name)
+                there = self.ledger.block(payload.slot)
+                if there is None:
+                    understood = self._understand(payload)
             if there is not None:
                 return self._again(name, payload, there)
-            return self._write(name, payload, payload.source or source)
+            return self._write(name, payload, understood, payload.source or source)
         except PayloadError as error:
             return self._reject(name, error, str(error))
         except BikecollectError:
@@ -70,7 +90,16 @@ class Committer:
         except Exception as error:  # noqa: BLE001 - ours: the payload outlives it
             return self._bug(name, error)
 
-    def _write(self, name: str, payload: Payload, source: str) -> Done:
+    def _check_kills(self, name: str) -> None:
+        """Raise PayloadError for a payload whose reading has killed some runs."""
+        kills = self.payloads.kills(name)
+        if kills >= MOST_KILLS:
+            raise PayloadError(
+                f"{kills} runs {KILLED}; `bikecollect backfill` tries it once more",
+                cause="killed",
+            )
+
+    def _understand(self, payload: Payload) -> _Understood:
         with self.watch("read"):
             snapshot = self._read(payload)
         with self.watch("rows"):
@@ -79,6 +108,12 @@ class Committer:
             block = self.format.block(
                 payload.slot, payload.fetched_at, snapshot.statuses, {**known, **about}
             )
+        return _Understood(snapshot, known, block)
+
+    def _write(
+        self, name: str, payload: Payload, understood: _Understood, source: str
+    ) -> Done:
+        snapshot, known, block = understood
         extents = self.ledger.extents()
         day = day_of(payload.slot, self.zone)
         file, end, damage = target(day, self.format.header, self.store, extents)
@@ -223,6 +258,8 @@ class Committer:
         """Keep what the next fetch may use; return how the shape has changed."""
         memory = self.ledger.notes()
         before = json.loads(memory.get(SHAPE, "{}"))
+        if not self.ledger.is_newest(payload.slot):
+            return ()  # what a later payload has said stands
         drifts: tuple[str, ...] = ()
         if before and snapshot.shape:
             drifts = drift.compare(before, snapshot.shape)

@@ -23,6 +23,7 @@ from bikecollect.core.run import (
 from bikecollect.core.slots import DAY, Slot, day_of
 from bikecollect.core.text import Redact, unredacted
 from bikecollect.feeds import Feed
+from bikecollect.storage.payload_store import run_of
 from bikecollect.storage.recovery import Healer
 from bikecollect.storage.run_notes import RunNotes
 
@@ -86,7 +87,7 @@ class Cycle:
                     run = noticed_text(run, "ledger", self.ledger.open())
                     run = run.noticed(*self.healer.files())
                     run = named_dead(run, self.healer.runs(run, self.run_notes))
-                for name in self.payloads.waiting():
+                for name in self._waiting(run):
                     mine = name == payload_name(run)
                     done = self.committer.commit(name, block_source(mine=mine))
                     run = concluded(run, done) if mine else run.noticed(*done.notices)
@@ -101,6 +102,23 @@ class Cycle:
         finally:
             self.ledger.close()
         return self._end(run, written=written)
+
+    def _waiting(self, run: Run) -> list[str]:
+        """Return the payloads that wait, in the order in which they are committed.
+
+        By slot, that of *run* last; then those that may have killed a run, for
+        they may kill this one too.
+        """
+        mine = payload_name(run)
+
+        def place(name: str) -> int:
+            return 1 if name == mine else 2 * self._may_kill(name)
+
+        return sorted(self.payloads.waiting(), key=place)
+
+    def _may_kill(self, name: str) -> bool:
+        killed = self.payloads.kills(name) > 0
+        return killed or not self.ledger.has_ended(run_of(name))
 
     def _begin(self, run: Run) -> Run:
         try:

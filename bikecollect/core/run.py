@@ -131,7 +131,7 @@ def from_json(text: str) -> Run:
         values["notices"] = tuple(Notice(**each) for each in values["notices"])
         values["flags"] = tuple(values["flags"])
         return Run(**values)
-    except (KeyError, TypeError, RecursionError) as error:
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a run: {text[:80]!r}") from error
 
 

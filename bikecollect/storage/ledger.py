@@ -107,6 +107,10 @@ class Ledger:
         """Return the newest block older than *slot*."""
         return self._one("slot < ? ORDER BY slot DESC LIMIT 1", slot)
 
+    def is_newest(self, slot: Slot) -> bool:
+        """Return whether no block is of a later slot than *slot*."""
+        return not self.all("SELECT 1 FROM blocks WHERE slot > ? LIMIT 1", slot)
+
     def usual_rows(self, slot: Slot) -> int | None:
         """Return the median rows of the blocks of the 7 days before *slot*."""
         rows = self.all(
@@ -188,6 +192,11 @@ class Ledger:
     def has_run(self, run_id: str) -> bool:
         """Return whether the run called *run_id* is written down."""
         return bool(self.all("SELECT 1 FROM runs WHERE run_id = ?", run_id))
+
+    def has_ended(self, run_id: str) -> bool:
+        """Return whether the run called *run_id* ended by itself: nothing killed it."""
+        sql = "SELECT 1 FROM runs WHERE run_id = ? AND outcome != 'killed'"
+        return bool(self.all(sql, run_id))
 
     def record(self, runs: Iterable[Run]) -> None:
         """Write *runs*; one that is there already is replaced."""

@@ -4,8 +4,8 @@ import json
 import os
 import zipfile
 import zlib
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from io import BytesIO
 from pathlib import Path
@@ -19,6 +19,10 @@ from bikecollect.storage.durable import make_folder, sync_folder, write_file
 
 FETCH = "fetch.json"
 REASON = ".reason.txt"
+OPENED = ".opened"
+"""Of the mark that lies beside a payload while it is read."""
+KILLED = "were killed while they read it"
+"""In the reason of a payload that is rejected for it: it may kill once more."""
 LEVEL = 1
 """Of deflate: a payload lives for days, and the five-minute path pays for it."""
 
@@ -68,6 +72,28 @@ class Payloads:
         """Return the slots that have a payload in the inbox."""
         return {slot_of(path.name) for path in listed(self._inbox, ".zip")}
 
+    def kills(self, name: str) -> int:
+        """Return how many runs died while they read the payload called *name*."""
+        return len(list(self._marks(name)))
+
+    @contextmanager
+    def counted(self, name: str) -> Iterator[None]:
+        """Mark the payload called *name*, durably, as being read.
+
+        The mark goes when the reading ends, well or not: only a run that dies
+        leaves it. One that the disk refused lies nowhere, and needs none.
+        """
+        if name in self._held:
+            yield
+            return
+        mark = self._mark(name, self.kills(name) + 1)
+        try:
+            self._touch(mark)
+            yield
+        finally:
+            with suppress(OSError):
+                mark.unlink(missing_ok=True)
+
     def open(self, name: str) -> Payload:
         """Return the payload called *name*; raises PayloadError for a damaged one."""
         if name in self._fresh:
@@ -92,6 +118,7 @@ class Payloads:
             (self._inbox / name).unlink(missing_ok=True)
         except OSError as error:
             raise StorageError(f"cannot remove {name}: {error}") from error
+        self._unmark(name)
         self._fresh.pop(name, None)
         self._held.discard(name)
 
@@ -108,11 +135,14 @@ class Payloads:
     def again(self, name: str, day: str = "") -> None:
         """Move the payload called *name* back into the inbox.
 
-        It is one of the kept ones of *day*, or a rejected one.
+        It is one of the kept ones of *day*, or a rejected one. One that killed runs
+        comes with a mark: it is opened once more.
         """
         source = self._kept / day if day else self._rejected
         try:
             make_folder(self._inbox)
+            if KILLED in self.reason(name):
+                self._touch(self._mark(name, 1))
             (source / name).rename(self._inbox / name)
             sync_folder(self._inbox)
         except OSError as error:
@@ -160,7 +190,11 @@ class Payloads:
         return self._rejected / name
 
     def prune(self, first_day: str) -> None:
-        """Remove the kept payloads of days before *first_day*."""
+        """Remove the kept payloads of days before *first_day*, and marks of none."""
+        for mark in listed(self._inbox, OPENED):
+            if not mark.with_suffix("").with_suffix("").exists():
+                with suppress(OSError):
+                    mark.unlink(missing_ok=True)
         if not self._kept.is_dir():
             return
         try:
@@ -175,6 +209,30 @@ class Payloads:
 
     def _path(self, payload: Payload) -> Path:
         return self._inbox / name_of(payload)
+
+    def _mark(self, name: str, number: int) -> Path:
+        return self._inbox / f"{name}.{number}{OPENED}"
+
+    def _touch(self, mark: Path) -> None:
+        """Make the empty file *mark*, durably."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            os.close(os.open(mark, flags, 0o640))
+            sync_folder(self._inbox)
+        except OSError as error:
+            raise StorageError(f"cannot write {mark}: {error}") from error
+
+    def _marks(self, name: str) -> Iterator[Path]:
+        number = 1
+        while (mark := self._mark(name, number)).exists():
+            yield mark
+            number += 1
+
+    def _unmark(self, name: str) -> None:
+        """Take away the marks of the payload called *name*, which has moved on."""
+        for mark in list(self._marks(name)):
+            with suppress(OSError):
+                mark.unlink(missing_ok=True)
 
     def _hold(self, path: Path, payload: Payload) -> None:
         """Keep *payload* in memory only: its rows may still find a place."""
@@ -194,6 +252,7 @@ class Payloads:
         except OSError as error:
             raise StorageError(f"cannot move {name} to {folder}: {error}") from error
         self._fresh.pop(name, None)
+        self._unmark(name)
 
 
 def name_of(payload: Payload) -> str:
@@ -204,6 +263,11 @@ def name_of(payload: Payload) -> str:
 def slot_of(name: str) -> Slot:
     """Return the slot that a payload's file name carries."""
     return from_stamp(name.partition(".")[0])
+
+
+def run_of(name: str) -> str:
+    """Return the id of the run whose payload is called *name*."""
+    return name.split(".")[1]
 
 
 def listed(folder: Path, suffix: str) -> list[Path]:

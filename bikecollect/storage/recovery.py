@@ -1,6 +1,6 @@
 """Healing: what killed runs, torn files and lost ledgers left is put right."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bikecollect.core.blocks import Committed, Extent, Group, Span, Tail
@@ -53,9 +53,10 @@ class Healer:
                     notes.forget(note)
             elif run.run_id != current.run_id:
                 # A run may be killed between its account and the note's removal.
-                if run.outcome or not self.ledger.has_run(run.run_id):
-                    found.append(run if run.outcome else _killed(run))
-                    self.ledger.record(found[-1:])
+                ended = run.outcome is not Outcome.KILLED
+                if ended or not self.ledger.has_run(run.run_id):
+                    found.append(run)
+                    self.ledger.record([run])
                 notes.forget(note)
         return found
 
@@ -112,13 +113,6 @@ class Healer:
                 notices.append(Notice("damage", text))
             self.store.truncate(tail.file, tail.cut)
         return notices
-
-
-def _killed(run: Run) -> Run:
-    # The note was written at the start and never again: whatever ended the run
-    # (SIGKILL, the alarm, a power cut) did not let it say so.
-    text = f"the run {run.run_id} was killed before it ended"
-    return replace(run, outcome=Outcome.KILLED, cause="killed", error=text)
 
 
 def _adopted(group: Group) -> Committed:

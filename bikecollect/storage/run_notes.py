@@ -4,15 +4,18 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
-from bikecollect.core.errors import StorageError
+from bikecollect.core.errors import Outcome, StorageError
 from bikecollect.core.run import Run, from_json
 from bikecollect.core.slots import stamp
 from bikecollect.storage.durable import make_folder, write_all
 from bikecollect.storage.payload_store import listed
 
 NOTE = ".run"
+LONGEST = 1_048_576
+"""Bytes of a note that are read."""
 
 
 class RunNotes:
@@ -69,8 +72,8 @@ class RunNotes:
     def orphans(self) -> Iterator[tuple[Path, Run | None]]:
         """Yield the notes of runs that are over, None where one is unreadable.
 
-        A run without an outcome was killed. `forget` takes a note away. Half-written
-        payloads whose run has no note any more are removed.
+        A run that did not say how it ended was killed. `forget` takes a note away.
+        Half-written payloads whose run has no note any more are removed.
         """
         for path in listed(self._inbox, ".zip.tmp"):
             if not path.with_suffix("").with_suffix(NOTE).exists():
@@ -85,7 +88,7 @@ class RunNotes:
                 raise StorageError(f"cannot read {path}: {error}") from error
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                yield path, _read_note(fd, path)
+                yield path, self._read(fd, path)
             except BlockingIOError:
                 continue
             except OSError as error:
@@ -101,11 +104,26 @@ class RunNotes:
         except OSError as error:
             raise StorageError(f"cannot remove {note}: {error}") from error
 
-
-def _read_note(fd: int, path: Path) -> Run | None:
-    try:
-        return from_json(os.pread(fd, os.fstat(fd).st_size, 0).decode("utf-8"))
-    except ValueError:
-        return None
-    except OSError as error:
-        raise StorageError(f"cannot read {path}: {error}") from error
+    def _read(self, fd: int, path: Path) -> Run | None:
+        """Return the run of the note at *path*; killed, where it says no end."""
+        try:
+            run = from_json(os.pread(fd, LONGEST, 0).decode("utf-8"))
+        except ValueError:
+            return None
+        except OSError as error:
+            raise StorageError(f"cannot read {path}: {error}") from error
+        if run.outcome is not None:
+            return run
+        # The note was written at the start and never again: whatever ended the run
+        # (SIGKILL, the alarm, a power cut) did not let it say so.
+        payload = path.with_suffix(".zip").name
+        waits = (self._inbox / payload).exists()
+        kept = any(self._inbox.parent.glob(f"kept/*/{payload}"))
+        text = f"the run {run.run_id} was killed before it ended"
+        return replace(
+            run,
+            outcome=Outcome.KILLED,
+            cause="killed",
+            accepted=waits or kept,
+            error=f"{text}; its payload waits in the inbox" if waits else text,
+        )

@@ -2,7 +2,10 @@
 
 import argparse
 import os
+import signal
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +15,9 @@ from world import NOON, World
 
 from bikecollect.core import process
 from bikecollect.core.blocks import Tail
+from bikecollect.core.payload import Documents
 from bikecollect.core.run import Run
+from bikecollect.core.snapshot import Snapshot
 from bikecollect.storage import csv_store as store
 from bikecollect.storage import payload_store as payloads
 
@@ -25,15 +30,29 @@ def stations(number: int) -> dict[str, int]:
     return {f"s{i:02}": (number * 7 + i) % 50 for i in range(STATIONS)}
 
 
-def run(folder: Path, number: int, slot: int, mutant: str = "") -> Run:
-    """Run cycle *number* in slot *slot* (counted from noon, may be negative)."""
+def run(folder: Path, number: int, slot: int, mutant: str = "", deadly: int = 0) -> Run:
+    """Run cycle *number* in slot *slot* (counted from noon, may be negative).
+
+    The payload of run *deadly* kills whoever reads it.
+    """
     # Another thread's child holds a copy of the lock until it has begun its program.
     world = World(folder, patience=10.0)
     _mutate(mutant)
     world.runs = number - 1
     world.clock.now = NOON + slot * INTERVAL
     world.uptime += slot * INTERVAL
-    return world.fetch(stations(number))
+    if deadly:
+        read = world.feed.read
+        world.feed.read = partial(_read_or_die, read)  # type: ignore[method-assign]
+    return world.fetch(stations(number), **{"deadly": True} if number == deadly else {})
+
+
+def _read_or_die(
+    read: Callable[[Documents], Snapshot], documents: Documents
+) -> Snapshot:
+    if b'"deadly"' in documents[0].body:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return read(documents)
 
 
 def _mutate(name: str) -> None:
@@ -59,7 +78,8 @@ if __name__ == "__main__":
     parser.add_argument("number", type=int)
     parser.add_argument("slot", type=int)
     parser.add_argument("--mutant", default="")
+    parser.add_argument("--deadly", type=int, default=0)
     given = parser.parse_args()
     process.prepare()
-    ended = run(given.folder, given.number, given.slot, given.mutant)
+    ended = run(given.folder, given.number, given.slot, given.mutant, given.deadly)
     sys.exit(ended.exit_code)

@@ -98,7 +98,7 @@ def _is_named(calls: Sequence[Call]) -> bool:
 
 
 def test_the_order_of_the_commit_is_kept(template: Path) -> None:
-    """Payload named, inbox synced, rows written, synced, ledger, payload moved on."""
+    """Payload named, inbox synced, its reading counted, rows, ledger, moved on."""
     calls = trace(template, 4, 2)
     csv, inbox = "station_status/2026-11-22.csv", "/payloads/inbox"
 
@@ -115,6 +115,13 @@ def test_the_order_of_the_commit_is_kept(template: Path) -> None:
         for i, c in enumerate(calls)
         if i > named and c.name == "sync" and c.path.endswith(inbox)
     )
+    counted = first("create", ".zip.1.opened")
+    durably = next(
+        i
+        for i, c in enumerate(calls)
+        if i > counted and c.name == "sync" and c.path.endswith(inbox)
+    )
+    read = first("unlink", ".zip.1.opened")
     written = first("write", csv)
     synced = first("sync", csv)
     committed = first("sync", "ledger.sqlite3-wal", synced)
@@ -123,7 +130,8 @@ def test_the_order_of_the_commit_is_kept(template: Path) -> None:
         for i, c in enumerate(calls)
         if c.name == "rename" and c.path.endswith(".zip") and "/kept/" in c.to
     )
-    assert named < accepted < written < synced < committed < moved
+    assert named < accepted < counted < durably < read < written
+    assert written < synced < committed < moved
 
 
 def test_the_first_run_ever_survives_a_power_cut(tmp_path: Path) -> None:

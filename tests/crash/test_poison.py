@@ -1,0 +1,99 @@
+"""A payload that kills whoever reads it costs its own slot, and no other."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import driver
+import harness
+import pytest
+from world import World
+
+from bikecollect.core.errors import Outcome
+from bikecollect.storage.ledger_reader import History
+
+DEADLY = 4
+NAME = "20261122T041000Z.00000004.zip"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with a history of three runs."""
+    return harness.history(tmp_path / "city")
+
+
+def fetch(folder: Path, number: int) -> int:
+    """Run cycle *number*, in a process of its own; return how that ended."""
+    command = [sys.executable, str(harness.DRIVER), str(folder)]
+    command += [str(number), str(number - 2), "--deadly", str(DEADLY)]
+    return subprocess.run(command, check=False).returncode
+
+
+def test_a_payload_that_killed_two_runs_is_set_aside(folder: Path) -> None:
+    """It dies with its own run and the next; every slot but its own is collected."""
+    ended = [fetch(folder, number) for number in (4, 5, 6, 7)]
+
+    earlier = (folder / "station_status/2026-11-21.csv").read_bytes()
+    assert ended == [-signal.SIGKILL, -signal.SIGKILL, 0, 0]
+    assert harness.violations(folder, {1, 2, 3, 5, 6, 7}, earlier) == []
+    rejected = folder / "payloads/rejected"
+    assert [each.name for each in sorted(rejected.iterdir())] == [
+        NAME,
+        f"{NAME}.reason.txt",
+    ]
+
+
+def test_the_fresh_payload_is_committed_before_one_that_kills(folder: Path) -> None:
+    """A run that dies of an older payload has written its own rows before."""
+    fetch(folder, 4)
+    fetch(folder, 5)
+
+    assert "2026-11-22T12:15:00+08:00," in (
+        folder / "station_status/2026-11-22.csv"
+    ).read_text(encoding="utf-8")
+
+
+def test_a_payload_set_aside_is_told_of_with_its_reason(folder: Path) -> None:
+    """The run that sets it aside says so, and so does the file beside it."""
+    fetch(folder, 4)
+    fetch(folder, 5)
+    run = driver.run(folder, 6, 4)
+
+    said = [each.text for each in run.notices if each.kind == "payload"]
+    reason = (folder / f"payloads/rejected/{NAME}.reason.txt").read_text("utf-8")
+    assert run.outcome is Outcome.COLLECTED
+    assert said == [
+        "2 runs were killed while they read it; `bikecollect backfill` tries it once "
+        f"more; the payload is kept in {folder}/payloads/rejected/{NAME}"
+    ]
+    assert reason == (
+        "2 runs were killed while they read it; `bikecollect backfill` tries it once "
+        "more\n"
+    )
+
+
+def test_killed_runs_are_written_down_as_such(folder: Path) -> None:
+    """Each of them, with the word that its payload was accepted."""
+    for number in (4, 5, 6):
+        fetch(folder, number)
+
+    runs = History("city", folder).runs(outcomes=["killed"])
+    assert sorted((each.run_id, each.accepted) for each in runs) == [
+        ("00000004", True),
+        ("00000005", True),
+    ]
+
+
+def test_a_run_that_ends_leaves_no_mark(folder: Path) -> None:
+    """What a full disk or a busy lock did is not blamed on the payload."""
+    assert World(folder).inbox() == []
+    fetch(folder, 4)
+    assert World(folder).inbox() == [
+        "20261122T041000Z.00000004.run",
+        NAME,
+        f"{NAME}.1.opened",
+    ]
+    driver.run(folder, 5, 3)
+
+    assert World(folder).inbox() == []
