@@ -57,7 +57,7 @@ class Speaker(Protocol):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Teller:
+class Alerter:
     """Decides who is told of what; *dispatch* makes what does it.
 
     *mails* says whether mails are set up, *digests* whether some come by the

@@ -1,4 +1,4 @@
-"""Dispatch: letters, digests and hooks, for what the teller wants told."""
+"""Dispatch: letters, digests and hooks, for what the alerter wants told."""
 
 import logging
 import os

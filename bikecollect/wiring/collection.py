@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from bikecollect import __version__
-from bikecollect.alerts.alerter import Place, Teller
+from bikecollect.alerts.alerter import Place, Alerter
 from bikecollect.alerts.state import Jot
 from bikecollect.collect.collector import Collector, Pinger
 from bikecollect.collect.commit import Committer
@@ -78,7 +78,7 @@ def collector(settings: Settings, system_ids: Sequence[str], times: Times) -> Co
         interval=settings.seconds,
         times=times,
         cycle=lambda name: cycle(settings, name, times),
-        tell=lambda troubles, runs: teller(chosen, times, troubles).tell(runs),
+        tell=lambda troubles, runs: alerter(chosen, times, troubles).tell(runs),
         logs=partial(run_logs, settings),
         ping=pinger(settings),
         redact=redactor(settings.secrets()),
@@ -107,14 +107,14 @@ def tell_of_settings(settings: Settings, error: SettingsError | None) -> bool:
     *settings* has the ways of telling. Returns whether people are told.
     """
     times = Times(time.time, time.monotonic, Stop())
-    teller, noted = settings_teller(settings, times)
+    alerter, noted = settings_alerter(settings, times)
     if error is None and not noted.exists():
         return True
     now = times.clock()
     run = Run(process.run_id(), "settings", slot_at(now, settings.seconds), now)
     run = run.failed(error) if error else replace(run, outcome=Outcome.DUPLICATE)
     try:
-        told = teller.tell([run])
+        told = alerter.tell([run])
     except Exception:
         log.debug("telling", exc_info=True)
         return False
@@ -196,22 +196,24 @@ def _client(settings: Settings, name: str, times: Times) -> Client:
     )
 
 
-def teller(settings: Settings, times: Times, troubles: Mapping[str, object]) -> Teller:
+def alerter(
+    settings: Settings, times: Times, troubles: Mapping[str, object]
+) -> Alerter:
     """Return who tells of the runs; systems in *troubles* have no folder to use."""
     places = {
         name: _place(name, settings.data / name, zone, str(settings.data / name))
         for name, zone in zones(settings).items()
     }
     away = frozenset(name for name, trouble in troubles.items() if trouble)
-    return _teller(settings, times, places, frozenset(settings.tell.mute), away)
+    return _alerter(settings, times, places, frozenset(settings.tell.mute), away)
 
 
-def settings_teller(settings: Settings, times: Times) -> tuple[Teller, Path]:
+def settings_alerter(settings: Settings, times: Times) -> tuple[Alerter, Path]:
     """Return who tells of the settings file itself, and where that is noted."""
     folder_ = folder.state_home() / "settings"
     place = _place("settings", folder_, ZoneInfo("UTC"), settings.source)
     others = frozenset(KINDS) - {"settings"}
-    return _teller(settings, times, {"settings": place}, others), place.jot
+    return _alerter(settings, times, {"settings": place}, others), place.jot
 
 
 def _place(name: str, data: Path, zone: ZoneInfo, known_by: str) -> Place:
@@ -225,13 +227,13 @@ def _place(name: str, data: Path, zone: ZoneInfo, known_by: str) -> Place:
     )
 
 
-def _teller(
+def _alerter(
     settings: Settings,
     times: Times,
     places: Mapping[str, Place],
     muted: frozenset[str],
     away: frozenset[str] = frozenset(),
-) -> Teller:
+) -> Alerter:
     def dispatch() -> "Dispatch":
         from bikecollect.alerts.delivery import (  # noqa: PLC0415 - seldom needed
             Dispatch,
@@ -249,7 +251,7 @@ def _teller(
         )
 
     mails, tell = bool(settings.mail.host), settings.tell
-    return Teller(
+    return Alerter(
         places=places,
         interval=settings.seconds,
         dispatch=dispatch,

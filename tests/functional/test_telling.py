@@ -197,9 +197,9 @@ def test_telling_never_changes_how_a_run_ends(
     """A bug in the notifier costs no slot (fault 106)."""
 
     def broken(*_: object) -> None:
-        raise ZeroDivisionError("in the teller")
+        raise ZeroDivisionError("in the alerter")
 
-    monkeypatch.setattr("bikecollect.alerts.alerter.Teller.tell", broken)
+    monkeypatch.setattr("bikecollect.alerts.alerter.Alerter.tell", broken)
     world = World(tmp_path / "data", "a")
     with world.served() as settings:
         (run,) = world.slot(settings)
