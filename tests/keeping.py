@@ -12,7 +12,7 @@ from bikecollect.app.queries.service import Look
 from bikecollect.archive import views as view
 from bikecollect.archive.compact import Compactor, Step
 from bikecollect.archive.day_archive import Archive
-from bikecollect.archive.verify import Finding, Looked, Prover
+from bikecollect.archive.verify import Finding, Looked, Verifier
 from bikecollect.core.slots import Slot, bounds, local_days
 from bikecollect.setup import loader as config
 from bikecollect.storage.csv_store import Store
@@ -115,10 +115,10 @@ def looked(world: World) -> Look:
     return Look(settings, world.clock)
 
 
-def prover(world: World, *, deep: bool = False) -> Prover:
+def verifier(world: World, *, deep: bool = False) -> Verifier:
     """Return who proves *world*."""
     name = world.folder.name
-    return Prover(
+    return Verifier(
         system_id=name,
         folder=world.folder,
         zone=TAIPEI,
@@ -133,5 +133,5 @@ def prover(world: World, *, deep: bool = False) -> Prover:
 
 def findings(world: World, *, deep: bool = False) -> list[str]:
     """Return what does not agree in *world*, as "where: what"."""
-    found = prover(world, deep=deep).run()
+    found = verifier(world, deep=deep).run()
     return [f"{f.where}: {f.what}" for f in found if isinstance(f, Finding)]

@@ -63,7 +63,7 @@ class Looked:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Prover:
+class Verifier:
     """Looks at all of one system's files; changes nothing.
 
     *deep* reads the rows of each archived day back, and not only its files' bytes.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from bikecollect import __version__
-from bikecollect.alerts.alerter import Place, Alerter
+from bikecollect.alerts.alerter import Alerter, Place
 from bikecollect.alerts.state import Jot
 from bikecollect.collect.collector import Collector, Pinger
 from bikecollect.collect.commit import Committer

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from bikecollect.archive.compact import Compactor
 from bikecollect.archive.day_archive import Archive
-from bikecollect.archive.verify import Looked, Prover
+from bikecollect.archive.verify import Looked, Verifier
 from bikecollect.archive.views import Shown
 from bikecollect.collect.backfill import Backfiller
 from bikecollect.collect.sources import Source
@@ -131,10 +131,10 @@ def source(
     return TableSource(paths, there, settings.seconds, maps, layout)
 
 
-def prover(settings: Settings, name: str, times: Times, *, deep: bool) -> Prover:
+def verifier(settings: Settings, name: str, times: Times, *, deep: bool) -> Verifier:
     """Return who proves the history of the system called *name*."""
     place = settings.data / name
-    return Prover(
+    return Verifier(
         system_id=name,
         folder=place,
         zone=zone(settings, name),

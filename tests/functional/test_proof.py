@@ -4,7 +4,7 @@ import random
 from pathlib import Path
 
 import pytest
-from keeping import compacted, findings, prover
+from keeping import compacted, findings, verifier
 from world import World
 
 from bikecollect.archive import datasets as layout
@@ -18,7 +18,7 @@ CSV = "station_status/2026-11-22.csv"
 
 def certificates(world: World) -> list[Certificate]:
     """Return the certificates of *world*."""
-    return [each for each in prover(world).run() if isinstance(each, Certificate)]
+    return [each for each in verifier(world).run() if isinstance(each, Certificate)]
 
 
 @pytest.fixture

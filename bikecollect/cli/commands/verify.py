@@ -95,15 +95,15 @@ def _proofs(
 
     times = Times(time.time, time.monotonic, process.Stop())
     for name in names:
-        prover = keeper.prover(settings, name, times, deep=deep)
+        verifier = keeper.verifier(settings, name, times, deep=deep)
         there, now = keeper.zone(settings, name), time.time()
-        prover = replace(
-            prover,
+        verifier = replace(
+            verifier,
             since=day(since, there, now) if since else "",
-            until=day(until, there, now) if until else prover.until,
+            until=day(until, there, now) if until else verifier.until,
         )
-        looked.append(prover.looked)
-        yield from prover.run()
+        looked.append(verifier.looked)
+        yield from verifier.run()
 
 
 def _tell(finding: "Finding", form: str) -> None:
