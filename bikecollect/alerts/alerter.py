@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from bikecollect.alerts import signals as signs
 from bikecollect.alerts.escalation import MEMORY, step
-from bikecollect.alerts.state import Jot, State
+from bikecollect.alerts.state import AlertStateFile, State
 from bikecollect.core.errors import Outcome
 from bikecollect.core.incidents import Event, Sign
 from bikecollect.core.run import Run
@@ -27,7 +27,7 @@ class Place(NamedTuple):
     folder: Path
     outbox: Path
     away: Path
-    jot: Path
+    state_file: Path
     zone: ZoneInfo
 
 
@@ -37,7 +37,7 @@ class News:
 
     run: Run
     place: Place
-    jot: Jot
+    state_file: AlertStateFile
     book: Book
     state: State
     changed: bool
@@ -94,9 +94,9 @@ class Alerter:
     def _heard(self, run: Run, held: ExitStack) -> News:
         """Return what *run* makes of the state of its system, which is held."""
         place = self.places[run.system_id]
-        jot, book = Jot(place.jot), Book(place.folder / LEDGER)
-        held.enter_context(jot.held())
-        state = jot.load() or State(
+        state_file, book = AlertStateFile(place.state_file), Book(place.folder / LEDGER)
+        held.enter_context(state_file.held())
+        state = state_file.load() or State(
             book.last_run(run.slot),
             book.incidents(Slot(run.slot - MEMORY), run.slot),
         )
@@ -109,9 +109,9 @@ class Alerter:
         incidents, events = step(state.incidents, run.slot, said, self.interval)
         seen = Slot(max(run.slot, state.seen or run.slot))
         changed = incidents != state.incidents
-        news = News(run, place, jot, book, state, changed)
+        news = News(run, place, state_file, book, state, changed)
         news.state = state._replace(seen=seen, incidents=incidents)
-        if not jot.usable and not book.usable():
+        if not state_file.usable and not book.usable():
             # Nothing can be remembered: rather once an hour than in each slot.
             events = events if run.slot % HOUR < self.interval else ()
         news.events = events
@@ -156,4 +156,4 @@ def _holds_any(folder: Path) -> bool:
 def _remember(news: News) -> None:
     if news.changed:
         news.book.save(news.state.incidents)
-    news.jot.save(news.state)
+    news.state_file.save(news.state)

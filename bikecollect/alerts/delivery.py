@@ -16,7 +16,7 @@ from bikecollect.alerts.digest import Summary
 from bikecollect.alerts.mailer import Post
 from bikecollect.alerts.messages import Facts, Letter
 from bikecollect.alerts.outbox import Outbox
-from bikecollect.alerts.state import Jot
+from bikecollect.alerts.state import AlertStateFile
 from bikecollect.core.errors import BikecollectError
 from bikecollect.core.incidents import Event, What
 from bikecollect.core.slots import Slot
@@ -78,27 +78,27 @@ class Dispatch:
         error = self.post.drain([Outbox(each) for each in folders])
         if error is None:
             return
-        jot = Jot(next(iter(places)).jot)
-        with jot.held():
-            state = jot.load()
+        state_file = AlertStateFile(next(iter(places)).state_file)
+        with state_file.held():
+            state = state_file.load()
             if state is not None and state.mail != error:
-                jot.save(state._replace(mail=error))
+                state_file.save(state._replace(mail=error))
 
     def digest(self) -> None:
         """Spool the digest of the period that is over, where one is wished and due."""
         if not self.period or self.post is None:
             return
         place = next(iter(self.places.values()))
-        jot = Jot(place.jot)
-        with jot.held():
-            state = jot.load()
+        state_file = AlertStateFile(place.state_file)
+        with state_file.held():
+            state = state_file.load()
             today = datetime.fromtimestamp(self.post.clock(), place.zone).date()
             if state is None or state.digested == today.isoformat():
                 return
             days = digests.due(self.period, today, state.digested)
             if days is not None:
                 self._spool_digest(self.post, place, today, days)
-            jot.save(state._replace(digested=today.isoformat()))
+            state_file.save(state._replace(digested=today.isoformat()))
 
     def hook(self, told: Told) -> bool:
         """Tell the webhook and the command; return whether any of them took it."""

@@ -14,7 +14,7 @@ from bikecollect.setup.loader import parse
 from bikecollect.setup.settings import Settings
 from bikecollect.simulator.city import City
 from bikecollect.simulator.server import LiveFeed, Trouble
-from bikecollect.storage.data_folder import jot_path
+from bikecollect.storage.data_folder import alert_state_path
 from bikecollect.wiring import collection as wiring
 
 ZONE = "Asia/Taipei"
@@ -103,7 +103,7 @@ FEEDS = {YOUBIKE: "youbike", GBFS: "gbfs"}
 def forget(folder: Path, systems: Iterable[str]) -> None:
     """Forget which incidents of an earlier demo in *folder* were told."""
     for name in systems:
-        jot_path(name, str(folder / name)).unlink(missing_ok=True)
+        alert_state_path(name, str(folder / name)).unlink(missing_ok=True)
 
 
 def text_of(systems: Iterable[str], interval: int = INTERVAL) -> str:

@@ -85,7 +85,7 @@ def state_home() -> Path:
     return (home or Path("~/.local/state")) / user_folders.OURS
 
 
-def jot_path(name: str, known_by: str) -> Path:
+def alert_state_path(name: str, known_by: str) -> Path:
     """Return where is noted what was told of *name*, known by its folder or file."""
     mark = f"{zlib.crc32(os.fsencode(known_by)):08x}"
     return state_home() / "incidents" / f"{name}.{mark}.json"

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from bikecollect import __version__
 from bikecollect.alerts.alerter import Alerter, Place
-from bikecollect.alerts.state import Jot
+from bikecollect.alerts.state import AlertStateFile
 from bikecollect.collect.collector import Collector, Pinger
 from bikecollect.collect.commit import Committer
 from bikecollect.collect.cycle import Cycle
@@ -121,7 +121,7 @@ def tell_of_settings(settings: Settings, error: SettingsError | None) -> bool:
     ping = pinger(settings)
     if error is not None and ping:
         ping.send(str(run.exit_code))
-    state = Jot(noted)
+    state = AlertStateFile(noted)
     with state.held():
         kept = state.load()
         if kept is not None and not any(each.is_open for each in kept.incidents):
@@ -213,7 +213,7 @@ def settings_alerter(settings: Settings, times: Times) -> tuple[Alerter, Path]:
     folder_ = folder.state_home() / "settings"
     place = _place("settings", folder_, ZoneInfo("UTC"), settings.source)
     others = frozenset(KINDS) - {"settings"}
-    return _alerter(settings, times, {"settings": place}, others), place.jot
+    return _alerter(settings, times, {"settings": place}, others), place.state_file
 
 
 def _place(name: str, data: Path, zone: ZoneInfo, known_by: str) -> Place:
@@ -222,7 +222,7 @@ def _place(name: str, data: Path, zone: ZoneInfo, known_by: str) -> Place:
         folder=data,
         outbox=data / "outbox",
         away=folder.state_home() / "outbox" / name,
-        jot=folder.jot_path(name, known_by),
+        state_file=folder.alert_state_path(name, known_by),
         zone=zone,
     )
 

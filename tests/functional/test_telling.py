@@ -13,7 +13,7 @@ from mailserver import ME, MailServer, free_port
 from served import Answer, serving
 
 from bikecollect.alerts import webhooks as channels
-from bikecollect.alerts.state import Jot, State, noted_incidents
+from bikecollect.alerts.state import AlertStateFile, State, noted_incidents
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.run import Run
 from bikecollect.reports.status import survey
@@ -22,7 +22,7 @@ from bikecollect.setup.settings import Settings
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
 from bikecollect.simulator.demo import Time
-from bikecollect.storage.data_folder import SystemFolder, jot_path
+from bikecollect.storage.data_folder import SystemFolder, alert_state_path
 from bikecollect.wiring.collection import collect, zones
 
 BEGIN = 1_795_276_800.0  # midnight in Taipei
@@ -324,19 +324,19 @@ def posted(heard: list[tuple[str, bytes]]) -> Iterator[str]:
 
 def test_the_state_survives_a_full_disk_and_no_lie(tmp_path: Path) -> None:
     """Its length never changes, and a damaged one is none."""
-    path = tmp_path / "jot.json"
-    jot = Jot(path)
-    with jot.held():
-        assert jot.load() is None
+    path = tmp_path / "state.json"
+    state_file = AlertStateFile(path)
+    with state_file.held():
+        assert state_file.load() is None
         size = path.stat().st_size
-        assert jot.save(State(seen=None, mail="why"))
-        assert jot.load() == State(mail="why")
+        assert state_file.save(State(seen=None, mail="why"))
+        assert state_file.load() == State(mail="why")
         assert path.stat().st_size == size
     data = bytearray(path.read_bytes())
     data[12] ^= 1
     path.write_bytes(data)
-    with jot.held():
-        assert jot.load() is None
+    with state_file.held():
+        assert state_file.load() is None
 
 
 @pytest.mark.parametrize(
@@ -409,7 +409,7 @@ def test_status_knows_what_the_ledger_could_not_take(tmp_path: Path) -> None:
     seen = survey(
         SystemFolder("a", place, zones(settings)["a"], INTERVAL),
         now=world.clock.now,
-        noted=noted_incidents(jot_path("a", str(place))),
+        noted=noted_incidents(alert_state_path("a", str(place))),
     )
     assert [each.kind for each in seen.health.incidents] == ["fetch"]
 

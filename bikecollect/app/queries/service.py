@@ -21,7 +21,7 @@ from bikecollect.reports.registry import REPORTS, Values
 from bikecollect.reports.runner import Answer
 from bikecollect.reports.status import Standing, survey
 from bikecollect.setup.settings import Settings
-from bikecollect.storage.data_folder import INFORMATION, LEDGER, jot_path
+from bikecollect.storage.data_folder import INFORMATION, LEDGER, alert_state_path
 from bikecollect.storage.ledger_reader import History
 from bikecollect.wiring import history as keeper
 
@@ -104,7 +104,7 @@ class Look:
     def standing(self, name: str) -> Standing:
         """Return how the system called *name* stands, as ``status`` has it."""
         system = self.settings.system_folder(name)
-        noted = noted_incidents(jot_path(name, str(system.path)))
+        noted = noted_incidents(alert_state_path(name, str(system.path)))
         return survey(system, now=self.clock(), noted=noted)
 
     def account(self, name: str, since: date, until: date) -> Account:

@@ -103,7 +103,7 @@ def _survey(
     from bikecollect.alerts.state import noted_incidents  # noqa: PLC0415 - not for --help
     from bikecollect.core.errors import BikecollectError  # noqa: PLC0415 - only here
     from bikecollect.reports.status import survey  # noqa: PLC0415 - heavy
-    from bikecollect.storage.data_folder import jot_path  # noqa: PLC0415 - only here
+    from bikecollect.storage.data_folder import alert_state_path  # noqa: PLC0415 - only here
 
     standings, errors = [], []
     for name in settings.chosen(system_ids):
@@ -113,7 +113,7 @@ def _survey(
                 survey(
                     system,
                     now=time.time(),
-                    noted=noted_incidents(jot_path(name, str(system.path))),
+                    noted=noted_incidents(alert_state_path(name, str(system.path))),
                 )
             )
         except BikecollectError as error:
