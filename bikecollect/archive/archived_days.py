@@ -44,7 +44,7 @@ class Archived(NamedTuple):
     parts: Mapping[str, Mapping[str, Any]]
 
 
-class Shelf:
+class ArchivedDays:
     """Archived days in *ledger*, which is open. Raises StorageError."""
 
     def __init__(self, ledger: Ledger) -> None:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from bikecollect.archive import datasets as layout
 from bikecollect.archive import day_csv as sheet
-from bikecollect.archive.archived_days import Archived, Shelf
+from bikecollect.archive.archived_days import Archived, ArchivedDays
 from bikecollect.archive.day_archive import Archive, Contents
 from bikecollect.core.blocks import Committed, Span
 from bikecollect.core.errors import StorageError
@@ -69,63 +69,67 @@ class Compactor:
 
     def run(self) -> Iterator[Step]:
         """Yield what was done, day by day."""
-        with self._opened() as shelf:
+        with self._opened() as archived_days:
             self.healer.files()
-            self._roll_forward(shelf)
-            self._restore(shelf)
-            due = self._due(shelf)
+            self._roll_forward(archived_days)
+            self._restore(archived_days)
+            due = self._due(archived_days)
         for day in due:
-            with self._opened() as shelf:
-                step = self._one(shelf, day)
+            with self._opened() as archived_days:
+                step = self._one(archived_days, day)
             self.breathe()
             yield step
-        with self._opened() as shelf:
-            old = [a for a in shelf.archived().values() if self._is_old(a)]
+        with self._opened() as archived_days:
+            old = [a for a in archived_days.archived().values() if self._is_old(a)]
         for archived in old:
-            with self._opened() as shelf:
-                step = self._let_go(shelf, archived)
+            with self._opened() as archived_days:
+                step = self._let_go(archived_days, archived)
             self.breathe()
             yield step
 
     def _opened(self) -> "_Opened":
         return _Opened(self.lock, self.ledger)
 
-    def _roll_forward(self, shelf: Shelf) -> None:
+    def _roll_forward(self, archived_days: ArchivedDays) -> None:
         for day in self.archive.ready():
-            self._publish(shelf, day)
-        for file in set(shelf.gone()) & set(self.store.sizes()):
+            self._publish(archived_days, day)
+        for file in set(archived_days.gone()) & set(self.store.sizes()):
             self.store.remove(file)
 
-    def _publish(self, shelf: Shelf, day: str) -> Archived:
-        before = shelf.archived().get(day)
+    def _publish(self, archived_days: ArchivedDays, day: str) -> Archived:
+        before = archived_days.archived().get(day)
         archived = self.archive.publish(day)
         gone = before is not None and before.csv_gone
         archived = archived._replace(csv_gone=gone)
-        shelf.put(archived)
+        archived_days.put(archived)
         self.archive.published(day)
         return archived
 
-    def _restore(self, shelf: Shelf) -> None:
+    def _restore(self, archived_days: ArchivedDays) -> None:
         """Take back into a ledger that was lost what the archive knows."""
-        known = shelf.archived()
+        known = archived_days.archived()
         for day in self.archive.days():
             if day in known:
                 continue
             archived = self.archive.certified(day)
             rows = self.archive.rows("slots", day, layout.SLOTS)
             runs = self.archive.rows("runs", day, layout.RUNS)
-            shelf.restore([_block(day, r) for r in rows if r[5]], runs)
-            shelf.put(archived)
+            archived_days.restore([_block(day, r) for r in rows if r[5]], runs)
+            archived_days.put(archived)
             if not self.store.segments(day):
-                shelf.let_go(day, [f"{layout.STATUS}/{day}.csv"])
+                archived_days.let_go(day, [f"{layout.STATUS}/{day}.csv"])
 
-    def _due(self, shelf: Shelf) -> list[str]:
+    def _due(self, archived_days: ArchivedDays) -> list[str]:
         """Return the closed days that are not in the archive as they are here.
 
         A day without any block is archived too, for why it has none is worth keeping;
         but only once a later run has closed its gap.
         """
-        known, filled, ends = shelf.archived(), shelf.filled(), shelf.ends()
+        known, filled, ends = (
+            archived_days.archived(),
+            archived_days.filled(),
+            archived_days.ends(),
+        )
         if ends is None:
             return []
         waiting = {day_of(slot, self.zone) for slot in self.payloads.waiting_slots()}
@@ -137,20 +141,20 @@ class Compactor:
                 found.append(day)
         return found
 
-    def _one(self, shelf: Shelf, day: str) -> Step:
+    def _one(self, archived_days: ArchivedDays, day: str) -> Step:
         begin, end = bounds(day, self.zone)
         before = sum(self.store.sizes().get(f, 0) for f in self.store.segments(day))
         try:
-            columns, pieces = self._sheet(shelf, day)
+            columns, pieces = self._sheet(archived_days, day)
             contents = Contents(
                 day=day,
                 columns=columns,
                 pieces=pieces,
                 slots=self.slot_rows(begin, end),
-                runs=shelf.runs(begin, end),
+                runs=archived_days.runs(begin, end),
             )
             self.archive.prepare(contents)
-            archived = self._publish(shelf, day)
+            archived = self._publish(archived_days, day)
         except StorageError as error:
             return Step(self.system_id, day, "failed", before=before, why=str(error))
         size = sum(each["bytes"] for each in archived.parts.values())
@@ -160,20 +164,20 @@ class Compactor:
         )
 
     def _sheet(
-        self, shelf: Shelf, day: str
+        self, archived_days: ArchivedDays, day: str
     ) -> tuple[tuple[str, ...], Iterator[sheet.Piece]]:
         """Return the columns of *day* and its rows, slot by slot.
 
         A block whose CSV has gone is read from the archive, any other from its file.
         """
-        gone = set(shelf.gone())
-        blocks = shelf.blocks(*bounds(day, self.zone))
+        gone = set(archived_days.gone())
+        blocks = archived_days.blocks(*bounds(day, self.zone))
         live = [each for each in blocks if each.span.file not in gone]
         files = sorted({each.span.file for each in live})
-        known = shelf.headers()
+        known = archived_days.headers()
         headers = [self._columns(each, known.get(each)) for each in files]
         pieces = self._live(live)
-        archived = shelf.archived().get(day)
+        archived = archived_days.archived().get(day)
         if archived and len(live) < len(blocks):
             if damage := self.archive.damage(archived):
                 raise StorageError("; ".join(damage), cause="archive")
@@ -206,23 +210,23 @@ class Compactor:
         age = self.clock() - bounds(archived.day, self.zone)[1]
         return bool(self.store.segments(archived.day)) and age > self.csv_days * DAY
 
-    def _let_go(self, shelf: Shelf, archived: Archived) -> Step:
+    def _let_go(self, archived_days: ArchivedDays, archived: Archived) -> Step:
         """Remove the CSV of a day, once more proved to be in the archive."""
         day = archived.day
         files, sizes = self.store.segments(day), self.store.sizes()
         before = sum(sizes.get(each, 0) for each in files)
         try:
-            self._check(shelf, archived, files, sizes)
+            self._check(archived_days, archived, files, sizes)
         except StorageError as error:
             return Step(self.system_id, day, "kept", before=before, why=str(error))
-        shelf.let_go(day, files)
+        archived_days.let_go(day, files)
         for file in files:
             self.store.remove(file)
         return Step(self.system_id, day, "let go", archived.rows, before=before)
 
     def _check(
         self,
-        shelf: Shelf,
+        archived_days: ArchivedDays,
         archived: Archived,
         files: Sequence[str],
         sizes: Mapping[str, int],
@@ -230,13 +234,13 @@ class Compactor:
         """Raise StorageError where the CSV *files* of a day must stay."""
         if damage := self.archive.damage(archived):
             raise StorageError("; ".join(damage), cause="archive")
-        blocks = shelf.blocks(*bounds(archived.day, self.zone))
+        blocks = archived_days.blocks(*bounds(archived.day, self.zone))
         for file in files:
             spans = [each.span for each in blocks if each.span.file == file]
             told = len(self.store.header(file)) + sum(s.end - s.start for s in spans)
             if told != sizes.get(file):
                 raise StorageError(f"{file} has bytes that the ledger does not know")
-        columns, pieces = self._sheet(shelf, archived.day)
+        columns, pieces = self._sheet(archived_days, archived.day)
         if sheet.total(sheet.lines(pieces, columns)).sha256 != archived.sha256:
             raise StorageError(f"{archived.day} is no longer what was archived")
 
@@ -248,14 +252,14 @@ class _Opened:
         self._held = lock.held()
         self._ledger = ledger
 
-    def __enter__(self) -> Shelf:
+    def __enter__(self) -> ArchivedDays:
         self._held.__enter__()
         try:
             self._ledger.open()
         except BaseException:
             self._held.__exit__(None, None, None)
             raise
-        return Shelf(self._ledger)
+        return ArchivedDays(self._ledger)
 
     def __exit__(self, *_: object) -> None:
         self._ledger.close()

@@ -10,7 +10,7 @@ from keeping import compacted, compactor, findings
 from world import NOON, TAIPEI, World
 
 from bikecollect.archive import datasets as layout
-from bikecollect.archive.archived_days import Shelf
+from bikecollect.archive.archived_days import ArchivedDays
 from bikecollect.core.slots import DAY
 
 pytest.importorskip("duckdb")
@@ -201,4 +201,4 @@ def die_at(count: int) -> None:
     for name in ("rename", "unlink", "rmdir", "mkdir"):
         setattr(Path, name, dying(getattr(Path, name)))
     for name in ("put", "let_go"):
-        setattr(Shelf, name, dying(getattr(Shelf, name)))
+        setattr(ArchivedDays, name, dying(getattr(ArchivedDays, name)))
