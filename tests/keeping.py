@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from world import TAIPEI, World
 
-from bikecollect.app.queries.service import Look
+from bikecollect.app.queries.service import DataService
 from bikecollect.archive import views as view
 from bikecollect.archive.compact import Compactor, Step
 from bikecollect.archive.day_archive import Archive
@@ -98,7 +98,7 @@ def viewed(world: World, settled: Path | None = None) -> Iterator["DuckDBPyConne
         yield db
 
 
-def looked(world: World) -> Look:
+def data_service(world: World) -> DataService:
     """Return what looks at *world*, by its clock."""
     settings = config.parse(
         {
@@ -112,7 +112,7 @@ def looked(world: World) -> Look:
             },
         }
     )
-    return Look(settings, world.clock)
+    return DataService(settings, world.clock)
 
 
 def verifier(world: World, *, deep: bool = False) -> Verifier:

@@ -1,4 +1,4 @@
-"""The state of the alerts: what was told, in a small file that also a full disk lets us change.
+"""The state of the alerts, in a small file that also a full disk lets us change.
 
 It lies in the user's state folder, so that it is there when a data disk is not
 mounted, and its length never changes: writing in place needs no free block.

@@ -9,9 +9,9 @@ import pandas as pd
 import streamlit as st
 
 from bikecollect.app.queries.coverage_days import Day, days_of
-from bikecollect.app.queries.current import look
+from bikecollect.app.queries.current import data_service
 from bikecollect.app.queries.day_film import Film
-from bikecollect.app.queries.service import Look
+from bikecollect.app.queries.service import DataService
 from bikecollect.app.queries.stations import Known, Place, known, places
 from bikecollect.reports.coverage import Account
 from bikecollect.reports.runner import Answer
@@ -26,25 +26,27 @@ DAY = timedelta(days=1)
 
 def zone(name: str) -> ZoneInfo:
     """Return the time zone of the system called *name*."""
-    return keeper.zone(look().settings, name)
+    return keeper.zone(data_service().settings, name)
 
 
 @st.cache_data(max_entries=60, show_spinner="Reading the history ...")
 def _asked(
-    _look: Look,
+    _service: DataService,
     state: tuple[object, ...],  # noqa: ARG001 - part of the cache's key
     question: tuple[str, str, date, date],
     **more: Any,
 ) -> Answer:
-    return _look.ask(*question, **more)
+    return _service.ask(*question, **more)
 
 
 def answer(name: str, report: str, when: Span, **more: Any) -> Answer:
     """Return what *report* says, from the cache until something new comes.
 
-    *more* is for `Look.ask`.
+    *more* is for `DataService.ask`.
     """
-    return _asked(look(), look().state(name), (name, report, *when), **more)
+    return _asked(
+        data_service(), data_service().state(name), (name, report, *when), **more
+    )
 
 
 def frame(found: Answer, there: ZoneInfo) -> pd.DataFrame:
@@ -81,32 +83,32 @@ def stations(name: str, newest: date) -> dict[str, Known]:
 
 @st.cache_data(max_entries=4, show_spinner="Reading the day ...")
 def _film(
-    _look: Look,
+    _service: DataService,
     state: tuple[object, ...],  # noqa: ARG001 - part of the cache's key
     name: str,
     day: date,
 ) -> Film:
-    return _look.film(name, day)
+    return _service.film(name, day)
 
 
 def film(name: str, day: date) -> Film:
     """Return the film of *day*, from the cache until something new comes."""
-    return _film(look(), look().state(name), name, day)
+    return _film(data_service(), data_service().state(name), name, day)
 
 
 @st.cache_data(max_entries=4, show_spinner="Reading the ledger ...")
 def _account(
-    _look: Look,
+    _service: DataService,
     state: tuple[object, ...],  # noqa: ARG001 - part of the cache's key
     name: str,
     when: Span,
 ) -> Account:
-    return replace(_look.account(name, *when), judged=())
+    return replace(_service.account(name, *when), judged=())
 
 
 def account(name: str, when: Span) -> Account:
     """Return the account of the days of *when*, without its single slots."""
-    return _account(look(), look().state(name), name, when)
+    return _account(data_service(), data_service().state(name), name, when)
 
 
 def calendar(name: str, when: Span) -> pd.DataFrame:

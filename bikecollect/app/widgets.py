@@ -11,7 +11,7 @@ import streamlit as st
 
 from bikecollect.app import frames as data
 from bikecollect.app.frames import Span
-from bikecollect.app.queries.current import look
+from bikecollect.app.queries.current import data_service
 from bikecollect.core.errors import BikecollectError
 from bikecollect.core.slots import iso
 from bikecollect.core.text import ago, percent
@@ -49,7 +49,7 @@ def run(page: Callable[[], None]) -> None:
 def system() -> str:
     """Let the system be chosen, where there are several."""
     only = os.environ.get(ONLY)
-    names = [only] if only else list(look().settings.systems)
+    names = [only] if only else list(data_service().settings.systems)
     if len(names) == 1:
         return names[0]
     return st.selectbox("System", names, key="system", bind="query-params")
@@ -57,7 +57,7 @@ def system() -> str:
 
 def freshness(name: str) -> Standing:
     """Say how old the newest data are, in plain sight; return how the system stands."""
-    standing = look().standing(name)
+    standing = data_service().standing(name)
     health = standing.health
     if health.behind is None:
         st.warning(f"**{name}**: nothing was collected yet.")
@@ -73,7 +73,7 @@ def freshness(name: str) -> Standing:
 
 def days(name: str) -> tuple[date, date]:
     """Return the first and the newest day; a system without any ends the page."""
-    found = look().days(name)
+    found = data_service().days(name)
     if found is None:
         st.info(
             "Nothing was collected yet. Let cron call `bikecollect fetch`, or try a "

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from keeping import looked
+from keeping import data_service
 from world import World
 
 pytest.importorskip("duckdb")
@@ -39,10 +39,10 @@ def show(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Show]:
     """Yield what runs a page with an address, and returns what is on it."""
     import streamlit  # noqa: PLC0415 - heavy, and an extra
 
-    look = looked(world)
+    service = data_service(world)
     for name in MODULES:
         module = importlib.import_module(f"bikecollect.app.{name}")
-        monkeypatch.setattr(module, "look", lambda: look, raising=False)
+        monkeypatch.setattr(module, "data_service", lambda: service, raising=False)
     streamlit.cache_data.clear()
 
     def shown(page: str, **address: str) -> Any:
@@ -54,7 +54,7 @@ def show(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Show]:
         return app
 
     yield shown
-    look.close()
+    service.close()
 
 
 def _page(name: str) -> None:

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from keeping import compacted, looked
+from keeping import compacted, data_service
 from world import NOON, World
 
 from bikecollect.app.queries import chart_rows as drawn
@@ -17,7 +17,7 @@ from bikecollect.app.queries import collection as outcomes
 from bikecollect.app.queries.comparison import compared
 from bikecollect.app.queries.coverage_days import days_of
 from bikecollect.app.queries.day_film import UNSEEN
-from bikecollect.app.queries.service import Look
+from bikecollect.app.queries.service import DataService
 from bikecollect.app.queries.stations import Place, chosen, nearest, places
 from bikecollect.core.errors import Outcome, UsageError
 from bikecollect.reports.runner import Answer
@@ -39,9 +39,9 @@ def world(folder: Path) -> World:
 
 
 @pytest.fixture
-def held(world: World) -> Iterator[Look]:
+def held(world: World) -> Iterator[DataService]:
     """Yield what looks at *world*, shortly after its last slot."""
-    made = looked(world)
+    made = data_service(world)
     yield made
     made.close()
 
@@ -53,7 +53,7 @@ def unpacked(text: str) -> list[int]:
     return list(numbers)
 
 
-def test_a_film_has_each_station_in_each_expected_slot(held: Look) -> None:
+def test_a_film_has_each_station_in_each_expected_slot(held: DataService) -> None:
     """What was not seen is said to be, and never drawn as nothing."""
     film = held.film("city", DAY)
 
@@ -67,7 +67,7 @@ def test_a_film_has_each_station_in_each_expected_slot(held: Look) -> None:
     assert film.states[at + 2] not in {"", "collected"}
 
 
-def test_a_films_data_have_a_row_for_what_was_seen(held: Look) -> None:
+def test_a_films_data_have_a_row_for_what_was_seen(held: DataService) -> None:
     """Station by station; docks too, and nothing for what was not seen."""
     film = held.film("city", DAY)
 
@@ -82,7 +82,7 @@ def test_a_films_data_have_a_row_for_what_was_seen(held: Look) -> None:
     assert film.collected == 3
 
 
-def test_a_look_sees_what_was_committed_since(world: World, held: Look) -> None:
+def test_a_look_sees_what_was_committed_since(world: World, held: DataService) -> None:
     """The connection is held, and let go when the ledger has something new."""
     before = places(held.ask("city", "snapshot", DAY, NEXT).rows)
 
@@ -94,7 +94,9 @@ def test_a_look_sees_what_was_committed_since(world: World, held: Look) -> None:
     assert {each.vehicles for each in after} == {9}
 
 
-def test_a_look_goes_on_when_its_files_were_archived(world: World, held: Look) -> None:
+def test_a_look_goes_on_when_its_files_were_archived(
+    world: World, held: DataService
+) -> None:
     """A CSV that compact has removed is looked for in the archive."""
     first = held.ask("city", "hours", DAY, NEXT, stations=["a"])
     world.clock.now += 20 * 86_400
@@ -108,7 +110,7 @@ def test_a_look_goes_on_when_its_files_were_archived(world: World, held: Look) -
     assert seen == [row[4] for row in first.rows if row[4]] == [3]
 
 
-def test_a_question_that_fails_leaves_the_next_one_whole(held: Look) -> None:
+def test_a_question_that_fails_leaves_the_next_one_whole(held: DataService) -> None:
     """An unknown station is an error in words, and the look lives on."""
     with pytest.raises(UsageError, match="no station was ever called nowhere"):
         held.ask("city", "typical", DAY, NEXT, stations=["nowhere"])
@@ -116,7 +118,7 @@ def test_a_question_that_fails_leaves_the_next_one_whole(held: Look) -> None:
     assert held.ask("city", "typical", DAY, NEXT, stations=["a"]).rows
 
 
-def test_looking_changes_no_file(world: World, held: Look) -> None:
+def test_looking_changes_no_file(world: World, held: DataService) -> None:
     """All bytes and names are as they were, but for SQLite's own shared memory."""
 
     def all_of_it() -> dict[Path, bytes]:
@@ -139,7 +141,7 @@ def test_looking_changes_no_file(world: World, held: Look) -> None:
 
 def test_an_empty_system_has_nothing_to_look_at(folder: Path) -> None:
     """No days, no runs; nothing is made on the disk."""
-    held = looked(World(folder / "city"))
+    held = data_service(World(folder / "city"))
 
     assert held.days("city") is None
     assert held.runs("city") == []

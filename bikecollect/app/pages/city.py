@@ -21,7 +21,7 @@ from bikecollect.app.charts import (
 )
 from bikecollect.app.queries import chart_rows as drawn
 from bikecollect.app.queries.comparison import compared
-from bikecollect.app.queries.current import look
+from bikecollect.app.queries.current import data_service
 from bikecollect.app.queries.stations import Known
 
 MEASURES = {
@@ -126,7 +126,7 @@ def _scarcity(name: str, when: data.Span) -> None:
     st.subheader("Stations empty, full or closed")
     found = data.answer(name, "scarcity", when)
     table = data.frame(
-        drawn.slots(found, look().settings.seconds, "stations"), data.zone(name)
+        drawn.slots(found, data_service().settings.seconds, "stations"), data.zone(name)
     )
     series = {
         "empty_stations": ("empty", charts.VERMILLION),

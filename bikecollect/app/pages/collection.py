@@ -10,7 +10,7 @@ from bikecollect.app.charts import heatmaps as grids
 from bikecollect.app.charts import specs as charts
 from bikecollect.app.queries import collection as outcomes
 from bikecollect.app.queries.coverage_days import mondays
-from bikecollect.app.queries.current import look
+from bikecollect.app.queries.current import data_service
 from bikecollect.core.text import percent
 from bikecollect.reports.health import Health
 from bikecollect.reports.status import Standing
@@ -37,7 +37,7 @@ def page() -> None:
     _incidents(name)
     _calendar(name)
     _gaps(name)
-    waiting = look().unarchived(name)
+    waiting = data_service().unarchived(name)
     if waiting > OPEN_DAYS:
         st.info(
             f"{waiting} days are over and not archived. `bikecollect compact`, once a "
@@ -53,7 +53,7 @@ def _standing(standing: Standing) -> None:
 
 def _runs(name: str, health: Health) -> None:
     st.subheader("Runs of the last day")
-    runs = look().runs(name)
+    runs = data_service().runs(name)
     if not runs:
         st.caption("No run in the last 24 hours.")
         return
@@ -79,7 +79,7 @@ def _runs(name: str, health: Health) -> None:
 
 def _incidents(name: str) -> None:
     st.subheader("Incidents of the last 30 days")
-    found = look().incidents(name)
+    found = data_service().incidents(name)
     if not found:
         st.caption("None.")
         return

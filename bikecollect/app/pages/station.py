@@ -12,7 +12,7 @@ from bikecollect.app.charts import timelines as lines
 from bikecollect.app.frames import Span
 from bikecollect.app.pages import station_past as past
 from bikecollect.app.queries import chart_rows as drawn
-from bikecollect.app.queries.current import look
+from bikecollect.app.queries.current import data_service
 from bikecollect.app.queries.stations import Known
 
 HALF_AN_HOUR = 1800
@@ -205,7 +205,7 @@ def _neighbours(name: str, station: str, when: Span) -> None:
 
 def _episodes(name: str, station: str, when: Span) -> None:
     st.subheader("When it was empty or full for longest")
-    least = max(1, HALF_AN_HOUR // look().settings.seconds)
+    least = max(1, HALF_AN_HOUR // data_service().settings.seconds)
     found = data.answer(name, "episodes", when, stations=(station,), least=least)
     table = data.frame(found, data.zone(name))
     seen = data.frame(

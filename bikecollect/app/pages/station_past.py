@@ -13,7 +13,7 @@ from bikecollect.app.charts import specs as charts
 from bikecollect.app.charts import timelines as lines
 from bikecollect.app.frames import Span
 from bikecollect.app.queries import chart_rows as drawn
-from bikecollect.app.queries.current import look
+from bikecollect.app.queries.current import data_service
 from bikecollect.reports.runner import Answer
 
 RAW_DAYS, HOURLY_DAYS = 10, 92
@@ -36,7 +36,7 @@ def view(name: str, station: str, when: Span) -> None:
 def _by_slot(name: str, station: str, when: Span) -> None:
     found = drawn.slots(
         data.answer(name, "history", when, stations=(station,)),
-        look().settings.seconds,
+        data_service().settings.seconds,
         "num_vehicles_available",
     )
     table = data.frame(found, data.zone(name))

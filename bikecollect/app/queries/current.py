@@ -1,11 +1,11 @@
-"""The one look of a process, opened before anybody asks."""
+"""The one data service of a process, opened before anybody asks."""
 
 import atexit
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
 
-from bikecollect.app.queries.service import Look
+from bikecollect.app.queries.service import DataService
 from bikecollect.core.errors import BikecollectError
 from bikecollect.setup import loader as config
 
@@ -13,9 +13,9 @@ HEAVY = ("duckdb", "pandas", "pyarrow")
 
 
 @cache
-def look() -> Look:
+def data_service() -> DataService:
     """Return what answers all questions, by the settings of the environment."""
-    made = Look(config.load(None))
+    made = DataService(config.load(None))
     atexit.register(made.close)
     return made
 
@@ -25,5 +25,5 @@ def warm() -> None:
     for each in HEAVY:
         import_module(each)
     with suppress(BikecollectError):
-        found = look()
+        found = data_service()
         found.opened(next(iter(found.settings.systems)))

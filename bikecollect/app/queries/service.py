@@ -29,7 +29,7 @@ CHANGING = (LEDGER, f"{LEDGER}-wal", INFORMATION)
 State = tuple[object, ...]
 
 
-class Look:
+class DataService:
     """Answers questions about the systems of *settings*; nothing is ever written.
 
     May be asked by several threads.
