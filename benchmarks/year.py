@@ -39,7 +39,7 @@ from bikecollect.storage.data_folder import MARK, MARKER
 from bikecollect.storage.durable import make_folder
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.payload_store import Payloads
-from bikecollect.storage.recovery import Healer
+from bikecollect.storage.recovery import Recovery
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -221,7 +221,7 @@ def write_sheet(place: Path, begin: int, end: int) -> None:
             out.write(form.block(Slot(slot), slot + 2, rows, {}).text)
     ledger, store = Ledger(place / "ledger.sqlite3"), Store(place)
     ledger.open()
-    Healer(Payloads(place / "payloads"), store, ledger).files()
+    Recovery(Payloads(place / "payloads"), store, ledger).files()
     ledger.close()
 
 

@@ -19,7 +19,7 @@ from bikecollect.storage.csv_store import Store
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.lock import Lock
-from bikecollect.storage.recovery import Healer
+from bikecollect.storage.recovery import Recovery
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -68,7 +68,7 @@ def compactor(world: World, csv_days: int = 7) -> Compactor:
         archive=Archive(data, world.folder.name, TAIPEI, 300, world.clock),
         store=store,
         ledger=ledger,
-        healer=Healer(world.payloads, store, ledger),
+        recovery=Recovery(world.payloads, store, ledger),
         payloads=world.payloads,
         lock=Lock(world.folder / "lock", patience=0),
         slot_rows=lambda begin, end: slot_rows(world, begin, end),

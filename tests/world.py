@@ -29,7 +29,7 @@ from bikecollect.storage.csv_store import Store
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.lock import Lock
 from bikecollect.storage.payload_store import Payloads
-from bikecollect.storage.recovery import Healer
+from bikecollect.storage.recovery import Recovery
 from bikecollect.storage.run_notes import RunNotes
 
 TAIPEI = ZoneInfo("Asia/Taipei")
@@ -166,7 +166,7 @@ class World:
             payloads=self.payloads,
             lock=Lock(self.folder / "lock", patience=self.patience),
             ledger=self.ledger,
-            healer=Healer(self.payloads, self.store, self.ledger),
+            recovery=Recovery(self.payloads, self.store, self.ledger),
             committer=committer,
             payload_days=7,
             clock=self.clock,

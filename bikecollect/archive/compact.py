@@ -21,7 +21,7 @@ from bikecollect.storage.csv_store import Store
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.lock import Lock
 from bikecollect.storage.payload_store import Payloads
-from bikecollect.storage.recovery import Healer
+from bikecollect.storage.recovery import Recovery
 
 SETTLED = 3_600.0
 """Seconds behind its midnight after which a day is closed."""
@@ -59,7 +59,7 @@ class Compactor:
     archive: Archive
     store: Store
     ledger: Ledger
-    healer: Healer
+    recovery: Recovery
     payloads: Payloads
     lock: Lock
     slot_rows: SlotRows
@@ -70,7 +70,7 @@ class Compactor:
     def run(self) -> Iterator[Step]:
         """Yield what was done, day by day."""
         with self._opened() as archived_days:
-            self.healer.files()
+            self.recovery.files()
             self._roll_forward(archived_days)
             self._restore(archived_days)
             due = self._due(archived_days)

@@ -26,7 +26,7 @@ from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.lock import Lock
 from bikecollect.storage.payload_store import Payloads, name_of, slot_of
-from bikecollect.storage.recovery import Healer
+from bikecollect.storage.recovery import Recovery
 
 BATCH = 30
 """Slots that are filled under one lock: then a fetch that waits has its turn."""
@@ -89,7 +89,7 @@ class Backfiller:
     payloads: Payloads
     store: Store
     ledger: Ledger
-    healer: Healer
+    recovery: Recovery
     committer: Committer
     lock: Lock
     interrupted: Callable[[], None]
@@ -249,7 +249,7 @@ class Backfiller:
         with self.lock.held():
             self.ledger.open()
             try:
-                self.healer.files()
+                self.recovery.files()
                 for each in work():
                     done.append(each)  # noqa: PERF402 - all but the interrupted one
             except Interrupted as error:

@@ -56,7 +56,7 @@ class _Understood(NamedTuple):
 class Committer:
     """Carries payloads of one system from the inbox into its files.
 
-    Needs the lock, an open ledger, and files that agree with it (`heal.Healer`).
+    Needs the lock, an open ledger, and files that agree with it (`Recovery`).
     Raises StorageError where the disk or the ledger refuses: the run must end
     then, and the next one begins with healing.
     """

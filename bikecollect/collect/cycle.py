@@ -24,7 +24,7 @@ from bikecollect.core.slots import DAY, Slot, day_of
 from bikecollect.core.text import Redact, unredacted
 from bikecollect.feeds import Feed
 from bikecollect.storage.payload_store import run_of
-from bikecollect.storage.recovery import Healer
+from bikecollect.storage.recovery import Recovery
 from bikecollect.storage.run_notes import RunNotes
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Cycle:
     payloads: "Payloads"
     lock: "Lock"
     ledger: "Ledger"
-    healer: Healer
+    recovery: Recovery
     committer: Committer
     payload_days: int
     clock: Callable[[], float]
@@ -85,8 +85,8 @@ class Cycle:
             with self.lock.held():
                 with self.watch("heal"):
                     run = noticed_text(run, "ledger", self.ledger.open())
-                    run = run.noticed(*self.healer.files())
-                    run = named_dead(run, self.healer.runs(run, self.run_notes))
+                    run = run.noticed(*self.recovery.files())
+                    run = named_dead(run, self.recovery.runs(run, self.run_notes))
                 for name in self._waiting(run):
                     mine = name == payload_name(run)
                     done = self.committer.commit(name, block_source(mine=mine))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Healer:
+class Recovery:
     """Brings the files and the ledger of one system into agreement.
 
     Every step is computed from what lies on the disk, so that a crash in the

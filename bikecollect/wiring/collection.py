@@ -35,7 +35,7 @@ from bikecollect.storage.derived_columns import chosen
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.lock import Lock
 from bikecollect.storage.payload_store import Payloads
-from bikecollect.storage.recovery import Healer
+from bikecollect.storage.recovery import Recovery
 from bikecollect.storage.run_notes import RunNotes
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def cycle(settings: Settings, name: str, times: Times) -> Cycle:
             monotonic=times.monotonic,
         ),
         ledger=ledger,
-        healer=Healer(payloads, store, ledger),
+        recovery=Recovery(payloads, store, ledger),
         committer=Committer(
             feed=feed,
             format=Format(zone, columns.derived),

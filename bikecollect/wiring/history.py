@@ -29,7 +29,7 @@ from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.lock import Lock
 from bikecollect.storage.payload_store import Payloads
-from bikecollect.storage.recovery import Healer
+from bikecollect.storage.recovery import Recovery
 from bikecollect.wiring import collection as wiring
 
 BREATH = 0.2
@@ -65,7 +65,7 @@ def compactor(
         archive=archive(settings, name, times),
         store=store,
         ledger=ledger,
-        healer=Healer(payloads, store, ledger),
+        recovery=Recovery(payloads, store, ledger),
         payloads=payloads,
         lock=_lock(settings, name, times),
         slot_rows=partial(evidence.slot_rows, settings.system_folder(name)),
@@ -98,7 +98,7 @@ def backfiller(
         payloads=payloads,
         store=store,
         ledger=ledger,
-        healer=Healer(payloads, store, ledger),
+        recovery=Recovery(payloads, store, ledger),
         committer=committer,
         lock=_lock(settings, name, times),
         interrupted=times.stop.raise_if_set,
