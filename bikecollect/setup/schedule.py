@@ -14,14 +14,11 @@ from bikecollect.setup import (
     cron,
     systemd,
 )
-from bikecollect.setup import (
-    systemd_units as units,
-)
 from bikecollect.setup.cron import State, read_crontab, write_crontab
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import durable
 
-UNITS = (units.SERVICE, units.TIMER)
+UNITS = (systemd.SERVICE, systemd.TIMER)
 
 
 @dataclass(frozen=True)
@@ -81,7 +78,7 @@ def in_systemd(
     texts = _units(settings, path, system_wide=system_wide)
     found = systemd.read(_folder(system_wide=system_wide), UNITS)
     state = State.THERE if found == texts else State.DIFFERS if found else State.ABSENT
-    fires = [each.astimezone() for each in units.fires(settings.seconds, now)]
+    fires = [each.astimezone() for each in systemd.fires(settings.seconds, now)]
     return Plan("\n".join(texts.values()), state, fires)
 
 
@@ -101,7 +98,7 @@ def remove_from_systemd(*, system_wide: bool) -> bool:
     if not systemd.read(folder, UNITS):
         return False
     systemctl = _systemctl(system_wide=system_wide)
-    systemd.control([*systemctl, "disable", "--now", units.TIMER])
+    systemd.control([*systemctl, "disable", "--now", systemd.TIMER])
     systemd.remove(folder, UNITS)
     systemd.control([*systemctl, "daemon-reload"])
     return True
@@ -112,7 +109,7 @@ def starting(*, system_wide: bool) -> list[list[str]]:
     systemctl = _systemctl(system_wide=system_wide)
     return [
         [*systemctl, "daemon-reload"],
-        [*systemctl, "enable", "--now", units.TIMER],
+        [*systemctl, "enable", "--now", systemd.TIMER],
     ]
 
 
@@ -135,15 +132,15 @@ def _units(
         raise SettingsError(
             "a system-wide service has no home: name data_dir in the settings"
         )
-    place = units.Place(
+    place = systemd.ServicePlace(
         command=command(path),
         data=str(settings.data),
         interval=settings.seconds,
         user=_owner(settings.data) if system_wide else "",
     )
     return {
-        units.SERVICE: units.service(place),
-        units.TIMER: units.timer(settings.seconds),
+        systemd.SERVICE: systemd.service(place),
+        systemd.TIMER: systemd.timer(settings.seconds),
     }
 
 

@@ -6,8 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bikecollect.core.errors import SettingsError
-from bikecollect.setup import cron
-from bikecollect.setup import systemd_units as units
+from bikecollect.setup import cron, systemd
 from bikecollect.setup.cron import BEGIN, END, State
 
 BLOCK = cron.block(["*/5 * * * * bikecollect fetch"])
@@ -131,17 +130,17 @@ def test_a_moment_that_is_now_is_not_next() -> None:
 )
 def test_a_timer_can_say_every_interval(interval: int, lines: list[str]) -> None:
     """Seconds too; in UTC where local time would shift it."""
-    assert units.calendar(interval) == lines
+    assert systemd.calendar(interval) == lines
 
 
 def test_a_timer_of_too_many_lines_is_refused() -> None:
     """128 s divides a day, and nothing else."""
     with pytest.raises(SettingsError, match="divides an hour"):
-        units.calendar(128)
+        systemd.calendar(128)
 
 
 def test_a_timer_fires_some_seconds_into_the_slot() -> None:
     """Seven of five minutes, and never at this very moment."""
-    found = units.fires(300, 1_800_000_007.0, 2)
+    found = systemd.fires(300, 1_800_000_007.0, 2)
 
     assert [each.timestamp() for each in found] == [1_800_000_307, 1_800_000_607]
