@@ -64,8 +64,26 @@ benchmark-history: .venv/test  ## measure a simulated year (minutes, 0.4 GB in b
 benchmark-app: .venv/test  ## measure the data app on that year, in a browser
 	@cd benchmarks && ../$(BIN)/python app.py ../build/year
 
+constraints: .venv/release  ## choose the newest of what we depend on, with hashes
+	@for extra in app archive core; do \
+		$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 \
+			--generate-hashes --no-header --no-annotate --no-emit-index-url \
+			--no-emit-find-links $$([ $$extra = core ] || echo --extra $$extra) \
+			$$([ $$extra = app ] || echo -c constraints/app.txt) \
+			setup.cfg -o constraints/$$extra.txt; \
+		sed -i "1i # Made by make constraints, from setup.cfg." constraints/$$extra.txt; \
+	done
+
+constraints-check:  ## install the core from its hashes, into an empty environment
+	@rm -rf build/constrained && $(PYTHON) -m venv build/constrained
+	@build/constrained/bin/pip install -q --require-hashes -r constraints/core.txt
+	@build/constrained/bin/pip check
+
+release: .venv/release  ## sdist, wheel, SBOM and checksums in dist/, tried
+	@$(BIN)/python .ci/release.py
+
 clean:  ## remove what was made here
-	@rm -rf .venv build *.egg-info demo-data app-data .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf .venv build dist *.egg-info demo-data app-data .mypy_cache .ruff_cache .pytest_cache
 
 .venv/bin/python:
 	@$(PYTHON) -m venv .venv
@@ -88,5 +106,8 @@ clean:  ## remove what was made here
 		echo "there is no wheel of atheris for $$($(BIN)/python --version)"; exit 1; }
 	@touch $@
 
-.PHONY: fuzz help demo app test check check-static format format-check lint types layers docs \
+.venv/release: .venv/bin/python setup.cfg pyproject.toml
+	@echo "setting up ..." && $(BIN)/pip install -q -e '.[release]' && touch $@ .venv/user
+
+.PHONY: constraints constraints-check fuzz release help demo app test check check-static format format-check lint types layers docs \
 	docs-check pictures benchmark benchmark-history benchmark-app clean

@@ -1,5 +1,6 @@
 """The house is in order: sizes, pages, examples."""
 
+import configparser
 import re
 import shlex
 import tomllib
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import click
 import pytest
+from packaging.requirements import Requirement
 
 from bikecollect.cli import COMMANDS, cli
 from bikecollect.core.errors import ExitCode
@@ -60,6 +62,31 @@ def _called(line: str) -> str:
         name, found, _ = cli.resolve_command(context, arguments)
     assert found == cli.get_command(context, str(name))
     return str(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "extras"),
+    [("core", ()), ("archive", ("archive",)), ("app", ("archive", "app"))],
+)
+def test_the_constraints_follow_what_is_needed(name: str, extras: list[str]) -> None:
+    """Each need has a version with hashes, within its bounds; no address is told."""
+    text = (ROOT / f"constraints/{name}.txt").read_text(encoding="utf-8")
+    pinned = dict(re.findall(r"\n([a-z0-9-]+)==(\S+).*\\\n    --hash=sha256", text))
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    listed = [setup["options"]["install_requires"]]
+    listed += [setup["options.extras_require"][each] for each in extras]
+    needs = [Requirement(each) for each in "".join(listed).split("\n") if each]
+
+    wrong = [
+        str(each)
+        for each in needs
+        if each.name != "bikecollect"
+        and not each.specifier.contains(pinned.get(each.name, "0"))
+    ]
+
+    assert wrong == []
+    assert "//" not in text
 
 
 @pytest.mark.parametrize("text", re.findall(r"```toml\n(.*?)```", README, re.DOTALL))
