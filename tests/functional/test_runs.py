@@ -12,11 +12,11 @@ from test_fetch import GOOD, bikecollect, settings
 from world import NOON, TAIPEI, World
 
 from bikecollect.cli.render import runs as screens
+from bikecollect.cli.timeparse import moment
 from bikecollect.core.errors import FeedUnavailable, UsageError
 from bikecollect.core.payload import Attempt
 from bikecollect.core.run import Run
 from bikecollect.core.slots import Slot
-from bikecollect.core.timeparse import moment
 from bikecollect.storage.ledger_reader import History
 
 SLOT = Slot(int(NOON))

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from bikecollect.cli.timeparse import moment
 from bikecollect.core.incidents import Incident
 from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, Slot
-from bikecollect.core.timeparse import moment
 from bikecollect.reports.health import Past, State, judge
 from bikecollect.setup.loader import parse
 from bikecollect.simulator.city import City

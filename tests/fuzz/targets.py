@@ -18,6 +18,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from bikecollect.archive import day_csv
+from bikecollect.cli.timeparse import day, moment
 from bikecollect.collect.sources.bikecollect_folder import FolderSource
 from bikecollect.collect.sources.tables import TableSource
 from bikecollect.core.errors import BikecollectError, PayloadError, SettingsError
@@ -25,7 +26,6 @@ from bikecollect.core.payload import Check, Document, Memory
 from bikecollect.core.run import Run, from_json
 from bikecollect.core.slots import Slot
 from bikecollect.core.snapshot import Snapshot, StationInformation, StationStatus
-from bikecollect.core.timeparse import day, moment
 from bikecollect.feeds import Feed, imported_rows
 from bikecollect.feeds.citybikes import CityBikes
 from bikecollect.feeds.gbfs import Gbfs

@@ -95,8 +95,8 @@ def _span(
 ) -> "tuple[Slot, Slot]":
     import time  # noqa: PLC0415 - not for --help
 
+    from bikecollect.cli.timeparse import moment  # noqa: PLC0415 - as above
     from bikecollect.core.slots import Slot  # noqa: PLC0415 - as above
-    from bikecollect.core.timeparse import moment  # noqa: PLC0415 - as above
     from bikecollect.storage.ledger_reader import (  # noqa: PLC0415 - as above
         BEGINNING,
         END,

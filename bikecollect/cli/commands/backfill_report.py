@@ -88,8 +88,8 @@ def account(
     """Return the account of the system called *name* between two moments."""
     import time  # noqa: PLC0415 - not for --help
 
+    from bikecollect.cli.timeparse import moment  # noqa: PLC0415 - as above
     from bikecollect.core.slots import Slot  # noqa: PLC0415 - as above
-    from bikecollect.core.timeparse import moment  # noqa: PLC0415 - as above
     from bikecollect.reports import evidence  # noqa: PLC0415 - heavy
 
     system, now = settings.system_folder(name), time.time()

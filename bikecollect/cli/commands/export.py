@@ -70,7 +70,7 @@ def export(
     from pathlib import Path  # noqa: PLC0415 - as above
 
     from bikecollect.archive import views as view  # noqa: PLC0415 - heavy
-    from bikecollect.core.timeparse import day  # noqa: PLC0415 - as above
+    from bikecollect.cli.timeparse import day  # noqa: PLC0415 - as above
     from bikecollect.reports.export import Exporter, Wish  # noqa: PLC0415 - as above
     from bikecollect.wiring import history as keeper  # noqa: PLC0415 - heavy
 

@@ -125,8 +125,8 @@ def _values(
     import time  # noqa: PLC0415 - only here
     from datetime import date  # noqa: PLC0415 - only here
 
+    from bikecollect.cli.timeparse import day, weekly  # noqa: PLC0415 - as above
     from bikecollect.core.slots import bounds  # noqa: PLC0415 - as above
-    from bikecollect.core.timeparse import day, weekly  # noqa: PLC0415 - as above
     from bikecollect.reports.registry import Values  # noqa: PLC0415 - as above
     from bikecollect.wiring import history as keeper  # noqa: PLC0415 - heavy
 

@@ -70,8 +70,8 @@ def listed(
     import time  # noqa: PLC0415 - not for --help
 
     from bikecollect.cli.render import runs as screens  # noqa: PLC0415 - only here
+    from bikecollect.cli.timeparse import moment  # noqa: PLC0415 - only here
     from bikecollect.core.slots import Slot  # noqa: PLC0415 - only here
-    from bikecollect.core.timeparse import moment  # noqa: PLC0415 - only here
 
     settings = ctx.ensure_object(Shared).settings()
     zones, names = _zones(settings), settings.chosen((*system_ids, *system))
@@ -140,8 +140,8 @@ def _found(
     import re  # noqa: PLC0415 - only here
     import time  # noqa: PLC0415 - only here
 
+    from bikecollect.cli.timeparse import moment  # noqa: PLC0415 - only here
     from bikecollect.core.slots import DAY, Slot  # noqa: PLC0415 - only here
-    from bikecollect.core.timeparse import moment  # noqa: PLC0415 - only here
 
     if re.fullmatch(f"[0-9a-f]{{{RUN_ID}}}", text):
         runs = history.run(text)

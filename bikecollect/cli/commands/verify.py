@@ -88,9 +88,9 @@ def _proofs(
     import time  # noqa: PLC0415 - not for --help
     from dataclasses import replace  # noqa: PLC0415 - as above
 
+    from bikecollect.cli.timeparse import day  # noqa: PLC0415 - as above
     from bikecollect.core import process  # noqa: PLC0415 - heavy
     from bikecollect.core.process import Times  # noqa: PLC0415 - as above
-    from bikecollect.core.timeparse import day  # noqa: PLC0415 - as above
     from bikecollect.wiring import history as keeper  # noqa: PLC0415 - heavy
 
     times = Times(time.time, time.monotonic, process.Stop())
