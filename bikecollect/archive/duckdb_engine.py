@@ -123,4 +123,11 @@ def load(
     file.unlink()
 
 
+def descriptor(fd: int) -> str:
+    """Return the path by which DuckDB can write to the open file *fd* (`AS_IT_IS`)."""
+    return f"/proc/self/fd/{fd}"
+
+
+AS_IT_IS = "USE_TMP_FILE false"
+"""Option of COPY for what is no name in a folder: not aside first."""
 NULL = "\\N"

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bikecollect.archive import datasets as layout
@@ -134,8 +133,12 @@ class Exporter:
                 for rows in self._rows(name, names, begin, end):
                     yield "".join(self._json(row, times, zone) for row in rows)
 
-    def parquet(self, path: Path) -> None:
-        """Write the export to *path* as Parquet; times are epoch seconds."""
+    def parquet(self, fd: int) -> None:
+        """Write the export to the open file *fd* as Parquet; times are epoch seconds.
+
+        DuckDB opens it once more by the kernel's name for it: no name of a folder that
+        others may write to is ever opened.
+        """
         names = ", ".join(f"{engine.name(each)}" for each in self.columns)
         parts, values = [], list[Any]()
         for name in self._wish.systems:
@@ -143,11 +146,9 @@ class Exporter:
             parts.append(f"({sql})")
             values += given
         union = " UNION ALL ".join(parts)
-        with engine.translated(f"cannot write {path}"):
-            self._db.execute(
-                f"COPY ({union}) TO {engine.text(str(path))} ({parquet.OPTIONS})",
-                values,
-            )
+        target = f"TO '{engine.descriptor(fd)}' ({parquet.OPTIONS}, {engine.AS_IT_IS})"
+        with engine.translated("cannot write the export"):
+            self._db.execute(f"COPY ({union}) {target}", values)
 
     def _json(self, row: Sequence[Any], times: Iterable[int], zone: tzinfo) -> str:
         values = list(row)

@@ -117,6 +117,7 @@ def test_gaps_and_runs_come_out_too(config: Path) -> None:
 
 def test_a_data_package_describes_every_column(config: Path, tmp_path: Path) -> None:
     """Frictionless finds the files valid against it."""
+    (tmp_path / "out").mkdir()
     for name, more in (
         ("rows.csv", ()),
         ("named.csv", ("--names",)),

@@ -1,13 +1,17 @@
 """Results reach the place they are sent to, or the command says that they did not."""
 
+import json
 import os
 import shlex
+import stat
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from world import World
+
+from bikecollect.cli.output_file import is_stream
 
 pytest.importorskip("duckdb")
 
@@ -100,3 +104,232 @@ def test_work_goes_on_when_what_it_tells_is_lost(config: Path, world: World) -> 
         os.close(full)
 
     assert list((world.folder.parent / "archive").rglob("station_status/*/*/*.parquet"))
+
+
+WRITERS = (
+    ("status --format prometheus --output", "bikes.prom"),
+    ("verify --certificates", "kept.jsonl"),
+    ("backfill-report --format html -o", "page.html"),
+    ("export -o", "rows.csv"),
+    ("export -o", "rows.jsonl"),
+    ("export -o", "rows.parquet"),
+    ("query 'SELECT 1 AS one' -o", "one.csv"),
+    ("query 'SELECT 1 AS one' -o", "one.parquet"),
+)
+writers = pytest.mark.parametrize(("line", "name"), WRITERS)
+
+
+def answer(config: Path, line: str) -> "subprocess.CompletedProcess[str]":
+    """Run the command *line*; its output is in the result."""
+    return run(config, line, subprocess.PIPE)
+
+
+@writers
+def test_a_link_is_replaced_and_never_followed(
+    config: Path, tmp_path: Path, line: str, name: str
+) -> None:
+    """Whoever planted it does not choose which file is written over."""
+    (tmp_path / "precious").write_text("mine", encoding="utf-8")
+    path = tmp_path / name
+    path.symlink_to("precious")
+
+    done = answer(config, f"{line} {path}")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "precious").read_text(encoding="utf-8") == "mine"
+    assert path.is_file()
+    assert not path.is_symlink()
+    assert path.stat().st_size > 0
+
+
+@writers
+def test_a_fifo_is_no_place_for_a_result(
+    config: Path, tmp_path: Path, line: str, name: str
+) -> None:
+    """Nobody waits for a reader who never comes; exit code 64 says what to write."""
+    os.mkfifo(tmp_path / name)
+
+    done = answer(config, f"{line} {tmp_path / name}")
+
+    assert done.returncode == 64
+    assert "/dev/stdout" in done.stderr
+
+
+@writers
+def test_a_result_that_fails_leaves_the_old_one(
+    config: Path, tmp_path: Path, line: str, name: str
+) -> None:
+    """The file is as it was, and nothing lies beside it."""
+    path = tmp_path / name
+    path.write_text("old", encoding="utf-8")
+    path.chmod(0o604)
+    good = answer(config, f"{line} {path}")
+    new = path.read_bytes()
+    first = {each.name for each in tmp_path.iterdir()}
+
+    command = f"ulimit -f 0; trap '' XFSZ; {sys.executable} -m bikecollect"
+    bad = subprocess.run(
+        f"{command} --config {config} {line} {path}",
+        shell=True,
+        check=False,
+        capture_output=True,
+        timeout=60,
+    )
+
+    assert good.returncode == 0
+    assert new != b"old"
+    assert bad.returncode != 0
+    assert path.read_bytes() == new
+    assert {each.name for each in tmp_path.iterdir()} == first
+
+
+def test_a_result_has_the_permissions_of_the_one_before(
+    config: Path, tmp_path: Path
+) -> None:
+    """A new one those of the umask; metrics can be read by all."""
+    for name in ("old.csv", "old.prom"):
+        (tmp_path / name).touch()
+        (tmp_path / name).chmod(0o600)
+
+    for name in ("old.csv", "new.csv"):
+        answer(config, f"export -o {tmp_path / name}")
+    answer(config, f"status --format prometheus --output {tmp_path / 'old.prom'}")
+
+    modes = {each.name: oct(each.stat().st_mode) for each in tmp_path.glob("*.*")}
+    assert modes["old.csv"] == "0o100600"
+    assert modes["new.csv"] == "0o100640"
+    assert modes["old.prom"] == "0o100644"
+
+
+@pytest.mark.parametrize("stream", ["-", "/dev/fd/1", "/proc/self/fd/1"])
+def test_a_stream_that_is_asked_for_is_written_to(config: Path, stream: str) -> None:
+    """What `-o -` gives is what no `-o` gives, and no file comes of it."""
+    plain = answer(config, "export")
+
+    asked = answer(config, f"export -o {stream}")
+
+    assert asked.returncode == 0
+    assert asked.stdout == plain.stdout
+    assert not list(Path().iterdir())
+
+
+def test_standard_output_is_known_by_its_name() -> None:
+    """Not tried as a command: a mistake would cost root the machine's own link."""
+    assert is_stream(Path("/dev/stdout"))
+    assert is_stream(Path("/dev/null"))
+    assert not is_stream(Path("/dev/shm"))
+
+
+@pytest.mark.root
+def test_a_device_stays_a_device(config: Path, tmp_path: Path) -> None:
+    """Root's `-o /dev/null` does not put a file in its place.
+
+    The devices are the test's own: a mistake would cost root the machine's.
+    """
+    devices = (("null", 3), ("full", 7))
+    try:
+        for name, minor in devices:
+            mode = stat.S_IFCHR | 0o600
+            os.mknod(tmp_path / name, mode, os.makedev(1, minor))
+    except PermissionError:
+        pytest.skip("only root makes devices")
+
+    codes = [
+        answer(config, f"export -o {tmp_path / name}").returncode for name, _ in devices
+    ]
+
+    assert codes == [0, 74]
+    assert (tmp_path / "null").is_char_device()
+    assert (tmp_path / "full").is_char_device()
+    assert not list(tmp_path.glob("*.json"))
+
+
+def test_what_a_killed_call_left_is_removed_by_the_next(
+    config: Path, tmp_path: Path
+) -> None:
+    """But neither what is still written to, nor what only looks like it."""
+    left, fresh = tmp_path / ".rows.csv.0123abcd.part", tmp_path / ".rows.csv.f.part"
+    for each in (left, fresh):
+        each.touch()
+        os.utime(each, (1, 1))
+
+    answer(config, f"export -o {tmp_path / 'rows.csv'}")
+
+    assert not left.exists()
+    assert fresh.exists()
+
+
+def test_no_folder_is_made(config: Path, tmp_path: Path) -> None:
+    """A mistyped path is an error, and not a new folder somewhere."""
+    done = answer(config, f"export -o {tmp_path / 'no/such/rows.csv'}")
+
+    assert done.returncode == 74
+    assert "there is no folder" in done.stderr
+    assert not (tmp_path / "no").exists()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "export -o rows.xlsx",
+        "export -o rows.ods",
+        "export -o rows.csv.gz",
+        "export -o rows.json",
+        "export --format csv -o rows.XLSX",
+        "query 'SELECT 1' -o rows.xlsx",
+        "backfill-report --format csv -o rows.xlsx",
+    ],
+)
+def test_a_name_that_promises_another_format_is_refused(
+    config: Path, line: str
+) -> None:
+    """A CSV that is called a workbook is opened by nothing; what to write is said."""
+    done = answer(config, line)
+
+    assert done.returncode == 64
+    assert ".csv" in done.stderr
+    assert not list(Path().glob("rows*"))
+
+
+def test_a_query_is_written_as_its_file_is_called(config: Path, tmp_path: Path) -> None:
+    """As an export is."""
+    answer(config, f"query 'SELECT 1 AS one' -o {tmp_path / 'one.parquet'}")
+
+    assert (tmp_path / "one.parquet").read_bytes()[:4] == b"PAR1"
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        '{"name": "theirs", "resources": []}',
+        "[]",
+        "not JSON",
+        '{"name": "bikecollect-export", "resources": ["x"]}',
+    ],
+)
+def test_a_data_package_of_others_is_left_alone(
+    config: Path, tmp_path: Path, theirs: str
+) -> None:
+    """Ours is then named after the file, and it is said."""
+    (tmp_path / "datapackage.json").write_text(theirs, encoding="utf-8")
+
+    done = answer(config, f"export -o {tmp_path / 'rows.csv'}")
+
+    assert done.returncode == 0
+    assert "rows.csv.datapackage.json" in done.stderr
+    assert (tmp_path / "datapackage.json").read_text(encoding="utf-8") == theirs
+    mine = json.loads((tmp_path / "rows.csv.datapackage.json").read_bytes())
+    assert [each["path"] for each in mine["resources"]] == ["rows.csv"]
+
+
+def test_a_data_package_that_is_a_link_or_a_fifo_is_left_alone(
+    config: Path, tmp_path: Path
+) -> None:
+    """Neither is read: the one leads elsewhere, the other waits for ever."""
+    os.mkfifo(tmp_path / "datapackage.json")
+
+    done = answer(config, f"export -o {tmp_path / 'rows.csv'}")
+
+    assert done.returncode == 0
+    assert (tmp_path / "datapackage.json").is_fifo()
+    assert (tmp_path / "rows.csv.datapackage.json").exists()

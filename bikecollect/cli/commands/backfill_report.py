@@ -1,10 +1,12 @@
 """``bikecollect backfill-report``: every expected slot of the past, and why not."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from bikecollect.cli.options import Shared, say
+from bikecollect.cli.output_file import refuse_misnamed, written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +39,10 @@ FORMS = ("text", "csv", "json", "html")
 )
 @click.option("--mail", is_flag=True, help="Send it to mail.to, too.")
 @click.option(
-    "-o", "--output", type=click.Path(dir_okay=False), help="Default: standard output."
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Default: standard output.",
 )
 @click.pass_context
 def backfill_report(
@@ -51,17 +56,16 @@ def backfill_report(
     stations: bool,
     min_coverage: float | None,
     mail: bool,
-    output: str | None,
+    output: Path | None,
 ) -> int:
     """Report every expected slot of each SYSTEM's past: what is missing, and why.
 
     Each day's expected, collected, stale, partial and missing slots; the gaps with
     their cause, and how many of their slots `backfill` could still fill.
     """
-    from pathlib import Path  # noqa: PLC0415 - not for --help
+    from bikecollect.core.errors import ExitCode  # noqa: PLC0415 - not for --help
 
-    from bikecollect.core.errors import ExitCode  # noqa: PLC0415 - as above
-
+    refuse_misnamed(output)
     settings = ctx.ensure_object(Shared).settings()
     names = settings.chosen(system_ids)
     accounts = [account(settings, each, since, until) for each in names]
@@ -72,7 +76,8 @@ def backfill_report(
     if output is None:
         say(text)
     else:
-        Path(output).write_text(click.unstyle(text), encoding="utf-8")
+        with written(output) as out:
+            out.write(click.unstyle(text))
     if mail:
         _send(settings, accounts)
     least = min(

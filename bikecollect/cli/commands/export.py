@@ -1,15 +1,21 @@
 """``bikecollect export``: data out."""
 
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import click
 
 from bikecollect.cli.options import Shared
 from bikecollect.cli.options import output as standard
+from bikecollect.cli.output_file import (
+    format_of,
+    is_stream,
+    placed,
+    refuse_misnamed,
+    written,
+)
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bikecollect.reports.export import Exporter, Wish
 
 WHATS = (
@@ -44,7 +50,10 @@ FORMS = ("csv", "jsonl", "parquet")
     help="Default: by the output's name, else csv.",
 )
 @click.option(
-    "-o", "--output", type=click.Path(dir_okay=False), help="Default: standard output."
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Default: standard output.",
 )
 @click.pass_context
 def export(
@@ -58,7 +67,7 @@ def export(
     names: bool,
     excel_safe: bool,
     form: str | None,
-    output: str | None,
+    output: Path | None,
 ) -> None:
     """Write a table of each SYSTEM's history as CSV, JSON lines or Parquet.
 
@@ -67,7 +76,6 @@ def export(
     datapackage.json that says what each column means.
     """
     import time  # noqa: PLC0415 - not for --help
-    from pathlib import Path  # noqa: PLC0415 - as above
 
     from bikecollect.archive import views as view  # noqa: PLC0415 - heavy
     from bikecollect.cli.timeparse import day  # noqa: PLC0415 - as above
@@ -95,15 +103,16 @@ def export(
             with standard() as out:
                 _write(exporter, form, out)
             return
-        _save(exporter, form, Path(output))
-        _describe(exporter, wish, form, Path(output))
+        _save(exporter, form, output)
+        if not is_stream(output):
+            _describe(exporter, wish, form, output)
 
 
-def _form(form: str | None, output: str | None, *, excel_safe: bool) -> str:
+def _form(form: str | None, output: Path | None, *, excel_safe: bool) -> str:
     from bikecollect.core.errors import UsageError  # noqa: PLC0415 - only here
 
-    ending = (output or "").rpartition(".")[2]
-    form = form or (ending if ending in FORMS else "csv")
+    refuse_misnamed(output)
+    form = form or format_of(output, "csv")
     if form == "parquet" and output is None:
         raise UsageError("Parquet goes to a file; give --output FILE.parquet")
     if excel_safe and form != "csv":
@@ -116,39 +125,25 @@ def _write(exporter: "Exporter", form: str, out: IO[str]) -> None:
         out.write(text)
 
 
-def _save(exporter: "Exporter", form: str, path: "Path") -> None:
+def _save(exporter: "Exporter", form: str, path: Path) -> None:
     """Write to *path*, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.part")
-    try:
-        if form == "parquet":
-            exporter.parquet(beside)
-        else:
-            with beside.open("w", encoding="utf-8", newline="") as out:
-                _write(exporter, form, out)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    if form == "parquet":
+        with placed(path) as fd:
+            exporter.parquet(fd)
+        return
+    with written(path) as out:
+        _write(exporter, form, out)
 
 
-def _describe(exporter: "Exporter", wish: "Wish", form: str, path: "Path") -> None:
-    """Write datapackage.json beside *path*; other files of its folder stay in it."""
-    import json  # noqa: PLC0415 - only here
-    from contextlib import suppress  # noqa: PLC0415 - only here
-
-    from bikecollect import __version__  # noqa: PLC0415 - only here
-    from bikecollect.reports import (  # noqa: PLC0415 - only here
-        data_dictionary as describe,
+def _describe(exporter: "Exporter", wish: "Wish", form: str, path: Path) -> None:
+    from bikecollect.cli import data_package  # noqa: PLC0415 - only here
+    from bikecollect.reports.data_dictionary import (  # noqa: PLC0415 - only here
+        resource,
     )
 
-    place = path.with_name("datapackage.json")
-    mine = describe.resource(
-        wish.what, path.name, form, exporter.columns, systems=len(wish.systems)
-    )
-    others = []
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        said = json.loads(place.read_text(encoding="utf-8"))["resources"]
-        others = [each for each in said if each["path"] != path.name]
-    made = describe.package("bikecollect-export", [*others, mine], __version__)
-    text = json.dumps(made, ensure_ascii=False, indent=1) + "\n"
-    place.write_text(text, encoding="utf-8")
+    systems = len(wish.systems)
+    mine = resource(wish.what, path.name, form, exporter.columns, systems=systems)
+    place = data_package.describe(path, mine)
+    if place != path.with_name(data_package.NAME):
+        what = f"{data_package.NAME} is of another program and stays as it is"
+        click.echo(f"bikecollect: {what}; see {place}", err=True)

@@ -1,11 +1,13 @@
 """``bikecollect query``: SQL over the whole history."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from bikecollect.cli.options import Shared, say
 from bikecollect.cli.options import output as standard
+from bikecollect.cli.output_file import format_of, placed, refuse_misnamed, written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,11 +25,13 @@ BATCH = 10_000
     "--format",
     "form",
     type=click.Choice(["table", "csv", "jsonl", "parquet"]),
-    default="table",
-    show_default=True,
+    help="Default: by the output's name, else table.",
 )
 @click.option(
-    "-o", "--output", type=click.Path(dir_okay=False), help="Default: standard output."
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Default: standard output.",
 )
 @click.option(
     "--memory", default="", help="DuckDB's bound, such as 2GB; default: by the machine."
@@ -39,8 +43,8 @@ def query(
     *,
     sql: str,
     system: tuple[str, ...],
-    form: str,
-    output: str | None,
+    form: str | None,
+    output: Path | None,
     memory: str,
     threads: int,
 ) -> None:
@@ -57,6 +61,8 @@ def query(
     from bikecollect.core.errors import UsageError  # noqa: PLC0415 - as above
     from bikecollect.wiring import history as keeper  # noqa: PLC0415 - heavy
 
+    refuse_misnamed(output)
+    form = form or format_of(output, "table")
     if form == "parquet" and output is None:
         raise UsageError("Parquet goes to a file; give --output FILE.parquet")
     if memory and not re.fullmatch(r"\d+(\.\d+)?\s*[KMGT]i?B", memory):
@@ -68,21 +74,26 @@ def query(
         _answer(db, text, form, output)
 
 
-def _answer(db: "DuckDBPyConnection", sql: str, form: str, output: str | None) -> None:
+def _answer(db: "DuckDBPyConnection", sql: str, form: str, output: Path | None) -> None:
     import duckdb  # noqa: PLC0415 - heavy
 
+    from bikecollect.archive import duckdb_engine as engine  # noqa: PLC0415 - heavy
     from bikecollect.core.errors import UsageError  # noqa: PLC0415 - only here
 
     try:
-        if form == "parquet":
-            db.sql(sql).write_parquet(str(output), compression="zstd")
+        if form == "parquet" and output is not None:
+            with placed(output) as fd:
+                target = f"TO '{engine.descriptor(fd)}'"
+                options = f"FORMAT parquet, COMPRESSION zstd, {engine.AS_IT_IS}"
+                inner = sql.strip().rstrip(";")
+                db.execute(f"COPY (\n{inner}\n) {target} ({options})")
             return
         cursor = db.execute(sql)
         names = [each[0] for each in cursor.description or ()]
         if output is None:
             _print(cursor, names, form)
             return
-        with open(output, "w", encoding="utf-8", newline="") as out:  # noqa: PTH123
+        with written(output) as out:
             out.writelines(_parts(cursor, names, "csv" if form == "table" else form))
     except duckdb.Error as error:
         raise UsageError(f"the query failed: {str(error).strip()}") from error

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bikecollect.cli.options import Shared, say
+from bikecollect.cli.output_file import written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 TROUBLE = 1
 WATCH = 10.0
+ALL_READ = 0o644
 
 
 @click.command()
@@ -78,7 +80,8 @@ def status(
         else:
             text = screens.screen(standings)
         if output is not None:
-            _publish(output, text)
+            with written(output, ALL_READ) as out:
+                out.write(text)
         else:
             if watch:
                 click.clear()
@@ -119,13 +122,3 @@ def _survey(
         except BikecollectError as error:
             errors.append(error)
     return standings, errors
-
-
-def _publish(path: Path, text: str) -> None:
-    """Put *text* into the file *path* in one step, readable for all."""
-    from bikecollect.storage.durable import write_file  # noqa: PLC0415 - only here
-
-    aside = path.with_name(f".{path.name}.tmp")
-    write_file(aside, text.encode("utf-8"))
-    aside.chmod(0o644)
-    aside.rename(path)

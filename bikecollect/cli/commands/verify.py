@@ -1,10 +1,12 @@
 """``bikecollect verify``: the proof that files, ledger and checksums agree."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from bikecollect.cli.options import Shared, say
+from bikecollect.cli.output_file import written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--deep", is_flag=True, help="Read the rows of archived days back too.")
 @click.option(
     "--certificates",
-    type=click.Path(dir_okay=False, writable=True),
+    type=click.Path(dir_okay=False, path_type=Path),
     help="Write the certificates to this file, to be kept.",
 )
 @click.option(
@@ -37,7 +39,7 @@ def verify(
     since: str | None,
     until: str | None,
     deep: bool,
-    certificates: str | None,
+    certificates: Path | None,
     against: str | None,
     form: str,
 ) -> int:
@@ -70,7 +72,8 @@ def verify(
         wrong += 1
         _tell(finding, form)
     if certificates:
-        _write(certificates, "".join(keeping.certificate_json(c) for c in found))
+        with written(certificates) as out:
+            out.writelines(keeping.certificate_json(each) for each in found)
     if form == "text":
         say(keeping.verdict(looked, wrong))
     return ExitCode.NO if wrong else ExitCode.OK
@@ -114,8 +117,6 @@ def _tell(finding: "Finding", form: str) -> None:
 
 
 def _kept(path: str) -> "list[Certificate]":
-    from pathlib import Path  # noqa: PLC0415 - only here
-
     from bikecollect.cli.render import archive as keeping  # noqa: PLC0415 - only here
     from bikecollect.core.errors import UsageError  # noqa: PLC0415 - only here
 
@@ -124,9 +125,3 @@ def _kept(path: str) -> "list[Certificate]":
         return [keeping.certificate(each) for each in lines]
     except ValueError as error:
         raise UsageError(f"{path}: {error}") from error
-
-
-def _write(path: str, text: str) -> None:
-    from pathlib import Path  # noqa: PLC0415 - only here
-
-    Path(path).write_text(text, encoding="utf-8")

@@ -1,0 +1,45 @@
+"""The datapackage.json beside exported files, which says what each column means."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bikecollect import __version__
+from bikecollect.cli.output_file import written
+from bikecollect.reports.data_dictionary import package
+from bikecollect.storage.regular_file import content
+
+NAME = "datapackage.json"
+OURS = "bikecollect-export"
+MOST = 16 << 20
+"""Bytes of a description, more than thousands of files need."""
+
+
+def describe(path: Path, resource: Mapping[str, Any]) -> Path:
+    """Describe the exported file *path* by *resource*; return where.
+
+    Other exports of the same folder stay in its datapackage.json. One that another
+    program made is left as it is: then the description is named after the file.
+    """
+    for place in (path.with_name(NAME), path.with_name(f"{path.name}.{NAME}")):
+        others = _resources(place)
+        if others is not None:
+            break
+    kept = [each for each in others or [] if each.get("path") != path.name]
+    made = package(OURS, [*kept, resource], __version__)
+    with written(place) as out:
+        out.write(json.dumps(made, ensure_ascii=False, indent=1) + "\n")
+    return place
+
+
+def _resources(place: Path) -> list[dict[str, Any]] | None:
+    """Return the resources of our *place*, none where it is new; None: not ours."""
+    try:
+        said = json.loads(content(place, MOST))
+        found = [dict(each) for each in said["resources"]]
+        return found if said["name"] == OURS else None
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None

@@ -1,0 +1,191 @@
+"""Files that a user names for a result: written aside, then put in place in one step.
+
+What lies at the name is never opened. A link is replaced and not followed, so that a
+link that somebody planted leads nowhere; a FIFO, a socket or a disk is refused.
+"""
+
+import fcntl
+import os
+import re
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TextIO
+
+from bikecollect.core.errors import StorageError, UsageError
+
+STREAMS = {"-": 1, "/dev/stdout": 1, "/dev/stderr": 2}
+DESCRIPTORS = ("/dev/fd", "/proc/self/fd")
+ENDINGS = {
+    "csv": "csv",
+    "jsonl": "jsonl",
+    "ndjson": "jsonl",
+    "parquet": "parquet",
+    "pq": "parquet",
+}
+"""Formats of tables by the ending of a file's name."""
+PLAIN = frozenset({"txt", "text", "dat", "out"})
+SHEETS = frozenset({"xlsx", "xls", "xlsm", "xlsb", "ods", "fods", "numbers"})
+PACKED = frozenset({"gz", "bz2", "xz", "zst", "zip", "7z"})
+PART = re.compile(r"\.[0-9a-f]{8}\.part")
+LEFT = 60.0
+"""Seconds without a change after which an unlocked file aside was left by a kill."""
+FLAGS = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@contextmanager
+def written(path: Path, mode: int = 0) -> Iterator[TextIO]:
+    """Yield a file for text, see `placed`."""
+    with (
+        placed(path, mode) as fd,
+        os.fdopen(fd, "w", encoding="utf-8", newline="", closefd=False) as out,
+    ):
+        yield out
+
+
+@contextmanager
+def placed(path: Path, mode: int = 0) -> Iterator[int]:
+    """Yield a descriptor; what is written to it stands at *path* once all is there.
+
+    Where the block raises, *path* is as it was. With *mode* the file gets these
+    permissions, else those that it had. Streams (``-``, ``/dev/stdout``, ``/dev/fd/3``)
+    and character devices are written to as they are. Raises UsageError where *path*
+    is a FIFO or the like, StorageError where it cannot be made.
+    """
+    direct = _stream(path)
+    if direct is not None:
+        try:
+            yield direct
+        finally:
+            os.close(direct)
+        return
+    aside, fd = _aside(path, mode)
+    try:
+        yield fd
+        os.fsync(fd)
+        _rename(aside, path)
+    except BaseException:
+        with suppress(OSError):
+            aside.unlink()
+        raise
+    finally:
+        os.close(fd)
+
+
+def _stream(path: Path) -> int | None:
+    """Return a descriptor of the stream or device at *path*, None for a file."""
+    number = STREAMS.get(str(path))
+    if str(path.parent) in DESCRIPTORS and path.name.isdecimal():
+        number = int(path.name)
+    try:
+        if number is not None:
+            return os.dup(number)
+        kind = path.lstat().st_mode
+        if stat.S_ISCHR(kind):
+            return os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NOCTTY)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StorageError(f"cannot write to {path}: {error.strerror}") from error
+    if not (stat.S_ISREG(kind) or stat.S_ISLNK(kind)):
+        raise UsageError(
+            f"{path} is not a file; to write into a pipe: -o /dev/stdout | ..."
+        )
+    return None
+
+
+def _aside(path: Path, mode: int) -> tuple[Path, int]:
+    """Make a new file beside *path*; return it, held by a lock until it is closed."""
+    if not path.parent.is_dir():
+        raise StorageError(f"cannot write {path}: there is no folder {path.parent}")
+    aside = path.with_name(f".{path.name[:200]}.{os.urandom(4).hex()}.part")
+    try:
+        _sweep(path)
+        fd = os.open(aside, FLAGS | os.O_RDWR, mode or 0o666)
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror}") from error
+    with suppress(OSError):
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with suppress(OSError):
+        os.fchmod(fd, mode or _permissions(path, os.fstat(fd).st_mode))
+    return aside, fd
+
+
+def _permissions(path: Path, new: int) -> int:
+    """Return what *path* allows, where it is a file; else what a *new* one does."""
+    with suppress(FileNotFoundError):
+        there = path.lstat().st_mode
+        if stat.S_ISREG(there):
+            return stat.S_IMODE(there) & 0o777
+    return stat.S_IMODE(new)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what killed calls have left beside *path*: nobody holds its lock."""
+    begin = f".{path.name[:200]}"
+    for old in path.parent.iterdir():
+        if old.name.startswith(begin) and PART.fullmatch(old.name[len(begin) :]):
+            with suppress(OSError):
+                _sweep_one(old)
+
+
+def _sweep_one(old: Path) -> None:
+    fd = os.open(old, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if time.time() - os.fstat(fd).st_mtime > LEFT:
+            old.unlink()
+    finally:
+        os.close(fd)
+
+
+def _rename(aside: Path, path: Path) -> None:
+    try:
+        aside.rename(path)
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror}") from error
+
+
+def is_stream(path: Path) -> bool:
+    """Tell whether *path* is a stream or a device, and no file that stays."""
+    named = str(path) in STREAMS or str(path.parent) in DESCRIPTORS
+    return named or path.is_char_device()
+
+
+def format_of(output: Path | None, default: str) -> str:
+    """Return the format that *output* is named after, *default* where it is none.
+
+    Raises UsageError for an ending of something else: another program that opens the
+    file would not find that in it.
+
+    >>> format_of(Path("out.pq"), "csv"), format_of(Path("out"), "csv")
+    ('parquet', 'csv')
+    """
+    ending = _ending(output)
+    if not ending or ending in PLAIN:
+        return default
+    if ending in ENDINGS:
+        return ENDINGS[ending]
+    raise _unknown(output, ending)
+
+
+def refuse_misnamed(output: Path | None) -> None:
+    """Raise UsageError where *output* is named like a workbook, or compressed."""
+    ending = _ending(output)
+    if ending in SHEETS | PACKED:
+        raise _unknown(output, ending)
+
+
+def _ending(output: Path | None) -> str:
+    if output is None or is_stream(output):
+        return ""
+    return output.suffix.lower().removeprefix(".")
+
+
+def _unknown(output: Path | None, ending: str) -> UsageError:
+    known = ", ".join(f".{each}" for each in ENDINGS)
+    hint = "; a spreadsheet opens .csv (export has --excel-safe)"
+    hint = hint if ending in SHEETS else ""
+    return UsageError(f"-o {output}: cannot write .{ending}, but {known}{hint}")
