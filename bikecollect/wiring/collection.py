@@ -15,6 +15,7 @@ from bikecollect.alerts.state import AlertStateFile
 from bikecollect.collect.collector import Collector, Pinger
 from bikecollect.collect.commit import Committer
 from bikecollect.collect.cycle import Cycle
+from bikecollect.collect.derived_columns import chosen
 from bikecollect.core import process
 from bikecollect.core.errors import Outcome, SettingsError
 from bikecollect.core.incidents import KINDS
@@ -31,7 +32,6 @@ from bikecollect.storage import data_folder as folder
 from bikecollect.storage.csv_format import Format
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.data_folder import LEDGER
-from bikecollect.storage.derived_columns import chosen
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.lock import Lock
 from bikecollect.storage.payload_store import Payloads

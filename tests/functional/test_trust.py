@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from command import bikecollect
 
+from bikecollect.collect.derived_columns import chosen
 from bikecollect.core.errors import SettingsError
 from bikecollect.setup import loader as config
 from bikecollect.storage import trusted_files
-from bikecollect.storage.derived_columns import chosen
 
 MALLORY = 54_321
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
