@@ -105,6 +105,8 @@ class Alerter:
             said["mail"] = Sign("smtp", state.mail) if state.mail else None
         said = {kind: each for kind, each in said.items() if kind not in self.muted}
         if state.seen is not None and run.slot <= state.seen:
+            if run.outcome is Outcome.KILLED:
+                said = {}  # its slot has been told of
             said = {kind: each for kind, each in said.items() if each and each.over}
         incidents, events = step(state.incidents, run.slot, said, self.interval)
         seen = Slot(max(run.slot, state.seen or run.slot))

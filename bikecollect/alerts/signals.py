@@ -36,10 +36,12 @@ def of_run(run: Run, missed: Sign | None) -> dict[str, Sign | None]:
 
     *missed* is the sign of the slots before it that no run has told of. A kind
     that the run could not judge is not in the answer; an interrupted run judges
-    nothing.
+    nothing, and a killed one only says that it was.
     """
     if run.outcome in {Outcome.INTERRUPTED, Outcome.DRY, None}:
         return {}
+    if run.outcome is Outcome.KILLED:
+        return {"missed": _and_killed(missed, run)}
     found: dict[str, Sign | None] = dict.fromkeys(_judged(run))
     found["missed"] = missed
     for notice in run.notices:
@@ -137,6 +139,26 @@ def missed(
         over=True,
         since=empty[0],
         until=empty[-1],
+    )
+
+
+def _and_killed(missed: Sign | None, run: Run) -> Sign:
+    """Return the sign of *run*, which was killed, and of what was *missed* before."""
+    killed = Sign(
+        "killed",
+        run.error,
+        lost=0 if run.accepted else 1,
+        over=True,
+        since=run.slot,
+        until=run.slot,
+    )
+    if missed is None:
+        return killed
+    return killed._replace(
+        cause=missed.cause if missed.cause == "killed" else "several",
+        text=f"{missed.text}; {killed.text}",
+        lost=missed.lost + killed.lost,
+        since=missed.since,
     )
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
@@ -21,11 +22,12 @@ from bikecollect.core.run import Run, failure_line, run_line, run_values
 from bikecollect.core.slots import Slot, slot_at
 from bikecollect.core.text import Redact, unredacted
 from bikecollect.storage import data_folder as folder
+from bikecollect.storage.run_notes import RunNotes
 
 log = logging.getLogger(__name__)
 
 WORKERS = 16
-ONCE = frozenset({"clock", "damage", "disk", "drift", "ledger", "missed"})
+ONCE = frozenset({"clock", "damage", "disk", "drift", "ledger"})
 """Notices that come once for what has happened; others come again in each slot."""
 Troubles = Mapping[str, BikecollectError | None]
 """Why a system's folder cannot be used, by system; None where it can."""
@@ -68,6 +70,8 @@ class Collector:
         work = [partial(self._one, n, slot, why) for n, why in troubles.items()]
         ready = {n: self.folders[n] for n, why in troubles.items() if why is None}
         with _logged(self.logs(ready)), _pinged(self.ping) as runs:
+            # What killed them may kill this run before it can tell of anything.
+            self._tell_of_killed(ready)
             runs.extend(_done(work))
             told = self._tell(troubles, runs)
             return [self._logged_end(run, told=told) for run in runs]
@@ -117,6 +121,18 @@ class Collector:
             version=__version__,
         )
 
+    def _tell_of_killed(self, folders: Mapping[str, Path]) -> None:
+        """Tell people of the runs that were killed since, by slot."""
+        killed = sorted(_killed(folders), key=_slot_of)
+        for _, some in groupby(killed, key=_slot_of):
+            runs = {run.system_id: run for run in some}
+            told = self._tell({}, list(runs.values()))
+            for run in runs.values():
+                with runlog.of_run(run.system_id, run.run_id):
+                    log.warning(
+                        "%s: %s", run.system_id, run.error, extra={"told": told}
+                    )
+
     def _tell(self, troubles: Troubles, runs: Sequence[Run]) -> bool:
         """Return whether people are told of *runs*, which stand whatever that does."""
         try:
@@ -143,6 +159,18 @@ class Collector:
             if run.exit_code:
                 log.error("%s", failure_line(run), extra=extra)
         return run
+
+
+def _killed(folders: Mapping[str, Path]) -> Iterator[Run]:
+    """Yield the runs that were killed and are not healed yet, of each system."""
+    for name, place in folders.items():
+        with suppress(BikecollectError):
+            for run in RunNotes(place / "payloads" / "inbox").killed():
+                yield replace(run, system_id=name)
+
+
+def _slot_of(run: Run) -> Slot:
+    return run.slot
 
 
 def _unready(place: Path) -> BikecollectError | None:

@@ -96,6 +96,11 @@ class RunNotes:
             finally:
                 os.close(fd)
 
+    def killed(self) -> list[Run]:
+        """Return the runs that were killed and are not healed yet, by slot."""
+        found = [run for _, run in self.orphans() if run is not None]
+        return [run for run in found if run.outcome is Outcome.KILLED]
+
     def forget(self, note: Path) -> None:
         """Remove *note* and what its run left half written."""
         try:

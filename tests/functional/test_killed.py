@@ -1,0 +1,79 @@
+"""Runs that are killed: the next one tells of them before it can be killed too."""
+
+import json
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from command import bikecollect
+from served import Answer, serving
+
+DEADLY = """
+import os, signal
+
+def column(row):
+    if row["station_id"] == "deadly":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {"own": 1}
+
+column.columns = ("own",)
+"""
+HEARD = """#!{python}
+import sys
+with open("{file}", "a", encoding="utf-8") as heard:
+    heard.write(sys.stdin.read() + "\\n")
+"""
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Path:
+    """Return settings with a column that kills and a command that is told."""
+    (tmp_path / "own.py").write_text(DEADLY, encoding="utf-8")
+    hear = tmp_path / "hear"
+    text = HEARD.format(python=sys.executable, file=tmp_path / "heard")
+    hear.write_text(text, encoding="utf-8")
+    hear.chmod(0o755)
+    path = tmp_path / "bikecollect.toml"
+    path.write_text(
+        'data_dir = "data"\n'
+        '[systems.city]\nfeed = "youbike"\nurl = "URL"\ntimezone = "Asia/Taipei"\n'
+        f'columns = ["own:column"]\n[tell]\ncommand = ["{hear}"]\n',
+        encoding="utf-8",
+    )
+    return path
+
+
+def fetch(settings: Path, *stations: str) -> int:
+    """Fetch *stations*; return how the command ended."""
+    listed = [
+        {"sno": name, "available_rent_bikes": 1, "available_return_bikes": 2}
+        for name in stations
+    ]
+    with serving(lambda _: Answer(json.dumps(listed).encode())) as url:
+        text = settings.read_text(encoding="utf-8").replace("URL", url)
+        now = settings.with_name("now.toml")
+        now.write_text(text, encoding="utf-8")
+        env = {"XDG_STATE_HOME": str(settings.with_name("state"))}
+        return bikecollect("--config", now, "fetch", **env).returncode
+
+
+def test_killed_runs_are_told_of_although_every_run_is_killed(settings: Path) -> None:
+    """The second is killed as the first was, yet people know of the first."""
+    ended = [fetch(settings, "deadly"), fetch(settings, "deadly")]
+
+    heard = settings.with_name("heard").read_text(encoding="utf-8")
+    assert ended == [-signal.SIGKILL, -signal.SIGKILL]
+    assert "was killed before it ended; its payload waits in the inbox" in heard
+
+
+def test_a_killed_run_is_told_of_once(settings: Path) -> None:
+    """The runs after the next one say nothing of it."""
+    fetch(settings, "deadly")
+    fetch(settings, "good")
+    before = settings.with_name("heard").read_text(encoding="utf-8")
+    fetch(settings, "good")
+
+    heard = settings.with_name("heard").read_text(encoding="utf-8")
+    assert before.count("was killed before it ended") == 1
+    assert heard.count("was killed before it ended") == 1
