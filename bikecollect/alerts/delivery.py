@@ -195,6 +195,6 @@ def _count(folder: Path) -> int:
 def _tail(path: Path) -> list[str]:
     with suppress(OSError), path.open("rb") as opened:
         opened.seek(max(0, path.stat().st_size - TAIL_BYTES))
-        lines = opened.read().decode("utf-8", "replace").splitlines()
-        return lines[-TAIL_LINES:]
+        text = opened.read().decode("utf-8", "replace").removesuffix("\n")
+        return text.split("\n")[-TAIL_LINES:]
     return []

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bikecollect.alerts.messages import Letter
 from bikecollect.alerts.smtp import RECIPIENTS
+from bikecollect.core.text import visible
 
 if TYPE_CHECKING:
     from email.message import EmailMessage
@@ -28,11 +29,11 @@ def mail(
     message[RECIPIENTS] = ", ".join(to)
     message["From"] = sender
     message["To"] = ", ".join(to)
-    message["Subject"] = letter.subject
+    message["Subject"] = visible(letter.subject)
     message["Date"] = format_datetime(datetime.fromtimestamp(now, UTC))
     message["Message-ID"] = f"<{letter.name}@{host}>"
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(letter.body)
+    message.set_content(visible(letter.body, lines=True))
     return message.as_bytes()
 
 

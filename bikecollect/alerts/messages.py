@@ -1,12 +1,13 @@
 """Letters: an incident's event in words that a person can act on."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 
 from bikecollect.core.incidents import KINDS, Event, Incident, What
 from bikecollect.core.slots import Slot, iso
-from bikecollect.core.text import length
+from bikecollect.core.text import length, visible
 
 LIMIT = 10_240
 """Bytes of a body; the log's tail gives way first."""
@@ -76,7 +77,7 @@ def subject(events: Sequence[tuple[Event, Facts]]) -> str:
     title = KINDS[event.incident.kind].title
     more = len(events) - 1
     who = facts.system_id + (f" and {more} more" if more else "")
-    return f"[bikecollect] {who}: {event.what.value}: {title}"
+    return visible(f"[bikecollect] {who}: {event.what.value}: {title}")
 
 
 def body(events: Sequence[tuple[Event, Facts]]) -> str:
@@ -91,14 +92,15 @@ def body(events: Sequence[tuple[Event, Facts]]) -> str:
         )
     lines = [f"run {facts.run_id}, bikecollect {facts.version} on {facts.host}"]
     if facts.tail and event.what is not What.RECOVERED:
-        lines += ["", "The log's last lines:", *facts.tail]
+        lines += ["", "The log's last lines:", *map(visible, facts.tail)]
     return bounded("\n\n".join(parts) + "\n\n-- \n" + "\n".join(lines) + "\n")
 
 
 def part(event: Event, facts: Facts) -> str:
     """Return what became of one system's incident, as lines of words and values."""
     incident = event.incident
-    kept = KEPT.get(incident.kind, EVERYTHING_ELSE).format(folder=facts.folder)
+    folder = visible(facts.folder)
+    kept = KEPT.get(incident.kind, EVERYTHING_ELSE).format(folder=folder)
     rows = [
         ("System", facts.system_id),
         ("What", f"{KINDS[incident.kind].title} ({event.what.value})"),
@@ -110,7 +112,7 @@ def part(event: Event, facts: Facts) -> str:
         ("Waiting", f"{facts.inbox} in the inbox, {facts.rejected} rejected"),
     ]
     lines = [f"{name:<12}{value}" for name, value in rows]
-    return "\n".join([*lines, "", *(f"  {line}" for line in incident.text.split("\n"))])
+    return "\n".join([*lines, "", f"  {visible(incident.text)}"])
 
 
 def short(events: Sequence[tuple[Event, Facts]]) -> str:
@@ -119,7 +121,9 @@ def short(events: Sequence[tuple[Event, Facts]]) -> str:
     for event, facts in events:
         incident = event.incident
         times = ", ".join(f"{n.lower()} {v}" for n, v in _times(event, facts))
-        lines.append(f"{times}; slots lost: {_lost(incident)}; {incident.text}")
+        lines.append(
+            f"{times}; slots lost: {_lost(incident)}; {visible(incident.text)}"
+        )
     return "\n".join(lines)
 
 
@@ -150,7 +154,8 @@ def _lost(incident: Incident) -> str:
 def _causes(incident: Incident) -> str:
     ordered = sorted(incident.causes.items(), key=lambda each: -each[1])
     return ", ".join(
-        f"{cause} ({count} slot{'s' if count > 1 else ''})" for cause, count in ordered
+        f"{visible(cause)} ({count} slot{'s' if count > 1 else ''})"
+        for cause, count in ordered
     )
 
 
@@ -168,12 +173,13 @@ def _moment(slot: Slot, facts: Facts) -> str:
 
 def _next(incident: Incident, facts: Facts) -> str:
     slot = iso(incident.last, facts.zone)[:16]
-    known = {"slot": slot, "system": facts.system_id, "folder": facts.folder}
+    folder = shlex.quote(visible(facts.folder))
+    known = {"slot": slot, "system": facts.system_id, "folder": folder}
     steps = [each.format(**known) for each in NEXT_STEPS[incident.kind]]
     return "Look at it with:\n" + "\n".join(f"  {each}" for each in steps)
 
 
 def bounded(text: str) -> str:
-    """Return *text* cut to `LIMIT` bytes, with what no mail can hold escaped."""
-    data = text.encode("utf-8", "backslashreplace")
-    return data[:LIMIT].decode("utf-8", "ignore").replace("\0", "\\0")
+    """Return *text* cut to `LIMIT` bytes, with what would act unseen written out."""
+    data = visible(text, lines=True).encode("utf-8")
+    return data[:LIMIT].decode("utf-8", "ignore")

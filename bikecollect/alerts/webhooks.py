@@ -30,7 +30,20 @@ def ping(url: str, sign: str, *, seconds: float = DEADLINE) -> str:
 
 def post(url: str, text: str, *, seconds: float = DEADLINE) -> str:
     """Send *text* to a webhook in Slack's form; return what went wrong."""
-    return within(seconds, lambda: _request("POST", url, seconds, {"text": text}))
+    body = {"text": slack(text)}
+    return within(seconds, lambda: _request("POST", url, seconds, body))
+
+
+def slack(text: str) -> str:
+    """Return *text* such that no part of it is a mention or a labelled link.
+
+    https://docs.slack.dev/messaging/formatting-message-text: three characters are
+    escaped, and no others.
+
+    >>> slack("<!channel> a & b")
+    '&lt;!channel&gt; a &amp; b'
+    """
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def command(

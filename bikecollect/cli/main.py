@@ -1,5 +1,6 @@
 """The edge: every error becomes one line on stderr and its exit code."""
 
+import io
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -7,6 +8,7 @@ import click
 
 from bikecollect.cli.options import Screen
 from bikecollect.core.errors import BikecollectError, ExitCode
+from bikecollect.core.text import message, visible
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -33,8 +35,10 @@ def run(arguments: Sequence[str]) -> int:
 def _usage(error: click.ClickException | click.exceptions.Abort) -> int:
     if isinstance(error, click.exceptions.Abort):
         return ExitCode.SIGINT
+    shown = io.StringIO()
+    error.show(shown)
     with suppress(OSError):
-        error.show()
+        click.echo(visible(shown.getvalue(), lines=True), nl=False, err=True)
     return ExitCode.USAGE
 
 
@@ -50,7 +54,7 @@ def _refused(error: OSError) -> int:
     if isinstance(error, BrokenPipeError):
         return ExitCode.OK  # the reader, `head` perhaps, has seen enough
     what = error.filename or "the output cannot be written"
-    _complain(f"{what}: {error.strerror or error}")
+    _complain(message(f"{what}: {error.strerror or error}"))
     return ExitCode.IO
 
 
@@ -58,10 +62,11 @@ def _bug(error: Exception) -> int:
     import logging  # noqa: PLC0415 - only on the way to an error
 
     logging.getLogger("bikecollect").debug("a bug", exc_info=error)
-    _complain(f"a bug: {type(error).__name__}: {error} (-vv shows where)")
+    _complain(message(f"a bug: {type(error).__name__}: {error} (-vv shows where)"))
     return ExitCode.SOFTWARE
 
 
 def _complain(text: str) -> None:
+    lines = visible(Screen.redact(text), lines=True).split("\n")
     with suppress(OSError):
-        click.echo(f"bikecollect: {Screen.redact(text)}", err=True)
+        click.echo("\n  ".join([f"bikecollect: {lines[0]}", *lines[1:]]), err=True)

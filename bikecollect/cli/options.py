@@ -1,20 +1,25 @@
 """What commands share."""
 
+import io
 import logging
 import os
+import re
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from bikecollect.core.text import Redact, redactor, unredacted
+from bikecollect.core.text import Redact, redactor, unredacted, visible
 
 if TYPE_CHECKING:
     from bikecollect.setup.settings import Settings
 
 
 log = logging.getLogger(__name__)
+OURS = re.compile(r"(\x1b\[(?:0|1|22|3[0-7])m)")
+"""The colours that our screens use; no other command reaches a terminal."""
 
 
 class Screen:
@@ -76,17 +81,37 @@ def _tell_of_defaults(level: int) -> None:
 
 
 def output() -> TextIO:
-    """Return standard output for much text: UTF-8, and no line end is changed."""
-    return open(1, "w", encoding="utf-8", newline="", closefd=False)
+    """Return standard output for much data: UTF-8, and no line end is changed.
+
+    Byte for byte, but for a terminal, which would obey what acts unseen.
+    """
+    kind = _Terminal if os.isatty(1) else io.TextIOWrapper
+    return kind(open(1, "wb", closefd=False), encoding="utf-8", newline="")
+
+
+class _Terminal(io.TextIOWrapper):
+    def write(self, text: str) -> int:
+        super().write(visible(text, lines=True))
+        return len(text)
 
 
 def say(text: str) -> None:
     """Print the result *text*; where that fails, the command ends with 74 (`main`).
 
     The work that it tells of goes on. A reader that has seen enough is no failure.
+    What would act unseen is written out, but for our own colours.
     """
+    _print(mention, text)
+
+
+def emit(data: str) -> None:
+    """Print *data*, a result as CSV or HTML, as `output` does; else like `say`."""
+    _print(_echo, visible(data, lines=True) if sys.stdout.isatty() else data)
+
+
+def _print(write: Callable[[str], None], text: str) -> None:
     try:
-        mention(text)
+        write(text)
     except BrokenPipeError:
         return
     except OSError as error:
@@ -94,7 +119,13 @@ def say(text: str) -> None:
 
 
 def mention(text: str) -> None:
-    """Print *text*; raises OSError where it cannot be written."""
+    """Print *text* as `say` does; raises OSError where it cannot be written."""
+    parts = OURS.split(text)
+    parts[::2] = [visible(part, lines=True) for part in parts[::2]]
+    _echo("".join(parts))
+
+
+def _echo(text: str) -> None:
     # https://no-color.org: any value but an empty one.
     colour = False if os.environ.get("NO_COLOR") else None
     click.echo(Screen.redact(text), nl=False, color=colour)

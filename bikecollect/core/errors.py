@@ -81,14 +81,17 @@ class Outcome(Enum):
 class BikecollectError(Exception):
     """Something that a run can end by; *cause* is its short, closed-set word.
 
-    Its text may quote what others sent: here it becomes one visible line.
+    Its text may quote what others sent: here it becomes visible, and one line unless
+    *lines* says that its line ends are meant.
     """
 
     outcome = Outcome.BUG
     cause = "bug"
 
-    def __init__(self, text: str, *, cause: str | None = None) -> None:
-        super().__init__(message(text))
+    def __init__(
+        self, text: str, *, cause: str | None = None, lines: bool = False
+    ) -> None:
+        super().__init__(message(text, lines=lines))
         self.cause = cause or self.cause
 
     @property

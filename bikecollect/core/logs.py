@@ -1,17 +1,17 @@
 """The log file beside each system's data: one line a run, and what went wrong."""
 
 import fcntl
-import json
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from bikecollect.core.text import Redact, unredacted
+from bikecollect.core.text import Redact, unredacted, visible, visible_json
 
 NAME = "bikecollect.log"
 STAGES = "bikecollect.stages"
@@ -31,7 +31,7 @@ def of_run(system_id: str, run_id: str) -> Iterator[None]:
 
 
 class Text(logging.Formatter):
-    """One line a message, a traceback below it, without secrets."""
+    """One visible line a message, its traceback indented below, without secrets."""
 
     def __init__(self, redact: Redact = unredacted, *, times: bool = True) -> None:
         super().__init__()
@@ -40,10 +40,11 @@ class Text(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return *record* as text."""
-        text = record.getMessage()
+        text = visible(self._redact(record.getMessage()))
         if record.exc_info:
-            text = f"{text}\n{self.formatException(record.exc_info)}"
-        text = self._redact(text)
+            trace = self._redact(self.formatException(record.exc_info))
+            lines = visible(trace, lines=True).split("\n")
+            text = "\n  ".join([text, *lines])  # no line of it looks like a message
         if not self._times:
             return f"bikecollect: {text}"
         _, run_id = _current.get()
@@ -71,7 +72,7 @@ class Json(logging.Formatter):
         if record.exc_info:
             values["traceback"] = self.formatException(record.exc_info)
         values |= getattr(record, "numbers", {})
-        return self._redact(json.dumps(values, ensure_ascii=False))
+        return visible_json(_each_text(values, self._redact))
 
 
 class RunLogs(logging.Handler):
@@ -132,6 +133,17 @@ class RunLogs(logging.Handler):
 def formatter(form: str, redact: Redact) -> logging.Formatter:
     """Return the formatter for *form*, text or json."""
     return Json(redact) if form == "json" else Text(redact)
+
+
+def _each_text(value: Any, change: Callable[[str], str]) -> Any:
+    """Return *value*, a tree as of JSON, with every text of it changed."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {key: _each_text(each, change) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_each_text(each, change) for each in value]
+    return value
 
 
 def _moment(record: logging.LogRecord) -> str:

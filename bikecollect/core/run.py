@@ -15,7 +15,7 @@ from bikecollect.core.errors import (
 )
 from bikecollect.core.payload import Attempt
 from bikecollect.core.slots import Slot, iso, stamp
-from bikecollect.core.text import message
+from bikecollect.core.text import message, visible_json
 
 OUTCOMES = {each.value: each for each in Outcome}
 
@@ -74,7 +74,8 @@ class Run:
     awake: float = 0.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "error", message(self.error))
+        for name in ("cause", "file", "version", "error"):
+            object.__setattr__(self, name, message(getattr(self, name)))
 
     @property
     def exit_code(self) -> int:
@@ -150,7 +151,7 @@ class Done(NamedTuple):
 
 def run_json(run: Run, zone: tzinfo = UTC) -> str:
     """Return *run* as one line of JSON, its slot in *zone*."""
-    return json.dumps(run_values(run, zone), ensure_ascii=False)
+    return visible_json(run_values(run, zone))
 
 
 def run_values(run: Run, zone: tzinfo = UTC) -> dict[str, object]:

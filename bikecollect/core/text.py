@@ -1,4 +1,4 @@
-"""Text of others: made safe to store in a CSV, and safe to show to a person."""
+"""Texts: those of others made safe to store and to show; our numbers in words."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -61,9 +61,15 @@ def visible(text: str, *, lines: bool = False) -> str:
     return text.translate(_LINES if lines else _LINE)
 
 
-def message(text: str) -> str:
-    """Return *text* as errors, notices and incidents carry it: one visible line."""
-    return visible(text)
+def message(text: str, *, lines: bool = False) -> str:
+    """Return *text* as errors, notices and incidents carry it: visible.
+
+    It is one line, unless *lines* says that its line ends are meant. Raises TypeError
+    for what is no text: a ledger or a note of others may hold anything.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"not a text: {text!r:.80}")
+    return visible(text, lines=lines)
 
 
 def visible_json(values: Any, **options: Any) -> str:
@@ -78,31 +84,44 @@ def visible_json(values: Any, **options: Any) -> str:
     return text if text.isprintable() else text.translate(_JSON)
 
 
+def visible_toml(text: str) -> str:
+    r"""Return *text* as a string of TOML in which nothing acts unseen.
+
+    >>> print(visible_toml('a "b" \\ \x7f\u202e'))
+    "a \"b\" \\ \u007f\u202e"
+    """
+    return json.dumps(text, ensure_ascii=False).translate(_TOML)
+
+
 class _Escapes(dict[int, str]):
     """A table for `str.translate` that learns each character when it first comes."""
 
+    def __init__(self, escape: Callable[[int], str], keep: str = "") -> None:
+        super().__init__({ord(each): each for each in keep})
+        self._escape = escape
+
     def __missing__(self, number: int) -> str:
-        character = chr(number)
-        hidden = category(character) in HIDDEN
-        self[number] = self.escaped(number) if hidden else character
+        hidden = category(chr(number)) in HIDDEN
+        self[number] = self._escape(number) if hidden else chr(number)
         return self[number]
 
-    def escaped(self, number: int) -> str:
-        if number <= LATIN_1:
-            return f"\\x{number:02x}"
-        return f"\\u{number:04x}" if number <= BMP else f"\\U{number:08x}"
+
+def _python(number: int) -> str:
+    return f"\\x{number:02x}" if number <= LATIN_1 else _toml(number)
 
 
-class _JsonEscapes(_Escapes):
-    """The same in JSON's own spelling: an astral one is two surrogates."""
-
-    def escaped(self, number: int) -> str:
-        return json.dumps(chr(number))[1:-1]
+def _toml(number: int) -> str:
+    return f"\\u{number:04x}" if number <= BMP else f"\\U{number:08x}"
 
 
-_LINE = _Escapes()
-_LINES = _Escapes({10: "\n"})
-_JSON = _JsonEscapes({10: "\n"})
+def _json(number: int) -> str:
+    return json.dumps(chr(number))[1:-1]  # beyond the first plane: two surrogates
+
+
+_LINE = _Escapes(_python)
+_LINES = _Escapes(_python, keep="\n")
+_JSON = _Escapes(_json, keep="\n")
+_TOML = _Escapes(_toml)
 
 
 def redactor(secrets: Iterable[str]) -> Redact:
@@ -113,6 +132,7 @@ def redactor(secrets: Iterable[str]) -> Redact:
     """
     plain = {each for each in secrets if len(each) >= SHORTEST}
     spelled = plain | {quote(each, safe="") for each in plain}
+    spelled |= {visible(each) for each in plain}
     ordered = sorted(spelled, key=len, reverse=True)
 
     def redact(text: str) -> str:

@@ -17,6 +17,7 @@ from bikecollect.core.errors import (
 from bikecollect.core.payload import Check, Document, Fetched, Getter, Memory
 from bikecollect.core.process import Stop
 from bikecollect.core.snapshot import Snapshot, StationInformation, StationStatus
+from bikecollect.core.text import message
 from bikecollect.feeds import gbfs_discovery, registry, youbike, youbike_reader
 from bikecollect.feeds import gbfs_reader as gbfs_reading
 from bikecollect.feeds.http.client import Client
@@ -238,11 +239,11 @@ def _about(target: Target, fetched: Fetched, get: Getter) -> About:
     """Return what the system says of itself; a silence costs nothing."""
     if target.feed == "citybikes":
         network = at(decode(fetched.documents[0].body), "network")
-        return About(str(network.get("id", "")), str(network.get("name", "")))
+        return About(str(network.get("id", "")), _said(network.get("name")))
     if target.feed != "gbfs":
         return About()
     bodies = {each.name: decode(each.body) for each in fetched.documents}
-    version = str(at(bodies.get("station_status"), "version") or "1.0")
+    version = _said(at(bodies.get("station_status"), "version")) or "1.0"
     try:
         url = gbfs_discovery.addresses(bodies["gbfs"], "")["system_information"]
         secure = gbfs_discovery.secure(url, target.url)
@@ -261,7 +262,8 @@ def _about(target: Target, fetched: Fetched, get: Getter) -> About:
 
 def _said(value: Any) -> str:
     """Return a text that is plain, or GBFS 3's list of them by language."""
-    return str(at(value, "0.text") if isinstance(value, list) else value or "")
+    said = at(value, "0.text") if isinstance(value, list) else value
+    return message(str(said or ""))
 
 
 def is_zone(name: str) -> bool:

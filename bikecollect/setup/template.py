@@ -1,8 +1,9 @@
 """A draft of the settings file: its text, with a word on each key."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from bikecollect.core.text import visible_toml
 
 UNKNOWN_ZONE = "Area/City"
 
@@ -65,7 +66,7 @@ def quoted(text: str) -> str:
     >>> quoted('a "b" \\')
     '"a \\"b\\" \\\\"'
     """
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return visible_toml(text)
 
 
 def _folder(data_dir: str) -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bikecollect.cli.options import Shared, say
+from bikecollect.cli.options import Shared, emit, say
 from bikecollect.cli.output_file import refuse_misnamed, written
 
 if TYPE_CHECKING:
@@ -74,7 +74,8 @@ def backfill_report(
     else:
         text = _text(accounts, form, what)
     if output is None:
-        say(text)
+        print_it = emit if form in {"csv", "html"} else say
+        print_it(text)
     else:
         with written(output) as out:
             out.write(click.unstyle(text))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bikecollect.cli.options import Shared, say
+from bikecollect.core.text import visible_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,8 +28,6 @@ def doctor(
 
     Ends with 1 when something is wrong.
     """
-    import json  # noqa: PLC0415 - only here
-
     from bikecollect.cli.render import doctor as screens  # noqa: PLC0415 - only here
     from bikecollect.setup.doctor import Verdict, examine  # noqa: PLC0415 - heavy
 
@@ -45,7 +44,7 @@ def doctor(
                 "text": check.text,
                 "remedy": check.remedy or None,
             }
-            say(f"{json.dumps(values, ensure_ascii=False)}\n")
+            say(f"{visible_json(values)}\n")
         else:
             say(screens.line(check))
     return TROUBLE if wrong else 0

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bikecollect.cli.options import Shared, say
+from bikecollect.core.text import visible, visible_json
 
 if TYPE_CHECKING:
     from bikecollect.setup.catalogue import Entry
@@ -113,14 +114,9 @@ def _shown(entry: "Entry") -> str:
 
 def _lines(entries: "list[Entry]") -> str:
     """Return *entries* as JSON, an object a line."""
-    import json  # noqa: PLC0415 - only here
-
     keys = {"system_id": "system"}
     return "".join(
-        json.dumps(
-            {keys.get(k, k): v for k, v in each._asdict().items()}, ensure_ascii=False
-        )
-        + "\n"
+        visible_json({keys.get(k, k): v for k, v in each._asdict().items()}) + "\n"
         for each in entries
     )
 
@@ -164,12 +160,7 @@ COUNTED = {
 
 
 def _json(trial: "Trial") -> str:
-    import json  # noqa: PLC0415 - only here
-
-    return (
-        json.dumps({**_facts(trial), "settings": _settings(trial)}, ensure_ascii=False)
-        + "\n"
-    )
+    return visible_json({**_facts(trial), "settings": _settings(trial)}) + "\n"
 
 
 def _settings(trial: "Trial") -> str:
@@ -202,10 +193,10 @@ def _told(trial: "Trial") -> str:
         ("ttl", ttl),
         ("came in", f"{facts['seconds']} s, {facts['wire_bytes']:,} bytes"),
     ]
-    lines = [f"{name + ':':<22}{value}" for name, value in rows if value]
+    lines = [f"{name + ':':<22}{visible(value)}" for name, value in rows if value]
     for each in facts["oddities"]:
         lines += textwrap.wrap(
-            each, 78, initial_indent="odd: ", subsequent_indent="     "
+            visible(each), 78, initial_indent="odd: ", subsequent_indent="     "
         )
     return "\n".join(
         [*lines, "", "The settings to collect it by:", "", _settings(trial)]

@@ -96,7 +96,8 @@ def _answer(db: "DuckDBPyConnection", sql: str, form: str, output: Path | None) 
         with written(output) as out:
             out.writelines(_parts(cursor, names, "csv" if form == "table" else form))
     except duckdb.Error as error:
-        raise UsageError(f"the query failed: {str(error).strip()}") from error
+        what = f"the query failed: {str(error).strip()}"
+        raise UsageError(what, lines=True) from error
     except AttributeError as error:
         raise UsageError("the query gives no rows to write") from error
 
@@ -118,7 +119,8 @@ def _parts(cursor: Any, names: "Sequence[str]", form: str) -> Any:
     """Yield the rows as text, some thousand at a time."""
     import csv  # noqa: PLC0415 - only here
     import io  # noqa: PLC0415 - only here
-    import json  # noqa: PLC0415 - only here
+
+    from bikecollect.core.text import visible_json  # noqa: PLC0415 - as above
 
     def lines(rows: "Sequence[Sequence[object]]") -> str:
         out = io.StringIO(newline="")
@@ -135,10 +137,7 @@ def _parts(cursor: Any, names: "Sequence[str]", form: str) -> Any:
             yield lines(rows)
         else:
             made = (dict(zip(names, row, strict=True)) for row in rows)
-            yield "".join(
-                json.dumps(each, ensure_ascii=False, default=str) + "\n"
-                for each in made
-            )
+            yield "".join(visible_json(each, default=str) + "\n" for each in made)
 
 
 _FLAGS = {True: "true", False: "false"}

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bikecollect.cli.options import Shared, say
+from bikecollect.cli.options import Shared, emit, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,7 +112,8 @@ def _answer(  # noqa: PLR0917 - one call
         duck = asking.Duck(db, Path(aside))
         found = asking.ask(duck, chosen, values, by=by, stations=station)
     zones = {each: keeper.zone(settings, each) for each in systems}
-    say(screens.answer(chosen, found, zones, form, limit))
+    print_it = emit if form == "csv" else say
+    print_it(screens.answer(chosen, found, zones, form, limit))
 
 
 def _values(

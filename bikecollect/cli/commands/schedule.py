@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bikecollect.cli.options import Shared, say
+from bikecollect.core.text import visible_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,11 +117,10 @@ def _text(plan: "Plan") -> str:
 
 
 def _json(plan: "Plan") -> str:
-    import json  # noqa: PLC0415 - only here
 
     fires = [each.isoformat(timespec="seconds") for each in plan.fires]
     shown = {"state": plan.state.value, "next": fires, "text": plan.text}
-    return json.dumps(shown, ensure_ascii=False) + "\n"
+    return visible_json(shown) + "\n"
 
 
 def _started(why: str, *, system_wide: bool) -> str:

@@ -5,15 +5,16 @@ from collections.abc import Sequence
 
 from bikecollect.archive.compact import Step
 from bikecollect.archive.verify import Certificate, Finding, Looked
-from bikecollect.core.text import size
+from bikecollect.core.text import size, visible, visible_json
 
 
 def step_line(step: Step) -> str:
     """Return what was done for a day, as a line."""
     head = f"{step.system_id} {step.day}"
+    why = visible(step.why)
     if step.why:
         kept = "not archived" if step.what == "failed" else "its CSV stays"
-        return f"{head}: {kept}: {step.why}\n"
+        return f"{head}: {kept}: {why}\n"
     if step.what == "let go":
         return f"{head}: CSV removed, {size(step.before)} freed; the archive has it\n"
     share = f"{step.after / step.rows:.2f} B a row" if step.rows else "empty"
@@ -26,7 +27,7 @@ def step_line(step: Step) -> str:
 def step_json(step: Step) -> str:
     """Return what was done for a day, as a line of JSON."""
     return (
-        json.dumps(
+        visible_json(
             {
                 "system": step.system_id,
                 "date": step.day,
@@ -36,8 +37,7 @@ def step_json(step: Step) -> str:
                 "before_bytes": step.before,
                 "after_bytes": step.after,
                 "why": step.why,
-            },
-            ensure_ascii=False,
+            }
         )
         + "\n"
     )
@@ -74,7 +74,7 @@ def certificate(line: str) -> Certificate:
 
 def finding_line(finding: Finding) -> str:
     """Return what does not agree, as a line."""
-    return f"{finding.system_id} {finding.where}: {finding.what}\n"
+    return f"{visible(f'{finding.system_id} {finding.where}: {finding.what}')}\n"
 
 
 def finding_json(finding: Finding) -> str:
@@ -84,7 +84,7 @@ def finding_json(finding: Finding) -> str:
         "finding": finding.what,
         "where": finding.where,
     }
-    return json.dumps(values, ensure_ascii=False) + "\n"
+    return visible_json(values) + "\n"
 
 
 def verdict(looked: Sequence[Looked], found: int) -> str:

@@ -1,6 +1,5 @@
 """What backfill did, as text and as JSON."""
 
-import json
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
@@ -9,7 +8,7 @@ from datetime import tzinfo
 from bikecollect.cli.render.table import table
 from bikecollect.collect.backfill import Agreement, Filling
 from bikecollect.core.slots import iso
-from bikecollect.core.text import percent
+from bikecollect.core.text import percent, visible, visible_json
 
 DAYS = 40
 DOUBT = 0.9
@@ -41,7 +40,9 @@ def summary(
         lines.append(f"  ... and {len(counts) - DAYS} more lines; see --format json")
     why = dict.fromkeys(f.why.partition(KEPT)[0] for f in done if f.why)
     for text in list(why)[:5]:
-        lines += textwrap.wrap(text, 78, initial_indent="  ", subsequent_indent="    ")
+        lines += textwrap.wrap(
+            visible(text), 78, initial_indent="  ", subsequent_indent="    "
+        )
     return "\n".join([*lines, ""])
 
 
@@ -55,7 +56,7 @@ def as_json(system_id: str, filling: Filling, zone: tzinfo) -> str:
         "rows": filling.rows,
         "why": filling.why,
     }
-    return json.dumps(values, ensure_ascii=False) + "\n"
+    return visible_json(values) + "\n"
 
 
 def _total(done: Sequence[Filling]) -> str:

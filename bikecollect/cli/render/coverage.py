@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
@@ -13,7 +12,7 @@ from bikecollect.cli.render.table import table
 from bikecollect.cli.render.terminal import title, unicode
 from bikecollect.core.causes import meaning
 from bikecollect.core.slots import iso
-from bikecollect.core.text import length, local_minute, percent
+from bikecollect.core.text import length, local_minute, percent, visible, visible_json
 from bikecollect.reports.coverage import MISSING, PARTIAL, STALE, Account, Count, Gap
 
 CELLS = 48
@@ -70,7 +69,7 @@ def as_json(account: Account) -> str:
             for gap in account.gaps
         ],
     }
-    return json.dumps(values, ensure_ascii=False) + "\n"
+    return visible_json(values) + "\n"
 
 
 def days_csv(accounts: Sequence[Account]) -> str:
@@ -228,7 +227,7 @@ def _causes(account: Account) -> Iterator[str]:
     """Yield how many slots each cause has cost."""
     yield "  Missing slots by cause"
     for cause, slots in account.causes.items():
-        yield f"    {slots:>7,}  {cause}: {meaning(cause)}"
+        yield f"    {slots:>7,}  {visible(cause)}: {meaning(cause)}"
 
 
 def empty(system_id: str) -> str:

@@ -5,6 +5,7 @@ import textwrap
 import click
 
 from bikecollect.cli.render.terminal import WIDTH
+from bikecollect.core.text import visible
 from bikecollect.setup.doctor import Check, Verdict
 
 COLOURS = {Verdict.GOOD: "green", Verdict.NOTE: "yellow", Verdict.BAD: "red"}
@@ -15,11 +16,11 @@ def line(check: Check) -> str:
     """Return *check* as a line, its remedy below it."""
     word = click.style(f"{check.verdict.value:<4}", fg=COLOURS[check.verdict])
     lines = textwrap.wrap(
-        f"{check.name}: {check.text}",
+        visible(f"{check.name}: {check.text}"),
         WIDTH - len(INDENT) - 1,
         break_long_words=False,
         break_on_hyphens=False,
     )
     text = f"\n{INDENT}".join(lines)
-    remedy = f"{INDENT}-> {check.remedy}\n" if check.remedy else ""
+    remedy = f"{INDENT}-> {visible(check.remedy)}\n" if check.remedy else ""
     return f"{word}  {text}\n{remedy}"

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from bikecollect.cli.render.table import table
 from bikecollect.cli.render.terminal import title
 from bikecollect.core.slots import iso
-from bikecollect.core.text import WEEKDAYS, length
+from bikecollect.core.text import WEEKDAYS, length, visible_json
 from bikecollect.reports.registry import REPORTS, Report
 from bikecollect.reports.runner import Answer
 
@@ -66,7 +65,7 @@ def answer(
     rows = [_readable(found.columns, row, zones) for row in found.rows]
     if form == "json":
         made = (dict(zip(found.columns, row, strict=True)) for row in rows[:limit])
-        return "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in made)
+        return "".join(visible_json(each) + "\n" for each in made)
     if form == "csv":
         out = io.StringIO(newline="")
         writer = csv.writer(out, lineterminator="\n")

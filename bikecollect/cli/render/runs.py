@@ -1,6 +1,5 @@
 """The runs of the past: a list, and one slot with all that is known of it."""
 
-import json
 import textwrap
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,7 +13,7 @@ from bikecollect.cli.render.terminal import WIDTH, bar, title
 from bikecollect.core.payload import Attempt
 from bikecollect.core.run import Run, run_values
 from bikecollect.core.slots import Slot, iso
-from bikecollect.core.text import local_minute, size
+from bikecollect.core.text import local_minute, size, visible, visible_json
 from bikecollect.storage.ledger_reader import BlockPlace
 
 BAR = 16
@@ -58,7 +57,7 @@ def table(runs: Sequence[Run], zones: dict[str, tzinfo], *, many: bool) -> str:
 def _short(run: Run) -> str:
     """Return how *run* ended and its flags, cut to the column of the table."""
     flags = f" [{' '.join(run.flags)}]" if run.flags else ""
-    text = f"{_ending(run)}{flags}"
+    text = visible(f"{_ending(run)}{flags}")
     return text if len(text) <= OUTCOME else f"{text[: OUTCOME - 2]}.."
 
 
@@ -81,7 +80,7 @@ def as_json(run: Run, zone: tzinfo) -> str:
             for a in run.attempts
         ],
     }
-    return json.dumps({**run_values(run, zone), **more}, ensure_ascii=False)
+    return visible_json({**run_values(run, zone), **more})
 
 
 def show(known: Slotted) -> str:
@@ -99,7 +98,8 @@ def _block(known: Slotted) -> list[str]:
     block = known.block
     lines = ["No block: this slot is missing."]
     if block is not None:
-        lines = [f"Block: {block.rows} rows in {block.file}, from {block.source},"]
+        where = visible(f"{block.file}, from {block.source}")
+        lines = [f"Block: {block.rows} rows in {where},"]
         lines.append(f"    bytes {block.start} to {block.end}")
     for path in known.payloads:
         with suppress(FileNotFoundError):  # a fetch may move it on at any time
@@ -132,7 +132,7 @@ def _run(run: Run, known: Slotted) -> list[str]:
 
 
 def _numbers(run: Run) -> list[str]:
-    flags = f"; flags: {' '.join(run.flags)}" if run.flags else ""
+    flags = f"; flags: {visible(' '.join(run.flags))}" if run.flags else ""
     kept = "accepted" if run.accepted else "not accepted"
     text = f"{run.rows} rows of {run.stations} stations, {size(run.bytes)}, {kept}"
     return [f"  {text}{flags}"]
@@ -156,6 +156,7 @@ def _attempt(number: int, attempt: Attempt, said: str) -> list[str]:
 
 def _fitted(head: str, last: str) -> list[str]:
     """Return *head* and *last* on one line, or on two where the screen is narrow."""
+    last = visible(last)
     if len(head) + 1 + len(last) < WIDTH:
         return [f"{head} {last}"]
     return [head, f"    {last}"]
@@ -163,7 +164,7 @@ def _fitted(head: str, last: str) -> list[str]:
 
 def _paragraph(text: str) -> list[str]:
     return textwrap.wrap(
-        text,
+        visible(text),
         WIDTH - 1,
         initial_indent="    ",
         subsequent_indent="    ",

@@ -2,14 +2,13 @@
 
 import csv
 import io
-import json
 from collections.abc import Sequence
 
 from bikecollect.cli.render.table import table
 from bikecollect.cli.render.terminal import title
 from bikecollect.core.errors import UsageError
 from bikecollect.core.slots import iso
-from bikecollect.core.text import length, percent
+from bikecollect.core.text import length, percent, visible_json
 from bikecollect.reports.coverage import Account
 from bikecollect.reports.station_coverage import StationCoverage
 
@@ -29,7 +28,7 @@ def render(found: Found, form: str) -> str:
     rows = [_row(account, each) for account, some in found for each in some]
     if form == "json":
         made = (dict(zip(COLUMNS, row, strict=True)) for row in rows)
-        return "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in made)
+        return "".join(visible_json(each) + "\n" for each in made)
     out = io.StringIO(newline="")
     csv.writer(out, lineterminator="\n").writerows([COLUMNS, *rows])
     return out.getvalue()

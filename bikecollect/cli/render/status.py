@@ -1,6 +1,5 @@
 """How systems stand, as a screen, as JSON and as metrics."""
 
-import json
 import textwrap
 from collections.abc import Iterable, Sequence
 
@@ -10,7 +9,7 @@ from bikecollect.cli.render.terminal import WIDTH, title, unicode
 from bikecollect.core.incidents import KINDS, Incident
 from bikecollect.core.run import Run
 from bikecollect.core.slots import iso
-from bikecollect.core.text import length, local_minute
+from bikecollect.core.text import length, local_minute, visible_json
 from bikecollect.reports.health import Coverage, State
 from bikecollect.reports.status import Standing
 from bikecollect.reports.status_facts import Part, Tone, behind, facts, verdict
@@ -128,7 +127,7 @@ def as_json(standing: Standing) -> str:
     """Return *standing* as one line of JSON."""
     health, zone, disk = standing.health, standing.zone, standing.disk
     run = health.last_run
-    return json.dumps(
+    return visible_json(
         {
             "system": standing.system_id,
             "now": iso(health.now, zone),
@@ -173,8 +172,7 @@ def as_json(standing: Standing) -> str:
             "growth_bytes_a_day": disk.daily,
             "full_in_s": disk.days_left and disk.days_left * 86_400,
             "cron_silent_s": health.silent,
-        },
-        ensure_ascii=False,
+        }
     )
 
 

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from unicodedata import east_asian_width
 
+from bikecollect.core.text import visible
+
 WIDEST = 40
 
 
 def table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return *rows* under *names*, as lines.
+    """Return *rows* under *names*, as lines; what acts unseen is written out.
 
     >>> print(table(["a", "b"], [("x", 1), (None, 22)]), end="")
     a   b
@@ -16,6 +18,7 @@ def table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """
     if not names:
         return ""
+    names = [visible(name) for name in names]
     texts = [[_text(value) for value in row] for row in rows]
     numeric = [
         bool(rows) and all(isinstance(row[n], int | float | None) for row in rows)
@@ -53,5 +56,5 @@ def _text(value: object) -> str:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    text = f"{value:.4g}" if isinstance(value, float) else str(value)
+    text = f"{value:.4g}" if isinstance(value, float) else visible(str(value))
     return text if width(text) <= WIDEST else text[: WIDEST - 1] + "…"
