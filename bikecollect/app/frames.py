@@ -12,7 +12,7 @@ from bikecollect.app.queries.coverage_days import Day, days_of
 from bikecollect.app.queries.current import data_service
 from bikecollect.app.queries.day_film import Film
 from bikecollect.app.queries.service import DataService
-from bikecollect.app.queries.stations import Known, Place, known, places
+from bikecollect.app.queries.stations import Known, MapStation, known, places
 from bikecollect.reports.coverage import Account
 from bikecollect.reports.runner import Answer
 from bikecollect.wiring import history as keeper
@@ -70,7 +70,7 @@ def local(seconds: Any, there: ZoneInfo) -> Any:
     )
 
 
-def snapshot(name: str, newest: date) -> list[Place]:
+def snapshot(name: str, newest: date) -> list[MapStation]:
     """Return all stations in the newest slot, which is of the day *newest*."""
     return places(answer(name, "snapshot", (newest - DAY, newest + DAY)).rows)
 

@@ -28,7 +28,7 @@ STREETS = (
 
 
 @dataclass(frozen=True)
-class Place:
+class Station:
     """A station that stays: *work* is 0 where people live and 1 where they work."""
 
     station_id: str
@@ -45,10 +45,10 @@ class Place:
 
 
 @dataclass(frozen=True)
-class State:
+class StationState:
     """A station at a moment; *reported* is when its counts last changed."""
 
-    place: Place
+    place: Station
     bikes: int
     ebikes: int
     docks: int
@@ -57,7 +57,7 @@ class State:
 
 
 @dataclass(frozen=True)
-class Event:
+class StationEvent:
     """What happens to the station *number* from *begin* to before *end*.
 
     *kind* is moved (200 m north), renamed, resized (half as many docks again), closed,
@@ -79,15 +79,15 @@ class City:
 
     stations: int = 300
     seed: int = 1
-    events: tuple[Event, ...] = ()
+    events: tuple[StationEvent, ...] = ()
 
     @cached_property
-    def places(self) -> tuple[Place, ...]:
+    def places(self) -> tuple[Station, ...]:
         """Return all stations, in the feed's order."""
         dice = random.Random(self.seed)  # noqa: S311 - a city, not a secret
         return tuple(_place(number, dice) for number in range(self.stations))
 
-    def at(self, moment: float) -> list[State]:
+    def at(self, moment: float) -> list[StationState]:
         """Return the state of each station at *moment*, in epoch seconds."""
         now = [each for each in self.events if each.begin <= moment < each.end]
         absent = {each.number for each in now if each.kind == "absent"}
@@ -105,7 +105,7 @@ class City:
         ]
 
 
-def _changed(place: Place, kind: str) -> Place:
+def _changed(place: Station, kind: str) -> Station:
     if kind == "moved":
         return replace(place, lat=round(place.lat + 0.0018, 6))
     if kind == "renamed":
@@ -117,11 +117,11 @@ def _changed(place: Place, kind: str) -> Place:
     return place
 
 
-def _place(number: int, dice: random.Random) -> Place:
+def _place(number: int, dice: random.Random) -> Station:
     area = dice.randrange(len(AREAS))
     street, street_en = dice.choice(STREETS)
     house = dice.randrange(1, 300)
-    return Place(
+    return Station(
         station_id=f"9900{number + 1:05d}",
         name=f"模擬_{street}{house}號",
         name_en=f"Simport_No. {house}, {street_en}",
@@ -136,7 +136,7 @@ def _place(number: int, dice: random.Random) -> Place:
     )
 
 
-def _state(place: Place, moment: float) -> State:
+def _state(place: Station, moment: float) -> StationState:
     """Return *place* at *moment*: its counts change in steps of its own length."""
     length = int(240 + 1500 * (1 - place.busy))
     step = int((moment + place.salt % length) // length)
@@ -149,7 +149,7 @@ def _state(place: Place, moment: float) -> State:
     usable = place.capacity - broken
     bikes = min(usable, max(0, round(share * usable)))
     closed = place.salt % 97 == 0
-    return State(
+    return StationState(
         place=place,
         bikes=bikes,
         ebikes=bikes // 5,
@@ -159,7 +159,7 @@ def _state(place: Place, moment: float) -> State:
     )
 
 
-def _share(place: Place, local: float, *, weekend: bool) -> float:
+def _share(place: Station, local: float, *, weekend: bool) -> float:
     """Return how full a station is at *local* seconds of the day: 0 to 1."""
     morning = 1 / (1 + math.exp(-(local - 8.3 * HOUR) / (0.5 * HOUR)))
     evening = 1 / (1 + math.exp(-(local - 18.4 * HOUR) / (0.8 * HOUR)))

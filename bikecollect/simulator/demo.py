@@ -13,7 +13,7 @@ from bikecollect.reports.coverage import Evidence, Filled, Gap, Seen, gaps, judg
 from bikecollect.setup.loader import parse
 from bikecollect.setup.settings import Settings
 from bikecollect.simulator.city import City
-from bikecollect.simulator.server import LiveFeed, Trouble
+from bikecollect.simulator.server import LiveFeed, Outage
 from bikecollect.storage.data_folder import alert_state_path
 from bikecollect.wiring import collection as wiring
 
@@ -74,8 +74,8 @@ def collect_a_day(
     midnight = datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()
     time = Time(midnight)
     trouble = [
-        Trouble(midnight + 8 * HOUR, midnight + 9 * HOUR + 300, "outage"),
-        Trouble(midnight + 14 * HOUR, midnight + 14.5 * HOUR, "renamed"),
+        Outage(midnight + 8 * HOUR, midnight + 9 * HOUR + 300, "outage"),
+        Outage(midnight + 14 * HOUR, midnight + 14.5 * HOUR, "renamed"),
     ]
     runs: dict[str, list[Run]] = {YOUBIKE: [], GBFS: []}
     forget(folder, runs)

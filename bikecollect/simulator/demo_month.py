@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from bikecollect.core.process import Stop, Times
 from bikecollect.core.slots import DAY
-from bikecollect.simulator.city import City, Event
+from bikecollect.simulator.city import City, StationEvent
 from bikecollect.simulator.demo import (
     HOUR,
     SETTINGS,
@@ -20,7 +20,7 @@ from bikecollect.simulator.demo import (
     settings_of,
     text_of,
 )
-from bikecollect.simulator.server import LiveFeed, Trouble
+from bikecollect.simulator.server import LiveFeed, Outage
 from bikecollect.wiring import collection as wiring
 from bikecollect.wiring import history as keeper
 
@@ -59,8 +59,8 @@ def collect_days(
     at = {name: begin + share * (wanted[-1] - begin) for name, share in WHEN.items()}
     time = Time(begin)
     trouble = [
-        Trouble(at["outage"], at["outage"] + HOUR + INTERVAL, "outage"),
-        Trouble(at["renamed"], at["renamed"] + HOUR / 2, "renamed"),
+        Outage(at["outage"], at["outage"] + HOUR + INTERVAL, "outage"),
+        Outage(at["renamed"], at["renamed"] + HOUR / 2, "renamed"),
     ]
     forget(folder, [YOUBIKE])
     (folder / SETTINGS).write_text(text_of([YOUBIKE], INTERVAL), encoding="utf-8")
@@ -102,14 +102,14 @@ WHEN = {
 """At which part of the whole each thing happens."""
 
 
-def _events(at: dict[str, float], stations: int) -> tuple[Event, ...]:
+def _events(at: dict[str, float], stations: int) -> tuple[StationEvent, ...]:
     """Return what becomes of the first stations."""
     all_of_them = (
-        Event("moved", 0, at["moved"]),
-        Event("renamed", 1, at["renamed"]),
-        Event("resized", 2, at["resized"]),
-        Event("closed", 3, at["closed"], at["closed"] + 3 * DAY),
-        Event("absent", 4, 0.0, at["opened"]),
-        Event("absent", 5, at["removed"]),
+        StationEvent("moved", 0, at["moved"]),
+        StationEvent("renamed", 1, at["renamed"]),
+        StationEvent("resized", 2, at["resized"]),
+        StationEvent("closed", 3, at["closed"], at["closed"] + 3 * DAY),
+        StationEvent("absent", 4, 0.0, at["opened"]),
+        StationEvent("absent", 5, at["removed"]),
     )
     return tuple(each for each in all_of_them if each.number < stations)

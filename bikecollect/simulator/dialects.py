@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from bikecollect.simulator.city import AREAS, OFFSET, City, State
+from bikecollect.simulator.city import AREAS, OFFSET, City, StationState
 
 RENAMED = "rentable"
 """A spelling that no collector knows, for the drill of a renamed field."""
@@ -59,7 +59,7 @@ _TYPES = [
 ]
 
 
-def _youbike(state: State, moment: float) -> dict[str, Any]:
+def _youbike(state: StationState, moment: float) -> dict[str, Any]:
     place, area = state.place, AREAS[state.place.area]
     stamp = _local(state.reported)
     return {
@@ -84,7 +84,7 @@ def _youbike(state: State, moment: float) -> dict[str, Any]:
     }
 
 
-def _statuses(states: Iterable[State], *, renamed: bool) -> list[dict[str, Any]]:
+def _statuses(states: Iterable[StationState], *, renamed: bool) -> list[dict[str, Any]]:
     bikes = RENAMED if renamed else "num_bikes_available"
     return [
         {
@@ -104,7 +104,7 @@ def _statuses(states: Iterable[State], *, renamed: bool) -> list[dict[str, Any]]
     ]
 
 
-def _information(state: State) -> dict[str, Any]:
+def _information(state: StationState) -> dict[str, Any]:
     place = state.place
     return {
         "station_id": place.station_id,

@@ -16,7 +16,7 @@ KINDS = ("outage", "renamed", "garbage", "empty")
 
 
 @dataclass(frozen=True)
-class Trouble:
+class Outage:
     """From *start* to before *end* (epoch seconds) the feed is in *kind*.
 
     outage answers 503; renamed has another name for the bikes; garbage is a web
@@ -49,7 +49,7 @@ class LiveFeed:
         city: City,
         *,
         clock: Callable[[], float],
-        trouble: Sequence[Trouble] = (),
+        trouble: Sequence[Outage] = (),
         port: int = 0,
     ) -> None:
         self._city, self._clock, self._trouble = city, clock, trouble

@@ -18,7 +18,7 @@ from bikecollect.app.queries.comparison import compared
 from bikecollect.app.queries.coverage_days import days_of
 from bikecollect.app.queries.day_film import UNSEEN
 from bikecollect.app.queries.service import DataService
-from bikecollect.app.queries.stations import Place, chosen, nearest, places
+from bikecollect.app.queries.stations import MapStation, chosen, nearest, places
 from bikecollect.core.errors import Outcome, UsageError
 from bikecollect.reports.runner import Answer
 
@@ -148,7 +148,7 @@ def test_an_empty_system_has_nothing_to_look_at(folder: Path) -> None:
     assert held.unarchived("city") == 0
 
 
-def place(station_id: str, lat: float = 0.0, **more: object) -> Place:
+def place(station_id: str, lat: float = 0.0, **more: object) -> MapStation:
     """Return a place with some values."""
     values = {
         "system_id": "city",
@@ -159,7 +159,7 @@ def place(station_id: str, lat: float = 0.0, **more: object) -> Place:
         "vehicles": 1,
         "docks": 1,
     }
-    return Place(**{**dict.fromkeys(Place._fields), **values, **more})  # type: ignore[arg-type]
+    return MapStation(**{**dict.fromkeys(MapStation._fields), **values, **more})  # type: ignore[arg-type]
 
 
 def test_places_are_found_by_any_part_of_name_or_id() -> None:

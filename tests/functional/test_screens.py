@@ -21,7 +21,7 @@ from bikecollect.reports.health import Past, State, judge
 from bikecollect.setup.loader import parse
 from bikecollect.simulator.city import City
 from bikecollect.simulator.demo import Time
-from bikecollect.simulator.server import LiveFeed, Trouble
+from bikecollect.simulator.server import LiveFeed, Outage
 from bikecollect.storage.ledger_reader import History
 from bikecollect.wiring.collection import collect, zones
 
@@ -40,7 +40,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
     begin = now - 3 * HOUR + 300
     clock = Time(begin)
     os.environ["XDG_STATE_HOME"] = str(folder / "state")
-    trouble = [Trouble(begin + HOUR, begin + 2 * HOUR, "outage")]
+    trouble = [Outage(begin + HOUR, begin + 2 * HOUR, "outage")]
     with LiveFeed(City(20), clock=clock, trouble=trouble) as feed:
         table = {"feed": "youbike", "url": feed.youbike_url, "timezone": "Asia/Taipei"}
         values = {"data_dir": str(folder / "data"), "systems": {"city": table}}

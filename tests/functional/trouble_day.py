@@ -25,7 +25,7 @@ from bikecollect.reports.coverage import Gap
 from bikecollect.setup.loader import parse
 from bikecollect.simulator.city import City
 from bikecollect.simulator.demo import Time
-from bikecollect.simulator.server import LiveFeed, Trouble
+from bikecollect.simulator.server import LiveFeed, Outage
 from bikecollect.wiring.collection import collect
 
 HOUR = 3_600
@@ -47,8 +47,8 @@ def play(
     """Play the day in *data*; the mails arrive at *mail*. Return runs and gaps."""
     clock = Time(BEGIN)
     trouble = [
-        Trouble(BEGIN + 2 * HOUR, BEGIN + 5 * HOUR, "outage"),
-        Trouble(BEGIN + 8 * HOUR, BEGIN + 8.5 * HOUR, "renamed"),
+        Outage(BEGIN + 2 * HOUR, BEGIN + 5 * HOUR, "outage"),
+        Outage(BEGIN + 8 * HOUR, BEGIN + 8.5 * HOUR, "renamed"),
     ]
     ballast = data / "ballast"
     runs = []

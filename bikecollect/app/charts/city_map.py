@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import streamlit as st
 
 from bikecollect.app.queries.day_film import Film
-from bikecollect.app.queries.stations import Place
+from bikecollect.app.queries.stations import MapStation
 
 SCRIPTS = ("citydots.js", "citymap.js")
 HTML = '<div class="city"></div>'
@@ -23,7 +23,7 @@ class Picked(NamedTuple):
 
 
 def draw(
-    places: Sequence[Place],
+    places: Sequence[MapStation],
     *,
     key: str,
     selected: str = "",

@@ -6,7 +6,13 @@ import streamlit as st
 from bikecollect.app import frames as data
 from bikecollect.app import widgets as parts
 from bikecollect.app.charts import city_map as citymap
-from bikecollect.app.queries.stations import Place, chosen, nearest, point, table_of
+from bikecollect.app.queries.stations import (
+    MapStation,
+    chosen,
+    nearest,
+    point,
+    table_of,
+)
 
 COLUMNS = {
     "station_id": st.column_config.TextColumn("id"),
@@ -52,7 +58,7 @@ def page() -> None:
     st.dataframe(table, column_config=COLUMNS, hide_index=True, height=360)
 
 
-def _filters(everything: list[Place]) -> list[Place]:
+def _filters(everything: list[MapStation]) -> list[MapStation]:
     regions = sorted({each.region for each in everything if each.region})
     left, right = st.columns(2)
     text = left.text_input(
@@ -84,14 +90,14 @@ def _follow(picked: citymap.Picked) -> None:
         st.rerun()
 
 
-def _picked(everything: list[Place]) -> None:
+def _picked(everything: list[MapStation]) -> None:
     picked = st.query_params.get("picked", "")
     found = next((each for each in everything if each.station_id == picked), None)
     if found is not None:
         parts.more(picked, found.name or picked)
 
 
-def _near(name: str, wanted: list[Place], near: str) -> None:
+def _near(name: str, wanted: list[MapStation], near: str) -> None:
     st.subheader("Nearest to a point")
     text = st.text_input(
         "Latitude, longitude",
@@ -116,5 +122,5 @@ def _near(name: str, wanted: list[Place], near: str) -> None:
     parts.foot(table, f"{name}-nearest", f"The {len(table)} nearest of those shown.")
 
 
-def _table(name: str, wanted: list[Place]) -> pd.DataFrame:
+def _table(name: str, wanted: list[MapStation]) -> pd.DataFrame:
     return data.frame(table_of(wanted), data.zone(name))

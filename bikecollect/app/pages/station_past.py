@@ -56,7 +56,7 @@ def _by_slot(name: str, station: str, when: Span) -> None:
     )
 
 
-class Summary(NamedTuple):
+class PastSummary(NamedTuple):
     """How a longer past is drawn: from which report, by hours or by days."""
 
     report: str
@@ -67,8 +67,8 @@ class Summary(NamedTuple):
     between: tuple[str, str] | None = None
 
 
-HOURLY = Summary("hours", drawn.hours, "mean_capacity", "hour", "%a %d %b %Y %H:00")
-DAILY = Summary(
+HOURLY = PastSummary("hours", drawn.hours, "mean_capacity", "hour", "%a %d %b %Y %H:00")
+DAILY = PastSummary(
     *("days", drawn.days, "capacity_max", "day", "%a %d %b %Y"),
     between=("min_vehicles", "max_vehicles"),
 )
@@ -81,7 +81,7 @@ MORE_TIPS = {
 }
 
 
-def _summed(name: str, station: str, when: Span, how: Summary) -> None:
+def _summed(name: str, station: str, when: Span, how: PastSummary) -> None:
     found = how.made(data.answer(name, how.report, when, stations=(station,)))
     table = data.frame(found, data.zone(name))
     series = {

@@ -10,7 +10,7 @@ METRES = 111_195.0
 """Of a degree on a sphere of 6,371,009 m, the mean radius (IUGG)."""
 
 
-class Place(NamedTuple):
+class MapStation(NamedTuple):
     """A station in the newest slot; counts are None where that slot has none of it."""
 
     system_id: str
@@ -54,13 +54,13 @@ class Known(NamedTuple):
 
 
 def chosen(
-    places: Iterable[Place],
+    places: Iterable[MapStation],
     *,
     text: str = "",
     regions: Sequence[str] = (),
     vehicles: int = 0,
     docks: int = 0,
-) -> list[Place]:
+) -> list[MapStation]:
     """Return the places that are meant.
 
     *text* is part of a name or an id; *vehicles* and *docks* are the least; of none
@@ -77,7 +77,7 @@ def chosen(
     ]
 
 
-def table_of(places: Iterable[Place]) -> Answer:
+def table_of(places: Iterable[MapStation]) -> Answer:
     """Return a row a place, without what is of no use to a reader."""
     columns = [
         *("name", "vehicles", "docks", "capacity", "region", "closed"),
@@ -94,8 +94,8 @@ def table_of(places: Iterable[Place]) -> Answer:
 
 
 def nearest(
-    places: Iterable[Place], lat: float, lon: float, count: int = 8
-) -> list[tuple[float, Place]]:
+    places: Iterable[MapStation], lat: float, lon: float, count: int = 8
+) -> list[tuple[float, MapStation]]:
     """Return the *count* places nearest to a point, with their distance in metres.
 
     Degrees of WGS 84; the earth is flat here, which errs by less than 1 % in a city.
@@ -138,6 +138,6 @@ def known(rows: Iterable[Sequence[Any]]) -> list[Known]:
     return [Known(*row) for row in rows]
 
 
-def places(rows: Iterable[Sequence[Any]]) -> list[Place]:
+def places(rows: Iterable[Sequence[Any]]) -> list[MapStation]:
     """Return the rows of the report ``snapshot`` as places."""
-    return [Place(*row) for row in rows]
+    return [MapStation(*row) for row in rows]
