@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from bikecollect.alerts import signals as signs
 from bikecollect.alerts.escalation import MEMORY, step
-from bikecollect.alerts.state import AlertStateFile, State
+from bikecollect.alerts.state import AlertState, AlertStateFile
 from bikecollect.core.errors import Outcome
 from bikecollect.core.incidents import Event, Sign
 from bikecollect.core.run import Run
@@ -39,7 +39,7 @@ class News:
     place: Place
     state_file: AlertStateFile
     book: Book
-    state: State
+    state: AlertState
     changed: bool
     events: tuple[Event, ...] = ()
 
@@ -96,7 +96,7 @@ class Alerter:
         place = self.places[run.system_id]
         state_file, book = AlertStateFile(place.state_file), Book(place.folder / LEDGER)
         held.enter_context(state_file.held())
-        state = state_file.load() or State(
+        state = state_file.load() or AlertState(
             book.last_run(run.slot),
             book.incidents(Slot(run.slot - MEMORY), run.slot),
         )

@@ -22,7 +22,7 @@ TEXT = 1_000
 PATIENCE = 5.0
 
 
-class State(NamedTuple):
+class AlertState(NamedTuple):
     """What telling must know of earlier runs.
 
     *seen* is the latest slot that was told of, *mail* why mails could not be sent
@@ -78,7 +78,7 @@ class AlertStateFile:
         """Whether the file is held, and can be read and written."""
         return self._fd >= 0
 
-    def load(self) -> State | None:
+    def load(self) -> AlertState | None:
         """Return the state; None where there is none, or none that can be trusted."""
         if self._fd < 0:
             return None
@@ -87,7 +87,7 @@ class AlertStateFile:
         except OSError:
             return None
 
-    def save(self, state: State) -> bool:
+    def save(self, state: AlertState) -> bool:
         """Write *state* in place; return whether that went well."""
         short = tuple(i._replace(text=i.text[:TEXT])._asdict() for i in state.incidents)
         text = json.dumps(
@@ -114,14 +114,14 @@ class AlertStateFile:
         return False
 
 
-def _read(data: bytes) -> State | None:
+def _read(data: bytes) -> AlertState | None:
     try:
         crc, _, text = data.rstrip().partition(b" ")
         if not text or int(crc, 16) != zlib.crc32(text):
             return None
         values = json.loads(text)
         found = tuple(Incident(**each) for each in values.pop("incidents"))
-        return State(incidents=found, **values)
+        return AlertState(incidents=found, **values)
     except (ValueError, TypeError, KeyError):
         return None
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bikecollect.collect.commit import Committer
 from bikecollect.core.errors import BikecollectError, Interrupted, Outcome, RateLimited
 from bikecollect.core.logs import Stopwatch
-from bikecollect.core.payload import Client, Payload
+from bikecollect.core.payload import FeedClient, Payload
 from bikecollect.core.run import (
     Done,
     Notice,
@@ -41,7 +41,7 @@ class Cycle:
     """One system's line from its feed to its file, with all real parts."""
 
     feed: Feed
-    client: Client
+    client: FeedClient
     run_notes: RunNotes
     payloads: "Payloads"
     lock: "Lock"

@@ -132,7 +132,7 @@ class Fetched:
 Documents = tuple[Document, ...]
 
 
-class Client(Getter, Protocol):
+class FeedClient(Getter, Protocol):
     """Gets documents and remembers how that went."""
 
     @property

@@ -22,7 +22,7 @@ NO_CRONTAB = ("no crontab for", "no such file or directory")
 """How the programs in use say that there is none yet: Debian, cronie; busybox."""
 
 
-class State(Enum):
+class CronState(Enum):
     """Whether what should be installed is."""
 
     THERE = "there"
@@ -98,13 +98,13 @@ def without(crontab: bytes) -> bytes:
     return _without(crontab, _places(crontab))
 
 
-def state(crontab: bytes, ours: str) -> State:
+def state(crontab: bytes, ours: str) -> CronState:
     """Return whether *crontab* has our block, and whether it is *ours*."""
     places = _places(crontab)
     if not places:
-        return State.ABSENT
+        return CronState.ABSENT
     found = [crontab[start:end] for start, end in places]
-    return State.THERE if found == [ours.encode()] else State.DIFFERS
+    return CronState.THERE if found == [ours.encode()] else CronState.DIFFERS
 
 
 def fires(fields: str, now: float, local: Local, number: int = 3) -> list[datetime]:

@@ -18,7 +18,7 @@ from bikecollect.core.errors import BikecollectError
 from bikecollect.core.text import length, size
 from bikecollect.reports.status import survey
 from bikecollect.setup import schedule
-from bikecollect.setup.cron import State
+from bikecollect.setup.cron import CronState
 from bikecollect.setup.probe import Trial, attempt
 from bikecollect.setup.settings import Settings, System, server
 from bikecollect.storage import data_folder as folder
@@ -210,9 +210,9 @@ def _schedule(settings: Settings) -> Checks:
     except BikecollectError as error:
         yield _bad("cron: line", str(error), remedy)
     else:
-        if plan.state is State.THERE:
+        if plan.state is CronState.THERE:
             yield _good("cron: line", plan.text.splitlines()[1])
-        elif plan.state is State.DIFFERS:
+        elif plan.state is CronState.DIFFERS:
             yield _bad("cron: line", "it is not what these settings ask for", remedy)
         else:
             yield _bad("cron: line", "no line of ours is in the crontab", remedy)

@@ -14,7 +14,7 @@ from bikecollect.setup import (
     cron,
     systemd,
 )
-from bikecollect.setup.cron import State, read_crontab, write_crontab
+from bikecollect.setup.cron import CronState, read_crontab, write_crontab
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import durable
 
@@ -26,7 +26,7 @@ class Plan:
     """What should be installed, whether it is, and when it fires next."""
 
     text: str
-    state: State
+    state: CronState
     fires: Sequence[datetime]
 
 
@@ -52,12 +52,12 @@ def in_cron(settings: Settings, path: Path | None, now: float) -> Plan:
     return Plan(text, state, cron.fires(fields, now, _local))
 
 
-def install_in_cron(settings: Settings, path: Path | None) -> State:
+def install_in_cron(settings: Settings, path: Path | None) -> CronState:
     """Bring our block into the crontab; return what was there before."""
     text = _block(settings, path)
     before = read_crontab()
     was = cron.state(before, text)
-    if was is not State.THERE:
+    if was is not CronState.THERE:
         write_crontab(cron.merged(before, text))
     return was
 
@@ -77,7 +77,13 @@ def in_systemd(
     """Return the units, the service first."""
     texts = _units(settings, path, system_wide=system_wide)
     found = systemd.read(_folder(system_wide=system_wide), UNITS)
-    state = State.THERE if found == texts else State.DIFFERS if found else State.ABSENT
+    state = (
+        CronState.THERE
+        if found == texts
+        else CronState.DIFFERS
+        if found
+        else CronState.ABSENT
+    )
     fires = [each.astimezone() for each in systemd.fires(settings.seconds, now)]
     return Plan("\n".join(texts.values()), state, fires)
 

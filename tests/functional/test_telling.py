@@ -13,7 +13,7 @@ from mailserver import ME, MailServer, free_port
 from served import Answer, serving
 
 from bikecollect.alerts import webhooks as channels
-from bikecollect.alerts.state import AlertStateFile, State, noted_incidents
+from bikecollect.alerts.state import AlertState, AlertStateFile, noted_incidents
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.run import Run
 from bikecollect.reports.status import survey
@@ -329,8 +329,8 @@ def test_the_state_survives_a_full_disk_and_no_lie(tmp_path: Path) -> None:
     with state_file.held():
         assert state_file.load() is None
         size = path.stat().st_size
-        assert state_file.save(State(seen=None, mail="why"))
-        assert state_file.load() == State(mail="why")
+        assert state_file.save(AlertState(seen=None, mail="why"))
+        assert state_file.load() == AlertState(mail="why")
         assert path.stat().st_size == size
     data = bytearray(path.read_bytes())
     data[12] ^= 1

@@ -7,7 +7,7 @@ import pytest
 
 from bikecollect.core.errors import SettingsError
 from bikecollect.setup import cron, systemd
-from bikecollect.setup.cron import BEGIN, END, State
+from bikecollect.setup.cron import BEGIN, END, CronState
 
 BLOCK = cron.block(["*/5 * * * * bikecollect fetch"])
 OTHERS = [
@@ -40,13 +40,13 @@ def test_an_older_block_is_replaced_where_it_stands() -> None:
 @pytest.mark.parametrize(
     ("crontab", "state"),
     [
-        (b"a\n", State.ABSENT),
-        (b"a\n" + BLOCK.encode() + b"b\n", State.THERE),
-        (cron.block(["* * * * * other"]).encode(), State.DIFFERS),
-        (BLOCK.encode() * 2, State.DIFFERS),
+        (b"a\n", CronState.ABSENT),
+        (b"a\n" + BLOCK.encode() + b"b\n", CronState.THERE),
+        (cron.block(["* * * * * other"]).encode(), CronState.DIFFERS),
+        (BLOCK.encode() * 2, CronState.DIFFERS),
     ],
 )
-def test_the_state_is_told(crontab: bytes, state: State) -> None:
+def test_the_state_is_told(crontab: bytes, state: CronState) -> None:
     """Absent, there, or there in another form."""
     assert cron.state(crontab, BLOCK) is state
 
