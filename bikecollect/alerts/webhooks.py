@@ -101,13 +101,15 @@ def within(seconds: float, act: Callable[[], str]) -> str:
 def _request(
     method: str, url: str, seconds: float, body: Mapping[str, str] | None = None
 ) -> str:
-    import requests  # noqa: PLC0415 - 60 ms
+    from bikecollect.feeds.http.session import (  # noqa: PLC0415 - 60 ms
+        session,
+    )
 
     # The address is a secret (who has it can ping or post), and requests puts it
-    # into its exceptions: only their class is told.
-    with requests.Session() as session:
-        session.trust_env = False
-        answer = session.request(
+    # into its exceptions: only their class is told. No body is read, of no status.
+    with (
+        session() as asking,
+        asking.request(
             method,
             url,
             json=body,
@@ -115,6 +117,7 @@ def _request(
             headers=AGENT,
             allow_redirects=False,
             stream=True,
-        )
+        ) as answer,
+    ):
         good = answer.status_code < 300  # noqa: PLR2004 - HTTP
         return "" if good else f"HTTP {answer.status_code}"

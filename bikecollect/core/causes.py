@@ -16,7 +16,7 @@ MEANINGS = {
     "not-collecting": "collecting had not begun yet",
     "not-mounted": "the data disk was not there",
     "not-started": "cron did not start a run",
-    "protocol": "TLS, a redirect, or broken HTTP",
+    "protocol": "TLS, a redirect, an address that is not allowed, or broken HTTP",
     "rate-limited": "the feed asked us to stay away",
     "rejected": "the payload was not understood; it is kept",
     "settings": "the settings could not be used",

@@ -8,7 +8,7 @@
     ├── FeedError                69  the feed gave no payload
     │   ├── FeedUnavailable      69  network, HTTP errors, deadlines
     │   ├── RateLimited          75  429 with a long Retry-After
-    │   ├── ProtocolError        76  TLS, redirects
+    │   ├── ProtocolError        76  TLS, redirects, addresses
     │   └── CredentialsError     77  401, 403
     ├── PayloadError             65  the payload cannot be understood
     ├── NotInstalled             69  a program or an extra that is needed is absent
@@ -151,7 +151,7 @@ class RateLimited(FeedError):  # noqa: N818 - the field's own word
 
 
 class ProtocolError(FeedError):
-    """TLS could not be verified, or the feed redirects."""
+    """TLS cannot be verified, the feed redirects, or an address is not allowed."""
 
     outcome = Outcome.PROTOCOL
     cause = "tls"

@@ -36,9 +36,12 @@ class YouBike:
         rows, total = _size(first)
         size = self._page_size() or (rows if total and total > rows else 0)
         seen = rows
-        while size and rows and rows >= size and len(documents) < PAGES:
+        while size and rows and rows >= size:
             if total is not None and seen >= total:
                 break
+            if len(documents) == PAGES:
+                why = f"there are more than {PAGES} pages"
+                return Fetched(tuple(documents), incomplete=why)
             number, url = len(documents), self._page(len(documents), seen)
             try:
                 page = get(f"page-{number}", url, check=_check_page)

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from bikecollect.core import user_folders
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.incidents import KINDS
-from bikecollect.setup import catalogue
+from bikecollect.setup import catalogue, feed_access
 from bikecollect.setup.settings import Keep, Log, Mail, Ping, Settings, System, Tell
 from bikecollect.storage import trusted_files
 
@@ -185,8 +185,8 @@ def _checked(cls: type, values: Mapping[str, Any], place: str) -> dict[str, Any]
     return plain
 
 
-_WORD = {str: "a text", int: "a whole number", bool: "true or false"}
-_WORD |= {list: "a list", dict: "a table"}
+_WORD: dict[object, str] = {str: "a text", int: "a whole number", bool: "true or false"}
+_WORD |= {list: "a list", dict: "a table", bool | str: "true, false or a text"}
 
 
 def _nearest(name: str, known: Mapping[str, object]) -> str:
@@ -222,10 +222,7 @@ def _check_values(settings: Settings) -> None:
     """Raise SettingsError for values of the right type that cannot work."""
     _ = settings.seconds
     for name, system in settings.systems.items():
-        if not re.match(r"https?://[^/\s]+", system.url):
-            raise SettingsError(
-                f"systems.{name}.url must begin with http:// or https://"
-            )
+        feed_access.check(name, system)
         try:
             ZoneInfo(system.timezone)
         except (ValueError, OSError, LookupError) as error:
@@ -245,8 +242,8 @@ def _check_telling(settings: Settings) -> None:
     """Raise SettingsError for a ping, a webhook or a log that cannot work."""
     urls = {"ping.url": settings.ping.url, "tell.webhook": settings.tell.webhook}
     for name, url in urls.items():
-        if url and not re.match(r"https?://[^/\s]+", url):
-            raise SettingsError(f"{name} must begin with http:// or https://")
+        if url:
+            feed_access.check_address(name, url)
     for kind in settings.tell.mute:
         if kind not in KINDS:
             known = ", ".join(KINDS)

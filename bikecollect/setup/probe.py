@@ -20,6 +20,7 @@ from bikecollect.core.snapshot import Snapshot, StationInformation, StationStatu
 from bikecollect.core.text import message
 from bikecollect.feeds import gbfs_discovery, registry, youbike, youbike_reader
 from bikecollect.feeds import gbfs_reader as gbfs_reading
+from bikecollect.feeds.http.access import Access
 from bikecollect.feeds.http.client import Client
 from bikecollect.feeds.http.retry import Budget
 from bikecollect.feeds.json_payload import at, decode
@@ -110,7 +111,9 @@ def attempt(
     is neither, FeedError where nothing came, PayloadError where it cannot be
     understood by any dialect.
     """
-    client = Client(budget=BUDGET, stop=stop or Stop(), headers=headers)
+    client = Client(
+        budget=BUDGET, stop=stop or Stop(), access=Access(headers=headers or {})
+    )
     get = _brief(client)
     try:
         began = time.monotonic()

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, dataclass, field, replace
 from pathlib import Path
+from types import UnionType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 UNITS = {"s": 1, "min": 60, "h": 3600}
 
 
-def _key(doc: str, default: Any = MISSING, *, kind: type = str) -> Any:
+def _key(doc: str, default: Any = MISSING, *, kind: type | UnionType = str) -> Any:
     """Declare a setting of *kind*, with its *doc* and *default*."""
     about = {"doc": doc, "kind": kind}
     if default is MISSING:
@@ -51,11 +52,34 @@ class System:
         "for a mapped feed: the path of the stations and of each column", {}, kind=dict
     )
     headers: dict[str, str] = _key(
-        "sent with each request; may hold a key, then the file must be 0600",
+        "sent with each request to the host of url; may hold a key, then the file must "
+        "be 0600",
         {},
         kind=dict,
     )
-    redirects: bool = _key("follow redirects of the feed", default=False, kind=bool)
+    credential_hosts: list[str] = _key(
+        "more hosts (host or host:port) that get the headers, and the user and the "
+        "keys of url",
+        [],
+        kind=list,
+    )
+    private_hosts: list[str] = _key(
+        "hosts of your own network that the feed's documents may name; others of "
+        "private networks are refused",
+        [],
+        kind=list,
+    )
+    redirects: bool | str = _key(
+        'follow redirects of the feed: true, false, or "same-site" (the same '
+        "registered domain, never from https to http)",
+        default=False,
+        kind=bool | str,
+    )
+    max_body: str = _key(
+        'largest document that is read, inflated, such as "64MiB"; those of a run may '
+        "have twice as much together",
+        "32MiB",
+    )
     trust_env: bool = _key(
         "obey proxy variables and .netrc of the environment", default=False, kind=bool
     )

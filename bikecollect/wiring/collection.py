@@ -24,9 +24,8 @@ from bikecollect.core.process import Clock, Stop, Times
 from bikecollect.core.run import Run
 from bikecollect.core.slots import slot_at
 from bikecollect.core.text import redactor
-from bikecollect.feeds import registry
 from bikecollect.feeds.http.client import Client
-from bikecollect.feeds.http.retry import Budget
+from bikecollect.setup import feed_access
 from bikecollect.setup.settings import Settings, server
 from bikecollect.storage import data_folder as folder
 from bikecollect.storage.csv_format import Format
@@ -141,13 +140,7 @@ def cycle(settings: Settings, name: str, times: Times) -> Cycle:
     columns = chosen(system.columns, settings.folder)
     payloads, store = Payloads(place / "payloads"), Store(place)
     ledger = Ledger(place / LEDGER)
-    feed = registry.build(
-        system.feed,
-        url=system.url,
-        timezone=zone,
-        language=system.language,
-        mapping=system.mapping,
-    )
+    feed = feed_access.feed(system)
     watch = Stopwatch(name)
     return Cycle(
         feed=feed,
@@ -184,15 +177,11 @@ def cycle(settings: Settings, name: str, times: Times) -> Cycle:
 def _client(settings: Settings, name: str, times: Times) -> Client:
     system = settings.systems[name]
     return Client(
-        budget=Budget.for_interval(settings.seconds),
-        headers=system.headers,
+        budget=feed_access.budget(system, settings.seconds),
         stop=times.stop,
+        access=feed_access.access(system),
         clock=times.clock,
         monotonic=times.monotonic,
-        allow_redirects=system.redirects,
-        trust_env=system.trust_env,
-        proxy=system.proxy or None,
-        ca_bundle=system.ca_bundle or None,
     )
 
 

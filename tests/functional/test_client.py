@@ -25,6 +25,7 @@ from bikecollect.core.errors import (
     RateLimited,
 )
 from bikecollect.core.process import Stop
+from bikecollect.feeds.http.access import Access
 from bikecollect.feeds.http.client import Client
 from bikecollect.feeds.http.retry import Budget
 
@@ -49,7 +50,10 @@ class Patient(Stop):
 
 
 def client(
-    budget: Budget = SHORT, stop: Patient | None = None, **more: object
+    budget: Budget = SHORT,
+    stop: Patient | None = None,
+    access: Access | None = None,
+    **more: object,
 ) -> Client:
     """Return a client whose waits pass at once."""
     stop = stop or Patient()
@@ -58,6 +62,7 @@ def client(
         stop=stop,
         monotonic=stop.monotonic,
         random=lambda: 0.0,
+        access=access,
         **more,  # type: ignore[arg-type]
     )
 
@@ -348,7 +353,7 @@ def test_netrc_and_proxies_of_the_environment_are_ignored(
             look(peer)
 
     threading.Thread(target=serve, daemon=True).start()
-    get = client(headers={"Authorization": "Key mine"})
+    get = client(access=Access(headers={"Authorization": "Key mine"}))
     document = get("feed", f"http://127.0.0.1:{listener.getsockname()[1]}/")
     listener.close()
 
@@ -367,10 +372,11 @@ def test_tls_that_cannot_be_verified_is_refused(
     tmp_path: Path, *, name: str, trusted: bool, word: str
 ) -> None:
     """An unknown authority or a wrong name ends with a protocol error (fault 26)."""
-    with _tls_server(name) as (url, authority):
+    with tls_server(name) as (url, authority):
         bundle = tmp_path / "ca.pem"
         authority.cert_pem.write_to_path(bundle)
-        get = client(Budget(), ca_bundle=str(bundle) if trusted else None)
+        access = Access(ca_bundle=str(bundle) if trusted else "")
+        get = client(Budget(), access=access)
         with pytest.raises(ProtocolError, match=word) as failed:
             get("feed", url)
 
@@ -380,18 +386,20 @@ def test_tls_that_cannot_be_verified_is_refused(
 
 def test_tls_of_a_trusted_server_is_used(tmp_path: Path) -> None:
     """The same server with its authority in ca_bundle gives its body."""
-    with _tls_server("127.0.0.1") as (url, authority):
+    with tls_server("127.0.0.1") as (url, authority):
         bundle = tmp_path / "ca.pem"
         authority.cert_pem.write_to_path(bundle)
-        document = client(Budget(), ca_bundle=str(bundle))("feed", url)
+        access = Access(ca_bundle=str(bundle))
+        document = client(Budget(), access=access)("feed", url)
 
     assert document.body == BODY
 
 
-class _tls_server:  # noqa: N801 - used as a function
+class tls_server:  # noqa: N801 - used as a function
     """A TLS server with a certificate for *name*; yields address and authority."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, answer: bytes = b"") -> None:
+        self._answer = answer or HEAD + LENGTH % len(BODY) + BODY
         self._authority = trustme.CA()
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._authority.issue_cert(name).configure_cert(self._context)
@@ -411,7 +419,7 @@ class _tls_server:  # noqa: N801 - used as a function
             try:
                 with self._context.wrap_socket(peer, server_side=True) as secure:
                     secure.recv(65_536)
-                    secure.sendall(HEAD + LENGTH % len(BODY) + BODY)
+                    secure.sendall(self._answer)
             except OSError:
                 peer.close()
 

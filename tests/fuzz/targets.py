@@ -30,7 +30,8 @@ from bikecollect.feeds import Feed, imported_rows
 from bikecollect.feeds.citybikes import CityBikes
 from bikecollect.feeds.gbfs import Gbfs
 from bikecollect.feeds.http.retry import retry_after
-from bikecollect.feeds.http.session import date, plain
+from bikecollect.feeds.http.transport import date
+from bikecollect.feeds.http.urls import plain
 from bikecollect.feeds.json_payload import decode
 from bikecollect.feeds.mapped import Mapped, validate
 from bikecollect.feeds.stamps import Stamps

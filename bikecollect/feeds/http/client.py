@@ -3,14 +3,11 @@
 import random as _random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from typing import Protocol
-from urllib.parse import urlsplit
-
-import requests
 
 from bikecollect.core.errors import (
     CredentialsError,
@@ -21,13 +18,16 @@ from bikecollect.core.errors import (
     RateLimited,
 )
 from bikecollect.core.payload import MANY, Attempt, Check, Document
-from bikecollect.feeds.http.body import read_body
-from bikecollect.feeds.http.retry import Budget, backoff, retry_after
-from bikecollect.feeds.http.session import date, plain, session, translated
+from bikecollect.feeds.http.access import Access
+from bikecollect.feeds.http.retry import Budget, backoff
+from bikecollect.feeds.http.transport import Answered, Transport, target
+from bikecollect.feeds.http.urls import Url
 
 SLICE = 0.05
 WRONG_BODIES = 4
 """Attempts after which the last body that came is taken as it is."""
+_AGAIN = {"redirect": 1, "address": 0}
+"""More tries after a protocol error, by its cause; two where it is not here."""
 Clock = Callable[[], float]
 
 
@@ -56,8 +56,10 @@ class _Failure:
 class Client:
     """Gets documents for one run, all within one *budget* that starts at once.
 
-    Attempts run in a daemon thread, for neither a resolver nor a dripping server
-    can be interrupted; a late thread finds nobody who listens.
+    *access* says how the feed is reached; where it has no address, the first that is
+    asked for is the feed's own. Attempts run in a daemon thread, for neither a
+    resolver nor a dripping server can be interrupted; a late thread finds nobody who
+    listens.
     """
 
     def __init__(
@@ -65,34 +67,36 @@ class Client:
         *,
         budget: Budget,
         stop: Stop,
-        headers: Mapping[str, str] | None = None,
+        access: Access | None = None,
         clock: Clock = time.time,
         monotonic: Clock = time.monotonic,
         random: Clock = _random.random,
-        allow_redirects: bool = False,
-        trust_env: bool = False,
-        proxy: str | None = None,
-        ca_bundle: str | None = None,
     ) -> None:
         self.attempts: list[Attempt] = []
-        self._budget, self._stop = budget, stop
+        self._budget, self._stop, self._access = budget, stop, access or Access()
         self._clock, self._monotonic, self._random = clock, monotonic, random
-        self._allow_redirects = allow_redirects
         self._deadline = monotonic() + budget.total
-        self._session = session(trust_env=trust_env, ca_bundle=ca_bundle)
-        self._session.headers.update(headers or {})
-        if proxy:
-            self._session.proxies.update({"http": proxy, "https": proxy})
+        self._transport: Transport | None = None
 
     def close(self) -> None:
         """Close the connections."""
-        self._session.close()
+        if self._transport is not None:
+            self._transport.close()
 
     def __call__(
         self, name: str, url: str, *, check: Check | None = None, tries: int = MANY
     ) -> Document:
         """Return the document at *url*; see `bikecollect.core.payload.Getter`."""
-        number, allowed = 0, tries
+        place = target(name, url)
+        document = self._tried(name, place, check, tries)
+        self._reached(place).spare -= len(document.body)
+        return document
+
+    def _tried(
+        self, name: str, url: Url, check: Check | None, allowed: int
+    ) -> Document:
+        """Return the document at *url*, or the last wrong one after all tries."""
+        number = 0
         last: Document | None = None
         while True:
             number += 1
@@ -107,13 +111,26 @@ class Client:
             return last
         raise result.error
 
+    def _left(self) -> float:
+        return self._deadline - self._monotonic()
+
+    def _reached(self, url: Url) -> Transport:
+        """Return the transport; the first *url* is the feed's own where none is set."""
+        if self._transport is None:
+            home = self._access.url or url.text
+            access = replace(self._access, url=home)
+            self._transport = Transport(
+                access, self._budget, clock=self._clock, left=self._left
+            )
+        return self._transport
+
     def _pause(self, number: int, failure: _Failure) -> bool:
         """Wait before the next attempt; return whether there is time for one.
 
         A server that asks for more than is left gets one last attempt at the edge
         of the deadline, unless it limits our rate: then nothing more is asked.
         """
-        left = self._deadline - self._monotonic() - self._budget.worth_a_try
+        left = self._left() - self._budget.worth_a_try
         if left <= 0:
             return False
         wait = max(failure.pause, backoff(number, self._random))
@@ -121,13 +138,13 @@ class Client:
             self._stop.raise_if_set()
         return wait <= left or failure.pause > 0
 
-    def _attempt(self, name: str, url: str, check: Check | None) -> Document | _Failure:
+    def _attempt(self, name: str, url: Url, check: Check | None) -> Document | _Failure:
         self._stop.raise_if_set()
         began, started = self._monotonic(), self._clock()
 
         def note(status: int | None, error: str) -> None:
             spent = self._monotonic() - began
-            self.attempts.append(Attempt(plain(url), started, spent, status, error))
+            self.attempts.append(Attempt(url.plain, started, spent, status, error))
 
         try:
             document = self._bounded(name, url)
@@ -143,111 +160,44 @@ class Client:
 
     def _judged(self, failed: FeedError | PayloadError) -> _Failure:
         """Return how often, and after how long, *failed* is worth another try."""
-        pause = failed.pause if isinstance(failed, _Answered) else 0.0
-        error = failed.plain() if isinstance(failed, _Answered) else failed
+        pause = failed.pause if isinstance(failed, Answered) else 0.0
+        error = failed.plain() if isinstance(failed, Answered) else failed
         if isinstance(error, CredentialsError):
             return _Failure(error, 1, 10.0)
         if isinstance(error, ProtocolError):
-            return _Failure(error, 1 if error.cause == "redirect" else 2)
+            return _Failure(error, _AGAIN.get(error.cause, 2))
         if error.cause in {"http-404", "http-410"}:
             return _Failure(error, 1)
         if isinstance(error, PayloadError):
             return _Failure(error, 1)
         return _Failure(error, pause=pause)
 
-    def _bounded(self, name: str, url: str) -> Document:
+    def _bounded(self, name: str, url: Url) -> Document:
         """Make one attempt in a thread; raise where it is not over in time."""
         box: SimpleQueue[Document | BaseException] = SimpleQueue()
+        transport = self._reached(url)
 
         def work() -> None:
             try:
-                box.put(self._get(name, url))
+                box.put(transport.get(name, url))
             except BaseException as error:  # noqa: BLE001 - handed to the one who waits
                 box.put(error)
 
         threading.Thread(target=work, daemon=True).start()
-        left = self._deadline - self._monotonic()
-        patience = max(0.0, min(self._budget.attempt, left))
+        patience = max(0.0, min(self._budget.attempt, self._left()))
         end = time.monotonic() + patience
         while True:
             with suppress(Empty):
                 got = box.get(timeout=max(0.0, min(SLICE, end - time.monotonic())))
                 if isinstance(got, Document):
                     return got
-                raise translated(got, plain(url))
+                raise got
             self._stop.raise_if_set()
             if time.monotonic() >= end:
                 raise FeedUnavailable(
-                    f"no whole answer from {plain(url)} in {patience:.0f} s",
+                    f"{url.plain} timed out: no whole answer in {patience:.0f} s",
                     cause="timeout",
                 )
-
-    def _get(self, name: str, url: str) -> Document:
-        with self._session.get(
-            url,
-            stream=True,
-            timeout=(self._budget.connect, self._budget.idle),
-            allow_redirects=self._allow_redirects,
-        ) as answer:
-            self._judge_status(answer, url)
-            raw = answer.raw
-            length = answer.headers.get("Content-Length", "")
-            body, wire = read_body(
-                lambda size: raw.read(size, decode_content=False),
-                encoding=answer.headers.get("Content-Encoding", "").strip().lower(),
-                length=int(length) if length.isdigit() else None,
-                wire_bytes=self._budget.wire_bytes,
-                inflated_bytes=self._budget.inflated_bytes,
-            )
-            return Document(
-                name=name,
-                body=body,
-                url=plain(url),
-                http_status=answer.status_code,
-                fetched_at=self._clock(),
-                date=date(answer.headers.get("Date")),
-                wire_bytes=wire,
-            )
-
-    def _judge_status(self, answer: requests.Response, url: str) -> None:
-        status, place = answer.status_code, plain(url)
-        if status == requests.codes.ok:
-            return
-        if 300 <= status < 400:  # noqa: PLR2004 - the redirects
-            host = urlsplit(answer.headers.get("Location", "")).netloc or "?"
-            host = host.rpartition("@")[2]
-            raise ProtocolError(
-                f"{place} redirects to the host {host}; if that is right, set its url",
-                cause="redirect",
-                http_status=status,
-            )
-        if status in {401, 403}:
-            raise CredentialsError(
-                f"{place} answered {status}: it wants other credentials",
-                http_status=status,
-            )
-        wait = retry_after(answer.headers.get("Retry-After"), self._clock())
-        left = self._deadline - self._monotonic()
-        if status == 429 and wait is not None and wait > left:  # noqa: PLR2004 - RFC 6585
-            raise RateLimited(
-                f"{place} limits our rate and asks for a rest of {wait:.0f} s",
-                not_before=self._clock() + wait,
-            )
-        raise _Answered(f"{place} answered {status}", status, wait or 0.0)
-
-
-class _Answered(FeedUnavailable):
-    """An HTTP error, and how long its server asked us to wait."""
-
-    def __init__(self, message: str, status: int, pause: float) -> None:
-        super().__init__(message, cause=f"http-{status}", http_status=status)
-        self.pause = pause
-
-    def plain(self) -> FeedUnavailable:
-        """Return this error as others know it."""
-        return FeedUnavailable(
-            str(self), cause=self.cause, http_status=self.http_status
-        )
 
 
 def _checked(document: Document, check: Check | None) -> Document | _Failure:

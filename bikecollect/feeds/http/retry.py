@@ -4,25 +4,29 @@ from collections.abc import Callable
 from datetime import UTC
 from typing import NamedTuple
 
-MIB = 1024 * 1024
+MAX_BODY = 32 * 1024 * 1024
+"""The largest document. JSON takes 3 to 6 times its size when it is parsed, what is
+made to hurt 25 to 45 times; 60,000 vehicles are 21 MB, 26,000 stations 7 and 12 MB
+(docs/decisions/0017-bounds-of-a-run.md)."""
 
 
 class Budget(NamedTuple):
     """Bounds of one run's fetch: seconds, and bytes on the wire and inflated.
 
     *total* bounds all attempts together, *attempt* one of them, *connect* and
-    *idle* parts of it.
+    *idle* parts of it. *run_bytes* bounds the documents of the run together.
     """
 
     connect: float = 5.0
     idle: float = 10.0
     attempt: float = 30.0
     total: float = 150.0
-    wire_bytes: int = 8 * MIB
-    inflated_bytes: int = 64 * MIB
+    wire_bytes: int = MAX_BODY
+    inflated_bytes: int = MAX_BODY
+    run_bytes: int = 2 * MAX_BODY
 
     @classmethod
-    def for_interval(cls, interval: int) -> "Budget":
+    def for_interval(cls, interval: int, *, max_body: int = MAX_BODY) -> "Budget":
         """Return the budget of a slot of *interval* seconds: half of it at most.
 
         >>> Budget.for_interval(30).attempt
@@ -34,6 +38,9 @@ class Budget(NamedTuple):
             idle=min(10.0, total),
             attempt=min(30.0, total),
             total=total,
+            wire_bytes=max_body,
+            inflated_bytes=max_body,
+            run_bytes=2 * max_body,
         )
 
     @property

@@ -1,0 +1,119 @@
+"""How a system's feed is reached, and to which hosts its credentials go."""
+
+import re
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, unquote, unquote_plus
+
+from bikecollect.core.errors import ProtocolError
+from bikecollect.core.secret_names import is_secret_name
+from bikecollect.feeds.http.urls import Url, parse
+
+SAME_SITE = "same-site"
+CLIENT = re.compile(r"(client|app|application|user|account)[_.-]?(id|name)?")
+"""Names that belong to a key: they are carried with it."""
+SHORTEST = 8
+"""A shorter text is too common to be looked for in addresses."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """How a feed is reached; *url* is its own address, empty for the first asked.
+
+    *headers*, the user info of *url* and the keys in its query go to the host of
+    *url*, and to *credential_hosts* (``host`` or ``host:port``). *private_hosts* may
+    lie in private networks. *redirects* is true, false, or ``same-site``.
+    """
+
+    url: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    credential_hosts: Sequence[str] = ()
+    private_hosts: Sequence[str] = ()
+    redirects: bool | str = False
+    trust_env: bool = False
+    proxy: str = ""
+    ca_bundle: str = ""
+
+
+class Scope:
+    """Which requests are made with the credentials of *access*."""
+
+    def __init__(self, access: Access) -> None:
+        self.home = parse(access.url)
+        self._hosts = {each.lower() for each in access.credential_hosts}
+        self._headers = dict(access.headers)
+        user = self.home.user
+        if user and "authorization" not in map(str.lower, self._headers):
+            self._headers["Authorization"] = _basic(user)
+        self._keys = list(_keys(self.home.query))
+        self._secrets = [
+            each for each in self._found_secrets() if len(each) >= SHORTEST
+        ]
+
+    def owns(self, url: Url) -> bool:
+        """Return whether *url* is of the feed's own host, or of one named beside it."""
+        if {url.host, f"{url.host}:{url.port}"} & self._hosts:
+            return True
+        upgraded = (self.home.port, url.port) == (80, 443)
+        return url.host == self.home.host and (url.port == self.home.port or upgraded)
+
+    def covers(self, url: Url) -> bool:
+        """Return whether credentials go to *url*: never from https to http."""
+        lowered = (self.home.scheme, url.scheme) == ("https", "http")
+        return self.owns(url) and not lowered
+
+    def headers(self, url: Url) -> dict[str, str]:
+        """Return the headers for a request of *url*, beside the usual ones."""
+        if self.covers(url):
+            return self._headers
+        return {"Authorization": _basic(url.user)} if url.user else {}
+
+    def withheld(self, url: Url) -> bool:
+        """Return whether there are credentials that a request of *url* lacks."""
+        return bool(self._headers or self._keys) and not self.covers(url)
+
+    def dressed(self, url: Url) -> Url:
+        """Return *url* with the keys of the feed's address, or without any.
+
+        Raises ProtocolError where it carries a secret to a host that is not to know.
+        """
+        if self.covers(url):
+            there = {name for name, _ in parse_qsl(url.query, keep_blank_values=True)}
+            new = [text for name, text in self._keys if name not in there]
+            return url._replace(query="&".join(filter(None, [url.query, *new])))
+        parts = url.query.split("&")
+        kept = [each for each in parts if not self._has_secret(each)]
+        bare = url._replace(query="&".join(kept))
+        if self._has_secret(bare.text) or self._has_secret(bare.user):
+            raise ProtocolError(
+                f"an address on {url.place} carries this system's key; if that host "
+                f'may have it, set credential_hosts = ["{url.host}"]',
+                cause="address",
+            )
+        return bare
+
+    def _has_secret(self, text: str) -> bool:
+        spelled = (text, unquote(text), unquote_plus(text))
+        return any(secret in each for secret in self._secrets for each in spelled)
+
+    def _found_secrets(self) -> Iterator[str]:
+        """Yield the texts that no other host may see."""
+        for name, value in parse_qsl(self.home.query):
+            if is_secret_name(name):
+                yield value
+        for text in (*self._headers.values(), unquote(self.home.user)):
+            yield from re.split(r"[\s:;,=]+", text)
+
+
+def _basic(user: str) -> str:
+    text = unquote(user) if ":" in user else f"{unquote(user)}:"
+    return f"Basic {b64encode(text.encode()).decode()}"
+
+
+def _keys(query: str) -> Iterator[tuple[str, str]]:
+    """Yield name and text of the parameters in *query* that are or go with a key."""
+    for text in query.split("&"):
+        name = unquote_plus(text.partition("=")[0])
+        if is_secret_name(name) or CLIENT.fullmatch(name.lower()):
+            yield name, text

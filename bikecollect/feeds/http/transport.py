@@ -1,0 +1,164 @@
+"""One attempt at one address: redirects, credentials, and bounds."""
+
+from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
+
+import requests
+
+from bikecollect.core.errors import (
+    CredentialsError,
+    FeedUnavailable,
+    ProtocolError,
+    RateLimited,
+)
+from bikecollect.core.payload import Document
+from bikecollect.feeds.http import redirects
+from bikecollect.feeds.http.access import Access, Scope
+from bikecollect.feeds.http.body import read_body
+from bikecollect.feeds.http.networks import Guard
+from bikecollect.feeds.http.retry import Budget, retry_after
+from bikecollect.feeds.http.session import session, translated
+from bikecollect.feeds.http.urls import Url, parse, shown
+
+Clock = Callable[[], float]
+OK = requests.codes.ok
+REDIRECTS, CREDENTIALS, TOO_MANY = range(300, 400), (401, 403), 429
+
+
+class Answered(FeedUnavailable):
+    """An HTTP error, and how long its server asked us to wait."""
+
+    def __init__(self, message: str, status: int, pause: float) -> None:
+        super().__init__(message, cause=f"http-{status}", http_status=status)
+        self.pause = pause
+
+    def plain(self) -> FeedUnavailable:
+        """Return this error as others know it."""
+        return FeedUnavailable(
+            str(self), cause=self.cause, http_status=self.http_status
+        )
+
+
+class Transport:
+    """Asks for documents by *access*, within *budget*; *left* gives the seconds.
+
+    *spare* are the bytes that more documents of the run may have.
+    """
+
+    def __init__(
+        self, access: Access, budget: Budget, *, clock: Clock, left: Clock
+    ) -> None:
+        self.scope = Scope(access)
+        self._policy, self._budget = access.redirects, budget
+        self._clock, self._left = clock, left
+        self.spare = budget.run_bytes
+        self._guard = Guard(self.scope.home.host, access.private_hosts)
+        self._session = session(
+            trust_env=access.trust_env, ca_bundle=access.ca_bundle, guard=self._guard
+        )
+        if access.proxy:
+            self._session.proxies.update({"http": access.proxy, "https": access.proxy})
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def get(self, name: str, url: Url) -> Document:
+        """Return the document at *url*; raises FeedError and PayloadError."""
+        for _ in range(redirects.MOST + 1):
+            url = self.scope.dressed(url)
+            try:
+                got = self._hop(name, url)
+            except BaseException as error:
+                raise translated(error, url.plain) from error
+            if isinstance(got, Document):
+                return got
+            url = got
+        raise redirects.too_many(url)
+
+    def _hop(self, name: str, url: Url) -> Document | Url:
+        """Return the document at *url*, or where it is redirected to."""
+        self._guard.check_name(url.host)
+        headers = self.scope.headers(url)
+        ours = "Authorization" in headers or not self.scope.covers(url)
+        with self._session.get(
+            url.text,
+            stream=True,
+            headers=headers,
+            auth=_unchanged if ours else None,
+            timeout=(self._budget.connect, self._budget.idle),
+            allow_redirects=False,
+        ) as answer:
+            if answer.status_code in REDIRECTS:
+                location = answer.headers.get("Location", "")
+                status = answer.status_code
+                return redirects.target(url, location, status, policy=self._policy)
+            self._judge_status(answer, url)
+            return self._document(name, url, answer)
+
+    def _document(self, name: str, url: Url, answer: requests.Response) -> Document:
+        raw = answer.raw
+        body, wire = read_body(
+            lambda size: raw.read(size, decode_content=False),
+            encoding=answer.headers.get("Content-Encoding", "").strip().lower(),
+            length=_length(answer.headers),
+            wire_bytes=self._budget.wire_bytes,
+            inflated_bytes=min(self._budget.inflated_bytes, self.spare),
+        )
+        return Document(
+            name=name,
+            body=body,
+            url=url.plain,
+            http_status=answer.status_code,
+            fetched_at=self._clock(),
+            date=date(answer.headers.get("Date")),
+            wire_bytes=wire,
+        )
+
+    def _judge_status(self, answer: requests.Response, url: Url) -> None:
+        status, place = answer.status_code, url.plain
+        if status == OK:
+            return
+        if status in CREDENTIALS:
+            hint = f'; for credentials there, set credential_hosts = ["{url.host}"]'
+            hint = hint if self.scope.withheld(url) else ""
+            raise CredentialsError(
+                f"{place} answered HTTP {status}: credentials rejected{hint}",
+                http_status=status,
+            )
+        wait = retry_after(answer.headers.get("Retry-After"), self._clock())
+        if status == TOO_MANY and wait is not None and wait > self._left():
+            raise RateLimited(
+                f"{place} answered HTTP {status}: retry in {wait:.0f} s",
+                not_before=self._clock() + wait,
+            )
+        raise Answered(f"{place} answered {status}", status, wait or 0.0)
+
+
+def target(name: str, url: str) -> Url:
+    """Return *url* in its parts; raises ProtocolError naming it where it is none."""
+    try:
+        return parse(url)
+    except ValueError as error:
+        raise ProtocolError(
+            f"the address of {name} is malformed: {shown(url)!r} ({error})",
+            cause="address",
+        ) from error
+
+
+def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Add no credentials to *request*: .netrc may have some for its host."""
+    return request
+
+
+def _length(headers: Mapping[str, str]) -> int | None:
+    text = headers.get("Content-Length", "")
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
+def date(text: str | None) -> float | None:
+    """Return the moment of a Date header, None where there is none."""
+    try:
+        return parsedate_to_datetime(text).timestamp() if text else None
+    except (ValueError, TypeError, OverflowError):
+        return None

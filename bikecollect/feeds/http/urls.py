@@ -1,0 +1,163 @@
+"""Addresses of the web: parsed strictly, resolved, and shown without secrets."""
+
+import re
+from typing import NamedTuple
+from urllib.parse import quote, urljoin, urlsplit
+
+from bikecollect.core.secret_names import is_secret_name
+
+LONGEST = 4_000
+PORTS = {"http": 80, "https": 443}
+_LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*\.?")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+_PATH = "/%:@!$&'()*+,;=~?[]|"
+_SHOWN = 300
+
+
+class Url(NamedTuple):
+    """An address in its parts; *user* is its user info, *port* never absent."""
+
+    scheme: str
+    user: str
+    host: str
+    port: int
+    path: str
+    query: str
+
+    @property
+    def place(self) -> str:
+        """Scheme, host, and the port where it is not the scheme's own."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = "" if self.port == PORTS[self.scheme] else f":{self.port}"
+        return f"{self.scheme}://{host}{port}"
+
+    @property
+    def plain(self) -> str:
+        """The address without what may be secret."""
+        return f"{self.place}{self.path}"[:_SHOWN]
+
+    @property
+    def text(self) -> str:
+        """The address as it is asked for: without user info and fragment.
+
+        It is put together anew, so that whoever reads it next finds the same host.
+        """
+        query = f"?{self.query}" if self.query else ""
+        return f"{self.place}{self.path}{query}"
+
+
+def parse(url: str) -> Url:
+    """Return the parts of *url*; raises ValueError saying what is wrong with it.
+
+    >>> parse("https://me:pw@Example.org:8443/gbfs.json?key=1#top").text
+    'https://example.org:8443/gbfs.json?key=1'
+    >>> parse("http://[")
+    Traceback (most recent call last):
+    ValueError: Invalid IPv6 URL
+    """
+    url = url.strip()
+    if len(url) > LONGEST:
+        raise ValueError(f"it has more than {LONGEST} characters")
+    if _CONTROLS.search(url):
+        raise ValueError("it has control characters")
+    parts = urlsplit(url)
+    if parts.scheme not in PORTS:
+        raise ValueError("it does not begin with http:// or https://")
+    if "\\" in parts.netloc:
+        raise ValueError("it has a backslash")
+    user, _, place = parts.netloc.rpartition("@")
+    host, port = _host_and_port(place)
+    return Url(
+        scheme=parts.scheme,
+        user=user,
+        host=host,
+        port=port or PORTS[parts.scheme],
+        path=quote(parts.path or "/", safe=_PATH),
+        query=quote(parts.query, safe=_PATH),
+    )
+
+
+def _host_and_port(place: str) -> tuple[str, int]:
+    """Return the host and the port (0 where none is given) in *place*."""
+    if place.startswith("["):
+        host, _, port = place[1:].partition("]")
+        host = _ipv6(host)
+    else:
+        host, colon, port = place.partition(":")
+        host, port = _name(host), colon + port
+    if port[:1] not in {"", ":"} or not re.fullmatch(r"\d{0,5}", port[1:], re.ASCII):
+        raise ValueError(f"{port[:20]!a} is not a port")
+    number = int(port[1:] or 0)
+    if number > 65_535 or (number == 0 and port[1:]):  # noqa: PLR2004 - the last port
+        raise ValueError(f"there is no port {number}")
+    return host, number
+
+
+def _ipv6(text: str) -> str:
+    """Return the address *text*, whose zone is written with %25 or %."""
+    import ipaddress  # noqa: PLC0415 - urllib.parse has it already
+
+    address, percent, zone = text.partition("%")
+    zone = zone.removeprefix("25")
+    if percent and not re.fullmatch(r"[\w.-]{1,32}", zone, re.ASCII):
+        raise ValueError("its IPv6 zone is malformed")
+    return f"{ipaddress.IPv6Address(address).compressed}{percent}{zone}"
+
+
+def _name(text: str) -> str:
+    """Return the host name *text* in the letters of the DNS."""
+    if not text:
+        raise ValueError("it has no host")
+    try:
+        host = text.lower() if text.isascii() else text.encode("idna").decode().lower()
+    except UnicodeError:
+        host = ""
+    if not _HOST.fullmatch(host):
+        raise ValueError(f"{text[:80]!a} is not a host name")
+    return host
+
+
+def joined(base: str, url: str) -> str:
+    """Return *url* resolved against the address of the document that has it.
+
+    What cannot be resolved is returned as it is, for the one who asks to refuse.
+
+    >>> joined("https://example.org/gbfs/gbfs.json", "./status.json")
+    'https://example.org/gbfs/status.json'
+    """
+    try:
+        return urljoin(base, url.strip())
+    except ValueError:
+        return url
+
+
+def plain(url: str) -> str:
+    """Return *url* without what may be secret: user, query, fragment; never raises.
+
+    >>> plain("https://me:pw@example.org/x?key=1"), plain("http://[?key=1")
+    ('https://example.org/x', 'http://[')
+    """
+    try:
+        return parse(url).plain
+    except ValueError:
+        bare = re.split("[?#]", url, maxsplit=1)[0]
+        return quote(re.sub("//[^/]*@", "//", bare), safe=_PATH)[:_SHOWN]
+
+
+def shown(url: str) -> str:
+    """Return *url* for people: with its query, but for secrets; never raises.
+
+    >>> shown("https://me:pw@example.org/x?size=1000&key=1")
+    'https://example.org/x?size=1000&key=***'
+    """
+    try:
+        parts = parse(url)
+    except ValueError:
+        return plain(url)
+    names = (text.partition("=") for text in parts.query.split("&"))
+    query = "&".join(
+        f"{name}=***" if is_secret_name(name) else f"{name}{sign}{value}"
+        for name, sign, value in names
+    )
+    return parts._replace(query=query).text[:_SHOWN]

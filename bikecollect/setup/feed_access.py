@@ -1,0 +1,114 @@
+"""A system's feed by its settings: how it is reached, within which bounds, how read."""
+
+import re
+from zoneinfo import ZoneInfo
+
+from bikecollect.core.errors import SettingsError
+from bikecollect.feeds import Feed, registry
+from bikecollect.feeds.http import redirects
+from bikecollect.feeds.http.access import Access
+from bikecollect.feeds.http.retry import Budget
+from bikecollect.feeds.http.urls import parse
+from bikecollect.setup.settings import System
+
+SIZES = {"KiB": 1024, "MiB": 1024 * 1024}
+PROXIES = re.compile(r"(https?|socks(4a?|5h?))://", re.ASCII)
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+def feed(system: System) -> Feed:
+    """Return the dialect that reads *system*; raises SettingsError."""
+    return registry.build(
+        system.feed,
+        url=system.url,
+        timezone=ZoneInfo(system.timezone or "UTC"),
+        language=system.language,
+        mapping=system.mapping,
+    )
+
+
+def access(system: System) -> Access:
+    """Return how the feed of *system* is reached."""
+    return Access(
+        url=system.url,
+        headers=system.headers,
+        credential_hosts=system.credential_hosts,
+        private_hosts=system.private_hosts,
+        redirects=system.redirects,
+        trust_env=system.trust_env,
+        proxy=system.proxy,
+        ca_bundle=system.ca_bundle,
+    )
+
+
+def budget(system: System, interval: int) -> Budget:
+    """Return the bounds of one run of *system*, every *interval* seconds."""
+    return Budget.for_interval(interval, max_body=size(system.max_body))
+
+
+def size(text: str) -> int:
+    """Return the bytes that *text* says; raises SettingsError.
+
+    >>> size("64MiB")
+    67108864
+    """
+    match = re.fullmatch(r"\s*(\d{1,6})\s*(KiB|MiB)\s*", text, re.ASCII)
+    if match is None or not int(match[1]):
+        raise SettingsError(f'"{text}" is not a size, such as "64MiB"')
+    return int(match[1]) * SIZES[match[2]]
+
+
+def check(name: str, system: System) -> None:
+    """Raise SettingsError where the feed of the system *name* cannot be asked."""
+    place = f"systems.{name}"
+    check_address(f"{place}.url", system.url)
+    if system.proxy:
+        proxy = system.proxy if "://" in system.proxy else f"http://{system.proxy}"
+        check_address(f"{place}.proxy", PROXIES.sub("http://", proxy))
+    if system.redirects not in redirects.POLICIES:
+        words = f'true, false or "{redirects.SAME_SITE}"'
+        raise SettingsError(f"{place}.redirects must be {words}")
+    for header, value in system.headers.items():
+        if not _NAME.fullmatch(header) or not _can_be_sent(value):
+            raise SettingsError(
+                f"{place}.headers: {header!a} is not a header with a value that HTTP "
+                "can carry (one line of Latin-1)"
+            )
+    for key in ("credential_hosts", "private_hosts"):
+        for host in getattr(system, key):
+            check_host(f"{place}.{key}", host)
+    try:
+        size(system.max_body)
+    except SettingsError as error:
+        raise SettingsError(f"{place}.max_body: {error}") from error
+
+
+def check_address(key: str, url: str) -> None:
+    """Raise SettingsError where *url*, the value of *key*, is not one of the web's.
+
+    It is not quoted, for it may be a secret.
+    """
+    try:
+        parse(url)
+    except ValueError as error:
+        raise SettingsError(
+            f"{key} is not an address, such as https://example.org/feed.json: {error}"
+        ) from error
+
+
+def check_host(key: str, host: str) -> None:
+    """Raise SettingsError where *host*, in the list *key*, is not a host."""
+    try:
+        url = parse(f"http://{host}/")
+        if url.user or url.path != "/" or url.query:
+            raise ValueError("give the host alone, or host:port")  # noqa: TRY301 - as parse
+    except ValueError as error:
+        raise SettingsError(f'{key}: "{host}" is not a host: {error}') from error
+
+
+def _can_be_sent(value: str) -> bool:
+    try:
+        value.encode("latin-1")
+    except UnicodeError:
+        return False
+    return value == value.strip() and not re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value)

@@ -1,0 +1,466 @@
+"""The client among hosts: redirects, credentials, private networks, and bounds."""
+
+import gzip
+import json
+import socket
+import threading
+import tracemalloc
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+from rawserver import BODY, HEAD, misbehaving, sends
+from served import Answer, serving
+from test_client import client, tls_server
+
+from bikecollect.alerts import webhooks
+from bikecollect.core.errors import (
+    CredentialsError,
+    FeedUnavailable,
+    PayloadError,
+    ProtocolError,
+)
+from bikecollect.feeds.http.access import Access
+from bikecollect.feeds.http.retry import Budget
+
+SECRET = {"Authorization": "Bearer swordfish-1234", "X-Api-Key": "k", "Cookie": "a=b"}
+PUBLIC = "203.0.113.7"
+"""A network for examples, which stands for a public address."""
+
+
+class Host:
+    """A host that remembers the requests that it got."""
+
+    def __init__(self, listener: socket.socket, answers: Sequence[bytes]) -> None:
+        self._listener, self._answers = listener, answers
+        self.port = listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}/x.json"
+        self.requests: list[str] = []
+
+    def serve(self, peer: socket.socket) -> None:
+        """Answer one request."""
+        with peer:
+            self.requests.append(peer.recv(65_536).decode("latin-1"))
+            number = min(len(self.requests), len(self._answers)) - 1
+            peer.sendall(self._answers[number])
+
+
+@pytest.fixture
+def host() -> Iterator[Callable[..., Host]]:
+    """Return a maker of hosts on loopback that answer in turn."""
+    listeners: list[socket.socket] = []
+
+    def made(*answers: bytes) -> Host:
+        listener = socket.create_server(("127.0.0.1", 0))
+        listeners.append(listener)
+        new = Host(listener, answers or (good(),))
+
+        def listen() -> None:
+            while True:
+                try:
+                    peer, _ = listener.accept()
+                except OSError:
+                    return
+                new.serve(peer)
+
+        threading.Thread(target=listen, daemon=True).start()
+        return new
+
+    yield made
+    for each in listeners:
+        each.shutdown(socket.SHUT_RDWR)
+        each.close()
+
+
+def good(body: bytes = BODY, headers: str = "") -> bytes:
+    """Return a whole answer."""
+    head = f"Content-Length: {len(body)}\r\nConnection: close\r\n{headers}\r\n"
+    return HEAD + head.encode() + body
+
+
+def moved(target: str, status: int = 302) -> bytes:
+    """Return a redirect to *target*."""
+    head = f"HTTP/1.1 {status} Moved\r\nLocation: {target}\r\nContent-Length: 0\r\n"
+    return f"{head}Connection: close\r\n\r\n".encode()
+
+
+def test_credentials_stay_with_their_host(host: Callable[..., Host]) -> None:
+    """A document on another host is asked for without headers, user, or key."""
+    home, other = host(), host()
+    url = home.url.replace("http://", "http://me:hunter22@") + "?key=SECRETKEY123"
+    get = client(access=Access(url, {"X-Api-Key": "k", "Cookie": "a=b"}))
+    get("status", home.url)
+    get("information", other.url)
+
+    assert "X-Api-Key: k" in home.requests[0]
+    assert "Cookie: a=b" in home.requests[0]
+    assert "Authorization: Basic bWU6aHVudGVyMjI=" in home.requests[0]
+    assert "GET /x.json?key=SECRETKEY123 " in home.requests[0]
+    assert "GET /x.json HTTP" in other.requests[0]
+    for name in ("X-Api-Key", "Cookie", "Authorization", "SECRET"):
+        assert name not in other.requests[0]
+
+
+def test_hosts_that_are_named_get_them_too(host: Callable[..., Host]) -> None:
+    """By credential_hosts, with the port or without."""
+    home, other = host(), host()
+    for named in ("127.0.0.1", f"127.0.0.1:{other.port}"):
+        get = client(access=Access(home.url, SECRET, credential_hosts=[named]))
+        get("information", other.url)
+
+    assert all("swordfish" in each for each in other.requests)
+
+
+def test_a_redirect_takes_no_credentials_along(host: Callable[..., Host]) -> None:
+    """Nor a key that its address repeats; back home there are some again."""
+    other = host(moved("HOME"))
+    home = host(moved(f"{other.url}?key=SECRETKEY123"), good())
+    other._answers = (moved(home.url),)
+    access = Access(f"{home.url}?key=SECRETKEY123", SECRET, redirects=True)
+    document = client(access=access)("feed", access.url)
+
+    assert document.body == BODY
+    assert "swordfish" not in other.requests[0]
+    assert "SECRETKEY123" not in other.requests[0]
+    assert all("swordfish" in each for each in home.requests)
+
+
+def test_credentials_never_go_from_https_to_http(
+    host: Callable[..., Host], tmp_path: Any
+) -> None:
+    """A secure feed that leads to plain http is asked there without them."""
+    plain = host()
+    with tls_server("127.0.0.1", moved(plain.url)) as (url, authority):
+        bundle = tmp_path / "ca.pem"
+        authority.cert_pem.write_to_path(bundle)
+        named = [f"127.0.0.1:{plain.port}"]
+        access = Access(url, SECRET, named, redirects=True, ca_bundle=str(bundle))
+        client(Budget(), access=access)("feed", url)
+
+    assert "swordfish" not in plain.requests[0]
+
+
+def test_refused_without_credentials_the_setting_is_named(
+    host: Callable[..., Host],
+) -> None:
+    """401 of a host that got none says how it would get some."""
+    home = host()
+    other = host(b"HTTP/1.1 401 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    get = client(access=Access(home.url, SECRET))
+    with pytest.raises(CredentialsError, match=r"credential_hosts = .\"127\.0\.0\.1"):
+        get("information", other.url)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirects_are_followed_where_they_may_be(
+    host: Callable[..., Host], status: int
+) -> None:
+    """All kinds, also relative ones; the document tells where it came from."""
+    home = host(moved("/other/y.json", status), good())
+    document = client(access=Access(redirects=True))("feed", home.url)
+
+    assert document.url == home.url.replace("/x.json", "/other/y.json")
+
+
+def test_redirects_within_the_site_are_followed_and_others_named(
+    host: Callable[..., Host],
+) -> None:
+    """same-site: the same host passes; another is refused with its address."""
+    home = host(moved("/y.json"), good())
+    policy = Access(redirects="same-site")
+    assert client(access=policy)("feed", home.url).body == BODY
+
+    away = host(moved("http://moved.example.net/y.json?size=9&token=abcdefgh"))
+    with pytest.raises(ProtocolError) as failed:
+        client(access=policy)("feed", away.url)
+
+    assert failed.value.cause == "redirect"
+    assert "http://moved.example.net/y.json?size=9&token=***" in str(failed.value)
+    assert "redirects = true" in str(failed.value)
+
+
+def test_a_redirect_that_is_not_followed_names_what_to_set(
+    host: Callable[..., Host],
+) -> None:
+    """The address to put in, and the setting that would follow it."""
+    home = host(moved("/y.json", 301))
+    with pytest.raises(ProtocolError) as failed:
+        client()("feed", home.url)
+
+    address = home.url.replace("x.json", "y.json")
+    assert f"{home.url} redirects (HTTP 301) to {address}:" in str(failed.value)
+    assert 'redirects = "same-site"' in str(failed.value)
+
+
+def test_a_circle_of_redirects_ends(host: Callable[..., Host]) -> None:
+    """After five of them, in each of two attempts."""
+    home = host(moved("/x.json"))
+    with pytest.raises(ProtocolError, match="more than 5 redirects"):
+        client(Budget(), access=Access(redirects=True))("feed", home.url)
+
+    assert len(home.requests) == 12
+
+
+@pytest.mark.parametrize("target", ["http://[", "file:///etc/passwd", "gopher://x/"])
+def test_a_redirect_to_no_address_is_an_error(
+    host: Callable[..., Host], target: str
+) -> None:
+    """Also where redirects are followed; nothing else is asked."""
+    home = host(moved(target))
+    with pytest.raises(ProtocolError, match="cannot be asked") as failed:
+        client(access=Access(redirects=True))("feed", home.url)
+
+    assert failed.value.cause == "redirect"
+
+
+BOMB = gzip.compress(b"\0" * 268_435_456, 9)
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 304, 307, 308])
+@pytest.mark.parametrize("follow", [False, True])
+def test_the_body_of_a_redirect_is_not_read(*, status: int, follow: bool) -> None:
+    """However large it is, and whether it is followed or not (fault 15)."""
+    head = f"HTTP/1.1 {status} Moved\r\nLocation: /x\r\nContent-Encoding: gzip\r\n"
+    deed = sends(f"{head}Content-Length: {len(BOMB)}\r\n\r\n".encode() + BOMB)
+    with misbehaving(deed) as (url, _):
+        tracemalloc.start()
+        with pytest.raises(ProtocolError):
+            client(Budget(), access=Access(redirects=follow))("feed", url)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+
+    assert peak < 20_000_000
+
+
+@pytest.mark.parametrize("status", ["200 OK", "302 Found", "500 Oops"])
+def test_the_answer_of_a_webhook_or_a_ping_is_not_read(status: str) -> None:
+    """Whatever its size: only its status counts."""
+    head = f"HTTP/1.1 {status}\r\nLocation: /x\r\nContent-Encoding: gzip\r\n"
+    deed = sends(f"{head}Content-Length: {len(BOMB)}\r\n\r\n".encode() + BOMB)
+    with misbehaving(deed) as (url, _):
+        tracemalloc.start()
+        said = {webhooks.ping(url, ""), webhooks.post(url, "text")}
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+
+    code = status.partition(" ")[0]
+    assert said == {"" if code == "200" else f"HTTP {code}"}
+    assert peak < 20_000_000
+
+
+@pytest.fixture
+def internet(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Return names and their addresses, a list each that is used up to its last.
+
+    What is connected to at PUBLIC reaches this machine.
+    """
+    names: dict[str, Any] = {"connected": []}
+    resolve, connect = socket.getaddrinfo, socket.socket.connect
+
+    def resolved(host: Any, port: Any, *more: Any, **options: Any) -> Any:
+        if host not in names:
+            return resolve(host, port, *more, **options)
+        if options.get("flags"):
+            raise socket.gaierror(-2, "not numeric")
+        turns = names[host]
+        address = turns.pop(0) if len(turns) > 1 else turns[0]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    def connected(self: socket.socket, address: Any) -> None:
+        names["connected"].append(address[0])
+        connect(self, ("127.0.0.1", address[1]) if address[0] == PUBLIC else address)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolved)
+    monkeypatch.setattr(socket.socket, "connect", connected)
+    return names
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "127.0.0.1",
+        "127.1",
+        "2130706433",
+        "0x7f.0.0.1",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "localhost",
+        "10.0.0.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "inside.example.org",
+        "0.0.0.0",
+    ],
+)
+@pytest.mark.parametrize("way", ["document", "redirect"])
+def test_a_public_feed_does_not_lead_into_our_network(
+    host: Callable[..., Host], internet: dict[str, Any], place: str, way: str
+) -> None:
+    """Neither by its documents nor by redirects; nothing is connected to."""
+    inside = host()
+    internet["feed.example.org"] = [PUBLIC]
+    internet["inside.example.org"] = ["127.0.0.1"]
+    target = f"http://{place}:{inside.port}/secret"
+    home = host(moved(target) if way == "redirect" else good())
+    url = f"http://feed.example.org:{home.port}/x.json"
+    get = client(Budget(), access=Access(url, redirects=True))
+    with pytest.raises(ProtocolError, match="private_hosts") as failed:
+        get("feed", url if way == "redirect" else target)
+
+    assert failed.value.cause == "address"
+    assert inside.requests == []
+    assert set(internet["connected"]) <= {PUBLIC}
+    assert len(get.attempts) == 1
+
+
+@pytest.mark.parametrize("place", ["127.0.0.1", "2130706433", "localhost", "nas.lan"])
+def test_a_proxy_is_not_asked_for_our_network(
+    host: Callable[..., Host], place: str
+) -> None:
+    """It would resolve the name for us; the proxy itself may lie anywhere."""
+    proxy = host()
+    access = Access("http://feed.example.org/", proxy=f"http://127.0.0.1:{proxy.port}")
+    get = client(access=access)
+    assert get("feed", "http://feed.example.org/").body == BODY
+    with pytest.raises(ProtocolError, match="private_hosts"):
+        get("feed", f"http://{place}/")
+
+    assert len(proxy.requests) == 1
+
+
+def test_hosts_of_ones_own_network_can_be_allowed(
+    host: Callable[..., Host], internet: dict[str, Any]
+) -> None:
+    """By private_hosts, as the message says."""
+    inside = host()
+    internet["feed.example.org"], internet["db.internal"] = [PUBLIC], ["127.0.0.1"]
+    access = Access("http://feed.example.org/", private_hosts=["db.internal"])
+    document = client(access=access)("feed", f"http://db.internal:{inside.port}/")
+
+    assert document.body == BODY
+
+
+def test_a_name_is_resolved_once_for_the_check_and_the_connection(
+    host: Callable[..., Host], internet: dict[str, Any]
+) -> None:
+    """A name that changes its address in between wins nothing (DNS rebinding)."""
+    inside = host()
+    internet["feed.example.org"] = [PUBLIC]
+    internet["evil.example.org"] = [PUBLIC, "127.0.0.1"]
+    get = client(Budget(), access=Access("http://feed.example.org/"))
+    place = f"http://evil.example.org:{inside.port}/"
+    assert get("feed", place).body == BODY
+    assert internet["connected"] == [PUBLIC]
+    with pytest.raises(ProtocolError, match="loopback"):
+        get("feed", place)
+
+    assert len(inside.requests) == 1
+
+
+def test_the_feeds_own_name_cannot_be_bound_to_our_network(
+    host: Callable[..., Host], internet: dict[str, Any]
+) -> None:
+    """Once it was public it stays so for the run."""
+    inside = host()
+    internet["feed.example.org"] = [PUBLIC, "127.0.0.1"]
+    place = f"http://feed.example.org:{inside.port}/"
+    get = client(Budget(), access=Access(place))
+    get("feed", place)
+    with pytest.raises(ProtocolError, match="was public before"):
+        get("feed", place)
+
+
+def test_a_feed_on_loopback_may_name_others_there(host: Callable[..., Host]) -> None:
+    """As a development server does."""
+    home, other = host(), host()
+    get = client(access=Access(home.url))
+
+    assert get("feed", other.url.replace("127.0.0.1", "localhost")).body == BODY
+
+
+@pytest.mark.parametrize(
+    ("coding", "body"),
+    [
+        ("gzip", gzip.compress(BODY, mtime=0)),
+        ("x-gzip", gzip.compress(BODY, mtime=0)),
+        ("X-GZip", gzip.compress(BODY, mtime=0)),
+        ("deflate", zlib.compress(BODY)),
+        ("deflate", zlib.compress(BODY, wbits=-15)),
+        ("identity", BODY),
+    ],
+)
+def test_each_coding_that_servers_use_is_read(
+    host: Callable[..., Host], coding: str, body: bytes
+) -> None:
+    """Gzip by both of its names; deflate with zlib's header and without."""
+    home = host(good(body, f"Content-Encoding: {coding}\r\n"))
+
+    assert client()("feed", home.url).body == BODY
+
+
+@pytest.mark.parametrize("wbits", [15, -15])
+def test_a_deflate_stream_that_is_cut_is_tried_again(
+    host: Callable[..., Host], wbits: int
+) -> None:
+    """Its end is missing, whatever the length says (fault 12)."""
+    cut = zlib.compress(BODY * 9, wbits=wbits)[:-6]
+    home = host(good(cut, "Content-Encoding: deflate\r\n"))
+    with pytest.raises(FeedUnavailable) as failed:
+        client()("feed", home.url)
+
+    assert failed.value.cause == "truncated"
+
+
+@pytest.mark.parametrize("piece", [b"{},", b"[" * 400 + b"]" * 400 + b","])
+def test_a_small_answer_does_not_inflate_to_much(
+    host: Callable[..., Host], piece: bytes
+) -> None:
+    """63 kB on the wire would be 64 MiB, and 1.8 GB when it is parsed."""
+    text = b"[" + piece * (64 * 2**20 // len(piece)) + b"0]"
+    home = host(good(gzip.compress(text, 9), "Content-Encoding: gzip\r\n"))
+    access = Budget(wire_bytes=2**27, inflated_bytes=2**27, run_bytes=2**28)
+    with pytest.raises(PayloadError, match="200 times") as failed:
+        client(access._replace(attempt=30, total=60))("feed", home.url)
+
+    assert failed.value.cause == "too-large"
+
+
+def test_the_documents_of_a_run_are_bounded_together(
+    host: Callable[..., Host],
+) -> None:
+    """Each of them is small enough, ten of them are not."""
+    home = host(good(b"x" * 500_000))
+    budget = Budget(inflated_bytes=600_000, run_bytes=1_200_000)
+    get = client(budget)
+    get("page-0", home.url)
+    get("page-1", home.url)
+    with pytest.raises(PayloadError, match="max_body") as failed:
+        get("page-2", home.url)
+
+    assert failed.value.cause == "too-large"
+
+
+def test_national_feeds_are_read_uncompressed() -> None:
+    """26,000 stations' information and 60,000 vehicles in one run."""
+    station = {"station_id": "0", "name": "x" * 60, "lat": 50.1, "lon": 8.1}
+    more = {"address": "y" * 60, "rental_uris": {"web": "https://x.org/" + "z" * 200}}
+    stations = json.dumps([{**station, **more}] * 26_000).encode()
+    vehicle = {"vehicle_id": "v" * 36, "lat": 50.123456, "lon": 8.123456, **more}
+    vehicles = json.dumps([vehicle] * 60_000).encode()
+    bodies = {"/i": stations, "/v": vehicles}
+    with serving(lambda path: Answer(bodies[path])) as url:
+        get = client(Budget())
+        got = [get("information", f"{url}/i"), get("vehicles", f"{url}/v")]
+
+    assert [len(each.body) for each in got] == [len(stations), len(vehicles)]
+
+
+def test_a_malformed_address_ends_at_once() -> None:
+    """It is named, nothing is asked, nothing waited for."""
+    get = client(Budget())
+    with pytest.raises(ProtocolError, match=r"address of status .*'http://\['") as got:
+        get("status", "http://[")
+
+    assert got.value.cause == "address"
+    assert get.attempts == []

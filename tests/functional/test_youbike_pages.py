@@ -1,0 +1,47 @@
+"""YouBike's pages through HTTP: bounded in number and in bytes, and never silently."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC
+
+from served import Answer, serving
+from test_client import client
+
+from bikecollect.core.payload import Memory
+from bikecollect.feeds.http.retry import Budget
+from bikecollect.feeds.youbike import YouBike
+
+
+def pages(total: int, size: int, padding: int = 0) -> Callable[[str], Answer]:
+    """Return a server of pages of *size* stations that claims *total* of them."""
+
+    def answer(path: str) -> Answer:
+        number = int(path.partition("page=")[2].partition("&")[0])
+        first = {"sbi": 1, "bemp": 2, "sna": "x" * padding}
+        stations = [{**first, "sno": f"{number}-{n}"} for n in range(size)]
+        return Answer(json.dumps({"total": total, "records": stations}).encode())
+
+    return answer
+
+
+def test_pages_end_at_their_bound_and_say_so() -> None:
+    """A feed that claims 99,000 stations is asked for a hundred pages (partial)."""
+    with serving(pages(99_000, 2)) as url:
+        feed = YouBike(f"{url}/list?page=0&size=2", UTC)
+        fetched = feed.fetch(client(Budget()), Memory())
+
+    assert len(fetched.documents) == 100
+    assert fetched.incomplete == "there are more than 100 pages"
+
+
+def test_pages_end_where_the_bytes_of_the_run_do() -> None:
+    """What came until then is kept, and the payload is incomplete."""
+    with serving(pages(99_000, 10, padding=10_000)) as url:
+        feed = YouBike(f"{url}/list?page=0&size=10", UTC)
+        budget = Budget(inflated_bytes=200_000, run_bytes=450_000)
+        fetched = feed.fetch(client(budget), Memory())
+
+    assert [each.name for each in fetched.documents] == [
+        *("page-0", "page-1", "page-2", "page-3")
+    ]
+    assert fetched.incomplete.startswith("page 4 did not come: the answer is too large")
