@@ -3,6 +3,7 @@
 import time as _time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
+from enum import StrEnum
 from typing import NewType
 
 Slot = NewType("Slot", int)
@@ -11,6 +12,35 @@ Slot = NewType("Slot", int)
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 GRACE = 10.0
 """Seconds by which a run may start early and still belong to the next slot."""
+
+
+class SlotState(StrEnum):
+    """What has become of a slot."""
+
+    COLLECTED = "collected"
+    STALE = "stale"
+    PARTIAL = "partial"
+    MISSING = "missing"
+    DUE = "not yet due"
+    BEFORE = "before the first run"
+
+
+THIN = frozenset({"partial", "short"})
+"""Flags of a block that lacks stations."""
+
+
+def state_of(flags: str) -> SlotState:
+    """Return the state of a slot whose block has *flags*.
+
+    >>> [state_of(flags).value for flags in ("late", "stale late", "short stale")]
+    ['collected', 'stale', 'partial']
+    """
+    if not flags:
+        return SlotState.COLLECTED
+    words = set(flags.split())
+    if words & THIN:
+        return SlotState.PARTIAL
+    return SlotState.STALE if "stale" in words else SlotState.COLLECTED
 
 
 def slot_at(now: float, interval: int) -> Slot:

@@ -8,11 +8,8 @@ from datetime import datetime, tzinfo
 from itertools import groupby
 from typing import NamedTuple
 
-from bikecollect.core.slots import Slot, grid, local_days
+from bikecollect.core.slots import Slot, SlotState, grid, local_days, state_of
 
-COLLECTED, STALE, PARTIAL, MISSING = "collected", "stale", "partial", "missing"
-THIN = frozenset({"partial", "short"})
-"""Flags of a block that lacks stations."""
 HOURS = 168
 BOUNDS = (0.5, 0.9, 0.99, 1.0)
 LEGEND = ("none", "to 50 %", "to 90 %", "to 99 %", "below 100 %", "whole")
@@ -74,7 +71,7 @@ class Judged(NamedTuple):
     """An expected slot; *spare* says from where it could still be filled."""
 
     slot: Slot
-    state: str
+    state: SlotState
     cause: str = ""
     spare: str = ""
 
@@ -182,7 +179,7 @@ def judge(
         slot = Slot(each)
         block = evidence.blocks.get(slot)
         if block is not None:
-            yield Judged(slot, state(block.flags))
+            yield Judged(slot, state_of(block.flags))
             continue
         run = last.get(slot)
         if run is not None:
@@ -197,21 +194,7 @@ def judge(
             after = order[high] if high < len(order) else None
             cause = _silenced(slot, evidence.troubles)
             cause = cause or _unstarted(slot, before, after, interval)
-        yield Judged(slot, MISSING, cause, evidence.spare.get(slot, ""))
-
-
-def state(flags: str) -> str:
-    """Return the state of a slot whose block has *flags*.
-
-    >>> state("late"), state("stale late"), state("short stale")
-    ('collected', 'stale', 'partial')
-    """
-    if not flags:
-        return COLLECTED
-    words = set(flags.split())
-    if words & THIN:
-        return PARTIAL
-    return STALE if "stale" in words else COLLECTED
+        yield Judged(slot, SlotState.MISSING, cause, evidence.spare.get(slot, ""))
 
 
 def cause_of(run: Seen) -> str:
@@ -261,12 +244,13 @@ def _unstarted(
 def gaps(judged: Iterable[Judged], interval: int) -> list[Gap]:
     """Return the maximal rows of missing slots, each with one cause.
 
-    >>> gaps([Judged(Slot(0), "missing", "disk"), Judged(Slot(300), "collected")], 300)
+    >>> lost = Judged(Slot(0), SlotState.MISSING, "disk")
+    >>> gaps([lost, Judged(Slot(300), SlotState.COLLECTED)], 300)
     [Gap(start=0, end=300, slots=1, cause='disk', backfillable=0, origin='')]
     """
     found = []
     for (what, cause), members in groupby(judged, key=lambda j: (j.state, j.cause)):
-        if what != MISSING:
+        if what != SlotState.MISSING:
             continue
         lost = list(members)
         spare = [each.spare for each in lost if each.spare]
@@ -289,9 +273,9 @@ def count(judged: Iterable[Judged]) -> Count:
     expected = sum(states.values())
     return Count(
         expected=expected,
-        collected=expected - states[MISSING],
-        stale=states[STALE],
-        partial=states[PARTIAL],
+        collected=expected - states[SlotState.MISSING],
+        stale=states[SlotState.STALE],
+        partial=states[SlotState.PARTIAL],
     )
 
 
@@ -307,10 +291,10 @@ def _hours(judged: Sequence[Judged], zone: tzinfo) -> list[Count]:
                 local = datetime.fromtimestamp(each.slot, zone)
                 place = local.weekday() * 24 + local.hour
                 expected[place] += 1
-                collected[place] += each.state != MISSING
+                collected[place] += each.state != SlotState.MISSING
             continue
         expected[place] += len(found)
-        collected[place] += sum(each.state != MISSING for each in found)
+        collected[place] += sum(each.state != SlotState.MISSING for each in found)
     return [Count(e, c) for e, c in zip(expected, collected, strict=True)]
 
 

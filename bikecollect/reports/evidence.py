@@ -9,7 +9,7 @@ from typing import Any
 
 from bikecollect.core import process
 from bikecollect.core.process import Clock
-from bikecollect.core.slots import Slot
+from bikecollect.core.slots import Slot, state_of
 from bikecollect.reports.coverage import (
     Account,
     Evidence,
@@ -19,7 +19,6 @@ from bikecollect.reports.coverage import (
     Trouble,
     account,
     judge,
-    state,
 )
 from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.ledger_reader import History
@@ -134,7 +133,7 @@ def slot_rows(
     judged = judge(found, interval, max(begin, first), Slot(min(end, over)))
     by_slot = {each.slot: each for each in judged}
     for slot, block in found.blocks.items():  # also those of another interval
-        by_slot.setdefault(slot, Judged(slot, state(block.flags)))
+        by_slot.setdefault(slot, Judged(slot, state_of(block.flags)))
     return [
         _slot_row(by_slot[slot], found.blocks.get(slot), system.zone)
         for slot in sorted(by_slot)

@@ -1,30 +1,17 @@
 """How a system stands: what was expected, what is there, and what comes next."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import Enum
 from zoneinfo import ZoneInfo
 
 from bikecollect.core.incidents import Incident
 from bikecollect.core.run import Run
-from bikecollect.core.slots import DAY, Slot, slot_at
+from bikecollect.core.slots import DAY, Slot, SlotState, slot_at
 
 GRACE = 60.0
 """A run may take so long before its slot is called late, in seconds."""
 GOOD = frozenset({"collected", "duplicate"})
-PARTIAL = frozenset({"partial", "short"})
-
-
-class State(Enum):
-    """What has become of a slot."""
-
-    COLLECTED = "collected"
-    STALE = "stale"
-    PARTIAL = "partial"
-    MISSING = "missing"
-    DUE = "not yet due"
-    BEFORE = "before the first run"
 
 
 @dataclass(frozen=True)
@@ -44,13 +31,11 @@ class Coverage:
 class Past:
     """What the ledger says of a system, for its health.
 
-    *filled* are slots with a block, of 31 days; *flagged* says of those among them
-    that are not as they should be what they are.
+    *blocks* are the states of the slots with a block, of 31 days.
     """
 
     first: Slot | None
-    filled: Collection[Slot]
-    flagged: Mapping[Slot, State]
+    blocks: Mapping[Slot, SlotState]
     outcomes: Sequence[str] = ()
     last_run: Run | None = None
     newest: Slot | None = None
@@ -70,7 +55,7 @@ class Health:
     now: float
     interval: int
     last_run: Run | None
-    strip: Sequence[tuple[Slot, State]]
+    strip: Sequence[tuple[Slot, SlotState]]
     runs: int
     good: int
     coverage: Mapping[str, Coverage] = field(default_factory=dict)
@@ -89,7 +74,7 @@ class Health:
 def judge(past: Past, now: float, interval: int, zone: ZoneInfo) -> Health:
     """Return the health that follows from *past* at *now*."""
     current = slot_at(now, interval)
-    over = _over(now, current, interval, past.filled)
+    over = _over(now, current, interval, past.blocks)
     begun = slot_at(now - DAY, interval) + interval
     strip = [
         (Slot(each), _state(Slot(each), past, over))
@@ -123,12 +108,12 @@ def _over(now: float, current: Slot, interval: int, filled: Collection[Slot]) ->
     return Slot(current + interval if done else current)
 
 
-def _state(slot: Slot, past: Past, over: Slot) -> State:
-    if slot in past.filled:
-        return past.flagged.get(slot, State.COLLECTED)
+def _state(slot: Slot, past: Past, over: Slot) -> SlotState:
+    if slot in past.blocks:
+        return past.blocks[slot]
     if past.first is None or slot < past.first:
-        return State.BEFORE
-    return State.MISSING if slot < over else State.DUE
+        return SlotState.BEFORE
+    return SlotState.MISSING if slot < over else SlotState.DUE
 
 
 def _coverages(
@@ -147,22 +132,6 @@ def _coverages(
         begun = -(-since // interval) * interval
         first = max(int(begun), past.first or over)
         expected = range(first, over, interval)
-        got = sum(each in past.filled for each in expected)
+        got = sum(each in past.blocks for each in expected)
         found[name] = Coverage(got, len(expected))
-    return found
-
-
-def flagged(outcomes: Iterable[tuple[Slot, str, str]]) -> dict[Slot, State]:
-    """Return what the slots are whose run has a flag that degrades its rows.
-
-    >>> flagged([(Slot(300), "collected", "stale late")])
-    {300: <State.STALE: 'stale'>}
-    """
-    found = {}
-    for slot, _, flags in outcomes:
-        words = set(flags.split())
-        if words & PARTIAL:
-            found[slot] = State.PARTIAL
-        elif "stale" in words:
-            found[slot] = State.STALE
     return found

@@ -8,9 +8,9 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from bikecollect.core.incidents import Incident
-from bikecollect.core.slots import DAY, Slot
+from bikecollect.core.slots import DAY, Slot, state_of
 from bikecollect.reports.disk_usage import Disk, disk_of
-from bikecollect.reports.health import Health, Past, flagged, judge
+from bikecollect.reports.health import Health, Past, judge
 from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.ledger_reader import History
 
@@ -47,14 +47,13 @@ def survey(
     outcomes = history.outcomes(Slot(int(now) - MONTH))
     past = Past(
         first=history.first(),
-        filled=set(history.filled(Slot(int(now) - MONTH))),
-        flagged=flagged(outcomes),
+        blocks={s: state_of(f) for s, f in history.flags(Slot(int(now) - MONTH))},
         outcomes=[each for slot, each, _ in outcomes if slot > now - DAY],
         last_run=next(iter(history.runs(limit=1)), None),
         newest=history.newest_block(),
         incidents=_open_incidents(history, noted),
     )
-    slots = len([slot for slot in past.filled if slot > now - DAY])
+    slots = len([slot for slot in past.blocks if slot > now - DAY])
     return Standing(
         system_id=system.system_id,
         folder=folder,

@@ -29,6 +29,12 @@ INCIDENTS = (
 BLOCK = (
     'SELECT slot, file, start, "end", rows, run_id, source FROM blocks WHERE slot = ?'
 )
+FLAGS = (
+    "SELECT b.slot, CASE WHEN b.flags = '' THEN coalesce(r.flags, '') ELSE b.flags END"
+    " FROM blocks AS b LEFT JOIN runs AS r ON r.run_id = b.run_id"
+    " WHERE b.slot >= ? ORDER BY b.slot"
+)
+"""Blocks of an older schema have their flags with their run only."""
 ENDS = (
     "SELECT min(first), max(last) FROM ("
     "SELECT min(slot) AS first, max(slot) AS last FROM runs"
@@ -109,6 +115,12 @@ class History:
         sql = "SELECT slot FROM blocks WHERE slot >= ? ORDER BY slot"
         with self._opened() as db:
             return [slot for (slot,) in db.execute(sql, (since,))]
+
+    def flags(self, since: Slot) -> list[tuple[Slot, str]]:
+        """Return the slots from *since* on that have a block, and its flags."""
+        with self._opened() as db:
+            return db.execute(FLAGS, (since,)).fetchall()
+        return []
 
     def first(self) -> Slot | None:
         """Return the first slot for which a run or a block is written down."""

@@ -16,8 +16,8 @@ import pytest
 from bikecollect.cli.timeparse import moment
 from bikecollect.core.incidents import Incident
 from bikecollect.core.run import Run
-from bikecollect.core.slots import DAY, Slot
-from bikecollect.reports.health import Past, State, judge
+from bikecollect.core.slots import DAY, Slot, SlotState
+from bikecollect.reports.health import Past, judge
 from bikecollect.setup.loader import parse
 from bikecollect.simulator.city import City
 from bikecollect.simulator.demo import Time
@@ -280,7 +280,9 @@ def test_a_day_of_25_hours_expects_300_slots() -> None:
     paris = zones(parse({"systems": {"velib-paris": {}}}))["velib-paris"]
     midnight = int(moment("2026-10-25", paris, 0))
     filled = set(range(midnight - 3 * DAY, midnight + 25 * HOUR, 300))
-    past = Past(Slot(midnight - 3 * DAY), {Slot(each) for each in filled}, {})
+    past = Past(
+        Slot(midnight - 3 * DAY), {Slot(each): SlotState.COLLECTED for each in filled}
+    )
     health = judge(past, midnight + 25 * HOUR - 1.0, 300, paris)
     assert health.coverage["today"].expected == 300
     assert health.coverage["today"].ratio == 1
@@ -289,11 +291,11 @@ def test_a_day_of_25_hours_expects_300_slots() -> None:
 def test_a_slot_is_missing_only_once_it_is_over() -> None:
     """While its run may still come, it is due."""
     first = Slot(1_795_276_800)
-    past = Past(first, {first}, {}, newest=first)
+    past = Past(first, {first: SlotState.COLLECTED}, newest=first)
     strip = dict(judge(past, first + 330.0, 300, TAIPEI).strip)
-    assert strip[Slot(first + 300)] is State.DUE
+    assert strip[Slot(first + 300)] is SlotState.DUE
     strip = dict(judge(past, first + 590.0, 300, TAIPEI).strip)
-    assert strip[Slot(first + 300)] is State.MISSING
+    assert strip[Slot(first + 300)] is SlotState.MISSING
     assert not judge(past, first + 590.0, 300, TAIPEI).late
     assert judge(past, first + 1_000.0, 300, TAIPEI).late
 
@@ -302,5 +304,5 @@ def test_an_open_incident_is_trouble() -> None:
     """Even while data come in time."""
     first = Slot(1_795_276_800)
     drift = Incident("disk-1", "disk", first, first, told=1)
-    past = Past(first, {first}, {}, newest=first, incidents=[drift])
+    past = Past(first, {first: SlotState.COLLECTED}, newest=first, incidents=[drift])
     assert judge(past, first + 100.0, 300, TAIPEI).in_trouble

@@ -14,10 +14,11 @@ import click
 import pytest
 from served import serving
 from test_fetch import GOOD, bikecollect, settings
-from world import NOON, TAIPEI, World
+from world import NOON, TAIPEI, World, body
 
 from bikecollect.cli.render import status as screens
 from bikecollect.core.errors import FeedUnavailable
+from bikecollect.reports.evidence import accounted
 from bikecollect.reports.status import Standing, survey
 from bikecollect.storage.data_folder import SystemFolder
 
@@ -69,6 +70,29 @@ def test_the_strip_marks_each_slot(
 
     assert re.search(r"^  12:00  ▇▇╳▄▒▇$", text, re.MULTILINE)  # noqa: RUF001
     assert "▇ collected  ▒ stale  ▄ partial  ╳ missing  · not yet due" in text  # noqa: RUF001
+
+
+def test_a_slot_is_stale_in_status_when_it_is_in_the_report(folder: Path) -> None:
+    """A killed run's payload is committed by the next one; its block is stale."""
+    world = World(folder)
+    world.fetch({"a": 1}, last_updated=NOON)
+    world.clock.now += 300
+    world.feed.answer = body({"a": 1}, last_updated=1)
+    killed = world.cycle()
+    killed.payloads.accept(killed._fetch(world.begin()))
+    world.fetch({"a": 1}, after=300, last_updated=NOON + 600)
+
+    account = accounted(SystemFolder("city", folder, TAIPEI, 300), now=NOON + 900)
+    strip = dict(stand(world).health.strip)
+
+    assert [each.state for each in account.judged] == [
+        "collected",
+        "stale",
+        "collected",
+    ]
+    assert [strip[each.slot].value for each in account.judged] == [
+        *("collected", "stale", "collected")
+    ]
 
 
 def test_without_unicode_the_marks_are_still_told_apart(

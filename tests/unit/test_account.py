@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bikecollect.core.slots import Slot, local_days
+from bikecollect.core.slots import Slot, SlotState, local_days
 from bikecollect.reports.coverage import (
     Evidence,
     Filled,
@@ -145,12 +145,14 @@ def test_days_of_23_and_25_hours_expect_so_many_slots() -> None:
     }
 
 
-STATES = st.sampled_from(["collected", "stale", "partial", "missing"])
+STATES = st.sampled_from(list(SlotState)[:4])
 WORDS = st.sampled_from(["disk", "killed"])
 
 
 @given(st.lists(st.tuples(STATES, WORDS), max_size=60))
-def test_gaps_cover_exactly_the_missing_slots(some: list[tuple[str, str]]) -> None:
+def test_gaps_cover_exactly_the_missing_slots(
+    some: list[tuple[SlotState, str]],
+) -> None:
     """No slot is in two gaps, none is in a gap that has a block."""
     judged = [Judged(Slot(300 * n), *each) for n, each in enumerate(some)]
 

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 from bikecollect.core.errors import Outcome
 from bikecollect.core.incidents import Incident
 from bikecollect.core.run import Run
-from bikecollect.core.slots import Slot
-from bikecollect.reports.health import Coverage, Past, State, flagged, judge
+from bikecollect.core.slots import Slot, SlotState, state_of
+from bikecollect.reports.health import Coverage, Past, judge
 
 TAIPEI, BERLIN = ZoneInfo("Asia/Taipei"), ZoneInfo("Europe/Berlin")
 NOON = int(datetime(2026, 11, 22, 12, 0, tzinfo=TAIPEI).timestamp())
@@ -20,10 +20,11 @@ def run(started: float) -> Run:
 
 def past(first: int, until: int, without: frozenset[int] = frozenset()) -> Past:
     """Return a past whose slots from *first* to before *until* are all filled."""
-    filled = {Slot(each) for each in range(first, until, 300)} - without
+    slots = {Slot(each) for each in range(first, until, 300)} - without
+    filled = dict.fromkeys(slots, SlotState.COLLECTED)
     newest = max(filled, default=None)
     last = None if newest is None else run(newest + 2.0)
-    return Past(Slot(first), filled, {}, newest=newest, last_run=last)
+    return Past(Slot(first), filled, newest=newest, last_run=last)
 
 
 def test_today_begins_with_the_slot_of_midnight() -> None:
@@ -42,7 +43,7 @@ def test_a_lost_slot_costs_coverage_and_shows_in_the_strip() -> None:
     health = judge(past(NOON - 86_400, NOON, frozenset({lost})), NOON, 300, TAIPEI)
 
     assert health.coverage["today"] == Coverage(143, 144)
-    assert dict(health.strip)[lost] is State.MISSING
+    assert dict(health.strip)[lost] is SlotState.MISSING
 
 
 def test_days_of_23_and_25_hours_have_their_own_number_of_slots() -> None:
@@ -63,7 +64,7 @@ def test_nothing_is_expected_from_before_the_first_run() -> None:
     health = judge(past(NOON - 7200, NOON), NOON, 300, TAIPEI)
 
     assert health.coverage["30d"] == Coverage(24, 24)
-    assert health.strip[0][1] is State.BEFORE
+    assert health.strip[0][1] is SlotState.BEFORE
 
 
 def test_a_month_is_counted_from_its_first_moment() -> None:
@@ -79,8 +80,8 @@ def test_the_strip_has_a_day_and_ends_with_the_slot_that_is_due() -> None:
     health = judge(past(NOON - 2 * 86_400, NOON), NOON + 20, 300, TAIPEI)
 
     assert len(health.strip) == 288
-    assert health.strip[-1] == (NOON, State.DUE)
-    assert health.strip[-2] == (NOON - 300, State.COLLECTED)
+    assert health.strip[-1] == (NOON, SlotState.DUE)
+    assert health.strip[-2] == (NOON - 300, SlotState.COLLECTED)
     assert health.next_slot == NOON + 300
 
 
@@ -88,27 +89,26 @@ def test_a_slot_whose_time_has_passed_is_missing() -> None:
     """After some minutes nobody waits for its run any more."""
     health = judge(past(NOON - 86_400, NOON), NOON + 200, 300, TAIPEI)
 
-    assert health.strip[-1] == (NOON, State.MISSING)
+    assert health.strip[-1] == (NOON, SlotState.MISSING)
 
 
 def test_stale_and_partial_slots_are_told_apart() -> None:
     """A part that is missing outweighs a time stamp that stands still."""
-    states = flagged(
-        [
-            (Slot(300), "collected", "stale"),
-            (Slot(600), "collected", "late short"),
-            (Slot(900), "collected", "partial stale"),
-            (Slot(1200), "collected", "late"),
-        ]
-    )
-
-    assert states == {300: State.STALE, 600: State.PARTIAL, 900: State.PARTIAL}
+    assert state_of("stale") is SlotState.STALE
+    assert state_of("late short") is SlotState.PARTIAL
+    assert state_of("partial stale") is SlotState.PARTIAL
+    assert state_of("late") is SlotState.COLLECTED
 
 
 def test_one_lost_slot_is_not_late_and_two_are() -> None:
     """Runs begin in time and fill nothing: late after two intervals and a minute."""
     newest = Slot(NOON - 300)
-    tried = Past(newest, {newest}, {}, newest=newest, last_run=run(newest + 602.0))
+    tried = Past(
+        newest,
+        {newest: SlotState.COLLECTED},
+        newest=newest,
+        last_run=run(newest + 602.0),
+    )
 
     assert not judge(tried, newest + 660, 300, TAIPEI).late
     assert judge(tried, newest + 661, 300, TAIPEI).late
@@ -117,7 +117,12 @@ def test_one_lost_slot_is_not_late_and_two_are() -> None:
 
 def test_a_cron_that_starts_no_run_is_late_and_said_so() -> None:
     """A block that a backfill wrote just now does not hide it."""
-    old = Past(Slot(0), {Slot(NOON)}, {}, newest=Slot(NOON), last_run=run(NOON - 900))
+    old = Past(
+        Slot(0),
+        {Slot(NOON): SlotState.COLLECTED},
+        newest=Slot(NOON),
+        last_run=run(NOON - 900),
+    )
 
     health = judge(old, NOON + 10, 300, TAIPEI)
 
@@ -127,7 +132,7 @@ def test_a_cron_that_starts_no_run_is_late_and_said_so() -> None:
 
 def test_a_system_without_a_past_is_late_and_expects_nothing() -> None:
     """Nothing was ever collected: no share, no age, and a person should look."""
-    health = judge(Past(None, set(), {}), NOON, 300, TAIPEI)
+    health = judge(Past(None, {}), NOON, 300, TAIPEI)
 
     assert health.late
     assert (health.behind, health.silent, health.last_run) == (None, None, None)
@@ -138,9 +143,7 @@ def test_an_open_incident_is_trouble_without_being_late() -> None:
     """All slots are there, and still a person should look."""
     incident = Incident("i", "disk", Slot(NOON), Slot(NOON), None, 1, 0, 1)
     well = past(NOON - 7200, NOON + 300)
-    past_ = Past(
-        well.first, well.filled, {}, (), well.last_run, well.newest, [incident]
-    )
+    past_ = Past(well.first, well.blocks, (), well.last_run, well.newest, [incident])
 
     health = judge(past_, NOON + 10, 300, TAIPEI)
 

@@ -11,22 +11,25 @@ import click
 from bikecollect.cli.render.table import table
 from bikecollect.cli.render.terminal import title, unicode
 from bikecollect.core.causes import meaning
-from bikecollect.core.slots import iso
+from bikecollect.core.slots import SlotState, iso
 from bikecollect.core.text import length, local_minute, percent, visible, visible_json
-from bikecollect.reports.coverage import MISSING, PARTIAL, STALE, Account, Count, Gap
+from bikecollect.reports.coverage import Account, Count, Gap
 
 CELLS = 48
 DAYS = 45
 """A longer report has a line a month, and the worst days."""
 GAPS = 40
 MARKS = {
-    "collected": ("▇", "#", "green"),
-    STALE: ("▒", "o", "yellow"),
-    PARTIAL: ("▄", "-", "yellow"),
-    MISSING: ("╳", "x", "red"),  # noqa: RUF001 - a mark, not a letter
+    SlotState.COLLECTED: ("▇", "#", "green"),
+    SlotState.STALE: ("▒", "o", "yellow"),
+    SlotState.PARTIAL: ("▄", "-", "yellow"),
+    SlotState.MISSING: ("╳", "x", "red"),  # noqa: RUF001 - a mark, not a letter
 }
 LEVELS = ((1.0, "▇", "#"), (0.9, "▆", "+"), (0.5, "▄", "-"), (0.000001, "▁", "."))
-WORST = (MISSING, PARTIAL, STALE, "collected")
+WORST = (
+    *(SlotState.MISSING, SlotState.PARTIAL, SlotState.STALE),
+    SlotState.COLLECTED,
+)
 DAY_COLUMNS = (
     *("system", "date", "expected", "collected", "stale", "partial", "missing"),
     "coverage",
@@ -131,12 +134,12 @@ def _states(count: Count) -> str:
 
 def _days(account: Account) -> list[str]:
     """Return a strip of half hours for each day."""
-    cells: dict[str, dict[int, str]] = {}
+    cells: dict[str, dict[int, SlotState]] = {}
     for each in account.judged:
         local = datetime.fromtimestamp(each.slot, account.zone)
         cell = (local.hour * 60 + local.minute) * CELLS // 1440
         day = cells.setdefault(local.strftime("%Y-%m-%d"), {})
-        if WORST.index(each.state) < WORST.index(day.get(cell, "collected")):
+        if WORST.index(each.state) < WORST.index(day.get(cell, SlotState.COLLECTED)):
             day[cell] = each.state
         else:
             day.setdefault(cell, each.state)
@@ -154,7 +157,7 @@ def _legend(account: Account) -> list[str]:
     return ["", f"  half an hour each, by its worst slot: {'  '.join(marks)}"]
 
 
-def _mark(state: str | None) -> str:
+def _mark(state: SlotState | None) -> str:
     if state is None:
         return " "
     mark, plain, colour = MARKS[state]
@@ -187,7 +190,7 @@ def _level(count: Count | None) -> str:
         if count.coverage >= least:
             colour = "green" if least == 1 else "yellow"
             return click.style(mark if unicode() else plain, fg=colour)
-    return _mark(MISSING)
+    return _mark(SlotState.MISSING)
 
 
 def _gaps(account: Account) -> list[str]:

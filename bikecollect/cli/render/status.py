@@ -8,26 +8,26 @@ import click
 from bikecollect.cli.render.terminal import WIDTH, title, unicode
 from bikecollect.core.incidents import KINDS, Incident
 from bikecollect.core.run import Run
-from bikecollect.core.slots import iso
+from bikecollect.core.slots import SlotState, iso
 from bikecollect.core.text import length, local_minute, visible_json
-from bikecollect.reports.health import Coverage, State
+from bikecollect.reports.health import Coverage
 from bikecollect.reports.status import Standing
 from bikecollect.reports.status_facts import Part, Tone, behind, facts, verdict
 
 CELL = 300
 HOURS_A_LINE = 4
 MARKS = {
-    State.COLLECTED: ("▇", "#", "green"),
-    State.STALE: ("▒", "o", "yellow"),
-    State.PARTIAL: ("▄", "-", "yellow"),
-    State.MISSING: ("╳", "x", "red"),  # noqa: RUF001 - a mark, not a letter
-    State.DUE: ("·", ".", None),
-    State.BEFORE: (" ", " ", None),
+    SlotState.COLLECTED: ("▇", "#", "green"),
+    SlotState.STALE: ("▒", "o", "yellow"),
+    SlotState.PARTIAL: ("▄", "-", "yellow"),
+    SlotState.MISSING: ("╳", "x", "red"),  # noqa: RUF001 - a mark, not a letter
+    SlotState.DUE: ("·", ".", None),
+    SlotState.BEFORE: (" ", " ", None),
 }
 COLOURS = {Tone.PLAIN: None, Tone.GOOD: "green", Tone.BAD: "red"}
 WORST = (
-    *(State.MISSING, State.PARTIAL, State.STALE),
-    *(State.COLLECTED, State.DUE, State.BEFORE),
+    *(SlotState.MISSING, SlotState.PARTIAL, SlotState.STALE),
+    *(SlotState.COLLECTED, SlotState.DUE, SlotState.BEFORE),
 )
 
 
@@ -94,18 +94,18 @@ def _incident(incident: Incident, standing: Standing) -> str:
 def _strip(standing: Standing) -> list[str]:
     """Return the last day as marks, some hours a line, with their legend."""
     health = standing.health
-    cells: dict[int, State] = {}
+    cells: dict[int, SlotState] = {}
     span = max(CELL, health.interval)
     for slot, state in health.strip:
         place = slot // span
         cells[place] = min(cells.get(place, state), state, key=WORST.index)
     line = max(HOURS_A_LINE * 3_600, span * 12)
-    lines: dict[int, list[tuple[int, State]]] = {}
+    lines: dict[int, list[tuple[int, SlotState]]] = {}
     for place, state in cells.items():
         lines.setdefault(place * span // line, []).append((place, state))
     drawn = []
     for members in lines.values():
-        if all(state is State.BEFORE for _, state in members):
+        if all(state is SlotState.BEFORE for _, state in members):
             continue
         before = (members[0][0] * span % line) // span
         begin = iso((members[0][0] - before) * span, standing.zone)[11:16]
@@ -114,11 +114,11 @@ def _strip(standing: Standing) -> list[str]:
             number = place * span % line // span
             text += (" " if number and number % 12 == 0 else "") + _mark(state)
         drawn.append(f"  {begin}  {text}")
-    legend = "  ".join(f"{_mark(each)} {each.value}" for each in list(State)[:5])
+    legend = "  ".join(f"{_mark(each)} {each.value}" for each in list(SlotState)[:5])
     return [*drawn, f"         {legend}"]
 
 
-def _mark(state: State) -> str:
+def _mark(state: SlotState) -> str:
     rich, plain, colour = MARKS[state]
     return click.style(rich if unicode() else plain, fg=colour)
 
