@@ -92,7 +92,7 @@ class Gap:
 
 
 @dataclass(frozen=True)
-class Count:
+class Coverage:
     """Slots: *stale* and *partial* ones are among the *collected*."""
 
     expected: int = 0
@@ -106,7 +106,7 @@ class Count:
         return self.expected - self.collected
 
     @property
-    def coverage(self) -> float | None:
+    def ratio(self) -> float | None:
         """Collected of expected, None where nothing was expected."""
         return self.collected / self.expected if self.expected else None
 
@@ -123,9 +123,9 @@ class Account:
     since: Slot
     until: Slot
     interval: int
-    total: Count
-    days: Mapping[str, Count]
-    hours: Sequence[Count]
+    total: Coverage
+    days: Mapping[str, Coverage]
+    hours: Sequence[Coverage]
     gaps: Sequence[Gap]
     judged: Sequence[Judged]
 
@@ -150,17 +150,17 @@ def account(
     """Return the account that follows from *evidence*."""
     judged = list(judge(evidence, interval, since, until))
     slots = [each.slot for each in judged]
-    days: dict[str, Count] = {}
+    days: dict[str, Coverage] = {}
     for day, begin, end in local_days(since, until, zone):
         low, high = bisect_left(slots, begin), bisect_left(slots, end)
-        days[day] = count(judged[low:high])
+        days[day] = coverage_of(judged[low:high])
     return Account(
         system_id=system_id,
         zone=zone,
         since=since,
         until=until,
         interval=interval,
-        total=count(judged),
+        total=coverage_of(judged),
         days=days,
         hours=_hours(judged, zone),
         gaps=gaps(judged, interval),
@@ -267,11 +267,11 @@ def gaps(judged: Iterable[Judged], interval: int) -> list[Gap]:
     return found
 
 
-def count(judged: Iterable[Judged]) -> Count:
+def coverage_of(judged: Iterable[Judged]) -> Coverage:
     """Return how many slots became what."""
     states = Counter(each.state for each in judged)
     expected = sum(states.values())
-    return Count(
+    return Coverage(
         expected=expected,
         collected=expected - states[SlotState.MISSING],
         stale=states[SlotState.STALE],
@@ -279,7 +279,7 @@ def count(judged: Iterable[Judged]) -> Count:
     )
 
 
-def _hours(judged: Sequence[Judged], zone: tzinfo) -> list[Count]:
+def _hours(judged: Sequence[Judged], zone: tzinfo) -> list[Coverage]:
     expected, collected = [0] * HOURS, [0] * HOURS
     # The offset is asked for once an hour: it does not change within one.
     for hour, members in groupby(judged, key=lambda each: each.slot // 3600):
@@ -295,20 +295,20 @@ def _hours(judged: Sequence[Judged], zone: tzinfo) -> list[Count]:
             continue
         expected[place] += len(found)
         collected[place] += sum(each.state != SlotState.MISSING for each in found)
-    return [Count(e, c) for e, c in zip(expected, collected, strict=True)]
+    return [Coverage(e, c) for e, c in zip(expected, collected, strict=True)]
 
 
-def level(count: Count) -> str:
-    """Return the word of the legend for the coverage of *count*.
+def level(coverage: Coverage) -> str:
+    """Return the word of the legend for *coverage*.
 
     >>> level(Count(288, 0)), level(Count(288, 280)), level(Count(288, 288))
     ('none', 'to 99 %', 'whole')
     """
-    return LEGEND[level_number(count)]
+    return LEGEND[level_number(coverage)]
 
 
-def level_number(count: Count) -> int:
-    """Return the place in `LEGEND` of the coverage of *count*."""
-    if not count.collected:
+def level_number(coverage: Coverage) -> int:
+    """Return the place in `LEGEND` of *coverage*."""
+    if not coverage.collected:
         return 0
-    return 1 + sum((count.coverage or 0) >= each for each in BOUNDS)
+    return 1 + sum((coverage.ratio or 0) >= each for each in BOUNDS)

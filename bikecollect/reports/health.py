@@ -8,23 +8,11 @@ from zoneinfo import ZoneInfo
 from bikecollect.core.incidents import Incident
 from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, Slot, SlotState, slot_at
+from bikecollect.reports.coverage import Coverage
 
 GRACE = 60.0
 """A run may take so long before its slot is called late, in seconds."""
 GOOD = frozenset({"collected", "duplicate"})
-
-
-@dataclass(frozen=True)
-class Coverage:
-    """Slots *collected* of those *expected*."""
-
-    collected: int
-    expected: int
-
-    @property
-    def ratio(self) -> float | None:
-        """Return the share, None where nothing was expected."""
-        return self.collected / self.expected if self.expected else None
 
 
 @dataclass(frozen=True)
@@ -133,5 +121,5 @@ def _coverages(
         first = max(int(begun), past.first or over)
         expected = range(first, over, interval)
         got = sum(each in past.blocks for each in expected)
-        found[name] = Coverage(got, len(expected))
+        found[name] = Coverage(len(expected), got)
     return found

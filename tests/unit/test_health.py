@@ -7,7 +7,8 @@ from bikecollect.core.errors import Outcome
 from bikecollect.core.incidents import Incident
 from bikecollect.core.run import Run
 from bikecollect.core.slots import Slot, SlotState, state_of
-from bikecollect.reports.health import Coverage, Past, judge
+from bikecollect.reports.coverage import Coverage
+from bikecollect.reports.health import Past, judge
 
 TAIPEI, BERLIN = ZoneInfo("Asia/Taipei"), ZoneInfo("Europe/Berlin")
 NOON = int(datetime(2026, 11, 22, 12, 0, tzinfo=TAIPEI).timestamp())
@@ -42,7 +43,7 @@ def test_a_lost_slot_costs_coverage_and_shows_in_the_strip() -> None:
 
     health = judge(past(NOON - 86_400, NOON, frozenset({lost})), NOON, 300, TAIPEI)
 
-    assert health.coverage["today"] == Coverage(143, 144)
+    assert health.coverage["today"] == Coverage(144, 143)
     assert dict(health.strip)[lost] is SlotState.MISSING
 
 

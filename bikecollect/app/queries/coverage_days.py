@@ -4,7 +4,7 @@ from datetime import date, timedelta
 from typing import NamedTuple
 
 from bikecollect.core.text import WEEKDAYS
-from bikecollect.reports.coverage import Count, level
+from bikecollect.reports.coverage import Coverage, level
 from bikecollect.reports.runner import Answer
 
 
@@ -50,7 +50,7 @@ def _day(day: str, states: list[tuple[int, str, str]]) -> Day:
     expected = sum(slots for slots, _, _ in states)
     lost = sum(slots for slots, _ in missing)
     why = max(missing)[1] if missing else ""
-    found, at = Count(expected, expected - lost), date.fromisoformat(day)
+    found, at = Coverage(expected, expected - lost), date.fromisoformat(day)
     return Day(
         day=day,
         expected=expected,
@@ -58,7 +58,7 @@ def _day(day: str, states: list[tuple[int, str, str]]) -> Day:
         missing=lost,
         why=why,
         level=level(found),
-        share=found.coverage,
+        share=found.ratio,
         weekday=WEEKDAYS[at.weekday()],
         week=(at - timedelta(days=at.weekday())).isoformat(),
     )

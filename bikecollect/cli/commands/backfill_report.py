@@ -82,7 +82,7 @@ def backfill_report(
     if mail:
         _send(settings, accounts)
     least = min(
-        (a.total.coverage for a in accounts if a.total.coverage is not None),
+        (a.total.ratio for a in accounts if a.total.ratio is not None),
         default=0.0,
     )
     return ExitCode.NO if least < (min_coverage or 0) else ExitCode.OK
@@ -163,7 +163,7 @@ def _send(settings: "Settings", accounts: "Sequence[Account]") -> None:
     post = wiring.post(settings, times)
     if post is None:
         raise SettingsError("--mail needs [mail] in the settings: host, sender, to")
-    share = ", ".join(f"{a.system_id} {percent(a.total.coverage)}" for a in accounts)
+    share = ", ".join(f"{a.system_id} {percent(a.total.ratio)}" for a in accounts)
     name = f"{stamp(Slot(int(time.time())))}.report"
     body = click.unstyle("\n".join(report.text(each) for each in accounts))
     outbox = Outbox(settings.data / accounts[0].system_id / "outbox")

@@ -13,7 +13,7 @@ from bikecollect.cli.render.terminal import title, unicode
 from bikecollect.core.causes import meaning
 from bikecollect.core.slots import SlotState, iso
 from bikecollect.core.text import length, local_minute, percent, visible, visible_json
-from bikecollect.reports.coverage import Account, Count, Gap
+from bikecollect.reports.coverage import Account, Coverage, Gap
 
 CELLS = 48
 DAYS = 45
@@ -99,14 +99,14 @@ def gaps_csv(accounts: Sequence[Account]) -> str:
     return _csv(GAP_COLUMNS, rows)
 
 
-def _count(count: Count) -> dict[str, float | int | None]:
+def _count(count: Coverage) -> dict[str, float | int | None]:
     return {
         "expected": count.expected,
         "collected": count.collected,
         "stale": count.stale,
         "partial": count.partial,
         "missing": count.missing,
-        "coverage": None if count.coverage is None else round(count.coverage, 6),
+        "coverage": None if count.ratio is None else round(count.ratio, 6),
     }
 
 
@@ -120,12 +120,12 @@ def _day(slot: int, account: Account) -> str:
     return iso(slot, account.zone)[:10]
 
 
-def _coverage(count: Count) -> str:
-    share = percent(count.coverage)
+def _coverage(count: Coverage) -> str:
+    share = percent(count.ratio)
     return f"{share}: {count.collected:,} of {count.expected:,} slots"
 
 
-def _states(count: Count) -> str:
+def _states(count: Coverage) -> str:
     return (
         f"{count.missing:,} missing; of the collected, {count.stale:,} stale and "
         f"{count.partial:,} partial"
@@ -147,7 +147,7 @@ def _days(account: Account) -> list[str]:
     for name, count in account.days.items():
         strip = "".join(_mark(cells.get(name, {}).get(n)) for n in range(CELLS))
         missing = f"-{count.missing}" if count.missing else ""
-        lines.append(f"  {name}  {strip} {percent(count.coverage):>7} {missing:>5}")
+        lines.append(f"  {name}  {strip} {percent(count.ratio):>7} {missing:>5}")
     return [*lines, *_legend(account)]
 
 
@@ -183,11 +183,11 @@ def _months(account: Account) -> list[str]:
     return lines
 
 
-def _level(count: Count | None) -> str:
-    if count is None or count.coverage is None:
+def _level(count: Coverage | None) -> str:
+    if count is None or count.ratio is None:
         return " "
     for least, mark, plain in LEVELS:
-        if count.coverage >= least:
+        if count.ratio >= least:
             colour = "green" if least == 1 else "yellow"
             return click.style(mark if unicode() else plain, fg=colour)
     return _mark(SlotState.MISSING)

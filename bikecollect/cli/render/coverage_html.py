@@ -7,7 +7,7 @@ from html import escape
 from bikecollect.core.causes import meaning
 from bikecollect.core.slots import iso
 from bikecollect.core.text import WEEKDAYS, length, percent
-from bikecollect.reports.coverage import LEGEND, Account, Count, level_number
+from bikecollect.reports.coverage import LEGEND, Account, Coverage, level_number
 
 CELL = 14
 GAPS = 500
@@ -58,7 +58,7 @@ def _system(account: Account) -> str:
         f"<h1>{escape(account.system_id)}</h1>"
         f'<p class="dim">{first} to {last}, local time, a slot every '
         f"{length(account.interval)}</p>"
-        f'<p class="big">{percent(total.coverage)}</p>'
+        f'<p class="big">{percent(total.ratio)}</p>'
         f"<p>{total.collected:,} of {total.expected:,} slots collected; "
         f"{total.missing:,} missing.{fill} Of the collected, {total.stale:,} are stale "
         f"and {total.partial:,} partial.</p>"
@@ -76,8 +76,8 @@ def _system(account: Account) -> str:
     return f"<section>{''.join(parts)}</section>"
 
 
-def _colour(count: Count | None) -> str:
-    if count is None or count.coverage is None:
+def _colour(count: Coverage | None) -> str:
+    if count is None or count.ratio is None:
         return "var(--none)"
     return f"var(--c{level_number(count)})"
 
@@ -109,7 +109,7 @@ def _day_cells(account: Account, start: date) -> Iterator[str]:
         place = date.fromisoformat(day)
         week, row = divmod((place - start).days, 7)
         x, y = 40 + week * CELL, 24 + row * CELL
-        said = f"{day}: {percent(count.coverage)}, {count.missing} missing"
+        said = f"{day}: {percent(count.ratio)}, {count.missing} missing"
         yield _cell((x, y), (CELL - 2, CELL - 2), _colour(count), said)
         if (place.day == 1 or last < 0) and week - last > 3:  # noqa: PLR2004 - room for it
             last = week
@@ -130,7 +130,7 @@ def _hour_cells(account: Account) -> Iterator[str]:
         row, hour = divmod(place, 24)
         if hour == 0:
             yield _label(34, 20 + row * 18 + 12, WEEKDAYS[row], "end")
-        said = f"{WEEKDAYS[row]} {hour:02}:00: {percent(count.coverage)}"
+        said = f"{WEEKDAYS[row]} {hour:02}:00: {percent(count.ratio)}"
         yield _cell((40 + hour * 22, 20 + row * 18), (20, 16), _colour(count), said)
 
 

@@ -10,7 +10,7 @@ from bikecollect.core.incidents import KINDS, Incident
 from bikecollect.core.run import Run
 from bikecollect.core.slots import SlotState, iso
 from bikecollect.core.text import length, local_minute, visible_json
-from bikecollect.reports.health import Coverage
+from bikecollect.reports.coverage import Coverage
 from bikecollect.reports.status import Standing
 from bikecollect.reports.status_facts import Part, Tone, behind, facts, verdict
 
