@@ -138,6 +138,7 @@ def _unstarted(
 
 
 def _has_rebooted(before: SeenRun, after: SeenRun) -> bool:
-    if before.boot_id and after.boot_id and before.boot_id != after.boot_id:
-        return True
-    return 0 < after.uptime < before.uptime
+    if before.boot_id and after.boot_id:
+        other = before.boot_id != after.boot_id
+        return other or 0 < after.uptime < before.uptime
+    return 0 < after.uptime < after.started - before.started
