@@ -245,7 +245,7 @@ def test_a_digest_comes_once_a_day(tmp_path: Path, mailserver: MailServer) -> No
     assert mailserver.subjects() == ["digest: 2026-11-22"]
     text = mailserver.mails()[0].get_content()
     assert "Collected  2 of 287, 0.7 %" in text
-    assert "284 no run, 1 unavailable" in text
+    assert "284 not-started, 1 http-503" in text
 
 
 def test_a_ping_is_sent_after_the_commit_with_the_exit_code(tmp_path: Path) -> None:
