@@ -131,8 +131,8 @@ class Alerter:
     def _missed(self, seen: Slot | None, run: Run, book: Book) -> Sign | None:
         if seen is None or seen + self.interval >= run.slot:
             return None
-        filled, runs = book.between(seen, run.slot)
-        return signs.missed(seen, run, self.interval, filled, runs)
+        filled, ended = book.between(seen, run.slot)
+        return signs.missed(seen, run, self.interval, filled, ended)
 
 
 def _counts(run: Run) -> bool:

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import click
 
-from bikecollect.cli.options import Screen
+from bikecollect.cli.options import Screen, complain
 from bikecollect.core.errors import BikecollectError, ExitCode
 from bikecollect.core.text import message, visible
 
@@ -22,7 +22,7 @@ def run(arguments: Sequence[str]) -> int:
     except SystemExit:
         return ExitCode.OK  # click's way to say that the reader of a pipe has gone
     except BikecollectError as error:
-        _complain(str(error))
+        complain(str(error))
         return error.exit_code
     except OSError as error:
         return _refused(error)
@@ -54,7 +54,7 @@ def _refused(error: OSError) -> int:
     if isinstance(error, BrokenPipeError):
         return ExitCode.OK  # the reader, `head` perhaps, has seen enough
     what = error.filename or "the output cannot be written"
-    _complain(message(f"{what}: {error.strerror or error}"))
+    complain(message(f"{what}: {error.strerror or error}"))
     return ExitCode.IO
 
 
@@ -62,11 +62,5 @@ def _bug(error: Exception) -> int:
     import logging  # noqa: PLC0415 - only on the way to an error
 
     logging.getLogger("bikecollect").debug("a bug", exc_info=error)
-    _complain(message(f"a bug: {type(error).__name__}: {error} (-vv shows where)"))
+    complain(message(f"a bug: {type(error).__name__}: {error} (-vv shows where)"))
     return ExitCode.SOFTWARE
-
-
-def _complain(text: str) -> None:
-    lines = visible(Screen.redact(text), lines=True).split("\n")
-    with suppress(OSError):
-        click.echo("\n  ".join([f"bikecollect: {lines[0]}", *lines[1:]]), err=True)

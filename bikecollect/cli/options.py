@@ -6,12 +6,14 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from bikecollect.core.text import Redact, redactor, unredacted, visible
+from bikecollect.core.redact import Redact, redacted_json, unredacted
+from bikecollect.core.text import visible
 
 if TYPE_CHECKING:
     from bikecollect.setup.settings import Settings
@@ -55,7 +57,7 @@ class Shared:
         from bikecollect.setup.loader import load  # noqa: PLC0415 - not for --help
 
         settings = load(self.config)
-        Screen.redact = redactor(settings.secrets())
+        Screen.redact = settings.redact
         if not settings.source:
             _tell_of_defaults(level)
         if self.log_format is None:
@@ -99,9 +101,20 @@ def say(text: str) -> None:
     """Print the result *text*; where that fails, the command ends with 74 (`main`).
 
     The work that it tells of goes on. A reader that has seen enough is no failure.
-    What would act unseen is written out, but for our own colours.
+    Secrets are taken out, and what would act unseen is written out, but for our own
+    colours.
     """
     _print(mention, text)
+
+
+def say_json(text: str) -> None:
+    """Print lines of JSON like `say`; only texts in them are redacted."""
+    _print(mention_json, text)
+
+
+def say_figures(text: str) -> None:
+    """Print *text* like `say`, but for secrets: it holds figures and names only."""
+    _print(_echo, _shown(text))
 
 
 def emit(data: str) -> None:
@@ -120,12 +133,28 @@ def _print(write: Callable[[str], None], text: str) -> None:
 
 def mention(text: str) -> None:
     """Print *text* as `say` does; raises OSError where it cannot be written."""
+    _echo(_shown(Screen.redact(text)))
+
+
+def mention_json(text: str) -> None:
+    """Print *text* as `say_json` does; raises OSError as `mention`."""
+    _echo(redacted_json(text, Screen.redact))
+
+
+def complain(text: str) -> None:
+    """Print *text* to stderr as a message of ours; where that fails, let it go."""
+    lines = visible(Screen.redact(text), lines=True).split("\n")
+    with suppress(OSError):
+        click.echo("\n  ".join([f"bikecollect: {lines[0]}", *lines[1:]]), err=True)
+
+
+def _shown(text: str) -> str:
     parts = OURS.split(text)
     parts[::2] = [visible(part, lines=True) for part in parts[::2]]
-    _echo("".join(parts))
+    return "".join(parts)
 
 
 def _echo(text: str) -> None:
     # https://no-color.org: any value but an empty one.
     colour = False if os.environ.get("NO_COLOR") else None
-    click.echo(Screen.redact(text), nl=False, color=colour)
+    click.echo(text, nl=False, color=colour)

@@ -12,10 +12,10 @@ from bikecollect.core.blocks import Committed, Span, Stations
 from bikecollect.core.errors import BikecollectError, Outcome, PayloadError
 from bikecollect.core.logs import Stopwatch
 from bikecollect.core.payload import Payload
+from bikecollect.core.redact import Redact, unredacted
 from bikecollect.core.run import Done, Notice
 from bikecollect.core.slots import DAY, Slot, day_of
 from bikecollect.core.snapshot import Snapshot, StationInformation
-from bikecollect.core.text import Redact, unredacted
 from bikecollect.feeds import Feed, drift
 from bikecollect.feeds import imported_rows as imported
 from bikecollect.storage.csv_format import (
@@ -135,8 +135,8 @@ class Committer:
         notices += [Notice("columns", text) for text in block.troubles]
         notices += [Notice("drift", text) for text in drifts]
         notices += [damage] if damage else []
-        for text in filter(None, (payload.incomplete, snapshot.incomplete)):
-            notices.append(Notice("partial", text))
+        if payload.incomplete:
+            notices.append(Notice("partial", payload.incomplete))
         return Done(
             Outcome.COLLECTED,
             rows=block.rows,
@@ -198,16 +198,14 @@ class Committer:
         before = self.ledger.before(payload.slot)
         usual = self.ledger.usual_rows(payload.slot)
         found = {
-            "partial": bool(
-                snapshot.dropped or snapshot.incomplete or payload.incomplete
-            ),
+            "partial": bool(snapshot.dropped or payload.incomplete),
             "dup": bool(snapshot.duplicates),
             "short": bool(usual and len(snapshot.statuses) * 2 < usual),
             "stale": _is_stale(payload, snapshot, before),
             "clock": _clock_is_off(payload),
             "late": payload.fetched_at - payload.slot > min(LATE, self.interval / 2),
         }
-        return (*(flag for flag, there in found.items() if there), *snapshot.flags)
+        return tuple(flag for flag, there in found.items() if there)
 
     def _stations(
         self,

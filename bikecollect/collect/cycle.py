@@ -1,6 +1,6 @@
 """The main line: fetch one payload, accept it, commit all that wait."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -8,6 +8,7 @@ from bikecollect.collect.commit import Committer
 from bikecollect.core.errors import BikecollectError, Interrupted, Outcome, RateLimited
 from bikecollect.core.logs import Stopwatch
 from bikecollect.core.payload import FeedClient, Payload
+from bikecollect.core.redact import Placeholders, Redact, unredacted
 from bikecollect.core.run import (
     Done,
     Notice,
@@ -21,7 +22,6 @@ from bikecollect.core.run import (
     unsettled,
 )
 from bikecollect.core.slots import DAY, Slot, day_of
-from bikecollect.core.text import Redact, unredacted
 from bikecollect.feeds import Feed
 from bikecollect.storage.payload_store import run_of
 from bikecollect.storage.recovery import Recovery
@@ -54,6 +54,7 @@ class Cycle:
     watch: Stopwatch = field(default_factory=Stopwatch)
     notes: dict[str, str] = field(default_factory=dict)
     redact: Redact = unredacted
+    placeholders: Placeholders = field(default_factory=Placeholders)
 
     def run(self, run: Run) -> Run:
         """Carry one snapshot from the feed into its file; our errors end the run."""
@@ -129,7 +130,9 @@ class Cycle:
 
     def _fetch(self, run: Run) -> Payload:
         with self.watch("fetch"):
-            memory = self.ledger.recall()._replace(now=self.clock())
+            memory = self.ledger.recall()
+            notes = _kept(self.placeholders.undone, memory.notes)
+            memory = memory._replace(notes=notes, now=self.clock())
             check_not_before(memory.notes.get(NOT_BEFORE, ""), memory.now)
             fetched = self.feed.fetch(self.client, memory)
         return Payload(
@@ -137,11 +140,13 @@ class Cycle:
             slot=run.slot,
             run_id=run.run_id,
             fetched_at=max(each.fetched_at for each in fetched.documents),
-            documents=fetched.documents,
+            documents=tuple(
+                replace(each, url=self.redact(each.url)) for each in fetched.documents
+            ),
             boot_id=run.boot_id,
             uptime=run.uptime,
-            incomplete=fetched.incomplete,
-            notes=fetched.notes,
+            incomplete=self.redact(fetched.incomplete),
+            notes=_kept(self.placeholders.put, fetched.notes),
         )
 
     def _accept(self, run: Run, payload: Payload) -> Run:
@@ -196,3 +201,11 @@ class Cycle:
         except BikecollectError as error:
             return run.noticed(Notice(error.cause, str(error)))
         return run
+
+
+def _kept(
+    change: Callable[[str], str | None], notes: Mapping[str, str]
+) -> dict[str, str]:
+    """Return *notes* as *change* makes them, without those that it cannot."""
+    changed = {name: change(text) for name, text in notes.items()}
+    return {name: text for name, text in changed.items() if text is not None}

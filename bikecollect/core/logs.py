@@ -4,14 +4,14 @@ import fcntl
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from bikecollect.core.text import Redact, unredacted, visible, visible_json
+from bikecollect.core.redact import Redact, redacted_values, unredacted
+from bikecollect.core.text import visible, visible_json
 
 NAME = "bikecollect.log"
 STAGES = "bikecollect.stages"
@@ -72,7 +72,7 @@ class Json(logging.Formatter):
         if record.exc_info:
             values["traceback"] = self.formatException(record.exc_info)
         values |= getattr(record, "numbers", {})
-        return visible_json(_each_text(values, self._redact))
+        return visible_json(redacted_values(values, self._redact))
 
 
 class RunLogs(logging.Handler):
@@ -133,17 +133,6 @@ class RunLogs(logging.Handler):
 def formatter(form: str, redact: Redact) -> logging.Formatter:
     """Return the formatter for *form*, text or json."""
     return Json(redact) if form == "json" else Text(redact)
-
-
-def _each_text(value: Any, change: Callable[[str], str]) -> Any:
-    """Return *value*, a tree as of JSON, with every text of it changed."""
-    if isinstance(value, str):
-        return change(value)
-    if isinstance(value, Mapping):
-        return {key: _each_text(each, change) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_each_text(each, change) for each in value]
-    return value
 
 
 def _moment(record: logging.LogRecord) -> str:

@@ -1,11 +1,10 @@
 """Texts: those of others made safe to store and to show; our numbers in words."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import tzinfo
 from typing import Any
 from unicodedata import category
-from urllib.parse import quote
 
 from bikecollect.core.slots import DAY, iso
 
@@ -18,11 +17,6 @@ BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e") | frozenset
 )
 """What turns the direction of a text (UAX 9), and the deprecated ones beside it."""
 LATIN_1, BMP = 0xFF, 0xFFFF
-
-SHORTEST = 4
-"""A shorter secret would blot out common words, and is not one."""
-STARS = "***"
-Redact = Callable[[str], str]
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
@@ -122,30 +116,6 @@ _LINE = _Escapes(_python)
 _LINES = _Escapes(_python, keep="\n")
 _JSON = _Escapes(_json, keep="\n")
 _TOML = _Escapes(_toml)
-
-
-def redactor(secrets: Iterable[str]) -> Redact:
-    """Return a function that puts stars in place of each of *secrets* in a text.
-
-    >>> redactor(["hunter2"])("the password hunter2 was refused")
-    'the password *** was refused'
-    """
-    plain = {each for each in secrets if len(each) >= SHORTEST}
-    spelled = plain | {quote(each, safe="") for each in plain}
-    spelled |= {visible(each) for each in plain}
-    ordered = sorted(spelled, key=len, reverse=True)
-
-    def redact(text: str) -> str:
-        for each in ordered:
-            text = text.replace(each, STARS)
-        return text
-
-    return redact
-
-
-def unredacted(text: str) -> str:
-    """Return *text* as it is: for a program without secrets."""
-    return text
 
 
 def length(seconds: float) -> str:

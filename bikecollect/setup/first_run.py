@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from bikecollect.core.errors import SettingsError, StorageError, UsageError
 from bikecollect.setup import catalogue, probe
@@ -17,7 +16,8 @@ from bikecollect.setup.template import MailDraft, SystemDraft
 from bikecollect.storage import durable, trusted_files
 
 PASSWORD = "smtp-password"  # noqa: S105 - the name of a file
-SECRET, PLAIN = 0o600, 0o640
+SECRET = 0o600
+"""The file may hold a secret one day: a key, a ping's address."""
 
 
 @dataclass(frozen=True)
@@ -104,22 +104,16 @@ def refuse_to_overwrite(path: Path, *, force: bool) -> None:
 def write(path: Path, wishes: Wishes, *, force: bool) -> None:
     """Write the settings to *path*, whole or not at all; the password beside them.
 
-    What would not load is not written. Mode 0600 where an address carries a key.
+    What would not load is not written. Nobody else may read them.
     """
     refuse_to_overwrite(path, force=force)
     text = draft.settings(wishes.systems, data_dir=wishes.data_dir, mail=wishes.mail)
     config.parse(tomllib.loads(text), folder=path.parent.absolute())
-    secret = any(_has_secret(each.url) for each in wishes.systems)
     beside = path.with_name(PASSWORD)
     if wishes.password:
         refuse_to_overwrite(beside, force=force)
         _publish(beside, f"{wishes.password}\n", SECRET)
-    _publish(path, text, SECRET if secret else PLAIN)
-
-
-def _has_secret(url: str) -> bool:
-    parts = urlsplit(url)
-    return bool(parts.query or parts.username)
+    _publish(path, text, SECRET)
 
 
 def _publish(path: Path, text: str, mode: int) -> None:

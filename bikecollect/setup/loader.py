@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from bikecollect.core import user_folders
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.incidents import KINDS
+from bikecollect.core.secrets import is_secret_name
 from bikecollect.setup import catalogue, feed_access
 from bikecollect.setup.settings import Keep, Log, Mail, Ping, Settings, System, Tell
 from bikecollect.storage import trusted_files
@@ -19,6 +20,8 @@ from bikecollect.storage import trusted_files
 FILE = "bikecollect.toml"
 MOST = 1_048_576
 """Bytes of a settings file."""
+SECRETIVE = frozenset({"command", "headers", "proxy", "url", "webhook"})
+"""Settings that may hold a secret: an error does not quote them."""
 SECTIONS = {"mail": Mail, "ping": Ping, "tell": Tell, "log": Log, "keep": Keep}
 
 
@@ -84,7 +87,8 @@ def parse(values: Mapping[str, Any], *, folder: Path = Path()) -> Settings:
     systems = values.get("systems", {})
     for name, each in systems.items():
         if not isinstance(each, dict):
-            raise SettingsError(f"systems.{name} must be a table, not {each!r}")
+            wrong = _seen(name, each)
+            raise SettingsError(f"systems.{name} must be a table, not {wrong}")
     ready = replace(
         settings,
         systems={name: _system(name, each) for name, each in systems.items()},
@@ -176,10 +180,12 @@ def _checked(cls: type, values: Mapping[str, Any], place: str) -> dict[str, Any]
             raise SettingsError(f"{place}{name} is no setting{_nearest(name, known)}")
         kind = known[name].metadata["kind"]
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise SettingsError(f"{place}{name} must be {_WORD[kind]}, not {value!r}")
+            wrong = _seen(name, value)
+            raise SettingsError(f"{place}{name} must be {_WORD[kind]}, not {wrong}")
         items = value.values() if kind is dict else value if kind is list else ()
         if place and not all(isinstance(each, str) for each in items):
-            raise SettingsError(f"{place}{name} must hold texts only, not {value!r}")
+            wrong = _seen(name, value)
+            raise SettingsError(f"{place}{name} must hold texts only, not {wrong}")
         if place or kind is not dict:
             plain[name] = value
     return plain
@@ -187,6 +193,13 @@ def _checked(cls: type, values: Mapping[str, Any], place: str) -> dict[str, Any]
 
 _WORD: dict[object, str] = {str: "a text", int: "a whole number", bool: "true or false"}
 _WORD |= {list: "a list", dict: "a table", bool | str: "true, false or a text"}
+
+
+def _seen(name: str, value: object) -> str:
+    """Return what *value* is, and says where it can be no secret."""
+    if name in SECRETIVE or is_secret_name(name) or isinstance(value, dict | list):
+        return next((w for kind, w in _WORD.items() if type(value) is kind), "that")
+    return repr(value)
 
 
 def _nearest(name: str, known: Mapping[str, object]) -> str:
@@ -278,10 +291,8 @@ def _check_mail(mail: Mail) -> None:
 
 def _guard(path: Path, settings: Settings) -> None:
     """Raise SettingsError where others may read the secrets in the file *path*."""
-    held = [f"systems.{n}.headers" for n, s in settings.systems.items() if s.headers]
-    held += ["tell.webhook"] if settings.tell.webhook else []
-    if held and stat.S_IMODE(path.stat().st_mode) & 0o077:
+    if settings.held and (mode := stat.S_IMODE(path.stat().st_mode)) & 0o077:
         raise SettingsError(
-            f"{path} holds secrets ({held[0]}) and others may read it; "
-            f"run: chmod 600 {path}"
+            f"{path} holds a secret ({next(iter(settings.held))}) and others may read "
+            f"it (mode {mode:04o}); run: chmod 600 {trusted_files.quoted(path)}"
         )

@@ -5,14 +5,22 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo
 
 from bikecollect.core import user_folders
 from bikecollect.core.errors import SettingsError
+from bikecollect.core.redact import Placeholders, Redact, redactor
+from bikecollect.core.secrets import (
+    of_address,
+    of_capability,
+    of_command,
+    of_header,
+    of_login,
+)
 from bikecollect.core.slots import DAY
 from bikecollect.storage import trusted_files
 from bikecollect.storage.data_folder import SystemFolder
@@ -52,8 +60,8 @@ class System:
         "for a mapped feed: the path of the stations and of each column", {}, kind=dict
     )
     headers: dict[str, str] = _key(
-        "sent with each request to the host of url; may hold a key, then the file must "
-        "be 0600",
+        "sent with each request to the host of url; where a name tells of a key "
+        "(Authorization, X-Api-Key, Cookie, ...), the file must be 0600",
         {},
         kind=dict,
     )
@@ -236,18 +244,38 @@ class Settings:
                 f"mail.password_file: cannot read {path}: {error.strerror}"
             ) from error
 
+    @cached_property
+    def held(self) -> dict[str, list[str]]:
+        """The secrets that the file itself holds, by the key that holds them."""
+        found = {
+            "ping.url": of_capability(self.ping.url),
+            "tell.webhook": of_capability(self.tell.webhook),
+            "tell.command": of_command(self.tell.command),
+        }
+        for name, each in self.systems.items():
+            found[f"systems.{name}.url"] = of_address(each.url)
+            found[f"systems.{name}.proxy"] = of_address(each.proxy)
+            for header, value in each.headers.items():
+                key = f"systems.{name}.headers.{header}"
+                found[key] = of_header(header, value)
+        return {key: texts for key, texts in found.items() if texts}
+
     def secrets(self) -> list[str]:
         """Return every text that no log, mail or ledger may show."""
-        found = [self.tell.webhook, urlsplit(self.ping.url).path]
-        for each in self.systems.values():
-            found += each.headers.values()
-            for url in (each.url, each.proxy):
-                parts = urlsplit(url)
-                found += [value for _, value in parse_qsl(parts.query)]
-                found.append(parts.password or "")
+        found = [each for texts in self.held.values() for each in texts]
         with suppress(SettingsError):
-            found.append(self.password())
-        return [each for each in found if each.strip("/")]
+            found += of_login(self.mail.user, self.password())
+        return list(dict.fromkeys(found))
+
+    @cached_property
+    def redact(self) -> Redact:
+        """What takes the secrets out of a text."""
+        return redactor(self.secrets())
+
+    @cached_property
+    def placeholders(self) -> Placeholders:
+        """What keeps the secrets out of notes for the next run."""
+        return Placeholders(self.secrets())
 
 
 def _credential(name: str) -> Path | None:

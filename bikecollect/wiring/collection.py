@@ -23,7 +23,6 @@ from bikecollect.core.logs import RunLogs, Stopwatch, formatter
 from bikecollect.core.process import Clock, Stop, Times
 from bikecollect.core.run import Run
 from bikecollect.core.slots import slot_at
-from bikecollect.core.text import redactor
 from bikecollect.feeds.http.client import Client
 from bikecollect.setup import feed_access
 from bikecollect.setup.settings import Settings, server
@@ -80,7 +79,7 @@ def collector(settings: Settings, system_ids: Sequence[str], times: Times) -> Co
         tell=lambda troubles, runs: alerter(chosen, times, troubles).tell(runs),
         logs=partial(run_logs, settings),
         ping=pinger(settings),
-        redact=redactor(settings.secrets()),
+        redact=settings.redact,
     )
 
 
@@ -164,13 +163,14 @@ def cycle(settings: Settings, name: str, times: Times) -> Cycle:
             store=store,
             ledger=ledger,
             watch=watch,
-            redact=redactor(settings.secrets()),
+            redact=settings.redact,
         ),
         payload_days=settings.keep.payload_days,
         clock=times.clock,
         troubles=columns.troubles,
         watch=watch,
-        redact=redactor(settings.secrets()),
+        redact=settings.redact,
+        placeholders=settings.placeholders,
     )
 
 
@@ -236,7 +236,7 @@ def _alerter(
             version=__version__,
             period=settings.mail.digest,
             away=away,
-            redact=redactor(settings.secrets()),
+            redact=settings.redact,
         )
 
     mails, tell = bool(settings.mail.host), settings.tell
@@ -299,5 +299,5 @@ def run_logs(settings: Settings, folders: Mapping[str, Path]) -> RunLogs:
     handler = RunLogs(
         folders, max_bytes=settings.log.max_bytes, files=settings.log.files
     )
-    handler.setFormatter(formatter(settings.log.format, redactor(settings.secrets())))
+    handler.setFormatter(formatter(settings.log.format, settings.redact))
     return handler

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bikecollect.cli.options import Shared, say
+from bikecollect.cli.options import Shared, say, say_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -125,7 +125,7 @@ def _done(
             for each in bar:
                 done.append(each)
                 if form == "json":
-                    say(filling.as_json(filler.system_id, each, filler.zone))
+                    say_json(filling.as_json(filler.system_id, each, filler.zone))
     except Interrupted:
         if form == "text":
             say(filling.summary(filler.system_id, done, filler.agreement, bad=0))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bikecollect.cli.options import Shared, emit, say
+from bikecollect.cli.options import Shared, complain, emit, say_figures
 from bikecollect.cli.output_file import refuse_misnamed, written
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def backfill_report(
     else:
         text = _text(accounts, form, what)
     if output is None:
-        print_it = emit if form in {"csv", "html"} else say
+        print_it = emit if form in {"csv", "html"} else say_figures
         print_it(text)
     else:
         with written(output) as out:
@@ -170,4 +170,4 @@ def _send(settings: "Settings", accounts: "Sequence[Account]") -> None:
     post.spool(outbox, Letter(name, f"[bikecollect] coverage: {share}", body))
     error = post.drain([outbox])
     if error:
-        click.echo(f"the mail waits in the outbox: {error}", err=True)
+        complain(f"the mail waits in the outbox: {error}")

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bikecollect.cli.options import Shared, say
+from bikecollect.cli.options import Screen, Shared, say, say_json
 
 if TYPE_CHECKING:
     from bikecollect.archive.compact import Step
@@ -65,8 +65,8 @@ def _tell(step: "Step", form: str, *, quiet: bool) -> None:
     from bikecollect.cli.render import archive as keeping  # noqa: PLC0415 - heavy
 
     if form == "json":
-        say(keeping.step_json(step))
+        say_json(keeping.step_json(step))
     elif step.why:
-        click.echo(keeping.step_line(step), err=True, nl=False)
+        click.echo(Screen.redact(keeping.step_line(step)), err=True, nl=False)
     elif not quiet:
         say(keeping.step_line(step))

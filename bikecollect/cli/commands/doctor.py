@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bikecollect.cli.options import Shared, say
+from bikecollect.cli.options import Shared, say, say_json
 from bikecollect.core.text import visible_json
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def doctor(
                 "text": check.text,
                 "remedy": check.remedy or None,
             }
-            say(f"{visible_json(values)}\n")
+            say_json(f"{visible_json(values)}\n")
         else:
             say(screens.line(check))
     return TROUBLE if wrong else 0

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bikecollect.cli.options import Shared, say
+from bikecollect.cli.options import Shared, say, say_figures, say_json
 from bikecollect.core.text import visible, visible_json
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def feeds(ctx: click.Context, *, words: str, form: str) -> None:
     if ctx.invoked_subcommand is not None:
         return
     found = catalogue.search(words)
-    say(_lines(found) if form == "json" else _table(found))
+    say_figures(_lines(found) if form == "json" else _table(found))
 
 
 @feeds.command()
@@ -47,7 +47,7 @@ def show(system_id: str, *, form: str) -> None:
         near = ", ".join(each.system_id for each in catalogue.search(system_id)[:5])
         hint = f"did you mean {near}?" if near else "see: bikecollect feeds"
         raise SettingsError(f'the catalogue has no "{system_id}"; {hint}')
-    say(_lines([entry]) if form == "json" else _shown(entry))
+    say_figures(_lines([entry]) if form == "json" else _shown(entry))
 
 
 @feeds.command("try")
@@ -84,7 +84,10 @@ def try_(ctx: click.Context, asked: str, *, feed: str | None, form: str) -> None
             timezone=system.timezone,
             headers=system.headers,
         )
-    say(_json(trial) if form == "json" else _told(trial))
+    if form == "json":
+        say_json(_json(trial))
+    else:
+        say(_told(trial))
 
 
 def _table(entries: "list[Entry]") -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bikecollect.cli.options import Shared, mention
+from bikecollect.cli.options import Shared, mention, mention_json
 
 if TYPE_CHECKING:
     from bikecollect.setup.settings import Settings
@@ -45,7 +45,7 @@ def fetch(
     runs = wiring.collect(settings, system_ids, stop=stop, dry=dry_run)
     with suppress(OSError):  # what was collected stands, and so does its code
         if form == "json":
-            mention(runs_json(runs, wiring.zones(settings)))
+            mention_json(runs_json(runs, wiring.zones(settings)))
         elif dry_run:
             mention("".join(f"{run_line(run)}\n" for run in runs))
     process.disarm()

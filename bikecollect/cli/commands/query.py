@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bikecollect.cli.options import Shared, say
+from bikecollect.cli.options import Shared, say_figures
 from bikecollect.cli.options import output as standard
 from bikecollect.cli.output_file import format_of, placed, refuse_misnamed, written
 
@@ -110,7 +110,7 @@ def _print(cursor: Any, names: "Sequence[str]", form: str) -> None:
     from bikecollect.cli.render.table import table  # noqa: PLC0415 - only here
 
     rows = cursor.fetchmany(SHOWN + 1)
-    say(table(names, rows[:SHOWN]))
+    say_figures(table(names, rows[:SHOWN]))
     if len(rows) > SHOWN:
         click.echo(f"... and more than {SHOWN} rows; see --format csv", err=True)
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bikecollect.cli.options import Shared, emit, say
+from bikecollect.cli.options import Shared, emit, say_figures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +68,7 @@ def report(
     from bikecollect.reports.registry import REPORTS  # noqa: PLC0415 - as above
 
     if name is None:
-        say(screens.listing())
+        say_figures(screens.listing())
         return
     if name not in REPORTS:
         known = ", ".join(REPORTS)
@@ -81,7 +81,7 @@ def report(
     values = _values(settings, systems, since, until, at)
     values = replace(values, least=least)
     if sql:
-        say(values.sql(chosen))
+        say_figures(values.sql(chosen))
         return
     _answer(settings, systems, chosen, values, by or "", station, form, limit)
 
@@ -112,7 +112,7 @@ def _answer(  # noqa: PLR0917 - one call
         duck = asking.Duck(db, Path(aside))
         found = asking.ask(duck, chosen, values, by=by, stations=station)
     zones = {each: keeper.zone(settings, each) for each in systems}
-    print_it = emit if form == "csv" else say
+    print_it = emit if form == "csv" else say_figures
     print_it(screens.answer(chosen, found, zones, form, limit))
 
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bikecollect.cli.options import Shared, say
+from bikecollect.cli.options import Shared, say, say_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +85,7 @@ def listed(
     found.sort(key=lambda run: (-run.slot, run.system_id, -run.started))
     shown = found[:limit]
     if form == "json":
-        say("".join(f"{screens.as_json(r, zones[r.system_id])}\n" for r in shown))
+        say_json("".join(f"{screens.as_json(r, zones[r.system_id])}\n" for r in shown))
     else:
         say(screens.table(shown, dict(zones), many=len(names) > 1))
     if len(found) > limit:
@@ -123,7 +123,9 @@ def show(ctx: click.Context, *, slot: str, system: str | None, form: str) -> Non
         if not (found or known.block or known.payloads):
             continue
         if form == "json":
-            say("".join(f"{screens.as_json(each, zones[name])}\n" for each in found))
+            say_json(
+                "".join(f"{screens.as_json(each, zones[name])}\n" for each in found)
+            )
         else:
             say(("\n" if said else "") + screens.show(known))
         said = True

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bikecollect.cli.options import Shared, say
+from bikecollect.cli.options import Shared, complain, emit, say, say_json
 from bikecollect.cli.output_file import written
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bikecollect.setup.settings import Settings
 
 TROUBLE = 1
+_PRINT = {"text": say, "json": say_json, "prometheus": emit}
 WATCH = 10.0
 ALL_READ = 0o644
 
@@ -85,9 +86,9 @@ def status(
         else:
             if watch:
                 click.clear()
-            say(text)
+            _PRINT[form](text)
         for each in errors:
-            click.echo(f"bikecollect: {each}", err=True)
+            complain(str(each))
         if not watch:
             break
         time.sleep(watch)

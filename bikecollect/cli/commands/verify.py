@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bikecollect.cli.options import Shared, say
+from bikecollect.cli.options import Shared, say, say_figures, say_json
 from bikecollect.cli.output_file import written
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def verify(
         else:
             found.append(each)
             line = keeping.certificate_json if form == "json" else None
-            say((line or keeping.certificate_line)(each))
+            say_figures((line or keeping.certificate_line)(each))
     for finding in proof.compared(found, kept):
         wrong += 1
         _tell(finding, form)
@@ -113,7 +113,10 @@ def _tell(finding: "Finding", form: str) -> None:
     from bikecollect.cli.render import archive as keeping  # noqa: PLC0415 - heavy
 
     json = form == "json"
-    say(keeping.finding_json(finding) if json else keeping.finding_line(finding))
+    if json:
+        say_json(keeping.finding_json(finding))
+    else:
+        say(keeping.finding_line(finding))
 
 
 def _kept(path: str) -> "list[Certificate]":

@@ -1,0 +1,191 @@
+"""What is a secret, and that it is taken out of texts: wherever, and nothing else."""
+
+import json
+from base64 import b64encode
+
+import pytest
+
+from bikecollect.core.redact import Placeholders, redacted_json, redactor
+from bikecollect.core.secrets import (
+    is_secret_name,
+    of_address,
+    of_capability,
+    of_command,
+    of_header,
+    of_login,
+)
+from bikecollect.core.text import visible
+
+KEY = "0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("key", "apiKey", "api_key", "APIKey", "apikey", "X-Api-Key", "accessKeyId"),
+        *("token", "accesstoken", "Authorization", "Proxy-Authorization", "Cookie"),
+        *("client_secret", "passwd", "password", "X-Amz-Signature", "sig", "auth"),
+        *("Ocp-Apim-Subscription-Key", "X-Functions-Key", "jwt", "sessionid", "pwd"),
+    ],
+)
+def test_names_that_say_so(name: str) -> None:
+    """In each way of writing several words."""
+    assert is_secret_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("size", "page", "limit", "contract", "keyword", "monkey", "author", "design"),
+        *("lang", "format", "city", "Accept", "User-Agent", "stations", "sigma", "id"),
+    ],
+)
+def test_names_that_do_not(name: str) -> None:
+    """A parameter of another name is data."""
+    assert not is_secret_name(name)
+
+
+def test_a_page_size_and_a_city_are_no_secrets() -> None:
+    """Only a long value whose name says so, and user info."""
+    url = "https://api.example.org/f?page=0&size=1000&contract=toulouse&apiKey=short"
+
+    assert of_address(url) == []
+    assert of_address(f"{url}&token={KEY}") == [KEY]
+    assert "bikes-token" in of_address("https://bikes-token@example.org/")
+    assert of_address("http://[") == []
+
+
+def test_what_a_header_holds_is_known_in_each_form() -> None:
+    """Without its scheme, decoded, and as the pairs of a cookie."""
+    basic = b64encode(b"me:hunter2").decode()
+
+    assert of_header("Authorization", f"Bearer {KEY}") == [f"Bearer {KEY}", KEY]
+    assert "hunter2" in of_header("Authorization", f"Basic {basic}")
+    assert of_header("Authorization", f'Token token="{KEY}"')[-1] == KEY
+    assert of_header("Cookie", f"lang=fr; SID=abc; x={KEY}")[1:] == ["abc", KEY]
+    assert of_header("Accept-Language", "zh-TW") == []
+
+
+def test_a_ping_s_address_is_a_secret_without_a_key() -> None:
+    """Who knows the path can ping; common words of it are none."""
+    url = "https://hc.example.org/ping/5f3c1e70-aa11/backups"
+
+    assert of_capability(url) == ["ping/5f3c1e70-aa11/backups", "5f3c1e70-aa11"]
+    assert of_capability("https://hc.example.org/") == []
+
+
+@pytest.mark.parametrize(
+    ("words", "secrets"),
+    [
+        (["notify", "--token", KEY], [KEY]),
+        (["notify", f"--api-key={KEY}"], [KEY]),
+        (["curl", "-H", f"Authorization: Bearer {KEY}"], [KEY]),
+        (["sh", "-c", f"API_KEY={KEY} notify"], [KEY]),
+        (["curl", "-u", "me:hunter2", "https://example.org/"], ["hunter2"]),
+        (
+            ["curl", "https://hooks.example.org/services/T0/B01234567890123456"],
+            ["B01234567890123456"],
+        ),
+        (["sh", "-c", 'echo "$KIND" >> /srv/told; notify --key "$API_KEY"'], []),
+        (["notify", "--password-file", "smtp-password", "--key", "short"], []),
+        (["/usr/bin/logger", "-t", "bikecollect"], []),
+    ],
+)
+def test_a_command_s_secrets_are_found(words: list[str], secrets: list[str]) -> None:
+    """By option, variable, header, login or address; files and variables are none."""
+    assert of_command(words) == secrets
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            f"key={KEY}",
+            f"'{KEY}'",
+            f"%3D{KEY}%26",
+            rf"\n{KEY}\n",
+            rf"\x0a{KEY}",
+            f"x:{KEY}.",
+        ),
+        *(f"{KEY}", f"a_{KEY}_b", f"Bearer {KEY}, and {KEY}"),
+    ],
+)
+def test_a_secret_goes_wherever_it_stands(text: str) -> None:
+    """Behind escapes of addresses and strings too."""
+    assert KEY not in redactor([KEY])(text)
+
+
+@pytest.mark.parametrize("secret", ["a\\b\tc", "pa ss&<'\">", "päß/w?rd", "x=y+z=="])
+def test_a_secret_goes_in_each_spelling(secret: str) -> None:
+    """As JSON, Python, addresses, HTML and our own messages write it."""
+    redact = redactor([secret])
+    written = [
+        *(
+            secret,
+            repr(secret),
+            json.dumps(secret),
+            json.dumps(secret, ensure_ascii=False),
+        ),
+        visible(secret),
+    ]
+
+    assert [redact(f"({each})").strip("()\"'") for each in written] == ["***"] * 5
+
+
+@pytest.mark.parametrize("secret", ["a", "ab", "abc", "a\tb", "\\", "1000"])
+def test_a_short_secret_goes_as_a_whole_word_only(secret: str) -> None:
+    """What a settings key marks as one is one, however short."""
+    redact = redactor([secret])
+
+    assert redact(f"was {secret}: wrong") == "was ***: wrong"
+    assert redact("cabin 10000 habit") == "cabin 10000 habit"
+
+
+def test_a_secret_that_was_cut_goes_too() -> None:
+    """Half of it is more than anybody should see; a word that begins alike stays."""
+    redact = redactor([KEY, "stations-of-taipei"])
+
+    assert redact(f"it begins with '<p>{KEY[:10]}'") == "it begins with '<p>***'"
+    assert redact(f"{KEY[:8]}...") == "***..."
+    assert redact("the stations of a city") == "the stations of a city"
+    assert redact("substations-of-t'") == "substations-of-t'"
+
+
+def test_keys_in_anybody_s_addresses_go() -> None:
+    """A publisher's own tokens are not in the settings."""
+    redact = redactor([])
+
+    assert redact(f"https://x.org/s?size=10000000&token={KEY}&a=1 timed out") == (
+        "https://x.org/s?size=10000000&token=*** timed out".replace("***", "***&a=1")
+    )
+    assert redact("https://me:pw@x.org/") == "https://***@x.org/"
+    assert redact("a?page=10000000 b") == "a?page=10000000 b"
+
+
+def test_only_texts_in_json_are_redacted() -> None:
+    """Numbers and names stay, and it is still JSON."""
+    text = '{"stations": 1000, "1000": [1000, "1000 of 1000"]}\n{"rows": 1000}\n'
+
+    assert redacted_json(text, redactor(["1000"])) == (
+        '{"stations": 1000, "1000": [1000, "*** of ***"]}\n{"rows": 1000}\n'
+    )
+
+
+def test_a_note_can_be_whole_again_only_with_the_same_secrets() -> None:
+    """A key that has changed, or that of somebody else, leaves no note at all."""
+    note = json.dumps({"url": f"https://x.org/?key={KEY}", "at": 1})
+    mine = Placeholders([KEY])
+
+    put = mine.put(note)
+
+    assert put is not None
+    assert KEY not in put
+    assert mine.undone(put) == note
+    assert Placeholders(["fedcba9876543210"]).undone(put) is None
+    assert Placeholders([]).put(note) is None
+
+
+def test_a_login_is_known_as_the_server_hears_it() -> None:
+    """AUTH PLAIN and LOGIN send it in base64."""
+    assert of_login("me", "pw") == ["pw", "cHc=", "AG1lAHB3"]
+    assert of_login("me", "") == []
