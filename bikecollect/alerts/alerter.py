@@ -131,8 +131,8 @@ class Alerter:
     def _missed(self, seen: Slot | None, run: Run, book: Book) -> Sign | None:
         if seen is None or seen + self.interval >= run.slot:
             return None
-        filled, ended = book.between(seen, run.slot)
-        return signs.missed(seen, run, self.interval, filled, ended)
+        filled, runs = book.between(seen, run.slot)
+        return signs.missed(seen, run, self.interval, filled, runs)
 
 
 def _counts(run: Run) -> bool:

@@ -21,6 +21,7 @@ from bikecollect.core.errors import BikecollectError
 from bikecollect.core.incidents import Event, What
 from bikecollect.core.redact import Redact, unredacted
 from bikecollect.core.slots import Slot
+from bikecollect.reports import evidence
 from bikecollect.reports.status import survey
 from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.ledger_reader import History
@@ -149,7 +150,9 @@ class Dispatch:
         self, post: Post, place: Place, today: date, days: tuple[date, date]
     ) -> None:
         try:
-            found = [self._summary(each, days) for each in self.places.values()]
+            found = [
+                self._summary(each, days, post.clock()) for each in self.places.values()
+            ]
         except BikecollectError as error:
             log.warning("no digest could be made: %s", error)
             return
@@ -158,27 +161,24 @@ class Dispatch:
         name = f"{today}.digest.{self.period}"
         post.spool(self._outbox(place), Letter(name, digests.subject(*days), text))
 
-    def _summary(self, place: Place, days: tuple[date, date]) -> Summary:
+    def _summary(self, place: Place, days: tuple[date, date], now: float) -> Summary:
         """Return what became of the slots of *days*, in the system's own time."""
         first, last = (
             datetime.combine(day, time(), place.zone).timestamp()
             for day in (days[0], days[1] + timedelta(days=1))
         )
         begin, end = Slot(int(first)), Slot(int(last))
-        history = History(place.system_id, place.folder)
-        begun = max(begin, history.first() or end)
-        filled = {slot for slot in history.filled(begin) if slot < end}
-        runs = [each for each in history.outcomes(begin) if each[0] < end]
-        words = {slot: word for slot, word, _ in runs if slot not in filled}
-        empty = set(range(begun, end, self.interval)) - filled
         system = SystemFolder(place.system_id, place.folder, place.zone, self.interval)
+        history = History(place.system_id, place.folder)
+        begun = min(end, max(begin, history.first() or end))
+        account = evidence.accounted(system, begun, end, now=now)
+        flags = [words for slot, words in history.flags(begun) if slot < end]
         seen = survey(system, now=last)
         return Summary(
             system_id=place.system_id,
-            expected=len(range(begun, end, self.interval)),
-            collected=len(filled),
-            lost=Counter(words.get(Slot(each), "no run") for each in empty),
-            flags=Counter(f for slot, _, flags in runs for f in flags.split()),
+            coverage=account.total,
+            lost=account.causes,
+            flags=Counter(flag for words in flags for flag in words.split()),
             inbox=seen.inbox,
             rejected=seen.rejected,
             used=seen.disk.used,

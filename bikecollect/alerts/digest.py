@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from bikecollect.core.text import percent, size
+from bikecollect.reports.coverage import Coverage
 
 PERIODS = {"daily": 1, "weekly": 7}
 
 
 @dataclass(frozen=True)
 class Summary:
-    """One system's period: slots *expected* and *collected*, and what else was.
+    """One system's period: the *coverage* of its slots, and what else was.
 
     *lost* counts missing slots by cause, *flags* collected ones by flag. *free*
     bytes are left for *days_left* days, None where that is not known.
     """
 
     system_id: str
-    expected: int
-    collected: int
+    coverage: Coverage
     lost: Mapping[str, int]
     flags: Mapping[str, int]
     inbox: int
@@ -59,12 +59,12 @@ def body(summaries: Sequence[Summary], about: str) -> str:
 
 
 def _system(summary: Summary) -> str:
-    share = summary.collected / summary.expected if summary.expected else None
+    got, share = summary.coverage, percent(summary.coverage.ratio)
     left = "not yet known"
     if summary.days_left is not None:
         left = f"{summary.days_left:,.0f} days"
     rows = [
-        ("Collected", f"{summary.collected} of {summary.expected}, {percent(share)}"),
+        ("Collected", f"{got.collected} of {got.expected}, {share}"),
         ("Lost", _counts(summary.lost)),
         ("Flags", _counts(summary.flags)),
         ("Waiting", f"{summary.inbox} in the inbox, {summary.rejected} rejected"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from bikecollect.core.causes import SeenRun, SeenRuns, cause_of, meaning
 from bikecollect.core.errors import Outcome
 from bikecollect.core.incidents import Sign
 from bikecollect.core.run import Run
@@ -110,36 +111,45 @@ def _of_flags(run: Run) -> dict[str, Sign]:
 
 
 def missed(
-    seen: Slot | None,
+    seen: Slot,
     run: Run,
     interval: int,
     filled: Iterable[Slot],
-    ended: Sequence[Run],
+    runs: Sequence[SeenRun],
 ) -> Sign | None:
     """Return the sign of the slots between *seen* and that of *run* left empty.
 
     *seen* is the latest slot that was told of, *filled* are slots with a block,
-    *ended* the runs of those slots that left none: killed or interrupted ones.
+    *runs* those of the slots between, and the one before.
     """
-    if seen is None:
-        return None
     between = range((seen // interval + 1) * interval, run.slot, interval)
     there = set(filled)
     empty = [Slot(each) for each in between if each not in there]
     if not empty:
         return None
-    why = {each.slot: each for each in ended}
-    boot = run.started - run.uptime
-    causes = [_cause(slot, why.get(slot), boot) for slot in empty]
+    known = SeenRuns([*(runs or [SeenRun(seen, seen)]), _as_seen(run)])
+    causes = [_cause(slot, known, interval) for slot in empty]
     words = list(dict.fromkeys(causes))
     return Sign(
         words[0] if len(words) == 1 else "several",
-        "; ".join(f"{causes.count(w)} x {MISSED[w]}" for w in words),
+        "; ".join(f"{causes.count(word)} x {meaning(word) or word}" for word in words),
         lost=len(empty),
         over=True,
         since=empty[0],
         until=empty[-1],
     )
+
+
+def _as_seen(run: Run) -> SeenRun:
+    outcome = run.outcome.value if run.outcome else ""
+    started, boot = run.started, (run.boot_id, run.uptime, run.awake)
+    return SeenRun(run.slot, started, outcome, run.cause, *boot)
+
+
+def _cause(slot: Slot, runs: SeenRuns, interval: int) -> str:
+    """Return why *slot* has no block, as a report would."""
+    run = runs.last(slot)
+    return cause_of(run) if run else runs.unstarted(slot, interval)
 
 
 def _and_killed(missed: Sign | None, run: Run) -> Sign:
@@ -160,18 +170,3 @@ def _and_killed(missed: Sign | None, run: Run) -> Sign:
         lost=missed.lost + killed.lost,
         since=missed.since,
     )
-
-
-MISSED = {
-    "host-off": "this machine was off",
-    "not-started": "no run was started: cron stopped, or the machine slept",
-    "killed": "the run was killed before it had a payload",
-    "interrupted": "the run was asked to end by a signal",
-}
-
-
-def _cause(slot: Slot, ended: Run | None, boot: float) -> str:
-    if ended is not None:
-        killed = ended.outcome is Outcome.KILLED
-        return "killed" if killed else "interrupted"
-    return "host-off" if slot < boot else "not-started"

@@ -135,8 +135,8 @@ class Committer:
         notices += [Notice("columns", text) for text in block.troubles]
         notices += [Notice("drift", text) for text in drifts]
         notices += [damage] if damage else []
-        if payload.incomplete:
-            notices.append(Notice("partial", payload.incomplete))
+        for text in filter(None, (payload.incomplete, snapshot.incomplete)):
+            notices.append(Notice("partial", text))
         return Done(
             Outcome.COLLECTED,
             rows=block.rows,
@@ -198,14 +198,16 @@ class Committer:
         before = self.ledger.before(payload.slot)
         usual = self.ledger.usual_rows(payload.slot)
         found = {
-            "partial": bool(snapshot.dropped or payload.incomplete),
+            "partial": bool(
+                snapshot.dropped or snapshot.incomplete or payload.incomplete
+            ),
             "dup": bool(snapshot.duplicates),
             "short": bool(usual and len(snapshot.statuses) * 2 < usual),
             "stale": _is_stale(payload, snapshot, before),
             "clock": _clock_is_off(payload),
             "late": payload.fetched_at - payload.slot > min(LATE, self.interval / 2),
         }
-        return tuple(flag for flag, there in found.items() if there)
+        return (*(flag for flag, there in found.items() if there), *snapshot.flags)
 
     def _stations(
         self,

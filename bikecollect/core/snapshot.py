@@ -56,6 +56,10 @@ class Snapshot:
     (``{"sno": "str", "lat": "float|null"}``), for noticing drift.
     *dropped* counts stations that could not be read, *duplicates* those left
     out because their id came before; *oddities* are short sentences for people.
+    *flags* are words for the block; *findings* are sentences that people should read
+    once, by a key that stays the same while the matter lasts; *incomplete* says why a
+    part of the payload is missing, empty where none is. Where *secondary*, the
+    information comes from beside the counts: it counts less than a list of its own.
     """
 
     statuses: tuple[StationStatus, ...]
@@ -67,3 +71,7 @@ class Snapshot:
     dropped: int = 0
     duplicates: int = 0
     oddities: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    findings: Mapping[str, str] = field(default_factory=dict)
+    secondary: bool = False
+    incomplete: str = ""

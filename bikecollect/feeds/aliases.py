@@ -12,7 +12,7 @@ Table = Mapping[str, Sequence[str]]
 """For each column the fields that may hold it, as dotted paths, the likeliest first."""
 UNSAID = (None, "")
 ELECTRIC = frozenset({"eyb", "eybquantity", "ebike", "ebikes", "electric"})
-ELECTRIC |= {"electricbike", "electricbikes", "efit"}
+ELECTRIC |= {"electricbike", "electricbikes"}
 
 
 class Aliases:
@@ -36,16 +36,17 @@ class Aliases:
         """Return the paths of *column* that occur, in the order in which they count."""
         return self._fields[column]
 
+    def said(self, station: Mapping[str, Any], column: str) -> Any:
+        """Return what *station* says of *column*, None where it says nothing."""
+        for name in self._fields[column]:
+            value = at(station, name) if "." in name else station.get(name)
+            if value not in UNSAID:
+                return value
+        return None
+
     def values(self, station: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what *station* says of each column; one without an entry, nothing."""
-        found: dict[str, Any] = {}
-        for column, names in self._fields.items():
-            for name in names:
-                value = at(station, name) if "." in name else station.get(name)
-                if value not in UNSAID:
-                    found[column] = value
-                    break
-        return found
+        """Return what *station* says of each column, in the order of the table."""
+        return {column: self.said(station, column) for column in self._fields}
 
     def lacking(
         self, column: str, stations: Sequence[Mapping[str, Any]]
@@ -110,7 +111,7 @@ def _electric_text(text: str) -> int | None:
         return count(re.split(r"\D+", text)[-1])
     if text[:1] in {"{", "["}:
         try:
-            return electric(json.loads(text))
+            return electric(json.loads(text, strict=False))
         except (ValueError, RecursionError):
             pass
     return electric(dict(_NAMED.findall(text)))

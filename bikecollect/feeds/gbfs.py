@@ -56,9 +56,9 @@ class Gbfs:
 
     def read(self, documents: Documents) -> Snapshot:
         """Return what the documents say; raises PayloadError."""
-        return reading.snapshot(
-            {each.name: each.body for each in documents}, self._zone, self._language
-        )
+        fetched_at = max((each.fetched_at for each in documents), default=0.0)
+        bodies = {each.name: each.body for each in documents}
+        return reading.snapshot(bodies, self._zone, self._language, fetched_at)
 
     def _feeds(self, get: Getter, memory: Memory) -> dict[str, Any]:
         """Return the addresses, as remembered where that is not long ago."""

@@ -1,34 +1,60 @@
 """GBFS documents to a snapshot: pure, for every version and its oddities."""
 
-from collections.abc import Mapping, Sequence
-from datetime import tzinfo
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, tzinfo
+from functools import partial
 from typing import Any
 
 from bikecollect.core.errors import PayloadError
-from bikecollect.core.snapshot import Snapshot, StationInformation, StationStatus
-from bikecollect.feeds.json_payload import (
-    at,
-    decode,
-    missing,
-    objects,
-    shape,
-    too_many_bad,
-)
+from bikecollect.core.snapshot import Snapshot, StationInformation
+from bikecollect.feeds.aliases import electric
+from bikecollect.feeds.json_payload import at, decode, objects
 from bikecollect.feeds.stamps import Stamps
-from bikecollect.feeds.values import count, flag, number, place, text
+from bikecollect.feeds.station_reader import Dialect, Said, StationReader
+from bikecollect.feeds.values import count, number, text
 
-VEHICLES = ("num_vehicles_available", "num_bikes_available")
-DISABLED = ("num_vehicles_disabled", "num_bikes_disabled")
-BY_TYPE = ("num_bikes_available_types", "num_vehicles_available_types")
-OURS = frozenset(
-    {
-        *("station_id", "num_docks_available", "num_docks_disabled", "is_installed"),
-        *("is_renting", "is_returning", "last_reported", "num_ebikes_available"),
-        *("vehicle_types_available", "vehicle_docks_available"),
-        *(*VEHICLES, *DISABLED, *BY_TYPE),
-    }
+STATUS: Mapping[str, tuple[str, ...]] = {
+    "station_id": ("station_id",),
+    "num_vehicles_available": ("num_vehicles_available", "num_bikes_available"),
+    "num_ebikes_available": ("num_ebikes_available",),
+    "num_docks_available": ("num_docks_available",),
+    "num_vehicles_disabled": ("num_vehicles_disabled", "num_bikes_disabled"),
+    "num_docks_disabled": ("num_docks_disabled",),
+    "is_installed": ("is_installed",),
+    "is_renting": ("is_renting",),
+    "is_returning": ("is_returning",),
+    "last_reported": ("last_reported",),
+    "by_name": ("num_bikes_available_types", "num_vehicles_available_types"),
+    "by_type": ("vehicle_types_available",),
+}
+INFORMATION: Mapping[str, tuple[str, ...]] = {
+    "station_id": ("station_id",),
+    "name": ("name",),
+    "name_en": ("name",),
+    "short_name": ("short_name",),
+    "lat": ("lat",),
+    "lon": ("lon",),
+    "capacity": ("capacity",),
+    "address": ("address",),
+    "region": ("region_id",),
+    "post_code": ("post_code",),
+    "is_virtual_station": ("is_virtual_station",),
+}
+OURS = frozenset(name for names in STATUS.values() for name in names)
+OURS |= {"vehicle_docks_available"}
+NEEDED = ("station_id", "num_vehicles_available")
+PROPULSION = {"electric": True, "electric_assist": True}
+PROPULSION |= dict.fromkeys(
+    (
+        *("human", "combustion", "combustion_diesel", "hybrid", "plug_in_hybrid"),
+        "hydrogen_fuel_cell",
+    ),
+    False,
 )
-ELECTRIC = frozenset({"electric", "electric_assist"})
+"""Which vehicles count as electric; of others, and of none said, it is not known."""
+FUTURE = 900.0
+"""A feed's own stamp so many seconds ahead is not of this zone."""
 UPDATED = ("last_updated", "lastUpdatedOther", "lastUpdated")
 
 
@@ -55,118 +81,130 @@ def ids(body: bytes) -> set[str]:
         return set()
 
 
-def snapshot(bodies: Mapping[str, bytes], zone: tzinfo, language: str) -> Snapshot:
-    """Return what the documents *bodies* (by name) say; raises PayloadError."""
+def snapshot(
+    bodies: Mapping[str, bytes], zone: tzinfo, language: str, fetched_at: float = 0.0
+) -> Snapshot:
+    """Return what the documents *bodies* (by name) say; raises PayloadError.
+
+    No version allows stamps without a zone: such ones are UTC, or in *zone* where
+    the feed's own stamp would else lie after *fetched_at*, when it came.
+    """
     if "station_status" not in bodies:
         raise PayloadError(
             "there is no station_status: a system without stations cannot be collected"
         )
     body = bodies["station_status"]
-    listed = stations(body)
-    if not any(isinstance(s, dict) and any(v in s for v in VEHICLES) for s in listed):
-        raise missing(listed, VEHICLES[0], VEHICLES, OURS)
-    stamp = Stamps(zone)
-    electric = _electric(bodies.get("vehicle_types"))
-    statuses: dict[str, StationStatus] = {}
-    dropped = duplicates = 0
-    example = ""
-    for each in listed:
-        status = _status(each, stamp, electric)
-        if status is None:
-            dropped += 1
-            example = example or repr(each)
-        elif status.station_id in statuses:
-            duplicates += 1
-        else:
-            statuses[status.station_id] = status
-    too_many_bad(dropped, len(listed), example)
-    information = _about(bodies, listed, language)
-    value = decode(body)
+    value, listed = decode(body), stations(body)
     updated = next((value[k] for k in UPDATED if at(value, k) is not None), None)
     ttl = number(at(value, "ttl"))
-    return Snapshot(
-        statuses=tuple(statuses.values()),
-        information=information,
-        lists_all=bool(information),
+    stamp = _stamps(updated, zone, fetched_at)
+    dialect = _dialect(_propulsion(bodies.get("vehicle_types")), language)
+    read = StationReader(listed, dialect, stamp).snapshot()
+    read = replace(
+        read,
+        statuses=tuple(each._replace(capacity=None) for each in read.statuses),
+        information=tuple(filter(_says, read.information)),
+        lists_all=any(map(_says, read.information)),
+        secondary=True,
         last_updated=stamp(updated),
         ttl=int(ttl) if ttl is not None else None,
-        shape=shape(listed),
-        dropped=dropped,
-        duplicates=duplicates,
+    )
+    about = bodies.get("station_information")
+    return read if about is None else _informed(read, about, language)
+
+
+def _informed(read: Snapshot, body: bytes, language: str) -> Snapshot:
+    """Return *read* with the station information in *body*."""
+    dialect = Dialect(INFORMATION, NEEDED[:1], OURS, texts=_texts(language))
+    try:
+        about = StationReader(stations(body), dialect, Stamps(UTC)).snapshot()
+    except PayloadError as error:
+        why = f"station_information cannot be read: {error}"
+        return replace(read, incomplete=why)
+    return replace(
+        read,
+        information=about.information,
+        lists_all=True,
+        secondary=False,
+        flags=tuple(dict.fromkeys((*read.flags, *about.flags))),
+        findings={**read.findings, **about.findings},
     )
 
 
-def _status(
-    station: Any, stamp: Stamps, electric: frozenset[str] | None
-) -> StationStatus | None:
-    station_id = _id(station)
-    vehicles = _first(station, VEHICLES)
-    if station_id is None or (vehicles is None and _count(station, "docks") is None):
-        return None
-    return StationStatus(
-        station_id,
-        vehicles,
-        _ebikes(station, electric),
-        _count(station, "docks"),
-        _first(station, DISABLED),
-        count(station.get("num_docks_disabled")),
-        None,
-        flag(station.get("is_installed")),
-        flag(station.get("is_renting")),
-        flag(station.get("is_returning")),
-        stamp(station.get("last_reported")),
+def _stamps(updated: Any, zone: tzinfo, fetched_at: float) -> Stamps:
+    utc = Stamps(UTC)
+    ahead = (utc(updated) or 0) - fetched_at > FUTURE
+    return Stamps(zone) if ahead and fetched_at else utc
+
+
+def _says(information: StationInformation) -> bool:
+    """Return whether anything but the id is said."""
+    return any(each is not None for each in information[1:-1])
+
+
+def _dialect(propulsion: Mapping[str, bool | None] | None, language: str) -> Dialect:
+    return Dialect(
+        {**STATUS, **INFORMATION},
+        NEEDED,
+        OURS,
+        texts=_texts(language),
+        ebikes=partial(_ebikes, propulsion=propulsion),
+        vehicles=_vehicles,
     )
 
 
-def _count(station: Any, what: str) -> int | None:
-    if not isinstance(station, dict):
-        return None
-    return count(station.get(f"num_{what}_available"))
-
-
-def _first(station: Any, names: Sequence[str]) -> int | None:
-    if not isinstance(station, dict):
-        return None
-    return next((count(station[name]) for name in names if name in station), None)
+def _texts(language: str) -> Mapping[str, Callable[[Any], str | None]]:
+    said = partial(_said, language=language)
+    return {
+        "station_id": _station_id,
+        "name": said,
+        "short_name": said,
+        "name_en": _english,
+    }
 
 
 def _id(station: Any) -> str | None:
-    if not isinstance(station, dict):
-        return None
-    found = text(station.get("station_id"))
+    return _station_id(station.get("station_id")) if isinstance(station, dict) else None
+
+
+def _station_id(value: Any) -> str | None:
+    found = text(value)
     return None if found is None or found.endswith(":null") else found
 
 
-def _ebikes(station: dict[str, Any], electric: frozenset[str] | None) -> int | None:
-    """Return the electric vehicles: as given, or summed from the counts by type."""
-    if "num_ebikes_available" in station:
-        return count(station["num_ebikes_available"])
-    named = next((station[name] for name in BY_TYPE if name in station), None)
-    if named is not None:
-        return _ebikes_named(named)
-    types = station.get("vehicle_types_available")
-    if not isinstance(types, list) or electric is None:
+def _ebikes(said: Said, propulsion: Mapping[str, bool | None] | None) -> int | None:
+    """Return the electric vehicles, summed from the counts by name or by type.
+
+    None where one of the vehicles is of a type of which nobody says how it moves.
+    """
+    named = electric(said["by_name"])
+    if named is not None or propulsion is None:
+        return named
+    types = said["by_type"]
+    if not isinstance(types, list):
         return None
-    counts = [
-        count(each.get("count"))
-        for each in types
-        if isinstance(each, dict) and text(each.get("vehicle_type_id")) in electric
-    ]
-    known = [each for each in counts if each is not None]
-    return sum(known) if len(known) == len(counts) else None
+    total = 0
+    for each in types:
+        number = count(at(each, "count"))
+        moves = propulsion.get(text(at(each, "vehicle_type_id")) or "")
+        if (number is None and moves) or (number != 0 and moves is None):
+            return None
+        total += (number or 0) if moves else 0
+    silent = not any(at(each, "count") for each in types)
+    return None if silent and said["num_vehicles_available"] else total
 
 
-def _ebikes_named(value: Any) -> int | None:
-    """Return the e-bikes of Vélib's list of one-key maps, or of one map."""
-    maps = value if isinstance(value, list) else [value]
-    found = [
-        each["ebike"] for each in maps if isinstance(each, dict) and "ebike" in each
-    ]
-    return count(found[0]) if found else None
+def _vehicles(said: Said) -> int | None:
+    """Return the vehicles of all types together, None where they are not counted."""
+    types = said["by_type"]
+    if not isinstance(types, list):
+        return None
+    counts = [count(at(each, "count")) for each in types]
+    return sum(each for each in counts if each is not None)
 
 
-def _electric(body: bytes | None) -> frozenset[str] | None:
-    """Return the ids of electric vehicle types, None where types are not told."""
+def _propulsion(body: bytes | None) -> Mapping[str, bool | None] | None:
+    """Return whether each vehicle type is electric, None where types are not told."""
     if body is None:
         return None
     try:
@@ -175,48 +213,17 @@ def _electric(body: bytes | None) -> frozenset[str] | None:
         return None
     if not isinstance(types, list):
         return None
-    return frozenset(
-        text(each.get("vehicle_type_id")) or ""
+    return {
+        text(at(each, "vehicle_type_id")) or "": PROPULSION.get(
+            text(at(each, "propulsion_type")) or ""
+        )
         for each in types
-        if isinstance(each, dict) and text(each.get("propulsion_type")) in ELECTRIC
-    )
-
-
-def _about(
-    bodies: Mapping[str, bytes], listed: Sequence[Any], language: str
-) -> tuple[StationInformation, ...]:
-    """Return the station information, which some feeds mix into the status."""
-    body = bodies.get("station_information")
-    try:
-        found = stations(body) if body is not None else listed
-    except PayloadError:
-        return ()
-    known = {
-        i: _information(i, each, language)
-        for each in reversed(found)
-        if (i := _id(each)) is not None and ("lat" in each or "name" in each)
     }
-    return tuple(reversed(known.values()))
 
 
-def _information(
-    station_id: str, station: dict[str, Any], language: str
-) -> StationInformation:
-    lat, lon = place(station.get("lat"), station.get("lon"))
-    name = station.get("name")
-    return StationInformation(
-        station_id,
-        name=_said(name, language),
-        short_name=_said(station.get("short_name"), language),
-        lat=lat,
-        lon=lon,
-        capacity=count(station.get("capacity")),
-        address=text(station.get("address")),
-        region=text(station.get("region_id")),
-        post_code=text(station.get("post_code")),
-        is_virtual_station=flag(station.get("is_virtual_station")),
-        name_en=_said(name, "en") if isinstance(name, list) else None,
-    )
+def _english(value: Any) -> str | None:
+    """Return the English one of localised texts, None where a text is plain."""
+    return _said(value, "en") if isinstance(value, list) else None
 
 
 def _said(value: Any, language: str) -> str | None:

@@ -20,12 +20,13 @@ def decode(body: bytes) -> Any:
     """Return the JSON in *body*; raises PayloadError where it is none.
 
     The last bodies are remembered, for a fetch looks at what is read again at the
-    commit: nobody may change what this returns. NaN and Infinity are no JSON.
+    commit: nobody may change what this returns. NaN and Infinity are no JSON; raw
+    control characters in texts, which are none either, do no harm.
     """
     if not body.strip():
         raise PayloadError("the answer is empty", cause="empty")
     try:
-        return json.loads(body, parse_constant=_refuse)
+        return json.loads(body, parse_constant=_refuse, strict=False)
     except (ValueError, RecursionError) as error:
         start = body[:60].decode("utf-8", "backslashreplace")
         what = str(error).partition("\n")[0][:120]

@@ -2,27 +2,21 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from bikecollect.core.errors import PayloadError, SettingsError
 from bikecollect.core.payload import Documents, Fetched, Getter, Memory
 from bikecollect.core.snapshot import Snapshot, StationInformation, StationStatus
-from bikecollect.feeds.json_payload import at, decode, objects, shape, too_many_bad
+from bikecollect.feeds.json_payload import at, decode, objects
 from bikecollect.feeds.stamps import Stamps
-from bikecollect.feeds.values import count, flag, place, text
+from bikecollect.feeds.station_reader import Dialect, StationReader
 
-COUNTS = tuple(each for each in StationStatus._fields if each.startswith("num_"))
-FLAGS = tuple(each for each in StationStatus._fields if each.startswith("is_"))
-TEXTS = (
-    *("name", "short_name", "address", "region", "post_code"),
-    *("name_en", "address_en", "region_en"),
-)
-KEYS = frozenset(
-    {"stations", "last_updated", "stamp_format"}
-    | set(StationStatus._fields)
-    | set(StationInformation._fields) - {"is_listed"}
-)
+COLUMNS = dict.fromkeys((*StationStatus._fields, *StationInformation._fields))
+COLUMNS.pop("is_listed")
+NEEDED = ("station_id", "num_vehicles_available")
+KEYS = frozenset({"stations", "last_updated", "stamp_format", *COLUMNS})
 
 
 class Mapped:
@@ -36,6 +30,9 @@ class Mapped:
     def __init__(self, url: str, zone: tzinfo, mapping: Mapping[str, str]) -> None:
         validate(mapping)
         self._url, self._zone, self._mapping = url, zone, mapping
+        paths = {name: (mapping[name],) for name in COLUMNS if name in mapping}
+        ours = frozenset(path.partition(".")[0] for (path,) in paths.values())
+        self._dialect = Dialect(paths, NEEDED, ours)
 
     def fetch(self, get: Getter, memory: Memory) -> Fetched:
         """Get the feed."""
@@ -45,28 +42,8 @@ class Mapped:
         """Return what the feed says by the mapping; raises PayloadError."""
         stations = self._stations(documents[0].body)
         stamp = Stamps(self._zone, self._mapping.get("stamp_format", ""))
-        statuses: dict[str, StationStatus] = {}
-        information: list[StationInformation] = []
-        dropped = duplicates = 0
-        for station in stations:
-            status = self._status(station, stamp)
-            if status is None:
-                dropped += 1
-            elif status.station_id in statuses:
-                duplicates += 1
-            else:
-                statuses[status.station_id] = status
-                information.append(self._information(station, status))
-        too_many_bad(dropped, len(stations), repr(stations[0]))
-        return Snapshot(
-            statuses=tuple(statuses.values()),
-            information=tuple(information),
-            lists_all=True,
-            last_updated=self._updated(documents[0].body, stamp),
-            shape=shape(stations),
-            dropped=dropped,
-            duplicates=duplicates,
-        )
+        read = StationReader(stations, self._dialect, stamp).snapshot()
+        return replace(read, last_updated=self._updated(documents[0].body, stamp))
 
     def _stations(self, body: bytes) -> list[Any]:
         path = self._mapping.get("stations", "")
@@ -79,44 +56,6 @@ class Mapped:
         path = self._mapping.get("last_updated")
         return stamp(at(decode(body), path)) if path else None
 
-    def _said(self, station: Any, column: str) -> Any:
-        path = self._mapping.get(column)
-        return at(station, path) if path else None
-
-    def _status(self, station: Any, stamp: Stamps) -> StationStatus | None:
-        station_id = text(self._said(station, "station_id"))
-        if station_id is None:
-            return None
-        counts: dict[str, Any] = {
-            each: count(self._said(station, each)) for each in COUNTS
-        }
-        if all(each is None for each in counts.values()):
-            return None
-        flags: dict[str, Any] = {
-            each: flag(self._said(station, each)) for each in FLAGS
-        }
-        return StationStatus(
-            station_id=station_id,
-            capacity=count(self._said(station, "capacity")),
-            last_reported=stamp(self._said(station, "last_reported")),
-            **counts,
-            **flags,
-        )
-
-    def _information(self, station: Any, status: StationStatus) -> StationInformation:
-        lat, lon = place(self._said(station, "lat"), self._said(station, "lon"))
-        texts: dict[str, Any] = {
-            each: text(self._said(station, each)) for each in TEXTS
-        }
-        return StationInformation(
-            status.station_id,
-            lat=lat,
-            lon=lon,
-            capacity=status.capacity,
-            is_virtual_station=flag(self._said(station, "is_virtual_station")),
-            **texts,
-        )
-
 
 def validate(mapping: Mapping[str, str]) -> None:
     """Raise SettingsError where *mapping* has an unknown key or lacks a needed one."""
@@ -127,7 +66,7 @@ def validate(mapping: Mapping[str, str]) -> None:
             near = difflib.get_close_matches(key, KEYS, 1)
             hint = f'; did you mean "{near[0]}"?' if near else ""
             raise SettingsError(f"mapping.{key} is no column{hint}")
-    for key in ("station_id", "num_vehicles_available"):
+    for key in NEEDED:
         if key not in mapping:
             raise SettingsError(f"a mapped feed needs mapping.{key}")
     if "stamp_format" in mapping:

@@ -1,12 +1,15 @@
 """Values as publishers write them, read tolerantly: nonsense becomes None."""
 
 import math
+from collections import Counter
 from typing import Any
 
 from bikecollect.core.text import clean
 
 MOST = 99_998
 """The largest count that is believed; 99,999 and 999,999 are sentinels (gbfs #806)."""
+SENTINELS = frozenset({999, 9_999, 99_999, 999_999})
+"""What publishers write for "no limit", and for "not known"."""
 
 
 def text(value: Any) -> str | None:
@@ -28,17 +31,44 @@ def count(value: Any) -> int | None:
 
     >>> count("7"), count(7.0), count(-1), count(True), count("x"), count(7.5)
     (7, 7, None, None, None, None)
+    >>> count(" 7.0 "), count("1e3")
+    (7, None)
     """
     if type(value) is int:
         return value if 0 <= value <= MOST else None
     if isinstance(value, str):
-        value = value.strip()
-        if not (value.isascii() and value.isdigit()):
+        whole, _, rest = value.strip().partition(".")
+        if not whole.isdecimal() or rest.strip("0"):
             return None
-        return count(int(value)) if len(value) <= 6 else None  # noqa: PLR2004 - digits of MOST
+        return count(int(whole)) if len(whole) <= 6 else None  # noqa: PLR2004 - digits of MOST
     if isinstance(value, float) and value.is_integer():
         return count(int(value))
     return None
+
+
+class Counts:
+    """Reads the counts of many stations; remembers which were none.
+
+    By column: how many were *implausible* (-1, 999, 7.5), how many *unread* (not a
+    number at all), and an *example* of them.
+    """
+
+    def __init__(self) -> None:
+        self.implausible: Counter[str] = Counter()
+        self.unread: Counter[str] = Counter()
+        self.example: dict[str, str] = {}
+
+    def __call__(self, column: str, value: Any) -> int | None:
+        """Return *value* as a count of *column*, None where it is none."""
+        found = count(value)
+        if found is not None and found not in SENTINELS:
+            return found
+        if value is None or value == "":
+            return None
+        kind = self.unread if number(value) is None else self.implausible
+        kind[column] += 1
+        self.example.setdefault(column, repr(value)[:60])
+        return None
 
 
 def flag(value: Any) -> bool | None:

@@ -11,7 +11,7 @@ from bikecollect.core.payload import Document, Documents, Fetched, Getter, Memor
 from bikecollect.core.snapshot import Snapshot
 from bikecollect.feeds.json_payload import at, decode, objects
 from bikecollect.feeds.values import count
-from bikecollect.feeds.youbike_reader import Reader
+from bikecollect.feeds.youbike_reader import snapshot
 
 WRAPPERS = ("retVal", "data.retVal", "records", "result.records", "data", "result")
 PAGES = 100
@@ -66,7 +66,7 @@ class YouBike:
             oddities.append(
                 f"exactly {len(stations)} stations came: the list may be cut"
             )
-        return Reader(stations, self._zone).snapshot(oddities)
+        return snapshot(stations, self._zone, oddities)
 
     def _page_size(self) -> int:
         text = self._query.get("size") or self._query.get("limit") or ""
@@ -112,7 +112,7 @@ def _stations(value: Any) -> list[Any]:
 
 def _inner(value: str) -> Any:
     try:
-        return json.loads(value)
+        return json.loads(value, strict=False)
     except (ValueError, RecursionError) as error:
         raise PayloadError("a text stands where the stations should be") from error
 

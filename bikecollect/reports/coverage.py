@@ -1,6 +1,6 @@
 """The account of the past: every expected slot, what became of it, and why."""
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,24 +8,13 @@ from datetime import datetime, tzinfo
 from itertools import groupby
 from typing import NamedTuple
 
+from bikecollect.core.causes import Cause, SeenRun, SeenRuns, cause_of
 from bikecollect.core.slots import Slot, SlotState, grid, local_days, state_of
 
 HOURS = 168
 BOUNDS = (0.5, 0.9, 0.99, 1.0)
 LEGEND = ("none", "to 50 %", "to 90 %", "to 99 %", "below 100 %", "whole")
 """The words for coverage: of nothing, and up to each of `BOUNDS`."""
-
-
-class Seen(NamedTuple):
-    """A run, as evidence; *started* in epoch seconds, *uptime*, *awake* from boot."""
-
-    slot: Slot
-    started: float
-    outcome: str = ""
-    cause: str = ""
-    boot_id: str = ""
-    uptime: float = 0.0
-    awake: float = 0.0
 
 
 class Filled(NamedTuple):
@@ -61,7 +50,7 @@ class Evidence:
     """
 
     first: Slot | None = None
-    runs: Sequence[Seen] = ()
+    runs: Sequence[SeenRun] = ()
     blocks: Mapping[Slot, Filled] = field(default_factory=dict)
     spare: Mapping[Slot, str] = field(default_factory=dict)
     troubles: Sequence[Trouble] = ()
@@ -172,73 +161,29 @@ def judge(
     evidence: Evidence, interval: int, since: Slot, until: Slot
 ) -> Iterator[Judged]:
     """Yield what became of each slot of the grid from *since* to before *until*."""
-    last = {run.slot: run for run in evidence.runs if run.outcome}
-    order = sorted(evidence.runs, key=lambda run: run.slot)
-    starts = [run.slot for run in order]
+    runs = SeenRuns(evidence.runs)
     for each in grid(since, until, interval):
         slot = Slot(each)
         block = evidence.blocks.get(slot)
         if block is not None:
             yield Judged(slot, state_of(block.flags))
             continue
-        run = last.get(slot)
+        run = runs.last(slot)
         if run is not None:
             cause = cause_of(run)
             if cause == "ledger":  # on a full disk it is the ledger that complains
                 cause = _silenced(slot, evidence.troubles) or cause
         elif evidence.first is None or slot < evidence.first:
-            cause = "not-collecting"
+            cause = Cause.NOT_COLLECTING
         else:
-            low, high = bisect_left(starts, slot), bisect_right(starts, slot)
-            before = order[low - 1] if low else None
-            after = order[high] if high < len(order) else None
             cause = _silenced(slot, evidence.troubles)
-            cause = cause or _unstarted(slot, before, after, interval)
+            cause = cause or runs.unstarted(slot, interval)
         yield Judged(slot, SlotState.MISSING, cause, evidence.spare.get(slot, ""))
-
-
-def cause_of(run: Seen) -> str:
-    """Return why *run*, the last one of its slot, left no block.
-
-    >>> cause_of(Seen(Slot(0), 0, "unavailable", "dns"))
-    'network: dns'
-    """
-    outcome, cause = run.outcome, run.cause
-    if outcome in {"collected", "duplicate"}:
-        return "damaged"  # there was a block once
-    if outcome == "rejected":
-        return f"rejected: {cause}" if cause else "rejected"
-    if outcome == "unavailable":
-        return cause if cause.startswith("http-") else f"network: {cause}"
-    if outcome == "protocol":
-        return f"protocol: {cause}"
-    if outcome in {"deferred", "disk", "settings"}:
-        return {"ledger-busy": "lock"}.get(cause, cause) or outcome
-    return outcome
 
 
 def _silenced(slot: Slot, troubles: Iterable[Trouble]) -> str:
     """Return the trouble in which the run of *slot* could leave no word of itself."""
     return next((t.kind for t in troubles if t.opened <= slot <= t.last), "")
-
-
-def _unstarted(
-    slot: int, before: Seen | None, after: Seen | None, interval: int
-) -> str:
-    """Return why no run is known for *slot*, between two runs that are."""
-    if before is None:
-        return "unknown"  # a lost ledger: blocks were found, their runs were not
-    if after is None:
-        return "not-started"
-    if before.boot_id != after.boot_id and before.boot_id and after.boot_id:
-        boot = after.started - after.uptime
-        return "host-off" if slot < boot else "not-started"
-    if before.awake and after.awake:
-        slept = (after.uptime - before.uptime) - (after.awake - before.awake)
-        missing = after.slot - before.slot - interval
-        if slept > 0 and slept * 2 >= missing:
-            return "asleep"
-    return "not-started"
 
 
 def gaps(judged: Iterable[Judged], interval: int) -> list[Gap]:
@@ -301,7 +246,7 @@ def _hours(judged: Sequence[Judged], zone: tzinfo) -> list[Coverage]:
 def level(coverage: Coverage) -> str:
     """Return the word of the legend for *coverage*.
 
-    >>> level(Count(288, 0)), level(Count(288, 280)), level(Count(288, 288))
+    >>> level(Coverage(288, 0)), level(Coverage(288, 280)), level(Coverage(288, 288))
     ('none', 'to 99 %', 'whole')
     """
     return LEGEND[level_number(coverage)]

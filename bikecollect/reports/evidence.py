@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bikecollect.core import process
+from bikecollect.core.causes import SeenRun
 from bikecollect.core.process import Clock
 from bikecollect.core.slots import Slot, state_of
 from bikecollect.reports.coverage import (
@@ -15,7 +16,6 @@ from bikecollect.reports.coverage import (
     Evidence,
     Filled,
     Judged,
-    Seen,
     Trouble,
     account,
     judge,
@@ -41,7 +41,7 @@ SILENCING = frozenset({"disk", "ledger", "settings"})
 
 
 def read(
-    history: History, folder: Path, since: Slot, until: Slot, now: Seen | None = None
+    history: History, folder: Path, since: Slot, until: Slot, now: SeenRun | None = None
 ) -> Evidence:
     """Return the evidence for the slots from *since* to before *until*.
 
@@ -49,7 +49,7 @@ def read(
     the last run? Raises StorageError.
     """
     dead = [
-        Seen(r.slot, r.started, "killed", r.cause, r.boot_id, r.uptime, r.awake)
+        SeenRun(r.slot, r.started, "killed", r.cause, r.boot_id, r.uptime, r.awake)
         for r in history.dead()
         if r.outcome is not None
     ]
@@ -58,7 +58,7 @@ def read(
         *history.select(RUNS, since, until),
         *history.select(AFTER, until),
     ]
-    runs = [*map(Seen._make, rows), *dead, *([now] if now else [])]
+    runs = [*map(SeenRun._make, rows), *dead, *([now] if now else [])]
     blocks = (Filled._make(row) for row in history.select(BLOCKS, since, until))
     troubles = [
         Trouble(each.kind, Slot(each.opened), Slot(each.last))
@@ -154,9 +154,9 @@ def _slot_row(judged: Judged, block: Filled | None, zone: tzinfo) -> tuple[Any, 
     )
 
 
-def _moment(now: float) -> Seen:
+def _moment(now: float) -> SeenRun:
     """Return this moment as evidence of what the machine did since the last run."""
-    return Seen(
+    return SeenRun(
         Slot(int(now)),
         now,
         boot_id=process.boot_id(),

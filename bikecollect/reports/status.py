@@ -44,11 +44,11 @@ def survey(
     """
     folder, interval = system.path, system.interval
     history = History(system.system_id, folder)
-    outcomes = history.outcomes(Slot(int(now) - MONTH))
+    outcomes = history.outcomes(Slot(int(now) - DAY))
     past = Past(
         first=history.first(),
         blocks={s: state_of(f) for s, f in history.flags(Slot(int(now) - MONTH))},
-        outcomes=[each for slot, each, _ in outcomes if slot > now - DAY],
+        outcomes=[each for slot, each in outcomes if slot > now - DAY],
         last_run=next(iter(history.runs(limit=1)), None),
         newest=history.newest_block(),
         incidents=_open_incidents(history, noted),

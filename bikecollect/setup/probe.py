@@ -279,10 +279,10 @@ def is_zone(name: str) -> bool:
 
 def _oddities(trial: Trial, fetched: Fetched) -> list[str]:
     """Return what is out of the ordinary, a sentence each."""
-    snapshot, found = trial.snapshot, list(trial.snapshot.oddities)
+    snapshot = trial.snapshot
+    found = [*snapshot.oddities, *snapshot.findings.values()]
+    found += filter(None, (fetched.incomplete, snapshot.incomplete))
     stations = snapshot.statuses
-    if fetched.incomplete:
-        found.append(fetched.incomplete)
     if snapshot.dropped:
         found.append(f"{snapshot.dropped} stations cannot be read and are left out")
     if snapshot.duplicates:

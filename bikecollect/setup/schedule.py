@@ -1,8 +1,6 @@
 """The schedule: what runs bikecollect every few minutes, cron or a timer."""
 
 import os
-import pwd
-import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from bikecollect.core.errors import SettingsError, StorageError
-from bikecollect.setup import (
-    cron,
-    systemd,
-)
+from bikecollect.setup import cron, service_user, systemd
 from bikecollect.setup.cron import CronState, read_crontab, write_crontab
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import durable
@@ -93,9 +88,21 @@ def install_in_systemd(
 ) -> str:
     """Write the units and start the timer; return why it did not start, else ""."""
     texts = _units(settings, path, system_wide=system_wide)
-    _make(settings.data, _owner(settings.data) if system_wide else "")
+    if system_wide and service_user.chosen(settings.data) == service_user.NAME:
+        service_user.prepare(settings.data)
+    else:
+        _make(settings.data)
     systemd.write(_folder(system_wide=system_wide), texts)
     return systemd.control(*starting(system_wide=system_wide))
+
+
+def obstacles(settings: Settings, path: Path | None) -> list[str]:
+    """Return what keeps the system-wide service from its program and its settings."""
+    files = [path] if path is not None else []
+    if settings.mail.password_file and not _credentials(settings):
+        files.append(settings.path_of(settings.mail.password_file))
+    user = service_user.chosen(settings.data)
+    return service_user.obstacles(user, Path(program()[0]), files)
 
 
 def remove_from_systemd(*, system_wide: bool) -> bool:
@@ -142,7 +149,8 @@ def _units(
         command=command(path),
         data=str(settings.data),
         interval=settings.seconds,
-        user=_owner(settings.data) if system_wide else "",
+        user=service_user.chosen(settings.data) if system_wide else "",
+        credentials=_credentials(settings),
     )
     return {
         systemd.SERVICE: systemd.service(place),
@@ -150,23 +158,18 @@ def _units(
     }
 
 
-def _owner(data: Path) -> str:
-    """Return who shall run the service: who owns the data, else who called sudo."""
-    if data.exists():
-        uid = data.stat().st_uid
-        return next((e.pw_name for e in pwd.getpwall() if e.pw_uid == uid), str(uid))
-    return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
+def _credentials(settings: Settings) -> dict[str, str]:
+    """Return the password file, which then need be readable by root only."""
+    name = settings.mail.password_file
+    bare = name and Path(name).name == name and ":" not in name
+    return {name: str(settings.path_of(name))} if bare else {}
 
 
-def _make(data: Path, owner: str) -> None:
-    """Make the folder *data* (for *owner*): a service writes only where one is."""
-    if data.is_dir():
-        return
+def _make(data: Path) -> None:
+    """Make the folder *data*: a service writes only where one is."""
     try:
         durable.make_folder(data)
-        if owner:
-            shutil.chown(data, owner)
-    except (OSError, LookupError) as error:
+    except OSError as error:
         raise StorageError(
             f"cannot make {data}: {error}; make it, or set data_dir"
         ) from error

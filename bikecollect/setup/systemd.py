@@ -2,7 +2,7 @@
 
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import lcm
 from pathlib import Path
@@ -51,6 +51,14 @@ ProtectKernelModules=true
 ProtectKernelTunables=true
 ProtectProc=invisible
 RemoveIPC=true
+"""
+# Commented out, for the name server may be in such a network.
+PRIVATE_NETWORKS = """\
+# Feeds are asked for over the Internet: nothing of your own network need be reached,
+# but the name server and the mail server. See docs/how-to/schedule-it.md.
+#IPAddressAllow=localhost
+#IPAddressDeny=link-local multicast 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16
+#IPAddressDeny=100.64.0.0/10 fc00::/7
 """
 
 
@@ -119,12 +127,14 @@ class ServicePlace:
     """What a unit needs to know: the *command*, and the folders it writes.
 
     *user* is who a system-wide service runs as; empty for the user's own units.
+    *credentials* are files that only root may read, by the names that they get.
     """
 
     command: Sequence[str]
     data: str
     interval: int
     user: str = ""
+    credentials: Mapping[str, str] = field(default_factory=dict)
 
 
 def calendar(interval: int) -> list[str]:
@@ -216,12 +226,18 @@ def service(place: ServicePlace) -> str:
 
 
 def _system_only(place: ServicePlace) -> str:
+    lent = "".join(
+        # Up to the end of the line it is the path: quotes would be part of it.
+        f"LoadCredential={_line(f'{name}:{path}')}\n"
+        for name, path in place.credentials.items()
+    )
     return (
-        f"User={place.user}\n"
+        f"User={place.user}\n{lent}"
         f"{SYSTEM_ONLY}"
         f"ReadWritePaths={_quoted(place.data)}\n"
         # What was told is remembered there: see decision 7.
         "StateDirectory=bikecollect\nEnvironment=XDG_STATE_HOME=%S\n"
+        f"{PRIVATE_NETWORKS}"
     )
 
 
@@ -231,8 +247,13 @@ def _quoted(text: str) -> str:
     >>> _quoted("/srv/bikes"), _quoted('/a b/50%')
     ('/srv/bikes', '"/a b/50%%"')
     """
-    if "\n" in text or "\r" in text:
-        raise SettingsError(f"a unit cannot hold the line break in {text!r}")
-    text = text.replace("%", "%%").replace("\\", "\\\\").replace('"', '\\"')
+    text = _line(text).replace("\\", "\\\\").replace('"', '\\"')
     plain = all(c.isalnum() or c in "/._-+:=@%" for c in text)
     return text if plain and text else f'"{text}"'
+
+
+def _line(text: str) -> str:
+    """Return *text* as the rest of a line of a unit file."""
+    if "\n" in text or "\r" in text:
+        raise SettingsError(f"a unit cannot hold the line break in {text!r}")
+    return text.replace("%", "%%")

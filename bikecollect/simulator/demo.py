@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from bikecollect.core.causes import SeenRun
 from bikecollect.core.process import Stop
 from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, Slot
-from bikecollect.reports.coverage import Evidence, Filled, Gap, Seen, gaps, judge
+from bikecollect.reports.coverage import Evidence, Filled, Gap, gaps, judge
 from bikecollect.setup.loader import parse
 from bikecollect.setup.settings import Settings
 from bikecollect.simulator.city import City
@@ -53,7 +54,9 @@ class Result:
         """Return the gaps of one system, oldest first."""
         runs = self.runs[system_id]
         seen = [
-            Seen(r.slot, r.started, r.outcome.value, r.cause) for r in runs if r.outcome
+            SeenRun(r.slot, r.started, r.outcome.value, r.cause)
+            for r in runs
+            if r.outcome
         ]
         blocks = {r.slot: Filled(r.slot, r.rows) for r in runs if r.rows}
         first, last = runs[0].slot, runs[-1].slot

@@ -104,17 +104,11 @@ class History:
             found = [self._run(each) for each in rows]
         return found or [each for each in self.dead() if each.run_id == run_id]
 
-    def outcomes(self, since: Slot) -> list[tuple[Slot, str, str]]:
-        """Return slot, outcome and flags of each run from *since* on, oldest first."""
-        sql = "SELECT slot, outcome, flags FROM runs WHERE slot >= ? ORDER BY slot"
+    def outcomes(self, since: Slot) -> list[tuple[Slot, str]]:
+        """Return slot and outcome of each run from *since* on, oldest first."""
+        sql = "SELECT slot, outcome FROM runs WHERE slot >= ? ORDER BY slot"
         with self._opened() as db:
             return db.execute(sql, (since,)).fetchall()
-
-    def filled(self, since: Slot) -> list[Slot]:
-        """Return the slots from *since* on that have a block, oldest first."""
-        sql = "SELECT slot FROM blocks WHERE slot >= ? ORDER BY slot"
-        with self._opened() as db:
-            return [slot for (slot,) in db.execute(sql, (since,))]
 
     def flags(self, since: Slot) -> list[tuple[Slot, str]]:
         """Return the slots from *since* on that have a block, and its flags."""

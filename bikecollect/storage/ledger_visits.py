@@ -7,12 +7,21 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from bikecollect.core.errors import Outcome
+from bikecollect.core.causes import SeenRun
 from bikecollect.core.incidents import Incident
-from bikecollect.core.run import OUTCOMES, Run
 from bikecollect.core.slots import DAY, Slot
 
 PATIENCE = 1.0
+
+RUN = "slot, started, outcome, cause, boot_id, uptime, awake"
+BEFORE = (
+    f"SELECT {RUN} FROM runs WHERE slot <= :first"  # noqa: S608 - fixed names
+    " ORDER BY slot DESC, started DESC LIMIT 1"
+)
+BETWEEN = (
+    f"SELECT {RUN} FROM runs WHERE slot > :first AND slot < :last"  # noqa: S608 - fixed names
+    " ORDER BY started"
+)
 
 
 class Book:
@@ -89,23 +98,20 @@ class Book:
                 return db.execute(f"{sql} LIMIT 1", (before,)).fetchone()  # type: ignore[no-any-return]
         return None
 
-    def between(self, first: Slot, last: Slot) -> tuple[list[Slot], list[Run]]:
-        """Return the slots after *first* and before *last* with a block, and who died.
+    def between(self, first: Slot, last: Slot) -> tuple[list[Slot], list[SeenRun]]:
+        """Return the slots after *first* and before *last* with a block, and runs.
 
-        The latter are the runs of those slots that were killed or interrupted.
+        These are the runs of those slots, and the newest one before them.
         """
         filled: list[Slot] = []
-        ended: list[Run] = []
+        runs: list[SeenRun] = []
         with self._visit() as db:
-            span = "slot > ? AND slot < ?"
-            sql = f"SELECT slot FROM blocks WHERE {span}"  # noqa: S608 - fixed text
+            sql = "SELECT slot FROM blocks WHERE slot > ? AND slot < ?"
             filled = [slot for (slot,) in db.execute(sql, (first, last))]
-            sql = f"SELECT run_id, slot, started, outcome FROM runs WHERE {span}"  # noqa: S608 - fixed text
-            for run_id, slot, started, word in db.execute(sql, (first, last)):
-                outcome = OUTCOMES.get(word)
-                if outcome in {Outcome.KILLED, Outcome.INTERRUPTED}:
-                    ended.append(Run(run_id, "", slot, started, outcome=outcome))
-        return filled, ended
+            for sql in (BEFORE, BETWEEN):
+                found = db.execute(sql, {"first": first, "last": last})
+                runs += map(SeenRun._make, found)
+        return filled, runs
 
     @contextmanager
     def _visit(self, how: str = "mode=rw") -> Iterator[sqlite3.Connection]:

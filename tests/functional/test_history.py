@@ -76,7 +76,7 @@ def test_slots_and_blocks_are_read(world: World, history: History) -> None:
     world.fetch({"a": 1}, after=300)
 
     assert history.first() == SLOT
-    assert history.filled(SLOT) == [SLOT + 300]
+    assert [slot for slot, _ in history.flags(SLOT)] == [SLOT + 300]
     assert history.newest_block() == SLOT + 300
     assert history.block(SLOT) is None
     block = history.block(Slot(SLOT + 300))

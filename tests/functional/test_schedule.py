@@ -5,15 +5,19 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from command import bikecollect
 
+from bikecollect.setup.service_user import MODE, obstacles
 from bikecollect.simulator.city import City
 from bikecollect.simulator.server import LiveFeed
 
+ROOT = Path(__file__).parents[2]
 CRONTAB = shutil.which("crontab")
 real_crontab = pytest.mark.skipif(
     CRONTAB is None or os.geteuid() != 0,
@@ -284,9 +288,8 @@ def test_systemctl_is_told_to_start_the_timer(tmp_path: Path) -> None:
 @pytest.mark.skipif(ANALYZE is None, reason="no systemd-analyze is installed")
 def test_the_units_of_the_machine_are_valid_and_well_locked(tmp_path: Path) -> None:
     """Systemd itself finds no fault, and little exposure: below 2 of 10."""
-    path = tmp_path / "bikecollect.toml"
+    path = _with_a_password(tmp_path, "da ta")
     (tmp_path / "da ta").mkdir()
-    path.write_text('data_dir = "da ta"\n', encoding="utf-8")
     show = ("--config", path, "schedule", "show", "--system-wide", "--format", "json")
 
     text = json.loads(bikecollect(*show).stdout)["text"]
@@ -295,10 +298,21 @@ def test_the_units_of_the_machine_are_valid_and_well_locked(tmp_path: Path) -> N
     (tmp_path / "bikecollect.timer").write_text(mark + timer, encoding="utf-8")
     files = [str(tmp_path / f"bikecollect.{kind}") for kind in ("service", "timer")]
     valid = _analyze("verify", *files)
+    (tmp_path / "bikecollect.service").write_text(
+        service.replace("\n#IP", "\nIP"), encoding="utf-8"
+    )
+    away = _analyze("verify", files[0])
     locked = _analyze("security", "--offline=yes", "--threshold=20", files[0])
 
     assert f'ReadWritePaths="{tmp_path}/da ta"' in service
+    assert "\nUser=bikecollect\n" in service
+    assert f"\nLoadCredential=pass word:{tmp_path}/pass word\n" in service
+    page = (ROOT / "docs/how-to/schedule-it.md").read_text(encoding="utf-8")
+    drop_in = [each[1:] for each in service.splitlines() if each.startswith("#IP")]
+    assert "\n".join(("[Service]", *drop_in)) in page
+    assert len(drop_in) == 3
     assert (valid.returncode, valid.stderr) == (0, "")
+    assert (away.returncode, away.stderr) == (0, "")
     assert locked.returncode == 0
 
 
@@ -316,6 +330,161 @@ def test_the_service_runs_as_the_owner_of_the_data(
     done = bikecollect("--config", path, "schedule", "show", "--system-wide")
 
     assert f"\nUser={user}\n" in done.stdout
+
+
+WIDE = ("--system-wide",)
+NEW_ETC = 'cp -a /etc "$0" && mount --bind "$0/etc" /etc && exec "$@"'
+"""The machine's own users and units are covered by a copy."""
+
+
+def _as_root_here(
+    folder: Path, *arguments: object
+) -> "subprocess.CompletedProcess[str]":
+    """Run ``bikecollect`` *arguments* on a copy of /etc in *folder*."""
+    command = [sys.executable, "-m", "bikecollect", *map(str, arguments)]
+    return subprocess.run(
+        ["unshare", "-m", "sh", "-c", NEW_ETC, str(folder), *command],
+        text=True,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def _with_a_password(folder: Path, data: str) -> Path:
+    """Write settings that name *data* and a password; both files are root's own."""
+    secret = folder / "pass word"
+    secret.write_text("correct horse\n", encoding="utf-8")
+    secret.chmod(0o600)
+    path = folder / "bikecollect.toml"
+    path.write_text(
+        f'data_dir = "{data}"\n[mail]\nhost = "localhost"\nsender = "a@example.org"\n'
+        'to = ["b@example.org"]\npassword_file = "pass word"\n',
+        encoding="utf-8",
+    )
+    path.chmod(0o600)
+    return path
+
+
+needs_sysusers = pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("systemd-sysusers") is None,
+    reason="needs root, and systemd-sysusers",
+)
+
+
+@needs_sysusers
+def test_a_new_service_has_a_user_of_its_own(tmp_path: Path) -> None:
+    """It is made, the folder is its, its group reads; what it cannot read is told."""
+    path = _with_a_password(tmp_path, "data")
+
+    done = _as_root_here(tmp_path, "--config", path, "schedule", "install", *WIDE)
+
+    passwd = (tmp_path / "etc/passwd").read_text(encoding="utf-8")
+    (line,) = [each for each in passwd.splitlines() if each.startswith("bikecollect:")]
+    uid, gid = map(int, line.split(":")[2:4])
+    about = (tmp_path / "data").stat()
+    unit = tmp_path / "etc/systemd/system/bikecollect.service"
+    assert done.returncode == 0, done.stderr
+    assert (about.st_uid, about.st_gid, about.st_mode & 0o777) == (uid, gid, 0o750)
+    assert uid < 1000
+    assert "\nUser=bikecollect\n" in unit.read_text(encoding="utf-8")
+    assert f"bikecollect cannot read {path}" in done.stdout
+    assert "pass word" not in done.stdout
+
+
+@needs_sysusers
+def test_data_of_root_is_given_away_before_the_service_is_another_s(
+    tmp_path: Path,
+) -> None:
+    """Nothing is installed that could not write; the command is named."""
+    path = _with_a_password(tmp_path, "data")
+    (tmp_path / "data/city").mkdir(parents=True)
+
+    done = _as_root_here(tmp_path, "--config", path, "schedule", "install", *WIDE)
+
+    assert done.returncode == 78
+    assert f"chown -R bikecollect:bikecollect {tmp_path}/data" in done.stderr
+    assert not (tmp_path / "etc/systemd/system/bikecollect.service").exists()
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """Yield a folder that every user may enter."""
+    with tempfile.TemporaryDirectory() as made:
+        Path(made).chmod(0o755)
+        yield Path(made)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_file_that_the_service_cannot_read_is_named_with_what_helps(
+    open_folder: Path,
+) -> None:
+    """The command that is told does help."""
+    path = open_folder / "bikecollect.toml"
+    path.touch(0o600)
+
+    (line,) = obstacles("daemon", Path("/bin/true"), [path])
+    said, _, command = line.partition("; run: ")
+    subprocess.run(["sh", "-c", command], check=True)
+
+    assert said == f"daemon cannot read {path}"
+    assert (path.stat().st_uid, path.stat().st_mode & 0o777) == (0, 0o640)
+    assert obstacles("daemon", Path("/bin/true"), [path]) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_program_that_the_service_cannot_reach_is_named(open_folder: Path) -> None:
+    """A home of root's is closed to it."""
+    (open_folder / "root").mkdir(0o700)
+    program = open_folder / "root/bikecollect"
+    program.touch(0o755)
+
+    (line,) = obstacles("daemon", program, [])
+
+    assert line.startswith(f"daemon cannot run {program} ({open_folder}/root is closed")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
+@pytest.mark.parametrize(("group", "code"), [(54_322, 0), (54_399, 74)])
+def test_who_is_in_the_service_s_group_reads_the_data(
+    open_folder: Path, group: int, code: int
+) -> None:
+    """What the service writes under its mask is its group's to read, and no other's."""
+    path = open_folder / "bikecollect.toml"
+    data = open_folder / "data"
+    data.mkdir()
+    os.chown(data, 54_321, 54_322)
+    data.chmod(MODE)
+    with LiveFeed(City(30), clock=time.time) as feed:
+        path.write_text(
+            f'data_dir = "{data}"\n[systems.city]\nfeed = "youbike"\n'
+            f'url = "{feed.youbike_url}"\ntimezone = "Asia/Taipei"\n',
+            encoding="utf-8",
+        )
+        fetched = _as_user(54_321, 54_322, "--config", path, "fetch")
+
+    read = _as_user(12_345, group, "--config", path, "verify")
+
+    assert fetched.returncode == 0, fetched.stderr
+    assert read.returncode == code, read.stderr
+
+
+def _as_user(
+    uid: int, group: int, *arguments: object
+) -> "subprocess.CompletedProcess[str]":
+    """Run ``bikecollect`` *arguments* as *uid*, under the service's mask."""
+    who = ("--reuid", uid, "--regid", group, "--clear-groups")
+    command = ["setpriv", *who, sys.executable, "-m", "bikecollect", *arguments]
+    return subprocess.run(
+        [str(each) for each in command],
+        text=True,
+        capture_output=True,
+        timeout=60,
+        umask=0o027,
+        cwd="/",
+        check=False,
+        env={**os.environ, "HOME": "/nonexistent"},
+    )
 
 
 def test_a_system_wide_service_needs_a_named_folder() -> None:

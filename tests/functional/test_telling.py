@@ -16,6 +16,7 @@ from bikecollect.alerts import webhooks as channels
 from bikecollect.alerts.state import AlertState, AlertStateFile, noted_incidents
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.run import Run
+from bikecollect.reports.evidence import accounted
 from bikecollect.reports.status import survey
 from bikecollect.setup.loader import parse
 from bikecollect.setup.settings import Settings
@@ -134,6 +135,29 @@ def test_a_reboot_is_told_as_slots_while_the_machine_was_off(
     assert "00:10 (+08:00)" in text
 
 
+def test_a_machine_that_slept_is_told_so_as_the_report_has_it(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """Boot time went on and waking time did not: the mail says asleep too."""
+    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    with world.served() as settings, mailserver.up():
+        for awake in (5_000.0, 5_300.0):
+            world.clock.now += INTERVAL if awake == 5_000.0 else 10 * INTERVAL
+            collect(
+                settings,
+                clock=world.clock,
+                monotonic=world.clock,
+                stop=world.clock,
+                uptime=lambda: world.clock.now - BEGIN + 5_000.0,
+                awake=lambda awake=awake: awake,  # type: ignore[misc]
+            )
+
+    now = world.clock.now + INTERVAL
+    (gap,) = accounted(settings.system_folder("a"), now=now).gaps
+    assert (gap.cause, gap.slots) == ("asleep", 9)
+    assert "asleep (9 slots)" in mailserver.mails()[0].get_content()
+
+
 def test_a_muted_kind_is_left_alone(tmp_path: Path, mailserver: MailServer) -> None:
     """As the operator wished."""
     more = {"mail": mailserver.settings(), "tell": {"mute": ["fetch"]}}
@@ -221,7 +245,7 @@ def test_a_digest_comes_once_a_day(tmp_path: Path, mailserver: MailServer) -> No
     assert mailserver.subjects() == ["digest: 2026-11-22"]
     text = mailserver.mails()[0].get_content()
     assert "Collected  2 of 287, 0.7 %" in text
-    assert "284 no run, 1 unavailable" in text
+    assert "284 not-started, 1 http-503" in text
 
 
 def test_a_ping_is_sent_after_the_commit_with_the_exit_code(tmp_path: Path) -> None:

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bikecollect.core.causes import SeenRun
 from bikecollect.core.slots import Slot, SlotState, local_days
 from bikecollect.reports.coverage import (
     Evidence,
     Filled,
     Judged,
-    Seen,
     account,
     gaps,
     judge,
@@ -20,11 +20,13 @@ from bikecollect.reports.coverage import (
 VIENNA = ZoneInfo("Europe/Vienna")
 
 
-def run(slot: int, outcome: str = "collected", cause: str = "", **more: float) -> Seen:
+def run(
+    slot: int, outcome: str = "collected", cause: str = "", **more: float
+) -> SeenRun:
     """Return a run of the boot "a" that began with its *slot*."""
     uptime = more.get("uptime", 50_000.0 + slot)
     awake = more.get("awake", uptime)
-    return Seen(Slot(slot), slot + 1.0, outcome, cause, "a", uptime, awake)
+    return SeenRun(Slot(slot), slot + 1.0, outcome, cause, "a", uptime, awake)
 
 
 def block(slot: int, flags: str = "") -> Filled:
@@ -76,7 +78,7 @@ def test_of_two_runs_the_last_one_counts() -> None:
 
 def test_a_host_that_was_off_and_a_cron_that_came_late_are_told_apart() -> None:
     """Up to the boot the host was off; behind it, cron did not start a run."""
-    back = Seen(Slot(1800), 1801.0, "collected", "", "b", 700.0, 700.0)
+    back = SeenRun(Slot(1800), 1801.0, "collected", "", "b", 700.0, 700.0)
     evidence = Evidence(
         Slot(0), [run(0), back], {Slot(0): block(0), Slot(1800): block(1800)}
     )

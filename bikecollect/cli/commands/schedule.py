@@ -66,7 +66,8 @@ def install(ctx: click.Context, *, systemd: bool, system_wide: bool) -> None:
     settings, path = _settings(ctx)
     if systemd or system_wide:
         why = line.install_in_systemd(settings, path, system_wide=system_wide)
-        say(_started(why, system_wide=system_wide))
+        todo = line.obstacles(settings, path) if system_wide else []
+        say(_started(why, system_wide=system_wide) + "".join(f"{t}\n" for t in todo))
     else:
         say(f"{_INSTALLED[line.install_in_cron(settings, path).value]}\n")
     if variable := line.stray_folder(settings):

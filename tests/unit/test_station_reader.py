@@ -1,0 +1,302 @@
+"""Station lists of every dialect: rows that nobody drops, numbers nobody believes."""
+
+import json
+from datetime import UTC
+from typing import Any
+
+import pytest
+
+from bikecollect.core.errors import PayloadError
+from bikecollect.core.payload import Document
+from bikecollect.core.snapshot import Snapshot
+from bikecollect.feeds.citybikes import CityBikes
+from bikecollect.feeds.gbfs import Gbfs
+from bikecollect.feeds.mapped import Mapped
+
+TYPES = [
+    {"vehicle_type_id": "plain", "propulsion_type": "human"},
+    {"vehicle_type_id": "assist", "propulsion_type": "electric_assist"},
+    {"vehicle_type_id": "moped", "propulsion_type": "electric"},
+    {"vehicle_type_id": "silent", "form_factor": "bicycle"},
+    {"vehicle_type_id": "odd", "propulsion_type": "sail"},
+]
+OPEN = {"is_installed": True, "is_renting": True, "is_returning": True}
+
+
+def station(station_id: str = "a", **more: Any) -> dict[str, Any]:
+    """Return a station of a GBFS status, with *more* fields."""
+    counts = {"num_bikes_available": 4, "num_docks_available": 6}
+    return {"station_id": station_id, **counts, **OPEN, **more}
+
+
+def gbfs(*stations: object, about: object = None, updated: object = None) -> Snapshot:
+    """Return what a status of *stations* says, beside the station information."""
+    values = {
+        "station_status": {"last_updated": updated, "data": {"stations": stations}},
+        "vehicle_types": {"data": {"vehicle_types": TYPES}},
+    }
+    values |= {"station_information": about} if about is not None else {}
+    return Gbfs("http://localhost/gbfs.json", UTC).read(
+        tuple(
+            Document(name, json.dumps(value).encode(), fetched_at=1_800_000_000.0)
+            for name, value in values.items()
+        )
+    )
+
+
+def network(*stations: dict[str, Any]) -> Snapshot:
+    """Return what a network of CityBikes with *stations* says."""
+    body = json.dumps({"network": {"stations": stations}}).encode()
+    return CityBikes("http://localhost/").read((Document("network", body),))
+
+
+def by_type(**counts: object) -> list[dict[str, object]]:
+    """Return GBFS's vehicle_types_available."""
+    return [{"vehicle_type_id": key, "count": n} for key, n in counts.items()]
+
+
+def test_a_closed_station_without_counts_is_a_row() -> None:
+    """Half of a system in winter: ten rows, five of them empty, none dropped."""
+    empty: dict[str, Any] = {"num_bikes_available": None, "num_docks_available": None}
+    closed = {**empty, "is_installed": False, "is_renting": False}
+
+    snapshot = gbfs(
+        *(station(str(n)) for n in range(5)),
+        *(station(str(n), **closed) for n in range(5, 10)),
+    )
+
+    assert snapshot.dropped == 0
+    assert [s.num_vehicles_available for s in snapshot.statuses] == [4] * 5 + [None] * 5
+    assert snapshot.statuses[9].is_installed is False
+    assert snapshot.findings == {}
+
+
+@pytest.mark.parametrize("number", [-1, 999, 9999, 999999, "-1", 10**30, 4.5])
+def test_an_impossible_count_is_empty_and_flagged(number: object) -> None:
+    """-1, 999 and the like: no count; the station stays, and people are told once."""
+    snapshot = gbfs(station(num_docks_available=number))
+
+    assert snapshot.statuses[0].num_docks_available is None
+    assert snapshot.statuses[0].num_vehicles_available == 4
+    assert snapshot.flags == ("implausible",)
+    assert "at 1 of 1 stations" in snapshot.findings["implausible num_docks_available"]
+
+
+def test_a_single_impossible_count_among_many_is_flagged_and_not_told() -> None:
+    """One of forty is nothing to write a mail about."""
+    many = [station(str(n)) for n in range(40)]
+
+    snapshot = gbfs(*many, station("odd", num_bikes_available=-1))
+
+    assert snapshot.flags == ("implausible",)
+    assert snapshot.findings == {}
+
+
+def test_counts_that_are_no_numbers_reject_the_payload() -> None:
+    """They say something that is not understood: the payload waits for a reader."""
+    retyped = [station(str(n), num_bikes_available={"now": n}) for n in range(5)]
+
+    with pytest.raises(PayloadError, match="5 of 5 stations say a num_vehicles") as e:
+        gbfs(*retyped)
+    assert e.value.cause == "drift"
+
+
+@pytest.mark.parametrize(
+    ("more", "ebikes"),
+    [
+        ({"vehicle_types_available": by_type(plain=2, assist=1, moped=1)}, 2),
+        ({"vehicle_types_available": by_type(plain=4)}, 0),
+        ({"vehicle_types_available": by_type(silent=4)}, None),
+        ({"vehicle_types_available": by_type(odd=1, assist=3)}, None),
+        ({"vehicle_types_available": by_type(unheard=4)}, None),
+        ({"vehicle_types_available": by_type(unheard=0, assist=3)}, 3),
+        ({"vehicle_types_available": by_type(plain=-1, assist=2)}, 2),
+        ({"vehicle_types_available": by_type(plain=2, assist=None)}, None),
+        ({"vehicle_types_available": by_type(plain=0, assist=0)}, None),
+        ({"vehicle_types_available": []}, None),
+        ({"num_ebikes_available": 3}, 3),
+        ({"num_ebikes_available": "3"}, 3),
+        ({"num_bikes_available_types": [{"mechanical": 1}, {"ebike": 3}]}, 3),
+        ({"num_bikes_available_types": {"mechanical": 1, "ebike": 3}}, 3),
+        ({"num_bikes_available_types": {"ICONIC": 1, "EFIT": 3}}, None),
+    ],
+)
+def test_e_bikes_are_known_or_empty(more: dict[str, Any], ebikes: object) -> None:
+    """What nobody says is not 0: a type without propulsion may be either."""
+    (found,) = gbfs(station(**more)).statuses
+
+    assert found.num_ebikes_available == ebikes
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"num_ebikes_available": None}, {"num_bikes_available_types": {"ICONIC": 4}}],
+)
+def test_a_key_without_a_value_does_not_end_the_search(more: dict[str, Any]) -> None:
+    """The counts by type say what the field beside them does not."""
+    types = by_type(plain=1, assist=3)
+
+    (found,) = gbfs(station(**more, vehicle_types_available=types)).statuses
+
+    assert found.num_ebikes_available == 3
+
+
+def test_totals_that_contradict_their_types_are_kept_and_told() -> None:
+    """0 in all beside 15 by type: both as they came, a flag, and a sentence."""
+    types = by_type(assist=15)
+
+    snapshot = gbfs(station(num_bikes_available=0, vehicle_types_available=types))
+
+    (found,) = snapshot.statuses
+    assert (found.num_vehicles_available, found.num_ebikes_available) == (0, 15)
+    assert snapshot.flags == ("contradictory",)
+    assert "a: 0 in all, 15 by type" in snapshot.findings["contradictory"]
+
+
+@pytest.mark.parametrize(
+    "types", [by_type(plain=7), by_type(silent=7), by_type(plain=2, assist=5)]
+)
+def test_every_kind_of_vehicle_contradicts_a_total_of_none(types: object) -> None:
+    """Plain bikes, and those of which nothing is known, too."""
+    snapshot = gbfs(station(num_bikes_available=0, vehicle_types_available=types))
+
+    assert snapshot.flags == ("contradictory",)
+
+
+def test_a_column_that_cannot_be_read_anywhere_is_told() -> None:
+    """The key is there and the column empty: the sentence names both, and a value."""
+    snapshot = gbfs(station(last_reported="half past nine", capacity=None))
+
+    assert list(snapshot.findings) == ["unread last_reported"]
+    assert "'half past nine'" in snapshot.findings["unread last_reported"]
+
+
+def test_a_column_that_is_read_somewhere_is_not_told() -> None:
+    """One station that is understood is enough."""
+    odd = station("b", last_reported="soon")
+
+    assert gbfs(station(last_reported=1_799_999_000), odd).findings == {}
+
+
+def test_what_stays_at_a_station_comes_from_its_own_list() -> None:
+    """A status that repeats the keys with null blanks nothing; places come second."""
+    names = {"station_id": "a", "name": "Hall", "lat": 48.1, "lon": 16.3, "capacity": 9}
+    blank = station(name=None, lat=48.2, lon=16.4, capacity=None)
+
+    snapshot = gbfs(blank, about={"data": {"stations": [names]}})
+    alone = gbfs(blank)
+
+    assert (snapshot.information[0].name, snapshot.information[0].lat) == ("Hall", 48.1)
+    assert snapshot.secondary is False
+    assert (alone.information[0].lat, alone.secondary) == (48.2, True)
+
+
+def test_keys_without_a_value_are_no_station_information() -> None:
+    """name, lat and capacity that are all null say nothing of the station."""
+    blank = station(name=None, lat=None, lon=None, capacity=None)
+
+    assert gbfs(blank).information == ()
+
+
+@pytest.mark.parametrize(
+    "body", ["{", "[]", '{"data": {"stations": []}}', '{"data": {}}', '"error"']
+)
+def test_station_information_that_cannot_be_read_is_told(body: str) -> None:
+    """The rows stay; the snapshot says what is missing of it."""
+    status = json.dumps({"data": {"stations": [station()]}}).encode()
+    documents = (
+        Document("station_status", status),
+        Document("station_information", body.encode()),
+    )
+
+    snapshot = Gbfs("http://localhost/gbfs.json", UTC).read(documents)
+
+    assert len(snapshot.statuses) == 1
+    assert snapshot.incomplete.startswith("station_information cannot be read: ")
+
+
+def test_raw_control_characters_in_texts_are_tolerated() -> None:
+    """A tab in a name is no reason to lose all names."""
+    about = b'{"data":{"stations":[{"station_id":"a","name":"Main\tSt\x01"}]}}'
+    status = json.dumps({"data": {"stations": [station()]}}).encode()
+    documents = (
+        Document("station_status", status),
+        Document("station_information", about),
+    )
+
+    snapshot = Gbfs("http://localhost/gbfs.json", UTC).read(documents)
+
+    assert snapshot.incomplete == ""
+    assert str(snapshot.information[0].name).startswith("Main")
+
+
+@pytest.mark.parametrize(
+    ("updated", "moment"),
+    [
+        (1_799_999_940, 1_799_999_940),
+        ("2027-01-15T07:59:00", 1_799_999_940),
+        ("2027-01-15T07:59:00+00:00Z", 1_799_999_940),
+        ("2027-01-15T08:59:00+01:00", 1_799_999_940),
+    ],
+)
+def test_gbfs_stamps_without_a_zone_are_utc(updated: object, moment: int) -> None:
+    """The specification wants an offset; who leaves it out means UTC."""
+    snapshot = gbfs(station(last_reported=updated), updated=updated)
+
+    assert (snapshot.last_updated, snapshot.statuses[0].last_reported) == (
+        moment,
+        moment,
+    )
+
+
+def test_stations_that_share_an_id_are_told_apart_by_the_second_key() -> None:
+    """CityBikes' id is a hash of the place: extra.uid makes it a station's own."""
+    twins = [
+        {"id": "f00", "free_bikes": n, "empty_slots": 1, "extra": {"uid": n}}
+        for n in (4, 9)
+    ]
+    other = {"id": "ba5", "free_bikes": 3, "empty_slots": 1, "extra": {"uid": 1}}
+
+    snapshot = network(*twins, other)
+
+    rows = [(s.station_id, s.num_vehicles_available) for s in snapshot.statuses]
+    assert rows == [("f00:4", 4), ("f00:9", 9), ("ba5", 3)]
+    assert snapshot.duplicates == 0
+
+
+@pytest.mark.parametrize("extra", [{"uid": 4}, {}, None])
+def test_a_station_that_comes_twice_stays_one(extra: object) -> None:
+    """Without a second key that differs, the first row counts."""
+    twin = {"id": "f00", "free_bikes": 4, "empty_slots": 1, "extra": extra}
+
+    snapshot = network(twin, twin)
+
+    assert [each.station_id for each in snapshot.statuses] == ["f00"]
+    assert snapshot.duplicates == 1
+
+
+def test_citybikes_stamps_with_an_offset_and_a_z_are_read() -> None:
+    """2025-04-17T16:41:02.505032+00:00Z, as its API writes them since April 2025."""
+    snapshot = network(
+        {
+            "id": "a",
+            "free_bikes": 3,
+            "empty_slots": None,
+            "timestamp": "2025-04-17T16:41:02.505032+00:00Z",
+        }
+    )
+
+    assert snapshot.statuses[0].last_reported == 1_744_908_062
+    assert snapshot.last_updated == 1_744_908_062
+
+
+def test_a_mapped_feed_keeps_stations_without_counts_too() -> None:
+    """What is mapped is read by the same rules."""
+    mapping = {"station_id": "id", "num_vehicles_available": "bikes.now"}
+    body = json.dumps([{"id": 1, "bikes": {"now": 5}}, {"id": 2, "bikes": {"now": -1}}])
+    feed = Mapped("http://localhost/", UTC, mapping)
+
+    snapshot = feed.read((Document("feed", body.encode()),))
+
+    assert [s.num_vehicles_available for s in snapshot.statuses] == [5, None]
+    assert snapshot.flags == ("implausible",)
