@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from bikecollect.collect.commit import Committer
 from bikecollect.collect.cycle import Cycle
-from bikecollect.core.blocks import Committed
+from bikecollect.core.blocks import Block
 from bikecollect.core.errors import BikecollectError, PayloadError
 from bikecollect.core.payload import (
     Attempt,
@@ -203,7 +203,7 @@ class World:
         text = (self.folder / file).read_text(encoding="utf-8")
         return text.splitlines()[1:]
 
-    def committed(self) -> list[Committed]:
+    def committed(self) -> list[Block]:
         """Return the ledger's blocks, in order."""
         self.ledger.open()
         try:

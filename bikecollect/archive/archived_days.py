@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bikecollect.archive.datasets import RUNS
-from bikecollect.core.blocks import Committed, Span
+from bikecollect.core.blocks import Block
 from bikecollect.core.slots import Slot
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import ENDS
@@ -94,11 +94,11 @@ class ArchivedDays:
         sql = "SELECT file, header FROM files WHERE header IS NOT NULL"
         return dict(self._ledger.all(sql))
 
-    def blocks(self, begin: Slot, end: Slot) -> list[Committed]:
+    def blocks(self, begin: Slot, end: Slot) -> list[Block]:
         """Return the blocks of the slots from *begin* to before *end*."""
         sql = "SELECT * FROM blocks WHERE slot >= ? AND slot < ? ORDER BY slot"
         rows = self._ledger.all(sql, begin, end)
-        return [Committed(row[0], Span(*row[1:5]), *row[5:]) for row in rows]
+        return [Block.from_row(row) for row in rows]
 
     def runs(self, begin: Slot, end: Slot) -> list[tuple[Any, ...]]:
         """Return the runs of those slots; the values are those of the layout."""
@@ -106,16 +106,14 @@ class ArchivedDays:
         sql = f"SELECT {names} FROM runs WHERE slot >= ? AND slot < ? ORDER BY slot"  # noqa: S608 - fixed names
         return self._ledger.all(sql, begin, end)
 
-    def restore(
-        self, blocks: Sequence[Committed], runs: Sequence[Sequence[Any]]
-    ) -> None:
+    def restore(self, blocks: Sequence[Block], runs: Sequence[Sequence[Any]]) -> None:
         """Write *blocks* and *runs* of an archive that the ledger has lost."""
         names, marks = ", ".join(RUNS), ", ".join("?" * len(RUNS))
         with self._ledger.transaction() as db:
             db.executemany(
                 "INSERT OR IGNORE INTO blocks"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                ((b.slot, *b.span, *b[2:-1]) for b in blocks),
+                (block.to_row() for block in blocks),
             )
             db.executemany(
                 f"INSERT OR IGNORE INTO runs ({names}, seconds, notices, tries)"  # noqa: S608 - fixed names

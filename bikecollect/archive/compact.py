@@ -13,7 +13,7 @@ from bikecollect.archive import datasets as layout
 from bikecollect.archive import day_csv as sheet
 from bikecollect.archive.archived_days import Archived, ArchivedDays
 from bikecollect.archive.day_archive import Archive, Contents
-from bikecollect.core.blocks import Committed, Span
+from bikecollect.core.blocks import Block, Span
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import DAY, Slot, bounds, day_of, local_days
 from bikecollect.storage.csv_format import COLUMNS
@@ -195,7 +195,7 @@ class Compactor:
             raise StorageError(what, cause="damage")
         return sheet.columns_of(header)
 
-    def _live(self, blocks: Sequence[Committed]) -> Iterator[sheet.Piece]:
+    def _live(self, blocks: Sequence[Block]) -> Iterator[sheet.Piece]:
         for each in blocks:
             if self.store.crc(each.span) != each.span.crc:
                 raise StorageError(
@@ -266,10 +266,10 @@ class _Opened:
         self._held.__exit__(None, None, None)
 
 
-def _block(day: str, row: Sequence[Any]) -> Committed:
+def _block(day: str, row: Sequence[Any]) -> Block:
     """Return the block that the archive's account of a slot tells of."""
     slot, _, _, _, _, rows, flags, source, fetched_at, updated, sha256, run_id = row
-    return Committed(
+    return Block(
         slot=Slot(slot),
         span=Span(f"{layout.STATUS}/{day}.csv", 0, 0, 0),
         rows=rows,
@@ -277,8 +277,6 @@ def _block(day: str, row: Sequence[Any]) -> Committed:
         fetched_at=float(fetched_at or 0),
         last_updated=updated,
         run_id=run_id,
-        uptime=0.0,
-        boot_id="",
         source=source,
         flags=flags,
     )

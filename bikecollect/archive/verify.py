@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from bikecollect.archive import day_csv as sheet
 from bikecollect.archive.archived_days import GONE, Archived, archived_day
 from bikecollect.archive.day_archive import Archive
-from bikecollect.core.blocks import Committed, Span
+from bikecollect.core.blocks import Block, Span
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import Slot, from_iso, stamp
 from bikecollect.core.snapshot import StationInformation
@@ -86,10 +86,7 @@ class Verifier:
         """Yield what does not agree, and a certificate for each day that does."""
         with self._settled():
             sizes = self.store.sizes()
-            blocks = [
-                Committed(row[0], Span(*row[1:5]), *row[5:])
-                for row in self.history.select(BLOCKS)
-            ]
+            blocks = [Block.from_row(row) for row in self.history.select(BLOCKS)]
             files = self.history.select(FILES)
             stations = self.history.select("SELECT * FROM stations")
         yield from self._ledger()
@@ -117,7 +114,7 @@ class Verifier:
 
     def _files(
         self,
-        blocks: Sequence[Committed],
+        blocks: Sequence[Block],
         files: Sequence[Sequence[Any]],
         sizes: Mapping[str, int],
     ) -> Iterator[Finding]:
@@ -197,12 +194,12 @@ class Verifier:
         if missing := wanted - set(lines):
             yield self._found(INFORMATION, f"{len(missing)} versions are missing")
 
-    def _days(self, blocks: Sequence[Committed]) -> Iterator[Finding | Certificate]:
+    def _days(self, blocks: Sequence[Block]) -> Iterator[Finding | Certificate]:
         archived = {
             row[0]: archived_day(row)
             for row in self.history.select("SELECT * FROM archives")
         }
-        by_day: dict[str, list[Committed]] = {}
+        by_day: dict[str, list[Block]] = {}
         for each in sorted(blocks, key=lambda block: block.slot):
             by_day.setdefault(each.span.file[15:25], []).append(each)
         for day in sorted({*archived, *by_day, *self.archive.days()}):
@@ -243,7 +240,7 @@ class Verifier:
         return Certificate(self.system_id, *values, "archive")
 
     def _live(
-        self, day: str, blocks: Sequence[Committed], there: Archived | None
+        self, day: str, blocks: Sequence[Block], there: Archived | None
     ) -> Iterator[Finding | Certificate]:
         files = sorted({each.span.file for each in blocks})
         if not all((self.folder / each).exists() for each in files):

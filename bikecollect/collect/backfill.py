@@ -5,17 +5,17 @@ backfill is healed by the next fetch; and no slot that has a block is ever touch
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from bikecollect.archive import day_csv
 from bikecollect.archive.archived_days import GONE
 from bikecollect.collect.commit import CLOCK_SET, Committer
 from bikecollect.collect.sources import Foreign, Source
-from bikecollect.core.blocks import Committed, Span
+from bikecollect.core.blocks import Block
 from bikecollect.core.errors import Interrupted, Outcome, SettingsError
 from bikecollect.core.payload import Document, Payload
 from bikecollect.core.run import Done
@@ -146,7 +146,7 @@ class Backfiller:
         """Return the slots whose block is no longer what was written, and its file."""
         found = {}
         for row in self.history.select(BLOCKS, GONE):
-            block = _block(row)
+            block = Block.from_row(row)
             if self.store.crc(block.span) != block.span.crc:
                 found[block.slot] = block.span.file
         return found
@@ -275,7 +275,7 @@ class Backfiller:
         """Measure the agreement over the first slots that both have."""
         ours = {
             block.slot: block
-            for block in map(_block, self.history.select(BLOCKS, GONE))
+            for block in map(Block.from_row, self.history.select(BLOCKS, GONE))
             if block.slot in there
         }
         if not ours:
@@ -287,7 +287,7 @@ class Backfiller:
             if self.agreement.slots >= SAMPLE:
                 return
 
-    def _add(self, block: Committed, foreign: Foreign) -> None:
+    def _add(self, block: Block, foreign: Foreign) -> None:
         mine = dict(_values(self.store.text(block.span)))
         theirs = {
             each.station_id: (each.num_vehicles_available, each.num_docks_available)
@@ -312,8 +312,3 @@ def _values(text: bytes) -> Iterator[tuple[str, tuple[int | None, int | None]]]:
     for cells in day_csv.cells(text):
         vehicles, docks = (int(each) if each else None for each in (cells[3], cells[5]))
         yield cells[2], (vehicles, docks)
-
-
-def _block(row: Sequence[Any]) -> Committed:
-    slot, file, start, end, crc, *rest = row
-    return Committed(slot, Span(file, start, end, crc), *rest)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import TYPE_CHECKING, NamedTuple
 
-from bikecollect.core.blocks import Committed, Span, Stations
+from bikecollect.core.blocks import Block, Span, Stations
 from bikecollect.core.errors import BikecollectError, Outcome, PayloadError
 from bikecollect.core.logs import Stopwatch
 from bikecollect.core.payload import Payload
@@ -19,7 +19,7 @@ from bikecollect.core.snapshot import Snapshot, StationInformation
 from bikecollect.feeds import Feed, drift
 from bikecollect.feeds import imported_rows as imported
 from bikecollect.storage.csv_format import (
-    Block,
+    EncodedRows,
     Format,
     information_header,
     information_lines,
@@ -49,7 +49,7 @@ class _Understood(NamedTuple):
 
     snapshot: Snapshot
     known: Mapping[str, StationInformation]
-    block: Block
+    block: EncodedRows
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -158,7 +158,7 @@ class Committer:
             self.feed.read(payload.documents) if rows is None else imported.read(rows)
         )
 
-    def _again(self, name: str, payload: Payload, there: Committed) -> Done:
+    def _again(self, name: str, payload: Payload, there: Block) -> Done:
         """Settle a payload whose slot has a block: a second run, or a wrong clock."""
         if there.run_id != payload.run_id and _clock_was_set(
             payload, there, self.interval
@@ -276,8 +276,8 @@ class Committer:
 
 def _committed(
     payload: Payload, snapshot: Snapshot, span: Span, rows: int, source: str
-) -> Committed:
-    return Committed(
+) -> Block:
+    return Block(
         slot=payload.slot,
         span=span,
         rows=rows,
@@ -291,7 +291,7 @@ def _committed(
     )
 
 
-def _clock_was_set(payload: Payload, there: Committed, interval: int) -> bool:
+def _clock_was_set(payload: Payload, there: Block, interval: int) -> bool:
     """Tell whether two payloads of one slot were really fetched far apart."""
     if there.boot_id and there.boot_id == payload.boot_id:
         return abs(payload.uptime - there.uptime) > 1.5 * interval
@@ -305,7 +305,7 @@ def _clock_is_off(payload: Payload) -> bool:
     )
 
 
-def _is_stale(payload: Payload, snapshot: Snapshot, before: Committed | None) -> bool:
+def _is_stale(payload: Payload, snapshot: Snapshot, before: Block | None) -> bool:
     stamp = snapshot.last_updated
     if stamp is None:
         return False

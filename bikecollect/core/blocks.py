@@ -1,7 +1,7 @@
 """A block: the rows of one slot in a file, and what the ledger knows of it."""
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Self
 
 from bikecollect.core.slots import Slot
 from bikecollect.core.snapshot import StationInformation
@@ -45,7 +45,7 @@ class Tail(NamedTuple):
     strange: bytes
 
 
-class Committed(NamedTuple):
+class Block(NamedTuple):
     """A block as the ledger knows it.
 
     *fetched_at* and *last_updated* (the feed's stamp) are epoch seconds, *uptime*
@@ -55,17 +55,27 @@ class Committed(NamedTuple):
     """
 
     slot: Slot
-    span: Span
-    rows: int
-    sha256: str
-    fetched_at: float
-    last_updated: int | None
-    run_id: str
-    uptime: float
-    boot_id: str
-    source: str
+    span: Span = Span("", 0, 0, 0)
+    rows: int = 0
+    sha256: str = ""
+    fetched_at: float = 0.0
+    last_updated: int | None = None
+    run_id: str = ""
+    uptime: float = 0.0
+    boot_id: str = ""
+    source: str = ""
     flags: str = ""
     header: int | None = None
+
+    @classmethod
+    def from_row(cls, row: Sequence[Any]) -> Self:
+        """Return the block that a *row* of the ledger's table tells of."""
+        slot, file, start, end, crc, *rest = row
+        return cls(slot, Span(file, start, end, crc), *rest)
+
+    def to_row(self) -> tuple[Any, ...]:
+        """Return the row of the ledger's table that tells of this block."""
+        return (self.slot, *self.span, *self[2:-1])
 
 
 class Stations(NamedTuple):

@@ -8,6 +8,7 @@ from datetime import datetime, tzinfo
 from itertools import groupby
 from typing import NamedTuple
 
+from bikecollect.core.blocks import Block
 from bikecollect.core.causes import Cause, SeenRun, SeenRuns, cause_of
 from bikecollect.core.slots import Slot, SlotState, grid, local_days, state_of
 
@@ -15,19 +16,6 @@ HOURS = 168
 BOUNDS = (0.5, 0.9, 0.99, 1.0)
 LEGEND = ("none", "to 50 %", "to 90 %", "to 99 %", "below 100 %", "whole")
 """The words for coverage: of nothing, and up to each of `BOUNDS`."""
-
-
-class Filled(NamedTuple):
-    """A block, as evidence."""
-
-    slot: Slot
-    rows: int
-    flags: str = ""
-    source: str = ""
-    fetched_at: float = 0.0
-    last_updated: int | None = None
-    sha256: str = ""
-    run_id: str = ""
 
 
 class Trouble(NamedTuple):
@@ -51,7 +39,7 @@ class Evidence:
 
     first: Slot | None = None
     runs: Sequence[SeenRun] = ()
-    blocks: Mapping[Slot, Filled] = field(default_factory=dict)
+    blocks: Mapping[Slot, Block] = field(default_factory=dict)
     spare: Mapping[Slot, str] = field(default_factory=dict)
     troubles: Sequence[Trouble] = ()
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from bikecollect.core import process
+from bikecollect.core.blocks import Block
 from bikecollect.core.causes import SeenRun
 from bikecollect.core.process import Clock
 from bikecollect.core.slots import Slot, state_of
 from bikecollect.reports.coverage import (
     Account,
     Evidence,
-    Filled,
     Judged,
     Trouble,
     account,
@@ -29,8 +29,9 @@ RUNS = f"SELECT {RUN} FROM runs WHERE slot >= ? AND slot < ? ORDER BY started"  
 BEFORE = f"SELECT {RUN} FROM runs WHERE slot < ? ORDER BY slot DESC LIMIT 1"  # noqa: S608 - fixed names
 AFTER = f"SELECT {RUN} FROM runs WHERE slot >= ? ORDER BY slot LIMIT 1"  # noqa: S608 - fixed names
 BLOCKS = (
-    "SELECT b.slot, b.rows, CASE WHEN b.flags = '' THEN coalesce(r.flags, '')"
-    " ELSE b.flags END, b.source, b.fetched_at, b.last_updated, b.sha256, b.run_id"
+    'SELECT b.slot, b.file, b.start, b."end", b.crc32, b.rows, b.sha256, b.fetched_at,'
+    " b.last_updated, b.run_id, b.uptime, b.boot_id, b.source,"
+    " CASE WHEN b.flags = '' THEN coalesce(r.flags, '') ELSE b.flags END"
     " FROM blocks AS b LEFT JOIN runs AS r ON r.run_id = b.run_id"
     " WHERE b.slot >= ? AND b.slot < ?"
 )
@@ -59,7 +60,7 @@ def read(
         *history.select(AFTER, until),
     ]
     runs = [*map(SeenRun._make, rows), *dead, *([now] if now else [])]
-    blocks = (Filled._make(row) for row in history.select(BLOCKS, since, until))
+    blocks = (Block.from_row(row) for row in history.select(BLOCKS, since, until))
     troubles = [
         Trouble(each.kind, Slot(each.opened), Slot(each.last))
         for each in history.incidents(since)
@@ -140,7 +141,7 @@ def slot_rows(
     ]
 
 
-def _slot_row(judged: Judged, block: Filled | None, zone: tzinfo) -> tuple[Any, ...]:
+def _slot_row(judged: Judged, block: Block | None, zone: tzinfo) -> tuple[Any, ...]:
     local = datetime.fromtimestamp(judged.slot, zone)
     head = (
         *(judged.slot, local.hour * 60 + local.minute),

@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from bikecollect.core.blocks import Block
 from bikecollect.core.causes import SeenRun
 from bikecollect.core.process import Stop
 from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, Slot
-from bikecollect.reports.coverage import Evidence, Filled, Gap, gaps, judge
+from bikecollect.reports.coverage import Evidence, Gap, gaps, judge
 from bikecollect.setup.loader import parse
 from bikecollect.setup.settings import Settings
 from bikecollect.simulator.city import City
@@ -58,7 +59,7 @@ class Result:
             for r in runs
             if r.outcome
         ]
-        blocks = {r.slot: Filled(r.slot, r.rows) for r in runs if r.rows}
+        blocks = {r.slot: Block(r.slot, rows=r.rows) for r in runs if r.rows}
         first, last = runs[0].slot, runs[-1].slot
         evidence = Evidence(first, seen, blocks)
         return gaps(judge(evidence, INTERVAL, first, Slot(last + INTERVAL)), INTERVAL)

@@ -127,7 +127,7 @@ def derived(name: str) -> Derived:
     )
 
 
-class Block(NamedTuple):
+class EncodedRows(NamedTuple):
     """The rows of one slot as bytes; *troubles* are failures of derived columns."""
 
     text: bytes
@@ -159,7 +159,7 @@ class Format:
         fetched_at: float,
         statuses: Sequence[StationStatus],
         known: Mapping[str, StationInformation],
-    ) -> Block:
+    ) -> EncodedRows:
         """Return the rows of *slot*, one for each of *statuses*, in their order.
 
         A capacity that the status does not carry is taken from *known*, the
@@ -182,7 +182,7 @@ class Format:
         troubles = self._derive(base)
         for row in base:
             row[9:12] = [_FLAGS[value] for value in row[9:12]]  # type: ignore[index]
-        return Block(_written(base), len(base), troubles)
+        return EncodedRows(_written(base), len(base), troubles)
 
     def _derive(self, base: list[list[Value]]) -> tuple[str, ...]:
         """Append the derived columns to each row of *base*; return what failed."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bikecollect.core.blocks import Committed, Extent, Span, Stations
+from bikecollect.core.blocks import Block, Extent, Span, Stations
 from bikecollect.core.errors import SettingsError, StorageError
 from bikecollect.core.payload import Memory
 from bikecollect.core.run import Run
@@ -97,13 +97,13 @@ class Ledger:
         """Return the slots that have a block."""
         return {slot for (slot,) in self.all("SELECT slot FROM blocks")}
 
-    def block(self, slot: Slot) -> Committed | None:
+    def block(self, slot: Slot) -> Block | None:
         """Return the block of *slot*, None where it has none, or it was released."""
         if slot in self._released:
             return None
         return self._one("slot = ?", slot)
 
-    def before(self, slot: Slot) -> Committed | None:
+    def before(self, slot: Slot) -> Block | None:
         """Return the newest block older than *slot*."""
         return self._one("slot < ? ORDER BY slot DESC LIMIT 1", slot)
 
@@ -141,7 +141,7 @@ class Ledger:
         """Return since when the stations that the list lacks have been missing."""
         return dict(self.all("SELECT station_id, since FROM absent"))
 
-    def commit(self, block: Committed, stations: Stations) -> None:
+    def commit(self, block: Block, stations: Stations) -> None:
         """Write *block* and what it says of the *stations*, in one transaction."""
         with self.transaction() as db:
             if block.slot in self._released:
@@ -157,7 +157,7 @@ class Ledger:
                 )
         self._released.discard(block.slot)
 
-    def adopt(self, blocks: Iterable[Committed]) -> None:
+    def adopt(self, blocks: Iterable[Block]) -> None:
         """Write *blocks* that were found in a file and not in the ledger."""
         with self.transaction() as db:
             for block in blocks:
@@ -252,11 +252,9 @@ class Ledger:
             "a new one is rebuilt from the CSV files"
         )
 
-    def _one(self, where: str, *values: object) -> Committed | None:
+    def _one(self, where: str, *values: object) -> Block | None:
         sql = f"SELECT * FROM blocks WHERE {where}"  # noqa: S608 - fixed texts
-        for slot, file, start, end, crc, *rest in self.all(sql, *values):
-            return Committed(slot, Span(file, start, end, crc), *rest)
-        return None
+        return next(map(Block.from_row, self.all(sql, *values)), None)
 
     def all(self, sql: str, *values: object) -> list[Any]:
         """Return the rows that *sql* selects."""
@@ -295,17 +293,11 @@ class Ledger:
         return StorageError(f"the ledger {self._path}: {error}", cause=cause)
 
 
-def _insert_block(db: sqlite3.Connection, block: Committed) -> None:
-    span = block.span
-    db.execute(
-        "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            *(block.slot, span.file, span.start, span.end, span.crc),
-            *(block.rows, block.sha256, block.fetched_at, block.last_updated),
-            *(block.run_id, block.uptime, block.boot_id, block.source, block.flags),
-        ),
-    )
-    _upsert_file(db, span, block.header)
+def _insert_block(db: sqlite3.Connection, block: Block) -> None:
+    row = block.to_row()
+    marks = ", ".join("?" * len(row))
+    db.execute(f"INSERT INTO blocks VALUES ({marks})", row)  # noqa: S608 - marks only
+    _upsert_file(db, block.span, block.header)
 
 
 def _upsert_file(db: sqlite3.Connection, span: Span, header: int | None = None) -> None:

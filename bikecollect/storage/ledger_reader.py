@@ -6,10 +6,11 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bikecollect.core.blocks import Block
 from bikecollect.core.errors import Outcome, SettingsError, StorageError
 from bikecollect.core.incidents import Incident
 from bikecollect.core.payload import Attempt
@@ -26,9 +27,7 @@ INCIDENTS = (
     "SELECT incident_id, kind, opened, last, closed, slots, lost, told, causes, text"
     " FROM incidents WHERE closed IS NULL OR closed >= ? ORDER BY opened"
 )
-BLOCK = (
-    'SELECT slot, file, start, "end", rows, run_id, source FROM blocks WHERE slot = ?'
-)
+BLOCK = "SELECT * FROM blocks WHERE slot = ?"
 FLAGS = (
     "SELECT b.slot, CASE WHEN b.flags = '' THEN coalesce(r.flags, '') ELSE b.flags END"
     " FROM blocks AS b LEFT JOIN runs AS r ON r.run_id = b.run_id"
@@ -40,19 +39,6 @@ ENDS = (
     "SELECT min(slot) AS first, max(slot) AS last FROM runs"
     " UNION ALL SELECT min(slot), max(slot) FROM blocks)"
 )
-
-
-@dataclass(frozen=True)
-class BlockPlace:
-    """Where the block of *slot* lies, and what is known of it."""
-
-    slot: Slot
-    file: str
-    start: int
-    end: int
-    rows: int
-    run_id: str
-    source: str
 
 
 class History:
@@ -126,11 +112,11 @@ class History:
         ((first, last),) = self.select(ENDS)
         return None if first is None else (first, last)
 
-    def block(self, slot: Slot) -> BlockPlace | None:
-        """Return where the block of *slot* lies."""
+    def block(self, slot: Slot) -> Block | None:
+        """Return the block of *slot*, None where it has none."""
         with self._opened() as db:
             row = db.execute(BLOCK, (slot,)).fetchone()
-        return BlockPlace(*row) if row else None
+        return Block.from_row(row) if row else None
 
     def newest_block(self) -> Slot | None:
         """Return the newest slot that has a block."""

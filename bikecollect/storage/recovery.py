@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bikecollect.core.blocks import Committed, Extent, Group, Span, Tail
+from bikecollect.core.blocks import Block, Extent, Group, Span, Tail
 from bikecollect.core.errors import Outcome
 from bikecollect.core.run import Notice, Run
 from bikecollect.core.slots import from_iso, stamp
@@ -115,18 +115,13 @@ class Recovery:
         return notices
 
 
-def _adopted(group: Group) -> Committed:
+def _adopted(group: Group) -> Block:
     fetched_at = _epoch(group.rows[0][1])
-    return Committed(
+    return Block(
         slot=group.slot,
         span=group.span,
         rows=len(group.rows),
-        sha256="",
         fetched_at=fetched_at,
-        last_updated=None,
-        run_id="",
-        uptime=0.0,
-        boot_id="",
         source="adopted",
     )
 

@@ -81,7 +81,7 @@ def test_slots_and_blocks_are_read(world: World, history: History) -> None:
     assert history.block(SLOT) is None
     block = history.block(Slot(SLOT + 300))
     assert block is not None
-    assert (block.file, block.rows) == ("station_status/2026-11-22.csv", 1)
+    assert (block.span.file, block.rows) == ("station_status/2026-11-22.csv", 1)
 
 
 def _killed(world: World) -> Run:

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bikecollect.core.blocks import Block
 from bikecollect.core.causes import SeenRun
 from bikecollect.core.slots import Slot, SlotState, local_days
 from bikecollect.reports.coverage import (
     Evidence,
-    Filled,
     Judged,
     account,
     gaps,
@@ -29,9 +29,9 @@ def run(
     return SeenRun(Slot(slot), slot + 1.0, outcome, cause, "a", uptime, awake)
 
 
-def block(slot: int, flags: str = "") -> Filled:
+def block(slot: int, flags: str = "") -> Block:
     """Return a block."""
-    return Filled(Slot(slot), 1, flags)
+    return Block(Slot(slot), rows=1, flags=flags)
 
 
 def causes(evidence: Evidence, since: int, until: int) -> list[str]:

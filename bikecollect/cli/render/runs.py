@@ -10,11 +10,11 @@ from pathlib import Path
 import click
 
 from bikecollect.cli.render.terminal import WIDTH, bar, title
+from bikecollect.core.blocks import Block
 from bikecollect.core.payload import Attempt
 from bikecollect.core.run import Run, run_values
 from bikecollect.core.slots import Slot, iso
 from bikecollect.core.text import local_minute, size, visible, visible_json
-from bikecollect.storage.ledger_reader import BlockPlace
 
 BAR = 16
 STAGE_BAR = 44
@@ -30,7 +30,7 @@ class Slotted:
     slot: Slot
     zone: tzinfo
     runs: Sequence[Run]
-    block: BlockPlace | None
+    block: Block | None
     payloads: Sequence[Path] = ()
     logs: dict[str, list[str]] = field(default_factory=dict)
 
@@ -98,9 +98,9 @@ def _block(known: Slotted) -> list[str]:
     block = known.block
     lines = ["No block: this slot is missing."]
     if block is not None:
-        where = visible(f"{block.file}, from {block.source}")
+        where = visible(f"{block.span.file}, from {block.source}")
         lines = [f"Block: {block.rows} rows in {where},"]
-        lines.append(f"    bytes {block.start} to {block.end}")
+        lines.append(f"    bytes {block.span.start} to {block.span.end}")
     for path in known.payloads:
         with suppress(FileNotFoundError):  # a fetch may move it on at any time
             lines += _fitted(f"Payload: {size(path.stat().st_size)},", str(path))
