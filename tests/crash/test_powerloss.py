@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import driver
@@ -41,30 +41,42 @@ def cut_everywhere(
     is_accepted: Callable[[Sequence[Call]], bool] | None = None,
 ) -> list[str]:
     """Cut the power after each call, in each way; return what was violated."""
-    disk, found, states = Disk(template), [], 0
+    found, states = [], 0
     earlier = (template / "station_status/2026-11-21.csv").read_bytes()
+    folder = template.with_name("after")
+    for name, accepted in distinct(template, calls, folder, is_accepted):
+        states += 1
+        numbers = {1, 2, 3, number + 1, number + 2}
+        numbers |= {number} if accepted else set()
+        harness.recover(folder, number + 1, number - 1)
+        bad = harness.violations(folder, numbers, earlier)
+        found += [f"{name}: {bad}"] * bool(bad)
+    harness.account("power", states, {each: [each] for each in found})
+    return found
+
+
+def distinct(
+    template: Path,
+    calls: Sequence[Call],
+    folder: Path,
+    is_accepted: Callable[[Sequence[Call]], bool] | None = None,
+) -> Iterator[tuple[str, bool]]:
+    """Make *folder* each disk that a cut after each call may leave, each once.
+
+    Yields its name, and whether the payload was accepted by then.
+    """
+    disk = Disk(template)
     seen: set[int] = set()
     for step, call in enumerate(calls):
         disk.apply(call)
         accepted = (is_accepted or _is_accepted)(calls[: step + 1])
         for name, state in disk.states():
             key = hash((accepted, *((p, state[p]) for p in sorted(state))))
-            if key in seen:
-                continue
-            seen.add(key)
-            states += 1
-            folder = template.with_name("after")
-            powerloss.clear(folder)
-            disk.write(state, folder)
-            numbers = {1, 2, 3, number + 1, number + 2}
-            numbers |= {number} if accepted else set()
-            harness.recover(folder, number + 1, number - 1)
-            bad = harness.violations(folder, numbers, earlier)
-            found += [f"step {step} ({call.name} {call.path}), {name}: {bad}"] * bool(
-                bad
-            )
-    harness.account("power", states, {each: [each] for each in found})
-    return found
+            if key not in seen:
+                seen.add(key)
+                powerloss.clear(folder)
+                disk.write(state, folder)
+                yield f"step {step} ({call.name} {call.path}), {name}", accepted
 
 
 def _is_accepted(calls: Sequence[Call]) -> bool:
@@ -139,19 +151,12 @@ def test_the_first_run_ever_survives_a_power_cut(tmp_path: Path) -> None:
     template = tmp_path / "city"
     template.mkdir()
     calls = trace(template, 1, 0)
-    disk, found = Disk(template), []
-    for step, call in enumerate(calls):
-        disk.apply(call)
-        accepted = _is_accepted(calls[: step + 1])
-        for name, state in disk.states():
-            folder = tmp_path / "after"
-            powerloss.clear(folder)
-            disk.write(state, folder)
-            driver.run(folder, 2, 1)
-            text = (folder / "station_status/2026-11-22.csv").read_text(
-                encoding="utf-8"
-            )
-            rows = text.count("2026-11-22T12:00:00+08:00,")
-            if rows not in ({driver.STATIONS} if accepted else {0, driver.STATIONS}):
-                found.append(f"step {step} ({call.name} {call.path}), {name}: {rows}")
+    found = []
+    folder = tmp_path / "after"
+    for name, accepted in distinct(template, calls, folder):
+        driver.run(folder, 2, 1)
+        text = (folder / "station_status/2026-11-22.csv").read_text(encoding="utf-8")
+        rows = text.count("2026-11-22T12:00:00+08:00,")
+        if rows not in ({driver.STATIONS} if accepted else {0, driver.STATIONS}):
+            found.append(f"{name}: {rows}")
     assert found == []
