@@ -21,13 +21,6 @@ FILLED = (
 """Days by the names of their files, ``station_status/DAY.csv``: slots and rows."""
 
 
-FILLED = (
-    "SELECT substr(file, 16, 10) AS day, count(*), sum(rows) FROM blocks"
-    " GROUP BY day ORDER BY day"
-)
-"""Days by the names of their files, ``station_status/DAY.csv``: slots and rows."""
-
-
 class Archived(NamedTuple):
     """An archived day; *sha256* is that of its sheet, *parts* say it of its files.
 

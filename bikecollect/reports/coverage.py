@@ -10,20 +10,13 @@ from typing import NamedTuple
 
 from bikecollect.core.blocks import Block
 from bikecollect.core.causes import Cause, SeenRun, SeenRuns, cause_of
+from bikecollect.core.incidents import Incident
 from bikecollect.core.slots import Slot, SlotState, grid, local_days, state_of
 
 HOURS = 168
 BOUNDS = (0.5, 0.9, 0.99, 1.0)
 LEGEND = ("none", "to 50 %", "to 90 %", "to 99 %", "below 100 %", "whole")
 """The words for coverage: of nothing, and up to each of `BOUNDS`."""
-
-
-class Trouble(NamedTuple):
-    """An incident, as evidence: its *kind*, its first and its latest slot."""
-
-    kind: str
-    opened: Slot
-    last: Slot
 
 
 @dataclass(frozen=True)
@@ -33,7 +26,7 @@ class Evidence:
     *first* is the first slot that was ever tried; *runs* are in the order in which
     they began, with a neighbour before and behind the range (the last one may be this
     moment's: no run, but a boot id and its times); *spare* says of slots where a
-    payload of theirs lies that has no block: inbox, rejected or kept. *troubles* are
+    payload of theirs lies that has no block: inbox, rejected or kept. *incidents* are
     incidents in which a run may not even have been able to say that it was there.
     """
 
@@ -41,7 +34,7 @@ class Evidence:
     runs: Sequence[SeenRun] = ()
     blocks: Mapping[Slot, Block] = field(default_factory=dict)
     spare: Mapping[Slot, str] = field(default_factory=dict)
-    troubles: Sequence[Trouble] = ()
+    incidents: Sequence[Incident] = ()
 
 
 class Judged(NamedTuple):
@@ -160,18 +153,18 @@ def judge(
         if run is not None:
             cause = cause_of(run)
             if cause == "ledger":  # on a full disk it is the ledger that complains
-                cause = _silenced(slot, evidence.troubles) or cause
+                cause = _silenced(slot, evidence.incidents) or cause
         elif evidence.first is None or slot < evidence.first:
             cause = Cause.NOT_COLLECTING
         else:
-            cause = _silenced(slot, evidence.troubles)
+            cause = _silenced(slot, evidence.incidents)
             cause = cause or runs.unstarted(slot, interval)
         yield Judged(slot, SlotState.MISSING, cause, evidence.spare.get(slot, ""))
 
 
-def _silenced(slot: Slot, troubles: Iterable[Trouble]) -> str:
+def _silenced(slot: Slot, incidents: Iterable[Incident]) -> str:
     """Return the trouble in which the run of *slot* could leave no word of itself."""
-    return next((t.kind for t in troubles if t.opened <= slot <= t.last), "")
+    return next((t.kind for t in incidents if t.opened <= slot <= t.last), "")
 
 
 def gaps(judged: Iterable[Judged], interval: int) -> list[Gap]:

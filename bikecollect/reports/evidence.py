@@ -16,7 +16,6 @@ from bikecollect.reports.coverage import (
     Account,
     Evidence,
     Judged,
-    Trouble,
     account,
     judge,
 )
@@ -61,17 +60,13 @@ def read(
     ]
     runs = [*map(SeenRun._make, rows), *dead, *([now] if now else [])]
     blocks = (Block.from_row(row) for row in history.select(BLOCKS, since, until))
-    troubles = [
-        Trouble(each.kind, Slot(each.opened), Slot(each.last))
-        for each in history.incidents(since)
-        if each.kind in SILENCING
-    ]
+    incidents = [each for each in history.incidents(since) if each.kind in SILENCING]
     return Evidence(
         first=history.first(),
         runs=sorted(runs, key=lambda run: run.started),
         blocks={each.slot: each for each in blocks},
         spare=dict(_spare(folder / "payloads")),
-        troubles=troubles,
+        incidents=incidents,
     )
 
 
