@@ -47,9 +47,14 @@ def of_run(run: Run, missed: Sign | None) -> dict[str, Sign | None]:
     found["missed"] = missed
     for notice in run.notices:
         kind = OF_NOTICE.get(notice.kind)
-        if kind is not None and found.get(kind) is None:
+        if kind is None:
+            continue
+        first = found.get(kind)
+        if first is None:
             over = kind in HEALED and run.outcome in UNDERSTOOD
             found[kind] = Sign(notice.kind, notice.text, over=over)
+        elif kind == "drift":
+            found[kind] = first._replace(text=f"{first.text}\n{notice.text}")
     found |= _of_flags(run)
     kind = _ended_by(run)
     if kind == "ledger" and any(n.kind == "disk" for n in run.notices):

@@ -4,10 +4,11 @@ import hashlib
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from typing import TYPE_CHECKING, NamedTuple
 
+from bikecollect.collect import findings, quality, station_list
 from bikecollect.core.blocks import Block, Span, Stations
 from bikecollect.core.errors import BikecollectError, Outcome, PayloadError
 from bikecollect.core.logs import Stopwatch
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
 
 
 SHAPE = "bikecollect.shape"
-CLOCK_TOLERANCE = 120.0
-STALE_AGE = 900.0
-LATE = 150.0
 CLOCK_SET = "the clock of this machine was set back"
 """In the reason of a payload that is rejected for it: it is never tried again."""
 MOST_KILLS = 2
@@ -45,11 +43,12 @@ MOST_KILLS = 2
 
 
 class _Understood(NamedTuple):
-    """A payload, read; the stations *known* before it; and its rows."""
+    """A payload, read; the stations *known* before it; its rows; what to remember."""
 
     snapshot: Snapshot
     known: Mapping[str, StationInformation]
     block: EncodedRows
+    notes: Mapping[str, str]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -104,20 +103,31 @@ class Committer:
             snapshot = self._read(payload)
         with self.watch("rows"):
             known = self.ledger.stations(payload.slot)
-            about = {each.station_id: each for each in snapshot.information}
-            block = self.format.block(
-                payload.slot, payload.fetched_at, snapshot.statuses, {**known, **about}
+            notes = self.ledger.notes()
+            settled = station_list.settled(snapshot, known, notes, payload.slot)
+            about = {each.station_id: each for each in settled.information}
+            about = {**known, **about}
+            statuses, odd = quality.plausible(snapshot.statuses, about)
+            told = quality.implausible(odd, len(statuses))
+            snapshot = replace(
+                snapshot,
+                statuses=statuses,
+                information=settled.information,
+                lists_all=settled.lists_all,
+                flags=_with(snapshot.flags, "implausible" if odd else ""),
+                findings={**snapshot.findings, **settled.findings, **told},
             )
-        return _Understood(snapshot, known, block)
+            block = self.format.block(payload.slot, payload.fetched_at, statuses, about)
+        return _Understood(snapshot, known, block, settled.notes)
 
     def _write(
         self, name: str, payload: Payload, understood: _Understood, source: str
     ) -> Done:
-        snapshot, known, block = understood
+        snapshot, known, block, notes = understood
         extents = self.ledger.extents()
         day = day_of(payload.slot, self.zone)
         file, end, damage = target(day, self.format.header, self.store, extents)
-        flags = self._flags(payload, snapshot)
+        flags = quality.flags(payload, snapshot, self.ledger, self.interval)
         with self.watch("append"):
             stations = self._stations(payload, snapshot, known, flags)
             span = self.store.append(file, end, self.format.header, block.text)
@@ -129,7 +139,7 @@ class Committer:
                 ),
                 stations,
             )
-            drifts = self._remember(payload, snapshot)
+            drifts = self._remember(payload, snapshot, notes)
         self._move_on(name, payload)
         notices = [Notice("partial", text) for text in snapshot.oddities]
         notices += [Notice("columns", text) for text in block.troubles]
@@ -194,21 +204,6 @@ class Committer:
         text = f"a bug: {type(error).__name__}: {error}; see {path}.reason.txt"
         return Done(Outcome.BUG, "bug", error=text, notices=(Notice("bug", text),))
 
-    def _flags(self, payload: Payload, snapshot: Snapshot) -> tuple[str, ...]:
-        before = self.ledger.before(payload.slot)
-        usual = self.ledger.usual_rows(payload.slot)
-        found = {
-            "partial": bool(
-                snapshot.dropped or snapshot.incomplete or payload.incomplete
-            ),
-            "dup": bool(snapshot.duplicates),
-            "short": bool(usual and len(snapshot.statuses) * 2 < usual),
-            "stale": _is_stale(payload, snapshot, before),
-            "clock": _clock_is_off(payload),
-            "late": payload.fetched_at - payload.slot > min(LATE, self.interval / 2),
-        }
-        return (*(flag for flag, there in found.items() if there), *snapshot.flags)
-
     def _stations(
         self,
         payload: Payload,
@@ -256,8 +251,10 @@ class Committer:
             del since[each]
         return since, [known[i]._replace(is_listed=False) for i in left]
 
-    def _remember(self, payload: Payload, snapshot: Snapshot) -> tuple[str, ...]:
-        """Keep what the next fetch may use; return how the shape has changed."""
+    def _remember(
+        self, payload: Payload, snapshot: Snapshot, more: Mapping[str, str]
+    ) -> tuple[str, ...]:
+        """Keep what the next fetch may use; return how the feed has changed."""
         memory = self.ledger.notes()
         before = json.loads(memory.get(SHAPE, "{}"))
         if not self.ledger.is_newest(payload.slot):
@@ -265,13 +262,19 @@ class Committer:
         drifts: tuple[str, ...] = ()
         if before and snapshot.shape:
             drifts = drift.compare(before, snapshot.shape)
-        notes = dict(payload.notes)
+        note = memory.get(findings.NOTE, "")
+        fresh, note = findings.unsaid(snapshot.findings, note, payload.slot)
+        notes = {**payload.notes, **more, findings.NOTE: note}
         if snapshot.shape and snapshot.shape != before:
             notes[SHAPE] = json.dumps(dict(snapshot.shape), sort_keys=True)
-        changed = {key: text for key, text in notes.items() if memory.get(key) != text}
+        changed = {k: text for k, text in notes.items() if memory.get(k, "") != text}
         if changed:
             self.ledger.remember(changed)
-        return drifts
+        return (*drifts, *fresh)
+
+
+def _with(flags: tuple[str, ...], flag: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*flags, flag))) if flag else flags
 
 
 def _committed(
@@ -295,25 +298,7 @@ def _clock_was_set(payload: Payload, there: Block, interval: int) -> bool:
     """Tell whether two payloads of one slot were really fetched far apart."""
     if there.boot_id and there.boot_id == payload.boot_id:
         return abs(payload.uptime - there.uptime) > 1.5 * interval
-    return _clock_is_off(payload)
-
-
-def _clock_is_off(payload: Payload) -> bool:
-    return any(
-        each.date is not None and abs(each.date - each.fetched_at) > CLOCK_TOLERANCE
-        for each in payload.documents
-    )
-
-
-def _is_stale(payload: Payload, snapshot: Snapshot, before: Block | None) -> bool:
-    stamp = snapshot.last_updated
-    if stamp is None:
-        return False
-    if payload.fetched_at - stamp > STALE_AGE:
-        return True
-    unchanged = before is not None and before.last_updated == stamp
-    patience = max(snapshot.ttl or 0, 60)
-    return unchanged and payload.slot - (before.slot if before else 0) >= patience
+    return quality.clock_is_off(payload)
 
 
 def _sha256(payload: Payload) -> str:

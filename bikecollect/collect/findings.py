@@ -1,0 +1,36 @@
+"""Findings: what is odd with a feed for long is told of once, not in each slot."""
+
+import json
+from collections.abc import Mapping
+
+from bikecollect.core.slots import DAY, Slot
+
+NOTE = "bikecollect.findings"
+FORGOTTEN = 7 * DAY
+"""So long must a matter be gone before it is told of again."""
+
+
+def unsaid(
+    findings: Mapping[str, str], note: str, slot: Slot
+) -> tuple[tuple[str, ...], str]:
+    """Return the sentences of *findings* that nobody was told of, and the new note.
+
+    *note* is what this returned last: by key 0 for what was there, or the slot since
+    when it is gone.
+
+    >>> unsaid({"a": "A is odd"}, "", Slot(300))
+    (('A is odd',), '{"a": 0}')
+    >>> unsaid({"a": "A is odd"}, '{"a": 0}', Slot(600))
+    ((), '{"a": 0}')
+    """
+    gone: dict[str, int] = json.loads(note or "{}")
+    fresh = [
+        text
+        for key, text in findings.items()
+        if key not in gone or (gone[key] and slot - gone[key] > FORGOTTEN)
+    ]
+    after = dict.fromkeys(findings, 0)
+    for key, since in gone.items():
+        if key not in findings and not (since and slot - since > FORGOTTEN):
+            after[key] = since or slot
+    return tuple(fresh), json.dumps(dict(sorted(after.items()))) if after else ""

@@ -1,0 +1,151 @@
+"""The list of stations: what a snapshot says of them, beside what is known."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from bikecollect.core.slots import DAY, Slot
+from bikecollect.core.snapshot import Snapshot, StationInformation
+
+OWN = "bikecollect.information"
+"""The note that says: this system has a list of stations of its own."""
+VANISHED = "bikecollect.vanished"
+"""The note of fields that vanished: by field and first slot, the stations."""
+MOST_TOLD = 0.05
+"""Share of the stations from which on people are told."""
+FIELDS = StationInformation._fields[1:-1]
+Known = Mapping[str, StationInformation]
+
+
+class Settled(NamedTuple):
+    """The *information* that holds from now on, and what to remember and to tell.
+
+    *lists_all* says that a station that is not among them has left.
+    """
+
+    information: tuple[StationInformation, ...]
+    lists_all: bool = False
+    notes: Mapping[str, str] = {}
+    findings: Mapping[str, str] = {}
+
+
+def settled(
+    snapshot: Snapshot, known: Known, notes: Mapping[str, str], slot: Slot
+) -> Settled:
+    """Return what *snapshot* says of the stations, in *slot*, beside what is *known*.
+
+    A list of its own counts more than what a status says beside the counts: that only
+    fills gaps. A field that vanishes keeps its last value for a day.
+    """
+    if snapshot.secondary and notes.get(OWN):
+        pairs = ((each, known.get(each.station_id)) for each in snapshot.information)
+        filled = tuple(_filled(each, before) for each, before in pairs)
+        return _expired(Settled(filled), known, notes, slot)
+    if not snapshot.information:
+        return _expired(Settled(()), known, notes, slot)
+    vanished = _Vanished(notes.get(VANISHED, ""), slot)
+    kept = tuple(
+        vanished.kept(each, known.get(each.station_id)) for each in snapshot.information
+    )
+    told = vanished.findings(len(kept))
+    remembered = {VANISHED: vanished.note()}
+    remembered |= {} if snapshot.secondary else {OWN: "yes"}
+    return Settled(kept, snapshot.lists_all, remembered, told)
+
+
+def _filled(
+    station: StationInformation, before: StationInformation | None
+) -> StationInformation:
+    """Return what is known *before*, with its gaps filled from *station*."""
+    if before is None:
+        return station
+    gaps: dict[str, Any] = {
+        name: value
+        for name, value in zip(FIELDS, station[1:-1], strict=True)
+        if value is not None and getattr(before, name) is None
+    }
+    return before._replace(**gaps)
+
+
+def _expired(
+    stations: Settled, known: Known, notes: Mapping[str, str], slot: Slot
+) -> Settled:
+    """Return *stations* without the values that were kept for a day.
+
+    For a snapshot that brings no list of its own: an unchanged list comes no more.
+    """
+    note = notes.get(VANISHED, "")
+    if not note:
+        return stations
+    vanished = _Vanished(note, slot)
+    here = {each.station_id: each for each in stations.information}
+    for station_id, names in vanished.over().items():
+        if before := here.get(station_id) or known.get(station_id):
+            blank: dict[str, Any] = dict.fromkeys(names)
+            here[station_id] = before._replace(**blank)
+    return stations._replace(
+        information=tuple(here.values()), notes={VANISHED: vanished.note()}
+    )
+
+
+class _Vanished:
+    """Which fields of which stations have vanished, and since when."""
+
+    def __init__(self, note: str, slot: Slot) -> None:
+        self._slot = slot
+        self._before: dict[str, dict[str, int]] = {
+            name: {i: int(since) for since, ids in by_slot.items() for i in ids}
+            for name, by_slot in json.loads(note or "{}").items()
+        }
+        self._now: dict[str, dict[str, int]] = {}
+
+    def kept(
+        self, station: StationInformation, before: StationInformation | None
+    ) -> StationInformation:
+        """Return *station* with what has vanished of *before* for less than a day."""
+        if before is None or station == before:
+            return station
+        values: dict[str, Any] = {}
+        for name, value, old in zip(FIELDS, station[1:], before[1:], strict=False):
+            if value is not None or old is None:
+                continue
+            since = self._since(name, station.station_id)
+            if self._slot - since < DAY:
+                self._now.setdefault(name, {})[station.station_id] = since
+                values[name] = old
+        return station._replace(**values) if values else station
+
+    def over(self) -> dict[str, list[str]]:
+        """Return by station the fields whose day is over; keep the others in mind."""
+        found: dict[str, list[str]] = {}
+        for name, stations in self._before.items():
+            for station_id, since in stations.items():
+                if self._slot - since >= DAY:
+                    found.setdefault(station_id, []).append(name)
+                else:
+                    self._now.setdefault(name, {})[station_id] = since
+        return found
+
+    def note(self) -> str:
+        """Return what to remember, empty for nothing."""
+        by_slot: dict[str, dict[str, list[str]]] = {}
+        for name, stations in self._now.items():
+            for station_id, since in stations.items():
+                slots = by_slot.setdefault(name, {})
+                slots.setdefault(str(since), []).append(station_id)
+        return json.dumps(by_slot, sort_keys=True) if by_slot else ""
+
+    def findings(self, total: int) -> dict[str, str]:
+        """Return a sentence for each field that has vanished at many stations."""
+        return {
+            f"vanished {name}": (
+                f"{name} has vanished from what is said of {len(stations)} of {total} "
+                f"stations, such as {next(iter(stations))}: its last value is kept "
+                "for a day"
+            )
+            for name, stations in self._now.items()
+            if len(stations) >= total * MOST_TOLD
+        }
+
+    def _since(self, name: str, station_id: str) -> int:
+        return self._before.get(name, {}).get(station_id, self._slot)

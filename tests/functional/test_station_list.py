@@ -1,0 +1,174 @@
+"""What is known of a station outlives a document that no longer says it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from publisher import Publisher, publishing
+
+DAY = 86_400.0
+NAMES: dict[str, Any] = {
+    "station_id": "a",
+    "name": "Hall",
+    "lat": 48.1,
+    "lon": 16.3,
+    "capacity": 10,
+    "address": "Main St 1",
+}
+STATUS: dict[str, Any] = {
+    "station_id": "a",
+    "num_bikes_available": 4,
+    "num_docks_available": 6,
+    "last_reported": "NOW",
+}
+
+
+@pytest.fixture
+def city(tmp_path: Path) -> Iterator[Publisher]:
+    """Yield a GBFS system with one station and the hour's station information."""
+    with publishing(tmp_path) as publisher:
+        feeds = [
+            {"name": name, "url": f"BASE/{name}"}
+            for name in ("station_status", "station_information")
+        ]
+        publisher.documents["/gbfs.json"] = {"data": {"en": {"feeds": feeds}}}
+        publisher.documents["/station_status"] = listed(STATUS)
+        publisher.documents["/station_information"] = listed(NAMES, ttl=3600)
+        yield publisher
+
+
+def listed(*stations: dict[str, Any], ttl: int = 0) -> dict[str, Any]:
+    """Return a GBFS document that lists *stations*."""
+    return {"last_updated": "NOW", "ttl": ttl, "data": {"stations": stations}}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"name": None, "lat": None, "lon": None, "capacity": None},
+        {"lat": 48.2, "lon": 16.4},
+        {"name": "another", "capacity": 99},
+    ],
+)
+def test_a_status_never_changes_what_the_list_of_stations_says(
+    city: Publisher, more: dict[str, Any]
+) -> None:
+    """Null keys, places and names beside the counts: one version, its capacity used."""
+    city.documents["/station_status"] = listed({**STATUS, **more})
+
+    city.fetch()
+    city.fetch()
+    city.fetch()
+
+    (version,) = city.stations()
+    assert (version["name"], version["lat"], version["capacity"]) == (
+        "Hall",
+        "48.1",
+        "10",
+    )
+    assert [row["capacity"] for row in city.rows()] == ["10"]
+    assert [row["occupancy"] for row in city.rows()] == ["0.4"]
+
+
+def test_a_status_fills_what_no_list_says(city: Publisher) -> None:
+    """Without a list of its own a system is known by what its status says."""
+    del city.documents["/station_information"]
+    city.documents["/station_status"] = listed({**STATUS, "name": "Old", "lat": 48.2})
+
+    city.fetch()
+    city.documents["/station_status"] = listed({**STATUS, "name": "New", "lat": 48.2})
+    city.fetch()
+
+    assert [each["name"] for each in city.stations()] == ["Old", "New"]
+
+
+def test_a_field_that_vanishes_keeps_its_value_for_a_day_and_is_told(
+    city: Publisher,
+) -> None:
+    """The capacity goes from the list: known for a day, told once, then empty."""
+    city.fetch()
+    city.documents["/station_information"] = listed({**NAMES, "capacity": None})
+
+    vanished = city.fetch(after=3600)
+    later = city.fetch(after=DAY / 2)
+    kept = city.rows()[0]["capacity"]
+    city.fetch(after=DAY)
+
+    (notice,) = vanished.notices
+    assert notice.kind == "drift"
+    assert "capacity has vanished from what is said of 1 of 1 stations" in notice.text
+    assert later.notices == ()
+    assert kept == "10"
+    assert [each["capacity"] for each in city.stations()] == ["10", ""]
+    assert city.rows()[0]["capacity"] == ""
+
+
+def test_a_field_that_comes_back_within_a_day_makes_no_version(
+    city: Publisher,
+) -> None:
+    """A publisher's bad hour leaves no trace in the stations' history."""
+    city.fetch()
+    city.documents["/station_information"] = listed({"station_id": "a"})
+    city.fetch(after=3600)
+    city.documents["/station_information"] = listed(NAMES)
+    city.fetch(after=3600)
+    city.fetch(after=2 * DAY)
+
+    assert len(city.stations()) == 1
+
+
+def test_a_value_that_changes_is_followed_at_once(city: Publisher) -> None:
+    """Only what vanishes waits: a new name is a new version."""
+    city.fetch()
+    city.documents["/station_information"] = listed(
+        {**NAMES, "name": "Town Hall", "address": None}
+    )
+    city.fetch(after=3600)
+
+    assert [each["name"] for each in city.stations()] == ["Hall", "Town Hall"]
+    assert [each["address"] for each in city.stations()] == ["Main St 1"] * 2
+
+
+def test_a_count_of_more_than_ten_times_the_capacity_is_empty(
+    city: Publisher,
+) -> None:
+    """999 docks at a station of ten: no number, a flag, and one sentence to people."""
+    full = {**STATUS, "num_bikes_available": 101, "num_docks_available": 100}
+    city.documents["/station_status"] = listed(full)
+
+    first = city.fetch()
+    second = city.fetch()
+
+    (row,) = city.rows()
+    assert (row["num_vehicles_available"], row["num_docks_available"]) == ("", "100")
+    assert row["occupancy"] == ""
+    assert "implausible" in first.flags
+    assert "implausible" in second.flags
+    assert [n.text[:40] for n in first.notices] == [
+        "a count is more than 10 times the capaci"
+    ]
+    assert second.notices == ()
+
+
+def test_what_is_odd_is_told_again_when_it_had_been_gone_for_a_week(
+    city: Publisher,
+) -> None:
+    """Gone for an hour is not gone; gone for eight days is."""
+    odd = {**STATUS, "last_reported": "soon"}
+    city.documents["/station_status"] = listed(odd)
+    first = city.fetch()
+    city.documents["/station_status"] = listed(STATUS)
+    city.fetch()
+    city.documents["/station_status"] = listed(odd)
+    soon = city.fetch()
+    city.documents["/station_status"] = listed(STATUS)
+    city.fetch()
+    city.documents["/station_status"] = listed(odd)
+    late = city.fetch(after=8 * DAY)
+
+    told = [
+        [n.kind for n in run.notices if "last_reported is empty" in n.text]
+        for run in (first, soon, late)
+    ]
+    assert told == [["drift"], [], ["drift"]]
