@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple, Protocol
-from zoneinfo import ZoneInfo
 
 from bikecollect.alerts import signals as signs
 from bikecollect.alerts.escalation import MEMORY, step
@@ -16,19 +15,19 @@ from bikecollect.core.errors import Outcome
 from bikecollect.core.incidents import Event, Sign
 from bikecollect.core.run import Run
 from bikecollect.core.slots import HOUR, Slot, day_of
-from bikecollect.storage.data_folder import LEDGER
+from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.ledger_visits import Book
 
 
-class Place(NamedTuple):
-    """Where a system's things lie; *away* is its outbox while its disk is."""
+class AlertPlace(NamedTuple):
+    """A system's folder, and what of its alerts lies elsewhere.
 
-    system_id: str
-    folder: Path
-    outbox: Path
+    *away* is its outbox while its disk is.
+    """
+
+    system: SystemFolder
     away: Path
     state_file: Path
-    zone: ZoneInfo
 
 
 @dataclass(eq=False, repr=False)
@@ -36,7 +35,7 @@ class News:
     """What one run brought: its *state* after it, and the *events* to tell of."""
 
     run: Run
-    place: Place
+    place: AlertPlace
     state_file: AlertStateFile
     book: Book
     state: AlertState
@@ -64,7 +63,7 @@ class Alerter:
     calendar, *wished* whether any way of telling is.
     """
 
-    places: Mapping[str, Place]
+    places: Mapping[str, AlertPlace]
     interval: int
     dispatch: Callable[[], Speaker]
     mails: bool = False
@@ -94,7 +93,7 @@ class Alerter:
     def _heard(self, run: Run, held: ExitStack) -> News:
         """Return what *run* makes of the state of its system, which is held."""
         place = self.places[run.system_id]
-        state_file, book = AlertStateFile(place.state_file), Book(place.folder / LEDGER)
+        state_file, book = AlertStateFile(place.state_file), Book(place.system.ledger)
         held.enter_context(state_file.held())
         state = state_file.load() or AlertState(
             book.last_run(run.slot),
@@ -123,10 +122,10 @@ class Alerter:
         """Tell whether mails wait, or a digest may be due."""
         if not self.mails:
             return False
-        today = day_of(news.run.slot, news.place.zone)
+        today = day_of(news.run.slot, news.place.system.zone)
         if self.digests and news.state.digested != today:
             return True
-        return any(_holds_any(f) for f in (news.place.outbox, news.place.away))
+        return any(_holds_any(f) for f in (news.place.system.outbox, news.place.away))
 
     def _missed(self, seen: Slot | None, run: Run, book: Book) -> Sign | None:
         if seen is None or seen + self.interval >= run.slot:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bikecollect.alerts import digest as digests
 from bikecollect.alerts import messages as letter
-from bikecollect.alerts.alerter import News, Place, Told
+from bikecollect.alerts.alerter import AlertPlace, News, Told
 from bikecollect.alerts.digest import Summary
 from bikecollect.alerts.mailer import Post
 from bikecollect.alerts.messages import Facts, Letter
@@ -19,6 +19,7 @@ from bikecollect.alerts.outbox import Outbox
 from bikecollect.alerts.state import AlertStateFile
 from bikecollect.core.errors import BikecollectError
 from bikecollect.core.incidents import Event, What
+from bikecollect.core.logs import NAME as LOG
 from bikecollect.core.redact import Redact, unredacted
 from bikecollect.core.slots import Slot
 from bikecollect.reports import evidence
@@ -44,7 +45,7 @@ class Dispatch:
     which systems have no folder to write to.
     """
 
-    places: Mapping[str, Place]
+    places: Mapping[str, AlertPlace]
     interval: int
     post: Post | None = None
     hooks: Mapping[str, Hook] = field(default_factory=dict)
@@ -75,8 +76,8 @@ class Dispatch:
         if self.post is None:
             return
         places = self.places.values()
-        folders = dict.fromkeys(f for each in places for f in (each.outbox, each.away))
-        error = self.post.drain([Outbox(each) for each in folders])
+        both = [folder for p in places for folder in (p.system.outbox, p.away)]
+        error = self.post.drain([Outbox(folder) for folder in dict.fromkeys(both)])
         if error is None:
             return
         error = self.redact(error)
@@ -94,7 +95,7 @@ class Dispatch:
         state_file = AlertStateFile(place.state_file)
         with state_file.held():
             state = state_file.load()
-            today = datetime.fromtimestamp(self.post.clock(), place.zone).date()
+            today = datetime.fromtimestamp(self.post.clock(), place.system.zone).date()
             if state is None or state.digested == today.isoformat():
                 return
             days = digests.due(self.period, today, state.digested)
@@ -123,35 +124,37 @@ class Dispatch:
             taken = taken or not error
         return taken
 
-    def _outbox(self, place: Place) -> Outbox:
-        return Outbox(place.away if place.system_id in self.away else place.outbox)
+    def _outbox(self, place: AlertPlace) -> Outbox:
+        away = place.system.system_id in self.away
+        return Outbox(place.away if away else place.system.outbox)
 
     def _pairs(self, told: Told) -> Sequence[tuple[Event, Facts]]:
         return [(event, self._facts(news)) for event, news in told]
 
     def _facts(self, news: News) -> Facts:
-        run, place = news.run, news.place
+        run, system = news.run, news.place.system
         return Facts(
             system_id=run.system_id,
-            zone=place.zone,
+            zone=system.zone,
             interval=self.interval,
             slot=run.slot,
-            folder=str(place.folder),
+            folder=str(system.path),
             last_good=news.book.last_block(Slot(run.slot + 1)),
-            inbox=_count(place.folder / "payloads" / "inbox"),
-            rejected=_count(place.folder / "payloads" / "rejected"),
+            inbox=_count(system.payloads / "inbox"),
+            rejected=_count(system.payloads / "rejected"),
             run_id=run.run_id,
             version=self.version,
             host=os.uname().nodename,
-            tail=_tail(place.folder / "bikecollect.log"),
+            tail=_tail(system.path / LOG),
         )
 
     def _spool_digest(
-        self, post: Post, place: Place, today: date, days: tuple[date, date]
+        self, post: Post, place: AlertPlace, today: date, days: tuple[date, date]
     ) -> None:
         try:
             found = [
-                self._summary(each, days, post.clock()) for each in self.places.values()
+                self._summary(place.system, days, post.clock())
+                for place in self.places.values()
             ]
         except BikecollectError as error:
             log.warning("no digest could be made: %s", error)
@@ -161,21 +164,22 @@ class Dispatch:
         name = f"{today}.digest.{self.period}"
         post.spool(self._outbox(place), Letter(name, digests.subject(*days), text))
 
-    def _summary(self, place: Place, days: tuple[date, date], now: float) -> Summary:
+    def _summary(
+        self, system: SystemFolder, days: tuple[date, date], now: float
+    ) -> Summary:
         """Return what became of the slots of *days*, in the system's own time."""
         first, last = (
-            datetime.combine(day, time(), place.zone).timestamp()
+            datetime.combine(day, time(), system.zone).timestamp()
             for day in (days[0], days[1] + timedelta(days=1))
         )
         begin, end = Slot(int(first)), Slot(int(last))
-        system = SystemFolder(place.system_id, place.folder, place.zone, self.interval)
-        history = History(place.system_id, place.folder)
+        history = History(system.system_id, system.path)
         begun = min(end, max(begin, history.first() or end))
         account = evidence.accounted(system, begun, end, now=now)
         flags = [words for slot, words in history.flags(begun) if slot < end]
         seen = survey(system, now=last)
         return Summary(
-            system_id=place.system_id,
+            system_id=system.system_id,
             coverage=account.total,
             lost=account.causes,
             flags=Counter(flag for words in flags for flag in words.split()),

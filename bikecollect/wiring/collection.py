@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from bikecollect import __version__
-from bikecollect.alerts.alerter import Alerter, Place
+from bikecollect.alerts.alerter import Alerter, AlertPlace
 from bikecollect.alerts.state import AlertStateFile
 from bikecollect.collect.collector import Collector, Pinger
 from bikecollect.collect.commit import Committer
@@ -29,7 +29,7 @@ from bikecollect.setup.settings import Settings, server
 from bikecollect.storage import data_folder as folder
 from bikecollect.storage.csv_format import Format
 from bikecollect.storage.csv_store import Store
-from bikecollect.storage.data_folder import LEDGER
+from bikecollect.storage.data_folder import LEDGER, SystemFolder
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.lock import Lock
 from bikecollect.storage.payload_store import Payloads
@@ -189,37 +189,34 @@ def alerter(
     settings: Settings, times: Times, troubles: Mapping[str, object]
 ) -> Alerter:
     """Return who tells of the runs; systems in *troubles* have no folder to use."""
-    places = {
-        name: _place(name, settings.data / name, zone, str(settings.data / name))
-        for name, zone in zones(settings).items()
-    }
+    systems = map(settings.system_folder, settings.systems)
+    places = {each.system_id: _place(each, str(each.path)) for each in systems}
     away = frozenset(name for name, trouble in troubles.items() if trouble)
     return _alerter(settings, times, places, frozenset(settings.tell.mute), away)
 
 
 def settings_alerter(settings: Settings, times: Times) -> tuple[Alerter, Path]:
     """Return who tells of the settings file itself, and where that is noted."""
-    folder_ = folder.state_home() / "settings"
-    place = _place("settings", folder_, ZoneInfo("UTC"), settings.source)
+    path = folder.state_home() / "settings"
+    system = SystemFolder("settings", path, ZoneInfo("UTC"), settings.seconds)
+    place = _place(system, settings.source)
     others = frozenset(KINDS) - {"settings"}
     return _alerter(settings, times, {"settings": place}, others), place.state_file
 
 
-def _place(name: str, data: Path, zone: ZoneInfo, known_by: str) -> Place:
-    return Place(
-        system_id=name,
-        folder=data,
-        outbox=data / "outbox",
+def _place(system: SystemFolder, known_by: str) -> AlertPlace:
+    name = system.system_id
+    return AlertPlace(
+        system=system,
         away=folder.state_home() / "outbox" / name,
         state_file=folder.alert_state_path(name, known_by),
-        zone=zone,
     )
 
 
 def _alerter(
     settings: Settings,
     times: Times,
-    places: Mapping[str, Place],
+    places: Mapping[str, AlertPlace],
     muted: frozenset[str],
     away: frozenset[str] = frozenset(),
 ) -> Alerter:
