@@ -11,19 +11,36 @@ from datetime import tzinfo
 from typing import Any
 
 from bikecollect.core.errors import FeedError, FeedUnavailable, PayloadError
-from bikecollect.core.payload import Document, Documents, Fetched, Getter, Memory
+from bikecollect.core.payload import (
+    MANY,
+    Check,
+    Document,
+    Documents,
+    Fetched,
+    Getter,
+    Memory,
+)
 from bikecollect.core.slots import DAY
 from bikecollect.core.snapshot import Snapshot
 from bikecollect.feeds import gbfs_reader as reading
-from bikecollect.feeds.gbfs_discovery import addresses, secure, version
+from bikecollect.feeds.gbfs_discovery import (
+    TRIES,
+    addresses,
+    ask,
+    named,
+    version,
+    without_secrets,
+)
+from bikecollect.feeds.http.urls import joined
 from bikecollect.feeds.json_payload import at, decode
 from bikecollect.feeds.values import number
 
 FEEDS, INFORMATION, TYPES = "gbfs.feeds", "gbfs.information", "gbfs.vehicle_types"
 NEWEST_MAJOR = 3
-TRIES = 2
-"""For what is not the status, which waits in memory meanwhile."""
 REST = 600.0
+GONE = frozenset({"http-404", "http-410", "redirect", "address"})
+"""Causes after which a remembered address is looked up anew."""
+ADDRESSES = ("status", "information", "types")
 _STAMP = re.compile(rb'"last_updated(?:Other)?"\s*:\s*[^,}]+')
 
 
@@ -42,17 +59,51 @@ class Gbfs:
         feeds = self._feeds(get, memory)
         documents: list[Document] = feeds.pop("documents", [])
         try:
-            status = get("station_status", feeds["status"], check=reading.stations)
-        except FeedUnavailable as error:
-            if error.cause not in {"http-404", "http-410"} or not feeds["old"]:
+            status = self._status(get, feeds)
+        except FeedError as error:
+            if error.cause not in GONE or not feeds["old"]:
                 raise
             feeds = self._discover(get, memory)
             documents = feeds.pop("documents")
-            status = get("station_status", feeds["status"], check=reading.stations)
-        notes = {FEEDS: json.dumps({**feeds, "old": True})}
+            status = self._status(get, feeds)
         documents.append(status)
         more, told = self._rest(get, memory, feeds, status)
+        notes = {FEEDS: json.dumps(self._remembered(feeds))}
         return Fetched((*documents, *more), {**notes, **told})
+
+    def _status(self, get: Getter, feeds: dict[str, Any]) -> Document:
+        check = reading.stations
+        return self._asked(get, "station_status", feeds, "status", check=check)
+
+    def _asked(
+        self,
+        get: Getter,
+        name: str,
+        feeds: dict[str, Any],
+        key: str,
+        *,
+        check: Check,
+        tries: int = MANY,
+    ) -> Document:
+        """Return the document *name*, whose address is *feeds*' *key*.
+
+        An http address below https is tried by https, until one of them has answered.
+        """
+        base = "" if key in feeds["proven"] else self._url
+        got, feeds[key] = ask(get, name, feeds[key], base, check=check, tries=tries)
+        feeds["proven"] = sorted({*feeds["proven"], key})
+        return got
+
+    def _remembered(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
+        """Return *feeds* as the ledger may hold them: no addresses where one is secret.
+
+        Then gbfs.json is asked for again in each run.
+        """
+        kept = {key: without_secrets(feeds[key], self._url) for key in ADDRESSES}
+        secret = any(feeds[key] and not kept[key] for key in ADDRESSES)
+        places = dict.fromkeys(ADDRESSES, "") if secret else kept
+        about = {"url": named(self._url), "at": feeds["at"], "old": True}
+        return {**about, **places, "proven": feeds["proven"]}
 
     def read(self, documents: Documents) -> Snapshot:
         """Return what the documents say; raises PayloadError."""
@@ -64,34 +115,39 @@ class Gbfs:
         """Return the addresses, as remembered where that is not long ago."""
         try:
             known = json.loads(memory.notes.get(FEEDS, "null"))
-            if known and known["url"] == self._url and known["at"] + DAY > memory.now:
-                return dict(known)
+            fresh = known and known["at"] + DAY > memory.now
+            if fresh and known["url"] == named(self._url) and known["status"]:
+                return {"proven": [], **known}
         except (ValueError, KeyError, TypeError):
             pass  # a note of another version: ask again
         return self._discover(get, memory)
 
     def _discover(self, get: Getter, memory: Memory) -> dict[str, Any]:
         document = get("gbfs", self._url, check=decode)
-        listed = addresses(decode(document.body), self._language)
+        listed = self._listed(document)
         if "gbfs_versions" in listed:
             document, listed = self._newest(get, listed, document)
         if "station_status" not in listed:
             names = ", ".join(sorted(listed)) or "nothing"
             raise FeedUnavailable(
-                f"{document.url or self._url} lists no station_status but {names}: "
+                f"{document.url} lists no station_status but {names}: "
                 "a system without stations cannot be collected",
                 cause="no-stations",
             )
-        safe = {name: secure(url, self._url) for name, url in listed.items()}
         return {
-            "url": self._url,
             "at": memory.now,
             "old": False,
-            "status": safe["station_status"],
-            "information": safe.get("station_information", ""),
-            "types": safe.get("vehicle_types", ""),
+            "proven": [],
+            "status": listed["station_status"],
+            "information": listed.get("station_information", ""),
+            "types": listed.get("vehicle_types", ""),
             "documents": [document],
         }
+
+    def _listed(self, document: Document) -> dict[str, str]:
+        """Return the addresses that the gbfs.json *document* lists."""
+        base = document.url or self._url
+        return addresses(decode(document.body), self._language, base)
 
     def _newest(
         self, get: Getter, listed: dict[str, str], document: Document
@@ -99,26 +155,24 @@ class Gbfs:
         """Return the newest version on offer that is understood; else the given one."""
         mine = version(at(decode(document.body), "version"))
         try:
-            offer = decode(
-                get("versions", secure(listed["gbfs_versions"], self._url)).body
-            )
-            versions = at(offer, "data.versions")
+            offer, _ = ask(get, "versions", listed["gbfs_versions"], self._url)
+            versions = at(decode(offer.body), "data.versions")
             rest = [
-                (version(each.get("version")), str(each.get("url")))
+                (version(each.get("version")), joined(offer.url, str(each.get("url"))))
                 for each in (versions if isinstance(versions, list) else [])
                 if isinstance(each, dict) and each.get("url")
             ]
             best = max((v for v in rest if v[0][0] <= NEWEST_MAJOR), default=(mine, ""))
             if best[0] <= mine:
                 return document, listed
-            other = get("gbfs", secure(best[1], self._url), check=decode)
-            found = addresses(decode(other.body), self._language)
+            other, _ = ask(get, "gbfs", best[1], self._url, check=decode)
+            found = self._listed(other)
         except (FeedError, PayloadError):
             return document, listed
         return (other, found) if "station_status" in found else (document, listed)
 
     def _rest(
-        self, get: Getter, memory: Memory, feeds: Mapping[str, Any], status: Document
+        self, get: Getter, memory: Memory, feeds: dict[str, Any], status: Document
     ) -> tuple[list[Document], dict[str, str]]:
         """Return the other documents that are due; none of them may cost the slot."""
         known = _note(memory.notes.get(INFORMATION))
@@ -130,9 +184,11 @@ class Gbfs:
         notes: dict[str, str] = {}
         if feeds["information"] and (due or fresh):
             try:
-                got = get(
+                got = self._asked(
+                    get,
                     "station_information",
-                    feeds["information"],
+                    feeds,
+                    "information",
                     check=reading.stations,
                     tries=TRIES,
                 )
@@ -144,10 +200,10 @@ class Gbfs:
                 about = {"at": memory.now, "ttl": ttl, "digest": digest}
                 notes[INFORMATION] = json.dumps({**about, "unknown": unknown})
                 if feeds["types"]:
-                    types = get(
-                        "vehicle_types", feeds["types"], check=decode
-                    ).body.decode()
-                    notes[TYPES] = types
+                    got = self._asked(
+                        get, "vehicle_types", feeds, "types", check=decode
+                    )
+                    notes[TYPES] = types = got.body.decode()
             except (FeedError, PayloadError, UnicodeDecodeError):
                 # The status came; what stays at a station can wait some slots.
                 again = {**known, "at": memory.now, "ttl": REST, "unknown": unknown}

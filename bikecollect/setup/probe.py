@@ -248,10 +248,12 @@ def _about(target: Target, fetched: Fetched, get: Getter) -> About:
     bodies = {each.name: decode(each.body) for each in fetched.documents}
     version = _said(at(bodies.get("station_status"), "version")) or "1.0"
     try:
-        url = gbfs_discovery.addresses(bodies["gbfs"], "")["system_information"]
-        secure = gbfs_discovery.secure(url, target.url)
-        data = at(decode(get("system", secure).body), "data")
-    except (FeedError, PayloadError, KeyError):
+        base = next(each.url for each in fetched.documents if each.name == "gbfs")
+        listed = gbfs_discovery.addresses(bodies["gbfs"], "", base)
+        url = listed["system_information"]
+        system, _ = gbfs_discovery.ask(get, "system_information", url, target.url)
+        data = at(decode(system.body), "data")
+    except (FeedError, PayloadError, KeyError, StopIteration):
         return About(version=version)
     zone = str(at(data, "timezone") or "")
     return About(

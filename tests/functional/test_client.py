@@ -396,10 +396,13 @@ def test_tls_of_a_trusted_server_is_used(tmp_path: Path) -> None:
 
 
 class tls_server:  # noqa: N801 - used as a function
-    """A TLS server with a certificate for *name*; yields address and authority."""
+    """A TLS server with a certificate for *name*; yields address and authority.
 
-    def __init__(self, name: str, answer: bytes = b"") -> None:
-        self._answer = answer or HEAD + LENGTH % len(BODY) + BODY
+    It sends *answers*, one after the other where it is a list.
+    """
+
+    def __init__(self, name: str, answers: bytes | list[bytes] = b"") -> None:
+        self._answers = answers
         self._authority = trustme.CA()
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._authority.issue_cert(name).configure_cert(self._context)
@@ -419,9 +422,14 @@ class tls_server:  # noqa: N801 - used as a function
             try:
                 with self._context.wrap_socket(peer, server_side=True) as secure:
                     secure.recv(65_536)
-                    secure.sendall(self._answer)
+                    secure.sendall(self._answer())
             except OSError:
                 peer.close()
+
+    def _answer(self) -> bytes:
+        if isinstance(self._answers, list):
+            return self._answers.pop(0)
+        return self._answers or HEAD + LENGTH % len(BODY) + BODY
 
     def __exit__(self, *_: object) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)

@@ -32,10 +32,11 @@ def target(url: Url, location: str, status: int, *, policy: bool | str) -> Url:
         raise _refused(f"{what} asked: {shown(location)} ({error})", status) from error
     if policy is True or (policy == SAME_SITE and same_site(url, new)):
         return new
-    way = f'redirects = "{SAME_SITE}"' if same_site(url, new) else "redirects = true"
+    ways = f'redirects = "{SAME_SITE}" or true'
+    ways = ways if same_site(url, new) else "redirects = true"
     raise _refused(
         f"{url.plain} redirects (HTTP {status}) to {shown(new.text)}: set url to that "
-        f"address, or {way} where a document of the feed names the old one",
+        f"address, or, where a document of the feed names the old one, set {ways}",
         status,
     )
 

@@ -10,6 +10,7 @@ LONGEST = 4_000
 PORTS = {"http": 80, "https": 443}
 _LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*\.?")
+_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 _PATH = "/%:@!$&'()*+,;=~?[]|"
 _SHOWN = 300
@@ -126,6 +127,8 @@ def joined(base: str, url: str) -> str:
     >>> joined("https://example.org/gbfs/gbfs.json", "./status.json")
     'https://example.org/gbfs/status.json'
     """
+    if _SCHEME.match(url.strip()):
+        return url
     try:
         return urljoin(base, url.strip())
     except ValueError:
