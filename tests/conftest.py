@@ -3,11 +3,14 @@
 import os
 import shutil
 import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
+from hosts import Host, listening
 
 hypothesis.settings.register_profile("ours", deadline=None)  # no test asserts a time
 hypothesis.settings.load_profile("ours")
@@ -66,3 +69,10 @@ def _no_net(monkeypatch: pytest.MonkeyPatch) -> None:
 def folder(tmp_path: Path) -> Path:
     """Return an empty folder for data."""
     return tmp_path / "bikes"
+
+
+@pytest.fixture
+def host() -> Iterator[Callable[..., Host]]:
+    """Return a maker of hosts that give some answers in turn."""
+    with ExitStack() as stack:
+        yield lambda *answers: stack.enter_context(listening(*answers))

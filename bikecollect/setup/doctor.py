@@ -19,8 +19,9 @@ from bikecollect.core.text import length, size
 from bikecollect.reports.status import survey
 from bikecollect.setup import schedule
 from bikecollect.setup.cron import CronState
-from bikecollect.setup.probe import Trial, attempt
+from bikecollect.setup.probe import attempt_system
 from bikecollect.setup.settings import Settings, System, server
+from bikecollect.setup.trial import Trial
 from bikecollect.storage import data_folder as folder
 
 ENOUGH_DAYS = 30
@@ -166,16 +167,8 @@ def _disk(name: str, settings: Settings) -> Checks:
 
 def _feed(name: str, system: System) -> Checks:
     what = f"{name}: feed"
-    if system.feed == "mapped":
-        yield _note(what, "a mapped feed", "try it: bikecollect fetch --dry-run")
-        return
     try:
-        trial = attempt(
-            system.url,
-            timezone=system.timezone,
-            headers=system.headers,
-            feed=system.feed,
-        )
+        trial = attempt_system(name, system)
     except BikecollectError as error:
         yield _bad(what, str(error), f"bikecollect feeds try {name}")
         return

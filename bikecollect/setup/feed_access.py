@@ -1,6 +1,9 @@
 """A system's feed by its settings: how it is reached, within which bounds, how read."""
 
 import re
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from bikecollect.core.errors import SettingsError
@@ -69,11 +72,7 @@ def check(name: str, system: System) -> None:
         words = f'true, false or "{redirects.SAME_SITE}"'
         raise SettingsError(f"{place}.redirects must be {words}")
     for header, value in system.headers.items():
-        if not _NAME.fullmatch(header) or not _can_be_sent(value):
-            raise SettingsError(
-                f"{place}.headers: {header!a} is not a header with a value that HTTP "
-                "can carry (one line of Latin-1)"
-            )
+        _check_header(f"{place}.headers", header, value)
     for key in ("credential_hosts", "private_hosts"):
         for host in getattr(system, key):
             check_host(f"{place}.{key}", host)
@@ -104,6 +103,40 @@ def check_host(key: str, host: str) -> None:
             raise ValueError("give the host alone, or host:port")  # noqa: TRY301 - as parse
     except ValueError as error:
         raise SettingsError(f'{key}: "{host}" is not a host: {error}') from error
+
+
+def headers(texts: Sequence[str]) -> dict[str, str]:
+    """Return the headers of *texts* (``name: value``, or ``@`` and a file of them).
+
+    Raises SettingsError for what is none.
+    """
+    found: dict[str, str] = {}
+    for line in chain.from_iterable(map(_lines, texts)):
+        name, colon, value = line.partition(":")
+        if not colon:
+            raise SettingsError('--header: give "name: value", or @ and a file')
+        _check_header("--header", name.strip(), value.strip())
+        found[name.strip()] = value.strip()
+    return found
+
+
+def _lines(text: str) -> list[str]:
+    """Return *text*, or the lines of the file behind its @."""
+    if not text.startswith("@"):
+        return [text]
+    try:
+        lines = Path(text[1:]).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"--header: cannot read {text[1:]}: {error}") from error
+    return [line for line in lines if line.strip()]
+
+
+def _check_header(key: str, name: str, value: str) -> None:
+    if not _NAME.fullmatch(name) or not _can_be_sent(value):
+        raise SettingsError(
+            f"{key}: {name!a} is not a header with a value that HTTP can carry "
+            "(one line of Latin-1)"
+        )
 
 
 def _can_be_sent(value: str) -> bool:

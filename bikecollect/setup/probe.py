@@ -2,8 +2,9 @@
 
 import re
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from zoneinfo import ZoneInfo
@@ -16,123 +17,80 @@ from bikecollect.core.errors import (
 )
 from bikecollect.core.payload import Check, Document, Fetched, Getter, Memory
 from bikecollect.core.process import Stop
-from bikecollect.core.snapshot import Snapshot, StationInformation, StationStatus
 from bikecollect.core.text import message
-from bikecollect.feeds import gbfs_discovery, registry, youbike, youbike_reader
-from bikecollect.feeds import gbfs_reader as gbfs_reading
-from bikecollect.feeds.http.access import Access
+from bikecollect.feeds import gbfs_discovery, youbike
 from bikecollect.feeds.http.client import Client
-from bikecollect.feeds.http.retry import Budget
+from bikecollect.feeds.http.urls import plain, shown
 from bikecollect.feeds.json_payload import at, decode
-from bikecollect.setup import catalogue
+from bikecollect.setup import catalogue, feed_access
+from bikecollect.setup.settings import System
+from bikecollect.setup.trial import About, Target, Trial, oddities
 
-BUDGET = Budget.for_interval(60)
+INTERVAL = 60
+"""The length of a slot, in seconds, whose bounds in time a try has."""
+ANY = System()
 TRIES = 2
-OLD = 900.0
 TAIWAN = "Asia/Taipei"
-USUAL = (
-    *("num_vehicles_available", "num_docks_available", "capacity", "is_renting"),
-    "last_reported",
-)
-"""The columns that a feed without oddities has."""
 SEVERAL = 5
 """Examples that a sentence names at most."""
 
 
-@dataclass(frozen=True)
-class Target:
-    """What is tried: a feed's dialect and address; *timezone* empty is not known."""
-
-    system_id: str
-    feed: str
-    url: str
-    timezone: str = ""
-    in_catalogue: bool = False
-
-
-@dataclass(frozen=True)
-class About:
-    """What a system says of itself; empty where it does not."""
-
-    system_id: str = ""
-    name: str = ""
-    operator: str = ""
-    timezone: str = ""
-    version: str = ""
-
-
-@dataclass(frozen=True)
-class Trial:
-    """What came of a try; stamps in epoch seconds, *seconds* it took, *date* theirs."""
-
-    target: Target
-    about: About
-    snapshot: Snapshot
-    fetched_at: float
-    wire_bytes: int
-    seconds: float
-    oddities: tuple[str, ...]
-    date: float | None = None
-
-    @property
-    def age(self) -> float | None:
-        """How old the feed's own stamp was when it came, in seconds."""
-        stamp = self.snapshot.last_updated
-        return None if stamp is None else self.fetched_at - stamp
-
-    def having(self, column: str) -> int:
-        """Return how many stations say *column*, of either file."""
-        here = {
-            each.station_id
-            for each in self.snapshot.statuses
-            if getattr(each, column) is not None
-        }
-        there = {
-            each.station_id
-            for each in self.snapshot.information
-            if getattr(each, column, None) is not None
-        }
-        known = {each.station_id for each in self.snapshot.statuses}
-        return len((here | there) & known)
-
-
-def attempt(
-    asked: str,
-    *,
-    stop: Stop | None = None,
-    feed: str = "",
-    timezone: str = "",
-    headers: Mapping[str, str] | None = None,
-) -> Trial:
+def attempt(asked: str, *, stop: Stop | None = None, like: System = ANY) -> Trial:
     """Fetch and read what *asked* (a catalogue's id, or an address) names.
 
-    The dialect is found out where *feed* is empty; *timezone* is taken where the feed
-    says none, and *headers* are sent with each request. Raises SettingsError for what
+    It is asked by the settings *like*; the dialect is found out where that has none,
+    and its time zone is taken where the feed says none. Raises SettingsError for what
     is neither, FeedError where nothing came, PayloadError where it cannot be
     understood by any dialect.
     """
-    client = Client(
-        budget=BUDGET, stop=stop or Stop(), access=Access(headers=headers or {})
-    )
-    get = _brief(client)
-    try:
+    with _asking(like, stop) as get:
         began = time.monotonic()
-        target = resolve(asked, get, feed=feed)
-        target = replace(target, timezone=target.timezone or timezone)
-        return _tried(target, get, began)
-    finally:
-        client.close()
+        target = resolve(asked, get, feed=like.feed)
+        target = replace(target, timezone=target.timezone or like.timezone)
+        trial = _tried(target, like, get, began)
+    if target.feed != "gbfs" or target.in_catalogue:
+        return trial
+    about = trial.about
+    return replace(
+        trial,
+        target=replace(
+            target,
+            timezone=about.timezone or target.timezone,
+            system_id=_slug(about.system_id) or target.system_id,
+        ),
+    )
 
 
-def _brief(get: Getter) -> Getter:
-    """Return *get* with few tries: a person waits."""
+def attempt_system(name: str, system: System, *, stop: Stop | None = None) -> Trial:
+    """Fetch and read the *system* called *name* by its settings, as `fetch` does.
+
+    Raises FeedError and PayloadError.
+    """
+    entry = catalogue.find(name)
+    same = entry is not None and entry.url == system.url
+    target = Target(name, system.feed, system.url, system.timezone, same)
+    with _asking(system, stop) as get:
+        return _tried(target, system, get, time.monotonic())
+
+
+@contextmanager
+def _asking(system: System, stop: Stop | None) -> Iterator[Getter]:
+    """Yield what asks as *system* does, with few tries: a person waits."""
+    client = Client(
+        budget=feed_access.budget(system, INTERVAL),
+        stop=stop or Stop(),
+        access=feed_access.access(system),
+    )
 
     def brief(
         name: str, url: str, *, check: Check | None = None, tries: int = TRIES
     ) -> Document:
-        return get(name, url, check=check, tries=min(tries, TRIES))
+        return client(name, url, check=check, tries=min(tries, TRIES))
 
-    return brief
+    try:
+        yield brief
+    finally:
+        client.close()
 
 
 def resolve(asked: str, get: Getter, *, feed: str = "") -> Target:
@@ -140,13 +98,14 @@ def resolve(asked: str, get: Getter, *, feed: str = "") -> Target:
     entry = catalogue.find(asked)
     if entry is not None:
         return Target(entry.system_id, entry.feed, entry.url, entry.timezone, True)
-    if not re.match(r"https?://[^/\s]+", asked):
+    if "://" not in asked:
         near = [each.system_id for each in catalogue.search(asked)[:SEVERAL]]
         hint = f"did you mean {', '.join(near)}?" if near else "see: bikecollect feeds"
         raise SettingsError(
             f'"{asked}" is neither an address (https://...) nor in the catalogue; '
             f"{hint}"
         )
+    feed_access.check_address(f'"{shown(asked)}"', asked)
     known = [each for each in catalogue.CATALOGUE if each.url == asked]
     if known:
         return resolve(known[0].system_id, get)
@@ -206,53 +165,47 @@ def _discovery(url: str, get: Getter) -> str:
                 if error.cause not in {"http-404", "http-410"}:
                     raise
     raise PayloadError(
-        f"{parts.scheme}://{parts.netloc}{parts.path} is a file of a GBFS feed, but no "
-        "gbfs.json lies beside it: give the address of the gbfs.json"
+        f"{plain(url)} is a file of a GBFS feed, but no gbfs.json lies beside it: "
+        "give the address of the gbfs.json"
     )
 
 
-def _tried(target: Target, get: Getter, began: float) -> Trial:
-    feed = registry.build(
-        target.feed,
-        url=target.url,
-        timezone=ZoneInfo(target.timezone or "UTC"),
-        language="",
-        mapping={},
+def _tried(target: Target, like: System, get: Getter, began: float) -> Trial:
+    """Return what *target* gives, read by the settings *like*."""
+    system = replace(
+        like, feed=target.feed, url=target.url, timezone=target.timezone or "UTC"
     )
+    feed = feed_access.feed(system)
     fetched = feed.fetch(get, Memory(now=time.time()))
-    snapshot = feed.read(fetched.documents)
-    about = _about(target, fetched, get)
-    if target.feed == "gbfs" and not target.in_catalogue:
-        target = replace(target, timezone=about.timezone or target.timezone)
-        target = replace(target, system_id=_slug(about.system_id) or target.system_id)
     trial = Trial(
         target=target,
-        about=about,
-        snapshot=snapshot,
+        about=_about(system, fetched, get),
+        snapshot=feed.read(fetched.documents),
         fetched_at=max(each.fetched_at for each in fetched.documents),
         wire_bytes=sum(each.wire_bytes for each in fetched.documents),
         seconds=time.monotonic() - began,
         oddities=(),
         date=next((d.date for d in fetched.documents if d.date is not None), None),
+        headers=tuple(system.headers),
     )
-    return replace(trial, oddities=tuple(_oddities(trial, fetched)))
+    return replace(trial, oddities=tuple(oddities(trial, fetched)))
 
 
-def _about(target: Target, fetched: Fetched, get: Getter) -> About:
+def _about(system: System, fetched: Fetched, get: Getter) -> About:
     """Return what the system says of itself; a silence costs nothing."""
-    if target.feed == "citybikes":
+    if system.feed == "citybikes":
         network = at(decode(fetched.documents[0].body), "network")
         return About(str(network.get("id", "")), _said(network.get("name")))
-    if target.feed != "gbfs":
+    if system.feed != "gbfs":
         return About()
     bodies = {each.name: decode(each.body) for each in fetched.documents}
     version = _said(at(bodies.get("station_status"), "version")) or "1.0"
     try:
         base = next(each.url for each in fetched.documents if each.name == "gbfs")
-        listed = gbfs_discovery.addresses(bodies["gbfs"], "", base)
+        listed = gbfs_discovery.addresses(bodies["gbfs"], system.language, base)
         url = listed["system_information"]
-        system, _ = gbfs_discovery.ask(get, "system_information", url, target.url)
-        data = at(decode(system.body), "data")
+        found, _ = gbfs_discovery.ask(get, "system_information", url, system.url)
+        data = at(decode(found.body), "data")
     except (FeedError, PayloadError, KeyError, StopIteration):
         return About(version=version)
     zone = str(at(data, "timezone") or "")
@@ -277,52 +230,6 @@ def is_zone(name: str) -> bool:
         return bool(name and ZoneInfo(name))
     except (ValueError, OSError, LookupError):
         return False
-
-
-def _oddities(trial: Trial, fetched: Fetched) -> list[str]:
-    """Return what is out of the ordinary, a sentence each."""
-    snapshot = trial.snapshot
-    found = [*snapshot.oddities, *snapshot.findings.values()]
-    found += filter(None, (fetched.incomplete, snapshot.incomplete))
-    stations = snapshot.statuses
-    if snapshot.dropped:
-        found.append(f"{snapshot.dropped} stations cannot be read and are left out")
-    if snapshot.duplicates:
-        found.append(f"{snapshot.duplicates} stations came twice; the first counts")
-    if trial.age is not None and trial.age > OLD:
-        found.append(f"the feed's own stamp is {trial.age / 60:.0f} min old")
-    if trial.age is not None and trial.age < -OLD:
-        found.append(f"the feed's own stamp is {-trial.age / 60:.0f} min ahead")
-    if not any(each.num_vehicles_available for each in stations):
-        found.append("no station has a single vehicle")
-    found += _lone(stations, snapshot.information)
-    missing = [each for each in USUAL if not trial.having(each)]
-    if missing:
-        found.append(f"no station says {', '.join(missing)}")
-    known = _KNOWN.get(trial.target.feed)
-    strange = [each for each in snapshot.shape if known and each not in known]
-    if strange:
-        found.append(f"fields that are not read: {', '.join(strange)}")
-    return found
-
-
-_KNOWN = {"gbfs": gbfs_reading.OURS, "youbike": youbike_reader.OURS}
-
-
-def _lone(
-    statuses: tuple[StationStatus, ...], information: tuple[StationInformation, ...]
-) -> list[str]:
-    """Return what only one of the two lists of stations holds."""
-    if not information:
-        return ["it has no station information: no names and no places"]
-    here = {each.station_id for each in statuses}
-    there = {each.station_id for each in information}
-    found = []
-    if here - there:
-        found.append(f"{len(here - there)} stations have no station information")
-    if there - here:
-        found.append(f"{len(there - here)} stations have no status")
-    return found
 
 
 def name_of(url: str) -> str:

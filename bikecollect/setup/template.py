@@ -10,13 +10,17 @@ UNKNOWN_ZONE = "Area/City"
 
 @dataclass(frozen=True)
 class SystemDraft:
-    """One system; without *feed* the catalogue knows the rest. *name* is for people."""
+    """One system; without *feed* the catalogue knows the rest. *name* is for people.
+
+    *headers* are the names of those that it needs.
+    """
 
     system_id: str
     feed: str = ""
     url: str = ""
     timezone: str = ""
     name: str = ""
+    headers: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,9 @@ def system(draft: SystemDraft) -> str:
         zone = quoted(draft.timezone or UNKNOWN_ZONE)
         note = "" if draft.timezone else "  # the feed does not say: fill it in"
         lines.append(f"timezone = {zone}{note}")
+    if draft.headers:
+        pairs = ", ".join(f'{quoted(each)} = "..."' for each in draft.headers)
+        lines.append(f"headers = {{{pairs}}}  # fill in; the file must be 0600 then")
     return "\n".join(lines) + "\n"
 
 

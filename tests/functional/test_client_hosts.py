@@ -3,14 +3,14 @@
 import gzip
 import json
 import socket
-import threading
 import tracemalloc
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from rawserver import BODY, HEAD, misbehaving, sends
+from hosts import Host, good, moved
+from rawserver import BODY, misbehaving, sends
 from served import Answer, serving
 from test_client import client, tls_server
 
@@ -27,62 +27,6 @@ from bikecollect.feeds.http.retry import Budget
 SECRET = {"Authorization": "Bearer swordfish-1234", "X-Api-Key": "k", "Cookie": "a=b"}
 PUBLIC = "203.0.113.7"
 """A network for examples, which stands for a public address."""
-
-
-class Host:
-    """A host that remembers the requests that it got."""
-
-    def __init__(self, listener: socket.socket, answers: Sequence[bytes]) -> None:
-        self._listener, self._answers = listener, answers
-        self.port = listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}/x.json"
-        self.requests: list[str] = []
-
-    def serve(self, peer: socket.socket) -> None:
-        """Answer one request."""
-        with peer:
-            self.requests.append(peer.recv(65_536).decode("latin-1"))
-            number = min(len(self.requests), len(self._answers)) - 1
-            peer.sendall(self._answers[number])
-
-
-@pytest.fixture
-def host() -> Iterator[Callable[..., Host]]:
-    """Return a maker of hosts on loopback that answer in turn."""
-    listeners: list[socket.socket] = []
-
-    def made(*answers: bytes) -> Host:
-        listener = socket.create_server(("127.0.0.1", 0))
-        listeners.append(listener)
-        new = Host(listener, answers or (good(),))
-
-        def listen() -> None:
-            while True:
-                try:
-                    peer, _ = listener.accept()
-                except OSError:
-                    return
-                new.serve(peer)
-
-        threading.Thread(target=listen, daemon=True).start()
-        return new
-
-    yield made
-    for each in listeners:
-        each.shutdown(socket.SHUT_RDWR)
-        each.close()
-
-
-def good(body: bytes = BODY, headers: str = "") -> bytes:
-    """Return a whole answer."""
-    head = f"Content-Length: {len(body)}\r\nConnection: close\r\n{headers}\r\n"
-    return HEAD + head.encode() + body
-
-
-def moved(target: str, status: int = 302) -> bytes:
-    """Return a redirect to *target*."""
-    head = f"HTTP/1.1 {status} Moved\r\nLocation: {target}\r\nContent-Length: 0\r\n"
-    return f"{head}Connection: close\r\n\r\n".encode()
 
 
 def test_credentials_stay_with_their_host(host: Callable[..., Host]) -> None:
@@ -116,7 +60,7 @@ def test_a_redirect_takes_no_credentials_along(host: Callable[..., Host]) -> Non
     """Nor a key that its address repeats; back home there are some again."""
     other = host(moved("HOME"))
     home = host(moved(f"{other.url}?key=SECRETKEY123"), good())
-    other._answers = (moved(home.url),)
+    other.answers = (moved(home.url),)
     access = Access(f"{home.url}?key=SECRETKEY123", SECRET, redirects=True)
     document = client(access=access)("feed", access.url)
 

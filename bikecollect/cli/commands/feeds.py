@@ -9,7 +9,7 @@ from bikecollect.core.text import visible, visible_json
 
 if TYPE_CHECKING:
     from bikecollect.setup.catalogue import Entry
-    from bikecollect.setup.probe import Trial
+    from bikecollect.setup.trial import Trial
 
 _form = click.option(
     "--format",
@@ -58,32 +58,47 @@ def show(system_id: str, *, form: str) -> None:
     default=None,
     help="The dialect; found out by default.",
 )
+@click.option(
+    "--header",
+    "headers",
+    multiple=True,
+    metavar="NAME:VALUE",
+    help="Sent to the feed's own host; @FILE reads lines of a file.",
+)
 @_form
 @click.pass_context
-def try_(ctx: click.Context, asked: str, *, feed: str | None, form: str) -> None:
+def try_(
+    ctx: click.Context,
+    asked: str,
+    *,
+    feed: str | None,
+    headers: tuple[str, ...],
+    form: str,
+) -> None:
     """Fetch and read a feed once, tell what it is, and write nothing.
 
     ADDRESS is that of a gbfs.json or any other file of a GBFS feed, of a YouBike
-    list, or of a CityBikes network. Prints the settings to collect it by.
+    list, or of a CityBikes network. Prints the settings to collect it by. The ID of
+    a system of the settings is tried exactly as `fetch` would ask it.
     """
+    from dataclasses import replace  # noqa: PLC0415 - only here
+
     from bikecollect.core import process  # noqa: PLC0415 - heavy
-    from bikecollect.setup import probe  # noqa: PLC0415 - heavy
+    from bikecollect.setup import feed_access, probe  # noqa: PLC0415 - heavy
 
     stop = process.Stop()
     process.listen(stop)
+    more = feed_access.headers(headers)
     system = None
     if "://" not in asked:
         system = ctx.ensure_object(Shared).settings().systems.get(asked)
     if system is None:
-        trial = probe.attempt(asked, stop=stop, feed=feed or "")
+        like = replace(probe.ANY, feed=feed or "", headers=more)
+        trial = probe.attempt(asked, stop=stop, like=like)
     else:
-        trial = probe.attempt(
-            system.url,
-            stop=stop,
-            feed=feed or system.feed,
-            timezone=system.timezone,
-            headers=system.headers,
-        )
+        like = replace(system, headers={**system.headers, **more})
+        like = replace(like, feed=feed or system.feed)
+        trial = probe.attempt_system(asked, like, stop=stop)
     if form == "json":
         say_json(_json(trial))
     else:
@@ -169,12 +184,11 @@ def _json(trial: "Trial") -> str:
 def _settings(trial: "Trial") -> str:
     from bikecollect.setup import template as draft  # noqa: PLC0415 - only here
 
-    target = trial.target
+    target, names = trial.target, tuple(trial.headers)
     if target.in_catalogue:
-        return draft.system(draft.SystemDraft(target.system_id))
-    return draft.system(
-        draft.SystemDraft(target.system_id, target.feed, target.url, target.timezone)
-    )
+        return draft.system(draft.SystemDraft(target.system_id, headers=names))
+    place = (target.feed, target.url, target.timezone)
+    return draft.system(draft.SystemDraft(target.system_id, *place, headers=names))
 
 
 def _told(trial: "Trial") -> str:
