@@ -148,10 +148,10 @@ def _city(db: "DuckDBPyConnection", data: Path) -> None:
         for p in City(STATIONS).places
     )
     data.mkdir(exist_ok=True)
-    engine.load(db, "places", columns, rows, data)
+    engine.load(db, "places", columns, rows)
     slots = range(FIRST, FIRST + DAYS * DAY, INTERVAL)
     found = ((slot,) for slot in slots if not missing(slot))
-    engine.load(db, "grid", {"slot": "BIGINT"}, found, data)
+    engine.load(db, "grid", {"slot": "BIGINT"}, found)
 
 
 def _day(db: "DuckDBPyConnection", data: Path, number: int) -> tuple[object, ...]:
@@ -170,7 +170,7 @@ def _day(db: "DuckDBPyConnection", data: Path, number: int) -> tuple[object, ...
         ("run_values", layout.RUNS, ()),
     ):
         db.execute(f"DROP TABLE IF EXISTS {name}")
-        engine.load(db, name, columns, values, data)
+        engine.load(db, name, columns, values)
     db.execute(f"CREATE OR REPLACE VIEW day_slots AS SELECT {keys}, * FROM slot_values")
     plain = "SELECT * EXCLUDE (system_id, date) FROM ({}) AS s ORDER BY station_id{}"
     _copy(db, "SELECT * FROM slot_values ORDER BY slot", files["slots"])

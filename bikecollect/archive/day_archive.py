@@ -182,8 +182,8 @@ class Archive:
         status = aside / f"{STATUS}.parquet"
         parquet.write_day(db, aside / "day.csv", contents.columns, status)
         keys = f"{engine.text(self.system_id)} AS system_id, 0 AS date"
-        engine.load(db, "day_slots_values", layout.SLOTS, contents.slots, aside)
-        engine.load(db, "runs_values", layout.RUNS, contents.runs, aside)
+        engine.load(db, "day_slots_values", layout.SLOTS, contents.slots)
+        engine.load(db, "runs_values", layout.RUNS, contents.runs)
         source = engine.parquet(status)
         with engine.translated(f"{contents.day} cannot be summed up"):
             db.execute(f"CREATE VIEW rows AS SELECT {keys}, * FROM {source}")  # noqa: S608

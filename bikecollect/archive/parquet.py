@@ -32,15 +32,16 @@ QUICK = f"FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE {ROW_GROUP}"
 def as_rows(columns: Sequence[str]) -> str:
     """Return the expressions that make typed *columns* out of a CSV's texts.
 
-    Local time is read off the text itself: it carries the system's own offset.
+    Local time is read off the text itself: it carries the system's own offset. What is
+    no value of its column's type is NULL.
     """
     made = [f"{_typed(each)} AS {name(each)}" for each in columns]
-    local = "CAST(epoch(CAST(substr(slot, 1, 19) AS TIMESTAMP)) AS BIGINT)"
-    minute = "CAST(substr(slot, 12, 2) AS INTEGER) * 60"
-    minute = f"{minute} + CAST(substr(slot, 15, 2) AS INTEGER)"
-    hours = f"({local} // 86400 + 3) % 7 * 24 + CAST(substr(slot, 12, 2) AS INTEGER)"
-    made.append(f"CAST({minute} AS SMALLINT) AS minute_of_day")
-    made.append(f"CAST({hours} AS SMALLINT) AS hour_of_week")
+    local = "TRY_CAST(epoch(TRY_CAST(substr(slot, 1, 19) AS TIMESTAMP)) AS BIGINT)"
+    hour, rest = (f"TRY_CAST(substr(slot, {n}, 2) AS INTEGER)" for n in (12, 15))
+    minute = f"{hour} * 60 + {rest}"
+    hours = f"({local} // 86400 + 3) % 7 * 24 + {hour}"
+    made.append(f"TRY_CAST({minute} AS SMALLINT) AS minute_of_day")
+    made.append(f"TRY_CAST({hours} AS SMALLINT) AS hour_of_week")
     return ", ".join(made)
 
 
@@ -121,8 +122,8 @@ def pieces(db: "DuckDBPyConnection", part: Path, zone: tzinfo) -> Iterator[Piece
 def _typed(column: str) -> str:
     kind, cell = layout.type_of(column), name(column)
     if column in layout.TIMES:
-        return f"CAST(epoch(CAST({cell} AS TIMESTAMPTZ)) AS BIGINT)"
-    return cell if kind == "VARCHAR" else f"CAST({cell} AS {kind})"
+        return f"TRY_CAST(epoch(TRY_CAST({cell} AS TIMESTAMPTZ)) AS BIGINT)"
+    return cell if kind == "VARCHAR" else f"TRY_CAST({cell} AS {kind})"
 
 
 def cell(column: str, written: str) -> str:

@@ -4,13 +4,9 @@ The views are those of `layout`, each with ``system_id`` and ``date``; of an ope
 they have what is committed, and no byte behind it.
 """
 
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,21 +23,24 @@ from bikecollect.archive import (
     parquet,
     summaries,
 )
-from bikecollect.archive.archived_days import FILLED, GONE
+from bikecollect.archive.open_days import (
+    Segment,
+    needed,
+    open_days,
+    segments,
+    station_versions,
+)
+from bikecollect.archive.parts import listed
 from bikecollect.core.errors import StorageError
-from bikecollect.core.slots import Slot
-from bikecollect.storage.data_folder import INFORMATION
+from bikecollect.core.slots import Slot, from_iso
 from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.scratch import scratch
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 KEYS = {"system_id": "VARCHAR", "date": "DATE"}
 HIVE = "hive_types = {'system_id': VARCHAR, 'date': DATE}"
-SPANS = (
-    'SELECT file, start, "end" FROM blocks WHERE substr(file, 16, 10) = ?'
-    " AND file NOT IN (SELECT file FROM files WHERE damaged = ?) ORDER BY file, start"
-)
 
 
 @dataclass(frozen=True)
@@ -69,30 +68,50 @@ def connected(
     memory: str = "",
     threads: int = 2,
     settled: Path | None = None,
+    also: Sequence[str] = (),
 ) -> Iterator["DuckDBPyConnection"]:
     """Yield a connection that has the views of *systems*, whose archive is in *data*.
 
-    *memory* bounds DuckDB ("512MB"); empty: what the machine can afford. *settled* is
-    for who connects again and again: a folder in which open days' sheets are kept as
-    Parquet, so that each is read but once. Raises StorageError, NotInstalled.
+    It opens nothing but their files, and *also*. *memory* bounds DuckDB ("512MB");
+    empty: what the machine can afford. *settled* is a folder for who connects again and
+    again: in it open days' sheets are kept as Parquet, so that each is read but once.
+    Raises StorageError, NotInstalled.
     """
+    with _viewed(data, systems, memory, threads, settled) as (db, files):
+        engine.confine(db, [*map(str, files), *also])
+        yield db
+
+
+@contextmanager
+def unconfined(
+    data: Path, systems: Sequence[Shown], *, memory: str = "", threads: int = 2
+) -> Iterator["DuckDBPyConnection"]:
+    """Yield a connection that has the views, and may do all that DuckDB can."""
+    with _viewed(data, systems, memory, threads, None) as (db, _):
+        yield db
+
+
+@contextmanager
+def _viewed(
+    data: Path,
+    systems: Sequence[Shown],
+    memory: str,
+    threads: int,
+    settled: Path | None,
+) -> Iterator[tuple["DuckDBPyConnection", Sequence[Path]]]:
+    """Yield a connection that has the views, and the files that they read."""
     memory = memory or engine.affordable()
-    aside = Path(tempfile.mkdtemp(prefix="bikecollect-"))
-    try:
-        with closing(engine.connect(aside, memory=memory, threads=threads)) as db:
-            _make(_Views(db, data, aside, systems, settled), data)
-            yield db
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-def _make(views: "_Views", data: Path) -> None:
-    what = f"cannot read the history in {data}"
-    try:
-        with engine.translated(what):
-            views.make()
-    except OSError as error:
-        raise StorageError(f"{what}: {error}") from error
+    with (
+        scratch() as aside,
+        closing(engine.connect(aside, memory=memory, threads=threads)) as db,
+    ):
+        what = f"cannot read the history in {data}"
+        try:
+            with engine.translated(what):
+                files = _Views(db, data, aside, systems, settled).make()
+        except OSError as error:
+            raise StorageError(f"{what}: {error}") from error
+        yield db, files
 
 
 class _Views:
@@ -111,10 +130,22 @@ class _Views:
         self._aside = aside
         self._systems = systems
         self._settled = settled
-        self._open = {each.system_id: _open_days(each) for each in systems}
+        self._files: list[Path] = []
+        self._parts = {each.system_id: listed(data, each.system_id) for each in systems}
+        self._histories = {
+            each.system_id: History(each.system_id, each.folder) for each in systems
+        }
+        self._open = {
+            each.system_id: open_days(
+                self._histories[each.system_id],
+                each.days,
+                self._parts[each.system_id],
+            )
+            for each in systems
+        }
 
-    def make(self) -> None:
-        """Make all views."""
+    def make(self) -> Sequence[Path]:
+        """Make all views; return the files that they read."""
         intervals = {each.interval for each in self._systems} or {0}
         self._view("rows", self._open_rows(), layout.STATUS_COLUMNS)
         slots = (
@@ -122,19 +153,20 @@ class _Views:
             for each, day in self._days()
             for row in each.day_slots(*each.bounds(day))
         )
-        engine.load(self._db, "day_slots", KEYS | layout.SLOTS, slots, self._aside)
+        engine.load(self._db, "day_slots", KEYS | layout.SLOTS, slots)
         runs = (
             (each.system_id, day, *row)
             for each, day in self._days()
-            for row in _runs(each, *each.bounds(day))
+            for row in self._runs(each, *each.bounds(day))
         )
-        engine.load(self._db, "day_runs", KEYS | layout.RUNS, runs, self._aside)
+        engine.load(self._db, "day_runs", KEYS | layout.RUNS, runs)
         self._both(layout.STATUS, "FROM rows")
         self._both("slots", "FROM day_slots")
         self._both("runs", "FROM day_runs")
         self._both("profile", summaries.profile())
         self._both("coverage", summaries.coverage(max(intervals)))
         self._stations()
+        return self._files
 
     def _days(self) -> Iterator[tuple[Shown, str]]:
         for each in self._systems:
@@ -156,59 +188,61 @@ class _Views:
         """Make the view of *dataset*: what *open_sql* gives, and the archive."""
         parts = [f"SELECT * FROM ({open_sql}) AS still_open"]  # noqa: S608 - ours
         for each in self._systems:
-            if self._has(dataset, each.system_id):
-                hidden = self._hidden(each)
-                parts.append(f"SELECT * FROM {self._files(dataset, each)}{hidden}")  # noqa: S608 - quoted
+            known = self._parts[each.system_id][dataset].items()
+            closed = [p for day, p in known if day not in self._open[each.system_id]]
+            if closed:
+                parts.append(f"SELECT * FROM {self._closed(dataset, closed)}")  # noqa: S608 - quoted
         self._view(dataset, parts, layout.COLUMNS[dataset])
 
-    def _has(self, dataset: str, system_id: str) -> bool:
-        folder = layout.part(self._data, dataset, system_id, "x").parent.parent
-        return any(folder.glob(f"date=*/{layout.PART}"))
-
-    def _files(self, dataset: str, system: Shown) -> str:
-        folder = layout.part(self._data, dataset, system.system_id, "x").parent.parent
-        pattern = engine.path(folder, f"/date=*/{layout.PART}")
+    def _closed(self, dataset: str, paths: Sequence[Path]) -> str:
         union = "true" if dataset == layout.STATUS else "false"
         return (
-            f"read_parquet({pattern}, hive_partitioning = true, {HIVE},"
+            f"read_parquet({self._listed(paths)}, hive_partitioning = true, {HIVE},"
             f" union_by_name = {union})"
         )
 
-    def _hidden(self, system: Shown) -> str:
-        """Return the clause that leaves out the days that `rows` has whole."""
-        days = ", ".join(
-            f"DATE {engine.text(day)}"
-            for day in self._open[system.system_id]
-            if self._part(system, day).exists()
-        )
-        return f" WHERE date NOT IN ({days})" if days else ""
-
-    def _part(self, system: Shown, day: str) -> Path:
-        return layout.part(self._data, layout.STATUS, system.system_id, day)
+    def _listed(self, paths: Sequence[Path]) -> str:
+        """Return *paths* as a list of SQL, noted as files that are read."""
+        self._files += paths
+        return f"[{', '.join(engine.path(each) for each in paths)}]"
 
     def _open_rows(self) -> Iterator[str]:
         """Yield what gives open days' rows: their CSV, and what is only archived."""
         for system in self._systems:
+            name = system.system_id
             by_header: dict[bytes, list[Path]] = {}
-            for day, has_gone in self._open[system.system_id].items():
-                for header, path in self._committed(system, day):
+            for day, has_gone in self._open[name].items():
+                for header, path in self._segments(system, day):
                     if self._settled:
-                        kept = self._kept(system, header, path)
-                        yield _dated(system, day, kept)
+                        yield self._dated(system, day, self._kept(system, header, path))
                     else:
                         by_header.setdefault(header, []).append(path)
-                if has_gone and self._part(system, day).exists():
-                    yield _dated(system, day, self._part(system, day))
+                if has_gone:
+                    part = needed(self._data, name, day, self._parts[name])
+                    yield self._dated(system, day, part)
             for header, paths in by_header.items():
                 columns = sheet.columns_of(header)
-                files = f"[{', '.join(engine.path(each) for each in paths)}]"
-                source = parquet.csv_source(files, columns)[:-1] + ", filename = true)"
-                day = r"regexp_extract(filename, '(\d{4}-\d\d-\d\d)[^/]*$', 1)"
+                source = parquet.csv_source(self._listed(paths), columns)
+                source = source[:-1] + ", filename = true)"
+                date = r"regexp_extract(filename, '(\d{4}-\d\d-\d\d)[^/]*$', 1)"
                 yield (
-                    f"SELECT {engine.text(system.system_id)} AS system_id,"  # noqa: S608 - quoted
-                    f" CAST({day} AS DATE) AS date,"
+                    f"SELECT {engine.text(name)} AS system_id,"  # noqa: S608 - quoted
+                    f" CAST({date} AS DATE) AS date,"
                     f" {parquet.as_rows(columns)} FROM {source}"
                 )
+
+    def _segments(self, system: Shown, day: str) -> Iterator[Segment]:
+        history, name = self._histories[system.system_id], system.system_id
+        newest = day == max(self._open[name])
+        return segments(history, system.folder, day, self._aside / name, newest=newest)
+
+    def _dated(self, system: Shown, day: str, part: Path) -> str:
+        """Return what gives the rows of *part*, which are those of *day*."""
+        self._files.append(part)
+        return (
+            f"SELECT {engine.text(system.system_id)} AS system_id,"  # noqa: S608 - quoted
+            f" DATE {engine.text(day)} AS date, * FROM {engine.parquet(part)}"
+        )
 
     def _kept(self, system: Shown, header: bytes, path: Path) -> Path:
         """Return the Parquet of *path*; committed bytes only grow, and never change."""
@@ -224,113 +258,34 @@ class _Views:
             new.rename(kept)
         return kept
 
-    def _committed(self, system: Shown, day: str) -> Iterator[tuple[bytes, Path]]:
-        """Yield the header and a file for each segment of *day*: committed bytes only.
-
-        A segment that has nothing else is read where it lies, unless it may still grow.
-        """
-        rows = History(system.system_id, system.folder).select(SPANS, day, GONE)
-        newest = day == max(self._open[system.system_id])
-        for file, members in groupby(rows, key=lambda each: each[0]):
-            spans = [(start, end) for _, start, end in members]
-            path = system.folder / file
-            with path.open("rb") as opened:
-                header = opened.readline()
-                size = os.fstat(opened.fileno()).st_size
-                tiled = sum(end - start for start, end in spans) + len(header) == size
-                if newest or not tiled:
-                    target = self._aside / system.system_id / Path(file).name
-                    path = _copied(opened.fileno(), header, spans, target)
-            yield header, path
-
-    def _listed(self, system: Shown) -> Path | None:
-        """Return a copy of the lists of stations, in whole lines; None without any."""
-        source = system.folder / INFORMATION
-        text = source.read_bytes() if source.exists() else b""
-        whole = text[: text.rfind(b"\n") + 1]  # a run may be writing, or was killed
-        if not whole:
-            return None
-        target = self._aside / system.system_id / INFORMATION
-        target.parent.mkdir(exist_ok=True)
-        target.write_bytes(whole)
-        return target
+    def _runs(self, system: Shown, begin: Slot, end: Slot) -> list[Any]:
+        names = ", ".join(layout.RUNS)
+        sql = f"SELECT {names} FROM runs WHERE slot >= ? AND slot < ? ORDER BY slot"  # noqa: S608 - fixed names
+        return self._histories[system.system_id].select(sql, begin, end)
 
     def _stations(self) -> None:
-        """Make the view of stations' versions, out of station_information.csv."""
-        parts = []
-        for each in self._systems:
-            path = self._listed(each)
-            if path is None:
-                continue
-            with path.open("rb") as opened:
-                columns = sheet.columns_of(opened.readline())
-            source = parquet.csv_source(engine.path(path), columns)
-            typed = ", ".join(
-                f"CAST({engine.name(name)} AS {kind}) AS {engine.name(name)}"
-                for name, kind in layout.STATIONS.items()
-                if name in columns
-            )
-            since = "CAST(epoch(CAST(valid_from AS TIMESTAMPTZ)) AS BIGINT)"
-            parts.append(
-                f"SELECT {engine.text(each.system_id)} AS system_id,"  # noqa: S608 - quoted
-                f" {since} AS valid_from, {typed} FROM {source}"
-            )
-        typed = ", ".join(
-            f"CAST(NULL AS {kind}) AS {engine.name(name)}"
-            for name, kind in layout.STATIONS.items()
+        """Make the table of stations' versions, out of station_information.csv."""
+        columns = {"system_id": "VARCHAR", "valid_from": "BIGINT", **layout.STATIONS}
+        rows = (
+            (system.system_id, *row)
+            for system in self._systems
+            for row in _versions(system.folder)
         )
-        nothing = (
-            "SELECT CAST(NULL AS VARCHAR) AS system_id,"
-            f" CAST(NULL AS BIGINT) AS valid_from, {typed} WHERE false"
-        )
-        union = " UNION ALL BY NAME ".join([nothing, *parts])
+        engine.load(self._db, "versions", columns, rows)
         self._db.execute(
-            "CREATE TABLE stations AS SELECT system_id, station_id, valid_from,"  # noqa: S608 - quoted
+            "CREATE TABLE stations AS SELECT system_id, station_id, valid_from,"
             " LEAD(valid_from) OVER (PARTITION BY system_id, station_id"
             " ORDER BY valid_from) AS valid_to,"
-            f" * EXCLUDE (system_id, station_id, valid_from) FROM ({union}) AS versions"
+            " * EXCLUDE (system_id, station_id, valid_from) FROM versions"
         )
+        self._db.execute("DROP TABLE versions")
 
 
-def _dated(system: Shown, day: str, part: Path) -> str:
-    """Return what gives the rows of *part*, which are those of *day*."""
-    return (
-        f"SELECT {engine.text(system.system_id)} AS system_id,"  # noqa: S608 - quoted
-        f" DATE {engine.text(day)} AS date, * FROM {engine.parquet(part)}"
-    )
-
-
-def _open_days(system: Shown) -> dict[str, bool]:
-    """Return the days that the archive has not, or not whole; True: a part has gone."""
-    history = History(system.system_id, system.folder)
-    archived = {
-        day: (slots, rows, gone)
-        for day, slots, rows, gone in history.select(
-            "SELECT day, slots, rows, csv_gone FROM archives"
-        )
-    }
-    filled = {day: (slots, rows) for day, slots, rows in history.select(FILLED)}
-    found = {}
-    for day in sorted({*system.days, *filled}):
-        there = archived.get(day)
-        if there is None or there[:2] != filled.get(day, (0, 0)):
-            found[day] = bool(there and there[2])
-    return found
-
-
-def _runs(system: Shown, begin: Slot, end: Slot) -> list[Any]:
-    names = ", ".join(layout.RUNS)
-    sql = f"SELECT {names} FROM runs WHERE slot >= ? AND slot < ? ORDER BY slot"  # noqa: S608 - fixed names
-    return History(system.system_id, system.folder).select(sql, begin, end)
-
-
-def _copied(
-    source: int, header: bytes, spans: Sequence[tuple[int, int]], target: Path
-) -> Path:
-    """Copy *header* and the *spans* of the file *source* to *target*."""
-    target.parent.mkdir(exist_ok=True)
-    with target.open("wb") as out:
-        out.write(header)
-        for start, end in spans:
-            out.write(os.pread(source, end - start, start))
-    return target
+def _versions(folder: Path) -> Iterator[tuple[object, ...]]:
+    """Yield the versions of stations as the table has them; an empty cell is NULL."""
+    for cells in station_versions(folder):
+        try:
+            since = from_iso(cells["valid_from"])
+        except (KeyError, ValueError, OverflowError):
+            continue
+        yield since, *(cells.get(name) or None for name in layout.STATIONS)

@@ -38,11 +38,13 @@ FLAGS = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 @contextmanager
 def written(path: Path, mode: int = 0) -> Iterator[TextIO]:
     """Yield a file for text, see `placed`."""
-    with (
-        placed(path, mode) as fd,
-        os.fdopen(fd, "w", encoding="utf-8", newline="", closefd=False) as out,
-    ):
+    with placed(path, mode) as fd, text_file(fd) as out:
         yield out
+
+
+def text_file(fd: int) -> TextIO:
+    """Return *fd* as a file for text; *fd* stays open when that is closed."""
+    return os.fdopen(fd, "w", encoding="utf-8", newline="", closefd=False)
 
 
 @contextmanager

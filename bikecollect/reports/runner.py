@@ -9,8 +9,6 @@ from bikecollect.core.errors import UsageError
 from bikecollect.reports.registry import DISTRICT, STATION, Report, Rows, Values, wilson
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from duckdb import DuckDBPyConnection
 
 ASKED = {"system_id": "VARCHAR", "station_id": "VARCHAR", "place": "VARCHAR"}
@@ -38,17 +36,16 @@ class Engine(Protocol):
 
 
 class Duck:
-    """DuckDB, with the views in *db*; tables go through files in *folder*."""
+    """DuckDB, with the views in *db*."""
 
-    def __init__(self, db: "DuckDBPyConnection", folder: "Path") -> None:
+    def __init__(self, db: "DuckDBPyConnection") -> None:
         self._db = db
-        self._folder = folder
 
     def register(self, table: str, columns: dict[str, str], rows: Rows) -> None:
         """See `Engine`."""
         with translated(f"cannot make {table}"):
             self._db.execute(f"DROP TABLE IF EXISTS {table}")
-            load(self._db, table, columns, rows, self._folder)
+            load(self._db, table, columns, rows)
 
     def query(self, sql: str) -> tuple[list[str], Rows]:
         """See `Engine`."""

@@ -18,6 +18,16 @@ from bikecollect.storage.durable import make_folder, sync_folder, write_all
 _SEGMENT = re.compile(r"(\d{4}-\d\d-\d\d)(?:\.(\d+))?\.csv")
 
 
+def is_segment(file: str) -> bool:
+    """Tell whether *file* is the name of a daily file, relative to its system's folder.
+
+    >>> is_segment("station_status/2026-11-22.2.csv"), is_segment("../2026-11-22.csv")
+    (True, False)
+    """
+    folder, _, name = file.rpartition("/")
+    return folder == STATUS and _SEGMENT.fullmatch(name) is not None
+
+
 class Store:
     """The CSV files in a system's *folder*; names are relative to it.
 

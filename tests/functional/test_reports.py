@@ -31,7 +31,7 @@ def answered(world: World, name: str, **more: Any) -> list[dict[str, Any]]:
     values = more.pop("values", VALUES)
     report = ROWS if name == "availability_rows" else REPORTS[name]
     with viewed(world) as db:
-        found = ask(Duck(db, world.folder.parent), report, values, **more)
+        found = ask(Duck(db), report, values, **more)
     return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
 
 

@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Iterator, Sequence
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -90,7 +89,7 @@ def views(spark: Any, world: World) -> Any:
         names = [each[0] for each in cursor.description or ()]
         rows = cursor.fetchall()
         kinds = {n: kind for n, kind, *_ in db.execute("DESCRIBE stations").fetchall()}
-        some = asked(Duck(db, data), VALUES, "station")
+        some = asked(Duck(db), VALUES, "station")
     schema = ", ".join(f"{name} {SPARK[kinds[name]]}" for name in names)
     spark.createDataFrame(rows, schema).createOrReplaceTempView("stations")
     asked_schema = "system_id STRING, station_id STRING, place STRING"
@@ -121,7 +120,7 @@ def test_spark_gives_the_same(views: Any, world: World, report: Report) -> None:
     """One text, no date functions: equal rows, and some."""
     text = VALUES.sql(report)
     with viewed(world) as db:
-        duck = Duck(db, Path(world.folder.parent))
+        duck = Duck(db)
         duck.register("asked", ASKED, asked(duck, VALUES, "station"))
         columns, wanted = duck.query(text)
 

@@ -1,17 +1,18 @@
 """Connections that are held open until something new is committed."""
 
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from bikecollect.archive import views as view
 from bikecollect.setup.settings import Settings
+from bikecollect.storage.scratch import scratch
 from bikecollect.wiring import history as keeper
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from duckdb import DuckDBPyConnection
 
 MEMORY = "160MB"
@@ -24,7 +25,6 @@ class _Held(NamedTuple):
 
     state: State
     db: "DuckDBPyConnection"
-    aside: Path
     stack: ExitStack
 
 
@@ -37,15 +37,14 @@ class Held:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._settled: tempfile.TemporaryDirectory[str] | None = None
+        self._kept = ExitStack()
+        self._settled: Path | None = None
         self._lock = threading.Lock()
         self._open: _Held | None = None
 
     @contextmanager
-    def connection(
-        self, name: str, state: State
-    ) -> Iterator[tuple["DuckDBPyConnection", Path]]:
-        """Yield a connection to *name* at *state*, and a folder for what it needs.
+    def connection(self, name: str, state: State) -> Iterator["DuckDBPyConnection"]:
+        """Yield a connection to *name* at *state*.
 
         The others wait meanwhile. Raises StorageError, NotInstalled.
         """
@@ -55,7 +54,7 @@ class Held:
                 self._close()
                 held = self._open = self._opened(name, (name, state))
             try:
-                yield held.db, held.aside
+                yield held.db
             except BaseException:
                 self._close()  # a file may have gone since: archived, or moved
                 raise
@@ -64,9 +63,8 @@ class Held:
         """Let go of the connection, and of what was kept for the next one."""
         with self._lock:
             self._close()
-            if self._settled is not None:
-                self._settled.cleanup()
-                self._settled = None
+            self._kept.close()
+            self._settled = None
 
     def _close(self) -> None:
         if self._open is not None:
@@ -75,17 +73,15 @@ class Held:
 
     def _opened(self, name: str, state: State) -> _Held:
         if self._settled is None:
-            self._settled = tempfile.TemporaryDirectory(prefix="bikecollect-")
+            self._settled = self._kept.enter_context(scratch())
         with ExitStack() as stack:
-            aside = tempfile.TemporaryDirectory(prefix="bikecollect-")
-            folder = Path(stack.enter_context(aside))
             shown = keeper.shown(self._settings, name)
             db = stack.enter_context(
                 view.connected(
                     self._settings.data,
                     [shown],
                     memory=MEMORY,
-                    settled=Path(self._settled.name),
+                    settled=self._settled,
                 )
             )
-            return _Held(state, db, folder, stack.pop_all())
+            return _Held(state, db, stack.pop_all())

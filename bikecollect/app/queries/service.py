@@ -87,9 +87,10 @@ class DataService:
         if weekday is not None:
             hours = weekday * 24, weekday * 24 + 24
             values = replace(values, first_hour=hours[0], end_hour=hours[1])
-        with self._held.connection(name, self.state(name)) as (db, aside):
-            duck = asking.Duck(db, aside)
-            return asking.ask(duck, REPORTS[report], values, by=by, stations=stations)
+        with self._held.connection(name, self.state(name)) as db:
+            return asking.ask(
+                asking.Duck(db), REPORTS[report], values, by=by, stations=stations
+            )
 
     def opened(self, name: str) -> None:
         """Open the system called *name*, so that its first question need not wait."""
@@ -98,7 +99,7 @@ class DataService:
 
     def film(self, name: str, day: date) -> Film:
         """Return all stations in all slots of *day*; raises StorageError."""
-        with self._held.connection(name, self.state(name)) as (db, _):
+        with self._held.connection(name, self.state(name)) as db:
             return film(db, day)
 
     def standing(self, name: str) -> Standing:

@@ -1,7 +1,8 @@
 """``bikecollect export``: data out."""
 
+from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,11 +13,12 @@ from bikecollect.cli.output_file import (
     is_stream,
     placed,
     refuse_misnamed,
-    written,
+    text_file,
 )
 
 if TYPE_CHECKING:
     from bikecollect.reports.export import Exporter, Wish
+    from bikecollect.setup.settings import Settings
 
 WHATS = (
     *("station_status", "stations", "slots", "gaps", "runs"),
@@ -77,9 +79,8 @@ def export(
     """
     import time  # noqa: PLC0415 - not for --help
 
-    from bikecollect.archive import views as view  # noqa: PLC0415 - heavy
     from bikecollect.cli.timeparse import day  # noqa: PLC0415 - as above
-    from bikecollect.reports.export import Exporter, Wish  # noqa: PLC0415 - as above
+    from bikecollect.reports.export import Wish  # noqa: PLC0415 - as above
     from bikecollect.wiring import history as keeper  # noqa: PLC0415 - heavy
 
     settings = ctx.ensure_object(Shared).settings()
@@ -96,16 +97,34 @@ def export(
         names=names,
         excel_safe=excel_safe,
     )
-    shown = [keeper.shown(settings, name) for name in chosen]
-    with view.connected(settings.data, shown) as db:
+    exporter = _exported(settings, wish, form, output)
+    if output is not None and not is_stream(output):
+        _describe(exporter, wish, form, output)
+
+
+def _exported(
+    settings: "Settings", wish: "Wish", form: str, output: Path | None
+) -> "Exporter":
+    """Write what is wished for to *output*, whole or not at all; None: to stdout."""
+    from bikecollect.archive import (  # noqa: PLC0415 - heavy
+        duckdb_engine as engine,
+    )
+    from bikecollect.archive import views  # noqa: PLC0415 - heavy
+    from bikecollect.reports.export import Exporter  # noqa: PLC0415 - as above
+    from bikecollect.wiring import history as keeper  # noqa: PLC0415 - heavy
+
+    shown = [keeper.shown(settings, name) for name in wish.systems]
+    with ExitStack() as stack:
+        fd = None if output is None else stack.enter_context(placed(output))
+        also = [] if fd is None else [engine.descriptor(fd)]
+        db = stack.enter_context(views.connected(settings.data, shown, also=also))
         exporter = Exporter(db, wish)
-        if output is None:
-            with standard() as out:
-                _write(exporter, form, out)
-            return
-        _save(exporter, form, output)
-        if not is_stream(output):
-            _describe(exporter, wish, form, output)
+        if fd is not None and form == "parquet":
+            exporter.parquet(fd)
+            return exporter
+        with standard() if fd is None else text_file(fd) as out:
+            out.writelines(exporter.csv() if form == "csv" else exporter.jsonl())
+        return exporter
 
 
 def _form(form: str | None, output: Path | None, *, excel_safe: bool) -> str:
@@ -118,21 +137,6 @@ def _form(form: str | None, output: Path | None, *, excel_safe: bool) -> str:
     if excel_safe and form != "csv":
         raise UsageError("--excel-safe is for --format csv")
     return form
-
-
-def _write(exporter: "Exporter", form: str, out: IO[str]) -> None:
-    for text in exporter.csv() if form == "csv" else exporter.jsonl():
-        out.write(text)
-
-
-def _save(exporter: "Exporter", form: str, path: Path) -> None:
-    """Write to *path*, whole or not at all."""
-    if form == "parquet":
-        with placed(path) as fd:
-            exporter.parquet(fd)
-        return
-    with written(path) as out:
-        _write(exporter, form, out)
 
 
 def _describe(exporter: "Exporter", wish: "Wish", form: str, path: Path) -> None:

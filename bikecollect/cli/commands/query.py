@@ -1,5 +1,6 @@
 """``bikecollect query``: SQL over the whole history."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -7,7 +8,12 @@ import click
 
 from bikecollect.cli.options import Shared, say_figures
 from bikecollect.cli.options import output as standard
-from bikecollect.cli.output_file import format_of, placed, refuse_misnamed, written
+from bikecollect.cli.output_file import (
+    format_of,
+    placed,
+    refuse_misnamed,
+    text_file,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +43,12 @@ BATCH = 10_000
     "--memory", default="", help="DuckDB's bound, such as 2GB; default: by the machine."
 )
 @click.option("--threads", type=click.IntRange(1, 256), default=2, show_default=True)
+@click.option(
+    "--unrestricted",
+    is_flag=True,
+    help="Any SQL, not only one SELECT: it may read and write every file that you may, "
+    "attach databases, install extensions and use the network. Not for SQL of others.",
+)
 @click.pass_context
 def query(
     ctx: click.Context,
@@ -47,22 +59,27 @@ def query(
     output: Path | None,
     memory: str,
     threads: int,
+    unrestricted: bool,
 ) -> None:
     """Answer SQL (DuckDB's; `-` reads it from stdin) over open days and the archive.
 
     The tables are station_status, slots, coverage, profile, runs and stations, each
     with system_id and date; times are epoch seconds, and minute_of_day, hour_of_week
-    are local. Of an open day they have what is committed.
+    are local. Of an open day they have what is committed. SQL is one SELECT, and reads
+    nothing but these tables.
     """
     import re  # noqa: PLC0415 - only here
     import sys  # noqa: PLC0415 - only here
 
-    from bikecollect.archive import views as view  # noqa: PLC0415 - heavy
+    from bikecollect.archive import (  # noqa: PLC0415 - heavy
+        duckdb_engine as engine,
+    )
+    from bikecollect.archive import views  # noqa: PLC0415 - heavy
     from bikecollect.core.errors import UsageError  # noqa: PLC0415 - as above
     from bikecollect.wiring import history as keeper  # noqa: PLC0415 - heavy
 
     refuse_misnamed(output)
-    form = form or format_of(output, "table")
+    form = form or format_of(output, "table" if output is None else "csv")
     if form == "parquet" and output is None:
         raise UsageError("Parquet goes to a file; give --output FILE.parquet")
     if memory and not re.fullmatch(r"\d+(\.\d+)?\s*[KMGT]i?B", memory):
@@ -70,30 +87,42 @@ def query(
     text = sys.stdin.read() if sql == "-" else sql
     settings = ctx.ensure_object(Shared).settings()
     shown = [keeper.shown(settings, name) for name in settings.chosen(system)]
-    with view.connected(settings.data, shown, memory=memory, threads=threads) as db:
-        _answer(db, text, form, output)
+    with ExitStack() as stack:
+        fd = None if output is None else stack.enter_context(placed(output))
+        also = [] if fd is None else [engine.descriptor(fd)]
+        if unrestricted:
+            db = views.unconfined(settings.data, shown, memory=memory, threads=threads)
+        else:
+            db = views.connected(
+                settings.data, shown, memory=memory, threads=threads, also=also
+            )
+        _answer(stack.enter_context(db), text, form, fd, restricted=not unrestricted)
 
 
-def _answer(db: "DuckDBPyConnection", sql: str, form: str, output: Path | None) -> None:
+def _answer(
+    db: "DuckDBPyConnection", sql: str, form: str, fd: int | None, *, restricted: bool
+) -> None:
     import duckdb  # noqa: PLC0415 - heavy
 
-    from bikecollect.archive import duckdb_engine as engine  # noqa: PLC0415 - heavy
+    from bikecollect.archive import (  # noqa: PLC0415 - heavy
+        duckdb_engine as engine,
+    )
+    from bikecollect.archive.selection import checked  # noqa: PLC0415 - heavy
     from bikecollect.core.errors import UsageError  # noqa: PLC0415 - only here
 
+    sql = checked(db, sql) if restricted else sql.strip().rstrip(";")
     try:
-        if form == "parquet" and output is not None:
-            with placed(output) as fd:
-                target = f"TO '{engine.descriptor(fd)}'"
-                options = f"FORMAT parquet, COMPRESSION zstd, {engine.AS_IT_IS}"
-                inner = sql.strip().rstrip(";")
-                db.execute(f"COPY (\n{inner}\n) {target} ({options})")
+        if form == "parquet" and fd is not None:
+            target = f"TO '{engine.descriptor(fd)}'"
+            options = f"FORMAT parquet, COMPRESSION zstd, {engine.AS_IT_IS}"
+            db.execute(f"COPY (\n{sql}\n) {target} ({options})")
             return
         cursor = db.execute(sql)
         names = [each[0] for each in cursor.description or ()]
-        if output is None:
+        if fd is None:
             _print(cursor, names, form)
             return
-        with written(output) as out:
+        with text_file(fd) as out:
             out.writelines(_parts(cursor, names, "csv" if form == "table" else form))
     except duckdb.Error as error:
         what = f"the query failed: {str(error).strip()}"

@@ -96,21 +96,14 @@ def _answer(  # noqa: PLR0917 - one call
     form: str,
     limit: int | None,
 ) -> None:
-    import tempfile  # noqa: PLC0415 - only here
-    from pathlib import Path  # noqa: PLC0415 - only here
-
     from bikecollect.archive import views as view  # noqa: PLC0415 - heavy
     from bikecollect.cli.render import reports as screens  # noqa: PLC0415 - as above
     from bikecollect.reports import runner as asking  # noqa: PLC0415 - heavy
     from bikecollect.wiring import history as keeper  # noqa: PLC0415 - heavy
 
     shown = [keeper.shown(settings, each) for each in systems]
-    with (
-        view.connected(settings.data, shown) as db,
-        tempfile.TemporaryDirectory(prefix="bikecollect-") as aside,
-    ):
-        duck = asking.Duck(db, Path(aside))
-        found = asking.ask(duck, chosen, values, by=by, stations=station)
+    with view.connected(settings.data, shown) as db:
+        found = asking.ask(asking.Duck(db), chosen, values, by=by, stations=station)
     zones = {each: keeper.zone(settings, each) for each in systems}
     print_it = emit if form == "csv" else say_figures
     print_it(screens.answer(chosen, found, zones, form, limit))

@@ -1,0 +1,344 @@
+"""What a query may do: read the history, and nothing else."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from command import bikecollect
+from keeping import compacted, viewed
+from world import World
+
+from bikecollect.archive import duckdb_engine as engine
+from bikecollect.archive.selection import checked
+from bikecollect.core.errors import UsageError
+from bikecollect.core.slots import DAY
+from bikecollect.storage.scratch import scratch
+
+duckdb = pytest.importorskip("duckdb")
+
+
+@pytest.fixture
+def world(folder: Path) -> World:
+    """Return a world with a closed day, long past, and a day after it."""
+    world = World(folder / "city")
+    (world.folder / ".bikecollect").touch()
+    world.clock.now -= 900 * DAY
+    world.fetch({"0002": 1, "0001": 7})
+    world.fetch({"0002": 4}, after=DAY)
+    return world
+
+
+@pytest.fixture
+def config(world: World, tmp_path: Path) -> Path:
+    """Return the settings of *world*'s only system."""
+    path = tmp_path / "bikecollect.toml"
+    path.write_text(
+        f'data_dir = "{world.folder.parent}"\n[systems.city]\nfeed = "youbike"\n'
+        'timezone = "Asia/Taipei"\nurl = "http://127.0.0.1/"\n',
+        encoding="utf-8",
+    )
+    return path
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    """Return a file that is none of the history's."""
+    path = tmp_path / "secret.csv"
+    path.write_text("word\nhunter2\n", encoding="utf-8")
+    return path
+
+
+def files(world: World) -> dict[Path, bytes]:
+    """Return the files of *world* and of its archive."""
+    there = (each for each in world.folder.parent.rglob("*") if each.is_file())
+    return {p: p.read_bytes() for p in there if p.name[-4:] not in {"-shm", "-wal"}}
+
+
+WRITES = (
+    "COPY (SELECT 1) TO '{csv}'",
+    "COPY (SELECT 1) TO '{new}'",
+    "WITH x AS (COPY (SELECT 1) TO '{csv}' (FORMAT csv, USE_TMP_FILE false)) FROM x",
+    "WITH x AS (COPY (SELECT 1) TO '{new}') FROM x",
+    "SELECT 1 UNION ALL (WITH x AS (COPY stations TO '{new}') SELECT 2)",
+    "EXPORT DATABASE '{new}'",
+    "ATTACH '{new}' AS other",
+    "SELECT 1; COPY (SELECT 1) TO '{new}'",
+    "COPY (PIVOT stations ON station_id USING count(*)) TO '{new}'",
+    "INSTALL httpfs",
+    "LOAD httpfs",
+    "SET allowed_directories = ['/']",
+    "RESET enable_external_access",
+    "PRAGMA enable_external_access",
+    "CALL pragma_version()",
+    "DROP TABLE stations",
+    "WITH x AS (DELETE FROM stations RETURNING *) FROM x",
+    "CREATE TABLE x AS SELECT 1",
+    "FROM query('WITH x AS (COPY stations TO ''{new}'') FROM x')",
+    "EXPLAIN ANALYZE SELECT 1",
+)
+
+
+@pytest.mark.parametrize("sql", WRITES)
+def test_a_query_that_is_more_than_a_select_is_refused(
+    world: World, tmp_path: Path, sql: str
+) -> None:
+    """What could change the history, other files or the settings is never begun."""
+    csv = next((world.folder / "station_status").iterdir())
+    sql = sql.format(csv=csv, new=tmp_path / "new")
+
+    with viewed(world) as db, pytest.raises(UsageError, match=r"(one|only) SELECT"):
+        checked(db, sql)
+
+
+@pytest.mark.parametrize("more", [(), ("-o", "a.parquet"), ("-o", "a.csv")])
+def test_a_query_that_would_write_over_a_daily_file_changes_nothing(
+    world: World, config: Path, more: tuple[str, ...]
+) -> None:
+    """Exit code 64; no byte of the history has changed, and no file is new."""
+    csv = next((world.folder / "station_status").iterdir())
+    copy = f"COPY (SELECT 1) TO '{csv}' (FORMAT csv, USE_TMP_FILE false)"
+    before = files(world)
+
+    done = bikecollect(
+        *("--config", config, "query", f"WITH x AS ({copy}) FROM x", *more)
+    )
+
+    assert done.returncode == 64
+    assert "only SELECT, not COPY in it" in done.stderr
+    assert files(world) == before
+    assert not list(Path().glob("a.*"))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "read_csv('{0}')",
+        "read_text('{0}')",
+        "read_blob('{0}')",
+        "read_csv_auto('{0}')",
+        "'{0}'",
+        "glob('{0}')",
+        "glob('{0}*')",
+        "read_text('file://{0}')",
+        "read_text('{1}/city/../../secret.csv')",
+        "read_text('{1}/city/ledger.sqlite3')",
+        "read_text('{1}/city/station_status/../.bikecollect')",
+        "read_parquet('{0}')",
+        "query_table('{0}')",
+        "read_csv('http://127.0.0.1:9/x.csv')",
+    ],
+)
+def test_a_query_reads_no_other_file(world: World, secret: Path, source: str) -> None:
+    """Neither outside of the data nor inside: only what the tables are made of."""
+    sql = f"FROM {source.format(secret, world.folder.parent)}"
+
+    with viewed(world) as db, pytest.raises(duckdb.Error) as failure:
+        db.execute(sql)
+
+    assert "hunter2" not in str(failure.value)
+
+
+def test_the_command_reads_no_other_file(config: Path, secret: Path) -> None:
+    """Exit code 64, and no word of what is in it."""
+    done = bikecollect("--config", config, "query", f"FROM '{secret}'")
+
+    assert done.returncode == 64
+    assert "hunter2" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT count(*) FROM station_status",
+        "FROM slots LIMIT 1;",
+        "WITH a AS (FROM coverage) SELECT count(*) FROM a",
+        "SUMMARIZE profile",
+        "DESCRIBE runs",
+        "SHOW TABLES",
+        "VALUES (1)",
+        "SELECT station_id FROM stations UNION SELECT 'COPY_QUERY_NODE' -- ;",
+        "FROM (PIVOT stations ON station_id IN ('0001') USING count(*)) ORDER BY ALL",
+    ],
+)
+def test_all_that_only_reads_is_answered(world: World, sql: str) -> None:
+    """Before and after the days are archived."""
+    with viewed(world) as db:
+        before = db.execute(checked(db, sql)).fetchall()
+    archived(world)
+    with viewed(world) as db:
+        after = db.execute(checked(db, sql)).fetchall()
+
+    assert before
+    assert len(after) == len(before)
+
+
+def test_unrestricted_is_asked_for(config: Path, secret: Path, tmp_path: Path) -> None:
+    """Then a query reads and writes as its user may."""
+    asked = ("--config", config, "query", "--unrestricted")
+    read = bikecollect(*asked, f"SELECT word FROM '{secret}'", "--format", "csv")
+    copied = bikecollect(*asked, f"COPY stations TO '{tmp_path / 'out.csv'}'")
+
+    assert read.stdout == "word\nhunter2\n"
+    assert (read.returncode, copied.returncode) == (0, 0)
+    assert (tmp_path / "out.csv").exists()
+
+
+def test_a_data_folder_may_be_called_like_a_pattern(tmp_path: Path) -> None:
+    """Brackets, stars and quotes are letters of its name."""
+    world = World(tmp_path / "a[1]*?'\"" / "city")
+    world.clock.now -= 900 * DAY
+    world.fetch({"0002": 1})
+    world.fetch({"0002": 2}, after=DAY)
+    compacted(world)
+    world.fetch({"0002": 3}, after=DAY)
+    sql = "SELECT num_vehicles_available FROM station_status ORDER BY slot"
+
+    with viewed(world) as db:
+        assert db.execute(sql).fetchall() == [(1,), (2,), (3,)]
+
+
+def test_a_big_sort_still_goes_to_disk(world: World) -> None:
+    """What does not fit into memory is put aside, where nothing else may be."""
+    sql = (
+        "SELECT count(*) FROM (SELECT DISTINCT i * 7919 % 10000019 || repeat('x', 99)"
+        " FROM range(2000000) AS r(i))"
+    )
+    with scratch() as aside:
+        db = engine.connect(aside, memory="100MB", threads=2)
+        engine.confine(db, [])
+
+        assert db.execute(sql).fetchall() == [(2_000_000,)]
+        db.close()
+
+
+def archived(world: World, csv_days: int = 0) -> Path:
+    """Archive all days; return the file of the first one's rows."""
+    world.clock.now += 2 * DAY
+    compacted(world, csv_days)
+    archive = world.folder.parent / "archive/station_status/system_id=city"
+    return min(archive.glob("date=*/part.parquet"))
+
+
+def rows(world: World) -> int:
+    """Return how many rows the history has."""
+    with viewed(world) as db:
+        return int(db.execute("SELECT count(*) FROM station_status").fetchall()[0][0])
+
+
+def test_folders_of_others_in_the_archive_are_not_read(world: World) -> None:
+    """Links to /etc, files in place of folders, FIFOs, days that there are not."""
+    part = archived(world)
+    above = part.parents[1]
+    (above / "date=2020-01-01").symlink_to("/etc")
+    (above / "date=2020-01-02").mkdir()
+    (above / "date=2020-01-02/part.parquet").symlink_to("/etc/passwd")
+    (above / "date=2020-01-03").mkdir()
+    os.mkfifo(above / "date=2020-01-03/part.parquet")
+    (above / "date=2020-01-04").touch()
+    (above / "date=2020-02-31").mkdir()
+    (above / "date=2020-02-31/part.parquet").write_bytes(part.read_bytes())
+    (above / "date=nonsense").mkdir()
+    (above / "date=nonsense/part.parquet").write_bytes(b"no Parquet")
+
+    assert rows(world) == 3
+
+
+def test_a_dataset_that_is_a_link_is_not_followed(world: World, tmp_path: Path) -> None:
+    """The days it should hold are missed by name, and not read from elsewhere."""
+    part = archived(world)
+    part.parents[1].rename(tmp_path / "elsewhere")
+    part.parents[1].symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(Exception, match="is missing or no plain file"):
+        rows(world)
+
+
+def _linked(part: Path) -> None:
+    part.unlink()
+    part.symlink_to("/etc/passwd")
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, _linked])
+def test_a_day_is_read_from_its_csv_while_there_is_one(
+    world: World, spoil: Callable[[Path], None]
+) -> None:
+    """Whatever became of its archived file."""
+    spoil(archived(world, csv_days=9))
+
+    assert rows(world) == 3
+
+
+def test_a_day_that_nobody_has_is_named(world: World, config: Path) -> None:
+    """An export without it would look whole: exit code 74 says which day and file."""
+    part = archived(world)
+    part.unlink()
+    export = bikecollect("--config", config, "export")
+    query = bikecollect("--config", config, "query", "FROM slots")
+
+    assert (export.returncode, query.returncode) == (74, 74)
+    assert str(part) in export.stderr
+    assert part.parent.name.removeprefix("date=") in query.stderr
+
+
+def test_a_daily_file_that_is_a_link_is_not_followed(
+    world: World, config: Path, secret: Path
+) -> None:
+    """It could lead to anything that this user may read."""
+    csv = min((world.folder / "station_status").iterdir())
+    csv.unlink()
+    csv.symlink_to(secret)
+
+    done = bikecollect("--config", config, "query", "FROM station_status")
+
+    assert done.returncode == 74
+    assert "hunter2" not in done.stdout + done.stderr
+
+
+def test_a_list_of_stations_with_odd_lines_hides_none(world: World) -> None:
+    """A line that somebody else wrote costs only itself, a wild value only its cell."""
+    path = world.folder / "station_information.csv"
+    good = path.read_text(encoding="utf-8").splitlines()[1]
+    wild = good.replace("0002,", "0003,", 1).replace(",10,", ",99999999999999999999,")
+    with path.open("a", encoding="utf-8") as out:
+        out.write(f'nonsense\n"never closed,,,\n{wild}\n9999,x\n{good[:-30]}')
+
+    with viewed(world) as db:
+        sql = "SELECT DISTINCT station_id, capacity FROM stations ORDER BY ALL"
+        found = db.execute(sql).fetchall()
+
+    assert ("0001", 10) in found
+    assert ("0002", 10) in found
+
+
+def test_temporary_data_of_a_killed_command_are_removed_by_the_next(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They lie where $TMPDIR says, and nobody else's are touched."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "aside"))
+    (tmp_path / "aside").mkdir()
+    (tmp_path / "aside/bikecollect-notes").mkdir()
+    command = [sys.executable, "-m", "bikecollect", "--config", str(config), "export"]
+    reader, writer = os.pipe()
+    waiting = "import sys; from bikecollect.storage.scratch import scratch\n"
+    waiting += "with scratch(): print(flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", waiting], stdin=reader, stdout=subprocess.PIPE
+    ) as killed:
+        assert killed.stdout
+        killed.stdout.read(1)
+        (left,) = (tmp_path / "aside").glob("*.scratch")
+        os.utime(left, (1, 1))
+
+        subprocess.run(command, check=True, capture_output=True)
+        held = left.exists()
+        killed.send_signal(signal.SIGKILL)
+    subprocess.run(command, check=True, capture_output=True)
+    os.close(reader)
+    os.close(writer)
+
+    assert held
+    assert [e.name for e in (tmp_path / "aside").iterdir()] == ["bikecollect-notes"]
