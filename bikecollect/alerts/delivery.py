@@ -20,7 +20,7 @@ from bikecollect.alerts.state import AlertStateFile
 from bikecollect.core.errors import BikecollectError
 from bikecollect.core.incidents import Event, What
 from bikecollect.core.logs import NAME as LOG
-from bikecollect.core.redact import Redact, unredacted
+from bikecollect.core.secrets.redact import Redact, unredacted
 from bikecollect.core.slots import Slot
 from bikecollect.reports import evidence
 from bikecollect.reports.status import survey

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from bikecollect.core.redact import Redact, redacted_json, unredacted
+from bikecollect.core.secrets.redact import Redact, redacted_json, unredacted
 from bikecollect.core.text import visible
 
 if TYPE_CHECKING:

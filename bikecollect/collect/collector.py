@@ -18,8 +18,8 @@ from bikecollect.core import logs as runlog
 from bikecollect.core import process
 from bikecollect.core.errors import BikecollectError, Outcome
 from bikecollect.core.process import Times
-from bikecollect.core.redact import Redact, unredacted
 from bikecollect.core.run import Run, failure_line, run_line, run_values
+from bikecollect.core.secrets.redact import Redact, unredacted
 from bikecollect.core.slots import Slot, slot_at
 from bikecollect.storage import data_folder as folder
 from bikecollect.storage.run_notes import RunNotes

@@ -13,8 +13,8 @@ from bikecollect.core.blocks import Block, Span, Stations
 from bikecollect.core.errors import BikecollectError, Outcome, PayloadError
 from bikecollect.core.logs import Stopwatch
 from bikecollect.core.payload import Payload
-from bikecollect.core.redact import Redact, unredacted
 from bikecollect.core.run import Done, Notice
+from bikecollect.core.secrets.redact import Redact, unredacted
 from bikecollect.core.slots import DAY, Slot, day_of
 from bikecollect.core.snapshot import Snapshot, StationInformation
 from bikecollect.feeds import Feed, drift

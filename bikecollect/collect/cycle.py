@@ -8,7 +8,6 @@ from bikecollect.collect.commit import Committer
 from bikecollect.core.errors import BikecollectError, Interrupted, Outcome, RateLimited
 from bikecollect.core.logs import Stopwatch
 from bikecollect.core.payload import FeedClient, Payload
-from bikecollect.core.redact import Placeholders, Redact, unredacted
 from bikecollect.core.run import (
     Done,
     Notice,
@@ -21,6 +20,7 @@ from bikecollect.core.run import (
     payload_name,
     unsettled,
 )
+from bikecollect.core.secrets.redact import Placeholders, Redact, unredacted
 from bikecollect.core.slots import DAY, Slot, day_of
 from bikecollect.feeds import Feed
 from bikecollect.storage.payload_store import run_of

@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bikecollect.core.redact import Redact, redacted_values, unredacted
+from bikecollect.core.secrets.redact import Redact, redacted_values, unredacted
 from bikecollect.core.text import visible, visible_json
 
 NAME = "bikecollect.log"

@@ -13,7 +13,7 @@ from bikecollect.core.errors import (
     RateLimited,
 )
 from bikecollect.core.payload import MANY, Check, Document, Getter
-from bikecollect.core.secrets import is_secret_name
+from bikecollect.core.secrets.names import is_secret_name
 from bikecollect.feeds.http.urls import joined
 from bikecollect.feeds.json_payload import at
 from bikecollect.feeds.values import text

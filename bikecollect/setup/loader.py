@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from bikecollect.core import user_folders
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.incidents import KINDS
-from bikecollect.core.secrets import is_secret_name
+from bikecollect.core.secrets.names import is_secret_name
 from bikecollect.setup import catalogue, feed_access
 from bikecollect.setup.settings import Keep, Log, Mail, Ping, Settings, System, Tell
 from bikecollect.storage import trusted_files

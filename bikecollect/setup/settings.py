@@ -13,14 +13,14 @@ from zoneinfo import ZoneInfo
 
 from bikecollect.core import user_folders
 from bikecollect.core.errors import SettingsError
-from bikecollect.core.redact import Placeholders, Redact, redactor
-from bikecollect.core.secrets import (
+from bikecollect.core.secrets.names import (
     of_address,
     of_capability,
     of_command,
     of_header,
     of_login,
 )
+from bikecollect.core.secrets.redact import Placeholders, Redact, redactor
 from bikecollect.core.slots import DAY
 from bikecollect.storage import trusted_files
 from bikecollect.storage.data_folder import SystemFolder

@@ -13,7 +13,7 @@ from mailserver import MailServer
 from served import Answer, serving
 
 from bikecollect.core.logs import NAME, Json, RunLogs, Text, of_run
-from bikecollect.core.redact import redactor
+from bikecollect.core.secrets.redact import redactor
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
 

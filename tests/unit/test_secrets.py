@@ -5,8 +5,7 @@ from base64 import b64encode
 
 import pytest
 
-from bikecollect.core.redact import Placeholders, redacted_json, redactor
-from bikecollect.core.secrets import (
+from bikecollect.core.secrets.names import (
     is_secret_name,
     of_address,
     of_capability,
@@ -14,6 +13,7 @@ from bikecollect.core.secrets import (
     of_header,
     of_login,
 )
+from bikecollect.core.secrets.redact import Placeholders, redacted_json, redactor
 from bikecollect.core.text import visible
 
 KEY = "0123456789abcdef"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote, unquote_plus
 
 from bikecollect.core.errors import ProtocolError
-from bikecollect.core.secrets import is_secret_name
+from bikecollect.core.secrets.names import is_secret_name
 from bikecollect.feeds.http.urls import Url, parse
 
 SAME_SITE = "same-site"

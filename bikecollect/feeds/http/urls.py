@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import quote, urljoin, urlsplit
 
-from bikecollect.core.secrets import is_secret_name
+from bikecollect.core.secrets.names import is_secret_name
 
 LONGEST = 4_000
 PORTS = {"http": 80, "https": 443}

@@ -8,7 +8,7 @@ from itertools import takewhile
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
-from bikecollect.core.secrets import SHORTEST, is_secret_name
+from bikecollect.core.secrets.names import SHORTEST, is_secret_name
 from bikecollect.core.text import visible, visible_json
 
 Redact = Callable[[str], str]
