@@ -36,7 +36,7 @@ from bikecollect.storage.csv_format import (
 )
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.data_folder import MARK, MARKER
-from bikecollect.storage.durable import make_folder
+from bikecollect.storage.files.durable import make_folder
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.payload_store import Payloads
 from bikecollect.storage.recovery import Recovery

@@ -15,8 +15,8 @@ from bikecollect.core.errors import Outcome
 from bikecollect.core.incidents import Event, Sign
 from bikecollect.core.run import Run
 from bikecollect.core.slots import HOUR, Slot, day_of
+from bikecollect.storage.alert_ledger import AlertLedger
 from bikecollect.storage.data_folder import SystemFolder
-from bikecollect.storage.ledger_visits import Book
 
 
 class AlertPlace(NamedTuple):
@@ -37,7 +37,7 @@ class News:
     run: Run
     place: AlertPlace
     state_file: AlertStateFile
-    book: Book
+    ledger: AlertLedger
     state: AlertState
     changed: bool
     events: tuple[Event, ...] = ()
@@ -93,13 +93,16 @@ class Alerter:
     def _heard(self, run: Run, held: ExitStack) -> News:
         """Return what *run* makes of the state of its system, which is held."""
         place = self.places[run.system_id]
-        state_file, book = AlertStateFile(place.state_file), Book(place.system.ledger)
+        state_file, ledger = (
+            AlertStateFile(place.state_file),
+            AlertLedger(place.system.ledger),
+        )
         held.enter_context(state_file.held())
         state = state_file.load() or AlertState(
-            book.last_run(run.slot),
-            book.incidents(Slot(run.slot - MEMORY), run.slot),
+            ledger.last_run(run.slot),
+            ledger.incidents(Slot(run.slot - MEMORY), run.slot),
         )
-        said = signs.of_run(run, self._missed(state.seen, run, book))
+        said = signs.of_run(run, self._missed(state.seen, run, ledger))
         if self.mails and state.mail is not None:
             said["mail"] = Sign("smtp", state.mail) if state.mail else None
         said = {kind: each for kind, each in said.items() if kind not in self.muted}
@@ -110,9 +113,9 @@ class Alerter:
         incidents, events = step(state.incidents, run.slot, said, self.interval)
         seen = Slot(max(run.slot, state.seen or run.slot))
         changed = incidents != state.incidents
-        news = News(run, place, state_file, book, state, changed)
+        news = News(run, place, state_file, ledger, state, changed)
         news.state = state._replace(seen=seen, incidents=incidents)
-        if not state_file.usable and not book.usable():
+        if not state_file.usable and not ledger.usable():
             # Nothing can be remembered: rather once an hour than in each slot.
             events = events if run.slot % HOUR < self.interval else ()
         news.events = events
@@ -127,10 +130,10 @@ class Alerter:
             return True
         return any(_holds_any(f) for f in (news.place.system.outbox, news.place.away))
 
-    def _missed(self, seen: Slot | None, run: Run, book: Book) -> Sign | None:
+    def _missed(self, seen: Slot | None, run: Run, ledger: AlertLedger) -> Sign | None:
         if seen is None or seen + self.interval >= run.slot:
             return None
-        filled, runs = book.between(seen, run.slot)
+        filled, runs = ledger.between(seen, run.slot)
         return signs.missed(seen, run, self.interval, filled, runs)
 
 
@@ -156,5 +159,5 @@ def _holds_any(folder: Path) -> bool:
 
 def _remember(news: News) -> None:
     if news.changed:
-        news.book.save(news.state.incidents)
+        news.ledger.save(news.state.incidents)
     news.state_file.save(news.state)

@@ -139,7 +139,7 @@ class Dispatch:
             interval=self.interval,
             slot=run.slot,
             folder=str(system.path),
-            last_good=news.book.last_block(Slot(run.slot + 1)),
+            last_good=news.ledger.last_block(Slot(run.slot + 1)),
             inbox=_count(system.payloads / "inbox"),
             rejected=_count(system.payloads / "rejected"),
             run_id=run.run_id,

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bikecollect.core.errors import StorageError
-from bikecollect.storage.durable import make_folder, sync_folder, write_file
+from bikecollect.storage.files.durable import make_folder, sync_folder, write_file
 
 SUFFIX = ".eml"
 KEPT_DAYS = 7

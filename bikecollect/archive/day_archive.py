@@ -33,7 +33,7 @@ from bikecollect.archive import (
 from bikecollect.archive.archived_days import Archived
 from bikecollect.archive.datasets import DATASETS, STATUS
 from bikecollect.core.errors import StorageError
-from bikecollect.storage.durable import make_folder, sync_folder, write_file
+from bikecollect.storage.files.durable import make_folder, sync_folder, write_file
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

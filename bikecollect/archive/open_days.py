@@ -16,8 +16,8 @@ from bikecollect.core.blocks import Span
 from bikecollect.core.errors import StorageError
 from bikecollect.storage.csv_store import is_segment
 from bikecollect.storage.data_folder import INFORMATION
+from bikecollect.storage.files.regular_file import content, opened
 from bikecollect.storage.ledger_reader import History
-from bikecollect.storage.regular_file import content, opened
 
 log = logging.getLogger(__name__)
 SPANS = (

@@ -8,7 +8,7 @@ from typing import Any
 from bikecollect import __version__
 from bikecollect.cli.output_file import written
 from bikecollect.reports.data_dictionary import package
-from bikecollect.storage.regular_file import content
+from bikecollect.storage.files.regular_file import content
 
 NAME = "datapackage.json"
 OURS = "bikecollect-export"

@@ -8,8 +8,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from bikecollect.storage import trusted_files
 from bikecollect.storage.csv_format import EXAMPLE, Derived, Row, Value, derived
+from bikecollect.storage.files import trusted_files
 
 ENVIRONMENT = Path(__file__).parents[2]
 """Whoever may change what lies here may change us."""

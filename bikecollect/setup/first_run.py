@@ -13,7 +13,7 @@ from bikecollect.setup import catalogue, probe
 from bikecollect.setup import loader as config
 from bikecollect.setup import template as draft
 from bikecollect.setup.template import MailDraft, SystemDraft
-from bikecollect.storage import durable, trusted_files
+from bikecollect.storage.files import durable, trusted_files
 
 PASSWORD = "smtp-password"  # noqa: S105 - the name of a file
 SECRET = 0o600

@@ -15,7 +15,7 @@ from bikecollect.core.incidents import KINDS
 from bikecollect.core.secrets.names import is_secret_name
 from bikecollect.setup import catalogue, feed_access
 from bikecollect.setup.settings import Keep, Log, Mail, Ping, Settings, System, Tell
-from bikecollect.storage import trusted_files
+from bikecollect.storage.files import trusted_files
 
 FILE = "bikecollect.toml"
 MOST = 1_048_576

@@ -11,7 +11,7 @@ from bikecollect.core.errors import SettingsError, StorageError
 from bikecollect.setup import cron, service_user, systemd
 from bikecollect.setup.cron import CronState, read_crontab, write_crontab
 from bikecollect.setup.settings import Settings
-from bikecollect.storage import durable
+from bikecollect.storage.files import durable
 
 UNITS = (systemd.SERVICE, systemd.TIMER)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bikecollect.core.errors import SettingsError, StorageError
 from bikecollect.setup import systemd
-from bikecollect.storage import durable
+from bikecollect.storage.files import durable
 
 NAME = "bikecollect"
 ROOT = 0

@@ -22,8 +22,8 @@ from bikecollect.core.secrets.names import (
 )
 from bikecollect.core.secrets.redact import Placeholders, Redact, redactor
 from bikecollect.core.slots import DAY
-from bikecollect.storage import trusted_files
 from bikecollect.storage.data_folder import SystemFolder
+from bikecollect.storage.files import trusted_files
 
 if TYPE_CHECKING:
     from bikecollect.alerts.smtp import Server

@@ -10,7 +10,7 @@ from pathlib import Path
 from bikecollect.core import user_folders
 from bikecollect.core.errors import SettingsError, StorageError
 from bikecollect.core.slots import DAY, HOUR, MINUTE
-from bikecollect.storage import durable
+from bikecollect.storage.files import durable
 
 SYSTEM_WIDE = Path("/etc/systemd/system")
 PATIENCE = 60.0

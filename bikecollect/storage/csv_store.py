@@ -13,7 +13,7 @@ from bikecollect.core.blocks import Group, Span, Tail
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import Slot, from_iso
 from bikecollect.storage.data_folder import INFORMATION, STATUS
-from bikecollect.storage.durable import make_folder, sync_folder, write_all
+from bikecollect.storage.files.durable import make_folder, sync_folder, write_all
 
 _SEGMENT = re.compile(r"(\d{4}-\d\d-\d\d)(?:\.(\d+))?\.csv")
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from bikecollect.core import user_folders
 from bikecollect.core.errors import SettingsError, StorageError
-from bikecollect.storage.durable import make_folder, sync_folder, write_file
+from bikecollect.storage.files.durable import make_folder, sync_folder, write_file
 
 MARKER = ".bikecollect"
 LEDGER = "ledger.sqlite3"

@@ -15,7 +15,7 @@ from bikecollect.core.errors import PayloadError, StorageError
 from bikecollect.core.payload import Document, Payload
 from bikecollect.core.slots import Slot, from_stamp, stamp
 from bikecollect.core.text import visible
-from bikecollect.storage.durable import make_folder, sync_folder, write_file
+from bikecollect.storage.files.durable import make_folder, sync_folder, write_file
 
 FETCH = "fetch.json"
 REASON = ".reason.txt"

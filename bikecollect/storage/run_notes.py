@@ -10,7 +10,7 @@ from pathlib import Path
 from bikecollect.core.errors import Outcome, StorageError
 from bikecollect.core.run import Run, from_json
 from bikecollect.core.slots import stamp
-from bikecollect.storage.durable import make_folder, write_all
+from bikecollect.storage.files.durable import make_folder, write_all
 from bikecollect.storage.payload_store import listed
 
 NOTE = ".run"

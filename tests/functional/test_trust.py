@@ -13,7 +13,7 @@ from command import bikecollect
 from bikecollect.collect.derived_columns import chosen
 from bikecollect.core.errors import SettingsError
 from bikecollect.setup import loader as config
-from bikecollect.storage import trusted_files
+from bikecollect.storage.files import trusted_files
 
 MALLORY = 54_321
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")

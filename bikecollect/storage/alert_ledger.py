@@ -24,7 +24,7 @@ BETWEEN = (
 )
 
 
-class Book:
+class AlertLedger:
     """The incidents and the past slots in the ledger at *path*.
 
     A ledger that is busy, damaged or not there has no answer, and takes nothing:

@@ -1,0 +1,1 @@
+"""Files: written durably, and read only where nobody else decides what they are."""
