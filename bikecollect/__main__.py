@@ -1,17 +1,18 @@
 """The command ``bikecollect``: from the process to the commands, and to its code."""
 
+# Only what Python has loaded by itself is imported here: `leave_current_folder` first.
 import gc
 import os
 import sys
-from contextlib import suppress
-
-from bikecollect.core import process
 
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
+    leave_current_folder()
     # A run lives for some tenths of a second: collecting cycles costs a tenth of it.
     gc.disable()
+    from bikecollect.core import process  # noqa: PLC0415 - the path comes first
+
     process.prepare()
     from bikecollect.cli import main as edge  # noqa: PLC0415 - descriptors come first
 
@@ -19,9 +20,37 @@ def main() -> None:
     # Whatever became of the output, the data and the code stand: a full or closed
     # stdout must not turn into another exit code. And nothing is left to tear down.
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):
+        try:
             stream.flush()
+        except (OSError, ValueError):
+            continue
     os._exit(code)
+
+
+def leave_current_folder() -> None:
+    """Import nothing from the current folder: others may be able to write there.
+
+    ``python -m`` and ``python -c`` put it first, and so does an empty or relative part
+    of PYTHONPATH; what stands behind the standard library was installed. Where this
+    package itself was loaded from, its neighbours may come from too, but last.
+    """
+    library = os.path.dirname(os.__file__)
+    count = sys.path.index(library) if library in sys.path else 0
+    unsafe = _relative_places()
+    sys.path[:count] = [each for each in sys.path[:count] if each not in unsafe]
+    own = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    if own not in sys.path:
+        sys.path.append(own)
+
+
+def _relative_places() -> set[str]:
+    """Return what an import path has of the current folder, and of those below it."""
+    parts = ["", *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    relative = {each for each in parts if not os.path.isabs(each)}
+    try:
+        return relative | {os.path.abspath(each) for each in relative}
+    except FileNotFoundError:
+        return relative  # the current folder was removed
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Serves the app: python -m bikecollect.app run PAGE [FLAG]... (`bikecollect app`).
+"""Serves the app: python -P -m bikecollect.app HOST PORT [NAME]... (`bikecollect app`).
 
 Its address is said once it answers, and it answers once all that the first page needs
 is loaded: who follows it waits for nothing but the page.
@@ -7,13 +7,13 @@ is loaded: who follows it waits for nothing but the page.
 import logging
 import os
 import socket
+import sys
 import threading
 import time
 from importlib import import_module
 from urllib.parse import urlsplit
 
 import click
-from streamlit.web import cli
 
 from bikecollect.app.queries import current as shared
 
@@ -36,14 +36,20 @@ def _say(address: str) -> None:
     click.echo(f"The data app: {address} (Ctrl-C ends it)")
 
 
-if __name__ == "__main__":
+def main(host: str, port: str, *names: str) -> None:
+    """Load what the first page needs, then serve it."""
     opening = threading.Thread(target=shared.warm)
     opening.start()
     # What the pages cache has no server yet, and says so once for each: no news.
     logging.disable(logging.WARNING)
+    server = import_module("bikecollect.app.server")
     for page in PAGES:
         import_module(f"bikecollect.app.pages.{page}")
     logging.disable(logging.NOTSET)
     opening.join()
     threading.Thread(target=_say, args=[os.environ[ADDRESS]], daemon=True).start()
-    cli.main(prog_name="streamlit")
+    server.serve(host, int(port), names)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -30,7 +30,7 @@ def program() -> list[str]:
     script = Path(sys.executable).with_name("bikecollect")
     if script.is_file() and os.access(script, os.X_OK):
         return [str(script)]
-    return [sys.executable, "-m", "bikecollect"]
+    return [sys.executable, "-P", "-m", "bikecollect"]
 
 
 def command(path: Path | None) -> list[str]:

@@ -1,12 +1,8 @@
 """The data app in a real browser: every page, as people use it."""
 
-import os
 import re
 import shutil
-import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -15,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from appserver import app_serving
 from command import bikecollect
 
 from bikecollect.simulator import demo_month
@@ -70,26 +67,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def address(data: Path) -> Iterator[str]:
     """Yield the address at which ``bikecollect app`` serves *data*."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = ["-m", "bikecollect", "--config", data / SETTINGS, "app", "--port", port]
-    with subprocess.Popen(
-        [sys.executable, *map(str, command)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "TMPDIR": str(data.parent)},
-    ) as server:
-        assert server.stdout is not None
-        said = server.stdout.readline()
-        if said != f"The data app: http://127.0.0.1:{port} (Ctrl-C ends it)\n":
-            server.kill()
-            pytest.fail(f"the server said {said!r}")
-        yield f"http://127.0.0.1:{port}"
-        server.send_signal(signal.SIGINT)
-        assert server.wait(20) in {0, -signal.SIGINT, 130}
-    assert not list(data.parent.glob("bikecollect-*")), "what was copied is removed"
+    with app_serving(data / SETTINGS) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,11 @@ from bikecollect.cli.options import Shared
 if TYPE_CHECKING:
     from bikecollect.setup.settings import Settings
 
-BLUE, SKY = "#0072B2", "#56B4E9"
-"""Of what is chosen: red would look like trouble (Okabe and Ito's blues)."""
+LOOPBACK = ("localhost", "127.", "::1")
+EXPOSED = (
+    "the app will answer everyone who can reach this machine, without a password and "
+    "unencrypted; rather listen on 127.0.0.1 and use ssh -L 8501:localhost:8501"
+)
 
 
 @click.command()
@@ -22,9 +25,24 @@ BLUE, SKY = "#0072B2", "#56B4E9"
     help="Where to listen. Nobody is asked for a password: to look from elsewhere, "
     "rather use ssh -L 8501:localhost:8501.",
 )
+@click.option(
+    "--allow-host",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="A host name by which browsers may ask for the app, such as that of a reverse "
+    "proxy; repeatable. This machine's names and addresses are known.",
+)
 @click.option("--system", "system_id", help="Show only this system.")
 @click.pass_context
-def app(ctx: click.Context, *, port: int, host: str, system_id: str | None) -> None:
+def app(
+    ctx: click.Context,
+    *,
+    port: int,
+    host: str,
+    names: tuple[str, ...],
+    system_id: str | None,
+) -> None:
     """Serve the data app: maps and charts of the history, in a browser.
 
     It only reads. Ctrl-C ends it. Needs: pip install 'bikecollect[app]'
@@ -35,11 +53,17 @@ def app(ctx: click.Context, *, port: int, host: str, system_id: str | None) -> N
     settings = ctx.ensure_object(Shared).settings()
     if system_id:
         settings.chosen([system_id])
+    if not host.startswith(LOOPBACK):
+        click.echo(f"bikecollect: warning: {EXPOSED}", err=True)
     _check(host, port)
     place = f"[{host}]" if ":" in host else host
     env = _environment(settings, system_id)
     env["BIKECOLLECT_APP_ADDRESS"] = f"http://{place}:{port}"
-    os.execve(sys.executable, _command(host, port), env)  # noqa: S606 - our own interpreter
+    # Streamlit obeys the settings that lie in the current folder; in this one only
+    # root can write. -P: and nothing is imported from there.
+    os.chdir("/")
+    words = ["-P", "-m", "bikecollect.app", host, str(port), *names]
+    os.execve(sys.executable, [sys.executable, *words], env)  # noqa: S606 - our own interpreter
 
 
 def _check(host: str, port: int) -> None:
@@ -68,33 +92,11 @@ def _check(host: str, port: int) -> None:
         ) from error
 
 
-def _command(host: str, port: int) -> list[str]:
-    import sys  # noqa: PLC0415 - only here
-    from importlib.resources import files  # noqa: PLC0415 - only here
-
-    options = {
-        "server.address": host,
-        "server.port": port,
-        "server.headless": "true",
-        "server.fileWatcherType": "none",
-        "browser.gatherUsageStats": "false",
-        "logger.hideWelcomeMessage": "true",
-        "logger.level": "warning",
-        "client.toolbarMode": "viewer",
-        "client.showErrorDetails": "none",
-        "runner.magicEnabled": "false",
-        "theme.light.primaryColor": BLUE,
-        "theme.dark.primaryColor": SKY,
-    }
-    page = str(files("bikecollect").joinpath("app/main.py"))
-    flags = [f"--{name}={value}" for name, value in options.items()]
-    return [sys.executable, "-m", "bikecollect.app", "run", page, *flags]
-
-
 def _environment(settings: "Settings", system_id: str | None) -> dict[str, str]:
+    """Return the environment of the server: none of it is a setting of Streamlit's."""
     import os  # noqa: PLC0415 - only here
 
-    env = dict(os.environ)
+    env = {k: v for k, v in os.environ.items() if not k.startswith("STREAMLIT_")}
     if settings.source:
         env["BIKECOLLECT_CONFIG"] = settings.source
     if system_id:

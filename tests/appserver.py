@@ -1,0 +1,40 @@
+"""The data app of a test: ``bikecollect app``, as a process of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mailserver import free_port
+
+
+@contextmanager
+def app_serving(
+    config: Path, *words: str, folder: Path | None = None, **env: str
+) -> Iterator[str]:
+    """Serve the app by the settings at *config*, from *folder*; yield its address.
+
+    It is ended as by Ctrl-C, and leaves nothing in its folder for what is temporary.
+    """
+    port = free_port()
+    aside = config.parent
+    command = ["-P", "-m", "bikecollect", "--config", str(config), "app", *words]
+    with subprocess.Popen(
+        [sys.executable, *command, "--port", str(port)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=folder,
+        env={**os.environ, "TMPDIR": str(aside), **env},
+    ) as server:
+        assert server.stdout is not None
+        said = server.stdout.readline()
+        address = f"http://127.0.0.1:{port}"
+        assert said == f"The data app: {address} (Ctrl-C ends it)\n", said
+        yield address
+        server.send_signal(signal.SIGINT)
+        assert server.wait(20) in {0, -signal.SIGINT, 130}
+    assert not list(aside.glob("bikecollect-*")), "what was copied is removed"

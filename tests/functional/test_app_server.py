@@ -1,0 +1,170 @@
+"""The data app's web server: whom it answers, with what, and by whose settings."""
+
+import http.client
+import socket
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from appserver import app_serving
+from command import bikecollect
+from world import World
+
+pytest.importorskip("duckdb")
+pytest.importorskip("streamlit")
+pytestmark = pytest.mark.filterwarnings("ignore")
+PLANTED = ("streamlit", "starlette", "uvicorn", "duckdb", "pandas", "signal", "json")
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Yield the app's address; it was started in a folder where others write."""
+    folder = tmp_path_factory.mktemp("app")
+    World(folder / "data/city").fetch({"a": 1})
+    config = folder / "bikecollect.toml"
+    config.write_text(
+        'data_dir = "data"\n[systems.city]\nfeed = "youbike"\n'
+        'url = "http://127.0.0.1:9/"\ntimezone = "Asia/Taipei"\n',
+        encoding="utf-8",
+    )
+    config.chmod(0o600)
+    evil = folder / "evil"
+    (evil / ".streamlit").mkdir(parents=True)
+    for name in PLANTED:
+        (evil / f"{name}.py").write_text("raise SystemExit('EVIL')", encoding="utf-8")
+    (evil / ".streamlit/config.toml").write_text(
+        "[server]\nenableCORS = false\nenableXsrfProtection = false\n"
+        'enableStaticServing = true\nbaseUrlPath = "evil"\n',
+        encoding="utf-8",
+    )
+    outside = {
+        "STREAMLIT_SERVER_ENABLE_CORS": "false",
+        "STREAMLIT_SERVER_BASE_URL_PATH": "evil",
+        "PYTHONPATH": "",
+    }
+    words = ("--allow-host", "bikes.example.org")
+    with app_serving(config, *words, folder=evil, **outside) as found:
+        yield found
+
+
+def asked(
+    address: str, path: str = "/", method: str = "GET", **headers: str
+) -> http.client.HTTPResponse:
+    """Return the answer to one request; underscores of *headers* are dashes."""
+    place = urlsplit(address)
+    connection = http.client.HTTPConnection(place.hostname or "", place.port, 20)
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    connection.request(method, path, headers=named)
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    return answer
+
+
+def upgraded(address: str, **headers: str) -> int:
+    """Return the status of an attempt to open the websocket."""
+    asking = {"Upgrade": "websocket", "Connection": "Upgrade"}
+    asking |= {"Sec_WebSocket_Version": "13", "Sec_WebSocket_Key": "A" * 22 + "=="}
+    place = urlsplit(address)
+    connection = http.client.HTTPConnection(place.hostname or "", place.port, 20)
+    named = {k.replace("_", "-"): v for k, v in {**asking, **headers}.items()}
+    connection.request("GET", "/_stcore/stream", headers=named)
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/station?station=a", "/_stcore/health", "/x.js"]
+)
+def test_every_answer_carries_the_headers(address: str, path: str) -> None:
+    """No sniffing, no foreign frame, no foreign script, image or form."""
+    answer = asked(address, path)
+
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["X-Frame-Options"] == "SAMEORIGIN"
+    assert answer.headers["Referrer-Policy"] == "same-origin"
+    assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    policy = answer.headers["Content-Security-Policy"].split("; ")
+    assert "default-src 'self'" in policy
+    assert "img-src 'self' data: blob:" in policy
+    assert "frame-ancestors 'self'" in policy
+    (scripts,) = [each for each in policy if each.startswith("script-src ")]
+    assert "unsafe" not in scripts
+
+
+def test_pages_are_where_they_were(address: str) -> None:
+    """Neither a settings file of the folder nor the environment has moved them."""
+    assert asked(address, "/").status == 200
+    assert asked(address, "/_stcore/health").status == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 101),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://127.0.0.1:1"}, 403),
+        ({"Origin": "http://localhost"}, 403),
+        ({"Origin": "https://bikes.example.org"}, 101),
+        ({"Origin": "https://bikes.example.org.evil.example"}, 403),
+        ({"Origin": "http://evil.example", "Host": "evil.example"}, 403),
+        ({"Host": "evil.example"}, 403),
+        ({"Origin": "http://localhost:80", "Host": "localhost:80"}, 101),
+        ({"Origin": "https://bikes.example.org", "Host": "BIKES.example.org"}, 101),
+    ],
+)
+def test_the_websocket_opens_for_pages_of_our_own_only(
+    address: str, headers: dict[str, str], status: int
+) -> None:
+    """Whatever the folder's .streamlit/config.toml says of other origins."""
+    assert upgraded(address, **headers) == status
+
+
+def test_the_websocket_opens_for_the_address_that_was_said(address: str) -> None:
+    """As the browser asks."""
+    assert upgraded(address, Origin=address) == 101
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:9000", 200),
+        ("127.0.0.1", 200),
+        ("[::1]:8501", 200),
+        ("192.0.2.7", 200),
+        ("pi", 200),
+        ("bikes.example.org", 200),
+        ("evil.example:8501", 403),
+        ("127.0.0.1.evil.example", 403),
+        ("localhost evil", 403),
+        ("localhost;script-src", 403),
+        ("", 403),
+    ],
+)
+def test_a_name_that_others_let_point_here_is_not_answered(
+    address: str, host: str, status: int
+) -> None:
+    """DNS rebinding: addresses and names without a dot are nobody's domain."""
+    assert asked(address, Host=host).status == status
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST", "DELETE", "PATCH"])
+def test_nothing_can_be_sent_to_the_app(address: str, method: str) -> None:
+    """Streamlit would take an upload of 200 MB into memory from any visitor."""
+    answer = asked(address, "/_stcore/upload_file/a/b", method, Content_Length="0")
+
+    assert answer.status == 403
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize(("host", "told"), [("0.0.0.0", True), ("127.0.0.1", False)])
+def test_an_address_for_everyone_is_warned_of(host: str, *, told: bool) -> None:
+    """No password, no encryption; said before it listens (here: at a taken port)."""
+    with socket.create_server((host, 0)) as taken:
+        done = bikecollect("app", "--host", host, "--port", taken.getsockname()[1])
+
+    assert done.returncode == 64
+    assert f"cannot listen on {host}" in done.stderr
+    assert ("warning: the app will answer everyone" in done.stderr) is told

@@ -1,0 +1,70 @@
+"""What lies in the current folder is neither imported nor obeyed."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bikecollect.setup import schedule
+
+PLANTED = (
+    *("bikecollect_x", "click", "requests", "urllib3", "duckdb", "streamlit", "json"),
+    *("csv", "sqlite3", "signal", "threading", "pathlib", "zoneinfo", "tomllib"),
+    *("logging", "textwrap", "tempfile", "hashlib", "datetime", "idna", "certifi"),
+)
+WORDS = ("status", "--format", "json")
+START = "import sys; from bikecollect.__main__ import main; main()"
+
+
+@pytest.fixture
+def evil(tmp_path: Path) -> Path:
+    """Return a folder in which somebody has put modules of well-known names."""
+    for name in PLANTED:
+        (tmp_path / f"{name}.py").write_text("print('EVIL')\n", encoding="utf-8")
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below/click.py").write_text("print('EVIL')\n", encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize("path", ["", ":", ".", "below", "/nowhere:below:"])
+@pytest.mark.parametrize(
+    "start",
+    [["-m", "bikecollect"], ["-c", START], ["-P", "-m", "bikecollect"]],
+    ids=["-m", "-c", "-P"],
+)
+def test_no_module_comes_from_the_current_folder(
+    evil: Path, start: list[str], path: str
+) -> None:
+    """By Python's own habit, or by an empty or relative part of PYTHONPATH."""
+    done = subprocess.run(
+        [sys.executable, *start, *WORDS],
+        cwd=evil,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert "EVIL" not in done.stdout + done.stderr
+    assert done.stdout.startswith('{"system": ')
+
+
+def test_a_current_folder_that_is_gone_is_no_trouble(tmp_path: Path) -> None:
+    """It has no modules; cron and screens outlive folders."""
+    command = f'mkdir gone; cd gone; rmdir "$PWD"; {sys.executable} -m bikecollect -h'
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+    assert done.stdout.startswith("Usage: bikecollect")
+
+
+def test_the_crontabs_command_needs_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the script is not installed, Python is called with -P."""
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+
+    assert schedule.program() == [str(tmp_path / "python"), "-P", "-m", "bikecollect"]
