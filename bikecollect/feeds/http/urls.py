@@ -145,7 +145,8 @@ def plain(url: str) -> str:
         return parse(url).plain
     except ValueError:
         bare = re.split("[?#]", url, maxsplit=1)[0]
-        return quote(re.sub("//[^/]*@", "//", bare), safe=_PATH)[:_SHOWN]
+        bare = re.sub("//[^/]*@", "//", bare)
+        return quote(bare, safe=_PATH, errors="backslashreplace")[:_SHOWN]
 
 
 def shown(url: str) -> str:
