@@ -1,30 +1,23 @@
 """The payloads on disk: the inbox, the rejected, the kept."""
 
-import json
 import os
-import zipfile
-import zlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, replace
-from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 from bikecollect.core.errors import PayloadError, StorageError
-from bikecollect.core.payload import Document, Payload
+from bikecollect.core.payload import Payload
 from bikecollect.core.slots import Slot, from_stamp, stamp
 from bikecollect.core.text import visible
+from bikecollect.storage.files import regular_file
 from bikecollect.storage.files.durable import make_folder, sync_folder, write_file
+from bikecollect.storage.payload_zip import MOST_BYTES, pack, unpack
 
-FETCH = "fetch.json"
 REASON = ".reason.txt"
 OPENED = ".opened"
 """Of the mark that lies beside a payload while it is read."""
 KILLED = "were killed while they read it"
 """In the reason of a payload that is rejected for it: it may kill once more."""
-LEVEL = 1
-"""Of deflate: a payload lives for days, and the five-minute path pays for it."""
 
 
 class Payloads:
@@ -48,7 +41,7 @@ class Payloads:
         beside = path.with_name(path.name + ".tmp")
         try:
             make_folder(self._inbox)
-            write_file(beside, _pack(payload))
+            write_file(beside, pack(payload))
             beside.rename(path)
             sync_folder(self._inbox)
         except OSError as error:
@@ -100,10 +93,10 @@ class Payloads:
             return self._fresh[name]
         path = self._inbox / name
         try:
-            return _unpack(path.read_bytes())
+            return _read(path)
         except OSError as error:
             raise StorageError(f"cannot read {path}: {error}") from error
-        except (ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as why:
+        except ValueError as why:
             raise PayloadError(
                 f"the payload {path} is damaged: {why}", cause="damaged"
             ) from why
@@ -290,25 +283,14 @@ def _is_ours(name: str) -> bool:
     return True
 
 
-def _pack(payload: Payload) -> bytes:
-    about = asdict(replace(payload, documents=()))
-    about["documents"] = [
-        {**asdict(replace(each, body=b"")), "body": f"{each.name}.json"}
-        for each in payload.documents
-    ]
-    out = BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL) as box:
-        for each in payload.documents:
-            box.writestr(f"{each.name}.json", each.body)
-        box.writestr(FETCH, json.dumps(about, ensure_ascii=False, indent=1))
-    return out.getvalue()
-
-
-def _unpack(data: bytes) -> Payload:
-    with zipfile.ZipFile(BytesIO(data)) as box:
-        about: dict[str, Any] = json.loads(box.read(FETCH))
-        documents = tuple(
-            Document(**{**each, "body": box.read(each["body"])})
-            for each in about.pop("documents")
-        )
-    return Payload(documents=documents, **about)
+def _read(path: Path) -> Payload:
+    """Return the payload in *path*; raises OSError, ValueError where it is not one."""
+    try:
+        payload = unpack(regular_file.content(path, MOST_BYTES))
+    except OSError as error:
+        if error.errno in regular_file.REFUSED:  # it would be met in every run
+            raise ValueError(error.strerror) from error
+        raise
+    if name_of(payload) != path.name:
+        raise ValueError(f"it is the payload {name_of(payload)}")
+    return payload

@@ -1,6 +1,9 @@
 """The main line, on real files, with a feed and a clock in our hands."""
 
+import os
+import shutil
 import sqlite3
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -342,3 +345,36 @@ def _forget(world: World, number: int) -> None:
             " FROM blocks WHERE blocks.file = files.file) WHERE file LIKE '%status%'"
         )
     db.close()
+
+
+def _sparse(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 300_000_000)
+
+
+@pytest.mark.parametrize(
+    "put",
+    [
+        os.mkfifo,
+        lambda path: path.symlink_to("/dev/zero"),
+        lambda path: shutil.copy(next(path.parents[1].glob("kept/*/*.zip")), path),
+        _sparse,
+    ],
+    ids=["fifo", "link", "another", "large"],
+)
+def test_what_others_put_into_the_inbox_stops_no_run(
+    world: World, put: Callable[[Path], object]
+) -> None:
+    """It is rejected by name and never met again: the next slots are collected."""
+    world.fetch({"a": 1})
+    strange = world.folder / "payloads/inbox/20261122T030000Z.0badcafe.zip"
+    put(strange)
+
+    run = world.fetch({"a": 2}, after=300)
+    after = world.fetch({"a": 3}, after=300)
+
+    assert (run.outcome, after.outcome) == (Outcome.COLLECTED, Outcome.COLLECTED)
+    assert world.inbox() == []
+    assert [each.kind for each in run.notices] == ["payload"]
+    assert after.notices == ()
+    assert os.path.lexists(world.folder / "payloads/rejected" / strange.name)

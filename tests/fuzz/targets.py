@@ -11,24 +11,30 @@ import json
 import math
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from urllib3.util import parse_url
+
 from bikecollect.archive import day_csv
 from bikecollect.cli.timeparse import day, moment
 from bikecollect.collect.sources.bikecollect_folder import FolderSource
 from bikecollect.collect.sources.tables import TableSource
 from bikecollect.core.errors import BikecollectError, PayloadError, SettingsError
-from bikecollect.core.payload import Check, Document, Memory
+from bikecollect.core.payload import Check, Document, Memory, Payload
 from bikecollect.core.run import Run, from_json
-from bikecollect.core.slots import Slot
+from bikecollect.core.slots import Slot, iso
 from bikecollect.core.snapshot import Snapshot, StationInformation, StationStatus
 from bikecollect.feeds import Feed, imported_rows
 from bikecollect.feeds.citybikes import CityBikes
 from bikecollect.feeds.gbfs import Gbfs
+from bikecollect.feeds.gbfs_discovery import secure
+from bikecollect.feeds.http import redirects, urls
+from bikecollect.feeds.http.networks import is_local_name, numeric
 from bikecollect.feeds.http.retry import retry_after
 from bikecollect.feeds.http.transport import date
 from bikecollect.feeds.http.urls import plain
@@ -48,6 +54,7 @@ from bikecollect.storage.csv_format import (
     read_information,
 )
 from bikecollect.storage.csv_store import Store
+from bikecollect.storage.payload_store import Payloads, name_of
 
 ZONE = ZoneInfo("Asia/Taipei")
 SLOT = Slot(1_795_276_800)
@@ -112,6 +119,17 @@ def target_imported(data: bytes) -> None:
     """Read rows that came by way of another archive."""
     with suppress(PayloadError):
         _rows_come_back(imported_rows.read(data))
+
+
+def target_payload(data: bytes) -> None:
+    """Open a file of the inbox: a payload that can be committed, or damaged."""
+    _opens(data)
+    about, _, body = data.partition(BREAK)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as box:
+        box.writestr("page-0.json", body)
+        box.writestr("fetch.json", about)
+    _opens(packed.getvalue())
 
 
 def target_day(data: bytes) -> None:
@@ -201,6 +219,26 @@ def target_moment(data: bytes) -> None:
         day(text, ZONE, 1.8e9)
 
 
+def target_address(data: bytes) -> None:
+    """Take an address apart: the host that is checked is the host that is asked."""
+    text = data.decode("utf-8", "surrogateescape")
+    base = urls.parse("https://example.org/gbfs.json")
+    for shown in (urls.plain(text), urls.shown(text)):
+        assert shown.isascii()
+        assert len(shown) <= 300
+    secure(text, base.text)
+    with suppress(ValueError):
+        url = urls.parse(urls.joined(base.text, text))
+        assert urls.parse(url.text) == url._replace(user="")
+        asked = parse_url(url.text)
+        host = (asked.host or "").strip("[]").replace("%25", "%")
+        assert (host, asked.port or urls.PORTS[url.scheme]) == (url.host, url.port)
+        numeric(url.host)
+        is_local_name(url.host)
+    with suppress(BikecollectError):
+        redirects.target(base, text, 302, policy="same-site")
+
+
 def target_table(data: bytes) -> None:
     """Read another archive's CSV: whole snapshots, or one of our errors."""
     with folder() as made:
@@ -217,6 +255,22 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     for name, value in list(globals().items())
     if name.startswith("target_")
 }
+
+
+def _opens(data: bytes) -> None:
+    with folder() as made:
+        (made / "inbox").mkdir()
+        payload = Payload("city", SLOT, "0" * 8, 0.0, ())
+        (made / "inbox" / name_of(payload)).write_bytes(data)
+        store = Payloads(made)
+        (name,) = store.waiting()
+        with suppress(PayloadError):
+            found = store.open(name)
+            assert name_of(found) == name
+            assert all(type(each.body) is bytes for each in found.documents)
+            assert all(type(each.name) is str for each in found.documents)
+            assert math.isfinite(found.fetched_at)
+            iso(found.fetched_at, ZONE)
 
 
 def _reads(feed: Feed, data: bytes, main: str) -> None:
@@ -300,6 +354,12 @@ def _seeds() -> Mapping[str, list[bytes]]:
         "citybikes": [json.dumps({"network": {"stations": [network]}}).encode()],
         "mapped": [json.dumps({"data": [{"list": [station]}], "time": 1.7e9}).encode()],
         "imported": [imported_rows.write(read.statuses)],
+        "payload": [_packed(youbike), _about(_packed(youbike))],
+        "address": [
+            b"https://me:word@example.org:8443/gbfs.json?key=1#x",
+            b"http://[fe80::1%25eth0]:80/a?b=c",
+            b"//example.org/../x",
+        ],
         "day": [day],
         "stations": [listed],
         "note": [Run("0" * 8, "city", SLOT, 1.8e9).to_json().encode()],
@@ -309,6 +369,19 @@ def _seeds() -> Mapping[str, list[bytes]]:
         "moment": [b"2026-11-22T10:05+08:00", b"24h", b"10:05"],
         "table": [TABLE.encode()],
     }
+
+
+def _packed(body: bytes) -> bytes:
+    with folder() as made:
+        document = Document("page-0", body, "https://example.org/")
+        payload = Payload("city", SLOT, "0" * 8, 1.8e9, (document,))
+        Payloads(made).accept(payload)
+        return (made / "inbox" / name_of(payload)).read_bytes()
+
+
+def _about(packed: bytes) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(packed)) as box:
+        return box.read("fetch.json") + BREAK + box.read("page-0.json")
 
 
 SETTINGS = """data_dir = "/srv/bikes"
@@ -347,5 +420,5 @@ TOKENS = (
     *(b'"\\ud800"', b"\\u0000", b"\\u2028", b"\\u202e", b"\\u0085", b"\xe2\x80\xa8"),
     *(b"\xc2\x85", b"\xff", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"2026-13-45T99:99:99"),
     *(b"0001-01-01T00:00:00+14:00", b"9999-12-31T23:59:59-14:00", b"=cmd()"),
-    *(b'"a":1,"a":2', b"//@:0/", b"x" * 70_000, b"../../etc/passwd"),
+    *(b'"a":1,"a":2', b"http://[", b"//@:0/", b"x" * 70_000, b"../../etc/passwd"),
 )

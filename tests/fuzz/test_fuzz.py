@@ -15,7 +15,7 @@ FOUND = Path(__file__).with_name("found")
 """Inputs that once broke a promise, by target."""
 CALLS, CALLS_PER_BYTE = 60_000, 60
 BYTES, BYTES_PER_BYTE = 3_000_000, 200
-EXAMPLES = {"table": 25, "day": 60, "payload": 60}
+EXAMPLES = {"table": 25, "day": 60, "payload": 80}
 
 
 @st.composite

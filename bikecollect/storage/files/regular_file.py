@@ -8,6 +8,9 @@ import os
 import stat
 from pathlib import Path
 
+PIECE = 1_048_576
+REFUSED = frozenset({errno.EINVAL, errno.EFBIG, errno.ELOOP})
+"""What these functions raise, as errno, for what is no plain file or too large."""
 FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
@@ -29,8 +32,12 @@ def content(path: Path | str, most: int, *, dir_fd: int | None = None) -> bytes:
     *most* bounds what is read, however the file grows.
     """
     fd = opened(path, dir_fd=dir_fd)
+    parts, left = [], most
     with os.fdopen(fd, "rb") as file:
-        data = file.read(most + 1)
-    if len(data) > most:
-        raise OSError(errno.EFBIG, f"more than {most} bytes", str(path))
-    return data
+        # Not *most* at once: what is asked for is allocated, be the file ever so short.
+        while part := file.read(PIECE):
+            left -= len(part)
+            if left < 0:
+                raise OSError(errno.EFBIG, f"more than {most} bytes", str(path))
+            parts.append(part)
+    return b"".join(parts)

@@ -1,0 +1,131 @@
+"""A payload's file: what `pack` wrote, or refused before it takes memory or harm."""
+
+import io
+import json
+import tracemalloc
+import zipfile
+from typing import Any
+
+import pytest
+
+from bikecollect.core.payload import Document, Payload
+from bikecollect.core.slots import Slot
+from bikecollect.storage.payload_zip import pack, unpack
+
+SLOT = Slot(1_795_276_800)
+PAYLOAD = Payload(
+    "city",
+    SLOT,
+    "0badcafe",
+    1_795_276_802.5,
+    (Document("page-0", b"[1]", "https://example.org/", fetched_at=1.7952768e9),),
+    notes={"a": "b"},
+)
+
+
+def test_a_payload_comes_back_as_it_was() -> None:
+    """Its documents byte for byte, and how they came."""
+    (document,) = unpack(pack(PAYLOAD)).documents
+
+    assert (document.name, document.body) == ("page-0", b"[1]")
+    assert unpack(pack(PAYLOAD)).notes == {"a": "b"}
+
+
+def test_a_bomb_is_refused_before_it_takes_memory() -> None:
+    """A file that inflates a thousand times is read up to the bound, no further."""
+    packed = _zip({"fetch.json": _about(), "page-0.json": bytes(20_000_000)})
+
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="inflates to more than"):
+        unpack(packed, most=1_000_000)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert len(packed) < 50_000
+    assert peak < 2_000_000
+
+
+def test_documents_share_one_bound() -> None:
+    """A hundred of them are not a hundred times as much."""
+    files = {f"page-{n}.json": bytes(300_000) for n in range(4)}
+    about = _about(documents=[{"name": n, "body": n} for n in files])
+
+    with pytest.raises(ValueError, match="inflates to more than"):
+        unpack(_zip({"fetch.json": about, **files}), most=1_000_000)
+
+
+def test_an_entry_that_lies_about_its_size_takes_no_more() -> None:
+    """The directory says 3 bytes; what comes is cut there, and found out."""
+    packed = bytearray(_zip({"fetch.json": _about(), "page-0.json": bytes(9_000_000)}))
+    true, lie = (9_000_000).to_bytes(4, "little"), (3).to_bytes(4, "little")
+    packed = bytearray(bytes(packed).replace(true, lie))
+
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="CRC"):
+        unpack(bytes(packed))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak < 2_000_000
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        b"",
+        b"PK\x05\x06" + bytes(17),
+        pack(PAYLOAD)[:-30],
+        pack(PAYLOAD).replace(b"\x14\x00", b"\xeb\x00"),  # a version to come
+        pack(PAYLOAD).replace(b"\x00\x00\x08\x00", b"\x01\x00\x08\x00"),  # encrypted
+        pack(PAYLOAD).replace(b"\x08\x00", b"\x63\x00"),  # an unknown method
+    ],
+)
+def test_a_file_that_is_no_zip_of_ours_is_refused(packed: bytes) -> None:
+    """Cut, of another version, encrypted, packed by another method."""
+    with pytest.raises(ValueError, match=r".+"):
+        unpack(packed)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("slot", "1795276800"),
+        ("slot", True),
+        ("slot", -1),
+        ("slot", 10**30),
+        ("fetched_at", "noon"),
+        ("fetched_at", 1e300),
+        ("fetched_at", None),
+        ("uptime", [1]),
+        ("run_id", 7),
+        ("notes", {"a": 1}),
+        ("notes", []),
+        ("documents", {}),
+        ("documents", [7]),
+        ("documents", [{"name": "x", "body": "nowhere.json"}]),
+        ("documents", [{"name": [], "body": "page-0.json"}]),
+        ("documents", [{"name": "x", "body": "page-0.json", "http_status": "ok"}]),
+        ("documents", [{"name": "x", "body": "page-0.json", "date": "now"}]),
+        ("a_field_to_come", 1),
+    ],
+)
+def test_a_payload_of_other_kinds_of_values_is_refused(name: str, value: Any) -> None:
+    """None of them reaches a row, the ledger, or a calendar."""
+    packed = _zip({"fetch.json": _about(**{name: value}), "page-0.json": b"[1]"})
+
+    with pytest.raises(ValueError, match=r".+"):
+        unpack(packed)
+
+
+def _about(**more: Any) -> bytes:
+    """Return a fetch.json, with *more* instead of what it says."""
+    with zipfile.ZipFile(io.BytesIO(pack(PAYLOAD))) as box:
+        return json.dumps({**json.loads(box.read("fetch.json")), **more}).encode()
+
+
+def _zip(files: dict[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as box:
+        for name, body in files.items():
+            box.writestr(name, body)
+    return packed.getvalue()
