@@ -87,7 +87,8 @@ def _secured(url: str, base: str) -> str:
 
 def named(url: str) -> str:
     """Return a name for the address *url* that tells nothing of it."""
-    return f"sha256:{hashlib.sha256(url.encode()).hexdigest()}"
+    data = url.encode("utf-8", "backslashreplace")
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 def without_secrets(url: str, own: str) -> str:

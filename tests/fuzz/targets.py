@@ -32,7 +32,7 @@ from bikecollect.core.snapshot import Snapshot, StationInformation, StationStatu
 from bikecollect.feeds import Feed, imported_rows
 from bikecollect.feeds.citybikes import CityBikes
 from bikecollect.feeds.gbfs import Gbfs
-from bikecollect.feeds.gbfs_discovery import secure
+from bikecollect.feeds.gbfs_discovery import named, without_secrets
 from bikecollect.feeds.http import redirects, urls
 from bikecollect.feeds.http.networks import is_local_name, numeric
 from bikecollect.feeds.http.retry import retry_after
@@ -226,7 +226,7 @@ def target_address(data: bytes) -> None:
     for shown in (urls.plain(text), urls.shown(text)):
         assert shown.isascii()
         assert len(shown) <= 300
-    secure(text, base.text)
+    named(without_secrets(text, base.text))
     with suppress(ValueError):
         url = urls.parse(urls.joined(base.text, text))
         assert urls.parse(url.text) == url._replace(user="")
