@@ -11,8 +11,8 @@ from pathlib import Path
 from bikecollect.core.errors import SettingsError, StorageError, UsageError
 from bikecollect.setup import catalogue, probe
 from bikecollect.setup import loader as config
-from bikecollect.setup import template as draft
-from bikecollect.setup.template import MailDraft, SystemDraft
+from bikecollect.setup.settings import Mail, System
+from bikecollect.setup.template import NewSystem, settings_text
 from bikecollect.storage.files import durable, trusted_files
 
 PASSWORD = "smtp-password"  # noqa: S105 - the name of a file
@@ -24,13 +24,13 @@ SECRET = 0o600
 class Wishes:
     """What the file shall say; an empty *data_dir* is the default."""
 
-    systems: Sequence[SystemDraft]
+    systems: Sequence[NewSystem]
     data_dir: str = ""
-    mail: MailDraft | None = None
+    mail: Mail | None = None
     password: str = ""
 
 
-def tried(asked: str) -> tuple[SystemDraft, str]:
+def tried(asked: str) -> tuple[NewSystem, str]:
     """Return the system that *asked* names, and what a try of its feed found.
 
     Raises what `probe.attempt` does.
@@ -42,17 +42,12 @@ def tried(asked: str) -> tuple[SystemDraft, str]:
     entry = catalogue.find(target.system_id) if target.in_catalogue else None
     if entry is not None:
         return known(entry), "\n".join(lines)
-    made = SystemDraft(
-        _free(target.system_id),
-        target.feed,
-        target.url,
-        target.timezone,
-        trial.about.name,
-    )
+    system = System(feed=target.feed, url=target.url, timezone=target.timezone)
+    made = NewSystem(_free(target.system_id), system, trial.about.name)
     return made, "\n".join(lines)
 
 
-def untried(asked: str) -> SystemDraft:
+def untried(asked: str) -> NewSystem:
     """Return the system that *asked* names, by its looks; raises SettingsError."""
     entry = catalogue.find(asked)
     if entry is not None:
@@ -64,15 +59,16 @@ def untried(asked: str) -> SystemDraft:
         )
     feed = next((name for mark, name in _MARKS.items() if mark in asked), "youbike")
     zone = probe.TAIWAN if feed == "youbike" else ""
-    return SystemDraft(_free(probe.name_of(asked)), feed, asked, zone)
+    system = System(feed=feed, url=asked, timezone=zone)
+    return NewSystem(_free(probe.name_of(asked)), system)
 
 
 _MARKS = {"gbfs": "gbfs", "citybik.es": "citybikes"}
 
 
-def known(entry: catalogue.Entry) -> SystemDraft:
+def known(entry: catalogue.Entry) -> NewSystem:
     """Return the system of *entry*: its name is all that the file needs."""
-    return SystemDraft(entry.system_id, name=f"{entry.name}, {entry.city}")
+    return NewSystem(entry.system_id, title=f"{entry.name}, {entry.city}")
 
 
 def is_address(asked: str) -> bool:
@@ -107,7 +103,7 @@ def write(path: Path, wishes: Wishes, *, force: bool) -> None:
     What would not load is not written. Nobody else may read them.
     """
     refuse_to_overwrite(path, force=force)
-    text = draft.settings(wishes.systems, data_dir=wishes.data_dir, mail=wishes.mail)
+    text = settings_text(wishes.systems, data_dir=wishes.data_dir, mail=wishes.mail)
     config.parse(tomllib.loads(text), folder=path.parent.absolute())
     beside = path.with_name(PASSWORD)
     if wishes.password:

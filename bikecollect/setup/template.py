@@ -1,68 +1,53 @@
 """A draft of the settings file: its text, with a word on each key."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bikecollect.core.text import visible_toml
+from bikecollect.setup.settings import Mail, System
 
 UNKNOWN_ZONE = "Area/City"
 
 
-@dataclass(frozen=True)
-class SystemDraft:
-    """One system; without *feed* the catalogue knows the rest. *name* is for people.
+class NewSystem(NamedTuple):
+    """A system for the file; without a feed the catalogue knows it. *title*: of people.
 
-    *headers* are the names of those that it needs.
+    Its headers' values are still to be filled in.
     """
 
     system_id: str
-    feed: str = ""
-    url: str = ""
-    timezone: str = ""
-    name: str = ""
-    headers: Sequence[str] = ()
+    system: System = System()
+    title: str = ""
 
 
-@dataclass(frozen=True)
-class MailDraft:
-    """Whom to tell, and through which server; all empty for nobody."""
-
-    to: Sequence[str] = ()
-    host: str = ""
-    port: int = 587
-    security: str = "starttls"
-    user: str = ""
-    password_file: str = ""
-    sender: str = ""
-
-
-def system(draft: SystemDraft) -> str:
+def system_table(new: NewSystem) -> str:
     """Return the table of one system.
 
-    >>> print(system(SystemDraft("youbike-taipei")), end="")
+    >>> print(system_table(NewSystem("youbike-taipei")), end="")
     [systems.youbike-taipei]
     """
-    key = draft.system_id if "." not in draft.system_id else quoted(draft.system_id)
+    system = new.system
+    key = new.system_id if "." not in new.system_id else quoted(new.system_id)
     lines = [f"[systems.{key}]"]
-    if draft.feed:
-        lines += [f"feed = {quoted(draft.feed)}", f"url = {quoted(draft.url)}"]
-        zone = quoted(draft.timezone or UNKNOWN_ZONE)
-        note = "" if draft.timezone else "  # the feed does not say: fill it in"
+    if system.feed:
+        lines += [f"feed = {quoted(system.feed)}", f"url = {quoted(system.url)}"]
+        zone = quoted(system.timezone or UNKNOWN_ZONE)
+        note = "" if system.timezone else "  # the feed does not say: fill it in"
         lines.append(f"timezone = {zone}{note}")
-    if draft.headers:
-        pairs = ", ".join(f'{quoted(each)} = "..."' for each in draft.headers)
+    if system.headers:
+        pairs = ", ".join(f'{quoted(each)} = "..."' for each in system.headers)
         lines.append(f"headers = {{{pairs}}}  # fill in; the file must be 0600 then")
     return "\n".join(lines) + "\n"
 
 
-def settings(
-    systems: Sequence[SystemDraft], *, data_dir: str = "", mail: MailDraft | None = None
+def settings_text(
+    systems: Sequence[NewSystem], *, data_dir: str = "", mail: Mail | None = None
 ) -> str:
     """Return the whole file for *systems*; an empty *data_dir* is the default."""
     parts = [HEAD, _folder(data_dir), INTERVAL]
     for each in systems:
-        title = f"# {each.name}\n" if each.name and each.name.isprintable() else ""
-        parts.append(title + system(each))
+        title = f"# {each.title}\n" if each.title and each.title.isprintable() else ""
+        parts.append(title + system_table(each))
     parts.append(_mail(mail) if mail and mail.host else NO_MAIL)
     return "\n".join([*parts, KEEP])
 
@@ -82,7 +67,7 @@ def _folder(data_dir: str) -> str:
     return f"# Where the files go.\ndata_dir = {quoted(data_dir)}\n"
 
 
-def _mail(mail: MailDraft) -> str:
+def _mail(mail: Mail) -> str:
     lines = [
         "# Whom to tell when slots are lost.",
         "[mail]",

@@ -11,7 +11,8 @@ from command import bikecollect
 from served import Answer, serving
 
 from bikecollect.setup import loader as config
-from bikecollect.setup import template as draft
+from bikecollect.setup import template
+from bikecollect.setup.settings import Mail, System
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
 
@@ -233,10 +234,11 @@ def test_the_cron_line_is_installed_where_it_is_wanted(tmp_path: Path) -> None:
 )
 def test_any_text_survives_the_file(odd: str) -> None:
     """Quotes, backslashes, control characters: what is written is what is read."""
-    text = draft.settings(
-        [draft.SystemDraft("x.y", "gbfs", "https://x", "UTC", odd)],
+    system = System(feed="gbfs", url="https://x", timezone="UTC")
+    text = template.settings_text(
+        [template.NewSystem("x.y", system, odd)],
         data_dir=odd,
-        mail=draft.MailDraft((odd,), odd, user=odd, password_file=odd, sender=odd),
+        mail=Mail(to=[odd], host=odd, user=odd, password_file=odd, sender=odd),
     )
     values = tomllib.loads(text)
 

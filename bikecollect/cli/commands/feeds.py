@@ -1,5 +1,6 @@
 """``bikecollect feeds``: the catalogue, and a try of any feed."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -120,13 +121,16 @@ def _table(entries: "list[Entry]") -> str:
 
 
 def _shown(entry: "Entry") -> str:
-    from bikecollect.setup import template as draft  # noqa: PLC0415 - only here
+    from bikecollect.setup.template import (  # noqa: PLC0415 - only here
+        NewSystem,
+        system_table,
+    )
 
     return (
         f"{entry.name}, {entry.city} ({entry.country}), run by {entry.operator}\n"
         f"dialect:   {entry.feed}\ntime zone: {entry.timezone}\naddress:\n"
         f"  {entry.url}\n\nThe settings to collect it by:\n\n"
-        f"{draft.system(draft.SystemDraft(entry.system_id))}"
+        f"{system_table(NewSystem(entry.system_id))}"
     )
 
 
@@ -182,13 +186,19 @@ def _json(trial: "Trial") -> str:
 
 
 def _settings(trial: "Trial") -> str:
-    from bikecollect.setup import template as draft  # noqa: PLC0415 - only here
+    from bikecollect.setup.settings import System  # noqa: PLC0415 - only here
+    from bikecollect.setup.template import (  # noqa: PLC0415 - only here
+        NewSystem,
+        system_table,
+    )
 
-    target, names = trial.target, tuple(trial.headers)
-    if target.in_catalogue:
-        return draft.system(draft.SystemDraft(target.system_id, headers=names))
-    place = (target.feed, target.url, target.timezone)
-    return draft.system(draft.SystemDraft(target.system_id, *place, headers=names))
+    target, headers = trial.target, dict.fromkeys(trial.headers, "...")
+    system = System(headers=headers)
+    if not target.in_catalogue:
+        system = replace(
+            system, feed=target.feed, url=target.url, timezone=target.timezone
+        )
+    return system_table(NewSystem(target.system_id, system))
 
 
 def _told(trial: "Trial") -> str:

@@ -10,7 +10,8 @@ from bikecollect.cli.options import Shared, say
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bikecollect.setup.template import MailDraft, SystemDraft
+    from bikecollect.setup.template import NewSystem
+    from bikecollect.setup.settings import Mail
 
 FIRST = "youbike-taipei"
 MANY = 12
@@ -64,7 +65,7 @@ def init(
     from pathlib import Path  # noqa: PLC0415 - not for --help
 
     from bikecollect.setup import first_run as initial  # noqa: PLC0415 - heavy
-    from bikecollect.setup.template import MailDraft  # noqa: PLC0415 - heavy
+    from bikecollect.setup.settings import Mail  # noqa: PLC0415 - heavy
 
     path = initial.place(ctx.ensure_object(Shared).config, here=here)
     initial.refuse_to_overwrite(path, force=force)
@@ -72,8 +73,8 @@ def init(
         raise click.UsageError("--mail-host needs --mail")
     if yes and to and not mail_host:
         raise click.UsageError("--mail needs --mail-host")
-    mail = MailDraft(
-        to=to,
+    mail = Mail(
+        to=list(to),
         host=mail_host,
         user=mail_user,
         password_file=str(Path(mail_password_file).absolute())
@@ -94,14 +95,14 @@ def init(
 
 def _systems(
     asked: tuple[str, ...], timezone: str, *, ask: bool, attempt: bool
-) -> "list[SystemDraft]":
+) -> "list[NewSystem]":
     """Return the systems *asked* for, each once; asks where there are none."""
     wanted = list(asked or ([] if ask else [FIRST]))
     if not wanted:
         wanted.append(_question("Which system? A city, a name, or a feed's address"))
         while more := _question("Another one? (empty for no)", default=""):
             wanted.append(more)
-    found: dict[str, SystemDraft] = {}
+    found: dict[str, NewSystem] = {}
     for each in wanted:
         made = _zoned(_one(each, ask=ask, attempt=attempt), timezone, ask=ask)
         found[made.system_id] = made
@@ -129,7 +130,7 @@ def _question(text: str, default: str = FIRST) -> str:
             say(f'The catalogue has no "{answer}"; see: bikecollect feeds\n')
 
 
-def _one(asked: str, *, ask: bool, attempt: bool) -> "SystemDraft":
+def _one(asked: str, *, ask: bool, attempt: bool) -> "NewSystem":
     """Return the system *asked* for; a failed try may be overridden."""
     from bikecollect.core.errors import FeedError, PayloadError  # noqa: PLC0415 - heavy
     from bikecollect.setup import first_run as initial  # noqa: PLC0415 - heavy
@@ -151,24 +152,24 @@ def _one(asked: str, *, ask: bool, attempt: bool) -> "SystemDraft":
     return found
 
 
-def _zoned(system: "SystemDraft", timezone: str, *, ask: bool) -> "SystemDraft":
-    """Return *system* with a time zone, where neither it nor the catalogue says."""
+def _zoned(new: "NewSystem", timezone: str, *, ask: bool) -> "NewSystem":
+    """Return *new* with a time zone, where neither it nor the catalogue says."""
     from bikecollect.core.errors import SettingsError  # noqa: PLC0415 - heavy
     from bikecollect.setup import probe  # noqa: PLC0415 - heavy
 
-    if not system.feed or system.timezone:
-        return system
+    if not new.system.feed or new.system.timezone:
+        return new
     while ask and not probe.is_zone(timezone):
-        timezone = _ask(f"Time zone of {system.system_id}, such as Europe/Paris", "")
+        timezone = _ask(f"Time zone of {new.system_id}, such as Europe/Paris", "")
     if not probe.is_zone(timezone):
         raise SettingsError(
-            f"the feed of {system.system_id} does not say its time zone: give it with "
+            f"the feed of {new.system_id} does not say its time zone: give it with "
             "--timezone, such as Europe/Paris"
         )
-    return replace(system, timezone=timezone)
+    return new._replace(system=replace(new.system, timezone=timezone))
 
 
-def _mail(mail: "MailDraft", path: "Path") -> "tuple[MailDraft, str]":
+def _mail(mail: "Mail", path: "Path") -> "tuple[Mail, str]":
     """Ask for what *mail* lacks; return it, and the password where one is given."""
     from bikecollect.setup import first_run as initial  # noqa: PLC0415 - heavy
 
@@ -176,11 +177,11 @@ def _mail(mail: "MailDraft", path: "Path") -> "tuple[MailDraft, str]":
         address = _ask("Your mail address, to tell of lost slots (empty: none)", "")
         if not address:
             return mail, ""
-        mail = replace(mail, to=(address,), sender=address)
+        mail = replace(mail, to=[address], sender=address)
     if not mail.host:
         host = _ask("Mail server, such as smtp.example.org (empty: none)", "")
         if not host:
-            return replace(mail, to=()), ""
+            return replace(mail, to=[]), ""
         user = mail.user or _ask("Name to log in there with (empty: none)", "")
         mail = replace(mail, host=host, user=user)
     if not mail.user or mail.password_file:
