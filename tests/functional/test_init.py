@@ -11,7 +11,7 @@ from command import bikecollect
 from served import Answer, serving
 
 from bikecollect.setup import loader as config
-from bikecollect.setup import template
+from bikecollect.setup.first_run import NewSystem, settings_text
 from bikecollect.setup.settings import Mail, System
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
@@ -235,8 +235,8 @@ def test_the_cron_line_is_installed_where_it_is_wanted(tmp_path: Path) -> None:
 def test_any_text_survives_the_file(odd: str) -> None:
     """Quotes, backslashes, control characters: what is written is what is read."""
     system = System(feed="gbfs", url="https://x", timezone="UTC")
-    text = template.settings_text(
-        [template.NewSystem("x.y", system, odd)],
+    text = settings_text(
+        [NewSystem("x.y", system, odd)],
         data_dir=odd,
         mail=Mail(to=[odd], host=odd, user=odd, password_file=odd, sender=odd),
     )

@@ -121,10 +121,7 @@ def _table(entries: "list[Entry]") -> str:
 
 
 def _shown(entry: "Entry") -> str:
-    from bikecollect.setup.template import (  # noqa: PLC0415 - only here
-        NewSystem,
-        system_table,
-    )
+    from bikecollect.setup.first_run import NewSystem, system_table  # noqa: PLC0415 - only here
 
     return (
         f"{entry.name}, {entry.city} ({entry.country}), run by {entry.operator}\n"
@@ -186,11 +183,8 @@ def _json(trial: "Trial") -> str:
 
 
 def _settings(trial: "Trial") -> str:
+    from bikecollect.setup.first_run import NewSystem, system_table  # noqa: PLC0415 - only here
     from bikecollect.setup.settings import System  # noqa: PLC0415 - only here
-    from bikecollect.setup.template import (  # noqa: PLC0415 - only here
-        NewSystem,
-        system_table,
-    )
 
     target, headers = trial.target, dict.fromkeys(trial.headers, "...")
     system = System(headers=headers)

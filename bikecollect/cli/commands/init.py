@@ -10,7 +10,7 @@ from bikecollect.cli.options import Shared, say
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bikecollect.setup.template import NewSystem
+    from bikecollect.setup.first_run import NewSystem
     from bikecollect.setup.settings import Mail
 
 FIRST = "youbike-taipei"
