@@ -107,20 +107,18 @@ def _delivered(
 
 
 def _connected(server: Server) -> "smtplib.SMTP":
-    import smtplib  # noqa: PLC0415 - only when there is a mail
-    import ssl  # noqa: PLC0415 - only when there is a mail
+    from bikecollect.alerts import (  # noqa: PLC0415 - only when there is a mail
+        smtp_connection,
+    )
 
-    context = ssl.create_default_context(cafile=server.ca_bundle or None)
-    connection: smtplib.SMTP
-    if server.security == "tls":
-        connection = smtplib.SMTP_SSL(
-            server.host, server.port, timeout=IDLE, context=context
-        )
-    else:
-        connection = smtplib.SMTP(server.host, server.port, timeout=IDLE)
+    connection = smtp_connection.connect(
+        server.host,
+        server.port,
+        security=server.security,
+        timeout=IDLE,
+        ca_bundle=server.ca_bundle,
+    )
     try:
-        if server.security == "starttls":
-            connection.starttls(context=context)
         connection.ehlo_or_helo_if_needed()
         if server.user:
             connection.login(server.user, server.password)

@@ -3,6 +3,7 @@
 import socket
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -202,6 +203,44 @@ def test_a_server_that_hangs_or_drips_is_left(
         sender = post(Server("127.0.0.1", port, "none"), seconds=0.5)
         sender.spool(outbox, letter())
         assert "did not finish within" in (sender.drain([outbox]) or "")
+    assert outbox.waiting()
+
+
+GREETING = b"220 hello\r\n"
+
+
+@pytest.mark.parametrize(
+    ("polite", "line"),
+    [
+        (b"", b"220-" + b"x" * 70 + b"\r\n"),
+        (b"", b"220-\r\n"),
+        (b"", b"220-" + b"x" * 8_000 + b"\r\n"),
+        (b"", b"x" * 70_000),
+        (GREETING, b"250-X-FEATURE " + b"y" * 70 + b"\r\n"),
+        (GREETING + b"250 hello\r\n", b"250-sender " + b"y" * 70 + b"\r\n"),
+    ],
+    ids=["greeting", "empty lines", "long lines", "no line end", "EHLO", "MAIL FROM"],
+)
+def test_a_reply_without_end_is_cut_off(
+    outbox: Outbox, polite: bytes, line: bytes
+) -> None:
+    """Soon, with little memory, and the mail waits (735 MiB in twenty seconds)."""
+
+    def flood(peer: socket.socket) -> None:
+        peer.sendall(polite)
+        while True:
+            peer.sendall(line * (100_000 // len(line) + 1))
+
+    with listening(flood) as port:
+        sender = post(Server("127.0.0.1", port, "none"), seconds=20)
+        sender.spool(outbox, letter())
+        tracemalloc.start()
+        error = sender.drain([outbox]) or ""
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+
+    assert "a reply of more than" in error or "Line too long" in error
+    assert peak < 5_000_000
     assert outbox.waiting()
 
 
