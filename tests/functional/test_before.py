@@ -1,0 +1,96 @@
+"""Data that the version before wrote is read, healed, verified and exported alike.
+
+``before/87c69d1.tar.xz`` holds a demo's folder as that commit's own commands made it:
+two days of three stations, the first one archived and its CSV gone, payloads that were
+rejected, and a run that was killed in the middle of writing the newest block. Beside it
+lies what that commit said of the folder: torn, and healed by its next fetch.
+"""
+
+import tarfile
+from pathlib import Path
+
+import pytest
+from command import bikecollect
+from served import Answer, serving
+
+BEFORE = Path(__file__).parents[1] / "before" / "87c69d1.tar.xz"
+DAY = ("--since", "2026-11-25", "--until", "2026-11-26")
+TABLES = (
+    *("station_status", "stations", "slots", "gaps", "runs"),
+    *("coverage", "profile"),
+)
+
+
+@pytest.fixture(scope="module")
+def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of what the version before wrote, and of what it said."""
+    return unpacked(tmp_path_factory.mktemp("before"))
+
+
+def unpacked(folder: Path) -> Path:
+    """Return *folder* with all that lies in the archive."""
+    with tarfile.open(BEFORE) as packed:
+        packed.extractall(folder, filter="data")
+    return folder
+
+
+@pytest.fixture
+def healed(tmp_path: Path) -> Path:
+    """Return the same after a fetch whose feed is gone."""
+    path = unpacked(tmp_path) / "data" / "bikecollect.toml"
+    text = path.read_text(encoding="utf-8")
+    with serving(lambda _: Answer(b"gone", 404)) as url:
+        path.write_text(text.replace("http://127.0.0.1/", url), encoding="utf-8")
+        done = bikecollect("--config", path, "fetch")
+    assert done.returncode == 69
+    return tmp_path
+
+
+def said(before: Path, *arguments: str) -> str:
+    """Return what a command says of the folder."""
+    path = before / "data" / "bikecollect.toml"
+    return bikecollect("--config", path, *arguments).stdout
+
+
+def report(before: Path) -> str:
+    """Return the report of its two days."""
+    until = ("--until", "2026-11-26T08:40")
+    return said(before, "backfill-report", *DAY[:2], *until, "--format", "json")
+
+
+def test_it_is_reported_to_the_byte(before: Path) -> None:
+    """Every slot, its state and its cause, from the archive and from the CSV."""
+    expected = before / "torn" / "backfill-report.json"
+
+    assert report(before) == expected.read_text(encoding="utf-8")
+
+
+def test_it_is_verified_to_the_byte(before: Path) -> None:
+    """The same certificates, and the same torn bytes found."""
+    expected = before / "torn" / "verify.jsonl"
+
+    found = said(before, "verify", "--format", "json")
+
+    assert found == expected.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_each_table_is_exported_to_the_byte(before: Path, table: str) -> None:
+    """Of the archived day, as CSV."""
+    expected = before / "torn" / f"{table}.csv"
+
+    found = said(before, "export", "--what", table, *DAY, "--format", "csv")
+
+    assert found == expected.read_text(encoding="utf-8")
+
+
+def test_it_is_healed_to_the_byte(healed: Path) -> None:
+    """The torn block is cut, and written whole from its payload."""
+    expected = healed / "healed"
+
+    found = said(healed, "verify", "--format", "json")
+    rows = said(healed, "export", "--since", "2026-11-26", "--until", "2026-11-27")
+
+    assert found == (expected / "verify.jsonl").read_text(encoding="utf-8")
+    assert rows == (expected / "open-day.csv").read_text(encoding="utf-8")
+    assert report(healed) == (expected / "backfill-report.json").read_text("utf-8")
