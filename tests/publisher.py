@@ -36,14 +36,16 @@ class Publisher:
     asked: list[str] = field(default_factory=list)
     clock: Time = field(default_factory=lambda: Time(BEGIN))
     interval: int = 300
+    path: str = "/gbfs.json"
+    top: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def settings(self) -> Settings:
         """The settings of the system, as they are at the moment."""
-        system = {"feed": "gbfs", "url": self.base + "/gbfs.json", **self.more}
+        system = {"feed": "gbfs", "url": self.base + self.path, **self.more}
         system = {"timezone": "Asia/Taipei", **system}
         top = {"data_dir": str(self.folder), "interval": f"{self.interval}s"}
-        return parse({**top, "systems": {"city": system}})
+        return parse({**top, **self.top, "systems": {"city": system}})
 
     def answer(self, path: str) -> Answer:
         """Return what is served at *path*, with its query or without."""
@@ -73,10 +75,14 @@ class Publisher:
 
     def rows(self) -> list[dict[str, str]]:
         """Return the rows of the newest slot, as texts by column."""
-        files = sorted((self.folder / "city/station_status").glob("*.csv"))
-        rows = [row for file in files for row in _read(file)]
+        rows = self.all_rows()
         newest = max(row["slot"] for row in rows)
         return [row for row in rows if row["slot"] == newest]
+
+    def all_rows(self) -> list[dict[str, str]]:
+        """Return the rows of all slots, as texts by column."""
+        files = sorted((self.folder / "city/station_status").glob("*.csv"))
+        return [row for file in files for row in _read(file)]
 
     def stations(self) -> list[dict[str, str]]:
         """Return the versions of stations, oldest first."""
@@ -86,10 +92,10 @@ class Publisher:
 
 @contextmanager
 def publishing(
-    folder: Path, *, interval: int = 300, **more: object
+    folder: Path, *, interval: int = 300, path: str = "/gbfs.json", **more: object
 ) -> Iterator[Publisher]:
     """Serve a publisher whose system has the settings *more*; yield it."""
-    publisher = Publisher(folder, more=more, interval=interval)
+    publisher = Publisher(folder, more=more, interval=interval, path=path)
     with serving(publisher.answer) as base:
         publisher.base = base
         yield publisher

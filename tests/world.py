@@ -24,6 +24,7 @@ from bikecollect.core.payload import (
 from bikecollect.core.run import Run
 from bikecollect.core.slots import slot_at
 from bikecollect.core.snapshot import Snapshot, StationInformation, StationStatus
+from bikecollect.feeds.renames import Renames
 from bikecollect.storage.csv_format import Derived, Format
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.ledger import Ledger
@@ -87,6 +88,10 @@ class FakeFeed:
             last_updated=values.get("last_updated"),
             shape=dict.fromkeys(values.get("fields", []), "int"),
         )
+
+    def renames(self, before: Documents, after: Documents) -> Renames:
+        """Return that nothing was renamed."""
+        return Renames()
 
 
 def _information(name: str, values: dict[str, Any]) -> StationInformation:

@@ -118,7 +118,7 @@ def _worse(incident: Incident, slot: Slot, sign: Sign) -> Incident:
         slots=incident.slots + max(sign.lost, 1),
         lost=incident.lost + sign.lost,
         causes=causes,
-        text=message(sign.text),
+        text=message(sign.text, lines=True),
     )
 
 

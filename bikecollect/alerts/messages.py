@@ -13,7 +13,10 @@ LIMIT = 10_240
 """Bytes of a body; the log's tail gives way first."""
 NEXT_STEPS = {
     "fetch": ("bikecollect doctor", "bikecollect runs show {slot}"),
-    "payload": ("bikecollect runs show {slot}", "bikecollect feeds try {system}"),
+    "payload": (
+        "bikecollect feeds try {system}",
+        "bikecollect backfill {system}   # once it is understood",
+    ),
     "drift": ("bikecollect feeds try {system}", "bikecollect runs show {slot}"),
     "disk": ("df -h {folder}", "bikecollect doctor"),
     "ledger": ("bikecollect doctor", "bikecollect runs show {slot}"),
@@ -112,7 +115,8 @@ def part(event: Event, facts: Facts) -> str:
         ("Waiting", f"{facts.inbox} in the inbox, {facts.rejected} rejected"),
     ]
     lines = [f"{name:<12}{value}" for name, value in rows]
-    return "\n".join([*lines, "", f"  {visible(incident.text)}"])
+    said = (f"  {visible(line)}" for line in incident.text.split("\n"))
+    return "\n".join([*lines, "", *said])
 
 
 def short(events: Sequence[tuple[Event, Facts]]) -> str:
@@ -122,7 +126,8 @@ def short(events: Sequence[tuple[Event, Facts]]) -> str:
         incident = event.incident
         times = ", ".join(f"{n.lower()} {v}" for n, v in _times(event, facts))
         lines.append(
-            f"{times}; slots lost: {_lost(incident)}; {visible(incident.text)}"
+            f"{times}; slots lost: {_lost(incident)}; "
+            f"{visible(incident.text, lines=True)}"
         )
     return "\n".join(lines)
 

@@ -45,16 +45,7 @@ def of_run(run: Run, missed: Sign | None) -> dict[str, Sign | None]:
         return {"missed": _and_killed(missed, run)}
     found: dict[str, Sign | None] = dict.fromkeys(_judged(run))
     found["missed"] = missed
-    for notice in run.notices:
-        kind = OF_NOTICE.get(notice.kind)
-        if kind is None:
-            continue
-        first = found.get(kind)
-        if first is None:
-            over = kind in HEALED and run.outcome in UNDERSTOOD
-            found[kind] = Sign(notice.kind, notice.text, over=over)
-        elif kind == "drift":
-            found[kind] = first._replace(text=f"{first.text}\n{notice.text}")
+    found |= _of_notices(run)
     found |= _of_flags(run)
     kind = _ended_by(run)
     if kind == "ledger" and any(n.kind == "disk" for n in run.notices):
@@ -66,7 +57,8 @@ def of_run(run: Run, missed: Sign | None) -> dict[str, Sign | None]:
         if first is not None and kind == "disk":
             found[kind] = first._replace(lost=lost)
         else:
-            found[kind] = Sign(run.cause or kind, run.error, lost=lost)
+            text = run.error + _remedy(run) if kind == "payload" else run.error
+            found[kind] = Sign(run.cause or kind, text, lost=lost)
     return found
 
 
@@ -96,6 +88,30 @@ def _ended_by(run: Run) -> str:
         kind = "settings" if run.outcome is Outcome.SETTINGS else "disk"
         return OF_NOTICE.get(run.cause, kind)
     return "bug" if run.outcome is Outcome.BUG else ""
+
+
+def _of_notices(run: Run) -> dict[str, Sign]:
+    """Return the signs of the notices of *run*: the first of a kind, all of a drift."""
+    found: dict[str, Sign] = {}
+    for notice in run.notices:
+        kind = OF_NOTICE.get(notice.kind)
+        if kind is None:
+            continue
+        if kind not in found:
+            over = kind in HEALED and run.outcome in UNDERSTOOD
+            found[kind] = Sign(notice.kind, notice.text, over=over)
+        elif kind == "drift":
+            text = f"{found[kind].text}\n{notice.text}"
+            found[kind] = found[kind]._replace(text=text)
+    if "drift" in found:
+        text = found["drift"].text + _remedy(run)
+        found["drift"] = found["drift"]._replace(text=text)
+    return found
+
+
+def _remedy(run: Run) -> str:
+    """Return what *run* says should be put into the settings, a line each."""
+    return "".join(f"\n{each.text}" for each in run.notices if each.kind == "fields")
 
 
 def _of_flags(run: Run) -> dict[str, Sign]:

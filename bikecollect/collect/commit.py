@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+import logging
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from typing import TYPE_CHECKING, NamedTuple
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from bikecollect.storage.payload_store import Payloads
 
 
+log = logging.getLogger(__name__)
+
 SHAPE = "bikecollect.shape"
 CLOCK_SET = "the clock of this machine was set back"
 """In the reason of a payload that is rejected for it: it is never tried again."""
@@ -57,7 +60,7 @@ class Committer:
 
     Needs the lock, an open ledger, and files that agree with it (`Recovery`).
     Raises StorageError where the disk or the ledger refuses: the run must end
-    then, and the next one begins with healing.
+    then, and the next one begins with healing. *fields* are those of the settings.
     """
 
     feed: Feed
@@ -69,9 +72,11 @@ class Committer:
     ledger: "Ledger"
     watch: Stopwatch = field(default_factory=Stopwatch)
     redact: Redact = unredacted
+    fields: Mapping[str, str] = field(default_factory=dict)
 
     def commit(self, name: str, source: str) -> Done:
         """Commit *name*, a payload in the inbox; *source* is fetch or recovery."""
+        payload = None
         try:
             self._check_kills(name)
             with self.payloads.counted(name):
@@ -83,7 +88,8 @@ class Committer:
                 return self._again(name, payload, there)
             return self._write(name, payload, understood, payload.source or source)
         except PayloadError as error:
-            return self._reject(name, error, str(error))
+            remedy = self._remedy(payload) if payload else []
+            return self._reject(name, error, str(error), remedy)
         except BikecollectError:
             raise
         except Exception as error:  # noqa: BLE001 - ours: the payload outlives it
@@ -144,6 +150,7 @@ class Committer:
         notices = [Notice("partial", text) for text in snapshot.oddities]
         notices += [Notice("columns", text) for text in block.troubles]
         notices += [Notice("drift", text) for text in drifts]
+        notices += self._remedy(payload) if drifts else []
         notices += [damage] if damage else []
         for text in filter(None, (payload.incomplete, snapshot.incomplete)):
             notices.append(Notice("partial", text))
@@ -188,13 +195,28 @@ class Committer:
             file=there.span.file,
         )
 
-    def _reject(self, name: str, error: BikecollectError, reason: str) -> Done:
+    def _remedy(self, payload: Payload) -> list[Notice]:
+        """Return what to put into the settings, where a field has another name."""
+        from bikecollect.collect import remedy  # noqa: PLC0415 - only where it drifts
+
+        try:
+            return remedy.notices(self.feed, payload, self.payloads, self.fields)
+        except Exception:
+            log.exception("a bug in what was to be advised", extra={"told": True})
+            return []
+
+    def _reject(
+        self,
+        name: str,
+        error: BikecollectError,
+        reason: str,
+        remedy: Sequence[Notice] = (),
+    ) -> Done:
         path = self.payloads.reject(name, self.redact(reason))
         kind = "clock" if error.cause == "clock" else "payload"
         text = f"{error}; the payload is kept in {path}"
-        return Done(
-            error.outcome, error.cause, error=text, notices=(Notice(kind, text),)
-        )
+        notices = (Notice(kind, text), *remedy)
+        return Done(error.outcome, error.cause, error=text, notices=notices)
 
     def _bug(self, name: str, error: Exception) -> Done:
         import traceback  # noqa: PLC0415 - only on the way to an error

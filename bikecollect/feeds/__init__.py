@@ -1,9 +1,12 @@
 """One module per dialect: how a feed is fetched, and how its payload is read."""
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from bikecollect.core.payload import Documents, Fetched, Getter, Memory
 from bikecollect.core.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from bikecollect.feeds.renames import Renames
 
 
 class Feed(Protocol):
@@ -18,4 +21,8 @@ class Feed(Protocol):
 
         Raises PayloadError where they cannot be understood, and nothing else.
         """
+        ...
+
+    def renames(self, before: Documents, after: Documents) -> "Renames":
+        """Return which fields of *before* have another name in *after*, most likely."""
         ...

@@ -2,14 +2,18 @@
 
 from collections.abc import Mapping
 from datetime import UTC
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.payload import Documents, Fetched, Getter, Memory
 from bikecollect.core.snapshot import Snapshot
+from bikecollect.feeds.fields import STAMP_FORMAT
 from bikecollect.feeds.json_payload import at, decode, objects
 from bikecollect.feeds.stamps import Stamps
 from bikecollect.feeds.station_reader import Dialect, StationReader
+
+if TYPE_CHECKING:
+    from bikecollect.feeds.renames import Renames
 
 SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "station_id": ("id",),
@@ -34,10 +38,15 @@ DIALECT = Dialect(SPELLINGS, ("station_id", "num_vehicles_available"), OURS)
 
 
 class CityBikes:
-    """A network at *url*, such as ``https://api.citybik.es/v2/networks/ID``."""
+    """A network at *url*, such as ``https://api.citybik.es/v2/networks/ID``.
 
-    def __init__(self, url: str) -> None:
+    *fields* name the fields of single columns.
+    """
+
+    def __init__(self, url: str, fields: Mapping[str, str] | None = None) -> None:
         self._url = url
+        self._dialect = DIALECT.naming(fields or {})
+        self._form = (fields or {}).get(STAMP_FORMAT, "")
 
     def fetch(self, get: Getter, memory: Memory) -> Fetched:
         """Get the network."""
@@ -46,7 +55,21 @@ class CityBikes:
     def read(self, documents: Documents) -> Snapshot:
         """Return what the network says; raises PayloadError."""
         stations = _listed(documents[0].body)
-        return StationReader(stations, DIALECT, Stamps(UTC)).snapshot()
+        return StationReader(stations, self._dialect, self._stamps()).snapshot()
+
+    def renames(self, before: Documents, after: Documents) -> "Renames":
+        """Return which fields of *before* have another name in *after*."""
+        from bikecollect.feeds import renames  # noqa: PLC0415 - only where it drifts
+
+        stamps = self._stamps()
+        return renames.between(before, after, _stations, self._dialect, stamps)
+
+    def _stamps(self) -> Stamps:
+        return Stamps(UTC, self._form)
+
+
+def _stations(documents: Documents) -> list[Any]:
+    return _listed(documents[0].body)
 
 
 def _listed(body: bytes) -> list[Any]:

@@ -7,8 +7,9 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from datetime import tzinfo
-from typing import Any
+from datetime import UTC, tzinfo
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from bikecollect.core.errors import FeedError, FeedUnavailable, PayloadError
 from bikecollect.core.payload import (
@@ -23,6 +24,7 @@ from bikecollect.core.payload import (
 from bikecollect.core.slots import DAY
 from bikecollect.core.snapshot import Snapshot
 from bikecollect.feeds import gbfs_reader as reading
+from bikecollect.feeds.fields import STAMP_FORMAT
 from bikecollect.feeds.gbfs_discovery import (
     TRIES,
     addresses,
@@ -33,7 +35,11 @@ from bikecollect.feeds.gbfs_discovery import (
 )
 from bikecollect.feeds.http.urls import joined
 from bikecollect.feeds.json_payload import at, decode
+from bikecollect.feeds.stamps import Stamps
 from bikecollect.feeds.values import number
+
+if TYPE_CHECKING:
+    from bikecollect.feeds.renames import Renames
 
 FEEDS, INFORMATION, TYPES = "gbfs.feeds", "gbfs.information", "gbfs.vehicle_types"
 NEWEST_MAJOR = 3
@@ -45,10 +51,20 @@ _STAMP = re.compile(rb'"last_updated(?:Other)?"\s*:\s*[^,}]+')
 
 
 class Gbfs:
-    """A system by its ``gbfs.json`` at *url*; *language* empty takes the first."""
+    """A system by its ``gbfs.json`` at *url*; *language* empty takes the first.
 
-    def __init__(self, url: str, zone: tzinfo, language: str = "") -> None:
-        self._url, self._zone, self._language = url, zone, language
+    *fields* name the fields of single columns.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        zone: tzinfo,
+        language: str = "",
+        fields: Mapping[str, str] | None = None,
+    ) -> None:
+        self._url, self._language = url, language
+        self._way = reading.Way(zone, language, fields or {})
 
     def fetch(self, get: Getter, memory: Memory) -> Fetched:
         """Get the status, and what is due of the rest.
@@ -109,7 +125,22 @@ class Gbfs:
         """Return what the documents say; raises PayloadError."""
         fetched_at = max((each.fetched_at for each in documents), default=0.0)
         bodies = {each.name: each.body for each in documents}
-        return reading.snapshot(bodies, self._zone, self._language, fetched_at)
+        return reading.snapshot(bodies, self._way, fetched_at)
+
+    def renames(self, before: Documents, after: Documents) -> "Renames":
+        """Return which fields of *before* have another name in *after*."""
+        from bikecollect.feeds import renames  # noqa: PLC0415 - only where it drifts
+
+        stamps = Stamps(UTC, self._way.fields.get(STAMP_FORMAT, ""))
+        dialects = {
+            "station_status": reading.status_dialect(self._way),
+            "station_information": reading.information_dialect(self._way),
+        }
+        found = renames.Renames()
+        for name, dialect in dialects.items():
+            lists = partial(_stations_in, name)
+            found += renames.between(before, after, lists, dialect, stamps)
+        return found
 
     def _feeds(self, get: Getter, memory: Memory) -> dict[str, Any]:
         """Return the addresses, as remembered where that is not long ago."""
@@ -213,6 +244,12 @@ class Gbfs:
                 Document("vehicle_types", types.encode(), fetched_at=status.fetched_at)
             )
         return documents, notes
+
+
+def _stations_in(name: str, documents: Documents) -> list[Any]:
+    """Return the stations that the document *name* lists, none where it is absent."""
+    body = next((each.body for each in documents if each.name == name), None)
+    return [] if body is None else reading.stations(body)
 
 
 def _note(note: str | None) -> dict[str, Any]:

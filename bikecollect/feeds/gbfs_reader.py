@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, tzinfo
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.snapshot import Snapshot, StationInformation
 from bikecollect.feeds.aliases import electric
+from bikecollect.feeds.fields import STAMP_FORMAT
 from bikecollect.feeds.json_payload import at, decode, objects
 from bikecollect.feeds.stamps import Stamps
 from bikecollect.feeds.station_reader import Dialect, Said, StationReader
@@ -41,7 +42,12 @@ INFORMATION: Mapping[str, tuple[str, ...]] = {
     "post_code": ("post_code",),
     "is_virtual_station": ("is_virtual_station",),
 }
-OURS = frozenset(name for names in STATUS.values() for name in names)
+OURS = frozenset(
+    name
+    for table in (STATUS, INFORMATION)
+    for names in table.values()
+    for name in names
+)
 OURS |= {"vehicle_docks_available"}
 NEEDED = ("station_id", "num_vehicles_available")
 PROPULSION = {"electric": True, "electric_assist": True}
@@ -81,13 +87,24 @@ def ids(body: bytes) -> set[str]:
         return set()
 
 
+class Way(NamedTuple):
+    """How a system is read: naive stamps in *zone* where UTC cannot be.
+
+    *fields* are those that a user names for single columns.
+    """
+
+    zone: tzinfo
+    language: str
+    fields: Mapping[str, str] = {}
+
+
 def snapshot(
-    bodies: Mapping[str, bytes], zone: tzinfo, language: str, fetched_at: float = 0.0
+    bodies: Mapping[str, bytes], way: Way, fetched_at: float = 0.0
 ) -> Snapshot:
     """Return what the documents *bodies* (by name) say; raises PayloadError.
 
-    No version allows stamps without a zone: such ones are UTC, or in *zone* where
-    the feed's own stamp would else lie after *fetched_at*, when it came.
+    No version allows stamps without a zone: such ones are UTC, or in the system's
+    where the feed's own stamp would else lie after *fetched_at*, when it came.
     """
     if "station_status" not in bodies:
         raise PayloadError(
@@ -97,8 +114,8 @@ def snapshot(
     value, listed = decode(body), stations(body)
     updated = next((value[k] for k in UPDATED if at(value, k) is not None), None)
     ttl = number(at(value, "ttl"))
-    stamp = _stamps(updated, zone, fetched_at)
-    dialect = _dialect(_propulsion(bodies.get("vehicle_types")), language)
+    stamp = _stamps(updated, way, fetched_at)
+    dialect = status_dialect(way, _propulsion(bodies.get("vehicle_types")))
     read = StationReader(listed, dialect, stamp).snapshot()
     read = replace(
         read,
@@ -110,12 +127,12 @@ def snapshot(
         ttl=int(ttl) if ttl is not None else None,
     )
     about = bodies.get("station_information")
-    return read if about is None else _informed(read, about, language)
+    return read if about is None else _informed(read, about, way)
 
 
-def _informed(read: Snapshot, body: bytes, language: str) -> Snapshot:
+def _informed(read: Snapshot, body: bytes, way: Way) -> Snapshot:
     """Return *read* with the station information in *body*."""
-    dialect = Dialect(INFORMATION, NEEDED[:1], OURS, texts=_texts(language))
+    dialect = information_dialect(way)
     try:
         about = StationReader(stations(body), dialect, Stamps(UTC)).snapshot()
     except PayloadError as error:
@@ -131,10 +148,11 @@ def _informed(read: Snapshot, body: bytes, language: str) -> Snapshot:
     )
 
 
-def _stamps(updated: Any, zone: tzinfo, fetched_at: float) -> Stamps:
-    utc = Stamps(UTC)
+def _stamps(updated: Any, way: Way, fetched_at: float) -> Stamps:
+    form = way.fields.get(STAMP_FORMAT, "")
+    utc = Stamps(UTC, form)
     ahead = (utc(updated) or 0) - fetched_at > FUTURE
-    return Stamps(zone) if ahead and fetched_at else utc
+    return Stamps(way.zone, form) if ahead and fetched_at else utc
 
 
 def _says(information: StationInformation) -> bool:
@@ -142,15 +160,25 @@ def _says(information: StationInformation) -> bool:
     return any(each is not None for each in information[1:-1])
 
 
-def _dialect(propulsion: Mapping[str, bool | None] | None, language: str) -> Dialect:
+def status_dialect(
+    way: Way, propulsion: Mapping[str, bool | None] | None = None
+) -> Dialect:
+    """Return how a status is written; *propulsion* says which types are electric."""
     return Dialect(
         {**STATUS, **INFORMATION},
         NEEDED,
         OURS,
-        texts=_texts(language),
+        texts=_texts(way.language),
         ebikes=partial(_ebikes, propulsion=propulsion),
         vehicles=_vehicles,
-    )
+    ).naming(way.fields)
+
+
+def information_dialect(way: Way) -> Dialect:
+    """Return how the station information is written."""
+    fields = {name: field for name, field in way.fields.items() if name in INFORMATION}
+    texts = _texts(way.language)
+    return Dialect(INFORMATION, NEEDED[:1], OURS, texts=texts).naming(fields)
 
 
 def _texts(language: str) -> Mapping[str, Callable[[Any], str | None]]:

@@ -4,19 +4,21 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bikecollect.core.errors import PayloadError, SettingsError
 from bikecollect.core.payload import Documents, Fetched, Getter, Memory
-from bikecollect.core.snapshot import Snapshot, StationInformation, StationStatus
+from bikecollect.core.snapshot import Snapshot
+from bikecollect.feeds.fields import COLUMNS, STAMP_FORMAT
 from bikecollect.feeds.json_payload import at, decode, objects
 from bikecollect.feeds.stamps import Stamps
 from bikecollect.feeds.station_reader import Dialect, StationReader
 
-COLUMNS = dict.fromkeys((*StationStatus._fields, *StationInformation._fields))
-COLUMNS.pop("is_listed")
+if TYPE_CHECKING:
+    from bikecollect.feeds.renames import Renames
+
 NEEDED = ("station_id", "num_vehicles_available")
-KEYS = frozenset({"stations", "last_updated", "stamp_format", *COLUMNS})
+KEYS = frozenset({"stations", "last_updated", STAMP_FORMAT, *COLUMNS})
 
 
 class Mapped:
@@ -40,10 +42,21 @@ class Mapped:
 
     def read(self, documents: Documents) -> Snapshot:
         """Return what the feed says by the mapping; raises PayloadError."""
-        stations = self._stations(documents[0].body)
-        stamp = Stamps(self._zone, self._mapping.get("stamp_format", ""))
+        stations, stamp = self._stations(documents[0].body), self._stamps()
         read = StationReader(stations, self._dialect, stamp).snapshot()
         return replace(read, last_updated=self._updated(documents[0].body, stamp))
+
+    def renames(self, before: Documents, after: Documents) -> "Renames":
+        """Return which fields of *before* have another name in *after*."""
+        from bikecollect.feeds import renames  # noqa: PLC0415 - only where it drifts
+
+        def listed(documents: Documents) -> list[Any]:
+            return self._stations(documents[0].body)
+
+        return renames.between(before, after, listed, self._dialect, self._stamps())
+
+    def _stamps(self) -> Stamps:
+        return Stamps(self._zone, self._mapping.get(STAMP_FORMAT, ""))
 
     def _stations(self, body: bytes) -> list[Any]:
         path = self._mapping.get("stations", "")
@@ -69,8 +82,8 @@ def validate(mapping: Mapping[str, str]) -> None:
     for key in NEEDED:
         if key not in mapping:
             raise SettingsError(f"a mapped feed needs mapping.{key}")
-    if "stamp_format" in mapping:
-        _check_form(mapping["stamp_format"])
+    if STAMP_FORMAT in mapping:
+        _check_form(mapping[STAMP_FORMAT])
 
 
 def _check_form(form: str) -> None:

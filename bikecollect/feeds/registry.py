@@ -10,21 +10,27 @@ DIALECTS = ("youbike", "gbfs", "citybikes", "mapped")
 
 
 def build(
-    feed: str, *, url: str, timezone: tzinfo, language: str, mapping: Mapping[str, str]
+    feed: str,
+    *,
+    url: str,
+    timezone: tzinfo,
+    language: str,
+    mapping: Mapping[str, str],
+    fields: Mapping[str, str],
 ) -> Feed:
     """Return the dialect called *feed*; raises SettingsError for an unknown one."""
     if feed == "youbike":
         from bikecollect.feeds.youbike import YouBike  # noqa: PLC0415 - only this one
 
-        return YouBike(url, timezone)
+        return YouBike(url, timezone, fields)
     if feed == "gbfs":
         from bikecollect.feeds.gbfs import Gbfs  # noqa: PLC0415 - only this one
 
-        return Gbfs(url, timezone, language)
+        return Gbfs(url, timezone, language, fields)
     if feed == "citybikes":
         from bikecollect.feeds.citybikes import CityBikes  # noqa: PLC0415 - only this
 
-        return CityBikes(url)
+        return CityBikes(url, fields)
     if feed == "mapped":
         from bikecollect.feeds.mapped import Mapped  # noqa: PLC0415 - only this one
 

@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.snapshot import Snapshot, StationInformation, StationStatus
 from bikecollect.feeds.aliases import Aliases, Table
+from bikecollect.feeds.fields import STAMP_FORMAT
 from bikecollect.feeds.json_payload import MOST_BAD, missing, shape, too_many_bad
 from bikecollect.feeds.stamps import Stamps
 from bikecollect.feeds.values import Counts, flag, place, text
@@ -44,6 +45,18 @@ class Dialect:
     texts: Mapping[str, Callable[[Any], str | None]] = field(default_factory=dict)
     ebikes: Callable[[Said], int | None] = lambda _: None
     vehicles: Callable[[Said], int | None] = lambda _: None
+
+    def naming(self, fields: Mapping[str, str]) -> "Dialect":
+        """Return this dialect with the *fields* that a user names for some columns.
+
+        They are asked first; what the dialect knows is asked where they say nothing.
+        """
+        named = {
+            column: (name, *self.table.get(column, ()))
+            for column, name in fields.items()
+            if column != STAMP_FORMAT
+        }
+        return replace(self, table={**self.table, **named})
 
 
 class StationReader:

@@ -2,16 +2,22 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import tzinfo
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from bikecollect.core.errors import FeedError, PayloadError
 from bikecollect.core.payload import Document, Documents, Fetched, Getter, Memory
 from bikecollect.core.snapshot import Snapshot
+from bikecollect.feeds.fields import STAMP_FORMAT
 from bikecollect.feeds.json_payload import at, decode, objects
+from bikecollect.feeds.stamps import Stamps
 from bikecollect.feeds.values import count
-from bikecollect.feeds.youbike_reader import snapshot
+from bikecollect.feeds.youbike_reader import DIALECT, snapshot
+
+if TYPE_CHECKING:
+    from bikecollect.feeds.renames import Renames
 
 WRAPPERS = ("retVal", "data.retVal", "records", "result.records", "data", "result")
 PAGES = 100
@@ -19,11 +25,18 @@ ROUND = frozenset({30, 100, 500, 1000, 2000, 5000})
 
 
 class YouBike:
-    """A YouBike feed at *url*; naive stamps are in *zone*."""
+    """A YouBike feed at *url*; naive stamps are in *zone*.
 
-    def __init__(self, url: str, zone: tzinfo) -> None:
+    *fields* name the fields of single columns.
+    """
+
+    def __init__(
+        self, url: str, zone: tzinfo, fields: Mapping[str, str] | None = None
+    ) -> None:
         self._url = url
         self._zone = zone
+        self._dialect = DIALECT.naming(fields or {})
+        self._form = (fields or {}).get(STAMP_FORMAT, "")
         self._query = dict(parse_qsl(urlsplit(url).query))
 
     def fetch(self, get: Getter, memory: Memory) -> Fetched:
@@ -58,15 +71,25 @@ class YouBike:
 
     def read(self, documents: Documents) -> Snapshot:
         """Return what the pages say; raises PayloadError."""
-        pages = [_stations(decode(each.body)) for each in documents]
-        stations = [station for page in pages for station in page]
+        stations = _all(documents)
         objects(stations, "the feed")
         oddities = []
         if len(documents) == 1 and len(stations) in ROUND:
             oddities.append(
                 f"exactly {len(stations)} stations came: the list may be cut"
             )
-        return snapshot(stations, self._zone, oddities)
+        read = snapshot(stations, self._dialect, self._stamps())
+        return replace(read, oddities=tuple(oddities))
+
+    def renames(self, before: Documents, after: Documents) -> "Renames":
+        """Return which fields of *before* have another name in *after*."""
+        from bikecollect.feeds import renames  # noqa: PLC0415 - only where it drifts
+
+        stamps = self._stamps()
+        return renames.between(before, after, _all, self._dialect, stamps)
+
+    def _stamps(self) -> Stamps:
+        return Stamps(self._zone, self._form)
 
     def _page_size(self) -> int:
         text = self._query.get("size") or self._query.get("limit") or ""
@@ -81,6 +104,12 @@ class YouBike:
         else:
             query["offset"] = str(seen)
         return urlunsplit(urlsplit(self._url)._replace(query=urlencode(query)))
+
+
+def _all(documents: Documents) -> list[Any]:
+    """Return the stations of all pages."""
+    pages = [_stations(decode(each.body)) for each in documents]
+    return [station for page in pages for station in page]
 
 
 def _check_list(body: bytes) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import tzinfo
 from typing import Any
 
 from bikecollect.core.snapshot import Snapshot
@@ -54,14 +53,11 @@ OURS = frozenset(
 OURS |= {"infoDate", "_id", "scityen", "yb2_quantity"}
 
 
-def snapshot(
-    stations: Sequence[Any], zone: tzinfo, oddities: Sequence[str] = ()
-) -> Snapshot:
-    """Return what *stations* say, naive stamps in *zone*; raises PayloadError."""
-    lists_names = any(type(s) is dict and TDX_INFORMATION in s for s in stations)
-    dialect = replace(DIALECT, needed=()) if lists_names else DIALECT
-    read = StationReader(stations, dialect, Stamps(zone)).snapshot()
-    return replace(read, oddities=tuple(oddities))
+def snapshot(stations: Sequence[Any], dialect: Dialect, stamp: Stamps) -> Snapshot:
+    """Return what *stations* say; raises PayloadError."""
+    if any(type(each) is dict and TDX_INFORMATION in each for each in stations):
+        dialect = replace(dialect, needed=())
+    return StationReader(stations, dialect, stamp).snapshot()
 
 
 def _active(value: Any) -> bool | None:

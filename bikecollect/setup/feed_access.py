@@ -7,7 +7,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from bikecollect.core.errors import SettingsError
-from bikecollect.feeds import Feed, registry
+from bikecollect.feeds import Feed, fields, registry
 from bikecollect.feeds.http import redirects
 from bikecollect.feeds.http.access import Access
 from bikecollect.feeds.http.retry import Budget
@@ -27,6 +27,7 @@ def feed(system: System) -> Feed:
         timezone=ZoneInfo(system.timezone or "UTC"),
         language=system.language,
         mapping=system.mapping,
+        fields=system.fields,
     )
 
 
@@ -64,6 +65,9 @@ def size(text: str) -> int:
 def check(name: str, system: System) -> None:
     """Raise SettingsError where the feed of the system *name* cannot be asked."""
     place = f"systems.{name}"
+    fields.validate(system.fields, f"{place}.fields")
+    if system.fields and system.feed == "mapped":
+        raise SettingsError(f"{place}.fields: a mapped feed has its mapping for that")
     check_address(f"{place}.url", system.url)
     if system.proxy:
         proxy = system.proxy if "://" in system.proxy else f"http://{system.proxy}"

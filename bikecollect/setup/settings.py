@@ -59,6 +59,12 @@ class System:
     mapping: dict[str, str] = _key(
         "for a mapped feed: the path of the stations and of each column", {}, kind=dict
     )
+    fields: dict[str, str] = _key(
+        "fields of the feed for single columns, before those that are known; a path "
+        "with dots leads into an object",
+        {},
+        kind=dict,
+    )
     headers: dict[str, str] = _key(
         "sent with each request to the host of url; where a name tells of a key "
         "(Authorization, X-Api-Key, Cookie, ...), the file must be 0600",

@@ -125,6 +125,15 @@ class Payloads:
         found = sorted(self._kept.glob("*/*.zip"))
         return {p.name: p.parent.name for p in found if _is_ours(p.name)}
 
+    def newest_kept(self, before: Slot) -> Payload | None:
+        """Return the newest kept payload of a slot before *before*, if any is whole."""
+        older = (each for each in self.kept().items() if slot_of(each[0]) < before)
+        name, day = max(older, default=("", ""))
+        try:
+            return _read(self._kept / day / name) if name else None
+        except (OSError, ValueError):
+            return None
+
     def again(self, name: str, day: str = "") -> None:
         """Move the payload called *name* back into the inbox.
 

@@ -164,6 +164,7 @@ def cycle(settings: Settings, name: str, times: Times) -> Cycle:
             ledger=ledger,
             watch=watch,
             redact=settings.redact,
+            fields=system.fields,
         ),
         payload_days=settings.keep.payload_days,
         clock=times.clock,

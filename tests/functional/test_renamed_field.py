@@ -1,0 +1,265 @@
+"""A renamed field: rejected, told of with the lines to paste, and nothing lost."""
+
+import json
+import time
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mailserver import MailServer
+from publisher import Publisher, publishing
+from served import Answer
+
+from bikecollect.core.errors import Outcome, SettingsError
+from bikecollect.core.process import Times
+from bikecollect.setup.loader import parse
+from bikecollect.simulator import dialects
+from bikecollect.simulator.city import City
+from bikecollect.wiring.history import backfiller
+
+CITY = City(40)
+
+
+def youbike(publisher: Publisher, **renames: str) -> None:
+    """Serve the city at this slot's moment, with fields that have other names."""
+    stations = json.loads(dialects.youbike(CITY, publisher.clock.now + 300))
+    publisher.documents["/list"] = [
+        {renames.get(key, key): value for key, value in each.items()}
+        for each in stations
+    ]
+
+
+def backfill(publisher: Publisher) -> list[str]:
+    """Fill what can be filled; return what became of each slot."""
+    settings, clock = publisher.settings, publisher.clock
+    times = Times(clock, clock, clock)
+    span = (0, int(clock.now) + 1)
+    work = backfiller(settings, "city", times, span=span, dry=False)  # type: ignore[arg-type]
+    return [each.what for each in work.own()]
+
+
+def pasted(text: str) -> dict[str, str]:
+    """Return the table of fields that a mail says should be pasted."""
+    lines = [line.strip() for line in text.splitlines()]
+    begin = lines.index("[systems.city.fields]")
+    end = next(i for i in range(begin, len(lines)) if not lines[i])
+    table: dict[str, Any] = tomllib.loads("\n".join(lines[begin:end]))
+    fields: dict[str, str] = table["systems"]["city"]["fields"]
+    return fields
+
+
+@pytest.mark.parametrize(
+    "renames",
+    [
+        {"available_rent_bikes": "rentable"},
+        {"available_rent_bikes": "a", "available_return_bikes": "b", "Quantity": "c"},
+        {"sno": "number"},
+        {"available_return_bikes": "spaces_left", "sna": "title"},
+    ],
+)
+def test_what_the_mail_says_mends_a_renamed_field_and_loses_nothing(
+    tmp_path: Path, renames: dict[str, str]
+) -> None:
+    """Renamed, rejected, told; the lines pasted; backfilled: every slot is there."""
+    server = MailServer.new(tmp_path / "mail")
+    with (
+        publishing(tmp_path / "bikes", feed="youbike", path="/list") as city,
+        server.up(),
+    ):
+        city.top = {"mail": server.settings(), "tell": {"mute": ["clock"]}}
+        youbike(city)
+        assert city.fetch().outcome is Outcome.COLLECTED
+        for _ in range(3):
+            youbike(city, **renames)
+            assert city.fetch().outcome is Outcome.REJECTED
+        (mail,) = server.mails()
+        city.more = {**city.more, "fields": pasted(str(mail.get_content()))}
+        youbike(city, **renames)
+        after = city.fetch()
+        filled = backfill(city)
+
+        assert (
+            pasted(str(mail.get_content())).items()
+            >= {NAMES[old]: new for old, new in renames.items()}.items()
+        )
+        assert after.outcome is Outcome.COLLECTED
+        assert filled.count("filled") == 3
+        rows = city.all_rows()
+        assert len(rows) == 5 * 40
+        assert {row["capacity"] == "" for row in rows} == {False}
+        assert {row["num_vehicles_available"] == "" for row in rows} == {False}
+
+
+NAMES = {
+    "available_rent_bikes": "num_vehicles_available",
+    "available_return_bikes": "num_docks_available",
+    "Quantity": "capacity",
+    "sno": "station_id",
+    "sna": "name",
+}
+
+
+def test_a_field_that_rows_can_do_without_is_told_with_its_new_name(
+    tmp_path: Path,
+) -> None:
+    """Collected all the same; the notice has the lines, and how many values agree."""
+    with publishing(tmp_path, feed="youbike", path="/list") as city:
+        youbike(city)
+        city.fetch()
+        youbike(city, Quantity="dock_total")
+        run = city.fetch()
+
+    told = [each.text for each in run.notices if each.kind == "fields"]
+    assert run.outcome is Outcome.COLLECTED
+    assert told == [
+        "most likely a field has another name now: Quantity is dock_total "
+        "(40 of 40 stations have the same value)",
+        "to go on, put these lines at the end of the settings file, then run: "
+        "bikecollect backfill city",
+        "[systems.city.fields]",
+        'capacity = "dock_total"',
+    ]
+
+
+def test_a_new_name_that_nothing_supports_is_not_guessed(tmp_path: Path) -> None:
+    """Other values under another name: the fields are listed, no line is made up."""
+    with publishing(tmp_path, feed="youbike", path="/list") as city:
+        youbike(city)
+        city.fetch()
+        youbike(city, available_rent_bikes="zz")
+        stations: Any = city.documents["/list"]
+        for each in stations:
+            each["zz"] = "unknown"
+        run = city.fetch()
+
+    told = [each.text for each in run.notices if each.kind == "fields"]
+    assert run.outcome is Outcome.REJECTED
+    assert told == [
+        "no new field fits num_vehicles_available; fields that are not read: zz"
+    ]
+
+
+def test_without_anything_to_compare_with_names_alone_are_a_guess(
+    tmp_path: Path,
+) -> None:
+    """The first payload of all is renamed: sbi_now is like sbi."""
+    with publishing(tmp_path, feed="youbike", path="/list") as city:
+        youbike(city, available_rent_bikes="sbi_now")
+        run = city.fetch()
+
+    told = [each.text for each in run.notices if each.kind == "fields"]
+    assert told[-2:] == ["[systems.city.fields]", 'num_vehicles_available = "sbi_now"']
+
+
+def test_the_fields_of_a_gbfs_feed_can_be_named_too(tmp_path: Path) -> None:
+    """A status and a list of stations with names of their own."""
+    with publishing(
+        tmp_path, fields={"num_vehicles_available": "bikes.free", "capacity": "size"}
+    ) as city:
+        feeds = [
+            {"name": name, "url": f"BASE/{name}"}
+            for name in ("station_status", "station_information")
+        ]
+        status = {"station_id": "a", "bikes": {"free": 3}, "num_docks_available": 1}
+        names = {"station_id": "a", "name": "Hall", "size": 12}
+        city.documents = {
+            "/gbfs.json": {"data": {"feeds": feeds}},
+            "/station_status": {"data": {"stations": [status]}},
+            "/station_information": {"data": {"stations": [names]}},
+        }
+        run = city.fetch()
+
+        (row,) = city.rows()
+        assert run.outcome is Outcome.COLLECTED
+        assert (row["num_vehicles_available"], row["capacity"]) == ("3", "12")
+
+
+def test_a_gbfs_field_that_vanishes_is_told_with_the_table_that_is_there(
+    tmp_path: Path,
+) -> None:
+    """The lines hold what the settings name already: they replace that table."""
+    with publishing(tmp_path, fields={"capacity": "size"}) as city:
+        feeds = [{"name": "station_status", "url": "BASE/station_status"}]
+        stations = [
+            {"station_id": str(n), "num_bikes_available": n, "num_docks_available": 9}
+            for n in range(20)
+        ]
+        city.documents = {
+            "/gbfs.json": {"data": {"feeds": feeds}},
+            "/station_status": {"data": {"stations": stations}},
+        }
+        city.fetch()
+        for each in stations:
+            each["free"] = each.pop("num_bikes_available")
+        run = city.fetch()
+
+    told = [each.text for each in run.notices if each.kind == "fields"]
+    assert run.outcome is Outcome.REJECTED
+    assert "in place of that table" in told[1]
+    assert told[2:] == [
+        "[systems.city.fields]",
+        'capacity = "size"',
+        'num_vehicles_available = "free"',
+    ]
+
+
+def test_the_known_spelling_still_counts_beside_a_named_one(tmp_path: Path) -> None:
+    """A publisher that takes its rename back costs nothing."""
+    fields = {"num_vehicles_available": "rentable"}
+    with publishing(tmp_path, feed="youbike", path="/list", fields=fields) as city:
+        youbike(city)
+        assert city.fetch().outcome is Outcome.COLLECTED
+        youbike(city, available_rent_bikes="rentable")
+        assert city.fetch().outcome is Outcome.COLLECTED
+
+
+def test_stamps_of_another_form_can_be_named(tmp_path: Path) -> None:
+    """stamp_format is strptime's; the notice told that the column is empty."""
+    with publishing(tmp_path, feed="youbike", path="/list") as city:
+        youbike(city)
+        stations: Any = city.documents["/list"]
+        for each in stations:
+            each["infoTime"] = "11/22/2026 00:04:00"
+        first = city.fetch()
+        city.more = {**city.more, "fields": {"stamp_format": "%m/%d/%Y %H:%M:%S"}}
+        city.fetch()
+
+        assert [n.kind for n in first.notices if "last_reported" in n.text] == ["drift"]
+        assert city.rows()[0]["last_reported"] == "2026-11-22T00:04:00+08:00"
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"capcity": "size"}, 'unknown column "capcity" in systems.city.fields, did'),
+        ({"capacity": ""}, "systems.city.fields.capacity is empty"),
+        ({"capacity": 3}, "systems.city.fields"),
+    ],
+)
+def test_a_wrong_table_of_fields_is_a_mistake_in_the_settings(
+    fields: dict[str, object], words: str
+) -> None:
+    """Told before any network, with the nearest column."""
+    system = {"feed": "youbike", "url": "http://localhost/", "timezone": "Asia/Taipei"}
+
+    with pytest.raises(SettingsError, match=words):
+        parse({"systems": {"city": {**system, "fields": fields}}})
+
+
+def test_a_big_city_is_compared_within_a_second(tmp_path: Path) -> None:
+    """Three fields of 1,700 stations at once cost the slot nothing that counts."""
+    big = City(1700)
+    with publishing(tmp_path, feed="youbike", path="/list") as city:
+        city.documents["/list"] = Answer(dialects.youbike(big, city.clock.now + 300))
+        city.fetch()
+        stations = json.loads(dialects.youbike(big, city.clock.now + 300))
+        renames = {"sno": "no", "Quantity": "q", "available_rent_bikes": "r"}
+        city.documents["/list"] = [
+            {renames.get(k, k): v for k, v in each.items()} for each in stations
+        ]
+        began = time.process_time()
+        run = city.fetch()
+
+    assert run.outcome is Outcome.REJECTED
+    assert time.process_time() - began < 5.0
