@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-ARCHIVE = "archive"
+from bikecollect.storage.data_folder import ARCHIVE
+
 STATUS = "station_status"
 DATASETS = (STATUS, "slots", "coverage", "profile", "runs")
 PART = "part.parquet"

@@ -57,7 +57,7 @@ def prepare() -> None:
     if sys.stdout is None or sys.stderr is None:
         sys.stdout = sys.stdout or open(1, "w", encoding="utf-8")  # noqa: SIM115 - for the whole process
         sys.stderr = sys.stderr or open(2, "w", encoding="utf-8")  # noqa: SIM115 - for the whole process
-    os.umask(0o027)
+    os.umask(os.umask(0o077) | 0o027)  # never wider than it was
 
 
 def listen(stop: Stop) -> None:

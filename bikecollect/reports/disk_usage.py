@@ -8,8 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bikecollect.archive.datasets import ARCHIVE, PART
-from bikecollect.storage.data_folder import STATUS
+from bikecollect.archive.datasets import PART
+from bikecollect.storage.data_folder import ARCHIVE, STATUS
 
 RECENT_DAYS = 7
 

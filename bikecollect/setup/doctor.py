@@ -3,10 +3,9 @@
 import os
 import platform
 import shutil
-import stat
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -19,28 +18,23 @@ from bikecollect.core.text import length, size
 from bikecollect.reports.status import survey
 from bikecollect.setup import schedule
 from bikecollect.setup.cron import CronState
+from bikecollect.setup.machine import BAD_FILE_SYSTEMS, cron_daemon, file_system
 from bikecollect.setup.probe import attempt_system
 from bikecollect.setup.settings import Settings, System, server
 from bikecollect.setup.trial import Trial
 from bikecollect.storage import data_folder as folder
+from bikecollect.storage.files import trusted_files
+from bikecollect.storage.files.trusted_files import UntrustedFile, quoted, user_name
 
 ENOUGH_DAYS = 30
 MANY_DAYS = 5_000
 SKEW = 60.0
+FILES = ("*", "station_status/*", "payloads/*", "payloads/*/*", "outbox/*")
+"""Those in a system's folder whose owner is looked at."""
 TIMERS = (
     Path("~/.config/systemd/user/bikecollect.timer"),
     Path("/etc/systemd/system/bikecollect.timer"),
 )
-BAD_FILE_SYSTEMS = {
-    "nfs": "locks and syncs are only as good as the server's",
-    "nfs4": "locks and syncs are only as good as the server's",
-    "cifs": "locks and syncs are only as good as the server's",
-    "9p": "syncs may not reach the disk",
-    "vfat": "no permissions, and a crash may damage it",
-    "exfat": "no permissions, and a crash may damage it",
-    "tmpfs": "it is memory: a reboot empties it",
-    "overlay": "it may be gone with its container",
-}
 
 
 class Verdict(Enum):
@@ -69,10 +63,11 @@ def examine(settings: Settings, *, network: bool, send: bool) -> Checks:
     yield _python()
     yield from _settings(settings)
     for name, system in settings.systems.items():
-        yield from _folder(name, settings.data / name)
-        yield from _disk(name, settings)
+        yield from _read(f"{name}: folder", _folder(name, settings.data / name))
+        yield from _read(f"{name}: disk", _disk(name, settings))
         if network:
             yield from _feed(name, system)
+    yield from _read("archive: folder", _archive(settings.data))
     yield from _schedule(settings)
     yield from _mail(settings, network=network, send=send)
     if settings.ping.url and network:
@@ -104,10 +99,29 @@ def _settings(settings: Settings) -> Checks:
     path = Path(settings.source)
     count = len(settings.systems)
     yield _good("settings", f"{path}, {count} system{'s' if count > 1 else ''}")
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & 0o022:
-        text = f"others may change {path} (mode {mode:04o})"
-        yield _bad("settings", text, f"chmod go-w {path}")
+    yield from _command(settings)
+
+
+def _command(settings: Settings) -> Checks:
+    """Look at the program that is run when there is something to tell."""
+    program = shutil.which((settings.tell.command or [""])[0])
+    if program is None and settings.tell.command:
+        text = f"there is no program {settings.tell.command[0]}"
+        yield _bad("tell.command", text, "name it by its whole path")
+    elif program is not None:
+        try:
+            trusted_files.check_file(Path(program))
+        except UntrustedFile as error:
+            yield _bad("tell.command", error.what, error.remedy)
+
+
+def _read(what: str, checks: Checks) -> Checks:
+    """Yield *checks*; a disk that cannot be read is one of them, not the end."""
+    try:
+        yield from checks
+    except OSError as error:
+        text = f"{error.filename or 'it'}: {error.strerror}"
+        yield _bad(what, text, "is its disk mounted, and well? see: dmesg")
 
 
 def _folder(name: str, place: Path) -> Checks:
@@ -128,22 +142,42 @@ def _folder(name: str, place: Path) -> Checks:
         remedy = f"mount its disk; or begin anew there: touch {place / folder.MARKER}"
         yield _bad(what, f"{place} has no file {folder.MARKER}", remedy)
         return
-    foreign = [p for p in _first_files(place) if p.lstat().st_uid != os.geteuid()]
-    if foreign:
-        text = f"{foreign[0]} belongs to somebody else ({len(foreign)} files do)"
-        yield _bad(what, text, f"sudo chown -R {_user()} {place}")
-    elif place.stat().st_mode & 0o022:
-        yield _bad(what, f"others may write to {place}", f"chmod go-w {place}")
-    else:
-        yield _good(what, f"{place} is ours")
+    try:
+        folder.check(place)
+    except UntrustedFile as error:
+        yield _bad(what, error.what, error.remedy)
+        return
+    yield _ownership(what, place, _files(place, FILES))
     if os.geteuid() == 0:
         remedy = "collect as a user of its own"
         yield _note(what, "you are root: its files will be root's", remedy)
 
 
+def _archive(data: Path) -> Checks:
+    what, place = "archive: folder", data / folder.ARCHIVE
+    if not place.exists():
+        return
+    try:
+        folder.check_archive(data)
+    except UntrustedFile as error:
+        yield _bad(what, error.what, error.remedy)
+        return
+    yield _ownership(what, place, _files(place, ("**/*",)))
+
+
+def _ownership(what: str, place: Path, files: Iterable[Path]) -> Check:
+    """Return whether all *files* in *place* are ours: a run as root leaves its own."""
+    foreign = [each for each in files if each.lstat().st_uid != os.geteuid()]
+    if not foreign:
+        return _good(what, f"{place} is ours")
+    owner = user_name(foreign[0].lstat().st_uid)
+    text = f"belongs to {owner} in part ({len(foreign)} files): {foreign[0]}"
+    return _bad(what, text, f"sudo chown -R {_user()} {quoted(place)}")
+
+
 def _disk(name: str, settings: Settings) -> Checks:
     what, place = f"{name}: disk", settings.data / name
-    kind = _file_system(_existing(place))
+    kind = file_system(_existing(place))
     if kind in BAD_FILE_SYSTEMS:
         text = f"the file system is {kind}: {BAD_FILE_SYSTEMS[kind]}"
         yield _note(what, text, "a local disk (ext4, xfs, btrfs) is better")
@@ -209,7 +243,7 @@ def _schedule(settings: Settings) -> Checks:
             yield _bad("cron: line", "it is not what these settings ask for", remedy)
         else:
             yield _bad("cron: line", "no line of ours is in the crontab", remedy)
-    if daemon := _cron_daemon():
+    if daemon := cron_daemon():
         yield _good("cron: daemon", daemon)
     else:
         yield _bad(
@@ -267,52 +301,11 @@ def _existing(place: Path) -> Path:
     return place if place.exists() else _existing(place.parent)
 
 
-def _first_files(place: Path) -> list[Path]:
-    patterns: tuple[str, ...] = (
-        "*",
-        "station_status/*",
-        "payloads/inbox/*",
-        "outbox/*",
-    )
-    return [place, *(p for each in patterns for p in place.glob(each))]
+def _files(place: Path, patterns: Sequence[str]) -> Iterator[Path]:
+    yield place
+    for each in patterns:
+        yield from place.glob(each)
 
 
 def _user() -> str:
-    import pwd  # noqa: PLC0415 - only here
-
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return str(os.geteuid())
-
-
-def _file_system(place: Path) -> str:
-    """Return the type of the file system that holds *place*, empty if unknown."""
-    best, kind = "", ""
-    try:
-        mounts = Path("/proc/self/mounts").read_text(encoding="utf-8")
-    except OSError:
-        return ""
-    real = str(place.resolve())
-    for line in mounts.splitlines():
-        _, where, name, *_ = line.split(" ")
-        where = where.encode().decode("unicode_escape")
-        inside = real == where or real.startswith(f"{where.rstrip('/')}/")
-        if inside and len(where) >= len(best):
-            best, kind = where, name
-    return kind
-
-
-def _cron_daemon(
-    names: tuple[str, ...] = ("cron", "crond", "cronie", "fcron", "busybox"),
-    listing: Callable[[], list[Path]] = lambda: list(Path("/proc").glob("[0-9]*/comm")),
-) -> str:
-    """Return the name of a cron that runs, empty where none is seen."""
-    for path in listing():
-        try:
-            name = path.read_text(encoding="utf-8").strip()
-        except OSError:
-            continue
-        if name in names[:-1]:
-            return f"{name} runs, process {path.parent.name}"
-    return ""
+    return user_name(os.geteuid())

@@ -2,7 +2,6 @@
 
 import os
 import re
-import stat
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from bikecollect.core.secrets.names import is_secret_name
 from bikecollect.setup import catalogue, feed_access
 from bikecollect.setup.settings import Keep, Log, Mail, Ping, Settings, System, Tell
 from bikecollect.storage.files import trusted_files
+from bikecollect.storage.files.regular_file import content
 
 FILE = "bikecollect.toml"
 MOST = 1_048_576
@@ -142,7 +142,7 @@ def _trusted_text(path: Path) -> bytes:
         trusted_files.check_file(path.absolute())
         for folder in dict.fromkeys((path.absolute().parent, path.resolve().parent)):
             trusted_files.check_folder(folder)
-        return trusted_files.read_regular(path, MOST)
+        return content(os.path.realpath(path), MOST)
     except (OSError, RuntimeError) as error:
         why = getattr(error, "strerror", None) or error
         raise SettingsError(f"cannot read {path}: {why}") from error
@@ -168,7 +168,7 @@ def _check_ca_bundle(key: str, path: Path) -> None:
     except OSError as error:
         raise SettingsError(f"{key}: cannot read {path}: {error.strerror}") from error
     if not there:
-        raise SettingsError(f"{key}: {path} is not a regular file")
+        raise SettingsError(f"{key}: {path} is not a plain file")
 
 
 def _checked(cls: type, values: Mapping[str, Any], place: str) -> dict[str, Any]:
@@ -291,8 +291,8 @@ def _check_mail(mail: Mail) -> None:
 
 def _guard(path: Path, settings: Settings) -> None:
     """Raise SettingsError where others may read the secrets in the file *path*."""
-    if settings.held and (mode := stat.S_IMODE(path.stat().st_mode)) & 0o077:
+    if settings.held and trusted_files.others_read(path):
         raise SettingsError(
             f"{path} holds a secret ({next(iter(settings.held))}) and others may read "
-            f"it (mode {mode:04o}); run: chmod 600 {trusted_files.quoted(path)}"
+            f"it; run: chmod 600 {trusted_files.quoted(path)}"
         )

@@ -54,8 +54,13 @@ def archive(settings: Settings, name: str, times: Times) -> Archive:
 def compactor(
     settings: Settings, name: str, times: Times, *, csv_days: int | None = None
 ) -> Compactor:
-    """Return the compactor of the system called *name*."""
+    """Return the compactor of the system called *name*.
+
+    Raises SettingsError where its files would be led elsewhere.
+    """
     place = settings.data / name
+    folder.check_links(place)
+    folder.check_archive(settings.data)
     ledger, store = Ledger(place / LEDGER), Store(place)
     payloads = Payloads(place / "payloads")
     return Compactor(

@@ -87,7 +87,8 @@ def test_the_doctor_names_files_that_are_not_ours(
     ledger = tmp_path / "data/city/ledger.sqlite3"
     os.chown(ledger, 12_345, -1)
     done = bikecollect("--config", config, "doctor", "--offline")
-    assert f"{ledger} belongs to somebody else" in done.stdout.replace("\n      ", " ")
+    assert "city: folder: belongs to 12345 in part (1 files)" in done.stdout
+    assert str(ledger) in done.stdout
     assert "chown -R" in done.stdout
     (tmp_path / "data/city/.bikecollect").unlink()
     done = bikecollect("--config", config, "doctor", "--offline")
@@ -102,3 +103,32 @@ def test_the_doctor_sees_what_cron_would(tmp_path: Path) -> None:
     done = bikecollect(*words, env={"MARK": "here"})
     assert done.returncode == 1
     assert f"settings: {config}" in done.stdout.replace("\n      ", " ")
+
+
+def test_the_doctor_names_what_others_may_change(
+    feed: LiveFeed, tmp_path: Path
+) -> None:
+    """A linked inbox, an open archive, a program that anybody may write."""
+    program = tmp_path / "notify"
+    program.touch()
+    program.chmod(0o777)
+    config = tmp_path / "bikecollect.toml"
+    config.write_text(
+        'data_dir = "data"\n[tell]\ncommand = ["./notify"]\n[systems.city]\n'
+        f'feed = "gbfs"\nurl = "{feed.gbfs_url}"\ntimezone = "Asia/Taipei"\n',
+        encoding="utf-8",
+    )
+    bikecollect("--config", config, "fetch")
+    inbox = tmp_path / "data/city/payloads/inbox"
+    inbox.rename(tmp_path / "inbox")
+    inbox.symlink_to(tmp_path / "inbox")
+    (tmp_path / "data/archive").mkdir()
+    (tmp_path / "data/archive").chmod(0o777)
+
+    words = ("--config", config, "doctor", "--offline", "--format", "json")
+    checks = [json.loads(line) for line in bikecollect(*words).stdout.splitlines()]
+    remedies = {c["check"]: c["remedy"] for c in checks if c["verdict"] == "bad"}
+
+    assert remedies["city: folder"].startswith(f"rm {inbox} ")
+    assert remedies["archive: folder"] == f"chmod go-w {tmp_path}/data/archive"
+    assert remedies["tell.command"] == f"chmod go-w {program}"

@@ -1,11 +1,13 @@
 """A folder that should hold data is never filled when it is not mounted."""
 
+import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from bikecollect.core.errors import SettingsError
+from bikecollect.core.errors import SettingsError, StorageError
 from bikecollect.setup.loader import parse
 from bikecollect.storage import data_folder as folder
 from bikecollect.wiring import collection as wiring
@@ -60,3 +62,140 @@ def test_several_systems_that_begin_anew_do_not_take_each_other_for_unmounted(
     second = wiring.collect(settings)
 
     assert {run.cause for run in first + second} == {"connect"}
+
+
+MALLORY = 54_321
+only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+PARTS = [
+    *("station_status", "payloads", "payloads/inbox", "payloads/rejected"),
+    *("payloads/kept", "outbox"),
+]
+
+
+@pytest.fixture
+def city(tmp_path: Path) -> Path:
+    """Return a system's folder with all its parts."""
+    place = tmp_path / "bikes/my city"
+    folder.ready(place)
+    for part in PARTS:
+        (place / part).mkdir()
+    return place
+
+
+@only_root
+@pytest.mark.parametrize("part", [".", *PARTS])
+def test_a_folder_of_another_user_is_refused(city: Path, part: str) -> None:
+    """Who owns it decides what is committed; the command takes it over."""
+    folder.ready(city)
+    os.chown(city / part, MALLORY, MALLORY)
+
+    with pytest.raises(SettingsError) as caught:
+        folder.ready(city)
+    assert "belongs to the user 54321" in str(caught.value)
+    assert str(caught.value).endswith(f"sudo chown -R root '{city}'")
+
+
+@pytest.mark.parametrize("part", ["..", ".", *PARTS])
+@pytest.mark.parametrize("mode", [0o777, 0o757])
+def test_a_folder_that_others_may_write_to_is_refused(
+    city: Path, part: str, mode: int
+) -> None:
+    """They could put payloads and mails there; the command closes it."""
+    (city / part).chmod(mode)
+
+    with pytest.raises(SettingsError, match=r"run: chmod go-w '?/") as caught:
+        folder.ready(city)
+    os.system(str(caught.value).rpartition("run: ")[2])
+    folder.ready(city)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_that_is_a_link_is_refused(
+    city: Path, tmp_path: Path, part: str
+) -> None:
+    """Our files would be written, and pruned, wherever it leads."""
+    (tmp_path / "elsewhere").mkdir()
+    (city / part).rename(city / "aside")
+    (city / part).symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(SettingsError, match=f"is a link.*run: rm '{city / part}' "):
+        folder.ready(city)
+
+
+def test_a_system_s_folder_may_lie_on_another_disk(city: Path, tmp_path: Path) -> None:
+    """A link of one's own leads to it: what is in it is looked at all the same."""
+    city.rename(tmp_path / "disk")
+    city.symlink_to(tmp_path / "disk")
+    folder.ready(city)
+    (tmp_path / "disk").chmod(0o777)
+
+    with pytest.raises(SettingsError, match="others may write"):
+        folder.ready(city)
+
+
+@only_root
+def test_the_folder_of_a_link_s_owner_is_not_ours(city: Path, tmp_path: Path) -> None:
+    """Whoever owns the link leads us where they like."""
+    city.rename(tmp_path / "disk")
+    city.symlink_to(tmp_path / "disk")
+    os.chown(city, MALLORY, MALLORY, follow_symlinks=False)
+
+    with pytest.raises(SettingsError, match="belongs to the user 54321"):
+        folder.ready(city)
+
+
+@only_root
+def test_one_refused_folder_costs_no_other_system(tmp_path: Path) -> None:
+    """Its run ends with 78 and says why; the others are collected."""
+    system = {"feed": "youbike", "url": "http://127.0.0.1:9/", "timezone": "UTC"}
+    settings = parse(
+        {
+            "data_dir": str(tmp_path / "bikes"),
+            "interval": "1s",
+            "systems": {"a": system, "b": system},
+        }
+    )
+    wiring.collect(settings)
+    os.chown(tmp_path / "bikes/a", MALLORY, MALLORY)
+    first, second = wiring.collect(settings)
+
+    assert (first.exit_code, second.cause) == (78, "connect")
+    assert "sudo chown -R root" in first.error
+
+
+@only_root
+def test_a_folder_of_root_s_is_trusted_but_must_be_writable() -> None:
+    """A user who may not write there is told how to get it."""
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o755)
+        city = Path(place, "city")
+        folder.ready(city)
+        child = os.fork()
+        if child == 0:
+            os.setuid(1)
+            try:
+                folder.ready(city)
+            except StorageError as error:
+                os._exit(0 if "sudo chown -R" in str(error) else 1)
+            os._exit(2)
+        _, status = os.waitpid(child, 0)
+
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o775])
+def test_an_archive_that_others_may_write_to_is_refused(
+    tmp_path: Path, mode: int
+) -> None:
+    """And one that is a link; an archive that is not there is made."""
+    folder.check_archive(tmp_path)
+    (tmp_path / "archive").mkdir()
+    folder.check_archive(tmp_path)
+    (tmp_path / "archive").chmod(mode)
+
+    with pytest.raises(SettingsError, match="chmod go-w"):
+        folder.check_archive(tmp_path)
+    (tmp_path / "archive").rename(tmp_path / "aside")
+    (tmp_path / "archive").symlink_to("aside")
+    with pytest.raises(SettingsError, match="is a link"):
+        folder.check_archive(tmp_path)

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from bikecollect.core import process
 
 HANG = """
@@ -22,6 +24,23 @@ def test_the_kernel_ends_a_run_that_hangs() -> None:
     done = subprocess.run([sys.executable, "-c", HANG], check=False, timeout=10)
 
     assert done.returncode == -signal.SIGALRM
+
+
+@pytest.mark.parametrize(
+    ("inherited", "mode"), [(0o000, 0o640), (0o022, 0o640), (0o077, 0o600)]
+)
+def test_the_mask_is_never_wider_than_it_was(
+    tmp_path: Path, inherited: int, mode: int
+) -> None:
+    """Whoever keeps files from their group keeps ours from it."""
+    before = os.umask(inherited)
+    try:
+        process.prepare()
+        (tmp_path / "new").touch()
+    finally:
+        os.umask(before)
+
+    assert (tmp_path / "new").stat().st_mode & 0o777 == mode
 
 
 def test_files_are_not_for_everybody(tmp_path: Path) -> None:

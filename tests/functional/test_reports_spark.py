@@ -13,6 +13,7 @@ from bikecollect.archive import datasets as layout
 from bikecollect.core.slots import DAY
 from bikecollect.reports.registry import REPORTS, ROWS, Report, Values
 from bikecollect.reports.runner import ASKED, Duck, asked
+from bikecollect.storage.data_folder import ARCHIVE
 
 pytest.importorskip("duckdb")
 sql = pytest.importorskip("pyspark.sql")
@@ -82,7 +83,7 @@ def views(spark: Any, world: World) -> Any:
     """Return Spark with the views of *world*'s archive, and its stations."""
     data = world.folder.parent
     for dataset in layout.DATASETS:
-        path = str(data / layout.ARCHIVE / dataset)
+        path = str(data / ARCHIVE / dataset)
         spark.read.parquet(path).createOrReplaceTempView(dataset)
     with viewed(world) as db:
         cursor = db.execute("SELECT * FROM stations")

@@ -7,11 +7,21 @@ from contextlib import suppress
 from pathlib import Path
 
 from bikecollect.core.errors import SettingsError
+from bikecollect.storage.files.regular_file import content
 
 SECRET_BYTES = 4_096
 ROOT = 0
 LINKS = 40
 """As many as Linux follows."""
+
+
+class UntrustedFile(SettingsError):  # noqa: N818 - what the file is
+    """Others may change something that must be ours: *what*, and the *remedy*."""
+
+    def __init__(self, what: str, remedy: str, *, first: str = "") -> None:
+        super().__init__(f"{what}; {first}run: {remedy}")
+        self.what = what
+        self.remedy = remedy
 
 
 def check_file(path: Path) -> None:
@@ -30,29 +40,46 @@ def check_folder(path: Path) -> None:
     for place in _way(path):
         _check(place)
     if path.is_dir() and _others_write(path):  # and sticky, or it were refused above
-        raise SettingsError(
-            f"others may put files into {path}: move what you use to a folder that "
-            "only you may write to"
+        raise UntrustedFile(
+            f"others may put files into {path}: what you use must lie in a folder that "
+            "only you may write to",
+            f"mkdir -m 700 {quoted(path / 'mine')}, and move it there",
         )
 
 
-def read_regular(path: Path, most: int) -> bytes:
-    """Return what the regular file *path* holds, *most* bytes at most.
+def check_owner(path: Path, whole: Path) -> None:
+    """Raise SettingsError where *path*, in the folder *whole*, is another user's."""
+    owners = {path.lstat().st_uid, path.stat().st_uid} - {ROOT, os.geteuid()}
+    if not owners:
+        return
+    them, me = user_name(owners.pop()), user_name(os.geteuid())
+    raise UntrustedFile(
+        f"{path} belongs to the user {them}: call bikecollect as {them}, or take the "
+        "folder over",
+        f"sudo chown -R {me} {quoted(whole)}",
+    )
 
-    Never waits for another process (a FIFO, a device). Raises OSError, and
-    SettingsError for what is no regular file or longer.
+
+def check_closed(path: Path) -> None:
+    """Raise SettingsError where others may write to the folder *path*."""
+    about = path.stat()
+    if _others_write(path):
+        raise UntrustedFile(
+            f"others may write to {path} (mode {stat.S_IMODE(about.st_mode):04o})",
+            f"{_sudo(about.st_uid)}chmod go-w {quoted(path)}",
+        )
+
+
+def others_read(path: Path) -> bool:
+    """Return whether more than its owner may read *path*, or whom root has chosen.
+
+    That is a group of one's own, or any that root gave a file of root's to.
     """
-    # A device may act when it is opened: what it is comes first, and again after.
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise SettingsError(f"{path} is not a regular file")
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    with open(fd, "rb") as opened:  # noqa: PTH123 - a descriptor
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise SettingsError(f"{path} is not a regular file")
-        data = opened.read(most + 1)
-    if len(data) > most:
-        raise SettingsError(f"{path} is longer than {most:,} bytes")
-    return data
+    about = path.stat()
+    if about.st_mode & 0o007:
+        return True
+    given = about.st_uid == ROOT != about.st_gid
+    return bool(about.st_mode & 0o070) and not (given or _only_mine(path, about.st_gid))
 
 
 def read_secret(path: Path) -> str:
@@ -63,9 +90,9 @@ def read_secret(path: Path) -> str:
     """
     check_file(path)
     if (mode := stat.S_IMODE(path.stat().st_mode)) & 0o077:
-        raise SettingsError(
-            f"others may read the secret in {path} (mode {mode:04o}); "
-            f"run: chmod 600 {quoted(path)}"
+        raise UntrustedFile(
+            f"others may read the secret in {path} (mode {mode:04o})",
+            f"chmod 600 {quoted(path)}",
         )
     return read_credential(path)
 
@@ -75,7 +102,7 @@ def read_credential(path: Path) -> str:
 
     For what systemd put there: it keeps others out by means of its own.
     """
-    data = read_regular(path, SECRET_BYTES)
+    data = content(os.path.realpath(path), SECRET_BYTES)
     try:
         text = data.decode("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError as error:
@@ -116,18 +143,18 @@ def _way(path: Path) -> Iterator[Path]:
 def _check(path: Path) -> None:
     about = path.lstat()
     if about.st_uid not in {ROOT, os.geteuid()}:
-        me = user_name(os.geteuid())
-        raise SettingsError(
+        raise UntrustedFile(
             f"{path} belongs to the user {user_name(about.st_uid)}, who may change it "
-            "at any time; if you trust what it holds, run: "
-            f"sudo chown {me} {quoted(path)}"
+            "at any time",
+            f"sudo chown {user_name(os.geteuid())} {quoted(path)}",
+            first="if you trust what it holds, ",
         )
     sticky = stat.S_ISDIR(about.st_mode) and about.st_mode & stat.S_ISVTX
     if not stat.S_ISLNK(about.st_mode) and not sticky and _others_write(path):
-        raise SettingsError(
-            f"others may write to {path} (mode {stat.S_IMODE(about.st_mode):04o}); "
-            "look at what it holds, then run: "
-            f"{_sudo(about.st_uid)}chmod go-w {quoted(path)}"
+        raise UntrustedFile(
+            f"others may write to {path} (mode {stat.S_IMODE(about.st_mode):04o})",
+            f"{_sudo(about.st_uid)}chmod go-w {quoted(path)}",
+            first="look at what it holds, then ",
         )
 
 
