@@ -34,7 +34,7 @@ class Aliases:
 
     def fields(self, column: str) -> tuple[str, ...]:
         """Return the paths of *column* that occur, in the order in which they count."""
-        return self._fields[column]
+        return self._fields.get(column, ())
 
     def said(self, station: Mapping[str, Any], column: str) -> Any:
         """Return what *station* says of *column*, None where it says nothing."""
@@ -44,9 +44,16 @@ class Aliases:
                 return value
         return None
 
-    def values(self, station: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what *station* says of each column, in the order of the table."""
-        return {column: self.said(station, column) for column in self._fields}
+    def column(self, stations: Sequence[Mapping[str, Any]], column: str) -> list[Any]:
+        """Return what each of *stations* says of *column*, None where nothing."""
+        fields = self.fields(column)
+        if not fields:
+            return [None] * len(stations)
+        if len(fields) > 1 or "." in fields[0]:
+            return [self.said(each, column) for each in stations]
+        # Most columns have one field: no call for each station.
+        values = [each.get(fields[0]) for each in stations]
+        return [None if value == "" else value for value in values]
 
     def lacking(
         self, column: str, stations: Sequence[Mapping[str, Any]]

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from bikecollect.core.errors import PayloadError
@@ -13,8 +14,10 @@ from bikecollect.feeds.json_payload import MOST_BAD, missing, shape, too_many_ba
 from bikecollect.feeds.stamps import Stamps
 from bikecollect.feeds.values import Counts, flag, place, text
 
+BY_TYPE = ("by_name", "by_type")
+SAID = ("num_vehicles_available", *BY_TYPE)
 Said = Mapping[str, Any]
-"""What one station says of each column, as it came."""
+"""What one station says of each column of `SAID`, as it came."""
 COUNTS = (
     *("num_vehicles_available", "num_ebikes_available", "num_docks_available"),
     *("num_vehicles_disabled", "num_docks_disabled"),
@@ -35,7 +38,7 @@ class Dialect:
     *table* has the spellings of each column; without the *needed* ones a list says
     nothing. *ours* are all fields that the dialect is known to have. *flag* and
     *texts* read what is written otherwise than elsewhere. *ebikes* and *vehicles*
-    count what a station says by type, None where it does not.
+    count what a station says by type (`BY_TYPE`), None where it does not.
     """
 
     table: Table
@@ -82,17 +85,17 @@ class StationReader:
         read at too many stations.
         """
         self._check_fields()
-        said = [self._aliases.values(each) for each in self._objects]
-        dropped = len(self._stations) - len(said)
+        dropped = len(self._stations) - len(self._objects)
         duplicates = 0
-        read_id = self._dialect.texts.get("station_id", text)
-        for each, station_id in zip(said, distinct(said, read_id), strict=True):
+        kept: dict[str, Mapping[str, Any]] = {}
+        for each, station_id in zip(self._objects, self._ids(), strict=True):
             if station_id is None:
                 dropped += 1
-            elif station_id in self._statuses:
+            elif station_id in kept:
                 duplicates += 1
             else:
-                self._add(station_id, each)
+                kept[station_id] = each
+        self._add(kept)
         self._check_readable(dropped)
         return Snapshot(
             statuses=tuple(self._statuses.values()),
@@ -106,54 +109,71 @@ class StationReader:
             findings=self._findings(),
         )
 
-    def _add(self, station_id: str, said: Said) -> None:
-        status = self._status(station_id, said)
-        self._statuses[station_id] = status
-        self._information.append(self._about(station_id, said, status.capacity))
-        updated = self._stamp(said.get("last_updated")) or 0
-        self._newest = max(self._newest, status.last_reported or 0, updated)
+    def _ids(self) -> Sequence[str | None]:
+        seconds = self._aliases.column(self._objects, "second_id")
+        read = self._dialect.texts.get("station_id", text)
+        ids = map(read, self._aliases.column(self._objects, "station_id"))
+        return distinct(list(ids), seconds)
 
-    def _status(self, station_id: str, said: Said) -> StationStatus:
-        get, counted, flag = said.get, self._count, self._dialect.flag
-        vehicles, ebikes, docks, vehicles_out, docks_out = (
-            counted(name, get(name)) for name in COUNTS
+    def _add(self, kept: Mapping[str, Mapping[str, Any]]) -> None:
+        """Read the stations *kept*, by id: column by column, as most say it alike."""
+        if not kept:
+            return
+        ids = list(kept)
+        column = partial(self._aliases.column, list(kept.values()))
+        capacity = self._count.column("capacity", column("capacity"))
+        reported = self._read(self._stamp, column("last_reported"))
+        updated = self._read(self._stamp, column("last_updated"))
+        self._newest = max((each or 0 for each in (*reported, *updated)), default=0)
+        flags = [self._read(self._dialect.flag, column(name)) for name in FLAGS]
+        installed, renting, returning, virtual = flags
+        vehicles, ebikes, *others = (
+            self._count.column(name, column(name)) for name in COUNTS
         )
-        ebikes = self._dialect.ebikes(said) if ebikes is None else ebikes
-        by_type = _contradicting(vehicles, ebikes, self._dialect.vehicles(said))
-        if by_type is not None:
-            words = f"{station_id}: {vehicles} in all, {by_type} by type"
-            self._contradictory.append(words)
-        return StationStatus(
-            station_id,
-            vehicles,
-            ebikes,
-            docks,
-            vehicles_out,
-            docks_out,
-            counted("capacity", get("capacity")),
-            flag(get("is_installed")),
-            flag(get("is_renting")),
-            flag(get("is_returning")),
-            self._stamp(get("last_reported")),
-        )
+        if any(self._aliases.fields(name) for name in BY_TYPE):
+            types = zip(*(column(name) for name in SAID), strict=True)
+            said = [dict(zip(SAID, each, strict=True)) for each in types]
+            ebikes = self._by_type(ids, said, vehicles, ebikes)
+        status = (vehicles, ebikes, *others, capacity, installed, renting, returning)
+        rows = zip(ids, *status, reported, strict=True)
+        self._statuses = {row[0]: StationStatus(*row) for row in rows}
+        texts = [
+            self._read(self._dialect.texts.get(name, text), column(name))
+            for name in TEXTS
+        ]
+        places = zip(column("lat"), column("lon"), strict=True)
+        lat, lon = zip(*(place(*each) for each in places), strict=True)
+        about = dict(zip(TEXTS, texts, strict=True))
+        about |= {"station_id": ids, "lat": lat, "lon": lon, "capacity": capacity}
+        about["is_virtual_station"] = virtual
+        columns = (about[name] for name in StationInformation._fields[:-1])
+        rows = zip(*columns, strict=True)
+        self._information = [StationInformation(*row) for row in rows]
 
-    def _about(
-        self, station_id: str, said: Said, capacity: int | None
-    ) -> StationInformation:
-        lat, lon = place(said.get("lat"), said.get("lon"))
-        texts = self._dialect.texts
-        read: dict[str, Any] = {
-            each: texts.get(each, text)(said.get(each)) for each in TEXTS
-        }
-        virtual = self._dialect.flag(said.get("is_virtual_station"))
-        return StationInformation(
-            station_id,
-            lat=lat,
-            lon=lon,
-            capacity=capacity,
-            is_virtual_station=virtual,
-            **read,
-        )
+    @staticmethod
+    def _read(read: Callable[[Any], Any], values: Sequence[Any]) -> Sequence[Any]:
+        """Return *values* as *read* finds them; None is nothing to be read."""
+        return [None if value is None else read(value) for value in values]
+
+    def _by_type(
+        self,
+        ids: Sequence[str],
+        said: Sequence[Said],
+        vehicles: Sequence[int | None],
+        ebikes: Sequence[int | None],
+    ) -> list[int | None]:
+        """Return the e-bikes of each station; note what contradicts *vehicles*."""
+        found = []
+        for station_id, each, total, named in zip(
+            ids, said, vehicles, ebikes, strict=True
+        ):
+            number = self._dialect.ebikes(each) if named is None else named
+            by_type = _contradicting(total, number, self._dialect.vehicles(each))
+            if by_type is not None:
+                words = f"{station_id}: {total} in all, {by_type} by type"
+                self._contradictory.append(words)
+            found.append(number)
+        return found
 
     def _check_fields(self) -> None:
         """Raise PayloadError where no station has a field for a needed column."""
@@ -165,8 +185,9 @@ class StationReader:
     def _check_readable(self, dropped: int) -> None:
         """Raise PayloadError where too many stations cannot be read."""
         total = len(self._stations)
-        without = (each for each in self._stations if not _has_id(each, self._aliases))
-        too_many_bad(dropped, total, repr(next(without, None)))
+        if dropped:
+            bad = (each for each in self._stations if not _has_id(each, self._aliases))
+            too_many_bad(dropped, total, repr(next(bad, None)))
         for column in self._dialect.needed:
             number = self._count.unread[column]
             if number > total * MOST_BAD:
@@ -237,29 +258,31 @@ def _contradicting(
     return by_type if by_type and not vehicles else None
 
 
-def distinct(
-    said: Sequence[Said], read: Callable[[Any], str | None] = text
-) -> list[str | None]:
-    """Return the id of each station as *read* finds it, None for none.
+def distinct(ids: Sequence[str | None], seconds: Sequence[Any]) -> Sequence[str | None]:
+    """Return *ids*, those of several stations made distinct by their *seconds*.
 
     Where a publisher gives one id to several stations, and a second key tells them
     apart (``second_id`` of the table), each of these has both: ``id:second``.
 
-    >>> distinct([{"station_id": 1}, {"station_id": "a", "second_id": 7}] * 2)
+    >>> distinct(["1", "a", "1", "a"], [None, 7, None, 7])
     ['1', 'a', '1', 'a']
-    >>> distinct([{"station_id": "a", "second_id": n} for n in (7, 8)])
-    ['a:7', 'a:8']
+    >>> distinct(["a", "a", None], [7, 8, 9])
+    ['a:7', 'a:8', None]
     """
-    ids = [read(each.get("station_id")) for each in said]
     double = {each for each, number in Counter(ids).items() if number > 1}
-    seconds: dict[str | None, set[str]] = {each: set() for each in double}
-    for station_id, each in zip(ids, said, strict=True):
-        if station_id in double and (second := text(each.get("second_id"))):
-            seconds[station_id].add(second)
-    apart = {each for each, keys in seconds.items() if each and len(keys) > 1}
+    if not double:
+        return ids
+    keys = [
+        text(each) if i in double else None
+        for i, each in zip(ids, seconds, strict=True)
+    ]
+    apart: dict[str | None, set[str]] = {each: set() for each in double}
+    for station_id, key in zip(ids, keys, strict=True):
+        if key:
+            apart[station_id].add(key)
     return [
-        f"{i}:{second}" if i in apart and (second := text(each.get("second_id"))) else i
-        for i, each in zip(ids, said, strict=True)
+        f"{i}:{key}" if i and key and len(apart[i]) > 1 else i
+        for i, key in zip(ids, keys, strict=True)
     ]
 
 

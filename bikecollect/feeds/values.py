@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from bikecollect.core.text import clean
@@ -10,6 +11,7 @@ MOST = 99_998
 """The largest count that is believed; 99,999 and 999,999 are sentinels (gbfs #806)."""
 SENTINELS = frozenset({999, 9_999, 99_999, 999_999})
 """What publishers write for "no limit", and for "not known"."""
+LEAST_SENTINEL = min(SENTINELS)
 
 
 def text(value: Any) -> str | None:
@@ -58,13 +60,23 @@ class Counts:
         self.unread: Counter[str] = Counter()
         self.example: dict[str, str] = {}
 
+    def column(self, name: str, values: Iterable[Any]) -> list[int | None]:
+        """Return *values* as counts of the column *name*, None where they are none."""
+        return [
+            value
+            if type(value) is int and 0 <= value < LEAST_SENTINEL
+            # Most are small numbers: these need no call.
+            else self(name, value)
+            for value in values
+        ]
+
     def __call__(self, column: str, value: Any) -> int | None:
         """Return *value* as a count of *column*, None where it is none."""
+        if value is None or value == "":
+            return None
         found = count(value)
         if found is not None and found not in SENTINELS:
             return found
-        if value is None or value == "":
-            return None
         kind = self.unread if number(value) is None else self.implausible
         kind[column] += 1
         self.example.setdefault(column, repr(value)[:60])
@@ -77,8 +89,10 @@ def flag(value: Any) -> bool | None:
     >>> flag("0"), flag("false"), flag(1), flag("yes"), flag(None), flag(2)
     (False, False, True, True, None, None)
     """
-    if isinstance(value, bool):
+    if value is None or isinstance(value, bool):
         return value
+    if type(value) is str and value in _FLAGS:
+        return _FLAGS[value]
     return _FLAGS.get(str(value).strip().lower())
 
 
