@@ -33,6 +33,7 @@ def test_every_command_has_help_and_a_place_in_the_docs(name: str) -> None:
 
     assert command is not None
     assert command.help
+    assert command.get_short_help_str(200) == COMMANDS[name]
     assert f"# bikecollect {name}\n" in page
 
 

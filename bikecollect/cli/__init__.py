@@ -7,18 +7,52 @@ import click
 from bikecollect import __version__
 from bikecollect.cli.options import Shared
 
-COMMANDS = (
-    *("init", "fetch", "status", "runs", "schedule", "doctor", "feeds"),
-    *("backfill-report", "backfill", "compact", "verify", "export", "query", "report"),
-    *("app", "demo", "simulate"),
-)
+COMMANDS = {
+    "init": "Write a settings file, by a few questions; with --yes, by none.",
+    "fetch": "Carry one snapshot of each SYSTEM from its feed into today's file.",
+    "status": (
+        "Show how each SYSTEM stands: its last run, its last day, and what waits."
+    ),
+    "runs": "List runs (`runs list` or just `runs`), or show one slot (`runs show`).",
+    "schedule": "Show, install or remove what runs bikecollect in every slot.",
+    "doctor": (
+        "Check everything that collecting needs; one line each, with the remedy."
+    ),
+    "feeds": "List the feeds whose address is known; show or try one.",
+    "backfill-report": (
+        "Report every expected slot of each SYSTEM's past: what is missing, and why."
+    ),
+    "backfill": (
+        "Fill missing slots of each SYSTEM from what is still here, or from elsewhere."
+    ),
+    "compact": "Bring closed days of each SYSTEM into the archive, as Parquet.",
+    "verify": (
+        "Prove that the files, the ledger and the checksums of each SYSTEM agree."
+    ),
+    "export": "Write a table of each SYSTEM's history as CSV, JSON lines or Parquet.",
+    "query": (
+        "Answer SQL (DuckDB's; `-` reads it from stdin) over open days and the archive."
+    ),
+    "report": (
+        "Answer the report NAME about each SYSTEM; without NAME, list the reports."
+    ),
+    "app": "Serve the data app: maps and charts of the history, in a browser.",
+    "demo": "Collect a whole day from a simulated city, without any network.",
+    "simulate": (
+        "Serve a simulated city as a live feed on this machine, until interrupted."
+    ),
+}
+"""The commands, those for the first day first, each with its help's first sentence."""
 
 
-class _Lazy(click.Group):
-    """A group whose commands are modules: a fetch need not import the others."""
+class LazyGroup(click.Group):
+    """A group whose commands are modules: one is imported when it is called.
+
+    So a command's module may import at its top whatever the command needs.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of the commands, those for the first day first."""
+        """Return the names of the commands."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -30,8 +64,19 @@ class _Lazy(click.Group):
         command: click.Command = getattr(module, name)
         return command
 
+    def format_commands(
+        self, ctx: click.Context, formatter: click.HelpFormatter
+    ) -> None:
+        """Write the list of commands without importing them."""
+        width = formatter.width - 6 - max(map(len, COMMANDS))
+        known = [click.Command(name, help=text) for name, text in COMMANDS.items()]
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(str(each.name), each.get_short_help_str(width)) for each in known]
+            )
 
-@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--config",
     metavar="FILE",

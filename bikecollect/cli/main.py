@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import click
 
+from bikecollect.cli import cli
 from bikecollect.cli.options import Screen, complain
 from bikecollect.core.errors import BikecollectError, ExitCode
 from bikecollect.core.text import message, visible
@@ -13,8 +14,6 @@ from bikecollect.core.text import message, visible
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line *arguments*; return the exit code, never raise."""
-    from bikecollect.cli import cli  # noqa: PLC0415 - the commands import this module
-
     try:
         result = cli.main(list(arguments), "bikecollect", standalone_mode=False)
     except (click.ClickException, click.exceptions.Abort) as error:

@@ -1,13 +1,15 @@
 """``bikecollect app``: the data app, served on this machine."""
 
-from typing import TYPE_CHECKING
+import os
+import socket
+import sys
+from importlib.util import find_spec
 
 import click
 
 from bikecollect.cli.options import Shared
-
-if TYPE_CHECKING:
-    from bikecollect.setup.settings import Settings
+from bikecollect.core.errors import NotInstalled, UsageError
+from bikecollect.setup.settings import Settings
 
 LOOPBACK = ("localhost", "127.", "::1")
 EXPOSED = (
@@ -47,9 +49,6 @@ def app(
 
     It only reads. Ctrl-C ends it. Needs: pip install 'bikecollect[app]'
     """
-    import os  # noqa: PLC0415 - only here
-    import sys  # noqa: PLC0415 - only here
-
     settings = ctx.ensure_object(Shared).settings()
     if system_id:
         settings.chosen([system_id])
@@ -68,14 +67,6 @@ def app(
 
 def _check(host: str, port: int) -> None:
     """Raise what says why the app cannot be served."""
-    import socket  # noqa: PLC0415 - only here
-    from importlib.util import find_spec  # noqa: PLC0415 - only here
-
-    from bikecollect.core.errors import (  # noqa: PLC0415 - as above
-        NotInstalled,
-        UsageError,
-    )
-
     if find_spec("streamlit") is None:
         raise NotInstalled(
             "the data app needs Streamlit; run: pip install 'bikecollect[app]'"
@@ -92,10 +83,8 @@ def _check(host: str, port: int) -> None:
         ) from error
 
 
-def _environment(settings: "Settings", system_id: str | None) -> dict[str, str]:
+def _environment(settings: Settings, system_id: str | None) -> dict[str, str]:
     """Return the environment of the server: none of it is a setting of Streamlit's."""
-    import os  # noqa: PLC0415 - only here
-
     env = {k: v for k, v in os.environ.items() if not k.startswith("STREAMLIT_")}
     if settings.source:
         env["BIKECOLLECT_CONFIG"] = settings.source

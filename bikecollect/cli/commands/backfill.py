@@ -1,17 +1,23 @@
 """``bikecollect backfill``: what can still be filled is."""
 
-from typing import TYPE_CHECKING
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import click
 
 from bikecollect.cli.options import Shared, say, say_json
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from bikecollect.collect.backfill import Backfiller, Filling
-    from bikecollect.core.slots import Slot
-    from bikecollect.setup.settings import Settings
+from bikecollect.cli.render import backfill as filling
+from bikecollect.cli.timeparse import moment
+from bikecollect.collect.backfill import Backfiller, Filling
+from bikecollect.core import process
+from bikecollect.core.errors import ExitCode, Interrupted, UsageError
+from bikecollect.core.process import Times
+from bikecollect.core.slots import Slot
+from bikecollect.setup.settings import Settings
+from bikecollect.storage.ledger_reader import BEGINNING, END
+from bikecollect.wiring import history as keeper
 
 LAYOUTS = ("taipei-archive", "youbike-csv", "citybikes")
 
@@ -56,15 +62,6 @@ def backfill(
     missing. A slot that has a block is never overwritten. May be interrupted; the
     next call goes on.
     """
-    import time  # noqa: PLC0415 - not for --help
-    from pathlib import Path  # noqa: PLC0415 - as above
-
-    from bikecollect.cli.render import backfill as filling  # noqa: PLC0415 - as above
-    from bikecollect.core import process  # noqa: PLC0415 - heavy
-    from bikecollect.core.errors import ExitCode, UsageError  # noqa: PLC0415 - as above
-    from bikecollect.core.process import Times  # noqa: PLC0415 - as above
-    from bikecollect.wiring import history as keeper  # noqa: PLC0415 - heavy
-
     settings = ctx.ensure_object(Shared).settings()
     names = settings.chosen(system_ids)
     if path and len(names) > 1:
@@ -91,17 +88,8 @@ def backfill(
 
 
 def _span(
-    settings: "Settings", name: str, since: str | None, until: str | None
-) -> "tuple[Slot, Slot]":
-    import time  # noqa: PLC0415 - not for --help
-
-    from bikecollect.cli.timeparse import moment  # noqa: PLC0415 - as above
-    from bikecollect.core.slots import Slot  # noqa: PLC0415 - as above
-    from bikecollect.storage.ledger_reader import (  # noqa: PLC0415 - as above
-        BEGINNING,
-        END,
-    )
-    from bikecollect.wiring import history as keeper  # noqa: PLC0415 - heavy
+    settings: Settings, name: str, since: str | None, until: str | None
+) -> tuple[Slot, Slot]:
 
     zone, now = keeper.zone(settings, name), time.time()
     begin = Slot(int(moment(since, zone, now))) if since else BEGINNING
@@ -109,15 +97,8 @@ def _span(
     return begin, end
 
 
-def _done(
-    filler: "Backfiller", work: "Iterator[Filling]", form: str
-) -> "Sequence[Filling]":
+def _done(filler: Backfiller, work: Iterator[Filling], form: str) -> Sequence[Filling]:
     """Do the *work*, with a bar on a terminal; as JSON, say each as it is done."""
-    import sys  # noqa: PLC0415 - only here
-
-    from bikecollect.cli.render import backfill as filling  # noqa: PLC0415 - as above
-    from bikecollect.core.errors import Interrupted  # noqa: PLC0415 - heavy
-
     done: list[Filling] = []
     label, quiet = f"{filler.system_id}: slots", not sys.stderr.isatty()
     try:

@@ -1,18 +1,33 @@
 """``bikecollect backfill-report``: every expected slot of the past, and why not."""
 
+import time
+from collections.abc import Sequence
+from datetime import UTC
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from bikecollect import __version__
+from bikecollect.alerts.messages import Letter
+from bikecollect.alerts.outbox import Outbox
+from bikecollect.archive import views as view
 from bikecollect.cli.options import Shared, complain, emit, say_figures
 from bikecollect.cli.output_file import refuse_misnamed, written
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bikecollect.reports.coverage import Account
-    from bikecollect.setup.settings import Settings
+from bikecollect.cli.render import coverage as report
+from bikecollect.cli.render import coverage_html as report_html
+from bikecollect.cli.render import station_coverage
+from bikecollect.cli.timeparse import moment
+from bikecollect.core import process
+from bikecollect.core.errors import ExitCode, SettingsError
+from bikecollect.core.process import Times
+from bikecollect.core.slots import Slot, iso, stamp
+from bikecollect.core.text import percent
+from bikecollect.reports import evidence
+from bikecollect.reports.coverage import Account
+from bikecollect.reports.station_coverage import seen
+from bikecollect.setup.settings import Settings
+from bikecollect.wiring import collection as wiring
+from bikecollect.wiring import history as keeper
 
 FORMS = ("text", "csv", "json", "html")
 
@@ -63,8 +78,6 @@ def backfill_report(
     Each day's expected, collected, stale, partial and missing slots; the gaps with
     their cause, and how many of their slots `backfill` could still fill.
     """
-    from bikecollect.core.errors import ExitCode  # noqa: PLC0415 - not for --help
-
     refuse_misnamed(output)
     settings = ctx.ensure_object(Shared).settings()
     names = settings.chosen(system_ids)
@@ -89,23 +102,16 @@ def backfill_report(
 
 
 def account(
-    settings: "Settings", name: str, since: str | None, until: str | None
-) -> "Account":
+    settings: Settings, name: str, since: str | None, until: str | None
+) -> Account:
     """Return the account of the system called *name* between two moments."""
-    import time  # noqa: PLC0415 - not for --help
-
-    from bikecollect.cli.timeparse import moment  # noqa: PLC0415 - as above
-    from bikecollect.core.slots import Slot  # noqa: PLC0415 - as above
-    from bikecollect.reports import evidence  # noqa: PLC0415 - heavy
-
     system, now = settings.system_folder(name), time.time()
     begin = Slot(int(moment(since, system.zone, now))) if since else None
     end = Slot(int(moment(until, system.zone, now))) if until else None
     return evidence.accounted(system, begin, end, now=now)
 
 
-def _text(accounts: "Sequence[Account]", form: str, what: str) -> str:
-    from bikecollect.cli.render import coverage as report  # noqa: PLC0415 - as above
+def _text(accounts: Sequence[Account], form: str, what: str) -> str:
 
     if form == "json":
         return "".join(report.as_json(each) for each in accounts)
@@ -116,25 +122,13 @@ def _text(accounts: "Sequence[Account]", form: str, what: str) -> str:
     return "\n".join(report.text(each) for each in accounts)
 
 
-def _page(accounts: "Sequence[Account]") -> str:
-    import time  # noqa: PLC0415 - only here
-    from datetime import UTC  # noqa: PLC0415 - only here
-
-    from bikecollect import __version__  # noqa: PLC0415 - only here
-    from bikecollect.cli.render import (  # noqa: PLC0415 - only here
-        coverage_html as report_html,
-    )
-    from bikecollect.core.slots import iso  # noqa: PLC0415 - only here
+def _page(accounts: Sequence[Account]) -> str:
 
     made = f"Made {iso(time.time(), UTC)} by bikecollect {__version__}"
     return report_html.page(accounts, made)
 
 
-def _stations(settings: "Settings", accounts: "Sequence[Account]", form: str) -> str:
-    from bikecollect.archive import views as view  # noqa: PLC0415 - heavy
-    from bikecollect.cli.render import station_coverage  # noqa: PLC0415 - as above
-    from bikecollect.reports.station_coverage import seen  # noqa: PLC0415 - as above
-    from bikecollect.wiring import history as keeper  # noqa: PLC0415 - heavy
+def _stations(settings: Settings, accounts: Sequence[Account], form: str) -> str:
 
     shown = [keeper.shown(settings, each.system_id) for each in accounts]
     with view.connected(settings.data, shown) as db:
@@ -146,18 +140,7 @@ def _stations(settings: "Settings", accounts: "Sequence[Account]", form: str) ->
     return station_coverage.render(found, form)
 
 
-def _send(settings: "Settings", accounts: "Sequence[Account]") -> None:
-    import time  # noqa: PLC0415 - only here
-
-    from bikecollect.alerts.messages import Letter  # noqa: PLC0415 - as above
-    from bikecollect.alerts.outbox import Outbox  # noqa: PLC0415 - as above
-    from bikecollect.cli.render import coverage as report  # noqa: PLC0415 - as above
-    from bikecollect.core import process  # noqa: PLC0415 - heavy
-    from bikecollect.core.errors import SettingsError  # noqa: PLC0415 - as above
-    from bikecollect.core.process import Times  # noqa: PLC0415 - heavy
-    from bikecollect.core.slots import Slot, stamp  # noqa: PLC0415 - as above
-    from bikecollect.core.text import percent  # noqa: PLC0415 - as above
-    from bikecollect.wiring import collection as wiring  # noqa: PLC0415 - heavy
+def _send(settings: Settings, accounts: Sequence[Account]) -> None:
 
     times = Times(time.time, time.monotonic, process.Stop())
     post = wiring.post(settings, times)

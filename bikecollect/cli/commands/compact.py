@@ -1,13 +1,16 @@
 """``bikecollect compact``: closed days into the archive."""
 
-from typing import TYPE_CHECKING
+import time
 
 import click
 
+from bikecollect.archive.compact import Step
 from bikecollect.cli.options import Screen, Shared, say, say_json
-
-if TYPE_CHECKING:
-    from bikecollect.archive.compact import Step
+from bikecollect.cli.render import archive as keeping
+from bikecollect.core import process
+from bikecollect.core.errors import ExitCode
+from bikecollect.core.process import Times
+from bikecollect.wiring import history as keeper
 
 
 @click.command()
@@ -34,14 +37,6 @@ def compact(
     the CSV goes after keep.csv_days. A day is closed an hour behind its midnight. May
     be killed at any time: the next call goes on. Late slots are taken in.
     """
-    import time  # noqa: PLC0415 - not for --help
-
-    from bikecollect.cli.render import archive as keeping  # noqa: PLC0415 - as above
-    from bikecollect.core import process  # noqa: PLC0415 - heavy
-    from bikecollect.core.errors import ExitCode  # noqa: PLC0415 - as above
-    from bikecollect.core.process import Times  # noqa: PLC0415 - as above
-    from bikecollect.wiring import history as keeper  # noqa: PLC0415 - heavy
-
     shared = ctx.ensure_object(Shared)
     settings = shared.settings_for_cron() if quiet else shared.settings()
     stop = process.Stop()
@@ -61,8 +56,7 @@ def compact(
     return code
 
 
-def _tell(step: "Step", form: str, *, quiet: bool) -> None:
-    from bikecollect.cli.render import archive as keeping  # noqa: PLC0415 - heavy
+def _tell(step: Step, form: str, *, quiet: bool) -> None:
 
     if form == "json":
         say_json(keeping.step_json(step))

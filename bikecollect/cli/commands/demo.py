@@ -1,14 +1,25 @@
 """``bikecollect demo``: the whole line on a simulated city."""
 
+import gc
+import logging
+import shutil
+import sys
+import textwrap
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import click
 
+from bikecollect.cli.commands.backfill_report import account
 from bikecollect.cli.options import say
-
-if TYPE_CHECKING:
-    from bikecollect.simulator.demo import Result
+from bikecollect.cli.render import coverage as report
+from bikecollect.core.errors import SettingsError
+from bikecollect.core.slots import iso
+from bikecollect.setup.loader import load
+from bikecollect.simulator import demo as line
+from bikecollect.simulator import demo_month
+from bikecollect.simulator.demo import SETTINGS, YOUBIKE, ZONE, Result
 
 SLOTS = 288
 MINE = ".bikecollect-demo"
@@ -40,12 +51,6 @@ def demo(folder: Path, stations: int, days: int, seed: int) -> None:
     is out, for half an hour it renames a field. Takes under a minute. A month
     (--days 30) takes about two.
     """
-    import gc  # noqa: PLC0415 - only here
-    import logging  # noqa: PLC0415 - not for --help
-    import sys  # noqa: PLC0415 - not for --help
-
-    from bikecollect.simulator import demo as line  # noqa: PLC0415 - heavy
-
     gc.enable()
     _empty(folder)
     (folder / MINE).parent.mkdir(parents=True, exist_ok=True)
@@ -67,17 +72,6 @@ def demo(folder: Path, stations: int, days: int, seed: int) -> None:
 
 def _month(folder: Path, days: int, stations: int, seed: int) -> None:
     """Collect *days* with all that may happen in them, and say how to look at them."""
-    import sys  # noqa: PLC0415 - not for --help
-    import time  # noqa: PLC0415 - not for --help
-
-    from bikecollect.cli.commands.backfill_report import (  # noqa: PLC0415 - heavy
-        account,
-    )
-    from bikecollect.cli.render import coverage as report  # noqa: PLC0415 - heavy
-    from bikecollect.setup.loader import load  # noqa: PLC0415 - heavy
-    from bikecollect.simulator import demo_month  # noqa: PLC0415 - heavy
-    from bikecollect.simulator.demo import SETTINGS, YOUBIKE  # noqa: PLC0415 - heavy
-
     text = f"Collecting {days} days of a city with {stations} stations ..."
     click.echo(text, err=True)
     now = time.time()
@@ -98,10 +92,6 @@ def _month(folder: Path, days: int, stations: int, seed: int) -> None:
 
 def _empty(folder: Path) -> None:
     """Remove an earlier demo's files from *folder*; anything else is refused."""
-    import shutil  # noqa: PLC0415 - only here
-
-    from bikecollect.core.errors import SettingsError  # noqa: PLC0415 - only here
-
     if not folder.exists():
         return
     mine = folder / MINE
@@ -112,14 +102,8 @@ def _empty(folder: Path) -> None:
     shutil.rmtree(folder)
 
 
-def _account(result: "Result", folder: Path) -> str:
+def _account(result: Result, folder: Path) -> str:
     """Return what was collected, what is missing and why, and where files lie."""
-    import textwrap  # noqa: PLC0415 - only here
-    from zoneinfo import ZoneInfo  # noqa: PLC0415 - only here
-
-    from bikecollect.core.slots import iso  # noqa: PLC0415 - only here
-    from bikecollect.simulator.demo import ZONE  # noqa: PLC0415 - heavy
-
     zone, lines = ZoneInfo(ZONE), [""]
     for system_id, runs in result.runs.items():
         rows, missing = sum(run.rows for run in runs), result.gaps(system_id)

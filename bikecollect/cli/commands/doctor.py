@@ -1,16 +1,18 @@
 """``bikecollect doctor``: is all well, and if not, what to do."""
 
-from typing import TYPE_CHECKING
+import os
+import pwd
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 
 import click
 
 from bikecollect.cli.options import Shared, say, say_json
+from bikecollect.cli.render import doctor as screens
 from bikecollect.core.text import visible_json
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from bikecollect.setup.doctor import Check
+from bikecollect.setup import schedule
+from bikecollect.setup.doctor import Check, Verdict, examine
 
 TROUBLE = 1
 
@@ -28,9 +30,6 @@ def doctor(
 
     Ends with 1 when something is wrong.
     """
-    from bikecollect.cli.render import doctor as screens  # noqa: PLC0415 - only here
-    from bikecollect.setup.doctor import Verdict, examine  # noqa: PLC0415 - heavy
-
     shared = ctx.ensure_object(Shared)
     if as_cron:
         return _as_cron(shared, send=send, offline=offline, form=form)
@@ -50,19 +49,12 @@ def doctor(
     return TROUBLE if wrong else 0
 
 
-def _examined(checks: "Iterator[Check]") -> "Iterator[Check]":
+def _examined(checks: Iterator[Check]) -> Iterator[Check]:
     yield from checks
 
 
 def _as_cron(shared: Shared, *, send: bool, offline: bool, form: str) -> int:
     """Run the doctor anew with what cron gives: a home, a short path, no more."""
-    import os  # noqa: PLC0415 - only here
-    import pwd  # noqa: PLC0415 - only here
-    import subprocess  # noqa: PLC0415 - only here
-    from pathlib import Path  # noqa: PLC0415 - only here
-
-    from bikecollect.setup import schedule  # noqa: PLC0415 - heavy
-
     source = shared.settings().source
     command = schedule.command(Path(source) if source else None)[:-1]
     flags = {"--send": send, "--offline": offline}

@@ -1,11 +1,14 @@
 """``bikecollect export``: data out."""
 
+import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from bikecollect.archive import duckdb_engine as engine
+from bikecollect.archive import views
+from bikecollect.cli import data_package
 from bikecollect.cli.options import Shared
 from bikecollect.cli.options import output as standard
 from bikecollect.cli.output_file import (
@@ -15,10 +18,12 @@ from bikecollect.cli.output_file import (
     refuse_misnamed,
     text_file,
 )
-
-if TYPE_CHECKING:
-    from bikecollect.reports.export import Exporter, Wish
-    from bikecollect.setup.settings import Settings
+from bikecollect.cli.timeparse import day
+from bikecollect.core.errors import UsageError
+from bikecollect.reports.data_dictionary import resource
+from bikecollect.reports.export import Exporter, Wish
+from bikecollect.setup.settings import Settings
+from bikecollect.wiring import history as keeper
 
 WHATS = (
     *("station_status", "stations", "slots", "gaps", "runs"),
@@ -77,12 +82,6 @@ def export(
     and station: its sha256 is what `verify` certifies. Beside a file stands a
     datapackage.json that says what each column means.
     """
-    import time  # noqa: PLC0415 - not for --help
-
-    from bikecollect.cli.timeparse import day  # noqa: PLC0415 - as above
-    from bikecollect.reports.export import Wish  # noqa: PLC0415 - as above
-    from bikecollect.wiring import history as keeper  # noqa: PLC0415 - heavy
-
     settings = ctx.ensure_object(Shared).settings()
     form = _form(form, output, excel_safe=excel_safe)
     chosen = settings.chosen(system_ids)
@@ -103,16 +102,9 @@ def export(
 
 
 def _exported(
-    settings: "Settings", wish: "Wish", form: str, output: Path | None
-) -> "Exporter":
+    settings: Settings, wish: Wish, form: str, output: Path | None
+) -> Exporter:
     """Write what is wished for to *output*, whole or not at all; None: to stdout."""
-    from bikecollect.archive import (  # noqa: PLC0415 - heavy
-        duckdb_engine as engine,
-    )
-    from bikecollect.archive import views  # noqa: PLC0415 - heavy
-    from bikecollect.reports.export import Exporter  # noqa: PLC0415 - as above
-    from bikecollect.wiring import history as keeper  # noqa: PLC0415 - heavy
-
     shown = [keeper.shown(settings, name) for name in wish.systems]
     with ExitStack() as stack:
         fd = None if output is None else stack.enter_context(placed(output))
@@ -128,7 +120,6 @@ def _exported(
 
 
 def _form(form: str | None, output: Path | None, *, excel_safe: bool) -> str:
-    from bikecollect.core.errors import UsageError  # noqa: PLC0415 - only here
 
     refuse_misnamed(output)
     form = form or format_of(output, "csv")
@@ -139,11 +130,7 @@ def _form(form: str | None, output: Path | None, *, excel_safe: bool) -> str:
     return form
 
 
-def _describe(exporter: "Exporter", wish: "Wish", form: str, path: Path) -> None:
-    from bikecollect.cli import data_package  # noqa: PLC0415 - only here
-    from bikecollect.reports.data_dictionary import (  # noqa: PLC0415 - only here
-        resource,
-    )
+def _describe(exporter: Exporter, wish: Wish, form: str, path: Path) -> None:
 
     systems = len(wish.systems)
     mine = resource(wish.what, path.name, form, exporter.columns, systems=systems)

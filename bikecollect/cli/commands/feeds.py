@@ -1,16 +1,22 @@
 """``bikecollect feeds``: the catalogue, and a try of any feed."""
 
+import textwrap
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 
 from bikecollect.cli.options import Shared, say, say_figures, say_json
+from bikecollect.core import process
+from bikecollect.core.errors import SettingsError
+from bikecollect.core.slots import iso
 from bikecollect.core.text import visible, visible_json
-
-if TYPE_CHECKING:
-    from bikecollect.setup.catalogue import Entry
-    from bikecollect.setup.trial import Trial
+from bikecollect.setup import catalogue, feed_access, probe
+from bikecollect.setup.catalogue import Entry
+from bikecollect.setup.first_run import NewSystem, system_table
+from bikecollect.setup.settings import System
+from bikecollect.setup.trial import Trial
 
 _form = click.option(
     "--format",
@@ -27,8 +33,6 @@ _form = click.option(
 @click.pass_context
 def feeds(ctx: click.Context, *, words: str, form: str) -> None:
     """List the feeds whose address is known; show or try one."""
-    from bikecollect.setup import catalogue  # noqa: PLC0415 - not for --help
-
     if ctx.invoked_subcommand is not None:
         return
     found = catalogue.search(words)
@@ -40,9 +44,6 @@ def feeds(ctx: click.Context, *, words: str, form: str) -> None:
 @_form
 def show(system_id: str, *, form: str) -> None:
     """Show what the catalogue knows of the system ID, and its settings."""
-    from bikecollect.core.errors import SettingsError  # noqa: PLC0415 - only here
-    from bikecollect.setup import catalogue  # noqa: PLC0415 - not for --help
-
     entry = catalogue.find(system_id)
     if entry is None:
         near = ", ".join(each.system_id for each in catalogue.search(system_id)[:5])
@@ -82,11 +83,6 @@ def try_(
     list, or of a CityBikes network. Prints the settings to collect it by. The ID of
     a system of the settings is tried exactly as `fetch` would ask it.
     """
-    from dataclasses import replace  # noqa: PLC0415 - only here
-
-    from bikecollect.core import process  # noqa: PLC0415 - heavy
-    from bikecollect.setup import feed_access, probe  # noqa: PLC0415 - heavy
-
     stop = process.Stop()
     process.listen(stop)
     more = feed_access.headers(headers)
@@ -106,7 +102,7 @@ def try_(
         say(_told(trial))
 
 
-def _table(entries: "list[Entry]") -> str:
+def _table(entries: list[Entry]) -> str:
     if not entries:
         return (
             "The catalogue has none of that name; where you know its address, try it:\n"
@@ -120,8 +116,7 @@ def _table(entries: "list[Entry]") -> str:
     return "\n".join([head, *lines, ""])
 
 
-def _shown(entry: "Entry") -> str:
-    from bikecollect.setup.first_run import NewSystem, system_table  # noqa: PLC0415 - only here
+def _shown(entry: Entry) -> str:
 
     return (
         f"{entry.name}, {entry.city} ({entry.country}), run by {entry.operator}\n"
@@ -131,7 +126,7 @@ def _shown(entry: "Entry") -> str:
     )
 
 
-def _lines(entries: "list[Entry]") -> str:
+def _lines(entries: list[Entry]) -> str:
     """Return *entries* as JSON, an object a line."""
     keys = {"system_id": "system"}
     return "".join(
@@ -140,12 +135,8 @@ def _lines(entries: "list[Entry]") -> str:
     )
 
 
-def _facts(trial: "Trial") -> dict[str, Any]:
+def _facts(trial: Trial) -> dict[str, Any]:
     """Return what a try found, by the names that scripts hold on to."""
-    from zoneinfo import ZoneInfo  # noqa: PLC0415 - only here
-
-    from bikecollect.core.slots import iso  # noqa: PLC0415 - only here
-
     snapshot, target = trial.snapshot, trial.target
     zone = ZoneInfo(target.timezone or "UTC")
     stamp, age = snapshot.last_updated, trial.age
@@ -178,13 +169,11 @@ COUNTED = {
 }
 
 
-def _json(trial: "Trial") -> str:
+def _json(trial: Trial) -> str:
     return visible_json({**_facts(trial), "settings": _settings(trial)}) + "\n"
 
 
-def _settings(trial: "Trial") -> str:
-    from bikecollect.setup.first_run import NewSystem, system_table  # noqa: PLC0415 - only here
-    from bikecollect.setup.settings import System  # noqa: PLC0415 - only here
+def _settings(trial: Trial) -> str:
 
     target, headers = trial.target, dict.fromkeys(trial.headers, "...")
     system = System(headers=headers)
@@ -195,8 +184,7 @@ def _settings(trial: "Trial") -> str:
     return system_table(NewSystem(target.system_id, system))
 
 
-def _told(trial: "Trial") -> str:
-    import textwrap  # noqa: PLC0415 - only here
+def _told(trial: Trial) -> str:
 
     facts = _facts(trial)
     what = " ".join(filter(None, (facts["feed"], facts["version"])))

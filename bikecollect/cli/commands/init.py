@@ -1,17 +1,19 @@
 """``bikecollect init``: the first settings, by a few questions or by none."""
 
+import sys
+import textwrap
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
 from bikecollect.cli.options import Shared, say
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from bikecollect.setup.first_run import NewSystem
-    from bikecollect.setup.settings import Mail
+from bikecollect.core.errors import FeedError, PayloadError, SettingsError
+from bikecollect.setup import catalogue, probe, schedule
+from bikecollect.setup import first_run as initial
+from bikecollect.setup.first_run import NewSystem
+from bikecollect.setup.loader import load
+from bikecollect.setup.settings import Mail, Settings
 
 FIRST = "youbike-taipei"
 MANY = 12
@@ -62,11 +64,6 @@ def init(
     first, unless --no-try. A password is asked for and goes into a file of its own,
     readable by you alone.
     """
-    from pathlib import Path  # noqa: PLC0415 - not for --help
-
-    from bikecollect.setup import first_run as initial  # noqa: PLC0415 - heavy
-    from bikecollect.setup.settings import Mail  # noqa: PLC0415 - heavy
-
     path = initial.place(ctx.ensure_object(Shared).config, here=here)
     initial.refuse_to_overwrite(path, force=force)
     if mail_host and not to:
@@ -95,7 +92,7 @@ def init(
 
 def _systems(
     asked: tuple[str, ...], timezone: str, *, ask: bool, attempt: bool
-) -> "list[NewSystem]":
+) -> list[NewSystem]:
     """Return the systems *asked* for, each once; asks where there are none."""
     wanted = list(asked or ([] if ask else [FIRST]))
     if not wanted:
@@ -111,11 +108,6 @@ def _systems(
 
 def _question(text: str, default: str = FIRST) -> str:
     """Ask for a system until the answer is one, by its id or its address."""
-    from bikecollect.setup import (  # noqa: PLC0415 - heavy
-        catalogue,
-    )
-    from bikecollect.setup import first_run as initial  # noqa: PLC0415 - as above
-
     while True:
         answer = _ask(text, default)
         if not answer or initial.is_address(answer):
@@ -130,11 +122,8 @@ def _question(text: str, default: str = FIRST) -> str:
             say(f'The catalogue has no "{answer}"; see: bikecollect feeds\n')
 
 
-def _one(asked: str, *, ask: bool, attempt: bool) -> "NewSystem":
+def _one(asked: str, *, ask: bool, attempt: bool) -> NewSystem:
     """Return the system *asked* for; a failed try may be overridden."""
-    from bikecollect.core.errors import FeedError, PayloadError  # noqa: PLC0415 - heavy
-    from bikecollect.setup import first_run as initial  # noqa: PLC0415 - heavy
-
     if not attempt:
         return initial.untried(asked)
     say(f"Trying {asked} ...\n")
@@ -152,11 +141,8 @@ def _one(asked: str, *, ask: bool, attempt: bool) -> "NewSystem":
     return found
 
 
-def _zoned(new: "NewSystem", timezone: str, *, ask: bool) -> "NewSystem":
+def _zoned(new: NewSystem, timezone: str, *, ask: bool) -> NewSystem:
     """Return *new* with a time zone, where neither it nor the catalogue says."""
-    from bikecollect.core.errors import SettingsError  # noqa: PLC0415 - heavy
-    from bikecollect.setup import probe  # noqa: PLC0415 - heavy
-
     if not new.system.feed or new.system.timezone:
         return new
     while ask and not probe.is_zone(timezone):
@@ -169,10 +155,8 @@ def _zoned(new: "NewSystem", timezone: str, *, ask: bool) -> "NewSystem":
     return new._replace(system=replace(new.system, timezone=timezone))
 
 
-def _mail(mail: "Mail", path: "Path") -> "tuple[Mail, str]":
+def _mail(mail: Mail, path: Path) -> tuple[Mail, str]:
     """Ask for what *mail* lacks; return it, and the password where one is given."""
-    from bikecollect.setup import first_run as initial  # noqa: PLC0415 - heavy
-
     if not mail.to:
         address = _ask("Your mail address, to tell of lost slots (empty: none)", "")
         if not address:
@@ -195,8 +179,6 @@ def _mail(mail: "Mail", path: "Path") -> "tuple[Mail, str]":
 
 def _folder() -> str:
     """Ask where the files go; return an empty text for the default."""
-    from bikecollect.setup.settings import Settings  # noqa: PLC0415 - heavy
-
     usual = str(Settings().data)
     answer = _ask("Folder of the data", usual)
     return "" if answer == usual else answer
@@ -204,16 +186,11 @@ def _folder() -> str:
 
 def _absolute(data_dir: str) -> str:
     """Return *data_dir* as it is meant here: a file's folder may be another."""
-    from pathlib import Path  # noqa: PLC0415 - not for --help
-
     return str(Path(data_dir).expanduser().absolute()) if data_dir else ""
 
 
-def _schedule(path: "Path", *, cron: bool | None, ask: bool) -> None:
+def _schedule(path: Path, *, cron: bool | None, ask: bool) -> None:
     """Install the cron line where it is wanted; else say how."""
-    from bikecollect.setup import schedule  # noqa: PLC0415 - heavy
-    from bikecollect.setup.loader import load  # noqa: PLC0415 - heavy
-
     if cron is None and ask:
         cron = _sure("Install the cron line, to fetch every five minutes?")
     if cron:
@@ -226,7 +203,6 @@ def _schedule(path: "Path", *, cron: bool | None, ask: bool) -> None:
 
 
 def _wrapped(text: str) -> str:
-    import textwrap  # noqa: PLC0415 - only here
 
     lines = text.splitlines()
     return "\n".join(textwrap.fill(each, 78, subsequent_indent="  ") for each in lines)
@@ -255,8 +231,6 @@ def _sure(text: str, *, default: bool = True) -> bool:
 
 def _no_answer() -> Exception:
     """Return how it ends without an answer: by ctrl-C, or for want of a terminal."""
-    import sys  # noqa: PLC0415 - only here
-
     if sys.stdin is not None and sys.stdin.isatty():
         return click.Abort()
     return click.UsageError("nobody answers: give --yes, and --system ID")

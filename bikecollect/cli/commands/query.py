@@ -1,11 +1,19 @@
 """``bikecollect query``: SQL over the whole history."""
 
+import csv
+import io
+import re
+import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from bikecollect.archive import duckdb_engine as engine
+from bikecollect.archive import views
+from bikecollect.archive.selection import checked
 from bikecollect.cli.options import Shared, say_figures
 from bikecollect.cli.options import output as standard
 from bikecollect.cli.output_file import (
@@ -14,10 +22,12 @@ from bikecollect.cli.output_file import (
     refuse_misnamed,
     text_file,
 )
+from bikecollect.cli.render.table import table
+from bikecollect.core.errors import UsageError
+from bikecollect.core.text import visible_json
+from bikecollect.wiring import history as keeper
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from duckdb import DuckDBPyConnection
 
 SHOWN = 100
@@ -68,16 +78,6 @@ def query(
     are local. Of an open day they have what is committed. SQL is one SELECT, and reads
     nothing but these tables.
     """
-    import re  # noqa: PLC0415 - only here
-    import sys  # noqa: PLC0415 - only here
-
-    from bikecollect.archive import (  # noqa: PLC0415 - heavy
-        duckdb_engine as engine,
-    )
-    from bikecollect.archive import views  # noqa: PLC0415 - heavy
-    from bikecollect.core.errors import UsageError  # noqa: PLC0415 - as above
-    from bikecollect.wiring import history as keeper  # noqa: PLC0415 - heavy
-
     refuse_misnamed(output)
     form = form or format_of(output, "table" if output is None else "csv")
     if form == "parquet" and output is None:
@@ -104,12 +104,6 @@ def _answer(
 ) -> None:
     import duckdb  # noqa: PLC0415 - heavy
 
-    from bikecollect.archive import (  # noqa: PLC0415 - heavy
-        duckdb_engine as engine,
-    )
-    from bikecollect.archive.selection import checked  # noqa: PLC0415 - heavy
-    from bikecollect.core.errors import UsageError  # noqa: PLC0415 - only here
-
     sql = checked(db, sql) if restricted else sql.strip().rstrip(";")
     try:
         if form == "parquet" and fd is not None:
@@ -131,12 +125,11 @@ def _answer(
         raise UsageError("the query gives no rows to write") from error
 
 
-def _print(cursor: Any, names: "Sequence[str]", form: str) -> None:
+def _print(cursor: Any, names: Sequence[str], form: str) -> None:
     if form != "table":
         with standard() as out:
             out.writelines(_parts(cursor, names, form))
         return
-    from bikecollect.cli.render.table import table  # noqa: PLC0415 - only here
 
     rows = cursor.fetchmany(SHOWN + 1)
     say_figures(table(names, rows[:SHOWN]))
@@ -144,14 +137,10 @@ def _print(cursor: Any, names: "Sequence[str]", form: str) -> None:
         click.echo(f"... and more than {SHOWN} rows; see --format csv", err=True)
 
 
-def _parts(cursor: Any, names: "Sequence[str]", form: str) -> Any:
+def _parts(cursor: Any, names: Sequence[str], form: str) -> Any:
     """Yield the rows as text, some thousand at a time."""
-    import csv  # noqa: PLC0415 - only here
-    import io  # noqa: PLC0415 - only here
 
-    from bikecollect.core.text import visible_json  # noqa: PLC0415 - as above
-
-    def lines(rows: "Sequence[Sequence[object]]") -> str:
+    def lines(rows: Sequence[Sequence[object]]) -> str:
         out = io.StringIO(newline="")
         csv.writer(out, lineterminator="\n").writerows(
             [_FLAGS.get(v, v) if isinstance(v, bool) else v for v in row]

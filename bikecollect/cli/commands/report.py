@@ -1,16 +1,22 @@
 """``bikecollect report``: questions to the history, and what their answers rest on."""
 
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
 
 import click
 
+from bikecollect.archive import views as view
 from bikecollect.cli.options import Shared, emit, say_figures
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bikecollect.reports.registry import Report, Values
-    from bikecollect.setup.settings import Settings
+from bikecollect.cli.render import reports as screens
+from bikecollect.cli.timeparse import day, weekly
+from bikecollect.core.errors import UsageError
+from bikecollect.core.slots import bounds
+from bikecollect.reports import runner as asking
+from bikecollect.reports.registry import REPORTS, Report, Values
+from bikecollect.setup.settings import Settings
+from bikecollect.wiring import history as keeper
 
 
 @click.command()
@@ -61,12 +67,6 @@ def report(
     Every figure comes with its basis: the slots seen, and those expected. What was
     not seen is in no figure.
     """
-    from dataclasses import replace  # noqa: PLC0415 - not for --help
-
-    from bikecollect.cli.render import reports as screens  # noqa: PLC0415 - as above
-    from bikecollect.core.errors import UsageError  # noqa: PLC0415 - as above
-    from bikecollect.reports.registry import REPORTS  # noqa: PLC0415 - as above
-
     if name is None:
         say_figures(screens.listing())
         return
@@ -87,19 +87,15 @@ def report(
 
 
 def _answer(  # noqa: PLR0917 - one call
-    settings: "Settings",
-    systems: "Sequence[str]",
-    chosen: "Report",
-    values: "Values",
+    settings: Settings,
+    systems: Sequence[str],
+    chosen: Report,
+    values: Values,
     by: str,
-    station: "Sequence[str]",
+    station: Sequence[str],
     form: str,
     limit: int | None,
 ) -> None:
-    from bikecollect.archive import views as view  # noqa: PLC0415 - heavy
-    from bikecollect.cli.render import reports as screens  # noqa: PLC0415 - as above
-    from bikecollect.reports import runner as asking  # noqa: PLC0415 - heavy
-    from bikecollect.wiring import history as keeper  # noqa: PLC0415 - heavy
 
     shown = [keeper.shown(settings, each) for each in systems]
     with view.connected(settings.data, shown) as db:
@@ -110,19 +106,12 @@ def _answer(  # noqa: PLR0917 - one call
 
 
 def _values(
-    settings: "Settings",
-    systems: "Sequence[str]",
+    settings: Settings,
+    systems: Sequence[str],
     since: str | None,
     until: str | None,
     at: str | None,
-) -> "Values":
-    import time  # noqa: PLC0415 - only here
-    from datetime import date  # noqa: PLC0415 - only here
-
-    from bikecollect.cli.timeparse import day, weekly  # noqa: PLC0415 - as above
-    from bikecollect.core.slots import bounds  # noqa: PLC0415 - as above
-    from bikecollect.reports.registry import Values  # noqa: PLC0415 - as above
-    from bikecollect.wiring import history as keeper  # noqa: PLC0415 - heavy
+) -> Values:
 
     zone, now = keeper.zone(settings, systems[0]), time.time()
     first = day(since, zone, now) if since else "2000-01-01"

@@ -1,19 +1,20 @@
 """``bikecollect runs``: the history of runs, and all that is known of a slot."""
 
-from typing import TYPE_CHECKING
+import re
+import time
+from collections.abc import Sequence
+from zoneinfo import ZoneInfo
 
 import click
 
 from bikecollect.cli.options import Shared, say, say_json
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from zoneinfo import ZoneInfo
-
-    from bikecollect.core.run import Run
-    from bikecollect.core.slots import Slot
-    from bikecollect.setup.settings import Settings
-    from bikecollect.storage.ledger_reader import History
+from bikecollect.cli.render import runs as screens
+from bikecollect.cli.timeparse import moment
+from bikecollect.core.errors import Outcome, UsageError
+from bikecollect.core.run import Run
+from bikecollect.core.slots import DAY, Slot
+from bikecollect.setup.settings import Settings
+from bikecollect.storage.ledger_reader import History
 
 RUN_ID = 8
 WEEK = 7
@@ -67,12 +68,6 @@ def listed(
     form: str,
 ) -> None:
     """List the runs of each SYSTEM, the newest first."""
-    import time  # noqa: PLC0415 - not for --help
-
-    from bikecollect.cli.render import runs as screens  # noqa: PLC0415 - only here
-    from bikecollect.cli.timeparse import moment  # noqa: PLC0415 - only here
-    from bikecollect.core.slots import Slot  # noqa: PLC0415 - only here
-
     settings = ctx.ensure_object(Shared).settings()
     zones, names = _zones(settings), settings.chosen((*system_ids, *system))
     words, now = _words(outcome, failed=failed), time.time()
@@ -103,9 +98,6 @@ def show(ctx: click.Context, *, slot: str, system: str | None, form: str) -> Non
     A time of day is the latest of the last week that has a run. Shown are its runs
     with their stages, tries, notices and log lines; its block; its payload.
     """
-    from bikecollect.cli.render import runs as screens  # noqa: PLC0415 - only here
-    from bikecollect.core.errors import UsageError  # noqa: PLC0415 - only here
-
     settings = ctx.ensure_object(Shared).settings()
     zones, said = _zones(settings), False
     for name in settings.chosen([system] if system else []):
@@ -136,15 +128,9 @@ def show(ctx: click.Context, *, slot: str, system: str | None, form: str) -> Non
 
 
 def _found(
-    settings: "Settings", history: "History", name: str, text: str
-) -> "tuple[Slot, list[Run]]":
+    settings: Settings, history: History, name: str, text: str
+) -> tuple[Slot, list[Run]]:
     """Return the slot that *text*, a moment or a run's id, names, and its runs."""
-    import re  # noqa: PLC0415 - only here
-    import time  # noqa: PLC0415 - only here
-
-    from bikecollect.cli.timeparse import moment  # noqa: PLC0415 - only here
-    from bikecollect.core.slots import DAY, Slot  # noqa: PLC0415 - only here
-
     if re.fullmatch(f"[0-9a-f]{{{RUN_ID}}}", text):
         runs = history.run(text)
         return (runs[0].slot if runs else Slot(-1)), runs
@@ -160,10 +146,8 @@ def _found(
     return at, []
 
 
-def _words(outcome: "Sequence[str]", *, failed: bool) -> list[str]:
+def _words(outcome: Sequence[str], *, failed: bool) -> list[str]:
     """Return the outcomes that are asked for, none for all."""
-    from bikecollect.core.errors import Outcome, UsageError  # noqa: PLC0415 - only here
-
     known = [each.value for each in Outcome]
     for each in outcome:
         if each not in known:
@@ -173,13 +157,11 @@ def _words(outcome: "Sequence[str]", *, failed: bool) -> list[str]:
     return [*outcome, *(o.value for o in Outcome if failed and o.exit_code)]
 
 
-def _zones(settings: "Settings") -> "dict[str, ZoneInfo]":
-    from zoneinfo import ZoneInfo  # noqa: PLC0415 - not for --help
+def _zones(settings: Settings) -> dict[str, ZoneInfo]:
 
     return {name: ZoneInfo(each.timezone) for name, each in settings.systems.items()}
 
 
-def _history(settings: "Settings", name: str) -> "History":
-    from bikecollect.storage.ledger_reader import History  # noqa: PLC0415 - only here
+def _history(settings: Settings, name: str) -> History:
 
     return History(name, settings.data / name)

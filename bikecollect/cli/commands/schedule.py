@@ -1,21 +1,21 @@
 """``bikecollect schedule``: the cron entry, or the timer of systemd."""
 
-from typing import TYPE_CHECKING
+import shlex
+import time
+from collections.abc import Callable
+from pathlib import Path
 
 import click
 
 from bikecollect.cli.options import Shared, say
 from bikecollect.core.text import visible_json
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from bikecollect.setup.schedule import Plan
-    from bikecollect.setup.settings import Settings
+from bikecollect.setup import loader as config
+from bikecollect.setup import schedule as line
+from bikecollect.setup.schedule import Plan
+from bikecollect.setup.settings import Settings
 
 
-def _where(command: "Callable[..., object]") -> "Callable[..., object]":
+def _where(command: Callable[..., object]) -> Callable[..., object]:
     """Give *command* the choice between cron and systemd."""
     timer = click.option(
         "--systemd", is_flag=True, help="A timer of your own systemd instead of cron."
@@ -40,10 +40,6 @@ def show(ctx: click.Context, *, systemd: bool, system_wide: bool, form: str) -> 
 
     Changes nothing.
     """
-    import time  # noqa: PLC0415 - only here
-
-    from bikecollect.setup import schedule as line  # noqa: PLC0415 - heavy
-
     settings, path = _settings(ctx)
     if systemd or system_wide:
         plan = line.in_systemd(settings, path, time.time(), system_wide=system_wide)
@@ -61,8 +57,6 @@ def install(ctx: click.Context, *, systemd: bool, system_wide: bool) -> None:
     Install it again after the settings' interval, their place or bikecollect's
     own place has changed.
     """
-    from bikecollect.setup import schedule as line  # noqa: PLC0415 - heavy
-
     settings, path = _settings(ctx)
     if systemd or system_wide:
         why = line.install_in_systemd(settings, path, system_wide=system_wide)
@@ -82,8 +76,6 @@ def install(ctx: click.Context, *, systemd: bool, system_wide: bool) -> None:
 @_where
 def remove(*, systemd: bool, system_wide: bool) -> None:
     """Remove the entry; what was collected stays."""
-    from bikecollect.setup import schedule as line  # noqa: PLC0415 - heavy
-
     if systemd or system_wide:
         found = line.remove_from_systemd(system_wide=system_wide)
     else:
@@ -98,15 +90,13 @@ _INSTALLED = {
 }
 
 
-def _settings(ctx: click.Context) -> "tuple[Settings, Path | None]":
+def _settings(ctx: click.Context) -> tuple[Settings, Path | None]:
     """Return the settings, and the file that they come from."""
-    from bikecollect.setup import loader as config  # noqa: PLC0415 - not for --help
-
     shared = ctx.ensure_object(Shared)
     return shared.settings(), config.find(shared.config)
 
 
-def _text(plan: "Plan") -> str:
+def _text(plan: Plan) -> str:
     fires = [each.isoformat(timespec="seconds") for each in plan.fires]
     state = {
         "there": "installed as it should be",
@@ -117,7 +107,7 @@ def _text(plan: "Plan") -> str:
     return f"{plan.text}\nstate: {state}\nnext:  {fires[0]}\n{times}"
 
 
-def _json(plan: "Plan") -> str:
+def _json(plan: Plan) -> str:
 
     fires = [each.isoformat(timespec="seconds") for each in plan.fires]
     shown = {"state": plan.state.value, "next": fires, "text": plan.text}
@@ -125,9 +115,6 @@ def _json(plan: "Plan") -> str:
 
 
 def _started(why: str, *, system_wide: bool) -> str:
-    import shlex  # noqa: PLC0415 - only here
-
-    from bikecollect.setup import schedule as line  # noqa: PLC0415 - heavy
 
     linger = "" if system_wide else LINGER
     if not why:

@@ -1,8 +1,14 @@
 """``bikecollect simulate``: a simulated city, served as a live feed."""
 
+import gc
+import signal
+import time
+
 import click
 
 from bikecollect.cli.options import say
+from bikecollect.simulator.city import City
+from bikecollect.simulator.server import LiveFeed
 
 
 @click.command()
@@ -11,13 +17,6 @@ from bikecollect.cli.options import say
 @click.option("--seed", default=1, show_default=True, help="Makes another city.")
 def simulate(port: int, stations: int, seed: int) -> None:
     """Serve a simulated city as a live feed on this machine, until interrupted."""
-    import gc  # noqa: PLC0415 - only here
-    import signal  # noqa: PLC0415 - only here
-    import time  # noqa: PLC0415 - only here
-
-    from bikecollect.simulator.city import City  # noqa: PLC0415 - heavy
-    from bikecollect.simulator.server import LiveFeed  # noqa: PLC0415 - heavy
-
     gc.enable()
     with LiveFeed(City(stations, seed), clock=time.time, port=port) as feed:
         say(f"youbike: {feed.youbike_url}\ngbfs:    {feed.gbfs_url}\n")

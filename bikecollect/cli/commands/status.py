@@ -1,19 +1,19 @@
 """``bikecollect status``: how things stand."""
 
+import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from bikecollect.alerts.state import noted_incidents
 from bikecollect.cli.options import Shared, complain, emit, say, say_json
 from bikecollect.cli.output_file import written
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bikecollect.core.errors import BikecollectError
-    from bikecollect.reports.status import Standing
-    from bikecollect.setup.settings import Settings
+from bikecollect.cli.render import status as screens
+from bikecollect.core.errors import BikecollectError
+from bikecollect.reports.status import Standing, survey
+from bikecollect.setup.settings import Settings
+from bikecollect.storage.data_folder import alert_state_path
 
 TROUBLE = 1
 _PRINT = {"text": say, "json": say_json, "prometheus": emit}
@@ -64,10 +64,6 @@ def status(
     Reads only what is on disk. Each mark of the strip is a slot of the last 24
     hours (with a shorter interval than five minutes: the worst of five minutes).
     """
-    import time  # noqa: PLC0415 - not for --help
-
-    from bikecollect.cli.render import status as screens  # noqa: PLC0415 - heavy
-
     shared = ctx.ensure_object(Shared)
     settings = shared.settings_for_cron() if alert else shared.settings()
     while True:
@@ -99,16 +95,9 @@ def status(
 
 
 def _survey(
-    settings: "Settings", system_ids: "Sequence[str]"
-) -> "tuple[list[Standing], list[BikecollectError]]":
+    settings: Settings, system_ids: Sequence[str]
+) -> tuple[list[Standing], list[BikecollectError]]:
     """Return how the systems stand, and why some of them cannot be read."""
-    import time  # noqa: PLC0415 - not for --help
-
-    from bikecollect.alerts.state import noted_incidents  # noqa: PLC0415 - not for --help
-    from bikecollect.core.errors import BikecollectError  # noqa: PLC0415 - only here
-    from bikecollect.reports.status import survey  # noqa: PLC0415 - heavy
-    from bikecollect.storage.data_folder import alert_state_path  # noqa: PLC0415 - only here
-
     standings, errors = [], []
     for name in settings.chosen(system_ids):
         system = settings.system_folder(name)

@@ -1,18 +1,23 @@
 """``bikecollect verify``: the proof that files, ledger and checksums agree."""
 
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from bikecollect.archive import verify as proof
+from bikecollect.archive.verify import Certificate, Finding, Looked
 from bikecollect.cli.options import Shared, say, say_figures, say_json
 from bikecollect.cli.output_file import written
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from bikecollect.archive.verify import Certificate, Finding, Looked
-    from bikecollect.setup.settings import Settings
+from bikecollect.cli.render import archive as keeping
+from bikecollect.cli.timeparse import day
+from bikecollect.core import process
+from bikecollect.core.errors import ExitCode, UsageError
+from bikecollect.core.process import Times
+from bikecollect.setup.settings import Settings
+from bikecollect.wiring import history as keeper
 
 
 @click.command()
@@ -50,10 +55,6 @@ def verify(
     certificate: its slots, its rows, and the sha256 of its rows as sorted CSV, which
     stays the same when the day moves to the archive. Changes nothing.
     """
-    from bikecollect.archive import verify as proof  # noqa: PLC0415 - heavy
-    from bikecollect.cli.render import archive as keeping  # noqa: PLC0415 - as above
-    from bikecollect.core.errors import ExitCode  # noqa: PLC0415 - as above
-
     settings = ctx.ensure_object(Shared).settings()
     names = settings.chosen(system_ids)
     found: list[Certificate] = []
@@ -80,21 +81,14 @@ def verify(
 
 
 def _proofs(
-    settings: "Settings",
-    names: "Sequence[str]",
+    settings: Settings,
+    names: Sequence[str],
     since: str | None,
     until: str | None,
     *,
     deep: bool,
-    looked: "list[Looked]",
-) -> "Iterator[Finding | Certificate]":
-    import time  # noqa: PLC0415 - not for --help
-    from dataclasses import replace  # noqa: PLC0415 - as above
-
-    from bikecollect.cli.timeparse import day  # noqa: PLC0415 - as above
-    from bikecollect.core import process  # noqa: PLC0415 - heavy
-    from bikecollect.core.process import Times  # noqa: PLC0415 - as above
-    from bikecollect.wiring import history as keeper  # noqa: PLC0415 - heavy
+    looked: list[Looked],
+) -> Iterator[Finding | Certificate]:
 
     times = Times(time.time, time.monotonic, process.Stop())
     for name in names:
@@ -109,8 +103,7 @@ def _proofs(
         yield from verifier.run()
 
 
-def _tell(finding: "Finding", form: str) -> None:
-    from bikecollect.cli.render import archive as keeping  # noqa: PLC0415 - heavy
+def _tell(finding: Finding, form: str) -> None:
 
     json = form == "json"
     if json:
@@ -119,9 +112,7 @@ def _tell(finding: "Finding", form: str) -> None:
         say(keeping.finding_line(finding))
 
 
-def _kept(path: str) -> "list[Certificate]":
-    from bikecollect.cli.render import archive as keeping  # noqa: PLC0415 - only here
-    from bikecollect.core.errors import UsageError  # noqa: PLC0415 - only here
+def _kept(path: str) -> list[Certificate]:
 
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
