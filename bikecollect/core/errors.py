@@ -165,10 +165,28 @@ class CredentialsError(FeedError):
 
 
 class PayloadError(BikecollectError):
-    """The payload cannot be understood; the message names what and where."""
+    """The payload cannot be understood; the message names what and where.
+
+    *quote* is what it says in the payload's own words, put behind the text.
+    """
 
     outcome = Outcome.REJECTED
     cause = "shape"
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        cause: str | None = None,
+        lines: bool = False,
+        quote: str = "",
+    ) -> None:
+        super().__init__(f"{text}{quote}", cause=cause, lines=lines)
+        self._text = text
+
+    def unquoted(self) -> "PayloadError":
+        """Return this error without the payload's own words."""
+        return PayloadError(self._text, cause=self.cause)
 
 
 class NotInstalled(BikecollectError):  # noqa: N818 - the state of the machine

@@ -37,7 +37,8 @@ def addresses(value: Any, language: str, base: str = "") -> dict[str, str]:
         feeds = at(data, f"{chosen}.feeds") if chosen else None
     if not isinstance(feeds, list):
         here = ", ".join(list(data)[:8])
-        raise PayloadError(f"it lists no feeds (there is: {here}): is it a gbfs.json?")
+        quote = f" (there is: {here})"
+        raise PayloadError("it lists no feeds: is it a gbfs.json?", quote=quote)
     return {
         str(each["name"]): joined(base, str(each["url"]))
         for each in feeds

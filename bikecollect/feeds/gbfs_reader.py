@@ -75,7 +75,7 @@ def stations(body: bytes) -> list[Any]:
         if found is not None:
             return objects(found, path)
     keys = ", ".join(list(value)[:8]) if isinstance(value, Mapping) else repr(value)
-    raise PayloadError(f"it has no data.stations (there is: {keys[:200]})")
+    raise PayloadError("it has no data.stations", quote=f" (there is: {keys[:200]})")
 
 
 def ids(body: bytes) -> set[str]:

@@ -31,9 +31,9 @@ def decode(body: bytes) -> Any:
         start = body[:60].decode("utf-8", "backslashreplace")
         what = str(error).partition("\n")[0][:120]
         raise PayloadError(
-            f"the answer is not JSON ({type(error).__name__}: {what}); it begins "
-            f"with {start!r}",
+            f"the answer is not JSON ({type(error).__name__}: {what})",
             cause="not-json",
+            quote=f"; it begins with {start!r}",
         ) from error
 
 
@@ -90,7 +90,8 @@ def too_many_bad(bad: int, total: int, example: str) -> None:
     """Raise PayloadError where more than a fifth of *total* stations are *bad*."""
     if bad > total * MOST_BAD:
         raise PayloadError(
-            f"{bad} of {total} stations cannot be read, such as {example[:200]}"
+            f"{bad} of {total} stations cannot be read",
+            quote=f", such as {example[:200]}",
         )
 
 

@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from datetime import tzinfo
 
-from bikecollect.core.errors import SettingsError
+from bikecollect.core.errors import PayloadError, SettingsError
+from bikecollect.core.payload import Documents
+from bikecollect.core.snapshot import Snapshot
 from bikecollect.feeds import Feed
+from bikecollect.feeds.http.urls import same_origin
 
 DIALECTS = ("youbike", "gbfs", "citybikes", "mapped")
 
@@ -18,21 +21,42 @@ def build(
     mapping: Mapping[str, str],
     fields: Mapping[str, str],
 ) -> Feed:
-    """Return the dialect called *feed*; raises SettingsError for an unknown one."""
+    """Return the dialect called *feed*; raises SettingsError for an unknown one.
+
+    Where a payload's documents came from another host than that of *url*, the errors
+    of its `read` do not quote them.
+    """
     if feed == "youbike":
         from bikecollect.feeds.youbike import YouBike  # noqa: PLC0415 - only this one
 
-        return YouBike(url, timezone, fields)
+        return _Discreet(YouBike(url, timezone, fields), url)
     if feed == "gbfs":
         from bikecollect.feeds.gbfs import Gbfs  # noqa: PLC0415 - only this one
 
-        return Gbfs(url, timezone, language, fields)
+        return _Discreet(Gbfs(url, timezone, language, fields), url)
     if feed == "citybikes":
         from bikecollect.feeds.citybikes import CityBikes  # noqa: PLC0415 - only this
 
-        return CityBikes(url, fields)
+        return _Discreet(CityBikes(url, fields), url)
     if feed == "mapped":
         from bikecollect.feeds.mapped import Mapped  # noqa: PLC0415 - only this one
 
-        return Mapped(url, timezone, mapping)
+        return _Discreet(Mapped(url, timezone, mapping), url)
     raise SettingsError(f'feed = "{feed}": choose one of {", ".join(DIALECTS)}')
+
+
+class _Discreet:
+    """A feed that quotes its own host only."""
+
+    def __init__(self, feed: Feed, url: str) -> None:
+        self._feed, self._url = feed, url
+        self.fetch, self.renames = feed.fetch, feed.renames
+
+    def read(self, documents: Documents) -> Snapshot:
+        """Return what *documents* say; raises PayloadError."""
+        try:
+            return self._feed.read(documents)
+        except PayloadError as error:
+            if all(same_origin(each.url, self._url) for each in documents):
+                raise
+            raise error.unquoted() from None

@@ -193,9 +193,10 @@ class StationReader:
             if number > total * MOST_BAD:
                 field = " or ".join(self._aliases.fields(column))
                 raise PayloadError(
-                    f"{number} of {total} stations say a {column} that is no number, "
-                    f"such as {self._count.example[column]} (in {field})",
+                    f"{number} of {total} stations say a {column} that is no number "
+                    f"(in {field})",
                     cause="drift",
+                    quote=f", such as {self._count.example[column]}",
                 )
 
     def _flags(self) -> tuple[str, ...]:

@@ -136,7 +136,8 @@ def _stations(value: Any) -> list[Any]:
             return list(found.values())
         value = found
     keys = ", ".join(list(value)[:10]) if isinstance(value, Mapping) else repr(value)
-    raise PayloadError(f"no list of stations is found in it; there is: {keys[:200]}")
+    quote = f"; there is: {keys[:200]}"
+    raise PayloadError("no list of stations is found in it", quote=quote)
 
 
 def _inner(value: str) -> Any:

@@ -290,3 +290,29 @@ def _secure_fetch(folder: Path, url: str, authority: Any) -> tuple[Any, Any]:
     access = Access(url, {"X-Api-Key": "secret"}, ca_bundle=str(bundle))
     get = client(Budget(), access=access)
     return get, Gbfs(url, None).fetch(get, Memory(now=1.0)).notes  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"SECRET-inside = 1",
+        b'{"SECRET-inside": 1}',
+        b'"SECRET-inside"',
+        b'{"data": {"stations": [{"station_id": 1, "num_bikes_available": 2}, '
+        b'["SECRET-inside"]]}}',
+    ],
+)
+def test_the_body_of_another_host_is_not_quoted(
+    tmp_path: Path, publisher: Publisher, other: Publisher, body: bytes
+) -> None:
+    """Neither on the screen nor in a file; that of the feed's own host is."""
+    other.documents["/s"] = publisher.documents["/s"] = body
+    publisher.documents["/gbfs.json"] = publisher.listing(f"{other.url}/s")
+    path = settings(tmp_path, f"{publisher.url}/gbfs.json", interval="2s")
+    done = bikecollect("--config", path, "fetch")
+    assert done.returncode == 65
+    assert "SECRET-inside" not in done.stderr + written(tmp_path / "data")
+
+    publisher.documents["/gbfs.json"] = publisher.listing("BASE/s")
+    done = bikecollect("--config", path, "fetch", "--dry-run")
+    assert "SECRET-inside" in done.stderr

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, unquote, unquote_plus
 
 from bikecollect.core.errors import ProtocolError
 from bikecollect.core.secrets.names import is_secret_name
-from bikecollect.feeds.http.urls import Url, parse
+from bikecollect.feeds.http.urls import Url, parse, same_origin
 
 SAME_SITE = "same-site"
 CLIENT = re.compile(r"(client|app|application|user|account)[_.-]?(id|name)?")
@@ -55,8 +55,7 @@ class Scope:
         """Return whether *url* is of the feed's own host, or of one named beside it."""
         if {url.host, f"{url.host}:{url.port}"} & self._hosts:
             return True
-        upgraded = (self.home.port, url.port) == (80, 443)
-        return url.host == self.home.host and (url.port == self.home.port or upgraded)
+        return same_origin(url.text, self.home.text)
 
     def covers(self, url: Url) -> bool:
         """Return whether credentials go to *url*: never from https to http."""

@@ -153,7 +153,7 @@ class Client:
             if isinstance(failed, RateLimited):
                 raise
             return self._judged(failed)
-        result = _checked(document, check)
+        result = _checked(document, check, quoting=self._reached(url).quotes(document))
         wrong = str(result.error) if isinstance(result, _Failure) else ""
         note(document.http_status, wrong)
         return result
@@ -200,7 +200,9 @@ class Client:
                 )
 
 
-def _checked(document: Document, check: Check | None) -> Document | _Failure:
+def _checked(
+    document: Document, check: Check | None, *, quoting: bool
+) -> Document | _Failure:
     """Return *document*, or a failure that carries it where *check* refuses it."""
     if check is None:
         return document
@@ -208,7 +210,8 @@ def _checked(document: Document, check: Check | None) -> Document | _Failure:
         check(document.body)
     except PayloadError as error:
         tries = 2 if error.cause == "no-stations" else WRONG_BODIES - 1
-        return _Failure(error, tries, body=document)
+        told = error if quoting else error.unquoted()
+        return _Failure(told, tries, body=document)
     except Exception:  # noqa: BLE001 - a bug of ours must not cost the payload
         return document
     return document

@@ -18,7 +18,7 @@ from bikecollect.feeds.http.body import read_body
 from bikecollect.feeds.http.networks import Guard
 from bikecollect.feeds.http.retry import Budget, retry_after
 from bikecollect.feeds.http.session import session, translated
-from bikecollect.feeds.http.urls import Url, parse, shown
+from bikecollect.feeds.http.urls import Url, parse, same_origin, shown
 
 Clock = Callable[[], float]
 OK = requests.codes.ok
@@ -62,6 +62,10 @@ class Transport:
     def close(self) -> None:
         """Close the connections."""
         self._session.close()
+
+    def quotes(self, document: Document) -> bool:
+        """Return whether errors may quote *document*: it is of the feed's own host."""
+        return same_origin(document.url, self.scope.home.text)
 
     def get(self, name: str, url: Url) -> Document:
         """Return the document at *url*; raises FeedError and PayloadError."""

@@ -135,6 +135,24 @@ def joined(base: str, url: str) -> str:
         return url
 
 
+def same_origin(url: str, home: str) -> bool:
+    """Return whether *url* is of the host and the port of *home*, or its upgrade.
+
+    One that cannot be parsed is of no other host.
+
+    >>> same_origin("https://example.org/x", "http://EXAMPLE.org/gbfs.json")
+    True
+    """
+    try:
+        new, old = parse(url), parse(home)
+    except ValueError:
+        return True
+    return new.host == old.host and new.port in {old.port, _UPGRADED.get(old.port)}
+
+
+_UPGRADED = {80: 443}
+
+
 def plain(url: str) -> str:
     """Return *url* without what may be secret: user, query, fragment; never raises.
 
