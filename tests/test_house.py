@@ -90,6 +90,22 @@ def test_the_constraints_follow_what_is_needed(name: str, extras: list[str]) -> 
     assert "//" not in text
 
 
+def test_every_defence_has_its_test() -> None:
+    """SECURITY.md names no test that is not there."""
+    page = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page)
+
+    absent = [
+        f"{path}::{name}"
+        for path, name in named
+        if not (ROOT / path).exists()
+        or f"def {name}(" not in (ROOT / path).read_text(encoding="utf-8")
+    ]
+
+    assert len(named) > 20
+    assert absent == []
+
+
 @pytest.mark.parametrize("text", re.findall(r"```toml\n(.*?)```", README, re.DOTALL))
 def test_the_example_settings_are_real(text: str) -> None:
     """Every key of the README's examples is one of the settings'."""
