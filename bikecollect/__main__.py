@@ -11,10 +11,10 @@ def main() -> None:
     leave_current_folder()
     # A run lives for some tenths of a second: collecting cycles costs a tenth of it.
     gc.disable()
-    from bikecollect.core import process  # noqa: PLC0415 - the path comes first
+    from bikecollect.core import process  # the path comes first
 
     process.prepare()
-    from bikecollect.cli import main as edge  # noqa: PLC0415 - descriptors come first
+    from bikecollect.cli import main as edge  # descriptors come first
 
     code = edge.run(sys.argv[1:])
     # Whatever became of the output, the data and the code stand: a full or closed

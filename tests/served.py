@@ -30,7 +30,7 @@ def serving(answer: Callable[[str], Answer]) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(got.body)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        def log_message(self, format: str, *args: object) -> None:
             pass
 
     class Server(ThreadingHTTPServer):

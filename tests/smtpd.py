@@ -23,7 +23,7 @@ class Keeper:
         self._refused = refused
         self._later = later
 
-    async def handle_RCPT(  # noqa: N802 - aiosmtpd's
+    async def handle_RCPT(  # aiosmtpd's
         self, _: SMTP, __: Session, envelope: Envelope, address: str, ___: Argument
     ) -> str:
         """Take or refuse a recipient."""
@@ -34,7 +34,7 @@ class Keeper:
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(  # noqa: N802 - aiosmtpd's
+    async def handle_DATA(  # aiosmtpd's
         self, _: SMTP, __: Session, envelope: Envelope
     ) -> str:
         """Keep the mail, with who gets it on top."""

@@ -6,7 +6,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from bikecollect.alerts import signals as signs
 from bikecollect.alerts.escalation import MEMORY, step
@@ -17,6 +17,9 @@ from bikecollect.core.run import Run
 from bikecollect.core.slots import HOUR, Slot, day_of
 from bikecollect.storage.alert_ledger import AlertLedger
 from bikecollect.storage.data_folder import SystemFolder
+
+if TYPE_CHECKING:
+    from bikecollect.alerts.delivery import Dispatch
 
 
 class AlertPlace(NamedTuple):
@@ -46,15 +49,6 @@ class News:
 Told = Sequence[tuple[Event, News]]
 
 
-class Speaker(Protocol):
-    """See `bikecollect.alerts.delivery.Dispatch`."""
-
-    def spool(self, told: Told) -> bool: ...  # noqa: D102 - documented there
-    def digest(self) -> None: ...  # noqa: D102
-    def drain(self) -> None: ...  # noqa: D102
-    def hook(self, told: Told) -> bool: ...  # noqa: D102
-
-
 @dataclass(frozen=True, eq=False, repr=False)
 class Alerter:
     """Decides who is told of what; *dispatch* makes what does it.
@@ -65,7 +59,7 @@ class Alerter:
 
     places: Mapping[str, AlertPlace]
     interval: int
-    dispatch: Callable[[], Speaker]
+    dispatch: Callable[[], "Dispatch"]
     mails: bool = False
     digests: bool = False
     wished: bool = False

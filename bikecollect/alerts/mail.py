@@ -21,9 +21,9 @@ def mail(
     letter: Letter, *, sender: str, to: Sequence[str], host: str, now: float
 ) -> bytes:
     """Return *letter* as a mail; the same letter always has the same Message-ID."""
-    from email import policy  # noqa: PLC0415 - only when there is something to tell
-    from email.message import EmailMessage  # noqa: PLC0415 - the same
-    from email.utils import format_datetime  # noqa: PLC0415 - the same
+    from email import policy  # only when there is something to tell
+    from email.message import EmailMessage
+    from email.utils import format_datetime
 
     message = EmailMessage(policy=policy.SMTP.clone(max_line_length=WIDEST))
     message[RECIPIENTS] = ", ".join(to)
@@ -58,7 +58,7 @@ def combined(mails: Sequence[bytes], name: str, *, host: str, now: float) -> byt
 
 
 def _read(data: bytes) -> "EmailMessage":
-    from email import message_from_bytes, policy  # noqa: PLC0415 - only for a mail
+    from email import message_from_bytes, policy  # only for a mail
 
     return message_from_bytes(data, policy=policy.SMTP.clone(max_line_length=WIDEST))
 

@@ -92,7 +92,7 @@ def _converse(
 def _delivered(
     connection: "smtplib.SMTP", sender: str, to: tuple[str, ...], data: bytes
 ) -> Delivery:
-    import smtplib  # noqa: PLC0415 - only when there is a mail
+    import smtplib  # only when there is a mail
 
     try:
         refused: Any = connection.sendmail(sender, list(to), data)
@@ -107,7 +107,7 @@ def _delivered(
 
 
 def _connected(server: Server) -> "smtplib.SMTP":
-    from bikecollect.alerts import (  # noqa: PLC0415 - only when there is a mail
+    from bikecollect.alerts import (  # only when there is a mail
         smtp_connection,
     )
 
@@ -130,7 +130,7 @@ def _connected(server: Server) -> "smtplib.SMTP":
 
 def _parsed(data: bytes) -> tuple[str, tuple[str, ...], bytes]:
     """Return sender, recipients still to be served, and the mail as it is sent."""
-    from email import message_from_bytes, policy  # noqa: PLC0415 - only for a mail
+    from email import message_from_bytes, policy  # only for a mail
 
     wide = policy.SMTP.clone(max_line_length=900)
     message = message_from_bytes(data, policy=wide)

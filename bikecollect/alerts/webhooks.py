@@ -58,8 +58,8 @@ def command(
     Its output goes nowhere. What has not ended after *seconds* is killed, together
     with the processes that it started in its group.
     """
-    import os  # noqa: PLC0415 - only when there is something to tell
-    import signal  # noqa: PLC0415 - only when there is something to tell
+    import os  # only when there is something to tell
+    import signal  # only when there is something to tell
 
     try:
         process = subprocess.Popen(  # noqa: S603 - the operator's own command
@@ -101,7 +101,7 @@ def within(seconds: float, act: Callable[[], str]) -> str:
 def _request(
     method: str, url: str, seconds: float, body: Mapping[str, str] | None = None
 ) -> str:
-    from bikecollect.feeds.http.session import (  # noqa: PLC0415 - 60 ms
+    from bikecollect.feeds.http.session import (  # 60 ms
         session,
     )
 

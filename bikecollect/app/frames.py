@@ -32,7 +32,7 @@ def zone(name: str) -> ZoneInfo:
 @st.cache_data(max_entries=60, show_spinner="Reading the history ...")
 def _asked(
     _service: DataService,
-    state: tuple[object, ...],  # noqa: ARG001 - part of the cache's key
+    state: tuple[object, ...],  # part of the cache's key
     question: tuple[str, str, date, date],
     **more: Any,
 ) -> Answer:
@@ -84,7 +84,7 @@ def stations(name: str, newest: date) -> dict[str, Known]:
 @st.cache_data(max_entries=4, show_spinner="Reading the day ...")
 def _film(
     _service: DataService,
-    state: tuple[object, ...],  # noqa: ARG001 - part of the cache's key
+    state: tuple[object, ...],  # part of the cache's key
     name: str,
     day: date,
 ) -> Film:
@@ -99,7 +99,7 @@ def film(name: str, day: date) -> Film:
 @st.cache_data(max_entries=4, show_spinner="Reading the ledger ...")
 def _account(
     _service: DataService,
-    state: tuple[object, ...],  # noqa: ARG001 - part of the cache's key
+    state: tuple[object, ...],  # part of the cache's key
     name: str,
     when: Span,
 ) -> Account:

@@ -96,7 +96,7 @@ class ArchivedDays:
     def runs(self, begin: Slot, end: Slot) -> list[tuple[Any, ...]]:
         """Return the runs of those slots; the values are those of the layout."""
         names = ", ".join(RUNS)
-        sql = f"SELECT {names} FROM runs WHERE slot >= ? AND slot < ? ORDER BY slot"  # noqa: S608 - fixed names
+        sql = f"SELECT {names} FROM runs WHERE slot >= ? AND slot < ? ORDER BY slot"
         return self._ledger.all(sql, begin, end)
 
     def restore(self, blocks: Sequence[Block], runs: Sequence[Sequence[Any]]) -> None:
@@ -109,7 +109,7 @@ class ArchivedDays:
                 (block.to_row() for block in blocks),
             )
             db.executemany(
-                f"INSERT OR IGNORE INTO runs ({names}, seconds, notices, tries)"  # noqa: S608 - fixed names
+                f"INSERT OR IGNORE INTO runs ({names}, seconds, notices, tries)"
                 f" VALUES ({marks}, '{{}}', '[]', '[]')",
                 runs,
             )

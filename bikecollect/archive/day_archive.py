@@ -159,7 +159,7 @@ class Archive:
         """Return *columns* of *dataset* for *day*."""
         part = layout.part(self.data, dataset, self.system_id, day)
         names = ", ".join(engine.name(each) for each in columns)
-        sql = f"SELECT {names} FROM {engine.parquet(part)}"  # noqa: S608 - quoted
+        sql = f"SELECT {names} FROM {engine.parquet(part)}"
         with (
             self._engine(layout.work(self.data, self.system_id)) as db,
             engine.translated(f"{part} cannot be read"),
@@ -186,9 +186,9 @@ class Archive:
         engine.load(db, "runs_values", layout.RUNS, contents.runs)
         source = engine.parquet(status)
         with engine.translated(f"{contents.day} cannot be summed up"):
-            db.execute(f"CREATE VIEW rows AS SELECT {keys}, * FROM {source}")  # noqa: S608
+            db.execute(f"CREATE VIEW rows AS SELECT {keys}, * FROM {source}")
             db.execute(
-                f"CREATE VIEW day_slots AS SELECT {keys}, * FROM day_slots_values"  # noqa: S608
+                f"CREATE VIEW day_slots AS SELECT {keys}, * FROM day_slots_values"
             )
             for name, sql in (
                 ("slots", "SELECT * FROM day_slots_values ORDER BY slot"),
@@ -283,7 +283,7 @@ def digest(path: Path) -> str:
 
 def _without_keys(sql: str, more: str) -> str:
     return (
-        f"SELECT * EXCLUDE (system_id, date) FROM ({sql}) AS summed"  # noqa: S608 - ours
+        f"SELECT * EXCLUDE (system_id, date) FROM ({sql}) AS summed"
         f" ORDER BY station_id{more}"
     )
 

@@ -36,7 +36,7 @@ def connect(
     Raises NotInstalled where DuckDB is absent.
     """
     try:
-        import duckdb  # noqa: PLC0415 - an extra, and heavy
+        import duckdb  # an extra, and heavy
     except ImportError as error:
         raise NotInstalled(
             "the archive needs DuckDB; run: pip install 'bikecollect[archive]'"
@@ -57,7 +57,7 @@ def connect(
 @contextmanager
 def translated(what: str) -> Iterator[None]:
     """Let DuckDB's errors be ours; *what* says what could not be done."""
-    import duckdb  # noqa: PLC0415 - an extra, and heavy
+    import duckdb  # an extra, and heavy
 
     try:
         yield

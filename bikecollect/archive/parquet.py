@@ -82,7 +82,7 @@ def _write(
 ) -> None:
     source = csv_source(path(sheet), columns)
     sql = (
-        f"COPY (SELECT {as_rows(columns)} FROM {source}"  # noqa: S608 - names are quoted
+        f"COPY (SELECT {as_rows(columns)} FROM {source}"
         f" ORDER BY station_id, slot) TO {text(str(target))} ({options})"
     )
     with translated(f"{sheet} cannot be archived"):
@@ -96,8 +96,8 @@ def pieces(db: "DuckDBPyConnection", part: Path, zone: tzinfo) -> Iterator[Piece
         known = [each for each, *_ in db.execute(f"DESCRIBE FROM {source}").fetchall()]
         columns = tuple(each for each in known if each not in layout.ADDED)
         bounds = ", ".join(f"min({each}), max({each})" for each in layout.TIMES)
-        (ends,) = db.execute(f"SELECT {bounds} FROM {source}").fetchall()  # noqa: S608
-        slots = db.execute(f"SELECT DISTINCT slot FROM {source} ORDER BY slot")  # noqa: S608
+        (ends,) = db.execute(f"SELECT {bounds} FROM {source}").fetchall()
+        slots = db.execute(f"SELECT DISTINCT slot FROM {source} ORDER BY slot")
         grid = [each for (each,) in slots.fetchall()]
     if not grid:
         return
@@ -105,7 +105,7 @@ def pieces(db: "DuckDBPyConnection", part: Path, zone: tzinfo) -> Iterator[Piece
     written = iso_text(zone, min(times), max(times))
     line = " || ',' || ".join(cell(each, written) for each in columns)
     sql = (
-        f"SELECT slot, {line} || chr(10) AS line FROM {source}"  # noqa: S608 - names are quoted
+        f"SELECT slot, {line} || chr(10) AS line FROM {source}"
         " WHERE slot BETWEEN ? AND ? ORDER BY slot, station_id"
     )
     for begin in range(0, len(grid), SLOTS_AT_ONCE):

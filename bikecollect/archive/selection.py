@@ -24,7 +24,7 @@ def checked(db: "DuckDBPyConnection", sql: str) -> str:
     (FROM, WITH, VALUES, DESCRIBE, SHOW and SUMMARIZE are SELECTs to DuckDB; a WITH that
     copies into a file or changes a table is none.) Raises UsageError.
     """
-    import duckdb  # noqa: PLC0415 - an extra, and heavy
+    import duckdb  # an extra, and heavy
 
     try:
         statements = duckdb.extract_statements(sql)

@@ -186,12 +186,12 @@ class _Views:
 
     def _both(self, dataset: str, open_sql: str) -> None:
         """Make the view of *dataset*: what *open_sql* gives, and the archive."""
-        parts = [f"SELECT * FROM ({open_sql}) AS still_open"]  # noqa: S608 - ours
+        parts = [f"SELECT * FROM ({open_sql}) AS still_open"]
         for each in self._systems:
             known = self._parts[each.system_id][dataset].items()
             closed = [p for day, p in known if day not in self._open[each.system_id]]
             if closed:
-                parts.append(f"SELECT * FROM {self._closed(dataset, closed)}")  # noqa: S608 - quoted
+                parts.append(f"SELECT * FROM {self._closed(dataset, closed)}")
         self._view(dataset, parts, layout.COLUMNS[dataset])
 
     def _closed(self, dataset: str, paths: Sequence[Path]) -> str:
@@ -226,7 +226,7 @@ class _Views:
                 source = source[:-1] + ", filename = true)"
                 date = r"regexp_extract(filename, '(\d{4}-\d\d-\d\d)[^/]*$', 1)"
                 yield (
-                    f"SELECT {engine.text(name)} AS system_id,"  # noqa: S608 - quoted
+                    f"SELECT {engine.text(name)} AS system_id,"
                     f" CAST({date} AS DATE) AS date,"
                     f" {parquet.as_rows(columns)} FROM {source}"
                 )
@@ -240,7 +240,7 @@ class _Views:
         """Return what gives the rows of *part*, which are those of *day*."""
         self._files.append(part)
         return (
-            f"SELECT {engine.text(system.system_id)} AS system_id,"  # noqa: S608 - quoted
+            f"SELECT {engine.text(system.system_id)} AS system_id,"
             f" DATE {engine.text(day)} AS date, * FROM {engine.parquet(part)}"
         )
 
@@ -260,7 +260,7 @@ class _Views:
 
     def _runs(self, system: Shown, begin: Slot, end: Slot) -> list[Any]:
         names = ", ".join(layout.RUNS)
-        sql = f"SELECT {names} FROM runs WHERE slot >= ? AND slot < ? ORDER BY slot"  # noqa: S608 - fixed names
+        sql = f"SELECT {names} FROM runs WHERE slot >= ? AND slot < ? ORDER BY slot"
         return self._histories[system.system_id].select(sql, begin, end)
 
     def _stations(self) -> None:

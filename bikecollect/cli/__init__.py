@@ -97,7 +97,7 @@ def cli(
     ctx: click.Context, config: str | None, verbose: int, log_format: str | None
 ) -> None:
     """Collect the history of bike-share systems and account for every slot."""
-    from bikecollect.cli.log_setup import set_up  # noqa: PLC0415 - not for --help
+    from bikecollect.cli.log_setup import set_up  # not for --help
 
     set_up(verbose, log_format or "text")
     ctx.obj = Shared(config, log_format)

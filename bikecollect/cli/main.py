@@ -58,7 +58,7 @@ def _refused(error: OSError) -> int:
 
 
 def _bug(error: Exception) -> int:
-    import logging  # noqa: PLC0415 - only on the way to an error
+    import logging  # only on the way to an error
 
     logging.getLogger("bikecollect").debug("a bug", exc_info=error)
     complain(message(f"a bug: {type(error).__name__}: {error} (-vv shows where)"))

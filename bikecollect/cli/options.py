@@ -54,7 +54,7 @@ class Shared:
         return self._settings(logging.WARNING if watched else logging.INFO)
 
     def _settings(self, level: int) -> "Settings":
-        from bikecollect.setup.loader import load  # noqa: PLC0415 - not for --help
+        from bikecollect.setup.loader import load  # not for --help
 
         settings = load(self.config)
         Screen.redact = settings.redact
@@ -67,9 +67,9 @@ class Shared:
 
 def _tell_of_defaults(level: int) -> None:
     """Log that there is no settings file, and that one lies here unread."""
-    import shlex  # noqa: PLC0415 - only here
+    import shlex
 
-    from bikecollect.setup import loader  # noqa: PLC0415 - not for --help
+    from bikecollect.setup import loader  # not for --help
 
     if (path := loader.unread()) is None:
         log.log(

@@ -197,7 +197,7 @@ class Committer:
 
     def _remedy(self, payload: Payload) -> list[Notice]:
         """Return what to put into the settings, where a field has another name."""
-        from bikecollect.collect import remedy  # noqa: PLC0415 - only where it drifts
+        from bikecollect.collect import remedy  # only where it drifts
 
         try:
             return remedy.notices(self.feed, payload, self.payloads, self.fields)
@@ -219,7 +219,7 @@ class Committer:
         return Done(error.outcome, error.cause, error=text, notices=notices)
 
     def _bug(self, name: str, error: Exception) -> Done:
-        import traceback  # noqa: PLC0415 - only on the way to an error
+        import traceback  # only on the way to an error
 
         reason = "".join(traceback.format_exception(error))
         path = self.payloads.reject(name, self.redact(reason))

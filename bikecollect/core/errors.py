@@ -135,11 +135,11 @@ class FeedError(BikecollectError):
         self.http_status = http_status
 
 
-class FeedUnavailable(FeedError):  # noqa: N818 - the state of the feed is its name
+class FeedUnavailable(FeedError):  # the state of the feed is its name
     """No answer, a broken answer, or an HTTP error, after all tries."""
 
 
-class RateLimited(FeedError):  # noqa: N818 - the field's own word
+class RateLimited(FeedError):  # the field's own word
     """The feed asked us to stay away until *not_before* (epoch seconds)."""
 
     outcome = Outcome.RATE_LIMITED
@@ -189,7 +189,7 @@ class PayloadError(BikecollectError):
         return PayloadError(self._text, cause=self.cause)
 
 
-class NotInstalled(BikecollectError):  # noqa: N818 - the state of the machine
+class NotInstalled(BikecollectError):  # the state of the machine
     """A program or an extra that a command needs is not there; the text says how."""
 
     outcome = Outcome.UNAVAILABLE
@@ -203,14 +203,14 @@ class StorageError(BikecollectError):
     cause = "disk"
 
 
-class LockBusy(BikecollectError):  # noqa: N818 - the state of the lock is its name
+class LockBusy(BikecollectError):  # the state of the lock is its name
     """Another run has held the system's lock for too long."""
 
     outcome = Outcome.DEFERRED
     cause = "lock"
 
 
-class Interrupted(BikecollectError):  # noqa: N818 - what happened, not an error
+class Interrupted(BikecollectError):  # what happened, not an error
     """A signal asked this run to end; *signum* is its number."""
 
     outcome = Outcome.INTERRUPTED

@@ -59,7 +59,7 @@ class CityBikes:
 
     def renames(self, before: Documents, after: Documents) -> "Renames":
         """Return which fields of *before* have another name in *after*."""
-        from bikecollect.feeds import renames  # noqa: PLC0415 - only where it drifts
+        from bikecollect.feeds import renames  # only where it drifts
 
         stamps = self._stamps()
         return renames.between(before, after, _stations, self._dialect, stamps)

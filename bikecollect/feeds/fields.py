@@ -24,7 +24,7 @@ def validate(fields: Mapping[str, str], place: str) -> None:
 
 def nearest(key: str) -> str:
     """Return the end of a sentence that asks for the column most like *key*."""
-    import difflib  # noqa: PLC0415 - only on the way to an error
+    import difflib  # only on the way to an error
 
     near = difflib.get_close_matches(key, KEYS, 1)
     return f', did you mean "{near[0]}"?' if near else ""

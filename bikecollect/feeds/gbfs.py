@@ -129,7 +129,7 @@ class Gbfs:
 
     def renames(self, before: Documents, after: Documents) -> "Renames":
         """Return which fields of *before* have another name in *after*."""
-        from bikecollect.feeds import renames  # noqa: PLC0415 - only where it drifts
+        from bikecollect.feeds import renames  # only where it drifts
 
         stamps = Stamps(UTC, self._way.fields.get(STAMP_FORMAT, ""))
         dialects = {

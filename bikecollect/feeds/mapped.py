@@ -48,7 +48,7 @@ class Mapped:
 
     def renames(self, before: Documents, after: Documents) -> "Renames":
         """Return which fields of *before* have another name in *after*."""
-        from bikecollect.feeds import renames  # noqa: PLC0415 - only where it drifts
+        from bikecollect.feeds import renames  # only where it drifts
 
         def listed(documents: Documents) -> list[Any]:
             return self._stations(documents[0].body)
@@ -72,7 +72,7 @@ class Mapped:
 
 def validate(mapping: Mapping[str, str]) -> None:
     """Raise SettingsError where *mapping* has an unknown key or lacks a needed one."""
-    import difflib  # noqa: PLC0415 - only when a mapped feed is set up
+    import difflib  # only when a mapped feed is set up
 
     for key in mapping:
         if key not in KEYS:

@@ -27,19 +27,19 @@ def build(
     of its `read` do not quote them.
     """
     if feed == "youbike":
-        from bikecollect.feeds.youbike import YouBike  # noqa: PLC0415 - only this one
+        from bikecollect.feeds.youbike import YouBike  # only this one
 
         return _Discreet(YouBike(url, timezone, fields), url)
     if feed == "gbfs":
-        from bikecollect.feeds.gbfs import Gbfs  # noqa: PLC0415 - only this one
+        from bikecollect.feeds.gbfs import Gbfs  # only this one
 
         return _Discreet(Gbfs(url, timezone, language, fields), url)
     if feed == "citybikes":
-        from bikecollect.feeds.citybikes import CityBikes  # noqa: PLC0415 - only this
+        from bikecollect.feeds.citybikes import CityBikes  # only this
 
         return _Discreet(CityBikes(url, fields), url)
     if feed == "mapped":
-        from bikecollect.feeds.mapped import Mapped  # noqa: PLC0415 - only this one
+        from bikecollect.feeds.mapped import Mapped  # only this one
 
         return _Discreet(Mapped(url, timezone, mapping), url)
     raise SettingsError(f'feed = "{feed}": choose one of {", ".join(DIALECTS)}')

@@ -117,7 +117,7 @@ class Stamps:
 
     def _mail(self, text: str) -> float | None:
         """Return the moment of a date in the form of mails and HTTP."""
-        from email.utils import parsedate_to_datetime  # noqa: PLC0415 - rare
+        from email.utils import parsedate_to_datetime
 
         return self._moment(parsedate_to_datetime(text))
 

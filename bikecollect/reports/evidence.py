@@ -24,9 +24,9 @@ from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.payload_store import slot_of
 
 RUN = "slot, started, outcome, cause, boot_id, uptime, awake"
-RUNS = f"SELECT {RUN} FROM runs WHERE slot >= ? AND slot < ? ORDER BY started"  # noqa: S608 - fixed names
-BEFORE = f"SELECT {RUN} FROM runs WHERE slot < ? ORDER BY slot DESC LIMIT 1"  # noqa: S608 - fixed names
-AFTER = f"SELECT {RUN} FROM runs WHERE slot >= ? ORDER BY slot LIMIT 1"  # noqa: S608 - fixed names
+RUNS = f"SELECT {RUN} FROM runs WHERE slot >= ? AND slot < ? ORDER BY started"
+BEFORE = f"SELECT {RUN} FROM runs WHERE slot < ? ORDER BY slot DESC LIMIT 1"
+AFTER = f"SELECT {RUN} FROM runs WHERE slot >= ? ORDER BY slot LIMIT 1"
 BLOCKS = (
     'SELECT b.slot, b.file, b.start, b."end", b.crc32, b.rows, b.sha256, b.fetched_at,'
     " b.last_updated, b.run_id, b.uptime, b.boot_id, b.source,"

@@ -166,7 +166,7 @@ class Exporter:
             return
         where, values = wish.where()
         sql = (
-            f"SELECT DISTINCT date FROM station_status WHERE {where} AND system_id = ?"  # noqa: S608
+            f"SELECT DISTINCT date FROM station_status WHERE {where} AND system_id = ?"
         )
         with engine.translated("cannot read the history"):
             days = self._db.execute(f"{sql} ORDER BY date", [*values, name]).fetchall()
@@ -189,16 +189,16 @@ class Exporter:
         wish = self._wish
         where, values = wish.where()
         values = [*values, name]
-        source = f"SELECT * FROM {wish.what} WHERE {where} AND system_id = ?"  # noqa: S608 - one of ours
+        source = f"SELECT * FROM {wish.what} WHERE {where} AND system_id = ?"
         if wish.what == "gaps":
             source = GAPS.format(where=f"{where} AND system_id = ?")
         if wish.names and "name" in self.columns and wish.what != "stations":
             source = self._named(source)
         if span and wish.what == layout.STATUS:
-            source = f"SELECT * FROM ({source}) AS days WHERE slot >= ? AND slot < ?"  # noqa: S608
+            source = f"SELECT * FROM ({source}) AS days WHERE slot >= ? AND slot < ?"
             values += span
         order = ORDER[wish.what]
-        sql = f"SELECT {what} FROM ({source}) AS wished ORDER BY {order}"  # noqa: S608
+        sql = f"SELECT {what} FROM ({source}) AS wished ORDER BY {order}"
         return sql, values
 
     def _named(self, source: str) -> str:
@@ -212,7 +212,7 @@ class Exporter:
         )
         moment = at if self._wish.what != "profile" else "9000000000"
         return (
-            f"SELECT r.*, {names} FROM ({source}) AS r LEFT JOIN ({first}) AS s"  # noqa: S608
+            f"SELECT r.*, {names} FROM ({source}) AS r LEFT JOIN ({first}) AS s"
             " ON s.system_id = r.system_id AND s.station_id = r.station_id"
             f" AND s.since <= {moment}"
             f" AND ({moment} < s.valid_to OR s.valid_to IS NULL)"

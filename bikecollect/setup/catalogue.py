@@ -159,7 +159,7 @@ def _has(entry: Entry, wanted: Sequence[str]) -> bool:
 
 
 def _plain(text: str) -> str:
-    import unicodedata  # noqa: PLC0415 - not on the five-minute path
+    import unicodedata  # not on the five-minute path
 
     parts = unicodedata.normalize("NFKD", text.casefold())
     return "".join(c for c in parts if not unicodedata.combining(c))

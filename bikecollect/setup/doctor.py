@@ -274,8 +274,8 @@ def _mail(settings: Settings, *, network: bool, send: bool) -> Checks:
 
 
 def _test_mail(settings: Settings, host: notifier.Server) -> str:
-    from bikecollect.alerts import mail as envelope  # noqa: PLC0415 - only here
-    from bikecollect.alerts.messages import Letter  # noqa: PLC0415 - only here
+    from bikecollect.alerts import mail as envelope
+    from bikecollect.alerts.messages import Letter
 
     node, now = os.uname().nodename, time.time()
     letter = Letter(

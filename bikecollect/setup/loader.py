@@ -38,7 +38,7 @@ def load(path: str | None) -> Settings:
         first = catalogue.CATALOGUE[0].system_id
         return replace(Settings(), systems={first: _system(first, {})})
     text = _trusted_text(found)
-    import tomllib  # noqa: PLC0415 - 20 ms that a run without a file need not pay
+    import tomllib  # 20 ms that a run without a file need not pay
 
     try:
         values = tomllib.loads(text.decode("utf-8"))
@@ -58,7 +58,7 @@ def ways_of_telling(path: str | None) -> Settings | None:
 
     None where it says nothing that can be read, or others may have said it.
     """
-    import tomllib  # noqa: PLC0415 - as above
+    import tomllib
 
     found = find(path)
     if found is None:
@@ -203,7 +203,7 @@ def _seen(name: str, value: object) -> str:
 
 
 def _nearest(name: str, known: Mapping[str, object]) -> str:
-    import difflib  # noqa: PLC0415 - only on the way to an error
+    import difflib  # only on the way to an error
 
     near = difflib.get_close_matches(name, known, 1)
     return f'; did you mean "{near[0]}"?' if near else f"; known: {', '.join(known)}"

@@ -311,7 +311,7 @@ def seconds(text: str) -> int:
 
 def server(mail: Mail, password: str) -> "Server":
     """Return the mail server that *mail* names."""
-    from bikecollect.alerts.smtp import Server  # noqa: PLC0415 - only where mails are set up
+    from bikecollect.alerts.smtp import Server  # only where mails are set up
 
     return Server(
         host=mail.host,

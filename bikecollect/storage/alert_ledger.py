@@ -15,12 +15,11 @@ PATIENCE = 1.0
 
 RUN = "slot, started, outcome, cause, boot_id, uptime, awake"
 BEFORE = (
-    f"SELECT {RUN} FROM runs WHERE slot <= :first"  # noqa: S608 - fixed names
+    f"SELECT {RUN} FROM runs WHERE slot <= :first"
     " ORDER BY slot DESC, started DESC LIMIT 1"
 )
 BETWEEN = (
-    f"SELECT {RUN} FROM runs WHERE slot > :first AND slot < :last"  # noqa: S608 - fixed names
-    " ORDER BY started"
+    f"SELECT {RUN} FROM runs WHERE slot > :first AND slot < :last ORDER BY started"
 )
 
 
@@ -69,7 +68,7 @@ class AlertLedger:
         ]
         marks = ", ".join("?" * 10)
         with self._visit() as db, db:
-            db.executemany(f"INSERT OR REPLACE INTO incidents VALUES ({marks})", rows)  # noqa: S608 - marks only
+            db.executemany(f"INSERT OR REPLACE INTO incidents VALUES ({marks})", rows)
             return True
         return False
 

@@ -117,7 +117,7 @@ def derived(name: str) -> Derived:
     """Return the derived column called *name*; raises SettingsError for no such."""
     if name in DERIVED:
         return DERIVED[name]
-    import difflib  # noqa: PLC0415 - only on the way to an error
+    import difflib  # only on the way to an error
 
     near = difflib.get_close_matches(name, DERIVED, 1)
     hint = f'did you mean "{near[0]}"?' if near else f"known: {', '.join(DERIVED)}"

@@ -203,7 +203,7 @@ class Ledger:
         with self.transaction() as db:
             for run in runs:
                 marks = ", ".join("?" * 22)
-                db.execute(f"INSERT OR REPLACE INTO runs VALUES ({marks})", _run(run))  # noqa: S608 - marks only
+                db.execute(f"INSERT OR REPLACE INTO runs VALUES ({marks})", _run(run))
 
     def _connect(self) -> None:
         existed = self._path.exists()
@@ -253,7 +253,7 @@ class Ledger:
         )
 
     def _one(self, where: str, *values: object) -> Block | None:
-        sql = f"SELECT * FROM blocks WHERE {where}"  # noqa: S608 - fixed texts
+        sql = f"SELECT * FROM blocks WHERE {where}"
         return next(map(Block.from_row, self.all(sql, *values)), None)
 
     def all(self, sql: str, *values: object) -> list[Any]:
@@ -296,7 +296,7 @@ class Ledger:
 def _insert_block(db: sqlite3.Connection, block: Block) -> None:
     row = block.to_row()
     marks = ", ".join("?" * len(row))
-    db.execute(f"INSERT INTO blocks VALUES ({marks})", row)  # noqa: S608 - marks only
+    db.execute(f"INSERT INTO blocks VALUES ({marks})", row)
     _upsert_file(db, block.span, block.header)
 
 
@@ -315,7 +315,7 @@ def _insert_stations(
 ) -> None:
     marks = ", ".join("?" * 15)
     db.executemany(
-        f"INSERT OR REPLACE INTO stations VALUES ({marks})",  # noqa: S608 - marks only
+        f"INSERT OR REPLACE INTO stations VALUES ({marks})",
         ((each.station_id, slot, *each[1:]) for each in versions),
     )
 

@@ -70,7 +70,7 @@ class History:
         if outcomes:
             where += f" AND outcome IN ({', '.join('?' * len(outcomes))})"
         sql = (
-            f"SELECT * FROM runs WHERE {where} ORDER BY slot DESC, started DESC LIMIT ?"  # noqa: S608 - marks only
+            f"SELECT * FROM runs WHERE {where} ORDER BY slot DESC, started DESC LIMIT ?"
         )
         with self._opened() as db:
             found = [self._run(r) for r in db.execute(sql, (*values, *outcomes, limit))]

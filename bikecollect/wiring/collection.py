@@ -90,7 +90,7 @@ def pinger(settings: Settings) -> Pinger | None:
     seconds = hook_seconds(settings)
 
     def send(sign: str) -> str:
-        from bikecollect.alerts import (  # noqa: PLC0415 - only where it is wished
+        from bikecollect.alerts import (  # only where it is wished
             webhooks as channels,
         )
 
@@ -222,7 +222,7 @@ def _alerter(
     away: frozenset[str] = frozenset(),
 ) -> Alerter:
     def dispatch() -> "Dispatch":
-        from bikecollect.alerts.delivery import (  # noqa: PLC0415 - seldom needed
+        from bikecollect.alerts.delivery import (
             Dispatch,
         )
 
@@ -254,7 +254,7 @@ def post(settings: Settings, times: Times) -> "Post | None":
     mail = settings.mail
     if not mail.host:
         return None
-    from bikecollect.alerts.mailer import (  # noqa: PLC0415 - only where mails are set up
+    from bikecollect.alerts.mailer import (  # only where mails are set up
         Post,
     )
 
@@ -273,7 +273,7 @@ def hooks(settings: Settings) -> "dict[str, Hook]":
     found: dict[str, Hook] = {}
     if not (settings.tell.webhook or settings.tell.command):
         return found
-    from bikecollect.alerts import (  # noqa: PLC0415 - only where it is wished
+    from bikecollect.alerts import (  # only where it is wished
         webhooks as channels,
     )
 

@@ -60,12 +60,12 @@ def _mutate(name: str) -> None:
     kept = {each: getattr(os, each) for each in dir(os)}
     nothing = SimpleNamespace(**{**kept, "fsync": lambda _fd: None})
     if name == "no-csv-fsync":
-        setattr(store, "os", nothing)  # noqa: B010 - the module's name, not an export
+        setattr(store, "os", nothing)  # the module's name, not an export
     if name == "no-dir-fsync":
         for module in (payloads, store):
-            setattr(module, "sync_folder", lambda _path: None)  # noqa: B010
+            setattr(module, "sync_folder", lambda _path: None)
     if name == "trust-ledger-end":
-        setattr(  # noqa: B010
+        setattr(
             store.Store,
             "tail",
             lambda _self, file, end, _waiting, _known: Tail(file, (), end, b""),

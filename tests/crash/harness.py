@@ -158,4 +158,4 @@ def each_case(
 
 def account(name: str, cases: int, bad: dict[str, list[str]]) -> None:
     """Print a family's figures; -s shows them."""
-    print(json.dumps({"family": name, "cases": cases, "violations": len(bad)}))  # noqa: T201
+    print(json.dumps({"family": name, "cases": cases, "violations": len(bad)}))

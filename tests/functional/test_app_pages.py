@@ -37,7 +37,7 @@ def world(folder: Path) -> World:
 @pytest.fixture
 def show(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Show]:
     """Yield what runs a page with an address, and returns what is on it."""
-    import streamlit  # noqa: PLC0415 - heavy, and an extra
+    import streamlit  # heavy, and an extra
 
     service = data_service(world)
     for name in MODULES:
@@ -59,7 +59,7 @@ def show(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Show]:
 
 def _page(name: str) -> None:
     """Be the script: Streamlit reads this function's text."""
-    import importlib  # noqa: PLC0415 - the script has nothing else
+    import importlib  # the script has nothing else
 
     importlib.import_module(f"bikecollect.app.pages.{name}").page()
 

@@ -395,7 +395,7 @@ def test_tls_of_a_trusted_server_is_used(tmp_path: Path) -> None:
     assert document.body == BODY
 
 
-class tls_server:  # noqa: N801 - used as a function
+class tls_server:  # used as a function
     """A TLS server with a certificate for *name*; yields address and authority.
 
     It sends *answers*, one after the other where it is a list.

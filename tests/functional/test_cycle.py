@@ -289,7 +289,7 @@ def test_a_new_version_of_a_station_is_one_line(world: World) -> None:
 
 def test_other_columns_begin_a_new_segment(world: World) -> None:
     """A file never holds two headers (fault 97)."""
-    from bikecollect.storage.csv_format import DERIVED  # noqa: PLC0415
+    from bikecollect.storage.csv_format import DERIVED
 
     world.fetch({"a": 3})
     world.derived = (DERIVED["occupancy"],)

@@ -300,7 +300,7 @@ def test_no_text_of_others_breaks_a_mail(
     mailserver: MailServer, outbox: Outbox, text: str
 ) -> None:
     """It stays in the body, escaped where it must be (fault 103)."""
-    from bikecollect.alerts.messages import (  # noqa: PLC0415 - what the body goes through
+    from bikecollect.alerts.messages import (  # what the body goes through
         bounded,
     )
 

@@ -82,7 +82,7 @@ def test_status_shows_the_day_in_eighty_columns(played: Path) -> None:
         for line in done.stdout.splitlines()
         if re.match(r"  \d\d:\d\d  ", line)
     )
-    assert (strip.count("▇"), strip.count("╳")) == (18, 18)  # noqa: RUF001 - marks
+    assert (strip.count("▇"), strip.count("╳")) == (18, 18)
     assert "18 of 30 good, 60.0 %" in done.stdout
     assert "\x1b[" not in done.stdout
 

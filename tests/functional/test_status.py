@@ -68,8 +68,8 @@ def test_the_strip_marks_each_slot(
 
     text = plain(stand(world))
 
-    assert re.search(r"^  12:00  ▇▇╳▄▒▇$", text, re.MULTILINE)  # noqa: RUF001
-    assert "▇ collected  ▒ stale  ▄ partial  ╳ missing  · not yet due" in text  # noqa: RUF001
+    assert re.search(r"^  12:00  ▇▇╳▄▒▇$", text, re.MULTILINE)
+    assert "▇ collected  ▒ stale  ▄ partial  ╳ missing  · not yet due" in text
 
 
 def test_a_slot_is_stale_in_status_when_it_is_in_the_report(folder: Path) -> None:

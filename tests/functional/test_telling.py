@@ -325,8 +325,8 @@ def _lives(pid: int) -> bool:
 @contextmanager
 def posted(heard: list[tuple[str, bytes]]) -> Iterator[str]:
     """Take POSTs on loopback into *heard*; yields the address."""
-    import threading  # noqa: PLC0415 - only here
-    from http.server import BaseHTTPRequestHandler, HTTPServer  # noqa: PLC0415
+    import threading
+    from http.server import BaseHTTPRequestHandler, HTTPServer
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -335,7 +335,7 @@ def posted(heard: list[tuple[str, bytes]]) -> Iterator[str]:
             self.send_response(200)
             self.end_headers()
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        def log_message(self, format: str, *args: object) -> None:
             pass
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:

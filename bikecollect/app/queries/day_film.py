@@ -101,7 +101,7 @@ def film(db: "DuckDBPyConnection", day: date) -> Film:
 
 
 def _packed(found: Any, column: str, shape: tuple[int, int]) -> str:
-    import numpy as np  # noqa: PLC0415 - comes with the extra `app`
+    import numpy as np  # comes with the extra `app`
 
     made = np.full(shape, UNSEEN, dtype="<u2")
     made[found["station"], found["slot"]] = found[column]

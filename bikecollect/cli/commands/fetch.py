@@ -34,9 +34,9 @@ def fetch(
     Without SYSTEM all systems of the settings are fetched, side by side; without
     settings, Taipei's YouBike. Prints nothing when all went well.
     """
-    from bikecollect.core import process  # noqa: PLC0415 - heavy
-    from bikecollect.core.run import run_line, runs_json  # noqa: PLC0415 - heavy
-    from bikecollect.wiring import collection as wiring  # noqa: PLC0415 - heavy
+    from bikecollect.core import process
+    from bikecollect.core.run import run_line, runs_json
+    from bikecollect.wiring import collection as wiring
 
     settings = _settings(ctx.ensure_object(Shared))
     stop = process.Stop()
@@ -54,13 +54,13 @@ def fetch(
 
 def _settings(shared: Shared) -> "Settings":
     """Return the settings; people are told where they cannot be used, and again can."""
-    from bikecollect.core.errors import SettingsError  # noqa: PLC0415 - as above
-    from bikecollect.wiring import collection as wiring  # noqa: PLC0415 - heavy
+    from bikecollect.core.errors import SettingsError
+    from bikecollect.wiring import collection as wiring
 
     try:
         settings = shared.settings_for_cron()
     except SettingsError as error:
-        from bikecollect.setup.loader import (  # noqa: PLC0415 - only then
+        from bikecollect.setup.loader import (
             ways_of_telling,
         )
 

@@ -102,7 +102,7 @@ def query(
 def _answer(
     db: "DuckDBPyConnection", sql: str, form: str, fd: int | None, *, restricted: bool
 ) -> None:
-    import duckdb  # noqa: PLC0415 - heavy
+    import duckdb
 
     sql = checked(db, sql) if restricted else sql.strip().rstrip(";")
     try:

@@ -23,7 +23,7 @@ MARKS = {
     SlotState.COLLECTED: ("▇", "#", "green"),
     SlotState.STALE: ("▒", "o", "yellow"),
     SlotState.PARTIAL: ("▄", "-", "yellow"),
-    SlotState.MISSING: ("╳", "x", "red"),  # noqa: RUF001 - a mark, not a letter
+    SlotState.MISSING: ("╳", "x", "red"),
 }
 LEVELS = ((1.0, "▇", "#"), (0.9, "▆", "+"), (0.5, "▄", "-"), (0.000001, "▁", "."))
 WORST = (

@@ -20,7 +20,7 @@ MARKS = {
     SlotState.COLLECTED: ("▇", "#", "green"),
     SlotState.STALE: ("▒", "o", "yellow"),
     SlotState.PARTIAL: ("▄", "-", "yellow"),
-    SlotState.MISSING: ("╳", "x", "red"),  # noqa: RUF001 - a mark, not a letter
+    SlotState.MISSING: ("╳", "x", "red"),
     SlotState.DUE: ("·", ".", None),
     SlotState.BEFORE: (" ", " ", None),
 }

@@ -83,11 +83,11 @@ class TableSource:
         if chosen.network in header:
             self._one_network(db, source, chosen.network)
         self._measured(db, source, chosen)
-        rows = db.execute(f"SELECT {cells} FROM {source} ORDER BY {order}")  # noqa: S608 - quoted
+        rows = db.execute(f"SELECT {cells} FROM {source} ORDER BY {order}")
         yield from self._slots(_stream(rows), list(chosen.columns))
 
     def _one_network(self, db: "DuckDBPyConnection", source: str, tag: str) -> None:
-        sql = f"SELECT DISTINCT {engine.name(tag)} AS tag FROM {source} ORDER BY tag"  # noqa: S608 - quoted
+        sql = f"SELECT DISTINCT {engine.name(tag)} AS tag FROM {source} ORDER BY tag"
         tags = [str(each) for (each,) in db.execute(sql).fetchmany(4)]
         if len(tags) > 1:
             raise UsageError(
@@ -105,10 +105,10 @@ class TableSource:
             f" NULL OR (TRY_CAST({time} AS DOUBLE) IS NULL AND"
             f" TRY_CAST(replace({time}, '/', '-') AS TIMESTAMP) IS NULL)"
         )
-        sql = f"SELECT count(*), count(*) FILTER ({bad}) FROM {source}"  # noqa: S608 - quoted
+        sql = f"SELECT count(*), count(*) FILTER ({bad}) FROM {source}"
         ((rows, many),) = db.execute(sql).fetchall()
         if many > rows * MOST_BAD:
-            sql = f"SELECT {', '.join(cells)} FROM {source} WHERE {bad} LIMIT 1"  # noqa: S608 - quoted
+            sql = f"SELECT {', '.join(cells)} FROM {source} WHERE {bad} LIMIT 1"
             self.bad, self.rows = many, rows
             self.first_bad = ",".join(map(str, db.execute(sql).fetchall()[0]))
             raise self._unreadable()

@@ -73,7 +73,7 @@ def retry_after(text: str | None, now: float) -> float | None:
     text = text.strip()
     if text.isascii() and text.isdigit():
         return float(text[:9]) if int(text[:9]) > 0 else None
-    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - rare
+    from email.utils import parsedate_to_datetime
 
     try:
         moment = parsedate_to_datetime(text)

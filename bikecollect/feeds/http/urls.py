@@ -97,7 +97,7 @@ def _host_and_port(place: str) -> tuple[str, int]:
 
 def _ipv6(text: str) -> str:
     """Return the address *text*, whose zone is written with %25 or %."""
-    import ipaddress  # noqa: PLC0415 - urllib.parse has it already
+    import ipaddress  # urllib.parse has it already
 
     address, percent, zone = text.partition("%")
     zone = zone.removeprefix("25")

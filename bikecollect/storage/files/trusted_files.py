@@ -114,14 +114,14 @@ def read_credential(path: Path) -> str:
 
 def quoted(path: Path) -> str:
     """Return *path* as a word of a command."""
-    import shlex  # noqa: PLC0415 - only on the way to an error
+    import shlex  # only on the way to an error
 
     return shlex.quote(str(path))
 
 
 def user_name(uid: int) -> str:
     """Return the name of the user *uid*, or the number where it has none."""
-    import pwd  # noqa: PLC0415 - only on the way to an error
+    import pwd  # only on the way to an error
 
     try:
         return pwd.getpwuid(uid).pw_name
@@ -175,8 +175,8 @@ def _only_mine(path: Path, gid: int) -> bool:
     Many systems give each user such a group, and a mask that lets it write. The
     group's bits mean something else where the file has an access control list.
     """
-    import grp  # noqa: PLC0415 - only where a group may write
-    import pwd  # noqa: PLC0415 - as above
+    import grp  # only where a group may write
+    import pwd
 
     uid = os.geteuid()
     if uid == ROOT or _has_access_list(path):
