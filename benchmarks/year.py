@@ -15,12 +15,8 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from bikecollect.archive import (
-    datasets as layout,
-)
-from bikecollect.archive import (
-    duckdb_engine as engine,
-)
-from bikecollect.archive import (
+    datasets,
+    duckdb_engine,
     parquet,
     summaries,
 )
@@ -112,7 +108,7 @@ def main() -> None:
     make_folder(place)
     (place / MARKER).write_bytes(MARK)
     began = time.monotonic()
-    db = engine.connect(data / "spill", memory="2GB", threads=2)
+    db = duckdb_engine.connect(data / "spill", memory="2GB", threads=2)
     _city(db, data)
     archived = [_day(db, data, number) for number in range(DAYS)]
     now = int(time.time())
@@ -148,29 +144,29 @@ def _city(db: "DuckDBPyConnection", data: Path) -> None:
         for p in City(STATIONS).places
     )
     data.mkdir(exist_ok=True)
-    engine.load(db, "places", columns, rows)
+    duckdb_engine.load(db, "places", columns, rows)
     slots = range(FIRST, FIRST + DAYS * DAY, INTERVAL)
     found = ((slot,) for slot in slots if not missing(slot))
-    engine.load(db, "grid", {"slot": "BIGINT"}, found)
+    duckdb_engine.load(db, "grid", {"slot": "BIGINT"}, found)
 
 
 def _day(db: "DuckDBPyConnection", data: Path, number: int) -> tuple[object, ...]:
     day = day_of(Slot(FIRST + number * DAY), ZONE)
     begin, end = bounds(day, ZONE)
-    files = {name: layout.part(data, name, SYSTEM, day) for name in layout.DATASETS}
+    files = {name: datasets.part(data, name, SYSTEM, day) for name in datasets.DATASETS}
     for path in files.values():
         path.parent.mkdir(parents=True, exist_ok=True)
     rows = ROWS.format(begin=begin, end=end, offset=OFFSET)
-    _copy(db, rows, files[layout.STATUS])
+    _copy(db, rows, files[datasets.STATUS])
     keys = f"'{SYSTEM}' AS system_id, 0 AS date"
-    source = engine.parquet(files[layout.STATUS])
+    source = duckdb_engine.parquet(files[datasets.STATUS])
     db.execute(f"CREATE OR REPLACE VIEW rows AS SELECT {keys}, * FROM {source}")
     for name, columns, values in (
-        ("slot_values", layout.SLOTS, _slots(begin, end)),
-        ("run_values", layout.RUNS, ()),
+        ("slot_values", datasets.SLOTS, _slots(begin, end)),
+        ("run_values", datasets.RUNS, ()),
     ):
         db.execute(f"DROP TABLE IF EXISTS {name}")
-        engine.load(db, name, columns, values)
+        duckdb_engine.load(db, name, columns, values)
     db.execute(f"CREATE OR REPLACE VIEW day_slots AS SELECT {keys}, * FROM slot_values")
     plain = "SELECT * EXCLUDE (system_id, date) FROM ({}) AS s ORDER BY station_id{}"
     _copy(db, "SELECT * FROM slot_values ORDER BY slot", files["slots"])
@@ -187,7 +183,7 @@ def _day(db: "DuckDBPyConnection", data: Path, number: int) -> tuple[object, ...
 
 
 def _copy(db: "DuckDBPyConnection", sql: str, path: Path) -> None:
-    target = engine.text(str(path))
+    target = duckdb_engine.text(str(path))
     db.execute(f"COPY ({sql}) TO {target} ({parquet.OPTIONS})")
 
 

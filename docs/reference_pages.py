@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bikecollect.archive import datasets as layout
+from bikecollect.archive import datasets
 from bikecollect.cli import cli
 from bikecollect.core.errors import ExitCode, Outcome
 from bikecollect.reports import data_dictionary as describe
@@ -176,7 +176,7 @@ def reports() -> str:
 def archive() -> str:
     """Return the columns of each dataset of the archive."""
     parts = []
-    tables = {**layout.COLUMNS, "stations": STATIONS}
+    tables = {**datasets.COLUMNS, "stations": STATIONS}
     for name, columns in tables.items():
         rows_ = [
             f"| `{c}` | {kind} | {describe.doc(c)} |" for c, kind in columns.items()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from world import TAIPEI, World
 
 from bikecollect.app.queries.service import DataService
-from bikecollect.archive import views as view
+from bikecollect.archive import views
 from bikecollect.archive.compact import Compactor, Step
 from bikecollect.archive.day_archive import Archive
 from bikecollect.archive.verify import Finding, Looked, Verifier
@@ -85,8 +85,8 @@ def compacted(world: World, csv_days: int = 7) -> list[Step]:
 
 @contextmanager
 def viewed(world: World, settled: Path | None = None) -> Iterator["DuckDBPyConnection"]:
-    """Yield a connection that has the views of *world*; see `view.connected`."""
-    shown = view.Shown(
+    """Yield a connection that has the views of *world*; see `views.connected`."""
+    shown = views.Shown(
         system_id=world.folder.name,
         folder=world.folder,
         interval=300,
@@ -94,7 +94,7 @@ def viewed(world: World, settled: Path | None = None) -> Iterator["DuckDBPyConne
         bounds=partial(bounds, zone=TAIPEI),
         day_slots=lambda begin, end: slot_rows(world, begin, end),
     )
-    with view.connected(world.folder.parent, [shown], settled=settled) as db:
+    with views.connected(world.folder.parent, [shown], settled=settled) as db:
         yield db
 
 

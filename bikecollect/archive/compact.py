@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from bikecollect.archive import datasets as layout
-from bikecollect.archive import day_csv as sheet
+from bikecollect.archive import datasets, day_csv
 from bikecollect.archive.archived_days import Archived, ArchivedDays
 from bikecollect.archive.day_archive import Archive, Contents
 from bikecollect.core.blocks import Block, Span
@@ -112,12 +111,12 @@ class Compactor:
             if day in known:
                 continue
             archived = self.archive.certified(day)
-            rows = self.archive.rows("slots", day, layout.SLOTS)
-            runs = self.archive.rows("runs", day, layout.RUNS)
+            rows = self.archive.rows("slots", day, datasets.SLOTS)
+            runs = self.archive.rows("runs", day, datasets.RUNS)
             archived_days.restore([_block(day, r) for r in rows if r[5]], runs)
             archived_days.put(archived)
             if not self.store.segments(day):
-                archived_days.let_go(day, [f"{layout.STATUS}/{day}.csv"])
+                archived_days.let_go(day, [f"{datasets.STATUS}/{day}.csv"])
 
     def _due(self, archived_days: ArchivedDays) -> list[str]:
         """Return the closed days that are not in the archive as they are here.
@@ -165,7 +164,7 @@ class Compactor:
 
     def _sheet(
         self, archived_days: ArchivedDays, day: str
-    ) -> tuple[tuple[str, ...], Iterator[sheet.Piece]]:
+    ) -> tuple[tuple[str, ...], Iterator[day_csv.Piece]]:
         """Return the columns of *day* and its rows, slot by slot.
 
         A block whose CSV has gone is read from the archive, any other from its file.
@@ -186,16 +185,16 @@ class Compactor:
             old = self.archive.pieces(day, ZoneInfo(archived.timezone))
             left = (piece for piece in old if piece.slot not in slots)
             pieces = heapq.merge(pieces, left, key=lambda each: each.slot)
-        return sheet.union(headers or [tuple(COLUMNS)]), pieces
+        return day_csv.union(headers or [tuple(COLUMNS)]), pieces
 
     def _columns(self, file: str, crc: int | None) -> tuple[str, ...]:
         header = self.store.header(file)
         if crc is not None and zlib.crc32(header) != crc:
             what = f"{file}: its first line is damaged; run: bikecollect backfill"
             raise StorageError(what, cause="damage")
-        return sheet.columns_of(header)
+        return day_csv.columns_of(header)
 
-    def _live(self, blocks: Sequence[Block]) -> Iterator[sheet.Piece]:
+    def _live(self, blocks: Sequence[Block]) -> Iterator[day_csv.Piece]:
         for each in blocks:
             if self.store.crc(each.span) != each.span.crc:
                 raise StorageError(
@@ -203,8 +202,8 @@ class Compactor:
                     "damaged; run: bikecollect backfill",
                     cause="damage",
                 )
-            columns = sheet.columns_of(self.store.header(each.span.file))
-            yield sheet.Piece(each.slot, columns, self.store.text(each.span))
+            columns = day_csv.columns_of(self.store.header(each.span.file))
+            yield day_csv.Piece(each.slot, columns, self.store.text(each.span))
 
     def _is_old(self, archived: Archived) -> bool:
         age = self.clock() - bounds(archived.day, self.zone)[1]
@@ -241,7 +240,7 @@ class Compactor:
             if told != sizes.get(file):
                 raise StorageError(f"{file} has bytes that the ledger does not know")
         columns, pieces = self._sheet(archived_days, archived.day)
-        if sheet.total(sheet.lines(pieces, columns)).sha256 != archived.sha256:
+        if day_csv.total(day_csv.lines(pieces, columns)).sha256 != archived.sha256:
             raise StorageError(f"{archived.day} is no longer what was archived")
 
 
@@ -271,7 +270,7 @@ def _block(day: str, row: Sequence[Any]) -> Block:
     slot, _, _, _, _, rows, flags, source, fetched_at, updated, sha256, run_id = row
     return Block(
         slot=Slot(slot),
-        span=Span(f"{layout.STATUS}/{day}.csv", 0, 0, 0),
+        span=Span(f"{datasets.STATUS}/{day}.csv", 0, 0, 0),
         rows=rows,
         sha256=sha256,
         fetched_at=float(fetched_at or 0),

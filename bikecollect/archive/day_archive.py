@@ -18,15 +18,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bikecollect import __version__
 from bikecollect.archive import (
-    datasets as layout,
-)
-from bikecollect.archive import (
-    day_csv as sheet,
-)
-from bikecollect.archive import (
-    duckdb_engine as engine,
-)
-from bikecollect.archive import (
+    datasets,
+    day_csv,
+    duckdb_engine,
     parquet,
     summaries,
 )
@@ -47,7 +41,7 @@ class Contents(NamedTuple):
 
     day: str
     columns: tuple[str, ...]
-    pieces: Iterable[sheet.Piece]
+    pieces: Iterable[day_csv.Piece]
     slots: Sequence[Sequence[Any]]
     runs: Sequence[Sequence[Any]]
 
@@ -84,10 +78,10 @@ class Archive:
     def publish(self, day: str) -> Archived:
         """Move *day*, which is ready, into place; return what it holds."""
         ready = self._aside(day, "ready")
-        final = layout.certificate(self.data, self.system_id, day)
+        final = datasets.certificate(self.data, self.system_id, day)
         with self._failing(f"cannot publish {day}"):
             for dataset in DATASETS:
-                target = layout.part(self.data, dataset, self.system_id, day)
+                target = datasets.part(self.data, dataset, self.system_id, day)
                 _move(ready / f"{dataset}.parquet", target)
             _move(ready / CERTIFICATE, final)
         return self.certified(day)
@@ -99,7 +93,7 @@ class Archive:
 
     def ready(self) -> list[str]:
         """Return the days that are ready; what was prepared by halves is removed."""
-        folder = layout.work(self.data, self.system_id)
+        folder = datasets.work(self.data, self.system_id)
         if not folder.is_dir():
             return []
         with self._failing(f"cannot tidy {folder}"):
@@ -111,12 +105,12 @@ class Archive:
 
     def days(self) -> list[str]:
         """Return the days that have a certificate."""
-        folder = layout.certificate(self.data, self.system_id, "x").parent
+        folder = datasets.certificate(self.data, self.system_id, "x").parent
         return sorted(each.stem for each in folder.glob("*.json"))
 
     def certified(self, day: str) -> Archived:
         """Return what the certificate of *day* says."""
-        path = layout.certificate(self.data, self.system_id, day)
+        path = datasets.certificate(self.data, self.system_id, day)
         with self._failing(f"cannot read {path}"):
             said = json.loads(path.read_text(encoding="utf-8"))
             return Archived(
@@ -134,22 +128,22 @@ class Archive:
         """Return what is wrong with the files of *archived*; nothing: all is well."""
         found = []
         for dataset, told in archived.parts.items():
-            path = layout.part(self.data, dataset, self.system_id, archived.day)
+            path = datasets.part(self.data, dataset, self.system_id, archived.day)
             if not path.exists():
                 found.append(f"{path} is not there")
             elif digest(path) != told["sha256"]:
                 found.append(f"{path} is not what was written: its sha256 is another")
         return found
 
-    def pieces(self, day: str, zone: tzinfo) -> Iterator[sheet.Piece]:
+    def pieces(self, day: str, zone: tzinfo) -> Iterator[day_csv.Piece]:
         """Yield the rows of *day* as its CSV had them."""
-        part = layout.part(self.data, STATUS, self.system_id, day)
-        with self._engine(layout.work(self.data, self.system_id)) as db:
+        part = datasets.part(self.data, STATUS, self.system_id, day)
+        with self._engine(datasets.work(self.data, self.system_id)) as db:
             yield from parquet.pieces(db, part, zone)
 
     def columns(self, day: str) -> tuple[str, ...]:
         """Return the columns that the CSV of *day* had."""
-        path = layout.certificate(self.data, self.system_id, day)
+        path = datasets.certificate(self.data, self.system_id, day)
         with self._failing(f"cannot read {path}"):
             return tuple(json.loads(path.read_text(encoding="utf-8"))["columns"])
 
@@ -157,35 +151,35 @@ class Archive:
         self, dataset: str, day: str, columns: Mapping[str, str]
     ) -> list[tuple[Any, ...]]:
         """Return *columns* of *dataset* for *day*."""
-        part = layout.part(self.data, dataset, self.system_id, day)
-        names = ", ".join(engine.name(each) for each in columns)
-        sql = f"SELECT {names} FROM {engine.parquet(part)}"
+        part = datasets.part(self.data, dataset, self.system_id, day)
+        names = ", ".join(duckdb_engine.name(each) for each in columns)
+        sql = f"SELECT {names} FROM {duckdb_engine.parquet(part)}"
         with (
-            self._engine(layout.work(self.data, self.system_id)) as db,
-            engine.translated(f"{part} cannot be read"),
+            self._engine(datasets.work(self.data, self.system_id)) as db,
+            duckdb_engine.translated(f"{part} cannot be read"),
         ):
             return db.execute(sql).fetchall()
 
     def _aside(self, day: str, state: str) -> Path:
-        return layout.work(self.data, self.system_id) / f"{day}.{state}"
+        return datasets.work(self.data, self.system_id) / f"{day}.{state}"
 
-    def _sheet(self, contents: Contents, path: Path) -> sheet.Sum:
+    def _sheet(self, contents: Contents, path: Path) -> day_csv.Sum:
         """Write the day's sheet to *path*; return what it amounts to."""
-        proof = sheet.total([])
+        proof = day_csv.total([])
         with path.open("wb") as out:
-            lines = sheet.lines(contents.pieces, contents.columns)
-            for text, proof in sheet.summed(lines):  # noqa: B007 - the last is told
+            lines = day_csv.lines(contents.pieces, contents.columns)
+            for text, proof in day_csv.summed(lines):  # noqa: B007 - the last is told
                 out.write(text)
         return proof
 
     def _write(self, db: "DuckDBPyConnection", contents: Contents, aside: Path) -> None:
         status = aside / f"{STATUS}.parquet"
         parquet.write_day(db, aside / "day.csv", contents.columns, status)
-        keys = f"{engine.text(self.system_id)} AS system_id, 0 AS date"
-        engine.load(db, "day_slots_values", layout.SLOTS, contents.slots)
-        engine.load(db, "runs_values", layout.RUNS, contents.runs)
-        source = engine.parquet(status)
-        with engine.translated(f"{contents.day} cannot be summed up"):
+        keys = f"{duckdb_engine.text(self.system_id)} AS system_id, 0 AS date"
+        duckdb_engine.load(db, "day_slots_values", datasets.SLOTS, contents.slots)
+        duckdb_engine.load(db, "runs_values", datasets.RUNS, contents.runs)
+        source = duckdb_engine.parquet(status)
+        with duckdb_engine.translated(f"{contents.day} cannot be summed up"):
             db.execute(f"CREATE VIEW rows AS SELECT {keys}, * FROM {source}")
             db.execute(
                 f"CREATE VIEW day_slots AS SELECT {keys}, * FROM day_slots_values"
@@ -196,7 +190,7 @@ class Archive:
                 ("coverage", _without_keys(summaries.coverage(self.interval), "")),
                 ("profile", _without_keys(summaries.profile(), ", hour_of_week")),
             ):
-                target = engine.text(str(aside / f"{name}.parquet"))
+                target = duckdb_engine.text(str(aside / f"{name}.parquet"))
                 db.execute(f"COPY ({sql}) TO {target} ({parquet.OPTIONS})")
 
     def _prove(
@@ -204,11 +198,11 @@ class Archive:
         db: "DuckDBPyConnection",
         contents: Contents,
         aside: Path,
-        proof: sheet.Sum,
+        proof: day_csv.Sum,
     ) -> None:
         """Read the day back; raises StorageError where it is not the very same."""
         part = aside / f"{STATUS}.parquet"
-        back = sheet.lines(parquet.pieces(db, part, self.zone), contents.columns)
+        back = day_csv.lines(parquet.pieces(db, part, self.zone), contents.columns)
         digest_, rows, slots = hashlib.sha256(), 0, 0
         with (aside / "day.csv").open("rb") as there:
             for text in back:
@@ -221,10 +215,12 @@ class Archive:
                     )
                 digest_.update(text)
                 rows, slots = rows + text.count(b"\n"), slots + 1
-        if sheet.Sum(rows - 1, slots - 1, digest_.hexdigest()) != proof:
+        if day_csv.Sum(rows - 1, slots - 1, digest_.hexdigest()) != proof:
             raise StorageError(f"{contents.day}: Parquet lacks rows", cause="archive")
 
-    def _certified(self, contents: Contents, aside: Path, proof: sheet.Sum) -> Archived:
+    def _certified(
+        self, contents: Contents, aside: Path, proof: day_csv.Sum
+    ) -> Archived:
         parts = {}
         for dataset in DATASETS:
             path = aside / f"{dataset}.parquet"
@@ -260,7 +256,7 @@ class Archive:
     @contextmanager
     def _engine(self, aside: Path) -> Iterator["DuckDBPyConnection"]:
         make_folder(aside)
-        db = engine.connect(aside / "spill", memory=MEMORY)
+        db = duckdb_engine.connect(aside / "spill", memory=MEMORY)
         try:
             yield db
         finally:

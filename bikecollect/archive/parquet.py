@@ -5,8 +5,7 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bikecollect.archive import datasets as layout
-from bikecollect.archive import utc_offsets as offsets
+from bikecollect.archive import datasets, utc_offsets
 from bikecollect.archive.day_csv import Piece
 from bikecollect.archive.duckdb_engine import name, parquet, path, text, translated
 from bikecollect.core.errors import StorageError
@@ -94,8 +93,8 @@ def pieces(db: "DuckDBPyConnection", part: Path, zone: tzinfo) -> Iterator[Piece
     source = parquet(part)
     with translated(f"{part} cannot be read"):
         known = [each for each, *_ in db.execute(f"DESCRIBE FROM {source}").fetchall()]
-        columns = tuple(each for each in known if each not in layout.ADDED)
-        bounds = ", ".join(f"min({each}), max({each})" for each in layout.TIMES)
+        columns = tuple(each for each in known if each not in datasets.ADDED)
+        bounds = ", ".join(f"min({each}), max({each})" for each in datasets.TIMES)
         (ends,) = db.execute(f"SELECT {bounds} FROM {source}").fetchall()
         slots = db.execute(f"SELECT DISTINCT slot FROM {source} ORDER BY slot")
         grid = [each for (each,) in slots.fetchall()]
@@ -120,8 +119,8 @@ def pieces(db: "DuckDBPyConnection", part: Path, zone: tzinfo) -> Iterator[Piece
 
 
 def _typed(column: str) -> str:
-    kind, cell = layout.type_of(column), name(column)
-    if column in layout.TIMES:
+    kind, cell = datasets.type_of(column), name(column)
+    if column in datasets.TIMES:
         return f"TRY_CAST(epoch(TRY_CAST({cell} AS TIMESTAMPTZ)) AS BIGINT)"
     return cell if kind == "VARCHAR" else f"TRY_CAST({cell} AS {kind})"
 
@@ -131,9 +130,9 @@ def cell(column: str, written: str) -> str:
 
     *written* is `iso_text`'s, for the times.
     """
-    if column in layout.TIMES:
+    if column in datasets.TIMES:
         return f"coalesce({written.format(name(column))}, '')"
-    if layout.type_of(column) != "VARCHAR":
+    if datasets.type_of(column) != "VARCHAR":
         return f"coalesce(CAST({name(column)} AS VARCHAR), '')"
     return quoted(name(column))
 
@@ -148,7 +147,7 @@ def quoted(sql: str) -> str:
 def iso_text(zone: tzinfo, first: int, last: int) -> str:
     """Return the expression, with {0} for epoch seconds, that writes ISO 8601."""
     cases, written = [], ""
-    for since, offset in reversed(offsets.steps(zone, first, last)):
+    for since, offset in reversed(utc_offsets.steps(zone, first, last)):
         sign, (hours, rest) = "-" if offset < 0 else "+", divmod(abs(offset), 3600)
         minutes, seconds = divmod(rest, 60)
         if seconds:

@@ -13,7 +13,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bikecollect.archive import day_csv as sheet
+from bikecollect.archive import day_csv
 from bikecollect.archive.archived_days import GONE, Archived, archived_day
 from bikecollect.archive.day_archive import Archive
 from bikecollect.core.blocks import Block, Span
@@ -232,7 +232,7 @@ class Verifier:
         if self.deep:
             pieces = self.archive.pieces(archived.day, self.zone)
             columns = self.archive.columns(archived.day)
-            if sheet.total(sheet.lines(pieces, columns)).sha256 != archived.sha256:
+            if day_csv.total(day_csv.lines(pieces, columns)).sha256 != archived.sha256:
                 yield self._found(archived.day, "its archived rows are other ones")
 
     def _certificate(self, archived: Archived) -> Certificate:
@@ -246,12 +246,14 @@ class Verifier:
         if not all((self.folder / each).exists() for each in files):
             return  # told of already
         try:
-            headers = {f: sheet.columns_of(self.store.header(f)) for f in files}
+            headers = {f: day_csv.columns_of(self.store.header(f)) for f in files}
             pieces = (
-                sheet.Piece(b.slot, headers[b.span.file], self.store.text(b.span))
+                day_csv.Piece(b.slot, headers[b.span.file], self.store.text(b.span))
                 for b in blocks
             )
-            found = sheet.total(sheet.lines(pieces, sheet.union(headers.values())))
+            found = day_csv.total(
+                day_csv.lines(pieces, day_csv.union(headers.values()))
+            )
         except (StorageError, ValueError, IndexError, RuntimeError):
             return  # a damaged block, told of already
         for each in blocks:

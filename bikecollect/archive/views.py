@@ -1,6 +1,6 @@
 """One view over the whole history: open days from their CSV, closed from the archive.
 
-The views are those of `layout`, each with ``system_id`` and ``date``; of an open day
+The views are those of `datasets`, each with ``system_id`` and ``date``; of an open day
 they have what is committed, and no byte behind it.
 """
 
@@ -11,15 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bikecollect.archive import (
-    datasets as layout,
-)
-from bikecollect.archive import (
-    day_csv as sheet,
-)
-from bikecollect.archive import (
-    duckdb_engine as engine,
-)
-from bikecollect.archive import (
+    datasets,
+    day_csv,
+    duckdb_engine,
     parquet,
     summaries,
 )
@@ -78,7 +72,7 @@ def connected(
     Raises StorageError, NotInstalled.
     """
     with _viewed(data, systems, memory, threads, settled) as (db, files):
-        engine.confine(db, [*map(str, files), *also])
+        duckdb_engine.confine(db, [*map(str, files), *also])
         yield db
 
 
@@ -100,14 +94,14 @@ def _viewed(
     settled: Path | None,
 ) -> Iterator[tuple["DuckDBPyConnection", Sequence[Path]]]:
     """Yield a connection that has the views, and the files that they read."""
-    memory = memory or engine.affordable()
+    memory = memory or duckdb_engine.affordable()
     with (
         scratch() as aside,
-        closing(engine.connect(aside, memory=memory, threads=threads)) as db,
+        closing(duckdb_engine.connect(aside, memory=memory, threads=threads)) as db,
     ):
         what = f"cannot read the history in {data}"
         try:
-            with engine.translated(what):
+            with duckdb_engine.translated(what):
                 files = _Views(db, data, aside, systems, settled).make()
         except OSError as error:
             raise StorageError(f"{what}: {error}") from error
@@ -147,20 +141,20 @@ class _Views:
     def make(self) -> Sequence[Path]:
         """Make all views; return the files that they read."""
         intervals = {each.interval for each in self._systems} or {0}
-        self._view("rows", self._open_rows(), layout.STATUS_COLUMNS)
+        self._view("rows", self._open_rows(), datasets.STATUS_COLUMNS)
         slots = (
             (each.system_id, day, *row)
             for each, day in self._days()
             for row in each.day_slots(*each.bounds(day))
         )
-        engine.load(self._db, "day_slots", KEYS | layout.SLOTS, slots)
+        duckdb_engine.load(self._db, "day_slots", KEYS | datasets.SLOTS, slots)
         runs = (
             (each.system_id, day, *row)
             for each, day in self._days()
             for row in self._runs(each, *each.bounds(day))
         )
-        engine.load(self._db, "day_runs", KEYS | layout.RUNS, runs)
-        self._both(layout.STATUS, "FROM rows")
+        duckdb_engine.load(self._db, "day_runs", KEYS | datasets.RUNS, runs)
+        self._both(datasets.STATUS, "FROM rows")
         self._both("slots", "FROM day_slots")
         self._both("runs", "FROM day_runs")
         self._both("profile", summaries.profile())
@@ -178,7 +172,7 @@ class _Views:
     ) -> None:
         """Make the view *name* of *parts*; without any it has *columns* too."""
         typed = ", ".join(
-            f"CAST(NULL AS {kind}) AS {engine.name(each)}"
+            f"CAST(NULL AS {kind}) AS {duckdb_engine.name(each)}"
             for each, kind in {**KEYS, **columns}.items()
         )
         union = " UNION ALL BY NAME ".join([f"SELECT {typed} WHERE false", *parts])
@@ -192,10 +186,10 @@ class _Views:
             closed = [p for day, p in known if day not in self._open[each.system_id]]
             if closed:
                 parts.append(f"SELECT * FROM {self._closed(dataset, closed)}")
-        self._view(dataset, parts, layout.COLUMNS[dataset])
+        self._view(dataset, parts, datasets.COLUMNS[dataset])
 
     def _closed(self, dataset: str, paths: Sequence[Path]) -> str:
-        union = "true" if dataset == layout.STATUS else "false"
+        union = "true" if dataset == datasets.STATUS else "false"
         return (
             f"read_parquet({self._listed(paths)}, hive_partitioning = true, {HIVE},"
             f" union_by_name = {union})"
@@ -204,7 +198,7 @@ class _Views:
     def _listed(self, paths: Sequence[Path]) -> str:
         """Return *paths* as a list of SQL, noted as files that are read."""
         self._files += paths
-        return f"[{', '.join(engine.path(each) for each in paths)}]"
+        return f"[{', '.join(duckdb_engine.path(each) for each in paths)}]"
 
     def _open_rows(self) -> Iterator[str]:
         """Yield what gives open days' rows: their CSV, and what is only archived."""
@@ -221,12 +215,12 @@ class _Views:
                     part = needed(self._data, name, day, self._parts[name])
                     yield self._dated(system, day, part)
             for header, paths in by_header.items():
-                columns = sheet.columns_of(header)
+                columns = day_csv.columns_of(header)
                 source = parquet.csv_source(self._listed(paths), columns)
                 source = source[:-1] + ", filename = true)"
                 date = r"regexp_extract(filename, '(\d{4}-\d\d-\d\d)[^/]*$', 1)"
                 yield (
-                    f"SELECT {engine.text(name)} AS system_id,"
+                    f"SELECT {duckdb_engine.text(name)} AS system_id,"
                     f" CAST({date} AS DATE) AS date,"
                     f" {parquet.as_rows(columns)} FROM {source}"
                 )
@@ -240,8 +234,9 @@ class _Views:
         """Return what gives the rows of *part*, which are those of *day*."""
         self._files.append(part)
         return (
-            f"SELECT {engine.text(system.system_id)} AS system_id,"
-            f" DATE {engine.text(day)} AS date, * FROM {engine.parquet(part)}"
+            f"SELECT {duckdb_engine.text(system.system_id)} AS system_id,"
+            f" DATE {duckdb_engine.text(day)} AS date, *"
+            f" FROM {duckdb_engine.parquet(part)}"
         )
 
     def _kept(self, system: Shown, header: bytes, path: Path) -> Path:
@@ -254,24 +249,24 @@ class _Views:
             for old in folder.glob(f"{path.stem}-*"):
                 old.unlink()
             new = kept.with_suffix(".new")
-            parquet.write_quick(self._db, path, sheet.columns_of(header), new)
+            parquet.write_quick(self._db, path, day_csv.columns_of(header), new)
             new.rename(kept)
         return kept
 
     def _runs(self, system: Shown, begin: Slot, end: Slot) -> list[Any]:
-        names = ", ".join(layout.RUNS)
+        names = ", ".join(datasets.RUNS)
         sql = f"SELECT {names} FROM runs WHERE slot >= ? AND slot < ? ORDER BY slot"
         return self._histories[system.system_id].select(sql, begin, end)
 
     def _stations(self) -> None:
         """Make the table of stations' versions, out of station_information.csv."""
-        columns = {"system_id": "VARCHAR", "valid_from": "BIGINT", **layout.STATIONS}
+        columns = {"system_id": "VARCHAR", "valid_from": "BIGINT", **datasets.STATIONS}
         rows = (
             (system.system_id, *row)
             for system in self._systems
             for row in _versions(system.folder)
         )
-        engine.load(self._db, "versions", columns, rows)
+        duckdb_engine.load(self._db, "versions", columns, rows)
         self._db.execute(
             "CREATE TABLE stations AS SELECT system_id, station_id, valid_from,"
             " LEAD(valid_from) OVER (PARTITION BY system_id, station_id"
@@ -288,4 +283,4 @@ def _versions(folder: Path) -> Iterator[tuple[object, ...]]:
             since = from_iso(cells["valid_from"])
         except (KeyError, ValueError, OverflowError):
             continue
-        yield since, *(cells.get(name) or None for name in layout.STATIONS)
+        yield since, *(cells.get(name) or None for name in datasets.STATIONS)

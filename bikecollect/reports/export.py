@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
 
-from bikecollect.archive import datasets as layout
-from bikecollect.archive import duckdb_engine as engine
-from bikecollect.archive import parquet
+from bikecollect.archive import datasets, duckdb_engine, parquet
 from bikecollect.core.slots import bounds, iso
 from bikecollect.reports import data_dictionary as describe
 
@@ -35,9 +33,9 @@ GAPS_COLUMNS = {
     "slots": "INTEGER",
     "cause": "VARCHAR",
 }
-STATIONS = {"valid_from": "BIGINT", "valid_to": "BIGINT", **layout.STATIONS}
+STATIONS = {"valid_from": "BIGINT", "valid_to": "BIGINT", **datasets.STATIONS}
 WHATS: Mapping[str, Mapping[str, str]] = {
-    **layout.COLUMNS,
+    **datasets.COLUMNS,
     "gaps": GAPS_COLUMNS,
     "stations": STATIONS,
 }
@@ -99,15 +97,15 @@ class Exporter:
         """Return the columns of the export, with their types."""
         wish = self._wish
         columns = dict(WHATS[wish.what])
-        if wish.what == layout.STATUS:
+        if wish.what == datasets.STATUS:
             found = self._db.execute("DESCRIBE station_status").fetchall()
-            hidden = {"system_id", "date", *layout.ADDED}
+            hidden = {"system_id", "date", *datasets.ADDED}
             names = [each for each, *_ in found if each not in hidden]
-            columns = {each: layout.type_of(each) for each in names}
+            columns = {each: datasets.type_of(each) for each in names}
         if wish.what in DAILY:
             columns = {"date": "DATE", **columns}
         if wish.names and "station_id" in columns and wish.what != "stations":
-            columns |= {each: layout.STATIONS[each] for each in NAMED}
+            columns |= {each: datasets.STATIONS[each] for each in NAMED}
         return {"system_id": "VARCHAR", **columns} if len(wish.systems) > 1 else columns
 
     def csv(self) -> Iterator[str]:
@@ -124,7 +122,7 @@ class Exporter:
 
     def jsonl(self) -> Iterator[str]:
         """Yield the export as JSON lines; times are ISO 8601."""
-        names = ", ".join(f"{engine.name(each)}" for each in self.columns)
+        names = ", ".join(f"{duckdb_engine.name(each)}" for each in self.columns)
         for name, zone in self._wish.systems.items():
             times = [
                 n for n, each in enumerate(self.columns) if each in describe.SECONDS
@@ -139,15 +137,16 @@ class Exporter:
         DuckDB opens it once more by the kernel's name for it: no name of a folder that
         others may write to is ever opened.
         """
-        names = ", ".join(f"{engine.name(each)}" for each in self.columns)
+        names = ", ".join(f"{duckdb_engine.name(each)}" for each in self.columns)
         parts, values = [], list[Any]()
         for name in self._wish.systems:
             sql, given = self._select(name, names)
             parts.append(f"({sql})")
             values += given
         union = " UNION ALL ".join(parts)
-        target = f"TO '{engine.descriptor(fd)}' ({parquet.OPTIONS}, {engine.AS_IT_IS})"
-        with engine.translated("cannot write the export"):
+        options = f"({parquet.OPTIONS}, {duckdb_engine.AS_IT_IS})"
+        target = f"TO '{duckdb_engine.descriptor(fd)}' {options}"
+        with duckdb_engine.translated("cannot write the export"):
             self._db.execute(f"COPY ({union}) {target}", values)
 
     def _json(self, row: Sequence[Any], times: Iterable[int], zone: tzinfo) -> str:
@@ -161,14 +160,14 @@ class Exporter:
     def _spans(self, name: str) -> Iterator[tuple[int, int]]:
         """Yield the times from which to which to read in one go: day by day."""
         wish = self._wish
-        if wish.what != layout.STATUS:
+        if wish.what != datasets.STATUS:
             yield FIRST, LAST
             return
         where, values = wish.where()
         sql = (
             f"SELECT DISTINCT date FROM station_status WHERE {where} AND system_id = ?"
         )
-        with engine.translated("cannot read the history"):
+        with duckdb_engine.translated("cannot read the history"):
             days = self._db.execute(f"{sql} ORDER BY date", [*values, name]).fetchall()
         for (day,) in days:
             begin, end = bounds(str(day), wish.systems[name])
@@ -178,7 +177,7 @@ class Exporter:
         self, name: str, what: str, begin: int, end: int
     ) -> Iterator[list[tuple[Any, ...]]]:
         sql, values = self._select(name, what, (begin, end))
-        with engine.translated("cannot read the history"):
+        with duckdb_engine.translated("cannot read the history"):
             cursor = self._db.execute(sql, values)
             while rows := cursor.fetchmany(BATCH):
                 yield rows
@@ -194,7 +193,7 @@ class Exporter:
             source = GAPS.format(where=f"{where} AND system_id = ?")
         if wish.names and "name" in self.columns and wish.what != "stations":
             source = self._named(source)
-        if span and wish.what == layout.STATUS:
+        if span and wish.what == datasets.STATUS:
             source = f"SELECT * FROM ({source}) AS days WHERE slot >= ? AND slot < ?"
             values += span
         order = ORDER[wish.what]
@@ -221,12 +220,12 @@ class Exporter:
     def _cell(self, column: str, written: str) -> str:
         kind = self.columns[column]
         if column in describe.SECONDS and kind in {"BIGINT", "DOUBLE"}:
-            seconds = f"CAST(floor({engine.name(column)}) AS BIGINT)"
+            seconds = f"CAST(floor({duckdb_engine.name(column)}) AS BIGINT)"
             return f"coalesce({written.format(seconds)}, '')"
         if kind != "VARCHAR":
-            return f"coalesce(CAST({engine.name(column)} AS VARCHAR), '')"
+            return f"coalesce(CAST({duckdb_engine.name(column)} AS VARCHAR), '')"
         if not self._wish.excel_safe:
-            return parquet.quoted(engine.name(column))
-        cell = engine.name(column)
-        armed = f"regexp_matches({cell}, {engine.text(FORMULA)})"
+            return parquet.quoted(duckdb_engine.name(column))
+        cell = duckdb_engine.name(column)
+        armed = f"regexp_matches({cell}, {duckdb_engine.text(FORMULA)})"
         return parquet.quoted(f"CASE WHEN {armed} THEN '''' || {cell} ELSE {cell} END")

@@ -9,7 +9,7 @@ import pytest
 from keeping import compacted, compactor, findings
 from world import NOON, TAIPEI, World
 
-from bikecollect.archive import datasets as layout
+from bikecollect.archive import datasets
 from bikecollect.archive.archived_days import ArchivedDays
 from bikecollect.core.slots import DAY
 
@@ -36,7 +36,7 @@ def test_a_closed_day_is_archived_and_its_csv_stays(world: World) -> None:
 
     assert (step.what, step.rows, step.slots) == ("archived", 9, 3)
     assert (world.folder / CSV).read_bytes() == before
-    assert layout.part(world.folder.parent, "profile", "city", step.day).exists()
+    assert datasets.part(world.folder.parent, "profile", "city", step.day).exists()
 
 
 def test_a_second_compaction_finds_nothing_to_do(world: World) -> None:
@@ -128,13 +128,13 @@ def test_a_damaged_block_keeps_its_day_out_of_the_archive(world: World) -> None:
 
     assert step.what == "failed"
     assert "is damaged" in step.why
-    assert not layout.certificate(world.folder.parent, "city", step.day).exists()
+    assert not datasets.certificate(world.folder.parent, "city", step.day).exists()
 
 
 def test_a_damaged_archive_keeps_the_csv(world: World) -> None:
     """A flipped bit in the archive is noticed before the CSV would go."""
     compacted(world)
-    part = layout.part(world.folder.parent, "station_status", "city", "2026-11-22")
+    part = datasets.part(world.folder.parent, "station_status", "city", "2026-11-22")
     data = bytearray(part.read_bytes())
     data[len(data) // 2] ^= 4
     part.write_bytes(data)
@@ -180,7 +180,7 @@ def test_a_compaction_killed_anywhere_is_finished_by_the_next(
     assert archive.certified("2026-11-22").rows == 9
     assert archive.damage(archive.certified("2026-11-22")) == []
     assert not (world.folder / CSV).exists()
-    assert not list(layout.work(world.folder.parent, "city").iterdir())
+    assert not list(datasets.work(world.folder.parent, "city").iterdir())
     assert findings(world, deep=True) == []
 
 

@@ -7,8 +7,7 @@ import pytest
 from keeping import compacted, findings, verifier
 from world import World
 
-from bikecollect.archive import datasets as layout
-from bikecollect.archive import verify as proof
+from bikecollect.archive import datasets, verify
 from bikecollect.archive.verify import Certificate
 from bikecollect.core.slots import DAY
 
@@ -106,7 +105,7 @@ def test_rows_that_nobody_committed_are_found(world: World) -> None:
 def test_a_vanished_file_is_found(world: World) -> None:
     """Of the archive and of the open days."""
     (world.folder / "station_status/2026-11-23.csv").unlink()
-    layout.part(world.folder.parent, "runs", "city", "2026-11-22").unlink()
+    datasets.part(world.folder.parent, "runs", "city", "2026-11-22").unlink()
 
     found = findings(world)
 
@@ -120,7 +119,7 @@ def test_kept_certificates_tell_what_has_changed_since(world: World) -> None:
     now = certificates(world)
     old = [now[0]._replace(sha256="0" * 64), now[1]._replace(date="2020-01-01")]
 
-    found = [each.what for each in proof.compared(now, old)]
+    found = [each.what for each in verify.compared(now, old)]
 
     assert "its certificate says 3, 6, 000000000000" in found[0]
     assert found[1] == "is not there any more"

@@ -12,7 +12,7 @@ from command import bikecollect
 from keeping import compacted, viewed
 from world import World
 
-from bikecollect.archive import duckdb_engine as engine
+from bikecollect.archive import duckdb_engine
 from bikecollect.archive.selection import checked
 from bikecollect.core.errors import UsageError
 from bikecollect.core.slots import DAY
@@ -208,8 +208,8 @@ def test_a_big_sort_still_goes_to_disk(world: World) -> None:
         " FROM range(2000000) AS r(i))"
     )
     with scratch() as aside:
-        db = engine.connect(aside, memory="100MB", threads=2)
-        engine.confine(db, [])
+        db = duckdb_engine.connect(aside, memory="100MB", threads=2)
+        duckdb_engine.confine(db, [])
 
         assert db.execute(sql).fetchall() == [(2_000_000,)]
         db.close()

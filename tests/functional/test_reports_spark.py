@@ -9,7 +9,7 @@ import pytest
 from keeping import compacted, compactor, viewed
 from world import NOON, World
 
-from bikecollect.archive import datasets as layout
+from bikecollect.archive import datasets
 from bikecollect.core.slots import DAY
 from bikecollect.reports.registry import REPORTS, ROWS, Report, Values
 from bikecollect.reports.runner import ASKED, Duck, asked
@@ -82,7 +82,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 def views(spark: Any, world: World) -> Any:
     """Return Spark with the views of *world*'s archive, and its stations."""
     data = world.folder.parent
-    for dataset in layout.DATASETS:
+    for dataset in datasets.DATASETS:
         path = str(data / ARCHIVE / dataset)
         spark.read.parquet(path).createOrReplaceTempView(dataset)
     with viewed(world) as db:

@@ -6,7 +6,7 @@ import pytest
 from keeping import compacted, compactor, viewed
 from world import NOON, World
 
-from bikecollect.archive import datasets as layout
+from bikecollect.archive import datasets
 from bikecollect.core.slots import DAY
 
 pytest.importorskip("duckdb")
@@ -59,7 +59,7 @@ def test_summaries_of_open_days_are_those_of_the_archive(
     world: World, dataset: str
 ) -> None:
     """Each summary is one text of SQL, for open days and for the archive."""
-    names = ", ".join(("system_id", "date", *layout.COLUMNS[dataset]))
+    names = ", ".join(("system_id", "date", *datasets.COLUMNS[dataset]))
     sql = f"SELECT {names} FROM {dataset} ORDER BY ALL"
     with viewed(world) as db:
         before = db.execute(sql).fetchall()

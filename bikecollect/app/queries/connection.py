@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from bikecollect.archive import views as view
+from bikecollect.archive import views
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.scratch import scratch
 from bikecollect.wiring import history as keeper
@@ -77,7 +77,7 @@ class Held:
         with ExitStack() as stack:
             shown = keeper.shown(self._settings, name)
             db = stack.enter_context(
-                view.connected(
+                views.connected(
                     self._settings.data,
                     [shown],
                     memory=MEMORY,

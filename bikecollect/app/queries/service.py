@@ -10,7 +10,7 @@ from pathlib import Path
 from bikecollect.alerts.state import noted_incidents
 from bikecollect.app.queries.connection import Held
 from bikecollect.app.queries.day_film import Film, film
-from bikecollect.archive import datasets as layout
+from bikecollect.archive import datasets
 from bikecollect.core.incidents import Incident
 from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, Slot, bounds, day_of
@@ -45,7 +45,7 @@ class DataService:
     def state(self, name: str) -> State:
         """Return what changes when the system called *name* has something new."""
         folder = self.settings.data / name
-        archived = layout.certificate(self.settings.data, name, "x").parent
+        archived = datasets.certificate(self.settings.data, name, "x").parent
         over = int(self.clock()) // self.settings.seconds
         return (over, *(_stamp(folder / each) for each in CHANGING), _stamp(archived))
 

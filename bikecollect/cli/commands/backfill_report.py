@@ -10,7 +10,7 @@ import click
 from bikecollect import __version__
 from bikecollect.alerts.messages import Letter
 from bikecollect.alerts.outbox import Outbox
-from bikecollect.archive import views as view
+from bikecollect.archive import views
 from bikecollect.cli.options import Shared, complain, emit, say_figures
 from bikecollect.cli.output_file import refuse_misnamed, written
 from bikecollect.cli.render import coverage as report
@@ -131,7 +131,7 @@ def _page(accounts: Sequence[Account]) -> str:
 def _stations(settings: Settings, accounts: Sequence[Account], form: str) -> str:
 
     shown = [keeper.shown(settings, each.system_id) for each in accounts]
-    with view.connected(settings.data, shown) as db:
+    with views.connected(settings.data, shown) as db:
         found = [
             (each, seen(db, each.system_id, min(each.days), max(each.days)))
             for each in accounts

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from bikecollect.archive import duckdb_engine as engine
-from bikecollect.archive import views
+from bikecollect.archive import duckdb_engine, views
 from bikecollect.cli import data_package
 from bikecollect.cli.options import Shared
 from bikecollect.cli.options import output as standard
@@ -108,7 +107,7 @@ def _exported(
     shown = [keeper.shown(settings, name) for name in wish.systems]
     with ExitStack() as stack:
         fd = None if output is None else stack.enter_context(placed(output))
-        also = [] if fd is None else [engine.descriptor(fd)]
+        also = [] if fd is None else [duckdb_engine.descriptor(fd)]
         db = stack.enter_context(views.connected(settings.data, shown, also=also))
         exporter = Exporter(db, wish)
         if fd is not None and form == "parquet":

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bikecollect.archive import duckdb_engine as engine
-from bikecollect.archive import views
+from bikecollect.archive import duckdb_engine, views
 from bikecollect.archive.selection import checked
 from bikecollect.cli.options import Shared, say_figures
 from bikecollect.cli.options import output as standard
@@ -89,7 +88,7 @@ def query(
     shown = [keeper.shown(settings, name) for name in settings.chosen(system)]
     with ExitStack() as stack:
         fd = None if output is None else stack.enter_context(placed(output))
-        also = [] if fd is None else [engine.descriptor(fd)]
+        also = [] if fd is None else [duckdb_engine.descriptor(fd)]
         if unrestricted:
             db = views.unconfined(settings.data, shown, memory=memory, threads=threads)
         else:
@@ -107,8 +106,8 @@ def _answer(
     sql = checked(db, sql) if restricted else sql.strip().rstrip(";")
     try:
         if form == "parquet" and fd is not None:
-            target = f"TO '{engine.descriptor(fd)}'"
-            options = f"FORMAT parquet, COMPRESSION zstd, {engine.AS_IT_IS}"
+            target = f"TO '{duckdb_engine.descriptor(fd)}'"
+            options = f"FORMAT parquet, COMPRESSION zstd, {duckdb_engine.AS_IT_IS}"
             db.execute(f"COPY (\n{sql}\n) {target} ({options})")
             return
         cursor = db.execute(sql)

@@ -7,7 +7,7 @@ from datetime import date
 
 import click
 
-from bikecollect.archive import views as view
+from bikecollect.archive import views
 from bikecollect.cli.options import Shared, emit, say_figures
 from bikecollect.cli.render import reports as screens
 from bikecollect.cli.timeparse import day, weekly
@@ -98,7 +98,7 @@ def _answer(  # noqa: PLR0917 - one call
 ) -> None:
 
     shown = [keeper.shown(settings, each) for each in systems]
-    with view.connected(settings.data, shown) as db:
+    with views.connected(settings.data, shown) as db:
         found = asking.ask(asking.Duck(db), chosen, values, by=by, stations=station)
     zones = {each: keeper.zone(settings, each) for each in systems}
     print_it = emit if form == "csv" else say_figures

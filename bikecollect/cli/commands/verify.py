@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from bikecollect.archive import verify as proof
-from bikecollect.archive.verify import Certificate, Finding, Looked
+from bikecollect.archive.verify import Certificate, Finding, Looked, compared
 from bikecollect.cli.options import Shared, say, say_figures, say_json
 from bikecollect.cli.output_file import written
 from bikecollect.cli.render import archive as keeping
@@ -62,14 +61,14 @@ def verify(
     wrong = 0
     kept = _kept(against) if against else []
     for each in _proofs(settings, names, since, until, deep=deep, looked=looked):
-        if isinstance(each, proof.Finding):
+        if isinstance(each, Finding):
             wrong += 1
             _tell(each, form)
         else:
             found.append(each)
             line = keeping.certificate_json if form == "json" else None
             say_figures((line or keeping.certificate_line)(each))
-    for finding in proof.compared(found, kept):
+    for finding in compared(found, kept):
         wrong += 1
         _tell(finding, form)
     if certificates:

@@ -12,15 +12,9 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from bikecollect.archive import (
-    datasets as layout,
-)
-from bikecollect.archive import (
-    day_csv as sheet,
-)
-from bikecollect.archive import (
-    duckdb_engine as engine,
-)
-from bikecollect.archive import (
+    datasets,
+    day_csv,
+    duckdb_engine,
     parquet,
 )
 from bikecollect.archive.archived_days import GONE
@@ -69,17 +63,17 @@ class FolderSource:
             if whole is not None:
                 yield whole
 
-    def _ours(self, piece: sheet.Piece) -> Slot:
+    def _ours(self, piece: day_csv.Piece) -> Slot:
         return Slot(piece.slot // self.interval * self.interval)
 
-    def _live(self) -> Iterator[sheet.Piece]:
+    def _live(self) -> Iterator[day_csv.Piece]:
         store = Store(self.folder)
         headers: dict[str, tuple[str, ...]] = {}
         for slot, span in self._spans(store):
             if span.file not in headers:
-                headers[span.file] = sheet.columns_of(store.header(span.file))
+                headers[span.file] = day_csv.columns_of(store.header(span.file))
             if store.crc(span) == span.crc:
-                yield sheet.Piece(slot, headers[span.file], store.text(span))
+                yield day_csv.Piece(slot, headers[span.file], store.text(span))
             else:
                 self.bad += 1
 
@@ -96,7 +90,7 @@ class FolderSource:
         ]
         return sorted((group.slot, group.span) for group in groups)
 
-    def _archived(self) -> Iterator[sheet.Piece]:
+    def _archived(self) -> Iterator[day_csv.Piece]:
         data, name = self.folder.parent, self.folder.name
         archive = Archive(data, name, self.zone, 0, _never)
         for day in archive.days():
@@ -104,18 +98,18 @@ class FolderSource:
             if archive.damage(certified):
                 self.bad += certified.slots
                 continue
-            part = layout.part(data, layout.STATUS, name, day)
+            part = datasets.part(data, datasets.STATUS, name, day)
             # Their folder may be mounted read-only: nothing is written there.
             aside = Path(tempfile.mkdtemp(prefix="bikecollect-"))
             try:
-                with closing(engine.connect(aside)) as db:
+                with closing(duckdb_engine.connect(aside)) as db:
                     yield from parquet.pieces(db, part, ZoneInfo(certified.timezone))
             finally:
                 shutil.rmtree(aside, ignore_errors=True)
 
     def _read(self, slot: Slot, columns: Sequence[str], text: bytes) -> Foreign:
         fetched_at, statuses = float(slot), []
-        for cells in sheet.cells(text):
+        for cells in day_csv.cells(text):
             row = dict(zip(columns, cells, strict=False))
             try:
                 statuses.append(_status(row))
@@ -137,7 +131,7 @@ def _whole(tail: Tail, size: int) -> tuple[Group, ...]:
     return tail.groups if tail.cut == size else tail.groups[:-1]
 
 
-def _slot(piece: sheet.Piece) -> Slot:
+def _slot(piece: day_csv.Piece) -> Slot:
     return piece.slot
 
 

@@ -10,7 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bikecollect.archive import duckdb_engine as engine
+from bikecollect.archive import duckdb_engine
 from bikecollect.collect.sources import Foreign
 from bikecollect.collect.sources.table_layouts import FIELDS, Layout, mapped, recognised
 from bikecollect.core.errors import SettingsError, StorageError, UsageError
@@ -62,8 +62,8 @@ class TableSource:
         """Yield its snapshots, the oldest first."""
         aside = Path(tempfile.mkdtemp(prefix="bikecollect-"))
         try:
-            db = engine.connect(aside)
-            with engine.translated(f"cannot read {self.paths[0]}"):
+            db = duckdb_engine.connect(aside)
+            with duckdb_engine.translated(f"cannot read {self.paths[0]}"):
                 yield from self._read(db)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
@@ -78,8 +78,10 @@ class TableSource:
             chosen = recognised(header, self.name)
         self.layout = chosen
         theirs = [chosen.time, *chosen.columns.values()]
-        cells = ", ".join(f"CAST({engine.name(each)} AS VARCHAR)" for each in theirs)
-        order = engine.name(chosen.time)
+        cells = ", ".join(
+            f"CAST({duckdb_engine.name(each)} AS VARCHAR)" for each in theirs
+        )
+        order = duckdb_engine.name(chosen.time)
         if chosen.network in header:
             self._one_network(db, source, chosen.network)
         self._measured(db, source, chosen)
@@ -87,7 +89,8 @@ class TableSource:
         yield from self._slots(_stream(rows), list(chosen.columns))
 
     def _one_network(self, db: "DuckDBPyConnection", source: str, tag: str) -> None:
-        sql = f"SELECT DISTINCT {engine.name(tag)} AS tag FROM {source} ORDER BY tag"
+        name = duckdb_engine.name(tag)
+        sql = f"SELECT DISTINCT {name} AS tag FROM {source} ORDER BY tag"
         tags = [str(each) for (each,) in db.execute(sql).fetchmany(4)]
         if len(tags) > 1:
             raise UsageError(
@@ -98,7 +101,7 @@ class TableSource:
     def _measured(self, db: "DuckDBPyConnection", source: str, layout: Layout) -> None:
         """Refuse a table most of which is bad, before anything is filled from it."""
         theirs = (layout.time, *(layout.columns[each] for each in NEEDED))
-        cells = [f"CAST({engine.name(each)} AS VARCHAR)" for each in theirs]
+        cells = [f"CAST({duckdb_engine.name(each)} AS VARCHAR)" for each in theirs]
         time, station, vehicles = cells
         bad = (
             f"coalesce(trim({station}), '') = '' OR TRY_CAST({vehicles} AS DOUBLE) IS"
@@ -120,7 +123,7 @@ class TableSource:
         )
 
     def _source(self) -> str:
-        files = f"[{', '.join(engine.path(each) for each in self.paths)}]"
+        files = f"[{', '.join(duckdb_engine.path(each) for each in self.paths)}]"
         if self.paths[0].suffix in PARQUET:
             return f"read_parquet({files}, union_by_name = true)"
         return (
