@@ -9,6 +9,7 @@ from bikecollect.cli.options import Shared
 
 COMMANDS = {
     "init": "Write a settings file, by a few questions; with --yes, by none.",
+    "config": "Show, check or edit the settings file in use.",
     "fetch": "Carry one snapshot of each SYSTEM from its feed into today's file.",
     "status": (
         "Show how each SYSTEM stands: its last run, its last day, and what waits."
@@ -76,22 +77,49 @@ class LazyGroup(click.Group):
             )
 
 
+def _version(ctx: click.Context, _option: click.Parameter, asked: bool) -> None:  # noqa: FBT001 - click's form
+    if not asked:
+        return
+    click.echo(f"bikecollect {__version__}")
+    if ctx.params["verbose"]:
+        import sys
+
+        from bikecollect.setup import loader
+
+        found = loader.find(ctx.params["config"])
+        source = found.absolute() if found else "no settings file: the defaults"
+        click.echo(f"settings: {source}")
+        click.echo(f"Python {sys.version.split()[0]}: {sys.executable}")
+    ctx.exit()
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--config",
     metavar="FILE",
+    is_eager=True,
     help="The settings; default: $BIKECOLLECT_CONFIG, or bikecollect/bikecollect.toml "
     "in your config folder. Never those of the current folder by itself.",
 )
 @click.option(
-    "-v", "--verbose", count=True, help="Say what is done; twice: with tracebacks."
+    "-v",
+    "--verbose",
+    count=True,
+    is_eager=True,
+    help="Say what is done; twice: with tracebacks.",
 )
 @click.option(
     "--log-format",
     type=click.Choice(["text", "json"]),
     help="Of what goes to stderr and, where given, of the log file.",
 )
-@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    callback=_version,
+    help="Print the version and end; with -v the settings file in use, too.",
+)
 @click.pass_context
 def cli(
     ctx: click.Context, config: str | None, verbose: int, log_format: str | None

@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 import tomllib
 from collections.abc import Sequence
 from contextlib import suppress
@@ -151,19 +152,31 @@ def write(path: Path, wishes: Wishes, *, force: bool) -> None:
     beside = path.with_name(PASSWORD)
     if wishes.password:
         refuse_to_overwrite(beside, force=force)
-        _publish(beside, f"{wishes.password}\n", SECRET)
-    _publish(path, text, SECRET)
+        _publish(beside, f"{wishes.password}\n")
+    _publish(path, text)
 
 
-def _publish(path: Path, text: str, mode: int) -> None:
+def replace_text(path: Path, text: str) -> None:
+    """Put *text* in place of what the file *path* holds, in one step.
+
+    It keeps its owner, its group and its mode.
+    """
+    _publish(path, text, path.stat())
+
+
+def _publish(path: Path, text: str, about: os.stat_result | None = None) -> None:
+    """Write *text* to *path*, for one's own eyes or as *about* says."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         durable.make_folder(path.parent.absolute())
         with suppress(FileNotFoundError):
             temporary.unlink()
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        fd = os.open(temporary, flags, mode)  # before the first byte is in it
+        fd = os.open(temporary, flags, SECRET)  # before the first byte is in it
         try:
+            if about is not None:
+                os.fchown(fd, about.st_uid, about.st_gid)
+                os.fchmod(fd, stat.S_IMODE(about.st_mode))
             durable.write_all(fd, text.encode())
             os.fsync(fd)
         finally:

@@ -1,5 +1,6 @@
 """How the settings file is found, read and checked."""
 
+import codecs
 import os
 import re
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from bikecollect.core.incidents import KINDS
 from bikecollect.core.secrets.names import is_secret_name
 from bikecollect.setup import catalogue, feed_access
 from bikecollect.setup.settings import Keep, Log, Mail, Ping, Settings, System, Tell
+from bikecollect.storage.data_folder import ARCHIVE
 from bikecollect.storage.files import trusted_files
 from bikecollect.storage.files.regular_file import content
 
@@ -37,20 +39,36 @@ def load(path: str | None) -> Settings:
     if found is None:
         first = catalogue.CATALOGUE[0].system_id
         return replace(Settings(), systems={first: _system(first, {})})
-    text = _trusted_text(found)
+    settings = read_text(found, text_of(found))
+    _guard(found, settings)
+    _check_files(settings)
+    return settings
+
+
+def text_of(path: Path) -> str:
+    """Return the text of the settings file *path*.
+
+    Raises SettingsError where others may change it, or where it is not UTF-8.
+    """
+    return _decoded(path, _trusted_text(path))
+
+
+def read_text(path: Path, text: str) -> Settings:
+    """Return the settings that *text* of the file *path* holds; raises SettingsError.
+
+    Who may read or change the file is not looked at.
+    """
     import tomllib  # 20 ms that a run without a file need not pay
 
     try:
-        values = tomllib.loads(text.decode("utf-8"))
+        values = tomllib.loads(text)
     except ValueError as error:
-        raise SettingsError(f"{found} is not TOML: {error}") from error
+        raise SettingsError(f"{path} is not TOML: {error}") from error
     try:
-        settings = parse(values, folder=found.parent.absolute())
+        settings = parse(values, folder=path.parent.absolute())
     except SettingsError as error:
-        raise SettingsError(f"{found}: {error}") from error
-    _guard(found, settings)
-    _check_files(settings)
-    return replace(settings, source=str(found.absolute()))
+        raise SettingsError(f"{path}: {error}") from error
+    return replace(settings, source=str(path.absolute()))
 
 
 def ways_of_telling(path: str | None) -> Settings | None:
@@ -64,7 +82,9 @@ def ways_of_telling(path: str | None) -> Settings | None:
     if found is None:
         return None
     try:
-        values = tomllib.loads(_trusted_text(found).decode("utf-8"))
+        # What is not UTF-8 stands in a name or a comment, not in an address.
+        data = _trusted_text(found).removeprefix(codecs.BOM_UTF8)
+        values = tomllib.loads(data.decode("utf-8", "replace"))
         kept: dict[str, Any] = {
             name: values[name] for name in ("mail", "ping", "tell") if name in values
         }
@@ -148,6 +168,31 @@ def _trusted_text(path: Path) -> bytes:
         raise SettingsError(f"cannot read {path}: {why}") from error
 
 
+def _decoded(path: Path, data: bytes) -> str:
+    """Return *data* as text; raises SettingsError that says how it was saved."""
+    try:
+        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise _saved_as("UTF-16", path, "it begins with its mark")
+        return data.removeprefix(codecs.BOM_UTF8).decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        where = f"line {line} has the byte 0x{data[error.start]:02x}"
+        raise _saved_as("ISO-8859-1", path, where) from error
+
+
+_NAMES = {"ISO-8859-1": "Latin-1", "UTF-16": "UTF-16"}
+"""How people call what iconv knows as these."""
+
+
+def _saved_as(encoding: str, path: Path, why: str) -> SettingsError:
+    old, new = (trusted_files.quoted(each) for each in (path, Path(f"{path}.utf-8")))
+    return SettingsError(
+        f"{path} must be saved as UTF-8, and looks like {_NAMES[encoding]} ({why}); "
+        f"run: (umask 077; iconv -f {encoding} -t UTF-8 {old} > {new} "
+        f"&& mv {new} {old})"
+    )
+
+
 def _check_files(settings: Settings) -> None:
     """Raise SettingsError where a file that the settings name is not safe to use."""
     if settings.mail.host:
@@ -212,7 +257,12 @@ def _nearest(name: str, known: Mapping[str, object]) -> str:
 def _system(name: str, values: Mapping[str, Any]) -> System:
     """Return the system called *name*, completed from the catalogue."""
     place = f"systems.{name}"
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) or name == "archive":
+    if name == ARCHIVE:
+        raise SettingsError(
+            f'{place}: "{name}" is the name of the folder in which the archive of all '
+            "systems lies; call the system otherwise"
+        )
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
         raise SettingsError(
             f"{place}: a name is made of letters, digits, dots, dashes and underscores"
         )

@@ -75,7 +75,7 @@ def status(
         elif form == "prometheus":
             text = screens.metrics(standings)
         else:
-            text = screens.screen(standings)
+            text = f"{screens.screen(standings)}\n{_source(settings)}\n"
         if output is not None:
             with written(output, ALL_READ) as out:
                 out.write(text)
@@ -92,6 +92,11 @@ def status(
         return max(each.exit_code for each in errors)
     trouble = any(each.health.in_trouble for each in standings)
     return TROUBLE if alert and trouble else 0
+
+
+def _source(settings: "Settings") -> str:
+    """Return which settings are in use."""
+    return f"settings: {settings.source or 'none; the defaults'}"
 
 
 def _survey(

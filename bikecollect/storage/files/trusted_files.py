@@ -2,6 +2,7 @@
 
 import os
 import stat
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -104,7 +105,7 @@ def read_credential(path: Path) -> str:
     """
     data = content(os.path.realpath(path), SECRET_BYTES)
     try:
-        text = data.decode("utf-8-sig").rstrip("\r\n")
+        text = data.removeprefix(BOM_UTF8).decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path} is not UTF-8: {error.reason}") from error
     if not text or any(each in text for each in "\r\n\0"):

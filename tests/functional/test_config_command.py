@@ -1,0 +1,189 @@
+"""``bikecollect config``, and the other ways to see which settings are in use."""
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from command import bikecollect
+
+from bikecollect.setup import loader as config
+
+TEXT = (
+    'data_dir = "data"\n[systems.city]  # mine\nfeed = "gbfs"\n'
+    'url = "https://me:hunter2@x.org/?size=1000&key=0123456789"\n'
+    'timezone = "Europe/Oslo"\nheaders = {X-Api-Key = "ab", Accept = "text/x"}\n'
+    '[mail]\nhost = "h"\nsender = "a@b.c"\nto = ["a@b.c"]\npassword_file = "secret"\n'
+    '[tell]\ncommand = ["notify", "--token", "0123456789"]\n'
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return a settings file that holds many secrets."""
+    file = tmp_path / "my settings.toml"
+    file.write_text(TEXT, encoding="utf-8")
+    (tmp_path / "secret").write_text("swordfish\n", encoding="utf-8")
+    for each in (file, tmp_path / "secret"):
+        each.chmod(0o600)
+    return file
+
+
+def test_the_file_in_use_is_named(path: Path) -> None:
+    """By config path, by the version with -v, by status and by the doctor."""
+    said = [
+        bikecollect("--config", path, "config", "path").stdout,
+        bikecollect("--config", path, "--version", "-v").stdout,
+        bikecollect("-v", "--version", BIKECOLLECT_CONFIG=str(path)).stdout,
+        bikecollect("--config", path, "status").stdout,
+        bikecollect("--config", path, "doctor", "--offline").stdout,
+    ]
+
+    assert said[0] == f"{path}\n"
+    unwrapped = [each.replace("\n      ", " ") for each in said[1:]]
+    assert all(f"settings: {path}" in each for each in unwrapped)
+    assert bikecollect("--version").stdout.count("\n") == 1
+
+
+def test_no_file_is_told_and_ends_with_1() -> None:
+    """Nothing on stdout that a script could take for a path."""
+    done = bikecollect("config", "path")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no settings file; using Taipei's YouBike" in done.stderr
+
+
+def test_what_is_in_effect_is_shown_without_secrets(path: Path) -> None:
+    """It is TOML, and so is JSON; defaults are there, and marked."""
+    shown = bikecollect("--config", path, "config", "show").stdout
+    values = json.loads(
+        bikecollect("--config", path, "config", "show", "--format", "json").stdout
+    )
+    city = values["systems"]["city"]
+
+    for secret in ("hunter2", "0123456789", '"ab"', "swordfish"):
+        assert secret not in shown + json.dumps(values)
+    assert city["url"] == "https://***@x.org/?size=1000&key=***"
+    assert city["headers"] == {"X-Api-Key": "***", "Accept": "text/x"}
+    assert values["source"] == str(path)
+    assert 'interval = "5min"  # default\n' in shown
+    assert f'data_dir = "{path.parent}/data"\n' in shown
+
+
+def test_a_check_says_what_is_wrong(path: Path) -> None:
+    """78 with the file and the key; else what is set up."""
+    good = bikecollect("--config", path, "config", "check")
+    path.write_text(TEXT.replace("feed =", "fed ="), encoding="utf-8")
+    bad = bikecollect("--config", path, "config", "check")
+
+    assert (good.returncode, good.stdout) == (0, f"{path} is right; it sets up: city\n")
+    assert bad.returncode == 78
+    assert f"{path}: systems.city.fed" in bad.stderr
+
+
+def editor(folder: Path, command: str) -> str:
+    """Return an editor that runs the sed *command* on the file."""
+    program = folder / "editor"
+    program.write_text(f"#!/bin/sh\nsed -i '{command}' \"$1\"\n", encoding="utf-8")
+    program.chmod(0o755)
+    return str(program)
+
+
+def test_an_edit_takes_the_file_s_place(path: Path) -> None:
+    """Through a link too; owner, mode and the rest of the text stay."""
+    path.chmod(0o640)
+    os.chown(path, -1, 100) if os.geteuid() == 0 else None
+    link = path.with_name("link.toml")
+    link.symlink_to(path.name)
+    before = path.stat()
+
+    done = bikecollect(
+        *("--config", link, "config", "edit"),
+        VISUAL=editor(path.parent, "s/Oslo/Paris/"),
+    )
+
+    assert done.returncode == 0
+    assert path.read_text(encoding="utf-8") == TEXT.replace("Oslo", "Paris")
+    assert link.is_symlink()
+    about = path.stat()
+    assert (about.st_uid, about.st_gid) == (before.st_uid, before.st_gid)
+    assert stat.S_IMODE(about.st_mode) == 0o640
+
+
+def test_a_mistake_is_never_saved(path: Path) -> None:
+    """It is told, and may be mended at once; else the file stays as it was."""
+    wrong = editor(path.parent, "s/feed =/fed =/")
+    refused = bikecollect(
+        "--config", path, "config", "edit", answers="n\n", EDITOR=wrong
+    )
+    kept = path.read_text(encoding="utf-8")
+    twice = editor(path.parent, "s/feed =/fed =/;t;s/fed =/feed =/;s/Oslo/Rome/")
+    mended = bikecollect(
+        "--config", path, "config", "edit", answers="y\n", EDITOR=twice
+    )
+
+    assert "systems.city.fed" in refused.stdout
+    assert (refused.returncode, kept) == (0, TEXT)
+    assert "Saved" in mended.stdout
+    assert path.read_text(encoding="utf-8") == TEXT.replace("Oslo", "Rome")
+
+
+def test_without_a_file_there_is_nothing_to_edit() -> None:
+    """78, and how to make one."""
+    done = bikecollect("config", "edit", EDITOR="false")
+
+    assert done.returncode == 78
+    assert "bikecollect init" in done.stderr
+
+
+def test_a_command_that_has_no_settings_says_so() -> None:
+    """All but those that cron calls and that are silent when all is well."""
+    told = bikecollect("runs")
+    silent = [bikecollect("compact", "--quiet"), bikecollect("status", "--alert")]
+
+    assert told.stderr.startswith(
+        "bikecollect: no settings file; using Taipei's YouBike"
+    )
+    assert [each.stderr for each in silent] == ["", ""]
+
+
+@pytest.mark.parametrize(
+    "data", [TEXT.replace("\n", "\r\n").encode(), b"\xef\xbb\xbf" + TEXT.encode()]
+)
+def test_other_editors_files_are_read(path: Path, data: bytes) -> None:
+    """With CR LF, and with a mark at the beginning."""
+    path.write_bytes(data)
+
+    assert list(config.load(str(path)).systems) == ["city"]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "where"),
+    [("latin-1", "line 2 has the byte 0xe9"), ("utf-16", "it begins with its mark")],
+)
+def test_another_encoding_is_named(path: Path, encoding: str, where: str) -> None:
+    """With the place, and a command that mends it, mode and all."""
+    text = TEXT.replace("# mine", "# Métropole")
+    path.write_bytes(text.encode(encoding))
+
+    done = bikecollect("--config", path, "config", "check")
+    command = done.stderr.partition("run: ")[2]
+    os.system(command)
+    mended = bikecollect("--config", path, "config", "check")
+
+    assert done.returncode == 78
+    assert where in done.stderr
+    assert mended.returncode == 0
+    assert path.read_text(encoding="utf-8") == text
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_system_called_archive_gets_the_true_reason(path: Path) -> None:
+    """Its letters are right; its folder is another's."""
+    path.write_text(TEXT.replace("systems.city", "systems.archive"), encoding="utf-8")
+
+    done = bikecollect("--config", path, "config", "check")
+
+    assert done.returncode == 78
+    assert "the folder in which the archive of all systems lies" in done.stderr
