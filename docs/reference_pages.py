@@ -9,12 +9,11 @@ import click
 from bikecollect.archive import datasets
 from bikecollect.cli import cli
 from bikecollect.core.errors import ExitCode, Outcome
-from bikecollect.reports import data_dictionary as describe
+from bikecollect.reports import data_dictionary
 from bikecollect.reports.export import STATIONS
 from bikecollect.reports.registry import REPORTS
-from bikecollect.setup import settings as settings_
-from bikecollect.storage import csv_format as rows
-from bikecollect.storage import ledger_schema as schema
+from bikecollect.setup.settings import Keep, Log, Mail, Ping, Settings, System, Tell
+from bikecollect.storage import csv_format, ledger_schema
 
 
 def command(name: str) -> str:
@@ -53,13 +52,13 @@ def _help(command: click.Command, name: str) -> str:
 def settings() -> str:
     """Return every setting with its doc and default, by section."""
     sections = [
-        ("At the top", settings_.Settings),
-        ("`[systems.NAME]`", settings_.System),
-        ("`[mail]`", settings_.Mail),
-        ("`[ping]`", settings_.Ping),
-        ("`[tell]`", settings_.Tell),
-        ("`[log]`", settings_.Log),
-        ("`[keep]`", settings_.Keep),
+        ("At the top", Settings),
+        ("`[systems.NAME]`", System),
+        ("`[mail]`", Mail),
+        ("`[ping]`", Ping),
+        ("`[tell]`", Tell),
+        ("`[log]`", Log),
+        ("`[keep]`", Keep),
     ]
     return "\n".join(_section(title, cls) for title, cls in sections)
 
@@ -70,7 +69,7 @@ def _section(title: str, cls: type) -> str:
     for each in fields(cls):
         if (
             each.metadata["doc"] and each.metadata["kind"] is not dict
-        ) or cls is settings_.System:
+        ) or cls is System:
             default = repr(getattr(values, each.name)).replace("'", '"')
             shown = {"True": "true", "False": "false"}.get(default, default)
             lines.append(f"| `{each.name}` | {each.metadata['doc']} | `{shown}` |")
@@ -80,9 +79,9 @@ def _section(title: str, cls: type) -> str:
 def columns() -> str:
     """Return the columns of both files, and the derived ones."""
     tables = [
-        ("station_status/DAY.csv", rows.COLUMNS),
-        ("Derived columns", {n: d.doc for n, d in rows.DERIVED.items()}),
-        ("station_information.csv", rows.INFORMATION_COLUMNS),
+        ("station_status/DAY.csv", csv_format.COLUMNS),
+        ("Derived columns", {n: d.doc for n, d in csv_format.DERIVED.items()}),
+        ("station_information.csv", csv_format.INFORMATION_COLUMNS),
     ]
     return "\n".join(_table(title, each) for title, each in tables)
 
@@ -104,7 +103,8 @@ def exit_codes() -> str:
 
 def ledger() -> str:
     """Return the ledger's tables."""
-    return f"Schema {schema.VERSION}:\n\n```sql\n{''.join(schema.STEPS).strip()}\n```\n"
+    steps = "".join(ledger_schema.STEPS).strip()
+    return f"Schema {ledger_schema.VERSION}:\n\n```sql\n{steps}\n```\n"
 
 
 IN_SCOPE_LATER = {
@@ -179,7 +179,8 @@ def archive() -> str:
     tables = {**datasets.COLUMNS, "stations": STATIONS}
     for name, columns in tables.items():
         rows_ = [
-            f"| `{c}` | {kind} | {describe.doc(c)} |" for c, kind in columns.items()
+            f"| `{c}` | {kind} | {data_dictionary.doc(c)} |"
+            for c, kind in columns.items()
         ]
         head = "| column | type | |\n|---|---|---|"
         parts.append(f"## {name}\n\n{head}\n" + "\n".join(rows_) + "\n")

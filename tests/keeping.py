@@ -14,7 +14,7 @@ from bikecollect.archive.compact import Compactor, Step
 from bikecollect.archive.day_archive import Archive
 from bikecollect.archive.verify import Finding, Looked, Verifier
 from bikecollect.core.slots import Slot, bounds, local_days
-from bikecollect.setup import loader as config
+from bikecollect.setup import loader
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import History
@@ -100,7 +100,7 @@ def viewed(world: World, settled: Path | None = None) -> Iterator["DuckDBPyConne
 
 def data_service(world: World) -> DataService:
     """Return what looks at *world*, by its clock."""
-    settings = config.parse(
+    settings = loader.parse(
         {
             "data_dir": str(world.folder.parent),
             "systems": {

@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 
 from bikecollect.cli import COMMANDS, cli
 from bikecollect.core.errors import ExitCode
-from bikecollect.setup import loader as config
+from bikecollect.setup import loader
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "bikecollect").rglob("*.py"))
@@ -109,7 +109,7 @@ def test_every_defence_has_its_test() -> None:
 @pytest.mark.parametrize("text", re.findall(r"```toml\n(.*?)```", README, re.DOTALL))
 def test_the_example_settings_are_real(text: str) -> None:
     """Every key of the README's examples is one of the settings'."""
-    assert config.parse(tomllib.loads(text)).systems
+    assert loader.parse(tomllib.loads(text)).systems
 
 
 def test_remarks_to_the_linter_are_few() -> None:

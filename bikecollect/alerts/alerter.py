@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from bikecollect.alerts import signals as signs
+from bikecollect.alerts import signals
 from bikecollect.alerts.escalation import MEMORY, step
 from bikecollect.alerts.state import AlertState, AlertStateFile
 from bikecollect.core.errors import Outcome
@@ -96,7 +96,7 @@ class Alerter:
             ledger.last_run(run.slot),
             ledger.incidents(Slot(run.slot - MEMORY), run.slot),
         )
-        said = signs.of_run(run, self._missed(state.seen, run, ledger))
+        said = signals.of_run(run, self._missed(state.seen, run, ledger))
         if self.mails and state.mail is not None:
             said["mail"] = Sign("smtp", state.mail) if state.mail else None
         said = {kind: each for kind, each in said.items() if kind not in self.muted}
@@ -128,7 +128,7 @@ class Alerter:
         if seen is None or seen + self.interval >= run.slot:
             return None
         filled, runs = ledger.between(seen, run.slot)
-        return signs.missed(seen, run, self.interval, filled, runs)
+        return signals.missed(seen, run, self.interval, filled, runs)
 
 
 def _counts(run: Run) -> bool:

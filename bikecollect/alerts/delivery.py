@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
-from bikecollect.alerts import digest as digests
-from bikecollect.alerts import messages as letter
+from bikecollect.alerts import digest, messages
 from bikecollect.alerts.alerter import AlertPlace, News, Told
 from bikecollect.alerts.digest import Summary
 from bikecollect.alerts.mailer import Post
@@ -63,9 +62,9 @@ class Dispatch:
         if event.incident.kind == "mail" and event.what in UNMAILABLE:
             return False
         written = Letter(
-            letter.name(event, facts),
-            letter.subject(pairs),
-            self.redact(letter.body(pairs)),
+            messages.name(event, facts),
+            messages.subject(pairs),
+            self.redact(messages.body(pairs)),
             tuple(f".{f.system_id}.{e.incident.incident_id}." for e, f in pairs),
             escalated=any(e.incident.escalated for e, _ in pairs),
         )
@@ -98,7 +97,7 @@ class Dispatch:
             today = datetime.fromtimestamp(self.post.clock(), place.system.zone).date()
             if state is None or state.digested == today.isoformat():
                 return
-            days = digests.due(self.period, today, state.digested)
+            days = digest.due(self.period, today, state.digested)
             if days is not None:
                 self._spool_digest(self.post, place, today, days)
             state_file.save(state._replace(digested=today.isoformat()))
@@ -118,7 +117,7 @@ class Dispatch:
         }
         taken = False
         for way, act in self.hooks.items():
-            error = act(self.redact(letter.short(pairs)), variables)
+            error = act(self.redact(messages.short(pairs)), variables)
             if error:
                 log.warning("%s: %s", way, error, extra={"told": True})
             taken = taken or not error
@@ -160,9 +159,9 @@ class Dispatch:
             log.warning("no digest could be made: %s", error)
             return
         about = f"bikecollect {self.version} on {os.uname().nodename}"
-        text = self.redact(digests.body(found, about))
+        text = self.redact(digest.body(found, about))
         name = f"{today}.digest.{self.period}"
-        post.spool(self._outbox(place), Letter(name, digests.subject(*days), text))
+        post.spool(self._outbox(place), Letter(name, digest.subject(*days), text))
 
     def _summary(
         self, system: SystemFolder, days: tuple[date, date], now: float

@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
-from bikecollect.alerts import mail as envelope
-from bikecollect.alerts import smtp as notifier
+from bikecollect.alerts import mail, smtp
 from bikecollect.alerts.messages import Letter
 from bikecollect.alerts.outbox import KEPT_DAYS, Outbox
 from bikecollect.alerts.smtp import Delivery, Server
@@ -30,7 +29,7 @@ class Post:
     to: Sequence[str]
     escalate_to: Sequence[str] = ()
     clock: Callable[[], float] = time.time
-    seconds: float = notifier.DEADLINE
+    seconds: float = smtp.DEADLINE
 
     def spool(self, outbox: Outbox, letter: Letter) -> bool:
         """Make *letter* durable; where the disk refuses, try to send it at once.
@@ -44,7 +43,7 @@ class Post:
         try:
             outbox.put(letter.name, data)
         except StorageError as error:
-            sent = notifier.send(self.server, [data], seconds=self.seconds)
+            sent = smtp.send(self.server, [data], seconds=self.seconds)
             delivered = not sent.deliveries[0].left
             log.warning("%s; sent from memory: %s", error, "yes" if delivered else "no")
             return delivered
@@ -68,7 +67,7 @@ class Post:
                 return str(why)
             if not mails:
                 return None
-            sent = notifier.send(
+            sent = smtp.send(
                 self.server, [data for *_, data in mails], seconds=self.seconds
             )
             for (box, name, data), delivery in zip(mails, sent.deliveries, strict=True):
@@ -94,7 +93,7 @@ class Post:
         whole = f"{names[-1]}.combined"
         mails = [outbox.read(each) for each in names]
         host = os.uname().nodename
-        outbox.put(whole, envelope.combined(mails, whole, host=host, now=now))
+        outbox.put(whole, mail.combined(mails, whole, host=host, now=now))
         for name in names:
             outbox.remove(name)
         return [whole]
@@ -102,7 +101,7 @@ class Post:
     def _mail(self, letter: Letter, to: Sequence[str]) -> bytes:
         host = os.uname().nodename
         now = self.clock()
-        return envelope.mail(letter, sender=self.sender, to=to, host=host, now=now)
+        return mail.mail(letter, sender=self.sender, to=to, host=host, now=now)
 
 
 def _settle(box: Outbox, name: str, data: bytes, delivery: Delivery) -> None:
@@ -110,8 +109,8 @@ def _settle(box: Outbox, name: str, data: bytes, delivery: Delivery) -> None:
     if not delivery.left:
         box.remove(name)
         return
-    before = notifier.recipients(data)
+    before = smtp.recipients(data)
     if set(delivery.left) != set(before):
-        box.put(name, envelope.left_to(data, delivery.left))
+        box.put(name, mail.left_to(data, delivery.left))
     if delivery.error not in {"", "not tried"}:
         log.info("mail %s: %s", name, delivery.error)

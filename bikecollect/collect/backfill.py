@@ -20,7 +20,7 @@ from bikecollect.core.errors import Interrupted, Outcome, SettingsError
 from bikecollect.core.payload import Document, Payload
 from bikecollect.core.run import Done
 from bikecollect.core.slots import Slot, day_of
-from bikecollect.feeds import imported_rows as imported
+from bikecollect.feeds import imported_rows
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import History
@@ -218,8 +218,8 @@ class Backfiller:
             yield self._filling(each.slot, label, done)
 
     def _payload(self, foreign: Foreign, label: str) -> Payload:
-        body = imported.write(foreign.statuses)
-        document = Document(imported.DOCUMENT, body, fetched_at=foreign.fetched_at)
+        body = imported_rows.write(foreign.statuses)
+        document = Document(imported_rows.DOCUMENT, body, fetched_at=foreign.fetched_at)
         return Payload(
             system_id=self.system_id,
             slot=foreign.slot,

@@ -14,14 +14,14 @@ from typing import NamedTuple
 
 from bikecollect import __version__
 from bikecollect.collect.cycle import Cycle
-from bikecollect.core import logs as runlog
 from bikecollect.core import process
 from bikecollect.core.errors import BikecollectError, Outcome
+from bikecollect.core.logs import of_run
 from bikecollect.core.process import Times
 from bikecollect.core.run import Run, failure_line, run_line, run_values
 from bikecollect.core.secrets.redact import Redact, unredacted
 from bikecollect.core.slots import Slot, slot_at
-from bikecollect.storage import data_folder as folder
+from bikecollect.storage import data_folder
 from bikecollect.storage.run_notes import RunNotes
 
 log = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ class Collector:
         run = self._begun(name, slot)
         if trouble is not None:
             return run.failed(trouble)
-        with runlog.of_run(name, run.run_id):
+        with of_run(name, run.run_id):
             try:
                 cycle = self.cycle(name)
                 run = cycle.dry(run) if dry else cycle.run(run)
@@ -128,7 +128,7 @@ class Collector:
             runs = {run.system_id: run for run in some}
             told = self._tell({}, list(runs.values()))
             for run in runs.values():
-                with runlog.of_run(run.system_id, run.run_id):
+                with of_run(run.system_id, run.run_id):
                     log.warning(
                         "%s: %s", run.system_id, run.error, extra={"told": told}
                     )
@@ -148,7 +148,7 @@ class Collector:
         """Log how *run* ended; what people were *told* of is kept from stderr."""
         zone = self.zones[run.system_id]
         extra = {"told": told}
-        with runlog.of_run(run.system_id, run.run_id):
+        with of_run(run.system_id, run.run_id):
             numbers = {**extra, "numbers": run_values(run, zone)}
             log.info("%s", run_line(run, zone), extra=numbers)
             for each in run.notices:
@@ -176,7 +176,7 @@ def _slot_of(run: Run) -> Slot:
 def _unready(place: Path) -> BikecollectError | None:
     """Make the folder *place* ready; return why it is not."""
     try:
-        folder.ready(place)
+        data_folder.ready(place)
     except BikecollectError as error:
         return error
     return None

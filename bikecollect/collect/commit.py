@@ -18,8 +18,7 @@ from bikecollect.core.run import Done, Notice
 from bikecollect.core.secrets.redact import Redact, unredacted
 from bikecollect.core.slots import DAY, Slot, day_of
 from bikecollect.core.snapshot import Snapshot, StationInformation
-from bikecollect.feeds import Feed, drift
-from bikecollect.feeds import imported_rows as imported
+from bikecollect.feeds import Feed, drift, imported_rows
 from bikecollect.storage.csv_format import (
     EncodedRows,
     Format,
@@ -170,10 +169,10 @@ class Committer:
             self.payloads.keep(name, day_of(payload.slot, self.zone))
 
     def _read(self, payload: Payload) -> Snapshot:
-        rows = payload.body(imported.DOCUMENT)
-        return (
-            self.feed.read(payload.documents) if rows is None else imported.read(rows)
-        )
+        rows = payload.body(imported_rows.DOCUMENT)
+        if rows is not None:
+            return imported_rows.read(rows)
+        return self.feed.read(payload.documents)
 
     def _again(self, name: str, payload: Payload, there: Block) -> Done:
         """Settle a payload whose slot has a block: a second run, or a wrong clock."""

@@ -23,7 +23,7 @@ from bikecollect.core.payload import (
 )
 from bikecollect.core.slots import DAY
 from bikecollect.core.snapshot import Snapshot
-from bikecollect.feeds import gbfs_reader as reading
+from bikecollect.feeds import gbfs_reader
 from bikecollect.feeds.fields import STAMP_FORMAT
 from bikecollect.feeds.gbfs_discovery import (
     TRIES,
@@ -64,7 +64,7 @@ class Gbfs:
         fields: Mapping[str, str] | None = None,
     ) -> None:
         self._url, self._language = url, language
-        self._way = reading.Way(zone, language, fields or {})
+        self._way = gbfs_reader.Way(zone, language, fields or {})
 
     def fetch(self, get: Getter, memory: Memory) -> Fetched:
         """Get the status, and what is due of the rest.
@@ -88,7 +88,7 @@ class Gbfs:
         return Fetched((*documents, *more), {**notes, **told})
 
     def _status(self, get: Getter, feeds: dict[str, Any]) -> Document:
-        check = reading.stations
+        check = gbfs_reader.stations
         return self._asked(get, "station_status", feeds, "status", check=check)
 
     def _asked(
@@ -125,7 +125,7 @@ class Gbfs:
         """Return what the documents say; raises PayloadError."""
         fetched_at = max((each.fetched_at for each in documents), default=0.0)
         bodies = {each.name: each.body for each in documents}
-        return reading.snapshot(bodies, self._way, fetched_at)
+        return gbfs_reader.snapshot(bodies, self._way, fetched_at)
 
     def renames(self, before: Documents, after: Documents) -> "Renames":
         """Return which fields of *before* have another name in *after*."""
@@ -133,8 +133,8 @@ class Gbfs:
 
         stamps = Stamps(UTC, self._way.fields.get(STAMP_FORMAT, ""))
         dialects = {
-            "station_status": reading.status_dialect(self._way),
-            "station_information": reading.information_dialect(self._way),
+            "station_status": gbfs_reader.status_dialect(self._way),
+            "station_information": gbfs_reader.information_dialect(self._way),
         }
         found = renames.Renames()
         for name, dialect in dialects.items():
@@ -208,7 +208,7 @@ class Gbfs:
         """Return the other documents that are due; none of them may cost the slot."""
         known = _note(memory.notes.get(INFORMATION))
         types = memory.notes.get(TYPES, "")
-        unknown = sorted(reading.ids(status.body) - set(memory.station_ids))
+        unknown = sorted(gbfs_reader.ids(status.body) - set(memory.station_ids))
         due = known.get("at", 0.0) + known.get("ttl", 0.0) <= memory.now
         fresh = bool(set(unknown) - set(known.get("unknown", [])))
         documents: list[Document] = []
@@ -220,7 +220,7 @@ class Gbfs:
                     "station_information",
                     feeds,
                     "information",
-                    check=reading.stations,
+                    check=gbfs_reader.stations,
                     tries=TRIES,
                 )
                 digest = hashlib.sha256(_STAMP.sub(b"", got.body)).hexdigest()
@@ -249,7 +249,7 @@ class Gbfs:
 def _stations_in(name: str, documents: Documents) -> list[Any]:
     """Return the stations that the document *name* lists, none where it is absent."""
     body = next((each.body for each in documents if each.name == name), None)
-    return [] if body is None else reading.stations(body)
+    return [] if body is None else gbfs_reader.stations(body)
 
 
 def _note(note: str | None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bikecollect.archive import datasets, duckdb_engine, parquet
 from bikecollect.core.slots import bounds, iso
-from bikecollect.reports import data_dictionary as describe
+from bikecollect.reports import data_dictionary
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -125,7 +125,9 @@ class Exporter:
         names = ", ".join(f"{duckdb_engine.name(each)}" for each in self.columns)
         for name, zone in self._wish.systems.items():
             times = [
-                n for n, each in enumerate(self.columns) if each in describe.SECONDS
+                n
+                for n, each in enumerate(self.columns)
+                if each in data_dictionary.SECONDS
             ]
             for begin, end in self._spans(name):
                 for rows in self._rows(name, names, begin, end):
@@ -219,7 +221,7 @@ class Exporter:
 
     def _cell(self, column: str, written: str) -> str:
         kind = self.columns[column]
-        if column in describe.SECONDS and kind in {"BIGINT", "DOUBLE"}:
+        if column in data_dictionary.SECONDS and kind in {"BIGINT", "DOUBLE"}:
             seconds = f"CAST(floor({duckdb_engine.name(column)}) AS BIGINT)"
             return f"coalesce({written.format(seconds)}, '')"
         if kind != "VARCHAR":

@@ -11,8 +11,7 @@ from enum import Enum
 from pathlib import Path
 
 from bikecollect import __version__
-from bikecollect.alerts import smtp as notifier
-from bikecollect.alerts import webhooks as channels
+from bikecollect.alerts import smtp, webhooks
 from bikecollect.core.errors import BikecollectError
 from bikecollect.core.text import length, size
 from bikecollect.reports.status import survey
@@ -22,7 +21,7 @@ from bikecollect.setup.machine import BAD_FILE_SYSTEMS, cron_daemon, file_system
 from bikecollect.setup.probe import attempt_system
 from bikecollect.setup.settings import Settings, System, server
 from bikecollect.setup.trial import Trial
-from bikecollect.storage import data_folder as folder
+from bikecollect.storage import data_folder
 from bikecollect.storage.files import trusted_files
 from bikecollect.storage.files.trusted_files import UntrustedFile, quoted, user_name
 
@@ -138,12 +137,14 @@ def _folder(name: str, place: Path) -> Checks:
             return
         yield _note(what, f"{place} is not there yet", "the first fetch makes it")
         return
-    if not (place / folder.MARKER).exists():
-        remedy = f"mount its disk; or begin anew there: touch {place / folder.MARKER}"
-        yield _bad(what, f"{place} has no file {folder.MARKER}", remedy)
+    if not (place / data_folder.MARKER).exists():
+        remedy = (
+            f"mount its disk; or begin anew there: touch {place / data_folder.MARKER}"
+        )
+        yield _bad(what, f"{place} has no file {data_folder.MARKER}", remedy)
         return
     try:
-        folder.check(place)
+        data_folder.check(place)
     except UntrustedFile as error:
         yield _bad(what, error.what, error.remedy)
         return
@@ -154,11 +155,11 @@ def _folder(name: str, place: Path) -> Checks:
 
 
 def _archive(data: Path) -> Checks:
-    what, place = "archive: folder", data / folder.ARCHIVE
+    what, place = "archive: folder", data / data_folder.ARCHIVE
     if not place.exists():
         return
     try:
-        folder.check_archive(data)
+        data_folder.check_archive(data)
     except UntrustedFile as error:
         yield _bad(what, error.what, error.remedy)
         return
@@ -265,7 +266,7 @@ def _mail(settings: Settings, *, network: bool, send: bool) -> Checks:
         error = _test_mail(settings, host)
         done = f"{way}: a mail is on its way to {', '.join(mail.to)}"
     else:
-        error = notifier.check(host)
+        error = smtp.check(host)
         done = f"{way}: {'logged in' if mail.user else 'it answers'}"
     if error:
         yield _bad("mail", f"{way}: {error}", "see [mail] in the settings")
@@ -273,7 +274,7 @@ def _mail(settings: Settings, *, network: bool, send: bool) -> Checks:
         yield _good("mail", done)
 
 
-def _test_mail(settings: Settings, host: notifier.Server) -> str:
+def _test_mail(settings: Settings, host: smtp.Server) -> str:
     from bikecollect.alerts import mail as envelope
     from bikecollect.alerts.messages import Letter
 
@@ -286,12 +287,12 @@ def _test_mail(settings: Settings, host: notifier.Server) -> str:
     data = envelope.mail(
         letter, sender=settings.mail.sender, to=settings.mail.to, host=node, now=now
     )
-    sent = notifier.send(host, [data])
+    sent = smtp.send(host, [data])
     return sent.error or (sent.deliveries[0].error if sent.deliveries[0].left else "")
 
 
 def _ping(settings: Settings) -> Check:
-    error = channels.ping(settings.ping.url, "log")
+    error = webhooks.ping(settings.ping.url, "log")
     if error:
         return _bad("ping", error, "see [ping] in the settings")
     return _good("ping", "it answers")

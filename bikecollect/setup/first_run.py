@@ -12,8 +12,7 @@ from typing import NamedTuple
 
 from bikecollect.core.errors import SettingsError, StorageError, UsageError
 from bikecollect.core.text import visible_toml
-from bikecollect.setup import catalogue, probe
-from bikecollect.setup import loader as config
+from bikecollect.setup import catalogue, loader, probe
 from bikecollect.setup.settings import Mail, System
 from bikecollect.storage.files import durable, trusted_files
 
@@ -127,8 +126,8 @@ def place(named: str | None, *, here: bool) -> Path:
     """
     if here and named:
         raise UsageError("--here and --config name two places: give one of them")
-    found = Path(config.FILE).absolute() if here else config.find(named)
-    path = found or config.usual_path()
+    found = Path(loader.FILE).absolute() if here else loader.find(named)
+    path = found or loader.usual_path()
     if path is None:
         raise SettingsError("you have no home folder: name the file with --config")
     trusted_files.check_folder(path.absolute().parent)
@@ -148,7 +147,7 @@ def write(path: Path, wishes: Wishes, *, force: bool) -> None:
     """
     refuse_to_overwrite(path, force=force)
     text = settings_text(wishes.systems, data_dir=wishes.data_dir, mail=wishes.mail)
-    config.parse(tomllib.loads(text), folder=path.parent.absolute())
+    loader.parse(tomllib.loads(text), folder=path.parent.absolute())
     beside = path.with_name(PASSWORD)
     if wishes.password:
         refuse_to_overwrite(beside, force=force)

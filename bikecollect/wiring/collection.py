@@ -26,7 +26,7 @@ from bikecollect.core.slots import slot_at
 from bikecollect.feeds.http.client import Client
 from bikecollect.setup import feed_access
 from bikecollect.setup.settings import Settings, server
-from bikecollect.storage import data_folder as folder
+from bikecollect.storage import data_folder
 from bikecollect.storage.csv_format import Format
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.data_folder import LEDGER, SystemFolder
@@ -90,11 +90,9 @@ def pinger(settings: Settings) -> Pinger | None:
     seconds = hook_seconds(settings)
 
     def send(sign: str) -> str:
-        from bikecollect.alerts import (  # only where it is wished
-            webhooks as channels,
-        )
+        from bikecollect.alerts import webhooks  # only where it is wished
 
-        return channels.ping(settings.ping.url, sign, seconds=seconds)
+        return webhooks.ping(settings.ping.url, sign, seconds=seconds)
 
     return Pinger(send, settings.ping.start, seconds)
 
@@ -198,7 +196,7 @@ def alerter(
 
 def settings_alerter(settings: Settings, times: Times) -> tuple[Alerter, Path]:
     """Return who tells of the settings file itself, and where that is noted."""
-    path = folder.state_home() / "settings"
+    path = data_folder.state_home() / "settings"
     system = SystemFolder("settings", path, ZoneInfo("UTC"), settings.seconds)
     place = _place(system, settings.source)
     others = frozenset(KINDS) - {"settings"}
@@ -209,8 +207,8 @@ def _place(system: SystemFolder, known_by: str) -> AlertPlace:
     name = system.system_id
     return AlertPlace(
         system=system,
-        away=folder.state_home() / "outbox" / name,
-        state_file=folder.alert_state_path(name, known_by),
+        away=data_folder.state_home() / "outbox" / name,
+        state_file=data_folder.alert_state_path(name, known_by),
     )
 
 
@@ -273,17 +271,15 @@ def hooks(settings: Settings) -> "dict[str, Hook]":
     found: dict[str, Hook] = {}
     if not (settings.tell.webhook or settings.tell.command):
         return found
-    from bikecollect.alerts import (  # only where it is wished
-        webhooks as channels,
-    )
+    from bikecollect.alerts import webhooks  # only where it is wished
 
     patience = hook_seconds(settings)
     if settings.tell.webhook:
         url = settings.tell.webhook
-        found["webhook"] = lambda text, _: channels.post(url, text, seconds=patience)
+        found["webhook"] = lambda text, _: webhooks.post(url, text, seconds=patience)
     if settings.tell.command:
         argv = settings.tell.command
-        found["command"] = partial(channels.command, argv, seconds=patience)
+        found["command"] = partial(webhooks.command, argv, seconds=patience)
     return found
 
 

@@ -22,7 +22,7 @@ from bikecollect.core.process import Times
 from bikecollect.core.slots import DAY, Slot, bounds, local_days
 from bikecollect.reports import evidence
 from bikecollect.setup.settings import Settings
-from bikecollect.storage import data_folder as folder
+from bikecollect.storage import data_folder
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.data_folder import LEDGER, MARKER, STATUS
 from bikecollect.storage.ledger import Ledger
@@ -59,8 +59,8 @@ def compactor(
     Raises SettingsError where its files would be led elsewhere.
     """
     place = settings.data / name
-    folder.check_links(place)
-    folder.check_archive(settings.data)
+    data_folder.check_links(place)
+    data_folder.check_archive(settings.data)
     ledger, store = Ledger(place / LEDGER), Store(place)
     payloads = Payloads(place / "payloads")
     return Compactor(
@@ -91,7 +91,7 @@ def backfiller(
     """Return who fills the slots in *span* of the system called *name*."""
     place = settings.data / name
     if not dry:
-        folder.ready(place)
+        data_folder.ready(place)
     line = wiring.cycle(settings, name, times)
     payloads, store = Payloads(place / "payloads"), Store(place)
     ledger = Ledger(place / LEDGER)

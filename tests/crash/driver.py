@@ -18,8 +18,7 @@ from bikecollect.core.blocks import Tail
 from bikecollect.core.payload import Documents
 from bikecollect.core.run import Run
 from bikecollect.core.snapshot import Snapshot
-from bikecollect.storage import csv_store as store
-from bikecollect.storage import payload_store as payloads
+from bikecollect.storage import csv_store, payload_store
 
 STATIONS = 40
 INTERVAL = 300.0
@@ -60,13 +59,13 @@ def _mutate(name: str) -> None:
     kept = {each: getattr(os, each) for each in dir(os)}
     nothing = SimpleNamespace(**{**kept, "fsync": lambda _fd: None})
     if name == "no-csv-fsync":
-        setattr(store, "os", nothing)  # the module's name, not an export
+        setattr(csv_store, "os", nothing)  # the module's name, not an export
     if name == "no-dir-fsync":
-        for module in (payloads, store):
+        for module in (payload_store, csv_store):
             setattr(module, "sync_folder", lambda _path: None)
     if name == "trust-ledger-end":
         setattr(
-            store.Store,
+            csv_store.Store,
             "tail",
             lambda _self, file, end, _waiting, _known: Tail(file, (), end, b""),
         )

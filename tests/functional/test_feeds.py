@@ -11,7 +11,7 @@ import pytest
 from command import bikecollect
 from served import Answer, serving
 
-from bikecollect.setup import loader as config
+from bikecollect.setup import loader
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
 
@@ -116,7 +116,7 @@ def test_the_settings_that_are_printed_are_settings(tmp_path: Path) -> None:
     """Pasted into a file, they are read, and collect that feed."""
     _, found, _ = tried(gbfs(), "/gbfs.json")
 
-    settings = config.parse(tomllib.loads(found["settings"]))
+    settings = loader.parse(tomllib.loads(found["settings"]))
 
     assert settings.systems["tiny-town"].url == found["url"]
     assert settings.systems["tiny-town"].timezone == "Europe/Oslo"

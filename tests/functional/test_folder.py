@@ -9,24 +9,24 @@ import pytest
 
 from bikecollect.core.errors import SettingsError, StorageError
 from bikecollect.setup.loader import parse
-from bikecollect.storage import data_folder as folder
+from bikecollect.storage import data_folder
 from bikecollect.wiring import collection as wiring
 
 
 def test_a_new_folder_is_made_and_marked(tmp_path: Path) -> None:
     """The first run makes its folder."""
-    folder.ready(tmp_path / "bikes" / "city")
+    data_folder.ready(tmp_path / "bikes" / "city")
 
     assert (tmp_path / "bikes/city/.bikecollect").exists()
 
 
 def test_a_mount_point_that_lost_its_disk_is_not_filled(tmp_path: Path) -> None:
     """An empty folder where data were is refused, and stays empty (fault 57)."""
-    folder.ready(tmp_path / "bikes" / "city")
+    data_folder.ready(tmp_path / "bikes" / "city")
     shutil.rmtree(tmp_path / "bikes" / "city")
 
     with pytest.raises(SettingsError, match="mounted"):
-        folder.ready(tmp_path / "bikes" / "city")
+        data_folder.ready(tmp_path / "bikes" / "city")
     assert list((tmp_path / "bikes").iterdir()) == []
 
 
@@ -36,14 +36,14 @@ def test_a_folder_of_something_else_is_not_ours(tmp_path: Path) -> None:
     (tmp_path / "photos" / "cat.jpg").touch()
 
     with pytest.raises(SettingsError, match="touch"):
-        folder.ready(tmp_path / "photos")
+        data_folder.ready(tmp_path / "photos")
 
 
 def test_a_folder_that_was_removed_is_begun_anew(tmp_path: Path) -> None:
     """Who removes the whole data folder wants to begin anew."""
-    folder.ready(tmp_path / "bikes" / "city")
+    data_folder.ready(tmp_path / "bikes" / "city")
     shutil.rmtree(tmp_path / "bikes")
-    folder.ready(tmp_path / "bikes" / "city")
+    data_folder.ready(tmp_path / "bikes" / "city")
 
     assert (tmp_path / "bikes/city/.bikecollect").exists()
 
@@ -76,7 +76,7 @@ PARTS = [
 def city(tmp_path: Path) -> Path:
     """Return a system's folder with all its parts."""
     place = tmp_path / "bikes/my city"
-    folder.ready(place)
+    data_folder.ready(place)
     for part in PARTS:
         (place / part).mkdir()
     return place
@@ -86,11 +86,11 @@ def city(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("part", [".", *PARTS])
 def test_a_folder_of_another_user_is_refused(city: Path, part: str) -> None:
     """Who owns it decides what is committed; the command takes it over."""
-    folder.ready(city)
+    data_folder.ready(city)
     os.chown(city / part, MALLORY, MALLORY)
 
     with pytest.raises(SettingsError) as caught:
-        folder.ready(city)
+        data_folder.ready(city)
     assert "belongs to the user 54321" in str(caught.value)
     assert str(caught.value).endswith(f"sudo chown -R root '{city}'")
 
@@ -104,9 +104,9 @@ def test_a_folder_that_others_may_write_to_is_refused(
     (city / part).chmod(mode)
 
     with pytest.raises(SettingsError, match=r"run: chmod go-w '?/") as caught:
-        folder.ready(city)
+        data_folder.ready(city)
     os.system(str(caught.value).rpartition("run: ")[2])
-    folder.ready(city)
+    data_folder.ready(city)
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -119,18 +119,18 @@ def test_a_part_that_is_a_link_is_refused(
     (city / part).symlink_to(tmp_path / "elsewhere")
 
     with pytest.raises(SettingsError, match=f"is a link.*run: rm '{city / part}' "):
-        folder.ready(city)
+        data_folder.ready(city)
 
 
 def test_a_system_s_folder_may_lie_on_another_disk(city: Path, tmp_path: Path) -> None:
     """A link of one's own leads to it: what is in it is looked at all the same."""
     city.rename(tmp_path / "disk")
     city.symlink_to(tmp_path / "disk")
-    folder.ready(city)
+    data_folder.ready(city)
     (tmp_path / "disk").chmod(0o777)
 
     with pytest.raises(SettingsError, match="others may write"):
-        folder.ready(city)
+        data_folder.ready(city)
 
 
 @only_root
@@ -141,7 +141,7 @@ def test_the_folder_of_a_link_s_owner_is_not_ours(city: Path, tmp_path: Path) ->
     os.chown(city, MALLORY, MALLORY, follow_symlinks=False)
 
     with pytest.raises(SettingsError, match="belongs to the user 54321"):
-        folder.ready(city)
+        data_folder.ready(city)
 
 
 @only_root
@@ -169,12 +169,12 @@ def test_a_folder_of_root_s_is_trusted_but_must_be_writable() -> None:
     with tempfile.TemporaryDirectory() as place:
         Path(place).chmod(0o755)
         city = Path(place, "city")
-        folder.ready(city)
+        data_folder.ready(city)
         child = os.fork()
         if child == 0:
             os.setuid(1)
             try:
-                folder.ready(city)
+                data_folder.ready(city)
             except StorageError as error:
                 os._exit(0 if "sudo chown -R" in str(error) else 1)
             os._exit(2)
@@ -188,14 +188,14 @@ def test_an_archive_that_others_may_write_to_is_refused(
     tmp_path: Path, mode: int
 ) -> None:
     """And one that is a link; an archive that is not there is made."""
-    folder.check_archive(tmp_path)
+    data_folder.check_archive(tmp_path)
     (tmp_path / "archive").mkdir()
-    folder.check_archive(tmp_path)
+    data_folder.check_archive(tmp_path)
     (tmp_path / "archive").chmod(mode)
 
     with pytest.raises(SettingsError, match="chmod go-w"):
-        folder.check_archive(tmp_path)
+        data_folder.check_archive(tmp_path)
     (tmp_path / "archive").rename(tmp_path / "aside")
     (tmp_path / "archive").symlink_to("aside")
     with pytest.raises(SettingsError, match="is a link"):
-        folder.check_archive(tmp_path)
+        data_folder.check_archive(tmp_path)

@@ -10,7 +10,7 @@ import pytest
 from command import bikecollect
 from served import Answer, serving
 
-from bikecollect.setup import loader as config
+from bikecollect.setup import loader
 from bikecollect.setup.first_run import NewSystem, settings_text
 from bikecollect.setup.settings import Mail, System
 from bikecollect.simulator import dialects
@@ -34,7 +34,7 @@ def test_without_questions_the_file_loads() -> None:
         *("--data-dir", "my data", "--mail", "me@example.org"),
         *("--mail-host", "smtp.example.org"),
     )
-    settings = config.load(str(FILE))
+    settings = loader.load(str(FILE))
 
     assert (done.returncode, done.stderr) == (0, "")
     assert list(settings.systems) == ["youbike-taipei", "velib-paris"]
@@ -53,7 +53,7 @@ def test_an_address_is_tried_and_then_collected() -> None:
         asked = f"{url}/tiny.json?key=1"
         done = bikecollect("init", "--yes", "--system", asked, "--data-dir", "data")
         fetched = bikecollect("fetch")
-    settings = config.load(str(FILE))
+    settings = loader.load(str(FILE))
 
     assert done.returncode == 0
     assert "20 stations" in done.stdout
@@ -80,7 +80,7 @@ def test_a_failed_try_may_be_overridden() -> None:
         answers = "y\nParis\nEurope/Paris\n\n\n"
         asked = ("--system", f"{url}/tiny/gbfs.json")
         done = bikecollect("init", *asked, "--no-cron", answers=answers)
-    settings = config.load(str(FILE))
+    settings = loader.load(str(FILE))
 
     assert done.returncode == 0
     assert "answered 404" in done.stdout
@@ -97,7 +97,7 @@ def test_a_few_questions_are_enough() -> None:
     done = bikecollect(
         "init", "--no-try", "--no-cron", answers="\n".join([*answers, ""])
     )
-    settings = config.load(str(FILE))
+    settings = loader.load(str(FILE))
     secret = FILE.with_name("smtp-password")
 
     assert done.returncode == 0
@@ -115,7 +115,7 @@ def test_a_few_questions_are_enough() -> None:
 def test_empty_answers_give_the_defaults() -> None:
     """Taipei, no mail, the user's data folder."""
     done = bikecollect("init", "--no-try", "--no-cron", answers="\n" * 4)
-    settings = config.load(str(FILE))
+    settings = loader.load(str(FILE))
 
     assert done.returncode == 0
     assert list(settings.systems) == ["youbike-taipei"]
@@ -136,7 +136,7 @@ def test_a_settings_file_is_not_overwritten() -> None:
     assert "--force" in refused.stderr
     assert kept == 'interval = "1min"\n'
     assert forced.returncode == 0
-    assert config.load(str(FILE)).seconds == 300
+    assert loader.load(str(FILE)).seconds == 300
 
 
 def test_the_group_s_option_says_where_the_file_goes() -> None:
@@ -144,7 +144,7 @@ def test_the_group_s_option_says_where_the_file_goes() -> None:
     done = bikecollect("--config", "etc/bikes.toml", *QUIET)
 
     assert done.returncode == 0
-    assert list(config.load("etc/bikes.toml").systems) == ["youbike-taipei"]
+    assert list(loader.load("etc/bikes.toml").systems) == ["youbike-taipei"]
 
 
 def test_the_file_lies_in_the_current_folder_on_request() -> None:
@@ -156,7 +156,7 @@ def test_the_file_lies_in_the_current_folder_on_request() -> None:
     assert done.returncode == 0
     assert f"bikecollect --config {path} fetch" in done.stdout
     assert f"to use it: bikecollect --config {path} status\n" in shown.stderr
-    assert list(config.load(str(path)).systems) == ["youbike-taipei"]
+    assert list(loader.load(str(path)).systems) == ["youbike-taipei"]
 
 
 def test_a_variable_says_where_the_file_goes() -> None:

@@ -12,7 +12,7 @@ import pytest
 import trustme
 from mailserver import BOSS, ME, MailServer, free_port
 
-from bikecollect.alerts import smtp as notifier
+from bikecollect.alerts import smtp
 from bikecollect.alerts.mailer import Post
 from bikecollect.alerts.messages import Letter
 from bikecollect.alerts.outbox import Outbox
@@ -61,7 +61,7 @@ def test_a_letter_arrives_over_verified_tls(
     assert mail["To"] == ME
     assert mail["Message-ID"].startswith("<a.city.fetch-1.1@")
     assert mail["Auto-Submitted"] == "auto-generated"
-    assert mail[notifier.RECIPIENTS] is None
+    assert mail[smtp.RECIPIENTS] is None
     assert mail.get_content().strip() == "Body of a.city.fetch-1.1"
 
 
@@ -145,7 +145,7 @@ def test_who_was_refused_is_tried_again_alone(
     sender.spool(outbox, letter())
     with mailserver.up(f"later={BOSS}"):
         assert "451" in (sender.drain([outbox]) or "")
-    assert notifier.recipients(outbox.read("a.city.fetch-1.1")) == (BOSS,)
+    assert smtp.recipients(outbox.read("a.city.fetch-1.1")) == (BOSS,)
     with mailserver.up():
         assert sender.drain([outbox]) == ""
     assert [m["X-Got-By"] for m in mailserver.mails()] == [ME, BOSS]

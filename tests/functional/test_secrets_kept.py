@@ -12,7 +12,7 @@ from command import bikecollect
 from served import Answer, serving
 
 from bikecollect.core.errors import SettingsError
-from bikecollect.setup import loader as config
+from bikecollect.setup import loader
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
 
@@ -182,9 +182,9 @@ def test_settings_with_a_secret_are_for_one_s_own_eyes(
     path.chmod(0o644)
 
     with pytest.raises(SettingsError, match=rf"\({key}\).*chmod 600 {path}"):
-        config.load(str(path))
+        loader.load(str(path))
     path.chmod(0o600)
-    assert config.load(str(path)).secrets() != []
+    assert loader.load(str(path)).secrets() != []
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_settings_without_any_may_be_read_by_all(tmp_path: Path, more: str) -> N
     path.write_text(PLAIN + more, encoding="utf-8")
     path.chmod(0o644)
 
-    assert config.load(str(path)).secrets() == []
+    assert loader.load(str(path)).secrets() == []
 
 
 @pytest.mark.parametrize(
@@ -224,5 +224,5 @@ def test_a_mistake_in_the_settings_quotes_no_secret(tmp_path: Path, text: str) -
     path.write_text(text, encoding="utf-8")
 
     with pytest.raises(SettingsError) as caught:
-        config.load(str(path))
+        loader.load(str(path))
     assert CANARY not in str(caught.value)

@@ -12,7 +12,7 @@ import pytest
 from mailserver import ME, MailServer, free_port
 from served import Answer, serving
 
-from bikecollect.alerts import webhooks as channels
+from bikecollect.alerts import webhooks
 from bikecollect.alerts.state import AlertState, AlertStateFile, noted_incidents
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.run import Run
@@ -276,11 +276,11 @@ def test_a_slow_ping_is_left(tmp_path: Path) -> None:
         return Answer(b"late")
 
     with serving(slow) as url:
-        assert channels.ping(url, "", seconds=0.2) in {
+        assert webhooks.ping(url, "", seconds=0.2) in {
             "no answer within 0 s",
             "ReadTimeout",
         }
-    assert "ConnectionError" in channels.ping(f"http://127.0.0.1:{free_port()}", "")
+    assert "ConnectionError" in webhooks.ping(f"http://127.0.0.1:{free_port()}", "")
 
 
 def test_the_webhook_gets_slacks_form_and_the_command_its_words(
@@ -306,12 +306,12 @@ def test_the_webhook_gets_slacks_form_and_the_command_its_words(
 def test_a_command_that_hangs_is_killed_with_its_children(tmp_path: Path) -> None:
     """It has its seconds and no more."""
     script = f"sleep 60 & echo $! > {tmp_path}/pid; wait"
-    error = channels.command(["sh", "-c", script], "text", {}, seconds=0.5)
+    error = webhooks.command(["sh", "-c", script], "text", {}, seconds=0.5)
     assert "was killed" in error
     child = int((tmp_path / "pid").read_text(encoding="utf-8"))
     assert not _lives(child)
-    assert "cannot run" in channels.command(["/no/such/program"], "text", {})
-    assert "ended with 3" in channels.command(["sh", "-c", "exit 3"], "text", {})
+    assert "cannot run" in webhooks.command(["/no/such/program"], "text", {})
+    assert "ended with 3" in webhooks.command(["sh", "-c", "exit 3"], "text", {})
 
 
 def _lives(pid: int) -> bool:

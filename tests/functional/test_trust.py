@@ -12,7 +12,7 @@ from command import bikecollect
 
 from bikecollect.collect.derived_columns import chosen
 from bikecollect.core.errors import SettingsError
-from bikecollect.setup import loader as config
+from bikecollect.setup import loader
 from bikecollect.storage.files import trusted_files
 
 MALLORY = 54_321
@@ -54,7 +54,7 @@ def test_the_current_folder_is_not_searched_for_settings() -> None:
     """A file that lies there, of whomever, decides nothing."""
     Path("bikecollect.toml").write_text("[systems.velib-paris]\n", encoding="utf-8")
 
-    settings = config.load(None)
+    settings = loader.load(None)
 
     assert (list(settings.systems), settings.source) == (["youbike-taipei"], "")
 
@@ -148,8 +148,8 @@ def test_settings_that_others_may_change_are_refused(
     spoil(path)
 
     with pytest.raises(SettingsError, match=r"others may|belongs to"):
-        config.load(str(path))
-    assert config.ways_of_telling(str(path)) is None
+        loader.load(str(path))
+    assert loader.ways_of_telling(str(path)) is None
 
 
 @only_root
@@ -177,10 +177,10 @@ def test_a_refusal_says_who_and_what_to_run(tmp_path: Path) -> None:
     path = settings_file(tmp_path / "my etc")
     path.chmod(0o666)
     with pytest.raises(SettingsError) as mode:
-        config.load(str(path))
+        loader.load(str(path))
     os.chown(path, MALLORY, MALLORY)
     with pytest.raises(SettingsError) as owner:
-        config.load(str(path))
+        loader.load(str(path))
 
     assert str(mode.value).endswith(
         f"(mode 0666); look at what it holds, then run: chmod go-w '{path}'"
@@ -232,7 +232,7 @@ def test_settings_that_are_no_file_do_not_hang(tmp_path: Path) -> None:
     messages = []
     for path in (tmp_path / "fifo", Path("/dev/zero"), tmp_path):
         with pytest.raises(SettingsError) as caught:
-            config.load(str(path))
+            loader.load(str(path))
         messages.append(str(caught.value))
 
     assert "not a plain file" in messages[0]
@@ -250,7 +250,7 @@ def test_a_relative_config_home_is_ignored(
         Path(each, "bikecollect.toml").write_text(CLOSED, encoding="utf-8")
     monkeypatch.setenv("XDG_CONFIG_HOME", value)
 
-    assert config.load(None).source == ""
+    assert loader.load(None).source == ""
 
 
 def test_a_config_folder_that_cannot_be_entered_is_no_missing_file(
@@ -261,7 +261,7 @@ def test_a_config_folder_that_cannot_be_entered_is_no_missing_file(
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
 
     with pytest.raises(SettingsError, match="cannot read"):
-        config.load(None)
+        loader.load(None)
 
 
 MODULE = "def f(row):\n    return {'twice': 2}\n"
@@ -310,7 +310,7 @@ def password(path: Path, name: str) -> str:
     """Return the password that the settings at *path* find in *name*."""
     mail = 'host = "h"\nsender = "a@b.c"\nto = ["a@b.c"]\n'
     path.write_text(f'[mail]\n{mail}password_file = "{name}"\n', encoding="utf-8")
-    return config.load(str(path)).password()
+    return loader.load(str(path)).password()
 
 
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk\n-----END-----\n"
@@ -396,22 +396,22 @@ def test_an_authority_lies_beside_the_settings(tmp_path: Path) -> None:
     path = settings_file(tmp_path / "etc", CLOSED + 'ca_bundle = "ca.pem"\n')
     path.with_name("ca.pem").touch()
     Path("ca.pem").touch()
-    bundle = config.load(str(path)).systems["city"].ca_bundle
+    bundle = loader.load(str(path)).systems["city"].ca_bundle
     path.with_name("ca.pem").chmod(0o666)
 
     assert bundle == str(path.with_name("ca.pem"))
     with pytest.raises(SettingsError, match=r"systems\.city\.ca_bundle: others may"):
-        config.load(str(path))
+        loader.load(str(path))
 
 
 def test_a_command_lies_beside_the_settings(tmp_path: Path) -> None:
     """A bare name is looked for on the path, one with a slash never here."""
     path = settings_file(tmp_path / "etc", '[tell]\ncommand = ["./notify", "-x"]\n')
-    named = config.load(str(path)).tell.command
+    named = loader.load(str(path)).tell.command
     path.write_text('[tell]\ncommand = ["notify"]\n', encoding="utf-8")
 
     assert named == [str(path.parent / "notify"), "-x"]
-    assert config.load(str(path)).tell.command == ["notify"]
+    assert loader.load(str(path)).tell.command == ["notify"]
 
 
 @only_root

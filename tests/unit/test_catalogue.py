@@ -6,15 +6,14 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bikecollect.feeds.registry import DIALECTS
-from bikecollect.setup import catalogue
-from bikecollect.setup import loader as config
+from bikecollect.setup import catalogue, loader
 from bikecollect.setup.catalogue import CATALOGUE
 
 
 @pytest.mark.parametrize("entry", CATALOGUE, ids=lambda e: e.system_id)
 def test_every_entry_is_a_working_setting(entry: catalogue.Entry) -> None:
     """Its name alone is a whole table of the settings."""
-    settings = config.parse({"systems": {entry.system_id: {}}})
+    settings = loader.parse({"systems": {entry.system_id: {}}})
 
     assert settings.systems[entry.system_id].url == entry.url
     assert re.fullmatch(r"https://[^\s*]+", entry.url)

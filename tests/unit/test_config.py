@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bikecollect.core.errors import SettingsError
-from bikecollect.setup import loader as config
+from bikecollect.setup import loader
 
 EXAMPLE = """
 data_dir = "/srv/bikes"
@@ -37,7 +37,7 @@ csv_days = 7
 
 def test_the_whole_example_is_read() -> None:
     """Every key of the example is known, and the catalogue fills in the address."""
-    settings = config.parse(tomllib.loads(EXAMPLE))
+    settings = loader.parse(tomllib.loads(EXAMPLE))
 
     assert settings.data == Path("/srv/bikes")
     assert settings.seconds == 300
@@ -48,7 +48,7 @@ def test_the_whole_example_is_read() -> None:
 
 def test_without_any_settings_taipei_is_collected() -> None:
     """No file at all is a working set of settings."""
-    settings = config.load(None)
+    settings = loader.load(None)
 
     assert list(settings.systems) == ["youbike-taipei"]
     assert settings.data == Path("~/.local/share/bikecollect").expanduser()
@@ -74,7 +74,7 @@ def test_without_any_settings_taipei_is_collected() -> None:
 def test_a_wrong_value_is_named(text: str, message: str) -> None:
     """Each mistake is told with its key and what is right (fault 90)."""
     with pytest.raises(SettingsError, match=message):
-        config.parse(tomllib.loads(text))
+        loader.parse(tomllib.loads(text))
 
 
 def test_a_file_that_is_no_toml_names_the_line(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_a_file_that_is_no_toml_names_the_line(tmp_path: Path) -> None:
     path.write_text("a = [", encoding="utf-8")
 
     with pytest.raises(SettingsError, match="is not TOML"):
-        config.load(str(path))
+        loader.load(str(path))
 
 
 def test_secrets_that_others_may_read_are_refused(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_secrets_that_others_may_read_are_refused(tmp_path: Path) -> None:
     path.chmod(0o644)
 
     with pytest.raises(SettingsError, match="chmod 600"):
-        config.load(str(path))
+        loader.load(str(path))
 
 
 def test_a_relative_folder_lies_beside_the_file(tmp_path: Path) -> None:
@@ -103,4 +103,4 @@ def test_a_relative_folder_lies_beside_the_file(tmp_path: Path) -> None:
     path = tmp_path / "b.toml"
     path.write_text('data_dir = "bikes"', encoding="utf-8")
 
-    assert config.load(str(path)).data == tmp_path / "bikes"
+    assert loader.load(str(path)).data == tmp_path / "bikes"

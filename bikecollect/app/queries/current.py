@@ -7,7 +7,7 @@ from importlib import import_module
 
 from bikecollect.app.queries.service import DataService
 from bikecollect.core.errors import BikecollectError
-from bikecollect.setup import loader as config
+from bikecollect.setup import loader
 
 HEAVY = ("duckdb", "pandas", "pyarrow")
 
@@ -15,7 +15,7 @@ HEAVY = ("duckdb", "pandas", "pyarrow")
 @cache
 def data_service() -> DataService:
     """Return what answers all questions, by the settings of the environment."""
-    made = DataService(config.load(None))
+    made = DataService(loader.load(None))
     atexit.register(made.close)
     return made
 

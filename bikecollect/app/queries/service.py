@@ -14,8 +14,7 @@ from bikecollect.archive import datasets
 from bikecollect.core.incidents import Incident
 from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, Slot, bounds, day_of
-from bikecollect.reports import evidence
-from bikecollect.reports import runner as asking
+from bikecollect.reports import evidence, runner
 from bikecollect.reports.coverage import Account
 from bikecollect.reports.registry import REPORTS, Values
 from bikecollect.reports.runner import Answer
@@ -88,8 +87,8 @@ class DataService:
             hours = weekday * 24, weekday * 24 + 24
             values = replace(values, first_hour=hours[0], end_hour=hours[1])
         with self._held.connection(name, self.state(name)) as db:
-            return asking.ask(
-                asking.Duck(db), REPORTS[report], values, by=by, stations=stations
+            return runner.ask(
+                runner.Duck(db), REPORTS[report], values, by=by, stations=stations
             )
 
     def opened(self, name: str) -> None:

@@ -9,8 +9,7 @@ import click
 
 from bikecollect.cli.options import Shared, say
 from bikecollect.core.errors import FeedError, PayloadError, SettingsError
-from bikecollect.setup import catalogue, probe, schedule
-from bikecollect.setup import first_run as initial
+from bikecollect.setup import catalogue, first_run, probe, schedule
 from bikecollect.setup.first_run import NewSystem
 from bikecollect.setup.loader import load
 from bikecollect.setup.settings import Mail, Settings
@@ -64,8 +63,8 @@ def init(
     first, unless --no-try. A password is asked for and goes into a file of its own,
     readable by you alone.
     """
-    path = initial.place(ctx.ensure_object(Shared).config, here=here)
-    initial.refuse_to_overwrite(path, force=force)
+    path = first_run.place(ctx.ensure_object(Shared).config, here=here)
+    first_run.refuse_to_overwrite(path, force=force)
     if mail_host and not to:
         raise click.UsageError("--mail-host needs --mail")
     if yes and to and not mail_host:
@@ -84,8 +83,8 @@ def init(
     if not yes:
         mail, password = _mail(mail, path)
         data_dir = _folder() if data_dir is None else data_dir
-    wishes = initial.Wishes(systems, _absolute(data_dir or ""), mail, password)
-    initial.write(path, wishes, force=force)
+    wishes = first_run.Wishes(systems, _absolute(data_dir or ""), mail, password)
+    first_run.write(path, wishes, force=force)
     say(f"\nWritten: {path}\n")
     _schedule(path, cron=cron, ask=not yes)
 
@@ -110,7 +109,7 @@ def _question(text: str, default: str = FIRST) -> str:
     """Ask for a system until the answer is one, by its id or its address."""
     while True:
         answer = _ask(text, default)
-        if not answer or initial.is_address(answer):
+        if not answer or first_run.is_address(answer):
             return answer
         found = catalogue.search(answer)
         if len(found) == 1:
@@ -125,10 +124,10 @@ def _question(text: str, default: str = FIRST) -> str:
 def _one(asked: str, *, ask: bool, attempt: bool) -> NewSystem:
     """Return the system *asked* for; a failed try may be overridden."""
     if not attempt:
-        return initial.untried(asked)
+        return first_run.untried(asked)
     say(f"Trying {asked} ...\n")
     try:
-        found, told = initial.tried(asked)
+        found, told = first_run.tried(asked)
     except (FeedError, PayloadError) as error:
         say(f"{error}\n")
         if not ask:
@@ -136,7 +135,7 @@ def _one(asked: str, *, ask: bool, attempt: bool) -> NewSystem:
             raise
         if not _sure("Take it all the same?", default=False):
             raise
-        return initial.untried(asked)
+        return first_run.untried(asked)
     say(f"{_wrapped(told)}\n")
     return found
 
@@ -173,7 +172,7 @@ def _mail(mail: Mail, path: Path) -> tuple[Mail, str]:
     password = _ask("Password (empty: later)", "", hidden=True)
     if not password:
         return mail, ""
-    beside = path.with_name(initial.PASSWORD).absolute()
+    beside = path.with_name(first_run.PASSWORD).absolute()
     return replace(mail, password_file=str(beside)), password
 
 

@@ -13,7 +13,7 @@ from bikecollect.cli.render import reports as screens
 from bikecollect.cli.timeparse import day, weekly
 from bikecollect.core.errors import UsageError
 from bikecollect.core.slots import bounds
-from bikecollect.reports import runner as asking
+from bikecollect.reports import runner
 from bikecollect.reports.registry import REPORTS, Report, Values
 from bikecollect.setup.settings import Settings
 from bikecollect.wiring import history as keeper
@@ -99,7 +99,7 @@ def _answer(  # noqa: PLR0917 - one call
 
     shown = [keeper.shown(settings, each) for each in systems]
     with views.connected(settings.data, shown) as db:
-        found = asking.ask(asking.Duck(db), chosen, values, by=by, stations=station)
+        found = runner.ask(runner.Duck(db), chosen, values, by=by, stations=station)
     zones = {each: keeper.zone(settings, each) for each in systems}
     print_it = emit if form == "csv" else say_figures
     print_it(screens.answer(chosen, found, zones, form, limit))

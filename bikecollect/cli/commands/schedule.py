@@ -9,9 +9,19 @@ import click
 
 from bikecollect.cli.options import Shared, say
 from bikecollect.core.text import visible_json
-from bikecollect.setup import loader as config
-from bikecollect.setup import schedule as line
-from bikecollect.setup.schedule import Plan
+from bikecollect.setup import loader
+from bikecollect.setup.schedule import (
+    Plan,
+    in_cron,
+    in_systemd,
+    install_in_cron,
+    install_in_systemd,
+    obstacles,
+    remove_from_cron,
+    remove_from_systemd,
+    starting,
+    stray_folder,
+)
 from bikecollect.setup.settings import Settings
 
 
@@ -42,9 +52,9 @@ def show(ctx: click.Context, *, systemd: bool, system_wide: bool, form: str) -> 
     """
     settings, path = _settings(ctx)
     if systemd or system_wide:
-        plan = line.in_systemd(settings, path, time.time(), system_wide=system_wide)
+        plan = in_systemd(settings, path, time.time(), system_wide=system_wide)
     else:
-        plan = line.in_cron(settings, path, time.time())
+        plan = in_cron(settings, path, time.time())
     say(_json(plan) if form == "json" else _text(plan))
 
 
@@ -59,12 +69,12 @@ def install(ctx: click.Context, *, systemd: bool, system_wide: bool) -> None:
     """
     settings, path = _settings(ctx)
     if systemd or system_wide:
-        why = line.install_in_systemd(settings, path, system_wide=system_wide)
-        todo = line.obstacles(settings, path) if system_wide else []
+        why = install_in_systemd(settings, path, system_wide=system_wide)
+        todo = obstacles(settings, path) if system_wide else []
         say(_started(why, system_wide=system_wide) + "".join(f"{t}\n" for t in todo))
     else:
-        say(f"{_INSTALLED[line.install_in_cron(settings, path).value]}\n")
-    if variable := line.stray_folder(settings):
+        say(f"{_INSTALLED[install_in_cron(settings, path).value]}\n")
+    if variable := stray_folder(settings):
         click.echo(
             f"bikecollect: {variable} is set here but will not be there: name data_dir "
             "in the settings",
@@ -77,9 +87,9 @@ def install(ctx: click.Context, *, systemd: bool, system_wide: bool) -> None:
 def remove(*, systemd: bool, system_wide: bool) -> None:
     """Remove the entry; what was collected stays."""
     if systemd or system_wide:
-        found = line.remove_from_systemd(system_wide=system_wide)
+        found = remove_from_systemd(system_wide=system_wide)
     else:
-        found = line.remove_from_cron()
+        found = remove_from_cron()
     say("Removed.\n" if found else "There was nothing to remove.\n")
 
 
@@ -93,7 +103,7 @@ _INSTALLED = {
 def _settings(ctx: click.Context) -> tuple[Settings, Path | None]:
     """Return the settings, and the file that they come from."""
     shared = ctx.ensure_object(Shared)
-    return shared.settings(), config.find(shared.config)
+    return shared.settings(), loader.find(shared.config)
 
 
 def _text(plan: Plan) -> str:
@@ -119,7 +129,7 @@ def _started(why: str, *, system_wide: bool) -> str:
     linger = "" if system_wide else LINGER
     if not why:
         return f"The timer runs.\n{linger}"
-    commands = line.starting(system_wide=system_wide)
+    commands = starting(system_wide=system_wide)
     todo = "".join(f"  {shlex.join(each)}\n" for each in commands)
     return (
         f"The units are written, but the timer was not started:\n  {why}\n"
