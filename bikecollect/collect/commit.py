@@ -4,7 +4,8 @@ import hashlib
 import json
 import logging
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from typing import TYPE_CHECKING, NamedTuple
@@ -72,6 +73,7 @@ class Committer:
     watch: Stopwatch = field(default_factory=Stopwatch)
     redact: Redact = unredacted
     fields: Mapping[str, str] = field(default_factory=dict)
+    bounded: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def commit(self, name: str, source: str) -> Done:
         """Commit *name*, a payload in the inbox; *source* is fetch or recovery."""
@@ -82,12 +84,15 @@ class Committer:
                 payload = self.payloads.open(name)
                 there = self.ledger.block(payload.slot)
                 if there is None:
-                    understood = self._understand(payload)
+                    with self.bounded():
+                        understood = self._understand(payload)
             if there is not None:
                 return self._again(name, payload, there)
             return self._write(name, payload, understood, payload.source or source)
         except PayloadError as error:
-            remedy = self._remedy(payload) if payload else []
+            error.__traceback__ = None  # its frames hold all that was parsed
+            misread = error.cause in {"drift", "shape"}
+            remedy = self._remedy(name, payload) if payload and misread else []
             return self._reject(name, error, str(error), remedy)
         except BikecollectError:
             raise
@@ -149,7 +154,7 @@ class Committer:
         notices = [Notice("partial", text) for text in snapshot.oddities]
         notices += [Notice("columns", text) for text in block.troubles]
         notices += [Notice("drift", text) for text in drifts]
-        notices += self._remedy(payload) if drifts else []
+        notices += self._remedy(name, payload) if drifts else []
         notices += [damage] if damage else []
         for text in filter(None, (payload.incomplete, snapshot.incomplete)):
             notices.append(Notice("partial", text))
@@ -194,12 +199,13 @@ class Committer:
             file=there.span.file,
         )
 
-    def _remedy(self, payload: Payload) -> list[Notice]:
+    def _remedy(self, name: str, payload: Payload) -> list[Notice]:
         """Return what to put into the settings, where a field has another name."""
         from bikecollect.collect import remedy  # only where it drifts
 
         try:
-            return remedy.notices(self.feed, payload, self.payloads, self.fields)
+            with self.payloads.counted(name), self.bounded():
+                return remedy.notices(self.feed, payload, self.payloads, self.fields)
         except Exception:
             log.exception("a bug in what was to be advised", extra={"told": True})
             return []
@@ -222,7 +228,10 @@ class Committer:
 
         reason = "".join(traceback.format_exception(error))
         path = self.payloads.reject(name, self.redact(reason))
-        text = f"a bug: {type(error).__name__}: {error}; see {path}.reason.txt"
+        what = f"a bug: {type(error).__name__}: {error}"
+        if isinstance(error, MemoryError):
+            what = "there is not enough memory to read the payload"
+        text = f"{what}; see {path}.reason.txt"
         return Done(Outcome.BUG, "bug", error=text, notices=(Notice("bug", text),))
 
     def _stations(

@@ -1,11 +1,14 @@
-"""This process: its descriptors, mask, signals, alarm, and the machine's boot."""
+"""This process: its descriptors, mask, signals, alarm, memory, and the boot."""
 
 import os
+import resource
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
@@ -14,6 +17,10 @@ from bikecollect.core.errors import Interrupted
 
 ALARM_SHARE = 14 / 15
 ALARM_FLOOR = 30.0
+MEMORY_SHARE = 0.75
+"""Of what the process may use: the rest is for handling the error, and for others."""
+MEMORY_FLOOR = 8 * 1024 * 1024
+CGROUPS = Path("/sys/fs/cgroup")
 
 Clock = Callable[[], float]
 
@@ -83,6 +90,81 @@ def arm(interval: int) -> None:
 def disarm() -> None:
     """Call off the alarm."""
     signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+_one_at_a_time = threading.RLock()
+
+
+@contextmanager
+def bounded_memory(most: float = float("inf")) -> Iterator[None]:
+    """Let this process take *most* more bytes, and no more than its limits leave it.
+
+    What would take more gets a MemoryError, which can be handled; without it the
+    kernel kills the process. RLIMIT_DATA counts what is written to, and not, as
+    RLIMIT_AS does, what threads and libraries only reserve. It is the whole
+    process's: one thread at a time.
+    """
+    with _one_at_a_time:
+        before, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        limit = _data_bytes() + int(max(MEMORY_FLOOR, min(most, memory_left())))
+        if before != resource.RLIM_INFINITY:
+            limit = min(limit, before)
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+        try:
+            yield
+        finally:
+            with suppress(OSError, ValueError):
+                resource.setrlimit(resource.RLIMIT_DATA, (before, hard))
+
+
+def memory_left() -> float:
+    """Return the bytes that this process may still take, as far as that is known."""
+    pages = _statm()
+    left = [MEMORY_SHARE * each - pages[1] for each in _memory_limits()]
+    for kind, used in (
+        (resource.RLIMIT_AS, pages[0]),
+        (resource.RLIMIT_DATA, pages[5]),
+    ):
+        soft, _ = resource.getrlimit(kind)
+        if soft != resource.RLIM_INFINITY:
+            left.append(MEMORY_SHARE * (soft - used))
+    return min(left, default=float("inf"))
+
+
+def _data_bytes() -> int:
+    return _statm()[5]
+
+
+def _statm() -> list[int]:
+    """Return the sizes of this process in bytes; see proc(5), ``/proc/PID/statm``."""
+    text = Path("/proc/self/statm").read_text(encoding="ascii")
+    return [int(each) * resource.getpagesize() for each in text.split()]
+
+
+@lru_cache(maxsize=1)
+def _memory_limits() -> tuple[int, ...]:
+    """Return the machine's memory, and the limits of the control groups we are in."""
+    machine = os.sysconf("SC_PHYS_PAGES") * resource.getpagesize()
+    found = [machine]
+    with suppress(OSError):
+        for line in Path("/proc/self/cgroup").read_text(encoding="ascii").splitlines():
+            number, kinds, path = line.split(":", 2)
+            if number == "0":
+                found += _group_limits(CGROUPS, path, "memory.max")
+            elif "memory" in kinds.split(","):
+                name = "memory.limit_in_bytes"
+                found += _group_limits(CGROUPS / "memory", path, name)
+    return tuple(found)
+
+
+def _group_limits(root: Path, path: str, name: str) -> Iterator[int]:
+    """Yield the limits called *name* of the group *path* and of those around it."""
+    group = Path(path.lstrip("/"))
+    for each in (group, *group.parents):
+        # In a container the path may be another than what is mounted: skip it.
+        with suppress(OSError, ValueError):
+            yield int((root / each / name).read_text(encoding="ascii"))
 
 
 def boot_id() -> str:

@@ -1,16 +1,20 @@
 """Aliases: which field of a station holds which column, however it is spelt."""
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bikecollect.feeds.json_payload import at
+from bikecollect.core.errors import PayloadError
+from bikecollect.feeds.json_payload import at, nested
 from bikecollect.feeds.values import count
 
 Table = Mapping[str, Sequence[str]]
 """For each column the fields that may hold it, as dotted paths, the likeliest first."""
 UNSAID = (None, "")
+MOST_KEYS = 2_000
+"""Different fields of all stations together."""
+LONGEST = 500
+"""Letters of a text in which the e-bikes are looked for."""
 ELECTRIC = frozenset({"eyb", "eybquantity", "ebike", "ebikes", "electric"})
 ELECTRIC |= {"electricbike", "electricbikes"}
 
@@ -24,9 +28,8 @@ class Aliases:
     """
 
     def __init__(self, table: Table, stations: Iterable[Mapping[str, Any]]) -> None:
-        keys = dict.fromkeys(key for each in stations for key in each)
         similar: dict[str, list[str]] = {}
-        for key in keys:
+        for key in _distinct_keys(stations):
             similar.setdefault(plain(key), []).append(key)
         self._fields = {
             column: tuple(_occurring(names, similar)) for column, names in table.items()
@@ -61,6 +64,18 @@ class Aliases:
         """Return those of *stations* that have no field at all for *column*."""
         roots = {name.partition(".")[0] for name in self._fields[column]}
         return [each for each in stations if roots.isdisjoint(each)]
+
+
+def _distinct_keys(stations: Iterable[Mapping[str, Any]]) -> Iterable[str]:
+    """Return the keys of *stations*; raises PayloadError for endless ones."""
+    keys: dict[str, None] = {}
+    for each in stations:
+        if len(each) <= MOST_KEYS:
+            keys.update(dict.fromkeys(each))
+        if max(len(keys), len(each)) > MOST_KEYS:
+            text = f"the stations have more than {MOST_KEYS} different fields"
+            raise PayloadError(text, cause="too-large")
+    return keys
 
 
 def plain(name: str) -> str:
@@ -105,7 +120,8 @@ def electric(detail: Any) -> int | None:
         named = (v for k, v in detail.items() if plain(str(k)) in ELECTRIC)
         return next((n for v in named if (n := count(v)) is not None), None)
     if isinstance(detail, list):
-        return next((n for each in detail if (n := electric(each)) is not None), None)
+        maps = (each for each in detail if isinstance(each, Mapping))
+        return next((n for each in maps if (n := electric(each)) is not None), None)
     return None
 
 
@@ -114,11 +130,13 @@ _NAMED = re.compile(r"([A-Za-z_]\w*)\W+(\d{1,6})")
 
 
 def _electric_text(text: str) -> int | None:
+    if len(text) > LONGEST:
+        return None  # the patterns below backtrack
     if _ROW.fullmatch(text):
         return count(re.split(r"\D+", text)[-1])
     if text[:1] in {"{", "["}:
         try:
-            return electric(json.loads(text, strict=False))
-        except (ValueError, RecursionError):
+            return electric(nested(text))
+        except PayloadError:
             pass
     return electric(dict(_NAMED.findall(text)))

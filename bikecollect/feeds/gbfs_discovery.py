@@ -15,7 +15,7 @@ from bikecollect.core.errors import (
 from bikecollect.core.payload import MANY, Check, Document, Getter
 from bikecollect.core.secrets.names import is_secret_name
 from bikecollect.feeds.http.urls import joined
-from bikecollect.feeds.json_payload import at
+from bikecollect.feeds.json_payload import at, keys
 from bikecollect.feeds.values import text
 
 TRIES = 2
@@ -36,8 +36,7 @@ def addresses(value: Any, language: str, base: str = "") -> dict[str, str]:
         chosen = language if language in languages else (languages or [""])[0]
         feeds = at(data, f"{chosen}.feeds") if chosen else None
     if not isinstance(feeds, list):
-        here = ", ".join(list(data)[:8])
-        quote = f" (there is: {here})"
+        quote = f" (there is: {keys(data)})"
         raise PayloadError("it lists no feeds: is it a gbfs.json?", quote=quote)
     return {
         str(each["name"]): joined(base, str(each["url"]))

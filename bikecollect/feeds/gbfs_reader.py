@@ -10,7 +10,7 @@ from bikecollect.core.errors import PayloadError
 from bikecollect.core.snapshot import Snapshot, StationInformation
 from bikecollect.feeds.aliases import electric
 from bikecollect.feeds.fields import STAMP_FORMAT
-from bikecollect.feeds.json_payload import at, decode, objects
+from bikecollect.feeds.json_payload import at, decode, keys, objects
 from bikecollect.feeds.stamps import Stamps
 from bikecollect.feeds.station_reader import Dialect, Said, StationReader
 from bikecollect.feeds.values import count, number, text
@@ -69,13 +69,15 @@ def stations(body: bytes) -> list[Any]:
 
     Raises PayloadError where there are none.
     """
-    value = decode(body)
+    return _listed(decode(body))
+
+
+def _listed(value: Any) -> list[Any]:
     for path in ("data.stations", "data.data.stations", "stations"):
         found = at(value, path)
         if found is not None:
             return objects(found, path)
-    keys = ", ".join(list(value)[:8]) if isinstance(value, Mapping) else repr(value)
-    raise PayloadError("it has no data.stations", quote=f" (there is: {keys[:200]})")
+    raise PayloadError("it has no data.stations", quote=f" (there is: {keys(value)})")
 
 
 def ids(body: bytes) -> set[str]:
@@ -110,14 +112,27 @@ def snapshot(
         raise PayloadError(
             "there is no station_status: a system without stations cannot be collected"
         )
-    body = bodies["station_status"]
-    value, listed = decode(body), stations(body)
+    # What was parsed is gone before the next document is: national feeds are heavy.
+    types = _propulsion(bodies.get("vehicle_types"))
+    read = _status(decode(bodies["station_status"]), way, fetched_at, types)
+    about = bodies.get("station_information")
+    return read if about is None else _informed(read, about, way)
+
+
+def _status(
+    value: Any,
+    way: Way,
+    fetched_at: float,
+    types: Mapping[str, bool | None] | None,
+) -> Snapshot:
+    """Return what the status document *value* says."""
+    listed = _listed(value)
     updated = next((value[k] for k in UPDATED if at(value, k) is not None), None)
     ttl = number(at(value, "ttl"))
     stamp = _stamps(updated, way, fetched_at)
-    dialect = status_dialect(way, _propulsion(bodies.get("vehicle_types")))
+    dialect = status_dialect(way, types)
     read = StationReader(listed, dialect, stamp).snapshot()
-    read = replace(
+    return replace(
         read,
         statuses=tuple(each._replace(capacity=None) for each in read.statuses),
         information=tuple(filter(_says, read.information)),
@@ -126,8 +141,6 @@ def snapshot(
         last_updated=stamp(updated),
         ttl=int(ttl) if ttl is not None else None,
     )
-    about = bodies.get("station_information")
-    return read if about is None else _informed(read, about, way)
 
 
 def _informed(read: Snapshot, body: bytes, way: Way) -> Snapshot:

@@ -11,6 +11,7 @@ from typing import Any
 
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.snapshot import Snapshot, StationStatus
+from bikecollect.feeds.json_payload import decode
 from bikecollect.feeds.stamps import Stamps
 from bikecollect.feeds.values import count, text
 
@@ -34,7 +35,7 @@ def read(body: bytes) -> Snapshot:
     """
     try:
         stamp = Stamps(UTC)
-        read = [_row(StationStatus(*each), stamp) for each in json.loads(body)]
+        read = [_row(StationStatus(*each), stamp) for each in decode(body)]
     except (ValueError, TypeError, RecursionError) as error:
         raise PayloadError(f"not imported rows: {error}", cause="damaged") from error
     rows = [each for each in read if each is not None]

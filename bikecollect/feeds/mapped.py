@@ -42,9 +42,11 @@ class Mapped:
 
     def read(self, documents: Documents) -> Snapshot:
         """Return what the feed says by the mapping; raises PayloadError."""
-        stations, stamp = self._stations(documents[0].body), self._stamps()
+        stamp = self._stamps()
+        updated = self._updated(documents[0].body, stamp)
+        stations = self._stations(documents[0].body)
         read = StationReader(stations, self._dialect, stamp).snapshot()
-        return replace(read, last_updated=self._updated(documents[0].body, stamp))
+        return replace(read, last_updated=updated)
 
     def renames(self, before: Documents, after: Documents) -> "Renames":
         """Return which fields of *before* have another name in *after*."""

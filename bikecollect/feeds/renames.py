@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
+from itertools import islice
 from typing import Any, NamedTuple
 
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.payload import Documents
 from bikecollect.feeds.aliases import UNSAID, Aliases, plain
 from bikecollect.feeds.fields import COLUMNS
+from bikecollect.feeds.json_payload import LONGEST_FIELD
 from bikecollect.feeds.stamps import Stamps
 from bikecollect.feeds.station_reader import COUNTS, FLAGS, Dialect
 from bikecollect.feeds.values import count, number, text
@@ -18,6 +20,8 @@ READABLE = 0.8
 CLOSE, ALIKE = 0.5, 0.6
 """Share of equal values, or likeness of the names, from which a guess is made."""
 NUMBERS = frozenset({*COUNTS, "capacity"})
+MOST_COMPARED, MOST_STRANGE = 1_000, 50
+"""Stations of a list, and new fields, that are looked at."""
 MOST_WIDENED = 2
 """The counts of a new field may be so many times as large as those before."""
 
@@ -113,7 +117,7 @@ def guess(
 
 
 def _list(stations: Sequence[Any], dialect: Dialect) -> _List:
-    objects = [each for each in stations if type(each) is dict]
+    objects = [each for each in stations if type(each) is dict][:MOST_COMPARED]
     return _List(objects, Aliases(dialect.table, objects))
 
 
@@ -174,7 +178,8 @@ class _Comparison:
         known = set(_paths(self._old)) or self._dialect.ours
         aliases = self._new.aliases
         read = {name for c in self._dialect.table for name in aliases.fields(c)}
-        yield from (each for each in _paths(self._new) if each not in known | read)
+        new = (each for each in _paths(self._new) if each not in known | read)
+        yield from islice((e for e in new if len(e) <= LONGEST_FIELD), MOST_STRANGE)
 
     def _scored(
         self, column: str, name: str, candidate: str

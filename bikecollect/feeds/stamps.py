@@ -12,6 +12,8 @@ MILLISECONDS = 100_000_000_000
 MINGUO = 1911
 """Year 0 of Taiwan's own count of years, which has three digits today."""
 LONGEST = 60
+MOST = 10**19
+"""The end of this century in nanoseconds is less."""
 
 _TIME = r"(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?"
 _TAIL = rf"(?:[T ,]*{_TIME})?\s*(am|pm)?\s*(z|utc|gmt|[+-]\d{{2}}(?::?\d{{2}})?)?z?"
@@ -46,29 +48,32 @@ class Stamps:
     def __init__(self, zone: tzinfo, form: str = "") -> None:
         self._zone = zone
         self._form = form
-        self._known: dict[Any, int | None] = {}
+        # By text: its hash cannot be foreseen, that of a number can be chosen.
+        self._known: dict[str, int | None] = {}
 
     def __call__(self, value: Any) -> int | None:
         """Return the moment that *value* means, None for nonsense."""
         if not isinstance(value, str | int | float) or isinstance(value, bool):
             return None
-        if value not in self._known:
-            self._known[value] = self._read(value)
-        return self._known[value]
+        if isinstance(value, int) and not 0 <= value <= MOST:
+            return None
+        text = value.strip() if isinstance(value, str) else str(value)
+        if len(text) > LONGEST:
+            return None
+        if text not in self._known:
+            self._known[text] = self._read(text)
+        return self._known[text]
 
-    def _read(self, value: str | float) -> int | None:
+    def _read(self, text: str) -> int | None:
         try:
-            seconds = self._seconds(value)
+            seconds = self._seconds(text)
         except (ValueError, OverflowError):
             return None
         if seconds is None or not FIRST_STAMP <= seconds <= LAST_STAMP:
             return None
         return int(seconds)
 
-    def _seconds(self, value: str | float) -> float | None:
-        text = value.strip() if isinstance(value, str) else str(value)
-        if len(text) > LONGEST:
-            return None
+    def _seconds(self, text: str) -> float | None:
         return (
             self._formed(text)
             or self._compact(text)

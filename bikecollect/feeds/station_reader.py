@@ -10,7 +10,14 @@ from bikecollect.core.errors import PayloadError
 from bikecollect.core.snapshot import Snapshot, StationInformation, StationStatus
 from bikecollect.feeds.aliases import Aliases, Table
 from bikecollect.feeds.fields import STAMP_FORMAT
-from bikecollect.feeds.json_payload import MOST_BAD, missing, shape, too_many_bad
+from bikecollect.feeds.json_payload import (
+    MOST_BAD,
+    excerpt,
+    missing,
+    paced,
+    shape,
+    too_many_bad,
+)
 from bikecollect.feeds.stamps import Stamps
 from bikecollect.feeds.values import Counts, flag, place, text
 
@@ -153,7 +160,7 @@ class StationReader:
     @staticmethod
     def _read(read: Callable[[Any], Any], values: Sequence[Any]) -> Sequence[Any]:
         """Return *values* as *read* finds them; None is nothing to be read."""
-        return [None if value is None else read(value) for value in values]
+        return [None if value is None else read(value) for value in paced(values)]
 
     def _by_type(
         self,
@@ -164,9 +171,8 @@ class StationReader:
     ) -> list[int | None]:
         """Return the e-bikes of each station; note what contradicts *vehicles*."""
         found = []
-        for station_id, each, total, named in zip(
-            ids, said, vehicles, ebikes, strict=True
-        ):
+        every = zip(ids, said, vehicles, ebikes, strict=True)
+        for station_id, each, total, named in paced(every):
             number = self._dialect.ebikes(each) if named is None else named
             by_type = _contradicting(total, number, self._dialect.vehicles(each))
             if by_type is not None:
@@ -187,7 +193,7 @@ class StationReader:
         total = len(self._stations)
         if dropped:
             bad = (each for each in self._stations if not _has_id(each, self._aliases))
-            too_many_bad(dropped, total, repr(next(bad, None)))
+            too_many_bad(dropped, total, excerpt(next(bad, None)))
         for column in self._dialect.needed:
             number = self._count.unread[column]
             if number > total * MOST_BAD:
@@ -240,10 +246,10 @@ class StationReader:
         for column in empty:
             fields = self._aliases.fields(column)
             said = (self._aliases.said(each, column) for each in self._objects)
-            example = next((value for value in said if value is not None), None)
-            if example is not None and read.isdisjoint(fields):
+            found = next((value for value in said if value is not None), None)
+            if found is not None and read.isdisjoint(fields):
                 read.update(fields)
-                names, value = " or ".join(fields), repr(example)[:60]
+                names, value = " or ".join(fields), excerpt(found)
                 words = f"{names} is there and cannot be read, such as {value}"
                 yield f"unread {column}", f"{column} is empty at every station: {words}"
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from bikecollect.core.text import clean
+from bikecollect.feeds.json_payload import excerpt
 
 MOST = 99_998
 """The largest count that is believed; 99,999 and 999,999 are sentinels (gbfs #806)."""
@@ -79,7 +80,8 @@ class Counts:
             return found
         kind = self.unread if number(value) is None else self.implausible
         kind[column] += 1
-        self.example.setdefault(column, repr(value)[:60])
+        if column not in self.example:
+            self.example[column] = excerpt(value)
         return None
 
 
@@ -93,6 +95,8 @@ def flag(value: Any) -> bool | None:
         return value
     if type(value) is str and value in _FLAGS:
         return _FLAGS[value]
+    if not isinstance(value, str | int | float):
+        return None
     return _FLAGS.get(str(value).strip().lower())
 
 

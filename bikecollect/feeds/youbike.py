@@ -1,6 +1,5 @@
 """YouBike: every generation of Taiwan's feeds: what is fetched, page by page."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import tzinfo
@@ -11,7 +10,14 @@ from bikecollect.core.errors import FeedError, PayloadError
 from bikecollect.core.payload import Document, Documents, Fetched, Getter, Memory
 from bikecollect.core.snapshot import Snapshot
 from bikecollect.feeds.fields import STAMP_FORMAT
-from bikecollect.feeds.json_payload import at, decode, objects
+from bikecollect.feeds.json_payload import (
+    at,
+    bounded,
+    decode,
+    keys,
+    nested,
+    objects,
+)
 from bikecollect.feeds.stamps import Stamps
 from bikecollect.feeds.values import count
 from bikecollect.feeds.youbike_reader import DIALECT, snapshot
@@ -108,6 +114,8 @@ class YouBike:
 
 def _all(documents: Documents) -> list[Any]:
     """Return the stations of all pages."""
+    if len(documents) > 1:
+        bounded(each.body for each in documents)
     pages = [_stations(decode(each.body)) for each in documents]
     return [station for page in pages for station in page]
 
@@ -135,16 +143,16 @@ def _stations(value: Any) -> list[Any]:
         if isinstance(found, Mapping) and not any(w in found for w in WRAPPERS):
             return list(found.values())
         value = found
-    keys = ", ".join(list(value)[:10]) if isinstance(value, Mapping) else repr(value)
-    quote = f"; there is: {keys[:200]}"
+    quote = f"; there is: {keys(value)}"
     raise PayloadError("no list of stations is found in it", quote=quote)
 
 
 def _inner(value: str) -> Any:
     try:
-        return json.loads(value, strict=False)
-    except (ValueError, RecursionError) as error:
-        raise PayloadError("a text stands where the stations should be") from error
+        return nested(value)
+    except PayloadError as error:
+        text = f"a text stands where the stations should be: {error}"
+        raise PayloadError(text, cause=error.cause) from error
 
 
 def _size(document: Document) -> tuple[int, int | None]:

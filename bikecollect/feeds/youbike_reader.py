@@ -63,7 +63,7 @@ def snapshot(stations: Sequence[Any], dialect: Dialect, stamp: Stamps) -> Snapsh
 def _active(value: Any) -> bool | None:
     """Return whether the station is in service; TDX's 2 means paused."""
     found = flag(value)
-    return False if found is None and str(value) == "2" else found
+    return False if found is None and value in (2, "2") else found
 
 
 def _ebikes(said: Said) -> int | None:

@@ -163,6 +163,7 @@ def cycle(settings: Settings, name: str, times: Times) -> Cycle:
             watch=watch,
             redact=settings.redact,
             fields=system.fields,
+            bounded=process.bounded_memory,
         ),
         payload_days=settings.keep.payload_days,
         clock=times.clock,

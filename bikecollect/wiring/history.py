@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from glob import glob
@@ -95,7 +96,14 @@ def backfiller(
     line = wiring.cycle(settings, name, times)
     payloads, store = Payloads(place / "payloads"), Store(place)
     ledger = Ledger(place / LEDGER)
-    committer = replace(line.committer, payloads=payloads, store=store, ledger=ledger)
+    committer = replace(
+        line.committer,
+        payloads=payloads,
+        store=store,
+        ledger=ledger,
+        # DuckDB may be at work here, and has bounds of its own.
+        bounded=nullcontext,
+    )
     return Backfiller(
         system_id=name,
         zone=zone(settings, name),

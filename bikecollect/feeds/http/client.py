@@ -28,6 +28,8 @@ WRONG_BODIES = 4
 """Attempts after which the last body that came is taken as it is."""
 _AGAIN = {"redirect": 1, "address": 0}
 """More tries after a protocol error, by its cause; two where it is not here."""
+_MISREAD = {"no-stations": 2, "too-large": 1, "too-slow": 0}
+"""More tries for a body that cannot be read, by the cause."""
 Clock = Callable[[], float]
 
 
@@ -209,9 +211,10 @@ def _checked(
     try:
         check(document.body)
     except PayloadError as error:
-        tries = 2 if error.cause == "no-stations" else WRONG_BODIES - 1
-        told = error if quoting else error.unquoted()
-        return _Failure(told, tries, body=document)
+        tries = _MISREAD.get(error.cause, WRONG_BODIES - 1)
+        # A new one: the frames of that one hold all that was parsed.
+        told = PayloadError(str(error), cause=error.cause)
+        return _Failure(told if quoting else error.unquoted(), tries, body=document)
     except Exception:  # noqa: BLE001 - a bug of ours must not cost the payload
         return document
     return document

@@ -1,0 +1,130 @@
+"""Answers that are made to hurt: each costs its own slot at most, in real processes."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from served import Answer, serving
+
+ALIKE = 2**61 - 1
+"""Numbers that differ by it have one hash in CPython."""
+MIB = 1024 * 1024
+GOOD = json.dumps(
+    [{"sno": str(n), "sbi": 1, "bemp": 2, "tot": 20} for n in range(100)]
+).encode()
+
+
+class Feed:
+    """A YouBike feed that gives what a test puts into *body*."""
+
+    body = GOOD
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.place = folder / "data/city"
+        self._settings = folder / "bikecollect.toml"
+        self._settings.write_text(
+            f'data_dir = "{folder / "data"}"\n[systems.city]\nfeed = "youbike"\n'
+            f'url = "{url}"\ntimezone = "Asia/Taipei"\n',
+            encoding="utf-8",
+        )
+
+    def fetch(
+        self, body: bytes, *limits: tuple[int, int]
+    ) -> subprocess.CompletedProcess[str]:
+        """Fetch *body* in a process of its own, within *limits* (of setrlimit)."""
+
+        def bound() -> None:
+            for kind, most in limits:
+                resource.setrlimit(kind, (most, most))
+
+        self.body = body
+        command = [sys.executable, "-m", "bikecollect", "--config"]
+        return subprocess.run(
+            [*command, str(self._settings), "fetch"],
+            capture_output=True,
+            text=True,
+            check=False,
+            preexec_fn=bound,
+            env={
+                **os.environ,
+                "XDG_STATE_HOME": str(self._settings.with_name("state")),
+            },
+        )
+
+    def rejected(self) -> list[str]:
+        """Return why payloads were rejected."""
+        found = sorted((self.place / "payloads/rejected").glob("*.reason.txt"))
+        return [each.read_text(encoding="utf-8").strip() for each in found]
+
+    def rows(self) -> int:
+        """Return how many rows there are in all."""
+        files = (self.place / "station_status").glob("*.csv")
+        return sum(len(each.read_bytes().splitlines()) - 1 for each in files)
+
+
+@contextmanager
+def feed(folder: Path) -> Iterator[Feed]:
+    """Serve a feed, with settings for it in *folder*."""
+    feeds: list[Feed] = []
+    with serving(lambda _: Answer(feeds[0].body)) as url:
+        feeds.append(Feed(folder, url))
+        yield feeds[0]
+
+
+def test_stamps_that_hash_alike_are_read(tmp_path: Path) -> None:
+    """60,000 of them made a dictionary quadratic, and the run was killed."""
+    stations = [
+        {"sno": str(n), "sbi": 1, "bemp": 1, "mday": 7 + n * ALIKE}
+        for n in range(60_000)
+    ]
+    with feed(tmp_path) as youbike:
+        done = youbike.fetch(json.dumps(stations).encode(), (resource.RLIMIT_CPU, 30))
+
+        assert (done.returncode, done.stderr) == (0, "")
+        assert youbike.rows() == 60_000
+
+
+def test_too_many_stations_for_the_memory_are_a_rejected_payload(
+    tmp_path: Path,
+) -> None:
+    """450,000 within 512 MiB: no run is killed, and the next one goes on."""
+    stations = [{"sno": str(n), "sbi": 1, "bemp": 1} for n in range(450_000)]
+    body = json.dumps(stations).encode()
+    with feed(tmp_path) as youbike:
+        bad = youbike.fetch(body, (resource.RLIMIT_AS, 512 * MIB))
+        good = youbike.fetch(GOOD, (resource.RLIMIT_AS, 512 * MIB))
+
+        assert (bad.returncode, good.returncode) == (65, 0)
+        assert youbike.rejected() == [
+            "the feed has 450000 stations, more than 100000",
+        ]
+
+
+def test_a_small_answer_does_not_become_gigabytes(tmp_path: Path) -> None:
+    """32 MB of empty objects, of lists in lists, and of JSON in a text of JSON."""
+    objects = b"[" + b",".join([b"{}"] * (10 * MIB)) + b"]"
+    lists = b"[" + b",".join([b"[" * 50 + b"]" * 50] * 300_000) + b"]"
+    text = json.dumps(objects.decode()).encode()
+    memory = (resource.RLIMIT_AS, 400 * MIB)
+    with feed(tmp_path) as youbike:
+        ended = [youbike.fetch(each, memory).returncode for each in (objects, lists)]
+        ended.append(youbike.fetch(text, memory).returncode)
+
+        assert ended == [65, 65, 65]
+        assert all("too large to be read" in each for each in youbike.rejected())
+
+
+def test_one_station_of_endless_fields_is_a_rejected_payload(tmp_path: Path) -> None:
+    """They are neither remembered nor told of one by one."""
+    fields = ",".join(f'"f{n}":1' for n in range(300_000))
+    with feed(tmp_path) as youbike:
+        done = youbike.fetch(f'[{{"sno":"1",{fields}}}]'.encode())
+
+        assert done.returncode == 65
+        assert len(done.stderr) < 1_000
+        assert (youbike.place / "ledger.sqlite3").stat().st_size < 200_000

@@ -1,0 +1,225 @@
+"""JSON that is made to hurt costs its own payload, and a national feed is read."""
+
+import json
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC
+from pathlib import Path
+
+import pytest
+
+from bikecollect.core import process
+from bikecollect.core.errors import PayloadError
+from bikecollect.core.payload import Document
+from bikecollect.feeds.aliases import Aliases, electric
+from bikecollect.feeds.json_payload import (
+    decode,
+    excerpt,
+    nested,
+    objects,
+    paced,
+    shape,
+    weigh,
+)
+from bikecollect.feeds.stamps import Stamps
+from bikecollect.feeds.youbike import YouBike
+
+MIB = 1024 * 1024
+ALIKE = 2**61 - 1
+"""Numbers that differ by it have one hash in CPython."""
+
+PEAK = """
+import sys
+from bikecollect.feeds.json_payload import _decoded, weigh
+
+def memory(name):
+    with open("/proc/self/status") as status:
+        line = next(line for line in status if line.startswith(name))
+    return int(line.split()[1]) * 1024
+
+item, size = sys.argv[1].encode(), 3_000_000
+body = b"[" + b",".join([item] * (size // (len(item) + 1))) + b"]"
+weight = weigh(body)
+open("/proc/self/clear_refs", "w").write("5")  # proc(5): the peak begins anew
+before = memory("VmRSS") - len(body)
+value = _decoded(body)
+print(weight, memory("VmHWM") - before)
+"""
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        "{}",
+        "[]",
+        "[1]",
+        '{"":1}',
+        "1.5",
+        '"ab"',
+        "[" * 50 + "]" * 50,
+        '{"a":' * 30 + "1" + "}" * 30,
+        '{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1}',
+    ],
+)
+def test_json_takes_no_more_memory_than_it_weighs(item: str) -> None:
+    """What is counted without parsing bounds what the parser takes."""
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK, item], capture_output=True, text=True, check=True
+    )
+    weight, peak = map(int, done.stdout.split())
+
+    assert peak < weight * 1.1 + 4 * MIB
+
+
+def test_what_weighs_too_much_is_not_parsed() -> None:
+    """32 MiB of empty objects would be 900 MB."""
+    body = b"[" + b",".join([b"{}"] * (11 * MIB)) + b"]"
+
+    with pytest.raises(PayloadError, match="too large to be read") as caught:
+        decode(body)
+    assert caught.value.cause == "too-large"
+
+
+def test_what_takes_too_much_is_left_half_parsed() -> None:
+    """Lists in lists that weigh less than the bound, and take more than there is."""
+    script = (
+        "from bikecollect.feeds.json_payload import decode;"
+        "decode(b'[' + b','.join([b'[' * 50 + b']' * 50] * 36_000) + b']')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=False, capture_output=True, text=True
+    )
+
+    assert "3.6 MB of JSON take more memory than there is for it" in done.stderr
+
+
+def test_json_in_a_text_is_bounded_too() -> None:
+    """A text of 12 MB that is itself JSON is light only while it is a text."""
+    text = "[" + ",".join(["{}"] * (4 * MIB)) + "]"
+
+    with pytest.raises(PayloadError, match="too large to be read"):
+        nested(text)
+
+
+@pytest.mark.parametrize("name", ["臺北車站", "\U0001f6b2"])
+def test_a_national_feed_is_read(name: str) -> None:
+    """26,000 stations with names in any script are not too much."""
+    station = {
+        "station_id": "nextbike_12345678",
+        "name": f"{name} and a street of usual length 17",
+        "lat": 52.123456,
+        "lon": 13.123456,
+        "address": "Straße des 17. Juni 135, 10623 Berlin",
+        "capacity": 12,
+        "is_virtual_station": False,
+        "rental_methods": ["key", "creditcard"],
+        "rental_uris": dict.fromkeys(("android", "ios"), "https://x.example/st?id=1"),
+    }
+    listed = {"data": {"stations": [station] * 26_000}}
+    body = json.dumps(listed, ensure_ascii=False).encode()
+
+    assert len(decode(body)["data"]["stations"]) == 26_000
+
+
+def test_sixty_thousand_vehicles_are_read() -> None:
+    """The largest free_bike_status that is known."""
+    bike = {
+        "bike_id": "0123456789abcdef0123456789abcdef",
+        "lat": 52.123456,
+        "lon": 13.123456,
+        "is_reserved": False,
+        "is_disabled": False,
+        "vehicle_type_id": "type_1",
+        "current_range_meters": 12345.5,
+        "rental_uris": dict.fromkeys(("android", "ios"), "https://x.example/b?id=1"),
+    }
+    body = json.dumps({"data": {"bikes": [bike] * 60_000}}).encode()
+
+    assert len(decode(body)["data"]["bikes"]) == 60_000
+
+
+def test_the_pages_of_a_payload_are_bounded_together() -> None:
+    """Each is light, all of them are read at once."""
+    page = b"[" + b",".join([b"[" * 50 + b"]" * 50] * 4_000) + b"]"
+    documents = tuple(Document(f"page-{n}", page) for n in range(10))
+
+    with pytest.raises(PayloadError, match="the pages are too large"):
+        YouBike("http://x.example", UTC).read(documents)
+
+
+def test_more_than_a_hundred_thousand_stations_are_none() -> None:
+    """No system has a tenth of them."""
+    with pytest.raises(PayloadError, match="100001 stations, more than 100000"):
+        objects([{}] * 100_001, "the feed")
+
+
+def test_endless_fields_are_no_stations() -> None:
+    """What is remembered of a list's shape stays small."""
+    stations = [{f"f{n}-{i}": 1 for i in range(30)} for n in range(100)]
+
+    with pytest.raises(PayloadError, match="more than 2000 different fields"):
+        Aliases({"name": ("name",)}, stations)
+    assert len(shape([{f"f{i}": 1 for i in range(1_000)}, {"x" * 1_000: 1}])) == 200
+
+
+def stamps() -> None:
+    """Read 60,000 stamps whose hashes are alike."""
+    read = Stamps(UTC)
+    for number in range(60_000):
+        read(7 + number * ALIKE)
+        read(float(7 + number) * 2.0**61)
+
+
+def letters() -> None:
+    """Look for e-bikes in a text of letters."""
+    electric("a" * 300_000)
+
+
+@pytest.mark.parametrize("work", [stamps, letters])
+def test_what_is_made_to_be_slow_is_not(work: Callable[[], None]) -> None:
+    """Numbers that hash alike, and a text over which a pattern backtracks."""
+    script = (
+        "import resource; resource.setrlimit(resource.RLIMIT_CPU, (20, 20));"
+        f"from test_json_payload import {work.__name__}; {work.__name__}()"
+    )
+    here = Path(__file__).parent
+    done = subprocess.run([sys.executable, "-c", script], check=False, cwd=here)
+
+    assert done.returncode == 0
+
+
+def test_work_on_a_list_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever else makes it slow ends as a payload that cannot be read."""
+    spent = iter(range(0, 1_000, 15))
+    monkeypatch.setattr("time.thread_time", lambda: float(next(spent)))
+
+    with pytest.raises(PayloadError, match="reading took 20 s") as caught:
+        list(paced(range(100)))
+    assert caught.value.cause == "too-slow"
+
+
+def test_memory_beyond_the_bound_is_an_error_that_is_handled() -> None:
+    """And the limit is as it was, so that what is told of it finds its memory."""
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+
+    with pytest.raises(MemoryError), process.bounded_memory(32 * MIB):
+        bytearray(256 * MIB)
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before
+    assert len(bytearray(256 * MIB)) == 256 * MIB
+
+
+def test_an_excerpt_is_short_whatever_it_is_of() -> None:
+    """Long texts, long numbers, deep and wide things."""
+    wide = {"k" * 99: ["x" * 99, 10**4000, {"a": {"b": {"c": 1}}}, 1, 2, 3]} | {
+        str(n): n for n in range(99)
+    }
+
+    assert len(excerpt([wide] * 99)) < 300
+    assert len(excerpt(wide)) < 300
+
+
+def test_weight_counts_what_costs() -> None:
+    """Two objects with an entry each, in a list."""
+    assert weigh(b'[{"a":1},{"a":2}]') == 17 * 3 + 2 * 150 + 100 + 2 * 80 + 40
