@@ -8,15 +8,14 @@ from zoneinfo import ZoneInfo
 
 from bikecollect.core.errors import SettingsError
 from bikecollect.feeds import Feed, fields, registry
-from bikecollect.feeds.http import redirects
-from bikecollect.feeds.http.access import Access
+from bikecollect.feeds.http.access import REDIRECTS, SAME_SITE, Access
 from bikecollect.feeds.http.retry import Budget
 from bikecollect.feeds.http.urls import parse
 from bikecollect.setup.settings import System
 
 SIZES = {"KiB": 1024, "MiB": 1024 * 1024}
-PROXIES = re.compile(r"(https?|socks(4a?|5h?))://", re.ASCII)
-_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+PROXIES = r"(https?|socks(4a?|5h?))://"
+_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 
 
 def feed(system: System) -> Feed:
@@ -71,9 +70,9 @@ def check(name: str, system: System) -> None:
     check_address(f"{place}.url", system.url)
     if system.proxy:
         proxy = system.proxy if "://" in system.proxy else f"http://{system.proxy}"
-        check_address(f"{place}.proxy", PROXIES.sub("http://", proxy))
-    if system.redirects not in redirects.POLICIES:
-        words = f'true, false or "{redirects.SAME_SITE}"'
+        check_address(f"{place}.proxy", re.sub(PROXIES, "http://", proxy))
+    if system.redirects not in REDIRECTS:
+        words = f'true, false or "{SAME_SITE}"'
         raise SettingsError(f"{place}.redirects must be {words}")
     for header, value in system.headers.items():
         _check_header(f"{place}.headers", header, value)
@@ -136,7 +135,7 @@ def _lines(text: str) -> list[str]:
 
 
 def _check_header(key: str, name: str, value: str) -> None:
-    if not _NAME.fullmatch(name) or not _can_be_sent(value):
+    if not re.fullmatch(_NAME, name) or not _can_be_sent(value):
         raise SettingsError(
             f"{key}: {name!a} is not a header with a value that HTTP can carry "
             "(one line of Latin-1)"

@@ -3,22 +3,22 @@
 import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote, unquote_plus
 
 from bikecollect.core.errors import ProtocolError
 from bikecollect.core.secrets.names import is_secret_name
-from bikecollect.feeds.http.urls import Url, parse, same_origin
+from bikecollect.feeds.http.urls import Url, of_origin, parse
 
 SAME_SITE = "same-site"
-CLIENT = re.compile(r"(client|app|application|user|account)[_.-]?(id|name)?")
+REDIRECTS = (True, False, SAME_SITE)
+CLIENT = r"(client|app|application|user|account)[_.-]?(id|name)?"
 """Names that belong to a key: they are carried with it."""
 SHORTEST = 8
 """A shorter text is too common to be looked for in addresses."""
 
 
-@dataclass(frozen=True)
-class Access:
+class Access(NamedTuple):
     """How a feed is reached; *url* is its own address, empty for the first asked.
 
     *headers*, the user info of *url* and the keys in its query go to the host of
@@ -27,7 +27,7 @@ class Access:
     """
 
     url: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
     credential_hosts: Sequence[str] = ()
     private_hosts: Sequence[str] = ()
     redirects: bool | str = False
@@ -55,7 +55,7 @@ class Scope:
         """Return whether *url* is of the feed's own host, or of one named beside it."""
         if {url.host, f"{url.host}:{url.port}"} & self._hosts:
             return True
-        return same_origin(url.text, self.home.text)
+        return of_origin(url, self.home)
 
     def covers(self, url: Url) -> bool:
         """Return whether credentials go to *url*: never from https to http."""
@@ -114,5 +114,5 @@ def _keys(query: str) -> Iterator[tuple[str, str]]:
     """Yield name and text of the parameters in *query* that are or go with a key."""
     for text in query.split("&"):
         name = unquote_plus(text.partition("=")[0])
-        if is_secret_name(name) or CLIENT.fullmatch(name.lower()):
+        if is_secret_name(name) or re.fullmatch(CLIENT, name.lower()):
             yield name, text

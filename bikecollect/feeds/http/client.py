@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
@@ -120,7 +120,7 @@ class Client:
         """Return the transport; the first *url* is the feed's own where none is set."""
         if self._transport is None:
             home = self._access.url or url.text
-            access = replace(self._access, url=home)
+            access = self._access._replace(url=home)
             self._transport = Transport(
                 access, self._budget, clock=self._clock, left=self._left
             )

@@ -1,12 +1,9 @@
 """Redirects: where they lead, and whether they are followed."""
 
 from bikecollect.core.errors import ProtocolError
+from bikecollect.feeds.http.access import SAME_SITE
 from bikecollect.feeds.http.urls import Url, joined, parse, shown
 
-SAME_SITE = "same-site"
-POLICIES = (True, False, SAME_SITE)
-MOST = 5
-"""Redirects in a row that are followed."""
 FOLLOWED = frozenset({301, 302, 303, 307, 308})
 _OF_MANY = frozenset(
     {
@@ -38,14 +35,6 @@ def target(url: Url, location: str, status: int, *, policy: bool | str) -> Url:
         f"{url.plain} redirects (HTTP {status}) to {shown(new.text)}: set url to that "
         f"address, or, where a document of the feed names the old one, set {ways}",
         status,
-    )
-
-
-def too_many(url: Url) -> ProtocolError:
-    """Return the error of a chain of redirects that has come to *url*."""
-    return ProtocolError(
-        f"more than {MOST} redirects in a row; the last leads to {url.plain}",
-        cause="redirect",
     )
 
 

@@ -12,7 +12,6 @@ from bikecollect.core.errors import (
     RateLimited,
 )
 from bikecollect.core.payload import Document
-from bikecollect.feeds.http import redirects
 from bikecollect.feeds.http.access import Access, Scope
 from bikecollect.feeds.http.body import read_body
 from bikecollect.feeds.http.networks import Guard
@@ -23,6 +22,8 @@ from bikecollect.feeds.http.urls import Url, parse, same_origin, shown
 Clock = Callable[[], float]
 OK = requests.codes.ok
 REDIRECTS, CREDENTIALS, TOO_MANY = range(300, 400), (401, 403), 429
+MOST_REDIRECTS = 5
+"""In a row."""
 
 
 class Answered(FeedUnavailable):
@@ -69,7 +70,7 @@ class Transport:
 
     def get(self, name: str, url: Url) -> Document:
         """Return the document at *url*; raises FeedError and PayloadError."""
-        for _ in range(redirects.MOST + 1):
+        for _ in range(MOST_REDIRECTS + 1):
             url = self.scope.dressed(url)
             try:
                 got = self._hop(name, url)
@@ -78,7 +79,10 @@ class Transport:
             if isinstance(got, Document):
                 return got
             url = got
-        raise redirects.too_many(url)
+        raise ProtocolError(
+            f"more than {MOST_REDIRECTS} redirects; the last leads to {url.plain}",
+            cause="redirect",
+        )
 
     def _hop(self, name: str, url: Url) -> Document | Url:
         """Return the document at *url*, or where it is redirected to."""
@@ -94,11 +98,15 @@ class Transport:
             allow_redirects=False,
         ) as answer:
             if answer.status_code in REDIRECTS:
-                location = answer.headers.get("Location", "")
-                status = answer.status_code
-                return redirects.target(url, location, status, policy=self._policy)
+                return self._redirected(url, answer)
             self._judge_status(answer, url)
             return self._document(name, url, answer)
+
+    def _redirected(self, url: Url, answer: requests.Response) -> Url:
+        from bikecollect.feeds.http import redirects
+
+        location = answer.headers.get("Location", "")
+        return redirects.target(url, location, answer.status_code, policy=self._policy)
 
     def _document(self, name: str, url: Url, answer: requests.Response) -> Document:
         raw = answer.raw

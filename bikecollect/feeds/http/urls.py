@@ -9,9 +9,9 @@ from bikecollect.core.secrets.names import is_secret_name
 LONGEST = 4_000
 PORTS = {"http": 80, "https": 443}
 _LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
-_HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*\.?")
-_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+_HOST = rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*\.?"
+_SCHEME = r"[a-zA-Z][a-zA-Z0-9+.-]*:"
+_CONTROLS = r"[\x00-\x1f\x7f]"
 _PATH = "/%:@!$&'()*+,;=~?[]|"
 _SHOWN = 300
 
@@ -60,7 +60,7 @@ def parse(url: str) -> Url:
     url = url.strip()
     if len(url) > LONGEST:
         raise ValueError(f"it has more than {LONGEST} characters")
-    if _CONTROLS.search(url):
+    if not url.isprintable() and re.search(_CONTROLS, url):
         raise ValueError("it has control characters")
     parts = urlsplit(url)
     if parts.scheme not in PORTS:
@@ -114,7 +114,7 @@ def _name(text: str) -> str:
         host = text.lower() if text.isascii() else text.encode("idna").decode().lower()
     except UnicodeError:
         host = ""
-    if not _HOST.fullmatch(host):
+    if not re.fullmatch(_HOST, host):
         raise ValueError(f"{text[:80]!a} is not a host name")
     return host
 
@@ -127,7 +127,7 @@ def joined(base: str, url: str) -> str:
     >>> joined("https://example.org/gbfs/gbfs.json", "./status.json")
     'https://example.org/gbfs/status.json'
     """
-    if _SCHEME.match(url.strip()):
+    if re.match(_SCHEME, url.strip()):
         return url
     try:
         return urljoin(base, url.strip())
@@ -144,13 +144,15 @@ def same_origin(url: str, home: str) -> bool:
     True
     """
     try:
-        new, old = parse(url), parse(home)
+        return of_origin(parse(url), parse(home))
     except ValueError:
         return True
-    return new.host == old.host and new.port in {old.port, _UPGRADED.get(old.port)}
 
 
-_UPGRADED = {80: 443}
+def of_origin(url: Url, home: Url) -> bool:
+    """Return whether *url* is of the host and the port of *home*, or its upgrade."""
+    upgraded = (home.port, url.port) == (PORTS["http"], PORTS["https"])
+    return url.host == home.host and (url.port == home.port or upgraded)
 
 
 def plain(url: str) -> str:
