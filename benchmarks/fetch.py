@@ -19,7 +19,7 @@ from pathlib import Path
 
 from bikecollect.core.process import Stop
 from bikecollect.setup.loader import load
-from bikecollect.wiring import collection as wiring
+from bikecollect.wiring.collection import collect
 
 HERE = Path(__file__).parent
 STATIONS = 1_600
@@ -136,7 +136,7 @@ def fill(path: Path, slots: Iterable[int]) -> None:
     now = time.time()
     for number in slots:
         clock = partial(float, now - number * 300)
-        (run,) = wiring.collect(load(str(path)), clock=clock, stop=Stop())
+        (run,) = collect(load(str(path)), clock=clock, stop=Stop())
         if run.exit_code:
             raise SystemExit(run.error)
 

@@ -14,9 +14,9 @@ def main() -> None:
     from bikecollect.core import process  # the path comes first
 
     process.prepare()
-    from bikecollect.cli import main as edge  # descriptors come first
+    from bikecollect.cli.main import run  # descriptors come first
 
-    code = edge.run(sys.argv[1:])
+    code = run(sys.argv[1:])
     # Whatever became of the output, the data and the code stand: a full or closed
     # stdout must not turn into another exit code. And nothing is left to tear down.
     for stream in (sys.stdout, sys.stderr):

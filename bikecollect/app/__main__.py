@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from bikecollect.app.queries import current as shared
+from bikecollect.app.queries import current
 
 ADDRESS = "BIKECOLLECT_APP_ADDRESS"
 """Names the variable that has the app's address."""
@@ -38,7 +38,7 @@ def _say(address: str) -> None:
 
 def main(host: str, port: str, *names: str) -> None:
     """Load what the first page needs, then serve it."""
-    opening = threading.Thread(target=shared.warm)
+    opening = threading.Thread(target=current.warm)
     opening.start()
     # What the pages cache has no server yet, and says so once for each: no news.
     logging.disable(logging.WARNING)

@@ -15,7 +15,7 @@ from bikecollect.app.queries.service import DataService
 from bikecollect.app.queries.stations import Known, MapStation, known, places
 from bikecollect.reports.coverage import Account
 from bikecollect.reports.runner import Answer
-from bikecollect.wiring import history as keeper
+from bikecollect.wiring import history
 
 EPOCHS = ("slot", "first_slot", "last_slot", "since", "until", "last_reported")
 """Columns of epoch seconds; where they are texts, those are local clock times."""
@@ -26,7 +26,7 @@ DAY = timedelta(days=1)
 
 def zone(name: str) -> ZoneInfo:
     """Return the time zone of the system called *name*."""
-    return keeper.zone(data_service().settings, name)
+    return history.zone(data_service().settings, name)
 
 
 @st.cache_data(max_entries=60, show_spinner="Reading the history ...")

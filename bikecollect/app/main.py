@@ -4,13 +4,13 @@ from importlib.resources import files
 
 import streamlit as st
 
-from bikecollect.app import widgets as parts
+from bikecollect.app import widgets
 from bikecollect.app.pages import city, collection, now, station
 
 ICON = str(files("bikecollect.app").joinpath("icon.svg"))
 
 st.set_page_config(page_title="bikecollect", page_icon=ICON, layout="wide")
-st.html(parts.STYLE)
+st.html(widgets.STYLE)
 page = st.navigation(
     [
         st.Page(now.page, title="Now", url_path="now", default=True),
@@ -20,4 +20,4 @@ page = st.navigation(
     ],
     position="top",
 )
-parts.run(page.run)
+widgets.run(page.run)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import streamlit as st
 
-from bikecollect.app import frames as data
+from bikecollect.app import frames
 from bikecollect.app.frames import Span
 from bikecollect.app.queries.current import data_service
 from bikecollect.core.errors import BikecollectError
@@ -62,7 +62,7 @@ def freshness(name: str) -> Standing:
     if health.behind is None:
         st.warning(f"**{name}**: nothing was collected yet.")
         return standing
-    when = iso(health.now - health.behind, data.zone(name))
+    when = iso(health.now - health.behind, frames.zone(name))
     text = f"Newest data: **{ago(health.behind)}** ({when[:10]} {when[11:16]}, local)"
     if health.late:
         st.warning(f"{text}. It is late: see Collection.", icon=":material/schedule:")

@@ -17,7 +17,7 @@ from bikecollect.setup.settings import Settings
 from bikecollect.simulator.city import City
 from bikecollect.simulator.server import LiveFeed, Outage
 from bikecollect.storage.data_folder import alert_state_path
-from bikecollect.wiring import collection as wiring
+from bikecollect.wiring.collection import collect
 
 ZONE = "Asia/Taipei"
 INTERVAL = 300
@@ -89,9 +89,7 @@ def collect_a_day(
         for number, slot in enumerate(_slots(midnight), start=1):
             time.now = slot + 2.0
             for each in runs:
-                got = wiring.collect(
-                    settings, [each], clock=time, stop=time, monotonic=time
-                )
+                got = collect(settings, [each], clock=time, stop=time, monotonic=time)
                 runs[each] += got
             step(number)
     return Result(folder, day.isoformat(), runs)

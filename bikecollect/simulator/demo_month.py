@@ -21,8 +21,8 @@ from bikecollect.simulator.demo import (
     text_of,
 )
 from bikecollect.simulator.server import LiveFeed, Outage
-from bikecollect.wiring import collection as wiring
-from bikecollect.wiring import history as keeper
+from bikecollect.wiring.collection import collect
+from bikecollect.wiring.history import compactor
 
 INTERVAL = 600
 """Ten minutes: a month of five takes twice as long to simulate."""
@@ -75,7 +75,7 @@ def collect_days(
             time.now = slot + 2.0
             up = slot - begin + 3_600.0
             awake = up - (SLEEP if slot >= at["sleep"] else 0)
-            wiring.collect(
+            collect(
                 settings,
                 clock=time,
                 stop=time,
@@ -84,7 +84,7 @@ def collect_days(
                 awake=partial(float, awake),
             )
     times = Times(partial(float, now), clocks.monotonic, Stop())
-    for _ in keeper.compactor(settings, YOUBIKE, times).run():
+    for _ in compactor(settings, YOUBIKE, times).run():
         pass
 
 

@@ -31,7 +31,7 @@ from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.lock import Lock
 from bikecollect.storage.payload_store import Payloads
 from bikecollect.storage.recovery import Recovery
-from bikecollect.wiring import collection as wiring
+from bikecollect.wiring.collection import cycle
 
 BREATH = 0.2
 """Seconds without the lock, in which a fetch that waits for it can take it."""
@@ -93,7 +93,7 @@ def backfiller(
     place = settings.data / name
     if not dry:
         data_folder.ready(place)
-    line = wiring.cycle(settings, name, times)
+    line = cycle(settings, name, times)
     payloads, store = Payloads(place / "payloads"), Store(place)
     ledger = Ledger(place / LEDGER)
     committer = replace(

@@ -10,7 +10,7 @@ import pytest
 from bikecollect.core.errors import SettingsError, StorageError
 from bikecollect.setup.loader import parse
 from bikecollect.storage import data_folder
-from bikecollect.wiring import collection as wiring
+from bikecollect.wiring.collection import collect
 
 
 def test_a_new_folder_is_made_and_marked(tmp_path: Path) -> None:
@@ -57,9 +57,9 @@ def test_several_systems_that_begin_anew_do_not_take_each_other_for_unmounted(
     settings = parse(
         {**data, "interval": "1s", "systems": {f"city{n}": system for n in range(8)}}
     )
-    first = wiring.collect(settings)
+    first = collect(settings)
     shutil.rmtree(tmp_path / "bikes")
-    second = wiring.collect(settings)
+    second = collect(settings)
 
     assert {run.cause for run in first + second} == {"connect"}
 
@@ -155,9 +155,9 @@ def test_one_refused_folder_costs_no_other_system(tmp_path: Path) -> None:
             "systems": {"a": system, "b": system},
         }
     )
-    wiring.collect(settings)
+    collect(settings)
     os.chown(tmp_path / "bikes/a", MALLORY, MALLORY)
-    first, second = wiring.collect(settings)
+    first, second = collect(settings)
 
     assert (first.exit_code, second.cause) == (78, "connect")
     assert "sudo chown -R root" in first.error

@@ -21,7 +21,7 @@ from rawserver import Misdeed, answers, misbehaving
 from served import Answer, serving
 
 from bikecollect.alerts.smtp import Server, check
-from bikecollect.cli import main as edge
+from bikecollect.cli.main import run
 from bikecollect.setup.loader import load
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
@@ -153,7 +153,7 @@ def say(capfd: pytest.CaptureFixture[str]) -> Iterator[Say]:
 
     def said(*words: object) -> str:
         capfd.readouterr()
-        edge.run([str(each) for each in words])
+        run([str(each) for each in words])
         seen = capfd.readouterr()
         assert "Traceback" not in seen.out + seen.err
         return seen.out + seen.err

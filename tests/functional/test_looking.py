@@ -12,8 +12,7 @@ import pytest
 from keeping import compacted, data_service
 from world import NOON, World
 
-from bikecollect.app.queries import chart_rows as drawn
-from bikecollect.app.queries import collection as outcomes
+from bikecollect.app.queries import chart_rows, collection
 from bikecollect.app.queries.comparison import compared
 from bikecollect.app.queries.coverage_days import days_of
 from bikecollect.app.queries.day_film import UNSEEN
@@ -216,7 +215,7 @@ def test_a_typical_day_and_a_day_are_one_table() -> None:
     )
     history = Answer(["minute_of_day", "num_vehicles_available"], [(0, 7), (5, None)])
 
-    found = drawn.overlaid(typical, history, DAY, "vehicles")
+    found = chart_rows.overlaid(typical, history, DAY, "vehicles")
 
     assert found.rows == [
         ("2026-11-22 00:00", 1.0, 2.0, 3.0, 4, 5, 7, True),
@@ -233,11 +232,11 @@ def test_what_was_not_seen_is_shaded_and_what_was_closed() -> None:
     more = ["date", "slots_seen", "day_slots", "day_closed"]
     days = Answer(more, [("2026-11-22", 0, 0, 0), ("2026-11-23", 9, 10, 5)])
 
-    assert [row[-4:] for row in drawn.slots(slots, 300, "seen").rows] == [
+    assert [row[-4:] for row in chart_rows.slots(slots, 300, "seen").rows] == [
         (600, False, "collected", True),
         (900, True, "disk", False),
     ]
-    assert [row[-4:] for row in drawn.days(days).rows] == [
+    assert [row[-4:] for row in chart_rows.days(days).rows] == [
         ("2026-11-22", "2026-11-22 23:59:59", True, False),
         ("2026-11-23", "2026-11-23 23:59:59", False, True),
     ]
@@ -259,7 +258,7 @@ def test_a_run_ends_in_one_of_four_kinds(
     """As the bars are coloured."""
     run = replace(world.begin(), outcome=outcome, flags=flags)
 
-    assert outcomes.kind(run) == kind
+    assert collection.kind(run) == kind
 
 
 def test_a_day_of_the_calendar_names_its_worst_cause() -> None:

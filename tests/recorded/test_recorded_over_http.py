@@ -9,7 +9,7 @@ from served import Answer, serving
 
 from bikecollect.core.process import Stop
 from bikecollect.setup.loader import parse
-from bikecollect.wiring import collection as wiring
+from bikecollect.wiring.collection import collect
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 pytestmark = pytest.mark.skipif(
@@ -73,7 +73,7 @@ def test_a_fetch_over_http_has_every_station(
         settings = parse(
             {"data_dir": str(tmp_path), "systems": {"city": {**system, **mapping}}}
         )
-        (run,) = wiring.collect(settings, stop=Stop())
+        (run,) = collect(settings, stop=Stop())
 
     (file,) = (tmp_path / "city/station_status").iterdir()
     assert (run.exit_code, run.rows) == (0, stations)
@@ -94,7 +94,7 @@ def test_the_paged_taoyuan_feed_tells_that_it_is_not_whole(tmp_path: Path) -> No
         settings = parse(
             {"data_dir": str(tmp_path), "interval": "2s", "systems": {"t": system}}
         )
-        (run,) = wiring.collect(settings, stop=Stop())
+        (run,) = collect(settings, stop=Stop())
 
     assert (run.exit_code, run.rows) == (0, 100)
     assert "partial" in run.flags

@@ -5,21 +5,9 @@ from datetime import timedelta
 
 import streamlit as st
 
-from bikecollect.app import frames as data
-from bikecollect.app import widgets as parts
-from bikecollect.app.charts import (
-    city_map as citymap,
-)
-from bikecollect.app.charts import (
-    heatmaps as grids,
-)
-from bikecollect.app.charts import (
-    specs as charts,
-)
-from bikecollect.app.charts import (
-    timelines as lines,
-)
-from bikecollect.app.queries import chart_rows as drawn
+from bikecollect.app import frames, widgets
+from bikecollect.app.charts import city_map, heatmaps, specs, timelines
+from bikecollect.app.queries import chart_rows
 from bikecollect.app.queries.comparison import compared
 from bikecollect.app.queries.current import data_service
 from bikecollect.app.queries.stations import Known
@@ -34,9 +22,9 @@ LEAST = {".0%": 0.05, ".1f": 1.0}
 """By a measure's form: two periods that differ by less are drawn pale."""
 RANKED = {
     "name": st.column_config.TextColumn("station", width="medium"),
-    "share_with_vehicle": parts.share_column("with a bike", "Of the slots seen"),
-    "share_with_dock": parts.share_column("with a dock", "Of the slots seen"),
-    "share_seen": parts.share_column("seen", "Slots seen of those expected"),
+    "share_with_vehicle": widgets.share_column("with a bike", "Of the slots seen"),
+    "share_with_dock": widgets.share_column("with a dock", "Of the slots seen"),
+    "share_seen": widgets.share_column("seen", "Slots seen of those expected"),
     "share_inactive": st.column_config.NumberColumn("closed", format="percent"),
     "share_silent": st.column_config.NumberColumn(
         "silent",
@@ -55,9 +43,9 @@ STATION_SLOTS = "station slots"
 def page() -> None:
     """Draw the page."""
     st.title("City")
-    name = parts.system()
-    parts.freshness(name)
-    VIEWS[parts.views(VIEWS)](name)
+    name = widgets.system()
+    widgets.freshness(name)
+    VIEWS[widgets.views(VIEWS)](name)
 
 
 def _measure() -> str:
@@ -65,12 +53,12 @@ def _measure() -> str:
 
 
 def _regions(name: str) -> list[str]:
-    known = data.stations(name, parts.days(name)[1]).values()
+    known = frames.stations(name, widgets.days(name)[1]).values()
     return sorted({each.region for each in known if each.region})
 
 
 def _week(name: str) -> None:
-    when = parts.span(name)
+    when = widgets.span(name)
     left, right = st.columns(2)
     with left:
         measure = _measure()
@@ -78,43 +66,46 @@ def _week(name: str) -> None:
         "Area", [WHOLE, *_regions(name)], key="area", bind="query-params"
     )
     by = "system" if area == WHOLE else "district"
-    found = data.answer(name, "availability", when, by=by)
+    found = frames.answer(name, "availability", when, by=by)
     if by == "district":
-        found = drawn.where(found, place=area)
-    table = data.frame(drawn.by_hour(found), data.zone(name))
+        found = chart_rows.where(found, place=area)
+    table = frames.frame(chart_rows.by_hour(found), frames.zone(name))
     column, form = MEASURES[measure]
     st.subheader(f"The week: {measure}")
-    parts.figure(
-        grids.week(
-            column, measure, form=form, tips=parts.HOUR_TIPS | {column: (measure, form)}
+    widgets.figure(
+        heatmaps.week(
+            column,
+            measure,
+            form=form,
+            tips=widgets.HOUR_TIPS | {column: (measure, form)},
         ),
         table,
         f"{name}-week",
-        parts.summed(table, STATION_SLOTS),
+        widgets.summed(table, STATION_SLOTS),
         f"{measure} by weekday and hour",
     )
 
 
 def _day(name: str) -> None:
-    known = parts.days(name)
-    day = parts.day("Day", "day", known[1], known)
-    there = data.zone(name)
+    known = widgets.days(name)
+    day = widgets.day("Day", "day", known[1], known)
+    there = frames.zone(name)
     st.subheader("The whole city, slot by slot")
-    film = data.film(name, day)
+    film = frames.film(name, day)
     if not film.stations:
         st.info(f"Nothing was collected on {day}; Collection says why.")
     else:
-        labels = [parts.clock(each, there)[11:] for each in film.slots]
-        picked = citymap.play(
+        labels = [widgets.clock(each, there)[11:] for each in film.slots]
+        picked = city_map.play(
             film, labels, key="film", at=st.query_params.get("at", "")
         )
         if picked.at and picked.at != st.query_params.get("at"):
             st.query_params["at"] = picked.at
         if picked.station:
             called = next((s[1] for s in film.stations if s[0] == picked.station), "")
-            parts.more(picked.station, called)
-        parts.foot(
-            lambda: data.frame(film.answer(), there),
+            widgets.more(picked.station, called)
+        widgets.foot(
+            lambda: frames.frame(film.answer(), there),
             f"{name}-{day}",
             f"{len(film.stations):,} stations were seen on this day, in "
             f"{film.collected:,} of {len(film.slots):,} slots.",
@@ -122,37 +113,39 @@ def _day(name: str) -> None:
     _scarcity(name, (day, day + timedelta(days=1)))
 
 
-def _scarcity(name: str, when: data.Span) -> None:
+def _scarcity(name: str, when: frames.Span) -> None:
     st.subheader("Stations empty, full or closed")
-    found = data.answer(name, "scarcity", when)
-    table = data.frame(
-        drawn.slots(found, data_service().settings.seconds, "stations"), data.zone(name)
+    found = frames.answer(name, "scarcity", when)
+    table = frames.frame(
+        chart_rows.slots(found, data_service().settings.seconds, "stations"),
+        frames.zone(name),
     )
     series = {
-        "empty_stations": ("empty", charts.VERMILLION),
-        "full_stations": ("full", charts.BLUE),
-        "closed_stations": ("closed", charts.GREY),
+        "empty_stations": ("empty", specs.VERMILLION),
+        "full_stations": ("full", specs.BLUE),
+        "closed_stations": ("closed", specs.GREY),
     }
     tips = {"slot": ("slot", "%a %d %b %H:%M")}
     tips |= {each: (title, "d") for each, (title, _) in series.items()}
     tips |= {"stations": ("stations seen", "d"), "said": ("this slot", "")}
-    parts.figure(
-        lines.lines("slot", series, unit="stations", tips=tips, step=True),
+    widgets.figure(
+        timelines.lines("slot", series, unit="stations", tips=tips, step=True),
         table,
         f"{name}-scarcity",
-        f"{parts.basis((~table['missing']).sum(), len(table))} Grey ground: not seen.",
+        widgets.basis((~table["missing"]).sum(), len(table))
+        + " Grey ground: not seen.",
         "How many stations were empty, full and closed through the day",
     )
 
 
 def _areas(name: str) -> None:
-    when = parts.span(name)
+    when = widgets.span(name)
     left, right = st.columns(2)
     with left:
         measure = _measure()
     column, form = MEASURES[measure]
-    found = data.answer(name, "availability", when, by="district")
-    table = data.frame(drawn.by_hour(found), data.zone(name))
+    found = frames.answer(name, "availability", when, by="district")
+    table = frames.frame(chart_rows.by_hour(found), frames.zone(name))
     known = sorted(table["place"].unique())
     wanted = right.multiselect(
         "Areas (up to six)",
@@ -164,36 +157,38 @@ def _areas(name: str) -> None:
     )
     some = table[table["place"].isin(wanted)]
     st.subheader(f"Areas through the week: {measure}")
-    parts.figure(
-        lines.areas(
+    widgets.figure(
+        timelines.areas(
             column,
             measure,
             form=form,
-            tips={"place": ("area", "")} | parts.HOUR_TIPS | {column: (measure, form)},
+            tips={"place": ("area", "")}
+            | widgets.HOUR_TIPS
+            | {column: (measure, form)},
         ),
         some,
         f"{name}-areas",
-        parts.summed(some, STATION_SLOTS),
+        widgets.summed(some, STATION_SLOTS),
         f"{measure} in each area through the week",
     )
 
 
 def _compare(name: str) -> None:
-    first, newest = parts.days(name)
+    first, newest = widgets.days(name)
     length = min(28, ((newest - first).days + 1) // 2)
     middle = newest - timedelta(days=length)
     left, right = st.columns(2)
     with left:
         begin = middle - timedelta(days=length - 1)
-        one = parts.ends(name, "a", (begin, middle), "First period")
+        one = widgets.ends(name, "a", (begin, middle), "First period")
     with right:
         begin = middle + timedelta(days=1)
-        other = parts.ends(name, "b", (begin, newest), "Second period")
+        other = widgets.ends(name, "b", (begin, newest), "Second period")
     measure = _measure()
     column, form = MEASURES[measure]
-    before, after = (data.answer(name, "availability", each) for each in (one, other))
-    found = drawn.by_hour(compared(before, after, column))
-    table = data.frame(found, data.zone(name))
+    before, after = (frames.answer(name, "availability", each) for each in (one, other))
+    found = chart_rows.by_hour(compared(before, after, column))
+    table = frames.frame(found, frames.zone(name))
     st.subheader(f"The second less the first: {measure}")
     if table["difference"].isna().all():
         st.info("No hour of the week was seen in both periods.")
@@ -205,14 +200,14 @@ def _compare(name: str) -> None:
         "second": ("second", form),
         "difference": ("difference", signed),
     }
-    seen = [parts.summed(table, STATION_SLOTS, f"_{e}") for e in ("first", "second")]
-    parts.figure(
-        grids.week(
+    seen = [widgets.summed(table, STATION_SLOTS, f"_{e}") for e in ("first", "second")]
+    widgets.figure(
+        heatmaps.week(
             "difference",
             "difference",
             form=signed,
             tips=tips,
-            domain=drawn.reach(found, "difference", LEAST[form]),
+            domain=chart_rows.reach(found, "difference", LEAST[form]),
             scheme="blueorange",
         ),
         table,
@@ -223,9 +218,9 @@ def _compare(name: str) -> None:
 
 
 def _rankings(name: str) -> None:
-    when = parts.span(name)
-    table = data.frame(data.answer(name, "reliability", when), data.zone(name))
-    known = data.stations(name, parts.days(name)[1])
+    when = widgets.span(name)
+    table = frames.frame(frames.answer(name, "reliability", when), frames.zone(name))
+    known = frames.stations(name, widgets.days(name)[1])
     table.insert(2, "name", [_called(known, each) for each in table["station_id"]])
     st.subheader("Stations, those without bikes oftenest first")
     st.dataframe(
@@ -234,10 +229,10 @@ def _rankings(name: str) -> None:
         height=520,
         column_config=RANKED,
     )
-    parts.foot(
+    widgets.foot(
         table,
         f"{name}-rankings",
-        f"{parts.summed(table, STATION_SLOTS)} Click a column's head to sort by it.",
+        f"{widgets.summed(table, STATION_SLOTS)} Click a column's head to sort by it.",
     )
 
 

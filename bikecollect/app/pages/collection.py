@@ -4,11 +4,9 @@ from datetime import timedelta
 
 import streamlit as st
 
-from bikecollect.app import frames as data
-from bikecollect.app import widgets as parts
-from bikecollect.app.charts import heatmaps as grids
-from bikecollect.app.charts import specs as charts
-from bikecollect.app.queries import collection as outcomes
+from bikecollect.app import frames, widgets
+from bikecollect.app.charts import heatmaps, specs
+from bikecollect.app.queries import collection
 from bikecollect.app.queries.coverage_days import mondays
 from bikecollect.app.queries.current import data_service
 from bikecollect.core.text import percent
@@ -18,8 +16,8 @@ from bikecollect.reports.status_facts import facts, verdict
 
 COLOURS = dict(
     zip(
-        outcomes.ENDS,
-        (charts.BLUE, charts.SKY, charts.ORANGE, charts.VERMILLION),
+        collection.ENDS,
+        (specs.BLUE, specs.SKY, specs.ORANGE, specs.VERMILLION),
         strict=True,
     )
 )
@@ -30,8 +28,8 @@ OPEN_DAYS = 3
 def page() -> None:
     """Draw the page."""
     st.title("Collection")
-    name = parts.system()
-    standing = parts.freshness(name)
+    name = widgets.system()
+    standing = widgets.freshness(name)
     _standing(standing)
     _runs(name, standing.health)
     _incidents(name)
@@ -66,11 +64,9 @@ def _runs(name: str, health: Health) -> None:
         "attempts": ("attempts", "d"),
     }
     share = percent(health.good / health.runs) if health.runs else percent(None)
-    parts.figure(
-        charts.bars(
-            "slot", "seconds", COLOURS, title="seconds", kind="kind", tips=tips
-        ),
-        data.frame(outcomes.runs(runs), data.zone(name)),
+    widgets.figure(
+        specs.bars("slot", "seconds", COLOURS, title="seconds", kind="kind", tips=tips),
+        frames.frame(collection.runs(runs), frames.zone(name)),
         f"{name}-runs",
         f"{health.good} of {health.runs} runs good, {share}.",
         "A bar for each run of the last day: how long it took, and how it ended",
@@ -83,39 +79,39 @@ def _incidents(name: str) -> None:
     if not found:
         st.caption("None.")
         return
-    table = data.frame(outcomes.incidents(found), data.zone(name))
+    table = frames.frame(collection.incidents(found), frames.zone(name))
     st.dataframe(
         table,
         hide_index=True,
         column_config={
             "what": st.column_config.TextColumn("what is the matter", width="medium"),
-            "since": parts.time_column("since"),
-            "until": parts.time_column("until", "Empty: still open"),
+            "since": widgets.time_column("since"),
+            "until": widgets.time_column("until", "Empty: still open"),
             "slots": "bad slots",
             "lost": "slots lost",
             "text": st.column_config.TextColumn("in words", width="large"),
         },
     )
-    parts.foot(table, f"{name}-incidents", f"{len(found)}, the newest first.")
+    widgets.foot(table, f"{name}-incidents", f"{len(found)}, the newest first.")
 
 
 def _calendar(name: str) -> None:
     st.subheader("Coverage of the year")
-    first, newest = parts.days(name)
+    first, newest = widgets.days(name)
     when = (max(first, newest - timedelta(days=365)), newest + timedelta(days=1))
-    table = data.calendar(name, when)
-    parts.figure(
-        grids.calendar(mondays(newest)),
+    table = frames.calendar(name, when)
+    widgets.figure(
+        heatmaps.calendar(mondays(newest)),
         table,
         f"{name}-coverage",
-        parts.basis(table["collected"].sum(), table["expected"].sum()),
+        widgets.basis(table["collected"].sum(), table["expected"].sum()),
         "A square for each day of the year: how much of it was collected",
     )
 
 
 def _gaps(name: str) -> None:
     st.subheader("Gaps, and why")
-    account = data.account(name, parts.span(name))
+    account = frames.account(name, widgets.span(name))
     if not account.gaps:
         st.success("No slot is missing in this range.")
         return
@@ -124,21 +120,21 @@ def _gaps(name: str) -> None:
         "meaning": ("that is", ""),
         "slots": ("slots", ",d"),
     }
-    count, there = account.total, data.zone(name)
-    parts.figure(
-        charts.ranked("slots", "cause", title="missing slots", form=",d", tips=tips),
-        data.frame(outcomes.causes(account), there),
+    count, there = account.total, frames.zone(name)
+    widgets.figure(
+        specs.ranked("slots", "cause", title="missing slots", form=",d", tips=tips),
+        frames.frame(collection.causes(account), there),
         f"{name}-causes",
-        parts.basis(count.collected, count.expected),
+        widgets.basis(count.collected, count.expected),
         "Missing slots by their cause",
     )
-    table = data.frame(outcomes.gaps(account), there)
+    table = frames.frame(collection.gaps(account), there)
     st.dataframe(
         table,
         hide_index=True,
         column_config={
-            "first_slot": parts.time_column("from"),
-            "until": parts.time_column("until"),
+            "first_slot": widgets.time_column("from"),
+            "until": widgets.time_column("until"),
             "meaning": st.column_config.TextColumn("that is", width="medium"),
             "backfillable": st.column_config.NumberColumn(
                 "can be filled", help="By bikecollect backfill"
@@ -146,4 +142,4 @@ def _gaps(name: str) -> None:
             "origin": "out of",
         },
     )
-    parts.foot(table, f"{name}-gaps", f"{len(table):,} gaps, the newest first.")
+    widgets.foot(table, f"{name}-gaps", f"{len(table):,} gaps, the newest first.")

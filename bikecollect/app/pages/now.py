@@ -3,9 +3,8 @@
 import pandas as pd
 import streamlit as st
 
-from bikecollect.app import frames as data
-from bikecollect.app import widgets as parts
-from bikecollect.app.charts import city_map as citymap
+from bikecollect.app import frames, widgets
+from bikecollect.app.charts import city_map
 from bikecollect.app.queries.stations import (
     MapStation,
     chosen,
@@ -22,7 +21,7 @@ COLUMNS = {
     "docks": st.column_config.NumberColumn("free docks"),
     "capacity": st.column_config.NumberColumn("capacity"),
     "closed": st.column_config.CheckboxColumn("closed"),
-    "last_reported": parts.time_column("station last spoke"),
+    "last_reported": widgets.time_column("station last spoke"),
     "metres": st.column_config.NumberColumn("metres", format="%d"),
 }
 
@@ -30,12 +29,12 @@ COLUMNS = {
 def page() -> None:
     """Draw the page."""
     st.title("Now")
-    name = parts.system()
-    parts.freshness(name)
-    everything = data.snapshot(name, parts.days(name)[1])
+    name = widgets.system()
+    widgets.freshness(name)
+    everything = frames.snapshot(name, widgets.days(name)[1])
     wanted = _filters(everything)
     near = st.query_params.get("near", "")
-    picked = citymap.draw(
+    picked = city_map.draw(
         wanted,
         key="now-map",
         selected=st.query_params.get("picked", ""),
@@ -44,9 +43,9 @@ def page() -> None:
     _follow(picked)
     seen = sum(each.vehicles is not None for each in wanted)
     closed = sum(each.is_closed for each in wanted)
-    when = parts.clock(everything[0].slot, data.zone(name)) if everything else "-"
+    when = widgets.clock(everything[0].slot, frames.zone(name)) if everything else "-"
     table = _table(name, wanted)
-    parts.foot(
+    widgets.foot(
         table,
         f"{name}-now",
         f"{len(wanted):,} of {len(everything):,} stations shown; the slot {when} tells "
@@ -80,7 +79,7 @@ def _filters(everything: list[MapStation]) -> list[MapStation]:
     return chosen(everything, text=text, regions=areas, vehicles=vehicles, docks=docks)
 
 
-def _follow(picked: citymap.Picked) -> None:
+def _follow(picked: city_map.Picked) -> None:
     """Put what was picked on the map into the address."""
     if picked.station and picked.station != st.query_params.get("picked"):
         st.query_params["picked"] = picked.station
@@ -94,7 +93,7 @@ def _picked(everything: list[MapStation]) -> None:
     picked = st.query_params.get("picked", "")
     found = next((each for each in everything if each.station_id == picked), None)
     if found is not None:
-        parts.more(picked, found.name or picked)
+        widgets.more(picked, found.name or picked)
 
 
 def _near(name: str, wanted: list[MapStation], near: str) -> None:
@@ -119,8 +118,8 @@ def _near(name: str, wanted: list[MapStation], near: str) -> None:
     table = _table(name, [each for _, each in found])
     table.insert(0, "metres", [round(metres) for metres, _ in found])
     st.dataframe(table, column_config=COLUMNS, hide_index=True)
-    parts.foot(table, f"{name}-nearest", f"The {len(table)} nearest of those shown.")
+    widgets.foot(table, f"{name}-nearest", f"The {len(table)} nearest of those shown.")
 
 
 def _table(name: str, wanted: list[MapStation]) -> pd.DataFrame:
-    return data.frame(table_of(wanted), data.zone(name))
+    return frames.frame(table_of(wanted), frames.zone(name))

@@ -5,13 +5,11 @@ from datetime import timedelta
 
 import streamlit as st
 
-from bikecollect.app import frames as data
-from bikecollect.app import widgets as parts
-from bikecollect.app.charts import heatmaps as grids
-from bikecollect.app.charts import timelines as lines
+from bikecollect.app import frames, widgets
+from bikecollect.app.charts import heatmaps, timelines
 from bikecollect.app.frames import Span
-from bikecollect.app.pages import station_past as past
-from bikecollect.app.queries import chart_rows as drawn
+from bikecollect.app.pages import station_past
+from bikecollect.app.queries import chart_rows
 from bikecollect.app.queries.current import data_service
 from bikecollect.app.queries.stations import Known
 
@@ -22,21 +20,21 @@ OF = {"bikes": "vehicles", "docks": "docks"}
 def page() -> None:
     """Draw the page."""
     st.title("Station")
-    name = parts.system()
-    parts.freshness(name)
+    name = widgets.system()
+    widgets.freshness(name)
     station = _picked(name)
     if station is None:
         st.info("No station was seen yet; Collection says why.")
         return
     _head(name, station)
-    word = parts.views(VIEWS)
-    when = parts.span(name)
+    word = widgets.views(VIEWS)
+    when = widgets.span(name)
     VIEWS[word](name, station.station_id, when)
 
 
 def _picked(name: str) -> Known | None:
     """Let a station be picked, of those that are and were; its id is in the address."""
-    known = data.stations(name, parts.days(name)[1])
+    known = frames.stations(name, widgets.days(name)[1])
     ids = sorted(known, key=lambda e: (known[e].until is not None, known[e].called))
     if not ids:
         return None
@@ -60,11 +58,13 @@ def _picked(name: str) -> Known | None:
 
 
 def _head(name: str, station: Known) -> None:
-    there = data.zone(name)
+    there = frames.zone(name)
     if station.until is not None:
-        when = parts.clock(station.until, there)
+        when = widgets.clock(station.until, there)
         st.warning(f"It left the list of stations at {when}. What it had is kept.")
-    now = {each.station_id: each for each in data.snapshot(name, parts.days(name)[1])}
+    now = {
+        each.station_id: each for each in frames.snapshot(name, widgets.days(name)[1])
+    }
     place = now.get(station.station_id)
     shown = {
         "Bikes": place and place.vehicles,
@@ -88,10 +88,10 @@ def _typical(name: str, station: str, when: Span) -> None:
 
 def _against(name: str, station: str, when: Span) -> None:
     st.subheader("A day against the typical one")
-    known = parts.days(name)
+    known = widgets.days(name)
     left, right = st.columns(2)
     with left:
-        day = parts.day("Day", "day", known[1], known)
+        day = widgets.day("Day", "day", known[1], known)
     what = right.segmented_control(
         "Of",
         list(OF),
@@ -100,29 +100,29 @@ def _against(name: str, station: str, when: Span) -> None:
         key="of",
         bind="query-params",
     )
-    typical = data.answer(
+    typical = frames.answer(
         name, "typical", when, stations=(station,), weekday=day.weekday()
     )
     if not typical.rows:
         st.info("The range has no such weekday.")
         return
     one = (day, day + timedelta(days=1))
-    that_day = data.answer(name, "history", one, stations=(station,))
-    both = drawn.overlaid(typical, that_day, day, OF[what or "bikes"])
-    table = data.frame(both, data.zone(name))
+    that_day = frames.answer(name, "history", one, stations=(station,))
+    both = chart_rows.overlaid(typical, that_day, day, OF[what or "bikes"])
+    table = frames.frame(both, frames.zone(name))
     tips = {
         "time": ("time", "%H:%M"),
         "that_day": ("that day", "d"),
-        "low": ("a quarter of days below", parts.COUNT),
-        "mid": ("half of days below", parts.COUNT),
-        "high": ("a quarter of days above", parts.COUNT),
+        "low": ("a quarter of days below", widgets.COUNT),
+        "mid": ("half of days below", widgets.COUNT),
+        "high": ("a quarter of days above", widgets.COUNT),
         "days_seen": ("days seen", "d"),
         "days_expected": ("days expected", "d"),
     }
     low, high = int(table["days_seen"].min()), int(table["days_seen"].max())
     seen = f"{low} to {high}" if low < high else f"{low}"
-    parts.figure(
-        lines.band(unit="free docks" if what == "docks" else "bikes", tips=tips),
+    widgets.figure(
+        timelines.band(unit="free docks" if what == "docks" else "bikes", tips=tips),
         table,
         f"{station}-typical",
         f"Basis: {seen} of {int(table['days_expected'].max())} {day:%A}s seen, from "
@@ -143,12 +143,12 @@ def _chance(name: str, station: str, when: Span) -> None:
         bind="query-params",
         label_visibility="collapsed",
     )
-    found = data.answer(name, "availability", when, by="station", stations=(station,))
-    table = data.frame(drawn.by_hour(found), data.zone(name))
+    found = frames.answer(name, "availability", when, by="station", stations=(station,))
+    table = frames.frame(chart_rows.by_hour(found), frames.zone(name))
     column = "share_with_dock" if what == "a dock" else "share_with_vehicle"
-    tips = parts.HOUR_TIPS | {column: (f"chance of {what}", ".0%")}
-    parts.figure(
-        grids.week(
+    tips = widgets.HOUR_TIPS | {column: (f"chance of {what}", ".0%")}
+    widgets.figure(
+        heatmaps.week(
             column,
             f"share of slots with {what}",
             form=".0%",
@@ -157,7 +157,7 @@ def _chance(name: str, station: str, when: Span) -> None:
         ),
         table,
         f"{station}-chance",
-        parts.summed(table),
+        widgets.summed(table),
         f"The chance of {what} by weekday and hour",
     )
 
@@ -169,12 +169,12 @@ def _scarce(name: str, station: str, when: Span) -> None:
 
 def _neighbours(name: str, station: str, when: Span) -> None:
     st.subheader("Where to go when it has none")
-    found = data.answer(name, "neighbours", when, stations=(station,))
-    table = data.frame(found, data.zone(name))
+    found = frames.answer(name, "neighbours", when, stations=(station,))
+    table = frames.frame(found, frames.zone(name))
     if table.empty:
         st.caption("It was neither empty nor full in this range, or nothing is near.")
         return
-    known = data.stations(name, parts.days(name)[1])
+    known = frames.stations(name, widgets.days(name)[1])
     table.insert(4, "name", [known[each].called for each in table["neighbour"]])
     for what, words, then in (
         ("empty", "no bike", "then has a bike"),
@@ -190,13 +190,13 @@ def _neighbours(name: str, station: str, when: Span) -> None:
             column_config={
                 "name": st.column_config.TextColumn("station", width="medium"),
                 "metres": st.column_config.NumberColumn("metres away", format="%d"),
-                "share": parts.share_column(then, "Of the slots seen"),
+                "share": widgets.share_column(then, "Of the slots seen"),
                 "slots_seen": st.column_config.NumberColumn(
                     "slots seen", help="Of those in which this one had none"
                 ),
             },
         )
-    parts.foot(
+    widgets.foot(
         table,
         f"{station}-neighbours",
         "Stations of today's list within 1,000 metres, the nearest first.",
@@ -206,14 +206,14 @@ def _neighbours(name: str, station: str, when: Span) -> None:
 def _episodes(name: str, station: str, when: Span) -> None:
     st.subheader("When it was empty or full for longest")
     least = max(1, HALF_AN_HOUR // data_service().settings.seconds)
-    found = data.answer(name, "episodes", when, stations=(station,), least=least)
-    table = data.frame(found, data.zone(name))
-    seen = data.frame(
-        data.answer(name, "availability", when, by="station", stations=(station,)),
-        data.zone(name),
+    found = frames.answer(name, "episodes", when, stations=(station,), least=least)
+    table = frames.frame(found, frames.zone(name))
+    seen = frames.frame(
+        frames.answer(name, "availability", when, by="station", stations=(station,)),
+        frames.zone(name),
     )
     if table.empty:
-        st.caption(f"Never for half an hour or more. {parts.summed(seen)}")
+        st.caption(f"Never for half an hour or more. {widgets.summed(seen)}")
         return
     table["hours"] = table["length_s"] / 3600
     table["sure"] = (table["begin_seen"] == 1) & (table["end_seen"] == 1)
@@ -222,8 +222,8 @@ def _episodes(name: str, station: str, when: Span) -> None:
         hide_index=True,
         column_config={
             "what": "was",
-            "first_slot": parts.time_column("from"),
-            "last_slot": parts.time_column("to"),
+            "first_slot": widgets.time_column("from"),
+            "last_slot": widgets.time_column("to"),
             "hours": st.column_config.NumberColumn("hours", format="%.1f"),
             "sure": st.column_config.CheckboxColumn(
                 "both ends seen",
@@ -231,15 +231,15 @@ def _episodes(name: str, station: str, when: Span) -> None:
             ),
         },
     )
-    parts.foot(
+    widgets.foot(
         table,
         f"{station}-episodes",
-        f"{len(table):,} times for half an hour or more. {parts.summed(seen)}",
+        f"{len(table):,} times for half an hour or more. {widgets.summed(seen)}",
     )
 
 
 VIEWS: dict[str, Callable[[str, str, Span], None]] = {
-    "Past": past.view,
+    "Past": station_past.view,
     "Typical week": _typical,
     "Empty or full": _scarce,
 }

@@ -7,12 +7,10 @@ from typing import NamedTuple
 import pandas as pd
 import streamlit as st
 
-from bikecollect.app import frames as data
-from bikecollect.app import widgets as parts
-from bikecollect.app.charts import specs as charts
-from bikecollect.app.charts import timelines as lines
+from bikecollect.app import frames, widgets
+from bikecollect.app.charts import specs, timelines
 from bikecollect.app.frames import Span
-from bikecollect.app.queries import chart_rows as drawn
+from bikecollect.app.queries import chart_rows
 from bikecollect.app.queries.current import data_service
 from bikecollect.reports.runner import Answer
 
@@ -34,25 +32,25 @@ def view(name: str, station: str, when: Span) -> None:
 
 
 def _by_slot(name: str, station: str, when: Span) -> None:
-    found = drawn.slots(
-        data.answer(name, "history", when, stations=(station,)),
+    found = chart_rows.slots(
+        frames.answer(name, "history", when, stations=(station,)),
         data_service().settings.seconds,
         "num_vehicles_available",
     )
-    table = data.frame(found, data.zone(name))
+    table = frames.frame(found, frames.zone(name))
     series = {
-        "num_vehicles_available": ("bikes", charts.BLUE),
-        "num_docks_available": ("free docks", charts.ORANGE),
-        "capacity": ("capacity", charts.GREY),
+        "num_vehicles_available": ("bikes", specs.BLUE),
+        "num_docks_available": ("free docks", specs.ORANGE),
+        "capacity": ("capacity", specs.GREY),
     }
     tips = {"slot": ("slot", "%a %d %b %H:%M")}
     tips |= {each: (title, "d") for each, (title, _) in series.items()}
     tips |= {"said": ("this slot", ""), "is_renting": ("renting", "")}
     _past(
-        lines.lines("slot", series, unit="number", tips=tips, step=True),
+        timelines.lines("slot", series, unit="number", tips=tips, step=True),
         table,
         station,
-        parts.basis((~table["missing"]).sum(), len(table)),
+        widgets.basis((~table["missing"]).sum(), len(table)),
     )
 
 
@@ -67,9 +65,11 @@ class PastSummary(NamedTuple):
     between: tuple[str, str] | None = None
 
 
-HOURLY = PastSummary("hours", drawn.hours, "mean_capacity", "hour", "%a %d %b %Y %H:00")
+HOURLY = PastSummary(
+    "hours", chart_rows.hours, "mean_capacity", "hour", "%a %d %b %Y %H:00"
+)
 DAILY = PastSummary(
-    *("days", drawn.days, "capacity_max", "day", "%a %d %b %Y"),
+    *("days", chart_rows.days, "capacity_max", "day", "%a %d %b %Y"),
     between=("min_vehicles", "max_vehicles"),
 )
 MORE_TIPS = {
@@ -82,18 +82,18 @@ MORE_TIPS = {
 
 
 def _summed(name: str, station: str, when: Span, how: PastSummary) -> None:
-    found = how.made(data.answer(name, how.report, when, stations=(station,)))
-    table = data.frame(found, data.zone(name))
+    found = how.made(frames.answer(name, how.report, when, stations=(station,)))
+    table = frames.frame(found, frames.zone(name))
     series = {
-        "mean_vehicles": ("bikes", charts.BLUE),
-        "mean_docks": ("free docks", charts.ORANGE),
-        how.capacity: ("capacity", charts.GREY),
+        "mean_vehicles": ("bikes", specs.BLUE),
+        "mean_docks": ("free docks", specs.ORANGE),
+        how.capacity: ("capacity", specs.GREY),
     }
     tips = {"time": (how.word, how.form)}
     tips |= {
-        each: (title, parts.COUNT) for each, (title, _) in series.items()
+        each: (title, widgets.COUNT) for each, (title, _) in series.items()
     } | MORE_TIPS
-    spec = lines.lines(
+    spec = timelines.lines(
         "time",
         series,
         unit=f"mean of the {how.word}",
@@ -102,12 +102,12 @@ def _summed(name: str, station: str, when: Span, how: PastSummary) -> None:
         between=how.between,
     )
     ground = " Blue ground: least to most bikes of the day." if how.between else ""
-    _past(spec, table, station, parts.summed(table) + ground)
+    _past(spec, table, station, widgets.summed(table) + ground)
 
 
-def _past(spec: charts.Spec, table: pd.DataFrame, station: str, said: str) -> None:
+def _past(spec: specs.Spec, table: pd.DataFrame, station: str, said: str) -> None:
     closed = " Orange ground: it said it was closed." if table["closed"].any() else ""
-    parts.figure(
+    widgets.figure(
         spec,
         table,
         f"{station}-history",
@@ -118,16 +118,16 @@ def _past(spec: charts.Spec, table: pd.DataFrame, station: str, said: str) -> No
 
 def _identity(name: str, station: str) -> None:
     st.subheader("What became of it")
-    first, newest = parts.days(name)
-    found = data.answer(
+    first, newest = widgets.days(name)
+    found = frames.answer(
         name, "changes", (first, newest + timedelta(days=1)), stations=(station,)
     )
-    table = data.frame(found, data.zone(name))
+    table = frames.frame(found, frames.zone(name))
     if table.empty:
         st.caption(f"Neither moved, renamed nor resized since {first}.")
         return
-    parts.figure(
-        lines.events("since", "what", (first, newest)),
+    widgets.figure(
+        timelines.events("since", "what", (first, newest)),
         table,
         f"{station}-changes",
         f"All that the lists of stations told since {first}.",
@@ -137,7 +137,7 @@ def _identity(name: str, station: str) -> None:
         table[["since", "what", "old", "new", "metres"]],
         hide_index=True,
         column_config={
-            "since": parts.time_column("since"),
+            "since": widgets.time_column("since"),
             "what": "what",
             "old": "before",
             "new": "then",

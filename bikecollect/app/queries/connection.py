@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bikecollect.archive import views
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.scratch import scratch
-from bikecollect.wiring import history as keeper
+from bikecollect.wiring import history
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,7 +75,7 @@ class Held:
         if self._settled is None:
             self._settled = self._kept.enter_context(scratch())
         with ExitStack() as stack:
-            shown = keeper.shown(self._settings, name)
+            shown = history.shown(self._settings, name)
             db = stack.enter_context(
                 views.connected(
                     self._settings.data,

@@ -22,7 +22,7 @@ from bikecollect.reports.status import Standing, survey
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.data_folder import INFORMATION, LEDGER, alert_state_path
 from bikecollect.storage.ledger_reader import History
-from bikecollect.wiring import history as keeper
+from bikecollect.wiring import history
 
 CHANGING = (LEDGER, f"{LEDGER}-wal", INFORMATION)
 State = tuple[object, ...]
@@ -53,7 +53,7 @@ class DataService:
         ends = History(name, self.settings.data / name).ends()
         if ends is None:
             return None
-        zone = keeper.zone(self.settings, name)
+        zone = history.zone(self.settings, name)
         first, last = (date.fromisoformat(day_of(slot, zone)) for slot in ends)
         return first, last
 
@@ -74,7 +74,7 @@ class DataService:
         *weekday* (0 = Monday) is for the report ``typical``. Raises UsageError,
         StorageError.
         """
-        zone = keeper.zone(self.settings, name)
+        zone = history.zone(self.settings, name)
         values = Values(
             since=since,
             until=until,
@@ -109,7 +109,7 @@ class DataService:
 
     def account(self, name: str, since: date, until: date) -> Account:
         """Return the account from *since* to before *until*, as the report has it."""
-        zone = keeper.zone(self.settings, name)
+        zone = history.zone(self.settings, name)
         first = History(name, self.settings.data / name).first()
         begin, end = (bounds(d.isoformat(), zone)[0] for d in (since, until))
         begin = max(begin, first) if first is not None else begin

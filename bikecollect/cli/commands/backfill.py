@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from bikecollect.cli.options import Shared, say, say_json
-from bikecollect.cli.render import backfill as filling
+from bikecollect.cli.render.backfill import as_json, summary
 from bikecollect.cli.timeparse import moment
 from bikecollect.collect.backfill import Backfiller, Filling
 from bikecollect.core import process
@@ -17,7 +17,7 @@ from bikecollect.core.process import Times
 from bikecollect.core.slots import Slot
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.ledger_reader import BEGINNING, END
-from bikecollect.wiring import history as keeper
+from bikecollect.wiring import history
 
 LAYOUTS = ("taipei-archive", "youbike-csv", "citybikes")
 
@@ -72,16 +72,16 @@ def backfill(
     code = ExitCode.OK
     for name in names:
         span = _span(settings, name, since, until)
-        filler = keeper.backfiller(settings, name, times, span=span, dry=dry_run)
+        filler = history.backfiller(settings, name, times, span=span, dry=dry_run)
         if path:
-            source = keeper.source(settings, name, Path(path), maps, layout or "")
+            source = history.source(settings, name, Path(path), maps, layout or "")
             work = filler.from_source(source, force=force)
         else:
             work = filler.own()
         done = _done(filler, work, form)
         if form == "text":
             bad = source.bad if path else 0
-            say(filling.summary(name, done, filler.agreement, bad=bad))
+            say(summary(name, done, filler.agreement, bad=bad))
         if any(each.what == "not understood" for each in done):
             code = ExitCode.DATA
     return code
@@ -91,7 +91,7 @@ def _span(
     settings: Settings, name: str, since: str | None, until: str | None
 ) -> tuple[Slot, Slot]:
 
-    zone, now = keeper.zone(settings, name), time.time()
+    zone, now = history.zone(settings, name), time.time()
     begin = Slot(int(moment(since, zone, now))) if since else BEGINNING
     end = Slot(int(moment(until, zone, now))) if until else END
     return begin, end
@@ -106,9 +106,9 @@ def _done(filler: Backfiller, work: Iterator[Filling], form: str) -> Sequence[Fi
             for each in bar:
                 done.append(each)
                 if form == "json":
-                    say_json(filling.as_json(filler.system_id, each, filler.zone))
+                    say_json(as_json(filler.system_id, each, filler.zone))
     except Interrupted:
         if form == "text":
-            say(filling.summary(filler.system_id, done, filler.agreement, bad=0))
+            say(summary(filler.system_id, done, filler.agreement, bad=0))
         raise
     return done

@@ -13,9 +13,7 @@ from bikecollect.alerts.outbox import Outbox
 from bikecollect.archive import views
 from bikecollect.cli.options import Shared, complain, emit, say_figures
 from bikecollect.cli.output_file import refuse_misnamed, written
-from bikecollect.cli.render import coverage as report
-from bikecollect.cli.render import coverage_html as report_html
-from bikecollect.cli.render import station_coverage
+from bikecollect.cli.render import coverage, coverage_html, station_coverage
 from bikecollect.cli.timeparse import moment
 from bikecollect.core import process
 from bikecollect.core.errors import ExitCode, SettingsError
@@ -26,8 +24,7 @@ from bikecollect.reports import evidence
 from bikecollect.reports.coverage import Account
 from bikecollect.reports.station_coverage import seen
 from bikecollect.setup.settings import Settings
-from bikecollect.wiring import collection as wiring
-from bikecollect.wiring import history as keeper
+from bikecollect.wiring import collection, history
 
 FORMS = ("text", "csv", "json", "html")
 
@@ -114,23 +111,23 @@ def account(
 def _text(accounts: Sequence[Account], form: str, what: str) -> str:
 
     if form == "json":
-        return "".join(report.as_json(each) for each in accounts)
+        return "".join(coverage.as_json(each) for each in accounts)
     if form == "csv":
-        return (report.gaps_csv if what == "gaps" else report.days_csv)(accounts)
+        return (coverage.gaps_csv if what == "gaps" else coverage.days_csv)(accounts)
     if form == "html":
         return _page(accounts)
-    return "\n".join(report.text(each) for each in accounts)
+    return "\n".join(coverage.text(each) for each in accounts)
 
 
 def _page(accounts: Sequence[Account]) -> str:
 
     made = f"Made {iso(time.time(), UTC)} by bikecollect {__version__}"
-    return report_html.page(accounts, made)
+    return coverage_html.page(accounts, made)
 
 
 def _stations(settings: Settings, accounts: Sequence[Account], form: str) -> str:
 
-    shown = [keeper.shown(settings, each.system_id) for each in accounts]
+    shown = [history.shown(settings, each.system_id) for each in accounts]
     with views.connected(settings.data, shown) as db:
         found = [
             (each, seen(db, each.system_id, min(each.days), max(each.days)))
@@ -143,12 +140,12 @@ def _stations(settings: Settings, accounts: Sequence[Account], form: str) -> str
 def _send(settings: Settings, accounts: Sequence[Account]) -> None:
 
     times = Times(time.time, time.monotonic, process.Stop())
-    post = wiring.post(settings, times)
+    post = collection.post(settings, times)
     if post is None:
         raise SettingsError("--mail needs [mail] in the settings: host, sender, to")
     share = ", ".join(f"{a.system_id} {percent(a.total.ratio)}" for a in accounts)
     name = f"{stamp(Slot(int(time.time())))}.report"
-    body = click.unstyle("\n".join(report.text(each) for each in accounts))
+    body = click.unstyle("\n".join(coverage.text(each) for each in accounts))
     outbox = Outbox(settings.data / accounts[0].system_id / "outbox")
     post.spool(outbox, Letter(name, f"[bikecollect] coverage: {share}", body))
     error = post.drain([outbox])

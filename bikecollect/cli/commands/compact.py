@@ -6,11 +6,11 @@ import click
 
 from bikecollect.archive.compact import Step
 from bikecollect.cli.options import Screen, Shared, say, say_json
-from bikecollect.cli.render import archive as keeping
+from bikecollect.cli.render.archive import nothing_to_do, step_json, step_line
 from bikecollect.core import process
 from bikecollect.core.errors import ExitCode
 from bikecollect.core.process import Times
-from bikecollect.wiring import history as keeper
+from bikecollect.wiring.history import compactor
 
 
 @click.command()
@@ -46,21 +46,21 @@ def compact(
     for name in settings.chosen(system_ids):
         if not (settings.data / name).is_dir():
             continue
-        for step in keeper.compactor(settings, name, times, csv_days=csv_days).run():
+        for step in compactor(settings, name, times, csv_days=csv_days).run():
             code = max(code, ExitCode.IO if step.why else ExitCode.OK)
             said = said or not step.why
             _tell(step, form, quiet=quiet)
             stop.raise_if_set()
     if not said and not code and form == "text" and not quiet:
-        say(keeping.nothing_to_do())
+        say(nothing_to_do())
     return code
 
 
 def _tell(step: Step, form: str, *, quiet: bool) -> None:
 
     if form == "json":
-        say_json(keeping.step_json(step))
+        say_json(step_json(step))
     elif step.why:
-        click.echo(Screen.redact(keeping.step_line(step)), err=True, nl=False)
+        click.echo(Screen.redact(step_line(step)), err=True, nl=False)
     elif not quiet:
-        say(keeping.step_line(step))
+        say(step_line(step))

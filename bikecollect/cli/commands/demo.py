@@ -13,7 +13,7 @@ import click
 
 from bikecollect.cli.commands.backfill_report import account
 from bikecollect.cli.options import say
-from bikecollect.cli.render import coverage as report
+from bikecollect.cli.render import coverage
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.slots import iso
 from bikecollect.setup.loader import load
@@ -86,7 +86,7 @@ def _month(folder: Path, days: int, stations: int, seed: int) -> None:
             step=lambda _: bar.update(1),
         )
     config = str(folder / SETTINGS)
-    say(report.text(account(load(config), YOUBIKE, None, None)))
+    say(coverage.text(account(load(config), YOUBIKE, None, None)))
     say(f"\nLook at it:\n  bikecollect --config {config} app\n")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from bikecollect.cli.options import Shared, say, say_json
-from bikecollect.cli.render import doctor as screens
+from bikecollect.cli.render.doctor import line
 from bikecollect.core.text import visible_json
 from bikecollect.setup import schedule
 from bikecollect.setup.doctor import Check, Verdict, examine
@@ -45,7 +45,7 @@ def doctor(
             }
             say_json(f"{visible_json(values)}\n")
         else:
-            say(screens.line(check))
+            say(line(check))
     return TROUBLE if wrong else 0
 
 

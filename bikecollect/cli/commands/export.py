@@ -22,7 +22,7 @@ from bikecollect.core.errors import UsageError
 from bikecollect.reports.data_dictionary import resource
 from bikecollect.reports.export import Exporter, Wish
 from bikecollect.setup.settings import Settings
-from bikecollect.wiring import history as keeper
+from bikecollect.wiring import history
 
 WHATS = (
     *("station_status", "stations", "slots", "gaps", "runs"),
@@ -84,7 +84,7 @@ def export(
     settings = ctx.ensure_object(Shared).settings()
     form = _form(form, output, excel_safe=excel_safe)
     chosen = settings.chosen(system_ids)
-    zones = {name: keeper.zone(settings, name) for name in chosen}
+    zones = {name: history.zone(settings, name) for name in chosen}
     first, now = zones[chosen[0]], time.time()
     wish = Wish(
         what=what,
@@ -104,7 +104,7 @@ def _exported(
     settings: Settings, wish: Wish, form: str, output: Path | None
 ) -> Exporter:
     """Write what is wished for to *output*, whole or not at all; None: to stdout."""
-    shown = [keeper.shown(settings, name) for name in wish.systems]
+    shown = [history.shown(settings, name) for name in wish.systems]
     with ExitStack() as stack:
         fd = None if output is None else stack.enter_context(placed(output))
         also = [] if fd is None else [duckdb_engine.descriptor(fd)]

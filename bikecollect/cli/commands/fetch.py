@@ -36,16 +36,16 @@ def fetch(
     """
     from bikecollect.core import process
     from bikecollect.core.run import run_line, runs_json
-    from bikecollect.wiring import collection as wiring
+    from bikecollect.wiring.collection import collect, zones
 
     settings = _settings(ctx.ensure_object(Shared))
     stop = process.Stop()
     process.listen(stop)
     process.arm(settings.seconds)
-    runs = wiring.collect(settings, system_ids, stop=stop, dry=dry_run)
+    runs = collect(settings, system_ids, stop=stop, dry=dry_run)
     with suppress(OSError):  # what was collected stands, and so does its code
         if form == "json":
-            mention_json(runs_json(runs, wiring.zones(settings)))
+            mention_json(runs_json(runs, zones(settings)))
         elif dry_run:
             mention("".join(f"{run_line(run)}\n" for run in runs))
     process.disarm()
@@ -55,7 +55,7 @@ def fetch(
 def _settings(shared: Shared) -> "Settings":
     """Return the settings; people are told where they cannot be used, and again can."""
     from bikecollect.core.errors import SettingsError
-    from bikecollect.wiring import collection as wiring
+    from bikecollect.wiring.collection import tell_of_settings
 
     try:
         settings = shared.settings_for_cron()
@@ -66,8 +66,8 @@ def _settings(shared: Shared) -> "Settings":
 
         ways = ways_of_telling(shared.config)
         if ways is not None:
-            wiring.tell_of_settings(ways, error)
+            tell_of_settings(ways, error)
         raise
     if settings.source:
-        wiring.tell_of_settings(settings, None)
+        tell_of_settings(settings, None)
     return settings

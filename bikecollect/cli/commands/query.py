@@ -24,7 +24,7 @@ from bikecollect.cli.output_file import (
 from bikecollect.cli.render.table import table
 from bikecollect.core.errors import UsageError
 from bikecollect.core.text import visible_json
-from bikecollect.wiring import history as keeper
+from bikecollect.wiring import history
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -85,7 +85,7 @@ def query(
         raise UsageError(f'--memory "{memory}": write a size such as 512MB or 2GB')
     text = sys.stdin.read() if sql == "-" else sql
     settings = ctx.ensure_object(Shared).settings()
-    shown = [keeper.shown(settings, name) for name in settings.chosen(system)]
+    shown = [history.shown(settings, name) for name in settings.chosen(system)]
     with ExitStack() as stack:
         fd = None if output is None else stack.enter_context(placed(output))
         also = [] if fd is None else [duckdb_engine.descriptor(fd)]

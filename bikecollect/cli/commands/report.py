@@ -9,14 +9,14 @@ import click
 
 from bikecollect.archive import views
 from bikecollect.cli.options import Shared, emit, say_figures
-from bikecollect.cli.render import reports as screens
+from bikecollect.cli.render.reports import answer, listing
 from bikecollect.cli.timeparse import day, weekly
 from bikecollect.core.errors import UsageError
 from bikecollect.core.slots import bounds
 from bikecollect.reports import runner
 from bikecollect.reports.registry import REPORTS, Report, Values
 from bikecollect.setup.settings import Settings
-from bikecollect.wiring import history as keeper
+from bikecollect.wiring import history
 
 
 @click.command()
@@ -68,7 +68,7 @@ def report(
     not seen is in no figure.
     """
     if name is None:
-        say_figures(screens.listing())
+        say_figures(listing())
         return
     if name not in REPORTS:
         known = ", ".join(REPORTS)
@@ -97,12 +97,12 @@ def _answer(  # noqa: PLR0917 - one call
     limit: int | None,
 ) -> None:
 
-    shown = [keeper.shown(settings, each) for each in systems]
+    shown = [history.shown(settings, each) for each in systems]
     with views.connected(settings.data, shown) as db:
         found = runner.ask(runner.Duck(db), chosen, values, by=by, stations=station)
-    zones = {each: keeper.zone(settings, each) for each in systems}
+    zones = {each: history.zone(settings, each) for each in systems}
     print_it = emit if form == "csv" else say_figures
-    print_it(screens.answer(chosen, found, zones, form, limit))
+    print_it(answer(chosen, found, zones, form, limit))
 
 
 def _values(
@@ -113,7 +113,7 @@ def _values(
     at: str | None,
 ) -> Values:
 
-    zone, now = keeper.zone(settings, systems[0]), time.time()
+    zone, now = history.zone(settings, systems[0]), time.time()
     first = day(since, zone, now) if since else "2000-01-01"
     last = day(until, zone, now) if until else "2100-01-01"
     weekday, minute = weekly(at) if at else (0, 0)

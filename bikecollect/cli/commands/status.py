@@ -9,7 +9,7 @@ import click
 from bikecollect.alerts.state import noted_incidents
 from bikecollect.cli.options import Shared, complain, emit, say, say_json
 from bikecollect.cli.output_file import written
-from bikecollect.cli.render import status as screens
+from bikecollect.cli.render.status import alerts, as_json, metrics, screen
 from bikecollect.core.errors import BikecollectError
 from bikecollect.reports.status import Standing, survey
 from bikecollect.setup.settings import Settings
@@ -69,13 +69,13 @@ def status(
     while True:
         standings, errors = _survey(settings, system_ids)
         if alert:
-            text = screens.alerts(standings)
+            text = alerts(standings)
         elif form == "json":
-            text = "".join(f"{screens.as_json(each)}\n" for each in standings)
+            text = "".join(f"{as_json(each)}\n" for each in standings)
         elif form == "prometheus":
-            text = screens.metrics(standings)
+            text = metrics(standings)
         else:
-            text = f"{screens.screen(standings)}\n{_source(settings)}\n"
+            text = f"{screen(standings)}\n{_source(settings)}\n"
         if output is not None:
             with written(output, ALL_READ) as out:
                 out.write(text)

@@ -10,13 +10,20 @@ import click
 from bikecollect.archive.verify import Certificate, Finding, Looked, compared
 from bikecollect.cli.options import Shared, say, say_figures, say_json
 from bikecollect.cli.output_file import written
-from bikecollect.cli.render import archive as keeping
+from bikecollect.cli.render.archive import (
+    certificate,
+    certificate_json,
+    certificate_line,
+    finding_json,
+    finding_line,
+    verdict,
+)
 from bikecollect.cli.timeparse import day
 from bikecollect.core import process
 from bikecollect.core.errors import ExitCode, UsageError
 from bikecollect.core.process import Times
 from bikecollect.setup.settings import Settings
-from bikecollect.wiring import history as keeper
+from bikecollect.wiring import history
 
 
 @click.command()
@@ -66,16 +73,16 @@ def verify(
             _tell(each, form)
         else:
             found.append(each)
-            line = keeping.certificate_json if form == "json" else None
-            say_figures((line or keeping.certificate_line)(each))
+            line = certificate_json if form == "json" else None
+            say_figures((line or certificate_line)(each))
     for finding in compared(found, kept):
         wrong += 1
         _tell(finding, form)
     if certificates:
         with written(certificates) as out:
-            out.writelines(keeping.certificate_json(each) for each in found)
+            out.writelines(certificate_json(each) for each in found)
     if form == "text":
-        say(keeping.verdict(looked, wrong))
+        say(verdict(looked, wrong))
     return ExitCode.NO if wrong else ExitCode.OK
 
 
@@ -91,8 +98,8 @@ def _proofs(
 
     times = Times(time.time, time.monotonic, process.Stop())
     for name in names:
-        verifier = keeper.verifier(settings, name, times, deep=deep)
-        there, now = keeper.zone(settings, name), time.time()
+        verifier = history.verifier(settings, name, times, deep=deep)
+        there, now = history.zone(settings, name), time.time()
         verifier = replace(
             verifier,
             since=day(since, there, now) if since else "",
@@ -106,15 +113,15 @@ def _tell(finding: Finding, form: str) -> None:
 
     json = form == "json"
     if json:
-        say_json(keeping.finding_json(finding))
+        say_json(finding_json(finding))
     else:
-        say(keeping.finding_line(finding))
+        say(finding_line(finding))
 
 
 def _kept(path: str) -> list[Certificate]:
 
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
-        return [keeping.certificate(each) for each in lines]
+        return [certificate(each) for each in lines]
     except ValueError as error:
         raise UsageError(f"{path}: {error}") from error
