@@ -98,7 +98,12 @@ def _information(name: str, values: dict[str, Any]) -> StationInformation:
     lat, lon, region = values.get("places", {}).get(name, (None, None, None))
     called = values.get("names", {}).get(name, name)
     return StationInformation(
-        name, name=called, lat=lat, lon=lon, capacity=10, region=region
+        name,
+        name=called,
+        lat=lat,
+        lon=lon,
+        capacity=values.get("capacity", 10),
+        region=region,
     )
 
 

@@ -33,7 +33,7 @@ def world(folder: Path) -> World:
     for bikes in ({"a": 0, "b": 3}, {"a": 2}, None, {"a": 1, "b": 70_000}):
         world.clock.now += 300
         if bikes is not None:
-            world.fetch(dict(bikes))
+            world.fetch(dict(bikes), capacity=50_000)
     return world
 
 
