@@ -13,7 +13,7 @@ from pathlib import Path
 
 import trustme
 
-from bikecollect.alerts.smtp import Server
+from bikecollect.alerts.mail.smtp import Server
 
 ME, BOSS = "me@example.org", "boss@example.org"
 

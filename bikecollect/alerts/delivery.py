@@ -12,9 +12,9 @@ from pathlib import Path
 from bikecollect.alerts import digest, messages
 from bikecollect.alerts.alerter import AlertPlace, News, Told
 from bikecollect.alerts.digest import Summary
-from bikecollect.alerts.mailer import Post
+from bikecollect.alerts.mail.mailer import Post
+from bikecollect.alerts.mail.outbox import Outbox
 from bikecollect.alerts.messages import Facts, Letter
-from bikecollect.alerts.outbox import Outbox
 from bikecollect.alerts.state import AlertStateFile
 from bikecollect.core.errors import BikecollectError
 from bikecollect.core.incidents import Event, What

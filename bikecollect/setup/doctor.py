@@ -11,7 +11,8 @@ from enum import Enum
 from pathlib import Path
 
 from bikecollect import __version__
-from bikecollect.alerts import smtp, webhooks
+from bikecollect.alerts import webhooks
+from bikecollect.alerts.mail import smtp
 from bikecollect.core.errors import BikecollectError
 from bikecollect.core.text import length, size
 from bikecollect.reports.status import survey
@@ -275,7 +276,7 @@ def _mail(settings: Settings, *, network: bool, send: bool) -> Checks:
 
 
 def _test_mail(settings: Settings, host: smtp.Server) -> str:
-    from bikecollect.alerts import mail as envelope
+    from bikecollect.alerts.mail import envelope
     from bikecollect.alerts.messages import Letter
 
     node, now = os.uname().nodename, time.time()

@@ -26,7 +26,7 @@ from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.files import trusted_files
 
 if TYPE_CHECKING:
-    from bikecollect.alerts.smtp import Server
+    from bikecollect.alerts.mail.smtp import Server
 
 
 UNITS = {"s": 1, "min": 60, "h": 3600}
@@ -311,7 +311,7 @@ def seconds(text: str) -> int:
 
 def server(mail: Mail, password: str) -> "Server":
     """Return the mail server that *mail* names."""
-    from bikecollect.alerts.smtp import Server  # only where mails are set up
+    from bikecollect.alerts.mail.smtp import Server  # only where mails are set up
 
     return Server(
         host=mail.host,

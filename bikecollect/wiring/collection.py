@@ -38,7 +38,7 @@ from bikecollect.storage.run_notes import RunNotes
 
 if TYPE_CHECKING:
     from bikecollect.alerts.delivery import Dispatch, Hook
-    from bikecollect.alerts.mailer import Post
+    from bikecollect.alerts.mail.mailer import Post
 
 log = logging.getLogger(__name__)
 
@@ -253,7 +253,7 @@ def post(settings: Settings, times: Times) -> "Post | None":
     mail = settings.mail
     if not mail.host:
         return None
-    from bikecollect.alerts.mailer import (  # only where mails are set up
+    from bikecollect.alerts.mail.mailer import (  # only where mails are set up
         Post,
     )
 

@@ -20,7 +20,7 @@ from command import bikecollect
 from rawserver import Misdeed, answers, misbehaving
 from served import Answer, serving
 
-from bikecollect.alerts.smtp import Server, check
+from bikecollect.alerts.mail.smtp import Server, check
 from bikecollect.cli.main import run
 from bikecollect.setup.loader import load
 from bikecollect.simulator import dialects

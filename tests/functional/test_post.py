@@ -12,11 +12,11 @@ import pytest
 import trustme
 from mailserver import BOSS, ME, MailServer, free_port
 
-from bikecollect.alerts import smtp
-from bikecollect.alerts.mailer import Post
+from bikecollect.alerts.mail import smtp
+from bikecollect.alerts.mail.mailer import Post
+from bikecollect.alerts.mail.outbox import Outbox
+from bikecollect.alerts.mail.smtp import Server
 from bikecollect.alerts.messages import Letter
-from bikecollect.alerts.outbox import Outbox
-from bikecollect.alerts.smtp import Server
 from bikecollect.core.slots import DAY
 
 NOW = 1_795_312_800.0

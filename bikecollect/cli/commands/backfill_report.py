@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from bikecollect import __version__
+from bikecollect.alerts.mail.outbox import Outbox
 from bikecollect.alerts.messages import Letter
-from bikecollect.alerts.outbox import Outbox
 from bikecollect.archive import views
 from bikecollect.cli.options import Shared, complain, emit, say_figures
 from bikecollect.cli.output_file import refuse_misnamed, written

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
-from bikecollect.alerts import mail, smtp
+from bikecollect.alerts.mail import envelope, smtp
+from bikecollect.alerts.mail.outbox import KEPT_DAYS, Outbox
+from bikecollect.alerts.mail.smtp import Delivery, Server
 from bikecollect.alerts.messages import Letter
-from bikecollect.alerts.outbox import KEPT_DAYS, Outbox
-from bikecollect.alerts.smtp import Delivery, Server
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import DAY
 
@@ -93,7 +93,7 @@ class Post:
         whole = f"{names[-1]}.combined"
         mails = [outbox.read(each) for each in names]
         host = os.uname().nodename
-        outbox.put(whole, mail.combined(mails, whole, host=host, now=now))
+        outbox.put(whole, envelope.combined(mails, whole, host=host, now=now))
         for name in names:
             outbox.remove(name)
         return [whole]
@@ -101,7 +101,7 @@ class Post:
     def _mail(self, letter: Letter, to: Sequence[str]) -> bytes:
         host = os.uname().nodename
         now = self.clock()
-        return mail.mail(letter, sender=self.sender, to=to, host=host, now=now)
+        return envelope.mail(letter, sender=self.sender, to=to, host=host, now=now)
 
 
 def _settle(box: Outbox, name: str, data: bytes, delivery: Delivery) -> None:
@@ -111,6 +111,6 @@ def _settle(box: Outbox, name: str, data: bytes, delivery: Delivery) -> None:
         return
     before = smtp.recipients(data)
     if set(delivery.left) != set(before):
-        box.put(name, mail.left_to(data, delivery.left))
+        box.put(name, envelope.left_to(data, delivery.left))
     if delivery.error not in {"", "not tried"}:
         log.info("mail %s: %s", name, delivery.error)

@@ -107,9 +107,7 @@ def _delivered(
 
 
 def _connected(server: Server) -> "smtplib.SMTP":
-    from bikecollect.alerts import (  # only when there is a mail
-        smtp_connection,
-    )
+    from bikecollect.alerts.mail import smtp_connection
 
     connection = smtp_connection.connect(
         server.host,

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from bikecollect.alerts.mail.smtp import RECIPIENTS
 from bikecollect.alerts.messages import Letter
-from bikecollect.alerts.smtp import RECIPIENTS
 from bikecollect.core.text import visible
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Mail: written, kept until it is sent, and sent."""
