@@ -24,7 +24,7 @@ from bikecollect.core.payload import (
 from bikecollect.core.run import Run
 from bikecollect.core.slots import slot_at
 from bikecollect.core.snapshot import Snapshot, StationInformation, StationStatus
-from bikecollect.feeds.renames import Renames
+from bikecollect.feeds.reading.renames import Renames
 from bikecollect.storage.csv_format import Derived, Format
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.ledger import Ledger

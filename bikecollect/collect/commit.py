@@ -19,7 +19,8 @@ from bikecollect.core.run import Done, Notice
 from bikecollect.core.secrets.redact import Redact, unredacted
 from bikecollect.core.slots import DAY, Slot, day_of
 from bikecollect.core.snapshot import Snapshot, StationInformation
-from bikecollect.feeds import Feed, drift, imported_rows
+from bikecollect.feeds import Feed, imported_rows
+from bikecollect.feeds.reading import drift
 from bikecollect.storage.csv_format import (
     EncodedRows,
     Format,

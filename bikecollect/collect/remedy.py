@@ -9,7 +9,7 @@ from bikecollect.core.text import visible_toml
 from bikecollect.feeds import Feed
 
 if TYPE_CHECKING:
-    from bikecollect.feeds.renames import Rename, Renames
+    from bikecollect.feeds.reading.renames import Rename, Renames
     from bikecollect.storage.payload_store import Payloads
 
 KIND = "fields"
@@ -34,7 +34,7 @@ def lines(system_id: str, fields: Mapping[str, str], renames: "Renames") -> list
 
     *fields* are those that the settings have already.
 
-    >>> from bikecollect.feeds.renames import Rename, Renames
+    >>> from bikecollect.feeds.reading.renames import Rename, Renames
     >>> lines("city", {}, Renames((Rename("capacity", "tot", "size"),)))[2:]
     ['[systems.city.fields]', 'capacity = "size"']
     """

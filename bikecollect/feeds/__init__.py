@@ -6,7 +6,7 @@ from bikecollect.core.payload import Documents, Fetched, Getter, Memory
 from bikecollect.core.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from bikecollect.feeds.renames import Renames
+    from bikecollect.feeds.reading.renames import Renames
 
 
 class Feed(Protocol):

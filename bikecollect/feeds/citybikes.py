@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.payload import Documents, Fetched, Getter, Memory
 from bikecollect.core.snapshot import Snapshot
-from bikecollect.feeds.fields import STAMP_FORMAT
-from bikecollect.feeds.json_payload import at, decode, objects
-from bikecollect.feeds.stamps import Stamps
-from bikecollect.feeds.station_reader import Dialect, StationReader
+from bikecollect.feeds.reading.fields import STAMP_FORMAT
+from bikecollect.feeds.reading.json_payload import at, decode, objects
+from bikecollect.feeds.reading.stamps import Stamps
+from bikecollect.feeds.reading.station_reader import Dialect, StationReader
 
 if TYPE_CHECKING:
-    from bikecollect.feeds.renames import Renames
+    from bikecollect.feeds.reading.renames import Renames
 
 SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "station_id": ("id",),
@@ -59,7 +59,7 @@ class CityBikes:
 
     def renames(self, before: Documents, after: Documents) -> "Renames":
         """Return which fields of *before* have another name in *after*."""
-        from bikecollect.feeds import renames  # only where it drifts
+        from bikecollect.feeds.reading import renames
 
         stamps = self._stamps()
         return renames.between(before, after, _stations, self._dialect, stamps)

@@ -24,7 +24,6 @@ from bikecollect.core.payload import (
 from bikecollect.core.slots import DAY
 from bikecollect.core.snapshot import Snapshot
 from bikecollect.feeds import gbfs_reader
-from bikecollect.feeds.fields import STAMP_FORMAT
 from bikecollect.feeds.gbfs_discovery import (
     TRIES,
     addresses,
@@ -34,12 +33,13 @@ from bikecollect.feeds.gbfs_discovery import (
     without_secrets,
 )
 from bikecollect.feeds.http.urls import joined
-from bikecollect.feeds.json_payload import at, decode
-from bikecollect.feeds.stamps import Stamps
-from bikecollect.feeds.values import number
+from bikecollect.feeds.reading.fields import STAMP_FORMAT
+from bikecollect.feeds.reading.json_payload import at, decode
+from bikecollect.feeds.reading.stamps import Stamps
+from bikecollect.feeds.reading.values import number
 
 if TYPE_CHECKING:
-    from bikecollect.feeds.renames import Renames
+    from bikecollect.feeds.reading.renames import Renames
 
 FEEDS, INFORMATION, TYPES = "gbfs.feeds", "gbfs.information", "gbfs.vehicle_types"
 NEWEST_MAJOR = 3
@@ -129,7 +129,7 @@ class Gbfs:
 
     def renames(self, before: Documents, after: Documents) -> "Renames":
         """Return which fields of *before* have another name in *after*."""
-        from bikecollect.feeds import renames  # only where it drifts
+        from bikecollect.feeds.reading import renames
 
         stamps = Stamps(UTC, self._way.fields.get(STAMP_FORMAT, ""))
         dialects = {

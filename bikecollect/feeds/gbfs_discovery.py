@@ -15,8 +15,8 @@ from bikecollect.core.errors import (
 from bikecollect.core.payload import MANY, Check, Document, Getter
 from bikecollect.core.secrets.names import is_secret_name
 from bikecollect.feeds.http.urls import joined
-from bikecollect.feeds.json_payload import at, keys
-from bikecollect.feeds.values import text
+from bikecollect.feeds.reading.json_payload import at, keys
+from bikecollect.feeds.reading.values import text
 
 TRIES = 2
 """For what is not the status, and for an address that is only tried."""

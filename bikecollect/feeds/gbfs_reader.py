@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.snapshot import Snapshot, StationInformation
-from bikecollect.feeds.aliases import electric
-from bikecollect.feeds.fields import STAMP_FORMAT
-from bikecollect.feeds.json_payload import at, decode, keys, objects
-from bikecollect.feeds.stamps import Stamps
-from bikecollect.feeds.station_reader import Dialect, Said, StationReader
-from bikecollect.feeds.values import count, number, text
+from bikecollect.feeds.reading.aliases import electric
+from bikecollect.feeds.reading.fields import STAMP_FORMAT
+from bikecollect.feeds.reading.json_payload import at, decode, keys, objects
+from bikecollect.feeds.reading.stamps import Stamps
+from bikecollect.feeds.reading.station_reader import Dialect, Said, StationReader
+from bikecollect.feeds.reading.values import count, number, text
 
 STATUS: Mapping[str, tuple[str, ...]] = {
     "station_id": ("station_id",),

@@ -11,9 +11,9 @@ from typing import Any
 
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.snapshot import Snapshot, StationStatus
-from bikecollect.feeds.json_payload import decode
-from bikecollect.feeds.stamps import Stamps
-from bikecollect.feeds.values import count, text
+from bikecollect.feeds.reading.json_payload import decode
+from bikecollect.feeds.reading.stamps import Stamps
+from bikecollect.feeds.reading.values import count, text
 
 DOCUMENT = "imported"
 

@@ -9,8 +9,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from bikecollect.core.errors import FeedError, PayloadError
 from bikecollect.core.payload import Document, Documents, Fetched, Getter, Memory
 from bikecollect.core.snapshot import Snapshot
-from bikecollect.feeds.fields import STAMP_FORMAT
-from bikecollect.feeds.json_payload import (
+from bikecollect.feeds.reading.fields import STAMP_FORMAT
+from bikecollect.feeds.reading.json_payload import (
     at,
     bounded,
     decode,
@@ -18,12 +18,12 @@ from bikecollect.feeds.json_payload import (
     nested,
     objects,
 )
-from bikecollect.feeds.stamps import Stamps
-from bikecollect.feeds.values import count
+from bikecollect.feeds.reading.stamps import Stamps
+from bikecollect.feeds.reading.values import count
 from bikecollect.feeds.youbike_reader import DIALECT, snapshot
 
 if TYPE_CHECKING:
-    from bikecollect.feeds.renames import Renames
+    from bikecollect.feeds.reading.renames import Renames
 
 WRAPPERS = ("retVal", "data.retVal", "records", "result.records", "data", "result")
 PAGES = 100
@@ -89,7 +89,7 @@ class YouBike:
 
     def renames(self, before: Documents, after: Documents) -> "Renames":
         """Return which fields of *before* have another name in *after*."""
-        from bikecollect.feeds import renames  # only where it drifts
+        from bikecollect.feeds.reading import renames
 
         stamps = self._stamps()
         return renames.between(before, after, _all, self._dialect, stamps)

@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 from bikecollect.core.snapshot import Snapshot
-from bikecollect.feeds.aliases import electric
-from bikecollect.feeds.stamps import Stamps
-from bikecollect.feeds.station_reader import Dialect, Said, StationReader
-from bikecollect.feeds.values import flag
+from bikecollect.feeds.reading.aliases import electric
+from bikecollect.feeds.reading.stamps import Stamps
+from bikecollect.feeds.reading.station_reader import Dialect, Said, StationReader
+from bikecollect.feeds.reading.values import flag
 
 ACTIVE = ("act", "status", "ServiceStatus")
 SPELLINGS: Mapping[str, tuple[str, ...]] = {

@@ -7,10 +7,11 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from bikecollect.core.errors import SettingsError
-from bikecollect.feeds import Feed, fields, registry
+from bikecollect.feeds import Feed, registry
 from bikecollect.feeds.http.access import REDIRECTS, SAME_SITE, Access
 from bikecollect.feeds.http.retry import Budget
 from bikecollect.feeds.http.urls import parse
+from bikecollect.feeds.reading import fields
 from bikecollect.setup.settings import System
 
 SIZES = {"KiB": 1024, "MiB": 1024 * 1024}

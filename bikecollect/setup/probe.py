@@ -21,7 +21,7 @@ from bikecollect.core.text import message
 from bikecollect.feeds import gbfs_discovery, youbike
 from bikecollect.feeds.http.client import Client
 from bikecollect.feeds.http.urls import plain, shown
-from bikecollect.feeds.json_payload import at, decode
+from bikecollect.feeds.reading.json_payload import at, decode
 from bikecollect.setup import catalogue, feed_access
 from bikecollect.setup.settings import System
 from bikecollect.setup.trial import About, Target, Trial, oddities

@@ -38,10 +38,10 @@ from bikecollect.feeds.http.networks import is_local_name, numeric
 from bikecollect.feeds.http.retry import retry_after
 from bikecollect.feeds.http.transport import date
 from bikecollect.feeds.http.urls import plain
-from bikecollect.feeds.json_payload import decode
 from bikecollect.feeds.mapped import Mapped, validate
-from bikecollect.feeds.stamps import Stamps
-from bikecollect.feeds.values import MOST
+from bikecollect.feeds.reading.json_payload import decode
+from bikecollect.feeds.reading.stamps import Stamps
+from bikecollect.feeds.reading.values import MOST
 from bikecollect.feeds.youbike import YouBike
 from bikecollect.setup import loader
 from bikecollect.simulator import dialects

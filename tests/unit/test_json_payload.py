@@ -13,8 +13,8 @@ import pytest
 from bikecollect.core import process
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.payload import Document
-from bikecollect.feeds.aliases import Aliases, electric
-from bikecollect.feeds.json_payload import (
+from bikecollect.feeds.reading.aliases import Aliases, electric
+from bikecollect.feeds.reading.json_payload import (
     decode,
     excerpt,
     nested,
@@ -23,7 +23,7 @@ from bikecollect.feeds.json_payload import (
     shape,
     weigh,
 )
-from bikecollect.feeds.stamps import Stamps
+from bikecollect.feeds.reading.stamps import Stamps
 from bikecollect.feeds.youbike import YouBike
 
 MIB = 1024 * 1024
@@ -32,7 +32,7 @@ ALIKE = 2**61 - 1
 
 PEAK = """
 import sys
-from bikecollect.feeds.json_payload import _decoded, weigh
+from bikecollect.feeds.reading.json_payload import _decoded, weigh
 
 def memory(name):
     with open("/proc/self/status") as status:
@@ -85,7 +85,7 @@ def test_what_weighs_too_much_is_not_parsed() -> None:
 def test_what_takes_too_much_is_left_half_parsed() -> None:
     """Lists in lists that weigh less than the bound, and take more than there is."""
     script = (
-        "from bikecollect.feeds.json_payload import decode;"
+        "from bikecollect.feeds.reading.json_payload import decode;"
         "decode(b'[' + b','.join([b'[' * 50 + b']' * 50] * 36_000) + b']')"
     )
     done = subprocess.run(

@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bikecollect.feeds.stamps import Stamps
+from bikecollect.feeds.reading.stamps import Stamps
 
 READ = Stamps(ZoneInfo("Asia/Taipei"))
 MOMENT = 1_788_981_843

@@ -16,8 +16,8 @@ from bikecollect.collect.sources.table_layouts import FIELDS, Layout, mapped, re
 from bikecollect.core.errors import SettingsError, StorageError, UsageError
 from bikecollect.core.slots import Slot
 from bikecollect.core.snapshot import StationStatus
-from bikecollect.feeds import values
-from bikecollect.feeds.stamps import MILLISECONDS
+from bikecollect.feeds.reading import values
+from bikecollect.feeds.reading.stamps import MILLISECONDS
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

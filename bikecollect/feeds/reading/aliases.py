@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bikecollect.core.errors import PayloadError
-from bikecollect.feeds.json_payload import at, nested
-from bikecollect.feeds.values import count
+from bikecollect.feeds.reading.json_payload import at, nested
+from bikecollect.feeds.reading.values import count
 
 Table = Mapping[str, Sequence[str]]
 """For each column the fields that may hold it, as dotted paths, the likeliest first."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from bikecollect.core.text import clean
-from bikecollect.feeds.json_payload import excerpt
+from bikecollect.feeds.reading.json_payload import excerpt
 
 MOST = 99_998
 """The largest count that is believed; 99,999 and 999,999 are sentinels (gbfs #806)."""

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.payload import Documents
-from bikecollect.feeds.aliases import UNSAID, Aliases, plain
-from bikecollect.feeds.fields import COLUMNS
-from bikecollect.feeds.json_payload import LONGEST_FIELD
-from bikecollect.feeds.stamps import Stamps
-from bikecollect.feeds.station_reader import COUNTS, FLAGS, Dialect
-from bikecollect.feeds.values import count, number, text
+from bikecollect.feeds.reading.aliases import UNSAID, Aliases, plain
+from bikecollect.feeds.reading.fields import COLUMNS
+from bikecollect.feeds.reading.json_payload import LONGEST_FIELD
+from bikecollect.feeds.reading.stamps import Stamps
+from bikecollect.feeds.reading.station_reader import COUNTS, FLAGS, Dialect
+from bikecollect.feeds.reading.values import count, number, text
 
 READABLE = 0.8
 """Share of a field's values that a column must be able to read."""

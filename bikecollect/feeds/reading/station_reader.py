@@ -8,9 +8,9 @@ from typing import Any
 
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.snapshot import Snapshot, StationInformation, StationStatus
-from bikecollect.feeds.aliases import Aliases, Table
-from bikecollect.feeds.fields import STAMP_FORMAT
-from bikecollect.feeds.json_payload import (
+from bikecollect.feeds.reading.aliases import Aliases, Table
+from bikecollect.feeds.reading.fields import STAMP_FORMAT
+from bikecollect.feeds.reading.json_payload import (
     MOST_BAD,
     excerpt,
     missing,
@@ -18,8 +18,8 @@ from bikecollect.feeds.json_payload import (
     shape,
     too_many_bad,
 )
-from bikecollect.feeds.stamps import Stamps
-from bikecollect.feeds.values import Counts, flag, place, text
+from bikecollect.feeds.reading.stamps import Stamps
+from bikecollect.feeds.reading.values import Counts, flag, place, text
 
 BY_TYPE = ("by_name", "by_type")
 SAID = ("num_vehicles_available", *BY_TYPE)

@@ -1,0 +1,1 @@
+"""What the dialects share: JSON, fields by their names, values, stamps, stations."""
