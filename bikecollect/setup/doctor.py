@@ -17,9 +17,9 @@ from bikecollect.core.errors import BikecollectError
 from bikecollect.core.text import length, size
 from bikecollect.reports.status import survey
 from bikecollect.setup import schedule
-from bikecollect.setup.cron import CronState
 from bikecollect.setup.machine import BAD_FILE_SYSTEMS, cron_daemon, file_system
 from bikecollect.setup.probe import attempt_system
+from bikecollect.setup.scheduler.cron import CronState
 from bikecollect.setup.settings import Settings, System, server
 from bikecollect.setup.trial import Trial
 from bikecollect.storage import data_folder

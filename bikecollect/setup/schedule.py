@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 
 from bikecollect.core.errors import SettingsError, StorageError
-from bikecollect.setup import cron, service_user, systemd
-from bikecollect.setup.cron import CronState, read_crontab, write_crontab
+from bikecollect.setup.scheduler import cron, service_user, systemd
+from bikecollect.setup.scheduler.cron import CronState, read_crontab, write_crontab
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.files import durable
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from command import bikecollect
 
-from bikecollect.setup.service_user import MODE, obstacles
+from bikecollect.setup.scheduler.service_user import MODE, obstacles
 from bikecollect.simulator.city import City
 from bikecollect.simulator.server import LiveFeed
 

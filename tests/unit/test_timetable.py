@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bikecollect.core.errors import SettingsError
-from bikecollect.setup import cron, systemd
-from bikecollect.setup.cron import BEGIN, END, CronState
+from bikecollect.setup.scheduler import cron, systemd
+from bikecollect.setup.scheduler.cron import BEGIN, END, CronState
 
 BLOCK = cron.block(["*/5 * * * * bikecollect fetch"])
 OTHERS = [

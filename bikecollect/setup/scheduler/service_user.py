@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bikecollect.core.errors import SettingsError, StorageError
-from bikecollect.setup import systemd
+from bikecollect.setup.scheduler import systemd
 from bikecollect.storage.files import durable
 
 NAME = "bikecollect"

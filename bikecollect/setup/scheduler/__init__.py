@@ -1,0 +1,1 @@
+"""What runs bikecollect every few minutes: cron, or systemd and its user."""
