@@ -14,13 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from bikecollect.archive import (
-    datasets,
-    duckdb_engine,
-    parquet,
-    summaries,
-)
+from bikecollect.archive import datasets, parquet, summaries
 from bikecollect.archive.day_archive import digest
+from bikecollect.archive.query import duckdb_engine
 from bikecollect.core.slots import DAY, Slot, bounds, day_of
 from bikecollect.core.snapshot import StationInformation, StationStatus
 from bikecollect.simulator.city import City

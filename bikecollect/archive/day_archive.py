@@ -17,15 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bikecollect import __version__
-from bikecollect.archive import (
-    datasets,
-    day_csv,
-    duckdb_engine,
-    parquet,
-    summaries,
-)
+from bikecollect.archive import datasets, day_csv, parquet, summaries
 from bikecollect.archive.archived_days import Archived
 from bikecollect.archive.datasets import DATASETS, STATUS
+from bikecollect.archive.query import duckdb_engine
 from bikecollect.core.errors import StorageError
 from bikecollect.storage.files.durable import make_folder, sync_folder, write_file
 

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from bikecollect.archive import datasets, utc_offsets
 from bikecollect.archive.day_csv import Piece
-from bikecollect.archive.duckdb_engine import name, parquet, path, text, translated
+from bikecollect.archive.query.duckdb_engine import (
+    name,
+    parquet,
+    path,
+    text,
+    translated,
+)
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import Slot
 

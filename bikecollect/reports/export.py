@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
 
-from bikecollect.archive import datasets, duckdb_engine, parquet
+from bikecollect.archive import datasets, parquet
+from bikecollect.archive.query import duckdb_engine
 from bikecollect.core.slots import bounds, iso
 from bikecollect.reports import data_dictionary
 

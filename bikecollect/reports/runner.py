@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bikecollect.archive.duckdb_engine import load, translated
+from bikecollect.archive.query.duckdb_engine import load, translated
 from bikecollect.core.errors import UsageError
 from bikecollect.reports.registry import DISTRICT, STATION, Report, Rows, Values, wilson
 

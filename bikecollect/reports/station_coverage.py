@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from bikecollect.archive.duckdb_engine import translated
+from bikecollect.archive.query.duckdb_engine import translated
 from bikecollect.core.slots import DAY
 
 if TYPE_CHECKING:

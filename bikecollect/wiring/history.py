@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 from bikecollect.archive.compact import Compactor
 from bikecollect.archive.day_archive import Archive
+from bikecollect.archive.query.views import Shown
 from bikecollect.archive.verify import Looked, Verifier
-from bikecollect.archive.views import Shown
 from bikecollect.collect.backfill import Backfiller
 from bikecollect.collect.sources import Source
 from bikecollect.collect.sources.bikecollect_folder import FolderSource

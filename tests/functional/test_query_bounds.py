@@ -12,8 +12,8 @@ from command import bikecollect
 from keeping import compacted, viewed
 from world import World
 
-from bikecollect.archive import duckdb_engine
-from bikecollect.archive.selection import checked
+from bikecollect.archive.query import duckdb_engine
+from bikecollect.archive.query.selection import checked
 from bikecollect.core.errors import UsageError
 from bikecollect.core.slots import DAY
 from bikecollect.storage.scratch import scratch

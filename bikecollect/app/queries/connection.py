@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from bikecollect.archive import views
+from bikecollect.archive.query import views
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.scratch import scratch
 from bikecollect.wiring import history

@@ -9,7 +9,7 @@ from datetime import date
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from bikecollect.archive.duckdb_engine import translated
+from bikecollect.archive.query.duckdb_engine import translated
 from bikecollect.reports.runner import Answer
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import click
 from bikecollect import __version__
 from bikecollect.alerts.mail.outbox import Outbox
 from bikecollect.alerts.messages import Letter
-from bikecollect.archive import views
+from bikecollect.archive.query import views
 from bikecollect.cli.options import Shared, complain, emit, say_figures
 from bikecollect.cli.output_file import refuse_misnamed, written
 from bikecollect.cli.render import coverage, coverage_html, station_coverage

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bikecollect.archive import duckdb_engine, views
+from bikecollect.archive.query import duckdb_engine, views
 from bikecollect.cli import data_package
 from bikecollect.cli.options import Shared
 from bikecollect.cli.options import output as standard

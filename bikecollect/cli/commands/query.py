@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bikecollect.archive import duckdb_engine, views
-from bikecollect.archive.selection import checked
+from bikecollect.archive.query import duckdb_engine, views
+from bikecollect.archive.query.selection import checked
 from bikecollect.cli.options import Shared, say_figures
 from bikecollect.cli.options import output as standard
 from bikecollect.cli.output_file import (

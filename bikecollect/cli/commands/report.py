@@ -7,7 +7,7 @@ from datetime import date
 
 import click
 
-from bikecollect.archive import views
+from bikecollect.archive.query import views
 from bikecollect.cli.options import Shared, emit, say_figures
 from bikecollect.cli.render.reports import answer, listing
 from bikecollect.cli.timeparse import day, weekly

@@ -11,14 +11,10 @@ from itertools import groupby
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from bikecollect.archive import (
-    datasets,
-    day_csv,
-    duckdb_engine,
-    parquet,
-)
+from bikecollect.archive import datasets, day_csv, parquet
 from bikecollect.archive.archived_days import GONE
 from bikecollect.archive.day_archive import Archive
+from bikecollect.archive.query import duckdb_engine
 from bikecollect.collect.sources import Foreign
 from bikecollect.core.blocks import Group, Span, Tail
 from bikecollect.core.slots import Slot, from_iso

@@ -10,7 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bikecollect.archive import duckdb_engine
+from bikecollect.archive.query import duckdb_engine
 from bikecollect.collect.sources import Foreign
 from bikecollect.collect.sources.table_layouts import FIELDS, Layout, mapped, recognised
 from bikecollect.core.errors import SettingsError, StorageError, UsageError

@@ -10,21 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bikecollect.archive import (
-    datasets,
-    day_csv,
-    duckdb_engine,
-    parquet,
-    summaries,
-)
-from bikecollect.archive.open_days import (
+from bikecollect.archive import datasets, day_csv, parquet, summaries
+from bikecollect.archive.parts import listed
+from bikecollect.archive.query import duckdb_engine
+from bikecollect.archive.query.open_days import (
     Segment,
     needed,
     open_days,
     segments,
     station_versions,
 )
-from bikecollect.archive.parts import listed
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import Slot, from_iso
 from bikecollect.storage.ledger_reader import History

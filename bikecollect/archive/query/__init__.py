@@ -1,0 +1,1 @@
+"""One view over the whole history, and SQL that only reads it."""
