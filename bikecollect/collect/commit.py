@@ -126,7 +126,12 @@ class Committer:
                 information=settled.information,
                 lists_all=settled.lists_all,
                 flags=_with(snapshot.flags, "implausible" if odd else ""),
-                findings={**snapshot.findings, **settled.findings, **told},
+                findings={
+                    **payload.findings,
+                    **snapshot.findings,
+                    **settled.findings,
+                    **told,
+                },
             )
             block = self.format.block(payload.slot, payload.fetched_at, statuses, about)
         return _Understood(snapshot, known, block, settled.notes)

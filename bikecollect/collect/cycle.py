@@ -139,7 +139,8 @@ class Cycle:
             system_id=run.system_id,
             slot=run.slot,
             run_id=run.run_id,
-            fetched_at=max(each.fetched_at for each in fetched.documents),
+            fetched_at=fetched.fetched_at
+            or max(each.fetched_at for each in fetched.documents),
             documents=tuple(
                 replace(each, url=self.redact(each.url)) for each in fetched.documents
             ),
@@ -147,6 +148,7 @@ class Cycle:
             uptime=run.uptime,
             incomplete=self.redact(fetched.incomplete),
             notes=_kept(self.placeholders.put, fetched.notes),
+            findings={k: self.redact(text) for k, text in fetched.findings.items()},
         )
 
     def _accept(self, run: Run, payload: Payload) -> Run:

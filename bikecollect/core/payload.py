@@ -75,6 +75,7 @@ class Payload:
     incomplete: str = ""
     notes: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
+    findings: Mapping[str, str] = field(default_factory=dict)
 
     def body(self, name: str) -> bytes | None:
         """Return the body of the document called *name*, None where it is absent."""
@@ -84,6 +85,8 @@ class Payload:
 
 MANY = 1_000
 """Tries without a bound of their own: the run's time is the bound."""
+ONCE = 1
+"""Tries for what a run can do without: one, within a small share of its time."""
 Check = Callable[[bytes], object]
 """Looks at a body and raises PayloadError where it is not what was asked for."""
 
@@ -121,12 +124,16 @@ class Fetched:
     """What a feed's fetch yields.
 
     *notes* are kept for the next fetch; *incomplete* says why a part is missing
-    (a page that did not come), and is empty where all came.
+    (a page that did not come), and is empty where all came. *findings* are as in a
+    `Snapshot`. *fetched_at* is the moment of the document that has the counts, 0 for
+    the latest of all.
     """
 
     documents: tuple[Document, ...]
     notes: Mapping[str, str] = field(default_factory=dict)
     incomplete: str = ""
+    findings: Mapping[str, str] = field(default_factory=dict)
+    fetched_at: float = 0.0
 
 
 Documents = tuple[Document, ...]

@@ -32,9 +32,7 @@ def addresses(value: Any, language: str, base: str = "") -> dict[str, str]:
         raise PayloadError("it has no data: give the address of a gbfs.json")
     feeds = data.get("feeds")
     if feeds is None:
-        languages = [each for each in data if at(data[each], "feeds") is not None]
-        chosen = language if language in languages else (languages or [""])[0]
-        feeds = at(data, f"{chosen}.feeds") if chosen else None
+        feeds = _by_language(data, language)
     if not isinstance(feeds, list):
         quote = f" (there is: {keys(data)})"
         raise PayloadError("it lists no feeds: is it a gbfs.json?", quote=quote)
@@ -43,6 +41,20 @@ def addresses(value: Any, language: str, base: str = "") -> dict[str, str]:
         for each in feeds
         if isinstance(each, dict) and text(each.get("name")) and text(each.get("url"))
     }
+
+
+def _by_language(data: Mapping[str, Any], language: str) -> Any:
+    """Return the feeds in *language*, else in the first one that lists a status."""
+    lists = {each: at(data[each], "feeds") for each in data}
+    lists = {each: feeds for each, feeds in lists.items() if feeds is not None}
+    wanted = [lists[language]] if language in lists else []
+    useful = [
+        feeds
+        for feeds in (*wanted, *lists.values())
+        if isinstance(feeds, list)
+        and any(at(each, "name") == "station_status" for each in feeds)
+    ]
+    return next(iter((*useful, *wanted, *lists.values())), None)
 
 
 def ask(

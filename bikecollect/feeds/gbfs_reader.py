@@ -149,7 +149,7 @@ def _informed(read: Snapshot, body: bytes, way: Way) -> Snapshot:
     try:
         about = StationReader(stations(body), dialect, Stamps(UTC)).snapshot()
     except PayloadError as error:
-        why = f"station_information cannot be read: {error}"
+        why = f"station_information cannot be read: {error.unquoted()}"
         return replace(read, incomplete=why)
     return replace(
         read,

@@ -20,6 +20,8 @@ def build(
     language: str,
     mapping: Mapping[str, str],
     fields: Mapping[str, str],
+    version: str,
+    interval: int,
 ) -> Feed:
     """Return the dialect called *feed*; raises SettingsError for an unknown one.
 
@@ -33,7 +35,8 @@ def build(
     if feed == "gbfs":
         from bikecollect.feeds.gbfs import Gbfs  # only this one
 
-        return _Discreet(Gbfs(url, timezone, language, fields), url)
+        gbfs = Gbfs(url, timezone, language, fields, pin=version, interval=interval)
+        return _Discreet(gbfs, url)
     if feed == "citybikes":
         from bikecollect.feeds.citybikes import CityBikes  # only this
 

@@ -19,8 +19,11 @@ PROXIES = r"(https?|socks(4a?|5h?))://"
 _NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 
 
-def feed(system: System) -> Feed:
-    """Return the dialect that reads *system*; raises SettingsError."""
+def feed(system: System, *, interval: int = 300) -> Feed:
+    """Return the dialect that reads *system* every *interval* seconds.
+
+    Raises SettingsError.
+    """
     return registry.build(
         system.feed,
         url=system.url,
@@ -28,6 +31,8 @@ def feed(system: System) -> Feed:
         language=system.language,
         mapping=system.mapping,
         fields=system.fields,
+        version=system.version,
+        interval=interval,
     )
 
 
@@ -68,6 +73,8 @@ def check(name: str, system: System) -> None:
     fields.validate(system.fields, f"{place}.fields")
     if system.fields and system.feed == "mapped":
         raise SettingsError(f"{place}.fields: a mapped feed has its mapping for that")
+    if system.version and not re.fullmatch(r"\d{1,3}\.\d{1,3}", system.version):
+        raise SettingsError(f'{place}.version must be a version, such as "2.3"')
     check_address(f"{place}.url", system.url)
     if system.proxy:
         proxy = system.proxy if "://" in system.proxy else f"http://{system.proxy}"

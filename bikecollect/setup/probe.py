@@ -111,7 +111,7 @@ def resolve(asked: str, get: Getter, *, feed: str = "") -> Target:
         return resolve(known[0].system_id, get)
     if feed:
         return Target(name_of(asked), feed, asked)
-    return _recognised(get("feed", asked, check=decode, tries=1), asked, get)
+    return _recognised(get("feed", asked, check=decode), asked, get)
 
 
 def _recognised(document: Document, url: str, get: Getter) -> Target:

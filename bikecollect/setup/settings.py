@@ -56,6 +56,11 @@ class System:
         kind=list,
     )
     language: str = _key("of a GBFS feed; the first one offered where empty", "")
+    version: str = _key(
+        'of a GBFS feed: the one to stay with, such as "2.3"; where empty, the highest '
+        "that worked at the first fetch",
+        "",
+    )
     mapping: dict[str, str] = _key(
         "for a mapped feed: the path of the stations and of each column", {}, kind=dict
     )

@@ -80,6 +80,7 @@ def oddities(trial: Trial, fetched: Fetched) -> list[str]:
     snapshot = trial.snapshot
     found = [*snapshot.oddities, *snapshot.findings.values()]
     found += filter(None, (fetched.incomplete, snapshot.incomplete))
+    found += fetched.findings.values()
     stations = snapshot.statuses
     if snapshot.dropped:
         found.append(f"{snapshot.dropped} stations cannot be read and are left out")

@@ -137,7 +137,7 @@ def cycle(settings: Settings, name: str, times: Times) -> Cycle:
     columns = chosen(system.columns, settings.folder)
     payloads, store = Payloads(place / "payloads"), Store(place)
     ledger = Ledger(place / LEDGER)
-    feed = feed_access.feed(system)
+    feed = feed_access.feed(system, interval=settings.seconds)
     watch = Stopwatch(name)
     return Cycle(
         feed=feed,

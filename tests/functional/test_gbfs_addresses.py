@@ -15,7 +15,8 @@ from command import bikecollect
 from test_client import client, tls_server
 
 from bikecollect.core.payload import Memory
-from bikecollect.feeds.gbfs import FEEDS, Gbfs
+from bikecollect.feeds.gbfs import Gbfs
+from bikecollect.feeds.gbfs_places import FEEDS
 from bikecollect.feeds.http.access import Access
 from bikecollect.feeds.http.retry import Budget
 

@@ -17,7 +17,7 @@ from bikecollect.core.errors import (
     ProtocolError,
     RateLimited,
 )
-from bikecollect.core.payload import MANY, Attempt, Check, Document
+from bikecollect.core.payload import MANY, ONCE, Attempt, Check, Document
 from bikecollect.feeds.http.access import Access
 from bikecollect.feeds.http.retry import Budget, backoff
 from bikecollect.feeds.http.transport import Answered, Transport, target
@@ -78,6 +78,7 @@ class Client:
         self._budget, self._stop, self._access = budget, stop, access or Access()
         self._clock, self._monotonic, self._random = clock, monotonic, random
         self._deadline = monotonic() + budget.total
+        self._patience, self._spare = budget.attempt, budget.spare
         self._transport: Transport | None = None
 
     def close(self) -> None:
@@ -90,7 +91,14 @@ class Client:
     ) -> Document:
         """Return the document at *url*; see `bikecollect.core.payload.Getter`."""
         place = target(name, url)
-        document = self._tried(name, place, check, tries)
+        began = self._monotonic()
+        self._patience = self._budget.attempt
+        if tries == ONCE:
+            self._patience = min(self._budget.once, self._spare)
+        try:
+            document = self._tried(name, place, check, tries)
+        finally:
+            self._spare -= (self._monotonic() - began) * (tries == ONCE)
         self._reached(place).spare -= len(document.body)
         return document
 
@@ -186,7 +194,7 @@ class Client:
                 box.put(error)
 
         threading.Thread(target=work, daemon=True).start()
-        patience = max(0.0, min(self._budget.attempt, self._left()))
+        patience = max(0.0, min(self._patience, self._left()))
         end = time.monotonic() + patience
         while True:
             with suppress(Empty):

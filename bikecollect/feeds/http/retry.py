@@ -44,6 +44,16 @@ class Budget(NamedTuple):
         )
 
     @property
+    def once(self) -> float:
+        """The seconds for a document that the run can do without."""
+        return min(self.attempt, max(self.total / 10, 5.0))
+
+    @property
+    def spare(self) -> float:
+        """The seconds for all such documents together."""
+        return self.total / 3
+
+    @property
     def worth_a_try(self) -> float:
         """The seconds that must be left for another attempt to begin."""
         return min(5.0, self.total / 6)

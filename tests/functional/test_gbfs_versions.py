@@ -1,0 +1,399 @@
+"""A GBFS system over days: addresses, versions and second documents come and go."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from publisher import Publisher, publishing
+from served import Answer
+
+from bikecollect.core.errors import Outcome
+from bikecollect.core.run import Run
+
+DAY, HOUR = 86_400.0, 3_600.0
+FAILING = Answer(b"", 500)
+NAMES = ("station_status", "station_information")
+
+
+def listing(version: str, *names: str, folder: str = "") -> dict[str, Any]:
+    """Return a gbfs.json of *version* that lists the documents *names*."""
+    feeds = [{"name": name, "url": f"BASE{folder}/{name}"} for name in names]
+    data = {"feeds": feeds} if version >= "3" else {"en": {"feeds": feeds}}
+    return {"version": version, "last_updated": "NOW", "ttl": 0, "data": data}
+
+
+def status(*ids: str, vehicles: int = 3) -> dict[str, Any]:
+    """Return a status of stations called *ids*."""
+    stations = [
+        {"station_id": i, "num_bikes_available": vehicles, "num_docks_available": 5}
+        for i in ids
+    ]
+    return {"last_updated": "NOW", "ttl": 0, "data": {"stations": stations}}
+
+
+def information(*ids: str, ttl: int = 0) -> dict[str, Any]:
+    """Return the station information of *ids*."""
+    stations = [{"station_id": i, "name": f"Stop {i}", "capacity": 8} for i in ids]
+    return {"last_updated": "NOW", "ttl": ttl, "data": {"stations": stations}}
+
+
+def versions(*offers: str) -> dict[str, Any]:
+    """Return a gbfs_versions document: 2.3 at the root, others in their folders."""
+    urls = {
+        v: "BASE/gbfs.json" if v == "2.3" else f"BASE/{v}/gbfs.json" for v in offers
+    }
+    listed = [{"version": version, "url": url} for version, url in urls.items()]
+    return {"data": {"versions": listed}}
+
+
+@pytest.fixture
+def city(tmp_path: Path) -> Iterator[Publisher]:
+    """Yield a system of GBFS 2.3 that offers 3.0 too; its ids there are others."""
+    with publishing(tmp_path) as publisher:
+        publisher.documents = {
+            "/gbfs.json": listing("2.3", *NAMES, "gbfs_versions"),
+            "/station_status": status("old"),
+            "/station_information": information("old", ttl=3600),
+            "/gbfs_versions": versions("2.3", "3.0"),
+            "/3.0/gbfs.json": listing("3.0", *NAMES, folder="/3.0"),
+            "/3.0/station_status": status("new"),
+            "/3.0/station_information": information("new", ttl=3600),
+        }
+        yield publisher
+
+
+def ids(publisher: Publisher) -> list[str]:
+    """Return the ids of the newest slot's rows."""
+    return [row["station_id"] for row in publisher.rows()]
+
+
+def flags(run: Run) -> list[str]:
+    """Return the flags of *run*, but for the clock: the test's server has the real."""
+    return [each for each in run.flags if each != "clock"]
+
+
+def told(run: Run, kind: str = "drift") -> str:
+    """Return what a run says of *kind*."""
+    return "\n".join(each.text for each in run.notices if each.kind == kind)
+
+
+def test_the_highest_version_that_works_is_taken_at_the_first_fetch(
+    city: Publisher,
+) -> None:
+    """And remembered: the next slot asks for its status alone."""
+    city.fetch()
+    city.fetch()
+
+    assert ids(city) == ["new"]
+    assert city.asked == ["/3.0/station_status"]
+
+
+@pytest.mark.parametrize(
+    "broken", ["/3.0/gbfs.json", "/3.0/station_status", "/gbfs_versions"]
+)
+@pytest.mark.parametrize("how", [None, FAILING, Answer(b"<html>"), {"data": {}}])
+def test_a_version_that_does_not_work_is_not_taken(
+    city: Publisher, broken: str, how: object
+) -> None:
+    """The given one is read at once, each optional document asked once at most."""
+    city.documents[broken] = how if how is not None else Answer(b"", 404)
+    run = city.fetch()
+
+    assert run.outcome is Outcome.COLLECTED
+    assert ids(city) == ["old"]
+    assert max(city.asked.count(path) for path in set(city.asked)) == 1
+    assert ("GBFS 3.0 is offered and does not work" in told(run)) is (
+        broken != "/gbfs_versions"
+    )
+
+
+def test_the_status_is_asked_for_before_anything_that_is_optional(
+    city: Publisher,
+) -> None:
+    """What cannot be fetched later comes first."""
+    city.fetch()
+    city.fetch(after=DAY)
+
+    assert city.asked[0] == "/3.0/station_status"
+
+
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        ("/gbfs_versions", Answer(b"", 404)),
+        ("/gbfs_versions", FAILING),
+        ("/gbfs_versions", versions("2.3")),
+        ("/3.0/gbfs.json", FAILING),
+        ("/3.0/gbfs.json", Answer(b"<html>")),
+        ("/3.0/gbfs.json", listing("3.0", folder="/3.0")),
+        ("/3.0/gbfs.json", listing("3.0", "station_information", folder="/3.0")),
+        ("/gbfs.json", FAILING),
+        ("/gbfs.json", listing("2.3")),
+    ],
+)
+def test_what_was_found_once_stays_in_use(
+    city: Publisher, path: str, answer: object
+) -> None:
+    """A bad look at the discovery costs no slot, no name and no station's id."""
+    city.fetch()
+    city.documents[path] = answer
+    runs = [city.fetch(after=DAY), city.fetch(), city.fetch(after=DAY)]
+
+    assert {run.outcome for run in runs} == {Outcome.COLLECTED}
+    assert ids(city) == ["new"]
+    assert city.rows()[0]["capacity"] == "8"
+
+
+def test_a_look_that_failed_is_repeated_after_an_hour(city: Publisher) -> None:
+    """Not in the next slot, and not only the next day."""
+    city.fetch()
+    city.documents["/3.0/gbfs.json"] = FAILING
+    city.fetch(after=DAY)
+    failed = list(city.asked)
+    city.fetch()
+    soon = list(city.asked)
+    city.fetch(after=HOUR)
+
+    assert failed.count("/3.0/gbfs.json") == 1
+    assert "/3.0/gbfs.json" not in soon
+    assert "/3.0/gbfs.json" in city.asked
+
+
+def test_the_version_that_was_chosen_may_go_again_and_that_is_told(
+    city: Publisher,
+) -> None:
+    """Its status answers 404: the given version is read, with other ids."""
+    city.fetch()
+    for path in ("/3.0/gbfs.json", "/3.0/station_status"):
+        del city.documents[path]
+    run = city.fetch()
+
+    assert ids(city) == ["old"]
+    assert "GBFS 2.3 is read again, for 3.0 no longer works" in told(run)
+
+
+def test_a_chosen_version_that_fails_for_hours_gives_way(city: Publisher) -> None:
+    """A bad quarter of an hour does not: its slots are lost, its ids stay."""
+    city.fetch()
+    city.documents["/3.0/station_status"] = FAILING
+    soon = city.fetch()
+    late = city.fetch(after=3 * HOUR)
+
+    assert soon.outcome is Outcome.UNAVAILABLE
+    assert late.outcome is Outcome.COLLECTED
+    assert ids(city) == ["old"]
+    assert "GBFS 2.3 is read again" in told(late)
+
+
+def test_a_status_that_moved_is_found_within_its_own_version(city: Publisher) -> None:
+    """Its address answers 404; the version's own gbfs.json knows the new one."""
+    city.fetch()
+    moved = listing("3.0", *NAMES, folder="/3.0")
+    moved["data"]["feeds"][0]["url"] = "BASE/elsewhere"
+    city.documents["/3.0/gbfs.json"] = moved
+    city.documents["/elsewhere"] = city.documents.pop("/3.0/station_status")
+    run = city.fetch()
+
+    assert run.outcome is Outcome.COLLECTED
+    assert ids(city) == ["new"]
+
+
+def test_an_address_that_is_listed_anew_must_work_before_it_is_used(
+    city: Publisher,
+) -> None:
+    """The list names another status, which answers 500: the one before stays."""
+    city.fetch()
+    moved = listing("3.0", *NAMES, folder="/3.0")
+    moved["data"]["feeds"][0]["url"] = "BASE/broken"
+    city.documents["/3.0/gbfs.json"] = moved
+    city.documents["/broken"] = FAILING
+    run = city.fetch(after=DAY)
+    city.fetch()
+
+    assert "another address for station_status, which does not work" in told(run)
+    assert city.asked == ["/3.0/station_status"]
+
+
+def test_a_version_that_comes_later_is_not_taken_where_its_ids_differ(
+    city: Publisher,
+) -> None:
+    """Told once, with the line that would change to it."""
+    offers = city.documents.pop("/gbfs_versions")
+    city.fetch()
+    city.documents["/gbfs_versions"] = offers
+    first = city.fetch(after=DAY)
+    second = city.fetch(after=DAY)
+
+    assert ids(city) == ["old"]
+    assert 'version = "3.0" in the settings changes to it' in told(first)
+    assert told(second) == ""
+
+
+def test_a_version_that_comes_later_is_taken_where_its_ids_are_the_same(
+    city: Publisher,
+) -> None:
+    """From the next slot on, and told."""
+    offers = city.documents.pop("/gbfs_versions")
+    city.documents["/3.0/station_status"] = status("old", vehicles=7)
+    city.fetch()
+    city.documents["/gbfs_versions"] = offers
+    run = city.fetch(after=DAY)
+    city.fetch()
+
+    assert "GBFS 3.0 is read from now on, 2.3 before" in told(run)
+    assert city.asked[0] == "/3.0/station_status"
+    assert city.rows()[0]["num_vehicles_available"] == "7"
+
+
+@pytest.mark.parametrize(("pin", "there"), [("2.3", ["old"]), ("3.0", ["new"])])
+def test_a_version_can_be_pinned(city: Publisher, pin: str, there: list[str]) -> None:
+    """For ever: no other is looked for."""
+    city.more = {"version": pin}
+    city.fetch()
+    city.fetch(after=DAY)
+
+    assert ids(city) == there
+    assert "/gbfs_versions" not in city.asked
+
+
+def test_a_pin_that_is_set_later_is_obeyed_at_once(city: Publisher) -> None:
+    """The remembered addresses of another version are forgotten."""
+    city.fetch()
+    city.more = {"version": "2.3"}
+    city.fetch()
+
+    assert ids(city) == ["old"]
+
+
+def test_a_version_that_is_not_offered_cannot_be_pinned(city: Publisher) -> None:
+    """The error lists what is."""
+    city.more = {"version": "1.1"}
+    run = city.fetch()
+
+    assert run.outcome is Outcome.UNAVAILABLE
+    assert "version 1.1 is not offered, only 2.3, 3.0" in run.error
+
+
+def test_feeds_are_taken_from_the_first_language_that_lists_a_status(
+    city: Publisher,
+) -> None:
+    """An empty language comes first, and one that has only the information."""
+    full = listing("2.3", *NAMES)["data"]["en"]
+    part = {"feeds": [full["feeds"][1]]}
+    city.documents["/gbfs.json"] = {
+        "data": {"fr": {"feeds": []}, "de": part, "en": full}
+    }
+    city.fetch()
+
+    assert ids(city) == ["old"]
+
+
+MISSING: Sequence[object] = (
+    Answer(b"", 404),
+    FAILING,
+    Answer(b'{"data": {"stations": ['),
+    {"data": {"stations": []}},
+    Answer(b'{"data": 1}' + b" " * 2_000_000),
+)
+
+
+@pytest.mark.parametrize("answer", MISSING)
+def test_information_that_does_not_come_is_told_until_it_comes(
+    city: Publisher, answer: object
+) -> None:
+    """Each slot is flagged partial; it is asked for again after ten minutes."""
+    city.more = {"version": "2.3", "max_body": "1MiB"}
+    good = city.documents["/station_information"]
+    city.documents["/station_information"] = answer
+    runs = [city.fetch(), city.fetch(), city.fetch()]
+    asked = city.asked.count("/station_information")
+    city.documents["/station_information"] = good
+    city.fetch(after=600)
+    after = city.fetch()
+
+    assert [flags(run) for run in runs] == [["partial"]] * 3
+    assert "station_information did not come" in told(runs[1], "partial")
+    assert asked == 1
+    assert flags(after) == []
+    assert city.stations()[0]["name"] == "Stop old"
+
+
+def test_vehicle_types_that_do_not_come_are_told_and_cost_no_names(
+    city: Publisher,
+) -> None:
+    """The one second document does not take the other with it."""
+    city.documents["/gbfs.json"] = listing("2.3", *NAMES, "vehicle_types")
+    city.documents["/vehicle_types"] = FAILING
+    run = city.fetch()
+
+    assert flags(run) == ["partial"]
+    assert "vehicle_types did not come" in told(run, "partial")
+    assert city.stations()[0]["name"] == "Stop old"
+
+
+def test_a_feed_without_station_information_is_told_once(city: Publisher) -> None:
+    """No names and no places: that is the feed's way, not a part that is missing."""
+    city.documents["/gbfs.json"] = listing("2.3", "station_status")
+    first, second = city.fetch(), city.fetch()
+
+    assert "lists no station_information" in told(first)
+    assert (flags(first), second.notices) == (["drift"], ())
+
+
+def test_an_unknown_station_is_asked_for_each_quarter_of_an_hour(
+    city: Publisher,
+) -> None:
+    """At once when it appears; then not in every slot; until somebody knows it."""
+    city.more = {"version": "2.3"}
+    city.documents["/station_information"] = information("old", ttl=86_400)
+    city.fetch()
+    city.documents["/station_status"] = status("old", "late")
+    asked = []
+    for _ in range(7):
+        city.fetch()
+        asked.append("/station_information" in city.asked)
+    city.documents["/station_information"] = information("old", "late", ttl=86_400)
+    city.fetch(after=900)
+    city.fetch(after=900)
+
+    assert asked == [True, False, False, True, False, False, True]
+    assert [each["name"] for each in city.stations()] == ["Stop old", "Stop late"]
+    assert "/station_information" not in city.asked
+
+
+def test_in_short_slots_an_unknown_station_is_asked_for_once_more_soon(
+    tmp_path: Path,
+) -> None:
+    """Its information comes a slot later: it has its name after two."""
+    with publishing(tmp_path, interval=10) as city:
+        city.documents = {
+            "/gbfs.json": listing("2.3", *NAMES),
+            "/station_status": status("a"),
+            "/station_information": information("a", ttl=86_400),
+        }
+        city.fetch()
+        city.documents["/station_status"] = status("a", "b")
+        city.fetch()
+        city.documents["/station_information"] = information("a", "b", ttl=86_400)
+        city.fetch()
+        city.fetch()
+
+        assert [each["name"] for each in city.stations()] == ["Stop a", "Stop b"]
+
+
+@pytest.mark.parametrize("ttl", [864_000, 315_360_000, 10**30, "a week", -5])
+def test_no_ttl_of_the_information_is_believed_beyond_a_day(
+    city: Publisher, ttl: Any
+) -> None:
+    """Ten years are a day: a capacity that changes is seen."""
+    city.more = {"version": "2.3"}
+    city.documents["/station_information"] = information("old", ttl=ttl)
+    city.fetch()
+    changed = json.loads(json.dumps(information("old", ttl=ttl)))
+    changed["data"]["stations"][0]["capacity"] = 99
+    city.documents["/station_information"] = changed
+    city.fetch(after=DAY)
+
+    assert [each["capacity"] for each in city.stations()] == ["8", "99"]
