@@ -6,16 +6,19 @@ promise is an AssertionError or an exception of somebody else.
 """
 
 import csv
+import gzip
 import io
 import json
 import math
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC
 from pathlib import Path
+from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
 from urllib3.util import parse_url
@@ -34,6 +37,8 @@ from bikecollect.feeds.citybikes import CityBikes
 from bikecollect.feeds.gbfs import Gbfs
 from bikecollect.feeds.gbfs_discovery import named, without_secrets
 from bikecollect.feeds.http import redirects, urls
+from bikecollect.feeds.http.access import Access, Scope
+from bikecollect.feeds.http.body import CODINGS, read_body
 from bikecollect.feeds.http.networks import is_local_name, numeric
 from bikecollect.feeds.http.retry import retry_after
 from bikecollect.feeds.http.transport import date
@@ -193,6 +198,36 @@ def target_header(data: bytes) -> None:
     wait, stamp = retry_after(text, 1.8e9), date(text)
     assert wait is None or (wait > 0 and math.isfinite(wait))
     assert stamp is None or math.isfinite(stamp)
+
+
+def target_body(data: bytes) -> None:
+    """Read a body by each coding: whole and within its bounds, or refused."""
+    for coding in CODINGS:
+        stream = io.BytesIO(data)
+        with suppress(BikecollectError):
+            read, wire = read_body(
+                lambda _, stream=stream: stream.read(7),  # type: ignore[misc]
+                encoding=coding,
+                length=len(data),
+                wire_bytes=len(data),
+                inflated_bytes=5_000,
+            )
+            assert wire == len(data)
+            assert len(read) <= 5_000
+
+
+def target_credentials(data: bytes) -> None:
+    """Ask an address that a feed names: no secret goes to a host that may not know."""
+    text = data.decode("utf-8", "surrogateescape")
+    url = "https://me:word-of-mine@example.org/gbfs.json?key=key-of-mine"
+    scope = Scope(Access(url, {"X-Api-Key": "header-of-mine"}))
+    with suppress(ValueError, BikecollectError):
+        asked = scope.dressed(urls.parse(urls.joined(url, text)))
+        told = unquote(f"{asked.text} {scope.headers(asked)}")
+        ours = (asked.scheme, asked.host, asked.port) == ("https", "example.org", 443)
+        assert ours == ("header-of-mine" in told)
+        secrets = ("word-of-mine", "key-of-mine", "header-of-mine")
+        assert ours or not any(secret in told for secret in secrets)
 
 
 def target_stamp(data: bytes) -> None:
@@ -365,6 +400,12 @@ def _seeds() -> Mapping[str, list[bytes]]:
         "note": [Run("0" * 8, "city", SLOT, 1.8e9).to_json().encode()],
         "settings": [SETTINGS.encode()],
         "header": [b"120", b"Sun, 06 Nov 1994 08:49:37 GMT"],
+        "body": [gzip.compress(youbike, mtime=0), zlib.compress(youbike)],
+        "credentials": [
+            b"http://example.org/s?key=key-of-mine",
+            b"https://x:word-of-mine@evil.org/header-of-mine?a=key%2Dof-mine&b=1",
+            b"//example.org:443/s",
+        ],
         "stamp": [b"2026-11-22 10:05:00", b"%d.%m.%Y %H:%M\x0022.11.2026 10:05"],
         "moment": [b"2026-11-22T10:05+08:00", b"24h", b"10:05"],
         "table": [TABLE.encode()],
