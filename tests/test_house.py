@@ -1,9 +1,11 @@
 """The house is in order: sizes, pages, examples."""
 
+import ast
 import configparser
 import re
 import shlex
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -16,6 +18,7 @@ from bikecollect.setup import loader
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "bikecollect").rglob("*.py"))
+PACKAGES = sorted({path.parent for path in MODULES} - {ROOT / "bikecollect"})
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -23,6 +26,32 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 def test_no_module_is_longer_than_350_lines(path: Path) -> None:
     """What is longer holds more than one thought."""
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 350
+
+
+@pytest.mark.parametrize("folder", PACKAGES, ids=lambda p: p.name)
+def test_no_package_has_more_than_twelve_modules(folder: Path) -> None:
+    """One's eye takes them in; commands are as many as there are."""
+    modules = [path.stem for path in folder.glob("*.py") if path.stem != "__init__"]
+    commands = {name.replace("-", "_") for name in COMMANDS}
+
+    assert len(modules) <= 12 or set(modules) == commands
+
+
+def test_nothing_stands_beside_the_packages() -> None:
+    """Whoever opens the folder sees the pipeline."""
+    files = [path.name for path in (ROOT / "bikecollect").iterdir() if path.is_file()]
+
+    assert sorted(files) == ["__init__.py", "__main__.py", "py.typed"]
+
+
+def test_no_two_classes_have_one_name() -> None:
+    """A name means one thing, wherever it stands."""
+    nodes = (
+        node for path in MODULES for node in ast.walk(ast.parse(path.read_bytes()))
+    )
+    names = Counter(node.name for node in nodes if isinstance(node, ast.ClassDef))
+
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 @pytest.mark.parametrize("name", COMMANDS)

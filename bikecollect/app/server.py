@@ -55,7 +55,7 @@ def serve(host: str, port: int, names: Iterable[str]) -> None:
         script_source(Path(get_static_dir(), "index.html").read_text("utf-8")),
     )
     known = known_names(host, names)
-    guard = Middleware(Guard, known=known, proxies=plain(names), policy=policy)
+    guard = Middleware(RequestGuard, known=known, proxies=plain(names), policy=policy)
     page = str(files("bikecollect").joinpath("app/main.py"))
     st.App(page, middleware=[guard]).run(config=options(host, port, names))
 
@@ -94,7 +94,7 @@ def options(host: str, port: int, names: Iterable[str]) -> dict[str, Any]:
     }
 
 
-class Guard:
+class RequestGuard:
     """Answers reading requests of pages of our own, and adds `HEADERS` to all.
 
     A page of another site must neither read the app nor open its websocket: not by

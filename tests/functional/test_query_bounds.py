@@ -16,7 +16,7 @@ from bikecollect.archive.query import duckdb_engine
 from bikecollect.archive.query.selection import checked
 from bikecollect.core.errors import UsageError
 from bikecollect.core.slots import DAY
-from bikecollect.storage.scratch import scratch
+from bikecollect.storage.files.scratch import scratch
 
 duckdb = pytest.importorskip("duckdb")
 
@@ -323,7 +323,7 @@ def test_temporary_data_of_a_killed_command_are_removed_by_the_next(
     (tmp_path / "aside/bikecollect-notes").mkdir()
     command = [sys.executable, "-m", "bikecollect", "--config", str(config), "export"]
     reader, writer = os.pipe()
-    waiting = "import sys; from bikecollect.storage.scratch import scratch\n"
+    waiting = "import sys; from bikecollect.storage.files.scratch import scratch\n"
     waiting += "with scratch(): print(flush=True); sys.stdin.read()"
     with subprocess.Popen(
         [sys.executable, "-c", waiting], stdin=reader, stdout=subprocess.PIPE

@@ -4,7 +4,7 @@ import pytest
 
 from bikecollect.core.errors import ProtocolError, SettingsError
 from bikecollect.feeds.http.access import Access, Scope
-from bikecollect.feeds.http.networks import Guard, kind_of, numeric
+from bikecollect.feeds.http.networks import AddressGuard, kind_of, numeric
 from bikecollect.feeds.http.redirects import same_site
 from bikecollect.feeds.http.urls import joined, parse, plain, shown
 from bikecollect.setup import loader
@@ -162,7 +162,7 @@ def test_an_address_is_known_in_every_spelling(spelling: str) -> None:
     """Decimal, octal, hexadecimal and short ones lead to the same host."""
     assert numeric(spelling) == "127.0.0.1"
     with pytest.raises(ProtocolError, match="private_hosts") as failed:
-        Guard("feed.example.org").check_name(spelling)
+        AddressGuard("feed.example.org").check_name(spelling)
 
     assert failed.value.cause == "address"
 
@@ -171,11 +171,11 @@ def test_a_local_name_is_no_place_for_a_public_feed() -> None:
     """Neither localhost nor a name that only a local resolver knows."""
     for name in ("localhost", "printer", "nas.local", "db.internal", "x.home.arpa"):
         with pytest.raises(ProtocolError, match="private network"):
-            Guard("feed.example.org").check_name(name)
+            AddressGuard("feed.example.org").check_name(name)
 
-    Guard("127.0.0.1").check_name("localhost")
-    Guard("feed.example.org", ["nas.local"]).check_name("nas.local")
-    Guard("feed.example.org").check_name("other.example.org")
+    AddressGuard("127.0.0.1").check_name("localhost")
+    AddressGuard("feed.example.org", ["nas.local"]).check_name("nas.local")
+    AddressGuard("feed.example.org").check_name("other.example.org")
 
 
 def answer(*addresses: str) -> list[tuple[object, object, int, str, tuple[str, int]]]:
@@ -185,7 +185,7 @@ def answer(*addresses: str) -> list[tuple[object, object, int, str, tuple[str, i
 
 def test_a_name_that_leads_inside_is_refused() -> None:
     """All of its addresses count; a public one beside them is used alone."""
-    guard = Guard("feed.example.org")
+    guard = AddressGuard("feed.example.org")
     with pytest.raises(ProtocolError, match=r"evil.org is a private .*10\.0\.0\.1"):
         guard.admitted("evil.org", answer("10.0.0.1", "127.0.0.1"))
 
@@ -195,7 +195,7 @@ def test_a_name_that_leads_inside_is_refused() -> None:
 
 def test_the_feeds_own_host_may_lie_anywhere() -> None:
     """And its documents may name others of its kind, if it is plainly a local one."""
-    intranet = Guard("10.0.0.5")
+    intranet = AddressGuard("10.0.0.5")
     assert intranet.admitted("10.0.0.5", answer("10.0.0.5"))
     assert intranet.admitted("other.org", answer("192.168.0.9"))
     with pytest.raises(ProtocolError, match="loopback"):
@@ -206,12 +206,12 @@ def test_the_feeds_own_host_may_lie_anywhere() -> None:
 
 def test_a_public_host_does_not_move_into_our_network() -> None:
     """Its name is bound anew to a loopback address: refused (DNS rebinding)."""
-    guard = Guard("feed.example.org")
+    guard = AddressGuard("feed.example.org")
     assert guard.admitted("feed.example.org", answer("1.1.1.1"))
     with pytest.raises(ProtocolError, match="was public before"):
         guard.admitted("feed.example.org", answer("127.0.0.1"))
 
-    split_horizon = Guard("feed.example.org")
+    split_horizon = AddressGuard("feed.example.org")
     assert split_horizon.admitted("feed.example.org", answer("10.0.0.1"))
 
 

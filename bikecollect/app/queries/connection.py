@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bikecollect.archive.query import views
 from bikecollect.setup.settings import Settings
-from bikecollect.storage.scratch import scratch
+from bikecollect.storage.files.scratch import scratch
 from bikecollect.wiring import history
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ from bikecollect.archive.query.open_days import (
 )
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import Slot, from_iso
+from bikecollect.storage.files.scratch import scratch
 from bikecollect.storage.ledger_reader import History
-from bikecollect.storage.scratch import scratch
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

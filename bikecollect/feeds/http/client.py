@@ -33,7 +33,7 @@ _MISREAD = {"no-stations": 2, "too-large": 1, "too-slow": 0}
 Clock = Callable[[], float]
 
 
-class Stop(Protocol):
+class StopSignal(Protocol):
     """The wish to end."""
 
     def wait(self, seconds: float) -> bool:
@@ -68,7 +68,7 @@ class Client:
         self,
         *,
         budget: Budget,
-        stop: Stop,
+        stop: StopSignal,
         access: Access | None = None,
         clock: Clock = time.time,
         monotonic: Clock = time.monotonic,

@@ -87,7 +87,7 @@ def numeric(host: str) -> str:
     return str(found[0][4][0])
 
 
-class Guard:
+class AddressGuard:
     """Lets connections go to public addresses, and to what the user named.
 
     *home* is the host of the feed's own address, wherever it lies. Where that is an

@@ -20,7 +20,7 @@ from bikecollect.core.errors import (
     PayloadError,
     ProtocolError,
 )
-from bikecollect.feeds.http.networks import Guard
+from bikecollect.feeds.http.networks import AddressGuard
 
 _TIMEOUTS = (http.ConnectTimeout, http.ReadTimeout, wire.TimeoutError, TimeoutError)
 _PLACES = (http.InvalidSchema, http.InvalidURL, wire.LocationParseError)
@@ -58,7 +58,7 @@ def translated(error: BaseException, place: str) -> BaseException:
 class _Adapter(HTTPAdapter):
     """An adapter whose direct connections ask *guard* for each address."""
 
-    def __init__(self, guard: Guard | None, **pool: object) -> None:
+    def __init__(self, guard: AddressGuard | None, **pool: object) -> None:
         self._guard, self._pool = guard, pool
         super().__init__()
 
@@ -69,7 +69,7 @@ class _Adapter(HTTPAdapter):
             self.poolmanager.pool_classes_by_scheme = _guarded(self._guard)
 
 
-def _guarded(guard: Guard) -> dict[str, type[HTTPConnectionPool]]:
+def _guarded(guard: AddressGuard) -> dict[str, type[HTTPConnectionPool]]:
     """Return pools, by scheme, that connect only to what *guard* admits.
 
     It is asked for the very address that is connected to: a name that is resolved
@@ -93,7 +93,7 @@ def _guarded(guard: Guard) -> dict[str, type[HTTPConnectionPool]]:
     return {"http": PlainPool, "https": SecurePool}
 
 
-def _connected(connection: HTTPConnection, guard: Guard) -> socket.socket:
+def _connected(connection: HTTPConnection, guard: AddressGuard) -> socket.socket:
     """Return a socket to the first address of its host that answers.
 
     Raises what `HTTPConnection` does, and ProtocolError where none is admitted.
@@ -147,7 +147,7 @@ def _context() -> object:
 class _Session(requests.Session):
     """A session that follows nothing, and makes its TLS context when it is needed."""
 
-    def __init__(self, guard: Guard | None, *, shared_tls: bool) -> None:
+    def __init__(self, guard: AddressGuard | None, *, shared_tls: bool) -> None:
         super().__init__()
         self._guard, self._shared_tls = guard, shared_tls
         self.adapters.clear()
@@ -165,7 +165,7 @@ class _Session(requests.Session):
 
 
 def session(
-    *, trust_env: bool = False, ca_bundle: str = "", guard: Guard | None = None
+    *, trust_env: bool = False, ca_bundle: str = "", guard: AddressGuard | None = None
 ) -> requests.Session:
     """Return a session that asks for gzip and obeys the environment only if told."""
     made = _Session(guard, shared_tls=not (ca_bundle or trust_env))

@@ -14,7 +14,7 @@ from bikecollect.core.errors import (
 from bikecollect.core.payload import Document
 from bikecollect.feeds.http.access import Access, Scope
 from bikecollect.feeds.http.body import read_body
-from bikecollect.feeds.http.networks import Guard
+from bikecollect.feeds.http.networks import AddressGuard
 from bikecollect.feeds.http.retry import Budget, retry_after
 from bikecollect.feeds.http.session import session, translated
 from bikecollect.feeds.http.urls import Url, parse, same_origin, shown
@@ -53,7 +53,7 @@ class Transport:
         self._policy, self._budget = access.redirects, budget
         self._clock, self._left = clock, left
         self.spare = budget.run_bytes
-        self._guard = Guard(self.scope.home.host, access.private_hosts)
+        self._guard = AddressGuard(self.scope.home.host, access.private_hosts)
         self._session = session(
             trust_env=access.trust_env, ca_bundle=access.ca_bundle, guard=self._guard
         )
