@@ -41,7 +41,8 @@ class Dispatch:
 
     *hooks* are handed a short text and variables, and return what went wrong.
     *period* is that of the digest, daily or weekly, empty for none. *away* says
-    which systems have no folder to write to.
+    which systems have no folder to write to. *redact* takes secrets out of a text, and
+    names the commands in it as they work on this machine.
     """
 
     places: Mapping[str, AlertPlace]

@@ -75,10 +75,11 @@ def days(name: str) -> tuple[date, date]:
     """Return the first and the newest day; a system without any ends the page."""
     found = data_service().days(name)
     if found is None:
-        st.info(
+        text = (
             "Nothing was collected yet. Let cron call `bikecollect fetch`, or try a "
             "simulated month: `bikecollect demo --days 30`."
         )
+        st.info(data_service().addressed(text))
         st.stop()
     return found
 

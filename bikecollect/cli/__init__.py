@@ -5,7 +5,7 @@ from importlib import import_module
 import click
 
 from bikecollect import __version__
-from bikecollect.cli.options import Shared
+from bikecollect.cli.options import Screen, Shared
 
 COMMANDS = {
     "init": "Write a settings file, by a few questions; with --yes, by none.",
@@ -128,4 +128,5 @@ def cli(
     from bikecollect.cli.log_setup import set_up  # not for --help
 
     set_up(verbose, log_format or "text")
+    Screen.config = config
     ctx.obj = Shared(config, log_format)

@@ -23,7 +23,7 @@ def _untold(record: logging.LogRecord) -> bool:
 
 def _safe(text: str) -> str:
     """Return *text* without the secrets that are known by now."""
-    return Screen.redact(text)
+    return Screen.person(text)
 
 
 def set_up(verbose: int, form: str) -> None:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 import click
@@ -27,11 +28,18 @@ OURS = re.compile(r"(\x1b\[(?:0|1|22|3[0-7])m)")
 class Screen:
     """What is printed goes through here, so that no secret does.
 
-    *lost* is why a result could not be written, None while all could.
+    *config* is the settings file that the command line names; *lost* is why a result
+    could not be written, None while all could.
     """
 
     redact: Redact = staticmethod(unredacted)
+    config: str | None = None
     lost: OSError | None = None
+
+    @classmethod
+    def person(cls, text: str) -> str:
+        """Return *text* without secrets, with its commands as they work here."""
+        return addressed(cls.redact(text))
 
 
 @dataclass(frozen=True)
@@ -67,9 +75,7 @@ class Shared:
 
 def _tell_of_defaults(level: int) -> None:
     """Log that there is no settings file, and that one lies here unread."""
-    import shlex
-
-    from bikecollect.setup import loader  # not for --help
+    from bikecollect.setup import loader, program  # not for --help
 
     if (path := loader.unread()) is None:
         log.log(
@@ -77,9 +83,28 @@ def _tell_of_defaults(level: int) -> None:
         )
         return
     words = click.get_current_context().command_path.split()[1:]
-    command = shlex.join(["bikecollect", "--config", str(path), *words])
-    text = "no settings file; using Taipei's YouBike: %s is not read; to use it: %s"
-    log.warning(text, path, command)
+    text = "no settings file; using Taipei's YouBike: %s is not read; to use it: %s %s"
+    log.warning(text, path, program.called(path), " ".join(words))
+
+
+def called(path: Path) -> str:
+    """Return how this program is called here with the settings file at *path*."""
+    from bikecollect.setup import program  # only where it is told
+
+    return program.called(path, Path.cwd())
+
+
+def addressed(text: str) -> str:
+    """Return *text* with the commands in it as they work on this machine.
+
+    By whole paths: cron mails it to who knows where.
+    """
+    if "bikecollect " not in text and "pip install" not in text:
+        return text
+    from bikecollect.setup import loader, program  # only where it is told
+
+    command = program.called(loader.find(Screen.config))
+    return program.addressed(text, command)
 
 
 def output() -> TextIO:
@@ -133,7 +158,7 @@ def _print(write: Callable[[str], None], text: str) -> None:
 
 def mention(text: str) -> None:
     """Print *text* as `say` does; raises OSError where it cannot be written."""
-    _echo(_shown(Screen.redact(text)))
+    _echo(_shown(Screen.person(text)))
 
 
 def mention_json(text: str) -> None:
@@ -143,7 +168,7 @@ def mention_json(text: str) -> None:
 
 def complain(text: str) -> None:
     """Print *text* to stderr as a message of ours; where that fails, let it go."""
-    lines = visible(Screen.redact(text), lines=True).split("\n")
+    lines = visible(Screen.person(text), lines=True).split("\n")
     with suppress(OSError):
         click.echo("\n  ".join([f"bikecollect: {lines[0]}", *lines[1:]]), err=True)
 

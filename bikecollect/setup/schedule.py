@@ -1,13 +1,13 @@
 """The schedule: what runs bikecollect every few minutes, cron or a timer."""
 
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from bikecollect.core.errors import SettingsError, StorageError
+from bikecollect.setup.program import program
 from bikecollect.setup.scheduler import cron, service_user, systemd
 from bikecollect.setup.scheduler.cron import CronState, read_crontab, write_crontab
 from bikecollect.setup.settings import Settings
@@ -23,14 +23,6 @@ class Plan:
     text: str
     state: CronState
     fires: Sequence[datetime]
-
-
-def program() -> list[str]:
-    """Return the command of this very installation, by absolute paths."""
-    script = Path(sys.executable).with_name("bikecollect")
-    if script.is_file() and os.access(script, os.X_OK):
-        return [str(script)]
-    return [sys.executable, "-P", "-m", "bikecollect"]
 
 
 def command(path: Path | None) -> list[str]:

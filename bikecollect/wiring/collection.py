@@ -224,6 +224,10 @@ def _alerter(
         from bikecollect.alerts.delivery import (
             Dispatch,
         )
+        from bikecollect.setup import program
+
+        source = Path(settings.source) if settings.source else None
+        command = program.called(source)
 
         return Dispatch(
             places=places,
@@ -233,7 +237,7 @@ def _alerter(
             version=__version__,
             period=settings.mail.digest,
             away=away,
-            redact=settings.redact,
+            redact=lambda text: program.addressed(settings.redact(text), command),
         )
 
     mails, tell = bool(settings.mail.host), settings.tell

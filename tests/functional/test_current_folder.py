@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bikecollect.setup import schedule
+from bikecollect.setup.program import program
 
 PLANTED = (
     *("bikecollect_x", "click", "requests", "urllib3", "duckdb", "streamlit", "json"),
@@ -67,4 +67,4 @@ def test_the_crontabs_command_needs_no_folder(
     """Where the script is not installed, Python is called with -P."""
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
 
-    assert schedule.program() == [str(tmp_path / "python"), "-P", "-m", "bikecollect"]
+    assert program() == [str(tmp_path / "python"), "-P", "-m", "bikecollect"]

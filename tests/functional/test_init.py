@@ -154,8 +154,8 @@ def test_the_file_lies_in_the_current_folder_on_request() -> None:
     shown = bikecollect("status")
 
     assert done.returncode == 0
-    assert f"bikecollect --config {path} fetch" in done.stdout
-    assert f"to use it: bikecollect --config {path} status\n" in shown.stderr
+    assert "bikecollect --config bikecollect.toml fetch\n" in done.stdout
+    assert f"bikecollect --config {path} status\n" in shown.stderr
     assert list(loader.load(str(path)).systems) == ["youbike-taipei"]
 
 

@@ -37,16 +37,18 @@ def page() -> None:
     _gaps(name)
     waiting = data_service().unarchived(name)
     if waiting > OPEN_DAYS:
-        st.info(
+        text = (
             f"{waiting} days are over and not archived. `bikecollect compact`, once a "
             "night, makes them small, and all pages quick."
         )
+        st.info(data_service().addressed(text))
 
 
 def _standing(standing: Standing) -> None:
     st.markdown(f"**{verdict(standing.health).text}**")
     rows = "".join(f"| {fact.title} | {fact.text} |\n" for fact in facts(standing))
-    st.markdown(f"| As `bikecollect status` has it | |\n|---|---|\n{rows}")
+    text = f"| As `bikecollect status` has it | |\n|---|---|\n{rows}"
+    st.markdown(data_service().addressed(text))
 
 
 def _runs(name: str, health: Health) -> None:

@@ -19,6 +19,7 @@ from bikecollect.reports.coverage import Account
 from bikecollect.reports.registry import REPORTS, Values
 from bikecollect.reports.runner import Answer
 from bikecollect.reports.status import Standing, survey
+from bikecollect.setup import program
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.data_folder import INFORMATION, LEDGER, alert_state_path
 from bikecollect.storage.ledger_reader import History
@@ -40,6 +41,12 @@ class DataService:
         self.settings = settings
         self.clock = clock
         self._held = Held(settings)
+        source = Path(settings.source) if settings.source else None
+        self._command = program.called(source)
+
+    def addressed(self, text: str) -> str:
+        """Return *text* with the commands in it as they work on this machine."""
+        return program.addressed(text, self._command)
 
     def state(self, name: str) -> State:
         """Return what changes when the system called *name* has something new."""

@@ -47,7 +47,8 @@ def app(
 ) -> None:
     """Serve the data app: maps and charts of the history, in a browser.
 
-    It only reads. Ctrl-C ends it. Needs: pip install 'bikecollect[app]'
+    It only reads. Ctrl-C ends it. Needs the extra `app`: without it, the command that
+    installs it is told.
     """
     settings = ctx.ensure_object(Shared).settings()
     if system_id:

@@ -11,7 +11,7 @@ from bikecollect import __version__
 from bikecollect.alerts.mail.outbox import Outbox
 from bikecollect.alerts.messages import Letter
 from bikecollect.archive.query import views
-from bikecollect.cli.options import Shared, complain, emit, say_figures
+from bikecollect.cli.options import Shared, addressed, complain, emit, say_figures
 from bikecollect.cli.output_file import refuse_misnamed, written
 from bikecollect.cli.render import coverage, coverage_html, station_coverage
 from bikecollect.cli.timeparse import moment
@@ -116,7 +116,7 @@ def _text(accounts: Sequence[Account], form: str, what: str) -> str:
         return (coverage.gaps_csv if what == "gaps" else coverage.days_csv)(accounts)
     if form == "html":
         return _page(accounts)
-    return "\n".join(coverage.text(each) for each in accounts)
+    return addressed("\n".join(coverage.text(each) for each in accounts))
 
 
 def _page(accounts: Sequence[Account]) -> str:
@@ -145,7 +145,7 @@ def _send(settings: Settings, accounts: Sequence[Account]) -> None:
         raise SettingsError("--mail needs [mail] in the settings: host, sender, to")
     share = ", ".join(f"{a.system_id} {percent(a.total.ratio)}" for a in accounts)
     name = f"{stamp(Slot(int(time.time())))}.report"
-    body = click.unstyle("\n".join(coverage.text(each) for each in accounts))
+    body = click.unstyle(_text(accounts, "text", "days"))
     outbox = Outbox(settings.data / accounts[0].system_id / "outbox")
     post.spool(outbox, Letter(name, f"[bikecollect] coverage: {share}", body))
     error = post.drain([outbox])

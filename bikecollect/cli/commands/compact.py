@@ -61,6 +61,6 @@ def _tell(step: Step, form: str, *, quiet: bool) -> None:
     if form == "json":
         say_json(step_json(step))
     elif step.why:
-        click.echo(Screen.redact(step_line(step)), err=True, nl=False)
+        click.echo(Screen.person(step_line(step)), err=True, nl=False)
     elif not quiet:
         say(step_line(step))

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from bikecollect.cli.commands.backfill_report import account
-from bikecollect.cli.options import say
+from bikecollect.cli.options import called, say
 from bikecollect.cli.render import coverage
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.slots import iso
@@ -87,7 +87,7 @@ def _month(folder: Path, days: int, stations: int, seed: int) -> None:
         )
     config = str(folder / SETTINGS)
     say(coverage.text(account(load(config), YOUBIKE, None, None)))
-    say(f"\nLook at it:\n  bikecollect --config {config} app\n")
+    say(f"\nLook at it:\n  {called(Path(config))} app\n")
 
 
 def _empty(folder: Path) -> None:
@@ -121,7 +121,7 @@ def _account(result: Result, folder: Path) -> str:
     lines += [f"  {line}" for line in _files(folder)]
     lines += ["", "Look at one:", f"  head -3 {_first(folder, result.day)}"]
     config = folder / "bikecollect.toml"
-    lines += ["The account of it:", f"  bikecollect --config {config} backfill-report"]
+    lines += ["The account of it:", f"  {called(config)} backfill-report"]
     lines.append("")
     return "\n".join(lines)
 

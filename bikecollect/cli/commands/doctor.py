@@ -3,16 +3,16 @@
 import os
 import pwd
 import subprocess
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from bikecollect.cli.options import Shared, say, say_json
+from bikecollect.cli.options import Shared, addressed, say, say_json
 from bikecollect.cli.render.doctor import line
 from bikecollect.core.text import visible_json
 from bikecollect.setup import schedule
-from bikecollect.setup.doctor import Check, Verdict, examine
+from bikecollect.setup.doctor import Verdict, examine
 
 TROUBLE = 1
 
@@ -34,8 +34,10 @@ def doctor(
     if as_cron:
         return _as_cron(shared, send=send, offline=offline, form=form)
     wrong = False
-    for check in _examined(examine(shared.settings(), network=not offline, send=send)):
-        wrong = wrong or check.verdict is Verdict.BAD
+    for found in examine(shared.settings(), network=not offline, send=send):
+        wrong = wrong or found.verdict is Verdict.BAD
+        remedy = addressed(found.remedy)
+        check = replace(found, text=addressed(found.text), remedy=remedy)
         if form == "json":
             values = {
                 "check": check.name,
@@ -47,10 +49,6 @@ def doctor(
         else:
             say(line(check))
     return TROUBLE if wrong else 0
-
-
-def _examined(checks: Iterator[Check]) -> Iterator[Check]:
-    yield from checks
 
 
 def _as_cron(shared: Shared, *, send: bool, offline: bool, form: str) -> int:

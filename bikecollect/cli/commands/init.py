@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from bikecollect.cli.options import Shared, say
+from bikecollect.cli.options import Shared, called, say
 from bikecollect.core.errors import FeedError, PayloadError, SettingsError
 from bikecollect.setup import catalogue, first_run, probe, schedule
 from bikecollect.setup.first_run import NewSystem
@@ -196,9 +196,9 @@ def _schedule(path: Path, *, cron: bool | None, ask: bool) -> None:
         schedule.install_in_cron(load(str(path)), path)
         say("Installed in your crontab.\n")
         return
-    say(f"Next:\n  bikecollect --config {path} fetch\n")
-    say(f"  bikecollect --config {path} schedule install\n")
-    say(f"  bikecollect --config {path} doctor\n")
+    command = called(path)
+    say(f"Next:\n  {command} fetch\n  {command} schedule install\n")
+    say(f"  {command} doctor\n")
 
 
 def _wrapped(text: str) -> str:

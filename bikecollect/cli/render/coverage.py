@@ -216,7 +216,7 @@ def _gaps(account: Account) -> list[str]:
     if spare:
         lines += [
             "",
-            f"  {spare} can be filled from what is here: bikecollect backfill",
+            f"  {spare} can be filled from what is here:\n    bikecollect backfill",
         ]
     return lines
 

@@ -1,0 +1,158 @@
+"""Commands in messages are those that work for who reads them."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from command import bikecollect
+from mailserver import MailServer
+from served import Answer, serving
+
+from bikecollect.cli import COMMANDS
+from bikecollect.setup import loader as config
+from bikecollect.setup import program
+
+WHEEL = "https://x.org/bikecollect-9-py3-none-any.whl"
+SCRIPT = str(Path(sys.executable).with_name("bikecollect"))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return a settings file of another place than the usual one."""
+    file = tmp_path / "my bikes.toml"
+    file.write_text(
+        'data_dir = "data"\ninterval = "2s"\n[systems.city]\nfeed = "youbike"\n'
+        'url = "http://127.0.0.1:9/"\ntimezone = "Asia/Taipei"\n',
+        encoding="utf-8",
+    )
+    return file
+
+
+@pytest.fixture
+def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the script of an installation, in a folder of its own."""
+    file = tmp_path / "venv/bin/bikecollect"
+    file.parent.mkdir(parents=True)
+    file.touch(mode=0o755)
+    monkeypatch.setattr(sys, "executable", str(file.with_name("python")))
+    return file
+
+
+def test_all_commands_are_known_in_texts() -> None:
+    """Those of the command line, and no more."""
+    assert list(COMMANDS) == list(program.COMMANDS)
+
+
+def test_a_bare_name_is_what_a_shell_finds(
+    script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a link on the path too; another installation there is not this one."""
+    (tmp_path / "bin").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    absent = program.called(None)
+    (tmp_path / "bin/bikecollect").symlink_to(script)
+    linked = program.called(None)
+    (tmp_path / "bin/bikecollect").unlink()
+    (tmp_path / "bin/bikecollect").touch(mode=0o755)
+    another = program.called(None)
+
+    assert (absent, linked, another) == (str(script), "bikecollect", str(script))
+
+
+def test_settings_are_named_where_they_are_not_the_usual_ones(script: Path) -> None:
+    """Quoted for a shell, and short for who is near."""
+    usual = config.usual_path()
+    other = script.parent / "b s.toml"
+
+    assert program.called(usual) == str(script)
+    assert program.called(other) == f"{script} --config '{other}'"
+    assert program.called(other, script.parents[1]) == (
+        "bin/bikecollect --config 'bin/b s.toml'"
+    )
+
+
+def test_only_commands_are_changed() -> None:
+    """Neither the program's name in a sentence, nor a path, nor twice."""
+    text = "bikecollect has a bug; /x/bikecollect doctor; bikecollect statusx"
+    once = program.addressed("run `bikecollect doctor --send`", "b --config x")
+
+    assert program.addressed(text, "b --config x") == text
+    assert once == "run `b --config x doctor --send`"
+    assert program.addressed(once, "b --config x") == once
+
+
+@pytest.mark.parametrize(
+    ("mark", "url", "command"),
+    [
+        ("pipx_metadata.json", "file://{}", "pipx install --force '{}[app]'"),
+        ("uv-receipt.toml", "file://{}", "uv tool install --force '{}[app]'"),
+        ("bin/pip", "file://{}", "{python} -m pip install '{}[app]'"),
+        ("none", "file://{}", "uv pip install --python {python} '{}[app]'"),
+        (
+            "pipx_metadata.json",
+            "https://x.org/b.whl",
+            "pipx inject bikecollect 'duckdb>=1' pandas",
+        ),
+        (
+            "bin/pip",
+            "https://x.org/b.whl",
+            "{python} -m pip install 'duckdb>=1' pandas",
+        ),
+    ],
+)
+def test_an_extra_is_installed_the_way_we_were(
+    script: Path, monkeypatch: pytest.MonkeyPatch, mark: str, url: str, command: str
+) -> None:
+    """From the folder we came from; else what it consists of, which an index has."""
+    prefix = script.parents[1]
+    (prefix / mark).touch()
+    monkeypatch.setattr(sys, "prefix", str(prefix))
+    about = script.parents[2] / "site/bikecollect-9.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: bikecollect\nVersion: 9\nRequires-Dist: click\n"
+        'Requires-Dist: duckdb>=1; extra == "archive"\n'
+        'Requires-Dist: bikecollect[archive]; extra == "app"\n'
+        'Requires-Dist: pandas; extra == "app"\n',
+        encoding="utf-8",
+    )
+    known = json.dumps({"url": url.format(prefix)})
+    (about / "direct_url.json").write_text(known, encoding="utf-8")
+    monkeypatch.setattr(sys, "path", [str(about.parent), *sys.path])
+
+    assert program.extra_command("app") == command.format(prefix, python=sys.executable)
+
+
+def test_hints_on_the_screen_name_the_settings(path: Path) -> None:
+    """In an error, in a state and in a remedy."""
+    command = f"{SCRIPT} --config '{path}'"
+    shown = bikecollect("--config", path, "status").stdout
+    wrong = bikecollect("--config", path, "runs", "show", "10:05").stderr
+    words = ("--config", path, "doctor", "--offline", "--format", "json")
+    checks = [json.loads(line) for line in bikecollect(*words).stdout.splitlines()]
+
+    assert f"see: {command} schedule show" in shown
+    assert f"see: {command} runs --since 7d" in wrong
+    assert f"{command} schedule install" in [each["remedy"] for each in checks]
+
+
+def test_hints_without_a_file_name_none() -> None:
+    """The program as it is here, and no more."""
+    done = bikecollect("runs", "show", "10:05")
+
+    assert f"see: {SCRIPT} init\n" in done.stderr
+    assert f"see: {SCRIPT} runs --since 7d\n" in done.stderr
+
+
+def test_a_mail_s_next_steps_can_be_pasted(path: Path, tmp_path: Path) -> None:
+    """By absolute paths: nobody knows where it is read."""
+    mail = MailServer.new(tmp_path / "mail")
+    lines = [f"{key} = {json.dumps(value)}" for key, value in mail.settings().items()]
+    with serving(lambda _: Answer(b"", 403)) as url, mail.up():
+        text = path.read_text(encoding="utf-8").replace("http://127.0.0.1:9/", url)
+        path.write_text("\n".join([text, "[mail]", *lines]), encoding="utf-8")
+        bikecollect("--config", path, "fetch")
+
+    lines = mail.mails()[0].get_content().splitlines()
+    assert f"  {SCRIPT} --config '{path}' doctor" in lines
