@@ -11,9 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bikecollect.core.secrets.redact import Redact, redacted_values, unredacted
-from bikecollect.core.text import visible, visible_json
+from bikecollect.core.text import shortened, visible, visible_json
 
 NAME = "bikecollect.log"
+LONGEST = 20_000
+"""Letters of a message, and of a traceback."""
 STAGES = "bikecollect.stages"
 """The logger whose lines are for the screen only: the ledger has their numbers."""
 stages = logging.getLogger(STAGES)
@@ -40,10 +42,10 @@ class Text(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return *record* as text."""
-        text = visible(self._redact(record.getMessage()))
+        text = visible(shortened(self._redact(record.getMessage()), LONGEST))
         if record.exc_info:
             trace = self._redact(self.formatException(record.exc_info))
-            lines = visible(trace, lines=True).split("\n")
+            lines = visible(shortened(trace, LONGEST), lines=True).split("\n")
             text = "\n  ".join([text, *lines])  # no line of it looks like a message
         if not self._times:
             return f"bikecollect: {text}"
@@ -71,8 +73,9 @@ class Json(logging.Formatter):
         }
         if record.exc_info:
             values["traceback"] = self.formatException(record.exc_info)
-        values |= getattr(record, "numbers", {})
-        return visible_json(redacted_values(values, self._redact))
+        values = redacted_values(values | getattr(record, "numbers", {}), self._redact)
+        short = ((k, v) for k, v in values.items() if isinstance(v, str))
+        return visible_json(values | {k: shortened(v, LONGEST) for k, v in short})
 
 
 class RunLogs(logging.Handler):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, Self
 
 from bikecollect.core.slots import Slot
-from bikecollect.core.text import message
+from bikecollect.core.text import message, shortened
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,7 @@ class Attempt(_Attempt):
         error: str = "",
     ) -> Self:
         """Return a try at *url*, and how it ended."""
-        shown = message(url), message(error)
+        shown = shortened(message(url), 300), shortened(message(error), 300)
         return super().__new__(cls, shown[0], started, seconds, http_status, shown[1])
 
 

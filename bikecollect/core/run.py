@@ -17,6 +17,9 @@ from bikecollect.core.payload import Attempt
 from bikecollect.core.slots import Slot, iso, stamp
 from bikecollect.core.text import message, visible_json
 
+MOST_NOTICES = 30
+MOST_TRIES = 40
+"""Of a run's attempts, the first and the last, as they are written down."""
 OUTCOMES = {each.value: each for each in Outcome}
 
 LONGEST_REST = 3_600.0
@@ -99,7 +102,7 @@ class Run:
     def noticed(self, *notices: Notice) -> "Run":
         """Return this run with *notices* added, each text once."""
         fresh = tuple(each for each in notices if each not in self.notices)
-        return replace(self, notices=self.notices + fresh)
+        return replace(self, notices=(self.notices + fresh)[:MOST_NOTICES])
 
     def flagged(self, *flags: str) -> "Run":
         """Return this run with *flags* added, each once, in order."""
@@ -126,7 +129,9 @@ class Run:
 def from_json(text: str) -> Run:
     """Return the run that `Run.to_json` wrote; raises ValueError otherwise."""
     try:
-        values: dict[str, Any] = json.loads(text)
+        values: dict[str, Any] = json.loads(text, parse_int=_whole)
+        if any(type(values.get(name)) is not int for name in ("slot", "bytes", "rows")):
+            raise TypeError("slot, bytes, rows")  # noqa: TRY301 - as for other types
         values["outcome"] = OUTCOMES.get(values["outcome"])
         values["attempts"] = tuple(Attempt(**each) for each in values["attempts"])
         values["notices"] = tuple(Notice(**each) for each in values["notices"])
@@ -134,6 +139,12 @@ def from_json(text: str) -> Run:
         return Run(**values)
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a run: {text[:80]!r}") from error
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > 16:  # noqa: PLR2004 - SQLite has 64 bits
+        raise ValueError(f"no number of ours: {digits[:80]}")
+    return int(digits)
 
 
 class Done(NamedTuple):

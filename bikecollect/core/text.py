@@ -1,9 +1,9 @@
 """Texts: those of others made safe to store and to show; our numbers in words."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import tzinfo
-from typing import Any
+from typing import Any, TypeVar
 from unicodedata import category
 
 from bikecollect.core.slots import DAY, iso
@@ -16,6 +16,9 @@ BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e") | frozenset
     map(chr, range(0x2066, 0x2070))
 )
 """What turns the direction of a text (UAX 9), and the deprecated ones beside it."""
+MOST_MESSAGE = 1_000
+"""Letters of an error, a notice or an incident."""
+Item = TypeVar("Item")
 LATIN_1, BMP = 0xFF, 0xFFFF
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -56,14 +59,43 @@ def visible(text: str, *, lines: bool = False) -> str:
 
 
 def message(text: str, *, lines: bool = False) -> str:
-    """Return *text* as errors, notices and incidents carry it: visible.
+    """Return *text* as errors, notices and incidents carry it: visible, and short.
 
-    It is one line, unless *lines* says that its line ends are meant. Raises TypeError
-    for what is no text: a ledger or a note of others may hold anything.
+    It is one line, unless *lines* says that its line ends are meant: then it may be
+    four times as long. Raises TypeError for what is no text: a ledger or a note of
+    others may hold anything.
     """
     if not isinstance(text, str):
         raise TypeError(f"not a text: {text!r:.80}")
-    return visible(text, lines=lines)
+    most = MOST_MESSAGE * (4 if lines else 1)
+    return shortened(visible(shortened(text, most), lines=lines), most)
+
+
+def shortened(text: str, most: int = MOST_MESSAGE) -> str:
+    """Return *text* without its middle, where it is longer than *most* letters.
+
+    No word is cut: half of a secret would not be known as one.
+
+    >>> shortened("one two three four five six seven eight nine ten eleven", 40)
+    'one two three four five [22 letters left out] ten eleven'
+    """
+    if len(text) <= most:
+        return text
+    front, back = text[: most * 2 // 3], text[-(most // 3) :]
+    head = front.rpartition(" ")[0] or front[: most // 3]
+    tail = back.partition(" ")[2] or back[-(most // 6) :]
+    left_out = len(text) - len(head) - len(tail)
+    return f"{head} [{left_out} letters left out] {tail}"
+
+
+def ends(items: Sequence[Item], most: int) -> Sequence[Item]:
+    """Return the first and the last of *items*, *most* at most.
+
+    >>> ends(range(9), 4), ends((1, 2), 4)
+    ((0, 1, 7, 8), (1, 2))
+    """
+    half = most // 2
+    return items if len(items) <= most else (*items[:half], *items[-half:])
 
 
 def visible_json(values: Any, **options: Any) -> str:

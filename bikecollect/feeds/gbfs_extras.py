@@ -23,6 +23,8 @@ REST = 600.0
 """Seconds without another try, after one that failed."""
 QUARTER = 900.0
 """Seconds between two tries for the same station that no information knows."""
+MOST_UNKNOWN, MOST_TYPES = 500, 262_144
+"""Ids that no information has, and letters of vehicle types, that are remembered."""
 USUAL = 300
 """In slots shorter than that a new station is asked for once more, soon."""
 _STAMP = re.compile(rb'"last_updated(?:Other)?"\s*:\s*[^,}]+')
@@ -110,7 +112,7 @@ class Extra:
         # Unchanged but for its stamp: the payload need not hold it again.
         if digest != known.get("digest") or not self._memory.station_ids:
             found.documents.append(got)
-        still = sorted(unknown - gbfs_reader.ids(got.body))
+        still = sorted(unknown - gbfs_reader.ids(got.body))[:MOST_UNKNOWN]
         first = by_id and not set(still) <= set(known.get("unknown", []))
         found.notes[NOTE] = json.dumps(
             {
@@ -146,7 +148,7 @@ class Extra:
             found.errors[TYPES] = str(error)
         else:
             found.errors.pop(TYPES, None)
-            found.notes[TYPES_NOTE] = types
+            found.notes[TYPES_NOTE] = types if len(types) <= MOST_TYPES else ""
 
 
 def _note(note: str | None) -> Mapping[str, Any]:

@@ -1,6 +1,5 @@
 """The ledger: SQLite's account of runs, blocks and stations."""
 
-import json
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,9 +13,19 @@ from bikecollect.core.payload import Memory
 from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, Slot, stamp
 from bikecollect.core.snapshot import StationInformation
-from bikecollect.storage.ledger_schema import STEPS, VERSION
+from bikecollect.storage.ledger_schema import (
+    STEPS,
+    VERSION,
+    insert_block,
+    insert_stations,
+    run_row,
+    to_information,
+    upsert_file,
+)
 
 BUSY = 10.0
+LONGEST_NOTE, MOST_NOTES = 1_048_576, 32
+"""Letters of what is remembered under one key, and keys that one payload may have."""
 
 
 class Ledger:
@@ -79,11 +88,16 @@ class Ledger:
         return dict(self.all("SELECT key, value FROM memory"))
 
     def remember(self, notes: Mapping[str, str]) -> None:
-        """Keep *notes* for the next runs, each in place of its former value."""
+        """Keep *notes* for the next runs, each in place of its former value.
+
+        An endless one is forgotten: each of them only saves work.
+        """
         if not notes:
             return
+        kept = [(k, text) for k, text in notes.items() if len(text) <= LONGEST_NOTE]
         with self.transaction() as db:
-            db.executemany("INSERT OR REPLACE INTO memory VALUES (?, ?)", notes.items())
+            db.executemany("DELETE FROM memory WHERE key = ?", ((k,) for k in notes))
+            db.executemany("INSERT INTO memory VALUES (?, ?)", kept[:MOST_NOTES])
 
     def extents(self) -> dict[str, Extent]:
         """Return the committed part of each file, by its name."""
@@ -129,7 +143,7 @@ class Ledger:
         found: dict[str, StationInformation] = {}
         for station_id, since, *values in self.all(sql):
             if since <= slot or station_id not in found:
-                found[station_id] = _information(station_id, values)
+                found[station_id] = to_information(station_id, values)
         return found
 
     def newest_stations(self) -> Slot:
@@ -146,10 +160,10 @@ class Ledger:
         with self.transaction() as db:
             if block.slot in self._released:
                 db.execute("DELETE FROM blocks WHERE slot = ?", (block.slot,))
-            _insert_block(db, block)
-            _insert_stations(db, block.slot, stations.versions)
+            insert_block(db, block)
+            insert_stations(db, block.slot, stations.versions)
             if stations.span is not None:
-                _upsert_file(db, stations.span)
+                upsert_file(db, stations.span)
             if stations.absent is not None:
                 db.execute("DELETE FROM absent")
                 db.executemany(
@@ -161,7 +175,7 @@ class Ledger:
         """Write *blocks* that were found in a file and not in the ledger."""
         with self.transaction() as db:
             for block in blocks:
-                _insert_block(db, block)
+                insert_block(db, block)
 
     def adopt_stations(
         self, span: Span, versions: Mapping[Slot, Iterable[StationInformation]]
@@ -169,8 +183,8 @@ class Ledger:
         """Write *versions*, by the slot they are valid from, that a file holds."""
         with self.transaction() as db:
             for slot, each in versions.items():
-                _insert_stations(db, slot, each)
-            _upsert_file(db, span)
+                insert_stations(db, slot, each)
+            upsert_file(db, span)
 
     def give_up(self, file: str) -> None:
         """Note that *file* is damaged and never appended to again."""
@@ -203,7 +217,8 @@ class Ledger:
         with self.transaction() as db:
             for run in runs:
                 marks = ", ".join("?" * 22)
-                db.execute(f"INSERT OR REPLACE INTO runs VALUES ({marks})", _run(run))
+                row = run_row(run)
+                db.execute(f"INSERT OR REPLACE INTO runs VALUES ({marks})", row)
 
     def _connect(self) -> None:
         existed = self._path.exists()
@@ -291,49 +306,3 @@ class Ledger:
         code = getattr(error, "sqlite_errorname", "")
         cause = "ledger-busy" if code.startswith("SQLITE_BUSY") else "ledger"
         return StorageError(f"the ledger {self._path}: {error}", cause=cause)
-
-
-def _insert_block(db: sqlite3.Connection, block: Block) -> None:
-    row = block.to_row()
-    marks = ", ".join("?" * len(row))
-    db.execute(f"INSERT INTO blocks VALUES ({marks})", row)
-    _upsert_file(db, block.span, block.header)
-
-
-def _upsert_file(db: sqlite3.Connection, span: Span, header: int | None = None) -> None:
-    db.execute(
-        "INSERT INTO files VALUES (?, ?, ?, ?, 0, ?)"
-        ' ON CONFLICT (file) DO UPDATE SET "end" = excluded."end",'
-        " start = excluded.start, crc32 = excluded.crc32,"
-        " header = coalesce(excluded.header, header)",
-        (span.file, span.end, span.start, span.crc, header),
-    )
-
-
-def _insert_stations(
-    db: sqlite3.Connection, slot: Slot, versions: Iterable[StationInformation]
-) -> None:
-    marks = ", ".join("?" * 15)
-    db.executemany(
-        f"INSERT OR REPLACE INTO stations VALUES ({marks})",
-        ((each.station_id, slot, *each[1:]) for each in versions),
-    )
-
-
-def _information(station_id: str, values: list[Any]) -> StationInformation:
-    values[8] = None if values[8] is None else bool(values[8])
-    return StationInformation._make((station_id, *values[:-1], bool(values[-1])))
-
-
-def _run(run: Run) -> tuple[object, ...]:
-    return (
-        *(run.run_id, run.slot, run.started, run.finished),
-        run.outcome.value if run.outcome else "killed",
-        *(run.cause, run.http_status, len(run.attempts), run.bytes),
-        *(run.stations, run.rows, " ".join(run.flags), run.file),
-        json.dumps({name: round(s, 6) for name, s in run.seconds.items()}),
-        *(int(run.accepted), run.boot_id, run.uptime, run.version, run.error),
-        json.dumps([each._asdict() for each in run.notices]),
-        json.dumps([each._asdict() for each in run.attempts]),
-        run.awake,
-    )

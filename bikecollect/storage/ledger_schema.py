@@ -1,4 +1,17 @@
-"""The ledger's tables, and the steps that bring an older ledger to them."""
+"""The ledger's tables, the steps that bring an older ledger to them, and their rows."""
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from bikecollect.core.blocks import Block, Span
+from bikecollect.core.run import MOST_TRIES, Run
+from bikecollect.core.slots import Slot
+from bikecollect.core.snapshot import StationInformation
+from bikecollect.core.text import ends
+
+if TYPE_CHECKING:
+    import sqlite3
 
 RUNS_AND_BLOCKS = """
 CREATE TABLE runs (
@@ -97,3 +110,64 @@ CREATE TABLE archives (
 STEPS = (RUNS_AND_BLOCKS, INCIDENTS, ARCHIVES)
 """The n-th step makes schema n out of schema n - 1."""
 VERSION = len(STEPS)
+
+
+def insert_block(db: "sqlite3.Connection", block: Block) -> None:
+    """Write *block*, and how far its file goes."""
+    row = block.to_row()
+    marks = ", ".join("?" * len(row))
+    db.execute(f"INSERT INTO blocks VALUES ({marks})", row)
+    upsert_file(db, block.span, block.header)
+
+
+def upsert_file(
+    db: "sqlite3.Connection", span: Span, header: int | None = None
+) -> None:
+    """Write that the file of *span* ends with it."""
+    db.execute(
+        "INSERT INTO files VALUES (?, ?, ?, ?, 0, ?)"
+        ' ON CONFLICT (file) DO UPDATE SET "end" = excluded."end",'
+        " start = excluded.start, crc32 = excluded.crc32,"
+        " header = coalesce(excluded.header, header)",
+        (span.file, span.end, span.start, span.crc, header),
+    )
+
+
+def insert_stations(
+    db: "sqlite3.Connection", slot: Slot, versions: Iterable[StationInformation]
+) -> None:
+    """Write *versions* of stations, valid from *slot* on."""
+    marks = ", ".join("?" * 15)
+    db.executemany(
+        f"INSERT OR REPLACE INTO stations VALUES ({marks})",
+        ((each.station_id, slot, *each[1:]) for each in versions),
+    )
+
+
+def to_information(station_id: str, values: list[Any]) -> StationInformation:
+    """Return the version of a station that a row's *values* hold."""
+    values[8] = None if values[8] is None else bool(values[8])
+    return StationInformation._make((station_id, *values[:-1], bool(values[-1])))
+
+
+def _storable(value: object) -> object:
+    """Return *value* as SQLite takes it: a text without lone surrogates."""
+    if not isinstance(value, str) or value.isascii():
+        return value
+    return value.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def run_row(run: Run) -> tuple[object, ...]:
+    """Return *run* as a row of the table of runs."""
+    values = (
+        *(run.run_id, run.slot, run.started, run.finished),
+        run.outcome.value if run.outcome else "killed",
+        *(run.cause, run.http_status, len(run.attempts), run.bytes),
+        *(run.stations, run.rows, " ".join(run.flags), run.file),
+        json.dumps({name: round(s, 6) for name, s in run.seconds.items()}),
+        *(int(run.accepted), run.boot_id, run.uptime, run.version, run.error),
+        json.dumps([each._asdict() for each in run.notices]),
+        json.dumps([each._asdict() for each in ends(run.attempts, MOST_TRIES)]),
+        run.awake,
+    )
+    return tuple(map(_storable, values))

@@ -8,12 +8,13 @@ from pathlib import Path
 from bikecollect.core.errors import PayloadError, StorageError
 from bikecollect.core.payload import Payload
 from bikecollect.core.slots import Slot, from_stamp, stamp
-from bikecollect.core.text import visible
+from bikecollect.core.text import shortened, visible
 from bikecollect.storage.files import regular_file
 from bikecollect.storage.files.durable import make_folder, sync_folder, write_file
 from bikecollect.storage.payload_zip import MOST_BYTES, pack, unpack
 
 REASON = ".reason.txt"
+LONGEST_REASON = 20_000
 OPENED = ".opened"
 """Of the mark that lies beside a payload while it is read."""
 KILLED = "were killed while they read it"
@@ -174,7 +175,10 @@ class Payloads:
         """Move the payload called *name* to the rejected ones, with the *reason*."""
         try:
             make_folder(self._rejected)
-            text = visible(reason, lines=True).encode("utf-8") + b"\n"
+            text = (
+                visible(shortened(reason, LONGEST_REASON), lines=True).encode("utf-8")
+                + b"\n"
+            )
             write_file(self._rejected / f"{name}{REASON}", text)
         except OSError as error:
             raise StorageError(f"cannot write the reason of {name}: {error}") from error

@@ -378,3 +378,52 @@ def test_what_others_put_into_the_inbox_stops_no_run(
     assert [each.kind for each in run.notices] == ["payload"]
     assert after.notices == ()
     assert os.path.lexists(world.folder / "payloads/rejected" / strange.name)
+
+
+def test_new_fields_in_each_slot_are_told_of_shortly(world: World) -> None:
+    """A thousand of them are a few notices, and the ledger hardly grows."""
+    world.fetch({"a": 1}, fields=[f"first-{n}-{'x' * 400}" for n in range(1_000)])
+    world.fetch({"a": 1}, after=300, fields=[f"then-{n}" for n in range(1_000)])
+    before = (world.folder / "ledger.sqlite3").stat().st_size
+    more = [f"last-{n}-{'x' * 400}" for n in range(1_000)]
+    run = world.fetch({"a": 1}, after=300, fields=more)
+
+    drifts = [each.text for each in run.notices if each.kind == "drift"]
+    assert len(drifts) == 13
+    assert drifts[-1] == "1988 more fields are gone, new or have another type"
+    assert (world.folder / "ledger.sqlite3").stat().st_size - before < 1_000_000
+
+
+def test_what_cannot_be_remembered_is_forgotten(world: World) -> None:
+    """A note of megabytes is not kept, nor its former value taken for it."""
+    world.ledger.open()
+    world.ledger.remember({"types": "short", "other": "stays"})
+    world.ledger.remember({"types": "x" * 2_000_000})
+
+    assert world.ledger.notes() == {"other": "stays"}
+
+
+def test_a_text_of_surrogates_is_written_down(world: World) -> None:
+    """SQLite takes none of them; the run's row is there all the same."""
+    run = replace(
+        world.begin(), outcome=Outcome.BUG, flags=("\ud800",), boot_id="\udfff"
+    )
+    world.ledger.open()
+    world.ledger.record([run])
+
+    assert world.ledger.has_ended(run.run_id)
+
+
+def test_a_note_of_impossible_numbers_is_no_run(world: World) -> None:
+    """It is not written down, and does not keep any later run from its end."""
+    inbox = world.folder / "payloads/inbox"
+    inbox.mkdir(parents=True)
+    note = replace(world.begin(), bytes=10**30).to_json()
+    (inbox / "20261122T035500Z.deadbeef.run").write_text(note, encoding="utf-8")
+    (inbox / "20261122T035000Z.cafebabe.run").write_text(
+        note.replace('"bytes": 1' + "0" * 30, '"bytes": "many"'), encoding="utf-8"
+    )
+    run = world.fetch({"a": 1})
+
+    assert run.outcome is Outcome.COLLECTED
+    assert world.inbox() == []

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from served import Answer, serving
 
 ALIKE = 2**61 - 1
@@ -24,11 +25,11 @@ class Feed:
 
     body = GOOD
 
-    def __init__(self, folder: Path, url: str) -> None:
+    def __init__(self, folder: Path, url: str, dialect: str) -> None:
         self.place = folder / "data/city"
         self._settings = folder / "bikecollect.toml"
         self._settings.write_text(
-            f'data_dir = "{folder / "data"}"\n[systems.city]\nfeed = "youbike"\n'
+            f'data_dir = "{folder / "data"}"\n[systems.city]\nfeed = "{dialect}"\n'
             f'url = "{url}"\ntimezone = "Asia/Taipei"\n',
             encoding="utf-8",
         )
@@ -61,6 +62,14 @@ class Feed:
         found = sorted((self.place / "payloads/rejected").glob("*.reason.txt"))
         return [each.read_text(encoding="utf-8").strip() for each in found]
 
+    def written(self) -> int:
+        """Return the bytes of the ledger and the log."""
+        return sum(
+            each.stat().st_size
+            for name in ("ledger*", "*.log")
+            for each in self.place.glob(name)
+        )
+
     def rows(self) -> int:
         """Return how many rows there are in all."""
         files = (self.place / "station_status").glob("*.csv")
@@ -68,11 +77,11 @@ class Feed:
 
 
 @contextmanager
-def feed(folder: Path) -> Iterator[Feed]:
-    """Serve a feed, with settings for it in *folder*."""
+def feed(folder: Path, dialect: str = "youbike") -> Iterator[Feed]:
+    """Serve a feed of *dialect*, with settings for it in *folder*."""
     feeds: list[Feed] = []
     with serving(lambda _: Answer(feeds[0].body)) as url:
-        feeds.append(Feed(folder, url))
+        feeds.append(Feed(folder, url, dialect))
         yield feeds[0]
 
 
@@ -128,3 +137,27 @@ def test_one_station_of_endless_fields_is_a_rejected_payload(tmp_path: Path) -> 
         assert done.returncode == 65
         assert len(done.stderr) < 1_000
         assert (youbike.place / "ledger.sqlite3").stat().st_size < 200_000
+
+
+LONG = "x" * (10 * MIB)
+
+
+@pytest.mark.parametrize(
+    "gbfs",
+    [
+        {"data": {"en": {"feeds": [{"name": LONG, "url": "http://x.example"}]}}},
+        {"data": {"feeds": [{"name": "station_status", "url": f"http://{LONG}"}]}},
+        {"data": {"feeds": [{"name": "station_status", "url": f"/{LONG}"}]}},
+        {"data": {LONG: 1}},
+        {LONG: {LONG: 1}},
+    ],
+    ids=["a feed's name", "a host", "a path", "a language", "the top"],
+)
+def test_a_long_name_is_written_down_shortly(tmp_path: Path, gbfs: object) -> None:
+    """10 MB of it became 120 MB of ledger and 60 MB of log, in each slot."""
+    with feed(tmp_path, "gbfs") as city:
+        done = city.fetch(json.dumps(gbfs).encode())
+
+        assert done.returncode != 0
+        assert 0 < len(done.stderr) < 3_000
+        assert city.written() < 150_000

@@ -16,7 +16,7 @@ from bikecollect.core.incidents import Sign
 from bikecollect.core.payload import Attempt
 from bikecollect.core.run import Notice, Run, from_json
 from bikecollect.core.slots import Slot
-from bikecollect.core.text import clean, visible, visible_json
+from bikecollect.core.text import clean, message, visible, visible_json
 
 HOSTILE = "a\x1b]0;t\x07\r\nb\x7f\x85\x9b2J\u2028\u2029\u202ec\u2066\u200b\ufeff\udc80"
 SHOWN = (
@@ -99,3 +99,21 @@ def test_an_incident_is_one_visible_line() -> None:
     (incident,), _ = step((), Slot(300), {"mail": Sign("mail", HOSTILE)}, 300)
 
     assert incident.text == SHOWN
+
+
+def test_a_long_message_keeps_its_beginning_and_its_end() -> None:
+    """What was read comes first, where it is kept last: both are wanted."""
+    text = message("cannot be read: " + "word " * 1_000_000 + "; it is kept in /srv/x")
+
+    assert len(text) < 1_100
+    assert text.startswith("cannot be read: word word")
+    assert text.endswith("; it is kept in /srv/x")
+    assert "letters left out]" in text
+
+
+def test_a_long_message_cuts_no_word() -> None:
+    """Half of a secret would not be known as one."""
+    words = [f"secret-{number}" for number in range(1_000)]
+    left = message(" ".join(words)).split(" ")
+
+    assert {each for each in left if each.startswith("s")} <= set(words)

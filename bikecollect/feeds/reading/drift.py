@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+MOST_TOLD = 12
+
 
 def compare(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[str, ...]:
     """Return a sentence for each field that is gone, new or retyped.
@@ -18,7 +20,10 @@ def compare(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[str, .
         for each, kind in after.items()
         if each in before and not _types(kind) <= _types(before[each])
     ]
-    return (*gone, *new, *retyped)
+    changes = (*gone, *new, *retyped)
+    more = len(changes) - MOST_TOLD
+    rest = (f"{more} more fields are gone, new or have another type",)
+    return (*changes[:MOST_TOLD], *(rest if more > 0 else ()))
 
 
 def _types(kind: str) -> set[str]:

@@ -15,7 +15,7 @@ from bikecollect.core.text import size
 
 MOST_BAD = 0.2
 MOST_STATIONS = 100_000
-MOST_FIELDS, LONGEST_FIELD = 200, 100
+MOST_FIELDS, LONGEST_FIELD = 200, 500
 """Fields that a shape has, and the letters of a field's name."""
 MOST_SHOWN = 3
 """Entries or items of an excerpt."""

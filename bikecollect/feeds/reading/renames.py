@@ -10,7 +10,6 @@ from bikecollect.core.errors import PayloadError
 from bikecollect.core.payload import Documents
 from bikecollect.feeds.reading.aliases import UNSAID, Aliases, plain
 from bikecollect.feeds.reading.fields import COLUMNS
-from bikecollect.feeds.reading.json_payload import LONGEST_FIELD
 from bikecollect.feeds.reading.stamps import Stamps
 from bikecollect.feeds.reading.station_reader import COUNTS, FLAGS, Dialect
 from bikecollect.feeds.reading.values import count, number, text
@@ -20,8 +19,8 @@ READABLE = 0.8
 CLOSE, ALIKE = 0.5, 0.6
 """Share of equal values, or likeness of the names, from which a guess is made."""
 NUMBERS = frozenset({*COUNTS, "capacity"})
-MOST_COMPARED, MOST_STRANGE = 1_000, 50
-"""Stations of a list, and new fields, that are looked at."""
+MOST_COMPARED, MOST_STRANGE, LONGEST_NAME = 1_000, 50, 100
+"""Stations of a list, new fields, and letters of their names, that are looked at."""
 MOST_WIDENED = 2
 """The counts of a new field may be so many times as large as those before."""
 
@@ -179,7 +178,7 @@ class _Comparison:
         aliases = self._new.aliases
         read = {name for c in self._dialect.table for name in aliases.fields(c)}
         new = (each for each in _paths(self._new) if each not in known | read)
-        yield from islice((e for e in new if len(e) <= LONGEST_FIELD), MOST_STRANGE)
+        yield from islice((e for e in new if len(e) <= LONGEST_NAME), MOST_STRANGE)
 
     def _scored(
         self, column: str, name: str, candidate: str
