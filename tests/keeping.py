@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from world import TAIPEI, World
 
 from bikecollect.app.queries.service import DataService
+from bikecollect.archive.certificates import Finding
 from bikecollect.archive.compact import Compactor, Step
 from bikecollect.archive.day_archive import Archive
 from bikecollect.archive.query import views
-from bikecollect.archive.verify import Finding, Looked, Verifier
+from bikecollect.archive.verify import Looked, Verifier
 from bikecollect.core.slots import Slot, bounds, local_days
 from bikecollect.setup import loader
 from bikecollect.storage.csv_store import Store

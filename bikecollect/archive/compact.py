@@ -195,15 +195,18 @@ class Compactor:
         return day_csv.columns_of(header)
 
     def _live(self, blocks: Sequence[Block]) -> Iterator[day_csv.Piece]:
+        columns: dict[str, tuple[str, ...]] = {}
         for each in blocks:
-            if self.store.crc(each.span) != each.span.crc:
+            file, text = each.span.file, self.store.text(each.span)
+            if zlib.crc32(text) != each.span.crc:
                 raise StorageError(
-                    f"{each.span.file}: the block at byte {each.span.start} is "
-                    "damaged; run: bikecollect backfill",
+                    f"{file}: the block at byte {each.span.start} is damaged; run: "
+                    "bikecollect backfill",
                     cause="damage",
                 )
-            columns = day_csv.columns_of(self.store.header(each.span.file))
-            yield day_csv.Piece(each.slot, columns, self.store.text(each.span))
+            if file not in columns:
+                columns[file] = day_csv.columns_of(self.store.header(file))
+            yield day_csv.Piece(each.slot, columns[file], text)
 
     def _is_old(self, archived: Archived) -> bool:
         age = self.clock() - bounds(archived.day, self.zone)[1]

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from bikecollect.archive import day_csv
 from bikecollect.archive.archived_days import GONE, Archived, archived_day
+from bikecollect.archive.certificates import Certificate, Finding
 from bikecollect.archive.day_archive import Archive
 from bikecollect.core.blocks import Block, Span
 from bikecollect.core.errors import StorageError
@@ -30,26 +31,19 @@ BLOCKS = "SELECT * FROM blocks ORDER BY file, start"
 FILES = 'SELECT file, "end", damaged, header FROM files'
 
 
-class Certificate(NamedTuple):
-    """What a day amounts to; *sha256* is that of its rows as sorted CSV (see export).
+class _Day(NamedTuple):
+    """A day to certify; *archived* is what the ledger says of it."""
 
-    *where* is csv or archive.
-    """
+    name: str
+    blocks: Sequence[Block]
+    archived: Archived | None
+    is_certified: bool
 
-    system_id: str
-    date: str
-    slots: int
-    rows: int
-    sha256: str
-    where: str
-
-
-class Finding(NamedTuple):
-    """Something that does not agree: *where* (a file, a day), and *what* about it."""
-
-    system_id: str
-    where: str
-    what: str
+    @property
+    def is_live(self) -> bool:
+        """Whether its certificate comes of its CSV."""
+        gone = self.archived is not None and self.archived.csv_gone
+        return bool(self.blocks) and not gone
 
 
 @dataclass
@@ -89,10 +83,13 @@ class Verifier:
             blocks = [Block.from_row(row) for row in self.history.select(BLOCKS)]
             files = self.history.select(FILES)
             stations = self.history.select("SELECT * FROM stations")
+            archives = self.history.select("SELECT * FROM archives")
+        days = self._wanted(blocks, {row[0]: archived_day(row) for row in archives})
         yield from self._ledger()
-        yield from self._files(blocks, files, sizes)
+        yield from self._files(blocks, files, sizes, days)
         yield from self._information(stations, sizes.get(INFORMATION, 0))
-        yield from self._days(blocks)
+        for day in days:
+            yield from self._day(day)
         yield from self._payloads({each.run_id: each.sha256 for each in blocks})
 
     @contextmanager
@@ -117,8 +114,13 @@ class Verifier:
         blocks: Sequence[Block],
         files: Sequence[Sequence[Any]],
         sizes: Mapping[str, int],
+        days: Sequence[_Day],
     ) -> Iterator[Finding]:
-        """Yield what is wrong with the CSV files: every byte has its account."""
+        """Yield what is wrong with the CSV files: every byte has its account.
+
+        Blocks that make a certificate are read for it, not here.
+        """
+        read_later = {day.name for day in days if day.is_live}
         known = {file: (end, damaged, crc) for file, end, damaged, crc in files}
         by_file = {
             file: [each.span for each in found]
@@ -135,7 +137,10 @@ class Verifier:
             if damaged:
                 yield self._found(file, "was given up as damaged; see: backfill")
             yield from self._header(file, header)
-            yield from self._spans(file, by_file.get(file, []), sizes[file], end)
+            later = file[15:25] in read_later
+            spans = by_file.get(file, [])
+            yield from self._tiles(file, spans, sizes[file], end)
+            yield from () if later else self._damaged(spans)
 
     def _header(self, file: str, crc: int | None) -> Iterator[Finding]:
         header = self.store.header(file)
@@ -144,7 +149,7 @@ class Verifier:
         elif not header.startswith(b"slot,fetched_at,station_id,"):
             yield self._found(file, "its first line does not name our columns")
 
-    def _spans(
+    def _tiles(
         self, file: str, spans: Sequence[Span], size: int, end: int
     ) -> Iterator[Finding]:
         at = len(self.store.header(file))
@@ -154,10 +159,6 @@ class Verifier:
                 yield self._found(
                     file, f"bytes {at} to {span.start} belong to no block"
                 )
-            if self.store.crc(span) != span.crc:
-                yield self._found(
-                    file, f"the block in bytes {span.start} to {span.end} is damaged"
-                )
             at = span.end
         if at != size:
             yield self._found(file, f"bytes {at} to {size} belong to no block")
@@ -165,6 +166,15 @@ class Verifier:
             yield self._found(
                 file, f"the ledger says that it ends at {end}, not {size}"
             )
+
+    def _damaged(self, spans: Sequence[Span]) -> Iterator[Finding]:
+        for span in spans:
+            if self.store.crc(span) != span.crc:
+                yield self._damage(span)
+
+    def _damage(self, span: Span) -> Finding:
+        what = f"the block in bytes {span.start} to {span.end} is damaged"
+        return self._found(span.file, what)
 
     def _information(
         self, rows: Sequence[Sequence[Any]], size: int
@@ -194,30 +204,31 @@ class Verifier:
         if missing := wanted - set(lines):
             yield self._found(INFORMATION, f"{len(missing)} versions are missing")
 
-    def _days(self, blocks: Sequence[Block]) -> Iterator[Finding | Certificate]:
-        archived = {
-            row[0]: archived_day(row)
-            for row in self.history.select("SELECT * FROM archives")
-        }
+    def _wanted(
+        self, blocks: Sequence[Block], archived: Mapping[str, Archived]
+    ) -> list[_Day]:
+        """Return the days that get a certificate, with their blocks in order."""
         by_day: dict[str, list[Block]] = {}
-        for each in sorted(blocks, key=lambda block: block.slot):
-            by_day.setdefault(each.span.file[15:25], []).append(each)
-        for day in sorted({*archived, *by_day, *self.archive.days()}):
-            if not self.since <= day < self.until:
-                continue
-            self.looked.days += 1
-            there = archived.get(day)
-            if there:
-                yield from self._archived(there)
-            elif day in self.archive.days():
-                yield self._found(
-                    day, "is in the archive, and the ledger does not know"
-                )
-            live = by_day.get(day, [])
-            if there and (there.csv_gone or not live):
-                yield self._certificate(there)
-            else:
-                yield from self._live(day, live, there)
+        for block in sorted(blocks, key=lambda block: block.slot):
+            by_day.setdefault(block.span.file[15:25], []).append(block)
+        certified = self.archive.days()
+        return [
+            _Day(day, by_day.get(day, []), archived.get(day), day in certified)
+            for day in sorted({*archived, *by_day, *certified})
+            if self.since <= day < self.until
+        ]
+
+    def _day(self, day: _Day) -> Iterator[Finding | Certificate]:
+        self.looked.days += 1
+        if day.archived:
+            yield from self._archived(day.archived)
+        elif day.is_certified:
+            what = "is in the archive, and the ledger does not know"
+            yield self._found(day.name, what)
+        if day.archived and not day.is_live:
+            yield self._certificate(day.archived)
+        else:
+            yield from self._live(day)
 
     def _archived(self, archived: Archived) -> Iterator[Finding]:
         for what in self.archive.damage(archived):
@@ -239,37 +250,48 @@ class Verifier:
         values = (archived.day, archived.slots, archived.rows, archived.sha256)
         return Certificate(self.system_id, *values, "archive")
 
-    def _live(
-        self, day: str, blocks: Sequence[Block], there: Archived | None
-    ) -> Iterator[Finding | Certificate]:
-        files = sorted({each.span.file for each in blocks})
-        if not all((self.folder / each).exists() for each in files):
-            return  # told of already
+    def _live(self, day: _Day) -> Iterator[Finding | Certificate]:
+        """Read each block once: for its checksum, its rows, and the day's digest."""
+        here = [b for b in day.blocks if (self.folder / b.span.file).exists()]
+        odd: list[Finding] = []
+        texts = self._texts(here, odd)
         try:
-            headers = {f: day_csv.columns_of(self.store.header(f)) for f in files}
+            files = sorted({block.span.file for block in here})
+            columns = {f: day_csv.columns_of(self.store.header(f)) for f in files}
             pieces = (
-                day_csv.Piece(b.slot, headers[b.span.file], self.store.text(b.span))
-                for b in blocks
+                day_csv.Piece(block.slot, columns[block.span.file], text)
+                for block, text in texts
             )
-            found = day_csv.total(
-                day_csv.lines(pieces, day_csv.union(headers.values()))
-            )
+            lines = day_csv.lines(pieces, day_csv.union(columns.values()))
+            found = day_csv.total(lines)
         except (StorageError, ValueError, IndexError, RuntimeError):
-            return  # a damaged block, told of already
-        for each in blocks:
-            lines = self.store.text(each.span)
-            if lines.count(b"\n") != each.rows or _slot(lines) != each.slot:
-                yield self._found(
-                    each.span.file,
-                    f"the block of {stamp(each.slot)} has other rows than the ledger "
-                    "says",
-                )
+            found = None
+        for _ in texts:
+            continue  # what lies behind the block that could not be read
+        yield from odd
+        if found is None or len(here) < len(day.blocks):
+            return  # told of
+        there = day.archived
         same = there and (there.slots, there.rows) == (found.slots, found.rows)
         if there and same and there.sha256 != found.sha256:
-            yield self._found(day, "CSV and archive have other rows")
+            yield self._found(day.name, "CSV and archive have other rows")
         yield Certificate(
-            self.system_id, day, found.slots, found.rows, found.sha256, "csv"
+            self.system_id, day.name, found.slots, found.rows, found.sha256, "csv"
         )
+
+    def _texts(
+        self, blocks: Sequence[Block], odd: list[Finding]
+    ) -> Iterator[tuple[Block, bytes]]:
+        """Yield the bytes of *blocks*; what is wrong with them goes to *odd*."""
+        for block in blocks:
+            text = self.store.text(block.span)
+            if zlib.crc32(text) != block.span.crc:
+                odd.append(self._damage(block.span))
+            if text.count(b"\n") != block.rows or _slot(text) != block.slot:
+                when = stamp(block.slot)
+                what = f"the block of {when} has other rows than the ledger says"
+                odd.append(self._found(block.span.file, what))
+            yield block, text
 
     def _payloads(self, sums: dict[str, str]) -> Iterator[Finding]:
         """Yield which payloads cannot be read, or are not those that were committed."""
@@ -287,23 +309,6 @@ class Verifier:
                 continue
             if sums.get(run_id) and digest != sums[run_id]:
                 yield self._found(name, "is not the payload that was committed")
-
-
-def compared(
-    found: Sequence[Certificate], kept: Sequence[Certificate]
-) -> Iterator[Finding]:
-    """Yield in what the certificates *found* differ from those *kept* from earlier."""
-    now = {(each.system_id, each.date): each for each in found}
-    for old in kept:
-        new = now.get((old.system_id, old.date))
-        if new is None:
-            yield Finding(old.system_id, old.date, "is not there any more")
-        elif new.sha256 != old.sha256:
-            what = (
-                f"has {new.slots} slots, {new.rows} rows, sha256 {new.sha256[:12]}...; "
-                f"its certificate says {old.slots}, {old.rows}, {old.sha256[:12]}..."
-            )
-            yield Finding(old.system_id, old.date, what)
 
 
 def _slot(lines: bytes) -> Slot | None:

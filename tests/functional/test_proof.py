@@ -7,9 +7,11 @@ import pytest
 from keeping import compacted, findings, verifier
 from world import World
 
-from bikecollect.archive import datasets, verify
-from bikecollect.archive.verify import Certificate
+from bikecollect.archive import datasets
+from bikecollect.archive.certificates import Certificate, compared
+from bikecollect.core.blocks import Span
 from bikecollect.core.slots import DAY
+from bikecollect.storage.csv_store import Store
 
 pytest.importorskip("duckdb")
 CSV = "station_status/2026-11-22.csv"
@@ -119,7 +121,26 @@ def test_kept_certificates_tell_what_has_changed_since(world: World) -> None:
     now = certificates(world)
     old = [now[0]._replace(sha256="0" * 64), now[1]._replace(date="2020-01-01")]
 
-    found = [each.what for each in verify.compared(now, old)]
+    found = [each.what for each in compared(now, old)]
 
     assert "its certificate says 3, 6, 000000000000" in found[0]
     assert found[1] == "is not there any more"
+
+
+def test_each_block_is_read_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A year's CSV is not read twice to be certified, nor to be archived."""
+    read: list[Span] = []
+    text = Store.text
+
+    def counted(self: Store, span: Span) -> bytes:
+        read.append(span)
+        return text(self, span)
+
+    monkeypatch.setattr(Store, "text", counted)
+    assert findings(world) == []
+    assert len(read) == len(set(read)) == 4
+
+    read.clear()
+    world.clock.now += DAY
+    compacted(world)
+    assert len(read) == len(set(read)) == 1

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from bikecollect.archive.verify import Certificate, Finding, Looked, compared
+from bikecollect.archive.certificates import Certificate, Finding, compared
+from bikecollect.archive.verify import Looked
 from bikecollect.cli.options import Shared, say, say_figures, say_json
 from bikecollect.cli.output_file import written
 from bikecollect.cli.render.archive import (

@@ -3,8 +3,9 @@
 import json
 from collections.abc import Sequence
 
+from bikecollect.archive.certificates import Certificate, Finding
 from bikecollect.archive.compact import Step
-from bikecollect.archive.verify import Certificate, Finding, Looked
+from bikecollect.archive.verify import Looked
 from bikecollect.core.text import size, visible, visible_json
 
 
