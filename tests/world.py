@@ -123,6 +123,7 @@ class FakeClient:
     """A client that is never asked."""
 
     attempts: Sequence[Attempt] = ()
+    public_host: str = ""
     closed: int = 0
 
     def __call__(

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 
 NOT_BEFORE = "bikecollect.not_before"
+PUBLIC_HOST = "bikecollect.public_host"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -134,7 +135,10 @@ class Cycle:
             notes = _kept(self.placeholders.undone, memory.notes)
             memory = memory._replace(notes=notes, now=self.clock())
             check_not_before(memory.notes.get(NOT_BEFORE, ""), memory.now)
+            known = self.client.public_host = memory.notes.get(PUBLIC_HOST, "")
             fetched = self.feed.fetch(self.client, memory)
+            if self.client.public_host != known:
+                self.notes[PUBLIC_HOST] = self.client.public_host
         return Payload(
             system_id=run.system_id,
             slot=run.slot,

@@ -140,7 +140,13 @@ Documents = tuple[Document, ...]
 
 
 class FeedClient(Getter, Protocol):
-    """Gets documents and remembers how that went."""
+    """Gets documents and remembers how that went.
+
+    *public_host* is the feed's own host where it was found in the public Internet, by
+    an earlier run (as who hands it over says) or by this one; empty where it was not.
+    """
+
+    public_host: str
 
     @property
     def attempts(self) -> Sequence[Attempt]:

@@ -408,3 +408,24 @@ def test_a_malformed_address_ends_at_once() -> None:
 
     assert got.value.cause == "address"
     assert get.attempts == []
+
+
+def test_a_host_that_was_public_in_an_earlier_run_stays_so(
+    host: Callable[..., Host], internet: dict[str, Any]
+) -> None:
+    """What a run found is handed to the next: its name cannot be bound anew."""
+    inside = host()
+    internet["feed.example.org"] = [PUBLIC, "127.0.0.1"]
+    place = f"http://feed.example.org:{inside.port}/"
+    first, second = client(Budget(), access=Access(place)), client(Budget())
+    first("feed", place)
+    assert first.public_host == "feed.example.org"
+
+    second.public_host = first.public_host
+    with pytest.raises(ProtocolError, match="was public before"):
+        second("feed", place)
+
+    moved_on_purpose = Access(place, private_hosts=["feed.example.org"])
+    third = client(Budget(), access=moved_on_purpose)
+    third.public_host = first.public_host
+    assert third("feed", place).body == BODY

@@ -59,9 +59,9 @@ class Client:
     """Gets documents for one run, all within one *budget* that starts at once.
 
     *access* says how the feed is reached; where it has no address, the first that is
-    asked for is the feed's own. Attempts run in a daemon thread, for neither a
-    resolver nor a dripping server can be interrupted; a late thread finds nobody who
-    listens.
+    asked for is the feed's own. *public_host*: see `FeedClient`. Attempts run in a
+    daemon thread, for neither a resolver nor a dripping server can be interrupted; a
+    late thread finds nobody who listens.
     """
 
     def __init__(
@@ -75,6 +75,7 @@ class Client:
         random: Clock = _random.random,
     ) -> None:
         self.attempts: list[Attempt] = []
+        self.public_host = ""
         self._budget, self._stop, self._access = budget, stop, access or Access()
         self._clock, self._monotonic, self._random = clock, monotonic, random
         self._deadline = monotonic() + budget.total
@@ -99,7 +100,9 @@ class Client:
             document = self._tried(name, place, check, tries)
         finally:
             self._spare -= (self._monotonic() - began) * (tries == ONCE)
-        self._reached(place).spare -= len(document.body)
+        transport = self._reached(place)
+        transport.spare -= len(document.body)
+        self.public_host = transport.public_host
         return document
 
     def _tried(
@@ -130,7 +133,11 @@ class Client:
             home = self._access.url or url.text
             access = self._access._replace(url=home)
             self._transport = Transport(
-                access, self._budget, clock=self._clock, left=self._left
+                access,
+                self._budget,
+                clock=self._clock,
+                left=self._left,
+                public_host=self.public_host,
             )
         return self._transport
 

@@ -92,12 +92,19 @@ class AddressGuard:
 
     *home* is the host of the feed's own address, wherever it lies. Where that is an
     address or a name of a private network, the feed's documents may name others of
-    the same kind; *trusted* hosts are the user's word for more.
+    the same kind; *trusted* hosts are the user's word for more. *home_is_public* says
+    that it was found in the public Internet.
     """
 
-    def __init__(self, home: str, trusted: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        home: str,
+        trusted: Collection[str] = (),
+        *,
+        home_is_public: bool = False,
+    ) -> None:
         self._home, self._trusted = home, {each.lower() for each in trusted}
-        self._home_is_public = False
+        self.home_is_public = home_is_public
 
     def check_name(self, host: str) -> None:
         """Raise ProtocolError where *host* is refused without asking the DNS."""
@@ -119,9 +126,9 @@ class AddressGuard:
         public = [each for each in found if not kind_of(each[4][0])]
         if host == self._home:
             # A name that has led to the public Internet does not move into ours.
-            if not public and self._home_is_public:
-                raise _refused(host, f"{found[0][4][0]} now, and was public before")
-            self._home_is_public = bool(public)
+            for each in found if self.home_is_public and not public else ():
+                raise _refused(host, f"{each[4][0]} now, and was public before")
+            self.home_is_public = self.home_is_public or bool(public)
             return public or list(found)
         for each in found if not public else ():
             self._check(host, each[4][0])

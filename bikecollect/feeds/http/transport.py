@@ -43,22 +43,37 @@ class Answered(FeedUnavailable):
 class Transport:
     """Asks for documents by *access*, within *budget*; *left* gives the seconds.
 
-    *spare* are the bytes that more documents of the run may have.
+    *spare* are the bytes that more documents of the run may have; *public_host* is the
+    feed's own host where an earlier run found it in the public Internet.
     """
 
     def __init__(
-        self, access: Access, budget: Budget, *, clock: Clock, left: Clock
+        self,
+        access: Access,
+        budget: Budget,
+        *,
+        clock: Clock,
+        left: Clock,
+        public_host: str = "",
     ) -> None:
         self.scope = Scope(access)
         self._policy, self._budget = access.redirects, budget
         self._clock, self._left = clock, left
         self.spare = budget.run_bytes
-        self._guard = AddressGuard(self.scope.home.host, access.private_hosts)
+        home = self.scope.home.host
+        self._guard = AddressGuard(
+            home, access.private_hosts, home_is_public=home == public_host
+        )
         self._session = session(
             trust_env=access.trust_env, ca_bundle=access.ca_bundle, guard=self._guard
         )
         if access.proxy:
             self._session.proxies.update({"http": access.proxy, "https": access.proxy})
+
+    @property
+    def public_host(self) -> str:
+        """The feed's own host, where it lies in the public Internet."""
+        return self.scope.home.host if self._guard.home_is_public else ""
 
     def close(self) -> None:
         """Close the connections."""
