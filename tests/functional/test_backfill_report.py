@@ -3,12 +3,18 @@
 import csv
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from command import bikecollect
 from mailserver import MailServer
 from world import NOON, World
+
+from bikecollect.cli.render.coverage_html import page
+from bikecollect.reports.evidence import accounted
+from bikecollect.storage.data_folder import SystemFolder
 
 TAIL = ("--until", "2026-11-22T12:40")
 
@@ -141,6 +147,20 @@ def test_the_page_needs_nothing_but_itself(world: World, tmp_path: Path) -> None
     assert "62.5 %" in text
     assert "rejected: shape" in text
     assert text.count("<rect") == 1 + 168
+
+
+def test_what_stands_on_the_page_is_text(world: World) -> None:
+    """Markup in a reason, or wherever else, is shown and does nothing."""
+    system = SystemFolder("city", world.folder, ZoneInfo("Asia/Taipei"), 300)
+    account = accounted(system, now=NOON + 2400)
+    gaps = [replace(gap, cause="<i>&") for gap in account.gaps]
+    account = replace(account, system_id="<b>city</b>", gaps=gaps)
+
+    text = page([account], "<script>")
+
+    assert "<h1>&lt;b&gt;city&lt;/b&gt;</h1>" in text
+    assert "<td>&lt;i&gt;&amp;</td>" in text
+    assert "<script>" not in text
 
 
 @pytest.mark.parametrize(("least", "code"), [(0.6, 0), (0.63, 1), (1, 1)])
