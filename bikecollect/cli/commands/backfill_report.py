@@ -109,7 +109,6 @@ def account(
 
 
 def _text(accounts: Sequence[Account], form: str, what: str) -> str:
-
     if form == "json":
         return "".join(coverage.as_json(each) for each in accounts)
     if form == "csv":
@@ -120,13 +119,11 @@ def _text(accounts: Sequence[Account], form: str, what: str) -> str:
 
 
 def _page(accounts: Sequence[Account]) -> str:
-
     made = f"Made {iso(time.time(), UTC)} by bikecollect {__version__}"
     return coverage_html.page(accounts, made)
 
 
 def _stations(settings: Settings, accounts: Sequence[Account], form: str) -> str:
-
     shown = [history.shown(settings, each.system_id) for each in accounts]
     with views.connected(settings.data, shown) as db:
         found = [
@@ -138,7 +135,6 @@ def _stations(settings: Settings, accounts: Sequence[Account], form: str) -> str
 
 
 def _send(settings: Settings, accounts: Sequence[Account]) -> None:
-
     times = Times(time.time, time.monotonic, process.Stop())
     post = collection.post(settings, times)
     if post is None:

@@ -57,7 +57,6 @@ def compact(
 
 
 def _tell(step: Step, form: str, *, quiet: bool) -> None:
-
     if form == "json":
         say_json(step_json(step))
     elif step.why:

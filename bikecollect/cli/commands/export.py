@@ -119,7 +119,6 @@ def _exported(
 
 
 def _form(form: str | None, output: Path | None, *, excel_safe: bool) -> str:
-
     refuse_misnamed(output)
     form = form or format_of(output, "csv")
     if form == "parquet" and output is None:
@@ -130,7 +129,6 @@ def _form(form: str | None, output: Path | None, *, excel_safe: bool) -> str:
 
 
 def _describe(exporter: Exporter, wish: Wish, form: str, path: Path) -> None:
-
     systems = len(wish.systems)
     mine = resource(wish.what, path.name, form, exporter.columns, systems=systems)
     place = data_package.describe(path, mine)

@@ -117,7 +117,6 @@ def _table(entries: list[Entry]) -> str:
 
 
 def _shown(entry: Entry) -> str:
-
     return (
         f"{entry.name}, {entry.city} ({entry.country}), run by {entry.operator}\n"
         f"dialect:   {entry.feed}\ntime zone: {entry.timezone}\naddress:\n"
@@ -174,7 +173,6 @@ def _json(trial: Trial) -> str:
 
 
 def _settings(trial: Trial) -> str:
-
     target, headers = trial.target, dict.fromkeys(trial.headers, "...")
     system = System(headers=headers)
     if not target.in_catalogue:
@@ -185,7 +183,6 @@ def _settings(trial: Trial) -> str:
 
 
 def _told(trial: Trial) -> str:
-
     facts = _facts(trial)
     what = " ".join(filter(None, (facts["feed"], facts["version"])))
     age = facts["age_s"]

@@ -202,7 +202,6 @@ def _schedule(path: Path, *, cron: bool | None, ask: bool) -> None:
 
 
 def _wrapped(text: str) -> str:
-
     lines = text.splitlines()
     return "\n".join(textwrap.fill(each, 78, subsequent_indent="  ") for each in lines)
 

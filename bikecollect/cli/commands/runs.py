@@ -158,10 +158,8 @@ def _words(outcome: Sequence[str], *, failed: bool) -> list[str]:
 
 
 def _zones(settings: Settings) -> dict[str, ZoneInfo]:
-
     return {name: ZoneInfo(each.timezone) for name, each in settings.systems.items()}
 
 
 def _history(settings: Settings, name: str) -> History:
-
     return History(name, settings.data / name)

@@ -118,14 +118,12 @@ def _text(plan: Plan) -> str:
 
 
 def _json(plan: Plan) -> str:
-
     fires = [each.isoformat(timespec="seconds") for each in plan.fires]
     shown = {"state": plan.state.value, "next": fires, "text": plan.text}
     return visible_json(shown) + "\n"
 
 
 def _started(why: str, *, system_wide: bool) -> str:
-
     linger = "" if system_wide else LINGER
     if not why:
         return f"The timer runs.\n{linger}"

@@ -111,7 +111,6 @@ def _proofs(
 
 
 def _tell(finding: Finding, form: str) -> None:
-
     json = form == "json"
     if json:
         say_json(finding_json(finding))
@@ -120,7 +119,6 @@ def _tell(finding: Finding, form: str) -> None:
 
 
 def _kept(path: str) -> list[Certificate]:
-
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
         return [certificate(each) for each in lines]

@@ -21,6 +21,7 @@ CELL = 14
 LEFT, TOP = 40, 24
 MONTH_ROOM = 3
 """Weeks that the name of a month takes above the calendar."""
+MONTH_WIDTH = 40
 MOST_GAPS = 500
 
 
@@ -106,7 +107,7 @@ def calendar(account: Account) -> Calendar:
         x, y = LEFT + week * CELL, TOP + row * CELL
         squares.append(Day(day.isoformat(), count, x, y, month))
     width = max((day.x for day in squares), default=0) + CELL
-    return Calendar(squares, width, TOP + 2 + 7 * CELL)
+    return Calendar(squares, width + MONTH_WIDTH, TOP + 2 + 7 * CELL)
 
 
 def _colour(count: Coverage) -> str:
