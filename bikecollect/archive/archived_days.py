@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bikecollect.archive.datasets import RUNS
+from bikecollect.archive.day_csv import DaySummary
 from bikecollect.core.blocks import Block
 from bikecollect.core.slots import Slot
 from bikecollect.storage.ledger import Ledger
@@ -22,15 +23,13 @@ FILLED = (
 
 
 class Archived(NamedTuple):
-    """An archived day; *sha256* is that of its sheet, *parts* say it of its files.
+    """An archived day; *parts* say the bytes and the sha256 of its files.
 
     *timezone* is by which the day was cut, *made* epoch seconds.
     """
 
     day: str
-    rows: int
-    slots: int
-    sha256: str
+    summary: DaySummary
     timezone: str
     made: float
     csv_gone: bool
@@ -50,7 +49,10 @@ class ArchivedDays:
 
     def put(self, archived: Archived) -> None:
         """Write down that a day is *archived*."""
-        values = (*archived[:6], int(archived.csv_gone), json.dumps(archived.parts))
+        values = (
+            *(archived.day, *archived.summary, archived.timezone, archived.made),
+            *(int(archived.csv_gone), json.dumps(archived.parts)),
+        )
         with self._ledger.transaction() as db:
             db.execute(
                 "INSERT OR REPLACE INTO archives VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -118,6 +120,5 @@ class ArchivedDays:
 def archived_day(row: Sequence[Any]) -> Archived:
     """Return the archived day that a *row* of the ledger's table tells of."""
     day, rows, slots, sha256, timezone, made, gone, parts = row
-    return Archived(
-        *(day, rows, slots, sha256, timezone, made), bool(gone), json.loads(parts)
-    )
+    summary = DaySummary(rows, slots, sha256)
+    return Archived(day, summary, timezone, made, bool(gone), json.loads(parts))

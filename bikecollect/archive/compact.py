@@ -135,7 +135,7 @@ class Compactor:
         now, found = self.clock() - SETTLED, []
         for day, _, end in local_days(ends[0], Slot(ends[1] + 1), self.zone):
             there = known.get(day)
-            counts = (there.slots, there.rows) if there else None
+            counts = (there.summary.slots, there.summary.rows) if there else None
             if counts != filled.get(day, (0, 0)) and end <= now and day not in waiting:
                 found.append(day)
         return found
@@ -158,7 +158,13 @@ class Compactor:
             return Step(self.system_id, day, "failed", before=before, why=str(error))
         size = sum(each["bytes"] for each in archived.parts.values())
         return Step(
-            *(self.system_id, day, "archived", archived.rows, archived.slots),
+            *(
+                self.system_id,
+                day,
+                "archived",
+                archived.summary.rows,
+                archived.summary.slots,
+            ),
             *(before, size),
         )
 
@@ -224,7 +230,7 @@ class Compactor:
         archived_days.let_go(day, files)
         for file in files:
             self.store.remove(file)
-        return Step(self.system_id, day, "let go", archived.rows, before=before)
+        return Step(self.system_id, day, "let go", archived.summary.rows, before=before)
 
     def _check(
         self,
@@ -243,7 +249,7 @@ class Compactor:
             if told != sizes.get(file):
                 raise StorageError(f"{file} has bytes that the ledger does not know")
         columns, pieces = self._sheet(archived_days, archived.day)
-        if day_csv.total(day_csv.lines(pieces, columns)).sha256 != archived.sha256:
+        if day_csv.total(day_csv.lines(pieces, columns)) != archived.summary:
             raise StorageError(f"{archived.day} is no longer what was archived")
 
 

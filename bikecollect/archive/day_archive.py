@@ -110,9 +110,7 @@ class Archive:
             said = json.loads(path.read_text(encoding="utf-8"))
             return Archived(
                 day=said["date"],
-                rows=said["rows"],
-                slots=said["slots"],
-                sha256=said["sha256"],
+                summary=day_csv.DaySummary(said["rows"], said["slots"], said["sha256"]),
                 timezone=said["timezone"],
                 made=said["made"],
                 csv_gone=False,
@@ -158,7 +156,7 @@ class Archive:
     def _aside(self, day: str, state: str) -> Path:
         return datasets.work(self.data, self.system_id) / f"{day}.{state}"
 
-    def _sheet(self, contents: Contents, path: Path) -> day_csv.Sum:
+    def _sheet(self, contents: Contents, path: Path) -> day_csv.DaySummary:
         """Write the day's sheet to *path*; return what it amounts to."""
         proof = day_csv.total([])
         with path.open("wb") as out:
@@ -193,7 +191,7 @@ class Archive:
         db: "DuckDBPyConnection",
         contents: Contents,
         aside: Path,
-        proof: day_csv.Sum,
+        proof: day_csv.DaySummary,
     ) -> None:
         """Read the day back; raises StorageError where it is not the very same."""
         part = aside / f"{STATUS}.parquet"
@@ -210,11 +208,11 @@ class Archive:
                     )
                 digest_.update(text)
                 rows, slots = rows + text.count(b"\n"), slots + 1
-        if day_csv.Sum(rows - 1, slots - 1, digest_.hexdigest()) != proof:
+        if day_csv.DaySummary(rows - 1, slots - 1, digest_.hexdigest()) != proof:
             raise StorageError(f"{contents.day}: Parquet lacks rows", cause="archive")
 
     def _certified(
-        self, contents: Contents, aside: Path, proof: day_csv.Sum
+        self, contents: Contents, aside: Path, proof: day_csv.DaySummary
     ) -> Archived:
         parts = {}
         for dataset in DATASETS:
@@ -223,9 +221,7 @@ class Archive:
             parts[dataset] = {"bytes": path.stat().st_size, "sha256": digest(path)}
         archived = Archived(
             day=contents.day,
-            rows=proof.rows,
-            slots=proof.slots,
-            sha256=proof.sha256,
+            summary=proof,
             timezone=str(self.zone),
             made=int(self.clock()),
             csv_gone=False,
@@ -237,9 +233,7 @@ class Archive:
             "timezone": archived.timezone,
             "interval_s": self.interval,
             "columns": list(contents.columns),
-            "rows": archived.rows,
-            "slots": archived.slots,
-            "sha256": archived.sha256,
+            **proof._asdict(),
             "parts": parts,
             "made": archived.made,
             "version": __version__,

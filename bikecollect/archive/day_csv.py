@@ -25,7 +25,7 @@ class Piece(NamedTuple):
     text: bytes
 
 
-class Sum(NamedTuple):
+class DaySummary(NamedTuple):
     """What a sheet amounts to."""
 
     rows: int
@@ -68,23 +68,23 @@ def lines(pieces: Iterable[Piece], columns: Sequence[str]) -> Iterator[bytes]:
         yield _sorted(piece, tuple(columns))
 
 
-def summed(texts: Iterable[bytes]) -> Iterator[tuple[bytes, Sum]]:
+def summed(texts: Iterable[bytes]) -> Iterator[tuple[bytes, DaySummary]]:
     """Yield each of *texts*, a sheet's, with the sum of all up to it."""
     digest, rows, slots = hashlib.sha256(), -1, -1
     for each in texts:
         digest.update(each)
         rows += each.count(b"\n")
         slots += 1
-        yield each, Sum(rows, slots, digest.hexdigest())
+        yield each, DaySummary(rows, slots, digest.hexdigest())
 
 
-def total(texts: Iterable[bytes]) -> Sum:
+def total(texts: Iterable[bytes]) -> DaySummary:
     r"""Return the sum of the sheet *texts*.
 
     >>> total([b"slot\n", b"1\n"]).rows
     1
     """
-    last = Sum(0, 0, hashlib.sha256(b"").hexdigest())
+    last = DaySummary(0, 0, hashlib.sha256(b"").hexdigest())
     for _, last in summed(texts):  # noqa: B007 - the last one is the answer
         pass
     return last

@@ -82,7 +82,7 @@ def test_the_certificate_is_the_sha256_of_the_sorted_csv(world: World) -> None:
 
     archived = compactor(world).archive.certified("2026-11-22")
     text = "".join(f"{each}\n" for each in (head, *lines))
-    assert archived.sha256 == hashlib.sha256(text.encode()).hexdigest()
+    assert archived.summary.sha256 == hashlib.sha256(text.encode()).hexdigest()
 
 
 def test_a_late_slot_of_a_compacted_day_is_taken_in(world: World) -> None:
@@ -177,7 +177,7 @@ def test_a_compaction_killed_anywhere_is_finished_by_the_next(
     compacted(world, csv_days=0)
 
     archive = compactor(world).archive
-    assert archive.certified("2026-11-22").rows == 9
+    assert archive.certified("2026-11-22").summary.rows == 9
     assert archive.damage(archive.certified("2026-11-22")) == []
     assert not (world.folder / CSV).exists()
     assert not list(datasets.work(world.folder.parent, "city").iterdir())

@@ -92,7 +92,7 @@ class FolderSource:
         for day in archive.days():
             certified = archive.certified(day)
             if archive.damage(certified):
-                self.bad += certified.slots
+                self.bad += certified.summary.slots
                 continue
             part = datasets.part(data, datasets.STATUS, name, day)
             # Their folder may be mounted read-only: nothing is written there.
