@@ -26,7 +26,7 @@ MOST_GAPS = 500
 
 
 @dataclass(frozen=True)
-class Day:
+class DaySquare:
     """A square of the calendar; *month* is the name that stands above it, if any."""
 
     date: str
@@ -40,7 +40,7 @@ class Day:
 class Calendar:
     """A square a day, a column a week, Monday on top; lengths in pixels."""
 
-    days: Sequence[Day]
+    days: Sequence[DaySquare]
     width: int
     height: int
 
@@ -97,7 +97,7 @@ def calendar(account: Account) -> Calendar:
     days = {date.fromisoformat(day): count for day, count in account.days.items()}
     first = min(days, default=date.min)
     monday = first - timedelta(days=first.weekday()) if days else first
-    squares: list[Day] = []
+    squares: list[DaySquare] = []
     named = -MONTH_ROOM - 1
     for day, count in days.items():
         week, row = divmod((day - monday).days, 7)
@@ -105,7 +105,7 @@ def calendar(account: Account) -> Calendar:
         if (day.day == 1 or not squares) and week - named > MONTH_ROOM:
             named, month = week, day.strftime("%b %Y")
         x, y = LEFT + week * CELL, TOP + row * CELL
-        squares.append(Day(day.isoformat(), count, x, y, month))
+        squares.append(DaySquare(day.isoformat(), count, x, y, month))
     width = max((day.x for day in squares), default=0) + CELL
     return Calendar(squares, width + MONTH_WIDTH, TOP + 2 + 7 * CELL)
 
