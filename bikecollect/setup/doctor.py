@@ -31,10 +31,6 @@ MANY_DAYS = 5_000
 SKEW = 60.0
 FILES = ("*", "station_status/*", "payloads/*", "payloads/*/*", "outbox/*")
 """Those in a system's folder whose owner is looked at."""
-TIMERS = (
-    Path("~/.config/systemd/user/bikecollect.timer"),
-    Path("/etc/systemd/system/bikecollect.timer"),
-)
 
 
 class Verdict(Enum):
@@ -230,21 +226,24 @@ def _clock(what: str, trial: Trial) -> Checks:
 
 def _schedule(settings: Settings) -> Checks:
     remedy = "bikecollect schedule install"
-    if timer := next((str(each) for each in TIMERS if each.expanduser().exists()), ""):
+    source = Path(settings.source) if settings.source else None
+    if timer := schedule.timer(source):
         yield _good("schedule", f"a systemd timer: {timer}")
         return
-    source = Path(settings.source) if settings.source else None
     try:
         plan = schedule.in_cron(settings, source, time.time())
     except BikecollectError as error:
         yield _bad("cron: line", str(error), remedy)
     else:
         if plan.state is CronState.THERE:
-            yield _good("cron: line", plan.text.splitlines()[1])
+            yield _good("cron: line", plan.text.splitlines()[2])
         elif plan.state is CronState.DIFFERS:
             yield _bad("cron: line", "it is not what these settings ask for", remedy)
         else:
-            yield _bad("cron: line", "no line of ours is in the crontab", remedy)
+            text = "no line of ours is in the crontab"
+            if plan.others:
+                text = f"the crontab has lines for other settings: {plan.others[0]}"
+            yield _bad("cron: line", text, remedy)
     if daemon := cron_daemon():
         yield _good("cron: daemon", daemon)
     else:

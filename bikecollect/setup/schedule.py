@@ -1,12 +1,15 @@
 """The schedule: what runs bikecollect every few minutes, cron or a timer."""
 
 import os
+import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from bikecollect.core.errors import SettingsError, StorageError
+from bikecollect.setup import loader
 from bikecollect.setup.program import program
 from bikecollect.setup.scheduler import cron, service_user, systemd
 from bikecollect.setup.scheduler.cron import CronState, read_crontab, write_crontab
@@ -23,6 +26,8 @@ class Plan:
     text: str
     state: CronState
     fires: Sequence[datetime]
+    others: Sequence[str] = ()
+    """Settings that other lines of ours run by: they are left alone."""
 
 
 def command(path: Path | None) -> list[str]:
@@ -35,27 +40,41 @@ def in_cron(settings: Settings, path: Path | None, now: float) -> Plan:
     """Return our block of the crontab; raises SettingsError where cron cannot."""
     fields = cron.expression(settings.seconds)
     text = _block(settings, path)
-    state = cron.state(read_crontab(), text)
-    return Plan(text, state, cron.fires(fields, now, _local))
+    there, names = read_crontab(), _names(path)
+    return Plan(
+        text,
+        cron.state(there, text, names),
+        cron.fires(fields, now, _local),
+        cron.others(there, names),
+    )
 
 
-def install_in_cron(settings: Settings, path: Path | None) -> CronState:
-    """Bring our block into the crontab; return what was there before."""
+def install_in_cron(
+    settings: Settings, path: Path | None
+) -> tuple[CronState, list[str]]:
+    """Bring our block into the crontab.
+
+    Returns what was there before, and the settings of other blocks, which stay.
+    """
     text = _block(settings, path)
     before = read_crontab()
-    was = cron.state(before, text)
+    names = _names(path)
+    was = cron.state(before, text, names)
     if was is not CronState.THERE:
-        write_crontab(cron.merged(before, text))
-    return was
+        write_crontab(cron.merged(before, text, names))
+    return was, cron.others(before, names)
 
 
-def remove_from_cron() -> bool:
-    """Take our block out of the crontab; return whether it was there."""
-    before = read_crontab()
-    after = cron.without(before)
+def remove_from_cron(path: Path | None) -> tuple[bool, list[str]]:
+    """Take the block of the settings at *path* out of the crontab.
+
+    Returns whether it was there, and the settings of the blocks that stay.
+    """
+    before, names = read_crontab(), _names(path)
+    after = cron.without(before, names)
     if before != after:
         write_crontab(after)
-    return before != after
+    return before != after, cron.others(after, names)
 
 
 def in_systemd(
@@ -63,7 +82,7 @@ def in_systemd(
 ) -> Plan:
     """Return the units, the service first."""
     texts = _units(settings, path, system_wide=system_wide)
-    found = systemd.read(_folder(system_wide=system_wide), UNITS)
+    found = systemd.read(_folder(system_wide=system_wide), list(texts))
     state = (
         CronState.THERE
         if found == texts
@@ -85,7 +104,7 @@ def install_in_systemd(
     else:
         _make(settings.data)
     systemd.write(_folder(system_wide=system_wide), texts)
-    return systemd.control(*starting(system_wide=system_wide))
+    return systemd.control(*starting(path, system_wide=system_wide))
 
 
 def obstacles(settings: Settings, path: Path | None) -> list[str]:
@@ -97,25 +116,42 @@ def obstacles(settings: Settings, path: Path | None) -> list[str]:
     return service_user.obstacles(user, Path(program()[0]), files)
 
 
-def remove_from_systemd(*, system_wide: bool) -> bool:
-    """Stop the timer and remove the units; return whether they were there."""
+def remove_from_systemd(path: Path | None, *, system_wide: bool) -> bool:
+    """Stop the timer of the settings at *path* and remove its units.
+
+    Returns whether they were there; those of other settings stay.
+    """
     folder = _folder(system_wide=system_wide)
-    if not systemd.read(folder, UNITS):
+    units = _unit_names(path, folder)
+    if not systemd.read(folder, units):
         return False
     systemctl = _systemctl(system_wide=system_wide)
-    systemd.control([*systemctl, "disable", "--now", systemd.TIMER])
-    systemd.remove(folder, UNITS)
+    systemd.control([*systemctl, "disable", "--now", units[1]])
+    systemd.remove(folder, units)
     systemd.control([*systemctl, "daemon-reload"])
     return True
 
 
-def starting(*, system_wide: bool) -> list[list[str]]:
-    """Return the two commands that start the timer."""
+def starting(path: Path | None, *, system_wide: bool) -> list[list[str]]:
+    """Return the two commands that start the timer of the settings at *path*."""
     systemctl = _systemctl(system_wide=system_wide)
+    _, timer = _unit_names(path, _folder(system_wide=system_wide))
     return [
         [*systemctl, "daemon-reload"],
-        [*systemctl, "enable", "--now", systemd.TIMER],
+        [*systemctl, "enable", "--now", timer],
     ]
+
+
+def timer(path: Path | None) -> Path | None:
+    """Return the timer file that runs by the settings at *path*, None for none."""
+    folders = [systemd.SYSTEM_WIDE]
+    with suppress(SettingsError):
+        folders.insert(0, systemd.user_folder())
+    for folder in folders:
+        units = _unit_names(path, folder)
+        if len(systemd.read(folder, units)) == len(units):
+            return folder / units[1]
+    return None
 
 
 def stray_folder(settings: Settings) -> str:
@@ -127,7 +163,30 @@ def stray_folder(settings: Settings) -> str:
 def _block(settings: Settings, path: Path | None) -> str:
     """Return our block; a nightly line would be one more of its lines."""
     fields = cron.expression(settings.seconds)
-    return cron.block([cron.line(fields, command(path))])
+    mark = "" if path is None else str(path.absolute())
+    return cron.block([cron.line(fields, command(path))], mark)
+
+
+def _names(path: Path | None) -> set[str]:
+    """Return the paths that the settings at *path* go by, empty for the usual ones."""
+    usual = loader.usual_path()
+    meant = usual if path is None else path.absolute()
+    names = set() if meant is None else {str(meant), os.path.realpath(meant)}
+    return names | {""} if meant == usual else names
+
+
+def _unit_names(path: Path | None, folder: Path) -> tuple[str, str]:
+    """Return the names of the service and the timer of the settings at *path*.
+
+    Those of other settings may have taken the plain ones in *folder*.
+    """
+    mark = zlib.crc32(os.fsencode(os.path.realpath(path or "")))
+    own = tuple(each.replace(".", f"-{mark:08x}.") for each in UNITS)
+    if not systemd.read(folder, own):
+        there = systemd.read(folder, UNITS).get(systemd.SERVICE)
+        if there is None or systemd.settings_of(there) in _names(path):
+            return UNITS
+    return own[0], own[1]
 
 
 def _units(
@@ -144,9 +203,10 @@ def _units(
         user=service_user.chosen(settings.data) if system_wide else "",
         credentials=_credentials(settings),
     )
+    service, timer = _unit_names(path, _folder(system_wide=system_wide))
     return {
-        systemd.SERVICE: systemd.service(place),
-        systemd.TIMER: systemd.timer(settings.seconds),
+        service: systemd.service(place),
+        timer: systemd.timer(settings.seconds),
     }
 
 

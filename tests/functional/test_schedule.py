@@ -136,6 +136,118 @@ def test_a_relative_config_becomes_absolute(spool: Path, tmp_path: Path) -> None
     assert "not installed" in done.stdout
 
 
+OLD = (
+    "# >>> bikecollect >>>\n# Written by `bikecollect schedule install`\n"
+    "*/5 * * * * /usr/bin/bikecollect --config {} fetch\n# <<< bikecollect <<<\n"
+)
+
+
+@real_crontab
+def test_lines_for_other_settings_stay(spool: Path, tmp_path: Path) -> None:
+    """Each file has lines of its own, marked with its path, and loses only those."""
+    one, two = tmp_path / "one 50%.toml", tmp_path / "two.toml"
+    one.write_text('interval = "5min"\n', encoding="utf-8")
+    two.write_text('interval = "10min"\n', encoding="utf-8")
+    given(spool, tmp_path, OTHERS)
+
+    first = scheduled(spool, "--config", one, "schedule", "install")
+    alone = installed(spool)
+    second = scheduled(spool, "--config", two, "schedule", "install")
+    both = installed(spool)
+    again = scheduled(spool, "--config", one, "schedule", "install")
+    shown = scheduled(spool, "--config", two, "schedule", "show", "--format", "json")
+    gone = scheduled(spool, "--config", two, "schedule", "remove")
+
+    assert first.stdout == "Installed in your crontab.\n"
+    assert f"\n# >>> bikecollect {one} >>>\n".encode() in alone
+    assert both.startswith(alone)
+    assert f"\n# >>> bikecollect {two} >>>\n".encode() in both
+    assert second.stdout.endswith(f"The lines for {one} are left alone.\n")
+    assert "already" in again.stdout
+    assert json.loads(shown.stdout)["state"] == "there"
+    assert json.loads(shown.stdout)["others"] == [str(one)]
+    assert gone.stdout == f"Removed.\nThe lines for {one} are left alone.\n"
+    assert installed(spool) == alone
+
+
+@real_crontab
+def test_an_older_block_is_replaced_only_by_the_settings_it_names(
+    spool: Path, tmp_path: Path
+) -> None:
+    """Its mark has no path, its command has."""
+    ours, theirs = tmp_path / "ours.toml", tmp_path / "theirs.toml"
+    ours.write_text("", encoding="utf-8")
+    text = OLD.format(theirs) + OLD.format(ours)
+    given(spool, tmp_path, text.encode())
+
+    before = scheduled(spool, "--config", ours, "schedule", "show")
+    scheduled(spool, "--config", ours, "schedule", "install")
+    usual = scheduled(spool, "schedule", "install")
+
+    assert "installed, but not as it should be" in before.stdout
+    assert installed(spool).startswith(OLD.format(theirs).encode())
+    assert installed(spool).count(b"ours.toml fetch") == 1
+    assert usual.stdout.startswith("Installed in your crontab.\n")
+    assert installed(spool).count(b"# <<< bikecollect <<<") == 3
+
+
+@real_crontab
+def test_the_usual_settings_own_the_block_without_any(
+    spool: Path, tmp_path: Path
+) -> None:
+    """Who makes settings after the schedule has one line, not two."""
+    scheduled(spool, "schedule", "install")
+    path = Path("~/.config/bikecollect/bikecollect.toml").expanduser()
+    path.parent.mkdir(parents=True)
+    path.write_text('interval = "10min"\n', encoding="utf-8")
+
+    done = scheduled(spool, "schedule", "install")
+
+    assert done.stdout == "Brought up to date in your crontab.\n"
+    assert installed(spool).count(b" fetch\n") == 1
+    assert f"# >>> bikecollect {path} >>>".encode() in installed(spool)
+
+
+@real_crontab
+def test_the_doctor_goes_by_the_settings_of_the_lines(
+    spool: Path, tmp_path: Path
+) -> None:
+    """A line for others collects nothing of ours."""
+    path = tmp_path / "ours.toml"
+    path.write_text("", encoding="utf-8")
+    given(spool, tmp_path, OLD.format("/etc/theirs.toml").encode())
+    words = ("--config", path, "doctor", "--offline", "--format", "json")
+
+    checks = [json.loads(x) for x in scheduled(spool, *words).stdout.splitlines()]
+
+    (line,) = [each for each in checks if each["check"] == "cron: line"]
+    assert (line["verdict"], line["text"]) == (
+        *("bad", "the crontab has lines for other settings: /etc/theirs.toml"),
+    )
+
+
+def test_units_for_other_settings_stay(tmp_path: Path) -> None:
+    """The second file's units have names of their own, and lose only those."""
+    folder = Path("~/.config/systemd/user").expanduser()
+    one, two = tmp_path / "one 50%.toml", tmp_path / "two.toml"
+    for path in (one, two):
+        path.write_text('data_dir = "data"\n', encoding="utf-8")
+        bikecollect("--config", path, "schedule", "install", "--systemd", PATH="/no")
+    units = sorted(each.name for each in folder.iterdir())
+    shown = bikecollect("--config", two, "schedule", "show", "--systemd").stdout
+    checked = bikecollect("--config", two, "doctor", "--offline", PATH="/no").stdout
+    bikecollect("--config", one, "schedule", "remove", "--systemd", PATH="/no")
+    left = sorted(each.name for each in folder.iterdir())
+    again = bikecollect("--config", two, "schedule", "show", "--systemd").stdout
+
+    assert len(units) == 4
+    assert units[2:] == ["bikecollect.service", "bikecollect.timer"]
+    assert "state: installed as it should be" in shown
+    assert "a systemd timer" in checked
+    assert left == units[:2]
+    assert "state: installed as it should be" in again
+
+
 @real_crontab
 def test_a_half_block_is_left_alone(spool: Path, tmp_path: Path) -> None:
     """A mark without the other changes nothing, and is told."""

@@ -2,12 +2,12 @@
 
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
 
-from bikecollect.cli.options import Shared, say
+from bikecollect.cli.options import Shared, say, say_figures
 from bikecollect.core.text import visible_json
 from bikecollect.setup import loader
 from bikecollect.setup.schedule import (
@@ -55,7 +55,7 @@ def show(ctx: click.Context, *, systemd: bool, system_wide: bool, form: str) -> 
         plan = in_systemd(settings, path, time.time(), system_wide=system_wide)
     else:
         plan = in_cron(settings, path, time.time())
-    say(_json(plan) if form == "json" else _text(plan))
+    say_figures(_json(plan) if form == "json" else _text(plan))
 
 
 @schedule.command()
@@ -71,9 +71,11 @@ def install(ctx: click.Context, *, systemd: bool, system_wide: bool) -> None:
     if systemd or system_wide:
         why = install_in_systemd(settings, path, system_wide=system_wide)
         todo = obstacles(settings, path) if system_wide else []
-        say(_started(why, system_wide=system_wide) + "".join(f"{t}\n" for t in todo))
+        started = _started(why, path, system_wide=system_wide)
+        say(started + "".join(f"{each}\n" for each in todo))
     else:
-        say(f"{_INSTALLED[install_in_cron(settings, path).value]}\n")
+        was, others = install_in_cron(settings, path)
+        say(f"{_INSTALLED[was.value]}\n{_others(others)}")
     if variable := stray_folder(settings):
         click.echo(
             f"bikecollect: {variable} is set here but will not be there: name data_dir "
@@ -84,13 +86,17 @@ def install(ctx: click.Context, *, systemd: bool, system_wide: bool) -> None:
 
 @schedule.command()
 @_where
-def remove(*, systemd: bool, system_wide: bool) -> None:
-    """Remove the entry; what was collected stays."""
+@click.pass_context
+def remove(ctx: click.Context, *, systemd: bool, system_wide: bool) -> None:
+    """Remove the entry of these settings; what was collected stays."""
+    others: Sequence[str] = ()
+    path = loader.find(ctx.ensure_object(Shared).config)
     if systemd or system_wide:
-        found = remove_from_systemd(system_wide=system_wide)
+        found = remove_from_systemd(path, system_wide=system_wide)
     else:
-        found = remove_from_cron()
+        found, others = remove_from_cron(path)
     say("Removed.\n" if found else "There was nothing to remove.\n")
+    say(_others(others))
 
 
 _INSTALLED = {
@@ -114,20 +120,32 @@ def _text(plan: Plan) -> str:
         "absent": "not installed",
     }[plan.state.value]
     times = "".join(f"       {each}\n" for each in fires[1:])
-    return f"{plan.text}\nstate: {state}\nnext:  {fires[0]}\n{times}"
+    shown = f"{plan.text}\nstate: {state}\nnext:  {fires[0]}\n{times}"
+    return f"{shown}{_others(plan.others)}"
+
+
+def _others(settings: Sequence[str]) -> str:
+    """Return that the crontab has lines for other *settings*, which stay."""
+    names = (each or "the usual settings" for each in settings)
+    return "".join(f"The lines for {each} are left alone.\n" for each in names)
 
 
 def _json(plan: Plan) -> str:
     fires = [each.isoformat(timespec="seconds") for each in plan.fires]
-    shown = {"state": plan.state.value, "next": fires, "text": plan.text}
+    shown = {
+        "state": plan.state.value,
+        "next": fires,
+        "text": plan.text,
+        "others": list(plan.others),
+    }
     return visible_json(shown) + "\n"
 
 
-def _started(why: str, *, system_wide: bool) -> str:
+def _started(why: str, path: Path | None, *, system_wide: bool) -> str:
     linger = "" if system_wide else LINGER
     if not why:
         return f"The timer runs.\n{linger}"
-    commands = starting(system_wide=system_wide)
+    commands = starting(path, system_wide=system_wide)
     todo = "".join(f"  {shlex.join(each)}\n" for each in commands)
     return (
         f"The units are written, but the timer was not started:\n  {why}\n"

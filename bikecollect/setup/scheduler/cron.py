@@ -3,13 +3,16 @@
 import os
 import shlex
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from datetime import datetime
 from enum import Enum
 
 from bikecollect.core.errors import NotInstalled, SettingsError, StorageError
 
 BEGIN = "# >>> bikecollect >>>"
+OPEN, CLOSE = "# >>> bikecollect ", " >>>"
+"""The same around the path of the settings that the lines are for."""
 END = "# <<< bikecollect <<<"
 NOTE = "# Written by `bikecollect schedule install`, which rewrites these lines."
 LONGEST = 998
@@ -73,18 +76,23 @@ def line(fields: str, command: Sequence[str]) -> str:
     return f"{fields} {text}"
 
 
-def block(lines: Sequence[str]) -> str:
-    """Return our block of a crontab, with *lines* between its marks."""
-    return "".join(f"{each}\n" for each in (BEGIN, NOTE, *lines, END))
+def block(lines: Sequence[str], settings: str = "") -> str:
+    """Return our block of a crontab, with *lines* between its marks.
+
+    The first mark has the path of the *settings* that it is for, empty for none.
+    """
+    begin = f"{OPEN}{settings}{CLOSE}" if settings else BEGIN
+    return "".join(f"{each}\n" for each in (begin, NOTE, *lines, END))
 
 
-def merged(crontab: bytes, ours: str) -> bytes:
-    """Return *crontab* with our block being *ours*; nothing else is changed.
+def merged(crontab: bytes, ours: str, names: Collection[str] = ("",)) -> bytes:
+    """Return *crontab* with the block of our settings being *ours*.
 
-    Where it has our block, that is replaced in its place, else *ours* comes last.
+    Where it has one, that is replaced in its place, else *ours* comes last. *names*
+    are the paths that our settings go by; blocks for others stay, as all else.
     Raises SettingsError where a mark stands alone.
     """
-    places = _places(crontab)
+    places = _places(crontab, names)
     kept = _without(crontab, places)
     if places:
         start = places[0][0]
@@ -93,18 +101,24 @@ def merged(crontab: bytes, ours: str) -> bytes:
     return kept + gap + ours.encode()
 
 
-def without(crontab: bytes) -> bytes:
-    """Return *crontab* without our block; raises SettingsError as `merged` does."""
-    return _without(crontab, _places(crontab))
+def without(crontab: bytes, names: Collection[str] = ("",)) -> bytes:
+    """Return *crontab* without the block of our settings; raises as `merged` does."""
+    return _without(crontab, _places(crontab, names))
 
 
-def state(crontab: bytes, ours: str) -> CronState:
-    """Return whether *crontab* has our block, and whether it is *ours*."""
-    places = _places(crontab)
+def state(crontab: bytes, ours: str, names: Collection[str] = ("",)) -> CronState:
+    """Return whether *crontab* has a block of our settings, and whether as *ours*."""
+    places = _places(crontab, names)
     if not places:
         return CronState.ABSENT
     found = [crontab[start:end] for start, end in places]
     return CronState.THERE if found == [ours.encode()] else CronState.DIFFERS
+
+
+def others(crontab: bytes, names: Collection[str] = ("",)) -> list[str]:
+    """Return the settings of our blocks in *crontab* that are for other ones."""
+    found = [_settings_of(crontab[start:end]) for start, end in _blocks(crontab)]
+    return [each for each in found if each not in names]
 
 
 def fires(fields: str, now: float, local: Local, number: int = 3) -> list[datetime]:
@@ -132,14 +146,39 @@ def _meets(field: str, value: int) -> bool:
     return value == int(field)
 
 
-def _places(crontab: bytes) -> list[tuple[int, int]]:
+def _places(crontab: bytes, names: Collection[str]) -> list[tuple[int, int]]:
+    """Return where the blocks of the settings called *names* begin and end."""
+    return [
+        (start, end)
+        for start, end in _blocks(crontab)
+        if _settings_of(crontab[start:end]) in names
+    ]
+
+
+def _settings_of(block: bytes) -> str:
+    """Return the path of the settings that a *block* of ours is for, empty for none.
+
+    An older one has no path in its mark: it is that of its command.
+    """
+    mark, *lines = os.fsdecode(block).splitlines()
+    if mark.strip() != BEGIN:
+        return mark.strip().removeprefix(OPEN).removesuffix(CLOSE)
+    for each in lines:
+        with suppress(ValueError):
+            words = shlex.split(each.replace("\\%", "%"), comments=True)
+            if "--config" in words[:-1]:
+                return words[words.index("--config") + 1]
+    return ""
+
+
+def _blocks(crontab: bytes) -> list[tuple[int, int]]:
     """Return where our blocks begin and end, in bytes."""
     places: list[tuple[int, int]] = []
     start: int | None = None
     at = 0
     for each in crontab.splitlines(keepends=True):
         mark = each.strip().decode("utf-8", "replace")
-        if mark == BEGIN:
+        if mark == BEGIN or (mark.startswith(OPEN) and mark.endswith(CLOSE)):
             if start is not None:
                 raise _alone(BEGIN, END)
             start = at

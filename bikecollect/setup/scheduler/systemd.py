@@ -1,5 +1,6 @@
 """systemd: the service and its timer, their files, and systemctl."""
 
+import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -80,6 +81,22 @@ def read(folder: Path, names: Sequence[str]) -> dict[str, str]:
         }
     except OSError as error:
         raise StorageError(f"cannot read {error.filename}: {error.strerror}") from error
+
+
+def settings_of(service: str) -> str:
+    """Return the path of the settings that a unit runs by, empty for the usual ones.
+
+    >>> settings_of('ExecStart=/x/bikecollect --config "/a b/50%%.toml" fetch')
+    '/a b/50%.toml'
+    """
+    for line in service.splitlines():
+        name, _, command = line.partition("=")
+        if name == "ExecStart":
+            plain = command.replace("%%", "%").replace("$$", "$")
+            words = shlex.split(plain) if plain.count('"') % 2 == 0 else []
+            if "--config" in words[:-1]:
+                return words[words.index("--config") + 1]
+    return ""
 
 
 def write(folder: Path, units: Mapping[str, str]) -> None:
