@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import Slot
+from bikecollect.storage.csv_format import read_cells
 
 STATION = 2
 """Where station_id stands in a row."""
@@ -36,7 +37,7 @@ class DaySummary(NamedTuple):
 def columns_of(header: bytes) -> tuple[str, ...]:
     """Return the columns that a file's first line names; raises StorageError."""
     try:
-        return tuple(next(csv.reader([header.decode("utf-8")], strict=True)))
+        return tuple(next(read_cells([header.decode("utf-8")], strict=True)))
     except (ValueError, StopIteration, csv.Error) as error:
         raise StorageError(
             f"a first line that is no header: {header[:60]!r}", cause="damage"
@@ -49,7 +50,7 @@ def cells(text: bytes) -> Iterator[list[str]]:
     >>> list(cells("1,a\u2028b\n2,c\n".encode()))
     [['1', 'a\u2028b'], ['2', 'c']]
     """
-    return csv.reader(io.StringIO(text.decode("utf-8"), newline="\n"))
+    return read_cells(io.StringIO(text.decode("utf-8"), newline="\n"))
 
 
 def union(headers: Iterable[Sequence[str]]) -> tuple[str, ...]:
@@ -102,11 +103,11 @@ def _station(line: bytes) -> bytes:
     cell = line.split(b",", STATION + 1)[STATION]
     if not cell.startswith(b'"'):
         return cell.rstrip(b"\n")
-    return next(csv.reader([line.decode("utf-8")]))[STATION].encode("utf-8")
+    return next(read_cells([line.decode("utf-8")]))[STATION].encode("utf-8")
 
 
 def _moved(line: bytes, here: tuple[str, ...], there: tuple[str, ...]) -> bytes:
-    cells = dict(zip(here, next(csv.reader([line.decode("utf-8")])), strict=True))
+    cells = dict(zip(here, next(read_cells([line.decode("utf-8")])), strict=True))
     return _line([cells.get(name, "") for name in there])
 
 

@@ -60,7 +60,7 @@ def csv_source(files: str, columns: Sequence[str]) -> str:
         f"read_csv({files}, columns = {{{types}}}, auto_detect = false, header = true,"
         " delim = ',', quote = '\"', escape = '\"', new_line = '\\n',"
         " strict_mode = true, null_padding = false,"
-        " max_line_size = 65536, buffer_size = 2097152)"
+        " max_line_size = 2097152, buffer_size = 8388608)"
     )
 
 

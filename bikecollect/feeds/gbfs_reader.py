@@ -13,7 +13,7 @@ from bikecollect.feeds.reading.fields import STAMP_FORMAT
 from bikecollect.feeds.reading.json_payload import at, decode, keys, objects
 from bikecollect.feeds.reading.stamps import Stamps
 from bikecollect.feeds.reading.station_reader import Dialect, Said, StationReader
-from bikecollect.feeds.reading.values import count, number, text
+from bikecollect.feeds.reading.values import count, identifier, number, text
 
 STATUS: Mapping[str, tuple[str, ...]] = {
     "station_id": ("station_id",),
@@ -209,7 +209,7 @@ def _id(station: Any) -> str | None:
 
 
 def _station_id(value: Any) -> str | None:
-    found = text(value)
+    found = identifier(value)
     return None if found is None or found.endswith(":null") else found
 
 

@@ -13,7 +13,7 @@ from bikecollect.core.errors import PayloadError
 from bikecollect.core.snapshot import Snapshot, StationStatus
 from bikecollect.feeds.reading.json_payload import decode
 from bikecollect.feeds.reading.stamps import Stamps
-from bikecollect.feeds.reading.values import count, text
+from bikecollect.feeds.reading.values import count, identifier
 
 DOCUMENT = "imported"
 
@@ -50,7 +50,7 @@ def read(body: bytes) -> Snapshot:
 
 def _row(row: StationStatus, stamp: Stamps) -> StationStatus | None:
     named: Any = row.station_id
-    station_id = text(named) if isinstance(named, str) else None
+    station_id = identifier(named) if isinstance(named, str) else None
     if station_id is None:
         return None
     flags = (each if isinstance(each, bool) else None for each in row[7:10])

@@ -58,7 +58,7 @@ DOCS: Mapping[str, str] = {
     "cause": "why it is missing, or why the run did not go well; empty where all did",
     "rows": "rows that were written",
     "flags": "words, separated by a blank: partial, short, stale, dup, clock, late, "
-    "implausible, contradictory",
+    "implausible, contradictory, cut",
     "source": "where the block came from: fetch, recovery, adopted, backfill ...",
     "last_updated": "the feed's own time stamp",
     "sha256": "of the payload's documents",

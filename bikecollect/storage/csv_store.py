@@ -12,6 +12,7 @@ from pathlib import Path
 from bikecollect.core.blocks import Group, Span, Tail
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import Slot, from_iso
+from bikecollect.storage.csv_format import read_cells
 from bikecollect.storage.data_folder import INFORMATION, STATUS
 from bikecollect.storage.files.durable import make_folder, sync_folder, write_all
 
@@ -191,7 +192,7 @@ def _cells(line: bytes, width: int) -> tuple[str, ...]:
     if not line.endswith(b"\n") or b"\0" in line:
         return ()
     try:
-        cells = tuple(next(csv.reader([line.decode("utf-8")], strict=True)))
+        cells = tuple(next(read_cells([line.decode("utf-8")], strict=True)))
     except (ValueError, csv.Error, StopIteration):
         return ()
     return cells if len(cells) == width else ()

@@ -427,3 +427,20 @@ def test_a_note_of_impossible_numbers_is_no_run(world: World) -> None:
 
     assert run.outcome is Outcome.COLLECTED
     assert world.inbox() == []
+
+
+def test_a_long_id_in_an_old_file_is_no_torn_line(world: World) -> None:
+    """A version before wrote them: a lost ledger adopts their rows as any other."""
+    world.fetch({"x" * 200_000: 3, "b": 1}, names={"b": "n" * 200_000})
+    named = {"b": "n" * 200_000}
+    world.fetch({"x" * 200_000: 4, "b": 2}, after=5 * MINUTES, names=named)
+    before = (world.folder / DAY_FILE).read_bytes()
+    stations = (world.folder / "station_information.csv").read_bytes()
+    for each in world.folder.glob("ledger.sqlite3*"):
+        each.unlink()
+    run = world.fetch({"b": 3}, after=5 * MINUTES, names=named)
+
+    assert run.outcome is Outcome.COLLECTED
+    assert (world.folder / DAY_FILE).read_bytes().startswith(before)
+    assert (world.folder / "station_information.csv").read_bytes() == stations
+    assert [each.rows for each in world.committed()] == [2, 2, 1]

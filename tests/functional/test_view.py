@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from keeping import compacted, compactor, viewed
+from keeping import compacted, compactor, findings, viewed
 from world import NOON, World
 
 from bikecollect.archive import datasets
@@ -198,3 +198,23 @@ def test_without_any_data_the_views_are_empty(folder: Path) -> None:
     """A new system has no rows, and no error."""
     with viewed(World(folder / "city")) as db:
         assert db.execute(ROWS).fetchall() == []
+
+
+def test_long_texts_of_old_files_are_read(folder: Path) -> None:
+    """Ids and names of 200,000 letters, open and archived: no day is blind for them."""
+    world = World(folder / "city")
+    long = {"x" * 200_000: 3, "b": 1}
+    world.fetch(long, names={"b": "n" * 200_000})
+    with viewed(world) as db:
+        before = db.execute(ROWS).fetchall()
+        (name,) = db.execute("SELECT max(len(name)) FROM stations").fetchall()
+    world.clock.now += DAY
+    compacted(world)
+
+    with viewed(world) as db:
+        after = db.execute(ROWS).fetchall()
+
+    assert [(len(row[2]), row[3]) for row in before] == [(1, 1), (200_000, 3)]
+    assert after == before
+    assert name == (200_000,)
+    assert findings(world) == []

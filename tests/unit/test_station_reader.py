@@ -300,3 +300,44 @@ def test_a_mapped_feed_keeps_stations_without_counts_too() -> None:
 
     assert [s.num_vehicles_available for s in snapshot.statuses] == [5, None]
     assert snapshot.flags == ("implausible",)
+
+
+def test_a_long_text_is_cut_and_said() -> None:
+    """70,000 letters are 1 KiB at most, whatever their script, and people know."""
+    about = {
+        "data": {
+            "stations": [
+                {"station_id": "a", "name": "站" * 70_000, "address": "x" * 1_024},
+                {"station_id": "b", "name": [{"text": "y" * 2_000, "language": "en"}]},
+            ]
+        }
+    }
+
+    read = gbfs(station("a"), station("b"), about=about)
+
+    names = [each.name or "" for each in read.information]
+    assert [len(name.encode()) for name in names] == [1_023, 1_024]
+    assert names[0] == "站" * 340 + "\u2026"
+    assert read.information[0].address == "x" * 1_024
+    assert "cut" in read.flags
+    assert read.findings["cut"] == (
+        "3 texts of stations are longer than 1024 bytes: the rest is left out"
+    )
+
+
+def test_a_station_with_an_endless_id_is_dropped_and_counted() -> None:
+    """Cut, its id might be that of another station."""
+    long = [station("x" * 131_073 + str(number)) for number in range(2)]
+    good = [station(f"s{number}") for number in range(8)]
+
+    read = gbfs(*long, *good)
+
+    assert [each.station_id for each in read.statuses] == [f"s{n}" for n in range(8)]
+    assert read.dropped == 2
+
+
+def test_a_list_of_endless_ids_is_no_list() -> None:
+    """More than a fifth of them cannot be read, and the message stays short."""
+    with pytest.raises(PayloadError, match="9 of 9 stations cannot be read") as caught:
+        gbfs(*(station("x" * 131_073 + str(number)) for number in range(9)))
+    assert len(str(caught.value)) < 500

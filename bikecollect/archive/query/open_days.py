@@ -14,6 +14,7 @@ from bikecollect.archive.datasets import DATASETS, STATUS, part
 from bikecollect.archive.parts import Parts, is_day
 from bikecollect.core.blocks import Span
 from bikecollect.core.errors import StorageError
+from bikecollect.storage.csv_format import read_cells
 from bikecollect.storage.csv_store import is_segment
 from bikecollect.storage.data_folder import INFORMATION
 from bikecollect.storage.files.regular_file import content, opened
@@ -111,7 +112,7 @@ def station_versions(folder: Path) -> Iterator[Mapping[str, str]]:
 
 def _cells(line: str) -> list[str]:
     try:
-        return next(csv.reader([line.removesuffix("\r")]), [])
+        return next(read_cells([line.removesuffix("\r")]), [])
     except csv.Error:
         return []
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from bikecollect.core.errors import PayloadError
@@ -19,7 +20,15 @@ from bikecollect.feeds.reading.json_payload import (
     too_many_bad,
 )
 from bikecollect.feeds.reading.stamps import Stamps
-from bikecollect.feeds.reading.values import Counts, flag, place, text
+from bikecollect.feeds.reading.values import (
+    LONGEST,
+    Counts,
+    cut,
+    flag,
+    identifier,
+    place,
+    text,
+)
 
 BY_TYPE = ("by_name", "by_type")
 SAID = ("num_vehicles_available", *BY_TYPE)
@@ -82,7 +91,7 @@ class StationReader:
         self._statuses: dict[str, StationStatus] = {}
         self._information: list[StationInformation] = []
         self._contradictory: list[str] = []
-        self._newest = 0
+        self._cut = self._newest = 0
 
     def snapshot(self) -> Snapshot:
         """Return all stations that can be read.
@@ -118,7 +127,7 @@ class StationReader:
 
     def _ids(self) -> Sequence[str | None]:
         seconds = self._aliases.column(self._objects, "second_id")
-        read = self._dialect.texts.get("station_id", text)
+        read = self._dialect.texts.get("station_id", identifier)
         ids = map(read, self._aliases.column(self._objects, "station_id"))
         return distinct(list(ids), seconds)
 
@@ -148,6 +157,7 @@ class StationReader:
             self._read(self._dialect.texts.get(name, text), column(name))
             for name in TEXTS
         ]
+        self._cut = sum(map(cut, chain.from_iterable(texts)))
         places = zip(column("lat"), column("lon"), strict=True)
         lat, lon = zip(*(place(*each) for each in places), strict=True)
         about = dict(zip(TEXTS, texts, strict=True))
@@ -209,6 +219,7 @@ class StationReader:
         found = {
             "implausible": bool(self._count.implausible),
             "contradictory": bool(self._contradictory),
+            "cut": bool(self._cut),
         }
         return tuple(flag for flag, there in found.items() if there)
 
@@ -222,6 +233,11 @@ class StationReader:
                     f"{column} is no possible number at {number} of {total} stations, "
                     f"such as {self._count.example[column]}: it is left empty there"
                 )
+        if self._cut:
+            found["cut"] = (
+                f"{self._cut} texts of stations are longer than {LONGEST} bytes: "
+                "the rest is left out"
+            )
         if odd and len(odd) >= total * MOST_TOLD:
             found["contradictory"] = (
                 f"the vehicles in all and those by type disagree at {len(odd)} of "
@@ -280,7 +296,7 @@ def distinct(ids: Sequence[str | None], seconds: Sequence[Any]) -> Sequence[str 
     if not double:
         return ids
     keys = [
-        text(each) if i in double else None
+        identifier(each) if i in double else None
         for i, each in zip(ids, seconds, strict=True)
     ]
     apart: dict[str | None, set[str]] = {each: set() for each in double}
@@ -294,4 +310,6 @@ def distinct(ids: Sequence[str | None], seconds: Sequence[Any]) -> Sequence[str 
 
 
 def _has_id(station: Any, aliases: Aliases) -> bool:
-    return isinstance(station, dict) and aliases.said(station, "station_id") is not None
+    if not isinstance(station, dict):
+        return False
+    return identifier(aliases.said(station, "station_id")) is not None

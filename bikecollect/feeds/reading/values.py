@@ -8,6 +8,9 @@ from typing import Any
 from bikecollect.core.text import clean
 from bikecollect.feeds.reading.json_payload import excerpt
 
+LONGEST, LONGEST_ID = 1_024, 255
+"""Bytes of a text, and letters of an id."""
+CUT = "\u2026"
 MOST = 99_998
 """The largest count that is believed; 99,999 and 999,999 are sentinels (gbfs #806)."""
 SENTINELS = frozenset({999, 9_999, 99_999, 999_999})
@@ -18,9 +21,37 @@ LEAST_SENTINEL = min(SENTINELS)
 def text(value: Any) -> str | None:
     """Return *value* as clean text, None where it says nothing.
 
+    What has more than `LONGEST` bytes is cut, and ends in `CUT`.
+
     >>> text(" a "), text(12), text(""), text(None), text([])
     ('a', '12', None, None, None)
+    >>> len(text("站" * 70_000).encode())
+    1023
     """
+    found = _whole(value)
+    if found is None or len(found) * 4 <= LONGEST:
+        return found
+    data = found.encode("utf-8")
+    if len(data) <= LONGEST:
+        return found
+    return data[: LONGEST - len(CUT.encode())].decode("utf-8", "ignore") + CUT
+
+
+def identifier(value: Any) -> str | None:
+    """Return *value* as an id, None where it is none.
+
+    One of more than `LONGEST_ID` letters is none: cut, it might be that of another.
+    """
+    found = _whole(value)
+    return None if found is None or len(found) > LONGEST_ID else found
+
+
+def cut(found: str | None) -> bool:
+    """Return whether *found*, as `text` returned it, is not all that was said."""
+    return found is not None and len(found) * 4 > LONGEST and found.endswith(CUT)
+
+
+def _whole(value: Any) -> str | None:
     if type(value) is str:
         return (value if value.isprintable() else clean(value)).strip() or None
     if isinstance(value, bool) or not isinstance(value, int | float):
