@@ -18,7 +18,7 @@ from bikecollect.collect.sources import Foreign, Source
 from bikecollect.core.blocks import Block
 from bikecollect.core.errors import Interrupted, Outcome, SettingsError
 from bikecollect.core.payload import Document, Payload
-from bikecollect.core.run import Done
+from bikecollect.core.run import Result
 from bikecollect.core.slots import Slot, day_of
 from bikecollect.feeds import imported_rows
 from bikecollect.storage.csv_store import Store
@@ -261,11 +261,12 @@ class Backfiller:
             raise ended
         self.breathe()  # a fetch that waits for the lock has its turn
 
-    def _filling(self, slot: Slot, origin: str, done: Done) -> Filling:
-        what = {
-            Outcome.COLLECTED: "filled",
-            Outcome.DUPLICATE: "there",
-        }.get(done.outcome, "not understood")
+    def _filling(self, slot: Slot, origin: str, done: Result) -> Filling:
+        what = "not understood"
+        if done.outcome is Outcome.COLLECTED:
+            what = "filled"
+        elif done.outcome is Outcome.DUPLICATE:
+            what = "there"
         return Filling(slot, self._day(slot), origin, what, done.rows, done.error)
 
     def _day(self, slot: Slot) -> str:

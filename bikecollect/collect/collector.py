@@ -106,7 +106,7 @@ class Collector:
             except Exception as error:
                 log.exception("%s: a bug", name, extra={"told": True})
                 what = f"{type(error).__name__}: {error}"
-                run = replace(run, outcome=Outcome.BUG, cause="bug", error=what)
+                run = run.ended(Outcome.BUG, "bug", what)
             return run.redacted(self.redact)
 
     def _begun(self, name: str, slot: Slot) -> Run:

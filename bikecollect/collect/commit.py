@@ -15,7 +15,7 @@ from bikecollect.core.blocks import Block, Span, Stations
 from bikecollect.core.errors import BikecollectError, Outcome, PayloadError
 from bikecollect.core.logs import Stopwatch
 from bikecollect.core.payload import Payload
-from bikecollect.core.run import Done, Notice
+from bikecollect.core.run import Notice, Result
 from bikecollect.core.secrets.redact import Redact, unredacted
 from bikecollect.core.slots import DAY, Slot, day_of
 from bikecollect.core.snapshot import Snapshot, StationInformation
@@ -76,7 +76,7 @@ class Committer:
     fields: Mapping[str, str] = field(default_factory=dict)
     bounded: Callable[[], AbstractContextManager[None]] = nullcontext
 
-    def commit(self, name: str, source: str) -> Done:
+    def commit(self, name: str, source: str) -> Result:
         """Commit *name*, a payload in the inbox; *source* is fetch or recovery."""
         payload = None
         try:
@@ -138,7 +138,7 @@ class Committer:
 
     def _write(
         self, name: str, payload: Payload, understood: _Understood, source: str
-    ) -> Done:
+    ) -> Result:
         snapshot, known, block, notes = understood
         extents = self.ledger.extents()
         day = day_of(payload.slot, self.zone)
@@ -164,7 +164,7 @@ class Committer:
         notices += [damage] if damage else []
         for text in filter(None, (payload.incomplete, snapshot.incomplete)):
             notices.append(Notice("partial", text))
-        return Done(
+        return Result(
             Outcome.COLLECTED,
             rows=block.rows,
             stations=len(snapshot.statuses) + snapshot.dropped,
@@ -185,7 +185,7 @@ class Committer:
             return imported_rows.read(rows)
         return self.feed.read(payload.documents)
 
-    def _again(self, name: str, payload: Payload, there: Block) -> Done:
+    def _again(self, name: str, payload: Payload, there: Block) -> Result:
         """Settle a payload whose slot has a block: a second run, or a wrong clock."""
         if there.run_id != payload.run_id and _clock_was_set(
             payload, there, self.interval
@@ -198,7 +198,7 @@ class Committer:
             return self._reject(name, PayloadError(reason, cause="clock"), reason)
         self._move_on(name, payload)
         mine = there.run_id == payload.run_id
-        return Done(
+        return Result(
             Outcome.COLLECTED if mine else Outcome.DUPLICATE,
             rows=there.rows if mine else 0,
             stations=there.rows if mine else 0,
@@ -222,14 +222,14 @@ class Committer:
         error: BikecollectError,
         reason: str,
         remedy: Sequence[Notice] = (),
-    ) -> Done:
+    ) -> Result:
         path = self.payloads.reject(name, self.redact(reason))
         kind = "clock" if error.cause == "clock" else "payload"
         text = f"{error}; the payload is kept in {path}"
         notices = (Notice(kind, text), *remedy)
-        return Done(error.outcome, error.cause, error=text, notices=notices)
+        return Result(error.outcome, error.cause, error=text, notices=notices)
 
-    def _bug(self, name: str, error: Exception) -> Done:
+    def _bug(self, name: str, error: Exception) -> Result:
         import traceback  # only on the way to an error
 
         reason = "".join(traceback.format_exception(error))
@@ -238,7 +238,7 @@ class Committer:
         if isinstance(error, MemoryError):
             what = "there is not enough memory to read the payload"
         text = f"{what}; see {path}.reason.txt"
-        return Done(Outcome.BUG, "bug", error=text, notices=(Notice("bug", text),))
+        return Result(Outcome.BUG, "bug", error=text, notices=(Notice("bug", text),))
 
     def _stations(
         self,

@@ -9,8 +9,8 @@ from bikecollect.core.errors import BikecollectError, Interrupted, Outcome, Rate
 from bikecollect.core.logs import Stopwatch
 from bikecollect.core.payload import FeedClient, Payload
 from bikecollect.core.run import (
-    Done,
     Notice,
+    Result,
     Run,
     block_source,
     check_not_before,
@@ -77,7 +77,8 @@ class Cycle:
             snapshot = self.committer.feed.read(payload.documents)
         size = sum(len(each.body) for each in payload.documents)
         rows, listed = len(snapshot.statuses), len(snapshot.statuses) + snapshot.dropped
-        run = replace(run, outcome=Outcome.DRY, bytes=size, rows=rows, stations=listed)
+        result = Result(Outcome.DRY, rows=rows, stations=listed)
+        run = concluded(replace(run, bytes=size), result)
         return self._finished(run)
 
     def _settle(self, run: Run) -> Run:
@@ -179,11 +180,11 @@ class Cycle:
             return run
         there = self.ledger.block(run.slot)
         if there is None:
-            return replace(run, outcome=Outcome.REJECTED, cause="shape")
+            return run.ended(Outcome.REJECTED, "shape")
         if there.run_id != run.run_id:
-            return replace(run, outcome=Outcome.DUPLICATE, file=there.span.file)
+            return concluded(run, Result(Outcome.DUPLICATE, file=there.span.file))
         return concluded(
-            run, Done(Outcome.COLLECTED, rows=there.rows, file=there.span.file)
+            run, Result(Outcome.COLLECTED, rows=there.rows, file=there.span.file)
         )
 
     def _first_day(self, slot: Slot) -> str:

@@ -43,13 +43,26 @@ class Notice(_Notice):
         return super().__new__(cls, kind, message(text))
 
 
+class Result(NamedTuple):
+    """What became of a run, or of one payload; *outcome* is None while it goes on."""
+
+    outcome: Outcome | None = None
+    cause: str = ""
+    rows: int = 0
+    stations: int = 0
+    file: str = ""
+    flags: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    error: str = ""
+
+
 @dataclass(frozen=True)
 class Run:
     """One attempt to fill *slot*; times are epoch seconds, lengths seconds.
 
-    *outcome* is None while the run goes on. *accepted* says whether its payload
-    became durable. *signum* is the signal that ended it, 0 for none. *uptime* and
-    *awake* count from boot, with and without the time that the machine slept.
+    *result* is what became of it. *accepted* says whether its payload became durable.
+    *signum* is the signal that ended it, 0 for none. *uptime* and *awake* count from
+    boot, with and without the time that the machine slept.
     """
 
     run_id: str
@@ -60,25 +73,60 @@ class Run:
     uptime: float = 0.0
     version: str = ""
     finished: float | None = None
-    outcome: Outcome | None = None
-    cause: str = ""
     http_status: int | None = None
     attempts: tuple[Attempt, ...] = ()
     bytes: int = 0
-    stations: int = 0
-    rows: int = 0
-    flags: tuple[str, ...] = ()
-    file: str = ""
     seconds: Mapping[str, float] = field(default_factory=dict)
     accepted: bool = False
-    error: str = ""
-    notices: tuple[Notice, ...] = ()
     signum: int = 0
     awake: float = 0.0
+    result: Result = Result()
 
     def __post_init__(self) -> None:
-        for name in ("cause", "file", "version", "error"):
-            object.__setattr__(self, name, message(getattr(self, name)))
+        object.__setattr__(self, "version", message(self.version))
+        cause, file, error = map(message, (self.cause, self.file, self.error))
+        result = self.result._replace(cause=cause, file=file, error=error)
+        object.__setattr__(self, "result", result)
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How this run ended, None while it goes on."""
+        return self.result.outcome
+
+    @property
+    def cause(self) -> str:
+        """Why it ended so, in a word."""
+        return self.result.cause
+
+    @property
+    def rows(self) -> int:
+        """How many rows it wrote."""
+        return self.result.rows
+
+    @property
+    def stations(self) -> int:
+        """How many stations the feed had."""
+        return self.result.stations
+
+    @property
+    def file(self) -> str:
+        """Where its rows are."""
+        return self.result.file
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What is to be known of its rows."""
+        return self.result.flags
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """What a person should know."""
+        return self.result.notices
+
+    @property
+    def error(self) -> str:
+        """Why it did not fill its slot, for people."""
+        return self.result.error
 
     @property
     def exit_code(self) -> int:
@@ -91,22 +139,26 @@ class Run:
         """Return this run, ended by *error*."""
         status = error.http_status if isinstance(error, FeedError) else None
         return replace(
-            self,
-            outcome=error.outcome,
-            cause=error.cause,
-            error=str(error),
+            self.ended(error.outcome, error.cause, str(error)),
             http_status=status or self.http_status,
             signum=error.signum if isinstance(error, Interrupted) else self.signum,
         )
 
+    def ended(self, outcome: Outcome, cause: str = "", error: str = "") -> "Run":
+        """Return this run, ended by *outcome*; the rest of its result stays."""
+        result = self.result._replace(outcome=outcome, cause=cause, error=error)
+        return replace(self, result=result)
+
     def noticed(self, *notices: Notice) -> "Run":
         """Return this run with *notices* added, each text once."""
         fresh = tuple(each for each in notices if each not in self.notices)
-        return replace(self, notices=(self.notices + fresh)[:MOST_NOTICES])
+        notices = (self.notices + fresh)[:MOST_NOTICES]
+        return replace(self, result=self.result._replace(notices=notices))
 
     def flagged(self, *flags: str) -> "Run":
         """Return this run with *flags* added, each once, in order."""
-        return replace(self, flags=tuple(dict.fromkeys((*self.flags, *flags))))
+        every = tuple(dict.fromkeys((*self.flags, *flags)))
+        return replace(self, result=self.result._replace(flags=every))
 
     def redacted(self, redact: Callable[[str], str]) -> "Run":
         """Return this run with every text of others passed through *redact*."""
@@ -115,11 +167,13 @@ class Run:
             each._replace(url=redact(each.url), error=redact(each.error))
             for each in self.attempts
         )
-        return replace(self, error=redact(self.error), notices=notices, attempts=tries)
+        result = self.result._replace(error=redact(self.error), notices=notices)
+        return replace(self, result=result, attempts=tries)
 
     def to_json(self) -> str:
         """Return this run as one line of JSON; `from_json` reads it back."""
         values = asdict(self)
+        values |= values.pop("result")._asdict()
         values["outcome"] = self.outcome.value if self.outcome else None
         values["attempts"] = [each._asdict() for each in self.attempts]
         values["notices"] = [each._asdict() for each in self.notices]
@@ -136,7 +190,8 @@ def from_json(text: str) -> Run:
         values["attempts"] = tuple(Attempt(**each) for each in values["attempts"])
         values["notices"] = tuple(Notice(**each) for each in values["notices"])
         values["flags"] = tuple(values["flags"])
-        return Run(**values)
+        result = {name: values.pop(name) for name in Result._fields if name in values}
+        return Run(**values, result=Result(**result))
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a run: {text[:80]!r}") from error
 
@@ -145,19 +200,6 @@ def _whole(digits: str) -> int:
     if len(digits) > 16:  # noqa: PLR2004 - SQLite has 64 bits
         raise ValueError(f"no number of ours: {digits[:80]}")
     return int(digits)
-
-
-class Done(NamedTuple):
-    """What became of one payload."""
-
-    outcome: Outcome
-    cause: str = ""
-    rows: int = 0
-    stations: int = 0
-    file: str = ""
-    flags: tuple[str, ...] = ()
-    notices: tuple[Notice, ...] = ()
-    error: str = ""
 
 
 def run_json(run: Run, zone: tzinfo = UTC) -> str:
@@ -231,16 +273,11 @@ def block_source(*, mine: bool) -> str:
     return "fetch" if mine else "recovery"
 
 
-def concluded(run: Run, done: Done) -> Run:
-    """Return *run*, ended as its payload was."""
+def concluded(run: Run, result: Result) -> Run:
+    """Return *run*, ended as its payload was; its own flags and notices stay."""
+    known = run.flagged(*result.flags).noticed(*result.notices)
     return replace(
-        run.flagged(*done.flags).noticed(*done.notices),
-        outcome=done.outcome,
-        cause=done.cause,
-        rows=done.rows,
-        stations=done.stations,
-        file=done.file,
-        error=done.error,
+        known, result=result._replace(flags=known.flags, notices=known.notices)
     )
 
 
@@ -260,6 +297,6 @@ def unsettled(run: Run, error: BikecollectError) -> Run:
     if run.outcome is not None:
         return run.noticed(Notice(error.cause, str(error)))
     if error.cause == "ledger-busy":
-        busy = replace(run, outcome=Outcome.DEFERRED, cause=error.cause)
-        return replace(busy, error=str(error)).noticed(Notice("lock", str(error)))
+        busy = run.ended(Outcome.DEFERRED, error.cause, str(error))
+        return busy.noticed(Notice("lock", str(error)))
     return run.failed(error).noticed(Notice(error.cause, str(error)))

@@ -44,7 +44,7 @@ class Time(Stop):
 
 
 @dataclass(frozen=True)
-class Result:
+class DemoResult:
     """What the demo collected: all *runs* by system, and their gaps."""
 
     folder: Path
@@ -67,7 +67,7 @@ class Result:
 
 def collect_a_day(
     folder: Path, *, stations: int, seed: int, step: Callable[[int], object]
-) -> Result:
+) -> DemoResult:
     """Collect yesterday from a simulated city into *folder*.
 
     The feed is out from 08:00 to 09:05, and renames a field from 14:00 to 14:30.
@@ -92,7 +92,7 @@ def collect_a_day(
                 got = collect(settings, [each], clock=time, stop=time, monotonic=time)
                 runs[each] += got
             step(number)
-    return Result(folder, day.isoformat(), runs)
+    return DemoResult(folder, day.isoformat(), runs)
 
 
 def _slots(midnight: float) -> Iterator[int]:

@@ -6,7 +6,6 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from bikecollect.core.blocks import Block
 from bikecollect.core.errors import Outcome, SettingsError, StorageError
 from bikecollect.core.incidents import Incident
 from bikecollect.core.payload import Attempt
-from bikecollect.core.run import OUTCOMES, Notice, Run, from_json
+from bikecollect.core.run import OUTCOMES, Notice, Result, Run, from_json
 from bikecollect.core.slots import Slot, stamp
 from bikecollect.storage.data_folder import LEDGER
 from bikecollect.storage.ledger_schema import STEPS, VERSION
@@ -176,7 +175,7 @@ class History:
                     continue  # it is at work
                 run = from_json(note.read())
                 if run.outcome is None:
-                    run = replace(run, outcome=Outcome.KILLED, cause="killed")
+                    run = run.ended(Outcome.KILLED, "killed", run.error)
                 found.append(run)
         return found
 
@@ -184,6 +183,16 @@ class History:
         (run_id, slot, started, finished, outcome, cause, status, _, size, *rest) = row
         stations, rows, flags, file, spent, accepted, boot_id, uptime, *last = rest
         version, error, notices, tries, awake = last
+        result = Result(
+            outcome=OUTCOMES.get(outcome),
+            cause=cause,
+            rows=rows,
+            stations=stations,
+            file=file,
+            flags=tuple(flags.split()),
+            notices=tuple(Notice(**each) for each in json.loads(notices)),
+            error=error,
+        )
         return Run(
             run_id=run_id,
             system_id=self._system_id,
@@ -193,20 +202,13 @@ class History:
             uptime=uptime,
             version=version,
             finished=finished,
-            outcome=OUTCOMES.get(outcome),
-            cause=cause,
             http_status=status,
             attempts=tuple(Attempt(**each) for each in json.loads(tries)),
             bytes=size,
-            stations=stations,
-            rows=rows,
-            flags=tuple(flags.split()),
-            file=file,
             seconds=json.loads(spent),
             accepted=bool(accepted),
-            error=error,
-            notices=tuple(Notice(**each) for each in json.loads(notices)),
             awake=awake,
+            result=result,
         )
 
     @contextmanager

@@ -125,10 +125,6 @@ class RunNotes:
         waits = (self._inbox / payload).exists()
         kept = any(self._inbox.parent.glob(f"kept/*/{payload}"))
         text = f"the run {run.run_id} was killed before it ended"
-        return replace(
-            run,
-            outcome=Outcome.KILLED,
-            cause="killed",
-            accepted=waits or kept,
-            error=f"{text}; its payload waits in the inbox" if waits else text,
-        )
+        text = f"{text}; its payload waits in the inbox" if waits else text
+        ended = run.ended(Outcome.KILLED, "killed", text)
+        return replace(ended, accepted=waits or kept)

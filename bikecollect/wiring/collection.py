@@ -108,7 +108,7 @@ def tell_of_settings(settings: Settings, error: SettingsError | None) -> bool:
         return True
     now = times.clock()
     run = Run(process.run_id(), "settings", slot_at(now, settings.seconds), now)
-    run = run.failed(error) if error else replace(run, outcome=Outcome.DUPLICATE)
+    run = run.failed(error) if error else run.ended(Outcome.DUPLICATE)
     try:
         told = alerter.tell([run])
     except Exception:

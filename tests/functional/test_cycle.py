@@ -11,6 +11,7 @@ import pytest
 from world import MINUTES, NOON, World
 
 from bikecollect.core.errors import FeedUnavailable, Outcome, RateLimited
+from bikecollect.core.run import Result
 from bikecollect.core.slots import stamp
 from bikecollect.storage.ledger_reader import History
 
@@ -254,7 +255,9 @@ def test_a_run_that_was_written_down_is_not_called_killed(world: World) -> None:
     """It died between its account and the removal of its note (fault 68)."""
     done = world.fetch({"a": 3})
     note = f"{stamp(done.slot)}.{done.run_id}.run"
-    begun = replace(done, outcome=None, finished=None).to_json()
+    begun = replace(
+        done, result=done.result._replace(outcome=None), finished=None
+    ).to_json()
     (world.folder / "payloads/inbox" / note).write_text(begun, encoding="utf-8")
     world.fetch({"a": 4}, after=300)
 
@@ -406,7 +409,7 @@ def test_what_cannot_be_remembered_is_forgotten(world: World) -> None:
 def test_a_text_of_surrogates_is_written_down(world: World) -> None:
     """SQLite takes none of them; the run's row is there all the same."""
     run = replace(
-        world.begin(), outcome=Outcome.BUG, flags=("\ud800",), boot_id="\udfff"
+        world.begin(), result=Result(Outcome.BUG, flags=("\ud800",)), boot_id="\udfff"
     )
     world.ledger.open()
     world.ledger.record([run])

@@ -19,6 +19,7 @@ from bikecollect.app.queries.day_film import UNSEEN
 from bikecollect.app.queries.service import DataService
 from bikecollect.app.queries.stations import MapStation, chosen, nearest, places
 from bikecollect.core.errors import Outcome, UsageError
+from bikecollect.core.run import Result
 from bikecollect.reports.runner import Answer
 
 pytest.importorskip("duckdb")
@@ -256,7 +257,7 @@ def test_a_run_ends_in_one_of_four_kinds(
     world: World, outcome: Outcome, flags: tuple[str, ...], kind: str
 ) -> None:
     """As the bars are coloured."""
-    run = replace(world.begin(), outcome=outcome, flags=flags)
+    run = replace(world.begin(), result=Result(outcome, flags=flags))
 
     assert collection.kind(run) == kind
 

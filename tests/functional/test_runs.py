@@ -15,7 +15,7 @@ from bikecollect.cli.render import runs as screens
 from bikecollect.cli.timeparse import moment
 from bikecollect.core.errors import FeedUnavailable, UsageError
 from bikecollect.core.payload import Attempt
-from bikecollect.core.run import Run
+from bikecollect.core.run import Result, Run
 from bikecollect.core.slots import Slot
 from bikecollect.storage.ledger_reader import History
 
@@ -70,7 +70,8 @@ def test_the_table_has_a_line_a_run_with_flags_and_a_bar(world: World) -> None:
 
 def test_a_long_ending_is_cut_and_says_so() -> None:
     """The columns behind it stay where they are."""
-    run = Run("0000000a", "city", SLOT, NOON, cause="x" * 40, flags=("late",))
+    result = Result(cause="x" * 40, flags=("late",))
+    run = Run("0000000a", "city", SLOT, NOON, result=result)
 
     line = table([run]).splitlines()[1]
 
@@ -95,7 +96,9 @@ def test_a_failed_slot_shows_its_tries_and_its_error_once(world: World) -> None:
     """Address, status and length of each try; an error that repeats is told once."""
     tries = tuple(Attempt("http://x/", NOON, 0.5, 503, "answered 503") for _ in "ab")
     run = Run(
-        "0000000a", "city", SLOT, NOON, error="answered 503", attempts=tries
+        *("0000000a", "city", SLOT, NOON),
+        attempts=tries,
+        result=Result(error="answered 503"),
     ).failed(FeedUnavailable("answered 503", cause="http-503"))
     world.ledger.open()
     world.ledger.record([run])

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 from bikecollect.core.errors import Outcome
 from bikecollect.core.incidents import Incident
-from bikecollect.core.run import Run
+from bikecollect.core.run import Result, Run
 from bikecollect.core.slots import Slot, SlotState, state_of
 from bikecollect.reports.coverage import Coverage
 from bikecollect.reports.health import Past, judge
@@ -16,7 +16,8 @@ NOON = int(datetime(2026, 11, 22, 12, 0, tzinfo=TAIPEI).timestamp())
 
 def run(started: float) -> Run:
     """Return a run that began at *started* and went well."""
-    return Run("0000000a", "city", Slot(NOON), started, outcome=Outcome.COLLECTED)
+    result = Result(Outcome.COLLECTED)
+    return Run("0000000a", "city", Slot(NOON), started, result=result)
 
 
 def past(first: int, until: int, without: frozenset[int] = frozenset()) -> Past:

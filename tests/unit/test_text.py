@@ -14,7 +14,7 @@ from bikecollect.core.errors import (
 )
 from bikecollect.core.incidents import Sign
 from bikecollect.core.payload import Attempt
-from bikecollect.core.run import Notice, Run, from_json
+from bikecollect.core.run import Notice, Result, Run, from_json
 from bikecollect.core.slots import Slot
 from bikecollect.core.text import clean, message, visible, visible_json
 
@@ -83,7 +83,7 @@ def test_an_error_is_one_visible_line(error: BikecollectError) -> None:
 def test_a_run_carries_visible_lines() -> None:
     """Its error, its notices and its tries, also those read back from a ledger."""
     tries = (Attempt(f"http://x/{HOSTILE}", 0.0, 0.0, error=HOSTILE),)
-    run = Run("r", "city", Slot(0), 0.0, error=HOSTILE, attempts=tries)
+    run = Run("r", "city", Slot(0), 0.0, attempts=tries, result=Result(error=HOSTILE))
 
     run = run.noticed(Notice("drift", HOSTILE))
 

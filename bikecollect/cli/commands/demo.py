@@ -19,7 +19,7 @@ from bikecollect.core.slots import iso
 from bikecollect.setup.loader import load
 from bikecollect.simulator import demo as line
 from bikecollect.simulator import demo_month
-from bikecollect.simulator.demo import SETTINGS, YOUBIKE, ZONE, Result
+from bikecollect.simulator.demo import SETTINGS, YOUBIKE, ZONE, DemoResult
 
 SLOTS = 288
 MINE = ".bikecollect-demo"
@@ -102,7 +102,7 @@ def _empty(folder: Path) -> None:
     shutil.rmtree(folder)
 
 
-def _account(result: Result, folder: Path) -> str:
+def _account(result: DemoResult, folder: Path) -> str:
     """Return what was collected, what is missing and why, and where files lie."""
     zone, lines = ZoneInfo(ZONE), [""]
     for system_id, runs in result.runs.items():
