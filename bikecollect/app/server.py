@@ -18,6 +18,7 @@ from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.file_util import get_static_dir
+from streamlit.runtime.pages_manager import PagesManager
 
 BLUE, SKY = "#0072B2", "#56B4E9"
 """Of what is chosen: red would look like trouble (Okabe and Ito's blues)."""
@@ -54,6 +55,8 @@ def serve(host: str, port: int, names: Iterable[str]) -> None:
         *POLICY,
         script_source(Path(get_static_dir(), "index.html").read_text("utf-8")),
     )
+    # Else whoever is first at /city gets the file pages/city.py, which draws nothing.
+    PagesManager.uses_pages_directory = False
     known = known_names(host, names)
     guard = Middleware(RequestGuard, known=known, proxies=plain(names), policy=policy)
     page = str(files("bikecollect").joinpath("app/main.py"))
@@ -85,6 +88,7 @@ def options(host: str, port: int, names: Iterable[str]) -> dict[str, Any]:
         "logger.hideWelcomeMessage": True,
         "logger.level": "warning",
         "client.toolbarMode": "viewer",
+        "client.disableDataExport": True,  # the pages' own buttons disarm formulas
         "client.showErrorDetails": "none",
         "client.showErrorLinks": False,
         "client.allowedOrigins": [],

@@ -1,9 +1,11 @@
 """What pages share: what is asked for, and figures with their basis and their data."""
 
 import os
+import re
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -14,7 +16,7 @@ from bikecollect.app.frames import Span
 from bikecollect.app.queries.current import data_service
 from bikecollect.core.errors import BikecollectError
 from bikecollect.core.slots import iso
-from bikecollect.core.text import ago, percent
+from bikecollect.core.text import ago, disarmed, percent, visible
 from bikecollect.reports.status import Standing
 
 STYLE = """<style>
@@ -29,6 +31,10 @@ RANGES = {"7 days": 7, "28 days": 28, "90 days": 90, "365 days": 365, "All": 0}
 OWN = "Own dates"
 COUNT = ".1f"
 """How a mean number of bikes is written."""
+JOINTS = re.compile(r"(?<=:)(?=//|[\w+-]+[:/\[])|(?<=www)(?=\.)|(?=@)", re.IGNORECASE)
+"""Where addresses, emoji, icons and colours are broken: those work escaped, too."""
+SIGNS = re.compile(r"[\\`*_{}\[\]()#!|<>&~$:^@]|^[-+=]")
+"""What Markdown, or Streamlit in it, obeys; some of it at the beginning only."""
 ColumnConfig = Any
 HOUR_TIPS = {
     "weekday": ("day", ""),
@@ -43,7 +49,7 @@ def run(page: Callable[[], None]) -> None:
     try:
         page()
     except BikecollectError as error:
-        st.error(str(error))
+        st.error(plain(str(error)))
 
 
 def system() -> str:
@@ -171,7 +177,7 @@ def foot(
 
     def text() -> bytes:
         made = table() if callable(table) else table
-        return made.to_csv(index=False).encode()
+        return disarmed_csv(made).encode()
 
     left, right = st.columns([6, 1], vertical_alignment="center")
     left.caption(said)
@@ -185,6 +191,20 @@ def foot(
         icon=":material/download:",
         help="This figure's data, as CSV",
     )
+
+
+def disarmed_csv(table: pd.DataFrame) -> str:
+    """Return *table* as CSV in which a spreadsheet finds no formula.
+
+    Who clicks a button opens the file there; `bikecollect export` gives texts as
+    they are.
+    """
+    cells = table.select_dtypes(exclude="number").map(_disarmed)
+    return table.assign(**cells).to_csv(index=False)
+
+
+def _disarmed(value: Any) -> Any:
+    return disarmed(value) if isinstance(value, str) else value
 
 
 def clock(seconds: float, there: ZoneInfo) -> str:
@@ -208,4 +228,20 @@ def time_column(title: str, help_: str = "") -> ColumnConfig:
 
 def more(station: str, called: str) -> None:
     """Lead to the page of *station*."""
-    st.markdown(f"[More about **{called or station}**](station?station={station})")
+    address = f"station?{urlencode({'station': station})}"
+    st.markdown(f"[More about **{plain(called or station)}**]({address})")
+
+
+def plain(text: str) -> str:
+    r"""Return *text*, which others wrote, as Markdown that shows it and does nothing.
+
+    Every sign of it is escaped; what an address or an icon is made of works all the
+    same, and an invisible joiner breaks it.
+
+    >>> print(plain("![x](y) <b> 1. *z*"))
+    \!\[x\]\(y\) \<b\> 1. \*z\*
+    >>> plain("http://a") == "http\\:\u2060//a"
+    True
+    """
+    escaped = SIGNS.sub(r"\\\g<0>", JOINTS.sub("\u2060", visible(text)))
+    return re.sub(r"^(\d+)\.", r"\1\\.", escaped)  # a list would begin

@@ -1,6 +1,7 @@
 """Texts: those of others made safe to store and to show; our numbers in words."""
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from datetime import tzinfo
 from typing import Any, TypeVar
@@ -20,6 +21,8 @@ MOST_MESSAGE = 1_000
 """Letters of an error, a notice or an incident."""
 Item = TypeVar("Item")
 LATIN_1, BMP = 0xFF, 0xFFFF
+FORMULA_STARTS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
@@ -38,6 +41,19 @@ def clean(text: str) -> str:
         return text
     kept = (" " if category(c) in SPACED else c for c in text if c not in BIDI)
     return "".join(kept).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def disarmed(text: str) -> str:
+    """Return *text* as a cell that no spreadsheet takes for a formula; a number stays.
+
+    https://owasp.org/www-community/attacks/CSV_Injection, and their full-width twins.
+
+    >>> disarmed("=1+1"), disarmed("-1.5"), disarmed("a=b")
+    ("'=1+1", '-1.5', 'a=b')
+    """
+    if not text.startswith(FORMULA_STARTS) or NUMBER.fullmatch(text):
+        return text
+    return f"'{text}"
 
 
 def visible(text: str, *, lines: bool = False) -> str:

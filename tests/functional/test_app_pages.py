@@ -1,6 +1,7 @@
 """The data app's pages, run by Streamlit's own AppTest on a small world."""
 
 import importlib
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -298,3 +299,43 @@ def test_runs_without_any_block_are_no_error(show: Show, world: World) -> None:
     for page in ("now", "city", "collection"):
         show(page)
     assert "No station was seen yet" in show("station").info[0].value
+
+
+def test_what_others_wrote_is_no_markdown(show: Show, world: World) -> None:
+    """A link's station, an area, a name: escaped where Streamlit draws Markdown."""
+    evil = "[x](http://a.b)"
+    places = {"a": [25.0, 121.5, evil]}
+    world.fetch({"a": 1}, after=300, places=places, names={"a": evil})
+    shown = "\\[x\\]\\(http\\:\u2060//a.b\\)"
+
+    assert shown in said(show("station", station="a"))
+    assert f'"{shown}"; here is' in show("station", station=evil).warning[0].value
+    text = "\n".join(each.value for each in show("now", picked="a").markdown)
+    assert f"[More about **{shown}**](station?station=a)" in text
+
+
+def test_the_data_of_a_figure_hold_no_formula() -> None:
+    """As `export --excel-safe` has it; numbers stay, whatever their sign."""
+    import pandas as pd
+
+    from bikecollect.app.widgets import disarmed_csv
+
+    table = pd.DataFrame(
+        {"name": ["=1+1", "\uff20SUM(A1)", "-1.5", None], "n": [-1.5, 2.0, None, -3.0]}
+    )
+
+    assert disarmed_csv(table) == (
+        "name,n\n'=1+1,-1.5\n'\uff20SUM(A1),2.0\n-1.5,\n,-3.0\n"
+    )
+
+
+def test_the_map_builds_no_html_from_data() -> None:
+    """Its markup is fixed: names reach it as text of a canvas or of an element."""
+    charts = Path(__file__).parents[2] / "bikecollect/app/charts"
+    scripts = "".join(each.read_text("utf-8") for each in charts.glob("*.js"))
+
+    markup = re.findall(r"innerHTML\s*=\s*(`[^`]*`|'[^']*')", scripts)
+    assert len(markup) == scripts.count("innerHTML") == 2
+    assert "${" not in "".join(markup)
+    for word in ("outerHTML", "insertAdjacentHTML", "document.write", "eval("):
+        assert word not in scripts

@@ -46,9 +46,13 @@ def page() -> None:
 
 def _standing(standing: Standing) -> None:
     st.markdown(f"**{verdict(standing.health).text}**")
-    rows = "".join(f"| {fact.title} | {fact.text} |\n" for fact in facts(standing))
-    text = f"| As `bikecollect status` has it | |\n|---|---|\n{rows}"
-    st.markdown(data_service().addressed(text))
+    told = data_service().addressed
+    rows = "".join(
+        f"| {fact.title} | {widgets.plain(told(fact.text))} |\n"
+        for fact in facts(standing)
+    )
+    head = told("As `bikecollect status` has it")
+    st.markdown(f"| {head} | |\n|---|---|\n{rows}")
 
 
 def _runs(name: str, health: Health) -> None:

@@ -14,6 +14,8 @@ from bikecollect.app.queries.current import data_service
 from bikecollect.app.queries.stations import Known
 
 HALF_AN_HOUR = 1800
+LONGEST_ID = 40
+"""Of what is quoted from an address: whoever made the link wrote it."""
 OF = {"bikes": "vehicles", "docks": "docks"}
 
 
@@ -40,7 +42,8 @@ def _picked(name: str) -> Known | None:
         return None
     asked = st.query_params.get("station", "")
     if asked and asked not in known:
-        st.warning(f"No station ever had the id {asked}; here is another.")
+        short = asked if len(asked) <= LONGEST_ID else f"{asked[:LONGEST_ID]}..."
+        st.warning(f'No station has the id "{widgets.plain(short)}"; here is another.')
 
     def words(each: str) -> str:
         gone = " - removed" if known[each].until is not None else ""
@@ -75,8 +78,10 @@ def _head(name: str, station: Known) -> None:
         for title, value in shown.items():
             known = "not seen" if value is None else value
             st.metric(title, known, width="content")
-    where = [station.region, f"{station.lat}, {station.lon}" if station.lat else None]
-    st.caption(" · ".join(each for each in where if each) or "No place is known.")
+    region = widgets.plain(station.region or "")
+    place_of = f"{station.lat}, {station.lon}" if station.lat else ""
+    where = " · ".join(filter(None, (region, place_of)))
+    st.caption(where or "No place is known.")
     if place and place.is_closed:
         st.warning("The station says that it is closed.")
 

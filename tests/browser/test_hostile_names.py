@@ -1,0 +1,193 @@
+"""Names that are no names, and links made by others, in a real browser."""
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+import pytest
+from appserver import app_serving
+from world import World
+
+api = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("streamlit")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+SHOTS = Path(__file__).parents[2] / "build/screenshots"
+IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="the app is looked at with Chromium"),
+    pytest.mark.filterwarnings("ignore"),
+]
+INLINE = (
+    "![x](http://evil.example/x.png)",
+    "[click](http://evil.example)",
+    "<img src=http://evil.example/y.png onerror=alert(1)>",
+    "<a href=http://evil.example>link</a><script>alert(1)</script>",
+    "HTTPS://evil.example/p",
+    "WWW.evil.example",
+    "a@evil.example",
+    ":red[x] :material/warning: :smile: :+1: :blue-background[y]",
+    "$x$ **bold** `code` _u_ ~~s~~ &lt;b&gt; &amp; \\",
+)
+TEXTS = (
+    " ".join(INLINE),
+    "# a head",
+    "- a list | of | cells",
+    "1. one",
+    "> quoted",
+    "[x]: http://evil.example",
+    "a\\",
+)
+LINKS = (*INLINE[:3], "HTTPS://evil.example WWW.evil.example a@evil.example")
+CAPTION = "[data-testid=stCaptionContainer]"
+ACTING = f"""el => [...el.querySelectorAll(`a[href], img, script, iframe, .katex,
+  h4, [data-testid=stAlert] strong, {CAPTION} :is(strong, code, em, del, ul, table, h1,
+  h2, span), [data-testid=stMarkdownContainer] :is(code, em, del)`)]
+  .map((e) => e.href || e.src || e.outerHTML)"""
+"""What of a page does something, or is not drawn as it was written."""
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Yield the address of an app whose stations, names and areas are `TEXTS`."""
+    folder = tmp_path_factory.mktemp("hostile")
+    world = World(folder / "data/city")
+    world.clock.now = time.time() // 300 * 300 - 3_000
+    places = {t: [25 + n / 100, 121.5 + n % 3 / 100, t] for n, t in enumerate(TEXTS)}
+    for bikes in (1, 2, 3):
+        stations = dict.fromkeys(TEXTS, bikes)
+        world.fetch(stations, after=300, places=places, names={t: t for t in TEXTS})
+    config = folder / "bikecollect.toml"
+    config.write_text(
+        'data_dir = "data"\n[systems.city]\nfeed = "youbike"\n'
+        'url = "http://127.0.0.1:9/"\ntimezone = "Asia/Taipei"\n',
+        encoding="utf-8",
+    )
+    config.chmod(0o600)
+    with app_serving(config) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def page(address: str) -> Iterator[Any]:
+    """Yield a page of a browser; nothing foreign may be asked for, no dialog open."""
+    with api.sync_playwright() as play:
+        chromium = play.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-quic"]
+        )
+        page = chromium.new_page(viewport={"width": 1200, "height": 1400})
+        wrong: list[str] = []
+
+        def note(request: Any) -> None:
+            if not request.url.startswith((address, "data:", "blob:")):
+                wrong.append(request.url)
+
+        def refuse(dialog: Any) -> None:
+            wrong.append(dialog.message)
+            dialog.dismiss()
+
+        page.on("request", note)
+        page.on("dialog", refuse)
+        yield page
+        chromium.close()
+        assert wrong == []
+
+
+def opened(page: Any, address: str) -> Any:
+    """Go to *address*; return the page's own part once it is drawn."""
+    page.goto(address)
+    page.wait_for_selector("h1")
+    page.wait_for_selector(IDLE, state="attached")
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    return page.locator("[data-testid=stMainBlockContainer]")
+
+
+def acting(main: Any, address: str) -> list[str]:
+    """Return what of *main* does something, but for the links to our own pages."""
+    return [
+        each
+        for each in main.evaluate(ACTING)
+        if not each.startswith((f"{address}/", "<code>bikecollect"))
+        and not each.endswith("ago</strong>")  # how old the newest data are
+    ]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_name_is_shown_as_it_is_written(page: Any, address: str, text: str) -> None:
+    """On its page and on the map's: no image, no link, no markup."""
+    main = opened(page, f"{address}/station?station={quote(text)}")
+    assert acting(main, address) == []
+    main.get_by_text("25.").first.wait_for()
+    shown = main.locator(CAPTION).all_inner_texts()
+    assert any(text in each.replace("\u2060", "") for each in shown)
+
+    main = opened(page, f"{address}/?picked={quote(text)}")
+    assert acting(main, address) == []
+    link = main.get_by_role("link", name="More about")
+    assert link.inner_text().replace("\u2060", "") == f"More about {text}"
+    target = link.get_attribute("href")
+    assert unquote(target.partition("?station=")[2].replace("+", " ")) == text
+
+
+@pytest.mark.parametrize("text", LINKS)
+def test_a_link_made_by_others_says_little(page: Any, address: str, text: str) -> None:
+    """What it asks for is quoted as text, and not at length."""
+    asked = f"{text} is what others wrote, and it goes on and on and on"
+
+    main = opened(page, f"{address}/station?station={quote(asked)}")
+
+    said = main.get_by_text("No station has the id").inner_text()
+    assert (
+        said.replace("\u2060", "")
+        == f'No station has the id "{asked[:40]}..."; here is another.'
+    )
+    assert acting(main, address) == []
+
+
+def test_the_map_shows_a_name_as_text(page: Any, address: str) -> None:
+    """In what it says under the pointer; nothing of it is an element."""
+    main = opened(page, address)
+    city = main.locator(".city").first
+    city.locator("canvas").first.wait_for()
+    box = city.locator("canvas").first.bounding_box()
+    tips = []
+    for number in range(len(TEXTS)):
+        x, y = city.evaluate(f"el => el.map.place(el.map.stations[{number}].at)")
+        page.mouse.move(box["x"] + x, box["y"] + y)
+        tips.append(city.locator(".tip").text_content().partition("\n")[0])
+        assert city.locator(".tip *").count() == 0
+    page.screenshot(path=SHOTS / "hostile-map.png")
+
+    assert sorted(tips) == sorted(TEXTS)
+
+
+def test_a_figures_tooltip_shows_a_name_as_text(page: Any, address: str) -> None:
+    """An area's name is in the legend and in the tooltip."""
+    main = opened(page, f"{address}/city?view=Areas&areas={quote(TEXTS[0])}")
+    main.locator("path.background, .mark-symbol path").first.wait_for()
+
+    main.locator(".mark-symbol.role-mark path").first.hover(force=True)
+
+    tip = page.locator("#vg-tooltip-element.visible")
+    tip.wait_for()
+    assert TEXTS[0] in tip.inner_text()
+    assert tip.locator("img, a, script").count() == 0
+    page.screenshot(path=SHOTS / "hostile-areas.png")
+
+
+def test_the_figures_data_hold_no_formula(page: Any, address: str) -> None:
+    """The CSV of a button is opened in a spreadsheet."""
+    main = opened(page, address)
+
+    with page.expect_download() as download:
+        main.get_by_role("button", name="Data").first.click()
+
+    rows = download.value.path().read_text("utf-8").splitlines()
+    assert rows[0].startswith("name,vehicles,docks,")
+    cells = json.dumps(rows)
+    assert "'- a list" in cells
+    assert '"- a list' not in cells
