@@ -148,3 +148,34 @@ def test_remarks_to_the_linter_are_few() -> None:
     found = [path.read_text(encoding="utf-8").count(mark) for path in paths]
 
     assert sum(found) < 60
+
+
+GUIDE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"`(\w+/[\w/.]+)`", GUIDE))))
+def test_every_path_of_the_guide_is_there(name: str) -> None:
+    """A newcomer who follows it arrives."""
+    inside = ROOT / "bikecollect" / name
+
+    assert (ROOT / name).exists() or inside.exists() or name.startswith("payloads/")
+
+
+@pytest.mark.parametrize(
+    ("path", "name"), re.findall(r"`(tests/[\w/]+\.py)`, `(test_\w+)`", GUIDE)
+)
+def test_every_test_of_the_guide_is_there(path: str, name: str) -> None:
+    """An invariant without its test is a wish."""
+    assert f"def {name}(" in (ROOT / path).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("path", "names"),
+    re.findall(r"\| `(bikecollect/[\w/]+\.py)`, ((?:`\w+[.\w]*`,? ?)+)", GUIDE),
+)
+def test_every_name_of_the_guide_is_there(path: str, names: str) -> None:
+    """Whoever looks for the line that decides finds it."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    wanted = [name.rpartition(".")[2] for name in re.findall(r"`([\w.]+)`", names)]
+
+    assert [n for n in wanted if not re.search(rf"(def|class) {n}\b", text)] == []
