@@ -17,6 +17,7 @@ from bikecollect.archive.verify import Looked, Verifier
 from bikecollect.core.slots import Slot, bounds, local_days
 from bikecollect.setup import loader
 from bikecollect.storage.csv_store import Store
+from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.lock import Lock
@@ -63,9 +64,7 @@ def compactor(world: World, csv_days: int = 7) -> Compactor:
     ledger, store = Ledger(world.folder / "ledger.sqlite3"), Store(world.folder)
     data = world.folder.parent
     return Compactor(
-        system_id=world.folder.name,
-        folder=world.folder,
-        zone=TAIPEI,
+        system=SystemFolder(world.folder.name, world.folder, TAIPEI, 300),
         archive=Archive(data, world.folder.name, TAIPEI, 300, world.clock),
         store=store,
         ledger=ledger,
@@ -120,9 +119,7 @@ def verifier(world: World, *, deep: bool = False) -> Verifier:
     """Return who proves *world*."""
     name = world.folder.name
     return Verifier(
-        system_id=name,
-        folder=world.folder,
-        zone=TAIPEI,
+        system=SystemFolder(name, world.folder, TAIPEI, 300),
         archive=Archive(world.folder.parent, name, TAIPEI, 300, world.clock),
         store=Store(world.folder),
         history=History(name, world.folder),

@@ -4,8 +4,6 @@ import heapq
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import tzinfo
-from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -17,6 +15,7 @@ from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import DAY, Slot, bounds, day_of, local_days
 from bikecollect.storage.csv_format import COLUMNS
 from bikecollect.storage.csv_store import Store
+from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.lock import Lock
 from bikecollect.storage.payload_store import Payloads
@@ -52,9 +51,7 @@ class Compactor:
     that waits for it have its turn.
     """
 
-    system_id: str
-    folder: Path
-    zone: tzinfo
+    system: SystemFolder
     archive: Archive
     store: Store
     ledger: Ledger
@@ -131,9 +128,11 @@ class Compactor:
         )
         if ends is None:
             return []
-        waiting = {day_of(slot, self.zone) for slot in self.payloads.waiting_slots()}
+        waiting = {
+            day_of(slot, self.system.zone) for slot in self.payloads.waiting_slots()
+        }
         now, found = self.clock() - SETTLED, []
-        for day, _, end in local_days(ends[0], Slot(ends[1] + 1), self.zone):
+        for day, _, end in local_days(ends[0], Slot(ends[1] + 1), self.system.zone):
             there = known.get(day)
             counts = (there.summary.slots, there.summary.rows) if there else None
             if counts != filled.get(day, (0, 0)) and end <= now and day not in waiting:
@@ -141,7 +140,7 @@ class Compactor:
         return found
 
     def _one(self, archived_days: ArchivedDays, day: str) -> Step:
-        begin, end = bounds(day, self.zone)
+        begin, end = bounds(day, self.system.zone)
         before = sum(self.store.sizes().get(f, 0) for f in self.store.segments(day))
         try:
             columns, pieces = self._sheet(archived_days, day)
@@ -155,11 +154,13 @@ class Compactor:
             self.archive.prepare(contents)
             archived = self._publish(archived_days, day)
         except StorageError as error:
-            return Step(self.system_id, day, "failed", before=before, why=str(error))
+            return Step(
+                self.system.system_id, day, "failed", before=before, why=str(error)
+            )
         size = sum(each["bytes"] for each in archived.parts.values())
         return Step(
             *(
-                self.system_id,
+                self.system.system_id,
                 day,
                 "archived",
                 archived.summary.rows,
@@ -176,7 +177,7 @@ class Compactor:
         A block whose CSV has gone is read from the archive, any other from its file.
         """
         gone = set(archived_days.gone())
-        blocks = archived_days.blocks(*bounds(day, self.zone))
+        blocks = archived_days.blocks(*bounds(day, self.system.zone))
         live = [each for each in blocks if each.span.file not in gone]
         files = sorted({each.span.file for each in live})
         known = archived_days.headers()
@@ -215,7 +216,7 @@ class Compactor:
             yield day_csv.Piece(each.slot, columns[file], text)
 
     def _is_old(self, archived: Archived) -> bool:
-        age = self.clock() - bounds(archived.day, self.zone)[1]
+        age = self.clock() - bounds(archived.day, self.system.zone)[1]
         return bool(self.store.segments(archived.day)) and age > self.csv_days * DAY
 
     def _let_go(self, archived_days: ArchivedDays, archived: Archived) -> Step:
@@ -226,11 +227,15 @@ class Compactor:
         try:
             self._check(archived_days, archived, files, sizes)
         except StorageError as error:
-            return Step(self.system_id, day, "kept", before=before, why=str(error))
+            return Step(
+                self.system.system_id, day, "kept", before=before, why=str(error)
+            )
         archived_days.let_go(day, files)
         for file in files:
             self.store.remove(file)
-        return Step(self.system_id, day, "let go", archived.summary.rows, before=before)
+        return Step(
+            self.system.system_id, day, "let go", archived.summary.rows, before=before
+        )
 
     def _check(
         self,
@@ -242,7 +247,7 @@ class Compactor:
         """Raise StorageError where the CSV *files* of a day must stay."""
         if damage := self.archive.damage(archived):
             raise StorageError("; ".join(damage), cause="archive")
-        blocks = archived_days.blocks(*bounds(archived.day, self.zone))
+        blocks = archived_days.blocks(*bounds(archived.day, self.system.zone))
         for file in files:
             spans = [each.span for each in blocks if each.span.file == file]
             told = len(self.store.header(file)) + sum(s.end - s.start for s in spans)

@@ -8,7 +8,6 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import tzinfo
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +22,7 @@ from bikecollect.core.slots import Slot, from_iso, stamp
 from bikecollect.core.snapshot import StationInformation
 from bikecollect.storage.csv_format import information_header, information_lines
 from bikecollect.storage.csv_store import Store
-from bikecollect.storage.data_folder import INFORMATION, LEDGER
+from bikecollect.storage.data_folder import INFORMATION, LEDGER, SystemFolder
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.lock import Lock
 
@@ -64,9 +63,7 @@ class Verifier:
     Days from *since* to before *until* get a certificate.
     """
 
-    system_id: str
-    folder: Path
-    zone: tzinfo
+    system: SystemFolder
     archive: Archive
     store: Store
     history: History
@@ -95,14 +92,14 @@ class Verifier:
     @contextmanager
     def _settled(self) -> Iterator[None]:
         """Let no run be between its file and the ledger; a copy has no runs."""
-        if not os.access(self.folder, os.W_OK):
+        if not os.access(self.system.path, os.W_OK):
             yield
             return
         with self.lock.held():
             yield
 
     def _found(self, where: object, what: str) -> Finding:
-        return Finding(self.system_id, str(where), what)
+        return Finding(self.system.system_id, str(where), what)
 
     def _ledger(self) -> Iterator[Finding]:
         for (verdict,) in self.history.select("PRAGMA integrity_check"):
@@ -180,7 +177,7 @@ class Verifier:
         self, rows: Sequence[Sequence[Any]], size: int
     ) -> Iterator[Finding]:
         """Yield whether station_information.csv says what the ledger knows."""
-        path = self.folder / INFORMATION
+        path = self.system.path / INFORMATION
         if not size:
             if rows:
                 yield self._found(INFORMATION, "has vanished")
@@ -190,7 +187,7 @@ class Verifier:
             line
             for row in rows
             for line in information_lines(
-                Slot(row[1]), self.zone, [_version(row)]
+                Slot(row[1]), self.system.zone, [_version(row)]
             ).splitlines()
         }
         head, *lines = path.read_bytes()[:size].splitlines()
@@ -241,7 +238,7 @@ class Verifier:
         if said._replace(csv_gone=archived.csv_gone) != archived:
             yield self._found(archived.day, "certificate and ledger do not agree")
         if self.deep:
-            pieces = self.archive.pieces(archived.day, self.zone)
+            pieces = self.archive.pieces(archived.day, self.system.zone)
             columns = self.archive.columns(archived.day)
             if day_csv.total(day_csv.lines(pieces, columns)) != archived.summary:
                 yield self._found(archived.day, "its archived rows are other ones")
@@ -249,11 +246,11 @@ class Verifier:
     def _certificate(self, archived: Archived) -> Certificate:
         summary = archived.summary
         values = (archived.day, summary.slots, summary.rows, summary.sha256)
-        return Certificate(self.system_id, *values, "archive")
+        return Certificate(self.system.system_id, *values, "archive")
 
     def _live(self, day: _Day) -> Iterator[Finding | Certificate]:
         """Read each block once: for its checksum, its rows, and the day's digest."""
-        here = [b for b in day.blocks if (self.folder / b.span.file).exists()]
+        here = [b for b in day.blocks if (self.system.path / b.span.file).exists()]
         odd: list[Finding] = []
         texts = self._texts(here, odd)
         try:
@@ -276,7 +273,12 @@ class Verifier:
         if there != found and there[:2] == found[:2]:
             yield self._found(day.name, "CSV and archive have other rows")
         yield Certificate(
-            self.system_id, day.name, found.slots, found.rows, found.sha256, "csv"
+            self.system.system_id,
+            day.name,
+            found.slots,
+            found.rows,
+            found.sha256,
+            "csv",
         )
 
     def _texts(
@@ -295,11 +297,11 @@ class Verifier:
 
     def _payloads(self, sums: dict[str, str]) -> Iterator[Finding]:
         """Yield which payloads cannot be read, or are not those that were committed."""
-        folder = self.folder / "payloads"
+        folder = self.system.path / "payloads"
         for path in sorted(folder.rglob("*.zip")):
             self.looked.payloads += 1
             run_id = path.name.split(".")[1] if path.name.count(".") > 1 else ""
-            name = path.relative_to(self.folder)
+            name = path.relative_to(self.system.path)
             try:
                 digest = _documents(path)
             except FileNotFoundError:

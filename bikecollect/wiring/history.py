@@ -65,9 +65,7 @@ def compactor(
     ledger, store = Ledger(place / LEDGER), Store(place)
     payloads = Payloads(place / "payloads")
     return Compactor(
-        system_id=name,
-        folder=place,
-        zone=zone(settings, name),
+        system=settings.system_folder(name),
         archive=archive(settings, name, times),
         store=store,
         ledger=ledger,
@@ -148,9 +146,7 @@ def verifier(settings: Settings, name: str, times: Times, *, deep: bool) -> Veri
     """Return who proves the history of the system called *name*."""
     place = settings.data / name
     return Verifier(
-        system_id=name,
-        folder=place,
-        zone=zone(settings, name),
+        system=settings.system_folder(name),
         archive=archive(settings, name, times),
         store=Store(place),
         history=History(name, place),
