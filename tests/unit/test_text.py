@@ -94,11 +94,11 @@ def test_a_run_carries_visible_lines() -> None:
     assert from_json(run.to_json()) == run
 
 
-def test_an_incident_is_one_visible_line() -> None:
-    """Whatever its sign says."""
+def test_an_incident_shows_all_but_its_line_ends() -> None:
+    """Its lines are those of our notices, each of which is a visible one."""
     (incident,), _ = step((), Slot(300), {"mail": Sign("mail", HOSTILE)}, 300)
 
-    assert incident.text == SHOWN
+    assert incident.text == SHOWN.replace(r"\x0a", "\n")
 
 
 def test_a_long_message_keeps_its_beginning_and_its_end() -> None:
