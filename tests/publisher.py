@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from served import Answer, serving
 
@@ -25,8 +26,9 @@ MISSING = Answer(b"not found", 404)
 class Publisher:
     """What is served at each path, and one system, called city, that collects it.
 
-    A document is JSON, or an Answer; in its texts ``BASE`` is the server's address and
-    ``NOW`` as a number's place the present moment.
+    A document is JSON, an Answer, or a function of the query that returns one. In its
+    texts ``BASE`` is the server's address, and ``NOW`` as a number's place the present
+    moment.
     """
 
     folder: Path
@@ -51,6 +53,8 @@ class Publisher:
         """Return what is served at *path*, with its query or without."""
         self.asked.append(path)
         found = self.documents.get(path, self.documents.get(path.partition("?")[0]))
+        if callable(found):
+            found = found(dict(parse_qsl(urlsplit(path).query)))
         if found is None:
             return MISSING
         if isinstance(found, Answer):

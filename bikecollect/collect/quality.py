@@ -24,7 +24,7 @@ def flags(
 ) -> tuple[str, ...]:
     """Return the words that say what is not as usual with *snapshot*."""
     before = ledger.before(payload.slot)
-    usual = ledger.usual_rows(payload.slot)
+    usual = max(ledger.usual_rows(payload.slot) or 0, snapshot.total or 0)
     incomplete = snapshot.incomplete or payload.incomplete
     found = {
         "partial": bool(snapshot.dropped or incomplete),

@@ -14,7 +14,9 @@ class Document:
 
     *name* is its place in the payload (``station_status``, ``page-0``); *url*
     carries no secret; *fetched_at* is the epoch second at which the answer was
-    complete; *date* that of the server's own clock, None where it did not say.
+    complete; *date* that of the server's own clock, None where it did not say. *total*
+    and *next_url* are what the headers say of a list: how long it is, and where it goes
+    on.
     """
 
     name: str
@@ -24,6 +26,8 @@ class Document:
     fetched_at: float = 0.0
     date: float | None = None
     wire_bytes: int = 0
+    total: int | None = None
+    next_url: str = ""
 
 
 class _Attempt(NamedTuple):

@@ -58,7 +58,8 @@ class Snapshot:
     out because their id came before; *oddities* are short sentences for people.
     *flags* are words for the block; *findings* are sentences that people should read
     once, by a key that stays the same while the matter lasts; *incomplete* says why a
-    part of the payload is missing, empty where none is. Where *secondary*, the
+    part of the payload is missing, empty where none is. *total* is how many stations
+    the publisher says there are, None for not said. Where *secondary*, the
     information comes from beside the counts: it counts less than a list of its own.
     """
 
@@ -75,3 +76,4 @@ class Snapshot:
     findings: Mapping[str, str] = field(default_factory=dict)
     secondary: bool = False
     incomplete: str = ""
+    total: int | None = None

@@ -1,18 +1,20 @@
 """Mapped: any JSON feed, by a mapping of its fields in the settings."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, tzinfo
+from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
 
 from bikecollect.core.errors import PayloadError, SettingsError
 from bikecollect.core.payload import Documents, Fetched, Getter, Memory
 from bikecollect.core.snapshot import Snapshot
-from bikecollect.feeds.reading.fields import COLUMNS, STAMP_FORMAT
-from bikecollect.feeds.reading.json_payload import at, decode, objects
+from bikecollect.feeds.list_queries import total
+from bikecollect.feeds.paging import List
+from bikecollect.feeds.reading.fields import COLUMNS, STAMP_FORMAT, check_form
+from bikecollect.feeds.reading.json_payload import at, bounded, decode, objects
 from bikecollect.feeds.reading.stamps import Stamps
 from bikecollect.feeds.reading.station_reader import Dialect, StationReader
+from bikecollect.feeds.reading.values import text
 
 if TYPE_CHECKING:
     from bikecollect.feeds.reading.renames import Renames
@@ -38,27 +40,41 @@ class Mapped:
 
     def fetch(self, get: Getter, memory: Memory) -> Fetched:
         """Get the feed."""
-        return Fetched((get("feed", self._url, check=self._stations),))
+        found = List(self._url, self._page, self._id, self._stations)
+        return found.fetch(get, memory)
 
     def read(self, documents: Documents) -> Snapshot:
         """Return what the feed says by the mapping; raises PayloadError."""
         stamp = self._stamps()
         updated = self._updated(documents[0].body, stamp)
-        stations = self._stations(documents[0].body)
+        stations = self._all(documents)
         read = StationReader(stations, self._dialect, stamp).snapshot()
-        return replace(read, last_updated=updated)
+        return replace(read, last_updated=updated, total=total(documents[0]))
 
     def renames(self, before: Documents, after: Documents) -> "Renames":
         """Return which fields of *before* have another name in *after*."""
         from bikecollect.feeds.reading import renames
 
-        def listed(documents: Documents) -> list[Any]:
-            return self._stations(documents[0].body)
-
-        return renames.between(before, after, listed, self._dialect, self._stamps())
+        stamps = self._stamps()
+        return renames.between(before, after, self._all, self._dialect, stamps)
 
     def _stamps(self) -> Stamps:
         return Stamps(self._zone, self._mapping.get(STAMP_FORMAT, ""))
+
+    def _all(self, documents: Documents) -> list[Any]:
+        """Return the stations of all pages."""
+        if len(documents) == 1:
+            return self._stations(documents[0].body)
+        bounded(each.body for each in documents)
+        return [station for each in documents for station in self._page(each.body)]
+
+    def _id(self, station: Any) -> str | None:
+        return text(at(station, self._mapping["station_id"]))
+
+    def _page(self, body: bytes) -> list[Any]:
+        """Return the stations of a page, which may have none."""
+        found = at(decode(body), self._mapping.get("stations", ""))
+        return found if isinstance(found, list) and not found else self._stations(body)
 
     def _stations(self, body: bytes) -> list[Any]:
         path = self._mapping.get("stations", "")
@@ -85,13 +101,4 @@ def validate(mapping: Mapping[str, str]) -> None:
         if key not in mapping:
             raise SettingsError(f"a mapped feed needs mapping.{key}")
     if STAMP_FORMAT in mapping:
-        _check_form(mapping[STAMP_FORMAT])
-
-
-def _check_form(form: str) -> None:
-    """Raise SettingsError where strptime cannot read what strftime writes by *form*."""
-    sample = datetime(2026, 11, 22, 10, 5, tzinfo=UTC)
-    try:
-        datetime.strptime(sample.strftime(form), form)  # noqa: DTZ007 - only tried
-    except (ValueError, re.error) as error:
-        raise SettingsError(f'mapping.stamp_format = "{form}": {error}') from error
+        check_form(mapping[STAMP_FORMAT], f"mapping.{STAMP_FORMAT}")

@@ -109,9 +109,11 @@ def _notes(value: Any) -> bool:
 
 _PROMISES: Mapping[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("name", "url", "system_id", "run_id", "boot_id"), _text),
-    **dict.fromkeys(("incomplete", "source"), _text),
+    **dict.fromkeys(("incomplete", "source", "next_url"), _text),
     **dict.fromkeys(("slot", "http_status", "wire_bytes"), _whole),
     **dict.fromkeys(("fetched_at", "uptime"), _seconds),
     "date": lambda value: value is None or _seconds(value),
+    "total": lambda value: value is None or _whole(value),
     "notes": _notes,
+    "findings": _notes,
 }

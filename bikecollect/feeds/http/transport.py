@@ -140,6 +140,8 @@ class Transport:
             fetched_at=self._clock(),
             date=date(answer.headers.get("Date")),
             wire_bytes=wire,
+            total=total(answer.headers),
+            next_url=next_url(answer.headers),
         )
 
     def _judge_status(self, answer: requests.Response, url: Url) -> None:
@@ -189,3 +191,24 @@ def date(text: str | None) -> float | None:
         return parsedate_to_datetime(text).timestamp() if text else None
     except (ValueError, TypeError, OverflowError):
         return None
+
+
+def total(headers: Mapping[str, str]) -> int | None:
+    """Return how long a list is in all, as *headers* say; None where they do not.
+
+    >>> total({"Content-Range": "items 0-19/702"}), total({"X-Total-Count": "702"})
+    (702, 702)
+    """
+    said = [headers.get(name, "") for name in ("X-Total-Count", "X-Total")]
+    said.append(headers.get("Content-Range", "").rpartition("/")[2])
+    return next((int(n) for n in said if n.isascii() and n.isdigit()), None)
+
+
+def next_url(headers: Mapping[str, str]) -> str:
+    """Return where a list goes on, as *headers* say; empty where they do not.
+
+    >>> next_url({"Link": '<https://a.org/f?page=2>; rel="next"'})
+    'https://a.org/f?page=2'
+    """
+    links = requests.utils.parse_header_links(headers.get("Link", ""))
+    return next((str(each["url"]) for each in links if each.get("rel") == "next"), "")

@@ -1,6 +1,8 @@
 """The fields that a user names for single columns of a known dialect."""
 
+import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.snapshot import StationInformation, StationStatus
@@ -20,6 +22,17 @@ def validate(fields: Mapping[str, str], place: str) -> None:
             raise SettingsError(f'unknown column "{key}" in {place}{nearest(key)}')
         if not field:
             raise SettingsError(f"{place}.{key} is empty: name a field of the feed")
+    if STAMP_FORMAT in fields:
+        check_form(fields[STAMP_FORMAT], f"{place}.{STAMP_FORMAT}")
+
+
+def check_form(form: str, key: str) -> None:
+    """Raise SettingsError where strptime cannot read what strftime writes by *form*."""
+    sample = datetime(2026, 11, 22, 10, 5, tzinfo=UTC)
+    try:
+        datetime.strptime(sample.strftime(form), form)  # noqa: DTZ007 - only tried
+    except (ValueError, re.error) as error:
+        raise SettingsError(f'{key} = "{form}": {error}') from error
 
 
 def nearest(key: str) -> str:

@@ -1,0 +1,269 @@
+"""Lists that a server gives in pages, or cuts without a word."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from publisher import Publisher, publishing
+from served import Answer
+
+from bikecollect.core.errors import Outcome
+from bikecollect.core.run import Run
+
+Query = Mapping[str, str]
+ROWS = 73
+
+
+def station(number: int) -> dict[str, Any]:
+    """Return one station of a YouBike list."""
+    counts = {"sbi": number % 7, "bemp": 9, "tot": 20}
+    return {"sno": f"5002{number:05}", "sna": f"Stop {number}", **counts}
+
+
+ALL = [station(number) for number in range(ROWS)]
+
+
+def paged(
+    size: str = "", page: str = "", offset: str = "", *, first: int = 0, most: int = 20
+) -> Callable[[Query], list[dict[str, Any]]]:
+    """Return a server that obeys the named words only, and gives 20 by default."""
+
+    def answer(query: Query) -> list[dict[str, Any]]:
+        number = min(int(query.get(size, 20)), most)
+        begin = (int(query.get(page, first)) - first) * number
+        begin = int(query.get(offset, begin))
+        return ALL[begin : begin + number]
+
+    return answer
+
+
+@pytest.fixture
+def city(tmp_path: Path) -> Iterator[Publisher]:
+    """Yield a YouBike system by an interface with a query."""
+    address = "/f?rid=x&format=json"
+    with publishing(tmp_path, feed="youbike", path=address) as publisher:
+        yield publisher
+
+
+def partial(run: Run) -> str:
+    """Return why *run* is flagged partial, empty where it is not."""
+    assert run.outcome is Outcome.COLLECTED
+    told = [each.text for each in run.notices if each.kind == "partial"]
+    assert bool(told) is ("partial" in run.flags)
+    return "\n".join(told)
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        paged("limit", most=5000),
+        paged("size", most=5000),
+        paged("rows", most=5000),
+        paged("limit", most=50, offset="offset"),
+        paged("limit", most=30, offset="offset"),
+        paged("size", "page", most=30),
+        paged(offset="offset"),
+        paged(page="page"),
+        paged(page="page", first=1),
+    ],
+)
+def test_a_default_page_is_asked_for_more_and_the_words_are_remembered(
+    city: Publisher, server: Callable[[Query], Any]
+) -> None:
+    """20 of 73: all of them, by the words that the server knows, in each slot."""
+    city.documents["/f"] = server
+    first = city.fetch()
+    second = city.fetch()
+
+    assert (first.rows, second.rows) == (ROWS, ROWS)
+    assert (partial(first), partial(second)) == ("", "")
+    assert len(city.asked) <= 5
+    assert all("rid=x&format=json" in path for path in city.asked)
+
+
+def test_a_server_that_gives_no_more_is_told(city: Publisher) -> None:
+    """Each slot is flagged; it is asked for more once a day only."""
+    city.documents["/f"] = ALL[:20]
+    runs = [city.fetch(), city.fetch()]
+    asked = len(city.asked)
+    city.fetch(after=86_400)
+
+    assert all("exactly 20 stations came" in partial(run) for run in runs)
+    assert asked == 1
+    assert len(city.asked) > 3
+
+
+@pytest.mark.parametrize("rows", [10, 20, 30, 50, 100, 200, 500, 1000, 2000])
+def test_every_usual_page_is_one(city: Publisher, rows: int) -> None:
+    """What the default is differs from city to city."""
+    city.documents["/f"] = [station(number) for number in range(rows)]
+
+    assert f"exactly {rows} stations came" in partial(city.fetch())
+
+
+def test_a_list_that_grows_by_little_is_not_taken_for_a_page(city: Publisher) -> None:
+    """19 yesterday, 20 today, and 20 for long: it was seen to be whole."""
+    city.documents["/f"] = ALL[:19]
+    runs = [city.fetch()]
+    city.documents["/f"] = ALL[:20]
+    runs += [city.fetch(), city.fetch(), city.fetch()]
+
+    assert [partial(run) for run in runs] == [""] * 4
+
+
+def test_a_list_that_is_cut_overnight_is_told_at_once(city: Publisher) -> None:
+    """73 stations, and 20 from the next slot on: partial, and far fewer than usual."""
+    city.documents["/f"] = ALL
+    city.fetch()
+    city.documents["/f"] = ALL[:20]
+    run = city.fetch()
+
+    assert "exactly 20 stations came" in partial(run)
+    assert "short" in run.flags
+
+
+def test_a_plain_file_of_twenty_stations_is_no_page(tmp_path: Path) -> None:
+    """Its address asks for nothing: no question more, no flag."""
+    with publishing(tmp_path, feed="youbike", path="/list.json") as city:
+        city.documents["/list.json"] = ALL[:20]
+        run = city.fetch()
+
+        assert partial(run) == ""
+        assert city.asked == ["/list.json"]
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        ({"total": 73, "retVal": ALL[:20]}, {}),
+        ({"result": {"total": "73", "records": ALL[:20]}}, {}),
+        ({"totalCount": 73, "data": ALL[:20]}, {}),
+        ({"@odata.count": 73, "records": ALL[:20]}, {}),
+        (ALL[:20], {"X-Total-Count": "73"}),
+        (ALL[:20], {"Content-Range": "items 0-19/73"}),
+    ],
+)
+def test_a_total_that_is_stated_and_not_reached_is_told_from_the_first_slot(
+    city: Publisher, body: object, headers: dict[str, str]
+) -> None:
+    """20 of 73: partial, and thin, without any history."""
+    city.documents["/f"] = Answer(json.dumps(body).encode(), headers=headers)
+    run = city.fetch()
+
+    assert partial(run) == "20 of 73 stations came"
+    assert {"partial", "short"} <= set(run.flags)
+
+
+def test_a_total_that_is_reached_is_whole(city: Publisher) -> None:
+    """Twenty of twenty: nothing is asked for, nothing told."""
+    city.documents["/f"] = {"total": 20, "retVal": ALL[:20]}
+    run = city.fetch()
+
+    assert partial(run) == ""
+    assert len(city.asked) == 1
+
+
+def test_a_total_that_is_stated_is_paged_to_its_end(city: Publisher) -> None:
+    """By an offset, where the address says nothing of pages."""
+
+    def answer(query: Query) -> object:
+        begin = int(query.get("offset", 0))
+        return {"total": ROWS, "retVal": ALL[begin : begin + 20]}
+
+    city.documents["/f"] = answer
+    run = city.fetch()
+
+    assert (run.rows, partial(run)) == (ROWS, "")
+    assert len(city.asked) == 4
+
+
+@pytest.mark.parametrize("where", ["body", "header"])
+def test_the_next_page_that_is_named_is_followed(city: Publisher, where: str) -> None:
+    """As a link in the answer, or in its headers."""
+
+    def answer(query: Query) -> object:
+        begin = int(query.get("cursor", 0))
+        following = f"/f?rid=x&cursor={begin + 20}" if begin < 60 else None
+        page = {"next": following, "data": ALL[begin : begin + 20]}
+        if where == "body":
+            return page
+        link = {"Link": f'<{following}>; rel="next"'} if following else {}
+        return Answer(json.dumps(page["data"]).encode(), headers=link)
+
+    city.documents["/f"] = answer
+    run = city.fetch()
+
+    assert (run.rows, partial(run)) == (ROWS, "")
+
+
+def test_a_next_page_on_another_host_is_not_asked_for(city: Publisher) -> None:
+    """A list does not lead to somebody else."""
+    page = {"next": "http://192.0.2.1/f?page=2", "total": ROWS, "data": ALL[:20]}
+    city.documents["/f"] = page
+    run = city.fetch()
+
+    assert partial(run) == "20 of 73 stations came"
+    assert run.outcome is Outcome.COLLECTED
+
+
+def test_a_server_that_caps_the_page_is_walked_on(tmp_path: Path) -> None:
+    """50 of 5,000 asked for: the next pages are asked for too."""
+    address = "/f?page=0&size=5000"
+    with publishing(tmp_path, feed="youbike", path=address) as city:
+        city.documents["/f"] = paged("size", "page", most=50)
+        run = city.fetch()
+
+        assert (run.rows, partial(run)) == (ROWS, "")
+        assert len(city.asked) == 2
+
+
+def test_pages_whose_order_moves_between_them_are_told(tmp_path: Path) -> None:
+    """A station that is on two pages stands for one that is on none."""
+    with publishing(tmp_path, feed="youbike", path="/f?page=0&size=50") as city:
+        pages = {"0": ALL[:50], "1": [ALL[0], *ALL[51:]]}
+        city.documents["/f"] = lambda query: pages.get(query["page"], [])
+        run = city.fetch()
+
+        assert partial(run) == "1 stations are on two pages: as many may be on none"
+        assert run.rows == ROWS - 1
+
+
+def test_a_page_that_does_not_come_leaves_the_others(tmp_path: Path) -> None:
+    """As before: incomplete, not lost."""
+    with publishing(tmp_path, feed="youbike", path="/f?page=0&size=50") as city:
+        city.documents["/f"] = lambda query: (
+            ALL[:50] if query["page"] == "0" else Answer(b"", 404)
+        )
+        run = city.fetch()
+
+        assert "page 1 did not come" in partial(run)
+        assert run.rows == 50
+
+
+def test_words_that_no_longer_work_are_forgotten(city: Publisher) -> None:
+    """A server that refuses what it knew yesterday is asked plainly."""
+    city.documents["/f"] = paged("limit", most=5000)
+    city.fetch()
+    city.documents["/f"] = lambda query: Answer(b"", 400) if "limit" in query else ALL
+    run = city.fetch()
+
+    assert (run.rows, partial(run)) == (ROWS, "")
+
+
+def test_a_mapped_feed_is_asked_for_more_too(tmp_path: Path) -> None:
+    """Any JSON by a mapping may be cut as well."""
+    mapping = {
+        "stations": "items",
+        "station_id": "sno",
+        "num_vehicles_available": "sbi",
+    }
+    with publishing(
+        tmp_path, feed="mapped", path="/f?format=json", mapping=mapping
+    ) as city:
+        server = paged(offset="offset")
+        city.documents["/f"] = lambda query: {"items": server(query)}
+        run = city.fetch()
+
+        assert (run.rows, partial(run)) == (ROWS, "")
