@@ -131,6 +131,7 @@ class Committer:
                     **snapshot.findings,
                     **settled.findings,
                     **told,
+                    **quality.renumbered(statuses, known),
                 },
             )
             block = self.format.block(payload.slot, payload.fetched_at, statuses, about)

@@ -15,6 +15,8 @@ STALE_AGE = 900.0
 LATE = 150.0
 MOST_OF_CAPACITY = 10
 """A station may be fuller than its docks, but not so many times."""
+FEW_KNOWN = 0.1
+"""Share of the stations that must have been known before, or the ids are others."""
 MOST_TOLD = 0.05
 """Share of the stations from which on people are told."""
 
@@ -98,5 +100,20 @@ def implausible(odd: Sequence[str], total: int) -> dict[str, str]:
         "implausible capacity": (
             f"a count is more than {MOST_OF_CAPACITY} times the capacity at "
             f"{len(odd)} of {total} stations, such as {odd[0]}: it is left empty there"
+        )
+    }
+
+
+def renumbered(
+    statuses: Sequence[StationStatus], known: Mapping[str, StationInformation]
+) -> dict[str, str]:
+    """Return what people should know where hardly an id is one that was *known*."""
+    here = sum(each.station_id in known for each in statuses)
+    if not known or here >= len(statuses) * FEW_KNOWN:
+        return {}
+    return {
+        "other ids": (
+            f"only {here} of {len(statuses)} stations have an id that was known "
+            "before: the publisher has changed its ids, or the feed is another one"
         )
     }

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from bikecollect.core.errors import PayloadError, SettingsError
 from bikecollect.core.payload import Documents, Fetched, Getter, Memory
 from bikecollect.core.snapshot import Snapshot
-from bikecollect.feeds.list_queries import total
 from bikecollect.feeds.paging import List
 from bikecollect.feeds.reading.fields import COLUMNS, STAMP_FORMAT, check_form
 from bikecollect.feeds.reading.json_payload import at, bounded, decode, objects
+from bikecollect.feeds.reading.list_queries import total
 from bikecollect.feeds.reading.stamps import Stamps
 from bikecollect.feeds.reading.station_reader import Dialect, StationReader
 from bikecollect.feeds.reading.values import text

@@ -17,7 +17,7 @@ from bikecollect.core.payload import (
 )
 from bikecollect.core.slots import DAY
 from bikecollect.feeds.http.urls import joined, same_origin
-from bikecollect.feeds.list_queries import (
+from bikecollect.feeds.reading.list_queries import (
     LIKELY,
     OFFSET,
     PAGE,

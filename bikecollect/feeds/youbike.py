@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.payload import Documents, Fetched, Getter, Memory
 from bikecollect.core.snapshot import Snapshot
-from bikecollect.feeds.list_queries import total
 from bikecollect.feeds.paging import List
 from bikecollect.feeds.reading.aliases import Aliases
 from bikecollect.feeds.reading.fields import STAMP_FORMAT
@@ -20,6 +19,7 @@ from bikecollect.feeds.reading.json_payload import (
     nested,
     objects,
 )
+from bikecollect.feeds.reading.list_queries import total
 from bikecollect.feeds.reading.stamps import Stamps
 from bikecollect.feeds.reading.values import text
 from bikecollect.feeds.youbike_reader import DIALECT, snapshot

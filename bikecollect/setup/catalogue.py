@@ -25,6 +25,7 @@ _SHARED = {
     "bcycle": "https://gbfs.bcycle.com/bcycle_*/gbfs.json",
     "nextbike": "https://gbfs.nextbike.net/maps/gbfs/v2/nextbike_*/gbfs.json",
     "cyclocity": "https://api.cyclocity.fr/contracts/*/gbfs/v3/gbfs.json",
+    "entur": "https://api.entur.io/mobility/v2/gbfs/v3/*/gbfs",
     "urban": "https://gbfs.urbansharing.com/*/gbfs.json",
     "odpt": "https://api-public.odpt.org/api/v4/gbfs/*/gbfs.json",
 }
@@ -32,19 +33,19 @@ _SYSTEMS = """\
 youbike-taipei|YouBike 2.0 Taipei|Taipei|TW|YouBike|Asia/Taipei
 youbike https://tcgbusfs.blob.core.windows.net/dotapp/youbike/v2/youbike_immediate.json
 youbike-newtaipei|YouBike 2.0 New Taipei|New Taipei|TW|YouBike|Asia/Taipei
-youbike https://data.ntpc.gov.tw/api/datasets/010e5b15-3823-4b20-b401-b1cf000550c5/json?page=0&size=1000
+youbike https://data.ntpc.gov.tw/api/datasets/010e5b15-3823-4b20-b401-b1cf000550c5/json?page=0&size=10000
 youbike-taoyuan|YouBike 2.0 Taoyuan|Taoyuan|TW|YouBike|Asia/Taipei
-youbike https://opendata.tycg.gov.tw/api/v1/dataset.api_access?rid=08274d61-edbe-419d-8fcc-7a643831283d&format=json
+youbike https://opendata.tycg.gov.tw/api/v1/dataset.api_access?rid=08274d61-edbe-419d-8fcc-7a643831283d&format=json&limit=2000
 youbike-taiwan|YouBike 2.0, all of its cities|Taiwan|TW|YouBike|Asia/Taipei
 youbike https://apis.youbike.com.tw/json/station-yb2.json
 citibike-nyc|Citi Bike|New York|US|Lyft|America/New_York
 lyft citibikenyc
 divvy-chicago|Divvy|Chicago|US|Lyft|America/Chicago
 lyft divvybikes
-baywheels|Bay Wheels|San Francisco|US|Lyft|America/Los_Angeles
-gbfs https://gbfs.lyft.com/gbfs/2.3/bay/gbfs.json
+baywheels|Lyft Bike, formerly Bay Wheels|San Francisco|US|Lyft|America/Los_Angeles
+lyft lyftbikes
 bluebikes-boston|Bluebikes|Boston|US|Lyft|America/New_York
-lyft bluebikes
+gbfs https://gbfs.bluebikes.com/gbfs/gbfs.json
 capital-bikeshare|Capital Bikeshare|Washington|US|Lyft|America/New_York
 lyft capitalbikeshare
 biketown-portland|BIKETOWN|Portland|US|Lyft|America/Los_Angeles
@@ -77,18 +78,14 @@ bicing-barcelona|Bicing|Barcelona|ES|PBSC|Europe/Madrid
 pbsc barcelona
 bicimad-madrid|BiciMAD|Madrid|ES|EMT|Europe/Madrid
 pbsc madrid
-bilbaobizi|Bilbaobizi|Bilbao|ES|nextbike|Europe/Madrid
-nextbike bo
+bilbaobizi|Bilbaobizi|Bilbao|ES|PBSC|Europe/Madrid
+pbsc bilbao
 santander-london|Santander Cycles, through CityBikes|London|GB|TfL|Europe/London
 citybikes https://api.citybik.es/v2/networks/santander-cycles
-nextbike-glasgow|OVO Bikes|Glasgow|GB|nextbike|Europe/London
-nextbike gg
 nextbike-berlin|nextbike|Berlin|DE|nextbike|Europe/Berlin
 nextbike bn
 kvbrad-cologne|KVB Rad|Cologne|DE|nextbike|Europe/Berlin
 nextbike kg
-nextbike-frankfurt|nextbike|Frankfurt|DE|nextbike|Europe/Berlin
-nextbike ff
 nextbike-duesseldorf|nextbike|Düsseldorf|DE|nextbike|Europe/Berlin
 nextbike dd
 wienmobil-vienna|WienMobil Rad|Vienna|AT|nextbike|Europe/Vienna
@@ -98,23 +95,30 @@ nextbike al
 nextbike-prague|nextbike|Prague|CZ|nextbike|Europe/Prague
 nextbike tg
 veturilo-warsaw|Veturilo|Warsaw|PL|nextbike|Europe/Warsaw
-nextbike vp
+nextbike vw
 wrm-wroclaw|Wrocławski Rower Miejski|Wrocław|PL|nextbike|Europe/Warsaw
 nextbike pl
 styrstall-goteborg|Styr & Ställ|Göteborg|SE|nextbike|Europe/Stockholm
 nextbike zg
 oslo-bysykkel|Oslo Bysykkel|Oslo|NO|Urban Sharing|Europe/Oslo
-urban oslobysykkel.no
+entur oslobysykkel
 bergen-bysykkel|Bergen Bysykkel|Bergen|NO|Urban Sharing|Europe/Oslo
 urban bergenbysykkel.no
 trondheim-bysykkel|Trondheim Bysykkel|Trondheim|NO|Urban Sharing|Europe/Oslo
-urban trondheimbysykkel.no
+entur trondheimbysykkel
 bikemi-milan|BikeMi|Milan|IT|Urban Sharing|Europe/Rome
 urban bikemi.com
 docomo-tokyo|docomo bike share|Tokyo|JP|docomo|Asia/Tokyo
 odpt docomo-cycle-tokyo
 hellocycling|HELLO CYCLING|Japan|JP|OpenStreet|Asia/Tokyo
 odpt hellocycling
+"""
+# Systems whose feed has ended: no longer offered to anybody.
+_GONE = """\
+nextbike-glasgow|OVO Bikes|Glasgow|GB|nextbike|Europe/London
+nextbike gg
+nextbike-frankfurt|nextbike|Frankfurt|DE|nextbike|Europe/Berlin
+nextbike ff
 """
 
 
@@ -129,11 +133,16 @@ def _entries(lines: Sequence[str]) -> tuple[Entry, ...]:
 
 
 CATALOGUE = _entries(_SYSTEMS.splitlines())
+GONE = _entries(_GONE.splitlines())
 
 
 def find(system_id: str) -> Entry | None:
-    """Return the entry called *system_id*, None where there is none."""
-    return next((each for each in CATALOGUE if each.system_id == system_id), None)
+    """Return the entry called *system_id*, None where there is none.
+
+    One that is gone is found by its id alone: settings that name it stay settings.
+    """
+    every = (*CATALOGUE, *GONE)
+    return next((each for each in every if each.system_id == system_id), None)
 
 
 def search(words: str) -> list[Entry]:

@@ -172,3 +172,17 @@ def test_what_is_odd_is_told_again_when_it_had_been_gone_for_a_week(
         for run in (first, soon, late)
     ]
     assert told == [["drift"], [], ["drift"]]
+
+
+def test_ids_that_are_all_others_are_told(city: Publisher) -> None:
+    """A publisher that renumbers its stations breaks a history: nobody is silent."""
+    city.fetch()
+    city.documents["/station_status"] = listed({**STATUS, "station_id": "b"})
+    city.documents["/station_information"] = listed({**NAMES, "station_id": "b"})
+    first = city.fetch()
+    second = city.fetch()
+
+    assert [n.text[:46] for n in first.notices] == [
+        "only 0 of 1 stations have an id that was known"
+    ]
+    assert second.notices == ()

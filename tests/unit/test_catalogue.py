@@ -53,3 +53,34 @@ def test_a_system_is_found_by_what_a_person_types(words: str, first: str) -> Non
 def test_what_is_not_there_is_not_found() -> None:
     """An empty list, not a guess."""
     assert catalogue.search("atlantis") == []
+
+
+@pytest.mark.parametrize("name", ["nextbike-glasgow", "nextbike-frankfurt"])
+def test_a_system_that_is_gone_is_a_setting_and_not_an_offer(name: str) -> None:
+    """Who collected it keeps a settings file that loads."""
+    settings = loader.parse({"systems": {name: {}}})
+
+    assert settings.systems[name].feed == "gbfs"
+    assert name not in {each.system_id for each in CATALOGUE}
+    assert catalogue.search(name.partition("-")[2]) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("youbike-newtaipei", "page=0&size=10000"),
+        ("youbike-taoyuan", "limit=2000"),
+        ("baywheels", "//gbfs.lyftbikes.com/gbfs/2.3/"),
+        ("bluebikes-boston", "//gbfs.bluebikes.com/gbfs/gbfs.json"),
+        ("bilbaobizi", "//bilbao.publicbikesystem.net/customer/gbfs/v3.0/"),
+        ("veturilo-warsaw", "/nextbike_vw/"),
+        ("oslo-bysykkel", "//api.entur.io/mobility/v2/gbfs/v3/oslobysykkel/gbfs"),
+        ("trondheim-bysykkel", "//api.entur.io/mobility/v2/gbfs/v3/trondheimbysykkel"),
+    ],
+)
+def test_systems_that_have_moved_are_asked_where_they_are(name: str, part: str) -> None:
+    """And lists that a server pages are asked for whole."""
+    entry = catalogue.find(name)
+
+    assert entry is not None
+    assert part in entry.url
