@@ -20,7 +20,7 @@ from bikecollect.setup import schedule
 from bikecollect.setup.machine import BAD_FILE_SYSTEMS, cron_daemon, file_system
 from bikecollect.setup.probe import attempt_system
 from bikecollect.setup.scheduler.cron import CronState
-from bikecollect.setup.settings import Settings, System, server
+from bikecollect.setup.settings import Mail, Settings, System, server
 from bikecollect.setup.trial import Trial
 from bikecollect.storage import data_folder
 from bikecollect.storage.files import trusted_files
@@ -263,7 +263,7 @@ def _mail(settings: Settings, *, network: bool, send: bool) -> Checks:
         return
     host = server(mail, settings.password())
     if send:
-        error = _test_mail(settings, host)
+        error = test_mail(mail, host)
         done = f"{way}: a mail is on its way to {', '.join(mail.to)}"
     else:
         error = smtp.check(host)
@@ -274,7 +274,8 @@ def _mail(settings: Settings, *, network: bool, send: bool) -> Checks:
         yield _good("mail", done)
 
 
-def _test_mail(settings: Settings, host: smtp.Server) -> str:
+def test_mail(mail: Mail, host: smtp.Server) -> str:
+    """Send a mail to the recipients of *mail*; return why it did not go, else ""."""
     from bikecollect.alerts.mail import envelope
     from bikecollect.alerts.messages import Letter
 
@@ -284,9 +285,7 @@ def _test_mail(settings: Settings, host: smtp.Server) -> str:
         "[bikecollect] a test: mails arrive",
         f"bikecollect {__version__} on {node} can send mails.\n",
     )
-    data = envelope.mail(
-        letter, sender=settings.mail.sender, to=settings.mail.to, host=node, now=now
-    )
+    data = envelope.mail(letter, sender=mail.sender, to=mail.to, host=node, now=now)
     sent = smtp.send(host, [data])
     return sent.error or (sent.deliveries[0].error if sent.deliveries[0].left else "")
 

@@ -4,15 +4,16 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
 from bikecollect.core.errors import SettingsError, StorageError, UsageError
 from bikecollect.core.text import visible_toml
-from bikecollect.setup import catalogue, loader, probe
+from bikecollect.setup import catalogue, loader, probe, settings
 from bikecollect.setup.settings import Mail, System
 from bikecollect.storage.files import durable, trusted_files
 
@@ -20,6 +21,8 @@ PASSWORD = "smtp-password"  # noqa: S105 - the name of a file
 SECRET = 0o600
 """The file may hold a secret one day: a key, a ping's address."""
 
+PORTS = {"starttls": 587, "tls": 465, "none": 25}
+"""The usual port of a mail server, by how its mails are secured."""
 UNKNOWN_ZONE = "Area/City"
 HEAD = """\
 # The settings of bikecollect, written by `bikecollect init`.
@@ -106,6 +109,84 @@ def untried(asked: str) -> NewSystem:
     return NewSystem(_free(probe.name_of(asked)), system)
 
 
+def split(asked: str) -> tuple[str, str]:
+    """Return the name that *asked* wants for its system, if any, and the rest.
+
+    >>> split("oslo=https://x.org/?a=b"), split("https://x.org/?a=b")
+    (('oslo', 'https://x.org/?a=b'), ('', 'https://x.org/?a=b'))
+    """
+    match = re.fullmatch(r"([A-Za-z0-9._-]+)=(.+)", asked)
+    return (match[1], match[2]) if match else ("", asked)
+
+
+def renamed(new: NewSystem, name: str) -> NewSystem:
+    """Return *new*, called *name*; the catalogue knows it by its own name only."""
+    entry = catalogue.find(new.system_id)
+    system = new.system
+    if entry is not None and not system.feed and name != new.system_id:
+        system = System(feed=entry.feed, url=entry.url, timezone=entry.timezone)
+    return new._replace(system_id=name, system=system)
+
+
+def free_name(name: str, taken: Collection[str]) -> str:
+    """Return *name*, with a number behind it where it is *taken*.
+
+    >>> free_name("tiny", ["tiny", "tiny-2"])
+    'tiny-3'
+    """
+    numbered = (f"{name}-{number}" for number in count(2))
+    return name if name not in taken else next(n for n in numbered if n not in taken)
+
+
+def wrong_name(name: str, taken: Collection[str]) -> str:
+    """Return why a further system cannot be called *name*, empty where it can."""
+    return f"{name} is taken" if name in taken else settings.wrong_name(name)
+
+
+def wrong_host(host: str) -> str:
+    """Return why no mail server can be called *host*, empty where one can."""
+    if re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9a-fA-F:]+", host):
+        return ""
+    return f'"{host}" is no name of a server, such as smtp.example.org'
+
+
+def wrong_port(text: str) -> str:
+    """Return why *text* is no port, empty where it is one."""
+    right = text.isdecimal() and 0 < int(text[:6]) < 65_536  # noqa: PLR2004 - TCP
+    return "" if right else f'"{text}" is no port, such as 587'
+
+
+def wrong_security(mail: Mail, word: str) -> str:
+    """Return why mails cannot be secured by *word*, empty where they can."""
+    if word not in PORTS:
+        return f'"{word}" is none of {", ".join(PORTS)}'
+    if word == "none" and mail.host not in loader.LOOPBACK and mail.user:
+        return "it would send your password in the clear; use starttls or tls"
+    return ""
+
+
+def wrong_user(mail: Mail, _name: str) -> str:
+    """Return why nobody can log in to the server of *mail*, empty where one can."""
+    if mail.security == "none" and mail.host not in loader.LOOPBACK:
+        return "a password would go in the clear there: first secure it (<, then <)"
+    return ""
+
+
+def wrong_folder(text: str) -> str:
+    """Return why data cannot lie in the folder *text*, empty where they can."""
+    try:
+        place = Path(text).expanduser().absolute()
+        while not place.exists():
+            place = place.parent
+        if not place.is_dir():
+            return f"{place} is no folder"
+        if not os.access(place, os.W_OK | os.X_OK):
+            return f"you may not write to {place}"
+    except (OSError, RuntimeError, ValueError) as error:
+        return f"{text}: {error}"
+    return ""
+
+
 _MARKS = {"gbfs": "gbfs", "citybik.es": "citybikes"}
 
 
@@ -187,8 +268,9 @@ def _publish(path: Path, text: str, about: os.stat_result | None = None) -> None
 
 
 def _free(system_id: str) -> str:
-    """Return *system_id*, changed where the catalogue knows another by it."""
-    return f"my-{system_id}" if catalogue.find(system_id) else system_id
+    """Return *system_id*, changed where the catalogue or we know another by it."""
+    known = catalogue.find(system_id) or settings.wrong_name(system_id)
+    return f"my-{system_id}" if known else system_id
 
 
 def system_table(new: NewSystem) -> str:

@@ -2,7 +2,6 @@
 
 import codecs
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -14,8 +13,17 @@ from bikecollect.core.errors import SettingsError
 from bikecollect.core.incidents import KINDS
 from bikecollect.core.secrets.names import is_secret_name
 from bikecollect.setup import catalogue, feed_access
-from bikecollect.setup.settings import Keep, Log, Mail, Ping, Settings, System, Tell
-from bikecollect.storage.data_folder import ARCHIVE
+from bikecollect.setup.settings import (
+    Keep,
+    Log,
+    Mail,
+    Ping,
+    Settings,
+    System,
+    Tell,
+    wrong_mail_address,
+    wrong_name,
+)
 from bikecollect.storage.files import trusted_files
 from bikecollect.storage.files.regular_file import content
 
@@ -257,15 +265,8 @@ def _nearest(name: str, known: Mapping[str, object]) -> str:
 def _system(name: str, values: Mapping[str, Any]) -> System:
     """Return the system called *name*, completed from the catalogue."""
     place = f"systems.{name}"
-    if name == ARCHIVE:
-        raise SettingsError(
-            f'{place}: "{name}" is the name of the folder in which the archive of all '
-            "systems lies; call the system otherwise"
-        )
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
-        raise SettingsError(
-            f"{place}: a name is made of letters, digits, dots, dashes and underscores"
-        )
+    if wrong := wrong_name(name):
+        raise SettingsError(f"{place}: {wrong}")
     system = System(**_checked(System, values, f"{place}."))
     entry = catalogue.find(name)
     if entry is not None:
@@ -330,8 +331,8 @@ def _check_mail(mail: Mail) -> None:
         if not getattr(mail, key):
             raise SettingsError(f"mail.{key} is missing: mail.host is given")
     for each in (mail.sender, *mail.to, *mail.escalate_to):
-        if not re.fullmatch(r"[^\s<>,]+@[^\s<>,]+", each) or not each.isascii():
-            raise SettingsError(f'mail: "{each}" is no mail address')
+        if wrong := wrong_mail_address(each):
+            raise SettingsError(f"mail: {wrong}")
     if mail.user and mail.security == "none" and mail.host not in LOOPBACK:
         raise SettingsError(
             'mail.security = "none" would send the password in the clear; '

@@ -22,7 +22,7 @@ from bikecollect.core.secrets.names import (
 )
 from bikecollect.core.secrets.redact import Placeholders, Redact, redactor
 from bikecollect.core.slots import DAY
-from bikecollect.storage.data_folder import SystemFolder
+from bikecollect.storage.data_folder import ARCHIVE, SystemFolder
 from bikecollect.storage.files import trusted_files
 
 if TYPE_CHECKING:
@@ -326,3 +326,22 @@ def server(mail: Mail, password: str) -> "Server":
         password=password,
         ca_bundle=mail.ca_bundle,
     )
+
+
+def wrong_name(name: str) -> str:
+    """Return why no system can be called *name*, empty where one can."""
+    if name == ARCHIVE:
+        return (
+            f'"{name}" is the name of the folder in which the archive of all systems '
+            "lies; call the system otherwise"
+        )
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        return "a name is made of letters, digits, dots, dashes and underscores"
+    return ""
+
+
+def wrong_mail_address(text: str) -> str:
+    """Return why no mail can go to *text*, empty where one can."""
+    if re.fullmatch(r"[^\s<>,]+@[^\s<>,]+", text) and text.isascii():
+        return ""
+    return f'"{text}" is no mail address'

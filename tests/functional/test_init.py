@@ -1,6 +1,7 @@
 """``bikecollect init``: a file that loads, by questions or by none."""
 
 import os
+import smtpd
 import stat
 import time
 import tomllib
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from command import bikecollect
+from mailserver import MailServer
 from served import Answer, serving
 
 from bikecollect.setup import loader
@@ -92,7 +94,7 @@ def test_a_few_questions_are_enough() -> None:
     """City, mail, server, login, password, folder: the password is in its own file."""
     answers = [
         *("atlantis", "bike taipei", "youbike-taipei", "Göteborg", ""),
-        *("me@example.org", "smtp.example.org", "me", 's"e\\cret', "data"),
+        *("me@example.org", "smtp.example.org", "", "", "me", 's"e\\cret', "data"),
     ]
     done = bikecollect(
         "init", "--no-try", "--no-cron", answers="\n".join([*answers, ""])
@@ -110,6 +112,155 @@ def test_a_few_questions_are_enough() -> None:
     assert mode(secret) == 0o600
     assert 's"e' not in FILE.read_text(encoding="utf-8") + done.stdout + done.stderr
     assert settings.data == Path("data").absolute()
+
+
+def test_a_bad_answer_is_asked_again_at_once() -> None:
+    """Each question says what is wrong with the answer; nothing else is lost."""
+    Path("file").touch()
+    answers = [
+        *("", "", "me at example.org", "me@example.org", "smtp example", "smtp.x.org"),
+        *("ssl", "tls", "70000", "x", "", "me", "secret", "file/data", "data", "n"),
+    ]
+    done = bikecollect("init", "--no-try", answers="\n".join([*answers, ""]))
+    settings = loader.load(str(FILE))
+
+    assert done.returncode == 0
+    for complaint in (
+        '"me at example.org" is no mail address',
+        '"smtp example" is no name of a server',
+        '"ssl" is none of starttls, tls, none',
+        '"70000" is no port',
+        '"x" is no port',
+        "/file is no folder",
+    ):
+        assert complaint in done.stdout
+    assert (settings.mail.security, settings.mail.port) == ("tls", 465)
+    assert (settings.mail.user, settings.password()) == ("me", "secret")
+    assert settings.data == Path("data").absolute()
+
+
+def test_a_password_is_never_asked_for_what_would_send_it_in_the_clear() -> None:
+    """Without TLS nobody logs in to a server elsewhere."""
+    answers = ["", "", "me@x.org", "smtp.x.org", "none", "", "me", "none", ""]
+    done = bikecollect(
+        "init", "--no-try", "--no-cron", answers="\n".join(answers) + "\n"
+    )
+    settings = loader.load(str(FILE))
+
+    assert "in the clear" in done.stdout
+    assert (settings.mail.security, settings.mail.port) == ("none", 25)
+    assert (settings.mail.user, settings.mail.password_file) == ("", "")
+
+
+def test_an_answer_goes_back_to_the_question_before() -> None:
+    """Also over the border of what belongs together; earlier answers are offered."""
+    answers = [
+        *("", "", "<", "velib-paris", ""),  # from the mail address to the systems
+        *("me@x.org", "wrong.x.org", "<", "right.x.org", "", "", ""),
+        *("<", "", "", "", "", "", ""),  # from the folder to the mail, all as it was
+    ]
+    done = bikecollect(
+        "init", "--no-try", "--no-cron", answers="\n".join(answers) + "\n"
+    )
+    settings = loader.load(str(FILE))
+
+    assert done.returncode == 0
+    assert list(settings.systems) == ["youbike-taipei", "velib-paris"]
+    assert settings.mail.to == ["me@x.org"]
+    assert settings.mail.host == "right.x.org"
+
+
+def test_systems_of_one_name_get_different_names() -> None:
+    """None is dropped in silence: two addresses are two systems."""
+    asked = [f"https://{host}.org/tiny/gbfs.json" for host in ("a", "b", "c")]
+    zone = ("--timezone", "Europe/Paris")
+    words = [word for each in asked for word in ("--system", each)]
+    done = bikecollect(*QUIET, *zone, *words, "--system", f"mine={asked[0]}")
+    settings = loader.load(str(FILE))
+
+    assert done.returncode == 0
+    assert {name: each.url for name, each in settings.systems.items()} == {
+        "tiny": asked[0],
+        "tiny-2": asked[1],
+        "tiny-3": asked[2],
+        "mine": asked[0],
+    }
+
+
+def test_a_system_that_is_given_twice_is_told() -> None:
+    """It is collected once."""
+    words = ("--system", "velib-paris", "--system", "velib-paris")
+    done = bikecollect(*QUIET, *words)
+
+    assert done.returncode == 0
+    assert "velib-paris is given twice" in done.stderr
+    assert list(loader.load(str(FILE)).systems) == ["velib-paris"]
+
+
+def test_a_name_can_be_chosen() -> None:
+    """In the call, also for one of the catalogue; at the terminal after a bad one."""
+    done = bikecollect(*QUIET, "--system", "mine=velib-paris")
+    mine = loader.load(str(FILE)).systems["mine"]
+    answers = ["https://x.org/tiny.json", "a/b", "archive", "small", "", "", "", ""]
+    asked = bikecollect(
+        *("init", "--force", "--no-try", "--no-cron"), answers="\n".join(answers)
+    )
+
+    assert done.returncode == 0
+    assert (mine.feed, mine.timezone) == ("gbfs", "Europe/Paris")
+    assert "a name is made of letters" in asked.stdout
+    assert "the folder in which the archive of all" in asked.stdout
+    assert list(loader.load(str(FILE)).systems) == ["small"]
+
+
+@pytest.mark.parametrize("name", ["archive", ".hidden", "velib-paris"])
+def test_a_name_that_cannot_be_is_told(name: str) -> None:
+    """64, and no file."""
+    done = bikecollect(
+        *(*QUIET, "--system", "velib-paris", "--system", f"{name}=youbike-taipei")
+    )
+
+    assert done.returncode == 64
+    assert not FILE.exists()
+
+
+def test_no_to_a_failed_try_names_another() -> None:
+    """The question before is asked again, instead of an end with nothing."""
+    with serving(lambda path: GOOD if "tiny" in path else Answer(b"", 404)) as url:
+        answers = [f"{url}/x.json", "n", f"{url}/tiny.json", "", "", "", ""]
+        done = bikecollect("init", "--no-cron", answers="\n".join([*answers, ""]))
+
+    assert done.returncode == 0
+    assert "answered 404" in done.stdout
+    assert list(loader.load(str(FILE)).systems) == ["tiny"]
+
+
+@pytest.fixture
+def tiny() -> Iterator[str]:
+    """Return the address of a feed of twenty stations."""
+    with serving(lambda _: GOOD) as url:
+        yield f"{url}/tiny.json"
+
+
+def test_a_test_mail_is_offered(tmp_path: Path, tiny: str) -> None:
+    """What fails can be answered again, with the answers so far as defaults."""
+    mail = MailServer.new(tmp_path / "mail")
+    host, port = str(mail.settings()["host"]), str(mail.port)
+    right = ["", "", "", "", "me", smtpd.PASSWORD, "", ""]
+    answers = ["me@example.org", host, "", port, "me", "wrong", "", "n", *right]
+    with mail.up():
+        done = bikecollect(
+            *("init", "--no-cron", "--system", tiny),
+            answers="\n".join([*answers, ""]),
+            SSL_CERT_FILE=str(mail.folder / "ca.pem"),
+        )
+
+    assert done.returncode == 0
+    assert done.stdout.count("Send a test mail to me@example.org now?") == 2
+    assert done.stdout.count("Keep this all the same?") == 1
+    assert "It is on its way" in done.stdout
+    assert mail.subjects() == ["a test: mails arrive"]
+    assert loader.load(str(FILE)).password() == smtpd.PASSWORD
 
 
 def test_empty_answers_give_the_defaults() -> None:

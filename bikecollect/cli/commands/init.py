@@ -1,18 +1,22 @@
 """``bikecollect init``: the first settings, by a few questions or by none."""
 
-import sys
 import textwrap
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import click
 
-from bikecollect.cli.options import Shared, called, say
+from bikecollect.cli import questions
+from bikecollect.cli.mail_questions import MailQuestions
+from bikecollect.cli.options import Shared, called, complain, say
+from bikecollect.cli.questions import Back, in_turn, sure
 from bikecollect.core.errors import FeedError, PayloadError, SettingsError
 from bikecollect.setup import catalogue, first_run, probe, schedule
 from bikecollect.setup.first_run import NewSystem
 from bikecollect.setup.loader import load
-from bikecollect.setup.settings import Mail, Settings
+from bikecollect.setup.settings import Mail, Settings, wrong_mail_address
 
 FIRST = "youbike-taipei"
 MANY = 12
@@ -23,31 +27,44 @@ MANY = 12
     "--system",
     "asked",
     multiple=True,
-    metavar="ID|ADDRESS",
-    help="Of the catalogue, or a feed's address; may be given more than once.",
+    metavar="[NAME=]ID|ADDRESS",
+    help="Of the catalogue, or a feed's address; may be given more than once. NAME is "
+    "what it is called here.",
 )
 @click.option("--timezone", default="", help="Of the systems that do not say theirs.")
-@click.option("--data-dir", default=None, help="Where the files go.")
+@click.option("--data-dir", default="", help="Where the files go.")
 @click.option("--mail", "to", multiple=True, help="Whom to tell of lost slots.")
 @click.option("--mail-host", default="", help="The mail server.")
+@click.option(
+    "--mail-port",
+    type=click.IntRange(1, 65_535),
+    help="Its port; default: 587, 465 with tls, 25 with none.",
+)
+@click.option(
+    "--mail-security",
+    type=click.Choice(list(first_run.PORTS)),
+    help="How it is talked to; default: starttls.",
+)
 @click.option("--mail-user", default="", help="The name to log in there with.")
 @click.option("--mail-password-file", default="", help="File with the password.")
 @click.option("--cron/--no-cron", default=None, help="Install the cron line too.")
 @click.option(
     "--here", is_flag=True, help="Write bikecollect.toml into the current folder."
 )
-@click.option("--no-try", is_flag=True, help="Do not try the feeds: no network.")
+@click.option("--no-try", is_flag=True, help="Try neither feeds nor mail: no network.")
 @click.option("--force", is_flag=True, help="Write over a settings file.")
-@click.option("--yes", is_flag=True, help="Ask nothing; what is not said is default.")
+@click.option("--yes", is_flag=True, help="Accept the defaults without prompting.")
 @click.pass_context
 def init(
     ctx: click.Context,
     *,
     asked: tuple[str, ...],
     timezone: str,
-    data_dir: str | None,
+    data_dir: str,
     to: tuple[str, ...],
     mail_host: str,
+    mail_port: int | None,
+    mail_security: str | None,
     mail_user: str,
     mail_password_file: str,
     cron: bool | None,
@@ -61,54 +78,133 @@ def init(
     The file is that of `bikecollect --config FILE init`, else of
     $BIKECOLLECT_CONFIG, else the one in your config folder. Each feed is tried
     first, unless --no-try. A password is asked for and goes into a file of its own,
-    readable by you alone.
+    readable by you alone. The answer < goes back to the question before.
     """
     path = first_run.place(ctx.ensure_object(Shared).config, here=here)
     first_run.refuse_to_overwrite(path, force=force)
-    if mail_host and not to:
-        raise click.UsageError("--mail-host needs --mail")
-    if yes and to and not mail_host:
-        raise click.UsageError("--mail needs --mail-host")
+    security = mail_security or "starttls"
     mail = Mail(
         to=list(to),
         host=mail_host,
+        port=mail_port or first_run.PORTS[security],
+        security=security,
         user=mail_user,
-        password_file=str(Path(mail_password_file).absolute())
-        if mail_password_file
-        else "",
+        password_file=_absolute(mail_password_file),
         sender=to[0] if to else "",
     )
-    password = ""
-    systems = _systems(asked, timezone, ask=not yes, attempt=not no_try)
-    if not yes:
-        mail, password = _mail(mail, path)
-        data_dir = _folder() if data_dir is None else data_dir
-    wishes = first_run.Wishes(systems, _absolute(data_dir or ""), mail, password)
+    _check_mail(mail, ask=not yes)
+    plan = _Plan(path, mail, timezone, _absolute(data_dir), attempt=not no_try)
+    if yes:
+        _take(plan, asked or (FIRST,), ask=False)
+    else:
+        given = {"to": to, "host": mail_host, "port": mail_port}
+        given |= {"security": mail_security, "user": mail_user}
+        unasked = [name for name, value in given.items() if not value]
+        steps = [
+            partial(_ask_systems, plan, asked),
+            partial(_ask_mail, plan, unasked),
+            *([] if data_dir else [partial(_ask_folder, plan)]),
+        ]
+        in_turn(steps)
+    wishes = first_run.Wishes(plan.systems, plan.data_dir, plan.mail, plan.password)
     first_run.write(path, wishes, force=force)
     say(f"\nWritten: {path}\n")
     _schedule(path, cron=cron, ask=not yes)
 
 
-def _systems(
-    asked: tuple[str, ...], timezone: str, *, ask: bool, attempt: bool
-) -> list[NewSystem]:
-    """Return the systems *asked* for, each once; asks where there are none."""
-    wanted = list(asked or ([] if ask else [FIRST]))
-    if not wanted:
-        wanted.append(_question("Which system? A city, a name, or a feed's address"))
-        while more := _question("Another one? (empty for no)", default=""):
-            wanted.append(more)
-    found: dict[str, NewSystem] = {}
-    for each in wanted:
-        made = _zoned(_one(each, ask=ask, attempt=attempt), timezone, ask=ask)
-        found[made.system_id] = made
-    return list(found.values())
+@dataclass
+class _Plan:
+    """What was answered so far; with *attempt*, feeds and mails are tried."""
+
+    path: Path
+    mail: Mail
+    timezone: str
+    data_dir: str
+    attempt: bool
+    password: str = ""
+    systems: list[NewSystem] = field(default_factory=list)
+
+    @property
+    def names(self) -> list[str]:
+        """The names that are taken."""
+        return [each.system_id for each in self.systems]
+
+    def has(self, new: NewSystem) -> bool:
+        """Return whether the very system *new* is there already."""
+        if new.system.url:
+            return any(new.system.url == each.system.url for each in self.systems)
+        return new.system_id in self.names
 
 
-def _question(text: str, default: str = FIRST) -> str:
+def _check_mail(mail: Mail, *, ask: bool) -> None:
+    """Raise what says which options about mail do not fit together."""
+    if mail.host and not mail.to:
+        raise click.UsageError("--mail-host needs --mail")
+    if mail.to and not mail.host and not ask:
+        raise click.UsageError("--mail needs --mail-host")
+    wrong = [*map(wrong_mail_address, mail.to)]
+    wrong += [first_run.wrong_host(mail.host)] if mail.host else []
+    for each in filter(None, wrong):
+        raise click.UsageError(each)
+
+
+def _take(plan: _Plan, asked: Sequence[str], *, ask: bool) -> None:
+    """Add the systems *asked* for to *plan*, each by a name of its own."""
+    plan.systems.clear()
+    for each in asked:
+        name, what = first_run.split(each)
+        if name and (wrong := first_run.wrong_name(name, plan.names)):
+            raise click.UsageError(f"--system {each}: {wrong}")
+        new = _zoned(_tried(what, plan, ask=ask), plan, ask=ask)
+        if not name and plan.has(new):
+            complain(f"{what} is given twice, and collected once")
+            continue
+        name = name or first_run.free_name(new.system_id, plan.names)
+        plan.systems.append(first_run.renamed(new, name))
+
+
+def _ask_systems(plan: _Plan, asked: Sequence[str]) -> None:
+    """Ask for the systems, unless some are *asked* for in the call."""
+    if asked:
+        _take(plan, asked, ask=True)
+        return
+    more = True
+    while more:
+        try:
+            more = _ask_system(plan)
+        except Back:
+            if plan.systems:
+                say(f"Without {plan.systems.pop().system_id}, then.\n")
+
+
+def _ask_system(plan: _Plan) -> bool:
+    """Ask for one more system and add it to *plan*; return False for no more."""
+    if plan.systems:
+        answer = _question("Another one? (empty for no)", default="")
+    else:
+        answer = _question("Which system? A city, a name, or a feed's address", FIRST)
+    if not answer:
+        return False
+    try:
+        new = _tried(answer, plan, ask=True)
+    except _Another:
+        return True
+    if plan.has(new):
+        say(f"{answer} is there already.\n")
+        return True
+    new = _zoned(new, plan, ask=True)
+    name = first_run.free_name(new.system_id, plan.names)
+    if new.system.feed:
+        check = partial(first_run.wrong_name, taken=plan.names)
+        name = questions.ask("Its name, for its folder and in commands", name, check)
+    plan.systems.append(first_run.renamed(new, name))
+    return True
+
+
+def _question(text: str, default: str) -> str:
     """Ask for a system until the answer is one, by its id or its address."""
     while True:
-        answer = _ask(text, default)
+        answer = questions.ask(text, default)
         if not answer or first_run.is_address(answer):
             return answer
         found = catalogue.search(answer)
@@ -121,77 +217,77 @@ def _question(text: str, default: str = FIRST) -> str:
             say(f'The catalogue has no "{answer}"; see: bikecollect feeds\n')
 
 
-def _one(asked: str, *, ask: bool, attempt: bool) -> NewSystem:
-    """Return the system *asked* for; a failed try may be overridden."""
-    if not attempt:
+class _Another(Exception):  # noqa: N818 - what the person wants
+    """The person would rather name another system."""
+
+
+def _tried(asked: str, plan: _Plan, *, ask: bool) -> NewSystem:
+    """Return the system *asked* for; a failed try may be overridden.
+
+    Raises _Another where the person does not want to.
+    """
+    if not plan.attempt:
         return first_run.untried(asked)
     say(f"Trying {asked} ...\n")
     try:
         found, told = first_run.tried(asked)
     except (FeedError, PayloadError) as error:
-        say(f"{error}\n")
         if not ask:
-            click.echo("bikecollect: --no-try writes it all the same", err=True)
+            complain("--no-try writes it all the same")
             raise
-        if not _sure("Take it all the same?", default=False):
-            raise
+        say(f"{error}\n")
+        if not sure("Take it all the same? (No: name another.)", default=False):
+            raise _Another from error
         return first_run.untried(asked)
-    say(f"{_wrapped(told)}\n")
+    lines = told.splitlines()
+    wrapped = (textwrap.fill(each, 78, subsequent_indent="  ") for each in lines)
+    say("\n".join(wrapped) + "\n")
     return found
 
 
-def _zoned(new: NewSystem, timezone: str, *, ask: bool) -> NewSystem:
+def _zoned(new: NewSystem, plan: _Plan, *, ask: bool) -> NewSystem:
     """Return *new* with a time zone, where neither it nor the catalogue says."""
     if not new.system.feed or new.system.timezone:
         return new
-    while ask and not probe.is_zone(timezone):
-        timezone = _ask(f"Time zone of {new.system_id}, such as Europe/Paris", "")
-    if not probe.is_zone(timezone):
+    zone = plan.timezone
+    if ask and not probe.is_zone(zone):
+        text = f"Time zone of {new.system_id}, such as Europe/Paris"
+        zone = questions.ask(text, "", _wrong_zone)
+    if not probe.is_zone(zone):
         raise SettingsError(
             f"the feed of {new.system_id} does not say its time zone: give it with "
             "--timezone, such as Europe/Paris"
         )
-    return new._replace(system=replace(new.system, timezone=timezone))
+    return new._replace(system=replace(new.system, timezone=zone))
 
 
-def _mail(mail: Mail, path: Path) -> tuple[Mail, str]:
-    """Ask for what *mail* lacks; return it, and the password where one is given."""
-    if not mail.to:
-        address = _ask("Your mail address, to tell of lost slots (empty: none)", "")
-        if not address:
-            return mail, ""
-        mail = replace(mail, to=[address], sender=address)
-    if not mail.host:
-        host = _ask("Mail server, such as smtp.example.org (empty: none)", "")
-        if not host:
-            return replace(mail, to=[]), ""
-        user = mail.user or _ask("Name to log in there with (empty: none)", "")
-        mail = replace(mail, host=host, user=user)
-    if not mail.user or mail.password_file:
-        return mail, ""
-    password = _ask("Password (empty: later)", "", hidden=True)
-    if not password:
-        return mail, ""
-    beside = path.with_name(first_run.PASSWORD).absolute()
-    return replace(mail, password_file=str(beside)), password
+def _wrong_zone(name: str) -> str:
+    return "" if probe.is_zone(name) else f'"{name}" is no IANA time zone'
 
 
-def _folder() -> str:
-    """Ask where the files go; return an empty text for the default."""
+def _ask_mail(plan: _Plan, unasked: Sequence[str]) -> None:
+    beside = plan.path.with_name(first_run.PASSWORD).absolute()
+    wishes = MailQuestions(plan.mail, beside)
+    wishes.ask(unasked, attempt=plan.attempt)
+    plan.mail, plan.password = wishes.mail, wishes.password
+
+
+def _ask_folder(plan: _Plan) -> None:
+    """Ask where the files go; empty is the default."""
     usual = str(Settings().data)
-    answer = _ask("Folder of the data", usual)
-    return "" if answer == usual else answer
+    answer = questions.ask("Folder of the data", usual, first_run.wrong_folder)
+    plan.data_dir = "" if answer == usual else _absolute(answer)
 
 
-def _absolute(data_dir: str) -> str:
-    """Return *data_dir* as it is meant here: a file's folder may be another."""
-    return str(Path(data_dir).expanduser().absolute()) if data_dir else ""
+def _absolute(path: str) -> str:
+    """Return *path* as it is meant here: the file's folder may be another."""
+    return str(Path(path).expanduser().absolute()) if path else ""
 
 
 def _schedule(path: Path, *, cron: bool | None, ask: bool) -> None:
     """Install the cron line where it is wanted; else say how."""
     if cron is None and ask:
-        cron = _sure("Install the cron line, to fetch every five minutes?")
+        cron = sure("Install the cron line, to fetch every five minutes?")
     if cron:
         schedule.install_in_cron(load(str(path)), path)
         say("Installed in your crontab.\n")
@@ -199,36 +295,3 @@ def _schedule(path: Path, *, cron: bool | None, ask: bool) -> None:
     command = called(path)
     say(f"Next:\n  {command} fetch\n  {command} schedule install\n")
     say(f"  {command} doctor\n")
-
-
-def _wrapped(text: str) -> str:
-    lines = text.splitlines()
-    return "\n".join(textwrap.fill(each, 78, subsequent_indent="  ") for each in lines)
-
-
-def _ask(text: str, default: str, *, hidden: bool = False) -> str:
-    """Ask a question; return the answer without blanks around it."""
-    try:
-        answer: str = click.prompt(
-            text,
-            default=default,
-            show_default=bool(default),
-            hide_input=hidden,
-        )
-    except click.Abort as end:
-        raise _no_answer() from end
-    return answer.strip()
-
-
-def _sure(text: str, *, default: bool = True) -> bool:
-    try:
-        return click.confirm(text, default=default)
-    except click.Abort as end:
-        raise _no_answer() from end
-
-
-def _no_answer() -> Exception:
-    """Return how it ends without an answer: by ctrl-C, or for want of a terminal."""
-    if sys.stdin is not None and sys.stdin.isatty():
-        return click.Abort()
-    return click.UsageError("nobody answers: give --yes, and --system ID")
