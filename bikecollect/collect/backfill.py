@@ -15,12 +15,13 @@ from bikecollect.archive import day_csv
 from bikecollect.archive.archived_days import GONE
 from bikecollect.collect.commit import CLOCK_SET, Committer
 from bikecollect.collect.sources import Foreign, Source
-from bikecollect.core.blocks import Block
+from bikecollect.core.blocks import Span
 from bikecollect.core.errors import Interrupted, Outcome, SettingsError
 from bikecollect.core.payload import Document, Payload
 from bikecollect.core.run import Result
 from bikecollect.core.slots import Slot, day_of
 from bikecollect.feeds import imported_rows
+from bikecollect.feeds.reading.values import count
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import History
@@ -34,8 +35,10 @@ SAMPLE = 500
 """Slots on which the agreement with another archive is measured, at most."""
 LEAST = 0.5
 """Agreement below which another archive is refused: another city, or time zone."""
+MOST_WAITING = 100_000
+"""Stations' rows that wait for that lock, at most; large systems are filled sooner."""
 BLOCKS = (
-    "SELECT * FROM blocks WHERE file NOT IN"
+    'SELECT slot, file, start, "end", crc32 FROM blocks WHERE file NOT IN'
     " (SELECT file FROM files WHERE damaged = ?) ORDER BY slot"
 )
 REJECTED, KEPT = "rejected", "kept"
@@ -129,14 +132,17 @@ class Backfiller:
                 "times of another zone; nothing was filled (--force fills all the same)"
             )
         waiting: list[Foreign] = []
+        rows = 0
         for foreign in source.snapshots():
+            self.interrupted()
             if not self.since <= foreign.slot < self.until or foreign.slot in there:
                 continue
             there.add(foreign.slot)
             waiting.append(foreign)
-            if len(waiting) == BATCH:
+            rows += len(foreign.statuses)
+            if len(waiting) == BATCH or rows >= MOST_WAITING:
                 yield from self._import(waiting, damaged, source.label)
-                waiting = []
+                waiting, rows = [], 0
         yield from self._import(waiting, damaged, source.label)
 
     def _blocks(self) -> list[tuple[Slot, int]]:
@@ -145,10 +151,10 @@ class Backfiller:
     def _damaged(self) -> dict[Slot, str]:
         """Return the slots whose block is no longer what was written, and its file."""
         found = {}
-        for row in self.history.select(BLOCKS, GONE):
-            block = Block.from_row(row)
-            if self.store.crc(block.span) != block.span.crc:
-                found[block.slot] = block.span.file
+        for slot, *place in self.history.select(BLOCKS, GONE):
+            span = Span(*place)
+            if self.store.crc(span) != span.crc:
+                found[slot] = span.file
         return found
 
     def _again(
@@ -274,22 +280,19 @@ class Backfiller:
 
     def _compare(self, source: Source, there: set[Slot]) -> None:
         """Measure the agreement over the first slots that both have."""
-        ours = {
-            block.slot: block
-            for block in map(Block.from_row, self.history.select(BLOCKS, GONE))
-            if block.slot in there
-        }
+        rows = self.history.select(BLOCKS, GONE)
+        ours = {slot: place for slot, *place in rows if slot in there}
         if not ours:
             return
         for foreign in source.snapshots():
             self.interrupted()
             if foreign.slot in ours:
-                self._add(ours[foreign.slot], foreign)
+                self._add(Span(*ours[foreign.slot]), foreign)
             if self.agreement.slots >= SAMPLE:
                 return
 
-    def _add(self, block: Block, foreign: Foreign) -> None:
-        mine = dict(_values(self.store.text(block.span)))
+    def _add(self, span: Span, foreign: Foreign) -> None:
+        mine = dict(_values(self.store.text(span)))
         theirs = {
             each.station_id: (each.num_vehicles_available, each.num_docks_available)
             for each in foreign.statuses
@@ -311,5 +314,4 @@ def by_day(fillings: list[Filling]) -> dict[tuple[str, str, str], int]:
 
 def _values(text: bytes) -> Iterator[tuple[str, tuple[int | None, int | None]]]:
     for cells in day_csv.cells(text):
-        vehicles, docks = (int(each) if each else None for each in (cells[3], cells[5]))
-        yield cells[2], (vehicles, docks)
+        yield cells[2], (count(cells[3]), count(cells[5]))

@@ -16,7 +16,8 @@ from bikecollect.archive.verify import Looked, Verifier
 from bikecollect.collect.backfill import Backfiller
 from bikecollect.collect.sources import Source
 from bikecollect.collect.sources.bikecollect_folder import FolderSource
-from bikecollect.collect.sources.tables import TableSource, files
+from bikecollect.collect.sources.table_rows import files
+from bikecollect.collect.sources.tables import TableSource
 from bikecollect.core import process
 from bikecollect.core.errors import UsageError
 from bikecollect.core.process import Times
@@ -24,7 +25,7 @@ from bikecollect.core.slots import DAY, Slot, bounds, local_days
 from bikecollect.reports import evidence
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder
-from bikecollect.storage.csv_store import Store
+from bikecollect.storage.csv_store import Store, is_segment
 from bikecollect.storage.data_folder import LEDGER, MARKER, STATUS
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import History
@@ -122,24 +123,48 @@ def backfiller(
 
 
 def source(
-    settings: Settings, name: str, path: Path, maps: Sequence[str], layout: str
+    settings: Settings,
+    name: str,
+    path: Path,
+    maps: Sequence[str],
+    layout: str,
+    *,
+    now: float,
 ) -> Source:
     """Return the archive of others at *path*, to fill the system called *name*.
 
-    A folder of bikecollect, its system's or the one above, or tables.
+    A folder of bikecollect, its system's or the one above, or tables. What it has from
+    after *now* is not believed.
     """
-    there = zone(settings, name)
     for each in (path, path / name):
-        if (each / MARKER).exists() or (each / STATUS).is_dir():
+        if (each / MARKER).exists() or (each / LEDGER).exists() or _has_days(each):
             if each.resolve() == (settings.data / name).resolve():
                 raise UsageError(
                     f"--from {path} is the very folder that is to be filled"
                 )
-            return FolderSource(each, there, settings.seconds)
+            return FolderSource(each, settings.seconds, now)
     paths = files(path) if path.exists() else sorted(map(Path, glob(str(path))))  # noqa: PTH207 - a pattern as it was given
     if not paths:
         raise UsageError(f"--from {path}: there is no such file or folder")
-    return TableSource(paths, there, settings.seconds, maps, layout)
+    for each in paths:
+        _refuse_other_system(each, name)
+    there = zone(settings, name)
+    return TableSource(paths, there, settings.seconds, now, maps, layout)
+
+
+def _has_days(folder: Path) -> bool:
+    return any(is_segment(f"{STATUS}/{p.name}") for p in (folder / STATUS).glob("*"))
+
+
+def _refuse_other_system(path: Path, name: str) -> None:
+    """Raise UsageError where the folders of *path* say that it is of another system."""
+    for part in path.parts:
+        key, equals, said = part.partition("=")
+        if key == "system_id" and equals and said != name:
+            raise UsageError(
+                f"--from {path} is of the system {said}, not of {name}: "
+                "name the folder of one system"
+            )
 
 
 def verifier(settings: Settings, name: str, times: Times, *, deep: bool) -> Verifier:

@@ -498,6 +498,6 @@ def test_a_line_separator_in_an_id_is_no_end_of_a_line(tmp_path: Path) -> None:
     header = f"{','.join(COLUMNS)}\n".encode()
     store.append("station_status/2026-11-22.csv", 0, header, f"{row},\n".encode())
 
-    (found,) = FolderSource(tmp_path, TAIPEI, 300).snapshots()
+    (found,) = FolderSource(tmp_path, 300, NOON + DAY).snapshots()
 
-    assert [each.station_id for each in found.statuses] == ["a\u2028b"]
+    assert [each.station_id for each in found.statuses] == ["a b"]

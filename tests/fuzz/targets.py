@@ -63,6 +63,8 @@ from bikecollect.storage.payload_store import Payloads, name_of
 
 ZONE = ZoneInfo("Asia/Taipei")
 SLOT = Slot(1_795_276_800)
+LATEST = 4_000_000_000.0
+"""No moment that a table or a folder names is later."""
 FORMAT = Format(ZONE, (DERIVED["occupancy"],))
 FILE = "station_status/2026-11-22.csv"
 LIST = "station_information.csv"
@@ -157,7 +159,7 @@ def target_day(data: bytes) -> None:
             rows = sum(len(group.rows) for group in tail.groups)
             assert day_csv.total(day_csv.lines(pieces, columns)).rows == rows
         with suppress(BikecollectError):
-            for found in FolderSource(made, ZONE, 300).snapshots():
+            for found in FolderSource(made, 300, LATEST).snapshots():
                 assert found.slot % 300 == 0
 
 
@@ -280,7 +282,7 @@ def target_table(data: bytes) -> None:
         path = made / "table.csv"
         path.write_bytes(data)
         with suppress(BikecollectError):
-            for found in TableSource([path], ZONE, 300).snapshots():
+            for found in TableSource([path], ZONE, 300, LATEST).snapshots():
                 assert found.slot % 300 == 0
                 _rows_come_back(Snapshot(found.statuses))
 
@@ -339,7 +341,7 @@ def _rows_come_back(snapshot: Snapshot) -> None:
         if snapshot.statuses:
             (group,) = store.tail(FILE, 0, (), ()).groups
             assert group.span.end == len(FORMAT.header) + len(block.text)
-            (found,) = FolderSource(made, ZONE, 300).snapshots()
+            (found,) = FolderSource(made, 300, LATEST).snapshots()
             filled = [_filled(status, known) for status in snapshot.statuses]
             assert list(found.statuses) == filled
         for version in snapshot.information:

@@ -74,14 +74,16 @@ def backfill(
         span = _span(settings, name, since, until)
         filler = history.backfiller(settings, name, times, span=span, dry=dry_run)
         if path:
-            source = history.source(settings, name, Path(path), maps, layout or "")
+            source = history.source(
+                settings, name, Path(path), maps, layout or "", now=times.clock()
+            )
             work = filler.from_source(source, force=force)
         else:
             work = filler.own()
         done = _done(filler, work, form)
         if form == "text":
-            bad = source.bad if path else 0
-            say(summary(name, done, filler.agreement, bad=bad))
+            left = (source.bad, source.odd) if path else (0, 0)
+            say(summary(name, done, filler.agreement, left_out=left))
         if any(each.what == "not understood" for each in done):
             code = ExitCode.DATA
     return code
@@ -109,6 +111,6 @@ def _done(filler: Backfiller, work: Iterator[Filling], form: str) -> Sequence[Fi
                     say_json(as_json(filler.system_id, each, filler.zone))
     except Interrupted:
         if form == "text":
-            say(summary(filler.system_id, done, filler.agreement, bad=0))
+            say(summary(filler.system_id, done, filler.agreement))
         raise
     return done

@@ -18,9 +18,18 @@ KEPT = "; the payload is kept"
 
 
 def summary(
-    system_id: str, done: Sequence[Filling], agreement: Agreement, *, bad: int
+    system_id: str,
+    done: Sequence[Filling],
+    agreement: Agreement,
+    *,
+    left_out: tuple[int, int] = (0, 0),
 ) -> str:
-    """Return what was done for a system, by day and origin."""
+    """Return what was done for a system, by day and origin.
+
+    *left_out* says how many rows or blocks of the other archive could not be read, and
+    how many of its values cannot be.
+    """
+    bad, odd = left_out
     counts = Counter((f.day, f.origin, f.what) for f in done if f.what not in STAY)
     there = sum(each.what == "there" for each in done)
     left = sum(each.what == "left" for each in done)
@@ -30,7 +39,9 @@ def summary(
     if left:
         lines.append(f"  {left} rejected for a wrong clock: they stay as they are")
     if bad:
-        lines.append(f"  {bad} rows or blocks over there could not be read")
+        lines.append(f"  {bad:,} rows or blocks over there could not be read")
+    if odd:
+        lines.append(f"  {odd:,} values over there cannot be: they are left empty")
     lines += _agreement(agreement)
     if counts:
         rows = [(*key, slots) for key, slots in sorted(counts.items())][:DAYS]

@@ -25,7 +25,12 @@ class Source(Protocol):
 
     @property
     def bad(self) -> int:
-        """How many rows could not be read so far."""
+        """How many rows or blocks could not be read so far."""
+        ...
+
+    @property
+    def odd(self) -> int:
+        """How many values cannot be, and were left empty so far."""
         ...
 
     def snapshots(self) -> Iterator[Foreign]:

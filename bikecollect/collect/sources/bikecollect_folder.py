@@ -1,135 +1,90 @@
-"""Another bikecollect's folder: its committed blocks, from its CSVs and its archive."""
+"""Another bikecollect's folder: its committed blocks, from its CSVs and its archive.
+
+Its files are those of strangers: see `foreign_ledger`, `foreign_segments`,
+`foreign_days`, and `plausible` for what is believed of their values.
+"""
 
 import heapq
-import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass
-from datetime import tzinfo
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
-from bikecollect.archive import datasets, day_csv, parquet
-from bikecollect.archive.archived_days import GONE
-from bikecollect.archive.day_archive import Archive
-from bikecollect.archive.query import duckdb_engine
 from bikecollect.collect.sources import Foreign
-from bikecollect.core.blocks import Group, Span, Tail
-from bikecollect.core.slots import Slot, from_iso
-from bikecollect.core.snapshot import StationStatus
-from bikecollect.storage.csv_format import COLUMNS
-from bikecollect.storage.csv_store import Store
-from bikecollect.storage.data_folder import LEDGER, STATUS
-from bikecollect.storage.ledger_reader import History
-
-BLOCKS = (
-    'SELECT slot, file, start, "end", crc32 FROM blocks WHERE file NOT IN'
-    " (SELECT file FROM files WHERE damaged = ?) ORDER BY slot"
-)
-COUNTS = tuple(COLUMNS)[3:9]
-FLAGS = tuple(COLUMNS)[9:12]
-TRUTH = {"true": True, "false": False}
+from bikecollect.collect.sources.foreign_days import archived
+from bikecollect.collect.sources.foreign_ledger import blocks, has_ledger
+from bikecollect.collect.sources.foreign_segments import Segments, scanned
+from bikecollect.collect.sources.plausible import Plausible
+from bikecollect.core.errors import StorageError
+from bikecollect.core.slots import Slot
+from bikecollect.core.text import visible
+from bikecollect.storage.files.scratch import scratch
 
 
 @dataclass
 class FolderSource:
-    """The system's *folder* of another bikecollect; *zone*, *interval* are ours."""
+    """The system's *folder* of another bikecollect; *interval* is ours.
+
+    Nothing after *now* (epoch seconds) is believed.
+    """
 
     folder: Path
-    zone: tzinfo
     interval: int
-    bad: int = 0
+    now: float
+    judge: Plausible = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin without anything that was left out."""
+        self.judge = Plausible(self.now)
 
     @property
     def label(self) -> str:
         """What it is, and where."""
-        return f"bikecollect {self.folder}"
+        return f"bikecollect {visible(str(self.folder))}"
+
+    @property
+    def bad(self) -> int:
+        """How many rows, blocks or days could not be read."""
+        return self.judge.bad
+
+    @property
+    def odd(self) -> int:
+        """How many values cannot be, and were left empty."""
+        return self.judge.odd
 
     def snapshots(self) -> Iterator[Foreign]:
         """Yield its snapshots, the oldest first; damaged blocks are left out.
 
         Its interval may be another: of several blocks in a slot of ours, the first.
         """
-        pieces = heapq.merge(self._live(), self._archived(), key=_slot)
-        for slot, members in groupby(pieces, key=self._ours):
-            found = (self._read(slot, piece.columns, piece.text) for piece in members)
-            whole = next((each for each in found if each.statuses), None)
-            if whole is not None:
-                yield whole
-
-    def _ours(self, piece: day_csv.Piece) -> Slot:
-        return Slot(piece.slot // self.interval * self.interval)
-
-    def _live(self) -> Iterator[day_csv.Piece]:
-        store = Store(self.folder)
-        headers: dict[str, tuple[str, ...]] = {}
-        for slot, span in self._spans(store):
-            if span.file not in headers:
-                headers[span.file] = day_csv.columns_of(store.header(span.file))
-            if store.crc(span) == span.crc:
-                yield day_csv.Piece(slot, headers[span.file], store.text(span))
-            else:
-                self.bad += 1
-
-    def _spans(self, store: Store) -> list[tuple[Slot, Span]]:
-        history = History(self.folder.name, self.folder)
-        rows = history.select(BLOCKS, GONE)
-        if rows or (self.folder / LEDGER).exists():
-            return [(slot, Span(*place)) for slot, *place in rows]
-        groups = [
-            group
-            for file, size in store.sizes().items()
-            if file.startswith(f"{STATUS}/")
-            for group in _whole(store.tail(file, 0, (), ()), size)
-        ]
-        return sorted((group.slot, group.span) for group in groups)
-
-    def _archived(self) -> Iterator[day_csv.Piece]:
-        data, name = self.folder.parent, self.folder.name
-        archive = Archive(data, name, self.zone, 0, _never)
-        for day in archive.days():
-            certified = archive.certified(day)
-            if archive.damage(certified):
-                self.bad += certified.summary.slots
-                continue
-            part = datasets.part(data, datasets.STATUS, name, day)
-            # Their folder may be mounted read-only: nothing is written there.
-            aside = Path(tempfile.mkdtemp(prefix="bikecollect-"))
+        self.judge = Plausible(self.now)
+        with scratch() as aside:
             try:
-                with closing(duckdb_engine.connect(aside)) as db:
-                    yield from parquet.pieces(db, part, ZoneInfo(certified.timezone))
-            finally:
-                shutil.rmtree(aside, ignore_errors=True)
+                live = self._live(aside)
+                days = archived(self.folder, aside, self.judge)
+                both = heapq.merge(live, days, key=_slot)
+                for slot, members in groupby(both, key=self._ours):
+                    whole = next((each for each in members if each.statuses), None)
+                    if whole is not None:
+                        yield whole._replace(slot=slot)
+            except OSError as error:
+                raise StorageError(f"cannot read {self.folder}: {error}") from error
 
-    def _read(self, slot: Slot, columns: Sequence[str], text: bytes) -> Foreign:
-        fetched_at, statuses = float(slot), []
-        for cells in day_csv.cells(text):
-            row = dict(zip(columns, cells, strict=False))
-            try:
-                statuses.append(_status(row))
-                fetched_at = float(from_iso(row["fetched_at"]))
-            except (ValueError, KeyError):
-                self.bad += 1
-        return Foreign(slot, fetched_at, tuple(statuses))
+    def _ours(self, foreign: Foreign) -> Slot:
+        return Slot(foreign.slot // self.interval * self.interval)
 
-
-def _status(row: dict[str, str]) -> StationStatus:
-    counts = [int(row[name]) if row[name] else None for name in COUNTS]
-    flags = [TRUTH.get(row[name]) for name in FLAGS]
-    reported = from_iso(row["last_reported"]) if row["last_reported"] else None
-    return StationStatus._make([row["station_id"], *counts, *flags, reported])
-
-
-def _whole(tail: Tail, size: int) -> tuple[Group, ...]:
-    """Return the groups of *tail*; the last one is torn where bytes follow it."""
-    return tail.groups if tail.cut == size else tail.groups[:-1]
+    def _live(self, aside: Path) -> Iterator[Foreign]:
+        places = (
+            blocks(self.folder, aside)
+            if has_ledger(self.folder)
+            else ((slot, *span) for slot, span in scanned(self.folder, self.judge))
+        )
+        with Segments(self.folder, self.judge) as segments:
+            for place in places:
+                found = segments.snapshot(*place)
+                if found is not None:
+                    yield found
 
 
-def _slot(piece: day_csv.Piece) -> Slot:
-    return piece.slot
-
-
-def _never() -> float:
-    return 0.0
+def _slot(foreign: Foreign) -> Slot:
+    return foreign.slot

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from bikecollect.core.errors import UsageError
 
 TIME = "time"
+SHOWN = 1_000
 FIELDS = (
     *("station_id", "num_vehicles_available", "num_ebikes_available"),
     *("num_docks_available", "num_vehicles_disabled", "num_docks_disabled"),
@@ -94,7 +95,7 @@ def recognised(header: Sequence[str], name: str = "") -> Layout:
         return fit[-1]
     what = f"has not the columns of {name}" if name else "has no layout that is known"
     raise UsageError(
-        f"the table {what}; its columns are {', '.join(header)}. Say which is which: "
+        f"the table {what}; its columns are {_listed(header)}. Say which is which: "
         "--map time=... --map station_id=... --map num_vehicles_available=..."
     )
 
@@ -108,8 +109,8 @@ def mapped(pairs: Sequence[str], header: Sequence[str]) -> Layout:
             known = ", ".join((TIME, *FIELDS))
             raise UsageError(f'--map {pair}: "{ours}" is none of {known}')
         if theirs not in header:
-            listed = ", ".join(header)
-            raise UsageError(f'--map {pair}: the table has no "{theirs}", but {listed}')
+            has = _listed(header)
+            raise UsageError(f'--map {pair}: the table has no "{theirs}", but {has}')
         columns[ours] = theirs
     for needed in (TIME, "station_id", "num_vehicles_available"):
         if needed not in columns:
@@ -117,3 +118,8 @@ def mapped(pairs: Sequence[str], header: Sequence[str]) -> Layout:
     time = columns.pop(TIME)
     apart = columns.get("last_reported") == time
     return Layout("mapped", time, columns, apart=apart)
+
+
+def _listed(header: Sequence[str]) -> str:
+    text = ", ".join(header)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]} ..."

@@ -1,37 +1,45 @@
-"""CSV and Parquet files of others, read through DuckDB, snapshot by snapshot."""
+"""CSV and Parquet files of others, snapshot by snapshot."""
 
 import re
-import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import NamedTuple
 
-from bikecollect.archive.query import duckdb_engine
 from bikecollect.collect.sources import Foreign
+from bikecollect.collect.sources.plausible import Plausible
 from bikecollect.collect.sources.table_layouts import FIELDS, Layout, mapped, recognised
+from bikecollect.collect.sources.table_rows import Row, Table, table
 from bikecollect.core.errors import SettingsError, StorageError, UsageError
 from bikecollect.core.slots import Slot
 from bikecollect.core.snapshot import StationStatus
+from bikecollect.core.text import visible
 from bikecollect.feeds.reading import values
 from bikecollect.feeds.reading.stamps import MILLISECONDS
+from bikecollect.storage.files.scratch import scratch
 
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
-PARQUET = (".parquet", ".pq")
-BATCH = 20_000
 MOST_BAD = 0.2
-ENOUGH = 1_000
 WHOLE = 0.9
 """Of the stations seen in a slot: a poll that has as many is a whole one."""
-NEEDED = ("station_id", "num_vehicles_available")
+MOST_IN_A_SLOT = 300_000
+"""Rows of one slot; more of them are no polls of a system."""
+KNOWN_TIMES = 10_000
+SHOWN = 200
 Poll = dict[str, tuple[float, StationStatus]]
-COUNTS = FIELDS[1:7]
-FLAGS = FIELDS[7:10]
+Timed = tuple[float, Row]
+
+
+class _Measured(NamedTuple):
+    """What a table amounts to; *ordered* are its times."""
+
+    rows: int
+    bad: int
+    first_bad: str
+    ordered: bool
 
 
 @dataclass
@@ -39,172 +47,215 @@ class TableSource:
     """The files *paths*; *maps* or *name* say their layout, or their header does.
 
     Times without an offset are of *zone*. Of several polls in a slot of *interval*
-    seconds the first one counts. *timed* is the moments' count, *rows* all rows.
+    seconds the first one counts. Nothing after *now* (epoch seconds) is believed.
     """
 
     paths: Sequence[Path]
     zone: tzinfo
     interval: int
+    now: float
     maps: Sequence[str] = ()
     name: str = ""
-    bad: int = 0
-    rows: int = 0
-    first_bad: str = ""
     layout: Layout | None = field(default=None, init=False)
+    judge: Plausible = field(init=False)
+    _measured: _Measured | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        """Begin without anything that was left out."""
+        self.judge = Plausible(self.now)
 
     @property
     def label(self) -> str:
         """What it is, and where."""
         kind = self.layout.name if self.layout else "table"
-        return f"{kind} {self.paths[0]}"
+        return f"{kind} {visible(str(self.paths[0]))}"
+
+    @property
+    def bad(self) -> int:
+        """How many rows could not be read."""
+        return self.judge.bad
+
+    @property
+    def odd(self) -> int:
+        """How many values cannot be, and were left empty."""
+        return self.judge.odd
 
     def snapshots(self) -> Iterator[Foreign]:
-        """Yield its snapshots, the oldest first."""
-        aside = Path(tempfile.mkdtemp(prefix="bikecollect-"))
-        try:
-            db = duckdb_engine.connect(aside)
-            with duckdb_engine.translated(f"cannot read {self.paths[0]}"):
-                yield from self._read(db)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
+        """Yield its snapshots, the oldest first.
 
-    def _read(self, db: "DuckDBPyConnection") -> Iterator[Foreign]:
-        source = self._source()
-        described = db.execute(f"DESCRIBE FROM {source}").fetchall()
-        header = [each for each, *_ in described]
-        if self.maps:
-            chosen = mapped(self.maps, header)
+        A table most of which is bad is refused before the first.
+        """
+        self.judge = Plausible(self.now)
+        rows = table(self.paths)
+        layout = self.layout = self.layout or self._layout(rows.header())
+        if self._measured is None:
+            self._measured = self._measure(rows, layout)
+        columns = [layout.time, *layout.columns.values()]
+        timed = self._timed(rows.rows(columns), layout)
+        if self._measured.ordered:
+            yield from self._slots(timed, layout)
         else:
-            chosen = recognised(header, self.name)
-        self.layout = chosen
-        theirs = [chosen.time, *chosen.columns.values()]
-        cells = ", ".join(
-            f"CAST({duckdb_engine.name(each)} AS VARCHAR)" for each in theirs
-        )
-        order = duckdb_engine.name(chosen.time)
-        if chosen.network in header:
-            self._one_network(db, source, chosen.network)
-        self._measured(db, source, chosen)
-        rows = db.execute(f"SELECT {cells} FROM {source} ORDER BY {order}")
-        yield from self._slots(_stream(rows), list(chosen.columns))
+            yield from self._slots(_sorted(timed, len(columns)), layout)
 
-    def _one_network(self, db: "DuckDBPyConnection", source: str, tag: str) -> None:
-        name = duckdb_engine.name(tag)
-        sql = f"SELECT DISTINCT {name} AS tag FROM {source} ORDER BY tag"
-        tags = [str(each) for (each,) in db.execute(sql).fetchmany(4)]
-        if len(tags) > 1:
-            raise UsageError(
-                f"{self.paths[0]} is of several systems ({', '.join(tags[:3])}, ...): "
-                "make a file of one of them"
+    def _layout(self, header: Sequence[str]) -> Layout:
+        if self.maps:
+            return mapped(self.maps, header)
+        found = recognised(header, self.name)
+        if found.network in header:
+            self._one_network(found.network)
+        return found
+
+    def _one_network(self, tag: str) -> None:
+        tags: dict[str | None, None] = {}
+        for row in table(self.paths).rows([tag]):
+            if row is not None:
+                tags[row[0]] = None
+            if len(tags) > 1:
+                listed = ", ".join(str(each) for each in tags)
+                raise UsageError(
+                    f"{self.paths[0]} is of several systems ({listed}, ...): "
+                    "make a file of one of them"
+                )
+
+    def _measure(self, rows: Table, layout: Layout) -> _Measured:
+        """Return what the table amounts to; raises SettingsError where most is bad."""
+        names = [layout.columns["station_id"], layout.columns["num_vehicles_available"]]
+        zone = self._zone(layout)
+        count = bad = 0
+        first_bad, before, ordered = "", 0.0, True
+        moments = _Moments(zone)
+        for row in rows.rows([layout.time, *names]):
+            count += 1
+            moment = self._moment(row, moments)
+            good = row and moment and values.text(row[1]) and _is_count(row[2])
+            if not good or moment is None:
+                bad += 1
+                first_bad = first_bad or _shown(row)
+                continue
+            ordered = ordered and moment >= before
+            before = moment
+        if bad > count * MOST_BAD:
+            raise SettingsError(
+                f"{bad} of {count} rows of {self.paths[0]} cannot be read, the "
+                f"first: {first_bad}; is it the right layout? see --map"
             )
+        return _Measured(count, bad, first_bad, ordered)
 
-    def _measured(self, db: "DuckDBPyConnection", source: str, layout: Layout) -> None:
-        """Refuse a table most of which is bad, before anything is filled from it."""
-        theirs = (layout.time, *(layout.columns[each] for each in NEEDED))
-        cells = [f"CAST({duckdb_engine.name(each)} AS VARCHAR)" for each in theirs]
-        time, station, vehicles = cells
-        bad = (
-            f"coalesce(trim({station}), '') = '' OR TRY_CAST({vehicles} AS DOUBLE) IS"
-            f" NULL OR (TRY_CAST({time} AS DOUBLE) IS NULL AND"
-            f" TRY_CAST(replace({time}, '/', '-') AS TIMESTAMP) IS NULL)"
-        )
-        sql = f"SELECT count(*), count(*) FILTER ({bad}) FROM {source}"
-        ((rows, many),) = db.execute(sql).fetchall()
-        if many > rows * MOST_BAD:
-            sql = f"SELECT {', '.join(cells)} FROM {source} WHERE {bad} LIMIT 1"
-            self.bad, self.rows = many, rows
-            self.first_bad = ",".join(map(str, db.execute(sql).fetchall()[0]))
-            raise self._unreadable()
+    def _zone(self, layout: Layout) -> tzinfo:
+        return UTC if layout.utc else self.zone
 
-    def _unreadable(self) -> SettingsError:
-        return SettingsError(
-            f"{self.bad} of {self.rows} rows of {self.paths[0]} cannot be read, the "
-            f"first: {self.first_bad}; is it the right layout? see --map"
-        )
+    def _moment(self, row: Row | None, moments: "_Moments") -> float | None:
+        """Return the moment that *row* begins with, None for none that can be."""
+        moment = moments(row[0]) if row else None
+        if moment is None or not self.judge.is_time(moment):
+            return None
+        return moment
 
-    def _source(self) -> str:
-        files = f"[{', '.join(duckdb_engine.path(each) for each in self.paths)}]"
-        if self.paths[0].suffix in PARQUET:
-            return f"read_parquet({files}, union_by_name = true)"
-        return (
-            f"read_csv({files}, all_varchar = true, header = true,"
-            " union_by_name = true, delim = ',', quote = '\"', escape = '\"')"
-        )
+    def _timed(self, rows: Iterable[Row | None], layout: Layout) -> Iterator[Timed]:
+        """Yield each row that has a time, with it; the others are counted."""
+        moments = _Moments(self._zone(layout))
+        for row in rows:
+            moment = self._moment(row, moments)
+            if row is None or moment is None:
+                self.judge.bad += 1
+            else:
+                yield moment, row
 
-    def _slots(
-        self, rows: Iterator[tuple[Any, ...]], columns: Sequence[str]
-    ) -> Iterator[Foreign]:
+    def _slots(self, rows: Iterable[Timed], layout: Layout) -> Iterator[Foreign]:
         """Yield a snapshot for each slot: a poll's rows may have times of their own.
 
         The earliest poll that has nearly all stations of the slot counts; where none
         has (each station speaks for itself), the first row of each station.
         """
-        for slot, members in groupby(self._timed(rows), key=lambda each: each[0]):
+        places = [
+            (list(layout.columns).index(each) + 1 if each in layout.columns else 0)
+            for each in FIELDS
+        ]
+        reported = _Moments(self.zone)
+        for slot, members in groupby(rows, key=self._slot):
             polls: list[Poll] = [{}]
-            for _, moment, cells in members:
-                status = self._status(dict(zip(columns, cells, strict=True)))
-                if status is None:
-                    self._refuse(cells)
-                else:
+            for count, (moment, row) in enumerate(members):
+                if count >= MOST_IN_A_SLOT:
+                    raise SettingsError(
+                        f"{self.paths[0]} has more than {MOST_IN_A_SLOT} rows within "
+                        f"{self.interval} s; are these the right times? see --map"
+                    )
+                cells = [row[place] if place else None for place in places]
+                status = self._status(cells, reported)
+                if status is not None:
                     _add(polls, moment, status)
-            found = _chosen(polls, apart=bool(self.layout and self.layout.apart))
+            found = _chosen(polls, apart=layout.apart)
             if found:
                 first = min(moment for moment, _ in found.values())
                 yield Foreign(slot, first, tuple(each for _, each in found.values()))
-        if self.bad > self.rows * MOST_BAD:
-            raise self._unreadable()
 
-    def _timed(
-        self, rows: Iterator[tuple[Any, ...]]
-    ) -> Iterator[tuple[Slot, float, tuple[Any, ...]]]:
-        zone = UTC if self.layout and self.layout.utc else self.zone
-        for time, *cells in rows:
-            self.rows += 1
-            moment = self._moment(time, zone)
-            if moment is None:
-                self._refuse((time, *cells))
-                continue
-            slot = Slot(int(moment // self.interval) * self.interval)
-            yield slot, moment, tuple(cells)
+    def _slot(self, timed: Timed) -> Slot:
+        return Slot(int(timed[0] // self.interval) * self.interval)
 
-    def _refuse(self, cells: Sequence[Any]) -> None:
-        self.bad += 1
-        self.first_bad = self.first_bad or ",".join(str(each) for each in cells)
-        if self.bad > ENOUGH and self.bad > self.rows * MOST_BAD:
-            raise self._unreadable()
+    def _status(self, cells: Row, moments: "_Moments") -> StationStatus | None:
+        """Return what *cells*, in the order of `FIELDS`, say; None: counted as bad."""
+        if not _is_count(cells[1]):
+            self.judge.bad += 1
+            return None
+        return self.judge.status(cells[0], cells[1:7], cells[7:10], moments(cells[10]))
 
-    def _moment(self, text: str | None, zone: tzinfo) -> float | None:
+
+class _Moments:
+    """Reads times as tables have them; those without an offset are of *zone*."""
+
+    def __init__(self, zone: tzinfo) -> None:
+        self._zone = zone
+        self._known: dict[str, float | None] = {}
+
+    def __call__(self, text: str | None) -> float | None:
+        """Return the moment that *text* names in epoch seconds, None for none."""
         if not text:
             return None
-        if re.fullmatch(r"\d{9,13}(\.\d+)?", text):
+        if text not in self._known:
+            if len(self._known) >= KNOWN_TIMES:
+                self._known.clear()
+            self._known[text] = self._read(text)
+        return self._known[text]
+
+    def _read(self, text: str) -> float | None:
+        if re.fullmatch(r"[0-9]{9,13}(\.[0-9]{1,9})?", text):
             number = float(text)
             return number / 1000 if number > MILLISECONDS else number
         try:
             found = datetime.fromisoformat(text.replace("/", "-"))
-        except ValueError:
+            found = found if found.tzinfo else found.replace(tzinfo=self._zone)
+            return found.timestamp()
+        except (ValueError, OverflowError):
             return None
-        found = found if found.tzinfo else found.replace(tzinfo=zone)
-        return found.timestamp()
-
-    def _status(self, cells: dict[str, str | None]) -> StationStatus | None:
-        station_id = values.text(cells.get("station_id"))
-        counts = [_count(cells.get(name)) for name in COUNTS]
-        if station_id is None or counts[0] is None:
-            return None
-        flags = [values.flag(cells.get(name)) for name in FLAGS]
-        reported = self._moment(cells.get("last_reported"), self.zone)
-        return StationStatus._make(
-            [station_id, *counts, *flags, int(reported) if reported else None]
-        )
 
 
-def _count(text: str | None) -> int | None:
-    """Return the count in *text*; pandas writes 7.0 where a column has empty cells.
+def _is_count(text: str | None) -> bool:
+    return values.count(text or "") is not None
 
-    >>> _count("7"), _count("7.0"), _count("7.5"), _count("")
-    (7, 7, None, None)
-    """
-    return values.count(re.sub(r"\.0+$", "", text or ""))
+
+def _shown(row: Row | None) -> str:
+    """Return *row* for people; None: a line that is no row."""
+    if row is None:
+        return "a line with other cells than the header"
+    return ",".join(str(each) for each in row)[:SHOWN]
+
+
+def _sorted(rows: Iterable[Timed], width: int) -> Iterator[Timed]:
+    """Yield *rows*, of *width* cells, by their times; on disk, for they may be many."""
+    marks = ", ".join("?" * (width + 1))
+    names = ", ".join(f"c{n}" for n in range(width))
+    with scratch() as aside, closing(sqlite3.connect(aside / "rows.sqlite3")) as db:
+        try:
+            for setting in ("journal_mode = OFF", "synchronous = OFF"):
+                db.execute(f"PRAGMA {setting}")
+            db.execute(f"CREATE TABLE sorted (moment REAL, {names})")
+            values_ = ((moment, *row) for moment, row in rows)
+            db.executemany(f"INSERT INTO sorted VALUES ({marks})", values_)
+            order = f"SELECT moment, {names} FROM sorted ORDER BY moment, rowid"
+            for moment, *row in db.execute(order):
+                yield moment, row
+        except sqlite3.Error as error:
+            raise StorageError(f"cannot sort the rows in {aside}: {error}") from error
 
 
 def _add(polls: list[Poll], moment: float, status: StationStatus) -> None:
@@ -224,24 +275,3 @@ def _chosen(polls: Sequence[Poll], *, apart: bool) -> Poll:
     share = WHOLE * len(first)
     whole = (poll for poll in polls if not apart and len(poll) >= share)
     return next(whole, first)
-
-
-def files(path: Path) -> list[Path]:
-    """Return the tables at *path*: a file, or a folder's; raises StorageError."""
-    if path.is_file():
-        return [path]
-    found = [
-        each
-        for pattern in ("*.parquet", "*.csv", "*.csv.gz")
-        for each in sorted(path.rglob(pattern))
-    ]
-    suffixes = {each.suffix in PARQUET for each in found}
-    if not found or len(suffixes) > 1:
-        what = "both CSV and Parquet" if found else "no CSV and no Parquet file"
-        raise StorageError(f"{path}: {what} is there; give --from one kind of files")
-    return found
-
-
-def _stream(rows: "DuckDBPyConnection") -> Iterator[tuple[Any, ...]]:
-    while some := rows.fetchmany(BATCH):
-        yield from some

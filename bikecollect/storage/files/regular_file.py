@@ -6,6 +6,7 @@ Neither a link nor a FIFO, a device or a socket is ever read, and none of them b
 import errno
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 PIECE = 1_048_576
@@ -41,3 +42,60 @@ def content(path: Path | str, most: int, *, dir_fd: int | None = None) -> bytes:
                 raise OSError(errno.EFBIG, f"more than {most} bytes", str(path))
             parts.append(part)
     return b"".join(parts)
+
+
+def opened_below(folder: Path, name: str) -> int:
+    """Return a descriptor of the plain file *name* in *folder*; raises OSError.
+
+    No part of *name*, which may have folders in it, is a link; none leads upwards.
+    """
+    *above, last = _parts(name)
+    fd = _folder_below(folder, above)
+    try:
+        return opened(last, dir_fd=fd)
+    finally:
+        os.close(fd)
+
+
+def content_below(folder: Path, name: str, most: int) -> bytes:
+    """Return the bytes of *name* in *folder*; see `content` and `opened_below`."""
+    *above, last = _parts(name)
+    fd = _folder_below(folder, above)
+    try:
+        return content(last, most, dir_fd=fd)
+    finally:
+        os.close(fd)
+
+
+def names_below(folder: Path, name: str) -> list[str]:
+    """Return what lies in the folder *name* of *folder*, sorted; none without it.
+
+    Raises OSError for a link, or what is no folder.
+    """
+    try:
+        fd = _folder_below(folder, _parts(name))
+    except FileNotFoundError:
+        return []
+    try:
+        with os.scandir(fd) as found:
+            return sorted(each.name for each in found)
+    finally:
+        os.close(fd)
+
+
+def _parts(name: str) -> list[str]:
+    parts = name.split("/")
+    if not {"", ".", ".."}.isdisjoint(parts):
+        raise OSError(errno.EINVAL, "not a name inside the folder", name)
+    return parts
+
+
+def _folder_below(folder: Path, names: Sequence[str]) -> int:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    for name in names:
+        try:
+            inner = os.open(name, FLAGS | os.O_DIRECTORY, dir_fd=fd)
+        finally:
+            os.close(fd)
+        fd = inner
+    return fd

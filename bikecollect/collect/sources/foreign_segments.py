@@ -1,0 +1,207 @@
+"""The daily CSV files of another bikecollect: its whole blocks, as snapshots."""
+
+import csv
+import os
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+from bikecollect.archive import day_csv
+from bikecollect.archive.parts import is_day
+from bikecollect.collect.sources import Foreign
+from bikecollect.collect.sources.plausible import MOST_STATIONS, Plausible
+from bikecollect.core.blocks import Span
+from bikecollect.core.errors import StorageError
+from bikecollect.core.slots import Slot, from_iso
+from bikecollect.storage.csv_format import COLUMNS
+from bikecollect.storage.csv_store import is_segment
+from bikecollect.storage.data_folder import STATUS
+from bikecollect.storage.files.regular_file import names_below, opened_below
+
+COUNTS = tuple(COLUMNS)[3:9]
+FLAGS = tuple(COLUMNS)[9:12]
+LONGEST_LINE = 1 << 17
+MOST_BLOCK = 64 << 20
+"""Bytes of a block; one of the largest feeds has a tenth."""
+
+
+class _Opened(NamedTuple):
+    """A file that is read: its descriptor, its size, and the columns of its rows."""
+
+    fd: int
+    size: int
+    columns: tuple[str, ...]
+
+
+class Segments:
+    """Reads blocks of the daily files in *folder*, one file open at a time.
+
+    What is not there, not whole, or of another slot than it should be is left out, and
+    *judge* counts it.
+    """
+
+    def __init__(self, folder: Path, judge: Plausible) -> None:
+        self._folder = folder
+        self._judge = judge
+        self._name = ""
+        self._open: _Opened | None = None
+        self._read: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def snapshot(self, slot: Any, *place: Any) -> Foreign | None:
+        """Return the snapshot of the block at *place*, a span's values; None: left out.
+
+        Nothing is taken for granted of what is given.
+        """
+        span = _span(place)
+        if span is None or not isinstance(slot, int) or not self._judge.is_time(slot):
+            self._judge.bad += 1
+            return None
+        text = self._text(span)
+        opened = self._open
+        found = (
+            self._rows(Slot(slot), opened.columns, text) if opened and text else None
+        )
+        self._judge.bad += found is None
+        return found
+
+    def _text(self, span: Span) -> bytes | None:
+        """Return the bytes of *span*, None where they are not what was written."""
+        if span.file != self._name:
+            self._close()
+            self._name = span.file
+            with suppress(OSError, StorageError):
+                self._open = _opened(self._folder, span.file)
+        # Blocks lie side by side: together they are no longer than their file.
+        spent = self._read.get(span.file, 0) + span.end - span.start
+        if self._open is None or max(span.end, spent) > self._open.size:
+            return None
+        self._read[span.file] = spent
+        text = os.pread(self._open.fd, span.end - span.start, span.start)
+        return text if zlib.crc32(text) == span.crc else None
+
+    def _rows(self, slot: Slot, columns: Sequence[str], text: bytes) -> Foreign | None:
+        statuses = []
+        fetched: float | None = None
+        times: dict[str, int | None] = {}
+        try:
+            for cells in day_csv.cells(text):
+                if len(cells) != len(columns):
+                    self._judge.bad += 1
+                    continue
+                row = dict(zip(columns, cells, strict=True))
+                if _time(times, row.get("slot", "")) != slot:
+                    return None
+                fetched = _time(times, row.get("fetched_at", ""))
+                status = self._judge.status(
+                    row.get("station_id"),
+                    [row.get(each) for each in COUNTS],
+                    [row.get(each) for each in FLAGS],
+                    _time(times, row.get("last_reported", "")),
+                )
+                if status is not None:
+                    statuses.append(status)
+                if len(statuses) > MOST_STATIONS:
+                    return None
+        except (ValueError, csv.Error):
+            return None
+        return Foreign(slot, self._judge.fetched(fetched, slot), tuple(statuses))
+
+    def _close(self) -> None:
+        if self._open is not None:
+            os.close(self._open.fd)
+            self._open = None
+
+
+def scanned(folder: Path, judge: Plausible) -> Iterator[tuple[Slot, Span]]:
+    """Yield the groups of lines of one slot in all daily files of *folder*, by slot.
+
+    For a folder without a ledger. The last group of a file that ends in a torn line is
+    left out: nobody can say how many rows it should have. Raises OSError.
+    """
+    names = [f"{STATUS}/{each}" for each in names_below(folder, STATUS)]
+    known = sorted(each for each in names if is_segment(each))
+    for _, files in groupby(known, key=lambda each: each.partition(".")[0]):
+        found: list[tuple[Slot, Span]] = []
+        for file in files:
+            try:
+                found += _groups(folder, file)
+            except (OSError, StorageError):
+                judge.bad += 1
+        yield from sorted(found)
+
+
+def _groups(folder: Path, file: str) -> list[tuple[Slot, Span]]:
+    opened = _opened(folder, file)
+    groups: list[tuple[Slot, Span]] = []
+    slot: Slot | None = None
+    first = b""
+    with os.fdopen(opened.fd, "rb") as lines:
+        at = len(lines.readline(LONGEST_LINE))
+        while line := lines.readline(LONGEST_LINE):
+            if not line.endswith(b"\n") or at > opened.size:
+                return groups[:-1]
+            cell = line.partition(b",")[0]
+            if cell != first or not groups:
+                first, slot = cell, _slot(cell)
+                if slot is not None:
+                    groups.append((slot, Span(file, at, at, 0)))
+            if slot is not None:
+                old = groups[-1][1]
+                grown = old._replace(end=at + len(line), crc=zlib.crc32(line, old.crc))
+                groups[-1] = slot, grown
+            at += len(line)
+    return groups
+
+
+def _opened(folder: Path, file: str) -> _Opened:
+    """Open *file* in *folder*; raises OSError, StorageError for what is none."""
+    fd = opened_below(folder, file)
+    try:
+        header, newline, _ = os.pread(fd, LONGEST_LINE, 0).partition(b"\n")
+        columns = day_csv.columns_of(header) if newline else ()
+        size = os.fstat(fd).st_size
+    except BaseException:
+        os.close(fd)
+        raise
+    if columns[:1] == ("slot",):
+        return _Opened(fd, size, columns)
+    os.close(fd)
+    raise StorageError(f"{folder / file} is no daily file", cause="damage")
+
+
+def _span(place: Sequence[Any]) -> Span | None:
+    """Return *place* as a span, None where it is none that can be."""
+    file, start, end, crc = place
+    if not isinstance(file, str) or not is_segment(file) or not is_day(file[15:25]):
+        return None
+    if not all(isinstance(each, int) for each in (start, end, crc)):
+        return None
+    return (
+        Span(file, start, end, crc) if 0 < start < end <= start + MOST_BLOCK else None
+    )
+
+
+def _slot(cell: bytes) -> Slot | None:
+    try:
+        return from_iso(cell.decode("ascii"))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _time(known: dict[str, int | None], text: str) -> int | None:
+    """Return the moment that *text* is, None for none; *known* are those before."""
+    if text not in known:
+        try:
+            known[text] = int(from_iso(text)) if text else None
+        except (ValueError, OverflowError):
+            known[text] = -1
+    return known[text]

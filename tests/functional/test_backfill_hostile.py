@@ -1,0 +1,633 @@
+"""Another archive is a stranger's: what is in it costs at most itself."""
+
+import gzip
+import json
+import os
+import socket
+import sqlite3
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from command import bikecollect
+from keeping import compacted
+from test_backfill import fill, toml
+from world import NOON, TAIPEI, World
+
+from bikecollect.collect.sources import foreign_ledger, table_rows
+from bikecollect.collect.sources.bikecollect_folder import FolderSource
+from bikecollect.collect.sources.tables import TableSource
+from bikecollect.core.errors import SettingsError, StorageError, UsageError
+from bikecollect.core.slots import DAY
+
+CSV = "station_status/2026-11-22.csv"
+LATER = NOON + DAY
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """Return a collector that misses a slot."""
+    made = World(tmp_path / "bikes" / "city")
+    (made.folder / ".bikecollect").touch()
+    made.fetch({"a": 1})
+    return made
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> World:
+    """Return another collector of the same city, with three slots."""
+    made = World(tmp_path / "elsewhere" / "city")
+    for bikes in (1, 2, 3):
+        made.fetch({"a": bikes, "b": 5}, after=300)
+    return made
+
+
+def ledger(other: World) -> sqlite3.Connection:
+    """Open the ledger of *other*, whole in one file."""
+    db = sqlite3.connect(other.folder / "ledger.sqlite3", isolation_level=None)
+    db.execute("PRAGMA journal_mode = DELETE")
+    return db
+
+
+def slots(other: World) -> list[int]:
+    """Return which slots of *other* are read, counted from noon in slots."""
+    source = FolderSource(other.folder, 300, LATER)
+    return [int(each.slot - NOON) // 300 for each in source.snapshots()]
+
+
+def statuses(other: World) -> list[tuple[object, ...]]:
+    """Return what is read of *other*'s stations: id, vehicles, docks, last_reported."""
+    source = FolderSource(other.folder, 300, LATER)
+    return [
+        (each.station_id, each[1], each[3], each[10])
+        for found in source.snapshots()
+        for each in found.statuses
+    ]
+
+
+BLOCKS = (
+    ("file = '/etc/passwd'", "an absolute path"),
+    ("file = '../../secret.csv'", "a path that leads up"),
+    ("file = 'station_status/../ledger.sqlite3'", "dots inside"),
+    ("file = 'station_status/2026-11-22.csv/'", "a slash behind"),
+    ("file = 'payloads/2026-11-22.csv'", "another folder"),
+    ("file = 'station_status/2026-13-45.csv'", "no day"),
+    ("file = 'station_status/0000-00-00.csv'", "the year 0"),
+    ("file = 'station_status/2026-11-22.csv' || char(10)", "a newline"),
+    ("file = ''", "nothing"),
+    ('start = -1, "end" = 9223372036854775807', "a span of exabytes"),
+    ('start = 300, "end" = 200', "a span backwards"),
+    ("crc32 = 1", "another checksum"),
+    ("slot = 253402300799", "the year 9999"),
+    ("slot = -62135596800", "the year 1"),
+    ("slot = 0", "1970"),
+    ("slot = 9223372036854775807", "the largest number"),
+    (f"slot = {int(LATER) + 300}", "the future"),
+    ("slot = slot + 17", "off the grid of its rows"),
+)
+
+
+@pytest.mark.parametrize(("change", "what"), BLOCKS, ids=[w for _, w in BLOCKS])
+def test_a_block_that_cannot_be_costs_only_itself(
+    other: World, change: str, what: str
+) -> None:
+    """It is left out, and counted; its neighbours are read."""
+    with ledger(other) as db:
+        db.execute(f"UPDATE blocks SET {change} WHERE slot = ?", (NOON + 600,))
+    db.close()
+    source = FolderSource(other.folder, 300, LATER)
+
+    found = [int(each.slot - NOON) // 300 for each in source.snapshots()]
+
+    assert found == [1, 3]
+    assert source.bad == 1
+
+
+VIEWS = (
+    "CREATE VIEW blocks AS WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM"
+    " r) SELECT n AS slot, 'x' AS file, 1 AS start, 2 AS \"end\", 3 AS crc32 FROM r",
+    "CREATE VIEW blocks AS SELECT * FROM old",
+    'CREATE VIRTUAL TABLE blocks USING fts5(slot, file, start, "end", crc32)',
+    'CREATE TABLE blocks (slot TEXT, file, start, "end", crc32)',
+    'CREATE TABLE blocks (slot INTEGER PRIMARY KEY, file, start, "end" AS (zeroblob('
+    "1000000000)), crc32)",
+    "CREATE TABLE blocks (slot INTEGER PRIMARY KEY)",
+    "CREATE TABLE other (x)",
+)
+
+
+@pytest.mark.parametrize("sql", VIEWS)
+def test_a_ledger_whose_tables_are_none_is_refused(other: World, sql: str) -> None:
+    """A view may recurse for ever, a virtual table run code: neither is ever asked."""
+    with ledger(other) as db:
+        db.execute("ALTER TABLE blocks RENAME TO old")
+        db.execute(sql)
+    db.close()
+
+    with pytest.raises(StorageError, match="blocks is no table of a ledger"):
+        slots(other)
+
+
+def test_files_as_a_recursive_view_is_refused(other: World) -> None:
+    """The other table that is asked."""
+    with ledger(other) as db:
+        db.execute("ALTER TABLE files RENAME TO old")
+        db.execute(
+            "CREATE VIEW files AS WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT"
+            " n + 1 FROM r) SELECT n AS file, 2 AS damaged FROM r"
+        )
+    db.close()
+
+    with pytest.raises(StorageError, match="files is no table of a ledger"):
+        slots(other)
+
+
+def test_triggers_and_other_views_are_not_run(other: World) -> None:
+    """Whatever else the schema holds; nothing is written over there."""
+    with ledger(other) as db:
+        db.execute("CREATE VIEW loop AS SELECT * FROM loop")
+        db.execute(
+            "CREATE TRIGGER t AFTER UPDATE ON blocks BEGIN DELETE FROM runs; END"
+        )
+    db.close()
+    before = (other.folder / "ledger.sqlite3").read_bytes()
+
+    assert slots(other) == [1, 2, 3]
+    assert (other.folder / "ledger.sqlite3").read_bytes() == before
+    assert {each.name for each in other.folder.glob("ledger*")} == {"ledger.sqlite3"}
+
+
+def test_a_ledger_that_takes_too_much_to_read_is_given_up(
+    other: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite's steps are counted, not seconds."""
+    monkeypatch.setattr(foreign_ledger, "STEPS", 1)
+    monkeypatch.setattr(foreign_ledger, "MOST_STEPS", 50)
+
+    with pytest.raises(StorageError, match="interrupted"):
+        slots(other)
+
+
+def test_a_value_of_many_megabytes_is_refused(other: World) -> None:
+    """It is not even read."""
+    with ledger(other) as db:
+        db.execute("UPDATE blocks SET file = printf('%.*c', 9000000, 'x')")
+    db.close()
+
+    with pytest.raises(StorageError, match="too big"):
+        slots(other)
+
+
+def test_what_still_waits_in_the_log_of_the_ledger_is_read(other: World) -> None:
+    """A collector that is at work has its newest blocks there."""
+    db = sqlite3.connect(other.folder / "ledger.sqlite3", isolation_level=None)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("SELECT count(*) FROM blocks").fetchall()
+    other.fetch({"a": 4}, after=300)
+    waiting = (other.folder / "ledger.sqlite3-wal").stat().st_size
+
+    found = slots(other)
+    db.close()
+
+    assert waiting > 0
+    assert found == [1, 2, 3, 4]
+
+
+def _fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as made:
+        os.chdir(path.parent)  # names of sockets are short
+        made.bind(path.name)
+
+
+def _zero(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def _copy(path: Path) -> None:
+    path.symlink_to(path.with_name("moved"))
+
+
+PLANTED = pytest.mark.parametrize("plant", [_fifo, _socket, _zero, _copy])
+
+
+@PLANTED
+def test_a_daily_file_that_is_none_is_not_opened(
+    other: World, plant: Callable[[Path], None]
+) -> None:
+    """No link is followed, nobody waits for a FIFO, /dev/zero has no end."""
+    (other.folder / CSV).rename(other.folder / "station_status/moved")
+    plant(other.folder / CSV)
+    source = FolderSource(other.folder, 300, LATER)
+
+    assert list(source.snapshots()) == []
+    assert source.bad == 3
+
+
+@PLANTED
+def test_a_ledger_that_is_no_file_is_not_opened(
+    other: World, plant: Callable[[Path], None]
+) -> None:
+    """It is named, and what to do."""
+    (other.folder / "ledger.sqlite3").rename(other.folder / "moved")
+    plant(other.folder / "ledger.sqlite3")
+
+    with pytest.raises(StorageError, match=r"ledger\.sqlite3.*leave the ledger out"):
+        slots(other)
+
+
+def test_a_folder_of_days_that_is_a_link_is_not_followed(
+    other: World, tmp_path: Path
+) -> None:
+    """With a ledger and without one."""
+    (other.folder / "station_status").rename(tmp_path / "days")
+    (other.folder / "station_status").symlink_to(tmp_path / "days")
+    with_ledger = slots(other)
+    for each in other.folder.glob("ledger*"):
+        each.unlink()
+
+    assert with_ledger == []
+    with pytest.raises(StorageError, match="cannot read"):
+        slots(other)
+
+
+def test_a_segment_may_not_be_read_more_often_than_it_is_long(other: World) -> None:
+    """A million blocks at one place would keep the reader for days."""
+    with ledger(other) as db:
+        db.execute(
+            "UPDATE blocks SET start = (SELECT min(start) FROM blocks),"
+            ' "end" = (SELECT max("end") FROM blocks)'
+        )
+    db.close()
+    source = FolderSource(other.folder, 300, LATER)
+
+    assert list(source.snapshots()) == []
+    assert source.bad == 3
+
+
+def rewrite(other: World, change: Callable[[str], str]) -> None:
+    """Change the rows of noon's second slot, with a ledger that agrees."""
+    path = other.folder / CSV
+    db = ledger(other)
+    sql = 'SELECT start, "end" FROM blocks WHERE slot = ?'
+    ((start, end),) = db.execute(sql, (NOON + 600,)).fetchall()
+    data = path.read_bytes()
+    text = change(data[start:end].decode("utf-8")).encode("utf-8", "surrogateescape")
+    path.write_bytes(data[:start] + text + data[end:])
+    moved = len(text) - (end - start)
+    db.execute(
+        'UPDATE blocks SET start = start + ?1, "end" = "end" + ?1 WHERE start > ?2',
+        (moved, start),
+    )
+    db.execute(
+        'UPDATE blocks SET "end" = "end" + ?, crc32 = ? WHERE slot = ?',
+        (moved, zlib.crc32(text), NOON + 600),
+    )
+    db.close()
+
+
+VALUES = (
+    ("a,2,", "a,99999999999999999999,", ("a", None)),
+    ("a,2,", "a,-3,", ("a", None)),
+    ("a,2,", "a,1e400,", ("a", None)),
+    ("a,2,", "a,nan,", ("a", None)),
+    ("a,2,", "a\x1b[2J,2,", ("a [2J", 2)),
+    ("a,2,", "\u202ea,2,", ("a", 2)),
+    ("a,2,", f"{'x' * 70_000},2,", None),
+    ("a,2,", ",2,", None),
+    ("a,2,", "a,٣,", ("a", 3)),
+)
+
+
+@pytest.mark.parametrize(("old", "new", "read"), VALUES)
+def test_a_value_that_cannot_be_is_left_out_and_counted(
+    other: World, old: str, new: str, read: tuple[object, ...] | None
+) -> None:
+    """Counts of twenty digits, negative ones, texts with escapes: the rest is read."""
+    rewrite(other, lambda text: text.replace(old, new))
+    source = FolderSource(other.folder, 300, LATER)
+
+    found = [each for each in source.snapshots() if each.slot == NOON + 600]
+
+    stations = [each[:2] for each in found[0].statuses]
+    assert stations == [*([read] if read else []), ("b", 5)]
+    assert source.bad + source.odd == (read is None or None in read)
+
+
+@pytest.mark.parametrize(
+    "stamp",
+    ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "2300-01-01T00:00:00Z"],
+)
+def test_a_time_that_cannot_be_is_left_out(other: World, stamp: str) -> None:
+    """Of a row's fetch and of a station; the row stays."""
+    rewrite(
+        other,
+        lambda text: "".join(
+            ",".join(
+                [*line.split(",")[:1], stamp, *line.split(",")[2:12], f"{stamp}\n"]
+            )
+            for line in text.splitlines()
+        ),
+    )
+    source = FolderSource(other.folder, 300, LATER)
+
+    found = [each for each in source.snapshots() if each.slot == NOON + 600]
+
+    assert [each[0::10] for each in found[0].statuses] == [("a", None), ("b", None)]
+    assert found[0].fetched_at == NOON + 600
+    assert source.odd == 3
+
+
+def test_a_folder_without_a_ledger_is_read_line_by_line(other: World) -> None:
+    """Lines that are none are left out, and the last group of a torn file."""
+    for each in other.folder.glob("ledger*"):
+        each.unlink()
+    with (other.folder / CSV).open("ab") as out:
+        out.write(b"x" * 400_000)
+
+    assert slots(other) == [1, 2]
+
+
+@pytest.fixture
+def archived(other: World) -> Path:
+    """Return the archive of *other*, whose CSV has gone."""
+    other.clock.now += 2 * DAY
+    compacted(other, 0)
+    return other.folder.parent / "archive"
+
+
+def certificate(archive: Path, change: Callable[[dict[str, object]], object]) -> None:
+    """Change what the certificate of the day says."""
+    (path,) = (archive / "certificates/system_id=city").glob("2026-11-22.json")
+    said = json.loads(path.read_text(encoding="utf-8"))
+    change(said)
+    path.write_text(json.dumps(said), encoding="utf-8")
+
+
+def test_an_archived_day_is_read(other: World, archived: Path) -> None:
+    """What it says is what its CSV said."""
+    assert slots(other) == [1, 2, 3]
+    assert statuses(other)[:2] == [("a", 1, 2, None), ("b", 5, 2, None)]
+
+
+LIES: tuple[Callable[[dict[str, object]], object], ...] = (
+    lambda said: said.update(date="2026-11-23"),
+    lambda said: said.update(system_id="elsewhere"),
+    lambda said: said.update(rows=10**20),
+    lambda said: said.update(rows=7),
+    lambda said: said.update(timezone="../../../etc/passwd"),
+    lambda said: said.update(timezone="x" * 9_999),
+    lambda said: said.update(timezone="America/New_York"),
+    lambda said: said.update(parts={}),
+    lambda said: said.update(parts={"station_status": {"bytes": 1e400, "sha256": ""}}),
+    lambda said: said.update(padding="x" * 999_999),
+)
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_certificate_that_lies_costs_its_day(
+    other: World, archived: Path, lie: Callable[[dict[str, object]], object]
+) -> None:
+    """Another day or system, other rows, a zone that is a path: it is left out."""
+    certificate(archived, lie)
+    source = FolderSource(other.folder, 300, LATER)
+
+    found = [each for each in source.snapshots() if each.slot == NOON + 300]
+
+    assert found == []
+    assert source.bad > 0
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, "7", "null", "", '{"date": NaN}'])
+def test_a_certificate_that_is_none_costs_its_day(
+    other: World, archived: Path, text: str
+) -> None:
+    """Whatever lies there in its place."""
+    (path,) = (archived / "certificates/system_id=city").glob("2026-11-22.json")
+    path.write_text(text, encoding="utf-8")
+
+    assert slots(other) == []
+
+
+@PLANTED
+def test_an_archived_file_that_is_none_is_not_opened(
+    other: World, archived: Path, plant: Callable[[Path], None]
+) -> None:
+    """Neither the rows nor the certificate."""
+    (path,) = (archived / "station_status/system_id=city").glob("*-22/part.parquet")
+    path.rename(path.with_name("moved"))
+    plant(path)
+
+    assert slots(other) == []
+
+
+def table(tmp_path: Path, *lines: str) -> TableSource:
+    """Return a table of one's own with *lines* below its header."""
+    path = tmp_path / "table.csv"
+    path.write_text("\n".join(["t,id,n", *lines, ""]), encoding="utf-8")
+    return mapped(path)
+
+
+def mapped(path: Path) -> TableSource:
+    """Return the table in *path*, of times, ids and counts."""
+    maps = ("time=t", "station_id=id", "num_vehicles_available=n")
+    return TableSource([path], TAIPEI, 300, LATER, maps)
+
+
+GOOD = [f"2026-11-22 12:0{n}:00,a,{n}" for n in range(10)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "9999-12-31 23:59:59,a,1",
+        "0001-01-01 00:00:00,a,1",
+        "2026-11-24 12:00:01,a,1",
+        "99999999999,a,1",
+        "1970-01-01 00:00:00,a,1",
+        "2026-11-22 12:00:00,a,99999999999999999999",
+        "2026-11-22 12:00:00,a,-1",
+        "2026-11-22 12:00:00,,1",
+        f"2026-11-22 12:00:00,{'x' * 2_000},1",
+        f"2026-11-22 12:00:00,{'x' * 500_000},1",
+        "too,few",
+        "1,2,3,4",
+        'an open "quote',
+        "\x00",
+    ],
+)
+def test_a_line_that_cannot_be_costs_only_itself(tmp_path: Path, line: str) -> None:
+    """It is counted, and the others are read."""
+    source = table(tmp_path, *GOOD, line)
+
+    found = list(source.snapshots())
+
+    assert [int(each.slot - NOON) for each in found] == [0, 300]
+    assert source.bad == 1
+
+
+def test_bytes_that_are_no_text_cost_their_line(tmp_path: Path) -> None:
+    """Latin-1 in one line of many."""
+    source = table(tmp_path, *GOOD)
+    with source.paths[0].open("ab") as out:
+        out.write(b"2026-11-22 12:00:00,\xe9,1\n")
+
+    assert len(list(source.snapshots())) == 2
+    assert source.bad == 1
+
+
+def test_a_quote_that_is_never_closed_does_not_swallow_the_rest(tmp_path: Path) -> None:
+    """Only what one value may have."""
+    lines = [f"2026-11-22 12:00:00,{'y' * 90},{n}" for n in range(3_000)]
+    source = table(tmp_path, '2026-11-22 12:00:00,"a,1', *lines)
+
+    found = list(source.snapshots())
+
+    assert len(found) == 1
+
+
+def test_rows_in_no_order_are_put_in_order(tmp_path: Path) -> None:
+    """Each slot comes once, the oldest first; ties stay as they were."""
+    source = table(tmp_path, *reversed(GOOD), "2026-11-22 12:00:00,b,7")
+
+    found = list(source.snapshots())
+
+    assert [int(each.slot - NOON) for each in found] == [0, 300]
+    assert [each[:2] for each in found[0].statuses] == [("a", 0), ("b", 7)]
+
+
+def test_a_packed_bomb_is_not_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table shrinks to a tenth or a fortieth, and not to a thousandth."""
+    monkeypatch.setattr(table_rows, "SMALL", 1_000)
+    path = tmp_path / "bomb.csv.gz"
+    line = b"2026-11-22 12:00:00,a,1\n"
+    path.write_bytes(gzip.compress(b"t,id,n\n" + line * 500_000))
+
+    with pytest.raises(StorageError, match="unpacks to more than"):
+        list(mapped(path).snapshots())
+
+
+def test_a_packed_table_is_read(tmp_path: Path) -> None:
+    """As it always was; one that is cut off is named."""
+    path = tmp_path / "table.csv.gz"
+    packed = gzip.compress("\n".join(["t,id,n", *GOOD, ""]).encode())
+    path.write_bytes(packed)
+    whole = len(list(mapped(path).snapshots()))
+    path.write_bytes(packed[:-20])
+
+    assert whole == 2
+    with pytest.raises(StorageError, match=str(path)):
+        list(mapped(path).snapshots())
+
+
+def test_a_slot_with_endless_rows_is_refused(tmp_path: Path) -> None:
+    """Every row at one moment: the wrong column is the time."""
+    source = table(tmp_path, *(f"2026-11-22 12:00:00,{n},1" for n in range(300_001)))
+
+    with pytest.raises(SettingsError, match="are these the right times"):
+        list(source.snapshots())
+
+
+def test_a_table_of_many_columns_is_refused(tmp_path: Path) -> None:
+    """It is none of stations; and the error does not list them."""
+    path = tmp_path / "wide.csv"
+    path.write_text(",".join(map(str, range(20_000))) + "\n", encoding="utf-8")
+
+    with pytest.raises(StorageError, match="20000 columns"):
+        list(mapped(path).snapshots())
+
+
+@PLANTED
+def test_a_table_that_is_no_file_is_not_opened(
+    world: World, tmp_path: Path, plant: Callable[[Path], None]
+) -> None:
+    """Named by the user, or lying in the folder that is: nothing waits or is filled."""
+    (tmp_path / "tables").mkdir()
+    plant(tmp_path / "tables/x.csv")
+    config = toml(tmp_path)
+    command = ("--config", config, "backfill", "city", "--from")
+
+    named = bikecollect(*command, tmp_path / "tables/x.csv")
+    inside = bikecollect(*command, tmp_path / "tables")
+
+    assert named.returncode in {64, 74}
+    assert inside.returncode == 74
+    assert "Traceback" not in named.stderr + inside.stderr
+    assert len(world.committed()) == 1
+
+
+def test_a_link_that_the_user_names_is_followed(world: World, tmp_path: Path) -> None:
+    """`latest.csv` may lead to this month's file."""
+    table(tmp_path, *GOOD)
+    (tmp_path / "latest.csv").symlink_to("table.csv")
+    maps = ("--map", "time=t", "--map", "station_id=id")
+    more = (*maps, "--map", "num_vehicles_available=n")
+
+    text = fill(world, "--from", tmp_path / "latest.csv", *more, "--force")
+
+    assert "1 slot filled" in text
+
+
+def test_parquet_of_another_system_is_refused_by_its_path(
+    world: World, tmp_path: Path
+) -> None:
+    """Its folders say whose it is, as an archive's do."""
+    path = tmp_path / "x/system_id=oslo/date=2026-11-22"
+    path.mkdir(parents=True)
+    (path / "part.parquet").touch()
+    config = toml(tmp_path)
+
+    done = bikecollect("--config", config, "backfill", "city", "--from", tmp_path / "x")
+
+    assert done.returncode == 64
+    assert "is of the system oslo, not of city" in done.stderr
+
+
+def parquet(path: Path, sql: str, *, rows: int) -> TableSource:
+    """Write what *sql* gives, in one row group, to *path*; return the table."""
+    duckdb = pytest.importorskip("duckdb")
+    duckdb.execute(f"COPY ({sql}) TO '{path}' (FORMAT parquet, ROW_GROUP_SIZE {rows})")
+    return mapped(path)
+
+
+def test_parquet_values_that_cannot_be_are_left_out(tmp_path: Path) -> None:
+    """Of any type: lists, blobs, infinite numbers, texts of megabytes."""
+    source = parquet(
+        tmp_path / "odd.parquet",
+        "SELECT TIMESTAMP '2026-11-22 12:00:00' AS t, 's' || i AS id,"
+        " CASE WHEN i = 0 THEN 'inf' WHEN i = 1 THEN repeat('9', 5000000)"
+        " ELSE '3' END AS n FROM range(20) AS r(i)",
+        rows=100,
+    )
+
+    (found,) = source.snapshots()
+
+    assert len(found.statuses) == 18
+    assert source.bad == 2
+
+
+def test_parquet_that_is_damaged_is_named(tmp_path: Path) -> None:
+    """Exit code 74, not a crash."""
+    path = tmp_path / "bad.parquet"
+    parquet(path, "SELECT 1 AS t, 'a' AS id, 1 AS n", rows=100)
+    data = bytearray(path.read_bytes())
+    data[20:60] = b"\xff" * 40
+    path.write_bytes(data)
+
+    with pytest.raises((StorageError, UsageError), match=r"bad\.parquet"):
+        list(mapped(path).snapshots())
+
+
+def test_what_was_left_out_is_told(world: World, other: World) -> None:
+    """Rows, blocks and values, at the end."""
+    rewrite(other, lambda text: text.replace("a,2,", "a,-3,"))
+
+    text = fill(world, "--from", other.folder, "--force")
+
+    assert "values over there cannot be" in text
