@@ -5,6 +5,7 @@ import smtpd
 import stat
 import time
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
