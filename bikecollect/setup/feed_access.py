@@ -10,7 +10,7 @@ from bikecollect.core.errors import SettingsError
 from bikecollect.feeds import Feed, registry
 from bikecollect.feeds.http.access import REDIRECTS, SAME_SITE, Access
 from bikecollect.feeds.http.retry import Budget
-from bikecollect.feeds.http.urls import parse
+from bikecollect.feeds.http.urls import host_and_port, parse
 from bikecollect.feeds.reading import fields
 from bikecollect.setup.settings import System
 
@@ -109,11 +109,11 @@ def check_address(key: str, url: str) -> None:
 def check_host(key: str, host: str) -> None:
     """Raise SettingsError where *host*, in the list *key*, is not a host."""
     try:
-        url = parse(f"http://{host}/")
-        if url.user or url.path != "/" or url.query:
-            raise ValueError("give the host alone, or host:port")  # noqa: TRY301 - as parse
+        host_and_port(host)
     except ValueError as error:
-        raise SettingsError(f'{key}: "{host}" is not a host: {error}') from error
+        raise SettingsError(
+            f'{key}: "{host}" is not a host, such as "example.org": {error}'
+        ) from error
 
 
 def headers(texts: Sequence[str]) -> dict[str, str]:

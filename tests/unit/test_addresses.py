@@ -215,6 +215,7 @@ def test_a_public_host_does_not_move_into_our_network() -> None:
     assert split_horizon.admitted("feed.example.org", answer("10.0.0.1"))
 
 
+SYSTEM = {"feed": "gbfs", "url": "https://example.org/", "timezone": "UTC"}
 KEYED = Access(
     url="https://me:hunter22@example.org/gbfs.json?key=SECRETKEY123&lang=en",
     headers={"X-Api-Key": "another-secret"},
@@ -246,6 +247,25 @@ def test_credentials_go_to_the_feeds_own_host(url: str, *, covered: bool) -> Non
     assert ("Authorization" in headers, "X-Api-Key" in headers) == (covered, covered)
     assert ("SECRETKEY123" in asked) == covered
     assert "lang" not in asked
+
+
+@pytest.mark.parametrize("named", ["CDN.Example.net", "cdn.example.net:443", "[::1]"])
+def test_hosts_are_named_in_any_spelling(named: str) -> None:
+    """As addresses spell them, with capitals, a port or brackets."""
+    home = Access("https://example.org/", {"X-Api-Key": "k"}, credential_hosts=[named])
+    place = "[0:0::1]" if "[" in named else "cdn.example.net"
+    loader.parse({"systems": {"x": {**SYSTEM, "credential_hosts": [named]}}})
+
+    assert Scope(home).headers(parse(f"https://{place}/")) == {"X-Api-Key": "k"}
+    AddressGuard("example.org", [named]).check_name(parse(f"https://{place}/").host)
+
+
+def test_the_host_of_a_message_can_be_set() -> None:
+    """An IPv6 address is told with its brackets."""
+    with pytest.raises(ProtocolError) as failed:
+        AddressGuard("example.org").check_name("::ffff:7f00:1")
+
+    assert 'private_hosts = ["[::ffff:7f00:1]"]' in str(failed.value)
 
 
 def test_http_may_become_https_with_its_credentials() -> None:

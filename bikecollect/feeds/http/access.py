@@ -8,7 +8,13 @@ from urllib.parse import parse_qsl, unquote, unquote_plus
 
 from bikecollect.core.errors import ProtocolError
 from bikecollect.core.secrets.names import is_secret_name
-from bikecollect.feeds.http.urls import Url, of_origin, parse
+from bikecollect.feeds.http.urls import (
+    Url,
+    bracketed,
+    host_and_port,
+    of_origin,
+    parse,
+)
 
 SAME_SITE = "same-site"
 REDIRECTS = (True, False, SAME_SITE)
@@ -41,7 +47,7 @@ class Scope:
 
     def __init__(self, access: Access) -> None:
         self.home = parse(access.url)
-        self._hosts = {each.lower() for each in access.credential_hosts}
+        self._hosts = set(map(host_and_port, access.credential_hosts))
         self._headers = dict(access.headers)
         user = self.home.user
         if user and "authorization" not in map(str.lower, self._headers):
@@ -53,7 +59,7 @@ class Scope:
 
     def owns(self, url: Url) -> bool:
         """Return whether *url* is of the feed's own host, or of one named beside it."""
-        if {url.host, f"{url.host}:{url.port}"} & self._hosts:
+        if {(url.host, 0), (url.host, url.port)} & self._hosts:
             return True
         return of_origin(url, self.home)
 
@@ -87,7 +93,7 @@ class Scope:
         if self._has_secret(bare.text) or self._has_secret(bare.user):
             raise ProtocolError(
                 f"an address on {url.place} carries this system's key; if that host "
-                f'may have it, set credential_hosts = ["{url.host}"]',
+                f'may have it, set credential_hosts = ["{bracketed(url.host)}"]',
                 cause="address",
             )
         return bare

@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_netw
 from typing import Any
 
 from bikecollect.core.errors import ProtocolError
+from bikecollect.feeds.http.urls import bracketed, host_and_port
 
 KINDS = {
     "loopback": "0.0.0.0/8 127.0.0.0/8 ::/128 ::1/128",
@@ -103,7 +104,8 @@ class AddressGuard:
         *,
         home_is_public: bool = False,
     ) -> None:
-        self._home, self._trusted = home, {each.lower() for each in trusted}
+        self._home = home
+        self._trusted = {host for host, _ in map(host_and_port, trusted)}
         self.home_is_public = home_is_public
 
     def check_name(self, host: str) -> None:
@@ -156,6 +158,7 @@ class AddressGuard:
 
 
 def _refused(host: str, what: str) -> ProtocolError:
+    host = bracketed(host)
     return ProtocolError(
         f"{host} is {what}: a feed may not lead there; if it is yours, "
         f'set private_hosts = ["{host}"]',

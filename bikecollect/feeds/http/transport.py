@@ -17,7 +17,7 @@ from bikecollect.feeds.http.body import read_body
 from bikecollect.feeds.http.networks import AddressGuard
 from bikecollect.feeds.http.retry import Budget, retry_after
 from bikecollect.feeds.http.session import session, translated
-from bikecollect.feeds.http.urls import Url, parse, same_origin, shown
+from bikecollect.feeds.http.urls import Url, bracketed, parse, same_origin, shown
 
 Clock = Callable[[], float]
 OK = requests.codes.ok
@@ -149,7 +149,8 @@ class Transport:
         if status == OK:
             return
         if status in CREDENTIALS:
-            hint = f'; for credentials there, set credential_hosts = ["{url.host}"]'
+            host = bracketed(url.host)
+            hint = f'; for credentials there, set credential_hosts = ["{host}"]'
             hint = hint if self.scope.withheld(url) else ""
             raise CredentialsError(
                 f"{place} answered HTTP {status}: credentials rejected{hint}",

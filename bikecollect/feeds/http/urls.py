@@ -29,7 +29,7 @@ class Url(NamedTuple):
     @property
     def place(self) -> str:
         """Scheme, host, and the port where it is not the scheme's own."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = bracketed(self.host)
         port = "" if self.port == PORTS[self.scheme] else f":{self.port}"
         return f"{self.scheme}://{host}{port}"
 
@@ -46,6 +46,15 @@ class Url(NamedTuple):
         """
         query = f"?{self.query}" if self.query else ""
         return f"{self.place}{self.path}{query}"
+
+
+def bracketed(host: str) -> str:
+    """Return *host* as addresses and settings have it.
+
+    >>> bracketed("::1"), bracketed("example.org")
+    ('[::1]', 'example.org')
+    """
+    return f"[{host}]" if ":" in host else host
 
 
 def parse(url: str) -> Url:
@@ -68,7 +77,7 @@ def parse(url: str) -> Url:
     if "\\" in parts.netloc:
         raise ValueError("it has a backslash")
     user, _, place = parts.netloc.rpartition("@")
-    host, port = _host_and_port(place)
+    host, port = host_and_port(place)
     return Url(
         scheme=parts.scheme,
         user=user,
@@ -79,8 +88,14 @@ def parse(url: str) -> Url:
     )
 
 
-def _host_and_port(place: str) -> tuple[str, int]:
-    """Return the host and the port (0 where none is given) in *place*."""
+def host_and_port(place: str) -> tuple[str, int]:
+    """Return the host and the port (0 where none is given) in *place*.
+
+    Raises ValueError saying what is wrong with it.
+
+    >>> host_and_port("CDN.example.org:8443"), host_and_port("[::FFFF:a00:1]")
+    (('cdn.example.org', 8443), ('::ffff:a00:1', 0))
+    """
     if place.startswith("["):
         host, _, port = place[1:].partition("]")
         host = _ipv6(host)
