@@ -17,7 +17,7 @@ from bikecollect.core.logs import Stopwatch
 from bikecollect.core.payload import Payload
 from bikecollect.core.run import Notice, Result
 from bikecollect.core.secrets.redact import Redact, unredacted
-from bikecollect.core.slots import DAY, Slot, day_of
+from bikecollect.core.slots import Slot, day_of
 from bikecollect.core.snapshot import Snapshot, StationInformation
 from bikecollect.feeds import Feed, imported_rows
 from bikecollect.feeds.reading import drift
@@ -39,7 +39,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SHAPE = "bikecollect.shape"
+SHAPE, GROWTH = "bikecollect.shape", "bikecollect.growth"
+SPARED = frozenset({"growth", "too-large", "too-slow"})
+"""Causes by which most likely nothing is lost: of such payloads the newest are kept."""
 CLOCK_SET = "the clock of this machine was set back"
 """In the reason of a payload that is rejected for it: it is never tried again."""
 MOST_KILLS = 2
@@ -81,12 +83,11 @@ class Committer:
         payload = None
         try:
             self._check_kills(name)
-            with self.payloads.counted(name):
+            with self.payloads.counted(name), self.bounded():
                 payload = self.payloads.open(name)
                 there = self.ledger.block(payload.slot)
                 if there is None:
-                    with self.bounded():
-                        understood = self._understand(payload)
+                    understood = self._understand(payload, source)
             if there is not None:
                 return self._again(name, payload, there)
             return self._write(name, payload, understood, payload.source or source)
@@ -109,12 +110,13 @@ class Committer:
                 cause="killed",
             )
 
-    def _understand(self, payload: Payload) -> _Understood:
+    def _understand(self, payload: Payload, source: str) -> _Understood:
         with self.watch("read"):
             snapshot = self._read(payload)
         with self.watch("rows"):
             known = self.ledger.stations(payload.slot)
             notes = self.ledger.notes()
+            self._check_growth(payload, len(snapshot.statuses), notes, source)
             settled = station_list.settled(snapshot, known, notes, payload.slot)
             about = {each.station_id: each for each in settled.information}
             about = {**known, **about}
@@ -137,6 +139,21 @@ class Committer:
             block = self.format.block(payload.slot, payload.fetched_at, statuses, about)
         return _Understood(snapshot, known, block, settled.notes)
 
+    def _check_growth(
+        self, payload: Payload, rows: int, notes: Mapping[str, str], source: str
+    ) -> None:
+        """Raise PayloadError for far more stations than usual, for the first hour."""
+        usual, before = self.ledger.usual_rows(payload.slot), notes.get(GROWTH, "")
+        note, doubted = quality.growing(rows, usual, before, payload.slot)
+        if note != before and self.ledger.is_newest(payload.slot):
+            self.ledger.remember({GROWTH: note})
+        if doubted and not source.startswith("backfill"):
+            raise PayloadError(
+                f"{rows} stations, where {usual} are usual: believed when they have "
+                "come for an hour; `bikecollect backfill` commits them all the same",
+                cause="growth",
+            )
+
     def _write(
         self, name: str, payload: Payload, understood: _Understood, source: str
     ) -> Result:
@@ -146,7 +163,10 @@ class Committer:
         file, end, damage = target(day, self.format.header, self.store, extents)
         flags = quality.flags(payload, snapshot, self.ledger, self.interval)
         with self.watch("append"):
-            stations = self._stations(payload, snapshot, known, flags)
+            changes = station_list.changed(
+                snapshot, known, flags, payload.slot, self.ledger
+            )
+            stations = self._stations(payload.slot, changes)
             span = self.store.append(file, end, self.format.header, block.text)
         with self.watch("ledger"):
             self.ledger.commit(
@@ -163,7 +183,8 @@ class Committer:
         notices += [Notice("drift", text) for text in drifts]
         notices += self._remedy(name, payload) if drifts else []
         notices += [damage] if damage else []
-        for text in filter(None, (payload.incomplete, snapshot.incomplete)):
+        lacking = (payload.incomplete, snapshot.incomplete, changes.trouble)
+        for text in filter(None, lacking):
             notices.append(Notice("partial", text))
         return Result(
             Outcome.COLLECTED,
@@ -224,7 +245,8 @@ class Committer:
         reason: str,
         remedy: Sequence[Notice] = (),
     ) -> Result:
-        path = self.payloads.reject(name, self.redact(reason))
+        reason = self.redact(reason)
+        path = self.payloads.reject(name, reason, few=error.cause in SPARED)
         kind = "clock" if error.cause == "clock" else "payload"
         text = f"{error}; the payload is kept in {path}"
         notices = (Notice(kind, text), *remedy)
@@ -241,52 +263,16 @@ class Committer:
         text = f"{what}; see {path}.reason.txt"
         return Result(Outcome.BUG, "bug", error=text, notices=(Notice("bug", text),))
 
-    def _stations(
-        self,
-        payload: Payload,
-        snapshot: Snapshot,
-        known: Mapping[str, StationInformation],
-        flags: tuple[str, ...],
-    ) -> Stations:
+    def _stations(self, slot: Slot, changes: station_list.Changes) -> Stations:
         """Append new versions to the information file, durably; return them."""
-        if not snapshot.information or payload.slot < self.ledger.newest_stations():
-            return Stations()
-        versions = [
-            each for each in snapshot.information if known.get(each.station_id) != each
-        ]
-        absent = None
-        if snapshot.lists_all and not {"partial", "short"} & set(flags):
-            absent, left = self._absent(payload.slot, snapshot, known)
-            versions += left
+        versions, absent, _ = changes
         if not versions:
             return Stations(absent=absent)
         extent = self.ledger.extents().get(INFORMATION)
-        text = information_lines(payload.slot, self.zone, versions)
+        text = information_lines(slot, self.zone, versions)
         end = extent.end if extent else 0
         span = self.store.append(INFORMATION, end, information_header(), text)
         return Stations(tuple(versions), span, absent)
-
-    def _absent(
-        self,
-        slot: Slot,
-        snapshot: Snapshot,
-        known: Mapping[str, StationInformation],
-    ) -> tuple[dict[str, int] | None, list[StationInformation]]:
-        """Return who is missing since when, and who has been for a whole day.
-
-        Stations vanish from a list for a poll and return: only a day's absence
-        is written down as having left.
-        """
-        listed = {each.station_id for each in snapshot.information}
-        before = self.ledger.absent()
-        missing = {i for i, each in known.items() if each.is_listed} - listed
-        if not missing and not before:
-            return None, []
-        since = {each: before.get(each, slot) for each in sorted(missing)}
-        left = [i for i, first in since.items() if slot - first >= DAY]
-        for each in left:
-            del since[each]
-        return since, [known[i]._replace(is_listed=False) for i in left]
 
     def _remember(
         self, payload: Payload, snapshot: Snapshot, more: Mapping[str, str]

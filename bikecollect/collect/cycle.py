@@ -86,25 +86,37 @@ class Cycle:
         written = False
         try:
             with self.lock.held():
-                with self.watch("heal"):
-                    run = noticed_text(run, "ledger", self.ledger.open())
-                    run = run.noticed(*self.recovery.files())
-                    run = named_dead(run, self.recovery.runs(run, self.run_notes))
-                for name in self._waiting(run):
-                    mine = name == payload_name(run)
-                    done = self.committer.commit(name, block_source(mine=mine))
-                    run = concluded(run, done) if mine else run.noticed(*done.notices)
-                run = self._looked_up(run)
-                self.ledger.remember(self.notes)
-                self.payloads.prune(self._first_day(run.slot))
-                run = self._finished(run)
-                self.ledger.record([run])
-                written = True
+                run, well = self._worked(run)
+                if well:
+                    run = self._finished(run)
+                    self.ledger.record([run])
+                    written = True
         except BikecollectError as error:
             run = unsettled(run, error)
         finally:
             self.ledger.close()
         return self._end(run, written=written)
+
+    def _worked(self, run: Run) -> tuple[Run, bool]:
+        """Heal and commit; return the run, and whether the ledger can take its end.
+
+        Also on a full disk it can: of that data leave a reserve.
+        """
+        try:
+            with self.watch("heal"):
+                run = noticed_text(run, "ledger", self.ledger.open())
+                run = run.noticed(*self.recovery.files())
+                run = named_dead(run, self.recovery.runs(run, self.run_notes))
+            for name in self._waiting(run):
+                mine = name == payload_name(run)
+                done = self.committer.commit(name, block_source(mine=mine))
+                run = concluded(run, done) if mine else run.noticed(*done.notices)
+            run = self._looked_up(run)
+            self.ledger.remember(self.notes)
+            self.payloads.prune(self._first_day(run.slot))
+        except BikecollectError as error:
+            return unsettled(run, error), error.cause == "disk"
+        return run, True
 
     def _waiting(self, run: Run) -> list[str]:
         """Return the payloads that wait, in the order in which they are committed.

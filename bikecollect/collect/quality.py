@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 CLOCK_TOLERANCE = 120.0
 STALE_AGE = 900.0
 LATE = 150.0
+FEW, MOST_GROWTH, BELIEVED = 5_000, 10, 3_600
+"""More than so many stations, and times the usual, are believed after so many s."""
 MOST_OF_CAPACITY = 10
 """A station may be fuller than its docks, but not so many times."""
 FEW_KNOWN = 0.1
@@ -37,6 +39,24 @@ def flags(
         "late": payload.fetched_at - payload.slot > min(LATE, interval / 2),
     }
     return (*(flag for flag, there in found.items() if there), *snapshot.flags)
+
+
+def growing(rows: int, usual: int | None, note: str, slot: int) -> tuple[str, bool]:
+    """Return the note of a growth, empty for none, and whether it is not believed yet.
+
+    Ten times as many stations as are *usual* are none, until they have come for an
+    hour. *note* is what this returned last: its first and its latest slot.
+
+    >>> growing(60_000, 1_500, "", 300), growing(60_000, 1_500, "300 3600", 3_900)
+    (('300 300', True), ('300 3900', False))
+    >>> growing(60_000, 1_500, "0 300", 9_000), growing(1_600, 1_500, "0 300", 600)
+    (('9000 9000', True), ('', False))
+    """
+    if not usual or rows <= max(FEW, MOST_GROWTH * usual):
+        return "", False
+    first, last = map(int, note.split()) if note else (slot, slot)
+    first = slot if slot - last > BELIEVED else first
+    return f"{first} {slot}", slot - first < BELIEVED
 
 
 def clock_is_off(payload: Payload) -> bool:

@@ -1,12 +1,18 @@
 """The list of stations: what a snapshot says of them, beside what is known."""
 
 import json
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bikecollect.core.slots import DAY, Slot
 from bikecollect.core.snapshot import Snapshot, StationInformation
 
+if TYPE_CHECKING:
+    from bikecollect.storage.ledger import Ledger
+
+MANY, MOST_LISTS = 500, 3
+"""Stations that change at once, and how often a day as many as the list has may: what
+is another list in each slot would fill the disk."""
 OWN = "bikecollect.information"
 """The note that says: this system has a list of stations of its own."""
 VANISHED = "bikecollect.vanished"
@@ -86,6 +92,60 @@ def _expired(
     return stations._replace(
         information=tuple(here.values()), notes={VANISHED: vanished.note()}
     )
+
+
+class Changes(NamedTuple):
+    """The new *versions* of stations, and since when which are *absent* from the list.
+
+    None for the latter: there is no word on that. *trouble* is for people.
+    """
+
+    versions: Sequence[StationInformation] = ()
+    absent: Mapping[str, int] | None = None
+    trouble: str = ""
+
+
+def changed(
+    snapshot: Snapshot,
+    known: Known,
+    flags: Collection[str],
+    slot: Slot,
+    ledger: "Ledger",
+) -> Changes:
+    """Return what the list of *snapshot*, in *slot*, says that is not *known*."""
+    if not snapshot.information or slot < ledger.newest_stations():
+        return Changes()
+    versions = [
+        each for each in snapshot.information if known.get(each.station_id) != each
+    ]
+    most = MOST_LISTS * len(snapshot.information)
+    if len(versions) > MANY and ledger.versions_since(Slot(slot - DAY)) >= most:
+        text = f"{len(versions)} stations are others again: their list is not written"
+        return Changes(trouble=text)
+    absent = None
+    if snapshot.lists_all and not {"partial", "short"} & set(flags):
+        absent, left = _absent(slot, snapshot, known, ledger.absent())
+        versions += left
+    return Changes(versions, absent)
+
+
+def _absent(
+    slot: Slot, snapshot: Snapshot, known: Known, before: Mapping[str, int]
+) -> tuple[dict[str, int] | None, list[StationInformation]]:
+    """Return who is missing since when, and who has been for a whole day.
+
+    Stations vanish from a list for a poll and return: only a day's absence is
+    written down as having left.
+    """
+    listed = {each.station_id for each in snapshot.information}
+    missing = {i for i, each in known.items() if each.is_listed} - listed
+    if not missing and not before:
+        return None, []
+    since = {each: before.get(each, slot) for each in sorted(missing)}
+    left = [i for i, first in since.items() if slot - first >= DAY]
+    for each in left:
+        del since[each]
+    return since, [known[i]._replace(is_listed=False) for i in left]
 
 
 class _Vanished:

@@ -4,7 +4,7 @@ import fcntl
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -82,14 +82,20 @@ class RunLogs(logging.Handler):
     """Appends what a run logs to the log file in its system's folder.
 
     *folders* maps system ids to folders that are ready to be written to. A log that
-    cannot be written is nobody's trouble: the ledger has the account.
+    cannot be written is nobody's trouble: the ledger has the account. *room* raises
+    OSError where so many bytes are not to be written to a folder.
     """
 
     def __init__(
-        self, folders: Mapping[str, Path], *, max_bytes: int, files: int
+        self,
+        folders: Mapping[str, Path],
+        *,
+        max_bytes: int,
+        files: int,
+        room: Callable[[Path, int], object] = lambda _folder, _size: None,
     ) -> None:
         super().__init__(logging.INFO)
-        self._folders = folders
+        self._folders, self._room = folders, room
         self._max_bytes = max_bytes
         self._files = files
 
@@ -100,6 +106,7 @@ class RunLogs(logging.Handler):
             return
         line = f"{self.format(record)}\n".encode("utf-8", "backslashreplace")
         with suppress(OSError):
+            self._room(folder, len(line))
             path = folder / NAME
             self._roll(path)
             flags = (

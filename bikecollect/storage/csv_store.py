@@ -14,7 +14,12 @@ from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import Slot, from_iso
 from bikecollect.storage.csv_format import read_cells
 from bikecollect.storage.data_folder import INFORMATION, STATUS
-from bikecollect.storage.files.durable import make_folder, sync_folder, write_all
+from bikecollect.storage.files.durable import (
+    leave_reserve,
+    make_folder,
+    sync_folder,
+    write_all,
+)
 
 _SEGMENT = re.compile(r"(\d{4}-\d\d-\d\d)(?:\.(\d+))?\.csv")
 
@@ -136,6 +141,7 @@ class Store:
         path = self._folder / file
         try:
             make_folder(path.parent)
+            leave_reserve(path.parent, 2 * len(text))  # the ledger knows stations too
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
             fd = os.open(path, flags | os.O_CLOEXEC, 0o640)
             try:

@@ -151,6 +151,11 @@ class Ledger:
         ((newest,),) = self.all("SELECT max(valid_from) FROM stations")
         return Slot(newest or 0)
 
+    def versions_since(self, slot: Slot) -> int:
+        """Return how many versions of stations are valid from after *slot* on."""
+        sql = "SELECT count(*) FROM stations WHERE valid_from > ?"
+        return int(self.all(sql, slot)[0][0])
+
     def absent(self) -> dict[str, int]:
         """Return since when the stations that the list lacks have been missing."""
         return dict(self.all("SELECT station_id, since FROM absent"))

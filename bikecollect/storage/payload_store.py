@@ -10,11 +10,19 @@ from bikecollect.core.payload import Payload
 from bikecollect.core.slots import Slot, from_stamp, stamp
 from bikecollect.core.text import shortened, visible
 from bikecollect.storage.files import regular_file
-from bikecollect.storage.files.durable import make_folder, sync_folder, write_file
+from bikecollect.storage.files.durable import (
+    leave_reserve,
+    make_folder,
+    sync_folder,
+    write_file,
+)
 from bikecollect.storage.payload_zip import MOST_BYTES, pack, unpack
 
 REASON = ".reason.txt"
 LONGEST_REASON = 20_000
+LARGE, MOST_FEW = 4 * 1024 * 1024, 32 * 1024 * 1024
+"""Bytes of a payload that is very large, and of all those of which few are kept."""
+FEW = "(of such payloads the newest 32 MiB are kept)\n"
 OPENED = ".opened"
 """Of the mark that lies beside a payload while it is read."""
 KILLED = "were killed while they read it"
@@ -42,7 +50,9 @@ class Payloads:
         beside = path.with_name(path.name + ".tmp")
         try:
             make_folder(self._inbox)
-            write_file(beside, pack(payload))
+            packed = pack(payload)
+            leave_reserve(self._inbox, len(packed))
+            write_file(beside, packed)
             beside.rename(path)
             sync_folder(self._inbox)
         except OSError as error:
@@ -171,24 +181,27 @@ class Payloads:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
 
-    def reject(self, name: str, reason: str) -> Path:
-        """Move the payload called *name* to the rejected ones, with the *reason*."""
+    def reject(self, name: str, reason: str, *, few: bool = False) -> Path:
+        """Move the payload called *name* to the rejected ones, with the *reason*.
+
+        Of those of which *few* are to be kept, and of very large ones, the oldest go.
+        """
+        text = visible(shortened(reason, LONGEST_REASON), lines=True)
         try:
             make_folder(self._rejected)
-            text = (
-                visible(shortened(reason, LONGEST_REASON), lines=True).encode("utf-8")
-                + b"\n"
-            )
-            write_file(self._rejected / f"{name}{REASON}", text)
+            note = f"{text}\n{FEW if few else ''}".encode()
+            write_file(self._rejected / f"{name}{REASON}", note)
         except OSError as error:
             raise StorageError(f"cannot write the reason of {name}: {error}") from error
         self._move(name, self._rejected)
+        self._thin_out()
         return self._rejected / name
 
     def set_aside(self, name: str, data: bytes) -> Path:
         """Keep *data*, which nobody can explain, as *name* among the rejected."""
         try:
             make_folder(self._rejected)
+            leave_reserve(self._rejected, len(data))
             write_file(self._rejected / name, data)
             sync_folder(self._rejected)
         except OSError as error:
@@ -212,6 +225,19 @@ class Payloads:
                 folder.rmdir()
         except OSError as error:
             raise StorageError(f"cannot prune {self._kept}: {error}") from error
+
+    def _thin_out(self) -> None:
+        """Remove the oldest of the rejected payloads of which few are kept."""
+        room = MOST_FEW
+        for name in reversed(self.rejected()):
+            path = self._rejected / name
+            with suppress(OSError):
+                size = path.lstat().st_size
+                if size > LARGE or self.reason(name).endswith(FEW):
+                    if room < size and room < MOST_FEW:  # the newest one stays
+                        path.unlink()
+                        path.with_name(f"{name}{REASON}").unlink(missing_ok=True)
+                    room -= size
 
     def _path(self, payload: Payload) -> Path:
         return self._inbox / name_of(payload)

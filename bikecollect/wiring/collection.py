@@ -30,6 +30,7 @@ from bikecollect.storage import data_folder
 from bikecollect.storage.csv_format import Format
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.data_folder import LEDGER, SystemFolder
+from bikecollect.storage.files.durable import leave_reserve
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.lock import Lock
 from bikecollect.storage.payload_store import Payloads
@@ -296,7 +297,10 @@ def hook_seconds(settings: Settings) -> float:
 def run_logs(settings: Settings, folders: Mapping[str, Path]) -> RunLogs:
     """Return the handler that writes the log files of the systems in *folders*."""
     handler = RunLogs(
-        folders, max_bytes=settings.log.max_bytes, files=settings.log.files
+        folders,
+        max_bytes=settings.log.max_bytes,
+        files=settings.log.files,
+        room=leave_reserve,
     )
     handler.setFormatter(formatter(settings.log.format, settings.redact))
     return handler

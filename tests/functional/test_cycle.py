@@ -1,6 +1,7 @@
 """The main line, on real files, with a feed and a clock in our hands."""
 
 import os
+import random
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -10,7 +11,12 @@ from pathlib import Path
 import pytest
 from world import MINUTES, NOON, World
 
-from bikecollect.core.errors import FeedUnavailable, Outcome, RateLimited
+from bikecollect.core.errors import (
+    FeedUnavailable,
+    Outcome,
+    PayloadError,
+    RateLimited,
+)
 from bikecollect.core.run import Result
 from bikecollect.core.slots import stamp
 from bikecollect.storage.ledger_reader import History
@@ -447,3 +453,59 @@ def test_a_long_id_in_an_old_file_is_no_torn_line(world: World) -> None:
     assert (world.folder / DAY_FILE).read_bytes().startswith(before)
     assert (world.folder / "station_information.csv").read_bytes() == stations
     assert [each.rows for each in world.committed()] == [2, 2, 1]
+
+
+def test_far_more_stations_than_usual_are_not_believed_at_once(world: World) -> None:
+    """A city of ten has 6,000 for a slot: kept, told of, and nothing is written."""
+    city = {f"s{n}": 1 for n in range(10)}
+    country = {f"s{n}": 1 for n in range(6_000)}
+    world.fetch(city)
+    run = world.fetch(country, after=300)
+    after = world.fetch(city, after=300)
+
+    assert (run.outcome, run.cause) == (Outcome.REJECTED, "growth")
+    assert "6000 stations, where 10 are usual" in run.error
+    assert after.outcome is Outcome.COLLECTED
+    assert len(world.lines()) == 20
+
+
+def test_far_more_stations_are_believed_after_an_hour(world: World) -> None:
+    """A city that has become a country is one; the first hour waits for backfill."""
+    world.fetch({f"s{n}": 1 for n in range(10)})
+    country = {f"s{n}": 1 for n in range(6_000)}
+    runs = [world.fetch(country, after=300) for _ in range(15)]
+
+    assert [run.outcome for run in runs[:12]] == [Outcome.REJECTED] * 12
+    assert [run.outcome for run in runs[12:]] == [Outcome.COLLECTED] * 3
+
+
+def test_a_list_that_is_another_in_each_slot_is_not_kept(world: World) -> None:
+    """600 stations, renamed in each slot: three lists a day, the rows go on."""
+    for number in range(8):
+        names = {f"s{n}": f"{n} the {number}th" for n in range(600)}
+        run = world.fetch({f"s{n}": 1 for n in range(600)}, after=300, names=names)
+
+    lines = world.lines("station_information.csv")
+    assert len(world.lines()) == 8 * 600
+    assert len(lines) == 3 * 600
+    assert [each.text for each in run.notices] == [
+        "600 stations are others again: their list is not written"
+    ]
+
+
+def test_of_payloads_that_say_nothing_few_are_kept(world: World) -> None:
+    """The newest ones, 32 MiB of them; of others, small ones, all."""
+    world.feed.bug = PayloadError("too large to be read", cause="too-large")
+    noise = random.Random(1)
+    for _ in range(9):
+        world.feed.answer = noise.randbytes(3_500_000).hex().encode()
+        world.fetch(after=300)
+    world.feed.bug = PayloadError("another shape")
+    world.fetch({"a": 1}, after=300)
+
+    rejected = world.folder / "payloads/rejected"
+    sizes = [each.stat().st_size for each in rejected.glob("*.zip")]
+    assert sum(sizes) < 34_000_000
+    assert len(sizes) == 9
+    assert len(list(rejected.glob("*.reason.txt"))) == 9
+    assert (rejected / "20261122T044500Z.00000009.zip").exists()

@@ -1,7 +1,21 @@
 """Durable writing: all bytes, then the file, then its folder."""
 
+import errno
 import os
 from pathlib import Path
+
+RESERVE, RESERVED_SHARE = 8 * 1024 * 1024, 0.02
+"""Free bytes that data leave, or that share of a small disk: with them the ledger can
+write down how runs end, and people can be told, when the disk is full."""
+
+
+def leave_reserve(folder: Path, size: int) -> None:
+    """Raise OSError (ENOSPC) where *size* more bytes in *folder* leave no reserve."""
+    disk = os.statvfs(folder)
+    reserve = min(RESERVE, disk.f_blocks * disk.f_frsize * RESERVED_SHARE)
+    if disk.f_bavail * disk.f_frsize < size + reserve:
+        what = f"no space left but the last {reserve / 1e6:.1f} MB, kept for the ledger"
+        raise OSError(errno.ENOSPC, what)
 
 
 def write_all(fd: int, data: bytes) -> None:
