@@ -5,6 +5,7 @@
     BikecollectError
     ├── UsageError               64  the command line asks for what cannot be
     ├── SettingsError            78  settings, a missing mount, a newer ledger
+    │   └── UntrustedFile        78  others may change what must be ours
     ├── FeedError                69  the feed gave no payload
     │   ├── FeedUnavailable      69  network, HTTP errors, deadlines
     │   ├── RateLimited          75  429 with a long Retry-After
@@ -116,6 +117,15 @@ class SettingsError(BikecollectError):
 
     outcome = Outcome.SETTINGS
     cause = "settings"
+
+
+class UntrustedFile(SettingsError):
+    """Others may change something that must be ours: *what*, and the *remedy*."""
+
+    def __init__(self, what: str, remedy: str, *, first: str = "") -> None:
+        super().__init__(f"{what}; {first}run: {remedy}")
+        self.what = what
+        self.remedy = remedy
 
 
 class FeedError(BikecollectError):

@@ -13,7 +13,7 @@ from pathlib import Path
 from bikecollect import __version__
 from bikecollect.alerts import webhooks
 from bikecollect.alerts.mail import smtp
-from bikecollect.core.errors import BikecollectError
+from bikecollect.core.errors import BikecollectError, UntrustedFile
 from bikecollect.core.text import length, size
 from bikecollect.reports.status import survey
 from bikecollect.setup import schedule
@@ -24,7 +24,7 @@ from bikecollect.setup.settings import Mail, Settings, System, server
 from bikecollect.setup.trial import Trial
 from bikecollect.storage import data_folder
 from bikecollect.storage.files import trusted_files
-from bikecollect.storage.files.trusted_files import UntrustedFile, quoted, user_name
+from bikecollect.storage.files.trusted_files import quoted, user_name
 
 ENOUGH_DAYS = 30
 MANY_DAYS = 5_000

@@ -23,6 +23,7 @@ SECRET = 0o600
 
 PORTS = {"starttls": 587, "tls": 465, "none": 25}
 """The usual port of a mail server, by how its mails are secured."""
+LAST_PORT = 65_535
 UNKNOWN_ZONE = "Area/City"
 HEAD = """\
 # The settings of bikecollect, written by `bikecollect init`.
@@ -152,7 +153,7 @@ def wrong_host(host: str) -> str:
 
 def wrong_port(text: str) -> str:
     """Return why *text* is no port, empty where it is one."""
-    right = text.isdecimal() and 0 < int(text[:6]) < 65_536  # noqa: PLR2004 - TCP
+    right = text.isdecimal() and 0 < int(text[:6]) <= LAST_PORT
     return "" if right else f'"{text}" is no port, such as 587'
 
 

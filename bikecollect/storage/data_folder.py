@@ -11,7 +11,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from bikecollect.core import user_folders
-from bikecollect.core.errors import SettingsError, StorageError
+from bikecollect.core.errors import SettingsError, StorageError, UntrustedFile
 from bikecollect.storage.files import trusted_files
 from bikecollect.storage.files.durable import make_folder, sync_folder, write_file
 
@@ -113,7 +113,7 @@ def check_links(folder: Path, parts: Sequence[str] = PARTS) -> None:
     for place in (folder / part for part in parts):
         if place.is_symlink():
             link, target = map(trusted_files.quoted, (place, place.resolve()))
-            raise trusted_files.UntrustedFile(
+            raise UntrustedFile(
                 f"{place} is a link, and would lead our files to {target}",
                 f"rm {link} (for another disk: mkdir {link} && mount --bind {target} "
                 f"{link})",

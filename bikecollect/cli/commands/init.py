@@ -155,7 +155,11 @@ def _take(plan: _Plan, asked: Sequence[str], *, ask: bool) -> None:
         name, what = first_run.split(each)
         if name and (wrong := first_run.wrong_name(name, plan.names)):
             raise click.UsageError(f"--system {each}: {wrong}")
-        new = _zoned(_tried(what, plan, ask=ask), plan, ask=ask)
+        new = _tried(what, plan, ask=ask)
+        if new is None:
+            say(f"Without {what}, then.\n")
+            continue
+        new = _zoned(new, plan, ask=ask)
         if not name and plan.has(new):
             complain(f"{what} is given twice, and collected once")
             continue
@@ -167,8 +171,7 @@ def _ask_systems(plan: _Plan, asked: Sequence[str]) -> None:
     """Ask for the systems, unless some are *asked* for in the call."""
     if asked:
         _take(plan, asked, ask=True)
-        return
-    more = True
+    more = not (asked and plan.systems)
     while more:
         try:
             more = _ask_system(plan)
@@ -185,9 +188,8 @@ def _ask_system(plan: _Plan) -> bool:
         answer = _question("Which system? A city, a name, or a feed's address", FIRST)
     if not answer:
         return False
-    try:
-        new = _tried(answer, plan, ask=True)
-    except _Another:
+    new = _tried(answer, plan, ask=True)
+    if new is None:
         return True
     if plan.has(new):
         say(f"{answer} is there already.\n")
@@ -217,14 +219,10 @@ def _question(text: str, default: str) -> str:
             say(f'The catalogue has no "{answer}"; see: bikecollect feeds\n')
 
 
-class _Another(Exception):  # noqa: N818 - what the person wants
-    """The person would rather name another system."""
-
-
-def _tried(asked: str, plan: _Plan, *, ask: bool) -> NewSystem:
+def _tried(asked: str, plan: _Plan, *, ask: bool) -> NewSystem | None:
     """Return the system *asked* for; a failed try may be overridden.
 
-    Raises _Another where the person does not want to.
+    None where the person would rather name another.
     """
     if not plan.attempt:
         return first_run.untried(asked)
@@ -237,7 +235,7 @@ def _tried(asked: str, plan: _Plan, *, ask: bool) -> NewSystem:
             raise
         say(f"{error}\n")
         if not sure("Take it all the same? (No: name another.)", default=False):
-            raise _Another from error
+            return None
         return first_run.untried(asked)
     lines = told.splitlines()
     wrapped = (textwrap.fill(each, 78, subsequent_indent="  ") for each in lines)

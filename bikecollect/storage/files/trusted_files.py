@@ -7,22 +7,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from bikecollect.core.errors import SettingsError
+from bikecollect.core.errors import SettingsError, UntrustedFile
 from bikecollect.storage.files.regular_file import content
 
 SECRET_BYTES = 4_096
 ROOT = 0
 LINKS = 40
 """As many as Linux follows."""
-
-
-class UntrustedFile(SettingsError):  # noqa: N818 - what the file is
-    """Others may change something that must be ours: *what*, and the *remedy*."""
-
-    def __init__(self, what: str, remedy: str, *, first: str = "") -> None:
-        super().__init__(f"{what}; {first}run: {remedy}")
-        self.what = what
-        self.remedy = remedy
 
 
 def check_file(path: Path) -> None:
