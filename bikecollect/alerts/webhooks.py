@@ -3,6 +3,7 @@
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from urllib.parse import urlsplit, urlunsplit
 
 DEADLINE = 10.0
@@ -119,5 +120,5 @@ def _request(
             stream=True,
         ) as answer,
     ):
-        good = answer.status_code < 300  # noqa: PLR2004 - HTTP
+        good = answer.status_code < HTTPStatus.MULTIPLE_CHOICES
         return "" if good else f"HTTP {answer.status_code}"

@@ -83,8 +83,8 @@ class Compactor:
             self.breathe()
             yield step
 
-    def _opened(self) -> "_Opened":
-        return _Opened(self.lock, self.ledger)
+    def _opened(self) -> "_OpenDays":
+        return _OpenDays(self.lock, self.ledger)
 
     def _roll_forward(self, archived_days: ArchivedDays) -> None:
         for day in self.archive.ready():
@@ -258,7 +258,7 @@ class Compactor:
             raise StorageError(f"{archived.day} is no longer what was archived")
 
 
-class _Opened:
+class _OpenDays:
     """The lock held and the ledger open, for one day's work."""
 
     def __init__(self, lock: Lock, ledger: Ledger) -> None:

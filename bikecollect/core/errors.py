@@ -18,6 +18,7 @@
     └── Interrupted         130/143  a signal asked the run to end
 """
 
+import signal
 from enum import Enum, IntEnum
 from typing import Self
 
@@ -233,4 +234,5 @@ class Interrupted(BikecollectError):  # what happened, not an error
     @property
     def exit_code(self) -> ExitCode:
         """130 for SIGINT, else 143."""
-        return ExitCode.SIGINT if self.signum == 2 else ExitCode.SIGTERM  # noqa: PLR2004 - POSIX
+        by_hand = self.signum == signal.SIGINT
+        return ExitCode.SIGINT if by_hand else ExitCode.SIGTERM

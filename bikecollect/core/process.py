@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from bikecollect.core.errors import Interrupted
 
+STDERR = 2
 ALARM_SHARE = 14 / 15
 ALARM_FLOOR = 30.0
 MEMORY_SHARE = 0.75
@@ -58,7 +59,7 @@ def prepare() -> None:
     Without it a data file may be opened as descriptor 2, and a library's
     complaint be written into it.
     """
-    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004 - stderr
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= STDERR:
         pass
     os.close(fd)
     if sys.stdout is None or sys.stderr is None:

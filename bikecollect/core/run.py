@@ -23,6 +23,8 @@ MOST_TRIES = 40
 OUTCOMES = {each.value: each for each in Outcome}
 
 LONGEST_REST = 3_600.0
+MOST_DIGITS = 16
+"""Of a whole number in a note: SQLite has 64 bits."""
 
 
 class _Notice(NamedTuple):
@@ -197,7 +199,7 @@ def from_json(text: str) -> Run:
 
 
 def _whole(digits: str) -> int:
-    if len(digits) > 16:  # noqa: PLR2004 - SQLite has 64 bits
+    if len(digits) > MOST_DIGITS:
         raise ValueError(f"no number of ours: {digits[:80]}")
     return int(digits)
 

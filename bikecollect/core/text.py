@@ -7,7 +7,7 @@ from datetime import tzinfo
 from typing import Any, TypeVar
 from unicodedata import category
 
-from bikecollect.core.slots import DAY, iso
+from bikecollect.core.slots import DAY, HOUR, MINUTE, iso
 
 HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Unicode's classes of characters that act unseen on a screen, a log or a reader."""
@@ -175,7 +175,7 @@ def length(seconds: float) -> str:
     minutes = round(seconds / 60)
     if seconds >= DAY:
         return f"{minutes // 1440} d {minutes % 1440 // 60} h"
-    if minutes >= 60:  # noqa: PLR2004 - an hour
+    if minutes * MINUTE >= HOUR:
         return f"{minutes // 60} h {minutes % 60} min"
     return f"{minutes} min" if minutes else f"{seconds:.0f} s"
 
