@@ -1,7 +1,6 @@
 """Commit one accepted payload: read, write its block, account for it, move it on."""
 
 import hashlib
-import json
 import logging
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +19,6 @@ from bikecollect.core.secrets.redact import Redact, unredacted
 from bikecollect.core.slots import Slot, day_of
 from bikecollect.core.snapshot import Snapshot, StationInformation
 from bikecollect.feeds import Feed, imported_rows
-from bikecollect.feeds.reading import drift
 from bikecollect.storage.csv_format import (
     EncodedRows,
     Format,
@@ -39,7 +37,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SHAPE, GROWTH = "bikecollect.shape", "bikecollect.growth"
+GROWTH = "bikecollect.growth"
 SPARED = frozenset({"growth", "too-large", "too-slow"})
 """Causes by which most likely nothing is lost: of such payloads the newest are kept."""
 CLOCK_SET = "the clock of this machine was set back"
@@ -279,21 +277,14 @@ class Committer:
     ) -> tuple[str, ...]:
         """Keep what the next fetch may use; return how the feed has changed."""
         memory = self.ledger.notes()
-        before = json.loads(memory.get(SHAPE, "{}"))
         if not self.ledger.is_newest(payload.slot):
             return ()  # what a later payload has said stands
-        drifts: tuple[str, ...] = ()
-        if before and snapshot.shape:
-            drifts = drift.compare(before, snapshot.shape)
-        note = memory.get(findings.NOTE, "")
-        fresh, note = findings.unsaid(snapshot.findings, note, payload.slot)
-        notes = {**payload.notes, **more, findings.NOTE: note}
-        if snapshot.shape and snapshot.shape != before:
-            notes[SHAPE] = json.dumps(dict(snapshot.shape), sort_keys=True)
+        notes, told = findings.news(snapshot, memory, payload.slot)
+        notes = {**payload.notes, **more, **notes}
         changed = {k: text for k, text in notes.items() if memory.get(k, "") != text}
         if changed:
             self.ledger.remember(changed)
-        return (*drifts, *fresh)
+        return told
 
 
 def _with(flags: tuple[str, ...], flag: str) -> tuple[str, ...]:

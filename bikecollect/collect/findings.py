@@ -4,10 +4,39 @@ import json
 from collections.abc import Mapping
 
 from bikecollect.core.slots import DAY, Slot
+from bikecollect.core.snapshot import Snapshot
+from bikecollect.feeds.reading import drift
 
+SHAPE = "bikecollect.shape"
 NOTE = "bikecollect.findings"
 FORGOTTEN = 7 * DAY
 """So long must a matter be gone before it is told of again."""
+
+
+def news(
+    snapshot: Snapshot, memory: Mapping[str, str], slot: Slot
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return what to remember of *snapshot*, and what is new about its feed.
+
+    *memory* is what this returned before. A field that is null at every station
+    keeps the type that it had: it may come back.
+    """
+    before: dict[str, str] = json.loads(memory.get(SHAPE, "") or "{}")
+    shape = {
+        name: before.get(name, kind) if kind == "null" else kind
+        for name, kind in snapshot.shape.items()
+    }
+    nulls = {
+        f"null {name}": f"field {name} is null at every station"
+        for name, kind in snapshot.shape.items()
+        if kind == "null" and shape[name] != "null"
+    }
+    fresh, note = unsaid({**snapshot.findings, **nulls}, memory.get(NOTE, ""), slot)
+    notes = {NOTE: note}
+    if shape and shape != before:
+        notes[SHAPE] = json.dumps(shape, sort_keys=True)
+    drifts = drift.compare(before, shape) if before and shape else ()
+    return notes, (*drifts, *fresh)
 
 
 def unsaid(

@@ -11,6 +11,7 @@ from bikecollect.core.snapshot import Snapshot, StationInformation
 from bikecollect.feeds.reading.aliases import electric
 from bikecollect.feeds.reading.fields import STAMP_FORMAT
 from bikecollect.feeds.reading.json_payload import at, decode, keys, objects
+from bikecollect.feeds.reading.list_queries import LIKELY
 from bikecollect.feeds.reading.stamps import Stamps
 from bikecollect.feeds.reading.station_reader import Dialect, Said, StationReader
 from bikecollect.feeds.reading.values import count, identifier, number, text
@@ -61,6 +62,8 @@ PROPULSION |= dict.fromkeys(
 """Which vehicles count as electric; of others, and of none said, it is not known."""
 FUTURE = 900.0
 """A feed's own stamp so many seconds ahead is not of this zone."""
+FEW = 0.05
+"""Share of the stations that may be in one document and not in the other."""
 UPDATED = ("last_updated", "lastUpdatedOther", "lastUpdated")
 
 
@@ -151,8 +154,12 @@ def _informed(read: Snapshot, body: bytes, way: Way) -> Snapshot:
     except PayloadError as error:
         why = f"station_information cannot be read: {error.unquoted()}"
         return replace(read, incomplete=why)
+    here, there = len(read.statuses), len(about.information)
+    cut = here in LIKELY and there > here * (1 + FEW)
+    words = f"exactly {here} stations came, which is a server's usual page, of {there}"
     return replace(
         read,
+        incomplete=words if cut else "",
         information=about.information,
         lists_all=True,
         secondary=False,

@@ -186,3 +186,18 @@ def test_ids_that_are_all_others_are_told(city: Publisher) -> None:
         "only 0 of 1 stations have an id that was known"
     ]
     assert second.notices == ()
+
+
+def test_a_field_that_is_null_everywhere_is_told_once(city: Publisher) -> None:
+    """Its type is remembered: when it comes back that is no news."""
+    city.fetch()
+    city.documents["/station_status"] = listed({**STATUS, "num_docks_available": None})
+    gone = city.fetch()
+    still = city.fetch()
+    city.documents["/station_status"] = listed(STATUS)
+    back = city.fetch()
+
+    assert [n.text for n in gone.notices] == [
+        "field num_docks_available is null at every station"
+    ]
+    assert (still.notices, back.notices) == ((), ())

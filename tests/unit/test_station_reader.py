@@ -341,3 +341,17 @@ def test_a_list_of_endless_ids_is_no_list() -> None:
     with pytest.raises(PayloadError, match="9 of 9 stations cannot be read") as caught:
         gbfs(*(station("x" * 131_073 + str(number)) for number in range(9)))
     assert len(str(caught.value)) < 500
+
+
+def test_a_status_of_a_usual_page_is_held_against_the_list_of_stations() -> None:
+    """100 of 173: a page. 100 of 102, or 99 of 173, are what they are."""
+    names = [{"station_id": str(n), "name": "x"} for n in range(173)]
+    status = [station(str(n)) for n in range(100)]
+
+    cut = gbfs(*status, about={"data": {"stations": names}})
+    whole = gbfs(*status, about={"data": {"stations": names[:102]}})
+    other = gbfs(*status[:99], about={"data": {"stations": names}})
+
+    assert "exactly 100 stations came" in cut.incomplete
+    assert cut.incomplete.endswith("of 173")
+    assert (whole.incomplete, other.incomplete) == ("", "")
