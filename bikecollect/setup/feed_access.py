@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -79,6 +80,10 @@ def check(name: str, system: System) -> None:
     if system.proxy:
         proxy = system.proxy if "://" in system.proxy else f"http://{system.proxy}"
         check_address(f"{place}.proxy", re.sub(PROXIES, "http://", proxy))
+        if proxy.startswith("socks") and not find_spec("socks"):
+            raise SettingsError(
+                f"{place}.proxy: socks needs PySocks: pip install 'requests[socks]'"
+            )
     if system.redirects not in REDIRECTS:
         words = f'true, false or "{SAME_SITE}"'
         raise SettingsError(f"{place}.redirects must be {words}")

@@ -395,6 +395,29 @@ def test_tls_of_a_trusted_server_is_used(tmp_path: Path) -> None:
     assert document.body == BODY
 
 
+def test_certificates_that_are_not_there_are_told(tmp_path: Path) -> None:
+    """A missing file, and one without any, are no dead host."""
+    (tmp_path / "empty.pem").write_text("nothing\n", encoding="utf-8")
+    said = []
+    with tls_server("127.0.0.1") as (url, _):
+        for name in ("none.pem", "empty.pem"):
+            get = client(Budget(), access=Access(ca_bundle=str(tmp_path / name)))
+            with pytest.raises(ProtocolError) as failed:
+                get("feed", url)
+            said.append(str(failed.value))
+
+    assert said[0] == f"there is no ca_bundle {tmp_path}/none.pem"
+    assert "no certificate or crl found" in said[1]
+
+
+def test_plain_http_behind_https_is_told() -> None:
+    """A server that does not speak TLS at all."""
+    with misbehaving(answers(BODY)) as (url, _):
+        get = client(Budget())
+        with pytest.raises(ProtocolError, match="wrong version number"):
+            get("feed", url.replace("http://", "https://"))
+
+
 class tls_server:  # used as a function
     """A TLS server with a certificate for *name*; yields address and authority.
 

@@ -61,6 +61,7 @@ def test_the_other_addresses_of_the_settings_are_checked_too(
     [
         ("proxy", "http://[", "proxy is not an address"),
         ("proxy", "proxy:99999", "proxy is not an address"),
+        ("proxy", "socks5://proxy:1080", "needs PySocks"),
         ("redirects", "same-host", 'true, false or "same-site"'),
         ("headers", {"X-Key": "a\nb"}, "not a header"),
         ("headers", {"X Key": "a"}, "not a header"),

@@ -1,5 +1,6 @@
 """Sessions that read no environment, follow nothing, and go where the guard lets."""
 
+import re
 import socket
 import threading
 from typing import Any
@@ -37,8 +38,8 @@ def translated(error: BaseException, place: str) -> BaseException:
     if isinstance(error, FeedError | PayloadError):
         return error
     if isinstance(error, http.SSLError):
-        why = repr(error).partition("certificate verify failed: ")[2]
-        reason = why.partition(" (_ssl")[0] or "no common protocol"
+        why = re.search(r"\] (?:certificate verify failed: )?(.*?) \(_ssl", repr(error))
+        reason = why[1] if why else "no common protocol"
         return ProtocolError(f"TLS of {place} cannot be verified: {reason}")
     if "NameResolution" in repr(error) or "gaierror" in repr(error):
         return FeedUnavailable(f"the name of {place} does not resolve", cause="dns")

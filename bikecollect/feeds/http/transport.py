@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 
 import requests
 
@@ -58,6 +59,7 @@ class Transport:
     ) -> None:
         self.scope = Scope(access)
         self._policy, self._budget = access.redirects, budget
+        self._bundle = access.ca_bundle
         self._clock, self._left = clock, left
         self.spare = budget.run_bytes
         home = self.scope.home.host
@@ -102,6 +104,8 @@ class Transport:
     def _hop(self, name: str, url: Url) -> Document | Url:
         """Return the document at *url*, or where it is redirected to."""
         self._guard.check_name(url.host)
+        if url.scheme == "https" and self._bundle and not Path(self._bundle).exists():
+            raise ProtocolError(f"there is no ca_bundle {self._bundle}")
         headers = self.scope.headers(url)
         ours = "Authorization" in headers or not self.scope.covers(url)
         with self._session.get(
