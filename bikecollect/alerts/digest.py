@@ -54,7 +54,7 @@ def subject(first: date, last: date) -> str:
 def body(summaries: Sequence[Summary], about: str) -> str:
     """Return the digest of *summaries*; *about* says who writes it."""
     parts = [_system(each) for each in summaries]
-    parts.append("When this mail stays out, look: bikecollect status")
+    parts.append("If this mail stops arriving, run: bikecollect status")
     return "\n\n".join(parts) + f"\n\n-- \n{about}\n"
 
 

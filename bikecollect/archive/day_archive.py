@@ -125,7 +125,7 @@ class Archive:
             if not path.exists():
                 found.append(f"{path} is not there")
             elif digest(path) != told["sha256"]:
-                found.append(f"{path} is not what was written: its sha256 is another")
+                found.append(f"{path} is not what was written: sha256 mismatch")
         return found
 
     def pieces(self, day: str, zone: tzinfo) -> Iterator[day_csv.Piece]:

@@ -255,7 +255,9 @@ def _schedule(settings: Settings) -> Checks:
 def _mail(settings: Settings, *, network: bool, send: bool) -> Checks:
     mail = settings.mail
     if not mail.host:
-        yield _note("mail", "nobody is told of trouble", "give [mail] in the settings")
+        yield _note(
+            "mail", "trouble is reported to nobody", "give [mail] in the settings"
+        )
         return
     way = f"{mail.host}:{mail.port}, {mail.security}"
     if not network:

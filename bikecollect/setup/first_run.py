@@ -219,7 +219,7 @@ def place(named: str | None, *, here: bool) -> Path:
 def refuse_to_overwrite(path: Path, *, force: bool) -> None:
     """Raise SettingsError where a file is at *path*, unless *force*."""
     if path.exists() and not force:
-        raise SettingsError(f"{path} is there already; --force writes it anew")
+        raise SettingsError(f"{path} already exists; --force overwrites it")
 
 
 def write(path: Path, wishes: Wishes, *, force: bool) -> None:

@@ -230,7 +230,9 @@ def _checked(cls: type, values: Mapping[str, Any], place: str) -> dict[str, Any]
     plain: dict[str, Any] = {}
     for name, value in values.items():
         if name not in known:
-            raise SettingsError(f"{place}{name} is no setting{_nearest(name, known)}")
+            raise SettingsError(
+                f'unknown setting "{place}{name}"{_nearest(name, known)}'
+            )
         kind = known[name].metadata["kind"]
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             wrong = _seen(name, value)
@@ -311,7 +313,7 @@ def _check_telling(settings: Settings) -> None:
     for kind in settings.tell.mute:
         if kind not in KINDS:
             known = ", ".join(KINDS)
-            raise SettingsError(f'tell.mute: "{kind}" is no kind; known: {known}')
+            raise SettingsError(f'tell.mute: unknown kind "{kind}"; known: {known}')
     if settings.log.format not in {"text", "json"}:
         raise SettingsError("log.format must be text or json")
 

@@ -199,7 +199,7 @@ class Settings:
         for each in system_ids:
             if each not in self.systems:
                 known = ", ".join(self.systems)
-                what = f'no system is called "{each}"; set up are: {known}'
+                what = f'unknown system "{each}"; the settings have: {known}'
                 raise SettingsError(what)
         return list(dict.fromkeys(system_ids)) or list(self.systems)
 
@@ -344,4 +344,4 @@ def wrong_mail_address(text: str) -> str:
     """Return why no mail can go to *text*, empty where one can."""
     if re.fullmatch(r"[^\s<>,]+@[^\s<>,]+", text) and text.isascii():
         return ""
-    return f'"{text}" is no mail address'
+    return f'"{text}" is not a mail address'

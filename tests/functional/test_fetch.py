@@ -128,7 +128,7 @@ def test_each_failure_has_its_code_and_one_line(
         (["fetsch"], 64, "No such command"),
         (["fetch", "--formt"], 64, "No such option"),
         (["--config", "nowhere.toml", "fetch"], 78, "cannot read nowhere.toml"),
-        (["fetch", "atlantis"], 78, 'no system is called "atlantis"'),
+        (["fetch", "atlantis"], 78, 'unknown system "atlantis"'),
     ],
 )
 def test_a_wrong_call_is_told_before_any_network(

@@ -127,7 +127,7 @@ def test_a_bad_answer_is_asked_again_at_once() -> None:
 
     assert done.returncode == 0
     for complaint in (
-        '"me at example.org" is no mail address',
+        '"me at example.org" is not a mail address',
         '"smtp example" is no name of a server',
         '"ssl" is none of starttls, tls, none',
         '"70000" is no port',

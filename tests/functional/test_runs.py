@@ -264,7 +264,7 @@ def test_a_time_of_day_means_the_latest_that_had_a_run(tmp_path: Path) -> None:
         (["--since", "soon"], 64, "is no moment"),
         (["--outcome", "odd"], 64, "no outcome is called"),
         (["--limit", "0"], 64, "--limit"),
-        (["atlantis"], 78, "no system is called"),
+        (["atlantis"], 78, "unknown system"),
     ],
 )
 def test_a_wrong_call_is_told(

@@ -369,7 +369,7 @@ def test_the_state_survives_a_full_disk_and_no_lie(tmp_path: Path) -> None:
         ({"mail": {"host": "h"}}, "mail.sender is missing"),
         (
             {"mail": {"host": "h", "sender": "a@b", "to": ["a@b\nBcc: x@y"]}},
-            "is no mail address",
+            "is not a mail address",
         ),
         (
             {
@@ -383,7 +383,7 @@ def test_the_state_survives_a_full_disk_and_no_lie(tmp_path: Path) -> None:
             },
             "in the clear",
         ),
-        ({"tell": {"mute": ["fetsch"]}}, "is no kind"),
+        ({"tell": {"mute": ["fetsch"]}}, "unknown kind"),
         ({"tell": {"webhook": "ftp://x"}}, "http"),
         ({"log": {"format": "xml"}}, "text or json"),
     ],

@@ -64,7 +64,7 @@ def _head(name: str, station: Known) -> None:
     there = frames.zone(name)
     if station.until is not None:
         when = widgets.clock(station.until, there)
-        st.warning(f"It left the list of stations at {when}. What it had is kept.")
+        st.warning(f"It left the list of stations at {when}. Its history is kept.")
     now = {
         each.station_id: each for each in frames.snapshot(name, widgets.days(name)[1])
     }

@@ -20,7 +20,7 @@ RAW_DAYS, HOURLY_DAYS = 10, 92
 
 def view(name: str, station: str, when: Span) -> None:
     """Draw what *station* had in the days of *when*, and what became of it."""
-    st.subheader("What it had")
+    st.subheader("Availability")
     count = (when[1] - when[0]).days
     if count <= RAW_DAYS:
         _by_slot(name, station, when)
@@ -117,7 +117,7 @@ def _past(spec: specs.Spec, table: pd.DataFrame, station: str, said: str) -> Non
 
 
 def _identity(name: str, station: str) -> None:
-    st.subheader("What became of it")
+    st.subheader("Changes")
     first, newest = widgets.days(name)
     found = frames.answer(
         name, "changes", (first, newest + timedelta(days=1)), stations=(station,)
