@@ -84,9 +84,9 @@ def _version(ctx: click.Context, _option: click.Parameter, asked: bool) -> None:
     if ctx.params["verbose"]:
         import sys
 
-        from bikecollect.setup import loader
+        from bikecollect.setup import settings_file
 
-        found = loader.find(ctx.params["config"])
+        found = settings_file.find(ctx.params["config"])
         source = found.absolute() if found else "no settings file: the defaults"
         click.echo(f"settings: {source}")
         click.echo(f"Python {sys.version.split()[0]}: {sys.executable}")

@@ -75,9 +75,9 @@ class Shared:
 
 def _tell_of_defaults(level: int) -> None:
     """Log that there is no settings file, and that one lies here unread."""
-    from bikecollect.setup import loader, program  # not for --help
+    from bikecollect.setup import program, settings_file  # not for --help
 
-    if (path := loader.unread()) is None:
+    if (path := settings_file.unread()) is None:
         log.log(
             level, "no settings file; using Taipei's YouBike, see: bikecollect init"
         )
@@ -101,9 +101,9 @@ def addressed(text: str) -> str:
     """
     if "bikecollect " not in text and "pip install" not in text:
         return text
-    from bikecollect.setup import loader, program  # only where it is told
+    from bikecollect.setup import program, settings_file  # only where it is told
 
-    command = program.called(loader.find(Screen.config))
+    command = program.called(settings_file.find(Screen.config))
     return program.addressed(text, command)
 
 

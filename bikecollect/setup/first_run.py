@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from bikecollect.core.errors import SettingsError, StorageError, UsageError
 from bikecollect.core.text import visible_toml
-from bikecollect.setup import catalogue, loader, probe, settings
+from bikecollect.setup import catalogue, loader, probe, settings, settings_file
 from bikecollect.setup.settings import Mail, System
 from bikecollect.storage.files import durable, trusted_files
 
@@ -208,8 +208,8 @@ def place(named: str | None, *, here: bool) -> Path:
     """
     if here and named:
         raise UsageError("--here and --config name two places: give one of them")
-    found = Path(loader.FILE).absolute() if here else loader.find(named)
-    path = found or loader.usual_path()
+    found = Path(settings_file.FILE).absolute() if here else settings_file.find(named)
+    path = found or settings_file.usual_path()
     if path is None:
         raise SettingsError("you have no home folder: name the file with --config")
     trusted_files.check_folder(path.absolute().parent)

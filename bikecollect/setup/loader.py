@@ -1,18 +1,16 @@
-"""How the settings file is found, read and checked."""
+"""How the settings are read and checked."""
 
 import codecs
-import os
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from bikecollect.core import user_folders
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.incidents import KINDS
 from bikecollect.core.secrets.names import is_secret_name
-from bikecollect.setup import catalogue, feed_access
+from bikecollect.setup import catalogue, feed_access, settings_file
 from bikecollect.setup.settings import (
     Keep,
     Log,
@@ -25,11 +23,7 @@ from bikecollect.setup.settings import (
     wrong_name,
 )
 from bikecollect.storage.files import trusted_files
-from bikecollect.storage.files.regular_file import content
 
-FILE = "bikecollect.toml"
-MOST = 1_048_576
-"""Bytes of a settings file."""
 SECRETIVE = frozenset({"command", "headers", "proxy", "url", "webhook"})
 """Settings that may hold a secret: an error does not quote them."""
 SECTIONS = {"mail": Mail, "ping": Ping, "tell": Tell, "log": Log, "keep": Keep}
@@ -43,22 +37,14 @@ def load(path: str | None) -> Settings:
     them, the catalogue's first system with the defaults. Raises SettingsError with
     the file, the key, and what is right.
     """
-    found = find(path)
+    found = settings_file.find(path)
     if found is None:
         first = catalogue.CATALOGUE[0].system_id
         return replace(Settings(), systems={first: _system(first, {})})
-    settings = read_text(found, text_of(found))
+    settings = read_text(found, settings_file.text_of(found))
     _guard(found, settings)
     _check_files(settings)
     return settings
-
-
-def text_of(path: Path) -> str:
-    """Return the text of the settings file *path*.
-
-    Raises SettingsError where others may change it, or where it is not UTF-8.
-    """
-    return _decoded(path, _trusted_text(path))
 
 
 def read_text(path: Path, text: str) -> Settings:
@@ -86,12 +72,12 @@ def ways_of_telling(path: str | None) -> Settings | None:
     """
     import tomllib
 
-    found = find(path)
+    found = settings_file.find(path)
     if found is None:
         return None
     try:
         # What is not UTF-8 stands in a name or a comment, not in an address.
-        data = _trusted_text(found).removeprefix(codecs.BOM_UTF8)
+        data = settings_file.trusted(found).removeprefix(codecs.BOM_UTF8)
         values = tomllib.loads(data.decode("utf-8", "replace"))
         kept: dict[str, Any] = {
             name: values[name] for name in ("mail", "ping", "tell") if name in values
@@ -130,75 +116,6 @@ def parse(values: Mapping[str, Any], *, folder: Path = Path()) -> Settings:
         ready = replace(ready, systems={first: _system(first, {})})
     _check_values(ready)
     return ready
-
-
-def find(path: str | None) -> Path | None:
-    """Return the file that `load` reads for *path*, None where there is none."""
-    named = path or os.environ.get("BIKECOLLECT_CONFIG")
-    if named:
-        return Path(named)
-    usual = usual_path()
-    if usual is None:
-        return None
-    try:
-        usual.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError:
-        pass  # it may be there: `load` says why it cannot be read
-    return usual
-
-
-def usual_path() -> Path | None:
-    """Return where the user's settings lie, None for a user without a home."""
-    home = user_folders.config_home()
-    return None if home is None else home / user_folders.OURS / FILE
-
-
-def unread() -> Path | None:
-    """Return the settings file of the current folder, which is not read by itself."""
-    try:
-        here = Path(FILE).absolute()
-    except OSError:
-        return None  # the current folder was removed
-    return here if here.is_file() else None
-
-
-def _trusted_text(path: Path) -> bytes:
-    """Return what the file *path* holds; SettingsError where others may change it."""
-    try:
-        trusted_files.check_file(path.absolute())
-        for folder in dict.fromkeys((path.absolute().parent, path.resolve().parent)):
-            trusted_files.check_folder(folder)
-        return content(os.path.realpath(path), MOST)
-    except (OSError, RuntimeError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise SettingsError(f"cannot read {path}: {why}") from error
-
-
-def _decoded(path: Path, data: bytes) -> str:
-    """Return *data* as text; raises SettingsError that says how it was saved."""
-    try:
-        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            raise _saved_as("UTF-16", path, "it begins with its mark")
-        return data.removeprefix(codecs.BOM_UTF8).decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        where = f"line {line} has the byte 0x{data[error.start]:02x}"
-        raise _saved_as("ISO-8859-1", path, where) from error
-
-
-_NAMES = {"ISO-8859-1": "Latin-1", "UTF-16": "UTF-16"}
-"""How people call what iconv knows as these."""
-
-
-def _saved_as(encoding: str, path: Path, why: str) -> SettingsError:
-    old, new = (trusted_files.quoted(each) for each in (path, Path(f"{path}.utf-8")))
-    return SettingsError(
-        f"{path} must be saved as UTF-8, and looks like {_NAMES[encoding]} ({why}); "
-        f"run: (umask 077; iconv -f {encoding} -t UTF-8 {old} > {new} "
-        f"&& mv {new} {old})"
-    )
 
 
 def _check_files(settings: Settings) -> None:

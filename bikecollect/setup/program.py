@@ -7,7 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from bikecollect.setup import loader
+from bikecollect.setup import settings_file
 
 NAME = "bikecollect"
 COMMANDS = (
@@ -38,7 +38,7 @@ def called(settings: Path | None, near: Path | None = None) -> str:
     found = shutil.which(NAME)
     if found is not None and os.path.realpath(found) == os.path.realpath(words[0]):
         words = [NAME]
-    if settings is not None and settings.absolute() != loader.usual_path():
+    if settings is not None and settings.absolute() != settings_file.usual_path():
         words += ["--config", str(settings.absolute())]
     return shlex.join(_short(each, near) for each in words)
 

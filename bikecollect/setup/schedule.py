@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from bikecollect.core.errors import SettingsError, StorageError
-from bikecollect.setup import loader
+from bikecollect.setup import settings_file
 from bikecollect.setup.program import program
 from bikecollect.setup.scheduler import cron, service_user, systemd
 from bikecollect.setup.scheduler.cron import CronState, read_crontab, write_crontab
@@ -169,7 +169,7 @@ def _block(settings: Settings, path: Path | None) -> str:
 
 def _names(path: Path | None) -> set[str]:
     """Return the paths that the settings at *path* go by, empty for the usual ones."""
-    usual = loader.usual_path()
+    usual = settings_file.usual_path()
     meant = usual if path is None else path.absolute()
     names = set() if meant is None else {str(meant), os.path.realpath(meant)}
     return names | {""} if meant == usual else names

@@ -79,7 +79,7 @@ def test_a_check_says_what_is_wrong(path: Path) -> None:
 
     assert (good.returncode, good.stdout) == (0, f"{path} is right; it sets up: city\n")
     assert bad.returncode == 78
-    assert f"{path}: systems.city.fed" in bad.stderr
+    assert f'{path}: unknown setting "systems.city.fed"' in bad.stderr
 
 
 def editor(folder: Path, command: str) -> str:

@@ -10,8 +10,7 @@ from mailserver import MailServer
 from served import Answer, serving
 
 from bikecollect.cli import COMMANDS
-from bikecollect.setup import loader as config
-from bikecollect.setup import program
+from bikecollect.setup import program, settings_file
 
 WHEEL = "https://x.org/bikecollect-9-py3-none-any.whl"
 SCRIPT = str(Path(sys.executable).with_name("bikecollect"))
@@ -62,7 +61,7 @@ def test_a_bare_name_is_what_a_shell_finds(
 
 def test_settings_are_named_where_they_are_not_the_usual_ones(script: Path) -> None:
     """Quoted for a shell, and short for who is near."""
-    usual = config.usual_path()
+    usual = settings_file.usual_path()
     other = script.parent / "b s.toml"
 
     assert program.called(usual) == str(script)

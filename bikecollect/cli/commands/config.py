@@ -8,7 +8,7 @@ from bikecollect.cli.options import Shared, say, say_json
 from bikecollect.cli.render import settings as screens
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.text import visible_json
-from bikecollect.setup import first_run, loader
+from bikecollect.setup import first_run, loader, settings_file
 
 NONE = 1
 
@@ -26,7 +26,7 @@ def path(ctx: click.Context) -> int:
     Ends with 1 where there is none.
     """
     shared = ctx.ensure_object(Shared)
-    found = loader.find(shared.config)
+    found = settings_file.find(shared.config)
     if found is None:
         shared.settings()  # says so
         return NONE
@@ -68,11 +68,11 @@ def edit(ctx: click.Context) -> None:
     The editor gets a copy, which takes the file's place when it is right.
     """
     shared = ctx.ensure_object(Shared)
-    found = loader.find(shared.config)
+    found = settings_file.find(shared.config)
     if found is None:
         raise SettingsError("no settings file; make one first: bikecollect init")
     real = found.resolve()
-    mended = _edited(real, loader.text_of(found))
+    mended = _edited(real, settings_file.text_of(found))
     if mended is None:
         say("Nothing was changed.\n")
     else:

@@ -9,7 +9,7 @@ import click
 
 from bikecollect.cli.options import Shared, say, say_figures
 from bikecollect.core.text import visible_json
-from bikecollect.setup import loader
+from bikecollect.setup import settings_file
 from bikecollect.setup.schedule import (
     Plan,
     in_cron,
@@ -90,7 +90,7 @@ def install(ctx: click.Context, *, systemd: bool, system_wide: bool) -> None:
 def remove(ctx: click.Context, *, systemd: bool, system_wide: bool) -> None:
     """Remove the entry of these settings; what was collected stays."""
     others: Sequence[str] = ()
-    path = loader.find(ctx.ensure_object(Shared).config)
+    path = settings_file.find(ctx.ensure_object(Shared).config)
     if systemd or system_wide:
         found = remove_from_systemd(path, system_wide=system_wide)
     else:
@@ -109,7 +109,7 @@ _INSTALLED = {
 def _settings(ctx: click.Context) -> tuple[Settings, Path | None]:
     """Return the settings, and the file that they come from."""
     shared = ctx.ensure_object(Shared)
-    return shared.settings(), loader.find(shared.config)
+    return shared.settings(), settings_file.find(shared.config)
 
 
 def _text(plan: Plan) -> str:
