@@ -95,6 +95,9 @@ def _settings(settings: Settings) -> Checks:
     path = Path(settings.source)
     count = len(settings.systems)
     yield _good("settings", f"{path}, {count} system{'s' if count > 1 else ''}")
+    if (place := trusted_files.weak_parent(path)) is not None:
+        text = f"others may put another folder in place of {place}"
+        yield _note("settings", text, f"ls -ld {quoted(place.parent)}")
     yield from _command(settings)
 
 

@@ -1,6 +1,5 @@
 """The settings: what each key means, and its default."""
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -241,7 +240,7 @@ class Settings:
         name = self.mail.password_file
         if not name:
             return ""
-        credential = _credential(name)
+        credential = trusted_files.credential(name)
         path = credential or self.path_of(name)
         read = (
             trusted_files.read_credential if credential else trusted_files.read_secret
@@ -273,6 +272,10 @@ class Settings:
 
     def secrets(self) -> list[str]:
         """Return every text that no log, mail or ledger may show."""
+        return self._secrets
+
+    @cached_property
+    def _secrets(self) -> list[str]:
         found = [each for texts in self.held.values() for each in texts]
         with suppress(SettingsError):
             found += of_login(self.mail.user, self.password())
@@ -287,15 +290,6 @@ class Settings:
     def placeholders(self) -> Placeholders:
         """What keeps the secrets out of notes for the next run."""
         return Placeholders(self.secrets())
-
-
-def _credential(name: str) -> Path | None:
-    """Return the service's credential called *name*, None where it has none."""
-    folder = os.environ.get("CREDENTIALS_DIRECTORY")
-    if not folder or "/" in name:
-        return None
-    path = Path(folder) / name
-    return path if path.is_file() else None
 
 
 def seconds(text: str) -> int:

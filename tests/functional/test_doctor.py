@@ -132,3 +132,17 @@ def test_the_doctor_names_what_others_may_change(
     assert remedies["city: folder"].startswith(f"rm {inbox} ")
     assert remedies["archive: folder"] == f"chmod go-w {tmp_path}/data/archive"
     assert remedies["tell.command"] == f"chmod go-w {program}"
+
+
+def test_the_doctor_looks_at_the_folders_above_the_settings(tmp_path: Path) -> None:
+    """Whoever may rename one of them decides which settings are read."""
+    config = tmp_path / "open/mine/bikecollect.toml"
+    config.parent.mkdir(parents=True)
+    config.touch()
+    words = ("--config", config, "doctor", "--offline")
+    good = bikecollect(*words).stdout
+    (tmp_path / "open").chmod(0o777)
+    bad = bikecollect(*words).stdout.replace("\n      ", " ")
+
+    assert "in place of" not in good
+    assert f"others may put another folder in place of {config.parent}" in bad

@@ -104,6 +104,34 @@ def read_credential(path: Path) -> str:
     return text
 
 
+def credential(name: str) -> Path | None:
+    """Return the service's credential called *name*, None where it has none.
+
+    A name with a slash is a path, and none: it could lead anywhere.
+    """
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    if not folder or "/" in name:
+        return None
+    path = Path(folder) / name
+    return path if path.is_file() else None
+
+
+def weak_parent(path: Path) -> Path | None:
+    """Return the nearest folder above *path* that others may rename, None for none.
+
+    Beside those that `check_file` refuses: whoever may write to a folder may put
+    another one in place of each in it.
+    """
+    for place in path.absolute().parents[:-1]:
+        about = place.parent.stat()
+        ours = about.st_uid in {ROOT, os.geteuid()}
+        if not ours or (
+            _others_write(place.parent) and not about.st_mode & stat.S_ISVTX
+        ):
+            return place
+    return None
+
+
 def quoted(path: Path) -> str:
     """Return *path* as a word of a command."""
     import shlex  # only on the way to an error
