@@ -37,11 +37,18 @@ class DaySummary(NamedTuple):
 def columns_of(header: bytes) -> tuple[str, ...]:
     """Return the columns that a file's first line names; raises StorageError."""
     try:
-        return tuple(next(read_cells([header.decode("utf-8")], strict=True)))
+        names = tuple(next(read_cells([header.decode("utf-8")], strict=True)))
     except (ValueError, StopIteration, csv.Error) as error:
-        raise StorageError(
-            f"a first line that is no header: {header[:60]!r}", cause="damage"
-        ) from error
+        raise _no_header(header) from error
+    if names[STATION : STATION + 1] != ("station_id",):
+        raise _no_header(header)
+    return names
+
+
+def _no_header(header: bytes) -> StorageError:
+    return StorageError(
+        f"a first line that is no header: {header[:60]!r}", cause="damage"
+    )
 
 
 def cells(text: bytes) -> Iterator[list[str]]:
