@@ -112,7 +112,7 @@ class Committer:
         with self.watch("read"):
             snapshot = self._read(payload)
         with self.watch("rows"):
-            known = self.ledger.stations(payload.slot)
+            known = self.ledger.stations(payload.slot, station_list.ids(snapshot))
             notes = self.ledger.notes()
             self._check_growth(payload, len(snapshot.statuses), notes, source)
             settled = station_list.settled(snapshot, known, notes, payload.slot)

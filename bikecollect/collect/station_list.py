@@ -19,6 +19,8 @@ VANISHED = "bikecollect.vanished"
 """The note of fields that vanished: by field and first slot, the stations."""
 MOST_TOLD = 0.05
 """Share of the stations from which on people are told."""
+MOST_LISTED = 120_000
+"""Stations that are on the list at a time; a snapshot holds 100,000 at most."""
 FIELDS = StationInformation._fields[1:-1]
 Known = Mapping[str, StationInformation]
 
@@ -35,6 +37,12 @@ class Settled(NamedTuple):
     findings: Mapping[str, str] = {}
 
 
+def ids(snapshot: Snapshot) -> set[str]:
+    """Return the stations that *snapshot* speaks of."""
+    about = (snapshot.statuses, snapshot.information)
+    return {each.station_id for stations in about for each in stations}
+
+
 def settled(
     snapshot: Snapshot, known: Known, notes: Mapping[str, str], slot: Slot
 ) -> Settled:
@@ -43,6 +51,12 @@ def settled(
     A list of its own counts more than what a status says beside the counts: that only
     fills gaps. A field that vanishes keeps its last value for a day.
     """
+    return _bounded(_settled(snapshot, known, notes, slot), known)
+
+
+def _settled(
+    snapshot: Snapshot, known: Known, notes: Mapping[str, str], slot: Slot
+) -> Settled:
     if snapshot.secondary and notes.get(OWN):
         pairs = ((each, known.get(each.station_id)) for each in snapshot.information)
         filled = tuple(_filled(each, before) for each, before in pairs)
@@ -57,6 +71,29 @@ def settled(
     remembered = {VANISHED: vanished.note()}
     remembered |= {} if snapshot.secondary else {OWN: "yes"}
     return Settled(kept, snapshot.lists_all, remembered, told)
+
+
+def _bounded(stations: Settled, known: Known) -> Settled:
+    """Return *stations* without those that are new beyond what the list may hold.
+
+    Each run costs what the list holds: it must not grow by whatever a feed makes up.
+    """
+    room = MOST_LISTED - sum(each.is_listed for each in known.values())
+    new = sum(each.station_id not in known for each in stations.information)
+    if new <= room:
+        return stations
+    kept = []
+    for each in stations.information:
+        if each.station_id not in known:
+            room -= 1
+        if room >= 0 or each.station_id in known:
+            kept.append(each)
+    text = (
+        f"more than {MOST_LISTED} stations within a day: {new} new ones have rows, but "
+        "not all of them are put on the list"
+    )
+    findings = {**stations.findings, "many stations": text}
+    return stations._replace(information=tuple(kept), findings=findings)
 
 
 def _filled(

@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, Slot, stamp
 from bikecollect.core.snapshot import StationInformation
 from bikecollect.storage.ledger_schema import (
+    LISTED,
     STEPS,
     VERSION,
     insert_block,
@@ -76,7 +77,7 @@ class Ledger:
             db = sqlite3.connect(self._path, timeout=1.0)
             try:
                 notes = dict(db.execute("SELECT key, value FROM memory"))
-                ids = db.execute("SELECT DISTINCT station_id FROM stations")
+                ids = db.execute(LISTED)
                 return Memory(notes, frozenset(each for (each,) in ids))
             finally:
                 db.close()
@@ -134,16 +135,27 @@ class Ledger:
         )
         return int(rows[len(rows) // 2][0]) if rows else None
 
-    def stations(self, slot: Slot) -> dict[str, StationInformation]:
+    def stations(
+        self, slot: Slot, ids: Collection[str] = ()
+    ) -> dict[str, StationInformation]:
         """Return the version of each station that is valid at *slot*.
 
-        A station known only from later on is given by its first version.
+        A station known only from later on is given by its first version. One that
+        has left the list is given where it is among *ids*: a run costs what its
+        snapshot does, however many stations there ever were.
         """
         sql = "SELECT * FROM stations ORDER BY station_id, valid_from"
         found: dict[str, StationInformation] = {}
-        for station_id, since, *values in self.all(sql):
-            if since <= slot or station_id not in found:
-                found[station_id] = to_information(station_id, values)
+        last = ""
+        with self._translated():
+            for station_id, since, *values in self._opened().execute(sql):
+                first, last = station_id != last, station_id
+                if since > slot and not first:
+                    continue
+                if values[-1] or station_id in ids:
+                    found[station_id] = to_information(station_id, values)
+                else:
+                    found.pop(station_id, None)
         return found
 
     def newest_stations(self) -> Slot:

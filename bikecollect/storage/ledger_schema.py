@@ -107,6 +107,12 @@ CREATE TABLE archives (
     parts TEXT NOT NULL         -- JSON: dataset -> {bytes, sha256} of its file
 ) STRICT;
 """
+LISTED = """
+SELECT station_id
+FROM (SELECT station_id, is_listed, max(valid_from) FROM stations GROUP BY station_id)
+WHERE is_listed
+"""
+"""The stations whose newest version is on the list: a bare column is of max's row."""
 STEPS = (RUNS_AND_BLOCKS, INCIDENTS, ARCHIVES)
 """The n-th step makes schema n out of schema n - 1."""
 VERSION = len(STEPS)

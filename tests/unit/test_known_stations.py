@@ -1,0 +1,100 @@
+"""What a run knows of stations costs what the list holds, not what ever was there."""
+
+from pathlib import Path
+
+import pytest
+from world import status
+
+from bikecollect.collect import station_list
+from bikecollect.collect.station_list import MOST_LISTED
+from bikecollect.core.slots import Slot
+from bikecollect.core.snapshot import Snapshot, StationInformation
+from bikecollect.storage.ledger import Ledger
+from bikecollect.storage.ledger_schema import insert_stations
+
+SLOT = Slot(1_795_276_800)
+
+
+def about(
+    station_id: str, *, name: str = "", listed: bool = True
+) -> StationInformation:
+    """Return what a list says of a station."""
+    return StationInformation(station_id, name=name or None, is_listed=listed)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    """Return a ledger with a station that stays, two that left, one of them back."""
+    made = Ledger(tmp_path / "ledger.sqlite3")
+    made.open()
+    versions = [
+        (0, about("stays", name="Old")),
+        (0, about("left")),
+        (0, about("came back")),
+        (300, about("left", listed=False)),
+        (300, about("came back", listed=False)),
+        (600, about("stays", name="New")),
+        (600, about("came back", name="Again")),
+        (900, about("later")),
+    ]
+    with made.transaction() as db:
+        for after, version in versions:
+            insert_stations(db, Slot(SLOT + after), [version])
+    return made
+
+
+@pytest.mark.parametrize(
+    ("after", "names"),
+    [
+        (0, {"stays": "Old", "left": None, "came back": None, "later": None}),
+        (300, {"stays": "Old", "later": None}),
+        (600, {"stays": "New", "came back": "Again", "later": None}),
+    ],
+)
+def test_stations_that_left_are_not_known(
+    ledger: Ledger, after: int, names: dict[str, str | None]
+) -> None:
+    """Each that is on the list is known by its version at the slot."""
+    found = ledger.stations(Slot(SLOT + after))
+
+    assert {key: each.name for key, each in found.items()} == names
+
+
+def test_a_station_that_left_is_known_where_it_is_asked_for(ledger: Ledger) -> None:
+    """It may be back in the snapshot at hand, whatever its id is made of."""
+    found = ledger.stations(Slot(SLOT + 600), ["left", 'no"body', "'; --"])
+
+    assert found["left"] == about("left", listed=False)
+    assert set(found) == {"stays", "came back", "left", "later"}
+
+
+def test_the_next_fetch_remembers_who_is_on_the_list(ledger: Ledger) -> None:
+    """Station information is asked for again where one returns."""
+    assert ledger.recall().station_ids == {"stays", "came back", "later"}
+
+
+def test_a_feed_that_makes_up_stations_does_not_make_every_run_slower() -> None:
+    """Beyond what the list holds, new ones have rows and no name; people are told."""
+    known = {f"k{n}": about(f"k{n}") for n in range(MOST_LISTED - 2)}
+    listed = tuple(about(f"new{n}") for n in range(5))
+    snapshot = Snapshot(
+        tuple(status(each.station_id) for each in listed),
+        (about("k7", name="Known"), *listed),
+        lists_all=True,
+    )
+
+    found = station_list.settled(snapshot, known, {}, SLOT)
+
+    names = [each.station_id for each in found.information]
+    assert names == ["k7", "new0", "new1"]
+    assert "5 new ones have rows" in found.findings["many stations"]
+
+
+def test_a_list_that_fits_is_taken_whole() -> None:
+    """The first list of a national system is new in all its stations."""
+    listed = tuple(about(f"{n}") for n in range(100_000))
+
+    found = station_list.settled(Snapshot((), listed, lists_all=True), {}, {}, SLOT)
+
+    assert found.information == listed
+    assert "many stations" not in found.findings
