@@ -17,12 +17,12 @@ from bikecollect.archive.parts import is_day
 from bikecollect.archive.query import duckdb_engine
 from bikecollect.collect.sources import Foreign
 from bikecollect.collect.sources.plausible import (
-    LONGEST_ID,
     MOST_STATIONS,
     Plausible,
 )
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import Slot, bounds
+from bikecollect.feeds.reading.values import LONGEST_ID
 from bikecollect.storage.csv_format import COLUMNS
 from bikecollect.storage.data_folder import ARCHIVE
 from bikecollect.storage.files.regular_file import (

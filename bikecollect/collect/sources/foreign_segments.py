@@ -28,7 +28,7 @@ MOST_BLOCK = 64 << 20
 """Bytes of a block; one of the largest feeds has a tenth."""
 
 
-class _Opened(NamedTuple):
+class _Segment(NamedTuple):
     """A file that is read: its descriptor, its size, and the columns of its rows."""
 
     fd: int
@@ -47,7 +47,7 @@ class Segments:
         self._folder = folder
         self._judge = judge
         self._name = ""
-        self._open: _Opened | None = None
+        self._open: _Segment | None = None
         self._read: dict[str, int] = {}
 
     def __enter__(self) -> Self:
@@ -162,7 +162,7 @@ def _groups(folder: Path, file: str) -> list[tuple[Slot, Span]]:
     return groups
 
 
-def _opened(folder: Path, file: str) -> _Opened:
+def _opened(folder: Path, file: str) -> _Segment:
     """Open *file* in *folder*; raises OSError, StorageError for what is none."""
     fd = opened_below(folder, file)
     try:
@@ -173,7 +173,7 @@ def _opened(folder: Path, file: str) -> _Opened:
         os.close(fd)
         raise
     if columns[:1] == ("slot",):
-        return _Opened(fd, size, columns)
+        return _Segment(fd, size, columns)
     os.close(fd)
     raise StorageError(f"{folder / file} is no daily file", cause="damage")
 

@@ -9,8 +9,6 @@ from bikecollect.core.snapshot import StationStatus
 from bikecollect.feeds.reading import values
 from bikecollect.feeds.reading.stamps import FIRST_STAMP, LAST_STAMP
 
-LONGEST_ID = 1_024
-"""Characters of a station's id; one that is longer is no id."""
 MOST_STATIONS = 100_000
 """Stations of a snapshot; the largest feeds have a quarter of that."""
 
@@ -45,8 +43,8 @@ class Plausible:
         reported: float | None,
     ) -> StationStatus | None:
         """Return what a row says of a station, None where it names none."""
-        name = values.text(station_id)
-        if name is None or len(name) > LONGEST_ID:
+        name = values.identifier(station_id)
+        if name is None:
             self.bad += 1
             return None
         return StationStatus._make(

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Protocol, Self
 
 from bikecollect.archive.query import duckdb_engine
 from bikecollect.core.errors import StorageError
@@ -71,8 +71,8 @@ class CsvTable:
         found: dict[str, None] = {}
         for path in self._paths:
             with closing(_lines_of(path)) as source:
-                reader = csv.reader(_texts(source, []))
-                found |= dict.fromkeys(_header(reader, path))
+                texts = _Texts(source)
+                found |= dict.fromkeys(_header(texts, csv.reader(texts), path))
         return list(found)
 
     def rows(self, columns: Sequence[str]) -> Iterator[Row | None]:
@@ -83,38 +83,43 @@ class CsvTable:
 
 
 def _rows(source: Lines, path: Path, columns: Sequence[str]) -> Iterator[Row | None]:
-    lost: list[None] = []
-    reader = csv.reader(_texts(source, lost))
-    header = _header(reader, path)
+    texts = _Texts(source)
+    reader = csv.reader(texts)
+    header = _header(texts, reader, path)
     place = {name: n for n, name in reversed(list(enumerate(header)))}
     wanted = [place.get(name, -1) for name in columns]
-    while True:
-        yield from lost
-        lost.clear()
-        try:
-            cells = next(reader)
-        except StopIteration:
-            yield from lost
-            return
-        except csv.Error:
-            yield None
-            continue
-        except (OSError, EOFError, zlib.error) as error:
-            raise StorageError(f"cannot read {path}: {error}") from error
+    while (cells := _cells(texts, reader, path)) is not None:
         if len(cells) == len(header):
             yield [cells[n] if n >= 0 else None for n in wanted]
-        elif cells:
+        for _ in range(texts.lost + (0 < len(cells) != len(header))):
             yield None
+        texts.lost = 0
+    for _ in range(texts.lost):
+        yield None
 
 
-def _header(reader: Iterator[list[str]], path: Path) -> list[str]:
-    try:
-        found = next(reader, [])
-    except (csv.Error, OSError, EOFError, zlib.error) as error:
-        raise StorageError(f"cannot read {path}: {error}") from error
+def _header(texts: "_Texts", reader: Iterator[list[str]], path: Path) -> list[str]:
+    found = _cells(texts, reader, path) or []
     if len(found) > MOST_COLUMNS:
         raise StorageError(f"{path} has {len(found)} columns: no table of stations")
     return found
+
+
+def _cells(
+    texts: "_Texts", reader: Iterator[list[str]], path: Path
+) -> list[str] | None:
+    """Return the cells of the next row, none of an unreadable one; None: the end.
+
+    Raises StorageError.
+    """
+    texts.left = LONGEST_LINE
+    try:
+        return next(reader, None)
+    except csv.Error:
+        texts.lost += 1
+        return []
+    except (OSError, EOFError, zlib.error) as error:
+        raise StorageError(f"cannot read {path}: {error}") from error
 
 
 def _lines_of(path: Path) -> "Lines":
@@ -149,20 +154,43 @@ class _Unpacked(gzip.GzipFile):
         self._packed.close()
 
 
-def _texts(source: Lines, lost: list[None]) -> Iterator[str]:
-    """Yield the lines of *source* as texts; note in *lost* those that are none."""
-    encoding = "utf-8-sig"
-    while line := source.readline(LONGEST_LINE):
-        if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
-            while line and not line.endswith(b"\n"):
-                line = source.readline(LONGEST_LINE)
-            lost.append(None)
-            continue
-        try:
-            yield line.decode(encoding)
-        except UnicodeDecodeError:
-            lost.append(None)
-        encoding = "utf-8"
+class _Texts:
+    """The lines of *source* as texts; how many were *lost* for they are none.
+
+    A row may take *left* bytes more: a quote that is never closed does not take all.
+    """
+
+    def __init__(self, source: Lines) -> None:
+        self._source = source
+        self._encoding = "utf-8-sig"
+        self.left = LONGEST_LINE
+        self.lost = 0
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        """Return the next line that is one; raises csv.Error for a row too long."""
+        while line := self._source.readline(LONGEST_LINE):
+            if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
+                self._skip()
+                continue
+            self.left -= len(line)
+            if self.left < 0:
+                raise csv.Error("a row without an end")
+            encoding, self._encoding = self._encoding, "utf-8"
+            try:
+                return line.decode(encoding)
+            except UnicodeDecodeError:
+                self.lost += 1
+        raise StopIteration
+
+    def _skip(self) -> None:
+        """Pass over the rest of a line that is too long."""
+        self.lost += 1
+        while line := self._source.readline(LONGEST_LINE):
+            if line.endswith(b"\n"):
+                return
 
 
 class ParquetTable:

