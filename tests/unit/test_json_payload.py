@@ -15,11 +15,11 @@ from bikecollect.core.errors import PayloadError
 from bikecollect.core.payload import Document
 from bikecollect.feeds.reading.aliases import Aliases, electric
 from bikecollect.feeds.reading.json_payload import (
+    Pace,
     decode,
     excerpt,
     nested,
     objects,
-    paced,
     shape,
     weigh,
 )
@@ -195,8 +195,8 @@ def test_work_on_a_list_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     spent = iter(range(0, 1_000, 15))
     monkeypatch.setattr("time.thread_time", lambda: float(next(spent)))
 
-    with pytest.raises(PayloadError, match="reading took 20 s") as caught:
-        list(paced(range(100)))
+    with pytest.raises(PayloadError, match="reading the stations took 20 s") as caught:
+        list(Pace()(range(1_000)))
     assert caught.value.cause == "too-slow"
 
 

@@ -28,6 +28,7 @@ MOST_MEMORY = 144 * MIB
 """Of a body together with all that is made of it (26,000 stations: 60 to 100 MiB)."""
 MOST_SECONDS = 20.0
 """Of work for the stations of one list; 26,000 of them take one."""
+PART = 64
 WORST = 48
 """Times its size that JSON takes at most in memory: lists in lists."""
 _NO_MARKS = bytes(set(range(256)) - set(b'{[,:"'))
@@ -177,20 +178,23 @@ def objects(stations: Any, what: str) -> list[Any]:
     return stations
 
 
-def paced(items: Iterable[Item]) -> Iterator[Item]:
-    """Yield *items*; raises PayloadError where the work on them takes too long.
+class Pace:
+    """The work on one list of stations, which must not take too long.
 
     Whatever makes it slow (what hashes alike, what a pattern backtracks over) then
     costs its own payload, and not the run.
     """
-    end = time.thread_time() + MOST_SECONDS
-    for number, item in enumerate(items):
-        if number % 16 == 0 and time.thread_time() > end:
-            raise PayloadError(
-                f"reading took {MOST_SECONDS:.0f} s for {number} stations",
-                cause="too-slow",
-            )
-        yield item
+
+    def __init__(self) -> None:
+        self._end = time.thread_time() + MOST_SECONDS
+
+    def __call__(self, items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+        """Yield *items* in parts; raises PayloadError when the time is over."""
+        for begin in range(0, len(items), PART):
+            if time.thread_time() > self._end:
+                text = f"reading the stations took {MOST_SECONDS:.0f} s"
+                raise PayloadError(text, cause="too-slow")
+            yield items[begin : begin + PART]
 
 
 def shape(stations: Sequence[Any]) -> dict[str, str]:

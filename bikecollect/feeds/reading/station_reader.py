@@ -13,9 +13,9 @@ from bikecollect.feeds.reading.aliases import Aliases, Table
 from bikecollect.feeds.reading.fields import STAMP_FORMAT
 from bikecollect.feeds.reading.json_payload import (
     MOST_BAD,
+    Pace,
     excerpt,
     missing,
-    paced,
     shape,
     too_many_bad,
 )
@@ -87,7 +87,7 @@ class StationReader:
         self._stations, self._dialect, self._stamp = stations, dialect, stamp
         self._objects = [each for each in stations if type(each) is dict]
         self._aliases = Aliases(dialect.table, self._objects)
-        self._count = Counts()
+        self._count, self._pace = Counts(), Pace()
         self._statuses: dict[str, StationStatus] = {}
         self._information: list[StationInformation] = []
         self._contradictory: list[str] = []
@@ -167,10 +167,12 @@ class StationReader:
         rows = zip(*columns, strict=True)
         self._information = [StationInformation(*row) for row in rows]
 
-    @staticmethod
-    def _read(read: Callable[[Any], Any], values: Sequence[Any]) -> Sequence[Any]:
+    def _read(self, read: Callable[[Any], Any], values: Sequence[Any]) -> Sequence[Any]:
         """Return *values* as *read* finds them; None is nothing to be read."""
-        return [None if value is None else read(value) for value in paced(values)]
+        found: list[Any] = []
+        for part in self._pace(values):
+            found += [None if value is None else read(value) for value in part]
+        return found
 
     def _by_type(
         self,
@@ -181,8 +183,8 @@ class StationReader:
     ) -> list[int | None]:
         """Return the e-bikes of each station; note what contradicts *vehicles*."""
         found = []
-        every = zip(ids, said, vehicles, ebikes, strict=True)
-        for station_id, each, total, named in paced(every):
+        every = list(zip(ids, said, vehicles, ebikes, strict=True))
+        for station_id, each, total, named in chain.from_iterable(self._pace(every)):
             number = self._dialect.ebikes(each) if named is None else named
             by_type = _contradicting(total, number, self._dialect.vehicles(each))
             if by_type is not None:
