@@ -76,7 +76,7 @@ def test_now_says_how_old_its_data_are_and_what_they_tell(show: Show) -> None:
 
     assert "Newest data: **0 s ago** (2026-11-22 13:00, local)" in said(app)
     assert "3 of 3 stations shown" in said(app)
-    assert "the slot 2026-11-22 13:00 tells of 3 of them; 0 are closed" in said(app)
+    assert "3 seen in the slot 2026-11-22 13:00; 0 closed" in said(app)
     (table,) = app.dataframe
     assert list(table.value["vehicles"]) == [4, 0, 5]
 
@@ -130,7 +130,7 @@ def test_the_nearest_to_a_point_have_their_metres(show: Show) -> None:
 
 def test_no_point_is_said(show: Show) -> None:
     """Words where numbers should stand get an answer in words."""
-    assert "That is no point" in said(show("now", near="the harbour"))
+    assert "Not a point" in said(show("now", near="the harbour"))
 
 
 def test_a_station_has_its_basis(show: Show) -> None:
@@ -202,7 +202,7 @@ def test_a_removed_station_keeps_its_page(show: Show, world: World) -> None:
 
     app = show("station", station="c")
 
-    assert "It left the list of stations at 2026-11-23 13:05" in app.warning[0].value
+    assert "Removed from the station list at 2026-11-23 13:05" in app.warning[0].value
     assert [each.value for each in app.metric] == ["not seen", "not seen", "10"]
     assert app.selectbox[0].value == "c"
 
@@ -213,7 +213,7 @@ def test_a_closed_station_is_said_to_be(show: Show, world: World) -> None:
 
     assert "is closed" in show("station", station="c").warning[0].value
     assert "Orange ground" in said(show("station", station="c", range="7 days"))
-    assert "1 are closed" in said(show("now"))
+    assert "1 closed" in said(show("now"))
 
 
 def test_what_became_of_a_station_is_a_line_of_time(show: Show, world: World) -> None:
@@ -298,7 +298,7 @@ def test_runs_without_any_block_are_no_error(show: Show, world: World) -> None:
 
     for page in ("now", "city", "collection"):
         show(page)
-    assert "No station was seen yet" in show("station").info[0].value
+    assert "No station seen yet" in show("station").info[0].value
 
 
 def test_what_others_wrote_is_no_markdown(show: Show, world: World) -> None:

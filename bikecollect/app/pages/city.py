@@ -93,7 +93,7 @@ def _day(name: str) -> None:
     st.subheader("The whole city, slot by slot")
     film = frames.film(name, day)
     if not film.stations:
-        st.info(f"Nothing was collected on {day}; Collection says why.")
+        st.info(f"Nothing was collected on {day}; see Collection for the reason.")
     else:
         labels = [widgets.clock(each, there)[11:] for each in film.slots]
         picked = city_map.play(

@@ -90,12 +90,12 @@ def _incidents(name: str) -> None:
         table,
         hide_index=True,
         column_config={
-            "what": st.column_config.TextColumn("what is the matter", width="medium"),
+            "what": st.column_config.TextColumn("incident", width="medium"),
             "since": widgets.time_column("since"),
             "until": widgets.time_column("until", "Empty: still open"),
             "slots": "bad slots",
             "lost": "slots lost",
-            "text": st.column_config.TextColumn("in words", width="large"),
+            "text": st.column_config.TextColumn("details", width="large"),
         },
     )
     widgets.foot(table, f"{name}-incidents", f"{len(found)}, the newest first.")
@@ -123,7 +123,7 @@ def _gaps(name: str) -> None:
         return
     tips = {
         "cause": ("cause", ""),
-        "meaning": ("that is", ""),
+        "meaning": ("meaning", ""),
         "slots": ("slots", ",d"),
     }
     count, there = account.total, frames.zone(name)
@@ -141,11 +141,11 @@ def _gaps(name: str) -> None:
         column_config={
             "first_slot": widgets.time_column("from"),
             "until": widgets.time_column("until"),
-            "meaning": st.column_config.TextColumn("that is", width="medium"),
+            "meaning": st.column_config.TextColumn("meaning", width="medium"),
             "backfillable": st.column_config.NumberColumn(
                 "can be filled", help="By bikecollect backfill"
             ),
-            "origin": "out of",
+            "origin": "source",
         },
     )
     widgets.foot(table, f"{name}-gaps", f"{len(table):,} gaps, the newest first.")

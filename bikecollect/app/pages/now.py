@@ -21,7 +21,7 @@ COLUMNS = {
     "docks": st.column_config.NumberColumn("free docks"),
     "capacity": st.column_config.NumberColumn("capacity"),
     "closed": st.column_config.CheckboxColumn("closed"),
-    "last_reported": widgets.time_column("station last spoke"),
+    "last_reported": widgets.time_column("last reported"),
     "metres": st.column_config.NumberColumn("metres", format="%d"),
 }
 
@@ -48,12 +48,12 @@ def page() -> None:
     widgets.foot(
         table,
         f"{name}-now",
-        f"{len(wanted):,} of {len(everything):,} stations shown; the slot {when} tells "
-        f"of {seen:,} of them; {closed:,} are closed.",
+        f"{len(wanted):,} of {len(everything):,} stations shown; {seen:,} seen "
+        f"in the slot {when}; {closed:,} closed.",
     )
     _picked(everything)
     _near(name, wanted, near)
-    st.subheader("All that are shown")
+    st.subheader("Stations shown")
     st.dataframe(table, column_config=COLUMNS, hide_index=True, height=360)
 
 
@@ -109,9 +109,9 @@ def _near(name: str, wanted: list[MapStation], near: str) -> None:
     place = point(text)
     if place is None:
         st.caption(
-            "That is no point: two numbers, as in 25.0330, 121.5654."
+            "Not a point; enter two numbers, such as 25.0330, 121.5654."
             if text
-            else "Click on the map, beside the stations, or write a point."
+            else "Click the map beside the stations, or enter a point."
         )
         return
     found = nearest(wanted, *place)

@@ -26,7 +26,7 @@ def page() -> None:
     widgets.freshness(name)
     station = _picked(name)
     if station is None:
-        st.info("No station was seen yet; Collection says why.")
+        st.info("No station seen yet; see Collection for the reason.")
         return
     _head(name, station)
     word = widgets.views(VIEWS)
@@ -64,7 +64,7 @@ def _head(name: str, station: Known) -> None:
     there = frames.zone(name)
     if station.until is not None:
         when = widgets.clock(station.until, there)
-        st.warning(f"It left the list of stations at {when}. Its history is kept.")
+        st.warning(f"Removed from the station list at {when}; its history is kept.")
     now = {
         each.station_id: each for each in frames.snapshot(name, widgets.days(name)[1])
     }

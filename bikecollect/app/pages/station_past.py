@@ -1,4 +1,4 @@
-"""A station's past: what it had, and what became of it."""
+"""A station's past: its availability, and how it changed."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -19,7 +19,7 @@ RAW_DAYS, HOURLY_DAYS = 10, 92
 
 
 def view(name: str, station: str, when: Span) -> None:
-    """Draw what *station* had in the days of *when*, and what became of it."""
+    """Draw the availability of *station* in the days of *when*, and its changes."""
     st.subheader("Availability")
     count = (when[1] - when[0]).days
     if count <= RAW_DAYS:
