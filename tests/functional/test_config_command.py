@@ -179,6 +179,16 @@ def test_another_encoding_is_named(path: Path, encoding: str, where: str) -> Non
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_people_are_told_of_another_encoding(path: Path) -> None:
+    """Whom to tell is in letters that are the same in both."""
+    path.write_bytes(TEXT.replace("# mine", "# Métropole").encode("latin-1"))
+
+    ways = config.ways_of_telling(str(path))
+
+    assert ways is not None
+    assert ways.mail.to == ["a@b.c"]
+
+
 def test_a_system_called_archive_gets_the_true_reason(path: Path) -> None:
     """Its letters are right; its folder is another's."""
     path.write_text(TEXT.replace("systems.city", "systems.archive"), encoding="utf-8")

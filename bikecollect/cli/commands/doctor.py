@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from bikecollect.cli.options import Shared, addressed, say, say_json
+from bikecollect.cli.options import Screen, Shared, say, say_json
 from bikecollect.cli.render.doctor import line
 from bikecollect.core.text import visible_json
 from bikecollect.setup import schedule
@@ -36,8 +36,9 @@ def doctor(
     wrong = False
     for found in examine(shared.settings(), network=not offline, send=send):
         wrong = wrong or found.verdict is Verdict.BAD
-        remedy = addressed(found.remedy)
-        check = replace(found, text=addressed(found.text), remedy=remedy)
+        # Before lines are broken: a secret with a blank in it is found as a whole.
+        text, remedy = map(Screen.person, (found.text, found.remedy))
+        check = replace(found, text=text, remedy=remedy)
         if form == "json":
             values = {
                 "check": check.name,
