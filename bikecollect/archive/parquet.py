@@ -143,10 +143,13 @@ def cell(column: str, written: str) -> str:
     return quoted(name(column))
 
 
-def quoted(sql: str) -> str:
-    """Return the expression that writes the text *sql* as `csv.writer` does."""
+def quoted(sql: str, special: str = '[,"\\n]') -> str:
+    """Return the expression that writes the text *sql* as `csv.writer` does.
+
+    *special* is the pattern of what is put into quotes.
+    """
     inside = f"'\"' || replace({sql}, '\"', '\"\"') || '\"'"
-    needs = f"regexp_matches({sql}, '[,\"\\n]')"
+    needs = f"regexp_matches({sql}, {text(special)})"
     return f"coalesce(CASE WHEN {needs} THEN {inside} ELSE {sql} END, '')"
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bikecollect.archive import datasets, parquet
 from bikecollect.archive.query import duckdb_engine
 from bikecollect.core.slots import bounds, iso
+from bikecollect.core.text import FORMULA_STARTS, NUMBER
 from bikecollect.reports import data_dictionary
 
 if TYPE_CHECKING:
@@ -53,8 +54,9 @@ ORDER = {
 DAILY = frozenset({"coverage", "profile"})
 BATCH = 10_000
 FIRST, LAST = 1_000_000_000, 4_102_444_800
-FORMULA = "^[=+@\\t\\r-]"
-"""How a cell begins that a spreadsheet would take for a formula (OWASP)."""
+FORMULA = f"^[{''.join(FORMULA_STARTS).replace('-', chr(92) + '-')}]"
+QUOTED = '[,"\\n\\r\\t]'
+"""What a cell for spreadsheets is quoted for: their readers end a line at a CR too."""
 
 
 @dataclass(frozen=True)
@@ -229,6 +231,12 @@ class Exporter:
             return f"coalesce(CAST({duckdb_engine.name(column)} AS VARCHAR), '')"
         if not self._wish.excel_safe:
             return parquet.quoted(duckdb_engine.name(column))
-        cell = duckdb_engine.name(column)
-        armed = f"regexp_matches({cell}, {duckdb_engine.text(FORMULA)})"
-        return parquet.quoted(f"CASE WHEN {armed} THEN '''' || {cell} ELSE {cell} END")
+        return parquet.quoted(_disarmed(duckdb_engine.name(column)), QUOTED)
+
+
+def _disarmed(cell: str) -> str:
+    """Return the expression that makes of *cell* what `disarmed` makes of a text."""
+    formula = f"regexp_matches({cell}, {duckdb_engine.text(FORMULA)})"
+    number = f"regexp_full_match({cell}, {duckdb_engine.text(NUMBER.pattern)})"
+    armed = f"{formula} AND NOT {number}"
+    return f"CASE WHEN {armed} THEN chr(39) || {cell} ELSE {cell} END"

@@ -12,9 +12,12 @@ import pytest
 from command import bikecollect
 from world import World
 
+from bikecollect.archive.parquet import quoted
 from bikecollect.core.slots import DAY
+from bikecollect.core.text import disarmed
+from bikecollect.reports.export import QUOTED, _disarmed
 
-pytest.importorskip("duckdb")
+duckdb = pytest.importorskip("duckdb")
 
 
 @pytest.fixture
@@ -205,3 +208,35 @@ def test_verify_says_no_when_something_was_changed(config: Path, world: World) -
     assert (first.returncode, done.returncode) == (0, 1)
     assert "is damaged" in done.stdout
     assert "its certificate says" in done.stdout
+
+
+TEXTS = (
+    *("=1+1", "+1", "-1+1", "@x", "\uff1d1", "\uff0b1", "\uff0d1+1", "\uff20x"),
+    *("\t=1", "\r=1", "\n=1", "=a,b", '="q"', "-1.0", "+7", "-2e5", "-", "--1"),
+    *("a=1", " =1", "'=1", "plain", 'say "x"', "1,5", "", "-1.0.0", "-\u0663"),
+)
+
+
+def test_for_a_spreadsheet_every_text_is_disarmed_as_elsewhere() -> None:
+    """The very same that the data app's CSV has; what is a number is left alone."""
+    sql = quoted(_disarmed("t"), QUOTED)
+    values = ", ".join(f"('{each.replace(chr(39), chr(39) * 2)}')" for each in TEXTS)
+    found = duckdb.sql(f"SELECT {sql} FROM (VALUES {values}) AS texts(t)").fetchall()
+
+    lines = io.StringIO("".join(f"{cell},\r\n" for (cell,) in found), newline="")
+    cells = [row[0] for row in csv.reader(lines)]
+    assert cells == [disarmed(each) for each in TEXTS]
+    numbers = [each for each in cells if each.startswith(("+", "-"))]
+    assert numbers == ["+1", "-1.0", "+7", "-2e5"]
+
+
+def test_a_spreadsheets_csv_is_the_plain_one_but_for_its_apostrophes(
+    config: Path,
+) -> None:
+    """Who takes them away has the values back, also through a reader of CSV."""
+    plain = list(csv.reader(io.StringIO(export(config, "--names"))))
+    safe = list(csv.reader(io.StringIO(export(config, "--names", "--excel-safe")[1:])))
+
+    assert len(plain) > 5
+    assert safe != plain
+    assert [[each.removeprefix("'") for each in row] for row in safe] == plain
