@@ -240,7 +240,8 @@ class Gbfs:
             turn.moved = ""
         elif INFORMATION not in places.addresses:
             places.addresses[INFORMATION] = turn.moved
-        places.addresses |= {n: found[n] for n in (gbfs_places.TYPES,) if n in found}
+        more = (gbfs_places.TYPES, gbfs_places.REGIONS)
+        places.addresses |= {name: found[name] for name in more if name in found}
 
     def _newer(self, get: Getter, turn: _Round, listing: Listing) -> _Round | None:
         """Return a round by the highest version on offer, None where that fails."""

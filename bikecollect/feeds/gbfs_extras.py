@@ -14,11 +14,19 @@ from bikecollect.core.errors import FeedError, PayloadError
 from bikecollect.core.payload import ONCE, Document, Getter, Memory
 from bikecollect.core.slots import DAY
 from bikecollect.feeds import gbfs_reader
-from bikecollect.feeds.gbfs_places import INFORMATION, TYPES, Places, verified
+from bikecollect.feeds.gbfs_places import (
+    INFORMATION,
+    REGIONS,
+    TYPES,
+    Places,
+    verified,
+)
 from bikecollect.feeds.reading.json_payload import at, decode
 from bikecollect.feeds.reading.values import number
 
-NOTE, TYPES_NOTE, ERRORS_NOTE = "gbfs.information", "gbfs.vehicle_types", "gbfs.errors"
+NOTE, ERRORS_NOTE = "gbfs.information", "gbfs.errors"
+BODIES = {TYPES: "gbfs.vehicle_types", REGIONS: "gbfs.system_regions"}
+"""The notes that hold a whole document, for each payload that is read by it."""
 REST = 600.0
 """Seconds without another try, after one that failed."""
 QUARTER = 900.0
@@ -63,14 +71,18 @@ class Extra:
         unknown = gbfs_reader.ids(status.body) - set(self._memory.station_ids)
         rested = self._now - self._failed.get("at", -REST) >= REST
         due = INFORMATION in failed or self._is_due(unknown, moved)
-        if due := due and rested and INFORMATION in places.addresses:
+        due = due and rested and INFORMATION in places.addresses
+        wanted = [n for n in BODIES if n in places.addresses and (due or n in failed)]
+        if REGIONS in wanted and rested:
+            self._keep(places, found, REGIONS)
+        if due:
             self._inform(places, found, unknown, moved)
-        if TYPES in places.addresses and rested and (due or TYPES in failed):
-            self._type(places, found)
-        types = found.notes.get(TYPES_NOTE, self._memory.notes.get(TYPES_NOTE, ""))
-        if types:
-            document = Document(TYPES, types.encode(), fetched_at=status.fetched_at)
-            found.documents.append(document)
+        if TYPES in wanted and rested:
+            self._keep(places, found, TYPES)
+        for name in BODIES:
+            if body := self._body(found, name):
+                document = Document(name, body.encode(), fetched_at=status.fetched_at)
+                found.documents.append(document)
         if found.errors or failed:
             at = self._now if rested else self._failed["at"]
             note = {"at": at, "errors": found.errors} if found.errors else {}
@@ -109,8 +121,10 @@ class Extra:
             return
         found.errors.pop(INFORMATION, None)
         digest = hashlib.sha256(_STAMP.sub(b"", got.body)).hexdigest()
+        regions = self._body(found, REGIONS)
+        renamed = regions != self._memory.notes.get(BODIES[REGIONS], "")
         # Unchanged but for its stamp: the payload need not hold it again.
-        if digest != known.get("digest") or not self._memory.station_ids:
+        if digest != known.get("digest") or renamed or not self._memory.station_ids:
             found.documents.append(got)
         still = sorted(unknown - gbfs_reader.ids(got.body))[:MOST_UNKNOWN]
         first = by_id and not set(still) <= set(known.get("unknown", []))
@@ -141,14 +155,19 @@ class Extra:
         got = places.get(self._get, name, self._url, check=check, tries=ONCE)
         return verified(got, check, self._url)
 
-    def _type(self, places: Places, found: Extras) -> None:
+    def _keep(self, places: Places, found: Extras, name: str) -> None:
+        """Get the document *name*, to be kept in a note."""
         try:
-            types = self._asked(places, TYPES).body.decode("utf-8-sig")
+            body = self._asked(places, name).body.decode("utf-8-sig")
         except (FeedError, PayloadError, UnicodeDecodeError) as error:
-            found.errors[TYPES] = str(error)
+            found.errors[name] = str(error)
         else:
-            found.errors.pop(TYPES, None)
-            found.notes[TYPES_NOTE] = types if len(types) <= MOST_TYPES else ""
+            found.errors.pop(name, None)
+            found.notes[BODIES[name]] = body
+
+    def _body(self, found: Extras, name: str) -> str:
+        note = BODIES[name]
+        return found.notes.get(note, self._memory.notes.get(note, ""))
 
 
 def _note(note: str | None) -> Mapping[str, Any]:

@@ -21,7 +21,11 @@ from bikecollect.feeds.reading.values import text
 
 FEEDS = "gbfs.feeds"
 HOUR = 3_600
-STATUS, INFORMATION, TYPES = "station_status", "station_information", "vehicle_types"
+STATUS, INFORMATION = "station_status", "station_information"
+TYPES, REGIONS = "vehicle_types", "system_regions"
+NAMES = {STATUS: "status", INFORMATION: "information", TYPES: "types"}
+NAMES |= {REGIONS: "regions"}
+"""What is remembered, and by which keys of the note."""
 
 
 class Listing(NamedTuple):
@@ -88,9 +92,7 @@ class Places:
                 "pin": pin,
                 "at": self.looked,
                 "worked": self.worked // HOUR * HOUR,
-                "status": kept.get(STATUS, ""),
-                "information": kept.get(INFORMATION, ""),
-                "types": kept.get(TYPES, ""),
+                **{key: kept.get(name, "") for name, key in NAMES.items()},
                 "version": self.version,
                 "own": kept.get("own", ""),
                 "proven": sorted(self.proven),
@@ -104,11 +106,7 @@ def remembered(note: str | None, url: str, pin: str) -> Places | None:
         known = json.loads(note or "{}")
         if known["url"] != named(url) or known.get("pin", "") != pin:
             return None
-        found = {
-            STATUS: known["status"],
-            INFORMATION: known["information"],
-            TYPES: known["types"],
-        }
+        found = {name: known.get(key, "") for name, key in NAMES.items()}
         return Places(
             {name: str(each) for name, each in found.items() if each},
             version=str(known.get("version", "")),
@@ -164,9 +162,7 @@ def places(listing: Listing, *, own: str = "", now: float = 0.0) -> Places:
             cause="no-stations",
         )
     found = {
-        name: listing.addresses[name]
-        for name in (STATUS, INFORMATION, TYPES)
-        if name in listing.addresses
+        name: listing.addresses[name] for name in NAMES if name in listing.addresses
     }
     return Places(found, listing.version, own, looked=now)
 

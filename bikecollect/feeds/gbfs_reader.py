@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, tzinfo
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from bikecollect.core.errors import PayloadError
@@ -119,7 +120,10 @@ def snapshot(
     types = _propulsion(bodies.get("vehicle_types"))
     read = _status(decode(bodies["station_status"]), way, fetched_at, types)
     about = bodies.get("station_information")
-    return read if about is None else _informed(read, about, way)
+    if about is None:
+        return read
+    regions = _regions(bodies.get("system_regions"), way.language)
+    return _informed(read, about, way, regions)
 
 
 def _status(
@@ -146,9 +150,11 @@ def _status(
     )
 
 
-def _informed(read: Snapshot, body: bytes, way: Way) -> Snapshot:
-    """Return *read* with the station information in *body*."""
-    dialect = information_dialect(way)
+def _informed(
+    read: Snapshot, body: bytes, way: Way, regions: Mapping[str, str]
+) -> Snapshot:
+    """Return *read* with the station information in *body*, and *regions* by name."""
+    dialect = information_dialect(way, regions)
     try:
         about = StationReader(stations(body), dialect, Stamps(UTC)).snapshot()
     except PayloadError as error:
@@ -194,10 +200,13 @@ def status_dialect(
     ).naming(way.fields)
 
 
-def information_dialect(way: Way) -> Dialect:
-    """Return how the station information is written."""
+def information_dialect(
+    way: Way, regions: Mapping[str, str] = MappingProxyType({})
+) -> Dialect:
+    """Return how the station information is written; *regions* have their names."""
     fields = {name: field for name, field in way.fields.items() if name in INFORMATION}
-    texts = _texts(way.language)
+    texts: dict[str, Callable[[Any], str | None]] = {**_texts(way.language)}
+    texts["region"] = partial(_region, names=regions)
     return Dialect(INFORMATION, NEEDED[:1], OURS, texts=texts).naming(fields)
 
 
@@ -267,6 +276,26 @@ def _propulsion(body: bytes | None) -> Mapping[str, bool | None] | None:
         )
         for each in types
     }
+
+
+def _regions(body: bytes | None, language: str) -> Mapping[str, str]:
+    """Return the name of each region by its id, nothing where they are not told."""
+    try:
+        listed = at(decode(body), "data.regions") if body is not None else None
+    except PayloadError:
+        return {}
+    if not isinstance(listed, list):
+        return {}
+    names = (
+        (text(at(each, "region_id")), _said(at(each, "name"), language))
+        for each in listed
+    )
+    return {key: name for key, name in names if key and name}
+
+
+def _region(value: Any, names: Mapping[str, str]) -> str | None:
+    found = text(value)
+    return names.get(found or "", found)
 
 
 def _english(value: Any) -> str | None:

@@ -41,7 +41,7 @@ INFORMATION_COLUMNS: Mapping[str, str] = {
     "lon": "degrees east, WGS 84",
     "capacity": "docks in all",
     "address": "as the publisher writes it",
-    "region": "district, or the publisher's region_id",
+    "region": "district or region by name; its id where nobody names it",
     "post_code": "as the publisher writes it",
     "is_virtual_station": "no physical station; true or false",
     "name_en": "the name in English, where given beside another",

@@ -201,3 +201,48 @@ def test_a_field_that_is_null_everywhere_is_told_once(city: Publisher) -> None:
         "field num_docks_available is null at every station"
     ]
     assert (still.notices, back.notices) == ((), ())
+
+
+REGIONS: dict[str, Any] = {
+    "data": {
+        "regions": [
+            {"region_id": 3, "name": "Harbour"},
+            {"region_id": "4", "name": [{"text": "Altstadt", "language": "de"}]},
+        ]
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("region_id", "name"),
+    [("3", "Harbour"), (3, "Harbour"), ("4", "Altstadt"), ("5", "5"), (None, "")],
+)
+def test_regions_have_their_names(city: Publisher, region_id: Any, name: str) -> None:
+    """system_regions says them; an id that it does not know stays an id."""
+    listing: Any = city.documents["/gbfs.json"]
+    regions = {"name": "system_regions", "url": "BASE/regions"}
+    listing["data"]["en"]["feeds"].append(regions)
+    city.documents["/regions"] = REGIONS
+    names = {**NAMES, "region_id": region_id}
+    city.documents["/station_information"] = listed(names, ttl=3600)
+    city.fetch()
+
+    assert [each["region"] for each in city.stations()] == [name]
+
+
+def test_a_region_that_is_renamed_is_seen_though_no_station_changes(
+    city: Publisher,
+) -> None:
+    """The list of stations is the same; the region's name is not."""
+    listing: Any = city.documents["/gbfs.json"]
+    regions = {"name": "system_regions", "url": "BASE/regions"}
+    listing["data"]["en"]["feeds"].append(regions)
+    city.documents["/station_information"] = listed({**NAMES, "region_id": "3"})
+    city.fetch()
+    city.documents["/regions"] = REGIONS
+    city.fetch(after=3600)
+    named = {"data": {"regions": [{"region_id": "3", "name": "Old Port"}]}}
+    city.documents["/regions"] = named
+    city.fetch(after=3600)
+
+    assert [each["region"] for each in city.stations()] == ["3", "Harbour", "Old Port"]
