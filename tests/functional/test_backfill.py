@@ -334,7 +334,7 @@ def test_a_fetch_has_its_turn_while_a_long_backfill_works(
     world: World, other: World
 ) -> None:
     """The lock is let go between batches, for as long as a waiter needs to see it."""
-    for number in range(200):
+    for number in range(500):
         other.fetch({"0001": number % 9}, after=300 * (number > 0))
     with serving(lambda _: Answer(youbike({"0001": 3}))) as url:
         config = toml(world.folder.parents[1], url)
@@ -349,7 +349,7 @@ def test_a_fetch_has_its_turn_while_a_long_backfill_works(
 
     assert done.returncode == 0
     assert running
-    assert len(world.committed()) == 201
+    assert len(world.committed()) == 501
 
 
 def imported(world: World, table: Path, *arguments: object) -> list[list[str]]:
