@@ -1,0 +1,77 @@
+"""A day of hostile answers among good ones; prints what each run took as JSON.
+
+Run as a program: ``python hostile_day.py SETTINGS NOTE PLAN``. Each slot's run is a
+process of its own, as cron's would be, with a clock of ours; what it took of memory
+is the kernel's account. NOTE tells the feed what to answer (see `hostile_feed`).
+"""
+
+import importlib
+import json
+import os
+import pkgutil
+import resource
+import sys
+from pathlib import Path
+
+import bikecollect
+from bikecollect.setup.loader import load
+from bikecollect.simulator.demo import Time
+from bikecollect.wiring.collection import collect
+
+BEGIN = 1_795_276_800.0  # midnight in Taipei
+SECONDS = 20
+"""Of CPU that a run may take: one that takes more is killed, and counted so."""
+
+
+def imported() -> None:
+    """Import what a run may need, once for all: each child has it then."""
+    for name in ("core", "feeds", "storage", "collect", "alerts", "wiring"):
+        package = importlib.import_module(f"{bikecollect.__name__}.{name}")
+        for each in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            importlib.import_module(each.name)
+
+
+def run(path: str, moment: float) -> int:
+    """Fetch all systems at *moment*, in this process; return its exit code."""
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+    os.umask(0o027)
+    clock = Time(moment)
+    uptime = 9e5 + moment - BEGIN
+    runs = collect(
+        load(path), clock=clock, stop=clock, monotonic=clock, uptime=lambda: uptime
+    )
+    return max(each.exit_code for each in runs)
+
+
+def forked(path: str, moment: float) -> tuple[int, float]:
+    """Do `run` in a child; return its wait status, and its peak memory in MB."""
+    child = os.fork()
+    if child == 0:
+        try:
+            code = run(path, moment)
+        except BaseException:  # noqa: BLE001 - its traceback is the test's
+            sys.excepthook(*sys.exc_info())
+            code = 99
+        sys.stderr.flush()
+        os._exit(code)
+    _, status, usage = os.wait4(child, 0)
+    return status, usage.ru_maxrss * 1024 / 1e6
+
+
+def main() -> None:
+    """Play the plan: the kinds of the two systems' answers, slot by slot."""
+    imported()
+    path, note, plan = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+    runs = []
+    for number, kinds in enumerate(json.loads(plan.read_text(encoding="utf-8"))):
+        moment = BEGIN + number * 300 + 2
+        aside = note.with_suffix(".tmp")
+        aside.write_text(json.dumps({"moment": moment, "kinds": kinds}))
+        aside.rename(note)
+        status, memory = forked(path, moment)
+        runs.append((status, round(memory, 1), kinds))
+    sys.stdout.write(json.dumps(runs))
+
+
+if __name__ == "__main__":
+    main()

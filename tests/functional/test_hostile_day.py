@@ -1,0 +1,210 @@
+"""A day of hostile answers, mixed with good ones."""
+
+import csv
+import json
+import os
+import random
+import re
+import sqlite3
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+import hostile_day
+import hostile_feed
+import pytest
+from mailserver import MailServer, free_port
+
+SLOTS = 288
+SEED = 20261122
+SYSTEMS = ("youbike", "gbfs")
+ADDRESSES = {"youbike": "youbike", "gbfs": "gbfs/gbfs.json"}
+SAID = {"payload": "payload is not understood", "fetch": "cannot be fetched"}
+"""What a mail's subject says of each kind of incident that costs slots."""
+UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What acts on a terminal, or turns a text around, unseen."""
+
+
+@dataclass
+class Day:
+    """What came of the day in *folder*: the runs' statuses, memory and answers."""
+
+    folder: Path
+    mail: MailServer
+    runs: list[tuple[int, float, dict[str, str]]]
+
+    def select(self, system: str, sql: str) -> list[tuple[int, ...]]:
+        """Return what *sql* selects from the ledger of *system*."""
+        path = self.folder / "data" / system / "ledger.sqlite3"
+        with closing(sqlite3.connect(path)) as db:
+            return db.execute(sql).fetchall()
+
+    def lost(self, system: str) -> list[float]:
+        """Return the slots of *system* that have no block."""
+        blocks = {slot for (slot,) in self.select(system, "SELECT slot FROM blocks")}
+        slots = (hostile_day.BEGIN + number * 300 for number in range(SLOTS))
+        return [slot for slot in slots if slot not in blocks]
+
+
+def planned() -> list[dict[str, str]]:
+    """Return the day: each kind comes once to each system, at a slot of its own."""
+    rng = random.Random(SEED)
+    plan = [dict.fromkeys(SYSTEMS, "") for _ in range(SLOTS)]
+    visits = [(system, kind) for kind in hostile_feed.kinds() for system in SYSTEMS]
+    slots = rng.sample(range(1, SLOTS), len(visits))
+    for slot, (system, kind) in zip(slots, visits, strict=True):
+        plan[slot][system] = kind
+    return plan
+
+
+@contextmanager
+def feed(note: Path) -> Iterator[int]:
+    """Serve the hostile feed in a process of its own; yield its port."""
+    port = free_port()
+    command = [sys.executable, hostile_feed.__file__, str(port), str(note)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as server:
+        try:
+            assert server.stdout is not None
+            assert server.stdout.readline() == b"ready\n"
+            yield port
+        finally:
+            server.kill()
+
+
+def settings(folder: Path, port: int, mail: MailServer) -> Path:
+    """Write the settings of both systems, and who is told; return their path."""
+    lines = ['data_dir = "data"', "[mail]"]
+    lines += [f"{k} = {json.dumps(v)}" for k, v in mail.settings().items()]
+    for system, address in ADDRESSES.items():
+        lines += [f"[systems.{system}]", f'feed = "{system}"']
+        lines += [f'url = "http://127.0.0.1:{port}/{address}"']
+        lines += ['timezone = "Asia/Taipei"']
+    path = folder / "bikecollect.toml"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    path.chmod(0o600)
+    return path
+
+
+@pytest.fixture(scope="module")
+def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
+    """Play the day once: a run in each slot, each a process of its own."""
+    folder = tmp_path_factory.mktemp("day")
+    mail, note = MailServer.new(folder / "mail"), folder / "note"
+    (folder / "plan").write_text(json.dumps(planned()), encoding="utf-8")
+    env = {**os.environ, "PYTHONPATH": ":".join(sys.path), "HOME": str(folder)}
+    with feed(note) as port, mail.up():
+        path = settings(folder, port, mail)
+        done = subprocess.run(
+            [sys.executable, hostile_day.__file__, path, note, folder / "plan"],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+            timeout=900,
+            env={**env, "XDG_STATE_HOME": str(folder / "state")},
+        )
+    return Day(folder, mail, json.loads(done.stdout))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_day_of_hostile_answers_costs_only_their_own_slots(
+    day: Day, system: str
+) -> None:
+    """Each good slot has the rows that the city had, and no others."""
+    wanted = {
+        slot: {s.place.station_id: str(s.bikes) for s in hostile_feed.CITY.at(slot + 2)}
+        for slot, (_, _, kinds) in _by_slot(day)
+        if not kinds[system]
+    }
+    found: dict[float, dict[str, str]] = {slot: {} for slot in wanted}
+    for path in sorted((day.folder / "data" / system / "station_status").iterdir()):
+        with path.open(encoding="utf-8", newline="") as opened:
+            for row in csv.DictReader(opened):
+                slot = datetime.fromisoformat(row["slot"]).timestamp()
+                if slot in found:
+                    found[slot][row["station_id"]] = row["num_vehicles_available"]
+
+    assert len(wanted) == SLOTS - len(hostile_feed.kinds())
+    assert found == wanted
+
+
+@pytest.mark.slow
+def test_no_run_of_the_day_is_killed_or_takes_much_memory(day: Day) -> None:
+    """A run may take 250 MB, and 20 s of CPU; none ends by a bug."""
+    ends = Counter(os.waitstatus_to_exitcode(status) for status, _, _ in day.runs)
+
+    assert set(ends) <= {0, 65, 69, 75, 76, 77}
+    assert max(memory for _, memory, _ in day.runs) < 250
+
+
+@pytest.mark.slow
+def test_the_day_takes_little_of_the_disk(day: Day) -> None:
+    """All of it, the good slots too: less than 50 MB."""
+    files = [
+        path
+        for name in ("data", "state")
+        for path in (day.folder / name).rglob("*")
+        if path.is_file()
+    ]
+
+    assert len(files) > SLOTS
+    assert sum(path.stat().st_size for path in files) < 50_000_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_trouble_is_told_within_the_hour(day: Day, system: str) -> None:
+    """Each lost slot is an incident's, and of each incident a mail came in time."""
+    sql = "SELECT opened, last, lost FROM incidents WHERE kind = '{}' AND lost > 0"
+    incidents = {kind: day.select(system, sql.format(kind)) for kind in SAID}
+    mails = [
+        (parsedate_to_datetime(str(each["Date"])).timestamp(), str(each["Subject"]))
+        for each in day.mail.mails()
+    ]
+    untold = [
+        (kind, opened)
+        for kind, found in incidents.items()
+        for opened, _, _ in found
+        if not any(
+            opened <= sent <= opened + 3_600
+            and f"{system}: " in subject
+            and SAID[kind] in subject
+            for sent, subject in mails
+        )
+    ]
+    spans = [each for found in incidents.values() for each in found]
+    lost = day.lost(system)
+
+    assert untold == []
+    assert len(lost) == sum(slots for _, _, slots in spans)
+    assert all(any(a <= slot <= b for a, b, _ in spans) for slot in lost)
+    assert len(lost) > 40
+
+
+@pytest.mark.slow
+def test_nothing_of_the_day_acts_on_who_reads_of_it(day: Day) -> None:
+    """Logs, reasons, lists and mails hold no escapes, and turn no text around."""
+    texts = [
+        path
+        for suffix in ("*.log*", "*.txt", "*.csv", "*.json")
+        for path in day.folder.rglob(suffix)
+    ]
+    acting = [
+        path.name for path in texts if UNSEEN.search(path.read_text(encoding="utf-8"))
+    ]
+    mails = [str(each["Subject"]) + each.get_content() for each in day.mail.mails()]
+
+    assert len(texts) > 20
+    assert acting == []
+    assert [each for each in mails if UNSEEN.search(each)] == []
+
+
+def _by_slot(day: Day) -> Iterator[tuple[float, tuple[int, float, dict[str, str]]]]:
+    for number, run in enumerate(day.runs):
+        yield hostile_day.BEGIN + number * 300, run
