@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from typing import TYPE_CHECKING, NamedTuple
 
-from bikecollect.collect import findings, quality, station_list
+from bikecollect.collect import findings, only, quality, station_list
+from bikecollect.collect.only import Only
 from bikecollect.core.blocks import Block, Span, Stations
 from bikecollect.core.errors import BikecollectError, Outcome, PayloadError
 from bikecollect.core.logs import Stopwatch
@@ -74,6 +75,7 @@ class Committer:
     watch: Stopwatch = field(default_factory=Stopwatch)
     redact: Redact = unredacted
     fields: Mapping[str, str] = field(default_factory=dict)
+    only: Only = Only()
     bounded: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def commit(self, name: str, source: str) -> Result:
@@ -134,8 +136,13 @@ class Committer:
                     **quality.renumbered(statuses, known),
                 },
             )
-            block = self.format.block(payload.slot, payload.fetched_at, statuses, about)
-        return _Understood(snapshot, known, block, settled.notes)
+            snapshot = self.only.applied(snapshot, about)
+            block = self.format.block(
+                payload.slot, payload.fetched_at, snapshot.statuses, about
+            )
+            _, note = self.only.since(notes.get(only.NOTE, ""), payload.slot)
+        more = {**settled.notes, only.NOTE: note}
+        return _Understood(snapshot, known, block, more)
 
     def _check_growth(
         self, payload: Payload, rows: int, notes: Mapping[str, str], source: str
@@ -159,7 +166,8 @@ class Committer:
         extents = self.ledger.extents()
         day = day_of(payload.slot, self.zone)
         file, end, damage = target(day, self.format.header, self.store, extents)
-        flags = quality.flags(payload, snapshot, self.ledger, self.interval)
+        since = int(notes[only.NOTE].partition(" ")[0] or 0)
+        flags = quality.flags(payload, snapshot, self.ledger, self.interval, since)
         with self.watch("append"):
             changes = station_list.changed(
                 snapshot, known, flags, payload.slot, self.ledger

@@ -24,11 +24,18 @@ MOST_TOLD = 0.05
 
 
 def flags(
-    payload: Payload, snapshot: Snapshot, ledger: "Ledger", interval: int
+    payload: Payload,
+    snapshot: Snapshot,
+    ledger: "Ledger",
+    interval: int,
+    since: int = 0,
 ) -> tuple[str, ...]:
-    """Return the words that say what is not as usual with *snapshot*."""
+    """Return the words that say what is not as usual with *snapshot*.
+
+    Rows from before the slot *since* were written by another filter.
+    """
     before = ledger.before(payload.slot)
-    usual = max(ledger.usual_rows(payload.slot) or 0, snapshot.total or 0)
+    usual = max(ledger.usual_rows(payload.slot, since) or 0, snapshot.total or 0)
     incomplete = snapshot.incomplete or payload.incomplete
     found = {
         "partial": bool(snapshot.dropped or incomplete),

@@ -7,6 +7,7 @@ from itertools import chain
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from bikecollect.collect import only
 from bikecollect.core.errors import SettingsError
 from bikecollect.feeds import Feed, registry
 from bikecollect.feeds.http.access import REDIRECTS, SAME_SITE, Access
@@ -72,6 +73,7 @@ def check(name: str, system: System) -> None:
     """Raise SettingsError where the feed of the system *name* cannot be asked."""
     place = f"systems.{name}"
     fields.validate(system.fields, f"{place}.fields")
+    only.from_settings(system.only, system.bbox, f"{place}.")
     if system.fields and system.feed == "mapped":
         raise SettingsError(f"{place}.fields: a mapped feed has its mapping for that")
     if system.version and not re.fullmatch(r"\d{1,3}\.\d{1,3}", system.version):

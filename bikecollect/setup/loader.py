@@ -155,15 +155,19 @@ def _checked(cls: type, values: Mapping[str, Any], place: str) -> dict[str, Any]
             wrong = _seen(name, value)
             raise SettingsError(f"{place}{name} must be {_WORD[kind]}, not {wrong}")
         items = value.values() if kind is dict else value if kind is list else ()
-        if place and not all(isinstance(each, str) for each in items):
+        held = known[name].metadata.get("items", str)
+        bad = any(not isinstance(each, held) or each is True for each in items)
+        if place and bad:
             wrong = _seen(name, value)
-            raise SettingsError(f"{place}{name} must hold texts only, not {wrong}")
+            words = f"must hold {_ITEMS[held]} only, not {wrong}"
+            raise SettingsError(f"{place}{name} {words}")
         if place or kind is not dict:
             plain[name] = value
     return plain
 
 
 _WORD: dict[object, str] = {str: "a text", int: "a whole number", bool: "true or false"}
+_ITEMS: dict[object, str] = {str: "texts", list: "lists", int | float: "numbers"}
 _WORD |= {list: "a list", dict: "a table", bool | str: "true, false or a text"}
 
 

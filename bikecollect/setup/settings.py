@@ -28,12 +28,13 @@ if TYPE_CHECKING:
     from bikecollect.alerts.mail.smtp import Server
 
 
+Kind = type | UnionType
 UNITS = {"s": 1, "min": 60, "h": 3600}
 
 
-def _key(doc: str, default: Any = MISSING, *, kind: type | UnionType = str) -> Any:
-    """Declare a setting of *kind*, with its *doc* and *default*."""
-    about = {"doc": doc, "kind": kind}
+def _key(doc: str, default: Any = MISSING, *, kind: Kind = str, of: Kind = str) -> Any:
+    """Declare a setting of *kind*, *of* such items, with its *doc* and *default*."""
+    about = {"doc": doc, "kind": kind, "items": of}
     if default is MISSING:
         return field(metadata=about)
     if isinstance(default, list | dict | tuple):
@@ -54,20 +55,25 @@ class System:
         ["occupancy"],
         kind=list,
     )
-    language: str = _key("of a GBFS feed; the first one offered where empty", "")
-    version: str = _key(
-        'of a GBFS feed: the one to stay with, such as "2.3"; where empty, the highest '
-        "that worked at the first fetch",
-        "",
+    only: dict[str, list[str]] = _key(
+        "keep rows of these only: region, station_id (a list each)",
+        {},
+        kind=dict,
+        of=list,
     )
+    bbox: list[float] = _key(
+        "keep rows within [west, south, east, north] only",
+        [],
+        kind=list,
+        of=int | float,
+    )
+    language: str = _key("of a GBFS feed; the first one offered where empty", "")
+    version: str = _key("of a GBFS feed: the one to stay with, such as 2.3", "")
     mapping: dict[str, str] = _key(
         "for a mapped feed: the path of the stations and of each column", {}, kind=dict
     )
     fields: dict[str, str] = _key(
-        "fields of the feed for single columns, before those that are known; a path "
-        "with dots leads into an object",
-        {},
-        kind=dict,
+        "the feed's fields for single columns; dots lead into objects", {}, kind=dict
     )
     headers: dict[str, str] = _key(
         "sent with each request to the host of url; where a name tells of a key "

@@ -126,12 +126,15 @@ class Ledger:
         """Return whether no block is of a later slot than *slot*."""
         return not self.all("SELECT 1 FROM blocks WHERE slot > ? LIMIT 1", slot)
 
-    def usual_rows(self, slot: Slot) -> int | None:
-        """Return the median rows of the blocks of the 7 days before *slot*."""
+    def usual_rows(self, slot: Slot, since: int = 0) -> int | None:
+        """Return the median rows of the blocks of the 7 days before *slot*.
+
+        None are counted from before *since*.
+        """
         rows = self.all(
             "SELECT rows FROM blocks WHERE slot < ? AND slot >= ? ORDER BY rows",
             slot,
-            slot - 7 * DAY,
+            max(slot - 7 * DAY, since),
         )
         return int(rows[len(rows) // 2][0]) if rows else None
 

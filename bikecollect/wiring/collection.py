@@ -16,6 +16,7 @@ from bikecollect.collect.collector import Collector, Pinger
 from bikecollect.collect.commit import Committer
 from bikecollect.collect.cycle import Cycle
 from bikecollect.collect.derived_columns import chosen
+from bikecollect.collect.only import from_settings
 from bikecollect.core import process
 from bikecollect.core.errors import Outcome, SettingsError
 from bikecollect.core.incidents import KINDS
@@ -164,6 +165,7 @@ def cycle(settings: Settings, name: str, times: Times) -> Cycle:
             watch=watch,
             redact=settings.redact,
             fields=system.fields,
+            only=from_settings(system.only, system.bbox),
             bounded=process.bounded_memory,
         ),
         payload_days=settings.keep.payload_days,
