@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 from functools import partial
+from importlib import import_module
 from itertools import groupby
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -245,3 +246,13 @@ def _side_by_side(work: Sequence[Callable[[], Run]]) -> list[Run]:
         if isinstance(each, BaseException):
             raise each
     return [run for _, run in sorted(ended.items()) if isinstance(run, Run)]
+
+
+def __getattr__(name: str) -> object:
+    """Return `collect` of the wiring, which scripts of operators call by this name.
+
+    It stood here, and needs all real parts: it is looked up when it is asked for.
+    """
+    if name == "collect":
+        return import_module("bikecollect.wiring.collection").collect
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
