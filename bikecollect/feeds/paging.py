@@ -94,9 +94,10 @@ class _Walk:
         self.asked = 0.0
         self.why = ""
         self.ended = self.ignored = False
+        # Before the rows: of a heavy list one is parsed at a time.
+        self.total = total(first)
         rows = self._rows(first)
         self.first, self.seen, self.ids = len(rows), len(rows), self._ids(rows)
-        self.total = total(first)
 
     @property
     def size(self) -> int:
@@ -168,6 +169,7 @@ class _Walk:
             return False
         self.documents, self.seen, self.ids = [page], len(rows), ids
         self.first, self.query = len(rows), dict(query)
+        del rows
         self.total = total(page) or self.total
         self.ended = self.ignored = False
         self.on()

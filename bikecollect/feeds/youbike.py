@@ -9,7 +9,7 @@ from bikecollect.core.errors import PayloadError
 from bikecollect.core.payload import Documents, Fetched, Getter, Memory
 from bikecollect.core.snapshot import Snapshot
 from bikecollect.feeds.paging import List
-from bikecollect.feeds.reading.aliases import Aliases
+from bikecollect.feeds.reading.aliases import MOST_KEYS, Aliases
 from bikecollect.feeds.reading.fields import STAMP_FORMAT
 from bikecollect.feeds.reading.json_payload import (
     at,
@@ -51,10 +51,11 @@ class YouBike:
 
     def read(self, documents: Documents) -> Snapshot:
         """Return what the pages say; raises PayloadError."""
+        said = total(documents[0])
         stations = _all(documents)
         objects(stations, "the feed")
         read = snapshot(stations, self._dialect, self._stamps())
-        return replace(read, total=total(documents[0]))
+        return replace(read, total=said)
 
     def renames(self, before: Documents, after: Documents) -> "Renames":
         """Return which fields of *before* have another name in *after*."""
@@ -67,8 +68,12 @@ class YouBike:
         return Stamps(self._zone, self._form)
 
     def _id(self, station: Any) -> str | None:
-        if type(station) is not dict:
+        if type(station) is not dict or len(station) > MOST_KEYS:
             return None
+        exact = (station.get(name) for name in self._ids["station_id"])
+        found = next((each for each in map(text, exact) if each is not None), None)
+        if found is not None:
+            return found
         return text(Aliases(self._ids, [station]).said(station, "station_id"))
 
 

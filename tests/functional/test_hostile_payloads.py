@@ -110,7 +110,8 @@ def test_too_many_stations_for_the_memory_are_a_rejected_payload(
 
         assert (bad.returncode, good.returncode) == (65, 0)
         assert youbike.rejected() == [
-            "the feed has 450000 stations, more than 100000",
+            "the feed has 450000 stations, more than 100000\n"
+            "(of such payloads the newest 32 MiB are kept)",
         ]
 
 
