@@ -179,3 +179,10 @@ def test_every_name_of_the_guide_is_there(path: str, names: str) -> None:
     wanted = [name.rpartition(".")[2] for name in re.findall(r"`([\w.]+)`", names)]
 
     assert [n for n in wanted if not re.search(rf"(def|class) {n}\b", text)] == []
+
+
+def test_each_decision_has_a_number_of_its_own() -> None:
+    """Two that are written side by side must not share one."""
+    names = [path.name[:4] for path in (ROOT / "docs/decisions").glob("*.md")]
+
+    assert sorted(names) == sorted(set(names))
