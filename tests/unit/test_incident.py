@@ -104,7 +104,10 @@ def test_no_open_incident_is_silent_for_longer_than_a_day(
 def test_whatever_was_opened_is_said_to_be_over_when_it_is(
     rows: list[tuple[bool | None, int]],
 ) -> None:
-    """Always a recovery mail, with all that was lost since the opening."""
+    """Always a recovery mail, with all that was lost since the opening.
+
+    It follows a mail that said otherwise, or has lost more than the one before.
+    """
     flat = [each for each, length in rows for _ in range(length)]
     events = play([*flat, *[False] * (WHOLE_DAY // 4 + 2)])
     if not events:
@@ -112,15 +115,23 @@ def test_whatever_was_opened_is_said_to_be_over_when_it_is(
         return
     last = events[-1][1]
     assert last.what is What.RECOVERED
-    told_open = False
+    told_open, told_lost = False, 0
     for _, event in events:
         if event.what is What.RECOVERED:
-            assert told_open
-            told_open = False
+            assert told_open or event.incident.lost > told_lost
+            told_open, told_lost = False, event.incident.lost
         else:
             told_open = True
     lost = {event.incident.incident_id: event.incident.lost for _, event in events}
     assert sum(lost.values()) == flat.count(True)
+
+
+def test_trouble_that_returns_for_a_moment_is_in_a_second_recovery_mail() -> None:
+    """Soon after the first: no mail of its own, yet its slot is accounted for."""
+    events = play([True, *[False] * 2, True, *[False] * 3 * HOUR])
+
+    assert [what for _, what in words(events)] == ["OPENED", "RECOVERED", "RECOVERED"]
+    assert [event.incident.lost for _, event in events] == [1, 1, 2]
 
 
 def test_trouble_that_returns_hours_later_is_told_of_at_once() -> None:
