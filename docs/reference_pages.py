@@ -9,6 +9,7 @@ import click
 from bikecollect.archive import datasets
 from bikecollect.cli import cli
 from bikecollect.core.errors import ExitCode, Outcome
+from bikecollect.core.snapshot import VEHICLE_KINDS
 from bikecollect.reports import data_dictionary
 from bikecollect.reports.export import STATIONS
 from bikecollect.reports.registry import REPORTS
@@ -81,6 +82,7 @@ def columns() -> str:
     tables = [
         ("station_status/DAY.csv", csv_format.COLUMNS),
         ("Derived columns", {n: d.doc for n, d in csv_format.DERIVED.items()}),
+        ("Kinds of vehicles (`vehicle_types`)", VEHICLE_KINDS),
         ("station_information.csv", csv_format.INFORMATION_COLUMNS),
     ]
     return "\n".join(_table(title, each) for title, each in tables)

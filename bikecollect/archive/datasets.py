@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from bikecollect.core.snapshot import VEHICLE_KINDS
 from bikecollect.storage.data_folder import ARCHIVE
 
 STATUS = "station_status"
@@ -29,6 +30,7 @@ TYPES = {
     "hour": "SMALLINT",
     "is_empty": "BOOLEAN",
     "is_full": "BOOLEAN",
+    **dict.fromkeys(VEHICLE_KINDS, "INTEGER"),
 }
 """The type of each column of a daily file; a user's own are VARCHAR."""
 ADDED = {"minute_of_day": "SMALLINT", "hour_of_week": "SMALLINT"}
@@ -122,7 +124,8 @@ PROFILE = {
 STATUS_COLUMNS = {
     name: kind
     for name, kind in (TYPES | ADDED).items()
-    if name not in {"occupancy", "weekday", "hour", "is_empty", "is_full"}
+    if name
+    not in {"occupancy", "weekday", "hour", "is_empty", "is_full", *VEHICLE_KINDS}
 }
 COLUMNS = {
     STATUS: STATUS_COLUMNS,

@@ -138,7 +138,11 @@ class Committer:
             )
             snapshot = self.only.applied(snapshot, about)
             block = self.format.block(
-                payload.slot, payload.fetched_at, snapshot.statuses, about
+                payload.slot,
+                payload.fetched_at,
+                snapshot.statuses,
+                about,
+                snapshot.kinds,
             )
             _, note = self.only.since(notes.get(only.NOTE, ""), payload.slot)
         more = {**settled.notes, only.NOTE: note}

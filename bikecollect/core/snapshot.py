@@ -44,6 +44,21 @@ class StationInformation(NamedTuple):
     is_listed: bool = True
 
 
+VEHICLE_KINDS: Mapping[str, str] = {
+    "num_bicycles_available": "bicycles without a motor",
+    "num_ebicycles_available": "bicycles with one",
+    "num_cargo_bicycles_available": "cargo bicycles without a motor",
+    "num_cargo_ebicycles_available": "cargo bicycles with one",
+    "num_scooters_available": "scooters to stand on",
+    "num_seated_scooters_available": "scooters with a seat",
+    "num_mopeds_available": "mopeds",
+    "num_cars_available": "cars",
+    "num_other_vehicles_available": "vehicles of other kinds",
+    "num_untyped_vehicles_available": "vehicles whose type says no kind",
+}
+"""The kinds of vehicles that ``columns = ["vehicle_types"]`` counts, each a column."""
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """One payload, understood.
@@ -59,7 +74,8 @@ class Snapshot:
     *flags* are words for the block; *findings* are sentences that people should read
     once, by a key that stays the same while the matter lasts; *incomplete* says why a
     part of the payload is missing, empty where none is. *total* is how many stations
-    the publisher says there are, None for not said. Where *secondary*, the
+    the publisher says there are, None for not said; *kinds* counts the vehicles of
+    the `VEHICLE_KINDS` by station, where that was wanted. Where *secondary*, the
     information comes from beside the counts: it counts less than a list of its own.
     """
 
@@ -77,3 +93,4 @@ class Snapshot:
     secondary: bool = False
     incomplete: str = ""
     total: int | None = None
+    kinds: Mapping[str, Mapping[str, int]] = field(default_factory=dict)

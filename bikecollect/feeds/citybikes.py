@@ -1,6 +1,7 @@
 """CityBikes: a network of the CityBikes API, version 2."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from bikecollect.feeds.reading.station_reader import Dialect, StationReader
 
 if TYPE_CHECKING:
     from bikecollect.feeds.reading.renames import Renames
+from bikecollect.feeds.reading.vehicle_types import bicycles
 
 SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "station_id": ("id",),
@@ -40,12 +42,21 @@ DIALECT = Dialect(SPELLINGS, ("station_id", "num_vehicles_available"), OURS)
 class CityBikes:
     """A network at *url*, such as ``https://api.citybik.es/v2/networks/ID``.
 
-    *fields* name the fields of single columns.
+    *fields* name the fields of single columns; *kinds* says whether the kinds of
+    vehicles are counted.
     """
 
-    def __init__(self, url: str, fields: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        fields: Mapping[str, str] | None = None,
+        *,
+        kinds: bool = False,
+    ) -> None:
         self._url = url
         self._dialect = DIALECT.naming(fields or {})
+        if kinds:
+            self._dialect = replace(self._dialect, kinds=bicycles)
         self._form = (fields or {}).get(STAMP_FORMAT, "")
 
     def fetch(self, get: Getter, memory: Memory) -> Fetched:

@@ -61,7 +61,8 @@ class Gbfs:
     """A system by its ``gbfs.json`` at *url*; *language* empty takes the first.
 
     *fields* name the fields of single columns. *pin* is the version to stay with,
-    empty for the best that works. Slots are *interval* seconds long.
+    empty for the best that works. Slots are *interval* seconds long. *kinds* says
+    whether the kinds of vehicles are counted.
     """
 
     def __init__(
@@ -73,10 +74,11 @@ class Gbfs:
         *,
         pin: str = "",
         interval: int = 300,
+        kinds: bool = False,
     ) -> None:
         self._url, self._language = url, language
         self._pin, self._interval = pin, interval
-        self._way = gbfs_reader.Way(zone, language, fields or {})
+        self._way = gbfs_reader.Way(zone, language, fields or {}, kinds)
 
     def fetch(self, get: Getter, memory: Memory) -> Fetched:
         """Get the status first, then what is due of the rest.

@@ -9,13 +9,15 @@ from typing import Any, NamedTuple
 
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.snapshot import Snapshot, StationInformation
+from bikecollect.feeds.reading import vehicle_types
 from bikecollect.feeds.reading.aliases import electric
 from bikecollect.feeds.reading.fields import STAMP_FORMAT
 from bikecollect.feeds.reading.json_payload import at, decode, keys, objects
 from bikecollect.feeds.reading.list_queries import LIKELY
 from bikecollect.feeds.reading.stamps import Stamps
 from bikecollect.feeds.reading.station_reader import Dialect, Said, StationReader
-from bikecollect.feeds.reading.values import count, identifier, number, text
+from bikecollect.feeds.reading.values import identifier, number, text
+from bikecollect.feeds.reading.vehicle_types import VehicleTypes
 
 STATUS: Mapping[str, tuple[str, ...]] = {
     "station_id": ("station_id",),
@@ -52,15 +54,6 @@ OURS = frozenset(
 )
 OURS |= {"vehicle_docks_available"}
 NEEDED = ("station_id", "num_vehicles_available")
-PROPULSION = {"electric": True, "electric_assist": True}
-PROPULSION |= dict.fromkeys(
-    (
-        *("human", "combustion", "combustion_diesel", "hybrid", "plug_in_hybrid"),
-        "hydrogen_fuel_cell",
-    ),
-    False,
-)
-"""Which vehicles count as electric; of others, and of none said, it is not known."""
 FUTURE = 900.0
 """A feed's own stamp so many seconds ahead is not of this zone."""
 FEW = 0.05
@@ -96,12 +89,14 @@ def ids(body: bytes) -> set[str]:
 class Way(NamedTuple):
     """How a system is read: naive stamps in *zone* where UTC cannot be.
 
-    *fields* are those that a user names for single columns.
+    *fields* are those that a user names for single columns; *kinds* says whether the
+    kinds of vehicles are counted.
     """
 
     zone: tzinfo
     language: str
     fields: Mapping[str, str] = {}
+    kinds: bool = False
 
 
 def snapshot(
@@ -117,7 +112,7 @@ def snapshot(
             "there is no station_status: a system without stations cannot be collected"
         )
     # What was parsed is gone before the next document is: national feeds are heavy.
-    types = _propulsion(bodies.get("vehicle_types"))
+    types = vehicle_types.read(bodies.get("vehicle_types"))
     read = _status(decode(bodies["station_status"]), way, fetched_at, types)
     about = bodies.get("station_information")
     if about is None:
@@ -130,7 +125,7 @@ def _status(
     value: Any,
     way: Way,
     fetched_at: float,
-    types: Mapping[str, bool | None] | None,
+    types: VehicleTypes | None,
 ) -> Snapshot:
     """Return what the status document *value* says."""
     listed = _listed(value)
@@ -147,6 +142,7 @@ def _status(
         secondary=True,
         last_updated=stamp(updated),
         ttl=int(ttl) if ttl is not None else None,
+        findings={**read.findings, **(types.findings() if types else {})},
     )
 
 
@@ -186,17 +182,17 @@ def _says(information: StationInformation) -> bool:
     return any(each is not None for each in information[1:-1])
 
 
-def status_dialect(
-    way: Way, propulsion: Mapping[str, bool | None] | None = None
-) -> Dialect:
-    """Return how a status is written; *propulsion* says which types are electric."""
+def status_dialect(way: Way, types: VehicleTypes | None = None) -> Dialect:
+    """Return how a status is written; *types* are those of its vehicles."""
+    kinds = types.kinds if types else _by_name
     return Dialect(
         {**STATUS, **INFORMATION},
         NEEDED,
         OURS,
         texts=_texts(way.language),
-        ebikes=partial(_ebikes, propulsion=propulsion),
-        vehicles=_vehicles,
+        ebikes=partial(_ebikes, types=types),
+        vehicles=vehicle_types.vehicles,
+        kinds=kinds if way.kinds else None,
     ).naming(way.fields)
 
 
@@ -229,53 +225,14 @@ def _station_id(value: Any) -> str | None:
     return None if found is None or found.endswith(":null") else found
 
 
-def _ebikes(said: Said, propulsion: Mapping[str, bool | None] | None) -> int | None:
-    """Return the electric vehicles, summed from the counts by name or by type.
-
-    None where one of the vehicles is of a type of which nobody says how it moves.
-    """
+def _ebikes(said: Said, types: VehicleTypes | None) -> int | None:
+    """Return the electric vehicles by name, or else by type."""
     named = electric(said["by_name"])
-    if named is not None or propulsion is None:
-        return named
-    types = said["by_type"]
-    if not isinstance(types, list):
-        return None
-    total = 0
-    for each in types:
-        number = count(at(each, "count"))
-        moves = propulsion.get(text(at(each, "vehicle_type_id")) or "")
-        if (number is None and moves) or (number != 0 and moves is None):
-            return None
-        total += (number or 0) if moves else 0
-    silent = not any(at(each, "count") for each in types)
-    return None if silent and said["num_vehicles_available"] else total
+    return named if named is not None or types is None else types.ebikes(said)
 
 
-def _vehicles(said: Said) -> int | None:
-    """Return the vehicles of all types together, None where they are not counted."""
-    types = said["by_type"]
-    if not isinstance(types, list):
-        return None
-    counts = [count(at(each, "count")) for each in types]
-    return sum(each for each in counts if each is not None)
-
-
-def _propulsion(body: bytes | None) -> Mapping[str, bool | None] | None:
-    """Return whether each vehicle type is electric, None where types are not told."""
-    if body is None:
-        return None
-    try:
-        types = at(decode(body), "data.vehicle_types")
-    except PayloadError:
-        return None
-    if not isinstance(types, list):
-        return None
-    return {
-        text(at(each, "vehicle_type_id")) or "": PROPULSION.get(
-            text(at(each, "propulsion_type")) or ""
-        )
-        for each in types
-    }
+def _by_name(said: Said, _: int | None) -> Mapping[str, int]:
+    return vehicle_types.named_kinds(said["by_name"])
 
 
 def _regions(body: bytes | None, language: str) -> Mapping[str, str]:

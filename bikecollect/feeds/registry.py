@@ -22,6 +22,7 @@ def build(
     fields: Mapping[str, str],
     version: str,
     interval: int,
+    kinds: bool,
 ) -> Feed:
     """Return the dialect called *feed*; raises SettingsError for an unknown one.
 
@@ -31,16 +32,24 @@ def build(
     if feed == "youbike":
         from bikecollect.feeds.youbike import YouBike  # only this one
 
-        return _Discreet(YouBike(url, timezone, fields), url)
+        return _Discreet(YouBike(url, timezone, fields, kinds=kinds), url)
     if feed == "gbfs":
         from bikecollect.feeds.gbfs import Gbfs  # only this one
 
-        gbfs = Gbfs(url, timezone, language, fields, pin=version, interval=interval)
+        gbfs = Gbfs(
+            url,
+            timezone,
+            language,
+            fields,
+            pin=version,
+            interval=interval,
+            kinds=kinds,
+        )
         return _Discreet(gbfs, url)
     if feed == "citybikes":
         from bikecollect.feeds.citybikes import CityBikes  # only this
 
-        return _Discreet(CityBikes(url, fields), url)
+        return _Discreet(CityBikes(url, fields, kinds=kinds), url)
     if feed == "mapped":
         from bikecollect.feeds.mapped import Mapped  # only this one
 

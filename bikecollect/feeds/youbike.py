@@ -26,6 +26,7 @@ from bikecollect.feeds.youbike_reader import DIALECT, snapshot
 
 if TYPE_CHECKING:
     from bikecollect.feeds.reading.renames import Renames
+from bikecollect.feeds.reading.vehicle_types import bicycles
 
 WRAPPERS = ("retVal", "data.retVal", "records", "result.records", "data", "result")
 
@@ -33,15 +34,23 @@ WRAPPERS = ("retVal", "data.retVal", "records", "result.records", "data", "resul
 class YouBike:
     """A YouBike feed at *url*; naive stamps are in *zone*.
 
-    *fields* name the fields of single columns.
+    *fields* name the fields of single columns; *kinds* says whether the kinds of
+    vehicles are counted.
     """
 
     def __init__(
-        self, url: str, zone: tzinfo, fields: Mapping[str, str] | None = None
+        self,
+        url: str,
+        zone: tzinfo,
+        fields: Mapping[str, str] | None = None,
+        *,
+        kinds: bool = False,
     ) -> None:
         self._url = url
         self._zone = zone
         self._dialect = DIALECT.naming(fields or {})
+        if kinds:
+            self._dialect = replace(self._dialect, kinds=bicycles)
         self._form = (fields or {}).get(STAMP_FORMAT, "")
         self._ids = {"station_id": self._dialect.table["station_id"]}
 

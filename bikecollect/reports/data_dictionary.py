@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bikecollect.archive.datasets import type_of
+from bikecollect.core.snapshot import VEHICLE_KINDS
 from bikecollect.storage.csv_format import COLUMNS, DERIVED, INFORMATION_COLUMNS
 
 KINDS = {
@@ -32,6 +33,7 @@ UNITS = {
     "uptime": "seconds",
     "awake": "seconds",
     "bytes": "bytes",
+    **dict.fromkeys(VEHICLE_KINDS, "vehicles"),
     "sum_vehicles": "vehicles",
     "sum_docks": "docks",
     "sum_capacity": "docks",
@@ -50,6 +52,7 @@ DOCS: Mapping[str, str] = {
     **INFORMATION_COLUMNS,
     **COLUMNS,
     **{name: each.doc for name, each in DERIVED.items()},
+    **VEHICLE_KINDS,
     "system_id": "the system's name in the settings",
     "date": "local day of the system",
     "minute_of_day": "local minute of the day, 0 to 1439",

@@ -16,6 +16,8 @@ from bikecollect.feeds.http.urls import host_and_port, parse
 from bikecollect.feeds.reading import fields
 from bikecollect.setup.settings import System
 
+KINDS = "vehicle_types"
+"""The name in columns that asks for the kinds of vehicles."""
 SIZES = {"KiB": 1024, "MiB": 1024 * 1024}
 PROXIES = r"(https?|socks(4a?|5h?))://"
 _NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
@@ -35,6 +37,7 @@ def feed(system: System, *, interval: int = 300) -> Feed:
         fields=system.fields,
         version=system.version,
         interval=interval,
+        kinds=KINDS in system.columns,
     )
 
 

@@ -50,7 +50,8 @@ class System:
     url: str = _key("the feed's address; optional where the catalogue knows it", "")
     timezone: str = _key("IANA name, by which days are cut and stamps are read", "")
     columns: list[str] = _key(
-        "derived columns: occupancy, weekday, hour, is_empty, is_full, or a function "
+        "derived columns: occupancy, weekday, hour, is_empty, is_full, vehicle_types "
+        "(a column for each kind), or a function "
         'of your own as "package.module:function"',
         ["occupancy"],
         kind=list,

@@ -5,11 +5,12 @@ import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from types import MappingProxyType
 from typing import NamedTuple
 
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.slots import Slot, iso
-from bikecollect.core.snapshot import StationInformation, StationStatus
+from bikecollect.core.snapshot import VEHICLE_KINDS, StationInformation, StationStatus
 from bikecollect.core.text import clean
 
 LONGEST_CELL = 1 << 30
@@ -85,7 +86,14 @@ def _is_full(row: Row) -> Row:
     return {"is_full": None if docks is None else docks == 0}
 
 
+def _kinds(row: Row) -> Row:
+    return dict(row)
+
+
+BY_KIND = Derived(tuple(VEHICLE_KINDS), _kinds, "the kinds of vehicles, a column each")
 DERIVED: Mapping[str, Derived] = {
+    "vehicle_types": BY_KIND,
+} | {
     each.names[0]: each
     for each in (
         Derived(("occupancy",), _occupancy, "num_vehicles_available / capacity"),
@@ -160,12 +168,14 @@ class Format:
         fetched_at: float,
         statuses: Sequence[StationStatus],
         known: Mapping[str, StationInformation],
+        kinds: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
     ) -> EncodedRows:
         """Return the rows of *slot*, one for each of *statuses*, in their order.
 
         A capacity that the status does not carry is taken from *known*, the
         station information valid at the slot. A derived column that fails leaves
-        its place empty. Pure: the same arguments give the same bytes.
+        its place empty. *kinds* are the counts by kind of vehicle, by station. Pure:
+        the same arguments give the same bytes.
         """
         zone, times = self.zone, dict[int | None, str | None]({None: None})
         head = (iso(slot, zone), iso(fetched_at, zone))
@@ -180,18 +190,21 @@ class Format:
             if row[8] is None and (about := known.get(status.station_id)):
                 row[8] = about.capacity
             base.append(row)
-        troubles = self._derive(base)
+        troubles = self._derive(base, [kinds.get(s.station_id, {}) for s in statuses])
         for row in base:
             row[9:12] = [_FLAGS[value] for value in row[9:12]]  # type: ignore[index]
         return EncodedRows(_written(base), len(base), troubles)
 
-    def _derive(self, base: list[list[Value]]) -> tuple[str, ...]:
+    def _derive(
+        self, base: list[list[Value]], kinds: Sequence[Mapping[str, int]]
+    ) -> tuple[str, ...]:
         """Append the derived columns to each row of *base*; return what failed."""
         troubles: dict[str, None] = {}
         for each in self.derived:
-            for row in base:
+            for row, counts in zip(base, kinds, strict=True):
                 try:
-                    made = each.make(dict(zip(COLUMNS, row, strict=False)))
+                    said = zip(COLUMNS, row, strict=False)
+                    made = each.make(dict(counts if each is BY_KIND else said))
                     row.extend([_cell(plain(made.get(n))) for n in each.names])
                 except Exception as error:  # noqa: BLE001 - the user's own code
                     row.extend([None] * len(each.names))

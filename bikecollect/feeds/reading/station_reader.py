@@ -54,7 +54,8 @@ class Dialect:
     *table* has the spellings of each column; without the *needed* ones a list says
     nothing. *ours* are all fields that the dialect is known to have. *flag* and
     *texts* read what is written otherwise than elsewhere. *ebikes* and *vehicles*
-    count what a station says by type (`BY_TYPE`), None where it does not.
+    count what a station says by type (`BY_TYPE`), None where it does not; *kinds*
+    counts the kinds of vehicles, where that is wanted.
     """
 
     table: Table
@@ -64,6 +65,7 @@ class Dialect:
     texts: Mapping[str, Callable[[Any], str | None]] = field(default_factory=dict)
     ebikes: Callable[[Said], int | None] = lambda _: None
     vehicles: Callable[[Said], int | None] = lambda _: None
+    kinds: Callable[[Said, int | None], Mapping[str, int]] | None = None
 
     def naming(self, fields: Mapping[str, str]) -> "Dialect":
         """Return this dialect with the *fields* that a user names for some columns.
@@ -91,6 +93,7 @@ class StationReader:
         self._statuses: dict[str, StationStatus] = {}
         self._information: list[StationInformation] = []
         self._contradictory: list[str] = []
+        self._kinds: dict[str, Mapping[str, int]] = {}
         self._cut = self._newest = 0
 
     def snapshot(self) -> Snapshot:
@@ -123,6 +126,7 @@ class StationReader:
             duplicates=duplicates,
             flags=self._flags(),
             findings=self._findings(),
+            kinds=self._kinds,
         )
 
     def _ids(self) -> Sequence[str | None]:
@@ -146,7 +150,8 @@ class StationReader:
         vehicles, ebikes, *others = (
             self._count.column(name, column(name)) for name in COUNTS
         )
-        if any(self._aliases.fields(name) for name in BY_TYPE):
+        by_type = any(self._aliases.fields(name) for name in BY_TYPE)
+        if by_type or self._dialect.kinds:
             types = zip(*(column(name) for name in SAID), strict=True)
             said = [dict(zip(SAID, each, strict=True)) for each in types]
             ebikes = self._by_type(ids, said, vehicles, ebikes)
@@ -191,6 +196,8 @@ class StationReader:
                 words = f"{station_id}: {total} in all, {by_type} by type"
                 self._contradictory.append(words)
             found.append(number)
+            if self._dialect.kinds and (kinds := self._dialect.kinds(each, number)):
+                self._kinds[station_id] = kinds
         return found
 
     def _check_fields(self) -> None:
