@@ -381,6 +381,20 @@ def test_the_cron_line_is_installed_where_it_is_wanted(tmp_path: Path) -> None:
     assert f"--config {FILE.absolute()} fetch\n" in text
 
 
+def test_answers_through_a_pipe_leave_the_crontab_alone(tmp_path: Path) -> None:
+    """Only a person at a terminal is asked for it: an empty answer would mean yes."""
+    program, called = tmp_path / "crontab", tmp_path / "called"
+    program.write_text(f"#!/bin/sh\ntouch {called}\n", encoding="utf-8")
+    program.chmod(0o755)
+
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    done = bikecollect("init", "--no-try", answers="\n" * 6, PATH=path)
+
+    assert done.returncode == 0
+    assert "schedule install" in done.stdout
+    assert not called.exists()
+
+
 @pytest.mark.parametrize(
     "odd", ["plain", 'q"uo\\te', "ö 漢字", "tab\tand\nline", "\x7f", "a.b"]
 )

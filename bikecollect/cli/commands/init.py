@@ -1,5 +1,6 @@
 """``bikecollect init``: the first settings, by a few questions or by none."""
 
+import sys
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -284,7 +285,7 @@ def _absolute(path: str) -> str:
 
 def _schedule(path: Path, *, cron: bool | None, ask: bool) -> None:
     """Install the cron line where it is wanted; else say how."""
-    if cron is None and ask:
+    if cron is None and ask and sys.stdin.isatty():
         cron = sure("Install the cron line, to fetch every five minutes?")
     if cron:
         schedule.install_in_cron(load(str(path)), path)
