@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from bikecollect.archive.datasets import RUNS
 from bikecollect.archive.day_csv import DaySummary
+from bikecollect.archive.parts import is_day
 from bikecollect.core.blocks import Block
 from bikecollect.core.slots import Slot
+from bikecollect.storage.csv_store import is_segment
 from bikecollect.storage.ledger import Ledger
-from bikecollect.storage.ledger_reader import ENDS
+from bikecollect.storage.ledger_reader import ENDS, WITHIN
 
 GONE = 2
 """In ``files.damaged``: the file was archived and removed."""
@@ -17,7 +20,7 @@ GONE = 2
 
 FILLED = (
     "SELECT substr(file, 16, 10) AS day, count(*), sum(rows) FROM blocks"
-    " GROUP BY day ORDER BY day"
+    f" WHERE {WITHIN} GROUP BY day ORDER BY day"
 )
 """Days by the names of their files, ``station_status/DAY.csv``: slots and rows."""
 
@@ -44,8 +47,7 @@ class ArchivedDays:
 
     def archived(self) -> dict[str, Archived]:
         """Return the archived days."""
-        rows = self._ledger.all("SELECT * FROM archives ORDER BY day")
-        return {row[0]: archived_day(row) for row in rows}
+        return archived_days(self._ledger.all("SELECT * FROM archives ORDER BY day"))
 
     def put(self, archived: Archived) -> None:
         """Write down that a day is *archived*."""
@@ -93,7 +95,8 @@ class ArchivedDays:
         """Return the blocks of the slots from *begin* to before *end*."""
         sql = "SELECT * FROM blocks WHERE slot >= ? AND slot < ? ORDER BY slot"
         rows = self._ledger.all(sql, begin, end)
-        return [Block.from_row(row) for row in rows]
+        blocks = (Block.from_row(row) for row in rows)
+        return [block for block in blocks if is_segment(block.span.file)]
 
     def runs(self, begin: Slot, end: Slot) -> list[tuple[Any, ...]]:
         """Return the runs of those slots; the values are those of the layout."""
@@ -117,8 +120,23 @@ class ArchivedDays:
             )
 
 
-def archived_day(row: Sequence[Any]) -> Archived:
-    """Return the archived day that a *row* of the ledger's table tells of."""
-    day, rows, slots, sha256, timezone, made, gone, parts = row
+def archived_days(rows: Iterable[Sequence[Any]]) -> dict[str, Archived]:
+    """Return the archived days that *rows* of the ledger's table tell of, by day.
+
+    A row that makes no sense is left out: its day is archived again, or restored.
+    """
+    found = {}
+    for day, *row in rows:
+        with suppress(ValueError, TypeError, AttributeError):
+            found[day] = _archived_day(day, row)
+    return found
+
+
+def _archived_day(day: str, row: Sequence[Any]) -> Archived:
+    """Return what the ledger tells of *day*; raises ValueError for no such day."""
+    rows, slots, sha256, timezone, made, gone, parts = row
+    files = {name: dict(said) for name, said in json.loads(parts).items()}
+    if not is_day(day):
+        raise ValueError(f"no day: {day}")
     summary = DaySummary(rows, slots, sha256)
-    return Archived(day, summary, timezone, made, bool(gone), json.loads(parts))
+    return Archived(day, summary, timezone, made, bool(gone), files)

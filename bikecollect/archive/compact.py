@@ -12,7 +12,15 @@ from bikecollect.archive.archived_days import Archived, ArchivedDays
 from bikecollect.archive.day_archive import Archive, Contents
 from bikecollect.core.blocks import Block, Span
 from bikecollect.core.errors import StorageError
-from bikecollect.core.slots import DAY, Slot, bounds, day_of, local_days
+from bikecollect.core.slots import (
+    DAY,
+    EARLIEST,
+    LATEST,
+    Slot,
+    bounds,
+    day_of,
+    local_days,
+)
 from bikecollect.storage.csv_format import COLUMNS
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.data_folder import SystemFolder
@@ -129,7 +137,9 @@ class Compactor:
         if ends is None:
             return []
         waiting = {
-            day_of(slot, self.system.zone) for slot in self.payloads.waiting_slots()
+            day_of(slot, self.system.zone)
+            for slot in self.payloads.waiting_slots()
+            if EARLIEST <= slot <= LATEST
         }
         now, found = self.clock() - SETTLED, []
         for day, _, end in local_days(ends[0], Slot(ends[1] + 1), self.system.zone):

@@ -35,6 +35,8 @@ TYPES = {
 """The type of each column of a daily file; a user's own are VARCHAR."""
 ADDED = {"minute_of_day": "SMALLINT", "hour_of_week": "SMALLINT"}
 """Columns that an archived day has beside those of its CSV; local time."""
+VERBATIM = "verbatim_line"
+"""The column of a row's text where its values do not give it; absent on most days."""
 SLOTS = {
     "slot": "BIGINT",
     "minute_of_day": "SMALLINT",

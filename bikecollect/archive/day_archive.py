@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bikecollect import __version__
-from bikecollect.archive import datasets, day_csv, parquet, summaries
+from bikecollect.archive import datasets, day_csv, parquet, summaries, verbatim
 from bikecollect.archive.archived_days import Archived
 from bikecollect.archive.datasets import DATASETS, STATUS
 from bikecollect.archive.query import duckdb_engine
@@ -61,8 +61,11 @@ class Archive:
             make_folder(aside)
             proof = self._sheet(contents, aside / "day.csv")
             with self._engine(aside) as db:
-                self._write(db, contents, aside)
-                self._prove(db, contents, aside, proof)
+                if not self._values_do(db, contents, aside, proof):
+                    sheet, status = aside / "day.csv", aside / f"{STATUS}.parquet"
+                    verbatim.write_day(db, sheet, contents.columns, status, self.zone)
+                    self._prove(db, contents, aside, proof)
+                self._sum_up(db, contents, aside)
             (aside / "day.csv").unlink()
             archived = self._certified(contents, aside, proof)
             sync_folder(aside)
@@ -165,9 +168,27 @@ class Archive:
                 out.write(text)
         return proof
 
-    def _write(self, db: "DuckDBPyConnection", contents: Contents, aside: Path) -> None:
+    def _values_do(
+        self,
+        db: "DuckDBPyConnection",
+        contents: Contents,
+        aside: Path,
+        proof: day_csv.DaySummary,
+    ) -> bool:
+        """Write the day's values; tell whether they give the very same text back."""
+        sheet, status = aside / "day.csv", aside / f"{STATUS}.parquet"
+        try:
+            parquet.write_day(db, sheet, contents.columns, status)
+            self._prove(db, contents, aside, proof)
+        except StorageError:
+            return False
+        return True
+
+    def _sum_up(
+        self, db: "DuckDBPyConnection", contents: Contents, aside: Path
+    ) -> None:
+        """Write what a day is summed up in, and its slots and runs."""
         status = aside / f"{STATUS}.parquet"
-        parquet.write_day(db, aside / "day.csv", contents.columns, status)
         keys = f"{duckdb_engine.text(self.system_id)} AS system_id, 0 AS date"
         duckdb_engine.load(db, "day_slots_values", datasets.SLOTS, contents.slots)
         duckdb_engine.load(db, "runs_values", datasets.RUNS, contents.runs)
@@ -202,8 +223,7 @@ class Archive:
                 if there.read(len(text)) != text:
                     raise StorageError(
                         f"{contents.day} does not come back from Parquet as it was, "
-                        f"first at {text[:40]!r}: nothing is archived, its CSV stays; "
-                        "has the system's timezone in the settings changed?",
+                        f"first at {text[:40]!r}: nothing is archived, its CSV stays",
                         cause="archive",
                     )
                 digest_.update(text)

@@ -7,6 +7,7 @@ sha256 speaks for all of them.
 import csv
 import hashlib
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import Slot
 from bikecollect.storage.csv_format import read_cells
 
+LINE = re.compile(rb"[^\n]*\n|[^\n]+")
 STATION = 2
 """Where station_id stands in a row."""
 
@@ -99,7 +101,7 @@ def total(texts: Iterable[bytes]) -> DaySummary:
 
 
 def _sorted(piece: Piece, columns: tuple[str, ...]) -> bytes:
-    found: list[bytes] = piece.text.splitlines(keepends=True)
+    found = LINE.findall(piece.text)
     if piece.columns != columns:
         found = [_moved(line, piece.columns, columns) for line in found]
     found.sort(key=_station)
@@ -107,7 +109,7 @@ def _sorted(piece: Piece, columns: tuple[str, ...]) -> bytes:
 
 
 def _station(line: bytes) -> bytes:
-    cell = line.split(b",", STATION + 1)[STATION]
+    cell = b"".join(line.split(b",", STATION + 1)[STATION : STATION + 1])
     if not cell.startswith(b'"'):
         return cell.rstrip(b"\n")
     return next(read_cells([line.decode("utf-8")]))[STATION].encode("utf-8")

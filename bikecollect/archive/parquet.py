@@ -15,11 +15,13 @@ from bikecollect.archive.query.duckdb_engine import (
     translated,
 )
 from bikecollect.core.errors import StorageError
-from bikecollect.core.slots import Slot
+from bikecollect.core.slots import DAY, EARLIEST, LATEST, Slot
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+FIRST, LAST = -62_135_596_800 + DAY, 253_402_300_800 - DAY
+"""The times that have a date in Python, wherever on earth."""
 LEVEL = 19
 ROW_GROUP = 2_000_000
 """More rows than a day has: one row group, so that a station's rows lie together."""
@@ -99,16 +101,17 @@ def pieces(db: "DuckDBPyConnection", part: Path, zone: tzinfo) -> Iterator[Piece
     source = parquet(part)
     with translated(f"{part} cannot be read"):
         known = [each for each, *_ in db.execute(f"DESCRIBE FROM {source}").fetchall()]
-        columns = tuple(each for each in known if each not in datasets.ADDED)
+        hidden = {*datasets.ADDED, datasets.VERBATIM}
+        columns = tuple(each for each in known if each not in hidden)
         bounds = ", ".join(f"min({each}), max({each})" for each in datasets.TIMES)
         (ends,) = db.execute(f"SELECT {bounds} FROM {source}").fetchall()
-        slots = db.execute(f"SELECT DISTINCT slot FROM {source} ORDER BY slot")
-        grid = [each for (each,) in slots.fetchall()]
+        sql = f"SELECT DISTINCT slot FROM {source} WHERE slot IS NOT NULL ORDER BY slot"
+        grid = [each for (each,) in db.execute(sql).fetchall()]
     if not grid:
         return
-    times = [each for each in ends if each is not None]
-    written = iso_text(zone, min(times), max(times))
-    line = " || ',' || ".join(cell(each, written) for each in columns)
+    line = line_of(columns, _times(zone, ends))
+    if datasets.VERBATIM in known:
+        line = f"coalesce({datasets.VERBATIM}, {line_of(columns, any_time(zone))})"
     sql = (
         f"SELECT slot, {line} || chr(10) AS line FROM {source}"
         " WHERE slot BETWEEN ? AND ? ORDER BY slot, station_id"
@@ -124,11 +127,32 @@ def pieces(db: "DuckDBPyConnection", part: Path, zone: tzinfo) -> Iterator[Piece
             yield Piece(Slot(slot), columns, "".join(texts).encode("utf-8"))
 
 
+def _times(zone: tzinfo, ends: Sequence[int | None]) -> str:
+    """Return the expression that writes times within *ends*, see `iso_text`."""
+    times = [each for each in ends if each is not None]
+    return iso_text(zone, max(min(times), FIRST), min(max(times), LAST))
+
+
+def any_time(zone: tzinfo) -> str:
+    """Return the expression that writes any time a slot may have, see `iso_text`."""
+    return iso_text(zone, EARLIEST, LATEST)
+
+
+def line_of(columns: Sequence[str], written: str) -> str:
+    """Return the expression that writes a row's *columns* as a daily file has them."""
+    return " || ',' || ".join(cell(each, written) for each in columns)
+
+
 def _typed(column: str) -> str:
     kind, cell = datasets.type_of(column), name(column)
+    if kind == "VARCHAR":
+        return cell
+    # Without nullif, DuckDB lets its reader of CSV cast, which fails where this does
+    # not: TRY_CAST(x AS INTEGER) is taken for the type of the column.
+    cell = f"nullif({cell}, '')"
     if column in datasets.TIMES:
         return f"TRY_CAST(epoch(TRY_CAST({cell} AS TIMESTAMPTZ)) AS BIGINT)"
-    return cell if kind == "VARCHAR" else f"TRY_CAST({cell} AS {kind})"
+    return f"TRY_CAST({cell} AS {kind})"
 
 
 def cell(column: str, written: str) -> str:
@@ -154,7 +178,10 @@ def quoted(sql: str, special: str = '[,"\\n]') -> str:
 
 
 def iso_text(zone: tzinfo, first: int, last: int) -> str:
-    """Return the expression, with {0} for epoch seconds, that writes ISO 8601."""
+    """Return the expression, with {0} for epoch seconds, that writes ISO 8601.
+
+    NULL where they have no date.
+    """
     cases, written = [], ""
     for since, offset in reversed(utc_offsets.steps(zone, first, last)):
         sign, (hours, rest) = "-" if offset < 0 else "+", divmod(abs(offset), 3600)
@@ -164,7 +191,8 @@ def iso_text(zone: tzinfo, first: int, last: int) -> str:
         moment = f"strftime(make_timestamp(({{0}} + {offset}) * 1000000), {ISO})"
         written = f"{moment} || '{sign}{hours:02}:{minutes:02}'"
         cases.append(f"WHEN {{0}} >= {since} THEN {written}")
-    return f"CASE {' '.join(cases)} ELSE {written} END"
+    outside = f"WHEN {{0}} NOT BETWEEN {FIRST} AND {LAST} THEN NULL"
+    return f"CASE {outside} {' '.join(cases)} ELSE {written} END"
 
 
 ISO = "'%Y-%m-%dT%H:%M:%S'"

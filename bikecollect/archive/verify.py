@@ -13,20 +13,20 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bikecollect.archive import day_csv
-from bikecollect.archive.archived_days import GONE, Archived, archived_day
+from bikecollect.archive.archived_days import GONE, Archived, archived_days
 from bikecollect.archive.certificates import Certificate, Finding
 from bikecollect.archive.day_archive import Archive
 from bikecollect.core.blocks import Block, Span
 from bikecollect.core.errors import StorageError
-from bikecollect.core.slots import Slot, from_iso, stamp
+from bikecollect.core.slots import EARLIEST, LATEST, Slot, from_iso, stamp
 from bikecollect.core.snapshot import StationInformation
 from bikecollect.storage.csv_format import information_header, information_lines
-from bikecollect.storage.csv_store import Store
+from bikecollect.storage.csv_store import Store, is_segment
 from bikecollect.storage.data_folder import INFORMATION, LEDGER, SystemFolder
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.lock import Lock
 
-BLOCKS = "SELECT * FROM blocks ORDER BY file, start"
+BLOCKS = "SELECT * FROM main.blocks ORDER BY file, start"
 FILES = 'SELECT file, "end", damaged, header FROM files'
 
 
@@ -77,12 +77,14 @@ class Verifier:
         """Yield what does not agree, and a certificate for each day that does."""
         with self._settled():
             sizes = self.store.sizes()
-            blocks = [Block.from_row(row) for row in self.history.select(BLOCKS)]
+            known = [Block.from_row(row) for row in self.history.select(BLOCKS)]
             files = self.history.select(FILES)
             stations = self.history.select("SELECT * FROM stations")
             archives = self.history.select("SELECT * FROM archives")
-        days = self._wanted(blocks, {row[0]: archived_day(row) for row in archives})
+        blocks = [each for each in known if is_segment(each.span.file)]
+        days = self._wanted(blocks, archived_days(archives))
         yield from self._ledger()
+        yield from self._impossible(known)
         yield from self._files(blocks, files, sizes, days)
         yield from self._information(stations, sizes.get(INFORMATION, 0))
         for day in days:
@@ -105,6 +107,15 @@ class Verifier:
         for (verdict,) in self.history.select("PRAGMA integrity_check"):
             if verdict != "ok":
                 yield self._found(LEDGER, verdict)
+
+    def _impossible(self, blocks: Sequence[Block]) -> Iterator[Finding]:
+        """Yield the blocks that nothing but this looks at: readers leave them out."""
+        for block in blocks:
+            if not is_segment(block.span.file):
+                what = f"a block in {block.span.file!r:.80}, which is no daily file"
+                yield self._found(LEDGER, what)
+            elif not EARLIEST <= block.slot <= LATEST:
+                yield self._found(LEDGER, f"a block of {stamp(block.slot)}: no slot")
 
     def _files(
         self,

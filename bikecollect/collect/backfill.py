@@ -19,7 +19,7 @@ from bikecollect.core.blocks import Span
 from bikecollect.core.errors import Interrupted, Outcome, SettingsError
 from bikecollect.core.payload import Document, Payload
 from bikecollect.core.run import Result
-from bikecollect.core.slots import Slot, day_of
+from bikecollect.core.slots import EARLIEST, LATEST, Slot, day_of
 from bikecollect.feeds import imported_rows
 from bikecollect.feeds.reading.values import count
 from bikecollect.storage.csv_store import Store
@@ -168,7 +168,7 @@ class Backfiller:
         wanted = []
         for name, day in names:
             slot = slot_of(name)
-            if not self.since <= slot < self.until:
+            if not max(self.since, EARLIEST) <= slot < min(self.until, LATEST):
                 continue
             if slot in there:
                 yield Filling(slot, self._day(slot), origin, "there")

@@ -10,6 +10,10 @@ Slot = NewType("Slot", int)
 """A place on the interval's grid: the epoch second at which it begins."""
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
+EARLIEST = Slot(946_684_800)
+"""2000-01-01: no slot of a bike-share system is earlier."""
+LATEST = Slot(4_102_444_800)
+"""2100-01-01: nor is one later."""
 GRACE = 10.0
 """Seconds by which a run may start early and still belong to the next slot."""
 
@@ -61,10 +65,15 @@ def slot_at(now: float, interval: int) -> Slot:
 def iso(moment: float, zone: tzinfo) -> str:
     """Return *moment* (epoch seconds) as ISO 8601 to the second, with offset.
 
-    >>> iso(0, UTC)
-    '1970-01-01T00:00:00+00:00'
+    One that has no date, for what was once written down may be anything, as it is.
+
+    >>> iso(0, UTC), iso(1 << 60, UTC)
+    ('1970-01-01T00:00:00+00:00', '1152921504606846976')
     """
-    return datetime.fromtimestamp(int(moment), zone).isoformat()
+    try:
+        return datetime.fromtimestamp(int(moment), zone).isoformat()
+    except (ValueError, OverflowError, OSError):
+        return str(moment)
 
 
 def day_of(slot: Slot, zone: tzinfo) -> str:
@@ -94,7 +103,10 @@ def stamp(slot: Slot) -> str:
     >>> stamp(Slot(0))
     '19700101T000000Z'
     """
-    return _time.strftime("%Y%m%dT%H%M%SZ", _time.gmtime(slot))
+    try:
+        return _time.strftime("%Y%m%dT%H%M%SZ", _time.gmtime(slot))
+    except (ValueError, OverflowError, OSError):
+        return str(slot)
 
 
 def from_stamp(text: str) -> Slot:

@@ -11,7 +11,7 @@ from bikecollect.core import process
 from bikecollect.core.blocks import Block
 from bikecollect.core.causes import SeenRun
 from bikecollect.core.process import Clock
-from bikecollect.core.slots import Slot, state_of
+from bikecollect.core.slots import EARLIEST, LATEST, Slot, state_of
 from bikecollect.reports.coverage import (
     Account,
     Evidence,
@@ -145,7 +145,7 @@ def _slot_row(judged: Judged, block: Block | None, zone: tzinfo) -> tuple[Any, .
     if block is None:
         return (*head, 0, "", "", None, None, "", "")
     return (
-        *(*head, block.rows, block.flags, block.source, int(block.fetched_at)),
+        *(*head, block.rows, block.flags, block.source, _whole(block.fetched_at)),
         *(block.last_updated, block.sha256, block.run_id),
     )
 
@@ -159,3 +159,8 @@ def _moment(now: float) -> SeenRun:
         uptime=process.uptime(),
         awake=process.awake(),
     )
+
+
+def _whole(seconds: float) -> int | None:
+    """Return *seconds* as a whole number, None where they are no moment."""
+    return int(seconds) if EARLIEST <= seconds <= LATEST else None

@@ -113,18 +113,20 @@ class Exporter:
 
     def csv(self) -> Iterator[str]:
         """Yield the export as CSV, its header first: a daily file's very text."""
+        spans = self._all_spans()
         mark = "\ufeff" if self._wish.excel_safe else ""
         yield mark + ",".join(self.columns) + "\n"
         for name, zone in self._wish.systems.items():
             written = parquet.iso_text(zone, FIRST, LAST)
             cells = (self._cell(each, written) for each in self.columns)
             line = " || ',' || ".join(cells) + " || chr(10)"
-            for begin, end in self._spans(name):
+            for begin, end in spans[name]:
                 for rows in self._rows(name, line, begin, end):
                     yield "".join(row for (row,) in rows)
 
     def jsonl(self) -> Iterator[str]:
         """Yield the export as JSON lines; times are ISO 8601."""
+        spans = self._all_spans()
         names = ", ".join(f"{duckdb_engine.name(each)}" for each in self.columns)
         for name, zone in self._wish.systems.items():
             times = [
@@ -132,7 +134,7 @@ class Exporter:
                 for n, each in enumerate(self.columns)
                 if each in data_dictionary.SECONDS
             ]
-            for begin, end in self._spans(name):
+            for begin, end in spans[name]:
                 for rows in self._rows(name, names, begin, end):
                     yield "".join(self._json(row, times, zone) for row in rows)
 
@@ -161,6 +163,13 @@ class Exporter:
                 values[place] = iso(values[place], zone)
         made = dict(zip(self.columns, values, strict=True))
         return json.dumps(made, ensure_ascii=False, default=str) + "\n"
+
+    def _all_spans(self) -> Mapping[str, Sequence[tuple[int, int]]]:
+        """Return what `_spans` yields of each system, before anything is given out.
+
+        A day that is asked for and cannot be read fails here.
+        """
+        return {name: list(self._spans(name)) for name in self._wish.systems}
 
     def _spans(self, name: str) -> Iterator[tuple[int, int]]:
         """Yield the times from which to which to read in one go: day by day."""
@@ -225,7 +234,7 @@ class Exporter:
     def _cell(self, column: str, written: str) -> str:
         kind = self.columns[column]
         if column in data_dictionary.SECONDS and kind in {"BIGINT", "DOUBLE"}:
-            seconds = f"CAST(floor({duckdb_engine.name(column)}) AS BIGINT)"
+            seconds = f"TRY_CAST(floor({duckdb_engine.name(column)}) AS BIGINT)"
             return f"coalesce({written.format(seconds)}, '')"
         if kind != "VARCHAR":
             return f"coalesce(CAST({duckdb_engine.name(column)} AS VARCHAR), '')"

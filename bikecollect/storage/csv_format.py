@@ -285,7 +285,7 @@ def read_information(line: Sequence[str]) -> StationInformation:
         short_name=text["short_name"],
         lat=float(cell["lat"]) if cell["lat"] else None,
         lon=float(cell["lon"]) if cell["lon"] else None,
-        capacity=int(cell["capacity"]) if cell["capacity"] else None,
+        capacity=_capacity(cell["capacity"]),
         address=text["address"],
         region=text["region"],
         post_code=text["post_code"],
@@ -295,3 +295,11 @@ def read_information(line: Sequence[str]) -> StationInformation:
         region_en=text["region_en"],
         is_listed=cell["is_listed"] != "false",
     )
+
+
+def _capacity(cell: str) -> int | None:
+    """Return the capacity in *cell*; raises ValueError for what no ledger holds."""
+    found = int(cell) if cell else None
+    if found is not None and abs(found) >= 1 << 63:
+        raise ValueError(f"a capacity of {cell[:30]}")
+    return found

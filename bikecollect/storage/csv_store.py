@@ -163,10 +163,14 @@ class Store:
 
     def _read(self, file: str, start: int, end: int | None) -> bytes:
         path = self._folder / file
+        if start < 0 or not (is_segment(file) or file == INFORMATION):
+            return b""
         try:
             with path.open("rb") as opened:
-                opened.seek(start)
-                return opened.read() if end is None else opened.read(end - start)
+                size = os.fstat(opened.fileno()).st_size
+                end = size if end is None else min(end, size)
+                opened.seek(min(start, end))
+                return opened.read(max(0, end - start))
         except FileNotFoundError:
             return b""
         except OSError as error:

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import math
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -14,8 +15,8 @@ from bikecollect.core.errors import Outcome, SettingsError, StorageError
 from bikecollect.core.incidents import Incident
 from bikecollect.core.payload import Attempt
 from bikecollect.core.run import OUTCOMES, Notice, Result, Run, from_json
-from bikecollect.core.slots import Slot, stamp
-from bikecollect.storage.data_folder import LEDGER
+from bikecollect.core.slots import EARLIEST, LATEST, Slot, stamp
+from bikecollect.storage.data_folder import LEDGER, STATUS
 from bikecollect.storage.ledger_schema import STEPS, VERSION
 
 PATIENCE = 2.0
@@ -33,11 +34,19 @@ FLAGS = (
     " WHERE b.slot >= ? ORDER BY b.slot"
 )
 """Blocks of an older schema have their flags with their run only."""
+WITHIN = f"slot BETWEEN {EARLIEST} AND {LATEST}"
+"""What a slot is in: a clock that was wrong, or somebody, may have written others."""
 ENDS = (
     "SELECT min(first), max(last) FROM ("
-    "SELECT min(slot) AS first, max(slot) AS last FROM runs"
-    " UNION ALL SELECT min(slot), max(slot) FROM blocks)"
+    f"SELECT min(slot) AS first, max(slot) AS last FROM runs WHERE {WITHIN}"
+    f" UNION ALL SELECT min(slot), max(slot) FROM blocks WHERE {WITHIN})"
 )
+DAILY = f"'{STATUS}/[12][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9].*'"
+PLAUSIBLE = {
+    "blocks": f"SELECT * FROM main.blocks WHERE {WITHIN} AND file GLOB {DAILY}",
+    "runs": f"SELECT * FROM main.runs WHERE {WITHIN}",
+}
+"""What every reader sees in place of the tables; `main.blocks` has the others too."""
 
 
 class History:
@@ -128,7 +137,7 @@ class History:
         with self._opened() as db:
             rows = db.execute(INCIDENTS, (END if since is None else since,)).fetchall()
             return [
-                Incident(*row[:8])._replace(causes=json.loads(row[8]), text=row[9])
+                Incident(*row[:8])._replace(causes=_causes(row[8]), text=row[9])
                 for row in rows
             ]
 
@@ -197,11 +206,11 @@ class History:
             run_id=run_id,
             system_id=self._system_id,
             slot=slot,
-            started=started,
+            started=started if math.isfinite(started) else float(slot),
             boot_id=boot_id,
             uptime=uptime,
             version=version,
-            finished=finished,
+            finished=finished if math.isfinite(finished or 0) else None,
             http_status=status,
             attempts=tuple(Attempt(**each) for each in json.loads(tries)),
             bytes=size,
@@ -219,6 +228,8 @@ class History:
                 closing(self._connected()) as db,
                 closing(_current(db, self._path)) as current,
             ):
+                for name, sql in PLAUSIBLE.items():
+                    current.execute(f"CREATE TEMP VIEW {name} AS {sql}")
                 yield current
         except (sqlite3.Error, ValueError, TypeError) as error:
             raise StorageError(
@@ -235,6 +246,12 @@ class History:
         mode = "mode=ro" if wal or os.access(self._place, os.W_OK) else "immutable=1"
         path = f"file:{self._path.as_posix().replace('?', '%3f').replace('#', '%23')}"
         return sqlite3.connect(f"{path}?{mode}", uri=True, timeout=PATIENCE)
+
+
+def _causes(text: str) -> dict[str, int]:
+    """Return the causes that *text* is the JSON of; none of what is no account."""
+    found = json.loads(text)
+    return found if isinstance(found, dict) else {}
 
 
 def _is_written(db: sqlite3.Connection, run: Run) -> bool:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -273,29 +274,65 @@ def test_a_day_is_read_from_its_csv_while_there_is_one(
 
 
 def test_a_day_that_nobody_has_is_named(world: World, config: Path) -> None:
-    """An export without it would look whole: exit code 74 says which day and file."""
+    """Exit code 74 says which day and file; who asks for other days is answered."""
     part = archived(world)
     part.unlink()
+    day = part.parent.name.removeprefix("date=")
+    sql = "SELECT count(*) FROM station_status"
     export = bikecollect("--config", config, "export")
-    query = bikecollect("--config", config, "query", "FROM slots")
+    query = bikecollect("--config", config, "query", sql)
+    others = bikecollect("--config", config, "query", f"{sql} WHERE date > '{day}'")
+    report = bikecollect("--config", config, "report", "reliability")
 
     assert (export.returncode, query.returncode) == (74, 74)
     assert str(part) in export.stderr
-    assert part.parent.name.removeprefix("date=") in query.stderr
+    assert f"{day} cannot be read" in query.stderr
+    assert others.stdout.split() == ["count_star()", "1"]
+    assert report.returncode == 0
+    assert f"{day} cannot be read" in report.stderr
 
 
-def test_a_daily_file_that_is_a_link_is_not_followed(
-    world: World, config: Path, secret: Path
-) -> None:
-    """It could lead to anything that this user may read."""
-    csv = min((world.folder / "station_status").iterdir())
+def _link(csv: Path, secret: Path) -> None:
     csv.unlink()
     csv.symlink_to(secret)
 
-    done = bikecollect("--config", config, "query", "FROM station_status")
 
-    assert done.returncode == 74
-    assert "hunter2" not in done.stdout + done.stderr
+def _gone(csv: Path, _: Path) -> None:
+    csv.unlink()
+
+
+def _saved_by_a_spreadsheet(csv: Path, _: Path) -> None:
+    csv.write_bytes(b"\xef\xbb\xbf" + csv.read_bytes().replace(b"\n", b"\r\n"))
+
+
+def _a_block_damaged(csv: Path, _: Path) -> None:
+    csv.write_bytes(csv.read_bytes()[:-3])
+
+
+@pytest.mark.parametrize(
+    "spoil", [_link, _gone, _saved_by_a_spreadsheet, _a_block_damaged]
+)
+def test_a_daily_file_that_cannot_be_read_costs_its_day(
+    world: World, config: Path, secret: Path, spoil: Callable[[Path, Path], None]
+) -> None:
+    """Asked, it is said what is left out; an export of that day ends with 74."""
+    csv = min((world.folder / "station_status").iterdir())
+    day = csv.name[:10]
+    spoil(csv, secret)
+    query = bikecollect("--config", config, "query", "FROM station_status")
+    whole = bikecollect("--config", config, "export")
+    rest = bikecollect("--config", config, "export", "--since", _next(day))
+
+    assert query.returncode == 0
+    assert f"{day} cannot be read: {csv}" in query.stderr
+    assert "hunter2" not in query.stdout + query.stderr
+    assert (whole.returncode, whole.stdout) == (74, "")
+    assert f"{day} cannot be read: {csv}" in whole.stderr
+    assert (rest.returncode, rest.stdout.count("\n")) == (0, 2)
+
+
+def _next(day: str) -> str:
+    return (date.fromisoformat(day) + timedelta(days=1)).isoformat()
 
 
 def test_a_list_of_stations_with_odd_lines_hides_none(world: World) -> None:

@@ -82,6 +82,7 @@ class Held:
                     [shown],
                     memory=MEMORY,
                     settled=self._settled,
+                    fails_on=(),
                 )
             )
             return _Held(state, db, stack.pop_all())

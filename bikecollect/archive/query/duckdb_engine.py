@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 MEMORY = "256MB"
+UNREADABLE = "cannot be read:"
+"""In what a view says of a day that is lost, where somebody asks for it."""
 
 
 def affordable() -> str:
@@ -62,8 +64,13 @@ def translated(what: str) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        first = str(error).strip().splitlines()[0]
-        raise StorageError(f"{what}: {first}", cause="archive") from error
+        raise StorageError(f"{what}: {said(error)}", cause="archive") from error
+
+
+def said(error: Exception) -> str:
+    """Return the first line of what DuckDB's *error* says, or what we let it say."""
+    first = str(error).strip().splitlines()[0]
+    return first.partition(": ")[2] if UNREADABLE in first else first
 
 
 def text(value: str) -> str:
@@ -121,8 +128,16 @@ def load(
     )
     left = iter(rows)
     while some := list(islice(left, BATCH)):
-        lists = [list(each) for each in zip(*some, strict=True)]
+        lists = [_storable(each) for each in zip(*some, strict=True)]
         db.execute(f"INSERT INTO {name(table)} SELECT {cells}", lists)
+
+
+def _storable(values: Iterable[object]) -> list[object]:
+    """Return *values* without whole numbers that no column holds."""
+    return [
+        None if type(value) is int and not -BIGGEST <= value < BIGGEST else value
+        for value in values
+    ]
 
 
 def confine(db: "DuckDBPyConnection", paths: Iterable[str]) -> None:
@@ -144,7 +159,7 @@ def descriptor(fd: int) -> str:
 
 AS_IT_IS = "USE_TMP_FILE false"
 """Option of COPY for what is no name in a folder: not aside first."""
-BATCH = 20_000
+BATCH, BIGGEST = 20_000, 1 << 63
 LISTS = {
     "BIGINT": "BIGINT",
     "INTEGER": "BIGINT",

@@ -1,7 +1,7 @@
 """Days that are still open: which they are, and the committed part of their files."""
 
 import csv
-import logging
+import errno
 import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,19 +13,18 @@ from bikecollect.archive.archived_days import FILLED, GONE
 from bikecollect.archive.datasets import DATASETS, STATUS, part
 from bikecollect.archive.parts import Parts, is_day
 from bikecollect.core.blocks import Span
-from bikecollect.core.errors import StorageError
 from bikecollect.storage.csv_format import read_cells
 from bikecollect.storage.csv_store import is_segment
 from bikecollect.storage.data_folder import INFORMATION
 from bikecollect.storage.files.regular_file import content, opened
 from bikecollect.storage.ledger_reader import History
 
-log = logging.getLogger(__name__)
 SPANS = (
     'SELECT file, start, "end", crc32 FROM blocks WHERE substr(file, 16, 10) = ?'
     " AND file NOT IN (SELECT file FROM files WHERE damaged = ?) ORDER BY file, start"
 )
 ARCHIVED = "SELECT day, slots, rows, csv_gone FROM archives"
+LONGEST_HEADER = 65_536
 MOST_STATIONS = 512 << 20
 """Bytes of a list of stations that are read; it grows by some kilobytes a year."""
 
@@ -56,40 +55,56 @@ def open_days(history: History, days: Sequence[str], parts: Parts) -> dict[str, 
     return found
 
 
-def needed(data: Path, system_id: str, day: str, parts: Parts) -> Path:
-    """Return the file of *day*, whose CSV has gone; raises StorageError without it."""
-    path = parts[STATUS].get(day)
-    if path is None:
-        path = part(data, STATUS, system_id, day)
-        raise StorageError(
-            f"{system_id}: {day} cannot be read: {path} is missing or no plain file, "
-            "and the CSV of that day has been removed; restore it from a backup",
-            cause="archive",
-        )
-    return path
+def missing(data: Path, system_id: str, day: str) -> str:
+    """Return what to say of an archived *day* whose file is not there, nor its CSV."""
+    return (
+        f"{part(data, STATUS, system_id, day)} is missing or no plain file, and the "
+        "CSV of that day has been removed; restore it from a backup"
+    )
 
 
 def segments(
-    history: History, folder: Path, day: str, aside: Path, *, newest: bool
+    history: History,
+    folder: Path,
+    day: str,
+    aside: Path,
+    lost: list[str],
+    *,
+    newest: bool,
 ) -> Iterator[Segment]:
     """Yield the files of *day* in a system's *folder*: committed bytes only.
 
     A file that has nothing else is read where it lies, unless it may still grow, as
-    those of the *newest* day; of the others a copy is made in *aside*.
+    those of the *newest* day; of the others a copy is made in *aside*. What cannot be
+    read is left out, and *lost* says why.
     """
     rows = history.select(SPANS, day, GONE)
     for file, members in groupby(rows, key=lambda each: str(each[0])):
-        if not is_segment(file):
-            continue
         spans = [Span(*each) for each in members]
-        path = folder / file
-        with os.fdopen(opened(path), "rb") as source:
-            header = source.readline()
-            size = os.fstat(source.fileno()).st_size
-            tiled = sum(s.end - s.start for s in spans) + len(header) == size
-            if newest or not tiled:
-                path = _copied(source.fileno(), header, spans, aside / path.name)
-        yield Segment(header, path)
+        try:
+            if is_segment(file):
+                target = aside / Path(file).name
+                yield _segment(folder / file, spans, target, lost, newest=newest)
+        except OSError as error:
+            lost.append(f"{folder / file}: {error.strerror}")
+
+
+def _segment(
+    path: Path, spans: Sequence[Span], target: Path, lost: list[str], *, newest: bool
+) -> Segment:
+    """Return the file *path*, copied to *target* where it must be; raises OSError."""
+    with os.fdopen(opened(path), "rb") as source:
+        header = source.readline(LONGEST_HEADER)
+        size = os.fstat(source.fileno()).st_size
+        if not header.startswith(b"slot,"):
+            raise OSError(errno.EINVAL, "its first line is not that of a daily file")
+        tiled = sum(s.end - s.start for s in spans) + len(header) == size
+        if tiled and not newest:
+            return Segment(header, path)
+        bad = _copy(source.fileno(), header, spans, target)
+    if bad:
+        lost.append(f"{path}: {bad} damaged blocks; run: bikecollect backfill")
+    return Segment(header, target)
 
 
 def station_versions(folder: Path) -> Iterator[Mapping[str, str]]:
@@ -117,10 +132,10 @@ def _cells(line: str) -> list[str]:
         return []
 
 
-def _copied(source: int, header: bytes, spans: Sequence[Span], target: Path) -> Path:
+def _copy(source: int, header: bytes, spans: Sequence[Span], target: Path) -> int:
     """Copy *header* and the *spans* of the file *source* to *target*.
 
-    A block that is not what was written is left out, and it is said.
+    Blocks that are not what was written are left out; returns how many.
     """
     target.parent.mkdir(exist_ok=True)
     size, bad = os.fstat(source).st_size, 0
@@ -135,6 +150,4 @@ def _copied(source: int, header: bytes, spans: Sequence[Span], target: Path) -> 
                 out.write(text)
             else:
                 bad += 1
-    if bad:
-        log.warning("%s: %d damaged blocks are left out; see: verify", target.name, bad)
-    return target
+    return bad

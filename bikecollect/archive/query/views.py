@@ -4,7 +4,8 @@ The views are those of `datasets`, each with ``system_id`` and ``date``; of an o
 they have what is committed, and no byte behind it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +14,16 @@ from typing import TYPE_CHECKING, Any
 from bikecollect.archive import datasets, day_csv, parquet, summaries
 from bikecollect.archive.parts import listed
 from bikecollect.archive.query import duckdb_engine
+from bikecollect.archive.query.duckdb_engine import UNREADABLE
 from bikecollect.archive.query.open_days import (
     Segment,
-    needed,
+    missing,
     open_days,
     segments,
     station_versions,
 )
 from bikecollect.core.errors import StorageError
-from bikecollect.core.slots import Slot, from_iso
+from bikecollect.core.slots import EARLIEST, LATEST, Slot, from_iso
 from bikecollect.storage.files.scratch import scratch
 from bikecollect.storage.ledger_reader import History
 
@@ -29,6 +31,11 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 KEYS = {"system_id": "VARCHAR", "date": "DATE"}
+log = logging.getLogger(__name__)
+CSV, ARCHIVE = "csv", "archive"
+"""Where a day may be lost."""
+ARCHIVED, ANY = frozenset({ARCHIVE}), frozenset({ARCHIVE, CSV})
+KNOWN = f"COLUMNS(lambda c: c <> '{datasets.VERBATIM}')"
 HIVE = "hive_types = {'system_id': VARCHAR, 'date': DATE}"
 
 
@@ -58,15 +65,19 @@ def connected(
     threads: int = 2,
     settled: Path | None = None,
     also: Sequence[str] = (),
+    fails_on: Container[str] = ARCHIVED,
 ) -> Iterator["DuckDBPyConnection"]:
     """Yield a connection that has the views of *systems*, whose archive is in *data*.
 
     It opens nothing but their files, and *also*. *memory* bounds DuckDB ("512MB");
     empty: what the machine can afford. *settled* is a folder for who connects again and
     again: in it open days' sheets are kept as Parquet, so that each is read but once.
+    Of a day that cannot be read a warning tells, or every question that touches it
+    *fails_on* it: where its file in the archive is lost, where its CSV is damaged.
     Raises StorageError, NotInstalled.
     """
-    with _viewed(data, systems, memory, threads, settled) as (db, files):
+    wanted = _Wanted(data, systems, settled, fails_on)
+    with _viewed(wanted, memory, threads) as (db, files):
         duckdb_engine.confine(db, [*map(str, files), *also])
         yield db
 
@@ -76,17 +87,23 @@ def unconfined(
     data: Path, systems: Sequence[Shown], *, memory: str = "", threads: int = 2
 ) -> Iterator["DuckDBPyConnection"]:
     """Yield a connection that has the views, and may do all that DuckDB can."""
-    with _viewed(data, systems, memory, threads, None) as (db, _):
+    with _viewed(_Wanted(data, systems), memory, threads) as (db, _):
         yield db
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """Of what the views are made, and how; see `connected`."""
+
+    data: Path
+    systems: Sequence[Shown]
+    settled: Path | None = None
+    fails_on: Container[str] = ARCHIVED
 
 
 @contextmanager
 def _viewed(
-    data: Path,
-    systems: Sequence[Shown],
-    memory: str,
-    threads: int,
-    settled: Path | None,
+    wanted: _Wanted, memory: str, threads: int
 ) -> Iterator[tuple["DuckDBPyConnection", Sequence[Path]]]:
     """Yield a connection that has the views, and the files that they read."""
     memory = memory or duckdb_engine.affordable()
@@ -94,33 +111,29 @@ def _viewed(
         scratch() as aside,
         closing(duckdb_engine.connect(aside, memory=memory, threads=threads)) as db,
     ):
-        what = f"cannot read the history in {data}"
+        what = f"cannot read the history in {wanted.data}"
         try:
             with duckdb_engine.translated(what):
-                files = _Views(db, data, aside, systems, settled).make()
+                files = _Views(db, aside, wanted).make()
         except OSError as error:
             raise StorageError(f"{what}: {error}") from error
         yield db, files
 
 
 class _Views:
-    """Makes the views of *systems* in *db*; what must be copied goes to *aside*."""
+    """Makes the views of *wanted* in *db*; what must be copied goes to *aside*."""
 
-    def __init__(
-        self,
-        db: "DuckDBPyConnection",
-        data: Path,
-        aside: Path,
-        systems: Sequence[Shown],
-        settled: Path | None,
-    ) -> None:
+    def __init__(self, db: "DuckDBPyConnection", aside: Path, wanted: _Wanted) -> None:
         self._db = db
-        self._data = data
+        self._data = wanted.data
         self._aside = aside
-        self._systems = systems
-        self._settled = settled
+        self._systems = systems = wanted.systems
+        self._settled = wanted.settled
+        self._fails_on = wanted.fails_on
         self._files: list[Path] = []
-        self._parts = {each.system_id: listed(data, each.system_id) for each in systems}
+        self._parts = {
+            each.system_id: listed(self._data, each.system_id) for each in systems
+        }
         self._histories = {
             each.system_id: History(each.system_id, each.folder) for each in systems
         }
@@ -180,7 +193,7 @@ class _Views:
             known = self._parts[each.system_id][dataset].items()
             closed = [p for day, p in known if day not in self._open[each.system_id]]
             if closed:
-                parts.append(f"SELECT * FROM {self._closed(dataset, closed)}")
+                parts.append(f"SELECT {KNOWN} FROM {self._closed(dataset, closed)}")
         self._view(dataset, parts, datasets.COLUMNS[dataset])
 
     def _closed(self, dataset: str, paths: Sequence[Path]) -> str:
@@ -201,14 +214,19 @@ class _Views:
             name = system.system_id
             by_header: dict[bytes, list[Path]] = {}
             for day, has_gone in self._open[name].items():
-                for header, path in self._segments(system, day):
+                lost: list[str] = []
+                for header, path in self._segments(system, day, lost):
                     if self._settled:
                         yield self._dated(system, day, self._kept(system, header, path))
                     else:
                         by_header.setdefault(header, []).append(path)
-                if has_gone:
-                    part = needed(self._data, name, day, self._parts[name])
+                yield from self._lost(name, day, CSV, lost)
+                part = self._parts[name][datasets.STATUS].get(day)
+                if has_gone and part is not None:
                     yield self._dated(system, day, part)
+                elif has_gone:
+                    why = missing(self._data, name, day)
+                    yield from self._lost(name, day, ARCHIVE, [why])
             for header, paths in by_header.items():
                 columns = day_csv.columns_of(header)
                 source = parquet.csv_source(self._listed(paths), columns)
@@ -220,17 +238,36 @@ class _Views:
                     f" {parquet.as_rows(columns)} FROM {source}"
                 )
 
-    def _segments(self, system: Shown, day: str) -> Iterator[Segment]:
+    def _segments(self, system: Shown, day: str, lost: list[str]) -> Iterator[Segment]:
         history, name = self._histories[system.system_id], system.system_id
-        newest = day == max(self._open[name])
-        return segments(history, system.folder, day, self._aside / name, newest=newest)
+        newest = day >= max(system.days, default="")
+        aside = self._aside / name
+        return segments(history, system.folder, day, aside, lost, newest=newest)
+
+    def _lost(
+        self, name: str, day: str, kind: str, whys: Iterable[str]
+    ) -> Iterator[str]:
+        """Tell of what cannot be read of *day*, or yield what fails where it is asked.
+
+        The failing row has its keys: a question about other days never meets it.
+        """
+        for why in whys:
+            text = f"{name}: {day} {UNREADABLE} {why}"
+            if kind not in self._fails_on:
+                log.warning("%s; it is left out", text)
+                continue
+            yield (
+                f"SELECT {duckdb_engine.text(name)} AS system_id,"
+                f" DATE {duckdb_engine.text(day)} AS date"
+                f" WHERE CAST(error({duckdb_engine.text(text)}) AS VARCHAR) IS NOT NULL"
+            )
 
     def _dated(self, system: Shown, day: str, part: Path) -> str:
         """Return what gives the rows of *part*, which are those of *day*."""
         self._files.append(part)
         return (
             f"SELECT {duckdb_engine.text(system.system_id)} AS system_id,"
-            f" DATE {duckdb_engine.text(day)} AS date, *"
+            f" DATE {duckdb_engine.text(day)} AS date, {KNOWN}"
             f" FROM {duckdb_engine.parquet(part)}"
         )
 
@@ -277,5 +314,7 @@ def _versions(folder: Path) -> Iterator[tuple[object, ...]]:
         try:
             since = from_iso(cells["valid_from"])
         except (KeyError, ValueError, OverflowError):
+            continue
+        if not EARLIEST <= since <= LATEST:
             continue
         yield since, *(cells.get(name) or None for name in datasets.STATIONS)

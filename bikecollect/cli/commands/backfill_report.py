@@ -125,7 +125,7 @@ def _page(accounts: Sequence[Account]) -> str:
 
 def _stations(settings: Settings, accounts: Sequence[Account], form: str) -> str:
     shown = [history.shown(settings, each.system_id) for each in accounts]
-    with views.connected(settings.data, shown) as db:
+    with views.connected(settings.data, shown, fails_on=()) as db:
         found = [
             (each, seen(db, each.system_id, min(each.days), max(each.days)))
             for each in accounts

@@ -108,7 +108,8 @@ def _exported(
     with ExitStack() as stack:
         fd = None if output is None else stack.enter_context(placed(output))
         also = [] if fd is None else [duckdb_engine.descriptor(fd)]
-        db = stack.enter_context(views.connected(settings.data, shown, also=also))
+        view = views.connected(settings.data, shown, also=also, fails_on=views.ANY)
+        db = stack.enter_context(view)
         exporter = Exporter(db, wish)
         if fd is not None and form == "parquet":
             exporter.parquet(fd)

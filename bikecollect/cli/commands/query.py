@@ -22,7 +22,7 @@ from bikecollect.cli.output_file import (
     text_file,
 )
 from bikecollect.cli.render.table import table
-from bikecollect.core.errors import UsageError
+from bikecollect.core.errors import StorageError, UsageError
 from bikecollect.core.text import visible_json
 from bikecollect.wiring import history
 
@@ -118,6 +118,8 @@ def _answer(
         with text_file(fd) as out:
             out.writelines(_parts(cursor, names, "csv" if form == "table" else form))
     except duckdb.Error as error:
+        if duckdb_engine.UNREADABLE in str(error):
+            raise StorageError(duckdb_engine.said(error), cause="archive") from error
         what = f"the query failed: {str(error).strip()}"
         raise UsageError(what, lines=True) from error
     except AttributeError as error:

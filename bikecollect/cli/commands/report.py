@@ -98,7 +98,7 @@ def _answer(  # noqa: PLR0917 - one call
 ) -> None:
 
     shown = [history.shown(settings, each) for each in systems]
-    with views.connected(settings.data, shown) as db:
+    with views.connected(settings.data, shown, fails_on=()) as db:
         found = runner.ask(runner.Duck(db), chosen, values, by=by, stations=station)
     zones = {each: history.zone(settings, each) for each in systems}
     print_it = emit if form == "csv" else say_figures

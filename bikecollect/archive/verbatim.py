@@ -1,0 +1,68 @@
+"""Days with rows whose text their typed values do not give back: both are archived.
+
+A count of twenty digits, a time of another form, a `007`: none of it is lost, and none
+of it keeps the day out of the archive.
+"""
+
+import csv
+from collections.abc import Iterator, Sequence
+from datetime import tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bikecollect.archive.datasets import VERBATIM
+from bikecollect.archive.parquet import OPTIONS, any_time, as_rows, cell, line_of
+from bikecollect.archive.query.duckdb_engine import load, text, translated
+from bikecollect.core.errors import StorageError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+def write_day(
+    db: "DuckDBPyConnection",
+    sheet: Path,
+    columns: Sequence[str],
+    target: Path,
+    zone: tzinfo,
+) -> None:
+    """Write *sheet*, a day's CSV, to *target*, with the text of rows that need it.
+
+    Raises StorageError, also where no slot is one of *zone*.
+    """
+    types = dict.fromkeys((*columns, VERBATIM), "VARCHAR")
+    with translated(f"{sheet} cannot be archived"):
+        load(db, "day_lines", types, _lines(sheet, len(columns)))
+        written = any_time(zone)
+        line, slot = line_of(columns, written), cell("slot", written)
+        db.execute(
+            f"CREATE TABLE day_rows AS SELECT * EXCLUDE (line_was, slot_was),"
+            f" CASE WHEN {line} = line_was THEN NULL ELSE line_was END AS {VERBATIM},"
+            f" {slot} = slot_was AS in_zone FROM (SELECT {as_rows(columns)},"
+            f" {VERBATIM} AS line_was, slot AS slot_was FROM day_lines) AS typed"
+        )
+        db.execute("DROP TABLE day_lines")
+        sql = "SELECT count(*), count(*) FILTER (in_zone) FROM day_rows"
+        ((rows, good),) = db.execute(sql).fetchall()
+        if rows and not good:
+            raise StorageError(
+                f"the slots of {sheet.parent.stem} are not those of {zone}: has the "
+                "system's timezone in the settings changed? its CSV stays",
+                cause="archive",
+            )
+        rows_ = "SELECT * EXCLUDE (in_zone) FROM day_rows ORDER BY station_id, slot"
+        db.execute(f"COPY ({rows_}) TO {text(str(target))} ({OPTIONS})")
+        db.execute("DROP TABLE day_rows")
+
+
+def _lines(sheet: Path, width: int) -> Iterator[tuple[str, ...]]:
+    """Yield the cells of each line of *sheet* below its header, and the line itself."""
+    with sheet.open("rb") as lines:
+        next(lines, None)
+        for line in lines:
+            text_ = line.removesuffix(b"\n").decode("utf-8")
+            try:
+                cells = next(csv.reader([text_]), [])
+            except csv.Error:
+                cells = []
+            yield (*[*cells, *[""] * width][:width], text_)
