@@ -11,6 +11,7 @@ from typing import Any
 import hypothesis
 import pytest
 from hosts import Host, listening
+from world import World
 
 hypothesis.settings.register_profile("ours", deadline=None)  # no test asserts a time
 hypothesis.settings.load_profile("ours")
@@ -76,3 +77,15 @@ def host() -> Iterator[Callable[..., Host]]:
     """Return a maker of hosts that give some answers in turn."""
     with ExitStack() as stack:
         yield lambda *answers: stack.enter_context(listening(*answers))
+
+
+@pytest.fixture
+def config(world: World, tmp_path: Path) -> Path:
+    """Return the settings of *world*'s only system."""
+    path = tmp_path / "bikecollect.toml"
+    path.write_text(
+        f'data_dir = "{world.folder.parent}"\n[systems.city]\nfeed = "youbike"\n'
+        'timezone = "Asia/Taipei"\nurl = "http://127.0.0.1/"\n',
+        encoding="utf-8",
+    )
+    return path

@@ -33,18 +33,6 @@ RESULTS = (
 
 
 @pytest.fixture
-def config(world: World, tmp_path: Path) -> Path:
-    """Return the settings of *world*'s only system."""
-    path = tmp_path / "bikecollect.toml"
-    path.write_text(
-        f'data_dir = "{world.folder.parent}"\n[systems.city]\nfeed = "youbike"\n'
-        'timezone = "Asia/Taipei"\nurl = "http://127.0.0.1/"\n',
-        encoding="utf-8",
-    )
-    return path
-
-
-@pytest.fixture
 def world(folder: Path) -> World:
     """Return a world with a slot of one closed day."""
     world = World(folder / "city")

@@ -34,18 +34,6 @@ def world(folder: Path) -> World:
 
 
 @pytest.fixture
-def config(world: World, tmp_path: Path) -> Path:
-    """Return the settings of *world*'s only system."""
-    path = tmp_path / "bikecollect.toml"
-    path.write_text(
-        f'data_dir = "{world.folder.parent}"\n[systems.city]\nfeed = "youbike"\n'
-        'timezone = "Asia/Taipei"\nurl = "http://127.0.0.1/"\n',
-        encoding="utf-8",
-    )
-    return path
-
-
-@pytest.fixture
 def secret(tmp_path: Path) -> Path:
     """Return a file that is none of the history's."""
     path = tmp_path / "secret.csv"
