@@ -19,6 +19,14 @@ from bikecollect.core.text import visible
 if TYPE_CHECKING:
     from bikecollect.setup.settings import Settings
 
+output_option = click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Default: standard output.",
+)
+"""The file that takes a result, of the commands that may write one."""
+
 
 log = logging.getLogger(__name__)
 OURS = re.compile(r"(\x1b\[(?:0|1|22|3[0-7])m)")

@@ -11,7 +11,14 @@ from bikecollect import __version__
 from bikecollect.alerts.mail.outbox import Outbox
 from bikecollect.alerts.messages import Letter
 from bikecollect.archive.query import views
-from bikecollect.cli.options import Shared, addressed, complain, emit, say_figures
+from bikecollect.cli.options import (
+    Shared,
+    addressed,
+    complain,
+    emit,
+    output_option,
+    say_figures,
+)
 from bikecollect.cli.output_file import refuse_misnamed, written
 from bikecollect.cli.render import coverage, coverage_html, station_coverage
 from bikecollect.cli.timeparse import moment
@@ -50,12 +57,7 @@ FORMS = ("text", "csv", "json", "html")
     help="End with 1 where a system has less, 0.99 for instance.",
 )
 @click.option("--mail", is_flag=True, help="Send it to mail.to, too.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Default: standard output.",
-)
+@output_option
 @click.pass_context
 def backfill_report(
     ctx: click.Context,

@@ -8,7 +8,7 @@ import click
 
 from bikecollect.archive.query import duckdb_engine, views
 from bikecollect.cli import data_package
-from bikecollect.cli.options import Shared
+from bikecollect.cli.options import Shared, output_option
 from bikecollect.cli.options import output as standard
 from bikecollect.cli.output_file import (
     format_of,
@@ -55,12 +55,7 @@ FORMS = ("csv", "jsonl", "parquet")
     type=click.Choice(FORMS),
     help="Default: by the output's name, else csv.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Default: standard output.",
-)
+@output_option
 @click.pass_context
 def export(
     ctx: click.Context,

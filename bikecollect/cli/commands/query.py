@@ -13,7 +13,7 @@ import click
 
 from bikecollect.archive.query import duckdb_engine, views
 from bikecollect.archive.query.selection import checked
-from bikecollect.cli.options import Shared, say_figures
+from bikecollect.cli.options import Shared, output_option, say_figures
 from bikecollect.cli.options import output as standard
 from bikecollect.cli.output_file import (
     format_of,
@@ -42,12 +42,7 @@ BATCH = 10_000
     type=click.Choice(["table", "csv", "jsonl", "parquet"]),
     help="Default: by the output's name, else table.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Default: standard output.",
-)
+@output_option
 @click.option(
     "--memory", default="", help="DuckDB's bound, such as 2GB; default: by the machine."
 )
