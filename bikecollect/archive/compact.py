@@ -23,12 +23,13 @@ from bikecollect.core.slots import (
 )
 from bikecollect.storage.csv_format import COLUMNS
 from bikecollect.storage.csv_store import Store
-from bikecollect.storage.data_folder import SystemFolder
+from bikecollect.storage.data_folder import STATUS, SystemFolder
 from bikecollect.storage.ledger import Ledger
-from bikecollect.storage.lock import Lock
+from bikecollect.storage.lock import Lock, unread
 from bikecollect.storage.payload_store import Payloads
 from bikecollect.storage.recovery import Recovery
 
+IN_USE = "in use"
 SETTLED = 3_600.0
 """Seconds behind its midnight after which a day is closed."""
 SlotRows = Callable[[Slot, Slot], Sequence[Sequence[Any]]]
@@ -36,7 +37,7 @@ SlotRows = Callable[[Slot, Slot], Sequence[Sequence[Any]]]
 
 
 class Step(NamedTuple):
-    """What was done for a day: archived, let go (its CSV), or why not.
+    """What was done for a day: archived, let go (its CSV), in use, or why not.
 
     *before* and *after* are bytes.
     """
@@ -230,7 +231,16 @@ class Compactor:
         return bool(self.store.segments(archived.day)) and age > self.csv_days * DAY
 
     def _let_go(self, archived_days: ArchivedDays, archived: Archived) -> Step:
-        """Remove the CSV of a day, once more proved to be in the archive."""
+        """Remove the CSV of a day, once more proved to be in the archive.
+
+        Not while somebody reads: an export may take its time, and needs the file yet.
+        """
+        with unread(self.system.path / STATUS) as is_free:
+            if is_free:
+                return self._remove(archived_days, archived)
+        return Step(self.system.system_id, archived.day, IN_USE)
+
+    def _remove(self, archived_days: ArchivedDays, archived: Archived) -> Step:
         day = archived.day
         files, sizes = self.store.segments(day), self.store.sizes()
         before = sum(sizes.get(each, 0) for each in files)

@@ -5,7 +5,7 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bikecollect.core.errors import LockBusy, StorageError
@@ -93,4 +93,48 @@ def _locked(fd: int) -> bool:
         if error.errno in {errno.EWOULDBLOCK, errno.EACCES, errno.EINTR}:
             return False
         raise StorageError(f"cannot lock: {error}") from error
+    return True
+
+
+@contextmanager
+def reading(folder: Path) -> Iterator[None]:
+    """Let no file leave *folder* meanwhile; others may read, and may write, too.
+
+    Where the disk knows no such locks, files may leave all the same.
+    """
+    fd = _opened(folder)
+    try:
+        if fd is not None:
+            with suppress(OSError):
+                fcntl.flock(fd, fcntl.LOCK_SH)
+        yield
+    finally:
+        if fd is not None:
+            os.close(fd)
+
+
+@contextmanager
+def unread(folder: Path) -> Iterator[bool]:
+    """Yield whether nobody is `reading` in *folder*; nobody begins to meanwhile."""
+    fd = _opened(folder)
+    try:
+        yield fd is None or _is_free(fd)
+    finally:
+        if fd is not None:
+            os.close(fd)
+
+
+def _opened(folder: Path) -> int | None:
+    with suppress(OSError):
+        return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    return None
+
+
+def _is_free(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True  # a disk without such locks: nobody can be seen
     return True

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from keeping import compacted, compactor, findings
+from keeping import compacted, compactor, findings, viewed
 from world import NOON, TAIPEI, World
 
 from bikecollect.archive import datasets
@@ -202,3 +202,35 @@ def die_at(count: int) -> None:
         setattr(Path, name, dying(getattr(Path, name)))
     for name in ("put", "let_go"):
         setattr(ArchivedDays, name, dying(getattr(ArchivedDays, name)))
+
+
+def test_no_csv_leaves_while_somebody_reads(world: World) -> None:
+    """An export into a slow pipe has the whole answer, and the next call removes it."""
+    sql = "SELECT count(*), sum(num_vehicles_available) FROM station_status"
+    with viewed(world) as db:
+        world.clock.now += 8 * DAY
+        steps = compacted(world)
+        meanwhile = db.execute(sql).fetchall()
+
+    assert [s.what for s in steps if s.day == "2026-11-22"] == ["archived", "in use"]
+    assert all(step.why == "" for step in steps)
+    assert meanwhile == [(9, 33)]
+    assert "let go" in [step.what for step in compacted(world)]
+    with viewed(world) as db:
+        assert db.execute(sql).fetchall() == meanwhile
+
+
+def test_two_readers_do_not_wait_for_each_other(world: World) -> None:
+    """Only a removal would."""
+    with viewed(world) as one, viewed(world) as two:
+        sql = "SELECT count(*) FROM station_status"
+
+        assert one.execute(sql).fetchall() == two.execute(sql).fetchall()
+
+
+def test_who_looks_again_and_again_keeps_no_file(world: World, tmp_path: Path) -> None:
+    """The data app has its connection open all day: it reads again when files go."""
+    with viewed(world, settled=tmp_path):
+        world.clock.now += 8 * DAY
+
+        assert "let go" in [step.what for step in compacted(world)]

@@ -6,7 +6,7 @@ they have what is committed, and no byte behind it.
 
 import logging
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,8 +24,10 @@ from bikecollect.archive.query.open_days import (
 )
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import EARLIEST, LATEST, Slot, from_iso
+from bikecollect.storage.data_folder import STATUS
 from bikecollect.storage.files.scratch import scratch
 from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.lock import reading
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -108,6 +110,7 @@ def _viewed(
     """Yield a connection that has the views, and the files that they read."""
     memory = memory or duckdb_engine.affordable()
     with (
+        _undisturbed(wanted),
         scratch() as aside,
         closing(duckdb_engine.connect(aside, memory=memory, threads=threads)) as db,
     ):
@@ -118,6 +121,18 @@ def _viewed(
         except OSError as error:
             raise StorageError(f"{what}: {error}") from error
         yield db, files
+
+
+@contextmanager
+def _undisturbed(wanted: _Wanted) -> Iterator[None]:
+    """Let compaction remove no file meanwhile: an answer may take its time.
+
+    Who connects again and again would keep it from that for ever.
+    """
+    with ExitStack() as stack:
+        for each in wanted.systems if wanted.settled is None else ():
+            stack.enter_context(reading(each.folder / STATUS))
+        yield
 
 
 class _Views:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 
 from bikecollect.archive.certificates import Certificate, Finding
-from bikecollect.archive.compact import Step
+from bikecollect.archive.compact import IN_USE, Step
 from bikecollect.archive.verify import Looked
 from bikecollect.core.text import size, visible, visible_json
 
@@ -18,6 +18,8 @@ def step_line(step: Step) -> str:
         return f"{head}: {kept}: {why}\n"
     if step.what == "let go":
         return f"{head}: CSV removed, {size(step.before)} freed; the archive has it\n"
+    if step.what == IN_USE:
+        return f"{head}: its CSV stays: somebody reads; the next compact removes it\n"
     share = f"{step.after / step.rows:.2f} B a row" if step.rows else "empty"
     return (
         f"{head}: {step.rows:,} rows archived, "
