@@ -5,8 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
+import bikecollect
 from bikecollect.setup.program import program
 
 PLANTED = (
@@ -16,6 +18,12 @@ PLANTED = (
 )
 WORDS = ("status", "--format", "json")
 START = "import sys; from bikecollect.__main__ import main; main()"
+
+# Without `site`: a development install has Python itself import `pathlib` from there,
+# before any code of ours.
+INSTALLED = [
+    str(Path(module.__file__ or "").parents[1]) for module in (bikecollect, click)
+]
 
 
 @pytest.fixture
@@ -39,9 +47,12 @@ def test_no_module_comes_from_the_current_folder(
 ) -> None:
     """By Python's own habit, or by an empty or relative part of PYTHONPATH."""
     done = subprocess.run(
-        [sys.executable, *start, *WORDS],
+        [sys.executable, "-S", *start, *WORDS],
         cwd=evil,
-        env={**os.environ, "PYTHONPATH": path},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([*filter(None, [path]), *INSTALLED]),
+        },
         capture_output=True,
         text=True,
         check=False,
