@@ -4,7 +4,6 @@ import gc
 import logging
 import shutil
 import sys
-import textwrap
 import time
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -14,6 +13,7 @@ import click
 from bikecollect.cli.commands.backfill_report import account
 from bikecollect.cli.options import called, say
 from bikecollect.cli.render import coverage
+from bikecollect.cli.render.terminal import wrapped
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.slots import iso
 from bikecollect.setup.loader import load
@@ -115,7 +115,7 @@ def _account(result: DemoResult, folder: Path) -> str:
             start, end = iso(gap.start, zone)[11:16], iso(gap.end, zone)[11:16]
             lines.append(f"  missing {start} to {end}, {gap.slots} slots: {gap.cause}")
         why = next((run.error for run in runs if run.cause == "drift"), "")
-        lines += textwrap.wrap(why, 78, initial_indent="  ", subsequent_indent="    ")
+        lines += wrapped(why, "  ", "    ")
         lines.append("")
     lines.append("The files:")
     lines += [f"  {line}" for line in _files(folder)]

@@ -1,6 +1,5 @@
 """``bikecollect feeds``: the catalogue, and a try of any feed."""
 
-import textwrap
 from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -8,6 +7,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from bikecollect.cli.options import Shared, say, say_figures, say_json
+from bikecollect.cli.render.terminal import wrapped
 from bikecollect.core import process
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.slots import iso
@@ -201,9 +201,7 @@ def _told(trial: Trial) -> str:
     ]
     lines = [f"{name + ':':<22}{visible(value)}" for name, value in rows if value]
     for each in facts["oddities"]:
-        lines += textwrap.wrap(
-            visible(each), 78, initial_indent="odd: ", subsequent_indent="     "
-        )
+        lines += wrapped(visible(each), "odd: ", "     ")
     return "\n".join(
         [*lines, "", "The settings to collect it by:", "", _settings(trial)]
     )

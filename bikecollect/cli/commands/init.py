@@ -1,7 +1,6 @@
 """``bikecollect init``: the first settings, by a few questions or by none."""
 
 import sys
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -13,6 +12,7 @@ from bikecollect.cli import questions
 from bikecollect.cli.mail_questions import MailQuestions
 from bikecollect.cli.options import Shared, called, complain, say
 from bikecollect.cli.questions import Back, in_turn, sure
+from bikecollect.cli.render.terminal import wrapped
 from bikecollect.core.errors import FeedError, PayloadError, SettingsError
 from bikecollect.setup import catalogue, first_run, probe, schedule
 from bikecollect.setup.first_run import NewSystem
@@ -239,8 +239,8 @@ def _tried(asked: str, plan: _Plan, *, ask: bool) -> NewSystem | None:
             return None
         return first_run.untried(asked)
     lines = told.splitlines()
-    wrapped = (textwrap.fill(each, 78, subsequent_indent="  ") for each in lines)
-    say("\n".join(wrapped) + "\n")
+    shown = [part for line in lines for part in wrapped(line, "", "  ") or [""]]
+    say("\n".join(shown) + "\n")
     return found
 
 

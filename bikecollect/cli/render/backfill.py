@@ -1,11 +1,11 @@
 """What backfill did, as text and as JSON."""
 
-import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from datetime import tzinfo
 
 from bikecollect.cli.render.table import table
+from bikecollect.cli.render.terminal import wrapped
 from bikecollect.collect.backfill import Agreement, Filling
 from bikecollect.core.slots import iso
 from bikecollect.core.text import percent, visible, visible_json
@@ -51,9 +51,7 @@ def summary(
         lines.append(f"  ... and {len(counts) - DAYS} more lines; see --format json")
     why = dict.fromkeys(f.why.partition(KEPT)[0] for f in done if f.why)
     for text in list(why)[:5]:
-        lines += textwrap.wrap(
-            visible(text), 78, initial_indent="  ", subsequent_indent="    "
-        )
+        lines += wrapped(visible(text), "  ", "    ")
     return "\n".join([*lines, ""])
 
 

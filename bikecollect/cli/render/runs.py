@@ -1,6 +1,5 @@
 """The runs of the past: a list, and one slot with all that is known of it."""
 
-import textwrap
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from bikecollect.cli.render.terminal import WIDTH, bar, title
+from bikecollect.cli.render.terminal import WIDTH, bar, title, wrapped
 from bikecollect.core.blocks import Block
 from bikecollect.core.payload import Attempt
 from bikecollect.core.run import Run, run_values
@@ -163,14 +162,7 @@ def _fitted(head: str, last: str) -> list[str]:
 
 
 def _paragraph(text: str) -> list[str]:
-    return textwrap.wrap(
-        visible(text),
-        WIDTH - 1,
-        initial_indent="    ",
-        subsequent_indent="    ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    return wrapped(visible(text), "    ")
 
 
 def _ending(run: Run) -> str:

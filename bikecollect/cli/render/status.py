@@ -1,11 +1,10 @@
 """How systems stand, as a screen, as JSON and as metrics."""
 
-import textwrap
 from collections.abc import Iterable, Sequence
 
 import click
 
-from bikecollect.cli.render.terminal import WIDTH, title, unicode
+from bikecollect.cli.render.terminal import WIDTH, title, unicode, wrapped
 from bikecollect.core.incidents import KINDS, Incident
 from bikecollect.core.run import Run
 from bikecollect.core.slots import SlotState, iso
@@ -58,14 +57,12 @@ def _system(standing: Standing) -> str:
     ]
     for fact in facts(standing):
         value = "".join(_styled(part) for part in fact.parts)
-        lines += _wrapped(f"  {fact.title:<13}", value)
+        lines += _beside(f"  {fact.title:<13}", value)
     lines.append("")
     lines += _strip(standing)
     for each in health.incidents:
-        lines += ["", *_wrapped("  ! ", _incident(each, standing))]
-        lines += textwrap.wrap(
-            each.text, WIDTH - 1, initial_indent="    ", subsequent_indent="    "
-        )
+        lines += ["", *_beside("  ! ", _incident(each, standing))]
+        lines += wrapped(each.text, "    ")
     return "\n".join(lines) + "\n"
 
 
@@ -74,15 +71,12 @@ def _styled(part: Part, *, bold: bool = False) -> str:
     return click.style(part.text, fg=colour, bold=bold) if colour else part.text
 
 
-def _wrapped(head: str, value: str) -> list[str]:
+def _beside(head: str, value: str) -> list[str]:
     """Return *value* behind *head*, wrapped to the screen (colours not counted)."""
     plain = click.unstyle(head + value)
     if len(plain) < WIDTH:
         return [head + value]
-    indent = " " * len(head)
-    return textwrap.wrap(
-        head + click.unstyle(value), WIDTH - 1, subsequent_indent=indent
-    )
+    return wrapped(click.unstyle(value), head, " " * len(head))
 
 
 def _incident(incident: Incident, standing: Standing) -> str:
