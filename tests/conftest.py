@@ -30,7 +30,7 @@ if (
     # which order, is asserted from traces, which a RAM disk does not change.
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(RAM_DISK))
 
-LONG = {"recorded", "crash", "browser"}
+LONG = {"recorded", "crash", "test_browser.py", "test_hostile_names.py"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -13,7 +13,7 @@ import pytest
 from command import bikecollect
 from served import Answer, serving
 
-BEFORE = Path(__file__).parents[1] / "before" / "87c69d1.tar.xz"
+BEFORE = Path(__file__).parent / "before" / "87c69d1.tar.xz"
 DAY = ("--since", "2026-11-25", "--until", "2026-11-26")
 TABLES = (
     *("station_status", "stations", "slots", "gaps", "runs"),
