@@ -12,7 +12,7 @@ from bikecollect.alerts import signals
 from bikecollect.alerts.escalation import MEMORY, step
 from bikecollect.alerts.state import AlertState, AlertStateFile
 from bikecollect.core.errors import Outcome
-from bikecollect.core.incidents import Event, Sign
+from bikecollect.core.incidents import Event, Signal
 from bikecollect.core.run import Run
 from bikecollect.core.slots import HOUR, Slot, day_of
 from bikecollect.storage.alert_ledger import AlertLedger
@@ -98,7 +98,7 @@ class Alerter:
         )
         said = signals.of_run(run, self._missed(state.seen, run, ledger))
         if self.mails and state.mail is not None:
-            said["mail"] = Sign("smtp", state.mail) if state.mail else None
+            said["mail"] = Signal("smtp", state.mail) if state.mail else None
         said = {kind: each for kind, each in said.items() if kind not in self.muted}
         if state.seen is not None and run.slot <= state.seen:
             if run.outcome is Outcome.KILLED:
@@ -124,7 +124,9 @@ class Alerter:
             return True
         return any(_holds_any(f) for f in (news.place.system.outbox, news.place.away))
 
-    def _missed(self, seen: Slot | None, run: Run, ledger: AlertLedger) -> Sign | None:
+    def _missed(
+        self, seen: Slot | None, run: Run, ledger: AlertLedger
+    ) -> Signal | None:
         if seen is None or seen + self.interval >= run.slot:
             return None
         filled, runs = ledger.between(seen, run.slot)

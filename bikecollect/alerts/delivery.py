@@ -17,7 +17,7 @@ from bikecollect.alerts.mail.outbox import Outbox
 from bikecollect.alerts.messages import Facts, Letter
 from bikecollect.alerts.state import AlertStateFile
 from bikecollect.core.errors import BikecollectError
-from bikecollect.core.incidents import Event, What
+from bikecollect.core.incidents import Event, EventType
 from bikecollect.core.logs import NAME as LOG
 from bikecollect.core.secrets.redact import Redact, unredacted
 from bikecollect.core.slots import Slot
@@ -30,7 +30,9 @@ log = logging.getLogger(__name__)
 
 TAIL_LINES = 8
 TAIL_BYTES = 16_384
-UNMAILABLE = frozenset({What.OPENED, What.REMINDED, What.ESCALATED, What.RETURNED})
+UNMAILABLE = frozenset(
+    {EventType.OPENED, EventType.REMINDED, EventType.ESCALATED, EventType.RETURNED}
+)
 """What a mail cannot say of the mail server."""
 Hook = Callable[[str, Mapping[str, str]], str]
 

@@ -7,7 +7,7 @@ events that somebody must hear of. All moments are slots (epoch seconds).
 
 from collections.abc import Iterable, Mapping
 
-from bikecollect.core.incidents import KINDS, Event, Incident, Sign, What
+from bikecollect.core.incidents import KINDS, Event, EventType, Incident, Signal
 from bikecollect.core.slots import DAY, HOUR, MINUTE, Slot
 from bikecollect.core.text import message
 
@@ -33,7 +33,7 @@ BRIEF = 2
 def step(
     incidents: Iterable[Incident],
     slot: Slot,
-    signs: Mapping[str, Sign | None],
+    signs: Mapping[str, Signal | None],
     interval: int,
 ) -> tuple[tuple[Incident, ...], tuple[Event, ...]]:
     """Return *incidents* after *slot*, and what to tell of them.
@@ -50,7 +50,7 @@ def step(
             current.pop(kind, None)
             continue
         if what is not None:
-            escalated = after.escalated or what is What.ESCALATED
+            escalated = after.escalated or what is EventType.ESCALATED
             told = after.told + 1
             after = after._replace(
                 told=told, told_at=slot, again=False, escalated=escalated
@@ -64,9 +64,9 @@ def _observed(
     kind: str,
     before: Incident | None,
     slot: Slot,
-    signs: Mapping[str, Sign | None],
+    signs: Mapping[str, Signal | None],
     interval: int,
-) -> tuple[Incident | None, What | None]:
+) -> tuple[Incident | None, EventType | None]:
     """Return what becomes of the incident of one *kind*, and what to tell."""
     if kind not in signs:
         return before, None if before is None else _due(before, slot, interval)
@@ -77,15 +77,15 @@ def _observed(
 
 
 def _bad(
-    kind: str, before: Incident | None, slot: Slot, sign: Sign, interval: int
-) -> tuple[Incident, What | None]:
+    kind: str, before: Incident | None, slot: Slot, sign: Signal, interval: int
+) -> tuple[Incident, EventType | None]:
     if before is None or _is_another(before, slot):
         since = slot if sign.since is None else sign.since
         second = before is not None and slot - (before.closed or slot) <= MEMORY
         new = Incident(f"{kind}-{since}", kind, since, since, second=second)
         new = _worse(new._replace(streak=since), slot, sign)
         if sign.over:
-            return new._replace(closed=slot), What.NOTED
+            return new._replace(closed=slot), EventType.NOTED
         return new, _opened(new, slot)
     after = _worse(before, slot, sign)
     if before.closed is not None:
@@ -110,7 +110,7 @@ def _is_another(before: Incident, slot: Slot) -> bool:
     return past > MEMORY or (past > NEAR and few)
 
 
-def _worse(incident: Incident, slot: Slot, sign: Sign) -> Incident:
+def _worse(incident: Incident, slot: Slot, sign: Signal) -> Incident:
     causes = dict(incident.causes)
     causes[sign.cause] = causes.get(sign.cause, 0) + max(sign.lost, 1)
     return incident._replace(
@@ -122,15 +122,15 @@ def _worse(incident: Incident, slot: Slot, sign: Sign) -> Incident:
     )
 
 
-def _opened(incident: Incident, slot: Slot) -> What | None:
+def _opened(incident: Incident, slot: Slot) -> EventType | None:
     kind = KINDS[incident.kind]
     lasting = slot - incident.opened >= kind.open_for
-    return What.OPENED if incident.slots >= kind.open_after and lasting else None
+    return EventType.OPENED if incident.slots >= kind.open_after and lasting else None
 
 
 def _good(
     before: Incident, slot: Slot, interval: int
-) -> tuple[Incident | None, What | None]:
+) -> tuple[Incident | None, EventType | None]:
     if before.closed is not None:
         gone = slot - before.closed > MEMORY
         return (None, None) if gone else (before, None)
@@ -139,25 +139,25 @@ def _good(
     after = before._replace(good=before.good + 1)
     calm = slot - after.last >= CALM or not after.returns
     if after.good >= GOOD_SLOTS and calm:
-        return after._replace(closed=slot, again=False), What.RECOVERED
+        return after._replace(closed=slot, again=False), EventType.RECOVERED
     return after, _due(after, slot, interval)
 
 
-def _due(incident: Incident, slot: Slot, interval: int) -> What | None:
+def _due(incident: Incident, slot: Slot, interval: int) -> EventType | None:
     """Return what must be told of an incident that is open, if anything is due."""
     if not incident.is_open:
         return None
     if slot - incident.told_at >= DAY:
-        return What.REMINDED
+        return EventType.REMINDED
     if incident.good:
         return None
     near = slot - incident.told_at < NEAR
     if incident.again and slot - incident.opened >= HOUR and not near:
-        return What.RETURNED
+        return EventType.RETURNED
     return _on_ladder(incident, slot, interval)
 
 
-def _on_ladder(incident: Incident, slot: Slot, interval: int) -> What | None:
+def _on_ladder(incident: Incident, slot: Slot, interval: int) -> EventType | None:
     """Return how to tell again of an incident that has passed a rung since told."""
     wobbled = incident.streak > incident.opened
     came_back = incident.second or bool(incident.returns)
@@ -168,5 +168,5 @@ def _on_ladder(incident: Incident, slot: Slot, interval: int) -> What | None:
     bad = min(incident.slots * interval, slot - incident.opened)
     long = bad >= ESCALATE_AFTER and not incident.escalated
     if long and (passed or not came_back):
-        return What.ESCALATED
-    return What.REMINDED if passed else None
+        return EventType.ESCALATED
+    return EventType.REMINDED if passed else None

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 
-from bikecollect.core.incidents import KINDS, Event, Incident, What
+from bikecollect.core.incidents import KINDS, Event, EventType, Incident
 from bikecollect.core.slots import Slot, iso
 from bikecollect.core.text import length, visible
 
@@ -88,13 +88,18 @@ def body(events: Sequence[tuple[Event, Facts]]) -> str:
     event, facts = events[0]
     parts = [part(each, about) for each, about in events]
     parts.append(_next(event.incident, facts))
-    if event.what in {What.OPENED, What.REMINDED, What.ESCALATED, What.RETURNED}:
+    if event.what in {
+        EventType.OPENED,
+        EventType.REMINDED,
+        EventType.ESCALATED,
+        EventType.RETURNED,
+    }:
         parts.append(
             "You will be told again after 15 minutes, 1, 6 and 24 hours, then once a "
             "day,\nand when it is over."
         )
     lines = [f"run {facts.run_id}, bikecollect {facts.version} on {facts.host}"]
-    if facts.tail and event.what is not What.RECOVERED:
+    if facts.tail and event.what is not EventType.RECOVERED:
         lines += ["", "The log's last lines:", *map(visible, facts.tail)]
     return bounded("\n\n".join(parts) + "\n\n-- \n" + "\n".join(lines) + "\n")
 
@@ -142,7 +147,7 @@ def name(event: Event, facts: Facts) -> str:
 def _times(event: Event, facts: Facts) -> list[tuple[str, str]]:
     incident = event.incident
     since = _moment(incident.opened, facts)
-    if event.what in {What.RECOVERED, What.NOTED}:
+    if event.what in {EventType.RECOVERED, EventType.NOTED}:
         end = Slot(incident.last + facts.interval)
         spent = length(end - incident.opened)
         return [("From", since), ("To", f"{_moment(end, facts)}, {spent}")]

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from bikecollect.core.causes import SeenRun, SeenRuns, cause_of, meaning
 from bikecollect.core.errors import Outcome
-from bikecollect.core.incidents import Sign
+from bikecollect.core.incidents import Signal
 from bikecollect.core.run import Run
 from bikecollect.core.slots import Slot
 
@@ -32,7 +32,7 @@ OF_NOTICE = {
 """The incident's kind for a notice's."""
 
 
-def of_run(run: Run, missed: Sign | None) -> dict[str, Sign | None]:
+def of_run(run: Run, missed: Signal | None) -> dict[str, Signal | None]:
     """Return what *run* says of each kind: trouble, or None where it went well.
 
     *missed* is the sign of the slots before it that no run has told of. A kind
@@ -43,7 +43,7 @@ def of_run(run: Run, missed: Sign | None) -> dict[str, Sign | None]:
         return {}
     if run.outcome is Outcome.KILLED:
         return {"missed": _and_killed(missed, run)}
-    found: dict[str, Sign | None] = dict.fromkeys(_judged(run))
+    found: dict[str, Signal | None] = dict.fromkeys(_judged(run))
     found["missed"] = missed
     found |= _of_notices(run)
     found |= _of_flags(run)
@@ -58,7 +58,7 @@ def of_run(run: Run, missed: Sign | None) -> dict[str, Sign | None]:
             found[kind] = first._replace(lost=lost)
         else:
             text = run.error + _remedy(run) if kind == "payload" else run.error
-            found[kind] = Sign(run.cause or kind, text, lost=lost)
+            found[kind] = Signal(run.cause or kind, text, lost=lost)
     return found
 
 
@@ -90,16 +90,16 @@ def _ended_by(run: Run) -> str:
     return "bug" if run.outcome is Outcome.BUG else ""
 
 
-def _of_notices(run: Run) -> dict[str, Sign]:
+def _of_notices(run: Run) -> dict[str, Signal]:
     """Return the signs of the notices of *run*: the first of a kind, all of a drift."""
-    found: dict[str, Sign] = {}
+    found: dict[str, Signal] = {}
     for notice in run.notices:
         kind = OF_NOTICE.get(notice.kind)
         if kind is None:
             continue
         if kind not in found:
             over = kind in HEALED and run.outcome in UNDERSTOOD
-            found[kind] = Sign(notice.kind, notice.text, over=over)
+            found[kind] = Signal(notice.kind, notice.text, over=over)
         elif kind == "drift":
             text = f"{found[kind].text}\n{notice.text}"
             found[kind] = found[kind]._replace(text=text)
@@ -114,20 +114,20 @@ def _remedy(run: Run) -> str:
     return "".join(f"\n{each.text}" for each in run.notices if each.kind == "fields")
 
 
-def _of_flags(run: Run) -> dict[str, Sign]:
+def _of_flags(run: Run) -> dict[str, Signal]:
     found = {}
     if "stale" in run.flags:
         text = "the feed answers, but its own time stamp no longer moves"
-        found["stale"] = Sign("stale", text)
+        found["stale"] = Signal("stale", text)
     if "short" in run.flags:
         text = f"{run.stations} stations, less than half of what is usual here"
-        found["thin"] = Sign("short", text)
+        found["thin"] = Signal("short", text)
     if "clock" in run.flags:
         text = "it differs from the feed's Date header by more than two minutes"
-        found["clock"] = Sign("clock", text)
+        found["clock"] = Signal("clock", text)
     if "partial" in run.flags and not any(n.kind == "partial" for n in run.notices):
         text = "some stations or a part of the feed could not be read"
-        found["partial"] = Sign("partial", text)
+        found["partial"] = Signal("partial", text)
     return found
 
 
@@ -137,7 +137,7 @@ def missed(
     interval: int,
     filled: Iterable[Slot],
     runs: Sequence[SeenRun],
-) -> Sign | None:
+) -> Signal | None:
     """Return the sign of the slots between *seen* and that of *run* left empty.
 
     *seen* is the latest slot that was told of, *filled* are slots with a block,
@@ -151,7 +151,7 @@ def missed(
     known = SeenRuns([*(runs or [SeenRun(seen, seen)]), _as_seen(run)])
     causes = [_cause(slot, known, interval) for slot in empty]
     words = list(dict.fromkeys(causes))
-    return Sign(
+    return Signal(
         words[0] if len(words) == 1 else "several",
         "; ".join(f"{causes.count(word)} x {meaning(word) or word}" for word in words),
         lost=len(empty),
@@ -173,9 +173,9 @@ def _cause(slot: Slot, runs: SeenRuns, interval: int) -> str:
     return cause_of(run) if run else runs.unstarted(slot, interval)
 
 
-def _and_killed(missed: Sign | None, run: Run) -> Sign:
+def _and_killed(missed: Signal | None, run: Run) -> Signal:
     """Return the sign of *run*, which was killed, and of what was *missed* before."""
-    killed = Sign(
+    killed = Signal(
         "killed",
         run.error,
         lost=0 if run.accepted else 1,

@@ -15,10 +15,10 @@ from bikecollect.core.run import (
     block_source,
     check_not_before,
     concluded,
-    named_dead,
-    noticed_text,
     payload_name,
-    unsettled,
+    postponed,
+    with_killed_runs,
+    with_notice,
 )
 from bikecollect.core.secrets.redact import Placeholders, Redact, unredacted
 from bikecollect.core.slots import DAY, Slot, day_of
@@ -92,7 +92,7 @@ class Cycle:
                     self.ledger.record([run])
                     written = True
         except BikecollectError as error:
-            run = unsettled(run, error)
+            run = postponed(run, error)
         finally:
             self.ledger.close()
         return self._end(run, written=written)
@@ -104,9 +104,9 @@ class Cycle:
         """
         try:
             with self.watch("heal"):
-                run = noticed_text(run, "ledger", self.ledger.open())
+                run = with_notice(run, "ledger", self.ledger.open())
                 run = run.noticed(*self.recovery.files())
-                run = named_dead(run, self.recovery.runs(run, self.run_notes))
+                run = with_killed_runs(run, self.recovery.runs(run, self.run_notes))
             for name in self._waiting(run):
                 mine = name == payload_name(run)
                 done = self.committer.commit(name, block_source(mine=mine))
@@ -115,7 +115,7 @@ class Cycle:
             self.ledger.remember(self.notes)
             self.payloads.prune(self._first_day(run.slot))
         except BikecollectError as error:
-            return unsettled(run, error), error.cause == "disk"
+            return postponed(run, error), error.cause == "disk"
         return run, True
 
     def _waiting(self, run: Run) -> list[str]:

@@ -1,4 +1,4 @@
-"""A block: the rows of one slot in a file, and what the ledger knows of it."""
+"""A block: the rows of one slot in a file, and its row in the ledger."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Self
@@ -8,7 +8,7 @@ from bikecollect.core.snapshot import StationInformation
 
 
 class Span(NamedTuple):
-    """A block's place: bytes *start* to *end* of *file*, and their crc32."""
+    """The position of a block: bytes *start* to *end* of *file*, and their crc32."""
 
     file: str
     start: int
@@ -25,7 +25,7 @@ class Extent(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Consecutive lines of one slot, as found in a file; *rows* are its cells."""
+    """Consecutive lines of one slot in a file; *rows* are its cells."""
 
     slot: Slot
     span: Span
@@ -33,10 +33,11 @@ class Group(NamedTuple):
 
 
 class Tail(NamedTuple):
-    """What lies in *file* beyond the ledger's end.
+    """The bytes of *file* behind the last block in the ledger.
 
-    *groups* were committed once and are to be adopted; from byte *cut* on nothing
-    was, and *strange* holds that part where no waiting payload explains it.
+    *groups* were committed before and have to be adopted. Nothing behind the byte
+    *cut* was ever committed; *strange* holds those bytes if no waiting payload
+    explains them.
     """
 
     file: str
@@ -46,12 +47,12 @@ class Tail(NamedTuple):
 
 
 class Block(NamedTuple):
-    """A block as the ledger knows it.
+    """A block as stored in the ledger.
 
-    *fetched_at* and *last_updated* (the feed's stamp) are epoch seconds, *uptime*
-    seconds since the boot called *boot_id*. *source* says where it came from: fetch,
-    recovery, adopted, or what `backfill` took it from. *flags* are words, as a run's.
-    *header* is the crc32 of the file's first line, None where it is not known.
+    *fetched_at* and *last_updated* (the feed's time stamp) are epoch seconds, *uptime*
+    is in seconds since the boot *boot_id*. *source* is its origin: fetch, recovery,
+    adopted, or the source of a `backfill`. *flags* are space-separated words, like
+    those of a run. *header* is the crc32 of the file's first line, None if unknown.
     """
 
     slot: Slot
@@ -69,21 +70,21 @@ class Block(NamedTuple):
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Self:
-        """Return the block that a *row* of the ledger's table tells of."""
+        """Return the block stored in *row* of the ledger's table."""
         slot, file, start, end, crc, *rest = row
         return cls(slot, Span(file, start, end, crc), *rest)
 
     def to_row(self) -> tuple[Any, ...]:
-        """Return the row of the ledger's table that tells of this block."""
+        """Return this block as a row of the ledger's table."""
         return (self.slot, *self.span, *self[2:-1])
 
 
 class Stations(NamedTuple):
-    """What a block says of the stations.
+    """Changes of the station list that come with a block.
 
-    *versions* are new, *span* is their place in station_information.csv, and
-    *absent* says since which slot listed stations have been missing (None: no
-    word on that).
+    *versions* are the new versions, *span* is their position in
+    station_information.csv. *absent* maps the id of each listed station that the feed
+    no longer has to the slot since which it is missing (None: unknown).
     """
 
     versions: tuple[StationInformation, ...] = ()

@@ -1,4 +1,4 @@
-"""Why a slot is missing: from the runs that are known to the words for people."""
+"""Why a slot is missing: derived from the known runs, with a meaning for people."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
@@ -9,62 +9,62 @@ from bikecollect.core.slots import Slot
 
 
 class Cause(StrEnum):
-    """Why a slot is missing; each has its *meaning*.
+    """Why a slot is missing, with a *meaning* for people.
 
-    In a report more may follow, behind a colon: ``network: dns``.
+    Reports may add details after a colon: ``network: dns``.
     """
 
     meaning: str
 
     def __new__(cls, word: str, meaning: str) -> Self:
-        """Return the member for *word*, with its *meaning* beside it."""
+        """Return the member *word* with its *meaning*."""
         member = str.__new__(cls, word)
         member._value_ = word
         member.meaning = meaning
         return member
 
     ASLEEP = "asleep", "this machine slept (suspended)"
-    BUG = "bug", "a bug of ours; the traceback is in the log"
-    CLOCK = "clock", "the machine's clock was set"
-    CREDENTIALS = "credentials", "the feed refused our key (401, 403)"
-    DAMAGED = "damaged", "a block was there, its file no longer has it"
-    DISK = "disk", "the disk refused"
+    BUG = "bug", "a bug in bikecollect; the traceback is in the log"
+    CLOCK = "clock", "the machine's clock was changed"
+    CREDENTIALS = "credentials", "the feed rejected the credentials (401, 403)"
+    DAMAGED = "damaged", "the slot was collected, but its block is damaged"
+    DISK = "disk", "the disk could not be read or written"
     HOST_OFF = "host-off", "this machine was off"
-    INTERRUPTED = "interrupted", "the run was asked to end by a signal"
+    INTERRUPTED = "interrupted", "the run was ended by a signal"
     KILLED = "killed", "the run was killed before it ended"
-    LEDGER = "ledger", "the ledger refused"
+    LEDGER = "ledger", "the ledger could not be read or written"
     LOCK = "lock", "another process held the system's lock"
     NETWORK = "network", "no answer from the feed"
-    NOT_COLLECTING = "not-collecting", "collecting had not begun yet"
-    NOT_MOUNTED = "not-mounted", "the data disk was not there"
+    NOT_COLLECTING = "not-collecting", "collection had not started yet"
+    NOT_MOUNTED = "not-mounted", "the data disk was not mounted"
     NOT_STARTED = "not-started", "cron did not start a run"
     PROTOCOL = (
         "protocol",
         "TLS, a redirect, an address that is not allowed, or broken HTTP",
     )
-    RATE_LIMITED = "rate-limited", "the feed asked us to stay away"
+    RATE_LIMITED = "rate-limited", "the feed limits the rate of requests"
     REJECTED = "rejected", "the payload was not understood; it is kept"
     SETTINGS = "settings", "the settings could not be used"
-    UNKNOWN = "unknown", "the ledger was lost, and the runs with it"
+    UNKNOWN = "unknown", "unknown: the ledger that recorded the runs was lost"
 
 
 MEANINGS = {cause.value: cause.meaning for cause in Cause}
 
 
 def meaning(cause: str) -> str:
-    """Return what *cause* means, for people.
+    """Return the meaning of *cause* for people.
 
     >>> meaning("rejected: drift"), meaning("http-503")
-    ('the payload was not understood; it is kept', "the feed's answer")
+    ('the payload was not understood; it is kept', 'the feed answered with an error')
     """
     word = cause.partition(":")[0]
     if word.startswith("http-"):
-        return "the feed's answer"
+        return "the feed answered with an error"
     return MEANINGS.get(word, "")
 
 
 class SeenRun(NamedTuple):
-    """A run, as evidence; *started* in epoch seconds, *uptime*, *awake* from boot."""
+    """A known run; *started* is in epoch seconds, *uptime* and *awake* since boot."""
 
     slot: Slot
     started: float
@@ -76,23 +76,22 @@ class SeenRun(NamedTuple):
 
 
 class SeenRuns:
-    """Runs as evidence, in the order in which they began.
+    """The known runs, in the order in which they started.
 
-    One without an outcome is no run: it only says what the machine did until then.
+    An entry without an outcome is not a run: it only records the state of the machine.
     """
 
     def __init__(self, runs: Iterable[SeenRun]) -> None:
-        found = list(runs)
-        self._last = {run.slot: run for run in found if run.outcome}
-        self._order = sorted(found, key=lambda run: run.slot)
+        self._order = sorted(runs, key=lambda run: run.slot)
+        self._last = {run.slot: run for run in self._order if run.outcome}
         self._slots = [run.slot for run in self._order]
 
     def last(self, slot: Slot) -> SeenRun | None:
-        """Return the last run of *slot*, None where none is known."""
+        """Return the last run of *slot*, None if there is none."""
         return self._last.get(slot)
 
     def unstarted(self, slot: Slot, interval: int) -> str:
-        """Return why no run is known for *slot*, by the runs before and behind it."""
+        """Return why *slot* has no run, derived from the runs before and after it."""
         low, high = bisect_left(self._slots, slot), bisect_right(self._slots, slot)
         before = self._order[low - 1] if low else None
         after = self._order[high] if high < len(self._order) else None
@@ -100,14 +99,14 @@ class SeenRuns:
 
 
 def cause_of(run: SeenRun) -> str:
-    """Return why *run*, the last one of its slot, left no block.
+    """Return why *run*, the last run of its slot, left no block.
 
     >>> cause_of(SeenRun(Slot(0), 0, "unavailable", "dns"))
     'network: dns'
     """
     outcome, cause = run.outcome, run.cause
     if outcome in {"collected", "duplicate"}:
-        return Cause.DAMAGED  # there was a block once
+        return Cause.DAMAGED  # the block existed once
     if outcome == "rejected":
         return f"rejected: {cause}" if cause else Cause.REJECTED
     if outcome == "unavailable":
@@ -123,7 +122,7 @@ def _unstarted(
     slot: Slot, before: SeenRun | None, after: SeenRun | None, interval: int
 ) -> Cause:
     if before is None:
-        return Cause.UNKNOWN  # a lost ledger: blocks were found, their runs were not
+        return Cause.UNKNOWN  # the ledger was lost: it has blocks, but not their runs
     if after is None:
         return Cause.NOT_STARTED
     if _has_rebooted(before, after):
@@ -139,6 +138,6 @@ def _unstarted(
 
 def _has_rebooted(before: SeenRun, after: SeenRun) -> bool:
     if before.boot_id and after.boot_id:
-        other = before.boot_id != after.boot_id
-        return other or 0 < after.uptime < before.uptime
+        is_new_boot = before.boot_id != after.boot_id
+        return is_new_boot or 0 < after.uptime < before.uptime
     return 0 < after.uptime < after.started - before.started

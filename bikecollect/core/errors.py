@@ -1,21 +1,21 @@
-"""What can go wrong, how a run ends by it, and the exit code that says so.
+"""Errors, the outcome of a run that ends with one, and exit codes.
 
 ::
 
     BikecollectError
-    ├── UsageError               64  the command line asks for what cannot be
+    ├── UsageError               64  the command line is wrong
     ├── SettingsError            78  settings, a missing mount, a newer ledger
-    │   └── UntrustedFile        78  others may change what must be ours
+    │   └── UntrustedFile        78  a file or folder that other users may change
     ├── FeedError                69  the feed gave no payload
     │   ├── FeedUnavailable      69  network, HTTP errors, deadlines
     │   ├── RateLimited          75  429 with a long Retry-After
     │   ├── ProtocolError        76  TLS, redirects, addresses
     │   └── CredentialsError     77  401, 403
     ├── PayloadError             65  the payload cannot be understood
-    ├── NotInstalled             69  a program or an extra that is needed is absent
+    ├── NotInstalled             69  a required program or extra is not installed
     ├── StorageError             74  disk or ledger
     ├── LockBusy                 75  another run holds the system's lock
-    └── Interrupted         130/143  a signal asked the run to end
+    └── Interrupted         130/143  the run was ended by a signal
 """
 
 import signal
@@ -26,26 +26,26 @@ from bikecollect.core.text import message
 
 
 class ExitCode(IntEnum):
-    """How ``bikecollect`` ends; after BSD's ``sysexits.h``."""
+    """Exit codes of ``bikecollect``, after BSD's ``sysexits.h``."""
 
-    OK = 0, "done (also: this slot was there already)"
-    NO = 1, "a plain no: a threshold is not met, or something was found"
+    OK = 0, "success (also: this slot had been collected before)"
+    NO = 1, "the answer is no: a threshold is not met, or a check found a problem"
     USAGE = 64, "the command line is wrong"
     DATA = 65, "the payload was not understood; it is kept in payloads/rejected/"
     UNAVAILABLE = 69, "the feed is unavailable, or an extra is missing"
     SOFTWARE = 70, "a bug: the traceback is in the log, the payload is kept"
     IO = 74, "disk or ledger"
     TEMPORARY = 75, "accepted, not yet committed; or rate-limited"
-    PROTOCOL = 76, "TLS, a redirect, or the protocol"
-    CREDENTIALS = 77, "the feed refused our credentials"
-    SETTINGS = 78, "the settings, or the folder of the data"
+    PROTOCOL = 76, "TLS, a redirect, or broken HTTP"
+    CREDENTIALS = 77, "the feed rejected the credentials"
+    SETTINGS = 78, "the settings or the data folder are wrong"
     SIGINT = 130, "interrupted from the keyboard"
-    SIGTERM = 143, "asked to end by SIGTERM or SIGHUP"
+    SIGTERM = 143, "ended by SIGTERM or SIGHUP"
 
     meaning: str
 
     def __new__(cls, value: int, meaning: str) -> Self:
-        """Return the member for *value*, with its *meaning* beside it."""
+        """Return the member *value* with its *meaning*."""
         member = int.__new__(cls, value)
         member._value_ = value
         member.meaning = meaning
@@ -53,7 +53,7 @@ class ExitCode(IntEnum):
 
 
 class Outcome(Enum):
-    """How one run ended; the word of the ledger, and its exit code."""
+    """How a run ended: the word stored in the ledger, and the exit code."""
 
     COLLECTED = "collected", ExitCode.OK
     DUPLICATE = "duplicate", ExitCode.OK
@@ -73,7 +73,7 @@ class Outcome(Enum):
     exit_code: ExitCode
 
     def __new__(cls, value: str, exit_code: ExitCode) -> Self:
-        """Return the member for *value*, with its *exit_code* beside it."""
+        """Return the member *value* with its *exit_code*."""
         member = object.__new__(cls)
         member._value_ = value
         member.exit_code = exit_code
@@ -81,10 +81,10 @@ class Outcome(Enum):
 
 
 class BikecollectError(Exception):
-    """Something that a run can end by; *cause* is its short, closed-set word.
+    """An error that ends a run; *cause* is a short word of a closed set.
 
-    Its text may quote what others sent: here it becomes visible, and one line unless
-    *lines* says that its line ends are meant.
+    The text may quote untrusted input: control characters are escaped here. It becomes
+    one line unless *lines* keeps its line ends.
     """
 
     outcome = Outcome.BUG
@@ -98,30 +98,30 @@ class BikecollectError(Exception):
 
     @property
     def exit_code(self) -> ExitCode:
-        """The exit code of a run that ends by this error."""
+        """The exit code of a run that ends with this error."""
         return self.outcome.exit_code
 
 
 class UsageError(BikecollectError):
-    """The command line asks for something that cannot be."""
+    """The command line is wrong."""
 
     cause = "usage"
 
     @property
     def exit_code(self) -> ExitCode:
-        """64, as for the options that the command line itself checks."""
+        """64, as for the errors that click reports."""
         return ExitCode.USAGE
 
 
 class SettingsError(BikecollectError):
-    """The settings are wrong, or the data folder is not what they promise."""
+    """The settings are wrong, or the data folder does not match them."""
 
     outcome = Outcome.SETTINGS
     cause = "settings"
 
 
 class UntrustedFile(SettingsError):
-    """Others may change something that must be ours: *what*, and the *remedy*."""
+    """Other users may change *what*; *remedy* is the command that prevents it."""
 
     def __init__(self, what: str, remedy: str, *, first: str = "") -> None:
         super().__init__(f"{what}; {first}run: {remedy}")
@@ -130,7 +130,7 @@ class UntrustedFile(SettingsError):
 
 
 class FeedError(BikecollectError):
-    """The feed gave no payload; *http_status* is the last answer's, if any."""
+    """The feed gave no payload; *http_status* is that of the last response, if any."""
 
     outcome = Outcome.UNAVAILABLE
     cause = "network"
@@ -146,12 +146,12 @@ class FeedError(BikecollectError):
         self.http_status = http_status
 
 
-class FeedUnavailable(FeedError):  # the state of the feed is its name
-    """No answer, a broken answer, or an HTTP error, after all tries."""
+class FeedUnavailable(FeedError):
+    """No response, a broken response, or an HTTP error, after all retries."""
 
 
-class RateLimited(FeedError):  # the field's own word
-    """The feed asked us to stay away until *not_before* (epoch seconds)."""
+class RateLimited(FeedError):
+    """The feed allows no request before *not_before* (epoch seconds)."""
 
     outcome = Outcome.RATE_LIMITED
     cause = "rate-limited"
@@ -162,7 +162,7 @@ class RateLimited(FeedError):  # the field's own word
 
 
 class ProtocolError(FeedError):
-    """TLS cannot be verified, the feed redirects, or an address is not allowed."""
+    """TLS verification failed, the feed redirects, or an address is not allowed."""
 
     outcome = Outcome.PROTOCOL
     cause = "tls"
@@ -176,9 +176,9 @@ class CredentialsError(FeedError):
 
 
 class PayloadError(BikecollectError):
-    """The payload cannot be understood; the message names what and where.
+    """The payload cannot be understood; the message says what is wrong, and where.
 
-    *quote* is what it says in the payload's own words, put behind the text.
+    *quote* is an excerpt of the payload, appended to the text.
     """
 
     outcome = Outcome.REJECTED
@@ -196,12 +196,12 @@ class PayloadError(BikecollectError):
         self._text = text
 
     def unquoted(self) -> "PayloadError":
-        """Return this error without the payload's own words."""
+        """Return this error without the excerpt of the payload."""
         return PayloadError(self._text, cause=self.cause)
 
 
-class NotInstalled(BikecollectError):  # the state of the machine
-    """A program or an extra that a command needs is not there; the text says how."""
+class NotInstalled(BikecollectError):
+    """A required program or extra is not installed; the text says how to install it."""
 
     outcome = Outcome.UNAVAILABLE
     cause = "not-installed"
@@ -221,18 +221,18 @@ class LockBusy(BikecollectError):  # the state of the lock is its name
     cause = "lock"
 
 
-class Interrupted(BikecollectError):  # what happened, not an error
-    """A signal asked this run to end; *signum* is its number."""
+class Interrupted(BikecollectError):
+    """The run was ended by the signal *signum*."""
 
     outcome = Outcome.INTERRUPTED
     cause = "signal"
 
     def __init__(self, signum: int) -> None:
-        super().__init__(f"asked to end by signal {signum}")
+        super().__init__(f"interrupted by signal {signum}")
         self.signum = signum
 
     @property
     def exit_code(self) -> ExitCode:
         """130 for SIGINT, else 143."""
-        by_hand = self.signum == signal.SIGINT
-        return ExitCode.SIGINT if by_hand else ExitCode.SIGTERM
+        is_sigint = self.signum == signal.SIGINT
+        return ExitCode.SIGINT if is_sigint else ExitCode.SIGTERM

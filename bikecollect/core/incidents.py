@@ -1,4 +1,4 @@
-"""Incidents: trouble that a person should know of, from its opening to its closing."""
+"""Incidents: problems that a person should know of, from opening to closing."""
 
 from collections.abc import Mapping
 from enum import Enum
@@ -7,8 +7,8 @@ from typing import NamedTuple
 from bikecollect.core.slots import HOUR, Slot
 
 
-class What(Enum):
-    """What has become of an incident; the mail's closed set of words."""
+class EventType(Enum):
+    """What happened to an incident, as worded in a mail's subject."""
 
     OPENED = "trouble"
     REMINDED = "still in trouble"
@@ -18,11 +18,10 @@ class What(Enum):
     NOTED = "noted"
 
 
-class Kind(NamedTuple):
-    """A class of incidents: in which words, and after how much it opens.
+class IncidentKind(NamedTuple):
+    """A kind of incident: its *title* in mails, and when it opens.
 
-    *title* says in a mail what is the matter. It opens after *open_after* bad
-    slots in a row that span *open_for* seconds.
+    It opens after *open_after* bad slots in a row that span *open_for* seconds.
     """
 
     title: str
@@ -30,33 +29,35 @@ class Kind(NamedTuple):
     open_for: int = 0
 
 
-KINDS: Mapping[str, Kind] = {
-    "fetch": Kind("the feed cannot be fetched"),
-    "payload": Kind("the feed's payload is not understood"),
-    "drift": Kind("the feed has changed its shape"),
-    "disk": Kind("the disk refuses"),
-    "ledger": Kind("the ledger has trouble"),
-    "damage": Kind("a data file was damaged"),
-    "clock": Kind("the clock of this machine is wrong"),
-    "lock": Kind("runs wait for the lock", open_after=3),
-    "settings": Kind("the settings need a person"),
-    "mail": Kind("mails cannot be sent", open_after=3),
-    "missed": Kind("slots were not collected"),
-    "stale": Kind("the feed's own time stands still", open_after=3, open_for=HOUR),
-    "thin": Kind("the feed lists far fewer stations than usual", open_after=2),
-    "partial": Kind("a part of the feed is missing", open_after=3),
-    "bug": Kind("bikecollect has a bug"),
+KINDS: Mapping[str, IncidentKind] = {
+    "fetch": IncidentKind("the feed cannot be fetched"),
+    "payload": IncidentKind("the feed's payload is not understood"),
+    "drift": IncidentKind("the feed has changed its shape"),
+    "disk": IncidentKind("the disk cannot be used"),
+    "ledger": IncidentKind("the ledger cannot be used"),
+    "damage": IncidentKind("a data file was damaged"),
+    "clock": IncidentKind("the clock of this machine is wrong"),
+    "lock": IncidentKind("runs wait for the lock", open_after=3),
+    "settings": IncidentKind("the settings are wrong"),
+    "mail": IncidentKind("mails cannot be sent", open_after=3),
+    "missed": IncidentKind("slots were not collected"),
+    "stale": IncidentKind(
+        "the feed's time stamp no longer changes", open_after=3, open_for=HOUR
+    ),
+    "thin": IncidentKind("the feed lists far fewer stations than usual", open_after=2),
+    "partial": IncidentKind("a part of the feed is missing", open_after=3),
+    "bug": IncidentKind("bikecollect has a bug"),
 }
-"""Every class of incidents, in the order in which a mail names them."""
+"""Every kind of incident, in the order in which a mail lists them."""
 
 
-class Sign(NamedTuple):
-    """Trouble of one kind that a run has met.
+class Signal(NamedTuple):
+    """A problem of one kind that a run has observed.
 
-    *cause* is a short word, *text* what a person reads, *lost* the slots that have
-    no block because of it. *over* says that it is past when it is seen (slots that
-    were missed, a damage that was healed). *since* and *until* are its first and
-    last slot, where those lie before the run's own.
+    *cause* is a short word, *text* a sentence for people, *lost* the number of slots
+    without a block because of it. *over* is set if it had ended when it was observed
+    (slots that were missed, damage that was repaired). *since* and *until* are its
+    first and last slot, if they are before that of the run.
     """
 
     cause: str
@@ -68,14 +69,15 @@ class Sign(NamedTuple):
 
 
 class Incident(NamedTuple):
-    """Trouble of one *kind*, from the slot *opened* to the slot *closed*.
+    """A problem of one *kind*, from the slot *opened* to the slot *closed*.
 
-    *last* is the latest bad slot, *slots* counts them, *lost* those without a block.
-    *told* counts the events, *told_at* is the slot of the latest. *good* is the
-    length of the present row of good slots, *streak* the first slot of the newest
-    row of bad ones, *returns* how often it came back after a recovery, *again*
-    whether its coming back is still to be told of, *second* whether it is the
-    second of its kind in a day, *long* whether an hour of it was bad in one row.
+    *last* is the latest bad slot, *slots* the number of bad slots, *lost* the number of
+    those without a block. *told* is the number of events so far, *told_at* the slot of
+    the latest. *good* is the number of good slots in a row up to now, *streak* the
+    first slot of the latest row of bad ones, *returns* the number of relapses after a
+    recovery. *again* is set while a relapse has to be reported, *second* if the
+    incident is the second of its kind in a day, *long* if an hour of it was bad
+    without a break.
     """
 
     incident_id: str
@@ -99,12 +101,12 @@ class Incident(NamedTuple):
 
     @property
     def is_open(self) -> bool:
-        """Whether people have been told of it and it has not ended."""
+        """Whether it was reported to people and has not ended."""
         return self.closed is None and self.told > 0
 
 
 class Event(NamedTuple):
-    """What became of *incident* in this slot."""
+    """What happened to *incident* in this slot."""
 
-    what: What
+    what: EventType
     incident: Incident

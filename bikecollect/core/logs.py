@@ -1,4 +1,4 @@
-"""The log file beside each system's data: one line a run, and what went wrong."""
+"""The log file beside each system's data: one line per run, and errors."""
 
 import fcntl
 import logging
@@ -15,16 +15,16 @@ from bikecollect.core.text import shortened, visible, visible_json
 
 NAME = "bikecollect.log"
 LONGEST = 20_000
-"""Letters of a message, and of a traceback."""
+"""Characters of a message, and of a traceback."""
 STAGES = "bikecollect.stages"
-"""The logger whose lines are for the screen only: the ledger has their numbers."""
+"""The logger for the screen only: its numbers are in the ledger already."""
 stages = logging.getLogger(STAGES)
 _current: ContextVar[tuple[str, str]] = ContextVar("run", default=("", ""))
 
 
 @contextmanager
 def of_run(system_id: str, run_id: str) -> Iterator[None]:
-    """Let what this thread logs belong to the run *run_id* of *system_id*."""
+    """Mark all log records of this thread as those of the run *run_id*."""
     token = _current.set((system_id, run_id))
     try:
         yield
@@ -33,7 +33,7 @@ def of_run(system_id: str, run_id: str) -> Iterator[None]:
 
 
 class Text(logging.Formatter):
-    """One visible line a message, its traceback indented below, without secrets."""
+    """One line per message, its traceback indented below, without secrets."""
 
     def __init__(self, redact: Redact = unredacted, *, times: bool = True) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class Text(logging.Formatter):
 
 
 class Json(logging.Formatter):
-    """One JSON object a message: time, level, system, run_id, message, and numbers."""
+    """One JSON object per message: time, level, system, run_id, message, numbers."""
 
     def __init__(self, redact: Redact = unredacted) -> None:
         super().__init__()
@@ -79,11 +79,11 @@ class Json(logging.Formatter):
 
 
 class RunLogs(logging.Handler):
-    """Appends what a run logs to the log file in its system's folder.
+    """Appends the log records of a run to the log file in its system's folder.
 
-    *folders* maps system ids to folders that are ready to be written to. A log that
-    cannot be written is nobody's trouble: the ledger has the account. *room* raises
-    OSError where so many bytes are not to be written to a folder.
+    *folders* maps system ids to writable folders. A log that cannot be written is
+    ignored, because the ledger records every run. *room* is called with a folder and a
+    number of bytes; it raises OSError if the folder must not grow by that much.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class RunLogs(logging.Handler):
         self._files = files
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Append *record* in one write, so that lines of two runs never mix."""
+        """Append *record* in one write, so that lines of two runs do not mix."""
         folder = self._folders.get(_current.get()[0])
         if folder is None or record.name == STAGES:
             return
@@ -119,14 +119,14 @@ class RunLogs(logging.Handler):
                 os.close(fd)
 
     def _roll(self, path: Path) -> None:
-        """Begin a new file where *path* is full; the oldest one goes."""
+        """Start a new file if *path* is full, and delete the oldest one."""
         if not path.exists() or path.stat().st_size < self._max_bytes:
             return
         fd = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
             if path.stat().st_size < self._max_bytes:
-                return  # another process was faster
+                return  # another process has done it
             names = [
                 path,
                 *(path.with_name(f"{NAME}.{n + 1}") for n in range(self._files)),
@@ -141,7 +141,7 @@ class RunLogs(logging.Handler):
 
 
 def formatter(form: str, redact: Redact) -> logging.Formatter:
-    """Return the formatter for *form*, text or json."""
+    """Return the formatter for *form*, ``text`` or ``json``."""
     return Json(redact) if form == "json" else Text(redact)
 
 
@@ -151,9 +151,9 @@ def _moment(record: logging.LogRecord) -> str:
 
 
 class Stopwatch:
-    """Times the stages of one run of the system called *name*.
+    """Measures the stages of a run of the system *name*.
 
-    *seconds* maps each stage to its length; a stage that comes again is added to.
+    *seconds* maps each stage to its duration; durations of a repeated stage add up.
     """
 
     def __init__(self, name: str = "") -> None:
@@ -162,11 +162,11 @@ class Stopwatch:
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
-        """Time what is done within, as *stage*."""
-        began = time.monotonic()
+        """Measure the block of code as *stage*."""
+        started = time.monotonic()
         try:
             yield
         finally:
-            passed = time.monotonic() - began
+            passed = time.monotonic() - started
             self.seconds[stage] = self.seconds.get(stage, 0.0) + passed
             stages.info("%s: %-7s %8.3f s", self._name, stage, passed)

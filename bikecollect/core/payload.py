@@ -1,4 +1,4 @@
-"""A payload: the publisher's bytes of one fetch, untouched, and how they came."""
+"""A payload: the unchanged bytes of one fetch, and how they were fetched."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,13 +10,12 @@ from bikecollect.core.text import message, shortened
 
 @dataclass(frozen=True, eq=False)
 class Document:
-    """One answer of a feed: *body* is what the publisher sent, inflated.
+    """One response of a feed; *body* is the decompressed body.
 
-    *name* is its place in the payload (``station_status``, ``page-0``); *url*
-    carries no secret; *fetched_at* is the epoch second at which the answer was
-    complete; *date* that of the server's own clock, None where it did not say. *total*
-    and *next_url* are what the headers say of a list: how long it is, and where it goes
-    on.
+    *name* is its key in the payload (``station_status``, ``page-0``); *url* contains no
+    secret; *fetched_at* is the epoch second at which the response was complete; *date*
+    is the Date header in epoch seconds, None if absent. *total* and *next_url* are the
+    length of a paginated list and the address of its next page, from the headers.
     """
 
     name: str
@@ -39,10 +38,10 @@ class _Attempt(NamedTuple):
 
 
 class Attempt(_Attempt):
-    """One try at one address: *started* in epoch seconds, *seconds* it took.
+    """One request to *url*: *started* in epoch seconds, *seconds* is its duration.
 
-    The address and the error may quote what others sent: each becomes one visible
-    line here.
+    The address and the error may quote untrusted input: both are escaped and become
+    one line each.
     """
 
     __slots__ = ()
@@ -55,18 +54,19 @@ class Attempt(_Attempt):
         http_status: int | None = None,
         error: str = "",
     ) -> Self:
-        """Return a try at *url*, and how it ended."""
-        shown = shortened(message(url), 300), shortened(message(error), 300)
-        return super().__new__(cls, shown[0], started, seconds, http_status, shown[1])
+        """Return the attempt with *url* and *error* made safe to show."""
+        safe_url = shortened(message(url), 300)
+        safe_error = shortened(message(error), 300)
+        return super().__new__(cls, safe_url, started, seconds, http_status, safe_error)
 
 
 @dataclass(frozen=True, eq=False)
 class Payload:
-    """All documents of one fetch, with what is needed to commit them later.
+    """All documents of one fetch, and all that is needed to commit them later.
 
-    *uptime* is CLOCK_BOOTTIME in seconds: with *boot_id* it tells a clock that
-    was set back from a second run in the same slot. *source* says where it was taken
-    from, where that is no fetch of ours.
+    *uptime* is CLOCK_BOOTTIME in seconds: with *boot_id* it distinguishes a clock that
+    was set back from a second run in the same slot. *source* is the origin of a payload
+    that bikecollect did not fetch itself, else empty.
     """
 
     system_id: str
@@ -82,40 +82,39 @@ class Payload:
     findings: Mapping[str, str] = field(default_factory=dict)
 
     def body(self, name: str) -> bytes | None:
-        """Return the body of the document called *name*, None where it is absent."""
-        found = (each.body for each in self.documents if each.name == name)
-        return next(found, None)
+        """Return the body of the document *name*, None if it is absent."""
+        return next((doc.body for doc in self.documents if doc.name == name), None)
 
 
 MANY = 1_000
-"""Tries without a bound of their own: the run's time is the bound."""
+"""The maximum of tries for a required document: the time of the run is the limit."""
 ONCE = 1
-"""Tries for what a run can do without: one, within a small share of its time."""
+"""The maximum of tries for an optional document, which gets little of the time."""
 Check = Callable[[bytes], object]
-"""Looks at a body and raises PayloadError where it is not what was asked for."""
+"""Validates a body; raises PayloadError if it is not the requested document."""
 
 
 class Getter(Protocol):
-    """Gets one document, within the bounds of the run, with retries.
+    """Gets one document within the time of the run, with retries.
 
     *check* is called with each body; its PayloadError is retried like a network
-    error, and when the tries are used up the last body is returned all the same.
-    Raises FeedError where no body came at all.
+    error. After the last try the last body is returned even if *check* rejected it.
+    Raises FeedError if no body was received.
     """
 
     def __call__(
         self, name: str, url: str, *, check: Check | None = None, tries: int = MANY
     ) -> Document:
-        """Return the document at *url*, called *name*, after *tries* at most."""
+        """Return the document at *url* as *name*, after at most *tries* requests."""
         ...
 
 
 class Memory(NamedTuple):
-    """What earlier runs left for the next fetch.
+    """State of earlier runs that saves requests in the next fetch.
 
-    *notes* are the feed's own, as it returned them last; *station_ids* are those
-    whose station information is known. Both are empty at the first run, and may
-    be at any: they save requests, nothing depends on them.
+    *notes* are what the feed's adapter returned last; *station_ids* are the stations
+    whose information is known. Both are empty at the first run and may be empty at any
+    later one: nothing depends on them. *now* is the time of the run in epoch seconds.
     """
 
     notes: Mapping[str, str] = {}
@@ -125,12 +124,12 @@ class Memory(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Fetched:
-    """What a feed's fetch yields.
+    """The result of a feed's fetch.
 
-    *notes* are kept for the next fetch; *incomplete* says why a part is missing
-    (a page that did not come), and is empty where all came. *findings* are as in a
-    `Snapshot`. *fetched_at* is the moment of the document that has the counts, 0 for
-    the latest of all.
+    *notes* are kept for the next fetch; *incomplete* is the reason why a part is
+    missing (a page that was not received), empty if none is. *findings* are as in a
+    `Snapshot`. *fetched_at* is the time of the document with the counts, 0 for the
+    time of the latest document.
     """
 
     documents: tuple[Document, ...]
@@ -144,17 +143,17 @@ Documents = tuple[Document, ...]
 
 
 class FeedClient(Getter, Protocol):
-    """Gets documents and remembers how that went.
+    """Gets documents and records each attempt.
 
-    *public_host* is the feed's own host where it was found in the public Internet, by
-    an earlier run (as who hands it over says) or by this one; empty where it was not.
+    *public_host* is the feed's host if an earlier run or this one resolved it to a
+    public address, else empty.
     """
 
     public_host: str
 
     @property
     def attempts(self) -> Sequence[Attempt]:
-        """All tries so far, in order."""
+        """All attempts so far, in order."""
         ...
 
     def close(self) -> None:

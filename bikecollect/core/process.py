@@ -1,4 +1,4 @@
-"""This process: its descriptors, mask, signals, alarm, memory, and the boot."""
+"""This process: file descriptors, umask, signals, alarm, memory, boot and clocks."""
 
 import os
 import resource
@@ -19,7 +19,7 @@ STDERR = 2
 ALARM_SHARE = 14 / 15
 ALARM_FLOOR = 30.0
 MEMORY_SHARE = 0.75
-"""Of what the process may use: the rest is for handling the error, and for others."""
+"""The usable share of the available memory: the rest is left for error handling."""
 MEMORY_FLOOR = 8 * 1024 * 1024
 CGROUPS = Path("/sys/fs/cgroup")
 
@@ -27,37 +27,37 @@ Clock = Callable[[], float]
 
 
 class Stop:
-    """The wish of a signal to end; waits are cut short by it."""
+    """A request to stop, made by a signal; it ends waits early."""
 
     def __init__(self) -> None:
         self.signum = 0
         self._event = threading.Event()
 
     def set(self, signum: int) -> None:
-        """Ask for the end, by signal *signum*."""
+        """Request a stop because of the signal *signum*."""
         self.signum = signum
         self._event.set()
 
     def wait(self, seconds: float) -> bool:
-        """Wait *seconds*, or less when asked to end; return whether asked."""
+        """Wait *seconds*, or until a stop is requested; return whether it was."""
         return self._event.wait(seconds)
 
     def sleep(self, seconds: float) -> None:
-        """Wait *seconds*; raises Interrupted where the end is asked for."""
+        """Wait *seconds*; raises Interrupted if a stop is requested."""
         if self.wait(seconds):
             self.raise_if_set()
 
     def raise_if_set(self) -> None:
-        """Raise Interrupted where the end was asked for."""
+        """Raise Interrupted if a stop was requested."""
         if self._event.is_set():
             raise Interrupted(self.signum)
 
 
 def prepare() -> None:
-    """Open descriptors 0 to 2 where they are closed, and set the mask.
+    """Open the file descriptors 0 to 2 if they are closed, and set the umask.
 
-    Without it a data file may be opened as descriptor 2, and a library's
-    complaint be written into it.
+    Otherwise a data file could get descriptor 2, and messages of libraries would be
+    written into it.
     """
     while (fd := os.open(os.devnull, os.O_RDWR)) <= STDERR:
         pass
@@ -71,25 +71,25 @@ def prepare() -> None:
 def listen(stop: Stop) -> None:
     """Let SIGTERM, SIGHUP and SIGINT set *stop* instead of killing a commit."""
 
-    def ask(signum: int, _frame: FrameType | None) -> None:
+    def request_stop(signum: int, _frame: FrameType | None) -> None:
         stop.set(signum)
 
-    for each in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        signal.signal(each, ask)
+    for signum in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(signum, request_stop)
 
 
 def arm(interval: int) -> None:
-    """Let the kernel kill this process when a slot of *interval* s is nearly over.
+    """Let the kernel kill this process before a slot of *interval* seconds is over.
 
-    The default action is kept on purpose: it ends even a run that hangs in the
-    resolver or on a dead disk, and the next run heals what it left.
+    The default action of SIGALRM is kept on purpose: it ends even a run that hangs in
+    the resolver or on a dead disk, and the next run recovers its work.
     """
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, max(ALARM_FLOOR, interval * ALARM_SHARE))
 
 
 def disarm() -> None:
-    """Call off the alarm."""
+    """Cancel the alarm."""
     signal.setitimer(signal.ITIMER_REAL, 0)
 
 
@@ -98,12 +98,12 @@ _one_at_a_time = threading.RLock()
 
 @contextmanager
 def bounded_memory(most: float = float("inf")) -> Iterator[None]:
-    """Let this process take *most* more bytes, and no more than its limits leave it.
+    """Limit further memory of this process to *most* bytes and to what is available.
 
-    What would take more gets a MemoryError, which can be handled; without it the
-    kernel kills the process. RLIMIT_DATA counts what is written to, and not, as
-    RLIMIT_AS does, what threads and libraries only reserve. It is the whole
-    process's: one thread at a time.
+    Allocating more raises MemoryError, which can be handled; without the limit the
+    kernel would kill the process. RLIMIT_DATA counts writable memory only; RLIMIT_AS
+    would also count what threads and libraries merely reserve. The limit holds for the
+    whole process, so only one thread can use it at a time.
     """
     with _one_at_a_time:
         before, hard = resource.getrlimit(resource.RLIMIT_DATA)
@@ -120,12 +120,12 @@ def bounded_memory(most: float = float("inf")) -> Iterator[None]:
 
 
 def memory_left() -> float:
-    """Return the bytes that this process may still take, as far as that is known."""
-    pages = _statm()
-    left = [MEMORY_SHARE * each - pages[1] for each in _memory_limits()]
+    """Return how many bytes this process may still allocate, as far as known."""
+    sizes = _statm()
+    left = [MEMORY_SHARE * limit - sizes[1] for limit in _memory_limits()]
     for kind, used in (
-        (resource.RLIMIT_AS, pages[0]),
-        (resource.RLIMIT_DATA, pages[5]),
+        (resource.RLIMIT_AS, sizes[0]),
+        (resource.RLIMIT_DATA, sizes[5]),
     ):
         soft, _ = resource.getrlimit(kind)
         if soft != resource.RLIM_INFINITY:
@@ -140,36 +140,35 @@ def _data_bytes() -> int:
 def _statm() -> list[int]:
     """Return the sizes of this process in bytes; see proc(5), ``/proc/PID/statm``."""
     text = Path("/proc/self/statm").read_text(encoding="ascii")
-    return [int(each) * resource.getpagesize() for each in text.split()]
+    return [int(pages) * resource.getpagesize() for pages in text.split()]
 
 
 @lru_cache(maxsize=1)
 def _memory_limits() -> tuple[int, ...]:
-    """Return the machine's memory, and the limits of the control groups we are in."""
-    machine = os.sysconf("SC_PHYS_PAGES") * resource.getpagesize()
-    found = [machine]
+    """Return the machine's memory and the limits of the process's control groups."""
+    limits = [os.sysconf("SC_PHYS_PAGES") * resource.getpagesize()]
     with suppress(OSError):
         for line in Path("/proc/self/cgroup").read_text(encoding="ascii").splitlines():
-            number, kinds, path = line.split(":", 2)
+            number, controllers, path = line.split(":", 2)
             if number == "0":
-                found += _group_limits(CGROUPS, path, "memory.max")
-            elif "memory" in kinds.split(","):
+                limits += _group_limits(CGROUPS, path, "memory.max")
+            elif "memory" in controllers.split(","):
                 name = "memory.limit_in_bytes"
-                found += _group_limits(CGROUPS / "memory", path, name)
-    return tuple(found)
+                limits += _group_limits(CGROUPS / "memory", path, name)
+    return tuple(limits)
 
 
 def _group_limits(root: Path, path: str, name: str) -> Iterator[int]:
-    """Yield the limits called *name* of the group *path* and of those around it."""
-    group = Path(path.lstrip("/"))
-    for each in (group, *group.parents):
-        # In a container the path may be another than what is mounted: skip it.
+    """Yield the limits *name* of the control group *path* and of its parents."""
+    innermost = Path(path.lstrip("/"))
+    for group in (innermost, *innermost.parents):
+        # In a container the path may not exist below the mounted root: skip it.
         with suppress(OSError, ValueError):
-            yield int((root / each / name).read_text(encoding="ascii"))
+            yield int((root / group / name).read_text(encoding="ascii"))
 
 
 def boot_id() -> str:
-    """Return the kernel's name for this boot, empty where it has none."""
+    """Return the kernel's id of this boot, empty if unknown."""
     try:
         text = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
     except OSError:
@@ -178,22 +177,22 @@ def boot_id() -> str:
 
 
 def uptime() -> float:
-    """Return the seconds since boot, suspended ones included."""
+    """Return the seconds since boot, including time suspended."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def awake() -> float:
-    """Return the seconds since boot, suspended ones left out."""
+    """Return the seconds since boot, without time suspended."""
     return time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
 def run_id() -> str:
-    """Return a fresh name for a run: eight hexadecimal digits."""
+    """Return a new random id for a run: eight hexadecimal digits."""
     return os.urandom(4).hex()
 
 
 class Times(NamedTuple):
-    """The clocks, and the wish to end that cuts waits short."""
+    """The clocks, and the request to stop that ends waits early."""
 
     clock: Clock
     monotonic: Clock

@@ -1,4 +1,4 @@
-"""A run: one attempt to fill one slot, as it is written down and shown."""
+"""A run: one attempt to fill one slot, as stored in the ledger and shown."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -19,12 +19,13 @@ from bikecollect.core.text import message, visible_json
 
 MOST_NOTICES = 30
 MOST_TRIES = 40
-"""Of a run's attempts, the first and the last, as they are written down."""
-OUTCOMES = {each.value: each for each in Outcome}
+"""The maximum of attempts that are stored of a run: the first and the last ones."""
+OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 
 LONGEST_REST = 3_600.0
+"""Seconds of a Retry-After that later runs respect."""
 MOST_DIGITS = 16
-"""Of a whole number in a note: SQLite has 64 bits."""
+"""The maximum of digits in an integer of a stored run: SQLite has 64 bits."""
 
 
 class _Notice(NamedTuple):
@@ -33,20 +34,20 @@ class _Notice(NamedTuple):
 
 
 class Notice(_Notice):
-    """Something that a person should know: *kind* is the incident's class.
+    """A message for a person; *kind* decides the kind of incident it belongs to.
 
-    Its text may quote what others sent: here it becomes one visible line.
+    The text may quote untrusted input: it is escaped and becomes one line.
     """
 
     __slots__ = ()
 
     def __new__(cls, kind: str, text: str) -> Self:
-        """Return a notice of *kind* that says *text*."""
+        """Return a notice of *kind* with *text* made safe to show."""
         return super().__new__(cls, kind, message(text))
 
 
 class Result(NamedTuple):
-    """What became of a run, or of one payload; *outcome* is None while it goes on."""
+    """The result of a run or of one payload; *outcome* is None until it ends."""
 
     outcome: Outcome | None = None
     cause: str = ""
@@ -60,11 +61,11 @@ class Result(NamedTuple):
 
 @dataclass(frozen=True)
 class Run:
-    """One attempt to fill *slot*; times are epoch seconds, lengths seconds.
+    """One attempt to fill *slot*; times are in epoch seconds, durations in seconds.
 
-    *result* is what became of it. *accepted* says whether its payload became durable.
-    *signum* is the signal that ended it, 0 for none. *uptime* and *awake* count from
-    boot, with and without the time that the machine slept.
+    *accepted* is set once the payload is durable on disk. *signum* is the signal that
+    ended the run, 0 for none. *uptime* and *awake* are the seconds since boot with and
+    without time suspended.
     """
 
     run_id: str
@@ -92,53 +93,53 @@ class Run:
 
     @property
     def outcome(self) -> Outcome | None:
-        """How this run ended, None while it goes on."""
+        """How this run ended, None until it ends."""
         return self.result.outcome
 
     @property
     def cause(self) -> str:
-        """Why it ended so, in a word."""
+        """The reason for the outcome, as a short word."""
         return self.result.cause
 
     @property
     def rows(self) -> int:
-        """How many rows it wrote."""
+        """The number of rows written."""
         return self.result.rows
 
     @property
     def stations(self) -> int:
-        """How many stations the feed had."""
+        """The number of stations in the feed."""
         return self.result.stations
 
     @property
     def file(self) -> str:
-        """Where its rows are."""
+        """The file that has the rows."""
         return self.result.file
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """What is to be known of its rows."""
+        """Words that qualify the rows, such as ``stale``."""
         return self.result.flags
 
     @property
     def notices(self) -> tuple[Notice, ...]:
-        """What a person should know."""
+        """Messages for a person."""
         return self.result.notices
 
     @property
     def error(self) -> str:
-        """Why it did not fill its slot, for people."""
+        """Why the slot was not filled, for people."""
         return self.result.error
 
     @property
     def exit_code(self) -> int:
-        """The exit code that this run's outcome asks for."""
+        """The exit code for the outcome of this run."""
         if self.outcome is Outcome.INTERRUPTED:
             return int(Interrupted(self.signum).exit_code)
         return int((self.outcome or Outcome.BUG).exit_code)
 
     def failed(self, error: BikecollectError) -> "Run":
-        """Return this run, ended by *error*."""
+        """Return this run as ended by *error*."""
         status = error.http_status if isinstance(error, FeedError) else None
         return replace(
             self.ended(error.outcome, error.cause, str(error)),
@@ -147,50 +148,50 @@ class Run:
         )
 
     def ended(self, outcome: Outcome, cause: str = "", error: str = "") -> "Run":
-        """Return this run, ended by *outcome*; the rest of its result stays."""
+        """Return this run as ended with *outcome*; the rest of its result is kept."""
         result = self.result._replace(outcome=outcome, cause=cause, error=error)
         return replace(self, result=result)
 
     def noticed(self, *notices: Notice) -> "Run":
-        """Return this run with *notices* added, each text once."""
-        fresh = tuple(each for each in notices if each not in self.notices)
-        notices = (self.notices + fresh)[:MOST_NOTICES]
+        """Return this run with *notices* added, without duplicates."""
+        new = tuple(notice for notice in notices if notice not in self.notices)
+        notices = (self.notices + new)[:MOST_NOTICES]
         return replace(self, result=self.result._replace(notices=notices))
 
     def flagged(self, *flags: str) -> "Run":
-        """Return this run with *flags* added, each once, in order."""
-        every = tuple(dict.fromkeys((*self.flags, *flags)))
-        return replace(self, result=self.result._replace(flags=every))
+        """Return this run with *flags* added, without duplicates, in order."""
+        unique = tuple(dict.fromkeys((*self.flags, *flags)))
+        return replace(self, result=self.result._replace(flags=unique))
 
     def redacted(self, redact: Callable[[str], str]) -> "Run":
-        """Return this run with every text of others passed through *redact*."""
+        """Return this run with *redact* applied to its error, notices and attempts."""
         notices = tuple(Notice(n.kind, redact(n.text)) for n in self.notices)
-        tries = tuple(
-            each._replace(url=redact(each.url), error=redact(each.error))
-            for each in self.attempts
+        attempts = tuple(
+            attempt._replace(url=redact(attempt.url), error=redact(attempt.error))
+            for attempt in self.attempts
         )
         result = self.result._replace(error=redact(self.error), notices=notices)
-        return replace(self, result=result, attempts=tries)
+        return replace(self, result=result, attempts=attempts)
 
     def to_json(self) -> str:
         """Return this run as one line of JSON; `from_json` reads it back."""
         values = asdict(self)
         values |= values.pop("result")._asdict()
         values["outcome"] = self.outcome.value if self.outcome else None
-        values["attempts"] = [each._asdict() for each in self.attempts]
-        values["notices"] = [each._asdict() for each in self.notices]
+        values["attempts"] = [attempt._asdict() for attempt in self.attempts]
+        values["notices"] = [notice._asdict() for notice in self.notices]
         return json.dumps(values, ensure_ascii=False)
 
 
 def from_json(text: str) -> Run:
-    """Return the run that `Run.to_json` wrote; raises ValueError otherwise."""
+    """Return the run that `Run.to_json` wrote; raises ValueError for other text."""
     try:
-        values: dict[str, Any] = json.loads(text, parse_int=_whole)
+        values: dict[str, Any] = json.loads(text, parse_int=_bounded_int)
         if any(type(values.get(name)) is not int for name in ("slot", "bytes", "rows")):
             raise TypeError("slot, bytes, rows")  # noqa: TRY301 - as for other types
         values["outcome"] = OUTCOMES.get(values["outcome"])
-        values["attempts"] = tuple(Attempt(**each) for each in values["attempts"])
-        values["notices"] = tuple(Notice(**each) for each in values["notices"])
+        values["attempts"] = tuple(Attempt(**fields) for fields in values["attempts"])
+        values["notices"] = tuple(Notice(**fields) for fields in values["notices"])
         values["flags"] = tuple(values["flags"])
         result = {name: values.pop(name) for name in Result._fields if name in values}
         return Run(**values, result=Result(**result))
@@ -198,9 +199,9 @@ def from_json(text: str) -> Run:
         raise ValueError(f"not a run: {text[:80]!r}") from error
 
 
-def _whole(digits: str) -> int:
+def _bounded_int(digits: str) -> int:
     if len(digits) > MOST_DIGITS:
-        raise ValueError(f"no number of ours: {digits[:80]}")
+        raise ValueError(f"integer out of range: {digits[:80]}")
     return int(digits)
 
 
@@ -210,7 +211,7 @@ def run_json(run: Run, zone: tzinfo = UTC) -> str:
 
 
 def run_values(run: Run, zone: tzinfo = UTC) -> dict[str, object]:
-    """Return what scripts read of *run*, its slot in *zone*."""
+    """Return the values of *run* for scripts, its slot in *zone*."""
     return {
         "system": run.system_id,
         "slot": iso(run.slot, zone),
@@ -231,11 +232,11 @@ def run_values(run: Run, zone: tzinfo = UTC) -> dict[str, object]:
 def run_line(run: Run, zone: tzinfo = UTC) -> str:
     """Return *run* as one line for the log."""
     outcome = run.outcome.value if run.outcome else "?"
-    spent = f"{sum(run.seconds.values()):.2f} s"
+    duration = f"{sum(run.seconds.values()):.2f} s"
     flags = f" [{' '.join(run.flags)}]" if run.flags else ""
     return (
         f"{run.system_id} {iso(run.slot, zone)}: {outcome}, {run.rows} rows of "
-        f"{run.stations} stations{flags} in {spent}; tries {len(run.attempts)}, "
+        f"{run.stations} stations{flags} in {duration}; tries {len(run.attempts)}, "
         f"HTTP {run.http_status or '-'}, {run.bytes} bytes"
     )
 
@@ -243,25 +244,23 @@ def run_line(run: Run, zone: tzinfo = UTC) -> str:
 def failure_line(run: Run) -> str:
     """Return in one line why *run* did not fill its slot, and what is kept."""
     outcome = run.outcome.value if run.outcome else "?"
-    kept = "; its payload is in the inbox, the next run goes on" if run.accepted else ""
-    waiting = kept if run.exit_code in {74, 75, 78, 130, 143} else ""
-    return f"{run.system_id}: {outcome} ({run.cause}): {run.error}{waiting}"
+    is_waiting = run.accepted and run.exit_code in {74, 75, 78, 130, 143}
+    kept = "; the payload is kept in the inbox for the next run" if is_waiting else ""
+    return f"{run.system_id}: {outcome} ({run.cause}): {run.error}{kept}"
 
 
 def runs_json(runs: Iterable[Run], zones: Mapping[str, tzinfo]) -> str:
-    """Return *runs*, one object a line; *zones* by system id."""
+    """Return *runs*, one JSON object per line; *zones* by system id."""
     lines = (run_json(run, zones.get(run.system_id, UTC)) for run in runs)
     return "".join(f"{line}\n" for line in lines)
 
 
 def check_not_before(text: str, now: float) -> None:
-    """Raise RateLimited where the feed asked us to stay away until later than *now*."""
+    """Raise RateLimited if the epoch second *text*, until which to wait, is to come."""
     not_before = float(text or 0)
     if now < not_before < now + LONGEST_REST:
-        wait = not_before - now
         raise RateLimited(
-            f"the feed asked for a rest; {wait:.0f} s of it are left",
-            not_before=not_before,
+            f"rate-limited, retry in {not_before - now:.0f} s", not_before=not_before
         )
 
 
@@ -271,31 +270,31 @@ def payload_name(run: Run) -> str:
 
 
 def block_source(*, mine: bool) -> str:
-    """Return the word for where a block comes from."""
+    """Return the source of a block: of this run's fetch (*mine*) or of recovery."""
     return "fetch" if mine else "recovery"
 
 
 def concluded(run: Run, result: Result) -> Run:
-    """Return *run*, ended as its payload was; its own flags and notices stay."""
-    known = run.flagged(*result.flags).noticed(*result.notices)
+    """Return *run* with the *result* of its payload; flags and notices are merged."""
+    merged = run.flagged(*result.flags).noticed(*result.notices)
     return replace(
-        known, result=result._replace(flags=known.flags, notices=known.notices)
+        merged, result=result._replace(flags=merged.flags, notices=merged.notices)
     )
 
 
-def named_dead(run: Run, dead: list[Run]) -> Run:
-    """Return *run* with a notice for each killed run among *dead*."""
-    killed = [each for each in dead if each.outcome is Outcome.KILLED]
-    return run.noticed(*(Notice("missed", each.error) for each in killed))
+def with_killed_runs(run: Run, ended: list[Run]) -> Run:
+    """Return *run* with a notice for each killed run among *ended*."""
+    killed = [other for other in ended if other.outcome is Outcome.KILLED]
+    return run.noticed(*(Notice("missed", other.error) for other in killed))
 
 
-def noticed_text(run: Run, kind: str, text: str) -> Run:
-    """Return *run* with a notice of *kind*, where there is a *text*."""
+def with_notice(run: Run, kind: str, text: str) -> Run:
+    """Return *run* with a notice of *kind*, unless *text* is empty."""
     return run.noticed(Notice(kind, text)) if text else run
 
 
-def unsettled(run: Run, error: BikecollectError) -> Run:
-    """Return *run*, whose payload waits for the next run because of *error*."""
+def postponed(run: Run, error: BikecollectError) -> Run:
+    """Return *run*, whose payload stays in the inbox because of *error*."""
     if run.outcome is not None:
         return run.noticed(Notice(error.cause, str(error)))
     if error.cause == "ledger-busy":

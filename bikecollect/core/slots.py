@@ -1,4 +1,4 @@
-"""Slots: the grid of moments at which a snapshot is due."""
+"""Slots: the grid of times at which a snapshot is due."""
 
 import time as _time
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ Slot = NewType("Slot", int)
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 EARLIEST = Slot(946_684_800)
-"""2000-01-01: no slot of a bike-share system is earlier."""
+"""2000-01-01: earlier slots are errors."""
 LATEST = Slot(4_102_444_800)
-"""2100-01-01: nor is one later."""
+"""2100-01-01: later slots are errors."""
 GRACE = 10.0
 """Seconds by which a run may start early and still belong to the next slot."""
 
 
 class SlotState(StrEnum):
-    """What has become of a slot."""
+    """The state of a slot."""
 
     COLLECTED = "collected"
     STALE = "stale"
@@ -30,7 +30,7 @@ class SlotState(StrEnum):
 
 
 THIN = frozenset({"partial", "short"})
-"""Flags of a block that lacks stations."""
+"""The flags of a block that lacks stations."""
 
 
 def state_of(flags: str) -> SlotState:
@@ -65,7 +65,7 @@ def slot_at(now: float, interval: int) -> Slot:
 def iso(moment: float, zone: tzinfo) -> str:
     """Return *moment* (epoch seconds) as ISO 8601 to the second, with offset.
 
-    One that has no date, for what was once written down may be anything, as it is.
+    A number that is no date, as damaged files may have, is returned unchanged.
 
     >>> iso(0, UTC), iso(1 << 60, UTC)
     ('1970-01-01T00:00:00+00:00', '1152921504606846976')
@@ -86,19 +86,19 @@ def day_of(slot: Slot, zone: tzinfo) -> str:
 
 
 def bounds(day: str, zone: tzinfo) -> tuple[Slot, Slot]:
-    """Return the slot with which the local *day* begins, and the one behind its last.
+    """Return the first slot of the local *day*, and the first slot after it.
 
     >>> begin, end = bounds("1970-01-01", UTC)
     >>> begin, end
     (0, 86400)
     """
     begin = datetime.fromisoformat(day).replace(tzinfo=zone)
-    end = begin + timedelta(days=1)  # the next local midnight: 23 to 25 hours on
+    end = begin + timedelta(days=1)  # the next local midnight: 23 to 25 hours later
     return Slot(int(begin.timestamp())), Slot(int(end.timestamp()))
 
 
 def stamp(slot: Slot) -> str:
-    """Return *slot* in the form that file names carry; it sorts by time.
+    """Return *slot* in the form used in file names, which sorts by time.
 
     >>> stamp(Slot(0))
     '19700101T000000Z'
@@ -110,7 +110,7 @@ def stamp(slot: Slot) -> str:
 
 
 def from_stamp(text: str) -> Slot:
-    """Return the slot that *text* names; raises ValueError where it names none.
+    """Return the slot of a file name's *text*; raises ValueError for other text.
 
     >>> from_stamp("19700101T000500Z")
     300
@@ -120,14 +120,14 @@ def from_stamp(text: str) -> Slot:
 
 
 def from_iso(text: str) -> Slot:
-    """Return the slot written as *text* in a CSV; raises ValueError otherwise.
+    """Return the slot written as *text* in a CSV; raises ValueError for other text.
 
     >>> from_iso("1970-01-01T08:05:00+08:00")
     300
     """
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
-        raise ValueError(f"a slot needs its offset, this has none: {text!r}")
+        raise ValueError(f"slot without UTC offset: {text!r}")
     return Slot(int(moment.timestamp()))
 
 
@@ -143,7 +143,7 @@ def grid(since: Slot, until: Slot, interval: int) -> range:
 def local_days(
     since: Slot, until: Slot, zone: tzinfo
 ) -> Iterator[tuple[str, Slot, Slot]]:
-    """Yield each local day from *since* to *until*: its name, its begin and its end."""
+    """Yield each local day from *since* to *until*: its name, begin and end."""
     if until <= since:
         return
     day = datetime.fromisoformat(day_of(since, zone))

@@ -1,4 +1,4 @@
-"""A snapshot: the whole system at one moment, as every feed yields it."""
+"""A snapshot: the whole system at one moment, in the same form for every feed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 
 class StationStatus(NamedTuple):
-    """What changes at a station; names are GBFS v3's, None is "not said".
+    """The variable data of a station, with the names of GBFS v3; None is "unknown".
 
-    A named tuple, for some thousand are made on the five-minute path.
-    *last_reported* is in epoch seconds.
+    A named tuple for speed: a fetch makes thousands of them. *last_reported* is in
+    epoch seconds.
     """
 
     station_id: str
@@ -26,7 +26,7 @@ class StationStatus(NamedTuple):
 
 
 class StationInformation(NamedTuple):
-    """What stays at a station; None is "not said". *lat*, *lon* in degrees."""
+    """The static data of a station; None is "unknown". *lat*, *lon* are in degrees."""
 
     station_id: str
     name: str | None = None
@@ -56,27 +56,27 @@ VEHICLE_KINDS: Mapping[str, str] = {
     "num_other_vehicles_available": "vehicles of other kinds",
     "num_untyped_vehicles_available": "vehicles whose type says no kind",
 }
-"""The kinds of vehicles that ``columns = ["vehicle_types"]`` counts, each a column."""
+"""The columns of ``columns = ["vehicle_types"]``: one per kind of vehicle."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One payload, understood.
+    """The content of one payload.
 
-    *statuses* holds each station once, in the publisher's order.
-    *information* is empty where the payload carries none; *lists_all* says that
-    it names every station of the system, so that one missing from it is gone.
-    *last_updated* and *ttl* are the feed's own words, in epoch seconds and seconds.
+    *statuses* has each station once, in the publisher's order. *information* is empty
+    if the payload has none; *lists_all* is set if it lists every station of the
+    system, so that a missing station no longer exists. If *secondary*, the information
+    comes from the status document and has a lower priority than a list of stations.
+    *last_updated* (epoch seconds) and *ttl* (seconds) are as given by the feed.
     *shape* maps each field of the station objects to its JSON types
-    (``{"sno": "str", "lat": "float|null"}``), for noticing drift.
-    *dropped* counts stations that could not be read, *duplicates* those left
-    out because their id came before; *oddities* are short sentences for people.
-    *flags* are words for the block; *findings* are sentences that people should read
-    once, by a key that stays the same while the matter lasts; *incomplete* says why a
-    part of the payload is missing, empty where none is. *total* is how many stations
-    the publisher says there are, None for not said; *kinds* counts the vehicles of
-    the `VEHICLE_KINDS` by station, where that was wanted. Where *secondary*, the
-    information comes from beside the counts: it counts less than a list of its own.
+    (``{"sno": "str", "lat": "float|null"}``), to detect drift.
+    *dropped* is the number of stations that could not be read, *duplicates* that of
+    stations skipped because of a repeated id; *oddities* are sentences for people.
+    *flags* are words for the block; *findings* are sentences to be reported once, by a
+    key that stays the same while the problem lasts; *incomplete* is the reason why a
+    part of the payload is missing, empty if none is. *total* is the number of stations
+    according to the publisher, None if unknown; *kinds* has the number of vehicles of
+    each of the `VEHICLE_KINDS` by station id, if the settings ask for them.
     """
 
     statuses: tuple[StationStatus, ...]

@@ -1,4 +1,4 @@
-"""Texts: those of others made safe to store and to show; our numbers in words."""
+"""Texts: untrusted text made safe to store and to show; numbers formatted."""
 
 import json
 import re
@@ -10,15 +10,15 @@ from unicodedata import category
 from bikecollect.core.slots import DAY, HOUR, MINUTE, iso
 
 HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""Unicode's classes of characters that act unseen on a screen, a log or a reader."""
+"""Unicode categories of invisible characters that affect a screen, log or reader."""
 SPACED = frozenset({"Cc", "Zl", "Zp"})
-"""Those of them that become a space in a CSV."""
+"""The categories among them that become a space in a CSV."""
 BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e") | frozenset(
     map(chr, range(0x2066, 0x2070))
 )
-"""What turns the direction of a text (UAX 9), and the deprecated ones beside it."""
+"""Bidirectional controls (UAX 9), and the deprecated ones beside them."""
 MOST_MESSAGE = 1_000
-"""Letters of an error, a notice or an incident."""
+"""The maximum of characters of an error, a notice or an incident."""
 Item = TypeVar("Item")
 LATIN_1, BMP = 0xFF, 0xFFFF
 FORMULA_STARTS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
@@ -30,9 +30,9 @@ WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 def clean(text: str) -> str:
     r"""Return *text* without control characters, bidi controls and lone surrogates.
 
-    ``csv`` leaves a bare CR unquoted when lines end in LF (Python 3.11), a NUL
-    breaks many readers, and C1 controls are commands to a terminal: they become a
-    space. Joiners stay, for names and emoji are spelled with them.
+    ``csv`` leaves a bare CR unquoted when lines end in LF (Python 3.11), a NUL breaks
+    many readers, and terminals execute C1 controls: they become a space. Joiners are
+    kept, because names and emoji need them.
 
     >>> clean("a\r\nb\x00\x9bc"), clean("\u202elive\u202c")
     ('a  b  c', 'live')
@@ -44,9 +44,10 @@ def clean(text: str) -> str:
 
 
 def disarmed(text: str) -> str:
-    """Return *text* as a cell that no spreadsheet takes for a formula; a number stays.
+    """Return *text* as a cell that no spreadsheet takes for a formula.
 
-    https://owasp.org/www-community/attacks/CSV_Injection, and their full-width twins.
+    Numbers are unchanged. Full-width signs count as signs; see
+    https://owasp.org/www-community/attacks/CSV_Injection.
 
     >>> disarmed("=1+1"), disarmed("-1.5"), disarmed("a=b")
     ("'=1+1", '-1.5', 'a=b')
@@ -57,11 +58,10 @@ def disarmed(text: str) -> str:
 
 
 def visible(text: str, *, lines: bool = False) -> str:
-    r"""Return *text* with what would act unseen written as ``\xNN`` or ``\uNNNN``.
+    r"""Return *text* with invisible characters escaped as ``\xNN`` or ``\uNNNN``.
 
-    Those are controls, escapes, line ends, bidi and other format characters, and
-    lone surrogates. With *lines* its line feeds stay: for a text of several lines
-    that is ours.
+    These are control characters, line ends, bidi and other format characters, and lone
+    surrogates. With *lines*, line feeds are kept.
 
     >>> print(visible("a\x1b[2Jb\n\u202ec"))
     a\x1b[2Jb\x0a\u202ec
@@ -75,11 +75,10 @@ def visible(text: str, *, lines: bool = False) -> str:
 
 
 def message(text: str, *, lines: bool = False) -> str:
-    """Return *text* as errors, notices and incidents carry it: visible, and short.
+    """Return *text* escaped and shortened for errors, notices and incidents.
 
-    It is one line, unless *lines* says that its line ends are meant: then it may be
-    four times as long. Raises TypeError for what is no text: a ledger or a note of
-    others may hold anything.
+    It becomes one line; with *lines* it keeps its line ends and may be four times as
+    long. Raises TypeError if *text* is not a string, as damaged files may have it.
     """
     if not isinstance(text, str):
         raise TypeError(f"not a text: {text!r:.80}")
@@ -88,9 +87,9 @@ def message(text: str, *, lines: bool = False) -> str:
 
 
 def shortened(text: str, most: int = MOST_MESSAGE) -> str:
-    """Return *text* without its middle, where it is longer than *most* letters.
+    """Return *text* without its middle, if it is longer than *most* characters.
 
-    No word is cut: half of a secret would not be known as one.
+    No word is cut, because half of a secret would not be recognised.
 
     >>> shortened("one two three four five six seven eight nine ten eleven", 40)
     'one two three four five [22 letters left out] ten eleven'
@@ -105,7 +104,7 @@ def shortened(text: str, most: int = MOST_MESSAGE) -> str:
 
 
 def ends(items: Sequence[Item], most: int) -> Sequence[Item]:
-    """Return the first and the last of *items*, *most* at most.
+    """Return the first and the last of *items*, at most *most* in total.
 
     >>> ends(range(9), 4), ends((1, 2), 4)
     ((0, 1, 7, 8), (1, 2))
@@ -115,7 +114,7 @@ def ends(items: Sequence[Item], most: int) -> Sequence[Item]:
 
 
 def visible_json(values: Any, **options: Any) -> str:
-    r"""Return *values* as JSON in which nothing acts unseen: the same to a parser.
+    r"""Return *values* as JSON with invisible characters escaped.
 
     *options* are those of `json.dumps`.
 
@@ -127,7 +126,7 @@ def visible_json(values: Any, **options: Any) -> str:
 
 
 def visible_toml(text: str) -> str:
-    r"""Return *text* as a string of TOML in which nothing acts unseen.
+    r"""Return *text* as a TOML string with invisible characters escaped.
 
     >>> print(visible_toml('a "b" \\ \x7f\u202e'))
     "a \"b\" \\ \u007f\u202e"
@@ -136,10 +135,10 @@ def visible_toml(text: str) -> str:
 
 
 class _Escapes(dict[int, str]):
-    """A table for `str.translate` that learns each character when it first comes."""
+    """A table for `str.translate`, filled character by character on first use."""
 
     def __init__(self, escape: Callable[[int], str], keep: str = "") -> None:
-        super().__init__({ord(each): each for each in keep})
+        super().__init__({ord(character): character for character in keep})
         self._escape = escape
 
     def __missing__(self, number: int) -> str:
@@ -167,7 +166,7 @@ _TOML = _Escapes(_toml)
 
 
 def length(seconds: float) -> str:
-    """Return *seconds* in words.
+    """Return *seconds* as a duration for people.
 
     >>> length(300), length(5_400), length(180_000)
     ('5 min', '1 h 30 min', '2 d 2 h')
@@ -181,7 +180,7 @@ def length(seconds: float) -> str:
 
 
 def ago(seconds: float) -> str:
-    """Return how long ago something was.
+    """Return how long ago an event was, *seconds* before now.
 
     >>> ago(125)
     '2 min ago'
@@ -190,7 +189,7 @@ def ago(seconds: float) -> str:
 
 
 def percent(ratio: float | None) -> str:
-    """Return *ratio* as percents that never round a loss away.
+    """Return *ratio* as a percentage; only an exact 1 becomes 100 %.
 
     >>> percent(1), percent(0.99996), percent(None)
     ('100 %', '99.9 %', 'nothing yet')
@@ -201,7 +200,7 @@ def percent(ratio: float | None) -> str:
 
 
 def size(count: float) -> str:
-    """Return *count* bytes in the unit that suits.
+    """Return *count* bytes in a suitable unit.
 
     >>> size(0), size(1_500), size(38_000_000)
     ('0 B', '1.5 kB', '38.0 MB')
@@ -214,6 +213,6 @@ def size(count: float) -> str:
 
 
 def local_minute(moment: float, zone: tzinfo) -> str:
-    """Return *moment* as day, minute and offset."""
+    """Return *moment* as date, time to the minute, and UTC offset."""
     text = iso(moment, zone)
     return f"{text[:10]} {text[11:16]} ({text[19:] or '+00:00'})"

@@ -194,7 +194,7 @@ def test_an_unmounted_disk_is_told_of(tmp_path: Path, mailserver: MailServer) ->
         assert (run.exit_code, run.cause) == (78, "not-mounted")
         with mailserver.up():
             world.slot(settings)
-    assert mailserver.subjects() == ["a: trouble: the disk refuses"]
+    assert mailserver.subjects() == ["a: trouble: the disk cannot be used"]
 
 
 def test_a_bug_is_mailed_with_its_traceback(

@@ -6,18 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bikecollect.alerts.escalation import step
-from bikecollect.core.incidents import Event, Incident, Sign, What
+from bikecollect.core.incidents import Event, EventType, Incident, Signal
 from bikecollect.core.slots import DAY, Slot
 
 INTERVAL = 300
 HOUR = 12
 WHOLE_DAY = 24 * HOUR
 BEGIN = 1_795_312_800 // INTERVAL * INTERVAL
-BAD = Sign("timeout", "no answer within 30 s", lost=1)
+BAD = Signal("timeout", "no answer within 30 s", lost=1)
 
 
 def play(
-    bad: Iterable[bool | None], kind: str = "fetch", sign: Sign = BAD
+    bad: Iterable[bool | None], kind: str = "fetch", sign: Signal = BAD
 ) -> list[tuple[int, Event]]:
     """Return the events of slots that are bad, good, or (None) not observed."""
     incidents: tuple[Incident, ...] = ()
@@ -114,10 +114,10 @@ def test_whatever_was_opened_is_said_to_be_over_when_it_is(
         assert True not in flat
         return
     last = events[-1][1]
-    assert last.what is What.RECOVERED
+    assert last.what is EventType.RECOVERED
     told_open, told_lost = False, 0
     for _, event in events:
-        if event.what is What.RECOVERED:
+        if event.what is EventType.RECOVERED:
             assert told_open or event.incident.lost > told_lost
             told_open, told_lost = False, event.incident.lost
         else:
@@ -180,7 +180,7 @@ def test_trouble_that_returns_within_half_an_hour_is_not_told_of_at_once() -> No
 
 def test_what_is_past_when_it_is_seen_is_one_mail() -> None:
     """Slots that were missed are over: the mail that tells of them says so."""
-    sign = Sign("host-off", "8 x off", lost=8, over=True, since=Slot(BEGIN - 2_400))
+    sign = Signal("host-off", "8 x off", lost=8, over=True, since=Slot(BEGIN - 2_400))
     events = play([True, *[False] * HOUR], "missed", sign)
     assert words(events) == [(0, "NOTED")]
     incident = events[0][1].incident
@@ -189,7 +189,7 @@ def test_what_is_past_when_it_is_seen_is_one_mail() -> None:
 
 def test_some_kinds_wait_before_they_are_told_of() -> None:
     """A lock that is busy twice is no news; three times in a row is (fault 83)."""
-    waits = Sign("lock", "held by 4711")
+    waits = Signal("lock", "held by 4711")
     assert play([True, True, False, True, True, False], "lock", waits) == []
     opened = play([False, True, True, True], "lock", waits)
     assert words(opened) == [(15, "OPENED")]
@@ -197,7 +197,7 @@ def test_some_kinds_wait_before_they_are_told_of() -> None:
 
 def test_a_feed_that_stands_still_for_an_hour_is_told_of() -> None:
     """A few stale snapshots are not: many feeds are slower than we are."""
-    assert words(play([True] * (HOUR + 1), "stale", Sign("stale", ""))) == [
+    assert words(play([True] * (HOUR + 1), "stale", Signal("stale", ""))) == [
         (60, "OPENED")
     ]
 

@@ -189,5 +189,5 @@ def test_settings_that_cannot_be_used_are_mailed_once_and_their_mending(
             done = bikecollect("--config", path, "fetch")
             assert done.returncode == 78
             assert "columnz" in done.stderr
-    assert mail.subjects() == ["settings: trouble: the settings need a person"]
+    assert mail.subjects() == ["settings: trouble: the settings are wrong"]
     assert "columnz" in mail.mails()[0].get_content()

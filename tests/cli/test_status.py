@@ -140,7 +140,7 @@ def test_an_open_incident_is_told_with_what_it_cost(world: World) -> None:
 
     standing = stand(world)
 
-    line = "the disk refuses, since 2026-11-22 12:00 (+08:00); slots lost: 2"
+    line = "the disk cannot be used, since 2026-11-22 12:00 (+08:00); slots lost: 2"
     assert f"  ! {line}\n    no space is left\n" in plain(standing)
     assert status.alerts([standing]) == f"city: {line}\n"
 
@@ -229,7 +229,7 @@ def test_alert_is_silent_when_all_is_well_and_1_when_not(tmp_path: Path) -> None
     assert (before.returncode, before.stdout) == (1, "city: late: no block yet\n")
     assert (well.returncode, well.stdout, well.stderr) == (0, "", "")
     assert bad.returncode == 1
-    assert bad.stdout.startswith("city: the disk refuses, since ")
+    assert bad.stdout.startswith("city: the disk cannot be used, since ")
 
 
 def test_status_of_a_sick_system_is_0_without_alert(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from bikecollect.core.errors import (
     RateLimited,
     SettingsError,
 )
-from bikecollect.core.incidents import Sign
+from bikecollect.core.incidents import Signal
 from bikecollect.core.payload import Attempt
 from bikecollect.core.run import Notice, Result, Run, from_json
 from bikecollect.core.slots import Slot
@@ -96,7 +96,7 @@ def test_a_run_carries_visible_lines() -> None:
 
 def test_an_incident_shows_all_but_its_line_ends() -> None:
     """Its lines are those of our notices, each of which is a visible one."""
-    (incident,), _ = step((), Slot(300), {"mail": Sign("mail", HOSTILE)}, 300)
+    (incident,), _ = step((), Slot(300), {"mail": Signal("mail", HOSTILE)}, 300)
 
     assert incident.text == SHOWN.replace(r"\x0a", "\n")
 

@@ -51,8 +51,8 @@ def test_a_day_of_trouble_is_told_in_few_mails(tmp_path: Path) -> None:
         "city: trouble: the feed's payload is not understood",
         "city: still in trouble: the feed's payload is not understood",
         "city: recovered: the feed's payload is not understood",
-        "city: trouble: the disk refuses",
-        "city: recovered: the disk refuses",
+        "city: trouble: the disk cannot be used",
+        "city: recovered: the disk cannot be used",
         "city: noted: slots were not collected",
         "city: noted: slots were not collected",
     ]

@@ -1,1 +1,1 @@
-"""Secrets: what is one, and texts without them."""
+"""Secrets: how to recognise them, and how to take them out of a text."""

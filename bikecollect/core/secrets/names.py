@@ -1,4 +1,4 @@
-"""Secrets: what is one, by the names that things go by."""
+"""Recognises secrets in addresses, headers, logins and commands, by their names."""
 
 import re
 from base64 import b64decode, b64encode
@@ -6,39 +6,71 @@ from collections.abc import Iterator, Sequence
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 SHORTEST = 8
-"""Letters of what is only by its name taken for a secret: shorter is a common word."""
+"""The minimum of characters of a secret that only its name reveals."""
 LONG = 16
-"""Letters from which a part of an address with digits in it looks like a secret."""
+"""From this length a part of an address that has digits looks like a secret."""
 WORDS = frozenset(
     {
-        *("apikey", "auth", "authentication", "authorization", "bearer", "cookie"),
-        *("credential", "credentials", "hmac", "jwt", "key", "keys", "pass"),
-        *("passphrase", "passwd", "password", "pwd", "sas", "secret", "session"),
-        *("sessionid", "sid", "sig", "signature", "token", "tokens"),
+        "apikey",
+        "auth",
+        "authentication",
+        "authorization",
+        "bearer",
+        "cookie",
+        "credential",
+        "credentials",
+        "hmac",
+        "jwt",
+        "key",
+        "keys",
+        "pass",
+        "passphrase",
+        "passwd",
+        "password",
+        "pwd",
+        "sas",
+        "secret",
+        "session",
+        "sessionid",
+        "sid",
+        "sig",
+        "signature",
+        "token",
+        "tokens",
     }
 )
 ENDINGS = (
-    *("accesskey", "apikey", "appkey", "authkey", "consumerkey", "secretkey"),
-    *("subscriptionkey", "userkey", "token", "secret", "password", "signature"),
+    "accesskey",
+    "apikey",
+    "appkey",
+    "authkey",
+    "consumerkey",
+    "secretkey",
+    "subscriptionkey",
+    "userkey",
+    "token",
+    "secret",
+    "password",
+    "signature",
 )
-"""Of a name that runs its words together."""
+"""The endings of names that are written without separators."""
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 
 def is_secret_name(name: str) -> bool:
-    """Return whether the parameter, header or key called *name* holds a secret.
+    """Return whether a parameter, header or key *name* has a secret value.
 
-    >>> [is_secret_name(each) for each in ("consumerKey", "X-Api-Key", "access_token")]
+    >>> [is_secret_name(name) for name in ("consumerKey", "X-Api-Key", "access_token")]
     [True, True, True]
-    >>> [is_secret_name(each) for each in ("size", "keyword", "monkey", "contract")]
+    >>> [is_secret_name(name) for name in ("size", "keyword", "monkey", "contract")]
     [False, False, False, False]
     """
-    words = (each.lower() for each in _WORD.findall(name))
+    words = (word.lower() for word in _WORD.findall(name))
     return not WORDS.isdisjoint(words) or name.lower().endswith(ENDINGS)
 
 
 def of_address(url: str) -> list[str]:
-    """Return the secrets in the address *url*: user info, and keys by their names.
+    """Return the secrets in *url*: user info, and parameters with a secret name.
 
     >>> of_address("https://example.org/x?size=10000000&api_key=0123456789")
     ['0123456789']
@@ -48,36 +80,36 @@ def of_address(url: str) -> list[str]:
     try:
         parts = urlsplit(url)
     except ValueError:
-        return []  # no address: who reads the settings says so
-    found = _of_user_info(parts.netloc.rpartition("@")[0])
-    found += [
+        return []  # not an address: the settings report it
+    secrets = _of_user_info(parts.netloc.rpartition("@")[0])
+    secrets += [
         value
         for name, value in parse_qsl(parts.query)
         if is_secret_name(name) and len(value) >= SHORTEST
     ]
-    return found
+    return secrets
 
 
 def _of_user_info(text: str) -> list[str]:
-    """Return the secrets in *text*, user:password as an address has them.
+    """Return the secrets in *text*, the ``user:password`` of an address.
 
-    And what becomes of them in a header. A name beside a password is none, unless
-    it looks like a token.
+    Their encoding in an Authorization header is included. A user name beside a
+    password is no secret, unless it looks like a token.
     """
     if not text:
         return []
     user, _, password = map(unquote, text.partition(":"))
-    both = f"{user}:{password}"
-    found = [password] if password else []
+    login = f"{user}:{password}"
+    secrets = [password] if password else []
     if _is_random(user, LONG) or (not password and len(user) >= SHORTEST):
-        found.append(user)
-    return [*found, both, b64encode(both.encode()).decode()] if found else []
+        secrets.append(user)
+    return [*secrets, login, b64encode(login.encode()).decode()] if secrets else []
 
 
 def of_capability(url: str) -> list[str]:
-    """Return the secrets in *url*, an address that must not be known at all.
+    """Return the secrets in *url*, an address that is a secret itself.
 
-    Its path as a whole where it has several parts, and each long part with digits.
+    These are its path, if that has several parts, and each long part with digits.
 
     >>> of_capability("https://hooks.example.org/services/T0/B1234567890123456")
     ['services/T0/B1234567890123456', 'B1234567890123456']
@@ -87,16 +119,16 @@ def of_capability(url: str) -> list[str]:
     except ValueError:
         return []
     parts = path.split("/")
-    found = [path] if len(parts) > 1 else []
-    found += [each for each in parts if _is_random(each, SHORTEST)]
-    return list(dict.fromkeys([*found, *of_address(url)]))
+    secrets = [path] if len(parts) > 1 else []
+    secrets += [part for part in parts if _is_random(part, SHORTEST)]
+    return list(dict.fromkeys([*secrets, *of_address(url)]))
 
 
 def of_header(name: str, value: str) -> list[str]:
-    """Return the secrets in a header: the value, and what servers may quote of it.
+    """Return the secrets in a header: its value, and the parts that servers may quote.
 
-    That is a token without its scheme, the name and password that Basic encodes, and
-    what a cookie holds. Empty for a header whose name tells of no secret.
+    Parts are a token without its scheme, the user and password encoded by Basic, and
+    the values of a cookie. Empty if *name* is not that of a secret header.
 
     >>> of_header("Authorization", "Basic bWU6cHc=")
     ['Basic bWU6cHc=', 'bWU6cHc=', 'me:pw', 'pw']
@@ -106,21 +138,21 @@ def of_header(name: str, value: str) -> list[str]:
     value = value.strip()
     if not is_secret_name(name) or not value:
         return []
-    found = [value]
+    secrets = [value]
     if "cookie" in name.lower():
-        return found + list(_of_cookie(value))
+        return secrets + list(_of_cookie(value))
     scheme, _, rest = value.partition(" ")
     if not rest:
-        return found
-    found.append(rest.strip())
+        return secrets
+    secrets.append(rest.strip())
     if scheme.lower() == "basic":
-        found += _of_basic(rest.strip())
+        secrets += _of_basic(rest.strip())
     parts = re.findall(r'([\w-]+)="?([^",\s]+)', rest)
-    return found + [text for part, text in parts if is_secret_name(part)]
+    return secrets + [text for part, text in parts if is_secret_name(part)]
 
 
 def _of_cookie(value: str) -> Iterator[str]:
-    pairs = [each.strip().partition("=") for each in value.split(";")]
+    pairs = [part.strip().partition("=") for part in value.split(";")]
     for name, _, text in pairs:
         secret = len(pairs) == 1 or is_secret_name(name) or len(text) >= SHORTEST
         if text and secret:
@@ -137,7 +169,7 @@ def _of_basic(encoded: str) -> list[str]:
 
 
 def of_login(user: str, password: str) -> list[str]:
-    """Return the spellings in which a mail server hears, and may quote, *password*."""
+    """Return *password* in the encodings that a mail server receives and may quote."""
     if not password:
         return []
     plain = b64encode(f"\0{user}\0{password}".encode()).decode()
@@ -155,9 +187,9 @@ _LOGIN = re.compile(r"(?:^|\s)(?:-u|--user)[=\s]\s*[\"']?[^\s:\"']+:([^\s\"']+)"
 
 
 def of_command(words: Sequence[str]) -> list[str]:
-    """Return the secrets in a command: keys by their names, addresses, a login.
+    """Return the secrets in a command: named values, addresses, a login.
 
-    A variable of the shell or the path of a file is none.
+    A shell variable or the path of a file is no secret.
 
     >>> of_command(["curl", "-H", "Authorization: Bearer 0123456789", "-d", "@-"])
     ['0123456789']
@@ -165,21 +197,22 @@ def of_command(words: Sequence[str]) -> list[str]:
     []
     """
     text = " ".join(words)
-    found = [*_LOGIN.findall(text)]
-    at = 0
-    while match := _OPTION.search(text, at):
-        at = match.start("value") - 1  # the value may be the next name
+    secrets = [*_LOGIN.findall(text)]
+    position = 0
+    while match := _OPTION.search(text, position):
+        position = match.start("value") - 1  # the value may be the next name
         name, value = match["option"] or match["name"], match["value"]
         if _FILE.search(name) or value.startswith(("$", "@", "/", "~", "-", "`", "<")):
             continue
         if is_secret_name(name) and len(value) >= SHORTEST:
-            found.append(value)
+            secrets.append(value)
     for url in _ADDRESS.findall(text):
         parts = url.partition("://")[2].split("?")[0].split("/")[1:]
-        found += [each for each in parts if _is_random(each, LONG)] + of_address(url)
-    return list(dict.fromkeys(found))
+        secrets += [part for part in parts if _is_random(part, LONG)]
+        secrets += of_address(url)
+    return list(dict.fromkeys(secrets))
 
 
 def _is_random(part: str, length: int) -> bool:
-    """Tell whether *part* of an address looks made by a machine, not by a person."""
-    return len(part) >= length and any(each.isdigit() for each in part)
+    """Return whether *part* of an address looks generated, not written by a person."""
+    return len(part) >= length and any(character.isdigit() for character in part)
