@@ -1,20 +1,18 @@
-"""Backfill: what can still be filled is committed, by the way that fetches go.
+"""Backfill: fills missing slots through the same commit path as a fetch.
 
-Whatever is filled lies in the inbox before its first row is written, so that a killed
-backfill is healed by the next fetch; and no slot that has a block is ever touched.
+A payload is in the inbox before its first row is written, so that the next fetch
+recovers a killed backfill. A slot that has a block is never changed.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import tzinfo
 from functools import partial
 from typing import NamedTuple
 
 from bikecollect.archive import day_csv
 from bikecollect.archive.archived_days import GONE
 from bikecollect.collect.commit import CLOCK_SET, Committer
-from bikecollect.collect.sources import Foreign, Source
+from bikecollect.collect.sources import ForeignSnapshot, Source
 from bikecollect.core.blocks import Span
 from bikecollect.core.errors import Interrupted, Outcome, SettingsError
 from bikecollect.core.payload import Document, Payload
@@ -23,6 +21,7 @@ from bikecollect.core.slots import EARLIEST, LATEST, Slot, day_of
 from bikecollect.feeds import imported_rows
 from bikecollect.feeds.reading.values import count
 from bikecollect.storage.csv_store import Store
+from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.lock import Lock
@@ -30,13 +29,13 @@ from bikecollect.storage.payload_store import Payloads, name_of, slot_of
 from bikecollect.storage.recovery import Recovery
 
 BATCH = 30
-"""Slots that are filled under one lock: then a fetch that waits has its turn."""
+"""Slots filled while the lock is held; then a waiting fetch can take it."""
 SAMPLE = 500
-"""Slots on which the agreement with another archive is measured, at most."""
+"""Most slots on which the agreement with another archive is measured."""
 LEAST = 0.5
-"""Agreement below which another archive is refused: another city, or time zone."""
+"""Agreement below which an archive is refused: another city, or time zone."""
 MOST_WAITING = 100_000
-"""Stations' rows that wait for that lock, at most; large systems are filled sooner."""
+"""Most rows that wait for the lock; large systems are filled in smaller batches."""
 BLOCKS = (
     'SELECT slot, file, start, "end", crc32 FROM blocks WHERE file NOT IN'
     " (SELECT file FROM files WHERE damaged = ?) ORDER BY slot"
@@ -45,7 +44,7 @@ REJECTED, KEPT = "rejected", "kept"
 
 
 class Filling(NamedTuple):
-    """What became of a slot: filled, there (already), or not understood, and why.
+    """The result for a slot: filled, there (already), or not understood, and why.
 
     Or left: its payload was fetched while the clock was wrong.
     """
@@ -60,10 +59,10 @@ class Filling(NamedTuple):
 
 @dataclass
 class Agreement:
-    """How far another archive says what ours does, where both have a slot.
+    """How far another archive agrees with ours, in slots that both have.
 
     *equal* of *values* (vehicles and docks of a station) are the same; *here* and
-    *there* count stations that only one of both has.
+    *there* count stations that only ours or only theirs has.
     """
 
     slots: int = 0
@@ -74,7 +73,7 @@ class Agreement:
 
     @property
     def share(self) -> float | None:
-        """Equal values of all, None where nothing could be compared."""
+        """Share of equal values, None if nothing could be compared."""
         return self.equal / self.values if self.values else None
 
 
@@ -82,12 +81,11 @@ class Agreement:
 class Backfiller:
     """Fills the missing slots of one system from *since* to before *until*.
 
-    With *dry* nothing is written. *interrupted* raises where the end is asked for,
-    between two slots; *breathe* lets others have the lock.
+    With *dry* nothing is written. *interrupted* raises Interrupted between two slots
+    if the process was asked to stop; *breathe* pauses without the lock.
     """
 
-    system_id: str
-    zone: tzinfo
+    system: SystemFolder
     history: History
     payloads: Payloads
     store: Store
@@ -103,21 +101,23 @@ class Backfiller:
     dry: bool = False
     agreement: Agreement = field(default_factory=Agreement)
 
-    def own(self) -> Iterator[Filling]:
-        """Fill from payloads that are still here: rejected ones, and kept ones."""
+    def fill_from_payloads(self) -> Iterator[Filling]:
+        """Fill from the payloads of the system: rejected ones, then kept ones."""
         damaged = self._damaged()
         there = {slot for slot, *_ in self._blocks()} - set(damaged)
-        yield from self._again(
+        yield from self._recommit(
             [(name, "") for name in self.payloads.rejected()], there, damaged, REJECTED
         )
         kept = list(self.payloads.kept().items())
-        missing = [each for each in kept if slot_of(each[0]) not in there]
-        yield from self._again(missing, there, damaged, KEPT)
+        missing = [(name, day) for name, day in kept if slot_of(name) not in there]
+        yield from self._recommit(missing, there, damaged, KEPT)
         if not self.dry:
             self.payloads.understood()
 
-    def from_source(self, source: Source, *, force: bool = False) -> Iterator[Filling]:
-        """Fill from *source*; raises SettingsError where it is of something else.
+    def fill_from_source(
+        self, source: Source, *, force: bool = False
+    ) -> Iterator[Filling]:
+        """Fill from *source*; raises SettingsError if it disagrees with our data.
 
         The agreement is measured first, over slots that both have.
         """
@@ -128,10 +128,10 @@ class Backfiller:
         if share is not None and share < LEAST and not force:
             raise SettingsError(
                 f"{source.label} agrees with ours in {share:.0%} of "
-                f"{self.agreement.values} values only: most likely another city, or "
-                "times of another zone; nothing was filled (--force fills all the same)"
+                f"{self.agreement.values} values only: most likely another city or "
+                "another time zone; nothing was filled (use --force to fill anyway)"
             )
-        waiting: list[Foreign] = []
+        waiting: list[ForeignSnapshot] = []
         rows = 0
         for foreign in source.snapshots():
             self.interrupted()
@@ -149,23 +149,23 @@ class Backfiller:
         return self.history.select("SELECT slot, rows FROM blocks")
 
     def _damaged(self) -> dict[Slot, str]:
-        """Return the slots whose block is no longer what was written, and its file."""
-        found = {}
-        for slot, *place in self.history.select(BLOCKS, GONE):
-            span = Span(*place)
+        """Return the slots whose block was damaged, and the file of each."""
+        damaged = {}
+        for slot, *columns in self.history.select(BLOCKS, GONE):
+            span = Span(*columns)
             if self.store.crc(span) != span.crc:
-                found[slot] = span.file
-        return found
+                damaged[slot] = span.file
+        return damaged
 
-    def _again(
+    def _recommit(
         self,
         names: list[tuple[str, str]],
         there: set[Slot],
         damaged: dict[Slot, str],
         origin: str,
     ) -> Iterator[Filling]:
-        """Commit payloads again, each *names*' with the day it is kept under."""
-        wanted = []
+        """Commit the payloads *names*, each with the day it is kept under, again."""
+        candidates = []
         for name, day in names:
             slot = slot_of(name)
             if not max(self.since, EARLIEST) <= slot < min(self.until, LATEST):
@@ -176,15 +176,15 @@ class Backfiller:
             if not day and CLOCK_SET in self.payloads.reason(name):
                 yield Filling(slot, self._day(slot), origin, "left")
                 continue
-            wanted.append((name, day))
-        for begin in range(0, len(wanted), BATCH):
-            some = wanted[begin : begin + BATCH]
+            candidates.append((name, day))
+        for begin in range(0, len(candidates), BATCH):
+            batch = candidates[begin : begin + BATCH]
             if self.dry:
-                for name, _ in some:
+                for name, _ in batch:
                     slot = slot_of(name)
                     yield Filling(slot, self._day(slot), origin, "would be filled")
                 continue
-            yield from self._locked(partial(self._commit, some, damaged, origin))
+            yield from self._locked(partial(self._commit, batch, damaged, origin))
 
     def _commit(
         self, names: list[tuple[str, str]], damaged: dict[Slot, str], origin: str
@@ -197,37 +197,39 @@ class Backfiller:
                 yield Filling(slot, self._day(slot), origin, "there")
                 continue
             self.payloads.again(name, day)
-            done = self.committer.commit(name, f"backfill {origin}")
-            yield self._filling(slot, origin, done)
+            result = self.committer.commit(name, f"backfill {origin}")
+            yield self._filling(slot, origin, result)
 
     def _import(
-        self, some: list[Foreign], damaged: dict[Slot, str], label: str
+        self, batch: list[ForeignSnapshot], damaged: dict[Slot, str], label: str
     ) -> Iterator[Filling]:
-        if self.dry or not some:
-            for each in some:
-                yield Filling(each.slot, self._day(each.slot), label, "would be filled")
+        if self.dry or not batch:
+            for foreign in batch:
+                slot = foreign.slot
+                yield Filling(slot, self._day(slot), label, "would be filled")
             return
-        yield from self._locked(partial(self._accept, some, damaged, label))
+        yield from self._locked(partial(self._accept, batch, damaged, label))
 
     def _accept(
-        self, some: list[Foreign], damaged: dict[Slot, str], label: str
+        self, batch: list[ForeignSnapshot], damaged: dict[Slot, str], label: str
     ) -> Iterator[Filling]:
-        for each in some:
+        for foreign in batch:
+            slot = foreign.slot
             self.interrupted()
-            self._release(each.slot, damaged)
-            if self.ledger.block(each.slot) is not None:
-                yield Filling(each.slot, self._day(each.slot), label, "there")
+            self._release(slot, damaged)
+            if self.ledger.block(slot) is not None:
+                yield Filling(slot, self._day(slot), label, "there")
                 continue
-            payload = self._payload(each, label)
+            payload = self._payload(foreign, label)
             self.payloads.accept(payload)
-            done = self.committer.commit(name_of(payload), payload.source)
-            yield self._filling(each.slot, label, done)
+            result = self.committer.commit(name_of(payload), payload.source)
+            yield self._filling(slot, label, result)
 
-    def _payload(self, foreign: Foreign, label: str) -> Payload:
+    def _payload(self, foreign: ForeignSnapshot, label: str) -> Payload:
         body = imported_rows.write(foreign.statuses)
         document = Document(imported_rows.DOCUMENT, body, fetched_at=foreign.fetched_at)
         return Payload(
-            system_id=self.system_id,
+            system_id=self.system.system_id,
             slot=foreign.slot,
             run_id=self.new_id(),
             fetched_at=foreign.fetched_at,
@@ -236,80 +238,78 @@ class Backfiller:
         )
 
     def _release(self, slot: Slot, damaged: dict[Slot, str]) -> None:
-        """Let a damaged block be replaced; its file is left as it is.
+        """Release a damaged block so that it is replaced; its file is unchanged.
 
-        Another backfill may have been here since it was found.
+        It is checked again: another backfill may have replaced it meanwhile.
         """
-        there = self.ledger.block(slot) if slot in damaged else None
-        if there and self.store.crc(there.span) != there.span.crc:
-            self.ledger.give_up(there.span.file)
+        block = self.ledger.block(slot) if slot in damaged else None
+        if block and self.store.crc(block.span) != block.span.crc:
+            self.ledger.give_up(block.span.file)
             self.ledger.release(slot)
 
     def _locked(self, work: Callable[[], Iterator[Filling]]) -> Iterator[Filling]:
-        """Do *work* with the lock held and files that agree with the ledger.
+        """Do *work* under the lock, with files that agree with the ledger.
 
-        What was done before an interruption is told, then it goes on its way.
+        After an interruption the fillings so far are yielded, then it is raised.
         """
-        done: list[Filling] = []
-        ended: Interrupted | None = None
+        fillings: list[Filling] = []
+        interruption: Interrupted | None = None
         with self.lock.held():
             self.ledger.open()
             try:
                 self.recovery.files()
-                for each in work():
-                    done.append(each)  # noqa: PERF402 - all but the interrupted one
+                for filling in work():
+                    fillings.append(filling)  # noqa: PERF402 - kept if interrupted
             except Interrupted as error:
-                ended = error
+                interruption = error
             finally:
                 self.ledger.close()
-        yield from done
-        if ended:
-            raise ended
-        self.breathe()  # a fetch that waits for the lock has its turn
+        yield from fillings
+        if interruption:
+            raise interruption
+        self.breathe()  # a waiting fetch can take the lock
 
-    def _filling(self, slot: Slot, origin: str, done: Result) -> Filling:
+    def _filling(self, slot: Slot, origin: str, result: Result) -> Filling:
         what = "not understood"
-        if done.outcome is Outcome.COLLECTED:
+        if result.outcome is Outcome.COLLECTED:
             what = "filled"
-        elif done.outcome is Outcome.DUPLICATE:
+        elif result.outcome is Outcome.DUPLICATE:
             what = "there"
-        return Filling(slot, self._day(slot), origin, what, done.rows, done.error)
+        return Filling(slot, self._day(slot), origin, what, result.rows, result.error)
 
     def _day(self, slot: Slot) -> str:
-        return day_of(slot, self.zone)
+        return day_of(slot, self.system.zone)
 
     def _compare(self, source: Source, there: set[Slot]) -> None:
         """Measure the agreement over the first slots that both have."""
         rows = self.history.select(BLOCKS, GONE)
-        ours = {slot: place for slot, *place in rows if slot in there}
+        ours = {slot: span for slot, *span in rows if slot in there}
         if not ours:
             return
         for foreign in source.snapshots():
             self.interrupted()
             if foreign.slot in ours:
-                self._add(Span(*ours[foreign.slot]), foreign)
+                self._compare_slot(Span(*ours[foreign.slot]), foreign)
             if self.agreement.slots >= SAMPLE:
                 return
 
-    def _add(self, span: Span, foreign: Foreign) -> None:
-        mine = dict(_values(self.store.text(span)))
+    def _compare_slot(self, span: Span, foreign: ForeignSnapshot) -> None:
+        ours = dict(_values(self.store.text(span)))
         theirs = {
-            each.station_id: (each.num_vehicles_available, each.num_docks_available)
-            for each in foreign.statuses
+            status.station_id: (
+                status.num_vehicles_available,
+                status.num_docks_available,
+            )
+            for status in foreign.statuses
         }
-        found, both = self.agreement, mine.keys() & theirs.keys()
-        found.slots += 1
-        found.values += 2 * len(both)
-        for each in both:
-            pairs = zip(mine[each], theirs[each], strict=True)
-            found.equal += sum(a == b for a, b in pairs)
-        found.here += len(mine.keys() - both)
-        found.there += len(theirs.keys() - both)
-
-
-def by_day(fillings: list[Filling]) -> dict[tuple[str, str, str], int]:
-    """Return how many slots became what, by day and origin."""
-    return dict(Counter((f.day, f.origin, f.what) for f in fillings))
+        agreement, both = self.agreement, ours.keys() & theirs.keys()
+        agreement.slots += 1
+        agreement.values += 2 * len(both)
+        for station_id in both:
+            pairs = zip(ours[station_id], theirs[station_id], strict=True)
+            agreement.equal += sum(a == b for a, b in pairs)
+        agreement.here += len(ours.keys() - both)
+        agreement.there += len(theirs.keys() - both)
 
 
 def _values(text: bytes) -> Iterator[tuple[str, tuple[int | None, int | None]]]:

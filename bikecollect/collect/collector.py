@@ -1,4 +1,4 @@
-"""Many systems in one call: side by side, each run isolated, and people told."""
+"""Runs the cycles of many systems in parallel, each isolated, and sends alerts."""
 
 import logging
 import threading
@@ -29,15 +29,15 @@ log = logging.getLogger(__name__)
 
 WORKERS = 16
 ONCE = frozenset({"clock", "damage", "disk", "drift", "ledger"})
-"""Notices that come once for what has happened; others come again in each slot."""
+"""Kinds of notices about single events; other kinds repeat in every slot."""
 Troubles = Mapping[str, BikecollectError | None]
-"""Why a system's folder cannot be used, by system; None where it can."""
+"""Why a system's folder cannot be used, by system; None if it can."""
 
 
 class Pinger(NamedTuple):
-    """Pings an address: *send* takes a sign, and returns what went wrong.
+    """Pings an address: *send* takes the signal, and returns an error text.
 
-    With *start* the beginning is told too; a ping takes *seconds* at most.
+    With *start* the start is signalled too; a ping takes *seconds* at most.
     """
 
     send: Callable[[str], str]
@@ -47,10 +47,10 @@ class Pinger(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Collector:
-    """Runs one cycle for each of some systems, side by side, and tells people.
+    """Runs one cycle for each of some systems, in parallel, and sends alerts.
 
-    *cycle* makes the cycle of a system; *tell* is handed the runs, and returns
-    whether people are told; *logs* makes what writes into the systems' *folders*.
+    *cycle* returns the cycle of a system; *tell* takes the runs, and returns whether
+    people were alerted; *logs* returns the handler that logs to the *folders*.
     """
 
     folders: Mapping[str, Path]
@@ -64,29 +64,29 @@ class Collector:
     redact: Redact = unredacted
 
     def collect(self) -> list[Run]:
-        """Run a cycle for each system, tell people, and return the runs."""
+        """Run a cycle for each system, send alerts, and return the runs."""
         slot = self._slot()
-        # One after the other: a folder that is being made must not look unmounted.
-        troubles = {n: _unready(place) for n, place in self.folders.items()}
-        work = [partial(self._one, n, slot, why) for n, why in troubles.items()]
+        # In sequence: a folder that is being created must not look unmounted.
+        troubles = {n: _prepare(folder) for n, folder in self.folders.items()}
+        tasks = [partial(self._run, n, slot, why) for n, why in troubles.items()]
         ready = {n: self.folders[n] for n, why in troubles.items() if why is None}
         with _logged(self.logs(ready)), _pinged(self.ping) as runs:
-            # What killed them may kill this run before it can tell of anything.
-            self._tell_of_killed(ready)
-            runs.extend(_done(work))
+            # The cause of their death may kill this run before it can report anything.
+            self._report_killed(ready)
+            runs.extend(_run_all(tasks))
             told = self._tell(troubles, runs)
-            return [self._logged_end(run, told=told) for run in runs]
+            return [self._log_end(run, told=told) for run in runs]
 
     def dry(self) -> list[Run]:
-        """Fetch and read for each system; nothing is written, and nobody told."""
+        """Fetch and read for each system; write nothing and alert nobody."""
         slot = self._slot()
-        work = [partial(self._one, name, slot, dry=True) for name in self.folders]
-        return [self._logged_end(run, told=False) for run in _done(work)]
+        tasks = [partial(self._run, name, slot, dry=True) for name in self.folders]
+        return [self._log_end(run, told=False) for run in _run_all(tasks)]
 
     def _slot(self) -> Slot:
         return slot_at(self.times.clock(), self.interval)
 
-    def _one(
+    def _run(
         self,
         name: str,
         slot: Slot,
@@ -94,8 +94,8 @@ class Collector:
         *,
         dry: bool = False,
     ) -> Run:
-        """Run one cycle; whatever goes wrong ends in the run that is returned."""
-        run = self._begun(name, slot)
+        """Run one cycle; every error is recorded in the run that is returned."""
+        run = self._begin(name, slot)
         if trouble is not None:
             return run.failed(trouble)
         with of_run(name, run.run_id):
@@ -110,7 +110,7 @@ class Collector:
                 run = run.ended(Outcome.BUG, "bug", what)
             return run.redacted(self.redact)
 
-    def _begun(self, name: str, slot: Slot) -> Run:
+    def _begin(self, name: str, slot: Slot) -> Run:
         return Run(
             run_id=process.run_id(),
             system_id=name,
@@ -122,11 +122,11 @@ class Collector:
             version=__version__,
         )
 
-    def _tell_of_killed(self, folders: Mapping[str, Path]) -> None:
-        """Tell people of the runs that were killed since, by slot."""
+    def _report_killed(self, folders: Mapping[str, Path]) -> None:
+        """Alert people about the runs that were killed since the last run, by slot."""
         killed = sorted(_killed(folders), key=_slot_of)
-        for _, some in groupby(killed, key=_slot_of):
-            runs = {run.system_id: run for run in some}
+        for _, group in groupby(killed, key=_slot_of):
+            runs = {run.system_id: run for run in group}
             told = self._tell({}, list(runs.values()))
             for run in runs.values():
                 with of_run(run.system_id, run.run_id):
@@ -135,27 +135,27 @@ class Collector:
                     )
 
     def _tell(self, troubles: Troubles, runs: Sequence[Run]) -> bool:
-        """Return whether people are told of *runs*, which stand whatever that does."""
+        """Return whether people were alerted; an error here does not change *runs*."""
         try:
             return self.tell(troubles, runs)
         except Exception as error:
             what = f"{type(error).__name__}: {error}"
-            text = "a bug kept us from telling anybody: %s (-vv shows where)"
+            text = "a bug prevented the alerts: %s (-vv shows the traceback)"
             log.warning(text, what)
-            log.debug("telling", exc_info=True)
+            log.debug("alerting", exc_info=True)
             return False
 
-    def _logged_end(self, run: Run, *, told: bool) -> Run:
-        """Log how *run* ended; what people were *told* of is kept from stderr."""
+    def _log_end(self, run: Run, *, told: bool) -> Run:
+        """Log how *run* ended; if people were *told*, not on stderr."""
         zone = self.zones[run.system_id]
         extra = {"told": told}
         with of_run(run.system_id, run.run_id):
             numbers = {**extra, "numbers": run_values(run, zone)}
             log.info("%s", run_line(run, zone), extra=numbers)
-            for each in run.notices:
-                if each.text != run.error:
-                    level = logging.WARNING if each.kind in ONCE else logging.INFO
-                    values = (run.system_id, each.kind, each.text)
+            for notice in run.notices:
+                if notice.text != run.error:
+                    level = logging.WARNING if notice.kind in ONCE else logging.INFO
+                    values = (run.system_id, notice.kind, notice.text)
                     log.log(level, "%s: %s: %s", *values, extra=extra)
             if run.exit_code:
                 log.error("%s", failure_line(run), extra=extra)
@@ -163,10 +163,10 @@ class Collector:
 
 
 def _killed(folders: Mapping[str, Path]) -> Iterator[Run]:
-    """Yield the runs that were killed and are not healed yet, of each system."""
-    for name, place in folders.items():
+    """Yield the killed runs of each system that recovery has not seen yet."""
+    for name, folder in folders.items():
         with suppress(BikecollectError):
-            for run in RunNotes(place / "payloads" / "inbox").killed():
+            for run in RunNotes(folder / "payloads" / "inbox").killed():
                 yield replace(run, system_id=name)
 
 
@@ -174,10 +174,10 @@ def _slot_of(run: Run) -> Slot:
     return run.slot
 
 
-def _unready(place: Path) -> BikecollectError | None:
-    """Make the folder *place* ready; return why it is not."""
+def _prepare(folder: Path) -> BikecollectError | None:
+    """Make *folder* ready; return the error if that fails."""
     try:
-        data_folder.ready(place)
+        data_folder.ready(folder)
     except BikecollectError as error:
         return error
     return None
@@ -185,7 +185,7 @@ def _unready(place: Path) -> BikecollectError | None:
 
 @contextmanager
 def _logged(handler: logging.Handler) -> Iterator[None]:
-    """Give *handler* what is logged meanwhile."""
+    """Add *handler* to the logger of the package meanwhile."""
     logger = logging.getLogger("bikecollect")
     logger.addHandler(handler)
     try:
@@ -196,62 +196,62 @@ def _logged(handler: logging.Handler) -> Iterator[None]:
 
 @contextmanager
 def _pinged(ping: Pinger | None) -> Iterator[list[Run]]:
-    """Ping at the start, and with the exit code of the runs put into the list."""
+    """Ping at the start, and with the exit code of the runs in the yielded list."""
     runs: list[Run] = []
     if ping is None:
         yield runs
         return
-    begun = None
+    thread = None
     if ping.start:
-        begun = threading.Thread(target=ping.send, args=("start",), daemon=True)
-        begun.start()
+        thread = threading.Thread(target=ping.send, args=("start",), daemon=True)
+        thread.start()
     yield runs
-    if begun is not None:
-        begun.join(ping.seconds)
+    if thread is not None:
+        thread.join(ping.seconds)
     if runs:
         code = max(run.exit_code for run in runs)
         error = ping.send(str(code) if code else "")
         if error:
-            log.warning("the ping: %s", error, extra={"told": True})
+            log.warning("ping failed: %s", error, extra={"told": True})
 
 
-def _done(work: Sequence[Callable[[], Run]]) -> list[Run]:
-    """Return what each of *work* returns, done side by side where it is more."""
-    return [work[0]()] if len(work) == 1 else _side_by_side(work)
+def _run_all(tasks: Sequence[Callable[[], Run]]) -> list[Run]:
+    """Return the results of *tasks*, run in parallel if there are several."""
+    return [tasks[0]()] if len(tasks) == 1 else _run_in_parallel(tasks)
 
 
-def _side_by_side(work: Sequence[Callable[[], Run]]) -> list[Run]:
-    """Return what each of *work* returns, in order, done by some threads.
+def _run_in_parallel(tasks: Sequence[Callable[[], Run]]) -> list[Run]:
+    """Return the results of *tasks*, in order, run by a pool of daemon threads.
 
-    What one of them raises (a bug: runs end by themselves) is raised here.
+    An exception of a task (a bug: runs record their errors) is raised here.
     """
     waiting: SimpleQueue[int] = SimpleQueue()
-    done: SimpleQueue[tuple[int, Run | BaseException]] = SimpleQueue()
-    for number in range(len(work)):
+    results: SimpleQueue[tuple[int, Run | BaseException]] = SimpleQueue()
+    for number in range(len(tasks)):
         waiting.put(number)
 
-    def labour() -> None:
+    def work() -> None:
         with suppress(Empty):
             while True:
                 number = waiting.get_nowait()
                 try:
-                    done.put((number, work[number]()))
+                    results.put((number, tasks[number]()))
                 except BaseException as error:  # noqa: BLE001 - raised below
-                    done.put((number, error))
+                    results.put((number, error))
 
-    for _ in range(min(WORKERS, len(work))):
-        threading.Thread(target=labour, daemon=True).start()
-    ended = dict(done.get() for _ in work)
-    for each in ended.values():
-        if isinstance(each, BaseException):
-            raise each
+    for _ in range(min(WORKERS, len(tasks))):
+        threading.Thread(target=work, daemon=True).start()
+    ended = dict(results.get() for _ in tasks)
+    for result in ended.values():
+        if isinstance(result, BaseException):
+            raise result
     return [run for _, run in sorted(ended.items()) if isinstance(run, Run)]
 
 
 def __getattr__(name: str) -> object:
-    """Return `collect` of the wiring, which scripts of operators call by this name.
+    """Return `wiring.collection.collect`, which operators' scripts import from here.
 
-    It stood here, and needs all real parts: it is looked up when it is asked for.
+    It is imported on access, because it depends on all packages.
     """
     if name == "collect":
         return import_module("bikecollect.wiring.collection").collect

@@ -40,15 +40,15 @@ log = logging.getLogger(__name__)
 
 GROWTH = "bikecollect.growth"
 SPARED = frozenset({"growth", "too-large", "too-slow"})
-"""Causes by which most likely nothing is lost: of such payloads the newest are kept."""
+"""Causes of rejection that lose little data: only the newest such payloads are kept."""
 CLOCK_SET = "the clock of this machine was set back"
-"""In the reason of a payload that is rejected for it: it is never tried again."""
+"""Part of the reason for a rejection; such a payload is never tried again."""
 MOST_KILLS = 2
-"""Runs that a payload may kill by being read, before it is set aside."""
+"""Runs that reading a payload may kill before the payload is rejected."""
 
 
 class _Understood(NamedTuple):
-    """A payload, read; the stations *known* before it; its rows; what to remember."""
+    """A payload as read: the stations *known* before it, its rows, the new notes."""
 
     snapshot: Snapshot
     known: Mapping[str, StationInformation]
@@ -58,11 +58,11 @@ class _Understood(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Committer:
-    """Carries payloads of one system from the inbox into its files.
+    """Writes payloads of one system from the inbox into its files.
 
-    Needs the lock, an open ledger, and files that agree with it (`Recovery`).
-    Raises StorageError where the disk or the ledger refuses: the run must end
-    then, and the next one begins with healing. *fields* are those of the settings.
+    Requires the lock, an open ledger, and files that agree with it (`Recovery`).
+    Raises StorageError if the disk or the ledger fails: the run must end then, and
+    the next one starts with recovery. *fields* come from the settings.
     """
 
     feed: Feed
@@ -85,28 +85,28 @@ class Committer:
             self._check_kills(name)
             with self.payloads.counted(name), self.bounded():
                 payload = self.payloads.open(name)
-                there = self.ledger.block(payload.slot)
-                if there is None:
+                block = self.ledger.block(payload.slot)
+                if block is None:
                     understood = self._understand(payload, source)
-            if there is not None:
-                return self._again(name, payload, there)
+            if block is not None:
+                return self._skip(name, payload, block)
             return self._write(name, payload, understood, payload.source or source)
         except PayloadError as error:
-            error.__traceback__ = None  # its frames hold all that was parsed
+            error.__traceback__ = None  # its frames hold the parsed documents
             misread = error.cause in {"drift", "shape"}
             remedy = self._remedy(name, payload) if payload and misread else []
             return self._reject(name, error, str(error), remedy)
         except BikecollectError:
             raise
-        except Exception as error:  # noqa: BLE001 - ours: the payload outlives it
+        except Exception as error:  # noqa: BLE001 - a bug: the payload is kept
             return self._bug(name, error)
 
     def _check_kills(self, name: str) -> None:
-        """Raise PayloadError for a payload whose reading has killed some runs."""
+        """Raise PayloadError for a payload that has killed `MOST_KILLS` runs."""
         kills = self.payloads.kills(name)
         if kills >= MOST_KILLS:
             raise PayloadError(
-                f"{kills} runs {KILLED}; `bikecollect backfill` tries it once more",
+                f"{kills} runs {KILLED}; `bikecollect backfill` tries it again",
                 cause="killed",
             )
 
@@ -117,49 +117,48 @@ class Committer:
             known = self.ledger.stations(payload.slot, station_list.ids(snapshot))
             notes = self.ledger.notes()
             self._check_growth(payload, len(snapshot.statuses), notes, source)
-            settled = station_list.settled(snapshot, known, notes, payload.slot)
-            about = {each.station_id: each for each in settled.information}
-            about = {**known, **about}
-            statuses, odd = quality.plausible(snapshot.statuses, about)
-            told = quality.implausible(odd, len(statuses))
+            merged = station_list.merge(snapshot, known, notes, payload.slot)
+            new = {station.station_id: station for station in merged.information}
+            stations = {**known, **new}
+            statuses, odd = quality.drop_implausible(snapshot.statuses, stations)
             snapshot = replace(
                 snapshot,
                 statuses=statuses,
-                information=settled.information,
-                lists_all=settled.lists_all,
+                information=merged.information,
+                lists_all=merged.lists_all,
                 flags=_with(snapshot.flags, "implausible" if odd else ""),
                 findings={
                     **payload.findings,
                     **snapshot.findings,
-                    **settled.findings,
-                    **told,
-                    **quality.renumbered(statuses, known),
+                    **merged.findings,
+                    **quality.implausible_findings(odd, len(statuses)),
+                    **quality.renumbering_findings(statuses, known),
                 },
             )
-            snapshot = self.only.applied(snapshot, about)
+            snapshot = self.only.filter(snapshot, stations)
             block = self.format.block(
                 payload.slot,
                 payload.fetched_at,
                 snapshot.statuses,
-                about,
+                stations,
                 snapshot.kinds,
             )
             _, note = self.only.since(notes.get(only.NOTE, ""), payload.slot)
-        more = {**settled.notes, only.NOTE: note}
-        return _Understood(snapshot, known, block, more)
+        new_notes = {**merged.notes, only.NOTE: note}
+        return _Understood(snapshot, known, block, new_notes)
 
     def _check_growth(
         self, payload: Payload, rows: int, notes: Mapping[str, str], source: str
     ) -> None:
-        """Raise PayloadError for far more stations than usual, for the first hour."""
+        """Raise PayloadError for far more stations than usual, in the first hour."""
         usual, before = self.ledger.usual_rows(payload.slot), notes.get(GROWTH, "")
-        note, doubted = quality.growing(rows, usual, before, payload.slot)
+        note, doubted = quality.check_growth(rows, usual, before, payload.slot)
         if note != before and self.ledger.is_newest(payload.slot):
             self.ledger.remember({GROWTH: note})
         if doubted and not source.startswith("backfill"):
             raise PayloadError(
-                f"{rows} stations, where {usual} are usual: believed when they have "
-                "come for an hour; `bikecollect backfill` commits them all the same",
+                f"{rows} stations instead of the usual {usual}: accepted once reported "
+                "for an hour; `bikecollect backfill` commits them now",
                 cause="growth",
             )
 
@@ -173,7 +172,7 @@ class Committer:
         since = int(notes[only.NOTE].partition(" ")[0] or 0)
         flags = quality.flags(payload, snapshot, self.ledger, self.interval, since)
         with self.watch("append"):
-            changes = station_list.changed(
+            changes = station_list.find_changes(
                 snapshot, known, flags, payload.slot, self.ledger
             )
             stations = self._stations(payload.slot, changes)
@@ -207,7 +206,7 @@ class Committer:
 
     def _move_on(self, name: str, payload: Payload) -> None:
         if payload.source:
-            self.payloads.remove(name)  # it is kept where it came from
+            self.payloads.remove(name)  # the original is kept where it came from
         else:
             self.payloads.keep(name, day_of(payload.slot, self.zone))
 
@@ -217,35 +216,37 @@ class Committer:
             return imported_rows.read(rows)
         return self.feed.read(payload.documents)
 
-    def _again(self, name: str, payload: Payload, there: Block) -> Result:
-        """Settle a payload whose slot has a block: a second run, or a wrong clock."""
-        if there.run_id != payload.run_id and _clock_was_set(
-            payload, there, self.interval
+    def _skip(self, name: str, payload: Payload, block: Block) -> Result:
+        """Move on a payload whose slot has a block: a second run, or a wrong clock."""
+        if block.run_id != payload.run_id and _clock_was_set(
+            payload, block, self.interval
         ):
             reason = (
-                f"the slot has a block of {there.rows} rows from another time: "
-                f"{CLOCK_SET}, or wrong before; the payload is kept here, the block "
-                "stays"
+                f"the slot already has a block of {block.rows} rows from another time: "
+                f"{CLOCK_SET}, or was wrong before; the payload is kept here, the "
+                "block is unchanged"
             )
             return self._reject(name, PayloadError(reason, cause="clock"), reason)
         self._move_on(name, payload)
-        mine = there.run_id == payload.run_id
+        own = block.run_id == payload.run_id
         return Result(
-            Outcome.COLLECTED if mine else Outcome.DUPLICATE,
-            rows=there.rows if mine else 0,
-            stations=there.rows if mine else 0,
-            file=there.span.file,
+            Outcome.COLLECTED if own else Outcome.DUPLICATE,
+            rows=block.rows if own else 0,
+            stations=block.rows if own else 0,
+            file=block.span.file,
         )
 
     def _remedy(self, name: str, payload: Payload) -> list[Notice]:
-        """Return what to put into the settings, where a field has another name."""
-        from bikecollect.collect import remedy  # only where it drifts
+        """Return the settings that fix a renamed field, as notices."""
+        from bikecollect.collect import remedy  # needed for drifts only
 
         try:
             with self.payloads.counted(name), self.bounded():
                 return remedy.notices(self.feed, payload, self.payloads, self.fields)
         except Exception:
-            log.exception("a bug in what was to be advised", extra={"told": True})
+            log.exception(
+                "a bug while looking for renamed fields", extra={"told": True}
+            )
             return []
 
     def _reject(
@@ -263,18 +264,18 @@ class Committer:
         return Result(error.outcome, error.cause, error=text, notices=notices)
 
     def _bug(self, name: str, error: Exception) -> Result:
-        import traceback  # only on the way to an error
+        import traceback  # needed for bugs only
 
         reason = "".join(traceback.format_exception(error))
         path = self.payloads.reject(name, self.redact(reason))
         what = f"a bug: {type(error).__name__}: {error}"
         if isinstance(error, MemoryError):
-            what = "there is not enough memory to read the payload"
+            what = "not enough memory to read the payload"
         text = f"{what}; see {path}.reason.txt"
         return Result(Outcome.BUG, "bug", error=text, notices=(Notice("bug", text),))
 
     def _stations(self, slot: Slot, changes: station_list.Changes) -> Stations:
-        """Append new versions to the information file, durably; return them."""
+        """Append new versions to the information file, durably; return the changes."""
         versions, absent, _ = changes
         if not versions:
             return Stations(absent=absent)
@@ -285,18 +286,18 @@ class Committer:
         return Stations(tuple(versions), span, absent)
 
     def _remember(
-        self, payload: Payload, snapshot: Snapshot, more: Mapping[str, str]
+        self, payload: Payload, snapshot: Snapshot, new_notes: Mapping[str, str]
     ) -> tuple[str, ...]:
-        """Keep what the next fetch may use; return how the feed has changed."""
+        """Store the notes for the next fetch; return how the feed has changed."""
         memory = self.ledger.notes()
         if not self.ledger.is_newest(payload.slot):
-            return ()  # what a later payload has said stands
-        notes, told = findings.news(snapshot, memory, payload.slot)
-        notes = {**payload.notes, **more, **notes}
+            return ()  # the notes of a later payload are kept
+        notes, news = findings.new_findings(snapshot, memory, payload.slot)
+        notes = {**payload.notes, **new_notes, **notes}
         changed = {k: text for k, text in notes.items() if memory.get(k, "") != text}
         if changed:
             self.ledger.remember(changed)
-        return told
+        return news
 
 
 def _with(flags: tuple[str, ...], flag: str) -> tuple[str, ...]:
@@ -320,15 +321,15 @@ def _committed(
     )
 
 
-def _clock_was_set(payload: Payload, there: Block, interval: int) -> bool:
-    """Tell whether two payloads of one slot were really fetched far apart."""
-    if there.boot_id and there.boot_id == payload.boot_id:
-        return abs(payload.uptime - there.uptime) > 1.5 * interval
+def _clock_was_set(payload: Payload, block: Block, interval: int) -> bool:
+    """Return whether two payloads of one slot were in fact fetched far apart."""
+    if block.boot_id and block.boot_id == payload.boot_id:
+        return abs(payload.uptime - block.uptime) > 1.5 * interval
     return quality.clock_is_off(payload)
 
 
 def _sha256(payload: Payload) -> str:
     digest = hashlib.sha256()
-    for each in payload.documents:
-        digest.update(each.body)
+    for document in payload.documents:
+        digest.update(document.body)
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""The main line: fetch one payload, accept it, commit all that wait."""
+"""The main line: fetch one payload, accept it, commit all waiting payloads."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -39,7 +39,7 @@ PUBLIC_HOST = "bikecollect.public_host"
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Cycle:
-    """One system's line from its feed to its file, with all real parts."""
+    """The path of one system from its feed to its files, with all parts it needs."""
 
     feed: Feed
     client: FeedClient
@@ -58,7 +58,7 @@ class Cycle:
     placeholders: Placeholders = field(default_factory=Placeholders)
 
     def run(self, run: Run) -> Run:
-        """Carry one snapshot from the feed into its file; our errors end the run."""
+        """Collect one snapshot; errors end the run and are recorded in it."""
         run = self._begin(run)
         run = run.noticed(*(Notice("columns", text) for text in self.troubles))
         try:
@@ -71,24 +71,24 @@ class Cycle:
         return self._settle(run)
 
     def dry(self, run: Run) -> Run:
-        """Fetch and read, and write nothing; raises our errors."""
+        """Fetch and read without writing anything; raises BikecollectError."""
         payload = self._fetch(run)
         with self.watch("read"):
             snapshot = self.committer.feed.read(payload.documents)
-        size = sum(len(each.body) for each in payload.documents)
+        size = _size(payload)
         rows, listed = len(snapshot.statuses), len(snapshot.statuses) + snapshot.dropped
         result = Result(Outcome.DRY, rows=rows, stations=listed)
         run = concluded(replace(run, bytes=size), result)
-        return self._finished(run)
+        return self._with_measurements(run)
 
     def _settle(self, run: Run) -> Run:
-        """Under the lock: heal, commit all payloads that wait, write down the run."""
+        """Under the lock: recover, commit all waiting payloads, record the run."""
         written = False
         try:
             with self.lock.held():
-                run, well = self._worked(run)
-                if well:
-                    run = self._finished(run)
+                run, recordable = self._recover_and_commit(run)
+                if recordable:
+                    run = self._with_measurements(run)
                     self.ledger.record([run])
                     written = True
         except BikecollectError as error:
@@ -97,10 +97,10 @@ class Cycle:
             self.ledger.close()
         return self._end(run, written=written)
 
-    def _worked(self, run: Run) -> tuple[Run, bool]:
-        """Heal and commit; return the run, and whether the ledger can take its end.
+    def _recover_and_commit(self, run: Run) -> tuple[Run, bool]:
+        """Recover and commit; return the run, and whether the ledger can record it.
 
-        Also on a full disk it can: of that data leave a reserve.
+        On a full disk it can: data files leave a reserve for the ledger.
         """
         try:
             with self.watch("heal"):
@@ -108,10 +108,10 @@ class Cycle:
                 run = run.noticed(*self.recovery.files())
                 run = with_killed_runs(run, self.recovery.runs(run, self.run_notes))
             for name in self._waiting(run):
-                mine = name == payload_name(run)
-                done = self.committer.commit(name, block_source(mine=mine))
-                run = concluded(run, done) if mine else run.noticed(*done.notices)
-            run = self._looked_up(run)
+                own = name == payload_name(run)
+                result = self.committer.commit(name, block_source(mine=own))
+                run = concluded(run, result) if own else run.noticed(*result.notices)
+            run = self._outcome_from_ledger(run)
             self.ledger.remember(self.notes)
             self.payloads.prune(self._first_day(run.slot))
         except BikecollectError as error:
@@ -119,17 +119,17 @@ class Cycle:
         return run, True
 
     def _waiting(self, run: Run) -> list[str]:
-        """Return the payloads that wait, in the order in which they are committed.
+        """Return the waiting payloads in the order in which they are committed.
 
-        By slot, that of *run* last; then those that may have killed a run, for
-        they may kill this one too.
+        Oldest slot first, then the payload of *run*, then payloads that may have
+        killed an earlier run, because they may kill this one too.
         """
-        mine = payload_name(run)
+        own = payload_name(run)
 
-        def place(name: str) -> int:
-            return 1 if name == mine else 2 * self._may_kill(name)
+        def rank(name: str) -> int:
+            return 1 if name == own else 2 * self._may_kill(name)
 
-        return sorted(self.payloads.waiting(), key=place)
+        return sorted(self.payloads.waiting(), key=rank)
 
     def _may_kill(self, name: str) -> bool:
         killed = self.payloads.kills(name) > 0
@@ -145,7 +145,7 @@ class Cycle:
     def _fetch(self, run: Run) -> Payload:
         with self.watch("fetch"):
             memory = self.ledger.recall()
-            notes = _kept(self.placeholders.undone, memory.notes)
+            notes = _changed_notes(self.placeholders.undone, memory.notes)
             memory = memory._replace(notes=notes, now=self.clock())
             check_not_before(memory.notes.get(NOT_BEFORE, ""), memory.now)
             known = self.client.public_host = memory.notes.get(PUBLIC_HOST, "")
@@ -157,20 +157,21 @@ class Cycle:
             slot=run.slot,
             run_id=run.run_id,
             fetched_at=fetched.fetched_at
-            or max(each.fetched_at for each in fetched.documents),
+            or max(document.fetched_at for document in fetched.documents),
             documents=tuple(
-                replace(each, url=self.redact(each.url)) for each in fetched.documents
+                replace(document, url=self.redact(document.url))
+                for document in fetched.documents
             ),
             boot_id=run.boot_id,
             uptime=run.uptime,
             incomplete=self.redact(fetched.incomplete),
-            notes=_kept(self.placeholders.put, fetched.notes),
+            notes=_changed_notes(self.placeholders.put, fetched.notes),
             findings={k: self.redact(text) for k, text in fetched.findings.items()},
         )
 
     def _accept(self, run: Run, payload: Payload) -> Run:
-        """Make *payload* durable; where the disk refuses, hold on to it in memory."""
-        size = sum(len(each.body) for each in payload.documents)
+        """Make *payload* durable; if the disk refuses, keep it in memory."""
+        size = _size(payload)
         run = replace(run, bytes=size, http_status=payload.documents[-1].http_status)
         try:
             with self.watch("accept"):
@@ -186,34 +187,34 @@ class Cycle:
             return run.failed(error)
         return run.failed(error).noticed(Notice("fetch", str(error)))
 
-    def _looked_up(self, run: Run) -> Run:
-        """Return *run* with its end, where another run has settled its payload."""
+    def _outcome_from_ledger(self, run: Run) -> Run:
+        """Return *run* with its outcome, if another run has committed its payload."""
         if run.outcome is not None:
             return run
-        there = self.ledger.block(run.slot)
-        if there is None:
+        block = self.ledger.block(run.slot)
+        if block is None:
             return run.ended(Outcome.REJECTED, "shape")
-        if there.run_id != run.run_id:
-            return concluded(run, Result(Outcome.DUPLICATE, file=there.span.file))
+        if block.run_id != run.run_id:
+            return concluded(run, Result(Outcome.DUPLICATE, file=block.span.file))
         return concluded(
-            run, Result(Outcome.COLLECTED, rows=there.rows, file=there.span.file)
+            run, Result(Outcome.COLLECTED, rows=block.rows, file=block.span.file)
         )
 
     def _first_day(self, slot: Slot) -> str:
         oldest = Slot(slot - self.payload_days * DAY)
         return day_of(oldest, self.committer.zone)
 
-    def _finished(self, run: Run) -> Run:
-        ended = replace(
+    def _with_measurements(self, run: Run) -> Run:
+        measured = replace(
             run,
             finished=self.clock(),
             attempts=tuple(self.client.attempts),
             seconds=dict(self.watch.seconds),
         )
-        return ended.redacted(self.redact)
+        return measured.redacted(self.redact)
 
     def _end(self, run: Run, *, written: bool) -> Run:
-        run = self._finished(run)
+        run = self._with_measurements(run)
         self.client.close()
         try:
             self.run_notes.end(run, written=written)
@@ -222,9 +223,13 @@ class Cycle:
         return run
 
 
-def _kept(
+def _size(payload: Payload) -> int:
+    return sum(len(document.body) for document in payload.documents)
+
+
+def _changed_notes(
     change: Callable[[str], str | None], notes: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return *notes* as *change* makes them, without those that it cannot."""
+    """Return *notes* with *change* applied to each text; drop those it maps to None."""
     changed = {name: change(text) for name, text in notes.items()}
     return {name: text for name, text in changed.items() if text is not None}

@@ -1,4 +1,4 @@
-"""The derived columns that the settings name, a user's own functions among them."""
+"""The derived columns named in the settings, including functions of the user."""
 
 import importlib.util
 import sys
@@ -12,11 +12,11 @@ from bikecollect.storage.csv_format import EXAMPLE, Derived, Row, Value, derived
 from bikecollect.storage.files import trusted_files
 
 ENVIRONMENT = Path(__file__).parents[2]
-"""Whoever may change what lies here may change us."""
+"""Where this package is installed; its files are trusted like the package itself."""
 
 
 class Chosen(NamedTuple):
-    """The derived columns of one system, and why some of them are left out."""
+    """The derived columns of one system, and why some of them were skipped."""
 
     derived: tuple[Derived, ...]
     troubles: tuple[str, ...] = ()
@@ -25,44 +25,46 @@ class Chosen(NamedTuple):
 def chosen(names: Sequence[str], beside: Path) -> Chosen:
     """Return the derived columns called *names*.
 
-    One with a colon is a function ``package.module:function`` of the user's own,
-    looked for on the path and in the folder *beside* the settings. It takes a row
-    (a dict) and returns columns (a mapping); their names are its attribute
-    ``columns``, or what it returns for an example row. One that cannot be loaded is
-    left out and told of: a snapshot that is not fetched now is lost for ever, a
+    A name with a colon is a function ``package.module:function`` of the user, found
+    on the Python path or in the folder *beside* the settings. It takes a row (a dict)
+    and returns columns (a mapping); their names are its attribute ``columns``, else
+    the keys that it returns for an example row. A function that cannot be loaded is
+    skipped and reported: a snapshot that is not fetched now is lost for ever, a
     column can be added later. Raises SettingsError for an unknown name.
     """
-    found: list[Derived] = []
+    columns: list[Derived] = []
     troubles: list[str] = []
     for name in names:
         if ":" not in name:
-            found.append(derived(name))
+            columns.append(derived(name))
             continue
         try:
-            found.append(_own(name, beside))
+            columns.append(_load_function(name, beside))
         except Exception as error:  # noqa: BLE001 - the user's own code
             what = f"{type(error).__name__}: {error}"
-            troubles.append(f'column "{name}" is left out: {what}'[:300])
-    return Chosen(tuple(found), tuple(troubles))
+            troubles.append(f'column "{name}" is skipped: {what}'[:300])
+    return Chosen(tuple(columns), tuple(troubles))
 
 
-def _own(name: str, beside: Path) -> Derived:
+def _load_function(name: str, beside: Path) -> Derived:
     module, _, function = name.partition(":")
     if str(beside) not in sys.path:
         sys.path.append(str(beside))
-    make: Callable[[Row], Mapping[str, Value]] = getattr(_imported(module), function)
+    make: Callable[[Row], Mapping[str, Value]] = getattr(
+        _import_trusted(module), function
+    )
     declared: Any = getattr(make, "columns", None)
     names = tuple(declared) if declared else tuple(make(dict(EXAMPLE)))
-    if not names or not all(isinstance(each, str) and each for each in names):
-        raise TypeError(f"its columns must have names, not {names!r}")
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise TypeError(f"the names of its columns must be texts, not {names!r}")
     return Derived(names, make)
 
 
-def _imported(module: str) -> ModuleType:
-    """Return *module*, imported after a look at who may change its code.
+def _import_trusted(module: str) -> ModuleType:
+    """Import *module* after checking who may change its code; return it.
 
-    Also of the packages that it lies in, and of what Python keeps compiled. Raises
-    SettingsError where that is anybody but root and the user of this process.
+    The packages above it and its compiled files are checked too. Raises SettingsError
+    if anybody but root and the user of this process may change them.
     """
     parts = module.split(".")
     for count in range(1, len(parts) + 1):
@@ -75,9 +77,9 @@ def _imported(module: str) -> ModuleType:
 
 
 def _check_code(spec: ModuleSpec) -> None:
-    """Raise SettingsError where others may change what Python runs for *spec*."""
-    named = (spec.origin, spec.cached) if spec.has_location else ()
-    files = [Path(each) for each in named if each]
+    """Raise SettingsError if others may change the code that *spec* loads."""
+    paths = (spec.origin, spec.cached) if spec.has_location else ()
+    files = [Path(path) for path in paths if path]
     folders = [*map(Path, spec.submodule_search_locations or ())]
     for file in files:
         if not file.is_relative_to(ENVIRONMENT):

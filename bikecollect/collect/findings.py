@@ -1,4 +1,4 @@
-"""Findings: what is odd with a feed for long is told of once, not in each slot."""
+"""Findings: a lasting anomaly of a feed is reported once, not in every slot."""
 
 import json
 from collections.abc import Mapping
@@ -10,16 +10,16 @@ from bikecollect.feeds.reading import drift
 SHAPE = "bikecollect.shape"
 NOTE = "bikecollect.findings"
 FORGOTTEN = 7 * DAY
-"""So long must a matter be gone before it is told of again."""
+"""How long a finding must be absent before it is reported again, in seconds."""
 
 
-def news(
+def new_findings(
     snapshot: Snapshot, memory: Mapping[str, str], slot: Slot
 ) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Return what to remember of *snapshot*, and what is new about its feed.
+    """Return the notes to store for *snapshot*, and the new findings and drifts.
 
-    *memory* is what this returned before. A field that is null at every station
-    keeps the type that it had: it may come back.
+    *memory* holds the notes of the snapshot before. A field that is null at every
+    station keeps its earlier type: it may come back.
     """
     before: dict[str, str] = json.loads(memory.get(SHAPE, "") or "{}")
     shape = {
@@ -31,7 +31,7 @@ def news(
         for name, kind in snapshot.shape.items()
         if kind == "null" and shape[name] != "null"
     }
-    fresh, note = unsaid({**snapshot.findings, **nulls}, memory.get(NOTE, ""), slot)
+    fresh, note = unreported({**snapshot.findings, **nulls}, memory.get(NOTE, ""), slot)
     notes = {NOTE: note}
     if shape and shape != before:
         notes[SHAPE] = json.dumps(shape, sort_keys=True)
@@ -39,17 +39,17 @@ def news(
     return notes, (*drifts, *fresh)
 
 
-def unsaid(
+def unreported(
     findings: Mapping[str, str], note: str, slot: Slot
 ) -> tuple[tuple[str, ...], str]:
-    """Return the sentences of *findings* that nobody was told of, and the new note.
+    """Return the sentences of *findings* not reported yet, and the new note.
 
-    *note* is what this returned last: by key 0 for what was there, or the slot since
-    when it is gone.
+    *note* is the last one returned. It maps the key of a finding to 0 while the
+    finding lasts, then to the first slot without it.
 
-    >>> unsaid({"a": "A is odd"}, "", Slot(300))
+    >>> unreported({"a": "A is odd"}, "", Slot(300))
     (('A is odd',), '{"a": 0}')
-    >>> unsaid({"a": "A is odd"}, '{"a": 0}', Slot(600))
+    >>> unreported({"a": "A is odd"}, '{"a": 0}', Slot(600))
     ((), '{"a": 0}')
     """
     gone: dict[str, int] = json.loads(note or "{}")

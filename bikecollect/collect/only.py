@@ -1,4 +1,4 @@
-"""Filters: which stations' rows are written; payloads and the list of stations stay."""
+"""Filters: which stations get rows; payloads and the station list are unfiltered."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ from bikecollect.core.slots import Slot
 from bikecollect.core.snapshot import Snapshot, StationInformation
 
 NOTE = "bikecollect.only"
-"""The note of the filter in use, and of the slot since when."""
+"""The note of the filter in use, and of the first slot with it."""
 KEYS = ("region", "station_id")
 EAST, NORTH = 180.0, 90.0
 Known = Mapping[str, StationInformation]
@@ -18,8 +18,8 @@ Known = Mapping[str, StationInformation]
 class Only:
     """Keeps stations of some *regions*, some *ids*, or within *bbox*; empty keeps all.
 
-    *bbox* is west, south, east and north in degrees. What is not known of a station
-    (its region, its place) is no reason to leave it out.
+    *bbox* is west, south, east and north in degrees. A station of unknown region or
+    location is kept.
     """
 
     regions: frozenset[str] = frozenset()
@@ -29,74 +29,76 @@ class Only:
     def __bool__(self) -> bool:
         return bool(self.regions or self.ids or self.bbox)
 
-    def keeps(self, station_id: str, about: StationInformation | None) -> bool:
-        """Return whether the rows of the station, of which *about* is known, are kept.
+    def keeps(self, station_id: str, station: StationInformation | None) -> bool:
+        """Return whether the rows of *station_id*, known as *station*, are kept.
 
-        >>> about = StationInformation("a", region="Banqiao", lat=25.0, lon=121.5)
-        >>> Only(frozenset({"banqiao"})).keeps("a", about)
+        >>> station = StationInformation("a", region="Banqiao", lat=25.0, lon=121.5)
+        >>> Only(frozenset({"banqiao"})).keeps("a", station)
         True
-        >>> Only(bbox=(120, 24, 121, 26)).keeps("a", about)
+        >>> Only(bbox=(120, 24, 121, 26)).keeps("a", station)
         False
         """
         if self.ids and station_id not in self.ids:
             return False
-        if about is None:
+        if station is None:
             return True
-        named = {each.casefold() for each in (about.region, about.region_en) if each}
-        if self.regions and named and named.isdisjoint(self.regions):
+        names = {
+            name.casefold() for name in (station.region, station.region_en) if name
+        }
+        if self.regions and names and names.isdisjoint(self.regions):
             return False
-        if not self.bbox or about.lat is None or about.lon is None:
+        if not self.bbox or station.lat is None or station.lon is None:
             return True
         west, south, east, north = self.bbox
-        return west <= about.lon <= east and south <= about.lat <= north
+        return west <= station.lon <= east and south <= station.lat <= north
 
-    def applied(self, snapshot: Snapshot, known: Known) -> Snapshot:
-        """Return *snapshot* with the statuses that are kept, by what is *known*.
+    def filter(self, snapshot: Snapshot, known: Known) -> Snapshot:
+        """Return *snapshot* with only the statuses to keep; *known* are the stations.
 
-        Raises PayloadError where none are: it waits for other settings.
+        Raises PayloadError if none is left: the payload waits for other settings.
         """
         if not self:
             return snapshot
         statuses = tuple(
-            each
-            for each in snapshot.statuses
-            if self.keeps(each.station_id, known.get(each.station_id))
+            status
+            for status in snapshot.statuses
+            if self.keeps(status.station_id, known.get(status.station_id))
         )
         if not statuses:
             raise PayloadError(
-                "only and bbox of the settings keep none of "
+                "the settings `only` and `bbox` keep none of "
                 f"{len(snapshot.statuses)} stations",
                 cause="filter",
             )
-        # What the publisher says there are in all is no measure of what is kept.
+        # The publisher's total counts all stations, not those that are kept.
         return replace(snapshot, statuses=statuses, total=None)
 
     def since(self, note: str, slot: Slot) -> tuple[Slot, str]:
-        """Return the first slot with this filter, and the note; *note* is the last."""
-        mine = "|".join((*sorted(self.regions), *sorted(self.ids), str(self.bbox)))
-        mine = mine if self else ""
+        """Return the first slot with this filter, and its note; *note* is the last."""
+        text = "|".join((*sorted(self.regions), *sorted(self.ids), str(self.bbox)))
+        text = text if self else ""
         first, _, before = note.partition(" ")
-        if before == mine:
+        if before == text:
             return Slot(int(first or 0)), note
-        return slot, f"{slot} {mine}"
+        return slot, f"{slot} {text}"
 
 
 def from_settings(
     only: Mapping[str, Sequence[str]], bbox: Sequence[float], place: str = ""
 ) -> Only:
-    """Return the filter that the settings at *place* name; raises SettingsError."""
+    """Return the filter of the settings at *place*; raises SettingsError."""
     for key, values in only.items():
         if key not in KEYS:
             known = " or ".join(KEYS)
             raise SettingsError(f'{place}only: unknown key "{key}"; give {known}')
-        if not all(isinstance(each, str) for each in values):
-            raise SettingsError(f"{place}only.{key} must be a list of texts")
+        if not all(isinstance(value, str) for value in values):
+            raise SettingsError(f"{place}only.{key} must be a list of strings")
     if bbox and not _is_box(bbox):
         raise SettingsError(
             f"{place}bbox must be [west, south, east, north] in degrees, such as "
             "[121.4, 24.9, 121.6, 25.1]"
         )
-    regions = frozenset(each.casefold() for each in only.get("region", ()))
+    regions = frozenset(region.casefold() for region in only.get("region", ()))
     return Only(regions, frozenset(only.get("station_id", ())), tuple(bbox))
 
 

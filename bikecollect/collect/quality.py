@@ -1,4 +1,4 @@
-"""The quality of a snapshot: what is not as usual, and numbers that cannot be."""
+"""The quality of a snapshot: flags for anomalies, and implausible numbers."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,13 +14,13 @@ CLOCK_TOLERANCE = 120.0
 STALE_AGE = 900.0
 LATE = 150.0
 FEW, MOST_GROWTH, BELIEVED = 5_000, 10, 3_600
-"""More than so many stations, and times the usual, are believed after so many s."""
+"""More than FEW stations and MOST_GROWTH times the usual are doubted for BELIEVED s."""
 MOST_OF_CAPACITY = 10
-"""A station may be fuller than its docks, but not so many times."""
+"""A count may exceed the capacity, but not by this factor."""
 FEW_KNOWN = 0.1
-"""Share of the stations that must have been known before, or the ids are others."""
+"""Share of stations known before, below which the ids count as changed."""
 MOST_TOLD = 0.05
-"""Share of the stations from which on people are told."""
+"""Share of stations from which on a finding is reported."""
 
 
 def flags(
@@ -30,14 +30,14 @@ def flags(
     interval: int,
     since: int = 0,
 ) -> tuple[str, ...]:
-    """Return the words that say what is not as usual with *snapshot*.
+    """Return the flags of the block of *snapshot*: what is unusual about it.
 
-    Rows from before the slot *since* were written by another filter.
+    Blocks before the slot *since* were written with another filter.
     """
     before = ledger.before(payload.slot)
     usual = max(ledger.usual_rows(payload.slot, since) or 0, snapshot.total or 0)
     incomplete = snapshot.incomplete or payload.incomplete
-    found = {
+    raised = {
         "partial": bool(snapshot.dropped or incomplete),
         "dup": bool(snapshot.duplicates),
         "short": bool(usual and len(snapshot.statuses) * 2 < usual),
@@ -45,19 +45,25 @@ def flags(
         "clock": clock_is_off(payload),
         "late": payload.fetched_at - payload.slot > min(LATE, interval / 2),
     }
-    return (*(flag for flag, there in found.items() if there), *snapshot.flags)
+    return (*(flag for flag, is_set in raised.items() if is_set), *snapshot.flags)
 
 
-def growing(rows: int, usual: int | None, note: str, slot: int) -> tuple[str, bool]:
-    """Return the note of a growth, empty for none, and whether it is not believed yet.
+def check_growth(
+    rows: int, usual: int | None, note: str, slot: int
+) -> tuple[str, bool]:
+    """Return the note of a growth, empty for none, and whether to doubt it still.
 
-    Ten times as many stations as are *usual* are none, until they have come for an
-    hour. *note* is what this returned last: its first and its latest slot.
+    More than ten times the *usual* stations are doubted until they have been reported
+    for an hour. *note* is the last one: the first and the latest slot of the growth.
 
-    >>> growing(60_000, 1_500, "", 300), growing(60_000, 1_500, "300 3600", 3_900)
-    (('300 300', True), ('300 3900', False))
-    >>> growing(60_000, 1_500, "0 300", 9_000), growing(1_600, 1_500, "0 300", 600)
-    (('9000 9000', True), ('', False))
+    >>> check_growth(60_000, 1_500, "", 300)
+    ('300 300', True)
+    >>> check_growth(60_000, 1_500, "300 3600", 3_900)
+    ('300 3900', False)
+    >>> check_growth(60_000, 1_500, "0 300", 9_000)
+    ('9000 9000', True)
+    >>> check_growth(1_600, 1_500, "0 300", 600)
+    ('', False)
     """
     if not usual or rows <= max(FEW, MOST_GROWTH * usual):
         return "", False
@@ -67,10 +73,11 @@ def growing(rows: int, usual: int | None, note: str, slot: int) -> tuple[str, bo
 
 
 def clock_is_off(payload: Payload) -> bool:
-    """Return whether the server's clock and ours were far apart."""
+    """Return whether the server's clock and ours differed by over two minutes."""
     return any(
-        each.date is not None and abs(each.date - each.fetched_at) > CLOCK_TOLERANCE
-        for each in payload.documents
+        document.date is not None
+        and abs(document.date - document.fetched_at) > CLOCK_TOLERANCE
+        for document in payload.documents
     )
 
 
@@ -85,29 +92,29 @@ def _is_stale(payload: Payload, snapshot: Snapshot, before: "Block | None") -> b
     return unchanged and payload.slot - (before.slot if before else 0) >= patience
 
 
-def plausible(
+def drop_implausible(
     statuses: Sequence[StationStatus], known: Mapping[str, StationInformation]
 ) -> tuple[tuple[StationStatus, ...], list[str]]:
     """Return *statuses* without counts above ten times the station's capacity.
 
-    The capacity is the status's own, or that of the station *known*. Also returns a
-    word on each station that lost a count so.
+    The capacity is that of the status, else that of the station in *known*. Also
+    returns a text for each station that lost a count.
     """
     kept, odd = [], []
     for status in statuses:
         size = status.capacity
-        if size is None and (about := known.get(status.station_id)):
-            size = about.capacity
+        if size is None and (station := known.get(status.station_id)):
+            size = station.capacity
         most = size * MOST_OF_CAPACITY if size else None
-        if most is not None and any(c is not None and c > most for c in status[1:6]):
+        if most is not None and any(n is not None and n > most for n in status[1:6]):
             odd.append(f"{status.station_id}: {_largest(status)} of {size}")
-            status = _within(status, most)  # noqa: PLW2901 - the same, mended
+            status = _within(status, most)  # noqa: PLW2901 - the same status
         kept.append(status)
     return tuple(kept), odd
 
 
 def _largest(status: StationStatus) -> int:
-    return max(each for each in status[1:6] if isinstance(each, int))
+    return max(count for count in status[1:6] if isinstance(count, int))
 
 
 def _within(status: StationStatus, most: int) -> StationStatus:
@@ -119,28 +126,28 @@ def _within(status: StationStatus, most: int) -> StationStatus:
     return status._replace(**blank)
 
 
-def implausible(odd: Sequence[str], total: int) -> dict[str, str]:
-    """Return what people should know of the *odd* ones of *total* stations."""
+def implausible_findings(odd: Sequence[str], total: int) -> dict[str, str]:
+    """Return a finding if many of *total* stations are among the *odd* ones."""
     if not odd or len(odd) < total * MOST_TOLD:
         return {}
     return {
         "implausible capacity": (
             f"a count is more than {MOST_OF_CAPACITY} times the capacity at "
-            f"{len(odd)} of {total} stations, such as {odd[0]}: it is left empty there"
+            f"{len(odd)} of {total} stations, such as {odd[0]}: those counts are empty"
         )
     }
 
 
-def renumbered(
+def renumbering_findings(
     statuses: Sequence[StationStatus], known: Mapping[str, StationInformation]
 ) -> dict[str, str]:
-    """Return what people should know where hardly an id is one that was *known*."""
-    here = sum(each.station_id in known for each in statuses)
-    if not known or here >= len(statuses) * FEW_KNOWN:
+    """Return a finding if hardly any station has an id that was *known* before."""
+    same = sum(status.station_id in known for status in statuses)
+    if not known or same >= len(statuses) * FEW_KNOWN:
         return {}
     return {
         "other ids": (
-            f"only {here} of {len(statuses)} stations have an id that was known "
-            "before: the publisher has changed its ids, or the feed is another one"
+            f"only {same} of {len(statuses)} stations have an id that was known "
+            "before: the publisher has changed its ids, or this is another feed"
         )
     }

@@ -1,4 +1,4 @@
-"""The remedy for a renamed field: the lines that a person pastes into the settings."""
+"""The remedy for a renamed field: the lines to paste into the settings."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
@@ -13,60 +13,61 @@ if TYPE_CHECKING:
     from bikecollect.storage.payload_store import Payloads
 
 KIND = "fields"
-"""Of notices that say what to put into the settings, a line each."""
+"""Kind of the notices that hold lines for the settings, one line each."""
 
 
 def notices(
     feed: Feed, payload: Payload, payloads: "Payloads", fields: Mapping[str, str]
 ) -> list[Notice]:
-    """Return what to do where a field of *payload* has another name than before.
+    """Return what to do about renamed fields of *payload*.
 
-    It is compared with the newest of the *payloads* that are kept.
+    It is compared with the newest kept one of *payloads*.
     """
     kept = payloads.newest_kept(payload.slot)
     before = kept.documents if kept is not None else ()
     renames = feed.renames(before, payload.documents)
-    return [Notice(KIND, each) for each in lines(payload.system_id, fields, renames)]
+    return [Notice(KIND, line) for line in lines(payload.system_id, fields, renames)]
 
 
 def lines(system_id: str, fields: Mapping[str, str], renames: "Renames") -> list[str]:
-    """Return what to tell a person, and the very lines to paste into the settings.
+    """Return an explanation of *renames*, and the lines to paste into the settings.
 
-    *fields* are those that the settings have already.
+    *fields* are the overrides that the settings have already.
 
     >>> from bikecollect.feeds.reading.renames import Rename, Renames
     >>> lines("city", {}, Renames((Rename("capacity", "tot", "size"),)))[2:]
     ['[systems.city.fields]', 'capacity = "size"']
     """
-    told = [*_told(renames)]
+    texts = [*_explanations(renames)]
     if renames.found:
-        merged = {**fields, **{each.column: each.after for each in renames.found}}
-        told.append(
-            "to go on, put these lines at the end of the settings file"
+        new = {rename.column: rename.after for rename in renames.found}
+        merged = {**fields, **new}
+        texts.append(
+            "to continue, put these lines at the end of the settings file"
             f"{' in place of that table' if fields else ''}, then run: bikecollect "
             f"backfill {system_id}"
         )
-        told += [
+        texts += [
             f"[systems.{_key(system_id)}.fields]",
             *(f"{column} = {visible_toml(name)}" for column, name in merged.items()),
         ]
-    return told
+    return texts
 
 
-def _told(renames: "Renames") -> Iterator[str]:
+def _explanations(renames: "Renames") -> Iterator[str]:
     if renames.found:
-        words = dict.fromkeys(_words(each) for each in renames.found)
-        yield f"most likely a field has another name now: {', '.join(words)}"
+        names = dict.fromkeys(_rename_text(rename) for rename in renames.found)
+        yield f"most likely a field was renamed: {', '.join(names)}"
     if renames.unexplained and renames.strange:
         lost, strange = ", ".join(renames.unexplained), ", ".join(renames.strange)
-        yield f"no new field fits {lost}; fields that are not read: {strange}"
+        yield f"no new field matches {lost}; unread fields: {strange}"
 
 
-def _words(rename: "Rename") -> str:
+def _rename_text(rename: "Rename") -> str:
     if not rename.stations:
-        return f"{rename.before} is {rename.after}"
+        return f"{rename.before} is now {rename.after}"
     share = f"{rename.same} of {rename.stations} stations have the same value"
-    return f"{rename.before} is {rename.after} ({share})"
+    return f"{rename.before} is now {rename.after} ({share})"
 
 
 def _key(system_id: str) -> str:

@@ -1,4 +1,4 @@
-"""The list of stations: what a snapshot says of them, beside what is known."""
+"""The station list: merges the information of a snapshot into the known stations."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -11,24 +11,24 @@ if TYPE_CHECKING:
     from bikecollect.storage.ledger import Ledger
 
 MANY, MOST_LISTS = 500, 3
-"""Stations that change at once, and how often a day as many as the list has may: what
-is another list in each slot would fill the disk."""
+"""At most MOST_LISTS times the list may change a day, beyond MANY stations at once: a
+list that differs in every slot would fill the disk."""
 OWN = "bikecollect.information"
-"""The note that says: this system has a list of stations of its own."""
+"""The note of a system that publishes a station list of its own."""
 VANISHED = "bikecollect.vanished"
-"""The note of fields that vanished: by field and first slot, the stations."""
+"""The note of vanished fields: the stations, by field and first slot without it."""
 MOST_TOLD = 0.05
-"""Share of the stations from which on people are told."""
+"""Share of stations from which on a vanished field is reported."""
 MOST_LISTED = 120_000
-"""Stations that are on the list at a time; a snapshot holds 100,000 at most."""
+"""Most stations on the list at a time; a snapshot holds 100,000 at most."""
 FIELDS = StationInformation._fields[1:-1]
 Known = Mapping[str, StationInformation]
 
 
-class Settled(NamedTuple):
-    """The *information* that holds from now on, and what to remember and to tell.
+class MergedStations(NamedTuple):
+    """The *information* valid from now on, the notes to store, and findings.
 
-    *lists_all* says that a station that is not among them has left.
+    *lists_all* says that a station that is not listed has left.
     """
 
     information: tuple[StationInformation, ...]
@@ -38,68 +38,71 @@ class Settled(NamedTuple):
 
 
 def ids(snapshot: Snapshot) -> set[str]:
-    """Return the stations that *snapshot* speaks of."""
-    about = (snapshot.statuses, snapshot.information)
-    return {each.station_id for stations in about for each in stations}
+    """Return the ids of all stations in *snapshot*."""
+    statuses = {status.station_id for status in snapshot.statuses}
+    return statuses | {station.station_id for station in snapshot.information}
 
 
-def settled(
+def merge(
     snapshot: Snapshot, known: Known, notes: Mapping[str, str], slot: Slot
-) -> Settled:
-    """Return what *snapshot* says of the stations, in *slot*, beside what is *known*.
+) -> MergedStations:
+    """Merge the stations of *snapshot*, in *slot*, with the *known* ones.
 
-    A list of its own counts more than what a status says beside the counts: that only
-    fills gaps. A field that vanishes keeps its last value for a day.
+    A station list outweighs information found beside the counts, which only fills
+    gaps. A field that vanishes keeps its last value for a day.
     """
-    return _bounded(_settled(snapshot, known, notes, slot), known)
+    return _limited(_merged(snapshot, known, notes, slot), known)
 
 
-def _settled(
+def _merged(
     snapshot: Snapshot, known: Known, notes: Mapping[str, str], slot: Slot
-) -> Settled:
+) -> MergedStations:
     if snapshot.secondary and notes.get(OWN):
-        pairs = ((each, known.get(each.station_id)) for each in snapshot.information)
-        filled = tuple(_filled(each, before) for each, before in pairs)
-        return _expired(Settled(filled), known, notes, slot)
+        filled = tuple(
+            _fill_gaps(station, known.get(station.station_id))
+            for station in snapshot.information
+        )
+        return _expired(MergedStations(filled), known, notes, slot)
     if not snapshot.information:
-        return _expired(Settled(()), known, notes, slot)
-    vanished = _Vanished(notes.get(VANISHED, ""), slot)
-    kept = tuple(
-        vanished.kept(each, known.get(each.station_id)) for each in snapshot.information
+        return _expired(MergedStations(()), known, notes, slot)
+    vanished = _VanishedFields(notes.get(VANISHED, ""), slot)
+    stations = tuple(
+        vanished.restore(station, known.get(station.station_id))
+        for station in snapshot.information
     )
-    told = vanished.findings(len(kept))
-    remembered = {VANISHED: vanished.note()}
-    remembered |= {} if snapshot.secondary else {OWN: "yes"}
-    return Settled(kept, snapshot.lists_all, remembered, told)
+    findings = vanished.findings(len(stations))
+    new_notes = {VANISHED: vanished.note()}
+    new_notes |= {} if snapshot.secondary else {OWN: "yes"}
+    return MergedStations(stations, snapshot.lists_all, new_notes, findings)
 
 
-def _bounded(stations: Settled, known: Known) -> Settled:
-    """Return *stations* without those that are new beyond what the list may hold.
+def _limited(stations: MergedStations, known: Known) -> MergedStations:
+    """Return *stations* without new ones that exceed `MOST_LISTED`.
 
-    Each run costs what the list holds: it must not grow by whatever a feed makes up.
+    The cost of a run grows with the list, so a feed must not grow it without bound.
     """
-    room = MOST_LISTED - sum(each.is_listed for each in known.values())
-    new = sum(each.station_id not in known for each in stations.information)
+    room = MOST_LISTED - sum(station.is_listed for station in known.values())
+    new = sum(station.station_id not in known for station in stations.information)
     if new <= room:
         return stations
     kept = []
-    for each in stations.information:
-        if each.station_id not in known:
-            room -= 1
-        if room >= 0 or each.station_id in known:
-            kept.append(each)
+    for station in stations.information:
+        is_known = station.station_id in known
+        room -= not is_known
+        if room >= 0 or is_known:
+            kept.append(station)
     text = (
         f"more than {MOST_LISTED} stations within a day: {new} new ones have rows, but "
-        "not all of them are put on the list"
+        "not all of them are added to the station list"
     )
     findings = {**stations.findings, "many stations": text}
     return stations._replace(information=tuple(kept), findings=findings)
 
 
-def _filled(
+def _fill_gaps(
     station: StationInformation, before: StationInformation | None
 ) -> StationInformation:
-    """Return what is known *before*, with its gaps filled from *station*."""
+    """Return *before* with its empty fields filled from *station*."""
     if before is None:
         return station
     gaps: dict[str, Any] = {
@@ -111,30 +114,30 @@ def _filled(
 
 
 def _expired(
-    stations: Settled, known: Known, notes: Mapping[str, str], slot: Slot
-) -> Settled:
-    """Return *stations* without the values that were kept for a day.
+    stations: MergedStations, known: Known, notes: Mapping[str, str], slot: Slot
+) -> MergedStations:
+    """Return *stations* without vanished values that were kept for a day.
 
-    For a snapshot that brings no list of its own: an unchanged list comes no more.
+    For a snapshot without a station list: an unchanged list is not fetched again.
     """
     note = notes.get(VANISHED, "")
     if not note:
         return stations
-    vanished = _Vanished(note, slot)
-    here = {each.station_id: each for each in stations.information}
-    for station_id, names in vanished.over().items():
-        if before := here.get(station_id) or known.get(station_id):
+    vanished = _VanishedFields(note, slot)
+    merged = {station.station_id: station for station in stations.information}
+    for station_id, names in vanished.take_expired().items():
+        if before := merged.get(station_id) or known.get(station_id):
             blank: dict[str, Any] = dict.fromkeys(names)
-            here[station_id] = before._replace(**blank)
+            merged[station_id] = before._replace(**blank)
     return stations._replace(
-        information=tuple(here.values()), notes={VANISHED: vanished.note()}
+        information=tuple(merged.values()), notes={VANISHED: vanished.note()}
     )
 
 
 class Changes(NamedTuple):
-    """The new *versions* of stations, and since when which are *absent* from the list.
+    """New *versions* of stations, and the slots since which some are *absent*.
 
-    None for the latter: there is no word on that. *trouble* is for people.
+    *absent* is None if nothing is known about that. *trouble* is a text for people.
     """
 
     versions: Sequence[StationInformation] = ()
@@ -142,50 +145,54 @@ class Changes(NamedTuple):
     trouble: str = ""
 
 
-def changed(
+def find_changes(
     snapshot: Snapshot,
     known: Known,
     flags: Collection[str],
     slot: Slot,
     ledger: "Ledger",
 ) -> Changes:
-    """Return what the list of *snapshot*, in *slot*, says that is not *known*."""
+    """Return how the station list of *snapshot*, in *slot*, differs from *known*."""
     if not snapshot.information or slot < ledger.newest_stations():
         return Changes()
     versions = [
-        each for each in snapshot.information if known.get(each.station_id) != each
+        station
+        for station in snapshot.information
+        if known.get(station.station_id) != station
     ]
     most = MOST_LISTS * len(snapshot.information)
     if len(versions) > MANY and ledger.versions_since(Slot(slot - DAY)) >= most:
-        text = f"{len(versions)} stations are others again: their list is not written"
+        text = (
+            f"{len(versions)} stations changed again: the station list is not written"
+        )
         return Changes(trouble=text)
     absent = None
     if snapshot.lists_all and not {"partial", "short"} & set(flags):
-        absent, left = _absent(slot, snapshot, known, ledger.absent())
+        absent, left = _track_absence(slot, snapshot, known, ledger.absent())
         versions += left
     return Changes(versions, absent)
 
 
-def _absent(
+def _track_absence(
     slot: Slot, snapshot: Snapshot, known: Known, before: Mapping[str, int]
 ) -> tuple[dict[str, int] | None, list[StationInformation]]:
-    """Return who is missing since when, and who has been for a whole day.
+    """Return since when stations are missing, and those missing for a whole day.
 
-    Stations vanish from a list for a poll and return: only a day's absence is
-    written down as having left.
+    Stations vanish from a list for one poll and return: only after a day's absence
+    is a station recorded as having left.
     """
-    listed = {each.station_id for each in snapshot.information}
-    missing = {i for i, each in known.items() if each.is_listed} - listed
+    listed = {station.station_id for station in snapshot.information}
+    missing = {i for i, station in known.items() if station.is_listed} - listed
     if not missing and not before:
         return None, []
-    since = {each: before.get(each, slot) for each in sorted(missing)}
+    since = {station_id: before.get(station_id, slot) for station_id in sorted(missing)}
     left = [i for i, first in since.items() if slot - first >= DAY]
-    for each in left:
-        del since[each]
+    for station_id in left:
+        del since[station_id]
     return since, [known[i]._replace(is_listed=False) for i in left]
 
 
-class _Vanished:
+class _VanishedFields:
     """Which fields of which stations have vanished, and since when."""
 
     def __init__(self, note: str, slot: Slot) -> None:
@@ -196,10 +203,10 @@ class _Vanished:
         }
         self._now: dict[str, dict[str, int]] = {}
 
-    def kept(
+    def restore(
         self, station: StationInformation, before: StationInformation | None
     ) -> StationInformation:
-        """Return *station* with what has vanished of *before* for less than a day."""
+        """Return *station* with fields of *before* that vanished within a day."""
         if before is None or station == before:
             return station
         values: dict[str, Any] = {}
@@ -212,19 +219,19 @@ class _Vanished:
                 values[name] = old
         return station._replace(**values) if values else station
 
-    def over(self) -> dict[str, list[str]]:
-        """Return by station the fields whose day is over; keep the others in mind."""
-        found: dict[str, list[str]] = {}
+    def take_expired(self) -> dict[str, list[str]]:
+        """Return, by station, the fields that vanished a day ago; keep the others."""
+        expired: dict[str, list[str]] = {}
         for name, stations in self._before.items():
             for station_id, since in stations.items():
                 if self._slot - since >= DAY:
-                    found.setdefault(station_id, []).append(name)
+                    expired.setdefault(station_id, []).append(name)
                 else:
                     self._now.setdefault(name, {})[station_id] = since
-        return found
+        return expired
 
     def note(self) -> str:
-        """Return what to remember, empty for nothing."""
+        """Return the note to store, empty for none."""
         by_slot: dict[str, dict[str, list[str]]] = {}
         for name, stations in self._now.items():
             for station_id, since in stations.items():
@@ -236,9 +243,9 @@ class _Vanished:
         """Return a sentence for each field that has vanished at many stations."""
         return {
             f"vanished {name}": (
-                f"{name} has vanished from what is said of {len(stations)} of {total} "
-                f"stations, such as {next(iter(stations))}: its last value is kept "
-                "for a day"
+                f"{name} has vanished from the information of {len(stations)} of "
+                f"{total} stations, such as {next(iter(stations))}: its last value "
+                "is kept for a day"
             )
             for name, stations in self._now.items()
             if len(stations) >= total * MOST_TOLD

@@ -46,6 +46,16 @@ class SystemFolder:
         return self.path / "payloads"
 
     @property
+    def inbox(self) -> Path:
+        """The folder of payloads that wait to be committed."""
+        return self.payloads / "inbox"
+
+    @property
+    def lock(self) -> Path:
+        """The file that whoever writes to the folder holds locked."""
+        return self.path / "lock"
+
+    @property
     def outbox(self) -> Path:
         """The folder of mails that wait."""
         return self.path / "outbox"

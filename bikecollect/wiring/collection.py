@@ -1,4 +1,4 @@
-"""The one module that knows all real parts, and puts them together."""
+"""Builds the parts of the five-minute path from the settings."""
 
 import logging
 import time
@@ -30,7 +30,7 @@ from bikecollect.setup.settings import Settings, server
 from bikecollect.storage import data_folder
 from bikecollect.storage.csv_format import Format
 from bikecollect.storage.csv_store import Store
-from bikecollect.storage.data_folder import LEDGER, SystemFolder
+from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.files.durable import leave_reserve
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.lock import Lock
@@ -58,18 +58,18 @@ def collect(
     stop: Stop | None = None,
     dry: bool = False,
 ) -> list[Run]:
-    """Run one cycle for each of *system_ids*, or for all; side by side; and tell.
+    """Run one cycle for each of *system_ids*, or for all, in parallel; send alerts.
 
-    With *dry* nothing is written, and nobody told. Raises SettingsError before any
-    network where a name is unknown.
+    With *dry* nothing is written, and nobody is alerted. Raises SettingsError for an
+    unknown name, before any network access.
     """
     times = Times(clock, monotonic, stop or Stop(), uptime, awake)
-    line = collector(settings, system_ids, times)
-    return line.dry() if dry else line.collect()
+    systems = collector(settings, system_ids, times)
+    return systems.dry() if dry else systems.collect()
 
 
 def collector(settings: Settings, system_ids: Sequence[str], times: Times) -> Collector:
-    """Return what runs the systems called *system_ids*, or all."""
+    """Return the collector of *system_ids*, or of all systems."""
     names = settings.chosen(system_ids)
     chosen = replace(settings, systems={n: settings.systems[n] for n in names})
     return Collector(
@@ -91,22 +91,22 @@ def pinger(settings: Settings) -> Pinger | None:
         return None
     seconds = hook_seconds(settings)
 
-    def send(sign: str) -> str:
-        from bikecollect.alerts import webhooks  # only where it is wished
+    def send(signal: str) -> str:
+        from bikecollect.alerts import webhooks  # needed for pings only
 
-        return webhooks.ping(settings.ping.url, sign, seconds=seconds)
+        return webhooks.ping(settings.ping.url, signal, seconds=seconds)
 
     return Pinger(send, settings.ping.start, seconds)
 
 
 def tell_of_settings(settings: Settings, error: SettingsError | None) -> bool:
-    """Tell that a settings file cannot be used (*error*), or again can.
+    """Alert people that the settings file is invalid (*error*), or valid again.
 
-    *settings* has the ways of telling. Returns whether people are told.
+    *settings* has the alert channels. Returns whether people were alerted.
     """
     times = Times(time.time, time.monotonic, Stop())
-    alerter, noted = settings_alerter(settings, times)
-    if error is None and not noted.exists():
+    alerter, state_path = settings_alerter(settings, times)
+    if error is None and not state_path.exists():
         return True
     now = times.clock()
     run = Run(process.run_id(), "settings", slot_at(now, settings.seconds), now)
@@ -114,40 +114,40 @@ def tell_of_settings(settings: Settings, error: SettingsError | None) -> bool:
     try:
         told = alerter.tell([run])
     except Exception:
-        log.debug("telling", exc_info=True)
+        log.debug("alerting", exc_info=True)
         return False
     ping = pinger(settings)
     if error is not None and ping:
         ping.send(str(run.exit_code))
-    state = AlertStateFile(noted)
+    state = AlertStateFile(state_path)
     with state.held():
-        kept = state.load()
-        if kept is not None and not any(each.is_open for each in kept.incidents):
-            noted.unlink(missing_ok=True)
+        stored = state.load()
+        if stored is not None and not any(i.is_open for i in stored.incidents):
+            state_path.unlink(missing_ok=True)
     return told
 
 
 def zones(settings: Settings) -> dict[str, ZoneInfo]:
     """Return the time zone of each system."""
-    return {name: ZoneInfo(each.timezone) for name, each in settings.systems.items()}
+    return {name: ZoneInfo(s.timezone) for name, s in settings.systems.items()}
 
 
 def cycle(settings: Settings, name: str, times: Times) -> Cycle:
-    """Return the cycle of the system called *name*, with all real parts."""
-    system, place = settings.systems[name], settings.data / name
-    zone = ZoneInfo(system.timezone)
+    """Return the cycle of the system called *name*."""
+    system, folder = settings.systems[name], settings.system_folder(name)
+    zone = folder.zone
     columns = chosen(system.columns, settings.folder)
-    payloads, store = Payloads(place / "payloads"), Store(place)
-    ledger = Ledger(place / LEDGER)
+    payloads, store = Payloads(folder.payloads), Store(folder.path)
+    ledger = Ledger(folder.ledger)
     feed = feed_access.feed(system, interval=settings.seconds)
     watch = Stopwatch(name)
     return Cycle(
         feed=feed,
         client=_client(settings, name, times),
-        run_notes=RunNotes(place / "payloads" / "inbox"),
+        run_notes=RunNotes(folder.inbox),
         payloads=payloads,
         lock=Lock(
-            place / "lock",
+            folder.lock,
             patience=min(60.0, settings.seconds / 5),
             sleep=times.stop.sleep,
             monotonic=times.monotonic,
@@ -191,15 +191,15 @@ def _client(settings: Settings, name: str, times: Times) -> Client:
 def alerter(
     settings: Settings, times: Times, troubles: Mapping[str, object]
 ) -> Alerter:
-    """Return who tells of the runs; systems in *troubles* have no folder to use."""
+    """Return the alerter of the runs; systems in *troubles* have no usable folder."""
     systems = map(settings.system_folder, settings.systems)
-    places = {each.system_id: _place(each, str(each.path)) for each in systems}
+    places = {s.system_id: _place(s, str(s.path)) for s in systems}
     away = frozenset(name for name, trouble in troubles.items() if trouble)
     return _alerter(settings, times, places, frozenset(settings.tell.mute), away)
 
 
 def settings_alerter(settings: Settings, times: Times) -> tuple[Alerter, Path]:
-    """Return who tells of the settings file itself, and where that is noted."""
+    """Return the alerter of the settings file itself, and the path of its state."""
     path = data_folder.state_home() / "settings"
     system = SystemFolder("settings", path, ZoneInfo("UTC"), settings.seconds)
     place = _place(system, settings.source)
@@ -224,9 +224,7 @@ def _alerter(
     away: frozenset[str] = frozenset(),
 ) -> Alerter:
     def dispatch() -> "Dispatch":
-        from bikecollect.alerts.delivery import (
-            Dispatch,
-        )
+        from bikecollect.alerts.delivery import Dispatch
         from bikecollect.setup import program
 
         source = Path(settings.source) if settings.source else None
@@ -256,13 +254,11 @@ def _alerter(
 
 
 def post(settings: Settings, times: Times) -> "Post | None":
-    """Return the post, None where no mail server is set up."""
+    """Return the sender of mails, None if no mail server is set up."""
     mail = settings.mail
     if not mail.host:
         return None
-    from bikecollect.alerts.mail.mailer import (  # only where mails are set up
-        Post,
-    )
+    from bikecollect.alerts.mail.mailer import Post  # needed with mails only
 
     return Post(
         server=server(mail, settings.password()),
@@ -275,20 +271,20 @@ def post(settings: Settings, times: Times) -> "Post | None":
 
 
 def hooks(settings: Settings) -> "dict[str, Hook]":
-    """Return the ways of telling beside mails, by name."""
-    found: dict[str, Hook] = {}
+    """Return the alert channels beside mail, by name."""
+    channels: dict[str, Hook] = {}
     if not (settings.tell.webhook or settings.tell.command):
-        return found
-    from bikecollect.alerts import webhooks  # only where it is wished
+        return channels
+    from bikecollect.alerts import webhooks  # needed with such a channel only
 
     patience = hook_seconds(settings)
     if settings.tell.webhook:
         url = settings.tell.webhook
-        found["webhook"] = lambda text, _: webhooks.post(url, text, seconds=patience)
+        channels["webhook"] = lambda text, _: webhooks.post(url, text, seconds=patience)
     if settings.tell.command:
         argv = settings.tell.command
-        found["command"] = partial(webhooks.command, argv, seconds=patience)
-    return found
+        channels["command"] = partial(webhooks.command, argv, seconds=patience)
+    return channels
 
 
 def hook_seconds(settings: Settings) -> float:

@@ -1,4 +1,4 @@
-"""Puts together what keeps, proves and shows the history of the systems."""
+"""Builds the parts that archive, verify, fill and show the history of a system."""
 
 import time
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from bikecollect.reports import evidence
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder
 from bikecollect.storage.csv_store import Store, is_segment
-from bikecollect.storage.data_folder import LEDGER, MARKER, STATUS
+from bikecollect.storage.data_folder import LEDGER, MARKER, STATUS, SystemFolder
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.lock import Lock
@@ -35,10 +35,9 @@ from bikecollect.storage.recovery import Recovery
 from bikecollect.wiring.collection import cycle
 
 BREATH = 0.2
-"""Seconds without the lock, in which a fetch that waits for it can take it."""
-
-
+"""Seconds without the lock, in which a waiting fetch can take it."""
 TRAIL_DAYS = 31
+"""Days shown after the last run of a dead collector."""
 
 
 def zone(settings: Settings, name: str) -> ZoneInfo:
@@ -58,22 +57,22 @@ def compactor(
 ) -> Compactor:
     """Return the compactor of the system called *name*.
 
-    Raises SettingsError where its files would be led elsewhere.
+    Raises SettingsError if links would lead its files elsewhere.
     """
-    place = settings.data / name
-    data_folder.check_links(place)
+    system = settings.system_folder(name)
+    data_folder.check_links(system.path)
     data_folder.check_archive(settings.data)
-    ledger, store = Ledger(place / LEDGER), Store(place)
-    payloads = Payloads(place / "payloads")
+    ledger, store = Ledger(system.ledger), Store(system.path)
+    payloads = Payloads(system.payloads)
     return Compactor(
-        system=settings.system_folder(name),
+        system=system,
         archive=archive(settings, name, times),
         store=store,
         ledger=ledger,
         recovery=Recovery(payloads, store, ledger),
         payloads=payloads,
-        lock=_lock(settings, name, times),
-        slot_rows=partial(evidence.slot_rows, settings.system_folder(name)),
+        lock=_lock(system, times),
+        slot_rows=partial(evidence.slot_rows, system),
         csv_days=settings.keep.csv_days if csv_days is None else csv_days,
         clock=times.clock,
         breathe=partial(times.stop.sleep, BREATH),
@@ -88,31 +87,29 @@ def backfiller(
     span: tuple[Slot, Slot],
     dry: bool,
 ) -> Backfiller:
-    """Return who fills the slots in *span* of the system called *name*."""
-    place = settings.data / name
+    """Return the backfiller for the slots in *span* of the system called *name*."""
+    system = settings.system_folder(name)
     if not dry:
-        data_folder.ready(place)
-    line = cycle(settings, name, times)
-    payloads, store = Payloads(place / "payloads"), Store(place)
-    ledger = Ledger(place / LEDGER)
+        data_folder.ready(system.path)
+    payloads, store = Payloads(system.payloads), Store(system.path)
+    ledger = Ledger(system.ledger)
     committer = replace(
-        line.committer,
+        cycle(settings, name, times).committer,
         payloads=payloads,
         store=store,
         ledger=ledger,
-        # DuckDB may be at work here, and has bounds of its own.
+        # DuckDB may run in this process, and limits its own memory.
         bounded=nullcontext,
     )
     return Backfiller(
-        system_id=name,
-        zone=zone(settings, name),
-        history=History(name, place),
+        system=system,
+        history=History(name, system.path),
         payloads=payloads,
         store=store,
         ledger=ledger,
         recovery=Recovery(payloads, store, ledger),
         committer=committer,
-        lock=_lock(settings, name, times),
+        lock=_lock(system, times),
         interrupted=times.stop.raise_if_set,
         breathe=partial(times.stop.sleep, BREATH),
         new_id=process.run_id,
@@ -131,25 +128,26 @@ def source(
     *,
     now: float,
 ) -> Source:
-    """Return the archive of others at *path*, to fill the system called *name*.
+    """Return the source at *path*, to fill the system called *name*.
 
-    A folder of bikecollect, its system's or the one above, or tables. What it has from
-    after *now* is not believed.
+    It is a folder of bikecollect (of the system, or the one above), or tables.
+    Snapshots after *now* are skipped.
     """
-    for each in (path, path / name):
-        if (each / MARKER).exists() or (each / LEDGER).exists() or _has_days(each):
-            if each.resolve() == (settings.data / name).resolve():
-                raise UsageError(
-                    f"--from {path} is the very folder that is to be filled"
-                )
-            return FolderSource(each, settings.seconds, now)
-    paths = files(path) if path.exists() else sorted(map(Path, glob(str(path))))  # noqa: PTH207 - a pattern as it was given
+    for folder in (path, path / name):
+        if (
+            (folder / MARKER).exists()
+            or (folder / LEDGER).exists()
+            or _has_days(folder)
+        ):
+            if folder.resolve() == (settings.data / name).resolve():
+                raise UsageError(f"--from {path} is the folder to be filled")
+            return FolderSource(folder, settings.seconds, now)
+    paths = files(path) if path.exists() else sorted(map(Path, glob(str(path))))  # noqa: PTH207 - a pattern from the user
     if not paths:
-        raise UsageError(f"--from {path}: there is no such file or folder")
-    for each in paths:
-        _refuse_other_system(each, name)
-    there = zone(settings, name)
-    return TableSource(paths, there, settings.seconds, now, maps, layout)
+        raise UsageError(f"--from {path}: no such file or folder")
+    for table_path in paths:
+        _refuse_other_system(table_path, name)
+    return TableSource(paths, zone(settings, name), settings.seconds, now, maps, layout)
 
 
 def _has_days(folder: Path) -> bool:
@@ -157,32 +155,32 @@ def _has_days(folder: Path) -> bool:
 
 
 def _refuse_other_system(path: Path, name: str) -> None:
-    """Raise UsageError where the folders of *path* say that it is of another system."""
+    """Raise UsageError if a folder of *path* names another system."""
     for part in path.parts:
-        key, equals, said = part.partition("=")
-        if key == "system_id" and equals and said != name:
+        key, equals, system_id = part.partition("=")
+        if key == "system_id" and equals and system_id != name:
             raise UsageError(
-                f"--from {path} is of the system {said}, not of {name}: "
-                "name the folder of one system"
+                f"--from {path} belongs to the system {system_id}, not to {name}: "
+                "give the folder of one system"
             )
 
 
 def verifier(settings: Settings, name: str, times: Times, *, deep: bool) -> Verifier:
-    """Return who proves the history of the system called *name*."""
-    place = settings.data / name
+    """Return the verifier of the system called *name*."""
+    system = settings.system_folder(name)
     return Verifier(
-        system=settings.system_folder(name),
+        system=system,
         archive=archive(settings, name, times),
-        store=Store(place),
-        history=History(name, place),
-        lock=_lock(settings, name, times),
+        store=Store(system.path),
+        history=History(name, system.path),
+        lock=_lock(system, times),
         looked=Looked(),
         deep=deep,
     )
 
 
 def shown(settings: Settings, name: str) -> Shown:
-    """Return the system called *name*, to be looked at."""
+    """Return the system called *name*, as the views show it."""
     return Shown(
         system_id=name,
         folder=settings.data / name,
@@ -196,7 +194,7 @@ def shown(settings: Settings, name: str) -> Shown:
 def _days(settings: Settings, name: str) -> list[str]:
     """Return the local days from the first slot to today.
 
-    Of a collector that is dead, some days behind its last run: all say the same.
+    If the collector is dead, up to `TRAIL_DAYS` after its last run.
     """
     ends = History(name, settings.data / name).ends()
     if ends is None:
@@ -205,9 +203,9 @@ def _days(settings: Settings, name: str) -> list[str]:
     return [day for day, *_ in local_days(ends[0], Slot(last), zone(settings, name))]
 
 
-def _lock(settings: Settings, name: str, times: Times) -> Lock:
+def _lock(system: SystemFolder, times: Times) -> Lock:
     return Lock(
-        settings.data / name / "lock",
+        system.lock,
         patience=60.0,
         sleep=times.stop.sleep,
         monotonic=times.monotonic,

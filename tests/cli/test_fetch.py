@@ -187,7 +187,7 @@ def test_a_users_own_function_makes_columns(tmp_path: Path) -> None:
         done = bikecollect("-v", "--config", path, "fetch")
 
     assert done.returncode == 0
-    assert '"missing_module:f" is left out' in done.stderr
+    assert '"missing_module:f" is skipped' in done.stderr
     (file,) = (tmp_path / "data/city/station_status").iterdir()
     header, first, *_ = file.read_text(encoding="utf-8").splitlines()
     assert header.endswith(",score")

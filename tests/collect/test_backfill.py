@@ -253,10 +253,10 @@ def test_a_table_of_ones_own_is_mapped(world: World) -> None:
     ("arguments", "what"),
     [
         (["--from", "nowhere"], "no such file"),
-        (["--from", "odd.csv"], "no layout that is known"),
-        (["--from", "odd.csv", "--map", "station_id=zzz"], 'no "zzz"'),
+        (["--from", "odd.csv"], "has an unknown layout"),
+        (["--from", "odd.csv", "--map", "station_id=zzz"], 'unknown column "zzz"'),
         (["--from", "odd.csv", "--map", "station_id=a"], "--map time=... is missing"),
-        (["--from", "bikes"], "very folder"),
+        (["--from", "bikes"], "the folder to be filled"),
     ],
 )
 def test_a_wrong_source_is_named(

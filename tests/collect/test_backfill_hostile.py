@@ -125,7 +125,7 @@ def test_a_ledger_whose_tables_are_none_is_refused(other: World, sql: str) -> No
         db.execute(sql)
     db.close()
 
-    with pytest.raises(StorageError, match="blocks is no table of a ledger"):
+    with pytest.raises(StorageError, match="blocks is not a table of a ledger"):
         slots(other)
 
 
@@ -139,7 +139,7 @@ def test_files_as_a_recursive_view_is_refused(other: World) -> None:
         )
     db.close()
 
-    with pytest.raises(StorageError, match="files is no table of a ledger"):
+    with pytest.raises(StorageError, match="files is not a table of a ledger"):
         slots(other)
 
 
@@ -236,7 +236,9 @@ def test_a_ledger_that_is_no_file_is_not_opened(
     (other.folder / "ledger.sqlite3").rename(other.folder / "moved")
     plant(other.folder / "ledger.sqlite3")
 
-    with pytest.raises(StorageError, match=r"ledger\.sqlite3.*leave the ledger out"):
+    with pytest.raises(
+        StorageError, match=r"ledger\.sqlite3.*folder without the ledger"
+    ):
         slots(other)
 
 
@@ -509,7 +511,7 @@ def test_a_packed_bomb_is_not_unpacked(
     line = b"2026-11-22 12:00:00,a,1\n"
     path.write_bytes(gzip.compress(b"t,id,n\n" + line * 500_000))
 
-    with pytest.raises(StorageError, match="unpacks to more than"):
+    with pytest.raises(StorageError, match="decompresses to more than"):
         list(mapped(path).snapshots())
 
 
@@ -530,7 +532,7 @@ def test_a_slot_with_endless_rows_is_refused(tmp_path: Path) -> None:
     """Every row at one moment: the wrong column is the time."""
     source = table(tmp_path, *(f"2026-11-22 12:00:00,{n},1" for n in range(300_001)))
 
-    with pytest.raises(SettingsError, match="are these the right times"):
+    with pytest.raises(SettingsError, match="check the column of the time"):
         list(source.snapshots())
 
 
@@ -586,7 +588,7 @@ def test_parquet_of_another_system_is_refused_by_its_path(
     done = bikecollect("--config", config, "backfill", "city", "--from", tmp_path / "x")
 
     assert done.returncode == 64
-    assert "is of the system oslo, not of city" in done.stderr
+    assert "belongs to the system oslo, not to city" in done.stderr
 
 
 def parquet(path: Path, sql: str, *, rows: int) -> TableSource:

@@ -464,7 +464,7 @@ def test_far_more_stations_than_usual_are_not_believed_at_once(world: World) -> 
     after = world.fetch(city, after=300)
 
     assert (run.outcome, run.cause) == (Outcome.REJECTED, "growth")
-    assert "6000 stations, where 10 are usual" in run.error
+    assert "6000 stations instead of the usual 10" in run.error
     assert after.outcome is Outcome.COLLECTED
     assert len(world.lines()) == 20
 
@@ -489,7 +489,7 @@ def test_a_list_that_is_another_in_each_slot_is_not_kept(world: World) -> None:
     assert len(world.lines()) == 8 * 600
     assert len(lines) == 3 * 600
     assert [each.text for each in run.notices] == [
-        "600 stations are others again: their list is not written"
+        "600 stations changed again: the station list is not written"
     ]
 
 

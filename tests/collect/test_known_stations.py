@@ -83,7 +83,7 @@ def test_a_feed_that_makes_up_stations_does_not_make_every_run_slower() -> None:
         lists_all=True,
     )
 
-    found = station_list.settled(snapshot, known, {}, SLOT)
+    found = station_list.merge(snapshot, known, {}, SLOT)
 
     names = [each.station_id for each in found.information]
     assert names == ["k7", "new0", "new1"]
@@ -94,7 +94,7 @@ def test_a_list_that_fits_is_taken_whole() -> None:
     """The first list of a national system is new in all its stations."""
     listed = tuple(about(f"{n}") for n in range(100_000))
 
-    found = station_list.settled(Snapshot((), listed, lists_all=True), {}, {}, SLOT)
+    found = station_list.merge(Snapshot((), listed, lists_all=True), {}, {}, SLOT)
 
     assert found.information == listed
     assert "many stations" not in found.findings

@@ -36,7 +36,7 @@ def backfill(publisher: Publisher) -> list[str]:
     times = Times(clock, clock, clock)
     span = (0, int(clock.now) + 1)
     work = backfiller(settings, "city", times, span=span, dry=False)  # type: ignore[arg-type]
-    return [each.what for each in work.own()]
+    return [each.what for each in work.fill_from_payloads()]
 
 
 def pasted(text: str) -> dict[str, str]:
@@ -113,9 +113,9 @@ def test_a_field_that_rows_can_do_without_is_told_with_its_new_name(
     told = [each.text for each in run.notices if each.kind == "fields"]
     assert run.outcome is Outcome.COLLECTED
     assert told == [
-        "most likely a field has another name now: Quantity is dock_total "
+        "most likely a field was renamed: Quantity is now dock_total "
         "(40 of 40 stations have the same value)",
-        "to go on, put these lines at the end of the settings file, then run: "
+        "to continue, put these lines at the end of the settings file, then run: "
         "bikecollect backfill city",
         "[systems.city.fields]",
         'capacity = "dock_total"',
@@ -135,9 +135,7 @@ def test_a_new_name_that_nothing_supports_is_not_guessed(tmp_path: Path) -> None
 
     told = [each.text for each in run.notices if each.kind == "fields"]
     assert run.outcome is Outcome.REJECTED
-    assert told == [
-        "no new field fits num_vehicles_available; fields that are not read: zz"
-    ]
+    assert told == ["no new field matches num_vehicles_available; unread fields: zz"]
 
 
 def test_without_anything_to_compare_with_names_alone_are_a_guess(

@@ -77,9 +77,9 @@ def backfill(
             source = history.source(
                 settings, name, Path(path), maps, layout or "", now=times.clock()
             )
-            work = filler.from_source(source, force=force)
+            work = filler.fill_from_source(source, force=force)
         else:
-            work = filler.own()
+            work = filler.fill_from_payloads()
         done = _done(filler, work, form)
         if form == "text":
             left = (source.bad, source.odd) if path else (0, 0)
@@ -102,15 +102,15 @@ def _span(
 def _done(filler: Backfiller, work: Iterator[Filling], form: str) -> Sequence[Filling]:
     """Do the *work*, with a bar on a terminal; as JSON, say each as it is done."""
     done: list[Filling] = []
-    label, quiet = f"{filler.system_id}: slots", not sys.stderr.isatty()
+    label, quiet = f"{filler.system.system_id}: slots", not sys.stderr.isatty()
     try:
         with click.progressbar(work, label=label, file=sys.stderr, hidden=quiet) as bar:
             for each in bar:
                 done.append(each)
                 if form == "json":
-                    say_json(as_json(filler.system_id, each, filler.zone))
+                    say_json(as_json(filler.system.system_id, each, filler.system.zone))
     except Interrupted:
         if form == "text":
-            say(summary(filler.system_id, done, filler.agreement))
+            say(summary(filler.system.system_id, done, filler.agreement))
         raise
     return done

@@ -1,4 +1,4 @@
-"""Other archives, from which missing slots can be filled: one module per kind."""
+"""Archives of others, from which missing slots can be filled: one module per kind."""
 
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
@@ -7,8 +7,8 @@ from bikecollect.core.slots import Slot
 from bikecollect.core.snapshot import StationStatus
 
 
-class Foreign(NamedTuple):
-    """A snapshot of another archive, for *slot*; *fetched_at* in epoch seconds."""
+class ForeignSnapshot(NamedTuple):
+    """A snapshot from another archive, for *slot*; *fetched_at* in epoch seconds."""
 
     slot: Slot
     fetched_at: float
@@ -16,27 +16,27 @@ class Foreign(NamedTuple):
 
 
 class Source(Protocol):
-    """An archive of others; *label* names it in the ledger."""
+    """An archive of somebody else; *label* names it in the ledger."""
 
     @property
     def label(self) -> str:
-        """What it is, and where."""
+        """Kind and path of the archive."""
         ...
 
     @property
     def bad(self) -> int:
-        """How many rows or blocks could not be read so far."""
+        """Number of rows or blocks that could not be read so far."""
         ...
 
     @property
     def odd(self) -> int:
-        """How many values cannot be, and were left empty so far."""
+        """Number of implausible values that were left empty so far."""
         ...
 
-    def snapshots(self) -> Iterator[Foreign]:
-        """Yield its snapshots, each slot once, the oldest first.
+    def snapshots(self) -> Iterator[ForeignSnapshot]:
+        """Yield the snapshots, each slot once, oldest first.
 
-        Raises StorageError where it cannot be read, SettingsError where it is not
-        what it was said to be.
+        Raises StorageError if the archive cannot be read, SettingsError if it has not
+        the declared layout.
         """
         ...

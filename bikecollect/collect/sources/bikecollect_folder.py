@@ -1,7 +1,7 @@
-"""Another bikecollect's folder: its committed blocks, from its CSVs and its archive.
+"""The folder of another bikecollect: committed blocks from its CSVs and its archive.
 
-Its files are those of strangers: see `foreign_ledger`, `foreign_segments`,
-`foreign_days`, and `plausible` for what is believed of their values.
+Its files are untrusted: see `foreign_ledger`, `foreign_segments`, `foreign_days`, and
+`plausible` for the values that are accepted.
 """
 
 import heapq
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
-from bikecollect.collect.sources import Foreign
+from bikecollect.collect.sources import ForeignSnapshot
 from bikecollect.collect.sources.foreign_days import archived
 from bikecollect.collect.sources.foreign_ledger import blocks, has_ledger
 from bikecollect.collect.sources.foreign_segments import Segments, scanned
@@ -25,7 +25,7 @@ from bikecollect.storage.files.scratch import scratch
 class FolderSource:
     """The system's *folder* of another bikecollect; *interval* is ours.
 
-    Nothing after *now* (epoch seconds) is believed.
+    Snapshots after *now* (epoch seconds) are skipped.
     """
 
     folder: Path
@@ -34,57 +34,57 @@ class FolderSource:
     judge: Plausible = field(init=False)
 
     def __post_init__(self) -> None:
-        """Begin without anything that was left out."""
+        """Start with zero skipped rows and values."""
         self.judge = Plausible(self.now)
 
     @property
     def label(self) -> str:
-        """What it is, and where."""
+        """Kind and path of the archive."""
         return f"bikecollect {visible(str(self.folder))}"
 
     @property
     def bad(self) -> int:
-        """How many rows, blocks or days could not be read."""
+        """Number of rows, blocks or days that could not be read."""
         return self.judge.bad
 
     @property
     def odd(self) -> int:
-        """How many values cannot be, and were left empty."""
+        """Number of implausible values that were left empty."""
         return self.judge.odd
 
-    def snapshots(self) -> Iterator[Foreign]:
-        """Yield its snapshots, the oldest first; damaged blocks are left out.
+    def snapshots(self) -> Iterator[ForeignSnapshot]:
+        """Yield the snapshots, oldest first; damaged blocks are skipped.
 
-        Its interval may be another: of several blocks in a slot of ours, the first.
+        Its interval may differ: of several blocks in a slot of ours, the first counts.
         """
         self.judge = Plausible(self.now)
-        with scratch() as aside:
+        with scratch() as scratch_folder:
             try:
-                live = self._live(aside)
-                days = archived(self.folder, aside, self.judge)
-                both = heapq.merge(live, days, key=_slot)
-                for slot, members in groupby(both, key=self._ours):
-                    whole = next((each for each in members if each.statuses), None)
-                    if whole is not None:
-                        yield whole._replace(slot=slot)
+                open_days = self._open_days(scratch_folder)
+                days = archived(self.folder, scratch_folder, self.judge)
+                merged = heapq.merge(open_days, days, key=_slot)
+                for slot, group in groupby(merged, key=self._our_slot):
+                    snapshot = next((s for s in group if s.statuses), None)
+                    if snapshot is not None:
+                        yield snapshot._replace(slot=slot)
             except OSError as error:
                 raise StorageError(f"cannot read {self.folder}: {error}") from error
 
-    def _ours(self, foreign: Foreign) -> Slot:
+    def _our_slot(self, foreign: ForeignSnapshot) -> Slot:
         return Slot(foreign.slot // self.interval * self.interval)
 
-    def _live(self, aside: Path) -> Iterator[Foreign]:
-        places = (
-            blocks(self.folder, aside)
+    def _open_days(self, scratch_folder: Path) -> Iterator[ForeignSnapshot]:
+        spans = (
+            blocks(self.folder, scratch_folder)
             if has_ledger(self.folder)
             else ((slot, *span) for slot, span in scanned(self.folder, self.judge))
         )
         with Segments(self.folder, self.judge) as segments:
-            for place in places:
-                found = segments.snapshot(*place)
-                if found is not None:
-                    yield found
+            for slot, *span in spans:
+                snapshot = segments.snapshot(slot, *span)
+                if snapshot is not None:
+                    yield snapshot
 
 
-def _slot(foreign: Foreign) -> Slot:
+def _slot(foreign: ForeignSnapshot) -> Slot:
     return foreign.slot

@@ -1,8 +1,8 @@
-"""The ledger of another bikecollect, read as what it is: a database of strangers.
+"""The ledger of another bikecollect, read as an untrusted database.
 
-A copy is read, so that nothing is written there and nothing changes while it is read.
-Of its schema only two plain tables count; no view, trigger, virtual table or function
-of it is ever run, and what it takes to read is bounded.
+A copy is read, so that nothing is written there and nothing changes meanwhile. Only two
+plain tables are read; no view, trigger, virtual table or function of the database runs,
+and the cost of reading is limited.
 """
 
 import os
@@ -19,15 +19,15 @@ from bikecollect.storage.files.regular_file import opened_below
 from bikecollect.storage.ledger_schema import VERSION
 
 MOST_BYTES = 4 << 30
-"""Of a ledger: a hundred years of runs have less."""
+"""Size of a ledger; a hundred years of runs take less."""
 LONGEST_VALUE = 1 << 20
 STEPS = 10_000
-"""Steps of SQLite's machine between two looks at what was spent."""
+"""Steps of SQLite's virtual machine between two checks of the limit."""
 MOST_STEPS = 2_000_000_000
-"""Steps for all that is read: ten years of blocks take a fortieth."""
+"""Steps for all queries; ten years of blocks take a fortieth of it."""
 TRIES = 3
 BLOCKS = 'SELECT slot, file, start, "end", crc32 FROM blocks ORDER BY slot'
-LEFT = "SELECT file FROM files WHERE damaged = ?"
+GONE_FILES = "SELECT file FROM files WHERE damaged = ?"
 COLUMNS = {
     "blocks": {"slot", "file", "start", "end", "crc32"},
     "files": {"file", "damaged"},
@@ -36,70 +36,70 @@ READS = {
     sqlite3.SQLITE_SELECT: frozenset({None}),
     sqlite3.SQLITE_READ: frozenset(COLUMNS),
 }
-"""What a statement may do once the tables are known to be tables."""
+"""What a statement may do after the schema was checked."""
 
 
 def has_ledger(folder: Path) -> bool:
-    """Tell whether a *folder* of bikecollect has a ledger, whatever it is."""
+    """Return whether *folder* has a ledger, valid or not."""
     return os.path.lexists(folder / LEDGER)
 
 
-def blocks(folder: Path, aside: Path) -> Iterator[tuple[Any, ...]]:
+def blocks(folder: Path, scratch_folder: Path) -> Iterator[tuple[Any, ...]]:
     """Yield slot, file, start, end and crc32 of the blocks in *folder*'s ledger.
 
-    By their slots; those of files that were archived and removed are left out. Nothing
-    is promised of the values. The copy goes to *aside*. Raises StorageError where it
-    cannot be read, or is no ledger, SettingsError where it is of a newer version.
+    Ordered by slot, without blocks of files that were archived and removed. The values
+    are unchecked. The ledger is copied to *scratch_folder*. Raises StorageError if it
+    cannot be read or is no ledger, SettingsError if its version is newer.
     """
-    with _failing(folder):
-        copy = _copied(folder, aside)
-        with closing(_connected(copy)) as db:
-            _known(db, folder)
-            db.set_authorizer(_allowed)
-            gone = {file for (file,) in db.execute(LEFT, (GONE,))}
+    with _translated_errors(folder):
+        copy = _copy_ledger(folder, scratch_folder)
+        with closing(_connect(copy)) as db:
+            _check_schema(db, folder)
+            db.set_authorizer(_authorize)
+            gone = {file for (file,) in db.execute(GONE_FILES, (GONE,))}
             for row in db.execute(BLOCKS):
                 if row[1] not in gone:
                     yield row
 
 
-def _copied(folder: Path, aside: Path) -> Path:
-    """Copy the ledger and what waits beside it; raises OSError."""
+def _copy_ledger(folder: Path, scratch_folder: Path) -> Path:
+    """Copy the ledger and its write-ahead log; raises OSError."""
     for _ in range(TRIES):
         before = _sizes(folder)
         for suffix in before:
-            _copy(folder, f"{LEDGER}{suffix}", aside / f"{LEDGER}{suffix}")
+            _copy(folder, f"{LEDGER}{suffix}", scratch_folder / f"{LEDGER}{suffix}")
         if _sizes(folder) == before:
-            return aside / LEDGER
-    raise OSError(f"{LEDGER} changes while it is read; copy the folder, and try again")
+            return scratch_folder / LEDGER
+    raise OSError(f"{LEDGER} changed while it was read; copy the folder, and try again")
 
 
 def _sizes(folder: Path) -> dict[str, tuple[int, int]]:
-    """Return size and time of change of the ledger's files, by their suffix."""
-    found = {}
+    """Return size and modification time of the ledger's files, by suffix."""
+    sizes = {}
     for suffix in ("", "-wal"):
         path = folder / f"{LEDGER}{suffix}"
         if not suffix or os.path.lexists(path):
-            there = path.lstat()
-            found[suffix] = there.st_size, there.st_mtime_ns
-    return found
+            stat = path.lstat()
+            sizes[suffix] = stat.st_size, stat.st_mtime_ns
+    return sizes
 
 
 def _copy(folder: Path, name: str, target: Path) -> None:
     fd = opened_below(folder, name)
     with os.fdopen(fd, "rb") as source, target.open("wb") as out:
         if (size := os.fstat(fd).st_size) > MOST_BYTES:
-            raise OSError(f"{name} has {size} bytes; a ledger has not that many")
+            raise OSError(f"{name} has {size} bytes, more than any ledger")
         left = size
-        while left and (some := source.read(min(left, 1 << 20))):
-            out.write(some)
-            left -= len(some)
+        while left and (data := source.read(min(left, 1 << 20))):
+            out.write(data)
+            left -= len(data)
 
 
-def _connected(path: Path) -> sqlite3.Connection:
+def _connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path)
     db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_VALUE)
     db.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
-    db.set_progress_handler(_Spent(), STEPS)
+    db.set_progress_handler(_StepLimit(), STEPS)
     for setting in (
         "trusted_schema = OFF",
         "cell_size_check = ON",
@@ -111,8 +111,8 @@ def _connected(path: Path) -> sqlite3.Connection:
     return db
 
 
-class _Spent:
-    """Counts what a connection does, and ends it where that is too much."""
+class _StepLimit:
+    """Counts the steps of a connection, and interrupts it at the limit."""
 
     def __init__(self) -> None:
         self._left = MOST_STEPS // STEPS
@@ -122,8 +122,8 @@ class _Spent:
         return self._left < 0
 
 
-def _known(db: sqlite3.Connection, folder: Path) -> None:
-    """Raise where *db* is no ledger that this version knows."""
+def _check_schema(db: sqlite3.Connection, folder: Path) -> None:
+    """Raise unless *db* has the schema of a ledger that this version can read."""
     ((version,),) = db.execute("PRAGMA user_version")
     if version > VERSION:
         raise SettingsError(
@@ -131,14 +131,15 @@ def _known(db: sqlite3.Connection, folder: Path) -> None:
             f"this one knows {VERSION}); upgrade it here too"
         )
     for table, needed in COLUMNS.items():
-        about = db.execute(
+        entries = db.execute(
             "SELECT type, sql FROM sqlite_master WHERE name = ?", (table,)
         ).fetchall()
-        plain = len(about) == 1 and about[0][0] == "table" and _is_plain(about[0][1])
+        is_table = len(entries) == 1 and entries[0][0] == "table"
+        plain = is_table and _is_plain(entries[0][1])
         columns = db.execute(f"PRAGMA table_xinfo({table})").fetchall() if plain else []
         stored = {name for _, name, *_, hidden in columns if not hidden}
         if not needed <= stored or not _has_key(table, columns):
-            raise sqlite3.DatabaseError(f"{table} is no table of a ledger")
+            raise sqlite3.DatabaseError(f"{table} is not a table of a ledger")
 
 
 def _is_plain(sql: Any) -> bool:
@@ -146,23 +147,23 @@ def _is_plain(sql: Any) -> bool:
 
 
 def _has_key(table: str, columns: list[Any]) -> bool:
-    """Tell whether blocks are in the order of their slots, as ours are."""
+    """Return whether the slot is the key of the blocks, as in our ledgers."""
     keys = [(name, kind) for _, name, kind, _, _, place, _ in columns if place]
     return table != "blocks" or keys == [("slot", "INTEGER")]
 
 
-def _allowed(action: int, what: str | None, *_: object) -> int:
-    known = READS.get(action)
-    good = known is not None and (what in known or None in known)
-    return sqlite3.SQLITE_OK if good else sqlite3.SQLITE_DENY
+def _authorize(action: int, table: str | None, *_: object) -> int:
+    tables = READS.get(action)
+    allowed = tables is not None and (table in tables or None in tables)
+    return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
 
 
 @contextmanager
-def _failing(folder: Path) -> Iterator[None]:
+def _translated_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError, MemoryError, UnicodeError) as error:
         raise StorageError(
-            f"cannot read {folder / LEDGER}: {error}; without it the CSV files can be "
-            "read: copy the folder, leave the ledger out, and fill from the copy"
+            f"cannot read {folder / LEDGER}: {error}; the CSV files can be read "
+            "without it: copy the folder without the ledger, and fill from the copy"
         ) from error

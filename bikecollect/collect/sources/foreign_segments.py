@@ -1,4 +1,4 @@
-"""The daily CSV files of another bikecollect: its whole blocks, as snapshots."""
+"""The daily CSV files of another bikecollect: its complete blocks, as snapshots."""
 
 import csv
 import os
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self
 
 from bikecollect.archive import day_csv
 from bikecollect.archive.parts import is_day
-from bikecollect.collect.sources import Foreign
+from bikecollect.collect.sources import ForeignSnapshot
 from bikecollect.collect.sources.plausible import MOST_STATIONS, Plausible
 from bikecollect.core.blocks import Span
 from bikecollect.core.errors import StorageError
@@ -25,11 +25,11 @@ COUNTS = tuple(COLUMNS)[3:9]
 FLAGS = tuple(COLUMNS)[9:12]
 LONGEST_LINE = 1 << 17
 MOST_BLOCK = 64 << 20
-"""Bytes of a block; one of the largest feeds has a tenth."""
+"""Bytes of a block; one of the largest feeds has a tenth of it."""
 
 
 class _Segment(NamedTuple):
-    """A file that is read: its descriptor, its size, and the columns of its rows."""
+    """An open file: its descriptor, its size, and the columns of its rows."""
 
     fd: int
     size: int
@@ -39,7 +39,7 @@ class _Segment(NamedTuple):
 class Segments:
     """Reads blocks of the daily files in *folder*, one file open at a time.
 
-    What is not there, not whole, or of another slot than it should be is left out, and
+    A block that is missing, damaged, or of another slot than expected is skipped, and
     *judge* counts it.
     """
 
@@ -56,39 +56,41 @@ class Segments:
     def __exit__(self, *_: object) -> None:
         self._close()
 
-    def snapshot(self, slot: Any, *place: Any) -> Foreign | None:
-        """Return the snapshot of the block at *place*, a span's values; None: left out.
+    def snapshot(self, slot: Any, *values: Any) -> ForeignSnapshot | None:
+        """Return the snapshot of the block at the span of *values*; None if skipped.
 
-        Nothing is taken for granted of what is given.
+        The values are unchecked.
         """
-        span = _span(place)
+        span = _span(values)
         if span is None or not isinstance(slot, int) or not self._judge.is_time(slot):
             self._judge.bad += 1
             return None
         text = self._text(span)
         opened = self._open
-        found = (
-            self._rows(Slot(slot), opened.columns, text) if opened and text else None
+        snapshot = (
+            self._parse(Slot(slot), opened.columns, text) if opened and text else None
         )
-        self._judge.bad += found is None
-        return found
+        self._judge.bad += snapshot is None
+        return snapshot
 
     def _text(self, span: Span) -> bytes | None:
-        """Return the bytes of *span*, None where they are not what was written."""
+        """Return the bytes of *span*, None if they are missing or damaged."""
         if span.file != self._name:
             self._close()
             self._name = span.file
             with suppress(OSError, StorageError):
                 self._open = _opened(self._folder, span.file)
-        # Blocks lie side by side: together they are no longer than their file.
-        spent = self._read.get(span.file, 0) + span.end - span.start
-        if self._open is None or max(span.end, spent) > self._open.size:
+        # Blocks do not overlap: together they are no longer than their file.
+        total = self._read.get(span.file, 0) + span.end - span.start
+        if self._open is None or max(span.end, total) > self._open.size:
             return None
-        self._read[span.file] = spent
+        self._read[span.file] = total
         text = os.pread(self._open.fd, span.end - span.start, span.start)
         return text if zlib.crc32(text) == span.crc else None
 
-    def _rows(self, slot: Slot, columns: Sequence[str], text: bytes) -> Foreign | None:
+    def _parse(
+        self, slot: Slot, columns: Sequence[str], text: bytes
+    ) -> ForeignSnapshot | None:
         statuses = []
         fetched: float | None = None
         times: dict[str, int | None] = {}
@@ -103,8 +105,8 @@ class Segments:
                 fetched = _time(times, row.get("fetched_at", ""))
                 status = self._judge.status(
                     row.get("station_id"),
-                    [row.get(each) for each in COUNTS],
-                    [row.get(each) for each in FLAGS],
+                    [row.get(name) for name in COUNTS],
+                    [row.get(name) for name in FLAGS],
                     _time(times, row.get("last_reported", "")),
                 )
                 if status is not None:
@@ -113,7 +115,9 @@ class Segments:
                     return None
         except (ValueError, csv.Error):
             return None
-        return Foreign(slot, self._judge.fetched(fetched, slot), tuple(statuses))
+        return ForeignSnapshot(
+            slot, self._judge.fetched(fetched, slot), tuple(statuses)
+        )
 
     def _close(self) -> None:
         if self._open is not None:
@@ -124,19 +128,19 @@ class Segments:
 def scanned(folder: Path, judge: Plausible) -> Iterator[tuple[Slot, Span]]:
     """Yield the groups of lines of one slot in all daily files of *folder*, by slot.
 
-    For a folder without a ledger. The last group of a file that ends in a torn line is
-    left out: nobody can say how many rows it should have. Raises OSError.
+    For a folder without a ledger. If a file ends in a torn line, its last group is
+    skipped: its number of rows is unknown. Raises OSError.
     """
-    names = [f"{STATUS}/{each}" for each in names_below(folder, STATUS)]
-    known = sorted(each for each in names if is_segment(each))
-    for _, files in groupby(known, key=lambda each: each.partition(".")[0]):
-        found: list[tuple[Slot, Span]] = []
+    names = [f"{STATUS}/{name}" for name in names_below(folder, STATUS)]
+    segments = sorted(name for name in names if is_segment(name))
+    for _, files in groupby(segments, key=lambda name: name.partition(".")[0]):
+        groups: list[tuple[Slot, Span]] = []
         for file in files:
             try:
-                found += _groups(folder, file)
+                groups += _groups(folder, file)
             except (OSError, StorageError):
                 judge.bad += 1
-        yield from sorted(found)
+        yield from sorted(groups)
 
 
 def _groups(folder: Path, file: str) -> list[tuple[Slot, Span]]:
@@ -155,15 +159,15 @@ def _groups(folder: Path, file: str) -> list[tuple[Slot, Span]]:
                 if slot is not None:
                     groups.append((slot, Span(file, at, at, 0)))
             if slot is not None:
-                old = groups[-1][1]
-                grown = old._replace(end=at + len(line), crc=zlib.crc32(line, old.crc))
-                groups[-1] = slot, grown
+                span = groups[-1][1]
+                crc = zlib.crc32(line, span.crc)
+                groups[-1] = slot, span._replace(end=at + len(line), crc=crc)
             at += len(line)
     return groups
 
 
 def _opened(folder: Path, file: str) -> _Segment:
-    """Open *file* in *folder*; raises OSError, StorageError for what is none."""
+    """Open *file* in *folder*; raises OSError, StorageError if it is no daily file."""
     fd = opened_below(folder, file)
     try:
         header, newline, _ = os.pread(fd, LONGEST_LINE, 0).partition(b"\n")
@@ -175,15 +179,15 @@ def _opened(folder: Path, file: str) -> _Segment:
     if columns[:1] == ("slot",):
         return _Segment(fd, size, columns)
     os.close(fd)
-    raise StorageError(f"{folder / file} is no daily file", cause="damage")
+    raise StorageError(f"{folder / file} is not a daily file", cause="damage")
 
 
-def _span(place: Sequence[Any]) -> Span | None:
-    """Return *place* as a span, None where it is none that can be."""
-    file, start, end, crc = place
+def _span(values: Sequence[Any]) -> Span | None:
+    """Return *values* as a span, None if they are not a possible one."""
+    file, start, end, crc = values
     if not isinstance(file, str) or not is_segment(file) or not is_day(file[15:25]):
         return None
-    if not all(isinstance(each, int) for each in (start, end, crc)):
+    if not all(isinstance(number, int) for number in (start, end, crc)):
         return None
     return (
         Span(file, start, end, crc) if 0 < start < end <= start + MOST_BLOCK else None
@@ -198,7 +202,7 @@ def _slot(cell: bytes) -> Slot | None:
 
 
 def _time(known: dict[str, int | None], text: str) -> int | None:
-    """Return the moment that *text* is, None for none; *known* are those before."""
+    """Return *text* as epoch seconds, None if empty; *known* caches the results."""
     if text not in known:
         try:
             known[text] = int(from_iso(text)) if text else None

@@ -1,4 +1,4 @@
-"""What is believed of another archive's values; the others are left out, counted."""
+"""Which values of another archive are accepted; others are skipped and counted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ MOST_STATIONS = 100_000
 
 @dataclass
 class Plausible:
-    """Judges what is read up to *now* (epoch seconds), the last moment that can be.
+    """Checks values of another archive up to *now*, the latest possible time.
 
-    *bad* rows or blocks and *odd* values were left out so far.
+    *bad* rows or blocks and *odd* values were skipped so far.
     """
 
     now: float
@@ -25,11 +25,11 @@ class Plausible:
     odd: int = 0
 
     def is_time(self, moment: float) -> bool:
-        """Tell whether a snapshot may be of *moment*."""
+        """Return whether *moment* is a possible time of a snapshot."""
         return FIRST_STAMP <= moment <= self.now
 
     def fetched(self, moment: float | None, slot: Slot) -> float:
-        """Return *moment*, at which *slot* was fetched; the slot where that is none."""
+        """Return *moment*, at which *slot* was fetched; the slot if impossible."""
         if moment is not None and slot - 3_600 <= moment <= slot + DAY:
             return moment
         self.odd += moment is not None
@@ -42,7 +42,7 @@ class Plausible:
         flags: Sequence[Any],
         reported: float | None,
     ) -> StationStatus | None:
-        """Return what a row says of a station, None where it names none."""
+        """Return the status of a station in a row, None without a station id."""
         name = values.identifier(station_id)
         if name is None:
             self.bad += 1
@@ -50,15 +50,16 @@ class Plausible:
         return StationStatus._make(
             [
                 name,
-                *(self._known(values.count(each), each) for each in counts),
-                *(self._known(values.flag(each), each) for each in flags),
+                *(self._counted(values.count(cell), cell) for cell in counts),
+                *(self._counted(values.flag(cell), cell) for cell in flags),
                 self._reported(reported),
             ]
         )
 
-    def _known(self, found: Any, said: Any) -> Any:
-        self.odd += found is None and said not in {None, ""}
-        return found
+    def _counted(self, value: Any, cell: Any) -> Any:
+        """Return *value*, read from *cell*; count a cell that has no valid value."""
+        self.odd += value is None and cell not in {None, ""}
+        return value
 
     def _reported(self, moment: float | None) -> int | None:
         if moment is None:

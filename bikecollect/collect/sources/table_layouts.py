@@ -1,27 +1,24 @@
-"""Layouts of tables that others publish: which of their columns is which of ours."""
+"""Layouts of tables that others publish: which of their columns maps to ours."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bikecollect.core.errors import UsageError
+from bikecollect.core.snapshot import StationStatus
 
 TIME = "time"
 SHOWN = 1_000
-FIELDS = (
-    *("station_id", "num_vehicles_available", "num_ebikes_available"),
-    *("num_docks_available", "num_vehicles_disabled", "num_docks_disabled"),
-    *("capacity", "is_installed", "is_renting", "is_returning", "last_reported"),
-)
-"""What a mapping may name, beside the time; in the order of a station's status."""
+FIELDS = StationStatus._fields
+"""What a mapping may name, beside the time."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A table's *columns*: of ours, theirs. *time* is when the rows were fetched.
+    """A table's *columns*, theirs by ours. *time* is when the rows were fetched.
 
-    With *utc* a time without an offset is of UTC, else of the system's zone.
-    *network* is the column that says of which system a row is. With *apart* the time is
-    not that of a poll: each station has its own.
+    With *utc* a time without an offset is UTC, else of the system's zone. *network* is
+    the column that names the system of a row. With *apart* the time is not that of a
+    poll: each station has its own.
     """
 
     name: str
@@ -55,7 +52,7 @@ KNOWN = (
         apart=True,
     ),
     Layout("youbike-csv", "collect_time", YOUBIKE),
-    # Recorded by hourly jobs on hosted runners: their clock, and it is UTC's
+    # Recorded by hourly jobs on hosted runners, whose clock is UTC
     # (infoTime 08:33:01 in Taipei beside timestamp 00:35:33).
     Layout("youbike-csv", "timestamp", YOUBIKE, utc=True),
     Layout(
@@ -72,49 +69,51 @@ KNOWN = (
         apart=True,
     ),
 )
-"""The most telling ones last: a table is taken for the last one that it satisfies."""
-NAMES = tuple(dict.fromkeys(each.name for each in KNOWN))
+"""The most specific ones last: the last layout that a table satisfies is chosen."""
+NAMES = tuple(dict.fromkeys(layout.name for layout in KNOWN))
 
 
 def recognised(header: Sequence[str], name: str = "") -> Layout:
-    """Return the layout that *header* has, *name*'s where one is given.
+    """Return the layout of *header*, restricted to *name* if given.
 
-    Raises UsageError where it is none of ours.
+    Raises UsageError for an unknown layout.
 
     >>> recognised(["sno", "total", "available_rent_bikes", "available_return_bikes",
     ...     "infoTime"]).name
     'taipei-archive'
     """
-    fit = [
-        each
-        for each in KNOWN
-        if {each.time, *each.columns.values()} <= set(header)
-        and (not name or each.name == name)
+    matches = [
+        layout
+        for layout in KNOWN
+        if {layout.time, *layout.columns.values()} <= set(header)
+        and (not name or layout.name == name)
     ]
-    if fit:
-        return fit[-1]
-    what = f"has not the columns of {name}" if name else "has no layout that is known"
+    if matches:
+        return matches[-1]
+    what = f"lacks columns of the layout {name}" if name else "has an unknown layout"
     raise UsageError(
-        f"the table {what}; its columns are {_listed(header)}. Say which is which: "
+        f"the table {what}; its columns are {_listed(header)}. Map the columns: "
         "--map time=... --map station_id=... --map num_vehicles_available=..."
     )
 
 
 def mapped(pairs: Sequence[str], header: Sequence[str]) -> Layout:
-    """Return the layout that *pairs*, each OURS=THEIRS, say; raises UsageError."""
+    """Return the layout of *pairs*, each OURS=THEIRS; raises UsageError."""
     columns = {}
     for pair in pairs:
         ours, _, theirs = pair.partition("=")
         if ours not in {TIME, *FIELDS}:
             known = ", ".join((TIME, *FIELDS))
-            raise UsageError(f'--map {pair}: "{ours}" is none of {known}')
+            raise UsageError(
+                f'--map {pair}: unknown column "{ours}"; known are {known}'
+            )
         if theirs not in header:
-            has = _listed(header)
-            raise UsageError(f'--map {pair}: the table has no "{theirs}", but {has}')
+            have = _listed(header)
+            raise UsageError(f'--map {pair}: unknown column "{theirs}"; known: {have}')
         columns[ours] = theirs
-    for needed in (TIME, "station_id", "num_vehicles_available"):
-        if needed not in columns:
-            raise UsageError(f"--map {needed}=... is missing")
+    for name in (TIME, "station_id", "num_vehicles_available"):
+        if name not in columns:
+            raise UsageError(f"--map {name}=... is missing")
     time = columns.pop(TIME)
     apart = columns.get("last_reported") == time
     return Layout("mapped", time, columns, apart=apart)

@@ -1,7 +1,7 @@
-"""Rows of tables that others made: CSV line by line, Parquet through DuckDB.
+"""Rows of tables from others: CSV line by line, Parquet through DuckDB.
 
-What a row may take of memory is bounded, whatever the file: a line, a value, and what a
-packed file unpacks to. A line that cannot be read costs only itself.
+Memory is limited for any file: the length of a line and of a value, and the size of an
+uncompressed file. A line that cannot be read does not affect others.
 """
 
 import csv
@@ -27,21 +27,21 @@ LONGEST_LINE = 1 << 17
 LONGEST_VALUE = 1_100
 MOST_COLUMNS = 2_000
 RATIO = 250
-"""How often its packed size a table may unpack to; those of stations take 10 to 40."""
+"""Largest compression ratio of a table; tables of stations have 10 to 40."""
 SMALL = 64 << 20
 BATCH = 10_000
 MEMORY = "160MB"
 
 
 class Lines(Protocol):
-    """A file of bytes that is read line by line."""
+    """A binary file that is read line by line."""
 
     def readline(self, size: int, /) -> bytes:
-        """Return the next line, no more of it than *size*; empty at the end."""
+        """Return at most *size* bytes of the next line; empty at the end."""
         ...
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         ...
 
 
@@ -49,31 +49,31 @@ class Table(Protocol):
     """Files of one table."""
 
     def header(self) -> list[str]:
-        """Return the columns that any of the files has."""
+        """Return the columns of all files."""
         ...
 
     def rows(self, columns: Sequence[str]) -> Iterator[Row | None]:
-        """Yield *columns* of each row, in the files' order; None for one unreadable.
+        """Yield *columns* of each row, in the files' order; None for an unreadable row.
 
-        Raises StorageError where a file cannot be read at all.
+        Raises StorageError if a file cannot be read at all.
         """
         ...
 
 
 class CsvTable:
-    """The CSV files *paths*, each with its own header; packed by gzip where .gz."""
+    """The CSV files *paths*, each with its own header; gzip-compressed if .gz."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = paths
 
     def header(self) -> list[str]:
         """See `Table`."""
-        found: dict[str, None] = {}
+        names: dict[str, None] = {}
         for path in self._paths:
             with closing(_lines_of(path)) as source:
-                texts = _Texts(source)
-                found |= dict.fromkeys(_header(texts, csv.reader(texts), path))
-        return list(found)
+                texts = _TextLines(source)
+                names |= dict.fromkeys(_header(texts, csv.reader(texts), path))
+        return list(names)
 
     def rows(self, columns: Sequence[str]) -> Iterator[Row | None]:
         """See `Table`."""
@@ -83,11 +83,11 @@ class CsvTable:
 
 
 def _rows(source: Lines, path: Path, columns: Sequence[str]) -> Iterator[Row | None]:
-    texts = _Texts(source)
+    texts = _TextLines(source)
     reader = csv.reader(texts)
     header = _header(texts, reader, path)
-    place = {name: n for n, name in reversed(list(enumerate(header)))}
-    wanted = [place.get(name, -1) for name in columns]
+    numbers = {name: n for n, name in reversed(list(enumerate(header)))}
+    wanted = [numbers.get(name, -1) for name in columns]
     while (cells := _cells(texts, reader, path)) is not None:
         if len(cells) == len(header):
             yield [cells[n] if n >= 0 else None for n in wanted]
@@ -98,17 +98,17 @@ def _rows(source: Lines, path: Path, columns: Sequence[str]) -> Iterator[Row | N
         yield None
 
 
-def _header(texts: "_Texts", reader: Iterator[list[str]], path: Path) -> list[str]:
-    found = _cells(texts, reader, path) or []
-    if len(found) > MOST_COLUMNS:
-        raise StorageError(f"{path} has {len(found)} columns: no table of stations")
-    return found
+def _header(texts: "_TextLines", reader: Iterator[list[str]], path: Path) -> list[str]:
+    names = _cells(texts, reader, path) or []
+    if len(names) > MOST_COLUMNS:
+        raise StorageError(f"{path} has {len(names)} columns: not a table of stations")
+    return names
 
 
 def _cells(
-    texts: "_Texts", reader: Iterator[list[str]], path: Path
+    texts: "_TextLines", reader: Iterator[list[str]], path: Path
 ) -> list[str] | None:
-    """Return the cells of the next row, none of an unreadable one; None: the end.
+    """Return the cells of the next row, [] if it is unreadable, None at the end.
 
     Raises StorageError.
     """
@@ -123,41 +123,41 @@ def _cells(
 
 
 def _lines_of(path: Path) -> "Lines":
-    """Open *path*, a plain file; raises StorageError."""
+    """Open *path*, a regular file; raises StorageError."""
     fd = _opened(path)
     file = os.fdopen(fd, "rb")
     if path.suffix != ".gz":
         return file
-    return _Unpacked(file, max(SMALL, RATIO * os.fstat(fd).st_size))
+    return _LimitedGzip(file, max(SMALL, RATIO * os.fstat(fd).st_size))
 
 
-class _Unpacked(gzip.GzipFile):
-    """A packed file that gives no more than *most* bytes."""
+class _LimitedGzip(gzip.GzipFile):
+    """A gzip file that yields at most *limit* bytes."""
 
-    def __init__(self, packed: IO[bytes], most: int) -> None:
-        super().__init__(fileobj=packed, mode="rb")
-        self._packed = packed
-        self._most = most
+    def __init__(self, compressed: IO[bytes], limit: int) -> None:
+        super().__init__(fileobj=compressed, mode="rb")
+        self._compressed = compressed
+        self._limit = limit
 
     def readline(self, size: int | None = -1) -> bytes:
-        """Return a line; raises OSError where the bound is passed."""
+        """Return a line; raises OSError beyond the limit."""
         line = super().readline(size)
-        if self.tell() > self._most:
+        if self.tell() > self._limit:
             raise OSError(
-                f"it unpacks to more than {self._most} bytes; unpack it first"
+                f"it decompresses to more than {self._limit} bytes; decompress it first"
             )
         return line
 
     def close(self) -> None:
-        """Close the packed file too."""
+        """Close the compressed file too."""
         super().close()
-        self._packed.close()
+        self._compressed.close()
 
 
-class _Texts:
-    """The lines of *source* as texts; how many were *lost* for they are none.
+class _TextLines:
+    """The decoded lines of *source*; *lost* counts those that were skipped.
 
-    A row may take *left* bytes more: a quote that is never closed does not take all.
+    The current row may take *left* more bytes, which limits an unclosed quote.
     """
 
     def __init__(self, source: Lines) -> None:
@@ -170,7 +170,7 @@ class _Texts:
         return self
 
     def __next__(self) -> str:
-        """Return the next line that is one; raises csv.Error for a row too long."""
+        """Return the next valid line; raises csv.Error for a row that is too long."""
         while line := self._source.readline(LONGEST_LINE):
             if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
                 self._skip()
@@ -186,7 +186,7 @@ class _Texts:
         raise StopIteration
 
     def _skip(self) -> None:
-        """Pass over the rest of a line that is too long."""
+        """Skip the rest of a line that is too long."""
         self.lost += 1
         while line := self._source.readline(LONGEST_LINE):
             if line.endswith(b"\n"):
@@ -198,30 +198,30 @@ class ParquetTable:
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = paths
-        files = ", ".join(duckdb_engine.path(each) for each in paths)
+        files = ", ".join(duckdb_engine.path(path) for path in paths)
         self._source = (
             f"read_parquet([{files}], union_by_name = true, hive_partitioning = false)"
         )
 
     def header(self) -> list[str]:
         """See `Table`."""
-        described = list(self._answer(f"DESCRIBE FROM {self._source}"))
+        described = list(self._query(f"DESCRIBE FROM {self._source}"))
         return [str(name) for name, *_ in described]
 
     def rows(self, columns: Sequence[str]) -> Iterator[Row | None]:
         """See `Table`."""
         cells = (
-            f"substr(CAST({duckdb_engine.name(each)} AS VARCHAR), 1, {LONGEST_VALUE})"
-            for each in columns
+            f"substr(CAST({duckdb_engine.name(name)} AS VARCHAR), 1, {LONGEST_VALUE})"
+            for name in columns
         )
-        return self._answer(f"SELECT {', '.join(cells)} FROM {self._source}")
+        return self._query(f"SELECT {', '.join(cells)} FROM {self._source}")
 
-    def _answer(self, sql: str) -> Iterator[Row]:
-        """Yield the rows that *sql* gives, with nothing but these files at hand."""
+    def _query(self, sql: str) -> Iterator[Row]:
+        """Yield the rows of *sql*, with access to these files only."""
         for path in self._paths:
             os.close(_opened(path))
-        with scratch() as aside:
-            db = duckdb_engine.connect(aside, memory=MEMORY)
+        with scratch() as scratch_folder:
+            db = duckdb_engine.connect(scratch_folder, memory=MEMORY)
             with closing(db), duckdb_engine.translated(f"cannot read {self._paths[0]}"):
                 duckdb_engine.confine(db, map(str, self._paths))
                 yield from _stream(db.execute(sql))
@@ -235,8 +235,8 @@ def _opened(path: Path) -> int:
 
 
 def _stream(cursor: "DuckDBPyConnection") -> Iterator[Row]:
-    while some := cursor.fetchmany(BATCH):
-        yield from some
+    while batch := cursor.fetchmany(BATCH):
+        yield from batch
 
 
 def table(paths: Sequence[Path]) -> Table:
@@ -245,22 +245,24 @@ def table(paths: Sequence[Path]) -> Table:
 
 
 def files(path: Path) -> list[Path]:
-    """Return the tables at *path*: a file, or a folder's plain ones.
+    """Return the tables at *path*: a file, or the regular files of a folder.
 
-    Raises StorageError where there is none, or both kinds.
+    Raises StorageError if there is none, or both CSV and Parquet.
     """
     if path.is_file():
         return [path.resolve() if path.is_symlink() else path]  # as the user named it
     if not path.is_dir():
         raise StorageError(f"{path} is neither a file nor a folder")
-    found = [
-        each
+    tables = [
+        file
         for pattern in ("*.parquet", "*.csv", "*.csv.gz")
-        for each in sorted(path.rglob(pattern))
-        if each.is_file() and not each.is_symlink()
+        for file in sorted(path.rglob(pattern))
+        if file.is_file() and not file.is_symlink()
     ]
-    suffixes = {each.suffix in PARQUET for each in found}
-    if not found or len(suffixes) > 1:
-        what = "both CSV and Parquet" if found else "no CSV and no Parquet file"
-        raise StorageError(f"{path}: {what} is there; give --from one kind of files")
-    return found
+    if not tables:
+        raise StorageError(f"{path} has no CSV and no Parquet files")
+    if len({file.suffix in PARQUET for file in tables}) > 1:
+        raise StorageError(
+            f"{path} has both CSV and Parquet files; give --from files of one kind"
+        )
+    return tables
