@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from command import run_command
 from served import Answer, serving
 
 from bikecollect.simulator import dialects
@@ -41,11 +42,9 @@ def settings(
 def bikecollect(
     *arguments: object, env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command as a process of its own."""
-    command = [sys.executable, "-m", "bikecollect", *map(str, arguments)]
-    return subprocess.run(
-        command, text=True, capture_output=True, timeout=60, env=env, check=False
-    )
+    """Run the command as a process of its own, with *env* as its environment."""
+    whole = dict(os.environ) if env is None else env
+    return run_command([*map(str, arguments)], "", whole)
 
 
 def test_success_is_quiet_and_fills_the_day(tmp_path: Path) -> None:

@@ -2,13 +2,12 @@
 
 import json
 import logging
-import os
 import smtpd
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from command import bikecollect
 from mailserver import MailServer
 from served import Answer, serving
 
@@ -19,18 +18,6 @@ from bikecollect.simulator.city import City
 
 CANARY = "canary-3f9a1c"
 GOOD = Answer(dialects.youbike(City(20), 1_795_276_800.0))
-
-
-def bikecollect(*arguments: object, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run the command as a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "bikecollect", *map(str, arguments)],
-        text=True,
-        capture_output=True,
-        timeout=60,
-        env={**os.environ, **more},
-        check=False,
-    )
 
 
 def settings(folder: Path, url: str, more: str = "", interval: str = "12s") -> Path:

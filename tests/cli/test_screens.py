@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from command import bikecollect as run_bikecollect
 
 from bikecollect.cli.timeparse import moment
 from bikecollect.core.incidents import Incident
@@ -61,15 +62,7 @@ def bikecollect(
     folder: Path, *words: str, **more: str
 ) -> subprocess.CompletedProcess[str]:
     """Run the command as a process of its own, with the settings in *folder*."""
-    config = str(folder / "bikecollect.toml")
-    return subprocess.run(
-        [sys.executable, "-m", "bikecollect", "--config", config, *words],
-        text=True,
-        capture_output=True,
-        timeout=60,
-        env={**os.environ, "PYTHONIOENCODING": "utf-8", **more},
-        check=False,
-    )
+    return run_bikecollect("--config", folder / "bikecollect.toml", *words, **more)
 
 
 def test_status_shows_the_day_in_eighty_columns(played: Path) -> None:

@@ -2,36 +2,16 @@
 
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from command import bikecollect
 from mailserver import MailServer
 
 from bikecollect.simulator.city import City
 from bikecollect.simulator.server import LiveFeed
-
-
-def bikecollect(
-    *words: object,
-    stdin: str = "",
-    cwd: Path | None = None,
-    env: dict[str, str] | None = None,
-) -> subprocess.CompletedProcess[str]:
-    """Run the command as a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "bikecollect", *map(str, words)],
-        text=True,
-        capture_output=True,
-        timeout=120,
-        input=stdin,
-        cwd=cwd,
-        env={**os.environ, **(env or {})},
-        check=False,
-    )
 
 
 @pytest.fixture
@@ -100,7 +80,7 @@ def test_the_doctor_sees_what_cron_would(tmp_path: Path) -> None:
     config = tmp_path / "bikecollect.toml"
     config.write_text("[systems.velib-paris]\n", encoding="utf-8")
     words = ("--config", config, "doctor", "--as-cron", "--offline")
-    done = bikecollect(*words, env={"MARK": "here"})
+    done = bikecollect(*words, MARK="here")
     assert done.returncode == 1
     assert f"settings: {config}" in done.stdout.replace("\n      ", " ")
 

@@ -1,0 +1,103 @@
+"""A process that has imported the program, and forks itself for each command.
+
+Run as a program by `command.bikecollect`: ``python fork_server.py SOCKET``, where
+SOCKET is the number of an inherited descriptor. A message on it is the length of a JSON
+object (four bytes), the object (``arguments``, ``env``, ``cwd``), and four descriptors:
+stdin, stdout, stderr, and one for the command's process id and then its wait status.
+
+What runs is ``python -m bikecollect`` but for the start of Python and the imports: a
+process and a session of its own, with its own descriptors, environment and signals.
+"""
+
+import gc
+import importlib
+import json
+import os
+import pkgutil
+import runpy
+import socket
+import struct
+import sys
+import threading
+import time
+from typing import Any
+
+import bikecollect
+
+LENGTH = struct.Struct("!i")
+WORD = struct.Struct("!q")
+IMPORTED = ("requests", "duckdb", "smtplib", "email.message", "jinja2", "sqlite3")
+SKIPPED = ("bikecollect.app.", "bikecollect.__main__")
+
+
+def import_all() -> None:
+    """Import every module of the program, and what commands import when they run."""
+    for module in pkgutil.walk_packages(bikecollect.__path__, "bikecollect."):
+        if not module.name.startswith(SKIPPED):
+            importlib.import_module(module.name)
+    for name in IMPORTED:
+        importlib.import_module(name)
+
+
+def serve(connection: socket.socket) -> bool:
+    """Fork for each message; return True in the process that has to run a command."""
+    while True:
+        head, descriptors, _, _ = socket.recv_fds(connection, LENGTH.size, 4)
+        if not head:
+            return False
+        text = b""
+        while len(text) < LENGTH.unpack(head)[0]:
+            text += connection.recv(LENGTH.unpack(head)[0] - len(text))
+        if os.fork() == 0:
+            connection.close()
+            if is_command(descriptors):
+                become(json.loads(text), descriptors)
+                return True
+        for descriptor in descriptors:
+            os.close(descriptor)
+        while _reap():
+            pass
+
+
+def _reap() -> bool:
+    try:
+        return os.waitpid(-1, os.WNOHANG)[0] != 0
+    except ChildProcessError:
+        return False
+
+
+def is_command(descriptors: list[int]) -> bool:
+    """Fork once more: the child is the command, the parent reports how it ended."""
+    pid = os.fork()
+    if pid == 0:
+        return True
+    for descriptor in descriptors[:3]:
+        os.close(descriptor)
+    os.write(descriptors[3], WORD.pack(pid))
+    _, status = os.waitpid(pid, 0)
+    os.write(descriptors[3], WORD.pack(status))
+    os._exit(0)
+
+
+def become(request: dict[str, Any], descriptors: list[int]) -> None:
+    """Take on the descriptors, environment, folder and arguments of *request*."""
+    os.setsid()
+    for number, descriptor in enumerate(descriptors[:3]):
+        os.dup2(descriptor, number)
+    for descriptor in descriptors:
+        os.close(descriptor)
+    os.environ.clear()
+    os.environ.update(request["env"])
+    time.tzset()
+    os.chdir(request["cwd"])
+    sys.argv = ["-m", *request["arguments"]]
+    sys.path[0] = request["cwd"]
+
+
+if __name__ == "__main__":
+    import_all()
+    gc.collect()
+    gc.freeze()
+    assert threading.active_count() == 1
+    if serve(socket.socket(fileno=int(sys.argv[1]))):
+        runpy.run_module("bikecollect", run_name="__main__", alter_sys=True)
