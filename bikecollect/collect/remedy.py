@@ -58,9 +58,9 @@ def _explanations(renames: "Renames") -> Iterator[str]:
     if renames.found:
         names = dict.fromkeys(_rename_text(rename) for rename in renames.found)
         yield f"most likely a field was renamed: {', '.join(names)}"
-    if renames.unexplained and renames.strange:
-        lost, strange = ", ".join(renames.unexplained), ", ".join(renames.strange)
-        yield f"no new field matches {lost}; unread fields: {strange}"
+    if renames.unexplained and renames.unknown:
+        lost, unknown = ", ".join(renames.unexplained), ", ".join(renames.unknown)
+        yield f"no new field matches {lost}; unread fields: {unknown}"
 
 
 def _rename_text(rename: "Rename") -> str:

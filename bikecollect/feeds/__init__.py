@@ -13,16 +13,16 @@ class Feed(Protocol):
     """A dialect, set up for one system."""
 
     def fetch(self, get: Getter, memory: Memory) -> Fetched:
-        """Get the documents of one payload with *get*; raises FeedError."""
+        """Get the documents of one payload through *get*; raises FeedError."""
         ...
 
     def read(self, documents: Documents) -> Snapshot:
-        """Return what *documents* say: pure, the same answer for the same bytes.
+        """Parse *documents*: pure, the same result for the same bytes.
 
-        Raises PayloadError where they cannot be understood, and nothing else.
+        Raises PayloadError if they cannot be understood, and nothing else.
         """
         ...
 
     def renames(self, before: Documents, after: Documents) -> "Renames":
-        """Return which fields of *before* have another name in *after*, most likely."""
+        """Guess which fields of *before* were renamed in *after*."""
         ...

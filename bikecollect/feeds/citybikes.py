@@ -19,7 +19,7 @@ from bikecollect.feeds.reading.vehicle_types import bicycles
 
 SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "station_id": ("id",),
-    # The id is a hash of the place: two stations at one place share it.
+    # The id is a hash of the coordinates: two stations at one place share it.
     "second_id": ("extra.uid",),
     "num_vehicles_available": ("free_bikes",),
     "num_ebikes_available": ("extra.ebikes",),
@@ -33,17 +33,17 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "lon": ("longitude",),
     "address": ("extra.address",),
 }
-OURS = frozenset(
+KNOWN_FIELDS = frozenset(
     name.partition(".")[0] for names in SPELLINGS.values() for name in names
 )
-DIALECT = Dialect(SPELLINGS, ("station_id", "num_vehicles_available"), OURS)
+DIALECT = Dialect(SPELLINGS, ("station_id", "num_vehicles_available"), KNOWN_FIELDS)
 
 
 class CityBikes:
     """A network at *url*, such as ``https://api.citybik.es/v2/networks/ID``.
 
-    *fields* name the fields of single columns; *kinds* says whether the kinds of
-    vehicles are counted.
+    *fields* are the user's fields for single columns; *kinds* says whether the kinds
+    of vehicles are counted.
     """
 
     def __init__(
@@ -54,22 +54,22 @@ class CityBikes:
         kinds: bool = False,
     ) -> None:
         self._url = url
-        self._dialect = DIALECT.naming(fields or {})
+        self._dialect = DIALECT.with_fields(fields or {})
         if kinds:
             self._dialect = replace(self._dialect, kinds=bicycles)
         self._form = (fields or {}).get(STAMP_FORMAT, "")
 
     def fetch(self, get: Getter, memory: Memory) -> Fetched:
         """Get the network."""
-        return Fetched((get("network", self._url, check=_listed),))
+        return Fetched((get("network", self._url, check=_list_stations),))
 
     def read(self, documents: Documents) -> Snapshot:
-        """Return what the network says; raises PayloadError."""
-        stations = _listed(documents[0].body)
+        """Parse the network; raises PayloadError."""
+        stations = _list_stations(documents[0].body)
         return StationReader(stations, self._dialect, self._stamps()).snapshot()
 
     def renames(self, before: Documents, after: Documents) -> "Renames":
-        """Return which fields of *before* have another name in *after*."""
+        """Guess which fields of *before* were renamed in *after*."""
         from bikecollect.feeds.reading import renames
 
         stamps = self._stamps()
@@ -80,12 +80,14 @@ class CityBikes:
 
 
 def _stations(documents: Documents) -> list[Any]:
-    return _listed(documents[0].body)
+    return _list_stations(documents[0].body)
 
 
-def _listed(body: bytes) -> list[Any]:
+def _list_stations(body: bytes) -> list[Any]:
     value = decode(body)
     stations = at(value, "network.stations")
     if stations is None:
-        raise PayloadError("it has no network.stations: is it a CityBikes network?")
+        raise PayloadError(
+            "the answer has no network.stations: is it a CityBikes network?"
+        )
     return objects(stations, "network.stations")

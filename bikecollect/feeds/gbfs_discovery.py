@@ -1,4 +1,4 @@
-"""GBFS discovery: what a gbfs.json lists, and at which addresses."""
+"""GBFS discovery: the documents that a gbfs.json lists, and their addresses."""
 
 import hashlib
 import re
@@ -15,46 +15,46 @@ from bikecollect.core.errors import (
 from bikecollect.core.payload import MANY, Check, Document, Getter
 from bikecollect.core.secrets.names import is_secret_name
 from bikecollect.feeds.http.urls import joined
-from bikecollect.feeds.reading.json_payload import at, keys
+from bikecollect.feeds.reading.json_payload import at, first_keys
 from bikecollect.feeds.reading.values import text
 
 TRIES = 2
-"""For what is not the status, and for an address that is only tried."""
+"""For documents other than the status, and for addresses on trial."""
 
 
 def addresses(value: Any, language: str, base: str = "") -> dict[str, str]:
-    """Return the addresses of a gbfs.json by name; raises PayloadError.
+    """Return the addresses in a gbfs.json by document name; raises PayloadError.
 
     Relative ones are resolved against *base*, the address of the gbfs.json.
     """
     data = at(value, "data")
     if not isinstance(data, Mapping):
-        raise PayloadError("it has no data: give the address of a gbfs.json")
+        raise PayloadError("the answer has no data: url must be that of a gbfs.json")
     feeds = data.get("feeds")
     if feeds is None:
         feeds = _by_language(data, language)
     if not isinstance(feeds, list):
-        quote = f" (there is: {keys(data)})"
-        raise PayloadError("it lists no feeds: is it a gbfs.json?", quote=quote)
+        quote = f" (it has: {first_keys(data)})"
+        raise PayloadError("the answer has no feeds: is it a gbfs.json?", quote=quote)
     return {
-        str(each["name"]): joined(base, str(each["url"]))
-        for each in feeds
-        if isinstance(each, dict) and text(each.get("name")) and text(each.get("url"))
+        str(feed["name"]): joined(base, str(feed["url"]))
+        for feed in feeds
+        if isinstance(feed, dict) and text(feed.get("name")) and text(feed.get("url"))
     }
 
 
 def _by_language(data: Mapping[str, Any], language: str) -> Any:
-    """Return the feeds in *language*, else in the first one that lists a status."""
-    lists = {each: at(data[each], "feeds") for each in data}
-    lists = {each: feeds for each, feeds in lists.items() if feeds is not None}
-    wanted = [lists[language]] if language in lists else []
-    useful = [
+    """Return the feeds in *language*, else in the first language with a status."""
+    lists = {code: at(data[code], "feeds") for code in data}
+    lists = {code: feeds for code, feeds in lists.items() if feeds is not None}
+    preferred = [lists[language]] if language in lists else []
+    with_status = [
         feeds
-        for feeds in (*wanted, *lists.values())
+        for feeds in (*preferred, *lists.values())
         if isinstance(feeds, list)
-        and any(at(each, "name") == "station_status" for each in feeds)
+        and any(at(feed, "name") == "station_status" for feed in feeds)
     ]
-    return next(iter((*useful, *wanted, *lists.values())), None)
+    return next(iter((*with_status, *preferred, *lists.values())), None)
 
 
 def ask(
@@ -66,12 +66,12 @@ def ask(
     check: Check | None = None,
     tries: int = MANY,
 ) -> tuple[Document, str]:
-    """Return the document *name* at *url*, and the address that it came from.
+    """Return the document *name* at *url*, and the address that answered.
 
-    An http address that a feed at an https address *base* lists is asked for by https
-    first. Raises what *get* does.
+    An http address listed by a feed at an https address *base* is tried by https
+    first. Raises the errors of *get*.
     """
-    secure = _secured(url, base)
+    secure = _upgraded(url, base)
     if secure == url:
         return get(name, url, check=check, tries=tries), url
     try:
@@ -84,12 +84,12 @@ def ask(
         try:
             return get(name, url, check=check, tries=tries), url
         except ProtocolError:
-            raise error from None  # it leads back to https, as a rule
+            raise error from None  # usually a redirect back to https
     return document, secure
 
 
-def _secured(url: str, base: str) -> str:
-    """Return *url* with https where *base* has it."""
+def _upgraded(url: str, base: str) -> str:
+    """Return *url* with https if *base* has https."""
     lower = url[:7].lower() == "http://" and base[:8].lower() == "https://"
     if not lower:
         return url
@@ -97,17 +97,17 @@ def _secured(url: str, base: str) -> str:
     return f"https://{place.removesuffix(':80')}{slash}{rest}"
 
 
-def named(url: str) -> str:
-    """Return a name for the address *url* that tells nothing of it."""
+def fingerprint(url: str) -> str:
+    """Return a digest of the address *url*, which may contain secrets."""
     data = url.encode("utf-8", "backslashreplace")
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 def without_secrets(url: str, own: str) -> str:
-    """Return *url* as it may be remembered, empty where that cannot be.
+    """Return *url* in a form that may be stored, empty if there is none.
 
-    The user info and the keys that it shares with the feed's *own* address are left
-    out, for they are added when it is asked. Others are the publisher's secrets.
+    User info and keys that are also in the feed's *own* address are removed: they are
+    added to each request. An address with other keys is the publisher's secret.
 
     >>> without_secrets("https://a.org/s?key=1&x=2", "https://a.org/gbfs.json?key=1")
     'https://a.org/s?x=2'
@@ -115,16 +115,16 @@ def without_secrets(url: str, own: str) -> str:
     ''
     """
     try:
-        parts, mine = urlsplit(url), urlsplit(own)
+        parts, own_parts = urlsplit(url), urlsplit(own)
     except ValueError:
         return url
     user, sign, place = parts.netloc.rpartition("@")
-    theirs = [text for text in parts.query.split("&") if _is_secret(text)]
-    if not set(theirs) <= set(mine.query.split("&")):
+    secrets = [text for text in parts.query.split("&") if _is_secret(text)]
+    if not set(secrets) <= set(own_parts.query.split("&")):
         return ""
-    if sign and user != mine.netloc.rpartition("@")[0]:
+    if sign and user != own_parts.netloc.rpartition("@")[0]:
         return ""
-    query = "&".join(text for text in parts.query.split("&") if text not in theirs)
+    query = "&".join(text for text in parts.query.split("&") if text not in secrets)
     return parts._replace(netloc=place, query=query).geturl()
 
 
@@ -133,7 +133,7 @@ def _is_secret(parameter: str) -> bool:
 
 
 def version(value: Any) -> tuple[int, int]:
-    """Return the version *value* as two numbers; 1.0 does not say its own.
+    """Return the version *value* as two numbers; documents of 1.0 state none.
 
     >>> version("2.3"), version("3.1-RC3"), version(None)
     ((2, 3), (3, 1), (1, 0))

@@ -1,6 +1,6 @@
-"""GBFS beside the status: what stays at the stations, and the types of vehicles.
+"""GBFS documents besides the status: station information, types, regions.
 
-Neither may cost the slot: each is asked once, and what does not come is told.
+None of them may cost the slot: each gets one request, and a failure is reported.
 """
 
 import hashlib
@@ -26,21 +26,21 @@ from bikecollect.feeds.reading.values import number
 
 NOTE, ERRORS_NOTE = "gbfs.information", "gbfs.errors"
 BODIES = {TYPES: "gbfs.vehicle_types", REGIONS: "gbfs.system_regions"}
-"""The notes that hold a whole document, for each payload that is read by it."""
-REST = 600.0
-"""Seconds without another try, after one that failed."""
+"""The notes that hold a whole document, which is added to each payload."""
+RETRY_AFTER = 600.0
+"""Seconds from a failed request to the next."""
 QUARTER = 900.0
-"""Seconds between two tries for the same station that no information knows."""
-MOST_UNKNOWN, MOST_TYPES = 500, 262_144
-"""Ids that no information has, and letters of vehicle types, that are remembered."""
+"""Least seconds between two requests because of a station without information."""
+MAX_UNKNOWN = 500
+"""The most ids without information that are remembered."""
 USUAL = 300
-"""In slots shorter than that a new station is asked for once more, soon."""
+"""With shorter slots the request for a new station is repeated once, soon."""
 _STAMP = re.compile(rb'"last_updated(?:Other)?"\s*:\s*[^,}]+')
 
 
 @dataclass
 class Extras:
-    """What came beside the status: *documents*, *notes*, and what did not come."""
+    """The *documents* and *notes* besides the status, and *errors* by document."""
 
     documents: list[Document] = field(default_factory=list)
     notes: dict[str, str] = field(default_factory=dict)
@@ -48,11 +48,11 @@ class Extras:
 
     @property
     def incomplete(self) -> str:
-        """Why a part is missing, empty where none is."""
-        return "; ".join(f"{n} did not come: {why}" for n, why in self.errors.items())
+        """A sentence on what failed, empty if nothing did."""
+        return "; ".join(f"{n} failed: {why}" for n, why in self.errors.items())
 
 
-class Extra:
+class ExtrasFetcher:
     """Gets the extras of the system at *url*, in slots of *interval* seconds."""
 
     def __init__(self, get: Getter, url: str, memory: Memory, interval: int) -> None:
@@ -62,46 +62,46 @@ class Extra:
         self._failed = _note(memory.notes.get(ERRORS_NOTE))
 
     def __call__(self, places: Places, status: Document, moved: str = "") -> Extras:
-        """Return what is due beside *status*; *moved* is the information's new place.
+        """Get the documents that are due; *moved* is a new address of the information.
 
-        An error is told until the document has come.
+        An error is reported until the document has been received.
         """
         failed = dict(self._failed.get("errors", {}))
-        found = Extras(errors=dict(failed))
+        extras = Extras(errors=dict(failed))
         unknown = gbfs_reader.ids(status.body) - set(self._memory.station_ids)
-        rested = self._now - self._failed.get("at", -REST) >= REST
+        waited = self._now - self._failed.get("at", -RETRY_AFTER) >= RETRY_AFTER
         due = INFORMATION in failed or self._is_due(unknown, moved)
-        due = due and rested and INFORMATION in places.addresses
-        wanted = [n for n in BODIES if n in places.addresses and (due or n in failed)]
-        if REGIONS in wanted and rested:
-            self._keep(places, found, REGIONS)
+        due = due and waited and INFORMATION in places.addresses
+        names = [n for n in BODIES if n in places.addresses and (due or n in failed)]
+        if REGIONS in names and waited:
+            self._keep(places, extras, REGIONS)
         if due:
-            self._inform(places, found, unknown, moved)
-        if TYPES in wanted and rested:
-            self._keep(places, found, TYPES)
+            self._inform(places, extras, unknown, moved)
+        if TYPES in names and waited:
+            self._keep(places, extras, TYPES)
         for name in BODIES:
-            if body := self._body(found, name):
+            if body := self._body(extras, name):
                 document = Document(name, body.encode(), fetched_at=status.fetched_at)
-                found.documents.append(document)
-        if found.errors or failed:
-            at = self._now if rested else self._failed["at"]
-            note = {"at": at, "errors": found.errors} if found.errors else {}
-            found.notes[ERRORS_NOTE] = json.dumps(note) if note else ""
-        return found
+                extras.documents.append(document)
+        if extras.errors or failed:
+            at = self._now if waited else self._failed["at"]
+            note = {"at": at, "errors": extras.errors} if extras.errors else {}
+            extras.notes[ERRORS_NOTE] = json.dumps(note) if note else ""
+        return extras
 
     def _is_due(self, unknown: set[str], moved: str) -> bool:
-        """Return whether the information is asked for in this run."""
+        """Return whether this run requests the information."""
         if moved or self._expires() <= self._now:
             return True
-        return self._is_asked_for(unknown)
+        return self._is_required_by(unknown)
 
     def _expires(self) -> float:
-        """Return until when the information is believed: a day at most."""
+        """Return until when the information is valid: a day at most."""
         known = self._known
         return float(known.get("at", 0.0) + min(known.get("ttl", 0.0), DAY))
 
-    def _is_asked_for(self, unknown: set[str]) -> bool:
-        """Return whether a station that no information knows makes it be asked."""
+    def _is_required_by(self, unknown: set[str]) -> bool:
+        """Return whether the *unknown* stations are a reason to request it."""
         since = self._now - self._known.get("asked", 0.0)
         if not unknown or since >= QUARTER:
             return bool(unknown)
@@ -110,28 +110,29 @@ class Extra:
         return False
 
     def _inform(
-        self, places: Places, found: Extras, unknown: set[str], moved: str
+        self, places: Places, extras: Extras, unknown: set[str], moved: str
     ) -> None:
         known = self._known
         by_id = bool(known) and self._expires() > self._now
         try:
-            got = self._information(places, moved)
+            document = self._information(places, moved)
         except (FeedError, PayloadError) as error:
-            found.errors[INFORMATION] = str(error)
+            extras.errors[INFORMATION] = str(error)
             return
-        found.errors.pop(INFORMATION, None)
-        digest = hashlib.sha256(_STAMP.sub(b"", got.body)).hexdigest()
-        regions = self._body(found, REGIONS)
+        extras.errors.pop(INFORMATION, None)
+        body = document.body
+        digest = hashlib.sha256(_STAMP.sub(b"", body)).hexdigest()
+        regions = self._body(extras, REGIONS)
         renamed = regions != self._memory.notes.get(BODIES[REGIONS], "")
-        # Unchanged but for its stamp: the payload need not hold it again.
+        # Unchanged except for its stamp: the payload need not contain it again.
         if digest != known.get("digest") or renamed or not self._memory.station_ids:
-            found.documents.append(got)
-        still = sorted(unknown - gbfs_reader.ids(got.body))[:MOST_UNKNOWN]
+            extras.documents.append(document)
+        still = sorted(unknown - gbfs_reader.ids(body))[:MAX_UNKNOWN]
         first = by_id and not set(still) <= set(known.get("unknown", []))
-        found.notes[NOTE] = json.dumps(
+        extras.notes[NOTE] = json.dumps(
             {
                 "at": self._now,
-                "ttl": max(0.0, number(at(decode(got.body), "ttl")) or 0.0),
+                "ttl": max(0.0, number(at(decode(body), "ttl")) or 0.0),
                 "digest": digest,
                 "unknown": still,
                 "asked": self._now if by_id else known.get("asked", 0.0),
@@ -140,39 +141,39 @@ class Extra:
         )
 
     def _information(self, places: Places, moved: str) -> Document:
-        """Return the information from its new place, or else from its old one."""
+        """Return the information from its new address, or else from its old one."""
         before = places.addresses[INFORMATION]
         if moved and moved != before:
             places.addresses[INFORMATION] = moved
             try:
-                return self._asked(places, INFORMATION)
+                return self._get_verified(places, INFORMATION)
             except (FeedError, PayloadError):
                 places.addresses[INFORMATION] = before
-        return self._asked(places, INFORMATION)
+        return self._get_verified(places, INFORMATION)
 
-    def _asked(self, places: Places, name: str) -> Document:
+    def _get_verified(self, places: Places, name: str) -> Document:
         check = gbfs_reader.stations if name == INFORMATION else decode
-        got = places.get(self._get, name, self._url, check=check, tries=ONCE)
-        return verified(got, check, self._url)
+        document = places.get(self._get, name, self._url, check=check, tries=ONCE)
+        return verified(document, check, self._url)
 
-    def _keep(self, places: Places, found: Extras, name: str) -> None:
-        """Get the document *name*, to be kept in a note."""
+    def _keep(self, places: Places, extras: Extras, name: str) -> None:
+        """Get the document *name* and store it in a note."""
         try:
-            body = self._asked(places, name).body.decode("utf-8-sig")
+            body = self._get_verified(places, name).body.decode("utf-8-sig")
         except (FeedError, PayloadError, UnicodeDecodeError) as error:
-            found.errors[name] = str(error)
+            extras.errors[name] = str(error)
         else:
-            found.errors.pop(name, None)
-            found.notes[BODIES[name]] = body
+            extras.errors.pop(name, None)
+            extras.notes[BODIES[name]] = body
 
-    def _body(self, found: Extras, name: str) -> str:
+    def _body(self, extras: Extras, name: str) -> str:
         note = BODIES[name]
-        return found.notes.get(note, self._memory.notes.get(note, ""))
+        return extras.notes.get(note, self._memory.notes.get(note, ""))
 
 
 def _note(note: str | None) -> Mapping[str, Any]:
     try:
-        found = json.loads(note or "{}")
+        known = json.loads(note or "{}")
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return known if isinstance(known, dict) else {}

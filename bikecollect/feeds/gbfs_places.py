@@ -1,4 +1,4 @@
-"""Where the documents of a GBFS system lie, as it is remembered from run to run."""
+"""The addresses of a GBFS system's documents, remembered from run to run."""
 
 import json
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from bikecollect.feeds import gbfs_reader
 from bikecollect.feeds.gbfs_discovery import (
     addresses,
     ask,
-    named,
+    fingerprint,
     version,
     without_secrets,
 )
@@ -25,11 +25,11 @@ STATUS, INFORMATION = "station_status", "station_information"
 TYPES, REGIONS = "vehicle_types", "system_regions"
 NAMES = {STATUS: "status", INFORMATION: "information", TYPES: "types"}
 NAMES |= {REGIONS: "regions"}
-"""What is remembered, and by which keys of the note."""
+"""The documents whose addresses are remembered, and their keys in the note."""
 
 
 class Listing(NamedTuple):
-    """A gbfs.json: its *document*, the *addresses* that it lists, and its version."""
+    """A gbfs.json: its *document*, the *addresses* in it, and its version."""
 
     document: Document
     addresses: Mapping[str, str]
@@ -40,9 +40,9 @@ class Listing(NamedTuple):
 class Places:
     """The addresses of a system's documents by name, and how they were found.
 
-    *own* is the address of the gbfs.json of this *version*, empty for the one of the
-    settings. It was *looked* at last in that second; the status *worked* last in that
-    hour. *proven* are names whose address has answered.
+    *own* is the address of the gbfs.json of this *version*, empty for that of the
+    settings. *looked* is when it was requested last, *worked* when the status was
+    received last (to the hour). *proven* are the names whose address has answered.
     """
 
     addresses: dict[str, str]
@@ -61,9 +61,9 @@ class Places:
         check: Check,
         tries: int = MANY,
     ) -> Document:
-        """Return the document *name* of the system at *url*; raises what *get* does.
+        """Return the document *name* of the system at *url*; raises what *get* raises.
 
-        An http address below https is tried by https, until one of them has answered.
+        An http address of an https feed is tried by https, until one of them answers.
         """
         base = "" if name in self.proven else url
         place = self.addresses[name]
@@ -73,22 +73,23 @@ class Places:
         return document
 
     def status(self, get: Getter, url: str, *, tries: int = MANY) -> Document:
-        """Return the status; one of few *tries* must be a list of stations."""
-        found = self.get(get, STATUS, url, check=gbfs_reader.stations, tries=tries)
-        return verified(found, gbfs_reader.stations, url) if tries == ONCE else found
+        """Return the status; with `ONCE` it must be a valid list of stations."""
+        check = gbfs_reader.stations
+        document = self.get(get, STATUS, url, check=check, tries=tries)
+        return verified(document, check, url) if tries == ONCE else document
 
     def note(self, url: str, pin: str) -> str:
-        """Return what to remember: no addresses where one holds a secret.
+        """Return the note to store: without addresses if one contains a secret.
 
-        Then the gbfs.json at *url* is asked for again in each run.
+        The gbfs.json at *url* is then requested in each run.
         """
-        all_of = {**self.addresses, "own": self.own}
-        kept = {name: without_secrets(each, url) for name, each in all_of.items()}
-        if any(each and not kept[name] for name, each in all_of.items()):
+        known = {**self.addresses, "own": self.own}
+        kept = {name: without_secrets(place, url) for name, place in known.items()}
+        if any(place and not kept[name] for name, place in known.items()):
             kept = {}
         return json.dumps(
             {
-                "url": named(url),
+                "url": fingerprint(url),
                 "pin": pin,
                 "at": self.looked,
                 "worked": self.worked // HOUR * HOUR,
@@ -101,14 +102,14 @@ class Places:
 
 
 def remembered(note: str | None, url: str, pin: str) -> Places | None:
-    """Return what `Places.note` wrote for *url* and *pin*, None for anything else."""
+    """Parse a note of `Places.note` for *url* and *pin*, None for any other."""
     try:
         known = json.loads(note or "{}")
-        if known["url"] != named(url) or known.get("pin", "") != pin:
+        if known["url"] != fingerprint(url) or known.get("pin", "") != pin:
             return None
-        found = {name: known.get(key, "") for name, key in NAMES.items()}
+        places = {name: known.get(key, "") for name, key in NAMES.items()}
         return Places(
-            {name: str(each) for name, each in found.items() if each},
+            {name: str(place) for name, place in places.items() if place},
             version=str(known.get("version", "")),
             own=str(known.get("own", "")),
             looked=float(known["at"]),
@@ -120,9 +121,9 @@ def remembered(note: str | None, url: str, pin: str) -> Places | None:
 
 
 def verified(document: Document, check: Check, url: str) -> Document:
-    """Return *document* of the system at *url*, which *check* must find good.
+    """Return *document* of the system at *url* if *check* accepts it.
 
-    Raises PayloadError, which quotes the system's own host only.
+    Raises PayloadError, which quotes documents of the system's own host only.
     """
     try:
         check(document.body)
@@ -136,24 +137,24 @@ def verified(document: Document, check: Check, url: str) -> Document:
 def listed(
     get: Getter, url: str, base: str, language: str, *, tries: int = MANY
 ) -> Listing:
-    """Return what the gbfs.json at *url*, found from *base*, lists.
+    """Get and parse the gbfs.json at *url*, an address listed by *base*.
 
-    Raises FeedError where it does not come, PayloadError where it is none.
+    Raises FeedError if it is not received, PayloadError if it is not valid.
     """
     document, _ = ask(get, "gbfs", url, base, check=decode, tries=tries)
     value = decode(document.body)
-    found = addresses(value, language, document.url or url)
-    return Listing(document, found, shown(at(value, "version")))
+    listed = addresses(value, language, document.url or url)
+    return Listing(document, listed, version_text(at(value, "version")))
 
 
-def shown(value: Any) -> str:
+def version_text(value: Any) -> str:
     """Return the version *value* as two numbers with a dot."""
     major, minor = version(value)
     return f"{major}.{minor}"
 
 
 def places(listing: Listing, *, own: str = "", now: float = 0.0) -> Places:
-    """Return the places that *listing* names; raises FeedUnavailable for no status."""
+    """Return the places in *listing*; raises FeedUnavailable if it has no status."""
     if STATUS not in listing.addresses:
         names = ", ".join(sorted(listing.addresses)) or "nothing"
         raise FeedUnavailable(
@@ -161,10 +162,10 @@ def places(listing: Listing, *, own: str = "", now: float = 0.0) -> Places:
             "a system without stations cannot be collected",
             cause="no-stations",
         )
-    found = {
+    known = {
         name: listing.addresses[name] for name in NAMES if name in listing.addresses
     }
-    return Places(found, listing.version, own, looked=now)
+    return Places(known, listing.version, own, looked=now)
 
 
 def offered(
@@ -172,7 +173,7 @@ def offered(
 ) -> dict[str, str]:
     """Return the addresses of the gbfs.json of each version on offer.
 
-    Raises FeedError or PayloadError where they are not told.
+    Raises FeedError or PayloadError if the list of versions cannot be read.
     """
     if "gbfs_versions" not in listing.addresses:
         return {}
@@ -180,9 +181,9 @@ def offered(
     offer, _ = ask(get, "versions", place, url, check=decode, tries=tries)
     versions = at(decode(offer.body), "data.versions")
     if not isinstance(versions, list):
-        raise PayloadError("it has no data.versions")
+        raise PayloadError("the answer has no data.versions")
     return {
-        shown(at(each, "version")): joined(offer.url, str(at(each, "url")))
-        for each in versions
-        if text(at(each, "url"))
+        version_text(at(item, "version")): joined(offer.url, str(at(item, "url")))
+        for item in versions
+        if text(at(item, "url"))
     }

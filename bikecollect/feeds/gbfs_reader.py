@@ -1,4 +1,4 @@
-"""GBFS documents to a snapshot: pure, for every version and its oddities."""
+"""Read the documents of GBFS, all versions and known deviations, to a snapshot."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -12,10 +12,10 @@ from bikecollect.core.snapshot import Snapshot, StationInformation
 from bikecollect.feeds.reading import vehicle_types
 from bikecollect.feeds.reading.aliases import electric
 from bikecollect.feeds.reading.fields import STAMP_FORMAT
-from bikecollect.feeds.reading.json_payload import at, decode, keys, objects
+from bikecollect.feeds.reading.json_payload import at, decode, first_keys, objects
 from bikecollect.feeds.reading.list_queries import LIKELY
 from bikecollect.feeds.reading.stamps import Stamps
-from bikecollect.feeds.reading.station_reader import Dialect, Said, StationReader
+from bikecollect.feeds.reading.station_reader import Dialect, RawCounts, StationReader
 from bikecollect.feeds.reading.values import identifier, number, text
 from bikecollect.feeds.reading.vehicle_types import VehicleTypes
 
@@ -46,51 +46,52 @@ INFORMATION: Mapping[str, tuple[str, ...]] = {
     "post_code": ("post_code",),
     "is_virtual_station": ("is_virtual_station",),
 }
-OURS = frozenset(
+KNOWN_FIELDS = frozenset(
     name
     for table in (STATUS, INFORMATION)
     for names in table.values()
     for name in names
 )
-OURS |= {"vehicle_docks_available"}
+KNOWN_FIELDS |= {"vehicle_docks_available"}
 NEEDED = ("station_id", "num_vehicles_available")
 FUTURE = 900.0
-"""A feed's own stamp so many seconds ahead is not of this zone."""
+"""A stamp of the feed that is so many seconds ahead is in another zone."""
 FEW = 0.05
-"""Share of the stations that may be in one document and not in the other."""
+"""Share of the stations that may be in only one of the two documents."""
 UPDATED = ("last_updated", "lastUpdatedOther", "lastUpdated")
 
 
 def stations(body: bytes) -> list[Any]:
     """Return the station objects of a status or information document.
 
-    Raises PayloadError where there are none.
+    Raises PayloadError if there are none.
     """
-    return _listed(decode(body))
+    return _station_list(decode(body))
 
 
-def _listed(value: Any) -> list[Any]:
+def _station_list(value: Any) -> list[Any]:
     for path in ("data.stations", "data.data.stations", "stations"):
-        found = at(value, path)
-        if found is not None:
-            return objects(found, path)
-    raise PayloadError("it has no data.stations", quote=f" (there is: {keys(value)})")
+        listed = at(value, path)
+        if listed is not None:
+            return objects(listed, path)
+    quote = f" (it has: {first_keys(value)})"
+    raise PayloadError("the answer has no data.stations", quote=quote)
 
 
 def ids(body: bytes) -> set[str]:
-    """Return the station ids in a document; none where it cannot be read."""
+    """Return the station ids in a document, none if it cannot be read."""
     try:
-        found = (_id(each) for each in stations(body))
-        return {each for each in found if each is not None}
+        found = (_id(station) for station in stations(body))
+        return {station_id for station_id in found if station_id is not None}
     except PayloadError:
         return set()
 
 
-class Way(NamedTuple):
-    """How a system is read: naive stamps in *zone* where UTC cannot be.
+class ReadOptions(NamedTuple):
+    """How a system is read: naive stamps are in *zone* if UTC is impossible.
 
-    *fields* are those that a user names for single columns; *kinds* says whether the
-    kinds of vehicles are counted.
+    *fields* are the user's fields for single columns; *kinds* says whether the kinds
+    of vehicles are counted.
     """
 
     zone: tzinfo
@@ -100,118 +101,122 @@ class Way(NamedTuple):
 
 
 def snapshot(
-    bodies: Mapping[str, bytes], way: Way, fetched_at: float = 0.0
+    bodies: Mapping[str, bytes], options: ReadOptions, fetched_at: float = 0.0
 ) -> Snapshot:
-    """Return what the documents *bodies* (by name) say; raises PayloadError.
+    """Parse the documents *bodies* (by name); raises PayloadError.
 
-    No version allows stamps without a zone: such ones are UTC, or in the system's
-    where the feed's own stamp would else lie after *fetched_at*, when it came.
+    No version allows stamps without a zone: they are taken as UTC, or in the system's
+    zone if the feed's own stamp would otherwise be later than *fetched_at*.
     """
     if "station_status" not in bodies:
         raise PayloadError(
-            "there is no station_status: a system without stations cannot be collected"
+            "no station_status: a system without stations cannot be collected"
         )
-    # What was parsed is gone before the next document is: national feeds are heavy.
+    # Each decoded document is freed before the next: national feeds are heavy.
     types = vehicle_types.read(bodies.get("vehicle_types"))
-    read = _status(decode(bodies["station_status"]), way, fetched_at, types)
-    about = bodies.get("station_information")
-    if about is None:
-        return read
-    regions = _regions(bodies.get("system_regions"), way.language)
-    return _informed(read, about, way, regions)
+    snapshot = _status(decode(bodies["station_status"]), options, fetched_at, types)
+    information = bodies.get("station_information")
+    if information is None:
+        return snapshot
+    regions = _regions(bodies.get("system_regions"), options.language)
+    return _with_information(snapshot, information, options, regions)
 
 
 def _status(
     value: Any,
-    way: Way,
+    options: ReadOptions,
     fetched_at: float,
     types: VehicleTypes | None,
 ) -> Snapshot:
-    """Return what the status document *value* says."""
-    listed = _listed(value)
+    """Parse the status document *value*."""
+    listed = _station_list(value)
     updated = next((value[k] for k in UPDATED if at(value, k) is not None), None)
     ttl = number(at(value, "ttl"))
-    stamp = _stamps(updated, way, fetched_at)
-    dialect = status_dialect(way, types)
-    read = StationReader(listed, dialect, stamp).snapshot()
+    stamp = _stamps(updated, options, fetched_at)
+    dialect = status_dialect(options, types)
+    parsed = StationReader(listed, dialect, stamp).snapshot()
     return replace(
-        read,
-        statuses=tuple(each._replace(capacity=None) for each in read.statuses),
-        information=tuple(filter(_says, read.information)),
-        lists_all=any(map(_says, read.information)),
+        parsed,
+        statuses=tuple(status._replace(capacity=None) for status in parsed.statuses),
+        information=tuple(filter(_has_values, parsed.information)),
+        lists_all=any(map(_has_values, parsed.information)),
         secondary=True,
         last_updated=stamp(updated),
         ttl=int(ttl) if ttl is not None else None,
-        findings={**read.findings, **(types.findings() if types else {})},
+        findings={**parsed.findings, **(types.findings() if types else {})},
     )
 
 
-def _informed(
-    read: Snapshot, body: bytes, way: Way, regions: Mapping[str, str]
+def _with_information(
+    status: Snapshot, body: bytes, options: ReadOptions, regions: Mapping[str, str]
 ) -> Snapshot:
-    """Return *read* with the station information in *body*, and *regions* by name."""
-    dialect = information_dialect(way, regions)
+    """Return *status* with the station information in *body*, *regions* by name."""
+    dialect = information_dialect(options, regions)
     try:
-        about = StationReader(stations(body), dialect, Stamps(UTC)).snapshot()
+        parsed = StationReader(stations(body), dialect, Stamps(UTC)).snapshot()
     except PayloadError as error:
         why = f"station_information cannot be read: {error.unquoted()}"
-        return replace(read, incomplete=why)
-    here, there = len(read.statuses), len(about.information)
-    cut = here in LIKELY and there > here * (1 + FEW)
-    words = f"exactly {here} stations came, which is a server's usual page, of {there}"
+        return replace(status, incomplete=why)
+    number, total = len(status.statuses), len(parsed.information)
+    cut = number in LIKELY and total > number * (1 + FEW)
+    text = f"exactly {number} of {total} stations were received, a usual page size"
     return replace(
-        read,
-        incomplete=words if cut else "",
-        information=about.information,
+        status,
+        incomplete=text if cut else "",
+        information=parsed.information,
         lists_all=True,
         secondary=False,
-        flags=tuple(dict.fromkeys((*read.flags, *about.flags))),
-        findings={**read.findings, **about.findings},
+        flags=tuple(dict.fromkeys((*status.flags, *parsed.flags))),
+        findings={**status.findings, **parsed.findings},
     )
 
 
-def _stamps(updated: Any, way: Way, fetched_at: float) -> Stamps:
-    form = way.fields.get(STAMP_FORMAT, "")
+def _stamps(updated: Any, options: ReadOptions, fetched_at: float) -> Stamps:
+    form = options.fields.get(STAMP_FORMAT, "")
     utc = Stamps(UTC, form)
     ahead = (utc(updated) or 0) - fetched_at > FUTURE
-    return Stamps(way.zone, form) if ahead and fetched_at else utc
+    return Stamps(options.zone, form) if ahead and fetched_at else utc
 
 
-def _says(information: StationInformation) -> bool:
-    """Return whether anything but the id is said."""
-    return any(each is not None for each in information[1:-1])
+def _has_values(information: StationInformation) -> bool:
+    """Return whether any column besides the id is filled."""
+    return any(value is not None for value in information[1:-1])
 
 
-def status_dialect(way: Way, types: VehicleTypes | None = None) -> Dialect:
-    """Return how a status is written; *types* are those of its vehicles."""
+def status_dialect(options: ReadOptions, types: VehicleTypes | None = None) -> Dialect:
+    """Return the dialect of a status document; *types* are the known vehicle types."""
     kinds = types.kinds if types else _by_name
     return Dialect(
         {**STATUS, **INFORMATION},
         NEEDED,
-        OURS,
-        texts=_texts(way.language),
+        KNOWN_FIELDS,
+        texts=_texts(options.language),
         ebikes=partial(_ebikes, types=types),
         vehicles=vehicle_types.vehicles,
-        kinds=kinds if way.kinds else None,
-    ).naming(way.fields)
+        kinds=kinds if options.kinds else None,
+    ).with_fields(options.fields)
 
 
 def information_dialect(
-    way: Way, regions: Mapping[str, str] = MappingProxyType({})
+    options: ReadOptions, regions: Mapping[str, str] = MappingProxyType({})
 ) -> Dialect:
-    """Return how the station information is written; *regions* have their names."""
-    fields = {name: field for name, field in way.fields.items() if name in INFORMATION}
-    texts: dict[str, Callable[[Any], str | None]] = {**_texts(way.language)}
+    """Return the dialect of the station information; *regions* are names by id."""
+    fields = {
+        name: field for name, field in options.fields.items() if name in INFORMATION
+    }
+    texts: dict[str, Callable[[Any], str | None]] = {**_texts(options.language)}
     texts["region"] = partial(_region, names=regions)
-    return Dialect(INFORMATION, NEEDED[:1], OURS, texts=texts).naming(fields)
+    return Dialect(INFORMATION, NEEDED[:1], KNOWN_FIELDS, texts=texts).with_fields(
+        fields
+    )
 
 
 def _texts(language: str) -> Mapping[str, Callable[[Any], str | None]]:
-    said = partial(_said, language=language)
+    localised = partial(_localised, language=language)
     return {
         "station_id": _station_id,
-        "name": said,
-        "short_name": said,
+        "name": localised,
+        "short_name": localised,
         "name_en": _english,
     }
 
@@ -221,52 +226,53 @@ def _id(station: Any) -> str | None:
 
 
 def _station_id(value: Any) -> str | None:
-    found = identifier(value)
-    return None if found is None or found.endswith(":null") else found
+    station_id = identifier(value)
+    is_null = station_id is None or station_id.endswith(":null")
+    return None if is_null else station_id
 
 
-def _ebikes(said: Said, types: VehicleTypes | None) -> int | None:
+def _ebikes(raw: RawCounts, types: VehicleTypes | None) -> int | None:
     """Return the electric vehicles by name, or else by type."""
-    named = electric(said["by_name"])
-    return named if named is not None or types is None else types.ebikes(said)
+    named = electric(raw["by_name"])
+    return named if named is not None or types is None else types.ebikes(raw)
 
 
-def _by_name(said: Said, _: int | None) -> Mapping[str, int]:
-    return vehicle_types.named_kinds(said["by_name"])
+def _by_name(raw: RawCounts, _: int | None) -> Mapping[str, int]:
+    return vehicle_types.named_kinds(raw["by_name"])
 
 
 def _regions(body: bytes | None, language: str) -> Mapping[str, str]:
-    """Return the name of each region by its id, nothing where they are not told."""
+    """Return the names of the regions by id, empty if they cannot be read."""
     try:
-        listed = at(decode(body), "data.regions") if body is not None else None
+        regions = at(decode(body), "data.regions") if body is not None else None
     except PayloadError:
         return {}
-    if not isinstance(listed, list):
+    if not isinstance(regions, list):
         return {}
     names = (
-        (text(at(each, "region_id")), _said(at(each, "name"), language))
-        for each in listed
+        (text(at(region, "region_id")), _localised(at(region, "name"), language))
+        for region in regions
     )
     return {key: name for key, name in names if key and name}
 
 
 def _region(value: Any, names: Mapping[str, str]) -> str | None:
-    found = text(value)
-    return names.get(found or "", found)
+    region = text(value)
+    return names.get(region or "", region)
 
 
 def _english(value: Any) -> str | None:
-    """Return the English one of localised texts, None where a text is plain."""
-    return _said(value, "en") if isinstance(value, list) else None
+    """Return the English one of localised texts, None for a plain text."""
+    return _localised(value, "en") if isinstance(value, list) else None
 
 
-def _said(value: Any, language: str) -> str | None:
-    """Return a text that is plain, or localised (GBFS 3): in *language* or first."""
+def _localised(value: Any, language: str) -> str | None:
+    """Return a plain text, or a localised one (GBFS 3) in *language* or the first."""
     if not isinstance(value, list):
         return text(value)
     texts = {
-        str(each.get("language")): text(each.get("text"))
-        for each in value
-        if isinstance(each, dict)
+        str(item.get("language")): text(item.get("text"))
+        for item in value
+        if isinstance(item, dict)
     }
     return texts.get(language) or next(iter(texts.values()), None)

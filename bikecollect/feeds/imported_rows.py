@@ -1,7 +1,7 @@
-"""Rows taken from another archive, as a document that any system's payload may hold.
+"""Rows imported from another archive, as a document in a payload of any system.
 
-What is filled in later goes the very way of what was fetched: it lies in the inbox as
-a payload, and whoever commits it next can read it, whatever the system's dialect is.
+Imported rows take the same way as fetched ones: they are accepted into the inbox as a
+payload, and the next commit reads them, in any dialect of the system.
 """
 
 import json
@@ -24,36 +24,38 @@ def write(statuses: Iterable[StationStatus]) -> bytes:
     >>> read(write([])).statuses
     ()
     """
-    return json.dumps([list(each) for each in statuses], ensure_ascii=False).encode()
+    return json.dumps(
+        [list(status) for status in statuses], ensure_ascii=False
+    ).encode()
 
 
 def read(body: bytes) -> Snapshot:
-    """Return what `write` wrote; raises PayloadError for anything else.
+    """Parse the output of `write`; raises PayloadError for anything else.
 
-    A row is read as tolerantly as a publisher's: a value that cannot stand in its
-    column is left out, and so is a row without an id.
+    Rows are read as tolerantly as a publisher's: a value that is invalid in its column
+    is left empty, and a row without an id is dropped.
     """
     try:
         stamp = Stamps(UTC)
-        read = [_row(StationStatus(*each), stamp) for each in decode(body)]
+        parsed = [_row(StationStatus(*values), stamp) for values in decode(body)]
     except (ValueError, TypeError, RecursionError) as error:
         raise PayloadError(f"not imported rows: {error}", cause="damaged") from error
-    rows = [each for each in read if each is not None]
-    first = {each.station_id: each for each in reversed(rows)}
-    statuses = [each for each in rows if first[each.station_id] is each]
+    rows = [row for row in parsed if row is not None]
+    first = {row.station_id: row for row in reversed(rows)}
+    statuses = [row for row in rows if first[row.station_id] is row]
     return Snapshot(
         tuple(statuses),
-        dropped=len(read) - len(rows),
+        dropped=len(parsed) - len(rows),
         duplicates=len(rows) - len(statuses),
     )
 
 
 def _row(row: StationStatus, stamp: Stamps) -> StationStatus | None:
-    named: Any = row.station_id
-    station_id = identifier(named) if isinstance(named, str) else None
+    value: Any = row.station_id
+    station_id = identifier(value) if isinstance(value, str) else None
     if station_id is None:
         return None
-    flags = (each if isinstance(each, bool) else None for each in row[7:10])
+    flags = (flag if isinstance(flag, bool) else None for flag in row[7:10])
     return StationStatus._make(
         [station_id, *map(count, row[1:7]), *flags, stamp(row.last_reported)]
     )

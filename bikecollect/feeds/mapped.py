@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from bikecollect.core.errors import PayloadError, SettingsError
 from bikecollect.core.payload import Documents, Fetched, Getter, Memory
 from bikecollect.core.snapshot import Snapshot
-from bikecollect.feeds.paging import List
+from bikecollect.feeds.paging import PagedList
 from bikecollect.feeds.reading.fields import COLUMNS, STAMP_FORMAT, check_form
-from bikecollect.feeds.reading.json_payload import at, bounded, decode, objects
+from bikecollect.feeds.reading.json_payload import at, check_weight, decode, objects
 from bikecollect.feeds.reading.list_queries import total
 from bikecollect.feeds.reading.stamps import Stamps
 from bikecollect.feeds.reading.station_reader import Dialect, StationReader
@@ -26,33 +26,33 @@ KEYS = frozenset({"stations", "last_updated", STAMP_FORMAT, *COLUMNS})
 class Mapped:
     """A feed at *url*, read by *mapping*; naive stamps are in *zone*.
 
-    *mapping* has the dotted path of the ``stations`` (empty for the root), and
-    within a station the path of each column. ``stamp_format`` is strptime's, for
-    stamps that are neither ISO 8601 nor epoch seconds or milliseconds.
+    *mapping* has the dotted path of the ``stations`` (empty for the root), and for each
+    column the path within a station. ``stamp_format`` is a strptime format, for stamps
+    that are neither ISO 8601 nor epoch seconds or milliseconds.
     """
 
     def __init__(self, url: str, zone: tzinfo, mapping: Mapping[str, str]) -> None:
         validate(mapping)
         self._url, self._zone, self._mapping = url, zone, mapping
         paths = {name: (mapping[name],) for name in COLUMNS if name in mapping}
-        ours = frozenset(path.partition(".")[0] for (path,) in paths.values())
-        self._dialect = Dialect(paths, NEEDED, ours)
+        known_fields = frozenset(path.partition(".")[0] for (path,) in paths.values())
+        self._dialect = Dialect(paths, NEEDED, known_fields)
 
     def fetch(self, get: Getter, memory: Memory) -> Fetched:
-        """Get the feed."""
-        found = List(self._url, self._page, self._id, self._stations)
-        return found.fetch(get, memory)
+        """Get the list, with all pages if it is paged."""
+        pages = PagedList(self._url, self._page, self._id, self._stations)
+        return pages.fetch(get, memory)
 
     def read(self, documents: Documents) -> Snapshot:
-        """Return what the feed says by the mapping; raises PayloadError."""
+        """Parse the pages by the mapping; raises PayloadError."""
         stamp = self._stamps()
         updated = self._updated(documents[0].body, stamp)
         stations = self._all(documents)
-        read = StationReader(stations, self._dialect, stamp).snapshot()
-        return replace(read, last_updated=updated, total=total(documents[0]))
+        parsed = StationReader(stations, self._dialect, stamp).snapshot()
+        return replace(parsed, last_updated=updated, total=total(documents[0]))
 
     def renames(self, before: Documents, after: Documents) -> "Renames":
-        """Return which fields of *before* have another name in *after*."""
+        """Guess which fields of *before* were renamed in *after*."""
         from bikecollect.feeds.reading import renames
 
         stamps = self._stamps()
@@ -65,23 +65,25 @@ class Mapped:
         """Return the stations of all pages."""
         if len(documents) == 1:
             return self._stations(documents[0].body)
-        bounded(each.body for each in documents)
-        return [station for each in documents for station in self._page(each.body)]
+        check_weight(page.body for page in documents)
+        return [station for page in documents for station in self._page(page.body)]
 
     def _id(self, station: Any) -> str | None:
         return text(at(station, self._mapping["station_id"]))
 
     def _page(self, body: bytes) -> list[Any]:
-        """Return the stations of a page, which may have none."""
-        found = at(decode(body), self._mapping.get("stations", ""))
-        return found if isinstance(found, list) and not found else self._stations(body)
+        """Return the stations of a page, which may be empty."""
+        stations = at(decode(body), self._mapping.get("stations", ""))
+        return [] if stations == [] else self._stations(body)
 
     def _stations(self, body: bytes) -> list[Any]:
         path = self._mapping.get("stations", "")
-        found = at(decode(body), path)
-        if found is None:
-            raise PayloadError(f"there is nothing at the mapping's stations: {path}")
-        return objects(found, f"the mapping's stations ({path or 'the root'})")
+        stations = at(decode(body), path)
+        if stations is None:
+            raise PayloadError(
+                f'mapping.stations = "{path}": the answer has no such key'
+            )
+        return objects(stations, f"the mapping's stations ({path or 'the root'})")
 
     def _updated(self, body: bytes, stamp: Stamps) -> int | None:
         path = self._mapping.get("last_updated")
@@ -89,16 +91,16 @@ class Mapped:
 
 
 def validate(mapping: Mapping[str, str]) -> None:
-    """Raise SettingsError where *mapping* has an unknown key or lacks a needed one."""
-    import difflib  # only when a mapped feed is set up
+    """Raise SettingsError if *mapping* has an unknown key or lacks a required one."""
+    import difflib  # needed for mapped feeds only
 
     for key in mapping:
         if key not in KEYS:
             near = difflib.get_close_matches(key, KEYS, 1)
-            hint = f'; did you mean "{near[0]}"?' if near else ""
-            raise SettingsError(f"mapping.{key} is no column{hint}")
+            hint = f', did you mean "{near[0]}"?' if near else ""
+            raise SettingsError(f'unknown column "{key}" in mapping{hint}')
     for key in NEEDED:
         if key not in mapping:
-            raise SettingsError(f"a mapped feed needs mapping.{key}")
+            raise SettingsError(f"a mapped feed requires mapping.{key}")
     if STAMP_FORMAT in mapping:
         check_form(mapping[STAMP_FORMAT], f"mapping.{STAMP_FORMAT}")

@@ -1,4 +1,4 @@
-"""Paging: a list of stations that a server gives in pages, or cuts without a word."""
+"""Paging: get a whole list of stations from a server that pages or truncates it."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -22,40 +22,40 @@ from bikecollect.feeds.reading.list_queries import (
     OFFSET,
     PAGE,
     SIZE,
-    first_pages,
-    named,
+    find_name,
+    first_page_queries,
+    full_list_queries,
     next_in,
     number,
     page_sizes,
-    secured,
     total,
+    upgraded,
     with_query,
-    words,
 )
 
 NOTE = "feeds.list"
-MOST_PAGES = 100
+MAX_PAGES = 100
 FEW, SHARE = 3, 0.05
-"""A list that has grown or shrunk by so little was not cut by a page."""
-Listed = Callable[[bytes], Sequence[Any]]
+"""A list that changed its length by so little was not truncated to a page."""
+ListStations = Callable[[bytes], Sequence[Any]]
 
 
 @dataclass(frozen=True, eq=False)
-class List:
-    """One list at *url*: *listed* returns the stations of a body, or raises.
+class PagedList:
+    """The list at *url*: *list_stations* returns the stations of a body, or raises.
 
-    *identified* returns the id of a station. *check* looks at the first page.
+    *station_id* returns the id of a station. *check* checks the first page.
     """
 
     url: str
-    listed: Listed
-    identified: Callable[[Any], str | None]
+    list_stations: ListStations
+    station_id: Callable[[Any], str | None]
     check: Check
 
     def fetch(self, get: Getter, memory: Memory) -> Fetched:
-        """Get all of the list, page by page; what is missing is told, not lost.
+        """Get the whole list, page by page; a missing page is reported, not fatal.
 
-        What made a server give all is remembered, and asked for at once.
+        The query that made a server return all is remembered and used from then on.
         """
         known = _note(memory.notes.get(NOTE))
         query = known.get("query", {})
@@ -67,67 +67,67 @@ class List:
             query = {}
             first = get("page-0", self.url, check=self.check)
         walk = _Walk(self, get, first, query)
-        walk.on()
+        walk.get_next_pages()
         if not walk.why and walk.is_cut(known) and _is_due(known, walk, memory.now):
             walk.ask_for_more(memory.now)
         note = walk.note(known)
         return Fetched(
-            tuple(replace(each, next_url="") for each in walk.documents),
+            tuple(replace(page, next_url="") for page in walk.documents),
             {NOTE: json.dumps(note)} if note != known else {},
             walk.incomplete(known),
         )
 
 
 def _is_due(known: Mapping[str, Any], walk: "_Walk", now: float) -> bool:
-    """Return whether more is asked for: once a day, or where the list has changed."""
+    """Return whether to ask for more: once a day, or when the length has changed."""
     return now - known.get("asked", -DAY) >= DAY or known.get("rows") != len(walk.ids)
 
 
 class _Walk:
-    """The pages that have come so far, and the stations on them."""
+    """The pages received so far, and the stations on them."""
 
     def __init__(
-        self, what: List, get: Getter, first: Document, query: Mapping[str, str]
+        self, paged: PagedList, get: Getter, first: Document, query: Mapping[str, str]
     ) -> None:
-        self.what, self.get, self.query = what, get, dict(query)
+        self.paged, self.get, self.query = paged, get, dict(query)
         self.documents = [first]
         self.asked = 0.0
         self.why = ""
         self.ended = self.ignored = False
-        # Before the rows: of a heavy list one is parsed at a time.
+        # Before the rows: only one decoded copy of a heavy list is in memory.
         self.total = total(first)
         rows = self._rows(first)
         self.first, self.seen, self.ids = len(rows), len(rows), self._ids(rows)
 
     @property
     def size(self) -> int:
-        """How many stations a full page has, 0 where the list is not paged."""
+        """The number of stations on a full page, 0 if the list is not paged."""
         query = self._query()
-        asked = number(query.get(named(SIZE, query), ""))
+        asked = number(query.get(find_name(SIZE, query), ""))
         if self.total is not None and self.total > self.first:
             return self.first
-        paged = asked or named(PAGE, query) or named(OFFSET, query)
+        paged = asked or find_name(PAGE, query) or find_name(OFFSET, query)
         full = self.first >= asked > 0 or self.first in LIKELY
         return self.first if paged and full else 0
 
-    def on(self) -> None:
-        """Get the pages that follow, until one brings nothing new."""
+    def get_next_pages(self) -> None:
+        """Get the following pages, until one has no new stations."""
         while not (self.ended or self.ignored or self.why):
             place = self._next()
             if not place or (self.total is not None and len(self.ids) >= self.total):
                 return
-            if len(self.documents) == MOST_PAGES:
-                self.why = f"there are more than {MOST_PAGES} pages"
+            if len(self.documents) == MAX_PAGES:
+                self.why = f"there are more than {MAX_PAGES} pages"
                 return
             self._page(place)
 
     def _page(self, place: str) -> None:
         name = f"page-{len(self.documents)}"
         try:
-            page = self.get(name, place, check=self.what.listed)
-            rows = self.what.listed(page.body)
+            page = self.get(name, place, check=self.paged.list_stations)
+            rows = self.paged.list_stations(page.body)
         except (FeedError, PayloadError) as error:
-            self.why = f"page {len(self.documents)} did not come: {error}"
+            self.why = f"page {len(self.documents)} failed: {error}"
             return
         ids = self._ids(rows)
         if not ids - self.ids:
@@ -141,26 +141,26 @@ class _Walk:
         self.ended = len(rows) < self.size and not page.next_url
 
     def ask_for_more(self, now: float) -> None:
-        """Ask by the words that servers know, until one of them brings more."""
+        """Try the usual query parameters, until one of them gives more stations."""
         self.asked = now
-        taken = any(self._more(query) for query in words(self.what.url))
-        if taken and not self.ignored:
+        queries = full_list_queries(self.paged.url)
+        if any(self._more(query) for query in queries) and not self.ignored:
             return
         before = self.query
-        for query in first_pages(self.what.url):
+        for query in first_page_queries(self.paged.url):
             self.query, self.ended, self.ignored = {**before, **query}, False, False
-            self.on()
+            self.get_next_pages()
             if len(self.documents) > 1:
                 return
             self.why = ""
         self.query = before
 
     def _more(self, query: Mapping[str, str]) -> bool:
-        """Ask by *query* too; return whether that brings more, and take it then."""
+        """Try *query*; use the answer, and return True, if it has more stations."""
         try:
-            place = with_query(self.what.url, query)
-            page = self.get("page-0", place, check=self.what.listed, tries=ONCE)
-            rows = self.what.listed(page.body)
+            place = with_query(self.paged.url, query)
+            page = self.get("page-0", place, check=self.paged.list_stations, tries=ONCE)
+            rows = self.paged.list_stations(page.body)
         except (FeedError, PayloadError):
             return False
         ids = self._ids(rows)
@@ -172,31 +172,33 @@ class _Walk:
         del rows
         self.total = total(page) or self.total
         self.ended = self.ignored = False
-        self.on()
+        self.get_next_pages()
         return True
 
     def is_cut(self, known: Mapping[str, Any]) -> bool:
-        """Return whether the list looks like a page of a longer one."""
+        """Return whether the list may be one page of a longer one."""
         if self.total is not None:
             return len(self.ids) < self.total
         alone = len(self.documents) == 1 and not self.ended
         return (
-            alone and self.first in page_sizes(self.what.url) and not self._moves(known)
+            alone
+            and self.first in page_sizes(self.paged.url)
+            and not self._moves(known)
         )
 
     def incomplete(self, known: Mapping[str, Any]) -> str:
-        """Return what is missing, empty for nothing."""
+        """Return a sentence on what is missing, empty for nothing."""
         if self.why:
             return self.why
         if self.total is not None and len(self.ids) < self.total:
-            return f"{len(self.ids)} of {self.total} stations came"
+            return f"only {len(self.ids)} of {self.total} stations were received"
         twice = self.seen - len(self.ids)
         if len(self.documents) > 1 and twice and self.total is None:
-            return f"{twice} stations are on two pages: as many may be on none"
+            return f"{twice} stations are on two pages: as many may be missing"
         if self.is_cut(known):
             return (
-                f"exactly {self.first} stations came, which is a server's usual page, "
-                "and asking for more brought none: the list may be cut"
+                f"exactly {self.first} stations were received, a usual page size, and "
+                "requests for more gave none: the list may be truncated"
             )
         return ""
 
@@ -211,49 +213,49 @@ class _Walk:
         return {**note, "asked": asked} if asked else note
 
     def _moves(self, known: Mapping[str, Any]) -> bool:
-        """Return whether the list was seen to grow or shrink by a little."""
+        """Return whether the list has grown or shrunk a little since it was known."""
         before = int(known.get("rows", 0))
         if before == len(self.ids):
             return bool(known.get("moves"))
         return before > 0 and abs(before - len(self.ids)) <= max(FEW, before * SHARE)
 
     def _next(self) -> str:
-        """Return the address of the next page, empty where none is known."""
+        """Return the address of the next page, empty if none is known."""
         last = self.documents[-1]
         place = last.next_url or next_in(last.body)
         if place:
-            place = secured(joined(self.what.url, place), self.what.url)
-            return place if same_origin(place, self.what.url) else ""
+            place = upgraded(joined(self.paged.url, place), self.paged.url)
+            return place if same_origin(place, self.paged.url) else ""
         if not self.size or self.seen < self.size:
             return ""
         query = self._query()
-        if name := named(PAGE, query):
+        if name := find_name(PAGE, query):
             query[name] = str(number(query[name]) + len(self.documents))
         else:
             odata = any(name.startswith("$") for name in query)
-            word = "$skip" if odata else "offset"
-            query[named(OFFSET, query) or word] = str(self.seen)
+            default = "$skip" if odata else "offset"
+            query[find_name(OFFSET, query) or default] = str(self.seen)
         text = urlencode(query, safe="$:,")
-        return urlunsplit(urlsplit(self.what.url)._replace(query=text))
+        return urlunsplit(urlsplit(self.paged.url)._replace(query=text))
 
     def _query(self) -> dict[str, str]:
-        query = urlsplit(with_query(self.what.url, self.query)).query
+        query = urlsplit(with_query(self.paged.url, self.query)).query
         return dict(parse_qsl(query, keep_blank_values=True))
 
     def _rows(self, document: Document) -> Sequence[Any]:
         try:
-            return self.what.listed(document.body)
+            return self.paged.list_stations(document.body)
         except PayloadError:
             return ()
 
     def _ids(self, rows: Sequence[Any]) -> set[str]:
-        found = (self.what.identified(each) for each in rows)
-        return {each for each in found if each is not None}
+        ids = (self.paged.station_id(row) for row in rows)
+        return {station_id for station_id in ids if station_id is not None}
 
 
 def _note(note: str | None) -> Mapping[str, Any]:
     try:
-        found = json.loads(note or "{}")
+        known = json.loads(note or "{}")
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return known if isinstance(known, dict) else {}

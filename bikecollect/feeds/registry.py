@@ -1,4 +1,4 @@
-"""Which dialect reads a system's feed; each is imported when it is needed."""
+"""Registry of the dialects; each is imported only when it is used."""
 
 from collections.abc import Mapping
 from datetime import tzinfo
@@ -26,15 +26,15 @@ def build(
 ) -> Feed:
     """Return the dialect called *feed*; raises SettingsError for an unknown one.
 
-    Where a payload's documents came from another host than that of *url*, the errors
-    of its `read` do not quote them.
+    Errors of its `read` do not quote documents that came from another host than that
+    of *url*.
     """
     if feed == "youbike":
-        from bikecollect.feeds.youbike import YouBike  # only this one
+        from bikecollect.feeds.youbike import YouBike  # only this dialect
 
-        return _Discreet(YouBike(url, timezone, fields, kinds=kinds), url)
+        return _QuotingOwnHost(YouBike(url, timezone, fields, kinds=kinds), url)
     if feed == "gbfs":
-        from bikecollect.feeds.gbfs import Gbfs  # only this one
+        from bikecollect.feeds.gbfs import Gbfs  # only this dialect
 
         gbfs = Gbfs(
             url,
@@ -45,30 +45,30 @@ def build(
             interval=interval,
             kinds=kinds,
         )
-        return _Discreet(gbfs, url)
+        return _QuotingOwnHost(gbfs, url)
     if feed == "citybikes":
-        from bikecollect.feeds.citybikes import CityBikes  # only this
+        from bikecollect.feeds.citybikes import CityBikes  # only this dialect
 
-        return _Discreet(CityBikes(url, fields, kinds=kinds), url)
+        return _QuotingOwnHost(CityBikes(url, fields, kinds=kinds), url)
     if feed == "mapped":
-        from bikecollect.feeds.mapped import Mapped  # only this one
+        from bikecollect.feeds.mapped import Mapped  # only this dialect
 
-        return _Discreet(Mapped(url, timezone, mapping), url)
+        return _QuotingOwnHost(Mapped(url, timezone, mapping), url)
     raise SettingsError(f'feed = "{feed}": choose one of {", ".join(DIALECTS)}')
 
 
-class _Discreet:
-    """A feed that quotes its own host only."""
+class _QuotingOwnHost:
+    """A feed whose errors quote documents of its own host only."""
 
     def __init__(self, feed: Feed, url: str) -> None:
         self._feed, self._url = feed, url
         self.fetch, self.renames = feed.fetch, feed.renames
 
     def read(self, documents: Documents) -> Snapshot:
-        """Return what *documents* say; raises PayloadError."""
+        """Parse *documents*; raises PayloadError."""
         try:
             return self._feed.read(documents)
         except PayloadError as error:
-            if all(same_origin(each.url, self._url) for each in documents):
+            if all(same_origin(document.url, self._url) for document in documents):
                 raise
             raise error.unquoted() from None

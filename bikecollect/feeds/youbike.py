@@ -1,4 +1,4 @@
-"""YouBike: every generation of Taiwan's feeds: what is fetched, page by page."""
+"""YouBike, all generations of Taiwan's feeds: fetch the list of stations."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.payload import Documents, Fetched, Getter, Memory
 from bikecollect.core.snapshot import Snapshot
-from bikecollect.feeds.paging import List
-from bikecollect.feeds.reading.aliases import MOST_KEYS, Aliases
+from bikecollect.feeds.paging import PagedList
+from bikecollect.feeds.reading.aliases import MAX_KEYS, Aliases
 from bikecollect.feeds.reading.fields import STAMP_FORMAT
 from bikecollect.feeds.reading.json_payload import (
     at,
-    bounded,
+    check_weight,
     decode,
-    keys,
+    first_keys,
     nested,
     objects,
 )
@@ -34,8 +34,8 @@ WRAPPERS = ("retVal", "data.retVal", "records", "result.records", "data", "resul
 class YouBike:
     """A YouBike feed at *url*; naive stamps are in *zone*.
 
-    *fields* name the fields of single columns; *kinds* says whether the kinds of
-    vehicles are counted.
+    *fields* are the user's fields for single columns; *kinds* says whether the kinds
+    of vehicles are counted.
     """
 
     def __init__(
@@ -48,26 +48,26 @@ class YouBike:
     ) -> None:
         self._url = url
         self._zone = zone
-        self._dialect = DIALECT.naming(fields or {})
+        self._dialect = DIALECT.with_fields(fields or {})
         if kinds:
             self._dialect = replace(self._dialect, kinds=bicycles)
         self._form = (fields or {}).get(STAMP_FORMAT, "")
         self._ids = {"station_id": self._dialect.table["station_id"]}
 
     def fetch(self, get: Getter, memory: Memory) -> Fetched:
-        """Get the list, all of its pages where it is paged."""
-        return List(self._url, _page, self._id, _check_list).fetch(get, memory)
+        """Get the list, with all pages if it is paged."""
+        return PagedList(self._url, _page, self._id, _check_list).fetch(get, memory)
 
     def read(self, documents: Documents) -> Snapshot:
-        """Return what the pages say; raises PayloadError."""
-        said = total(documents[0])
+        """Parse the pages; raises PayloadError."""
+        stated = total(documents[0])
         stations = _all(documents)
         objects(stations, "the feed")
-        read = snapshot(stations, self._dialect, self._stamps())
-        return replace(read, total=said)
+        parsed = snapshot(stations, self._dialect, self._stamps())
+        return replace(parsed, total=stated)
 
     def renames(self, before: Documents, after: Documents) -> "Renames":
-        """Return which fields of *before* have another name in *after*."""
+        """Guess which fields of *before* were renamed in *after*."""
         from bikecollect.feeds.reading import renames
 
         stamps = self._stamps()
@@ -77,20 +77,20 @@ class YouBike:
         return Stamps(self._zone, self._form)
 
     def _id(self, station: Any) -> str | None:
-        if type(station) is not dict or len(station) > MOST_KEYS:
+        if type(station) is not dict or len(station) > MAX_KEYS:
             return None
         exact = (station.get(name) for name in self._ids["station_id"])
-        found = next((each for each in map(text, exact) if each is not None), None)
-        if found is not None:
-            return found
-        return text(Aliases(self._ids, [station]).said(station, "station_id"))
+        station_id = next((i for i in map(text, exact) if i is not None), None)
+        if station_id is not None:
+            return station_id
+        return text(Aliases(self._ids, [station]).value(station, "station_id"))
 
 
 def _all(documents: Documents) -> list[Any]:
     """Return the stations of all pages."""
     if len(documents) > 1:
-        bounded(each.body for each in documents)
-    pages = [_stations(decode(each.body)) for each in documents]
+        check_weight(page.body for page in documents)
+    pages = [_stations(decode(page.body)) for page in documents]
     return [station for page in pages for station in page]
 
 
@@ -103,27 +103,27 @@ def _page(body: bytes) -> list[Any]:
 
 
 def _stations(value: Any) -> list[Any]:
-    """Return the station objects in *value*, whatever wraps them."""
+    """Return the station objects in *value*, inside any known wrapper."""
     for _ in range(3):
         if isinstance(value, str):
-            value = _inner(value)
+            value = _unwrapped(value)
         if isinstance(value, list):
             return value
         if not isinstance(value, Mapping):
             break
-        found = next((at(value, w) for w in WRAPPERS if at(value, w) is not None), None)
-        if found is None:
+        inner = next((at(value, w) for w in WRAPPERS if at(value, w) is not None), None)
+        if inner is None:
             break
-        if isinstance(found, Mapping) and not any(w in found for w in WRAPPERS):
-            return list(found.values())
-        value = found
-    quote = f"; there is: {keys(value)}"
-    raise PayloadError("no list of stations is found in it", quote=quote)
+        if isinstance(inner, Mapping) and not any(w in inner for w in WRAPPERS):
+            return list(inner.values())
+        value = inner
+    quote = f"; it has: {first_keys(value)}"
+    raise PayloadError("the answer has no list of stations", quote=quote)
 
 
-def _inner(value: str) -> Any:
+def _unwrapped(value: str) -> Any:
     try:
         return nested(value)
     except PayloadError as error:
-        text = f"a text stands where the stations should be: {error}"
+        text = f"the stations are a text that cannot be decoded: {error}"
         raise PayloadError(text, cause=error.cause) from error

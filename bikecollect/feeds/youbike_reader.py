@@ -1,4 +1,4 @@
-"""YouBike's station lists to a snapshot: pure, by one table of spellings."""
+"""Read YouBike's lists of stations to a snapshot, by one table of spellings."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -7,7 +7,7 @@ from typing import Any
 from bikecollect.core.snapshot import Snapshot
 from bikecollect.feeds.reading.aliases import electric
 from bikecollect.feeds.reading.stamps import Stamps
-from bikecollect.feeds.reading.station_reader import Dialect, Said, StationReader
+from bikecollect.feeds.reading.station_reader import Dialect, RawCounts, StationReader
 from bikecollect.feeds.reading.values import flag
 
 ACTIVE = ("act", "status", "ServiceStatus")
@@ -15,15 +15,25 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "station_id": ("sno", "station_no", "StationUID", "StationID"),
     # The operator's "available_spaces" are bikes, its "empty_spaces" docks.
     "num_vehicles_available": (
-        *("available_rent_bikes", "sbi", "available_spaces", "AvailableRentBikes"),
+        "available_rent_bikes",
+        "sbi",
+        "available_spaces",
+        "AvailableRentBikes",
         "sbi_quantity",
     ),
     "num_docks_available": (
-        *("available_return_bikes", "bemp", "empty_spaces", "AvailableReturnBikes"),
+        "available_return_bikes",
+        "bemp",
+        "empty_spaces",
+        "AvailableReturnBikes",
         "bemp_quantity",
     ),
     "capacity": (
-        *("Quantity", "total", "tot", "parking_spaces", "BikesCapacity"),
+        "Quantity",
+        "total",
+        "tot",
+        "parking_spaces",
+        "BikesCapacity",
         "tot_quantity",
     ),
     "num_ebikes_available": ("eyb_quantity", "available_spaces_eyb"),
@@ -40,34 +50,34 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "region_en": ("sareaen", "district_en"),
     "last_reported": ("infoTime", "mday", "updated_at", "SrcUpdateTime"),
     "last_updated": ("updateTime", "srcUpdateTime", "UpdateTime"),
-    # Ids of four digits are of one city only.
+    # Four-digit ids are unique within one city only.
     "second_id": ("area_code", "scity", "AuthorityID"),
 }
 NEEDED = ("station_id", "num_vehicles_available", "num_docks_available")
-"""The columns without which a list of stations says nothing."""
+"""A list of stations without these columns is rejected."""
 TDX_INFORMATION = "StationName"
-"""TDX's list of what stays at a station, which has no counts."""
-OURS = frozenset(
+"""A field of TDX's station list, which has no counts."""
+KNOWN_FIELDS = frozenset(
     name.partition(".")[0] for names in SPELLINGS.values() for name in names
 )
-OURS |= {"infoDate", "_id", "scityen", "yb2_quantity"}
+KNOWN_FIELDS |= {"infoDate", "_id", "scityen", "yb2_quantity"}
 
 
 def snapshot(stations: Sequence[Any], dialect: Dialect, stamp: Stamps) -> Snapshot:
-    """Return what *stations* say; raises PayloadError."""
-    if any(type(each) is dict and TDX_INFORMATION in each for each in stations):
+    """Parse *stations*; raises PayloadError."""
+    if any(type(item) is dict and TDX_INFORMATION in item for item in stations):
         dialect = replace(dialect, needed=())
     return StationReader(stations, dialect, stamp).snapshot()
 
 
 def _active(value: Any) -> bool | None:
-    """Return whether the station is in service; TDX's 2 means paused."""
-    found = flag(value)
-    return False if found is None and value in (2, "2") else found
+    """Return whether the station is in service; TDX's 2 means suspended."""
+    active = flag(value)
+    return False if active is None and value in (2, "2") else active
 
 
-def _ebikes(said: Said) -> int | None:
-    return electric(said.get("by_type"))
+def _ebikes(raw: RawCounts) -> int | None:
+    return electric(raw.get("by_type"))
 
 
-DIALECT = Dialect(SPELLINGS, NEEDED, OURS, flag=_active, ebikes=_ebikes)
+DIALECT = Dialect(SPELLINGS, NEEDED, KNOWN_FIELDS, flag=_active, ebikes=_ebikes)

@@ -103,7 +103,7 @@ def oddities(trial: Trial, fetched: Fetched) -> list[str]:
     return found
 
 
-_KNOWN = {"gbfs": gbfs_reader.OURS, "youbike": youbike_reader.OURS}
+_KNOWN = {"gbfs": gbfs_reader.KNOWN_FIELDS, "youbike": youbike_reader.KNOWN_FIELDS}
 
 
 def _lone(

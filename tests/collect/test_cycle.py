@@ -399,7 +399,7 @@ def test_new_fields_in_each_slot_are_told_of_shortly(world: World) -> None:
 
     drifts = [each.text for each in run.notices if each.kind == "drift"]
     assert len(drifts) == 13
-    assert drifts[-1] == "1988 more fields are gone, new or have another type"
+    assert drifts[-1] == "1988 more fields are gone, new or retyped"
     assert (world.folder / "ledger.sqlite3").stat().st_size - before < 1_000_000
 
 

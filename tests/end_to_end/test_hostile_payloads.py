@@ -126,7 +126,7 @@ def test_a_small_answer_does_not_become_gigabytes(tmp_path: Path) -> None:
         ended.append(youbike.fetch(text, memory).returncode)
 
         assert ended == [65, 65, 65]
-        assert all("too large to be read" in each for each in youbike.rejected())
+        assert all("the answer is too large" in each for each in youbike.rejected())
 
 
 def test_one_station_of_endless_fields_is_a_rejected_payload(tmp_path: Path) -> None:

@@ -172,7 +172,7 @@ def test_an_address_that_is_no_gbfs_json_is_told() -> None:
     """The error says what to give."""
     get = Feeds({"stations": []})
 
-    with pytest.raises(Exception, match=r"give the address of a gbfs\.json"):
+    with pytest.raises(Exception, match=r"url must be that of a gbfs\.json"):
         GBFS.fetch(get, Memory())
 
 

@@ -90,7 +90,7 @@ def test_a_server_that_gives_no_more_is_told(city: Publisher) -> None:
     asked = len(city.asked)
     city.fetch(after=86_400)
 
-    assert all("exactly 20 stations came" in partial(run) for run in runs)
+    assert all("exactly 20 stations were received" in partial(run) for run in runs)
     assert asked == 1
     assert len(city.asked) > 3
 
@@ -100,7 +100,7 @@ def test_every_usual_page_is_one(city: Publisher, rows: int) -> None:
     """What the default is differs from city to city."""
     city.documents["/f"] = [station(number) for number in range(rows)]
 
-    assert f"exactly {rows} stations came" in partial(city.fetch())
+    assert f"exactly {rows} stations were received" in partial(city.fetch())
 
 
 def test_a_list_that_grows_by_little_is_not_taken_for_a_page(city: Publisher) -> None:
@@ -120,7 +120,7 @@ def test_a_list_that_is_cut_overnight_is_told_at_once(city: Publisher) -> None:
     city.documents["/f"] = ALL[:20]
     run = city.fetch()
 
-    assert "exactly 20 stations came" in partial(run)
+    assert "exactly 20 stations were received" in partial(run)
     assert "short" in run.flags
 
 
@@ -152,7 +152,7 @@ def test_a_total_that_is_stated_and_not_reached_is_told_from_the_first_slot(
     city.documents["/f"] = Answer(json.dumps(body).encode(), headers=headers)
     run = city.fetch()
 
-    assert partial(run) == "20 of 73 stations came"
+    assert partial(run) == "only 20 of 73 stations were received"
     assert {"partial", "short"} <= set(run.flags)
 
 
@@ -204,7 +204,7 @@ def test_a_next_page_on_another_host_is_not_asked_for(city: Publisher) -> None:
     city.documents["/f"] = page
     run = city.fetch()
 
-    assert partial(run) == "20 of 73 stations came"
+    assert partial(run) == "only 20 of 73 stations were received"
     assert run.outcome is Outcome.COLLECTED
 
 
@@ -226,7 +226,7 @@ def test_pages_whose_order_moves_between_them_are_told(tmp_path: Path) -> None:
         city.documents["/f"] = lambda query: pages.get(query["page"], [])
         run = city.fetch()
 
-        assert partial(run) == "1 stations are on two pages: as many may be on none"
+        assert partial(run) == "1 stations are on two pages: as many may be missing"
         assert run.rows == ROWS - 1
 
 
@@ -238,7 +238,7 @@ def test_a_page_that_does_not_come_leaves_the_others(tmp_path: Path) -> None:
         )
         run = city.fetch()
 
-        assert "page 1 did not come" in partial(run)
+        assert "page 1 failed" in partial(run)
         assert run.rows == 50
 
 

@@ -44,4 +44,4 @@ def test_pages_end_where_the_bytes_of_the_run_do() -> None:
     assert [each.name for each in fetched.documents] == [
         *("page-0", "page-1", "page-2", "page-3")
     ]
-    assert fetched.incomplete.startswith("page 4 did not come: the answer is too large")
+    assert fetched.incomplete.startswith("page 4 failed: the answer is too large")

@@ -35,7 +35,7 @@ from bikecollect.core.snapshot import Snapshot, StationInformation, StationStatu
 from bikecollect.feeds import Feed, imported_rows
 from bikecollect.feeds.citybikes import CityBikes
 from bikecollect.feeds.gbfs import Gbfs
-from bikecollect.feeds.gbfs_discovery import named, without_secrets
+from bikecollect.feeds.gbfs_discovery import fingerprint, without_secrets
 from bikecollect.feeds.http import redirects, urls
 from bikecollect.feeds.http.access import Access, Scope
 from bikecollect.feeds.http.body import CODINGS, read_body
@@ -46,7 +46,7 @@ from bikecollect.feeds.http.urls import plain
 from bikecollect.feeds.mapped import Mapped, validate
 from bikecollect.feeds.reading.json_payload import decode
 from bikecollect.feeds.reading.stamps import Stamps
-from bikecollect.feeds.reading.values import MOST
+from bikecollect.feeds.reading.values import MAX_COUNT
 from bikecollect.feeds.youbike import YouBike
 from bikecollect.setup import loader
 from bikecollect.simulator import dialects
@@ -263,7 +263,7 @@ def target_address(data: bytes) -> None:
     for shown in (urls.plain(text), urls.shown(text)):
         assert shown.isascii()
         assert len(shown) <= 300
-    named(without_secrets(text, base.text))
+    fingerprint(without_secrets(text, base.text))
     with suppress(ValueError):
         url = urls.parse(urls.joined(base.text, text))
         assert urls.parse(url.text) == url._replace(user="")
@@ -330,7 +330,7 @@ def _reads(feed: Feed, data: bytes, main: str) -> None:
 def _rows_come_back(snapshot: Snapshot) -> None:
     """Write the rows of *snapshot*, and read them by every reader that we have."""
     for status in snapshot.statuses:
-        assert all(c is None or 0 <= c <= MOST for c in status[1:7])
+        assert all(c is None or 0 <= c <= MAX_COUNT for c in status[1:7])
     known = {each.station_id: each for each in snapshot.information}
     block = FORMAT.block(SLOT, float(SLOT), snapshot.statuses, known)
     assert block.rows == len(snapshot.statuses)

@@ -22,7 +22,7 @@ from bikecollect.collect.sources.plausible import (
 )
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import Slot, bounds
-from bikecollect.feeds.reading.values import LONGEST_ID
+from bikecollect.feeds.reading.values import MAX_ID
 from bikecollect.storage.csv_format import COLUMNS
 from bikecollect.storage.data_folder import ARCHIVE
 from bikecollect.storage.files.regular_file import (
@@ -160,7 +160,7 @@ def _cells(db: "DuckDBPyConnection", source: str) -> str:
         cell = duckdb_engine.name(name) if name in present else "NULL"
         cell = f"TRY_CAST({cell} AS {TYPES[name]})"
         is_id = name == NAMES[2]
-        cells.append(f"substr({cell}, 1, {LONGEST_ID + 1})" if is_id else cell)
+        cells.append(f"substr({cell}, 1, {MAX_ID + 1})" if is_id else cell)
     return ", ".join(cells)
 
 

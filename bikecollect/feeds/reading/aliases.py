@@ -1,4 +1,4 @@
-"""Aliases: which field of a station holds which column, however it is spelt."""
+"""Aliases: find the field of a station that holds a column, in any known spelling."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,22 +9,22 @@ from bikecollect.feeds.reading.json_payload import at, nested
 from bikecollect.feeds.reading.values import count
 
 Table = Mapping[str, Sequence[str]]
-"""For each column the fields that may hold it, as dotted paths, the likeliest first."""
-UNSAID = (None, "")
-MOST_KEYS = 2_000
-"""Different fields of all stations together."""
-LONGEST = 500
-"""Letters of a text in which the e-bikes are looked for."""
+"""For each column the dotted paths of the fields that may hold it, best first."""
+EMPTY = (None, "")
+MAX_KEYS = 2_000
+"""Distinct field names over all stations."""
+MAX_DETAIL = 500
+"""Longest text that is searched for a count of e-bikes."""
 ELECTRIC = frozenset({"eyb", "eybquantity", "ebike", "ebikes", "electric"})
 ELECTRIC |= {"electricbike", "electricbikes"}
 
 
 class Aliases:
-    """The fields by which *stations* hold the columns of *table*.
+    """The fields of *stations* that hold the columns of *table*.
 
-    Stations of one list may spell a column differently: each is asked for all
-    spellings that occur, and the first that says something counts. Case and
-    underscores are no difference.
+    Stations of one list may spell a column differently: every spelling that occurs is
+    tried for each station, and the first non-empty value is used. Case and underscores
+    are ignored.
     """
 
     def __init__(self, table: Table, stations: Iterable[Mapping[str, Any]]) -> None:
@@ -36,50 +36,43 @@ class Aliases:
         }
 
     def fields(self, column: str) -> tuple[str, ...]:
-        """Return the paths of *column* that occur, in the order in which they count."""
+        """Return the paths of *column* that occur, in order of preference."""
         return self._fields.get(column, ())
 
-    def said(self, station: Mapping[str, Any], column: str) -> Any:
-        """Return what *station* says of *column*, None where it says nothing."""
+    def value(self, station: Mapping[str, Any], column: str) -> Any:
+        """Return the value of *column* in *station*, None if it is absent or empty."""
         for name in self._fields[column]:
             value = at(station, name) if "." in name else station.get(name)
-            if value not in UNSAID:
+            if value not in EMPTY:
                 return value
         return None
 
     def column(self, stations: Sequence[Mapping[str, Any]], column: str) -> list[Any]:
-        """Return what each of *stations* says of *column*, None where nothing."""
+        """Return the value of *column* for each of *stations*, None if absent."""
         fields = self.fields(column)
         if not fields:
             return [None] * len(stations)
         if len(fields) > 1 or "." in fields[0]:
-            return [self.said(each, column) for each in stations]
-        # Most columns have one field: no call for each station.
-        values = [each.get(fields[0]) for each in stations]
+            return [self.value(station, column) for station in stations]
+        # Most columns have one field, which needs no call per station.
+        values = [station.get(fields[0]) for station in stations]
         return [None if value == "" else value for value in values]
-
-    def lacking(
-        self, column: str, stations: Sequence[Mapping[str, Any]]
-    ) -> Sequence[Mapping[str, Any]]:
-        """Return those of *stations* that have no field at all for *column*."""
-        roots = {name.partition(".")[0] for name in self._fields[column]}
-        return [each for each in stations if roots.isdisjoint(each)]
 
 
 def _distinct_keys(stations: Iterable[Mapping[str, Any]]) -> Iterable[str]:
-    """Return the keys of *stations*; raises PayloadError for endless ones."""
+    """Return the distinct keys of *stations*; raises PayloadError for too many."""
     keys: dict[str, None] = {}
-    for each in stations:
-        if len(each) <= MOST_KEYS:
-            keys.update(dict.fromkeys(each))
-        if max(len(keys), len(each)) > MOST_KEYS:
-            text = f"the stations have more than {MOST_KEYS} different fields"
+    for station in stations:
+        if len(station) <= MAX_KEYS:
+            keys.update(dict.fromkeys(station))
+        if max(len(keys), len(station)) > MAX_KEYS:
+            text = f"the stations have more than {MAX_KEYS} different fields"
             raise PayloadError(text, cause="too-large")
     return keys
 
 
 def plain(name: str) -> str:
-    """Return *name* without what two spellings of it may differ in.
+    """Return *name* normalised for comparison: no underscores, hyphens or case.
 
     >>> plain("AvailableRentBikes") == plain("available_rent_bikes")
     True
@@ -90,22 +83,22 @@ def plain(name: str) -> str:
 def _occurring(
     names: Sequence[str], similar: Mapping[str, Sequence[str]]
 ) -> Iterable[str]:
-    """Yield the paths *names* as they occur: the exact spelling before similar ones."""
+    """Yield the paths *names* as they occur, exact spellings before similar ones."""
     seen: set[str] = set()
     for name in names:
         root, dot, rest = name.partition(".")
         keys = similar.get(plain(root), ())
-        for key in sorted(keys, key=lambda each: each != root):
+        for key in sorted(keys, key=lambda key: key != root):
             if (path := f"{key}{dot}{rest}") not in seen:
                 seen.add(path)
                 yield path
 
 
 def electric(detail: Any) -> int | None:
-    """Return the e-bikes in a count by type, in each form that is seen.
+    """Return the number of e-bikes in a count by type, None if it has none.
 
-    An object, such an object as text, a list of one-key objects, or the counts of
-    plain and electric bikes in a row. None where it does not name them.
+    *detail* is an object, an object as JSON text, a list of one-key objects, or the
+    counts of plain and electric bikes separated by commas.
 
     >>> electric({"yb2": "5", "eyb": "2"}), electric('{"yb2": 5, "eyb": 2}')
     (2, 2)
@@ -117,11 +110,11 @@ def electric(detail: Any) -> int | None:
     if isinstance(detail, str):
         return _electric_text(detail.strip())
     if isinstance(detail, Mapping):
-        named = (v for k, v in detail.items() if plain(str(k)) in ELECTRIC)
-        return next((n for v in named if (n := count(v)) is not None), None)
+        values = (v for k, v in detail.items() if plain(str(k)) in ELECTRIC)
+        return next((n for v in values if (n := count(v)) is not None), None)
     if isinstance(detail, list):
-        maps = (each for each in detail if isinstance(each, Mapping))
-        return next((n for each in maps if (n := electric(each)) is not None), None)
+        maps = (item for item in detail if isinstance(item, Mapping))
+        return next((n for item in maps if (n := electric(item)) is not None), None)
     return None
 
 
@@ -130,8 +123,8 @@ _NAMED = re.compile(r"([A-Za-z_]\w*)\W+(\d{1,6})")
 
 
 def _electric_text(text: str) -> int | None:
-    if len(text) > LONGEST:
-        return None  # the patterns below backtrack
+    if len(text) > MAX_DETAIL:
+        return None  # the patterns below take quadratic time
     if _ROW.fullmatch(text):
         return count(re.split(r"\D+", text)[-1])
     if text[:1] in {"{", "["}:

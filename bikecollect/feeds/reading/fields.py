@@ -1,4 +1,4 @@
-"""The fields that a user names for single columns of a known dialect."""
+"""Fields set by the user for single columns of a known dialect."""
 
 import re
 from collections.abc import Mapping
@@ -16,28 +16,30 @@ KEYS = frozenset({*COLUMNS, "last_updated", STAMP_FORMAT})
 
 
 def validate(fields: Mapping[str, str], place: str) -> None:
-    """Raise SettingsError where *fields*, the table at *place*, has an unknown key."""
+    """Raise SettingsError if *fields*, the table at *place*, has an unknown key."""
     for key, field in fields.items():
         if key not in KEYS:
             raise SettingsError(f'unknown column "{key}" in {place}{nearest(key)}')
         if not field:
-            raise SettingsError(f"{place}.{key} is empty: name a field of the feed")
+            raise SettingsError(
+                f"{place}.{key} is empty: give the name of a field of the feed"
+            )
     if STAMP_FORMAT in fields:
         check_form(fields[STAMP_FORMAT], f"{place}.{STAMP_FORMAT}")
 
 
 def check_form(form: str, key: str) -> None:
-    """Raise SettingsError where strptime cannot read what strftime writes by *form*."""
+    """Raise SettingsError if strptime cannot read what strftime writes with *form*."""
     sample = datetime(2026, 11, 22, 10, 5, tzinfo=UTC)
     try:
-        datetime.strptime(sample.strftime(form), form)  # noqa: DTZ007 - only tried
+        datetime.strptime(sample.strftime(form), form)  # noqa: DTZ007 - the value is not used
     except (ValueError, re.error) as error:
         raise SettingsError(f'{key} = "{form}": {error}') from error
 
 
 def nearest(key: str) -> str:
-    """Return the end of a sentence that asks for the column most like *key*."""
-    import difflib  # only on the way to an error
+    """Return a suggestion of the column most like *key*, empty for none."""
+    import difflib  # needed for errors only
 
     near = difflib.get_close_matches(key, KEYS, 1)
     return f', did you mean "{near[0]}"?' if near else ""

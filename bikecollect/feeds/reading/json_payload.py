@@ -1,4 +1,4 @@
-"""Bytes to JSON, strictly, and what the JSON looks like."""
+"""Decode JSON strictly and within bounds of memory, and describe its shape."""
 
 import json
 import time
@@ -13,24 +13,24 @@ from bikecollect.core import process
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.text import size
 
-MOST_BAD = 0.2
-MOST_STATIONS = 100_000
-MOST_FIELDS, LONGEST_FIELD = 200, 500
-"""Fields that a shape has, and the letters of a field's name."""
-MOST_SHOWN = 3
-"""Entries or items of an excerpt."""
+MAX_BAD = 0.2
+MAX_STATIONS = 100_000
+MAX_FIELDS, MAX_FIELD_NAME = 200, 500
+"""Fields of a shape, and the length of a field's name."""
+MAX_SHOWN = 3
+"""Entries or items in an excerpt."""
 MIB = 1024 * 1024
 LIGHT = 48 * MIB
-"""Weight up to which a body is remembered, and read without a bound of its own."""
-MOST_WEIGHT = 384 * MIB
-"""Beyond it a body is not even tried."""
-MOST_MEMORY = 144 * MIB
-"""Of a body together with all that is made of it (26,000 stations: 60 to 100 MiB)."""
-MOST_SECONDS = 20.0
-"""Of work for the stations of one list; 26,000 of them take one."""
+"""Weight up to which a decoded body is cached, and decoded without a memory limit."""
+MAX_WEIGHT = 384 * MIB
+"""A heavier body is rejected without decoding it."""
+MAX_MEMORY = 144 * MIB
+"""For a body and all that is decoded from it (26,000 stations: 60 to 100 MiB)."""
+MAX_SECONDS = 20.0
+"""CPU seconds for the stations of one list; 26,000 stations take one."""
 PART = 64
 WORST = 48
-"""Times its size that JSON takes at most in memory: lists in lists."""
+"""The most memory that JSON takes, as a multiple of its size: lists in lists."""
 _NO_MARKS = bytes(set(range(256)) - set(b'{[,:"'))
 _LATIN_1, _BMP = bytes(range(0xC4)), bytes(range(0xF0))
 """The bytes of UTF-8 of which characters up to U+00FF, and up to U+FFFF, consist."""
@@ -40,48 +40,48 @@ _WORDS |= {dict: "object", type(None): "null"}
 
 
 def decode(body: bytes) -> Any:
-    """Return the JSON in *body*; raises PayloadError where it is none, or too much.
+    """Return the JSON in *body*; raises PayloadError if it is invalid or too large.
 
-    The last bodies are remembered, for a fetch looks at what is read again at the
-    commit: nobody may change what this returns. Heavy ones are not, and take no more
-    than `MOST_MEMORY`. NaN and Infinity are no JSON; raw control characters in texts,
-    which are none either, do no harm.
+    The last two bodies are cached, because a fetch checks a body that the commit reads
+    again: do not modify the result. Heavy bodies are not cached and may take at most
+    `MAX_MEMORY`. NaN and Infinity are rejected; raw control characters in texts are
+    tolerated.
     """
     try:
-        return _remembered(body)
+        return _cached(body)
     except _Heavy as heavy:
         weight = heavy.args[0]
-    _remembered.cache_clear()
-    if weight > MOST_WEIGHT:
+    _cached.cache_clear()
+    if weight > MAX_WEIGHT:
         raise _too_large(body, f"up to {size(weight)} of memory")
-    with process.bounded_memory(MOST_MEMORY - len(body)):
-        return _decoded(body)
+    with process.bounded_memory(MAX_MEMORY - len(body)):
+        return _parse(body)
 
 
-class _Heavy(Exception):  # noqa: N818 - it is no error
-    """The body is too heavy to be remembered; holds its weight."""
+class _Heavy(Exception):  # noqa: N818 - a signal, not an error
+    """The body is too heavy for the cache; the argument is its weight."""
 
 
 @lru_cache(maxsize=2)
-def _remembered(body: bytes) -> Any:
+def _cached(body: bytes) -> Any:
     if len(body) * WORST > LIGHT and (weight := weigh(body)) > LIGHT:
         raise _Heavy(weight)
-    return _decoded(body)
+    return _parse(body)
 
 
 def nested(text: str) -> Any:
-    """Return the JSON in *text*, which itself stood in JSON; raises PayloadError."""
+    """Return the JSON in *text*, itself a string in JSON; raises PayloadError."""
     body = text.encode("utf-8", "surrogatepass")
     if len(body) * WORST > LIGHT and weigh(body) > LIGHT:
         raise _too_large(body, f"more than {size(LIGHT)} of memory")
-    return _decoded(body)
+    return _parse(body)
 
 
 def weigh(body: bytes) -> int:
-    """Return how many bytes of memory the JSON in *body* takes at most, unparsed.
+    """Estimate the memory in bytes that the JSON in *body* takes, without parsing it.
 
-    What costs memory are its objects, lists, entries, items and texts. Measured with
-    CPython 3.11: what is made to hurt takes 80 to 100 % of it, feeds take 40.
+    An upper bound from the numbers of objects, lists, entries, items and texts.
+    Measured with CPython 3.11: hostile bodies take 80 to 100 % of it, feeds take 40.
     """
     marks = body.translate(None, _NO_MARKS)
     entries, items = marks.count(b":"), marks.count(b",")
@@ -96,21 +96,21 @@ def weigh(body: bytes) -> int:
     )
 
 
-def bounded(bodies: Iterable[bytes]) -> None:
-    """Raise PayloadError where *bodies*, all read at once, take too much memory."""
+def check_weight(bodies: Iterable[bytes]) -> None:
+    """Raise PayloadError if *bodies* decoded together take too much memory."""
     weight = sum(map(weigh, bodies))
-    if weight > MOST_MEMORY:
+    if weight > MAX_MEMORY:
         raise PayloadError(
-            f"the pages are too large to be read: up to {size(weight)} of memory",
+            f"the pages together are too large: up to {size(weight)} of memory",
             cause="too-large",
         )
 
 
 def _width(body: bytes) -> int:
-    """Return the bytes for each byte of *body*: itself, its text, the texts in it.
+    """Return the bytes of memory per byte of *body*: itself, its text, and substrings.
 
-    One character beyond U+00FF, or U+FFFF, makes a whole text twice, or four times,
-    as wide.
+    One character above U+00FF doubles the size of a str, one above U+FFFF makes it
+    four times as large.
     """
     if body.isascii():
         return 6 if b"\\u" in body else 3
@@ -119,34 +119,34 @@ def _width(body: bytes) -> int:
     return 10 if body.translate(None, _BMP) else 6
 
 
-def _too_large(body: bytes, what: str) -> PayloadError:
-    text = f"the answer is too large to be read: {size(len(body))} of JSON take {what}"
+def _too_large(body: bytes, memory: str) -> PayloadError:
+    text = f"the answer is too large: {size(len(body))} of JSON take {memory}"
     return PayloadError(text, cause="too-large")
 
 
-def _decoded(body: bytes) -> Any:
+def _parse(body: bytes) -> Any:
     if not body.strip():
         raise PayloadError("the answer is empty", cause="empty")
     try:
-        return json.loads(body, parse_constant=_refuse, strict=False)
+        return json.loads(body, parse_constant=_reject_constant, strict=False)
     except MemoryError:
-        raise _too_large(body, "more memory than there is for it") from None
+        raise _too_large(body, "more memory than available") from None
     except (ValueError, RecursionError) as error:
         start = body[:60].decode("utf-8", "backslashreplace")
-        what = str(error).partition("\n")[0][:120]
+        reason = str(error).partition("\n")[0][:120]
         raise PayloadError(
-            f"the answer is not JSON ({type(error).__name__}: {what})",
+            f"the answer is not JSON ({type(error).__name__}: {reason})",
             cause="not-json",
             quote=f"; it begins with {start!r}",
         ) from error
 
 
-def _refuse(constant: str) -> NoReturn:
+def _reject_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
 
 
 def at(value: Any, path: str) -> Any:
-    """Return what lies at the dotted *path* in *value*, None where nothing does.
+    """Return the item at the dotted *path* in *value*, None if there is none.
 
     >>> at({"a": [{"b": 1}]}, "a.0.b"), at({}, "a.b")
     (1, None)
@@ -162,64 +162,67 @@ def at(value: Any, path: str) -> Any:
 
 
 def objects(stations: Any, what: str) -> list[Any]:
-    """Return *stations* as a list; raises PayloadError where it is none, or empty."""
+    """Return *stations* as a list; raises PayloadError if it is empty or no list.
+
+    *what* names it in the messages.
+    """
     if isinstance(stations, Mapping):
         stations = list(stations.values())
     if not isinstance(stations, list):
         kind = _WORDS.get(type(stations), "nothing")
-        raise PayloadError(f"{what} is no list of stations but {kind}")
+        raise PayloadError(f"{what} is {kind}, not a list of stations")
     if not stations:
         raise PayloadError(f"{what} has no stations", cause="no-stations")
-    if len(stations) > MOST_STATIONS:
+    if len(stations) > MAX_STATIONS:
         raise PayloadError(
-            f"{what} has {len(stations)} stations, more than {MOST_STATIONS}",
+            f"{what} has {len(stations)} stations, more than {MAX_STATIONS}",
             cause="too-large",
         )
     return stations
 
 
 class Pace:
-    """The work on one list of stations, which must not take too long.
+    """A limit of CPU time for the work on one list of stations.
 
-    Whatever makes it slow (what hashes alike, what a pattern backtracks over) then
-    costs its own payload, and not the run.
+    A hostile payload (hash collisions, backtracking patterns) is then rejected by
+    itself and does not cost the run.
     """
 
     def __init__(self) -> None:
-        self._end = time.thread_time() + MOST_SECONDS
+        self._end = time.thread_time() + MAX_SECONDS
 
     def __call__(self, items: Sequence[Item]) -> Iterator[Sequence[Item]]:
-        """Yield *items* in parts; raises PayloadError when the time is over."""
+        """Yield *items* in parts; raises PayloadError when the time is used up."""
         for begin in range(0, len(items), PART):
             if time.thread_time() > self._end:
-                text = f"reading the stations took {MOST_SECONDS:.0f} s"
+                text = f"reading the stations took more than {MAX_SECONDS:.0f} s"
                 raise PayloadError(text, cause="too-slow")
             yield items[begin : begin + PART]
 
 
 def shape(stations: Sequence[Any]) -> dict[str, str]:
-    """Return the JSON types of each field that at least half of *stations* have."""
-    found = [each for each in stations if type(each) is dict]
-    fields = Counter(chain.from_iterable(found))
+    """Return the JSON types of the fields that at least half of *stations* have."""
+    objects = [station for station in stations if type(station) is dict]
+    fields = Counter(chain.from_iterable(objects))
     usual = sorted(
         (name, number)
         for name, number in fields.items()
-        if number * 2 >= len(found) and len(name) <= LONGEST_FIELD
+        if number * 2 >= len(objects) and len(name) <= MAX_FIELD_NAME
     )
     return {
-        name: "|".join(sorted(_WORDS[kind] for kind in _types(found, name, number)))
-        for name, number in usual[:MOST_FIELDS]
+        name: "|".join(sorted(_WORDS[kind] for kind in _types(objects, name, number)))
+        for name, number in usual[:MAX_FIELDS]
     }
 
 
-def _types(found: Sequence[dict[str, Any]], name: str, number: int) -> set[type]:
-    if number == len(found):
-        return set(map(type, map(itemgetter(name), found)))
-    return {type(each[name]) for each in found if name in each}
+def _types(objects: Sequence[dict[str, Any]], name: str, number: int) -> set[type]:
+    if number == len(objects):
+        return set(map(type, map(itemgetter(name), objects)))
+    return {type(item[name]) for item in objects if name in item}
 
 
 def excerpt(value: Any, depth: int = 2) -> str:
-    """Return *value* as people are shown it: its beginning, however long it is.
+    """Return the beginning of *value* for messages, however large it is.
 
     >>> excerpt({"a": [1, 2, 3, 4, 5], "b": "x" * 99})
     "{'a': [1, 2, 3, ...], 'b': 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'}"
@@ -227,48 +230,51 @@ def excerpt(value: Any, depth: int = 2) -> str:
     if isinstance(value, str):
         return repr(value[:50])
     if isinstance(value, int):
-        return repr(value) if abs(value) < 10**20 else "a number of many digits"
+        return repr(value) if abs(value) < 10**20 else "a very large number"
     if not isinstance(value, Mapping | list):
         return repr(value)
     if not depth:
         return "..."
-    more = ["..."] if len(value) > MOST_SHOWN else []
+    more = ["..."] if len(value) > MAX_SHOWN else []
     if isinstance(value, list):
-        items = [excerpt(each, depth - 1) for each in value[:MOST_SHOWN]]
+        items = [excerpt(item, depth - 1) for item in value[:MAX_SHOWN]]
         return f"[{', '.join(items + more)}]"
-    some = islice(value.items(), MOST_SHOWN)
-    items = [f"{key[:50]!r}: {excerpt(each, depth - 1)}" for key, each in some]
+    entries = islice(value.items(), MAX_SHOWN)
+    items = [f"{key[:50]!r}: {excerpt(item, depth - 1)}" for key, item in entries]
     return f"{{{', '.join(items + more)}}}"
 
 
-def keys(value: Any) -> str:
-    """Return the first keys of *value*, where it is an object, else an excerpt."""
+def first_keys(value: Any) -> str:
+    """Return the first keys of *value* if it is an object, else an excerpt."""
     if not isinstance(value, Mapping):
         return excerpt(value)
     return ", ".join(key[:50] for key in islice(value, 10))
 
 
-def too_many_bad(bad: int, total: int, example: str) -> None:
-    """Raise PayloadError where more than a fifth of *total* stations are *bad*."""
-    if bad > total * MOST_BAD:
+def check_bad(bad: int, total: int, example: str) -> None:
+    """Raise PayloadError if more than a fifth of *total* stations are *bad*."""
+    if bad > total * MAX_BAD:
         raise PayloadError(
             f"{bad} of {total} stations cannot be read",
             quote=f", such as {example[:200]}",
         )
 
 
-def missing(
-    stations: Sequence[Any], column: str, known: Iterable[str], ours: Collection[str]
+def missing_column(
+    stations: Sequence[Any],
+    column: str,
+    spellings: Iterable[str],
+    known_fields: Collection[str],
 ) -> PayloadError:
-    """Return the error that names the field for *column*, which no station has.
+    """Return the error for *column*, which is in none of *stations*.
 
-    *ours* are all field names of the dialect: what is none of them may be the new
-    name of the one that is gone.
+    The message lists the known *spellings*, and the fields that are not among the
+    *known_fields* of the dialect: one of them may be the new name.
     """
     fields = shape(stations).items()
-    strange = [f"{name} ({kind})" for name, kind in fields if name not in ours][:20]
+    unknown = [f"{name} ({kind})" for name, kind in fields if name not in known_fields]
     return PayloadError(
-        f"no station has a known field for {column} (known: {', '.join(known)}); "
-        f"fields that nobody knows: {', '.join(strange) or 'none'}",
+        f"no station has a known field for {column} (known: {', '.join(spellings)}); "
+        f"unknown fields: {', '.join(unknown[:20]) or 'none'}",
         cause="drift",
     )

@@ -1,4 +1,4 @@
-"""The words by which servers give a list: pages, sizes, totals and next ones."""
+"""Query parameters and fields by which servers page a list."""
 
 import re
 from collections.abc import Mapping
@@ -11,19 +11,37 @@ from bikecollect.feeds.reading.json_payload import at, decode
 from bikecollect.feeds.reading.values import count
 
 ALL = "10000"
-"""What is asked for where all stations are wanted."""
+"""The page size requested to get all stations."""
 USUAL = frozenset({30, 100, 500, 1_000, 2_000, 5_000})
-"""So many rows are a server's page, wherever they come from."""
+"""List lengths that are a usual page size of a server."""
 LIKELY = USUAL | {10, 20, 25, 50, 200, 250, 300, 2_500, 3_000, 10_000}
-"""So many are one where an address has a query, or names an interface."""
+"""Such lengths for an address with a query, or with the path of an API."""
 TOTALS = (
-    *("total", "totalCount", "total_count", "totalElements", "numFound"),
-    *("recordsTotal", "@odata.count", "result.total", "meta.total", "meta.count"),
-    *("pagination.total", "page.totalElements", "paging.total", "data.total"),
+    "total",
+    "totalCount",
+    "total_count",
+    "totalElements",
+    "numFound",
+    "recordsTotal",
+    "@odata.count",
+    "result.total",
+    "meta.total",
+    "meta.count",
+    "pagination.total",
+    "page.totalElements",
+    "paging.total",
+    "data.total",
 )
 NEXT = (
-    *("next", "nextLink", "@odata.nextLink", "links.next", "_links.next.href"),
-    *("links.next.href", "paging.next", "pagination.next", "result.next"),
+    "next",
+    "nextLink",
+    "@odata.nextLink",
+    "links.next",
+    "_links.next.href",
+    "links.next.href",
+    "paging.next",
+    "pagination.next",
+    "result.next",
 )
 PAGE = re.compile(r"page(_?no|_?num|_?number|_?index)?|p|current_?page", re.IGNORECASE)
 OFFSET = re.compile(r"\$?(offset|skip|start|from|resultOffset)", re.IGNORECASE)
@@ -31,43 +49,41 @@ SIZE = re.compile(
     r"\$?(size|limit|top|rows|per_?page|page_?size|count|resultRecordCount)",
     re.IGNORECASE,
 )
-_INTERFACE = re.compile(
-    r"(^|[/.])(api|odata|datasets?|datastore)([/.]|$)", re.IGNORECASE
-)
+_API = re.compile(r"(^|[/.])(api|odata|datasets?|datastore)([/.]|$)", re.IGNORECASE)
 
 
 def number(value: str) -> int:
-    """Return the number that a query says, 0 for none."""
+    """Return the number in a query's *value*, 0 if it is not a plausible one."""
     return int(value) if value.isdecimal() and len(value) <= len(ALL) + 2 else 0
 
 
-def secured(place: str, url: str) -> str:
-    """Return *place* by https where *url* is."""
+def upgraded(place: str, url: str) -> str:
+    """Return the address *place* with https if *url* has https."""
     lower = place[:7].lower() == "http://" and url[:8].lower() == "https://"
     return f"https://{place[7:]}" if lower else place
 
 
 def page_sizes(url: str) -> frozenset[int]:
-    """Return the lengths of a list at *url* that are a server's pages."""
+    """Return the lengths at which a list from *url* may be a page of a longer one."""
     parts = urlsplit(url)
-    asks = bool(parts.query) or _INTERFACE.search(f"{parts.hostname}{parts.path}")
-    return LIKELY if asks else USUAL
+    is_api = bool(parts.query) or _API.search(f"{parts.hostname}{parts.path}")
+    return LIKELY if is_api else USUAL
 
 
-def words(url: str) -> list[dict[str, str]]:
-    """Return the queries by which a server may give all of the list at *url*."""
+def full_list_queries(url: str) -> list[dict[str, str]]:
+    """Return the queries with which a server may return the whole list at *url*."""
     query = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
-    if size := named(SIZE, query):
+    if size := find_name(SIZE, query):
         return [{size: ALL}]
     if any(name.startswith("$") for name in query):
         return [{"$top": ALL}]
     return [{"limit": ALL}, {"size": ALL}, {"page": "0", "size": ALL}, {"rows": ALL}]
 
 
-def first_pages(url: str) -> list[dict[str, str]]:
-    """Return the queries for a first page, from which the next ones may be found."""
+def first_page_queries(url: str) -> list[dict[str, str]]:
+    """Return the queries that may start paging the list at *url*."""
     query = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
-    if named(PAGE, query) or named(OFFSET, query):
+    if find_name(PAGE, query) or find_name(OFFSET, query):
         return []
     if any(name.startswith("$") for name in query):
         return [{"$skip": "0"}]
@@ -75,7 +91,7 @@ def first_pages(url: str) -> list[dict[str, str]]:
 
 
 def with_query(url: str, query: Mapping[str, str]) -> str:
-    """Return *url* with *query* in place of what it says for the same words.
+    """Return *url* with the parameters of *query* set.
 
     >>> with_query("http://a/f?rid=1&limit=5", {"limit": "9"})
     'http://a/f?rid=1&limit=9'
@@ -83,41 +99,41 @@ def with_query(url: str, query: Mapping[str, str]) -> str:
     if not query:
         return url
     parts = urlsplit(url)
-    kept = [each for each in parts.query.split("&") if each]
-    kept = [each for each in kept if each.partition("=")[0] not in query]
+    kept = [text for text in parts.query.split("&") if text]
+    kept = [text for text in kept if text.partition("=")[0] not in query]
     text = "&".join((*kept, urlencode(query, safe="$:,")))
     return urlunsplit(parts._replace(query=text))
 
 
-def named(words: re.Pattern[str], query: Mapping[str, str]) -> str:
-    """Return the first name of *query* that is one of *words*, empty for none."""
-    return next((name for name in query if words.fullmatch(name)), "")
+def find_name(pattern: re.Pattern[str], query: Mapping[str, str]) -> str:
+    """Return the first name in *query* that matches *pattern*, empty for none."""
+    return next((name for name in query if pattern.fullmatch(name)), "")
 
 
 def total(document: Document) -> int | None:
-    """Return how many stations there are, as the answer or its headers say."""
+    """Return the total that the answer or its headers state, None for none."""
     if document.total is not None:
         return document.total
     try:
         value = decode(document.body)
     except PayloadError:
         return None
-    said = (count(_at(value, path)) for path in TOTALS)
-    return next((each for each in said if each), None)
+    totals = (count(_at(value, path)) for path in TOTALS)
+    return next((number for number in totals if number), None)
 
 
 def next_in(body: bytes) -> str:
-    """Return the address of the next page that *body* names, empty for none."""
+    """Return the address of the next page in *body*, empty for none."""
     try:
         value = decode(body)
     except PayloadError:
         return ""
-    said = (_at(value, path) for path in NEXT)
-    return next((each for each in said if isinstance(each, str) and "/" in each), "")
+    links = (_at(value, path) for path in NEXT)
+    return next((link for link in links if isinstance(link, str) and "/" in link), "")
 
 
 def _at(value: Any, path: str) -> Any:
-    """Return what *value* has at *path*; OData's own names have a dot in them."""
+    """Return the item at *path* in *value*; OData's keys have a dot in them."""
     if isinstance(value, Mapping) and path in value:
         return value[path]
     return at(value, path)

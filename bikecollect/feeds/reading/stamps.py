@@ -1,23 +1,23 @@
-"""Stamps as publishers write them, read to epoch seconds: nonsense becomes None."""
+"""Parse publishers' time stamps to epoch seconds; invalid ones become None."""
 
 import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
 
 FIRST_STAMP = 1_104_537_600
-"""2005-01-01: older stamps are sentinels, such as 0, 18001 and 86400."""
+"""2005-01-01; older stamps are sentinels, such as 0, 18001 and 86400."""
 LAST_STAMP = 4_102_444_800
 MILLISECONDS = 100_000_000_000
-"""Larger numbers count milliseconds, or still smaller parts."""
+"""Larger numbers are milliseconds, microseconds or nanoseconds."""
 MINGUO = 1911
-"""Year 0 of Taiwan's own count of years, which has three digits today."""
-LONGEST = 60
-MOST = 10**19
-"""The end of this century in nanoseconds is less."""
+"""Year 0 of the Minguo calendar (Taiwan), whose years have three digits today."""
+MAX_LENGTH = 60
+MAX_NUMBER = 10**19
+"""Above the end of this century in nanoseconds."""
 
 _TIME = r"(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?"
 _TAIL = rf"(?:[T ,]*{_TIME})?\s*(am|pm)?\s*(z|utc|gmt|[+-]\d{{2}}(?::?\d{{2}})?)?z?"
-_FORMS = {
+_PATTERNS = {
     "ymd": re.compile(
         rf"(\d{{3,4}})[-/.](\d{{1,2}})[-/.](\d{{1,2}}){_TAIL}", re.IGNORECASE
     ),
@@ -39,32 +39,32 @@ _HALVES = (("上午", "am"), ("下午", "pm"))
 
 
 class Stamps:
-    """Reads the publisher's stamps to epoch seconds; naive ones are in *zone*.
+    """Parses a publisher's stamps to epoch seconds; naive ones are in *zone*.
 
-    *form* is strptime's, for what no form here reads. Most stations of a snapshot
-    share few stamps: each is read once.
+    *form* is a strptime format that is tried first. The stations of a snapshot share
+    few distinct stamps: each is parsed once.
     """
 
     def __init__(self, zone: tzinfo, form: str = "") -> None:
         self._zone = zone
         self._form = form
-        # By text: its hash cannot be foreseen, that of a number can be chosen.
+        # Keyed by text: hashes of text are random, those of numbers can be chosen.
         self._known: dict[str, int | None] = {}
 
     def __call__(self, value: Any) -> int | None:
-        """Return the moment that *value* means, None for nonsense."""
+        """Return *value* in epoch seconds, None if it is not a plausible stamp."""
         if not isinstance(value, str | int | float) or isinstance(value, bool):
             return None
-        if isinstance(value, int) and not 0 <= value <= MOST:
+        if isinstance(value, int) and not 0 <= value <= MAX_NUMBER:
             return None
         text = value.strip() if isinstance(value, str) else str(value)
-        if len(text) > LONGEST:
+        if len(text) > MAX_LENGTH:
             return None
         if text not in self._known:
-            self._known[text] = self._read(text)
+            self._known[text] = self._parse(text)
         return self._known[text]
 
-    def _read(self, text: str) -> int | None:
+    def _parse(self, text: str) -> int | None:
         try:
             seconds = self._seconds(text)
         except (ValueError, OverflowError):
@@ -75,65 +75,65 @@ class Stamps:
 
     def _seconds(self, text: str) -> float | None:
         return (
-            self._formed(text)
+            self._by_form(text)
             or self._compact(text)
             or _epoch(text)
-            or self._written(text)
+            or self._date_and_time(text)
         )
 
-    def _formed(self, text: str) -> float | None:
-        """Return the moment of *text* in the form that the settings name."""
+    def _by_form(self, text: str) -> float | None:
+        """Parse *text* by the format of the settings."""
         try:
-            moment = datetime.strptime(text, self._form) if self._form else None  # noqa: DTZ007 - zoned below
+            moment = datetime.strptime(text, self._form) if self._form else None  # noqa: DTZ007 - the zone is set below
         except ValueError:
             return None
-        return self._moment(moment) if moment else None
+        return self._epoch_seconds(moment) if moment else None
 
     def _compact(self, text: str) -> float | None:
-        """Return the moment of ``YYYYMMDD[T]hhmm[ss]``, with what may follow."""
-        found = _COMPACT.fullmatch(text)
-        if found is None or not "1990" < found[1] < "2100":
+        """Parse ``YYYYMMDD[T]hhmm[ss]``, with an optional fraction and zone."""
+        match = _COMPACT.fullmatch(text)
+        if match is None or not "1990" < match[1] < "2100":
             return None
-        *parts, offset = found.groups()
-        year, month, day, hour, minute, second = (int(each or 0) for each in parts)
+        *parts, offset = match.groups()
+        year, month, day, hour, minute, second = (int(part or 0) for part in parts)
         zone = _zone(offset)
         try:
-            return self._moment(
+            return self._epoch_seconds(
                 datetime(year, month, day, hour, minute, second, tzinfo=zone)
             )
         except ValueError:
             return None
 
-    def _written(self, text: str) -> float | None:
-        """Return the moment of a date and a time as people or programs write them."""
+    def _date_and_time(self, text: str) -> float | None:
+        """Parse ISO 8601 and the other usual spellings of date and time."""
         text = _ZONE_NAME.sub("", text)
         try:
-            return self._moment(datetime.fromisoformat(text))
+            return self._epoch_seconds(datetime.fromisoformat(text))
         except ValueError:
             pass
         for chinese, half in _HALVES:
             if chinese in text:
                 text = f"{text.replace(chinese, ' ')} {half}"
         text = text.translate(_CHINESE).replace(": ", " ").strip(" :")
-        for form, pattern in _FORMS.items():
-            if found := pattern.fullmatch(text):
-                return self._moment(_date(form, found))
-        return self._mail(text) if text[:1].isalpha() else None
+        for order, pattern in _PATTERNS.items():
+            if match := pattern.fullmatch(text):
+                return self._epoch_seconds(_date(order, match))
+        return self._rfc_5322(text) if text[:1].isalpha() else None
 
-    def _mail(self, text: str) -> float | None:
-        """Return the moment of a date in the form of mails and HTTP."""
+    def _rfc_5322(self, text: str) -> float | None:
+        """Parse a date as mails and HTTP headers have it."""
         from email.utils import parsedate_to_datetime
 
-        return self._moment(parsedate_to_datetime(text))
+        return self._epoch_seconds(parsedate_to_datetime(text))
 
-    def _moment(self, moment: datetime) -> float:
+    def _epoch_seconds(self, moment: datetime) -> float:
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=self._zone)
         return moment.timestamp()
 
 
 def _epoch(text: str) -> float | None:
-    """Return epoch seconds, milli-, micro- or nanoseconds as seconds."""
+    """Parse a number of seconds, milli-, micro- or nanoseconds to seconds."""
     dotnet = _DOTNET.fullmatch(text)
     try:
         seconds = float(dotnet[1] if dotnet else text)
@@ -144,12 +144,12 @@ def _epoch(text: str) -> float | None:
     return seconds
 
 
-def _date(form: str, found: re.Match[str]) -> datetime:
-    """Return the date and time that *found* holds; raises ValueError for none."""
-    first, month, last, hour, minute, second, half, offset = found.groups()
-    year, day = (int(first), int(last)) if form == "ymd" else (int(last), int(first))
+def _date(order: str, match: re.Match[str]) -> datetime:
+    """Return the date and time in *match*; raises ValueError for an invalid one."""
+    first, month, last, hour, minute, second, half, offset = match.groups()
+    year, day = (int(first), int(last)) if order == "ymd" else (int(last), int(first))
     hour = int(hour or 0)
-    if half and not 1 <= hour <= 12:  # noqa: PLR2004 - a clock's face
+    if half and not 1 <= hour <= 12:  # noqa: PLR2004 - 12-hour clock
         raise ValueError(f"{hour} {half}")
     if half:
         hour = hour % 12 + (12 if half.lower() == "pm" else 0)
@@ -165,7 +165,7 @@ def _date(form: str, found: re.Match[str]) -> datetime:
 
 
 def _zone(offset: str | None) -> tzinfo | None:
-    """Return the zone of ``Z``, ``UTC`` or ``+08:00``; None where nothing is said."""
+    """Return the zone of ``Z``, ``UTC`` or ``+08:00``; None for an empty one."""
     if not offset:
         return None
     if offset[0] not in "+-":

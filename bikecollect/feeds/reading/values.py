@@ -1,4 +1,4 @@
-"""Values as publishers write them, read tolerantly: nonsense becomes None."""
+"""Parse single values as publishers write them; invalid ones become None."""
 
 import math
 from collections import Counter
@@ -8,50 +8,51 @@ from typing import Any
 from bikecollect.core.text import clean
 from bikecollect.feeds.reading.json_payload import excerpt
 
-LONGEST, LONGEST_ID = 1_024, 255
-"""Bytes of a text, and letters of an id."""
+MAX_TEXT, MAX_ID = 1_024, 255
+"""Longest text in bytes, and longest id in characters."""
 CUT = "\u2026"
-MOST = 99_998
-"""The largest count that is believed; 99,999 and 999,999 are sentinels (gbfs #806)."""
+MAX_COUNT = 99_998
+"""The largest plausible count; 99,999 and 999,999 are sentinels (gbfs #806)."""
 SENTINELS = frozenset({999, 9_999, 99_999, 999_999})
-"""What publishers write for "no limit", and for "not known"."""
+"""Values that publishers write for "no limit" and for "unknown"."""
 LEAST_SENTINEL = min(SENTINELS)
 
 
 def text(value: Any) -> str | None:
-    """Return *value* as clean text, None where it says nothing.
+    """Return *value* as clean text, None if it is empty or not a text.
 
-    What has more than `LONGEST` bytes is cut, and ends in `CUT`.
+    A text of more than `MAX_TEXT` bytes is truncated and ends in `CUT`.
 
     >>> text(" a "), text(12), text(""), text(None), text([])
     ('a', '12', None, None, None)
     >>> len(text("站" * 70_000).encode())
     1023
     """
-    found = _whole(value)
-    if found is None or len(found) * 4 <= LONGEST:
-        return found
-    data = found.encode("utf-8")
-    if len(data) <= LONGEST:
-        return found
-    return data[: LONGEST - len(CUT.encode())].decode("utf-8", "ignore") + CUT
+    cleaned = _cleaned(value)
+    if cleaned is None or len(cleaned) * 4 <= MAX_TEXT:
+        return cleaned
+    data = cleaned.encode("utf-8")
+    if len(data) <= MAX_TEXT:
+        return cleaned
+    return data[: MAX_TEXT - len(CUT.encode())].decode("utf-8", "ignore") + CUT
 
 
 def identifier(value: Any) -> str | None:
-    """Return *value* as an id, None where it is none.
+    """Return *value* as an id, None if it is not one.
 
-    One of more than `LONGEST_ID` letters is none: cut, it might be that of another.
+    An id of more than `MAX_ID` characters is rejected: truncated, it could equal
+    another station's.
     """
-    found = _whole(value)
-    return None if found is None or len(found) > LONGEST_ID else found
+    station_id = _cleaned(value)
+    return None if station_id is None or len(station_id) > MAX_ID else station_id
 
 
-def cut(found: str | None) -> bool:
-    """Return whether *found*, as `text` returned it, is not all that was said."""
-    return found is not None and len(found) * 4 > LONGEST and found.endswith(CUT)
+def is_cut(text: str | None) -> bool:
+    """Return whether `text` truncated the value that it returned as *text*."""
+    return text is not None and len(text) * 4 > MAX_TEXT and text.endswith(CUT)
 
 
-def _whole(value: Any) -> str | None:
+def _cleaned(value: Any) -> str | None:
     if type(value) is str:
         return (value if value.isprintable() else clean(value)).strip() or None
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -61,7 +62,7 @@ def _whole(value: Any) -> str | None:
 
 
 def count(value: Any) -> int | None:
-    """Return *value* as a count, None where it is none or not to be believed.
+    """Return *value* as a count, None if it is not one or implausible.
 
     >>> count("7"), count(7.0), count(-1), count(True), count("x"), count(7.5)
     (7, 7, None, None, None, None)
@@ -69,22 +70,22 @@ def count(value: Any) -> int | None:
     (7, None)
     """
     if type(value) is int:
-        return value if 0 <= value <= MOST else None
+        return value if 0 <= value <= MAX_COUNT else None
     if isinstance(value, str):
-        whole, _, rest = value.strip().partition(".")
-        if not whole.isdecimal() or rest.strip("0"):
+        integer, _, fraction = value.strip().partition(".")
+        if not integer.isdecimal() or fraction.strip("0"):
             return None
-        return count(int(whole)) if len(whole) <= 6 else None  # noqa: PLR2004 - digits of MOST
+        return count(int(integer)) if len(integer) <= 6 else None  # noqa: PLR2004 - digits of MAX_COUNT
     if isinstance(value, float) and value.is_integer():
         return count(int(value))
     return None
 
 
 class Counts:
-    """Reads the counts of many stations; remembers which were none.
+    """Parses the counts of many stations and tallies the invalid ones.
 
-    By column: how many were *implausible* (-1, 999, 7.5), how many *unread* (not a
-    number at all), and an *example* of them.
+    By column: how many were *implausible* (-1, 999, 7.5), how many *unread* (not
+    numbers), and an *example* of them.
     """
 
     def __init__(self) -> None:
@@ -93,31 +94,31 @@ class Counts:
         self.example: dict[str, str] = {}
 
     def column(self, name: str, values: Iterable[Any]) -> list[int | None]:
-        """Return *values* as counts of the column *name*, None where they are none."""
+        """Return *values* as counts of the column *name*, None for invalid ones."""
         return [
             value
             if type(value) is int and 0 <= value < LEAST_SENTINEL
-            # Most are small numbers: these need no call.
+            # Most values are small numbers, which need no call.
             else self(name, value)
             for value in values
         ]
 
     def __call__(self, column: str, value: Any) -> int | None:
-        """Return *value* as a count of *column*, None where it is none."""
+        """Return *value* as a count of *column*, None if it is invalid."""
         if value is None or value == "":
             return None
-        found = count(value)
-        if found is not None and found not in SENTINELS:
-            return found
-        kind = self.unread if number(value) is None else self.implausible
-        kind[column] += 1
+        parsed = count(value)
+        if parsed is not None and parsed not in SENTINELS:
+            return parsed
+        tally = self.unread if number(value) is None else self.implausible
+        tally[column] += 1
         if column not in self.example:
             self.example[column] = excerpt(value)
         return None
 
 
 def flag(value: Any) -> bool | None:
-    """Return *value* as true, false, or None for not said.
+    """Return *value* as true or false, None if it is neither.
 
     >>> flag("0"), flag("false"), flag(1), flag("yes"), flag(None), flag(2)
     (False, False, True, True, None, None)
@@ -136,18 +137,18 @@ _FLAGS |= {"0": False, "false": False, "no": False, "n": False}
 
 
 def number(value: Any) -> float | None:
-    """Return *value* as a finite number, None where it is none."""
+    """Return *value* as a finite number, None if it is not one."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
-        found = float(value)
+        parsed = float(value)
     except (ValueError, OverflowError):
         return None
-    return found if math.isfinite(found) else None
+    return parsed if math.isfinite(parsed) else None
 
 
 def place(lat: Any, lon: Any) -> tuple[float | None, float | None]:
-    """Return degrees north and east, both None where they are no place on earth.
+    """Return latitude and longitude, both None if they are not valid coordinates.
 
     >>> place("25.02", 121.5), place(0, 0), place("", ""), place(121.5, 500)
     ((25.02, 121.5), (None, None), (None, None), (None, None))

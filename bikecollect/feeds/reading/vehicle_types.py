@@ -1,4 +1,4 @@
-"""Vehicle types: which are electric, and how many of each kind stand at a station."""
+"""Vehicle types: which are electric, and how many of each kind are at a station."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,17 +9,12 @@ from bikecollect.feeds.reading.aliases import plain
 from bikecollect.feeds.reading.json_payload import at, decode
 from bikecollect.feeds.reading.values import count, text
 
-Said = Mapping[str, Any]
+RawCounts = Mapping[str, Any]
 UNTYPED = "num_untyped_vehicles_available"
 ELECTRIC = {"electric": True, "electric_assist": True}
-ELECTRIC |= dict.fromkeys(
-    (
-        *("human", "combustion", "combustion_diesel", "hybrid", "plug_in_hybrid"),
-        "hydrogen_fuel_cell",
-    ),
-    False,
-)
-"""Which ways to move are electric; of others, and of none said, it is not known."""
+ELECTRIC |= {"human": False, "combustion": False, "combustion_diesel": False}
+ELECTRIC |= {"hybrid": False, "plug_in_hybrid": False, "hydrogen_fuel_cell": False}
+"""Whether a propulsion type is electric; unknown for types not listed here."""
 BICYCLES = {
     ("bicycle", False): "num_bicycles_available",
     ("bicycle", True): "num_ebicycles_available",
@@ -40,11 +35,11 @@ NAMED = {
     "generalbikes": "num_bicycles_available",
     "electricbikes": "num_ebicycles_available",
 }
-"""The kinds of the names by which operators count, without case and underscores."""
+"""The column of each operator's own name, without case and underscores."""
 
 
 class VehicleType(NamedTuple):
-    """A type: whether it is electric, None for not said, and the column of its kind."""
+    """A type: whether it is electric (None if unknown), and the column of its kind."""
 
     electric: bool | None
     column: str
@@ -52,62 +47,63 @@ class VehicleType(NamedTuple):
 
 @dataclass
 class VehicleTypes:
-    """The types that a system lists, by id, and those that it does not but uses."""
+    """The types that a system lists, by id, and *unknown* ids that are in use."""
 
     types: Mapping[str, VehicleType]
     unknown: set[str] = field(default_factory=set)
 
-    def ebikes(self, said: Said) -> int | None:
+    def ebikes(self, raw: RawCounts) -> int | None:
         """Return the electric vehicles, summed from the counts by type.
 
-        None where one of the vehicles is of a type of which nobody says how it moves.
+        None if the propulsion of one of the types counted is unknown.
         """
-        listed = said["by_type"]
-        if not isinstance(listed, list):
+        counts = raw["by_type"]
+        if not isinstance(counts, list):
             return None
         total = 0
-        for each in listed:
-            name, number = _counted(each)
-            moves = self._electric(name)
-            if number != 0 and moves is None:
-                self.unknown.add(name)
-            if (number is None and moves) or (number != 0 and moves is None):
+        for item in counts:
+            type_id, number = _type_count(item)
+            electric = self._electric(type_id)
+            if number != 0 and electric is None:
+                self.unknown.add(type_id)
+            if (number is None and electric) or (number != 0 and electric is None):
                 return None
-            total += (number or 0) if moves else 0
-        silent = not any(_counted(each)[1] for each in listed)
-        return None if silent and said["num_vehicles_available"] else total
+            total += (number or 0) if electric else 0
+        all_zero = not any(_type_count(item)[1] for item in counts)
+        return None if all_zero and raw["num_vehicles_available"] else total
 
-    def kinds(self, said: Said, _: int | None) -> dict[str, int]:
+    def kinds(self, raw: RawCounts, _: int | None) -> dict[str, int]:
         """Return the vehicles of each kind at a station, by column."""
-        listed = said["by_type"]
-        found: dict[str, int] = {}
-        for each in listed if isinstance(listed, list) else ():
-            name, number = _counted(each)
+        counts = raw["by_type"]
+        kinds: dict[str, int] = {}
+        for item in counts if isinstance(counts, list) else ():
+            type_id, number = _type_count(item)
             if number is not None:
-                known = self.types.get(name)
+                known = self.types.get(type_id)
                 column = known.column if known else UNTYPED
-                found[column] = found.get(column, 0) + number
-        return found or named_kinds(said["by_name"])
+                kinds[column] = kinds.get(column, 0) + number
+        return kinds or named_kinds(raw["by_name"])
 
     def findings(self) -> dict[str, str]:
-        """Return what people should know of types that are not told enough of."""
+        """Return a sentence about the types whose propulsion is unknown, by a key."""
         if not self.unknown:
             return {}
         names = ", ".join(sorted(self.unknown)[:5])
         return {
             "unknown types": (
-                f"vehicle_types does not say how {len(self.unknown)} types move, such "
-                f"as {names}: e-bikes are empty, not 0, where these stand"
+                f"vehicle_types has no known propulsion_type for {len(self.unknown)} "
+                f"types, such as {names}: e-bikes are left empty, not 0, at stations "
+                "with such vehicles"
             )
         }
 
-    def _electric(self, name: str) -> bool | None:
-        known = self.types.get(name)
+    def _electric(self, type_id: str) -> bool | None:
+        known = self.types.get(type_id)
         return known.electric if known else None
 
 
 def read(body: bytes | None) -> VehicleTypes | None:
-    """Return the types that the vehicle_types document *body* lists, None for none."""
+    """Return the types in the vehicle_types document *body*, None if unreadable."""
     try:
         types = at(decode(body), "data.vehicle_types") if body is not None else None
     except PayloadError:
@@ -115,35 +111,35 @@ def read(body: bytes | None) -> VehicleTypes | None:
     if not isinstance(types, list):
         return None
     return VehicleTypes(
-        {text(at(each, "vehicle_type_id")) or "": _type(each) for each in types}
+        {text(at(item, "vehicle_type_id")) or "": _type(item) for item in types}
     )
 
 
-def _type(listed: Any) -> VehicleType:
-    moves = ELECTRIC.get(text(at(listed, "propulsion_type")) or "")
-    form = text(at(listed, "form_factor")) or ""
+def _type(item: Any) -> VehicleType:
+    electric = ELECTRIC.get(text(at(item, "propulsion_type")) or "")
+    form = text(at(item, "form_factor")) or ""
     column = OTHERS.get(form, UNTYPED)
-    if moves is not None:
-        column = BICYCLES.get((form, moves), column)
-    return VehicleType(moves, column)
+    if electric is not None:
+        column = BICYCLES.get((form, electric), column)
+    return VehicleType(electric, column)
 
 
-def _counted(listed: Any) -> tuple[str, int | None]:
-    name = text(at(listed, "vehicle_type_id")) or ""
-    return name, count(at(listed, "count"))
+def _type_count(item: Any) -> tuple[str, int | None]:
+    """Return the type id and the count of *item*, an entry of the counts by type."""
+    return text(at(item, "vehicle_type_id")) or "", count(at(item, "count"))
 
 
-def vehicles(said: Said) -> int | None:
-    """Return the vehicles of all types together, None where they are not counted."""
-    types = said["by_type"]
+def vehicles(raw: RawCounts) -> int | None:
+    """Return the sum of the counts by type, None if there are none."""
+    types = raw["by_type"]
     if not isinstance(types, list):
         return None
-    counts = [_counted(each)[1] for each in types]
-    return sum(each for each in counts if each is not None)
+    counts = (_type_count(item)[1] for item in types)
+    return sum(number for number in counts if number is not None)
 
 
 def named_kinds(detail: Any) -> dict[str, int]:
-    """Return the kinds in a count by the operator's own names, those that are known.
+    """Return the counts in *detail* whose names are known, by column.
 
     >>> named_kinds([{"mechanical": 3}, {"ebike": 2}])
     {'num_bicycles_available': 3, 'num_ebicycles_available': 2}
@@ -151,22 +147,22 @@ def named_kinds(detail: Any) -> dict[str, int]:
     ({}, {})
     """
     maps = detail if isinstance(detail, list) else [detail]
-    found: dict[str, int] = {}
-    for each in maps:
-        for name, value in each.items() if isinstance(each, Mapping) else ():
+    kinds: dict[str, int] = {}
+    for item in maps:
+        for name, value in item.items() if isinstance(item, Mapping) else ():
             column, number = NAMED.get(plain(str(name)), ""), count(value)
             if column and number is not None:
-                found[column] = found.get(column, 0) + number
-    return found
+                kinds[column] = kinds.get(column, 0) + number
+    return kinds
 
 
-def bicycles(said: Said, ebikes: int | None) -> dict[str, int]:
-    """Return the kinds of a system that has bicycles only, *ebikes* of them electric.
+def bicycles(raw: RawCounts, ebikes: int | None) -> dict[str, int]:
+    """Return the counts by kind of a system of bicycles, *ebikes* of them electric.
 
     >>> bicycles({"num_vehicles_available": 7}, 2)
     {'num_bicycles_available': 5, 'num_ebicycles_available': 2}
     """
-    total = count(said["num_vehicles_available"])
+    total = count(raw["num_vehicles_available"])
     if total is None or ebikes is None or ebikes > total:
         return {}
     return {"num_bicycles_available": total - ebikes, "num_ebicycles_available": ebikes}
