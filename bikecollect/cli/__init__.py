@@ -8,18 +8,18 @@ from bikecollect import __version__
 from bikecollect.cli.options import Screen, Shared
 
 COMMANDS = {
-    "init": "Write a settings file, by a few questions; with --yes, by none.",
+    "init": "Write a settings file after a few questions, or without any (--yes).",
     "config": "Show, check or edit the settings file in use.",
     "fetch": "Carry one snapshot of each SYSTEM from its feed into today's file.",
     "status": (
         "Show how each SYSTEM stands: its last run, its last day, and what waits."
     ),
     "runs": "List runs (`runs list` or just `runs`), or show one slot (`runs show`).",
-    "schedule": "Show, install or remove what runs bikecollect in every slot.",
+    "schedule": "Show, install or remove the schedule that runs `fetch` in every slot.",
     "doctor": (
-        "Check everything that collecting needs; one line each, with the remedy."
+        "Check everything needed for collecting; one line per check, with the remedy."
     ),
-    "feeds": "List the feeds whose address is known; show or try one.",
+    "feeds": "List the systems of the catalogue; show or try a feed.",
     "backfill-report": (
         "Report every expected slot of each SYSTEM's past: what is missing, and why."
     ),

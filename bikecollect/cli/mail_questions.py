@@ -1,4 +1,4 @@
-"""The questions of `init` about mail: whom to tell, by which server; and a try."""
+"""The questions of `init` about mail: recipient, server, login, and a test mail."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -7,54 +7,54 @@ from pathlib import Path
 
 from bikecollect.cli import questions
 from bikecollect.cli.options import say
-from bikecollect.cli.questions import sure
+from bikecollect.cli.questions import confirm
 from bikecollect.setup import first_run
 from bikecollect.setup.doctor import test_mail
-from bikecollect.setup.settings import Mail, Settings, server, wrong_mail_address
+from bikecollect.setup.settings import Mail, Settings, mail_address_error, server
 
 NOBODY = "none"
 
 
-def _optional(wrong: Callable[[str], str]) -> Callable[[str], str]:
-    """Return *wrong* for a question that may be left empty."""
-    return lambda answer: "" if answer in {"", NOBODY} else wrong(answer)
+def _optional(check: Callable[[str], str]) -> Callable[[str], str]:
+    """Return *check* for a question that may be left empty."""
+    return lambda answer: "" if answer in {"", NOBODY} else check(answer)
 
 
 @dataclass
 class MailQuestions:
-    """Asks for what *mail* lacks; a password is for the file *beside* the settings."""
+    """Ask for the missing values of *mail*; a password is for *password_path*."""
 
     mail: Mail
-    beside: Path
+    password_path: Path
     password: str = ""
 
-    def ask(self, unasked: Sequence[str], *, attempt: bool) -> None:
-        """Ask the questions *unasked*, by their keys; with *attempt*, try the mail.
+    def ask(self, missing: Sequence[str], *, attempt: bool) -> None:
+        """Ask for the *missing* keys; with *attempt*, offer a test mail.
 
-        Who is not content with what the try says is asked again. Raises Back for the
-        question before all of these.
+        After a failed test mail the questions can be answered again. Raises Back to
+        return to the question before all of these.
         """
-        known = {
+        questions_by_key = {
             "to": self._to,
             "host": self._host,
             "security": self._security,
             "port": self._port,
             "user": self._user,
         }
-        steps = [step for key, step in known.items() if key in unasked]
+        steps = [step for key, step in questions_by_key.items() if key in missing]
         while True:
-            questions.in_turn([*steps, self._ask_password])
+            questions.ask_in_order([*steps, self._ask_password])
             if not self.mail.host:
                 self.mail = replace(self.mail, to=[])
                 return
             if not attempt or self._arrives():
                 return
-            if sure("Keep this all the same? (No: answer again.)", default=False):
+            if confirm("Keep this anyway? (No: answer again.)", default=False):
                 return
 
     def _to(self) -> None:
-        text = f"Your mail address, to tell of lost slots (empty or {NOBODY}: nobody)"
-        check = _optional(wrong_mail_address)
+        text = f"Mail address for alerts about lost slots (empty or {NOBODY}: no mail)"
+        check = _optional(mail_address_error)
         answer = self._answer(text, self.mail.sender, check)
         self.mail = replace(self.mail, to=[answer] if answer else [], sender=answer)
 
@@ -62,16 +62,16 @@ class MailQuestions:
         host = ""
         if self.mail.to:
             text = f"Mail server, such as smtp.example.org (empty or {NOBODY}: no mail)"
-            host = self._answer(text, self.mail.host, _optional(first_run.wrong_host))
+            host = self._answer(text, self.mail.host, _optional(first_run.host_error))
             if not host:
-                say("Without a mail server nobody is told.\n")
+                say("Without a mail server no alerts are mailed.\n")
         self.mail = replace(self.mail, host=host)
 
     def _security(self) -> None:
         if not self.mail.host:
             return
-        check = partial(first_run.wrong_security, self.mail)
-        text = "How it is secured: starttls, tls or none"
+        check = partial(first_run.security_error, self.mail)
+        text = "Security of the connection: starttls, tls or none"
         word = questions.ask(text, self.mail.security, check)
         if word != self.mail.security:
             self.mail = replace(self.mail, port=first_run.PORTS[word])
@@ -79,39 +79,46 @@ class MailQuestions:
 
     def _port(self) -> None:
         if self.mail.host:
-            usual = str(self.mail.port)
-            port = questions.ask("Its port", usual, first_run.wrong_port)
+            default = str(self.mail.port)
+            port = questions.ask("Port", default, first_run.port_error)
             self.mail = replace(self.mail, port=int(port))
 
     def _user(self) -> None:
         if self.mail.host:
-            text = f"Name to log in there with (empty or {NOBODY}: no login)"
-            check = _optional(partial(first_run.wrong_user, self.mail))
+            text = f"User name for the mail server (empty or {NOBODY}: no login)"
+            check = _optional(partial(first_run.user_error, self.mail))
             self.mail = replace(
                 self.mail, user=self._answer(text, self.mail.user, check)
             )
 
     def _ask_password(self) -> None:
-        own = str(self.beside)
+        own = str(self.password_path)
         self.password = ""
         if not (self.mail.host and self.mail.user):
             self.mail = replace(self.mail, password_file="")
         elif self.mail.password_file in {"", own}:
-            self.password = questions.ask("Password (empty: later)", "", hidden=True)
+            self.password = questions.ask(
+                "Password (empty: set it later)", "", hidden=True
+            )
             file = own if self.password else ""
             self.mail = replace(self.mail, password_file=file)
 
     def _arrives(self) -> bool:
-        """Offer a test mail; return whether it went, or was not wanted."""
+        """Offer a test mail; return whether it was accepted, or declined."""
         mail = self.mail
-        if not sure(f"Send a test mail to {', '.join(mail.to)} now?"):
+
+        if not confirm(f"Send a test mail to {', '.join(mail.to)} now?"):
             return True
         password = self.password or Settings(mail=mail).password()
         error = test_mail(mail, server(mail, password))
-        say(f"{error}\n" if error else "It is on its way: look whether it arrives.\n")
+        say(
+            f"{error}\n"
+            if error
+            else "The mail server accepted it: check that it arrives.\n"
+        )
         return not error
 
     @staticmethod
-    def _answer(text: str, usual: str, check: questions.Check) -> str:
-        answer = questions.ask(text, usual, check)
+    def _answer(text: str, default: str, check: questions.Check) -> str:
+        answer = questions.ask(text, default, check)
         return "" if answer == NOBODY else answer

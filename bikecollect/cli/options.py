@@ -85,21 +85,21 @@ def _tell_of_defaults(level: int) -> None:
     """Log that there is no settings file, and that one lies here unread."""
     from bikecollect.setup import program, settings_file  # not for --help
 
-    if (path := settings_file.unread()) is None:
+    if (path := settings_file.unused_local_file()) is None:
         log.log(
             level, "no settings file; using Taipei's YouBike, see: bikecollect init"
         )
         return
     words = click.get_current_context().command_path.split()[1:]
     text = "no settings file; using Taipei's YouBike: %s is not read; to use it: %s %s"
-    log.warning(text, path, program.called(path), " ".join(words))
+    log.warning(text, path, program.command_line(path), " ".join(words))
 
 
 def called(path: Path) -> str:
     """Return how this program is called here with the settings file at *path*."""
     from bikecollect.setup import program  # only where it is told
 
-    return program.called(path, Path.cwd())
+    return program.command_line(path, Path.cwd())
 
 
 def addressed(text: str) -> str:
@@ -111,8 +111,8 @@ def addressed(text: str) -> str:
         return text
     from bikecollect.setup import program, settings_file  # only where it is told
 
-    command = program.called(settings_file.find(Screen.config))
-    return program.addressed(text, command)
+    command = program.command_line(settings_file.find(Screen.config))
+    return program.expand_commands(text, command)
 
 
 def output() -> TextIO:

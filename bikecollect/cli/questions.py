@@ -1,4 +1,4 @@
-"""Questions at the terminal: asked again after a bad answer, and back by one."""
+"""Questions at the terminal: repeated after an invalid answer, with a way back."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -9,55 +9,55 @@ from bikecollect.cli.options import say
 
 BACK = "<"
 Check = Callable[[str], str]
-"""Says what is wrong with an answer, empty where nothing is."""
+"""Returns what is wrong with an answer, empty if it is valid."""
 
 
-class Back(Exception):  # noqa: N818 - what the person wants
-    """The person wants to answer the question before once more."""
+class Back(Exception):  # noqa: N818 - a user's choice
+    """The user wants to answer the previous question again."""
 
 
-def anything(_answer: str) -> str:
-    """Find nothing wrong with an answer."""
+def accept_any(_answer: str) -> str:
+    """Accept every answer."""
     return ""
 
 
 def ask(
-    text: str, default: str, check: Check = anything, *, hidden: bool = False
+    text: str, default: str, check: Check = accept_any, *, hidden: bool = False
 ) -> str:
-    """Ask a question until the answer is right; raises Back for a single ``<``."""
+    """Ask a question until the answer is valid; raises Back for a single ``<``."""
     while True:
         answer = _prompt(text, default, hidden=hidden)
         if answer == BACK:
             raise Back
-        wrong = check(answer)
-        if not wrong:
+        error = check(answer)
+        if not error:
             return answer
-        say(f"{wrong}\n")
+        say(f"{error}\n")
 
 
-def sure(text: str, *, default: bool = True) -> bool:
-    """Ask for yes or no."""
+def confirm(text: str, *, default: bool = True) -> bool:
+    """Ask a yes-or-no question."""
     try:
         return click.confirm(text, default=default)
     except click.Abort as end:
         raise _no_answer() from end
 
 
-def in_turn(steps: Sequence[Callable[[], None]]) -> None:
-    """Take *steps*, one after the other; one that raises Back leads to the one before.
+def ask_in_order(steps: Sequence[Callable[[], None]]) -> None:
+    """Run *steps* in order; one that raises Back returns to the previous step.
 
-    From the first one Back goes on: it is for who asked for the steps.
+    Back of the first step is raised to the caller.
     """
-    at = 0
-    while at < len(steps):
+    index = 0
+    while index < len(steps):
         try:
-            steps[at]()
+            steps[index]()
         except Back:
-            if not at:
+            if not index:
                 raise
-            at -= 1
+            index -= 1
         else:
-            at += 1
+            index += 1
 
 
 def _prompt(text: str, default: str, *, hidden: bool) -> str:
@@ -71,7 +71,9 @@ def _prompt(text: str, default: str, *, hidden: bool) -> str:
 
 
 def _no_answer() -> Exception:
-    """Return how it ends without an answer: by ctrl-C, or for want of a terminal."""
+    """Return Abort for a terminal, UsageError without one."""
     if sys.stdin is not None and sys.stdin.isatty():
         return click.Abort()
-    return click.UsageError("nobody answers: give --yes, and --system ID")
+    return click.UsageError(
+        "no terminal to answer questions: use --yes and --system ID"
+    )

@@ -1,4 +1,4 @@
-"""The doctor's checks: each looks at one thing and says what to do."""
+"""The checks of `doctor`: each examines one thing and names a remedy."""
 
 import os
 import platform
@@ -18,7 +18,7 @@ from bikecollect.core.text import length, size
 from bikecollect.reports.status import survey
 from bikecollect.setup import schedule
 from bikecollect.setup.machine import BAD_FILE_SYSTEMS, cron_daemon, file_system
-from bikecollect.setup.probe import attempt_system
+from bikecollect.setup.probe import try_system
 from bikecollect.setup.scheduler.cron import CronState
 from bikecollect.setup.settings import Mail, Settings, System, server
 from bikecollect.setup.trial import Trial
@@ -30,11 +30,11 @@ ENOUGH_DAYS = 30
 MANY_DAYS = 5_000
 SKEW = 60.0
 FILES = ("*", "station_status/*", "payloads/*", "payloads/*/*", "outbox/*")
-"""Those in a system's folder whose owner is looked at."""
+"""Files in a system's folder whose owner is checked."""
 
 
 class Verdict(Enum):
-    """How a check ended."""
+    """The result of a check."""
 
     GOOD = "ok"
     NOTE = "note"
@@ -43,7 +43,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class Check:
-    """What was looked at, how it is, and what to do where it is not well."""
+    """The subject of a check, its result, and the remedy for a bad one."""
 
     name: str
     verdict: Verdict
@@ -55,15 +55,15 @@ Checks = Iterator[Check]
 
 
 def examine(settings: Settings, *, network: bool, send: bool) -> Checks:
-    """Yield all checks, in the order in which a person would mend things."""
+    """Yield all checks, in the order in which problems should be fixed."""
     yield _python()
     yield from _settings(settings)
     for name, system in settings.systems.items():
-        yield from _read(f"{name}: folder", _folder(name, settings.data / name))
-        yield from _read(f"{name}: disk", _disk(name, settings))
+        yield from _guarded(f"{name}: folder", _folder(name, settings.data / name))
+        yield from _guarded(f"{name}: disk", _disk(name, settings))
         if network:
             yield from _feed(name, system)
-    yield from _read("archive: folder", _archive(settings.data))
+    yield from _guarded("archive: folder", _archive(settings.data))
     yield from _schedule(settings)
     yield from _mail(settings, network=network, send=send)
     if settings.ping.url and network:
@@ -89,24 +89,24 @@ def _python() -> Check:
 
 def _settings(settings: Settings) -> Checks:
     if not settings.source:
-        text = "none found: Taipei's YouBike with the defaults"
-        yield _note("settings", text, "make your own: bikecollect init")
+        text = "no settings file: Taipei's YouBike with default settings"
+        yield _note("settings", text, "create one: bikecollect init")
         return
     path = Path(settings.source)
     count = len(settings.systems)
     yield _good("settings", f"{path}, {count} system{'s' if count > 1 else ''}")
     if (place := trusted_files.weak_parent(path)) is not None:
-        text = f"others may put another folder in place of {place}"
+        text = f"others can replace the folder {place}"
         yield _note("settings", text, f"ls -ld {quoted(place.parent)}")
     yield from _command(settings)
 
 
 def _command(settings: Settings) -> Checks:
-    """Look at the program that is run when there is something to tell."""
+    """Check the program that is run for alerts."""
     program = shutil.which((settings.tell.command or [""])[0])
     if program is None and settings.tell.command:
-        text = f"there is no program {settings.tell.command[0]}"
-        yield _bad("tell.command", text, "name it by its whole path")
+        text = f"program `{settings.tell.command[0]}` not found"
+        yield _bad("tell.command", text, "give its absolute path")
     elif program is not None:
         try:
             trusted_files.check_file(Path(program))
@@ -114,117 +114,118 @@ def _command(settings: Settings) -> Checks:
             yield _bad("tell.command", error.what, error.remedy)
 
 
-def _read(what: str, checks: Checks) -> Checks:
-    """Yield *checks*; a disk that cannot be read is one of them, not the end."""
+def _guarded(name: str, checks: Checks) -> Checks:
+    """Yield *checks*; an unreadable disk is a bad check, not the end."""
     try:
         yield from checks
     except OSError as error:
-        text = f"{error.filename or 'it'}: {error.strerror}"
-        yield _bad(what, text, "is its disk mounted, and well? see: dmesg")
+        text = f"cannot read {error.filename or 'the folder'}: {error.strerror}"
+        yield _bad(name, text, "check that its disk is mounted and healthy: dmesg")
 
 
 def _folder(name: str, place: Path) -> Checks:
-    what = f"{name}: folder"
+    check_name = f"{name}: folder"
     if not place.exists():
         try:
-            parent = _existing(place)
+            parent = _nearest_existing(place)
             if not os.access(parent, os.W_OK):
                 remedy = f"sudo install -d -o {_user()} {place.parent}"
-                yield _bad(what, f"{parent} cannot be written to", remedy)
+                yield _bad(check_name, f"no permission to write to {parent}", remedy)
                 return
         except OSError as error:
-            yield _bad(what, str(error), "name another data_dir")
+            yield _bad(check_name, str(error), "change data_dir")
             return
-        yield _note(what, f"{place} is not there yet", "the first fetch makes it")
+        text = f"{place} does not exist yet"
+        yield _note(check_name, text, "the first fetch creates it")
         return
     if not (place / data_folder.MARKER).exists():
-        remedy = (
-            f"mount its disk; or begin anew there: touch {place / data_folder.MARKER}"
-        )
-        yield _bad(what, f"{place} has no file {data_folder.MARKER}", remedy)
+        remedy = f"mount its disk; for a new folder: touch {place / data_folder.MARKER}"
+        yield _bad(check_name, f"{place} has no file {data_folder.MARKER}", remedy)
         return
     try:
         data_folder.check(place)
     except UntrustedFile as error:
-        yield _bad(what, error.what, error.remedy)
+        yield _bad(check_name, error.what, error.remedy)
         return
-    yield _ownership(what, place, _files(place, FILES))
+    yield _ownership(check_name, place, _files(place, FILES))
     if os.geteuid() == 0:
-        remedy = "collect as a user of its own"
-        yield _note(what, "you are root: its files will be root's", remedy)
+        text = "running as root: new files will belong to root"
+        yield _note(check_name, text, "collect as a separate user")
 
 
 def _archive(data: Path) -> Checks:
-    what, place = "archive: folder", data / data_folder.ARCHIVE
+    check_name, place = "archive: folder", data / data_folder.ARCHIVE
     if not place.exists():
         return
     try:
         data_folder.check_archive(data)
     except UntrustedFile as error:
-        yield _bad(what, error.what, error.remedy)
+        yield _bad(check_name, error.what, error.remedy)
         return
-    yield _ownership(what, place, _files(place, ("**/*",)))
+    yield _ownership(check_name, place, _files(place, ("**/*",)))
 
 
-def _ownership(what: str, place: Path, files: Iterable[Path]) -> Check:
-    """Return whether all *files* in *place* are ours: a run as root leaves its own."""
-    foreign = [each for each in files if each.lstat().st_uid != os.geteuid()]
+def _ownership(name: str, place: Path, files: Iterable[Path]) -> Check:
+    """Check that we own all *files* in *place*: a run as root may have created some."""
+    foreign = [file for file in files if file.lstat().st_uid != os.geteuid()]
     if not foreign:
-        return _good(what, f"{place} is ours")
+        return _good(name, f"{place} belongs to {_user()}")
     owner = user_name(foreign[0].lstat().st_uid)
-    text = f"belongs to {owner} in part ({len(foreign)} files): {foreign[0]}"
-    return _bad(what, text, f"sudo chown -R {_user()} {quoted(place)}")
+    text = f"{len(foreign)} files belong to {owner}: {foreign[0]}"
+    return _bad(name, text, f"sudo chown -R {_user()} {quoted(place)}")
 
 
 def _disk(name: str, settings: Settings) -> Checks:
-    what, place = f"{name}: disk", settings.data / name
-    kind = file_system(_existing(place))
+    check_name, place = f"{name}: disk", settings.data / name
+    kind = file_system(_nearest_existing(place))
     if kind in BAD_FILE_SYSTEMS:
         text = f"the file system is {kind}: {BAD_FILE_SYSTEMS[kind]}"
-        yield _note(what, text, "a local disk (ext4, xfs, btrfs) is better")
-    free = shutil.disk_usage(_existing(place)).free
+        yield _note(check_name, text, "use a local disk (ext4, xfs, btrfs)")
+    free = shutil.disk_usage(_nearest_existing(place)).free
     try:
-        standing = survey(settings.system_folder(name), now=time.time())
+        status = survey(settings.system_folder(name), now=time.time())
     except BikecollectError as error:
-        yield _bad(what, str(error), "the next fetch makes a new ledger from the files")
+        remedy = "the next fetch rebuilds the ledger from the files"
+        yield _bad(check_name, str(error), remedy)
         return
-    left = standing.disk.days_left
-    known = ""
+    left = status.disk.days_left
+    duration = ""
     if left is not None:
-        known = f", enough for {min(left, MANY_DAYS):,.0f} days"
-        known += " and more" if left > MANY_DAYS else ""
-    text = f"{kind or 'unknown file system'}, {size(free)} free{known}"
+        duration = f", enough for {min(left, MANY_DAYS):,.0f} days"
+        duration += " and more" if left > MANY_DAYS else ""
+    text = f"{kind or 'unknown file system'}, {size(free)} free{duration}"
     if left is not None and left < ENOUGH_DAYS:
-        yield _bad(what, text, "make room, or keep.payload_days smaller")
+        yield _bad(check_name, text, "free space, or reduce keep.payload_days")
     else:
-        yield _good(what, text)
+        yield _good(check_name, text)
 
 
 def _feed(name: str, system: System) -> Checks:
-    what = f"{name}: feed"
+    check_name = f"{name}: feed"
     try:
-        trial = attempt_system(name, system)
+        trial = try_system(name, system)
     except BikecollectError as error:
-        yield _bad(what, str(error), f"bikecollect feeds try {name}")
+        yield _bad(check_name, str(error), f"bikecollect feeds try {name}")
         return
     count = len(trial.snapshot.statuses)
     if trial.oddities:
         text = f"{count} stations; {trial.oddities[0]}"
-        yield _note(what, text, f"bikecollect feeds try {name}")
+        yield _note(check_name, text, f"bikecollect feeds try {name}")
     else:
-        yield _good(what, f"{count} stations, all understood, {trial.seconds:.1f} s")
-    yield from _clock(what, trial)
+        text = f"{count} stations, all understood, {trial.seconds:.1f} s"
+        yield _good(check_name, text)
+    yield from _clock(check_name, trial)
 
 
-def _clock(what: str, trial: Trial) -> Checks:
+def _clock(name: str, trial: Trial) -> Checks:
     if trial.date is None:
         return
     skew = trial.fetched_at - trial.date
     if abs(skew) > SKEW:
         text = f"this machine's clock differs from the feed's by {length(abs(skew))}"
-        yield _bad(what, text, "sudo timedatectl set-ntp true")
+        yield _bad(name, text, "sudo timedatectl set-ntp true")
     else:
-        yield _good(what, f"its clock and ours agree within {abs(skew):.0f} s")
+        yield _good(name, f"its clock and ours agree within {abs(skew):.0f} s")
 
 
 def _schedule(settings: Settings) -> Checks:
@@ -234,16 +235,18 @@ def _schedule(settings: Settings) -> Checks:
         yield _good("schedule", f"a systemd timer: {timer}")
         return
     try:
-        plan = schedule.in_cron(settings, source, time.time())
+        plan = schedule.plan_cron(settings, source, time.time())
     except BikecollectError as error:
         yield _bad("cron: line", str(error), remedy)
     else:
-        if plan.state is CronState.THERE:
+        if plan.state is CronState.CURRENT:
             yield _good("cron: line", plan.text.splitlines()[2])
-        elif plan.state is CronState.DIFFERS:
-            yield _bad("cron: line", "it is not what these settings ask for", remedy)
+        elif plan.state is CronState.OUTDATED:
+            yield _bad(
+                "cron: line", "the installed line does not match the settings", remedy
+            )
         else:
-            text = "no line of ours is in the crontab"
+            text = "no bikecollect line in the crontab"
             if plan.others:
                 text = f"the crontab has lines for other settings: {plan.others[0]}"
             yield _bad("cron: line", text, remedy)
@@ -258,36 +261,34 @@ def _schedule(settings: Settings) -> Checks:
 def _mail(settings: Settings, *, network: bool, send: bool) -> Checks:
     mail = settings.mail
     if not mail.host:
-        yield _note(
-            "mail", "trouble is reported to nobody", "give [mail] in the settings"
-        )
+        yield _note("mail", "no recipient for alerts", "add [mail] to the settings")
         return
-    way = f"{mail.host}:{mail.port}, {mail.security}"
+    address = f"{mail.host}:{mail.port}, {mail.security}"
     if not network:
-        yield _good("mail", way)
+        yield _good("mail", address)
         return
     host = server(mail, settings.password())
     if send:
         error = test_mail(mail, host)
-        done = f"{way}: a mail is on its way to {', '.join(mail.to)}"
+        text = f"{address}: test mail accepted for {', '.join(mail.to)}"
     else:
         error = smtp.check(host)
-        done = f"{way}: {'logged in' if mail.user else 'it answers'}"
+        text = f"{address}: {'logged in' if mail.user else 'connected'}"
     if error:
-        yield _bad("mail", f"{way}: {error}", "see [mail] in the settings")
+        yield _bad("mail", f"{address}: {error}", "check [mail] in the settings")
     else:
-        yield _good("mail", done)
+        yield _good("mail", text)
 
 
 def test_mail(mail: Mail, host: smtp.Server) -> str:
-    """Send a mail to the recipients of *mail*; return why it did not go, else ""."""
+    """Send a test mail to the recipients of *mail*; return the error, or ""."""
     from bikecollect.alerts.mail import envelope
     from bikecollect.alerts.messages import Letter
 
     node, now = os.uname().nodename, time.time()
     letter = Letter(
         f"test.{now:.0f}",
-        "[bikecollect] a test: mails arrive",
+        "[bikecollect] test mail",
         f"bikecollect {__version__} on {node} can send mails.\n",
     )
     data = envelope.mail(letter, sender=mail.sender, to=mail.to, host=node, now=now)
@@ -298,18 +299,18 @@ def test_mail(mail: Mail, host: smtp.Server) -> str:
 def _ping(settings: Settings) -> Check:
     error = webhooks.ping(settings.ping.url, "log")
     if error:
-        return _bad("ping", error, "see [ping] in the settings")
-    return _good("ping", "it answers")
+        return _bad("ping", error, "check [ping] in the settings")
+    return _good("ping", "reachable")
 
 
-def _existing(place: Path) -> Path:
-    return place if place.exists() else _existing(place.parent)
+def _nearest_existing(place: Path) -> Path:
+    return place if place.exists() else _nearest_existing(place.parent)
 
 
 def _files(place: Path, patterns: Sequence[str]) -> Iterator[Path]:
     yield place
-    for each in patterns:
-        yield from place.glob(each)
+    for pattern in patterns:
+        yield from place.glob(pattern)
 
 
 def _user() -> str:

@@ -1,4 +1,4 @@
-"""A system's feed by its settings: how it is reached, within which bounds, how read."""
+"""A system's feed from its settings: the dialect, the access and the limits."""
 
 import re
 from collections.abc import Sequence
@@ -17,14 +17,14 @@ from bikecollect.feeds.reading import fields
 from bikecollect.setup.settings import System
 
 KINDS = "vehicle_types"
-"""The name in columns that asks for the kinds of vehicles."""
+"""The name in `columns` for counts per vehicle type."""
 SIZES = {"KiB": 1024, "MiB": 1024 * 1024}
 PROXIES = r"(https?|socks(4a?|5h?))://"
 _NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 
 
 def feed(system: System, *, interval: int = 300) -> Feed:
-    """Return the dialect that reads *system* every *interval* seconds.
+    """Return the feed of *system*, which is read every *interval* seconds.
 
     Raises SettingsError.
     """
@@ -42,7 +42,7 @@ def feed(system: System, *, interval: int = 300) -> Feed:
 
 
 def access(system: System) -> Access:
-    """Return how the feed of *system* is reached."""
+    """Return the access settings of the feed of *system*."""
     return Access(
         url=system.url,
         headers=system.headers,
@@ -56,12 +56,12 @@ def access(system: System) -> Access:
 
 
 def budget(system: System, interval: int) -> Budget:
-    """Return the bounds of one run of *system*, every *interval* seconds."""
+    """Return the time and size limits of a run of *system* every *interval* seconds."""
     return Budget.for_interval(interval, max_body=size(system.max_body))
 
 
 def size(text: str) -> int:
-    """Return the bytes that *text* says; raises SettingsError.
+    """Return the number of bytes of *text*; raises SettingsError.
 
     >>> size("64MiB")
     67108864
@@ -73,12 +73,12 @@ def size(text: str) -> int:
 
 
 def check(name: str, system: System) -> None:
-    """Raise SettingsError where the feed of the system *name* cannot be asked."""
+    """Raise SettingsError for feed settings of the system *name* that cannot work."""
     place = f"systems.{name}"
     fields.validate(system.fields, f"{place}.fields")
     only.from_settings(system.only, system.bbox, f"{place}.")
     if system.fields and system.feed == "mapped":
-        raise SettingsError(f"{place}.fields: a mapped feed has its mapping for that")
+        raise SettingsError(f'{place}.fields: not used by feed = "mapped"; set mapping')
     if system.version and not re.fullmatch(r"\d{1,3}\.\d{1,3}", system.version):
         raise SettingsError(f'{place}.version must be a version, such as "2.3"')
     check_address(f"{place}.url", system.url)
@@ -87,7 +87,8 @@ def check(name: str, system: System) -> None:
         check_address(f"{place}.proxy", re.sub(PROXIES, "http://", proxy))
         if proxy.startswith("socks") and not find_spec("socks"):
             raise SettingsError(
-                f"{place}.proxy: socks needs PySocks: pip install 'requests[socks]'"
+                f"{place}.proxy: a socks proxy requires PySocks: "
+                "pip install 'requests[socks]'"
             )
     if system.redirects not in REDIRECTS:
         words = f'true, false or "{SAME_SITE}"'
@@ -104,9 +105,9 @@ def check(name: str, system: System) -> None:
 
 
 def check_address(key: str, url: str) -> None:
-    """Raise SettingsError where *url*, the value of *key*, is not one of the web's.
+    """Raise SettingsError if *url*, the value of *key*, is not an http(s) address.
 
-    It is not quoted, for it may be a secret.
+    The message does not quote it, because it may contain a secret.
     """
     try:
         parse(url)
@@ -117,7 +118,7 @@ def check_address(key: str, url: str) -> None:
 
 
 def check_host(key: str, host: str) -> None:
-    """Raise SettingsError where *host*, in the list *key*, is not a host."""
+    """Raise SettingsError if *host*, in the list *key*, is not a host name."""
     try:
         host_and_port(host)
     except ValueError as error:
@@ -127,22 +128,22 @@ def check_host(key: str, host: str) -> None:
 
 
 def headers(texts: Sequence[str]) -> dict[str, str]:
-    """Return the headers of *texts* (``name: value``, or ``@`` and a file of them).
+    """Return the headers of *texts* (``name: value``, or ``@FILE`` with one per line).
 
-    Raises SettingsError for what is none.
+    Raises SettingsError for anything else.
     """
-    found: dict[str, str] = {}
+    parsed: dict[str, str] = {}
     for line in chain.from_iterable(map(_lines, texts)):
         name, colon, value = line.partition(":")
         if not colon:
-            raise SettingsError('--header: give "name: value", or @ and a file')
+            raise SettingsError('--header must be "name: value" or @FILE')
         _check_header("--header", name.strip(), value.strip())
-        found[name.strip()] = value.strip()
-    return found
+        parsed[name.strip()] = value.strip()
+    return parsed
 
 
 def _lines(text: str) -> list[str]:
-    """Return *text*, or the lines of the file behind its @."""
+    """Return *text*, or the lines of the file named after an @."""
     if not text.startswith("@"):
         return [text]
     try:
@@ -155,7 +156,7 @@ def _lines(text: str) -> list[str]:
 def _check_header(key: str, name: str, value: str) -> None:
     if not re.fullmatch(_NAME, name) or not _can_be_sent(value):
         raise SettingsError(
-            f"{key}: {name!a} is not a header with a value that HTTP can carry "
+            f"{key}: {name!a} is not a valid HTTP header name and value "
             "(one line of Latin-1)"
         )
 

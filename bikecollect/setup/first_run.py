@@ -1,4 +1,4 @@
-"""The first settings: systems found and tried, and the file written."""
+"""The first settings: systems are looked up and tried, and the file is written."""
 
 import os
 import re
@@ -19,27 +19,26 @@ from bikecollect.storage.files import durable, trusted_files
 
 PASSWORD = "smtp-password"  # noqa: S105 - the name of a file
 SECRET = 0o600
-"""The file may hold a secret one day: a key, a ping's address."""
+"""Mode of the settings file: it may contain secrets such as a key or a ping URL."""
 
 PORTS = {"starttls": 587, "tls": 465, "none": 25}
-"""The usual port of a mail server, by how its mails are secured."""
+"""Default port of a mail server by the security of its connection."""
 LAST_PORT = 65_535
 UNKNOWN_ZONE = "Area/City"
 HEAD = """\
 # The settings of bikecollect, written by `bikecollect init`.
-# Every key is told of in docs/reference/settings.md; an unknown one is an error.
+# All keys are described in docs/reference/settings.md; an unknown key is an error.
 """
 DEFAULT_FOLDER = """\
-# Where the files go; this is the default.
+# The folder of the data; this is the default.
 # data_dir = "~/.local/share/bikecollect"
 """
 INTERVAL = """\
-# The length of a slot. The crontab goes by it: after a change, run
-# `bikecollect schedule install` again.
+# The length of a slot. After a change, run `bikecollect schedule install` again.
 interval = "5min"
 """
 NO_MAIL = """\
-# Whom to tell when slots are lost; nobody is told without it.
+# Recipients of mails about lost slots; without them, no mail is sent.
 # [mail]
 # host = "smtp.example.org"
 # port = 587
@@ -51,15 +50,15 @@ NO_MAIL = """\
 """
 KEEP = """\
 [keep]
-payload_days = 7        # the publisher's own bytes, as they came
-csv_days = 7            # a day's CSV, after it went into the archive
+payload_days = 7        # the publisher's original bytes
+csv_days = 7            # a day's CSV after it was archived
 """
 
 
 class NewSystem(NamedTuple):
-    """A system for the file; without a feed the catalogue knows it. *title*: of people.
+    """A system to write; without a feed, its id is in the catalogue.
 
-    Its headers' values are still to be filled in.
+    *title* is for people. The values of its headers are still to be filled in.
     """
 
     system_id: str
@@ -68,8 +67,8 @@ class NewSystem(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """What the file shall say; an empty *data_dir* is the default."""
+class NewSettings:
+    """The contents of a new settings file; an empty *data_dir* is the default."""
 
     systems: Sequence[NewSystem]
     data_dir: str = ""
@@ -77,51 +76,59 @@ class Wishes:
     password: str = ""
 
 
-def tried(asked: str) -> tuple[NewSystem, str]:
-    """Return the system that *asked* names, and what a try of its feed found.
+def try_feed(query: str) -> tuple[NewSystem, str]:
+    """Return the system *query* (an id or address), and the result of trying its feed.
 
-    Raises what `probe.attempt` does.
+    Raises like `probe.try_feed`.
     """
-    trial = probe.attempt(asked)
+    trial = probe.try_feed(query)
     target, stations = trial.target, len(trial.snapshot.statuses)
     lines = [f"{target.system_id}: {stations} stations in {trial.seconds:.1f} s"]
-    lines += [f"odd: {each}" for each in trial.oddities]
+    lines += [f"note: {oddity}" for oddity in trial.oddities]
     entry = catalogue.find(target.system_id) if target.in_catalogue else None
     if entry is not None:
-        return known(entry), "\n".join(lines)
+        return from_entry(entry), "\n".join(lines)
     system = System(feed=target.feed, url=target.url, timezone=target.timezone)
-    made = NewSystem(_free(target.system_id), system, trial.about.name)
-    return made, "\n".join(lines)
+    system_id = _unreserved_name(target.system_id)
+    return NewSystem(system_id, system, trial.about.name), "\n".join(lines)
 
 
-def untried(asked: str) -> NewSystem:
-    """Return the system that *asked* names, by its looks; raises SettingsError."""
-    entry = catalogue.find(asked)
+def guess_system(query: str) -> NewSystem:
+    """Return the system *query* without network access; raises SettingsError.
+
+    The dialect of an address is guessed from its words.
+    """
+    entry = catalogue.find(query)
     if entry is not None:
-        return known(entry)
-    if not is_address(asked):
+        return from_entry(entry)
+    if not is_address(query):
         raise SettingsError(
-            f'"{asked}" is neither an address (https://...) nor in the catalogue; '
+            f'"{query}" is neither an address (https://...) nor in the catalogue; '
             "see: bikecollect feeds"
         )
-    feed = next((name for mark, name in _MARKS.items() if mark in asked), "youbike")
+    feed = next(
+        (name for word, name in _FEED_WORDS.items() if word in query), "youbike"
+    )
     zone = probe.TAIWAN if feed == "youbike" else ""
-    system = System(feed=feed, url=asked, timezone=zone)
-    return NewSystem(_free(probe.name_of(asked)), system)
+    system = System(feed=feed, url=query, timezone=zone)
+    return NewSystem(_unreserved_name(probe.system_id_from_url(query)), system)
 
 
-def split(asked: str) -> tuple[str, str]:
-    """Return the name that *asked* wants for its system, if any, and the rest.
+def split_name(argument: str) -> tuple[str, str]:
+    """Split *argument* ("NAME=QUERY" or "QUERY") into the name, or "", and the query.
 
-    >>> split("oslo=https://x.org/?a=b"), split("https://x.org/?a=b")
+    >>> split_name("oslo=https://x.org/?a=b"), split_name("https://x.org/?a=b")
     (('oslo', 'https://x.org/?a=b'), ('', 'https://x.org/?a=b'))
     """
-    match = re.fullmatch(r"([A-Za-z0-9._-]+)=(.+)", asked)
-    return (match[1], match[2]) if match else ("", asked)
+    match = re.fullmatch(r"([A-Za-z0-9._-]+)=(.+)", argument)
+    return (match[1], match[2]) if match else ("", argument)
 
 
-def renamed(new: NewSystem, name: str) -> NewSystem:
-    """Return *new*, called *name*; the catalogue knows it by its own name only."""
+def with_name(new: NewSystem, name: str) -> NewSystem:
+    """Return *new* with the id *name*.
+
+    The catalogue's feed is copied, because it is only found by the original id.
+    """
     entry = catalogue.find(new.system_id)
     system = new.system
     if entry is not None and not system.feed and name != new.system_id:
@@ -130,7 +137,7 @@ def renamed(new: NewSystem, name: str) -> NewSystem:
 
 
 def free_name(name: str, taken: Collection[str]) -> str:
-    """Return *name*, with a number behind it where it is *taken*.
+    """Return *name*, with a number appended if it is *taken*.
 
     >>> free_name("tiny", ["tiny", "tiny-2"])
     'tiny-3'
@@ -139,125 +146,125 @@ def free_name(name: str, taken: Collection[str]) -> str:
     return name if name not in taken else next(n for n in numbered if n not in taken)
 
 
-def wrong_name(name: str, taken: Collection[str]) -> str:
-    """Return why a further system cannot be called *name*, empty where it can."""
-    return f"{name} is taken" if name in taken else settings.wrong_name(name)
+def name_error(name: str, taken: Collection[str]) -> str:
+    """Return why *name* is not usable for another system, empty if it is."""
+    return f'"{name}" already exists' if name in taken else settings.name_error(name)
 
 
-def wrong_host(host: str) -> str:
-    """Return why no mail server can be called *host*, empty where one can."""
+def host_error(host: str) -> str:
+    """Return why *host* is not the name of a mail server, empty if it is."""
     if re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9a-fA-F:]+", host):
         return ""
-    return f'"{host}" is no name of a server, such as smtp.example.org'
+    return f'"{host}" is not a server name, such as smtp.example.org'
 
 
-def wrong_port(text: str) -> str:
-    """Return why *text* is no port, empty where it is one."""
-    right = text.isdecimal() and 0 < int(text[:6]) <= LAST_PORT
-    return "" if right else f'"{text}" is no port, such as 587'
+def port_error(text: str) -> str:
+    """Return why *text* is not a port, empty if it is."""
+    valid = text.isdecimal() and 0 < int(text[:6]) <= LAST_PORT
+    return "" if valid else f'"{text}" is not a port, such as 587'
 
 
-def wrong_security(mail: Mail, word: str) -> str:
-    """Return why mails cannot be secured by *word*, empty where they can."""
+def security_error(mail: Mail, word: str) -> str:
+    """Return why *word* is not usable as the security of *mail*, empty if it is."""
     if word not in PORTS:
-        return f'"{word}" is none of {", ".join(PORTS)}'
+        return f'unknown security "{word}"; known: {", ".join(PORTS)}'
     if word == "none" and mail.host not in loader.LOOPBACK and mail.user:
-        return "it would send your password in the clear; use starttls or tls"
+        return "the password would be sent unencrypted; use starttls or tls"
     return ""
 
 
-def wrong_user(mail: Mail, _name: str) -> str:
-    """Return why nobody can log in to the server of *mail*, empty where one can."""
+def user_error(mail: Mail, _name: str) -> str:
+    """Return why a login to the server of *mail* is unsafe, empty if it is safe."""
     if mail.security == "none" and mail.host not in loader.LOOPBACK:
-        return "a password would go in the clear there: first secure it (<, then <)"
+        return "the password would be sent unencrypted: first change the security (<)"
     return ""
 
 
-def wrong_folder(text: str) -> str:
-    """Return why data cannot lie in the folder *text*, empty where they can."""
+def folder_error(text: str) -> str:
+    """Return why *text* is not usable as the data folder, empty if it is."""
     try:
         place = Path(text).expanduser().absolute()
         while not place.exists():
             place = place.parent
         if not place.is_dir():
-            return f"{place} is no folder"
+            return f"{place} is not a folder"
         if not os.access(place, os.W_OK | os.X_OK):
-            return f"you may not write to {place}"
+            return f"no permission to write to {place}"
     except (OSError, RuntimeError, ValueError) as error:
         return f"{text}: {error}"
     return ""
 
 
-_MARKS = {"gbfs": "gbfs", "citybik.es": "citybikes"}
+_FEED_WORDS = {"gbfs": "gbfs", "citybik.es": "citybikes"}
 
 
-def known(entry: catalogue.Entry) -> NewSystem:
-    """Return the system of *entry*: its name is all that the file needs."""
+def from_entry(entry: catalogue.Entry) -> NewSystem:
+    """Return the system of *entry*; its id is enough for the settings file."""
     return NewSystem(entry.system_id, title=f"{entry.name}, {entry.city}")
 
 
-def is_address(asked: str) -> bool:
-    """Return whether *asked* is an address rather than a name."""
-    return bool(re.match(r"https?://[^/\s]+", asked))
+def is_address(text: str) -> bool:
+    """Return whether *text* is an address rather than an id or words."""
+    return bool(re.match(r"https?://[^/\s]+", text))
 
 
-def place(named: str | None, *, here: bool) -> Path:
-    """Return where the file shall lie: where every command finds it, or *here*.
+def settings_path(config: str | None, *, here: bool) -> Path:
+    """Return where to write the file: *config*, the default, or the folder *here*.
 
-    Raises SettingsError where others might change it there.
+    Raises SettingsError if others can write to that folder.
     """
-    if here and named:
-        raise UsageError("--here and --config name two places: give one of them")
-    found = Path(settings_file.FILE).absolute() if here else settings_file.find(named)
-    path = found or settings_file.usual_path()
+    if here and config:
+        raise UsageError("--here and --config exclude each other")
+    local = Path(settings_file.FILE).absolute()
+    path = local if here else settings_file.find(config) or settings_file.usual_path()
     if path is None:
-        raise SettingsError("you have no home folder: name the file with --config")
+        raise SettingsError("no home folder: give the path of the file with --config")
     trusted_files.check_folder(path.absolute().parent)
     return path
 
 
 def refuse_to_overwrite(path: Path, *, force: bool) -> None:
-    """Raise SettingsError where a file is at *path*, unless *force*."""
+    """Raise SettingsError if *path* exists, unless *force*."""
     if path.exists() and not force:
         raise SettingsError(f"{path} already exists; --force overwrites it")
 
 
-def write(path: Path, wishes: Wishes, *, force: bool) -> None:
-    """Write the settings to *path*, whole or not at all; the password beside them.
+def write(path: Path, new: NewSettings, *, force: bool) -> None:
+    """Write the settings to *path* atomically, and the password to a file beside it.
 
-    What would not load is not written. Nobody else may read them.
+    Both have mode 0600. Raises SettingsError, before writing, if they do not load.
     """
     refuse_to_overwrite(path, force=force)
-    text = settings_text(wishes.systems, data_dir=wishes.data_dir, mail=wishes.mail)
+    text = settings_text(new.systems, data_dir=new.data_dir, mail=new.mail)
     loader.parse(tomllib.loads(text), folder=path.parent.absolute())
-    beside = path.with_name(PASSWORD)
-    if wishes.password:
-        refuse_to_overwrite(beside, force=force)
-        _publish(beside, f"{wishes.password}\n")
+    password_path = path.with_name(PASSWORD)
+    if new.password:
+        refuse_to_overwrite(password_path, force=force)
+        _publish(password_path, f"{new.password}\n")
     _publish(path, text)
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Put *text* in place of what the file *path* holds, in one step.
+    """Replace the contents of the file *path* by *text* atomically.
 
-    It keeps its owner, its group and its mode.
+    Owner, group and mode are kept.
     """
     _publish(path, text, path.stat())
 
 
-def _publish(path: Path, text: str, about: os.stat_result | None = None) -> None:
-    """Write *text* to *path*, for one's own eyes or as *about* says."""
+def _publish(path: Path, text: str, like: os.stat_result | None = None) -> None:
+    """Write *text* to *path* with mode 0600, or with owner and mode *like* a file."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         durable.make_folder(path.parent.absolute())
         with suppress(FileNotFoundError):
             temporary.unlink()
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        fd = os.open(temporary, flags, SECRET)  # before the first byte is in it
+        fd = os.open(temporary, flags, SECRET)  # the mode is set before the first byte
         try:
-            if about is not None:
-                os.fchown(fd, about.st_uid, about.st_gid)
-                os.fchmod(fd, stat.S_IMODE(about.st_mode))
+            if like is not None:
+                os.fchown(fd, like.st_uid, like.st_gid)
+                os.fchmod(fd, stat.S_IMODE(like.st_mode))
             durable.write_all(fd, text.encode())
             os.fsync(fd)
         finally:
@@ -268,14 +275,14 @@ def _publish(path: Path, text: str, about: os.stat_result | None = None) -> None
         raise StorageError(f"cannot write {path}: {error.strerror}") from error
 
 
-def _free(system_id: str) -> str:
-    """Return *system_id*, changed where the catalogue or we know another by it."""
-    known = catalogue.find(system_id) or settings.wrong_name(system_id)
-    return f"my-{system_id}" if known else system_id
+def _unreserved_name(system_id: str) -> str:
+    """Return *system_id*, prefixed if invalid or used in the catalogue."""
+    reserved = catalogue.find(system_id) or settings.name_error(system_id)
+    return f"my-{system_id}" if reserved else system_id
 
 
 def system_table(new: NewSystem) -> str:
-    """Return the table of one system.
+    """Return the TOML table of a system.
 
     >>> print(system_table(NewSystem("youbike-taipei")), end="")
     [systems.youbike-taipei]
@@ -286,28 +293,28 @@ def system_table(new: NewSystem) -> str:
     if system.feed:
         lines += [f"feed = {quoted(system.feed)}", f"url = {quoted(system.url)}"]
         zone = quoted(system.timezone or UNKNOWN_ZONE)
-        note = "" if system.timezone else "  # the feed does not say: fill it in"
+        note = "" if system.timezone else "  # unknown to the feed: fill it in"
         lines.append(f"timezone = {zone}{note}")
     if system.headers:
-        pairs = ", ".join(f'{quoted(each)} = "..."' for each in system.headers)
-        lines.append(f"headers = {{{pairs}}}  # fill in; the file must be 0600 then")
+        pairs = ", ".join(f'{quoted(name)} = "..."' for name in system.headers)
+        lines.append(f"headers = {{{pairs}}}  # fill in, then chmod 600 this file")
     return "\n".join(lines) + "\n"
 
 
 def settings_text(
     systems: Sequence[NewSystem], *, data_dir: str = "", mail: Mail | None = None
 ) -> str:
-    """Return the whole file for *systems*; an empty *data_dir* is the default."""
+    """Return the text of the settings file; an empty *data_dir* is the default."""
     parts = [HEAD, _folder(data_dir), INTERVAL]
-    for each in systems:
-        title = f"# {each.title}\n" if each.title and each.title.isprintable() else ""
-        parts.append(title + system_table(each))
+    for new in systems:
+        title = f"# {new.title}\n" if new.title and new.title.isprintable() else ""
+        parts.append(title + system_table(new))
     parts.append(_mail(mail) if mail and mail.host else NO_MAIL)
     return "\n".join([*parts, KEEP])
 
 
 def quoted(text: str) -> str:
-    r"""Return *text* as a string of TOML.
+    r"""Return *text* as a TOML string.
 
     >>> quoted('a "b" \\')
     '"a \\"b\\" \\\\"'
@@ -318,12 +325,12 @@ def quoted(text: str) -> str:
 def _folder(data_dir: str) -> str:
     if not data_dir:
         return DEFAULT_FOLDER
-    return f"# Where the files go.\ndata_dir = {quoted(data_dir)}\n"
+    return f"# The folder of the data.\ndata_dir = {quoted(data_dir)}\n"
 
 
 def _mail(mail: Mail) -> str:
     lines = [
-        "# Whom to tell when slots are lost.",
+        "# Recipients of mails about lost slots.",
         "[mail]",
         f"host = {quoted(mail.host)}",
         f"port = {mail.port}",

@@ -1,4 +1,4 @@
-"""How the settings are read and checked."""
+"""Read and check the settings file."""
 
 import codecs
 from collections.abc import Mapping
@@ -19,40 +19,40 @@ from bikecollect.setup.settings import (
     Settings,
     System,
     Tell,
-    wrong_mail_address,
-    wrong_name,
+    mail_address_error,
+    name_error,
 )
 from bikecollect.storage.files import trusted_files
 
-SECRETIVE = frozenset({"command", "headers", "proxy", "url", "webhook"})
-"""Settings that may hold a secret: an error does not quote them."""
+MAYBE_SECRET = frozenset({"command", "headers", "proxy", "url", "webhook"})
+"""Settings that may hold a secret: errors do not quote their values."""
 SECTIONS = {"mail": Mail, "ping": Ping, "tell": Tell, "log": Log, "keep": Keep}
 
 
 def load(path: str | None) -> Settings:
-    """Return the settings of the file at *path*, or of the first that is found.
+    """Return the settings of the file at *path*, or of the first file that exists.
 
-    Looked for at $BIKECOLLECT_CONFIG and in the user's config folder, never in the
-    current folder: whoever may write there would decide what runs. With none of
-    them, the catalogue's first system with the defaults. Raises SettingsError with
-    the file, the key, and what is right.
+    Searched: $BIKECOLLECT_CONFIG, then the user's config folder; never the current
+    folder, because whoever can write there would decide what runs. Without a file:
+    the catalogue's first system with default settings. Raises SettingsError naming
+    the file, the key and the valid values.
     """
-    found = settings_file.find(path)
-    if found is None:
+    file = settings_file.find(path)
+    if file is None:
         first = catalogue.CATALOGUE[0].system_id
         return replace(Settings(), systems={first: _system(first, {})})
-    settings = read_text(found, settings_file.text_of(found))
-    _guard(found, settings)
+    settings = read_text(file, settings_file.read(file))
+    _check_mode(file, settings)
     _check_files(settings)
     return settings
 
 
 def read_text(path: Path, text: str) -> Settings:
-    """Return the settings that *text* of the file *path* holds; raises SettingsError.
+    """Return the settings in *text* of the file *path*; raises SettingsError.
 
-    Who may read or change the file is not looked at.
+    The permissions of the file are not checked.
     """
-    import tomllib  # 20 ms that a run without a file need not pay
+    import tomllib  # 20 ms, not needed without a file
 
     try:
         values = tomllib.loads(text)
@@ -65,86 +65,86 @@ def read_text(path: Path, text: str) -> Settings:
     return replace(settings, source=str(path.absolute()))
 
 
-def ways_of_telling(path: str | None) -> Settings | None:
-    """Return what a settings file that cannot be used says of whom to tell.
+def read_alert_settings(path: str | None) -> Settings | None:
+    """Return the alert settings of an otherwise invalid settings file.
 
-    None where it says nothing that can be read, or others may have said it.
+    None if they are invalid too, or if others can write to the file.
     """
     import tomllib
 
-    found = settings_file.find(path)
-    if found is None:
+    file = settings_file.find(path)
+    if file is None:
         return None
     try:
-        # What is not UTF-8 stands in a name or a comment, not in an address.
-        data = settings_file.trusted(found).removeprefix(codecs.BOM_UTF8)
+        # Text that is not UTF-8 occurs in names and comments, not in addresses.
+        data = settings_file.read_trusted(file).removeprefix(codecs.BOM_UTF8)
         values = tomllib.loads(data.decode("utf-8", "replace"))
-        kept: dict[str, Any] = {
+        sections: dict[str, Any] = {
             name: values[name] for name in ("mail", "ping", "tell") if name in values
         }
-        settings = parse(kept, folder=found.parent.absolute())
+        settings = parse(sections, folder=file.parent.absolute())
     except (ValueError, SettingsError):
         return None
     try:
         _check_files(settings)
     except SettingsError:
         settings = replace(settings, mail=Mail())
-    return replace(settings, source=str(found.absolute()))
+    return replace(settings, source=str(file.absolute()))
 
 
 def parse(values: Mapping[str, Any], *, folder: Path = Path()) -> Settings:
-    """Return the settings that *values* (a parsed TOML file) hold.
+    """Return the settings of *values*, a parsed TOML file.
 
-    Raises SettingsError naming the key, and the nearest known one.
+    Raises SettingsError naming the key, and the nearest known key.
     """
     settings = Settings(**{**_checked(Settings, values, ""), "folder": folder})
     systems = values.get("systems", {})
-    for name, each in systems.items():
-        if not isinstance(each, dict):
-            wrong = _seen(name, each)
-            raise SettingsError(f"systems.{name} must be a table, not {wrong}")
-    ready = replace(
+    for name, table in systems.items():
+        if not isinstance(table, dict):
+            shown = _shown(name, table)
+            raise SettingsError(f"systems.{name} must be a table, not {shown}")
+    complete = replace(
         settings,
-        systems={name: _system(name, each) for name, each in systems.items()},
+        systems={name: _system(name, table) for name, table in systems.items()},
         **{
             name: cls(**_checked(cls, values.get(name, {}), f"{name}."))
             for name, cls in SECTIONS.items()
         },
-    ).placed()
-    if not ready.systems:
+    ).with_absolute_paths()
+    if not complete.systems:
         first = catalogue.CATALOGUE[0].system_id
-        ready = replace(ready, systems={first: _system(first, {})})
-    _check_values(ready)
-    return ready
+        complete = replace(complete, systems={first: _system(first, {})})
+    _check_values(complete)
+    return complete
 
 
 def _check_files(settings: Settings) -> None:
-    """Raise SettingsError where a file that the settings name is not safe to use."""
+    """Raise SettingsError if a file named in the settings is not safe to use."""
     if settings.mail.host:
         settings.password()
-    bundles = {f"systems.{n}": each.ca_bundle for n, each in settings.systems.items()}
+    bundles = {f"systems.{n}": s.ca_bundle for n, s in settings.systems.items()}
     for section, bundle in {**bundles, "mail": settings.mail.ca_bundle}.items():
         if bundle:
             _check_ca_bundle(f"{section}.ca_bundle", Path(bundle))
 
 
 def _check_ca_bundle(key: str, path: Path) -> None:
-    """Raise SettingsError where others may decide which certificates are trusted."""
+    """Raise SettingsError if others can change which certificates are trusted."""
     try:
         trusted_files.check_file(path)
-        there = not path.exists() or path.is_file() or path.is_dir()
+        usable = not path.exists() or path.is_file() or path.is_dir()
     except SettingsError as error:
         raise SettingsError(f"{key}: {error}") from error
     except OSError as error:
         raise SettingsError(f"{key}: cannot read {path}: {error.strerror}") from error
-    if not there:
-        raise SettingsError(f"{key}: {path} is not a plain file")
+    if not usable:
+        raise SettingsError(f"{key}: {path} is not a regular file")
 
 
 def _checked(cls: type, values: Mapping[str, Any], place: str) -> dict[str, Any]:
-    """Return the plain *values* of *cls*; raises SettingsError for a bad one."""
+    """Return the scalar *values* of *cls*, checked; raises SettingsError."""
     known = {f.name: f for f in fields(cls) if f.metadata["doc"]}
-    plain: dict[str, Any] = {}
+    checked: dict[str, Any] = {}
     for name, value in values.items():
         if name not in known:
             raise SettingsError(
@@ -152,18 +152,17 @@ def _checked(cls: type, values: Mapping[str, Any], place: str) -> dict[str, Any]
             )
         kind = known[name].metadata["kind"]
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            wrong = _seen(name, value)
-            raise SettingsError(f"{place}{name} must be {_WORD[kind]}, not {wrong}")
+            shown = _shown(name, value)
+            raise SettingsError(f"{place}{name} must be {_WORD[kind]}, not {shown}")
         items = value.values() if kind is dict else value if kind is list else ()
-        held = known[name].metadata.get("items", str)
-        bad = any(not isinstance(each, held) or each is True for each in items)
+        item_kind = known[name].metadata.get("items", str)
+        bad = any(not isinstance(v, item_kind) or v is True for v in items)
         if place and bad:
-            wrong = _seen(name, value)
-            words = f"must hold {_ITEMS[held]} only, not {wrong}"
+            words = f"must contain only {_ITEMS[item_kind]}, not {_shown(name, value)}"
             raise SettingsError(f"{place}{name} {words}")
         if place or kind is not dict:
-            plain[name] = value
-    return plain
+            checked[name] = value
+    return checked
 
 
 _WORD: dict[object, str] = {str: "a text", int: "a whole number", bool: "true or false"}
@@ -171,25 +170,25 @@ _ITEMS: dict[object, str] = {str: "texts", list: "lists", int | float: "numbers"
 _WORD |= {list: "a list", dict: "a table", bool | str: "true, false or a text"}
 
 
-def _seen(name: str, value: object) -> str:
-    """Return what *value* is, and says where it can be no secret."""
-    if name in SECRETIVE or is_secret_name(name) or isinstance(value, dict | list):
+def _shown(name: str, value: object) -> str:
+    """Return *value* for a message, or only its type if it may be secret."""
+    if name in MAYBE_SECRET or is_secret_name(name) or isinstance(value, dict | list):
         return next((w for kind, w in _WORD.items() if type(value) is kind), "that")
     return repr(value)
 
 
 def _nearest(name: str, known: Mapping[str, object]) -> str:
-    import difflib  # only on the way to an error
+    import difflib  # only for an error
 
-    near = difflib.get_close_matches(name, known, 1)
-    return f'; did you mean "{near[0]}"?' if near else f"; known: {', '.join(known)}"
+    close = difflib.get_close_matches(name, known, 1)
+    return f'; did you mean "{close[0]}"?' if close else f"; known: {', '.join(known)}"
 
 
 def _system(name: str, values: Mapping[str, Any]) -> System:
-    """Return the system called *name*, completed from the catalogue."""
+    """Return the system *name* with missing values from the catalogue."""
     place = f"systems.{name}"
-    if wrong := wrong_name(name):
-        raise SettingsError(f"{place}: {wrong}")
+    if error := name_error(name):
+        raise SettingsError(f"{place}: {error}")
     system = System(**_checked(System, values, f"{place}."))
     entry = catalogue.find(name)
     if entry is not None:
@@ -201,12 +200,14 @@ def _system(name: str, values: Mapping[str, Any]) -> System:
         )
     for key in ("feed", "url", "timezone"):
         if not getattr(system, key):
-            raise SettingsError(f"{place} needs {key}: the catalogue does not know it")
+            raise SettingsError(
+                f"{place}.{key} is missing, and the catalogue has no such system"
+            )
     return system
 
 
 def _check_values(settings: Settings) -> None:
-    """Raise SettingsError for values of the right type that cannot work."""
+    """Raise SettingsError for invalid values of the right type."""
     _ = settings.seconds
     for name, system in settings.systems.items():
         feed_access.check(name, system)
@@ -214,19 +215,19 @@ def _check_values(settings: Settings) -> None:
             ZoneInfo(system.timezone)
         except (ValueError, OSError, LookupError) as error:
             raise SettingsError(
-                f'systems.{name}.timezone: "{system.timezone}" is no IANA time zone, '
-                'such as "Asia/Taipei"'
+                f'systems.{name}.timezone: unknown time zone "{system.timezone}"; '
+                'use an IANA name such as "Asia/Taipei"'
             ) from error
     _check_mail(settings.mail)
-    _check_telling(settings)
+    _check_alerts(settings)
     for name in ("keep.payload_days", "keep.csv_days", "log.max_bytes", "log.files"):
         section, _, key = name.partition(".")
         if getattr(getattr(settings, section), key) < 0:
             raise SettingsError(f"{name} must not be negative")
 
 
-def _check_telling(settings: Settings) -> None:
-    """Raise SettingsError for a ping, a webhook or a log that cannot work."""
+def _check_alerts(settings: Settings) -> None:
+    """Raise SettingsError for an invalid ping, webhook, muted kind or log format."""
     urls = {"ping.url": settings.ping.url, "tell.webhook": settings.tell.webhook}
     for name, url in urls.items():
         if url:
@@ -243,7 +244,7 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def _check_mail(mail: Mail) -> None:
-    """Raise SettingsError for a [mail] by which no mail could be sent safely."""
+    """Raise SettingsError if no mail can be sent safely by *mail*."""
     if mail.security not in {"starttls", "tls", "none"}:
         raise SettingsError("mail.security must be starttls, tls or none")
     if mail.digest not in {"", "daily", "weekly"}:
@@ -252,21 +253,21 @@ def _check_mail(mail: Mail) -> None:
         return
     for key in ("sender", "to"):
         if not getattr(mail, key):
-            raise SettingsError(f"mail.{key} is missing: mail.host is given")
-    for each in (mail.sender, *mail.to, *mail.escalate_to):
-        if wrong := wrong_mail_address(each):
-            raise SettingsError(f"mail: {wrong}")
+            raise SettingsError(f"mail.{key} is missing: it is required with mail.host")
+    for address in (mail.sender, *mail.to, *mail.escalate_to):
+        if error := mail_address_error(address):
+            raise SettingsError(f"mail: {error}")
     if mail.user and mail.security == "none" and mail.host not in LOOPBACK:
         raise SettingsError(
-            'mail.security = "none" would send the password in the clear; '
+            'mail.security = "none" would send the password unencrypted; '
             "use starttls or tls"
         )
 
 
-def _guard(path: Path, settings: Settings) -> None:
-    """Raise SettingsError where others may read the secrets in the file *path*."""
-    if settings.held and trusted_files.others_read(path):
+def _check_mode(path: Path, settings: Settings) -> None:
+    """Raise SettingsError if others can read secrets in the file *path*."""
+    if settings.secrets_by_key and trusted_files.others_read(path):
         raise SettingsError(
-            f"{path} holds a secret ({next(iter(settings.held))}) and others may read "
-            f"it; run: chmod 600 {trusted_files.quoted(path)}"
+            f"{path} contains a secret ({next(iter(settings.secrets_by_key))}) and is "
+            f"readable by others; run: chmod 600 {trusted_files.quoted(path)}"
         )

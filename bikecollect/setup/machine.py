@@ -1,34 +1,34 @@
-"""What the doctor asks of the machine: its file systems, and whether cron runs."""
+"""The machine: the type of a file system, and whether a cron daemon runs."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 BAD_FILE_SYSTEMS = {
-    "nfs": "locks and syncs are only as good as the server's",
-    "nfs4": "locks and syncs are only as good as the server's",
-    "cifs": "locks and syncs are only as good as the server's",
+    "nfs": "locks and syncs depend on the server",
+    "nfs4": "locks and syncs depend on the server",
+    "cifs": "locks and syncs depend on the server",
     "9p": "syncs may not reach the disk",
-    "vfat": "no permissions, and a crash may damage it",
-    "exfat": "no permissions, and a crash may damage it",
-    "tmpfs": "it is memory: a reboot empties it",
-    "overlay": "it may be gone with its container",
+    "vfat": "no permissions, and not safe in a crash",
+    "exfat": "no permissions, and not safe in a crash",
+    "tmpfs": "it is in memory and lost at a reboot",
+    "overlay": "it may be deleted with its container",
 }
 
 
 def file_system(place: Path) -> str:
-    """Return the type of the file system that holds *place*, empty if unknown."""
-    best, kind = "", ""
+    """Return the type of the file system of *place*, empty if unknown."""
+    longest, kind = "", ""
     try:
         mounts = Path("/proc/self/mounts").read_text(encoding="utf-8")
     except OSError:
         return ""
     real = str(place.resolve())
     for line in mounts.splitlines():
-        _, where, name, *_ = line.split(" ")
-        where = where.encode().decode("unicode_escape")
-        inside = real == where or real.startswith(f"{where.rstrip('/')}/")
-        if inside and len(where) >= len(best):
-            best, kind = where, name
+        _, mount, name, *_ = line.split(" ")
+        mount = mount.encode().decode("unicode_escape")
+        inside = real == mount or real.startswith(f"{mount.rstrip('/')}/")
+        if inside and len(mount) >= len(longest):
+            longest, kind = mount, name
     return kind
 
 
@@ -36,7 +36,7 @@ def cron_daemon(
     names: tuple[str, ...] = ("cron", "crond", "cronie", "fcron", "busybox"),
     listing: Callable[[], list[Path]] = lambda: list(Path("/proc").glob("[0-9]*/comm")),
 ) -> str:
-    """Return the name of a cron that runs, empty where none is seen."""
+    """Return the name and process id of a running cron daemon, empty if none."""
     for path in listing():
         try:
             name = path.read_text(encoding="utf-8").strip()

@@ -1,4 +1,4 @@
-"""A probe of a feed: what it is and what it holds, with nothing written."""
+"""Try a feed: find out its dialect and contents, without writing anything."""
 
 import re
 import time
@@ -27,27 +27,26 @@ from bikecollect.setup.settings import System
 from bikecollect.setup.trial import About, Target, Trial, oddities
 
 INTERVAL = 60
-"""The length of a slot, in seconds, whose bounds in time a try has."""
-ANY = System()
-TRIES = 2
+"""The slot length, in seconds, that gives the time limits of a trial."""
+DEFAULTS = System()
+MAX_TRIES = 2
 TAIWAN = "Asia/Taipei"
-SEVERAL = 5
-"""Examples that a sentence names at most."""
+MAX_EXAMPLES = 5
+"""Most examples in a message."""
 
 
-def attempt(asked: str, *, stop: Stop | None = None, like: System = ANY) -> Trial:
-    """Fetch and read what *asked* (a catalogue's id, or an address) names.
+def try_feed(query: str, *, stop: Stop | None = None, like: System = DEFAULTS) -> Trial:
+    """Fetch and read the feed *query*: a catalogue id or an address.
 
-    It is asked by the settings *like*; the dialect is found out where that has none,
-    and its time zone is taken where the feed says none. Raises SettingsError for what
-    is neither, FeedError where nothing came, PayloadError where it cannot be
-    understood by any dialect.
+    Uses the settings *like*; its dialect and time zone are optional and found out.
+    Raises SettingsError for an unknown *query*, FeedError if the fetch fails,
+    PayloadError if no dialect can read the payload.
     """
-    with _asking(like, stop) as get:
+    with _open_getter(like, stop) as get:
         began = time.monotonic()
-        target = resolve(asked, get, feed=like.feed)
+        target = resolve(query, get, feed=like.feed)
         target = replace(target, timezone=target.timezone or like.timezone)
-        trial = _tried(target, like, get, began)
+        trial = _run_trial(target, like, get, began)
     if target.feed != "gbfs" or target.in_catalogue:
         return trial
     about = trial.about
@@ -61,80 +60,82 @@ def attempt(asked: str, *, stop: Stop | None = None, like: System = ANY) -> Tria
     )
 
 
-def attempt_system(name: str, system: System, *, stop: Stop | None = None) -> Trial:
-    """Fetch and read the *system* called *name* by its settings, as `fetch` does.
+def try_system(name: str, system: System, *, stop: Stop | None = None) -> Trial:
+    """Fetch and read *system*, called *name*, with its settings, like `fetch`.
 
     Raises FeedError and PayloadError.
     """
     entry = catalogue.find(name)
-    same = entry is not None and entry.url == system.url
-    target = Target(name, system.feed, system.url, system.timezone, same)
-    with _asking(system, stop) as get:
-        return _tried(target, system, get, time.monotonic())
+    unchanged = entry is not None and entry.url == system.url
+    target = Target(name, system.feed, system.url, system.timezone, unchanged)
+    with _open_getter(system, stop) as get:
+        return _run_trial(target, system, get, time.monotonic())
 
 
 @contextmanager
-def _asking(system: System, stop: Stop | None) -> Iterator[Getter]:
-    """Yield what asks as *system* does, with few tries: a person waits."""
+def _open_getter(system: System, stop: Stop | None) -> Iterator[Getter]:
+    """Yield a getter with the access of *system* and few retries: a person waits."""
     client = Client(
         budget=feed_access.budget(system, INTERVAL),
         stop=stop or Stop(),
         access=feed_access.access(system),
     )
 
-    def brief(
-        name: str, url: str, *, check: Check | None = None, tries: int = TRIES
+    def get(
+        name: str, url: str, *, check: Check | None = None, tries: int = MAX_TRIES
     ) -> Document:
-        return client(name, url, check=check, tries=min(tries, TRIES))
+        return client(name, url, check=check, tries=min(tries, MAX_TRIES))
 
     try:
-        yield brief
+        yield get
     finally:
         client.close()
 
 
-def resolve(asked: str, get: Getter, *, feed: str = "") -> Target:
-    """Return the feed that *asked* names, looking at what it answers if need be."""
-    entry = catalogue.find(asked)
+def resolve(query: str, get: Getter, *, feed: str = "") -> Target:
+    """Return the feed *query*; an address without *feed* is fetched and recognized."""
+    entry = catalogue.find(query)
     if entry is not None:
         return Target(entry.system_id, entry.feed, entry.url, entry.timezone, True)
-    if "://" not in asked:
-        near = [each.system_id for each in catalogue.search(asked)[:SEVERAL]]
-        hint = f"did you mean {', '.join(near)}?" if near else "see: bikecollect feeds"
+    if "://" not in query:
+        close = [entry.system_id for entry in catalogue.search(query)[:MAX_EXAMPLES]]
+        hint = (
+            f"did you mean {', '.join(close)}?" if close else "see: bikecollect feeds"
+        )
         raise SettingsError(
-            f'"{asked}" is neither an address (https://...) nor in the catalogue; '
+            f'"{query}" is neither an address (https://...) nor in the catalogue; '
             f"{hint}"
         )
-    feed_access.check_address(f'"{shown(asked)}"', asked)
-    known = [each for each in catalogue.CATALOGUE if each.url == asked]
+    feed_access.check_address(f'"{shown(query)}"', query)
+    known = [entry for entry in catalogue.CATALOGUE if entry.url == query]
     if known:
         return resolve(known[0].system_id, get)
     if feed:
-        return Target(name_of(asked), feed, asked)
-    return _recognised(get("feed", asked, check=decode), asked, get)
+        return Target(system_id_from_url(query), feed, query)
+    return _recognize(get("feed", query, check=decode), query, get)
 
 
-def _recognised(document: Document, url: str, get: Getter) -> Target:
-    """Return what *document*, which came from *url*, is; raises PayloadError."""
+def _recognize(document: Document, url: str, get: Getter) -> Target:
+    """Return the feed of *document*, fetched from *url*; raises PayloadError."""
     value = decode(document.body)
     if at(value, "network.stations") is not None:
-        return Target(name_of(url), "citybikes", url)
+        return Target(system_id_from_url(url), "citybikes", url)
     if _lists_feeds(value):
-        return Target(name_of(url), "gbfs", url)
+        return Target(system_id_from_url(url), "gbfs", url)
     if isinstance(value, dict) and ({"last_updated", "ttl"} & set(value)):
-        above = _discovery(url, get)
-        return Target(name_of(above), "gbfs", above)
+        discovery = _find_discovery(url, get)
+        return Target(system_id_from_url(discovery), "gbfs", discovery)
     try:
         youbike.YouBike(url, ZoneInfo(TAIWAN)).read((document,))
     except PayloadError as error:
         keys = list(value)[:8] if isinstance(value, Mapping) else []
-        there = f" (it has: {', '.join(map(str, keys))})" if keys else ""
+        names = f" (keys: {', '.join(map(str, keys))})" if keys else ""
         raise PayloadError(
             f"{document.url} is JSON, but neither GBFS nor CityBikes nor YouBike"
-            f'{there}: {error}. Any JSON can be collected with feed = "mapped"',
+            f'{names}: {error}. Any JSON can be collected with feed = "mapped"',
             cause=error.cause,
         ) from error
-    return Target(name_of(url), "youbike", url, TAIWAN)
+    return Target(system_id_from_url(url), "youbike", url, TAIWAN)
 
 
 def _lists_feeds(value: Any) -> bool:
@@ -144,10 +145,10 @@ def _lists_feeds(value: Any) -> bool:
         return False
 
 
-def _discovery(url: str, get: Getter) -> str:
-    """Return the gbfs.json that lies beside or above the GBFS file at *url*.
+def _find_discovery(url: str, get: Getter) -> str:
+    """Return the gbfs.json beside or above the GBFS file at *url*.
 
-    Only a 404 or what is no gbfs.json leads to the next guess.
+    The next guess is tried only after a 404, a 410 or an invalid gbfs.json.
     """
     parts = urlsplit(url)
     folders = parts.path.split("/")[:-1]
@@ -156,8 +157,8 @@ def _discovery(url: str, get: Getter) -> str:
         for name in ("gbfs.json", "gbfs"):
             guess = urlunsplit(parts._replace(path=f"{place}/{name}"))
             try:
-                found = get("gbfs", guess, tries=1)
-                if _lists_feeds(decode(found.body)):
+                document = get("gbfs", guess, tries=1)
+                if _lists_feeds(decode(document.body)):
                     return guess
             except PayloadError:
                 continue
@@ -165,13 +166,13 @@ def _discovery(url: str, get: Getter) -> str:
                 if error.cause not in {"http-404", "http-410"}:
                     raise
     raise PayloadError(
-        f"{plain(url)} is a file of a GBFS feed, but no gbfs.json lies beside it: "
+        f"{plain(url)} is a file of a GBFS feed, but no gbfs.json was found beside it: "
         "give the address of the gbfs.json"
     )
 
 
-def _tried(target: Target, like: System, get: Getter, began: float) -> Trial:
-    """Return what *target* gives, read by the settings *like*."""
+def _run_trial(target: Target, like: System, get: Getter, began: float) -> Trial:
+    """Fetch and read *target* with the settings *like*."""
     system = replace(
         like, feed=target.feed, url=target.url, timezone=target.timezone or "UTC"
     )
@@ -179,10 +180,10 @@ def _tried(target: Target, like: System, get: Getter, began: float) -> Trial:
     fetched = feed.fetch(get, Memory(now=time.time()))
     trial = Trial(
         target=target,
-        about=_about(system, fetched, get),
+        about=_read_about(system, fetched, get),
         snapshot=feed.read(fetched.documents),
-        fetched_at=max(each.fetched_at for each in fetched.documents),
-        wire_bytes=sum(each.wire_bytes for each in fetched.documents),
+        fetched_at=max(document.fetched_at for document in fetched.documents),
+        wire_bytes=sum(document.wire_bytes for document in fetched.documents),
         seconds=time.monotonic() - began,
         oddities=(),
         date=next((d.date for d in fetched.documents if d.date is not None), None),
@@ -191,37 +192,37 @@ def _tried(target: Target, like: System, get: Getter, began: float) -> Trial:
     return replace(trial, oddities=tuple(oddities(trial, fetched)))
 
 
-def _about(system: System, fetched: Fetched, get: Getter) -> About:
-    """Return what the system says of itself; a silence costs nothing."""
+def _read_about(system: System, fetched: Fetched, get: Getter) -> About:
+    """Return the system's description of itself; failures are ignored."""
     if system.feed == "citybikes":
         network = at(decode(fetched.documents[0].body), "network")
-        return About(str(network.get("id", "")), _said(network.get("name")))
+        return About(str(network.get("id", "")), _plain_text(network.get("name")))
     if system.feed != "gbfs":
         return About()
-    bodies = {each.name: decode(each.body) for each in fetched.documents}
-    version = _said(at(bodies.get("station_status"), "version")) or "1.0"
+    bodies = {document.name: decode(document.body) for document in fetched.documents}
+    version = _plain_text(at(bodies.get("station_status"), "version")) or "1.0"
     try:
-        base = next(each.url for each in fetched.documents if each.name == "gbfs")
+        base = next(doc.url for doc in fetched.documents if doc.name == "gbfs")
         listed = gbfs_discovery.addresses(bodies["gbfs"], system.language, base)
         url = listed["system_information"]
-        found, _ = gbfs_discovery.ask(get, "system_information", url, system.url)
-        data = at(decode(found.body), "data")
+        document, _ = gbfs_discovery.ask(get, "system_information", url, system.url)
+        data = at(decode(document.body), "data")
     except (FeedError, PayloadError, KeyError, StopIteration):
         return About(version=version)
     zone = str(at(data, "timezone") or "")
     return About(
         system_id=str(at(data, "system_id") or ""),
-        name=_said(at(data, "name")),
-        operator=_said(at(data, "operator")),
+        name=_plain_text(at(data, "name")),
+        operator=_plain_text(at(data, "operator")),
         timezone=zone if is_zone(zone) else "",
         version=version,
     )
 
 
-def _said(value: Any) -> str:
-    """Return a text that is plain, or GBFS 3's list of them by language."""
-    said = at(value, "0.text") if isinstance(value, list) else value
-    return message(str(said or ""))
+def _plain_text(value: Any) -> str:
+    """Return a text, or the first text of GBFS 3's list of them by language."""
+    text = at(value, "0.text") if isinstance(value, list) else value
+    return message(str(text or ""))
 
 
 def is_zone(name: str) -> bool:
@@ -232,28 +233,28 @@ def is_zone(name: str) -> bool:
         return False
 
 
-def name_of(url: str) -> str:
-    """Return a system id for *url*: the first telling part of its host or path.
+def system_id_from_url(url: str) -> str:
+    """Return a system id for *url*: the first distinctive part of its path or host.
 
-    >>> name_of("https://api.citybik.es/v2/networks/bicing")
+    >>> system_id_from_url("https://api.citybik.es/v2/networks/bicing")
     'bicing'
-    >>> name_of("https://gbfs.citibikenyc.com/gbfs/2.3/gbfs.json")
+    >>> system_id_from_url("https://gbfs.citibikenyc.com/gbfs/2.3/gbfs.json")
     'citibikenyc'
     """
     parts = urlsplit(url)
     words = [*reversed(parts.path.split("/")), *(parts.hostname or "").split(".")]
-    telling = (_slug(each.removesuffix(".json")) for each in words)
-    return next((each for each in telling if _tells(each)), "my-system")
+    slugs = (_slug(word.removesuffix(".json")) for word in words)
+    return next((slug for slug in slugs if _is_distinctive(slug)), "my-system")
 
 
-def _tells(word: str) -> bool:
-    dull = {"gbfs", "json", "api", "www", "en", "fr", "data", "public", "feed"}
-    dull |= {"customer", "v2", "v3", "station_status", "station_information"}
-    return len(word) > 2 and word not in dull and not re.fullmatch(r"[v\d.-]+", word)  # noqa: PLR2004 - no language
+def _is_distinctive(word: str) -> bool:
+    generic = {"gbfs", "json", "api", "www", "en", "fr", "data", "public", "feed"}
+    generic |= {"customer", "v2", "v3", "station_status", "station_information"}
+    return len(word) > 2 and word not in generic and not re.fullmatch(r"[v\d.-]+", word)  # noqa: PLR2004 - no language
 
 
 def _slug(text: str) -> str:
-    r"""Return *text* as a system id: lower case, without what a folder cannot bear.
+    r"""Return *text* as a system id: lower case, only characters valid in one.
 
     >>> _slug("Bixi MTL!")
     'bixi-mtl'

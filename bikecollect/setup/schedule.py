@@ -1,4 +1,4 @@
-"""The schedule: what runs bikecollect every few minutes, cron or a timer."""
+"""The schedule that runs `bikecollect fetch`: shown, installed and removed."""
 
 import os
 import zlib
@@ -21,105 +21,105 @@ UNITS = (systemd.SERVICE, systemd.TIMER)
 
 @dataclass(frozen=True)
 class Plan:
-    """What should be installed, whether it is, and when it fires next."""
+    """The text to install, whether it is installed, and the next fire times."""
 
     text: str
     state: CronState
     fires: Sequence[datetime]
     others: Sequence[str] = ()
-    """Settings that other lines of ours run by: they are left alone."""
+    """Settings paths of our other blocks, which stay unchanged."""
 
 
 def command(path: Path | None) -> list[str]:
-    """Return the command that fetches by the settings at *path*, None for none."""
+    """Return the `fetch` command for the settings at *path*; None: the defaults."""
     chosen = [] if path is None else ["--config", str(path.absolute())]
     return [*program(), *chosen, "fetch"]
 
 
-def in_cron(settings: Settings, path: Path | None, now: float) -> Plan:
-    """Return our block of the crontab; raises SettingsError where cron cannot."""
+def plan_cron(settings: Settings, path: Path | None, now: float) -> Plan:
+    """Return the plan for the crontab; raises SettingsError if cron cannot run it."""
     fields = cron.expression(settings.seconds)
     text = _block(settings, path)
-    there, names = read_crontab(), _names(path)
+    crontab, names = read_crontab(), _names(path)
     return Plan(
         text,
-        cron.state(there, text, names),
-        cron.fires(fields, now, _local),
-        cron.others(there, names),
+        cron.state(crontab, text, names),
+        cron.next_fires(fields, now, _local),
+        cron.other_settings(crontab, names),
     )
 
 
 def install_in_cron(
     settings: Settings, path: Path | None
 ) -> tuple[CronState, list[str]]:
-    """Bring our block into the crontab.
+    """Install or update our block in the crontab.
 
-    Returns what was there before, and the settings of other blocks, which stay.
+    Returns the state before, and the settings paths of our other blocks.
     """
     text = _block(settings, path)
     before = read_crontab()
     names = _names(path)
-    was = cron.state(before, text, names)
-    if was is not CronState.THERE:
+    state = cron.state(before, text, names)
+    if state is not CronState.CURRENT:
         write_crontab(cron.merged(before, text, names))
-    return was, cron.others(before, names)
+    return state, cron.other_settings(before, names)
 
 
 def remove_from_cron(path: Path | None) -> tuple[bool, list[str]]:
-    """Take the block of the settings at *path* out of the crontab.
+    """Remove the block of the settings at *path* from the crontab.
 
-    Returns whether it was there, and the settings of the blocks that stay.
+    Returns whether it existed, and the settings paths of our remaining blocks.
     """
     before, names = read_crontab(), _names(path)
     after = cron.without(before, names)
     if before != after:
         write_crontab(after)
-    return before != after, cron.others(after, names)
+    return before != after, cron.other_settings(after, names)
 
 
-def in_systemd(
+def plan_systemd(
     settings: Settings, path: Path | None, now: float, *, system_wide: bool
 ) -> Plan:
-    """Return the units, the service first."""
+    """Return the plan for the systemd units, the service first."""
     texts = _units(settings, path, system_wide=system_wide)
-    found = systemd.read(_folder(system_wide=system_wide), list(texts))
+    installed = systemd.read(_folder(system_wide=system_wide), list(texts))
     state = (
-        CronState.THERE
-        if found == texts
-        else CronState.DIFFERS
-        if found
+        CronState.CURRENT
+        if installed == texts
+        else CronState.OUTDATED
+        if installed
         else CronState.ABSENT
     )
-    fires = [each.astimezone() for each in systemd.fires(settings.seconds, now)]
+    fires = [fire.astimezone() for fire in systemd.next_fires(settings.seconds, now)]
     return Plan("\n".join(texts.values()), state, fires)
 
 
 def install_in_systemd(
     settings: Settings, path: Path | None, *, system_wide: bool
 ) -> str:
-    """Write the units and start the timer; return why it did not start, else ""."""
+    """Write the units and start the timer; return the error of starting it, else ""."""
     texts = _units(settings, path, system_wide=system_wide)
-    if system_wide and service_user.chosen(settings.data) == service_user.NAME:
+    if system_wide and service_user.choose(settings.data) == service_user.NAME:
         service_user.prepare(settings.data)
     else:
-        _make(settings.data)
+        _make_folder(settings.data)
     systemd.write(_folder(system_wide=system_wide), texts)
-    return systemd.control(*starting(path, system_wide=system_wide))
+    return systemd.control(*start_commands(path, system_wide=system_wide))
 
 
 def obstacles(settings: Settings, path: Path | None) -> list[str]:
-    """Return what keeps the system-wide service from its program and its settings."""
+    """Return why the system-wide service cannot access its program or settings."""
     files = [path] if path is not None else []
     if settings.mail.password_file and not _credentials(settings):
         files.append(settings.path_of(settings.mail.password_file))
-    user = service_user.chosen(settings.data)
+    user = service_user.choose(settings.data)
     return service_user.obstacles(user, Path(program()[0]), files)
 
 
 def remove_from_systemd(path: Path | None, *, system_wide: bool) -> bool:
     """Stop the timer of the settings at *path* and remove its units.
 
-    Returns whether they were there; those of other settings stay.
+    Returns whether they existed; units of other settings stay.
     """
     folder = _folder(system_wide=system_wide)
     units = _unit_names(path, folder)
@@ -132,8 +132,8 @@ def remove_from_systemd(path: Path | None, *, system_wide: bool) -> bool:
     return True
 
 
-def starting(path: Path | None, *, system_wide: bool) -> list[list[str]]:
-    """Return the two commands that start the timer of the settings at *path*."""
+def start_commands(path: Path | None, *, system_wide: bool) -> list[list[str]]:
+    """Return the commands that start the timer of the settings at *path*."""
     systemctl = _systemctl(system_wide=system_wide)
     _, timer = _unit_names(path, _folder(system_wide=system_wide))
     return [
@@ -143,7 +143,7 @@ def starting(path: Path | None, *, system_wide: bool) -> list[list[str]]:
 
 
 def timer(path: Path | None) -> Path | None:
-    """Return the timer file that runs by the settings at *path*, None for none."""
+    """Return the installed timer file of the settings at *path*, None if none."""
     folders = [systemd.SYSTEM_WIDE]
     with suppress(SettingsError):
         folders.insert(0, systemd.user_folder())
@@ -154,37 +154,37 @@ def timer(path: Path | None) -> Path | None:
     return None
 
 
-def stray_folder(settings: Settings) -> str:
-    """Return the variable that moves the data here but not under cron, else ""."""
+def stray_variable(settings: Settings) -> str:
+    """Return the variable that sets the data folder here but not in cron, else ""."""
     name = "XDG_DATA_HOME"
     return name if os.environ.get(name) and not settings.data_dir else ""
 
 
 def _block(settings: Settings, path: Path | None) -> str:
-    """Return our block; a nightly line would be one more of its lines."""
+    """Return our block of the crontab."""
     fields = cron.expression(settings.seconds)
     mark = "" if path is None else str(path.absolute())
     return cron.block([cron.line(fields, command(path))], mark)
 
 
 def _names(path: Path | None) -> set[str]:
-    """Return the paths that the settings at *path* go by, empty for the usual ones."""
+    """Return the paths that identify the settings at *path*; "" is the default path."""
     usual = settings_file.usual_path()
-    meant = usual if path is None else path.absolute()
-    names = set() if meant is None else {str(meant), os.path.realpath(meant)}
-    return names | {""} if meant == usual else names
+    chosen = usual if path is None else path.absolute()
+    names = set() if chosen is None else {str(chosen), os.path.realpath(chosen)}
+    return names | {""} if chosen == usual else names
 
 
 def _unit_names(path: Path | None, folder: Path) -> tuple[str, str]:
     """Return the names of the service and the timer of the settings at *path*.
 
-    Those of other settings may have taken the plain ones in *folder*.
+    The plain names may be used by other settings in *folder*.
     """
     mark = zlib.crc32(os.fsencode(os.path.realpath(path or "")))
-    own = tuple(each.replace(".", f"-{mark:08x}.") for each in UNITS)
+    own = tuple(name.replace(".", f"-{mark:08x}.") for name in UNITS)
     if not systemd.read(folder, own):
-        there = systemd.read(folder, UNITS).get(systemd.SERVICE)
-        if there is None or systemd.settings_of(there) in _names(path):
+        service = systemd.read(folder, UNITS).get(systemd.SERVICE)
+        if service is None or systemd.settings_of(service) in _names(path):
             return UNITS
     return own[0], own[1]
 
@@ -194,36 +194,36 @@ def _units(
 ) -> dict[str, str]:
     if system_wide and not settings.data_dir:
         raise SettingsError(
-            "a system-wide service has no home: name data_dir in the settings"
+            "a system-wide service has no home folder: set data_dir in the settings"
         )
-    place = systemd.ServicePlace(
+    config = systemd.ServiceConfig(
         command=command(path),
         data=str(settings.data),
         interval=settings.seconds,
-        user=service_user.chosen(settings.data) if system_wide else "",
+        user=service_user.choose(settings.data) if system_wide else "",
         credentials=_credentials(settings),
     )
     service, timer = _unit_names(path, _folder(system_wide=system_wide))
     return {
-        service: systemd.service(place),
+        service: systemd.service(config),
         timer: systemd.timer(settings.seconds),
     }
 
 
 def _credentials(settings: Settings) -> dict[str, str]:
-    """Return the password file, which then need be readable by root only."""
+    """Return the mail password file as a credential, so that only root reads it."""
     name = settings.mail.password_file
     bare = name and Path(name).name == name and ":" not in name
     return {name: str(settings.path_of(name))} if bare else {}
 
 
-def _make(data: Path) -> None:
-    """Make the folder *data*: a service writes only where one is."""
+def _make_folder(data: Path) -> None:
+    """Create the folder *data*, which a service cannot do itself."""
     try:
         durable.make_folder(data)
     except OSError as error:
         raise StorageError(
-            f"cannot make {data}: {error}; make it, or set data_dir"
+            f"cannot create {data}: {error}; create it, or change data_dir"
         ) from error
 
 

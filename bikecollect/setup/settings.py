@@ -1,4 +1,4 @@
-"""The settings: what each key means, and its default."""
+"""The settings: each key with its documentation and default."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -27,70 +27,73 @@ from bikecollect.storage.files import trusted_files
 if TYPE_CHECKING:
     from bikecollect.alerts.mail.smtp import Server
 
-
 Kind = type | UnionType
 UNITS = {"s": 1, "min": 60, "h": 3600}
 
 
 def _key(doc: str, default: Any = MISSING, *, kind: Kind = str, of: Kind = str) -> Any:
-    """Declare a setting of *kind*, *of* such items, with its *doc* and *default*."""
-    about = {"doc": doc, "kind": kind, "items": of}
+    """Declare a setting with its *doc*, *default*, *kind* and kind *of* items."""
+    metadata = {"doc": doc, "kind": kind, "items": of}
     if default is MISSING:
-        return field(metadata=about)
+        return field(metadata=metadata)
     if isinstance(default, list | dict | tuple):
-        return field(default_factory=lambda: default, metadata=about)
-    return field(default=default, metadata=about)
+        return field(default_factory=lambda: default, metadata=metadata)
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class System:
     """``[systems.NAME]``: one bike-share system; NAME is its id and its folder."""
 
-    feed: str = _key("the dialect: youbike, gbfs, citybikes or mapped", "")
-    url: str = _key("the feed's address; optional where the catalogue knows it", "")
-    timezone: str = _key("IANA name, by which days are cut and stamps are read", "")
+    feed: str = _key("dialect: youbike, gbfs, citybikes or mapped", "")
+    url: str = _key("address of the feed; optional for a system of the catalogue", "")
+    timezone: str = _key(
+        "IANA name of the time zone: for local days and the feed's stamps", ""
+    )
     columns: list[str] = _key(
         "derived columns: occupancy, weekday, hour, is_empty, is_full, vehicle_types "
-        "(a column for each kind), or a function "
-        'of your own as "package.module:function"',
+        "(one column per type), or your own "
+        'function as "package.module:function"',
         ["occupancy"],
         kind=list,
     )
     only: dict[str, list[str]] = _key(
-        "keep rows of these only: region, station_id (a list each)",
+        "keep only rows of these: region, station_id (lists)",
         {},
         kind=dict,
         of=list,
     )
     bbox: list[float] = _key(
-        "keep rows within [west, south, east, north] only",
+        "keep only rows within [west, south, east, north]",
         [],
         kind=list,
         of=int | float,
     )
-    language: str = _key("of a GBFS feed; the first one offered where empty", "")
-    version: str = _key("of a GBFS feed: the one to stay with, such as 2.3", "")
+    language: str = _key(
+        "language of a GBFS feed; default: the first one it offers", ""
+    )
+    version: str = _key("version of a GBFS feed to pin, such as 2.3", "")
     mapping: dict[str, str] = _key(
-        "for a mapped feed: the path of the stations and of each column", {}, kind=dict
+        "for a mapped feed: path of the stations, path of each column", {}, kind=dict
     )
     fields: dict[str, str] = _key(
-        "the feed's fields for single columns; dots lead into objects", {}, kind=dict
+        "feed field of single columns; dots separate nested objects", {}, kind=dict
     )
     headers: dict[str, str] = _key(
-        "sent with each request to the host of url; where a name tells of a key "
-        "(Authorization, X-Api-Key, Cookie, ...), the file must be 0600",
+        "sent with each request to the host of url; with a secret header "
+        "(Authorization, X-Api-Key, Cookie, ...), the file must have mode 0600",
         {},
         kind=dict,
     )
     credential_hosts: list[str] = _key(
-        "more hosts (host or host:port) that get the headers, and the user and the "
-        "keys of url",
+        "more hosts (host or host:port) that get the headers, the user and the keys "
+        "of url",
         [],
         kind=list,
     )
     private_hosts: list[str] = _key(
-        "hosts of your own network that the feed's documents may name; others of "
-        "private networks are refused",
+        "hosts in private networks that the feed's documents may name; all others "
+        "are rejected",
         [],
         kind=list,
     )
@@ -101,52 +104,58 @@ class System:
         kind=bool | str,
     )
     max_body: str = _key(
-        'largest document that is read, inflated, such as "64MiB"; those of a run may '
-        "have twice as much together",
+        'size limit of a decompressed document, such as "64MiB"; all documents of '
+        "a run: twice as much",
         "32MiB",
     )
     trust_env: bool = _key(
-        "obey proxy variables and .netrc of the environment", default=False, kind=bool
+        "use the proxy variables and .netrc of the environment",
+        default=False,
+        kind=bool,
     )
-    proxy: str = _key("address of a proxy for this system's requests", "")
-    ca_bundle: str = _key("file of certificates to trust instead of certifi's", "")
+    proxy: str = _key("proxy address for this system", "")
+    ca_bundle: str = _key("file of trusted certificates instead of certifi's", "")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Mail:
-    """``[mail]``: whom to tell, and by which mail server."""
+    """``[mail]``: the mail server and the recipients of alerts."""
 
-    host: str = _key("the mail server", "")
-    port: int = _key("its port", 587, kind=int)
+    host: str = _key("mail server", "")
+    port: int = _key("port", 587, kind=int)
     security: str = _key("starttls, tls or none", "starttls")
-    user: str = _key("the name to log in with", "")
+    user: str = _key("user name for the login", "")
     password_file: str = _key("file with the password, mode 0600", "")
-    sender: str = _key("the From address", "")
-    to: list[str] = _key("the recipients", [], kind=list)
+    sender: str = _key("From address", "")
+    to: list[str] = _key("recipients", [], kind=list)
     escalate_to: list[str] = _key(
-        "more recipients, for an incident that lasts an hour", [], kind=list
+        "more recipients for incidents that last an hour", [], kind=list
     )
-    digest: str = _key("a summary of the past: daily or weekly; none where empty", "")
-    ca_bundle: str = _key("file of certificates to trust instead of the system's", "")
+    digest: str = _key("summary by mail: daily or weekly; default: none", "")
+    ca_bundle: str = _key("file of trusted certificates instead of the system's", "")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Ping:
-    """``[ping]``: a dead-man switch that speaks the protocol of healthchecks."""
+    """``[ping]``: a dead-man switch with the protocol of healthchecks.io."""
 
-    url: str = _key("asked after each run; after a bad one with /EXITCODE behind", "")
-    start: bool = _key("ask for URL/start when a run begins", default=False, kind=bool)
+    url: str = _key(
+        "requested after each run; after a failed one with /EXITCODE appended", ""
+    )
+    start: bool = _key(
+        "request URL/start at the start of a run", default=False, kind=bool
+    )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Tell:
-    """``[tell]``: ways of telling beside mails, and what not to tell of."""
+    """``[tell]``: alert channels other than mail, and muted kinds."""
 
-    webhook: str = _key("address that takes Slack's JSON; a secret: file 0600", "")
+    webhook: str = _key("address that accepts Slack's JSON; a secret: mode 0600", "")
     command: list[str] = _key(
-        "program and arguments, run with the text on its stdin", [], kind=list
+        "program and arguments, run with the text on stdin", [], kind=list
     )
-    mute: list[str] = _key("kinds of incidents to leave alone", [], kind=list)
+    mute: list[str] = _key("kinds of incidents without alerts", [], kind=list)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -154,13 +163,13 @@ class Log:
     """``[log]``: the log file beside each system's data."""
 
     format: str = _key("text or json", "text")
-    max_bytes: int = _key("size at which a new file is begun", 1_000_000, kind=int)
-    files: int = _key("how many older files are kept", 4, kind=int)
+    max_bytes: int = _key("size limit of a file", 1_000_000, kind=int)
+    files: int = _key("number of older files kept", 4, kind=int)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Keep:
-    """``[keep]``: how long files stay."""
+    """``[keep]``: how long files are kept."""
 
     payload_days: int = _key("days for which payloads are kept", 7, kind=int)
     csv_days: int = _key("days for which a compacted day's CSV stays", 7, kind=int)
@@ -168,7 +177,7 @@ class Keep:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Settings:
-    """The whole settings file; *source* is its path, *folder* where it lies."""
+    """The settings file; *source* is its path, *folder* its folder."""
 
     data_dir: str = _key("folder of all data; default: the user's data folder", "")
     interval: str = _key(
@@ -195,37 +204,33 @@ class Settings:
             return self.path_of(self.data_dir)
         home = user_folders.data_home()
         if home is None:
-            raise SettingsError(
-                "you have no home folder: name data_dir in the settings"
-            )
+            raise SettingsError("no home folder: set data_dir in the settings")
         return home / user_folders.OURS
 
     def chosen(self, system_ids: Sequence[str]) -> list[str]:
-        """Return *system_ids*, or all; raises SettingsError for one not set up."""
-        for each in system_ids:
-            if each not in self.systems:
+        """Return *system_ids*, or all; raises SettingsError for an unknown system."""
+        for system_id in system_ids:
+            if system_id not in self.systems:
                 known = ", ".join(self.systems)
-                what = f'unknown system "{each}"; the settings have: {known}'
-                raise SettingsError(what)
+                raise SettingsError(f'unknown system "{system_id}"; known: {known}')
         return list(dict.fromkeys(system_ids)) or list(self.systems)
 
     def path_of(self, name: str) -> Path:
-        """Return the path that *name*, a value of the settings, means: absolute.
+        """Return *name*, a path in the settings, as an absolute path.
 
-        A relative one lies beside the settings: the folder that a command is
-        called in must not decide.
+        Relative paths begin at the settings' folder, not at the current folder.
         """
         with suppress(RuntimeError):
             return (self.folder / Path(name).expanduser()).absolute()
-        raise SettingsError(f"{name}: there is no such home folder")
+        raise SettingsError(f"{name}: unknown home folder")
 
-    def placed(self) -> "Settings":
-        """Return these settings with the files that others open named in full."""
+    def with_absolute_paths(self) -> "Settings":
+        """Return these settings with absolute paths of certificates and programs."""
         systems, mail, tell = dict(self.systems), self.mail, self.tell
-        for name, each in systems.items():
-            if each.ca_bundle:
-                bundle = str(self.path_of(each.ca_bundle))
-                systems[name] = replace(each, ca_bundle=bundle)
+        for name, system in systems.items():
+            if system.ca_bundle:
+                bundle = str(self.path_of(system.ca_bundle))
+                systems[name] = replace(system, ca_bundle=bundle)
         if mail.ca_bundle:
             mail = replace(mail, ca_bundle=str(self.path_of(mail.ca_bundle)))
         if tell.command and "/" in tell.command[0]:
@@ -234,14 +239,14 @@ class Settings:
         return replace(self, systems=systems, mail=mail, tell=tell)
 
     def system_folder(self, name: str) -> SystemFolder:
-        """Return where the data of the system called *name* lies."""
+        """Return the data folder of the system *name*."""
         zone = ZoneInfo(self.systems[name].timezone)
         return SystemFolder(name, self.data / name, zone, self.seconds)
 
     def password(self) -> str:
-        """Return the mail password; raises SettingsError where it is not safe.
+        """Return the mail password; raises SettingsError if its file is not safe.
 
-        A bare name is looked for among the service's credentials first (see
+        A bare name is searched among the service's credentials first (see
         LoadCredential= in systemd.exec), then beside the settings.
         """
         name = self.mail.password_file
@@ -262,45 +267,45 @@ class Settings:
             ) from error
 
     @cached_property
-    def held(self) -> dict[str, list[str]]:
-        """The secrets that the file itself holds, by the key that holds them."""
-        found = {
+    def secrets_by_key(self) -> dict[str, list[str]]:
+        """The secrets in the settings file, by their key."""
+        secrets = {
             "ping.url": of_capability(self.ping.url),
             "tell.webhook": of_capability(self.tell.webhook),
             "tell.command": of_command(self.tell.command),
         }
-        for name, each in self.systems.items():
-            found[f"systems.{name}.url"] = of_address(each.url)
-            found[f"systems.{name}.proxy"] = of_address(each.proxy)
-            for header, value in each.headers.items():
+        for name, system in self.systems.items():
+            secrets[f"systems.{name}.url"] = of_address(system.url)
+            secrets[f"systems.{name}.proxy"] = of_address(system.proxy)
+            for header, value in system.headers.items():
                 key = f"systems.{name}.headers.{header}"
-                found[key] = of_header(header, value)
-        return {key: texts for key, texts in found.items() if texts}
+                secrets[key] = of_header(header, value)
+        return {key: texts for key, texts in secrets.items() if texts}
 
     def secrets(self) -> list[str]:
-        """Return every text that no log, mail or ledger may show."""
+        """Return all texts that must not appear in logs, mails and ledgers."""
         return self._secrets
 
     @cached_property
     def _secrets(self) -> list[str]:
-        found = [each for texts in self.held.values() for each in texts]
+        secrets = [text for texts in self.secrets_by_key.values() for text in texts]
         with suppress(SettingsError):
-            found += of_login(self.mail.user, self.password())
-        return list(dict.fromkeys(found))
+            secrets += of_login(self.mail.user, self.password())
+        return list(dict.fromkeys(secrets))
 
     @cached_property
     def redact(self) -> Redact:
-        """What takes the secrets out of a text."""
+        """The function that removes secrets from a text."""
         return redactor(self.secrets())
 
     @cached_property
     def placeholders(self) -> Placeholders:
-        """What keeps the secrets out of notes for the next run."""
+        """Placeholders for secrets in notes for the next run."""
         return Placeholders(self.secrets())
 
 
 def seconds(text: str) -> int:
-    """Return the interval *text* in seconds; it must divide a day.
+    """Return the interval *text* in seconds; raises SettingsError.
 
     >>> seconds("5min")
     300
@@ -309,15 +314,15 @@ def seconds(text: str) -> int:
     length = int(match[1]) * UNITS[match[2]] if match else 0
     if not length or DAY % length:
         raise SettingsError(
-            f'interval = "{text}": give a number with s, min or h that divides a day, '
-            'such as "5min"'
+            f'interval = "{text}" must be a number with s, min or h that divides '
+            'a day, such as "5min"'
         )
     return length
 
 
 def server(mail: Mail, password: str) -> "Server":
-    """Return the mail server that *mail* names."""
-    from bikecollect.alerts.mail.smtp import Server  # only where mails are set up
+    """Return the mail server of *mail*."""
+    from bikecollect.alerts.mail.smtp import Server  # only for mails
 
     return Server(
         host=mail.host,
@@ -329,20 +334,17 @@ def server(mail: Mail, password: str) -> "Server":
     )
 
 
-def wrong_name(name: str) -> str:
-    """Return why no system can be called *name*, empty where one can."""
+def name_error(name: str) -> str:
+    """Return why *name* is not a valid system name, empty if it is."""
     if name == ARCHIVE:
-        return (
-            f'"{name}" is the name of the folder in which the archive of all systems '
-            "lies; call the system otherwise"
-        )
+        return f'"{name}" is the folder of the archive; use another name'
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
-        return "a name is made of letters, digits, dots, dashes and underscores"
+        return "a name consists of letters, digits, dots, dashes and underscores"
     return ""
 
 
-def wrong_mail_address(text: str) -> str:
-    """Return why no mail can go to *text*, empty where one can."""
+def mail_address_error(text: str) -> str:
+    """Return why *text* is not a mail address, empty if it is."""
     if re.fullmatch(r"[^\s<>,]+@[^\s<>,]+", text) and text.isascii():
         return ""
     return f'"{text}" is not a mail address'

@@ -1,4 +1,4 @@
-"""The settings file: where it lies, and its text, unless others may write it."""
+"""Find the settings file and read its text, unless others can write to it."""
 
 import codecs
 import os
@@ -10,82 +10,82 @@ from bikecollect.storage.files import trusted_files
 from bikecollect.storage.files.regular_file import content
 
 FILE = "bikecollect.toml"
-MOST = 1_048_576
-"""Bytes of a settings file."""
+MAX_BYTES = 1_048_576
 
 
 def find(path: str | None) -> Path | None:
-    """Return the file that the loader reads for *path*, None where there is none."""
-    named = path or os.environ.get("BIKECOLLECT_CONFIG")
-    if named:
-        return Path(named)
-    usual = usual_path()
-    if usual is None:
+    """Return the settings file for *path*, or the default one; None if none exists."""
+    explicit = path or os.environ.get("BIKECOLLECT_CONFIG")
+    if explicit:
+        return Path(explicit)
+    default = usual_path()
+    if default is None:
         return None
     try:
-        usual.lstat()
+        default.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError:
-        pass  # it may be there: the loader says why it cannot be read
-    return usual
+        pass  # it may exist: the loader reports why it cannot be read
+    return default
 
 
 def usual_path() -> Path | None:
-    """Return where the user's settings lie, None for a user without a home."""
+    """Return the default path of the settings, None for a user without a home."""
     home = user_folders.config_home()
     return None if home is None else home / user_folders.OURS / FILE
 
 
-def unread() -> Path | None:
-    """Return the settings file of the current folder, which is not read by itself."""
+def unused_local_file() -> Path | None:
+    """Return a settings file in the current folder, which is not read by default."""
     try:
-        here = Path(FILE).absolute()
+        local = Path(FILE).absolute()
     except OSError:
         return None  # the current folder was removed
-    return here if here.is_file() else None
+    return local if local.is_file() else None
 
 
-def text_of(path: Path) -> str:
+def read(path: Path) -> str:
     """Return the text of the settings file *path*.
 
-    Raises SettingsError where others may change it, or where it is not UTF-8.
+    Raises SettingsError if others can write to it, or if it is not UTF-8.
     """
-    return _decoded(path, trusted(path))
+    return _decode(path, read_trusted(path))
 
 
-def trusted(path: Path) -> bytes:
-    """Return what the file *path* holds; SettingsError where others may change it."""
+def read_trusted(path: Path) -> bytes:
+    """Return the bytes of the file *path*; SettingsError if others can write to it."""
     try:
         trusted_files.check_file(path.absolute())
         for folder in dict.fromkeys((path.absolute().parent, path.resolve().parent)):
             trusted_files.check_folder(folder)
-        return content(os.path.realpath(path), MOST)
+        return content(os.path.realpath(path), MAX_BYTES)
     except (OSError, RuntimeError) as error:
         why = getattr(error, "strerror", None) or error
         raise SettingsError(f"cannot read {path}: {why}") from error
 
 
-def _decoded(path: Path, data: bytes) -> str:
-    """Return *data* as text; raises SettingsError that says how it was saved."""
+def _decode(path: Path, data: bytes) -> str:
+    """Return *data* as text; raises SettingsError naming the probable encoding."""
     try:
         if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            raise _saved_as("UTF-16", path, "it begins with its mark")
+            raise _encoding_error("UTF-16", path, "it begins with its byte order mark")
         return data.removeprefix(codecs.BOM_UTF8).decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        where = f"line {line} has the byte 0x{data[error.start]:02x}"
-        raise _saved_as("ISO-8859-1", path, where) from error
+        evidence = f"line {line} has the byte 0x{data[error.start]:02x}"
+        raise _encoding_error("ISO-8859-1", path, evidence) from error
 
 
 _NAMES = {"ISO-8859-1": "Latin-1", "UTF-16": "UTF-16"}
-"""How people call what iconv knows as these."""
+"""Common names of the encodings, by their names for iconv."""
 
 
-def _saved_as(encoding: str, path: Path, why: str) -> SettingsError:
-    old, new = (trusted_files.quoted(each) for each in (path, Path(f"{path}.utf-8")))
+def _encoding_error(encoding: str, path: Path, evidence: str) -> SettingsError:
+    old = trusted_files.quoted(path)
+    new = trusted_files.quoted(Path(f"{path}.utf-8"))
     return SettingsError(
-        f"{path} must be saved as UTF-8, and looks like {_NAMES[encoding]} ({why}); "
+        f"{path} is not UTF-8 but looks like {_NAMES[encoding]} ({evidence}); "
         f"run: (umask 077; iconv -f {encoding} -t UTF-8 {old} > {new} "
         f"&& mv {new} {old})"
     )

@@ -1,22 +1,26 @@
-"""What a try of a feed found: its figures, and what is odd about them."""
+"""The result of a trial of a feed: its figures and oddities."""
 
 from dataclasses import dataclass
+from itertools import chain
 
 from bikecollect.core.payload import Fetched
 from bikecollect.core.snapshot import Snapshot, StationInformation, StationStatus
 from bikecollect.feeds import gbfs_reader, youbike_reader
 
-OLD = 900.0
-USUAL = (
-    *("num_vehicles_available", "num_docks_available", "capacity", "is_renting"),
+MAX_AGE = 900.0
+EXPECTED_COLUMNS = (
+    "num_vehicles_available",
+    "num_docks_available",
+    "capacity",
+    "is_renting",
     "last_reported",
 )
-"""The columns that a feed without oddities has."""
+"""The columns of a feed without oddities."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """What is tried: a feed's dialect and address; *timezone* empty is not known."""
+    """The feed that is tried: its dialect and address; *timezone* may be unknown."""
 
     system_id: str
     feed: str
@@ -27,7 +31,7 @@ class Target:
 
 @dataclass(frozen=True)
 class About:
-    """What a system says of itself; empty where it does not."""
+    """A system's description of itself; unknown values are empty."""
 
     system_id: str = ""
     name: str = ""
@@ -38,9 +42,9 @@ class About:
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of a try; stamps in epoch seconds, *seconds* it took, *date* theirs.
+    """The result of a trial: stamps in epoch seconds, duration in *seconds*.
 
-    *headers* are the names of those that it was made with.
+    *date* is the server's clock; *headers* are the names of the request headers.
     """
 
     target: Target
@@ -55,68 +59,70 @@ class Trial:
 
     @property
     def age(self) -> float | None:
-        """How old the feed's own stamp was when it came, in seconds."""
+        """The age of the feed's own stamp at the fetch, in seconds."""
         stamp = self.snapshot.last_updated
         return None if stamp is None else self.fetched_at - stamp
 
-    def having(self, column: str) -> int:
-        """Return how many stations say *column*, of either file."""
-        here = {
-            each.station_id
-            for each in self.snapshot.statuses
-            if getattr(each, column) is not None
+    def count_stations_with(self, column: str) -> int:
+        """Return the number of stations with a value of *column* in either document."""
+        statuses = self.snapshot.statuses
+        stations = chain[StationStatus | StationInformation](
+            statuses, self.snapshot.information
+        )
+        with_value = {
+            station.station_id
+            for station in stations
+            if getattr(station, column, None) is not None
         }
-        there = {
-            each.station_id
-            for each in self.snapshot.information
-            if getattr(each, column, None) is not None
-        }
-        known = {each.station_id for each in self.snapshot.statuses}
-        return len((here | there) & known)
+        return len(with_value & {status.station_id for status in statuses})
 
 
 def oddities(trial: Trial, fetched: Fetched) -> list[str]:
-    """Return what is out of the ordinary, a sentence each."""
+    """Return a sentence for everything unusual."""
     snapshot = trial.snapshot
-    found = [*snapshot.oddities, *snapshot.findings.values()]
-    found += filter(None, (fetched.incomplete, snapshot.incomplete))
-    found += fetched.findings.values()
+    texts = [*snapshot.oddities, *snapshot.findings.values()]
+    texts += filter(None, (fetched.incomplete, snapshot.incomplete))
+    texts += fetched.findings.values()
     stations = snapshot.statuses
     if snapshot.dropped:
-        found.append(f"{snapshot.dropped} stations cannot be read and are left out")
+        texts.append(f"{snapshot.dropped} stations cannot be read and are skipped")
     if snapshot.duplicates:
-        found.append(f"{snapshot.duplicates} stations came twice; the first counts")
-    if trial.age is not None and trial.age > OLD:
-        found.append(f"the feed's own stamp is {trial.age / 60:.0f} min old")
-    if trial.age is not None and trial.age < -OLD:
-        found.append(f"the feed's own stamp is {-trial.age / 60:.0f} min ahead")
-    if not any(each.num_vehicles_available for each in stations):
-        found.append("no station has a single vehicle")
-    found += _lone(stations, snapshot.information)
-    missing = [each for each in USUAL if not trial.having(each)]
+        texts.append(f"{snapshot.duplicates} stations occur twice; the first is used")
+    if trial.age is not None and trial.age > MAX_AGE:
+        texts.append(f"the feed's own stamp is {trial.age / 60:.0f} min old")
+    if trial.age is not None and trial.age < -MAX_AGE:
+        texts.append(f"the feed's own stamp is {-trial.age / 60:.0f} min ahead")
+    if not any(station.num_vehicles_available for station in stations):
+        texts.append("no station has a vehicle")
+    texts += _unmatched(stations, snapshot.information)
+    missing = [c for c in EXPECTED_COLUMNS if not trial.count_stations_with(c)]
     if missing:
-        found.append(f"no station says {', '.join(missing)}")
-    known = _KNOWN.get(trial.target.feed)
-    strange = [each for each in snapshot.shape if known and each not in known]
-    if strange:
-        found.append(f"fields that are not read: {', '.join(strange)}")
-    return found
+        texts.append(f"no station has {', '.join(missing)}")
+    known = _KNOWN_FIELDS.get(trial.target.feed)
+    unknown = [field for field in snapshot.shape if known and field not in known]
+    if unknown:
+        texts.append(f"fields that are not read: {', '.join(unknown)}")
+    return texts
 
 
-_KNOWN = {"gbfs": gbfs_reader.KNOWN_FIELDS, "youbike": youbike_reader.KNOWN_FIELDS}
+_KNOWN_FIELDS = {
+    "gbfs": gbfs_reader.KNOWN_FIELDS,
+    "youbike": youbike_reader.KNOWN_FIELDS,
+}
 
 
-def _lone(
+def _unmatched(
     statuses: tuple[StationStatus, ...], information: tuple[StationInformation, ...]
 ) -> list[str]:
-    """Return what only one of the two lists of stations holds."""
+    """Return a sentence for stations that occur in only one of the two lists."""
     if not information:
-        return ["it has no station information: no names and no places"]
-    here = {each.station_id for each in statuses}
-    there = {each.station_id for each in information}
-    found = []
-    if here - there:
-        found.append(f"{len(here - there)} stations have no station information")
-    if there - here:
-        found.append(f"{len(there - here)} stations have no status")
-    return found
+        return ["no station information: station names and places are unknown"]
+    with_status = {status.station_id for status in statuses}
+    described = {station.station_id for station in information}
+    texts = []
+    if with_status - described:
+        count = len(with_status - described)
+        texts.append(f"{count} stations have no station information")
+    if described - with_status:
+        texts.append(f"{len(described - with_status)} stations have no status")
+    return texts

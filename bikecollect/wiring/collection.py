@@ -228,7 +228,7 @@ def _alerter(
         from bikecollect.setup import program
 
         source = Path(settings.source) if settings.source else None
-        command = program.called(source)
+        command = program.command_line(source)
 
         return Dispatch(
             places=places,
@@ -238,7 +238,7 @@ def _alerter(
             version=__version__,
             period=settings.mail.digest,
             away=away,
-            redact=lambda text: program.addressed(settings.redact(text), command),
+            redact=lambda text: program.expand_commands(settings.redact(text), command),
         )
 
     mails, tell = bool(settings.mail.host), settings.tell

@@ -77,7 +77,7 @@ def test_a_check_says_what_is_wrong(path: Path) -> None:
     path.write_text(TEXT.replace("feed =", "fed ="), encoding="utf-8")
     bad = bikecollect("--config", path, "config", "check")
 
-    assert (good.returncode, good.stdout) == (0, f"{path} is right; it sets up: city\n")
+    assert (good.returncode, good.stdout) == (0, f"{path} is valid; systems: city\n")
     assert bad.returncode == 78
     assert f'{path}: unknown setting "systems.city.fed"' in bad.stderr
 
@@ -160,7 +160,10 @@ def test_other_editors_files_are_read(path: Path, data: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("encoding", "where"),
-    [("latin-1", "line 2 has the byte 0xe9"), ("utf-16", "it begins with its mark")],
+    [
+        ("latin-1", "line 2 has the byte 0xe9"),
+        ("utf-16", "it begins with its byte order mark"),
+    ],
 )
 def test_another_encoding_is_named(path: Path, encoding: str, where: str) -> None:
     """With the place, and a command that mends it, mode and all."""
@@ -183,7 +186,7 @@ def test_people_are_told_of_another_encoding(path: Path) -> None:
     """Whom to tell is in letters that are the same in both."""
     path.write_bytes(TEXT.replace("# mine", "# Métropole").encode("latin-1"))
 
-    ways = config.ways_of_telling(str(path))
+    ways = config.read_alert_settings(str(path))
 
     assert ways is not None
     assert ways.mail.to == ["a@b.c"]
@@ -196,4 +199,4 @@ def test_a_system_called_archive_gets_the_true_reason(path: Path) -> None:
     done = bikecollect("--config", path, "config", "check")
 
     assert done.returncode == 78
-    assert "the folder in which the archive of all systems lies" in done.stderr
+    assert "is the folder of the archive" in done.stderr

@@ -104,8 +104,8 @@ def test_a_gbfs_feed_is_told_with_its_oddities() -> None:
     assert found["with"]["capacity"] == 7
     assert 3600 <= found["age_s"] < 3660
     assert found["oddities"] == [
-        "1 stations cannot be read and are left out",
-        "1 stations came twice; the first counts",
+        "1 stations cannot be read and are skipped",
+        "1 stations occur twice; the first is used",
         "the feed's own stamp is 60 min old",
         "1 stations have no station information",
         "2 stations have no status",
@@ -206,7 +206,7 @@ def test_a_citybikes_network_is_recognised() -> None:
 
     assert (code, found["feed"], found["name"]) == (0, "citybikes", "Tiny")
     assert found["timezone"] is None
-    assert 'timezone = "Area/City"  # the feed does not say' in found["settings"]
+    assert 'timezone = "Area/City"  # unknown to the feed' in found["settings"]
 
 
 @pytest.mark.parametrize(

@@ -186,7 +186,7 @@ def target_settings(data: bytes) -> None:
         path = made / "bikecollect.toml"
         path.write_bytes(data)
         path.chmod(0o600)
-        loader.ways_of_telling(str(path))
+        loader.read_alert_settings(str(path))
         with suppress(SettingsError):
             settings = loader.load(str(path))
             assert all(isinstance(each, str) for each in settings.secrets())

@@ -21,7 +21,7 @@ def test_the_dialect_is_found_out(pattern: str, feed: str, stations: int) -> Non
     """Without being told, from the bytes alone."""
     (place,) = DATA.glob(pattern)
     with serving(lambda _: Answer(unpacked(place))) as url:
-        trial = probe.attempt(f"{url}/some.json")
+        trial = probe.try_feed(f"{url}/some.json")
 
     assert trial.target.feed == feed
     assert len(trial.snapshot.statuses) == stations
@@ -48,7 +48,7 @@ def test_a_gbfs_feed_is_found_from_its_status(pattern: str, stations: int) -> No
         return Answer(unpacked(file))
 
     with serving(answer) as url:
-        trial = probe.attempt(f"{url}/station_information.json")
+        trial = probe.try_feed(f"{url}/station_information.json")
 
     assert trial.target.feed == "gbfs"
     assert trial.target.url == f"{url}/gbfs.json"
@@ -62,4 +62,4 @@ def test_another_publishers_json_is_none_of_ours() -> None:
         serving(lambda _: Answer(unpacked(Path(place)))) as url,
         pytest.raises(PayloadError, match="mapped"),
     ):
-        probe.attempt(f"{url}/some.json")
+        probe.try_feed(f"{url}/some.json")

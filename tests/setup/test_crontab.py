@@ -41,9 +41,9 @@ def test_an_older_block_is_replaced_where_it_stands() -> None:
     ("crontab", "state"),
     [
         (b"a\n", CronState.ABSENT),
-        (b"a\n" + BLOCK.encode() + b"b\n", CronState.THERE),
-        (cron.block(["* * * * * other"]).encode(), CronState.DIFFERS),
-        (BLOCK.encode() * 2, CronState.DIFFERS),
+        (b"a\n" + BLOCK.encode() + b"b\n", CronState.CURRENT),
+        (cron.block(["* * * * * other"]).encode(), CronState.OUTDATED),
+        (BLOCK.encode() * 2, CronState.OUTDATED),
     ],
 )
 def test_the_state_is_told(crontab: bytes, state: CronState) -> None:
@@ -96,7 +96,7 @@ def test_the_next_fires_are_on_the_wall_clock() -> None:
     paris = ZoneInfo("Europe/Paris")
     now = datetime(2026, 3, 29, 1, 31, 20, tzinfo=paris).timestamp()
 
-    found = cron.fires(
+    found = cron.next_fires(
         "*/30 * * * *", now, lambda at: datetime.fromtimestamp(at, paris)
     )
 
@@ -109,7 +109,7 @@ def test_a_moment_that_is_now_is_not_next() -> None:
     """At a fire, the next one is an interval away."""
     east = timezone(timedelta(hours=8))
 
-    found = cron.fires(
+    found = cron.next_fires(
         "0 0 * * *", 1_763_740_800, lambda at: datetime.fromtimestamp(at, east), 1
     )
 
@@ -141,6 +141,6 @@ def test_a_timer_of_too_many_lines_is_refused() -> None:
 
 def test_a_timer_fires_some_seconds_into_the_slot() -> None:
     """Seven of five minutes, and never at this very moment."""
-    found = systemd.fires(300, 1_800_000_007.0, 2)
+    found = systemd.next_fires(300, 1_800_000_007.0, 2)
 
     assert [each.timestamp() for each in found] == [1_800_000_307, 1_800_000_607]

@@ -49,12 +49,12 @@ def test_a_bare_name_is_what_a_shell_finds(
     """By a link on the path too; another installation there is not this one."""
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    absent = program.called(None)
+    absent = program.command_line(None)
     (tmp_path / "bin/bikecollect").symlink_to(script)
-    linked = program.called(None)
+    linked = program.command_line(None)
     (tmp_path / "bin/bikecollect").unlink()
     (tmp_path / "bin/bikecollect").touch(mode=0o755)
-    another = program.called(None)
+    another = program.command_line(None)
 
     assert (absent, linked, another) == (str(script), "bikecollect", str(script))
 
@@ -64,9 +64,9 @@ def test_settings_are_named_where_they_are_not_the_usual_ones(script: Path) -> N
     usual = settings_file.usual_path()
     other = script.parent / "b s.toml"
 
-    assert program.called(usual) == str(script)
-    assert program.called(other) == f"{script} --config '{other}'"
-    assert program.called(other, script.parents[1]) == (
+    assert program.command_line(usual) == str(script)
+    assert program.command_line(other) == f"{script} --config '{other}'"
+    assert program.command_line(other, script.parents[1]) == (
         "bin/bikecollect --config 'bin/b s.toml'"
     )
 
@@ -74,11 +74,11 @@ def test_settings_are_named_where_they_are_not_the_usual_ones(script: Path) -> N
 def test_only_commands_are_changed() -> None:
     """Neither the program's name in a sentence, nor a path, nor twice."""
     text = "bikecollect has a bug; /x/bikecollect doctor; bikecollect statusx"
-    once = program.addressed("run `bikecollect doctor --send`", "b --config x")
+    once = program.expand_commands("run `bikecollect doctor --send`", "b --config x")
 
-    assert program.addressed(text, "b --config x") == text
+    assert program.expand_commands(text, "b --config x") == text
     assert once == "run `b --config x doctor --send`"
-    assert program.addressed(once, "b --config x") == once
+    assert program.expand_commands(once, "b --config x") == once
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_the_line_is_installed_once_and_removed_without_a_trace(
     gone = scheduled(spool, "schedule", "remove")
 
     assert (first.returncode, first.stdout) == (0, "Installed in your crontab.\n")
-    assert "already" in second.stdout
+    assert "Already" in second.stdout
     assert there.startswith(OTHERS)
     assert there.count(b"bikecollect fetch\n") == 1
     assert again == there
@@ -99,7 +99,7 @@ def test_the_first_crontab_is_made_and_the_last_line_takes_it_away(
 
     assert len(made) == 1
     assert list((spool / "crontabs").iterdir()) == []
-    assert (again.returncode, again.stdout) == (0, "There was nothing to remove.\n")
+    assert (again.returncode, again.stdout) == (0, "Nothing to remove.\n")
 
 
 @real_crontab
@@ -162,11 +162,11 @@ def test_lines_for_other_settings_stay(spool: Path, tmp_path: Path) -> None:
     assert f"\n# >>> bikecollect {one} >>>\n".encode() in alone
     assert both.startswith(alone)
     assert f"\n# >>> bikecollect {two} >>>\n".encode() in both
-    assert second.stdout.endswith(f"The lines for {one} are left alone.\n")
-    assert "already" in again.stdout
+    assert second.stdout.endswith(f"The lines for {one} are unchanged.\n")
+    assert "Already" in again.stdout
     assert json.loads(shown.stdout)["state"] == "there"
     assert json.loads(shown.stdout)["others"] == [str(one)]
-    assert gone.stdout == f"Removed.\nThe lines for {one} are left alone.\n"
+    assert gone.stdout == f"Removed.\nThe lines for {one} are unchanged.\n"
     assert installed(spool) == alone
 
 
@@ -184,7 +184,7 @@ def test_an_older_block_is_replaced_only_by_the_settings_it_names(
     scheduled(spool, "--config", ours, "schedule", "install")
     usual = scheduled(spool, "schedule", "install")
 
-    assert "installed, but not as it should be" in before.stdout
+    assert "installed but outdated" in before.stdout
     assert installed(spool).startswith(OLD.format(theirs).encode())
     assert installed(spool).count(b"ours.toml fetch") == 1
     assert usual.stdout.startswith("Installed in your crontab.\n")
@@ -203,7 +203,7 @@ def test_the_usual_settings_own_the_block_without_any(
 
     done = scheduled(spool, "schedule", "install")
 
-    assert done.stdout == "Brought up to date in your crontab.\n"
+    assert done.stdout == "Updated in your crontab.\n"
     assert installed(spool).count(b" fetch\n") == 1
     assert f"# >>> bikecollect {path} >>>".encode() in installed(spool)
 
@@ -242,10 +242,10 @@ def test_units_for_other_settings_stay(tmp_path: Path) -> None:
 
     assert len(units) == 4
     assert units[2:] == ["bikecollect.service", "bikecollect.timer"]
-    assert "state: installed as it should be" in shown
+    assert "state: installed and up to date" in shown
     assert "a systemd timer" in checked
     assert left == units[:2]
-    assert "state: installed as it should be" in again
+    assert "state: installed and up to date" in again
 
 
 @real_crontab
@@ -373,7 +373,7 @@ def test_units_are_written_also_where_systemctl_fails(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert "systemctl --user daemon-reload" in done.stdout
     assert "systemctl --user enable --now bikecollect.timer" in done.stdout
-    assert "state: installed as it should be" in shown
+    assert "state: installed and up to date" in shown
     assert [each.name for each in units] == ["bikecollect.service", "bikecollect.timer"]
     assert "OnCalendar=*:*:7/30\n" in shown
     assert gone.stdout == "Removed.\n"
@@ -389,7 +389,7 @@ def test_systemctl_is_told_to_start_the_timer(tmp_path: Path) -> None:
 
     done = bikecollect("schedule", "install", "--systemd", PATH=str(tmp_path))
 
-    assert done.stdout.startswith("The timer runs.\n")
+    assert done.stdout.startswith("The timer is started.\n")
     assert log.read_text(encoding="utf-8").splitlines() == [
         "--user daemon-reload",
         "--user enable --now bikecollect.timer",
@@ -553,7 +553,9 @@ def test_a_program_that_the_service_cannot_reach_is_named(open_folder: Path) -> 
 
     (line,) = obstacles("daemon", program, [])
 
-    assert line.startswith(f"daemon cannot run {program} ({open_folder}/root is closed")
+    assert line.startswith(
+        f"daemon cannot run {program} (no access to {open_folder}/root)"
+    )
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")

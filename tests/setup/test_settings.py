@@ -60,7 +60,7 @@ def test_without_any_settings_taipei_is_collected() -> None:
         ('intervall = "5min"', 'did you mean "interval"'),
         ('interval = "7min"', "divides a day"),
         ("interval = 5", "interval must be a text"),
-        ("[systems.x]\nurl = 'https://x'", "systems.x needs feed"),
+        ("[systems.x]\nurl = 'https://x'", "systems.x.feed is missing"),
         ("[systems.youbike-taipei]\nfeeed = 'x'", 'did you mean "feed"'),
         ("[systems.youbike-taipei]\nurl = 'ftp://x'", "http:// or https://"),
         ("[systems.youbike-taipei]\ntimezone = 'Taipei'", "IANA"),

@@ -149,7 +149,7 @@ def test_settings_that_others_may_change_are_refused(
 
     with pytest.raises(SettingsError, match=r"others may|belongs to"):
         loader.load(str(path))
-    assert loader.ways_of_telling(str(path)) is None
+    assert loader.read_alert_settings(str(path)) is None
 
 
 @only_root
@@ -419,7 +419,7 @@ def test_a_user_without_a_home_is_told_what_to_name() -> None:
     """No home, no entry in the password file: one sentence, 78."""
     told = as_user(MALLORY, "os.environ.pop('HOME'); config.load(None).data")
 
-    assert "name data_dir in the settings" in told
+    assert "set data_dir in the settings" in told
 
 
 def test_what_is_not_there_is_nobody_s(tmp_path: Path) -> None:

@@ -42,11 +42,11 @@ class DataService:
         self.clock = clock
         self._held = Held(settings)
         source = Path(settings.source) if settings.source else None
-        self._command = program.called(source)
+        self._command = program.command_line(source)
 
     def addressed(self, text: str) -> str:
         """Return *text* with the commands in it as they work on this machine."""
-        return program.addressed(text, self._command)
+        return program.expand_commands(text, self._command)
 
     def state(self, name: str) -> State:
         """Return what changes when the system called *name* has something new."""

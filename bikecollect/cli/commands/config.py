@@ -1,4 +1,4 @@
-"""``bikecollect config``: which settings are in use, what they say, and edit them."""
+"""``bikecollect config``: show, check and edit the settings."""
 
 from pathlib import Path
 
@@ -23,14 +23,14 @@ def config() -> None:
 def path(ctx: click.Context) -> int:
     """Print the path of the settings file in use.
 
-    Ends with 1 where there is none.
+    Exit code 1 if there is none.
     """
     shared = ctx.ensure_object(Shared)
-    found = settings_file.find(shared.config)
-    if found is None:
-        shared.settings()  # says so
+    file = settings_file.find(shared.config)
+    if file is None:
+        shared.settings()  # reports it
         return NONE
-    say(f"{found.absolute()}\n")
+    say(f"{file.absolute()}\n")
     return 0
 
 
@@ -38,7 +38,7 @@ def path(ctx: click.Context) -> int:
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
 @click.pass_context
 def show(ctx: click.Context, *, form: str) -> None:
-    """Print all settings in effect, with the defaults; secrets are starred."""
+    """Print all settings in effect, including defaults; secrets are masked."""
     settings = ctx.ensure_object(Shared).settings()
     if form == "json":
         say_json(f"{visible_json(screens.values(settings))}\n")
@@ -49,51 +49,51 @@ def show(ctx: click.Context, *, form: str) -> None:
 @config.command()
 @click.pass_context
 def check(ctx: click.Context) -> None:
-    """Read the settings file and the files that it names, and say what is wrong.
+    """Check the settings file and the files that it names.
 
-    Ends with 78 where something is. `bikecollect doctor` also looks at feeds, folders
-    and mail.
+    Exit code 78 for an error. `bikecollect doctor` also checks feeds, folders and
+    mail.
     """
     settings = ctx.ensure_object(Shared).settings()
     if settings.source:
         names = ", ".join(settings.systems)
-        say(f"{settings.source} is right; it sets up: {names}\n")
+        say(f"{settings.source} is valid; systems: {names}\n")
 
 
 @config.command()
 @click.pass_context
 def edit(ctx: click.Context) -> None:
-    """Open the settings file in $VISUAL or $EDITOR; a mistake is never saved.
+    """Open the settings file in $VISUAL or $EDITOR; errors are never saved.
 
-    The editor gets a copy, which takes the file's place when it is right.
+    The editor gets a copy, which replaces the file once it is valid.
     """
     shared = ctx.ensure_object(Shared)
-    found = settings_file.find(shared.config)
-    if found is None:
-        raise SettingsError("no settings file; make one first: bikecollect init")
-    real = found.resolve()
-    mended = _edited(real, settings_file.text_of(found))
-    if mended is None:
+    file = settings_file.find(shared.config)
+    if file is None:
+        raise SettingsError("no settings file; create one: bikecollect init")
+    target = file.resolve()
+    text = _edit(target, settings_file.read(file))
+    if text is None:
         say("Nothing was changed.\n")
     else:
-        first_run.replace_text(real, mended)
-        say(f"Saved: {found}\n")
-        shared.settings()  # its mode may be too open for what it holds now
+        first_run.replace_text(target, text)
+        say(f"Saved: {file}\n")
+        shared.settings()  # its mode may be too open for a new secret
 
 
-def _edited(path: Path, text: str) -> str | None:
-    """Return *text* as the user's editor leaves it; None where it stays the same."""
+def _edit(path: Path, text: str) -> str | None:
+    """Return *text* as edited by the user; None if it is unchanged."""
     before = text
     while True:
-        made = click.edit(text, extension=".toml", require_save=False)
-        if made is None or made == before:
+        edited = click.edit(text, extension=".toml", require_save=False)
+        if edited is None or edited == before:
             return None
         try:
-            loader.read_text(path, made)
+            loader.read_text(path, edited)
         except SettingsError as error:
             say(f"{error}\n")
-            if not click.confirm("Edit it again? (No: the file stays as it was.)"):
+            if not click.confirm("Edit it again? (No: the file stays unchanged.)"):
                 return None
-            text = made
+            text = edited
         else:
-            return made
+            return edited

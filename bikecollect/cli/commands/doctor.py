@@ -1,4 +1,4 @@
-"""``bikecollect doctor``: is all well, and if not, what to do."""
+"""``bikecollect doctor``: check the installation, the feeds and the alerts."""
 
 import os
 import pwd
@@ -18,27 +18,27 @@ TROUBLE = 1
 
 
 @click.command()
-@click.option("--send", is_flag=True, help="Send a test mail, too.")
-@click.option("--offline", is_flag=True, help="Ask neither feeds nor mail server.")
-@click.option("--as-cron", is_flag=True, help="In the empty environment of cron.")
+@click.option("--send", is_flag=True, help="Also send a test mail.")
+@click.option("--offline", is_flag=True, help="Do not contact feeds and mail server.")
+@click.option("--as-cron", is_flag=True, help="Run in the minimal environment of cron.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
 @click.pass_context
 def doctor(
     ctx: click.Context, *, send: bool, offline: bool, as_cron: bool, form: str
 ) -> int:
-    """Check everything that collecting needs; one line each, with the remedy.
+    """Check everything needed for collecting; one line per check, with the remedy.
 
-    Ends with 1 when something is wrong.
+    Exit code 1 if a check is BAD.
     """
     shared = ctx.ensure_object(Shared)
     if as_cron:
         return _as_cron(shared, send=send, offline=offline, form=form)
-    wrong = False
-    for found in examine(shared.settings(), network=not offline, send=send):
-        wrong = wrong or found.verdict is Verdict.BAD
-        # Before lines are broken: a secret with a blank in it is found as a whole.
-        text, remedy = map(Screen.person, (found.text, found.remedy))
-        check = replace(found, text=text, remedy=remedy)
+    bad = False
+    for result in examine(shared.settings(), network=not offline, send=send):
+        bad = bad or result.verdict is Verdict.BAD
+        # Redacted before lines are wrapped, so that a secret with a blank is whole.
+        text, remedy = map(Screen.person, (result.text, result.remedy))
+        check = replace(result, text=text, remedy=remedy)
         if form == "json":
             values = {
                 "check": check.name,
@@ -49,11 +49,11 @@ def doctor(
             say_json(f"{visible_json(values)}\n")
         else:
             say(line(check))
-    return TROUBLE if wrong else 0
+    return TROUBLE if bad else 0
 
 
 def _as_cron(shared: Shared, *, send: bool, offline: bool, form: str) -> int:
-    """Run the doctor anew with what cron gives: a home, a short path, no more."""
+    """Run `doctor` again in the environment of cron: home, user, short PATH, shell."""
     source = shared.settings().source
     command = schedule.command(Path(source) if source else None)[:-1]
     flags = {"--send": send, "--offline": offline}
@@ -65,7 +65,7 @@ def _as_cron(shared: Shared, *, send: bool, offline: bool, form: str) -> int:
         "PATH": "/usr/bin:/bin",
         "SHELL": "/bin/sh",
     }
-    done = subprocess.run(  # noqa: S603 - this very program
+    process = subprocess.run(  # noqa: S603 - this very program
         command, env=environment, cwd=user.pw_dir, check=False
     )
-    return done.returncode
+    return process.returncode

@@ -1,4 +1,4 @@
-"""``bikecollect feeds``: the catalogue, and a try of any feed."""
+"""``bikecollect feeds``: list the catalogue, and try any feed."""
 
 from dataclasses import replace
 from typing import Any
@@ -28,114 +28,119 @@ _form = click.option(
 
 
 @click.group(invoke_without_command=True)
-@click.option("--find", "words", default="", help="Only those of this id, city, name.")
+@click.option(
+    "--find",
+    "words",
+    default="",
+    help="Only systems with these words in id, name, city.",
+)
 @_form
 @click.pass_context
 def feeds(ctx: click.Context, *, words: str, form: str) -> None:
-    """List the feeds whose address is known; show or try one."""
+    """List the systems of the catalogue; show or try a feed."""
     if ctx.invoked_subcommand is not None:
         return
-    found = catalogue.search(words)
-    say_figures(_lines(found) if form == "json" else _table(found))
+    entries = catalogue.search(words)
+    say_figures(_lines(entries) if form == "json" else _table(entries))
 
 
 @feeds.command()
 @click.argument("system_id", metavar="ID")
 @_form
 def show(system_id: str, *, form: str) -> None:
-    """Show what the catalogue knows of the system ID, and its settings."""
+    """Show the catalogue's entry of the system ID, and its settings."""
     entry = catalogue.find(system_id)
     if entry is None:
-        near = ", ".join(each.system_id for each in catalogue.search(system_id)[:5])
-        hint = f"did you mean {near}?" if near else "see: bikecollect feeds"
-        raise SettingsError(f'the catalogue has no "{system_id}"; {hint}')
-    say_figures(_lines([entry]) if form == "json" else _shown(entry))
+        close = ", ".join(e.system_id for e in catalogue.search(system_id)[:5])
+        hint = f"did you mean {close}?" if close else "see: bikecollect feeds"
+        raise SettingsError(f'"{system_id}" is not in the catalogue; {hint}')
+    say_figures(_lines([entry]) if form == "json" else _entry_text(entry))
 
 
 @feeds.command("try")
-@click.argument("asked", metavar="ADDRESS|ID")
+@click.argument("query", metavar="ADDRESS|ID")
 @click.option(
     "--feed",
     type=click.Choice(["youbike", "gbfs", "citybikes"]),
     default=None,
-    help="The dialect; found out by default.",
+    help="The dialect; recognized by default.",
 )
 @click.option(
     "--header",
     "headers",
     multiple=True,
     metavar="NAME:VALUE",
-    help="Sent to the feed's own host; @FILE reads lines of a file.",
+    help="Header sent to the feed's own host; @FILE: one header per line.",
 )
 @_form
 @click.pass_context
 def try_(
     ctx: click.Context,
-    asked: str,
+    query: str,
     *,
     feed: str | None,
     headers: tuple[str, ...],
     form: str,
 ) -> None:
-    """Fetch and read a feed once, tell what it is, and write nothing.
+    """Fetch and read a feed once and describe it; nothing is written.
 
-    ADDRESS is that of a gbfs.json or any other file of a GBFS feed, of a YouBike
-    list, or of a CityBikes network. Prints the settings to collect it by. The ID of
-    a system of the settings is tried exactly as `fetch` would ask it.
+    ADDRESS is a gbfs.json or any other file of a GBFS feed, a YouBike list, or a
+    CityBikes network. Prints the settings to collect it. The ID of a configured
+    system is tried exactly like `fetch` does.
     """
     stop = process.Stop()
     process.listen(stop)
-    more = feed_access.headers(headers)
+    extra_headers = feed_access.headers(headers)
     system = None
-    if "://" not in asked:
-        system = ctx.ensure_object(Shared).settings().systems.get(asked)
+    if "://" not in query:
+        system = ctx.ensure_object(Shared).settings().systems.get(query)
     if system is None:
-        like = replace(probe.ANY, feed=feed or "", headers=more)
-        trial = probe.attempt(asked, stop=stop, like=like)
+        like = replace(probe.DEFAULTS, feed=feed or "", headers=extra_headers)
+        trial = probe.try_feed(query, stop=stop, like=like)
     else:
-        like = replace(system, headers={**system.headers, **more})
+        like = replace(system, headers={**system.headers, **extra_headers})
         like = replace(like, feed=feed or system.feed)
-        trial = probe.attempt_system(asked, like, stop=stop)
+        trial = probe.try_system(query, like, stop=stop)
     if form == "json":
         say_json(_json(trial))
     else:
-        say(_told(trial))
+        say(_trial_text(trial))
 
 
 def _table(entries: list[Entry]) -> str:
     if not entries:
         return (
-            "The catalogue has none of that name; where you know its address, try it:\n"
+            "No such system in the catalogue. Try the address of a feed:\n"
             "  bikecollect feeds try https://...\n"
         )
     lines = [
-        f"{each.system_id:<21} {each.city:<15} {each.country}  {each.name}"
-        for each in entries
+        f"{entry.system_id:<21} {entry.city:<15} {entry.country}  {entry.name}"
+        for entry in entries
     ]
     head = f"{'id':<21} {'city':<15} {'in'}  name"
     return "\n".join([head, *lines, ""])
 
 
-def _shown(entry: Entry) -> str:
+def _entry_text(entry: Entry) -> str:
     return (
         f"{entry.name}, {entry.city} ({entry.country}), run by {entry.operator}\n"
         f"dialect:   {entry.feed}\ntime zone: {entry.timezone}\naddress:\n"
-        f"  {entry.url}\n\nThe settings to collect it by:\n\n"
+        f"  {entry.url}\n\nThe settings to collect it:\n\n"
         f"{system_table(NewSystem(entry.system_id))}"
     )
 
 
 def _lines(entries: list[Entry]) -> str:
-    """Return *entries* as JSON, an object a line."""
+    """Return *entries* as JSON, one object per line."""
     keys = {"system_id": "system"}
     return "".join(
-        visible_json({keys.get(k, k): v for k, v in each._asdict().items()}) + "\n"
-        for each in entries
+        visible_json({keys.get(k, k): v for k, v in entry._asdict().items()}) + "\n"
+        for entry in entries
     )
 
 
 def _facts(trial: Trial) -> dict[str, Any]:
-    """Return what a try found, by the names that scripts hold on to."""
+    """Return the facts of *trial* by their JSON keys."""
     snapshot, target = trial.snapshot, trial.target
     zone = ZoneInfo(target.timezone or "UTC")
     stamp, age = snapshot.last_updated, trial.age
@@ -148,7 +153,7 @@ def _facts(trial: Trial) -> dict[str, Any]:
         "operator": trial.about.operator or None,
         "timezone": target.timezone or None,
         "stations": len(snapshot.statuses),
-        "with": {each: trial.having(each) for each in COUNTED},
+        "with": {column: trial.count_stations_with(column) for column in COUNTED},
         "last_updated": None if stamp is None else iso(stamp, zone),
         "age_s": None if age is None else round(age),
         "ttl_s": snapshot.ttl,
@@ -163,8 +168,8 @@ COUNTED = {
     "num_vehicles_available": "vehicles",
     "num_ebikes_available": "e-bikes",
     "num_docks_available": "free docks",
-    "is_renting": "whether it rents",
-    "last_reported": "a stamp of its own",
+    "is_renting": "renting state",
+    "last_reported": "own stamp",
 }
 
 
@@ -182,26 +187,24 @@ def _settings(trial: Trial) -> str:
     return system_table(NewSystem(target.system_id, system))
 
 
-def _told(trial: Trial) -> str:
+def _trial_text(trial: Trial) -> str:
     facts = _facts(trial)
-    what = " ".join(filter(None, (facts["feed"], facts["version"])))
+    dialect = " ".join(filter(None, (facts["feed"], facts["version"])))
     age = facts["age_s"]
     stamp = "none" if age is None else f"{facts['last_updated']}, {age} s old"
-    ttl = "not said" if facts["ttl_s"] is None else f"{facts['ttl_s']} s"
+    ttl = "none" if facts["ttl_s"] is None else f"{facts['ttl_s']} s"
     rows = [
-        ("dialect", what),
+        ("dialect", dialect),
         ("name", facts["name"]),
         ("operator", facts["operator"]),
-        ("time zone", facts["timezone"] or "the feed does not say"),
+        ("time zone", facts["timezone"] or "unknown"),
         ("stations", str(facts["stations"])),
         *((f"  {word}", f"{facts['with'][n]}") for n, word in COUNTED.items()),
         ("stamp", stamp),
         ("ttl", ttl),
-        ("came in", f"{facts['seconds']} s, {facts['wire_bytes']:,} bytes"),
+        ("fetched in", f"{facts['seconds']} s, {facts['wire_bytes']:,} bytes"),
     ]
     lines = [f"{name + ':':<22}{visible(value)}" for name, value in rows if value]
-    for each in facts["oddities"]:
-        lines += wrapped(visible(each), "odd: ", "     ")
-    return "\n".join(
-        [*lines, "", "The settings to collect it by:", "", _settings(trial)]
-    )
+    for oddity in facts["oddities"]:
+        lines += wrapped(visible(oddity), "note: ", "      ")
+    return "\n".join([*lines, "", "The settings to collect it:", "", _settings(trial)])

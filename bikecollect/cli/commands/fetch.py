@@ -61,10 +61,10 @@ def _settings(shared: Shared) -> "Settings":
         settings = shared.settings_for_cron()
     except SettingsError as error:
         from bikecollect.setup.loader import (
-            ways_of_telling,
+            read_alert_settings,
         )
 
-        ways = ways_of_telling(shared.config)
+        ways = read_alert_settings(shared.config)
         if ways is not None:
             tell_of_settings(ways, error)
         raise

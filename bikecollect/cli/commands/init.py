@@ -1,4 +1,4 @@
-"""``bikecollect init``: the first settings, by a few questions or by none."""
+"""``bikecollect init``: write the first settings, with or without questions."""
 
 import sys
 from collections.abc import Sequence
@@ -11,13 +11,13 @@ import click
 from bikecollect.cli import questions
 from bikecollect.cli.mail_questions import MailQuestions
 from bikecollect.cli.options import Shared, called, complain, say
-from bikecollect.cli.questions import Back, in_turn, sure
+from bikecollect.cli.questions import Back, ask_in_order, confirm
 from bikecollect.cli.render.terminal import wrapped
 from bikecollect.core.errors import FeedError, PayloadError, SettingsError
 from bikecollect.setup import catalogue, first_run, probe, schedule
 from bikecollect.setup.first_run import NewSystem
 from bikecollect.setup.loader import load
-from bikecollect.setup.settings import Mail, Settings, wrong_mail_address
+from bikecollect.setup.settings import Mail, Settings, mail_address_error
 
 FIRST = "youbike-taipei"
 MANY = 12
@@ -26,40 +26,44 @@ MANY = 12
 @click.command()
 @click.option(
     "--system",
-    "asked",
+    "queries",
     multiple=True,
     metavar="[NAME=]ID|ADDRESS",
-    help="Of the catalogue, or a feed's address; may be given more than once. NAME is "
-    "what it is called here.",
+    help="Id in the catalogue, or address of a feed; repeatable. NAME is the name in "
+    "the settings.",
 )
-@click.option("--timezone", default="", help="Of the systems that do not say theirs.")
-@click.option("--data-dir", default="", help="Where the files go.")
-@click.option("--mail", "to", multiple=True, help="Whom to tell of lost slots.")
-@click.option("--mail-host", default="", help="The mail server.")
+@click.option(
+    "--timezone", default="", help="For systems whose feed does not give one."
+)
+@click.option("--data-dir", default="", help="Folder of the data.")
+@click.option("--mail", "to", multiple=True, help="Recipient of alerts; repeatable.")
+@click.option("--mail-host", default="", help="Mail server.")
 @click.option(
     "--mail-port",
     type=click.IntRange(1, 65_535),
-    help="Its port; default: 587, 465 with tls, 25 with none.",
+    help="Port of the mail server; default: 587, 465 with tls, 25 with none.",
 )
 @click.option(
     "--mail-security",
     type=click.Choice(list(first_run.PORTS)),
-    help="How it is talked to; default: starttls.",
+    help="Security of the connection; default: starttls.",
 )
-@click.option("--mail-user", default="", help="The name to log in there with.")
-@click.option("--mail-password-file", default="", help="File with the password.")
-@click.option("--cron/--no-cron", default=None, help="Install the cron line too.")
+@click.option("--mail-user", default="", help="User name for the mail server.")
+@click.option("--mail-password-file", default="", help="File with the mail password.")
+@click.option("--cron/--no-cron", default=None, help="Also install the cron line.")
 @click.option(
-    "--here", is_flag=True, help="Write bikecollect.toml into the current folder."
+    "--here", is_flag=True, help="Write bikecollect.toml to the current folder."
 )
-@click.option("--no-try", is_flag=True, help="Try neither feeds nor mail: no network.")
-@click.option("--force", is_flag=True, help="Write over a settings file.")
+@click.option(
+    "--no-try", is_flag=True, help="Do not try feeds and mail: no network access."
+)
+@click.option("--force", is_flag=True, help="Overwrite an existing settings file.")
 @click.option("--yes", is_flag=True, help="Accept the defaults without prompting.")
 @click.pass_context
 def init(
     ctx: click.Context,
     *,
-    asked: tuple[str, ...],
+    queries: tuple[str, ...],
     timezone: str,
     data_dir: str,
     to: tuple[str, ...],
@@ -74,14 +78,14 @@ def init(
     force: bool,
     yes: bool,
 ) -> None:
-    """Write a settings file, by a few questions; with --yes, by none.
+    """Write a settings file after a few questions, or without any (--yes).
 
-    The file is that of `bikecollect --config FILE init`, else of
-    $BIKECOLLECT_CONFIG, else the one in your config folder. Each feed is tried
-    first, unless --no-try. A password is asked for and goes into a file of its own,
-    readable by you alone. The answer < goes back to the question before.
+    Its path is FILE of `bikecollect --config FILE init`, else $BIKECOLLECT_CONFIG,
+    else the one in your config folder. Each feed is tried first, unless --no-try.
+    The mail password is asked for and written to a separate file of mode 0600.
+    The answer < goes back to the previous question.
     """
-    path = first_run.place(ctx.ensure_object(Shared).config, here=here)
+    path = first_run.settings_path(ctx.ensure_object(Shared).config, here=here)
     first_run.refuse_to_overwrite(path, force=force)
     security = mail_security or "starttls"
     mail = Mail(
@@ -96,26 +100,26 @@ def init(
     _check_mail(mail, ask=not yes)
     plan = _Plan(path, mail, timezone, _absolute(data_dir), attempt=not no_try)
     if yes:
-        _take(plan, asked or (FIRST,), ask=False)
+        _add_systems(plan, queries or (FIRST,), ask=False)
     else:
-        given = {"to": to, "host": mail_host, "port": mail_port}
-        given |= {"security": mail_security, "user": mail_user}
-        unasked = [name for name, value in given.items() if not value]
+        options = {"to": to, "host": mail_host, "port": mail_port}
+        options |= {"security": mail_security, "user": mail_user}
+        missing = [name for name, value in options.items() if not value]
         steps = [
-            partial(_ask_systems, plan, asked),
-            partial(_ask_mail, plan, unasked),
+            partial(_ask_systems, plan, queries),
+            partial(_ask_mail, plan, missing),
             *([] if data_dir else [partial(_ask_folder, plan)]),
         ]
-        in_turn(steps)
-    wishes = first_run.Wishes(plan.systems, plan.data_dir, plan.mail, plan.password)
-    first_run.write(path, wishes, force=force)
+        ask_in_order(steps)
+    new = first_run.NewSettings(plan.systems, plan.data_dir, plan.mail, plan.password)
+    first_run.write(path, new, force=force)
     say(f"\nWritten: {path}\n")
     _schedule(path, cron=cron, ask=not yes)
 
 
 @dataclass
 class _Plan:
-    """What was answered so far; with *attempt*, feeds and mails are tried."""
+    """The answers so far; with *attempt*, feeds and mails are tried."""
 
     path: Path
     mail: Mail
@@ -127,58 +131,58 @@ class _Plan:
 
     @property
     def names(self) -> list[str]:
-        """The names that are taken."""
-        return [each.system_id for each in self.systems]
+        """The names in use."""
+        return [new.system_id for new in self.systems]
 
     def has(self, new: NewSystem) -> bool:
-        """Return whether the very system *new* is there already."""
+        """Return whether *new* is already in the plan."""
         if new.system.url:
-            return any(new.system.url == each.system.url for each in self.systems)
+            return any(new.system.url == other.system.url for other in self.systems)
         return new.system_id in self.names
 
 
 def _check_mail(mail: Mail, *, ask: bool) -> None:
-    """Raise what says which options about mail do not fit together."""
+    """Raise UsageError for options about mail that do not fit together."""
     if mail.host and not mail.to:
-        raise click.UsageError("--mail-host needs --mail")
+        raise click.UsageError("--mail-host requires --mail")
     if mail.to and not mail.host and not ask:
-        raise click.UsageError("--mail needs --mail-host")
-    wrong = [*map(wrong_mail_address, mail.to)]
-    wrong += [first_run.wrong_host(mail.host)] if mail.host else []
-    for each in filter(None, wrong):
-        raise click.UsageError(each)
+        raise click.UsageError("--mail requires --mail-host")
+    errors = [*map(mail_address_error, mail.to)]
+    errors += [first_run.host_error(mail.host)] if mail.host else []
+    for error in filter(None, errors):
+        raise click.UsageError(error)
 
 
-def _take(plan: _Plan, asked: Sequence[str], *, ask: bool) -> None:
-    """Add the systems *asked* for to *plan*, each by a name of its own."""
+def _add_systems(plan: _Plan, arguments: Sequence[str], *, ask: bool) -> None:
+    """Add the systems *arguments* (--system) to *plan*, each with a unique name."""
     plan.systems.clear()
-    for each in asked:
-        name, what = first_run.split(each)
-        if name and (wrong := first_run.wrong_name(name, plan.names)):
-            raise click.UsageError(f"--system {each}: {wrong}")
-        new = _tried(what, plan, ask=ask)
+    for argument in arguments:
+        name, query = first_run.split_name(argument)
+        if name and (error := first_run.name_error(name, plan.names)):
+            raise click.UsageError(f"--system {argument}: {error}")
+        new = _try_system(query, plan, ask=ask)
         if new is None:
-            say(f"Without {what}, then.\n")
+            say(f"{query} skipped.\n")
             continue
-        new = _zoned(new, plan, ask=ask)
+        new = _with_timezone(new, plan, ask=ask)
         if not name and plan.has(new):
-            complain(f"{what} is given twice, and collected once")
+            complain(f"{query} is given twice; it is collected once")
             continue
         name = name or first_run.free_name(new.system_id, plan.names)
-        plan.systems.append(first_run.renamed(new, name))
+        plan.systems.append(first_run.with_name(new, name))
 
 
-def _ask_systems(plan: _Plan, asked: Sequence[str]) -> None:
-    """Ask for the systems, unless some are *asked* for in the call."""
-    if asked:
-        _take(plan, asked, ask=True)
-    more = not (asked and plan.systems)
+def _ask_systems(plan: _Plan, queries: Sequence[str]) -> None:
+    """Ask for the systems, unless *queries* names some."""
+    if queries:
+        _add_systems(plan, queries, ask=True)
+    more = not (queries and plan.systems)
     while more:
         try:
             more = _ask_system(plan)
         except Back:
             if plan.systems:
-                say(f"Without {plan.systems.pop().system_id}, then.\n")
+                say(f"{plan.systems.pop().system_id} removed.\n")
 
 
 def _ask_system(plan: _Plan) -> bool:
@@ -189,104 +193,103 @@ def _ask_system(plan: _Plan) -> bool:
         answer = _question("Which system? A city, a name, or a feed's address", FIRST)
     if not answer:
         return False
-    new = _tried(answer, plan, ask=True)
+    new = _try_system(answer, plan, ask=True)
     if new is None:
         return True
     if plan.has(new):
-        say(f"{answer} is there already.\n")
+        say(f"{answer} was already added.\n")
         return True
-    new = _zoned(new, plan, ask=True)
+    new = _with_timezone(new, plan, ask=True)
     name = first_run.free_name(new.system_id, plan.names)
     if new.system.feed:
-        check = partial(first_run.wrong_name, taken=plan.names)
-        name = questions.ask("Its name, for its folder and in commands", name, check)
-    plan.systems.append(first_run.renamed(new, name))
+        check = partial(first_run.name_error, taken=plan.names)
+        name = questions.ask("Its name, for its folder and for commands", name, check)
+    plan.systems.append(first_run.with_name(new, name))
     return True
 
 
 def _question(text: str, default: str) -> str:
-    """Ask for a system until the answer is one, by its id or its address."""
+    """Ask for a system until the answer is an id or an address."""
     while True:
         answer = questions.ask(text, default)
         if not answer or first_run.is_address(answer):
             return answer
-        found = catalogue.search(answer)
-        if len(found) == 1:
-            say(f"{found[0].name}, {found[0].city}\n")
-            return found[0].system_id
-        for each in found[:MANY]:
-            say(f"  {each.system_id:<21} {each.name}, {each.city}\n")
-        if not found:
-            say(f'The catalogue has no "{answer}"; see: bikecollect feeds\n')
+        entries = catalogue.search(answer)
+        if len(entries) == 1:
+            say(f"{entries[0].name}, {entries[0].city}\n")
+            return entries[0].system_id
+        for entry in entries[:MANY]:
+            say(f"  {entry.system_id:<21} {entry.name}, {entry.city}\n")
+        if not entries:
+            say(f'"{answer}" is not in the catalogue; see: bikecollect feeds\n')
 
 
-def _tried(asked: str, plan: _Plan, *, ask: bool) -> NewSystem | None:
-    """Return the system *asked* for; a failed try may be overridden.
+def _try_system(query: str, plan: _Plan, *, ask: bool) -> NewSystem | None:
+    """Return the system *query*; the user may accept it after a failed trial.
 
-    None where the person would rather name another.
+    None if the user prefers to name another.
     """
     if not plan.attempt:
-        return first_run.untried(asked)
-    say(f"Trying {asked} ...\n")
+        return first_run.guess_system(query)
+    say(f"Trying {query} ...\n")
     try:
-        found, told = first_run.tried(asked)
+        new, result = first_run.try_feed(query)
     except (FeedError, PayloadError) as error:
         if not ask:
-            complain("--no-try writes it all the same")
+            complain("use --no-try to write it anyway")
             raise
         say(f"{error}\n")
-        if not sure("Take it all the same? (No: name another.)", default=False):
+        if not confirm("Use it anyway? (No: name another.)", default=False):
             return None
-        return first_run.untried(asked)
-    lines = told.splitlines()
-    shown = [part for line in lines for part in wrapped(line, "", "  ") or [""]]
-    say("\n".join(shown) + "\n")
-    return found
+        return first_run.guess_system(query)
+    lines = [part for line in result.splitlines() for part in wrapped(line, "", "  ")]
+    say("\n".join(lines) + "\n")
+    return new
 
 
-def _zoned(new: NewSystem, plan: _Plan, *, ask: bool) -> NewSystem:
-    """Return *new* with a time zone, where neither it nor the catalogue says."""
+def _with_timezone(new: NewSystem, plan: _Plan, *, ask: bool) -> NewSystem:
+    """Return *new* with a time zone, if neither it nor the catalogue has one."""
     if not new.system.feed or new.system.timezone:
         return new
     zone = plan.timezone
     if ask and not probe.is_zone(zone):
         text = f"Time zone of {new.system_id}, such as Europe/Paris"
-        zone = questions.ask(text, "", _wrong_zone)
+        zone = questions.ask(text, "", _zone_error)
     if not probe.is_zone(zone):
         raise SettingsError(
-            f"the feed of {new.system_id} does not say its time zone: give it with "
+            f"the feed of {new.system_id} has no time zone: give it with "
             "--timezone, such as Europe/Paris"
         )
     return new._replace(system=replace(new.system, timezone=zone))
 
 
-def _wrong_zone(name: str) -> str:
-    return "" if probe.is_zone(name) else f'"{name}" is no IANA time zone'
+def _zone_error(name: str) -> str:
+    return "" if probe.is_zone(name) else f'unknown time zone "{name}"'
 
 
-def _ask_mail(plan: _Plan, unasked: Sequence[str]) -> None:
-    beside = plan.path.with_name(first_run.PASSWORD).absolute()
-    wishes = MailQuestions(plan.mail, beside)
-    wishes.ask(unasked, attempt=plan.attempt)
-    plan.mail, plan.password = wishes.mail, wishes.password
+def _ask_mail(plan: _Plan, missing: Sequence[str]) -> None:
+    password_path = plan.path.with_name(first_run.PASSWORD).absolute()
+    mail_questions = MailQuestions(plan.mail, password_path)
+    mail_questions.ask(missing, attempt=plan.attempt)
+    plan.mail, plan.password = mail_questions.mail, mail_questions.password
 
 
 def _ask_folder(plan: _Plan) -> None:
-    """Ask where the files go; empty is the default."""
-    usual = str(Settings().data)
-    answer = questions.ask("Folder of the data", usual, first_run.wrong_folder)
-    plan.data_dir = "" if answer == usual else _absolute(answer)
+    """Ask for the data folder; empty means the default."""
+    default = str(Settings().data)
+    answer = questions.ask("Folder of the data", default, first_run.folder_error)
+    plan.data_dir = "" if answer == default else _absolute(answer)
 
 
 def _absolute(path: str) -> str:
-    """Return *path* as it is meant here: the file's folder may be another."""
+    """Return *path* made absolute; the settings file may be in another folder."""
     return str(Path(path).expanduser().absolute()) if path else ""
 
 
 def _schedule(path: Path, *, cron: bool | None, ask: bool) -> None:
-    """Install the cron line where it is wanted; else say how."""
+    """Install the cron line if wanted; otherwise print the next commands."""
     if cron is None and ask and sys.stdin.isatty():
-        cron = sure("Install the cron line, to fetch every five minutes?")
+        cron = confirm("Install the cron line, to fetch every five minutes?")
     if cron:
         schedule.install_in_cron(load(str(path)), path)
         say("Installed in your crontab.\n")

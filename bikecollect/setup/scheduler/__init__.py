@@ -1,1 +1,1 @@
-"""What runs bikecollect every few minutes: cron, or systemd and its user."""
+"""Schedulers that run `bikecollect fetch`: cron and systemd, with its service user."""

@@ -1,4 +1,4 @@
-"""Cron: its line, our block in a crontab, when it fires, and the user's own."""
+"""Cron: our block in the user's crontab, its lines and their next fire times."""
 
 import os
 import shlex
@@ -12,31 +12,31 @@ from bikecollect.core.errors import NotInstalled, SettingsError, StorageError
 
 BEGIN = "# >>> bikecollect >>>"
 OPEN, CLOSE = "# >>> bikecollect ", " >>>"
-"""The same around the path of the settings that the lines are for."""
+"""The begin mark with the settings path between these two parts."""
 END = "# <<< bikecollect <<<"
 NOTE = "# Written by `bikecollect schedule install`, which rewrites these lines."
-LONGEST = 998
-"""Characters of a command that cron takes; a longer one it cuts in silence."""
+MAX_COMMAND = 998
+"""Longest command in characters; cron silently truncates longer ones."""
 HOUR = 60
 Local = Callable[[float], datetime]
 
-PATIENCE = 30.0
-NO_CRONTAB = ("no crontab for", "no such file or directory")
-"""How the programs in use say that there is none yet: Debian, cronie; busybox."""
+TIMEOUT = 30.0
+NO_CRONTAB_MESSAGES = ("no crontab for", "no such file or directory")
+"""Messages for a missing crontab: Debian and cronie; busybox."""
 
 
 class CronState(Enum):
-    """Whether what should be installed is."""
+    """Whether the expected block is installed, outdated or absent."""
 
-    THERE = "there"
-    DIFFERS = "differs"
+    CURRENT = "there"
+    OUTDATED = "differs"
     ABSENT = "absent"
 
 
 def expression(interval: int) -> str:
     """Return cron's five fields for a run every *interval* seconds.
 
-    Raises SettingsError where one line of cron cannot say that.
+    Raises SettingsError if a single cron line cannot express it.
 
     >>> expression(300), expression(60), expression(3600), expression(21_600)
     ('*/5 * * * *', '* * * * *', '0 * * * *', '0 */6 * * *')
@@ -49,48 +49,48 @@ def expression(interval: int) -> str:
     if not rest and hours and not odd:
         return f"0 {'0' if hours == 24 else f'*/{hours}'} * * *"  # noqa: PLR2004 - a day
     raise SettingsError(
-        f"cron cannot run a command every {interval} s: use a timer of systemd "
+        f"cron cannot run a command every {interval} s: use a systemd timer "
         "(bikecollect schedule install --systemd), or an interval of whole minutes "
         'that divides an hour, such as "5min"'
     )
 
 
 def line(fields: str, command: Sequence[str]) -> str:
-    r"""Return the crontab line that runs *command* when *fields* say.
+    r"""Return the crontab line that runs *command* at the times of *fields*.
 
-    Arguments are quoted for the shell; cron reads a bare percent sign as the end
-    of the line, so each is written ``\%``.
+    Arguments are quoted for the shell; percent signs are escaped as ``\%`` because
+    cron treats a bare one as the end of the line.
 
     >>> line("*/5 * * * *", ["/opt/50% off/bikecollect", "fetch"])
     "*/5 * * * * '/opt/50\\% off/bikecollect' fetch"
     """
     text = shlex.join(command)
     if "\n" in text or "\r" in text:
-        raise SettingsError(f"a crontab line cannot hold the line break in {text!r}")
+        raise SettingsError(f"a crontab line cannot contain a line break: {text!r}")
     text = text.replace("%", "\\%")
-    if len(text) > LONGEST:
+    if len(text) > MAX_COMMAND:
         raise SettingsError(
-            f"the command has {len(text)} characters and cron takes {LONGEST}: "
-            "use shorter paths"
+            f"the command has {len(text)} characters, more than the {MAX_COMMAND} "
+            "that cron accepts: use shorter paths"
         )
     return f"{fields} {text}"
 
 
 def block(lines: Sequence[str], settings: str = "") -> str:
-    """Return our block of a crontab, with *lines* between its marks.
+    """Return our block of a crontab, *lines* between the begin and end marks.
 
-    The first mark has the path of the *settings* that it is for, empty for none.
+    The begin mark names the *settings* path; it is plain when that is empty.
     """
     begin = f"{OPEN}{settings}{CLOSE}" if settings else BEGIN
-    return "".join(f"{each}\n" for each in (begin, NOTE, *lines, END))
+    return "".join(f"{row}\n" for row in (begin, NOTE, *lines, END))
 
 
 def merged(crontab: bytes, ours: str, names: Collection[str] = ("",)) -> bytes:
-    """Return *crontab* with the block of our settings being *ours*.
+    """Return *crontab* with the block of our settings set to *ours*.
 
-    Where it has one, that is replaced in its place, else *ours* comes last. *names*
-    are the paths that our settings go by; blocks for others stay, as all else.
-    Raises SettingsError where a mark stands alone.
+    An existing block is replaced in place; otherwise *ours* is appended. *names* are
+    the paths that identify our settings; all other lines and blocks are unchanged.
+    Raises SettingsError for a begin or end mark without its counterpart.
     """
     places = _places(crontab, names)
     kept = _without(crontab, places)
@@ -102,43 +102,45 @@ def merged(crontab: bytes, ours: str, names: Collection[str] = ("",)) -> bytes:
 
 
 def without(crontab: bytes, names: Collection[str] = ("",)) -> bytes:
-    """Return *crontab* without the block of our settings; raises as `merged` does."""
+    """Return *crontab* without the block of our settings; raises like `merged`."""
     return _without(crontab, _places(crontab, names))
 
 
 def state(crontab: bytes, ours: str, names: Collection[str] = ("",)) -> CronState:
-    """Return whether *crontab* has a block of our settings, and whether as *ours*."""
+    """Return whether *crontab* has the block *ours*, an outdated one, or none."""
     places = _places(crontab, names)
     if not places:
         return CronState.ABSENT
-    found = [crontab[start:end] for start, end in places]
-    return CronState.THERE if found == [ours.encode()] else CronState.DIFFERS
+    blocks = [crontab[start:end] for start, end in places]
+    return CronState.CURRENT if blocks == [ours.encode()] else CronState.OUTDATED
 
 
-def others(crontab: bytes, names: Collection[str] = ("",)) -> list[str]:
-    """Return the settings of our blocks in *crontab* that are for other ones."""
-    found = [_settings_of(crontab[start:end]) for start, end in _blocks(crontab)]
-    return [each for each in found if each not in names]
+def other_settings(crontab: bytes, names: Collection[str] = ("",)) -> list[str]:
+    """Return the settings paths of our blocks in *crontab* that are not in *names*."""
+    paths = [_settings_of(crontab[start:end]) for start, end in _blocks(crontab)]
+    return [path for path in paths if path not in names]
 
 
-def fires(fields: str, now: float, local: Local, number: int = 3) -> list[datetime]:
-    """Return the next *number* moments after *now* at which *fields* fire.
+def next_fires(
+    fields: str, now: float, local: Local, number: int = 3
+) -> list[datetime]:
+    """Return the next *number* times after *now* at which *fields* fire.
 
-    cron goes by the wall clock, which *local* tells for an epoch second. Knows
-    what `expression` writes.
+    cron uses the wall clock; *local* converts an epoch second to it. Supports only
+    the fields that `expression` writes.
     """
     minute, hour, *_ = fields.split()
-    found: list[datetime] = []
+    times: list[datetime] = []
     moment = (int(now) // 60 + 1) * 60
-    while len(found) < number:
-        here = local(moment)
-        if _meets(minute, here.minute) and _meets(hour, here.hour):
-            found.append(here)
+    while len(times) < number:
+        local_time = local(moment)
+        if _matches(minute, local_time.minute) and _matches(hour, local_time.hour):
+            times.append(local_time)
         moment += 60
-    return found
+    return times
 
 
-def _meets(field: str, value: int) -> bool:
+def _matches(field: str, value: int) -> bool:
     if field == "*":
         return True
     if field.startswith("*/"):
@@ -147,7 +149,7 @@ def _meets(field: str, value: int) -> bool:
 
 
 def _places(crontab: bytes, names: Collection[str]) -> list[tuple[int, int]]:
-    """Return where the blocks of the settings called *names* begin and end."""
+    """Return the byte ranges of the blocks for the settings paths *names*."""
     return [
         (start, end)
         for start, end in _blocks(crontab)
@@ -156,47 +158,47 @@ def _places(crontab: bytes, names: Collection[str]) -> list[tuple[int, int]]:
 
 
 def _settings_of(block: bytes) -> str:
-    """Return the path of the settings that a *block* of ours is for, empty for none.
+    """Return the settings path of our *block*, empty if it has none.
 
-    An older one has no path in its mark: it is that of its command.
+    Blocks of older versions have no path in their mark; it is read from the command.
     """
     mark, *lines = os.fsdecode(block).splitlines()
     if mark.strip() != BEGIN:
         return mark.strip().removeprefix(OPEN).removesuffix(CLOSE)
-    for each in lines:
+    for row in lines:
         with suppress(ValueError):
-            words = shlex.split(each.replace("\\%", "%"), comments=True)
+            words = shlex.split(row.replace("\\%", "%"), comments=True)
             if "--config" in words[:-1]:
                 return words[words.index("--config") + 1]
     return ""
 
 
 def _blocks(crontab: bytes) -> list[tuple[int, int]]:
-    """Return where our blocks begin and end, in bytes."""
+    """Return the byte ranges of our blocks."""
     places: list[tuple[int, int]] = []
     start: int | None = None
     at = 0
-    for each in crontab.splitlines(keepends=True):
-        mark = each.strip().decode("utf-8", "replace")
+    for row in crontab.splitlines(keepends=True):
+        mark = row.strip().decode("utf-8", "replace")
         if mark == BEGIN or (mark.startswith(OPEN) and mark.endswith(CLOSE)):
             if start is not None:
-                raise _alone(BEGIN, END)
+                raise _unpaired_mark(BEGIN, END)
             start = at
-        at += len(each)
+        at += len(row)
         if mark == END:
             if start is None:
-                raise _alone(END, BEGIN)
+                raise _unpaired_mark(END, BEGIN)
             places.append((start, at))
             start = None
     if start is not None:
-        raise _alone(BEGIN, END)
+        raise _unpaired_mark(BEGIN, END)
     return places
 
 
-def _alone(mark: str, other: str) -> SettingsError:
+def _unpaired_mark(mark: str, other: str) -> SettingsError:
     return SettingsError(
-        f'your crontab has the line "{mark}" without "{other}": nothing is changed; '
-        "mend it with: crontab -e"
+        f'your crontab has the line "{mark}" without "{other}": nothing was changed; '
+        "correct it with: crontab -e"
     )
 
 
@@ -207,29 +209,28 @@ def _without(crontab: bytes, places: Sequence[tuple[int, int]]) -> bytes:
 
 
 def read_crontab() -> bytes:
-    """Return the crontab of the user who asks, empty where there is none."""
-    done = _crontab(["-l"])
-    if done.returncode == 0:
-        return done.stdout
-    said = _said(done)
-    if any(each in said.lower() for each in NO_CRONTAB):
+    """Return the crontab of the current user, empty if there is none."""
+    process = _crontab(["-l"])
+    if process.returncode == 0:
+        return process.stdout
+    error = _error_line(process)
+    if any(text in error.lower() for text in NO_CRONTAB_MESSAGES):
         return b""
-    raise StorageError(f"cannot read your crontab: {said or done.returncode}")
+    raise StorageError(f"cannot read your crontab: {error or process.returncode}")
 
 
 def write_crontab(text: bytes) -> None:
-    """Replace the crontab of the user by *text*; none is left where it is empty.
+    """Replace the user's crontab by *text*; an empty *text* removes it.
 
-    What was written is read again: raises StorageError where it is not there.
+    The crontab is read back: raises StorageError if it differs from *text*.
     """
-    done = _crontab(["-"], text) if text else _crontab(["-r"])
-    if done.returncode != 0:
-        why = _said(done) or str(done.returncode)
+    process = _crontab(["-"], text) if text else _crontab(["-r"])
+    if process.returncode != 0:
+        why = _error_line(process) or str(process.returncode)
         raise StorageError(f"your crontab was not changed: {why}")
     if read_crontab() != text:
         raise StorageError(
-            "the crontab that was written is not the one that is there; look at it "
-            "with: crontab -l"
+            "the crontab differs from what was written; inspect it with: crontab -l"
         )
 
 
@@ -241,21 +242,21 @@ def _crontab(
             ["crontab", *arguments],  # noqa: S607 - found where the user has it
             input=text,
             capture_output=True,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
             check=False,
             env={**os.environ, "LC_ALL": "C"},
         )
     except FileNotFoundError as error:
         raise NotInstalled(
-            "there is no program crontab; install cron (apt-get install cron), or use "
-            "a timer of systemd: bikecollect schedule install --systemd"
+            "program `crontab` not found; install cron (apt-get install cron), or use "
+            "a systemd timer: bikecollect schedule install --systemd"
         ) from error
     except OSError as error:
         raise NotInstalled(f"cannot run crontab: {error.strerror}") from error
     except subprocess.TimeoutExpired as error:
-        raise StorageError(f"crontab did not end in {PATIENCE:.0f} s") from error
+        raise StorageError(f"crontab timed out after {TIMEOUT:.0f} s") from error
 
 
-def _said(done: subprocess.CompletedProcess[bytes]) -> str:
-    text = done.stderr.decode("utf-8", "replace").strip()
+def _error_line(process: subprocess.CompletedProcess[bytes]) -> str:
+    text = process.stderr.decode("utf-8", "replace").strip()
     return text.splitlines()[-1] if text else ""

@@ -1,7 +1,7 @@
-"""The system user of a system-wide service: made, given its folder, and able to read.
+"""The system user of a system-wide service: its creation, its folder, its access.
 
-A user of its own can do nothing but collect. A static one, not systemd's DynamicUser,
-for people shall read the data: whoever is in its group may.
+A separate user limits what the service can touch. It is static, not systemd's
+DynamicUser, so that members of its group can read the data.
 """
 
 import grp
@@ -21,15 +21,15 @@ from bikecollect.storage.files import durable
 NAME = "bikecollect"
 ROOT = 0
 MODE = 0o750
-"""Of the folder of the data: the group reads."""
+"""Mode of the data folder: readable by the group."""
 DECLARED = f'u {NAME} - "collects the history of bike-share systems"'
-"""After sysusers.d(5)."""
+"""The user's declaration, see sysusers.d(5)."""
 
 
-def chosen(data: Path) -> str:
-    """Return who shall run the service: who owns *data*, but never root.
+def choose(data: Path) -> str:
+    """Return the user to run the service: the owner of *data*, but never root.
 
-    >>> chosen(Path("/nowhere"))
+    >>> choose(Path("/nowhere"))
     'bikecollect'
     """
     uid = data.stat().st_uid if data.exists() else ROOT
@@ -39,84 +39,84 @@ def chosen(data: Path) -> str:
 
 
 def prepare(data: Path) -> None:
-    """Make the user where it is missing, and its folder *data*, where it may write.
+    """Create the user if missing, and its folder *data*, writable by it.
 
-    Raises StorageError where the machine refuses, and SettingsError for a folder in
-    which root has collected: what lies in it must be given away by hand.
+    Raises StorageError if that fails, and SettingsError if *data* holds files of
+    root: their owner must be changed by hand.
     """
-    _make_user()
+    _create_user()
     try:
         durable.make_folder(data)
         if data.stat().st_uid != ROOT:
             return
         if any(data.iterdir()):
             raise SettingsError(
-                f"{data} belongs to root and is not empty, but the service is no "
-                f"longer root's; run: {given(data)}"
+                f"{data} belongs to root and is not empty, but the service runs as "
+                f"`{NAME}`; run: {chown_command(data)}"
             )
         shutil.chown(data, NAME, NAME)
         data.chmod(MODE)
     except (OSError, LookupError) as error:
-        raise StorageError(f"cannot make {data} for {NAME}: {error}") from error
+        raise StorageError(f"cannot create {data} for `{NAME}`: {error}") from error
 
 
-def given(data: Path) -> str:
-    """Return the command that gives *data*, and all in it, to the service's user."""
+def chown_command(data: Path) -> str:
+    """Return the command that makes the service's user own *data* and its contents."""
     return shlex.join(["chown", "-R", f"{NAME}:{NAME}", str(data)])
 
 
 def obstacles(user: str, program: Path, files: Iterable[Path]) -> list[str]:
     """Return what keeps *user* from running *program* or reading *files*.
 
-    Each with what changes it. Nothing is said where there is no such user.
+    Each text includes the remedy. Empty if *user* does not exist.
     """
     try:
-        about = pwd.getpwnam(user)
+        account = pwd.getpwnam(user)
     except KeyError:
         return []
-    groups = os.getgrouplist(user, about.pw_gid)
-    group = grp.getgrgid(about.pw_gid).gr_name
-    found = []
-    if place := _shut(program, about.pw_uid, groups):
-        found.append(
-            f"{user} cannot run {program} ({place} is closed to it): install "
-            "bikecollect where everybody may run it, such as in /opt/bikecollect"
+    groups = os.getgrouplist(user, account.pw_gid)
+    group = grp.getgrgid(account.pw_gid).gr_name
+    problems = []
+    if place := _first_closed(program, account.pw_uid, groups):
+        problems.append(
+            f"{user} cannot run {program} (no access to {place}): install "
+            "bikecollect where every user can run it, such as /opt/bikecollect"
         )
     for path in files:
-        place = _shut(path, about.pw_uid, groups)
+        place = _first_closed(path, account.pw_uid, groups)
         if place == path:
             name = shlex.quote(str(path))
-            cure = f"chgrp {group} {name} && chmod 640 {name}"
-            found.append(f"{user} cannot read {path}; run: {cure}")
+            remedy = f"chgrp {group} {name} && chmod 640 {name}"
+            problems.append(f"{user} cannot read {path}; run: {remedy}")
         elif place:
-            found.append(
-                f"{user} cannot read {path} ({place} is closed to it): move it to /etc"
+            problems.append(
+                f"{user} cannot read {path} (no access to {place}): move it to /etc"
             )
-    return found
+    return problems
 
 
-def _make_user() -> None:
+def _create_user() -> None:
     with suppress(KeyError):
         pwd.getpwnam(NAME)
         return
     error = systemd.control(["systemd-sysusers", "--inline", DECLARED])
     if error:
         raise StorageError(
-            f"cannot make the user {NAME}: {error}; make it, then install again: "
+            f"cannot create the user `{NAME}`: {error}; create it, then install again: "
             f"useradd --system --user-group {NAME}"
         )
 
 
-def _shut(path: Path, uid: int, groups: Collection[int]) -> Path | None:
-    """Return the first place on the way to *path* that is closed to *uid*."""
-    way = path.resolve()
-    for place in (*reversed(way.parents), way):
+def _first_closed(path: Path, uid: int, groups: Collection[int]) -> Path | None:
+    """Return the first part of *path* that *uid* cannot enter or read."""
+    target = path.resolve()
+    for place in (*reversed(target.parents), target):
         try:
-            about = place.stat()
+            status = place.stat()
         except OSError:
-            return None  # not there, or not for us to see: systemd will say so
-        needed = stat.S_IXOTH if stat.S_ISDIR(about.st_mode) else stat.S_IROTH
-        shift = 6 if about.st_uid == uid else 3 if about.st_gid in groups else 0
-        if not about.st_mode >> shift & needed:
-            return path if place == way else place
+            return None  # missing, or not visible to us: systemd reports it
+        needed = stat.S_IXOTH if stat.S_ISDIR(status.st_mode) else stat.S_IROTH
+        shift = 6 if status.st_uid == uid else 3 if status.st_gid in groups else 0
+        if not status.st_mode >> shift & needed:
+            return path if place == target else place
     return None

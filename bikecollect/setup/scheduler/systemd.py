@@ -1,4 +1,4 @@
-"""systemd: the service and its timer, their files, and systemctl."""
+"""systemd: the service and the timer units, their files, and systemctl."""
 
 import shlex
 import subprocess
@@ -14,16 +14,16 @@ from bikecollect.core.slots import DAY, HOUR, MINUTE
 from bikecollect.storage.files import durable
 
 SYSTEM_WIDE = Path("/etc/systemd/system")
-PATIENCE = 60.0
+TIMEOUT = 60.0
 
 SERVICE, TIMER = "bikecollect.service", "bikecollect.timer"
 OFFSET = 7
-"""Seconds after the slot's start: the whole hour is when everybody asks."""
-MOST_LINES = 60
-QUARTER = 900
-# What a user's own manager can do too: it needs no mount namespace, which an
-# unprivileged manager may not make (systemd.exec(5), "Sandboxing").
-ANYWHERE = """\
+"""Seconds after a slot's start: feeds get the most requests at the full minute."""
+MAX_LINES = 60
+QUARTER_HOUR = 900
+# Also works in a user's own manager: needs no mount namespace, which an unprivileged
+# manager cannot create (systemd.exec(5), "Sandboxing").
+USER_HARDENING = """\
 UMask=0027
 MemoryMax=512M
 TasksMax=64
@@ -38,7 +38,7 @@ SystemCallFilter=@system-service
 SystemCallFilter=~@privileged @resources
 SystemCallErrorNumber=EPERM
 """
-SYSTEM_ONLY = """\
+SYSTEM_HARDENING = """\
 CapabilityBoundingSet=
 ProtectSystem=strict
 ProtectHome=read-only
@@ -53,10 +53,10 @@ ProtectKernelTunables=true
 ProtectProc=invisible
 RemoveIPC=true
 """
-# Commented out, for the name server may be in such a network.
+# Commented out because the name server may be in such a network.
 PRIVATE_NETWORKS = """\
-# Feeds are asked for over the Internet: nothing of your own network need be reached,
-# but the name server and the mail server. See docs/how-to/schedule-it.md.
+# Feeds are fetched from the Internet: only the name server and the mail server of
+# your own network must be reachable. See docs/how-to/schedule-it.md.
 #IPAddressAllow=localhost
 #IPAddressDeny=link-local multicast 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16
 #IPAddressDeny=100.64.0.0/10 fc00::/7
@@ -64,15 +64,15 @@ PRIVATE_NETWORKS = """\
 
 
 def user_folder() -> Path:
-    """Return where the user's own units lie."""
+    """Return the folder of the user's own units."""
     home = user_folders.config_home()
     if home is None:
-        raise SettingsError("you have no home folder, where your units would lie")
+        raise SettingsError("no home folder for the user units: set HOME")
     return home / "systemd" / "user"
 
 
 def read(folder: Path, names: Sequence[str]) -> dict[str, str]:
-    """Return the text of those units called *names* that are in *folder*."""
+    """Return the texts of the units *names* that exist in *folder*."""
     try:
         return {
             name: (folder / name).read_text(encoding="utf-8", errors="replace")
@@ -84,7 +84,7 @@ def read(folder: Path, names: Sequence[str]) -> dict[str, str]:
 
 
 def settings_of(service: str) -> str:
-    """Return the path of the settings that a unit runs by, empty for the usual ones.
+    """Return the settings path in the command of *service*, empty for the default.
 
     >>> settings_of('ExecStart=/x/bikecollect --config "/a b/50%%.toml" fetch')
     '/a b/50%.toml'
@@ -100,7 +100,7 @@ def settings_of(service: str) -> str:
 
 
 def write(folder: Path, units: Mapping[str, str]) -> None:
-    """Write *units* (texts by name) to *folder*, each whole or not at all."""
+    """Write *units* (texts by name) to *folder*, each atomically."""
     try:
         durable.make_folder(folder)
         for name, text in units.items():
@@ -115,7 +115,7 @@ def write(folder: Path, units: Mapping[str, str]) -> None:
 
 
 def remove(folder: Path, names: Sequence[str]) -> None:
-    """Remove the units called *names* from *folder*, where they are there."""
+    """Remove the units *names* from *folder*, if they exist."""
     try:
         for name in names:
             (folder / name).unlink(missing_ok=True)
@@ -125,26 +125,26 @@ def remove(folder: Path, names: Sequence[str]) -> None:
 
 
 def control(*commands: Sequence[str]) -> str:
-    """Run *commands* in turn, up to one that fails; return why it did, else ""."""
-    for each in commands:
+    """Run *commands* in order until one fails; return its error, else ""."""
+    for command in commands:
         try:
-            done = subprocess.run(  # noqa: S603 - fixed words, no shell
-                each, capture_output=True, timeout=PATIENCE, check=False, text=True
+            process = subprocess.run(  # noqa: S603 - fixed words, no shell
+                command, capture_output=True, timeout=TIMEOUT, check=False, text=True
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            return f"{each[0]}: {getattr(error, 'strerror', '') or error}"
-        if done.returncode:
-            lines = done.stderr.strip().splitlines() or [f"code {done.returncode}"]
-            return f"{each[0]}: {lines[0]}"
+            return f"{command[0]}: {getattr(error, 'strerror', '') or error}"
+        if process.returncode:
+            message = process.stderr.strip() or f"exit code {process.returncode}"
+            return f"{command[0]}: {message.splitlines()[0]}"
     return ""
 
 
 @dataclass(frozen=True)
-class ServicePlace:
-    """What a unit needs to know: the *command*, and the folders it writes.
+class ServiceConfig:
+    """The contents of a service unit: the *command* and the folder that it writes.
 
-    *user* is who a system-wide service runs as; empty for the user's own units.
-    *credentials* are files that only root may read, by the names that they get.
+    *user* runs a system-wide service; empty for the user's own units. *credentials*
+    are paths of files that only root can read, by credential name.
     """
 
     command: Sequence[str]
@@ -157,8 +157,8 @@ class ServicePlace:
 def calendar(interval: int) -> list[str]:
     """Return the OnCalendar lines for *interval* seconds, which divides a day.
 
-    Slots are cut in UTC. All time zones differ from it by quarters of an hour, so
-    the zone need only be named where the interval does not divide one.
+    Slots begin on the UTC grid. Time zone offsets are multiples of a quarter of an
+    hour, so "UTC" is only needed if the interval does not divide a quarter.
 
     >>> calendar(300), calendar(30)
     (['*:0/5:7'], ['*:*:7/30'])
@@ -170,38 +170,38 @@ def calendar(interval: int) -> list[str]:
     first = offset(interval)
     if interval < MINUTE and MINUTE % interval == 0:
         return [f"*:*:{first}/{interval}" if interval > 1 else "*:*:*"]
-    zone = "" if QUARTER % interval == 0 else " UTC"
-    whole = lcm(interval, MINUTE)
-    if HOUR % whole == 0 and whole < HOUR:
-        step = whole // MINUTE
-        times = [divmod(s, MINUTE) for s in range(first, whole, interval)]
+    zone = "" if QUARTER_HOUR % interval == 0 else " UTC"
+    period = lcm(interval, MINUTE)
+    if HOUR % period == 0 and period < HOUR:
+        step = period // MINUTE
+        times = [divmod(s, MINUTE) for s in range(first, period, interval)]
         return [f"*:{minute}/{step}:{second}{zone}" for minute, second in times]
     return _by_hours(interval, first)
 
 
 def _by_hours(interval: int, first: int) -> list[str]:
-    whole = lcm(interval, HOUR)
-    if whole // interval > MOST_LINES:
+    period = lcm(interval, HOUR)
+    if period // interval > MAX_LINES:
         raise SettingsError(
-            f"a timer cannot run every {interval} s: give an interval that divides "
+            f"a timer cannot run every {interval} s: use an interval that divides "
             'an hour, such as "5min" or "30s"'
         )
     lines = []
-    for moment in range(first, whole, interval):
+    for moment in range(first, period, interval):
         hour, rest = divmod(moment, HOUR)
         minute, second = divmod(rest, MINUTE)
-        hours = f"{hour}/{whole // HOUR}" if whole < DAY else str(hour)
+        hours = f"{hour}/{period // HOUR}" if period < DAY else str(hour)
         lines.append(f"{hours}:{minute:02}:{second} UTC")
     return lines
 
 
 def offset(interval: int) -> int:
-    """Return the seconds by which runs start after their slot; few in a short one."""
+    """Return the delay of a run after the start of its slot, in seconds."""
     return min(OFFSET, interval // 4)
 
 
-def fires(interval: int, now: float, number: int = 3) -> list[datetime]:
-    """Return the next *number* moments after *now* at which the timer fires."""
+def next_fires(interval: int, now: float, number: int = 3) -> list[datetime]:
+    """Return the next *number* times after *now* at which the timer fires."""
     first = offset(interval)
     start = (int(now - first) // interval + 1) * interval + first
     return [
@@ -211,11 +211,11 @@ def fires(interval: int, now: float, number: int = 3) -> list[datetime]:
 
 def timer(interval: int) -> str:
     """Return the text of the timer for *interval* seconds."""
-    when = "".join(f"OnCalendar={each}\n" for each in calendar(interval))
+    when = "".join(f"OnCalendar={row}\n" for row in calendar(interval))
     return (
         "# Written by `bikecollect schedule install --systemd`.\n"
         "[Unit]\n"
-        "Description=One snapshot of the bike-share systems in every slot\n\n"
+        "Description=Collect one snapshot of the bike-share systems in every slot\n\n"
         f"[Timer]\n{when}"
         "AccuracySec=1s\n"
         "Persistent=true\n\n"
@@ -224,35 +224,35 @@ def timer(interval: int) -> str:
     )
 
 
-def service(place: ServicePlace) -> str:
-    """Return the text of the service that runs the command of *place*."""
-    command = " ".join(_quoted(each).replace("$", "$$") for each in place.command)
+def service(config: ServiceConfig) -> str:
+    """Return the text of the service unit for *config*."""
+    command = " ".join(_quoted(word).replace("$", "$$") for word in config.command)
     wants = "Wants=network-online.target\nAfter=network-online.target\n"
     return (
         "# Written by `bikecollect schedule install --systemd`.\n"
         "[Unit]\n"
-        "Description=Carry one snapshot of each bike-share system into its file\n"
-        f"{wants if place.user else ''}\n"
+        "Description=Collect one snapshot of each bike-share system\n"
+        f"{wants if config.user else ''}\n"
         "[Service]\n"
         "Type=oneshot\n"
         f"ExecStart={command}\n"
-        f"TimeoutStartSec={max(40, place.interval * 29 // 30)}\n"
-        f"{ANYWHERE}"
-        f"{_system_only(place) if place.user else ''}"
+        f"TimeoutStartSec={max(40, config.interval * 29 // 30)}\n"
+        f"{USER_HARDENING}"
+        f"{_system_wide_lines(config) if config.user else ''}"
     )
 
 
-def _system_only(place: ServicePlace) -> str:
-    lent = "".join(
-        # Up to the end of the line it is the path: quotes would be part of it.
+def _system_wide_lines(config: ServiceConfig) -> str:
+    credentials = "".join(
+        # The path extends to the end of the line: quotes would be part of it.
         f"LoadCredential={_line(f'{name}:{path}')}\n"
-        for name, path in place.credentials.items()
+        for name, path in config.credentials.items()
     )
     return (
-        f"User={place.user}\n{lent}"
-        f"{SYSTEM_ONLY}"
-        f"ReadWritePaths={_quoted(place.data)}\n"
-        # What was told is remembered there: see decision 7.
+        f"User={config.user}\n{credentials}"
+        f"{SYSTEM_HARDENING}"
+        f"ReadWritePaths={_quoted(config.data)}\n"
+        # The alert state is kept there: see decision 7.
         "StateDirectory=bikecollect\nEnvironment=XDG_STATE_HOME=%S\n"
         f"{PRIVATE_NETWORKS}"
     )
@@ -272,5 +272,5 @@ def _quoted(text: str) -> str:
 def _line(text: str) -> str:
     """Return *text* as the rest of a line of a unit file."""
     if "\n" in text or "\r" in text:
-        raise SettingsError(f"a unit cannot hold the line break in {text!r}")
+        raise SettingsError(f"a unit cannot contain a line break: {text!r}")
     return text.replace("%", "%%")
