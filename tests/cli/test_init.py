@@ -132,7 +132,7 @@ def test_a_bad_answer_is_asked_again_at_once() -> None:
         'unknown security "ssl"; known: starttls, tls, none',
         '"70000" is not a port',
         '"x" is not a port',
-        "/file is no folder",
+        "/file is not a folder",
     ):
         assert complaint in done.stdout
     assert (settings.mail.security, settings.mail.port) == ("tls", 465)
