@@ -1,4 +1,4 @@
-"""A city that does not exist: stations that fill and empty with the commute."""
+"""A simulated city whose stations fill and empty with the commute."""
 
 import hashlib
 import math
@@ -9,7 +9,7 @@ from functools import cached_property
 DAY = 86_400
 HOUR = 3_600.0
 OFFSET = 8 * 3_600
-"""Seconds by which the city's clock is ahead of UTC."""
+"""The city's offset from UTC in seconds."""
 AREAS = (
     ("港灣區", "Harbour Dist."),
     ("竹林區", "Bamboo Dist."),
@@ -17,7 +17,7 @@ AREAS = (
     ("工坊區", "Workshops Dist."),
 )
 CENTRES = ((-0.03, -0.03), (-0.02, 0.05), (0.04, 0.01), (0.0, 0.0))
-"""Of the areas: degrees north and east of the city's centre."""
+"""The centres of the areas, in degrees north and east of the city's centre."""
 STREETS = (
     ("燈塔路", "Lighthouse Rd."),
     ("織布街", "Weaver St."),
@@ -29,7 +29,7 @@ STREETS = (
 
 @dataclass(frozen=True)
 class Station:
-    """A station that stays: *work* is 0 where people live and 1 where they work."""
+    """Fixed properties of a station; *work* is 0 in residential areas, 1 at offices."""
 
     station_id: str
     name: str
@@ -58,10 +58,10 @@ class StationState:
 
 @dataclass(frozen=True)
 class StationEvent:
-    """What happens to the station *number* from *begin* to before *end*.
+    """A change of the station *number* from *begin* until *end*.
 
-    *kind* is moved (200 m north), renamed, resized (half as many docks again), closed,
-    or absent (the list does not have it).
+    *kind* is moved (200 m north), renamed, resized (1.5 times the docks), closed, or
+    absent (not in the list).
     """
 
     kind: str
@@ -72,9 +72,9 @@ class StationEvent:
 
 @dataclass(frozen=True)
 class City:
-    """A city of *stations*, the same for the same *seed*, in which *events* happen.
+    """A city of *stations*, determined by *seed*, with *events*.
 
-    Any moment can be asked for, in any order: nothing is simulated up to it.
+    The state at any moment is computed directly, in any order.
     """
 
     stations: int = 300
@@ -84,17 +84,17 @@ class City:
     @cached_property
     def places(self) -> tuple[Station, ...]:
         """Return all stations, in the feed's order."""
-        dice = random.Random(self.seed)  # noqa: S311 - a city, not a secret
-        return tuple(_place(number, dice) for number in range(self.stations))
+        rng = random.Random(self.seed)  # noqa: S311 - a city, not a secret
+        return tuple(_place(number, rng) for number in range(self.stations))
 
     def at(self, moment: float) -> list[StationState]:
         """Return the state of each station at *moment*, in epoch seconds."""
-        now = [each for each in self.events if each.begin <= moment < each.end]
-        absent = {each.number for each in now if each.kind == "absent"}
-        closed = {each.number for each in now if each.kind == "closed"}
+        events = [event for event in self.events if event.begin <= moment < event.end]
+        absent = {event.number for event in events if event.kind == "absent"}
+        closed = {event.number for event in events if event.kind == "closed"}
         places = dict(enumerate(self.places))
-        for each in now:
-            places[each.number] = _changed(places[each.number], each.kind)
+        for event in events:
+            places[event.number] = _changed(places[event.number], event.kind)
         return [
             replace(state, active=state.active and number not in closed)
             if closed
@@ -117,27 +117,27 @@ def _changed(place: Station, kind: str) -> Station:
     return place
 
 
-def _place(number: int, dice: random.Random) -> Station:
-    area = dice.randrange(len(AREAS))
-    street, street_en = dice.choice(STREETS)
-    house = dice.randrange(1, 300)
+def _place(number: int, rng: random.Random) -> Station:
+    area = rng.randrange(len(AREAS))
+    street, street_en = rng.choice(STREETS)
+    house = rng.randrange(1, 300)
     return Station(
         station_id=f"9900{number + 1:05d}",
         name=f"模擬_{street}{house}號",
         name_en=f"Simport_No. {house}, {street_en}",
         area=area,
-        lat=round(-48.876 + CENTRES[area][0] + dice.gauss(0, 0.015), 6),
-        lon=round(-123.393 + CENTRES[area][1] + dice.gauss(0, 0.022), 6),
-        capacity=dice.choice((10, 14, 16, 20, 24, 28, 34, 40, 60)),
-        work=min(1.0, max(0.0, dice.gauss((0.2, 0.4, 0.6, 0.9)[area], 0.2))),
-        phase=dice.uniform(-0.5, 0.5) * HOUR,
-        busy=dice.uniform(0.2, 1.0),
-        salt=dice.getrandbits(32),
+        lat=round(-48.876 + CENTRES[area][0] + rng.gauss(0, 0.015), 6),
+        lon=round(-123.393 + CENTRES[area][1] + rng.gauss(0, 0.022), 6),
+        capacity=rng.choice((10, 14, 16, 20, 24, 28, 34, 40, 60)),
+        work=min(1.0, max(0.0, rng.gauss((0.2, 0.4, 0.6, 0.9)[area], 0.2))),
+        phase=rng.uniform(-0.5, 0.5) * HOUR,
+        busy=rng.uniform(0.2, 1.0),
+        salt=rng.getrandbits(32),
     )
 
 
 def _state(place: Station, moment: float) -> StationState:
-    """Return *place* at *moment*: its counts change in steps of its own length."""
+    """Return the state of *place* at *moment*; its counts change at steps in time."""
     length = int(240 + 1500 * (1 - place.busy))
     step = int((moment + place.salt % length) // length)
     changed = step * length - place.salt % length
@@ -160,7 +160,7 @@ def _state(place: Station, moment: float) -> StationState:
 
 
 def _share(place: Station, local: float, *, weekend: bool) -> float:
-    """Return how full a station is at *local* seconds of the day: 0 to 1."""
+    """Return how full a station is at *local* seconds of the day, from 0 to 1."""
     morning = 1 / (1 + math.exp(-(local - 8.3 * HOUR) / (0.5 * HOUR)))
     evening = 1 / (1 + math.exp(-(local - 18.4 * HOUR) / (0.8 * HOUR)))
     at_work = (morning - evening) * (0.3 if weekend else 1.0)

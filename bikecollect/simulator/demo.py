@@ -1,4 +1,4 @@
-"""The demo: a whole simulated day, collected through all the real parts."""
+"""The demo: a simulated day, collected by the real collector."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -27,25 +27,25 @@ YOUBIKE, GBFS = "simport-youbike", "simport-gbfs"
 
 
 class Time(Stop):
-    """The simulated day's time: waiting passes it, nobody sleeps."""
+    """The time of the simulated day; waiting advances it without sleeping."""
 
     def __init__(self, now: float) -> None:
         super().__init__()
         self.now = now
 
     def __call__(self) -> float:
-        """Return the moment, in epoch seconds."""
+        """Return the simulated time in epoch seconds."""
         return self.now
 
     def wait(self, seconds: float) -> bool:
-        """Let *seconds* pass at once; return whether the end was asked for."""
+        """Advance the time by *seconds*; return whether the end was requested."""
         self.now += seconds
         return super().wait(0)
 
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What the demo collected: all *runs* by system, and their gaps."""
+    """The result of the demo: all *runs* by system, and their gaps."""
 
     folder: Path
     day: str
@@ -70,27 +70,28 @@ def collect_a_day(
 ) -> DemoResult:
     """Collect yesterday from a simulated city into *folder*.
 
-    The feed is out from 08:00 to 09:05, and renames a field from 14:00 to 14:30.
-    *step* is called after each slot with the number of those done.
+    The feed is down from 08:00 to 09:05, and has a renamed field from 14:00 to 14:30.
+    *step* is called after each slot with the number of slots so far.
     """
     zone = ZoneInfo(ZONE)
     day = (datetime.now(UTC).astimezone(zone) - timedelta(days=1)).date()
     midnight = datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()
     time = Time(midnight)
-    trouble = [
+    outages = [
         Outage(midnight + 8 * HOUR, midnight + 9 * HOUR + 300, "outage"),
         Outage(midnight + 14 * HOUR, midnight + 14.5 * HOUR, "renamed"),
     ]
     runs: dict[str, list[Run]] = {YOUBIKE: [], GBFS: []}
-    forget(folder, runs)
-    (folder / SETTINGS).write_text(text_of(runs), encoding="utf-8")
-    with LiveFeed(City(stations, seed), clock=time, trouble=trouble) as feed:
-        settings = settings_of(folder, feed, runs)
+    clear_alert_state(folder, runs)
+    (folder / SETTINGS).write_text(settings_text(runs), encoding="utf-8")
+    with LiveFeed(City(stations, seed), clock=time, outages=outages) as feed:
+        settings = demo_settings(folder, feed, runs)
         for number, slot in enumerate(_slots(midnight), start=1):
             time.now = slot + 2.0
-            for each in runs:
-                got = collect(settings, [each], clock=time, stop=time, monotonic=time)
-                runs[each] += got
+            for system_id in runs:
+                runs[system_id] += collect(
+                    settings, [system_id], clock=time, stop=time, monotonic=time
+                )
             step(number)
     return DemoResult(folder, day.isoformat(), runs)
 
@@ -102,14 +103,14 @@ def _slots(midnight: float) -> Iterator[int]:
 FEEDS = {YOUBIKE: "youbike", GBFS: "gbfs"}
 
 
-def forget(folder: Path, systems: Iterable[str]) -> None:
-    """Forget which incidents of an earlier demo in *folder* were told."""
+def clear_alert_state(folder: Path, systems: Iterable[str]) -> None:
+    """Delete the alert state of an earlier demo in *folder*."""
     for name in systems:
         alert_state_path(name, str(folder / name)).unlink(missing_ok=True)
 
 
-def text_of(systems: Iterable[str], interval: int = INTERVAL) -> str:
-    """Return settings by which other commands find what the demo collected."""
+def settings_text(systems: Iterable[str], interval: int = INTERVAL) -> str:
+    """Return the settings with which other commands find the demo's data."""
     tables = (
         f'[systems.{name}]\nfeed = "{FEEDS[name]}"\nurl = "http://127.0.0.1/"\n'
         f'timezone = "{ZONE}"\n'
@@ -119,10 +120,10 @@ def text_of(systems: Iterable[str], interval: int = INTERVAL) -> str:
     return head + "\n".join(tables)
 
 
-def settings_of(
+def demo_settings(
     folder: Path, feed: LiveFeed, systems: Iterable[str], interval: int = INTERVAL
 ) -> Settings:
-    """Return the settings by which *systems* of *feed* are collected into *folder*."""
+    """Return the settings that collect *systems* of *feed* into *folder*."""
     urls = {YOUBIKE: feed.youbike_url, GBFS: feed.gbfs_url}
     tables = {
         name: {"feed": FEEDS[name], "url": urls[name], "timezone": ZONE}

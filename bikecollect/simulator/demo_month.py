@@ -1,4 +1,4 @@
-"""The demo's longer half: the last days of a simulated city, up to this moment."""
+"""The longer demo: the last days of a simulated city, up to now."""
 
 import time as clocks
 from collections.abc import Callable
@@ -16,22 +16,22 @@ from bikecollect.simulator.demo import (
     YOUBIKE,
     ZONE,
     Time,
-    forget,
-    settings_of,
-    text_of,
+    clear_alert_state,
+    demo_settings,
+    settings_text,
 )
 from bikecollect.simulator.server import LiveFeed, Outage
 from bikecollect.wiring.collection import collect
 from bikecollect.wiring.history import compactor
 
 INTERVAL = 600
-"""Ten minutes: a month of five takes twice as long to simulate."""
+"""Ten minutes: a month with a slot each five minutes would take twice as long."""
 SLEEP = 5 * HOUR
-"""So long the machine sleeps in one of the nights."""
+"""How long the machine sleeps in one of the nights."""
 
 
 def slots(days: int, now: float) -> range:
-    """Return the slots of the last *days*, the newest of which has begun at *now*."""
+    """Return the slots of the last *days*; the newest has begun at *now*."""
     today = datetime.fromtimestamp(now, UTC).astimezone(ZoneInfo(ZONE)).date()
     first = today - timedelta(days=days - 1)
     midnight = datetime(first.year, first.month, first.day, tzinfo=ZoneInfo(ZONE))
@@ -47,27 +47,27 @@ def collect_days(
     seed: int,
     step: Callable[[int], object],
 ) -> None:
-    """Collect the *days* of a city until *now*, and archive those that are closed.
+    """Collect the last *days* of a city until *now*, and compact the closed ones.
 
-    In the nights and days of it the feed is out for an hour, a field is renamed for
-    half an hour, the machine sleeps for five hours, cron is away for forty minutes;
-    stations move, are renamed, resized, closed, opened and removed. *step* is called
-    after each slot with the number of those done.
+    During them the feed is down for an hour, a field is renamed for half an hour, the
+    machine sleeps for five hours, cron does not run for forty minutes; stations are
+    moved, renamed, resized, closed, opened and removed. *step* is called at each slot
+    with its number.
     """
-    wanted = slots(days, now)
-    begin = wanted[0]
-    at = {name: begin + share * (wanted[-1] - begin) for name, share in WHEN.items()}
+    all_slots = slots(days, now)
+    begin, end = all_slots[0], all_slots[-1]
+    at = {name: begin + share * (end - begin) for name, share in WHEN.items()}
     time = Time(begin)
-    trouble = [
+    outages = [
         Outage(at["outage"], at["outage"] + HOUR + INTERVAL, "outage"),
         Outage(at["renamed"], at["renamed"] + HOUR / 2, "renamed"),
     ]
-    forget(folder, [YOUBIKE])
-    (folder / SETTINGS).write_text(text_of([YOUBIKE], INTERVAL), encoding="utf-8")
+    clear_alert_state(folder, [YOUBIKE])
+    (folder / SETTINGS).write_text(settings_text([YOUBIKE], INTERVAL), encoding="utf-8")
     city = City(stations, seed, _events(at, stations))
-    with LiveFeed(city, clock=time, trouble=trouble) as feed:
-        settings = settings_of(folder, feed, [YOUBIKE], INTERVAL)
-        for number, slot in enumerate(wanted, start=1):
+    with LiveFeed(city, clock=time, outages=outages) as feed:
+        settings = demo_settings(folder, feed, [YOUBIKE], INTERVAL)
+        for number, slot in enumerate(all_slots, start=1):
             step(number)
             asleep = at["sleep"] <= slot < at["sleep"] + SLEEP
             if asleep or at["cron"] <= slot < at["cron"] + HOUR * 2 / 3:
@@ -99,12 +99,12 @@ WHEN = {
     "cron": 0.81,
     "removed": 0.9,
 }
-"""At which part of the whole each thing happens."""
+"""When each event happens, as a share of the whole time."""
 
 
 def _events(at: dict[str, float], stations: int) -> tuple[StationEvent, ...]:
-    """Return what becomes of the first stations."""
-    all_of_them = (
+    """Return the events of the first stations."""
+    events = (
         StationEvent("moved", 0, at["moved"]),
         StationEvent("renamed", 1, at["renamed"]),
         StationEvent("resized", 2, at["resized"]),
@@ -112,4 +112,4 @@ def _events(at: dict[str, float], stations: int) -> tuple[StationEvent, ...]:
         StationEvent("absent", 4, 0.0, at["opened"]),
         StationEvent("absent", 5, at["removed"]),
     )
-    return tuple(each for each in all_of_them if each.number < stations)
+    return tuple(event for event in events if event.number < stations)

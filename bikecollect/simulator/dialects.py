@@ -1,4 +1,4 @@
-"""The city in the words of YouBike and of GBFS."""
+"""The city's documents in the formats of YouBike and GBFS."""
 
 import json
 import time
@@ -8,18 +8,18 @@ from typing import Any
 from bikecollect.simulator.city import AREAS, OFFSET, City, StationState
 
 RENAMED = "rentable"
-"""A spelling that no collector knows, for the drill of a renamed field."""
+"""A name that no collector knows, to simulate a renamed field."""
 
 
 def youbike(city: City, moment: float, *, renamed: bool = False) -> bytes:
-    """Return the city as YouBike's third generation tells it.
+    """Return the city in the format of YouBike's third generation.
 
-    With *renamed* the field of the bikes has another name, as happened thrice.
+    With *renamed* the field of the bikes has another name, as happened three times.
     """
     stations = [_youbike(state, moment) for state in city.at(moment)]
     if renamed:
-        for each in stations:
-            each[RENAMED] = each.pop("available_rent_bikes")
+        for station in stations:
+            station[RENAMED] = station.pop("available_rent_bikes")
     return _compact(stations)
 
 
@@ -38,7 +38,7 @@ def gbfs(
             "name": "Simport Bikes",
             "timezone": "Asia/Taipei",
         },
-        "station_information": {"stations": [_information(each) for each in states]},
+        "station_information": {"stations": [_information(state) for state in states]},
         "station_status": {"stations": _statuses(states, renamed=renamed)},
         "vehicle_types": {"vehicle_types": _TYPES},
     }

@@ -1,4 +1,4 @@
-"""The city as a live feed on loopback, with troubles on demand."""
+"""The city as a live feed on loopback, with simulated outages."""
 
 import gzip
 import threading
@@ -17,10 +17,10 @@ KINDS = ("outage", "renamed", "garbage", "empty")
 
 @dataclass(frozen=True)
 class Outage:
-    """From *start* to before *end* (epoch seconds) the feed is in *kind*.
+    """A fault of the feed from *start* until *end*, in epoch seconds.
 
-    outage answers 503; renamed has another name for the bikes; garbage is a web
-    page with status 200; empty is a list without stations.
+    By *kind*: outage answers 503; renamed has another name for the bikes; garbage is a
+    web page with status 200; empty is a list without stations.
     """
 
     start: float
@@ -29,19 +29,19 @@ class Outage:
 
 
 class _Server(ThreadingHTTPServer):
-    """A server that does not complain of clients that hang up."""
+    """A server that ignores clients that disconnect."""
 
     daemon_threads = True
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Let a client go."""
+        """Ignore the error of a client."""
 
 
 class LiveFeed:
-    """A city served on loopback while the context lasts; *clock* is its time.
+    """A context manager that serves a city on loopback; *clock* is its time.
 
-    ``/youbike.json`` and ``/gbfs/gbfs.json`` are the city; the same under
-    ``/city/N/`` are others of the same size, with seed N.
+    ``/youbike.json`` and ``/gbfs/gbfs.json`` are the city; the same paths under
+    ``/city/N/`` are other cities of the same size, with seed N.
     """
 
     def __init__(
@@ -49,10 +49,10 @@ class LiveFeed:
         city: City,
         *,
         clock: Callable[[], float],
-        trouble: Sequence[Outage] = (),
+        outages: Sequence[Outage] = (),
         port: int = 0,
     ) -> None:
-        self._city, self._clock, self._trouble = city, clock, trouble
+        self._city, self._clock, self._outages = city, clock, outages
         feed = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -85,24 +85,24 @@ class LiveFeed:
 
     @property
     def youbike_url(self) -> str:
-        """The address of the city in YouBike's dialect."""
+        """The address of the city in YouBike's format."""
         return f"{self.url}/youbike.json"
 
     @property
     def gbfs_url(self) -> str:
-        """The address of the city in GBFS's dialect."""
+        """The address of the city in the GBFS format."""
         return f"{self.url}/gbfs/gbfs.json"
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
-        """Answer *request* as the city would at this moment."""
+        """Answer *request* with the city's state at this moment."""
         moment = self._clock()
-        kind = next((t.kind for t in self._trouble if t.start <= moment < t.end), "")
+        kind = next((o.kind for o in self._outages if o.start <= moment < o.end), "")
         if kind == "outage":
             _send(request, 503, b"out of service", "text/plain")
             return
         body = self._body(request.path, moment, kind)
         status = 404 if body is None else 200
-        _send(request, status, body or b"not here", "application/json")
+        _send(request, status, body or b"not found", "application/json")
 
     def _body(self, path: str, moment: float, kind: str) -> bytes | None:
         city, base, parts = self._city, self.url, path.strip("/").split("/")

@@ -216,7 +216,7 @@ def test_a_citybikes_network_is_recognised() -> None:
         (b'{"a": 1}', 200, 65, 'feed = "mapped"'),
         (b"[]", 200, 65, "no stations"),
         (b'{"network": {"stations": []}}', 200, 65, "no stations"),
-        (b"", 404, 69, "answered 404"),
+        (b"", 404, 69, "answered HTTP 404"),
         (b"", 401, 77, "credentials"),
     ],
 )

@@ -100,8 +100,8 @@ def test_verbose_says_what_is_done(tmp_path: Path) -> None:
     [
         (Answer(b"<html>down</html>"), 65, "not JSON"),
         (Answer(b"[]"), 65, "no stations"),
-        (Answer(b"gone", 404), 69, "answered 404"),
-        (Answer(b"", 500), 69, "answered 500"),
+        (Answer(b"gone", 404), 69, "answered HTTP 404"),
+        (Answer(b"", 500), 69, "answered HTTP 500"),
         (Answer(b"", 302, {"Location": "file:///etc/passwd"}), 76, "redirects"),
         (Answer(b"", 403), 77, "credentials"),
         (Answer(b"", 429, {"Retry-After": "3000"}), 75, "retry in"),

@@ -86,7 +86,7 @@ def test_a_failed_try_may_be_overridden() -> None:
     settings = loader.load(str(FILE))
 
     assert done.returncode == 0
-    assert "answered 404" in done.stdout
+    assert "answered HTTP 404" in done.stdout
     assert settings.systems["tiny"].feed == "gbfs"
     assert settings.systems["tiny"].timezone == "Europe/Paris"
 
@@ -232,7 +232,7 @@ def test_no_to_a_failed_try_names_another() -> None:
         done = bikecollect("init", "--no-cron", answers="\n".join([*answers, ""]))
 
     assert done.returncode == 0
-    assert "answered 404" in done.stdout
+    assert "answered HTTP 404" in done.stdout
     assert list(loader.load(str(FILE)).systems) == ["tiny"]
 
 

@@ -42,7 +42,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
     clock = Time(begin)
     os.environ["XDG_STATE_HOME"] = str(folder / "state")
     trouble = [Outage(begin + HOUR, begin + 2 * HOUR, "outage")]
-    with LiveFeed(City(20), clock=clock, trouble=trouble) as feed:
+    with LiveFeed(City(20), clock=clock, outages=trouble) as feed:
         table = {"feed": "youbike", "url": feed.youbike_url, "timezone": "Asia/Taipei"}
         values = {"data_dir": str(folder / "data"), "systems": {"city": table}}
         lines = [f"{key} = {json.dumps(value)}" for key, value in table.items()]

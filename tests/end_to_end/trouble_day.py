@@ -52,7 +52,7 @@ def play(
     ]
     ballast = data / "ballast"
     runs = []
-    with LiveFeed(City(50), clock=clock, trouble=trouble) as feed, ExitStack() as up:
+    with LiveFeed(City(50), clock=clock, outages=trouble) as feed, ExitStack() as up:
         settings = parse(
             {
                 "data_dir": str(data / "bikes"),

@@ -15,18 +15,18 @@ from bikecollect.setup import loader
     [
         ("http://[", "Invalid IPv6 URL"),
         ("http://[::1", "Invalid IPv6 URL"),
-        ("http://[::1]x/", "not a port"),
+        ("http://[::1]x/", "invalid port"),
         ("http://[v1.x]/", "At least 3 parts"),
         ("http://", "no host"),
         ("http:///gbfs.json", "no host"),
-        ("http://a b/", "not a host name"),
-        ("http://a..b/", "not a host name"),
-        ("http://%31%32/", "not a host name"),
-        ("http://" + "a" * 64 + ".org/", "not a host name"),
-        ("http://\u202eevil.org/", "not a host name"),
-        ("http://example.org:0/", "no port"),
-        ("http://example.org:65536/", "no port"),
-        ("http://example.org:http/", "not a port"),
+        ("http://a b/", "invalid host name"),
+        ("http://a..b/", "invalid host name"),
+        ("http://%31%32/", "invalid host name"),
+        ("http://" + "a" * 64 + ".org/", "invalid host name"),
+        ("http://\u202eevil.org/", "invalid host name"),
+        ("http://example.org:0/", "invalid port"),
+        ("http://example.org:65536/", "invalid port"),
+        ("http://example.org:http/", "invalid port"),
         ("http://example.org\\@evil.org/", "backslash"),
         ("http://exa\tmple.org/", "control"),
         ("http://example.org/" + "x" * 4_000, "more than 4000"),
@@ -188,19 +188,19 @@ def test_a_name_that_leads_inside_is_refused() -> None:
     """All of its addresses count; a public one beside them is used alone."""
     guard = AddressGuard("feed.example.org")
     with pytest.raises(ProtocolError, match=r"evil.org is a private .*10\.0\.0\.1"):
-        guard.admitted("evil.org", answer("10.0.0.1", "127.0.0.1"))
+        guard.allowed("evil.org", answer("10.0.0.1", "127.0.0.1"))
 
-    mixed = guard.admitted("evil.org", answer("127.0.0.1", "1.1.1.1"))
+    mixed = guard.allowed("evil.org", answer("127.0.0.1", "1.1.1.1"))
     assert [each[4][0] for each in mixed] == ["1.1.1.1"]
 
 
 def test_the_feeds_own_host_may_lie_anywhere() -> None:
     """And its documents may name others of its kind, if it is plainly a local one."""
     intranet = AddressGuard("10.0.0.5")
-    assert intranet.admitted("10.0.0.5", answer("10.0.0.5"))
-    assert intranet.admitted("other.org", answer("192.168.0.9"))
+    assert intranet.allowed("10.0.0.5", answer("10.0.0.5"))
+    assert intranet.allowed("other.org", answer("192.168.0.9"))
     with pytest.raises(ProtocolError, match="loopback"):
-        intranet.admitted("other.org", answer("127.0.0.1"))
+        intranet.allowed("other.org", answer("127.0.0.1"))
     with pytest.raises(ProtocolError, match="link-local"):
         intranet.check_name("169.254.169.254")
 
@@ -208,12 +208,12 @@ def test_the_feeds_own_host_may_lie_anywhere() -> None:
 def test_a_public_host_does_not_move_into_our_network() -> None:
     """Its name is bound anew to a loopback address: refused (DNS rebinding)."""
     guard = AddressGuard("feed.example.org")
-    assert guard.admitted("feed.example.org", answer("1.1.1.1"))
+    assert guard.allowed("feed.example.org", answer("1.1.1.1"))
     with pytest.raises(ProtocolError, match="was public before"):
-        guard.admitted("feed.example.org", answer("127.0.0.1"))
+        guard.allowed("feed.example.org", answer("127.0.0.1"))
 
     split_horizon = AddressGuard("feed.example.org")
-    assert split_horizon.admitted("feed.example.org", answer("10.0.0.1"))
+    assert split_horizon.allowed("feed.example.org", answer("10.0.0.1"))
 
 
 SYSTEM = {"feed": "gbfs", "url": "https://example.org/", "timezone": "UTC"}
@@ -243,7 +243,7 @@ def test_credentials_go_to_the_feeds_own_host(url: str, *, covered: bool) -> Non
     """And to those named beside it; never from https to http."""
     scope = Scope(KEYED)
     headers = scope.headers(parse(url))
-    asked = scope.dressed(parse(url)).text
+    asked = scope.with_keys(parse(url)).text
 
     assert ("Authorization" in headers, "X-Api-Key" in headers) == (covered, covered)
     assert ("SECRETKEY123" in asked) == covered
@@ -279,13 +279,13 @@ def test_http_may_become_https_with_its_credentials() -> None:
 def test_a_key_that_a_document_copies_goes_nowhere_else() -> None:
     """It is taken out of the query; elsewhere it ends with an error."""
     scope = Scope(KEYED)
-    stripped = scope.dressed(parse("https://evil.net/s?key=SECRETKEY123&a=1"))
+    stripped = scope.with_keys(parse("https://evil.net/s?key=SECRETKEY123&a=1"))
     assert stripped.text == "https://evil.net/s?a=1"
 
     with pytest.raises(ProtocolError, match=r"credential_hosts = ..evil.net"):
-        scope.dressed(parse("https://evil.net/another-secret/s"))
+        scope.with_keys(parse("https://evil.net/another-secret/s"))
     with pytest.raises(ProtocolError, match="credential_hosts"):
-        scope.dressed(parse("https://x:hunter22@evil.net/s"))
+        scope.with_keys(parse("https://x:hunter22@evil.net/s"))
 
 
 def test_a_documents_own_user_info_is_its_own() -> None:

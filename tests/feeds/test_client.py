@@ -406,7 +406,7 @@ def test_certificates_that_are_not_there_are_told(tmp_path: Path) -> None:
                 get("feed", url)
             said.append(str(failed.value))
 
-    assert said[0] == f"there is no ca_bundle {tmp_path}/none.pem"
+    assert said[0] == f"ca_bundle {tmp_path}/none.pem does not exist"
     assert "no certificate or crl found" in said[1]
 
 

@@ -152,7 +152,7 @@ def test_a_redirect_to_no_address_is_an_error(
 ) -> None:
     """Also where redirects are followed; nothing else is asked."""
     home = host(moved(target))
-    with pytest.raises(ProtocolError, match="cannot be asked") as failed:
+    with pytest.raises(ProtocolError, match="to an invalid address") as failed:
         client(access=Access(redirects=True))("feed", home.url)
 
     assert failed.value.cause == "redirect"
@@ -364,7 +364,7 @@ def test_a_small_answer_does_not_inflate_to_much(
     text = b"[" + piece * (64 * 2**20 // len(piece)) + b"0]"
     home = host(good(gzip.compress(text, 9), "Content-Encoding: gzip\r\n"))
     access = Budget(wire_bytes=2**27, inflated_bytes=2**27, run_bytes=2**28)
-    with pytest.raises(PayloadError, match="200 times") as failed:
+    with pytest.raises(PayloadError, match="ratio is over 200") as failed:
         client(access._replace(attempt=30, total=60))("feed", home.url)
 
     assert failed.value.cause == "too-large"

@@ -224,7 +224,7 @@ def target_credentials(data: bytes) -> None:
     url = "https://me:word-of-mine@example.org/gbfs.json?key=key-of-mine"
     scope = Scope(Access(url, {"X-Api-Key": "header-of-mine"}))
     with suppress(ValueError, BikecollectError):
-        asked = scope.dressed(urls.parse(urls.joined(url, text)))
+        asked = scope.with_keys(urls.parse(urls.joined(url, text)))
         told = unquote(f"{asked.text} {scope.headers(asked)}")
         ours = (asked.scheme, asked.host, asked.port) == ("https", "example.org", 443)
         assert ours == ("header-of-mine" in told)

@@ -1,4 +1,4 @@
-"""How a system's feed is reached, and to which hosts its credentials go."""
+"""Access to a system's feed, and the hosts that may receive its credentials."""
 
 import re
 from base64 import b64encode
@@ -19,17 +19,17 @@ from bikecollect.feeds.http.urls import (
 SAME_SITE = "same-site"
 REDIRECTS = (True, False, SAME_SITE)
 CLIENT = r"(client|app|application|user|account)[_.-]?(id|name)?"
-"""Names that belong to a key: they are carried with it."""
-SHORTEST = 8
-"""A shorter text is too common to be looked for in addresses."""
+"""Parameters that accompany a key: they are sent with it."""
+MIN_SECRET = 8
+"""Shorter texts are too common to be searched for in addresses."""
 
 
 class Access(NamedTuple):
-    """How a feed is reached; *url* is its own address, empty for the first asked.
+    """How a feed is reached; *url* is its own address, empty for the first requested.
 
-    *headers*, the user info of *url* and the keys in its query go to the host of
-    *url*, and to *credential_hosts* (``host`` or ``host:port``). *private_hosts* may
-    lie in private networks. *redirects* is true, false, or ``same-site``.
+    *headers*, the user info of *url* and the keys in its query are sent to the host of
+    *url*, and to *credential_hosts* (``host`` or ``host:port``). *private_hosts* may be
+    in private networks. *redirects* is true, false, or ``same-site``.
     """
 
     url: str = ""
@@ -43,7 +43,7 @@ class Access(NamedTuple):
 
 
 class Scope:
-    """Which requests are made with the credentials of *access*."""
+    """Decides which requests carry the credentials of *access*."""
 
     def __init__(self, access: Access) -> None:
         self.home = parse(access.url)
@@ -54,56 +54,56 @@ class Scope:
             self._headers["Authorization"] = _basic(user)
         self._keys = list(_keys(self.home.query))
         self._secrets = [
-            each for each in self._found_secrets() if len(each) >= SHORTEST
+            text for text in self._credentials() if len(text) >= MIN_SECRET
         ]
 
     def owns(self, url: Url) -> bool:
-        """Return whether *url* is of the feed's own host, or of one named beside it."""
+        """Return whether *url* is on the feed's own host or a credential host."""
         if {(url.host, 0), (url.host, url.port)} & self._hosts:
             return True
         return of_origin(url, self.home)
 
     def covers(self, url: Url) -> bool:
-        """Return whether credentials go to *url*: never from https to http."""
-        lowered = (self.home.scheme, url.scheme) == ("https", "http")
-        return self.owns(url) and not lowered
+        """Return whether *url* may receive credentials: not http for an https feed."""
+        downgraded = (self.home.scheme, url.scheme) == ("https", "http")
+        return self.owns(url) and not downgraded
 
     def headers(self, url: Url) -> dict[str, str]:
-        """Return the headers for a request of *url*, beside the usual ones."""
+        """Return the additional headers for a request of *url*."""
         if self.covers(url):
             return self._headers
         return {"Authorization": _basic(url.user)} if url.user else {}
 
     def withheld(self, url: Url) -> bool:
-        """Return whether there are credentials that a request of *url* lacks."""
+        """Return whether there are credentials that *url* may not receive."""
         return bool(self._headers or self._keys) and not self.covers(url)
 
-    def dressed(self, url: Url) -> Url:
-        """Return *url* with the keys of the feed's address, or without any.
+    def with_keys(self, url: Url) -> Url:
+        """Return *url* with the keys of the feed's address, or without any keys.
 
-        Raises ProtocolError where it carries a secret to a host that is not to know.
+        Raises ProtocolError if it contains a secret and its host may not receive it.
         """
         if self.covers(url):
-            there = {name for name, _ in parse_qsl(url.query, keep_blank_values=True)}
-            new = [text for name, text in self._keys if name not in there]
+            names = {name for name, _ in parse_qsl(url.query, keep_blank_values=True)}
+            new = [text for name, text in self._keys if name not in names]
             return url._replace(query="&".join(filter(None, [url.query, *new])))
         parts = url.query.split("&")
-        kept = [each for each in parts if not self._has_secret(each)]
+        kept = [part for part in parts if not self._has_secret(part)]
         bare = url._replace(query="&".join(kept))
         if self._has_secret(bare.text) or self._has_secret(bare.user):
             raise ProtocolError(
-                f"an address on {url.place} carries this system's key; if that host "
-                f'may have it, set credential_hosts = ["{bracketed(url.host)}"]',
+                f"an address on {url.place} contains this system's key; if that host "
+                f'may receive it, set credential_hosts = ["{bracketed(url.host)}"]',
                 cause="address",
             )
         return bare
 
     def _has_secret(self, text: str) -> bool:
-        spelled = (text, unquote(text), unquote_plus(text))
-        return any(secret in each for secret in self._secrets for each in spelled)
+        forms = (text, unquote(text), unquote_plus(text))
+        return any(secret in form for secret in self._secrets for form in forms)
 
-    def _found_secrets(self) -> Iterator[str]:
-        """Yield the texts that no other host may see."""
+    def _credentials(self) -> Iterator[str]:
+        """Yield the secrets in the address and the headers."""
         for name, value in parse_qsl(self.home.query):
             if is_secret_name(name):
                 yield value
@@ -117,7 +117,7 @@ def _basic(user: str) -> str:
 
 
 def _keys(query: str) -> Iterator[tuple[str, str]]:
-    """Yield name and text of the parameters in *query* that are or go with a key."""
+    """Yield name and text of the keys in *query* and of what accompanies them."""
     for text in query.split("&"):
         name = unquote_plus(text.partition("=")[0])
         if is_secret_name(name) or re.fullmatch(CLIENT, name.lower()):

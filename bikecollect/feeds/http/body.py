@@ -1,4 +1,4 @@
-"""Read a body within bounds: on the wire, inflated, and complete."""
+"""Read a body completely and within limits, on the wire and decompressed."""
 
 import zlib
 from collections.abc import Callable
@@ -6,13 +6,13 @@ from collections.abc import Callable
 from bikecollect.core.errors import FeedUnavailable, PayloadError
 from bikecollect.core.text import size
 
-PIECE = 65_536
+CHUNK = 65_536
 GZIP, ZLIB, RAW = 31, 15, -15
-"""zlib's window bits: gzip and zlib check their trailers, raw deflate has none."""
+"""zlib's window bits; gzip and zlib have checked trailers, raw deflate has none."""
 CODINGS = {"": 0, "identity": 0, "gzip": GZIP, "x-gzip": GZIP, "deflate": ZLIB}
-MOST_TIMES, SMALL = 200, 1024 * 1024
-"""How much a body may inflate, beyond the first bytes. Feeds inflate 4 to 30 times,
-26,000 stations that differ in nothing but their ids 111 times, a bomb 1,027 times."""
+MAX_RATIO, SMALL = 200, 1024 * 1024
+"""The compression ratio allowed, beyond a small body. Feeds have 4 to 30, 26,000
+stations that differ only in their ids 111, a decompression bomb 1,027."""
 
 
 def read_body(
@@ -23,41 +23,42 @@ def read_body(
     wire_bytes: int,
     inflated_bytes: int,
 ) -> tuple[bytes, int]:
-    """Return the body that *read* gives piece by piece, and its bytes on the wire.
+    """Return the body that *read* gives in chunks, and its size on the wire.
 
-    Raises FeedUnavailable for one that is cut, corrupt or strangely encoded, and
-    PayloadError for one that is larger than *wire_bytes* or *inflated_bytes*, or
-    that inflates as no feed does.
+    Raises FeedUnavailable for a truncated or corrupt body or an unknown encoding, and
+    PayloadError for one that is larger than *wire_bytes* or *inflated_bytes*, or whose
+    compression ratio is implausible.
     """
     if encoding not in CODINGS:
         raise FeedUnavailable(
-            f"the answer is encoded as {encoding[:40]!r}, which was not asked for",
+            f"the answer has the unsupported encoding {encoding[:40]!r}",
             cause="encoding",
         )
     inflate: zlib._Decompress | None = None
     parts: list[bytes] = []
     wire = inflated = 0
-    while piece := read(PIECE):
+    while chunk := read(CHUNK):
         if CODINGS[encoding] and not wire:
-            inflate = zlib.decompressobj(_window(encoding, piece))
-        wire += len(piece)
+            inflate = zlib.decompressobj(_window(encoding, chunk))
+        wire += len(chunk)
         if wire > wire_bytes:
             raise _too_large(f"more than {size(wire_bytes)} on the wire")
-        usual = SMALL + MOST_TIMES * wire
-        part = _inflated(inflate, piece, min(usual, inflated_bytes) - inflated)
+        plausible = SMALL + MAX_RATIO * wire
+        part = _inflated(inflate, chunk, min(plausible, inflated_bytes) - inflated)
         inflated += len(part)
         if inflated > inflated_bytes:
-            raise _too_large(f"more than {size(inflated_bytes)} inflated")
-        if inflated > usual:
-            raise _too_large(f"it inflates more than {MOST_TIMES} times")
+            raise _too_large(f"more than {size(inflated_bytes)} decompressed")
+        if inflated > plausible:
+            raise _too_large(f"its compression ratio is over {MAX_RATIO}")
         parts.append(part)
     if length is not None and wire != length:
         raise FeedUnavailable(
-            f"the answer was cut: {wire} of {length} bytes", cause="truncated"
+            f"the answer was truncated: {wire} of {length} bytes", cause="truncated"
         )
     if CODINGS[encoding] and _unfinished(inflate):
         raise FeedUnavailable(
-            f"the {encoding} stream is cut or followed", cause="truncated"
+            f"the {encoding} stream is truncated or has trailing data",
+            cause="truncated",
         )
     return b"".join(parts), wire
 
@@ -65,12 +66,12 @@ def read_body(
 def _window(encoding: str, start: bytes) -> int:
     """Return zlib's window bits for a body that begins with *start*.
 
-    RFC 9110 means zlib's format by deflate, and some servers send it without its
-    header (RFC 1950: method 8, and the two bytes are a multiple of 31).
+    RFC 9110's deflate is the zlib format, but some servers send it without the header
+    (RFC 1950: method 8, and the first two bytes are a multiple of 31).
     """
     if encoding == "deflate":
-        wrapped = start[0] & 15 == 8 and int.from_bytes(start[:2]) % 31 == 0  # noqa: PLR2004 - RFC 1950
-        return ZLIB if wrapped else RAW
+        has_header = start[0] & 15 == 8 and int.from_bytes(start[:2]) % 31 == 0  # noqa: PLR2004 - RFC 1950
+        return ZLIB if has_header else RAW
     return CODINGS[encoding]
 
 
@@ -78,19 +79,19 @@ def _unfinished(inflate: "zlib._Decompress | None") -> bool:
     return inflate is None or not inflate.eof or bool(inflate.unused_data)
 
 
-def _inflated(inflate: "zlib._Decompress | None", piece: bytes, room: int) -> bytes:
+def _inflated(inflate: "zlib._Decompress | None", chunk: bytes, limit: int) -> bytes:
     if inflate is None:
-        return piece
+        return chunk
     try:
-        return inflate.decompress(piece, room + 1)
+        return inflate.decompress(chunk, limit + 1)
     except zlib.error as error:
         raise FeedUnavailable(
             f"the compressed stream is corrupt: {error}", cause="encoding"
         ) from error
 
 
-def _too_large(what: str) -> PayloadError:
+def _too_large(reason: str) -> PayloadError:
     return PayloadError(
-        f"the answer is too large: {what} (max_body in the settings is the bound)",
+        f"the answer is too large: {reason} (see max_body in the settings)",
         cause="too-large",
     )

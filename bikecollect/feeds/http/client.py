@@ -1,4 +1,4 @@
-"""The client: GET with deadlines that hold, size caps, and retries."""
+"""The client: GET with hard deadlines, size limits, and retries."""
 
 import random as _random
 import threading
@@ -20,34 +20,34 @@ from bikecollect.core.errors import (
 from bikecollect.core.payload import MANY, ONCE, Attempt, Check, Document
 from bikecollect.feeds.http.access import Access
 from bikecollect.feeds.http.retry import Budget, backoff
-from bikecollect.feeds.http.transport import Answered, Transport, target
+from bikecollect.feeds.http.transport import HttpStatusError, Transport, target
 from bikecollect.feeds.http.urls import Url
 
 SLICE = 0.05
-WRONG_BODIES = 4
-"""Attempts after which the last body that came is taken as it is."""
-_AGAIN = {"redirect": 1, "address": 0}
-"""More tries after a protocol error, by its cause; two where it is not here."""
-_MISREAD = {"no-stations": 2, "too-large": 1, "too-slow": 0}
-"""More tries for a body that cannot be read, by the cause."""
+MAX_BAD_BODIES = 4
+"""Attempts after which the last body received is returned although it is invalid."""
+_PROTOCOL_RETRIES = {"redirect": 1, "address": 0}
+"""Retries after a protocol error by its cause; two for other causes."""
+_BODY_RETRIES = {"no-stations": 2, "too-large": 1, "too-slow": 0}
+"""Retries for a body that cannot be read, by the cause."""
 Clock = Callable[[], float]
 
 
 class StopSignal(Protocol):
-    """The wish to end."""
+    """A request to end."""
 
     def wait(self, seconds: float) -> bool:
-        """Wait *seconds*, or less when asked to end; return whether asked."""
+        """Wait *seconds*, or less when the end is requested; return whether it was."""
         ...
 
     def raise_if_set(self) -> None:
-        """Raise Interrupted where the end was asked for."""
+        """Raise Interrupted if the end was requested."""
         ...
 
 
 @dataclass(frozen=True)
 class _Failure:
-    """A failed attempt: *tries* more are allowed, after *pause* seconds at least."""
+    """A failed attempt: *tries* more are allowed, after at least *pause* seconds."""
 
     error: FeedError | PayloadError
     tries: int = MANY
@@ -58,10 +58,10 @@ class _Failure:
 class Client:
     """Gets documents for one run, all within one *budget* that starts at once.
 
-    *access* says how the feed is reached; where it has no address, the first that is
-    asked for is the feed's own. *public_host*: see `FeedClient`. Attempts run in a
-    daemon thread, for neither a resolver nor a dripping server can be interrupted; a
-    late thread finds nobody who listens.
+    *access* says how the feed is reached; if it has no address, the first requested is
+    the feed's own. *public_host*: see `FeedClient`. Attempts run in a daemon thread,
+    because neither a resolver nor a slow server can be interrupted; the result of a
+    late thread is ignored.
     """
 
     def __init__(
@@ -97,18 +97,18 @@ class Client:
         if tries == ONCE:
             self._patience = min(self._budget.once, self._spare)
         try:
-            document = self._tried(name, place, check, tries)
+            document = self._with_retries(name, place, check, tries)
         finally:
             self._spare -= (self._monotonic() - began) * (tries == ONCE)
-        transport = self._reached(place)
+        transport = self._transport_for(place)
         transport.spare -= len(document.body)
         self.public_host = transport.public_host
         return document
 
-    def _tried(
+    def _with_retries(
         self, name: str, url: Url, check: Check | None, allowed: int
     ) -> Document:
-        """Return the document at *url*, or the last wrong one after all tries."""
+        """Return the document at *url*, or the last invalid one after all tries."""
         number = 0
         last: Document | None = None
         while True:
@@ -127,8 +127,8 @@ class Client:
     def _left(self) -> float:
         return self._deadline - self._monotonic()
 
-    def _reached(self, url: Url) -> Transport:
-        """Return the transport; the first *url* is the feed's own where none is set."""
+    def _transport_for(self, url: Url) -> Transport:
+        """Return the transport; without an address set, *url* is the feed's own."""
         if self._transport is None:
             home = self._access.url or url.text
             access = self._access._replace(url=home)
@@ -144,8 +144,8 @@ class Client:
     def _pause(self, number: int, failure: _Failure) -> bool:
         """Wait before the next attempt; return whether there is time for one.
 
-        A server that asks for more than is left gets one last attempt at the edge
-        of the deadline, unless it limits our rate: then nothing more is asked.
+        A server that asks for a longer pause than is left gets one last attempt just
+        before the deadline, unless we are rate-limited: then there is none.
         """
         left = self._left() - self._budget.worth_a_try
         if left <= 0:
@@ -169,20 +169,23 @@ class Client:
             note(getattr(failed, "http_status", None), str(failed))
             if isinstance(failed, RateLimited):
                 raise
-            return self._judged(failed)
-        result = _checked(document, check, quoting=self._reached(url).quotes(document))
-        wrong = str(result.error) if isinstance(result, _Failure) else ""
-        note(document.http_status, wrong)
+            return self._failure(failed)
+        quoting = self._transport_for(url).quotes(document)
+        result = _checked(document, check, quoting=quoting)
+        note(
+            document.http_status,
+            str(result.error) if isinstance(result, _Failure) else "",
+        )
         return result
 
-    def _judged(self, failed: FeedError | PayloadError) -> _Failure:
-        """Return how often, and after how long, *failed* is worth another try."""
-        pause = failed.pause if isinstance(failed, Answered) else 0.0
-        error = failed.plain() if isinstance(failed, Answered) else failed
+    def _failure(self, failed: FeedError | PayloadError) -> _Failure:
+        """Return how often, and after which pause, to retry after *failed*."""
+        pause = failed.pause if isinstance(failed, HttpStatusError) else 0.0
+        error = failed.plain() if isinstance(failed, HttpStatusError) else failed
         if isinstance(error, CredentialsError):
             return _Failure(error, 1, 10.0)
         if isinstance(error, ProtocolError):
-            return _Failure(error, _AGAIN.get(error.cause, 2))
+            return _Failure(error, _PROTOCOL_RETRIES.get(error.cause, 2))
         if error.cause in {"http-404", "http-410"}:
             return _Failure(error, 1)
         if isinstance(error, PayloadError):
@@ -190,14 +193,14 @@ class Client:
         return _Failure(error, pause=pause)
 
     def _bounded(self, name: str, url: Url) -> Document:
-        """Make one attempt in a thread; raise where it is not over in time."""
+        """Make one attempt in a thread; raises FeedUnavailable if it takes too long."""
         box: SimpleQueue[Document | BaseException] = SimpleQueue()
-        transport = self._reached(url)
+        transport = self._transport_for(url)
 
         def work() -> None:
             try:
                 box.put(transport.get(name, url))
-            except BaseException as error:  # noqa: BLE001 - handed to the one who waits
+            except BaseException as error:  # noqa: BLE001 - raised by the waiting thread
                 box.put(error)
 
         threading.Thread(target=work, daemon=True).start()
@@ -205,14 +208,14 @@ class Client:
         end = time.monotonic() + patience
         while True:
             with suppress(Empty):
-                got = box.get(timeout=max(0.0, min(SLICE, end - time.monotonic())))
-                if isinstance(got, Document):
-                    return got
-                raise got
+                result = box.get(timeout=max(0.0, min(SLICE, end - time.monotonic())))
+                if isinstance(result, Document):
+                    return result
+                raise result
             self._stop.raise_if_set()
             if time.monotonic() >= end:
                 raise FeedUnavailable(
-                    f"{url.plain} timed out: no whole answer in {patience:.0f} s",
+                    f"{url.plain} timed out after {patience:.0f} s",
                     cause="timeout",
                 )
 
@@ -220,16 +223,16 @@ class Client:
 def _checked(
     document: Document, check: Check | None, *, quoting: bool
 ) -> Document | _Failure:
-    """Return *document*, or a failure that carries it where *check* refuses it."""
+    """Return *document*, or a failure with it if *check* rejects it."""
     if check is None:
         return document
     try:
         check(document.body)
     except PayloadError as error:
-        tries = _MISREAD.get(error.cause, WRONG_BODIES - 1)
-        # A new one: the frames of that one hold all that was parsed.
-        told = PayloadError(str(error), cause=error.cause)
-        return _Failure(told if quoting else error.unquoted(), tries, body=document)
+        tries = _BODY_RETRIES.get(error.cause, MAX_BAD_BODIES - 1)
+        # A new error: the traceback of this one keeps the parsed document in memory.
+        copy = PayloadError(str(error), cause=error.cause)
+        return _Failure(copy if quoting else error.unquoted(), tries, body=document)
     except Exception:  # noqa: BLE001 - a bug of ours must not cost the payload
         return document
     return document

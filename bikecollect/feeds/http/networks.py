@@ -1,4 +1,4 @@
-"""Which addresses a feed may lead to: public ones, and those the user named."""
+"""Guard of connections: only public addresses, and those allowed by the settings."""
 
 import socket
 from collections.abc import Collection, Sequence
@@ -17,15 +17,15 @@ KINDS = {
     "multicast": "224.0.0.0/4 ff00::/8",
     "reserved": "192.0.0.0/24 240.0.0.0/4 ::/96 100::/64 64:ff9b:1::/48",
 }
-"""Networks that are not the public Internet; of two that match, the first counts.
+"""Networks outside the public Internet; the first match is used.
 
 https://www.iana.org/assignments/iana-ipv4-special-registry and -ipv6-. Networks for
-examples and measurements stand for the public ones, in tests and behind some VPNs.
+documentation and benchmarking count as public, for tests and some VPNs.
 """
 LOCAL = ("localhost", "local", "internal", "intranet", "lan", "home", "corp", "test")
-"""Last labels of names that the public DNS does not have."""
-Found = tuple[Any, Any, int, str, Any]
-"""An answer of getaddrinfo; the last part begins with the address."""
+"""Top-level labels that do not exist in the public DNS."""
+AddressInfo = tuple[Any, Any, int, str, Any]
+"""A result of getaddrinfo; its last item is the socket address."""
 
 
 @cache
@@ -34,17 +34,17 @@ def _networks() -> list[tuple[str, Any]]:
 
 
 def kind_of(address: str) -> str:
-    """Return the kind of network that *address* is of, empty for a public one.
+    """Return the kind of network of *address*, empty for a public one.
 
-    An IPv4 address inside of an IPv6 one decides, for it is where the packets go.
+    An IPv4 address embedded in an IPv6 one decides, because packets are routed to it.
 
     >>> kind_of("127.0.0.1"), kind_of("::ffff:10.0.0.1"), kind_of("1.1.1.1")
     ('loopback', 'private', '')
     """
     ip = ip_address(address.partition("%")[0])
     inner = _embedded(ip) if isinstance(ip, IPv6Address) else []
-    kinds = [_kind(each) for each in (*inner, ip)]
-    return next((each for each in kinds if each), "")
+    kinds = map(_kind, (*inner, ip))
+    return next((kind for kind in kinds if kind), "")
 
 
 def _kind(ip: IPv4Address | IPv6Address) -> str:
@@ -52,7 +52,7 @@ def _kind(ip: IPv4Address | IPv6Address) -> str:
 
 
 def _embedded(ip: IPv6Address) -> list[IPv4Address]:
-    """Return the IPv4 addresses that *ip* carries by one of the known schemes."""
+    """Return the IPv4 addresses that are embedded in *ip*."""
     low = IPv4Address(int(ip) & 0xFFFF_FFFF)
     if ip.ipv4_mapped:
         return [ip.ipv4_mapped]
@@ -66,7 +66,7 @@ def _embedded(ip: IPv6Address) -> list[IPv4Address]:
 
 
 def is_local_name(host: str) -> bool:
-    """Return whether only a private network can know the name *host*.
+    """Return whether the name *host* can exist only in a private network.
 
     >>> is_local_name("printer"), is_local_name("nas.lan"), is_local_name("a.org")
     (True, True, False)
@@ -76,25 +76,25 @@ def is_local_name(host: str) -> bool:
 
 
 def numeric(host: str) -> str:
-    """Return the address that *host* is a spelling of, empty where it is a name.
+    """Return the IP address that *host* spells, empty for a host name.
 
     >>> numeric("2130706433"), numeric("0x7f.1"), numeric("example.org")
     ('127.0.0.1', '127.0.0.1', '')
     """
     try:
-        found = socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)
+        infos = socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)
     except (OSError, UnicodeError):
         return ""
-    return str(found[0][4][0])
+    return str(infos[0][4][0])
 
 
 class AddressGuard:
-    """Lets connections go to public addresses, and to what the user named.
+    """Allows connections to public addresses, and to those allowed by the settings.
 
-    *home* is the host of the feed's own address, wherever it lies. Where that is an
-    address or a name of a private network, the feed's documents may name others of
-    the same kind; *trusted* hosts are the user's word for more. *home_is_public* says
-    that it was found in the public Internet.
+    *home* is the host of the feed's own address and always allowed. If it is in a
+    private network, the feed's documents may list others of the same kind; *trusted*
+    hosts are allowed by the settings. *home_is_public* says that it was found in the
+    public Internet.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class AddressGuard:
         self.home_is_public = home_is_public
 
     def check_name(self, host: str) -> None:
-        """Raise ProtocolError where *host* is refused without asking the DNS."""
+        """Raise ProtocolError if *host* is not allowed, before resolving it."""
         if host == self._home or host in self._trusted:
             return
         address = numeric(host)
@@ -118,23 +118,23 @@ class AddressGuard:
         elif is_local_name(host) and not self._is_private():
             raise _refused(host, "a name of a private network")
 
-    def admitted(self, host: str, found: Sequence[Found]) -> list[Found]:
-        """Return those of the addresses *found* for *host* that may be connected to.
+    def allowed(self, host: str, infos: Sequence[AddressInfo]) -> list[AddressInfo]:
+        """Return the addresses of *host* in *infos* that may be connected to.
 
-        Raises ProtocolError where none may.
+        Raises ProtocolError if there is none.
         """
         if host in self._trusted:
-            return list(found)
-        public = [each for each in found if not kind_of(each[4][0])]
+            return list(infos)
+        public = [info for info in infos if not kind_of(info[4][0])]
         if host == self._home:
-            # A name that has led to the public Internet does not move into ours.
-            for each in found if self.home_is_public and not public else ():
-                raise _refused(host, f"{each[4][0]} now, and was public before")
+            # A name that was public must not be redirected into the local network.
+            for info in infos if self.home_is_public and not public else ():
+                raise _refused(host, f"{info[4][0]} now, and was public before")
             self.home_is_public = self.home_is_public or bool(public)
-            return public or list(found)
-        for each in found if not public else ():
-            self._check(host, each[4][0])
-        return public or list(found)
+            return public or list(infos)
+        for info in infos if not public else ():
+            self._check(host, info[4][0])
+        return public or list(infos)
 
     def _check(self, host: str, address: str) -> None:
         kind = kind_of(address)
@@ -147,20 +147,20 @@ class AddressGuard:
         return bool(kind_of(address)) if address else is_local_name(self._home)
 
     def _kinds(self) -> set[str]:
-        """Return the kinds of network that the feed's own host is of."""
+        """Return the kinds of network that the feed's own host is in."""
         if not self._is_private():
             return set()
         try:
-            found = socket.getaddrinfo(self._home, None)
+            infos = socket.getaddrinfo(self._home, None)
         except (OSError, UnicodeError):
             return set()
-        return {kind_of(str(each[4][0])) for each in found}
+        return {kind_of(str(info[4][0])) for info in infos}
 
 
 def _refused(host: str, what: str) -> ProtocolError:
     host = bracketed(host)
     return ProtocolError(
-        f"{host} is {what}: a feed may not lead there; if it is yours, "
-        f'set private_hosts = ["{host}"]',
+        f"{host} is {what}: connection refused; if it is yours, set "
+        f'private_hosts = ["{host}"]',
         cause="address",
     )

@@ -1,20 +1,20 @@
-"""How long to try: budgets, backoff, and what a server's Retry-After asks for."""
+"""Time limits and retries: budgets, backoff, and Retry-After."""
 
 from collections.abc import Callable
 from datetime import UTC
 from typing import NamedTuple
 
 MAX_BODY = 32 * 1024 * 1024
-"""The largest document. JSON takes 3 to 6 times its size when it is parsed, what is
-made to hurt 25 to 45 times; 60,000 vehicles are 21 MB, 26,000 stations 7 and 12 MB
+"""The largest document. Parsed JSON takes 3 to 6 times its size, hostile JSON 25 to 45
+times; 60,000 vehicles are 21 MB, 26,000 stations 7 and 12 MB
 (docs/decisions/0017-bounds-of-a-run.md)."""
 
 
 class Budget(NamedTuple):
-    """Bounds of one run's fetch: seconds, and bytes on the wire and inflated.
+    """Limits of one run's fetch: seconds, and bytes on the wire and decompressed.
 
-    *total* bounds all attempts together, *attempt* one of them, *connect* and
-    *idle* parts of it. *run_bytes* bounds the documents of the run together.
+    *total* limits all attempts together, *attempt* one of them, *connect* and *idle*
+    parts of it. *run_bytes* limits the documents of the run together.
     """
 
     connect: float = 5.0
@@ -27,7 +27,7 @@ class Budget(NamedTuple):
 
     @classmethod
     def for_interval(cls, interval: int, *, max_body: int = MAX_BODY) -> "Budget":
-        """Return the budget of a slot of *interval* seconds: half of it at most.
+        """Return the budget of a slot of *interval* seconds: at most half of it.
 
         >>> Budget.for_interval(30).attempt
         15.0
@@ -45,24 +45,24 @@ class Budget(NamedTuple):
 
     @property
     def once(self) -> float:
-        """The seconds for a document that the run can do without."""
+        """The seconds for an optional document."""
         return min(self.attempt, max(self.total / 10, 5.0))
 
     @property
     def spare(self) -> float:
-        """The seconds for all such documents together."""
+        """The seconds for all optional documents together."""
         return self.total / 3
 
     @property
     def worth_a_try(self) -> float:
-        """The seconds that must be left for another attempt to begin."""
+        """The least seconds that must be left for another attempt."""
         return min(5.0, self.total / 6)
 
 
 def backoff(number: int, random: Callable[[], float]) -> float:
-    """Return the seconds to wait after attempt *number* (1 for the first) failed.
+    """Return the seconds to wait after failed attempt *number*, counted from 1.
 
-    U(0.5, 1) · min(20, 2 · 2^(n-1)), so that many collectors do not return at once.
+    U(0.5, 1) · min(20, 2 · 2^(n-1)): random, so that collectors do not retry in step.
 
     >>> backoff(1, lambda: 1.0), backoff(9, lambda: 0.0)
     (2.0, 10.0)
@@ -71,9 +71,9 @@ def backoff(number: int, random: Callable[[], float]) -> float:
 
 
 def retry_after(text: str | None, now: float) -> float | None:
-    """Return the seconds that a Retry-After header asks for at *now*.
+    """Return the seconds to wait by a Retry-After header at *now*.
 
-    None where it is absent, garbage, negative or past. RFC 9110, 10.2.3.
+    None if it is absent, invalid, negative or in the past. RFC 9110, 10.2.3.
 
     >>> retry_after("120", 0), retry_after("-5", 0), retry_after("soon", 0)
     (120.0, None, None)

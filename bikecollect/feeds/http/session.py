@@ -1,4 +1,4 @@
-"""Sessions that read no environment, follow nothing, and go where the guard lets."""
+"""Sessions without environment and redirects, limited to what the guard allows."""
 
 import re
 import socket
@@ -31,23 +31,26 @@ _NOISE = (wire.HTTPError, ValueError)
 
 
 def translated(error: BaseException, place: str) -> BaseException:
-    """Return *error* in our own words, for requests' hold the whole address.
+    """Return *error* as one of ours, because those of requests contain the whole URL.
 
-    An error that is none of the network's (a bug) is returned as it is.
+    Other errors (bugs) are returned unchanged.
     """
     if isinstance(error, FeedError | PayloadError):
         return error
     if isinstance(error, http.SSLError):
-        why = re.search(r"\] (?:certificate verify failed: )?(.*?) \(_ssl", repr(error))
-        reason = why[1] if why else "no common protocol"
+        pattern = r"\] (?:certificate verify failed: )?(.*?) \(_ssl"
+        match = re.search(pattern, repr(error))
+        reason = match[1] if match else "no common protocol"
         return ProtocolError(f"TLS of {place} cannot be verified: {reason}")
     if "NameResolution" in repr(error) or "gaierror" in repr(error):
-        return FeedUnavailable(f"the name of {place} does not resolve", cause="dns")
+        return FeedUnavailable(
+            f"the host name of {place} does not resolve", cause="dns"
+        )
     for kinds, cause, text in (
         (_TIMEOUTS, "timeout", f"{place} timed out"),
-        (_PLACES, "address", f"{place} cannot be asked"),
-        (_CUTS, "truncated", f"the answer of {place} was cut"),
-        (_BREAKS, "connect", f"no connection to {place}"),
+        (_PLACES, "address", f"{place} is not a valid address"),
+        (_CUTS, "truncated", f"the answer of {place} was truncated"),
+        (_BREAKS, "connect", f"cannot connect to {place}"),
         (_NOISE, "protocol", f"the answer of {place} is not HTTP"),
     ):
         if isinstance(error, kinds):
@@ -57,33 +60,33 @@ def translated(error: BaseException, place: str) -> BaseException:
 
 
 class _Adapter(HTTPAdapter):
-    """An adapter whose direct connections ask *guard* for each address."""
+    """An adapter whose direct connections are checked by *guard*."""
 
     def __init__(self, guard: AddressGuard | None, **pool: object) -> None:
         self._guard, self._pool = guard, pool
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Hand the guard to the pools; those of a proxy have none."""
+        """Create the pools with the guard; those of a proxy have none."""
         super().init_poolmanager(*args, **{**kwargs, **self._pool})
         if self._guard is not None:
             self.poolmanager.pool_classes_by_scheme = _guarded(self._guard)
 
 
 def _guarded(guard: AddressGuard) -> dict[str, type[HTTPConnectionPool]]:
-    """Return pools, by scheme, that connect only to what *guard* admits.
+    """Return pools, by scheme, that connect only to addresses allowed by *guard*.
 
-    It is asked for the very address that is connected to: a name that is resolved
-    twice may lead elsewhere the second time.
+    It checks the very address of the connection: a second resolution of the name could
+    give another one.
     """
 
     class Plain(HTTPConnection):
         def _new_conn(self) -> socket.socket:
-            return _connected(self, guard)
+            return _connect(self, guard)
 
     class Secure(HTTPSConnection):
         def _new_conn(self) -> socket.socket:
-            return _connected(self, guard)
+            return _connect(self, guard)
 
     class PlainPool(HTTPConnectionPool):
         ConnectionCls = Plain
@@ -94,23 +97,23 @@ def _guarded(guard: AddressGuard) -> dict[str, type[HTTPConnectionPool]]:
     return {"http": PlainPool, "https": SecurePool}
 
 
-def _connected(connection: HTTPConnection, guard: AddressGuard) -> socket.socket:
-    """Return a socket to the first address of its host that answers.
+def _connect(connection: HTTPConnection, guard: AddressGuard) -> socket.socket:
+    """Connect to the first address of the host that answers.
 
-    Raises what `HTTPConnection` does, and ProtocolError where none is admitted.
+    Raises the errors of `HTTPConnection`, and ProtocolError if none is allowed.
     """
     host, port = connection._dns_host, connection.port  # noqa: SLF001 - urllib3 2.x
     last: OSError = OSError("the name has no address")
     try:
-        found = socket.getaddrinfo(host, port, allowed_gai_family(), socket.SOCK_STREAM)
+        infos = socket.getaddrinfo(host, port, allowed_gai_family(), socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
         raise wire.NameResolutionError(
             host, connection, socket.gaierror(str(error))
         ) from error
-    for *_, address in guard.admitted(host, found):
+    for *_, address in guard.allowed(host, infos):
         try:
             return create_connection(
-                _numbers(address),
+                _host_and_port(address),
                 connection.timeout,
                 source_address=connection.source_address,
                 socket_options=connection.socket_options,
@@ -122,10 +125,10 @@ def _connected(connection: HTTPConnection, guard: AddressGuard) -> socket.socket
     raise wire.NewConnectionError(connection, str(last)) from last
 
 
-def _numbers(address: Any) -> tuple[str, int]:
-    """Return host and port of the socket *address*, with the zone that it has."""
-    host, port, *more = address
-    zone = more[1] if len(more) > 1 else 0
+def _host_and_port(address: Any) -> tuple[str, int]:
+    """Return host and port of the socket *address*, with its IPv6 zone."""
+    host, port, *rest = address
+    zone = rest[1] if len(rest) > 1 else 0
     return (f"{host}%{zone}" if zone and "%" not in host else host), port
 
 
@@ -134,10 +137,10 @@ _CONTEXTS: list[object] = []
 
 
 def _context() -> object:
-    """Return the one TLS context of all hosts: 2 ms instead of 22 a host."""
+    """Return the TLS context shared by all hosts: 2 ms instead of 22 per host."""
     with _LOCK:
         if not _CONTEXTS:
-            import certifi  # not for plain HTTP
+            import certifi  # needed for https only
 
             context = urllib3.util.ssl_.create_urllib3_context()
             context.load_verify_locations(certifi.where())
@@ -146,7 +149,7 @@ def _context() -> object:
 
 
 class _Session(requests.Session):
-    """A session that follows nothing, and makes its TLS context when it is needed."""
+    """A session that follows no redirects and creates its TLS context when needed."""
 
     def __init__(self, guard: AddressGuard | None, *, shared_tls: bool) -> None:
         super().__init__()
@@ -162,22 +165,22 @@ class _Session(requests.Session):
         return super().get_adapter(url)
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Find no redirect: requests would read the whole body of one, at any size."""
+        """Return None: requests would read the whole body of a redirect."""
 
 
 def session(
     *, trust_env: bool = False, ca_bundle: str = "", guard: AddressGuard | None = None
 ) -> requests.Session:
-    """Return a session that asks for gzip and obeys the environment only if told."""
-    made = _Session(guard, shared_tls=not (ca_bundle or trust_env))
+    """Return a session that accepts gzip and ignores the environment by default."""
+    new = _Session(guard, shared_tls=not (ca_bundle or trust_env))
     if ca_bundle:
-        made.verify = ca_bundle
-    made.trust_env = trust_env
-    made.headers.update(
+        new.verify = ca_bundle
+    new.trust_env = trust_env
+    new.headers.update(
         {
             "User-Agent": f"bikecollect/{__version__}",
             "Accept-Encoding": "gzip",
             "Accept": "application/json, */*;q=0.5",
         }
     )
-    return made
+    return new

@@ -1,4 +1,4 @@
-"""One attempt at one address: redirects, credentials, and bounds."""
+"""One attempt at one address, with redirects, credentials and limits."""
 
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
@@ -23,29 +23,29 @@ from bikecollect.feeds.http.urls import Url, bracketed, parse, same_origin, show
 Clock = Callable[[], float]
 OK = requests.codes.ok
 REDIRECTS, CREDENTIALS, TOO_MANY = range(300, 400), (401, 403), 429
-MOST_REDIRECTS = 5
+MAX_REDIRECTS = 5
 """In a row."""
 
 
-class Answered(FeedUnavailable):
-    """An HTTP error, and how long its server asked us to wait."""
+class HttpStatusError(FeedUnavailable):
+    """An HTTP error status, and the *pause* in seconds that the server asks for."""
 
     def __init__(self, message: str, status: int, pause: float) -> None:
         super().__init__(message, cause=f"http-{status}", http_status=status)
         self.pause = pause
 
     def plain(self) -> FeedUnavailable:
-        """Return this error as others know it."""
+        """Return this error as a plain FeedUnavailable."""
         return FeedUnavailable(
             str(self), cause=self.cause, http_status=self.http_status
         )
 
 
 class Transport:
-    """Asks for documents by *access*, within *budget*; *left* gives the seconds.
+    """Requests documents by *access*, within *budget*; *left* returns the seconds left.
 
-    *spare* are the bytes that more documents of the run may have; *public_host* is the
-    feed's own host where an earlier run found it in the public Internet.
+    *spare* are the bytes left for further documents of the run; *public_host* is the
+    feed's own host if an earlier run found it in the public Internet.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Transport:
 
     @property
     def public_host(self) -> str:
-        """The feed's own host, where it lies in the public Internet."""
+        """The feed's own host if it is in the public Internet, else empty."""
         return self.scope.home.host if self._guard.home_is_public else ""
 
     def close(self) -> None:
@@ -82,30 +82,30 @@ class Transport:
         self._session.close()
 
     def quotes(self, document: Document) -> bool:
-        """Return whether errors may quote *document*: it is of the feed's own host."""
+        """Return whether errors may quote *document*: if it is from the feed's host."""
         return same_origin(document.url, self.scope.home.text)
 
     def get(self, name: str, url: Url) -> Document:
         """Return the document at *url*; raises FeedError and PayloadError."""
-        for _ in range(MOST_REDIRECTS + 1):
-            url = self.scope.dressed(url)
+        for _ in range(MAX_REDIRECTS + 1):
+            url = self.scope.with_keys(url)
             try:
-                got = self._hop(name, url)
+                answer = self._hop(name, url)
             except BaseException as error:
                 raise translated(error, url.plain) from error
-            if isinstance(got, Document):
-                return got
-            url = got
+            if isinstance(answer, Document):
+                return answer
+            url = answer
         raise ProtocolError(
-            f"more than {MOST_REDIRECTS} redirects; the last leads to {url.plain}",
+            f"more than {MAX_REDIRECTS} redirects, the last to {url.plain}",
             cause="redirect",
         )
 
     def _hop(self, name: str, url: Url) -> Document | Url:
-        """Return the document at *url*, or where it is redirected to."""
+        """Return the document at *url*, or the target of a redirect."""
         self._guard.check_name(url.host)
         if url.scheme == "https" and self._bundle and not Path(self._bundle).exists():
-            raise ProtocolError(f"there is no ca_bundle {self._bundle}")
+            raise ProtocolError(f"ca_bundle {self._bundle} does not exist")
         headers = self.scope.headers(url)
         ours = "Authorization" in headers or not self.scope.covers(url)
         with self._session.get(
@@ -166,11 +166,11 @@ class Transport:
                 f"{place} answered HTTP {status}: retry in {wait:.0f} s",
                 not_before=self._clock() + wait,
             )
-        raise Answered(f"{place} answered {status}", status, wait or 0.0)
+        raise HttpStatusError(f"{place} answered HTTP {status}", status, wait or 0.0)
 
 
 def target(name: str, url: str) -> Url:
-    """Return *url* in its parts; raises ProtocolError naming it where it is none."""
+    """Return the parts of *url*; raises ProtocolError with it if it is malformed."""
     try:
         return parse(url)
     except ValueError as error:
@@ -181,7 +181,7 @@ def target(name: str, url: str) -> Url:
 
 
 def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Add no credentials to *request*: .netrc may have some for its host."""
+    """Return *request* as it is: requests must add no credentials from .netrc."""
     return request
 
 
@@ -191,7 +191,7 @@ def _length(headers: Mapping[str, str]) -> int | None:
 
 
 def date(text: str | None) -> float | None:
-    """Return the moment of a Date header, None where there is none."""
+    """Return the time of a Date header in epoch seconds, None if absent or invalid."""
     try:
         return parsedate_to_datetime(text).timestamp() if text else None
     except (ValueError, TypeError, OverflowError):
@@ -199,21 +199,21 @@ def date(text: str | None) -> float | None:
 
 
 def total(headers: Mapping[str, str]) -> int | None:
-    """Return how long a list is in all, as *headers* say; None where they do not.
+    """Return the total length of a list stated in *headers*, None for none.
 
     >>> total({"Content-Range": "items 0-19/702"}), total({"X-Total-Count": "702"})
     (702, 702)
     """
-    said = [headers.get(name, "") for name in ("X-Total-Count", "X-Total")]
-    said.append(headers.get("Content-Range", "").rpartition("/")[2])
-    return next((int(n) for n in said if n.isascii() and n.isdigit()), None)
+    values = [headers.get(name, "") for name in ("X-Total-Count", "X-Total")]
+    values.append(headers.get("Content-Range", "").rpartition("/")[2])
+    return next((int(n) for n in values if n.isascii() and n.isdigit()), None)
 
 
 def next_url(headers: Mapping[str, str]) -> str:
-    """Return where a list goes on, as *headers* say; empty where they do not.
+    """Return the address of the next page in *headers*, empty for none.
 
     >>> next_url({"Link": '<https://a.org/f?page=2>; rel="next"'})
     'https://a.org/f?page=2'
     """
     links = requests.utils.parse_header_links(headers.get("Link", ""))
-    return next((str(each["url"]) for each in links if each.get("rel") == "next"), "")
+    return next((str(link["url"]) for link in links if link.get("rel") == "next"), "")

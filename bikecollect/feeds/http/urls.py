@@ -1,4 +1,4 @@
-"""Addresses of the web: parsed strictly, resolved, and shown without secrets."""
+"""URLs: strict parsing, resolution, and forms without secrets for messages."""
 
 import re
 from typing import NamedTuple
@@ -6,18 +6,18 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from bikecollect.core.secrets.names import is_secret_name
 
-LONGEST = 4_000
+MAX_LENGTH = 4_000
 PORTS = {"http": 80, "https": 443}
 _LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST = rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*\.?"
 _SCHEME = r"[a-zA-Z][a-zA-Z0-9+.-]*:"
 _CONTROLS = r"[\x00-\x1f\x7f]"
 _PATH = "/%:@!$&'()*+,;=~?[]|"
-_SHOWN = 300
+_MAX_SHOWN = 300
 
 
 class Url(NamedTuple):
-    """An address in its parts; *user* is its user info, *port* never absent."""
+    """The parts of a URL; *user* is its user info, *port* is always set."""
 
     scheme: str
     user: str
@@ -28,28 +28,28 @@ class Url(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Scheme, host, and the port where it is not the scheme's own."""
+        """Scheme, host, and the port unless it is the scheme's default."""
         host = bracketed(self.host)
         port = "" if self.port == PORTS[self.scheme] else f":{self.port}"
         return f"{self.scheme}://{host}{port}"
 
     @property
     def plain(self) -> str:
-        """The address without what may be secret."""
-        return f"{self.place}{self.path}"[:_SHOWN]
+        """The URL without user info, query and fragment, which may be secret."""
+        return f"{self.place}{self.path}"[:_MAX_SHOWN]
 
     @property
     def text(self) -> str:
-        """The address as it is asked for: without user info and fragment.
+        """The URL to request: without user info and fragment.
 
-        It is put together anew, so that whoever reads it next finds the same host.
+        It is rebuilt from its parts, so that any other parser sees the same host.
         """
         query = f"?{self.query}" if self.query else ""
         return f"{self.place}{self.path}{query}"
 
 
 def bracketed(host: str) -> str:
-    """Return *host* as addresses and settings have it.
+    """Return *host* in the form used in URLs and settings.
 
     >>> bracketed("::1"), bracketed("example.org")
     ('[::1]', 'example.org')
@@ -58,7 +58,7 @@ def bracketed(host: str) -> str:
 
 
 def parse(url: str) -> Url:
-    """Return the parts of *url*; raises ValueError saying what is wrong with it.
+    """Return the parts of *url*; raises ValueError with the reason.
 
     >>> parse("https://me:pw@Example.org:8443/gbfs.json?key=1#top").text
     'https://example.org:8443/gbfs.json?key=1'
@@ -67,8 +67,8 @@ def parse(url: str) -> Url:
     ValueError: Invalid IPv6 URL
     """
     url = url.strip()
-    if len(url) > LONGEST:
-        raise ValueError(f"it has more than {LONGEST} characters")
+    if len(url) > MAX_LENGTH:
+        raise ValueError(f"it has more than {MAX_LENGTH} characters")
     if not url.isprintable() and re.search(_CONTROLS, url):
         raise ValueError("it has control characters")
     parts = urlsplit(url)
@@ -89,9 +89,9 @@ def parse(url: str) -> Url:
 
 
 def host_and_port(place: str) -> tuple[str, int]:
-    """Return the host and the port (0 where none is given) in *place*.
+    """Return the host and the port (0 for none) in *place*.
 
-    Raises ValueError saying what is wrong with it.
+    Raises ValueError with the reason.
 
     >>> host_and_port("CDN.example.org:8443"), host_and_port("[::FFFF:a00:1]")
     (('cdn.example.org', 8443), ('::ffff:a00:1', 0))
@@ -103,26 +103,26 @@ def host_and_port(place: str) -> tuple[str, int]:
         host, colon, port = place.partition(":")
         host, port = _name(host), colon + port
     if port[:1] not in {"", ":"} or not re.fullmatch(r"\d{0,5}", port[1:], re.ASCII):
-        raise ValueError(f"{port[:20]!a} is not a port")
+        raise ValueError(f"invalid port {port[:20]!a}")
     number = int(port[1:] or 0)
     if number > 65_535 or (number == 0 and port[1:]):  # noqa: PLR2004 - the last port
-        raise ValueError(f"there is no port {number}")
+        raise ValueError(f"invalid port {number}")
     return host, number
 
 
 def _ipv6(text: str) -> str:
-    """Return the address *text*, whose zone is written with %25 or %."""
+    """Return the IPv6 address *text*, whose zone follows %25 or %."""
     import ipaddress  # urllib.parse has it already
 
     address, percent, zone = text.partition("%")
     zone = zone.removeprefix("25")
     if percent and not re.fullmatch(r"[\w.-]{1,32}", zone, re.ASCII):
-        raise ValueError("its IPv6 zone is malformed")
+        raise ValueError("invalid IPv6 zone")
     return f"{ipaddress.IPv6Address(address).compressed}{percent}{zone}"
 
 
 def _name(text: str) -> str:
-    """Return the host name *text* in the letters of the DNS."""
+    """Return the host name *text* in ASCII and lower case."""
     if not text:
         raise ValueError("it has no host")
     try:
@@ -130,14 +130,14 @@ def _name(text: str) -> str:
     except UnicodeError:
         host = ""
     if not re.fullmatch(_HOST, host):
-        raise ValueError(f"{text[:80]!a} is not a host name")
+        raise ValueError(f"invalid host name {text[:80]!a}")
     return host
 
 
 def joined(base: str, url: str) -> str:
-    """Return *url* resolved against the address of the document that has it.
+    """Return *url* resolved against *base*, the address of the document that lists it.
 
-    What cannot be resolved is returned as it is, for the one who asks to refuse.
+    An invalid one is returned unchanged; requesting it reports the error.
 
     >>> joined("https://example.org/gbfs/gbfs.json", "./status.json")
     'https://example.org/gbfs/status.json'
@@ -151,9 +151,9 @@ def joined(base: str, url: str) -> str:
 
 
 def same_origin(url: str, home: str) -> bool:
-    """Return whether *url* is of the host and the port of *home*, or its upgrade.
+    """Return whether *url* has the host and port of *home*, or upgrades it to https.
 
-    One that cannot be parsed is of no other host.
+    True for one that cannot be parsed.
 
     >>> same_origin("https://example.org/x", "http://EXAMPLE.org/gbfs.json")
     True
@@ -165,13 +165,13 @@ def same_origin(url: str, home: str) -> bool:
 
 
 def of_origin(url: Url, home: Url) -> bool:
-    """Return whether *url* is of the host and the port of *home*, or its upgrade."""
+    """Return whether *url* has the host and port of *home*, or upgrades it to https."""
     upgraded = (home.port, url.port) == (PORTS["http"], PORTS["https"])
     return url.host == home.host and (url.port == home.port or upgraded)
 
 
 def plain(url: str) -> str:
-    """Return *url* without what may be secret: user, query, fragment; never raises.
+    """Return *url* without user info, query and fragment; never raises.
 
     >>> plain("https://me:pw@example.org/x?key=1"), plain("http://[?key=1")
     ('https://example.org/x', 'http://[')
@@ -181,11 +181,11 @@ def plain(url: str) -> str:
     except ValueError:
         bare = re.split("[?#]", url, maxsplit=1)[0]
         bare = re.sub("//[^/]*@", "//", bare)
-        return quote(bare, safe=_PATH, errors="backslashreplace")[:_SHOWN]
+        return quote(bare, safe=_PATH, errors="backslashreplace")[:_MAX_SHOWN]
 
 
 def shown(url: str) -> str:
-    """Return *url* for people: with its query, but for secrets; never raises.
+    """Return *url* for messages, with secrets in its query masked; never raises.
 
     >>> shown("https://me:pw@example.org/x?size=1000&key=1")
     'https://example.org/x?size=1000&key=***'
@@ -199,4 +199,4 @@ def shown(url: str) -> str:
         f"{name}=***" if is_secret_name(name) else f"{name}{sign}{value}"
         for name, sign, value in names
     )
-    return parts._replace(query=query).text[:_SHOWN]
+    return parts._replace(query=query).text[:_MAX_SHOWN]
