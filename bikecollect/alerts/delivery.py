@@ -177,7 +177,7 @@ class Dispatch:
         begin, end = Slot(int(first)), Slot(int(last))
         history = History(system.system_id, system.path)
         begun = min(end, max(begin, history.first() or end))
-        account = evidence.accounted(system, begun, end, now=now)
+        account = evidence.read_account(system, begun, end, now=now)
         flags = [words for slot, words in history.flags(begun) if slot < end]
         seen = survey(system, now=last)
         return Summary(

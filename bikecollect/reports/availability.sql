@@ -1,8 +1,8 @@
--- How many vehicles and docks there are in each hour of the week.
--- place: station, district or system; hour_of_week: 0 = Monday 00:00, local
--- stations: stations of the place; slots_seen, slots_expected: of these stations
--- share_seen: slots seen of those expected; mean_vehicles, mean_docks: over slots seen
--- share_with_vehicle, share_with_dock: slots with at least one, of those seen
+-- Mean number of vehicles and docks by hour of the week.
+-- place: station, district or system; hour_of_week: 0 = Monday 00:00, local time
+-- stations: stations of the place; slots_seen, slots_expected: summed over them
+-- share_seen: slots_seen / slots_expected; mean_vehicles, mean_docks: over seen slots
+-- share_with_vehicle, share_with_dock: share of seen slots with at least one
 -- reads: slots, profile (summaries), asked
 WITH hours AS (
     SELECT s.system_id AS system_id, s.hour_of_week AS hour_of_week,
@@ -14,7 +14,7 @@ WITH hours AS (
     SELECT a.system_id AS system_id, a.place AS place, COUNT(*) AS stations
     FROM asked AS a
     GROUP BY a.system_id, a.place
-), found AS (
+), counts AS (
     SELECT p.system_id AS system_id, a.place AS place, p.hour_of_week AS hour_of_week,
         SUM(p.known) AS known, SUM(p.docks_known) AS docks_known,
         SUM(p.with_vehicle) AS with_vehicle, SUM(p.with_dock) AS with_dock,
@@ -43,6 +43,6 @@ SELECT m.system_id AS system_id, m.place AS place,
         AS share_with_dock
 FROM members AS m
 JOIN hours AS h ON h.system_id = m.system_id
-LEFT JOIN found AS f ON f.system_id = m.system_id AND f.place = m.place
+LEFT JOIN counts AS f ON f.system_id = m.system_id AND f.place = m.place
     AND f.hour_of_week = h.hour_of_week
 ORDER BY system_id, place, hour_of_week

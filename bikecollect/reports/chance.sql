@@ -1,7 +1,7 @@
--- Will there be a vehicle, and a dock, at a minute of the week?
--- days_expected: such days in the range; days_seen: of these, seen at that minute
--- with_vehicle, with_dock: of the days seen; last_seen: the last such slot
--- low, high: Wilson's 95 % interval of the chance of a vehicle (added in Python)
+-- Chance of a vehicle, and of a free dock, at a time of the week.
+-- days_expected: such days in the range; days_seen: those with a row at that minute
+-- with_vehicle, with_dock: days with at least one; last_seen: the last such slot
+-- low, high: 95 % confidence interval (Wilson) of the chance of a vehicle
 -- reads: slots, station_status (rows), asked
 WITH expected AS (
     SELECT s.system_id AS system_id, COUNT(*) AS days
@@ -10,7 +10,7 @@ WITH expected AS (
         AND s.minute_of_day = $minute
         AND s.hour_of_week >= $first_hour AND s.hour_of_week < $first_hour + 24
     GROUP BY s.system_id
-), found AS (
+), counts AS (
     SELECT r.system_id AS system_id, r.station_id AS station_id,
         COUNT(r.num_vehicles_available) AS seen,
         COUNT(r.num_docks_available) AS docks_seen,
@@ -37,5 +37,5 @@ SELECT a.system_id AS system_id, a.station_id AS station_id,
     f.last_seen AS last_seen
 FROM asked AS a
 JOIN expected AS e ON e.system_id = a.system_id
-LEFT JOIN found AS f ON f.system_id = a.system_id AND f.station_id = a.station_id
+LEFT JOIN counts AS f ON f.system_id = a.system_id AND f.station_id = a.station_id
 ORDER BY system_id, station_id

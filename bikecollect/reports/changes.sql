@@ -1,8 +1,8 @@
--- What has changed in the list of stations.
+-- Changes in the list of stations.
 -- what: added, removed, returned, moved, renamed, resized or reused
--- since: the first slot of it, epoch seconds; metres: how far it moved
--- reused: more than 500 m away under another name: the id means another place now
--- Stations of the very first slot are not "added"; moves under 20 m are noise.
+-- since: first slot with the change, epoch seconds; metres: distance moved
+-- reused: moved over 500 m and renamed, so the id now names another place
+-- Stations of the first list are not "added"; moves under 20 m are ignored.
 -- reads: stations, asked
 WITH first_seen AS (
     SELECT s.system_id AS system_id, MIN(s.valid_from) AS first_slot
@@ -39,7 +39,7 @@ WITH first_seen AS (
     FROM versions AS v
     JOIN first_seen AS f ON f.system_id = v.system_id
     WHERE v.since >= $begin AND v.since < $end
-), told AS (
+), events AS (
     SELECT m.system_id AS system_id, m.station_id AS station_id, m.since AS since,
         'added' AS what, '' AS old, m.name AS new, CAST(NULL AS DOUBLE) AS metres
     FROM measured AS m
@@ -76,5 +76,5 @@ WITH first_seen AS (
 )
 SELECT t.system_id AS system_id, t.since AS since, t.station_id AS station_id,
     t.what AS what, t.old AS old, t.new AS new, t.metres AS metres
-FROM told AS t
+FROM events AS t
 ORDER BY system_id, since, station_id, what

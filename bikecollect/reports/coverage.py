@@ -1,4 +1,4 @@
-"""The account of the past: every expected slot, what became of it, and why."""
+"""Coverage of the past: the state of every expected slot, and why some are missing."""
 
 from bisect import bisect_left
 from collections import Counter
@@ -16,18 +16,18 @@ from bikecollect.core.slots import Slot, SlotState, grid, local_days, state_of
 HOURS = 168
 BOUNDS = (0.5, 0.9, 0.99, 1.0)
 LEGEND = ("none", "to 50 %", "to 90 %", "to 99 %", "below 100 %", "whole")
-"""The words for coverage: of nothing, and up to each of `BOUNDS`."""
+"""Labels of the levels of coverage: zero, then below each of `BOUNDS`, then 100 %."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of a range of slots.
+    """What is known about a range of slots.
 
-    *first* is the first slot that was ever tried; *runs* are in the order in which
-    they began, with a neighbour before and behind the range (the last one may be this
-    moment's: no run, but a boot id and its times); *spare* says of slots where a
-    payload of theirs lies that has no block: inbox, rejected or kept. *incidents* are
-    incidents in which a run may not even have been able to say that it was there.
+    *first* is the first slot that any run tried. *runs* are sorted by their start and
+    include one run before and one after the range; the last may stand for the present
+    moment (no outcome, only a boot id and uptimes). *spare* maps slots to the folder
+    that holds a payload for them: inbox, rejected or kept. *incidents* are those
+    during which a run may have been unable to record itself.
     """
 
     first: Slot | None = None
@@ -38,7 +38,7 @@ class Evidence:
 
 
 class Judged(NamedTuple):
-    """An expected slot; *spare* says from where it could still be filled."""
+    """An expected slot and its state; *spare* names a source that can still fill it."""
 
     slot: Slot
     state: SlotState
@@ -48,9 +48,9 @@ class Judged(NamedTuple):
 
 @dataclass(frozen=True)
 class Gap:
-    """Missing slots from *start* to before *end* (epoch seconds), for one *cause*.
+    """Consecutive missing slots from *start* to before *end* (epoch seconds).
 
-    *backfillable* of them could still be filled, from *origin*.
+    All have the same *cause*; *backfillable* of them can still be filled from *origin*.
     """
 
     start: Slot
@@ -63,7 +63,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class Coverage:
-    """Slots: *stale* and *partial* ones are among the *collected*."""
+    """Counts of slots; *collected* includes the *stale* and *partial* ones."""
 
     expected: int = 0
     collected: int = 0
@@ -72,20 +72,21 @@ class Coverage:
 
     @property
     def missing(self) -> int:
-        """Slots that have no block."""
+        """Number of slots without a block."""
         return self.expected - self.collected
 
     @property
     def ratio(self) -> float | None:
-        """Collected of expected, None where nothing was expected."""
+        """Share of expected slots that were collected; None if none was expected."""
         return self.collected / self.expected if self.expected else None
 
 
 @dataclass(frozen=True)
 class Account:
-    """The account of a system from *since* to before *until* (epoch seconds).
+    """Coverage and gaps of a system from *since* to before *until* (epoch seconds).
 
-    *days* are local ones; *hours* are the 168 of the local week, Monday 00:00 first.
+    *days* are local days; *hours* are the 168 hours of the local week, from Monday
+    00:00.
     """
 
     system_id: str
@@ -101,11 +102,11 @@ class Account:
 
     @property
     def causes(self) -> Mapping[str, int]:
-        """Missing slots by cause, the most first."""
-        found: Counter[str] = Counter()
+        """Number of missing slots by cause, most frequent first."""
+        slots: Counter[str] = Counter()
         for gap in self.gaps:
-            found[gap.cause] += gap.slots
-        return dict(found.most_common())
+            slots[gap.cause] += gap.slots
+        return dict(slots.most_common())
 
 
 def account(
@@ -117,9 +118,9 @@ def account(
     since: Slot,
     until: Slot,
 ) -> Account:
-    """Return the account that follows from *evidence*."""
+    """Return the account of a system, computed from *evidence*."""
     judged = list(judge(evidence, interval, since, until))
-    slots = [each.slot for each in judged]
+    slots = [item.slot for item in judged]
     days: dict[str, Coverage] = {}
     for day, begin, end in local_days(since, until, zone):
         low, high = bisect_left(slots, begin), bisect_left(slots, end)
@@ -141,10 +142,10 @@ def account(
 def judge(
     evidence: Evidence, interval: int, since: Slot, until: Slot
 ) -> Iterator[Judged]:
-    """Yield what became of each slot of the grid from *since* to before *until*."""
+    """Yield the state of each slot of the grid from *since* to before *until*."""
     runs = SeenRuns(evidence.runs)
-    for each in grid(since, until, interval):
-        slot = Slot(each)
+    for second in grid(since, until, interval):
+        slot = Slot(second)
         block = evidence.blocks.get(slot)
         if block is not None:
             yield Judged(slot, state_of(block.flags))
@@ -152,7 +153,7 @@ def judge(
         run = runs.last(slot)
         if run is not None:
             cause = cause_of(run)
-            if cause == "ledger":  # on a full disk it is the ledger that complains
+            if cause == "ledger":  # a full disk first shows as an error of the ledger
                 cause = _silenced(slot, evidence.incidents) or cause
         elif evidence.first is None or slot < evidence.first:
             cause = Cause.NOT_COLLECTING
@@ -163,39 +164,39 @@ def judge(
 
 
 def _silenced(slot: Slot, incidents: Iterable[Incident]) -> str:
-    """Return the trouble in which the run of *slot* could leave no word of itself."""
-    return next((t.kind for t in incidents if t.opened <= slot <= t.last), "")
+    """Return the kind of the incident that kept the run of *slot* from recording."""
+    return next((i.kind for i in incidents if i.opened <= slot <= i.last), "")
 
 
 def gaps(judged: Iterable[Judged], interval: int) -> list[Gap]:
-    """Return the maximal rows of missing slots, each with one cause.
+    """Return the gaps: maximal sequences of missing slots with the same cause.
 
     >>> lost = Judged(Slot(0), SlotState.MISSING, "disk")
     >>> gaps([lost, Judged(Slot(300), SlotState.COLLECTED)], 300)
     [Gap(start=0, end=300, slots=1, cause='disk', backfillable=0, origin='')]
     """
-    found = []
-    for (what, cause), members in groupby(judged, key=lambda j: (j.state, j.cause)):
-        if what != SlotState.MISSING:
+    gaps_found = []
+    for (state, cause), members in groupby(judged, key=lambda j: (j.state, j.cause)):
+        if state != SlotState.MISSING:
             continue
-        lost = list(members)
-        spare = [each.spare for each in lost if each.spare]
-        found.append(
+        missing = list(members)
+        sources = [item.spare for item in missing if item.spare]
+        gaps_found.append(
             Gap(
-                start=lost[0].slot,
-                end=Slot(lost[-1].slot + interval),
-                slots=len(lost),
+                start=missing[0].slot,
+                end=Slot(missing[-1].slot + interval),
+                slots=len(missing),
                 cause=cause,
-                backfillable=len(spare),
-                origin=", ".join(dict.fromkeys(spare)),
+                backfillable=len(sources),
+                origin=", ".join(dict.fromkeys(sources)),
             )
         )
-    return found
+    return gaps_found
 
 
 def coverage_of(judged: Iterable[Judged]) -> Coverage:
-    """Return how many slots became what."""
-    states = Counter(each.state for each in judged)
+    """Count the slots of *judged* by state."""
+    states = Counter(item.state for item in judged)
     expected = sum(states.values())
     return Coverage(
         expected=expected,
@@ -207,25 +208,25 @@ def coverage_of(judged: Iterable[Judged]) -> Coverage:
 
 def _hours(judged: Sequence[Judged], zone: tzinfo) -> list[Coverage]:
     expected, collected = [0] * HOURS, [0] * HOURS
-    # The offset is asked for once an hour: it does not change within one.
-    for hour, members in groupby(judged, key=lambda each: each.slot // 3600):
-        found = list(members)
+    # The UTC offset is looked up once per hour of UTC: it does not change within one.
+    for hour, members in groupby(judged, key=lambda item: item.slot // 3600):
+        slots = list(members)
         local = datetime.fromtimestamp(hour * 3600, zone)
         place = local.weekday() * 24 + local.hour
-        if local.minute:
-            for each in found:
-                local = datetime.fromtimestamp(each.slot, zone)
+        if local.minute:  # a zone such as +05:30: the hour of UTC spans two local ones
+            for item in slots:
+                local = datetime.fromtimestamp(item.slot, zone)
                 place = local.weekday() * 24 + local.hour
                 expected[place] += 1
-                collected[place] += each.state != SlotState.MISSING
+                collected[place] += item.state != SlotState.MISSING
             continue
-        expected[place] += len(found)
-        collected[place] += sum(each.state != SlotState.MISSING for each in found)
+        expected[place] += len(slots)
+        collected[place] += sum(item.state != SlotState.MISSING for item in slots)
     return [Coverage(e, c) for e, c in zip(expected, collected, strict=True)]
 
 
 def level(coverage: Coverage) -> str:
-    """Return the word of the legend for *coverage*.
+    """Return the label in `LEGEND` for *coverage*.
 
     >>> level(Coverage(288, 0)), level(Coverage(288, 280)), level(Coverage(288, 288))
     ('none', 'to 99 %', 'whole')
@@ -234,7 +235,7 @@ def level(coverage: Coverage) -> str:
 
 
 def level_number(coverage: Coverage) -> int:
-    """Return the place in `LEGEND` of *coverage*."""
+    """Return the index in `LEGEND` for *coverage*."""
     if not coverage.collected:
         return 0
-    return 1 + sum((coverage.ratio or 0) >= each for each in BOUNDS)
+    return 1 + sum((coverage.ratio or 0) >= bound for bound in BOUNDS)

@@ -1,6 +1,6 @@
--- What each day should have, has, and why the rest is missing.
--- cause: why slots are missing; empty: those that were collected
--- slots: of that state and cause; expected: of the whole day
+-- Collected and missing slots of each day, by cause.
+-- cause: why slots are missing; empty for collected slots
+-- slots: slots with this state and cause; expected: slots of the whole day
 -- reads: slots (summaries)
 WITH days AS (
     SELECT s.system_id AS system_id, s.date AS date, COUNT(*) AS expected

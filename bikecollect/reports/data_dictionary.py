@@ -1,4 +1,4 @@
-"""What every column means: for people, and as a Frictionless data package."""
+"""Descriptions and units of all columns, and the Frictionless data package."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -43,68 +43,78 @@ UNITS = {
     "hour": "hours",
     "hour_of_week": "hours",
 }
-SECONDS = {
-    *("slot", "fetched_at", "last_reported", "started", "finished", "first_slot"),
-    *("last_slot", "valid_from", "valid_to", "last_updated"),
-}
+SECONDS = frozenset(
+    {
+        "slot",
+        "fetched_at",
+        "last_reported",
+        "started",
+        "finished",
+        "first_slot",
+        "last_slot",
+        "valid_from",
+        "valid_to",
+        "last_updated",
+    }
+)
 """Columns that are times: ISO 8601 in CSV and JSON, epoch seconds in Parquet."""
 DOCS: Mapping[str, str] = {
     **INFORMATION_COLUMNS,
     **COLUMNS,
-    **{name: each.doc for name, each in DERIVED.items()},
+    **{name: column.doc for name, column in DERIVED.items()},
     **VEHICLE_KINDS,
     "system_id": "the system's name in the settings",
     "date": "local day of the system",
     "minute_of_day": "local minute of the day, 0 to 1439",
     "hour_of_week": "local hour of the week, 0 = Monday 00:00",
     "state": "collected, stale, partial or missing; the first three have rows",
-    "cause": "why it is missing, or why the run did not go well; empty where all did",
-    "rows": "rows that were written",
-    "flags": "words, separated by a blank: partial, short, stale, dup, clock, late, "
+    "cause": "why the slot is missing or the run failed; empty if it succeeded",
+    "rows": "rows written",
+    "flags": "words separated by a blank: partial, short, stale, dup, clock, late, "
     "implausible, contradictory, cut",
     "source": "where the block came from: fetch, recovery, adopted, backfill ...",
     "last_updated": "the feed's own time stamp",
-    "sha256": "of the payload's documents",
-    "run_id": "the run's name",
-    "started": "when the run began",
-    "finished": "when it ended; empty for a killed one",
+    "sha256": "sha256 of the payload's documents",
+    "run_id": "id of the run",
+    "started": "when the run started",
+    "finished": "when the run ended; empty if it was killed",
     "outcome": "how the run ended",
-    "http_status": "of the last answer",
-    "attempts": "tries at the feed",
-    "bytes": "of all documents, inflated",
+    "http_status": "HTTP status of the last response",
+    "attempts": "number of requests, retries included",
+    "bytes": "size of all documents, uncompressed",
     "stations": "stations in the payload",
-    "file": "the daily file",
-    "accepted": "whether the payload became durable",
-    "boot_id": "the kernel's name for the boot",
-    "uptime": "seconds since that boot",
-    "awake": "the same without the time that the machine slept",
-    "version": "of bikecollect",
-    "error": "what went wrong, in words",
-    "valid_to": "the first slot at which it no longer held; empty: it still does",
+    "file": "name of the daily file",
+    "accepted": "whether the payload was stored durably",
+    "boot_id": "the kernel's id of the boot",
+    "uptime": "seconds since that boot, suspended time included",
+    "awake": "seconds since that boot, suspended time excluded",
+    "version": "version of bikecollect",
+    "error": "error message",
+    "valid_to": "first slot at which this version no longer held; empty: current",
     "slots": "slots in which the station has a row; of a gap: missing slots",
     "expected": "slots that the day should have",
-    "collected": "slots of the day that the system has",
-    "first_slot": "the first one",
-    "last_slot": "the last one",
-    "gaps": "maximal rows of slots without the station",
-    "longest_gap_s": "length of the longest of them",
-    "known": "rows that say how many vehicles there are",
-    "docks_known": "rows that say how many docks are free",
+    "collected": "slots of the day that have a block",
+    "first_slot": "first slot",
+    "last_slot": "last slot",
+    "gaps": "number of gaps: sequences of slots without the station",
+    "longest_gap_s": "length of the longest gap",
+    "known": "rows with a number of vehicles",
+    "docks_known": "rows with a number of free docks",
     "empty_slots": "rows with no vehicle",
     "full_slots": "rows with no free dock",
-    "changes": "slots whose vehicles differ from the slot just before",
-    "capacity_min": "least capacity of the day",
-    "capacity_max": "greatest capacity of the day",
-    "silent": "rows whose station had not spoken for over an hour",
-    "inactive": "rows in which it was not installed or not renting",
-    "with_vehicle": "rows with a vehicle",
-    "with_dock": "rows with a free dock",
-    "sum_vehicles": "sum of vehicles over those rows",
-    "sum_docks": "sum of free docks over those rows",
-    "min_vehicles": "least vehicles",
-    "max_vehicles": "most vehicles",
-    "sum_capacity": "sum of capacities over rows that say it",
-    "capacity_known": "rows that say the capacity",
+    "changes": "slots in which the number of vehicles differs from the slot before",
+    "capacity_min": "lowest capacity of the day",
+    "capacity_max": "highest capacity of the day",
+    "silent": "rows whose station had not reported for over an hour",
+    "inactive": "rows in which the station was not installed or not renting",
+    "with_vehicle": "rows with at least one vehicle",
+    "with_dock": "rows with at least one free dock",
+    "sum_vehicles": "sum of vehicles over the rows with a number of vehicles",
+    "sum_docks": "sum of free docks over the rows with a number of free docks",
+    "min_vehicles": "lowest number of vehicles",
+    "max_vehicles": "highest number of vehicles",
+    "sum_capacity": "sum of capacities over the rows with a capacity",
+    "capacity_known": "rows with a capacity",
 }
 KEYS = {
     "station_status": ["slot", "station_id"],
@@ -123,23 +133,23 @@ MEDIA = {
 
 
 def doc(column: str) -> str:
-    """Return what *column* means.
+    """Return the description of *column*.
 
     >>> doc("num_docks_available")
     'docks that take a vehicle'
     """
-    return DOCS.get(column, "a column of the user's own")
+    return DOCS.get(column, "a column defined by the user")
 
 
 def fields(columns: Mapping[str, str], form: str) -> list[dict[str, Any]]:
-    """Return the fields of a table schema: *columns* with their SQL types.
+    """Return the fields of a table schema for *columns* (names with SQL types).
 
-    *form* is csv, jsonl or parquet: times are text in the first two.
+    *form* is csv, jsonl or parquet; in the first two times are texts.
 
     >>> fields({"lat": "DOUBLE"}, "csv")[0]["unit"]
     'degrees'
     """
-    found = []
+    described = []
     for name, kind in columns.items():
         field: dict[str, Any] = {"name": name, "type": KINDS.get(kind, "string")}
         if name in SECONDS and form != "parquet":
@@ -152,8 +162,8 @@ def fields(columns: Mapping[str, str], form: str) -> list[dict[str, Any]]:
         if name in UNITS:
             field["unit"] = UNITS[name]
         field["description"] = doc(name)
-        found.append(field)
-    return found
+        described.append(field)
+    return described
 
 
 def resource(
@@ -175,7 +185,7 @@ def resource(
         "schema": {
             "fields": fields(columns, form),
             "missingValues": [""],
-            "primaryKey": [each for each in key if each in columns],
+            "primaryKey": [column for column in key if column in columns],
         },
     }
 
@@ -189,8 +199,8 @@ def package(
         "name": name,
         "title": "History of bike-share systems",
         "description": (
-            "Snapshots of bike-share stations, one for each slot of the interval. A "
-            "slot without rows was not seen: see the slots and their causes."
+            "Snapshots of bike-share stations, one per slot of the interval. A slot "
+            "without rows was not collected: see the slots and their causes."
         ),
         "created_with": f"bikecollect {version}",
         "resources": list(resources),
@@ -199,4 +209,4 @@ def package(
 
 def status_columns(columns: Sequence[str]) -> dict[str, str]:
     """Return the *columns* of daily files with their types."""
-    return {each: type_of(each) for each in columns}
+    return {column: type_of(column) for column in columns}

@@ -1,14 +1,14 @@
--- What a station had on each day: least, mean and most.
--- slots_seen: slots that say how many vehicles there were; slots_expected: all
--- day_slots: those that tell of the station; day_closed: of these, it was closed
--- capacity_min, capacity_max: of the day
+-- Minimum, mean and maximum of a station on each day.
+-- slots_seen: slots with a number of vehicles; slots_expected: all slots of the day
+-- day_slots: slots with a row of the station; day_closed: of these, it was closed
+-- capacity_min, capacity_max: lowest and highest capacity of the day
 -- reads: slots, profile, coverage (summaries), asked
 WITH days AS (
     SELECT s.system_id AS system_id, s.date AS date, COUNT(*) AS expected
     FROM slots AS s
     WHERE s.date >= DATE '$since' AND s.date < DATE '$until'
     GROUP BY s.system_id, s.date
-), found AS (
+), counts AS (
     SELECT p.system_id AS system_id, p.station_id AS station_id, p.date AS date,
         SUM(p.known) AS known, SUM(p.docks_known) AS docks_known,
         SUM(p.sum_vehicles) AS sum_vehicles, SUM(p.sum_docks) AS sum_docks,
@@ -41,7 +41,7 @@ SELECT a.system_id AS system_id, a.station_id AS station_id,
     CAST(COALESCE(c.inactive, 0) AS BIGINT) AS day_closed
 FROM asked AS a
 JOIN days AS d ON d.system_id = a.system_id
-LEFT JOIN found AS f ON f.system_id = a.system_id AND f.station_id = a.station_id
+LEFT JOIN counts AS f ON f.system_id = a.system_id AND f.station_id = a.station_id
     AND f.date = d.date
 LEFT JOIN covered AS c ON c.system_id = a.system_id AND c.station_id = a.station_id
     AND c.date = d.date

@@ -1,4 +1,4 @@
-"""The disk: what a system takes of it, and how long there is room for more."""
+"""Disk usage of a system, its daily growth, and when the disk will be full."""
 
 import glob
 import os
@@ -16,7 +16,7 @@ RECENT_DAYS = 7
 
 @dataclass(frozen=True)
 class Disk:
-    """Bytes *used* by a system and *free* on its disk; growth *daily*, None unknown."""
+    """Bytes *used* by a system, *free* on its disk, added *daily* (None: unknown)."""
 
     used: int
     free: int
@@ -24,20 +24,21 @@ class Disk:
 
     @property
     def days_left(self) -> float | None:
-        """After how many days the disk is full at this growth."""
+        """Days until the disk is full at this growth; None if that is unknown."""
         return self.free / self.daily if self.daily else None
 
 
 def disk_of(folder: Path, slots: int, slots_a_day: int) -> Disk:
-    """Return the disk of the system in *folder*, that got *slots* today.
+    """Return the disk usage of the system in *folder*.
 
-    A whole day has *slots_a_day*.
+    *slots* is the number of slots collected in the last 24 hours, *slots_a_day* that
+    of a complete day.
     """
     archived = _archived(folder)
     used = sum(_sizes(folder)) + sum(archived.values())
     free = shutil.disk_usage(_existing(folder)).free
     days = _days(folder / STATUS)
-    # The newest day is still growing: closed days tell more, where there are any.
+    # The newest day is still growing, so closed days are used if there are any.
     closed = [days[name] for name in sorted(days)[:-1]][-RECENT_DAYS:]
     if closed:
         return Disk(used, free, sum(closed) / len(closed))
@@ -49,26 +50,26 @@ def disk_of(folder: Path, slots: int, slots_a_day: int) -> Disk:
 
 
 def _days(folder: Path) -> dict[str, int]:
-    """Return the bytes of each day's CSV, all its segments together."""
-    found: dict[str, int] = {}
+    """Return the bytes of each day's CSV, all segments together."""
+    sizes: dict[str, int] = {}
     with suppress(OSError), os.scandir(folder) as entries:
-        for each in entries:
-            day, dot, rest = each.name.partition(".")
+        for entry in entries:
+            day, dot, rest = entry.name.partition(".")
             if dot and rest.endswith("csv"):
                 with suppress(OSError):
-                    found[day] = found.get(day, 0) + each.stat().st_size
-    return found
+                    sizes[day] = sizes.get(day, 0) + entry.stat().st_size
+    return sizes
 
 
 def _archived(folder: Path) -> dict[str, int]:
-    """Return the bytes of each day in the archive of the system in *folder*."""
-    found: dict[str, int] = {}
+    """Return the bytes of each archived day of the system in *folder*."""
+    sizes: dict[str, int] = {}
     pattern = f"*/system_id={glob.escape(folder.name)}/date=*/{PART}"
-    for each in (folder.parent / ARCHIVE).glob(pattern):
-        day = each.parent.name
+    for path in (folder.parent / ARCHIVE).glob(pattern):
+        day = path.parent.name
         with suppress(OSError):
-            found[day] = found.get(day, 0) + each.stat().st_size
-    return found
+            sizes[day] = sizes.get(day, 0) + path.stat().st_size
+    return sizes
 
 
 def _existing(folder: Path) -> Path:
@@ -77,9 +78,9 @@ def _existing(folder: Path) -> Path:
 
 def _sizes(folder: Path) -> Iterator[int]:
     with suppress(OSError), os.scandir(folder) as entries:
-        for each in entries:
+        for entry in entries:
             with suppress(OSError):
-                if each.is_dir(follow_symlinks=False):
-                    yield from _sizes(Path(each.path))
+                if entry.is_dir(follow_symlinks=False):
+                    yield from _sizes(Path(entry.path))
                 else:
-                    yield each.stat(follow_symlinks=False).st_size
+                    yield entry.stat(follow_symlinks=False).st_size

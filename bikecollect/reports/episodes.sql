@@ -1,15 +1,15 @@
 -- When stations were empty (no vehicle) or full (no dock).
 -- what: empty or full; first_slot, last_slot: of the episode, epoch seconds
--- slots: all of them seen; length_s: seconds, slots times the interval
--- begin_seen, end_seen: 1 where the slot before, or behind, was seen: else it may be longer
--- A slot that was not seen ends an episode: nothing is bridged.
+-- slots: number of slots, all seen; length_s: seconds, slots times the interval
+-- begin_seen, end_seen: 1 if the slot before or after was seen; 0: may be longer
+-- A slot that was not seen ends an episode; gaps are not bridged.
 -- reads: slots, station_status (rows), asked
 WITH numbered AS (
     SELECT s.system_id AS system_id, s.slot AS slot,
         ROW_NUMBER() OVER (PARTITION BY s.system_id ORDER BY s.slot) AS number
     FROM slots AS s
     WHERE s.date >= DATE '$since' AND s.date < DATE '$until'
-), rows_asked AS (
+), asked_rows AS (
     SELECT r.system_id AS system_id, r.station_id AS station_id, r.slot AS slot,
         r.num_vehicles_available AS vehicles, r.num_docks_available AS docks
     FROM station_status AS r
@@ -18,12 +18,12 @@ WITH numbered AS (
 ), scarce AS (
     SELECT o.system_id AS system_id, o.station_id AS station_id, o.slot AS slot,
         'empty' AS what
-    FROM rows_asked AS o
+    FROM asked_rows AS o
     WHERE o.vehicles = 0
     UNION ALL
     SELECT o.system_id AS system_id, o.station_id AS station_id, o.slot AS slot,
         'full' AS what
-    FROM rows_asked AS o
+    FROM asked_rows AS o
     WHERE o.docks = 0
 ), islands AS (
     SELECT c.system_id AS system_id, c.station_id AS station_id, c.what AS what,
@@ -51,7 +51,7 @@ WITH numbered AS (
 ), seen AS (
     SELECT d.system_id AS system_id, d.station_id AS station_id, n.number AS number
     FROM edges AS d
-    JOIN rows_asked AS o ON o.system_id = d.system_id
+    JOIN asked_rows AS o ON o.system_id = d.system_id
         AND o.station_id = d.station_id AND o.slot = d.slot
     JOIN numbered AS n ON n.system_id = d.system_id AND n.slot = d.slot
     WHERE o.vehicles IS NOT NULL

@@ -1,4 +1,4 @@
-"""Evidence for the account of the past, read from a system's folder."""
+"""Read the evidence for the account of the past from a system's folder."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -34,10 +34,10 @@ BLOCKS = (
     " FROM blocks AS b LEFT JOIN runs AS r ON r.run_id = b.run_id"
     " WHERE b.slot >= ? AND b.slot < ?"
 )
-"""Blocks of an older schema have their flags with their run only."""
+"""In ledgers of an older schema the flags of a block are stored with its run."""
 
 SILENCING = frozenset({"disk", "ledger", "settings"})
-"""Incidents in which a run may not be able to write down that it was."""
+"""Kinds of incidents during which a run may be unable to record itself."""
 
 
 def read(
@@ -45,8 +45,8 @@ def read(
 ) -> Evidence:
     """Return the evidence for the slots from *since* to before *until*.
 
-    *now* is this moment, which closes the last gap: what has the machine done since
-    the last run? Raises StorageError.
+    *now* stands for the present moment: its uptime tells whether the machine was off
+    or asleep since the last run. Raises StorageError.
     """
     dead = [
         SeenRun(r.slot, r.started, "killed", r.cause, r.boot_id, r.uptime, r.awake)
@@ -60,18 +60,22 @@ def read(
     ]
     runs = [*map(SeenRun._make, rows), *dead, *([now] if now else [])]
     blocks = (Block.from_row(row) for row in history.select(BLOCKS, since, until))
-    incidents = [each for each in history.incidents(since) if each.kind in SILENCING]
+    incidents = [i for i in history.incidents(since) if i.kind in SILENCING]
     return Evidence(
         first=history.first(),
         runs=sorted(runs, key=lambda run: run.started),
-        blocks={each.slot: each for each in blocks},
+        blocks={block.slot: block for block in blocks},
         spare=dict(_spare(folder / "payloads")),
         incidents=incidents,
     )
 
 
 def _spare(folder: Path) -> Iterable[tuple[Slot, str]]:
-    """Yield slots and where a payload of theirs lies; the surest place comes last."""
+    """Yield slots with the folder that holds a payload for them.
+
+    A later folder replaces an earlier one: the inbox is read last, as its payloads
+    are the most certain to be committed.
+    """
     for name, pattern in (
         ("rejected", "rejected/*.zip"),
         ("kept", "kept/*/*.zip"),
@@ -79,7 +83,7 @@ def _spare(folder: Path) -> Iterable[tuple[Slot, str]]:
     ):
         for stamped, _ in groupby(
             sorted(path.name for path in folder.glob(pattern)),
-            key=lambda each: each.partition(".")[0],
+            key=lambda file_name: file_name.partition(".")[0],
         ):
             try:
                 yield slot_of(stamped), name
@@ -87,25 +91,25 @@ def _spare(folder: Path) -> Iterable[tuple[Slot, str]]:
                 continue
 
 
-def accounted(
+def read_account(
     system: SystemFolder,
     since: Slot | None = None,
     until: Slot | None = None,
     *,
     now: float,
 ) -> Account:
-    """Return the account of *system* up to the last slot that is over.
+    """Return the account of *system* up to the last slot that has ended.
 
-    It begins with the first run where *since* is not said.
+    It begins at the first run unless *since* is given.
     """
     history = History(system.system_id, system.path)
     over = Slot(int(now) // system.interval * system.interval)
     end = min(until or over, over)
     first = since if since is not None else history.first()
     begin = min(end, first if first is not None else end)
-    found = read(history, system.path, begin, end, _moment(now))
+    evidence = read(history, system.path, begin, end, _present(now))
     return account(
-        system.system_id, found, system.zone, system.interval, since=begin, until=end
+        system.system_id, evidence, system.zone, system.interval, since=begin, until=end
     )
 
 
@@ -116,42 +120,47 @@ def slot_rows(
     *,
     clock: Clock = time.time,
 ) -> Sequence[Sequence[Any]]:
-    """Return the account of the slots from *begin* to before *end*, as the archive's.
+    """Return the rows of the archive's `slots` dataset from *begin* to before *end*.
 
-    Slots before the first one and those that are not over yet are not expected.
+    Slots before the first run, and those that have not ended yet, are not expected.
     """
     interval, now = system.interval, clock()
     history = History(system.system_id, system.path)
-    found = read(history, system.path, begin, end, _moment(now))
-    first = found.first if found.first is not None else end
-    newest = max(found.blocks, default=begin)
+    evidence = read(history, system.path, begin, end, _present(now))
+    first = evidence.first if evidence.first is not None else end
+    newest = max(evidence.blocks, default=begin)
     over = max(int(now) // interval * interval, newest + interval)
-    judged = judge(found, interval, max(begin, first), Slot(min(end, over)))
-    by_slot = {each.slot: each for each in judged}
-    for slot, block in found.blocks.items():  # also those of another interval
+    judged = judge(evidence, interval, max(begin, first), Slot(min(end, over)))
+    by_slot = {item.slot: item for item in judged}
+    for slot, block in evidence.blocks.items():  # also those of another interval
         by_slot.setdefault(slot, Judged(slot, state_of(block.flags)))
     return [
-        _slot_row(by_slot[slot], found.blocks.get(slot), system.zone)
+        _slot_row(by_slot[slot], evidence.blocks.get(slot), system.zone)
         for slot in sorted(by_slot)
     ]
 
 
 def _slot_row(judged: Judged, block: Block | None, zone: tzinfo) -> tuple[Any, ...]:
     local = datetime.fromtimestamp(judged.slot, zone)
-    head = (
-        *(judged.slot, local.hour * 60 + local.minute),
-        *(local.weekday() * 24 + local.hour, judged.state, judged.cause),
-    )
+    minute_of_day = local.hour * 60 + local.minute
+    hour_of_week = local.weekday() * 24 + local.hour
+    head = (judged.slot, minute_of_day, hour_of_week, judged.state, judged.cause)
     if block is None:
         return (*head, 0, "", "", None, None, "", "")
     return (
-        *(*head, block.rows, block.flags, block.source, _whole(block.fetched_at)),
-        *(block.last_updated, block.sha256, block.run_id),
+        *head,
+        block.rows,
+        block.flags,
+        block.source,
+        _whole_seconds(block.fetched_at),
+        block.last_updated,
+        block.sha256,
+        block.run_id,
     )
 
 
-def _moment(now: float) -> SeenRun:
-    """Return this moment as evidence of what the machine did since the last run."""
+def _present(now: float) -> SeenRun:
+    """Return the present moment as evidence of the machine's uptime."""
     return SeenRun(
         Slot(int(now)),
         now,
@@ -161,6 +170,6 @@ def _moment(now: float) -> SeenRun:
     )
 
 
-def _whole(seconds: float) -> int | None:
-    """Return *seconds* as a whole number, None where they are no moment."""
+def _whole_seconds(seconds: float) -> int | None:
+    """Return *seconds* as an integer; None if they are out of range for a time."""
     return int(seconds) if EARLIEST <= seconds <= LATEST else None

@@ -1,4 +1,4 @@
-"""Export: the rows of a range of days, in the text they were collected in, or typed."""
+"""Export the rows of a range of days as CSV (as collected), JSON lines or Parquet."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 NAMED = ("name", "region", "lat", "lon")
-"""Of the stations: what is joined on request."""
+"""Columns of the station list that are joined on request."""
 GAPS = """
 SELECT system_id, MIN(slot) AS first_slot, MAX(slot) AS last_slot,
     CAST(COUNT(*) AS INTEGER) AS slots, cause
@@ -41,7 +41,7 @@ WHATS: Mapping[str, Mapping[str, str]] = {
     "gaps": GAPS_COLUMNS,
     "stations": STATIONS,
 }
-"""What can be exported, and its columns; of station status, those it has at least."""
+"""Tables that can be exported, with their columns; station status may have more."""
 ORDER = {
     "station_status": "slot, station_id",
     "slots": "slot",
@@ -56,15 +56,16 @@ BATCH = 10_000
 FIRST, LAST = 1_000_000_000, 4_102_444_800
 FORMULA = f"^[{''.join(FORMULA_STARTS).replace('-', chr(92) + '-')}]"
 QUOTED = '[,"\\n\\r\\t]'
-"""What a cell for spreadsheets is quoted for: their readers end a line at a CR too."""
+"""Characters that require quotes for spreadsheets, which also end a line at a CR."""
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What is to be exported: *what* of which *systems*, and of which days.
+class ExportRequest:
+    """The table to export (*what*), and its *systems*, days and *stations*.
 
-    *since* and *until* (behind the last) are days; *stations* are ids, none for all.
-    *names* joins what the station list said at the slot; *excel_safe* disarms cells.
+    *since* is the first day, *until* the day after the last; *stations* are ids, empty
+    for all. *names* joins the station list as of each slot; *excel_safe* keeps
+    spreadsheets from running cells as formulas.
     """
 
     what: str
@@ -76,7 +77,7 @@ class Wish:
     excel_safe: bool = False
 
     def where(self) -> tuple[str, list[Any]]:
-        """Return the condition and its values."""
+        """Return the SQL condition and its parameters."""
         texts, values = [], list[Any]()
         if self.what != "stations":
             texts = ["date >= CAST(? AS DATE)", "date < CAST(? AS DATE)"]
@@ -89,36 +90,42 @@ class Wish:
 
 
 class Exporter:
-    """Reads what *wish* asks for from *db*, which has the views; StorageError."""
+    """Exports the table of *request* from *db*, which has the views.
 
-    def __init__(self, db: "DuckDBPyConnection", wish: Wish) -> None:
+    *rows* counts the rows written so far. Raises StorageError.
+    """
+
+    def __init__(self, db: "DuckDBPyConnection", request: ExportRequest) -> None:
         self._db = db
-        self._wish = wish
+        self._request = request
+        self.rows = 0
         self.columns = self._columns()
 
     def _columns(self) -> dict[str, str]:
-        """Return the columns of the export, with their types."""
-        wish = self._wish
-        columns = dict(WHATS[wish.what])
-        if wish.what == datasets.STATUS:
-            found = self._db.execute("DESCRIBE station_status").fetchall()
+        """Return the columns of the export with their types."""
+        request = self._request
+        columns = dict(WHATS[request.what])
+        if request.what == datasets.STATUS:
+            described = self._db.execute("DESCRIBE station_status").fetchall()
             hidden = {"system_id", "date", *datasets.ADDED}
-            names = [each for each, *_ in found if each not in hidden]
-            columns = {each: datasets.type_of(each) for each in names}
-        if wish.what in DAILY:
+            names = [name for name, *_ in described if name not in hidden]
+            columns = {name: datasets.type_of(name) for name in names}
+        if request.what in DAILY:
             columns = {"date": "DATE", **columns}
-        if wish.names and "station_id" in columns and wish.what != "stations":
-            columns |= {each: datasets.STATIONS[each] for each in NAMED}
-        return {"system_id": "VARCHAR", **columns} if len(wish.systems) > 1 else columns
+        if request.names and "station_id" in columns and request.what != "stations":
+            columns |= {name: datasets.STATIONS[name] for name in NAMED}
+        if len(request.systems) > 1:
+            return {"system_id": "VARCHAR", **columns}
+        return columns
 
     def csv(self) -> Iterator[str]:
-        """Yield the export as CSV, its header first: a daily file's very text."""
+        """Yield the export as CSV with its header, in the exact text of daily files."""
         spans = self._all_spans()
-        mark = "\ufeff" if self._wish.excel_safe else ""
+        mark = "\ufeff" if self._request.excel_safe else ""
         yield mark + ",".join(self.columns) + "\n"
-        for name, zone in self._wish.systems.items():
-            written = parquet.iso_text(zone, FIRST, LAST)
-            cells = (self._cell(each, written) for each in self.columns)
+        for name, zone in self._request.systems.items():
+            time_text = parquet.iso_text(zone, FIRST, LAST)
+            cells = (self._cell(column, time_text) for column in self.columns)
             line = " || ',' || ".join(cells) + " || chr(10)"
             for begin, end in spans[name]:
                 for rows in self._rows(name, line, begin, end):
@@ -127,13 +134,13 @@ class Exporter:
     def jsonl(self) -> Iterator[str]:
         """Yield the export as JSON lines; times are ISO 8601."""
         spans = self._all_spans()
-        names = ", ".join(f"{duckdb_engine.name(each)}" for each in self.columns)
-        for name, zone in self._wish.systems.items():
-            times = [
-                n
-                for n, each in enumerate(self.columns)
-                if each in data_dictionary.SECONDS
-            ]
+        names = ", ".join(map(duckdb_engine.name, self.columns))
+        times = [
+            index
+            for index, column in enumerate(self.columns)
+            if column in data_dictionary.SECONDS
+        ]
+        for name, zone in self._request.systems.items():
             for begin, end in spans[name]:
                 for rows in self._rows(name, names, begin, end):
                     yield "".join(self._json(row, times, zone) for row in rows)
@@ -141,89 +148,93 @@ class Exporter:
     def parquet(self, fd: int) -> None:
         """Write the export to the open file *fd* as Parquet; times are epoch seconds.
 
-        DuckDB opens it once more by the kernel's name for it: no name of a folder that
-        others may write to is ever opened.
+        DuckDB opens *fd* again through ``/proc``, so no name in a folder that others
+        may write to is ever opened.
         """
-        names = ", ".join(f"{duckdb_engine.name(each)}" for each in self.columns)
+        names = ", ".join(map(duckdb_engine.name, self.columns))
         parts, values = [], list[Any]()
-        for name in self._wish.systems:
-            sql, given = self._select(name, names)
+        for name in self._request.systems:
+            sql, parameters = self._select(name, names)
             parts.append(f"({sql})")
-            values += given
+            values += parameters
         union = " UNION ALL ".join(parts)
         options = f"({parquet.OPTIONS}, {duckdb_engine.AS_IT_IS})"
         target = f"TO '{duckdb_engine.descriptor(fd)}' {options}"
         with duckdb_engine.translated("cannot write the export"):
-            self._db.execute(f"COPY ({union}) {target}", values)
+            copied = self._db.execute(f"COPY ({union}) {target}", values).fetchone()
+        self.rows = copied[0] if copied else 0
 
     def _json(self, row: Sequence[Any], times: Iterable[int], zone: tzinfo) -> str:
         values = list(row)
-        for place in times:
-            if values[place] is not None:
-                values[place] = iso(values[place], zone)
-        made = dict(zip(self.columns, values, strict=True))
-        return json.dumps(made, ensure_ascii=False, default=str) + "\n"
+        for index in times:
+            if values[index] is not None:
+                values[index] = iso(values[index], zone)
+        record = dict(zip(self.columns, values, strict=True))
+        return json.dumps(record, ensure_ascii=False, default=str) + "\n"
 
     def _all_spans(self) -> Mapping[str, Sequence[tuple[int, int]]]:
-        """Return what `_spans` yields of each system, before anything is given out.
+        """Return the spans of each system.
 
-        A day that is asked for and cannot be read fails here.
+        An unreadable day fails here, before any row is written.
         """
-        return {name: list(self._spans(name)) for name in self._wish.systems}
+        return {name: list(self._spans(name)) for name in self._request.systems}
 
     def _spans(self, name: str) -> Iterator[tuple[int, int]]:
-        """Yield the times from which to which to read in one go: day by day."""
-        wish = self._wish
-        if wish.what != datasets.STATUS:
+        """Yield the time ranges to read at a time: one day each for station status."""
+        request = self._request
+        if request.what != datasets.STATUS:
             yield FIRST, LAST
             return
-        where, values = wish.where()
+        where, values = request.where()
         sql = (
             f"SELECT DISTINCT date FROM station_status WHERE {where} AND system_id = ?"
         )
         with duckdb_engine.translated("cannot read the history"):
             days = self._db.execute(f"{sql} ORDER BY date", [*values, name]).fetchall()
         for (day,) in days:
-            begin, end = bounds(str(day), wish.systems[name])
-            yield begin, end
+            yield bounds(str(day), request.systems[name])
 
     def _rows(
-        self, name: str, what: str, begin: int, end: int
+        self, name: str, columns: str, begin: int, end: int
     ) -> Iterator[list[tuple[Any, ...]]]:
-        sql, values = self._select(name, what, (begin, end))
+        sql, values = self._select(name, columns, (begin, end))
         with duckdb_engine.translated("cannot read the history"):
             cursor = self._db.execute(sql, values)
             while rows := cursor.fetchmany(BATCH):
+                self.rows += len(rows)
                 yield rows
 
     def _select(
-        self, name: str, what: str, span: tuple[int, int] | None = None
+        self, name: str, columns: str, span: tuple[int, int] | None = None
     ) -> tuple[str, list[Any]]:
-        wish = self._wish
-        where, values = wish.where()
+        request = self._request
+        where, values = request.where()
         values = [*values, name]
-        source = f"SELECT * FROM {wish.what} WHERE {where} AND system_id = ?"
-        if wish.what == "gaps":
+        source = f"SELECT * FROM {request.what} WHERE {where} AND system_id = ?"
+        if request.what == "gaps":
             source = GAPS.format(where=f"{where} AND system_id = ?")
-        if wish.names and "name" in self.columns and wish.what != "stations":
-            source = self._named(source)
-        if span and wish.what == datasets.STATUS:
+        if request.names and "name" in self.columns and request.what != "stations":
+            source = self._with_names(source)
+        if span and request.what == datasets.STATUS:
             source = f"SELECT * FROM ({source}) AS days WHERE slot >= ? AND slot < ?"
             values += span
-        order = ORDER[wish.what]
-        sql = f"SELECT {what} FROM ({source}) AS wished ORDER BY {order}"
+        order = ORDER[request.what]
+        sql = f"SELECT {columns} FROM ({source}) AS requested ORDER BY {order}"
         return sql, values
 
-    def _named(self, source: str) -> str:
-        """Return *source* with what the station list said then; later if it must."""
-        at = "first_slot" if self._wish.what in DAILY else "slot"
-        names = ", ".join(f"s.{each}" for each in NAMED)
+    def _with_names(self, source: str) -> str:
+        """Return *source* joined with the version of the station list of its time.
+
+        Rows before the first version get the first one.
+        """
+        at = "first_slot" if self._request.what in DAILY else "slot"
+        names = ", ".join(f"s.{column}" for column in NAMED)
         first = (
             "SELECT *, CASE WHEN ROW_NUMBER() OVER (PARTITION BY system_id, station_id"
             " ORDER BY valid_from) = 1 THEN 0 ELSE valid_from END AS since"
             " FROM stations"
         )
-        moment = at if self._wish.what != "profile" else "9000000000"
+        moment = at if self._request.what != "profile" else "9000000000"
         return (
             f"SELECT r.*, {names} FROM ({source}) AS r LEFT JOIN ({first}) AS s"
             " ON s.system_id = r.system_id AND s.station_id = r.station_id"
@@ -231,21 +242,21 @@ class Exporter:
             f" AND ({moment} < s.valid_to OR s.valid_to IS NULL)"
         )
 
-    def _cell(self, column: str, written: str) -> str:
+    def _cell(self, column: str, time_text: str) -> str:
         kind = self.columns[column]
         if column in data_dictionary.SECONDS and kind in {"BIGINT", "DOUBLE"}:
             seconds = f"TRY_CAST(floor({duckdb_engine.name(column)}) AS BIGINT)"
-            return f"coalesce({written.format(seconds)}, '')"
+            return f"coalesce({time_text.format(seconds)}, '')"
         if kind != "VARCHAR":
             return f"coalesce(CAST({duckdb_engine.name(column)} AS VARCHAR), '')"
-        if not self._wish.excel_safe:
+        if not self._request.excel_safe:
             return parquet.quoted(duckdb_engine.name(column))
         return parquet.quoted(_disarmed(duckdb_engine.name(column)), QUOTED)
 
 
 def _disarmed(cell: str) -> str:
-    """Return the expression that makes of *cell* what `disarmed` makes of a text."""
+    """Return the SQL expression that does to *cell* what `core.text.disarmed` does."""
     formula = f"regexp_matches({cell}, {duckdb_engine.text(FORMULA)})"
     number = f"regexp_full_match({cell}, {duckdb_engine.text(NUMBER.pattern)})"
-    armed = f"{formula} AND NOT {number}"
-    return f"CASE WHEN {armed} THEN chr(39) || {cell} ELSE {cell} END"
+    is_formula = f"{formula} AND NOT {number}"
+    return f"CASE WHEN {is_formula} THEN chr(39) || {cell} ELSE {cell} END"

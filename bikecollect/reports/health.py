@@ -1,4 +1,4 @@
-"""How a system stands: what was expected, what is there, and what comes next."""
+"""Health of a system: the last runs, coverage, and whether the data is late."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,15 +11,16 @@ from bikecollect.core.slots import DAY, Slot, SlotState, slot_at
 from bikecollect.reports.coverage import Coverage
 
 GRACE = 60.0
-"""A run may take so long before its slot is called late, in seconds."""
+"""Seconds that a run may take before its slot counts as late."""
 GOOD = frozenset({"collected", "duplicate"})
 
 
 @dataclass(frozen=True)
 class Past:
-    """What the ledger says of a system, for its health.
+    """What the ledger knows about a system's last 31 days.
 
-    *blocks* are the states of the slots with a block, of 31 days.
+    *blocks* maps each slot that has a block to its state; *first* is the first slot
+    that any run tried, *newest* the newest slot with a block.
     """
 
     first: Slot | None
@@ -32,12 +33,12 @@ class Past:
 
 @dataclass(frozen=True)
 class Health:
-    """How a system stands at *now*; lengths in seconds.
+    """Health of a system at *now*; durations are in seconds.
 
-    *strip* has the state of each slot of the last 24 hours, the oldest first.
-    *runs* and *good* count the runs of that time. *behind* is the age of the newest
-    block's slot, None where there is none; *silent* is how long no run has begun,
-    None where one did in time. *late* says that one of both is too long ago.
+    *strip* has the state of each slot of the last 24 hours, oldest first; *runs* and
+    *good* count the runs of that time. *behind* is the age of the newest block's slot,
+    None without a block. *silent* is the time since the last run started, None if that
+    is within the usual time. *late* is set when either is too long.
     """
 
     now: float
@@ -55,20 +56,20 @@ class Health:
 
     @property
     def in_trouble(self) -> bool:
-        """Whether a person should look."""
+        """Whether the data is late or an incident is open."""
         return self.late or bool(self.incidents)
 
 
 def judge(past: Past, now: float, interval: int, zone: ZoneInfo) -> Health:
-    """Return the health that follows from *past* at *now*."""
+    """Return the health at *now*, computed from *past*."""
     current = slot_at(now, interval)
     over = _over(now, current, interval, past.blocks)
     begun = slot_at(now - DAY, interval) + interval
     strip = [
-        (Slot(each), _state(Slot(each), past, over))
-        for each in range(begun, current + interval, interval)
+        (Slot(slot), _state(Slot(slot), past, over))
+        for slot in range(begun, current + interval, interval)
     ]
-    # One slot may be lost, and the next one slow, without being late.
+    # One lost slot followed by a slow run does not count as late.
     patience = 2 * interval + GRACE
     newest, run = past.newest, past.last_run
     behind = None if newest is None else now - newest
@@ -80,7 +81,7 @@ def judge(past: Past, now: float, interval: int, zone: ZoneInfo) -> Health:
         last_run=run,
         strip=strip,
         runs=len(past.outcomes),
-        good=sum(each in GOOD for each in past.outcomes),
+        good=sum(outcome in GOOD for outcome in past.outcomes),
         coverage=_coverages(past, now, over, interval, zone),
         behind=behind,
         late=late,
@@ -91,9 +92,9 @@ def judge(past: Past, now: float, interval: int, zone: ZoneInfo) -> Health:
 
 
 def _over(now: float, current: Slot, interval: int, filled: Collection[Slot]) -> Slot:
-    """Return the slot before which all slots should be filled by now."""
-    done = current in filled or now - current > min(GRACE * 3, interval * 0.9)
-    return Slot(current + interval if done else current)
+    """Return the end of the slots that should be filled by now."""
+    is_due = current in filled or now - current > min(GRACE * 3, interval * 0.9)
+    return Slot(current + interval if is_due else current)
 
 
 def _state(slot: Slot, past: Past, over: Slot) -> SlotState:
@@ -107,11 +108,11 @@ def _state(slot: Slot, past: Past, over: Slot) -> SlotState:
 def _coverages(
     past: Past, now: float, over: Slot, interval: int, zone: ZoneInfo
 ) -> dict[str, Coverage]:
-    # Midnight may lie at an odd hour and a day have 23 or 25: ask the calendar.
+    # A day may have 23 or 25 hours, so midnight is found by the calendar.
     today = datetime.fromtimestamp(now, zone).replace(
         hour=0, minute=0, second=0, microsecond=0
     )
-    found = {}
+    coverages = {}
     for name, days in (("today", 0), ("7d", 7), ("30d", 30)):
         if days:
             since = now - timedelta(days=days).total_seconds()
@@ -120,6 +121,6 @@ def _coverages(
         begun = -(-since // interval) * interval
         first = max(int(begun), past.first or over)
         expected = range(first, over, interval)
-        got = sum(each in past.blocks for each in expected)
-        found[name] = Coverage(len(expected), got)
-    return found
+        collected = sum(slot in past.blocks for slot in expected)
+        coverages[name] = Coverage(len(expected), collected)
+    return coverages

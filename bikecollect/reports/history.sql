@@ -1,9 +1,9 @@
--- What a station had in each slot, and why some are not known.
--- minute_of_day: local; state: collected, stale, partial or missing
--- cause: why a slot is missing
--- A slot that was collected without this station has a state, and no counts.
+-- A station in each slot, and why slots are missing.
+-- minute_of_day: local time; state: collected, stale, partial or missing
+-- cause: why the slot is missing
+-- A collected slot without a row of this station has a state and no counts.
 -- reads: slots, station_status (rows), asked
-WITH found AS (
+WITH station_rows AS (
     SELECT r.system_id AS system_id, r.station_id AS station_id, r.slot AS slot,
         r.num_vehicles_available AS vehicles, r.num_docks_available AS docks,
         r.capacity AS capacity, r.is_installed AS is_installed,
@@ -20,7 +20,7 @@ SELECT a.system_id AS system_id, a.station_id AS station_id, s.slot AS slot,
     f.is_returning AS is_returning
 FROM asked AS a
 JOIN slots AS s ON s.system_id = a.system_id
-LEFT JOIN found AS f ON f.system_id = a.system_id AND f.station_id = a.station_id
+LEFT JOIN station_rows AS f ON f.system_id = a.system_id AND f.station_id = a.station_id
     AND f.slot = s.slot
 WHERE s.date >= DATE '$since' AND s.date < DATE '$until'
 ORDER BY system_id, station_id, slot

@@ -1,7 +1,7 @@
--- What a station had in each hour: least, mean and most.
--- date, hour: local, 0 to 23; the hour that a clock shows twice is one
--- slots_seen: slots that say how many vehicles there were; slots_expected: all
--- day_slots: of the whole day, those that tell of it; day_closed: of these, it was closed
+-- Minimum, mean and maximum of a station in each hour.
+-- date, hour: local time, 0 to 23; the hour repeated in autumn counts as one
+-- slots_seen: slots with a number of vehicles; slots_expected: all slots of the hour
+-- day_slots: slots of the day with a row; day_closed: of these, it was closed
 -- reads: slots, profile, coverage (summaries), asked
 WITH hours AS (
     SELECT s.system_id AS system_id, s.date AS date, s.hour_of_week AS hour_of_week,
@@ -9,7 +9,7 @@ WITH hours AS (
     FROM slots AS s
     WHERE s.date >= DATE '$since' AND s.date < DATE '$until'
     GROUP BY s.system_id, s.date, s.hour_of_week
-), found AS (
+), counts AS (
     SELECT p.system_id AS system_id, p.station_id AS station_id, p.date AS date,
         p.hour_of_week AS hour_of_week, p.known AS known,
         p.docks_known AS docks_known, p.sum_vehicles AS sum_vehicles,
@@ -44,7 +44,7 @@ SELECT a.system_id AS system_id, a.station_id AS station_id,
     CAST(COALESCE(d.inactive, 0) AS BIGINT) AS day_closed
 FROM asked AS a
 JOIN hours AS h ON h.system_id = a.system_id
-LEFT JOIN found AS f ON f.system_id = a.system_id AND f.station_id = a.station_id
+LEFT JOIN counts AS f ON f.system_id = a.system_id AND f.station_id = a.station_id
     AND f.date = h.date AND f.hour_of_week = h.hour_of_week
 LEFT JOIN days AS d ON d.system_id = a.system_id AND d.station_id = a.station_id
     AND d.date = h.date

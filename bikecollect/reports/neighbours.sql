@@ -1,8 +1,8 @@
--- What a station's neighbours have when it is empty, or full.
--- what: empty (no vehicle) or full (no dock); slots: so many slots it was so
--- neighbour: a listed station within 1,000 m; metres: as the crow flies
--- slots_seen: of these slots, those that tell of the neighbour; share: of those, it
--- had a vehicle (or a dock)
+-- Vehicles (docks) at neighbours while a station is empty (full).
+-- what: empty (no vehicle) or full (no dock); slots: number of such slots
+-- neighbour: a listed station within 1,000 m; metres: straight-line distance
+-- slots_seen: of these slots, those with a row of the neighbour
+-- share: share of slots_seen in which the neighbour had a vehicle (a dock)
 -- reads: station_status (rows), stations, asked
 WITH places AS (
     SELECT s.system_id AS system_id, s.station_id AS station_id, s.lat AS lat,
@@ -24,7 +24,7 @@ WITH places AS (
         m.neighbour AS neighbour, m.metres AS metres
     FROM measured AS m
     WHERE m.metres <= 1000
-), rows_asked AS (
+), asked_rows AS (
     SELECT r.system_id AS system_id, r.station_id AS station_id, r.slot AS slot,
         r.num_vehicles_available AS vehicles, r.num_docks_available AS docks
     FROM station_status AS r
@@ -33,12 +33,12 @@ WITH places AS (
 ), scarce AS (
     SELECT o.system_id AS system_id, o.station_id AS station_id, o.slot AS slot,
         'empty' AS what
-    FROM rows_asked AS o
+    FROM asked_rows AS o
     WHERE o.vehicles = 0
     UNION ALL
     SELECT o.system_id AS system_id, o.station_id AS station_id, o.slot AS slot,
         'full' AS what
-    FROM rows_asked AS o
+    FROM asked_rows AS o
     WHERE o.docks = 0
 ), counted AS (
     SELECT c.system_id AS system_id, c.station_id AS station_id, c.what AS what,
@@ -48,13 +48,13 @@ WITH places AS (
 ), others AS (
     SELECT DISTINCT n.system_id AS system_id, n.neighbour AS neighbour
     FROM near AS n
-), rows_near AS (
+), near_rows AS (
     SELECT r.system_id AS system_id, r.station_id AS station_id, r.slot AS slot,
         r.num_vehicles_available AS vehicles, r.num_docks_available AS docks
     FROM station_status AS r
     JOIN others AS o ON o.system_id = r.system_id AND o.neighbour = r.station_id
     WHERE r.date >= DATE '$since' AND r.date < DATE '$until'
-), found AS (
+), counts AS (
     SELECT c.system_id AS system_id, c.station_id AS station_id, c.what AS what,
         n.neighbour AS neighbour, n.metres AS metres,
         COUNT(CASE WHEN c.what = 'empty' THEN r.vehicles ELSE r.docks END) AS seen,
@@ -62,7 +62,7 @@ WITH places AS (
             WHEN c.what = 'full' AND r.docks > 0 THEN 1 ELSE 0 END) AS good
     FROM scarce AS c
     JOIN near AS n ON n.system_id = c.system_id AND n.station_id = c.station_id
-    LEFT JOIN rows_near AS r ON r.system_id = c.system_id
+    LEFT JOIN near_rows AS r ON r.system_id = c.system_id
         AND r.station_id = n.neighbour AND r.slot = c.slot
     GROUP BY c.system_id, c.station_id, c.what, n.neighbour, n.metres
 )
@@ -71,7 +71,7 @@ SELECT f.system_id AS system_id, f.station_id AS station_id, f.what AS what,
     CAST(f.seen AS BIGINT) AS slots_seen,
     CAST(f.good AS DOUBLE) / CAST(CASE WHEN f.seen > 0 THEN f.seen END AS DOUBLE)
         AS share
-FROM found AS f
+FROM counts AS f
 JOIN counted AS c ON c.system_id = f.system_id AND c.station_id = f.station_id
     AND c.what = f.what
 ORDER BY system_id, station_id, what, metres, neighbour

@@ -1,4 +1,4 @@
-"""Reports: one portable SQL text each, and what it is given."""
+"""The reports: one portable SQL text each, and the values put into it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ STATION, DISTRICT, SYSTEM = "station", "district", "system"
 
 @dataclass(frozen=True)
 class Report:
-    """A report; *places* are what its figures may be given by, the default first."""
+    """A report; *places* are the possible groupings of its rows, the default first."""
 
     name: str
     places: tuple[str, ...] = (STATION,)
@@ -20,24 +20,24 @@ class Report:
 
     @property
     def text(self) -> str:
-        """The SQL, with places for values; its first lines say what it answers."""
+        """The SQL with placeholders for values, below comments that describe it."""
         return files(__package__).joinpath(f"{self.name}.sql").read_text("utf-8")
 
     @property
     def title(self) -> str:
-        """What it answers, in a line."""
+        """The question that it answers, in one line."""
         return self.text.partition("\n")[0].removeprefix("-- ")
 
     @property
     def notes(self) -> list[str]:
-        """The other lines of its head: columns, units, and what it reads."""
+        """The other comment lines: columns, units, and the tables that it reads."""
         lines = self.text.splitlines()[1:]
-        return [each.removeprefix("-- ") for each in lines if each.startswith("--")]
+        return [line.removeprefix("-- ") for line in lines if line.startswith("--")]
 
 
 REPORTS: Mapping[str, Report] = {
-    each.name: each
-    for each in (
+    report.name: report
+    for report in (
         Report("availability", (SYSTEM, DISTRICT, STATION)),
         Report("episodes"),
         Report("reliability"),
@@ -55,16 +55,16 @@ REPORTS: Mapping[str, Report] = {
     )
 }
 ROWS = Report("availability_rows", (SYSTEM, DISTRICT, STATION))
-"""The twin that proves availability: the same from rows."""
+"""`availability` computed from the rows instead of summaries, to check it."""
 
 
 @dataclass(frozen=True)
 class Values:
-    """What a report is about: days from *since* to before *until*, whole numbers else.
+    """The values of a report's placeholders; days from *since* to before *until*.
 
-    *interval* is in seconds, *begin* and *end* are epoch seconds; *minute* is of the
-    day, *first_hour* the weekday's first of the week, *end_hour* the hour of the week
-    behind the last one; *least* is in slots.
+    *interval* is in seconds; *begin* and *end* are epoch seconds; *minute* is a minute
+    of the day; *first_hour* and *end_hour* (exclusive) are hours of the week; *least*
+    is a number of slots.
     """
 
     since: date
@@ -78,31 +78,26 @@ class Values:
     least: int = 1
 
     def sql(self, report: Report) -> str:
-        """Return the text of *report*, with these values in their places.
+        """Return the SQL of *report* with these values filled in.
 
-        Days and whole numbers are all that is ever put into a text.
+        Only dates and integers are ever inserted into the SQL.
         """
-        numbers = {
-            name: int(getattr(self, name))
-            for name in (
-                *("interval", "begin", "end", "minute", "first_hour", "end_hour"),
-                "least",
-            )
-        }
+        numbers = {name: int(getattr(self, name)) for name in NUMBERS}
         days = {"since": self.since.isoformat(), "until": self.until.isoformat()}
         return Template(report.text).substitute(days, **numbers)
 
 
+NUMBERS = ("interval", "begin", "end", "minute", "first_hour", "end_hour", "least")
 Rows = Sequence[Sequence[Any]]
 
 
 def wilson(good: int, seen: int) -> tuple[float, float] | None:
-    """Return the 95 % interval of a share of which *good* of *seen* is known.
+    """Return the 95 % confidence interval of the share *good* / *seen*.
 
-    Wilson's score interval (E. B. Wilson, 1927, J. Am. Stat. Assoc. 22, 209-212):
-    it stays between 0 and 1, also for few days.
+    Wilson's score interval (E. B. Wilson, 1927, J. Am. Stat. Assoc. 22, 209-212),
+    which stays between 0 and 1 for few days, too.
 
-    >>> [round(each, 3) for each in wilson(9, 10)]
+    >>> [round(bound, 3) for bound in wilson(9, 10)]
     [0.596, 0.982]
     """
     if not seen:

@@ -1,4 +1,4 @@
-"""Asks reports of an engine that has the views, and gives their rows."""
+"""Run a report on a database engine that has the views, and return its rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,26 +24,26 @@ NOWHERE = "(no district)"
 
 
 class Engine(Protocol):
-    """What a report needs: tables to be made, and SQL to be answered."""
+    """A database engine that can run reports."""
 
     def register(self, table: str, columns: dict[str, str], rows: Rows) -> None:
-        """Make *table* of *rows*, in place of an earlier one; types are SQL's."""
+        """Create or replace *table* with *rows*; *columns* are names with SQL types."""
         ...
 
     def query(self, sql: str) -> tuple[list[str], Rows]:
-        """Return the names of the columns and the rows that *sql* gives."""
+        """Run *sql*; return the names of its columns and its rows."""
         ...
 
 
 class Duck:
-    """DuckDB, with the views in *db*."""
+    """DuckDB as an engine; *db* has the views."""
 
     def __init__(self, db: "DuckDBPyConnection") -> None:
         self._db = db
 
     def register(self, table: str, columns: dict[str, str], rows: Rows) -> None:
         """See `Engine`."""
-        with translated(f"cannot make {table}"):
+        with translated(f"cannot create the table {table}"):
             self._db.execute(f"DROP TABLE IF EXISTS {table}")
             load(self._db, table, columns, rows)
 
@@ -51,13 +51,13 @@ class Duck:
         """See `Engine`."""
         with translated("the report failed"):
             cursor = self._db.execute(sql)
-            names = [each[0] for each in cursor.description or ()]
+            names = [column[0] for column in cursor.description or ()]
             return names, cursor.fetchall()
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A report's *rows* under their *columns*."""
+    """The *rows* that a report returned, and the names of their *columns*."""
 
     columns: list[str]
     rows: Rows
@@ -71,14 +71,15 @@ def ask(
     by: str = "",
     stations: Sequence[str] = (),
 ) -> Answer:
-    """Return what *report* says; figures are given *by* station, district or system.
+    """Run *report*, with its figures *by* station, district or system.
 
-    With *stations* only of these. Raises UsageError for what the report cannot do.
+    *stations* limits it to these ids. Raises UsageError for a grouping that the report
+    does not have, or an unknown station.
     """
     by = by or report.places[0]
     if by not in report.places:
         known = ", ".join(report.places)
-        raise UsageError(f"{report.name} is given by {known}, not by {by}")
+        raise UsageError(f"`{report.name}` cannot be grouped by {by}, only by {known}")
     engine.register("asked", ASKED, asked(engine, values, by, stations))
     columns, rows = engine.query(values.sql(report))
     if report.name == "chance":
@@ -89,19 +90,21 @@ def ask(
 def asked(
     engine: Engine, values: Values, by: str, stations: Sequence[str] = ()
 ) -> list[tuple[str, str, str]]:
-    """Return the stations that are asked for, each with its place.
+    """Return the stations to report on as (system, station, place).
 
-    Stations that no list has named, but that were seen, are among them.
+    This includes stations that have rows but are in no station list.
     """
     seen_sql = SEEN.replace("$since", values.since.isoformat())
     seen_sql = seen_sql.replace("$until", values.until.isoformat())
     regions = {(s, i): region for s, i, region in engine.query(STATIONS)[1]}
-    found = dict.fromkeys([*regions, *((s, i) for s, i in engine.query(seen_sql)[1])])
-    unknown = set(stations) - {station for _, station in found}
+    known = dict.fromkeys([*regions, *((s, i) for s, i in engine.query(seen_sql)[1])])
+    unknown = sorted(set(stations) - {station for _, station in known})
     if unknown:
-        raise UsageError(f"no station was ever called {', '.join(sorted(unknown))}")
-    wanted = [key for key in sorted(found) if not stations or key[1] in stations]
-    return [(*key, _place(key, by, regions)) for key in wanted]
+        raise UsageError(
+            f"unknown station {', '.join(unknown)}; see: bikecollect report stations"
+        )
+    selected = [key for key in sorted(known) if not stations or key[1] in stations]
+    return [(*key, _place(key, by, regions)) for key in selected]
 
 
 def _place(
@@ -114,7 +117,7 @@ def _place(
 
 def _with_interval(columns: list[str], rows: Rows) -> Answer:
     seen, good = columns.index("days_seen"), columns.index("with_vehicle")
-    made: list[tuple[Any, ...]] = [
+    with_bounds: list[tuple[Any, ...]] = [
         (*row, *(wilson(row[good], row[seen]) or (None, None))) for row in rows
     ]
-    return Answer([*columns, "low", "high"], made)
+    return Answer([*columns, "low", "high"], with_bounds)

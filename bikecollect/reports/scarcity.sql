@@ -1,9 +1,9 @@
--- How many stations were empty, full or closed in each slot.
--- stations: that the slot tells of; empty: no vehicle; full: no dock
--- closed: not renting or not installed (these are not counted as empty or full)
--- A slot that is missing has its cause, and no counts.
+-- Number of stations that were empty, full or closed in each slot.
+-- stations: stations with a row in the slot; empty: no vehicle; full: no dock
+-- closed: not renting or not installed (not counted as empty or full)
+-- A missing slot has its cause and no counts.
 -- reads: slots, station_status (rows), asked
-WITH found AS (
+WITH counts AS (
     SELECT r.system_id AS system_id, a.place AS place, r.slot AS slot,
         COUNT(r.num_vehicles_available) AS stations,
         SUM(CASE WHEN r.is_renting = FALSE OR r.is_installed = FALSE
@@ -30,7 +30,7 @@ SELECT p.system_id AS system_id, p.place AS place, s.slot AS slot,
     CAST(f.vehicles AS BIGINT) AS vehicles, CAST(f.docks AS BIGINT) AS docks
 FROM places AS p
 JOIN slots AS s ON s.system_id = p.system_id
-LEFT JOIN found AS f ON f.system_id = p.system_id AND f.place = p.place
+LEFT JOIN counts AS f ON f.system_id = p.system_id AND f.place = p.place
     AND f.slot = s.slot
 WHERE s.date >= DATE '$since' AND s.date < DATE '$until'
 ORDER BY system_id, place, slot

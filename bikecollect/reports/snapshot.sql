@@ -1,13 +1,13 @@
--- What each station had in the newest slot that was collected.
--- slot: that slot; last_reported: when the station last spoke, epoch seconds
--- A listed station of which that slot does not tell has no counts.
+-- Vehicles and docks of each station in the newest collected slot.
+-- slot: that slot; last_reported: when the station last reported, epoch seconds
+-- A listed station without a row in that slot has no counts.
 -- reads: slots, station_status (rows), stations, asked
 WITH newest AS (
     SELECT s.system_id AS system_id, MAX(s.slot) AS slot
     FROM slots AS s
     WHERE s.date >= DATE '$since' AND s.date < DATE '$until' AND s.state <> 'missing'
     GROUP BY s.system_id
-), rows_then AS (
+), newest_rows AS (
     SELECT r.system_id AS system_id, r.station_id AS station_id, r.slot AS slot,
         r.num_vehicles_available AS vehicles, r.num_docks_available AS docks,
         r.capacity AS capacity, r.is_installed AS is_installed,
@@ -31,7 +31,7 @@ SELECT a.system_id AS system_id, a.station_id AS station_id, p.name AS name,
     r.is_returning AS is_returning, r.last_reported AS last_reported
 FROM asked AS a
 JOIN newest AS n ON n.system_id = a.system_id
-LEFT JOIN rows_then AS r ON r.system_id = a.system_id AND r.station_id = a.station_id
+LEFT JOIN newest_rows AS r ON r.system_id = a.system_id AND r.station_id = a.station_id
 LEFT JOIN places AS p ON p.system_id = a.system_id AND p.station_id = a.station_id
 WHERE r.station_id IS NOT NULL OR p.is_listed IS NULL OR p.is_listed = TRUE
 ORDER BY system_id, station_id

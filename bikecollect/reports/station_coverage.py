@@ -1,4 +1,4 @@
-"""Which stations were seen how well: who vanished, came late, or has gone silent."""
+"""Coverage of each station: which vanished, appeared late, or stopped reporting."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -28,10 +28,11 @@ AND state <> 'missing'
 
 
 class StationCoverage(NamedTuple):
-    """How well a station was seen in *slots* of the *collected* ones of its system.
+    """Coverage of a station: it has rows in *slots* of the *collected* slots.
 
-    *first* and *last* are its slots; *longest_gap_s* is within a day; *verdict* is
-    vanished, late, silent, closed, thin, or empty where nothing is to be said.
+    *first* and *last* are its first and last slot; *longest_gap_s* is the longest gap
+    within a day; *verdict* is vanished, late, silent, closed, thin, or empty if
+    nothing is unusual.
     """
 
     station_id: str
@@ -45,14 +46,14 @@ class StationCoverage(NamedTuple):
 
     @property
     def share(self) -> float:
-        """Slots of those that the system has."""
+        """Share of the system's collected slots in which the station has a row."""
         return self.slots / self.collected if self.collected else 0.0
 
 
 def seen(
     db: "DuckDBPyConnection", system_id: str, first_day: str, last_day: str
 ) -> list[StationCoverage]:
-    """Return how each station was seen from *first_day* to *last_day*, both inside."""
+    """Return the coverage of each station, *first_day* and *last_day* included."""
     span = [system_id, first_day, last_day]
     with translated("cannot read the history"):
         ((collected, begin, end),) = db.execute(TOTAL, span).fetchall()

@@ -1,6 +1,6 @@
--- All stations there are and were: newest name, place, capacity.
--- since: the first slot that listed it; until: the first that no longer did, else NULL
--- A station that was seen, and that no list has named, has no name and no place.
+-- All current and former stations: name, position, capacity.
+-- since: first slot in which it was listed; until: first slot without it, else NULL
+-- A station with rows that was never in a list has no name and no position.
 -- reads: stations, asked
 WITH firsts AS (
     SELECT s.system_id AS system_id, s.station_id AS station_id,

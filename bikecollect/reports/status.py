@@ -1,4 +1,4 @@
-"""A look at a system's folder: its past, what waits in it, and its disk."""
+"""Status of a system, read from its folder: health, waiting files, disk usage."""
 
 import os
 from collections.abc import Sequence
@@ -19,7 +19,11 @@ MONTH = 31 * DAY
 
 @dataclass(frozen=True)
 class Standing:
-    """How one system stands: its health, what waits, and its disk."""
+    """Status of one system.
+
+    *inbox*, *outbox* and *rejected* count files. *scheduled* says whether a schedule
+    that starts the runs was found; None if nobody looked for one.
+    """
 
     system_id: str
     folder: Path
@@ -29,6 +33,7 @@ class Standing:
     outbox: int
     rejected: int
     disk: Disk
+    scheduled: bool | None = None
 
 
 def survey(
@@ -36,11 +41,12 @@ def survey(
     *,
     now: float,
     noted: Sequence[Incident] = (),
+    scheduled: bool | None = None,
 ) -> Standing:
-    """Return how *system* stands at *now*; raises StorageError.
+    """Return the status of *system* at *now*; raises StorageError.
 
-    *noted* are incidents as the alerts know them: also those that the ledger could
-    not take.
+    *noted* are the incidents in the state of the alerts, which also has those that
+    could not be written to the ledger.
     """
     folder, interval = system.path, system.interval
     history = History(system.system_id, folder)
@@ -48,7 +54,7 @@ def survey(
     past = Past(
         first=history.first(),
         blocks={s: state_of(f) for s, f in history.flags(Slot(int(now) - MONTH))},
-        outcomes=[each for slot, each in outcomes if slot > now - DAY],
+        outcomes=[outcome for slot, outcome in outcomes if slot > now - DAY],
         last_run=next(iter(history.runs(limit=1)), None),
         newest=history.newest_block(),
         incidents=_open_incidents(history, noted),
@@ -63,16 +69,17 @@ def survey(
         outbox=_count(system.outbox, ".eml"),
         rejected=_count(system.payloads / "rejected", ".zip"),
         disk=disk_of(folder, slots, DAY // interval),
+        scheduled=scheduled,
     )
 
 
 def _open_incidents(history: History, noted: Sequence[Incident]) -> list[Incident]:
-    known = {each.incident_id for each in noted}
-    written = [i for i in history.incidents() if i.incident_id not in known]
-    return [*(each for each in noted if each.is_open), *written]
+    known = {incident.incident_id for incident in noted}
+    in_ledger = [i for i in history.incidents() if i.incident_id not in known]
+    return [*(incident for incident in noted if incident.is_open), *in_ledger]
 
 
 def _count(folder: Path, suffix: str) -> int:
     with suppress(OSError), os.scandir(folder) as entries:
-        return sum(each.name.endswith(suffix) for each in entries)
+        return sum(entry.name.endswith(suffix) for entry in entries)
     return 0

@@ -1,4 +1,4 @@
-"""What there is to say of how a system stands, in words, each with its tone."""
+"""The status of a system in words: titled facts, each part good, bad or plain."""
 
 from collections.abc import Iterable
 from enum import Enum
@@ -9,11 +9,11 @@ from bikecollect.reports.health import Health
 from bikecollect.reports.status import Standing
 
 BEYOND_ANY_PLAN = 5_000
-"""Days after which a full disk need not be counted on."""
+"""Days beyond which a forecast for the disk is not worth a number."""
 
 
 class Tone(Enum):
-    """How good what is said is."""
+    """Whether a text is good news, bad news or neither."""
 
     PLAIN = "plain"
     GOOD = "good"
@@ -21,26 +21,26 @@ class Tone(Enum):
 
 
 class Part(NamedTuple):
-    """Words of one tone."""
+    """A text with one tone."""
 
     text: str
     tone: Tone = Tone.PLAIN
 
 
 class Fact(NamedTuple):
-    """What is said under one title."""
+    """The text under one title."""
 
     title: str
     parts: tuple[Part, ...]
 
     @property
     def text(self) -> str:
-        """The words alone."""
+        """The text without its tones."""
         return "".join(part.text for part in self.parts)
 
 
 def verdict(health: Health) -> Part:
-    """Return whether all is well, in a few words."""
+    """Return a summary in a few words: all is well, late, or open incidents."""
     if not health.in_trouble:
         return Part("all is well", Tone.GOOD)
     count = len(health.incidents)
@@ -50,12 +50,12 @@ def verdict(health: Health) -> Part:
 
 
 def facts(standing: Standing) -> list[Fact]:
-    """Return how a system stands, each fact with its title."""
+    """Return the facts about a system's status."""
     health = standing.health
     return [
         Fact("Last run", tuple(_last_run(standing))),
         Fact("Newest data", (behind(health),)),
-        Fact("Cron", (_cron(health),)),
+        Fact("Schedule", tuple(_schedule(standing))),
         Fact("Next slot", (Part(local_minute(health.next_slot, standing.zone)),)),
         Fact("Runs, 24 h", (Part(_runs(health)),)),
         Fact("Coverage", (Part(_coverage(health)),)),
@@ -65,7 +65,7 @@ def facts(standing: Standing) -> list[Fact]:
 
 
 def behind(health: Health) -> Part:
-    """Return how old the newest data is."""
+    """Return the age of the newest data."""
     if health.behind is None:
         return Part("no block yet")
     text = f"the newest block's slot began {ago(health.behind)}"
@@ -77,7 +77,7 @@ def _last_run(standing: Standing) -> Iterable[Part]:
     if run is None:
         yield Part("none yet")
         return
-    word = run.outcome.value if run.outcome else "at work"
+    word = run.outcome.value if run.outcome else "running"
     yield Part(word, Tone.BAD if run.exit_code else Tone.GOOD)
     when = ago(standing.health.now - run.started)
     cause = f" ({run.cause})" if run.cause else ""
@@ -85,13 +85,19 @@ def _last_run(standing: Standing) -> Iterable[Part]:
     yield Part(f"{cause}, {when}, {run.rows} rows in {spent}")
 
 
-def _cron(health: Health) -> Part:
+def _schedule(standing: Standing) -> Iterable[Part]:
+    health = standing.health
     if health.last_run is None:
-        return Part("no run yet; see: bikecollect schedule show")
-    if health.silent is not None:
-        text = f"no run since {length(health.silent)}; see: bikecollect schedule show"
-        return Part(text, Tone.BAD)
-    return Part("runs are started")
+        yield Part("no run yet")
+    elif health.silent is not None:
+        yield Part(f"no run for {length(health.silent)}", Tone.BAD)
+    else:
+        since_last = ago(health.now - health.last_run.started)
+        yield Part(f"{health.runs} runs in 24 h, the last {since_last}")
+    if standing.scheduled is False:
+        yield Part("; no schedule found, see: bikecollect schedule install")
+    elif health.silent is not None or health.last_run is None:
+        yield Part("; see: bikecollect schedule show")
 
 
 def _runs(health: Health) -> str:
@@ -101,9 +107,10 @@ def _runs(health: Health) -> str:
 
 
 def _coverage(health: Health) -> str:
-    words = {"today": "today", "7d": "7 days", "30d": "30 days"}
+    labels = {"today": "today", "7d": "7 days", "30d": "30 days"}
     return ", ".join(
-        f"{words[name]} {percent(each.ratio)}" for name, each in health.coverage.items()
+        f"{labels[window]} {percent(coverage.ratio)}"
+        for window, coverage in health.coverage.items()
     )
 
 
@@ -119,6 +126,6 @@ def _disk(standing: Standing) -> str:
     text = f"{size(disk.used)} used, {size(disk.free)} free"
     if disk.daily is None or disk.days_left is None:
         return f"{text}; growth not yet known"
-    known = disk.days_left < BEYOND_ANY_PLAN
-    days = f"{disk.days_left:,.0f} days" if known else "many years"
+    is_near = disk.days_left < BEYOND_ANY_PLAN
+    days = f"{disk.days_left:,.0f} days" if is_near else "many years"
     return f"{text}; {size(disk.daily)} a day, full in {days}"

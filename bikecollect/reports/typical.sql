@@ -1,7 +1,7 @@
 -- The typical day of a station, by weekday and quarter of an hour.
 -- weekday: 0 = Monday; minute: of the local day, the first of its quarter
--- days_seen, days_expected: such days in the range, those that tell of the quarter
--- low_, mid_, high_: quartiles: on half of the days it was between low and high
+-- days_seen, days_expected: such days in the range with a row, and all of them
+-- low_, mid_, high_: quartiles: half of the values lie between low and high
 -- reads: slots, station_status (rows), asked
 WITH quarters AS (
     SELECT s.system_id AS system_id,
@@ -12,7 +12,7 @@ WITH quarters AS (
     WHERE s.date >= DATE '$since' AND s.date < DATE '$until'
         AND s.hour_of_week >= $first_hour AND s.hour_of_week < $end_hour
     GROUP BY 1, 2, 3
-), found AS (
+), counts AS (
     SELECT r.system_id AS system_id, r.station_id AS station_id,
         CAST(FLOOR(r.hour_of_week / 24) AS BIGINT) AS weekday,
         CAST(r.minute_of_day - r.minute_of_day % 15 AS BIGINT) AS minute,
@@ -45,6 +45,6 @@ SELECT a.system_id AS system_id, a.station_id AS station_id, q.weekday AS weekda
     f.low_docks AS low_docks, f.mid_docks AS mid_docks, f.high_docks AS high_docks
 FROM asked AS a
 JOIN quarters AS q ON q.system_id = a.system_id
-LEFT JOIN found AS f ON f.system_id = a.system_id AND f.station_id = a.station_id
+LEFT JOIN counts AS f ON f.system_id = a.system_id AND f.station_id = a.station_id
     AND f.weekday = q.weekday AND f.minute = q.minute
 ORDER BY system_id, station_id, weekday, minute

@@ -154,6 +154,22 @@ def timer(path: Path | None) -> Path | None:
     return None
 
 
+def is_found(path: Path | None) -> bool:
+    """Return whether a timer or a line of cron may run the settings at *path*.
+
+    Lines that nobody marked as ours count, too, and those of the whole machine.
+    Raises NotInstalled where there is no `crontab` program.
+    """
+    if timer(path) is not None:
+        return True
+    crontabs = [read_crontab()]
+    for file in (Path("/etc/crontab"), *Path("/etc/cron.d").glob("*")):
+        with suppress(OSError):
+            crontabs.append(file.read_bytes())
+    lines = b"\n".join(crontabs).splitlines()
+    return any(b"bikecollect" in line for line in lines if not line.startswith(b"#"))
+
+
 def stray_variable(settings: Settings) -> str:
     """Return the variable that sets the data folder here but not in cron, else ""."""
     name = "XDG_DATA_HOME"

@@ -16,7 +16,7 @@ from bikecollect.alerts import webhooks
 from bikecollect.alerts.state import AlertState, AlertStateFile, noted_incidents
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.run import Run
-from bikecollect.reports.evidence import accounted
+from bikecollect.reports.evidence import read_account
 from bikecollect.reports.status import survey
 from bikecollect.setup.loader import parse
 from bikecollect.setup.settings import Settings
@@ -153,7 +153,7 @@ def test_a_machine_that_slept_is_told_so_as_the_report_has_it(
             )
 
     now = world.clock.now + INTERVAL
-    (gap,) = accounted(settings.system_folder("a"), now=now).gaps
+    (gap,) = read_account(settings.system_folder("a"), now=now).gaps
     assert (gap.cause, gap.slots) == ("asleep", 9)
     assert "asleep (9 slots)" in mailserver.mails()[0].get_content()
 

@@ -13,7 +13,7 @@ from mailserver import MailServer
 from world import NOON, World
 
 from bikecollect.cli.render.coverage_html import page
-from bikecollect.reports.evidence import accounted
+from bikecollect.reports.evidence import read_account
 from bikecollect.storage.data_folder import SystemFolder
 
 TAIL = ("--until", "2026-11-22T12:40")
@@ -152,7 +152,7 @@ def test_the_page_needs_nothing_but_itself(world: World, tmp_path: Path) -> None
 def test_what_stands_on_the_page_is_text(world: World) -> None:
     """Markup in a reason, or wherever else, is shown and does nothing."""
     system = SystemFolder("city", world.folder, ZoneInfo("Asia/Taipei"), 300)
-    account = accounted(system, now=NOON + 2400)
+    account = read_account(system, now=NOON + 2400)
     gaps = [replace(gap, cause="<i>&") for gap in account.gaps]
     account = replace(account, system_id="<b>city</b>", gaps=gaps)
 

@@ -75,7 +75,7 @@ def test_a_long_ending_is_cut_and_says_so() -> None:
 
     line = table([run]).splitlines()[1]
 
-    assert line.startswith("2026-11-22 12:00  at work (xxxxxxxxxxxxx..      -    0.00")
+    assert line.startswith("2026-11-22 12:00  running (xxxxxxxxxxxxx..      -    0.00")
 
 
 def test_a_good_slot_shows_its_block_its_payload_and_its_stages(world: World) -> None:

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -18,7 +19,7 @@ from world import NOON, TAIPEI, World, body
 
 from bikecollect.cli.render import status
 from bikecollect.core.errors import FeedUnavailable
-from bikecollect.reports.evidence import accounted
+from bikecollect.reports.evidence import read_account
 from bikecollect.reports.status import Standing, survey
 from bikecollect.storage.data_folder import SystemFolder
 
@@ -82,7 +83,7 @@ def test_a_slot_is_stale_in_status_when_it_is_in_the_report(folder: Path) -> Non
     killed.payloads.accept(killed._fetch(world.begin()))
     world.fetch({"a": 1}, after=300, last_updated=NOON + 600)
 
-    account = accounted(SystemFolder("city", folder, TAIPEI, 300), now=NOON + 900)
+    account = read_account(SystemFolder("city", folder, TAIPEI, 300), now=NOON + 900)
     strip = dict(stand(world).health.strip)
 
     assert [each.state for each in account.judged] == [
@@ -149,10 +150,21 @@ def test_a_silent_cron_is_told(world: World) -> None:
     """Half an hour without a run: on the screen and in one line of --alert."""
     standing = stand(world, after=1800)
 
-    assert "Cron         no run since 30 min" in plain(standing)
+    hint = "no run for 30 min; see:\n               bikecollect schedule show\n"
+    assert f"Schedule     {hint}" in plain(standing)
     assert click.unstyle(status.alerts([standing])) == (
-        "city: late: the newest block's slot began 30 min ago; no run since 30 min\n"
+        "city: late: the newest block's slot began 30 min ago; no run for 30 min\n"
     )
+
+
+def test_without_a_schedule_the_screen_says_so(world: World) -> None:
+    """Runs that somebody starts by hand do not look like a schedule."""
+    standing = replace(stand(world, after=60), scheduled=False)
+
+    assert (
+        "Schedule     6 runs in 24 h, the last 1 min ago; no schedule found, see:\n"
+        "               bikecollect schedule install\n"
+    ) in plain(standing)
 
 
 def test_growth_is_known_from_closed_days(world: World) -> None:

@@ -90,7 +90,7 @@ def play(
                 settings, clock=clock, stop=clock, monotonic=clock, uptime=lambda: 9e5
             )
     end = Slot(int(BEGIN + hours * HOUR))
-    account = evidence.accounted(
+    account = evidence.read_account(
         settings.system_folder("city"), until=end, now=clock.now + 300
     )
     return runs, list(account.gaps)

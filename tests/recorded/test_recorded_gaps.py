@@ -52,7 +52,7 @@ def test_every_cut_gap_is_named_with_its_cause_and_no_other(
         for a, b, cause in sorted(CUTS.values())
     ]
     end = Slot(int(player.clock.now))
-    found = evidence.accounted(
+    found = evidence.read_account(
         settings.system_folder("city"), until=end, now=player.clock.now
     )
     assert [(g.start, g.end, g.slots, g.cause) for g in found.gaps] == wanted

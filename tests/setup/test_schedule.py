@@ -88,6 +88,28 @@ def test_the_line_is_installed_once_and_removed_without_a_trace(
 
 
 @real_crontab
+@pytest.mark.parametrize(
+    ("crontab", "times"),
+    [
+        (b"17 3 * * * backup\n", 1),
+        (b"# bikecollect fetch\n", 1),
+        (b"*/5 * * * * ~/bin/bikecollect fetch\n", 0),
+    ],
+)
+def test_status_says_when_nothing_starts_the_runs(
+    spool: Path, tmp_path: Path, crontab: bytes, times: int
+) -> None:
+    """A line of the user's own counts as a schedule; a comment does not."""
+    config = tmp_path / "bikes.toml"
+    config.write_text(f'data_dir = "{tmp_path}/data"\n[systems.youbike-taipei]\n')
+    given(spool, tmp_path, crontab)
+
+    status = scheduled(spool, "--config", config, "status")
+
+    assert status.stdout.count("no schedule found") == times
+
+
+@real_crontab
 def test_the_first_crontab_is_made_and_the_last_line_takes_it_away(
     spool: Path,
 ) -> None:

@@ -35,7 +35,7 @@ def kind(run: Run) -> str:
 
 
 def _outcome(run: Run) -> str:
-    return run.outcome.value if run.outcome else "at work"
+    return run.outcome.value if run.outcome else "running"
 
 
 def incidents(found: Iterable[Incident]) -> Answer:

@@ -120,7 +120,7 @@ class DataService:
         first = History(name, self.settings.data / name).first()
         begin, end = (bounds(d.isoformat(), zone)[0] for d in (since, until))
         begin = max(begin, first) if first is not None else begin
-        return evidence.accounted(
+        return evidence.read_account(
             self.settings.system_folder(name), begin, end, now=self.clock()
         )
 

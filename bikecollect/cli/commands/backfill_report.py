@@ -107,7 +107,7 @@ def account(
     system, now = settings.system_folder(name), time.time()
     begin = Slot(int(moment(since, system.zone, now))) if since else None
     end = Slot(int(moment(until, system.zone, now))) if until else None
-    return evidence.accounted(system, begin, end, now=now)
+    return evidence.read_account(system, begin, end, now=now)
 
 
 def _text(accounts: Sequence[Account], form: str, what: str) -> str:

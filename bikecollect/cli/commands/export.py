@@ -20,7 +20,7 @@ from bikecollect.cli.output_file import (
 from bikecollect.cli.timeparse import day
 from bikecollect.core.errors import UsageError
 from bikecollect.reports.data_dictionary import resource
-from bikecollect.reports.export import Exporter, Wish
+from bikecollect.reports.export import Exporter, ExportRequest
 from bikecollect.setup.settings import Settings
 from bikecollect.wiring import history
 
@@ -81,7 +81,7 @@ def export(
     chosen = settings.chosen(system_ids)
     zones = {name: history.zone(settings, name) for name in chosen}
     first, now = zones[chosen[0]], time.time()
-    wish = Wish(
+    request = ExportRequest(
         what=what,
         systems=zones,
         since=day(since, first, now) if since else "0001-01-01",
@@ -90,22 +90,22 @@ def export(
         names=names,
         excel_safe=excel_safe,
     )
-    exporter = _exported(settings, wish, form, output)
+    exporter = _exported(settings, request, form, output)
     if output is not None and not is_stream(output):
-        _describe(exporter, wish, form, output)
+        _describe(exporter, request, form, output)
 
 
 def _exported(
-    settings: Settings, wish: Wish, form: str, output: Path | None
+    settings: Settings, request: ExportRequest, form: str, output: Path | None
 ) -> Exporter:
     """Write what is wished for to *output*, whole or not at all; None: to stdout."""
-    shown = [history.shown(settings, name) for name in wish.systems]
+    shown = [history.shown(settings, name) for name in request.systems]
     with ExitStack() as stack:
         fd = None if output is None else stack.enter_context(placed(output))
         also = [] if fd is None else [duckdb_engine.descriptor(fd)]
         view = views.connected(settings.data, shown, also=also, fails_on=views.ANY)
         db = stack.enter_context(view)
-        exporter = Exporter(db, wish)
+        exporter = Exporter(db, request)
         if fd is not None and form == "parquet":
             exporter.parquet(fd)
             return exporter
@@ -124,9 +124,11 @@ def _form(form: str | None, output: Path | None, *, excel_safe: bool) -> str:
     return form
 
 
-def _describe(exporter: Exporter, wish: Wish, form: str, path: Path) -> None:
-    systems = len(wish.systems)
-    mine = resource(wish.what, path.name, form, exporter.columns, systems=systems)
+def _describe(
+    exporter: Exporter, request: ExportRequest, form: str, path: Path
+) -> None:
+    systems = len(request.systems)
+    mine = resource(request.what, path.name, form, exporter.columns, systems=systems)
     place = data_package.describe(path, mine)
     if place != path.with_name(data_package.NAME):
         what = f"{data_package.NAME} is of another program and stays as it is"

@@ -12,6 +12,7 @@ from bikecollect.cli.output_file import written
 from bikecollect.cli.render.status import alerts, as_json, metrics, screen
 from bikecollect.core.errors import BikecollectError
 from bikecollect.reports.status import Standing, survey
+from bikecollect.setup import schedule
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.data_folder import alert_state_path
 
@@ -67,7 +68,10 @@ def status(
     shared = ctx.ensure_object(Shared)
     settings = shared.settings_for_cron() if alert else shared.settings()
     while True:
-        standings, errors = _survey(settings, system_ids)
+        # Only the screen has a line about the schedule, and `crontab -l` takes time.
+        is_screen = form == "text" and not alert
+        scheduled = _is_scheduled(settings) if is_screen else None
+        standings, errors = _survey(settings, system_ids, scheduled=scheduled)
         if alert:
             text = alerts(standings)
         elif form == "json":
@@ -99,10 +103,18 @@ def _source(settings: "Settings") -> str:
     return f"settings: {settings.source or 'none; the defaults'}"
 
 
+def _is_scheduled(settings: Settings) -> bool | None:
+    """Return whether cron or systemd starts the runs; None if that is unknown."""
+    try:
+        return schedule.is_found(Path(settings.source) if settings.source else None)
+    except BikecollectError:  # no `crontab` program here
+        return None
+
+
 def _survey(
-    settings: Settings, system_ids: Sequence[str]
+    settings: Settings, system_ids: Sequence[str], *, scheduled: bool | None
 ) -> tuple[list[Standing], list[BikecollectError]]:
-    """Return how the systems stand, and why some of them cannot be read."""
+    """Return the status of each system, and the errors of those not readable."""
     standings, errors = [], []
     for name in settings.chosen(system_ids):
         system = settings.system_folder(name)
@@ -112,6 +124,7 @@ def _survey(
                     system,
                     now=time.time(),
                     noted=noted_incidents(alert_state_path(name, str(system.path))),
+                    scheduled=scheduled,
                 )
             )
         except BikecollectError as error:

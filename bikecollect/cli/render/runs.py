@@ -166,7 +166,7 @@ def _paragraph(text: str) -> list[str]:
 
 
 def _ending(run: Run) -> str:
-    word = run.outcome.value if run.outcome else "at work"
+    word = run.outcome.value if run.outcome else "running"
     return f"{word} ({run.cause})" if run.cause and run.cause != word else word
 
 

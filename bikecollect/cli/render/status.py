@@ -13,6 +13,7 @@ from bikecollect.reports.coverage import Coverage
 from bikecollect.reports.status import Standing
 from bikecollect.reports.status_facts import Part, Tone, behind, facts, verdict
 
+SEE = "see: "
 CELL = 300
 HOURS_A_LINE = 4
 MARKS = {
@@ -43,7 +44,7 @@ def alerts(standings: Iterable[Standing]) -> str:
         if health.late:
             why = [_styled(behind(health))]
             if health.silent is not None:
-                why.append(f"no run since {length(health.silent)}")
+                why.append(f"no run for {length(health.silent)}")
             lines.append(f"{each.system_id}: late: {'; '.join(why)}")
         lines += [f"{each.system_id}: {_incident(i, each)}" for i in health.incidents]
     return "".join(f"{line}\n" for line in lines)
@@ -72,11 +73,15 @@ def _styled(part: Part, *, bold: bool = False) -> str:
 
 
 def _beside(head: str, value: str) -> list[str]:
-    """Return *value* behind *head*, wrapped to the screen (colours not counted)."""
-    plain = click.unstyle(head + value)
-    if len(plain) < WIDTH:
-        return [head + value]
-    return wrapped(click.unstyle(value), head, " " * len(head))
+    """Return *value* after *head*, wrapped to the screen (colours not counted).
+
+    A command to run stands on a line of its own, where it can be copied as a whole.
+    """
+    text, see, command = value.partition(SEE)
+    lines = [f"{head}{text}{see.rstrip()}"]
+    if len(click.unstyle(lines[0])) >= WIDTH:
+        lines = wrapped(click.unstyle(text + see), head, " " * len(head))
+    return [*lines, f"{' ' * len(head)}{command}"] if command else lines
 
 
 def _incident(incident: Incident, standing: Standing) -> str:
