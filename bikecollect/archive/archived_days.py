@@ -49,7 +49,7 @@ class ArchivedDays:
         """Return the archived days."""
         return archived_days(self._ledger.all("SELECT * FROM archives ORDER BY day"))
 
-    def put(self, archived: Archived) -> None:
+    def save(self, archived: Archived) -> None:
         """Write down that a day is *archived*."""
         values = (
             *(archived.day, *archived.summary, archived.timezone, archived.made),
@@ -61,7 +61,7 @@ class ArchivedDays:
                 values,
             )
 
-    def let_go(self, day: str, files: Iterable[str]) -> None:
+    def mark_removed(self, day: str, files: Iterable[str]) -> None:
         """Write down that the *files* of *day* have left; the archive has the rows."""
         with self._ledger.transaction() as db:
             db.execute("UPDATE archives SET csv_gone = 1 WHERE day = ?", (day,))
@@ -72,12 +72,12 @@ class ArchivedDays:
                     (file, GONE),
                 )
 
-    def gone(self) -> list[str]:
+    def removed_files(self) -> list[str]:
         """Return the files that have left."""
         rows = self._ledger.all("SELECT file FROM files WHERE damaged = ?", GONE)
         return [file for (file,) in rows]
 
-    def filled(self) -> dict[str, tuple[int, int]]:
+    def counts(self) -> dict[str, tuple[int, int]]:
         """Return how many slots and rows each day has, by its name."""
         return {day: (slots, rows) for day, slots, rows in self._ledger.all(FILLED)}
 

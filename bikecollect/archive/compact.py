@@ -25,7 +25,7 @@ from bikecollect.storage.csv_format import COLUMNS
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.data_folder import STATUS, SystemFolder
 from bikecollect.storage.ledger import Ledger
-from bikecollect.storage.lock import Lock, unread
+from bikecollect.storage.lock import Lock, exclusive_lock
 from bikecollect.storage.payload_store import Payloads
 from bikecollect.storage.recovery import Recovery
 
@@ -75,7 +75,7 @@ class Compactor:
     def run(self) -> Iterator[Step]:
         """Yield what was done, day by day."""
         with self._opened() as archived_days:
-            self.recovery.files()
+            self.recovery.recover_files()
             self._roll_forward(archived_days)
             self._restore(archived_days)
             due = self._due(archived_days)
@@ -98,7 +98,7 @@ class Compactor:
     def _roll_forward(self, archived_days: ArchivedDays) -> None:
         for day in self.archive.ready():
             self._publish(archived_days, day)
-        for file in set(archived_days.gone()) & set(self.store.sizes()):
+        for file in set(archived_days.removed_files()) & set(self.store.sizes()):
             self.store.remove(file)
 
     def _publish(self, archived_days: ArchivedDays, day: str) -> Archived:
@@ -106,7 +106,7 @@ class Compactor:
         archived = self.archive.publish(day)
         gone = before is not None and before.csv_gone
         archived = archived._replace(csv_gone=gone)
-        archived_days.put(archived)
+        archived_days.save(archived)
         self.archive.published(day)
         return archived
 
@@ -120,9 +120,9 @@ class Compactor:
             rows = self.archive.rows("slots", day, datasets.SLOTS)
             runs = self.archive.rows("runs", day, datasets.RUNS)
             archived_days.restore([_block(day, r) for r in rows if r[5]], runs)
-            archived_days.put(archived)
+            archived_days.save(archived)
             if not self.store.segments(day):
-                archived_days.let_go(day, [f"{datasets.STATUS}/{day}.csv"])
+                archived_days.mark_removed(day, [f"{datasets.STATUS}/{day}.csv"])
 
     def _due(self, archived_days: ArchivedDays) -> list[str]:
         """Return the closed days that are not in the archive as they are here.
@@ -132,7 +132,7 @@ class Compactor:
         """
         known, filled, ends = (
             archived_days.archived(),
-            archived_days.filled(),
+            archived_days.counts(),
             archived_days.ends(),
         )
         if ends is None:
@@ -187,7 +187,7 @@ class Compactor:
 
         A block whose CSV has gone is read from the archive, any other from its file.
         """
-        gone = set(archived_days.gone())
+        gone = set(archived_days.removed_files())
         blocks = archived_days.blocks(*bounds(day, self.system.zone))
         live = [each for each in blocks if each.span.file not in gone]
         files = sorted({each.span.file for each in live})
@@ -235,7 +235,7 @@ class Compactor:
 
         Not while somebody reads: an export may take its time, and needs the file yet.
         """
-        with unread(self.system.path / STATUS) as is_free:
+        with exclusive_lock(self.system.path / STATUS) as is_free:
             if is_free:
                 return self._remove(archived_days, archived)
         return Step(self.system.system_id, archived.day, IN_USE)
@@ -250,7 +250,7 @@ class Compactor:
             return Step(
                 self.system.system_id, day, "kept", before=before, why=str(error)
             )
-        archived_days.let_go(day, files)
+        archived_days.mark_removed(day, files)
         for file in files:
             self.store.remove(file)
         return Step(

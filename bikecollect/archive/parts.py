@@ -18,7 +18,7 @@ Parts = Mapping[str, Mapping[str, Path]]
 DATE = "date="
 
 
-def listed(data: Path, system_id: str) -> Parts:
+def list_parts(data: Path, system_id: str) -> Parts:
     """Return the files that the archive in *data* has of the system; raises OSError."""
     return {
         dataset: _days(part(data, dataset, system_id, "x").parent.parent)

@@ -8,7 +8,7 @@ from typing import Any
 from bikecollect import __version__
 from bikecollect.cli.output_file import written
 from bikecollect.reports.data_dictionary import package
-from bikecollect.storage.files.regular_file import content
+from bikecollect.storage.files.regular_file import read_file
 
 NAME = "datapackage.json"
 OURS = "bikecollect-export"
@@ -36,7 +36,7 @@ def describe(path: Path, resource: Mapping[str, Any]) -> Path:
 def _resources(place: Path) -> list[dict[str, Any]] | None:
     """Return the resources of our *place*, none where it is new; None: not ours."""
     try:
-        said = json.loads(content(place, MOST))
+        said = json.loads(read_file(place, MOST))
         found = [dict(each) for each in said["resources"]]
         return found if said["name"] == OURS else None
     except FileNotFoundError:

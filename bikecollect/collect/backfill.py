@@ -112,7 +112,7 @@ class Backfiller:
         missing = [(name, day) for name, day in kept if slot_of(name) not in there]
         yield from self._recommit(missing, there, damaged, KEPT)
         if not self.dry:
-            self.payloads.understood()
+            self.payloads.drop_reasons()
 
     def fill_from_source(
         self, source: Source, *, force: bool = False
@@ -196,7 +196,7 @@ class Backfiller:
             if self.ledger.block(slot) is not None:
                 yield Filling(slot, self._day(slot), origin, "there")
                 continue
-            self.payloads.again(name, day)
+            self.payloads.requeue(name, day)
             result = self.committer.commit(name, f"backfill {origin}")
             yield self._filling(slot, origin, result)
 
@@ -244,7 +244,7 @@ class Backfiller:
         """
         block = self.ledger.block(slot) if slot in damaged else None
         if block and self.store.crc(block.span) != block.span.crc:
-            self.ledger.give_up(block.span.file)
+            self.ledger.mark_damaged(block.span.file)
             self.ledger.release(slot)
 
     def _locked(self, work: Callable[[], Iterator[Filling]]) -> Iterator[Filling]:
@@ -257,7 +257,7 @@ class Backfiller:
         with self.lock.held():
             self.ledger.open()
             try:
-                self.recovery.files()
+                self.recovery.recover_files()
                 for filling in work():
                     fillings.append(filling)  # noqa: PERF402 - kept if interrupted
             except Interrupted as error:

@@ -177,7 +177,7 @@ def _slot_of(run: Run) -> Slot:
 def _prepare(folder: Path) -> BikecollectError | None:
     """Make *folder* ready; return the error if that fails."""
     try:
-        data_folder.ready(folder)
+        data_folder.prepare(folder)
     except BikecollectError as error:
         return error
     return None

@@ -83,7 +83,7 @@ class Committer:
         payload = None
         try:
             self._check_kills(name)
-            with self.payloads.counted(name), self.bounded():
+            with self.payloads.mark_reading(name), self.bounded():
                 payload = self.payloads.open(name)
                 block = self.ledger.block(payload.slot)
                 if block is None:
@@ -241,7 +241,7 @@ class Committer:
         from bikecollect.collect import remedy  # needed for drifts only
 
         try:
-            with self.payloads.counted(name), self.bounded():
+            with self.payloads.mark_reading(name), self.bounded():
                 return remedy.notices(self.feed, payload, self.payloads, self.fields)
         except Exception:
             log.exception(

@@ -34,7 +34,7 @@ def flags(
 
     Blocks before the slot *since* were written with another filter.
     """
-    before = ledger.before(payload.slot)
+    before = ledger.block_before(payload.slot)
     usual = max(ledger.usual_rows(payload.slot, since) or 0, snapshot.total or 0)
     incomplete = snapshot.incomplete or payload.incomplete
     raised = {

@@ -50,7 +50,7 @@ def read(
     """
     dead = [
         SeenRun(r.slot, r.started, "killed", r.cause, r.boot_id, r.uptime, r.awake)
-        for r in history.dead()
+        for r in history.killed_runs()
         if r.outcome is not None
     ]
     rows = [

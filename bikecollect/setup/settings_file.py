@@ -7,7 +7,7 @@ from pathlib import Path
 from bikecollect.core import user_folders
 from bikecollect.core.errors import SettingsError
 from bikecollect.storage.files import trusted_files
-from bikecollect.storage.files.regular_file import content
+from bikecollect.storage.files.regular_file import read_file
 
 FILE = "bikecollect.toml"
 MAX_BYTES = 1_048_576
@@ -59,7 +59,7 @@ def read_trusted(path: Path) -> bytes:
         trusted_files.check_file(path.absolute())
         for folder in dict.fromkeys((path.absolute().parent, path.resolve().parent)):
             trusted_files.check_folder(folder)
-        return content(os.path.realpath(path), MAX_BYTES)
+        return read_file(os.path.realpath(path), MAX_BYTES)
     except (OSError, RuntimeError) as error:
         why = getattr(error, "strerror", None) or error
         raise SettingsError(f"cannot read {path}: {why}") from error

@@ -68,7 +68,7 @@ PARTS = (
 """The folders in a system's folder that we write to."""
 
 
-def ready(folder: Path) -> None:
+def prepare(folder: Path) -> None:
     """Make sure that *folder* is ours to write to; made where it never was.
 
     Raises SettingsError where somebody else may decide what lies there (`check`), or

@@ -118,7 +118,7 @@ class Ledger:
             return None
         return self._one("slot = ?", slot)
 
-    def before(self, slot: Slot) -> Block | None:
+    def block_before(self, slot: Slot) -> Block | None:
         """Return the newest block older than *slot*."""
         return self._one("slot < ? ORDER BY slot DESC LIMIT 1", slot)
 
@@ -206,7 +206,7 @@ class Ledger:
                 insert_stations(db, slot, each)
             upsert_file(db, span)
 
-    def give_up(self, file: str) -> None:
+    def mark_damaged(self, file: str) -> None:
         """Note that *file* is damaged and never appended to again."""
         with self.transaction() as db:
             db.execute(

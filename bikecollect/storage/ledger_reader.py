@@ -82,7 +82,7 @@ class History:
         )
         with self._opened() as db:
             found = [self._run(r) for r in db.execute(sql, (*values, *outcomes, limit))]
-            unwritten = [r for r in self.dead() if not _is_written(db, r)]
+            unwritten = [r for r in self.killed_runs() if not _is_written(db, r)]
         dead = [
             run
             for run in unwritten
@@ -96,7 +96,7 @@ class History:
         with self._opened() as db:
             rows = db.execute("SELECT * FROM runs WHERE run_id = ?", (run_id,))
             found = [self._run(each) for each in rows]
-        return found or [each for each in self.dead() if each.run_id == run_id]
+        return found or [each for each in self.killed_runs() if each.run_id == run_id]
 
     def outcomes(self, since: Slot) -> list[tuple[Slot, str]]:
         """Return slot and outcome of each run from *since* on, oldest first."""
@@ -173,7 +173,7 @@ class History:
                         found.append(line.rstrip("\n"))
         return found
 
-    def dead(self) -> list[Run]:
+    def killed_runs(self) -> list[Run]:
         """Return the runs whose note lies in the inbox and is held by nobody."""
         found = []
         for path in (self._place / "payloads" / "inbox").glob("*.run"):

@@ -97,7 +97,7 @@ def _locked(fd: int) -> bool:
 
 
 @contextmanager
-def reading(folder: Path) -> Iterator[None]:
+def shared_lock(folder: Path) -> Iterator[None]:
     """Let no file leave *folder* meanwhile; others may read, and may write, too.
 
     Where the disk knows no such locks, files may leave all the same.
@@ -114,7 +114,7 @@ def reading(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def unread(folder: Path) -> Iterator[bool]:
+def exclusive_lock(folder: Path) -> Iterator[bool]:
     """Yield whether nobody is `reading` in *folder*; nobody begins to meanwhile."""
     fd = _opened(folder)
     try:

@@ -69,19 +69,19 @@ class Payloads:
         One that the disk refused is among them, as long as this process lives.
         """
         return sorted(
-            {*(path.name for path in listed(self._inbox, ".zip")), *self._held}
+            {*(path.name for path in list_files(self._inbox, ".zip")), *self._held}
         )
 
     def waiting_slots(self) -> Collection[Slot]:
         """Return the slots that have a payload in the inbox."""
-        return {slot_of(path.name) for path in listed(self._inbox, ".zip")}
+        return {slot_of(path.name) for path in list_files(self._inbox, ".zip")}
 
     def kills(self, name: str) -> int:
         """Return how many runs died while they read the payload called *name*."""
         return len(list(self._marks(name)))
 
     @contextmanager
-    def counted(self, name: str) -> Iterator[None]:
+    def mark_reading(self, name: str) -> Iterator[None]:
         """Mark the payload called *name*, durably, as being read.
 
         The mark goes when the reading ends, well or not: only a run that dies
@@ -145,7 +145,7 @@ class Payloads:
         except (OSError, ValueError):
             return None
 
-    def again(self, name: str, day: str = "") -> None:
+    def requeue(self, name: str, day: str = "") -> None:
         """Move the payload called *name* back into the inbox.
 
         It is one of the kept ones of *day*, or a rejected one. One that killed runs
@@ -169,7 +169,7 @@ class Payloads:
         except OSError:
             return ""
 
-    def understood(self) -> None:
+    def drop_reasons(self) -> None:
         """Forget the reasons of payloads that are neither rejected nor waiting.
 
         (A killed backfill leaves one, when the next fetch commits its payload.)
@@ -210,7 +210,7 @@ class Payloads:
 
     def prune(self, first_day: str) -> None:
         """Remove the kept payloads of days before *first_day*, and marks of none."""
-        for mark in listed(self._inbox, OPENED):
+        for mark in list_files(self._inbox, OPENED):
             if not mark.with_suffix("").with_suffix("").exists():
                 with suppress(OSError):
                     mark.unlink(missing_ok=True)
@@ -302,7 +302,7 @@ def run_of(name: str) -> str:
     return name.split(".")[1]
 
 
-def listed(folder: Path, suffix: str) -> list[Path]:
+def list_files(folder: Path, suffix: str) -> list[Path]:
     """Return the files in *folder* that end in *suffix* and begin with a slot."""
     try:
         with os.scandir(folder) as found:
@@ -325,7 +325,7 @@ def _is_ours(name: str) -> bool:
 def _read(path: Path) -> Payload:
     """Return the payload in *path*; raises OSError, ValueError where it is not one."""
     try:
-        payload = unpack(regular_file.content(path, MOST_BYTES))
+        payload = unpack(regular_file.read_file(path, MOST_BYTES))
     except OSError as error:
         if error.errno in regular_file.REFUSED:  # it would be met in every run
             raise ValueError(error.strerror) from error

@@ -30,7 +30,7 @@ class Recovery:
     store: "Store"
     ledger: "Ledger"
 
-    def files(self) -> list[Notice]:
+    def recover_files(self) -> list[Notice]:
         """Adopt, cut or give up whatever does not end where the ledger says."""
         extents, notices = self.ledger.extents(), []
         sizes = self.store.sizes()
@@ -43,7 +43,7 @@ class Recovery:
             notices += self._file(file, size, extent)
         return notices + self._vanished(extents)
 
-    def runs(self, current: Run, notes: RunNotes) -> list[Run]:
+    def recover_runs(self, current: Run, notes: RunNotes) -> list[Run]:
         """Take in the *notes* of runs that are over; a killed one is named so."""
         found = []
         for note, run in notes.orphans():
@@ -79,7 +79,7 @@ class Recovery:
         return self._cut(tail, size)
 
     def _give_up(self, file: str, what: str) -> list[Notice]:
-        self.ledger.give_up(file)
+        self.ledger.mark_damaged(file)
         text = f"{file} {what}: it is left as it is, a new segment is begun"
         return [Notice("damage", text)]
 

@@ -11,7 +11,7 @@ from bikecollect.core.errors import Outcome, StorageError
 from bikecollect.core.run import Run, from_json
 from bikecollect.core.slots import stamp
 from bikecollect.storage.files.durable import make_folder, write_all
-from bikecollect.storage.payload_store import listed
+from bikecollect.storage.payload_store import list_files
 
 NOTE = ".run"
 LONGEST = 1_048_576
@@ -75,11 +75,11 @@ class RunNotes:
         A run that did not say how it ended was killed. `forget` takes a note away.
         Half-written payloads whose run has no note any more are removed.
         """
-        for path in listed(self._inbox, ".zip.tmp"):
+        for path in list_files(self._inbox, ".zip.tmp"):
             if not path.with_suffix("").with_suffix(NOTE).exists():
                 with suppress(OSError):
                     path.unlink()
-        for path in listed(self._inbox, NOTE):
+        for path in list_files(self._inbox, NOTE):
             try:
                 fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
             except FileNotFoundError:

@@ -90,7 +90,7 @@ def backfiller(
     """Return the backfiller for the slots in *span* of the system called *name*."""
     system = settings.system_folder(name)
     if not dry:
-        data_folder.ready(system.path)
+        data_folder.prepare(system.path)
     payloads, store = Payloads(system.payloads), Store(system.path)
     ledger = Ledger(system.ledger)
     committer = replace(

@@ -15,18 +15,18 @@ from bikecollect.wiring.collection import collect
 
 def test_a_new_folder_is_made_and_marked(tmp_path: Path) -> None:
     """The first run makes its folder."""
-    data_folder.ready(tmp_path / "bikes" / "city")
+    data_folder.prepare(tmp_path / "bikes" / "city")
 
     assert (tmp_path / "bikes/city/.bikecollect").exists()
 
 
 def test_a_mount_point_that_lost_its_disk_is_not_filled(tmp_path: Path) -> None:
     """An empty folder where data were is refused, and stays empty (fault 57)."""
-    data_folder.ready(tmp_path / "bikes" / "city")
+    data_folder.prepare(tmp_path / "bikes" / "city")
     shutil.rmtree(tmp_path / "bikes" / "city")
 
     with pytest.raises(SettingsError, match="mounted"):
-        data_folder.ready(tmp_path / "bikes" / "city")
+        data_folder.prepare(tmp_path / "bikes" / "city")
     assert list((tmp_path / "bikes").iterdir()) == []
 
 
@@ -36,14 +36,14 @@ def test_a_folder_of_something_else_is_not_ours(tmp_path: Path) -> None:
     (tmp_path / "photos" / "cat.jpg").touch()
 
     with pytest.raises(SettingsError, match="touch"):
-        data_folder.ready(tmp_path / "photos")
+        data_folder.prepare(tmp_path / "photos")
 
 
 def test_a_folder_that_was_removed_is_begun_anew(tmp_path: Path) -> None:
     """Who removes the whole data folder wants to begin anew."""
-    data_folder.ready(tmp_path / "bikes" / "city")
+    data_folder.prepare(tmp_path / "bikes" / "city")
     shutil.rmtree(tmp_path / "bikes")
-    data_folder.ready(tmp_path / "bikes" / "city")
+    data_folder.prepare(tmp_path / "bikes" / "city")
 
     assert (tmp_path / "bikes/city/.bikecollect").exists()
 
@@ -76,7 +76,7 @@ PARTS = [
 def city(tmp_path: Path) -> Path:
     """Return a system's folder with all its parts."""
     place = tmp_path / "bikes/my city"
-    data_folder.ready(place)
+    data_folder.prepare(place)
     for part in PARTS:
         (place / part).mkdir()
     return place
@@ -86,11 +86,11 @@ def city(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("part", [".", *PARTS])
 def test_a_folder_of_another_user_is_refused(city: Path, part: str) -> None:
     """Who owns it decides what is committed; the command takes it over."""
-    data_folder.ready(city)
+    data_folder.prepare(city)
     os.chown(city / part, MALLORY, MALLORY)
 
     with pytest.raises(SettingsError) as caught:
-        data_folder.ready(city)
+        data_folder.prepare(city)
     assert "belongs to the user 54321" in str(caught.value)
     assert str(caught.value).endswith(f"sudo chown -R root '{city}'")
 
@@ -104,9 +104,9 @@ def test_a_folder_that_others_may_write_to_is_refused(
     (city / part).chmod(mode)
 
     with pytest.raises(SettingsError, match=r"run: chmod go-w '?/") as caught:
-        data_folder.ready(city)
+        data_folder.prepare(city)
     os.system(str(caught.value).rpartition("run: ")[2])
-    data_folder.ready(city)
+    data_folder.prepare(city)
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -119,18 +119,18 @@ def test_a_part_that_is_a_link_is_refused(
     (city / part).symlink_to(tmp_path / "elsewhere")
 
     with pytest.raises(SettingsError, match=f"is a link.*run: rm '{city / part}' "):
-        data_folder.ready(city)
+        data_folder.prepare(city)
 
 
 def test_a_system_s_folder_may_lie_on_another_disk(city: Path, tmp_path: Path) -> None:
     """A link of one's own leads to it: what is in it is looked at all the same."""
     city.rename(tmp_path / "disk")
     city.symlink_to(tmp_path / "disk")
-    data_folder.ready(city)
+    data_folder.prepare(city)
     (tmp_path / "disk").chmod(0o777)
 
     with pytest.raises(SettingsError, match="others may write"):
-        data_folder.ready(city)
+        data_folder.prepare(city)
 
 
 @only_root
@@ -141,7 +141,7 @@ def test_the_folder_of_a_link_s_owner_is_not_ours(city: Path, tmp_path: Path) ->
     os.chown(city, MALLORY, MALLORY, follow_symlinks=False)
 
     with pytest.raises(SettingsError, match="belongs to the user 54321"):
-        data_folder.ready(city)
+        data_folder.prepare(city)
 
 
 @only_root
@@ -169,12 +169,12 @@ def test_a_folder_of_root_s_is_trusted_but_must_be_writable() -> None:
     with tempfile.TemporaryDirectory() as place:
         Path(place).chmod(0o755)
         city = Path(place, "city")
-        data_folder.ready(city)
+        data_folder.prepare(city)
         child = os.fork()
         if child == 0:
             os.setuid(1)
             try:
-                data_folder.ready(city)
+                data_folder.prepare(city)
             except StorageError as error:
                 os._exit(0 if "sudo chown -R" in str(error) else 1)
             os._exit(2)

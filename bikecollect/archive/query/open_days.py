@@ -16,7 +16,7 @@ from bikecollect.core.blocks import Span
 from bikecollect.storage.csv_format import read_cells
 from bikecollect.storage.csv_store import is_segment
 from bikecollect.storage.data_folder import INFORMATION
-from bikecollect.storage.files.regular_file import content, opened
+from bikecollect.storage.files.regular_file import open_file, read_file
 from bikecollect.storage.ledger_reader import History
 
 SPANS = (
@@ -93,7 +93,7 @@ def _segment(
     path: Path, spans: Sequence[Span], target: Path, lost: list[str], *, newest: bool
 ) -> Segment:
     """Return the file *path*, copied to *target* where it must be; raises OSError."""
-    with os.fdopen(opened(path), "rb") as source:
+    with os.fdopen(open_file(path), "rb") as source:
         header = source.readline(LONGEST_HEADER)
         size = os.fstat(source.fileno()).st_size
         if not header.startswith(b"slot,"):
@@ -114,7 +114,7 @@ def station_versions(folder: Path) -> Iterator[Mapping[str, str]]:
     or somebody else has written.
     """
     try:
-        text = content(folder / INFORMATION, MOST_STATIONS)
+        text = read_file(folder / INFORMATION, MOST_STATIONS)
     except FileNotFoundError:
         return
     lines = text[: text.rfind(b"\n") + 1].decode("utf-8", "replace").split("\n")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bikecollect.archive import datasets, day_csv, parquet, summaries
-from bikecollect.archive.parts import listed
+from bikecollect.archive.parts import list_parts
 from bikecollect.archive.query import duckdb_engine
 from bikecollect.archive.query.duckdb_engine import UNREADABLE
 from bikecollect.archive.query.open_days import (
@@ -27,7 +27,7 @@ from bikecollect.core.slots import EARLIEST, LATEST, Slot, from_iso
 from bikecollect.storage.data_folder import STATUS
 from bikecollect.storage.files.scratch import scratch
 from bikecollect.storage.ledger_reader import History
-from bikecollect.storage.lock import reading
+from bikecollect.storage.lock import shared_lock
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -131,7 +131,7 @@ def _undisturbed(wanted: _Wanted) -> Iterator[None]:
     """
     with ExitStack() as stack:
         for each in wanted.systems if wanted.settled is None else ():
-            stack.enter_context(reading(each.folder / STATUS))
+            stack.enter_context(shared_lock(each.folder / STATUS))
         yield
 
 
@@ -147,7 +147,7 @@ class _Views:
         self._fails_on = wanted.fails_on
         self._files: list[Path] = []
         self._parts = {
-            each.system_id: listed(self._data, each.system_id) for each in systems
+            each.system_id: list_parts(self._data, each.system_id) for each in systems
         }
         self._histories = {
             each.system_id: History(each.system_id, each.folder) for each in systems

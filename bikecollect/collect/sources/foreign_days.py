@@ -26,9 +26,9 @@ from bikecollect.feeds.reading.values import MAX_ID
 from bikecollect.storage.csv_format import COLUMNS
 from bikecollect.storage.data_folder import ARCHIVE
 from bikecollect.storage.files.regular_file import (
-    content_below,
-    names_below,
-    opened_below,
+    read_below,
+    list_below,
+    open_below,
 )
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def archived(
     if the archive cannot be listed.
     """
     place = f"{ARCHIVE}/certificates/system_id={folder.name}"
-    for name in names_below(folder.parent, place):
+    for name in list_below(folder.parent, place):
         day, ending = name[:10], name[10:]
         if ending != ".json" or not is_day(day):
             continue
@@ -90,7 +90,7 @@ def archived(
 
 def _certified(folder: Path, name: str, day: str) -> _Certified:
     """Return the content of the certificate *name* of *day*; raises if invalid."""
-    content = json.loads(content_below(folder.parent, name, MOST_CERTIFICATE))
+    content = json.loads(read_below(folder.parent, name, MOST_CERTIFICATE))
     if content["date"] != day or content["system_id"] != folder.name:
         owner = f"{content['system_id']}, {content['date']}"
         raise ValueError(f"its certificate belongs to {owner}")
@@ -105,7 +105,7 @@ def _certified(folder: Path, name: str, day: str) -> _Certified:
 def _verified_copy(folder: Path, certified: _Certified, scratch_folder: Path) -> Path:
     """Copy the file of a day to *scratch_folder*; raises if it was not certified."""
     day_folder = f"{ARCHIVE}/{STATUS}/{DAYS.format(folder.name, certified.day)}"
-    fd = opened_below(folder.parent, f"{day_folder}/{PART}")
+    fd = open_below(folder.parent, f"{day_folder}/{PART}")
     copy, digest, left = scratch_folder / PART, hashlib.sha256(), certified.size
     with os.fdopen(fd, "rb") as source, copy.open("wb") as out:
         if os.fstat(fd).st_size != certified.size:

@@ -15,7 +15,7 @@ from typing import Any
 from bikecollect.archive.archived_days import GONE
 from bikecollect.core.errors import SettingsError, StorageError
 from bikecollect.storage.data_folder import LEDGER
-from bikecollect.storage.files.regular_file import opened_below
+from bikecollect.storage.files.regular_file import open_below
 from bikecollect.storage.ledger_schema import VERSION
 
 MOST_BYTES = 4 << 30
@@ -85,7 +85,7 @@ def _sizes(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 def _copy(folder: Path, name: str, target: Path) -> None:
-    fd = opened_below(folder, name)
+    fd = open_below(folder, name)
     with os.fdopen(fd, "rb") as source, target.open("wb") as out:
         if (size := os.fstat(fd).st_size) > MOST_BYTES:
             raise OSError(f"{name} has {size} bytes, more than any ledger")

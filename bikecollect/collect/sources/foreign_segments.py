@@ -19,7 +19,7 @@ from bikecollect.core.slots import Slot, from_iso
 from bikecollect.storage.csv_format import COLUMNS
 from bikecollect.storage.csv_store import is_segment
 from bikecollect.storage.data_folder import STATUS
-from bikecollect.storage.files.regular_file import names_below, opened_below
+from bikecollect.storage.files.regular_file import list_below, open_below
 
 COUNTS = tuple(COLUMNS)[3:9]
 FLAGS = tuple(COLUMNS)[9:12]
@@ -131,7 +131,7 @@ def scanned(folder: Path, judge: Plausible) -> Iterator[tuple[Slot, Span]]:
     For a folder without a ledger. If a file ends in a torn line, its last group is
     skipped: its number of rows is unknown. Raises OSError.
     """
-    names = [f"{STATUS}/{name}" for name in names_below(folder, STATUS)]
+    names = [f"{STATUS}/{name}" for name in list_below(folder, STATUS)]
     segments = sorted(name for name in names if is_segment(name))
     for _, files in groupby(segments, key=lambda name: name.partition(".")[0]):
         groups: list[tuple[Slot, Span]] = []
@@ -168,7 +168,7 @@ def _groups(folder: Path, file: str) -> list[tuple[Slot, Span]]:
 
 def _opened(folder: Path, file: str) -> _Segment:
     """Open *file* in *folder*; raises OSError, StorageError if it is no daily file."""
-    fd = opened_below(folder, file)
+    fd = open_below(folder, file)
     try:
         header, newline, _ = os.pread(fd, LONGEST_LINE, 0).partition(b"\n")
         columns = day_csv.columns_of(header) if newline else ()

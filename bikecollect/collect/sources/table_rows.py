@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Protocol, Self
 
 from bikecollect.archive.query import duckdb_engine
 from bikecollect.core.errors import StorageError
-from bikecollect.storage.files.regular_file import opened
+from bikecollect.storage.files.regular_file import open_file
 from bikecollect.storage.files.scratch import scratch
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ class ParquetTable:
 
 def _opened(path: Path) -> int:
     try:
-        return opened(path)
+        return open_file(path)
     except OSError as error:
         raise StorageError(f"cannot read {path}: {error.strerror}") from error
 

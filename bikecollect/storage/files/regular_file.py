@@ -15,7 +15,7 @@ REFUSED = frozenset({errno.EINVAL, errno.EFBIG, errno.ELOOP})
 FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
-def opened(path: Path | str, *, dir_fd: int | None = None) -> int:
+def open_file(path: Path | str, *, dir_fd: int | None = None) -> int:
     """Return a descriptor of the plain file *path*; raises OSError for anything else.
 
     A link is refused where it is the last part of *path*.
@@ -27,12 +27,12 @@ def opened(path: Path | str, *, dir_fd: int | None = None) -> int:
     raise OSError(errno.EINVAL, "not a plain file", str(path))
 
 
-def content(path: Path | str, most: int, *, dir_fd: int | None = None) -> bytes:
+def read_file(path: Path | str, most: int, *, dir_fd: int | None = None) -> bytes:
     """Return the bytes of the plain file *path*; raises OSError where there are more.
 
     *most* bounds what is read, however the file grows.
     """
-    fd = opened(path, dir_fd=dir_fd)
+    fd = open_file(path, dir_fd=dir_fd)
     parts, left = [], most
     with os.fdopen(fd, "rb") as file:
         # Not *most* at once: what is asked for is allocated, be the file ever so short.
@@ -44,7 +44,7 @@ def content(path: Path | str, most: int, *, dir_fd: int | None = None) -> bytes:
     return b"".join(parts)
 
 
-def opened_below(folder: Path, name: str) -> int:
+def open_below(folder: Path, name: str) -> int:
     """Return a descriptor of the plain file *name* in *folder*; raises OSError.
 
     No part of *name*, which may have folders in it, is a link; none leads upwards.
@@ -52,22 +52,22 @@ def opened_below(folder: Path, name: str) -> int:
     *above, last = _parts(name)
     fd = _folder_below(folder, above)
     try:
-        return opened(last, dir_fd=fd)
+        return open_file(last, dir_fd=fd)
     finally:
         os.close(fd)
 
 
-def content_below(folder: Path, name: str, most: int) -> bytes:
-    """Return the bytes of *name* in *folder*; see `content` and `opened_below`."""
+def read_below(folder: Path, name: str, most: int) -> bytes:
+    """Return the bytes of *name* in *folder*; see `content` and `open_below`."""
     *above, last = _parts(name)
     fd = _folder_below(folder, above)
     try:
-        return content(last, most, dir_fd=fd)
+        return read_file(last, most, dir_fd=fd)
     finally:
         os.close(fd)
 
 
-def names_below(folder: Path, name: str) -> list[str]:
+def list_below(folder: Path, name: str) -> list[str]:
     """Return what lies in the folder *name* of *folder*, sorted; none without it.
 
     Raises OSError for a link, or what is no folder.

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bikecollect.core.errors import SettingsError, UntrustedFile
-from bikecollect.storage.files.regular_file import content
+from bikecollect.storage.files.regular_file import read_file
 
 SECRET_BYTES = 4_096
 ROOT = 0
@@ -94,7 +94,7 @@ def read_credential(path: Path) -> str:
 
     For what systemd put there: it keeps others out by means of its own.
     """
-    data = content(os.path.realpath(path), SECRET_BYTES)
+    data = read_file(os.path.realpath(path), SECRET_BYTES)
     try:
         text = data.removeprefix(BOM_UTF8).decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError as error:

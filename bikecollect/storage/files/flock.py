@@ -1,0 +1,43 @@
+"""Kernel locks on open files (`flock`), freed when the process ends in any way."""
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+HELD = frozenset({errno.EWOULDBLOCK, errno.EACCES, errno.EINTR})
+
+
+def try_lock(fd: int, *, shared: bool = False) -> bool:
+    """Lock the open file *fd* without waiting; return False if another holds it.
+
+    Raises OSError, also where the filesystem does not support such locks.
+    """
+    mode = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    try:
+        fcntl.flock(fd, mode | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in HELD:
+            return False
+        raise
+    return True
+
+
+def lock(fd: int, *, shared: bool = False) -> None:
+    """Lock the open file *fd*, waiting for its holder; raises OSError."""
+    fcntl.flock(fd, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+
+
+@contextmanager
+def open_folder(folder: Path) -> Iterator[int | None]:
+    """Yield a descriptor of *folder*, to lock; None where it cannot be opened."""
+    fd = None
+    with suppress(OSError):
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield fd
+    finally:
+        if fd is not None:
+            os.close(fd)
