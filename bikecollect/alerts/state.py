@@ -4,7 +4,6 @@ It lies in the user's state folder, so that it is there when a data disk is not
 mounted, and its length never changes: writing in place needs no free block.
 """
 
-import fcntl
 import json
 import os
 import time
@@ -16,6 +15,7 @@ from typing import NamedTuple
 
 from bikecollect.core.incidents import Incident
 from bikecollect.core.slots import Slot
+from bikecollect.storage.files import flock
 
 LENGTH = 65_536
 TEXT = 1_000
@@ -104,13 +104,10 @@ class AlertStateFile:
     def _locked(self, fd: int) -> bool:
         tries = int(PATIENCE / 0.1)
         for left in range(tries, -1, -1):
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if left:
-                    self._sleep(0.1)
-            else:
+            if flock.try_lock(fd):
                 return True
+            if left:
+                self._sleep(0.1)
         return False
 
 

@@ -1,4 +1,4 @@
-"""The ledger's account of archived days, and what an archive needs of the ledger."""
+"""The archived days in the ledger, and what the archive needs from the ledger."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,19 +16,17 @@ from bikecollect.storage.ledger_reader import ENDS, WITHIN
 
 GONE = 2
 """In ``files.damaged``: the file was archived and removed."""
-
-
 FILLED = (
     "SELECT substr(file, 16, 10) AS day, count(*), sum(rows) FROM blocks"
     f" WHERE {WITHIN} GROUP BY day ORDER BY day"
 )
-"""Days by the names of their files, ``station_status/DAY.csv``: slots and rows."""
+"""Slots and rows by the day in the file's name, ``station_status/DAY.csv``."""
 
 
 class Archived(NamedTuple):
-    """An archived day; *parts* say the bytes and the sha256 of its files.
+    """An archived day; *parts* has the size and the sha256 of its files.
 
-    *timezone* is by which the day was cut, *made* epoch seconds.
+    *timezone* is the one by which the day was cut, *made* is in epoch seconds.
     """
 
     day: str
@@ -50,10 +48,14 @@ class ArchivedDays:
         return archived_days(self._ledger.all("SELECT * FROM archives ORDER BY day"))
 
     def save(self, archived: Archived) -> None:
-        """Write down that a day is *archived*."""
+        """Record that a day is *archived*."""
         values = (
-            *(archived.day, *archived.summary, archived.timezone, archived.made),
-            *(int(archived.csv_gone), json.dumps(archived.parts)),
+            archived.day,
+            *archived.summary,
+            archived.timezone,
+            archived.made,
+            int(archived.csv_gone),
+            json.dumps(archived.parts),
         )
         with self._ledger.transaction() as db:
             db.execute(
@@ -62,7 +64,7 @@ class ArchivedDays:
             )
 
     def mark_removed(self, day: str, files: Iterable[str]) -> None:
-        """Write down that the *files* of *day* have left; the archive has the rows."""
+        """Record that the *files* of *day* are removed; the archive has the rows."""
         with self._ledger.transaction() as db:
             db.execute("UPDATE archives SET csv_gone = 1 WHERE day = ?", (day,))
             for file in files:
@@ -73,12 +75,12 @@ class ArchivedDays:
                 )
 
     def removed_files(self) -> list[str]:
-        """Return the files that have left."""
+        """Return the files that were archived and removed."""
         rows = self._ledger.all("SELECT file FROM files WHERE damaged = ?", GONE)
         return [file for (file,) in rows]
 
     def counts(self) -> dict[str, tuple[int, int]]:
-        """Return how many slots and rows each day has, by its name."""
+        """Return the number of slots and rows of each day, by its name."""
         return {day: (slots, rows) for day, slots, rows in self._ledger.all(FILLED)}
 
     def ends(self) -> tuple[Slot, Slot] | None:
@@ -87,7 +89,7 @@ class ArchivedDays:
         return None if first is None else (first, last)
 
     def headers(self) -> dict[str, int]:
-        """Return the crc32 of each file's first line, where it is known."""
+        """Return the crc32 of each file's first line, if known."""
         sql = "SELECT file, header FROM files WHERE header IS NOT NULL"
         return dict(self._ledger.all(sql))
 
@@ -99,13 +101,13 @@ class ArchivedDays:
         return [block for block in blocks if is_segment(block.span.file)]
 
     def runs(self, begin: Slot, end: Slot) -> list[tuple[Any, ...]]:
-        """Return the runs of those slots; the values are those of the layout."""
+        """Return the runs of those slots, with the columns of the dataset `runs`."""
         names = ", ".join(RUNS)
         sql = f"SELECT {names} FROM runs WHERE slot >= ? AND slot < ? ORDER BY slot"
         return self._ledger.all(sql, begin, end)
 
     def restore(self, blocks: Sequence[Block], runs: Sequence[Sequence[Any]]) -> None:
-        """Write *blocks* and *runs* of an archive that the ledger has lost."""
+        """Write *blocks* and *runs* of the archive that the ledger has lost."""
         names, marks = ", ".join(RUNS), ", ".join("?" * len(RUNS))
         with self._ledger.transaction() as db:
             db.executemany(
@@ -121,22 +123,22 @@ class ArchivedDays:
 
 
 def archived_days(rows: Iterable[Sequence[Any]]) -> dict[str, Archived]:
-    """Return the archived days that *rows* of the ledger's table tell of, by day.
+    """Return the archived days in *rows* of the ledger's table, by day.
 
-    A row that makes no sense is left out: its day is archived again, or restored.
+    Invalid rows are skipped: their days are archived again, or restored.
     """
-    found = {}
+    archived = {}
     for day, *row in rows:
         with suppress(ValueError, TypeError, AttributeError):
-            found[day] = _archived_day(day, row)
-    return found
+            archived[day] = _archived_day(day, row)
+    return archived
 
 
 def _archived_day(day: str, row: Sequence[Any]) -> Archived:
-    """Return what the ledger tells of *day*; raises ValueError for no such day."""
-    rows, slots, sha256, timezone, made, gone, parts = row
-    files = {name: dict(said) for name, said in json.loads(parts).items()}
+    """Return the archived *day* of a *row*; raises ValueError if it is invalid."""
+    rows, slots, sha256, timezone, made, csv_gone, parts = row
+    files = {name: dict(values) for name, values in json.loads(parts).items()}
     if not is_day(day):
-        raise ValueError(f"no day: {day}")
+        raise ValueError(f"not a day: {day}")
     summary = DaySummary(rows, slots, sha256)
-    return Archived(day, summary, timezone, made, bool(gone), files)
+    return Archived(day, summary, timezone, made, bool(csv_gone), files)

@@ -1,43 +1,44 @@
-"""Certificates: what days amount to, and in what they differ from earlier ones."""
+"""Certificates of days, and their comparison with earlier ones."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from bikecollect.archive.day_csv import DaySummary
+
 
 class Certificate(NamedTuple):
-    """What a day amounts to; *sha256* is that of its rows as sorted CSV (see export).
-
-    *where* is csv or archive.
-    """
+    """The summary of a day; *where* its rows were read: csv or archive."""
 
     system_id: str
     date: str
-    slots: int
-    rows: int
-    sha256: str
+    summary: DaySummary
     where: str
 
 
 class Finding(NamedTuple):
-    """Something that does not agree: *where* (a file, a day), and *what* about it."""
+    """A disagreement: *where* (a file, a day), and *what* is wrong there."""
 
     system_id: str
     where: str
     what: str
 
 
-def compared(
-    found: Sequence[Certificate], kept: Sequence[Certificate]
+def compare(
+    new_certificates: Sequence[Certificate], old_certificates: Sequence[Certificate]
 ) -> Iterator[Finding]:
-    """Yield in what the certificates *found* differ from those *kept* from earlier."""
-    now = {(each.system_id, each.date): each for each in found}
-    for old in kept:
-        new = now.get((old.system_id, old.date))
+    """Yield a finding for each old certificate that no new one equals."""
+    by_day = {(new.system_id, new.date): new for new in new_certificates}
+    for old in old_certificates:
+        new = by_day.get((old.system_id, old.date))
         if new is None:
-            yield Finding(old.system_id, old.date, "is not there any more")
-        elif new.sha256 != old.sha256:
+            yield Finding(old.system_id, old.date, "is missing")
+        elif new.summary.sha256 != old.summary.sha256:
             what = (
-                f"has {new.slots} slots, {new.rows} rows, sha256 {new.sha256[:12]}...; "
-                f"its certificate says {old.slots}, {old.rows}, {old.sha256[:12]}..."
+                f"has {_text(new.summary)}; its certificate says {_text(old.summary)}"
             )
             yield Finding(old.system_id, old.date, what)
+
+
+def _text(summary: DaySummary) -> str:
+    sha256 = f"{summary.sha256[:12]}..."
+    return f"{summary.slots} slots, {summary.rows} rows, sha256 {sha256}"

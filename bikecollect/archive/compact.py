@@ -1,4 +1,4 @@
-"""Compact: closed days go into the archive, and later their CSV goes."""
+"""Compaction: archive closed days, and remove their CSV later."""
 
 import heapq
 import zlib
@@ -31,15 +31,16 @@ from bikecollect.storage.recovery import Recovery
 
 IN_USE = "in use"
 SETTLED = 3_600.0
-"""Seconds behind its midnight after which a day is closed."""
+"""Seconds after its midnight from which a day is closed."""
 SlotRows = Callable[[Slot, Slot], Sequence[Sequence[Any]]]
-"""The account of the slots from one to before another, as the layout has them."""
+"""Returns the slots between two, with the columns of the dataset `slots`."""
 
 
 class Step(NamedTuple):
-    """What was done for a day: archived, let go (its CSV), in use, or why not.
+    """What was done for a day, or *why* nothing could be done.
 
-    *before* and *after* are bytes.
+    *what* is archived, let go (its CSV was removed), in use, failed or kept; *before*
+    and *after* are in bytes.
     """
 
     system_id: str
@@ -54,10 +55,10 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Compactor:
-    """Brings closed days of one system into its archive, one day at a time.
+    """Archives the closed days of one system, one day at a time.
 
-    The system's lock is held for one day, never for longer: *breathe* lets a fetch
-    that waits for it have its turn.
+    The system's lock is held for one day at most: *breathe* lets a fetch that waits for
+    it run.
     """
 
     system: SystemFolder
@@ -73,26 +74,26 @@ class Compactor:
     breathe: Callable[[], None]
 
     def run(self) -> Iterator[Step]:
-        """Yield what was done, day by day."""
-        with self._opened() as archived_days:
+        """Archive what is due; yield one step per day."""
+        with self._open() as archived_days:
             self.recovery.recover_files()
             self._roll_forward(archived_days)
             self._restore(archived_days)
             due = self._due(archived_days)
         for day in due:
-            with self._opened() as archived_days:
-                step = self._one(archived_days, day)
+            with self._open() as archived_days:
+                step = self._archive_day(archived_days, day)
             self.breathe()
             yield step
-        with self._opened() as archived_days:
+        with self._open() as archived_days:
             old = [a for a in archived_days.archived().values() if self._is_old(a)]
         for archived in old:
-            with self._opened() as archived_days:
-                step = self._let_go(archived_days, archived)
+            with self._open() as archived_days:
+                step = self._remove_unused(archived_days, archived)
             self.breathe()
             yield step
 
-    def _opened(self) -> "_OpenDays":
+    def _open(self) -> "_OpenDays":
         return _OpenDays(self.lock, self.ledger)
 
     def _roll_forward(self, archived_days: ArchivedDays) -> None:
@@ -104,14 +105,14 @@ class Compactor:
     def _publish(self, archived_days: ArchivedDays, day: str) -> Archived:
         before = archived_days.archived().get(day)
         archived = self.archive.publish(day)
-        gone = before is not None and before.csv_gone
-        archived = archived._replace(csv_gone=gone)
+        csv_gone = before is not None and before.csv_gone
+        archived = archived._replace(csv_gone=csv_gone)
         archived_days.save(archived)
         self.archive.published(day)
         return archived
 
     def _restore(self, archived_days: ArchivedDays) -> None:
-        """Take back into a ledger that was lost what the archive knows."""
+        """Copy what the archive knows into a ledger that was lost."""
         known = archived_days.archived()
         for day in self.archive.days():
             if day in known:
@@ -125,16 +126,14 @@ class Compactor:
                 archived_days.mark_removed(day, [f"{datasets.STATUS}/{day}.csv"])
 
     def _due(self, archived_days: ArchivedDays) -> list[str]:
-        """Return the closed days that are not in the archive as they are here.
+        """Return the closed days that the archive lacks or has with other rows.
 
-        A day without any block is archived too, for why it has none is worth keeping;
-        but only once a later run has closed its gap.
+        A day without blocks is archived too, to keep the causes of its gaps; but only
+        after a later run.
         """
-        known, filled, ends = (
-            archived_days.archived(),
-            archived_days.counts(),
-            archived_days.ends(),
-        )
+        archived = archived_days.archived()
+        counts = archived_days.counts()
+        ends = archived_days.ends()
         if ends is None:
             return []
         waiting = {
@@ -142,19 +141,20 @@ class Compactor:
             for slot in self.payloads.waiting_slots()
             if EARLIEST <= slot <= LATEST
         }
-        now, found = self.clock() - SETTLED, []
+        now, due = self.clock() - SETTLED, []
         for day, _, end in local_days(ends[0], Slot(ends[1] + 1), self.system.zone):
-            there = known.get(day)
-            counts = (there.summary.slots, there.summary.rows) if there else None
-            if counts != filled.get(day, (0, 0)) and end <= now and day not in waiting:
-                found.append(day)
-        return found
+            summary = archived[day].summary if day in archived else None
+            known = (summary.slots, summary.rows) if summary else None
+            is_changed = known != counts.get(day, (0, 0))
+            if is_changed and end <= now and day not in waiting:
+                due.append(day)
+        return due
 
-    def _one(self, archived_days: ArchivedDays, day: str) -> Step:
+    def _archive_day(self, archived_days: ArchivedDays, day: str) -> Step:
         begin, end = bounds(day, self.system.zone)
         before = sum(self.store.sizes().get(f, 0) for f in self.store.segments(day))
         try:
-            columns, pieces = self._sheet(archived_days, day)
+            columns, pieces = self._read_day(archived_days, day)
             contents = Contents(
                 day=day,
                 columns=columns,
@@ -168,41 +168,39 @@ class Compactor:
             return Step(
                 self.system.system_id, day, "failed", before=before, why=str(error)
             )
-        size = sum(each["bytes"] for each in archived.parts.values())
         return Step(
-            *(
-                self.system.system_id,
-                day,
-                "archived",
-                archived.summary.rows,
-                archived.summary.slots,
-            ),
-            *(before, size),
+            self.system.system_id,
+            day,
+            "archived",
+            rows=archived.summary.rows,
+            slots=archived.summary.slots,
+            before=before,
+            after=sum(part["bytes"] for part in archived.parts.values()),
         )
 
-    def _sheet(
+    def _read_day(
         self, archived_days: ArchivedDays, day: str
     ) -> tuple[tuple[str, ...], Iterator[day_csv.Piece]]:
         """Return the columns of *day* and its rows, slot by slot.
 
-        A block whose CSV has gone is read from the archive, any other from its file.
+        A block whose CSV was removed is read from the archive, any other from its file.
         """
-        gone = set(archived_days.removed_files())
+        removed = set(archived_days.removed_files())
         blocks = archived_days.blocks(*bounds(day, self.system.zone))
-        live = [each for each in blocks if each.span.file not in gone]
-        files = sorted({each.span.file for each in live})
-        known = archived_days.headers()
-        headers = [self._columns(each, known.get(each)) for each in files]
-        pieces = self._live(live)
+        live = [block for block in blocks if block.span.file not in removed]
+        files = sorted({block.span.file for block in live})
+        checksums = archived_days.headers()
+        headers = [self._columns(file, checksums.get(file)) for file in files]
+        pieces = self._live_pieces(live)
         archived = archived_days.archived().get(day)
         if archived and len(live) < len(blocks):
             if damage := self.archive.damage(archived):
                 raise StorageError("; ".join(damage), cause="archive")
             headers.insert(0, self.archive.columns(day))
-            slots = {each.slot for each in live}
+            slots = {block.slot for block in live}
             old = self.archive.pieces(day, ZoneInfo(archived.timezone))
-            left = (piece for piece in old if piece.slot not in slots)
-            pieces = heapq.merge(pieces, left, key=lambda each: each.slot)
+            others = (piece for piece in old if piece.slot not in slots)
+            pieces = heapq.merge(pieces, others, key=lambda piece: piece.slot)
         return day_csv.union(headers or [tuple(COLUMNS)]), pieces
 
     def _columns(self, file: str, crc: int | None) -> tuple[str, ...]:
@@ -212,38 +210,36 @@ class Compactor:
             raise StorageError(what, cause="damage")
         return day_csv.columns_of(header)
 
-    def _live(self, blocks: Sequence[Block]) -> Iterator[day_csv.Piece]:
+    def _live_pieces(self, blocks: Sequence[Block]) -> Iterator[day_csv.Piece]:
         columns: dict[str, tuple[str, ...]] = {}
-        for each in blocks:
-            file, text = each.span.file, self.store.text(each.span)
-            if zlib.crc32(text) != each.span.crc:
+        for block in blocks:
+            file, text = block.span.file, self.store.text(block.span)
+            if zlib.crc32(text) != block.span.crc:
                 raise StorageError(
-                    f"{file}: the block at byte {each.span.start} is damaged; run: "
+                    f"{file}: the block at byte {block.span.start} is damaged; run: "
                     "bikecollect backfill",
                     cause="damage",
                 )
             if file not in columns:
                 columns[file] = day_csv.columns_of(self.store.header(file))
-            yield day_csv.Piece(each.slot, columns[file], text)
+            yield day_csv.Piece(block.slot, columns[file], text)
 
     def _is_old(self, archived: Archived) -> bool:
         age = self.clock() - bounds(archived.day, self.system.zone)[1]
         return bool(self.store.segments(archived.day)) and age > self.csv_days * DAY
 
-    def _let_go(self, archived_days: ArchivedDays, archived: Archived) -> Step:
-        """Remove the CSV of a day, once more proved to be in the archive.
-
-        Not while somebody reads: an export may take its time, and needs the file yet.
-        """
+    def _remove_unused(self, archived_days: ArchivedDays, archived: Archived) -> Step:
+        """Remove the CSV of a day unless a reader needs it, such as a long export."""
         with exclusive_lock(self.system.path / STATUS) as is_free:
             if is_free:
                 return self._remove(archived_days, archived)
         return Step(self.system.system_id, archived.day, IN_USE)
 
     def _remove(self, archived_days: ArchivedDays, archived: Archived) -> Step:
+        """Remove the CSV of a day after comparing it with the archive once more."""
         day = archived.day
         files, sizes = self.store.segments(day), self.store.sizes()
-        before = sum(sizes.get(each, 0) for each in files)
+        before = sum(sizes.get(file, 0) for file in files)
         try:
             self._check(archived_days, archived, files, sizes)
         except StorageError as error:
@@ -264,18 +260,18 @@ class Compactor:
         files: Sequence[str],
         sizes: Mapping[str, int],
     ) -> None:
-        """Raise StorageError where the CSV *files* of a day must stay."""
+        """Raise StorageError if the archive does not have all rows of *files*."""
         if damage := self.archive.damage(archived):
             raise StorageError("; ".join(damage), cause="archive")
         blocks = archived_days.blocks(*bounds(archived.day, self.system.zone))
         for file in files:
-            spans = [each.span for each in blocks if each.span.file == file]
-            told = len(self.store.header(file)) + sum(s.end - s.start for s in spans)
-            if told != sizes.get(file):
+            spans = [block.span for block in blocks if block.span.file == file]
+            known = len(self.store.header(file)) + sum(s.end - s.start for s in spans)
+            if known != sizes.get(file):
                 raise StorageError(f"{file} has bytes that the ledger does not know")
-        columns, pieces = self._sheet(archived_days, archived.day)
+        columns, pieces = self._read_day(archived_days, archived.day)
         if day_csv.total(day_csv.lines(pieces, columns)) != archived.summary:
-            raise StorageError(f"{archived.day} is no longer what was archived")
+            raise StorageError(f"{archived.day} has changed since it was archived")
 
 
 class _OpenDays:
@@ -300,7 +296,7 @@ class _OpenDays:
 
 
 def _block(day: str, row: Sequence[Any]) -> Block:
-    """Return the block that the archive's account of a slot tells of."""
+    """Return the block in a *row* of the archived dataset `slots`."""
     slot, _, _, _, _, rows, flags, source, fetched_at, updated, sha256, run_id = row
     return Block(
         slot=Slot(slot),

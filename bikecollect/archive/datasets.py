@@ -1,4 +1,4 @@
-"""The archive's layout: its datasets, where their files lie, and their columns."""
+"""The archive's layout: its datasets, their paths and their columns."""
 
 from pathlib import Path
 
@@ -34,9 +34,9 @@ TYPES = {
 }
 """The type of each column of a daily file; a user's own are VARCHAR."""
 ADDED = {"minute_of_day": "SMALLINT", "hour_of_week": "SMALLINT"}
-"""Columns that an archived day has beside those of its CSV; local time."""
+"""Columns that an archived day has in addition to those of its CSV; local time."""
 VERBATIM = "verbatim_line"
-"""The column of a row's text where its values do not give it; absent on most days."""
+"""The text of a row whose values do not reproduce it; absent on most days."""
 SLOTS = {
     "slot": "BIGINT",
     "minute_of_day": "SMALLINT",
@@ -88,7 +88,7 @@ STATIONS = {
     "region_en": "VARCHAR",
     "is_listed": "BOOLEAN",
 }
-"""Of the view of stations; before them stand its two times."""
+"""The columns of the view `stations`, without its two times."""
 COVERAGE = {
     "station_id": "VARCHAR",
     "slots": "INTEGER",
@@ -136,27 +136,27 @@ COLUMNS = {
     "profile": PROFILE,
     "runs": RUNS,
 }
-"""The columns that each dataset always has, with their types."""
+"""The columns that each dataset always has, by name, with their types."""
 
 
 def part(data: Path, dataset: str, system_id: str, day: str) -> Path:
-    """Return where the file of *dataset* lies for *day* of a system."""
+    """Return the path of the file of *dataset* for *day* of a system."""
     return data / ARCHIVE / dataset / DAYS.format(system_id, day) / PART
 
 
 def certificate(data: Path, system_id: str, day: str) -> Path:
-    """Return where the certificate of *day* lies."""
+    """Return the path of the certificate of *day*."""
     folder = data / ARCHIVE / "certificates" / f"system_id={system_id}"
     return folder / f"{day}.json"
 
 
 def work(data: Path, system_id: str) -> Path:
-    """Return the folder in which the archive of a system is prepared."""
+    """Return the folder in which days of a system are prepared."""
     return data / ARCHIVE / ".work" / system_id
 
 
 def type_of(column: str) -> str:
-    """Return the type of a daily file's *column*.
+    """Return the type of the *column* of a daily file.
 
     >>> type_of("slot"), type_of("my_own")
     ('BIGINT', 'VARCHAR')

@@ -1,8 +1,8 @@
-"""The archive of closed days: prepared aside, proved against the CSV, then published.
+"""The archive of closed days: prepared aside, compared with the CSV, then published.
 
-A day is prepared in a folder of its own. Renaming that folder from ``DAY.tmp`` to
-``DAY.ready`` is the moment from which on the day will be in the archive, whatever is
-killed: what is ready is moved into place, file by file, by this process or the next.
+A day is prepared in a separate folder. From the moment that folder is renamed from
+``DAY.tmp`` to ``DAY.ready`` the day will be in the archive, even if the process is
+killed: this process or the next moves the files into place, one by one.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ CERTIFICATE = "certificate.json"
 
 
 class Contents(NamedTuple):
-    """What goes into the archive for *day*; slots and runs as the layout has them."""
+    """The content of *day*; slots and runs have the columns of their datasets."""
 
     day: str
     columns: tuple[str, ...]
@@ -52,29 +52,29 @@ class Archive:
     clock: Callable[[], float]
 
     def prepare(self, contents: Contents) -> Archived:
-        """Write *contents* aside, prove that they read back the same; make it ready.
+        """Write *contents* aside, check that they read back unchanged; mark as ready.
 
-        Raises StorageError where a single value would not come back as it was.
+        Raises StorageError if any value would change.
         """
         with self._failing(f"cannot prepare {contents.day}"):
             aside = self._aside(contents.day, "tmp")
             make_folder(aside)
-            proof = self._sheet(contents, aside / "day.csv")
+            summary = self._write_csv(contents, aside / "day.csv")
             with self._engine(aside) as db:
-                if not self._values_do(db, contents, aside, proof):
+                if not self._write_values(db, contents, aside, summary):
                     sheet, status = aside / "day.csv", aside / f"{STATUS}.parquet"
                     verbatim.write_day(db, sheet, contents.columns, status, self.zone)
-                    self._prove(db, contents, aside, proof)
+                    self._compare(db, contents, aside, summary)
                 self._sum_up(db, contents, aside)
             (aside / "day.csv").unlink()
-            archived = self._certified(contents, aside, proof)
+            archived = self._certify(contents, aside, summary)
             sync_folder(aside)
             aside.rename(self._aside(contents.day, "ready"))
             sync_folder(aside.parent)
         return archived
 
     def publish(self, day: str) -> Archived:
-        """Move *day*, which is ready, into place; return what it holds."""
+        """Move *day*, which is ready, into place; return its certificate."""
         ready = self._aside(day, "ready")
         final = datasets.certificate(self.data, self.system_id, day)
         with self._failing(f"cannot publish {day}"):
@@ -85,54 +85,55 @@ class Archive:
         return self.certified(day)
 
     def published(self, day: str) -> None:
-        """Forget that *day* was ready: it is in place, and the ledger knows."""
+        """Remove the emptied folder of *day*, which is in place and in the ledger."""
         with self._failing(f"cannot tidy up after {day}"):
             self._aside(day, "ready").rmdir()
 
     def ready(self) -> list[str]:
-        """Return the days that are ready; what was prepared by halves is removed."""
+        """Return the days that are ready; remove half-prepared ones."""
         folder = datasets.work(self.data, self.system_id)
         if not folder.is_dir():
             return []
         with self._failing(f"cannot tidy {folder}"):
-            for each in folder.glob("*.tmp"):
-                shutil.rmtree(each)
+            for half_made in folder.glob("*.tmp"):
+                shutil.rmtree(half_made)
         return sorted(
-            each.name.removesuffix(".ready") for each in folder.glob("*.ready")
+            path.name.removesuffix(".ready") for path in folder.glob("*.ready")
         )
 
     def days(self) -> list[str]:
         """Return the days that have a certificate."""
         folder = datasets.certificate(self.data, self.system_id, "x").parent
-        return sorted(each.stem for each in folder.glob("*.json"))
+        return sorted(path.stem for path in folder.glob("*.json"))
 
     def certified(self, day: str) -> Archived:
-        """Return what the certificate of *day* says."""
+        """Return the archived *day* as its certificate describes it."""
         path = datasets.certificate(self.data, self.system_id, day)
         with self._failing(f"cannot read {path}"):
-            said = json.loads(path.read_text(encoding="utf-8"))
+            values = json.loads(path.read_text(encoding="utf-8"))
+            summary = values["rows"], values["slots"], values["sha256"]
             return Archived(
-                day=said["date"],
-                summary=day_csv.DaySummary(said["rows"], said["slots"], said["sha256"]),
-                timezone=said["timezone"],
-                made=said["made"],
+                day=values["date"],
+                summary=day_csv.DaySummary(*summary),
+                timezone=values["timezone"],
+                made=values["made"],
                 csv_gone=False,
-                parts=said["parts"],
+                parts=values["parts"],
             )
 
     def damage(self, archived: Archived) -> list[str]:
-        """Return what is wrong with the files of *archived*; nothing: all is well."""
-        found = []
-        for dataset, told in archived.parts.items():
+        """Return what is wrong with the files of *archived*; empty if nothing."""
+        damage = []
+        for dataset, expected in archived.parts.items():
             path = datasets.part(self.data, dataset, self.system_id, archived.day)
             if not path.exists():
-                found.append(f"{path} is not there")
-            elif digest(path) != told["sha256"]:
-                found.append(f"{path} is not what was written: sha256 mismatch")
-        return found
+                damage.append(f"{path} is missing")
+            elif digest(path) != expected["sha256"]:
+                damage.append(f"{path}: sha256 mismatch")
+        return damage
 
     def pieces(self, day: str, zone: tzinfo) -> Iterator[day_csv.Piece]:
-        """Yield the rows of *day* as its CSV had them."""
+        """Yield the rows of *day* as lines of its CSV."""
         part = datasets.part(self.data, STATUS, self.system_id, day)
         with self._engine(datasets.work(self.data, self.system_id)) as db:
             yield from parquet.pieces(db, part, zone)
@@ -148,7 +149,7 @@ class Archive:
     ) -> list[tuple[Any, ...]]:
         """Return *columns* of *dataset* for *day*."""
         part = datasets.part(self.data, dataset, self.system_id, day)
-        names = ", ".join(duckdb_engine.name(each) for each in columns)
+        names = ", ".join(duckdb_engine.name(column) for column in columns)
         sql = f"SELECT {names} FROM {duckdb_engine.parquet(part)}"
         with (
             self._engine(datasets.work(self.data, self.system_id)) as db,
@@ -159,27 +160,27 @@ class Archive:
     def _aside(self, day: str, state: str) -> Path:
         return datasets.work(self.data, self.system_id) / f"{day}.{state}"
 
-    def _sheet(self, contents: Contents, path: Path) -> day_csv.DaySummary:
-        """Write the day's sheet to *path*; return what it amounts to."""
-        proof = day_csv.total([])
+    def _write_csv(self, contents: Contents, path: Path) -> day_csv.DaySummary:
+        """Write the day's sorted CSV to *path*; return its summary."""
+        summing = day_csv.Summing()
         with path.open("wb") as out:
-            lines = day_csv.lines(contents.pieces, contents.columns)
-            for text, proof in day_csv.summed(lines):  # noqa: B007 - the last is told
+            for text in day_csv.lines(contents.pieces, contents.columns):
+                summing.add(text)
                 out.write(text)
-        return proof
+        return summing.summary
 
-    def _values_do(
+    def _write_values(
         self,
         db: "DuckDBPyConnection",
         contents: Contents,
         aside: Path,
-        proof: day_csv.DaySummary,
+        summary: day_csv.DaySummary,
     ) -> bool:
-        """Write the day's values; tell whether they give the very same text back."""
+        """Write the day as typed values; return whether they reproduce its text."""
         sheet, status = aside / "day.csv", aside / f"{STATUS}.parquet"
         try:
             parquet.write_day(db, sheet, contents.columns, status)
-            self._prove(db, contents, aside, proof)
+            self._compare(db, contents, aside, summary)
         except StorageError:
             return False
         return True
@@ -187,7 +188,7 @@ class Archive:
     def _sum_up(
         self, db: "DuckDBPyConnection", contents: Contents, aside: Path
     ) -> None:
-        """Write what a day is summed up in, and its slots and runs."""
+        """Write the summaries of the day, and its slots and runs."""
         status = aside / f"{STATUS}.parquet"
         keys = f"{duckdb_engine.text(self.system_id)} AS system_id, 0 AS date"
         duckdb_engine.load(db, "day_slots_values", datasets.SLOTS, contents.slots)
@@ -207,32 +208,30 @@ class Archive:
                 target = duckdb_engine.text(str(aside / f"{name}.parquet"))
                 db.execute(f"COPY ({sql}) TO {target} ({parquet.OPTIONS})")
 
-    def _prove(
+    def _compare(
         self,
         db: "DuckDBPyConnection",
         contents: Contents,
         aside: Path,
-        proof: day_csv.DaySummary,
+        summary: day_csv.DaySummary,
     ) -> None:
-        """Read the day back; raises StorageError where it is not the very same."""
-        part = aside / f"{STATUS}.parquet"
-        back = day_csv.lines(parquet.pieces(db, part, self.zone), contents.columns)
-        digest_, rows, slots = hashlib.sha256(), 0, 0
-        with (aside / "day.csv").open("rb") as there:
-            for text in back:
-                if there.read(len(text)) != text:
+        """Read the day back; raises StorageError if any byte differs."""
+        part, summing = aside / f"{STATUS}.parquet", day_csv.Summing()
+        texts = day_csv.lines(parquet.pieces(db, part, self.zone), contents.columns)
+        with (aside / "day.csv").open("rb") as sheet:
+            for text in texts:
+                if sheet.read(len(text)) != text:
                     raise StorageError(
-                        f"{contents.day} does not come back from Parquet as it was, "
-                        f"first at {text[:40]!r}: nothing is archived, its CSV stays",
+                        f"{contents.day} does not read back from Parquet unchanged, "
+                        f"first at {text[:40]!r}; nothing is archived, its CSV is kept",
                         cause="archive",
                     )
-                digest_.update(text)
-                rows, slots = rows + text.count(b"\n"), slots + 1
-        if day_csv.DaySummary(rows - 1, slots - 1, digest_.hexdigest()) != proof:
+                summing.add(text)
+        if summing.summary != summary:
             raise StorageError(f"{contents.day}: Parquet lacks rows", cause="archive")
 
-    def _certified(
-        self, contents: Contents, aside: Path, proof: day_csv.DaySummary
+    def _certify(
+        self, contents: Contents, aside: Path, summary: day_csv.DaySummary
     ) -> Archived:
         parts = {}
         for dataset in DATASETS:
@@ -241,24 +240,24 @@ class Archive:
             parts[dataset] = {"bytes": path.stat().st_size, "sha256": digest(path)}
         archived = Archived(
             day=contents.day,
-            summary=proof,
+            summary=summary,
             timezone=str(self.zone),
             made=int(self.clock()),
             csv_gone=False,
             parts=parts,
         )
-        said = {
+        values = {
             "system_id": self.system_id,
             "date": archived.day,
             "timezone": archived.timezone,
             "interval_s": self.interval,
             "columns": list(contents.columns),
-            **proof._asdict(),
+            **summary._asdict(),
             "parts": parts,
             "made": archived.made,
             "version": __version__,
         }
-        text = json.dumps(said, ensure_ascii=False, indent=1)
+        text = json.dumps(values, ensure_ascii=False, indent=1)
         write_file(aside / CERTIFICATE, text.encode("utf-8"))
         return archived
 
@@ -282,20 +281,20 @@ class Archive:
 
 def digest(path: Path) -> str:
     """Return the sha256 of the file *path*, as hexadecimal digits."""
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _without_keys(sql: str, more: str) -> str:
+def _without_keys(sql: str, order: str) -> str:
     return (
         f"SELECT * EXCLUDE (system_id, date) FROM ({sql}) AS summed"
-        f" ORDER BY station_id{more}"
+        f" ORDER BY station_id{order}"
     )
 
 
 def _move(source: Path, target: Path) -> None:
     if not source.exists():
-        return  # moved by a process that was killed then
+        return  # moved by a process that was killed afterwards
     make_folder(target.parent)
     source.rename(target)
     sync_folder(target.parent)

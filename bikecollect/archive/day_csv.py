@@ -1,7 +1,7 @@
-"""The sheet of a day: its rows as CSV, sorted by slot and station, and their digest.
+"""A day as sorted CSV: its rows ordered by slot and station, and their digest.
 
-The same bytes come out of the daily CSV, of the archive and of an export, so that one
-sha256 speaks for all of them.
+The daily CSV, the archive and an export give the same bytes, so that one sha256 holds
+for all of them.
 """
 
 import csv
@@ -13,11 +13,12 @@ from typing import NamedTuple
 
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import Slot
+from bikecollect.core.text import csv_text
 from bikecollect.storage.csv_format import read_cells
 
 LINE = re.compile(rb"[^\n]*\n|[^\n]+")
 STATION = 2
-"""Where station_id stands in a row."""
+"""The index of station_id in a row."""
 
 
 class Piece(NamedTuple):
@@ -29,7 +30,7 @@ class Piece(NamedTuple):
 
 
 class DaySummary(NamedTuple):
-    """What a sheet amounts to."""
+    """The size and the digest of a day's sorted CSV."""
 
     rows: int
     slots: int
@@ -37,7 +38,7 @@ class DaySummary(NamedTuple):
 
 
 def columns_of(header: bytes) -> tuple[str, ...]:
-    """Return the columns that a file's first line names; raises StorageError."""
+    """Return the column names in a file's first line; raises StorageError."""
     try:
         names = tuple(next(read_cells([header.decode("utf-8")], strict=True)))
     except (ValueError, StopIteration, csv.Error) as error:
@@ -49,12 +50,12 @@ def columns_of(header: bytes) -> tuple[str, ...]:
 
 def _no_header(header: bytes) -> StorageError:
     return StorageError(
-        f"a first line that is no header: {header[:60]!r}", cause="damage"
+        f"the first line is not a header: {header[:60]!r}", cause="damage"
     )
 
 
 def cells(text: bytes) -> Iterator[list[str]]:
-    r"""Yield the cells of each line of *text*, that of rows; only \n ends a line.
+    r"""Yield the cells of each line of *text*, without header; only \n ends a line.
 
     >>> list(cells("1,a\u2028b\n2,c\n".encode()))
     [['1', 'a\u2028b'], ['2', 'c']]
@@ -68,44 +69,54 @@ def union(headers: Iterable[Sequence[str]]) -> tuple[str, ...]:
     >>> union([("slot", "a"), ("slot", "b", "a")])
     ('slot', 'a', 'b')
     """
-    return tuple(dict.fromkeys(name for each in headers for name in each))
+    return tuple(dict.fromkeys(name for header in headers for name in header))
 
 
 def lines(pieces: Iterable[Piece], columns: Sequence[str]) -> Iterator[bytes]:
-    """Yield the sheet of *pieces*, whose slots ascend, with its header first."""
+    """Yield the sorted CSV of *pieces*, whose slots ascend, header first."""
     yield _line(columns)
     for piece in pieces:
         yield _sorted(piece, tuple(columns))
 
 
-def summed(texts: Iterable[bytes]) -> Iterator[tuple[bytes, DaySummary]]:
-    """Yield each of *texts*, a sheet's, with the sum of all up to it."""
-    digest, rows, slots = hashlib.sha256(), -1, -1
-    for each in texts:
-        digest.update(each)
-        rows += each.count(b"\n")
-        slots += 1
-        yield each, DaySummary(rows, slots, digest.hexdigest())
+class Summing:
+    """Sums up the texts of a day's sorted CSV, header first, as they pass."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+        self._rows = self._slots = -1
+
+    def add(self, text: bytes) -> None:
+        """Add the next text: the header, then the rows of one slot each."""
+        self._digest.update(text)
+        self._rows += text.count(b"\n")
+        self._slots += 1
+
+    @property
+    def summary(self) -> DaySummary:
+        """The summary of all texts so far."""
+        rows, slots = max(self._rows, 0), max(self._slots, 0)
+        return DaySummary(rows, slots, self._digest.hexdigest())
 
 
 def total(texts: Iterable[bytes]) -> DaySummary:
-    r"""Return the sum of the sheet *texts*.
+    r"""Return the summary of *texts*, a day's sorted CSV.
 
     >>> total([b"slot\n", b"1\n"]).rows
     1
     """
-    last = DaySummary(0, 0, hashlib.sha256(b"").hexdigest())
-    for _, last in summed(texts):  # noqa: B007 - the last one is the answer
-        pass
-    return last
+    summing = Summing()
+    for text in texts:
+        summing.add(text)
+    return summing.summary
 
 
 def _sorted(piece: Piece, columns: tuple[str, ...]) -> bytes:
-    found = LINE.findall(piece.text)
+    rows = LINE.findall(piece.text)
     if piece.columns != columns:
-        found = [_moved(line, piece.columns, columns) for line in found]
-    found.sort(key=_station)
-    return b"".join(found)
+        rows = [_rearranged(line, piece.columns, columns) for line in rows]
+    rows.sort(key=_station)
+    return b"".join(rows)
 
 
 def _station(line: bytes) -> bytes:
@@ -115,12 +126,10 @@ def _station(line: bytes) -> bytes:
     return next(read_cells([line.decode("utf-8")]))[STATION].encode("utf-8")
 
 
-def _moved(line: bytes, here: tuple[str, ...], there: tuple[str, ...]) -> bytes:
-    cells = dict(zip(here, next(read_cells([line.decode("utf-8")])), strict=True))
-    return _line([cells.get(name, "") for name in there])
+def _rearranged(line: bytes, old: tuple[str, ...], new: tuple[str, ...]) -> bytes:
+    cells = dict(zip(old, next(read_cells([line.decode("utf-8")])), strict=True))
+    return _line([cells.get(name, "") for name in new])
 
 
 def _line(cells: Sequence[str]) -> bytes:
-    out = io.StringIO(newline="")
-    csv.writer(out, lineterminator="\n").writerow(cells)
-    return out.getvalue().encode("utf-8")
+    return csv_text([cells]).encode("utf-8")

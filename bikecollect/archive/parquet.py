@@ -1,4 +1,4 @@
-"""Station status as Parquet: a day's sheet in, and the very same sheet out again."""
+"""Station status as Parquet: a day's sorted CSV in, and the same bytes out again."""
 
 from collections.abc import Iterator, Sequence
 from datetime import tzinfo
@@ -21,43 +21,43 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 FIRST, LAST = -62_135_596_800 + DAY, 253_402_300_800 - DAY
-"""The times that have a date in Python, wherever on earth."""
+"""The times that Python's datetime can represent in every time zone."""
 LEVEL = 19
 ROW_GROUP = 2_000_000
 """More rows than a day has: one row group, so that a station's rows lie together."""
 SLOTS_AT_ONCE = 24
 DICTIONARY = 3_000
-"""A column with more values than this is stored by its differences (last_reported)."""
+"""A column with more distinct values is stored as differences (last_reported)."""
 OPTIONS = (
     f"FORMAT parquet, PARQUET_VERSION V2, COMPRESSION zstd, COMPRESSION_LEVEL {LEVEL},"
     f" ROW_GROUP_SIZE {ROW_GROUP}, DICTIONARY_SIZE_LIMIT {DICTIONARY}"
 )
 QUICK = f"FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE {ROW_GROUP}"
-"""For files that are thrown away soon."""
+"""The options for short-lived files."""
 
 
 def as_rows(columns: Sequence[str]) -> str:
-    """Return the expressions that make typed *columns* out of a CSV's texts.
+    """Return the expressions that turn the texts of a CSV into typed *columns*.
 
-    Local time is read off the text itself: it carries the system's own offset. What is
-    no value of its column's type is NULL.
+    Local time is taken from the text itself, which has the system's own offset. A text
+    that is not a value of its column's type becomes NULL.
     """
-    made = [f"{_typed(each)} AS {name(each)}" for each in columns]
+    expressions = [f"{_typed(column)} AS {name(column)}" for column in columns]
     local = "TRY_CAST(epoch(TRY_CAST(substr(slot, 1, 19) AS TIMESTAMP)) AS BIGINT)"
     hour, rest = (f"TRY_CAST(substr(slot, {n}, 2) AS INTEGER)" for n in (12, 15))
     minute = f"{hour} * 60 + {rest}"
     hours = f"({local} // 86400 + 3) % 7 * 24 + {hour}"
-    made.append(f"TRY_CAST({minute} AS SMALLINT) AS minute_of_day")
-    made.append(f"TRY_CAST({hours} AS SMALLINT) AS hour_of_week")
-    return ", ".join(made)
+    expressions.append(f"TRY_CAST({minute} AS SMALLINT) AS minute_of_day")
+    expressions.append(f"TRY_CAST({hours} AS SMALLINT) AS hour_of_week")
+    return ", ".join(expressions)
 
 
 def csv_source(files: str, columns: Sequence[str]) -> str:
-    """Return the table of *files* (a literal of SQL), every cell a text.
+    """Return the table of *files* (an SQL literal), with text in all columns.
 
     Nothing is guessed: a torn file is an error, never a table of one column.
     """
-    types = ", ".join(f"{text(each)}: 'VARCHAR'" for each in columns)
+    types = ", ".join(f"{text(column)}: 'VARCHAR'" for column in columns)
     return (
         f"read_csv({files}, columns = {{{types}}}, auto_detect = false, header = true,"
         " delim = ',', quote = '\"', escape = '\"', new_line = '\\n',"
@@ -69,14 +69,14 @@ def csv_source(files: str, columns: Sequence[str]) -> str:
 def write_day(
     db: "DuckDBPyConnection", sheet: Path, columns: Sequence[str], target: Path
 ) -> None:
-    """Write *sheet*, a day's CSV, to *target*; raises StorageError."""
+    """Write *sheet*, a day's sorted CSV, to *target*; raises StorageError."""
     _write(db, sheet, columns, target, OPTIONS)
 
 
 def write_quick(
     db: "DuckDBPyConnection", sheet: Path, columns: Sequence[str], target: Path
 ) -> None:
-    """Write *sheet* to *target* in less time, for a while; raises StorageError."""
+    """Write *sheet* to *target* fast, for short use; raises StorageError."""
     _write(db, sheet, columns, target, QUICK)
 
 
@@ -100,55 +100,56 @@ def pieces(db: "DuckDBPyConnection", part: Path, zone: tzinfo) -> Iterator[Piece
     """Yield the rows of *part*, an archived day, as the lines that its CSV had."""
     source = parquet(part)
     with translated(f"{part} cannot be read"):
-        known = [each for each, *_ in db.execute(f"DESCRIBE FROM {source}").fetchall()]
+        rows = db.execute(f"DESCRIBE FROM {source}").fetchall()
+        names = [column for column, *_ in rows]
         hidden = {*datasets.ADDED, datasets.VERBATIM}
-        columns = tuple(each for each in known if each not in hidden)
+        columns = tuple(column for column in names if column not in hidden)
         bounds = ", ".join(f"min({each}), max({each})" for each in datasets.TIMES)
         (ends,) = db.execute(f"SELECT {bounds} FROM {source}").fetchall()
         sql = f"SELECT DISTINCT slot FROM {source} WHERE slot IS NOT NULL ORDER BY slot"
-        grid = [each for (each,) in db.execute(sql).fetchall()]
-    if not grid:
+        slots = [slot for (slot,) in db.execute(sql).fetchall()]
+    if not slots:
         return
     line = line_of(columns, _times(zone, ends))
-    if datasets.VERBATIM in known:
+    if datasets.VERBATIM in names:
         line = f"coalesce({datasets.VERBATIM}, {line_of(columns, any_time(zone))})"
     sql = (
         f"SELECT slot, {line} || chr(10) AS line FROM {source}"
         " WHERE slot BETWEEN ? AND ? ORDER BY slot, station_id"
     )
-    for begin in range(0, len(grid), SLOTS_AT_ONCE):
-        some = grid[begin : begin + SLOTS_AT_ONCE]
+    for begin in range(0, len(slots), SLOTS_AT_ONCE):
+        batch = slots[begin : begin + SLOTS_AT_ONCE]
         with translated(f"{part} cannot be read"):
-            rows = db.execute(sql, [some[0], some[-1]]).fetchall()
-        found: dict[int, list[str]] = {}
-        for slot, each in rows:
-            found.setdefault(slot, []).append(each)
-        for slot, texts in found.items():
-            yield Piece(Slot(slot), columns, "".join(texts).encode("utf-8"))
+            rows = db.execute(sql, [batch[0], batch[-1]]).fetchall()
+        by_slot: dict[int, list[str]] = {}
+        for slot, line in rows:
+            by_slot.setdefault(slot, []).append(line)
+        for slot, lines in by_slot.items():
+            yield Piece(Slot(slot), columns, "".join(lines).encode("utf-8"))
 
 
 def _times(zone: tzinfo, ends: Sequence[int | None]) -> str:
     """Return the expression that writes times within *ends*, see `iso_text`."""
-    times = [each for each in ends if each is not None]
+    times = [end for end in ends if end is not None]
     return iso_text(zone, max(min(times), FIRST), min(max(times), LAST))
 
 
 def any_time(zone: tzinfo) -> str:
-    """Return the expression that writes any time a slot may have, see `iso_text`."""
+    """Return the expression that writes any time of a slot, see `iso_text`."""
     return iso_text(zone, EARLIEST, LATEST)
 
 
 def line_of(columns: Sequence[str], written: str) -> str:
-    """Return the expression that writes a row's *columns* as a daily file has them."""
-    return " || ',' || ".join(cell(each, written) for each in columns)
+    """Return the expression that writes a row's *columns* as a line of a daily file."""
+    return " || ',' || ".join(cell(column, written) for column in columns)
 
 
 def _typed(column: str) -> str:
     kind, cell = datasets.type_of(column), name(column)
     if kind == "VARCHAR":
         return cell
-    # Without nullif, DuckDB lets its reader of CSV cast, which fails where this does
-    # not: TRY_CAST(x AS INTEGER) is taken for the type of the column.
+    # Without nullif, DuckDB takes TRY_CAST(x AS INTEGER) for the column's type and
+    # lets its CSV reader cast, which fails on bad values.
     cell = f"nullif({cell}, '')"
     if column in datasets.TIMES:
         return f"TRY_CAST(epoch(TRY_CAST({cell} AS TIMESTAMPTZ)) AS BIGINT)"
@@ -156,9 +157,9 @@ def _typed(column: str) -> str:
 
 
 def cell(column: str, written: str) -> str:
-    """Return the expression that writes *column* as a daily file has it.
+    """Return the expression that writes *column* as a cell of a daily file.
 
-    *written* is `iso_text`'s, for the times.
+    *written* is the expression of `iso_text` for times.
     """
     if column in datasets.TIMES:
         return f"coalesce({written.format(name(column))}, '')"
@@ -170,7 +171,7 @@ def cell(column: str, written: str) -> str:
 def quoted(sql: str, special: str = '[,"\\n]') -> str:
     """Return the expression that writes the text *sql* as `csv.writer` does.
 
-    *special* is the pattern of what is put into quotes.
+    A text that matches the pattern *special* is quoted.
     """
     inside = f"'\"' || replace({sql}, '\"', '\"\"') || '\"'"
     needs = f"regexp_matches({sql}, {text(special)})"
@@ -180,7 +181,7 @@ def quoted(sql: str, special: str = '[,"\\n]') -> str:
 def iso_text(zone: tzinfo, first: int, last: int) -> str:
     """Return the expression, with {0} for epoch seconds, that writes ISO 8601.
 
-    NULL where they have no date.
+    It is NULL for times without a date.
     """
     cases, written = [], ""
     for since, offset in reversed(utc_offsets.steps(zone, first, last)):

@@ -1,7 +1,7 @@
-"""The archive's files as they lie there: plain files under days' names, nothing else.
+"""The files of the archive: plain files in folders named after days, nothing else.
 
-What is a link, or no file, is not there: whoever put it into an archive does not decide
-what is read in its place.
+Links and special files are ignored: who puts one into an archive cannot choose what is
+read in its place.
 """
 
 import os
@@ -14,12 +14,12 @@ from pathlib import Path
 from bikecollect.archive.datasets import DATASETS, PART, part
 
 Parts = Mapping[str, Mapping[str, Path]]
-"""Of each dataset the files, by their day."""
+"""The files of each dataset, by day."""
 DATE = "date="
 
 
 def list_parts(data: Path, system_id: str) -> Parts:
-    """Return the files that the archive in *data* has of the system; raises OSError."""
+    """Return the system's files in the archive of *data*; raises OSError."""
     return {
         dataset: _days(part(data, dataset, system_id, "x").parent.parent)
         for dataset in DATASETS
@@ -27,23 +27,23 @@ def list_parts(data: Path, system_id: str) -> Parts:
 
 
 def _days(folder: Path) -> dict[str, Path]:
-    """Return the files in the *folder* of a system's dataset, the first day first."""
-    if any(each.is_symlink() for each in (folder, folder.parent)):
+    """Return the files in the *folder* of a system's dataset, first day first."""
+    if folder.is_symlink() or folder.parent.is_symlink():
         return {}
     names = []
-    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as found:
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
         names = [
-            each.name
-            for each in found
-            if is_day(each.name.removeprefix(DATE)) and each.name.startswith(DATE)
-            if each.is_dir(follow_symlinks=False)
+            entry.name
+            for entry in entries
+            if is_day(entry.name.removeprefix(DATE)) and entry.name.startswith(DATE)
+            if entry.is_dir(follow_symlinks=False)
         ]
-    paths = {each.removeprefix(DATE): folder / each / PART for each in sorted(names)}
+    paths = {name.removeprefix(DATE): folder / name / PART for name in sorted(names)}
     return {day: path for day, path in paths.items() if is_plain(path)}
 
 
 def is_plain(path: Path) -> bool:
-    """Tell whether *path* is a plain file."""
+    """Return whether *path* is a plain file."""
     try:
         return stat.S_ISREG(path.lstat().st_mode)
     except FileNotFoundError:
@@ -51,7 +51,7 @@ def is_plain(path: Path) -> bool:
 
 
 def is_day(text: str) -> bool:
-    """Tell whether *text* names a day as files and folders do.
+    """Return whether *text* is a day, as in the names of files and folders.
 
     >>> is_day("2026-11-22"), is_day("2026-11-31"), is_day("20261122")
     (True, False, False)

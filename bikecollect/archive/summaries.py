@@ -1,7 +1,7 @@
-"""What an archived day is summed up in: SQL that reads ``rows`` and ``day_slots``.
+"""The summaries of a day: SQL that reads the tables ``rows`` and ``day_slots``.
 
-Both have ``system_id`` and ``date``, so that the same text sums up one closed day or
-all open ones.
+Both have ``system_id`` and ``date``, so that the same SQL sums up one closed day or all
+open ones.
 """
 
 NUMBERED = """
@@ -80,14 +80,14 @@ GROUP BY system_id, date, station_id, hour_of_week
 
 
 def coverage(interval: int) -> str:
-    """Return the SQL of a station's day: what was seen of it, in slots of *interval*.
+    """Return the SQL that sums up a station's day, in slots of *interval* seconds.
 
-    A change is counted only between slots that follow each other: over a gap nobody
-    knows how many there were.
+    Changes are counted between consecutive collected slots only: their number over a
+    gap is unknown.
     """
     return COVERAGE.format(numbered=NUMBERED, interval=int(interval))
 
 
 def profile() -> str:
-    """Return the SQL of a station's hours of the week."""
+    """Return the SQL that sums up a station's hours of the week."""
     return PROFILE

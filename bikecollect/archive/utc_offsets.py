@@ -1,4 +1,4 @@
-"""A time zone as whole numbers: from which second on it is how far ahead of UTC."""
+"""A time zone as numbers: the second from which each offset to UTC holds."""
 
 from datetime import datetime, tzinfo
 
@@ -12,19 +12,19 @@ def steps(zone: tzinfo, first: int, last: int) -> list[tuple[int, int]]:
     >>> steps(ZoneInfo("Europe/Vienna"), 1792800000, 1793000000)
     [(1792800000, 7200), (1792890000, 3600)]
     """
-    found = [(first, _offset(zone, first))]
+    offsets = [(first, _offset(zone, first))]
     before = first
-    for each in [*range(first + DAY, last, DAY), last]:
-        while (offset := _offset(zone, each)) != found[-1][1]:
-            found.append(_change(zone, max(before, found[-1][0]), each))
-            if found[-1][1] == offset:
+    for moment in [*range(first + DAY, last, DAY), last]:
+        while (offset := _offset(zone, moment)) != offsets[-1][1]:
+            offsets.append(_change(zone, max(before, offsets[-1][0]), moment))
+            if offsets[-1][1] == offset:
                 break
-        before = each
-    return found
+        before = moment
+    return offsets
 
 
 def _change(zone: tzinfo, low: int, high: int) -> tuple[int, int]:
-    """Return the first second behind *low* at which the offset is another."""
+    """Return the first second after *low* with another offset, and the offset."""
     old = _offset(zone, low)
     while high - low > 1:
         middle = (low + high) // 2

@@ -1,7 +1,7 @@
-"""Days with rows whose text their typed values do not give back: both are archived.
+"""Days with rows that their typed values cannot reproduce: their text is archived too.
 
-A count of twenty digits, a time of another form, a `007`: none of it is lost, and none
-of it keeps the day out of the archive.
+A count of twenty digits, a time of another form, a `007`: nothing is lost, and the day
+is archived all the same.
 """
 
 import csv
@@ -26,9 +26,9 @@ def write_day(
     target: Path,
     zone: tzinfo,
 ) -> None:
-    """Write *sheet*, a day's CSV, to *target*, with the text of rows that need it.
+    """Write *sheet*, a day's sorted CSV, to *target*, with the text of odd rows.
 
-    Raises StorageError, also where no slot is one of *zone*.
+    Raises StorageError, also if no slot has an offset of *zone*.
     """
     types = dict.fromkeys((*columns, VERBATIM), "VARCHAR")
     with translated(f"{sheet} cannot be archived"):
@@ -46,8 +46,8 @@ def write_day(
         ((rows, good),) = db.execute(sql).fetchall()
         if rows and not good:
             raise StorageError(
-                f"the slots of {sheet.parent.stem} are not those of {zone}: has the "
-                "system's timezone in the settings changed? its CSV stays",
+                f"the slots of {sheet.parent.stem} have no offset of {zone}: has the "
+                "system's timezone in the settings changed? its CSV is kept",
                 cause="archive",
             )
         rows_ = "SELECT * EXCLUDE (in_zone) FROM day_rows ORDER BY station_id, slot"
@@ -56,7 +56,7 @@ def write_day(
 
 
 def _lines(sheet: Path, width: int) -> Iterator[tuple[str, ...]]:
-    """Yield the cells of each line of *sheet* below its header, and the line itself."""
+    """Yield the cells of each line of *sheet* after its header, and the line itself."""
     with sheet.open("rb") as lines:
         next(lines, None)
         for line in lines:

@@ -1,4 +1,4 @@
-"""The proof that files, ledger and checksums of a system agree, byte for byte."""
+"""Verification that files, ledger and checksums of a system agree, byte for byte."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ FILES = 'SELECT file, "end", damaged, header FROM files'
 
 
 class _Day(NamedTuple):
-    """A day to certify; *archived* is what the ledger says of it."""
+    """A day to certify, and its archived form in the ledger."""
 
     name: str
     blocks: Sequence[Block]
@@ -40,14 +40,14 @@ class _Day(NamedTuple):
 
     @property
     def is_live(self) -> bool:
-        """Whether its certificate comes of its CSV."""
-        gone = self.archived is not None and self.archived.csv_gone
-        return bool(self.blocks) and not gone
+        """Whether its certificate is computed from its CSV."""
+        is_removed = self.archived is not None and self.archived.csv_gone
+        return bool(self.blocks) and not is_removed
 
 
 @dataclass
-class Looked:
-    """How much was looked at."""
+class VerifiedCounts:
+    """How much was verified."""
 
     files: int = 0
     blocks: int = 0
@@ -57,9 +57,9 @@ class Looked:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Verifier:
-    """Looks at all of one system's files; changes nothing.
+    """Verifies all files of one system; changes nothing.
 
-    *deep* reads the rows of each archived day back, and not only its files' bytes.
+    *deep* also reads the rows of archived days back, not only the bytes of their files.
     Days from *since* to before *until* get a certificate.
     """
 
@@ -68,20 +68,20 @@ class Verifier:
     store: Store
     history: History
     lock: Lock
-    looked: Looked
+    counts: VerifiedCounts
     deep: bool = False
     since: str = ""
     until: str = "9"
 
     def run(self) -> Iterator[Finding | Certificate]:
-        """Yield what does not agree, and a certificate for each day that does."""
-        with self._settled():
+        """Yield a finding per disagreement, and a certificate per good day."""
+        with self._without_writers():
             sizes = self.store.sizes()
             known = [Block.from_row(row) for row in self.history.select(BLOCKS)]
             files = self.history.select(FILES)
             stations = self.history.select("SELECT * FROM stations")
             archives = self.history.select("SELECT * FROM archives")
-        blocks = [each for each in known if is_segment(each.span.file)]
+        blocks = [block for block in known if is_segment(block.span.file)]
         days = self._wanted(blocks, archived_days(archives))
         yield from self._ledger()
         yield from self._impossible(known)
@@ -89,33 +89,35 @@ class Verifier:
         yield from self._information(stations, sizes.get(INFORMATION, 0))
         for day in days:
             yield from self._day(day)
-        yield from self._payloads({each.run_id: each.sha256 for each in blocks})
+        yield from self._payloads({block.run_id: block.sha256 for block in blocks})
 
     @contextmanager
-    def _settled(self) -> Iterator[None]:
-        """Let no run be between its file and the ledger; a copy has no runs."""
+    def _without_writers(self) -> Iterator[None]:
+        """Hold the lock, so that no run is amid a commit; a read-only copy has none."""
         if not os.access(self.system.path, os.W_OK):
             yield
             return
         with self.lock.held():
             yield
 
-    def _found(self, where: object, what: str) -> Finding:
+    def _finding(self, where: object, what: str) -> Finding:
         return Finding(self.system.system_id, str(where), what)
 
     def _ledger(self) -> Iterator[Finding]:
         for (verdict,) in self.history.select("PRAGMA integrity_check"):
             if verdict != "ok":
-                yield self._found(LEDGER, verdict)
+                yield self._finding(LEDGER, verdict)
 
     def _impossible(self, blocks: Sequence[Block]) -> Iterator[Finding]:
-        """Yield the blocks that nothing but this looks at: readers leave them out."""
+        """Yield the blocks that readers skip as implausible."""
         for block in blocks:
             if not is_segment(block.span.file):
-                what = f"a block in {block.span.file!r:.80}, which is no daily file"
-                yield self._found(LEDGER, what)
+                what = f"a block in {block.span.file!r:.80}, which is not a daily file"
+                yield self._finding(LEDGER, what)
             elif not EARLIEST <= block.slot <= LATEST:
-                yield self._found(LEDGER, f"a block of {stamp(block.slot)}: no slot")
+                yield self._finding(
+                    LEDGER, f"a block of {stamp(block.slot)}: impossible slot"
+                )
 
     def _files(
         self,
@@ -124,56 +126,55 @@ class Verifier:
         sizes: Mapping[str, int],
         days: Sequence[_Day],
     ) -> Iterator[Finding]:
-        """Yield what is wrong with the CSV files: every byte has its account.
+        """Yield what is wrong with the CSV files: every byte must belong to a block.
 
-        Blocks that make a certificate are read for it, not here.
+        Blocks of days that get a certificate are read for it, not here.
         """
         read_later = {day.name for day in days if day.is_live}
         known = {file: (end, damaged, crc) for file, end, damaged, crc in files}
         by_file = {
-            file: [each.span for each in found]
-            for file, found in groupby(blocks, key=lambda each: each.span.file)
+            file: [block.span for block in members]
+            for file, members in groupby(blocks, key=lambda block: block.span.file)
         }
         for file in sorted({*sizes, *known, *by_file} - {INFORMATION}):
             end, damaged, header = known.get(file, (0, 0, None))
             if damaged == GONE:
                 continue
-            self.looked.files += 1
+            self.counts.files += 1
             if file not in sizes:
-                yield self._found(file, "has vanished")
+                yield self._finding(file, "is missing")
                 continue
             if damaged:
-                yield self._found(file, "was given up as damaged; see: backfill")
+                yield self._finding(file, "is marked as damaged; run: backfill")
             yield from self._header(file, header)
             later = file[15:25] in read_later
             spans = by_file.get(file, [])
-            yield from self._tiles(file, spans, sizes[file], end)
+            yield from self._unaccounted(file, spans, sizes[file], end)
             yield from () if later else self._damaged(spans)
 
     def _header(self, file: str, crc: int | None) -> Iterator[Finding]:
         header = self.store.header(file)
         if crc is not None and zlib.crc32(header) != crc:
-            yield self._found(file, "its first line is not what was written")
+            yield self._finding(file, "its first line has changed")
         elif not header.startswith(b"slot,fetched_at,station_id,"):
-            yield self._found(file, "its first line does not name our columns")
+            yield self._finding(file, "its first line is not that of a daily file")
 
-    def _tiles(
+    def _unaccounted(
         self, file: str, spans: Sequence[Span], size: int, end: int
     ) -> Iterator[Finding]:
-        at = len(self.store.header(file))
+        position = len(self.store.header(file))
         for span in spans:
-            self.looked.blocks += 1
-            if span.start != at:
-                yield self._found(
-                    file, f"bytes {at} to {span.start} belong to no block"
-                )
-            at = span.end
-        if at != size:
-            yield self._found(file, f"bytes {at} to {size} belong to no block")
+            self.counts.blocks += 1
+            if span.start != position:
+                what = f"bytes {position} to {span.start} belong to no block"
+                yield self._finding(file, what)
+            position = span.end
+        if position != size:
+            what = f"bytes {position} to {size} belong to no block"
+            yield self._finding(file, what)
         elif end != size:
-            yield self._found(
-                file, f"the ledger says that it ends at {end}, not {size}"
-            )
+            what = f"ends at byte {size}, the ledger says {end}"
+            yield self._finding(file, what)
 
     def _damaged(self, spans: Sequence[Span]) -> Iterator[Finding]:
         for span in spans:
@@ -182,19 +183,19 @@ class Verifier:
 
     def _damage(self, span: Span) -> Finding:
         what = f"the block in bytes {span.start} to {span.end} is damaged"
-        return self._found(span.file, what)
+        return self._finding(span.file, what)
 
     def _information(
         self, rows: Sequence[Sequence[Any]], size: int
     ) -> Iterator[Finding]:
-        """Yield whether station_information.csv says what the ledger knows."""
+        """Yield how station_information.csv differs from the ledger."""
         path = self.system.path / INFORMATION
         if not size:
             if rows:
-                yield self._found(INFORMATION, "has vanished")
+                yield self._finding(INFORMATION, "is missing")
             return
-        self.looked.files += 1
-        wanted = {
+        self.counts.files += 1
+        expected = {
             line
             for row in rows
             for line in information_lines(
@@ -203,14 +204,12 @@ class Verifier:
         }
         head, *lines = path.read_bytes()[:size].splitlines()
         if head + b"\n" != information_header():
-            yield self._found(INFORMATION, "its first line is not what was written")
+            yield self._finding(INFORMATION, "its first line has changed")
         for number, line in enumerate(lines, 2):
-            if line not in wanted:
-                yield self._found(
-                    INFORMATION, f"line {number} is not what the ledger knows"
-                )
-        if missing := wanted - set(lines):
-            yield self._found(INFORMATION, f"{len(missing)} versions are missing")
+            if line not in expected:
+                yield self._finding(INFORMATION, f"line {number} is not in the ledger")
+        if missing := expected - set(lines):
+            yield self._finding(INFORMATION, f"{len(missing)} versions are missing")
 
     def _wanted(
         self, blocks: Sequence[Block], archived: Mapping[str, Archived]
@@ -227,12 +226,12 @@ class Verifier:
         ]
 
     def _day(self, day: _Day) -> Iterator[Finding | Certificate]:
-        self.looked.days += 1
+        self.counts.days += 1
         if day.archived:
             yield from self._archived(day.archived)
         elif day.is_certified:
-            what = "is in the archive, and the ledger does not know"
-            yield self._found(day.name, what)
+            what = "is in the archive, but not in the ledger"
+            yield self._finding(day.name, what)
         if day.archived and not day.is_live:
             yield self._certificate(day.archived)
         else:
@@ -240,88 +239,81 @@ class Verifier:
 
     def _archived(self, archived: Archived) -> Iterator[Finding]:
         for what in self.archive.damage(archived):
-            yield self._found(archived.day, what)
+            yield self._finding(archived.day, what)
         try:
-            said = self.archive.certified(archived.day)
+            certified = self.archive.certified(archived.day)
         except StorageError as error:
-            yield self._found(archived.day, str(error))
+            yield self._finding(archived.day, str(error))
             return
-        if said._replace(csv_gone=archived.csv_gone) != archived:
-            yield self._found(archived.day, "certificate and ledger do not agree")
+        if certified._replace(csv_gone=archived.csv_gone) != archived:
+            yield self._finding(archived.day, "certificate and ledger differ")
         if self.deep:
             pieces = self.archive.pieces(archived.day, self.system.zone)
             columns = self.archive.columns(archived.day)
             if day_csv.total(day_csv.lines(pieces, columns)) != archived.summary:
-                yield self._found(archived.day, "its archived rows are other ones")
+                yield self._finding(archived.day, "its archived rows have changed")
 
     def _certificate(self, archived: Archived) -> Certificate:
-        summary = archived.summary
-        values = (archived.day, summary.slots, summary.rows, summary.sha256)
-        return Certificate(self.system.system_id, *values, "archive")
+        return Certificate(
+            self.system.system_id, archived.day, archived.summary, "archive"
+        )
 
     def _live(self, day: _Day) -> Iterator[Finding | Certificate]:
         """Read each block once: for its checksum, its rows, and the day's digest."""
-        here = [b for b in day.blocks if (self.system.path / b.span.file).exists()]
-        odd: list[Finding] = []
-        texts = self._texts(here, odd)
+        blocks = [b for b in day.blocks if (self.system.path / b.span.file).exists()]
+        findings: list[Finding] = []
+        texts = self._texts(blocks, findings)
         try:
-            files = sorted({block.span.file for block in here})
+            files = sorted({block.span.file for block in blocks})
             columns = {f: day_csv.columns_of(self.store.header(f)) for f in files}
             pieces = (
                 day_csv.Piece(block.slot, columns[block.span.file], text)
                 for block, text in texts
             )
             lines = day_csv.lines(pieces, day_csv.union(columns.values()))
-            found = day_csv.total(lines)
+            summary = day_csv.total(lines)
         except (StorageError, ValueError, IndexError, RuntimeError):
-            found = None
+            summary = None
         for _ in texts:
-            continue  # what lies behind the block that could not be read
-        yield from odd
-        if found is None or len(here) < len(day.blocks):
-            return  # told of
-        there = day.archived.summary if day.archived else found
-        if there != found and there[:2] == found[:2]:
-            yield self._found(day.name, "CSV and archive have other rows")
-        yield Certificate(
-            self.system.system_id,
-            day.name,
-            found.slots,
-            found.rows,
-            found.sha256,
-            "csv",
-        )
+            continue  # check the blocks after an unreadable one
+        yield from findings
+        if summary is None or len(blocks) < len(day.blocks):
+            return  # reported by `_files`
+        archived = day.archived.summary if day.archived else summary
+        if archived != summary and archived[:2] == summary[:2]:
+            yield self._finding(day.name, "CSV and archive have different rows")
+        yield Certificate(self.system.system_id, day.name, summary, "csv")
 
     def _texts(
-        self, blocks: Sequence[Block], odd: list[Finding]
+        self, blocks: Sequence[Block], findings: list[Finding]
     ) -> Iterator[tuple[Block, bytes]]:
-        """Yield the bytes of *blocks*; what is wrong with them goes to *odd*."""
+        """Yield the bytes of *blocks*; append what is wrong with them to *findings*."""
         for block in blocks:
             text = self.store.text(block.span)
             if zlib.crc32(text) != block.span.crc:
-                odd.append(self._damage(block.span))
+                findings.append(self._damage(block.span))
             if text.count(b"\n") != block.rows or _slot(text) != block.slot:
-                when = stamp(block.slot)
-                what = f"the block of {when} has other rows than the ledger says"
-                odd.append(self._found(block.span.file, what))
+                slot = stamp(block.slot)
+                what = f"the block of {slot} has other rows than the ledger says"
+                findings.append(self._finding(block.span.file, what))
             yield block, text
 
     def _payloads(self, sums: dict[str, str]) -> Iterator[Finding]:
-        """Yield which payloads cannot be read, or are not those that were committed."""
+        """Yield the payloads that are unreadable or differ from the committed ones."""
         folder = self.system.path / "payloads"
         for path in sorted(folder.rglob("*.zip")):
-            self.looked.payloads += 1
+            self.counts.payloads += 1
             run_id = path.name.split(".")[1] if path.name.count(".") > 1 else ""
             name = path.relative_to(self.system.path)
             try:
                 digest = _documents(path)
             except FileNotFoundError:
-                continue  # moved on by a run in the meantime
+                continue  # moved by a run in the meantime
             except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as e:
-                yield self._found(name, f"cannot be read: {e}")
+                yield self._finding(name, f"cannot be read: {e}")
                 continue
             if sums.get(run_id) and digest != sums[run_id]:
-                yield self._found(name, "is not the payload that was committed")
+                yield self._finding(name, "is not the payload that was committed")
 
 
 def _slot(lines: bytes) -> Slot | None:
@@ -334,10 +326,10 @@ def _slot(lines: bytes) -> Slot | None:
 def _documents(path: Path) -> str:
     """Return the sha256 of the documents in the payload *path*, in their order."""
     digest = hashlib.sha256()
-    with zipfile.ZipFile(path) as box:
-        about = json.loads(box.read("fetch.json"))
-        for each in about["documents"]:
-            digest.update(box.read(each["body"]))
+    with zipfile.ZipFile(path) as file:
+        details = json.loads(file.read("fetch.json"))
+        for document in details["documents"]:
+            digest.update(file.read(document["body"]))
     return digest.hexdigest()
 
 

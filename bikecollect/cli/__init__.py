@@ -24,15 +24,15 @@ COMMANDS = {
         "Report every expected slot of each SYSTEM's past: what is missing, and why."
     ),
     "backfill": (
-        "Fill missing slots of each SYSTEM from what is still here, or from elsewhere."
+        "Fill missing slots of each SYSTEM from its payloads or from another archive."
     ),
-    "compact": "Bring closed days of each SYSTEM into the archive, as Parquet.",
+    "compact": "Move closed days of each SYSTEM to the archive, as Parquet.",
     "verify": (
-        "Prove that the files, the ledger and the checksums of each SYSTEM agree."
+        "Check that the files, the ledger and the checksums of each SYSTEM agree."
     ),
     "export": "Write a table of each SYSTEM's history as CSV, JSON lines or Parquet.",
     "query": (
-        "Answer SQL (DuckDB's; `-` reads it from stdin) over open days and the archive."
+        "Run SQL (DuckDB's; `-` reads it from stdin) over open days and the archive."
     ),
     "report": (
         "Answer the report NAME about each SYSTEM; without NAME, list the reports."

@@ -4,7 +4,6 @@ What lies at the name is never opened. A link is replaced and not followed, so t
 link that somebody planted leads nowhere; a FIFO, a socket or a disk is refused.
 """
 
-import fcntl
 import os
 import re
 import stat
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TextIO
 
 from bikecollect.core.errors import StorageError, UsageError
+from bikecollect.storage.files import flock
 
 STREAMS = {"-": 1, "/dev/stdout": 1, "/dev/stderr": 2}
 DESCRIPTORS = ("/dev/fd", "/proc/self/fd")
@@ -109,7 +109,7 @@ def _aside(path: Path, mode: int) -> tuple[Path, int]:
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror}") from error
     with suppress(OSError):
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        flock.try_lock(fd)
     with suppress(OSError):
         os.fchmod(fd, mode or _permissions(path, os.fstat(fd).st_mode))
     return aside, fd
@@ -136,8 +136,8 @@ def _sweep(path: Path) -> None:
 def _sweep_one(old: Path) -> None:
     fd = os.open(old, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if time.time() - os.fstat(fd).st_mtime > LEFT:
+        is_free = flock.try_lock(fd)
+        if is_free and time.time() - os.fstat(fd).st_mtime > LEFT:
             old.unlink()
     finally:
         os.close(fd)

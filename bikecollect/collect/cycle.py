@@ -106,7 +106,9 @@ class Cycle:
             with self.watch("heal"):
                 run = with_notice(run, "ledger", self.ledger.open())
                 run = run.noticed(*self.recovery.recover_files())
-                run = with_killed_runs(run, self.recovery.recover_runs(run, self.run_notes))
+                run = with_killed_runs(
+                    run, self.recovery.recover_runs(run, self.run_notes)
+                )
             for name in self._waiting(run):
                 own = name == payload_name(run)
                 result = self.committer.commit(name, block_source(mine=own))

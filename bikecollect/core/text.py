@@ -1,8 +1,10 @@
 """Texts: untrusted text made safe to store and to show; numbers formatted."""
 
+import csv
+import io
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import tzinfo
 from typing import Any, TypeVar
 from unicodedata import category
@@ -216,3 +218,14 @@ def local_minute(moment: float, zone: tzinfo) -> str:
     """Return *moment* as date, time to the minute, and UTC offset."""
     text = iso(moment, zone)
     return f"{text[:10]} {text[11:16]} ({text[19:] or '+00:00'})"
+
+
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    r"""Return *rows* as lines of CSV (RFC 4180, but for \n at the end of a line).
+
+    >>> csv_text([("id", "name"), (1, 'a "b", c')])
+    'id,name\n1,"a ""b"", c"\n'
+    """
+    out = io.StringIO(newline="")
+    csv.writer(out, lineterminator="\n").writerows(rows)
+    return out.getvalue()

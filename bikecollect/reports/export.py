@@ -158,7 +158,7 @@ class Exporter:
             parts.append(f"({sql})")
             values += parameters
         union = " UNION ALL ".join(parts)
-        options = f"({parquet.OPTIONS}, {duckdb_engine.AS_IT_IS})"
+        options = f"({parquet.OPTIONS}, {duckdb_engine.IN_PLACE})"
         target = f"TO '{duckdb_engine.descriptor(fd)}' {options}"
         with duckdb_engine.translated("cannot write the export"):
             copied = self._db.execute(f"COPY ({union}) {target}", values).fetchone()

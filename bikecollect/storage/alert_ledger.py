@@ -1,4 +1,4 @@
-"""What telling asks of the ledger, in short visits that need no lock of ours."""
+"""The alerts' view of the ledger: short connections that need no system lock."""
 
 import json
 import sqlite3
@@ -26,8 +26,8 @@ BETWEEN = (
 class AlertLedger:
     """The incidents and the past slots in the ledger at *path*.
 
-    A ledger that is busy, damaged or not there has no answer, and takes nothing:
-    telling goes on without it.
+    A busy, damaged or missing ledger gives empty answers and stores nothing: alerts
+    are sent without it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,8 +36,7 @@ class AlertLedger:
     def incidents(self, since: Slot, before: Slot) -> tuple[Incident, ...]:
         """Return the incidents that are open, or were closed at or after *since*.
 
-        The blocks after their last bad slot, and before the slot *before*, count as
-        their good ones.
+        Blocks after their last bad slot and before the slot *before* count as good.
         """
         sql = (
             "SELECT incident_id, kind, opened, last, closed, slots, lost, told, causes,"
@@ -49,22 +48,30 @@ class AlertLedger:
         with self._visit() as db:
             db.row_factory = sqlite3.Row
             for row in db.execute(sql, (before, since)):
-                found = Incident(**{**dict(row), "causes": json.loads(row["causes"])})
-                newest[found.kind] = found._replace(
-                    told_at=found.last, streak=found.opened
+                values = {**dict(row), "causes": json.loads(row["causes"])}
+                incident = Incident(**values)
+                newest[incident.kind] = incident._replace(
+                    told_at=incident.last, streak=incident.opened
                 )
         return tuple(newest.values())
 
     def save(self, incidents: Iterable[Incident]) -> bool:
-        """Write *incidents*, each in place of its former state; return if it went."""
+        """Write or replace *incidents*; return whether that worked."""
         rows = [
             (
-                *(each.incident_id, each.kind, each.opened, each.last, each.closed),
-                *(each.slots, each.lost, each.told, json.dumps(dict(each.causes))),
-                each.text,
+                incident.incident_id,
+                incident.kind,
+                incident.opened,
+                incident.last,
+                incident.closed,
+                incident.slots,
+                incident.lost,
+                incident.told,
+                json.dumps(dict(incident.causes)),
+                incident.text,
             )
-            for each in incidents
-            if each.told
+            for incident in incidents
+            if incident.told
         ]
         marks = ", ".join("?" * 10)
         with self._visit() as db, db:
@@ -73,7 +80,7 @@ class AlertLedger:
         return False
 
     def usable(self) -> bool:
-        """Return whether the ledger would take something now."""
+        """Return whether the ledger can be written to now."""
         with self._visit() as db:
             db.execute("BEGIN IMMEDIATE")
             db.execute("SELECT 1 FROM incidents LIMIT 1")
@@ -82,7 +89,7 @@ class AlertLedger:
         return False
 
     def last_run(self, before: Slot) -> Slot | None:
-        """Return the newest slot before *before* for which a run is written down."""
+        """Return the newest slot before *before* that has a run."""
         with self._visit() as db:
             sql = "SELECT max(slot) FROM runs WHERE slot < ? AND slot >= ?"
             return db.execute(sql, (before, before - 90 * DAY)).fetchone()[0]  # type: ignore[no-any-return]
@@ -91,16 +98,16 @@ class AlertLedger:
     def last_block(self, before: Slot) -> tuple[Slot, int] | None:
         """Return slot and rows of the newest block before the slot *before*."""
         sql = "SELECT slot, rows FROM blocks WHERE slot < ? ORDER BY slot DESC"
-        # On a full disk SQLite cannot make its -shm: then as if nobody wrote.
-        for how in ("mode=rw", "immutable=1"):
-            with self._visit(how) as db:
+        # On a full disk SQLite cannot create its -shm file: read without it.
+        for mode in ("mode=rw", "immutable=1"):
+            with self._visit(mode) as db:
                 return db.execute(f"{sql} LIMIT 1", (before,)).fetchone()  # type: ignore[no-any-return]
         return None
 
     def between(self, first: Slot, last: Slot) -> tuple[list[Slot], list[SeenRun]]:
-        """Return the slots after *first* and before *last* with a block, and runs.
+        """Return the slots between *first* and *last* that have a block, and the runs.
 
-        These are the runs of those slots, and the newest one before them.
+        The runs are those of these slots, and the newest one before them.
         """
         filled: list[Slot] = []
         runs: list[SeenRun] = []
@@ -108,23 +115,23 @@ class AlertLedger:
             sql = "SELECT slot FROM blocks WHERE slot > ? AND slot < ?"
             filled = [slot for (slot,) in db.execute(sql, (first, last))]
             for sql in (BEFORE, BETWEEN):
-                found = db.execute(sql, {"first": first, "last": last})
-                runs += map(SeenRun._make, found)
+                rows = db.execute(sql, {"first": first, "last": last})
+                runs += map(SeenRun._make, rows)
         return filled, runs
 
     @contextmanager
-    def _visit(self, how: str = "mode=rw") -> Iterator[sqlite3.Connection]:
-        db = self._connected(how)
+    def _visit(self, mode: str = "mode=rw") -> Iterator[sqlite3.Connection]:
+        db = self._connect(mode)
         with suppress(sqlite3.Error, ValueError):
             try:
                 yield db
             finally:
                 db.close()
 
-    def _connected(self, how: str) -> sqlite3.Connection:
-        """Return the ledger, or an empty one that has no answer."""
+    def _connect(self, mode: str) -> sqlite3.Connection:
+        """Open the ledger, or an empty database if it cannot be opened."""
         with suppress(sqlite3.Error):
             if self._path.exists():
-                name = f"file:{quote(str(self._path))}?{how}"
+                name = f"file:{quote(str(self._path))}?{mode}"
                 return sqlite3.connect(name, timeout=PATIENCE, uri=True)
         return sqlite3.connect(":memory:")

@@ -1,7 +1,6 @@
-"""Rows: a snapshot as the lines of a daily file; the format's only definition."""
+"""Rows: a snapshot as the lines of a daily file; the only definition of the format."""
 
 import csv
-import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
@@ -11,7 +10,7 @@ from typing import NamedTuple
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.slots import Slot, iso
 from bikecollect.core.snapshot import VEHICLE_KINDS, StationInformation, StationStatus
-from bikecollect.core.text import clean
+from bikecollect.core.text import clean, csv_text
 
 LONGEST_CELL = 1 << 30
 Value = str | int | float | bool | None
@@ -20,40 +19,40 @@ Derive = Callable[[Row], Mapping[str, Value]]
 
 COLUMNS: Mapping[str, str] = {
     "slot": "start of the slot; ISO 8601 with the system's own offset",
-    "fetched_at": "when the answer was complete; ISO 8601 with offset",
+    "fetched_at": "when the response was complete; ISO 8601 with offset",
     "station_id": "the publisher's id, as text",
     "num_vehicles_available": "vehicles that can be rented",
-    "num_ebikes_available": "of these, electric ones",
-    "num_docks_available": "docks that take a vehicle",
+    "num_ebikes_available": "of these, the electric ones",
+    "num_docks_available": "docks that accept a vehicle",
     "num_vehicles_disabled": "vehicles out of service at the station",
     "num_docks_disabled": "docks out of service",
-    "capacity": "docks in all, as the publisher says",
-    "is_installed": "the station stands; true or false",
-    "is_renting": "it gives vehicles; true or false",
-    "is_returning": "it takes vehicles back; true or false",
-    "last_reported": "when the station last spoke; ISO 8601 with offset",
+    "capacity": "number of docks, as published",
+    "is_installed": "the station is on the street; true or false",
+    "is_renting": "vehicles can be rented; true or false",
+    "is_returning": "vehicles can be returned; true or false",
+    "last_reported": "when the station last reported; ISO 8601 with offset",
 }
 INFORMATION_COLUMNS: Mapping[str, str] = {
     "valid_from": "the first slot at which this version was seen",
     "station_id": "the publisher's id, as text",
     "name": "in the publisher's first language",
-    "short_name": "the number or code that stands on the station",
+    "short_name": "the number or code on the station",
     "lat": "degrees north, WGS 84",
     "lon": "degrees east, WGS 84",
-    "capacity": "docks in all",
-    "address": "as the publisher writes it",
-    "region": "district or region by name; its id where nobody names it",
-    "post_code": "as the publisher writes it",
-    "is_virtual_station": "no physical station; true or false",
-    "name_en": "the name in English, where given beside another",
-    "address_en": "the address in English, where given beside another",
-    "region_en": "the district in English, where given beside another",
-    "is_listed": "false from the version on that says it left the list",
+    "capacity": "number of docks",
+    "address": "as published",
+    "region": "name of the district or region; its id if it has no name",
+    "post_code": "as published",
+    "is_virtual_station": "a place without docks; true or false",
+    "name_en": "the name in English, if published beside another",
+    "address_en": "the address in English, if published beside another",
+    "region_en": "the district in English, if published beside another",
+    "is_listed": "false from the version in which the station left the list",
 }
 
 
 class Derived(NamedTuple):
-    """A derived column, or several, made from one row by *make*."""
+    """A derived column, or several, computed from one row by *make*."""
 
     names: tuple[str, ...]
     make: Derive
@@ -94,8 +93,8 @@ BY_KIND = Derived(tuple(VEHICLE_KINDS), _kinds, "the kinds of vehicles, a column
 DERIVED: Mapping[str, Derived] = {
     "vehicle_types": BY_KIND,
 } | {
-    each.names[0]: each
-    for each in (
+    column.names[0]: column
+    for column in (
         Derived(("occupancy",), _occupancy, "num_vehicles_available / capacity"),
         Derived(("weekday",), _weekday, "local day of the week, 1 = Monday"),
         Derived(("hour",), _hour, "local hour of the slot, 0 to 23"),
@@ -119,11 +118,11 @@ EXAMPLE: Row = {
     "is_returning": True,
     "last_reported": "2026-11-22T10:04:31+08:00",
 }
-"""The row that a user's function is tried on before any network."""
+"""The row that a user's function is tried on before any network access."""
 
 
 def derived(name: str) -> Derived:
-    """Return the derived column called *name*; raises SettingsError for no such."""
+    """Return the derived column *name*; raises SettingsError if it is unknown."""
     if name in DERIVED:
         return DERIVED[name]
     import difflib  # only on the way to an error
@@ -131,13 +130,13 @@ def derived(name: str) -> Derived:
     near = difflib.get_close_matches(name, DERIVED, 1)
     hint = f'did you mean "{near[0]}"?' if near else f"known: {', '.join(DERIVED)}"
     raise SettingsError(
-        f'no derived column is called "{name}"; {hint} '
-        '(a function of your own is written "package.module:function")'
+        f'unknown derived column "{name}"; {hint} '
+        '(write your own function as "package.module:function")'
     )
 
 
 class EncodedRows(NamedTuple):
-    """The rows of one slot as bytes; *troubles* are failures of derived columns."""
+    """The rows of one slot as bytes; *troubles* are errors of derived columns."""
 
     text: bytes
     rows: int
@@ -154,13 +153,13 @@ class Format:
     @property
     def names(self) -> tuple[str, ...]:
         """All column names, in the order of the file."""
-        extra = (name for each in self.derived for name in each.names)
+        extra = (name for column in self.derived for name in column.names)
         return (*COLUMNS, *extra)
 
     @property
     def header(self) -> bytes:
         """The file's first line."""
-        return _lines([self.names])
+        return _encode([self.names])
 
     def block(
         self,
@@ -172,10 +171,9 @@ class Format:
     ) -> EncodedRows:
         """Return the rows of *slot*, one for each of *statuses*, in their order.
 
-        A capacity that the status does not carry is taken from *known*, the
-        station information valid at the slot. A derived column that fails leaves
-        its place empty. *kinds* are the counts by kind of vehicle, by station. Pure:
-        the same arguments give the same bytes.
+        A missing capacity is taken from *known*, the station information valid at the
+        slot. A derived column that fails is left empty. *kinds* are the counts by kind
+        of vehicle, by station. Pure: the same arguments give the same bytes.
         """
         zone, times = self.zone, dict[int | None, str | None]({None: None})
         head = (iso(slot, zone), iso(fetched_at, zone))
@@ -187,34 +185,34 @@ class Format:
             row: list[Value] = [*head, *status]
             row[2] = clean(status.station_id)
             row[12] = times[reported]
-            if row[8] is None and (about := known.get(status.station_id)):
-                row[8] = about.capacity
+            if row[8] is None and (station := known.get(status.station_id)):
+                row[8] = station.capacity
             base.append(row)
         troubles = self._derive(base, [kinds.get(s.station_id, {}) for s in statuses])
         for row in base:
             row[9:12] = [_FLAGS[value] for value in row[9:12]]  # type: ignore[index]
-        return EncodedRows(_written(base), len(base), troubles)
+        return EncodedRows(csv_text(base).encode("utf-8"), len(base), troubles)
 
     def _derive(
         self, base: list[list[Value]], kinds: Sequence[Mapping[str, int]]
     ) -> tuple[str, ...]:
-        """Append the derived columns to each row of *base*; return what failed."""
+        """Append the derived columns to each row of *base*; return their errors."""
         troubles: dict[str, None] = {}
-        for each in self.derived:
+        for column in self.derived:
             for row, counts in zip(base, kinds, strict=True):
                 try:
-                    said = zip(COLUMNS, row, strict=False)
-                    made = each.make(dict(counts if each is BY_KIND else said))
-                    row.extend([_cell(plain(made.get(n))) for n in each.names])
+                    cells = zip(COLUMNS, row, strict=False)
+                    values = column.make(dict(counts if column is BY_KIND else cells))
+                    row.extend([_cell(plain(values.get(n))) for n in column.names])
                 except Exception as error:  # noqa: BLE001 - the user's own code
-                    row.extend([None] * len(each.names))
+                    row.extend([None] * len(column.names))
                     what = f"{type(error).__name__}: {error}"
-                    troubles[f"column {each.names[0]} failed: {what}"[:300]] = None
+                    troubles[f"column {column.names[0]} failed: {what}"[:300]] = None
         return tuple(troubles)[:5]
 
 
 def plain(value: object) -> Value:
-    """Return *value* as a cell can hold it; raises TypeError where it cannot."""
+    """Return *value* if a cell can hold it; raises TypeError otherwise."""
     if value is None or isinstance(value, str | int | float):
         return value
     raise TypeError(f"a column must be text, a number or a bool, not {value!r}")
@@ -233,21 +231,15 @@ def _cell(value: Value) -> Value:
 _FLAGS = {True: "true", False: "false", None: None}
 
 
-def _lines(rows: Iterable[Sequence[Value]]) -> bytes:
-    return _written([_cell(value) for value in row] for row in rows)
-
-
-def _written(rows: Iterable[Sequence[Value]]) -> bytes:
-    """Return *rows* as lines; their texts are clean and hold no bool."""
-    out = io.StringIO(newline="")
-    csv.writer(out, lineterminator="\n").writerows(rows)
-    return out.getvalue().encode("utf-8")
+def _encode(rows: Iterable[Sequence[Value]]) -> bytes:
+    return csv_text([_cell(value) for value in row] for row in rows).encode("utf-8")
 
 
 def read_cells(lines: Iterable[str], *, strict: bool = False) -> Iterator[list[str]]:
-    r"""Yield the cells of each of *lines*, however long a cell is.
+    r"""Yield the cells of each of *lines*, of any length.
 
-    The csv module refuses more than 131,072 letters, which a version before wrote.
+    By default the csv module rejects cells over 131,072 characters, which an earlier
+    version wrote.
 
     >>> next(read_cells(["1," + "x" * 200_000 + "\n"]))[0]
     '1'
@@ -258,21 +250,21 @@ def read_cells(lines: Iterable[str], *, strict: bool = False) -> Iterator[list[s
 
 def information_header() -> bytes:
     """Return the first line of station_information.csv."""
-    return _lines([tuple(INFORMATION_COLUMNS)])
+    return _encode([tuple(INFORMATION_COLUMNS)])
 
 
 def information_lines(
     slot: Slot, zone: tzinfo, versions: Iterable[StationInformation]
 ) -> bytes:
-    """Return the lines that say: these *versions* are valid from *slot* on."""
+    """Return the lines of *versions* that are valid from *slot* on."""
     since = iso(slot, zone)
-    return _lines([(since, *each) for each in versions])
+    return _encode([(since, *version) for version in versions])
 
 
 def read_information(line: Sequence[str]) -> StationInformation:
-    """Return the version that a line of station_information.csv holds.
+    """Return the station version in the cells of a *line* of station_information.csv.
 
-    Raises ValueError where *line* (its cells) is not one.
+    Raises ValueError for anything else.
     """
     if len(line) != len(INFORMATION_COLUMNS):
         raise ValueError(f"{len(line)} cells instead of {len(INFORMATION_COLUMNS)}")
@@ -298,8 +290,8 @@ def read_information(line: Sequence[str]) -> StationInformation:
 
 
 def _capacity(cell: str) -> int | None:
-    """Return the capacity in *cell*; raises ValueError for what no ledger holds."""
-    found = int(cell) if cell else None
-    if found is not None and abs(found) >= 1 << 63:
-        raise ValueError(f"a capacity of {cell[:30]}")
-    return found
+    """Return the capacity in *cell*; raises ValueError if SQLite cannot store it."""
+    capacity = int(cell) if cell else None
+    if capacity is not None and abs(capacity) >= 1 << 63:
+        raise ValueError(f"capacity out of range: {cell[:30]}")
+    return capacity

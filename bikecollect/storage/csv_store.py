@@ -25,7 +25,7 @@ _SEGMENT = re.compile(r"(\d{4}-\d\d-\d\d)(?:\.(\d+))?\.csv")
 
 
 def is_segment(file: str) -> bool:
-    """Tell whether *file* is the name of a daily file, relative to its system's folder.
+    """Return whether *file* is a daily file's name, relative to its system's folder.
 
     >>> is_segment("station_status/2026-11-22.2.csv"), is_segment("../2026-11-22.csv")
     (True, False)
@@ -37,7 +37,7 @@ def is_segment(file: str) -> bool:
 class Store:
     """The CSV files in a system's *folder*; names are relative to it.
 
-    Every method raises StorageError when the disk refuses.
+    Every method raises StorageError on disk errors.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -45,49 +45,49 @@ class Store:
 
     def sizes(self) -> dict[str, int]:
         """Return the size of each CSV file, in bytes, by name."""
-        found: dict[str, int] = {}
+        sizes: dict[str, int] = {}
         try:
-            for each in _scan(self._folder / STATUS):
-                if _SEGMENT.fullmatch(each.name):
-                    found[f"{STATUS}/{each.name}"] = each.stat().st_size
+            for entry in _scan(self._folder / STATUS):
+                if _SEGMENT.fullmatch(entry.name):
+                    sizes[f"{STATUS}/{entry.name}"] = entry.stat().st_size
             if (self._folder / INFORMATION).exists():
-                found[INFORMATION] = (self._folder / INFORMATION).stat().st_size
+                sizes[INFORMATION] = (self._folder / INFORMATION).stat().st_size
         except OSError as error:
             raise StorageError(f"cannot list {self._folder}: {error}") from error
-        return dict(sorted(found.items()))
+        return dict(sorted(sizes.items()))
 
     def crc(self, span: Span) -> int | None:
-        """Return the crc32 of the bytes of *span*, None where they are not there."""
+        """Return the crc32 of the bytes of *span*, None if the file is shorter."""
         data = self.text(span)
         return zlib.crc32(data) if len(data) == span.end - span.start else None
 
     def text(self, span: Span) -> bytes:
-        """Return the bytes of *span*, fewer where the file is shorter."""
+        """Return the bytes of *span*, fewer if the file is shorter."""
         return self._read(span.file, span.start, span.end)
 
     def header(self, file: str) -> bytes:
-        """Return the first line of *file*, empty where it has none."""
+        """Return the first line of *file*, empty if it has none."""
         data = self._read(file, 0, 65_536)
         line, newline, _ = data.partition(b"\n")
         return line + newline if newline else b""
 
     def segments(self, day: str) -> list[str]:
         """Return the names of the files of *day*, first segment first."""
-        found = []
-        for each in _scan(self._folder / STATUS):
-            match = _SEGMENT.fullmatch(each.name)
+        numbered = []
+        for entry in _scan(self._folder / STATUS):
+            match = _SEGMENT.fullmatch(entry.name)
             if match and match[1] == day:
-                found.append((int(match[2] or 1), f"{STATUS}/{each.name}"))
-        return [name for _, name in sorted(found)]
+                numbered.append((int(match[2] or 1), f"{STATUS}/{entry.name}"))
+        return [name for _, name in sorted(numbered)]
 
     def tail(
         self, file: str, end: int, waiting: Collection[Slot], known: Collection[Slot]
     ) -> Tail:
-        """Return what lies in *file* beyond *end*, sorted out.
+        """Return the bytes of *file* beyond *end*, sorted into groups and garbage.
 
-        A group whose slot is not *waiting* in the inbox was committed once. One
-        that is waiting was too, when another group follows it: nothing is ever
-        appended behind a torn one. Slots in *known* are in the ledger already.
+        A group whose slot is not *waiting* in the inbox was committed. One that is
+        waiting was committed too if another group follows it: nothing is ever appended
+        behind a torn one. Slots in *known* are in the ledger already.
         """
         data = self._read(file, end, None)
         header = 0
@@ -106,8 +106,8 @@ class Store:
         if last < 0 and end == 0:
             cut = 0
         rest = data[cut - end :]
-        explained = _explained(rest, groups[last + 1 :], cut)
-        return Tail(file, adopted, cut, b"" if explained else rest)
+        is_torn_block = _is_torn_block(rest, groups[last + 1 :], cut)
+        return Tail(file, adopted, cut, b"" if is_torn_block else rest)
 
     def truncate(self, file: str, size: int) -> None:
         """Cut *file* to *size* bytes, durably."""
@@ -123,7 +123,7 @@ class Store:
             raise StorageError(f"cannot cut {path} to {size}: {error}") from error
 
     def remove(self, file: str) -> None:
-        """Remove *file*, durably; it may be gone already."""
+        """Remove *file*, durably, if it exists."""
         path = self._folder / file
         try:
             path.unlink(missing_ok=True)
@@ -134,9 +134,9 @@ class Store:
     def append(self, file: str, end: int, header: bytes, text: bytes) -> Span:
         """Append *text* to *file*, whose committed bytes end at *end*; durably.
 
-        A file that is new gets *header* first, and its folder is made durable.
-        The bytes are synced once: a sync that failed is never tried again, for
-        the kernel may have dropped the pages that it could not write.
+        A new file gets *header* first, and its folder is made durable. The bytes are
+        synced once: a sync that failed is never tried again, because the kernel may
+        have dropped the pages that it could not write.
         """
         path = self._folder / file
         try:
@@ -149,7 +149,7 @@ class Store:
                 write_all(fd, data)
                 os.fsync(fd)
             except OSError:
-                _take_back(fd, end)
+                _undo(fd, end)
                 raise
             finally:
                 os.close(fd)
@@ -166,11 +166,11 @@ class Store:
         if start < 0 or not (is_segment(file) or file == INFORMATION):
             return b""
         try:
-            with path.open("rb") as opened:
-                size = os.fstat(opened.fileno()).st_size
+            with path.open("rb") as stream:
+                size = os.fstat(stream.fileno()).st_size
                 end = size if end is None else min(end, size)
-                opened.seek(min(start, end))
-                return opened.read(max(0, end - start))
+                stream.seek(min(start, end))
+                return stream.read(max(0, end - start))
         except FileNotFoundError:
             return b""
         except OSError as error:
@@ -180,7 +180,7 @@ class Store:
 def _groups(
     file: str, data: bytes, begin: int, offset: int, width: int
 ) -> Iterator[Group]:
-    """Yield the groups of whole, well-formed lines in *data* from *begin* on."""
+    """Yield the groups of complete, well-formed lines in *data* from *begin* on."""
     position = begin
     lines: list[tuple[Slot | None, int, tuple[str, ...]]] = []
     for line in data[begin:].splitlines(keepends=True):
@@ -188,17 +188,17 @@ def _groups(
         lines.append((_slot(cells), position, cells))
         position += len(line)
     lines.append((None, position, ()))
-    for slot, members in groupby(enumerate(lines), key=lambda each: each[1][0]):
+    for slot, members in groupby(enumerate(lines), key=lambda line: line[1][0]):
         if slot is None:
             continue
-        found = list(members)
-        start, end = found[0][1][1], lines[found[-1][0] + 1][1]
+        rows = list(members)
+        start, end = rows[0][1][1], lines[rows[-1][0] + 1][1]
         span = Span(file, offset + start, offset + end, zlib.crc32(data[start:end]))
-        yield Group(slot, span, tuple(cells for _, (_, _, cells) in found))
+        yield Group(slot, span, tuple(cells for _, (_, _, cells) in rows))
 
 
 def _cells(line: bytes, width: int) -> tuple[str, ...]:
-    """Return the cells of *line*, none where it is torn or not one of ours."""
+    """Return the cells of *line*, none if it is torn or not one of ours."""
     if not line.endswith(b"\n") or b"\0" in line:
         return ()
     try:
@@ -215,8 +215,8 @@ def _slot(cells: tuple[str, ...]) -> Slot | None:
         return None
 
 
-def _explained(rest: bytes, groups: list[Group], cut: int) -> bool:
-    """Tell whether *rest* is only a torn block that a waiting payload will redo."""
+def _is_torn_block(rest: bytes, groups: list[Group], cut: int) -> bool:
+    """Return whether *rest* is only a torn block that a waiting payload will redo."""
     if not rest:
         return True
     if not groups or groups[0].span.start > cut + 65_536:
@@ -227,13 +227,13 @@ def _explained(rest: bytes, groups: list[Group], cut: int) -> bool:
 
 def _scan(folder: Path) -> list[os.DirEntry[str]]:
     try:
-        with os.scandir(folder) as found:
-            return list(found)
+        with os.scandir(folder) as entries:
+            return list(entries)
     except FileNotFoundError:
         return []
 
 
-def _take_back(fd: int, end: int) -> None:
-    """Cut what was half written; where that fails too, the next run cuts it."""
+def _undo(fd: int, end: int) -> None:
+    """Cut what was half written; if that fails too, the next run cuts it."""
     with suppress(OSError):
         os.ftruncate(fd, end)

@@ -1,4 +1,4 @@
-"""A system's folder: made once, marked, and never filled when it is not mounted."""
+"""A system's folder: made once, marked, and not written to while it is not mounted."""
 
 import errno
 import os
@@ -25,9 +25,9 @@ MARK = b"This folder holds the data of one system; see bikecollect.\n"
 
 @dataclass(frozen=True)
 class SystemFolder:
-    """Where the data of one system lies, by which *zone* its days are cut.
+    """The folder *path* of one system, the *zone* of its days, the length of its slots.
 
-    *interval* is the length of its slots, in seconds.
+    *interval* is in seconds.
     """
 
     system_id: str
@@ -37,12 +37,12 @@ class SystemFolder:
 
     @property
     def ledger(self) -> Path:
-        """The account of its runs and blocks."""
+        """The ledger: its runs and blocks."""
         return self.path / LEDGER
 
     @property
     def payloads(self) -> Path:
-        """The folder of what the publisher sent."""
+        """The folder of its payloads."""
         return self.path / "payloads"
 
     @property
@@ -57,23 +57,27 @@ class SystemFolder:
 
     @property
     def outbox(self) -> Path:
-        """The folder of mails that wait."""
+        """The folder of mails that wait to be sent."""
         return self.path / "outbox"
 
 
 PARTS = (
-    *(STATUS, "payloads", "payloads/inbox", "payloads/rejected", "payloads/kept"),
+    STATUS,
+    "payloads",
+    "payloads/inbox",
+    "payloads/rejected",
+    "payloads/kept",
     "outbox",
 )
-"""The folders in a system's folder that we write to."""
+"""The folders in a system's folder that bikecollect writes to."""
 
 
 def prepare(folder: Path) -> None:
-    """Make sure that *folder* is ours to write to; made where it never was.
+    """Make sure that *folder* can be written to; create and mark it if it is new.
 
-    Raises SettingsError where somebody else may decide what lies there (`check`), or
-    where it should hold data and its marker is absent: then most likely a disk is
-    not mounted, and the mount point must not be filled.
+    Raises SettingsError if another user may change its content (`check`), or if it
+    should hold data and has no marker: most likely its disk is not mounted, and the
+    mount point must not be filled.
     """
     try:
         check(folder)
@@ -87,8 +91,8 @@ def prepare(folder: Path) -> None:
         ) from error
     if suspect:
         raise SettingsError(
-            f"{folder} has no file {MARKER} though it should hold data: is its disk "
-            f"mounted? To begin anew there: mkdir -p {folder} && touch "
+            f"{folder} should hold data but has no file {MARKER}: is its disk mounted? "
+            f"To start a new history there: mkdir -p {folder} && touch "
             f"{folder / MARKER}",
             cause="not-mounted",
         )
@@ -102,15 +106,15 @@ def prepare(folder: Path) -> None:
 
 
 def check(folder: Path) -> None:
-    """Raise SettingsError where somebody else may decide what lies in *folder*.
+    """Raise SettingsError if another user may change what lies in *folder*.
 
     It and its parts must belong to root or to the user of this process, nobody else
-    may write to them or to the folder above, and no part may be a link, which would
-    lead our files away. Nothing is said of what is not there.
+    may write to them or to the parent folder, and no part may be a link. Parts that do
+    not exist are skipped.
     """
-    above = folder.parent
-    if above.is_dir() and not above.stat().st_mode & stat.S_ISVTX:
-        trusted_files.check_closed(above)
+    parent = folder.parent
+    if parent.is_dir() and not parent.stat().st_mode & stat.S_ISVTX:
+        trusted_files.check_closed(parent)
     check_links(folder)
     for place in (folder, *(folder / part for part in PARTS)):
         if place.is_dir():
@@ -119,21 +123,21 @@ def check(folder: Path) -> None:
 
 
 def check_links(folder: Path, parts: Sequence[str] = PARTS) -> None:
-    """Raise SettingsError where one of the *parts* of *folder* is a link."""
+    """Raise SettingsError if one of the *parts* of *folder* is a link."""
     for place in (folder / part for part in parts):
         if place.is_symlink():
             link, target = map(trusted_files.quoted, (place, place.resolve()))
             raise UntrustedFile(
-                f"{place} is a link, and would lead our files to {target}",
+                f"{place} is a link to {target}; links are not followed",
                 f"rm {link} (for another disk: mkdir {link} && mount --bind {target} "
                 f"{link})",
             )
 
 
 def check_archive(data: Path) -> None:
-    """Raise SettingsError where somebody else may decide what lies in the archive.
+    """Raise SettingsError if another user may change what lies in the archive.
 
-    Root may bring days into another user's: it need not trust what is there.
+    Root may write to another user's archive: it need not trust what is there.
     """
     check_links(data, (ARCHIVE,))
     place = data / ARCHIVE
@@ -144,14 +148,14 @@ def check_archive(data: Path) -> None:
 
 
 def _check_writable(folder: Path) -> None:
-    """Raise PermissionError where *folder* is root's and not for us to write to."""
-    theirs = folder.stat().st_uid != os.geteuid()
-    if theirs and not os.access(folder, os.W_OK | os.X_OK):
+    """Raise PermissionError if *folder* is another user's and not writable."""
+    is_foreign = folder.stat().st_uid != os.geteuid()
+    if is_foreign and not os.access(folder, os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
 
 def _remedy(folder: Path, error: OSError) -> str:
-    """Return the command that lets us into *folder*, where that is the trouble."""
+    """Return the command that gives access to *folder*, empty for other errors."""
     if not isinstance(error, PermissionError) or os.geteuid() == trusted_files.ROOT:
         return ""
     me, place = trusted_files.user_name(os.geteuid()), trusted_files.quoted(folder)
@@ -164,42 +168,42 @@ def _remedy(folder: Path, error: OSError) -> str:
 def _is_suspect(folder: Path) -> bool:
     if folder.is_dir() and any(folder.iterdir()):
         return True
-    # A mount point that lost its disk is there, and empty; a folder that somebody
-    # removed is not there at all, and its owner wants to begin anew.
-    above = folder if folder.is_dir() else folder.parent
-    empty = above.is_dir() and not any(above.iterdir())
-    return empty and str(folder) in _known()
+    # A mount point that lost its disk exists, and is empty; a folder that somebody
+    # removed does not exist, and its owner means to start anew.
+    mount_point = folder if folder.is_dir() else folder.parent
+    is_empty = mount_point.is_dir() and not any(mount_point.iterdir())
+    return is_empty and str(folder) in _known_folders()
 
 
 def state_home() -> Path:
-    """Return the user's folder for what must be there when the data disk is not."""
+    """Return the user's folder for state that must survive without the data disk."""
     home = user_folders.state_home()
     return (home or Path("~/.local/state")) / user_folders.OURS
 
 
 def alert_state_path(name: str, known_by: str) -> Path:
-    """Return where is noted what was told of *name*, known by its folder or file."""
+    """Return the path of the alert state of *name*, for the path *known_by*."""
     mark = f"{zlib.crc32(os.fsencode(known_by)):08x}"
     return state_home() / "incidents" / f"{name}.{mark}.json"
 
 
-def _note() -> Path:
+def _folder_list() -> Path:
     return state_home() / "folders"
 
 
-def _known() -> list[str]:
+def _known_folders() -> list[str]:
     try:
-        return _note().read_text(encoding="utf-8").splitlines()
+        return _folder_list().read_text(encoding="utf-8").splitlines()
     except (OSError, RuntimeError, ValueError):
         return []
 
 
 def _remember(folder: Path) -> None:
-    """Note that *folder* exists; without a home the check is weaker, no more."""
+    """Add *folder* to the known folders; skipped without a home folder."""
     try:
-        note = _note()
-        note.parent.mkdir(parents=True, exist_ok=True)
-        with note.open("a", encoding="utf-8") as opened:
-            opened.write(f"{folder}\n")
+        path = _folder_list()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"{folder}\n")
     except (OSError, RuntimeError):
         return

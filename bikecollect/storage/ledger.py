@@ -1,4 +1,4 @@
-"""The ledger: SQLite's account of runs, blocks and stations."""
+"""The ledger: runs, blocks and stations, in SQLite."""
 
 import sqlite3
 import time
@@ -26,13 +26,13 @@ from bikecollect.storage.ledger_schema import (
 
 BUSY = 10.0
 LONGEST_NOTE, MOST_NOTES = 1_048_576, 32
-"""Letters of what is remembered under one key, and keys that one payload may have."""
+"""The characters of one remembered value, and the keys that one payload may set."""
 
 
 class Ledger:
     """The ledger at *path*; open between `open` and `close`.
 
-    Every method raises StorageError when the disk or SQLite refuses.
+    Every method raises StorageError on errors of the disk or of SQLite.
     """
 
     def __init__(self, path: Path) -> None:
@@ -41,10 +41,10 @@ class Ledger:
         self._released: set[Slot] = set()
 
     def open(self) -> str:
-        """Open the ledger, made anew where it is lost or damaged.
+        """Open the ledger; replace a missing or damaged one by an empty one.
 
-        Returns a sentence for people where it was damaged, else an empty text.
-        Raises SettingsError for one that a newer bikecollect wrote.
+        Returns a message for people if it was damaged, else an empty text. Raises
+        SettingsError if a newer bikecollect wrote it.
         """
         trouble = ""
         try:
@@ -62,7 +62,7 @@ class Ledger:
         return trouble
 
     def close(self) -> None:
-        """Close the ledger; closing twice is allowed."""
+        """Close the ledger; does nothing if it is closed."""
         self._released.clear()
         if self._db is not None:
             db, self._db = self._db, None
@@ -70,7 +70,7 @@ class Ledger:
                 db.close()
 
     def recall(self) -> Memory:
-        """Return what earlier runs left; nothing where it cannot be read."""
+        """Return what earlier runs remembered; nothing if that cannot be read."""
         if not self._path.exists():
             return Memory()
         try:
@@ -78,20 +78,20 @@ class Ledger:
             try:
                 notes = dict(db.execute("SELECT key, value FROM memory"))
                 ids = db.execute(LISTED)
-                return Memory(notes, frozenset(each for (each,) in ids))
+                return Memory(notes, frozenset(station_id for (station_id,) in ids))
             finally:
                 db.close()
         except sqlite3.Error:
             return Memory()
 
     def notes(self) -> dict[str, str]:
-        """Return what was remembered, by key."""
+        """Return the remembered values, by key."""
         return dict(self.all("SELECT key, value FROM memory"))
 
     def remember(self, notes: Mapping[str, str]) -> None:
-        """Keep *notes* for the next runs, each in place of its former value.
+        """Store *notes* for the next runs, replacing former values.
 
-        An endless one is forgotten: each of them only saves work.
+        Overlong ones are dropped: notes only save work.
         """
         if not notes:
             return
@@ -113,7 +113,7 @@ class Ledger:
         return {slot for (slot,) in self.all("SELECT slot FROM blocks")}
 
     def block(self, slot: Slot) -> Block | None:
-        """Return the block of *slot*, None where it has none, or it was released."""
+        """Return the block of *slot*, None if it has none or it was released."""
         if slot in self._released:
             return None
         return self._one("slot = ?", slot)
@@ -127,9 +127,9 @@ class Ledger:
         return not self.all("SELECT 1 FROM blocks WHERE slot > ? LIMIT 1", slot)
 
     def usual_rows(self, slot: Slot, since: int = 0) -> int | None:
-        """Return the median rows of the blocks of the 7 days before *slot*.
+        """Return the median row count of the blocks of the 7 days before *slot*.
 
-        None are counted from before *since*.
+        Blocks before *since* are not counted.
         """
         rows = self.all(
             "SELECT rows FROM blocks WHERE slot < ? AND slot >= ? ORDER BY rows",
@@ -143,12 +143,12 @@ class Ledger:
     ) -> dict[str, StationInformation]:
         """Return the version of each station that is valid at *slot*.
 
-        A station known only from later on is given by its first version. One that
-        has left the list is given where it is among *ids*: a run costs what its
-        snapshot does, however many stations there ever were.
+        A station that is known only from later on is returned in its first version. One
+        that left the list is returned only if it is among *ids*: the cost of a run
+        depends on its snapshot, not on how many stations there ever were.
         """
         sql = "SELECT * FROM stations ORDER BY station_id, valid_from"
-        found: dict[str, StationInformation] = {}
+        valid: dict[str, StationInformation] = {}
         last = ""
         with self._translated():
             for station_id, since, *values in self._opened().execute(sql):
@@ -156,27 +156,27 @@ class Ledger:
                 if since > slot and not first:
                     continue
                 if values[-1] or station_id in ids:
-                    found[station_id] = to_information(station_id, values)
+                    valid[station_id] = to_information(station_id, values)
                 else:
-                    found.pop(station_id, None)
-        return found
+                    valid.pop(station_id, None)
+        return valid
 
     def newest_stations(self) -> Slot:
-        """Return the slot of the newest version of any station, 0 for none."""
+        """Return the slot of the newest station version, 0 for none."""
         ((newest,),) = self.all("SELECT max(valid_from) FROM stations")
         return Slot(newest or 0)
 
     def versions_since(self, slot: Slot) -> int:
-        """Return how many versions of stations are valid from after *slot* on."""
+        """Return how many station versions begin after *slot*."""
         sql = "SELECT count(*) FROM stations WHERE valid_from > ?"
         return int(self.all(sql, slot)[0][0])
 
     def absent(self) -> dict[str, int]:
-        """Return since when the stations that the list lacks have been missing."""
+        """Return since which slot each unlisted station has been missing."""
         return dict(self.all("SELECT station_id, since FROM absent"))
 
     def commit(self, block: Block, stations: Stations) -> None:
-        """Write *block* and what it says of the *stations*, in one transaction."""
+        """Write *block* and the changes of the *stations*, in one transaction."""
         with self.transaction() as db:
             if block.slot in self._released:
                 db.execute("DELETE FROM blocks WHERE slot = ?", (block.slot,))
@@ -192,7 +192,7 @@ class Ledger:
         self._released.discard(block.slot)
 
     def adopt(self, blocks: Iterable[Block]) -> None:
-        """Write *blocks* that were found in a file and not in the ledger."""
+        """Write *blocks* that a file has and the ledger lacks."""
         with self.transaction() as db:
             for block in blocks:
                 insert_block(db, block)
@@ -200,14 +200,14 @@ class Ledger:
     def adopt_stations(
         self, span: Span, versions: Mapping[Slot, Iterable[StationInformation]]
     ) -> None:
-        """Write *versions*, by the slot they are valid from, that a file holds."""
+        """Write the station *versions* of a file, by the slot they are valid from."""
         with self.transaction() as db:
-            for slot, each in versions.items():
-                insert_stations(db, slot, each)
+            for slot, stations in versions.items():
+                insert_stations(db, slot, stations)
             upsert_file(db, span)
 
     def mark_damaged(self, file: str) -> None:
-        """Note that *file* is damaged and never appended to again."""
+        """Mark *file* as damaged: nothing is appended to it any more."""
         with self.transaction() as db:
             db.execute(
                 "INSERT INTO files VALUES (?, 0, 0, 0, 1, NULL)"
@@ -216,24 +216,24 @@ class Ledger:
             )
 
     def release(self, slot: Slot) -> None:
-        """Let the block of *slot*, which is damaged, be replaced by another.
+        """Allow another block to replace the damaged one of *slot*.
 
-        It stays written down until the transaction that commits the other one; where
-        none comes before the ledger is closed, nothing has changed.
+        The old block stays recorded until the transaction that commits the new one; if
+        none comes before the ledger is closed, nothing changes.
         """
         self._released.add(slot)
 
     def has_run(self, run_id: str) -> bool:
-        """Return whether the run called *run_id* is written down."""
+        """Return whether the run *run_id* is recorded."""
         return bool(self.all("SELECT 1 FROM runs WHERE run_id = ?", run_id))
 
     def has_ended(self, run_id: str) -> bool:
-        """Return whether the run called *run_id* ended by itself: nothing killed it."""
+        """Return whether the run *run_id* ended without being killed."""
         sql = "SELECT 1 FROM runs WHERE run_id = ? AND outcome != 'killed'"
         return bool(self.all(sql, run_id))
 
     def record(self, runs: Iterable[Run]) -> None:
-        """Write *runs*; one that is there already is replaced."""
+        """Write or replace *runs*."""
         with self.transaction() as db:
             for run in runs:
                 marks = ", ".join("?" * 22)
@@ -260,7 +260,7 @@ class Ledger:
             raise SettingsError(
                 f"the ledger {self._path} was written by a newer bikecollect "
                 f"(schema {version}, this one knows {VERSION}); upgrade it here too: "
-                "payloads are kept in the inbox until then"
+                "until then payloads stay in the inbox"
             )
         if version == VERSION:
             return
@@ -280,11 +280,12 @@ class Ledger:
                 part = self._path.with_name(self._path.name + suffix)
                 if part.exists():
                     part.rename(target.with_name(target.name + suffix))
-        except OSError as why:
-            raise StorageError(f"cannot set {self._path} aside: {why}") from why
+        except OSError as failure:
+            text = f"cannot set {self._path} aside: {failure}"
+            raise StorageError(text) from failure
         return (
-            f"the ledger was damaged ({error}); it lies in {target.name}, "
-            "a new one is rebuilt from the CSV files"
+            f"the ledger was damaged ({error}) and renamed to {target.name}; a new one "
+            "is rebuilt from the CSV files"
         )
 
     def _one(self, where: str, *values: object) -> Block | None:
@@ -303,7 +304,7 @@ class Ledger:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Write, all or nothing."""
+        """Run the body as one transaction, rolled back if it fails."""
         with self._translated():
             db = self._opened()
             db.execute("BEGIN IMMEDIATE")

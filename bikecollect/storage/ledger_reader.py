@@ -1,6 +1,5 @@
-"""The past of a system, read from its folder; nothing is ever changed there."""
+"""The history of a system, read from its folder without changing anything there."""
 
-import fcntl
 import json
 import math
 import os
@@ -17,6 +16,7 @@ from bikecollect.core.payload import Attempt
 from bikecollect.core.run import OUTCOMES, Notice, Result, Run, from_json
 from bikecollect.core.slots import EARLIEST, LATEST, Slot, stamp
 from bikecollect.storage.data_folder import LEDGER, STATUS
+from bikecollect.storage.files import flock
 from bikecollect.storage.ledger_schema import STEPS, VERSION
 
 PATIENCE = 2.0
@@ -33,9 +33,9 @@ FLAGS = (
     " FROM blocks AS b LEFT JOIN runs AS r ON r.run_id = b.run_id"
     " WHERE b.slot >= ? ORDER BY b.slot"
 )
-"""Blocks of an older schema have their flags with their run only."""
+"""In an older schema the flags of a block are stored with its run only."""
 WITHIN = f"slot BETWEEN {EARLIEST} AND {LATEST}"
-"""What a slot is in: a clock that was wrong, or somebody, may have written others."""
+"""The plausible slots: a wrong clock, or somebody, may have written others."""
 ENDS = (
     "SELECT min(first), max(last) FROM ("
     f"SELECT min(slot) AS first, max(slot) AS last FROM runs WHERE {WITHIN}"
@@ -46,14 +46,13 @@ PLAUSIBLE = {
     "blocks": f"SELECT * FROM main.blocks WHERE {WITHIN} AND file GLOB {DAILY}",
     "runs": f"SELECT * FROM main.runs WHERE {WITHIN}",
 }
-"""What every reader sees in place of the tables; `main.blocks` has the others too."""
+"""The views that readers see in place of the tables; `main.blocks` has all rows."""
 
 
 class History:
     """Runs, blocks and incidents of the system whose folder is *place*.
 
-    A ledger that is not there has no history; one that cannot be read raises
-    StorageError.
+    A missing ledger has no history; an unreadable one raises StorageError.
     """
 
     def __init__(self, system_id: str, place: Path) -> None:
@@ -71,8 +70,8 @@ class History:
     ) -> list[Run]:
         """Return the runs of the slots from *since* to before *until*, newest first.
 
-        With *outcomes* only those that ended so. Runs that died lately, and that no
-        later run has written down yet, are among them as killed.
+        With *outcomes* only runs with one of them. Killed runs that no later run has
+        recorded yet are included.
         """
         where, values = "slot >= ? AND slot < ?", [since, until or END]
         if outcomes:
@@ -81,22 +80,24 @@ class History:
             f"SELECT * FROM runs WHERE {where} ORDER BY slot DESC, started DESC LIMIT ?"
         )
         with self._opened() as db:
-            found = [self._run(r) for r in db.execute(sql, (*values, *outcomes, limit))]
-            unwritten = [r for r in self.killed_runs() if not _is_written(db, r)]
-        dead = [
+            rows = db.execute(sql, (*values, *outcomes, limit))
+            recorded = [self._run(row) for row in rows]
+            unrecorded = [r for r in self.killed_runs() if not _is_recorded(db, r)]
+        killed = [
             run
-            for run in unwritten
+            for run in unrecorded
             if since <= run.slot < (until or END)
             and (not outcomes or (run.outcome and run.outcome.value in outcomes))
         ]
-        return sorted([*dead, *found], key=lambda r: (-r.slot, -r.started))[:limit]
+        runs = sorted([*killed, *recorded], key=lambda r: (-r.slot, -r.started))
+        return runs[:limit]
 
     def run(self, run_id: str) -> list[Run]:
-        """Return the run called *run_id*, nothing where there is none."""
+        """Return the run *run_id*, an empty list if there is none."""
         with self._opened() as db:
             rows = db.execute("SELECT * FROM runs WHERE run_id = ?", (run_id,))
-            found = [self._run(each) for each in rows]
-        return found or [each for each in self.killed_runs() if each.run_id == run_id]
+            runs = [self._run(row) for row in rows]
+        return runs or [run for run in self.killed_runs() if run.run_id == run_id]
 
     def outcomes(self, since: Slot) -> list[tuple[Slot, str]]:
         """Return slot and outcome of each run from *since* on, oldest first."""
@@ -105,13 +106,13 @@ class History:
             return db.execute(sql, (since,)).fetchall()
 
     def flags(self, since: Slot) -> list[tuple[Slot, str]]:
-        """Return the slots from *since* on that have a block, and its flags."""
+        """Return slot and flags of each block from *since* on."""
         with self._opened() as db:
             return db.execute(FLAGS, (since,)).fetchall()
         return []
 
     def first(self) -> Slot | None:
-        """Return the first slot for which a run or a block is written down."""
+        """Return the first slot that has a run or a block."""
         ends = self.ends()
         return ends[0] if ends else None
 
@@ -121,7 +122,7 @@ class History:
         return None if first is None else (first, last)
 
     def block(self, slot: Slot) -> Block | None:
-        """Return the block of *slot*, None where it has none."""
+        """Return the block of *slot*, None if it has none."""
         with self._opened() as db:
             row = db.execute(BLOCK, (slot,)).fetchone()
         return Block.from_row(row) if row else None
@@ -148,18 +149,18 @@ class History:
         return []
 
     def payloads(self, slot: Slot) -> list[Path]:
-        """Return the payload files of *slot*, wherever they lie."""
+        """Return the payload files of *slot*: waiting, rejected or kept."""
         folder = self._place / "payloads"
         name = f"{stamp(slot)}.*.zip*"
         return sorted(
-            found
+            path
             for pattern in ("inbox", "rejected", "kept/*")
-            for found in folder.glob(f"{pattern}/{name}")
+            for path in folder.glob(f"{pattern}/{name}")
         )
 
     def log_lines(self, run_id: str) -> list[str]:
         """Return the lines of the log files that belong to *run_id*, in order."""
-        found: list[str] = []
+        run_lines: list[str] = []
         paths = sorted(self._place.glob("bikecollect.log*"), key=_age, reverse=True)
         for path in paths:
             with (
@@ -170,23 +171,21 @@ class History:
                 for line in lines:
                     inside = run_id in line or (inside and line.startswith((" ", "Tr")))
                     if inside:
-                        found.append(line.rstrip("\n"))
-        return found
+                        run_lines.append(line.rstrip("\n"))
+        return run_lines
 
     def killed_runs(self) -> list[Run]:
-        """Return the runs whose note lies in the inbox and is held by nobody."""
-        found = []
+        """Return the runs whose note lies in the inbox and is not locked."""
+        runs = []
         for path in (self._place / "payloads" / "inbox").glob("*.run"):
             with suppress(OSError, ValueError), path.open(encoding="utf-8") as note:
-                try:
-                    fcntl.flock(note, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    continue  # it is at work
+                if not flock.try_lock(note.fileno(), shared=True):
+                    continue  # the run is at work
                 run = from_json(note.read())
                 if run.outcome is None:
                     run = run.ended(Outcome.KILLED, "killed", run.error)
-                found.append(run)
-        return found
+                runs.append(run)
+        return runs
 
     def _run(self, row: Sequence[Any]) -> Run:
         (run_id, slot, started, finished, outcome, cause, status, _, size, *rest) = row
@@ -199,7 +198,7 @@ class History:
             stations=stations,
             file=file,
             flags=tuple(flags.split()),
-            notices=tuple(Notice(**each) for each in json.loads(notices)),
+            notices=tuple(Notice(**values) for values in json.loads(notices)),
             error=error,
         )
         return Run(
@@ -212,7 +211,7 @@ class History:
             version=version,
             finished=finished if math.isfinite(finished or 0) else None,
             http_status=status,
-            attempts=tuple(Attempt(**each) for each in json.loads(tries)),
+            attempts=tuple(Attempt(**values) for values in json.loads(tries)),
             bytes=size,
             seconds=json.loads(spent),
             accepted=bool(accepted),
@@ -222,26 +221,26 @@ class History:
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
-        """Open the ledger for reading; an empty one where there is none yet."""
+        """Open the ledger for reading, or an empty one if there is none yet."""
         try:
             with (
-                closing(self._connected()) as db,
-                closing(_current(db, self._path)) as current,
+                closing(self._connect()) as db,
+                closing(_upgraded(db, self._path)) as current,
             ):
                 for name, sql in PLAUSIBLE.items():
                     current.execute(f"CREATE TEMP VIEW {name} AS {sql}")
                 yield current
         except (sqlite3.Error, ValueError, TypeError) as error:
             raise StorageError(
-                f"cannot read {self._path}: {error}; where it is damaged, the next "
-                "fetch sets it aside and builds it anew"
+                f"cannot read {self._path}: {error}; if it is damaged, the next fetch "
+                "sets it aside and rebuilds it"
             ) from error
 
-    def _connected(self) -> sqlite3.Connection:
+    def _connect(self) -> sqlite3.Connection:
         if not self._path.exists() or not self._path.stat().st_size:
             return sqlite3.connect(":memory:")
-        # A reader of a WAL makes its -shm where nobody has the ledger open. Who may
-        # not write there reads the file alone: it is whole then.
+        # A reader of a WAL creates its -shm file unless another process has the ledger
+        # open. Without write permission the file alone is read: it is complete then.
         wal = self._path.with_name(f"{self._path.name}-wal").exists()
         mode = "mode=ro" if wal or os.access(self._place, os.W_OK) else "immutable=1"
         path = f"file:{self._path.as_posix().replace('?', '%3f').replace('#', '%23')}"
@@ -249,18 +248,18 @@ class History:
 
 
 def _causes(text: str) -> dict[str, int]:
-    """Return the causes that *text* is the JSON of; none of what is no account."""
-    found = json.loads(text)
-    return found if isinstance(found, dict) else {}
+    """Return the causes in the JSON *text*, none if it is not an object."""
+    causes = json.loads(text)
+    return causes if isinstance(causes, dict) else {}
 
 
-def _is_written(db: sqlite3.Connection, run: Run) -> bool:
+def _is_recorded(db: sqlite3.Connection, run: Run) -> bool:
     sql = "SELECT 1 FROM runs WHERE run_id = ?"
     return db.execute(sql, (run.run_id,)).fetchone() is not None
 
 
-def _current(db: sqlite3.Connection, path: Path) -> sqlite3.Connection:
-    """Return *db*, or where it has an older schema, a copy in memory that has ours."""
+def _upgraded(db: sqlite3.Connection, path: Path) -> sqlite3.Connection:
+    """Return *db*, or an upgraded copy in memory if its schema is older."""
     ((version,),) = db.execute("PRAGMA user_version")
     if version > VERSION:
         raise SettingsError(
@@ -276,6 +275,6 @@ def _current(db: sqlite3.Connection, path: Path) -> sqlite3.Connection:
 
 
 def _age(path: Path) -> int:
-    """Return the number behind a log file's name: the older, the higher."""
+    """Return the number in a log file's name: the older, the higher."""
     number = path.suffix.removeprefix(".")
     return int(number) if number.isdigit() else 0

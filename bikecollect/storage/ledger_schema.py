@@ -1,4 +1,4 @@
-"""The ledger's tables, the steps that bring an older ledger to them, and their rows."""
+"""The ledger's tables, the steps that upgrade an older ledger, and their rows."""
 
 import json
 from collections.abc import Iterable
@@ -112,14 +112,14 @@ SELECT station_id
 FROM (SELECT station_id, is_listed, max(valid_from) FROM stations GROUP BY station_id)
 WHERE is_listed
 """
-"""The stations whose newest version is on the list: a bare column is of max's row."""
+"""The stations whose newest version is listed: a bare column is of max's row."""
 STEPS = (RUNS_AND_BLOCKS, INCIDENTS, ARCHIVES)
-"""The n-th step makes schema n out of schema n - 1."""
+"""The n-th step upgrades schema n - 1 to schema n."""
 VERSION = len(STEPS)
 
 
 def insert_block(db: "sqlite3.Connection", block: Block) -> None:
-    """Write *block*, and how far its file goes."""
+    """Write *block*, and the new end of its file."""
     row = block.to_row()
     marks = ", ".join("?" * len(row))
     db.execute(f"INSERT INTO blocks VALUES ({marks})", row)
@@ -129,7 +129,7 @@ def insert_block(db: "sqlite3.Connection", block: Block) -> None:
 def upsert_file(
     db: "sqlite3.Connection", span: Span, header: int | None = None
 ) -> None:
-    """Write that the file of *span* ends with it."""
+    """Write that the file of *span* ends with that span."""
     db.execute(
         "INSERT INTO files VALUES (?, ?, ?, ?, 0, ?)"
         ' ON CONFLICT (file) DO UPDATE SET "end" = excluded."end",'
@@ -146,34 +146,48 @@ def insert_stations(
     marks = ", ".join("?" * 15)
     db.executemany(
         f"INSERT OR REPLACE INTO stations VALUES ({marks})",
-        ((each.station_id, slot, *each[1:]) for each in versions),
+        ((version.station_id, slot, *version[1:]) for version in versions),
     )
 
 
 def to_information(station_id: str, values: list[Any]) -> StationInformation:
-    """Return the version of a station that a row's *values* hold."""
+    """Return the station version in the *values* of a row."""
     values[8] = None if values[8] is None else bool(values[8])
     return StationInformation._make((station_id, *values[:-1], bool(values[-1])))
 
 
 def _storable(value: object) -> object:
-    """Return *value* as SQLite takes it: a text without lone surrogates."""
+    """Return *value* in a form that SQLite accepts: text without lone surrogates."""
     if not isinstance(value, str) or value.isascii():
         return value
     return value.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def run_row(run: Run) -> tuple[object, ...]:
-    """Return *run* as a row of the table of runs."""
+    """Return *run* as a row of the table `runs`."""
+    attempts = ends(run.attempts, MOST_TRIES)
     values = (
-        *(run.run_id, run.slot, run.started, run.finished),
+        run.run_id,
+        run.slot,
+        run.started,
+        run.finished,
         run.outcome.value if run.outcome else "killed",
-        *(run.cause, run.http_status, len(run.attempts), run.bytes),
-        *(run.stations, run.rows, " ".join(run.flags), run.file),
+        run.cause,
+        run.http_status,
+        len(run.attempts),
+        run.bytes,
+        run.stations,
+        run.rows,
+        " ".join(run.flags),
+        run.file,
         json.dumps({name: round(s, 6) for name, s in run.seconds.items()}),
-        *(int(run.accepted), run.boot_id, run.uptime, run.version, run.error),
-        json.dumps([each._asdict() for each in run.notices]),
-        json.dumps([each._asdict() for each in ends(run.attempts, MOST_TRIES)]),
+        int(run.accepted),
+        run.boot_id,
+        run.uptime,
+        run.version,
+        run.error,
+        json.dumps([notice._asdict() for notice in run.notices]),
+        json.dumps([attempt._asdict() for attempt in attempts]),
         run.awake,
     )
     return tuple(map(_storable, values))

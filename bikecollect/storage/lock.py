@@ -1,7 +1,5 @@
 """The lock: one writer per system, held by the kernel and freed with the process."""
 
-import errno
-import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -9,6 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bikecollect.core.errors import LockBusy, StorageError
+from bikecollect.storage.files import flock
 
 POLL = 0.05
 
@@ -35,7 +34,7 @@ class Lock:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the lock; raises LockBusy when another holds it for too long."""
+        """Hold the lock; raises LockBusy if another process holds it for too long."""
         fd = self._acquire()
         try:
             yield
@@ -46,8 +45,8 @@ class Lock:
         deadline = self._monotonic() + self._patience
         while True:
             fd = self._open()
-            if _locked(fd) and self._is_current(fd):
-                self._hint(fd)
+            if self._try_lock(fd) and self._is_current(fd):
+                self._write_pid(fd)
                 return fd
             holder = os.pread(fd, 40, 0).decode("ascii", "replace").strip()
             os.close(fd)
@@ -65,20 +64,27 @@ class Lock:
         except OSError as error:
             raise StorageError(f"cannot open the lock {self._path}: {error}") from error
 
-    def _is_current(self, fd: int) -> bool:
-        """Tell whether the file is still the one in the folder.
+    def _try_lock(self, fd: int) -> bool:
+        try:
+            return flock.try_lock(fd)
+        except OSError as error:
+            os.close(fd)
+            raise StorageError(f"cannot lock {self._path}: {error}") from error
 
-        Somebody may have removed it while another run held it: then two
-        processes would each own a lock of their own.
+    def _is_current(self, fd: int) -> bool:
+        """Return whether *fd* is still the file in the folder.
+
+        If somebody removed it while another run held it, two processes would each
+        own a lock, on two files.
         """
         try:
-            there = self._path.stat()
+            current = self._path.stat()
         except FileNotFoundError:
             return False
-        here = os.fstat(fd)
-        return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
+        locked = os.fstat(fd)
+        return (locked.st_dev, locked.st_ino) == (current.st_dev, current.st_ino)
 
-    def _hint(self, fd: int) -> None:
+    def _write_pid(self, fd: int) -> None:
         try:
             os.ftruncate(fd, 0)
             os.pwrite(fd, f"{os.getpid()}\n".encode("ascii"), 0)
@@ -86,55 +92,28 @@ class Lock:
             return  # a full disk does not make the lock less held
 
 
-def _locked(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in {errno.EWOULDBLOCK, errno.EACCES, errno.EINTR}:
-            return False
-        raise StorageError(f"cannot lock: {error}") from error
-    return True
-
-
 @contextmanager
 def shared_lock(folder: Path) -> Iterator[None]:
-    """Let no file leave *folder* meanwhile; others may read, and may write, too.
+    """Keep compaction from removing files of *folder* while the caller reads them.
 
-    Where the disk knows no such locks, files may leave all the same.
+    Others may read and append meanwhile. Has no effect on a filesystem without locks.
     """
-    fd = _opened(folder)
-    try:
+    with flock.open_folder(folder) as fd:
         if fd is not None:
             with suppress(OSError):
-                fcntl.flock(fd, fcntl.LOCK_SH)
+                flock.lock(fd, shared=True)
         yield
-    finally:
-        if fd is not None:
-            os.close(fd)
 
 
 @contextmanager
 def exclusive_lock(folder: Path) -> Iterator[bool]:
-    """Yield whether nobody is `reading` in *folder*; nobody begins to meanwhile."""
-    fd = _opened(folder)
-    try:
+    """Yield whether no process holds a `shared_lock` on *folder*, and keep it so."""
+    with flock.open_folder(folder) as fd:
         yield fd is None or _is_free(fd)
-    finally:
-        if fd is not None:
-            os.close(fd)
-
-
-def _opened(folder: Path) -> int | None:
-    with suppress(OSError):
-        return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    return None
 
 
 def _is_free(fd: int) -> bool:
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        return flock.try_lock(fd)
     except OSError:
-        return True  # a disk without such locks: nobody can be seen
-    return True
+        return True  # a filesystem without locks: readers cannot be seen

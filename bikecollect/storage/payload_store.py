@@ -21,20 +21,19 @@ from bikecollect.storage.payload_zip import MOST_BYTES, pack, unpack
 REASON = ".reason.txt"
 LONGEST_REASON = 20_000
 LARGE, MOST_FEW = 4 * 1024 * 1024, 32 * 1024 * 1024
-"""Bytes of a payload that is very large, and of all those of which few are kept."""
+"""The size of a very large payload, and the room for payloads of which few are kept."""
 FEW = "(of such payloads the newest 32 MiB are kept)\n"
 OPENED = ".opened"
-"""Of the mark that lies beside a payload while it is read."""
+"""The suffix of the mark that lies beside a payload while it is read."""
 KILLED = "were killed while they read it"
-"""In the reason of a payload that is rejected for it: it may kill once more."""
+"""Part of the reason of a payload that was rejected for killing runs."""
 
 
 class Payloads:
     """The payloads of one system, in *folder*.
 
-    A payload lies in the inbox from before the first byte of its rows until
-    after the ledger's commit. Every method raises StorageError when the disk
-    refuses.
+    A payload lies in the inbox from before the first byte of its rows until after the
+    ledger's commit. Every method raises StorageError on disk errors.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -45,28 +44,28 @@ class Payloads:
         self._held: set[str] = set()
 
     def accept(self, payload: Payload) -> None:
-        """Make *payload* durable in the inbox; from here on it is not lost."""
+        """Make *payload* durable in the inbox; from here on it cannot be lost."""
         path = self._path(payload)
-        beside = path.with_name(path.name + ".tmp")
+        temporary = path.with_name(path.name + ".tmp")
         try:
             make_folder(self._inbox)
             packed = pack(payload)
             leave_reserve(self._inbox, len(packed))
-            write_file(beside, packed)
-            beside.rename(path)
+            write_file(temporary, packed)
+            temporary.rename(path)
             sync_folder(self._inbox)
         except OSError as error:
             self._hold(path, payload)
             raise StorageError(
-                f"cannot keep the payload in {path}: {error}; "
-                "free some space or mend the disk"
+                f"cannot write the payload to {path}: {error}; "
+                "free some space or repair the disk"
             ) from error
         self._fresh[path.name] = payload
 
     def waiting(self) -> list[str]:
-        """Return the names of payloads in the inbox, oldest slot first.
+        """Return the names of the payloads in the inbox, oldest slot first.
 
-        One that the disk refused is among them, as long as this process lives.
+        Payloads that could not be written, and are held in memory, are among them.
         """
         return sorted(
             {*(path.name for path in list_files(self._inbox, ".zip")), *self._held}
@@ -77,15 +76,15 @@ class Payloads:
         return {slot_of(path.name) for path in list_files(self._inbox, ".zip")}
 
     def kills(self, name: str) -> int:
-        """Return how many runs died while they read the payload called *name*."""
+        """Return how many runs were killed while they read the payload *name*."""
         return len(list(self._marks(name)))
 
     @contextmanager
     def mark_reading(self, name: str) -> Iterator[None]:
-        """Mark the payload called *name*, durably, as being read.
+        """Mark the payload *name*, durably, as being read.
 
-        The mark goes when the reading ends, well or not: only a run that dies
-        leaves it. One that the disk refused lies nowhere, and needs none.
+        The mark is removed when the reading ends or fails: only a killed run leaves
+        it. A payload that is held in memory is not marked.
         """
         if name in self._held:
             yield
@@ -99,7 +98,7 @@ class Payloads:
                 mark.unlink(missing_ok=True)
 
     def open(self, name: str) -> Payload:
-        """Return the payload called *name*; raises PayloadError for a damaged one."""
+        """Return the payload *name*; raises PayloadError if it is damaged."""
         if name in self._fresh:
             return self._fresh[name]
         path = self._inbox / name
@@ -107,17 +106,17 @@ class Payloads:
             return _read(path)
         except OSError as error:
             raise StorageError(f"cannot read {path}: {error}") from error
-        except ValueError as why:
+        except ValueError as error:
             raise PayloadError(
-                f"the payload {path} is damaged: {why}", cause="damaged"
-            ) from why
+                f"the payload {path} is damaged: {error}", cause="damaged"
+            ) from error
 
     def keep(self, name: str, day: str) -> None:
-        """Move the payload called *name* to the kept ones of *day*."""
+        """Move the payload *name* to the kept ones of *day*."""
         self._move(name, self._kept / day)
 
     def remove(self, name: str) -> None:
-        """Forget the payload called *name*."""
+        """Remove the payload *name* from the inbox."""
         try:
             (self._inbox / name).unlink(missing_ok=True)
         except OSError as error:
@@ -128,17 +127,17 @@ class Payloads:
 
     def rejected(self) -> list[str]:
         """Return the names of the rejected payloads, oldest slot first."""
-        found = (path.name for path in self._rejected.glob("*.zip"))
-        return sorted(name for name in found if _is_ours(name))
+        names = (path.name for path in self._rejected.glob("*.zip"))
+        return sorted(name for name in names if _is_ours(name))
 
     def kept(self) -> dict[str, str]:
-        """Return the names of the kept payloads, and the day of each."""
-        found = sorted(self._kept.glob("*/*.zip"))
-        return {p.name: p.parent.name for p in found if _is_ours(p.name)}
+        """Return the day of each kept payload, by its name."""
+        paths = sorted(self._kept.glob("*/*.zip"))
+        return {p.name: p.parent.name for p in paths if _is_ours(p.name)}
 
     def newest_kept(self, before: Slot) -> Payload | None:
-        """Return the newest kept payload of a slot before *before*, if any is whole."""
-        older = (each for each in self.kept().items() if slot_of(each[0]) < before)
+        """Return the newest kept payload of a slot before *before*, if it is whole."""
+        older = (item for item in self.kept().items() if slot_of(item[0]) < before)
         name, day = max(older, default=("", ""))
         try:
             return _read(self._kept / day / name) if name else None
@@ -146,10 +145,10 @@ class Payloads:
             return None
 
     def requeue(self, name: str, day: str = "") -> None:
-        """Move the payload called *name* back into the inbox.
+        """Move the payload *name* back into the inbox.
 
         It is one of the kept ones of *day*, or a rejected one. One that killed runs
-        comes with a mark: it is opened once more.
+        is marked as if it had been read once.
         """
         source = self._kept / day if day else self._rejected
         try:
@@ -159,10 +158,12 @@ class Payloads:
             (source / name).rename(self._inbox / name)
             sync_folder(self._inbox)
         except OSError as error:
-            raise StorageError(f"cannot take {name} again: {error}") from error
+            raise StorageError(
+                f"cannot move {name} to {self._inbox}: {error}"
+            ) from error
 
     def reason(self, name: str) -> str:
-        """Return why the payload called *name* was rejected, empty if not known."""
+        """Return why the payload *name* was rejected, empty if unknown."""
         try:
             path = self._rejected / f"{name}{REASON}"
             return path.read_text(encoding="utf-8", errors="replace")
@@ -170,9 +171,9 @@ class Payloads:
             return ""
 
     def drop_reasons(self) -> None:
-        """Forget the reasons of payloads that are neither rejected nor waiting.
+        """Remove the reasons of payloads that are neither rejected nor waiting.
 
-        (A killed backfill leaves one, when the next fetch commits its payload.)
+        A killed backfill leaves one when the next fetch commits its payload.
         """
         for path in self._rejected.glob(f"*.zip{REASON}"):
             name = path.name.removesuffix(REASON)
@@ -182,9 +183,10 @@ class Payloads:
                 path.unlink(missing_ok=True)
 
     def reject(self, name: str, reason: str, *, few: bool = False) -> Path:
-        """Move the payload called *name* to the rejected ones, with the *reason*.
+        """Move the payload *name* to the rejected ones, with the *reason*.
 
-        Of those of which *few* are to be kept, and of very large ones, the oldest go.
+        Very large payloads, and those of which *few* are to be kept, share 32 MiB: the
+        oldest are removed.
         """
         text = visible(shortened(reason, LONGEST_REASON), lines=True)
         try:
@@ -198,7 +200,7 @@ class Payloads:
         return self._rejected / name
 
     def set_aside(self, name: str, data: bytes) -> Path:
-        """Keep *data*, which nobody can explain, as *name* among the rejected."""
+        """Write *data*, of unknown origin, as *name* to the rejected ones."""
         try:
             make_folder(self._rejected)
             leave_reserve(self._rejected, len(data))
@@ -209,7 +211,7 @@ class Payloads:
         return self._rejected / name
 
     def prune(self, first_day: str) -> None:
-        """Remove the kept payloads of days before *first_day*, and marks of none."""
+        """Remove kept payloads of days before *first_day*, and stray marks."""
         for mark in list_files(self._inbox, OPENED):
             if not mark.with_suffix("").with_suffix("").exists():
                 with suppress(OSError):
@@ -261,13 +263,13 @@ class Payloads:
             number += 1
 
     def _unmark(self, name: str) -> None:
-        """Take away the marks of the payload called *name*, which has moved on."""
+        """Remove the marks of the payload *name*, which has been moved."""
         for mark in list(self._marks(name)):
             with suppress(OSError):
                 mark.unlink(missing_ok=True)
 
     def _hold(self, path: Path, payload: Payload) -> None:
-        """Keep *payload* in memory only: its rows may still find a place."""
+        """Keep *payload* in memory: its rows may still fit on the disk."""
         with suppress(OSError):
             path.with_name(path.name + ".tmp").unlink(missing_ok=True)
         if not path.exists():
@@ -288,25 +290,25 @@ class Payloads:
 
 
 def name_of(payload: Payload) -> str:
-    """Return the file name of *payload*: its slot and its run, nothing else."""
+    """Return the file name of *payload*, made of its slot and its run."""
     return f"{stamp(payload.slot)}.{payload.run_id}.zip"
 
 
 def slot_of(name: str) -> Slot:
-    """Return the slot that a payload's file name carries."""
+    """Return the slot in a payload's file name."""
     return from_stamp(name.partition(".")[0])
 
 
 def run_of(name: str) -> str:
-    """Return the id of the run whose payload is called *name*."""
+    """Return the run id in a payload's file name."""
     return name.split(".")[1]
 
 
 def list_files(folder: Path, suffix: str) -> list[Path]:
-    """Return the files in *folder* that end in *suffix* and begin with a slot."""
+    """Return the files in *folder* named after a slot that end in *suffix*."""
     try:
-        with os.scandir(folder) as found:
-            names = [each.name for each in found if each.name.endswith(suffix)]
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if entry.name.endswith(suffix)]
     except FileNotFoundError:
         return []
     except OSError as error:
@@ -323,13 +325,13 @@ def _is_ours(name: str) -> bool:
 
 
 def _read(path: Path) -> Payload:
-    """Return the payload in *path*; raises OSError, ValueError where it is not one."""
+    """Return the payload in *path*; raises OSError, or ValueError if it is damaged."""
     try:
         payload = unpack(regular_file.read_file(path, MOST_BYTES))
     except OSError as error:
-        if error.errno in regular_file.REFUSED:  # it would be met in every run
+        if error.errno in regular_file.REFUSED:  # no retry would help
             raise ValueError(error.strerror) from error
         raise
     if name_of(payload) != path.name:
-        raise ValueError(f"it is the payload {name_of(payload)}")
+        raise ValueError(f"contains the payload {name_of(payload)}")
     return payload

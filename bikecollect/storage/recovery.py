@@ -1,4 +1,4 @@
-"""Healing: what killed runs, torn files and lost ledgers left is put right."""
+"""Recovery after killed runs, torn files and lost ledgers."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class Recovery:
     """Brings the files and the ledger of one system into agreement.
 
-    Every step is computed from what lies on the disk, so that a crash in the
-    middle of healing is healed by the next run. Needs the lock and an open ledger.
+    Every step is computed from the files on the disk, so that the next run completes a
+    recovery that crashed. Needs the lock and an open ledger.
     """
 
     payloads: "Payloads"
@@ -31,11 +31,11 @@ class Recovery:
     ledger: "Ledger"
 
     def recover_files(self) -> list[Notice]:
-        """Adopt, cut or give up whatever does not end where the ledger says."""
+        """Adopt, cut or abandon each file that does not end where the ledger says."""
         extents, notices = self.ledger.extents(), []
         sizes = self.store.sizes()
         for file, size in sorted(
-            sizes.items(), key=lambda each: each[0] == INFORMATION
+            sizes.items(), key=lambda item: item[0] == INFORMATION
         ):
             extent = extents.get(file)
             if extent is not None and (extent.damaged or extent.end == size):
@@ -44,28 +44,28 @@ class Recovery:
         return notices + self._vanished(extents)
 
     def recover_runs(self, current: Run, notes: RunNotes) -> list[Run]:
-        """Take in the *notes* of runs that are over; a killed one is named so."""
-        found = []
+        """Record the runs of *notes* that are over, killed ones as killed."""
+        runs = []
         for note, run in notes.orphans():
             if run is None:
-                # Empty: its run is about to write it, or could not in its time.
+                # Empty: its run is about to write it, or failed to write it.
                 if note.name < stamp(current.slot):
                     notes.forget(note)
             elif run.run_id != current.run_id:
-                # A run may be killed between its account and the note's removal.
-                ended = run.outcome is not Outcome.KILLED
-                if ended or not self.ledger.has_run(run.run_id):
-                    found.append(run)
+                # A run may be killed after its record and before the note's removal.
+                has_ended = run.outcome is not Outcome.KILLED
+                if has_ended or not self.ledger.has_run(run.run_id):
+                    runs.append(run)
                     self.ledger.record([run])
                 notes.forget(note)
-        return found
+        return runs
 
     def _file(self, file: str, size: int, extent: Extent | None) -> list[Notice]:
         end = extent.end if extent else 0
         if size < end:
-            return self._give_up(file, f"has {size} bytes where {end} were written")
+            return self._abandon(file, f"has {size} bytes, {end} were written")
         if extent and self.store.crc(extent.last) != extent.last.crc:
-            return self._give_up(file, "was changed by somebody else")
+            return self._abandon(file, "was changed by somebody else")
         waiting = self.payloads.waiting_slots()
         if file == INFORMATION:
             # A slot whose block was adopted is not committed again: its stations
@@ -78,19 +78,21 @@ class Recovery:
             self.ledger.adopt(_adopted(group) for group in tail.groups)
         return self._cut(tail, size)
 
-    def _give_up(self, file: str, what: str) -> list[Notice]:
+    def _abandon(self, file: str, what: str) -> list[Notice]:
         self.ledger.mark_damaged(file)
-        text = f"{file} {what}: it is left as it is, a new segment is begun"
+        text = f"{file} {what}: it is left unchanged, a new segment begins"
         return [Notice("damage", text)]
 
     def _vanished(self, extents: dict[str, Extent]) -> list[Notice]:
-        there = self.store.sizes()
-        gone = [
+        sizes = self.store.sizes()
+        vanished = [
             file
             for file, extent in extents.items()
-            if file not in there and extent.end and not extent.damaged
+            if file not in sizes and extent.end and not extent.damaged
         ]
-        return [each for file in gone for each in self._give_up(file, "has vanished")]
+        return [
+            notice for file in vanished for notice in self._abandon(file, "is missing")
+        ]
 
     def _adopt_information(self, tail: Tail) -> None:
         if not tail.groups:
@@ -106,10 +108,8 @@ class Recovery:
         if tail.cut < size:
             if tail.strange:
                 name = f"{tail.file.replace('/', '.')}.{tail.cut}-{size}.tail"
-                kept = self.payloads.set_aside(name, tail.strange)
-                text = (
-                    f"{tail.file} ended in bytes that are no rows; they lie in {kept}"
-                )
+                path = self.payloads.set_aside(name, tail.strange)
+                text = f"{tail.file} ended in bytes that are no rows; moved to {path}"
                 notices.append(Notice("damage", text))
             self.store.truncate(tail.file, tail.cut)
         return notices
@@ -134,13 +134,13 @@ def _epoch(text: str) -> float:
 
 
 def _versions(group: Group) -> list[StationInformation]:
-    found = []
+    versions = []
     for row in group.rows:
         try:
-            found.append(read_information(row))
+            versions.append(read_information(row))
         except ValueError:
             continue  # a line that somebody wrote by hand
-    return found
+    return versions
 
 
 def target(
@@ -148,21 +148,21 @@ def target(
 ) -> tuple[str, int, Notice | None]:
     """Return the file that takes the next block of *day*, and where it ends.
 
-    The newest segment, unless it is damaged or has other columns. A file whose
-    last block no longer has its checksum is damaged, and named in the notice.
+    The newest segment, unless it is damaged or has other columns. A file whose last
+    block has another checksum is damaged, and named in the notice.
     """
-    taken = sorted(
+    files = sorted(
         {*store.segments(day), *(f for f in extents if _day(f) == day)}, key=_number
     )
-    if not taken:
+    if not files:
         return f"{STATUS}/{day}.csv", 0, None
-    file = taken[-1]
+    file = files[-1]
     extent = extents.get(file, Extent(0, Span(file, 0, 0, 0), damaged=False))
     after = f"{STATUS}/{day}.{_number(file) + 1}.csv"
     if extent.damaged:
         return after, 0, None
     if extent.end and store.crc(extent.last) != extent.last.crc:
-        text = f"the last block of {file} was changed; {after} is begun"
+        text = f"the last block of {file} was changed; {after} begins"
         return after, 0, Notice("damage", text)
     if extent.end and store.header(file) != header:
         return after, 0, None

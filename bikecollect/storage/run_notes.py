@@ -1,6 +1,5 @@
 """The notes of runs: which have begun, and which were killed before they ended."""
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,19 +9,20 @@ from pathlib import Path
 from bikecollect.core.errors import Outcome, StorageError
 from bikecollect.core.run import Run, from_json
 from bikecollect.core.slots import stamp
+from bikecollect.storage.files import flock
 from bikecollect.storage.files.durable import make_folder, write_all
 from bikecollect.storage.payload_store import list_files
 
 NOTE = ".run"
 LONGEST = 1_048_576
-"""Bytes of a note that are read."""
+"""Bytes that are read of a note."""
 
 
 class RunNotes:
     """The notes of one system's runs, in the folder *inbox*.
 
-    Each run holds a kernel lock on its note while it lives. Every method raises
-    StorageError when the disk refuses.
+    Each run holds a kernel lock on its note until it ends. Every method raises
+    StorageError on disk errors.
     """
 
     def __init__(self, inbox: Path) -> None:
@@ -30,7 +30,7 @@ class RunNotes:
         self._notes: dict[str, int] = {}
 
     def begin(self, run: Run) -> None:
-        """Note that *run* has begun; the kernel frees the note when it dies."""
+        """Note that *run* has begun; the kernel unlocks the note when it dies."""
         path = self._inbox / f"{stamp(run.slot)}.{run.run_id}{NOTE}"
         try:
             make_folder(self._inbox)
@@ -39,7 +39,7 @@ class RunNotes:
         except OSError as error:
             raise StorageError(f"cannot write {path}: {error}") from error
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
+            flock.lock(fd)
             write_all(fd, run.to_json().encode("utf-8", "backslashreplace"))
         except OSError as error:
             os.close(fd)
@@ -49,9 +49,9 @@ class RunNotes:
         self._notes[run.run_id] = fd
 
     def end(self, run: Run, *, written: bool) -> None:
-        """Take the note of *run* away; leave its account where not *written*.
+        """Remove the note of *run*; unless *written*, store the run's result in it.
 
-        The account that is left goes into the ledger at the next run.
+        The next run copies a stored result into the ledger.
         """
         fd = self._notes.pop(run.run_id, None)
         if fd is None:
@@ -70,10 +70,10 @@ class RunNotes:
             os.close(fd)
 
     def orphans(self) -> Iterator[tuple[Path, Run | None]]:
-        """Yield the notes of runs that are over, None where one is unreadable.
+        """Yield the notes of runs that are over, with None for an unreadable one.
 
-        A run that did not say how it ended was killed. `forget` takes a note away.
-        Half-written payloads whose run has no note any more are removed.
+        A run whose note has no result was killed. `forget` removes a note.
+        Half-written payloads without a note are removed.
         """
         for path in list_files(self._inbox, ".zip.tmp"):
             if not path.with_suffix("").with_suffix(NOTE).exists():
@@ -87,22 +87,20 @@ class RunNotes:
             except OSError as error:
                 raise StorageError(f"cannot read {path}: {error}") from error
             try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                yield path, self._read(fd, path)
-            except BlockingIOError:
-                continue
+                if flock.try_lock(fd):
+                    yield path, self._read(fd, path)
             except OSError as error:
                 raise StorageError(f"cannot lock {path}: {error}") from error
             finally:
                 os.close(fd)
 
     def killed(self) -> list[Run]:
-        """Return the runs that were killed and are not healed yet, by slot."""
-        found = [run for _, run in self.orphans() if run is not None]
-        return [run for run in found if run.outcome is Outcome.KILLED]
+        """Return the killed runs that no later run has recovered yet, by slot."""
+        runs = [run for _, run in self.orphans() if run is not None]
+        return [run for run in runs if run.outcome is Outcome.KILLED]
 
     def forget(self, note: Path) -> None:
-        """Remove *note* and what its run left half written."""
+        """Remove *note* and the half-written payload of its run."""
         try:
             note.with_suffix(".zip.tmp").unlink(missing_ok=True)
             note.unlink(missing_ok=True)
@@ -110,7 +108,7 @@ class RunNotes:
             raise StorageError(f"cannot remove {note}: {error}") from error
 
     def _read(self, fd: int, path: Path) -> Run | None:
-        """Return the run of the note at *path*; killed, where it says no end."""
+        """Return the run noted at *path*, as killed if the note has no result."""
         try:
             run = from_json(os.pread(fd, LONGEST, 0).decode("utf-8"))
         except ValueError:
@@ -119,12 +117,12 @@ class RunNotes:
             raise StorageError(f"cannot read {path}: {error}") from error
         if run.outcome is not None:
             return run
-        # The note was written at the start and never again: whatever ended the run
-        # (SIGKILL, the alarm, a power cut) did not let it say so.
+        # The note was written at the start only: the run could not write its result
+        # (SIGKILL, the alarm, a power cut).
         payload = path.with_suffix(".zip").name
-        waits = (self._inbox / payload).exists()
-        kept = any(self._inbox.parent.glob(f"kept/*/{payload}"))
+        is_waiting = (self._inbox / payload).exists()
+        is_kept = any(self._inbox.parent.glob(f"kept/*/{payload}"))
         text = f"the run {run.run_id} was killed before it ended"
-        text = f"{text}; its payload waits in the inbox" if waits else text
-        ended = run.ended(Outcome.KILLED, "killed", text)
-        return replace(ended, accepted=waits or kept)
+        text = f"{text}; its payload waits in the inbox" if is_waiting else text
+        killed = run.ended(Outcome.KILLED, "killed", text)
+        return replace(killed, accepted=is_waiting or is_kept)

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 from bikecollect.archive.compact import Compactor
 from bikecollect.archive.day_archive import Archive
-from bikecollect.archive.query.views import Shown
-from bikecollect.archive.verify import Looked, Verifier
+from bikecollect.archive.query.views import ViewedSystem
+from bikecollect.archive.verify import VerifiedCounts, Verifier
 from bikecollect.collect.backfill import Backfiller
 from bikecollect.collect.sources import Source
 from bikecollect.collect.sources.bikecollect_folder import FolderSource
@@ -174,14 +174,14 @@ def verifier(settings: Settings, name: str, times: Times, *, deep: bool) -> Veri
         store=Store(system.path),
         history=History(name, system.path),
         lock=_lock(system, times),
-        looked=Looked(),
+        counts=VerifiedCounts(),
         deep=deep,
     )
 
 
-def shown(settings: Settings, name: str) -> Shown:
+def shown(settings: Settings, name: str) -> ViewedSystem:
     """Return the system called *name*, as the views show it."""
-    return Shown(
+    return ViewedSystem(
         system_id=name,
         folder=settings.data / name,
         interval=settings.seconds,

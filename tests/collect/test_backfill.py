@@ -169,7 +169,7 @@ def test_two_collectors_with_other_outages_make_one_whole(
     text = fill(world, "--from", other.folder.parent)
 
     assert "2 slots filled" in text
-    assert "agreement with ours: 100 % of 16 values in 4 slots" in text
+    assert "agreement with ours: 100 % of 16 values in 4 common slots" in text
     rows = sorted(line.split(",") for line in world.lines())
     assert [(row[2], row[3]) for row in rows] == [
         (name, str(n if name == "0001" else 9 - n))

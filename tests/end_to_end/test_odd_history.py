@@ -11,6 +11,7 @@ from test_query_bounds import files
 from world import NOON, World
 
 from bikecollect.archive.certificates import Certificate
+from bikecollect.archive.day_csv import DaySummary
 from bikecollect.cli import main
 from bikecollect.cli.options import Screen
 from bikecollect.core.slots import DAY
@@ -238,10 +239,10 @@ def test_an_odd_value_comes_back_from_the_archive_as_it_was(
     assert findings(world, deep=True) == []
 
 
-def certificates(world: World) -> list[tuple[str, int, int, str]]:
-    """Return day, slots, rows and sha256 of each day's certificate."""
-    found = verifier(world, deep=True).run()
-    return [each[1:5] for each in found if isinstance(each, Certificate)]
+def certificates(world: World) -> list[tuple[str, DaySummary]]:
+    """Return the day and the summary of each certificate."""
+    results = verifier(world, deep=True).run()
+    return [(c.date, c.summary) for c in results if isinstance(c, Certificate)]
 
 
 def test_a_typical_day_has_no_column_for_odd_rows(world: World) -> None:

@@ -13,7 +13,7 @@ from bikecollect.archive.certificates import Finding
 from bikecollect.archive.compact import Compactor, Step
 from bikecollect.archive.day_archive import Archive
 from bikecollect.archive.query import views
-from bikecollect.archive.verify import Looked, Verifier
+from bikecollect.archive.verify import VerifiedCounts, Verifier
 from bikecollect.core.slots import Slot, bounds, local_days
 from bikecollect.setup import loader
 from bikecollect.storage.csv_store import Store
@@ -86,7 +86,7 @@ def compacted(world: World, csv_days: int = 7) -> list[Step]:
 @contextmanager
 def viewed(world: World, settled: Path | None = None) -> Iterator["DuckDBPyConnection"]:
     """Yield a connection that has the views of *world*; see `views.connected`."""
-    shown = views.Shown(
+    shown = views.ViewedSystem(
         system_id=world.folder.name,
         folder=world.folder,
         interval=300,
@@ -124,7 +124,7 @@ def verifier(world: World, *, deep: bool = False) -> Verifier:
         store=Store(world.folder),
         history=History(name, world.folder),
         lock=Lock(world.folder / "lock", patience=0),
-        looked=Looked(),
+        counts=VerifiedCounts(),
         deep=deep,
     )
 

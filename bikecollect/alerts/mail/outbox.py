@@ -1,12 +1,11 @@
 """The outbox: mails that no mail server has taken yet, one .eml file each."""
 
-import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from bikecollect.core.errors import StorageError
+from bikecollect.storage.files import flock
 from bikecollect.storage.files.durable import make_folder, sync_folder, write_file
 
 SUFFIX = ".eml"
@@ -65,19 +64,12 @@ class Outbox:
     @contextmanager
     def held(self) -> Iterator[bool]:
         """Hold the outbox, so that no mail is sent twice; False where another does."""
-        try:
-            fd = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError:
-            yield False
-            return
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield False
-        else:
-            yield True
-        finally:
-            os.close(fd)
+        with flock.open_folder(self.folder) as fd:
+            try:
+                is_held = fd is not None and flock.try_lock(fd)
+            except OSError:
+                is_held = False
+            yield is_held
 
     def _failure(self, what: str, error: OSError) -> StorageError:
         return StorageError(f"cannot {what} a mail in {self.folder}: {error}")

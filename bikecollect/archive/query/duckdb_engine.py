@@ -1,4 +1,4 @@
-"""DuckDB, set up for a small machine: bounded memory, no network, errors of ours."""
+"""DuckDB for a small machine: bounded memory, no network, errors translated."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 MEMORY = "256MB"
 UNREADABLE = "cannot be read:"
-"""In what a view says of a day that is lost, where somebody asks for it."""
+"""Part of the error that a view raises when a lost day is queried."""
 
 
 def affordable() -> str:
-    """Return the memory that a question may take: a third of what is free, bounded.
+    """Return the memory that a query may use: a third of what is free, within bounds.
 
-    Under half a gigabyte a grouping of a year's summaries spills, and takes five times
-    as long; a small machine has no more, and gets its answer all the same.
+    With less than half a gigabyte, grouping a year's summaries spills to disk and takes
+    five times as long; a small machine still gets its answer.
     """
     try:
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -35,7 +35,7 @@ def connect(
 ) -> "DuckDBPyConnection":
     """Return a connection to a database in memory that spills into *temporary*.
 
-    Raises NotInstalled where DuckDB is absent.
+    Raises NotInstalled if DuckDB is missing.
     """
     try:
         import duckdb  # an extra, and heavy
@@ -58,23 +58,23 @@ def connect(
 
 @contextmanager
 def translated(what: str) -> Iterator[None]:
-    """Let DuckDB's errors be ours; *what* says what could not be done."""
+    """Turn errors of DuckDB into StorageError; *what* says what failed."""
     import duckdb  # an extra, and heavy
 
     try:
         yield
     except duckdb.Error as error:
-        raise StorageError(f"{what}: {said(error)}", cause="archive") from error
+        raise StorageError(f"{what}: {message(error)}", cause="archive") from error
 
 
-def said(error: Exception) -> str:
-    """Return the first line of what DuckDB's *error* says, or what we let it say."""
+def message(error: Exception) -> str:
+    """Return the first line of DuckDB's *error*, or the text of a lost day's error."""
     first = str(error).strip().splitlines()[0]
     return first.partition(": ")[2] if UNREADABLE in first else first
 
 
 def text(value: str) -> str:
-    """Return *value* as a literal of SQL.
+    """Return *value* as an SQL literal.
 
     >>> text("it's")
     "'it''s'"
@@ -92,12 +92,12 @@ def name(value: str) -> str:
 
 
 def parquet(file: Path) -> str:
-    """Return the table in *file*, with the columns it has and no more."""
+    """Return the table in *file*, with its own columns only."""
     return f"read_parquet({path(file)}, hive_partitioning = false)"
 
 
 def path(value: Path, tail: str = "") -> str:
-    """Return *value* as a literal in which nothing is a pattern, but for *tail*.
+    """Return *value* as a literal in which only *tail* is a pattern.
 
     >>> path(Path("/srv/a[1]*"), "/*.csv")
     "'/srv/a[[]1][*]/*.csv'"
@@ -106,7 +106,7 @@ def path(value: Path, tail: str = "") -> str:
 
 
 def plain(value: str) -> str:
-    """Return *value* as a pattern that only it matches."""
+    """Return *value* as a pattern that matches nothing else."""
     return "".join(f"[{c}]" if c in "*?[" else c for c in value)
 
 
@@ -116,24 +116,25 @@ def load(
     columns: Mapping[str, str],
     rows: Iterable[Sequence[object]],
 ) -> None:
-    """Make *table* of *rows*; a value that is none of its column's type is NULL.
+    """Create *table* from *rows*; a value of another type than its column's is NULL.
 
-    They go in as one list a column: row by row, DuckDB takes half a millisecond each.
+    Rows are inserted as one list per column: row by row, DuckDB takes half a
+    millisecond each.
     """
-    typed = ", ".join(f"{name(each)} {kind}" for each, kind in columns.items())
+    typed = ", ".join(f"{name(column)} {kind}" for column, kind in columns.items())
     db.execute(f"CREATE TABLE {name(table)} ({typed})")
     cells = ", ".join(
         f"TRY_CAST(unnest(TRY_CAST(? AS {LISTS.get(kind, 'VARCHAR')}[])) AS {kind})"
         for kind in columns.values()
     )
-    left = iter(rows)
-    while some := list(islice(left, BATCH)):
-        lists = [_storable(each) for each in zip(*some, strict=True)]
+    remaining = iter(rows)
+    while batch := list(islice(remaining, BATCH)):
+        lists = [_storable(values) for values in zip(*batch, strict=True)]
         db.execute(f"INSERT INTO {name(table)} SELECT {cells}", lists)
 
 
 def _storable(values: Iterable[object]) -> list[object]:
-    """Return *values* without whole numbers that no column holds."""
+    """Return *values* with None in place of integers that no column can hold."""
     return [
         None if type(value) is int and not -BIGGEST <= value < BIGGEST else value
         for value in values
@@ -141,10 +142,10 @@ def _storable(values: Iterable[object]) -> list[object]:
 
 
 def confine(db: "DuckDBPyConnection", paths: Iterable[str]) -> None:
-    """Let *db* open nothing but the files *paths* from now on, for good.
+    """Allow *db* to open only the files *paths* from now on, irrevocably.
 
-    No other file, no network, no extension, no setting: whatever SQL it is given. (It
-    may still write to *paths*: see `selection`.)
+    No SQL can open another file, use the network, load an extension or change a
+    setting. It may still write to *paths*: see `selection`.
     """
     names = dict.fromkeys(name for path in paths for name in (path, plain(path)))
     db.execute(f"SET allowed_paths = [{', '.join(map(text, names))}]")
@@ -153,12 +154,12 @@ def confine(db: "DuckDBPyConnection", paths: Iterable[str]) -> None:
 
 
 def descriptor(fd: int) -> str:
-    """Return the path by which DuckDB can write to the open file *fd* (`AS_IT_IS`)."""
+    """Return the path by which DuckDB can write to the open file *fd* (`IN_PLACE`)."""
     return f"/proc/self/fd/{fd}"
 
 
-AS_IT_IS = "USE_TMP_FILE false"
-"""Option of COPY for what is no name in a folder: not aside first."""
+IN_PLACE = "USE_TMP_FILE false"
+"""The option of COPY that writes to the target itself, not to a temporary file."""
 BATCH, BIGGEST = 20_000, 1 << 63
 LISTS = {
     "BIGINT": "BIGINT",
@@ -167,4 +168,4 @@ LISTS = {
     "DOUBLE": "DOUBLE",
     "BOOLEAN": "BOOLEAN",
 }
-"""As what a column's values go in; the others as texts."""
+"""The types in which values are inserted, by column type; others as text."""

@@ -1,4 +1,4 @@
-"""Days that are still open: which they are, and the committed part of their files."""
+"""Open days, which are not archived yet, and the committed part of their files."""
 
 import csv
 import errno
@@ -26,7 +26,7 @@ SPANS = (
 ARCHIVED = "SELECT day, slots, rows, csv_gone FROM archives"
 LONGEST_HEADER = 65_536
 MOST_STATIONS = 512 << 20
-"""Bytes of a list of stations that are read; it grows by some kilobytes a year."""
+"""The bytes that are read of a list of stations; it grows by some kilobytes a year."""
 
 
 class Segment(NamedTuple):
@@ -37,28 +37,28 @@ class Segment(NamedTuple):
 
 
 def open_days(history: History, days: Sequence[str], parts: Parts) -> dict[str, bool]:
-    """Return the days that are not in the archive as the ledger has them.
+    """Return those of *days* and of the days with blocks that the archive lacks.
 
-    Of *days* and those with blocks. True: some of its CSV has gone, so that the archive
-    is needed all the same.
+    A day is open too if the ledger has other rows than the archive. The value is True
+    if some of its CSV was removed, so that the archive is needed all the same.
     """
-    archived = {day: tuple(rest) for day, *rest in history.select(ARCHIVED)}
-    filled = {day: (slots, rows) for day, slots, rows in history.select(FILLED)}
-    found = {}
-    for day in sorted(each for each in {*days, *filled} if is_day(each)):
-        there = archived.get(day)
-        whole = all(day in parts[each] for each in DATASETS)
-        if there is None and day not in filled and whole:
-            continue  # of a ledger that was lost: the archive knows better
-        if there is None or there[:2] != filled.get(day, (0, 0)) or not whole:
-            found[day] = bool(there and there[2])
-    return found
+    archived = {day: tuple(values) for day, *values in history.select(ARCHIVED)}
+    counts = {day: (slots, rows) for day, slots, rows in history.select(FILLED)}
+    open_ = {}
+    for day in sorted(name for name in {*days, *counts} if is_day(name)):
+        known = archived.get(day)
+        is_complete = all(day in parts[dataset] for dataset in DATASETS)
+        if known is None and day not in counts and is_complete:
+            continue  # the ledger was lost: the archive knows better
+        if known is None or known[:2] != counts.get(day, (0, 0)) or not is_complete:
+            open_[day] = bool(known and known[2])
+    return open_
 
 
 def missing(data: Path, system_id: str, day: str) -> str:
-    """Return what to say of an archived *day* whose file is not there, nor its CSV."""
+    """Return the message for a *day* without CSV whose archived file is missing."""
     return (
-        f"{part(data, STATUS, system_id, day)} is missing or no plain file, and the "
+        f"{part(data, STATUS, system_id, day)} is missing or not a plain file, and the "
         "CSV of that day has been removed; restore it from a backup"
     )
 
@@ -74,13 +74,13 @@ def segments(
 ) -> Iterator[Segment]:
     """Yield the files of *day* in a system's *folder*: committed bytes only.
 
-    A file that has nothing else is read where it lies, unless it may still grow, as
-    those of the *newest* day; of the others a copy is made in *aside*. What cannot be
-    read is left out, and *lost* says why.
+    A file without other bytes is read in place unless it may still grow, like those of
+    the *newest* day; the others are copied to *aside*. Unreadable parts are skipped,
+    with a message in *lost*.
     """
     rows = history.select(SPANS, day, GONE)
-    for file, members in groupby(rows, key=lambda each: str(each[0])):
-        spans = [Span(*each) for each in members]
+    for file, members in groupby(rows, key=lambda row: str(row[0])):
+        spans = [Span(*row) for row in members]
         try:
             if is_segment(file):
                 target = aside / Path(file).name
@@ -92,14 +92,14 @@ def segments(
 def _segment(
     path: Path, spans: Sequence[Span], target: Path, lost: list[str], *, newest: bool
 ) -> Segment:
-    """Return the file *path*, copied to *target* where it must be; raises OSError."""
+    """Return the file *path*, or its committed part in *target*; raises OSError."""
     with os.fdopen(open_file(path), "rb") as source:
         header = source.readline(LONGEST_HEADER)
         size = os.fstat(source.fileno()).st_size
         if not header.startswith(b"slot,"):
             raise OSError(errno.EINVAL, "its first line is not that of a daily file")
-        tiled = sum(s.end - s.start for s in spans) + len(header) == size
-        if tiled and not newest:
+        is_all = sum(s.end - s.start for s in spans) + len(header) == size
+        if is_all and not newest:
             return Segment(header, path)
         bad = _copy(source.fileno(), header, spans, target)
     if bad:
@@ -108,10 +108,10 @@ def _segment(
 
 
 def station_versions(folder: Path) -> Iterator[Mapping[str, str]]:
-    """Yield the versions in a system's list of stations, a cell by its column.
+    """Yield the versions in a system's list of stations, as cells by column.
 
-    A line that has other cells than the first one is left out: a run may be writing,
-    or somebody else has written.
+    A line with more or fewer cells than the header is skipped: a run may be writing,
+    or somebody edited the file.
     """
     try:
         text = read_file(folder / INFORMATION, MOST_STATIONS)
@@ -135,18 +135,17 @@ def _cells(line: str) -> list[str]:
 def _copy(source: int, header: bytes, spans: Sequence[Span], target: Path) -> int:
     """Copy *header* and the *spans* of the file *source* to *target*.
 
-    Blocks that are not what was written are left out; returns how many.
+    Damaged blocks are skipped; returns their number.
     """
     target.parent.mkdir(exist_ok=True)
     size, bad = os.fstat(source).st_size, 0
     with target.open("wb") as out:
         out.write(header)
         for span in spans:
-            inside = 0 <= span.start < span.end <= size
-            text = (
-                os.pread(source, span.end - span.start, span.start) if inside else b""
-            )
-            if inside and zlib.crc32(text) == span.crc:
+            is_inside = 0 <= span.start < span.end <= size
+            length = span.end - span.start if is_inside else 0
+            text = os.pread(source, length, span.start) if is_inside else b""
+            if is_inside and zlib.crc32(text) == span.crc:
                 out.write(text)
             else:
                 bad += 1

@@ -1,4 +1,4 @@
-"""SQL that others may have written: one SELECT, and nothing in it that writes."""
+"""Checking SQL of unknown origin: one SELECT without anything that writes."""
 
 import json
 from collections.abc import Iterator
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 NODES = frozenset(
     {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"}
 )
-"""The parts of a query that only read; DuckDB has others that COPY, INSERT, DELETE."""
+"""The nodes of a query that only read; others COPY, INSERT or DELETE."""
 DYNAMIC = frozenset({"query"})
-"""Functions whose argument is SQL once more."""
+"""Functions whose argument is SQL."""
 UNRESTRICTED = "--unrestricted allows the rest of DuckDB's SQL"
 
 
 def checked(db: "DuckDBPyConnection", sql: str) -> str:
-    """Return *sql*, without the semicolon at its end, where it is one SELECT.
+    """Return *sql* without the semicolon at its end if it is one SELECT.
 
-    (FROM, WITH, VALUES, DESCRIBE, SHOW and SUMMARIZE are SELECTs to DuckDB; a WITH that
-    copies into a file or changes a table is none.) Raises UsageError.
+    To DuckDB, FROM, WITH, VALUES, DESCRIBE, SHOW and SUMMARIZE are SELECTs; a WITH that
+    copies into a file or changes a table is not. Raises UsageError.
     """
     import duckdb  # an extra, and heavy
 
@@ -50,16 +50,16 @@ def checked(db: "DuckDBPyConnection", sql: str) -> str:
 
 
 def _forbidden(tree: Any) -> Iterator[str]:
-    """Yield what in the syntax *tree* does more than read."""
-    waiting = [tree]
-    while waiting:
-        here = waiting.pop()
-        if isinstance(here, list):
-            waiting += here
-        elif isinstance(here, dict):
-            kind = here.get("type")
+    """Yield the parts of the syntax *tree* that do more than read."""
+    stack = [tree]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, list):
+            stack += node
+        elif isinstance(node, dict):
+            kind = node.get("type")
             if isinstance(kind, str) and kind.endswith("_NODE") and kind not in NODES:
                 yield kind.partition("_")[0]
-            if str(here.get("function_name")).lower() in DYNAMIC:
-                yield f"{here['function_name']}()"
-            waiting += here.values()
+            if str(node.get("function_name")).lower() in DYNAMIC:
+                yield f"{node['function_name']}()"
+            stack += node.values()

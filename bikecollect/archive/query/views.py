@@ -1,7 +1,7 @@
-"""One view over the whole history: open days from their CSV, closed from the archive.
+"""Views over the whole history: open days from their CSV, closed ones from the archive.
 
-The views are those of `datasets`, each with ``system_id`` and ``date``; of an open day
-they have what is committed, and no byte behind it.
+There is one view per dataset, with ``system_id`` and ``date``; open days have their
+committed rows only.
 """
 
 import logging
@@ -35,19 +35,19 @@ if TYPE_CHECKING:
 KEYS = {"system_id": "VARCHAR", "date": "DATE"}
 log = logging.getLogger(__name__)
 CSV, ARCHIVE = "csv", "archive"
-"""Where a day may be lost."""
+"""The places where a day may be lost."""
 ARCHIVED, ANY = frozenset({ARCHIVE}), frozenset({ARCHIVE, CSV})
 KNOWN = f"COLUMNS(lambda c: c <> '{datasets.VERBATIM}')"
 HIVE = "hive_types = {'system_id': VARCHAR, 'date': DATE}"
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A system whose history, in *folder*, is looked at.
+class ViewedSystem:
+    """A system whose history lies in *folder*.
 
-    *days* are its days so far; *bounds* says with which slot one begins and which is
-    behind its last;
-    *day_slots* gives the account of the slots between two, as the layout has them.
+    *days* are its days so far; *bounds* returns the first slot of a day and the one
+    after its last; *day_slots* returns the slots between two, with the columns of the
+    dataset `slots`.
     """
 
     system_id: str
@@ -61,7 +61,7 @@ class Shown:
 @contextmanager
 def connected(
     data: Path,
-    systems: Sequence[Shown],
+    systems: Sequence[ViewedSystem],
     *,
     memory: str = "",
     threads: int = 2,
@@ -69,112 +69,110 @@ def connected(
     also: Sequence[str] = (),
     fails_on: Container[str] = ARCHIVED,
 ) -> Iterator["DuckDBPyConnection"]:
-    """Yield a connection that has the views of *systems*, whose archive is in *data*.
+    """Yield a connection with the views of *systems*, whose archive is in *data*.
 
-    It opens nothing but their files, and *also*. *memory* bounds DuckDB ("512MB");
-    empty: what the machine can afford. *settled* is a folder for who connects again and
-    again: in it open days' sheets are kept as Parquet, so that each is read but once.
-    Of a day that cannot be read a warning tells, or every question that touches it
-    *fails_on* it: where its file in the archive is lost, where its CSV is damaged.
-    Raises StorageError, NotInstalled.
+    It can open only their files, and *also*. *memory* bounds DuckDB ("512MB"); empty:
+    chosen for the machine. *settled* is a folder for callers that connect repeatedly:
+    it keeps the CSV of open days as Parquet, so that each is read only once. For a day
+    that cannot be read a warning is logged; or, with *fails_on* the place where it is
+    lost (its file in the archive, its CSV), every query that touches it fails. Raises
+    StorageError, NotInstalled.
     """
-    wanted = _Wanted(data, systems, settled, fails_on)
-    with _viewed(wanted, memory, threads) as (db, files):
+    source = _Source(data, systems, settled, fails_on)
+    with _viewed(source, memory, threads) as (db, files):
         duckdb_engine.confine(db, [*map(str, files), *also])
         yield db
 
 
 @contextmanager
 def unconfined(
-    data: Path, systems: Sequence[Shown], *, memory: str = "", threads: int = 2
+    data: Path, systems: Sequence[ViewedSystem], *, memory: str = "", threads: int = 2
 ) -> Iterator["DuckDBPyConnection"]:
-    """Yield a connection that has the views, and may do all that DuckDB can."""
-    with _viewed(_Wanted(data, systems), memory, threads) as (db, _):
+    """Yield a connection with the views that is not restricted in any way."""
+    with _viewed(_Source(data, systems), memory, threads) as (db, _):
         yield db
 
 
 @dataclass(frozen=True)
-class _Wanted:
-    """Of what the views are made, and how; see `connected`."""
+class _Source:
+    """What the views are made of, see `connected`."""
 
     data: Path
-    systems: Sequence[Shown]
+    systems: Sequence[ViewedSystem]
     settled: Path | None = None
     fails_on: Container[str] = ARCHIVED
 
 
 @contextmanager
 def _viewed(
-    wanted: _Wanted, memory: str, threads: int
+    source: _Source, memory: str, threads: int
 ) -> Iterator[tuple["DuckDBPyConnection", Sequence[Path]]]:
-    """Yield a connection that has the views, and the files that they read."""
+    """Yield a connection with the views, and the files that they read."""
     memory = memory or duckdb_engine.affordable()
     with (
-        _undisturbed(wanted),
+        _locked(source),
         scratch() as aside,
         closing(duckdb_engine.connect(aside, memory=memory, threads=threads)) as db,
     ):
-        what = f"cannot read the history in {wanted.data}"
+        what = f"cannot read the history in {source.data}"
         try:
             with duckdb_engine.translated(what):
-                files = _Views(db, aside, wanted).make()
+                files = _Views(db, aside, source).create()
         except OSError as error:
             raise StorageError(f"{what}: {error}") from error
         yield db, files
 
 
 @contextmanager
-def _undisturbed(wanted: _Wanted) -> Iterator[None]:
-    """Let compaction remove no file meanwhile: an answer may take its time.
+def _locked(source: _Source) -> Iterator[None]:
+    """Keep compaction from removing files meanwhile: a query may take long.
 
-    Who connects again and again would keep it from that for ever.
+    Not for callers that connect repeatedly: they would prevent it for ever.
     """
     with ExitStack() as stack:
-        for each in wanted.systems if wanted.settled is None else ():
-            stack.enter_context(shared_lock(each.folder / STATUS))
+        for system in source.systems if source.settled is None else ():
+            stack.enter_context(shared_lock(system.folder / STATUS))
         yield
 
 
 class _Views:
-    """Makes the views of *wanted* in *db*; what must be copied goes to *aside*."""
+    """Creates the views of *source* in *db*; copies of files go to *aside*."""
 
-    def __init__(self, db: "DuckDBPyConnection", aside: Path, wanted: _Wanted) -> None:
+    def __init__(self, db: "DuckDBPyConnection", aside: Path, source: _Source) -> None:
         self._db = db
-        self._data = wanted.data
+        self._data = source.data
         self._aside = aside
-        self._systems = systems = wanted.systems
-        self._settled = wanted.settled
-        self._fails_on = wanted.fails_on
+        self._systems = systems = source.systems
+        self._settled = source.settled
+        self._fails_on = source.fails_on
         self._files: list[Path] = []
         self._parts = {
-            each.system_id: list_parts(self._data, each.system_id) for each in systems
+            s.system_id: list_parts(self._data, s.system_id) for s in systems
         }
-        self._histories = {
-            each.system_id: History(each.system_id, each.folder) for each in systems
-        }
+        self._histories = {s.system_id: History(s.system_id, s.folder) for s in systems}
         self._open = {
-            each.system_id: open_days(
-                self._histories[each.system_id],
-                each.days,
-                self._parts[each.system_id],
+            system.system_id: open_days(
+                self._histories[system.system_id],
+                system.days,
+                self._parts[system.system_id],
             )
-            for each in systems
+            for system in systems
         }
 
-    def make(self) -> Sequence[Path]:
-        """Make all views; return the files that they read."""
-        intervals = {each.interval for each in self._systems} or {0}
+    def create(self) -> Sequence[Path]:
+        """Create all views; return the files that they read."""
+        intervals = {system.interval for system in self._systems} or {0}
         self._view("rows", self._open_rows(), datasets.STATUS_COLUMNS)
         slots = (
-            (each.system_id, day, *row)
-            for each, day in self._days()
-            for row in each.day_slots(*each.bounds(day))
+            (system.system_id, day, *row)
+            for system, day in self._days()
+            for row in system.day_slots(*system.bounds(day))
         )
         duckdb_engine.load(self._db, "day_slots", KEYS | datasets.SLOTS, slots)
         runs = (
-            (each.system_id, day, *row)
-            for each, day in self._days()
-            for row in self._runs(each, *each.bounds(day))
+            (system.system_id, day, *row)
+            for system, day in self._days()
+            for row in self._runs(system, *system.bounds(day))
         )
         duckdb_engine.load(self._db, "day_runs", KEYS | datasets.RUNS, runs)
         self._both(datasets.STATUS, "FROM rows")
@@ -185,28 +183,28 @@ class _Views:
         self._stations()
         return self._files
 
-    def _days(self) -> Iterator[tuple[Shown, str]]:
-        for each in self._systems:
-            for day in self._open[each.system_id]:
-                yield each, day
+    def _days(self) -> Iterator[tuple[ViewedSystem, str]]:
+        for system in self._systems:
+            for day in self._open[system.system_id]:
+                yield system, day
 
     def _view(
         self, name: str, parts: Iterable[str], columns: Mapping[str, str]
     ) -> None:
-        """Make the view *name* of *parts*; without any it has *columns* too."""
+        """Create the view *name* as the union of *parts*; it has all *columns*."""
         typed = ", ".join(
-            f"CAST(NULL AS {kind}) AS {duckdb_engine.name(each)}"
-            for each, kind in {**KEYS, **columns}.items()
+            f"CAST(NULL AS {kind}) AS {duckdb_engine.name(column)}"
+            for column, kind in {**KEYS, **columns}.items()
         )
         union = " UNION ALL BY NAME ".join([f"SELECT {typed} WHERE false", *parts])
         self._db.execute(f"CREATE VIEW {name} AS {union}")
 
     def _both(self, dataset: str, open_sql: str) -> None:
-        """Make the view of *dataset*: what *open_sql* gives, and the archive."""
+        """Create the view of *dataset*: the result of *open_sql*, and the archive."""
         parts = [f"SELECT * FROM ({open_sql}) AS still_open"]
-        for each in self._systems:
-            known = self._parts[each.system_id][dataset].items()
-            closed = [p for day, p in known if day not in self._open[each.system_id]]
+        for system in self._systems:
+            files = self._parts[system.system_id][dataset].items()
+            closed = [p for day, p in files if day not in self._open[system.system_id]]
             if closed:
                 parts.append(f"SELECT {KNOWN} FROM {self._closed(dataset, closed)}")
         self._view(dataset, parts, datasets.COLUMNS[dataset])
@@ -219,12 +217,12 @@ class _Views:
         )
 
     def _listed(self, paths: Sequence[Path]) -> str:
-        """Return *paths* as a list of SQL, noted as files that are read."""
+        """Return *paths* as an SQL list, and note them as files that are read."""
         self._files += paths
-        return f"[{', '.join(duckdb_engine.path(each) for each in paths)}]"
+        return f"[{', '.join(duckdb_engine.path(path) for path in paths)}]"
 
     def _open_rows(self) -> Iterator[str]:
-        """Yield what gives open days' rows: their CSV, and what is only archived."""
+        """Yield queries for the rows of open days: their CSV, and archived rows."""
         for system in self._systems:
             name = system.system_id
             by_header: dict[bytes, list[Path]] = {}
@@ -253,7 +251,9 @@ class _Views:
                     f" {parquet.as_rows(columns)} FROM {source}"
                 )
 
-    def _segments(self, system: Shown, day: str, lost: list[str]) -> Iterator[Segment]:
+    def _segments(
+        self, system: ViewedSystem, day: str, lost: list[str]
+    ) -> Iterator[Segment]:
         history, name = self._histories[system.system_id], system.system_id
         newest = day >= max(system.days, default="")
         aside = self._aside / name
@@ -262,14 +262,14 @@ class _Views:
     def _lost(
         self, name: str, day: str, kind: str, whys: Iterable[str]
     ) -> Iterator[str]:
-        """Tell of what cannot be read of *day*, or yield what fails where it is asked.
+        """Log what cannot be read of *day*, or yield queries that fail if it is read.
 
-        The failing row has its keys: a question about other days never meets it.
+        The failing row has the day's keys: queries about other days never evaluate it.
         """
         for why in whys:
             text = f"{name}: {day} {UNREADABLE} {why}"
             if kind not in self._fails_on:
-                log.warning("%s; it is left out", text)
+                log.warning("%s; skipped", text)
                 continue
             yield (
                 f"SELECT {duckdb_engine.text(name)} AS system_id,"
@@ -277,8 +277,8 @@ class _Views:
                 f" WHERE CAST(error({duckdb_engine.text(text)}) AS VARCHAR) IS NOT NULL"
             )
 
-    def _dated(self, system: Shown, day: str, part: Path) -> str:
-        """Return what gives the rows of *part*, which are those of *day*."""
+    def _dated(self, system: ViewedSystem, day: str, part: Path) -> str:
+        """Return the query for the rows of *part*, those of *day*."""
         self._files.append(part)
         return (
             f"SELECT {duckdb_engine.text(system.system_id)} AS system_id,"
@@ -286,8 +286,8 @@ class _Views:
             f" FROM {duckdb_engine.parquet(part)}"
         )
 
-    def _kept(self, system: Shown, header: bytes, path: Path) -> Path:
-        """Return the Parquet of *path*; committed bytes only grow, and never change."""
+    def _kept(self, system: ViewedSystem, header: bytes, path: Path) -> Path:
+        """Return *path* as Parquet; its committed bytes only grow, and never change."""
         assert self._settled is not None
         folder = self._settled / system.system_id
         kept = folder / f"{path.stem}-{path.stat().st_size}.parquet"
@@ -300,13 +300,13 @@ class _Views:
             new.rename(kept)
         return kept
 
-    def _runs(self, system: Shown, begin: Slot, end: Slot) -> list[Any]:
+    def _runs(self, system: ViewedSystem, begin: Slot, end: Slot) -> list[Any]:
         names = ", ".join(datasets.RUNS)
         sql = f"SELECT {names} FROM runs WHERE slot >= ? AND slot < ? ORDER BY slot"
         return self._histories[system.system_id].select(sql, begin, end)
 
     def _stations(self) -> None:
-        """Make the table of stations' versions, out of station_information.csv."""
+        """Create the table of station versions from station_information.csv."""
         columns = {"system_id": "VARCHAR", "valid_from": "BIGINT", **datasets.STATIONS}
         rows = (
             (system.system_id, *row)
@@ -324,7 +324,7 @@ class _Views:
 
 
 def _versions(folder: Path) -> Iterator[tuple[object, ...]]:
-    """Yield the versions of stations as the table has them; an empty cell is NULL."""
+    """Yield the station versions as rows of the table; an empty cell is NULL."""
     for cells in station_versions(folder):
         try:
             since = from_iso(cells["valid_from"])

@@ -1,4 +1,4 @@
-"""``bikecollect backfill``: what can still be filled is."""
+"""``bikecollect backfill``: fill missing slots."""
 
 import sys
 import time
@@ -28,18 +28,26 @@ LAYOUTS = ("taipei-archive", "youbike-csv", "citybikes")
     "--from",
     "path",
     type=click.Path(),
-    help="Another archive: a bikecollect folder, CSV or Parquet files.",
+    help="Fill from another archive: a bikecollect folder, CSV or Parquet files.",
 )
 @click.option(
-    "--layout", type=click.Choice(LAYOUTS), help="Of the tables; else by their header."
+    "--layout",
+    type=click.Choice(LAYOUTS),
+    help="The layout of the tables; default: by their header.",
 )
 @click.option(
-    "--map", "maps", multiple=True, metavar="OURS=THEIRS", help="A column; repeatable."
+    "--map",
+    "maps",
+    multiple=True,
+    metavar="OURS=THEIRS",
+    help="Name of a column over there; repeatable.",
 )
-@click.option("--since", help="2026-11-22, 7d; default: all.")
-@click.option("--until", help="The same.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done; write nothing.")
-@click.option("--force", is_flag=True, help="Also where the archives disagree.")
+@click.option("--since", help="The first slot: 2026-11-22, 7d; default: all.")
+@click.option("--until", help="The end, in the same form.")
+@click.option(
+    "--dry-run", is_flag=True, help="Print what would be done; write nothing."
+)
+@click.option("--force", is_flag=True, help="Fill even if the archives disagree.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
 @click.pass_context
 def backfill(
@@ -55,17 +63,17 @@ def backfill(
     force: bool,
     form: str,
 ) -> int:
-    """Fill missing slots of each SYSTEM from what is still here, or from elsewhere.
+    """Fill missing slots of each SYSTEM from its payloads or from another archive.
 
-    Rejected payloads are tried again (after an upgrade, or with a new mapping), kept
-    ones go into missing or damaged blocks; with --from another archive fills what is
-    missing. A slot that has a block is never overwritten. May be interrupted; the
-    next call goes on.
+    Rejected payloads are tried again (after an upgrade, or with a new mapping), and
+    kept ones replace missing or damaged blocks. With --from, slots are filled from
+    another archive. A slot that has a block is never overwritten. May be interrupted:
+    the next call continues.
     """
     settings = ctx.ensure_object(Shared).settings()
     names = settings.chosen(system_ids)
     if path and len(names) > 1:
-        raise UsageError("--from fills one system: name it")
+        raise UsageError("--from fills one system: name the SYSTEM")
     stop = process.Stop()
     process.listen(stop)
     times = Times(time.time, time.monotonic, stop)
@@ -80,11 +88,11 @@ def backfill(
             work = filler.fill_from_source(source, force=force)
         else:
             work = filler.fill_from_payloads()
-        done = _done(filler, work, form)
+        fillings = _fill(filler, work, form)
         if form == "text":
-            left = (source.bad, source.odd) if path else (0, 0)
-            say(summary(name, done, filler.agreement, left_out=left))
-        if any(each.what == "not understood" for each in done):
+            skipped = (source.bad, source.odd) if path else (0, 0)
+            say(summary(name, fillings, filler.agreement, skipped=skipped))
+        if any(filling.what == "not understood" for filling in fillings):
             code = ExitCode.DATA
     return code
 
@@ -92,25 +100,26 @@ def backfill(
 def _span(
     settings: Settings, name: str, since: str | None, until: str | None
 ) -> tuple[Slot, Slot]:
-
     zone, now = history.zone(settings, name), time.time()
     begin = Slot(int(moment(since, zone, now))) if since else BEGINNING
     end = Slot(int(moment(until, zone, now))) if until else END
     return begin, end
 
 
-def _done(filler: Backfiller, work: Iterator[Filling], form: str) -> Sequence[Filling]:
-    """Do the *work*, with a bar on a terminal; as JSON, say each as it is done."""
-    done: list[Filling] = []
+def _fill(filler: Backfiller, work: Iterator[Filling], form: str) -> Sequence[Filling]:
+    """Do the *work*, with a progress bar on a terminal; print each slot as JSON."""
+    fillings: list[Filling] = []
     label, quiet = f"{filler.system.system_id}: slots", not sys.stderr.isatty()
     try:
         with click.progressbar(work, label=label, file=sys.stderr, hidden=quiet) as bar:
-            for each in bar:
-                done.append(each)
+            for filling in bar:
+                fillings.append(filling)
                 if form == "json":
-                    say_json(as_json(filler.system.system_id, each, filler.system.zone))
+                    say_json(
+                        as_json(filler.system.system_id, filling, filler.system.zone)
+                    )
     except Interrupted:
         if form == "text":
-            say(summary(filler.system.system_id, done, filler.agreement))
+            say(summary(filler.system.system_id, fillings, filler.agreement))
         raise
-    return done
+    return fillings

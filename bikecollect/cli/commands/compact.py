@@ -1,4 +1,4 @@
-"""``bikecollect compact``: closed days into the archive."""
+"""``bikecollect compact``: move closed days to the archive."""
 
 import time
 
@@ -18,9 +18,9 @@ from bikecollect.wiring.history import compactor
 @click.option(
     "--csv-days",
     type=click.IntRange(min=0),
-    help="Days for which a compacted day's CSV stays; default: keep.csv_days.",
+    help="Days for which the CSV of an archived day is kept; default: keep.csv_days.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="Print only what went wrong.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
 @click.pass_context
 def compact(
@@ -31,32 +31,33 @@ def compact(
     quiet: bool,
     form: str,
 ) -> int:
-    """Bring closed days of each SYSTEM into the archive, as Parquet.
+    """Move closed days of each SYSTEM to the archive, as Parquet.
 
-    Each day is written aside, read back, and compared with its CSV value by value;
-    the CSV goes after keep.csv_days. A day is closed an hour behind its midnight. May
-    be killed at any time: the next call goes on. Late slots are taken in.
+    Each day is written aside, read back and compared with its CSV value by value; the
+    CSV is removed after keep.csv_days. A day is closed one hour after its midnight; a
+    day that gets late slots is archived again. May be killed at any time: the next call
+    continues.
     """
     shared = ctx.ensure_object(Shared)
     settings = shared.settings_for_cron() if quiet else shared.settings()
     stop = process.Stop()
     process.listen(stop)
     times = Times(time.time, time.monotonic, stop)
-    code, said = ExitCode.OK, False
+    code, did_something = ExitCode.OK, False
     for name in settings.chosen(system_ids):
         if not (settings.data / name).is_dir():
             continue
         for step in compactor(settings, name, times, csv_days=csv_days).run():
             code = max(code, ExitCode.IO if step.why else ExitCode.OK)
-            said = said or not step.why
-            _tell(step, form, quiet=quiet)
+            did_something = did_something or not step.why
+            _print_step(step, form, quiet=quiet)
             stop.raise_if_set()
-    if not said and not code and form == "text" and not quiet:
+    if not did_something and not code and form == "text" and not quiet:
         say(nothing_to_do())
     return code
 
 
-def _tell(step: Step, form: str, *, quiet: bool) -> None:
+def _print_step(step: Step, form: str, *, quiet: bool) -> None:
     if form == "json":
         say_json(step_json(step))
     elif step.why:

@@ -1,4 +1,4 @@
-"""``bikecollect export``: data out."""
+"""``bikecollect export``: write tables to files."""
 
 import time
 from contextlib import ExitStack
@@ -24,10 +24,7 @@ from bikecollect.reports.export import Exporter, ExportRequest
 from bikecollect.setup.settings import Settings
 from bikecollect.wiring import history
 
-WHATS = (
-    *("station_status", "stations", "slots", "gaps", "runs"),
-    *("coverage", "profile"),
-)
+WHATS = ("station_status", "stations", "slots", "gaps", "runs", "coverage", "profile")
 FORMS = ("csv", "jsonl", "parquet")
 
 
@@ -38,22 +35,22 @@ FORMS = ("csv", "jsonl", "parquet")
     type=click.Choice(WHATS),
     default="station_status",
     show_default=True,
-    help="Which table.",
+    help="The table.",
 )
 @click.option("--since", help="The first day: 2026-11-22, 30d; default: all.")
-@click.option("--until", help="The day behind the last one; default: all.")
-@click.option("--station", multiple=True, help="Only this station's id; repeatable.")
-@click.option("--names", is_flag=True, help="Join name, region, lat, lon of stations.")
+@click.option("--until", help="The day after the last one; default: all.")
+@click.option("--station", multiple=True, help="Only this station id; repeatable.")
+@click.option("--names", is_flag=True, help="Add name, region, lat, lon of stations.")
 @click.option(
     "--excel-safe",
     is_flag=True,
-    help="CSV that spreadsheets take for UTF-8, and no cell for a formula.",
+    help="Write CSV that spreadsheets read as UTF-8, without formulas.",
 )
 @click.option(
     "--format",
     "form",
     type=click.Choice(FORMS),
-    help="Default: by the output's name, else csv.",
+    help="Default: by the name of the output, else csv.",
 )
 @output_option
 @click.pass_context
@@ -72,9 +69,9 @@ def export(
 ) -> None:
     """Write a table of each SYSTEM's history as CSV, JSON lines or Parquet.
 
-    As CSV, one system's station_status is the text of its daily files, sorted by slot
-    and station: its sha256 is what `verify` certifies. Beside a file stands a
-    datapackage.json that says what each column means.
+    As CSV, the station_status of one system is the text of its daily files, sorted by
+    slot and station; `verify` certifies its sha256. A datapackage.json beside the
+    output file describes each column.
     """
     settings = ctx.ensure_object(Shared).settings()
     form = _form(form, output, excel_safe=excel_safe)
@@ -90,15 +87,15 @@ def export(
         names=names,
         excel_safe=excel_safe,
     )
-    exporter = _exported(settings, request, form, output)
+    exporter = _write(settings, request, form, output)
     if output is not None and not is_stream(output):
         _describe(exporter, request, form, output)
 
 
-def _exported(
+def _write(
     settings: Settings, request: ExportRequest, form: str, output: Path | None
 ) -> Exporter:
-    """Write what is wished for to *output*, whole or not at all; None: to stdout."""
+    """Write the export to *output*, completely or not at all; None: to stdout."""
     shown = [history.shown(settings, name) for name in request.systems]
     with ExitStack() as stack:
         fd = None if output is None else stack.enter_context(placed(output))

@@ -1,7 +1,5 @@
-"""``bikecollect query``: SQL over the whole history."""
+"""``bikecollect query``: run SQL over the whole history."""
 
-import csv
-import io
 import re
 import sys
 from collections.abc import Sequence
@@ -23,7 +21,7 @@ from bikecollect.cli.output_file import (
 )
 from bikecollect.cli.render.table import table
 from bikecollect.core.errors import StorageError, UsageError
-from bikecollect.core.text import visible_json
+from bikecollect.core.text import csv_text, visible_json
 from bikecollect.wiring import history
 
 if TYPE_CHECKING:
@@ -40,18 +38,20 @@ BATCH = 10_000
     "--format",
     "form",
     type=click.Choice(["table", "csv", "jsonl", "parquet"]),
-    help="Default: by the output's name, else table.",
+    help="Default: by the name of the output, else table.",
 )
 @output_option
 @click.option(
-    "--memory", default="", help="DuckDB's bound, such as 2GB; default: by the machine."
+    "--memory",
+    default="",
+    help="DuckDB's memory limit, such as 2GB; default: depends on the machine.",
 )
 @click.option("--threads", type=click.IntRange(1, 256), default=2, show_default=True)
 @click.option(
     "--unrestricted",
     is_flag=True,
-    help="Any SQL, not only one SELECT: it may read and write every file that you may, "
-    "attach databases, install extensions and use the network. Not for SQL of others.",
+    help="Allow any SQL, not only one SELECT: it may read and write all your files, "
+    "attach databases, install extensions and use the network. Not for foreign SQL.",
 )
 @click.pass_context
 def query(
@@ -65,19 +65,19 @@ def query(
     threads: int,
     unrestricted: bool,
 ) -> None:
-    """Answer SQL (DuckDB's; `-` reads it from stdin) over open days and the archive.
+    """Run SQL (DuckDB's; `-` reads it from stdin) over open days and the archive.
 
     The tables are station_status, slots, coverage, profile, runs and stations, each
-    with system_id and date; times are epoch seconds, and minute_of_day, hour_of_week
-    are local. Of an open day they have what is committed. SQL is one SELECT, and reads
-    nothing but these tables.
+    with system_id and date; times are in epoch seconds, minute_of_day and hour_of_week
+    are local. Open days have their committed rows. SQL is one SELECT and can read only
+    these tables.
     """
     refuse_misnamed(output)
     form = form or format_of(output, "table" if output is None else "csv")
     if form == "parquet" and output is None:
         raise UsageError("Parquet goes to a file; give --output FILE.parquet")
     if memory and not re.fullmatch(r"\d+(\.\d+)?\s*[KMGT]i?B", memory):
-        raise UsageError(f'--memory "{memory}": write a size such as 512MB or 2GB')
+        raise UsageError(f'--memory "{memory}": give a size such as 512MB or 2GB')
     text = sys.stdin.read() if sql == "-" else sql
     settings = ctx.ensure_object(Shared).settings()
     shown = [history.shown(settings, name) for name in settings.chosen(system)]
@@ -102,7 +102,7 @@ def _answer(
     try:
         if form == "parquet" and fd is not None:
             target = f"TO '{duckdb_engine.descriptor(fd)}'"
-            options = f"FORMAT parquet, COMPRESSION zstd, {duckdb_engine.AS_IT_IS}"
+            options = f"FORMAT parquet, COMPRESSION zstd, {duckdb_engine.IN_PLACE}"
             db.execute(f"COPY (\n{sql}\n) {target} ({options})")
             return
         cursor = db.execute(sql)
@@ -114,7 +114,7 @@ def _answer(
             out.writelines(_parts(cursor, names, "csv" if form == "table" else form))
     except duckdb.Error as error:
         if duckdb_engine.UNREADABLE in str(error):
-            raise StorageError(duckdb_engine.said(error), cause="archive") from error
+            raise StorageError(duckdb_engine.message(error), cause="archive") from error
         what = f"the query failed: {str(error).strip()}"
         raise UsageError(what, lines=True) from error
     except AttributeError as error:
@@ -134,15 +134,13 @@ def _print(cursor: Any, names: Sequence[str], form: str) -> None:
 
 
 def _parts(cursor: Any, names: Sequence[str], form: str) -> Any:
-    """Yield the rows as text, some thousand at a time."""
+    """Yield the rows as text, in batches."""
 
     def lines(rows: Sequence[Sequence[object]]) -> str:
-        out = io.StringIO(newline="")
-        csv.writer(out, lineterminator="\n").writerows(
+        return csv_text(
             [_FLAGS.get(v, v) if isinstance(v, bool) else v for v in row]
             for row in rows
         )
-        return out.getvalue()
 
     if form == "csv":
         yield lines([names])
@@ -150,8 +148,8 @@ def _parts(cursor: Any, names: Sequence[str], form: str) -> Any:
         if form == "csv":
             yield lines(rows)
         else:
-            made = (dict(zip(names, row, strict=True)) for row in rows)
-            yield "".join(visible_json(each, default=str) + "\n" for each in made)
+            records = (dict(zip(names, row, strict=True)) for row in rows)
+            yield "".join(visible_json(r, default=str) + "\n" for r in records)
 
 
 _FLAGS = {True: "true", False: "false"}

@@ -1,4 +1,4 @@
-"""``bikecollect verify``: the proof that files, ledger and checksums agree."""
+"""``bikecollect verify``: check that files, ledger and checksums agree."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from bikecollect.archive.certificates import Certificate, Finding, compared
-from bikecollect.archive.verify import Looked
+from bikecollect.archive.certificates import Certificate, Finding, compare
+from bikecollect.archive.verify import VerifiedCounts
 from bikecollect.cli.options import Shared, say, say_figures, say_json
 from bikecollect.cli.output_file import written
 from bikecollect.cli.render.archive import (
@@ -30,17 +30,17 @@ from bikecollect.wiring import history
 @click.command()
 @click.argument("system_ids", nargs=-1, metavar="[SYSTEM]...")
 @click.option("--since", help="First day that gets a certificate: 2026-11-22, 30d.")
-@click.option("--until", help="The day behind the last one.")
-@click.option("--deep", is_flag=True, help="Read the rows of archived days back too.")
+@click.option("--until", help="The day after the last one.")
+@click.option("--deep", is_flag=True, help="Also read the rows of archived days back.")
 @click.option(
     "--certificates",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the certificates to this file, to be kept.",
+    help="Write the certificates to this file.",
 )
 @click.option(
     "--against",
     type=click.Path(dir_okay=False, exists=True),
-    help="Compare with certificates that were kept.",
+    help="Compare with the certificates in this file.",
 )
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
 @click.pass_context
@@ -55,72 +55,70 @@ def verify(
     against: str | None,
     form: str,
 ) -> int:
-    """Prove that the files, the ledger and the checksums of each SYSTEM agree.
+    """Check that the files, the ledger and the checksums of each SYSTEM agree.
 
-    Every byte of every CSV, the archive's files, the stations and the kept payloads
-    are looked at, and what does not agree is named (exit code 1). Each day gets a
-    certificate: its slots, its rows, and the sha256 of its rows as sorted CSV, which
-    stays the same when the day moves to the archive. Changes nothing.
+    Reads every byte of the CSV files, the archive, the list of stations and the kept
+    payloads, and prints each disagreement (exit code 1). Each day gets a certificate:
+    its slots, its rows, and the sha256 of its rows as sorted CSV, which stays the same
+    when the day moves to the archive. Changes nothing.
     """
     settings = ctx.ensure_object(Shared).settings()
     names = settings.chosen(system_ids)
-    found: list[Certificate] = []
-    looked: list[Looked] = []
-    wrong = 0
-    kept = _kept(against) if against else []
-    for each in _proofs(settings, names, since, until, deep=deep, looked=looked):
-        if isinstance(each, Finding):
-            wrong += 1
-            _tell(each, form)
+    new: list[Certificate] = []
+    counts: list[VerifiedCounts] = []
+    findings = 0
+    old = _read_certificates(against) if against else []
+    for result in _verify(settings, names, since, until, deep=deep, counts=counts):
+        if isinstance(result, Finding):
+            findings += 1
+            _print_finding(result, form)
         else:
-            found.append(each)
-            line = certificate_json if form == "json" else None
-            say_figures((line or certificate_line)(each))
-    for finding in compared(found, kept):
-        wrong += 1
-        _tell(finding, form)
+            new.append(result)
+            render = certificate_json if form == "json" else certificate_line
+            say_figures(render(result))
+    for finding in compare(new, old):
+        findings += 1
+        _print_finding(finding, form)
     if certificates:
         with written(certificates) as out:
-            out.writelines(certificate_json(each) for each in found)
+            out.writelines(certificate_json(certificate) for certificate in new)
     if form == "text":
-        say(verdict(looked, wrong))
-    return ExitCode.NO if wrong else ExitCode.OK
+        say(verdict(counts, findings))
+    return ExitCode.NO if findings else ExitCode.OK
 
 
-def _proofs(
+def _verify(
     settings: Settings,
     names: Sequence[str],
     since: str | None,
     until: str | None,
     *,
     deep: bool,
-    looked: list[Looked],
+    counts: list[VerifiedCounts],
 ) -> Iterator[Finding | Certificate]:
-
     times = Times(time.time, time.monotonic, process.Stop())
     for name in names:
         verifier = history.verifier(settings, name, times, deep=deep)
-        there, now = history.zone(settings, name), time.time()
+        zone, now = history.zone(settings, name), time.time()
         verifier = replace(
             verifier,
-            since=day(since, there, now) if since else "",
-            until=day(until, there, now) if until else verifier.until,
+            since=day(since, zone, now) if since else "",
+            until=day(until, zone, now) if until else verifier.until,
         )
-        looked.append(verifier.looked)
+        counts.append(verifier.counts)
         yield from verifier.run()
 
 
-def _tell(finding: Finding, form: str) -> None:
-    json = form == "json"
-    if json:
+def _print_finding(finding: Finding, form: str) -> None:
+    if form == "json":
         say_json(finding_json(finding))
     else:
         say(finding_line(finding))
 
 
-def _kept(path: str) -> list[Certificate]:
+def _read_certificates(path: str) -> list[Certificate]:
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
-        return [certificate(each) for each in lines]
+        return [certificate(line) for line in lines]
     except ValueError as error:
         raise UsageError(f"{path}: {error}") from error

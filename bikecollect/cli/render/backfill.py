@@ -1,4 +1,4 @@
-"""What backfill did, as text and as JSON."""
+"""The output of `backfill`, as text and as JSON."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,36 +12,37 @@ from bikecollect.core.text import percent, visible, visible_json
 
 DAYS = 40
 DOUBT = 0.9
-STAY = frozenset({"there", "left"})
-"""What becomes of payloads that are not tried."""
+UNTRIED = frozenset({"there", "left"})
+"""The results of payloads that are not tried."""
 KEPT = "; the payload is kept"
 
 
 def summary(
     system_id: str,
-    done: Sequence[Filling],
+    fillings: Sequence[Filling],
     agreement: Agreement,
     *,
-    left_out: tuple[int, int] = (0, 0),
+    skipped: tuple[int, int] = (0, 0),
 ) -> str:
     """Return what was done for a system, by day and origin.
 
-    *left_out* says how many rows or blocks of the other archive could not be read, and
-    how many of its values cannot be.
+    *skipped* has the numbers of unreadable rows or blocks and of impossible values in
+    the other archive.
     """
-    bad, odd = left_out
-    counts = Counter((f.day, f.origin, f.what) for f in done if f.what not in STAY)
-    there = sum(each.what == "there" for each in done)
-    left = sum(each.what == "left" for each in done)
-    lines = [f"{system_id}: {_total(done)}"]
-    if there:
-        lines.append(f"  {there} payloads have a block already: they stay as they are")
-    if left:
-        lines.append(f"  {left} rejected for a wrong clock: they stay as they are")
-    if bad:
-        lines.append(f"  {bad:,} rows or blocks over there could not be read")
-    if odd:
-        lines.append(f"  {odd:,} values over there cannot be: they are left empty")
+    unreadable, impossible = skipped
+    tried = [filling for filling in fillings if filling.what not in UNTRIED]
+    counts = Counter((f.day, f.origin, f.what) for f in tried)
+    present = sum(filling.what == "there" for filling in fillings)
+    rejected = sum(filling.what == "left" for filling in fillings)
+    lines = [f"{system_id}: {_total(fillings)}"]
+    if present:
+        lines.append(f"  {present} payloads already have a block: unchanged")
+    if rejected:
+        lines.append(f"  {rejected} rejected for a wrong clock: unchanged")
+    if unreadable:
+        lines.append(f"  {unreadable:,} rows or blocks over there are unreadable")
+    if impossible:
+        lines.append(f"  {impossible:,} values over there are impossible: left empty")
     lines += _agreement(agreement)
     if counts:
         rows = [(*key, slots) for key, slots in sorted(counts.items())][:DAYS]
@@ -49,14 +50,14 @@ def summary(
         lines += ["", *(f"  {line}" for line in table(names, rows).splitlines())]
     if len(counts) > DAYS:
         lines.append(f"  ... and {len(counts) - DAYS} more lines; see --format json")
-    why = dict.fromkeys(f.why.partition(KEPT)[0] for f in done if f.why)
-    for text in list(why)[:5]:
+    reasons = dict.fromkeys(f.why.partition(KEPT)[0] for f in fillings if f.why)
+    for text in list(reasons)[:5]:
         lines += wrapped(visible(text), "  ", "    ")
     return "\n".join([*lines, ""])
 
 
 def as_json(system_id: str, filling: Filling, zone: tzinfo) -> str:
-    """Return what became of a slot, as a line of JSON."""
+    """Return the result of a slot as a line of JSON."""
     values = {
         "system": system_id,
         "slot": iso(filling.slot, zone),
@@ -68,9 +69,9 @@ def as_json(system_id: str, filling: Filling, zone: tzinfo) -> str:
     return visible_json(values) + "\n"
 
 
-def _total(done: Sequence[Filling]) -> str:
-    whats = Counter(each.what for each in done)
-    parts = [f"{_slots(n)} {what}" for what, n in whats.items() if what not in STAY]
+def _total(fillings: Sequence[Filling]) -> str:
+    counts = Counter(filling.what for filling in fillings)
+    parts = [f"{_slots(n)} {what}" for what, n in counts.items() if what not in UNTRIED]
     return ", ".join(parts) or "nothing to fill"
 
 
@@ -78,16 +79,16 @@ def _slots(count: int) -> str:
     return "1 slot" if count == 1 else f"{count:,} slots"
 
 
-def _agreement(found: Agreement) -> list[str]:
-    if found.share is None:
+def _agreement(agreement: Agreement) -> list[str]:
+    if agreement.share is None:
         return []
-    values = f"{percent(found.share)} of {found.values:,} values"
-    lines = [f"  agreement with ours: {values} in {found.slots} slots that both have"]
-    if found.here or found.there:
+    values = f"{percent(agreement.share)} of {agreement.values:,} values"
+    lines = [f"  agreement with ours: {values} in {agreement.slots} common slots"]
+    if agreement.here or agreement.there:
         lines.append(
-            f"  stations only here {found.here / found.slots:.1f} a slot, only there "
-            f"{found.there / found.slots:.1f}"
+            f"  stations only here: {agreement.here / agreement.slots:.1f} per slot, "
+            f"only there: {agreement.there / agreement.slots:.1f}"
         )
-    if found.share < DOUBT:
-        lines.append("  ! that is little: is it the same city, the same time zone?")
+    if agreement.share < DOUBT:
+        lines.append("  ! low agreement: is it the same city, the same time zone?")
     return lines

@@ -1,7 +1,5 @@
 """The account of the past, as text, CSV and JSON."""
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
@@ -12,7 +10,14 @@ from bikecollect.cli.render.table import table
 from bikecollect.cli.render.terminal import title, unicode
 from bikecollect.core.causes import meaning
 from bikecollect.core.slots import SlotState, iso
-from bikecollect.core.text import length, local_minute, percent, visible, visible_json
+from bikecollect.core.text import (
+    csv_text,
+    length,
+    local_minute,
+    percent,
+    visible,
+    visible_json,
+)
 from bikecollect.reports.coverage import Account, Coverage, Gap
 
 CELLS = 48
@@ -111,9 +116,7 @@ def _count(count: Coverage) -> dict[str, float | int | None]:
 
 
 def _csv(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    out = io.StringIO(newline="")
-    csv.writer(out, lineterminator="\n").writerows([columns, *rows])
-    return out.getvalue()
+    return csv_text([columns, *rows])
 
 
 def _day(slot: int, account: Account) -> str:

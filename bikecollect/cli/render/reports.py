@@ -1,7 +1,5 @@
 """What reports answer, as text, CSV and JSON."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from typing import Any
@@ -9,7 +7,7 @@ from typing import Any
 from bikecollect.cli.render.table import table
 from bikecollect.cli.render.terminal import title
 from bikecollect.core.slots import iso
-from bikecollect.core.text import WEEKDAYS, length, visible_json
+from bikecollect.core.text import WEEKDAYS, csv_text, length, visible_json
 from bikecollect.reports.registry import REPORTS, Report
 from bikecollect.reports.runner import Answer
 
@@ -67,10 +65,7 @@ def answer(
         made = (dict(zip(found.columns, row, strict=True)) for row in rows[:limit])
         return "".join(visible_json(each) + "\n" for each in made)
     if form == "csv":
-        out = io.StringIO(newline="")
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerows([found.columns, *rows[:limit]])
-        return out.getvalue()
+        return csv_text([found.columns, *rows[:limit]])
     if not rows:
         return f"{report.title}\n\nNothing: no slot was seen, or nothing happened.\n"
     return _text(report, found.columns, rows, len(zones) > 1, limit or SHOWN)

@@ -1,14 +1,12 @@
 """How well each station was seen, as text, CSV, JSON and HTML."""
 
-import csv
-import io
 from collections.abc import Sequence
 
 from bikecollect.cli.render.table import table
 from bikecollect.cli.render.terminal import title
 from bikecollect.core.errors import UsageError
 from bikecollect.core.slots import iso
-from bikecollect.core.text import length, percent, visible_json
+from bikecollect.core.text import csv_text, length, percent, visible_json
 from bikecollect.reports.coverage import Account
 from bikecollect.reports.station_coverage import StationCoverage
 
@@ -29,9 +27,7 @@ def render(found: Found, form: str) -> str:
     if form == "json":
         made = (dict(zip(COLUMNS, row, strict=True)) for row in rows)
         return "".join(visible_json(each) + "\n" for each in made)
-    out = io.StringIO(newline="")
-    csv.writer(out, lineterminator="\n").writerows([COLUMNS, *rows])
-    return out.getvalue()
+    return csv_text([COLUMNS, *rows])
 
 
 def _row(account: Account, each: StationCoverage) -> tuple[object, ...]:

@@ -26,9 +26,9 @@ from bikecollect.feeds.reading.values import MAX_ID
 from bikecollect.storage.csv_format import COLUMNS
 from bikecollect.storage.data_folder import ARCHIVE
 from bikecollect.storage.files.regular_file import (
-    read_below,
     list_below,
     open_below,
+    read_below,
 )
 
 if TYPE_CHECKING:

@@ -5,12 +5,12 @@ import os
 from pathlib import Path
 
 RESERVE, RESERVED_SHARE = 8 * 1024 * 1024, 0.02
-"""Free bytes that data leave, or that share of a small disk: with them the ledger can
-write down how runs end, and people can be told, when the disk is full."""
+"""Free bytes that data never use, or that share of a small disk: with them the ledger
+can record how runs end, and alerts can be sent, when the disk is full."""
 
 
 def leave_reserve(folder: Path, size: int) -> None:
-    """Raise OSError (ENOSPC) where *size* more bytes in *folder* leave no reserve."""
+    """Raise OSError (ENOSPC) if *size* more bytes in *folder* would use the reserve."""
     disk = os.statvfs(folder)
     reserve = min(RESERVE, disk.f_blocks * disk.f_frsize * RESERVED_SHARE)
     if disk.f_bavail * disk.f_frsize < size + reserve:
@@ -26,7 +26,7 @@ def write_all(fd: int, data: bytes) -> None:
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write *data* to *path*, anew, and sync the file (not its folder)."""
+    """Write *data* to *path*, replacing it, and sync the file (not its folder)."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     fd = os.open(path, flags, 0o640)
     try:

@@ -1,6 +1,6 @@
-"""Reading files that others may have put there: plain ones only, and no more than fits.
+"""Reading files that others may have put there: plain ones only, of bounded size.
 
-Neither a link nor a FIFO, a device or a socket is ever read, and none of them blocks.
+Links, FIFOs, devices and sockets are never read, and none of them blocks.
 """
 
 import errno
@@ -11,7 +11,7 @@ from pathlib import Path
 
 PIECE = 1_048_576
 REFUSED = frozenset({errno.EINVAL, errno.EFBIG, errno.ELOOP})
-"""What these functions raise, as errno, for what is no plain file or too large."""
+"""The errno of what these functions raise for a file that is not plain or too large."""
 FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
@@ -35,7 +35,7 @@ def read_file(path: Path | str, most: int, *, dir_fd: int | None = None) -> byte
     fd = open_file(path, dir_fd=dir_fd)
     parts, left = [], most
     with os.fdopen(fd, "rb") as file:
-        # Not *most* at once: what is asked for is allocated, be the file ever so short.
+        # Not *most* at once: read() allocates that much, however short the file is.
         while part := file.read(PIECE):
             left -= len(part)
             if left < 0:
@@ -45,12 +45,12 @@ def read_file(path: Path | str, most: int, *, dir_fd: int | None = None) -> byte
 
 
 def open_below(folder: Path, name: str) -> int:
-    """Return a descriptor of the plain file *name* in *folder*; raises OSError.
+    """Return a descriptor of the plain file *name* below *folder*; raises OSError.
 
-    No part of *name*, which may have folders in it, is a link; none leads upwards.
+    *name* may have folders in it; links and ".." are refused.
     """
-    *above, last = _parts(name)
-    fd = _folder_below(folder, above)
+    *folders, last = _parts(name)
+    fd = _folder_below(folder, folders)
     try:
         return open_file(last, dir_fd=fd)
     finally:
@@ -58,9 +58,9 @@ def open_below(folder: Path, name: str) -> int:
 
 
 def read_below(folder: Path, name: str, most: int) -> bytes:
-    """Return the bytes of *name* in *folder*; see `content` and `open_below`."""
-    *above, last = _parts(name)
-    fd = _folder_below(folder, above)
+    """Return the bytes of *name* below *folder*; see `read_file` and `open_below`."""
+    *folders, last = _parts(name)
+    fd = _folder_below(folder, folders)
     try:
         return read_file(last, most, dir_fd=fd)
     finally:
@@ -68,17 +68,17 @@ def read_below(folder: Path, name: str, most: int) -> bytes:
 
 
 def list_below(folder: Path, name: str) -> list[str]:
-    """Return what lies in the folder *name* of *folder*, sorted; none without it.
+    """Return the sorted names in the folder *name* below *folder*; none if missing.
 
-    Raises OSError for a link, or what is no folder.
+    Raises OSError for a link, and for anything that is not a folder.
     """
     try:
         fd = _folder_below(folder, _parts(name))
     except FileNotFoundError:
         return []
     try:
-        with os.scandir(fd) as found:
-            return sorted(each.name for each in found)
+        with os.scandir(fd) as entries:
+            return sorted(entry.name for entry in entries)
     finally:
         os.close(fd)
 

@@ -1,6 +1,5 @@
 """Folders for temporary data: where there is room, and removed also after a kill."""
 
-import fcntl
 import os
 import re
 import shutil
@@ -10,68 +9,72 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from bikecollect.storage.files import flock
+
 PREFIX, SUFFIX = "bikecollect-", ".scratch"
 OURS = re.compile(rf"{PREFIX}[^/]+{re.escape(SUFFIX)}")
 ROOM = 1 << 30
-"""Free bytes with which a place has room; where none has, the roomiest is taken."""
+"""Free bytes that a place should have; if none has, the one with most is used."""
 LEFT = 60.0
-"""Seconds after which a folder that nobody holds was left by a killed process."""
+"""Age in seconds from which an unlocked folder counts as left by a killed process."""
 PLACES = (Path("/var") / "tmp", Path("/") / "tmp")
-"""Where large temporary data go by custom; the second is often in memory."""
+"""The usual places of large temporary data; `/tmp` is often in memory."""
 
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """Yield a new folder that only this user can look into; it is removed at the end.
+    """Yield a new private folder, removed at the end.
 
-    $TMPDIR says where. What killed processes of this user left there is removed.
+    It lies in $TMPDIR if that is set. Folders that killed processes of this user left
+    in the same place are removed.
     """
-    above = _roomy()
-    _sweep(above)
-    folder = Path(tempfile.mkdtemp(SUFFIX, PREFIX, above))
-    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    parent = _choose_place()
+    _remove_leftovers(parent)
+    folder = Path(tempfile.mkdtemp(SUFFIX, PREFIX, parent))
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with suppress(OSError):
-            fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            flock.try_lock(fd, shared=True)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        os.close(held)
+        os.close(fd)
 
 
-def _roomy() -> Path:
+def _choose_place() -> Path:
     named = os.environ.get("TMPDIR")
     places = [Path(named)] if named else [*PLACES, Path(tempfile.gettempdir())]
-    found = [each for each in places if os.access(each, os.W_OK | os.X_OK)]
-    if not found:
+    usable = [place for place in places if os.access(place, os.W_OK | os.X_OK)]
+    if not usable:
         return Path(tempfile.gettempdir())
-    return next((each for each in found if _free(each) >= ROOM), max(found, key=_free))
+    roomy = (place for place in usable if _free_bytes(place) >= ROOM)
+    return next(roomy, max(usable, key=_free_bytes))
 
 
-def _free(place: Path) -> int:
+def _free_bytes(place: Path) -> int:
     try:
-        there = os.statvfs(place)
+        disk = os.statvfs(place)
     except OSError:
         return 0
-    return there.f_bavail * there.f_frsize
+    return disk.f_bavail * disk.f_frsize
 
 
-def _sweep(above: Path) -> None:
-    with suppress(OSError), os.scandir(above) as found:
-        for each in found:
-            if OURS.fullmatch(each.name) and each.is_dir(follow_symlinks=False):
+def _remove_leftovers(parent: Path) -> None:
+    with suppress(OSError), os.scandir(parent) as entries:
+        for entry in entries:
+            if OURS.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
                 with suppress(OSError):
-                    _sweep_one(Path(each.path))
+                    _remove_if_left(Path(entry.path))
 
 
-def _sweep_one(folder: Path) -> None:
+def _remove_if_left(folder: Path) -> None:
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-    held = os.open(folder, flags)
+    fd = os.open(folder, flags)
     try:
-        there = os.fstat(held)
-        if there.st_uid != os.geteuid() or time.time() - there.st_mtime < LEFT:
+        info = os.fstat(fd)
+        if info.st_uid != os.geteuid() or time.time() - info.st_mtime < LEFT:
             return
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(folder)
+        if flock.try_lock(fd):
+            shutil.rmtree(folder)
     finally:
-        os.close(held)
+        os.close(fd)

@@ -1,4 +1,4 @@
-"""Files that decide what runs: whose they are, and who else may change them."""
+"""Files that decide what runs: their owner, and who else may change them."""
 
 import os
 import stat
@@ -13,72 +13,74 @@ from bikecollect.storage.files.regular_file import read_file
 SECRET_BYTES = 4_096
 ROOT = 0
 LINKS = 40
-"""As many as Linux follows."""
+"""The number of links that Linux follows."""
 
 
 def check_file(path: Path) -> None:
-    """Raise SettingsError where others may change or replace the file *path*.
+    """Raise SettingsError if others may change or replace the file *path*.
 
-    Only root and the user of this process may: own it and its folder, own the links
-    that lead to it, and write there. Nothing is said of what is not there.
+    Only root and the user of this process may own or write to the file, its folder
+    and the links to it. A file that does not exist is skipped.
     """
-    for place in _way(path):
+    for place in _link_targets(path):
         _check(place.parent)
         _check(place)
 
 
 def check_folder(path: Path) -> None:
-    """Raise SettingsError where others may put files into the folder *path*."""
-    for place in _way(path):
+    """Raise SettingsError if others may put files into the folder *path*."""
+    for place in _link_targets(path):
         _check(place)
-    if path.is_dir() and _others_write(path):  # and sticky, or it were refused above
+    if path.is_dir() and _others_write(path):  # sticky, else refused above
         raise UntrustedFile(
-            f"others may put files into {path}: what you use must lie in a folder that "
-            "only you may write to",
+            f"others may put files into {path}: use a folder that only you may write "
+            "to",
             f"mkdir -m 700 {quoted(path / 'mine')}, and move it there",
         )
 
 
-def check_owner(path: Path, whole: Path) -> None:
-    """Raise SettingsError where *path*, in the folder *whole*, is another user's."""
+def check_owner(path: Path, root: Path) -> None:
+    """Raise SettingsError if *path*, in the folder *root*, is another user's."""
     owners = {path.lstat().st_uid, path.stat().st_uid} - {ROOT, os.geteuid()}
     if not owners:
         return
-    them, me = user_name(owners.pop()), user_name(os.geteuid())
+    owner, me = user_name(owners.pop()), user_name(os.geteuid())
     raise UntrustedFile(
-        f"{path} belongs to the user {them}: call bikecollect as {them}, or take the "
+        f"{path} belongs to the user {owner}: run bikecollect as {owner}, or take the "
         "folder over",
-        f"sudo chown -R {me} {quoted(whole)}",
+        f"sudo chown -R {me} {quoted(root)}",
     )
 
 
 def check_closed(path: Path) -> None:
-    """Raise SettingsError where others may write to the folder *path*."""
-    about = path.stat()
+    """Raise SettingsError if others may write to the folder *path*."""
+    info = path.stat()
     if _others_write(path):
         raise UntrustedFile(
-            f"others may write to {path} (mode {stat.S_IMODE(about.st_mode):04o})",
-            f"{_sudo(about.st_uid)}chmod go-w {quoted(path)}",
+            f"others may write to {path} (mode {stat.S_IMODE(info.st_mode):04o})",
+            f"{_sudo(info.st_uid)}chmod go-w {quoted(path)}",
         )
 
 
 def others_read(path: Path) -> bool:
-    """Return whether more than its owner may read *path*, or whom root has chosen.
+    """Return whether others than the owner, or those root allowed, may read *path*.
 
-    That is a group of one's own, or any that root gave a file of root's to.
+    Allowed are the owner's private group, and any group of a file that root owns.
     """
-    about = path.stat()
-    if about.st_mode & 0o007:
+    info = path.stat()
+    if info.st_mode & 0o007:
         return True
-    given = about.st_uid == ROOT != about.st_gid
-    return bool(about.st_mode & 0o070) and not (given or _only_mine(path, about.st_gid))
+    by_root = info.st_uid == ROOT != info.st_gid
+    return bool(info.st_mode & 0o070) and not (
+        by_root or _is_private_group(path, info.st_gid)
+    )
 
 
 def read_secret(path: Path) -> str:
-    """Return the secret in the file *path*: one line of a file of one's own.
+    """Return the secret in the file *path*: one line of a private file.
 
-    Raises OSError, and SettingsError where others may read or change the file,
-    or where it holds something else than one line, such as a private key.
+    Raises OSError, and SettingsError if others may read or change the file, or if it
+    does not hold exactly one line (a private key, for example).
     """
     check_file(path)
     if (mode := stat.S_IMODE(path.stat().st_mode)) & 0o077:
@@ -90,24 +92,24 @@ def read_secret(path: Path) -> str:
 
 
 def read_credential(path: Path) -> str:
-    """Return the secret in *path* as `read_secret`, whoever owns the file.
+    """Return the secret in *path* like `read_secret`, without checking the owner.
 
-    For what systemd put there: it keeps others out by means of its own.
+    For systemd credentials, which systemd protects.
     """
     data = read_file(os.path.realpath(path), SECRET_BYTES)
     try:
         text = data.removeprefix(BOM_UTF8).decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path} is not UTF-8: {error.reason}") from error
-    if not text or any(each in text for each in "\r\n\0"):
-        raise SettingsError(f"{path} must hold one line, the secret, and no more")
+    if not text or any(character in text for character in "\r\n\0"):
+        raise SettingsError(f"{path} must hold exactly one line: the secret")
     return text
 
 
 def credential(name: str) -> Path | None:
-    """Return the service's credential called *name*, None where it has none.
+    """Return the path of the service's credential *name*, None if it has none.
 
-    A name with a slash is a path, and none: it could lead anywhere.
+    A name with a slash is refused: it could lead anywhere.
     """
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     if not folder or "/" in name:
@@ -119,28 +121,28 @@ def credential(name: str) -> Path | None:
 def weak_parent(path: Path) -> Path | None:
     """Return the nearest folder above *path* that others may rename, None for none.
 
-    Beside those that `check_file` refuses: whoever may write to a folder may put
-    another one in place of each in it.
+    `check_file` looks at the nearest folder only; a user who may write to a folder may
+    replace any folder in it.
     """
-    for place in path.absolute().parents[:-1]:
-        about = place.parent.stat()
-        ours = about.st_uid in {ROOT, os.geteuid()}
-        if not ours or (
-            _others_write(place.parent) and not about.st_mode & stat.S_ISVTX
+    for folder in path.absolute().parents[:-1]:
+        info = folder.parent.stat()
+        is_ours = info.st_uid in {ROOT, os.geteuid()}
+        if not is_ours or (
+            _others_write(folder.parent) and not info.st_mode & stat.S_ISVTX
         ):
-            return place
+            return folder
     return None
 
 
 def quoted(path: Path) -> str:
-    """Return *path* as a word of a command."""
+    """Return *path* quoted for a shell command."""
     import shlex  # only on the way to an error
 
     return shlex.quote(str(path))
 
 
 def user_name(uid: int) -> str:
-    """Return the name of the user *uid*, or the number where it has none."""
+    """Return the name of the user *uid*, or its number if it has no name."""
     import pwd  # only on the way to an error
 
     try:
@@ -149,8 +151,8 @@ def user_name(uid: int) -> str:
         return str(uid)
 
 
-def _way(path: Path) -> Iterator[Path]:
-    """Yield *path*, and what each link at its place leads to; those that are there."""
+def _link_targets(path: Path) -> Iterator[Path]:
+    """Yield *path* and, link by link, what it leads to; skip what does not exist."""
     for _ in range(LINKS):
         if not os.path.lexists(path):
             return
@@ -161,19 +163,19 @@ def _way(path: Path) -> Iterator[Path]:
 
 
 def _check(path: Path) -> None:
-    about = path.lstat()
-    if about.st_uid not in {ROOT, os.geteuid()}:
+    info = path.lstat()
+    if info.st_uid not in {ROOT, os.geteuid()}:
         raise UntrustedFile(
-            f"{path} belongs to the user {user_name(about.st_uid)}, who may change it "
+            f"{path} belongs to the user {user_name(info.st_uid)}, who may change it "
             "at any time",
             f"sudo chown {user_name(os.geteuid())} {quoted(path)}",
             first="if you trust what it holds, ",
         )
-    sticky = stat.S_ISDIR(about.st_mode) and about.st_mode & stat.S_ISVTX
-    if not stat.S_ISLNK(about.st_mode) and not sticky and _others_write(path):
+    is_sticky = stat.S_ISDIR(info.st_mode) and info.st_mode & stat.S_ISVTX
+    if not stat.S_ISLNK(info.st_mode) and not is_sticky and _others_write(path):
         raise UntrustedFile(
-            f"others may write to {path} (mode {stat.S_IMODE(about.st_mode):04o})",
-            f"{_sudo(about.st_uid)}chmod go-w {quoted(path)}",
+            f"others may write to {path} (mode {stat.S_IMODE(info.st_mode):04o})",
+            f"{_sudo(info.st_uid)}chmod go-w {quoted(path)}",
             first="look at what it holds, then ",
         )
 
@@ -183,17 +185,18 @@ def _sudo(owner: int) -> str:
 
 
 def _others_write(path: Path) -> bool:
-    about = path.stat()
-    if about.st_mode & stat.S_IWOTH:
+    info = path.stat()
+    if info.st_mode & stat.S_IWOTH:
         return True
-    return bool(about.st_mode & stat.S_IWGRP) and not _only_mine(path, about.st_gid)
+    is_group_writable = bool(info.st_mode & stat.S_IWGRP)
+    return is_group_writable and not _is_private_group(path, info.st_gid)
 
 
-def _only_mine(path: Path, gid: int) -> bool:
-    """Tell whether nobody but the user of this process is in the group *gid*.
+def _is_private_group(path: Path, gid: int) -> bool:
+    """Return whether only the user of this process is in the group *gid*.
 
-    Many systems give each user such a group, and a mask that lets it write. The
-    group's bits mean something else where the file has an access control list.
+    Many systems give each user such a group, and a umask that lets it write. The
+    group's bits mean something else if the file has an access control list.
     """
     import grp  # only where a group may write
     import pwd
