@@ -1,6 +1,7 @@
 """One run of one cycle in a process of its own, to be killed, failed or traced."""
 
 import argparse
+import ctypes
 import os
 import signal
 import sys
@@ -22,6 +23,7 @@ from bikecollect.storage import csv_store, payload_store
 
 STATIONS = 40
 INTERVAL = 300.0
+PR_SET_PTRACER = 0x59616D61
 
 
 def stations(number: int) -> dict[str, int]:
@@ -71,6 +73,12 @@ def _mutate(name: str) -> None:
         )
 
 
+def wait_for_tracer() -> None:
+    """Let any process trace this one, and wait for a word that one does."""
+    ctypes.CDLL(None).prctl(PR_SET_PTRACER, ctypes.c_ulong(-1), 0, 0, 0)
+    sys.stdin.readline()
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
@@ -78,7 +86,12 @@ if __name__ == "__main__":
     parser.add_argument("slot", type=int)
     parser.add_argument("--mutant", default="")
     parser.add_argument("--deadly", type=int, default=0)
-    given = parser.parse_args()
+    parser.add_argument("--traced", action="store_true")
+    options = parser.parse_args()
+    if options.traced:
+        wait_for_tracer()
     process.prepare()
-    ended = run(given.folder, given.number, given.slot, given.mutant, given.deadly)
+    ended = run(
+        options.folder, options.number, options.slot, options.mutant, options.deadly
+    )
     sys.exit(ended.exit_code)

@@ -3,11 +3,11 @@
 import csv
 import io
 import json
+import os
 import re
 import shutil
 import sqlite3
 import subprocess
-import sys
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import driver
+import forking
 
 DRIVER = Path(driver.__file__)
 CALLS = (
@@ -37,10 +38,17 @@ def strace(
     folder: Path, number: int, slot: int, *options: str, mutant: str = ""
 ) -> int:
     """Run the driver under strace with *options*; return its exit code."""
-    command = ["strace", "-f", "--seccomp-bpf", "-o", f"{folder}.trace", *options]
-    command += [sys.executable, str(DRIVER), str(folder), str(number), str(slot)]
-    command += ["--mutant", mutant] if mutant else []
-    return subprocess.run(command, capture_output=True, check=False).returncode
+    arguments = [str(folder), str(number), str(slot), "--mutant", mutant, "--traced"]
+    driver_process = forking.server().fork(str(DRIVER), arguments, os.environ)
+    command = ["strace", "-f", "-o", f"{folder}.trace", *options]
+    command += ["-p", str(driver_process.pid)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as tracer:
+        assert tracer.stderr is not None
+        first = tracer.stderr.readline()
+        assert b"attached" in first, first
+        code, _, _ = driver_process.communicate("\n")
+        tracer.stderr.read()
+    return code
 
 
 def every_call(folder: Path, number: int, slot: int) -> list[str]:

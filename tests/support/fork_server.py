@@ -1,12 +1,13 @@
 """A process that has imported the program, and forks itself for each command.
 
-Run as a program by `command.bikecollect`: ``python fork_server.py SOCKET``, where
-SOCKET is the number of an inherited descriptor. A message on it is the length of a JSON
-object (four bytes), the object (``arguments``, ``env``, ``cwd``), and four descriptors:
+Run as a program by `forking`: ``python fork_server.py SOCKET``, where SOCKET is the
+number of an inherited descriptor. A message on it is the length of a JSON object (four
+bytes), the object (``program``, ``arguments``, ``env``, ``cwd``), and four descriptors:
 stdin, stdout, stderr, and one for the command's process id and then its wait status.
 
-What runs is ``python -m bikecollect`` but for the start of Python and the imports: a
-process and a session of its own, with its own descriptors, environment and signals.
+What runs is ``python PROGRAM`` (``python -m bikecollect`` without one) but for the
+start of Python and the imports: a process and a session of its own, with its own
+descriptors, environment and signals.
 """
 
 import gc
@@ -26,7 +27,15 @@ import bikecollect
 
 LENGTH = struct.Struct("!i")
 WORD = struct.Struct("!q")
-IMPORTED = ("requests", "duckdb", "smtplib", "email.message", "jinja2", "sqlite3")
+USED_BY_COMMANDS = (
+    "requests",
+    "duckdb",
+    "smtplib",
+    "email.message",
+    "jinja2",
+    "sqlite3",
+)
+USED_BY_DRIVERS = ("argparse", "ctypes", "world")
 SKIPPED = ("bikecollect.app.", "bikecollect.__main__")
 
 
@@ -35,24 +44,25 @@ def import_all() -> None:
     for module in pkgutil.walk_packages(bikecollect.__path__, "bikecollect."):
         if not module.name.startswith(SKIPPED):
             importlib.import_module(module.name)
-    for name in IMPORTED:
+    for name in USED_BY_COMMANDS + USED_BY_DRIVERS:
         importlib.import_module(name)
 
 
-def serve(connection: socket.socket) -> bool:
-    """Fork for each message; return True in the process that has to run a command."""
+def serve(connection: socket.socket) -> dict[str, Any]:
+    """Fork for each message; return it in the fork, and nothing at the end."""
     while True:
         head, descriptors, _, _ = socket.recv_fds(connection, LENGTH.size, 4)
         if not head:
-            return False
+            return {}
         text = b""
         while len(text) < LENGTH.unpack(head)[0]:
             text += connection.recv(LENGTH.unpack(head)[0] - len(text))
         if os.fork() == 0:
             connection.close()
             if is_command(descriptors):
-                become(json.loads(text), descriptors)
-                return True
+                request: dict[str, Any] = json.loads(text)
+                become(request, descriptors)
+                return request
         for descriptor in descriptors:
             os.close(descriptor)
         while _reap():
@@ -90,7 +100,7 @@ def become(request: dict[str, Any], descriptors: list[int]) -> None:
     os.environ.update(request["env"])
     time.tzset()
     os.chdir(request["cwd"])
-    sys.argv = ["-m", *request["arguments"]]
+    sys.argv = [request["program"], *request["arguments"]]
     sys.path[0] = request["cwd"]
 
 
@@ -99,5 +109,8 @@ if __name__ == "__main__":
     gc.collect()
     gc.freeze()
     assert threading.active_count() == 1
-    if serve(socket.socket(fileno=int(sys.argv[1]))):
+    request = serve(socket.socket(fileno=int(sys.argv[1])))
+    if request and request["program"]:
+        runpy.run_path(request["program"], run_name="__main__")
+    elif request:
         runpy.run_module("bikecollect", run_name="__main__", alter_sys=True)
