@@ -151,24 +151,25 @@ class Cycle:
             memory = memory._replace(notes=notes, now=self.clock())
             check_not_before(memory.notes.get(NOT_BEFORE, ""), memory.now)
             known = self.client.public_host = memory.notes.get(PUBLIC_HOST, "")
-            fetched = self.feed.fetch(self.client, memory)
+            payload = self.feed.fetch(self.client, memory)
             if self.client.public_host != known:
                 self.notes[PUBLIC_HOST] = self.client.public_host
-        return Payload(
+        return replace(
+            payload,
             system_id=run.system_id,
             slot=run.slot,
             run_id=run.run_id,
-            fetched_at=fetched.fetched_at
-            or max(document.fetched_at for document in fetched.documents),
+            fetched_at=payload.fetched_at
+            or max(document.fetched_at for document in payload.documents),
             documents=tuple(
                 replace(document, url=self.redact(document.url))
-                for document in fetched.documents
+                for document in payload.documents
             ),
             boot_id=run.boot_id,
             uptime=run.uptime,
-            incomplete=self.redact(fetched.incomplete),
-            notes=_changed_notes(self.placeholders.put, fetched.notes),
-            findings={k: self.redact(text) for k, text in fetched.findings.items()},
+            incomplete=self.redact(payload.incomplete),
+            notes=_changed_notes(self.placeholders.put, payload.notes),
+            findings={k: self.redact(text) for k, text in payload.findings.items()},
         )
 
     def _accept(self, run: Run, payload: Payload) -> Run:

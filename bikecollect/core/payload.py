@@ -64,16 +64,20 @@ class Attempt(_Attempt):
 class Payload:
     """All documents of one fetch, and all that is needed to commit them later.
 
-    *uptime* is CLOCK_BOOTTIME in seconds: with *boot_id* it distinguishes a clock that
-    was set back from a second run in the same slot. *source* is the origin of a payload
-    that bikecollect did not fetch itself, else empty.
+    A feed returns it without system, slot and run, which the run adds. *fetched_at* is
+    when the document with the counts was complete, 0 for the last document. *notes* are
+    kept for the feed's next fetch; *incomplete* says why a part is missing (a page that
+    failed), empty if nothing is. *findings* are as in a `Snapshot`. *uptime* is
+    CLOCK_BOOTTIME in seconds: with *boot_id* it distinguishes a clock that was set back
+    from a second run in the same slot. *source* is the origin of a payload that
+    bikecollect did not fetch itself, else empty.
     """
 
-    system_id: str
-    slot: Slot
-    run_id: str
-    fetched_at: float
     documents: tuple[Document, ...]
+    system_id: str = ""
+    slot: Slot = Slot(0)
+    run_id: str = ""
+    fetched_at: float = 0.0
     boot_id: str = ""
     uptime: float = 0.0
     incomplete: str = ""
@@ -120,23 +124,6 @@ class Memory(NamedTuple):
     notes: Mapping[str, str] = {}
     station_ids: Collection[str] = frozenset()
     now: float = 0.0
-
-
-@dataclass(frozen=True, eq=False)
-class Fetched:
-    """The result of a feed's fetch.
-
-    *notes* are kept for the next fetch; *incomplete* is the reason why a part is
-    missing (a page that was not received), empty if none is. *findings* are as in a
-    `Snapshot`. *fetched_at* is the time of the document with the counts, 0 for the
-    time of the latest document.
-    """
-
-    documents: tuple[Document, ...]
-    notes: Mapping[str, str] = field(default_factory=dict)
-    incomplete: str = ""
-    findings: Mapping[str, str] = field(default_factory=dict)
-    fetched_at: float = 0.0
 
 
 Documents = tuple[Document, ...]

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Protocol
 
-from bikecollect.core.payload import Documents, Fetched, Getter, Memory
+from bikecollect.core.payload import Documents, Getter, Memory, Payload
 from bikecollect.core.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 class Feed(Protocol):
     """A dialect, set up for one system."""
 
-    def fetch(self, get: Getter, memory: Memory) -> Fetched:
+    def fetch(self, get: Getter, memory: Memory) -> Payload:
         """Get the documents of one payload through *get*; raises FeedError."""
         ...
 

@@ -6,7 +6,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from bikecollect.core.errors import PayloadError
-from bikecollect.core.payload import Documents, Fetched, Getter, Memory
+from bikecollect.core.payload import Documents, Getter, Memory, Payload
 from bikecollect.core.snapshot import Snapshot
 from bikecollect.feeds.reading.fields import STAMP_FORMAT
 from bikecollect.feeds.reading.json_payload import at, decode, objects
@@ -59,9 +59,9 @@ class CityBikes:
             self._dialect = replace(self._dialect, kinds=bicycles)
         self._form = (fields or {}).get(STAMP_FORMAT, "")
 
-    def fetch(self, get: Getter, memory: Memory) -> Fetched:
+    def fetch(self, get: Getter, memory: Memory) -> Payload:
         """Get the network."""
-        return Fetched((get("network", self._url, check=_list_stations),))
+        return Payload((get("network", self._url, check=_list_stations),))
 
     def read(self, documents: Documents) -> Snapshot:
         """Parse the network; raises PayloadError."""

@@ -20,9 +20,9 @@ from bikecollect.core.payload import (
     ONCE,
     Document,
     Documents,
-    Fetched,
     Getter,
     Memory,
+    Payload,
 )
 from bikecollect.core.slots import DAY
 from bikecollect.core.snapshot import Snapshot
@@ -80,7 +80,7 @@ class Gbfs:
         self._pin, self._interval = pin, interval
         self._options = gbfs_reader.ReadOptions(zone, language, fields or {}, kinds)
 
-    def fetch(self, get: Getter, memory: Memory) -> Fetched:
+    def fetch(self, get: Getter, memory: Memory) -> Payload:
         """Get the status first, then the other documents that are due.
 
         Discovered addresses stay in use until better ones have been read; gbfs.json is
@@ -103,10 +103,13 @@ class Gbfs:
             turn.findings["no station_information"] = (
                 "the feed lists no station_information: names and places are missing"
             )
-        return Fetched(
+        return Payload(
             (*first, turn.status, *extras.documents),
-            {gbfs_places.FEEDS: turn.places.note(self._url, self._pin), **extras.notes},
-            extras.incomplete,
+            notes={
+                gbfs_places.FEEDS: turn.places.note(self._url, self._pin),
+                **extras.notes,
+            },
+            incomplete=extras.incomplete,
             findings=turn.findings,
             fetched_at=turn.status.fetched_at,
         )

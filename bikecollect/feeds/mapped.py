@@ -6,7 +6,7 @@ from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
 
 from bikecollect.core.errors import PayloadError, SettingsError
-from bikecollect.core.payload import Documents, Fetched, Getter, Memory
+from bikecollect.core.payload import Documents, Getter, Memory, Payload
 from bikecollect.core.snapshot import Snapshot
 from bikecollect.feeds.paging import PagedList
 from bikecollect.feeds.reading.fields import COLUMNS, STAMP_FORMAT, check_form
@@ -38,7 +38,7 @@ class Mapped:
         known_fields = frozenset(path.partition(".")[0] for (path,) in paths.values())
         self._dialect = Dialect(paths, NEEDED, known_fields)
 
-    def fetch(self, get: Getter, memory: Memory) -> Fetched:
+    def fetch(self, get: Getter, memory: Memory) -> Payload:
         """Get the list, with all pages if it is paged."""
         pages = PagedList(self._url, self._page, self._id, self._stations)
         return pages.fetch(get, memory)

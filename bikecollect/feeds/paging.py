@@ -11,9 +11,9 @@ from bikecollect.core.payload import (
     ONCE,
     Check,
     Document,
-    Fetched,
     Getter,
     Memory,
+    Payload,
 )
 from bikecollect.core.slots import DAY
 from bikecollect.feeds.http.urls import joined, same_origin
@@ -52,7 +52,7 @@ class PagedList:
     station_id: Callable[[Any], str | None]
     check: Check
 
-    def fetch(self, get: Getter, memory: Memory) -> Fetched:
+    def fetch(self, get: Getter, memory: Memory) -> Payload:
         """Get the whole list, page by page; a missing page is reported, not fatal.
 
         The query that made a server return all is remembered and used from then on.
@@ -71,10 +71,10 @@ class PagedList:
         if not walk.why and walk.is_cut(known) and _is_due(known, walk, memory.now):
             walk.ask_for_more(memory.now)
         note = walk.note(known)
-        return Fetched(
+        return Payload(
             tuple(replace(page, next_url="") for page in walk.documents),
-            {NOTE: json.dumps(note)} if note != known else {},
-            walk.incomplete(known),
+            notes={NOTE: json.dumps(note)} if note != known else {},
+            incomplete=walk.incomplete(known),
         )
 
 

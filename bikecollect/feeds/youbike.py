@@ -6,7 +6,7 @@ from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
 
 from bikecollect.core.errors import PayloadError
-from bikecollect.core.payload import Documents, Fetched, Getter, Memory
+from bikecollect.core.payload import Documents, Getter, Memory, Payload
 from bikecollect.core.snapshot import Snapshot
 from bikecollect.feeds.paging import PagedList
 from bikecollect.feeds.reading.aliases import MAX_KEYS, Aliases
@@ -54,7 +54,7 @@ class YouBike:
         self._form = (fields or {}).get(STAMP_FORMAT, "")
         self._ids = {"station_id": self._dialect.table["station_id"]}
 
-    def fetch(self, get: Getter, memory: Memory) -> Fetched:
+    def fetch(self, get: Getter, memory: Memory) -> Payload:
         """Get the list, with all pages if it is paged."""
         return PagedList(self._url, _page, self._id, _check_list).fetch(get, memory)
 

@@ -15,7 +15,7 @@ from bikecollect.core.errors import (
     PayloadError,
     SettingsError,
 )
-from bikecollect.core.payload import Check, Document, Fetched, Getter, Memory
+from bikecollect.core.payload import Check, Document, Getter, Memory, Payload
 from bikecollect.core.process import Stop
 from bikecollect.core.text import message
 from bikecollect.feeds import gbfs_discovery, youbike
@@ -177,32 +177,32 @@ def _run_trial(target: Target, like: System, get: Getter, began: float) -> Trial
         like, feed=target.feed, url=target.url, timezone=target.timezone or "UTC"
     )
     feed = feed_access.feed(system)
-    fetched = feed.fetch(get, Memory(now=time.time()))
+    payload = feed.fetch(get, Memory(now=time.time()))
     trial = Trial(
         target=target,
-        about=_read_about(system, fetched, get),
-        snapshot=feed.read(fetched.documents),
-        fetched_at=max(document.fetched_at for document in fetched.documents),
-        wire_bytes=sum(document.wire_bytes for document in fetched.documents),
+        about=_read_about(system, payload, get),
+        snapshot=feed.read(payload.documents),
+        fetched_at=max(document.fetched_at for document in payload.documents),
+        wire_bytes=sum(document.wire_bytes for document in payload.documents),
         seconds=time.monotonic() - began,
         oddities=(),
-        date=next((d.date for d in fetched.documents if d.date is not None), None),
+        date=next((d.date for d in payload.documents if d.date is not None), None),
         headers=tuple(system.headers),
     )
-    return replace(trial, oddities=tuple(oddities(trial, fetched)))
+    return replace(trial, oddities=tuple(oddities(trial, payload)))
 
 
-def _read_about(system: System, fetched: Fetched, get: Getter) -> About:
+def _read_about(system: System, payload: Payload, get: Getter) -> About:
     """Return the system's description of itself; failures are ignored."""
     if system.feed == "citybikes":
-        network = at(decode(fetched.documents[0].body), "network")
+        network = at(decode(payload.documents[0].body), "network")
         return About(str(network.get("id", "")), _plain_text(network.get("name")))
     if system.feed != "gbfs":
         return About()
-    bodies = {document.name: decode(document.body) for document in fetched.documents}
+    bodies = {document.name: decode(document.body) for document in payload.documents}
     version = _plain_text(at(bodies.get("station_status"), "version")) or "1.0"
     try:
-        base = next(doc.url for doc in fetched.documents if doc.name == "gbfs")
+        base = next(doc.url for doc in payload.documents if doc.name == "gbfs")
         listed = gbfs_discovery.addresses(bodies["gbfs"], system.language, base)
         url = listed["system_information"]
         document, _ = gbfs_discovery.ask(get, "system_information", url, system.url)

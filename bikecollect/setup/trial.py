@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from itertools import chain
 
-from bikecollect.core.payload import Fetched
+from bikecollect.core.payload import Payload
 from bikecollect.core.snapshot import Snapshot, StationInformation, StationStatus
 from bikecollect.feeds import gbfs_reader, youbike_reader
 
@@ -77,12 +77,12 @@ class Trial:
         return len(with_value & {status.station_id for status in statuses})
 
 
-def oddities(trial: Trial, fetched: Fetched) -> list[str]:
+def oddities(trial: Trial, payload: Payload) -> list[str]:
     """Return a sentence for everything unusual."""
     snapshot = trial.snapshot
     texts = [*snapshot.oddities, *snapshot.findings.values()]
-    texts += filter(None, (fetched.incomplete, snapshot.incomplete))
-    texts += fetched.findings.values()
+    texts += filter(None, (payload.incomplete, snapshot.incomplete))
+    texts += payload.findings.values()
     stations = snapshot.statuses
     if snapshot.dropped:
         texts.append(f"{snapshot.dropped} stations cannot be read and are skipped")

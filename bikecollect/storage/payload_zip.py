@@ -20,6 +20,7 @@ LEVEL = 1
 MOST_BYTES = 256 * 1024 * 1024
 """The inflated size of all documents together: far more than a run fetches."""
 MOST_DOCUMENTS = 1_000
+REQUIRED = ("system_id", "slot", "run_id", "fetched_at")
 PIECE = 65_536
 LATEST = 7_258_118_400
 """The year 2200 begins, in epoch seconds."""
@@ -68,6 +69,8 @@ def _read(file: zipfile.ZipFile, most: int) -> Payload:
         body = _read_member(file, entry["body"], most)
         most -= len(body)
         documents.append(Document(**_validated({**entry, "body": body})))
+    if missing := [name for name in REQUIRED if name not in details]:
+        raise ValueError(f"it has no {missing[0]}")
     return Payload(**_validated({**details, "documents": tuple(documents)}))
 
 

@@ -9,7 +9,7 @@ import pytest
 from world import MINUTES, NOON, World
 
 from bikecollect.core.errors import Outcome
-from bikecollect.core.payload import Document, Fetched
+from bikecollect.core.payload import Document, Payload
 
 DAY_FILE = "station_status/2026-11-22.csv"
 
@@ -44,7 +44,7 @@ def test_a_clock_that_differs_from_the_servers_is_flagged(
     document = Document(
         "status", b'{"stations": {"a": 1}}', fetched_at=NOON, date=NOON - 500
     )
-    monkeypatch.setattr(world.feed, "fetch", lambda *_: Fetched((document,)))
+    monkeypatch.setattr(world.feed, "fetch", lambda *_: Payload((document,)))
 
     assert world.fetch().flags == ("clock",)
 

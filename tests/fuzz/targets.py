@@ -297,7 +297,7 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
 def _opens(data: bytes) -> None:
     with folder() as made:
         (made / "inbox").mkdir()
-        payload = Payload("city", SLOT, "0" * 8, 0.0, ())
+        payload = Payload((), "city", SLOT, "0" * 8, 0.0)
         (made / "inbox" / name_of(payload)).write_bytes(data)
         store = Payloads(made)
         (name,) = store.waiting()
@@ -417,7 +417,7 @@ def _seeds() -> Mapping[str, list[bytes]]:
 def _packed(body: bytes) -> bytes:
     with folder() as made:
         document = Document("page-0", body, "https://example.org/")
-        payload = Payload("city", SLOT, "0" * 8, 1.8e9, (document,))
+        payload = Payload((document,), "city", SLOT, "0" * 8, 1.8e9)
         Payloads(made).accept(payload)
         return (made / "inbox" / name_of(payload)).read_bytes()
 

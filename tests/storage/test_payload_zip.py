@@ -14,11 +14,11 @@ from bikecollect.storage.payload_zip import pack, unpack
 
 SLOT = Slot(1_795_276_800)
 PAYLOAD = Payload(
+    (Document("page-0", b"[1]", "https://example.org/", fetched_at=1.7952768e9),),
     "city",
     SLOT,
     "0badcafe",
     1_795_276_802.5,
-    (Document("page-0", b"[1]", "https://example.org/", fetched_at=1.7952768e9),),
     notes={"a": "b"},
 )
 
@@ -114,6 +114,17 @@ def test_a_payload_of_other_kinds_of_values_is_refused(name: str, value: Any) ->
     packed = _zip({"fetch.json": _about(**{name: value}), "page-0.json": b"[1]"})
 
     with pytest.raises(ValueError, match=r".+"):
+        unpack(packed)
+
+
+@pytest.mark.parametrize("name", ["system_id", "slot", "run_id", "fetched_at"])
+def test_a_file_that_names_no_run_is_refused(name: str) -> None:
+    """Without its system, slot and run nobody could commit it."""
+    about = json.loads(_about())
+    del about[name]
+    packed = _zip({"fetch.json": json.dumps(about).encode(), "page-0.json": b"[1]"})
+
+    with pytest.raises(ValueError, match=f"it has no {name}"):
         unpack(packed)
 
 

@@ -17,9 +17,9 @@ from bikecollect.core.payload import (
     Check,
     Document,
     Documents,
-    Fetched,
     Getter,
     Memory,
+    Payload,
 )
 from bikecollect.core.run import Run
 from bikecollect.core.slots import slot_at
@@ -59,12 +59,12 @@ class FakeFeed:
     bug: Exception | None = None
     reads: int = 0
 
-    def fetch(self, get: Getter, memory: Memory) -> Fetched:
+    def fetch(self, get: Getter, memory: Memory) -> Payload:
         """Return the answer as one document; raise it where it is an error."""
         if isinstance(self.answer, BikecollectError):
             raise self.answer
         document = Document("status", self.answer, fetched_at=self.clock() + 2)
-        return Fetched((document,))
+        return Payload((document,))
 
     def read(self, documents: Documents) -> Snapshot:
         """Return what the body says."""
