@@ -1,1 +1,1 @@
-"""From a run to signals, incidents, and mail, webhook, command or ping."""
+"""Alerts: from runs to signals, incidents, mails, webhooks, commands and pings."""

@@ -1,4 +1,4 @@
-"""Telling: from what runs said to the people that should know, each trouble once."""
+"""The alerter: reports to people what runs observed, each problem once."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,26 +19,26 @@ from bikecollect.storage.alert_ledger import AlertLedger
 from bikecollect.storage.data_folder import SystemFolder
 
 if TYPE_CHECKING:
-    from bikecollect.alerts.delivery import Dispatch
+    from bikecollect.alerts.delivery import Dispatcher
 
 
-class AlertPlace(NamedTuple):
-    """A system's folder, and what of its alerts lies elsewhere.
+class AlertPaths(NamedTuple):
+    """A system's folder, and the files of its alerts outside that folder.
 
-    *away* is its outbox while its disk is.
+    *spare_outbox* is used while the folder cannot be.
     """
 
     system: SystemFolder
-    away: Path
+    spare_outbox: Path
     state_file: Path
 
 
 @dataclass(eq=False, repr=False)
-class News:
-    """What one run brought: its *state* after it, and the *events* to tell of."""
+class RunAlerts:
+    """The alerts of one run: the *state* after it, and the *events* to report."""
 
     run: Run
-    place: AlertPlace
+    paths: AlertPaths
     state_file: AlertStateFile
     ledger: AlertLedger
     state: AlertState
@@ -46,83 +46,102 @@ class News:
     events: tuple[Event, ...] = ()
 
 
-Told = Sequence[tuple[Event, News]]
+Notification = Sequence[tuple[Event, RunAlerts]]
+"""The events of one kind and type, which are reported together."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Alerter:
-    """Decides who is told of what; *dispatch* makes what does it.
+    """Decides what is reported; *dispatcher* makes the object that reports it.
 
-    *mails* says whether mails are set up, *digests* whether some come by the
-    calendar, *wished* whether any way of telling is.
+    *mails* and *digests* are set if the settings ask for them, *has_channel* if they
+    name any channel. *mail_settings* is the fingerprint of the mail settings.
     """
 
-    places: Mapping[str, AlertPlace]
+    systems: Mapping[str, AlertPaths]
     interval: int
-    dispatch: Callable[[], "Dispatch"]
+    dispatcher: Callable[[], "Dispatcher"]
     mails: bool = False
     digests: bool = False
-    wished: bool = False
+    has_channel: bool = False
     muted: frozenset[str] = frozenset()
+    mail_settings: str = ""
 
     def tell(self, runs: Iterable[Run]) -> bool:
-        """Tell of *runs*; return whether people are told as they wished to be."""
-        with ExitStack() as held:
-            news = [self._heard(run, held) for run in runs if _counts(run)]
-            telling = _together(news)
-            # Nearly always there is nothing to tell, and nothing is imported for it.
-            wanted = telling or any(self._has_mail(each) for each in news)
-            dispatch = self.dispatch() if wanted else None
-            told = [dispatch.spool(each) for each in telling] if dispatch else []
-            for each in news:
-                _remember(each)
-        if dispatch is None:
-            return self.wished
+        """Report *runs*; return whether people are told, by any channel."""
+        with ExitStack() as stack:
+            evaluated = [self._evaluated(run, stack) for run in runs if _counts(run)]
+            notifications = _grouped(evaluated)
+            # Nearly always there is nothing to report, and nothing is imported for it.
+            is_needed = notifications or any(map(self._has_mail, evaluated))
+            dispatcher = self.dispatcher() if is_needed else None
+            spooled = [dispatcher.spool(n) for n in notifications] if dispatcher else []
+            for alerts in evaluated:
+                _save(alerts)
+        if dispatcher is None:
+            return self.has_channel
         if self.mails:
-            dispatch.digest()
-            dispatch.drain()
-        hooked = [dispatch.hook(each) for each in telling]
-        return self.wished and all(a or b for a, b in zip(told, hooked, strict=True))
+            dispatcher.digest()
+            dispatcher.drain()
+        called = [dispatcher.call_hooks(n) for n in notifications]
+        is_told = (a or b for a, b in zip(spooled, called, strict=True))
+        return self.has_channel and all(is_told)
 
-    def _heard(self, run: Run, held: ExitStack) -> News:
-        """Return what *run* makes of the state of its system, which is held."""
-        place = self.places[run.system_id]
-        state_file, ledger = (
-            AlertStateFile(place.state_file),
-            AlertLedger(place.system.ledger),
-        )
-        held.enter_context(state_file.held())
-        state = state_file.load() or AlertState(
+    def _evaluated(self, run: Run, stack: ExitStack) -> RunAlerts:
+        """Return the alerts of *run*; its system's state stays locked by *stack*."""
+        paths = self.systems[run.system_id]
+        state_file = AlertStateFile(paths.state_file)
+        ledger = AlertLedger(paths.system.ledger)
+        stack.enter_context(state_file.held())
+        before = state_file.load() or AlertState(
             ledger.last_run(run.slot),
             ledger.incidents(Slot(run.slot - MEMORY), run.slot),
         )
-        said = signals.of_run(run, self._missed(state.seen, run, ledger))
-        if self.mails and state.mail is not None:
-            said["mail"] = Signal("smtp", state.mail) if state.mail else None
-        said = {kind: each for kind, each in said.items() if kind not in self.muted}
-        if state.seen is not None and run.slot <= state.seen:
-            if run.outcome is Outcome.KILLED:
-                said = {}  # its slot has been told of
-            said = {kind: each for kind, each in said.items() if each and each.over}
-        incidents, events = step(state.incidents, run.slot, said, self.interval)
-        seen = Slot(max(run.slot, state.seen or run.slot))
-        changed = incidents != state.incidents
-        news = News(run, place, state_file, ledger, state, changed)
-        news.state = state._replace(seen=seen, incidents=incidents)
+        before = self._with_mail_settings(before)
+        observed = self._observed(run, before, ledger)
+        incidents, events = step(before.incidents, run.slot, observed, self.interval)
         if not state_file.usable and not ledger.usable():
-            # Nothing can be remembered: rather once an hour than in each slot.
+            # Nothing can be remembered: report once an hour instead of in each slot.
             events = events if run.slot % HOUR < self.interval else ()
-        news.events = events
-        return news
+        seen = Slot(max(run.slot, before.seen or run.slot))
+        after = before._replace(seen=seen, incidents=incidents)
+        changed = incidents != before.incidents
+        return RunAlerts(run, paths, state_file, ledger, after, changed, events)
 
-    def _has_mail(self, news: News) -> bool:
-        """Tell whether mails wait, or a digest may be due."""
+    def _observed(
+        self, run: Run, before: AlertState, ledger: AlertLedger
+    ) -> dict[str, Signal | None]:
+        """Return the signals of *run* that are not muted, by kind."""
+        observed = signals.of_run(run, self._missed(before.seen, run, ledger))
+        if self.mails:
+            observed |= signals.of_mail(before.mail, before.rejected)
+        observed = {kind: s for kind, s in observed.items() if kind not in self.muted}
+        if before.seen is None or run.slot > before.seen:
+            return observed
+        if run.outcome is Outcome.KILLED:
+            return {}  # its slot was reported before
+        return {kind: s for kind, s in observed.items() if s and s.over}
+
+    def _with_mail_settings(self, state: AlertState) -> AlertState:
+        """Return *state*; what it knows of the mail server ends with a new setting."""
+        if not self.mails or state.mail_settings == self.mail_settings:
+            return state
+        was_known = bool(state.mail_settings)
+        rejected = {} if was_known else state.rejected
+        mail = "" if was_known and state.rejected and not state.mail else state.mail
+        return state._replace(
+            mail=mail, rejected=rejected, mail_settings=self.mail_settings
+        )
+
+    def _has_mail(self, alerts: RunAlerts) -> bool:
+        """Return whether mails wait, could not be sent, or a digest may be due."""
         if not self.mails:
             return False
-        today = day_of(news.run.slot, news.place.system.zone)
-        if self.digests and news.state.digested != today:
+        system, state = alerts.paths.system, alerts.state
+        if self.digests and state.digested != day_of(alerts.run.slot, system.zone):
             return True
-        return any(_holds_any(f) for f in (news.place.system.outbox, news.place.away))
+        outboxes = (system.outbox, alerts.paths.spare_outbox)
+        return bool(state.mail) or any(map(_has_entries, outboxes))
 
     def _missed(
         self, seen: Slot | None, run: Run, ledger: AlertLedger
@@ -137,23 +156,23 @@ def _counts(run: Run) -> bool:
     return run.outcome not in {Outcome.INTERRUPTED, Outcome.DRY}
 
 
-def _together(news: Iterable[News]) -> list[Told]:
-    """Return what is to be told: one letter for systems that share a trouble."""
-    found = sorted(((e, n) for n in news for e in n.events), key=_sort_key)
-    return [list(each) for _, each in groupby(found, key=_sort_key)]
+def _grouped(evaluated: Iterable[RunAlerts]) -> list[Notification]:
+    """Return the notifications: one for all systems with the same kind and type."""
+    pairs = sorted(((e, a) for a in evaluated for e in a.events), key=_group)
+    return [list(group) for _, group in groupby(pairs, key=_group)]
 
 
-def _sort_key(told: tuple[Event, News]) -> tuple[str, str]:
-    return told[0].incident.kind, told[0].what.value
+def _group(pair: tuple[Event, RunAlerts]) -> tuple[str, str]:
+    return pair[0].incident.kind, pair[0].what.value
 
 
-def _holds_any(folder: Path) -> bool:
+def _has_entries(folder: Path) -> bool:
     with suppress(OSError), os.scandir(folder) as entries:
         return next(entries, None) is not None
     return False
 
 
-def _remember(news: News) -> None:
-    if news.changed:
-        news.ledger.save(news.state.incidents)
-    news.state_file.save(news.state)
+def _save(alerts: RunAlerts) -> None:
+    if alerts.changed:
+        alerts.ledger.save(alerts.state.incidents)
+    alerts.state_file.save(alerts.state)

@@ -1,26 +1,26 @@
-"""Dispatch: letters, digests and hooks, for what the alerter wants told."""
+"""The dispatcher: mails, digests, webhooks and commands for the alerter's events."""
 
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
 from bikecollect.alerts import digest, messages
-from bikecollect.alerts.alerter import AlertPlace, News, Told
-from bikecollect.alerts.digest import Summary
-from bikecollect.alerts.mail.mailer import Post
+from bikecollect.alerts.alerter import AlertPaths, Notification, RunAlerts
+from bikecollect.alerts.digest import DigestSummary
+from bikecollect.alerts.mail.mailer import Mailer, MailOutcome
 from bikecollect.alerts.mail.outbox import Outbox
-from bikecollect.alerts.messages import Facts, Letter
+from bikecollect.alerts.messages import Letter, MessageFacts
 from bikecollect.alerts.state import AlertStateFile
 from bikecollect.core.errors import BikecollectError
 from bikecollect.core.incidents import Event, EventType
 from bikecollect.core.logs import NAME as LOG
 from bikecollect.core.secrets.redact import Redact, unredacted
-from bikecollect.core.slots import Slot
+from bikecollect.core.slots import DAY, Slot
 from bikecollect.reports import evidence
 from bikecollect.reports.status import survey
 from bikecollect.storage.data_folder import SystemFolder
@@ -31,85 +31,101 @@ log = logging.getLogger(__name__)
 TAIL_LINES = 8
 TAIL_BYTES = 16_384
 UNMAILABLE = frozenset(
-    {EventType.OPENED, EventType.REMINDED, EventType.ESCALATED, EventType.RETURNED}
+    {
+        EventType.OPENED,
+        EventType.REMINDED,
+        EventType.ESCALATED,
+        EventType.RETURNED,
+    }
 )
-"""What a mail cannot say of the mail server."""
+"""Events that cannot be mailed while the mail server accepts no mail."""
 Hook = Callable[[str, Mapping[str, str]], str]
 
 
 @dataclass(frozen=True)
-class Dispatch:
-    """Tells people; *post* sends mails (None: nobody is to get any).
+class Dispatcher:
+    """Reports events; *mailer* sends mails (None: no mail server is set up).
 
-    *hooks* are handed a short text and variables, and return what went wrong.
-    *period* is that of the digest, daily or weekly, empty for none. *away* says
-    which systems have no folder to write to. *redact* takes secrets out of a text, and
-    names the commands in it as they work on this machine.
+    *hooks* take a short text and variables, and return an error or an empty text.
+    *period* is that of the digest, daily or weekly, empty for none. *unusable* are the
+    systems whose folder cannot be written to. *redact* takes secrets out of a text and
+    completes the commands in it.
     """
 
-    places: Mapping[str, AlertPlace]
+    systems: Mapping[str, AlertPaths]
     interval: int
-    post: Post | None = None
+    mailer: Mailer | None = None
     hooks: Mapping[str, Hook] = field(default_factory=dict)
     version: str = ""
     period: str = ""
-    away: frozenset[str] = frozenset()
+    unusable: frozenset[str] = frozenset()
     redact: Redact = unredacted
 
-    def spool(self, told: Told) -> bool:
-        """Put the letter about *told* into the outbox; return whether it is safe."""
-        pairs = self._pairs(told)
+    def spool(self, notification: Notification) -> bool:
+        """Put a mail about *notification* into the outbox; return whether it is."""
+        pairs = self._pairs(notification)
         event, facts = pairs[0]
-        if self.post is None:
+        _, alerts = notification[0]
+        if self.mailer is None or _is_unmailable(event, alerts):
             return False
-        if event.incident.kind == "mail" and event.what in UNMAILABLE:
-            return False
-        written = Letter(
+        letter = Letter(
             messages.name(event, facts),
             messages.subject(pairs),
             self.redact(messages.body(pairs)),
             tuple(f".{f.system_id}.{e.incident.incident_id}." for e, f in pairs),
             escalated=any(e.incident.escalated for e, _ in pairs),
         )
-        return self.post.spool(self._outbox(told[0][1].place), written)
+        outbox = self._outbox(alerts.paths)
+        return self.mailer.spool(outbox, letter, without=_unreachable(event, alerts))
 
     def drain(self) -> None:
-        """Send what waits, and note in the first system's state how that went."""
-        if self.post is None:
+        """Send the waiting mails, and keep the outcome in the first system's state."""
+        if self.mailer is None:
             return
-        places = self.places.values()
-        both = [folder for p in places for folder in (p.system.outbox, p.away)]
-        error = self.post.drain([Outbox(folder) for folder in dict.fromkeys(both)])
-        if error is None:
-            return
-        error = self.redact(error)
-        state_file = AlertStateFile(next(iter(places)).state_file)
+        paths = self.systems.values()
+        folders = [f for p in paths for f in (p.system.outbox, p.spare_outbox)]
+        outcome = self.mailer.drain([Outbox(f) for f in dict.fromkeys(folders)])
+        state_file = AlertStateFile(next(iter(paths)).state_file)
         with state_file.held():
             state = state_file.load()
-            if state is not None and state.mail != error:
-                state_file.save(state._replace(mail=error))
+            if state is None:
+                return
+            if outcome is None and state.mail:
+                outcome = MailOutcome(self.mailer.check())
+            if outcome is None:
+                return
+            rejected = dict(state.rejected)
+            for address in outcome.accepted:
+                rejected.pop(address, None)
+            for address, reply in outcome.rejected.items():
+                rejected[address] = self.redact(reply)
+            error = self.redact(outcome.error)
+            after = state._replace(mail=error, rejected=rejected)
+            if after != state:
+                state_file.save(after)
 
     def digest(self) -> None:
-        """Spool the digest of the period that is over, where one is wished and due."""
-        if not self.period or self.post is None:
+        """Spool the digest of the last period, if one is due."""
+        if not self.period or self.mailer is None:
             return
-        place = next(iter(self.places.values()))
-        state_file = AlertStateFile(place.state_file)
+        paths = next(iter(self.systems.values()))
+        state_file = AlertStateFile(paths.state_file)
         with state_file.held():
             state = state_file.load()
-            today = datetime.fromtimestamp(self.post.clock(), place.system.zone).date()
+            now = datetime.fromtimestamp(self.mailer.clock(), paths.system.zone)
+            today = now.date()
             if state is None or state.digested == today.isoformat():
                 return
             days = digest.due(self.period, today, state.digested)
             if days is not None:
-                self._spool_digest(self.post, place, today, days)
+                self._spool_digest(self.mailer, paths, today, days)
             state_file.save(state._replace(digested=today.isoformat()))
 
-    def hook(self, told: Told) -> bool:
-        """Tell the webhook and the command; return whether any of them took it."""
+    def call_hooks(self, notification: Notification) -> bool:
+        """Call the webhook and the command; return whether any of them succeeded."""
         if not self.hooks:
             return False
-        pairs = self._pairs(told)
+        pairs = self._pairs(notification)
         event, facts = pairs[0]
         variables = {
             "BIKECOLLECT_SYSTEM": ",".join(f.system_id for _, f in pairs),
@@ -118,30 +134,29 @@ class Dispatch:
             "BIKECOLLECT_SLOTS_LOST": str(sum(e.incident.lost for e, _ in pairs)),
             "BIKECOLLECT_RUN": facts.run_id,
         }
-        taken = False
-        for way, act in self.hooks.items():
-            error = act(self.redact(messages.short(pairs)), variables)
+        text = self.redact(messages.short(pairs))
+        errors = {name: hook(text, variables) for name, hook in self.hooks.items()}
+        for name, error in errors.items():
             if error:
-                log.warning("%s: %s", way, error, extra={"told": True})
-            taken = taken or not error
-        return taken
+                log.warning("%s: %s", name, error, extra={"told": True})
+        return not all(errors.values())
 
-    def _outbox(self, place: AlertPlace) -> Outbox:
-        away = place.system.system_id in self.away
-        return Outbox(place.away if away else place.system.outbox)
+    def _outbox(self, paths: AlertPaths) -> Outbox:
+        is_unusable = paths.system.system_id in self.unusable
+        return Outbox(paths.spare_outbox if is_unusable else paths.system.outbox)
 
-    def _pairs(self, told: Told) -> Sequence[tuple[Event, Facts]]:
-        return [(event, self._facts(news)) for event, news in told]
+    def _pairs(self, notification: Notification) -> list[tuple[Event, MessageFacts]]:
+        return [(event, self._facts(alerts)) for event, alerts in notification]
 
-    def _facts(self, news: News) -> Facts:
-        run, system = news.run, news.place.system
-        return Facts(
+    def _facts(self, alerts: RunAlerts) -> MessageFacts:
+        run, system = alerts.run, alerts.paths.system
+        return MessageFacts(
             system_id=run.system_id,
             zone=system.zone,
             interval=self.interval,
             slot=run.slot,
             folder=str(system.path),
-            last_good=news.ledger.last_block(Slot(run.slot + 1)),
+            last_good=alerts.ledger.last_block(Slot(run.slot + 1)),
             inbox=_count(system.payloads / "inbox"),
             rejected=_count(system.payloads / "rejected"),
             run_id=run.run_id,
@@ -151,57 +166,74 @@ class Dispatch:
         )
 
     def _spool_digest(
-        self, post: Post, place: AlertPlace, today: date, days: tuple[date, date]
+        self, mailer: Mailer, paths: AlertPaths, today: date, days: tuple[date, date]
     ) -> None:
         try:
-            found = [
-                self._summary(place.system, days, post.clock())
-                for place in self.places.values()
+            summaries = [
+                self._summary(paths.system, days, mailer.clock())
+                for paths in self.systems.values()
             ]
         except BikecollectError as error:
-            log.warning("no digest could be made: %s", error)
+            log.warning("cannot make the digest: %s", error)
             return
-        about = f"bikecollect {self.version} on {os.uname().nodename}"
-        text = self.redact(digest.body(found, about))
+        sender = f"bikecollect {self.version} on {os.uname().nodename}"
+        text = self.redact(digest.body(summaries, sender))
         name = f"{today}.digest.{self.period}"
-        post.spool(self._outbox(place), Letter(name, digest.subject(*days), text))
+        letter = Letter(name, digest.subject(*days), text)
+        mailer.spool(self._outbox(paths), letter)
 
     def _summary(
         self, system: SystemFolder, days: tuple[date, date], now: float
-    ) -> Summary:
-        """Return what became of the slots of *days*, in the system's own time."""
+    ) -> DigestSummary:
+        """Return the figures of *days*, which are days in the system's time zone."""
         first, last = (
             datetime.combine(day, time(), system.zone).timestamp()
             for day in (days[0], days[1] + timedelta(days=1))
         )
         begin, end = Slot(int(first)), Slot(int(last))
         history = History(system.system_id, system.path)
-        begun = min(end, max(begin, history.first() or end))
-        account = evidence.read_account(system, begun, end, now=now)
-        flags = [words for slot, words in history.flags(begun) if slot < end]
-        seen = survey(system, now=last)
-        return Summary(
+        start = min(end, max(begin, history.first() or end))
+        account = evidence.read_account(system, start, end, now=now)
+        flags = [words for slot, words in history.flags(start) if slot < end]
+        standing = survey(system, now=last)
+        return DigestSummary(
             system_id=system.system_id,
             coverage=account.total,
             lost=account.causes,
             flags=Counter(flag for words in flags for flag in words.split()),
-            inbox=seen.inbox,
-            rejected=seen.rejected,
-            used=seen.disk.used,
-            free=seen.disk.free,
-            days_left=seen.disk.days_left,
+            inbox=standing.inbox,
+            rejected=standing.rejected,
+            used=standing.disk.used,
+            free=standing.disk.free,
+            days_left=standing.disk.days_left,
         )
+
+
+def _is_unmailable(event: Event, alerts: RunAlerts) -> bool:
+    is_about_mail = event.incident.kind == "mail" and event.what in UNMAILABLE
+    return is_about_mail and bool(alerts.state.mail)
+
+
+def _unreachable(event: Event, alerts: RunAlerts) -> frozenset[str]:
+    """Return the recipients that do not get the mail about their being rejected.
+
+    Once a day they are tried all the same: they may be accepted again.
+    """
+    incident = event.incident
+    if incident.kind != "mail" or incident.told_at - incident.opened >= DAY:
+        return frozenset()
+    return frozenset(alerts.state.rejected)
 
 
 def _count(folder: Path) -> int:
     with suppress(OSError):
-        return sum(each.suffix == ".zip" for each in folder.iterdir())
+        return sum(path.suffix == ".zip" for path in folder.iterdir())
     return 0
 
 
 def _tail(path: Path) -> list[str]:
-    with suppress(OSError), path.open("rb") as opened:
-        opened.seek(max(0, path.stat().st_size - TAIL_BYTES))
-        text = opened.read().decode("utf-8", "replace").removesuffix("\n")
+    with suppress(OSError), path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - TAIL_BYTES))
+        text = file.read().decode("utf-8", "replace").removesuffix("\n")
         return text.split("\n")[-TAIL_LINES:]
     return []

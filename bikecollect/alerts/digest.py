@@ -1,4 +1,4 @@
-"""The digest: a day or a week of all systems in one mail, also when all was well."""
+"""The digest: a day or a week of all systems in one mail, with or without problems."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,11 +12,11 @@ PERIODS = {"daily": 1, "weekly": 7}
 
 
 @dataclass(frozen=True)
-class Summary:
-    """One system's period: the *coverage* of its slots, and what else was.
+class DigestSummary:
+    """The figures of one system for the period of a digest.
 
-    *lost* counts missing slots by cause, *flags* collected ones by flag. *free*
-    bytes are left for *days_left* days, None where that is not known.
+    *lost* counts missing slots by cause, *flags* collected ones by flag. The *free*
+    bytes last for *days_left* days, None if unknown.
     """
 
     system_id: str
@@ -31,9 +31,9 @@ class Summary:
 
 
 def due(period: str, today: date, last: str) -> tuple[date, date] | None:
-    """Return first and last day of the digest that is due, None where none is.
+    """Return the first and the last day of the digest that is due, None if none is.
 
-    *last* is the day at which the newest one was sent (ISO 8601), empty at first.
+    *last* is the day on which the latest digest was sent (ISO 8601), empty if none was.
 
     >>> due("weekly", date(2026, 11, 24), "2026-11-17")
     (datetime.date(2026, 11, 16), datetime.date(2026, 11, 22))
@@ -51,20 +51,20 @@ def subject(first: date, last: date) -> str:
     return f"[bikecollect] digest: {days}"
 
 
-def body(summaries: Sequence[Summary], about: str) -> str:
-    """Return the digest of *summaries*; *about* says who writes it."""
-    parts = [_system(each) for each in summaries]
+def body(summaries: Sequence[DigestSummary], sender: str) -> str:
+    """Return the digest of *summaries*; *sender* names the program and the host."""
+    parts = [_section(summary) for summary in summaries]
     parts.append("If this mail stops arriving, run: bikecollect status")
-    return "\n\n".join(parts) + f"\n\n-- \n{about}\n"
+    return "\n\n".join(parts) + f"\n\n-- \n{sender}\n"
 
 
-def _system(summary: Summary) -> str:
-    got, share = summary.coverage, percent(summary.coverage.ratio)
+def _section(summary: DigestSummary) -> str:
+    coverage, share = summary.coverage, percent(summary.coverage.ratio)
     left = "not yet known"
     if summary.days_left is not None:
         left = f"{summary.days_left:,.0f} days"
     rows = [
-        ("Collected", f"{got.collected} of {got.expected}, {share}"),
+        ("Collected", f"{coverage.collected} of {coverage.expected}, {share}"),
         ("Lost", _counts(summary.lost)),
         ("Flags", _counts(summary.flags)),
         ("Waiting", f"{summary.inbox} in the inbox, {summary.rejected} rejected"),

@@ -1,4 +1,4 @@
-"""Letters: an incident's event in words that a person can act on."""
+"""The texts of mails and chat messages about incidents."""
 
 import shlex
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ from bikecollect.core.slots import Slot, iso
 from bikecollect.core.text import length, visible
 
 LIMIT = 10_240
-"""Bytes of a body; the log's tail gives way first."""
+"""The maximum of bytes of a body; the end of it, the log's last lines, is cut first."""
 NEXT_STEPS = {
     "fetch": ("bikecollect doctor", "bikecollect runs show {slot}"),
     "payload": (
         "bikecollect feeds try {system}",
-        "bikecollect backfill {system}   # once it is understood",
+        "bikecollect backfill {system}   # after an upgrade or new settings",
     ),
     "drift": ("bikecollect feeds try {system}", "bikecollect runs show {slot}"),
     "disk": ("df -h {folder}", "bikecollect doctor"),
@@ -32,22 +32,22 @@ NEXT_STEPS = {
     "bug": ("bikecollect runs show {slot}",),
 }
 KEPT = {
-    "payload": "the payloads, untouched, in {folder}/payloads/rejected",
+    "payload": "the unchanged payloads, in {folder}/payloads/rejected",
     "clock": "payloads whose slot was taken, in {folder}/payloads/rejected",
-    "damage": "the damaged file as it is; rows go on in a new segment",
-    "disk": "payloads that were accepted wait in {folder}/payloads/inbox",
+    "damage": "the damaged file is unchanged; new rows go into a new segment",
+    "disk": "accepted payloads wait in {folder}/payloads/inbox",
     "lock": "the payloads wait in {folder}/payloads/inbox and are committed later",
-    "settings": "all that was collected before; nothing is added until it is mended",
-    "bug": "the payload, untouched, in {folder}/payloads",
-    "mail": "the mails, in {folder}/outbox; they are sent as soon as it goes",
-    "ledger": "the damaged ledger lies beside the new one, which was rebuilt",
+    "settings": "all data so far; collection stops until the settings are corrected",
+    "bug": "the unchanged payload, in {folder}/payloads",
+    "mail": "the mails, in {folder}/outbox, until the server accepts them",
+    "ledger": "the damaged ledger, beside the new one that was rebuilt",
 }
-EVERYTHING_ELSE = "all that was collected before"
+EVERYTHING_ELSE = "all data so far"
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What a letter says beside the incident: of one system at one moment."""
+class MessageFacts:
+    """What a message says of a system beside the incident."""
 
     system_id: str
     zone: tzinfo
@@ -65,7 +65,11 @@ class Facts:
 
 @dataclass(frozen=True)
 class Letter:
-    """What is sent: *name* orders and identifies it; *incidents* it tells of."""
+    """A mail to be sent; *name* identifies it and sorts by time.
+
+    *incidents* identify the incidents it reports; *escalated* adds the recipients of
+    escalations.
+    """
 
     name: str
     subject: str
@@ -74,20 +78,20 @@ class Letter:
     escalated: bool = False
 
 
-def subject(events: Sequence[tuple[Event, Facts]]) -> str:
-    """Return the subject of a letter about *events* that are of one kind."""
+def subject(events: Sequence[tuple[Event, MessageFacts]]) -> str:
+    """Return the subject of a mail about *events*, which are all of one kind."""
     event, facts = events[0]
     title = KINDS[event.incident.kind].title
     more = len(events) - 1
-    who = facts.system_id + (f" and {more} more" if more else "")
-    return visible(f"[bikecollect] {who}: {event.what.value}: {title}")
+    systems = facts.system_id + (f" and {more} more" if more else "")
+    return visible(f"[bikecollect] {systems}: {event.what.value}: {title}")
 
 
-def body(events: Sequence[tuple[Event, Facts]]) -> str:
-    """Return the text about *events* of one kind, one part a system."""
+def body(events: Sequence[tuple[Event, MessageFacts]]) -> str:
+    """Return the text about *events*, which are all of one kind, a part per system."""
+    parts = [part(event, facts) for event, facts in events]
     event, facts = events[0]
-    parts = [part(each, about) for each, about in events]
-    parts.append(_next(event.incident, facts))
+    parts.append(_next_steps(event.incident, facts))
     if event.what in {
         EventType.OPENED,
         EventType.REMINDED,
@@ -95,17 +99,17 @@ def body(events: Sequence[tuple[Event, Facts]]) -> str:
         EventType.RETURNED,
     }:
         parts.append(
-            "You will be told again after 15 minutes, 1, 6 and 24 hours, then once a "
-            "day,\nand when it is over."
+            "Reminders follow after 15 minutes, 1, 6 and 24 hours, then once a day,\n"
+            "and a mail when the problem is over."
         )
     lines = [f"run {facts.run_id}, bikecollect {facts.version} on {facts.host}"]
     if facts.tail and event.what is not EventType.RECOVERED:
-        lines += ["", "The log's last lines:", *map(visible, facts.tail)]
+        lines += ["", "The last lines of the log:", *map(visible, facts.tail)]
     return bounded("\n\n".join(parts) + "\n\n-- \n" + "\n".join(lines) + "\n")
 
 
-def part(event: Event, facts: Facts) -> str:
-    """Return what became of one system's incident, as lines of words and values."""
+def part(event: Event, facts: MessageFacts) -> str:
+    """Return the incident of one system, as lines of names and values."""
     incident = event.incident
     folder = visible(facts.folder)
     kept = KEPT.get(incident.kind, EVERYTHING_ELSE).format(folder=folder)
@@ -115,17 +119,17 @@ def part(event: Event, facts: Facts) -> str:
         *_times(event, facts),
         ("Slots lost", _lost(incident)),
         ("Causes", _causes(incident)),
-        ("Last good", _good(facts)),
+        ("Last good", _last_good(facts)),
         ("Kept", kept),
         ("Waiting", f"{facts.inbox} in the inbox, {facts.rejected} rejected"),
     ]
     lines = [f"{name:<12}{value}" for name, value in rows]
-    said = (f"  {visible(line)}" for line in incident.text.split("\n"))
-    return "\n".join([*lines, "", *said])
+    details = (f"  {visible(line)}" for line in incident.text.split("\n"))
+    return "\n".join([*lines, "", *details])
 
 
-def short(events: Sequence[tuple[Event, Facts]]) -> str:
-    """Return the letter in a line or two, for a chat."""
+def short(events: Sequence[tuple[Event, MessageFacts]]) -> str:
+    """Return the events in a line or two each, for a chat."""
     lines = [subject(events)]
     for event, facts in events:
         incident = event.incident
@@ -137,14 +141,14 @@ def short(events: Sequence[tuple[Event, Facts]]) -> str:
     return "\n".join(lines)
 
 
-def name(event: Event, facts: Facts) -> str:
-    """Return the stable name of the letter about *event*: the same when told again."""
+def name(event: Event, facts: MessageFacts) -> str:
+    """Return the name of the mail about *event*: the same when it is decided again."""
     moment = iso(facts.slot, facts.zone)[:19].replace(":", "").replace("-", "")
     incident = event.incident
     return f"{moment}.{facts.system_id}.{incident.incident_id}.{incident.told}"
 
 
-def _times(event: Event, facts: Facts) -> list[tuple[str, str]]:
+def _times(event: Event, facts: MessageFacts) -> list[tuple[str, str]]:
     incident = event.incident
     since = _moment(incident.opened, facts)
     if event.what in {EventType.RECOVERED, EventType.NOTED}:
@@ -162,34 +166,34 @@ def _lost(incident: Incident) -> str:
 
 
 def _causes(incident: Incident) -> str:
-    ordered = sorted(incident.causes.items(), key=lambda each: -each[1])
+    ordered = sorted(incident.causes.items(), key=lambda item: -item[1])
     return ", ".join(
         f"{visible(cause)} ({count} slot{'s' if count > 1 else ''})"
         for cause, count in ordered
     )
 
 
-def _good(facts: Facts) -> str:
+def _last_good(facts: MessageFacts) -> str:
     if facts.last_good is None:
         return "no snapshot yet"
     slot, rows = facts.last_good
     return f"{_moment(slot, facts)}, {rows} rows"
 
 
-def _moment(slot: Slot, facts: Facts) -> str:
+def _moment(slot: Slot, facts: MessageFacts) -> str:
     text = iso(slot, facts.zone)
     return f"{text[:10]} {text[11:16]} ({text[19:]})"
 
 
-def _next(incident: Incident, facts: Facts) -> str:
+def _next_steps(incident: Incident, facts: MessageFacts) -> str:
     slot = iso(incident.last, facts.zone)[:16]
     folder = shlex.quote(visible(facts.folder))
-    known = {"slot": slot, "system": facts.system_id, "folder": folder}
-    steps = [each.format(**known) for each in NEXT_STEPS[incident.kind]]
-    return "Look at it with:\n" + "\n".join(f"  {each}" for each in steps)
+    values = {"slot": slot, "system": facts.system_id, "folder": folder}
+    steps = [step.format(**values) for step in NEXT_STEPS[incident.kind]]
+    return "Next steps:\n" + "\n".join(f"  {step}" for step in steps)
 
 
 def bounded(text: str) -> str:
-    """Return *text* cut to `LIMIT` bytes, with what would act unseen written out."""
+    """Return *text* cut to `LIMIT` bytes, with invisible characters escaped."""
     data = visible(text, lines=True).encode("utf-8")
     return data[:LIMIT].decode("utf-8", "ignore")

@@ -1,6 +1,6 @@
-"""What one run says of each kind of incident."""
+"""Signals: what a run observed of each kind of incident."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from bikecollect.core.causes import SeenRun, SeenRuns, cause_of, meaning
 from bikecollect.core.errors import Outcome
@@ -13,7 +13,7 @@ UNFETCHED = frozenset(
 )
 UNDERSTOOD = frozenset({Outcome.COLLECTED, Outcome.DUPLICATE})
 HEALED = frozenset({"damage", "drift", "ledger"})
-"""Notices of what is past when it is seen: the run has gone on all the same."""
+"""Kinds of notices about problems that the run itself has repaired."""
 OF_NOTICE = {
     "payload": "payload",
     "columns": "settings",
@@ -29,45 +29,63 @@ OF_NOTICE = {
     "lock": "lock",
     "ledger-busy": "lock",
 }
-"""The incident's kind for a notice's."""
+"""The kind of incident for each kind of notice."""
 
 
 def of_run(run: Run, missed: Signal | None) -> dict[str, Signal | None]:
-    """Return what *run* says of each kind: trouble, or None where it went well.
+    """Return what *run* observed, by kind: a problem, or None if there was none.
 
-    *missed* is the sign of the slots before it that no run has told of. A kind
-    that the run could not judge is not in the answer; an interrupted run judges
-    nothing, and a killed one only says that it was.
+    *missed* is the signal for the slots before it that no run has reported. Kinds that
+    the run did not observe are absent: an interrupted run observes nothing, a killed
+    one only that it was killed.
     """
     if run.outcome in {Outcome.INTERRUPTED, Outcome.DRY, None}:
         return {}
     if run.outcome is Outcome.KILLED:
-        return {"missed": _and_killed(missed, run)}
-    found: dict[str, Signal | None] = dict.fromkeys(_judged(run))
-    found["missed"] = missed
-    found |= _of_notices(run)
-    found |= _of_flags(run)
+        return {"missed": _killed(missed, run)}
+    signals: dict[str, Signal | None] = dict.fromkeys(_observed_kinds(run))
+    signals["missed"] = missed
+    signals |= _of_notices(run)
+    signals |= _of_flags(run)
     kind = _ended_by(run)
     if kind == "ledger" and any(n.kind == "disk" for n in run.notices):
-        kind = "disk"  # a full disk is one trouble, whoever complains of it
-        del found["ledger"]
+        kind = "disk"  # a full disk is one problem, whoever reports it
+        del signals["ledger"]
     if kind:
         lost = 0 if run.accepted and run.outcome in WAITING else 1
-        first = found.get(kind)
-        if first is not None and kind == "disk":
-            found[kind] = first._replace(lost=lost)
+        noticed = signals.get(kind)
+        if noticed is not None and kind == "disk":
+            signals[kind] = noticed._replace(lost=lost)
         else:
             text = run.error + _remedy(run) if kind == "payload" else run.error
-            found[kind] = Signal(run.cause or kind, text, lost=lost)
-    return found
+            signals[kind] = Signal(run.cause or kind, text, lost=lost)
+    return signals
+
+
+def of_mail(error: str | None, rejected: Mapping[str, str]) -> dict[str, Signal | None]:
+    """Return the signal of the mail server; none where nothing is known of it.
+
+    *error* is why mails cannot be sent, *rejected* maps recipients to the server's
+    reply; see `AlertState`.
+    """
+    if error:
+        return {"mail": Signal("smtp", error)}
+    if rejected:
+        replies = "; ".join(f"{who} ({reply})" for who, reply in rejected.items())
+        text = (
+            f"the mail server rejects {replies}; the other recipients get the mails. "
+            "Correct `to` or `escalate_to` in [mail] of the settings"
+        )
+        return {"mail": Signal("recipient", text)}
+    return {} if error is None else {"mail": None}
 
 
 WAITING = frozenset({Outcome.DEFERRED, Outcome.DISK, Outcome.SETTINGS})
 """Outcomes after which an accepted payload waits in the inbox."""
 
 
-def _judged(run: Run) -> Iterable[str]:
-    """Yield the kinds that *run* has tried, and that it has met no trouble with."""
+def _observed_kinds(run: Run) -> Iterable[str]:
+    """Yield the kinds that *run* was able to observe."""
     yield "fetch"
     yield "bug"
     if run.outcome in {Outcome.COLLECTED, Outcome.DUPLICATE, Outcome.REJECTED}:
@@ -79,7 +97,7 @@ def _judged(run: Run) -> Iterable[str]:
 
 
 def _ended_by(run: Run) -> str:
-    """Return the kind of incident that *run* ended by, empty for none."""
+    """Return the kind of incident that ended *run*, empty for none."""
     if run.outcome in UNFETCHED:
         return "fetch"
     if run.outcome is Outcome.REJECTED:
@@ -91,44 +109,44 @@ def _ended_by(run: Run) -> str:
 
 
 def _of_notices(run: Run) -> dict[str, Signal]:
-    """Return the signs of the notices of *run*: the first of a kind, all of a drift."""
-    found: dict[str, Signal] = {}
+    """Return the signals of the notices: the first of each kind, all of a drift."""
+    signals: dict[str, Signal] = {}
     for notice in run.notices:
         kind = OF_NOTICE.get(notice.kind)
         if kind is None:
             continue
-        if kind not in found:
+        if kind not in signals:
             over = kind in HEALED and run.outcome in UNDERSTOOD
-            found[kind] = Signal(notice.kind, notice.text, over=over)
+            signals[kind] = Signal(notice.kind, notice.text, over=over)
         elif kind == "drift":
-            text = f"{found[kind].text}\n{notice.text}"
-            found[kind] = found[kind]._replace(text=text)
-    if "drift" in found:
-        text = found["drift"].text + _remedy(run)
-        found["drift"] = found["drift"]._replace(text=text)
-    return found
+            text = f"{signals[kind].text}\n{notice.text}"
+            signals[kind] = signals[kind]._replace(text=text)
+    if "drift" in signals:
+        text = signals["drift"].text + _remedy(run)
+        signals["drift"] = signals["drift"]._replace(text=text)
+    return signals
 
 
 def _remedy(run: Run) -> str:
-    """Return what *run* says should be put into the settings, a line each."""
-    return "".join(f"\n{each.text}" for each in run.notices if each.kind == "fields")
+    """Return the settings that *run* proposes, one per line."""
+    return "".join(f"\n{n.text}" for n in run.notices if n.kind == "fields")
 
 
 def _of_flags(run: Run) -> dict[str, Signal]:
-    found = {}
+    signals = {}
     if "stale" in run.flags:
-        text = "the feed answers, but its own time stamp no longer moves"
-        found["stale"] = Signal("stale", text)
+        text = "the feed answers, but its time stamp no longer changes"
+        signals["stale"] = Signal("stale", text)
     if "short" in run.flags:
-        text = f"{run.stations} stations, less than half of what is usual here"
-        found["thin"] = Signal("short", text)
+        text = f"{run.stations} stations, less than half of the usual number"
+        signals["thin"] = Signal("short", text)
     if "clock" in run.flags:
-        text = "it differs from the feed's Date header by more than two minutes"
-        found["clock"] = Signal("clock", text)
+        text = "the clock differs from the feed's Date header by more than two minutes"
+        signals["clock"] = Signal("clock", text)
     if "partial" in run.flags and not any(n.kind == "partial" for n in run.notices):
         text = "some stations or a part of the feed could not be read"
-        found["partial"] = Signal("partial", text)
-    return found
+        signals["partial"] = Signal("partial", text)
+    return signals
 
 
 def missed(
@@ -138,14 +156,14 @@ def missed(
     filled: Iterable[Slot],
     runs: Sequence[SeenRun],
 ) -> Signal | None:
-    """Return the sign of the slots between *seen* and that of *run* left empty.
+    """Return the signal for the empty slots between *seen* and that of *run*.
 
-    *seen* is the latest slot that was told of, *filled* are slots with a block,
-    *runs* those of the slots between, and the one before.
+    *seen* is the latest slot that was reported, *filled* are slots with a block,
+    *runs* those of the slots between, and the latest one before.
     """
-    between = range((seen // interval + 1) * interval, run.slot, interval)
-    there = set(filled)
-    empty = [Slot(each) for each in between if each not in there]
+    expected = range((seen // interval + 1) * interval, run.slot, interval)
+    collected = set(filled)
+    empty = [Slot(slot) for slot in expected if slot not in collected]
     if not empty:
         return None
     known = SeenRuns([*(runs or [SeenRun(seen, seen)]), _as_seen(run)])
@@ -168,13 +186,13 @@ def _as_seen(run: Run) -> SeenRun:
 
 
 def _cause(slot: Slot, runs: SeenRuns, interval: int) -> str:
-    """Return why *slot* has no block, as a report would."""
+    """Return why *slot* has no block, as in a report."""
     run = runs.last(slot)
     return cause_of(run) if run else runs.unstarted(slot, interval)
 
 
-def _and_killed(missed: Signal | None, run: Run) -> Signal:
-    """Return the sign of *run*, which was killed, and of what was *missed* before."""
+def _killed(missed: Signal | None, run: Run) -> Signal:
+    """Return the signal for *run*, which was killed, and the slots *missed* before."""
     killed = Signal(
         "killed",
         run.error,

@@ -1,14 +1,14 @@
-"""The state of the alerts, in a small file that also a full disk lets us change.
+"""The state of the alerts, in a small file that can be updated on a full disk.
 
-It lies in the user's state folder, so that it is there when a data disk is not
-mounted, and its length never changes: writing in place needs no free block.
+It is in the user's state folder, so that it exists while a data disk is not mounted.
+Its length never changes: writing in place needs no free block.
 """
 
 import json
 import os
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -23,21 +23,25 @@ PATIENCE = 5.0
 
 
 class AlertState(NamedTuple):
-    """What telling must know of earlier runs.
+    """What the alerts keep between runs.
 
-    *seen* is the latest slot that was told of, *mail* why mails could not be sent
-    (empty: they could; None: none was tried yet), *digested* the day of the newest
-    digest.
+    *seen* is the latest slot that was reported. *mail* is the reason why mails could
+    not be sent (empty: they were sent; None: none was tried yet), *rejected* maps
+    recipients that the server rejects, while others get the mails, to its reply.
+    *mail_settings* is the fingerprint of the settings that these two belong to.
+    *digested* is the day of the latest digest.
     """
 
     seen: Slot | None = None
     incidents: tuple[Incident, ...] = ()
     mail: str | None = None
     digested: str = ""
+    rejected: Mapping[str, str] = {}
+    mail_settings: str = ""
 
 
-def noted_incidents(path: Path) -> tuple[Incident, ...]:
-    """Return the incidents in the state at *path*, which is not held for it."""
+def stored_incidents(path: Path) -> tuple[Incident, ...]:
+    """Return the incidents in the state file *path*, without locking it."""
     try:
         state = _read(path.read_bytes())
     except OSError:
@@ -45,8 +49,19 @@ def noted_incidents(path: Path) -> tuple[Incident, ...]:
     return state.incidents if state else ()
 
 
+def clear_mail_error(path: Path) -> None:
+    """Note in the state file *path*, if there is one, that mails can be sent."""
+    state_file = AlertStateFile(path)
+    if not path.exists():
+        return
+    with state_file.held():
+        state = state_file.load()
+        if state is not None and (state.mail or state.rejected):
+            state_file.save(state._replace(mail="", rejected={}))
+
+
 class AlertStateFile:
-    """The state at *path*, for one process at a time."""
+    """The state file *path*, which one process at a time can hold."""
 
     def __init__(
         self, path: Path, *, sleep: Callable[[float], None] = time.sleep
@@ -57,7 +72,7 @@ class AlertStateFile:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the file, or go on without it where it cannot be had in 5 s."""
+        """Lock the file, or go on without it if that takes more than 5 s."""
         with suppress(OSError, RuntimeError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -75,11 +90,11 @@ class AlertStateFile:
 
     @property
     def usable(self) -> bool:
-        """Whether the file is held, and can be read and written."""
+        """Whether the file is locked, and can be read and written."""
         return self._fd >= 0
 
     def load(self) -> AlertState | None:
-        """Return the state; None where there is none, or none that can be trusted."""
+        """Return the state, None if there is none or it is damaged."""
         if self._fd < 0:
             return None
         try:
@@ -88,7 +103,7 @@ class AlertStateFile:
             return None
 
     def save(self, state: AlertState) -> bool:
-        """Write *state* in place; return whether that went well."""
+        """Write *state* in place; return whether that succeeded."""
         short = tuple(i._replace(text=i.text[:TEXT])._asdict() for i in state.incidents)
         text = json.dumps(
             state._replace(incidents=())._asdict() | {"incidents": short}
@@ -117,14 +132,14 @@ def _read(data: bytes) -> AlertState | None:
         if not text or int(crc, 16) != zlib.crc32(text):
             return None
         values = json.loads(text)
-        found = tuple(Incident(**each) for each in values.pop("incidents"))
-        return AlertState(incidents=found, **values)
+        incidents = tuple(Incident(**fields) for fields in values.pop("incidents"))
+        return AlertState(incidents=incidents, **values)
     except (ValueError, TypeError, KeyError):
         return None
 
 
 def _long_enough(fd: int) -> bool:
-    """Give a new file its length; return whether the disk has the room."""
+    """Extend a new file to its length; return whether the disk has the space."""
     if os.fstat(fd).st_size >= LENGTH:
         return True
     try:

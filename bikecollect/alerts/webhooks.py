@@ -1,42 +1,44 @@
-"""Other ways of telling: a ping, a webhook, a command; each bounded in time."""
+"""Alert channels beside mail: a ping, a webhook, a command, each with a deadline."""
 
 import subprocess
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from urllib.parse import urlsplit, urlunsplit
+
+from bikecollect.core.process import DeadlineError, deadline
 
 DEADLINE = 10.0
 AGENT = {"User-Agent": "bikecollect"}
 
 
-def ping_address(url: str, sign: str) -> str:
-    """Return *url* with *sign* (start, or an exit code) behind its path.
+def ping_address(url: str, suffix: str) -> str:
+    """Return *url* with *suffix* (``start``, or an exit code) appended to its path.
 
     The protocol of healthchecks: https://healthchecks.io/docs/http_api/
 
     >>> ping_address("https://hc.example.org/uuid?a=1", "start")
     'https://hc.example.org/uuid/start?a=1'
     """
-    if not sign:
+    if not suffix:
         return url
     parts = urlsplit(url)
-    return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{sign}"))
+    return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{suffix}"))
 
 
-def ping(url: str, sign: str, *, seconds: float = DEADLINE) -> str:
-    """Ask *url* for *sign*; return what went wrong, empty where nothing did."""
-    return within(seconds, lambda: _request("GET", ping_address(url, sign), seconds))
+def ping(url: str, suffix: str, *, seconds: float = DEADLINE) -> str:
+    """Request *url* with *suffix*; return the error, empty if there was none."""
+    address = ping_address(url, suffix)
+    return _error_of(lambda: _request("GET", address, seconds), seconds)
 
 
 def post(url: str, text: str, *, seconds: float = DEADLINE) -> str:
-    """Send *text* to a webhook in Slack's form; return what went wrong."""
+    """Send *text* to a webhook in Slack's format; return the error, empty if none."""
     body = {"text": slack(text)}
-    return within(seconds, lambda: _request("POST", url, seconds, body))
+    return _error_of(lambda: _request("POST", url, seconds, body), seconds)
 
 
 def slack(text: str) -> str:
-    """Return *text* such that no part of it is a mention or a labelled link.
+    """Return *text* with mentions and links of Slack disabled.
 
     https://docs.slack.dev/messaging/formatting-message-text: three characters are
     escaped, and no others.
@@ -54,13 +56,13 @@ def command(
     *,
     seconds: float = DEADLINE,
 ) -> str:
-    """Run *argv* with *text* on its stdin; return what went wrong.
+    """Run *argv* with *text* on its stdin; return the error, empty if there was none.
 
-    Its output goes nowhere. What has not ended after *seconds* is killed, together
-    with the processes that it started in its group.
+    Its output is discarded. After *seconds* it is killed, together with the processes
+    in its group.
     """
-    import os  # only when there is something to tell
-    import signal  # only when there is something to tell
+    import os  # only if there is something to report
+    import signal  # only if there is something to report
 
     try:
         process = subprocess.Popen(  # noqa: S603 - the operator's own command
@@ -78,39 +80,30 @@ def command(
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        return f"{argv[0]} did not end within {seconds:.0f} s and was killed"
+        return f"{argv[0]} timed out after {seconds:.0f} s and was killed"
     code = process.returncode
-    return f"{argv[0]} ended with {code}" if code else ""
+    return f"{argv[0]} exited with {code}" if code else ""
 
 
-def within(seconds: float, act: Callable[[], str]) -> str:
-    """Return what *act* returns, or that it took longer than *seconds*."""
-    said: list[str] = []
-
-    def labour() -> None:
-        try:
-            said.append(act())
-        except Exception as error:  # noqa: BLE001 - told, never raised
-            said.append(type(error).__name__)
-
-    thread = threading.Thread(target=labour, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    return said[0] if said else f"no answer within {seconds:.0f} s"
+def _error_of(request: Callable[[], str], seconds: float) -> str:
+    try:
+        return deadline(request, seconds)
+    except DeadlineError:
+        return f"timed out after {seconds:.0f} s"
+    except Exception as error:  # noqa: BLE001 - reported, never raised
+        return type(error).__name__
 
 
 def _request(
     method: str, url: str, seconds: float, body: Mapping[str, str] | None = None
 ) -> str:
-    from bikecollect.feeds.http.session import (  # 60 ms
-        session,
-    )
+    from bikecollect.feeds.http.session import session  # takes 60 ms to import
 
-    # The address is a secret (who has it can ping or post), and requests puts it
-    # into its exceptions: only their class is told. No body is read, of no status.
+    # The address is a secret, and requests puts it into its exceptions: only their
+    # class is reported. The body is never read.
     with (
-        session() as asking,
-        asking.request(
+        session() as http,
+        http.request(
             method,
             url,
             json=body,
@@ -118,7 +111,7 @@ def _request(
             headers=AGENT,
             allow_redirects=False,
             stream=True,
-        ) as answer,
+        ) as response,
     ):
-        good = answer.status_code < HTTPStatus.MULTIPLE_CHOICES
-        return "" if good else f"HTTP {answer.status_code}"
+        is_ok = response.status_code < HTTPStatus.MULTIPLE_CHOICES
+        return "" if is_ok else f"HTTP {response.status_code}"

@@ -1,4 +1,4 @@
-"""This process: file descriptors, umask, signals, alarm, memory, boot and clocks."""
+"""This process: file descriptors, umask, signals, deadlines, memory, boot, clocks."""
 
 import os
 import resource
@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from types import FrameType
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from bikecollect.core.errors import Interrupted
 
@@ -24,6 +25,10 @@ MEMORY_FLOOR = 8 * 1024 * 1024
 CGROUPS = Path("/sys/fs/cgroup")
 
 Clock = Callable[[], float]
+Value = TypeVar("Value")
+
+SLICE = 0.1
+"""Seconds between two checks while waiting for a deadline."""
 
 
 class Stop:
@@ -91,6 +96,48 @@ def arm(interval: int) -> None:
 def disarm() -> None:
     """Cancel the alarm."""
     signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+class DeadlineError(Exception):
+    """The work was not done in time."""
+
+
+def deadline(
+    work: Callable[[], Value],
+    seconds: float,
+    *,
+    check: Callable[[], object] | None = None,
+) -> Value:
+    """Return the result of *work*; raises DeadlineError after *seconds*.
+
+    The work is done by a thread that is abandoned at the deadline: a silent resolver or
+    a server that sends a byte now and then ignores the timeouts of sockets.
+    An exception of *work* is raised here. *check* is called several times a second
+    meanwhile; it may raise to end the wait.
+    """
+    results: SimpleQueue[tuple[Value] | BaseException] = SimpleQueue()
+
+    def target() -> None:
+        try:
+            results.put((work(),))
+        except BaseException as error:  # noqa: BLE001 - raised by the waiting thread
+            results.put(error)
+
+    threading.Thread(target=target, daemon=True).start()
+    end = time.monotonic() + seconds
+    while True:
+        left = max(0.0, end - time.monotonic())
+        try:
+            result = results.get(timeout=min(SLICE, left) if check else left)
+        except Empty:
+            if check is not None:
+                check()
+            if time.monotonic() >= end:
+                raise DeadlineError from None
+        else:
+            if isinstance(result, BaseException):
+                raise result
+            return result[0]
 
 
 _one_at_a_time = threading.RLock()

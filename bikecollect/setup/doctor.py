@@ -11,7 +11,7 @@ from enum import Enum
 from pathlib import Path
 
 from bikecollect import __version__
-from bikecollect.alerts import webhooks
+from bikecollect.alerts import state, webhooks
 from bikecollect.alerts.mail import smtp
 from bikecollect.core.errors import BikecollectError, UntrustedFile
 from bikecollect.core.text import length, size
@@ -270,14 +270,23 @@ def _mail(settings: Settings, *, network: bool, send: bool) -> Checks:
     host = server(mail, settings.password())
     if send:
         error = test_mail(mail, host)
-        text = f"{address}: test mail accepted for {', '.join(mail.to)}"
+        text = f"{address}: a mail is on its way to {', '.join(mail.to)}"
     else:
         error = smtp.check(host)
         text = f"{address}: {'logged in' if mail.user else 'connected'}"
     if error:
         yield _bad("mail", f"{address}: {error}", "check [mail] in the settings")
     else:
+        if send:
+            _close_mail_incident(settings)
         yield _good("mail", text)
+
+
+def _close_mail_incident(settings: Settings) -> None:
+    """Let the next run close an incident about mails: a mail was just sent."""
+    for name in settings.systems:
+        path = settings.system_folder(name).path
+        state.clear_mail_error(data_folder.alert_state_path(name, str(path)))
 
 
 def test_mail(mail: Mail, host: smtp.Server) -> str:
@@ -291,9 +300,9 @@ def test_mail(mail: Mail, host: smtp.Server) -> str:
         "[bikecollect] test mail",
         f"bikecollect {__version__} on {node} can send mails.\n",
     )
-    data = envelope.mail(letter, sender=mail.sender, to=mail.to, host=node, now=now)
-    sent = smtp.send(host, [data])
-    return sent.error or (sent.deliveries[0].error if sent.deliveries[0].left else "")
+    audience = envelope.Audience(mail.sender, mail.to)
+    result = smtp.send(host, [envelope.mail(letter, audience, host=node, now=now)])
+    return result.error or result.deliveries[0].error
 
 
 def _ping(settings: Settings) -> Check:

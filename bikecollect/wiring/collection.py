@@ -5,12 +5,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from bikecollect import __version__
-from bikecollect.alerts.alerter import Alerter, AlertPlace
+from bikecollect.alerts.alerter import Alerter, AlertPaths
 from bikecollect.alerts.state import AlertStateFile
 from bikecollect.collect.collector import Collector, Pinger
 from bikecollect.collect.commit import Committer
@@ -26,7 +27,7 @@ from bikecollect.core.run import Run
 from bikecollect.core.slots import slot_at
 from bikecollect.feeds.http.client import Client
 from bikecollect.setup import feed_access
-from bikecollect.setup.settings import Settings, server
+from bikecollect.setup.settings import Mail, Settings, server
 from bikecollect.storage import data_folder
 from bikecollect.storage.csv_format import Format
 from bikecollect.storage.csv_store import Store
@@ -39,8 +40,8 @@ from bikecollect.storage.recovery import Recovery
 from bikecollect.storage.run_notes import RunNotes
 
 if TYPE_CHECKING:
-    from bikecollect.alerts.delivery import Dispatch, Hook
-    from bikecollect.alerts.mail.mailer import Post
+    from bikecollect.alerts.delivery import Dispatcher, Hook
+    from bikecollect.alerts.mail.mailer import Mailer
 
 log = logging.getLogger(__name__)
 
@@ -193,25 +194,25 @@ def alerter(
 ) -> Alerter:
     """Return the alerter of the runs; systems in *troubles* have no usable folder."""
     systems = map(settings.system_folder, settings.systems)
-    places = {s.system_id: _place(s, str(s.path)) for s in systems}
-    away = frozenset(name for name, trouble in troubles.items() if trouble)
-    return _alerter(settings, times, places, frozenset(settings.tell.mute), away)
+    paths = {s.system_id: _alert_paths(s, str(s.path)) for s in systems}
+    unusable = frozenset(name for name, trouble in troubles.items() if trouble)
+    return _alerter(settings, times, paths, frozenset(settings.tell.mute), unusable)
 
 
 def settings_alerter(settings: Settings, times: Times) -> tuple[Alerter, Path]:
     """Return the alerter of the settings file itself, and the path of its state."""
     path = data_folder.state_home() / "settings"
     system = SystemFolder("settings", path, ZoneInfo("UTC"), settings.seconds)
-    place = _place(system, settings.source)
+    paths = _alert_paths(system, settings.source)
     others = frozenset(KINDS) - {"settings"}
-    return _alerter(settings, times, {"settings": place}, others), place.state_file
+    return _alerter(settings, times, {"settings": paths}, others), paths.state_file
 
 
-def _place(system: SystemFolder, known_by: str) -> AlertPlace:
+def _alert_paths(system: SystemFolder, known_by: str) -> AlertPaths:
     name = system.system_id
-    return AlertPlace(
+    return AlertPaths(
         system=system,
-        away=data_folder.state_home() / "outbox" / name,
+        spare_outbox=data_folder.state_home() / "outbox" / name,
         state_file=data_folder.alert_state_path(name, known_by),
     )
 
@@ -219,55 +220,64 @@ def _place(system: SystemFolder, known_by: str) -> AlertPlace:
 def _alerter(
     settings: Settings,
     times: Times,
-    places: Mapping[str, AlertPlace],
+    systems: Mapping[str, AlertPaths],
     muted: frozenset[str],
-    away: frozenset[str] = frozenset(),
+    unusable: frozenset[str] = frozenset(),
 ) -> Alerter:
-    def dispatch() -> "Dispatch":
-        from bikecollect.alerts.delivery import Dispatch
+    def dispatcher() -> "Dispatcher":
+        from bikecollect.alerts.delivery import Dispatcher
         from bikecollect.setup import program
 
         source = Path(settings.source) if settings.source else None
         command = program.command_line(source)
 
-        return Dispatch(
-            places=places,
+        return Dispatcher(
+            systems=systems,
             interval=settings.seconds,
-            post=post(settings, times),
+            mailer=mailer(settings, times),
             hooks=hooks(settings),
             version=__version__,
             period=settings.mail.digest,
-            away=away,
+            unusable=unusable,
             redact=lambda text: program.expand_commands(settings.redact(text), command),
         )
 
     mails, tell = bool(settings.mail.host), settings.tell
     return Alerter(
-        places=places,
+        systems=systems,
         interval=settings.seconds,
-        dispatch=dispatch,
+        dispatcher=dispatcher,
         mails=mails,
         digests=bool(settings.mail.digest),
-        wished=mails or bool(tell.webhook or tell.command),
+        has_channel=mails or bool(tell.webhook or tell.command),
         muted=muted,
+        mail_settings=mail_settings(settings.mail),
     )
 
 
-def post(settings: Settings, times: Times) -> "Post | None":
+def mailer(settings: Settings, times: Times) -> "Mailer | None":
     """Return the sender of mails, None if no mail server is set up."""
     mail = settings.mail
     if not mail.host:
         return None
-    from bikecollect.alerts.mail.mailer import Post  # needed with mails only
+    from bikecollect.alerts.mail.envelope import Audience  # needed with mails only
+    from bikecollect.alerts.mail.mailer import Mailer
 
-    return Post(
+    return Mailer(
         server=server(mail, settings.password()),
-        sender=mail.sender,
-        to=mail.to,
-        escalate_to=mail.escalate_to,
+        audience=Audience(mail.sender, mail.to, mail.escalate_to, mail_settings(mail)),
         clock=times.clock,
         seconds=min(20.0, settings.seconds / 6),
     )
+
+
+def mail_settings(mail: Mail) -> str:
+    """Return the fingerprint of the settings that mails are sent by, empty for none."""
+    if not mail.host:
+        return ""
+    server = (mail.host, mail.port, mail.security, mail.user, mail.ca_bundle)
+    values = repr((server, mail.sender, mail.to, mail.escalate_to))
+    return sha256(values.encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
 
 def hooks(settings: Settings) -> "dict[str, Hook]":

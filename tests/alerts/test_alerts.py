@@ -13,7 +13,7 @@ from mailserver import ME, MailServer, free_port
 from served import Answer, serving
 
 from bikecollect.alerts import webhooks
-from bikecollect.alerts.state import AlertState, AlertStateFile, noted_incidents
+from bikecollect.alerts.state import AlertState, AlertStateFile, stored_incidents
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.run import Run
 from bikecollect.reports.evidence import read_account
@@ -277,7 +277,7 @@ def test_a_slow_ping_is_left(tmp_path: Path) -> None:
 
     with serving(slow) as url:
         assert webhooks.ping(url, "", seconds=0.2) in {
-            "no answer within 0 s",
+            "timed out after 0 s",
             "ReadTimeout",
         }
     assert "ConnectionError" in webhooks.ping(f"http://127.0.0.1:{free_port()}", "")
@@ -311,7 +311,7 @@ def test_a_command_that_hangs_is_killed_with_its_children(tmp_path: Path) -> Non
     child = int((tmp_path / "pid").read_text(encoding="utf-8"))
     assert _ends(child)
     assert "cannot run" in webhooks.command(["/no/such/program"], "text", {})
-    assert "ended with 3" in webhooks.command(["sh", "-c", "exit 3"], "text", {})
+    assert "exited with 3" in webhooks.command(["sh", "-c", "exit 3"], "text", {})
 
 
 def _ends(pid: int) -> bool:
@@ -389,7 +389,7 @@ def test_the_state_survives_a_full_disk_and_no_lie(tmp_path: Path) -> None:
                     "security": "none",
                 }
             },
-            "in the clear",
+            "unencrypted",
         ),
         ({"tell": {"mute": ["fetsch"]}}, "unknown kind"),
         ({"tell": {"webhook": "ftp://x"}}, "http"),
@@ -441,7 +441,7 @@ def test_status_knows_what_the_ledger_could_not_take(tmp_path: Path) -> None:
     seen = survey(
         SystemFolder("a", place, zones(settings)["a"], INTERVAL),
         now=world.clock.now,
-        noted=noted_incidents(alert_state_path("a", str(place))),
+        noted=stored_incidents(alert_state_path("a", str(place))),
     )
     assert [each.kind for each in seen.health.incidents] == ["fetch"]
 

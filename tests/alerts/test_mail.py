@@ -1,10 +1,14 @@
 """Mail: a real mail server process with TLS and a login, and its bad days."""
 
+import fcntl
+import hmac
+import os
 import socket
 import threading
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,8 +16,9 @@ import pytest
 import trustme
 from mailserver import BOSS, ME, MailServer, free_port
 
-from bikecollect.alerts.mail import smtp
-from bikecollect.alerts.mail.mailer import Post
+from bikecollect.alerts.mail import headers, smtp
+from bikecollect.alerts.mail.envelope import Audience
+from bikecollect.alerts.mail.mailer import Mailer
 from bikecollect.alerts.mail.outbox import Outbox
 from bikecollect.alerts.mail.smtp import Server
 from bikecollect.alerts.messages import Letter
@@ -39,10 +44,24 @@ def letter(name: str = "a.city.fetch-1.1", incident: str = ".city.fetch-1.") -> 
     return Letter(name, "[bikecollect] city: trouble", f"Body of {name}\n", (incident,))
 
 
-def post(server: Server, **more: object) -> Post:
-    """Return a post by way of *server*."""
-    values = {"sender": "bikes@example.org", "to": [ME], "clock": time.time}
-    return Post(server, **{**values, "seconds": 5.0, **more})  # type: ignore[arg-type]
+def post(
+    server: Server,
+    *,
+    to: Sequence[str] = (ME,),
+    escalate_to: Sequence[str] = (),
+    clock: Callable[[], float] = time.time,
+    seconds: float = 5.0,
+    fingerprint: str = "",
+) -> Mailer:
+    """Return a mailer that sends through *server*."""
+    audience = Audience("bikes@example.org", to, escalate_to, fingerprint)
+    return Mailer(server, audience, clock, seconds)
+
+
+def drain(mailer: Mailer, outbox: Outbox) -> str | None:
+    """Send what waits in *outbox*; return the error, None if nothing waits."""
+    outcome = mailer.drain([outbox])
+    return None if outcome is None else outcome.error
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])
@@ -54,14 +73,14 @@ def test_a_letter_arrives_over_verified_tls(
     assert sender.spool(outbox, letter())
     assert outbox.waiting() == ["a.city.fetch-1.1"]
     with mailserver.up(*(["tls"] if security == "tls" else [])):
-        assert sender.drain([outbox]) == ""
+        assert drain(sender, outbox) == ""
 
     assert outbox.waiting() == []
     (mail,) = mailserver.mails()
     assert mail["To"] == ME
     assert mail["Message-ID"].startswith("<a.city.fetch-1.1@")
     assert mail["Auto-Submitted"] == "auto-generated"
-    assert mail[smtp.RECIPIENTS] is None
+    assert mail[headers.RECIPIENTS] is None
     assert mail.get_content().strip() == "Body of a.city.fetch-1.1"
 
 
@@ -72,10 +91,10 @@ def test_a_server_that_is_down_loses_nothing(
     sender = post(mailserver.server())
     sender.spool(outbox, letter("a", ".city.fetch-1."))
     sender.spool(outbox, letter("b", ".city.disk-1."))
-    assert "refused" in (sender.drain([outbox]) or "").lower()
+    assert "refused" in (drain(sender, outbox) or "").lower()
     assert outbox.waiting() == ["a", "b"]
     with mailserver.up():
-        assert sender.drain([outbox]) == ""
+        assert drain(sender, outbox) == ""
     assert [m["Message-ID"][:3] for m in mailserver.mails()] == ["<a@", "<b@"]
 
 
@@ -101,7 +120,7 @@ def test_a_certificate_of_somebody_else_is_not_trusted(
         with mailserver.up(*words):
             sender = post(wrong)
             sender.spool(outbox, letter())
-            assert "CERTIFICATE_VERIFY_FAILED" in (sender.drain([outbox]) or "")
+            assert "CERTIFICATE_VERIFY_FAILED" in (drain(sender, outbox) or "")
     assert outbox.waiting() == ["a.city.fetch-1.1"]
     assert mailserver.mails() == []
 
@@ -119,7 +138,7 @@ def test_starttls_that_is_not_offered_sends_nothing(outbox: Outbox) -> None:
     with listening(plain) as port:
         sender = post(Server("127.0.0.1", port, "starttls", "me", "secret-password"))
         sender.spool(outbox, letter())
-        assert "STARTTLS" in (sender.drain([outbox]) or "")
+        assert "STARTTLS" in (drain(sender, outbox) or "")
     assert b"AUTH" not in b"".join(heard)
     assert outbox.waiting()
 
@@ -131,7 +150,7 @@ def test_a_wrong_password_is_told_without_being_shown(
     sender = post(mailserver.server(password="wrong-canary"))
     sender.spool(outbox, letter())
     with mailserver.up():
-        error = sender.drain([outbox]) or ""
+        error = drain(sender, outbox) or ""
     assert "535" in error
     assert "canary" not in error
     assert outbox.waiting()
@@ -144,10 +163,10 @@ def test_who_was_refused_is_tried_again_alone(
     sender = post(mailserver.server(), to=[ME, BOSS])
     sender.spool(outbox, letter())
     with mailserver.up(f"later={BOSS}"):
-        assert "451" in (sender.drain([outbox]) or "")
-    assert smtp.recipients(outbox.read("a.city.fetch-1.1")) == (BOSS,)
+        assert "451" in (drain(sender, outbox) or "")
+    assert headers.recipients(outbox.read("a.city.fetch-1.1")) == (BOSS,)
     with mailserver.up():
-        assert sender.drain([outbox]) == ""
+        assert drain(sender, outbox) == ""
     assert [m["X-Got-By"] for m in mailserver.mails()] == [ME, BOSS]
     assert outbox.waiting() == []
 
@@ -160,7 +179,7 @@ def test_the_escalation_reaches_the_second_list(
     sender.spool(outbox, Letter("a", "s", "b", (".a.",)))
     sender.spool(outbox, Letter("b", "s", "b", (".b.",), escalated=True))
     with mailserver.up():
-        sender.drain([outbox])
+        drain(sender, outbox)
     assert [m["X-Got-By"] for m in mailserver.mails()] == [ME, f"{ME}, {BOSS}"]
 
 
@@ -202,7 +221,7 @@ def test_a_server_that_hangs_or_drips_is_left(
     with listening(misdeed) as port:
         sender = post(Server("127.0.0.1", port, "none"), seconds=0.5)
         sender.spool(outbox, letter())
-        assert "did not finish within" in (sender.drain([outbox]) or "")
+        assert "timed out after" in (drain(sender, outbox) or "")
     assert outbox.waiting()
 
 
@@ -235,7 +254,7 @@ def test_a_reply_without_end_is_cut_off(
         sender = post(Server("127.0.0.1", port, "none"), seconds=20)
         sender.spool(outbox, letter())
         tracemalloc.start()
-        error = sender.drain([outbox]) or ""
+        error = drain(sender, outbox) or ""
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
 
@@ -249,7 +268,7 @@ def test_a_week_old_mail_is_let_go(outbox: Outbox) -> None:
     server = Server("127.0.0.1", free_port(), "none")
     post(server).spool(outbox, letter())
     later = post(server, clock=lambda: time.time() + 8 * DAY)
-    assert later.drain([outbox]) is None
+    assert drain(later, outbox) is None
     assert outbox.waiting() == []
 
 
@@ -261,7 +280,7 @@ def test_many_waiting_mails_are_sent_as_one(
     for number in range(30):
         sender.spool(outbox, letter(f"{number:02}.c.k-{number}.1", f".k-{number}."))
     with mailserver.up():
-        assert sender.drain([outbox]) == ""
+        assert drain(sender, outbox) == ""
     (mail,) = mailserver.mails()
     assert mail["Subject"] == "[bikecollect] 30 mails that waited for the mail server"
     assert "Body of 00.c.k-0.1" in mail.get_content()
@@ -277,7 +296,7 @@ def test_two_processes_do_not_send_the_same_mail(
     sender.spool(outbox, letter())
     with mailserver.up(), Outbox(outbox.folder).held() as mine:
         assert mine
-        assert sender.drain([outbox]) is None
+        assert drain(sender, outbox) is None
     assert mailserver.mails() == []
 
 
@@ -307,7 +326,128 @@ def test_no_text_of_others_breaks_a_mail(
     sender = post(mailserver.server())
     sender.spool(outbox, Letter("a", "[bikecollect] s", bounded(text), (".a.",)))
     with mailserver.up():
-        assert sender.drain([outbox]) == ""
+        assert drain(sender, outbox) == ""
     (mail,) = mailserver.mails()
     assert mail["Bcc"] is None
     assert mail["X-Got-By"] == ME
+
+
+def test_a_recipient_rejected_for_good_is_not_tried_again(
+    mailserver: MailServer, outbox: Outbox
+) -> None:
+    """A 5xx is permanent for that mail; the outcome names the address (RFC 5321)."""
+    sender = post(mailserver.server(), to=[ME, BOSS])
+    sender.spool(outbox, letter())
+    with mailserver.up(f"refuse={BOSS}"):
+        outcome = sender.drain([outbox])
+
+    assert outcome is not None
+    assert outcome.error == ""
+    assert outcome.rejected == {BOSS: "550 no such user here"}
+    assert outcome.accepted == {ME}
+    assert outbox.waiting() == []
+
+
+def test_a_mail_that_everybody_rejects_waits_an_hour(
+    mailserver: MailServer, outbox: Outbox
+) -> None:
+    """Nobody has it: it is kept, and not tried in each slot."""
+    sender = post(mailserver.server(), to=[BOSS])
+    sender.spool(outbox, letter())
+    with mailserver.up(f"refuse={BOSS}"):
+        assert "550" in (drain(sender, outbox) or "")
+        assert drain(sender, outbox) is None
+        later = post(mailserver.server(), to=[BOSS], clock=lambda: time.time() + 3601)
+        assert "550" in (drain(later, outbox) or "")
+    assert outbox.waiting() == ["a.city.fetch-1.1"]
+
+
+def test_corrected_settings_take_effect_on_waiting_mails(
+    mailserver: MailServer, outbox: Outbox
+) -> None:
+    """A new recipient and sender, at once; who has the mail does not get it twice."""
+    old = post(mailserver.server(), to=[ME, BOSS], fingerprint="old")
+    old.spool(outbox, letter())
+    with mailserver.up(f"later={BOSS}"):
+        drain(old, outbox)
+    new = Mailer(
+        mailserver.server(),
+        Audience("new@example.org", [ME, "you@example.org"], fingerprint="new"),
+    )
+    with mailserver.up():
+        assert drain(new, outbox) == ""
+
+    first, second = mailserver.mails()
+    assert first["X-Got-By"] == ME
+    assert second["X-Got-By"] == "you@example.org"
+    assert second["From"] == "new@example.org"
+    assert second["To"] == f"{ME}, you@example.org"
+    assert second[headers.SETTINGS] is None
+
+
+def test_a_paused_mail_is_tried_at_once_with_new_settings(
+    mailserver: MailServer, outbox: Outbox
+) -> None:
+    """Nobody has to wait for an hour after a correction."""
+    old = post(mailserver.server(), to=[BOSS], fingerprint="old")
+    old.spool(outbox, letter())
+    with mailserver.up(f"refuse={BOSS}"):
+        drain(old, outbox)
+    with mailserver.up():
+        assert drain(post(mailserver.server(), fingerprint="new"), outbox) == ""
+    assert [m["X-Got-By"] for m in mailserver.mails()] == [ME]
+
+
+def test_a_partly_delivered_mail_keeps_its_age(
+    mailserver: MailServer, outbox: Outbox
+) -> None:
+    """Else it would be tried for ever, and not for seven days."""
+    sender = post(mailserver.server(), to=[ME, BOSS])
+    sender.spool(outbox, letter())
+    path = outbox.folder / "a.city.fetch-1.1.eml"
+    os.utime(path, (NOW, NOW))
+    with mailserver.up(f"later={BOSS}"):
+        drain(sender, outbox)
+    assert path.stat().st_mtime == NOW
+
+
+@pytest.mark.parametrize("password", ["pässwörd€", "pa\u0308sswo\u0308rd€"])
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5"])
+def test_a_password_with_umlauts_logs_in(mechanism: str, password: str) -> None:
+    """UTF-8, composed by SASLprep (RFC 4616, RFC 4013); smtplib knows ASCII only."""
+    heard: list[bytes] = []
+
+    def serve(peer: socket.socket) -> None:
+        peer.sendall(b"220 here\r\n")
+        lines = peer.makefile("rb")
+        answers = [f"250-here\r\n250 AUTH {mechanism}\r\n".encode()]
+        answers += [b"334 PGNoYWxsZW5nZT4=\r\n"] * (mechanism != "PLAIN")
+        for answer in [*answers, b"235 ok\r\n"]:
+            heard.append(lines.readline())
+            peer.sendall(answer)
+
+    with listening(serve) as port:
+        server = Server("127.0.0.1", port, "none", "me", password)
+        assert smtp.check(server, seconds=5) == ""
+
+    digest = hmac.new("pässwörd€".encode(), b"<challenge>", "md5").hexdigest()
+    sent = {
+        "PLAIN": b64encode("\0me\0pässwörd€".encode()),
+        "LOGIN": b64encode("pässwörd€".encode()),
+        "CRAM-MD5": b64encode(f"me {digest}".encode()),
+    }
+    assert heard[-1].split()[-1] == sent[mechanism]
+
+
+def test_what_a_killed_run_left_half_written_is_removed(
+    mailserver: MailServer, outbox: Outbox
+) -> None:
+    """But not what another process is writing at this moment."""
+    sender = post(mailserver.server())
+    sender.spool(outbox, letter())
+    dead, alive = outbox.folder / "dead.1.tmp", outbox.folder / "alive.2.tmp"
+    dead.write_bytes(b"From: bik")
+    with mailserver.up(), alive.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert drain(sender, outbox) == ""
+    assert [path.name for path in outbox.folder.iterdir()] == ["alive.2.tmp"]

@@ -68,8 +68,7 @@ def test_a_payload_set_aside_is_told_of_with_its_reason(folder: Path) -> None:
         f"again; the payload is kept in {folder}/payloads/rejected/{NAME}"
     ]
     assert reason == (
-        "2 runs were killed while they read it; `bikecollect backfill` tries it "
-        "again\n"
+        "2 runs were killed while they read it; `bikecollect backfill` tries it again\n"
     )
 
 

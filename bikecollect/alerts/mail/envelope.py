@@ -1,33 +1,72 @@
-"""A letter as a mail: the bytes that lie in the outbox."""
+"""Builds and rewrites the mails in the outbox."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from bikecollect.alerts.mail.smtp import RECIPIENTS
+from bikecollect.alerts.mail.headers import (
+    ESCALATED,
+    RECIPIENTS,
+    RETRY,
+    SETTINGS,
+    WIDEST,
+    addresses,
+    read,
+)
 from bikecollect.alerts.messages import Letter
 from bikecollect.core.text import visible
 
 if TYPE_CHECKING:
     from email.message import EmailMessage
 
-WIDEST = 900
-"""Characters of a line; RFC 5322 allows 998. Folded, few people can search them."""
 MOST = 200_000
-"""Bytes of text that a combined mail may have."""
+"""The maximum of bytes of the text of a combined mail."""
+
+
+@dataclass(frozen=True)
+class Audience:
+    """The sender and the recipients of mails, as the settings name them.
+
+    *fingerprint* identifies the mail settings: a change of them takes effect on the
+    mails that wait.
+    """
+
+    sender: str
+    to: Sequence[str]
+    escalate_to: Sequence[str] = ()
+    fingerprint: str = ""
+
+    def recipients(self, *, escalated: bool) -> list[str]:
+        """Return the recipients of a mail, each once."""
+        more = self.escalate_to if escalated else ()
+        return list(dict.fromkeys((*self.to, *more)))
 
 
 def mail(
-    letter: Letter, *, sender: str, to: Sequence[str], host: str, now: float
+    letter: Letter,
+    audience: Audience,
+    *,
+    host: str,
+    now: float,
+    without: frozenset[str] = frozenset(),
 ) -> bytes:
-    """Return *letter* as a mail; the same letter always has the same Message-ID."""
-    from email import policy  # only when there is something to tell
+    """Return *letter* as a mail to *audience*, but not to the addresses *without*.
+
+    The Message-ID depends on the name of the letter only.
+    """
+    from email import policy  # only if there is something to report
     from email.message import EmailMessage
     from email.utils import format_datetime
 
+    to = audience.recipients(escalated=letter.escalated)
+    to = [address for address in to if address not in without] or to
     message = EmailMessage(policy=policy.SMTP.clone(max_line_length=WIDEST))
     message[RECIPIENTS] = ", ".join(to)
-    message["From"] = sender
+    message[SETTINGS] = audience.fingerprint
+    if letter.escalated:
+        message[ESCALATED] = "yes"
+    message["From"] = audience.sender
     message["To"] = ", ".join(to)
     message["Subject"] = visible(letter.subject)
     message["Date"] = format_datetime(datetime.fromtimestamp(now, UTC))
@@ -37,30 +76,69 @@ def mail(
     return message.as_bytes()
 
 
-def left_to(data: bytes, to: Sequence[str]) -> bytes:
-    """Return the mail *data*, with only *to* still to be served."""
-    message = _read(data)
-    del message[RECIPIENTS]
-    message[RECIPIENTS] = ", ".join(to)
+def readdressed(data: bytes, audience: Audience) -> bytes:
+    """Return the mail *data*, addressed by the settings of today.
+
+    It is unchanged if they are those that addressed it. Recipients that have it
+    already do not get it again.
+    """
+    message = read(data)
+    if message[SETTINGS] == audience.fingerprint:
+        return data
+    to = addresses(message, "To")
+    served = set(to) - set(addresses(message, RECIPIENTS))
+    escalated = message[ESCALATED] is not None or not set(to).isdisjoint(
+        audience.escalate_to
+    )
+    recipients = audience.recipients(escalated=escalated)
+    for header in (RECIPIENTS, SETTINGS, RETRY, "From", "To"):
+        del message[header]
+    left = [address for address in recipients if address not in served]
+    message[RECIPIENTS] = ", ".join(left)
+    message[SETTINGS] = audience.fingerprint
+    message["From"] = audience.sender
+    message["To"] = ", ".join(recipients)
     return message.as_bytes()
 
 
-def combined(mails: Sequence[bytes], name: str, *, host: str, now: float) -> bytes:
-    """Return one mail that holds the texts of all *mails*, the oldest first."""
-    read = [_read(each) for each in mails]
-    recipients = [str(each[RECIPIENTS]).split(", ") for each in read]
-    to = list(dict.fromkeys(who for each in recipients for who in each))
-    texts = [f"{each['Date']}\n{each['Subject']}\n\n{_text(each)}" for each in read]
+def left_to(data: bytes, to: Sequence[str]) -> bytes:
+    """Return the mail *data* with *to* as the recipients that do not have it yet."""
+    return _with_header(data, RECIPIENTS, ", ".join(to))
+
+
+def paused(data: bytes, until: float) -> bytes:
+    """Return the mail *data*, not to be tried again before *until*."""
+    return _with_header(data, RETRY, f"{until:.0f}")
+
+
+def is_paused(data: bytes, now: float) -> bool:
+    """Return whether the mail *data* must not be tried yet."""
+    until = str(read(data)[RETRY] or "0")
+    return until.isdecimal() and now < int(until)
+
+
+def combined(
+    mails: Sequence[bytes], name: str, audience: Audience, *, host: str, now: float
+) -> bytes:
+    """Return one mail with the texts of all *mails*, the oldest first."""
+    messages = [read(data) for data in mails]
+    waiting = [address for m in messages for address in addresses(m, RECIPIENTS)]
+    texts = [f"{m['Date']}\n{m['Subject']}\n\n{_text(m)}" for m in messages]
     text = f"\n{'-' * 72}\n".join(texts)
     title = f"[bikecollect] {len(mails)} mails that waited for the mail server"
-    letter = Letter(name, title, text.encode()[:MOST].decode("utf-8", "ignore"))
-    return mail(letter, sender=str(read[-1]["From"]), to=to, host=host, now=now)
+    text = text.encode()[:MOST].decode("utf-8", "ignore")
+    escalated = any(m[ESCALATED] is not None for m in messages)
+    letter = Letter(name, title, text, escalated=escalated)
+    return left_to(
+        mail(letter, audience, host=host, now=now), list(dict.fromkeys(waiting))
+    )
 
 
-def _read(data: bytes) -> "EmailMessage":
-    from email import message_from_bytes, policy  # only for a mail
-
-    return message_from_bytes(data, policy=policy.SMTP.clone(max_line_length=WIDEST))
+def _with_header(data: bytes, header: str, value: str) -> bytes:
+    message = read(data)
+    del message[header]
+    message[header] = value
+    return message.as_bytes()
 
 
 def _text(message: "EmailMessage") -> str:

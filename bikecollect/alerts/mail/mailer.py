@@ -1,116 +1,163 @@
-"""The post: letters into the outbox, and from there to the mail server."""
+"""Puts mails into the outbox, and sends them from there."""
 
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from bikecollect.alerts.mail import envelope, smtp
+from bikecollect.alerts.mail import envelope, headers, smtp
+from bikecollect.alerts.mail.envelope import Audience
 from bikecollect.alerts.mail.outbox import KEPT_DAYS, Outbox
 from bikecollect.alerts.mail.smtp import Delivery, Server
 from bikecollect.alerts.messages import Letter
 from bikecollect.core.errors import StorageError
-from bikecollect.core.slots import DAY
+from bikecollect.core.slots import DAY, HOUR
 
 log = logging.getLogger(__name__)
 
 MANY = 20
-"""From so many waiting mails on they are sent as one."""
+"""From this number on, waiting mails are sent as one."""
+PAUSE = HOUR
+"""Seconds until a mail that the server rejected for good is tried again."""
 
 
 @dataclass(frozen=True)
-class Post:
-    """Mails by way of *server*, from *sender*, to *to* and in long trouble to more."""
+class MailOutcome:
+    """The result of sending the waiting mails.
+
+    *error* is why mails could not be sent, empty if they were. *rejected* maps
+    recipients that the server rejects, while others get the mails, to its reply;
+    *accepted* are those that got one.
+    """
+
+    error: str = ""
+    rejected: Mapping[str, str] = field(default_factory=dict)
+    accepted: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Mailer:
+    """Sends mails to *audience* through *server*."""
 
     server: Server
-    sender: str
-    to: Sequence[str]
-    escalate_to: Sequence[str] = ()
+    audience: Audience
     clock: Callable[[], float] = time.time
     seconds: float = smtp.DEADLINE
 
-    def spool(self, outbox: Outbox, letter: Letter) -> bool:
-        """Make *letter* durable; where the disk refuses, try to send it at once.
+    def spool(
+        self, outbox: Outbox, letter: Letter, *, without: frozenset[str] = frozenset()
+    ) -> bool:
+        """Make *letter* durable in *outbox*; if the disk fails, try to send it at once.
 
-        Returns whether it is safe or sent. Waiting mails about the same incidents
-        are replaced by it: it says all that they do.
+        Returns whether it is safe or sent. Waiting mails about the same incidents are
+        replaced: the new one says all that they do. Addresses *without* do not get it.
         """
-        to = [*self.to, *(self.escalate_to if letter.escalated else ())]
-        data = self._mail(letter, to)
+        host, now = os.uname().nodename, self.clock()
+        data = envelope.mail(letter, self.audience, host=host, now=now, without=without)
         older = outbox.waiting()
         try:
             outbox.put(letter.name, data)
         except StorageError as error:
-            sent = smtp.send(self.server, [data], seconds=self.seconds)
-            delivered = not sent.deliveries[0].left
-            log.warning("%s; sent from memory: %s", error, "yes" if delivered else "no")
-            return delivered
+            result = smtp.send(self.server, [data], seconds=self.seconds)
+            is_sent = not result.deliveries[0].left
+            log.warning("%s; sent from memory: %s", error, "yes" if is_sent else "no")
+            return is_sent
         for name in older:
-            if name != letter.name and any(each in name for each in letter.incidents):
+            is_about_same = any(incident in name for incident in letter.incidents)
+            if name != letter.name and is_about_same:
                 outbox.remove(name)
         return True
 
-    def drain(self, outboxes: Sequence[Outbox]) -> str | None:
-        """Send what waits in *outboxes*; return why it could not be, empty if it was.
+    def drain(self, outboxes: Sequence[Outbox]) -> MailOutcome | None:
+        """Send the mails in *outboxes*; None if there was nothing to send.
 
-        None where nothing waited, or another process is at it.
+        Outboxes that another process is sending from are skipped.
         """
-        with ExitStack() as held:
-            mine = [each for each in outboxes if each.waiting()]
-            mine = [each for each in mine if held.enter_context(each.held())]
+        with ExitStack() as stack:
+            held = [box for box in outboxes if stack.enter_context(box.held())]
             try:
-                waiting = [(box, name) for box in mine for name in self._ready(box)]
-                mails = [(box, name, box.read(name)) for box, name in waiting]
-            except StorageError as why:
-                return str(why)
-            if not mails:
+                waiting = [
+                    (box, name, data) for box in held for name, data in self._ready(box)
+                ]
+            except StorageError as error:
+                return MailOutcome(str(error))
+            if not waiting:
                 return None
-            sent = smtp.send(
-                self.server, [data for *_, data in mails], seconds=self.seconds
-            )
-            for (box, name, data), delivery in zip(mails, sent.deliveries, strict=True):
-                with suppress(StorageError):  # it is sent again, as the same mail
-                    _settle(box, name, data, delivery)
-        refused = next((d.error for d in sent.deliveries if d.left), "")
-        error = sent.error or refused
-        if error:
-            log.info("a mail waits in the outbox: %s", error)
-        return error
+            mails = [data for *_, data in waiting]
+            result = smtp.send(self.server, mails, seconds=self.seconds)
+            for (box, name, data), delivery in zip(
+                waiting, result.deliveries, strict=True
+            ):
+                with suppress(StorageError):  # the same mail is sent again
+                    self._settle(box, name, data, delivery)
+        outcome = _outcome(mails, result)
+        if outcome.error:
+            log.info("a mail waits in the outbox: %s", outcome.error)
+        return outcome
 
-    def _ready(self, outbox: Outbox) -> list[str]:
-        """Return what to send from *outbox*: one mail for many, none too old."""
-        now, names = self.clock(), []
+    def check(self) -> str:
+        """Log in to the server; return the error, empty if there was none."""
+        return smtp.check(self.server, seconds=self.seconds)
+
+    def _ready(self, outbox: Outbox) -> list[tuple[str, bytes]]:
+        """Return the mails to be sent now from *outbox*: one for many, none too old."""
+        now = self.clock()
+        outbox.remove_leftovers()
+        ready = []
         for name in outbox.waiting():
             if outbox.age(name, now) > KEPT_DAYS * DAY:
-                log.warning("the mail %s waited for %d days: dropped", name, KEPT_DAYS)
+                log.warning("mail %s dropped after %d days", name, KEPT_DAYS)
                 outbox.remove(name)
-            else:
-                names.append(name)
-        if len(names) < MANY:
-            return names
-        whole = f"{names[-1]}.combined"
-        mails = [outbox.read(each) for each in names]
-        host = os.uname().nodename
-        outbox.put(whole, envelope.combined(mails, whole, host=host, now=now))
-        for name in names:
+                continue
+            data = self._readdressed(outbox, name)
+            if data and not envelope.is_paused(data, now):
+                ready.append((name, data))
+        return ready if len(ready) < MANY else self._combined(outbox, ready)
+
+    def _readdressed(self, outbox: Outbox, name: str) -> bytes:
+        """Return the mail *name* for today's settings; empty if nobody lacks it."""
+        old = outbox.read(name)
+        data = envelope.readdressed(old, self.audience)
+        if not headers.recipients(data):
             outbox.remove(name)
-        return [whole]
+            return b""
+        if data != old:
+            outbox.replace(name, data)
+        return data
 
-    def _mail(self, letter: Letter, to: Sequence[str]) -> bytes:
-        host = os.uname().nodename
-        now = self.clock()
-        return envelope.mail(letter, sender=self.sender, to=to, host=host, now=now)
+    def _combined(
+        self, outbox: Outbox, mails: Sequence[tuple[str, bytes]]
+    ) -> list[tuple[str, bytes]]:
+        name = f"{mails[-1][0]}.combined"
+        texts, host = [data for _, data in mails], os.uname().nodename
+        data = envelope.combined(
+            texts, name, self.audience, host=host, now=self.clock()
+        )
+        outbox.put(name, data)
+        for older, _ in mails:
+            outbox.remove(older)
+        return [(name, data)]
+
+    def _settle(self, box: Outbox, name: str, data: bytes, delivery: Delivery) -> None:
+        """Remove a mail from *box*, or keep it for the recipients without it."""
+        if delivery.error not in {"", "not tried"}:
+            log.info("mail %s: %s", name, delivery.error)
+        if not delivery.left:
+            box.remove(name)
+        elif delivery.is_final:
+            box.replace(name, envelope.paused(data, self.clock() + PAUSE))
+        elif set(delivery.left) != set(headers.recipients(data)):
+            box.replace(name, envelope.left_to(data, delivery.left))
 
 
-def _settle(box: Outbox, name: str, data: bytes, delivery: Delivery) -> None:
-    """Take a mail out of *box* where all got it; else keep it for the others."""
-    if not delivery.left:
-        box.remove(name)
-        return
-    before = smtp.recipients(data)
-    if set(delivery.left) != set(before):
-        box.put(name, envelope.left_to(data, delivery.left))
-    if delivery.error not in {"", "not tried"}:
-        log.info("mail %s: %s", name, delivery.error)
+def _outcome(mails: Sequence[bytes], result: smtp.SmtpResult) -> MailOutcome:
+    rejected: dict[str, str] = {}
+    accepted: set[str] = set()
+    for data, delivery in zip(mails, result.deliveries, strict=True):
+        rejected |= delivery.rejected
+        missing = {*delivery.left, *delivery.rejected}
+        accepted |= set(headers.recipients(data)) - missing
+    undelivered = next((d.error for d in result.deliveries if d.left), "")
+    return MailOutcome(result.error or undelivered, rejected, frozenset(accepted))

@@ -1,41 +1,67 @@
-"""The outbox: mails that no mail server has taken yet, one .eml file each."""
+"""The outbox: mails that no mail server has accepted yet, one .eml file each."""
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bikecollect.core.errors import StorageError
 from bikecollect.storage.files import flock
-from bikecollect.storage.files.durable import make_folder, sync_folder, write_file
+from bikecollect.storage.files.durable import make_folder, sync_folder, write_all
 
 SUFFIX = ".eml"
+UNFINISHED = ".tmp"
 KEPT_DAYS = 7
 
 
 class Outbox:
-    """The mails in *folder*; the names tell their order, the oldest first.
+    """The mails in *folder*; their names sort by time, the oldest first.
 
-    Every method but `waiting` raises StorageError where the disk refuses.
+    Every method but `waiting` raises StorageError if the disk fails.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def put(self, name: str, data: bytes) -> None:
-        """Make the mail *data* durable as *name*; one of that name is replaced."""
+        """Make the mail *data* durable as *name*; a mail of that name is replaced."""
         try:
             make_folder(self.folder)
-            aside = self.folder / f"{name}.tmp"
-            write_file(aside, data)
-            aside.rename(self.folder / f"{name}{SUFFIX}")
+            aside = self.folder / f"{name}.{os.getpid()}{UNFINISHED}"
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+            fd = os.open(aside, flags, 0o640)
+            try:
+                flock.try_lock(fd)
+                write_all(fd, data)
+                os.fsync(fd)
+                aside.rename(self.folder / f"{name}{SUFFIX}")
+            finally:
+                os.close(fd)
             sync_folder(self.folder)
         except OSError as error:
             raise self._failure("keep", error) from error
 
+    def replace(self, name: str, data: bytes) -> None:
+        """Put *data* in place of the mail *name*, which stays as old as it is."""
+        path = self.folder / f"{name}{SUFFIX}"
+        try:
+            times = path.stat()
+            self.put(name, data)
+            os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+        except OSError as error:
+            raise self._failure("keep", error) from error
+
+    def remove_leftovers(self) -> None:
+        """Remove the unfinished files of killed processes."""
+        with suppress(OSError):
+            for path in self.folder.iterdir():
+                if path.name.endswith(UNFINISHED):
+                    _remove_unless_locked(path)
+
     def waiting(self) -> list[str]:
         """Return the names of the mails, the oldest first."""
         try:
-            names = [each.name for each in self.folder.iterdir()]
+            names = [path.name for path in self.folder.iterdir()]
         except OSError:
             return []
         return sorted(n.removesuffix(SUFFIX) for n in names if n.endswith(SUFFIX))
@@ -48,7 +74,7 @@ class Outbox:
             raise self._failure("read", error) from error
 
     def remove(self, name: str) -> None:
-        """Forget the mail *name*; one that is gone already is no trouble."""
+        """Delete the mail *name*, if it exists."""
         try:
             (self.folder / f"{name}{SUFFIX}").unlink(missing_ok=True)
         except OSError as error:
@@ -63,7 +89,7 @@ class Outbox:
 
     @contextmanager
     def held(self) -> Iterator[bool]:
-        """Hold the outbox, so that no mail is sent twice; False where another does."""
+        """Lock the outbox, so that no mail is sent twice; yield whether it is."""
         with flock.open_folder(self.folder) as fd:
             try:
                 is_held = fd is not None and flock.try_lock(fd)
@@ -73,3 +99,13 @@ class Outbox:
 
     def _failure(self, what: str, error: OSError) -> StorageError:
         return StorageError(f"cannot {what} a mail in {self.folder}: {error}")
+
+
+def _remove_unless_locked(path: Path) -> None:
+    """Remove *path*, unless a living process is writing it."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if flock.try_lock(fd):
+            path.unlink(missing_ok=True)
+    finally:
+        os.close(fd)

@@ -1,10 +1,11 @@
-"""Mail by SMTP: one connection, verified TLS, and an end to every wait."""
+"""Sends mails by SMTP: over one connection, with verified TLS and a deadline."""
 
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from bikecollect.alerts.mail.headers import parsed
+from bikecollect.core.process import DeadlineError, deadline
 from bikecollect.core.text import message
 
 if TYPE_CHECKING:
@@ -12,13 +13,13 @@ if TYPE_CHECKING:
 
 IDLE = 10.0
 DEADLINE = 20.0
-RECIPIENTS = "X-Bikecollect-Recipients"
-"""The header that holds, in the outbox only, who has yet to get the mail."""
+PERMANENT = 500
+"""Reply codes from here on mean that a retry will fail, too (RFC 5321, 4.2.1)."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """The mail server, and how to reach it; *security* is starttls, tls or none."""
+    """A mail server; *security* is starttls, tls or none."""
 
     host: str
     port: int = 587
@@ -28,82 +29,96 @@ class Server:
     ca_bundle: str = ""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Delivery:
-    """What became of one mail: *left* are the recipients that did not get it."""
+    """The delivery of one mail.
 
-    left: tuple[str, ...]
+    *left* are the recipients that may get it later, *rejected* maps those that the
+    server rejected for good to its reply. *is_final* is set if the whole mail was
+    rejected for good: a retry with the same settings is useless.
+    """
+
+    left: tuple[str, ...] = ()
     error: str = ""
+    rejected: Mapping[str, str] = field(default_factory=dict)
+    is_final: bool = False
 
 
 @dataclass
-class Sent:
-    """What became of some mails, in their order; *error* is why it stopped."""
+class SmtpResult:
+    """The deliveries of some mails, in their order; *error* is why sending stopped."""
 
     deliveries: list[Delivery]
     error: str = ""
 
 
-def send(server: Server, mails: Sequence[bytes], *, seconds: float = DEADLINE) -> Sent:
-    """Send *mails* (as the outbox has them) over one connection within *seconds*.
+def send(
+    server: Server, mails: Sequence[bytes], *, seconds: float = DEADLINE
+) -> SmtpResult:
+    """Send *mails*, as stored in the outbox, over one connection within *seconds*.
 
-    Never raises: what could not be sent is in the answer, with its reason. The
-    work is done by a thread that is left alone when its time is over, because a
-    server that drips its banner or the resolver can hold it for ever.
+    Never raises: the result has the reason why a mail was not sent.
     """
-    parsed = [_parsed(each) for each in mails]
-    sent = Sent([Delivery(to, "not tried") for _, to, _ in parsed])
-    done = threading.Event()
+    envelopes = [parsed(mail) for mail in mails]
+    result = SmtpResult([Delivery(to, "not tried") for _, to, _ in envelopes])
 
-    def labour() -> None:
+    def converse() -> None:
+        connection = _connected(server)
         try:
-            _converse(server, parsed, sent)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the mails stay
-            sent.error = _said(error)
-        done.set()
+            for number, (sender, to, data) in enumerate(envelopes):
+                result.deliveries[number] = _delivered(connection, sender, to, data)
+        finally:
+            connection.close()
 
-    threading.Thread(target=labour, daemon=True).start()
-    if not done.wait(seconds):
-        sent.error = f"the mail server did not finish within {seconds:.0f} s"
-    return Sent([Delivery(d.left, d.error) for d in sent.deliveries], sent.error)
+    error = _error_of(converse, seconds)
+    return SmtpResult(list(result.deliveries), error)
 
 
 def check(server: Server, *, seconds: float = DEADLINE) -> str:
-    """Log in and out again; return what went wrong, empty where nothing did."""
+    """Log in to *server*; return the error, empty if there was none."""
     return send(server, [], seconds=seconds).error
 
 
-def recipients(data: bytes) -> tuple[str, ...]:
-    """Return who has yet to get the mail *data*."""
-    return _parsed(data)[1]
-
-
-def _converse(
-    server: Server, mails: Sequence[tuple[str, tuple[str, ...], bytes]], sent: Sent
-) -> None:
-    connection = _connected(server)
+def _error_of(converse: Callable[[], None], seconds: float) -> str:
     try:
-        for number, (sender, to, data) in enumerate(mails):
-            sent.deliveries[number] = _delivered(connection, sender, to, data)
-    finally:
-        connection.close()
+        deadline(converse, seconds)
+    except DeadlineError:
+        return f"the mail server timed out after {seconds:.0f} s"
+    except Exception as error:  # noqa: BLE001 - whatever happens, the mails are kept
+        return _error_text(error)
+    return ""
 
 
 def _delivered(
     connection: "smtplib.SMTP", sender: str, to: tuple[str, ...], data: bytes
 ) -> Delivery:
-    import smtplib  # only when there is a mail
+    import smtplib  # only if there is a mail
 
+    options = ["SMTPUTF8"] if not "".join((sender, *to)).isascii() else []
     try:
-        refused: Any = connection.sendmail(sender, list(to), data)
+        refused = connection.sendmail(sender, list(to), data, options)
     except smtplib.SMTPRecipientsRefused as error:
         refused = error.recipients
     except smtplib.SMTPResponseException as error:
-        # The server is there and says no to this one: the others may pass.
+        # The server rejects this mail: others may be accepted.
         connection.rset()
-        return Delivery(to, _said(error))
-    why = "; ".join(f"{who}: {_said(answer)}" for who, answer in refused.items())
-    return Delivery(tuple(who for who in to if who in refused), why)
+        return Delivery(to, _error_text(error), is_final=error.smtp_code >= PERMANENT)
+    except smtplib.SMTPNotSupportedError as error:
+        return Delivery(to, _error_text(error), is_final=True)
+    return _partial(to, {who: _reply(reply) for who, reply in refused.items()})
+
+
+def _partial(to: tuple[str, ...], refused: Mapping[str, tuple[int, str]]) -> Delivery:
+    """Return the delivery to all of *to* but those *refused*, with code and text.
+
+    If nobody got the mail, nobody is rejected for good: it is kept for everybody.
+    """
+    final = {who: text for who, (code, text) in refused.items() if code >= PERMANENT}
+    error = "; ".join(f"{who}: {text}" for who, (_, text) in refused.items())
+    if len(refused) == len(to):
+        return Delivery(to, error, is_final=len(final) == len(to))
+    left = tuple(who for who in to if who in refused and who not in final)
+    return Delivery(left, error, final)
 
 
 def _connected(server: Server) -> "smtplib.SMTP":
@@ -119,32 +134,22 @@ def _connected(server: Server) -> "smtplib.SMTP":
     try:
         connection.ehlo_or_helo_if_needed()
         if server.user:
-            connection.login(server.user, server.password)
+            prepared = smtp_connection.prepared
+            connection.login(prepared(server.user), prepared(server.password))
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _parsed(data: bytes) -> tuple[str, tuple[str, ...], bytes]:
-    """Return sender, recipients still to be served, and the mail as it is sent."""
-    from email import message_from_bytes, policy  # only for a mail
-
-    wide = policy.SMTP.clone(max_line_length=900)
-    message = message_from_bytes(data, policy=wide)
-    to = tuple(each.strip() for each in str(message[RECIPIENTS]).split(","))
-    del message[RECIPIENTS]
-    _, _, sender = str(message["From"]).rpartition("<")
-    return sender.rstrip(">"), to, message.as_bytes()
+def _reply(reply: tuple[int, bytes]) -> tuple[int, str]:
+    code, text = reply
+    return code, message(f"{code} {text.decode('utf-8', 'replace')}".replace("\n", " "))
 
 
-def _said(error: object) -> str:
-    """Return in one line what the server or the library said."""
-    if isinstance(error, tuple):
-        code, text = error
-        words = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-        return message(f"{code} {words}".replace("\n", " "))
-    code = getattr(error, "smtp_code", None)
+def _error_text(error: Exception) -> str:
+    """Return the reply of the server, or the error of the library, in one line."""
+    code, reply = getattr(error, "smtp_code", None), getattr(error, "smtp_error", b"")
     if code is not None:
-        return _said((code, getattr(error, "smtp_error", b"")))
+        return _reply((code, reply if isinstance(reply, bytes) else reply.encode()))[1]
     return message(f"{type(error).__name__}: {error}".replace("\n", " "))

@@ -1,17 +1,24 @@
-"""An SMTP connection whose server cannot fill our memory."""
+"""An SMTP connection whose replies are bounded in size."""
 
+import base64
+import hmac
 import smtplib
 import ssl
+import stringprep
+import unicodedata
+from collections.abc import Callable
 from typing import Any
 
 REPLY_LINES, REPLY_BYTES = 100, 32 * 1024
-"""Of one reply: the longest there are, to EHLO, have some thirty short lines."""
+"""The limits of one reply: the longest usual ones, to EHLO, have thirty short lines."""
 DIALOGUE_BYTES = 1024 * 1024
-"""Of all replies together."""
+"""The limit of all replies together."""
+CHALLENGE, ACCEPTED = 334, frozenset({235, 503})
+MOST_ANSWERS = 5
 
 
 class _Replies:
-    """What the server says, line by line; raises OSError where it does not end."""
+    """The replies of the server, line by line; raises OSError beyond the limits."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
@@ -19,11 +26,11 @@ class _Replies:
         self.total = 0
 
     def begin(self) -> None:
-        """Expect another reply."""
+        """Start another reply."""
         self._lines = self._bytes = 0
 
     def readline(self, size: int) -> bytes:
-        """Return a line of *size* bytes at most."""
+        """Return a line of at most *size* bytes."""
         line: bytes = self._file.readline(size)
         self._lines += 1
         self._bytes += len(line)
@@ -42,19 +49,55 @@ class _Replies:
 
 
 class _Bounded(smtplib.SMTP):
-    """A connection whose replies are bounded, before a login and after."""
+    """A connection whose replies are bounded, before and after the login."""
 
     file: Any
+    _answers = 0
 
     def getreply(self) -> tuple[int, bytes]:
         """Return the code and the text of a reply.
 
-        Raises SMTPServerDisconnected where it does not end.
+        Raises SMTPServerDisconnected if it exceeds the limits.
         """
         if self.file is None:
             self.file = _Replies(self.sock.makefile("rb"))  # type: ignore[union-attr]
         self.file.begin()
         return super().getreply()
+
+    def auth(
+        self,
+        mechanism: str,
+        authobject: Callable[..., str | None],
+        *,
+        initial_response_ok: bool = True,
+    ) -> tuple[int, bytes]:
+        """Log in with *mechanism*; user and password are UTF-8 (RFC 4616, 4954).
+
+        As in smtplib, which sends ASCII only. Raises SMTPAuthenticationError.
+        """
+        initial = authobject() if initial_response_ok else None
+        words = () if initial is None else (_base64(initial),)
+        code, reply = self.docmd("AUTH", " ".join((mechanism, *words)))
+        self._answers = len(words)
+        while code == CHALLENGE and self._answers <= MOST_ANSWERS:
+            self._answers += 1
+            answer = authobject(base64.decodebytes(reply)) or ""
+            code, reply = self.docmd(_base64(answer))
+        if code in ACCEPTED:
+            return code, reply
+        raise smtplib.SMTPAuthenticationError(code, reply)
+
+    def auth_login(self, challenge: Any = None) -> str:
+        """Return the user, then the password: the challenges' texts vary."""
+        is_first = challenge is None or self._answers == 1
+        return self.user if is_first else self.password
+
+    def auth_cram_md5(self, challenge: Any = None) -> Any:
+        """Return the response to *challenge* (RFC 2195), None without one."""
+        if challenge is None:
+            return None
+        digest = hmac.HMAC(self.password.encode("utf-8"), challenge, "md5")
+        return f"{self.user} {digest.hexdigest()}"
 
 
 class _BoundedTls(_Bounded, smtplib.SMTP_SSL):
@@ -64,7 +107,7 @@ class _BoundedTls(_Bounded, smtplib.SMTP_SSL):
 def connect(
     host: str, port: int, *, security: str, timeout: float, ca_bundle: str
 ) -> smtplib.SMTP:
-    """Return a connection to the mail server, by *security* (starttls, tls, none).
+    """Return a connection to *host* with *security* (starttls, tls, none).
 
     Raises SMTPException and OSError.
     """
@@ -79,3 +122,23 @@ def connect(
         connection.close()
         raise
     return connection
+
+
+def prepared(text: str) -> str:
+    r"""Return a user or password in the form that servers compare (SASLprep, RFC 4013).
+
+    >>> prepared("pa\u0308ss\u00a0wo\u00adrd")
+    'p\xe4ss word'
+    """
+    if text.isascii():
+        return text
+    kept = "".join(
+        " " if stringprep.in_table_c12(character) else character
+        for character in text
+        if not stringprep.in_table_b1(character)
+    )
+    return unicodedata.normalize("NFKC", kept)
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode("utf-8")).decode("ascii")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-from bikecollect.alerts.state import noted_incidents
+from bikecollect.alerts.state import stored_incidents
 from bikecollect.app.queries.connection import Held
 from bikecollect.app.queries.day_film import Film, film
 from bikecollect.archive import datasets
@@ -111,7 +111,7 @@ class DataService:
     def standing(self, name: str) -> Standing:
         """Return how the system called *name* stands, as ``status`` has it."""
         system = self.settings.system_folder(name)
-        noted = noted_incidents(alert_state_path(name, str(system.path)))
+        noted = stored_incidents(alert_state_path(name, str(system.path)))
         return survey(system, now=self.clock(), noted=noted)
 
     def account(self, name: str, since: date, until: date) -> Account:

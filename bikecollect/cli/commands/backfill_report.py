@@ -138,14 +138,14 @@ def _stations(settings: Settings, accounts: Sequence[Account], form: str) -> str
 
 def _send(settings: Settings, accounts: Sequence[Account]) -> None:
     times = Times(time.time, time.monotonic, process.Stop())
-    post = collection.post(settings, times)
-    if post is None:
+    mailer = collection.mailer(settings, times)
+    if mailer is None:
         raise SettingsError("--mail needs [mail] in the settings: host, sender, to")
     share = ", ".join(f"{a.system_id} {percent(a.total.ratio)}" for a in accounts)
     name = f"{stamp(Slot(int(time.time())))}.report"
     body = click.unstyle(_text(accounts, "text", "days"))
     outbox = Outbox(settings.data / accounts[0].system_id / "outbox")
-    post.spool(outbox, Letter(name, f"[bikecollect] coverage: {share}", body))
-    error = post.drain([outbox])
-    if error:
-        complain(f"the mail waits in the outbox: {error}")
+    mailer.spool(outbox, Letter(name, f"[bikecollect] coverage: {share}", body))
+    outcome = mailer.drain([outbox])
+    if outcome is not None and outcome.error:
+        complain(f"the mail waits in the outbox: {outcome.error}")

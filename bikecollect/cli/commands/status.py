@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bikecollect.alerts.state import noted_incidents
+from bikecollect.alerts.state import stored_incidents
 from bikecollect.cli.options import Shared, complain, emit, say, say_json
 from bikecollect.cli.output_file import written
 from bikecollect.cli.render.status import alerts, as_json, metrics, screen
@@ -123,7 +123,7 @@ def _survey(
                 survey(
                     system,
                     now=time.time(),
-                    noted=noted_incidents(alert_state_path(name, str(system.path))),
+                    noted=stored_incidents(alert_state_path(name, str(system.path))),
                     scheduled=scheduled,
                 )
             )

@@ -1,12 +1,9 @@
 """The client: GET with hard deadlines, size limits, and retries."""
 
 import random as _random
-import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from bikecollect.core.errors import (
@@ -18,12 +15,12 @@ from bikecollect.core.errors import (
     RateLimited,
 )
 from bikecollect.core.payload import MANY, ONCE, Attempt, Check, Document
+from bikecollect.core.process import DeadlineError, deadline
 from bikecollect.feeds.http.access import Access
 from bikecollect.feeds.http.retry import Budget, backoff
 from bikecollect.feeds.http.transport import HttpStatusError, Transport, target
 from bikecollect.feeds.http.urls import Url
 
-SLICE = 0.05
 MAX_BAD_BODIES = 4
 """Attempts after which the last body received is returned although it is invalid."""
 _PROTOCOL_RETRIES = {"redirect": 1, "address": 0}
@@ -194,30 +191,18 @@ class Client:
 
     def _bounded(self, name: str, url: Url) -> Document:
         """Make one attempt in a thread; raises FeedUnavailable if it takes too long."""
-        box: SimpleQueue[Document | BaseException] = SimpleQueue()
         transport = self._transport_for(url)
-
-        def work() -> None:
-            try:
-                box.put(transport.get(name, url))
-            except BaseException as error:  # noqa: BLE001 - raised by the waiting thread
-                box.put(error)
-
-        threading.Thread(target=work, daemon=True).start()
-        patience = max(0.0, min(self._patience, self._left()))
-        end = time.monotonic() + patience
-        while True:
-            with suppress(Empty):
-                result = box.get(timeout=max(0.0, min(SLICE, end - time.monotonic())))
-                if isinstance(result, Document):
-                    return result
-                raise result
-            self._stop.raise_if_set()
-            if time.monotonic() >= end:
-                raise FeedUnavailable(
-                    f"{url.plain} timed out after {patience:.0f} s",
-                    cause="timeout",
-                )
+        seconds = max(0.0, min(self._patience, self._left()))
+        try:
+            return deadline(
+                lambda: transport.get(name, url),
+                seconds,
+                check=self._stop.raise_if_set,
+            )
+        except DeadlineError:
+            raise FeedUnavailable(
+                f"{url.plain} timed out after {seconds:.0f} s", cause="timeout"
+            ) from None
 
 
 def _checked(

@@ -1,0 +1,45 @@
+"""The headers that a mail has in the outbox only, and what is sent of it."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from email.message import EmailMessage
+
+RECIPIENTS = "X-Bikecollect-Recipients"
+"""The recipients that do not have the mail yet."""
+SETTINGS = "X-Bikecollect-Settings"
+"""The fingerprint of the mail settings that addressed the mail."""
+ESCALATED = "X-Bikecollect-Escalated"
+"""Present if the mail is also for the recipients of escalations."""
+RETRY = "X-Bikecollect-Retry"
+"""The epoch second before which a rejected mail is not tried again."""
+WIDEST = 900
+"""The maximum of characters of a line; RFC 5322 allows 998. Longer ones are folded."""
+
+
+def read(data: bytes) -> "EmailMessage":
+    """Return the mail *data* for reading and changing."""
+    from email import message_from_bytes, policy  # only for a mail
+
+    return message_from_bytes(data, policy=policy.SMTP.clone(max_line_length=WIDEST))
+
+
+def addresses(mail: "EmailMessage", header: str) -> tuple[str, ...]:
+    """Return the comma-separated addresses in *header* of *mail*."""
+    parts = str(mail[header] or "").split(",")
+    return tuple(address.strip() for address in parts if address.strip())
+
+
+def recipients(data: bytes) -> tuple[str, ...]:
+    """Return the recipients that do not have the mail *data* yet."""
+    return addresses(read(data), RECIPIENTS)
+
+
+def parsed(data: bytes) -> tuple[str, tuple[str, ...], bytes]:
+    """Return the sender, the recipients without the mail, and the mail to be sent."""
+    mail = read(data)
+    to = addresses(mail, RECIPIENTS)
+    for header in (RECIPIENTS, SETTINGS, ESCALATED, RETRY):
+        del mail[header]
+    _, _, sender = str(mail["From"]).rpartition("<")
+    return sender.rstrip(">"), to, mail.as_bytes()
