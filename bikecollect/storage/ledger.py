@@ -14,11 +14,15 @@ from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, Slot, stamp
 from bikecollect.core.snapshot import StationInformation
 from bikecollect.storage.ledger_schema import (
+    INDEXES,
     LISTED,
+    LOST_ROWS,
     STEPS,
     VERSION,
+    find_version,
     insert_block,
     insert_stations,
+    is_environment,
     run_row,
     to_information,
     upsert_file,
@@ -39,6 +43,7 @@ class Ledger:
         self._path = path
         self._db: sqlite3.Connection | None = None
         self._released: set[Slot] = set()
+        self._version: int | None = 0
 
     def open(self) -> str:
         """Open the ledger; replace a missing or damaged one by an empty one.
@@ -51,14 +56,16 @@ class Ledger:
             self._connect()
             self._check()
         except sqlite3.DatabaseError as error:
-            self.close()
-            if isinstance(error, sqlite3.OperationalError):
+            self._db = None
+            if is_environment(error, self._path):
                 raise self._failure(error) from error
             trouble = self._set_aside(error)
             with self._translated():
                 self._connect()
+            self._version = 0
         with self._translated():
             self._migrate()
+            self._forget_files_of_lost_rows()
         return trouble
 
     def close(self) -> None:
@@ -252,23 +259,36 @@ class Ledger:
         verdict = self.all("PRAGMA quick_check(1)")
         if verdict != [("ok",)]:
             raise sqlite3.DatabaseError(str(verdict[0][0]))
-
-    def _migrate(self) -> None:
-        ((version,),) = self.all("PRAGMA user_version")
-        if version > VERSION:
+        ((number,),) = self._opened().execute("PRAGMA user_version").fetchall()
+        self._version = find_version(self._opened())
+        if number > VERSION:
             self.close()
             raise SettingsError(
                 f"the ledger {self._path} was written by a newer bikecollect "
-                f"(schema {version}, this one knows {VERSION}); upgrade it here too: "
+                f"(schema {number}, this one knows {VERSION}); upgrade it here too: "
                 "until then payloads stay in the inbox"
             )
-        if version == VERSION:
+        if self._version is None:
+            raise sqlite3.DatabaseError("its tables are not those of a ledger")
+
+    def _migrate(self) -> None:
+        ((number,),) = self.all("PRAGMA user_version")
+        if self._version == number == VERSION:
             return
-        db = self._opened()
-        steps = "".join(STEPS[version:])
-        db.executescript(
-            f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT"
+        steps = "".join(STEPS[self._version or 0 :])
+        self._opened().executescript(
+            f"BEGIN IMMEDIATE; {steps} {INDEXES} PRAGMA user_version = {VERSION};"
+            " COMMIT"
         )
+
+    def _forget_files_of_lost_rows(self) -> None:
+        """Let the files be read again whose blocks or stations were deleted here."""
+        for table, condition in LOST_ROWS.items():
+            if not self.all(f"SELECT 1 FROM {table} LIMIT 1"):
+                sql = f"DELETE FROM files WHERE damaged = 0 AND {condition}"
+                if self.all(f"SELECT 1 FROM files WHERE damaged = 0 AND {condition}"):
+                    with self.transaction() as db:
+                        db.execute(sql)
 
     def _set_aside(self, error: Exception) -> str:
         name = f"{self._path.name}.damaged-{stamp(Slot(int(time.time())))}"

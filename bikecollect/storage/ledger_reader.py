@@ -17,7 +17,7 @@ from bikecollect.core.run import OUTCOMES, Notice, Result, Run, from_json
 from bikecollect.core.slots import EARLIEST, LATEST, Slot, stamp
 from bikecollect.storage.data_folder import LEDGER, STATUS
 from bikecollect.storage.files import flock
-from bikecollect.storage.ledger_schema import STEPS, VERSION
+from bikecollect.storage.ledger_schema import STEPS, VERSION, find_version
 
 PATIENCE = 2.0
 LIMIT = 1_000_000
@@ -260,12 +260,15 @@ def _is_recorded(db: sqlite3.Connection, run: Run) -> bool:
 
 def _upgraded(db: sqlite3.Connection, path: Path) -> sqlite3.Connection:
     """Return *db*, or an upgraded copy in memory if its schema is older."""
-    ((version,),) = db.execute("PRAGMA user_version")
-    if version > VERSION:
+    ((number,),) = db.execute("PRAGMA user_version")
+    version = find_version(db)
+    if number > VERSION:
         raise SettingsError(
-            f"the ledger {path} was written by a newer bikecollect (schema {version}, "
+            f"the ledger {path} was written by a newer bikecollect (schema {number}, "
             f"this one knows {VERSION}); upgrade it here too"
         )
+    if version is None:
+        raise ValueError("its tables are not those of a ledger")
     if version == VERSION:
         return db
     copy = sqlite3.connect(":memory:")

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bikecollect.core.blocks import Block, Span
@@ -9,6 +11,7 @@ from bikecollect.core.run import MOST_TRIES, Run
 from bikecollect.core.slots import Slot
 from bikecollect.core.snapshot import StationInformation
 from bikecollect.core.text import ends
+from bikecollect.storage.data_folder import INFORMATION
 
 if TYPE_CHECKING:
     import sqlite3
@@ -116,6 +119,52 @@ WHERE is_listed
 STEPS = (RUNS_AND_BLOCKS, INCIDENTS, ARCHIVES)
 """The n-th step upgrades schema n - 1 to schema n."""
 VERSION = len(STEPS)
+ENVIRONMENT = (
+    "SQLITE_BUSY",
+    "SQLITE_LOCKED",
+    "SQLITE_IOERR",
+    "SQLITE_FULL",
+    "SQLITE_CANTOPEN",
+    "SQLITE_NOMEM",
+    "SQLITE_PERM",
+    "SQLITE_AUTH",
+    "SQLITE_INTERRUPT",
+)
+"""Names of errors of the disk or the machine; all others are of the file's content."""
+HEADER, FORMATS = 20, frozenset({1, 2})
+"""The first bytes of a database file, and values of the last two of a writable one."""
+LOST_ROWS = {
+    "blocks": f"file <> '{INFORMATION}'",
+    "stations": f"file = '{INFORMATION}'",
+}
+"""The files to read again if a table is empty, by table."""
+INDEXES = """
+CREATE INDEX IF NOT EXISTS runs_by_slot ON runs (slot);
+CREATE INDEX IF NOT EXISTS incidents_by_slot ON incidents (opened);
+"""
+COLUMNS = (
+    "SELECT m.name, c.name, c.type, c.pk FROM sqlite_master AS m"
+    " JOIN pragma_table_info(m.name) AS c"
+    " WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite%' ORDER BY m.name, c.cid"
+)
+
+
+def find_version(db: "sqlite3.Connection") -> int | None:
+    """Return the schema that the tables of *db* have, whatever its version number says.
+
+    0: it has no tables; None: they are of no schema that is known here. (A ledger that
+    was restored from SQL text has version number 0.)
+    """
+    import sqlite3  # beside the ledger's own modules only this function needs it
+
+    columns = db.execute(COLUMNS).fetchall()
+    with closing(sqlite3.connect(":memory:")) as model:
+        for version in range(VERSION + 1):
+            if columns == model.execute(COLUMNS).fetchall():
+                return version
+            if version < VERSION:
+                model.executescript(STEPS[version])
+    return None
 
 
 def insert_block(db: "sqlite3.Connection", block: Block) -> None:
@@ -191,3 +240,17 @@ def run_row(run: Run) -> tuple[object, ...]:
         run.awake,
     )
     return tuple(map(_storable, values))
+
+
+def is_environment(error: "sqlite3.Error", path: Path) -> bool:
+    """Return whether *error* is of the disk or the machine, not of the file *path*."""
+    code = getattr(error, "sqlite_errorname", "")
+    if code.startswith("SQLITE_READONLY"):
+        return not _is_foreign_format(path)
+    return code.startswith(ENVIRONMENT) and code != "SQLITE_IOERR_SHORT_READ"
+
+
+def _is_foreign_format(path: Path) -> bool:
+    with path.open("rb") as file:
+        header = file.read(HEADER)
+    return len(header) == HEADER and not FORMATS.issuperset(header[-2:])

@@ -1,0 +1,136 @@
+"""A ledger in any odd state is repaired or rebuilt: it never stops the collection."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from world import NOON, World, body
+
+from bikecollect.core.errors import Outcome
+from bikecollect.storage.ledger_reader import History
+
+PAGE = 4096
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """Return a system with two stations."""
+    world = World(tmp_path / "city")
+    world.feed.answer = body({"a": 1, "b": 2})
+    return world
+
+
+def restored_by_dump(path: Path) -> None:
+    """Read the ledger's SQL text into a new database, as `.dump` does."""
+    with closing(sqlite3.connect(path)) as db:
+        text = "\n".join(db.iterdump())
+    path.unlink()
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(text)
+
+
+def sql(statements: str) -> Callable[[Path], None]:
+    """Return what runs *statements* on a ledger."""
+
+    def execute(path: Path) -> None:
+        with closing(sqlite3.connect(path)) as db:
+            db.executescript(statements)
+
+    return execute
+
+
+def patched(position: int, data: bytes) -> Callable[[Path], None]:
+    """Return what overwrites the bytes of a ledger from *position* on."""
+
+    def write(path: Path) -> None:
+        content = bytearray(path.read_bytes())
+        content[position : position + len(data)] = data
+        path.write_bytes(content)
+
+    return write
+
+
+def cut_to(size: int) -> Callable[[Path], None]:
+    """Return what truncates a ledger."""
+    return lambda path: path.write_bytes(path.read_bytes()[:size]) and None
+
+
+DAMAGES = {
+    "restored by .dump": restored_by_dump,
+    "version 0": sql("PRAGMA user_version = 0"),
+    "version 1 of 3": sql("PRAGMA user_version = 1"),
+    "version -5": sql("PRAGMA user_version = -5"),
+    "no blocks": sql("DELETE FROM blocks"),
+    "no rows at all": sql(
+        "DELETE FROM blocks; DELETE FROM runs; DELETE FROM files; DELETE FROM stations"
+    ),
+    "no stations": sql("DELETE FROM stations"),
+    "no index": sql("DROP INDEX runs_by_slot; PRAGMA user_version = 0"),
+    "a table dropped": sql("DROP TABLE files"),
+    "all tables dropped": sql(
+        "DROP TABLE blocks; DROP TABLE runs; DROP TABLE files; DROP TABLE stations;"
+        "DROP TABLE absent; DROP TABLE memory; DROP TABLE incidents; DROP TABLE archives"
+    ),
+    "a column renamed": sql("ALTER TABLE blocks RENAME COLUMN rows TO lines"),
+    "another program's tables": sql("CREATE TABLE places (id); DROP TABLE runs"),
+    "empty": lambda path: path.write_bytes(b"") and None,
+    "cut amid the first page": cut_to(1000),
+    "cut behind the first page": cut_to(PAGE),
+    "cut amid": cut_to(PAGE * 3 + 100),
+    "a text": lambda path: path.write_bytes(b"slot,file\n" * 900) and None,
+    "zeros": lambda path: path.write_bytes(b"\0" * PAGE * 4) and None,
+    "a future file format": patched(18, b"\x05\x05"),
+    "a future schema format": patched(44, b"\0\0\0\x09"),
+    "an impossible page size": patched(16, b"\x00\x07"),
+    "noise in the schema": patched(200, b"\xff" * 3000),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=list(DAMAGES))
+def test_a_damaged_ledger_is_rebuilt(
+    world: World, damage: Callable[[Path], None]
+) -> None:
+    """The next run is collected, and all rows and stations are in the ledger."""
+    world.fetch()
+    world.fetch(after=300)
+    path = world.folder / "ledger.sqlite3"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        stations = db.execute("SELECT count(*) FROM stations").fetchone()
+    damage(path)
+
+    run = world.fetch(after=300)
+
+    history = History("city", world.folder)
+    assert run.outcome is Outcome.COLLECTED
+    assert history.select("SELECT slot FROM blocks ORDER BY slot") == [
+        (NOON,),
+        (NOON + 300,),
+        (NOON + 600,),
+    ]
+    assert history.select("SELECT count(*) FROM stations") == [stations]
+    assert world.agrees()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [restored_by_dump, sql("PRAGMA user_version = 0"), sql("PRAGMA user_version = 2")],
+    ids=["restored by .dump", "version 0", "version 2"],
+)
+def test_a_wrong_version_number_costs_no_row(
+    world: World, damage: Callable[[Path], None]
+) -> None:
+    """Runs are kept, and readers read the ledger before the next fetch, too."""
+    world.fetch()
+    damage(world.folder / "ledger.sqlite3")
+
+    before = History("city", world.folder).runs()
+    world.fetch(after=300)
+
+    assert [run.slot for run in before] == [NOON]
+    assert [run.slot for run in History("city", world.folder).runs()] == [
+        NOON + 300,
+        NOON,
+    ]
