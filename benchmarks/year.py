@@ -213,7 +213,7 @@ def write_sheet(place: Path, begin: int, end: int) -> None:
             out.write(form.block(Slot(slot), slot + 2, rows, {}).text)
     ledger, store = Ledger(place / "ledger.sqlite3"), Store(place)
     ledger.open()
-    Recovery(Payloads(place / "payloads"), store, ledger).recover_files()
+    Recovery(Payloads(place / "payloads"), store, ledger, form.zone).recover_files()
     ledger.close()
 
 

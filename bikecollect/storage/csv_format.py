@@ -235,7 +235,9 @@ def _encode(rows: Iterable[Sequence[Value]]) -> bytes:
     return csv_text([_cell(value) for value in row] for row in rows).encode("utf-8")
 
 
-def read_cells(lines: Iterable[str], *, strict: bool = False) -> Iterator[list[str]]:
+def read_cells(
+    lines: Iterable[str], *, strict: bool = False, delimiter: str = ","
+) -> Iterator[list[str]]:
     r"""Yield the cells of each of *lines*, of any length.
 
     By default the csv module rejects cells over 131,072 characters, which an earlier
@@ -245,7 +247,7 @@ def read_cells(lines: Iterable[str], *, strict: bool = False) -> Iterator[list[s
     '1'
     """
     csv.field_size_limit(LONGEST_CELL)
-    return csv.reader(lines, strict=strict)
+    return csv.reader(lines, strict=strict, delimiter=delimiter)
 
 
 def information_header() -> bytes:

@@ -19,6 +19,7 @@ from bikecollect.storage.files.durable import (
     make_folder,
     sync_folder,
     write_all,
+    write_file,
 )
 
 _SEGMENT = re.compile(r"(\d{4}-\d\d-\d\d)(?:\.(\d+))?\.csv")
@@ -121,6 +122,24 @@ class Store:
                 os.close(fd)
         except OSError as error:
             raise StorageError(f"cannot cut {path} to {size}: {error}") from error
+
+    def content(self, file: str) -> bytes | None:
+        """Return all bytes of *file*, None if it does not exist."""
+        return self._read(file, 0, None) if (self._folder / file).exists() else None
+
+    def replace(self, file: str, data: bytes) -> None:
+        """Write *file* anew in one step, durably."""
+        path = self._folder / file
+        temporary = path.with_name(f".{path.name}.tmp")
+        try:
+            leave_reserve(path.parent, len(data))
+            write_file(temporary, data)
+            temporary.rename(path)
+            sync_folder(path.parent)
+        except OSError as error:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise StorageError(f"cannot write {path}: {error}") from error
 
     def remove(self, file: str) -> None:
         """Remove *file*, durably, if it exists."""

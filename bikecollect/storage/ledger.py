@@ -1,7 +1,6 @@
 """The ledger: runs, blocks and stations, in SQLite."""
 
 import sqlite3
-import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ from bikecollect.core.blocks import Block, Extent, Span, Stations
 from bikecollect.core.errors import SettingsError, StorageError
 from bikecollect.core.payload import Memory
 from bikecollect.core.run import Run
-from bikecollect.core.slots import DAY, Slot, stamp
+from bikecollect.core.slots import DAY, EARLIEST, LATEST, Slot
 from bikecollect.core.snapshot import StationInformation
 from bikecollect.storage.ledger_schema import (
     INDEXES,
@@ -24,11 +23,13 @@ from bikecollect.storage.ledger_schema import (
     insert_stations,
     is_environment,
     run_row,
+    set_aside,
     to_information,
     upsert_file,
 )
 
 BUSY = 10.0
+PLAUSIBLE = f"WHERE valid_from BETWEEN {EARLIEST} AND {LATEST}"
 LONGEST_NOTE, MOST_NOTES = 1_048_576, 32
 """The characters of one remembered value, and the keys that one payload may set."""
 
@@ -59,7 +60,7 @@ class Ledger:
             self._db = None
             if is_environment(error, self._path):
                 raise self._failure(error) from error
-            trouble = self._set_aside(error)
+            trouble = set_aside(self._path, error)
             with self._translated():
                 self._connect()
             self._version = 0
@@ -168,6 +169,15 @@ class Ledger:
                     valid.pop(station_id, None)
         return valid
 
+    def station_versions(self) -> dict[Slot, list[StationInformation]]:
+        """Return all station versions, by the slot they are valid from."""
+        sql = f"SELECT * FROM stations {PLAUSIBLE} ORDER BY valid_from, station_id"
+        versions: dict[Slot, list[StationInformation]] = {}
+        for station_id, since, *values in self.all(sql):
+            version = to_information(station_id, values)
+            versions.setdefault(Slot(since), []).append(version)
+        return versions
+
     def newest_stations(self) -> Slot:
         """Return the slot of the newest station version, 0 for none."""
         ((newest,),) = self.all("SELECT max(valid_from) FROM stations")
@@ -221,6 +231,12 @@ class Ledger:
                 " ON CONFLICT (file) DO UPDATE SET damaged = 1",
                 (file,),
             )
+
+    def replace_file(self, last: Span) -> None:
+        """Record that a file was written anew and ends with the span *last*."""
+        with self.transaction() as db:
+            db.execute("DELETE FROM files WHERE file = ?", (last.file,))
+            upsert_file(db, last)
 
     def release(self, slot: Slot) -> None:
         """Allow another block to replace the damaged one of *slot*.
@@ -289,24 +305,6 @@ class Ledger:
                 if self.all(f"SELECT 1 FROM files WHERE damaged = 0 AND {condition}"):
                     with self.transaction() as db:
                         db.execute(sql)
-
-    def _set_aside(self, error: Exception) -> str:
-        name = f"{self._path.name}.damaged-{stamp(Slot(int(time.time())))}"
-        number = 1
-        while (target := self._path.with_name(f"{name}.{number}")).exists():
-            number += 1
-        try:
-            for suffix in ("-wal", "-shm", ""):
-                part = self._path.with_name(self._path.name + suffix)
-                if part.exists():
-                    part.rename(target.with_name(target.name + suffix))
-        except OSError as failure:
-            text = f"cannot set {self._path} aside: {failure}"
-            raise StorageError(text) from failure
-        return (
-            f"the ledger was damaged ({error}) and renamed to {target.name}; a new one "
-            "is rebuilt from the CSV files"
-        )
 
     def _one(self, where: str, *values: object) -> Block | None:
         sql = f"SELECT * FROM blocks WHERE {where}"

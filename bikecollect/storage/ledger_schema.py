@@ -1,14 +1,16 @@
 """The ledger's tables, the steps that upgrade an older ledger, and their rows."""
 
 import json
+import time
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bikecollect.core.blocks import Block, Span
+from bikecollect.core.errors import StorageError
 from bikecollect.core.run import MOST_TRIES, Run
-from bikecollect.core.slots import Slot
+from bikecollect.core.slots import Slot, stamp
 from bikecollect.core.snapshot import StationInformation
 from bikecollect.core.text import ends
 from bikecollect.storage.data_folder import INFORMATION
@@ -254,3 +256,23 @@ def _is_foreign_format(path: Path) -> bool:
     with path.open("rb") as file:
         header = file.read(HEADER)
     return len(header) == HEADER and not FORMATS.issuperset(header[-2:])
+
+
+def set_aside(path: Path, error: Exception) -> str:
+    """Rename the damaged ledger at *path*; return a message for people."""
+    name = f"{path.name}.damaged-{stamp(Slot(int(time.time())))}"
+    number = 1
+    while (target := path.with_name(f"{name}.{number}")).exists():
+        number += 1
+    try:
+        for suffix in ("-wal", "-shm", ""):
+            part = path.with_name(path.name + suffix)
+            if part.exists():
+                part.rename(target.with_name(target.name + suffix))
+    except OSError as failure:
+        text = f"cannot set {path} aside: {failure}"
+        raise StorageError(text) from failure
+    return (
+        f"the ledger was damaged ({error}) and renamed to {target.name}; a new one is "
+        "rebuilt from the CSV files"
+    )

@@ -1,6 +1,8 @@
 """Recovery after killed runs, torn files and lost ledgers."""
 
+import zlib
 from dataclasses import dataclass
+from datetime import tzinfo
 from typing import TYPE_CHECKING
 
 from bikecollect.core.blocks import Block, Extent, Group, Span, Tail
@@ -8,7 +10,11 @@ from bikecollect.core.errors import Outcome
 from bikecollect.core.run import Notice, Run
 from bikecollect.core.slots import from_iso, stamp
 from bikecollect.core.snapshot import StationInformation
-from bikecollect.storage.csv_format import read_information
+from bikecollect.storage.csv_format import (
+    information_header,
+    information_lines,
+    read_information,
+)
 from bikecollect.storage.data_folder import INFORMATION, STATUS
 from bikecollect.storage.run_notes import RunNotes
 
@@ -29,6 +35,7 @@ class Recovery:
     payloads: "Payloads"
     store: "Store"
     ledger: "Ledger"
+    zone: tzinfo
 
     def recover_files(self) -> list[Notice]:
         """Adopt, cut or abandon each file that does not end where the ledger says."""
@@ -40,8 +47,48 @@ class Recovery:
             extent = extents.get(file)
             if extent is not None and (extent.damaged or extent.end == size):
                 continue
+            if file == INFORMATION and extent and self._is_changed(extent, size):
+                continue  # rebuilt below
             notices += self._file(file, size, extent)
-        return notices + self._vanished(extents)
+        notices += self._vanished(extents)
+        information = extents.get(INFORMATION)
+        size = sizes.get(INFORMATION, 0)
+        if information and self._is_changed(information, size):
+            notices += self.rebuild_stations()
+        return notices
+
+    def rebuild_stations(self) -> list[Notice]:
+        """Write the list of stations anew, with all versions in the ledger.
+
+        A list with other content is kept aside.
+        """
+        versions = self.ledger.station_versions()
+        if not versions:
+            return []
+        groups = [
+            information_lines(slot, self.zone, stations)
+            for slot, stations in versions.items()
+        ]
+        text = information_header() + b"".join(groups)
+        old = self.store.content(INFORMATION)
+        what = "is missing" if old is None else "was changed by somebody else"
+        if old is not None and old != text:
+            name = f"{INFORMATION}.{zlib.crc32(old):08x}.changed"
+            what = f"{what} (moved to {self.payloads.set_aside(name, old)})"
+        self.store.replace(INFORMATION, text)
+        start, end = len(text) - len(groups[-1]), len(text)
+        span = Span(INFORMATION, start, end, zlib.crc32(groups[-1]))
+        self.ledger.replace_file(span)
+        count = sum(map(len, versions.values()))
+        rebuilt = f"{INFORMATION} {what}: rebuilt from the ledger, {count} versions"
+        return [Notice("damage", rebuilt)]
+
+    def _is_changed(self, extent: Extent, size: int) -> bool:
+        """Return whether the list of stations lacks bytes that the ledger knows."""
+        if extent.damaged or size < extent.end:
+            return True
+        is_grown = size > extent.end
+        return is_grown and self.store.crc(extent.last) != extent.last.crc
 
     def recover_runs(self, current: Run, notes: RunNotes) -> list[Run]:
         """Record the runs of *notes* that are over, killed ones as killed."""
@@ -89,6 +136,7 @@ class Recovery:
             file
             for file, extent in extents.items()
             if file not in sizes and extent.end and not extent.damaged
+            if file != INFORMATION
         ]
         return [
             notice for file in vanished for notice in self._abandon(file, "is missing")

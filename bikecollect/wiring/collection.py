@@ -154,7 +154,7 @@ def cycle(settings: Settings, name: str, times: Times) -> Cycle:
             monotonic=times.monotonic,
         ),
         ledger=ledger,
-        recovery=Recovery(payloads, store, ledger),
+        recovery=Recovery(payloads, store, ledger, zone),
         committer=Committer(
             feed=feed,
             format=Format(zone, columns.derived),

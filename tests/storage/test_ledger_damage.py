@@ -1,5 +1,6 @@
 """A ledger in any odd state is repaired or rebuilt: it never stops the collection."""
 
+import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -54,7 +55,7 @@ def patched(position: int, data: bytes) -> Callable[[Path], None]:
 
 def cut_to(size: int) -> Callable[[Path], None]:
     """Return what truncates a ledger."""
-    return lambda path: path.write_bytes(path.read_bytes()[:size]) and None
+    return lambda path: os.truncate(path, size)
 
 
 DAMAGES = {
@@ -71,7 +72,8 @@ DAMAGES = {
     "a table dropped": sql("DROP TABLE files"),
     "all tables dropped": sql(
         "DROP TABLE blocks; DROP TABLE runs; DROP TABLE files; DROP TABLE stations;"
-        "DROP TABLE absent; DROP TABLE memory; DROP TABLE incidents; DROP TABLE archives"
+        "DROP TABLE absent; DROP TABLE memory; DROP TABLE incidents;"
+        "DROP TABLE archives"
     ),
     "a column renamed": sql("ALTER TABLE blocks RENAME COLUMN rows TO lines"),
     "another program's tables": sql("CREATE TABLE places (id); DROP TABLE runs"),

@@ -68,7 +68,7 @@ def compactor(world: World, csv_days: int = 7) -> Compactor:
         archive=Archive(data, world.folder.name, TAIPEI, 300, world.clock),
         store=store,
         ledger=ledger,
-        recovery=Recovery(world.payloads, store, ledger),
+        recovery=Recovery(world.payloads, store, ledger, TAIPEI),
         payloads=world.payloads,
         lock=Lock(world.folder / "lock", patience=0),
         slot_rows=lambda begin, end: slot_rows(world, begin, end),

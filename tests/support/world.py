@@ -177,7 +177,7 @@ class World:
             payloads=self.payloads,
             lock=Lock(self.folder / "lock", patience=self.patience),
             ledger=self.ledger,
-            recovery=Recovery(self.payloads, self.store, self.ledger),
+            recovery=Recovery(self.payloads, self.store, self.ledger, TAIPEI),
             committer=committer,
             payload_days=7,
             clock=self.clock,

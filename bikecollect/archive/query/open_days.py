@@ -25,6 +25,8 @@ SPANS = (
 )
 ARCHIVED = "SELECT day, slots, rows, csv_gone FROM archives"
 LONGEST_HEADER = 65_536
+DELIMITERS = ",;\t"
+"""Of these the first in a header separates its cells: spreadsheets write all three."""
 MOST_STATIONS = 512 << 20
 """The bytes that are read of a list of stations; it grows by some kilobytes a year."""
 
@@ -117,17 +119,18 @@ def station_versions(folder: Path) -> Iterator[Mapping[str, str]]:
         text = read_file(folder / INFORMATION, MOST_STATIONS)
     except FileNotFoundError:
         return
-    lines = text[: text.rfind(b"\n") + 1].decode("utf-8", "replace").split("\n")
-    columns = _cells(lines[0])
+    lines = text[: text.rfind(b"\n") + 1].decode("utf-8-sig", "replace").split("\n")
+    delimiter = next((mark for mark in DELIMITERS if mark in lines[0]), ",")
+    columns = _cells(lines[0], delimiter)
     for line in lines[1:]:
-        cells = _cells(line)
+        cells = _cells(line, delimiter)
         if cells and len(cells) == len(columns):
             yield dict(zip(columns, cells, strict=True))
 
 
-def _cells(line: str) -> list[str]:
+def _cells(line: str, delimiter: str) -> list[str]:
     try:
-        return next(read_cells([line.removesuffix("\r")]), [])
+        return next(read_cells([line.removesuffix("\r")], delimiter=delimiter), [])
     except csv.Error:
         return []
 

@@ -38,6 +38,10 @@ CSV, ARCHIVE = "csv", "archive"
 """The places where a day may be lost."""
 ARCHIVED, ANY = frozenset({ARCHIVE}), frozenset({ARCHIVE, CSV})
 KNOWN = f"COLUMNS(lambda c: c <> '{datasets.VERBATIM}')"
+STATIONS = (
+    f"SELECT valid_from, {', '.join(datasets.STATIONS)} FROM stations"
+    f" WHERE valid_from BETWEEN {EARLIEST} AND {LATEST}"
+)
 HIVE = "hive_types = {'system_id': VARCHAR, 'date': DATE}"
 
 
@@ -311,7 +315,7 @@ class _Views:
         rows = (
             (system.system_id, *row)
             for system in self._systems
-            for row in _versions(system.folder)
+            for row in self._versions(system)
         )
         duckdb_engine.load(self._db, "versions", columns, rows)
         self._db.execute(
@@ -321,6 +325,15 @@ class _Views:
             " * EXCLUDE (system_id, station_id, valid_from) FROM versions"
         )
         self._db.execute("DROP TABLE versions")
+
+    def _versions(self, system: ViewedSystem) -> list[tuple[object, ...]]:
+        """Return the station versions: those of the list, or else of the ledger.
+
+        Somebody may have deleted the list, or spoiled it.
+        """
+        known = self._histories[system.system_id].select(STATIONS)
+        listed = list(_versions(system.folder))
+        return listed if len(listed) >= len(known) else known
 
 
 def _versions(folder: Path) -> Iterator[tuple[object, ...]]:
