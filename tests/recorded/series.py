@@ -1,6 +1,7 @@
 """Recorded series of whole cities, played over loopback HTTP with outages cut in."""
 
 import csv
+import gc
 import io
 import json
 import resource
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from served import Answer, serving
@@ -25,8 +27,13 @@ from bikecollect.wiring.collection import collect
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 SERIES = DATA / "g_timeseries"
-MIXED = ("latitude", "longitude")
-COUNTS = ("Quantity", "available_rent_bikes", "available_return_bikes")
+KINDS = {
+    **dict.fromkeys(("latitude", "longitude"), float),
+    **dict.fromkeys(
+        ("Quantity", "available_rent_bikes", "available_return_bikes"), int
+    ),
+}
+"""Fields of the feed that are not texts."""
 API = 18
 """Columns of the recorded CSV that are the feed's own keys."""
 Documents = Mapping[str, bytes]
@@ -86,12 +93,13 @@ def _members(path: Path) -> Iterator[tuple[str, bytes]]:
 
 def _as_json(data: bytes) -> bytes:
     """Return the JSON that the feed had, of which *data* is the recorder's CSV."""
-    stations = []
-    for row in csv.DictReader(io.StringIO(data.decode("utf-8-sig"))):
-        station: dict[str, object] = dict(list(row.items())[:API])
-        station |= {name: int(row[name]) for name in COUNTS}
-        station |= {name: float(row[name]) for name in MIXED}
-        stations.append(station)
+    rows: list[list[Any]] = list(csv.reader(io.StringIO(data.decode("utf-8-sig"))))
+    header = rows.pop(0)
+    for name, kind in KINDS.items():
+        column = header.index(name)
+        for row in rows:
+            row[column] = kind(row[column])
+    stations = [dict(zip(header[:API], row, strict=False)) for row in rows]
     return json.dumps(stations, ensure_ascii=False).encode("utf-8")
 
 
@@ -135,11 +143,17 @@ class Player:
                 }
             )
 
-    def play(self, patch: pytest.MonkeyPatch, most: int | None = None) -> Settings:
-        """Play all slots, or *most*; return the settings."""
+    def play(
+        self, patch: pytest.MonkeyPatch, first: int = 0, most: int | None = None
+    ) -> Settings:
+        """Play all slots, or those from number *first* to *most*; return the settings.
+
+        Without the collector of cycles, as the program's own process is.
+        """
         patch.setattr(process, "boot_id", lambda: f"boot-{self.boot}")
-        with self.served() as settings:
-            for number, slot in enumerate(self.slots[:most]):
+        with self.served() as settings, _no_cycles_collected():
+            for number in range(len(self.slots))[first:most]:
+                slot = self.slots[number]
                 self.clock.now = slot + 2.0
                 self.trouble = self.cuts.get(number, "")
                 if self.trouble not in {"host-off", "asleep", "not-started"}:
@@ -205,6 +219,15 @@ class Player:
             body = body.replace(b"available_rent_bikes", b"rentable")
             body = body.replace(b"num_bikes_available", b"rentable")
         return Answer(body)
+
+
+@contextmanager
+def _no_cycles_collected() -> Iterator[None]:
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 @contextmanager
