@@ -10,8 +10,9 @@ from functools import partial
 from typing import NamedTuple
 
 from bikecollect.archive import day_csv
-from bikecollect.archive.archived_days import GONE
-from bikecollect.collect.commit import CLOCK_SET, Committer
+from bikecollect.collect.commit import Committer
+from bikecollect.collect.committed_blocks import CommittedBlocks
+from bikecollect.collect.quality import CLOCK_SET
 from bikecollect.collect.sources import ForeignSnapshot, Source
 from bikecollect.core.blocks import Span
 from bikecollect.core.errors import Interrupted, Outcome, SettingsError
@@ -20,10 +21,7 @@ from bikecollect.core.run import Result
 from bikecollect.core.slots import EARLIEST, LATEST, Slot, day_of
 from bikecollect.feeds import imported_rows
 from bikecollect.feeds.reading.values import count
-from bikecollect.storage.csv_store import Store
-from bikecollect.storage.data_folder import SystemFolder
-from bikecollect.storage.ledger import Ledger
-from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.data_folder import VEHICLE_STATUS, SystemFolder
 from bikecollect.storage.lock import Lock
 from bikecollect.storage.payload_store import Payloads, name_of, slot_of
 from bikecollect.storage.recovery import Recovery
@@ -36,10 +34,6 @@ LEAST = 0.5
 """Agreement below which an archive is refused: another city, or time zone."""
 MOST_WAITING = 100_000
 """Most rows that wait for the lock; large systems are filled in smaller batches."""
-BLOCKS = (
-    'SELECT slot, file, start, "end", crc32 FROM blocks WHERE file NOT IN'
-    " (SELECT file FROM files WHERE damaged = ?) ORDER BY slot"
-)
 REJECTED, KEPT = "rejected", "kept"
 
 
@@ -86,10 +80,8 @@ class Backfiller:
     """
 
     system: SystemFolder
-    history: History
     payloads: Payloads
-    store: Store
-    ledger: Ledger
+    blocks: CommittedBlocks
     recovery: Recovery
     committer: Committer
     lock: Lock
@@ -99,18 +91,21 @@ class Backfiller:
     since: Slot
     until: Slot
     dry: bool = False
+    vehicles: CommittedBlocks | None = None
     agreement: Agreement = field(default_factory=Agreement)
 
     def fill_from_payloads(self) -> Iterator[Filling]:
         """Fill from the payloads of the system: rejected ones, then kept ones."""
-        damaged = self._damaged()
-        there = {slot for slot, *_ in self._blocks()} - set(damaged)
-        yield from self._recommit(
-            [(name, "") for name in self.payloads.rejected()], there, damaged, REJECTED
-        )
-        kept = list(self.payloads.kept().items())
-        missing = [(name, day) for name, day in kept if slot_of(name) not in there]
-        yield from self._recommit(missing, there, damaged, KEPT)
+        there = self.blocks.read() | self._alone()
+        vehicles = self.vehicles.read() if self.vehicles else set()
+        rejected = [(name, "") for name in self.payloads.rejected()]
+        yield from self._recommit(rejected, there, vehicles, REJECTED)
+        missing = [
+            (name, day)
+            for name, day in self.payloads.kept().items()
+            if slot_of(name) not in there or self._lacks_vehicles(name, day, vehicles)
+        ]
+        yield from self._recommit(missing, there, vehicles, KEPT)
         if not self.dry:
             self.payloads.drop_reasons()
 
@@ -121,8 +116,7 @@ class Backfiller:
 
         The agreement is measured first, over slots that both have.
         """
-        damaged = self._damaged()
-        there = {slot for slot, *_ in self._blocks()} - set(damaged)
+        there = self.blocks.read() | self._alone()
         self._compare(source, there)
         share = self.agreement.share
         if share is not None and share < LEAST and not force:
@@ -141,27 +135,40 @@ class Backfiller:
             waiting.append(foreign)
             rows += len(foreign.statuses)
             if len(waiting) == BATCH or rows >= MOST_WAITING:
-                yield from self._import(waiting, damaged, source.label)
+                yield from self._import(waiting, source.label)
                 waiting, rows = [], 0
-        yield from self._import(waiting, damaged, source.label)
+        yield from self._import(waiting, source.label)
 
-    def _blocks(self) -> list[tuple[Slot, int]]:
-        return self.history.select("SELECT slot, rows FROM blocks")
+    def _alone(self) -> set[Slot]:
+        """Return the slots that are filled by their vehicles, without stations."""
+        rows = self.blocks.history.select("SELECT slot FROM slot_blocks")
+        damaged = self.vehicles.damaged if self.vehicles else set()
+        return {slot for (slot,) in rows} - self.blocks.damaged - damaged
 
-    def _damaged(self) -> dict[Slot, str]:
-        """Return the slots whose block was damaged, and the file of each."""
-        damaged = {}
-        for slot, *columns in self.history.select(BLOCKS, GONE):
-            span = Span(*columns)
-            if self.store.crc(span) != span.crc:
-                damaged[slot] = span.file
-        return damaged
+    def _lacks_vehicles(self, name: str, day: str, slots: set[Slot]) -> bool:
+        """Return whether a payload has vehicles that are not among *slots*."""
+        if self.vehicles is None or slot_of(name) in slots:
+            return False
+        return self.payloads.has_document(name, day, VEHICLE_STATUS)
+
+    def _has_vehicles(self, slot: Slot) -> bool:
+        return bool(self.vehicles and self.vehicles.ledger.block(slot))
+
+    def _is_committed(self, name: str, day: str) -> bool:
+        """Return whether all of a payload has been committed, by the ledgers."""
+        slot = slot_of(name)
+        slots = {slot} if self._has_vehicles(slot) else set()
+        if self._lacks_vehicles(name, day, slots):
+            return False
+        vehicles = self.committer.vehicles
+        alone = vehicles is not None and vehicles.block_alone(slot) is not None
+        return alone or self.blocks.ledger.block(slot) is not None
 
     def _recommit(
         self,
         names: list[tuple[str, str]],
         there: set[Slot],
-        damaged: dict[Slot, str],
+        vehicles: set[Slot],
         origin: str,
     ) -> Iterator[Filling]:
         """Commit the payloads *names*, each with the day it is kept under, again."""
@@ -170,7 +177,7 @@ class Backfiller:
             slot = slot_of(name)
             if not max(self.since, EARLIEST) <= slot < min(self.until, LATEST):
                 continue
-            if slot in there:
+            if slot in there and not self._lacks_vehicles(name, day, vehicles):
                 yield Filling(slot, self._day(slot), origin, "there")
                 continue
             if not day and CLOCK_SET in self.payloads.reason(name):
@@ -184,40 +191,38 @@ class Backfiller:
                     slot = slot_of(name)
                     yield Filling(slot, self._day(slot), origin, "would be filled")
                 continue
-            yield from self._locked(partial(self._commit, batch, damaged, origin))
+            yield from self._locked(partial(self._commit, batch, origin))
 
-    def _commit(
-        self, names: list[tuple[str, str]], damaged: dict[Slot, str], origin: str
-    ) -> Iterator[Filling]:
+    def _commit(self, names: list[tuple[str, str]], origin: str) -> Iterator[Filling]:
         for name, day in names:
             self.interrupted()
             slot = slot_of(name)
-            self._release(slot, damaged)
-            if self.ledger.block(slot) is not None:
+            self._release(slot)
+            if self._is_committed(name, day):
                 yield Filling(slot, self._day(slot), origin, "there")
                 continue
+            had_stations = self.blocks.ledger.block(slot) is not None
             self.payloads.requeue(name, day)
             result = self.committer.commit(name, f"backfill {origin}")
+            if had_stations and self._has_vehicles(slot):
+                # Only the vehicles were missing: the stations are a duplicate.
+                result = result._replace(outcome=Outcome.COLLECTED)
             yield self._filling(slot, origin, result)
 
-    def _import(
-        self, batch: list[ForeignSnapshot], damaged: dict[Slot, str], label: str
-    ) -> Iterator[Filling]:
+    def _import(self, batch: list[ForeignSnapshot], label: str) -> Iterator[Filling]:
         if self.dry or not batch:
             for foreign in batch:
                 slot = foreign.slot
                 yield Filling(slot, self._day(slot), label, "would be filled")
             return
-        yield from self._locked(partial(self._accept, batch, damaged, label))
+        yield from self._locked(partial(self._accept, batch, label))
 
-    def _accept(
-        self, batch: list[ForeignSnapshot], damaged: dict[Slot, str], label: str
-    ) -> Iterator[Filling]:
+    def _accept(self, batch: list[ForeignSnapshot], label: str) -> Iterator[Filling]:
         for foreign in batch:
             slot = foreign.slot
             self.interrupted()
-            self._release(slot, damaged)
-            if self.ledger.block(slot) is not None:
+            self._release(slot)
+            if self.blocks.ledger.block(slot) is not None:
                 yield Filling(slot, self._day(slot), label, "there")
                 continue
             payload = self._payload(foreign, label)
@@ -237,15 +242,11 @@ class Backfiller:
             source=f"backfill {label}",
         )
 
-    def _release(self, slot: Slot, damaged: dict[Slot, str]) -> None:
-        """Release a damaged block so that it is replaced; its file is unchanged.
-
-        It is checked again: another backfill may have replaced it meanwhile.
-        """
-        block = self.ledger.block(slot) if slot in damaged else None
-        if block and self.store.crc(block.span) != block.span.crc:
-            self.ledger.mark_damaged(block.span.file)
-            self.ledger.release(slot)
+    def _release(self, slot: Slot) -> None:
+        """Release damaged blocks of *slot* so that they are replaced."""
+        self.blocks.release(slot)
+        if self.vehicles:
+            self.vehicles.release(slot)
 
     def _locked(self, work: Callable[[], Iterator[Filling]]) -> Iterator[Filling]:
         """Do *work* under the lock, with files that agree with the ledger.
@@ -255,15 +256,19 @@ class Backfiller:
         fillings: list[Filling] = []
         interruption: Interrupted | None = None
         with self.lock.held():
-            self.ledger.open()
+            self.blocks.ledger.open()
             try:
                 self.recovery.recover_files()
+                if self.committer.vehicles:
+                    self.committer.vehicles.open()
                 for filling in work():
                     fillings.append(filling)  # noqa: PERF402 - kept if interrupted
             except Interrupted as error:
                 interruption = error
             finally:
-                self.ledger.close()
+                self.blocks.ledger.close()
+                if self.committer.vehicles:
+                    self.committer.vehicles.close()
         yield from fillings
         if interruption:
             raise interruption
@@ -282,19 +287,18 @@ class Backfiller:
 
     def _compare(self, source: Source, there: set[Slot]) -> None:
         """Measure the agreement over the first slots that both have."""
-        rows = self.history.select(BLOCKS, GONE)
-        ours = {slot: span for slot, *span in rows if slot in there}
+        ours = {slot: span for slot, span in self.blocks.spans() if slot in there}
         if not ours:
             return
         for foreign in source.snapshots():
             self.interrupted()
             if foreign.slot in ours:
-                self._compare_slot(Span(*ours[foreign.slot]), foreign)
+                self._compare_slot(ours[foreign.slot], foreign)
             if self.agreement.slots >= SAMPLE:
                 return
 
     def _compare_slot(self, span: Span, foreign: ForeignSnapshot) -> None:
-        ours = dict(_values(self.store.text(span)))
+        ours = dict(_values(self.blocks.store.text(span)))
         theirs = {
             status.station_id: (
                 status.num_vehicles_available,

@@ -1,6 +1,5 @@
 """Commit one accepted payload: read, write its block, account for it, move it on."""
 
-import hashlib
 import logging
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bikecollect.collect import findings, only, quality, station_list
 from bikecollect.collect.only import Only
-from bikecollect.core.blocks import Block, Span, Stations
+from bikecollect.core.blocks import Block, Stations, block_of
 from bikecollect.core.errors import BikecollectError, Outcome, PayloadError
 from bikecollect.core.logs import Stopwatch
 from bikecollect.core.payload import Payload
@@ -31,6 +30,7 @@ from bikecollect.storage.payload_store import KILLED
 from bikecollect.storage.recovery import target
 
 if TYPE_CHECKING:
+    from bikecollect.collect.vehicles import VehicleCommitter
     from bikecollect.storage.csv_store import Store
     from bikecollect.storage.ledger import Ledger
     from bikecollect.storage.payload_store import Payloads
@@ -41,8 +41,6 @@ log = logging.getLogger(__name__)
 GROWTH = "bikecollect.growth"
 SPARED = frozenset({"growth", "too-large", "too-slow"})
 """Causes of rejection that lose little data: only the newest such payloads are kept."""
-CLOCK_SET = "the clock of this machine was set back"
-"""Part of the reason for a rejection; such a payload is never tried again."""
 MOST_KILLS = 2
 """Runs that reading a payload may kill before the payload is rejected."""
 
@@ -62,7 +60,8 @@ class Committer:
 
     Requires the lock, an open ledger, and files that agree with it (`Recovery`).
     Raises StorageError if the disk or the ledger fails: the run must end then, and
-    the next one starts with recovery. *fields* come from the settings.
+    the next one starts with recovery. *fields* come from the settings. *vehicles*
+    commits the vehicles of a payload, if they are collected.
     """
 
     feed: Feed
@@ -77,29 +76,53 @@ class Committer:
     fields: Mapping[str, str] = field(default_factory=dict)
     only: Only = Only()
     bounded: Callable[[], AbstractContextManager[None]] = nullcontext
+    vehicles: "VehicleCommitter | None" = None
 
     def commit(self, name: str, source: str) -> Result:
         """Commit *name*, a payload in the inbox; *source* is fetch or recovery."""
-        payload = None
+        payload, vehicles = None, Result()
         try:
             self._check_kills(name)
+            if self.vehicles is not None:
+                vehicles = self._commit_vehicles(self.vehicles, name, source)
+            if vehicles.outcome is not None:
+                return vehicles
             with self.payloads.mark_reading(name), self.bounded():
                 payload = self.payloads.open(name)
                 block = self.ledger.block(payload.slot)
                 if block is None:
                     understood = self._understand(payload, source)
             if block is not None:
-                return self._skip(name, payload, block)
-            return self._write(name, payload, understood, payload.source or source)
+                result = self._skip(name, payload, block)
+            else:
+                origin = payload.source or source
+                result = self._write(name, payload, understood, origin)
         except PayloadError as error:
             error.__traceback__ = None  # its frames hold the parsed documents
             misread = error.cause in {"drift", "shape"}
             remedy = self._remedy(name, payload) if payload and misread else []
-            return self._reject(name, error, str(error), remedy)
+            result = self._reject(name, error, str(error), remedy)
         except BikecollectError:
             raise
         except Exception as error:  # noqa: BLE001 - a bug: the payload is kept
-            return self._bug(name, error)
+            result = self._bug(name, error)
+        return result._replace(notices=(*result.notices, *vehicles.notices))
+
+    def _commit_vehicles(
+        self, vehicles: "VehicleCommitter", name: str, source: str
+    ) -> Result:
+        """Commit the vehicles of *name*, before the stations.
+
+        The result has an outcome if the payload has no stations.
+        """
+        with self.payloads.mark_reading(name), self.bounded():
+            payload = self.payloads.open(name)
+            rows = vehicles.read(payload)
+        result = vehicles.write(payload, rows, payload.source or source)
+        if result.outcome is not None:
+            self._keep_notes(payload.notes, payload.slot)
+            self._move_on(name, payload)
+        return result
 
     def _check_kills(self, name: str) -> None:
         """Raise PayloadError for a payload that has killed `MOST_KILLS` runs."""
@@ -179,7 +202,9 @@ class Committer:
             span = self.store.append(file, end, self.format.header, block.text)
         with self.watch("ledger"):
             self.ledger.commit(
-                _committed(payload, snapshot, span, block.rows, source)._replace(
+                block_of(
+                    payload, snapshot.last_updated, span, block.rows, source
+                )._replace(
                     flags=" ".join(flags),
                     header=zlib.crc32(self.format.header),
                 ),
@@ -218,13 +243,13 @@ class Committer:
 
     def _skip(self, name: str, payload: Payload, block: Block) -> Result:
         """Move on a payload whose slot has a block: a second run, or a wrong clock."""
-        if block.run_id != payload.run_id and _clock_was_set(
+        if block.run_id != payload.run_id and quality.clock_was_set(
             payload, block, self.interval
         ):
             reason = (
                 f"the slot already has a block of {block.rows} rows from another time: "
-                f"{CLOCK_SET}, or was wrong before; the payload is kept here, the "
-                "block is unchanged"
+                f"{quality.CLOCK_SET}, or was wrong before; the payload is kept here, "
+                "the block is unchanged"
             )
             return self._reject(name, PayloadError(reason, cause="clock"), reason)
         self._move_on(name, payload)
@@ -293,43 +318,16 @@ class Committer:
         if not self.ledger.is_newest(payload.slot):
             return ()  # the notes of a later payload are kept
         notes, news = findings.new_findings(snapshot, memory, payload.slot)
-        notes = {**payload.notes, **new_notes, **notes}
-        changed = {k: text for k, text in notes.items() if memory.get(k, "") != text}
-        if changed:
-            self.ledger.remember(changed)
+        self._keep_notes({**payload.notes, **new_notes, **notes}, payload.slot)
         return news
+
+    def _keep_notes(self, notes: Mapping[str, str], slot: Slot) -> None:
+        """Store those of *notes* that are new, unless a later slot has a block."""
+        memory = self.ledger.notes()
+        changed = {k: text for k, text in notes.items() if memory.get(k, "") != text}
+        if changed and self.ledger.is_newest(slot):
+            self.ledger.remember(changed)
 
 
 def _with(flags: tuple[str, ...], flag: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*flags, flag))) if flag else flags
-
-
-def _committed(
-    payload: Payload, snapshot: Snapshot, span: Span, rows: int, source: str
-) -> Block:
-    return Block(
-        slot=payload.slot,
-        span=span,
-        rows=rows,
-        sha256=_sha256(payload),
-        fetched_at=payload.fetched_at,
-        last_updated=snapshot.last_updated,
-        run_id=payload.run_id,
-        uptime=payload.uptime,
-        boot_id=payload.boot_id,
-        source=source,
-    )
-
-
-def _clock_was_set(payload: Payload, block: Block, interval: int) -> bool:
-    """Return whether two payloads of one slot were in fact fetched far apart."""
-    if block.boot_id and block.boot_id == payload.boot_id:
-        return abs(payload.uptime - block.uptime) > 1.5 * interval
-    return quality.clock_is_off(payload)
-
-
-def _sha256(payload: Payload) -> str:
-    digest = hashlib.sha256()
-    for document in payload.documents:
-        digest.update(document.body)
-    return digest.hexdigest()

@@ -73,10 +73,14 @@ class Cycle:
     def dry(self, run: Run) -> Run:
         """Fetch and read without writing anything; raises BikecollectError."""
         payload = self._fetch(run)
+        size, vehicles = _size(payload), self.committer.vehicles
         with self.watch("read"):
-            snapshot = self.committer.feed.read(payload.documents)
-        size = _size(payload)
-        rows, listed = len(snapshot.statuses), len(snapshot.statuses) + snapshot.dropped
+            if vehicles and vehicles.is_alone(payload):
+                rows, listed = vehicles.read(payload).rows.rows, 0
+            else:
+                snapshot = self.committer.feed.read(payload.documents)
+                rows = len(snapshot.statuses)
+                listed = rows + snapshot.dropped
         result = Result(Outcome.DRY, rows=rows, stations=listed)
         run = concluded(replace(run, bytes=size), result)
         return self._with_measurements(run)
@@ -95,6 +99,8 @@ class Cycle:
             run = postponed(run, error)
         finally:
             self.ledger.close()
+            if self.committer.vehicles:
+                self.committer.vehicles.close()
         return self._end(run, written=written)
 
     def _recover_and_commit(self, run: Run) -> tuple[Run, bool]:
@@ -102,10 +108,13 @@ class Cycle:
 
         On a full disk it can: data files leave a reserve for the ledger.
         """
+        vehicles = self.committer.vehicles
         try:
             with self.watch("heal"):
                 run = with_notice(run, "ledger", self.ledger.open())
                 run = run.noticed(*self.recovery.recover_files())
+                if vehicles:
+                    run = run.noticed(*vehicles.open())
                 run = with_killed_runs(
                     run, self.recovery.recover_runs(run, self.run_notes)
                 )
@@ -194,7 +203,10 @@ class Cycle:
         """Return *run* with its outcome, if another run has committed its payload."""
         if run.outcome is not None:
             return run
+        vehicles = self.committer.vehicles
         block = self.ledger.block(run.slot)
+        if block is None and vehicles:
+            block = vehicles.block_alone(run.slot)
         if block is None:
             return run.ended(Outcome.REJECTED, "shape")
         if block.run_id != run.run_id:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 
 from bikecollect.core.slots import DAY, Slot
-from bikecollect.core.snapshot import Snapshot
+from bikecollect.core.snapshot import Snapshot, VehicleSnapshot
 from bikecollect.feeds.reading import drift
 
 SHAPE = "bikecollect.shape"
@@ -14,7 +14,7 @@ FORGOTTEN = 7 * DAY
 
 
 def new_findings(
-    snapshot: Snapshot, memory: Mapping[str, str], slot: Slot
+    snapshot: Snapshot | VehicleSnapshot, memory: Mapping[str, str], slot: Slot
 ) -> tuple[dict[str, str], tuple[str, ...]]:
     """Return the notes to store for *snapshot*, and the new findings and drifts.
 

@@ -47,10 +47,14 @@ class Only:
         }
         if self.regions and names and names.isdisjoint(self.regions):
             return False
-        if not self.bbox or station.lat is None or station.lon is None:
+        return self.has_place(station.lat, station.lon)
+
+    def has_place(self, lat: float | None, lon: float | None) -> bool:
+        """Return whether *lat*, *lon* is within *bbox*, or unknown."""
+        if not self.bbox or lat is None or lon is None:
             return True
         west, south, east, north = self.bbox
-        return west <= station.lon <= east and south <= station.lat <= north
+        return west <= lon <= east and south <= lat <= north
 
     def filter(self, snapshot: Snapshot, known: Known) -> Snapshot:
         """Return *snapshot* with only the statuses to keep; *known* are the stations.

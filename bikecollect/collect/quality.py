@@ -4,12 +4,19 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bikecollect.core.payload import Payload
-from bikecollect.core.snapshot import Snapshot, StationInformation, StationStatus
+from bikecollect.core.snapshot import (
+    Snapshot,
+    StationInformation,
+    StationStatus,
+    VehicleSnapshot,
+)
 
 if TYPE_CHECKING:
     from bikecollect.core.blocks import Block
     from bikecollect.storage.ledger import Ledger
 
+CLOCK_SET = "the clock of this machine was set back"
+"""Part of the reason for a rejection; such a payload is never tried again."""
 CLOCK_TOLERANCE = 120.0
 STALE_AGE = 900.0
 LATE = 150.0
@@ -25,7 +32,7 @@ MOST_TOLD = 0.05
 
 def flags(
     payload: Payload,
-    snapshot: Snapshot,
+    snapshot: Snapshot | VehicleSnapshot,
     ledger: "Ledger",
     interval: int,
     since: int = 0,
@@ -81,7 +88,16 @@ def clock_is_off(payload: Payload) -> bool:
     )
 
 
-def _is_stale(payload: Payload, snapshot: Snapshot, before: "Block | None") -> bool:
+def clock_was_set(payload: Payload, block: "Block", interval: int) -> bool:
+    """Return whether two payloads of one slot were in fact fetched far apart."""
+    if block.boot_id and block.boot_id == payload.boot_id:
+        return abs(payload.uptime - block.uptime) > 1.5 * interval
+    return clock_is_off(payload)
+
+
+def _is_stale(
+    payload: Payload, snapshot: Snapshot | VehicleSnapshot, before: "Block | None"
+) -> bool:
     stamp = snapshot.last_updated
     if stamp is None:
         return False

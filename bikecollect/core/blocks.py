@@ -1,8 +1,10 @@
 """A block: the rows of one slot in a file, and its row in the ledger."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
+from bikecollect.core.payload import Payload
 from bikecollect.core.slots import Slot
 from bikecollect.core.snapshot import StationInformation
 
@@ -90,3 +92,24 @@ class Stations(NamedTuple):
     versions: tuple[StationInformation, ...] = ()
     span: Span | None = None
     absent: Mapping[str, int] | None = None
+
+
+def block_of(
+    payload: Payload, last_updated: int | None, span: Span, rows: int, source: str
+) -> Block:
+    """Return the block of *payload*, whose *rows* are at *span*."""
+    digest = hashlib.sha256()
+    for document in payload.documents:
+        digest.update(document.body)
+    return Block(
+        slot=payload.slot,
+        span=span,
+        rows=rows,
+        sha256=digest.hexdigest(),
+        fetched_at=payload.fetched_at,
+        last_updated=last_updated,
+        run_id=payload.run_id,
+        uptime=payload.uptime,
+        boot_id=payload.boot_id,
+        source=source,
+    )

@@ -94,3 +94,38 @@ class Snapshot:
     incomplete: str = ""
     total: int | None = None
     kinds: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+
+class VehicleStatus(NamedTuple):
+    """One vehicle at one moment; names are GBFS's, None is "not said".
+
+    *lat* and *lon* are in degrees, *type* is its kind or the publisher's type id,
+    *current_fuel_percent* a share from 0 to 1, *last_reported* in epoch seconds.
+    """
+
+    vehicle_id: str
+    lat: float | None
+    lon: float | None
+    type: str | None
+    is_reserved: bool | None
+    is_disabled: bool | None
+    current_range_meters: int | None
+    current_fuel_percent: float | None
+    station_id: str | None
+    last_reported: int | None
+
+
+@dataclass(frozen=True)
+class VehicleSnapshot:
+    """The vehicles of one payload, understood; the fields are those of `Snapshot`."""
+
+    statuses: tuple[VehicleStatus, ...]
+    last_updated: int | None = None
+    ttl: int | None = None
+    shape: Mapping[str, str] = field(default_factory=dict)
+    dropped: int = 0
+    duplicates: int = 0
+    flags: tuple[str, ...] = ()
+    findings: Mapping[str, str] = field(default_factory=dict)
+    incomplete: str = ""
+    total: int | None = None

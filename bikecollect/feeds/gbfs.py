@@ -29,7 +29,13 @@ from bikecollect.core.snapshot import Snapshot
 from bikecollect.feeds import gbfs_places, gbfs_reader
 from bikecollect.feeds.gbfs_discovery import TRIES, version
 from bikecollect.feeds.gbfs_extras import ExtrasFetcher
-from bikecollect.feeds.gbfs_places import INFORMATION, STATUS, Listing, Places
+from bikecollect.feeds.gbfs_places import (
+    INFORMATION,
+    STATUS,
+    VEHICLES,
+    Listing,
+    Places,
+)
 from bikecollect.feeds.reading.fields import STAMP_FORMAT
 from bikecollect.feeds.reading.stamps import Stamps
 
@@ -62,7 +68,7 @@ class Gbfs:
 
     *fields* are the user's fields for single columns. *pin* is a fixed version, empty
     for the best that works. Slots are *interval* seconds long. *kinds* says whether
-    the kinds of vehicles are counted.
+    the kinds of vehicles are counted, *vehicles* whether each vehicle is collected.
     """
 
     def __init__(
@@ -75,8 +81,9 @@ class Gbfs:
         pin: str = "",
         interval: int = 300,
         kinds: bool = False,
+        vehicles: bool = False,
     ) -> None:
-        self._url, self._language = url, language
+        self._url, self._language, self._vehicles = url, language, vehicles
         self._pin, self._interval = pin, interval
         self._options = gbfs_reader.ReadOptions(zone, language, fields or {}, kinds)
 
@@ -89,16 +96,20 @@ class Gbfs:
         """
         known = memory.notes.get(gbfs_places.FEEDS)
         places = gbfs_places.remembered(known, self._url, self._pin)
-        if places is None or STATUS not in places.addresses:
+        if places is None or not self._is_known(places):
             turn = self._first_round(get, memory, secret=places is not None)
         else:
             turn = self._next_round(get, memory, places)
         turn.places.worked = memory.now
-        fetch_extras = ExtrasFetcher(get, self._url, memory, self._interval)
+        fetch_extras = ExtrasFetcher(
+            get, self._url, memory, self._interval, vehicles=self._vehicles
+        )
         extras = fetch_extras(turn.places, turn.status, turn.moved)
         first = [turn.listing] if turn.listing else []
-        if INFORMATION not in turn.places.addresses and not _has_information(
-            turn.status.body
+        if (
+            turn.places.main == STATUS
+            and INFORMATION not in turn.places.addresses
+            and not _has_information(turn.status.body)
         ):
             turn.findings["no station_information"] = (
                 "the feed lists no station_information: names and places are missing"
@@ -110,9 +121,14 @@ class Gbfs:
                 **extras.notes,
             },
             incomplete=extras.incomplete,
-            findings=turn.findings,
+            findings={**turn.findings, **extras.findings},
             fetched_at=turn.status.fetched_at,
         )
+
+    def _is_known(self, places: Places) -> bool:
+        """Return whether the address of the main document is remembered."""
+        addresses = places.addresses
+        return STATUS in addresses or (self._vehicles and VEHICLES in addresses)
 
     def _listed(self, get: Getter, url: str, *, tries: int = MANY) -> Listing:
         return gbfs_places.listed(get, url, self._url, self._language, tries=tries)
@@ -125,7 +141,7 @@ class Gbfs:
         """
         listing = self._pinned(get, self._listed(get, self._url))
         turn = self._round(get, memory, listing)
-        if not self._pin and not secret:
+        if not self._pin and not secret and turn.places.main == STATUS:
             newer = self._newer(get, turn, listing)
             if newer and _overlap(newer, memory) >= _overlap(turn, memory):
                 newer.places.looked = memory.now
@@ -147,7 +163,9 @@ class Gbfs:
 
     def _round(self, get: Getter, memory: Memory, listing: Listing) -> _Round:
         """Return the round from *listing*, which is not remembered yet."""
-        places = gbfs_places.places(listing, now=memory.now)
+        # A list that has lost its stations is no reason to go on without them.
+        alone = self._vehicles and not memory.station_ids
+        places = gbfs_places.places(listing, now=memory.now, alone=alone)
         return _Round(places, places.status(get, self._url), listing.document)
 
     def _next_round(self, get: Getter, memory: Memory, places: Places) -> _Round:
@@ -209,7 +227,8 @@ class Gbfs:
             )
         places.version = places.version if places.own else listing.version
         self._adopt(get, turn, listing)
-        newer = None if self._pin else self._newer(get, turn, listing)
+        stays = self._pin or places.main != STATUS
+        newer = None if stays else self._newer(get, turn, listing)
         if newer is None:
             return
         old, new = places.version, newer.places.version
@@ -229,9 +248,9 @@ class Gbfs:
 
     def _adopt(self, get: Getter, turn: _Round, listing: Listing) -> None:
         """Adopt the addresses of *listing*, that of the status once it has worked."""
-        places, listed = turn.places, listing.addresses
+        places, listed = turn.places, gbfs_places.in_listing(listing)
         status = listed.get(STATUS, "")
-        if status and status != places.addresses[STATUS]:
+        if status and status != places.addresses.get(STATUS):
             trial = Places({STATUS: status})
             try:
                 trial.status(get, self._url, tries=ONCE)
@@ -245,9 +264,9 @@ class Gbfs:
         turn.moved = listed.get(INFORMATION, "")
         if turn.moved == places.addresses.get(INFORMATION, ""):
             turn.moved = ""
-        elif INFORMATION not in places.addresses:
+        elif turn.moved and INFORMATION not in places.addresses:
             places.addresses[INFORMATION] = turn.moved
-        others = (gbfs_places.TYPES, gbfs_places.REGIONS)
+        others = (gbfs_places.TYPES, gbfs_places.REGIONS, VEHICLES)
         places.addresses |= {name: listed[name] for name in others if name in listed}
 
     def _newer(self, get: Getter, turn: _Round, listing: Listing) -> _Round | None:

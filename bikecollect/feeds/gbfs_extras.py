@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from bikecollect.core.errors import FeedError, PayloadError
@@ -18,13 +19,16 @@ from bikecollect.feeds.gbfs_places import (
     INFORMATION,
     REGIONS,
     TYPES,
+    VEHICLES,
     Places,
     verified,
 )
+from bikecollect.feeds.reading import vehicle_reader
 from bikecollect.feeds.reading.json_payload import at, decode
 from bikecollect.feeds.reading.values import number
 
 NOTE, ERRORS_NOTE = "gbfs.information", "gbfs.errors"
+TYPES_NOTE = "gbfs.types_requested"
 BODIES = {TYPES: "gbfs.vehicle_types", REGIONS: "gbfs.system_regions"}
 """The notes that hold a whole document, which is added to each payload."""
 RETRY_AFTER = 600.0
@@ -45,6 +49,7 @@ class Extras:
     documents: list[Document] = field(default_factory=list)
     notes: dict[str, str] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
+    findings: dict[str, str] = field(default_factory=dict)
 
     @property
     def incomplete(self) -> str:
@@ -55,8 +60,17 @@ class Extras:
 class ExtrasFetcher:
     """Gets the extras of the system at *url*, in slots of *interval* seconds."""
 
-    def __init__(self, get: Getter, url: str, memory: Memory, interval: int) -> None:
+    def __init__(
+        self,
+        get: Getter,
+        url: str,
+        memory: Memory,
+        interval: int,
+        *,
+        vehicles: bool = False,
+    ) -> None:
         self._get, self._url, self._interval = get, url, interval
+        self._vehicles = vehicles
         self._memory, self._now = memory, memory.now
         self._known = _note(memory.notes.get(NOTE))
         self._failed = _note(memory.notes.get(ERRORS_NOTE))
@@ -72,7 +86,11 @@ class ExtrasFetcher:
         waited = self._now - self._failed.get("at", -RETRY_AFTER) >= RETRY_AFTER
         due = INFORMATION in failed or self._is_due(unknown, moved)
         due = due and waited and INFORMATION in places.addresses
-        names = [n for n in BODIES if n in places.addresses and (due or n in failed)]
+        stale = self._types_are_stale(places)
+        if stale:
+            extras.notes[TYPES_NOTE] = str(int(self._now))
+        wanted = due or stale
+        names = [n for n in BODIES if n in places.addresses and (wanted or n in failed)]
         if REGIONS in names and waited:
             self._keep(places, extras, REGIONS)
         if due:
@@ -83,11 +101,40 @@ class ExtrasFetcher:
             if body := self._body(extras, name):
                 document = Document(name, body.encode(), fetched_at=status.fetched_at)
                 extras.documents.append(document)
+        if self._vehicles and places.main != VEHICLES:
+            self._fetch_vehicles(places, extras)
         if extras.errors or failed:
             at = self._now if waited else self._failed["at"]
             note = {"at": at, "errors": extras.errors} if extras.errors else {}
             extras.notes[ERRORS_NOTE] = json.dumps(note) if note else ""
         return extras
+
+    def _types_are_stale(self, places: Places) -> bool:
+        """Return whether the types are due by themselves: once a day, for vehicles.
+
+        With a station information they are requested together with that.
+        """
+        if not self._vehicles or INFORMATION in places.addresses:
+            return False
+        return self._now - float(self._memory.notes.get(TYPES_NOTE) or 0) >= DAY
+
+    def _fetch_vehicles(self, places: Places, extras: Extras) -> None:
+        """Get the vehicles, once; a failure leaves the slot without them."""
+        key = f"no {VEHICLES}"
+        if VEHICLES not in places.addresses:
+            extras.findings[key] = (
+                "`vehicles = true`, but the feed lists no vehicle_status and no "
+                "free_bike_status"
+            )
+            return
+        try:
+            check = vehicle_reader.vehicles
+            get = partial(places.get, self._get, VEHICLES, self._url)
+            # A body that is not valid is kept too: as evidence, and for backfill.
+            extras.documents.append(get(check=check, tries=ONCE))
+        except FeedError as error:
+            extras.findings[key] = f"{VEHICLES} failed: {error}"
+            places.looked = min(places.looked, self._now - DAY + QUARTER)
 
     def _is_due(self, unknown: set[str], moved: str) -> bool:
         """Return whether this run requests the information."""

@@ -16,6 +16,7 @@ from bikecollect.feeds.gbfs_discovery import (
     without_secrets,
 )
 from bikecollect.feeds.http.urls import joined, same_origin
+from bikecollect.feeds.reading import vehicle_reader
 from bikecollect.feeds.reading.json_payload import at, decode
 from bikecollect.feeds.reading.values import text
 
@@ -23,8 +24,9 @@ FEEDS = "gbfs.feeds"
 HOUR = 3_600
 STATUS, INFORMATION = "station_status", "station_information"
 TYPES, REGIONS = "vehicle_types", "system_regions"
+VEHICLES = vehicle_reader.DOCUMENT
 NAMES = {STATUS: "status", INFORMATION: "information", TYPES: "types"}
-NAMES |= {REGIONS: "regions"}
+NAMES |= {REGIONS: "regions", VEHICLES: "vehicles"}
 """The documents whose addresses are remembered, and their keys in the note."""
 
 
@@ -72,10 +74,19 @@ class Places:
         self.proven.add(name)
         return document
 
+    @property
+    def main(self) -> str:
+        """The document that makes a payload: the status, else that of vehicles."""
+        return STATUS if STATUS in self.addresses else VEHICLES
+
     def status(self, get: Getter, url: str, *, tries: int = MANY) -> Document:
-        """Return the status; with `ONCE` it must be a valid list of stations."""
-        check = gbfs_reader.stations
-        document = self.get(get, STATUS, url, check=check, tries=tries)
+        """Return the main document; with `ONCE` it must be a valid list.
+
+        Without stations that is the document of vehicles.
+        """
+        is_status = self.main == STATUS
+        check = gbfs_reader.stations if is_status else vehicle_reader.vehicles
+        document = self.get(get, self.main, url, check=check, tries=tries)
         return verified(document, check, url) if tries == ONCE else document
 
     def note(self, url: str, pin: str) -> str:
@@ -112,7 +123,8 @@ def remembered(note: str | None, url: str, pin: str) -> Places | None:
             {name: str(place) for name, place in places.items() if place},
             version=str(known.get("version", "")),
             own=str(known.get("own", "")),
-            looked=float(known["at"]),
+            # Notes of a version without vehicles: gbfs.json is read again at once.
+            looked=float(known["at"]) if NAMES[VEHICLES] in known else 0.0,
             worked=float(known.get("worked", 0)),
             proven=set(known["proven"]),
         )
@@ -153,19 +165,32 @@ def version_text(value: Any) -> str:
     return f"{major}.{minor}"
 
 
-def places(listing: Listing, *, own: str = "", now: float = 0.0) -> Places:
-    """Return the places in *listing*; raises FeedUnavailable if it has no status."""
-    if STATUS not in listing.addresses:
+def places(
+    listing: Listing, *, own: str = "", now: float = 0.0, alone: bool = False
+) -> Places:
+    """Return the places in *listing*; raises FeedUnavailable if it has no status.
+
+    With *alone* a system without stations is accepted for its vehicles.
+    """
+    known = in_listing(listing)
+    if STATUS not in known and not (alone and VEHICLES in known):
         names = ", ".join(sorted(listing.addresses)) or "nothing"
+        remedy = "a system without stations cannot be collected"
+        if VEHICLES in known:
+            remedy = "set `vehicles = true` to collect the vehicles of this system"
         raise FeedUnavailable(
-            f"{listing.document.url} lists no station_status but {names}: "
-            "a system without stations cannot be collected",
+            f"{listing.document.url} lists no station_status but {names}: {remedy}",
             cause="no-stations",
         )
-    known = {
-        name: listing.addresses[name] for name in NAMES if name in listing.addresses
-    }
     return Places(known, listing.version, own, looked=now)
+
+
+def in_listing(listing: Listing) -> dict[str, str]:
+    """Return the addresses in *listing* of the documents that are used, by `NAMES`."""
+    addresses = listing.addresses
+    known = {name: addresses[name] for name in NAMES if name in addresses}
+    vehicles = [addresses[n] for n in vehicle_reader.LISTED_AS if n in addresses]
+    return known | dict(zip([VEHICLES], vehicles, strict=False))
 
 
 def offered(

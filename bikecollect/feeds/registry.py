@@ -1,11 +1,12 @@
 """Registry of the dialects; each is imported only when it is used."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import tzinfo
 
 from bikecollect.core.errors import PayloadError, SettingsError
 from bikecollect.core.payload import Documents
-from bikecollect.core.snapshot import Snapshot
+from bikecollect.core.snapshot import Snapshot, VehicleSnapshot
 from bikecollect.feeds import Feed
 from bikecollect.feeds.http.urls import same_origin
 
@@ -23,6 +24,7 @@ def build(
     version: str,
     interval: int,
     kinds: bool,
+    vehicles: bool = False,
 ) -> Feed:
     """Return the dialect called *feed*; raises SettingsError for an unknown one.
 
@@ -44,6 +46,7 @@ def build(
             pin=version,
             interval=interval,
             kinds=kinds,
+            vehicles=vehicles,
         )
         return _QuotingOwnHost(gbfs, url)
     if feed == "citybikes":
@@ -57,6 +60,18 @@ def build(
     raise SettingsError(f'feed = "{feed}": choose one of {", ".join(DIALECTS)}')
 
 
+def vehicle_reader(url: str) -> Callable[[Documents], VehicleSnapshot]:
+    """Return what reads the vehicles in a payload of the GBFS feed at *url*."""
+    from bikecollect.feeds.reading import vehicle_reader  # needed for vehicles only
+
+    def read(documents: Documents) -> VehicleSnapshot:
+        with _quoting_own_host(documents, url):
+            bodies = {document.name: document.body for document in documents}
+            return vehicle_reader.snapshot(bodies)
+
+    return read
+
+
 class _QuotingOwnHost:
     """A feed whose errors quote documents of its own host only."""
 
@@ -66,9 +81,16 @@ class _QuotingOwnHost:
 
     def read(self, documents: Documents) -> Snapshot:
         """Parse *documents*; raises PayloadError."""
-        try:
+        with _quoting_own_host(documents, self._url):
             return self._feed.read(documents)
-        except PayloadError as error:
-            if all(same_origin(document.url, self._url) for document in documents):
-                raise
-            raise error.unquoted() from None
+
+
+@contextmanager
+def _quoting_own_host(documents: Documents, url: str) -> Iterator[None]:
+    """Take quotes out of errors unless all *documents* are from the host of *url*."""
+    try:
+        yield
+    except PayloadError as error:
+        if all(same_origin(document.url, url) for document in documents):
+            raise
+        raise error.unquoted() from None

@@ -31,7 +31,7 @@ BLOCKS = (
     'SELECT b.slot, b.file, b.start, b."end", b.crc32, b.rows, b.sha256, b.fetched_at,'
     " b.last_updated, b.run_id, b.uptime, b.boot_id, b.source,"
     " CASE WHEN b.flags = '' THEN coalesce(r.flags, '') ELSE b.flags END"
-    " FROM blocks AS b LEFT JOIN runs AS r ON r.run_id = b.run_id"
+    " FROM slot_blocks AS b LEFT JOIN runs AS r ON r.run_id = b.run_id"
     " WHERE b.slot >= ? AND b.slot < ?"
 )
 """In ledgers of an older schema the flags of a block are stored with its run."""

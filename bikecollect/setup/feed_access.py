@@ -38,6 +38,7 @@ def feed(system: System, *, interval: int = 300) -> Feed:
         version=system.version,
         interval=interval,
         kinds=KINDS in system.columns,
+        vehicles=system.vehicles,
     )
 
 
@@ -77,8 +78,7 @@ def check(name: str, system: System) -> None:
     place = f"systems.{name}"
     fields.validate(system.fields, f"{place}.fields")
     only.from_settings(system.only, system.bbox, f"{place}.")
-    if system.fields and system.feed == "mapped":
-        raise SettingsError(f'{place}.fields: not used by feed = "mapped"; set mapping')
+    _check_dialect(place, system)
     if system.version and not re.fullmatch(r"\d{1,3}\.\d{1,3}", system.version):
         raise SettingsError(f'{place}.version must be a version, such as "2.3"')
     check_address(f"{place}.url", system.url)
@@ -102,6 +102,14 @@ def check(name: str, system: System) -> None:
         size(system.max_body)
     except SettingsError as error:
         raise SettingsError(f"{place}.max_body: {error}") from error
+
+
+def _check_dialect(place: str, system: System) -> None:
+    """Raise SettingsError for settings of another dialect."""
+    if system.fields and system.feed == "mapped":
+        raise SettingsError(f'{place}.fields: not used by feed = "mapped"; set mapping')
+    if system.vehicles and system.feed != "gbfs":
+        raise SettingsError(f'{place}.vehicles requires feed = "gbfs"')
 
 
 def check_address(key: str, url: str) -> None:

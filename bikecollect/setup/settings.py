@@ -58,10 +58,7 @@ class System:
         kind=list,
     )
     only: dict[str, list[str]] = _key(
-        "keep only rows of these: region, station_id (lists)",
-        {},
-        kind=dict,
-        of=list,
+        "keep only rows of these: region, station_id (lists)", {}, kind=dict, of=list
     )
     bbox: list[float] = _key(
         "keep only rows within [west, south, east, north]",
@@ -69,9 +66,12 @@ class System:
         kind=list,
         of=int | float,
     )
-    language: str = _key(
-        "language of a GBFS feed; default: the first one it offers", ""
+    vehicles: bool = _key(
+        "collect each vehicle of a GBFS feed too; by them alone if it has no stations",
+        default=False,
+        kind=bool,
     )
+    language: str = _key("language of a GBFS feed; default: the first offered", "")
     version: str = _key("version of a GBFS feed to pin, such as 2.3", "")
     mapping: dict[str, str] = _key(
         "for a mapped feed: path of the stations, path of each column", {}, kind=dict

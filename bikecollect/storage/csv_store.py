@@ -13,7 +13,7 @@ from bikecollect.core.blocks import Group, Span, Tail
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import Slot, from_iso
 from bikecollect.storage.csv_format import read_cells
-from bikecollect.storage.data_folder import INFORMATION, STATUS
+from bikecollect.storage.data_folder import INFORMATION, STATUS, VEHICLE_STATUS
 from bikecollect.storage.files.durable import (
     leave_reserve,
     make_folder,
@@ -32,25 +32,33 @@ def is_segment(file: str) -> bool:
     (True, False)
     """
     folder, _, name = file.rpartition("/")
-    return folder == STATUS and _SEGMENT.fullmatch(name) is not None
+    return folder in {STATUS, VEHICLE_STATUS} and _SEGMENT.fullmatch(name) is not None
 
 
 class Store:
-    """The CSV files in a system's *folder*; names are relative to it.
+    """The CSV files of *dataset* in a system's *folder*; names are relative to it.
 
     Every method raises StorageError on disk errors.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, dataset: str = STATUS) -> None:
         self._folder = folder
+        self.dataset = dataset
+
+    def make_folder(self) -> None:
+        """Make the folder, durably."""
+        try:
+            make_folder(self._folder)
+        except OSError as error:
+            raise StorageError(f"cannot make {self._folder}: {error}") from error
 
     def sizes(self) -> dict[str, int]:
         """Return the size of each CSV file, in bytes, by name."""
         sizes: dict[str, int] = {}
         try:
-            for entry in _scan(self._folder / STATUS):
+            for entry in _scan(self._folder / self.dataset):
                 if _SEGMENT.fullmatch(entry.name):
-                    sizes[f"{STATUS}/{entry.name}"] = entry.stat().st_size
+                    sizes[f"{self.dataset}/{entry.name}"] = entry.stat().st_size
             if (self._folder / INFORMATION).exists():
                 sizes[INFORMATION] = (self._folder / INFORMATION).stat().st_size
         except OSError as error:
@@ -75,10 +83,10 @@ class Store:
     def segments(self, day: str) -> list[str]:
         """Return the names of the files of *day*, first segment first."""
         numbered = []
-        for entry in _scan(self._folder / STATUS):
+        for entry in _scan(self._folder / self.dataset):
             match = _SEGMENT.fullmatch(entry.name)
             if match and match[1] == day:
-                numbered.append((int(match[2] or 1), f"{STATUS}/{entry.name}"))
+                numbered.append((int(match[2] or 1), f"{self.dataset}/{entry.name}"))
         return [name for _, name in sorted(numbered)]
 
     def tail(

@@ -6,7 +6,7 @@ import stat
 import zlib
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -18,6 +18,8 @@ from bikecollect.storage.files.durable import make_folder, sync_folder, write_fi
 MARKER = ".bikecollect"
 LEDGER = "ledger.sqlite3"
 STATUS = "station_status"
+VEHICLES, VEHICLE_STATUS = "vehicles", "vehicle_status"
+"""The folder of the vehicles in a system's folder, and that of their daily files."""
 ARCHIVE = "archive"
 INFORMATION = "station_information.csv"
 MARK = b"This folder holds the data of one system; see bikecollect.\n"
@@ -34,6 +36,14 @@ class SystemFolder:
     path: Path
     zone: ZoneInfo
     interval: int
+
+    @property
+    def vehicles(self) -> "SystemFolder":
+        """The folder of its vehicles: a ledger and daily files.
+
+        Their payloads and the lock are those of this folder.
+        """
+        return replace(self, path=self.path / VEHICLES)
 
     @property
     def ledger(self) -> Path:
@@ -68,6 +78,8 @@ PARTS = (
     "payloads/rejected",
     "payloads/kept",
     "outbox",
+    VEHICLES,
+    f"{VEHICLES}/{VEHICLE_STATUS}",
 )
 """The folders in a system's folder that bikecollect writes to."""
 

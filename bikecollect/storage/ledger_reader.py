@@ -15,9 +15,10 @@ from bikecollect.core.incidents import Incident
 from bikecollect.core.payload import Attempt
 from bikecollect.core.run import OUTCOMES, Notice, Result, Run, from_json
 from bikecollect.core.slots import EARLIEST, LATEST, Slot, stamp
-from bikecollect.storage.data_folder import LEDGER, STATUS
+from bikecollect.storage.data_folder import LEDGER, STATUS, VEHICLE_STATUS, VEHICLES
 from bikecollect.storage.files import flock
 from bikecollect.storage.ledger_schema import STEPS, VERSION, find_version
+from bikecollect.storage.vehicles import ALONE
 
 PATIENCE = 2.0
 LIMIT = 1_000_000
@@ -27,10 +28,10 @@ INCIDENTS = (
     "SELECT incident_id, kind, opened, last, closed, slots, lost, told, causes, text"
     " FROM incidents WHERE closed IS NULL OR closed >= ? ORDER BY opened"
 )
-BLOCK = "SELECT * FROM blocks WHERE slot = ?"
+BLOCK = "SELECT * FROM slot_blocks WHERE slot = ?"
 FLAGS = (
     "SELECT b.slot, CASE WHEN b.flags = '' THEN coalesce(r.flags, '') ELSE b.flags END"
-    " FROM blocks AS b LEFT JOIN runs AS r ON r.run_id = b.run_id"
+    " FROM slot_blocks AS b LEFT JOIN runs AS r ON r.run_id = b.run_id"
     " WHERE b.slot >= ? ORDER BY b.slot"
 )
 """In an older schema the flags of a block are stored with its run only."""
@@ -41,9 +42,21 @@ ENDS = (
     f"SELECT min(slot) AS first, max(slot) AS last FROM runs WHERE {WITHIN}"
     f" UNION ALL SELECT min(slot), max(slot) FROM blocks WHERE {WITHIN})"
 )
-DAILY = f"'{STATUS}/[12][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9].*'"
+SLOT_BLOCKS = (
+    "SELECT * FROM blocks UNION ALL SELECT v.* FROM vehicles.blocks AS v"
+    f" WHERE v.{WITHIN}"
+    " AND NOT EXISTS (SELECT 1 FROM blocks AS b WHERE b.slot = v.slot)"
+    f" AND (' ' || v.flags || ' ' LIKE '% {ALONE} %' OR"
+    " (v.source = 'adopted' AND NOT EXISTS (SELECT 1 FROM main.blocks)))"
+)
+"""The blocks that account for slots: also vehicles of payloads without stations.
+
+Vehicles adopted from a file have no flags; without any station they count too.
+"""
+DAILY = "/[12][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9].*"
 PLAUSIBLE = {
-    "blocks": f"SELECT * FROM main.blocks WHERE {WITHIN} AND file GLOB {DAILY}",
+    "blocks": f"SELECT * FROM main.blocks WHERE {WITHIN} "
+    f" AND (file GLOB '{STATUS}{DAILY}' OR file GLOB '{VEHICLE_STATUS}{DAILY}')",
     "runs": f"SELECT * FROM main.runs WHERE {WITHIN}",
 }
 """The views that readers see in place of the tables; `main.blocks` has all rows."""
@@ -118,7 +131,7 @@ class History:
 
     def ends(self) -> tuple[Slot, Slot] | None:
         """Return the first and the last slot that has a run or a block."""
-        ((first, last),) = self.select(ENDS)
+        ((first, last),) = self.select(ENDS.replace("blocks", "slot_blocks"))
         return None if first is None else (first, last)
 
     def block(self, slot: Slot) -> Block | None:
@@ -130,7 +143,7 @@ class History:
     def newest_block(self) -> Slot | None:
         """Return the newest slot that has a block."""
         with self._opened() as db:
-            return db.execute("SELECT max(slot) FROM blocks").fetchone()[0]  # type: ignore[no-any-return]
+            return db.execute("SELECT max(slot) FROM slot_blocks").fetchone()[0]  # type: ignore[no-any-return]
         return None
 
     def incidents(self, since: Slot | None = None) -> list[Incident]:
@@ -229,6 +242,9 @@ class History:
             ):
                 for name, sql in PLAUSIBLE.items():
                     current.execute(f"CREATE TEMP VIEW {name} AS {sql}")
+                with_vehicles = self._attach_vehicles(current)
+                sql = SLOT_BLOCKS if with_vehicles else "SELECT * FROM blocks"
+                current.execute(f"CREATE TEMP VIEW slot_blocks AS {sql}")
                 yield current
         except (sqlite3.Error, ValueError, TypeError) as error:
             raise StorageError(
@@ -236,15 +252,30 @@ class History:
                 "sets it aside and rebuilds it"
             ) from error
 
+    def _attach_vehicles(self, db: sqlite3.Connection) -> bool:
+        """Attach the ledger of the vehicles; return whether it could be read."""
+        path = self._place / VEHICLES / LEDGER
+        with suppress(OSError, sqlite3.DatabaseError):
+            if path.stat().st_size:
+                db.execute("ATTACH ? AS vehicles", (_uri(path),))
+                ((version,),) = db.execute("PRAGMA vehicles.user_version")
+                return bool(version == VERSION)
+        return False
+
     def _connect(self) -> sqlite3.Connection:
         if not self._path.exists() or not self._path.stat().st_size:
-            return sqlite3.connect(":memory:")
-        # A reader of a WAL creates its -shm file unless another process has the ledger
-        # open. Without write permission the file alone is read: it is complete then.
-        wal = self._path.with_name(f"{self._path.name}-wal").exists()
-        mode = "mode=ro" if wal or os.access(self._place, os.W_OK) else "immutable=1"
-        path = f"file:{self._path.as_posix().replace('?', '%3f').replace('#', '%23')}"
-        return sqlite3.connect(f"{path}?{mode}", uri=True, timeout=PATIENCE)
+            return sqlite3.connect(":memory:", uri=True)
+        return sqlite3.connect(_uri(self._path), uri=True, timeout=PATIENCE)
+
+
+def _uri(path: Path) -> str:
+    """Return the address by which SQLite opens *path* for reading."""
+    # A reader of a WAL creates its -shm file unless another process has the ledger
+    # open. Without write permission the file alone is read: it is complete then.
+    wal = path.with_name(f"{path.name}-wal").exists()
+    mode = "mode=ro" if wal or os.access(path.parent, os.W_OK) else "immutable=1"
+    name = path.as_posix().replace("?", "%3f").replace("#", "%23")
+    return f"file:{name}?{mode}"
 
 
 def _causes(text: str) -> dict[str, int]:
@@ -271,7 +302,7 @@ def _upgraded(db: sqlite3.Connection, path: Path) -> sqlite3.Connection:
         raise ValueError("its tables are not those of a ledger")
     if version == VERSION:
         return db
-    copy = sqlite3.connect(":memory:")
+    copy = sqlite3.connect(":memory:", uri=True)
     db.backup(copy)
     copy.executescript("".join(STEPS[version:]))
     return copy

@@ -16,7 +16,7 @@ from bikecollect.storage.files.durable import (
     sync_folder,
     write_file,
 )
-from bikecollect.storage.payload_zip import MOST_BYTES, pack, unpack
+from bikecollect.storage.payload_zip import MOST_BYTES, has_document, pack, unpack
 
 REASON = ".reason.txt"
 LONGEST_REASON = 20_000
@@ -134,6 +134,11 @@ class Payloads:
         """Return the day of each kept payload, by its name."""
         paths = sorted(self._kept.glob("*/*.zip"))
         return {p.name: p.parent.name for p in paths if _is_ours(p.name)}
+
+    def has_document(self, name: str, day: str, document: str) -> bool:
+        """Return whether a payload has *document*; kept under *day*, else rejected."""
+        folder = self._kept / day if day else self._rejected
+        return has_document(folder / name, document)
 
     def newest_kept(self, before: Slot) -> Payload | None:
         """Return the newest kept payload of a slot before *before*, if it is whole."""

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 from bikecollect.core.payload import Document, Payload
@@ -56,6 +57,15 @@ def unpack(data: bytes, *, most: int = MOST_BYTES) -> Payload:
             return _read(file, most)
     except FOREIGN as error:
         raise ValueError(str(error) or type(error).__name__) from error
+
+
+def has_document(path: Path, name: str) -> bool:
+    """Return whether the zip at *path* lists the document *name*."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            return f"{name}.json" in file.namelist()
+    except (OSError, *FOREIGN):
+        return False
 
 
 def _read(file: zipfile.ZipFile, most: int) -> Payload:

@@ -15,7 +15,7 @@ from bikecollect.storage.csv_format import (
     information_lines,
     read_information,
 )
-from bikecollect.storage.data_folder import INFORMATION, STATUS
+from bikecollect.storage.data_folder import INFORMATION
 from bikecollect.storage.run_notes import RunNotes
 
 if TYPE_CHECKING:
@@ -203,10 +203,10 @@ def target(
         {*store.segments(day), *(f for f in extents if _day(f) == day)}, key=_number
     )
     if not files:
-        return f"{STATUS}/{day}.csv", 0, None
+        return f"{store.dataset}/{day}.csv", 0, None
     file = files[-1]
     extent = extents.get(file, Extent(0, Span(file, 0, 0, 0), damaged=False))
-    after = f"{STATUS}/{day}.{_number(file) + 1}.csv"
+    after = f"{store.dataset}/{day}.{_number(file) + 1}.csv"
     if extent.damaged:
         return after, 0, None
     if extent.end and store.crc(extent.last) != extent.last.crc:

@@ -27,11 +27,11 @@ from bikecollect.core.run import Run
 from bikecollect.core.slots import slot_at
 from bikecollect.feeds.http.client import Client
 from bikecollect.setup import feed_access
-from bikecollect.setup.settings import Mail, Settings, server
+from bikecollect.setup.settings import Mail, Settings, System, server
 from bikecollect.storage import data_folder
 from bikecollect.storage.csv_format import Format
 from bikecollect.storage.csv_store import Store
-from bikecollect.storage.data_folder import SystemFolder
+from bikecollect.storage.data_folder import VEHICLE_STATUS, SystemFolder
 from bikecollect.storage.files.durable import leave_reserve
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.lock import Lock
@@ -42,6 +42,7 @@ from bikecollect.storage.run_notes import RunNotes
 if TYPE_CHECKING:
     from bikecollect.alerts.delivery import Dispatcher, Hook
     from bikecollect.alerts.mail.mailer import Mailer
+    from bikecollect.collect.vehicles import VehicleCommitter
 
 log = logging.getLogger(__name__)
 
@@ -168,6 +169,7 @@ def cycle(settings: Settings, name: str, times: Times) -> Cycle:
             fields=system.fields,
             only=from_settings(system.only, system.bbox),
             bounded=process.bounded_memory,
+            vehicles=_vehicles(system, folder, payloads) if system.vehicles else None,
         ),
         payload_days=settings.keep.payload_days,
         clock=times.clock,
@@ -175,6 +177,26 @@ def cycle(settings: Settings, name: str, times: Times) -> Cycle:
         watch=watch,
         redact=settings.redact,
         placeholders=settings.placeholders,
+    )
+
+
+def _vehicles(
+    system: System, folder: SystemFolder, payloads: Payloads
+) -> "VehicleCommitter":
+    """Return what commits the vehicles of *system*."""
+    from bikecollect.collect.vehicles import VehicleCommitter  # needed with vehicles
+    from bikecollect.feeds import registry
+
+    own = folder.vehicles
+    store, ledger = Store(own.path, VEHICLE_STATUS), Ledger(own.ledger)
+    return VehicleCommitter(
+        parse=registry.vehicle_reader(system.url),
+        zone=folder.zone,
+        interval=folder.interval,
+        store=store,
+        ledger=ledger,
+        recovery=Recovery(payloads, store, ledger, folder.zone),
+        only=from_settings({}, system.bbox),
     )
 
 

@@ -14,6 +14,7 @@ from bikecollect.archive.day_archive import Archive
 from bikecollect.archive.query.views import ViewedSystem
 from bikecollect.archive.verify import VerifiedCounts, Verifier
 from bikecollect.collect.backfill import Backfiller
+from bikecollect.collect.committed_blocks import CommittedBlocks
 from bikecollect.collect.sources import Source
 from bikecollect.collect.sources.bikecollect_folder import FolderSource
 from bikecollect.collect.sources.table_rows import files
@@ -93,8 +94,10 @@ def backfiller(
         data_folder.prepare(system.path)
     payloads, store = Payloads(system.payloads), Store(system.path)
     ledger = Ledger(system.ledger)
+    line = cycle(settings, name, times).committer
+    vehicles = line.vehicles
     committer = replace(
-        cycle(settings, name, times).committer,
+        line,
         payloads=payloads,
         store=store,
         ledger=ledger,
@@ -103,10 +106,13 @@ def backfiller(
     )
     return Backfiller(
         system=system,
-        history=History(name, system.path),
         payloads=payloads,
-        store=store,
-        ledger=ledger,
+        blocks=CommittedBlocks(History(name, system.path), store, ledger),
+        vehicles=CommittedBlocks(
+            History(name, system.vehicles.path), vehicles.store, vehicles.ledger
+        )
+        if vehicles
+        else None,
         recovery=Recovery(payloads, store, ledger, system.zone),
         committer=committer,
         lock=_lock(system, times),

@@ -632,4 +632,4 @@ def test_what_was_left_out_is_told(world: World, other: World) -> None:
 
     text = fill(world, "--from", other.folder, "--force")
 
-    assert "values over there cannot be" in text
+    assert "values over there are impossible" in text

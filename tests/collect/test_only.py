@@ -98,19 +98,19 @@ def test_a_filter_that_keeps_nothing_is_told_and_loses_nothing(
     run = city.fetch()
 
     assert run.outcome is Outcome.REJECTED
-    assert "only and bbox of the settings keep none of 8 stations" in run.error
+    assert "the settings `only` and `bbox` keep none of 8 stations" in run.error
 
 
 @pytest.mark.parametrize(
     ("more", "words"),
     [
         ({"only": {"regoin": ["a"]}}, 'only: unknown key "regoin"'),
-        ({"only": {"region": "a"}}, "only must hold lists only"),
-        ({"only": {"region": [3]}}, "only.region must be a list of texts"),
+        ({"only": {"region": "a"}}, "only must contain only lists"),
+        ({"only": {"region": [3]}}, "only.region must be a list of strings"),
         ({"bbox": [1, 2, 3]}, "bbox must be"),
         ({"bbox": [121.6, 24.9, 121.4, 25.1]}, "bbox must be"),
         ({"bbox": [24.9, 121.4, 25.1, 121.6]}, "bbox must be"),
-        ({"bbox": ["a", "b", "c", "d"]}, "bbox must hold numbers only"),
+        ({"bbox": ["a", "b", "c", "d"]}, "bbox must contain only numbers"),
     ],
 )
 def test_a_wrong_filter_is_a_mistake_in_the_settings(

@@ -97,7 +97,9 @@ def test_a_field_that_vanishes_keeps_its_value_for_a_day_and_is_told(
 
     (notice,) = vanished.notices
     assert notice.kind == "drift"
-    assert "capacity has vanished from what is said of 1 of 1 stations" in notice.text
+    assert (
+        "capacity has vanished from the information of 1 of 1 stations" in notice.text
+    )
     assert later.notices == ()
     assert kept == "10"
     assert [each["capacity"] for each in city.stations()] == ["10", ""]

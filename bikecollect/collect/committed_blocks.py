@@ -1,0 +1,53 @@
+"""The blocks of one dataset, for backfill: which slots have one, which are damaged."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from bikecollect.archive.archived_days import GONE
+from bikecollect.core.blocks import Span
+from bikecollect.core.slots import Slot
+from bikecollect.storage.csv_store import Store
+from bikecollect.storage.ledger import Ledger
+from bikecollect.storage.ledger_reader import History
+
+SPANS = (
+    'SELECT slot, file, start, "end", crc32 FROM blocks WHERE file NOT IN'
+    " (SELECT file FROM files WHERE damaged = ?) ORDER BY slot"
+)
+
+
+@dataclass(eq=False, repr=False)
+class CommittedBlocks:
+    """The blocks in *history*, whose files are in *store* and account in *ledger*.
+
+    *damaged* are the slots whose block no longer has its checksum.
+    """
+
+    history: History
+    store: Store
+    ledger: Ledger
+    damaged: set[Slot] = field(default_factory=set)
+
+    def read(self) -> set[Slot]:
+        """Look for damage; return the slots that have an undamaged block."""
+        self.damaged = {s for s, span in self.spans() if not self._is_whole(span)}
+        slots = {slot for (slot,) in self.history.select("SELECT slot FROM blocks")}
+        return slots - self.damaged
+
+    def spans(self) -> Iterator[tuple[Slot, Span]]:
+        """Yield the blocks whose CSV is still there, by slot."""
+        for slot, *columns in self.history.select(SPANS, GONE):
+            yield slot, Span(*columns)
+
+    def release(self, slot: Slot) -> None:
+        """Release a damaged block so that it is replaced; its file is unchanged.
+
+        It is checked again: another backfill may have replaced it meanwhile.
+        """
+        block = self.ledger.block(slot) if slot in self.damaged else None
+        if block and not self._is_whole(block.span):
+            self.ledger.mark_damaged(block.span.file)
+            self.ledger.release(slot)
+
+    def _is_whole(self, span: Span) -> bool:
+        return self.store.crc(span) == span.crc

@@ -1,0 +1,212 @@
+"""Commits the vehicles of a payload: a second dataset, with a ledger of its own.
+
+The vehicles of a payload are committed before its stations, and only then does the
+payload leave the inbox: each ledger can therefore be recovered by itself, from the same
+inbox (docs/decisions/0032).
+"""
+
+import logging
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import tzinfo
+from typing import TYPE_CHECKING, NamedTuple
+
+from bikecollect.collect import findings, quality
+from bikecollect.collect.only import Only
+from bikecollect.core.blocks import Block, Stations, block_of
+from bikecollect.core.errors import Outcome, PayloadError
+from bikecollect.core.payload import Documents, Payload
+from bikecollect.core.run import Notice, Result
+from bikecollect.core.slots import Slot, day_of
+from bikecollect.core.snapshot import VehicleSnapshot
+from bikecollect.feeds.reading import vehicle_reader
+from bikecollect.storage.csv_format import EncodedRows
+from bikecollect.storage.data_folder import VEHICLES
+from bikecollect.storage.recovery import Recovery, target
+from bikecollect.storage.vehicles import ALONE
+from bikecollect.storage.vehicles.rows import HEADER, encode
+
+if TYPE_CHECKING:
+    from bikecollect.storage.csv_store import Store
+    from bikecollect.storage.ledger import Ledger
+
+log = logging.getLogger(__name__)
+
+STATIONS = "station_status"
+
+
+GROWTH = "bikecollect.growth"
+DOCUMENT = vehicle_reader.DOCUMENT
+MISSING = Notice("partial", "no vehicles in this slot: vehicle_status was not received")
+
+
+class VehicleRows(NamedTuple):
+    """The vehicles of a payload, and their rows; *notices* if there are none."""
+
+    snapshot: VehicleSnapshot | None = None
+    rows: EncodedRows = EncodedRows(b"", 0)
+    notices: tuple[Notice, ...] = ()
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class VehicleCommitter:
+    """Writes the vehicles of payloads into their files; see `Committer`.
+
+    *parse* reads the documents of a payload. The lock of the system must be held.
+    """
+
+    parse: Callable[[Documents], VehicleSnapshot]
+    zone: tzinfo
+    interval: int
+    store: "Store"
+    ledger: "Ledger"
+    recovery: Recovery
+    only: Only = Only()
+
+    def open(self) -> list[Notice]:
+        """Open the ledger and bring the files into agreement with it."""
+        self.store.make_folder()
+        trouble = self.ledger.open()
+        notices = [Notice("ledger", f"vehicles: {trouble}")] if trouble else []
+        return notices + self.recovery.recover_files()
+
+    def close(self) -> None:
+        """Close the ledger."""
+        self.ledger.close()
+
+    def read(self, payload: Payload) -> VehicleRows:
+        """Return the vehicles of *payload* as rows, or a notice if there are none.
+
+        Raises PayloadError if they cannot be read and the payload has no stations.
+        Beside stations that is a notice: `backfill` commits them from the kept payload.
+        """
+        if payload.body(DOCUMENT) is None:
+            return VehicleRows(notices=() if payload.source else (MISSING,))
+        try:
+            snapshot = self._filtered(self.parse(payload.documents))
+            rows = encode(
+                payload.slot, payload.fetched_at, snapshot.statuses, self.zone
+            )
+        except Exception as error:
+            if self.is_alone(payload):
+                raise
+            return VehicleRows(notices=(_unreadable(error),))
+        return VehicleRows(snapshot, rows)
+
+    def block_alone(self, slot: Slot) -> Block | None:
+        """Return the block of *slot* if its payload had no stations."""
+        block = self.ledger.block(slot)
+        return block if block and ALONE in block.flags.split() else None
+
+    @staticmethod
+    def is_alone(payload: Payload) -> bool:
+        """Return whether *payload* has vehicles and no stations."""
+        return payload.body(DOCUMENT) is not None and payload.body(STATIONS) is None
+
+    def write(self, payload: Payload, vehicles: VehicleRows, source: str) -> Result:
+        """Write *vehicles* of *payload*; the result has an outcome without stations.
+
+        Raises StorageError, and PayloadError like `read`.
+        """
+        if vehicles.snapshot is None:
+            return Result(notices=vehicles.notices)
+        block = self.ledger.block(payload.slot)
+        try:
+            if block is not None:
+                result = self._skip(payload, block)
+            else:
+                self._check_growth(payload, vehicles.rows.rows, source)
+                result = self._append(payload, vehicles.snapshot, vehicles.rows, source)
+        except PayloadError as error:
+            if self.is_alone(payload):
+                raise
+            return Result(notices=(_unreadable(error),))
+        return result if self.is_alone(payload) else Result(notices=result.notices)
+
+    def _filtered(self, snapshot: VehicleSnapshot) -> VehicleSnapshot:
+        if not self.only.bbox:
+            return snapshot
+        kept = (v for v in snapshot.statuses if self.only.has_place(v.lat, v.lon))
+        return replace(snapshot, statuses=tuple(kept))
+
+    def _skip(self, payload: Payload, block: Block) -> Result:
+        """Return the result of a payload whose slot has a block already."""
+        own = block.run_id == payload.run_id
+        if not own and quality.clock_was_set(payload, block, self.interval):
+            raise PayloadError(
+                f"the slot already has vehicles from another time: {quality.CLOCK_SET}",
+                cause="clock",
+            )
+        outcome = Outcome.COLLECTED if own else Outcome.DUPLICATE
+        rows = block.rows if own else 0
+        return Result(outcome, rows=rows, file=f"{VEHICLES}/{block.span.file}")
+
+    def _check_growth(self, payload: Payload, rows: int, source: str) -> None:
+        """Raise PayloadError for far more vehicles than usual, in the first hour."""
+        usual = self.ledger.usual_rows(payload.slot)
+        before = self.ledger.notes().get(GROWTH, "")
+        note, doubted = quality.check_growth(rows, usual, before, payload.slot)
+        if note != before and self.ledger.is_newest(payload.slot):
+            self.ledger.remember({GROWTH: note})
+        if doubted and not source.startswith("backfill"):
+            raise PayloadError(
+                f"{rows} vehicles instead of the usual {usual}: accepted once reported "
+                "for an hour; `bikecollect backfill` commits them now",
+                cause="growth",
+            )
+
+    def _append(
+        self,
+        payload: Payload,
+        snapshot: VehicleSnapshot,
+        rows: EncodedRows,
+        source: str,
+    ) -> Result:
+        day = day_of(payload.slot, self.zone)
+        extents = self.ledger.extents()
+        file, end, damage = target(day, HEADER, self.store, extents)
+        # What is missing at the stations says nothing about the vehicles.
+        own = payload if self.is_alone(payload) else replace(payload, incomplete="")
+        flags = quality.flags(own, snapshot, self.ledger, self.interval)
+        flags = (*flags, ALONE) if self.is_alone(payload) else flags
+        span = self.store.append(file, end, HEADER, rows.text)
+        self.ledger.commit(
+            block_of(payload, snapshot.last_updated, span, rows.rows, source)._replace(
+                flags=" ".join(flags), header=zlib.crc32(HEADER)
+            ),
+            Stations(),
+        )
+        news = self._news(payload, snapshot)
+        notices = [Notice("drift", text) for text in news]
+        notices += [damage] if damage else []
+        return Result(
+            Outcome.COLLECTED,
+            rows=rows.rows,
+            file=f"{VEHICLES}/{span.file}",
+            flags=(*flags, *(("drift",) if news else ())),
+            notices=tuple(notices),
+        )
+
+    def _news(self, payload: Payload, snapshot: VehicleSnapshot) -> tuple[str, ...]:
+        """Store the notes of the newest slot; return what is new about the feed."""
+        if not self.ledger.is_newest(payload.slot):
+            return ()
+        if self.is_alone(payload):
+            reported = {**payload.findings, **snapshot.findings}
+            snapshot = replace(snapshot, findings=reported)
+        memory = self.ledger.notes()
+        notes, news = findings.new_findings(snapshot, memory, payload.slot)
+        changed = {k: text for k, text in notes.items() if memory.get(k, "") != text}
+        self.ledger.remember(changed)
+        return tuple(f"vehicles: {text}" for text in news)
+
+
+def _unreadable(error: Exception) -> Notice:
+    """Return the notice for vehicles that cannot be read; a bug is logged."""
+    if isinstance(error, PayloadError):
+        error.__traceback__ = None  # its frames hold the parsed documents
+        return Notice("partial", f"the vehicles are not committed: {error}")
+    log.error("a bug in reading vehicles", exc_info=error, extra={"told": True})
+    what = f"{type(error).__name__}: {error}"
+    return Notice("bug", f"a bug in reading vehicles: {what}")

@@ -1,0 +1,214 @@
+"""GBFS vehicles to a snapshot: ``free_bike_status`` and ``vehicle_status``."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC
+from typing import Any
+
+from bikecollect.core.errors import PayloadError
+from bikecollect.core.snapshot import VehicleSnapshot, VehicleStatus
+from bikecollect.feeds.reading import vehicle_types
+from bikecollect.feeds.reading.json_payload import (
+    MAX_BAD,
+    MAX_STATIONS,
+    Pace,
+    at,
+    decode,
+    excerpt,
+    first_keys,
+    shape,
+)
+from bikecollect.feeds.reading.stamps import Stamps
+from bikecollect.feeds.reading.values import flag, identifier, number, place, text
+
+DOCUMENT = "vehicle_status"
+"""The name in a payload of the document of vehicles, for every version of GBFS."""
+LISTED_AS = (DOCUMENT, "free_bike_status")
+"""The names by which a gbfs.json lists that document, the newest first."""
+PATHS = ("data.vehicles", "data.bikes", "vehicles", "bikes", "data.data.bikes")
+IDS = ("vehicle_id", "bike_id")
+TYPES = ("vehicle_type_id", "vehicle_type", "type")
+MAX_VEHICLES = MAX_STATIONS
+DECIMALS = 6
+"""Of degrees: a tenth of a metre."""
+FARTHEST = 10_000_000
+"""Metres of range beyond which a value is implausible."""
+MOST_REPORTED = 0.05
+"""Share of the vehicles from which on a finding is reported."""
+KINDS = {
+    "num_bicycles_available": "bicycle",
+    "num_ebicycles_available": "ebicycle",
+    "num_cargo_bicycles_available": "cargo_bicycle",
+    "num_cargo_ebicycles_available": "cargo_ebicycle",
+    "num_scooters_available": "scooter",
+    "num_seated_scooters_available": "seated_scooter",
+    "num_mopeds_available": "moped",
+    "num_cars_available": "car",
+    "num_other_vehicles_available": "other",
+}
+"""The kind of a vehicle by the column that counts its kind at stations."""
+
+
+def vehicles(body: bytes) -> list[Any]:
+    """Return the vehicle objects of a document; raises PayloadError if it has none.
+
+    An empty list is valid: at night all vehicles may be in use.
+    """
+    return _listed(decode(body))
+
+
+def _listed(value: Any) -> list[Any]:
+    found = next(
+        (v for v in (at(value, path) for path in PATHS) if v is not None), None
+    )
+    if not isinstance(found, list):
+        raise PayloadError(
+            "it has no list data.vehicles or data.bikes",
+            quote=f" (found: {first_keys(value)})",
+        )
+    if len(found) > MAX_VEHICLES:
+        raise PayloadError(
+            f"it has {len(found)} vehicles, more than {MAX_VEHICLES}",
+            cause="too-large",
+        )
+    return found
+
+
+def snapshot(bodies: Mapping[str, bytes]) -> VehicleSnapshot:
+    """Return the vehicles in the documents *bodies* (by name); raises PayloadError."""
+    types = vehicle_types.read(bodies.get("vehicle_types"))
+    value = decode(bodies[DOCUMENT])
+    return _Reader(_listed(value), _kinds(types)).snapshot(value)
+
+
+def _kinds(types: vehicle_types.VehicleTypes | None) -> dict[str, str]:
+    """Return the kinds of the types that vehicle_types describes, by id."""
+    known = types.types.items() if types else ()
+    return {name: KINDS[t.column] for name, t in known if t.column in KINDS}
+
+
+@dataclass
+class _Reader:
+    """Reads *vehicles*, a list of JSON objects; *kinds* are those of their types."""
+
+    vehicles: list[Any]
+    kinds: Mapping[str, str]
+    stamps: Stamps = field(default_factory=lambda: Stamps(UTC))
+    bad: Counter[str] = field(default_factory=Counter)
+    example: dict[str, str] = field(default_factory=dict)
+    unknown_types: set[str] = field(default_factory=set)
+
+    def snapshot(self, value: Any) -> VehicleSnapshot:
+        """Return all vehicles that can be read; *value* is the whole document."""
+        statuses: dict[str, VehicleStatus] = {}
+        dropped = duplicates = 0
+        for part in Pace()(self.vehicles):
+            for vehicle in part:
+                vehicle_id = _vehicle_id(vehicle)
+                if vehicle_id is None:
+                    dropped += 1
+                elif vehicle_id in statuses:
+                    duplicates += 1
+                else:
+                    statuses[vehicle_id] = self._status(vehicle_id, vehicle)
+        self._check(dropped)
+        ttl = number(at(value, "ttl"))
+        return VehicleSnapshot(
+            statuses=tuple(statuses.values()),
+            last_updated=self.stamps(at(value, "last_updated")),
+            ttl=int(ttl) if ttl is not None else None,
+            shape=shape(self.vehicles),
+            dropped=dropped,
+            duplicates=duplicates,
+            flags=("implausible",) if self.bad else (),
+            findings=self._findings(),
+        )
+
+    def _status(self, vehicle_id: str, vehicle: Mapping[str, Any]) -> VehicleStatus:
+        get = vehicle.get
+        lat, lon = self._place(get("lat"), get("lon"))
+        return VehicleStatus(
+            vehicle_id,
+            lat,
+            lon,
+            self._type(vehicle),
+            flag(get("is_reserved")),
+            flag(get("is_disabled")),
+            self._range(get("current_range_meters")),
+            self._fuel(get("current_fuel_percent")),
+            identifier(get("station_id")),
+            self.stamps(get("last_reported")),
+        )
+
+    def _place(self, lat: Any, lon: Any) -> tuple[float | None, float | None]:
+        north, east = place(lat, lon)
+        if north is None or east is None:
+            if lat is not None or lon is not None:
+                self._count("lat and lon", [lat, lon])
+            return None, None
+        return round(north, DECIMALS), round(east, DECIMALS)
+
+    def _type(self, vehicle: Mapping[str, Any]) -> str | None:
+        """Return the kind of *vehicle*, the publisher's type if its kind is unknown."""
+        name = next((t for t in (text(vehicle.get(key)) for key in TYPES) if t), None)
+        if name is None or name in self.kinds:
+            return self.kinds.get(name or "")
+        self.unknown_types.add(name)
+        return name
+
+    def _range(self, value: Any) -> int | None:
+        metres = number(value)
+        if metres is not None and 0 <= metres <= FARTHEST:
+            return round(metres)
+        self._count("current_range_meters", value)
+        return None
+
+    def _fuel(self, value: Any) -> float | None:
+        share = number(value)
+        if share is not None and 0 <= share <= 1:
+            return round(share, 4)
+        self._count("current_fuel_percent", value)
+        return None
+
+    def _count(self, column: str, value: Any) -> None:
+        """Count *value* as implausible for *column*, unless it is empty."""
+        if value is not None and value != "":
+            self.bad[column] += 1
+            self.example.setdefault(column, excerpt(value))
+
+    def _check(self, dropped: int) -> None:
+        """Raise PayloadError if too many vehicles have no id."""
+        total = len(self.vehicles)
+        if dropped > total * MAX_BAD:
+            bad = next(v for v in self.vehicles if _vehicle_id(v) is None)
+            raise PayloadError(
+                f"{dropped} of {total} vehicles have no vehicle_id or bike_id",
+                cause="drift",
+                quote=f", such as {excerpt(bad)[:200]}",
+            )
+
+    def _findings(self) -> dict[str, str]:
+        total = len(self.vehicles)
+        findings = {
+            f"implausible {column}": (
+                f"{column} is implausible at {count} of {total} vehicles, such as "
+                f"{self.example[column]}: it is left empty there"
+            )
+            for column, count in self.bad.items()
+            if count >= total * MOST_REPORTED
+        }
+        if self.kinds and self.unknown_types:
+            names = ", ".join(sorted(self.unknown_types)[:5])
+            findings["unknown vehicle types"] = (
+                f"vehicle_types gives no kind for {len(self.unknown_types)} types of "
+                f"vehicles, such as {names}: the publisher's id is kept"
+            )
+        return findings
+
+
+def _vehicle_id(vehicle: Any) -> str | None:
+    if type(vehicle) is not dict:
+        return None
+    ids = (identifier(vehicle.get(name)) for name in IDS)
+    return next((found for found in ids if found), None)

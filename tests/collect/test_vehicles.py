@@ -1,0 +1,389 @@
+"""Vehicles beside stations and alone: collected, recovered and backfilled."""
+
+import csv
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from publisher import MISSING, Publisher, publishing
+from served import Answer
+from vehicles import publish, station, vehicle
+
+from bikecollect.core.errors import ExitCode, Outcome, StorageError
+from bikecollect.core.process import Times
+from bikecollect.core.run import Run
+from bikecollect.core.slots import Slot
+from bikecollect.storage.csv_store import Store
+from bikecollect.storage.ledger import Ledger
+from bikecollect.storage.ledger_reader import History
+from bikecollect.wiring import history
+
+DAY = "city/vehicles/vehicle_status/2026-11-22.csv"
+STATIONS = "city/station_status/2026-11-22.csv"
+BEFORE, AFTER = Slot(0), Slot(4_000_000_000)
+
+
+@pytest.fixture
+def city(tmp_path: Path) -> Iterator[Publisher]:
+    """Return a GBFS system whose vehicles are collected."""
+    with publishing(tmp_path, vehicles=True) as publisher:
+        yield publisher
+
+
+def rows(city: Publisher) -> list[dict[str, str]]:
+    """Return all rows of vehicles."""
+    with (city.folder / DAY).open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def notices(run: Run, kind: str) -> list[str]:
+    """Return the texts of the notices of *kind*."""
+    return [notice.text for notice in run.notices if notice.kind == kind]
+
+
+def flags(run: Run) -> list[str]:
+    """Return the flags of *run*; the clock of the test server is the real one."""
+    return [flag for flag in run.flags if flag != "clock"]
+
+
+def backfill(city: Publisher) -> list[str]:
+    """Fill from the payloads; return what was done, by slot."""
+    times = Times(city.clock, city.clock, city.clock)
+    filler = history.backfiller(
+        city.settings, "city", times, span=(BEFORE, AFTER), dry=False
+    )
+    return [filling.what for filling in filler.fill_from_payloads()]
+
+
+def test_vehicles_have_a_row_each_beside_the_stations(city: Publisher) -> None:
+    """One payload, two daily files."""
+    more = {"current_range_meters": 6543.2, "current_fuel_percent": 0.28}
+    docked = vehicle("v2", station_id="1", vehicle_type_id="b")
+    publish(
+        city,
+        [vehicle("v1", last_reported=1_795_276_000, **more), docked],
+        stations=[station()],
+    )
+
+    run = city.fetch()
+
+    assert (run.outcome, run.rows, run.notices) == (Outcome.COLLECTED, 1, ())
+    assert [row["station_id"] for row in city.all_rows()] == ["1"]
+    assert (city.folder / DAY).read_text("utf-8") == (
+        "slot,fetched_at,vehicle_id,lat,lon,type,is_reserved,is_disabled,"
+        "current_range_meters,current_fuel_percent,station_id,last_reported\n"
+        "2026-11-22T00:05:00+08:00,2026-11-22T00:05:02+08:00,v1,25.03,121.56,scooter,"
+        "false,false,6543,0.28,,2026-11-21T23:46:40+08:00\n"
+        "2026-11-22T00:05:00+08:00,2026-11-22T00:05:02+08:00,v2,25.03,121.56,bicycle,"
+        "false,false,,,1,\n"
+    )
+
+
+@pytest.mark.parametrize("version", ["1.0", "2.3", "3.0"])
+def test_a_system_without_stations_is_collected_by_its_vehicles(
+    city: Publisher, version: str
+) -> None:
+    """It is no error that station_status is not listed."""
+    field = "vehicle_id" if version == "3.0" else "bike_id"
+    publish(city, [{field: "a", "lat": 25.1, "lon": 121.5}], version=version)
+
+    runs = [city.fetch(), city.fetch()]
+
+    assert [run.outcome for run in runs] == [Outcome.COLLECTED, Outcome.COLLECTED]
+    assert [run.exit_code for run in runs] == [ExitCode.OK, ExitCode.OK]
+    assert [(row["vehicle_id"], row["lat"]) for row in rows(city)] == [
+        ("a", "25.1")
+    ] * 2
+    assert flags(runs[1]) == ["no-stations"]
+    assert city.asked == [
+        f"/{'vehicle' if version == '3.0' else 'free_bike'}_status.json"
+    ]
+    assert not (city.folder / STATIONS).exists()
+
+
+def test_without_the_setting_the_message_names_it(tmp_path: Path) -> None:
+    """A system that has vehicles only is refused, and told what collects it."""
+    with publishing(tmp_path) as city:
+        publish(city, [vehicle()])
+
+        run = city.fetch()
+
+    assert run.exit_code == ExitCode.UNAVAILABLE
+    assert "set `vehicles = true` to collect the vehicles" in run.error
+
+
+def test_bad_vehicles_lose_only_what_is_bad(city: Publisher) -> None:
+    """Values that cannot be are left empty; without an id there is no row."""
+    publish(
+        city,
+        [
+            vehicle("far", lat=95, lon=500),
+            vehicle("text", lat="25.5", lon="121.5", is_disabled="true"),
+            {"bike_id": "nowhere"},
+            vehicle("a\u0000\u001b[31mb", current_fuel_percent=85),
+            vehicle("twice", lat=25.0),
+            vehicle("twice", lat=26.0),
+            vehicle("odd", vehicle_type_id="zz", current_range_meters=-5),
+            vehicle("zero", lat=0, lon=0, station_id=None),
+            vehicle(None),
+            *(vehicle(f"v{n}") for n in range(8)),
+        ],
+    )
+
+    run = city.fetch()
+    found = {row["vehicle_id"]: row for row in rows(city)}
+
+    assert run.outcome is Outcome.COLLECTED
+    assert flags(run) == ["partial", "dup", "implausible", "no-stations", "drift"]
+    assert len(found) == run.rows == 15
+    assert (found["far"]["lat"], found["far"]["lon"]) == ("", "")
+    assert (found["text"]["lat"], found["text"]["is_disabled"]) == ("25.5", "true")
+    assert found["nowhere"]["lat"] == found["zero"]["lat"] == ""
+    assert found["twice"]["lat"] == "25.0"
+    assert (found["odd"]["type"], found["odd"]["current_range_meters"]) == ("zz", "")
+    (controlled,) = (name for name in found if name.startswith("a") and "b" in name)
+    assert controlled.isprintable()
+    assert found[controlled]["current_fuel_percent"] == ""
+    assert any("zz" in text for text in notices(run, "drift"))
+
+
+def test_no_vehicle_at_all_is_a_collected_slot(city: Publisher) -> None:
+    """At night all may be in use: that is an answer."""
+    publish(city, [])
+
+    first, second = city.fetch(), city.fetch()
+
+    assert (first.outcome, first.rows) == (Outcome.COLLECTED, 0)
+    assert second.outcome is Outcome.COLLECTED
+    assert rows(city) == []
+
+
+@pytest.mark.parametrize(
+    "body", [b"null", b"", b"<html>", b'{"data": null}', b'{"data": {"bikes": 5}}']
+)
+def test_vehicles_that_cannot_be_read_cost_no_station(
+    city: Publisher, body: bytes
+) -> None:
+    """The stations are committed, a notice tells why, and the payload is kept."""
+    publish(city, [vehicle()], stations=[station()])
+    city.documents["/free_bike_status.json"] = Answer(body)
+
+    run = city.fetch()
+
+    assert (run.outcome, run.rows, flags(run)) == (Outcome.COLLECTED, 1, [])
+    (text,) = notices(run, "partial")
+    assert text.startswith("the vehicles are not committed: ")
+    assert not (city.folder / DAY).exists()
+
+
+def test_vehicles_that_do_not_come_cost_no_station(city: Publisher) -> None:
+    """A 404 is reported once, each slot without vehicles by itself."""
+    publish(city, [vehicle()], stations=[station()])
+    city.documents["/free_bike_status.json"] = MISSING
+
+    runs = [city.fetch(), city.fetch()]
+
+    assert [(run.outcome, flags(run)) for run in runs] == [
+        (Outcome.COLLECTED, ["drift"]),
+        (Outcome.COLLECTED, []),
+    ]
+    assert "vehicle_status failed" in notices(runs[0], "drift")[0]
+    assert "no vehicles in this slot" in notices(runs[1], "partial")[0]
+
+
+@pytest.mark.parametrize("body", [b"null", b'{"data": {"bikes": "none"}}'])
+def test_unreadable_vehicles_alone_are_rejected_and_kept(
+    city: Publisher, body: bytes
+) -> None:
+    """Without stations the payload is evidence, as it is with them."""
+    publish(city, [vehicle()])
+    city.fetch()
+    city.documents["/free_bike_status.json"] = Answer(body)
+
+    run = city.fetch()
+
+    assert run.outcome is Outcome.REJECTED
+    assert len(list((city.folder / "city/payloads/rejected").glob("*.zip"))) == 1
+
+
+def test_unreadable_stations_cost_no_vehicles(city: Publisher) -> None:
+    """The vehicles are there when `backfill` understands the stations."""
+    publish(city, [vehicle()], stations=[station()])
+    city.documents["/station_status.json"] = {"data": {"stations": [{"id": 1}]}}
+
+    run = city.fetch()
+
+    assert run.outcome is Outcome.REJECTED
+    assert [row["vehicle_id"] for row in rows(city)] == ["v1"]
+
+
+def test_backfill_fills_vehicles_from_kept_payloads(city: Publisher) -> None:
+    """A lost file, its ledger too, is built again from the payloads, to the byte."""
+    publish(city, [vehicle(), vehicle("v2")], stations=[station()])
+    for _ in range(3):
+        city.fetch()
+    before = (city.folder / DAY).read_bytes()
+    shutil.rmtree(city.folder / "city/vehicles")
+
+    backfill(city)
+
+    assert (city.folder / DAY).read_bytes() == before
+    assert len(city.all_rows()) == 3
+
+
+def test_backfill_fills_a_system_without_stations(city: Publisher) -> None:
+    """A payload that has vehicles only fills their slot."""
+    publish(city, [vehicle()])
+    city.fetch()
+    city.fetch()
+    before = (city.folder / DAY).read_bytes()
+    shutil.rmtree(city.folder / "city/vehicles")
+
+    assert backfill(city) == ["filled", "filled"]
+    assert backfill(city) == []
+    assert (city.folder / DAY).read_bytes() == before
+
+
+def test_a_torn_tail_of_vehicles_is_written_again(
+    city: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows without their ledger's entry are cut, and come again from the inbox."""
+    publish(city, [vehicle(), vehicle("v2")], stations=[station()])
+    city.fetch()
+
+    def refuse(*_: object) -> None:
+        raise StorageError("the disk is full", cause="disk")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Ledger, "commit", refuse)
+        failed = city.fetch()
+    torn = len(rows(city))
+    run = city.fetch()
+
+    assert (failed.exit_code, torn) == (ExitCode.IO, 4)
+    assert run.outcome is Outcome.COLLECTED
+    assert [row["vehicle_id"] for row in rows(city)] == ["v1", "v2"] * 3
+    assert len(city.all_rows()) == 3
+
+
+def test_a_crash_between_both_ledgers_leaves_each_slot_once(
+    city: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The vehicles are committed, the stations are not: the next run goes on."""
+    publish(city, [vehicle()], stations=[station()])
+    city.fetch()
+    append = Store.append
+
+    def torn(self: Store, file: str, *rest: Any) -> object:
+        if file.startswith("station_status"):
+            raise StorageError("the disk is gone", cause="disk")
+        return append(self, file, *rest)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Store, "append", torn)
+        city.fetch()
+    city.fetch()
+
+    assert len(rows(city)) == 3
+    assert len(city.all_rows()) == 3
+    assert list((city.folder / "city/payloads/inbox").glob("*.zip")) == []
+
+
+def test_a_lost_ledger_of_vehicles_is_built_from_its_file(city: Publisher) -> None:
+    """No row is lost, and none comes twice."""
+    publish(city, [vehicle(), vehicle("v2")])
+    city.fetch()
+    city.fetch()
+    before = (city.folder / DAY).read_bytes()
+    for path in (city.folder / "city/vehicles").glob("ledger*"):
+        path.unlink()
+
+    city.fetch()
+
+    assert (city.folder / DAY).read_bytes().startswith(before)
+    assert len(rows(city)) == 6
+
+
+def test_many_more_vehicles_than_usual_wait_for_an_hour(city: Publisher) -> None:
+    """What a feed makes up does not fill the disk; the stations are committed."""
+    publish(city, [vehicle()], stations=[station()])
+    city.fetch()
+    publish(city, [vehicle(f"v{n}") for n in range(6_000)], stations=[station()])
+
+    run = city.fetch()
+
+    assert run.outcome is Outcome.COLLECTED
+    assert "6000 vehicles instead of the usual 1" in notices(run, "partial")[0]
+    assert len(rows(city)) == 1
+
+
+def test_a_box_keeps_vehicles_within_it(tmp_path: Path) -> None:
+    """Those of unknown place stay too."""
+    box = [121.5, 25.0, 121.6, 25.1]
+    with publishing(tmp_path, vehicles=True, bbox=box) as city:
+        inside, outside = vehicle("in"), vehicle("out", lat=24.0)
+        publish(city, [inside, outside, {"bike_id": "unknown"}])
+        city.fetch()
+
+        assert [row["vehicle_id"] for row in rows(city)] == ["in", "unknown"]
+
+
+def test_the_setting_is_for_gbfs(tmp_path: Path) -> None:
+    """Another dialect has no vehicles to read."""
+    with (
+        publishing(tmp_path, feed="youbike", vehicles=True) as city,
+        pytest.raises(Exception, match='vehicles requires feed = "gbfs"'),
+    ):
+        _ = city.settings
+
+
+def test_vehicles_that_are_switched_on_later_are_looked_for_at_once(
+    tmp_path: Path,
+) -> None:
+    """What an earlier version remembered has no address of them."""
+    with publishing(tmp_path) as city:
+        publish(city, [vehicle()], stations=[station()])
+        city.fetch()
+        ledger = Ledger(tmp_path / "city/ledger.sqlite3")
+        ledger.open()
+        note = json.loads(ledger.notes()["gbfs.feeds"])
+        del note["vehicles"]
+        ledger.remember({"gbfs.feeds": json.dumps(note)})
+        ledger.close()
+        city.more = {"vehicles": True}
+
+        city.fetch()
+        city.fetch()
+
+        assert [row["vehicle_id"] for row in rows(city)][:1] == ["v1"]
+
+
+def test_a_list_that_loses_its_stations_does_not_go_on_without(city: Publisher) -> None:
+    """A discovery that is wrong for a moment must not end the history of stations."""
+    publish(city, [vehicle()], stations=[station()])
+    city.fetch()
+    publish(city, [vehicle()])
+    city.documents["/station_status.json"] = MISSING
+
+    run = city.fetch()
+
+    assert run.outcome is Outcome.UNAVAILABLE
+
+
+def test_the_ledger_of_the_system_knows_slots_without_stations(
+    city: Publisher,
+) -> None:
+    """Its runs are written down as those of any system."""
+    publish(city, [vehicle()])
+    city.fetch()
+
+    (run,) = History("city", city.folder / "city").runs()
+
+    assert (run.outcome, run.rows, run.file) == (
+        Outcome.COLLECTED,
+        1,
+        "vehicles/vehicle_status/2026-11-22.csv",
+    )
