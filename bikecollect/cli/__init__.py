@@ -19,7 +19,7 @@ COMMANDS = {
     "doctor": (
         "Check everything needed for collecting; one line per check, with the remedy."
     ),
-    "feeds": "List the systems of the catalogue; show or try a feed.",
+    "feeds": "List the systems of the catalogue; search, update, show or try a feed.",
     "backfill-report": (
         "Report every expected slot of each SYSTEM's past: what is missing, and why."
     ),

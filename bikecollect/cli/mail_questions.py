@@ -1,5 +1,6 @@
 """The questions of `init` about mail: recipient, server, login, and a test mail."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -8,11 +9,14 @@ from pathlib import Path
 from bikecollect.cli import questions
 from bikecollect.cli.options import say
 from bikecollect.cli.questions import confirm
-from bikecollect.setup import first_run
+from bikecollect.setup import loader
 from bikecollect.setup.doctor import test_mail
 from bikecollect.setup.settings import Mail, Settings, mail_address_error, server
 
 NOBODY = "none"
+PORTS = {"starttls": 587, "tls": 465, "none": 25}
+"""Default port of a mail server by the security of its connection."""
+LAST_PORT = 65_535
 
 
 def _optional(check: Callable[[str], str]) -> Callable[[str], str]:
@@ -62,7 +66,7 @@ class MailQuestions:
         host = ""
         if self.mail.to:
             text = f"Mail server, such as smtp.example.org (empty or {NOBODY}: no mail)"
-            host = self._answer(text, self.mail.host, _optional(first_run.host_error))
+            host = self._answer(text, self.mail.host, _optional(host_error))
             if not host:
                 say("Without a mail server no alerts are mailed.\n")
         self.mail = replace(self.mail, host=host)
@@ -70,23 +74,23 @@ class MailQuestions:
     def _security(self) -> None:
         if not self.mail.host:
             return
-        check = partial(first_run.security_error, self.mail)
+        check = partial(security_error, self.mail)
         text = "Security of the connection: starttls, tls or none"
         word = questions.ask(text, self.mail.security, check)
         if word != self.mail.security:
-            self.mail = replace(self.mail, port=first_run.PORTS[word])
+            self.mail = replace(self.mail, port=PORTS[word])
         self.mail = replace(self.mail, security=word)
 
     def _port(self) -> None:
         if self.mail.host:
             default = str(self.mail.port)
-            port = questions.ask("Port", default, first_run.port_error)
+            port = questions.ask("Port", default, port_error)
             self.mail = replace(self.mail, port=int(port))
 
     def _user(self) -> None:
         if self.mail.host:
             text = f"User name for the mail server (empty or {NOBODY}: no login)"
-            check = _optional(partial(first_run.user_error, self.mail))
+            check = _optional(partial(user_error, self.mail))
             self.mail = replace(
                 self.mail, user=self._answer(text, self.mail.user, check)
             )
@@ -122,3 +126,32 @@ class MailQuestions:
     def _answer(text: str, default: str, check: questions.Check) -> str:
         answer = questions.ask(text, default, check)
         return "" if answer == NOBODY else answer
+
+
+def host_error(host: str) -> str:
+    """Return why *host* is not the name of a mail server, empty if it is."""
+    if re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9a-fA-F:]+", host):
+        return ""
+    return f'"{host}" is not a server name, such as smtp.example.org'
+
+
+def port_error(text: str) -> str:
+    """Return why *text* is not a port, empty if it is."""
+    valid = text.isdecimal() and 0 < int(text[:6]) <= LAST_PORT
+    return "" if valid else f'"{text}" is not a port, such as 587'
+
+
+def security_error(mail: Mail, word: str) -> str:
+    """Return why *word* is not usable as the security of *mail*, empty if it is."""
+    if word not in PORTS:
+        return f'unknown security "{word}"; known: {", ".join(PORTS)}'
+    if word == "none" and mail.host not in loader.LOOPBACK and mail.user:
+        return "the password would be sent unencrypted; use starttls or tls"
+    return ""
+
+
+def user_error(mail: Mail, _name: str) -> str:
+    """Return why a login to the server of *mail* is unsafe, empty if it is safe."""
+    if mail.security == "none" and mail.host not in loader.LOOPBACK:
+        return "the password would be sent unencrypted: first change the security (<)"
+    return ""

@@ -13,17 +13,17 @@ from typing import NamedTuple
 
 from bikecollect.core.errors import SettingsError, StorageError, UsageError
 from bikecollect.core.text import visible_toml
-from bikecollect.setup import catalogue, loader, probe, settings, settings_file
+from bikecollect.setup import loader, probe, settings, settings_file
+from bikecollect.setup.catalogue import builtin, lookup
+from bikecollect.setup.catalogue.entry import BUILT_IN, Entry, access_text, key_header
 from bikecollect.setup.settings import Mail, System
+from bikecollect.setup.time_zones import zone_of_country
 from bikecollect.storage.files import durable, trusted_files
 
 PASSWORD = "smtp-password"  # noqa: S105 - the name of a file
 SECRET = 0o600
 """Mode of the settings file: it may contain secrets such as a key or a ping URL."""
 
-PORTS = {"starttls": 587, "tls": 465, "none": 25}
-"""Default port of a mail server by the security of its connection."""
-LAST_PORT = 65_535
 UNKNOWN_ZONE = "Area/City"
 HEAD = """\
 # The settings of bikecollect, written by `bikecollect init`.
@@ -58,12 +58,13 @@ csv_days = 7            # a day's CSV after it was archived
 class NewSystem(NamedTuple):
     """A system to write; without a feed, its id is in the catalogue.
 
-    *title* is for people. The values of its headers are still to be filled in.
+    *title* and *note* are comments. The values of its headers are to be filled in.
     """
 
     system_id: str
     system: System = System()
     title: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,12 @@ def try_feed(query: str) -> tuple[NewSystem, str]:
     target, stations = trial.target, len(trial.snapshot.statuses)
     lines = [f"{target.system_id}: {stations} stations in {trial.seconds:.1f} s"]
     lines += [f"note: {oddity}" for oddity in trial.oddities]
-    entry = catalogue.find(target.system_id) if target.in_catalogue else None
-    if entry is not None:
+    entry = lookup.find(target.system_id)
+    if entry is not None and target.in_catalogue:
         return from_entry(entry), "\n".join(lines)
+    if entry is not None and entry.url == target.url:
+        new = from_entry(entry, target.timezone)
+        return new, "\n".join(lines)
     system = System(feed=target.feed, url=target.url, timezone=target.timezone)
     system_id = _unreserved_name(target.system_id)
     return NewSystem(system_id, system, trial.about.name), "\n".join(lines)
@@ -98,7 +102,7 @@ def guess_system(query: str) -> NewSystem:
 
     The dialect of an address is guessed from its words.
     """
-    entry = catalogue.find(query)
+    entry = lookup.find(query)
     if entry is not None:
         return from_entry(entry)
     if not is_address(query):
@@ -129,7 +133,7 @@ def with_name(new: NewSystem, name: str) -> NewSystem:
 
     The catalogue's feed is copied, because it is only found by the original id.
     """
-    entry = catalogue.find(new.system_id)
+    entry = builtin.find(new.system_id)
     system = new.system
     if entry is not None and not system.feed and name != new.system_id:
         system = System(feed=entry.feed, url=entry.url, timezone=entry.timezone)
@@ -151,35 +155,6 @@ def name_error(name: str, taken: Collection[str]) -> str:
     return f'"{name}" already exists' if name in taken else settings.name_error(name)
 
 
-def host_error(host: str) -> str:
-    """Return why *host* is not the name of a mail server, empty if it is."""
-    if re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9a-fA-F:]+", host):
-        return ""
-    return f'"{host}" is not a server name, such as smtp.example.org'
-
-
-def port_error(text: str) -> str:
-    """Return why *text* is not a port, empty if it is."""
-    valid = text.isdecimal() and 0 < int(text[:6]) <= LAST_PORT
-    return "" if valid else f'"{text}" is not a port, such as 587'
-
-
-def security_error(mail: Mail, word: str) -> str:
-    """Return why *word* is not usable as the security of *mail*, empty if it is."""
-    if word not in PORTS:
-        return f'unknown security "{word}"; known: {", ".join(PORTS)}'
-    if word == "none" and mail.host not in loader.LOOPBACK and mail.user:
-        return "the password would be sent unencrypted; use starttls or tls"
-    return ""
-
-
-def user_error(mail: Mail, _name: str) -> str:
-    """Return why a login to the server of *mail* is unsafe, empty if it is safe."""
-    if mail.security == "none" and mail.host not in loader.LOOPBACK:
-        return "the password would be sent unencrypted: first change the security (<)"
-    return ""
-
-
 def folder_error(text: str) -> str:
     """Return why *text* is not usable as the data folder, empty if it is."""
     try:
@@ -198,9 +173,19 @@ def folder_error(text: str) -> str:
 _FEED_WORDS = {"gbfs": "gbfs", "citybik.es": "citybikes"}
 
 
-def from_entry(entry: catalogue.Entry) -> NewSystem:
-    """Return the system of *entry*; its id is enough for the settings file."""
-    return NewSystem(entry.system_id, title=f"{entry.name}, {entry.city}")
+def from_entry(entry: Entry, timezone: str = "") -> NewSystem:
+    """Return the system of *entry*.
+
+    The id of a built-in entry is enough for the settings file. An entry of the world
+    list is written out, so that an update of the list changes no settings.
+    """
+    title = ", ".join(filter(None, (entry.name, entry.city)))
+    if entry.source == BUILT_IN:
+        return NewSystem(entry.system_id, title=title)
+    zone = timezone or entry.timezone or zone_of_country(entry.country)
+    headers = dict.fromkeys(key_header(entry), "...")
+    system = System(feed=entry.feed, url=entry.url, timezone=zone, headers=headers)
+    return NewSystem(entry.system_id, system, title, access_text(entry))
 
 
 def is_address(text: str) -> bool:
@@ -277,7 +262,7 @@ def _publish(path: Path, text: str, like: os.stat_result | None = None) -> None:
 
 def _unreserved_name(system_id: str) -> str:
     """Return *system_id*, prefixed if invalid or used in the catalogue."""
-    reserved = catalogue.find(system_id) or settings.name_error(system_id)
+    reserved = builtin.find(system_id) or settings.name_error(system_id)
     return f"my-{system_id}" if reserved else system_id
 
 
@@ -307,8 +292,9 @@ def settings_text(
     """Return the text of the settings file; an empty *data_dir* is the default."""
     parts = [HEAD, _folder(data_dir), INTERVAL]
     for new in systems:
-        title = f"# {new.title}\n" if new.title and new.title.isprintable() else ""
-        parts.append(title + system_table(new))
+        comments = (text for text in (new.title, new.note) if text.isprintable())
+        lines = "".join(f"# {text}\n" for text in comments if text)
+        parts.append(lines + system_table(new))
     parts.append(_mail(mail) if mail and mail.host else NO_MAIL)
     return "\n".join([*parts, KEEP])
 

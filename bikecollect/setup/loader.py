@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.incidents import KINDS
 from bikecollect.core.secrets.names import is_secret_name
-from bikecollect.setup import catalogue, feed_access, settings_file
+from bikecollect.setup import feed_access, settings_file
+from bikecollect.setup.catalogue import builtin
 from bikecollect.setup.settings import (
     Keep,
     Log,
@@ -39,7 +40,7 @@ def load(path: str | None) -> Settings:
     """
     file = settings_file.find(path)
     if file is None:
-        first = catalogue.CATALOGUE[0].system_id
+        first = builtin.CATALOGUE[0].system_id
         return replace(Settings(), systems={first: _system(first, {})})
     settings = read_text(file, settings_file.read(file))
     _check_mode(file, settings)
@@ -112,7 +113,7 @@ def parse(values: Mapping[str, Any], *, folder: Path = Path()) -> Settings:
         },
     ).with_absolute_paths()
     if not complete.systems:
-        first = catalogue.CATALOGUE[0].system_id
+        first = builtin.CATALOGUE[0].system_id
         complete = replace(complete, systems={first: _system(first, {})})
     _check_values(complete)
     return complete
@@ -190,7 +191,7 @@ def _system(name: str, values: Mapping[str, Any]) -> System:
     if error := name_error(name):
         raise SettingsError(f"{place}: {error}")
     system = System(**_checked(System, values, f"{place}."))
-    entry = catalogue.find(name)
+    entry = builtin.find(name)
     if entry is not None:
         system = replace(
             system,

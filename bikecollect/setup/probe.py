@@ -22,8 +22,11 @@ from bikecollect.feeds import gbfs_discovery, youbike
 from bikecollect.feeds.http.client import Client
 from bikecollect.feeds.http.urls import plain, shown
 from bikecollect.feeds.reading.json_payload import at, decode
-from bikecollect.setup import catalogue, feed_access
+from bikecollect.setup import feed_access
+from bikecollect.setup.catalogue import builtin, lookup
+from bikecollect.setup.catalogue.entry import BUILT_IN
 from bikecollect.setup.settings import System
+from bikecollect.setup.time_zones import is_zone, zone_of_country, zone_of_places
 from bikecollect.setup.trial import About, Target, Trial, oddities
 
 INTERVAL = 60
@@ -42,22 +45,29 @@ def try_feed(query: str, *, stop: Stop | None = None, like: System = DEFAULTS) -
     Raises SettingsError for an unknown *query*, FeedError if the fetch fails,
     PayloadError if no dialect can read the payload.
     """
-    with _open_getter(like, stop) as get:
+    with open_getter(like, stop) as get:
         began = time.monotonic()
         target = resolve(query, get, feed=like.feed)
         target = replace(target, timezone=target.timezone or like.timezone)
         trial = _run_trial(target, like, get, began)
-    if target.feed != "gbfs" or target.in_catalogue:
+    if target.in_catalogue:
         return trial
-    about = trial.about
-    return replace(
-        trial,
-        target=replace(
-            target,
-            timezone=about.timezone or target.timezone,
-            system_id=_slug(about.system_id) or target.system_id,
-        ),
-    )
+    entry = lookup.find(query)
+    system_id, country = target.system_id, entry.country if entry else ""
+    if entry is None:
+        system_id = _slug(trial.about.system_id) or system_id
+    zone = trial.about.timezone or target.timezone or _zone(trial, country)
+    return replace(trial, target=replace(target, system_id=system_id, timezone=zone))
+
+
+def _zone(trial: Trial, country: str) -> str:
+    """Return the time zone of the stations of *trial*, or of *country*."""
+    places = [
+        (station.lat, station.lon)
+        for station in trial.snapshot.information
+        if station.lat is not None and station.lon is not None
+    ]
+    return zone_of_places(places) or zone_of_country(country)
 
 
 def try_system(name: str, system: System, *, stop: Stop | None = None) -> Trial:
@@ -65,15 +75,15 @@ def try_system(name: str, system: System, *, stop: Stop | None = None) -> Trial:
 
     Raises FeedError and PayloadError.
     """
-    entry = catalogue.find(name)
+    entry = builtin.find(name)
     unchanged = entry is not None and entry.url == system.url
     target = Target(name, system.feed, system.url, system.timezone, unchanged)
-    with _open_getter(system, stop) as get:
+    with open_getter(system, stop) as get:
         return _run_trial(target, system, get, time.monotonic())
 
 
 @contextmanager
-def _open_getter(system: System, stop: Stop | None) -> Iterator[Getter]:
+def open_getter(system: System, stop: Stop | None = None) -> Iterator[Getter]:
     """Yield a getter with the access of *system* and few retries: a person waits."""
     client = Client(
         budget=feed_access.budget(system, INTERVAL),
@@ -94,11 +104,12 @@ def _open_getter(system: System, stop: Stop | None) -> Iterator[Getter]:
 
 def resolve(query: str, get: Getter, *, feed: str = "") -> Target:
     """Return the feed *query*; an address without *feed* is fetched and recognized."""
-    entry = catalogue.find(query)
+    entry = lookup.find(query)
     if entry is not None:
-        return Target(entry.system_id, entry.feed, entry.url, entry.timezone, True)
+        built_in = entry.source == BUILT_IN
+        return Target(entry.system_id, entry.feed, entry.url, entry.timezone, built_in)
     if "://" not in query:
-        close = [entry.system_id for entry in catalogue.search(query)[:MAX_EXAMPLES]]
+        close = [entry.system_id for entry in lookup.search(query)[:MAX_EXAMPLES]]
         hint = (
             f"did you mean {', '.join(close)}?" if close else "see: bikecollect feeds"
         )
@@ -107,7 +118,7 @@ def resolve(query: str, get: Getter, *, feed: str = "") -> Target:
             f"{hint}"
         )
     feed_access.check_address(f'"{shown(query)}"', query)
-    known = [entry for entry in catalogue.CATALOGUE if entry.url == query]
+    known = [entry for entry in builtin.CATALOGUE if entry.url == query]
     if known:
         return resolve(known[0].system_id, get)
     if feed:
@@ -223,14 +234,6 @@ def _plain_text(value: Any) -> str:
     """Return a text, or the first text of GBFS 3's list of them by language."""
     text = at(value, "0.text") if isinstance(value, list) else value
     return message(str(text or ""))
-
-
-def is_zone(name: str) -> bool:
-    """Return whether *name* is an IANA time zone."""
-    try:
-        return bool(name and ZoneInfo(name))
-    except (ValueError, OSError, LookupError):
-        return False
 
 
 def system_id_from_url(url: str) -> str:

@@ -6,12 +6,14 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bikecollect.feeds.registry import DIALECTS
-from bikecollect.setup import catalogue, loader
-from bikecollect.setup.catalogue import CATALOGUE
+from bikecollect.setup import loader
+from bikecollect.setup.catalogue import lookup
+from bikecollect.setup.catalogue.builtin import CATALOGUE
+from bikecollect.setup.catalogue.entry import Entry
 
 
 @pytest.mark.parametrize("entry", CATALOGUE, ids=lambda e: e.system_id)
-def test_every_entry_is_a_working_setting(entry: catalogue.Entry) -> None:
+def test_every_entry_is_a_working_setting(entry: Entry) -> None:
     """Its name alone is a whole table of the settings."""
     settings = loader.parse({"systems": {entry.system_id: {}}})
 
@@ -47,12 +49,12 @@ def test_taipei_comes_first() -> None:
 )
 def test_a_system_is_found_by_what_a_person_types(words: str, first: str) -> None:
     """City, name or id; no accents, no case."""
-    assert catalogue.search(words)[0].system_id == first
+    assert lookup.search(words)[0].system_id == first
 
 
 def test_what_is_not_there_is_not_found() -> None:
     """An empty list, not a guess."""
-    assert catalogue.search("atlantis") == []
+    assert lookup.search("atlantis") == []
 
 
 @pytest.mark.parametrize("name", ["nextbike-glasgow", "nextbike-frankfurt"])
@@ -62,7 +64,7 @@ def test_a_system_that_is_gone_is_a_setting_and_not_an_offer(name: str) -> None:
 
     assert settings.systems[name].feed == "gbfs"
     assert name not in {each.system_id for each in CATALOGUE}
-    assert catalogue.search(name.partition("-")[2]) == []
+    assert lookup.search(name.partition("-")[2]) == []
 
 
 @pytest.mark.parametrize(
@@ -80,7 +82,7 @@ def test_a_system_that_is_gone_is_a_setting_and_not_an_offer(name: str) -> None:
 )
 def test_systems_that_have_moved_are_asked_where_they_are(name: str, part: str) -> None:
     """And lists that a server pages are asked for whole."""
-    entry = catalogue.find(name)
+    entry = lookup.find(name)
 
     assert entry is not None
     assert part in entry.url

@@ -9,12 +9,14 @@ from pathlib import Path
 import click
 
 from bikecollect.cli.options import Screen, Shared, say, say_json
-from bikecollect.cli.render.doctor import line
-from bikecollect.core.text import visible_json
+from bikecollect.cli.render.terminal import WIDTH, wrapped
+from bikecollect.core.text import visible, visible_json
 from bikecollect.setup import schedule
-from bikecollect.setup.doctor import Verdict, examine
+from bikecollect.setup.doctor import Check, Verdict, examine
 
 TROUBLE = 1
+COLOURS = {Verdict.GOOD: "green", Verdict.NOTE: "yellow", Verdict.BAD: "red"}
+INDENT = " " * 6
 
 
 @click.command()
@@ -48,7 +50,7 @@ def doctor(
             }
             say_json(f"{visible_json(values)}\n")
         else:
-            say(line(check))
+            say(_line(check))
     return TROUBLE if bad else 0
 
 
@@ -69,3 +71,13 @@ def _as_cron(shared: Shared, *, send: bool, offline: bool, form: str) -> int:
         command, env=environment, cwd=user.pw_dir, check=False
     )
     return process.returncode
+
+
+def _line(check: Check) -> str:
+    """Return *check* as a line, its remedy below it."""
+    word = click.style(f"{check.verdict.value:<4}", fg=COLOURS[check.verdict])
+    text = visible(f"{check.name}: {check.text}")
+    lines = wrapped(text, width=WIDTH - len(INDENT) - 1)
+    text = f"\n{INDENT}".join(lines)
+    remedy = f"{INDENT}-> {visible(check.remedy)}\n" if check.remedy else ""
+    return f"{word}  {text}\n{remedy}"

@@ -1,22 +1,31 @@
 """``bikecollect feeds``: list the catalogue, and try any feed."""
 
+import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
 
-from bikecollect.cli.options import Shared, say, say_figures, say_json
+from bikecollect.cli.completion import complete_system
+from bikecollect.cli.options import Shared, complain, say, say_figures, say_json
+from bikecollect.cli.render import catalogue
+from bikecollect.cli.render.catalogue import description
 from bikecollect.cli.render.terminal import wrapped
 from bikecollect.core import process
-from bikecollect.core.errors import SettingsError
+from bikecollect.core.errors import SettingsError, UsageError
 from bikecollect.core.slots import iso
 from bikecollect.core.text import visible, visible_json
-from bikecollect.setup import catalogue, feed_access, probe
-from bikecollect.setup.catalogue import Entry
+from bikecollect.setup import feed_access, probe
+from bikecollect.setup.catalogue import lookup, world
+from bikecollect.setup.catalogue.entry import Entry
+from bikecollect.setup.catalogue.stations import with_stations
 from bikecollect.setup.first_run import NewSystem, system_table
 from bikecollect.setup.settings import System
 from bikecollect.setup.trial import Trial
+
+NOTHING = 1
 
 _form = click.option(
     "--format",
@@ -25,40 +34,117 @@ _form = click.option(
     default="text",
     help="json: for scripts.",
 )
+_table_form = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "csv"]),
+    default="text",
+    help="json, csv: for scripts.",
+)
+_country = click.option("--country", default="", metavar="CODE", help="Such as FR.")
 
 
 @click.group(invoke_without_command=True)
 @click.option(
-    "--find",
-    "words",
-    default="",
-    help="Only systems with these words in id, name, city.",
+    "--find", "words", default="", help="Only systems with these words; see search."
 )
-@_form
+@_table_form
 @click.pass_context
 def feeds(ctx: click.Context, *, words: str, form: str) -> None:
-    """List the systems of the catalogue; show or try a feed."""
-    if ctx.invoked_subcommand is not None:
-        return
-    entries = catalogue.search(words)
-    say_figures(_lines(entries) if form == "json" else _table(entries))
+    """List the systems of the catalogue; search, update, show or try a feed.
+
+    The catalogue is a short built-in list, and after `feeds update` the list of the
+    world's systems that MobilityData publishes.
+    """
+    if ctx.invoked_subcommand is None:
+        _print(lookup.search(words), form)
+
+
+@feeds.command("list")
+@_country
+@_table_form
+def list_(*, country: str, form: str) -> None:
+    """List all systems of the catalogue."""
+    _print(lookup.search("", country=country), form)
 
 
 @feeds.command()
-@click.argument("system_id", metavar="ID")
+@click.argument("words", nargs=-1)
+@_country
+@click.option(
+    "--stations",
+    is_flag=True,
+    help="Only systems with stations; asks the feeds that are not known yet.",
+)
+@_table_form
+def search(words: tuple[str, ...], *, country: str, stations: bool, form: str) -> None:
+    """Search the catalogue for systems with all WORDS.
+
+    Words may be parts of the id, name, place, operator or website; case and accents
+    are ignored. Exit code 1 if nothing is found.
+    """
+    if not words and not country and not stations:
+        raise UsageError("feeds search needs words, --country or --stations")
+    entries = lookup.search(" ".join(words), country=country)
+    if stations:
+        result = with_stations(entries, now=time.time())
+        entries = list(result.entries)
+        if result.failed:
+            complain(f"{result.failed} feeds could not be read and are left out")
+        if result.not_asked:
+            complain(
+                f"{result.not_asked} systems are unknown and left out: run it again, "
+                "or they require a key"
+            )
+    _print(entries, form)
+    if not entries:
+        raise click.exceptions.Exit(NOTHING)
+
+
+@feeds.command()
+@click.option(
+    "--from",
+    "source",
+    default=world.OFFICIAL,
+    metavar="FILE|ADDRESS",
+    help="A systems.csv; default: the list of MobilityData on GitHub.",
+)
+@click.option("--force", is_flag=True, help="Save it even if most systems are gone.")
+@_form
+def update(*, source: str, force: bool, form: str) -> None:
+    """Fetch the list of the world's GBFS systems into the catalogue.
+
+    It is saved in your data folder. Settings are never changed by it. Rows that
+    cannot be used are skipped and listed with their line.
+    """
+    result = world.update(source, now=time.time(), force=force)
+    if form == "json":
+        say_json(catalogue.update_json(result))
+    else:
+        say(catalogue.update_text(result))
+
+
+@feeds.command()
+@click.argument("system_id", metavar="ID", shell_complete=complete_system)
 @_form
 def show(system_id: str, *, form: str) -> None:
     """Show the catalogue's entry of the system ID, and its settings."""
-    entry = catalogue.find(system_id)
+    entry = lookup.find(system_id)
     if entry is None:
-        close = ", ".join(e.system_id for e in catalogue.search(system_id)[:5])
+        close = ", ".join(e.system_id for e in lookup.search(system_id)[:5])
         hint = f"did you mean {close}?" if close else "see: bikecollect feeds"
         raise SettingsError(f'"{system_id}" is not in the catalogue; {hint}')
-    say_figures(_lines([entry]) if form == "json" else _entry_text(entry))
+    as_json = form == "json"
+    say_figures(catalogue.json_lines([entry]) if as_json else description(entry))
+
+
+def _print(entries: Sequence[Entry], form: str) -> None:
+    render = {"json": catalogue.json_lines, "csv": catalogue.csv_text}
+    say_figures(render.get(form, catalogue.table)(entries))
 
 
 @feeds.command("try")
-@click.argument("query", metavar="ADDRESS|ID")
+@click.argument("query", metavar="ADDRESS|ID", shell_complete=complete_system)
 @click.option(
     "--feed",
     type=click.Choice(["youbike", "gbfs", "citybikes"]),
@@ -105,38 +191,6 @@ def try_(
         say_json(_json(trial))
     else:
         say(_trial_text(trial))
-
-
-def _table(entries: list[Entry]) -> str:
-    if not entries:
-        return (
-            "No such system in the catalogue. Try the address of a feed:\n"
-            "  bikecollect feeds try https://...\n"
-        )
-    lines = [
-        f"{entry.system_id:<21} {entry.city:<15} {entry.country}  {entry.name}"
-        for entry in entries
-    ]
-    head = f"{'id':<21} {'city':<15} {'in'}  name"
-    return "\n".join([head, *lines, ""])
-
-
-def _entry_text(entry: Entry) -> str:
-    return (
-        f"{entry.name}, {entry.city} ({entry.country}), run by {entry.operator}\n"
-        f"dialect:   {entry.feed}\ntime zone: {entry.timezone}\naddress:\n"
-        f"  {entry.url}\n\nThe settings to collect it:\n\n"
-        f"{system_table(NewSystem(entry.system_id))}"
-    )
-
-
-def _lines(entries: list[Entry]) -> str:
-    """Return *entries* as JSON, one object per line."""
-    keys = {"system_id": "system"}
-    return "".join(
-        visible_json({keys.get(k, k): v for k, v in entry._asdict().items()}) + "\n"
-        for entry in entries
-    )
 
 
 def _facts(trial: Trial) -> dict[str, Any]:

@@ -9,15 +9,19 @@ from pathlib import Path
 import click
 
 from bikecollect.cli import questions
-from bikecollect.cli.mail_questions import MailQuestions
+from bikecollect.cli.completion import complete_system
+from bikecollect.cli.mail_questions import PORTS, MailQuestions, host_error
 from bikecollect.cli.options import Shared, called, complain, say
 from bikecollect.cli.questions import Back, ask_in_order, confirm
 from bikecollect.cli.render.terminal import wrapped
 from bikecollect.core.errors import FeedError, PayloadError, SettingsError
-from bikecollect.setup import catalogue, first_run, probe, schedule
+from bikecollect.setup import first_run, schedule
+from bikecollect.setup.catalogue import lookup
+from bikecollect.setup.catalogue.entry import access_text
 from bikecollect.setup.first_run import NewSystem
 from bikecollect.setup.loader import load
 from bikecollect.setup.settings import Mail, Settings, mail_address_error
+from bikecollect.setup.time_zones import is_zone
 
 FIRST = "youbike-taipei"
 MANY = 12
@@ -28,6 +32,7 @@ MANY = 12
     "--system",
     "queries",
     multiple=True,
+    shell_complete=complete_system,
     metavar="[NAME=]ID|ADDRESS",
     help="Id in the catalogue, or address of a feed; repeatable. NAME is the name in "
     "the settings.",
@@ -45,7 +50,7 @@ MANY = 12
 )
 @click.option(
     "--mail-security",
-    type=click.Choice(list(first_run.PORTS)),
+    type=click.Choice(list(PORTS)),
     help="Security of the connection; default: starttls.",
 )
 @click.option("--mail-user", default="", help="User name for the mail server.")
@@ -91,7 +96,7 @@ def init(
     mail = Mail(
         to=list(to),
         host=mail_host,
-        port=mail_port or first_run.PORTS[security],
+        port=mail_port or PORTS[security],
         security=security,
         user=mail_user,
         password_file=_absolute(mail_password_file),
@@ -148,7 +153,7 @@ def _check_mail(mail: Mail, *, ask: bool) -> None:
     if mail.to and not mail.host and not ask:
         raise click.UsageError("--mail requires --mail-host")
     errors = [*map(mail_address_error, mail.to)]
-    errors += [first_run.host_error(mail.host)] if mail.host else []
+    errors += [host_error(mail.host)] if mail.host else []
     for error in filter(None, errors):
         raise click.UsageError(error)
 
@@ -214,7 +219,7 @@ def _question(text: str, default: str) -> str:
         answer = questions.ask(text, default)
         if not answer or first_run.is_address(answer):
             return answer
-        entries = catalogue.search(answer)
+        entries = lookup.search(answer)
         if len(entries) == 1:
             say(f"{entries[0].name}, {entries[0].city}\n")
             return entries[0].system_id
@@ -235,6 +240,9 @@ def _try_system(query: str, plan: _Plan, *, ask: bool) -> NewSystem | None:
     try:
         new, result = first_run.try_feed(query)
     except (FeedError, PayloadError) as error:
+        entry = lookup.find(query)
+        if entry is not None and (access := access_text(entry)):
+            complain(f"{query} requires {access}")
         if not ask:
             complain("use --no-try to write it anyway")
             raise
@@ -252,19 +260,19 @@ def _with_timezone(new: NewSystem, plan: _Plan, *, ask: bool) -> NewSystem:
     if not new.system.feed or new.system.timezone:
         return new
     zone = plan.timezone
-    if ask and not probe.is_zone(zone):
+    if ask and not is_zone(zone):
         text = f"Time zone of {new.system_id}, such as Europe/Paris"
         zone = questions.ask(text, "", _zone_error)
-    if not probe.is_zone(zone):
+    if not is_zone(zone):
         raise SettingsError(
-            f"the feed of {new.system_id} has no time zone: give it with "
+            f"unknown time zone of {new.system_id}: give it with "
             "--timezone, such as Europe/Paris"
         )
     return new._replace(system=replace(new.system, timezone=zone))
 
 
 def _zone_error(name: str) -> str:
-    return "" if probe.is_zone(name) else f'unknown time zone "{name}"'
+    return "" if is_zone(name) else f'unknown time zone "{name}"'
 
 
 def _ask_mail(plan: _Plan, missing: Sequence[str]) -> None:

@@ -1,24 +1,11 @@
-"""The catalogue: systems whose feed's address is known."""
+"""The built-in catalogue: systems whose feed address is known."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
+from bikecollect.setup.catalogue.entry import Entry
 
-class Entry(NamedTuple):
-    """A system: its id, what it is called, who runs it where, and its feed."""
-
-    system_id: str
-    name: str
-    city: str
-    country: str
-    operator: str
-    timezone: str
-    feed: str
-    url: str
-
-
-# Two lines a system: id, name, city, country, operator, time zone; dialect, address.
-# A star stands for the part of an address that its operator's systems share.
+# Two lines per system: id, name, city, country, operator, time zone; dialect, address.
+# The star in a shared address is replaced by the system's own part.
 _SHARED = {
     "lyft": "https://gbfs.*.com/gbfs/2.3/gbfs.json",
     "pbsc": "https://*.publicbikesystem.net/customer/gbfs/v3.0/gbfs.json",
@@ -113,7 +100,7 @@ odpt docomo-cycle-tokyo
 hellocycling|HELLO CYCLING|Japan|JP|OpenStreet|Asia/Tokyo
 odpt hellocycling
 """
-# Systems whose feed has ended: no longer offered to anybody.
+# Systems whose feed has ended: no longer listed.
 _GONE = """\
 nextbike-glasgow|OVO Bikes|Glasgow|GB|nextbike|Europe/London
 nextbike gg
@@ -122,53 +109,26 @@ nextbike ff
 """
 
 
-def _entries(lines: Sequence[str]) -> tuple[Entry, ...]:
-    found = []
-    for about, feed in zip(lines[::2], lines[1::2], strict=True):
+def _parse(lines: Sequence[str]) -> tuple[Entry, ...]:
+    entries = []
+    for description, feed in zip(lines[::2], lines[1::2], strict=True):
         word, _, rest = feed.partition(" ")
         shared = _SHARED.get(word)
-        address = ("gbfs", shared.replace("*", rest)) if shared else (word, rest)
-        found.append(Entry._make((*about.split("|"), *address)))
-    return tuple(found)
+        dialect, url = ("gbfs", shared.replace("*", rest)) if shared else (word, rest)
+        system_id, name, city, country, operator, zone = description.split("|")
+        entry = Entry(system_id, name, city, country, operator, zone, dialect, url)
+        entries.append(entry)
+    return tuple(entries)
 
 
-CATALOGUE = _entries(_SYSTEMS.splitlines())
-GONE = _entries(_GONE.splitlines())
+CATALOGUE = _parse(_SYSTEMS.splitlines())
+GONE = _parse(_GONE.splitlines())
 
 
 def find(system_id: str) -> Entry | None:
-    """Return the entry called *system_id*, None where there is none.
+    """Return the built-in entry *system_id*, None if there is none.
 
-    One that is gone is found by its id alone: settings that name it stay settings.
+    Systems that have ended are included: settings that name them stay valid.
     """
-    every = (*CATALOGUE, *GONE)
-    return next((each for each in every if each.system_id == system_id), None)
-
-
-def search(words: str) -> list[Entry]:
-    """Return the entries in which all of *words* occur, the exact id alone.
-
-    Case and accents do not count.
-
-    >>> [each.system_id for each in search("montreal")]
-    ['bixi-montreal']
-    """
-    exact = find(words.strip())
-    wanted = _plain(words).split()
-    return [exact] if exact else [e for e in CATALOGUE if _has(e, wanted)]
-
-
-def _has(entry: Entry, wanted: Sequence[str]) -> bool:
-    texts = (entry.system_id, entry.name, entry.city, entry.operator)
-    said = _plain(" ".join(texts)).split()
-    return all(
-        any(each in word for word in said) or each == entry.country.lower()
-        for each in wanted
-    )
-
-
-def _plain(text: str) -> str:
-    import unicodedata  # not on the five-minute path
-
-    parts = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(c for c in parts if not unicodedata.combining(c))
+    entries = (*CATALOGUE, *GONE)
+    return next((entry for entry in entries if entry.system_id == system_id), None)

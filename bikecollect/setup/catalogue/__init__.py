@@ -1,0 +1,1 @@
+"""The catalogue: the built-in systems, and MobilityData's list on request."""

@@ -1,0 +1,28 @@
+"""Texts made comparable: without case, accents and compatibility forms."""
+
+import unicodedata
+
+_LETTERS = str.maketrans(
+    {
+        "ø": "o",
+        "ł": "l",
+        "đ": "d",
+        "ð": "d",
+        "\u0131": "i",
+        "æ": "ae",
+        "œ": "oe",
+        "þ": "th",
+    }
+)
+"""Letters that Unicode does not decompose."""
+
+
+def fold(text: str) -> str:
+    r"""Return *text* for comparison.
+
+    >>> fold("Malmö"), fold("Łódź"), fold("\uff34okyo"), fold("Straße")
+    ('malmo', 'lodz', 'tokyo', 'strasse')
+    """
+    text = unicodedata.normalize("NFKC", text).casefold().translate(_LETTERS)
+    parts = unicodedata.normalize("NFKD", text)
+    return "".join(char for char in parts if not unicodedata.combining(char))

@@ -1,0 +1,49 @@
+"""Time zones: whether a name is one, and the zone of a place or a country."""
+
+from collections.abc import Iterable
+from functools import cache
+from importlib.resources import files
+from statistics import median
+from zoneinfo import ZoneInfo
+
+
+def is_zone(name: str) -> bool:
+    """Return whether *name* is an IANA time zone."""
+    try:
+        return bool(name and ZoneInfo(name))
+    except (ValueError, OSError, LookupError):
+        return False
+
+
+def zone_of_places(places: Iterable[tuple[float, float]]) -> str:
+    """Return the time zone at the median of *places* (latitude, longitude).
+
+    Empty if unknown, or without the extra `catalogue`.
+    """
+    places = list(places)
+    try:
+        from tzfpy import get_tz  # an extra
+    except ImportError:
+        return ""
+    if not places:
+        return ""
+    name = str(
+        get_tz(median(lon for _, lon in places), median(lat for lat, _ in places))
+    )
+    return name if is_zone(name) and not name.startswith("Etc/") else ""
+
+
+@cache
+def zone_of_country(code: str) -> str:
+    """Return the only time zone of the country *code*, empty if it has several.
+
+    >>> zone_of_country("FR"), zone_of_country("US")
+    ('Europe/Paris', '')
+    """
+    table = files("tzdata.zoneinfo").joinpath("zone.tab").read_text(encoding="utf-8")
+    zones = [
+        line.split("\t")[2]
+        for line in table.splitlines()
+        if line.startswith(f"{code}\t") and len(code) == 2  # noqa: PLR2004 - ISO 3166
+    ]
+    return zones[0].split()[0] if len(zones) == 1 else ""
