@@ -1,4 +1,4 @@
-"""The command line: one module per command, imported when it is called."""
+"""The command line: one module per command, imported when the command is used."""
 
 from importlib import import_module
 
@@ -10,10 +10,8 @@ from bikecollect.cli.options import Screen, Shared
 COMMANDS = {
     "init": "Write a settings file after a few questions, or without any (--yes).",
     "config": "Show, check or edit the settings file in use.",
-    "fetch": "Carry one snapshot of each SYSTEM from its feed into today's file.",
-    "status": (
-        "Show how each SYSTEM stands: its last run, its last day, and what waits."
-    ),
+    "fetch": "Collect one snapshot of each SYSTEM into today's file.",
+    "status": "Show the status of each SYSTEM: last run, last 24 hours, incidents.",
     "runs": "List runs (`runs list` or just `runs`), or show one slot (`runs show`).",
     "schedule": "Show, install or remove the schedule that runs `fetch` in every slot.",
     "doctor": (
@@ -21,7 +19,7 @@ COMMANDS = {
     ),
     "feeds": "List the systems of the catalogue; search, update, show or try a feed.",
     "backfill-report": (
-        "Report every expected slot of each SYSTEM's past: what is missing, and why."
+        "Report the coverage of each SYSTEM: which slots are missing, and why."
     ),
     "backfill": (
         "Fill missing slots of each SYSTEM from its payloads or from another archive."
@@ -34,22 +32,18 @@ COMMANDS = {
     "query": (
         "Run SQL (DuckDB's; `-` reads it from stdin) over open days and the archive."
     ),
-    "report": (
-        "Answer the report NAME about each SYSTEM; without NAME, list the reports."
-    ),
+    "report": "Run the report NAME on each SYSTEM; without NAME, list the reports.",
     "app": "Serve the data app: maps and charts of the history, in a browser.",
     "demo": "Collect a whole day from a simulated city, without any network.",
-    "simulate": (
-        "Serve a simulated city as a live feed on this machine, until interrupted."
-    ),
+    "simulate": "Serve a simulated city as a live feed on this machine.",
 }
-"""The commands, those for the first day first, each with its help's first sentence."""
+"""The commands in the order of their use, each with the first sentence of its help."""
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are modules: one is imported when it is called.
+    """A group that imports the module of a command only when the command is used.
 
-    So a command's module may import at its top whatever the command needs.
+    So the module of a command may import at its top everything that it needs.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -57,7 +51,7 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return the command *cmd_name*, None for one that is none of ours."""
+        """Return the command *cmd_name*; None if there is no such command."""
         if cmd_name not in COMMANDS:
             return None
         name = cmd_name.replace("-", "_")
@@ -68,17 +62,19 @@ class LazyGroup(click.Group):
     def format_commands(
         self, ctx: click.Context, formatter: click.HelpFormatter
     ) -> None:
-        """Write the list of commands without importing them."""
+        """Write the list of commands without importing their modules."""
         width = formatter.width - 6 - max(map(len, COMMANDS))
-        known = [click.Command(name, help=text) for name, text in COMMANDS.items()]
         with formatter.section("Commands"):
             formatter.write_dl(
-                [(str(each.name), each.get_short_help_str(width)) for each in known]
+                [
+                    (name, click.Command(name, help=text).get_short_help_str(width))
+                    for name, text in COMMANDS.items()
+                ]
             )
 
 
-def _version(ctx: click.Context, _option: click.Parameter, asked: bool) -> None:  # noqa: FBT001 - click's form
-    if not asked:
+def _version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click's form
+    if not wanted:
         return
     click.echo(f"bikecollect {__version__}")
     if ctx.params["verbose"]:
@@ -86,8 +82,8 @@ def _version(ctx: click.Context, _option: click.Parameter, asked: bool) -> None:
 
         from bikecollect.setup import settings_file
 
-        found = settings_file.find(ctx.params["config"])
-        source = found.absolute() if found else "no settings file: the defaults"
+        path = settings_file.find(ctx.params["config"])
+        source = path.absolute() if path else "no settings file; using defaults"
         click.echo(f"settings: {source}")
         click.echo(f"Python {sys.version.split()[0]}: {sys.executable}")
     ctx.exit()
@@ -98,27 +94,28 @@ def _version(ctx: click.Context, _option: click.Parameter, asked: bool) -> None:
     "--config",
     metavar="FILE",
     is_eager=True,
-    help="The settings; default: $BIKECOLLECT_CONFIG, or bikecollect/bikecollect.toml "
-    "in your config folder. Never those of the current folder by itself.",
+    help="Settings file; default: $BIKECOLLECT_CONFIG, else "
+    "bikecollect/bikecollect.toml in your config folder. A file in the current folder "
+    "is not read by itself.",
 )
 @click.option(
     "-v",
     "--verbose",
     count=True,
     is_eager=True,
-    help="Say what is done; twice: with tracebacks.",
+    help="Print what is done; twice: tracebacks, too.",
 )
 @click.option(
     "--log-format",
     type=click.Choice(["text", "json"]),
-    help="Of what goes to stderr and, where given, of the log file.",
+    help="Format of messages on stderr and in the log file.",
 )
 @click.option(
     "--version",
     is_flag=True,
     expose_value=False,
     callback=_version,
-    help="Print the version and end; with -v the settings file in use, too.",
+    help="Print the version; with -v the settings file in use, too.",
 )
 @click.pass_context
 def cli(

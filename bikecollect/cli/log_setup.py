@@ -1,4 +1,4 @@
-"""Logging for a command: to stderr, warnings only unless asked for more."""
+"""Logging of a command to stderr: warnings, and more with --verbose."""
 
 import logging
 import sys
@@ -10,34 +10,34 @@ LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 
 
 class _Quiet(logging.StreamHandler):  # type: ignore[type-arg]
-    """A handler whose own failure (a full or closed stderr) is nobody's trouble."""
+    """A handler that ignores its own failures, such as a full or closed stderr."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's
-        """Let a message that cannot be written go."""
+        """Drop a message that cannot be written."""
 
 
-def _untold(record: logging.LogRecord) -> bool:
-    """Tell whether nobody has been told of *record* in another way."""
+def _is_news(record: logging.LogRecord) -> bool:
+    """Return whether *record* was not reported in another way, such as by mail."""
     return not getattr(record, "told", False)
 
 
 def _safe(text: str) -> str:
-    """Return *text* without the secrets that are known by now."""
+    """Return *text* without the secrets known so far."""
     return Screen.person(text)
 
 
 def set_up(verbose: int, form: str) -> None:
-    """Send to stderr what a person may act on, and more with *verbose* 1 or 2.
+    """Log warnings and errors to stderr, and more with *verbose* 1 or 2.
 
-    What was mailed is left out, unless a person looks on: cron would mail it again.
-    The loggers let lines of runs pass for the log file, whatever is shown here.
+    What was mailed is skipped, as cron would mail it again, unless stderr is a
+    terminal. The loggers always pass lines of runs, for the log file.
     """
     level = LEVELS[min(verbose, len(LEVELS) - 1)]
     handler = _Quiet(sys.stderr)
     handler.setLevel(level)
     handler.setFormatter(Json(_safe) if form == "json" else Text(_safe, times=False))
     if not verbose and not sys.stderr.isatty():
-        handler.addFilter(_untold)
+        handler.addFilter(_is_news)
     root = logging.getLogger("bikecollect")
     root.handlers[:] = [handler]
     root.setLevel(min(level, logging.INFO))

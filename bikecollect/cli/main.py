@@ -1,4 +1,4 @@
-"""The edge: every error becomes one line on stderr and its exit code."""
+"""Run the command line; every error becomes one line on stderr and an exit code."""
 
 import io
 from collections.abc import Sequence
@@ -19,46 +19,46 @@ def run(arguments: Sequence[str]) -> int:
     except (click.ClickException, click.exceptions.Abort) as error:
         return _usage(error)
     except SystemExit:
-        return ExitCode.OK  # click's way to say that the reader of a pipe has gone
+        return ExitCode.OK  # how click reports that the reader of a pipe is gone
     except BikecollectError as error:
         complain(str(error))
         return error.exit_code
     except OSError as error:
-        return _refused(error)
+        return _io_error(error)
     except Exception as error:  # noqa: BLE001 - no traceback reaches a user
         return _bug(error)
     code = result if isinstance(result, int) else ExitCode.OK
-    return _written(code)
+    return _checked(code)
 
 
 def _usage(error: click.ClickException | click.exceptions.Abort) -> int:
     if isinstance(error, click.exceptions.Abort):
         return ExitCode.SIGINT
-    shown = io.StringIO()
-    error.show(shown)
+    text = io.StringIO()
+    error.show(text)
     with suppress(OSError):
-        click.echo(visible(shown.getvalue(), lines=True), nl=False, err=True)
+        click.echo(visible(text.getvalue(), lines=True), nl=False, err=True)
     return ExitCode.USAGE
 
 
-def _written(code: int) -> int:
-    """Return *code*, but where a good one stands for a result that was not written."""
+def _checked(code: int) -> int:
+    """Return *code*; a good code becomes 74 if a result could not be printed."""
     if Screen.lost is None:
         return code
-    refused = _refused(Screen.lost)
-    return refused if code in {ExitCode.OK, ExitCode.NO} else code
+    io_code = _io_error(Screen.lost)
+    return io_code if code in {ExitCode.OK, ExitCode.NO} else code
 
 
-def _refused(error: OSError) -> int:
+def _io_error(error: OSError) -> int:
     if isinstance(error, BrokenPipeError):
-        return ExitCode.OK  # the reader, `head` perhaps, has seen enough
-    what = error.filename or "the output cannot be written"
+        return ExitCode.OK  # the reader, `head` perhaps, closed the pipe
+    what = error.filename or "cannot write the output"
     complain(message(f"{what}: {error.strerror or error}"))
     return ExitCode.IO
 
 
 def _bug(error: Exception) -> int:
-    import logging  # only on the way to an error
+    import logging  # only needed for an error
 
     logging.getLogger("bikecollect").debug("a bug", exc_info=error)
     complain(message(f"a bug: {type(error).__name__}: {error} (-vv shows where)"))

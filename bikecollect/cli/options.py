@@ -1,4 +1,4 @@
-"""What commands share."""
+"""Shared by commands: options, settings, and printing without secrets."""
 
 import io
 import logging
@@ -25,19 +25,19 @@ output_option = click.option(
     type=click.Path(dir_okay=False, path_type=Path),
     help="Default: standard output.",
 )
-"""The file that takes a result, of the commands that may write one."""
+"""Option of the commands that can write their result to a file."""
 
 
 log = logging.getLogger(__name__)
 OURS = re.compile(r"(\x1b\[(?:0|1|22|3[0-7])m)")
-"""The colours that our screens use; no other command reaches a terminal."""
+"""The colours that our screens use; no other escape sequence reaches a terminal."""
 
 
 class Screen:
-    """What is printed goes through here, so that no secret does.
+    """State of printing: *redact* removes secrets from everything printed.
 
-    *config* is the settings file that the command line names; *lost* is why a result
-    could not be written, None while all could.
+    *config* is the settings file named on the command line; *lost* is the error with
+    which a result could not be printed, None if there was none.
     """
 
     redact: Redact = staticmethod(unredacted)
@@ -46,28 +46,28 @@ class Screen:
 
     @classmethod
     def person(cls, text: str) -> str:
-        """Return *text* without secrets, with its commands as they work here."""
+        """Return *text* without secrets, with commands as they are called here."""
         return addressed(cls.redact(text))
 
 
 @dataclass(frozen=True)
 class Shared:
-    """The group's options, for its commands; *config* is a path, None for none."""
+    """The options of the group, for its commands; *config* is a path or None."""
 
     config: str | None = None
     log_format: str | None = None
 
     def settings(self) -> "Settings":
-        """Return the settings, and say so where there is no file with any."""
+        """Return the settings; a missing settings file is reported on stderr."""
         return self._settings(logging.WARNING)
 
     def settings_for_cron(self) -> "Settings":
-        """Return the settings; where there are none only a person is told.
+        """Return the settings; a missing file is reported only on a terminal.
 
-        For what prints nothing when all is well: cron would mail it each time.
+        For commands that print nothing on success: cron would mail it every time.
         """
-        watched = sys.stderr is not None and sys.stderr.isatty()
-        return self._settings(logging.WARNING if watched else logging.INFO)
+        is_terminal = sys.stderr is not None and sys.stderr.isatty()
+        return self._settings(logging.WARNING if is_terminal else logging.INFO)
 
     def _settings(self, level: int) -> "Settings":
         from bikecollect.setup.loader import load  # not for --help
@@ -75,14 +75,14 @@ class Shared:
         settings = load(self.config)
         Screen.redact = settings.redact
         if not settings.source:
-            _tell_of_defaults(level)
+            _report_defaults(level)
         if self.log_format is None:
             return settings
         return replace(settings, log=replace(settings.log, format=self.log_format))
 
 
-def _tell_of_defaults(level: int) -> None:
-    """Log that there is no settings file, and that one lies here unread."""
+def _report_defaults(level: int) -> None:
+    """Log that there is no settings file, or that one in this folder is not read."""
     from bikecollect.setup import program, settings_file  # not for --help
 
     if (path := settings_file.unused_local_file()) is None:
@@ -90,35 +90,32 @@ def _tell_of_defaults(level: int) -> None:
             level, "no settings file; using Taipei's YouBike, see: bikecollect init"
         )
         return
-    words = click.get_current_context().command_path.split()[1:]
+    arguments = click.get_current_context().command_path.split()[1:]
     text = "no settings file; using Taipei's YouBike: %s is not read; to use it: %s %s"
-    log.warning(text, path, program.command_line(path), " ".join(words))
+    log.warning(text, path, program.command_line(path), " ".join(arguments))
 
 
 def called(path: Path) -> str:
-    """Return how this program is called here with the settings file at *path*."""
-    from bikecollect.setup import program  # only where it is told
+    """Return the command that calls this program with the settings file at *path*."""
+    from bikecollect.setup import program  # only where it is printed
 
     return program.command_line(path, Path.cwd())
 
 
 def addressed(text: str) -> str:
-    """Return *text* with the commands in it as they work on this machine.
-
-    By whole paths: cron mails it to who knows where.
-    """
+    """Return *text* with its commands as they work on this machine, by full paths."""
     if "bikecollect " not in text and "pip install" not in text:
         return text
-    from bikecollect.setup import program, settings_file  # only where it is told
+    from bikecollect.setup import program, settings_file  # only where it is printed
 
     command = program.command_line(settings_file.find(Screen.config))
     return program.expand_commands(text, command)
 
 
 def output() -> TextIO:
-    """Return standard output for much data: UTF-8, and no line end is changed.
+    """Return standard output for data: UTF-8, line ends unchanged.
 
-    Byte for byte, but for a terminal, which would obey what acts unseen.
+    On a terminal control characters are escaped; else every byte is kept.
     """
     kind = _Terminal if os.isatty(1) else io.TextIOWrapper
     return kind(open(1, "wb", closefd=False), encoding="utf-8", newline="")
@@ -131,27 +128,26 @@ class _Terminal(io.TextIOWrapper):
 
 
 def say(text: str) -> None:
-    """Print the result *text*; where that fails, the command ends with 74 (`main`).
+    """Print the result *text*; if that fails, the command ends with 74 (`main`).
 
-    The work that it tells of goes on. A reader that has seen enough is no failure.
-    Secrets are taken out, and what would act unseen is written out, but for our own
-    colours.
+    The work itself goes on. A closed pipe is not a failure. Secrets are removed and
+    control characters escaped, except our own colours.
     """
     _print(mention, text)
 
 
 def say_json(text: str) -> None:
-    """Print lines of JSON like `say`; only texts in them are redacted."""
+    """Print lines of JSON like `say`; only the texts in them are redacted."""
     _print(mention_json, text)
 
 
 def say_figures(text: str) -> None:
-    """Print *text* like `say`, but for secrets: it holds figures and names only."""
+    """Print *text* like `say`, not redacted: it has only figures and names."""
     _print(_echo, _shown(text))
 
 
 def emit(data: str) -> None:
-    """Print *data*, a result as CSV or HTML, as `output` does; else like `say`."""
+    """Print *data* (CSV or HTML) like `say`; escaped only on a terminal."""
     _print(_echo, visible(data, lines=True) if sys.stdout.isatty() else data)
 
 
@@ -165,17 +161,17 @@ def _print(write: Callable[[str], None], text: str) -> None:
 
 
 def mention(text: str) -> None:
-    """Print *text* as `say` does; raises OSError where it cannot be written."""
+    """Print *text* like `say`; raises OSError if that fails."""
     _echo(_shown(Screen.person(text)))
 
 
 def mention_json(text: str) -> None:
-    """Print *text* as `say_json` does; raises OSError as `mention`."""
+    """Print *text* like `say_json`; raises OSError if that fails."""
     _echo(redacted_json(text, Screen.redact))
 
 
 def complain(text: str) -> None:
-    """Print *text* to stderr as a message of ours; where that fails, let it go."""
+    """Print *text* to stderr, after the program's name; failures are ignored."""
     lines = visible(Screen.person(text), lines=True).split("\n")
     with suppress(OSError):
         click.echo("\n  ".join([f"bikecollect: {lines[0]}", *lines[1:]]), err=True)

@@ -1,4 +1,4 @@
-"""Moments as people write them: a day, a time, or how long ago."""
+"""Parse times as people write them: a day, a time, or a duration before now."""
 
 import re
 from datetime import datetime, timedelta
@@ -8,15 +8,15 @@ from bikecollect.core.errors import UsageError
 from bikecollect.core.slots import Slot, day_of
 
 LATEST = 7_258_118_400.0
-"""The year 2200 begins: no slot is later, and every calendar still knows it."""
+"""The beginning of the year 2200, later than any slot."""
 UNITS = {"min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
 def moment(text: str, zone: ZoneInfo, now: float) -> float:
-    """Return the moment that *text* names, in epoch seconds.
+    """Return the time that *text* names, in epoch seconds.
 
-    *text* is an ISO 8601 day or time (of *zone* where it has no offset), a time of
-    day (the latest one that is past), or a length ago: 30min, 24h, 7d, 2w.
+    *text* is an ISO 8601 day or time (in *zone* if it has no offset), a time of day
+    (its latest occurrence), or a duration before now: 30min, 24h, 7d, 2w.
 
     >>> moment("1970-01-02", ZoneInfo("UTC"), 0)
     86400.0
@@ -29,17 +29,17 @@ def moment(text: str, zone: ZoneInfo, now: float) -> float:
     if re.fullmatch(r"\d{1,2}:\d\d", text):
         return _time_of_day(text, zone, now)
     try:
-        found = datetime.fromisoformat(text)
+        parsed = datetime.fromisoformat(text)
     except ValueError as error:
-        raise _wrong(text) from error
-    seconds = (found if found.tzinfo else found.replace(tzinfo=zone)).timestamp()
+        raise _invalid(text) from error
+    seconds = (parsed if parsed.tzinfo else parsed.replace(tzinfo=zone)).timestamp()
     if not 0 <= seconds <= LATEST:
-        raise UsageError(f'"{text}" is out of range: give a time from 1970 to 2199')
+        raise UsageError(f'"{text}" is out of range: the years are 1970 to 2199')
     return seconds
 
 
 def day(text: str, zone: ZoneInfo, now: float) -> str:
-    """Return the local day in which the moment lies that *text* names.
+    """Return the local day of the time that *text* names.
 
     >>> day("1970-01-02T23:00", ZoneInfo("Asia/Taipei"), 0)
     '1970-01-02'
@@ -54,16 +54,16 @@ def _time_of_day(text: str, zone: ZoneInfo, now: float) -> float:
             hour=hour, minute=minute, second=0, microsecond=0
         )
     except ValueError as error:
-        raise _wrong(text) from error
+        raise _invalid(text) from error
     if today.timestamp() > now:
         today -= timedelta(days=1)
     return today.timestamp()
 
 
-def _wrong(text: str) -> UsageError:
+def _invalid(text: str) -> UsageError:
     return UsageError(
-        f'"{text}" is no moment; write a day (2026-11-22), a time (2026-11-22T10:05, '
-        "10:05), or how long ago (24h, 7d)"
+        f'invalid time "{text}"; use a day (2026-11-22), a time (2026-11-22T10:05, '
+        "10:05), or a duration before now (24h, 7d)"
     )
 
 
@@ -71,7 +71,7 @@ WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 def weekly(text: str) -> tuple[int, int]:
-    """Return the weekday (0 = Monday) and the minute of the day that *text* names.
+    """Return the weekday (0 = Monday) and the minute of the day of *text*.
 
     >>> weekly("Mon 08:30"), weekly("sunday 7:05")
     ((0, 510), (6, 425))
@@ -79,4 +79,4 @@ def weekly(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"\s*([a-z]{3})[a-z]*\s+(\d{1,2}):(\d\d)\s*", text.lower())
     if match and match[1] in WEEKDAYS and int(match[2]) < 24 and int(match[3]) < 60:  # noqa: PLR2004 - clock
         return WEEKDAYS.index(match[1]), int(match[2]) * 60 + int(match[3])
-    raise UsageError(f'"{text}" is no moment of a week; write "Mon 08:30"')
+    raise UsageError(f'invalid time of the week "{text}"; example: "Mon 08:30"')

@@ -67,7 +67,7 @@ def test_the_text_fits_a_terminal_and_names_each_gap(world: World) -> None:
     assert re.search(r"2026-11-22 12:10  12:20 +2  not-started", text)
     assert re.search(r"12:30  12:35 +1  rejected: shape +1 from rejected", text)
     *lines, command = text.splitlines()
-    assert lines[-1] == "  1 can be filled from what is here:"
+    assert lines[-1] == "  1 can be filled from kept payloads:"
     assert re.fullmatch(r"    \S+bikecollect --config \S+ backfill", command)
     assert all(len(line) <= 80 for line in lines)
 
@@ -197,7 +197,7 @@ def test_it_is_mailed_and_waits_where_the_server_is_down(
         up = bikecollect(*command)
 
     assert (down.returncode, up.returncode) == (0, 0)
-    assert "waits in the outbox" in down.stderr
+    assert "stays in the outbox" in down.stderr
     assert len(waiting) == 1
     (subject, *_) = mail.subjects()
     assert subject == "coverage: city 62.5 %"

@@ -67,7 +67,7 @@ def test_a_result_that_does_not_fit_on_the_disk_is_an_error(
         os.close(full)
 
     assert done.returncode == 74
-    assert "cannot be written: No space left on device" in done.stderr
+    assert "cannot write the output: No space left on device" in done.stderr
 
 
 @pytest.mark.parametrize("line", RESULTS)

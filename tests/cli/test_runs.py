@@ -85,7 +85,7 @@ def test_a_good_slot_shows_its_block_its_payload_and_its_stages(world: World) ->
     text = shown(world, SLOT)
 
     assert text.startswith("city, slot 2026-11-22T12:00:00+08:00\n")
-    assert "Block: 2 rows in station_status/2026-11-22.csv, from " in text
+    assert "Block: 2 rows in station_status/2026-11-22.csv, source: fetch,\n" in text
     assert f"20261122T040000Z.{run.run_id}.zip" in text
     assert f"Run {run.run_id}: collected\n" in text
     stages = [line.split()[0] for line in text.splitlines() if " s  " in line]
@@ -132,7 +132,7 @@ def test_a_killed_run_is_shown_with_its_beginning(world: World) -> None:
 
     text = shown(world, SLOT)
 
-    assert f"Run {run.run_id}: killed\n  began 2026-11-22 12:00 (+08:00)" in text
+    assert f"Run {run.run_id}: killed\n  started 2026-11-22 12:00 (+08:00)" in text
 
 
 def test_log_lines_of_the_run_are_shown(world: World) -> None:
@@ -156,8 +156,8 @@ def test_a_slot_whose_run_is_not_known_still_shows_its_block(world: World) -> No
 
     text = shown(world, SLOT)
 
-    assert "from adopted," in text
-    assert "No run of this slot is written down." in text
+    assert "source: adopted," in text
+    assert "No run of this slot is recorded." in text
 
 
 def test_moments_are_read_as_people_write_them() -> None:
@@ -212,7 +212,7 @@ def test_the_list_is_filtered_and_limited(collected: Path) -> None:
     assert runs("--failed")[0] == runs("--outcome", "unavailable")[0] == [bad]
     assert runs("--outcome", "collected")[0] == [good]
     assert runs("--until", "1d", "--since", "2d")[0] == []
-    assert runs("--limit", "1") == ([bad], "... and more; see --limit, now 1\n")
+    assert runs("--limit", "1") == ([bad], "... and more; see --limit (now 1)\n")
 
 
 def test_json_has_the_keys_of_fetch_and_more(collected: Path) -> None:
@@ -259,10 +259,10 @@ def test_a_time_of_day_means_the_latest_that_had_a_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "word"),
     [
-        (["show", "deadbeef"], 64, "no run is known for deadbeef"),
-        (["show", "soon"], 64, "is no moment"),
-        (["--since", "soon"], 64, "is no moment"),
-        (["--outcome", "odd"], 64, "no outcome is called"),
+        (["show", "deadbeef"], 64, "no run found for deadbeef"),
+        (["show", "soon"], 64, "invalid time"),
+        (["--since", "soon"], 64, "invalid time"),
+        (["--outcome", "odd"], 64, "unknown outcome"),
         (["--limit", "0"], 64, "--limit"),
         (["atlantis"], 78, "unknown system"),
     ],

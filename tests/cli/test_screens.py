@@ -220,9 +220,9 @@ def test_a_slot_shows_its_stages_tries_payload_and_log(played: Path) -> None:
 def test_what_is_not_there_is_said_with_64(played: Path) -> None:
     """With what to write instead."""
     for words, said in {
-        ("runs", "show", "2001-01-01"): "no run is known",
-        ("runs", "show", "yesterday"): "is no moment",
-        ("runs", "--outcome", "fine"): "no outcome is called",
+        ("runs", "show", "2001-01-01"): "no run found",
+        ("runs", "show", "yesterday"): "invalid time",
+        ("runs", "--outcome", "fine"): "unknown outcome",
     }.items():
         done = bikecollect(played, *words)
         assert done.returncode == 64

@@ -357,15 +357,15 @@ def test_what_a_report_cannot_do_is_said(world: World) -> None:
     ("arguments", "code", "what"),
     [
         ([], 0, "reliability"),
-        (["nonsense"], 64, "no report is called"),
+        (["nonsense"], 64, "unknown report"),
         (["chance"], 64, "--at"),
-        (["chance", "--at", "Foo 1:2"], 64, "no moment of a week"),
+        (["chance", "--at", "Foo 1:2"], 64, "invalid time of the week"),
         (["availability", "--sql"], 0, "DATE '2000-01-01'"),
         (["availability", *DAYS], 0, "Sun 12"),
         (["availability", *DAYS, "--format", "csv"], 0, "city,city,156"),
-        (["episodes", "--least", 99], 0, "Nothing"),
+        (["episodes", "--least", 99], 0, "No rows"),
         (["chance", "--at", "Sun 12:05", "--format", "json"], 0, '"days_seen": 1'),
-        (["changes", "--since", "2026-11-23"], 0, "Nothing"),
+        (["changes", "--since", "2026-11-23"], 0, "No rows"),
     ],
 )
 def test_the_command_answers(

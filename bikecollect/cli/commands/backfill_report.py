@@ -1,4 +1,4 @@
-"""``bikecollect backfill-report``: every expected slot of the past, and why not."""
+"""``bikecollect backfill-report``: coverage, gaps and their causes."""
 
 import time
 from collections.abc import Sequence
@@ -38,8 +38,8 @@ FORMS = ("text", "csv", "json", "html")
 
 @click.command("backfill-report")
 @click.argument("system_ids", nargs=-1, metavar="[SYSTEM]...")
-@click.option("--since", help="2026-11-22, 7d; default: the first run.")
-@click.option("--until", help="The same; default: now.")
+@click.option("--since", help="First day or time: 2026-11-22, 7d; default: first run.")
+@click.option("--until", help="Last day or time; default: now.")
 @click.option(
     "--format", "form", type=click.Choice(FORMS), default="text", show_default=True
 )
@@ -48,15 +48,15 @@ FORMS = ("text", "csv", "json", "html")
     type=click.Choice(["days", "gaps"]),
     default="days",
     show_default=True,
-    help="Of CSV: a line a day, or a line a gap.",
+    help="Lines of CSV: one per day, or one per gap.",
 )
-@click.option("--stations", is_flag=True, help="How well each station was seen.")
+@click.option("--stations", is_flag=True, help="Report the coverage of each station.")
 @click.option(
     "--min-coverage",
     type=click.FloatRange(0, 1),
-    help="End with 1 where a system has less, 0.99 for instance.",
+    help="Exit with 1 if a system has less, for instance 0.99.",
 )
-@click.option("--mail", is_flag=True, help="Send it to mail.to, too.")
+@click.option("--mail", is_flag=True, help="Also send the report to mail.to.")
 @output_option
 @click.pass_context
 def backfill_report(
@@ -72,22 +72,22 @@ def backfill_report(
     mail: bool,
     output: Path | None,
 ) -> int:
-    """Report every expected slot of each SYSTEM's past: what is missing, and why.
+    """Report the coverage of each SYSTEM: which slots are missing, and why.
 
-    Each day's expected, collected, stale, partial and missing slots; the gaps with
-    their cause, and how many of their slots `backfill` could still fill.
+    Lists the expected, collected, stale, partial and missing slots of each day, and
+    the gaps with their cause and the number of slots that `backfill` can still fill.
     """
     refuse_misnamed(output)
     settings = ctx.ensure_object(Shared).settings()
     names = settings.chosen(system_ids)
-    accounts = [account(settings, each, since, until) for each in names]
+    accounts = [account(settings, name, since, until) for name in names]
     if stations:
         text = _stations(settings, accounts, form)
     else:
         text = _text(accounts, form, what)
     if output is None:
-        print_it = emit if form in {"csv", "html"} else say_figures
-        print_it(text)
+        print_text = emit if form in {"csv", "html"} else say_figures
+        print_text(text)
     else:
         with written(output) as out:
             out.write(click.unstyle(text))
@@ -103,7 +103,7 @@ def backfill_report(
 def account(
     settings: Settings, name: str, since: str | None, until: str | None
 ) -> Account:
-    """Return the account of the system called *name* between two moments."""
+    """Return the account of the system *name* from *since* to *until*."""
     system, now = settings.system_folder(name), time.time()
     begin = Slot(int(moment(since, system.zone, now))) if since else None
     end = Slot(int(moment(until, system.zone, now))) if until else None
@@ -112,40 +112,40 @@ def account(
 
 def _text(accounts: Sequence[Account], form: str, what: str) -> str:
     if form == "json":
-        return "".join(coverage.as_json(each) for each in accounts)
+        return "".join(map(coverage.as_json, accounts))
     if form == "csv":
         return (coverage.gaps_csv if what == "gaps" else coverage.days_csv)(accounts)
     if form == "html":
         return _page(accounts)
-    return addressed("\n".join(coverage.text(each) for each in accounts))
+    return addressed("\n".join(map(coverage.text, accounts)))
 
 
 def _page(accounts: Sequence[Account]) -> str:
-    made = f"Made {iso(time.time(), UTC)} by bikecollect {__version__}"
-    return coverage_html.page(accounts, made)
+    footer = f"Created {iso(time.time(), UTC)} by bikecollect {__version__}"
+    return coverage_html.page(accounts, footer)
 
 
 def _stations(settings: Settings, accounts: Sequence[Account], form: str) -> str:
-    shown = [history.shown(settings, each.system_id) for each in accounts]
+    shown = [history.shown(settings, account.system_id) for account in accounts]
     with views.connected(settings.data, shown, fails_on=()) as db:
-        found = [
-            (each, seen(db, each.system_id, min(each.days), max(each.days)))
-            for each in accounts
-            if each.days
+        stations_by_system = [
+            (account, seen(db, account.system_id, min(account.days), max(account.days)))
+            for account in accounts
+            if account.days
         ]
-    return station_coverage.render(found, form)
+    return station_coverage.render(stations_by_system, form)
 
 
 def _send(settings: Settings, accounts: Sequence[Account]) -> None:
     times = Times(time.time, time.monotonic, process.Stop())
     mailer = collection.mailer(settings, times)
     if mailer is None:
-        raise SettingsError("--mail needs [mail] in the settings: host, sender, to")
-    share = ", ".join(f"{a.system_id} {percent(a.total.ratio)}" for a in accounts)
+        raise SettingsError("--mail requires [mail] in the settings: host, sender, to")
+    shares = ", ".join(f"{a.system_id} {percent(a.total.ratio)}" for a in accounts)
     name = f"{stamp(Slot(int(time.time())))}.report"
     body = click.unstyle(_text(accounts, "text", "days"))
     outbox = Outbox(settings.data / accounts[0].system_id / "outbox")
-    mailer.spool(outbox, Letter(name, f"[bikecollect] coverage: {share}", body))
+    mailer.spool(outbox, Letter(name, f"[bikecollect] coverage: {shares}", body))
     outcome = mailer.drain([outbox])
     if outcome is not None and outcome.error:
-        complain(f"the mail waits in the outbox: {outcome.error}")
+        complain(f"the mail could not be sent, it stays in the outbox: {outcome.error}")

@@ -1,4 +1,4 @@
-"""``bikecollect demo``: the whole line on a simulated city."""
+"""``bikecollect demo``: collect a simulated city, from feed to report."""
 
 import gc
 import logging
@@ -17,7 +17,7 @@ from bikecollect.cli.render.terminal import wrapped
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.slots import iso
 from bikecollect.setup.loader import load
-from bikecollect.simulator import demo as line
+from bikecollect.simulator import demo as demo_day
 from bikecollect.simulator import demo_month
 from bikecollect.simulator.demo import SETTINGS, YOUBIKE, ZONE, DemoResult
 
@@ -31,25 +31,24 @@ MINE = ".bikecollect-demo"
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("demo-data"),
     show_default=True,
-    help="Where the files go; emptied of an earlier demo first.",
+    help="Folder for the files; an earlier demo in it is removed first.",
 )
-@click.option("--stations", default=200, show_default=True, help="Of the city.")
+@click.option("--stations", default=200, show_default=True, help="Number of stations.")
 @click.option(
     "--days",
     type=click.IntRange(1, 366),
     default=1,
     show_default=True,
-    help="With more than one: the last days up to now, in slots of ten minutes, "
-    "archived, and worth a look with the data app.",
+    help="More than one: the days up to now, in slots of ten minutes, archived, for "
+    "the data app.",
 )
-@click.option("--seed", default=1, show_default=True, help="Makes another city.")
+@click.option("--seed", default=1, show_default=True, help="Seed of the random city.")
 def demo(folder: Path, stations: int, days: int, seed: int) -> None:
     """Collect a whole day from a simulated city, without any network.
 
-    The city is served on this machine in YouBike's and in GBFS's dialect, and
-    goes through the real client, inbox, files and ledger; for an hour the feed
-    is out, for half an hour it renames a field. Takes under a minute. A month
-    (--days 30) takes about two.
+    The city is served on this machine as a YouBike and as a GBFS feed, and collected
+    by the real client, inbox, files and ledger. For an hour the feed is down; for half
+    an hour it renames a field. Takes under a minute; a month (--days 30) about two.
     """
     gc.enable()
     _empty(folder)
@@ -61,7 +60,7 @@ def demo(folder: Path, stations: int, days: int, seed: int) -> None:
         return
     click.echo(f"Collecting a day of a city with {stations} stations ...", err=True)
     with click.progressbar(length=SLOTS, label="slots", file=sys.stderr) as bar:
-        result = line.collect_a_day(
+        result = demo_day.collect_a_day(
             folder.absolute(),
             stations=stations,
             seed=seed,
@@ -71,7 +70,7 @@ def demo(folder: Path, stations: int, days: int, seed: int) -> None:
 
 
 def _month(folder: Path, days: int, stations: int, seed: int) -> None:
-    """Collect *days* with all that may happen in them, and say how to look at them."""
+    """Collect *days* with outages and other faults, and print how to view them."""
     text = f"Collecting {days} days of a city with {stations} stations ..."
     click.echo(text, err=True)
     now = time.time()
@@ -91,51 +90,51 @@ def _month(folder: Path, days: int, stations: int, seed: int) -> None:
 
 
 def _empty(folder: Path) -> None:
-    """Remove an earlier demo's files from *folder*; anything else is refused."""
+    """Remove an earlier demo from *folder*; raises SettingsError for other files."""
     if not folder.exists():
         return
     mine = folder / MINE
     if any(folder.iterdir()) and not mine.exists():
         raise SettingsError(
-            f"{folder} holds something else than a demo; name another with --folder"
+            f"{folder} has files that are not of a demo; choose another --folder"
         )
     shutil.rmtree(folder)
 
 
 def _account(result: DemoResult, folder: Path) -> str:
-    """Return what was collected, what is missing and why, and where files lie."""
+    """Return what was collected, what is missing and why, and where the files are."""
     zone, lines = ZoneInfo(ZONE), [""]
     for system_id, runs in result.runs.items():
         rows, missing = sum(run.rows for run in runs), result.gaps(system_id)
-        got = len(runs) - sum(gap.slots for gap in missing)
+        collected = len(runs) - sum(gap.slots for gap in missing)
         lines.append(
-            f"{system_id}, {result.day}: {got} of {len(runs)} slots, {rows} rows"
+            f"{system_id}, {result.day}: {collected} of {len(runs)} slots, {rows} rows"
         )
         for gap in missing:
             start, end = iso(gap.start, zone)[11:16], iso(gap.end, zone)[11:16]
             lines.append(f"  missing {start} to {end}, {gap.slots} slots: {gap.cause}")
-        why = next((run.error for run in runs if run.cause == "drift"), "")
-        lines += wrapped(why, "  ", "    ")
+        drift = next((run.error for run in runs if run.cause == "drift"), "")
+        lines += wrapped(drift, "  ", "    ")
         lines.append("")
-    lines.append("The files:")
+    lines.append("Files:")
     lines += [f"  {line}" for line in _files(folder)]
     lines += ["", "Look at one:", f"  head -3 {_first(folder, result.day)}"]
     config = folder / "bikecollect.toml"
-    lines += ["The account of it:", f"  {called(config)} backfill-report"]
+    lines += ["See the coverage:", f"  {called(config)} backfill-report"]
     lines.append("")
     return "\n".join(lines)
 
 
 def _files(folder: Path) -> list[str]:
-    found = []
+    lines = []
     for path in sorted(folder.rglob("*")):
         depth = len(path.relative_to(folder).parts)
         if path.is_file() and depth <= 3 and not path.name.startswith("."):  # noqa: PLR2004 - folders of payloads are counted below
-            found.append(f"{path.stat().st_size:>12,} bytes  {path}")
+            lines.append(f"{path.stat().st_size:>12,} bytes  {path}")
     for path in sorted(folder.glob("*/payloads/*")):
-        count = sum(1 for each in path.rglob("*.zip"))
-        found.append(f"{count:>12,} payloads  {path}")
-    return found
+        count = sum(1 for _ in path.rglob("*.zip"))
+        lines.append(f"{count:>12,} payloads  {path}")
+    return lines
 
 
 def _first(folder: Path, day: str) -> Path:

@@ -1,4 +1,4 @@
-"""``bikecollect fetch``: one cycle."""
+"""``bikecollect fetch``: collect one snapshot of each system."""
 
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     "form",
     type=click.Choice(["text", "json"]),
     default="text",
-    help="json: one object a line and system, for scripts.",
+    help="json: one object per line and system, for scripts.",
 )
 @click.option("--dry-run", is_flag=True, help="Fetch and read, but write nothing.")
 @click.pass_context
@@ -29,10 +29,11 @@ def fetch(
     form: str,
     dry_run: bool,
 ) -> int:
-    """Carry one snapshot of each SYSTEM from its feed into today's file.
+    """Collect one snapshot of each SYSTEM into today's file.
 
-    Without SYSTEM all systems of the settings are fetched, side by side; without
-    settings, Taipei's YouBike. Prints nothing when all went well.
+    Without SYSTEM, all systems of the settings are fetched in parallel; without
+    settings, Taipei's YouBike. On success nothing is printed, unless stderr is a
+    terminal.
     """
     from bikecollect.core import process
     from bikecollect.core.run import run_line, runs_json
@@ -43,7 +44,7 @@ def fetch(
     process.listen(stop)
     process.arm(settings.seconds)
     runs = collect(settings, system_ids, stop=stop, dry=dry_run)
-    with suppress(OSError):  # what was collected stands, and so does its code
+    with suppress(OSError):  # the slots are collected, whatever happens to the output
         if form == "json":
             mention_json(runs_json(runs, zones(settings)))
         elif dry_run:
@@ -53,16 +54,14 @@ def fetch(
 
 
 def _settings(shared: Shared) -> "Settings":
-    """Return the settings; people are told where they cannot be used, and again can."""
+    """Return the settings; alerts report when they become unusable or usable again."""
     from bikecollect.core.errors import SettingsError
     from bikecollect.wiring.collection import tell_of_settings
 
     try:
         settings = shared.settings_for_cron()
     except SettingsError as error:
-        from bikecollect.setup.loader import (
-            read_alert_settings,
-        )
+        from bikecollect.setup.loader import read_alert_settings
 
         ways = read_alert_settings(shared.config)
         if ways is not None:

@@ -1,4 +1,4 @@
-"""``bikecollect report``: questions to the history, and what their answers rest on."""
+"""``bikecollect report``: run a prepared report on the history."""
 
 import time
 from collections.abc import Sequence
@@ -22,23 +22,23 @@ from bikecollect.wiring import history
 @click.command()
 @click.argument("name", required=False, metavar="[NAME]")
 @click.argument("system_ids", nargs=-1, metavar="[SYSTEM]...")
-@click.option("--since", help="The first day: 2026-11-22, 30d; default: all.")
-@click.option("--until", help="The day behind the last one; default: all.")
-@click.option("--station", multiple=True, help="Only this station's id; repeatable.")
+@click.option("--since", help="First day: 2026-11-22, 30d; default: all.")
+@click.option("--until", help="The day after the last one; default: all.")
+@click.option("--station", multiple=True, help="Id of a station; repeatable.")
 @click.option(
     "--by",
     type=click.Choice(["station", "district", "system"]),
-    help="What availability is given by; default: system.",
+    help="Grouping of availability and scarcity; default: system.",
 )
-@click.option("--at", help='For chance: a day and a time, "Mon 08:30".')
+@click.option("--at", help='For chance: weekday and time, "Mon 08:30".')
 @click.option(
     "--least",
     type=click.IntRange(min=1),
     default=1,
-    help="For episodes: slots that one must have.",
+    help="For episodes: minimum number of slots.",
 )
-@click.option("--limit", type=click.IntRange(min=1), help="At most so many rows.")
-@click.option("--sql", is_flag=True, help="Print the SQL, for a bigger engine.")
+@click.option("--limit", type=click.IntRange(min=1), help="Maximum number of rows.")
+@click.option("--sql", is_flag=True, help="Print the SQL, to run it on another engine.")
 @click.option(
     "--format",
     "form",
@@ -62,20 +62,20 @@ def report(
     sql: bool,
     form: str,
 ) -> None:
-    """Answer the report NAME about each SYSTEM; without NAME, list the reports.
+    """Run the report NAME on each SYSTEM; without NAME, list the reports.
 
-    Every figure comes with its basis: the slots seen, and those expected. What was
-    not seen is in no figure.
+    Every figure comes with the number of slots that it is based on, and of those
+    expected. Missing slots are in no figure.
     """
     if name is None:
         say_figures(listing())
         return
     if name not in REPORTS:
         known = ", ".join(REPORTS)
-        raise UsageError(f'no report is called "{name}"; known: {known}')
+        raise UsageError(f'unknown report "{name}"; known: {known}')
     chosen = REPORTS[name]
     if chosen.needs_moment and not at:
-        raise UsageError(f'{name} needs a moment: --at "Mon 08:30"')
+        raise UsageError(f'`{name}` requires a time: --at "Mon 08:30"')
     settings = ctx.ensure_object(Shared).settings()
     systems = settings.chosen(system_ids)
     values = _values(settings, systems, since, until, at)
@@ -97,12 +97,12 @@ def _answer(  # noqa: PLR0917 - one call
     limit: int | None,
 ) -> None:
 
-    shown = [history.shown(settings, each) for each in systems]
+    shown = [history.shown(settings, name) for name in systems]
     with views.connected(settings.data, shown, fails_on=()) as db:
-        found = runner.ask(runner.Duck(db), chosen, values, by=by, stations=station)
-    zones = {each: history.zone(settings, each) for each in systems}
-    print_it = emit if form == "csv" else say_figures
-    print_it(answer(chosen, found, zones, form, limit))
+        result = runner.ask(runner.Duck(db), chosen, values, by=by, stations=station)
+    zones = {name: history.zone(settings, name) for name in systems}
+    print_text = emit if form == "csv" else say_figures
+    print_text(answer(chosen, result, zones, form, limit))
 
 
 def _values(

@@ -12,11 +12,14 @@ from bikecollect.simulator.server import LiveFeed
 
 
 @click.command()
-@click.option("--port", default=0, help="On loopback; a free one is taken by default.")
-@click.option("--stations", default=300, show_default=True, help="Of the city.")
-@click.option("--seed", default=1, show_default=True, help="Makes another city.")
+@click.option("--port", default=0, help="Port on localhost; default: any free one.")
+@click.option("--stations", default=300, show_default=True, help="Number of stations.")
+@click.option("--seed", default=1, show_default=True, help="Seed of the random city.")
 def simulate(port: int, stations: int, seed: int) -> None:
-    """Serve a simulated city as a live feed on this machine, until interrupted."""
+    """Serve a simulated city as a live feed on this machine.
+
+    Prints the addresses of its YouBike and GBFS feeds. Ctrl-C stops it.
+    """
     gc.enable()
     with LiveFeed(City(stations, seed), clock=time.time, port=port) as feed:
         say(f"youbike: {feed.youbike_url}\ngbfs:    {feed.gbfs_url}\n")

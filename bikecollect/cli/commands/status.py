@@ -1,4 +1,4 @@
-"""``bikecollect status``: how things stand."""
+"""``bikecollect status``: the status of each system."""
 
 import time
 from collections.abc import Sequence
@@ -27,20 +27,20 @@ ALL_READ = 0o644
 @click.option(
     "--alert",
     is_flag=True,
-    help="Print only trouble, one line each, and end with 1 where there is any.",
+    help="Print only problems, one line each; exit with 1 if there is any.",
 )
 @click.option(
     "--format",
     "form",
     type=click.Choice(["text", "json", "prometheus"]),
     default="text",
-    help="json: one object a line and system; prometheus: metrics.",
+    help="json: one object per line and system; prometheus: metrics.",
 )
 @click.option(
     "--output",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write there instead, in one step, as node_exporter's collector wants it.",
+    help="Write to FILE in one step, for node_exporter's textfile collector.",
 )
 @click.option(
     "--watch",
@@ -48,7 +48,7 @@ ALL_READ = 0o644
     is_flag=False,
     flag_value=WATCH,
     type=click.FloatRange(min=0.5),
-    help=f"Draw it anew every so many seconds ({WATCH:.0f}), until interrupted.",
+    help=f"Refresh the screen every so many seconds ({WATCH:.0f}), until Ctrl-C.",
 )
 @click.pass_context
 def status(
@@ -60,10 +60,10 @@ def status(
     output: Path | None,
     watch: float | None,
 ) -> int:
-    """Show how each SYSTEM stands: its last run, its last day, and what waits.
+    """Show the status of each SYSTEM: last run, last 24 hours, incidents.
 
-    Reads only what is on disk. Each mark of the strip is a slot of the last 24
-    hours (with a shorter interval than five minutes: the worst of five minutes).
+    Reads only files on disk. Each mark of the strip is a slot of the last 24 hours
+    (with an interval below five minutes: the worst slot of five minutes).
     """
     shared = ctx.ensure_object(Shared)
     settings = shared.settings_for_cron() if alert else shared.settings()
@@ -75,7 +75,7 @@ def status(
         if alert:
             text = alerts(standings)
         elif form == "json":
-            text = "".join(f"{as_json(each)}\n" for each in standings)
+            text = "".join(f"{as_json(standing)}\n" for standing in standings)
         elif form == "prometheus":
             text = metrics(standings)
         else:
@@ -87,20 +87,20 @@ def status(
             if watch:
                 click.clear()
             _PRINT[form](text)
-        for each in errors:
-            complain(str(each))
+        for error in errors:
+            complain(str(error))
         if not watch:
             break
         time.sleep(watch)
     if errors:
-        return max(each.exit_code for each in errors)
-    trouble = any(each.health.in_trouble for each in standings)
-    return TROUBLE if alert and trouble else 0
+        return max(error.exit_code for error in errors)
+    in_trouble = any(standing.health.in_trouble for standing in standings)
+    return TROUBLE if alert and in_trouble else 0
 
 
 def _source(settings: "Settings") -> str:
-    """Return which settings are in use."""
-    return f"settings: {settings.source or 'none; the defaults'}"
+    """Return a line that names the settings file in use."""
+    return f"settings: {settings.source or 'no file; using defaults'}"
 
 
 def _is_scheduled(settings: Settings) -> bool | None:

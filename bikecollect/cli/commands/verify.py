@@ -64,6 +64,7 @@ def verify(
     """
     settings = ctx.ensure_object(Shared).settings()
     names = settings.chosen(system_ids)
+    width = max(map(len, names))
     new: list[Certificate] = []
     counts: list[VerifiedCounts] = []
     findings = 0
@@ -74,8 +75,9 @@ def verify(
             _print_finding(result, form)
         else:
             new.append(result)
-            render = certificate_json if form == "json" else certificate_line
-            say_figures(render(result))
+            is_json = form == "json"
+            line = certificate_line(result, width)
+            say_figures(certificate_json(result) if is_json else line)
     for finding in compare(new, old):
         findings += 1
         _print_finding(finding, form)

@@ -52,11 +52,15 @@ def nothing_to_do() -> str:
     return "Nothing to do: every closed day is in the archive.\n"
 
 
-def certificate_line(certificate: Certificate) -> str:
-    """Return a day's certificate as a line that fits a terminal."""
+def certificate_line(certificate: Certificate, width: int = 0) -> str:
+    """Return a day's certificate as a line that fits a terminal.
+
+    *width* is that of the longest name of a system.
+    """
     summary = certificate.summary
+    name = f"{certificate.system_id:<{width}}"
     return (
-        f"{certificate.system_id} {certificate.date}  {summary.slots:4} slots  "
+        f"{name} {certificate.date}  {summary.slots:4} slots  "
         f"{summary.rows:9,} rows  {certificate.where:7}  "
         f"{summary.sha256[:12]}\n"
     )

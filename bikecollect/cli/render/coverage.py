@@ -1,4 +1,4 @@
-"""The account of the past, as text, CSV and JSON."""
+"""Output of `backfill-report`: coverage and gaps as text, CSV and JSON."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -22,7 +22,7 @@ from bikecollect.reports.coverage import Account, Coverage, Gap
 
 CELLS = 48
 DAYS = 45
-"""A longer report has a line a month, and the worst days."""
+"""A longer report shows one line per month, and the worst days."""
 GAPS = 40
 MARKS = {
     SlotState.COLLECTED: ("▇", "#", "green"),
@@ -31,19 +31,27 @@ MARKS = {
     SlotState.MISSING: ("╳", "x", "red"),
 }
 LEVELS = ((1.0, "▇", "#"), (0.9, "▆", "+"), (0.5, "▄", "-"), (0.000001, "▁", "."))
-WORST = (
-    *(SlotState.MISSING, SlotState.PARTIAL, SlotState.STALE),
+WORST_FIRST = (
+    SlotState.MISSING,
+    SlotState.PARTIAL,
+    SlotState.STALE,
     SlotState.COLLECTED,
 )
 DAY_COLUMNS = (
-    *("system", "date", "expected", "collected", "stale", "partial", "missing"),
+    "system",
+    "date",
+    "expected",
+    "collected",
+    "stale",
+    "partial",
+    "missing",
     "coverage",
 )
 GAP_COLUMNS = ("system", "start", "end", "slots", "cause", "backfillable", "from")
 
 
 def text(account: Account) -> str:
-    """Return *account* for a terminal of 80 columns, or a mail."""
+    """Return *account* as text for a terminal of 80 columns or a mail."""
     span = f"{_day(account.since, account)} to {_day(account.until - 1, account)}"
     head = f"{account.system_id}: {span}, slots of {length(account.interval)}"
     lines = [title(head), f"  Coverage {_coverage(account.total)}"]
@@ -64,7 +72,7 @@ def as_json(account: Account) -> str:
         "until": iso(account.until, zone),
         "interval_s": account.interval,
         **_count(account.total),
-        "days": [{"date": day, **_count(each)} for day, each in account.days.items()],
+        "days": [{"date": day, **_count(count)} for day, count in account.days.items()],
         "gaps": [
             {
                 "start": iso(gap.start, zone),
@@ -81,25 +89,29 @@ def as_json(account: Account) -> str:
 
 
 def days_csv(accounts: Sequence[Account]) -> str:
-    """Return a line a day of *accounts*."""
+    """Return *accounts* as CSV with one line per day."""
     rows = [
-        (each.system_id, day, *_count(count).values())
-        for each in accounts
-        for day, count in each.days.items()
+        (account.system_id, day, *_count(count).values())
+        for account in accounts
+        for day, count in account.days.items()
     ]
     return _csv(DAY_COLUMNS, rows)
 
 
 def gaps_csv(accounts: Sequence[Account]) -> str:
-    """Return a line a gap of *accounts*."""
+    """Return *accounts* as CSV with one line per gap."""
     rows = [
         (
-            each.system_id,
-            *(iso(gap.start, each.zone), iso(gap.end, each.zone)),
-            *(gap.slots, gap.cause, gap.backfillable, gap.origin),
+            account.system_id,
+            iso(gap.start, account.zone),
+            iso(gap.end, account.zone),
+            gap.slots,
+            gap.cause,
+            gap.backfillable,
+            gap.origin,
         )
-        for each in accounts
-        for gap in each.gaps
+        for account in accounts
+        for gap in account.gaps
     ]
     return _csv(GAP_COLUMNS, rows)
 
@@ -136,16 +148,14 @@ def _states(count: Coverage) -> str:
 
 
 def _days(account: Account) -> list[str]:
-    """Return a strip of half hours for each day."""
+    """Return one line per day, with a mark for each half hour."""
     cells: dict[str, dict[int, SlotState]] = {}
-    for each in account.judged:
-        local = datetime.fromtimestamp(each.slot, account.zone)
+    for judged in account.judged:
+        local = datetime.fromtimestamp(judged.slot, account.zone)
         cell = (local.hour * 60 + local.minute) * CELLS // 1440
         day = cells.setdefault(local.strftime("%Y-%m-%d"), {})
-        if WORST.index(each.state) < WORST.index(day.get(cell, SlotState.COLLECTED)):
-            day[cell] = each.state
-        else:
-            day.setdefault(cell, each.state)
+        states = (judged.state, day.get(cell, judged.state))
+        day[cell] = min(states, key=WORST_FIRST.index)
     lines = [" " * 14 + "".join(f"{h:<6}" for h in range(0, 24, 3)).rstrip()]
     for name, count in account.days.items():
         strip = "".join(_mark(cells.get(name, {}).get(n)) for n in range(CELLS))
@@ -155,9 +165,10 @@ def _days(account: Account) -> list[str]:
 
 
 def _legend(account: Account) -> list[str]:
-    there = {each.state for each in account.judged}
-    marks = (f"{_mark(state)} {state}" for state in reversed(WORST) if state in there)
-    return ["", f"  half an hour each, by its worst slot: {'  '.join(marks)}"]
+    states = {judged.state for judged in account.judged}
+    shown = (state for state in reversed(WORST_FIRST) if state in states)
+    marks = "  ".join(f"{_mark(state)} {state}" for state in shown)
+    return ["", f"  each mark: half an hour, by its worst slot: {marks}"]
 
 
 def _mark(state: SlotState | None) -> str:
@@ -168,20 +179,20 @@ def _mark(state: SlotState | None) -> str:
 
 
 def _months(account: Account) -> list[str]:
-    """Return a strip of days for each month, and the worst days."""
+    """Return one line per month, with a mark for each day, and the worst days."""
     lines = [" " * 11 + "1   5    10   15   20   25   30"]
-    for month, members in groupby(account.days.items(), key=lambda each: each[0][:7]):
+    for month, members in groupby(account.days.items(), key=lambda item: item[0][:7]):
         counts = dict(members)
         strip = "".join(_level(counts.get(f"{month}-{day:02}")) for day in range(1, 32))
-        got = sum(each.collected for each in counts.values())
-        whole = sum(each.expected for each in counts.values())
-        missing = f"{whole - got:,} missing" if whole > got else ""
-        share = percent(got / whole if whole else None)
+        collected = sum(count.collected for count in counts.values())
+        expected = sum(count.expected for count in counts.values())
+        missing = f"{expected - collected:,} missing" if expected > collected else ""
+        share = percent(collected / expected if expected else None)
         lines.append(f"  {month}  {strip}  {share:>11}  {missing}".rstrip())
     full = "▇" if unicode() else "#"
-    lines += ["", f"  a day each: {full} whole, lower where slots are missing"]
-    worst = sorted(account.days.items(), key=lambda each: -each[1].missing)[:10]
-    lines += ["", "  The worst days"]
+    lines += ["", f"  each mark: one day; {full} complete, lower: slots are missing"]
+    worst = sorted(account.days.items(), key=lambda item: -item[1].missing)[:10]
+    lines += ["", "  Worst days"]
     lines += [f"    {d}  {_coverage(count)}" for d, count in worst if count.missing]
     return lines
 
@@ -213,13 +224,13 @@ def _gaps(account: Account) -> list[str]:
     lines = [f"  {line}" for line in table(columns, rows).splitlines()]
     if len(account.gaps) > GAPS:
         more = len(account.gaps) - GAPS
-        lines.append(f"  ... and {more} smaller ones; see --format csv --what gaps")
+        lines.append(f"  ... and {more} shorter gaps; see --format csv --what gaps")
     lines += ["", *_causes(account)]
     spare = sum(gap.backfillable for gap in account.gaps)
     if spare:
         lines += [
             "",
-            f"  {spare} can be filled from what is here:\n    bikecollect backfill",
+            f"  {spare} can be filled from kept payloads:\n    bikecollect backfill",
         ]
     return lines
 
@@ -230,12 +241,7 @@ def _end(gap: Gap, account: Account) -> str:
 
 
 def _causes(account: Account) -> Iterator[str]:
-    """Yield how many slots each cause has cost."""
+    """Yield the number of missing slots by cause."""
     yield "  Missing slots by cause"
     for cause, slots in account.causes.items():
         yield f"    {slots:>7,}  {visible(cause)}: {meaning(cause)}"
-
-
-def empty(system_id: str) -> str:
-    """Return what is said of a system without any run."""
-    return f"{system_id}: nothing was ever collected; see: bikecollect schedule show\n"

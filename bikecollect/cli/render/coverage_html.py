@@ -1,4 +1,4 @@
-"""The account of the past as one HTML page that needs nothing else, and prints."""
+"""Coverage and gaps as one self-contained, printable HTML page."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ TEMPLATE = "coverage.html.jinja"
 CELL = 14
 LEFT, TOP = 40, 24
 MONTH_ROOM = 3
-"""Weeks that the name of a month takes above the calendar."""
+"""Weeks that the name of a month occupies above the calendar."""
 MONTH_WIDTH = 40
 MOST_GAPS = 500
 
 
 @dataclass(frozen=True)
 class DaySquare:
-    """A square of the calendar; *month* is the name that stands above it, if any."""
+    """A square of the calendar; *month* is the label above it, if any."""
 
     date: str
     count: Coverage
@@ -38,19 +38,19 @@ class DaySquare:
 
 @dataclass(frozen=True)
 class Calendar:
-    """A square a day, a column a week, Monday on top; lengths in pixels."""
+    """One square per day, one column per week from Monday; lengths in pixels."""
 
     days: Sequence[DaySquare]
     width: int
     height: int
 
 
-def page(accounts: Sequence[Account], made: str) -> str:
-    """Return the page of *accounts*; *made* says when and by what.
+def page(accounts: Sequence[Account], footer: str) -> str:
+    """Return the page for *accounts*.
 
-    Raises NotInstalled where jinja2, of the extra ``archive``, is not there.
+    Raises NotInstalled if jinja2, of the extra ``archive``, is not installed.
     """
-    text: str = _template().render(accounts=accounts, made=made)
+    text: str = _template().render(accounts=accounts, footer=footer)
     return text + "\n"
 
 
@@ -93,17 +93,17 @@ def _filters() -> Mapping[str, Any]:
 
 
 def calendar(account: Account) -> Calendar:
-    """Return the days of *account*, each in its place."""
+    """Return the days of *account* with their positions."""
     days = {date.fromisoformat(day): count for day, count in account.days.items()}
     first = min(days, default=date.min)
     monday = first - timedelta(days=first.weekday()) if days else first
     squares: list[DaySquare] = []
-    named = -MONTH_ROOM - 1
+    labelled = -MONTH_ROOM - 1
     for day, count in days.items():
         week, row = divmod((day - monday).days, 7)
         month = ""
-        if (day.day == 1 or not squares) and week - named > MONTH_ROOM:
-            named, month = week, day.strftime("%b %Y")
+        if (day.day == 1 or not squares) and week - labelled > MONTH_ROOM:
+            labelled, month = week, day.strftime("%b %Y")
         x, y = LEFT + week * CELL, TOP + row * CELL
         squares.append(DaySquare(day.isoformat(), count, x, y, month))
     width = max((day.x for day in squares), default=0) + CELL
@@ -119,6 +119,6 @@ def _local(moment: int, zone: tzinfo) -> str:
 
 
 def _longest(gaps: Sequence[Any]) -> Sequence[Any]:
-    """Return the longest of *gaps*, in the order of time."""
+    """Return the longest of *gaps*, sorted by time."""
     shown = sorted(gaps, key=lambda gap: -gap.slots)[:MOST_GAPS]
     return sorted(shown, key=lambda gap: gap.start)

@@ -1,4 +1,4 @@
-"""What reports answer, as text, CSV and JSON."""
+"""Output of `report`, as text, CSV and JSON."""
 
 from collections.abc import Mapping, Sequence
 from datetime import tzinfo
@@ -42,47 +42,51 @@ HIDDEN = {
     "episodes": {"slots", "last_slot"},
     "chance": {"with_vehicle", "with_dock"},
 }
-"""What a table of 80 columns leaves to CSV and JSON."""
+"""Columns shown only in CSV and JSON, as a table has 80 columns."""
 
 
 def listing() -> str:
-    """Return the reports, a line each."""
+    """Return the list of reports, one line each."""
     width = max(map(len, REPORTS))
-    lines = [f"  {each.name:<{width}}  {each.title}" for each in REPORTS.values()]
+    lines = [f"  {name:<{width}}  {report.title}" for name, report in REPORTS.items()]
     return "\n".join([title("Reports"), *lines, ""])
 
 
 def answer(
     report: Report,
-    found: Answer,
+    result: Answer,
     zones: Mapping[str, tzinfo],
     form: str,
     limit: int | None,
 ) -> str:
-    """Return what *report* has *found*; text has 60 rows where *limit* is not said."""
-    rows = [_readable(found.columns, row, zones) for row in found.rows]
+    """Return the *result* of *report*; text has 60 rows at most without a *limit*."""
+    columns = result.columns
+    rows = [_readable(columns, row, zones) for row in result.rows]
     if form == "json":
-        made = (dict(zip(found.columns, row, strict=True)) for row in rows[:limit])
-        return "".join(visible_json(each) + "\n" for each in made)
+        records = (dict(zip(columns, row, strict=True)) for row in rows[:limit])
+        return "".join(visible_json(record) + "\n" for record in records)
     if form == "csv":
-        return csv_text([found.columns, *rows[:limit]])
+        return csv_text([columns, *rows[:limit]])
     if not rows:
-        return f"{report.title}\n\nNothing: no slot was seen, or nothing happened.\n"
-    return _text(report, found.columns, rows, len(zones) > 1, limit or SHOWN)
+        return (
+            f"{report.title}\n\nNo rows: nothing was collected, or nothing matches.\n"
+        )
+    return _text(report, columns, rows, limit or SHOWN, many=len(zones) > 1)
 
 
 def _text(
     report: Report,
     columns: Sequence[str],
     rows: Sequence[Sequence[Any]],
-    many: bool,  # noqa: FBT001 - whether the system is said
     limit: int,
+    *,
+    many: bool,
 ) -> str:
     hidden = HIDDEN.get(report.name, set()) | {
-        "place" if _same(columns, rows) else "system_id"
+        "place" if _is_by_system(columns, rows) else "system_id"
     }
     hidden -= {"system_id"} if many else set()
-    shown = [n for n, each in enumerate(columns) if each not in hidden]
+    shown = [n for n, column in enumerate(columns) if column not in hidden]
     cells = [[_cell(columns[n], row[n]) for n in shown] for row in rows[:limit]]
     names = [SHORT.get(columns[n], columns[n]) for n in shown]
     lines = [title(report.title), "", *table(names, cells).splitlines()]
@@ -91,8 +95,8 @@ def _text(
     return "\n".join([*lines, ""])
 
 
-def _same(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> bool:
-    """Tell whether every row's place is its system."""
+def _is_by_system(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> bool:
+    """Return whether the place of every row is its system."""
     if "place" not in columns:
         return False
     place, system = columns.index("place"), columns.index("system_id")
@@ -116,12 +120,12 @@ def _cell(column: str, value: Any) -> Any:
 def _readable(
     columns: Sequence[str], row: Sequence[Any], zones: Mapping[str, tzinfo]
 ) -> list[Any]:
-    """Return *row* with its times as ISO 8601 and its shares to six places."""
+    """Return *row* with times as ISO 8601 and shares rounded to six digits."""
     zone = zones[row[columns.index("system_id")]]
-    made: list[Any] = []
+    cells: list[Any] = []
     for name, value in zip(columns, row, strict=True):
         if name in TIMES and value is not None:
-            made.append(iso(value, zone))
+            cells.append(iso(value, zone))
         else:
-            made.append(round(value, 6) if isinstance(value, float) else value)
-    return made
+            cells.append(round(value, 6) if isinstance(value, float) else value)
+    return cells

@@ -1,4 +1,4 @@
-"""The runs of the past: a list, and one slot with all that is known of it."""
+"""Output of `runs`: the list of runs, and one slot in full detail."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -15,15 +15,18 @@ from bikecollect.core.run import Run, run_values
 from bikecollect.core.slots import Slot, iso
 from bikecollect.core.text import local_minute, size, visible, visible_json
 
-BAR = 16
+BAR = 10
 STAGE_BAR = 44
 OUTCOME = 24
+LEAST_OUTCOME = 12
+FIXED = 46
+"""Columns of the table that neither the outcome nor the system takes, and one more."""
 LOG_LINES = 40
 
 
 @dataclass(frozen=True)
 class Slotted:
-    """All that is known of one slot of one system."""
+    """Everything known about one slot of one system."""
 
     system_id: str
     slot: Slot
@@ -35,34 +38,36 @@ class Slotted:
 
 
 def table(runs: Sequence[Run], zones: dict[str, tzinfo], *, many: bool) -> str:
-    """Return *runs* as a table, one line each; with *many* systems, named."""
+    """Return *runs* as a table of at most 79 columns; *many* adds the system."""
     if not runs:
         return "No runs.\n"
-    longest = max(sum(each.seconds.values()) for each in runs)
-    wide = max(len(each.system_id) for each in runs) if many else 0
-    heads = ("slot", "outcome", "rows", "seconds", "run")
-    head = f"{heads[0]:<16}  {heads[1]:<24} {heads[2]:>6} {heads[3]:>7}  {heads[4]:<8}"
+    longest = max(sum(run.seconds.values()) for run in runs)
+    width = OUTCOME
+    if many:
+        longest_name = max(len(run.system_id) for run in runs)
+        width = min(OUTCOME, max(LEAST_OUTCOME, WIDTH - FIXED - longest_name))
+    head = f"{'slot':<16}  {'outcome':<{width}} {'rows':>6} {'seconds':>7}  {'run':<8}"
     lines = [click.style(f"{head}  {'system' if many else ''}".rstrip(), bold=True)]
     for run in runs:
         spent = sum(run.seconds.values())
         slot = iso(run.slot, zones[run.system_id])[:16].replace("T", " ")
-        word = click.style(f"{_short(run):<24}", fg=_colour(run))
-        line = f"{slot}  {word} {run.rows or '-':>6} {spent:>7.2f}  {run.run_id:<8}"
-        last = run.system_id[:14] if many else bar(spent, longest, BAR - 6)
-        lines.append(f"{line}  {last:<{min(wide, 14)}}".rstrip())
+        outcome = click.style(f"{_short(run, width):<{width}}", fg=_colour(run))
+        line = f"{slot}  {outcome} {run.rows or '-':>6} {spent:>7.2f}  {run.run_id:<8}"
+        last = run.system_id if many else bar(spent, longest, BAR)
+        lines.append(f"{line}  {last}".rstrip())
     return "\n".join(lines) + "\n"
 
 
-def _short(run: Run) -> str:
-    """Return how *run* ended and its flags, cut to the column of the table."""
+def _short(run: Run, width: int) -> str:
+    """Return the outcome of *run* and its flags, cut to *width*."""
     flags = f" [{' '.join(run.flags)}]" if run.flags else ""
     text = visible(f"{_ending(run)}{flags}")
-    return text if len(text) <= OUTCOME else f"{text[: OUTCOME - 2]}.."
+    return text if len(text) <= width else f"{text[: width - 2]}.."
 
 
 def as_json(run: Run, zone: tzinfo) -> str:
     """Return *run* as one line of JSON."""
-    more: dict[str, object] = {
+    details: dict[str, object] = {
         "run_id": run.run_id,
         "started": iso(run.started, zone),
         "finished": None if run.finished is None else iso(run.finished, zone),
@@ -79,15 +84,15 @@ def as_json(run: Run, zone: tzinfo) -> str:
             for a in run.attempts
         ],
     }
-    return visible_json({**run_values(run, zone), **more})
+    return visible_json({**run_values(run, zone), **details})
 
 
 def show(known: Slotted) -> str:
-    """Return the screen of one slot."""
+    """Return the details of one slot."""
     moment = iso(known.slot, known.zone)
     lines = [title(f"{known.system_id}, slot {moment}"), *_block(known)]
     if not known.runs:
-        lines.append("No run of this slot is written down.")
+        lines.append("No run of this slot is recorded.")
     for run in known.runs:
         lines += ["", *_run(run, known)]
     return "\n".join(lines) + "\n"
@@ -97,29 +102,31 @@ def _block(known: Slotted) -> list[str]:
     block = known.block
     lines = ["No block: this slot is missing."]
     if block is not None:
-        where = visible(f"{block.span.file}, from {block.source}")
-        lines = [f"Block: {block.rows} rows in {where},"]
+        place = visible(f"{block.span.file}, source: {block.source}")
+        lines = [f"Block: {block.rows} rows in {place},"]
         lines.append(f"    bytes {block.span.start} to {block.span.end}")
     for path in known.payloads:
-        with suppress(FileNotFoundError):  # a fetch may move it on at any time
+        with suppress(FileNotFoundError):  # a fetch may move it at any time
             lines += _fitted(f"Payload: {size(path.stat().st_size)},", str(path))
     return lines
 
 
 def _run(run: Run, known: Slotted) -> list[str]:
-    ended = click.style(_ending(run), fg=_colour(run), bold=True)
-    began = local_minute(run.started, known.zone)
-    late = run.started - run.slot
-    lines = [f"{title(f'Run {run.run_id}')}: {ended}"]
-    lines.append(f"  began {began}, {late:.0f} s into the slot; exit {run.exit_code}")
+    outcome = click.style(_ending(run), fg=_colour(run), bold=True)
+    started = local_minute(run.started, known.zone)
+    delay = run.started - run.slot
+    lines = [
+        f"{title(f'Run {run.run_id}')}: {outcome}",
+        f"  started {started}, {delay:.0f} s into the slot; exit code {run.exit_code}",
+    ]
     if run.error:
         lines += _paragraph(run.error)
     lines += _numbers(run)
     lines += _stages(run)
-    said = run.error
-    for number, each in enumerate(run.attempts, start=1):
-        lines += _attempt(number, each, said)
-        said = each.error
+    last_error = run.error
+    for number, attempt in enumerate(run.attempts, start=1):
+        lines += _attempt(number, attempt, last_error)
+        last_error = attempt.error
     for notice in run.notices:
         if notice.text != run.error:
             lines += _paragraph(f"{notice.kind}: {notice.text}")
@@ -132,8 +139,8 @@ def _run(run: Run, known: Slotted) -> list[str]:
 
 def _numbers(run: Run) -> list[str]:
     flags = f"; flags: {visible(' '.join(run.flags))}" if run.flags else ""
-    kept = "accepted" if run.accepted else "not accepted"
-    text = f"{run.rows} rows of {run.stations} stations, {size(run.bytes)}, {kept}"
+    accepted = "accepted" if run.accepted else "not accepted"
+    text = f"{run.rows} rows of {run.stations} stations, {size(run.bytes)}, {accepted}"
     return [f"  {text}{flags}"]
 
 
@@ -145,16 +152,16 @@ def _stages(run: Run) -> list[str]:
     ]
 
 
-def _attempt(number: int, attempt: Attempt, said: str) -> list[str]:
-    answer = f"HTTP {attempt.http_status}" if attempt.http_status else "no answer"
-    head = f"  Try {number}: {answer} after {attempt.seconds:.2f} s,"
+def _attempt(number: int, attempt: Attempt, last_error: str) -> list[str]:
+    status = f"HTTP {attempt.http_status}" if attempt.http_status else "no response"
+    head = f"  Try {number}: {status} after {attempt.seconds:.2f} s,"
     lines = _fitted(head, attempt.url)
-    fresh = attempt.error and attempt.error != said
-    return lines + (_paragraph(attempt.error) if fresh else [])
+    is_new = attempt.error and attempt.error != last_error
+    return lines + (_paragraph(attempt.error) if is_new else [])
 
 
 def _fitted(head: str, last: str) -> list[str]:
-    """Return *head* and *last* on one line, or on two where the screen is narrow."""
+    """Return *head* and *last* on one line, or on two if they do not fit."""
     last = visible(last)
     if len(head) + 1 + len(last) < WIDTH:
         return [f"{head} {last}"]

@@ -1,4 +1,4 @@
-"""How well each station was seen, as text, CSV, JSON and HTML."""
+"""Coverage of each station (`backfill-report --stations`), as text, CSV and JSON."""
 
 from collections.abc import Sequence
 
@@ -11,49 +11,71 @@ from bikecollect.reports.coverage import Account
 from bikecollect.reports.station_coverage import StationCoverage
 
 COLUMNS = (
-    *("system", "station_id", "name", "slots", "collected", "coverage", "first_slot"),
-    *("last_slot", "longest_gap_s", "verdict"),
+    "system",
+    "station_id",
+    "name",
+    "slots",
+    "collected",
+    "coverage",
+    "first_slot",
+    "last_slot",
+    "longest_gap_s",
+    "verdict",
 )
-Found = Sequence[tuple[Account, Sequence[StationCoverage]]]
+StationsBySystem = Sequence[tuple[Account, Sequence[StationCoverage]]]
 
 
-def render(found: Found, form: str) -> str:
+def render(systems: StationsBySystem, form: str) -> str:
     """Return the coverage of stations in *form*; raises UsageError for html."""
     if form == "html":
-        raise UsageError("--stations gives text, csv or json")
+        raise UsageError("--stations cannot be combined with --format html")
     if form == "text":
-        return "\n".join(_text(account, stations) for account, stations in found)
-    rows = [_row(account, each) for account, some in found for each in some]
+        return "\n".join(_text(account, stations) for account, stations in systems)
+    rows = [
+        _row(account, station) for account, stations in systems for station in stations
+    ]
     if form == "json":
-        made = (dict(zip(COLUMNS, row, strict=True)) for row in rows)
-        return "".join(visible_json(each) + "\n" for each in made)
+        records = (dict(zip(COLUMNS, row, strict=True)) for row in rows)
+        return "".join(visible_json(record) + "\n" for record in records)
     return csv_text([COLUMNS, *rows])
 
 
-def _row(account: Account, each: StationCoverage) -> tuple[object, ...]:
+def _row(account: Account, station: StationCoverage) -> tuple[object, ...]:
     return (
-        *(account.system_id, each.station_id, each.name, each.slots, each.collected),
-        *(round(each.share, 6), iso(each.first, account.zone)),
-        *(iso(each.last, account.zone), each.longest_gap_s, each.verdict),
+        account.system_id,
+        station.station_id,
+        station.name,
+        station.slots,
+        station.collected,
+        round(station.share, 6),
+        iso(station.first, account.zone),
+        iso(station.last, account.zone),
+        station.longest_gap_s,
+        station.verdict,
     )
 
 
 def _text(account: Account, stations: Sequence[StationCoverage]) -> str:
-    odd = [each for each in stations if each.verdict]
-    odd.sort(key=lambda each: (each.verdict, each.share))
+    unusual = [station for station in stations if station.verdict]
+    unusual.sort(key=lambda station: (station.verdict, station.share))
     lines = [title(f"{account.system_id}: {len(stations)} stations"), ""]
-    if not odd:
-        return "\n".join([*lines, "  Each was seen whenever the system was.", ""])
+    if not unusual:
+        line = "  Every station has a row in 90 % or more of the collected slots."
+        return "\n".join([*lines, line, ""])
     rows = [
         (
-            *(each.verdict, each.station_id, percent(each.share)),
-            *(iso(each.first, account.zone)[:10], iso(each.last, account.zone)[:10]),
-            *(length(each.longest_gap_s), each.name[:20]),
+            station.verdict,
+            station.station_id,
+            percent(station.share),
+            iso(station.first, account.zone)[:10],
+            iso(station.last, account.zone)[:10],
+            length(station.longest_gap_s),
+            station.name[:20],
         )
-        for each in odd
+        for station in unusual
     ]
     names = ("", "station", "seen", "first", "last", "longest gap", "name")
     lines += [f"  {line}" for line in table(names, rows).splitlines()]
-    left = len(stations) - len(odd)
-    lines += ["", f"  {left} others were seen whenever the system was (90 % or more)."]
+    usual = len(stations) - len(unusual)
+    lines += ["", f"  {usual} other stations: seen in 90 % or more of collected slots."]
     return "\n".join([*lines, ""])

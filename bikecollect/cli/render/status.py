@@ -1,4 +1,4 @@
-"""How systems stand, as a screen, as JSON and as metrics."""
+"""Output of `status`: a screen, alerts, JSON and Prometheus metrics."""
 
 from collections.abc import Iterable, Sequence
 
@@ -25,45 +25,48 @@ MARKS = {
     SlotState.BEFORE: (" ", " ", None),
 }
 COLOURS = {Tone.PLAIN: None, Tone.GOOD: "green", Tone.BAD: "red"}
-WORST = (
-    *(SlotState.MISSING, SlotState.PARTIAL, SlotState.STALE),
-    *(SlotState.COLLECTED, SlotState.DUE, SlotState.BEFORE),
+WORST_FIRST = (
+    SlotState.MISSING,
+    SlotState.PARTIAL,
+    SlotState.STALE,
+    SlotState.COLLECTED,
+    SlotState.DUE,
+    SlotState.BEFORE,
 )
 
 
 def screen(standings: Iterable[Standing]) -> str:
-    """Return the screen of ``status``."""
-    return "\n".join(_system(each) for each in standings)
+    """Return the status of all systems as text."""
+    return "\n".join(map(_system, standings))
 
 
 def alerts(standings: Iterable[Standing]) -> str:
-    """Return a line for each trouble, nothing where there is none."""
+    """Return one line per problem; empty if there is none."""
     lines = []
-    for each in standings:
-        health = each.health
+    for standing in standings:
+        health, name = standing.health, standing.system_id
         if health.late:
-            why = [_styled(behind(health))]
+            reasons = [_styled(behind(health))]
             if health.silent is not None:
-                why.append(f"no run for {length(health.silent)}")
-            lines.append(f"{each.system_id}: late: {'; '.join(why)}")
-        lines += [f"{each.system_id}: {_incident(i, each)}" for i in health.incidents]
+                reasons.append(f"no run for {length(health.silent)}")
+            lines.append(f"{name}: late: {'; '.join(reasons)}")
+        lines += [f"{name}: {_incident(i, standing)}" for i in health.incidents]
     return "".join(f"{line}\n" for line in lines)
 
 
 def _system(standing: Standing) -> str:
     health = standing.health
-    said = verdict(health)
-    lines = [
-        f"{title(standing.system_id)}: {_styled(said, bold=said.tone is Tone.BAD)}"
-    ]
+    summary = verdict(health)
+    outcome = _styled(summary, bold=summary.tone is Tone.BAD)
+    lines = [f"{title(standing.system_id)}: {outcome}"]
     for fact in facts(standing):
         value = "".join(_styled(part) for part in fact.parts)
         lines += _beside(f"  {fact.title:<13}", value)
     lines.append("")
     lines += _strip(standing)
-    for each in health.incidents:
-        lines += ["", *_beside("  ! ", _incident(each, standing))]
-        lines += wrapped(each.text, "    ")
+    for incident in health.incidents:
+        lines += ["", *_beside("  ! ", _incident(incident, standing))]
+        lines += wrapped(incident.text, "    ")
     return "\n".join(lines) + "\n"
 
 
@@ -91,18 +94,18 @@ def _incident(incident: Incident, standing: Standing) -> str:
 
 
 def _strip(standing: Standing) -> list[str]:
-    """Return the last day as marks, some hours a line, with their legend."""
+    """Return the last 24 hours as marks, some hours per line, with a legend."""
     health = standing.health
     cells: dict[int, SlotState] = {}
     span = max(CELL, health.interval)
     for slot, state in health.strip:
         place = slot // span
-        cells[place] = min(cells.get(place, state), state, key=WORST.index)
+        cells[place] = min(cells.get(place, state), state, key=WORST_FIRST.index)
     line = max(HOURS_A_LINE * 3_600, span * 12)
     lines: dict[int, list[tuple[int, SlotState]]] = {}
     for place, state in cells.items():
         lines.setdefault(place * span // line, []).append((place, state))
-    drawn = []
+    strip = []
     for members in lines.values():
         if all(state is SlotState.BEFORE for _, state in members):
             continue
@@ -112,9 +115,10 @@ def _strip(standing: Standing) -> list[str]:
         for place, state in members:
             number = place * span % line // span
             text += (" " if number and number % 12 == 0 else "") + _mark(state)
-        drawn.append(f"  {begin}  {text}")
-    legend = "  ".join(f"{_mark(each)} {each.value}" for each in list(SlotState)[:5])
-    return [*drawn, f"         {legend}"]
+        strip.append(f"  {begin}  {text}")
+    states = list(SlotState)[:5]
+    legend = "  ".join(f"{_mark(state)} {state.value}" for state in states)
+    return [*strip, f"         {legend}"]
 
 
 def _mark(state: SlotState) -> str:
@@ -153,15 +157,15 @@ def as_json(standing: Standing) -> str:
             ],
             "incidents": [
                 {
-                    "id": each.incident_id,
-                    "kind": each.kind,
-                    "opened": iso(each.opened, zone),
-                    "slots": each.slots,
-                    "lost": each.lost,
-                    "causes": dict(each.causes),
-                    "text": each.text,
+                    "id": incident.incident_id,
+                    "kind": incident.kind,
+                    "opened": iso(incident.opened, zone),
+                    "slots": incident.slots,
+                    "lost": incident.lost,
+                    "causes": dict(incident.causes),
+                    "text": incident.text,
                 }
-                for each in health.incidents
+                for incident in health.incidents
             ],
             "inbox": standing.inbox,
             "outbox": standing.outbox,
@@ -187,24 +191,24 @@ Sample = tuple[dict[str, str], float | None]
 
 
 def metrics(standings: Sequence[Standing]) -> str:
-    """Return *standings* for Prometheus, in its text format."""
+    """Return *standings* in the text format of Prometheus."""
     families: list[tuple[str, str, list[Sample]]] = [
         ("last_block_timestamp_seconds", "Slot of the newest block.", []),
-        ("last_run_timestamp_seconds", "When the newest run began.", []),
+        ("last_run_timestamp_seconds", "Start of the newest run.", []),
         ("last_run_exit_code", "Exit code of the newest run.", []),
-        ("last_run_duration_seconds", "Length of the newest run.", []),
-        ("last_run_rows", "Rows that the newest run wrote.", []),
-        ("late", "1 when the newest block is too old.", []),
+        ("last_run_duration_seconds", "Duration of the newest run.", []),
+        ("last_run_rows", "Rows written by the newest run.", []),
+        ("late", "1 if the newest block is too old.", []),
         ("runs_good_ratio", "Share of good runs in the last 24 hours.", []),
         ("coverage_ratio", "Collected of expected slots.", []),
         ("incident_open", "1 for each open incident.", []),
-        ("inbox_payloads", "Payloads that wait to be committed.", []),
-        ("outbox_mails", "Mails that wait for the mail server.", []),
+        ("inbox_payloads", "Payloads waiting to be committed.", []),
+        ("outbox_mails", "Mails waiting to be sent.", []),
         ("rejected_payloads", "Payloads that were not understood.", []),
         ("used_bytes", "Size of the system's folder.", []),
         ("free_bytes", "Free bytes on its disk.", []),
     ]
-    samples = {name: each for name, _, each in families}
+    samples = {name: family for name, _, family in families}
     for standing in standings:
         health, run = standing.health, standing.health.last_run
         label = {"system": standing.system_id}
@@ -223,12 +227,14 @@ def metrics(standings: Sequence[Standing]) -> str:
         }
         for name, value in values.items():
             samples[name].append((label, value))
-        for window, each in health.coverage.items():
-            samples["coverage_ratio"].append(({**label, "window": window}, each.ratio))
+        for window, coverage in health.coverage.items():
+            labels = {**label, "window": window}
+            samples["coverage_ratio"].append((labels, coverage.ratio))
+        open_kinds = {incident.kind for incident in health.incidents}
         for kind in KINDS:
-            there = any(each.kind == kind for each in health.incidents)
-            samples["incident_open"].append(({**label, "kind": kind}, int(there)))
-    return "".join(_family(*each) for each in families)
+            labels = {**label, "kind": kind}
+            samples["incident_open"].append((labels, int(kind in open_kinds)))
+    return "".join(_family(*family) for family in families)
 
 
 def _last_values(run: Run) -> dict[str, float | None]:

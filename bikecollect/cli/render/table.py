@@ -1,4 +1,4 @@
-"""A table of text: columns as wide as their cells, numbers to the right."""
+"""A table as text: columns as wide as their cells, numbers aligned right."""
 
 from collections.abc import Sequence
 from unicodedata import east_asian_width
@@ -9,7 +9,7 @@ WIDEST = 40
 
 
 def table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return *rows* under *names*, as lines; what acts unseen is written out.
+    """Return *rows* under *names*, as lines; control characters are escaped.
 
     >>> print(table(["a", "b"], [("x", 1), (None, 22)]), end="")
     a   b
@@ -33,7 +33,7 @@ def table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def width(text: str) -> int:
-    """Return how many places *text* takes in a terminal.
+    """Return the number of terminal columns that *text* occupies.
 
     >>> width("站a")
     3
@@ -43,10 +43,10 @@ def width(text: str) -> int:
 
 def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> str:
     padded = (
-        " " * (wide - width(cell)) + cell
+        " " * (size - width(cell)) + cell
         if right
-        else cell + " " * (wide - width(cell))
-        for cell, wide, right in zip(cells, widths, numeric, strict=True)
+        else cell + " " * (size - width(cell))
+        for cell, size, right in zip(cells, widths, numeric, strict=True)
     )
     return "  ".join(padded)
 

@@ -1,4 +1,4 @@
-"""Words and marks that screens share."""
+"""Marks, bars, headings and wrapped lines for the terminal."""
 
 import sys
 import textwrap
@@ -9,12 +9,12 @@ WIDTH = 80
 
 
 def unicode() -> bool:
-    """Tell whether what is printed may hold more than ASCII."""
+    """Return whether standard output takes more than ASCII."""
     return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
 
 
 def bar(part: float, whole: float, width: int) -> str:
-    """Return a bar that is *part* of *whole* as long as *width*, at least a trace."""
+    """Return a bar for *part* of *whole*, at most *width* and at least 1 long."""
     if not whole or part <= 0:
         return ""
     mark = "█" if unicode() else "#"
@@ -24,10 +24,11 @@ def bar(part: float, whole: float, width: int) -> str:
 def wrapped(
     text: str, first: str = "", rest: str | None = None, *, width: int = WIDTH - 1
 ) -> list[str]:
-    """Return the lines of *text*, none longer than *width* where a blank allows it.
+    """Return *text* as lines of at most *width*, broken at blanks only.
 
-    Lines are broken at blanks only, so a path or an address stays whole. *first*
-    stands before the first line, *rest* before the others (default: *first*).
+    A path or an address stays whole, even if its line is then longer.
+
+    *first* is put before the first line, *rest* before the others (default: *first*).
 
     >>> wrapped("see /srv/city-bikes/ledger.sqlite3", "  ", width=20)
     ['  see', '  /srv/city-bikes/ledger.sqlite3']
