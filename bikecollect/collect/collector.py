@@ -16,7 +16,7 @@ from typing import NamedTuple
 from bikecollect import __version__
 from bikecollect.collect.cycle import Cycle
 from bikecollect.core import process
-from bikecollect.core.errors import BikecollectError, Outcome
+from bikecollect.core.errors import BikecollectError, Outcome, StorageError
 from bikecollect.core.logs import of_run
 from bikecollect.core.process import Times
 from bikecollect.core.run import Run, failure_line, run_line, run_values
@@ -104,6 +104,8 @@ class Collector:
                 run = cycle.dry(run) if dry else cycle.run(run)
             except BikecollectError as error:
                 run = run.failed(error)
+            except OSError as error:
+                run = run.failed(StorageError(f"cannot use the disk: {error}"))
             except Exception as error:
                 log.exception("%s: a bug", name, extra={"told": True})
                 what = f"{type(error).__name__}: {error}"

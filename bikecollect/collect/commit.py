@@ -2,8 +2,8 @@
 
 import logging
 import zlib
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from bikecollect.collect import findings, only, quality, station_list
 from bikecollect.collect.only import Only
 from bikecollect.core.blocks import Block, Stations, block_of
-from bikecollect.core.errors import BikecollectError, Outcome, PayloadError
+from bikecollect.core.errors import (
+    BikecollectError,
+    Interrupted,
+    Outcome,
+    PayloadError,
+    StorageError,
+)
 from bikecollect.core.logs import Stopwatch
 from bikecollect.core.payload import Payload
 from bikecollect.core.run import Notice, Result
@@ -92,20 +98,23 @@ class Committer:
                 block = self.ledger.block(payload.slot)
                 if block is None:
                     understood = self._understand(payload, source)
-            if block is not None:
-                result = self._skip(name, payload, block)
-            else:
-                origin = payload.source or source
-                result = self._write(name, payload, understood, origin)
         except PayloadError as error:
             error.__traceback__ = None  # its frames hold the parsed documents
             misread = error.cause in {"drift", "shape"}
             remedy = self._remedy(name, payload) if payload and misread else []
             result = self._reject(name, error, str(error), remedy)
-        except BikecollectError:
-            raise
+        except (BikecollectError, OSError):
+            raise  # of the disk, memory or rights: the payload is not at fault
         except Exception as error:  # noqa: BLE001 - a bug: the payload is kept
             result = self._bug(name, error)
+        else:
+            origin = payload.source or source
+            with self._ending_the_run(name):
+                result = (
+                    self._write(name, payload, understood, origin)
+                    if block is None
+                    else self._skip(name, payload, block)
+                )
         return result._replace(notices=(*result.notices, *vehicles.notices))
 
     def _commit_vehicles(
@@ -118,18 +127,37 @@ class Committer:
         with self.payloads.mark_reading(name), self.bounded():
             payload = self.payloads.open(name)
             rows = vehicles.read(payload)
-        result = vehicles.write(payload, rows, payload.source or source)
+        with self._ending_the_run(name):
+            result = vehicles.write(payload, rows, payload.source or source)
         if result.outcome is not None:
-            self._keep_notes(payload.notes, payload.slot)
+            findings.keep_notes(self.ledger, payload.notes, payload.slot)
             self._move_on(name, payload)
         return result
+
+    @contextmanager
+    def _ending_the_run(self, name: str) -> Iterator[None]:
+        """Raise any error as one that ends the run; the payload stays in the inbox.
+
+        The ledger may not know what was appended: the next run cuts it. A payload that
+        always fails is rejected like one that kills runs.
+        """
+        try:
+            yield
+        except (StorageError, Interrupted, OSError):
+            raise
+        except Exception as error:
+            log.exception("a bug while committing %s", name, extra={"told": True})
+            self.payloads.mark_failed(name)
+            text = f"{_describe(error)}; the payload {name} waits for the next run"
+            raise BikecollectError(text) from error
 
     def _check_kills(self, name: str) -> None:
         """Raise PayloadError for a payload that has killed `MOST_KILLS` runs."""
         kills = self.payloads.kills(name)
         if kills >= MOST_KILLS:
             raise PayloadError(
-                f"{kills} runs {KILLED}; `bikecollect backfill` tries it again",
+                f"{kills} runs {KILLED} or failed to commit it; `bikecollect backfill` "
+                "tries it again",
                 cause="killed",
             )
 
@@ -210,7 +238,8 @@ class Committer:
                 ),
                 stations,
             )
-            drifts = self._remember(payload, snapshot, notes)
+            kept = {**payload.notes, **notes}
+            drifts = findings.remember(self.ledger, snapshot, kept, payload.slot)
         self._move_on(name, payload)
         notices = [Notice("partial", text) for text in snapshot.oddities]
         notices += [Notice("columns", text) for text in block.troubles]
@@ -293,10 +322,7 @@ class Committer:
 
         reason = "".join(traceback.format_exception(error))
         path = self.payloads.reject(name, self.redact(reason))
-        what = f"a bug: {type(error).__name__}: {error}"
-        if isinstance(error, MemoryError):
-            what = "not enough memory to read the payload"
-        text = f"{what}; see {path}.reason.txt"
+        text = f"{_describe(error)}; see {path}.reason.txt"
         return Result(Outcome.BUG, "bug", error=text, notices=(Notice("bug", text),))
 
     def _stations(self, slot: Slot, changes: station_list.Changes) -> Stations:
@@ -310,23 +336,11 @@ class Committer:
         span = self.store.append(INFORMATION, end, information_header(), text)
         return Stations(tuple(versions), span, absent)
 
-    def _remember(
-        self, payload: Payload, snapshot: Snapshot, new_notes: Mapping[str, str]
-    ) -> tuple[str, ...]:
-        """Store the notes for the next fetch; return how the feed has changed."""
-        memory = self.ledger.notes()
-        if not self.ledger.is_newest(payload.slot):
-            return ()  # the notes of a later payload are kept
-        notes, news = findings.new_findings(snapshot, memory, payload.slot)
-        self._keep_notes({**payload.notes, **new_notes, **notes}, payload.slot)
-        return news
 
-    def _keep_notes(self, notes: Mapping[str, str], slot: Slot) -> None:
-        """Store those of *notes* that are new, unless a later slot has a block."""
-        memory = self.ledger.notes()
-        changed = {k: text for k, text in notes.items() if memory.get(k, "") != text}
-        if changed and self.ledger.is_newest(slot):
-            self.ledger.remember(changed)
+def _describe(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return "not enough memory to read and commit the payload"
+    return f"a bug: {type(error).__name__}: {error}"
 
 
 def _with(flags: tuple[str, ...], flag: str) -> tuple[str, ...]:

@@ -5,7 +5,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bikecollect.collect.commit import Committer
-from bikecollect.core.errors import BikecollectError, Interrupted, Outcome, RateLimited
+from bikecollect.core.errors import (
+    BikecollectError,
+    Interrupted,
+    Outcome,
+    RateLimited,
+    StorageError,
+)
 from bikecollect.core.logs import Stopwatch
 from bikecollect.core.payload import FeedClient, Payload
 from bikecollect.core.run import (
@@ -64,8 +70,8 @@ class Cycle:
         try:
             payload = self._fetch(run)
             run = self._accept(run, payload)
-        except BikecollectError as error:
-            run = self._failed(run, error)
+        except (BikecollectError, OSError) as error:
+            run = self._failed(run, _translated(error))
         if run.outcome is Outcome.INTERRUPTED:
             return self._end(run, written=False)
         return self._settle(run)
@@ -95,8 +101,8 @@ class Cycle:
                     run = self._with_measurements(run)
                     self.ledger.record([run])
                     written = True
-        except BikecollectError as error:
-            run = postponed(run, error)
+        except (BikecollectError, OSError) as error:
+            run = postponed(run, _translated(error))
         finally:
             self.ledger.close()
             if self.committer.vehicles:
@@ -125,7 +131,8 @@ class Cycle:
             run = self._outcome_from_ledger(run)
             self.ledger.remember(self.notes)
             self.payloads.prune(self._first_day(run.slot))
-        except BikecollectError as error:
+        except (BikecollectError, OSError) as failure:
+            error = _translated(failure)
             return postponed(run, error), error.cause == "disk"
         return run, True
 
@@ -236,6 +243,16 @@ class Cycle:
         except BikecollectError as error:
             return run.noticed(Notice(error.cause, str(error)))
         return run
+
+
+def _translated(error: BikecollectError | OSError) -> BikecollectError:
+    """Return *error*; one of the disk that no adapter has translated as StorageError.
+
+    Memory, files or rights that were lacking for a moment are no bug.
+    """
+    if isinstance(error, OSError):
+        return StorageError(f"cannot use the disk: {error}")
+    return error
 
 
 def _size(payload: Payload) -> int:

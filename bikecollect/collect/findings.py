@@ -2,15 +2,39 @@
 
 import json
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from bikecollect.core.slots import DAY, Slot
 from bikecollect.core.snapshot import Snapshot, VehicleSnapshot
 from bikecollect.feeds.reading import drift
 
+if TYPE_CHECKING:
+    from bikecollect.storage.ledger import Ledger
+
 SHAPE = "bikecollect.shape"
 NOTE = "bikecollect.findings"
 FORGOTTEN = 7 * DAY
 """How long a finding must be absent before it is reported again, in seconds."""
+
+
+def remember(
+    ledger: "Ledger", snapshot: Snapshot, notes: Mapping[str, str], slot: Slot
+) -> tuple[str, ...]:
+    """Store *notes* for the next fetch; return how the feed has changed."""
+    memory = ledger.notes()
+    if not ledger.is_newest(slot):
+        return ()  # the notes of a later payload are kept
+    own_notes, news = new_findings(snapshot, memory, slot)
+    keep_notes(ledger, {**notes, **own_notes}, slot)
+    return news
+
+
+def keep_notes(ledger: "Ledger", notes: Mapping[str, str], slot: Slot) -> None:
+    """Store those of *notes* that are new, unless a later slot has a block."""
+    memory = ledger.notes()
+    changed = {k: text for k, text in notes.items() if memory.get(k, "") != text}
+    if changed and ledger.is_newest(slot):
+        ledger.remember(changed)
 
 
 def new_findings(

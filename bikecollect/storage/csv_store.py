@@ -83,7 +83,11 @@ class Store:
     def segments(self, day: str) -> list[str]:
         """Return the names of the files of *day*, first segment first."""
         numbered = []
-        for entry in _scan(self._folder / self.dataset):
+        try:
+            entries = _scan(self._folder / self.dataset)
+        except OSError as error:
+            raise StorageError(f"cannot list {self._folder}: {error}") from error
+        for entry in entries:
             match = _SEGMENT.fullmatch(entry.name)
             if match and match[1] == day:
                 numbered.append((int(match[2] or 1), f"{self.dataset}/{entry.name}"))

@@ -79,9 +79,9 @@ class Ledger:
 
     def recall(self) -> Memory:
         """Return what earlier runs remembered; nothing if that cannot be read."""
-        if not self._path.exists():
-            return Memory()
         try:
+            if not self._path.exists():
+                return Memory()
             db = sqlite3.connect(self._path, timeout=1.0)
             try:
                 notes = dict(db.execute("SELECT key, value FROM memory"))
@@ -89,7 +89,7 @@ class Ledger:
                 return Memory(notes, frozenset(station_id for (station_id,) in ids))
             finally:
                 db.close()
-        except sqlite3.Error:
+        except (sqlite3.Error, OSError, MemoryError):
             return Memory()
 
     def notes(self) -> dict[str, str]:
@@ -338,10 +338,10 @@ class Ledger:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError, MemoryError) as error:
             raise self._failure(error) from error
 
-    def _failure(self, error: sqlite3.Error) -> StorageError:
+    def _failure(self, error: Exception) -> StorageError:
         code = getattr(error, "sqlite_errorname", "")
         cause = "ledger-busy" if code.startswith("SQLITE_BUSY") else "ledger"
         return StorageError(f"the ledger {self._path}: {error}", cause=cause)

@@ -45,10 +45,14 @@ class Lock:
         deadline = self._monotonic() + self._patience
         while True:
             fd = self._open()
-            if self._try_lock(fd) and self._is_current(fd):
-                self._write_pid(fd)
-                return fd
-            holder = os.pread(fd, 40, 0).decode("ascii", "replace").strip()
+            try:
+                if flock.try_lock(fd) and self._is_current(fd):
+                    self._write_pid(fd)
+                    return fd
+                holder = os.pread(fd, 40, 0).decode("ascii", "replace").strip()
+            except OSError as error:
+                os.close(fd)
+                raise StorageError(f"cannot lock {self._path}: {error}") from error
             os.close(fd)
             if self._monotonic() >= deadline:
                 raise LockBusy(
@@ -63,13 +67,6 @@ class Lock:
             return os.open(self._path, flags, 0o600)
         except OSError as error:
             raise StorageError(f"cannot open the lock {self._path}: {error}") from error
-
-    def _try_lock(self, fd: int) -> bool:
-        try:
-            return flock.try_lock(fd)
-        except OSError as error:
-            os.close(fd)
-            raise StorageError(f"cannot lock {self._path}: {error}") from error
 
     def _is_current(self, fd: int) -> bool:
         """Return whether *fd* is still the file in the folder.

@@ -97,6 +97,12 @@ class Payloads:
             with suppress(OSError):
                 mark.unlink(missing_ok=True)
 
+    def mark_failed(self, name: str) -> None:
+        """Mark the payload *name* as if a run had been killed while reading it."""
+        if name not in self._held:
+            with suppress(StorageError, OSError):
+                self._touch(self._mark(name, self.kills(name) + 1))
+
     def open(self, name: str) -> Payload:
         """Return the payload *name*; raises PayloadError if it is damaged."""
         if name in self._fresh:

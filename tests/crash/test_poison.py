@@ -64,11 +64,13 @@ def test_a_payload_set_aside_is_told_of_with_its_reason(folder: Path) -> None:
     reason = (folder / f"payloads/rejected/{NAME}.reason.txt").read_text("utf-8")
     assert run.outcome is Outcome.COLLECTED
     assert said == [
-        "2 runs were killed while they read it; `bikecollect backfill` tries it "
-        f"again; the payload is kept in {folder}/payloads/rejected/{NAME}"
+        "2 runs were killed while they read it or failed to commit it; `bikecollect "
+        "backfill` tries it again; the payload is kept in "
+        f"{folder}/payloads/rejected/{NAME}"
     ]
     assert reason == (
-        "2 runs were killed while they read it; `bikecollect backfill` tries it again\n"
+        "2 runs were killed while they read it or failed to commit it; `bikecollect "
+        "backfill` tries it again\n"
     )
 
 
