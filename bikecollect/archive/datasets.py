@@ -37,6 +37,8 @@ ADDED = {"minute_of_day": "SMALLINT", "hour_of_week": "SMALLINT"}
 """Columns that an archived day has in addition to those of its CSV; local time."""
 VERBATIM = "verbatim_line"
 """The text of a row whose values do not reproduce it; absent on most days."""
+SLOT_TIME = "slot_time"
+"""A column of the views only: the slot as TIMESTAMP WITH TIME ZONE."""
 SLOTS = {
     "slot": "BIGINT",
     "minute_of_day": "SMALLINT",

@@ -1,11 +1,17 @@
 """Logging of a command to stderr: warnings, and more with --verbose."""
 
 import logging
+import os
 import sys
+from contextlib import suppress
 
 from bikecollect.cli.options import Screen
-from bikecollect.core.logs import Json, Text
+from bikecollect.core.errors import ExitCode
+from bikecollect.core.logs import Json, Text, current_system
+from bikecollect.core.text import visible
 
+FEW_COLUMNS = 80
+"""The width of a terminal that does not say it."""
 LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 
 
@@ -14,6 +20,51 @@ class _Quiet(logging.StreamHandler):  # type: ignore[type-arg]
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's
         """Drop a message that cannot be written."""
+
+
+class _Terminal(_Quiet):
+    """A handler for a person: progress is a line that the next message replaces.
+
+    Besides warnings it shows how each successful run ended.
+    """
+
+    _has_progress = False
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether *record* is shown: a warning, progress, or a run's end."""
+        numbers = getattr(record, "numbers", {"exit_code": None})
+        is_success = numbers["exit_code"] == ExitCode.OK
+        is_shown = record.levelno >= logging.WARNING or is_success
+        return is_shown or getattr(record, "progress", False)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write *record*, in place of the progress shown before."""
+        if not getattr(record, "progress", False):
+            self.show("")
+            super().emit(record)
+            return
+        system_id = current_system()
+        prefix = f"{system_id}: " if system_id else ""
+        self.show(prefix + _safe(record.getMessage()))
+
+    def show(self, text: str) -> None:
+        """Write *text* over the progress shown before; empty only removes that."""
+        if not text and not self._has_progress:
+            return
+        columns = FEW_COLUMNS
+        with suppress(OSError, ValueError):
+            columns = os.get_terminal_size(self.stream.fileno()).columns or columns
+        with suppress(OSError, ValueError):
+            self.stream.write(f"\r{visible(text)[: columns - 1]}\x1b[K")
+            self.stream.flush()
+        self._has_progress = bool(text)
+
+
+def show_progress(text: str) -> None:
+    """Show *text* on a terminal until the next message; empty removes it."""
+    for handler in logging.getLogger("bikecollect").handlers:
+        if isinstance(handler, _Terminal):
+            handler.show(text)
 
 
 def _is_news(record: logging.LogRecord) -> bool:
@@ -33,8 +84,11 @@ def set_up(verbose: int, form: str) -> None:
     terminal. The loggers always pass lines of runs, for the log file.
     """
     level = LEVELS[min(verbose, len(LEVELS) - 1)]
+    is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
     handler = _Quiet(sys.stderr)
     handler.setLevel(level)
+    if is_terminal and not verbose and form != "json":
+        handler = _Terminal(sys.stderr)
     handler.setFormatter(Json(_safe) if form == "json" else Text(_safe, times=False))
     if not verbose and not sys.stderr.isatty():
         handler.addFilter(_is_news)

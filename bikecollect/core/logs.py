@@ -22,6 +22,11 @@ stages = logging.getLogger(STAGES)
 _current: ContextVar[tuple[str, str]] = ContextVar("run", default=("", ""))
 
 
+def current_system() -> str:
+    """Return the system whose run this thread works on; empty outside of runs."""
+    return _current.get()[0]
+
+
 @contextmanager
 def of_run(system_id: str, run_id: str) -> Iterator[None]:
     """Mark all log records of this thread as those of the run *run_id*."""

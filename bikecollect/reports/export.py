@@ -107,7 +107,7 @@ class Exporter:
         columns = dict(WHATS[request.what])
         if request.what == datasets.STATUS:
             described = self._db.execute("DESCRIBE station_status").fetchall()
-            hidden = {"system_id", "date", *datasets.ADDED}
+            hidden = {"system_id", "date", datasets.SLOT_TIME, *datasets.ADDED}
             names = [name for name, *_ in described if name not in hidden]
             columns = {name: datasets.type_of(name) for name in names}
         if request.what in DAILY:

@@ -1,6 +1,8 @@
 """The demo: a simulated day, collected by the real collector."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,13 +18,13 @@ from bikecollect.setup.loader import parse
 from bikecollect.setup.settings import Settings
 from bikecollect.simulator.city import City
 from bikecollect.simulator.server import LiveFeed, Outage
-from bikecollect.storage.data_folder import alert_state_path
 from bikecollect.wiring.collection import collect
 
 ZONE = "Asia/Taipei"
 INTERVAL = 300
 HOUR = 3600.0
 SETTINGS = "bikecollect.toml"
+STATE_HOME = "XDG_STATE_HOME"
 YOUBIKE, GBFS = "simport-youbike", "simport-gbfs"
 
 
@@ -41,6 +43,22 @@ class Time(Stop):
         """Advance the time by *seconds*; return whether the end was requested."""
         self.now += seconds
         return super().wait(0)
+
+
+@contextmanager
+def state_in(folder: Path) -> Iterator[None]:
+    """Keep the state of this program, such as incidents, in *folder* meanwhile.
+
+    Incidents of a simulated feed do not belong among the user's own.
+    """
+    before = os.environ.get(STATE_HOME)
+    os.environ[STATE_HOME] = str(folder / ".state")
+    try:
+        yield
+    finally:
+        del os.environ[STATE_HOME]
+        if before is not None:
+            os.environ[STATE_HOME] = before
 
 
 @dataclass(frozen=True)
@@ -82,9 +100,9 @@ def collect_a_day(
         Outage(midnight + 14 * HOUR, midnight + 14.5 * HOUR, "renamed"),
     ]
     runs: dict[str, list[Run]] = {YOUBIKE: [], GBFS: []}
-    clear_alert_state(folder, runs)
     (folder / SETTINGS).write_text(settings_text(runs), encoding="utf-8")
-    with LiveFeed(City(stations, seed), clock=time, outages=outages) as feed:
+    city = City(stations, seed)
+    with state_in(folder), LiveFeed(city, clock=time, outages=outages) as feed:
         settings = demo_settings(folder, feed, runs)
         for number, slot in enumerate(_slots(midnight), start=1):
             time.now = slot + 2.0
@@ -101,12 +119,6 @@ def _slots(midnight: float) -> Iterator[int]:
 
 
 FEEDS = {YOUBIKE: "youbike", GBFS: "gbfs"}
-
-
-def clear_alert_state(folder: Path, systems: Iterable[str]) -> None:
-    """Delete the alert state of an earlier demo in *folder*."""
-    for name in systems:
-        alert_state_path(name, str(folder / name)).unlink(missing_ok=True)
 
 
 def settings_text(systems: Iterable[str], interval: int = INTERVAL) -> str:

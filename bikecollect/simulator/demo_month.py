@@ -16,9 +16,9 @@ from bikecollect.simulator.demo import (
     YOUBIKE,
     ZONE,
     Time,
-    clear_alert_state,
     demo_settings,
     settings_text,
+    state_in,
 )
 from bikecollect.simulator.server import LiveFeed, Outage
 from bikecollect.wiring.collection import collect
@@ -62,10 +62,10 @@ def collect_days(
         Outage(at["outage"], at["outage"] + HOUR + INTERVAL, "outage"),
         Outage(at["renamed"], at["renamed"] + HOUR / 2, "renamed"),
     ]
-    clear_alert_state(folder, [YOUBIKE])
+
     (folder / SETTINGS).write_text(settings_text([YOUBIKE], INTERVAL), encoding="utf-8")
     city = City(stations, seed, _events(at, stations))
-    with LiveFeed(city, clock=time, outages=outages) as feed:
+    with state_in(folder), LiveFeed(city, clock=time, outages=outages) as feed:
         settings = demo_settings(folder, feed, [YOUBIKE], INTERVAL)
         for number, slot in enumerate(all_slots, start=1):
             step(number)

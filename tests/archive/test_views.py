@@ -40,6 +40,22 @@ def test_open_days_have_types(world: World) -> None:
     assert len(rows) == 8
 
 
+def test_a_slot_is_there_as_a_time_too(world: World) -> None:
+    """Open and archived days have it, in the zone that is asked for."""
+    sql = "SELECT CAST(MIN(slot_time) AS VARCHAR), COUNT(slot_time) FROM "
+    tables = ("station_status", "slots", "runs")
+    seen = []
+    for prepare in (lambda: None, lambda: compacted(world)):
+        prepare()
+        with viewed(world, timezone="Asia/Taipei") as db:
+            seen += [db.execute(sql + table).fetchall() for table in tables]
+
+    assert {first for ((first, _),) in seen} == {"2026-11-22 12:05:00+08"}
+    assert [count for ((_, count),) in seen[:3]] == [
+        count for ((_, count),) in seen[3:]
+    ]
+
+
 def test_an_archived_day_gives_the_same_rows(world: World) -> None:
     """Whether a day lies in a CSV or in the archive cannot be told from the view."""
     with viewed(world) as db:

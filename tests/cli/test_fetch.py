@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command import run_command
+from command import on_terminal, run_command
 from served import Answer, serving
 
 from bikecollect.simulator import dialects
@@ -148,6 +148,30 @@ def test_a_closed_port_is_unavailable(tmp_path: Path) -> None:
 
     assert done.returncode == 69
     assert "connect" in done.stderr
+
+
+def test_a_terminal_shows_each_try_and_the_end(tmp_path: Path) -> None:
+    """A person sees why it takes long; cron's run of the same prints nothing."""
+    answers = iter([Answer(b"", 503), GOOD])
+    with serving(lambda _: next(answers)) as url:
+        text = on_terminal("--config", settings(tmp_path, url), "fetch")
+
+    assert "city: try 1 failed: " in text
+    assert " answered HTTP 503; next try in " in text
+    last = text.rstrip().rpartition("\x1b[K")[2]
+    assert last.startswith("bikecollect: city 2")
+    assert ": collected, 20 rows of 20 stations" in last
+    assert "\n" not in last
+
+
+def test_a_dumb_terminal_gets_no_control_sequences(tmp_path: Path) -> None:
+    """TERM=dumb is how editors say that they show none."""
+    path = settings(tmp_path, "http://127.0.0.1:9/", interval="2s")
+
+    text = on_terminal("--config", path, "fetch", TERM="dumb")
+
+    assert "unavailable" in text
+    assert "\x1b" not in text
 
 
 def test_an_unwritable_folder_is_74(tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 """The command as a process of its own."""
 
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 
 import forking
+import pytest
 
 MOST_TYPED = 65_536
 """Bytes that a pipe holds."""
@@ -48,3 +51,21 @@ def started(
         check=False,
         env=env,
     )
+
+
+def on_terminal(*arguments: object, **env: str) -> str:
+    """Run ``bikecollect`` with *arguments* on a terminal; return what that shows."""
+    script = shutil.which("script")
+    if script is None:
+        pytest.skip("needs the program script, which provides a terminal")
+    command = [sys.executable, "-m", "bikecollect", *map(str, arguments)]
+    process = subprocess.run(
+        [script, "-qec", shlex.join(command), "/dev/null"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=forking.TIMEOUT,
+        check=False,
+        env={**os.environ, "TERM": "xterm", **env},
+    )
+    return process.stdout

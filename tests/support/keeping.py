@@ -84,7 +84,9 @@ def compacted(world: World, csv_days: int = 7) -> list[Step]:
 
 
 @contextmanager
-def viewed(world: World, settled: Path | None = None) -> Iterator["DuckDBPyConnection"]:
+def viewed(
+    world: World, settled: Path | None = None, timezone: str = "UTC"
+) -> Iterator["DuckDBPyConnection"]:
     """Yield a connection that has the views of *world*; see `views.connected`."""
     shown = views.ViewedSystem(
         system_id=world.folder.name,
@@ -94,7 +96,8 @@ def viewed(world: World, settled: Path | None = None) -> Iterator["DuckDBPyConne
         bounds=partial(bounds, zone=TAIPEI),
         day_slots=lambda begin, end: slot_rows(world, begin, end),
     )
-    with views.connected(world.folder.parent, [shown], settled=settled) as db:
+    folder = world.folder.parent
+    with views.connected(folder, [shown], settled=settled, timezone=timezone) as db:
         yield db
 
 

@@ -42,6 +42,7 @@ STATIONS = (
     f"SELECT valid_from, {', '.join(datasets.STATIONS)} FROM stations"
     f" WHERE valid_from BETWEEN {EARLIEST} AND {LATEST}"
 )
+TIME = "TRY(to_timestamp(slot))"
 HIVE = "hive_types = {'system_id': VARCHAR, 'date': DATE}"
 
 
@@ -72,28 +73,37 @@ def connected(
     settled: Path | None = None,
     also: Sequence[str] = (),
     fails_on: Container[str] = ARCHIVED,
+    timezone: str = "UTC",
 ) -> Iterator["DuckDBPyConnection"]:
     """Yield a connection with the views of *systems*, whose archive is in *data*.
 
     It can open only their files, and *also*. *memory* bounds DuckDB ("512MB"); empty:
     chosen for the machine. *settled* is a folder for callers that connect repeatedly:
-    it keeps the CSV of open days as Parquet, so that each is read only once. For a day
+    it keeps the CSV of open days as Parquet, so that each is read only once.
+    *timezone* is that of `slot_time` and the like. For a day
     that cannot be read a warning is logged; or, with *fails_on* the place where it is
     lost (its file in the archive, its CSV), every query that touches it fails. Raises
     StorageError, NotInstalled.
     """
     source = _Source(data, systems, settled, fails_on)
     with _viewed(source, memory, threads) as (db, files):
+        db.execute(f"SET TimeZone = {duckdb_engine.text(timezone)}")
         duckdb_engine.confine(db, [*map(str, files), *also])
         yield db
 
 
 @contextmanager
 def unconfined(
-    data: Path, systems: Sequence[ViewedSystem], *, memory: str = "", threads: int = 2
+    data: Path,
+    systems: Sequence[ViewedSystem],
+    *,
+    memory: str = "",
+    threads: int = 2,
+    timezone: str = "UTC",
 ) -> Iterator["DuckDBPyConnection"]:
     """Yield a connection with the views that is not restricted in any way."""
     with _viewed(_Source(data, systems), memory, threads) as (db, _):
+        db.execute(f"SET TimeZone = {duckdb_engine.text(timezone)}")
         yield db
 
 
@@ -201,6 +211,8 @@ class _Views:
             for column, kind in {**KEYS, **columns}.items()
         )
         union = " UNION ALL BY NAME ".join([f"SELECT {typed} WHERE false", *parts])
+        if "slot" in columns and name in datasets.COLUMNS:
+            union = f"SELECT *, {TIME} AS {datasets.SLOT_TIME} FROM ({union}) AS typed"
         self._db.execute(f"CREATE VIEW {name} AS {union}")
 
     def _both(self, dataset: str, open_sql: str) -> None:

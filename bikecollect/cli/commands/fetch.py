@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bikecollect.cli.log_setup import show_progress
 from bikecollect.cli.options import Shared, mention, mention_json
 
 if TYPE_CHECKING:
@@ -43,7 +44,9 @@ def fetch(
     stop = process.Stop()
     process.listen(stop)
     process.arm(settings.seconds)
+    show_progress(f"fetching {', '.join(system_ids or settings.systems)} ...")
     runs = collect(settings, system_ids, stop=stop, dry=dry_run)
+    show_progress("")
     with suppress(OSError):  # the slots are collected, whatever happens to the output
         if form == "json":
             mention_json(runs_json(runs, zones(settings)))

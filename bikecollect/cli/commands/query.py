@@ -4,6 +4,8 @@ import re
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,8 +70,9 @@ def query(
     """Run SQL (DuckDB's; `-` reads it from stdin) over open days and the archive.
 
     The tables are station_status, slots, coverage, profile, runs and stations, each
-    with system_id and date; times are in epoch seconds, minute_of_day and hour_of_week
-    are local. Open days have their committed rows. SQL is one SELECT and can read only
+    with system_id and date. Times are epoch seconds; slot_time is the slot as a
+    timestamp, shown in the first system's time zone; minute_of_day and hour_of_week are
+    local. Open days have their committed rows. SQL is one SELECT and can read only
     these tables.
     """
     refuse_misnamed(output)
@@ -80,16 +83,18 @@ def query(
         raise UsageError(f'--memory "{memory}": give a size such as 512MB or 2GB')
     text = sys.stdin.read() if sql == "-" else sql
     settings = ctx.ensure_object(Shared).settings()
-    shown = [history.shown(settings, name) for name in settings.chosen(system)]
+    names = settings.chosen(system)
+    shown = [history.shown(settings, name) for name in names]
+    zone = settings.systems[names[0]].timezone
     with ExitStack() as stack:
         fd = None if output is None else stack.enter_context(placed(output))
         also = [] if fd is None else [duckdb_engine.descriptor(fd)]
-        if unrestricted:
-            db = views.unconfined(settings.data, shown, memory=memory, threads=threads)
-        else:
-            db = views.connected(
-                settings.data, shown, memory=memory, threads=threads, also=also
-            )
+        connect = views.unconfined
+        if not unrestricted:
+            connect = partial(views.connected, also=also)
+        db = connect(
+            settings.data, shown, memory=memory, threads=threads, timezone=zone
+        )
         _answer(stack.enter_context(db), text, form, fd, restricted=not unrestricted)
 
 
@@ -106,7 +111,7 @@ def _answer(
             db.execute(f"COPY (\n{sql}\n) {target} ({options})")
             return
         cursor = db.execute(sql)
-        names = [each[0] for each in cursor.description or ()]
+        names = [column[0] for column in cursor.description or ()]
         if fd is None:
             _print(cursor, names, form)
             return
@@ -127,7 +132,7 @@ def _print(cursor: Any, names: Sequence[str], form: str) -> None:
             out.writelines(_parts(cursor, names, form))
         return
 
-    rows = cursor.fetchmany(SHOWN + 1)
+    rows = _fetch(cursor, SHOWN + 1)
     say_figures(table(names, rows[:SHOWN]))
     if len(rows) > SHOWN:
         click.echo(f"... and more than {SHOWN} rows; see --format csv", err=True)
@@ -135,21 +140,24 @@ def _print(cursor: Any, names: Sequence[str], form: str) -> None:
 
 def _parts(cursor: Any, names: Sequence[str], form: str) -> Any:
     """Yield the rows as text, in batches."""
-
-    def lines(rows: Sequence[Sequence[object]]) -> str:
-        return csv_text(
-            [_FLAGS.get(v, v) if isinstance(v, bool) else v for v in row]
-            for row in rows
-        )
-
     if form == "csv":
-        yield lines([names])
-    while rows := cursor.fetchmany(BATCH):
+        yield csv_text([names])
+    while rows := _fetch(cursor, BATCH):
         if form == "csv":
-            yield lines(rows)
+            yield csv_text([_flag_text(value) for value in row] for row in rows)
         else:
             records = (dict(zip(names, row, strict=True)) for row in rows)
             yield "".join(visible_json(r, default=str) + "\n" for r in records)
 
 
-_FLAGS = {True: "true", False: "false"}
+def _fetch(cursor: Any, count: int) -> list[Sequence[object]]:
+    """Return the next *count* rows; timestamps become ISO 8601 with their offset."""
+    return [[_time_text(value) for value in row] for row in cursor.fetchmany(count)]
+
+
+def _time_text(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _flag_text(value: object) -> object:
+    return str(value).lower() if isinstance(value, bool) else value

@@ -14,6 +14,7 @@ from bikecollect.core.errors import (
     ProtocolError,
     RateLimited,
 )
+from bikecollect.core.logs import stages
 from bikecollect.core.payload import MANY, ONCE, Attempt, Check, Document
 from bikecollect.core.process import DeadlineError, deadline
 from bikecollect.feeds.http.access import Access
@@ -148,6 +149,9 @@ class Client:
         if left <= 0:
             return False
         wait = max(failure.pause, backoff(number, self._random))
+        text = "try %d failed: %s; next try in %.0f s"
+        values = (number, failure.error, min(wait, left))
+        stages.info(text, *values, extra={"progress": True})
         if self._stop.wait(min(wait, left)):
             self._stop.raise_if_set()
         return wait <= left or failure.pause > 0

@@ -1,0 +1,34 @@
+"""The demo: what it leaves behind, and where."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bikecollect.simulator import demo
+from bikecollect.storage.data_folder import state_home
+
+
+def _around_the_outage(midnight: float) -> Iterator[int]:
+    """Yield four slots: one before the feed is down, three in it."""
+    begin = int(midnight) + 8 * 3600
+    yield from range(begin - 300, begin + 900, 300)
+
+
+def test_incidents_of_the_demo_stay_beside_its_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The user's own state has none: its feed does not exist."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "mine"))
+    monkeypatch.setattr(demo, "_slots", _around_the_outage)
+    folder = tmp_path / "demo-data"
+    folder.mkdir()
+
+    result = demo.collect_a_day(folder, stations=5, seed=1, step=lambda _: None)
+
+    assert [gap.slots for gap in result.gaps(demo.YOUBIKE)] == [3]
+    assert list(folder.glob(".state/bikecollect/incidents/*.json"))
+    assert not (tmp_path / "mine").exists()
+    assert os.environ["XDG_STATE_HOME"] == str(tmp_path / "mine")
+    assert state_home() == tmp_path / "mine/bikecollect"
