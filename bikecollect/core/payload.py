@@ -8,7 +8,7 @@ from bikecollect.core.slots import Slot
 from bikecollect.core.text import message, shortened
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Document:
     """One response of a feed; *body* is the decompressed body.
 
@@ -60,7 +60,7 @@ class Attempt(_Attempt):
         return super().__new__(cls, safe_url, started, seconds, http_status, safe_error)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Payload:
     """All documents of one fetch, and all that is needed to commit them later.
 

@@ -15,7 +15,6 @@ from bikecollect.feeds.reading.station_reader import Dialect, StationReader
 
 if TYPE_CHECKING:
     from bikecollect.feeds.reading.renames import Renames
-from bikecollect.feeds.reading.vehicle_types import bicycles
 
 SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "station_id": ("id",),
@@ -56,6 +55,8 @@ class CityBikes:
         self._url = url
         self._dialect = DIALECT.with_fields(fields or {})
         if kinds:
+            from bikecollect.feeds.reading.vehicle_types import bicycles
+
             self._dialect = replace(self._dialect, kinds=bicycles)
         self._form = (fields or {}).get(STAMP_FORMAT, "")
 

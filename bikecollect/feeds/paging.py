@@ -40,7 +40,7 @@ FEW, SHARE = 3, 0.05
 ListStations = Callable[[bytes], Sequence[Any]]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PagedList:
     """The list at *url*: *list_stations* returns the stations of a body, or raises.
 

@@ -26,7 +26,6 @@ from bikecollect.feeds.youbike_reader import DIALECT, snapshot
 
 if TYPE_CHECKING:
     from bikecollect.feeds.reading.renames import Renames
-from bikecollect.feeds.reading.vehicle_types import bicycles
 
 WRAPPERS = ("retVal", "data.retVal", "records", "result.records", "data", "result")
 
@@ -50,6 +49,8 @@ class YouBike:
         self._zone = zone
         self._dialect = DIALECT.with_fields(fields or {})
         if kinds:
+            from bikecollect.feeds.reading.vehicle_types import bicycles
+
             self._dialect = replace(self._dialect, kinds=bicycles)
         self._form = (fields or {}).get(STAMP_FORMAT, "")
         self._ids = {"station_id": self._dialect.table["station_id"]}
@@ -79,10 +80,10 @@ class YouBike:
     def _id(self, station: Any) -> str | None:
         if type(station) is not dict or len(station) > MAX_KEYS:
             return None
-        exact = (station.get(name) for name in self._ids["station_id"])
-        station_id = next((i for i in map(text, exact) if i is not None), None)
-        if station_id is not None:
-            return station_id
+        for name in self._ids["station_id"]:
+            # The exact spelling first: it needs no table of all keys.
+            if (station_id := text(station.get(name))) is not None:
+                return station_id
         return text(Aliases(self._ids, [station]).value(station, "station_id"))
 
 

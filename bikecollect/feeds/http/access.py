@@ -107,7 +107,8 @@ class Scope:
         for name, value in parse_qsl(self.home.query):
             if is_secret_name(name):
                 yield value
-        for text in (*self._headers.values(), unquote(self.home.user)):
+        user = [unquote(self.home.user)] if self.home.user else []
+        for text in (*self._headers.values(), *user):
             yield from re.split(r"[\s:;,=]+", text)
 
 
@@ -118,7 +119,7 @@ def _basic(user: str) -> str:
 
 def _keys(query: str) -> Iterator[tuple[str, str]]:
     """Yield name and text of the keys in *query* and of what accompanies them."""
-    for text in query.split("&"):
+    for text in filter(None, query.split("&")):
         name = unquote_plus(text.partition("=")[0])
         if is_secret_name(name) or re.fullmatch(CLIENT, name.lower()):
             yield name, text

@@ -43,7 +43,7 @@ class StopSignal(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class _Failure:
     """A failed attempt: *tries* more are allowed, after at least *pause* seconds."""
 

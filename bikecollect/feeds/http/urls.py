@@ -102,12 +102,16 @@ def host_and_port(place: str) -> tuple[str, int]:
     else:
         host, colon, port = place.partition(":")
         host, port = _name(host), colon + port
-    if port[:1] not in {"", ":"} or not re.fullmatch(r"\d{0,5}", port[1:], re.ASCII):
+    if port[:1] not in {"", ":"} or not _is_number(port[1:]):
         raise ValueError(f"invalid port {port[:20]!a}")
     number = int(port[1:] or 0)
     if number > 65_535 or (number == 0 and port[1:]):  # noqa: PLR2004 - the last port
         raise ValueError(f"invalid port {number}")
     return host, number
+
+
+def _is_number(text: str) -> bool:
+    return not text or (text.isascii() and text.isdigit() and len(text) <= 5)  # noqa: PLR2004 - digits of the last port
 
 
 def _ipv6(text: str) -> str:

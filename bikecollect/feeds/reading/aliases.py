@@ -52,17 +52,29 @@ class Aliases:
         fields = self.fields(column)
         if not fields:
             return [None] * len(stations)
-        if len(fields) > 1 or "." in fields[0]:
+        if "." in fields[0]:
             return [self.value(station, column) for station in stations]
-        # Most columns have one field, which needs no call per station.
+        # The first field holds most values, which need no call per station.
         values = [station.get(fields[0]) for station in stations]
-        return [None if value == "" else value for value in values]
+        if len(fields) > 1 and (None in values or "" in values):
+            return [
+                self.value(station, column) if value is None or value == "" else value
+                for station, value in zip(stations, values, strict=True)
+            ]
+        if "" in values:
+            return [None if value == "" else value for value in values]
+        return values
 
 
 def _distinct_keys(stations: Iterable[Mapping[str, Any]]) -> Iterable[str]:
     """Return the distinct keys of *stations*; raises PayloadError for too many."""
     keys: dict[str, None] = {}
+    last: tuple[str, ...] = ()
     for station in stations:
+        names = tuple(station)
+        if names == last:
+            continue  # most stations have the same fields
+        last = names
         if len(station) <= MAX_KEYS:
             keys.update(dict.fromkeys(station))
         if max(len(keys), len(station)) > MAX_KEYS:
@@ -118,18 +130,18 @@ def electric(detail: Any) -> int | None:
     return None
 
 
-_ROW = re.compile(r"\d{1,6}(?:\s*[,;/|]\s*\d{1,6})+")
-_NAMED = re.compile(r"([A-Za-z_]\w*)\W+(\d{1,6})")
+_ROW = r"\d{1,6}(?:\s*[,;/|]\s*\d{1,6})+"
+_NAMED = r"([A-Za-z_]\w*)\W+(\d{1,6})"
 
 
 def _electric_text(text: str) -> int | None:
     if len(text) > MAX_DETAIL:
         return None  # the patterns below take quadratic time
-    if _ROW.fullmatch(text):
+    if re.fullmatch(_ROW, text):
         return count(re.split(r"\D+", text)[-1])
     if text[:1] in {"{", "["}:
         try:
             return electric(nested(text))
         except PayloadError:
             pass
-    return electric(dict(_NAMED.findall(text)))
+    return electric(dict(re.findall(_NAMED, text)))

@@ -43,13 +43,11 @@ NEXT = (
     "pagination.next",
     "result.next",
 )
-PAGE = re.compile(r"page(_?no|_?num|_?number|_?index)?|p|current_?page", re.IGNORECASE)
-OFFSET = re.compile(r"\$?(offset|skip|start|from|resultOffset)", re.IGNORECASE)
-SIZE = re.compile(
-    r"\$?(size|limit|top|rows|per_?page|page_?size|count|resultRecordCount)",
-    re.IGNORECASE,
-)
-_API = re.compile(r"(^|[/.])(api|odata|datasets?|datastore)([/.]|$)", re.IGNORECASE)
+PAGE = r"page(_?no|_?num|_?number|_?index)?|p|current_?page"
+OFFSET = r"\$?(offset|skip|start|from|resultOffset)"
+SIZE = r"\$?(size|limit|top|rows|per_?page|page_?size|count|resultRecordCount)"
+"""Patterns of the names of parameters, in any case."""
+_API = r"(^|[/.])(api|odata|datasets?|datastore)([/.]|$)"
 
 
 def number(value: str) -> int:
@@ -66,7 +64,8 @@ def upgraded(place: str, url: str) -> str:
 def page_sizes(url: str) -> frozenset[int]:
     """Return the lengths at which a list from *url* may be a page of a longer one."""
     parts = urlsplit(url)
-    is_api = bool(parts.query) or _API.search(f"{parts.hostname}{parts.path}")
+    place = f"{parts.hostname}{parts.path}"
+    is_api = parts.query or re.search(_API, place, re.IGNORECASE)
     return LIKELY if is_api else USUAL
 
 
@@ -105,9 +104,10 @@ def with_query(url: str, query: Mapping[str, str]) -> str:
     return urlunsplit(parts._replace(query=text))
 
 
-def find_name(pattern: re.Pattern[str], query: Mapping[str, str]) -> str:
+def find_name(pattern: str, query: Mapping[str, str]) -> str:
     """Return the first name in *query* that matches *pattern*, empty for none."""
-    return next((name for name in query if pattern.fullmatch(name)), "")
+    names = (name for name in query if re.fullmatch(pattern, name, re.IGNORECASE))
+    return next(names, "")
 
 
 def total(document: Document) -> int | None:

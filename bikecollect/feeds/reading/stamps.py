@@ -18,20 +18,16 @@ MAX_NUMBER = 10**19
 _TIME = r"(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?"
 _TAIL = rf"(?:[T ,]*{_TIME})?\s*(am|pm)?\s*(z|utc|gmt|[+-]\d{{2}}(?::?\d{{2}})?)?z?"
 _PATTERNS = {
-    "ymd": re.compile(
-        rf"(\d{{3,4}})[-/.](\d{{1,2}})[-/.](\d{{1,2}}){_TAIL}", re.IGNORECASE
-    ),
-    "dmy": re.compile(
-        rf"(\d{{1,2}})[-.](\d{{1,2}})[-.](\d{{4}}){_TAIL}", re.IGNORECASE
-    ),
+    "ymd": rf"(\d{{3,4}})[-/.](\d{{1,2}})[-/.](\d{{1,2}}){_TAIL}",
+    "dmy": rf"(\d{{1,2}})[-.](\d{{1,2}})[-.](\d{{4}}){_TAIL}",
 }
-_COMPACT = re.compile(
+"""Compiled when they are needed: ISO 8601 is read without them."""
+_COMPACT = (
     r"(\d{4})(\d\d)(\d\d)[T ]?(\d\d)(\d\d)(?:(\d\d)(?:[.,]?\d{1,6})?)?\s*"
-    r"(z|utc|gmt|[+-]\d{2}(?::?\d{2})?)?",
-    re.IGNORECASE,
+    r"(z|utc|gmt|[+-]\d{2}(?::?\d{2})?)?"
 )
-_DOTNET = re.compile(r"/Date\((-?\d{1,16})(?:[+-]\d{4})?\)/")
-_ZONE_NAME = re.compile(r"\[[\w/+-]+\]$")
+_DOTNET = r"/Date\((-?\d{1,16})(?:[+-]\d{4})?\)/"
+_ZONE_NAME = r"\[[\w/+-]+\]$"
 _CHINESE = str.maketrans(
     {"年": "-", "月": "-", "日": " ", "時": ":", "分": ":", "秒": ""}
 )
@@ -53,6 +49,8 @@ class Stamps:
 
     def __call__(self, value: Any) -> int | None:
         """Return *value* in epoch seconds, None if it is not a plausible stamp."""
+        if type(value) is str and value in self._known:
+            return self._known[value]
         if not isinstance(value, str | int | float) or isinstance(value, bool):
             return None
         if isinstance(value, int) and not 0 <= value <= MAX_NUMBER:
@@ -91,7 +89,9 @@ class Stamps:
 
     def _compact(self, text: str) -> float | None:
         """Parse ``YYYYMMDD[T]hhmm[ss]``, with an optional fraction and zone."""
-        match = _COMPACT.fullmatch(text)
+        if not text[:8].isdigit():
+            return None
+        match = re.fullmatch(_COMPACT, text, re.IGNORECASE)
         if match is None or not "1990" < match[1] < "2100":
             return None
         *parts, offset = match.groups()
@@ -106,7 +106,8 @@ class Stamps:
 
     def _date_and_time(self, text: str) -> float | None:
         """Parse ISO 8601 and the other usual spellings of date and time."""
-        text = _ZONE_NAME.sub("", text)
+        if text[-1:] == "]":
+            text = re.sub(_ZONE_NAME, "", text)
         try:
             return self._epoch_seconds(datetime.fromisoformat(text))
         except ValueError:
@@ -116,7 +117,7 @@ class Stamps:
                 text = f"{text.replace(chinese, ' ')} {half}"
         text = text.translate(_CHINESE).replace(": ", " ").strip(" :")
         for order, pattern in _PATTERNS.items():
-            if match := pattern.fullmatch(text):
+            if match := re.fullmatch(pattern, text, re.IGNORECASE):
                 return self._epoch_seconds(_date(order, match))
         return self._rfc_5322(text) if text[:1].isalpha() else None
 
@@ -134,7 +135,7 @@ class Stamps:
 
 def _epoch(text: str) -> float | None:
     """Parse a number of seconds, milli-, micro- or nanoseconds to seconds."""
-    dotnet = _DOTNET.fullmatch(text)
+    dotnet = re.fullmatch(_DOTNET, text) if text[:1] == "/" else None
     try:
         seconds = float(dotnet[1] if dotnet else text)
     except ValueError:

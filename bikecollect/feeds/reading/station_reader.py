@@ -22,6 +22,7 @@ from bikecollect.feeds.reading.json_payload import (
 from bikecollect.feeds.reading.stamps import Stamps
 from bikecollect.feeds.reading.values import (
     MAX_TEXT,
+    SHORT,
     Counts,
     flag,
     identifier,
@@ -56,7 +57,7 @@ REPORTED = 0.05
 """Share of odd stations from which on a finding is reported."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Dialect:
     """The fields and formats of a station in one kind of feed.
 
@@ -154,8 +155,14 @@ class StationReader:
         reported = self._parse(self._stamp, column("last_reported"))
         updated = self._parse(self._stamp, column("last_updated"))
         self._newest = max((stamp or 0 for stamp in (*reported, *updated)), default=0)
-        flags = [self._parse(self._dialect.flag, column(name)) for name in FLAGS]
-        installed, renting, returning, virtual = flags
+        # Some dialects have one field for several flags.
+        fields = {name: self._aliases.fields(name) for name in FLAGS}
+        columns = {fields[name]: column(name) for name in FLAGS}
+        flags = {
+            paths: self._parse(self._dialect.flag, values)
+            for paths, values in columns.items()
+        }
+        installed, renting, returning, virtual = (flags[fields[name]] for name in FLAGS)
         vehicles, ebikes, *others = (
             self._count.column(name, column(name)) for name in COUNTS
         )
@@ -166,25 +173,30 @@ class StationReader:
             ebikes = self._by_type(ids, raw, vehicles, ebikes)
         status = (vehicles, ebikes, *others, capacity, installed, renting, returning)
         rows = zip(ids, *status, reported, strict=True)
-        self._statuses = {row[0]: StationStatus(*row) for row in rows}
+        self._statuses = {row[0]: StationStatus._make(row) for row in rows}
         texts = [
             self._parse(self._dialect.texts.get(name, text), column(name))
             for name in TEXTS
         ]
-        self._cut = sum(map(is_cut, chain.from_iterable(texts)))
+        long = (
+            text for text in chain.from_iterable(texts) if text and len(text) > SHORT
+        )
+        self._cut = sum(map(is_cut, long))
         places = zip(column("lat"), column("lon"), strict=True)
         lat, lon = zip(*(place(*pair) for pair in places), strict=True)
         by_name = dict(zip(TEXTS, texts, strict=True))
         by_name |= {"station_id": ids, "lat": lat, "lon": lon, "capacity": capacity}
         by_name["is_virtual_station"] = virtual
-        columns = (by_name[name] for name in StationInformation._fields[:-1])
-        rows = zip(*columns, strict=True)
-        self._information = [StationInformation(*row) for row in rows]
+        by_name["is_listed"] = [True] * len(ids)
+        rows = zip(*(by_name[name] for name in StationInformation._fields), strict=True)
+        self._information = list(map(StationInformation._make, rows))
 
     def _parse(
         self, parse: Callable[[Any], Any], values: Sequence[Any]
     ) -> Sequence[Any]:
         """Return *values* parsed by *parse*; None stays None."""
+        if values.count(None) == len(values):
+            return values
         parsed: list[Any] = []
         for part in self._pace(values):
             parsed += [None if value is None else parse(value) for value in part]
@@ -313,9 +325,9 @@ def distinct(ids: Sequence[str | None], seconds: Sequence[Any]) -> Sequence[str 
     >>> distinct(["a", "a", None], [7, 8, 9])
     ['a:7', 'a:8', None]
     """
-    duplicates = {i for i, number in Counter(ids).items() if number > 1}
-    if not duplicates:
+    if len(set(ids)) == len(ids):
         return ids
+    duplicates = {i for i, number in Counter(ids).items() if number > 1}
     keys = [
         identifier(second) if i in duplicates else None
         for i, second in zip(ids, seconds, strict=True)

@@ -10,6 +10,8 @@ from bikecollect.feeds.reading.json_payload import excerpt
 
 MAX_TEXT, MAX_ID = 1_024, 255
 """Longest text in bytes, and longest id in characters."""
+SHORT = MAX_TEXT // 4
+"""So many characters never have more than `MAX_TEXT` bytes."""
 CUT = "\u2026"
 MAX_COUNT = 99_998
 """The largest plausible count; 99,999 and 999,999 are sentinels (gbfs #806)."""
@@ -28,8 +30,10 @@ def text(value: Any) -> str | None:
     >>> len(text("站" * 70_000).encode())
     1023
     """
+    if type(value) is str and len(value) <= SHORT and value.isprintable():
+        return value.strip() or None  # as most texts are
     cleaned = _cleaned(value)
-    if cleaned is None or len(cleaned) * 4 <= MAX_TEXT:
+    if cleaned is None or len(cleaned) <= SHORT:
         return cleaned
     data = cleaned.encode("utf-8")
     if len(data) <= MAX_TEXT:
@@ -49,7 +53,7 @@ def identifier(value: Any) -> str | None:
 
 def is_cut(text: str | None) -> bool:
     """Return whether `text` truncated the value that it returned as *text*."""
-    return text is not None and len(text) * 4 > MAX_TEXT and text.endswith(CUT)
+    return text is not None and len(text) > SHORT and text.endswith(CUT)
 
 
 def _cleaned(value: Any) -> str | None:
@@ -97,8 +101,8 @@ class Counts:
         """Return *values* as counts of the column *name*, None for invalid ones."""
         return [
             value
-            if type(value) is int and 0 <= value < LEAST_SENTINEL
-            # Most values are small numbers, which need no call.
+            # Most values are absent or small numbers, which need no call.
+            if value is None or (type(value) is int and 0 <= value < LEAST_SENTINEL)
             else self(name, value)
             for value in values
         ]
@@ -138,6 +142,8 @@ _FLAGS |= {"0": False, "false": False, "no": False, "n": False}
 
 def number(value: Any) -> float | None:
     """Return *value* as a finite number, None if it is not one."""
+    if type(value) is float:
+        return value if math.isfinite(value) else None
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
