@@ -156,7 +156,8 @@ def test_a_system_without_stations_is_told_apart(name: str) -> None:
 
     feed = Gbfs("http://localhost/gbfs.json", UTC)
     with pytest.raises(
-        (FeedError, PayloadError), match=r"without stations|data\.stations"
+        (FeedError, PayloadError),
+        match=r"without stations|vehicles = true|data\.stations",
     ):
         feed.read(feed.fetch(get, Memory()).documents)
 
