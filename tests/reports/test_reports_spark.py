@@ -29,6 +29,8 @@ VALUES = Values(
     minute=740,
     first_hour=144,
 )
+JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto"
+"""A minute of Java: no time to optimize what it runs, nor to collect in parallel."""
 Rows = list[tuple[Any, ...]]
 
 
@@ -44,6 +46,7 @@ def spark() -> Iterator[Any]:
         .config("spark.sql.codegen.wholeStage", "false")
         .config("spark.sql.codegen.factoryMode", "NO_CODEGEN")
         .config("spark.sql.adaptive.enabled", "false")
+        .config("spark.driver.extraJavaOptions", JVM)
         .config("spark.driver.host", "127.0.0.1")
         .config("spark.driver.bindAddress", "127.0.0.1")
         .config("spark.sql.sources.partitionColumnTypeInference.enabled", "true")
