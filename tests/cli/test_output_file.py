@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from command import bikecollect, forked
 from world import World
 
 from bikecollect.cli.output_file import is_stream
@@ -44,15 +45,8 @@ def world(folder: Path) -> World:
 
 def run(config: Path, line: str, stdout: int) -> "subprocess.CompletedProcess[str]":
     """Run the command *line* with its results going to *stdout*."""
-    command = [sys.executable, "-m", "bikecollect", "--config", str(config)]
-    return subprocess.run(
-        [*command, *shlex.split(line)],
-        stdout=stdout,
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    arguments = ["--config", str(config), *shlex.split(line)]
+    return forked(arguments, "", os.environ, stdout)
 
 
 @pytest.mark.parametrize("line", RESULTS)
@@ -109,7 +103,7 @@ writers = pytest.mark.parametrize(("line", "name"), WRITERS)
 
 def answer(config: Path, line: str) -> "subprocess.CompletedProcess[str]":
     """Run the command *line*; its output is in the result."""
-    return run(config, line, subprocess.PIPE)
+    return bikecollect("--config", config, *shlex.split(line))
 
 
 @writers

@@ -5,6 +5,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 
 import forking
 import pytest
@@ -30,10 +31,13 @@ def run_command(
 
 
 def forked(
-    arguments: list[str], answers: str, env: dict[str, str]
+    arguments: list[str],
+    answers: str,
+    env: Mapping[str, str],
+    stdout: int | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run the command in a fork of a process that has imported it."""
-    ended = forking.server().fork("", arguments, env).communicate(answers)
+    ended = forking.server().fork("", arguments, env, stdout).communicate(answers)
     return subprocess.CompletedProcess(["bikecollect", *arguments], *ended)
 
 

@@ -65,8 +65,17 @@ class ForkServer:
         theirs.close()
         atexit.register(self.end)
 
-    def fork(self, program: str, arguments: list[str], env: Mapping[str, str]) -> Fork:
-        """Fork for *program* with *arguments*, in the current folder."""
+    def fork(
+        self,
+        program: str,
+        arguments: list[str],
+        env: Mapping[str, str],
+        stdout: int | None = None,
+    ) -> Fork:
+        """Fork for *program* with *arguments*, in the current folder.
+
+        What it prints goes to the descriptor *stdout*, by default to the `Fork`.
+        """
         request = {
             "program": program,
             "arguments": arguments,
@@ -74,15 +83,17 @@ class ForkServer:
             "cwd": str(Path.cwd()),
         }
         text = json.dumps(request).encode("ascii")
-        stdin, stdout, stderr, status = (os.pipe() for _ in range(4))
-        theirs = [stdin[0], stdout[1], stderr[1], status[1]]
+        stdin, printed, stderr, status = (os.pipe() for _ in range(4))
+        if stdout is not None:
+            os.dup2(stdout, printed[1])
+        theirs = [stdin[0], printed[1], stderr[1], status[1]]
         message = fork_server.LENGTH.pack(len(text)) + text
         socket.send_fds(self._connection, [message], theirs)
         for descriptor in theirs:
             os.close(descriptor)
         reader = os.fdopen(status[0], "rb")
         (pid,) = fork_server.WORD.unpack(reader.read(fork_server.WORD.size))
-        return Fork(pid, stdin[1], (stdout[0], stderr[0]), reader)
+        return Fork(pid, stdin[1], (printed[0], stderr[0]), reader)
 
     def end(self) -> None:
         """End the server, and with it this process's part of it."""
