@@ -16,6 +16,7 @@ from bikecollect.storage.csv_format import (
     read_information,
 )
 from bikecollect.storage.data_folder import INFORMATION
+from bikecollect.storage.repair import Repair
 from bikecollect.storage.run_notes import RunNotes
 
 if TYPE_CHECKING:
@@ -83,12 +84,28 @@ class Recovery:
         rebuilt = f"{INFORMATION} {what}: rebuilt from the ledger, {count} versions"
         return [Notice("damage", rebuilt)]
 
+    def check_stations(self) -> list[Repair]:
+        """Rebuild the list of stations if a line of it is not in the ledger."""
+        versions = self.ledger.station_versions()
+        lines = {
+            line
+            for slot, stations in versions.items()
+            for line in information_lines(slot, self.zone, stations).split(b"\n")
+        }
+        text = self.store.content(INFORMATION)
+        expected = {*lines, information_header().rstrip(b"\n")}
+        if not versions or (text and set(text.split(b"\n")) == expected):
+            return []
+        self.rebuild_stations()
+        return [Repair(INFORMATION, sum(map(len, versions.values())), ())]
+
     def _is_changed(self, extent: Extent, size: int) -> bool:
         """Return whether the list of stations lacks bytes that the ledger knows."""
-        if extent.damaged or size < extent.end:
-            return True
-        is_grown = size > extent.end
-        return is_grown and self.store.crc(extent.last) != extent.last.crc
+        return (
+            extent.damaged
+            or size < extent.end
+            or self.store.crc(extent.last) != extent.last.crc
+        )
 
     def recover_runs(self, current: Run, notes: RunNotes) -> list[Run]:
         """Record the runs of *notes* that are over, killed ones as killed."""

@@ -1,7 +1,7 @@
 """Builds the parts that archive, verify, fill and show the history of a system."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -29,10 +29,12 @@ from bikecollect.storage import data_folder
 from bikecollect.storage.csv_store import Store, is_segment
 from bikecollect.storage.data_folder import LEDGER, MARKER, STATUS, SystemFolder
 from bikecollect.storage.ledger import Ledger
-from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.ledger_reader import BEGINNING, END, History
 from bikecollect.storage.lock import Lock
 from bikecollect.storage.payload_store import Payloads
 from bikecollect.storage.recovery import Recovery
+from bikecollect.storage.repair import Repair
+from bikecollect.storage.repair.repairer import Repairer
 from bikecollect.wiring.collection import cycle
 
 BREATH = 0.2
@@ -183,6 +185,43 @@ def verifier(settings: Settings, name: str, times: Times, *, deep: bool) -> Veri
         counts=VerifiedCounts(),
         deep=deep,
     )
+
+
+def repair(settings: Settings, name: str, times: Times) -> Iterator[Repair]:
+    """Repair the changed files of the system *name*; yield what became of each.
+
+    What checksums cannot prove is filled from kept payloads where there are some.
+    """
+    system = settings.system_folder(name)
+    data_folder.prepare(system.path)
+    repairs = _repair_files(system, times)
+    if any(found.damaged for found in repairs):
+        span = (BEGINNING, END)
+        for _ in backfiller(
+            settings, name, times, span=span, dry=False
+        ).fill_from_payloads():
+            pass
+        files = {found.file for found in repairs}
+        again = _repair_files(system, times)
+        repairs = [r for r in repairs if not r.damaged] + [
+            r for r in again if r.file in files
+        ]
+    yield from repairs
+
+
+def _repair_files(system: SystemFolder, times: Times) -> list[Repair]:
+    store, ledger = Store(system.path), Ledger(system.ledger)
+    payloads = Payloads(system.payloads)
+    recovery = Recovery(payloads, store, ledger, system.zone)
+    aside = system.payloads / "rejected"
+    with _lock(system, times).held():
+        ledger.open()
+        try:
+            recovery.recover_files()
+            listed = recovery.check_stations()
+            return [*listed, *Repairer(system.path, store, ledger, aside).run()]
+        finally:
+            ledger.close()
 
 
 def shown(settings: Settings, name: str) -> ViewedSystem:

@@ -289,8 +289,8 @@ def _gone(csv: Path, _: Path) -> None:
     csv.unlink()
 
 
-def _saved_by_a_spreadsheet(csv: Path, _: Path) -> None:
-    csv.write_bytes(b"\xef\xbb\xbf" + csv.read_bytes().replace(b"\n", b"\r\n"))
+def _ids_turned_to_numbers(csv: Path, _: Path) -> None:
+    csv.write_bytes(csv.read_bytes().replace(b",a,", b",1.5E+08,"))
 
 
 def _a_block_damaged(csv: Path, _: Path) -> None:
@@ -298,7 +298,7 @@ def _a_block_damaged(csv: Path, _: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "spoil", [_link, _gone, _saved_by_a_spreadsheet, _a_block_damaged]
+    "spoil", [_link, _gone, _ids_turned_to_numbers, _a_block_damaged]
 )
 def test_a_daily_file_that_cannot_be_read_costs_its_day(
     world: World, config: Path, secret: Path, spoil: Callable[[Path, Path], None]

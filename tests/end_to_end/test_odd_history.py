@@ -177,7 +177,10 @@ def test_verify_names_a_block_that_cannot_be(world: World, statement: str) -> No
     """Nothing else would tell that it is left out."""
     ledger(world, statement)
 
-    assert any("no daily file" in f or "no slot" in f for f in findings(world))
+    assert any(
+        "not a daily file" in found or "impossible slot" in found
+        for found in findings(world)
+    )
 
 
 def rewrite(world: World, old: bytes, new: bytes) -> None:

@@ -1,13 +1,12 @@
 """Open days, which are not archived yet, and the committed part of their files."""
 
 import csv
-import errno
 import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from bikecollect.archive.archived_days import FILLED, GONE
 from bikecollect.archive.datasets import DATASETS, STATUS, part
@@ -18,17 +17,29 @@ from bikecollect.storage.csv_store import is_segment
 from bikecollect.storage.data_folder import INFORMATION
 from bikecollect.storage.files.regular_file import open_file, read_file
 from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.repair.respelled import RespelledFile, Sum, sum_of
 
 SPANS = (
-    'SELECT file, start, "end", crc32 FROM blocks WHERE substr(file, 16, 10) = ?'
-    " AND file NOT IN (SELECT file FROM files WHERE damaged = ?) ORDER BY file, start"
+    'SELECT b.file, b.start, b."end", b.crc32, b.fetched_at, f.header FROM blocks AS b'
+    " LEFT JOIN files AS f ON f.file = b.file WHERE substr(b.file, 16, 10) = ?"
+    " AND coalesce(f.damaged, 0) <> ? ORDER BY b.file, b.start"
 )
 ARCHIVED = "SELECT day, slots, rows, csv_gone FROM archives"
 LONGEST_HEADER = 65_536
+UNTOUCHED = 3_600.0
+"""Seconds after its last fetch in which only bikecollect writes to a file."""
 DELIMITERS = ",;\t"
 """Of these the first in a header separates its cells: spreadsheets write all three."""
 MOST_STATIONS = 512 << 20
 """The bytes that are read of a list of stations; it grows by some kilobytes a year."""
+
+
+class _Block(NamedTuple):
+    """The *span* of a block, its time, and the crc32 of its file's header."""
+
+    span: Span
+    fetched_at: float
+    header_crc: int | None
 
 
 class Segment(NamedTuple):
@@ -82,31 +93,47 @@ def segments(
     """
     rows = history.select(SPANS, day, GONE)
     for file, members in groupby(rows, key=lambda row: str(row[0])):
-        spans = [Span(*row) for row in members]
+        blocks = [_Block(Span(*row[:4]), *row[4:]) for row in members]
         try:
             if is_segment(file):
                 target = aside / Path(file).name
-                yield _segment(folder / file, spans, target, lost, newest=newest)
+                yield from _segment(folder / file, blocks, target, lost, newest=newest)
         except OSError as error:
             lost.append(f"{folder / file}: {error.strerror}")
 
 
 def _segment(
-    path: Path, spans: Sequence[Span], target: Path, lost: list[str], *, newest: bool
-) -> Segment:
-    """Return the file *path*, or its committed part in *target*; raises OSError."""
+    path: Path, blocks: Sequence[_Block], target: Path, lost: list[str], *, newest: bool
+) -> Iterator[Segment]:
+    """Yield the file *path*, or its committed part in *target*; raises OSError."""
+    crc, spans = blocks[0].header_crc, [block.span for block in blocks]
     with os.fdopen(open_file(path), "rb") as source:
         header = source.readline(LONGEST_HEADER)
-        size = os.fstat(source.fileno()).st_size
-        if not header.startswith(b"slot,"):
-            raise OSError(errno.EINVAL, "its first line is not that of a daily file")
-        is_all = sum(s.end - s.start for s in spans) + len(header) == size
-        if is_all and not newest:
-            return Segment(header, path)
-        bad = _copy(source.fileno(), header, spans, target)
-    if bad:
-        lost.append(f"{path}: {bad} damaged blocks; run: bikecollect backfill")
-    return Segment(header, target)
+        info = os.fstat(source.fileno())
+        is_ours = header.startswith(b"slot,") and crc in {None, zlib.crc32(header)}
+        is_all = sum(s.end - s.start for s in spans) + len(header) == info.st_size
+        is_touched = info.st_mtime > max(b.fetched_at for b in blocks) + UNTOUCHED
+        if is_ours and is_all and not newest and not is_touched:
+            yield Segment(header, path)
+            return
+        respelled = None if is_ours else RespelledFile(path, crc)
+        header = respelled.header if respelled else header
+        target.parent.mkdir(exist_ok=True)
+        with target.open("wb") as out:
+            out.write(header)
+            left = _copy(source.fileno(), spans, out)
+            if left and header:
+                respelled = respelled or RespelledFile(path, crc)
+                for text in respelled.blocks(left):
+                    out.write(text)
+                    left -= {sum_of(text)}
+    if left:
+        lost.append(
+            f"{path}: {len(left)} of {len(spans)} blocks are damaged; run: "
+            "bikecollect verify --repair"
+        )
+    if header:
+        yield Segment(header, target)
 
 
 def station_versions(folder: Path) -> Iterator[Mapping[str, str]]:
@@ -135,21 +162,15 @@ def _cells(line: str, delimiter: str) -> list[str]:
         return []
 
 
-def _copy(source: int, header: bytes, spans: Sequence[Span], target: Path) -> int:
-    """Copy *header* and the *spans* of the file *source* to *target*.
-
-    Damaged blocks are skipped; returns their number.
-    """
-    target.parent.mkdir(exist_ok=True)
-    size, bad = os.fstat(source).st_size, 0
-    with target.open("wb") as out:
-        out.write(header)
-        for span in spans:
-            is_inside = 0 <= span.start < span.end <= size
-            length = span.end - span.start if is_inside else 0
-            text = os.pread(source, length, span.start) if is_inside else b""
-            if is_inside and zlib.crc32(text) == span.crc:
-                out.write(text)
-            else:
-                bad += 1
-    return bad
+def _copy(source: int, spans: Sequence[Span], out: BinaryIO) -> set[Sum]:
+    """Copy the *spans* of the file *source* to *out*; return sums of damaged ones."""
+    size, damaged = os.fstat(source).st_size, set()
+    for span in spans:
+        is_inside = 0 <= span.start < span.end <= size
+        length = span.end - span.start if is_inside else 0
+        text = os.pread(source, length, span.start) if is_inside else b""
+        if is_inside and zlib.crc32(text) == span.crc:
+            out.write(text)
+        else:
+            damaged.add((span.crc, span.end - span.start))
+    return damaged

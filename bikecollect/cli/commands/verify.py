@@ -17,6 +17,8 @@ from bikecollect.cli.render.archive import (
     certificate_line,
     finding_json,
     finding_line,
+    repair_json,
+    repair_line,
     verdict,
 )
 from bikecollect.cli.timeparse import day
@@ -42,6 +44,11 @@ from bikecollect.wiring import history
     type=click.Path(dir_okay=False, exists=True),
     help="Compare with the certificates in this file.",
 )
+@click.option(
+    "--repair",
+    is_flag=True,
+    help="First repair files that somebody changed, where checksums prove the result.",
+)
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
 @click.pass_context
 def verify(
@@ -53,6 +60,7 @@ def verify(
     deep: bool,
     certificates: Path | None,
     against: str | None,
+    repair: bool,
     form: str,
 ) -> int:
     """Check that the files, the ledger and the checksums of each SYSTEM agree.
@@ -60,11 +68,13 @@ def verify(
     Reads every byte of the CSV files, the archive, the list of stations and the kept
     payloads, and prints each disagreement (exit code 1). Each day gets a certificate:
     its slots, its rows, and the sha256 of its rows as sorted CSV, which stays the same
-    when the day moves to the archive. Changes nothing.
+    when the day moves to the archive. Changes nothing without --repair.
     """
     settings = ctx.ensure_object(Shared).settings()
     names = settings.chosen(system_ids)
     width = max(map(len, names))
+    if repair:
+        _repair(settings, names, form)
     new: list[Certificate] = []
     counts: list[VerifiedCounts] = []
     findings = 0
@@ -87,6 +97,16 @@ def verify(
     if form == "text":
         say(verdict(counts, findings))
     return ExitCode.NO if findings else ExitCode.OK
+
+
+def _repair(settings: Settings, names: Sequence[str], form: str) -> None:
+    times = Times(time.time, time.monotonic, process.Stop())
+    for name in names:
+        for result in history.repair(settings, name, times):
+            if form == "json":
+                say_json(repair_json(name, result))
+            else:
+                say(repair_line(name, result))
 
 
 def _verify(

@@ -7,7 +7,9 @@ from bikecollect.archive.certificates import Certificate, Finding
 from bikecollect.archive.compact import IN_USE, Step
 from bikecollect.archive.day_csv import DaySummary
 from bikecollect.archive.verify import VerifiedCounts
+from bikecollect.core.slots import stamp
 from bikecollect.core.text import size, visible, visible_json
+from bikecollect.storage.repair import Repair
 
 
 def step_line(step: Step) -> str:
@@ -101,6 +103,31 @@ def finding_json(finding: Finding) -> str:
         "system": finding.system_id,
         "finding": finding.what,
         "where": finding.where,
+    }
+    return visible_json(values) + "\n"
+
+
+def repair_line(system_id: str, repair: Repair) -> str:
+    """Return the repair of a file as a line."""
+    head = f"{system_id} {repair.file}"
+    if not repair.damaged:
+        return f"{head}: repaired, {repair.blocks} blocks or versions\n"
+    first, last = stamp(min(repair.damaged)), stamp(max(repair.damaged))
+    return (
+        f"{head}: not repaired: {len(repair.damaged)} of {repair.blocks} blocks "
+        f"({first} to {last}) have no checksum or payload that proves them; fill them "
+        "with backfill --from, or accept the loss with forget\n"
+    )
+
+
+def repair_json(system_id: str, repair: Repair) -> str:
+    """Return the repair of a file as a line of JSON."""
+    values = {
+        "system": system_id,
+        "repaired": not repair.damaged,
+        "where": repair.file,
+        "blocks": repair.blocks,
+        "damaged_slots": len(repair.damaged),
     }
     return visible_json(values) + "\n"
 

@@ -1,0 +1,175 @@
+"""Repair of daily files: blocks that can be proved by their checksums, written anew."""
+
+import os
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from bikecollect.core.blocks import Block
+from bikecollect.core.errors import StorageError
+from bikecollect.storage.csv_store import Store, is_segment
+from bikecollect.storage.files.durable import (
+    leave_reserve,
+    make_folder,
+    sync_folder,
+    write_all,
+)
+from bikecollect.storage.ledger import Ledger
+from bikecollect.storage.repair import Repair
+from bikecollect.storage.repair.respelled import RespelledFile, Sum, sum_of
+
+BLOCKS = "SELECT * FROM main.blocks WHERE file = ? ORDER BY start"
+GONE = 2
+"""In ``files.damaged``: the file was archived and removed."""
+FILES = f'SELECT file, "end", damaged, header FROM files WHERE damaged <> {GONE}'
+UPDATE = 'UPDATE blocks SET start = ?, "end" = ? WHERE slot = ?'
+REPLACE = (
+    'INSERT OR REPLACE INTO files (file, "end", start, crc32, damaged, header)'
+    " VALUES (?, ?, ?, ?, 0, ?)"
+)
+
+
+class _File(NamedTuple):
+    """A daily file as the ledger knows it."""
+
+    name: str
+    end: int
+    is_damaged: bool
+    header_crc: int | None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Repairer:
+    """Writes the changed daily files of a system's *folder* anew. Raises StorageError.
+
+    A file is written only if each block that the ledger has in it is proved by its
+    checksum; the changed file is kept in *aside*. Needs the lock and an open ledger.
+    """
+
+    folder: Path
+    store: Store
+    ledger: Ledger
+    aside: Path
+
+    def run(self) -> Iterator[Repair]:
+        """Repair what can be repaired; yield a result for each changed file."""
+        sizes = self.store.sizes()
+        for row in self.ledger.all(FILES):
+            file = _File(row[0], row[1], bool(row[2]), row[3])
+            if is_segment(file.name) and file.name in sizes:
+                blocks = [Block.from_row(b) for b in self.ledger.all(BLOCKS, file.name)]
+                if self._is_changed(file, blocks, sizes[file.name]):
+                    yield self._repair(file, blocks)
+
+    def _is_changed(self, file: _File, blocks: Sequence[Block], size: int) -> bool:
+        header = self.store.header(file.name)
+        position = len(header)
+        for block in blocks:
+            if block.span.start != position:
+                return True
+            position = block.span.end
+        if file.is_damaged or position != size or file.end != size:
+            return True
+        if file.header_crc not in {None, zlib.crc32(header)}:
+            return True
+        return any(self.store.crc(block.span) != block.span.crc for block in blocks)
+
+    def _repair(self, file: _File, blocks: Sequence[Block]) -> Repair:
+        header, respelled = self._read(file, blocks)
+        damaged = [
+            block.slot
+            for block in blocks
+            if self.store.crc(block.span) != block.span.crc
+            and _sum(block) not in respelled
+        ]
+        if damaged or (blocks and not header):
+            slots = damaged or [block.slot for block in blocks]
+            return Repair(file.name, len(blocks), slots)
+        self.ledger.mark_damaged(file.name)
+        self._keep_aside(file.name)
+        if blocks:
+            self._write(file.name, header, blocks, respelled)
+        else:
+            self.store.remove(file.name)
+            with self.ledger.transaction() as db:
+                db.execute("DELETE FROM files WHERE file = ?", (file.name,))
+        return Repair(file.name, len(blocks), ())
+
+    def _read(
+        self, file: _File, blocks: Sequence[Block]
+    ) -> tuple[bytes, dict[Sum, bytes]]:
+        """Return the file's first line, and its respelled blocks by their sums."""
+        header = self.store.header(file.name)
+        is_ours = header.startswith(b"slot,") and file.header_crc in {
+            None,
+            zlib.crc32(header),
+        }
+        wanted = {_sum(b) for b in blocks if self.store.crc(b.span) != b.span.crc}
+        if is_ours and not wanted:
+            return header, {}
+        try:
+            respelled = RespelledFile(self.folder / file.name, file.header_crc)
+            texts = {sum_of(text): text for text in respelled.blocks(wanted)}
+        except OSError as error:
+            raise StorageError(f"cannot read {file.name}: {error}") from error
+        return header if is_ours else respelled.header, texts
+
+    def _keep_aside(self, file: str) -> None:
+        path = self.folder / file
+        try:
+            make_folder(self.aside)
+            number = 1
+            while (target := self.aside / f"{path.name}.{number}.changed").exists():
+                number += 1
+            os.link(path, target)
+            sync_folder(self.aside)
+        except OSError as error:
+            raise StorageError(
+                f"cannot keep {path} in {self.aside}: {error}"
+            ) from error
+
+    def _write(
+        self,
+        file: str,
+        header: bytes,
+        blocks: Sequence[Block],
+        respelled: dict[Sum, bytes],
+    ) -> None:
+        """Write *file* with *blocks* in one step, then where they lie now."""
+        path = self.folder / file
+        temporary = path.with_name(f".{path.name}.tmp")
+        spans = []
+        try:
+            size = len(header) + sum(b.span.end - b.span.start for b in blocks)
+            leave_reserve(path.parent, size)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+            fd = os.open(temporary, flags, 0o640)
+            try:
+                write_all(fd, header)
+                position = len(header)
+                for block in blocks:
+                    text = respelled.get(_sum(block)) or self.store.text(block.span)
+                    write_all(fd, text)
+                    spans.append((position, position + len(text), block.slot))
+                    position += len(text)
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+            temporary.rename(path)
+            sync_folder(path.parent)
+        except OSError as error:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise StorageError(f"cannot write {path}: {error}") from error
+        start, end, _ = spans[-1]
+        values = (file, end, start, blocks[-1].span.crc, zlib.crc32(header))
+        with self.ledger.transaction() as db:
+            db.executemany(UPDATE, spans)
+            db.execute(REPLACE, values)
+
+
+def _sum(block: Block) -> Sum:
+    return block.span.crc, block.span.end - block.span.start

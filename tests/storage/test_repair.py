@@ -1,0 +1,161 @@
+"""A daily file that a spreadsheet saved is read meanwhile, and repaired on request."""
+
+import csv
+import io
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from keeping import findings, viewed
+from world import TAIPEI, World
+
+from bikecollect.core.slots import DAY
+from bikecollect.storage.csv_format import DERIVED
+from bikecollect.storage.recovery import Recovery
+from bikecollect.storage.repair import Repair
+from bikecollect.storage.repair.repairer import Repairer
+
+FILE = "station_status/2026-11-22.csv"
+Table = list[list[str]]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """Return three slots of two stations on a day that is over."""
+    world = World(tmp_path / "city", (DERIVED["occupancy"],))
+    for bikes in (5, 0, 10):
+        world.fetch({'1,"x"': bikes, "0002": 7}, after=300)
+    world.clock.now += DAY
+    world.uptime += DAY
+    return world
+
+
+def saved(
+    change: Callable[[Table], Iterable[list[str]]] = lambda rows: rows,
+    *,
+    delimiter: str = ",",
+    encoding: str = "utf-8",
+    quoting: Literal[0, 1] = csv.QUOTE_MINIMAL,
+    end: str = "\r\n",
+) -> Callable[[Path], None]:
+    """Return what saves a file as a spreadsheet does."""
+
+    def save(path: Path) -> None:
+        rows = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))
+        out = io.StringIO(newline="")
+        writer = csv.writer(
+            out, delimiter=delimiter, quoting=quoting, lineterminator=end
+        )
+        writer.writerows(change(rows))
+        path.write_text(out.getvalue(), encoding=encoding, newline="")
+
+    return save
+
+
+def cells(change: Callable[[str], str]) -> Callable[[Table], Table]:
+    """Return what changes each cell below the header."""
+    return lambda rows: [rows[0], *([change(cell) for cell in r] for r in rows[1:])]
+
+
+def decimal_comma(cell: str) -> str:
+    """Write a share with a comma, and a whole one without a point."""
+    return {"0.5": "0,5", "0.0": "0", "1.0": "1", "0.7": "0,7"}.get(cell, cell)
+
+
+SPELLINGS = {
+    "crlf": saved(),
+    "cr at some ends only": saved(end="\r\n"),
+    "all quoted": saved(quoting=csv.QUOTE_ALL),
+    "semicolons": saved(delimiter=";"),
+    "tabs": saved(delimiter="\t"),
+    "a byte order mark": saved(encoding="utf-8-sig"),
+    "utf-16": saved(encoding="utf-16", delimiter="\t"),
+    "capital flags": saved(cells(lambda c: c.upper() if c in {"true", "false"} else c)),
+    "decimal commas": saved(cells(decimal_comma), delimiter=";"),
+    "columns moved": saved(lambda rows: [[*r[3:], *r[:3]] for r in rows], end="\n"),
+    "blank lines": saved(lambda rows: [*rows, []]),
+}
+
+
+def repair(world: World) -> list[Repair]:
+    """Repair the files of *world*."""
+    world.ledger.open()
+    try:
+        Recovery(world.payloads, world.store, world.ledger, TAIPEI).recover_files()
+        aside = world.folder / "payloads/rejected"
+        return list(Repairer(world.folder, world.store, world.ledger, aside).run())
+    finally:
+        world.ledger.close()
+
+
+@pytest.mark.parametrize("save", SPELLINGS.values(), ids=list(SPELLINGS))
+def test_a_respelled_file_is_read_meanwhile(
+    world: World, save: Callable[[Path], None]
+) -> None:
+    """All rows are there for a query, before and after the next fetch."""
+    save(world.folder / FILE)
+    sql = "SELECT count(*), sum(num_vehicles_available) FROM station_status"
+
+    with viewed(world) as db:
+        before = db.execute(sql).fetchall()
+    world.fetch({"a": 1}, after=300)
+    with viewed(world) as db:
+        after = db.execute(sql).fetchall()
+
+    assert before == [(6, 36)]
+    assert after == [(7, 37)]
+
+
+@pytest.mark.parametrize("save", SPELLINGS.values(), ids=list(SPELLINGS))
+def test_a_respelled_file_is_written_anew(
+    world: World, save: Callable[[Path], None]
+) -> None:
+    """It has the bytes it had; the changed file is kept; `verify` is content."""
+    path = world.folder / FILE
+    text = path.read_bytes()
+    save(path)
+    changed = path.read_bytes()
+    world.fetch({"a": 1}, after=300)
+
+    assert repair(world) == [Repair(FILE, 3, ())]
+
+    assert path.read_bytes() == text
+    (kept,) = (world.folder / "payloads/rejected").glob("*.changed")
+    assert kept.read_bytes() == changed
+    assert findings(world) == []
+    assert repair(world) == []
+
+
+def test_a_value_that_somebody_changed_is_not_taken_for_ours(world: World) -> None:
+    """The other blocks are read; the file stays as it is, and the slot is named."""
+    path = world.folder / FILE
+    saved(cells(lambda cell: "6" if cell == "5" else cell))(path)
+    changed = path.read_bytes()
+
+    with viewed(world) as db:
+        (rows,) = db.execute("SELECT count(*) FROM station_status").fetchall()
+
+    (result,) = repair(world)
+    assert rows == (4,)
+    assert (result.blocks, len(result.damaged)) == (3, 1)
+    assert path.read_bytes() == changed
+
+
+def test_bytes_of_a_replaced_block_are_dropped(world: World) -> None:
+    """After a backfill of a torn block, the rest of its file is a sound file again."""
+    path = world.folder / FILE
+    data = bytearray(path.read_bytes())
+    data[300] ^= 1
+    path.write_bytes(data)
+    world.ledger.open()
+    first = min(world.ledger.slots())
+    with world.ledger.transaction() as db:
+        db.execute("DELETE FROM blocks WHERE slot = ?", (first,))
+    world.ledger.mark_damaged(FILE)
+    world.ledger.close()
+
+    assert repair(world) == [Repair(FILE, 2, ())]
+
+    assert findings(world) == []
+    assert len(world.lines()) == 4
