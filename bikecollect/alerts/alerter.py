@@ -12,9 +12,9 @@ from bikecollect.alerts import signals
 from bikecollect.alerts.escalation import MEMORY, step
 from bikecollect.alerts.state import AlertState, AlertStateFile
 from bikecollect.core.errors import Outcome
-from bikecollect.core.incidents import Event, Signal
+from bikecollect.core.incidents import Event, Incident, Signal
 from bikecollect.core.run import Run
-from bikecollect.core.slots import HOUR, Slot, day_of
+from bikecollect.core.slots import CLOCK_FLOOR, HOUR, Slot, day_of
 from bikecollect.storage.alert_ledger import AlertLedger
 from bikecollect.storage.data_folder import SystemFolder
 
@@ -97,9 +97,11 @@ class Alerter:
             ledger.last_run(run.slot),
             ledger.incidents(Slot(run.slot - MEMORY), run.slot),
         )
-        before = self._with_mail_settings(before)
+        before = self._with_mail_settings(self._plausible(before, run, ledger))
         observed = self._observed(run, before, ledger)
-        incidents, events = step(before.incidents, run.slot, observed, self.interval)
+        # A run of an unknown time is reported as of the latest known slot.
+        slot = run.slot if run.slot >= CLOCK_FLOOR else (before.seen or run.slot)
+        incidents, events = step(before.incidents, slot, observed, self.interval)
         if not state_file.usable and not ledger.usable():
             # Nothing can be remembered: report once an hour instead of in each slot.
             events = events if run.slot % HOUR < self.interval else ()
@@ -116,11 +118,28 @@ class Alerter:
         if self.mails:
             observed |= signals.of_mail(before.mail, before.rejected)
         observed = {kind: s for kind, s in observed.items() if kind not in self.muted}
-        if before.seen is None or run.slot > before.seen:
+        is_new = before.seen is None or run.slot > before.seen
+        if is_new or run.slot < CLOCK_FLOOR:
             return observed
         if run.outcome is Outcome.KILLED:
             return {}  # its slot was reported before
         return {kind: s for kind, s in observed.items() if s and s.over}
+
+    def _plausible(
+        self, state: AlertState, run: Run, ledger: AlertLedger
+    ) -> AlertState:
+        """Return *state* without slots of a time when the clock was wrong.
+
+        Else a clock that was ahead once would mute the alerts until that time.
+        """
+        seen = state.seen or run.slot
+        is_ahead = seen > run.slot + self.interval
+        if run.outcome is Outcome.KILLED or run.slot < CLOCK_FLOOR:
+            return state
+        if not is_ahead and seen >= CLOCK_FLOOR:
+            return state
+        incidents = tuple(_until(i, run.slot) for i in state.incidents)
+        return state._replace(seen=ledger.last_run(run.slot), incidents=incidents)
 
     def _with_mail_settings(self, state: AlertState) -> AlertState:
         """Return *state*; what it knows of the mail server ends with a new setting."""
@@ -150,6 +169,22 @@ class Alerter:
             return None
         filled, runs = ledger.between(seen, run.slot)
         return signals.missed(seen, run, self.interval, filled, runs)
+
+
+def _until(incident: Incident, slot: Slot) -> Incident:
+    """Return *incident* with *slot* in place of later or impossible times."""
+
+    def known(moment: Slot) -> Slot:
+        return moment if CLOCK_FLOOR <= moment <= slot else slot
+
+    closed = incident.closed
+    return incident._replace(
+        opened=known(incident.opened),
+        last=known(incident.last),
+        closed=None if closed is None else known(closed),
+        told_at=known(incident.told_at),
+        streak=known(incident.streak),
+    )
 
 
 def _counts(run: Run) -> bool:

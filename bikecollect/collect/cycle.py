@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from bikecollect.collect import clock_check
+from bikecollect.collect.clock_check import ClockCheck
 from bikecollect.collect.commit import Committer
 from bikecollect.core.errors import (
     BikecollectError,
@@ -27,7 +29,7 @@ from bikecollect.core.run import (
     with_notice,
 )
 from bikecollect.core.secrets.redact import Placeholders, Redact, unredacted
-from bikecollect.core.slots import DAY, Slot, day_of
+from bikecollect.core.slots import DAY, Slot, day_of, slot_at
 from bikecollect.feeds import Feed
 from bikecollect.storage.payload_store import run_of
 from bikecollect.storage.recovery import Recovery
@@ -62,6 +64,7 @@ class Cycle:
     notes: dict[str, str] = field(default_factory=dict)
     redact: Redact = unredacted
     placeholders: Placeholders = field(default_factory=Placeholders)
+    checks: list[ClockCheck] = field(default_factory=list)
 
     def run(self, run: Run) -> Run:
         """Collect one snapshot; errors end the run and are recorded in it."""
@@ -69,12 +72,37 @@ class Cycle:
         run = run.noticed(*(Notice("columns", text) for text in self.troubles))
         try:
             payload = self._fetch(run)
+            run, payload = self._check_clock(run, payload)
             run = self._accept(run, payload)
         except (BikecollectError, OSError) as error:
+            run, _ = self._check_clock(run, Payload(()))
             run = self._failed(run, _translated(error))
         if run.outcome is Outcome.INTERRUPTED:
             return self._end(run, written=False)
         return self._settle(run)
+
+    def _check_clock(self, run: Run, payload: Payload) -> tuple[Run, Payload]:
+        """Return both with the right time and slot, where the clock is far off.
+
+        Such a run commits nothing: its payload waits for a run with a right clock.
+        """
+        check = clock_check.check(
+            self.clock(), payload.documents, run, self.ledger.recall_newest
+        )
+        if not check.error:
+            return run, payload
+        self.checks.append(check)
+        slot = slot_at(run.started + check.offset, self.committer.interval)
+        run = replace(run, slot=slot, started=run.started + check.offset)
+        documents = tuple(
+            replace(document, fetched_at=document.fetched_at + check.offset)
+            for document in payload.documents
+        )
+        fetched_at = payload.fetched_at + check.offset
+        payload = replace(
+            payload, slot=slot, fetched_at=fetched_at, documents=documents
+        )
+        return run.noticed(Notice("clock", check.error)), payload
 
     def dry(self, run: Run) -> Run:
         """Fetch and read without writing anything; raises BikecollectError."""
@@ -97,7 +125,9 @@ class Cycle:
         try:
             with self.lock.held():
                 run, recordable = self._recover_and_commit(run)
-                if recordable:
+                if not all(check.is_known for check in self.checks):
+                    written = True  # of an unknown time: no run of the account
+                elif recordable:
                     run = self._with_measurements(run)
                     self.ledger.record([run])
                     written = True
@@ -124,6 +154,8 @@ class Cycle:
                 run = with_killed_runs(
                     run, self.recovery.recover_runs(run, self.run_notes)
                 )
+            if self.checks:
+                return _held(run, self.checks[-1].error), True
             for name in self._waiting(run):
                 own = name == payload_name(run)
                 result = self.committer.commit(name, block_source(mine=own))
@@ -229,7 +261,7 @@ class Cycle:
     def _with_measurements(self, run: Run) -> Run:
         measured = replace(
             run,
-            finished=self.clock(),
+            finished=self.clock() + sum(check.offset for check in self.checks),
             attempts=tuple(self.client.attempts),
             seconds=dict(self.watch.seconds),
         )
@@ -253,6 +285,11 @@ def _translated(error: BikecollectError | OSError) -> BikecollectError:
     if isinstance(error, OSError):
         return StorageError(f"cannot use the disk: {error}")
     return error
+
+
+def _held(run: Run, error: str) -> Run:
+    """Return *run*, whose payload waits for a run with a right clock."""
+    return run.ended(Outcome.DEFERRED, "clock", error) if run.outcome is None else run
 
 
 def _size(payload: Payload) -> int:

@@ -14,6 +14,8 @@ EARLIEST = Slot(946_684_800)
 """2000-01-01: earlier slots are errors."""
 LATEST = Slot(4_102_444_800)
 """2100-01-01: later slots are errors."""
+CLOCK_FLOOR = Slot(1_577_836_800)
+"""2020-01-01: a clock that shows an earlier time is wrong."""
 GRACE = 10.0
 """Seconds by which a run may start early and still belong to the next slot."""
 

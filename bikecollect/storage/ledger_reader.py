@@ -14,7 +14,7 @@ from bikecollect.core.errors import Outcome, SettingsError, StorageError
 from bikecollect.core.incidents import Incident
 from bikecollect.core.payload import Attempt
 from bikecollect.core.run import OUTCOMES, Notice, Result, Run, from_json
-from bikecollect.core.slots import EARLIEST, LATEST, Slot, stamp
+from bikecollect.core.slots import CLOCK_FLOOR, EARLIEST, LATEST, Slot, stamp
 from bikecollect.storage.data_folder import LEDGER, STATUS, VEHICLE_STATUS, VEHICLES
 from bikecollect.storage.files import flock
 from bikecollect.storage.ledger_schema import STEPS, VERSION, find_version
@@ -40,6 +40,7 @@ WITHIN = f"slot BETWEEN {EARLIEST} AND {LATEST}"
 ENDS = (
     "SELECT min(first), max(last) FROM ("
     f"SELECT min(slot) AS first, max(slot) AS last FROM runs WHERE {WITHIN}"
+    f" AND slot >= {CLOCK_FLOOR}"
     f" UNION ALL SELECT min(slot), max(slot) FROM blocks WHERE {WITHIN})"
 )
 SLOT_BLOCKS = (
@@ -57,7 +58,7 @@ DAILY = "/[12][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9].*"
 PLAUSIBLE = {
     "blocks": f"SELECT * FROM main.blocks WHERE {WITHIN} "
     f" AND (file GLOB '{STATUS}{DAILY}' OR file GLOB '{VEHICLE_STATUS}{DAILY}')",
-    "runs": f"SELECT * FROM main.runs WHERE {WITHIN}",
+    "runs": f"SELECT * FROM main.runs WHERE {WITHIN} AND slot >= {CLOCK_FLOOR}",
 }
 """The views that readers see in place of the tables; `main.blocks` has all rows."""
 

@@ -28,6 +28,7 @@ class RunNotes:
     def __init__(self, inbox: Path) -> None:
         self._inbox = inbox
         self._notes: dict[str, int] = {}
+        self._paths: dict[str, Path] = {}
 
     def begin(self, run: Run) -> None:
         """Note that *run* has begun; the kernel unlocks the note when it dies."""
@@ -47,6 +48,7 @@ class RunNotes:
                 path.unlink()
             raise StorageError(f"cannot write {path}: {error}") from error
         self._notes[run.run_id] = fd
+        self._paths[run.run_id] = path
 
     def end(self, run: Run, *, written: bool) -> None:
         """Remove the note of *run*; unless *written*, store the run's result in it.
@@ -56,7 +58,7 @@ class RunNotes:
         fd = self._notes.pop(run.run_id, None)
         if fd is None:
             return
-        path = self._inbox / f"{stamp(run.slot)}.{run.run_id}{NOTE}"
+        path = self._paths[run.run_id]  # the slot of the run may have been corrected
         try:
             if written:
                 path.unlink(missing_ok=True)

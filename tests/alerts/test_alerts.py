@@ -16,6 +16,7 @@ from bikecollect.alerts import webhooks
 from bikecollect.alerts.state import AlertState, AlertStateFile, stored_incidents
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.run import Run
+from bikecollect.core.slots import DAY, Slot
 from bikecollect.reports.evidence import read_account
 from bikecollect.reports.status import survey
 from bikecollect.setup.loader import parse
@@ -463,3 +464,52 @@ def test_without_a_state_folder_the_ledger_remembers(
         "a: still in trouble: the feed cannot be fetched",
         "a: recovered: the feed cannot be fetched",
     ]
+
+
+def state_of(settings: Settings) -> AlertStateFile:
+    """Return the file with the state of the alerts of the system a."""
+    path = settings.system_folder("a").path
+    return AlertStateFile(alert_state_path("a", str(path)))
+
+
+@pytest.mark.parametrize("days", [1, 400])
+def test_a_clock_that_was_ahead_mutes_no_alert(
+    tmp_path: Path, mailserver: MailServer, days: int
+) -> None:
+    """What was reported up to a later time says nothing of the slots until then."""
+    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    with world.served() as settings, mailserver.up():
+        world.slot(settings)
+        with (state_file := state_of(settings)).held():
+            state = state_file.load()
+            assert state is not None
+            assert state.seen is not None
+            ahead = Slot(state.seen + days * DAY)
+            state_file.save(state._replace(seen=ahead))
+        world.slot(settings, up=False)
+        world.slot(settings)
+        world.slot(settings)
+
+    assert mailserver.subjects() == [
+        "a: trouble: the feed cannot be fetched",
+        "a: recovered: the feed cannot be fetched",
+    ]
+
+
+def test_an_incident_of_the_future_ends(tmp_path: Path, mailserver: MailServer) -> None:
+    """One that a wrong clock opened in 2038 closes after two good slots."""
+    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    with world.served() as settings, mailserver.up():
+        world.slot(settings, up=False)
+        with (state_file := state_of(settings)).held():
+            state = state_file.load()
+            assert state is not None
+            late = Slot(int(world.clock.now) + 4_000 * DAY)
+            (incident,) = state.incidents
+            moved = incident._replace(opened=late, last=late, told_at=late, streak=late)
+            state_file.save(state._replace(seen=late, incidents=(moved,)))
+        world.slot(settings)
+        world.slot(settings)
+        world.slot(settings)
+
+    assert mailserver.subjects()[-1] == "a: recovered: the feed cannot be fetched"

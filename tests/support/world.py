@@ -58,12 +58,15 @@ class FakeFeed:
     answer: bytes | BikecollectError = b"{}"
     bug: Exception | None = None
     reads: int = 0
+    date: float | None = None
 
     def fetch(self, get: Getter, memory: Memory) -> Payload:
         """Return the answer as one document; raise it where it is an error."""
         if isinstance(self.answer, BikecollectError):
             raise self.answer
-        document = Document("status", self.answer, fetched_at=self.clock() + 2)
+        document = Document(
+            "status", self.answer, fetched_at=self.clock() + 2, date=self.date
+        )
         return Payload((document,))
 
     def read(self, documents: Documents) -> Snapshot:

@@ -1,0 +1,150 @@
+"""A clock that is far off: nothing is committed, recorded or pruned by its time."""
+
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from world import NOON, TAIPEI, World
+
+from bikecollect.core.errors import FeedUnavailable, Outcome
+from bikecollect.core.slots import DAY
+from bikecollect.storage.ledger_reader import History
+
+YEAR_2038 = datetime(2038, 1, 1, tzinfo=TAIPEI).timestamp()
+YEAR_1970 = 700.0
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """Return a world with one collected slot, at noon."""
+    world = World(tmp_path / "city")
+    world.fetch({"a": 1})
+    return world
+
+
+def fetch_at(world: World, shown: float, date: float | None, **more: int) -> Outcome:
+    """Fetch while the clock shows *shown* and the server *date*; return the outcome."""
+    world.clock.now = shown
+    world.feed.date = date
+    outcome = world.fetch(more or {"a": 2}).outcome
+    assert outcome is not None
+    return outcome
+
+
+def days(world: World) -> list[str]:
+    """Return the names of the daily files."""
+    return sorted(p.name for p in (world.folder / "station_status").iterdir())
+
+
+@pytest.mark.parametrize("shown", [YEAR_2038, YEAR_1970, NOON + 3 * DAY])
+def test_a_payload_of_a_wrong_clock_waits_and_is_filed_by_its_date(
+    world: World, shown: float
+) -> None:
+    """Ahead, at the epoch, or days ahead: it gets the slot in which it was fetched."""
+    assert fetch_at(world, shown, NOON + 300) is Outcome.DEFERRED
+    assert world.inbox() == ["20261122T040500Z.00000002.zip"]
+    assert days(world) == ["2026-11-22.csv"]
+
+    assert fetch_at(world, NOON + 600, NOON + 600, a=3) is Outcome.COLLECTED
+
+    assert world.inbox() == []
+    slots = [(line.split(",")[0], line.split(",")[3]) for line in world.lines()]
+    assert slots == [
+        ("2026-11-22T12:00:00+08:00", "1"),
+        ("2026-11-22T12:05:00+08:00", "2"),
+        ("2026-11-22T12:10:00+08:00", "3"),
+    ]
+
+
+def test_the_time_of_fetching_is_that_of_the_server(world: World) -> None:
+    """And the block is not late: 2038 is nowhere in the files."""
+    fetch_at(world, YEAR_2038, NOON + 302)
+    fetch_at(world, NOON + 600, NOON + 600)
+
+    assert [block.flags for block in world.committed()] == ["", "", ""]
+    assert "2038" not in "".join(world.lines())
+
+
+@pytest.mark.parametrize("shown", [YEAR_2038, YEAR_1970])
+def test_the_account_keeps_its_beginning_and_its_end(
+    world: World, shown: float
+) -> None:
+    """Else reports and compact would go through 20,000 empty days."""
+    fetch_at(world, shown, NOON + 300)
+
+    assert History("city", world.folder).ends() == (NOON, NOON + 300)
+
+
+def test_a_feed_that_fails_under_a_clock_at_the_epoch_is_no_run_of_the_account(
+    tmp_path: Path,
+) -> None:
+    """There is no evidence of the time, so nothing is recorded."""
+    world = World(tmp_path / "city")
+    world.clock.now = YEAR_1970
+    world.feed.answer = FeedUnavailable("HTTP 404", cause="http-404")
+
+    assert world.fetch().outcome is Outcome.UNAVAILABLE
+
+    assert History("city", world.folder).ends() is None
+    assert world.inbox() == []
+
+
+def test_the_time_since_boot_tells_the_time_where_the_feed_does_not(
+    world: World,
+) -> None:
+    """In the same boot the newest block and the uptime are evidence enough."""
+    world.uptime += 300
+    world.feed.answer = FeedUnavailable("HTTP 404", cause="http-404")
+    world.clock.now = YEAR_1970
+
+    run = world.fetch()
+
+    assert run.slot == NOON + 300
+    assert run.notices[0].kind == "clock"
+
+
+def test_a_payload_of_an_unknown_time_is_kept_as_rejected(tmp_path: Path) -> None:
+    """Without any evidence it is not filed at all, and not lost."""
+    world = World(tmp_path / "city")
+    assert fetch_at(world, YEAR_1970, None) is Outcome.DEFERRED
+    world.feed.date = None
+    world.clock.now = NOON
+
+    run = world.fetch({"a": 1})
+
+    assert run.outcome is Outcome.COLLECTED
+    assert "1970-01-01T00:10:00" in "".join(n.text for n in run.notices)
+    rejected = (world.folder / "payloads" / "rejected").iterdir()
+    assert any(path.suffix == ".zip" for path in rejected)
+    assert len(world.lines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("later", "date"),
+    [(300, NOON + 900 * DAY), (300, YEAR_1970), (3 * DAY, NOON - 5 * DAY)],
+    ids=["server ahead", "server at the epoch", "server before the newest block"],
+)
+def test_a_server_with_a_wrong_date_costs_nothing(
+    world: World, later: float, date: float
+) -> None:
+    """A clock that agrees with the newest block is right, whatever the server says."""
+    assert fetch_at(world, NOON + later, date) is Outcome.COLLECTED
+
+
+def test_a_machine_that_was_off_for_a_month_is_believed(world: World) -> None:
+    """The clock and the server agree."""
+    assert fetch_at(world, NOON + 30 * DAY, NOON + 30 * DAY) is Outcome.COLLECTED
+
+
+def test_the_first_run_of_all_is_believed(tmp_path: Path) -> None:
+    """Without a block there is nothing but the server's word against ours."""
+    world = World(tmp_path / "city")
+    assert fetch_at(world, NOON, NOON + 4 * DAY) is Outcome.COLLECTED
+
+
+def test_a_clock_ahead_for_one_run_costs_no_kept_payload(world: World) -> None:
+    """Nothing is pruned by a time that is not believed."""
+    kept = sorted((world.folder / "payloads/kept").rglob("*.zip"))
+    fetch_at(world, YEAR_2038, NOON + 300)
+
+    assert sorted((world.folder / "payloads/kept").rglob("*.zip")) == kept
