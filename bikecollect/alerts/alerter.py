@@ -105,7 +105,9 @@ class Alerter:
         if not state_file.usable and not ledger.usable():
             # Nothing can be remembered: report once an hour instead of in each slot.
             events = events if run.slot % HOUR < self.interval else ()
-        seen = Slot(max(run.slot, before.seen or run.slot))
+        seen = before.seen
+        if not _is_of_wrong_clock(run):
+            seen = Slot(max(run.slot, before.seen or run.slot))
         after = before._replace(seen=seen, incidents=incidents)
         changed = incidents != before.incidents
         return RunAlerts(run, paths, state_file, ledger, after, changed, events)
@@ -167,8 +169,15 @@ class Alerter:
     ) -> Signal | None:
         if seen is None or seen + self.interval >= run.slot:
             return None
+        if _is_of_wrong_clock(run):
+            return None  # the next run with a right clock knows
         filled, runs = ledger.between(seen, run.slot)
         return signals.missed(seen, run, self.interval, filled, runs)
+
+
+def _is_of_wrong_clock(run: Run) -> bool:
+    """Return whether the slot of *run* is an estimate: its clock was wrong."""
+    return run.outcome is Outcome.DEFERRED and run.cause == "clock"
 
 
 def _until(incident: Incident, slot: Slot) -> Incident:

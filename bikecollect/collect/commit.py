@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from typing import TYPE_CHECKING, NamedTuple
 
-from bikecollect.collect import clock_check, findings, only, quality, station_list
+from bikecollect.collect import findings, only, quality, station_list
 from bikecollect.collect.only import Only
 from bikecollect.core.blocks import Block, Stations, block_of
 from bikecollect.core.errors import (
@@ -95,7 +95,7 @@ class Committer:
                 return vehicles
             with self.payloads.mark_reading(name), self.bounded():
                 payload = self.payloads.open(name)
-                clock_check.check_payload(payload)
+                quality.check_payload(payload)
                 block = self.ledger.block(payload.slot)
                 if block is None:
                     understood = self._understand(payload, source)
@@ -127,7 +127,7 @@ class Committer:
         """
         with self.payloads.mark_reading(name), self.bounded():
             payload = self.payloads.open(name)
-            clock_check.check_payload(payload)
+            quality.check_payload(payload)
             rows = vehicles.read(payload)
         with self._ending_the_run(name):
             result = vehicles.write(payload, rows, payload.source or source)

@@ -4,9 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from bikecollect.collect import clock_check
-from bikecollect.collect.clock_check import ClockCheck
 from bikecollect.collect.commit import Committer
+from bikecollect.collect.quality import ClockCheck, check_clock
 from bikecollect.core.errors import (
     BikecollectError,
     Interrupted,
@@ -36,6 +35,7 @@ from bikecollect.storage.recovery import Recovery
 from bikecollect.storage.run_notes import RunNotes
 
 if TYPE_CHECKING:
+    from bikecollect.core.blocks import Block
     from bikecollect.storage.ledger import Ledger
     from bikecollect.storage.lock import Lock
     from bikecollect.storage.payload_store import Payloads
@@ -64,6 +64,7 @@ class Cycle:
     notes: dict[str, str] = field(default_factory=dict)
     redact: Redact = unredacted
     placeholders: Placeholders = field(default_factory=Placeholders)
+    newest_block: "Callable[[], Block | None]" = lambda: None
     checks: list[ClockCheck] = field(default_factory=list)
 
     def run(self, run: Run) -> Run:
@@ -86,9 +87,7 @@ class Cycle:
 
         Such a run commits nothing: its payload waits for a run with a right clock.
         """
-        check = clock_check.check(
-            self.clock(), payload.documents, run, self.ledger.recall_newest
-        )
+        check = check_clock(self.clock(), payload.documents, run, self.newest_block)
         if not check.error:
             return run, payload
         self.checks.append(check)

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
+from bikecollect.core.blocks import Block
 from bikecollect.core.causes import SeenRun
 from bikecollect.core.incidents import Incident
 from bikecollect.core.slots import DAY, Slot
@@ -93,6 +94,13 @@ class AlertLedger:
         with self._visit() as db:
             sql = "SELECT max(slot) FROM runs WHERE slot < ? AND slot >= ?"
             return db.execute(sql, (before, before - 90 * DAY)).fetchone()[0]  # type: ignore[no-any-return]
+        return None
+
+    def newest_block(self) -> Block | None:
+        """Return the newest block, None if there is none or it cannot be read."""
+        with self._visit() as db:
+            rows = db.execute("SELECT * FROM blocks ORDER BY slot DESC LIMIT 1")
+            return next(map(Block.from_row, rows), None)
         return None
 
     def last_block(self, before: Slot) -> tuple[Slot, int] | None:

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -91,18 +91,6 @@ class Ledger:
                 db.close()
         except (sqlite3.Error, OSError, MemoryError):
             return Memory()
-
-    def recall_newest(self) -> Block | None:
-        """Return the newest block without opening the ledger for writing."""
-        with suppress(sqlite3.Error, StorageError):
-            if self._path.exists():
-                db = sqlite3.connect(self._path, timeout=1.0)
-                try:
-                    rows = db.execute("SELECT * FROM blocks ORDER BY slot DESC LIMIT 1")
-                    return next(map(Block.from_row, rows), None)
-                finally:
-                    db.close()
-        return None
 
     def notes(self) -> dict[str, str]:
         """Return the remembered values, by key."""

@@ -29,6 +29,7 @@ from bikecollect.feeds.http.client import Client
 from bikecollect.setup import feed_access
 from bikecollect.setup.settings import Mail, Settings, System, server
 from bikecollect.storage import data_folder
+from bikecollect.storage.alert_ledger import AlertLedger
 from bikecollect.storage.csv_format import Format
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.data_folder import VEHICLE_STATUS, SystemFolder
@@ -177,6 +178,7 @@ def cycle(settings: Settings, name: str, times: Times) -> Cycle:
         watch=watch,
         redact=settings.redact,
         placeholders=settings.placeholders,
+        newest_block=AlertLedger(folder.ledger).newest_block,
     )
 
 

@@ -25,6 +25,7 @@ from bikecollect.core.run import Run
 from bikecollect.core.slots import slot_at
 from bikecollect.core.snapshot import Snapshot, StationInformation, StationStatus
 from bikecollect.feeds.reading.renames import Renames
+from bikecollect.storage.alert_ledger import AlertLedger
 from bikecollect.storage.csv_format import Derived, Format
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.ledger import Ledger
@@ -184,6 +185,7 @@ class World:
             committer=committer,
             payload_days=7,
             clock=self.clock,
+            newest_block=AlertLedger(self.folder / "ledger.sqlite3").newest_block,
         )
 
     def begin(self) -> Run:
