@@ -29,6 +29,7 @@ class Past:
     last_run: Run | None = None
     newest: Slot | None = None
     incidents: Sequence[Incident] = ()
+    damage: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,12 @@ class Health:
     silent: float | None = None
     next_slot: Slot = Slot(0)
     incidents: Sequence[Incident] = ()
+    damage: Sequence[str] = ()
 
     @property
     def in_trouble(self) -> bool:
-        """Whether the data is late or an incident is open."""
-        return self.late or bool(self.incidents)
+        """Whether data is late or damaged, or an incident is open."""
+        return self.late or bool(self.incidents) or bool(self.damage)
 
 
 def judge(past: Past, now: float, interval: int, zone: ZoneInfo) -> Health:
@@ -88,6 +90,7 @@ def judge(past: Past, now: float, interval: int, zone: ZoneInfo) -> Health:
         silent=silent,
         next_slot=Slot(current + interval),
         incidents=past.incidents,
+        damage=past.damage,
     )
 
 

@@ -13,6 +13,7 @@ from bikecollect.reports.disk_usage import Disk, disk_of
 from bikecollect.reports.health import Health, Past, judge
 from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.repair.damage import find_damage
 
 MONTH = 31 * DAY
 
@@ -58,6 +59,7 @@ def survey(
         last_run=next(iter(history.runs(limit=1)), None),
         newest=history.newest_block(),
         incidents=_open_incidents(history, noted),
+        damage=_damage(system, history),
     )
     slots = len([slot for slot in past.blocks if slot > now - DAY])
     return Standing(
@@ -77,6 +79,13 @@ def _open_incidents(history: History, noted: Sequence[Incident]) -> list[Inciden
     known = {incident.incident_id for incident in noted}
     in_ledger = [i for i in history.incidents() if i.incident_id not in known]
     return [*(incident for incident in noted if incident.is_open), *in_ledger]
+
+
+def _damage(system: SystemFolder, history: History) -> list[str]:
+    try:
+        return find_damage(system, history)
+    except OSError as error:
+        return [f"cannot read {error.filename}: {error.strerror}"]
 
 
 def _count(folder: Path, suffix: str) -> int:

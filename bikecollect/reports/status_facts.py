@@ -46,7 +46,9 @@ def verdict(health: Health) -> Part:
     count = len(health.incidents)
     late = "late" if health.late else ""
     many = f"{count} open incident{'s' if count > 1 else ''}" if count else ""
-    return Part(" and ".join(word for word in (late, many) if word), Tone.BAD)
+    damaged = "stored data damaged" if health.damage else ""
+    words = (late, many, damaged)
+    return Part(" and ".join(word for word in words if word), Tone.BAD)
 
 
 def facts(standing: Standing) -> list[Fact]:

@@ -198,6 +198,9 @@ def _disk(name: str, settings: Settings) -> Checks:
         yield _bad(check_name, text, "free space, or reduce keep.payload_days")
     else:
         yield _good(check_name, text)
+    for damage in status.health.damage:
+        what, _, remedy = damage.rpartition("; ")
+        yield _bad(f"{name}: data", what or damage, remedy.removeprefix("run: "))
 
 
 def _feed(name: str, system: System) -> Checks:

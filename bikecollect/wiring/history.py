@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from glob import glob
@@ -20,7 +20,7 @@ from bikecollect.collect.sources.bikecollect_folder import FolderSource
 from bikecollect.collect.sources.table_rows import files
 from bikecollect.collect.sources.tables import TableSource
 from bikecollect.core import process
-from bikecollect.core.errors import UsageError
+from bikecollect.core.errors import StorageError, UsageError
 from bikecollect.core.process import Times
 from bikecollect.core.slots import DAY, Slot, bounds, local_days
 from bikecollect.reports import evidence
@@ -34,6 +34,7 @@ from bikecollect.storage.lock import Lock
 from bikecollect.storage.payload_store import Payloads
 from bikecollect.storage.recovery import Recovery
 from bikecollect.storage.repair import Repair
+from bikecollect.storage.repair.damage import prepare_archive
 from bikecollect.storage.repair.repairer import Repairer
 from bikecollect.wiring.collection import cycle
 
@@ -65,6 +66,8 @@ def compactor(
     system = settings.system_folder(name)
     data_folder.check_links(system.path)
     data_folder.check_archive(settings.data)
+    with suppress(StorageError):  # an unreadable ledger is replaced below
+        prepare_archive(system, History(name, system.path))
     ledger, store = Ledger(system.ledger), Store(system.path)
     payloads = Payloads(system.payloads)
     return Compactor(

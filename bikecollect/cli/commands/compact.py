@@ -1,15 +1,17 @@
 """``bikecollect compact``: move closed days to the archive."""
 
 import time
+from collections.abc import Iterator
 
 import click
 
 from bikecollect.archive.compact import Step
-from bikecollect.cli.options import Screen, Shared, say, say_json
+from bikecollect.cli.options import Screen, Shared, complain, say, say_json
 from bikecollect.cli.render.archive import nothing_to_do, step_json, step_line
 from bikecollect.core import process
-from bikecollect.core.errors import ExitCode
+from bikecollect.core.errors import ExitCode, SettingsError, StorageError
 from bikecollect.core.process import Times
+from bikecollect.setup.settings import Settings
 from bikecollect.wiring.history import compactor
 
 
@@ -45,16 +47,30 @@ def compact(
     times = Times(time.time, time.monotonic, stop)
     code, did_something = ExitCode.OK, False
     for name in settings.chosen(system_ids):
-        if not (settings.data / name).is_dir():
-            continue
-        for step in compactor(settings, name, times, csv_days=csv_days).run():
-            code = max(code, ExitCode.IO if step.why else ExitCode.OK)
-            did_something = did_something or not step.why
-            _print_step(step, form, quiet=quiet)
-            stop.raise_if_set()
+        try:
+            for step in _steps(settings, name, times, csv_days):
+                code = max(code, ExitCode.IO if step.why else ExitCode.OK)
+                did_something = did_something or not step.why
+                _print_step(step, form, quiet=quiet)
+                stop.raise_if_set()
+        except (SettingsError, StorageError) as error:
+            code = max(code, error.exit_code)
+            complain(f"{name}: {error}")
     if not did_something and not code and form == "text" and not quiet:
         say(nothing_to_do())
     return code
+
+
+def _steps(
+    settings: Settings, name: str, times: Times, csv_days: int | None
+) -> Iterator[Step]:
+    """Yield the steps for one system; a failure is of this system only."""
+    try:
+        if (settings.data / name).is_dir():
+            yield from compactor(settings, name, times, csv_days=csv_days).run()
+    except OSError as error:
+        what = f"cannot read {error.filename or settings.data / name}"
+        raise StorageError(f"{what}: {error.strerror}") from error
 
 
 def _print_step(step: Step, form: str, *, quiet: bool) -> None:

@@ -8,7 +8,7 @@ from bikecollect.cli.render.terminal import WIDTH, title, unicode, wrapped
 from bikecollect.core.incidents import KINDS, Incident
 from bikecollect.core.run import Run
 from bikecollect.core.slots import SlotState, iso
-from bikecollect.core.text import length, local_minute, visible_json
+from bikecollect.core.text import length, local_minute, visible, visible_json
 from bikecollect.reports.coverage import Coverage
 from bikecollect.reports.status import Standing
 from bikecollect.reports.status_facts import Part, Tone, behind, facts, verdict
@@ -51,6 +51,7 @@ def alerts(standings: Iterable[Standing]) -> str:
                 reasons.append(f"no run for {length(health.silent)}")
             lines.append(f"{name}: late: {'; '.join(reasons)}")
         lines += [f"{name}: {_incident(i, standing)}" for i in health.incidents]
+        lines += [f"{name}: {visible(text)}" for text in health.damage]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -67,6 +68,8 @@ def _system(standing: Standing) -> str:
     for incident in health.incidents:
         lines += ["", *_beside("  ! ", _incident(incident, standing))]
         lines += wrapped(incident.text, "    ")
+    for text in health.damage:
+        lines += ["", *_beside("  ! ", visible(text))]
     return "\n".join(lines) + "\n"
 
 
@@ -167,6 +170,7 @@ def as_json(standing: Standing) -> str:
                 }
                 for incident in health.incidents
             ],
+            "damage": list(health.damage),
             "inbox": standing.inbox,
             "outbox": standing.outbox,
             "rejected": standing.rejected,

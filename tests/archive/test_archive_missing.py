@@ -1,0 +1,132 @@
+"""An archive whose disk is not mounted, or that has lost days, is reported by all."""
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from command import bikecollect
+from keeping import compacted
+from world import World
+
+from bikecollect.core.slots import DAY
+
+SETTINGS = """
+data_dir = "{}"
+[systems.city]
+feed = "gbfs"
+url = "http://127.0.0.1:1/gbfs.json"
+timezone = "Asia/Taipei"
+[systems.town]
+feed = "gbfs"
+url = "http://127.0.0.1:1/gbfs.json"
+timezone = "Asia/Taipei"
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """Return settings of a system with two archived days, and a third open one."""
+    world = World(tmp_path / "data" / "city")
+    for _ in range(3):
+        world.fetch({"a": 1, "b": 2}, after=300)
+        world.clock.now += DAY
+        world.uptime += DAY
+    compacted(world, csv_days=0)
+    (tmp_path / "data" / "city" / ".bikecollect").touch()
+    path = tmp_path / "bikecollect.toml"
+    path.write_text(SETTINGS.format(tmp_path / "data"), encoding="utf-8")
+    path.chmod(0o600)
+    return path
+
+
+def not_mounted(archive: Path) -> None:
+    """Leave the empty mount point."""
+    shutil.rmtree(archive)
+    archive.mkdir()
+
+
+def moved(archive: Path) -> None:
+    """Rename it."""
+    archive.rename(archive.with_name("old"))
+
+
+def a_day_lost(archive: Path) -> None:
+    """Remove a day from all datasets."""
+    for path in archive.glob("*/system_id=city/date=2026-11-22"):
+        shutil.rmtree(path)
+
+
+LOSSES: dict[str, Callable[[Path], None]] = {
+    "not mounted": not_mounted,
+    "removed": shutil.rmtree,
+    "moved": moved,
+    "a day lost": a_day_lost,
+}
+
+
+@pytest.mark.parametrize("lose", LOSSES.values(), ids=list(LOSSES))
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (("status", "--alert", "city"), 1),
+        (("export", "city"), 74),
+        (("query", "SELECT count(*) FROM station_status"), 74),
+        (("report", "availability", "city"), 0),
+        (("verify", "city"), 1),
+        (("doctor", "--offline"), 1),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_a_lost_archive_is_reported(
+    config: Path, lose: Callable[[Path], None], command: tuple[str, ...], code: int
+) -> None:
+    """No answer is given of a part as if it were all."""
+    archive = config.with_name("data") / "archive"
+    lose(archive)
+
+    done = bikecollect("--config", str(config), *command)
+
+    assert done.returncode == code
+    assert str(archive) in (done.stdout + done.stderr).replace("\n", "")
+
+
+@pytest.mark.parametrize("name", ["not mounted", "removed", "moved"])
+def test_compact_does_not_fill_a_mount_point(config: Path, name: str) -> None:
+    """It ends with the remedy, and nothing is written there."""
+    archive = config.with_name("data") / "archive"
+    LOSSES[name](archive)
+
+    done = bikecollect("--config", str(config), "compact", "city")
+
+    assert done.returncode == 78
+    assert "is its disk mounted?" in done.stderr
+    assert not archive.exists() or list(archive.iterdir()) == []
+
+
+def test_an_archive_gets_a_marker(config: Path) -> None:
+    """So that an empty mount point differs from an archive."""
+    archive = config.with_name("data") / "archive"
+    done = bikecollect("--config", str(config), "compact", "city")
+
+    assert done.returncode == 0
+    assert (archive / ".bikecollect").is_file()
+
+
+def test_one_unusable_system_does_not_keep_the_others_from_the_archive(
+    config: Path,
+) -> None:
+    """The bad one is named, and the exit code says so."""
+    data = config.with_name("data")
+    World(data / "town").fetch({"a": 1})
+    (data / "town" / ".bikecollect").touch()
+    with closing(sqlite3.connect(data / "city" / "ledger.sqlite3")) as db:
+        db.execute("PRAGMA user_version = 99")
+
+    done = bikecollect("--config", str(config), "compact")
+
+    assert done.returncode == 78
+    assert "city: the ledger" in done.stderr
+    assert (data / "archive/station_status/system_id=town").is_dir()
