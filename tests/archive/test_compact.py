@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from children import run_in_child
 from keeping import compacted, compactor, findings, viewed
 from world import NOON, TAIPEI, World
 
@@ -165,13 +166,13 @@ def test_a_compaction_killed_anywhere_is_finished_by_the_next(
     world: World, count: int
 ) -> None:
     """Before each change on the disk in turn; then a whole run (fault 66)."""
-    child = os.fork()
-    if child == 0:
+
+    def compact_until_killed() -> None:
         die_at(count)
         compacted(world)
         compacted(world, csv_days=0)
-        os._exit(0)
-    os.waitpid(child, 0)
+
+    assert run_in_child(compact_until_killed) in {0, KILLED}
 
     compacted(world)
     compacted(world, csv_days=0)
@@ -184,23 +185,26 @@ def test_a_compaction_killed_anywhere_is_finished_by_the_next(
     assert findings(world, deep=True) == []
 
 
+KILLED = 9
+
+
 def die_at(count: int) -> None:
     """Let the *count*-th change of a name on the disk be the process' last."""
-    done = 0
+    changes = 0
 
     def dying(act: Callable[..., object]) -> Callable[..., object]:
         def once(*args: object, **more: object) -> object:
-            nonlocal done
-            done += 1
-            if done == count:
-                os._exit(9)  # as SIGKILL would: nothing is tidied up
+            nonlocal changes
+            changes += 1
+            if changes == count:
+                os._exit(KILLED)  # as SIGKILL would: nothing is tidied up
             return act(*args, **more)
 
         return once
 
     for name in ("rename", "unlink", "rmdir", "mkdir"):
         setattr(Path, name, dying(getattr(Path, name)))
-    for name in ("put", "let_go"):
+    for name in ("save", "mark_removed"):
         setattr(ArchivedDays, name, dying(getattr(ArchivedDays, name)))
 
 

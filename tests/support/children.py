@@ -1,0 +1,27 @@
+"""Children of the test's own process, which have all that it has prepared."""
+
+import os
+import sys
+from collections.abc import Callable
+
+FAILED = 99
+
+
+def run_in_child(act: Callable[[], object]) -> int:
+    """Do *act* in a fork of this process; return its exit code, `FAILED` for an error.
+
+    The child never goes back to the tests.
+    """
+    child = os.fork()
+    if child == 0:
+        code = FAILED
+        try:
+            act()
+            code = 0
+        except BaseException:  # noqa: BLE001 - its traceback is the test's
+            sys.excepthook(*sys.exc_info())
+        finally:
+            sys.stderr.flush()
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status)
