@@ -17,7 +17,7 @@ from bikecollect.storage.ledger_reader import ENDS, WITHIN
 GONE = 2
 """In ``files.damaged``: the file was archived and removed."""
 FILLED = (
-    "SELECT substr(file, 16, 10) AS day, count(*), sum(rows) FROM blocks"
+    "SELECT substr(file, 16, 10) AS day, sum(rows > 0), sum(rows) FROM blocks"
     f" WHERE {WITHIN} GROUP BY day ORDER BY day"
 )
 """Slots and rows by the day in the file's name, ``station_status/DAY.csv``."""

@@ -21,9 +21,8 @@ from bikecollect.core.slots import (
     day_of,
     local_days,
 )
-from bikecollect.storage.csv_format import COLUMNS
 from bikecollect.storage.csv_store import Store
-from bikecollect.storage.data_folder import STATUS, SystemFolder
+from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.lock import Lock, exclusive_lock
 from bikecollect.storage.payload_store import Payloads
@@ -118,12 +117,17 @@ class Compactor:
             if day in known:
                 continue
             archived = self.archive.certified(day)
-            rows = self.archive.rows("slots", day, datasets.SLOTS)
-            runs = self.archive.rows("runs", day, datasets.RUNS)
-            archived_days.restore([_block(day, r) for r in rows if r[5]], runs)
+            layout = self.archive.layout
+            rows = self.archive.rows(layout.slots, day, datasets.SLOTS)
+            has_runs = "runs" in layout.datasets
+            runs = self.archive.rows("runs", day, datasets.RUNS) if has_runs else []
+            file = f"{layout.rows}/{day}.csv"
+            blocks = (_block(file, row) for row in rows if row[5])
+            own = [block for block in blocks if layout.accounts_for(block.flags)]
+            archived_days.restore(own, runs)
             archived_days.save(archived)
             if not self.store.segments(day):
-                archived_days.mark_removed(day, [f"{datasets.STATUS}/{day}.csv"])
+                archived_days.mark_removed(day, [file])
 
     def _due(self, archived_days: ArchivedDays) -> list[str]:
         """Return the closed days that the archive lacks or has with other rows.
@@ -201,7 +205,7 @@ class Compactor:
             old = self.archive.pieces(day, ZoneInfo(archived.timezone))
             others = (piece for piece in old if piece.slot not in slots)
             pieces = heapq.merge(pieces, others, key=lambda piece: piece.slot)
-        return day_csv.union(headers or [tuple(COLUMNS)]), pieces
+        return day_csv.union(headers or [self.archive.layout.columns]), pieces
 
     def _columns(self, file: str, crc: int | None) -> tuple[str, ...]:
         header = self.store.header(file)
@@ -230,7 +234,7 @@ class Compactor:
 
     def _remove_unused(self, archived_days: ArchivedDays, archived: Archived) -> Step:
         """Remove the CSV of a day unless a reader needs it, such as a long export."""
-        with exclusive_lock(self.system.path / STATUS) as is_free:
+        with exclusive_lock(self.system.path / self.archive.layout.rows) as is_free:
             if is_free:
                 return self._remove(archived_days, archived)
         return Step(self.system.system_id, archived.day, IN_USE)
@@ -295,12 +299,12 @@ class _OpenDays:
         self._held.__exit__(None, None, None)
 
 
-def _block(day: str, row: Sequence[Any]) -> Block:
+def _block(file: str, row: Sequence[Any]) -> Block:
     """Return the block in a *row* of the archived dataset `slots`."""
     slot, _, _, _, _, rows, flags, source, fetched_at, updated, sha256, run_id = row
     return Block(
         slot=Slot(slot),
-        span=Span(f"{datasets.STATUS}/{day}.csv", 0, 0, 0),
+        span=Span(file, 0, 0, 0),
         rows=rows,
         sha256=sha256,
         fetched_at=float(fetched_at or 0),

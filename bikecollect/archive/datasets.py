@@ -1,12 +1,17 @@
 """The archive's layout: its datasets, their paths and their columns."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from bikecollect.core.snapshot import VEHICLE_KINDS
-from bikecollect.storage.data_folder import ARCHIVE
+from bikecollect.storage.csv_format import COLUMNS as STATION_COLUMNS
+from bikecollect.storage.data_folder import ARCHIVE, VEHICLE_STATUS
+from bikecollect.storage.vehicles import ALONE
 
 STATUS = "station_status"
 DATASETS = (STATUS, "slots", "coverage", "profile", "runs")
+VEHICLE_SLOTS = "vehicle_slots"
 PART = "part.parquet"
 DAYS = "system_id={}/date={}"
 
@@ -33,6 +38,23 @@ TYPES = {
     **dict.fromkeys(VEHICLE_KINDS, "INTEGER"),
 }
 """The type of each column of a daily file; a user's own are VARCHAR."""
+VEHICLE_TYPES = {
+    "slot": "BIGINT",
+    "fetched_at": "BIGINT",
+    "vehicle_id": "VARCHAR",
+    "lat": "DOUBLE",
+    "lon": "DOUBLE",
+    "type": "VARCHAR",
+    "is_reserved": "BOOLEAN",
+    "is_disabled": "BOOLEAN",
+    "current_range_meters": "INTEGER",
+    "current_fuel_percent": "DOUBLE",
+    "station_id": "VARCHAR",
+    "last_reported": "BIGINT",
+}
+"""The type of each column of a daily file of vehicles."""
+KEY = 2
+"""The index of the column that identifies a row of a slot."""
 ADDED = {"minute_of_day": "SMALLINT", "hour_of_week": "SMALLINT"}
 """Columns that an archived day has in addition to those of its CSV; local time."""
 VERBATIM = "verbatim_line"
@@ -137,6 +159,8 @@ COLUMNS = {
     "coverage": COVERAGE,
     "profile": PROFILE,
     "runs": RUNS,
+    VEHICLE_STATUS: VEHICLE_TYPES | ADDED,
+    VEHICLE_SLOTS: SLOTS,
 }
 """The columns that each dataset always has, by name, with their types."""
 
@@ -146,21 +170,58 @@ def part(data: Path, dataset: str, system_id: str, day: str) -> Path:
     return data / ARCHIVE / dataset / DAYS.format(system_id, day) / PART
 
 
-def certificate(data: Path, system_id: str, day: str) -> Path:
-    """Return the path of the certificate of *day*."""
-    folder = data / ARCHIVE / "certificates" / f"system_id={system_id}"
-    return folder / f"{day}.json"
+class DatasetLayout(NamedTuple):
+    """One kind of rows in the archive: of stations, or of vehicles.
+
+    *columns* are those of a daily file. A day has *datasets*, among them *rows* and the
+    account of its *slots*; it is certified in the folder *certificates* and prepared in
+    the folder *work*.
+    """
+
+    rows: str
+    columns: tuple[str, ...]
+    slots: str
+    datasets: tuple[str, ...]
+    certificates: str
+    work: str
+
+    def accounts_for(self, flags: str) -> bool:
+        """Return whether a block with *flags* in the account has these rows."""
+        return self.rows == VEHICLE_STATUS or ALONE not in flags.split()
+
+    def certificate(self, data: Path, system_id: str, day: str) -> Path:
+        """Return the path of the certificate of *day*."""
+        folder = data / ARCHIVE / self.certificates / f"system_id={system_id}"
+        return folder / f"{day}.json"
+
+    def work_folder(self, data: Path, system_id: str) -> Path:
+        """Return the folder in which days of a system are prepared."""
+        return data / ARCHIVE / self.work / system_id
 
 
-def work(data: Path, system_id: str) -> Path:
-    """Return the folder in which days of a system are prepared."""
-    return data / ARCHIVE / ".work" / system_id
+STATION_LAYOUT = DatasetLayout(
+    STATUS, tuple(STATION_COLUMNS), "slots", DATASETS, "certificates", ".work"
+)
+VEHICLE_LAYOUT = DatasetLayout(
+    VEHICLE_STATUS,
+    tuple(VEHICLE_TYPES),
+    VEHICLE_SLOTS,
+    (VEHICLE_STATUS, VEHICLE_SLOTS),
+    "vehicle_certificates",
+    ".work-vehicles",
+)
 
 
-def type_of(column: str) -> str:
+def types_of(columns: Sequence[str]) -> Mapping[str, str]:
+    """Return the types of the columns of a daily file with *columns*."""
+    is_vehicles = columns[KEY : KEY + 1] == ("vehicle_id",)
+    return VEHICLE_TYPES if is_vehicles else TYPES
+
+
+def type_of(column: str, types: Mapping[str, str] = TYPES) -> str:
     """Return the type of the *column* of a daily file.
 
     >>> type_of("slot"), type_of("my_own")
     ('BIGINT', 'VARCHAR')
     """
-    return TYPES.get(column, "VARCHAR")
+    return types.get(column, "VARCHAR")

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bikecollect import __version__
 from bikecollect.archive import datasets, day_csv, parquet, summaries, verbatim
 from bikecollect.archive.archived_days import Archived
-from bikecollect.archive.datasets import DATASETS, STATUS
+from bikecollect.archive.datasets import STATION_LAYOUT, VEHICLE_LAYOUT, DatasetLayout
 from bikecollect.archive.query import duckdb_engine
 from bikecollect.core.errors import StorageError
+from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.files.durable import make_folder, sync_folder, write_file
 
 if TYPE_CHECKING:
@@ -43,13 +44,12 @@ class Contents(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Archive:
-    """The archive of one system in *data*. Raises StorageError, NotInstalled."""
+    """The archive of *system* in *data*. Raises StorageError, NotInstalled."""
 
     data: Path
-    system_id: str
-    zone: tzinfo
-    interval: int
+    system: SystemFolder
     clock: Callable[[], float]
+    layout: DatasetLayout = STATION_LAYOUT
 
     def prepare(self, contents: Contents) -> Archived:
         """Write *contents* aside, check that they read back unchanged; mark as ready.
@@ -62,8 +62,13 @@ class Archive:
             summary = self._write_csv(contents, aside / "day.csv")
             with self._engine(aside) as db:
                 if not self._write_values(db, contents, aside, summary):
-                    sheet, status = aside / "day.csv", aside / f"{STATUS}.parquet"
-                    verbatim.write_day(db, sheet, contents.columns, status, self.zone)
+                    sheet, status = (
+                        aside / "day.csv",
+                        aside / f"{self.layout.rows}.parquet",
+                    )
+                    verbatim.write_day(
+                        db, sheet, contents.columns, status, self.system.zone
+                    )
                     self._compare(db, contents, aside, summary)
                 self._sum_up(db, contents, aside)
             (aside / "day.csv").unlink()
@@ -76,10 +81,10 @@ class Archive:
     def publish(self, day: str) -> Archived:
         """Move *day*, which is ready, into place; return its certificate."""
         ready = self._aside(day, "ready")
-        final = datasets.certificate(self.data, self.system_id, day)
+        final = self.layout.certificate(self.data, self.system.system_id, day)
         with self._failing(f"cannot publish {day}"):
-            for dataset in DATASETS:
-                target = datasets.part(self.data, dataset, self.system_id, day)
+            for dataset in self.layout.datasets:
+                target = datasets.part(self.data, dataset, self.system.system_id, day)
                 _move(ready / f"{dataset}.parquet", target)
             _move(ready / CERTIFICATE, final)
         return self.certified(day)
@@ -91,7 +96,7 @@ class Archive:
 
     def ready(self) -> list[str]:
         """Return the days that are ready; remove half-prepared ones."""
-        folder = datasets.work(self.data, self.system_id)
+        folder = self.layout.work_folder(self.data, self.system.system_id)
         if not folder.is_dir():
             return []
         with self._failing(f"cannot tidy {folder}"):
@@ -103,12 +108,12 @@ class Archive:
 
     def days(self) -> list[str]:
         """Return the days that have a certificate."""
-        folder = datasets.certificate(self.data, self.system_id, "x").parent
+        folder = self.layout.certificate(self.data, self.system.system_id, "x").parent
         return sorted(path.stem for path in folder.glob("*.json"))
 
     def certified(self, day: str) -> Archived:
         """Return the archived *day* as its certificate describes it."""
-        path = datasets.certificate(self.data, self.system_id, day)
+        path = self.layout.certificate(self.data, self.system.system_id, day)
         with self._failing(f"cannot read {path}"):
             values = json.loads(path.read_text(encoding="utf-8"))
             summary = values["rows"], values["slots"], values["sha256"]
@@ -125,7 +130,9 @@ class Archive:
         """Return what is wrong with the files of *archived*; empty if nothing."""
         damage = []
         for dataset, expected in archived.parts.items():
-            path = datasets.part(self.data, dataset, self.system_id, archived.day)
+            path = datasets.part(
+                self.data, dataset, self.system.system_id, archived.day
+            )
             if not path.exists():
                 damage.append(f"{path} is missing")
             elif digest(path) != expected["sha256"]:
@@ -134,13 +141,15 @@ class Archive:
 
     def pieces(self, day: str, zone: tzinfo) -> Iterator[day_csv.Piece]:
         """Yield the rows of *day* as lines of its CSV."""
-        part = datasets.part(self.data, STATUS, self.system_id, day)
-        with self._engine(datasets.work(self.data, self.system_id)) as db:
+        part = datasets.part(self.data, self.layout.rows, self.system.system_id, day)
+        with self._engine(
+            self.layout.work_folder(self.data, self.system.system_id)
+        ) as db:
             yield from parquet.pieces(db, part, zone)
 
     def columns(self, day: str) -> tuple[str, ...]:
         """Return the columns that the CSV of *day* had."""
-        path = datasets.certificate(self.data, self.system_id, day)
+        path = self.layout.certificate(self.data, self.system.system_id, day)
         with self._failing(f"cannot read {path}"):
             return tuple(json.loads(path.read_text(encoding="utf-8"))["columns"])
 
@@ -148,17 +157,21 @@ class Archive:
         self, dataset: str, day: str, columns: Mapping[str, str]
     ) -> list[tuple[Any, ...]]:
         """Return *columns* of *dataset* for *day*."""
-        part = datasets.part(self.data, dataset, self.system_id, day)
+        part = datasets.part(self.data, dataset, self.system.system_id, day)
         names = ", ".join(duckdb_engine.name(column) for column in columns)
         sql = f"SELECT {names} FROM {duckdb_engine.parquet(part)}"
         with (
-            self._engine(datasets.work(self.data, self.system_id)) as db,
+            self._engine(
+                self.layout.work_folder(self.data, self.system.system_id)
+            ) as db,
             duckdb_engine.translated(f"{part} cannot be read"),
         ):
             return db.execute(sql).fetchall()
 
     def _aside(self, day: str, state: str) -> Path:
-        return datasets.work(self.data, self.system_id) / f"{day}.{state}"
+        return (
+            self.layout.work_folder(self.data, self.system.system_id) / f"{day}.{state}"
+        )
 
     def _write_csv(self, contents: Contents, path: Path) -> day_csv.DaySummary:
         """Write the day's sorted CSV to *path*; return its summary."""
@@ -177,7 +190,7 @@ class Archive:
         summary: day_csv.DaySummary,
     ) -> bool:
         """Write the day as typed values; return whether they reproduce its text."""
-        sheet, status = aside / "day.csv", aside / f"{STATUS}.parquet"
+        sheet, status = aside / "day.csv", aside / f"{self.layout.rows}.parquet"
         try:
             parquet.write_day(db, sheet, contents.columns, status)
             self._compare(db, contents, aside, summary)
@@ -189,9 +202,14 @@ class Archive:
         self, db: "DuckDBPyConnection", contents: Contents, aside: Path
     ) -> None:
         """Write the summaries of the day, and its slots and runs."""
-        status = aside / f"{STATUS}.parquet"
-        keys = f"{duckdb_engine.text(self.system_id)} AS system_id, 0 AS date"
+        status = aside / f"{self.layout.rows}.parquet"
+        keys = f"{duckdb_engine.text(self.system.system_id)} AS system_id, 0 AS date"
         duckdb_engine.load(db, "day_slots_values", datasets.SLOTS, contents.slots)
+        if self.layout is VEHICLE_LAYOUT:
+            sql = "SELECT * FROM day_slots_values ORDER BY slot"
+            with duckdb_engine.translated(f"{contents.day} cannot be summed up"):
+                self._copy(db, sql, aside / f"{self.layout.slots}.parquet")
+            return
         duckdb_engine.load(db, "runs_values", datasets.RUNS, contents.runs)
         source = duckdb_engine.parquet(status)
         with duckdb_engine.translated(f"{contents.day} cannot be summed up"):
@@ -202,11 +220,17 @@ class Archive:
             for name, sql in (
                 ("slots", "SELECT * FROM day_slots_values ORDER BY slot"),
                 ("runs", "SELECT * FROM runs_values ORDER BY slot, started"),
-                ("coverage", _without_keys(summaries.coverage(self.interval), "")),
+                (
+                    "coverage",
+                    _without_keys(summaries.coverage(self.system.interval), ""),
+                ),
                 ("profile", _without_keys(summaries.profile(), ", hour_of_week")),
             ):
-                target = duckdb_engine.text(str(aside / f"{name}.parquet"))
-                db.execute(f"COPY ({sql}) TO {target} ({parquet.OPTIONS})")
+                self._copy(db, sql, aside / f"{name}.parquet")
+
+    def _copy(self, db: "DuckDBPyConnection", sql: str, target: Path) -> None:
+        path = duckdb_engine.text(str(target))
+        db.execute(f"COPY ({sql}) TO {path} ({parquet.OPTIONS})")
 
     def _compare(
         self,
@@ -216,8 +240,10 @@ class Archive:
         summary: day_csv.DaySummary,
     ) -> None:
         """Read the day back; raises StorageError if any byte differs."""
-        part, summing = aside / f"{STATUS}.parquet", day_csv.Summing()
-        texts = day_csv.lines(parquet.pieces(db, part, self.zone), contents.columns)
+        part, summing = aside / f"{self.layout.rows}.parquet", day_csv.Summing()
+        texts = day_csv.lines(
+            parquet.pieces(db, part, self.system.zone), contents.columns
+        )
         with (aside / "day.csv").open("rb") as sheet:
             for text in texts:
                 if sheet.read(len(text)) != text:
@@ -234,23 +260,23 @@ class Archive:
         self, contents: Contents, aside: Path, summary: day_csv.DaySummary
     ) -> Archived:
         parts = {}
-        for dataset in DATASETS:
+        for dataset in self.layout.datasets:
             path = aside / f"{dataset}.parquet"
             _sync(path)
             parts[dataset] = {"bytes": path.stat().st_size, "sha256": digest(path)}
         archived = Archived(
             day=contents.day,
             summary=summary,
-            timezone=str(self.zone),
+            timezone=str(self.system.zone),
             made=int(self.clock()),
             csv_gone=False,
             parts=parts,
         )
         values = {
-            "system_id": self.system_id,
+            "system_id": self.system.system_id,
             "date": archived.day,
             "timezone": archived.timezone,
-            "interval_s": self.interval,
+            "interval_s": self.system.interval,
             "columns": list(contents.columns),
             **summary._asdict(),
             "parts": parts,

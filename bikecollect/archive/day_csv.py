@@ -11,14 +11,15 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from bikecollect.archive.datasets import KEY
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import Slot
 from bikecollect.core.text import csv_text
 from bikecollect.storage.csv_format import read_cells
 
 LINE = re.compile(rb"[^\n]*\n|[^\n]+")
-STATION = 2
-"""The index of station_id in a row."""
+IDS = frozenset({"station_id", "vehicle_id"})
+"""The columns that identify a row of a slot; they are at the index `KEY`."""
 
 
 class Piece(NamedTuple):
@@ -43,7 +44,7 @@ def columns_of(header: bytes) -> tuple[str, ...]:
         names = tuple(next(read_cells([header.decode("utf-8")], strict=True)))
     except (ValueError, StopIteration, csv.Error) as error:
         raise _no_header(header) from error
-    if names[STATION : STATION + 1] != ("station_id",):
+    if IDS.isdisjoint(names[KEY : KEY + 1]):
         raise _no_header(header)
     return names
 
@@ -73,10 +74,14 @@ def union(headers: Iterable[Sequence[str]]) -> tuple[str, ...]:
 
 
 def lines(pieces: Iterable[Piece], columns: Sequence[str]) -> Iterator[bytes]:
-    """Yield the sorted CSV of *pieces*, whose slots ascend, header first."""
+    """Yield the sorted CSV of *pieces*, whose slots ascend, header first.
+
+    A slot without rows (no vehicle is free) gives no text.
+    """
     yield _line(columns)
     for piece in pieces:
-        yield _sorted(piece, tuple(columns))
+        if piece.text:
+            yield _sorted(piece, tuple(columns))
 
 
 class Summing:
@@ -115,15 +120,15 @@ def _sorted(piece: Piece, columns: tuple[str, ...]) -> bytes:
     rows = LINE.findall(piece.text)
     if piece.columns != columns:
         rows = [_rearranged(line, piece.columns, columns) for line in rows]
-    rows.sort(key=_station)
+    rows.sort(key=_id)
     return b"".join(rows)
 
 
-def _station(line: bytes) -> bytes:
-    cell = b"".join(line.split(b",", STATION + 1)[STATION : STATION + 1])
+def _id(line: bytes) -> bytes:
+    cell = b"".join(line.split(b",", KEY + 1)[KEY : KEY + 1])
     if not cell.startswith(b'"'):
         return cell.rstrip(b"\n")
-    return next(read_cells([line.decode("utf-8")]))[STATION].encode("utf-8")
+    return next(read_cells([line.decode("utf-8")]))[KEY].encode("utf-8")
 
 
 def _rearranged(line: bytes, old: tuple[str, ...], new: tuple[str, ...]) -> bytes:

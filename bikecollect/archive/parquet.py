@@ -1,6 +1,6 @@
 """Station status as Parquet: a day's sorted CSV in, and the same bytes out again."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +25,8 @@ FIRST, LAST = -62_135_596_800 + DAY, 253_402_300_800 - DAY
 LEVEL = 19
 ROW_GROUP = 2_000_000
 """More rows than a day has: one row group, so that a station's rows lie together."""
-SLOTS_AT_ONCE = 24
+SLOTS_AT_ONCE, ROWS_AT_ONCE = 24, 60_000
+"""The slots, and about how many rows, that are read back at a time."""
 DICTIONARY = 3_000
 """A column with more distinct values is stored as differences (last_reported)."""
 OPTIONS = (
@@ -42,7 +43,8 @@ def as_rows(columns: Sequence[str]) -> str:
     Local time is taken from the text itself, which has the system's own offset. A text
     that is not a value of its column's type becomes NULL.
     """
-    expressions = [f"{_typed(column)} AS {name(column)}" for column in columns]
+    types = datasets.types_of(columns)
+    expressions = [f"{_typed(column, types)} AS {name(column)}" for column in columns]
     local = "TRY_CAST(epoch(TRY_CAST(substr(slot, 1, 19) AS TIMESTAMP)) AS BIGINT)"
     hour, rest = (f"TRY_CAST(substr(slot, {n}, 2) AS INTEGER)" for n in (12, 15))
     minute = f"{hour} * 60 + {rest}"
@@ -90,7 +92,7 @@ def _write(
     source = csv_source(path(sheet), columns)
     sql = (
         f"COPY (SELECT {as_rows(columns)} FROM {source}"
-        f" ORDER BY station_id, slot) TO {text(str(target))} ({options})"
+        f" ORDER BY {columns[datasets.KEY]}, slot) TO {text(str(target))} ({options})"
     )
     with translated(f"{sheet} cannot be archived"):
         db.execute(sql)
@@ -108,6 +110,7 @@ def pieces(db: "DuckDBPyConnection", part: Path, zone: tzinfo) -> Iterator[Piece
         (ends,) = db.execute(f"SELECT {bounds} FROM {source}").fetchall()
         sql = f"SELECT DISTINCT slot FROM {source} WHERE slot IS NOT NULL ORDER BY slot"
         slots = [slot for (slot,) in db.execute(sql).fetchall()]
+        ((count,),) = db.execute(f"SELECT count(*) FROM {source}").fetchall()
     if not slots:
         return
     line = line_of(columns, _times(zone, ends))
@@ -115,10 +118,11 @@ def pieces(db: "DuckDBPyConnection", part: Path, zone: tzinfo) -> Iterator[Piece
         line = f"coalesce({datasets.VERBATIM}, {line_of(columns, any_time(zone))})"
     sql = (
         f"SELECT slot, {line} || chr(10) AS line FROM {source}"
-        " WHERE slot BETWEEN ? AND ? ORDER BY slot, station_id"
+        f" WHERE slot BETWEEN ? AND ? ORDER BY slot, {columns[datasets.KEY]}"
     )
-    for begin in range(0, len(slots), SLOTS_AT_ONCE):
-        batch = slots[begin : begin + SLOTS_AT_ONCE]
+    step = max(1, min(SLOTS_AT_ONCE, ROWS_AT_ONCE * len(slots) // count))
+    for begin in range(0, len(slots), step):
+        batch = slots[begin : begin + step]
         with translated(f"{part} cannot be read"):
             rows = db.execute(sql, [batch[0], batch[-1]]).fetchall()
         by_slot: dict[int, list[str]] = {}
@@ -141,11 +145,12 @@ def any_time(zone: tzinfo) -> str:
 
 def line_of(columns: Sequence[str], written: str) -> str:
     """Return the expression that writes a row's *columns* as a line of a daily file."""
-    return " || ',' || ".join(cell(column, written) for column in columns)
+    types = datasets.types_of(columns)
+    return " || ',' || ".join(cell(column, written, types) for column in columns)
 
 
-def _typed(column: str) -> str:
-    kind, cell = datasets.type_of(column), name(column)
+def _typed(column: str, types: Mapping[str, str]) -> str:
+    kind, cell = datasets.type_of(column, types), name(column)
     if kind == "VARCHAR":
         return cell
     # Without nullif, DuckDB takes TRY_CAST(x AS INTEGER) for the column's type and
@@ -156,14 +161,14 @@ def _typed(column: str) -> str:
     return f"TRY_CAST({cell} AS {kind})"
 
 
-def cell(column: str, written: str) -> str:
+def cell(column: str, written: str, types: Mapping[str, str] = datasets.TYPES) -> str:
     """Return the expression that writes *column* as a cell of a daily file.
 
     *written* is the expression of `iso_text` for times.
     """
     if column in datasets.TIMES:
         return f"coalesce({written.format(name(column))}, '')"
-    if datasets.type_of(column) != "VARCHAR":
+    if datasets.type_of(column, types) != "VARCHAR":
         return f"coalesce(CAST({name(column)} AS VARCHAR), '')"
     return quoted(name(column))
 

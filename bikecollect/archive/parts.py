@@ -6,7 +6,7 @@ read in its place.
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
@@ -18,11 +18,11 @@ Parts = Mapping[str, Mapping[str, Path]]
 DATE = "date="
 
 
-def list_parts(data: Path, system_id: str) -> Parts:
+def list_parts(data: Path, system_id: str, names: Sequence[str] = DATASETS) -> Parts:
     """Return the system's files in the archive of *data*; raises OSError."""
     return {
         dataset: _days(part(data, dataset, system_id, "x").parent.parent)
-        for dataset in DATASETS
+        for dataset in names
     }
 
 

@@ -10,7 +10,7 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bikecollect.archive.datasets import VERBATIM
+from bikecollect.archive.datasets import KEY, VERBATIM
 from bikecollect.archive.parquet import OPTIONS, any_time, as_rows, cell, line_of
 from bikecollect.archive.query.duckdb_engine import load, text, translated
 from bikecollect.core.errors import StorageError
@@ -50,7 +50,8 @@ def write_day(
                 "system's timezone in the settings changed? its CSV is kept",
                 cause="archive",
             )
-        rows_ = "SELECT * EXCLUDE (in_zone) FROM day_rows ORDER BY station_id, slot"
+        order = f"{columns[KEY]}, slot"
+        rows_ = f"SELECT * EXCLUDE (in_zone) FROM day_rows ORDER BY {order}"
         db.execute(f"COPY ({rows_}) TO {text(str(target))} ({OPTIONS})")
         db.execute("DROP TABLE day_rows")
 

@@ -26,7 +26,7 @@ from bikecollect.storage.data_folder import INFORMATION, LEDGER, SystemFolder
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.lock import Lock
 
-BLOCKS = "SELECT * FROM main.blocks ORDER BY file, start"
+BLOCKS = 'SELECT * FROM main.blocks ORDER BY file, start, "end"'
 FILES = 'SELECT file, "end", damaged, header FROM files'
 
 
@@ -156,7 +156,9 @@ class Verifier:
         header = self.store.header(file)
         if crc is not None and zlib.crc32(header) != crc:
             yield self._finding(file, "its first line has changed")
-        elif not header.startswith(b"slot,fetched_at,station_id,"):
+        elif not header.startswith(
+            (b"slot,fetched_at,station_id,", b"slot,fetched_at,vehicle_id,")
+        ):
             yield self._finding(file, "its first line is not that of a daily file")
 
     def _unaccounted(
@@ -292,7 +294,7 @@ class Verifier:
             text = self.store.text(block.span)
             if zlib.crc32(text) != block.span.crc:
                 findings.append(self._damage(block.span))
-            if text.count(b"\n") != block.rows or _slot(text) != block.slot:
+            if text.count(b"\n") != block.rows or (text and _slot(text) != block.slot):
                 slot = stamp(block.slot)
                 what = f"the block of {slot} has other rows than the ledger says"
                 findings.append(self._finding(block.span.file, what))

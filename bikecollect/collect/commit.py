@@ -145,7 +145,7 @@ class Committer:
         """
         try:
             yield
-        except (StorageError, Interrupted, OSError):
+        except (StorageError, PayloadError, Interrupted, OSError):
             raise
         except Exception as error:
             log.exception("a bug while committing %s", name, extra={"told": True})

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bikecollect.collect import findings, quality
 from bikecollect.collect.only import Only
 from bikecollect.core.blocks import Block, Stations, block_of
-from bikecollect.core.errors import Outcome, PayloadError
+from bikecollect.core.errors import BikecollectError, Outcome, PayloadError
 from bikecollect.core.payload import Documents, Payload
 from bikecollect.core.run import Notice, Result
 from bikecollect.core.slots import Slot, day_of
@@ -88,6 +88,10 @@ class VehicleCommitter:
             rows = encode(
                 payload.slot, payload.fetched_at, snapshot.statuses, self.zone
             )
+        except (BikecollectError, OSError) as error:
+            if self.is_alone(payload) or not isinstance(error, PayloadError):
+                raise
+            return VehicleRows(notices=(_unreadable(error),))
         except Exception as error:
             if self.is_alone(payload):
                 raise

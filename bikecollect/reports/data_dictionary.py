@@ -6,6 +6,7 @@ from typing import Any
 from bikecollect.archive.datasets import type_of
 from bikecollect.core.snapshot import VEHICLE_KINDS
 from bikecollect.storage.csv_format import COLUMNS, DERIVED, INFORMATION_COLUMNS
+from bikecollect.storage.vehicles.rows import COLUMNS as VEHICLE_COLUMNS
 
 KINDS = {
     "BIGINT": "integer",
@@ -26,6 +27,8 @@ UNITS = {
     "capacity_min": "docks",
     "capacity_max": "docks",
     "occupancy": "1",
+    "current_range_meters": "metres",
+    "current_fuel_percent": "1",
     "lat": "degrees",
     "lon": "degrees",
     "minute_of_day": "minutes",
@@ -59,6 +62,7 @@ SECONDS = frozenset(
 )
 """Columns that are times: ISO 8601 in CSV and JSON, epoch seconds in Parquet."""
 DOCS: Mapping[str, str] = {
+    **VEHICLE_COLUMNS,
     **INFORMATION_COLUMNS,
     **COLUMNS,
     **{name: column.doc for name, column in DERIVED.items()},
@@ -71,7 +75,7 @@ DOCS: Mapping[str, str] = {
     "cause": "why the slot is missing or the run failed; empty if it succeeded",
     "rows": "rows written",
     "flags": "words separated by a blank: partial, short, stale, dup, clock, late, "
-    "implausible, contradictory, cut",
+    "implausible, contradictory, cut, no-stations",
     "source": "where the block came from: fetch, recovery, adopted, backfill ...",
     "last_updated": "the feed's own time stamp",
     "sha256": "sha256 of the payload's documents",
@@ -118,6 +122,7 @@ DOCS: Mapping[str, str] = {
 }
 KEYS = {
     "station_status": ["slot", "station_id"],
+    "vehicle_status": ["slot", "vehicle_id"],
     "slots": ["slot"],
     "runs": ["run_id"],
     "coverage": ["date", "station_id"],

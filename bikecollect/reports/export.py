@@ -11,6 +11,7 @@ from bikecollect.archive.query import duckdb_engine
 from bikecollect.core.slots import bounds, iso
 from bikecollect.core.text import FORMULA_STARTS, NUMBER
 from bikecollect.reports import data_dictionary
+from bikecollect.storage.data_folder import VEHICLE_STATUS
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -37,13 +38,15 @@ GAPS_COLUMNS = {
 }
 STATIONS = {"valid_from": "BIGINT", "valid_to": "BIGINT", **datasets.STATIONS}
 WHATS: Mapping[str, Mapping[str, str]] = {
-    **datasets.COLUMNS,
+    **{n: c for n, c in datasets.COLUMNS.items() if n != datasets.VEHICLE_SLOTS},
+    VEHICLE_STATUS: datasets.VEHICLE_TYPES,
     "gaps": GAPS_COLUMNS,
     "stations": STATIONS,
 }
 """Tables that can be exported, with their columns; station status may have more."""
 ORDER = {
     "station_status": "slot, station_id",
+    VEHICLE_STATUS: "slot, vehicle_id",
     "slots": "slot",
     "runs": "slot, started, run_id",
     "coverage": "date, station_id",
@@ -51,6 +54,9 @@ ORDER = {
     "stations": "station_id, valid_from",
     "gaps": "first_slot",
 }
+ROWS = frozenset({datasets.STATUS, VEHICLE_STATUS})
+"""Tables of a row per slot and station or vehicle; they are read day by day."""
+WITHOUT_NAMES = frozenset({"stations", VEHICLE_STATUS})
 DAILY = frozenset({"coverage", "profile"})
 BATCH = 10_000
 FIRST, LAST = 1_000_000_000, 4_102_444_800
@@ -112,7 +118,11 @@ class Exporter:
             columns = {name: datasets.type_of(name) for name in names}
         if request.what in DAILY:
             columns = {"date": "DATE", **columns}
-        if request.names and "station_id" in columns and request.what != "stations":
+        if (
+            request.names
+            and "station_id" in columns
+            and request.what not in WITHOUT_NAMES
+        ):
             columns |= {name: datasets.STATIONS[name] for name in NAMED}
         if len(request.systems) > 1:
             return {"system_id": "VARCHAR", **columns}
@@ -182,12 +192,12 @@ class Exporter:
     def _spans(self, name: str) -> Iterator[tuple[int, int]]:
         """Yield the time ranges to read at a time: one day each for station status."""
         request = self._request
-        if request.what != datasets.STATUS:
+        if request.what not in ROWS:
             yield FIRST, LAST
             return
         where, values = request.where()
         sql = (
-            f"SELECT DISTINCT date FROM station_status WHERE {where} AND system_id = ?"
+            f"SELECT DISTINCT date FROM {request.what} WHERE {where} AND system_id = ?"
         )
         with duckdb_engine.translated("cannot read the history"):
             days = self._db.execute(f"{sql} ORDER BY date", [*values, name]).fetchall()
@@ -213,9 +223,13 @@ class Exporter:
         source = f"SELECT * FROM {request.what} WHERE {where} AND system_id = ?"
         if request.what == "gaps":
             source = GAPS.format(where=f"{where} AND system_id = ?")
-        if request.names and "name" in self.columns and request.what != "stations":
+        if (
+            request.names
+            and "name" in self.columns
+            and request.what not in WITHOUT_NAMES
+        ):
             source = self._with_names(source)
-        if span and request.what == datasets.STATUS:
+        if span and request.what in ROWS:
             source = f"SELECT * FROM ({source}) AS days WHERE slot >= ? AND slot < ?"
             values += span
         order = ORDER[request.what]

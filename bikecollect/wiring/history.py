@@ -10,8 +10,9 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from bikecollect.archive.compact import Compactor
+from bikecollect.archive.datasets import VEHICLE_LAYOUT
 from bikecollect.archive.day_archive import Archive
-from bikecollect.archive.query.views import ViewedSystem
+from bikecollect.archive.query.row_sources import ViewedSystem
 from bikecollect.archive.verify import VerifiedCounts, Verifier
 from bikecollect.collect.backfill import Backfiller
 from bikecollect.collect.committed_blocks import CommittedBlocks
@@ -22,12 +23,19 @@ from bikecollect.collect.sources.tables import TableSource
 from bikecollect.core import process
 from bikecollect.core.errors import StorageError, UsageError
 from bikecollect.core.process import Times
-from bikecollect.core.slots import DAY, Slot, bounds, local_days
+from bikecollect.core.slots import DAY, Slot, local_days
 from bikecollect.reports import evidence
 from bikecollect.setup.settings import Settings
 from bikecollect.storage import data_folder
 from bikecollect.storage.csv_store import Store, is_segment
-from bikecollect.storage.data_folder import LEDGER, MARKER, STATUS, SystemFolder
+from bikecollect.storage.data_folder import (
+    LEDGER,
+    MARKER,
+    STATUS,
+    VEHICLE_STATUS,
+    VEHICLES,
+    SystemFolder,
+)
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import BEGINNING, END, History
 from bikecollect.storage.lock import Lock
@@ -51,9 +59,7 @@ def zone(settings: Settings, name: str) -> ZoneInfo:
 
 def archive(settings: Settings, name: str, times: Times) -> Archive:
     """Return the archive of the system called *name*."""
-    return Archive(
-        settings.data, name, zone(settings, name), settings.seconds, times.clock
-    )
+    return Archive(settings.data, settings.system_folder(name), times.clock)
 
 
 def compactor(
@@ -83,6 +89,33 @@ def compactor(
         clock=times.clock,
         breathe=partial(times.stop.sleep, BREATH),
     )
+
+
+def vehicle_compactor(
+    settings: Settings, name: str, times: Times, *, csv_days: int | None = None
+) -> Compactor | None:
+    """Return the compactor of the vehicles of *name*, None if it has none."""
+    system = settings.system_folder(name)
+    if not system.vehicles.ledger.exists():
+        return None
+    stations = compactor(settings, name, times, csv_days=csv_days)
+    own = _labelled(system)
+    ledger, store = Ledger(own.ledger), Store(own.path, VEHICLE_STATUS)
+    history = History(name, own.path)
+    return replace(
+        stations,
+        system=own,
+        archive=replace(stations.archive, layout=VEHICLE_LAYOUT),
+        store=store,
+        ledger=ledger,
+        recovery=Recovery(stations.payloads, store, ledger, own.zone),
+        slot_rows=partial(evidence.block_rows, history, own),
+    )
+
+
+def _labelled(system: SystemFolder) -> SystemFolder:
+    """Return the folder of the vehicles of *system*, under a name of its own."""
+    return replace(system.vehicles, system_id=f"{system.system_id}/{VEHICLES}")
 
 
 def backfiller(
@@ -227,14 +260,29 @@ def _repair_files(system: SystemFolder, times: Times) -> list[Repair]:
             ledger.close()
 
 
+def vehicle_verifier(
+    settings: Settings, name: str, times: Times, *, deep: bool
+) -> Verifier | None:
+    """Return the verifier of the vehicles of *name*, None if it has none."""
+    system = settings.system_folder(name)
+    if not system.vehicles.path.is_dir():
+        return None
+    stations, own = verifier(settings, name, times, deep=deep), _labelled(system)
+    return replace(
+        stations,
+        system=own,
+        archive=replace(stations.archive, layout=VEHICLE_LAYOUT),
+        store=Store(own.path, VEHICLE_STATUS),
+        history=History(name, own.path),
+        counts=VerifiedCounts(),
+    )
+
+
 def shown(settings: Settings, name: str) -> ViewedSystem:
     """Return the system called *name*, as the views show it."""
     return ViewedSystem(
-        system_id=name,
-        folder=settings.data / name,
-        interval=settings.seconds,
+        system=settings.system_folder(name),
         days=_days(settings, name),
-        bounds=partial(bounds, zone=zone(settings, name)),
         day_slots=partial(evidence.slot_rows, settings.system_folder(name)),
     )
 

@@ -129,7 +129,9 @@ def test_a_damaged_block_keeps_its_day_out_of_the_archive(world: World) -> None:
 
     assert step.what == "failed"
     assert "is damaged" in step.why
-    assert not datasets.certificate(world.folder.parent, "city", step.day).exists()
+    assert not datasets.STATION_LAYOUT.certificate(
+        world.folder.parent, "city", step.day
+    ).exists()
 
 
 def test_a_damaged_archive_keeps_the_csv(world: World) -> None:
@@ -181,7 +183,9 @@ def test_a_compaction_killed_anywhere_is_finished_by_the_next(
     assert archive.certified("2026-11-22").summary.rows == 9
     assert archive.damage(archive.certified("2026-11-22")) == []
     assert not (world.folder / CSV).exists()
-    assert not list(datasets.work(world.folder.parent, "city").iterdir())
+    assert not list(
+        datasets.STATION_LAYOUT.work_folder(world.folder.parent, "city").iterdir()
+    )
     assert findings(world, deep=True) == []
 
 

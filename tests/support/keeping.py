@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +12,9 @@ from bikecollect.archive.certificates import Finding
 from bikecollect.archive.compact import Compactor, Step
 from bikecollect.archive.day_archive import Archive
 from bikecollect.archive.query import views
+from bikecollect.archive.query.row_sources import ViewedSystem
 from bikecollect.archive.verify import VerifiedCounts, Verifier
-from bikecollect.core.slots import Slot, bounds, local_days
+from bikecollect.core.slots import Slot, local_days
 from bikecollect.setup import loader
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.data_folder import SystemFolder
@@ -65,7 +65,11 @@ def compactor(world: World, csv_days: int = 7) -> Compactor:
     data = world.folder.parent
     return Compactor(
         system=SystemFolder(world.folder.name, world.folder, TAIPEI, 300),
-        archive=Archive(data, world.folder.name, TAIPEI, 300, world.clock),
+        archive=Archive(
+            data,
+            SystemFolder(world.folder.name, world.folder, TAIPEI, 300),
+            world.clock,
+        ),
         store=store,
         ledger=ledger,
         recovery=Recovery(world.payloads, store, ledger, TAIPEI),
@@ -88,12 +92,9 @@ def viewed(
     world: World, settled: Path | None = None, timezone: str = "UTC"
 ) -> Iterator["DuckDBPyConnection"]:
     """Yield a connection that has the views of *world*; see `views.connected`."""
-    shown = views.ViewedSystem(
-        system_id=world.folder.name,
-        folder=world.folder,
-        interval=300,
+    shown = ViewedSystem(
+        system=SystemFolder(world.folder.name, world.folder, TAIPEI, 300),
         days=days(world),
-        bounds=partial(bounds, zone=TAIPEI),
         day_slots=lambda begin, end: slot_rows(world, begin, end),
     )
     folder = world.folder.parent
@@ -123,7 +124,11 @@ def verifier(world: World, *, deep: bool = False) -> Verifier:
     name = world.folder.name
     return Verifier(
         system=SystemFolder(name, world.folder, TAIPEI, 300),
-        archive=Archive(world.folder.parent, name, TAIPEI, 300, world.clock),
+        archive=Archive(
+            world.folder.parent,
+            SystemFolder(name, world.folder, TAIPEI, 300),
+            world.clock,
+        ),
         store=Store(world.folder),
         history=History(name, world.folder),
         lock=Lock(world.folder / "lock", patience=0),

@@ -51,7 +51,9 @@ class DataService:
     def state(self, name: str) -> State:
         """Return what changes when the system called *name* has something new."""
         folder = self.settings.data / name
-        archived = datasets.certificate(self.settings.data, name, "x").parent
+        archived = datasets.STATION_LAYOUT.certificate(
+            self.settings.data, name, "x"
+        ).parent
         over = int(self.clock()) // self.settings.seconds
         return (over, *(_stamp(folder / each) for each in CHANGING), _stamp(archived))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from bikecollect.archive.archived_days import FILLED, GONE
-from bikecollect.archive.datasets import DATASETS, STATUS, part
+from bikecollect.archive.datasets import DatasetLayout, part
 from bikecollect.archive.parts import Parts, is_day
 from bikecollect.core.blocks import Span
 from bikecollect.storage.csv_format import read_cells
@@ -49,7 +49,9 @@ class Segment(NamedTuple):
     path: Path
 
 
-def open_days(history: History, days: Sequence[str], parts: Parts) -> dict[str, bool]:
+def open_days(
+    history: History, days: Sequence[str], parts: Parts, layout: DatasetLayout
+) -> dict[str, bool]:
     """Return those of *days* and of the days with blocks that the archive lacks.
 
     A day is open too if the ledger has other rows than the archive. The value is True
@@ -60,7 +62,7 @@ def open_days(history: History, days: Sequence[str], parts: Parts) -> dict[str, 
     open_ = {}
     for day in sorted(name for name in {*days, *counts} if is_day(name)):
         known = archived.get(day)
-        is_complete = all(day in parts[dataset] for dataset in DATASETS)
+        is_complete = all(day in parts[dataset] for dataset in layout.datasets)
         if known is None and day not in counts and is_complete:
             continue  # the ledger was lost: the archive knows better
         if known is None or known[:2] != counts.get(day, (0, 0)) or not is_complete:
@@ -68,10 +70,11 @@ def open_days(history: History, days: Sequence[str], parts: Parts) -> dict[str, 
     return open_
 
 
-def missing(data: Path, system_id: str, day: str) -> str:
+def missing(data: Path, dataset: str, system_id: str, day: str) -> str:
     """Return the message for a *day* without CSV whose archived file is missing."""
+    path = part(data, dataset, system_id, day)
     return (
-        f"{part(data, STATUS, system_id, day)} is missing or not a plain file, and the "
+        f"{path} is missing or not a plain file, and the "
         "CSV of that day has been removed; restore it from a backup"
     )
 
@@ -118,7 +121,7 @@ def _segment(
             return
         respelled = None if is_ours else RespelledFile(path, crc)
         header = respelled.header if respelled else header
-        target.parent.mkdir(exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("wb") as out:
             out.write(header)
             left = _copy(source.fileno(), spans, out)
@@ -166,7 +169,7 @@ def _copy(source: int, spans: Sequence[Span], out: BinaryIO) -> set[Sum]:
     """Copy the *spans* of the file *source* to *out*; return sums of damaged ones."""
     size, damaged = os.fstat(source).st_size, set()
     for span in spans:
-        is_inside = 0 <= span.start < span.end <= size
+        is_inside = 0 <= span.start <= span.end <= size
         length = span.end - span.start if is_inside else 0
         text = os.pread(source, length, span.start) if is_inside else b""
         if is_inside and zlib.crc32(text) == span.crc:

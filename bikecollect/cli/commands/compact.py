@@ -12,7 +12,7 @@ from bikecollect.core import process
 from bikecollect.core.errors import ExitCode, SettingsError, StorageError
 from bikecollect.core.process import Times
 from bikecollect.setup.settings import Settings
-from bikecollect.wiring.history import compactor
+from bikecollect.wiring.history import compactor, vehicle_compactor
 
 
 @click.command()
@@ -68,6 +68,8 @@ def _steps(
     try:
         if (settings.data / name).is_dir():
             yield from compactor(settings, name, times, csv_days=csv_days).run()
+            vehicles = vehicle_compactor(settings, name, times, csv_days=csv_days)
+            yield from vehicles.run() if vehicles else ()
     except OSError as error:
         what = f"cannot read {error.filename or settings.data / name}"
         raise StorageError(f"{what}: {error.strerror}") from error

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from bikecollect.archive.query import duckdb_engine, views
+from bikecollect.archive.query.row_sources import ANY
 from bikecollect.cli import data_package
 from bikecollect.cli.options import Shared, output_option
 from bikecollect.cli.options import output as standard
@@ -24,7 +25,16 @@ from bikecollect.reports.export import Exporter, ExportRequest
 from bikecollect.setup.settings import Settings
 from bikecollect.wiring import history
 
-WHATS = ("station_status", "stations", "slots", "gaps", "runs", "coverage", "profile")
+WHATS = (
+    "station_status",
+    "vehicle_status",
+    "stations",
+    "slots",
+    "gaps",
+    "runs",
+    "coverage",
+    "profile",
+)
 FORMS = ("csv", "jsonl", "parquet")
 
 
@@ -100,7 +110,7 @@ def _write(
     with ExitStack() as stack:
         fd = None if output is None else stack.enter_context(placed(output))
         also = [] if fd is None else [duckdb_engine.descriptor(fd)]
-        view = views.connected(settings.data, shown, also=also, fails_on=views.ANY)
+        view = views.connected(settings.data, shown, also=also, fails_on=ANY)
         db = stack.enter_context(view)
         exporter = Exporter(db, request)
         if fd is not None and form == "parquet":

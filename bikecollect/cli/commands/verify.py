@@ -120,15 +120,16 @@ def _verify(
 ) -> Iterator[Finding | Certificate]:
     times = Times(time.time, time.monotonic, process.Stop())
     for name in names:
-        verifier = history.verifier(settings, name, times, deep=deep)
+        stations = history.verifier(settings, name, times, deep=deep)
+        vehicles = history.vehicle_verifier(settings, name, times, deep=deep)
         zone, now = history.zone(settings, name), time.time()
-        verifier = replace(
-            verifier,
-            since=day(since, zone, now) if since else "",
-            until=day(until, zone, now) if until else verifier.until,
-        )
-        counts.append(verifier.counts)
-        yield from verifier.run()
+        for verifier in filter(None, (stations, vehicles)):
+            counts.append(verifier.counts)
+            yield from replace(
+                verifier,
+                since=day(since, zone, now) if since else "",
+                until=day(until, zone, now) if until else verifier.until,
+            ).run()
 
 
 def _print_finding(finding: Finding, form: str) -> None:

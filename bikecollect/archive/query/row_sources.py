@@ -1,0 +1,231 @@
+"""The rows of one layout: open days from their CSV, closed ones from the archive."""
+
+import logging
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bikecollect.archive import datasets, day_csv, parquet
+from bikecollect.archive.datasets import VEHICLE_LAYOUT, DatasetLayout
+from bikecollect.archive.parts import list_parts
+from bikecollect.archive.query import duckdb_engine
+from bikecollect.archive.query.duckdb_engine import UNREADABLE
+from bikecollect.archive.query.open_days import Segment, missing, open_days, segments
+from bikecollect.core.slots import Slot, bounds
+from bikecollect.storage.data_folder import SystemFolder
+from bikecollect.storage.ledger_reader import History
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+log = logging.getLogger(__name__)
+
+KEYS = {"system_id": "VARCHAR", "date": "DATE"}
+CSV, ARCHIVE = "csv", "archive"
+"""The places where a day may be lost."""
+ARCHIVED, ANY = frozenset({ARCHIVE}), frozenset({ARCHIVE, CSV})
+KNOWN = f"COLUMNS(lambda c: c <> '{datasets.VERBATIM}')"
+TIME = "TRY(to_timestamp(slot))"
+HIVE = "hive_types = {'system_id': VARCHAR, 'date': DATE}"
+
+
+@dataclass(frozen=True)
+class ViewedSystem:
+    """A system whose history is viewed.
+
+    *days* are its days so far; *day_slots* returns the slots between two, with the
+    columns of the dataset `slots`.
+    """
+
+    system: SystemFolder
+    days: Sequence[str]
+    day_slots: Callable[[Slot, Slot], Sequence[Sequence[Any]]]
+
+    @property
+    def system_id(self) -> str:
+        """The name of the system."""
+        return self.system.system_id
+
+    def bounds(self, day: str) -> tuple[Slot, Slot]:
+        """Return the first slot of *day*, and the one after its last."""
+        return bounds(day, self.system.zone)
+
+    def folder(self, layout: DatasetLayout) -> Path:
+        """Return the folder of the rows of *layout*."""
+        is_vehicles = layout is VEHICLE_LAYOUT
+        return self.system.vehicles.path if is_vehicles else self.system.path
+
+
+@dataclass(frozen=True)
+class ViewSource:
+    """What the views are made of, see `views.connected`."""
+
+    data: Path
+    systems: Sequence[ViewedSystem]
+    settled: Path | None = None
+    fails_on: Container[str] = ARCHIVED
+
+
+class RowSources:
+    """The rows of *layout* in *source*, as views in *db*; copies go to *aside*.
+
+    *files* are those that the views read.
+    """
+
+    def __init__(
+        self,
+        db: "DuckDBPyConnection",
+        aside: Path,
+        source: ViewSource,
+        layout: DatasetLayout,
+    ) -> None:
+        self._db = db
+        self._data, self._layout = source.data, layout
+        self._aside = aside
+        self._systems = systems = source.systems
+        self._settled = source.settled
+        self._fails_on = source.fails_on
+        self.files: list[Path] = []
+        self._parts = {
+            s.system_id: list_parts(self._data, s.system_id, layout.datasets)
+            for s in systems
+        }
+        self.histories = {
+            s.system_id: History(s.system_id, s.folder(layout)) for s in systems
+        }
+        self._open = {
+            system.system_id: open_days(
+                self.histories[system.system_id],
+                system.days,
+                self._parts[system.system_id],
+                layout,
+            )
+            for system in systems
+        }
+
+    def days(self) -> Iterator[tuple[ViewedSystem, str]]:
+        """Yield the open days of each system."""
+        for system in self._systems:
+            for day in self._open[system.system_id]:
+                yield system, day
+
+    def _view(
+        self, name: str, parts: Iterable[str], columns: Mapping[str, str]
+    ) -> None:
+        """Create the view *name* as the union of *parts*; it has all *columns*."""
+        typed = ", ".join(
+            f"CAST(NULL AS {kind}) AS {duckdb_engine.name(column)}"
+            for column, kind in {**KEYS, **columns}.items()
+        )
+        union = " UNION ALL BY NAME ".join([f"SELECT {typed} WHERE false", *parts])
+        if "slot" in columns and name in datasets.COLUMNS:
+            union = f"SELECT *, {TIME} AS {datasets.SLOT_TIME} FROM ({union}) AS typed"
+        self._db.execute(f"CREATE VIEW {name} AS {union}")
+
+    def create_rows(self, name: str) -> None:
+        """Create the view *name* of the rows of open days."""
+        self._view(name, self._open_rows(), datasets.COLUMNS[self._layout.rows])
+
+    def create_view(self, dataset: str, open_sql: str) -> None:
+        """Create the view of *dataset*: the result of *open_sql*, and the archive."""
+        parts = [f"SELECT * FROM ({open_sql}) AS still_open"]
+        for system in self._systems:
+            files = self._parts[system.system_id][dataset].items()
+            closed = [p for day, p in files if day not in self._open[system.system_id]]
+            if closed:
+                parts.append(f"SELECT {KNOWN} FROM {self._closed(dataset, closed)}")
+        self._view(dataset, parts, datasets.COLUMNS[dataset])
+
+    def _closed(self, dataset: str, paths: Sequence[Path]) -> str:
+        union = "true" if dataset == self._layout.rows else "false"
+        return (
+            f"read_parquet({self._listed(paths)}, hive_partitioning = true, {HIVE},"
+            f" union_by_name = {union})"
+        )
+
+    def _listed(self, paths: Sequence[Path]) -> str:
+        """Return *paths* as an SQL list, and note them as files that are read."""
+        self.files += paths
+        return f"[{', '.join(duckdb_engine.path(path) for path in paths)}]"
+
+    def _open_rows(self) -> Iterator[str]:
+        """Yield queries for the rows of open days: their CSV, and archived rows."""
+        for system in self._systems:
+            name = system.system_id
+            by_header: dict[bytes, list[Path]] = {}
+            for day, has_gone in self._open[name].items():
+                lost: list[str] = []
+                for header, path in self._segments(system, day, lost):
+                    if self._settled:
+                        yield self._dated(system, day, self._kept(system, header, path))
+                    else:
+                        by_header.setdefault(header, []).append(path)
+                yield from self._lost(name, day, CSV, lost)
+                part = self._parts[name][self._layout.rows].get(day)
+                if has_gone and part is not None:
+                    yield self._dated(system, day, part)
+                elif has_gone:
+                    why = missing(self._data, self._layout.rows, name, day)
+                    yield from self._lost(name, day, ARCHIVE, [why])
+            for header, paths in by_header.items():
+                columns = day_csv.columns_of(header)
+                source = parquet.csv_source(self._listed(paths), columns)
+                source = source[:-1] + ", filename = true)"
+                date = r"regexp_extract(filename, '(\d{4}-\d\d-\d\d)[^/]*$', 1)"
+                yield (
+                    f"SELECT {duckdb_engine.text(name)} AS system_id,"
+                    f" CAST({date} AS DATE) AS date,"
+                    f" {parquet.as_rows(columns)} FROM {source}"
+                )
+
+    def _segments(
+        self, system: ViewedSystem, day: str, lost: list[str]
+    ) -> Iterator[Segment]:
+        history, name = self.histories[system.system_id], system.system_id
+        newest = day >= max(system.days, default="")
+        aside = self._aside / self._layout.rows / name
+        return segments(
+            history, system.folder(self._layout), day, aside, lost, newest=newest
+        )
+
+    def _lost(
+        self, name: str, day: str, kind: str, whys: Iterable[str]
+    ) -> Iterator[str]:
+        """Log what cannot be read of *day*, or yield queries that fail if it is read.
+
+        The failing row has the day's keys: queries about other days never evaluate it.
+        """
+        for why in whys:
+            text = f"{name}: {day} {UNREADABLE} {why}"
+            if kind not in self._fails_on:
+                log.warning("%s; skipped", text)
+                continue
+            yield (
+                f"SELECT {duckdb_engine.text(name)} AS system_id,"
+                f" DATE {duckdb_engine.text(day)} AS date"
+                f" WHERE CAST(error({duckdb_engine.text(text)}) AS VARCHAR) IS NOT NULL"
+            )
+
+    def _dated(self, system: ViewedSystem, day: str, part: Path) -> str:
+        """Return the query for the rows of *part*, those of *day*."""
+        self.files.append(part)
+        return (
+            f"SELECT {duckdb_engine.text(system.system_id)} AS system_id,"
+            f" DATE {duckdb_engine.text(day)} AS date, {KNOWN}"
+            f" FROM {duckdb_engine.parquet(part)}"
+        )
+
+    def _kept(self, system: ViewedSystem, header: bytes, path: Path) -> Path:
+        """Return *path* as Parquet; its committed bytes only grow, and never change."""
+        assert self._settled is not None
+        folder = self._settled / self._layout.rows / system.system_id
+        kept = folder / f"{path.stem}-{path.stat().st_size}.parquet"
+        if not kept.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            for old in folder.glob(f"{path.stem}-*"):
+                old.unlink()
+            new = kept.with_suffix(".new")
+            parquet.write_quick(self._db, path, day_csv.columns_of(header), new)
+            new.rename(kept)
+        return kept

@@ -1,0 +1,216 @@
+"""A day of vehicles: compacted, verified, exported, queried, like one of stations."""
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command import bikecollect
+from publisher import BEGIN, Publisher, publishing
+from vehicles import publish, station, vehicle
+
+from bikecollect.archive.query import views
+from bikecollect.core.process import Times
+from bikecollect.wiring import history
+
+DAY = "city/vehicles/vehicle_status/2026-11-22.csv"
+PART = "archive/vehicle_status/system_id=city/date=2026-11-22/part.parquet"
+LONG_AFTER = BEGIN + 40 * 86_400
+
+
+@pytest.fixture
+def city(tmp_path: Path) -> Iterator[Publisher]:
+    """Return a system with a day of vehicles: some move, some leave, at night none."""
+    with publishing(tmp_path, vehicles=True, interval=3_600) as publisher:
+        for hour in range(26):
+            publish(publisher, _vehicles(hour), stations=[station()])
+            publisher.fetch(after=3_600 * (hour > 0))
+        config = tmp_path / "config.toml"
+        config.write_text(
+            f'data_dir = "{tmp_path}"\ninterval = "3600s"\n[systems.city]\n'
+            f'feed = "gbfs"\nurl = "{publisher.base}/gbfs.json"\n'
+            'timezone = "Asia/Taipei"\nvehicles = true\n'
+        )
+        yield publisher
+
+
+def _vehicles(hour: int) -> list[dict[str, object]]:
+    if hour == 3:
+        return []
+    moved = vehicle('b,"1"', lat=25.0 + hour / 1000, current_fuel_percent=0.5)
+    return [vehicle("z", lat=25.123456, station_id="1"), moved, vehicle(f"h{hour}")]
+
+
+def compact(city: Publisher, *, now: float = LONG_AFTER) -> list[str]:
+    """Compact the vehicles; return what was done for each day."""
+    city.clock.now = now
+    times = Times(city.clock, city.clock, city.clock)
+    compactor = history.vehicle_compactor(city.settings, "city", times)
+    assert compactor is not None
+    return [f"{step.day} {step.what} {step.why}".strip() for step in compactor.run()]
+
+
+def run(city: Publisher, *arguments: str) -> str:
+    """Return what the command prints."""
+    done = bikecollect("--config", city.folder / "config.toml", *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def exported(city: Publisher) -> str:
+    """Return the first day of vehicles as CSV."""
+    day = ("--since", "2026-11-22", "--until", "2026-11-23")
+    return run(city, "export", "--what", "vehicle_status", *day)
+
+
+def test_the_archive_gives_the_very_bytes_of_the_csv_back(city: Publisher) -> None:
+    """Sorted by slot and vehicle; a slot without vehicles is no row, and no damage."""
+    header, *lines = (city.folder / DAY).read_text("utf-8").splitlines(keepends=True)
+    rows = list(csv.reader(lines))
+    order = sorted(range(len(rows)), key=lambda n: (rows[n][0], rows[n][2].encode()))
+    before = header + "".join(lines[n] for n in order)
+
+    first = exported(city)
+    steps = compact(city)
+    after = exported(city)
+
+    assert steps == [
+        "2026-11-22 archived",
+        "2026-11-23 archived",
+        "2026-11-22 let go",
+        "2026-11-23 let go",
+    ]
+    assert not (city.folder / DAY).exists()
+    assert first == before
+    assert after == before
+
+
+def test_verify_certifies_vehicles_before_and_after(city: Publisher) -> None:
+    """The digest is that of the export; a day of stations has its own."""
+
+    def certificates() -> dict[str, dict[str, object]]:
+        lines = map(json.loads, run(city, "verify", "--format", "json").splitlines())
+        return {f"{x['system']} {x['date']}": x for x in lines}
+
+    before = certificates()
+    compact(city)
+    after = certificates()
+    digest = hashlib.sha256(exported(city).encode()).hexdigest()
+
+    assert sorted(before) == [
+        "city 2026-11-22",
+        "city 2026-11-23",
+        "city/vehicles 2026-11-22",
+        "city/vehicles 2026-11-23",
+    ]
+    assert before["city/vehicles 2026-11-22"]["sha256"] == digest
+    assert after["city/vehicles 2026-11-22"]["sha256"] == digest
+
+
+def test_verify_finds_a_flipped_bit_of_a_vehicle(city: Publisher) -> None:
+    """In the CSV, and in the archive."""
+    path = city.folder / DAY
+    good = path.read_bytes()
+    path.write_bytes(good.replace(b"25.123456", b"25.123457", 1))
+    flipped = bikecollect("--config", city.folder / "config.toml", "verify")
+    path.write_bytes(good)
+    compact(city)
+    part = city.folder / PART
+    data = bytearray(part.read_bytes())
+    data[len(data) // 2] ^= 1
+    part.write_bytes(data)
+    archived = bikecollect("--config", city.folder / "config.toml", "verify")
+
+    assert (flipped.returncode, archived.returncode) == (1, 1)
+    assert "city/vehicles" in flipped.stdout
+    assert "sha256 mismatch" in archived.stdout
+
+
+def test_a_lost_ledger_of_vehicles_is_restored_from_the_archive(
+    city: Publisher,
+) -> None:
+    """Nothing is archived again, nothing is missing."""
+    compact(city)
+    before = exported(city)
+    for path in (city.folder / "city/vehicles").glob("ledger*"):
+        path.unlink()
+    city.clock.now = BEGIN + 26 * 3_600
+    city.fetch()
+
+    assert compact(city) == ["2026-11-23 archived", "2026-11-23 let go"]
+    assert exported(city) == before
+
+
+def test_views_join_open_and_archived_days(city: Publisher) -> None:
+    """A query sees all days, with their types."""
+    compact(city, now=BEGIN + 26 * 3_600)
+
+    with views.connected(city.folder, [history.shown(city.settings, "city")]) as db:
+        rows = db.execute(
+            "SELECT date, count(*), count(DISTINCT slot), max(lat), max(hour_of_week)"
+            " FROM vehicle_status GROUP BY date ORDER BY date"
+        ).fetchall()
+
+    found = [(str(day), *rest) for day, *rest in rows]
+    assert found == [
+        ("2026-11-22", 69, 23, 25.123456, 167),
+        ("2026-11-23", 6, 2, 25.123456, 1),
+    ]
+
+
+def test_a_system_without_vehicles_has_an_empty_view(tmp_path: Path) -> None:
+    """A query over several systems needs no exception for it."""
+    with publishing(tmp_path) as city:
+        publish(city, [], stations=[station()])
+        city.fetch()
+        with views.connected(tmp_path, [history.shown(city.settings, "city")]) as db:
+            rows = db.execute("SELECT vehicle_id, lat FROM vehicle_status").fetchall()
+
+    assert rows == []
+
+
+def test_a_system_without_stations_is_compacted_and_accounted(tmp_path: Path) -> None:
+    """Its days are whole; restoring the main ledger invents no stations."""
+    with publishing(tmp_path, vehicles=True, interval=3_600) as city:
+        publish(city, [vehicle(), vehicle("v2")])
+        for hour in range(26):
+            city.fetch(after=3_600 * (hour > 0))
+        city.clock.now = LONG_AFTER
+        times = Times(city.clock, city.clock, city.clock)
+        stations = history.compactor(city.settings, "city", times)
+        steps = [*stations.run()]
+        compact(city)
+        (tmp_path / "city/ledger.sqlite3").unlink()
+        again = [*history.compactor(city.settings, "city", times).run()]
+        with views.connected(tmp_path, [history.shown(city.settings, "city")]) as db:
+            vehicles = db.execute("SELECT count(*) FROM vehicle_status").fetchone()
+            states = db.execute(
+                "SELECT state, count(*) FROM slots WHERE date = '2026-11-22' GROUP BY 1"
+            ).fetchall()
+
+    assert [(step.day, step.what, step.rows) for step in steps] == [
+        ("2026-11-22", "archived", 0),
+        ("2026-11-23", "archived", 0),
+    ]
+    assert again == []
+    assert vehicles == (52,)
+    assert states == [("collected", 24)]
+
+
+def test_an_export_of_vehicles_says_what_its_columns_are(
+    city: Publisher, tmp_path: Path
+) -> None:
+    """Types and units stand in the data package beside the file."""
+    out = tmp_path / "out" / "vehicles.csv"
+    out.parent.mkdir()
+    run(city, "export", "--what", "vehicle_status", "--output", str(out))
+    (resource,) = json.loads((out.parent / "datapackage.json").read_text())["resources"]
+    fields = {field["name"]: field for field in resource["schema"]["fields"]}
+
+    assert resource["schema"]["primaryKey"] == ["slot", "vehicle_id"]
+    assert fields["lat"]["type"] == "number"
+    assert fields["current_range_meters"]["unit"] == "metres"
+    assert next(csv.reader(io.StringIO(out.read_text())))[2] == "vehicle_id"
