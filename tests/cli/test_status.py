@@ -361,3 +361,67 @@ def test_ascii_is_printed_where_the_output_takes_no_more(tmp_path: Path) -> None
     assert done.stdout.isascii()
     assert "# collected" in done.stdout
     assert "?" not in done.stdout
+
+
+def ruined(tmp_path: Path) -> Path:
+    """Return settings of two systems; the ledger of one cannot be read."""
+    path = settings(tmp_path, "http://127.0.0.1:9/", more=MORE)
+    (tmp_path / "data/city").mkdir(parents=True)
+    (tmp_path / "data/city/ledger.sqlite3").write_bytes(b"no ledger" * 999)
+    return path
+
+
+def test_metrics_of_an_unreadable_ledger_are_0_and_hide_no_other(
+    tmp_path: Path,
+) -> None:
+    """Else every rule of an alert would be silent."""
+    path = ruined(tmp_path)
+    out = tmp_path / "bikes.prom"
+
+    form = ("--format", "prometheus", "--output", str(out))
+    assert bikecollect("--config", path, "status", *form).returncode == 74
+
+    text = out.read_text(encoding="utf-8")
+    assert 'bikecollect_up{system="city"} 0\n' in text
+    assert 'bikecollect_up{system="other"} 1\n' in text
+    assert 'bikecollect_late{system="other"} 1\n' in text
+    assert 'bikecollect_late{system="city"}' not in text
+
+
+def test_metrics_of_unreadable_settings_are_0(tmp_path: Path) -> None:
+    """The file is replaced: yesterday's samples would say that all is well."""
+    out = tmp_path / "bikes.prom"
+    out.write_text("bikecollect_up 1\n", encoding="utf-8")
+
+    form = ("--format", "prometheus", "--output", str(out))
+    done = bikecollect("--config", tmp_path / "none.toml", "status", *form)
+
+    assert done.returncode == 78
+    assert "bikecollect_up 0\n" in out.read_text(encoding="utf-8")
+
+
+def test_alert_is_1_for_what_cannot_be_read(tmp_path: Path) -> None:
+    """A line each, on stdout, as for other problems."""
+    bad = bikecollect("--config", ruined(tmp_path), "status", "--alert")
+    none = bikecollect("--config", tmp_path / "none.toml", "status", "--alert")
+
+    assert bad.returncode == 1
+    assert bad.stdout.startswith("city: cannot read ")
+    assert (none.returncode, none.stdout[:11]) == (1, "cannot read")
+
+
+def test_nagios_ends_with_0_to_3(tmp_path: Path) -> None:
+    """OK, WARNING, CRITICAL and UNKNOWN, by the rules for plugins."""
+    unknown = bikecollect("--config", tmp_path / "none.toml", "status", "--nagios")
+    with serving(lambda _: GOOD) as url:
+        path = settings(tmp_path, url)
+        late = bikecollect("--config", path, "status", "--nagios")
+        bikecollect("--config", path, "fetch")
+    well = bikecollect("--config", path, "status", "--nagios")
+    incident(tmp_path / "data/city", "disk", time.time())
+    lost = bikecollect("--config", path, "status", "--nagios")
+
+    assert [done.returncode for done in (unknown, late, well, lost)] == [3, 2, 0, 2]
+    assert well.stdout == "BIKECOLLECT OK: 0 of 1 systems in trouble\n"
+    assert late.stdout.startswith("BIKECOLLECT CRITICAL: 1 of 1 systems in trouble\n")
+    assert unknown.stdout.startswith("BIKECOLLECT UNKNOWN: ")

@@ -1,7 +1,7 @@
 """``bikecollect status``: the status of each system."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -9,8 +9,15 @@ import click
 from bikecollect.alerts.state import stored_incidents
 from bikecollect.cli.options import Shared, complain, emit, say, say_json
 from bikecollect.cli.output_file import written
-from bikecollect.cli.render.status import alerts, as_json, metrics, screen
-from bikecollect.core.errors import BikecollectError
+from bikecollect.cli.render.status import (
+    alerts,
+    as_json,
+    metrics,
+    nagios_level,
+    nagios_summary,
+    screen,
+)
+from bikecollect.core.errors import BikecollectError, StorageError
 from bikecollect.reports.status import Standing, survey
 from bikecollect.setup import schedule
 from bikecollect.setup.settings import Settings
@@ -28,6 +35,11 @@ ALL_READ = 0o644
     "--alert",
     is_flag=True,
     help="Print only problems, one line each; exit with 1 if there is any.",
+)
+@click.option(
+    "--nagios",
+    is_flag=True,
+    help="As --alert, but with the first line and the exit codes of a Nagios plugin.",
 )
 @click.option(
     "--format",
@@ -56,6 +68,7 @@ def status(
     *,
     system_ids: tuple[str, ...],
     alert: bool,
+    nagios: bool,
     form: str,
     output: Path | None,
     watch: float | None,
@@ -64,38 +77,75 @@ def status(
 
     Reads only files on disk. Each mark of the strip is a slot of the last 24 hours
     (with an interval below five minutes: the worst slot of five minutes).
+
+    With --alert a system or settings file that cannot be read is a problem, too. With
+    --nagios the exit code is 0 (OK), 1 (WARNING), 2 (CRITICAL: late, or slots are
+    lost) or 3 (UNKNOWN: something cannot be read). The metric `bikecollect_up` is 0
+    for what cannot be read.
     """
     shared = ctx.ensure_object(Shared)
-    settings = shared.settings_for_cron() if alert else shared.settings()
+    mode = "nagios" if nagios else "alert" if alert else form
+    try:
+        settings = shared.settings() if mode == form else shared.settings_for_cron()
+    except BikecollectError as unreadable:
+        if mode in {"text", "json"}:
+            raise
+        errors = {"": unreadable}
+        _publish(_report(mode, [], errors), form, output)
+        return _exit_code(mode, [], errors)
     while True:
         # Only the screen has a line about the schedule, and `crontab -l` takes time.
-        is_screen = form == "text" and not alert
-        scheduled = _is_scheduled(settings) if is_screen else None
+        scheduled = _is_scheduled(settings) if mode == "text" else None
         standings, errors = _survey(settings, system_ids, scheduled=scheduled)
-        if alert:
-            text = alerts(standings)
-        elif form == "json":
-            text = "".join(f"{as_json(standing)}\n" for standing in standings)
-        elif form == "prometheus":
-            text = metrics(standings)
-        else:
-            text = f"{screen(standings)}\n{_source(settings)}\n"
-        if output is not None:
-            with written(output, ALL_READ) as out:
-                out.write(text)
-        else:
-            if watch:
-                click.clear()
-            _PRINT[form](text)
-        for error in errors:
-            complain(str(error))
+        text = _report(mode, standings, errors)
+        if mode == "text":
+            text += f"\n{_source(settings)}\n"
+        if watch and output is None:
+            click.clear()
+        _publish(text, form, output)
+        if mode not in {"alert", "nagios"}:
+            for error in errors.values():
+                complain(str(error))
         if not watch:
             break
         time.sleep(watch)
-    if errors:
-        return max(error.exit_code for error in errors)
+    return _exit_code(mode, standings, errors)
+
+
+def _report(
+    mode: str, standings: Sequence[Standing], errors: Mapping[str, BikecollectError]
+) -> str:
+    """Return the report; *mode* is a format, alert or nagios."""
+    if mode == "json":
+        return "".join(f"{as_json(standing)}\n" for standing in standings)
+    if mode == "prometheus":
+        return metrics(standings, errors)
+    if mode == "text":
+        return screen(standings)
+    lines = alerts(standings, errors)
+    if mode == "alert":
+        return lines
+    level = nagios_level(standings, errors)
+    return f"BIKECOLLECT {level.name}: {nagios_summary(standings, errors)}\n{lines}"
+
+
+def _publish(text: str, form: str, output: Path | None) -> None:
+    if output is None:
+        _PRINT[form](text)
+        return
+    with written(output, ALL_READ) as out:
+        out.write(text)
+
+
+def _exit_code(
+    mode: str, standings: Sequence[Standing], errors: Mapping[str, BikecollectError]
+) -> int:
+    if mode == "nagios":
+        return nagios_level(standings, errors)
     in_trouble = any(standing.health.in_trouble for standing in standings)
-    return TROUBLE if alert and in_trouble else 0
+    if mode == "alert":
+        return TROUBLE if in_trouble or errors else 0
+    return max((error.exit_code for error in errors.values()), default=0)
 
 
 def _source(settings: "Settings") -> str:
@@ -113,9 +163,10 @@ def _is_scheduled(settings: Settings) -> bool | None:
 
 def _survey(
     settings: Settings, system_ids: Sequence[str], *, scheduled: bool | None
-) -> tuple[list[Standing], list[BikecollectError]]:
+) -> tuple[list[Standing], dict[str, BikecollectError]]:
     """Return the status of each system, and the errors of those not readable."""
-    standings, errors = [], []
+    standings: list[Standing] = []
+    errors: dict[str, BikecollectError] = {}
     for name in settings.chosen(system_ids):
         system = settings.system_folder(name)
         try:
@@ -128,5 +179,7 @@ def _survey(
                 )
             )
         except BikecollectError as error:
-            errors.append(error)
+            errors[name] = error
+        except OSError as error:
+            errors[name] = StorageError(f"cannot read {system.path}: {error}")
     return standings, errors

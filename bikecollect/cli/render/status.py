@@ -1,6 +1,7 @@
 """Output of `status`: a screen, alerts, JSON and Prometheus metrics."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from enum import IntEnum
 
 import click
 
@@ -40,9 +41,17 @@ def screen(standings: Iterable[Standing]) -> str:
     return "\n".join(map(_system, standings))
 
 
-def alerts(standings: Iterable[Standing]) -> str:
-    """Return one line per problem; empty if there is none."""
-    lines = []
+def alerts(
+    standings: Iterable[Standing], errors: Mapping[str, Exception] | None = None
+) -> str:
+    """Return one line per problem; empty if there is none.
+
+    *errors* are the systems that cannot be read, an empty name stands for all.
+    """
+    lines = [
+        f"{name}: {error}" if name else f"{error}"
+        for name, error in (errors or {}).items()
+    ]
     for standing in standings:
         health, name = standing.health, standing.system_id
         if health.late:
@@ -53,6 +62,40 @@ def alerts(standings: Iterable[Standing]) -> str:
         lines += [f"{name}: {_incident(i, standing)}" for i in health.incidents]
         lines += [f"{name}: {visible(text)}" for text in health.damage]
     return "".join(f"{line}\n" for line in lines)
+
+
+class NagiosLevel(IntEnum):
+    """The exit codes of a Nagios plugin."""
+
+    OK = 0
+    WARNING = 1
+    CRITICAL = 2
+    UNKNOWN = 3
+
+
+def nagios_level(
+    standings: Iterable[Standing], errors: Mapping[str, Exception]
+) -> NagiosLevel:
+    """Return the worst level: lost slots are critical, other incidents a warning."""
+    levels = [NagiosLevel.OK]
+    for standing in standings:
+        health = standing.health
+        if health.late or any(incident.lost for incident in health.incidents):
+            levels.append(NagiosLevel.CRITICAL)
+        elif health.in_trouble:
+            levels.append(NagiosLevel.WARNING)
+    worst = max(levels)
+    is_unknown = bool(errors) and worst is not NagiosLevel.CRITICAL
+    return NagiosLevel.UNKNOWN if is_unknown else worst
+
+
+def nagios_summary(
+    standings: Sequence[Standing], errors: Mapping[str, Exception]
+) -> str:
+    """Return the number of systems in trouble, and of those that cannot be read."""
+    bad = sum(standing.health.in_trouble for standing in standings)
+    unread = f", {len(errors)} cannot be read" if errors else ""
+    return f"{bad} of {len(standings)} systems in trouble{unread}"
 
 
 def _system(standing: Standing) -> str:
@@ -194,9 +237,15 @@ def _parts(coverage: Coverage) -> dict[str, object]:
 Sample = tuple[dict[str, str], float | None]
 
 
-def metrics(standings: Sequence[Standing]) -> str:
-    """Return *standings* in the text format of Prometheus."""
+def metrics(
+    standings: Sequence[Standing], errors: Mapping[str, Exception] | None = None
+) -> str:
+    """Return *standings* in the text format of Prometheus.
+
+    *errors* are the systems that cannot be read, an empty name stands for all.
+    """
     families: list[tuple[str, str, list[Sample]]] = [
+        ("up", "0 if the status of the system or the settings cannot be read.", []),
         ("last_block_timestamp_seconds", "Slot of the newest block.", []),
         ("last_run_timestamp_seconds", "Start of the newest run.", []),
         ("last_run_exit_code", "Exit code of the newest run.", []),
@@ -213,10 +262,13 @@ def metrics(standings: Sequence[Standing]) -> str:
         ("free_bytes", "Free bytes on its disk.", []),
     ]
     samples = {name: family for name, _, family in families}
+    for name in errors or {}:
+        samples["up"].append(({"system": name} if name else {}, 0))
     for standing in standings:
         health, run = standing.health, standing.health.last_run
         label = {"system": standing.system_id}
         values: dict[str, float | None] = {
+            "up": 1,
             "last_block_timestamp_seconds": None
             if health.behind is None
             else health.now - health.behind,
@@ -256,5 +308,6 @@ def _family(name: str, doc: str, samples: Iterable[Sample]) -> str:
     for labels, value in samples:
         if value is not None:
             inner = ",".join(f'{key}="{text}"' for key, text in labels.items())
-            lines.append(f"{full}{{{inner}}} {value:.15g}")
+            braces = f"{{{inner}}}" if inner else ""
+            lines.append(f"{full}{braces} {value:.15g}")
     return "\n".join(lines) + "\n"
