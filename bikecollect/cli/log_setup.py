@@ -22,7 +22,7 @@ class _Quiet(logging.StreamHandler):  # type: ignore[type-arg]
         """Drop a message that cannot be written."""
 
 
-class _Terminal(_Quiet):
+class _Progress(_Quiet):
     """A handler for a person: progress is a line that the next message replaces.
 
     Besides warnings it shows how each successful run ended.
@@ -63,7 +63,7 @@ class _Terminal(_Quiet):
 def show_progress(text: str) -> None:
     """Show *text* on a terminal until the next message; empty removes it."""
     for handler in logging.getLogger("bikecollect").handlers:
-        if isinstance(handler, _Terminal):
+        if isinstance(handler, _Progress):
             handler.show(text)
 
 
@@ -88,7 +88,7 @@ def set_up(verbose: int, form: str) -> None:
     handler = _Quiet(sys.stderr)
     handler.setLevel(level)
     if is_terminal and not verbose and form != "json":
-        handler = _Terminal(sys.stderr)
+        handler = _Progress(sys.stderr)
     handler.setFormatter(Json(_safe) if form == "json" else Text(_safe, times=False))
     if not verbose and not sys.stderr.isatty():
         handler.addFilter(_is_news)
