@@ -11,6 +11,7 @@ from bikecollect.core.blocks import Block
 from bikecollect.core.causes import SeenRun
 from bikecollect.core.incidents import Incident
 from bikecollect.core.slots import DAY, Slot
+from bikecollect.storage.files import ledger_file
 
 PATIENCE = 1.0
 
@@ -138,8 +139,8 @@ class AlertLedger:
 
     def _connect(self, mode: str) -> sqlite3.Connection:
         """Open the ledger, or an empty database if it cannot be opened."""
-        with suppress(sqlite3.Error):
-            if self._path.exists():
+        with suppress(sqlite3.Error, OSError):
+            if self._path.exists() and ledger_file.is_usable(self._path):
                 name = f"file:{quote(str(self._path))}?{mode}"
                 return sqlite3.connect(name, timeout=PATIENCE, uri=True)
         return sqlite3.connect(":memory:")

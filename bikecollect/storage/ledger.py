@@ -1,17 +1,16 @@
 """The ledger: runs, blocks and stations, in SQLite."""
 
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from bikecollect.core.blocks import Block, Extent, Span, Stations
-from bikecollect.core.errors import SettingsError, StorageError
+from bikecollect.core.errors import SettingsError
 from bikecollect.core.payload import Memory
 from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, EARLIEST, LATEST, Slot
 from bikecollect.core.snapshot import StationInformation
+from bikecollect.storage.files.ledger_file import SESSIONS, LedgerFile
 from bikecollect.storage.ledger_schema import (
     INDEXES,
     LISTED,
@@ -21,50 +20,37 @@ from bikecollect.storage.ledger_schema import (
     find_version,
     insert_block,
     insert_stations,
-    is_environment,
     run_row,
-    set_aside,
     to_information,
     upsert_file,
 )
 
-BUSY = 10.0
+NOTES = "SELECT key, value FROM memory WHERE key <> ?"
 PLAUSIBLE = f"WHERE valid_from BETWEEN {EARLIEST} AND {LATEST}"
 LONGEST_NOTE, MOST_NOTES = 1_048_576, 32
 """The characters of one remembered value, and the keys that one payload may set."""
 
 
-class Ledger:
+class Ledger(LedgerFile):
     """The ledger at *path*; open between `open` and `close`.
 
     Every method raises StorageError on errors of the disk or of SQLite.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._db: sqlite3.Connection | None = None
+        super().__init__(path)
         self._released: set[Slot] = set()
         self._version: int | None = 0
 
-    def open(self) -> str:
+    def open(self, *, check: bool = False) -> str:
         """Open the ledger; replace a missing or damaged one by an empty one.
 
-        Returns a message for people if it was damaged, else an empty text. Raises
-        SettingsError if a newer bikecollect wrote it.
+        Its structure is checked after an unclean end, and with *check*. Returns a
+        message for people if it was damaged, else an empty text. Raises SettingsError
+        if a newer bikecollect wrote it.
         """
-        trouble = ""
-        try:
-            self._connect()
-            self._check()
-        except sqlite3.DatabaseError as error:
-            self._db = None
-            if is_environment(error, self._path):
-                raise self._failure(error) from error
-            trouble = set_aside(self._path, error)
-            with self._translated():
-                self._connect()
-            self._version = 0
-        with self._translated():
+        trouble = self.connect(self._identify, check=check)
+        with self.translated():
             self._migrate()
             self._forget_files_of_lost_rows()
         return trouble
@@ -72,19 +58,18 @@ class Ledger:
     def close(self) -> None:
         """Close the ledger; does nothing if it is closed."""
         self._released.clear()
-        if self._db is not None:
-            db, self._db = self._db, None
-            with self._translated():
-                db.close()
+        super().close()
 
     def recall(self) -> Memory:
         """Return what earlier runs remembered; nothing if that cannot be read."""
         try:
             if not self._path.exists():
                 return Memory()
-            db = sqlite3.connect(self._path, timeout=1.0)
+            # Read only: closing it must not merge a log that `open` has to check.
+            uri = f"{self._path.absolute().as_uri()}?mode=ro"
+            db = sqlite3.connect(uri, uri=True, timeout=1.0)
             try:
-                notes = dict(db.execute("SELECT key, value FROM memory"))
+                notes = dict(db.execute(NOTES, (SESSIONS,)))
                 ids = db.execute(LISTED)
                 return Memory(notes, frozenset(station_id for (station_id,) in ids))
             finally:
@@ -94,7 +79,7 @@ class Ledger:
 
     def notes(self) -> dict[str, str]:
         """Return the remembered values, by key."""
-        return dict(self.all("SELECT key, value FROM memory"))
+        return dict(self.all(NOTES, SESSIONS))
 
     def remember(self, notes: Mapping[str, str]) -> None:
         """Store *notes* for the next runs, replacing former values.
@@ -158,8 +143,8 @@ class Ledger:
         sql = "SELECT * FROM stations ORDER BY station_id, valid_from"
         valid: dict[str, StationInformation] = {}
         last = ""
-        with self._translated():
-            for station_id, since, *values in self._opened().execute(sql):
+        with self.translated():
+            for station_id, since, *values in self.opened().execute(sql):
                 first, last = station_id != last, station_id
                 if since > slot and not first:
                     continue
@@ -263,20 +248,13 @@ class Ledger:
                 row = run_row(run)
                 db.execute(f"INSERT OR REPLACE INTO runs VALUES ({marks})", row)
 
-    def _connect(self) -> None:
-        existed = self._path.exists()
-        self._db = sqlite3.connect(self._path, timeout=BUSY, isolation_level=None)
-        if not existed:
-            self._path.chmod(0o640)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
-
-    def _check(self) -> None:
-        verdict = self.all("PRAGMA quick_check(1)")
-        if verdict != [("ok",)]:
-            raise sqlite3.DatabaseError(str(verdict[0][0]))
-        ((number,),) = self._opened().execute("PRAGMA user_version").fetchall()
-        self._version = find_version(self._opened())
+    def _identify(self, db: sqlite3.Connection | None) -> None:
+        """Find the schema of *db*, None for an empty one; raises DatabaseError."""
+        self._version = 0
+        if db is None:
+            return
+        ((number,),) = db.execute("PRAGMA user_version").fetchall()
+        self._version = find_version(db)
         if number > VERSION:
             self.close()
             raise SettingsError(
@@ -292,7 +270,7 @@ class Ledger:
         if self._version == number == VERSION:
             return
         steps = "".join(STEPS[self._version or 0 :])
-        self._opened().executescript(
+        self.opened().executescript(
             f"BEGIN IMMEDIATE; {steps} {INDEXES} PRAGMA user_version = {VERSION};"
             " COMMIT"
         )
@@ -309,39 +287,3 @@ class Ledger:
     def _one(self, where: str, *values: object) -> Block | None:
         sql = f"SELECT * FROM blocks WHERE {where}"
         return next(map(Block.from_row, self.all(sql, *values)), None)
-
-    def all(self, sql: str, *values: object) -> list[Any]:
-        """Return the rows that *sql* selects."""
-        with self._translated():
-            return self._opened().execute(sql, values).fetchall()
-
-    def _opened(self) -> sqlite3.Connection:
-        if self._db is None:
-            raise StorageError(f"the ledger {self._path} is not open")
-        return self._db
-
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Run the body as one transaction, rolled back if it fails."""
-        with self._translated():
-            db = self._opened()
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                yield db
-                db.execute("COMMIT")
-            except BaseException:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                raise
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, OSError, MemoryError) as error:
-            raise self._failure(error) from error
-
-    def _failure(self, error: Exception) -> StorageError:
-        code = getattr(error, "sqlite_errorname", "")
-        cause = "ledger-busy" if code.startswith("SQLITE_BUSY") else "ledger"
-        return StorageError(f"the ledger {self._path}: {error}", cause=cause)

@@ -1,16 +1,13 @@
 """The ledger's tables, the steps that upgrade an older ledger, and their rows."""
 
 import json
-import time
 from collections.abc import Iterable
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bikecollect.core.blocks import Block, Span
-from bikecollect.core.errors import StorageError
 from bikecollect.core.run import MOST_TRIES, Run
-from bikecollect.core.slots import Slot, stamp
+from bikecollect.core.slots import Slot
 from bikecollect.core.snapshot import StationInformation
 from bikecollect.core.text import ends
 from bikecollect.storage.data_folder import INFORMATION
@@ -121,20 +118,6 @@ WHERE is_listed
 STEPS = (RUNS_AND_BLOCKS, INCIDENTS, ARCHIVES)
 """The n-th step upgrades schema n - 1 to schema n."""
 VERSION = len(STEPS)
-ENVIRONMENT = (
-    "SQLITE_BUSY",
-    "SQLITE_LOCKED",
-    "SQLITE_IOERR",
-    "SQLITE_FULL",
-    "SQLITE_CANTOPEN",
-    "SQLITE_NOMEM",
-    "SQLITE_PERM",
-    "SQLITE_AUTH",
-    "SQLITE_INTERRUPT",
-)
-"""Names of errors of the disk or the machine; all others are of the file's content."""
-HEADER, FORMATS = 20, frozenset({1, 2})
-"""The first bytes of a database file, and values of the last two of a writable one."""
 LOST_ROWS = {
     "blocks": f"file <> '{INFORMATION}'",
     "stations": f"file = '{INFORMATION}'",
@@ -242,37 +225,3 @@ def run_row(run: Run) -> tuple[object, ...]:
         run.awake,
     )
     return tuple(map(_storable, values))
-
-
-def is_environment(error: "sqlite3.Error", path: Path) -> bool:
-    """Return whether *error* is of the disk or the machine, not of the file *path*."""
-    code = getattr(error, "sqlite_errorname", "")
-    if code.startswith("SQLITE_READONLY"):
-        return not _is_foreign_format(path)
-    return code.startswith(ENVIRONMENT) and code != "SQLITE_IOERR_SHORT_READ"
-
-
-def _is_foreign_format(path: Path) -> bool:
-    with path.open("rb") as file:
-        header = file.read(HEADER)
-    return len(header) == HEADER and not FORMATS.issuperset(header[-2:])
-
-
-def set_aside(path: Path, error: Exception) -> str:
-    """Rename the damaged ledger at *path*; return a message for people."""
-    name = f"{path.name}.damaged-{stamp(Slot(int(time.time())))}"
-    number = 1
-    while (target := path.with_name(f"{name}.{number}")).exists():
-        number += 1
-    try:
-        for suffix in ("-wal", "-shm", ""):
-            part = path.with_name(path.name + suffix)
-            if part.exists():
-                part.rename(target.with_name(target.name + suffix))
-    except OSError as failure:
-        text = f"cannot set {path} aside: {failure}"
-        raise StorageError(text) from failure
-    return (
-        f"the ledger was damaged ({error}) and renamed to {target.name}; a new one is "
-        "rebuilt from the CSV files"
-    )

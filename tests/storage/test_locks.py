@@ -9,7 +9,7 @@ import pytest
 from world import MINUTES, World
 
 from bikecollect.core.errors import LockBusy, Outcome
-from bikecollect.storage import ledger
+from bikecollect.storage.files import ledger_file
 from bikecollect.storage.lock import Lock
 
 
@@ -64,7 +64,7 @@ def test_a_ledger_that_somebody_writes_to_defers_the_commit(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Locked by another program: 75, accepted, committed later (fault 87)."""
-    monkeypatch.setattr(ledger, "BUSY", 0.05)
+    monkeypatch.setattr(ledger_file, "BUSY", 0.05)
     writer = sqlite3.connect(world.folder / "ledger.sqlite3", isolation_level=None)
     writer.execute("BEGIN IMMEDIATE")
     first = world.fetch({"a": 2}, after=5 * MINUTES)

@@ -1,0 +1,336 @@
+"""The file of the ledger: opened, checked after an unclean end, and proven damaged.
+
+SQLite removes the write-ahead log (``-wal``) when the last connection closes. A log
+that is still there was left by a killed process, unless a reader is at work. The file
+is not checked otherwise: that would cost more with every year.
+"""
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from bikecollect.core.errors import StorageError
+from bikecollect.core.slots import Slot, stamp
+
+BUSY = 10.0
+SUSPECT = "-check"
+"""The suffix of a mark beside a file in which a run has met damage."""
+CHUNK = 1_048_576
+TOKEN, SIZE = 68, 4
+"""Where the application id lies in the first page; it is the token of a session."""
+SESSIONS = "bikecollect.sessions"
+"""The key of the tokens since the one in the file itself, in the table ``memory``."""
+ENVIRONMENT = (
+    "SQLITE_BUSY",
+    "SQLITE_LOCKED",
+    "SQLITE_IOERR",
+    "SQLITE_FULL",
+    "SQLITE_CANTOPEN",
+    "SQLITE_NOMEM",
+    "SQLITE_PERM",
+    "SQLITE_AUTH",
+    "SQLITE_INTERRUPT",
+)
+"""Names of errors of the disk or the machine; all others are of the file's content."""
+HEADER, FORMATS = 20, frozenset({1, 2})
+"""The first bytes of a database file, and values of the last two of a writable one."""
+
+
+class LedgerFile:
+    """The connection to the ledger at *path*; open between `connect` and `close`.
+
+    Every method raises StorageError on errors of the disk or of SQLite.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._db: sqlite3.Connection | None = None
+        self._has_session = False
+        self._base = ""
+
+    def connect(
+        self, identify: Callable[[sqlite3.Connection | None], None], *, check: bool
+    ) -> str:
+        """Open the file; replace a missing or damaged one by an empty one.
+
+        Its structure is checked after an unclean end, and with *check*. *identify*
+        raises DatabaseError if it is no ledger; it gets None for an empty one. Returns
+        a message for people if the file was damaged, else an empty text.
+        """
+        with self.translated():
+            is_unclean = _ended_uncleanly(self._path)
+            trouble = _set_log_aside(self._path) if is_unclean else ""
+        damage = self._find_damage(identify, check=check or is_unclean)
+        if damage is not None:
+            trouble = _set_aside(self._path, damage)
+            identify(None)
+            with self.translated():
+                self._connect()
+        if is_unclean or damage:
+            with suppress(OSError):
+                _beside(self._path, SUSPECT).unlink(missing_ok=True)
+        return trouble
+
+    def close(self) -> None:
+        """Close the ledger; does nothing if it is closed."""
+        self._has_session = False
+        if self._db is not None:
+            db, self._db = self._db, None
+            with self.translated():
+                db.close()
+
+    def all(self, sql: str, *values: object) -> list[Any]:
+        """Return the rows that *sql* selects."""
+        with self.translated():
+            return self.opened().execute(sql, values).fetchall()
+
+    def opened(self) -> sqlite3.Connection:
+        """Return the open connection."""
+        if self._db is None:
+            raise StorageError(f"the ledger {self._path} is not open")
+        return self._db
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Run the body as one transaction, rolled back if it fails."""
+        with self.translated():
+            db = self.opened()
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                if not self._has_session:
+                    _begin_session(db, self._base)
+                yield db
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+            self._has_session = True
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Raise errors of the disk and of SQLite as StorageError."""
+        try:
+            yield
+        except (sqlite3.Error, OSError, MemoryError) as error:
+            raise self._failure(error) from error
+
+    def _find_damage(
+        self,
+        identify: Callable[[sqlite3.Connection | None], None],
+        *,
+        check: bool,
+    ) -> sqlite3.DatabaseError | None:
+        """Open the file; return what is damaged, None if nothing is.
+
+        Only what a second look finds too is damage, after the disk has given all bytes:
+        SQLite also calls it damage when the disk cannot be read for a moment.
+        """
+        for is_proof in (False, True):
+            try:
+                self._connect()
+                if check or is_proof:
+                    _check_structure(self.opened())
+                identify(self.opened())
+            except sqlite3.DatabaseError as error:
+                self._abandon()
+                if _is_environment(error, self._path):
+                    raise self._failure(error) from error
+                if is_proof:
+                    return error
+                with self.translated():
+                    _read_all(self._path)
+            except (OSError, MemoryError) as error:
+                self._abandon()
+                raise self._failure(error) from error
+            else:
+                break
+        return None
+
+    def _connect(self) -> None:
+        self._base = str(_token(self._path))
+        existed = self._path.exists()
+        self._db = sqlite3.connect(self._path, timeout=BUSY, isolation_level=None)
+        if not existed:
+            self._path.chmod(0o640)
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")
+
+    def _abandon(self) -> None:
+        """Close the connection, which has failed."""
+        db, self._db = self._db, None
+        with suppress(sqlite3.Error):
+            if db is not None:
+                db.close()
+
+    def _failure(self, error: Exception) -> StorageError:
+        code = getattr(error, "sqlite_errorname", "")
+        if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            _suspect(self._path)
+        cause = "ledger-busy" if code.startswith("SQLITE_BUSY") else "ledger"
+        return StorageError(f"the ledger {self._path}: {error}", cause=cause)
+
+
+def _check_structure(db: sqlite3.Connection) -> None:
+    verdict = db.execute("PRAGMA quick_check(1)").fetchall()
+    if verdict != [("ok",)]:
+        raise sqlite3.DatabaseError(str(verdict[0][0]))
+
+
+def is_usable(path: Path) -> bool:
+    """Return whether the file may be opened for writing before a run has checked it.
+
+    To close it merges its log into it; the next run checks the result.
+    """
+    if not _has_log(path):
+        return True
+    if _has_foreign_log(path):
+        return False
+    _suspect(path)
+    return True
+
+
+def _suspect(path: Path) -> None:
+    """Let the next run check *path*."""
+    with suppress(OSError):
+        _beside(path, SUSPECT).touch(0o640)
+
+
+def _ended_uncleanly(path: Path) -> bool:
+    """Return whether a process was killed while it used *path*, or met damage in it."""
+    return _has_log(path) or _beside(path, SUSPECT).exists()
+
+
+def _has_log(path: Path) -> bool:
+    """Return whether a write-ahead log with content lies beside *path*."""
+    try:
+        return _beside(path, "-wal").stat().st_size > 0
+    except FileNotFoundError:
+        return False
+
+
+def _read_all(path: Path) -> None:
+    """Read *path* and its log; raises OSError if the disk cannot."""
+    for file in (path, _beside(path, "-wal")):
+        with suppress(FileNotFoundError), file.open("rb", buffering=0) as stream:
+            while stream.read(CHUNK):
+                continue
+
+
+def _begin_session(db: sqlite3.Connection, base: str) -> None:
+    """Give the database a new token, within a transaction of *db*.
+
+    Its predecessors are remembered back to *base*, the one of the file itself: a log
+    whose transactions follow upon another token belongs to another file.
+    """
+    rows = db.execute("SELECT value FROM memory WHERE key = ?", (SESSIONS,)).fetchall()
+    tokens = rows[0][0].split() if rows else []
+    since = tokens[tokens.index(base) :] if base in tokens else [base]
+    token = int.from_bytes(os.urandom(SIZE), "big") & 0x7FFFFFFF
+    db.execute(f"PRAGMA application_id = {token}")
+    db.execute(
+        "INSERT OR REPLACE INTO memory VALUES (?, ?)",
+        (SESSIONS, " ".join([*since, str(token)])),
+    )
+
+
+def _has_foreign_log(path: Path) -> bool:
+    """Return whether the log beside *path* was written for another file.
+
+    An older copy that was restored under the log of a killed run is read with pages of
+    both, and that is a database which never was.
+    """
+    try:
+        base = _token(path)
+        uri = (
+            f"{path.absolute().as_uri()}?mode=ro"  # does not write the log to the file
+        )
+        with closing(sqlite3.connect(uri, uri=True)) as db:
+            ((token,),) = db.execute("PRAGMA application_id")
+            if token == base:
+                return False
+            sql = "SELECT value FROM memory WHERE key = ?"
+            ((tokens,),) = db.execute(sql, (SESSIONS,))
+    except (sqlite3.Error, ValueError):
+        return False  # damaged, or of a version that had no tokens
+    return str(base) not in tokens.split()
+
+
+def _token(path: Path) -> int:
+    """Return the token in the file itself, 0 if there is none.
+
+    Not to be called while this process has a connection to the file: closing it here
+    would give up the locks of that connection (POSIX).
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return 0
+    try:
+        return int.from_bytes(os.pread(fd, SIZE, TOKEN), "big")
+    finally:
+        os.close(fd)
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
+def _is_environment(error: sqlite3.Error, path: Path) -> bool:
+    """Return whether *error* is of the disk or the machine, not of the file *path*."""
+    code = getattr(error, "sqlite_errorname", "")
+    if code.startswith("SQLITE_READONLY"):
+        return not _is_foreign_format(path)
+    return code.startswith(ENVIRONMENT) and code != "SQLITE_IOERR_SHORT_READ"
+
+
+def _is_foreign_format(path: Path) -> bool:
+    with path.open("rb") as file:
+        header = file.read(HEADER)
+    return len(header) == HEADER and not FORMATS.issuperset(header[-2:])
+
+
+def _set_aside(path: Path, error: Exception) -> str:
+    """Rename the damaged ledger at *path*; return a message for people."""
+    target = _rename(path, ("-wal", "-shm", ""))
+    return (
+        f"the ledger was damaged ({error}) and renamed to {target.name}; a new one is "
+        "rebuilt from the CSV files"
+    )
+
+
+def _set_log_aside(path: Path) -> str:
+    """Rename the log beside the ledger at *path* if it is of another ledger.
+
+    Returns a message for people, empty if the log belongs to it.
+    """
+    if not (path.exists() and _has_foreign_log(path)):
+        return ""
+    target = _rename(path, ("-wal", "-shm"))
+    return (
+        f"{path.name} is another one than {path.name}-wal was written for (a restored "
+        f"backup?): the latter was renamed to {target.name}-wal, and what it had is "
+        "taken from the CSV files"
+    )
+
+
+def _rename(path: Path, suffixes: Sequence[str]) -> Path:
+    """Rename the files *suffixes* of the ledger at *path*; return the new name."""
+    name = f"{path.name}.damaged-{stamp(Slot(int(time.time())))}"
+    number = 1
+    while any(path.parent.glob(f"{name}.{number}*")):
+        number += 1
+    target = path.with_name(f"{name}.{number}")
+    try:
+        for suffix in suffixes:
+            part = path.with_name(path.name + suffix)
+            if part.exists():
+                part.rename(target.with_name(target.name + suffix))
+    except OSError as failure:
+        text = f"cannot set {path} aside: {failure}"
+        raise StorageError(text) from failure
+    return target

@@ -1,0 +1,181 @@
+"""A ledger after an unclean end: what is checked, and what is no proof of damage."""
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+from world import MINUTES, World
+
+from bikecollect.core.errors import Outcome, StorageError
+from bikecollect.storage.files import ledger_file
+from bikecollect.storage.ledger import Ledger
+
+LEDGER = "ledger.sqlite3"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """Return a world with two slots collected."""
+    world = World(tmp_path / "city")
+    world.fetch({"a": 1, "b": 2})
+    world.fetch({"a": 2, "b": 3}, after=5 * MINUTES)
+    return world
+
+
+def killed_copy(world: World, target: Path) -> World:
+    """Copy the folder of *world* amid a run, as a kill would leave it."""
+    world.ledger.open()
+    world.ledger.remember({"bikecollect.test": "x"})
+    shutil.copytree(world.folder, target)
+    world.ledger.close()
+    (target / f"{LEDGER}-shm").unlink()
+    copy = World(target, clock=world.clock)
+    copy.runs, copy.uptime = world.runs, world.uptime
+    return copy
+
+
+def set_aside(world: World) -> list[str]:
+    """Return the names of what was set aside of the ledger, without their times."""
+    names = sorted(path.name for path in world.folder.glob("*.damaged-*"))
+    return [name.partition(".damaged-")[2].partition(".")[2] for name in names]
+
+
+def test_an_older_ledger_is_not_read_with_the_log_of_a_killed_run(
+    world: World, tmp_path: Path
+) -> None:
+    """A restored backup loses no slot, has none twice, and the mixture is reported."""
+    older = (world.folder / LEDGER).read_bytes()
+    for _ in range(4):
+        world.fetch({"a": 5, "b": 6}, after=5 * MINUTES)
+    killed = killed_copy(world, tmp_path / "killed")
+    (killed.folder / LEDGER).write_bytes(older)
+    run = killed.fetch({"a": 7, "b": 8}, after=5 * MINUTES)
+
+    assert run.outcome is Outcome.COLLECTED
+    assert [n.text for n in run.notices if "restored" in n.text] != []
+    assert set_aside(killed) == ["1-shm", "1-wal"]
+    assert len(killed.lines()) == 14
+    assert len(killed.committed()) == 7
+    assert killed.agrees()
+
+
+def test_the_log_of_a_killed_run_is_used(world: World, tmp_path: Path) -> None:
+    """What the killed run had committed to the ledger's log is still there."""
+    killed = killed_copy(world, tmp_path / "killed")
+    killed.ledger.open()
+
+    assert killed.ledger.notes()["bikecollect.test"] == "x"
+    killed.ledger.close()
+    assert set_aside(killed) == []
+
+
+def test_the_logs_of_several_runs_beside_a_reader_are_used(
+    world: World, tmp_path: Path
+) -> None:
+    """While a reader holds the ledger no run's log is merged: all belong to it."""
+    reader = sqlite3.connect(f"file:{world.folder / LEDGER}?mode=ro", uri=True)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM runs").fetchall()
+    for number in (3, 4, 5):
+        world.fetch({"a": number, "b": 6}, after=5 * MINUTES)
+    killed = killed_copy(world, tmp_path / "killed")
+    reader.close()
+    run = killed.fetch({"a": 9, "b": 9}, after=5 * MINUTES)
+
+    assert run.notices == ()
+    assert set_aside(killed) == []
+    assert len(killed.committed()) == 6
+
+
+def test_a_clean_ledger_is_not_read_whole(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run costs the same however large the ledger: unclean ends are checked only."""
+    checks: list[object] = []
+    monkeypatch.setattr(ledger_file, "_check_structure", checks.append)
+    world.fetch({"a": 3}, after=5 * MINUTES)
+
+    assert checks == []
+
+
+def test_the_ledger_of_a_killed_run_is_checked(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A log that was left behind shows that nobody closed the ledger."""
+    killed = killed_copy(world, tmp_path / "killed")
+    checks: list[object] = []
+    monkeypatch.setattr(ledger_file, "_check_structure", checks.append)
+    killed.fetch({"a": 3}, after=5 * MINUTES)
+    killed.fetch({"a": 4}, after=5 * MINUTES)
+
+    assert len(checks) == 1
+
+
+def test_damage_that_a_run_meets_is_set_aside_by_the_next(world: World) -> None:
+    """Pages overwritten after a clean end cost no slot (fault 64)."""
+    path = world.folder / LEDGER
+    size = path.stat().st_size
+    path.write_bytes(path.read_bytes()[:4096] + b"\xff" * (size - 4096))
+    runs = [world.fetch({"a": n}, after=5 * MINUTES) for n in (3, 4, 5)]
+
+    assert runs[-1].outcome is Outcome.COLLECTED
+    assert len(set_aside(world)) == 1
+    assert len(world.committed()) == 5
+    assert world.agrees()
+    assert not path.with_name(f"{LEDGER}-check").exists()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        sqlite3.DatabaseError("Tree 5 page 5: unable to get the page. error code=266"),
+        sqlite3.DatabaseError("database disk image is malformed"),
+        MemoryError(),
+        OSError(5, "Input/output error"),
+    ],
+    ids=["unreadable page", "malformed", "memory", "EIO"],
+)
+def test_one_failing_look_is_no_proof_of_damage(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """All runs are still recorded when the ledger could not be read for a moment."""
+    (world.folder / f"{LEDGER}-check").touch()
+    check, errors = ledger_file._check_structure, iter([error])
+
+    def failing(db: sqlite3.Connection) -> None:
+        for failure in errors:
+            raise failure
+        check(db)
+
+    monkeypatch.setattr(ledger_file, "_check_structure", failing)
+    world.fetch({"a": 3}, after=5 * MINUTES)
+    world.fetch({"a": 4}, after=5 * MINUTES)
+
+    assert set_aside(world) == []
+    assert len(world.committed()) == 4
+    world.ledger.open()
+    assert world.ledger.all("SELECT count(*) FROM runs") == [(4,)]
+    world.ledger.close()
+
+
+def test_a_ledger_that_the_disk_cannot_read_stays(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read error that lasts is the disk's: it is reported, nothing is thrown away."""
+    (world.folder / f"{LEDGER}-check").touch()
+    monkeypatch.setattr(ledger_file, "_check_structure", _fail)
+    monkeypatch.setattr(ledger_file, "_read_all", _unreadable)
+    ledger = Ledger(world.folder / LEDGER)
+
+    with pytest.raises(StorageError, match="Input/output error"):
+        ledger.open()
+    assert set_aside(world) == []
+
+
+def _fail(_: object) -> None:
+    raise sqlite3.DatabaseError("unable to get the page. error code=266")
+
+
+def _unreadable(_: object) -> None:
+    raise OSError(5, "Input/output error")
