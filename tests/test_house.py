@@ -181,6 +181,35 @@ def test_every_name_of_the_guide_is_there(path: str, names: str) -> None:
     assert [n for n in wanted if not re.search(rf"(def|class) {n}\b", text)] == []
 
 
+LINK = re.compile(r"\]\(([^)#\s]+\.md)(?:#[^)]*)?\)")
+
+
+def linked(page: Path) -> set[Path]:
+    """Return the pages that *page* links to."""
+    names = LINK.findall(page.read_text(encoding="utf-8"))
+    links = (name for name in names if "://" not in name)
+    return {(page.parent / name).resolve() for name in links}
+
+
+def test_every_page_is_two_clicks_from_the_readme() -> None:
+    """A page that nobody comes to is not there; docs/README.md lists them all."""
+    first = linked(ROOT / "README.md")
+    second = set().union(*map(linked, first))
+
+    pages = {page.resolve() for page in (ROOT / "docs").rglob("*.md")}
+    assert sorted(map(str, pages - first - second)) == []
+
+
+@pytest.mark.parametrize(
+    "page",
+    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "benchmarks/README.md"],
+    ids=lambda page: page.name,
+)
+def test_every_link_leads_to_a_page(page: Path) -> None:
+    """A page that was renamed takes its links along."""
+    assert [str(path) for path in linked(page) if not path.exists()] == []
+
+
 def test_each_decision_has_a_number_of_its_own() -> None:
     """Two that are written side by side must not share one."""
     names = [path.name[:4] for path in (ROOT / "docs/decisions").glob("*.md")]
