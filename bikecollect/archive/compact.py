@@ -29,6 +29,9 @@ from bikecollect.storage.payload_store import Payloads
 from bikecollect.storage.recovery import Recovery
 
 IN_USE = "in use"
+LOST = "lost"
+ROW = 120
+"""Bytes of a row, about."""
 SETTLED = 3_600.0
 """Seconds after its midnight from which a day is closed."""
 SlotRows = Callable[[Slot, Slot], Sequence[Sequence[Any]]]
@@ -38,8 +41,8 @@ SlotRows = Callable[[Slot, Slot], Sequence[Sequence[Any]]]
 class Step(NamedTuple):
     """What was done for a day, or *why* nothing could be done.
 
-    *what* is archived, let go (its CSV was removed), in use, failed or kept; *before*
-    and *after* are in bytes.
+    *what* is archived, let go (its CSV was removed), in use, lost (so was its CSV, by
+    somebody), failed or kept; *before* and *after* are in bytes.
     """
 
     system_id: str
@@ -79,16 +82,23 @@ class Compactor:
             self._roll_forward(archived_days)
             self._restore(archived_days)
             due = self._due(archived_days)
+        # First what frees space: archiving takes some.
+        yield from (step for step in self._remove_old(due) if step.what != IN_USE)
         for day in due:
             with self._open() as archived_days:
                 step = self._archive_day(archived_days, day)
             self.breathe()
             yield step
+        yield from self._remove_old([])
+
+    def _remove_old(self, due: Sequence[str]) -> Iterator[Step]:
+        """Remove the CSV of old days that are not *due*."""
         with self._open() as archived_days:
-            old = [a for a in archived_days.archived().values() if self._is_old(a)]
-        for archived in old:
+            archived = archived_days.archived().values()
+            old = [a for a in archived if a.day not in due and self._is_old(a)]
+        for day in old:
             with self._open() as archived_days:
-                step = self._remove_unused(archived_days, archived)
+                step = self._remove_unused(archived_days, day)
             self.breathe()
             yield step
 
@@ -156,7 +166,11 @@ class Compactor:
 
     def _archive_day(self, archived_days: ArchivedDays, day: str) -> Step:
         begin, end = bounds(day, self.system.zone)
-        before = sum(self.store.sizes().get(f, 0) for f in self.store.segments(day))
+        sizes = self.store.sizes()
+        before = sum(sizes.get(file, 0) for file in self.store.segments(day))
+        if lost := self._lost_files(archived_days, day, sizes):
+            why = f"{', '.join(lost)} is missing; restore it from a backup"
+            return Step(self.system.system_id, day, LOST, before=before, why=why)
         try:
             columns, pieces = self._read_day(archived_days, day)
             contents = Contents(
@@ -165,6 +179,7 @@ class Compactor:
                 pieces=pieces,
                 slots=self.slot_rows(begin, end),
                 runs=archived_days.runs(begin, end),
+                size=max(before, archived_days.counts().get(day, (0, 0))[1] * ROW),
             )
             self.archive.prepare(contents)
             archived = self._publish(archived_days, day)
@@ -181,6 +196,15 @@ class Compactor:
             before=before,
             after=sum(part["bytes"] for part in archived.parts.values()),
         )
+
+    def _lost_files(
+        self, archived_days: ArchivedDays, day: str, sizes: Mapping[str, int]
+    ) -> list[str]:
+        """Return the files of *day* that have blocks and were removed by somebody."""
+        removed = set(archived_days.removed_files())
+        blocks = archived_days.blocks(*bounds(day, self.system.zone))
+        files = sorted({block.span.file for block in blocks} - removed)
+        return [file for file in files if file not in sizes]
 
     def _read_day(
         self, archived_days: ArchivedDays, day: str

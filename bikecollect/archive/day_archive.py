@@ -7,7 +7,6 @@ killed: this process or the next moves the files into place, one by one.
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,23 +22,35 @@ from bikecollect.archive.datasets import STATION_LAYOUT, VEHICLE_LAYOUT, Dataset
 from bikecollect.archive.query import duckdb_engine
 from bikecollect.core.errors import StorageError
 from bikecollect.storage.data_folder import SystemFolder
-from bikecollect.storage.files.durable import make_folder, sync_folder, write_file
+from bikecollect.storage.files.durable import (
+    leave_reserve,
+    make_folder,
+    sync_file,
+    sync_folder,
+    write_file,
+)
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 MEMORY = "48MB"
+ROOM = 262_144
+"""Bytes that the smallest day needs on the way."""
 CERTIFICATE = "certificate.json"
 
 
 class Contents(NamedTuple):
-    """The content of *day*; slots and runs have the columns of their datasets."""
+    """The content of *day*; slots and runs have the columns of their datasets.
+
+    *size* is about that of the rows as CSV, in bytes.
+    """
 
     day: str
     columns: tuple[str, ...]
     pieces: Iterable[day_csv.Piece]
     slots: Sequence[Sequence[Any]]
     runs: Sequence[Sequence[Any]]
+    size: int
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -54,11 +65,20 @@ class Archive:
     def prepare(self, contents: Contents) -> Archived:
         """Write *contents* aside, check that they read back unchanged; mark as ready.
 
-        Raises StorageError if any value would change.
+        Raises StorageError if any value would change, or if the disk has no room for
+        what is written on the way. Then nothing is left of it.
         """
+        aside = self._aside(contents.day, "tmp")
+        try:
+            return self._prepare(contents, aside)
+        except BaseException:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
+
+    def _prepare(self, contents: Contents, aside: Path) -> Archived:
         with self._failing(f"cannot prepare {contents.day}"):
-            aside = self._aside(contents.day, "tmp")
             make_folder(aside)
+            leave_reserve(aside, ROOM + 2 * contents.size)
             summary = self._write_csv(contents, aside / "day.csv")
             with self._engine(aside) as db:
                 if not self._write_values(db, contents, aside, summary):
@@ -262,7 +282,7 @@ class Archive:
         parts = {}
         for dataset in self.layout.datasets:
             path = aside / f"{dataset}.parquet"
-            _sync(path)
+            sync_file(path)
             parts[dataset] = {"bytes": path.stat().st_size, "sha256": digest(path)}
         archived = Archived(
             day=contents.day,
@@ -325,11 +345,3 @@ def _move(source: Path, target: Path) -> None:
     source.rename(target)
     sync_folder(target.parent)
     sync_folder(source.parent)
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -242,3 +242,32 @@ def test_who_looks_again_and_again_keeps_no_file(world: World, tmp_path: Path) -
         world.clock.now += 8 * DAY
 
         assert "let go" in [step.what for step in compacted(world)]
+
+
+def test_a_csv_that_somebody_removed_is_named_and_keeps_no_other_day(
+    world: World,
+) -> None:
+    """The loss is no failure of each night: `status` and `verify` report it."""
+    world.fetch({"a": 1})
+    world.clock.now += DAY
+    (world.folder / CSV).unlink()
+
+    lost, archived = compacted(world)
+
+    assert (lost.day, lost.what) == ("2026-11-22", "lost")
+    assert f"{CSV} is missing" in lost.why
+    assert (archived.day, archived.what) == ("2026-11-23", "archived")
+
+
+def test_a_failed_day_leaves_nothing_behind(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was prepared of it is removed at once, not by the next call."""
+    monkeypatch.setattr(
+        "bikecollect.archive.summaries.profile", lambda *_: "SELECT no_such_column"
+    )
+
+    (step,) = compacted(world)
+
+    assert step.what == "failed"
+    assert list((world.folder.parent / "archive" / ".work").rglob("*.tmp")) == []

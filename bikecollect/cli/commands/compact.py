@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import click
 
-from bikecollect.archive.compact import Step
+from bikecollect.archive.compact import LOST, Step
 from bikecollect.cli.options import Screen, Shared, complain, say, say_json
 from bikecollect.cli.render.archive import nothing_to_do, step_json, step_line
 from bikecollect.core import process
@@ -49,7 +49,8 @@ def compact(
     for name in settings.chosen(system_ids):
         try:
             for step in _steps(settings, name, times, csv_days):
-                code = max(code, ExitCode.IO if step.why else ExitCode.OK)
+                is_failed = step.why and step.what != LOST  # `status` reports a loss
+                code = max(code, ExitCode.IO if is_failed else ExitCode.OK)
                 did_something = did_something or not step.why
                 _print_step(step, form, quiet=quiet)
                 stop.raise_if_set()

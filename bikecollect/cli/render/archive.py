@@ -17,7 +17,7 @@ def step_line(step: Step) -> str:
     head = f"{step.system_id} {step.day}"
     why = visible(step.why)
     if step.why:
-        result = "not archived" if step.what == "failed" else "CSV kept"
+        result = "CSV kept" if step.what == "kept" else "not archived"
         return f"{head}: {result}: {why}\n"
     if step.what == "let go":
         return f"{head}: CSV removed, {size(step.before)} freed; the archive has it\n"

@@ -36,6 +36,15 @@ def write_file(path: Path, data: bytes) -> None:
         os.close(fd)
 
 
+def sync_file(path: Path) -> None:
+    """Make the content of the file *path* durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 def sync_folder(path: Path) -> None:
     """Make the names in the folder *path* durable."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

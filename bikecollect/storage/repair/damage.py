@@ -21,7 +21,7 @@ PREFIX = "date="
 
 def find_damage(system: SystemFolder, history: History) -> list[str]:
     """Return what is damaged or missing, a message each. Raises StorageError."""
-    return [*_damaged_files(history), *_missing_days(system, history)]
+    return [*_damaged_files(system, history), *_missing_days(system, history)]
 
 
 def prepare_archive(system: SystemFolder, history: History) -> None:
@@ -44,13 +44,19 @@ def prepare_archive(system: SystemFolder, history: History) -> None:
         raise StorageError(f"cannot write to {archive}: {error}") from error
 
 
-def _damaged_files(history: History) -> Iterator[str]:
+def _damaged_files(system: SystemFolder, history: History) -> Iterator[str]:
     rows = history.select(DAMAGED)
     for file, blocks in rows[:MOST_NAMED]:
-        yield (
-            f"{file} is damaged: it was changed by somebody else ({blocks} slots are "
-            "in it); run: bikecollect verify --repair"
-        )
+        if (system.path / file).exists():
+            what = "is damaged: somebody changed it"
+            remedy = "run: bikecollect verify --repair"
+        else:
+            what = "is missing: somebody removed it"
+            remedy = (
+                "restore it from a backup and run bikecollect verify --repair, or "
+                f"accept the loss: bikecollect forget {system.system_id} {file}"
+            )
+        yield f"{file} {what}, with {blocks} slots; {remedy}"
     if more := rows[MOST_NAMED:]:
         yield f"{len(more)} more files are damaged; run: bikecollect verify --repair"
 

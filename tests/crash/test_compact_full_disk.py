@@ -1,0 +1,63 @@
+"""Compaction on a disk that is nearly full leaves nothing, and takes no reserve."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from test_reserve import needs_namespaces
+from world import World
+
+from bikecollect.core.slots import DAY
+
+pytest.importorskip("duckdb")
+SETTINGS = """
+data_dir = "{}"
+[systems.city]
+feed = "gbfs"
+url = "http://127.0.0.1:1/gbfs.json"
+timezone = "Asia/Taipei"
+"""
+LEFT = {"no room": 300_000, "less than the reserve": 120_000}
+
+
+@needs_namespaces
+@pytest.mark.parametrize("left", LEFT.values(), ids=list(LEFT))
+def test_compact_leaves_no_half_made_files(tmp_path: Path, left: int) -> None:
+    """It ends with 74, as much is free as before; with room the day is archived."""
+    world = World(tmp_path / "data" / "city")
+    stations = {f"station {number}": number for number in range(400)}
+    for _ in range(4):
+        world.fetch(stations, after=300)
+    world.fetch(stations, after=DAY)
+    (tmp_path / "data/city/.bikecollect").touch()
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    config = tmp_path / "bikecollect.toml"
+    config.write_text(SETTINGS.format(disk), encoding="utf-8")
+    config.chmod(0o600)
+    compact = f"{sys.executable} -m bikecollect --config {config} compact"
+    script = f"""
+mount -t tmpfs -o size=8m none {disk} || exit 1
+cp -r {tmp_path}/data/city {disk}/city
+free() {{ df --output=avail -B1 {disk} | tail -1; }}
+head -c $(($(free) - {left})) /dev/zero > {disk}/ballast
+before=$(free)
+{compact}
+echo "ended $?"
+find {disk}/archive -name '*.tmp' -o -name '*.parquet'
+[ $(($(free) + 40000)) -ge $before ] && echo "nothing taken"
+rm {disk}/ballast
+{compact} > /dev/null
+echo "ended $?"
+"""
+    done = subprocess.run(
+        ["unshare", "-Urm", "sh", "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
+    )
+
+    assert done.stdout.splitlines() == ["ended 74", "nothing taken", "ended 0"]
+    assert "not archived" in done.stderr
