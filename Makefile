@@ -24,6 +24,9 @@ app: .venv/app  ## look at your data; without any, at a simulated month (two min
 test: .venv/test  ## set up, and run all tests
 	@$(BIN)/pytest -q -n 4 --dist loadfile --no-loadscope-reorder
 
+test-fast: .venv/test  ## run the tests that need no process, server or browser
+	@$(BIN)/pytest -q -n 2 --fast
+
 check: check-static test  ## all that CI checks
 
 check-static: .venv/dev format-check lint types layers docs-check
@@ -109,5 +112,5 @@ clean:  ## remove what was made here
 .venv/release: .venv/bin/python setup.cfg pyproject.toml
 	@echo "setting up ..." && $(BIN)/pip install -q -e '.[release]' && touch $@ .venv/user
 
-.PHONY: constraints constraints-check fuzz release help demo app test check check-static format format-check lint types layers docs \
+.PHONY: constraints constraints-check fuzz release help demo app test test-fast check check-static format format-check lint types layers docs \
 	docs-check pictures benchmark benchmark-history benchmark-app clean

@@ -1,6 +1,7 @@
 """Every test has a home of its own and cannot reach the net."""
 
 import os
+import re
 import shutil
 import socket
 from collections.abc import Callable, Iterator
@@ -30,12 +31,58 @@ if (
     # which order, is asserted from traces, which a RAM disk does not change.
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(RAM_DISK))
 
-LONG = {"recorded", "crash", "test_browser.py", "test_hostile_names.py"}
+LONGEST = (
+    "test_cron.py",
+    "test_recorded_merge.py",
+    "test_recorded_gaps.py",
+    "test_reports_spark.py",
+    "test_browser.py",
+    "test_hostile_day.py",
+    "test_odd_history.py",
+    "test_crash.py",
+    "test_schedule.py",
+    "test_hostile_payloads.py",
+    "test_trouble_day.py",
+    "test_recorded_day.py",
+    "test_hostile_names.py",
+    "test_logs.py",
+    "test_backfill.py",
+    "test_output_file.py",
+    "test_query_bounds.py",
+)
+"""The files that take longest, or wait for a minute: several workers end together."""
+OUTSIDE = re.compile(
+    r"^(?:from|import) (?:appserver|command|driver|forking|harness|hosts|hostile_day"
+    r"|mailserver|publisher|rawserver|series|served|socket|subprocess|test_\w+"
+    r"|threading|trouble_day|bikecollect\.simulator\.server)\b"
+    r"|importorskip\(\"(?:playwright|pyspark|streamlit)|pytest\.mark\.slow",
+    re.MULTILINE,
+)
+"""What a test module has that needs processes, servers or a browser."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option of `make test-fast`."""
+    parser.addoption(
+        "--fast",
+        action="store_true",
+        help="skip modules that need processes, servers or a browser",
+    )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Skip with --fast what needs more than this process."""
+    if not config.getoption("fast") or collection_path.suffix != ".py":
+        return None
+    text = collection_path.read_text(encoding="utf-8")
+    is_test = collection_path.name.startswith("test_")
+    return True if is_test and OUTSIDE.search(text) else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the folders of long tests come first: several workers end together then."""
-    items.sort(key=lambda item: LONG.isdisjoint(item.path.parts))
+    """Let the longest files come first."""
+    order = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.name, len(LONGEST)))
 
 
 @pytest.fixture(autouse=True)
