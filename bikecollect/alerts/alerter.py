@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,9 +14,9 @@ from bikecollect.alerts.state import AlertState, AlertStateFile
 from bikecollect.core.errors import Outcome
 from bikecollect.core.incidents import Event, Incident, Signal
 from bikecollect.core.run import Run
-from bikecollect.core.slots import CLOCK_FLOOR, HOUR, Slot, day_of
+from bikecollect.core.slots import CLOCK_FLOOR, DAY, HOUR, Slot, day_of
 from bikecollect.storage.alert_ledger import AlertLedger
-from bikecollect.storage.data_folder import SystemFolder
+from bikecollect.storage.data_folder import SystemFolder, oldest_csv
 
 if TYPE_CHECKING:
     from bikecollect.alerts.delivery import Dispatcher
@@ -46,6 +46,8 @@ class RunAlerts:
     events: tuple[Event, ...] = ()
 
 
+GRACE = 7 * DAY
+"""Seconds by which a CSV may outlive its `csv_days` without a signal."""
 Notification = Sequence[tuple[Event, RunAlerts]]
 """The events of one kind and type, which are reported together."""
 
@@ -56,6 +58,7 @@ class Alerter:
 
     *mails* and *digests* are set if the settings ask for them, *has_channel* if they
     name any channel. *mail_settings* is the fingerprint of the mail settings.
+    CSV files are kept for *csv_days*.
     """
 
     systems: Mapping[str, AlertPaths]
@@ -66,11 +69,30 @@ class Alerter:
     has_channel: bool = False
     muted: frozenset[str] = frozenset()
     mail_settings: str = ""
+    csv_days: int = 7
 
     def tell(self, runs: Iterable[Run]) -> bool:
         """Report *runs*; return whether people are told, by any channel."""
+        runs = [run for run in runs if _counts(run)]
+        return self._report(lambda stack: [self._evaluated(r, stack) for r in runs])
+
+    def tell_of(self, kind: str, found: Mapping[str, Signal | None], run: Run) -> bool:
+        """Report what was *found* of one *kind* by system: a problem, or None.
+
+        *run* has the time and the id of what found it, and is no run of a feed.
+        """
+        if kind in self.muted:
+            return self.has_channel
+        return self._report(
+            lambda stack: [
+                self._noted(replace(run, system_id=name), {kind: signal}, stack)
+                for name, signal in found.items()
+            ]
+        )
+
+    def _report(self, evaluate: Callable[[ExitStack], list[RunAlerts]]) -> bool:
         with ExitStack() as stack:
-            evaluated = [self._evaluated(run, stack) for run in runs if _counts(run)]
+            evaluated = evaluate(stack)
             notifications = _grouped(evaluated)
             # Nearly always there is nothing to report, and nothing is imported for it.
             is_needed = notifications or any(map(self._has_mail, evaluated))
@@ -87,16 +109,35 @@ class Alerter:
         is_told = (a or b for a, b in zip(spooled, called, strict=True))
         return self.has_channel and all(is_told)
 
-    def _evaluated(self, run: Run, stack: ExitStack) -> RunAlerts:
-        """Return the alerts of *run*; its system's state stays locked by *stack*."""
+    def _loaded(
+        self, run: Run, stack: ExitStack
+    ) -> tuple[AlertStateFile, AlertLedger, AlertState]:
+        """Return the state of the system of *run*, which stays locked by *stack*."""
         paths = self.systems[run.system_id]
         state_file = AlertStateFile(paths.state_file)
         ledger = AlertLedger(paths.system.ledger)
         stack.enter_context(state_file.held())
-        before = state_file.load() or AlertState(
+        state = state_file.load() or AlertState(
             ledger.last_run(run.slot),
             ledger.incidents(Slot(run.slot - MEMORY), run.slot),
         )
+        return state_file, ledger, state
+
+    def _noted(
+        self, run: Run, observed: Mapping[str, Signal | None], stack: ExitStack
+    ) -> RunAlerts:
+        """Return the alerts of what was *observed* beside the runs."""
+        state_file, ledger, before = self._loaded(run, stack)
+        incidents, events = step(before.incidents, run.slot, observed, self.interval)
+        after = before._replace(incidents=incidents)
+        changed = incidents != before.incidents
+        paths = self.systems[run.system_id]
+        return RunAlerts(run, paths, state_file, ledger, after, changed, events)
+
+    def _evaluated(self, run: Run, stack: ExitStack) -> RunAlerts:
+        """Return the alerts of *run*."""
+        paths = self.systems[run.system_id]
+        state_file, ledger, before = self._loaded(run, stack)
         before = self._with_mail_settings(self._plausible(before, run, ledger))
         observed = self._observed(run, before, ledger)
         # A run of an unknown time is reported as of the latest known slot.
@@ -105,10 +146,11 @@ class Alerter:
         if not state_file.usable and not ledger.usable():
             # Nothing can be remembered: report once an hour instead of in each slot.
             events = events if run.slot % HOUR < self.interval else ()
+        today = day_of(slot, paths.system.zone)
         seen = before.seen
         if not _is_of_wrong_clock(run):
             seen = Slot(max(run.slot, before.seen or run.slot))
-        after = before._replace(seen=seen, incidents=incidents)
+        after = before._replace(seen=seen, incidents=incidents, archive_day=today)
         changed = incidents != before.incidents
         return RunAlerts(run, paths, state_file, ledger, after, changed, events)
 
@@ -119,6 +161,7 @@ class Alerter:
         observed = signals.of_run(run, self._missed(before.seen, run, ledger))
         if self.mails:
             observed |= signals.of_mail(before.mail, before.rejected)
+        observed |= self._unarchived(run, before)
         observed = {kind: s for kind, s in observed.items() if kind not in self.muted}
         is_new = before.seen is None or run.slot > before.seen
         if is_new or run.slot < CLOCK_FLOOR:
@@ -142,6 +185,21 @@ class Alerter:
             return state
         incidents = tuple(_until(i, run.slot) for i in state.incidents)
         return state._replace(seen=ledger.last_run(run.slot), incidents=incidents)
+
+    def _unarchived(self, run: Run, before: AlertState) -> dict[str, Signal | None]:
+        """Return the signal of a closed day that was never archived; once a day."""
+        system = self.systems[run.system_id].system
+        if before.archive_day == day_of(run.slot, system.zone):
+            return {}
+        oldest = oldest_csv(system.path)
+        limit = day_of(Slot(run.slot - self.csv_days * DAY - GRACE), system.zone)
+        if not oldest or oldest >= limit:
+            return {}
+        text = (
+            f"the CSV of {oldest} was not archived and removed after "
+            f"{self.csv_days} days: `bikecollect compact` does not run, or fails"
+        )
+        return {"archive": Signal("not-archived", text)}
 
     def _with_mail_settings(self, state: AlertState) -> AlertState:
         """Return *state*; what it knows of the mail server ends with a new setting."""

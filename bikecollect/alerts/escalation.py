@@ -16,8 +16,6 @@ LADDER: tuple[int, ...] = (15 * MINUTE, HOUR, 6 * HOUR, DAY)
 RESTLESS_LADDER = LADDER[1:]
 """The same after a relapse, counted from the start of the latest row of bad slots."""
 ESCALATE_AFTER = HOUR
-GOOD_SLOTS = 2
-"""The number of good slots in a row that close an incident without a relapse."""
 CALM = 2 * HOUR
 """The time without a bad slot that closes an incident after a relapse."""
 NEAR = 30 * MINUTE
@@ -137,8 +135,9 @@ def _after_good(
     if not before.told:
         return None, None
     after = before._replace(good=before.good + 1)
-    is_calm = slot - after.last >= CALM or not after.returns
-    if after.good >= GOOD_SLOTS and is_calm:
+    is_daily = KINDS[after.kind].daily
+    is_calm = slot - after.last >= CALM or not after.returns or is_daily
+    if after.good >= KINDS[after.kind].good_slots and is_calm:
         return after._replace(closed=slot, again=False), EventType.RECOVERED
     return after, _due(after, slot, interval)
 
@@ -150,6 +149,8 @@ def _due(incident: Incident, slot: Slot, interval: int) -> EventType | None:
     if slot - incident.told_at >= DAY:
         return EventType.REMINDED
     if incident.good:
+        return None
+    if KINDS[incident.kind].daily:
         return None
     is_recent = slot - incident.told_at < NEAR
     if incident.again and slot - incident.opened >= HOUR and not is_recent:

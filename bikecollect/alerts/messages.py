@@ -29,6 +29,7 @@ NEXT_STEPS = {
     "stale": ("bikecollect feeds try {system}",),
     "thin": ("bikecollect feeds try {system}", "bikecollect runs show {slot}"),
     "partial": ("bikecollect runs show {slot}", "bikecollect feeds try {system}"),
+    "archive": ("bikecollect compact {system}", "bikecollect verify {system}"),
     "bug": ("bikecollect runs show {slot}",),
 }
 KEPT = {
@@ -36,12 +37,18 @@ KEPT = {
     "clock": "payloads whose slot was taken, in {folder}/payloads/rejected",
     "damage": "the damaged file is unchanged; new rows go into a new segment",
     "disk": "accepted payloads wait in {folder}/payloads/inbox",
+    "archive": "the CSV files of these days, in {folder}/station_status",
     "lock": "the payloads wait in {folder}/payloads/inbox and are committed later",
     "settings": "all data so far; collection stops until the settings are corrected",
     "bug": "the unchanged payload, in {folder}/payloads",
     "mail": "the mails, in {folder}/outbox, until the server accepts them",
     "ledger": "the damaged ledger, beside the new one that was rebuilt",
 }
+REMINDERS = (
+    "Reminders follow after 15 minutes, 1, 6 and 24 hours, then once a day,\n"
+    "and a mail when the problem is over."
+)
+DAILY_REMINDERS = "A reminder follows once a day, and a mail when the problem is over."
 EVERYTHING_ELSE = "all data so far"
 
 
@@ -98,10 +105,8 @@ def body(events: Sequence[tuple[Event, MessageFacts]]) -> str:
         EventType.ESCALATED,
         EventType.RETURNED,
     }:
-        parts.append(
-            "Reminders follow after 15 minutes, 1, 6 and 24 hours, then once a day,\n"
-            "and a mail when the problem is over."
-        )
+        is_daily = KINDS[event.incident.kind].daily
+        parts.append(DAILY_REMINDERS if is_daily else REMINDERS)
     lines = [f"run {facts.run_id}, bikecollect {facts.version} on {facts.host}"]
     if facts.tail and event.what is not EventType.RECOVERED:
         lines += ["", "The last lines of the log:", *map(visible, facts.tail)]

@@ -29,7 +29,8 @@ class AlertState(NamedTuple):
     not be sent (empty: they were sent; None: none was tried yet), *rejected* maps
     recipients that the server rejects, while others get the mails, to its reply.
     *mail_settings* is the fingerprint of the settings that these two belong to.
-    *digested* is the day of the latest digest.
+    *digested* is the day of the latest digest, *archive_day* that of the latest check
+    of the archive.
     """
 
     seen: Slot | None = None
@@ -38,6 +39,7 @@ class AlertState(NamedTuple):
     digested: str = ""
     rejected: Mapping[str, str] = {}
     mail_settings: str = ""
+    archive_day: str = ""
 
 
 def stored_incidents(path: Path) -> tuple[Incident, ...]:

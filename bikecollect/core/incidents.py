@@ -21,12 +21,16 @@ class EventType(Enum):
 class IncidentKind(NamedTuple):
     """A kind of incident: its *title* in mails, and when it opens.
 
-    It opens after *open_after* bad slots in a row that span *open_for* seconds.
+    It opens after *open_after* bad slots in a row that span *open_for* seconds, and
+    closes after *good_slots* good ones. If it is *daily*, it is observed once a day:
+    reminders follow once a day only.
     """
 
     title: str
     open_after: int = 1
     open_for: int = 0
+    good_slots: int = 2
+    daily: bool = False
 
 
 KINDS: Mapping[str, IncidentKind] = {
@@ -46,6 +50,7 @@ KINDS: Mapping[str, IncidentKind] = {
     ),
     "thin": IncidentKind("the feed lists far fewer stations than usual", open_after=2),
     "partial": IncidentKind("a part of the feed is missing", open_after=3),
+    "archive": IncidentKind("closed days are not archived", good_slots=1, daily=True),
     "bug": IncidentKind("bikecollect has a bug"),
 }
 """Every kind of incident, in the order in which a mail lists them."""

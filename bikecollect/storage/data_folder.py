@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import stat
 import zlib
 from collections.abc import Sequence
@@ -219,3 +220,12 @@ def _remember(folder: Path) -> None:
             file.write(f"{folder}\n")
     except (OSError, RuntimeError):
         return
+
+
+def oldest_csv(folder: Path) -> str:
+    """Return the day of the oldest CSV in a system's *folder*, empty for none."""
+    names: list[str] = []
+    with suppress(OSError), os.scandir(folder / STATUS) as entries:
+        names = [entry.name for entry in entries]
+    days = (re.match(r"(\d{4}-\d\d-\d\d)\.(\d+\.)?csv$", name) for name in names)
+    return min((day[1] for day in days if day), default="")

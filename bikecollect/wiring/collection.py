@@ -276,6 +276,7 @@ def _alerter(
         has_channel=mails or bool(tell.webhook or tell.command),
         muted=muted,
         mail_settings=mail_settings(settings.mail),
+        csv_days=settings.keep.csv_days,
     )
 
 

@@ -5,6 +5,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from served import Answer, serving
 from bikecollect.alerts import webhooks
 from bikecollect.alerts.state import AlertState, AlertStateFile, stored_incidents
 from bikecollect.core.errors import SettingsError
+from bikecollect.core.process import Times
 from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, Slot
 from bikecollect.reports.evidence import read_account
@@ -25,6 +27,7 @@ from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
 from bikecollect.simulator.demo import Time
 from bikecollect.storage.data_folder import SystemFolder, alert_state_path
+from bikecollect.wiring.archive_alerts import report_compact
 from bikecollect.wiring.collection import collect, zones
 
 BEGIN = 1_795_276_800.0  # midnight in Taipei
@@ -513,3 +516,64 @@ def test_an_incident_of_the_future_ends(tmp_path: Path, mailserver: MailServer) 
         world.slot(settings)
 
     assert mailserver.subjects()[-1] == "a: recovered: the feed cannot be fetched"
+
+
+def report(world: World, settings: Settings, error: str) -> None:
+    """Report a `compact` that ended with *error* a second after the latest run."""
+    world.clock.now += 1
+    times = Times(world.clock, world.clock, world.clock)
+    report_compact(settings, {"a": error}, times)
+
+
+def test_a_compact_that_fails_is_an_incident_of_its_own(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """Reported once, reminded once a day, and closed by the first that succeeds."""
+    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    with world.served() as settings, mailserver.up():
+        world.slot(settings)
+        report(world, settings, "2026-11-20: first line is damaged")
+        for _ in range(24):
+            world.slot(settings)
+        report(world, settings, "2026-11-20: first line is damaged")
+        world.slot(settings, skip=287)
+        standing = survey(settings.system_folder("a"), now=world.clock.now)
+        report(world, settings, "")
+
+    titles = [s for s in mailserver.subjects() if "archived" in s]
+    assert titles == [
+        "a: trouble: closed days are not archived",
+        "a: still in trouble: closed days are not archived",
+        "a: recovered: closed days are not archived",
+    ]
+    assert "first line is damaged" in mailserver.mails()[0].get_content()
+    assert [i.kind for i in standing.health.incidents] == ["archive"]
+
+
+def test_a_compact_that_succeeds_as_always_is_not_reported(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """Nobody needs a mail a night."""
+    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    with world.served() as settings, mailserver.up():
+        world.slot(settings)
+        report(world, settings, "")
+    assert mailserver.subjects() == []
+
+
+@pytest.mark.parametrize(("age", "count"), [(12, 0), (16, 1)])
+def test_a_compact_that_never_runs_is_reported(
+    tmp_path: Path, mailserver: MailServer, age: int, count: int
+) -> None:
+    """When a CSV is a week older than `csv_days`, once; it was never scheduled."""
+    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    with world.served() as settings, mailserver.up():
+        world.slot(settings)
+        day = datetime.fromtimestamp(world.clock.now - age * DAY, UTC).date()
+        (tmp_path / f"data/a/station_status/{day}.csv").touch()
+        world.slot(settings, skip=286)
+        world.slot(settings)
+
+    expected = ["a: trouble: closed days are not archived"] * count
+    titles = [s for s in mailserver.subjects() if "archived" in s]
+    assert titles == expected

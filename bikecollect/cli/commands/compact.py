@@ -12,6 +12,7 @@ from bikecollect.core import process
 from bikecollect.core.errors import ExitCode, SettingsError, StorageError
 from bikecollect.core.process import Times
 from bikecollect.setup.settings import Settings
+from bikecollect.wiring.archive_alerts import report_compact
 from bikecollect.wiring.history import compactor, vehicle_compactor
 
 
@@ -46,17 +47,23 @@ def compact(
     process.listen(stop)
     times = Times(time.time, time.monotonic, stop)
     code, did_something = ExitCode.OK, False
+    errors: dict[str, str] = {}
     for name in settings.chosen(system_ids):
+        errors[name] = ""
         try:
             for step in _steps(settings, name, times, csv_days):
                 is_failed = step.why and step.what != LOST  # `status` reports a loss
                 code = max(code, ExitCode.IO if is_failed else ExitCode.OK)
+                if is_failed:
+                    errors[name] = errors[name] or f"{step.day}: {step.why}"
                 did_something = did_something or not step.why
                 _print_step(step, form, quiet=quiet)
                 stop.raise_if_set()
         except (SettingsError, StorageError) as error:
             code = max(code, error.exit_code)
+            errors[name] = str(error)
             complain(f"{name}: {error}")
+    report_compact(settings, errors, times)
     if not did_something and not code and form == "text" and not quiet:
         say(nothing_to_do())
     return code

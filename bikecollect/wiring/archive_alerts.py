@@ -1,0 +1,45 @@
+"""Reports to people whether `compact` could archive the closed days."""
+
+import logging
+from collections.abc import Mapping
+
+from bikecollect.alerts.state import stored_incidents
+from bikecollect.core import process
+from bikecollect.core.incidents import Signal
+from bikecollect.core.process import Times
+from bikecollect.core.run import Run
+from bikecollect.core.slots import slot_at
+from bikecollect.setup.settings import Settings
+from bikecollect.storage.data_folder import alert_state_path
+from bikecollect.wiring.collection import alerter
+
+log = logging.getLogger(__name__)
+
+KIND = "archive"
+
+
+def report_compact(settings: Settings, errors: Mapping[str, str], times: Times) -> None:
+    """Report the *errors* of `compact` by system, empty for those that went well.
+
+    Never raises: the exit code of `compact` is that of its work.
+    """
+    found = {
+        name: Signal("compact", error) if error else None
+        for name, error in errors.items()
+        if error or _is_open(settings, name)
+    }
+    if not found:
+        return
+    now = times.clock()
+    run = Run(process.run_id(), "", slot_at(now, settings.seconds), now)
+    try:
+        alerter(settings, times, {}).tell_of(KIND, found, run)
+    except Exception as error:
+        log.warning("cannot report that compact failed: %s", error)
+        log.debug("reporting", exc_info=True)
+
+
+def _is_open(settings: Settings, name: str) -> bool:
+    path = settings.system_folder(name).path
+    incidents = stored_incidents(alert_state_path(name, str(path)))
+    return any(i.kind == KIND and i.closed is None for i in incidents)
