@@ -141,7 +141,7 @@ def doc(column: str) -> str:
     """Return the description of *column*.
 
     >>> doc("num_docks_available")
-    'docks that take a vehicle'
+    'docks that accept a vehicle'
     """
     return DOCS.get(column, "a column defined by the user")
 
