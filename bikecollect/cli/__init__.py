@@ -28,6 +28,8 @@ COMMANDS = {
     "verify": (
         "Check that the files, the ledger and the checksums of each SYSTEM agree."
     ),
+    "forget": "Accept that data of SYSTEM is lost for good: its slots become gaps.",
+    "rebuild": "Write the list of stations of each SYSTEM anew, from the ledger.",
     "export": "Write a table of each SYSTEM's history as CSV, JSON lines or Parquet.",
     "query": (
         "Run SQL (DuckDB's; `-` reads it from stdin) over open days and the archive."

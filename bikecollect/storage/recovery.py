@@ -73,7 +73,9 @@ class Recovery:
         text = information_header() + b"".join(groups)
         old = self.store.content(INFORMATION)
         what = "is missing" if old is None else "was changed by somebody else"
-        if old is not None and old != text:
+        if old == text:
+            what = "is as it should be"
+        elif old is not None:
             name = f"{INFORMATION}.{zlib.crc32(old):08x}.changed"
             what = f"{what} (moved to {self.payloads.set_aside(name, old)})"
         self.store.replace(INFORMATION, text)

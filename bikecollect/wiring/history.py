@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from glob import glob
@@ -43,6 +43,7 @@ from bikecollect.storage.payload_store import Payloads
 from bikecollect.storage.recovery import Recovery
 from bikecollect.storage.repair import Repair
 from bikecollect.storage.repair.damage import prepare_archive
+from bikecollect.storage.repair.forget import Forgetter
 from bikecollect.storage.repair.repairer import Repairer
 from bikecollect.wiring.collection import cycle
 
@@ -247,15 +248,41 @@ def repair(settings: Settings, name: str, times: Times) -> Iterator[Repair]:
 
 def _repair_files(system: SystemFolder, times: Times) -> list[Repair]:
     store, ledger = Store(system.path), Ledger(system.ledger)
-    payloads = Payloads(system.payloads)
-    recovery = Recovery(payloads, store, ledger, system.zone)
     aside = system.payloads / "rejected"
+    with _recovered(system, times, store, ledger) as recovery:
+        listed = recovery.check_stations()
+        return [*listed, *Repairer(system.path, store, ledger, aside).run()]
+
+
+def forget(settings: Settings, name: str, times: Times, what: str, reason: str) -> str:
+    """Forget *what* of the system *name*, which is lost; return a message."""
+    system = settings.system_folder(name)
+    data_folder.prepare(system.path)
+    store, ledger = Store(system.path), Ledger(system.ledger)
+    with _recovered(system, times, store, ledger):
+        return Forgetter(system, store, ledger, times.clock).forget(what, reason)
+
+
+def rebuild_stations(settings: Settings, name: str, times: Times) -> list[str]:
+    """Rebuild the list of stations of the system *name*; return messages."""
+    system = settings.system_folder(name)
+    data_folder.prepare(system.path)
+    store, ledger = Store(system.path), Ledger(system.ledger)
+    with _recovered(system, times, store, ledger) as recovery:
+        return [notice.text for notice in recovery.rebuild_stations()]
+
+
+@contextmanager
+def _recovered(
+    system: SystemFolder, times: Times, store: Store, ledger: Ledger
+) -> Iterator[Recovery]:
+    """Hold the lock, with an open ledger that agrees with the files."""
+    recovery = Recovery(Payloads(system.payloads), store, ledger, system.zone)
     with _lock(system, times).held():
         ledger.open()
         try:
             recovery.recover_files()
-            listed = recovery.check_stations()
-            return [*listed, *Repairer(system.path, store, ledger, aside).run()]
+            yield recovery
         finally:
             ledger.close()
 

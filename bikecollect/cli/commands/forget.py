@@ -1,0 +1,32 @@
+"""``bikecollect forget``: accept a loss."""
+
+import time
+
+import click
+
+from bikecollect.cli.options import Shared, say
+from bikecollect.core import process
+from bikecollect.core.process import Times
+from bikecollect.wiring import history
+
+
+@click.command()
+@click.argument("system_id", metavar="SYSTEM")
+@click.argument("whats", nargs=-1, required=True, metavar="WHAT...")
+@click.option("--reason", default="", help="Why it is lost, for the note.")
+@click.pass_context
+def forget(
+    ctx: click.Context, *, system_id: str, whats: tuple[str, ...], reason: str
+) -> None:
+    """Accept that data of SYSTEM is lost for good: its slots become gaps.
+
+    WHAT is a day (2026-11-22), a daily file (station_status/2026-11-22.csv) or the id
+    of a run. Only what cannot be read any more is removed from the ledger, which keeps
+    a note of it; `status`, `verify` and `compact` stop reporting it. Try
+    `verify --repair` and `backfill` first.
+    """
+    settings = ctx.ensure_object(Shared).settings()
+    (name,) = settings.chosen((system_id,))
+    times = Times(time.time, time.monotonic, process.Stop())
+    for what in whats:
+        say(f"{name}: {history.forget(settings, name, times, what, reason)}\n")

@@ -1,0 +1,28 @@
+"""``bikecollect rebuild``: write a file anew from the ledger."""
+
+import time
+
+import click
+
+from bikecollect.cli.options import Shared, say
+from bikecollect.core import process
+from bikecollect.core.process import Times
+from bikecollect.wiring import history
+
+
+@click.command()
+@click.argument("what", type=click.Choice(["stations"]))
+@click.argument("system_ids", nargs=-1, metavar="[SYSTEM]...")
+@click.pass_context
+def rebuild(ctx: click.Context, *, what: str, system_ids: tuple[str, ...]) -> None:
+    """Write the list of stations of each SYSTEM anew, from the ledger.
+
+    station_information.csv gets its header and all versions that the ledger knows. A
+    list with other content is kept in payloads/rejected.
+    """
+    settings = ctx.ensure_object(Shared).settings()
+    times = Times(time.time, time.monotonic, process.Stop())
+    for name in settings.chosen(system_ids):
+        texts = history.rebuild_stations(settings, name, times)
+        for text in texts or [f"the ledger has no {what}"]:
+            say(f"{name}: {text}\n")

@@ -1,0 +1,99 @@
+"""Accepting a loss: removes lost blocks or a run from the ledger, with a note in it."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bikecollect.core.blocks import Block
+from bikecollect.core.errors import UsageError
+from bikecollect.core.slots import iso
+from bikecollect.storage.csv_store import Store, is_segment
+from bikecollect.storage.data_folder import ARCHIVE, STATUS, SystemFolder
+from bikecollect.storage.ledger import Ledger
+from bikecollect.storage.repair.repairer import BLOCKS, GONE, Repairer
+
+NOTE = "bikecollect.forgotten."
+"""The beginning of the key of a note in the ledger's table `memory`."""
+OF_DAY = "SELECT DISTINCT file FROM main.blocks WHERE substr(file, 16, 10) = ?"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Forgetter:
+    """Removes what is lost for good from the ledger of *system*. Raises StorageError.
+
+    Nothing that can still be read is removed. Needs the lock and an open ledger.
+    """
+
+    system: SystemFolder
+    store: Store
+    ledger: Ledger
+    clock: Callable[[], float]
+
+    def forget(self, what: str, reason: str) -> str:
+        """Forget a day, a daily file or a run; return a message on what was forgotten.
+
+        Raises UsageError if there is nothing of that name, or if it is not lost.
+        """
+        if is_segment(what):
+            return self._forget_files(what, [what], reason)
+        if is_segment(f"{STATUS}/{what}.csv"):
+            files = [file for (file,) in self.ledger.all(OF_DAY, what)]
+            return self._forget_files(what, files, reason)
+        return self._forget_run(what, reason)
+
+    def _forget_files(self, what: str, files: list[str], reason: str) -> str:
+        blocks = [
+            Block.from_row(row) for f in files for row in self.ledger.all(BLOCKS, f)
+        ]
+        lost = [block for block in blocks if self._is_lost(block)]
+        if not lost:
+            text = "its rows can be read" if blocks else "the ledger has no block of it"
+            raise UsageError(f"cannot forget {what}: {text}")
+        slots = [block.slot for block in lost]
+        self._note(what, reason, slots=len(slots), rows=sum(b.rows for b in lost))
+        with self.ledger.transaction() as db:
+            db.executemany("DELETE FROM blocks WHERE slot = ?", ((s,) for s in slots))
+            for file in {block.span.file for block in lost}:
+                left = db.execute("SELECT 1 FROM blocks WHERE file = ?", (file,))
+                if not left.fetchone() and file not in self.store.sizes():
+                    db.execute("DELETE FROM files WHERE file = ?", (file,))
+            for day in {block.span.file[15:25] for block in lost}:
+                if not self._archived(day).exists():
+                    db.execute("DELETE FROM archives WHERE day = ?", (day,))
+        aside = self.system.payloads / "rejected"
+        for _ in Repairer(self.system.path, self.store, self.ledger, aside).run():
+            pass
+        zone = self.system.zone
+        span = f"{iso(min(slots), zone)} to {iso(max(slots), zone)}"
+        return f"{what}: {len(slots)} lost slots forgotten ({span})"
+
+    def _is_lost(self, block: Block) -> bool:
+        sql = "SELECT damaged FROM files WHERE file = ?"
+        is_removed = self.ledger.all(sql, block.span.file) == [(GONE,)]
+        if is_removed:
+            return not self._archived(block.span.file[15:25]).exists()
+        return self.store.crc(block.span) != block.span.crc
+
+    def _archived(self, day: str) -> Path:
+        folder = self.system.path.parent / ARCHIVE / STATUS
+        return folder / f"system_id={self.system.system_id}" / f"date={day}"
+
+    def _forget_run(self, run_id: str, reason: str) -> str:
+        if not self.ledger.has_run(run_id):
+            raise UsageError(
+                f'cannot forget "{run_id}": not a day (2026-11-22), a daily file '
+                f"({STATUS}/2026-11-22.csv) or the id of a run"
+            )
+        if self.ledger.all("SELECT 1 FROM blocks WHERE run_id = ?", run_id):
+            raise UsageError(f"cannot forget the run {run_id}: its rows can be read")
+        self._note(run_id, reason, slots=1, rows=0)
+        with self.ledger.transaction() as db:
+            db.execute("DELETE FROM runs WHERE run_id = ?", (run_id,))
+        return f"run {run_id} forgotten"
+
+    def _note(self, what: str, reason: str, *, slots: int, rows: int) -> None:
+        now = int(self.clock())
+        values = {"what": what, "slots": slots, "rows": rows, "reason": reason}
+        text = json.dumps({"at": iso(now, self.system.zone), **values})
+        self.ledger.remember({f"{NOTE}{now}.{what}": text})

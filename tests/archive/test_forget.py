@@ -1,0 +1,134 @@
+"""A loss can be accepted: then nothing reports it any more, and a note of it stays."""
+
+import json
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from command import bikecollect
+from keeping import compacted, findings
+from test_archive_missing import SETTINGS
+from world import World
+
+from bikecollect.core.slots import DAY
+
+FILE = "station_status/2026-11-22.csv"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """Return a system with two slots on one day, and one on the next."""
+    world = World(tmp_path / "data" / "city")
+    world.fetch({"a": 1, "b": 2})
+    world.fetch({"a": 1, "b": 3}, after=300)
+    world.fetch({"a": 1, "b": 2}, after=DAY)
+    world.clock.now += DAY
+    (world.folder / ".bikecollect").touch()
+    config = tmp_path / "bikecollect.toml"
+    config.write_text(SETTINGS.format(tmp_path / "data"), encoding="utf-8")
+    config.chmod(0o600)
+    return world
+
+
+def forget(world: World, *args: str) -> tuple[int, str]:
+    """Call `forget`; return its exit code and what it says."""
+    config = str(world.folder.parents[1] / "bikecollect.toml")
+    done = bikecollect("--config", config, "forget", "city", *args)
+    return done.returncode, done.stdout + done.stderr
+
+
+def notes(world: World) -> list[dict[str, object]]:
+    """Return the notes of losses in the ledger."""
+    with closing(sqlite3.connect(world.folder / "ledger.sqlite3")) as db:
+        rows = db.execute(
+            "SELECT value FROM memory WHERE key LIKE 'bikecollect.forgotten.%'"
+        ).fetchall()
+    return [json.loads(value) for (value,) in rows]
+
+
+@pytest.mark.parametrize("what", [FILE, "2026-11-22"])
+def test_a_deleted_file_is_forgotten(world: World, what: str) -> None:
+    """Its slots are gaps; `verify` is content; the other day is as it was."""
+    (world.folder / FILE).unlink()
+
+    code, text = forget(world, what, "--reason", "logrotate")
+
+    assert (code, "2 lost slots forgotten" in text) == (0, True)
+    assert findings(world) == []
+    assert len(world.committed()) == 1
+    (note,) = notes(world)
+    assert (note["what"], note["slots"], note["rows"]) == (what, 2, 4)
+    assert note["reason"] == "logrotate"
+
+
+def test_of_a_damaged_file_the_good_blocks_stay(world: World) -> None:
+    """Only the rows that cannot be read any more go."""
+    path = world.folder / FILE
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b",b,3,", b",b,9,"))
+
+    code, text = forget(world, "2026-11-22")
+
+    assert (code, "1 lost slots forgotten" in text) == (0, True)
+    assert findings(world) == []
+    assert len(world.lines()) == 2
+
+
+def test_a_lost_day_of_the_archive_is_forgotten(world: World) -> None:
+    """Also one whose CSV has gone."""
+    compacted(world, csv_days=0)
+    for path in (world.folder.parent / "archive").glob("*/*/date=2026-11-22"):
+        shutil.rmtree(path)
+    for path in (world.folder.parent / "archive").rglob("2026-11-22.json"):
+        path.unlink()
+
+    code, text = forget(world, "2026-11-22")
+
+    assert (code, "2 lost slots forgotten" in text) == (0, True)
+    assert findings(world) == []
+
+
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [
+        ("2026-11-22", "its rows can be read"),
+        ("2026-01-01", "the ledger has no block of it"),
+        ("00000001", "its rows can be read"),
+        ("../../etc/passwd", "not a day"),
+    ],
+)
+def test_what_is_not_lost_is_not_forgotten(world: World, what: str, why: str) -> None:
+    """Not a row is given up by mistake."""
+    code, text = forget(world, what)
+
+    assert (code, why in text) == (64, True)
+    assert len(world.committed()) == 3
+    assert notes(world) == []
+
+
+def test_a_run_without_rows_is_forgotten(world: World) -> None:
+    """Such as one of a wrong clock."""
+    world.feed.answer = b"{}"
+    run = world.fetch(after=300)
+
+    code, _ = forget(world, run.run_id)
+
+    assert code == 0
+    world.ledger.open()
+    assert not world.ledger.has_run(run.run_id)
+    world.ledger.close()
+
+
+def test_the_list_of_stations_is_rebuilt_on_request(world: World) -> None:
+    """A change that a run does not notice is mended, too."""
+    path = world.folder / "station_information.csv"
+    text = path.read_bytes()
+    path.write_bytes(text.replace(b",a,a,", b",a,A,", 1))
+    config = str(world.folder.parents[1] / "bikecollect.toml")
+
+    done = bikecollect("--config", config, "rebuild", "stations", "city")
+
+    assert done.returncode == 0
+    assert path.read_bytes() == text
