@@ -36,8 +36,6 @@ BLOCKS = (
 )
 """In ledgers of an older schema the flags of a block are stored with its run."""
 
-OWN_BLOCKS = "SELECT * FROM blocks WHERE slot >= ? AND slot < ? ORDER BY slot"
-
 SILENCING = frozenset({"disk", "ledger", "settings"})
 """Kinds of incidents during which a run may be unable to record itself."""
 
@@ -139,17 +137,6 @@ def slot_rows(
     return [
         _slot_row(by_slot[slot], evidence.blocks.get(slot), system.zone)
         for slot in sorted(by_slot)
-    ]
-
-
-def block_rows(
-    history: History, system: SystemFolder, begin: Slot, end: Slot
-) -> Sequence[Sequence[Any]]:
-    """Return the slots in *history* that have a block, with the columns of `slots`."""
-    rows = history.select(OWN_BLOCKS, begin, end)
-    return [
-        _slot_row(Judged(block.slot, state_of(block.flags)), block, system.zone)
-        for block in map(Block.from_row, rows)
     ]
 
 

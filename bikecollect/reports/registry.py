@@ -52,6 +52,9 @@ REPORTS: Mapping[str, Report] = {
         Report("typical"),
         Report("scarcity", (SYSTEM, DISTRICT)),
         Report("neighbours"),
+        Report("vehicle_grid", (SYSTEM,)),
+        Report("vehicle_idle", (SYSTEM,)),
+        Report("vehicle_ids", (SYSTEM,)),
     )
 }
 ROWS = Report("availability_rows", (SYSTEM, DISTRICT, STATION))

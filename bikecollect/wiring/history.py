@@ -13,6 +13,7 @@ from bikecollect.archive.compact import Compactor
 from bikecollect.archive.datasets import VEHICLE_LAYOUT
 from bikecollect.archive.day_archive import Archive
 from bikecollect.archive.query.row_sources import ViewedSystem
+from bikecollect.archive.query.vehicle_slots import vehicle_slots
 from bikecollect.archive.verify import VerifiedCounts, Verifier
 from bikecollect.collect.backfill import Backfiller
 from bikecollect.collect.committed_blocks import CommittedBlocks
@@ -102,7 +103,6 @@ def vehicle_compactor(
     stations = compactor(settings, name, times, csv_days=csv_days)
     own = _labelled(system)
     ledger, store = Ledger(own.ledger), Store(own.path, VEHICLE_STATUS)
-    history = History(name, own.path)
     return replace(
         stations,
         system=own,
@@ -110,7 +110,7 @@ def vehicle_compactor(
         store=store,
         ledger=ledger,
         recovery=Recovery(stations.payloads, store, ledger, own.zone),
-        slot_rows=partial(evidence.block_rows, history, own),
+        slot_rows=partial(vehicle_slots, own),
     )
 
 

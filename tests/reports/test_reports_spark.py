@@ -96,6 +96,11 @@ def views(spark: Any, world: World) -> Any:
         some = asked(Duck(db), VALUES, "station")
     schema = ", ".join(f"{name} {SPARK[kinds[name]]}" for name in names)
     spark.createDataFrame(rows, schema).createOrReplaceTempView("stations")
+    for dataset in datasets.VEHICLE_LAYOUT.datasets:
+        columns = {"system_id": "VARCHAR", **datasets.COLUMNS[dataset]}
+        schema = ", ".join(f"`{n}` {SPARK[kind]}" for n, kind in columns.items())
+        vehicles = spark.createDataFrame([], f"{schema}, `date` DATE")
+        vehicles.createOrReplaceTempView(dataset)
     asked_schema = "system_id STRING, station_id STRING, place STRING"
     spark.createDataFrame(some, asked_schema).createOrReplaceTempView("asked")
     return spark
@@ -107,7 +112,10 @@ SPARK = {
     "INTEGER": "INT",
     "DOUBLE": "DOUBLE",
     "BOOLEAN": "BOOLEAN",
+    "SMALLINT": "SMALLINT",
 }
+WITHOUT_ROWS = {"neighbours", "vehicle_grid", "vehicle_idle", "vehicle_ids"}
+"""Of this feed, which has neither places nor vehicles."""
 
 
 def tidy(rows: Sequence[Sequence[Any]]) -> Rows:
@@ -132,4 +140,4 @@ def test_spark_gives_the_same(views: Any, world: World, report: Report) -> None:
 
     assert found.columns == columns
     assert tidy([tuple(row) for row in found.collect()]) == tidy(wanted)
-    assert wanted or report.name == "neighbours"  # this feed has no places
+    assert wanted or report.name in WITHOUT_ROWS

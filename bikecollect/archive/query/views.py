@@ -19,6 +19,7 @@ from bikecollect.archive.query.row_sources import (
     ViewedSystem,
     ViewSource,
 )
+from bikecollect.archive.query.vehicle_slots import vehicle_slots
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import EARLIEST, LATEST, Slot, from_iso
 from bikecollect.storage.data_folder import VEHICLE_STATUS
@@ -150,6 +151,14 @@ class _Views:
         self._create_stations()
         vehicles.create_rows("vehicle_rows")
         vehicles.create_view(VEHICLE_STATUS, "FROM vehicle_rows")
+        own_slots = (
+            (viewed.system_id, day, *row)
+            for viewed, day in vehicles.days()
+            for row in vehicle_slots(viewed.system.vehicles, *viewed.bounds(day))
+        )
+        columns = KEYS | datasets.SLOTS
+        duckdb_engine.load(self._db, "open_vehicle_slots", columns, own_slots)
+        vehicles.create_view(datasets.VEHICLE_SLOTS, "FROM open_vehicle_slots")
         return [*stations.files, *vehicles.files]
 
     def _runs(self, system: ViewedSystem, begin: Slot, end: Slot) -> list[Any]:

@@ -1,0 +1,101 @@
+"""Reports on vehicles: cells, stays, and whether ids persist."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from publisher import publishing
+from vehicles import publish, vehicle
+
+from bikecollect.archive.query import views
+from bikecollect.reports.registry import REPORTS, Values
+from bikecollect.reports.runner import Duck, ask
+from bikecollect.wiring import history
+
+pytest.importorskip("duckdb")
+VALUES = Values(since=date(2000, 1, 1), until=date(2100, 1, 1), interval=3_600)
+Slots = Sequence[Sequence[Mapping[str, Any]]]
+
+
+def answered(folder: Path, name: str, slots: Slots) -> list[dict[str, Any]]:
+    """Return what the report *name* says of *slots*, each a list of vehicles."""
+    with publishing(folder, vehicles=True, interval=3_600) as city:
+        for hour, vehicles in enumerate(slots):
+            publish(city, vehicles)
+            city.fetch(after=3_600 * (hour > 0))
+        shown = history.shown(city.settings, "city")
+        with views.connected(folder, [shown]) as db:
+            found = ask(Duck(db), REPORTS[name], VALUES)
+    return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+
+
+def test_cells_are_squares_of_250_m(tmp_path: Path) -> None:
+    """Two vehicles 200 m apart share one, and a slot without any counts as none."""
+    near = vehicle("a", lat=25.0001, lon=121.5001), vehicle("b", lat=25.0018, lon=121.5)
+    far = vehicle("c", lat=25.0001, lon=121.53, is_reserved=True)
+    rows = answered(tmp_path, "vehicle_grid", [[*near, far]])
+
+    assert [(r["cell_row"], r["mean_vehicles"], r["mean_free"]) for r in rows] == [
+        (11111, 2.0, 2.0),
+        (11111, 1.0, 0.0),
+    ]
+    assert rows[0]["lat"] == pytest.approx(25.0009, abs=0.0003)
+    assert rows[0]["lon"] == pytest.approx(121.5, abs=0.0025)
+    assert rows[0]["hour_of_week"] == 144
+
+
+def test_means_count_slots_without_any_vehicle(tmp_path: Path) -> None:
+    """One vehicle in one of two weeks' slots is half a vehicle."""
+    week: list[list[dict[str, Any]]] = [[] for _ in range(168)]
+    rows = answered(tmp_path, "vehicle_grid", [[vehicle("a")], *week[1:], []])
+
+    assert [(r["slots"], r["mean_vehicles"], r["max_vehicles"]) for r in rows] == [
+        (2, 0.5, 1)
+    ]
+
+
+def test_stays_end_where_a_vehicle_leaves(tmp_path: Path) -> None:
+    """Three hours here, then elsewhere until the end; jitter of 20 m is no move."""
+    slots = [[vehicle("a", lat=25.0001 + 0.0002 * n)] for n in range(3)]
+    slots += [[vehicle("a", lat=25.1)], [vehicle("a", lat=25.1)]]
+    rows = answered(tmp_path, "vehicle_idle", slots)
+
+    assert [(r["stays"], r["ended"], r["mean_hours"]) for r in rows] == [
+        (1, 1, 3.0),
+        (1, 0, None),
+    ]
+    assert [r["longest_hours"] for r in rows] == [3.0, 2.0]
+    assert [r["share_survived"] for r in rows] == [1.0, 1.0]
+
+
+def _rotating(hour: int) -> list[dict[str, Any]]:
+    return [vehicle(f"{hour}-{n}") for n in range(30)]
+
+
+def _after_trips(hour: int) -> list[dict[str, Any]]:
+    kept = [vehicle(f"k{n}") for n in range(30)]
+    return [*kept, *(vehicle(f"{hour}-{n}") for n in range(10))]
+
+
+def _persistent(hour: int) -> list[dict[str, Any]]:
+    return [vehicle(f"v{n}") for n in range(40) if (n + hour) % 4]
+
+
+@pytest.mark.parametrize(
+    ("vehicles", "ids_are"),
+    [
+        (_rotating, "rotated between slots"),
+        (_after_trips, "rotated after a trip"),
+        (_persistent, "persistent"),
+        (lambda _: [vehicle("a")], "unknown"),
+    ],
+)
+def test_it_is_said_whether_ids_persist(
+    tmp_path: Path, vehicles: Any, ids_are: str
+) -> None:
+    """What is measured of single vehicles is worth only that much."""
+    (row,) = answered(tmp_path, "vehicle_ids", [vehicles(n) for n in range(8)])
+
+    assert (row["ids_are"], row["slots"]) == (ids_are, 8)
