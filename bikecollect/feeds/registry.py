@@ -10,7 +10,7 @@ from bikecollect.core.snapshot import Snapshot, VehicleSnapshot
 from bikecollect.feeds import Feed
 from bikecollect.feeds.http.urls import same_origin
 
-DIALECTS = ("youbike", "gbfs", "citybikes", "mapped")
+DIALECTS = ("youbike", "gbfs", "tdx", "citybikes", "mapped")
 
 
 def build(
@@ -49,6 +49,10 @@ def build(
             vehicles=vehicles,
         )
         return _QuotingOwnHost(gbfs, url)
+    if feed == "tdx":
+        from bikecollect.feeds.tdx.feed import Tdx  # only this dialect
+
+        return _QuotingOwnHost(Tdx(url, timezone, fields, kinds=kinds), url)
     if feed == "citybikes":
         from bikecollect.feeds.citybikes import CityBikes  # only this dialect
 

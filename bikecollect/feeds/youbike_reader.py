@@ -70,7 +70,7 @@ def snapshot(stations: Sequence[Any], dialect: Dialect, stamp: Stamps) -> Snapsh
     return StationReader(stations, dialect, stamp).snapshot()
 
 
-def _active(value: Any) -> bool | None:
+def is_active(value: Any) -> bool | None:
     """Return whether the station is in service; TDX's 2 means suspended."""
     active = flag(value)
     return False if active is None and value in (2, "2") else active
@@ -80,4 +80,4 @@ def _ebikes(raw: RawCounts) -> int | None:
     return electric(raw.get("by_type"))
 
 
-DIALECT = Dialect(SPELLINGS, NEEDED, KNOWN_FIELDS, flag=_active, ebikes=_ebikes)
+DIALECT = Dialect(SPELLINGS, NEEDED, KNOWN_FIELDS, flag=is_active, ebikes=_ebikes)

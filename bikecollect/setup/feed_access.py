@@ -2,20 +2,30 @@
 
 import re
 from collections.abc import Sequence
+from hashlib import sha256
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from bikecollect.collect import only
 from bikecollect.core.errors import SettingsError
 from bikecollect.feeds import Feed, registry
 from bikecollect.feeds.http.access import REDIRECTS, SAME_SITE, Access
+from bikecollect.feeds.http.networks import kind_of, numeric
 from bikecollect.feeds.http.retry import Budget
 from bikecollect.feeds.http.urls import host_and_port, parse
 from bikecollect.feeds.reading import fields
-from bikecollect.setup.settings import System
+from bikecollect.setup.settings import SECRET_FILE, System
 
+if TYPE_CHECKING:
+    from bikecollect.feeds.http.oauth2 import Tokens
+
+TDX_TOKENS = (
+    "https://tdx.transportdata.tw/auth/realms/TDXConnect/protocol/openid-connect/token"
+)
+OAUTH2_KEYS = ("token_url", "client_id", SECRET_FILE, "scope")
 KINDS = "vehicle_types"
 """The name in `columns` for counts per vehicle type."""
 SIZES = {"KiB": 1024, "MiB": 1024 * 1024}
@@ -53,7 +63,27 @@ def access(system: System) -> Access:
         trust_env=system.trust_env,
         proxy=system.proxy,
         ca_bundle=system.ca_bundle,
+        tokens=_tokens(system) if system.oauth2 else None,
     )
+
+
+def _tokens(system: System) -> "Tokens":
+    """Return the tokens of the OAuth2 client of *system*; raises SettingsError."""
+    from bikecollect.feeds.http.oauth2 import OAuth2Client, Tokens  # with OAuth2 only
+    from bikecollect.storage.data_folder import state_home
+    from bikecollect.storage.files.token_file import TokenFile
+
+    url, client_id = token_url(system), system.oauth2.get("client_id", "")
+    scope = system.oauth2.get("scope", "")
+    client = OAuth2Client(url, client_id, system.client_secret(), scope)
+    name = sha256(f"{url}\0{client_id}\0{scope}".encode()).hexdigest()[:16]
+    return Tokens(client, TokenFile(state_home() / "tokens" / f"{name}.json"))
+
+
+def token_url(system: System) -> str:
+    """Return the address that gives the tokens of *system*, empty if none is set."""
+    default = TDX_TOKENS if system.feed == "tdx" else ""
+    return system.oauth2.get("token_url", default)
 
 
 def budget(system: System, interval: int) -> Budget:
@@ -95,6 +125,7 @@ def check(name: str, system: System) -> None:
         raise SettingsError(f"{place}.redirects must be {words}")
     for header, value in system.headers.items():
         _check_header(f"{place}.headers", header, value)
+    _check_oauth2(place, system)
     for key in ("credential_hosts", "private_hosts"):
         for host in getattr(system, key):
             check_host(f"{place}.{key}", host)
@@ -108,8 +139,55 @@ def _check_dialect(place: str, system: System) -> None:
     """Raise SettingsError for settings of another dialect."""
     if system.fields and system.feed == "mapped":
         raise SettingsError(f'{place}.fields: not used by feed = "mapped"; set mapping')
+    if system.feed == "tdx":
+        from bikecollect.feeds.tdx.feed import addresses  # needed for TDX only
+
+        try:
+            addresses(system.url)
+        except SettingsError as error:
+            raise SettingsError(f"{place}: {error}") from error
     if system.vehicles and system.feed != "gbfs":
         raise SettingsError(f'{place}.vehicles requires feed = "gbfs"')
+
+
+def _check_oauth2(place: str, system: System) -> None:
+    """Raise SettingsError for an OAuth2 client that cannot be used."""
+    has_header = "authorization" in map(str.lower, system.headers)
+    has_login = has_header or bool(parse(system.url).user)
+    if system.feed == "tdx" and not (system.oauth2 or has_header):
+        raise SettingsError(
+            f'{place}: feed = "tdx" requires [{place}.oauth2] with client_id and '
+            f"{SECRET_FILE} (a key from https://tdx.transportdata.tw)"
+        )
+    if not system.oauth2:
+        return
+    for key in system.oauth2:
+        if key not in OAUTH2_KEYS:
+            known = ", ".join(OAUTH2_KEYS)
+            raise SettingsError(
+                f'unknown setting "{place}.oauth2.{key}"; known: {known}'
+            )
+    for key in ("client_id", SECRET_FILE):
+        if not system.oauth2.get(key):
+            raise SettingsError(f"{place}.oauth2.{key} is missing")
+    if has_login:
+        raise SettingsError(
+            f"{place}: oauth2 sends its own Authorization header; remove that of "
+            "headers, or the user of url"
+        )
+    check_address(f"{place}.oauth2.token_url", token_url(system))
+    for key, url in (("oauth2.token_url", token_url(system)), ("url", system.url)):
+        address = parse(url)
+        if address.scheme != "https" and not _is_this_machine(address.host):
+            raise SettingsError(
+                f"{place}.{key} must begin with https://, or others could read the "
+                "credentials"
+            )
+
+
+def _is_this_machine(host: str) -> bool:
+    address = numeric(host)
+    return host == "localhost" or (bool(address) and kind_of(address) == "loopback")
 
 
 def check_address(key: str, url: str) -> None:

@@ -123,6 +123,11 @@ def _check_files(settings: Settings) -> None:
     """Raise SettingsError if a file named in the settings is not safe to use."""
     if settings.mail.host:
         settings.password()
+    for name, system in settings.systems.items():
+        try:
+            system.client_secret()
+        except SettingsError as error:
+            raise SettingsError(f"systems.{name}.{error}") from error
     bundles = {f"systems.{n}": s.ca_bundle for n, s in settings.systems.items()}
     for section, bundle in {**bundles, "mail": settings.mail.ca_bundle}.items():
         if bundle:

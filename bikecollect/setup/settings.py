@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bikecollect.alerts.mail.smtp import Server
 
 Kind = type | UnionType
+SECRET_FILE = "client_secret_file"  # noqa: S105 - the name of a key
 UNITS = {"s": 1, "min": 60, "h": 3600}
 
 
@@ -45,7 +46,7 @@ def _key(doc: str, default: Any = MISSING, *, kind: Kind = str, of: Kind = str) 
 class System:
     """``[systems.NAME]``: one bike-share system; NAME is its id and its folder."""
 
-    feed: str = _key("dialect: youbike, gbfs, citybikes or mapped", "")
+    feed: str = _key("dialect: youbike, gbfs, tdx, citybikes or mapped", "")
     url: str = _key("address of the feed; optional for a system of the catalogue", "")
     timezone: str = _key(
         "IANA name of the time zone: for local days and the feed's stamps", ""
@@ -61,10 +62,7 @@ class System:
         "keep only rows of these: region, station_id (lists)", {}, kind=dict, of=list
     )
     bbox: list[float] = _key(
-        "keep only rows within [west, south, east, north]",
-        [],
-        kind=list,
-        of=int | float,
+        "keep only rows in [west, south, east, north]", [], kind=list, of=int | float
     )
     vehicles: bool = _key(
         "collect each vehicle of a GBFS feed too; by them alone if it has no stations",
@@ -82,6 +80,12 @@ class System:
     headers: dict[str, str] = _key(
         "sent with each request to the host of url; with a secret header "
         "(Authorization, X-Api-Key, Cookie, ...), the file must have mode 0600",
+        {},
+        kind=dict,
+    )
+    oauth2: dict[str, str] = _key(
+        "client credentials for a bearer token: token_url (default: TDX's), client_id, "
+        "client_secret_file (mode 0600), scope (optional)",
         {},
         kind=dict,
     )
@@ -115,6 +119,13 @@ class System:
     )
     proxy: str = _key("proxy address for this system", "")
     ca_bundle: str = _key("file of trusted certificates instead of certifi's", "")
+
+    def client_secret(self) -> str:
+        """Return the secret of the OAuth2 client; raises like `Settings.password`."""
+        path = Path(self.oauth2.get(SECRET_FILE, ""))
+        if not path.name:
+            return ""
+        return trusted_files.read_setting(f"oauth2.{SECRET_FILE}", path.name, path)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -228,9 +239,12 @@ class Settings:
         """Return these settings with absolute paths of certificates and programs."""
         systems, mail, tell = dict(self.systems), self.mail, self.tell
         for name, system in systems.items():
-            if system.ca_bundle:
-                bundle = str(self.path_of(system.ca_bundle))
-                systems[name] = replace(system, ca_bundle=bundle)
+            if bundle := system.ca_bundle:
+                bundle = str(self.path_of(bundle))
+            oauth2 = dict(system.oauth2)
+            if file := oauth2.get(SECRET_FILE):
+                oauth2[SECRET_FILE] = str(self.path_of(file))
+            systems[name] = replace(system, ca_bundle=bundle, oauth2=oauth2)
         if mail.ca_bundle:
             mail = replace(mail, ca_bundle=str(self.path_of(mail.ca_bundle)))
         if tell.command and "/" in tell.command[0]:
@@ -249,22 +263,10 @@ class Settings:
         A bare name is searched among the service's credentials first (see
         LoadCredential= in systemd.exec), then beside the settings.
         """
-        name = self.mail.password_file
-        if not name:
+        if not (name := self.mail.password_file):
             return ""
-        credential = trusted_files.credential(name)
-        path = credential or self.path_of(name)
-        read = (
-            trusted_files.read_credential if credential else trusted_files.read_secret
-        )
-        try:
-            return read(path)
-        except SettingsError as error:
-            raise SettingsError(f"mail.password_file: {error}") from error
-        except OSError as error:
-            raise SettingsError(
-                f"mail.password_file: cannot read {path}: {error.strerror}"
-            ) from error
+        path = self.path_of(name)
+        return trusted_files.read_setting("mail.password_file", name, path)
 
     @cached_property
     def secrets_by_key(self) -> dict[str, list[str]]:
@@ -291,6 +293,9 @@ class Settings:
         secrets = [text for texts in self.secrets_by_key.values() for text in texts]
         with suppress(SettingsError):
             secrets += of_login(self.mail.user, self.password())
+        for system in self.systems.values():
+            with suppress(SettingsError):
+                secrets += filter(None, [system.client_secret()])
         return list(dict.fromkeys(secrets))
 
     @cached_property
@@ -325,12 +330,7 @@ def server(mail: Mail, password: str) -> "Server":
     from bikecollect.alerts.mail.smtp import Server  # only for mails
 
     return Server(
-        host=mail.host,
-        port=mail.port,
-        security=mail.security,
-        user=mail.user,
-        password=password,
-        ca_bundle=mail.ca_bundle,
+        mail.host, mail.port, mail.security, mail.user, password, mail.ca_bundle
     )
 
 

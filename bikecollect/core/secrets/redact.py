@@ -14,6 +14,9 @@ from bikecollect.core.text import visible, visible_json
 Redact = Callable[[str], str]
 
 STARS = "***"
+MAX_LEARNED = 100
+_learned: dict[str, None] = {}
+"""Secrets of this process that are in no settings: tokens that servers issued."""
 
 
 def redactor(secrets: Iterable[str]) -> Redact:
@@ -32,15 +35,23 @@ def redactor(secrets: Iterable[str]) -> Redact:
     longest_first = sorted(filter(str.strip, encodings), key=len, reverse=True)
 
     def redact(text: str) -> str:
-        for secret in longest_first:
+        known = [*longest_first, *_learned] if _learned else longest_first
+        for secret in known:
             if secret in text:
                 text = _as_word(secret).sub(STARS, text)
-        for secret in longest_first:
+        for secret in known:
             if secret[: _recognisable_length(secret)] in text:
                 text = _without_start(text, secret)
         return _without_keys(text)
 
     return redact
+
+
+def learn(secret: str) -> None:
+    """Let all redactors of this process replace *secret* too, which a server issued."""
+    _learned[secret] = None
+    for oldest in list(_learned)[:-MAX_LEARNED]:
+        _learned.pop(oldest, None)
 
 
 def unredacted(text: str) -> str:

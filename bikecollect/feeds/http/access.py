@@ -3,7 +3,7 @@
 import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl, unquote, unquote_plus
 
 from bikecollect.core.errors import ProtocolError
@@ -15,6 +15,9 @@ from bikecollect.feeds.http.urls import (
     of_origin,
     parse,
 )
+
+if TYPE_CHECKING:
+    from bikecollect.feeds.http.oauth2 import Tokens
 
 SAME_SITE = "same-site"
 REDIRECTS = (True, False, SAME_SITE)
@@ -29,7 +32,8 @@ class Access(NamedTuple):
 
     *headers*, the user info of *url* and the keys in its query are sent to the host of
     *url*, and to *credential_hosts* (``host`` or ``host:port``). *private_hosts* may be
-    in private networks. *redirects* is true, false, or ``same-site``.
+    in private networks. *redirects* is true, false, or ``same-site``. *tokens* gives
+    the bearer token, which is sent like the headers.
     """
 
     url: str = ""
@@ -40,6 +44,7 @@ class Access(NamedTuple):
     trust_env: bool = False
     proxy: str = ""
     ca_bundle: str = ""
+    tokens: "Tokens | None" = None
 
 
 class Scope:
@@ -56,6 +61,11 @@ class Scope:
         self._secrets = [
             text for text in self._credentials() if len(text) >= MIN_SECRET
         ]
+
+    def add_secret(self, text: str) -> None:
+        """Treat *text*, a token, as a credential too."""
+        if text not in self._secrets:
+            self._secrets.append(text)
 
     def owns(self, url: Url) -> bool:
         """Return whether *url* is on the feed's own host or a credential host."""

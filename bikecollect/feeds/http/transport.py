@@ -13,6 +13,7 @@ from bikecollect.core.errors import (
     RateLimited,
 )
 from bikecollect.core.payload import Document
+from bikecollect.core.secrets import redact
 from bikecollect.feeds.http.access import Access, Scope
 from bikecollect.feeds.http.body import read_body
 from bikecollect.feeds.http.networks import AddressGuard
@@ -22,6 +23,7 @@ from bikecollect.feeds.http.urls import Url, bracketed, parse, same_origin, show
 
 Clock = Callable[[], float]
 OK = requests.codes.ok
+UNAUTHORIZED = requests.codes.unauthorized
 REDIRECTS, CREDENTIALS, TOO_MANY = range(300, 400), (401, 403), 429
 MAX_REDIRECTS = 5
 """In a row."""
@@ -66,11 +68,19 @@ class Transport:
         self._guard = AddressGuard(
             home, access.private_hosts, home_is_public=home == public_host
         )
-        self._session = session(
-            trust_env=access.trust_env, ca_bundle=access.ca_bundle, guard=self._guard
+        self._access = access
+        self._session = self._new_session(self._guard)
+        self._token_session: requests.Session | None = None
+        self._has_renewed = False
+
+    def _new_session(self, guard: AddressGuard) -> requests.Session:
+        access = self._access
+        new = session(
+            trust_env=access.trust_env, ca_bundle=access.ca_bundle, guard=guard
         )
         if access.proxy:
-            self._session.proxies.update({"http": access.proxy, "https": access.proxy})
+            new.proxies.update({"http": access.proxy, "https": access.proxy})
+        return new
 
     @property
     def public_host(self) -> str:
@@ -80,6 +90,8 @@ class Transport:
     def close(self) -> None:
         """Close the connections."""
         self._session.close()
+        if self._token_session is not None:
+            self._token_session.close()
 
     def quotes(self, document: Document) -> bool:
         """Return whether errors may quote *document*: if it is from the feed's host."""
@@ -90,7 +102,7 @@ class Transport:
         for _ in range(MAX_REDIRECTS + 1):
             url = self.scope.with_keys(url)
             try:
-                answer = self._hop(name, url)
+                answer = self._authorized(name, url)
             except BaseException as error:
                 raise translated(error, url.plain) from error
             if isinstance(answer, Document):
@@ -101,12 +113,40 @@ class Transport:
             cause="redirect",
         )
 
-    def _hop(self, name: str, url: Url) -> Document | Url:
+    def _authorized(self, name: str, url: Url) -> Document | Url:
+        """Return `_hop` with a token if there are some, renewed once after a 401."""
+        token = self._token(url)
+        try:
+            return self._hop(name, url, token)
+        except CredentialsError as error:
+            if not token or self._has_renewed or error.http_status != UNAUTHORIZED:
+                raise
+        self._has_renewed = True
+        return self._hop(name, url, self._token(url, rejected=token))
+
+    def _token(self, url: Url, *, rejected: str = "") -> str:
+        """Return the bearer token for *url*, empty if it may not receive one."""
+        tokens = self._access.tokens
+        if tokens is None or not self.scope.covers(url):
+            return ""
+        if self._token_session is None:
+            guard = AddressGuard(tokens.host, self._access.private_hosts)
+            self._token_session = self._new_session(guard)
+        token = tokens.bearer(
+            self._token_session, self._budget, self._clock, rejected=rejected
+        )
+        self.scope.add_secret(token)
+        redact.learn(token)
+        return token
+
+    def _hop(self, name: str, url: Url, token: str) -> Document | Url:
         """Return the document at *url*, or the target of a redirect."""
         self._guard.check_name(url.host)
         if url.scheme == "https" and self._bundle and not Path(self._bundle).exists():
             raise ProtocolError(f"ca_bundle {self._bundle} does not exist")
         headers = self.scope.headers(url)
+        if token:
+            headers = {**headers, "Authorization": f"Bearer {token}"}
         ours = "Authorization" in headers or not self.scope.covers(url)
         with self._session.get(
             url.text,

@@ -118,6 +118,21 @@ def credential(name: str) -> Path | None:
     return path if path.is_file() else None
 
 
+def read_setting(key: str, name: str, path: Path) -> str:
+    """Return the secret of the setting *key*; raises SettingsError if it is not safe.
+
+    It is the service's credential *name* if there is one (see LoadCredential= in
+    systemd.exec), else the line in the file *path*.
+    """
+    own = credential(name)
+    try:
+        return read_credential(own) if own else read_secret(path)
+    except SettingsError as error:
+        raise SettingsError(f"{key}: {error}") from error
+    except OSError as error:
+        raise SettingsError(f"{key}: cannot read {path}: {error.strerror}") from error
+
+
 def weak_parent(path: Path) -> Path | None:
     """Return the nearest folder above *path* that others may rename, None for none.
 

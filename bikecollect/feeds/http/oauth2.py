@@ -1,0 +1,232 @@
+"""OAuth2 client credentials: bearer tokens, cached and renewed before they end."""
+
+import json
+import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from hashlib import sha256
+from typing import Any, NamedTuple, Protocol
+
+import requests
+
+from bikecollect.core.errors import (
+    CredentialsError,
+    FeedUnavailable,
+    PayloadError,
+    ProtocolError,
+)
+from bikecollect.feeds.http.body import read_body
+from bikecollect.feeds.http.retry import Budget
+from bikecollect.feeds.http.session import translated
+from bikecollect.feeds.http.urls import Url, parse
+from bikecollect.feeds.reading.values import number
+
+Clock = Callable[[], float]
+MAX_ANSWER, MAX_TOKEN = 65_536, 16_384
+"""Bytes of the token server's answer, and characters of a token."""
+LIFETIME, MAX_LIFETIME = 600.0, 30 * 86_400.0
+"""Seconds that a token is used if the server states none, and the most seconds."""
+MARGIN, SHARE = 300.0, 0.1
+"""A token is renewed so many seconds, or that share of its life, before it ends."""
+REFUSED_FOR = 60.0
+"""Seconds for which a refused secret is not sent again, by any system."""
+REFUSED = frozenset({400, 401, 403})
+_ERROR = r"(invalid|unauthorized|unsupported)_[a-z_]{1,30}"
+"""Error codes of RFC 6749, 5.2: anything else in the answer is not quoted."""
+
+
+class TokenStore(Protocol):
+    """Where a token is kept from run to run."""
+
+    def held(self) -> AbstractContextManager[None]:
+        """Hold the store, so that only one run requests a new token."""
+        ...
+
+    def read(self) -> str:
+        """Return the stored text, empty if there is none."""
+        ...
+
+    def write(self, text: str) -> None:
+        """Store *text*."""
+        ...
+
+
+class OAuth2Client(NamedTuple):
+    """An OAuth2 client, as registered with the server of *token_url*."""
+
+    token_url: str
+    client_id: str
+    client_secret: str
+    scope: str = ""
+
+
+class Tokens:
+    """The bearer tokens of *client*, kept in *store*.
+
+    The client's secret is sent to the host of its token_url only: a redirect is an
+    error. Errors never quote the secret, the token or the answer.
+    """
+
+    def __init__(self, client: OAuth2Client, store: TokenStore) -> None:
+        self._client, self._store = client, store
+        self._url = parse(client.token_url)
+        identity = "\0".join(client)
+        self._key = sha256(identity.encode("utf-8", "backslashreplace")).hexdigest()
+
+    @property
+    def host(self) -> str:
+        """The host that gets the client's secret."""
+        return self._url.host
+
+    def bearer(
+        self,
+        session: requests.Session,
+        budget: Budget,
+        clock: Clock,
+        *,
+        rejected: str = "",
+    ) -> str:
+        """Return a valid token, other than *rejected*, which the feed has refused.
+
+        Raises CredentialsError if the client is refused, FeedUnavailable if the server
+        gives no token, ProtocolError if it redirects.
+        """
+        if token := self._cached(clock(), rejected):
+            return token
+        with self._store.held():
+            # Another system of the same client may have renewed it meanwhile.
+            if token := self._cached(clock(), rejected):
+                return token
+            try:
+                answer = self._request(session, budget)
+            except CredentialsError as error:
+                self._remember({"refused": str(error), "at": clock()})
+                raise
+            except Exception as error:
+                raise translated(error, self._url.plain) from error
+            token, lifetime = _parse(answer, self._url)
+            self._remember({"token": token, "at": clock(), "lifetime": lifetime})
+        return token
+
+    def _remember(self, values: dict[str, Any]) -> None:
+        self._store.write(json.dumps({"client": self._key, **values}))
+
+    def _cached(self, now: float, rejected: str) -> str:
+        """Return the stored token if it is valid, else an empty text."""
+        try:
+            known = json.loads(self._store.read() or "{}")
+            if known.get("client") != self._key:
+                return ""
+            age = now - float(known["at"])
+            if "refused" in known:
+                if 0 <= age < REFUSED_FOR:
+                    raise CredentialsError(str(known["refused"]))
+                return ""
+            token, lifetime = str(known["token"]), float(known["lifetime"])
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return ""
+        usable = lifetime - min(MARGIN, lifetime * SHARE)
+        is_valid = _is_token(token) and 0 <= age < usable
+        return token if is_valid and token != rejected else ""
+
+    def _request(self, session: requests.Session, budget: Budget) -> bytes:
+        """Return the token server's answer to a request for a new token."""
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": self._client.client_id,
+            "client_secret": self._client.client_secret,
+        }
+        if self._client.scope:
+            form["scope"] = self._client.scope
+        with session.post(
+            self._url.text,
+            data=form,
+            headers={"Accept": "application/json"},
+            auth=_unchanged,
+            timeout=(budget.connect, budget.idle),
+            allow_redirects=False,
+            stream=True,
+        ) as answer:
+            body = self._body(answer)
+            self._check_status(answer, body)
+            return body
+
+    def _body(self, answer: requests.Response) -> bytes:
+        raw = answer.raw
+        try:
+            body, _ = read_body(
+                lambda size: raw.read(size, decode_content=False),
+                encoding=answer.headers.get("Content-Encoding", "").strip().lower(),
+                length=None,
+                wire_bytes=MAX_ANSWER,
+                inflated_bytes=MAX_ANSWER,
+            )
+        except PayloadError as error:
+            raise _no_token(self._url, "its answer is too large") from error
+        return body
+
+    def _check_status(self, answer: requests.Response, body: bytes) -> None:
+        """Raise an error unless *answer* has a token."""
+        status, place = answer.status_code, self._url.plain
+        if status == requests.codes.ok:
+            return
+        if status in range(300, 400):
+            raise ProtocolError(
+                f"token_url {place} redirects (HTTP {status}): set token_url to the "
+                "address that gives tokens",
+                cause="redirect",
+                http_status=status,
+            )
+        if status in REFUSED:
+            raise CredentialsError(
+                f"client id or secret refused by {self._url.host} (HTTP {status}"
+                f"{_error_code(body)}): check oauth2.client_id and the secret in "
+                "oauth2.client_secret_file",
+                http_status=status,
+            )
+        raise FeedUnavailable(
+            f"token_url {place} answered HTTP {status}",
+            cause=f"http-{status}",
+            http_status=status,
+        )
+
+
+def _parse(body: bytes, url: Url) -> tuple[str, float]:
+    """Return the token in *body*, and its lifetime in seconds."""
+    answer = _object(body)
+    token, kind = answer.get("access_token"), answer.get("token_type", "Bearer")
+    if not isinstance(token, str) or not _is_token(token):
+        raise _no_token(url, "its answer has no valid access_token")
+    if not isinstance(kind, str) or kind.lower() != "bearer":
+        raise _no_token(url, "the token is not a bearer token")
+    stated = number(answer.get("expires_in"))
+    lifetime = LIFETIME if stated is None or stated <= 0 else stated
+    return token, min(lifetime, MAX_LIFETIME)
+
+
+def _no_token(url: Url, reason: str) -> FeedUnavailable:
+    return FeedUnavailable(f"no token from {url.plain}: {reason}", cause="protocol")
+
+
+def _error_code(body: bytes) -> str:
+    code = _object(body).get("error", "")
+    known = isinstance(code, str) and re.fullmatch(_ERROR, code)
+    return f", {code}" if known else ""
+
+
+def _is_token(text: str) -> bool:
+    return len(text) <= MAX_TOKEN and bool(re.fullmatch(r"[A-Za-z0-9._~+/=-]+", text))
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    """Return the JSON object in *body*, an empty one if it is anything else."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Return *request* as it is: requests must add no credentials from .netrc."""
+    return request

@@ -1,0 +1,1 @@
+"""TDX, the platform of Taiwan's ministry of transport, for all of its cities."""

@@ -1,0 +1,200 @@
+"""TDX, the platform of Taiwan's ministry: availability and stations of a city.
+
+https://tdx.transportdata.tw; its keys are OAuth2 client credentials.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import tzinfo
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from bikecollect.core.errors import FeedError, PayloadError, SettingsError
+from bikecollect.core.payload import ONCE, Document, Documents, Getter, Memory, Payload
+from bikecollect.core.slots import DAY
+from bikecollect.core.snapshot import Snapshot
+from bikecollect.feeds.paging import PagedList
+from bikecollect.feeds.reading.fields import STAMP_FORMAT
+from bikecollect.feeds.reading.json_payload import check_weight
+from bikecollect.feeds.reading.list_queries import total
+from bikecollect.feeds.reading.stamps import Stamps
+from bikecollect.feeds.tdx import reader
+
+if TYPE_CHECKING:
+    from bikecollect.feeds.reading.renames import Renames
+
+STATIONS = "stations"
+NOTE = "tdx.stations"
+AVAILABILITY_PATH, STATION_PATH = "/Bike/Availability/", "/Bike/Station/"
+RETRY_AFTER, QUARTER = 600.0, 900.0
+"""Seconds from a failed request for the stations to the next, and least seconds
+between two requests because of a station without information."""
+MAX_UNKNOWN = 500
+_STAMPS = re.compile(rb'"(Src)?UpdateTime"\s*:\s*"[^"]*"')
+
+
+class Tdx:
+    """The city whose availability is at *url*; naive stamps are in *zone*.
+
+    *fields* are the user's fields for single columns; *kinds* says whether the kinds
+    of vehicles are counted.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        zone: tzinfo,
+        fields: Mapping[str, str] | None = None,
+        *,
+        kinds: bool = False,
+    ) -> None:
+        self._url, self._stations_url = addresses(url)
+        self._zone, self._fields = zone, fields or {}
+        self._dialect = reader.availability_dialect(self._fields)
+        self._stations_dialect = reader.stations_dialect(self._fields)
+        if kinds:
+            from bikecollect.feeds.reading.vehicle_types import bicycles
+
+            self._dialect = replace(self._dialect, kinds=bicycles)
+
+    def fetch(self, get: Getter, memory: Memory) -> Payload:
+        """Get the availability, then the stations if they are due.
+
+        They are due once a day, and when a station is unknown; a failure is reported
+        and costs nothing else.
+        """
+        listed = PagedList(self._url, reader.page, reader.station_id, reader.stations)
+        payload = listed.fetch(get, memory)
+        known = _note(memory.notes.get(NOTE))
+        unknown = self._ids(payload.documents) - set(memory.station_ids)
+        documents, note = payload.documents, known
+        if _is_due(known, unknown, memory.now):
+            document, note = self._get_stations(get, memory, known, unknown)
+            documents += (document,) if document else ()
+        error = note.get("error", "")
+        reasons = (payload.incomplete, f"stations failed: {error}" if error else "")
+        notes = {NOTE: json.dumps(note)} if note != known else {}
+        return replace(
+            payload,
+            documents=documents,
+            notes={**payload.notes, **notes},
+            incomplete="; ".join(filter(None, reasons)),
+            fetched_at=max(page.fetched_at for page in payload.documents),
+        )
+
+    def _get_stations(
+        self, get: Getter, memory: Memory, known: Mapping[str, Any], unknown: set[str]
+    ) -> tuple[Document | None, Mapping[str, Any]]:
+        """Return the stations, None if they are unchanged or failed, and the note."""
+        try:
+            check = reader.stations
+            document = get(STATIONS, self._stations_url, check=check, tries=ONCE)
+            ids = set(map(reader.station_id, check(document.body)))
+        except FeedError as error:
+            return None, {**known, "failed": memory.now, "error": str(error)}
+        except PayloadError as error:
+            text = str(error.unquoted())
+            return None, {**known, "failed": memory.now, "error": text}
+        digest = hashlib.sha256(_STAMPS.sub(b"", document.body)).hexdigest()
+        note = {
+            "at": memory.now,
+            "digest": digest,
+            "unknown": sorted(unknown - ids)[:MAX_UNKNOWN],
+        }
+        # Unchanged except for its stamps: the payload need not contain it again.
+        is_new = digest != known.get("digest") or not memory.station_ids
+        return document if is_new else None, note
+
+    def _ids(self, pages: Documents) -> set[str]:
+        try:
+            ids = map(reader.station_id, _all(pages))
+            return {station_id for station_id in ids if station_id is not None}
+        except PayloadError:
+            return set()
+
+    def read(self, documents: Documents) -> Snapshot:
+        """Parse the documents; raises PayloadError."""
+        pages = _pages(documents)
+        if not pages:
+            raise PayloadError("no availability in the payload")
+        status = reader.read_availability(
+            _all(documents), self._dialect, self._stamps()
+        )
+        status = replace(status, information=(), lists_all=False)
+        status = replace(status, total=total(pages[0]))
+        for document in documents:
+            if document.name == STATIONS:
+                return reader.with_stations(
+                    status, document.body, self._stations_dialect, self._stamps()
+                )
+        return status
+
+    def renames(self, before: Documents, after: Documents) -> "Renames":
+        """Guess which fields of *before* were renamed in *after*."""
+        from bikecollect.feeds.reading import renames  # needed after drift only
+
+        between = partial(renames.between, before, after)
+        counts = between(_all, self._dialect, self._stamps())
+        return counts + between(_stations, self._stations_dialect, self._stamps())
+
+    def _stamps(self) -> Stamps:
+        return Stamps(self._zone, self._fields.get(STAMP_FORMAT, ""))
+
+
+def addresses(url: str) -> tuple[str, str]:
+    """Return the addresses of availability and stations for *url*, one of them.
+
+    Raises SettingsError for any other.
+
+    >>> addresses("https://a.org/v2/Bike/Station/City/Taipei?$format=JSON")[0]
+    'https://a.org/v2/Bike/Availability/City/Taipei?$format=JSON'
+    """
+    if AVAILABILITY_PATH in url:
+        return url, url.replace(AVAILABILITY_PATH, STATION_PATH)
+    if STATION_PATH in url:
+        return url.replace(STATION_PATH, AVAILABILITY_PATH), url
+    raise SettingsError(
+        'feed = "tdx" requires a url such as https://tdx.transportdata.tw/api/basic/v2'
+        f"{AVAILABILITY_PATH}City/Taipei?$format=JSON"
+    )
+
+
+def _is_due(known: Mapping[str, Any], unknown: set[str], now: float) -> bool:
+    """Return whether the stations are requested at *now*."""
+    if 0 <= now - known.get("failed", -DAY) < RETRY_AFTER:
+        return False
+    age = now - known.get("at", -DAY)
+    if known.get("error") or not 0 <= age < DAY:
+        return True
+    return age >= QUARTER and bool(unknown)
+
+
+def _pages(documents: Documents) -> list[Document]:
+    return [document for document in documents if document.name != STATIONS]
+
+
+def _all(documents: Documents) -> list[Any]:
+    """Return the stations on all pages of the availability."""
+    pages = _pages(documents)
+    if len(pages) > 1:
+        check_weight(page.body for page in pages)
+    first, *rest = pages
+    listed = reader.stations(first.body)
+    return [*listed, *(item for page in rest for item in reader.page(page.body))]
+
+
+def _stations(documents: Documents) -> list[Any]:
+    bodies = (item.body for item in documents if item.name == STATIONS)
+    body = next(bodies, None)
+    return [] if body is None else reader.stations(body)
+
+
+def _note(note: str | None) -> Mapping[str, Any]:
+    try:
+        known = json.loads(note or "{}")
+    except ValueError:
+        return {}
+    return known if isinstance(known, dict) else {}

@@ -1,0 +1,368 @@
+"""Bearer tokens: cached, renewed, shared, and sent nowhere else."""
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from served import Answer, serving
+from tokens import AVAILABILITY, SECRET, STATIONS, TOKEN, Platform, platform
+
+from bikecollect.core.errors import Outcome, SettingsError
+from bikecollect.storage.data_folder import state_home
+
+
+@pytest.fixture
+def own(folder: Path) -> Iterator[Platform]:
+    """Return a platform whose tokens are valid for a day."""
+    with platform(folder) as served:
+        yield served
+
+
+def test_a_token_serves_many_runs(own: Platform) -> None:
+    """It is requested once, by the client's id and secret."""
+    runs = [own.fetch() for _ in range(3)]
+
+    assert [run.rows for run in runs] == [12, 12, 12]
+    assert own.forms == [
+        {
+            "grant_type": "client_credentials",
+            "client_id": "me",
+            "client_secret": SECRET,
+        }
+    ]
+
+
+def test_a_token_is_kept_where_only_its_user_can_read_it(own: Platform) -> None:
+    """In the state folder, with mode 0600 in a folder of mode 0700."""
+    own.fetch()
+
+    (file,) = (state_home() / "tokens").glob("*.json")
+
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert file.parent.stat().st_mode & 0o777 == 0o700
+    assert SECRET not in file.read_text()
+
+
+def test_a_token_is_renewed_before_it_ends(own: Platform) -> None:
+    """A tenth of its life before: of 1000 s, the fourth slot is at 900 s."""
+    own.lifetime = 1_000
+
+    for _ in range(4):
+        assert own.fetch().rows == 12
+
+    assert own.issued == ["token-number-0", "token-number-1"]
+    assert "401" not in str(own.bearers)
+
+
+@pytest.mark.parametrize("lifetime", [None, "soon", -5, 0, True, 1e400, {}])
+def test_a_lifetime_that_means_nothing_is_ten_minutes(
+    own: Platform, lifetime: object
+) -> None:
+    """The token of the first slot is good for the second, not for the third."""
+    own.lifetime = lifetime
+
+    for _ in range(3):
+        assert own.fetch().rows == 12
+
+    assert len(own.issued) == 2
+
+
+def test_a_token_that_is_refused_early_is_renewed_once(own: Platform) -> None:
+    """Its keys were rotated: the slot is not lost."""
+    own.fetch()
+    own.valid.clear()
+
+    run = own.fetch()
+
+    assert run.rows == 12
+    assert own.issued == ["token-number-0", "token-number-1"]
+
+
+def test_a_feed_that_refuses_every_token_is_asked_no_further(own: Platform) -> None:
+    """One new token is tried, then it is an error of the credentials."""
+    own.replies[AVAILABILITY] = lambda: (401, {}, b"{}")
+
+    run = own.fetch()
+
+    assert run.outcome is Outcome.CREDENTIALS
+    assert f"{own.base}{AVAILABILITY} answered HTTP 401" in run.error
+    assert len(own.issued) == 2
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_refused_client_is_told_by_the_host(own: Platform, status: int) -> None:
+    """The message names the host and the settings, and no secret."""
+    body = b'{"error": "invalid_client", "error_description": "s3cret-of-the-client"}'
+    own.token_reply = lambda: (status, {}, body)
+
+    run = own.fetch()
+
+    assert (run.outcome, run.exit_code) == (Outcome.CREDENTIALS, 77)
+    assert run.error == (
+        f"client id or secret refused by 127.0.0.1 (HTTP {status}, invalid_client): "
+        "check oauth2.client_id and the secret in oauth2.client_secret_file"
+    )
+    assert own.bearers == []
+
+
+def test_a_refused_secret_is_sent_once_a_minute(own: Platform) -> None:
+    """Other systems of the client, and other attempts, do not send it again."""
+    own.names = ("a", "b", "c", "d")
+    own.token_reply = lambda: (401, {}, b"{}")
+
+    runs = own.fetch_all()
+
+    assert {run.outcome for run in runs} == {Outcome.CREDENTIALS}
+    assert len(own.forms) == 1
+
+
+def test_a_new_secret_is_tried_at_once(own: Platform) -> None:
+    """That the old one was refused does not count against it."""
+    own.settings.secrets()
+    own.secret_file.write_text("wrong\n")
+    own.fetch()
+    own.secret_file.write_text(f"{SECRET}\n")
+
+    assert own.fetch().rows == 12
+
+
+@pytest.mark.parametrize(
+    ("reply", "outcome", "error"),
+    [
+        ((500, {}, b"oops"), Outcome.UNAVAILABLE, "/token answered HTTP 500"),
+        ((200, {}, b"oops"), Outcome.UNAVAILABLE, "no valid access_token"),
+        ((200, {}, b"[" * 60_000), Outcome.UNAVAILABLE, "no valid access_token"),
+        ((200, {}, b'{"access_token": 7}'), Outcome.UNAVAILABLE, "no valid access"),
+        (
+            (200, {}, b'{"access_token": "a b\\r\\nX: y"}'),
+            Outcome.UNAVAILABLE,
+            "no valid access_token",
+        ),
+        (
+            (200, {}, b'{"access_token": "a", "token_type": "mac"}'),
+            Outcome.UNAVAILABLE,
+            "not a bearer token",
+        ),
+        ((200, {}, b"x" * 200_000), Outcome.UNAVAILABLE, "its answer is too large"),
+        ((302, {"Location": "/other"}, b""), Outcome.PROTOCOL, "set token_url to"),
+    ],
+)
+def test_a_token_server_that_gives_no_token_is_told(
+    own: Platform,
+    reply: tuple[int, dict[str, str], bytes],
+    outcome: Outcome,
+    error: str,
+) -> None:
+    """What is wrong with it is said; the feed is not asked without a token."""
+    own.token_reply = lambda: reply
+
+    run = own.fetch()
+
+    assert run.outcome is outcome
+    assert error in run.error
+    assert SECRET not in run.error
+    assert own.bearers == []
+
+
+def test_a_redirect_gets_no_secret(own: Platform) -> None:
+    """Not even where the settings follow redirects of the feed."""
+    asked: list[str] = []
+
+    def other(path: str) -> Answer:
+        asked.append(path)
+        return Answer(b"{}")
+
+    with serving(other) as elsewhere:
+        own.more["redirects"] = True
+        own.token_reply = lambda: (307, {"Location": f"{elsewhere}/token"}, b"")
+        run = own.fetch()
+
+    assert run.outcome is Outcome.PROTOCOL
+    assert asked == []
+
+
+def test_a_token_server_that_hangs_costs_the_slot_only(own: Platform) -> None:
+    """The attempt ends at its deadline, and the next slot is collected."""
+    release = threading.Event()
+
+    def hang() -> tuple[int, dict[str, str], bytes]:
+        release.wait(20)
+        return 503, {}, b""
+
+    own.interval = "5s"
+    own.token_reply = hang
+    run = own.fetch()
+    release.set()
+    own.token_reply = None
+
+    assert run.outcome is Outcome.UNAVAILABLE
+    assert own.fetch().rows == 12
+
+
+def test_systems_of_one_client_share_its_token(own: Platform) -> None:
+    """Twenty that run at once request one."""
+    own.names = tuple(f"city{number}" for number in range(20))
+
+    runs = own.fetch_all()
+
+    assert [run.rows for run in runs] == [12] * 20
+    assert len(own.forms) == 1
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"at": "x"}', "\0" * 99_999])
+def test_a_damaged_cache_is_no_trouble(own: Platform, text: str) -> None:
+    """Another token is requested."""
+    own.fetch()
+    (file,) = (state_home() / "tokens").glob("*.json")
+    file.write_text(text)
+
+    assert own.fetch().rows == 12
+    assert len(own.issued) == 2
+
+
+def test_a_cache_that_others_can_read_is_not_used(own: Platform) -> None:
+    """Who could read it could have read the token: another is requested."""
+    own.fetch()
+    (file,) = (state_home() / "tokens").glob("*.json")
+    file.chmod(0o644)
+
+    assert own.fetch().rows == 12
+    assert len(own.issued) == 2
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_clock_that_is_set_back_makes_a_new_token(own: Platform) -> None:
+    """How old the stored one is cannot be known then."""
+    own.fetch()
+    own.clock.now -= 86_400
+
+    assert own.fetch().rows == 12
+    assert len(own.issued) == 2
+
+
+def test_other_hosts_get_no_token(own: Platform) -> None:
+    """A redirect to another host is followed without it."""
+    asked: list[str] = []
+    own.more["redirects"] = True
+    with platform(own.folder / "other") as other:
+        place = other.base.replace("127.0.0.1", "localhost")
+        own.replies[AVAILABILITY] = lambda: (302, {"Location": place + "/x"}, b"")
+        own.fetch()
+        asked += [bearer for _, bearer in other.bearers]
+
+    assert asked
+    assert set(asked) == {""}
+
+
+def test_credential_hosts_get_the_token(own: Platform) -> None:
+    """The user names them."""
+    own.more |= {"redirects": True, "credential_hosts": ["localhost"]}
+    with platform(own.folder / "other") as other:
+        place = other.base.replace("127.0.0.1", "localhost")
+        own.replies[AVAILABILITY] = lambda: (302, {"Location": place + "/x"}, b"")
+        own.fetch()
+
+    asked = [bearer for _, bearer in other.bearers]
+    assert asked[:2] == ["Bearer token-number-0", "Bearer token-number-1"]
+
+
+def test_token_and_secret_are_written_nowhere(own: Platform) -> None:
+    """A feed that echoes the token in its errors brings it into no file of ours."""
+    own.replies[AVAILABILITY] = lambda: (
+        302,
+        {"Location": f"/login?next={own.issued[-1]}"},
+        b"",
+    )
+    first = own.fetch()
+    own.replies[AVAILABILITY] = lambda: (200, {}, f"<p>{own.issued[-1]}".encode())
+    second = own.fetch()
+
+    texts = [
+        path.read_bytes()
+        for path in own.folder.rglob("*")
+        if path.is_file() and path.suffix != ".zip" and path != own.secret_file
+    ]
+    assert "***" in first.error
+    assert second.outcome is Outcome.REJECTED
+    for text in (*texts, first.error.encode(), second.error.encode()):
+        assert b"token-number" not in text
+        assert SECRET.encode() not in text
+
+
+def test_gbfs_systems_have_tokens_too(own: Platform) -> None:
+    """The same table serves any dialect."""
+    status = {
+        "last_updated": int(own.clock.now),
+        "data": {"stations": [{"station_id": "a", "num_bikes_available": 3}]},
+    }
+    feeds = [{"name": "station_status", "url": f"{own.base}/status.json"}]
+
+    def document(value: object) -> tuple[int, dict[str, str], bytes]:
+        bearer = own.bearers[-1][1].removeprefix("Bearer ")
+        return (200 if bearer in own.valid else 401), {}, json.dumps(value).encode()
+
+    own.replies["/gbfs.json"] = lambda: document({"data": {"en": {"feeds": feeds}}})
+    own.replies["/status.json"] = lambda: document(status)
+    own.more |= {"feed": "gbfs", "url": f"{own.base}/gbfs.json"}
+
+    assert own.fetch().rows == 1
+
+
+@pytest.mark.parametrize(
+    ("more", "error"),
+    [
+        ({"oauth2": {"client_id": "me"}}, "city.oauth2.client_secret_file is missing"),
+        ({"oauth2": {"client_secret_file": "x"}}, "city.oauth2.client_id is missing"),
+        (
+            {"oauth2": {"clientid": "x"}},
+            'unknown setting "systems.city.oauth2.clientid"',
+        ),
+        ({"oauth2": {}}, r'feed = "tdx" requires \[systems.city.oauth2\]'),
+        ({"headers": {"authorization": "x"}}, "own Authorization header"),
+        ({"url": "http://me@127.0.0.1/Bike/Station/X"}, "own Authorization header"),
+        (
+            {"url": "http://example.org/Bike/Station/X"},
+            "city.url must begin with https",
+        ),
+        ({"url": "https://example.org/x"}, "requires a url such as"),
+    ],
+)
+def test_a_client_that_cannot_be_used_is_a_settings_error(
+    own: Platform, more: dict[str, object], error: str
+) -> None:
+    """It says what is missing or contradicts, before any network."""
+    own.more |= more
+
+    with pytest.raises(SettingsError, match=error):
+        _ = own.settings
+
+
+@pytest.mark.parametrize(
+    "url", ["http://example.org/token", "http://10.0.0.1/token", "ftp://a.org/t"]
+)
+def test_a_secret_is_not_sent_in_clear(own: Platform, url: str) -> None:
+    """But to this machine."""
+    own.more["oauth2"] = {
+        "token_url": url,
+        "client_id": "me",
+        "client_secret_file": str(own.secret_file),
+    }
+
+    with pytest.raises(
+        SettingsError, match=r"token_url (must begin|is not an address)"
+    ):
+        _ = own.settings
+
+
+def test_stations_without_a_document_are_told(own: Platform) -> None:
+    """The counts are collected; the list of stations is tried again later."""
+    own.replies[STATIONS] = lambda: (500, {}, b"")
+    first = own.fetch()
+    del own.replies[STATIONS]
+    runs = [own.fetch() for _ in range(2)]
+
+    assert (first.rows, first.flags) == (12, ("partial",))
+    assert [run.flags for run in runs] == [("partial",), ()]
+    assert TOKEN not in str(own.bearers)
