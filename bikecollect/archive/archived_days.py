@@ -3,16 +3,21 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bikecollect.archive.datasets import RUNS
+from bikecollect.archive.datasets import RUNS, SLOTS
 from bikecollect.archive.day_csv import DaySummary
 from bikecollect.archive.parts import is_day
-from bikecollect.core.blocks import Block
+from bikecollect.core.blocks import Block, Span
 from bikecollect.core.slots import Slot
-from bikecollect.storage.csv_store import is_segment
+from bikecollect.storage.csv_store import Store, is_segment
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import ENDS, WITHIN
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+    from bikecollect.archive.day_archive import Archive
 
 GONE = 2
 """In ``files.damaged``: the file was archived and removed."""
@@ -49,30 +54,13 @@ class ArchivedDays:
 
     def save(self, archived: Archived) -> None:
         """Record that a day is *archived*."""
-        values = (
-            archived.day,
-            *archived.summary,
-            archived.timezone,
-            archived.made,
-            int(archived.csv_gone),
-            json.dumps(archived.parts),
-        )
         with self._ledger.transaction() as db:
-            db.execute(
-                "INSERT OR REPLACE INTO archives VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                values,
-            )
+            _save(db, archived)
 
     def mark_removed(self, day: str, files: Iterable[str]) -> None:
         """Record that the *files* of *day* are removed; the archive has the rows."""
         with self._ledger.transaction() as db:
-            db.execute("UPDATE archives SET csv_gone = 1 WHERE day = ?", (day,))
-            for file in files:
-                db.execute(
-                    "INSERT INTO files VALUES (?, 0, 0, 0, ?, NULL)"
-                    " ON CONFLICT (file) DO UPDATE SET damaged = excluded.damaged",
-                    (file, GONE),
-                )
+            _mark_removed(db, day, files)
 
     def removed_files(self) -> list[str]:
         """Return the files that were archived and removed."""
@@ -106,8 +94,18 @@ class ArchivedDays:
         sql = f"SELECT {names} FROM runs WHERE slot >= ? AND slot < ? ORDER BY slot"
         return self._ledger.all(sql, begin, end)
 
-    def restore(self, blocks: Sequence[Block], runs: Sequence[Sequence[Any]]) -> None:
-        """Write *blocks* and *runs* of the archive that the ledger has lost."""
+    def slots(self) -> set[Slot]:
+        """Return the slots that have a block."""
+        return self._ledger.slots()
+
+    def restore(
+        self,
+        archived: Archived,
+        blocks: Sequence[Block],
+        runs: Sequence[Sequence[Any]],
+        files: Iterable[str],
+    ) -> None:
+        """Write a day that the ledger has lost: *blocks*, whose *files* are removed."""
         names, marks = ", ".join(RUNS), ", ".join("?" * len(RUNS))
         with self._ledger.transaction() as db:
             db.executemany(
@@ -120,6 +118,76 @@ class ArchivedDays:
                 f" VALUES ({marks}, '{{}}', '[]', '[]')",
                 runs,
             )
+            _save(db, archived)
+            _mark_removed(db, archived.day, files)
+
+
+def _save(db: "Connection", archived: Archived) -> None:
+    values = (
+        archived.day,
+        *archived.summary,
+        archived.timezone,
+        archived.made,
+        int(archived.csv_gone),
+        json.dumps(archived.parts),
+    )
+    db.execute(
+        "INSERT OR REPLACE INTO archives VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values
+    )
+
+
+def _mark_removed(db: "Connection", day: str, files: Iterable[str]) -> None:
+    for file in files:
+        db.execute("UPDATE archives SET csv_gone = 1 WHERE day = ?", (day,))
+        db.execute(
+            "INSERT INTO files VALUES (?, 0, 0, 0, ?, NULL)"
+            " ON CONFLICT (file) DO UPDATE SET damaged = excluded.damaged",
+            (file, GONE),
+        )
+
+
+def restore(archive: "Archive", archived_days: ArchivedDays, store: Store) -> None:
+    """Copy what *archive* knows into a ledger that was lost.
+
+    Slots whose rows are in the *store* keep these; the others are recorded in a file of
+    their day that was removed.
+    """
+    known = archived_days.archived()
+    for day in archive.days():
+        if day not in known:
+            _restore_day(archive, archived_days, store, day)
+
+
+def _restore_day(
+    archive: "Archive", archived_days: ArchivedDays, store: Store, day: str
+) -> None:
+    archived, layout = archive.certified(day), archive.layout
+    rows = archive.rows(layout.slots, day, SLOTS)
+    runs = archive.rows("runs", day, RUNS) if "runs" in layout.datasets else []
+    live = store.segments(day)
+    file = f"{layout.rows}/{day}.csv"
+    if file in live:
+        file = f"{layout.rows}/{day}.0.csv"
+    slots = archived_days.slots()
+    blocks = [_block(file, row) for row in rows if row[5] and row[0] not in slots]
+    lost = [block for block in blocks if layout.accounts_for(block.flags)]
+    archived_days.restore(archived, lost, runs, [file] if lost or not live else [])
+
+
+def _block(file: str, row: Sequence[Any]) -> Block:
+    """Return the block in a *row* of the archived dataset `slots`."""
+    slot, _, _, _, _, rows, flags, source, fetched_at, updated, sha256, run_id = row
+    return Block(
+        slot=Slot(slot),
+        span=Span(file, 0, 0, 0),
+        rows=rows,
+        sha256=sha256,
+        fetched_at=float(fetched_at or 0),
+        last_updated=updated,
+        run_id=run_id,
+        source=source,
+        flags=flags,
+    )
 
 
 def archived_days(rows: Iterable[Sequence[Any]]) -> dict[str, Archived]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from bikecollect.archive import datasets, day_csv
-from bikecollect.archive.archived_days import Archived, ArchivedDays
+from bikecollect.archive import day_csv
+from bikecollect.archive.archived_days import Archived, ArchivedDays, restore
 from bikecollect.archive.day_archive import Archive, Contents
-from bikecollect.core.blocks import Block, Span
+from bikecollect.core.blocks import Block
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import (
     DAY,
@@ -28,7 +28,7 @@ from bikecollect.storage.lock import Lock, exclusive_lock
 from bikecollect.storage.payload_store import Payloads
 from bikecollect.storage.recovery import Recovery
 
-IN_USE = "in use"
+IN_USE, CHANGED = "in use", "changed"
 LOST = "lost"
 ROW = 120
 """Bytes of a row, about."""
@@ -77,10 +77,10 @@ class Compactor:
 
     def run(self) -> Iterator[Step]:
         """Archive what is due; yield one step per day."""
-        with self._open() as archived_days:
+        with _OpenDays(self.lock, self.ledger, check=True) as archived_days:
             self.recovery.recover_files()
             self._roll_forward(archived_days)
-            self._restore(archived_days)
+            restore(self.archive, archived_days, self.store)
             due = self._due(archived_days)
         # First what frees space: archiving takes some.
         yield from (step for step in self._remove_old(due) if step.what != IN_USE)
@@ -119,25 +119,6 @@ class Compactor:
         archived_days.save(archived)
         self.archive.published(day)
         return archived
-
-    def _restore(self, archived_days: ArchivedDays) -> None:
-        """Copy what the archive knows into a ledger that was lost."""
-        known = archived_days.archived()
-        for day in self.archive.days():
-            if day in known:
-                continue
-            archived = self.archive.certified(day)
-            layout = self.archive.layout
-            rows = self.archive.rows(layout.slots, day, datasets.SLOTS)
-            has_runs = "runs" in layout.datasets
-            runs = self.archive.rows("runs", day, datasets.RUNS) if has_runs else []
-            file = f"{layout.rows}/{day}.csv"
-            blocks = (_block(file, row) for row in rows if row[5])
-            own = [block for block in blocks if layout.accounts_for(block.flags)]
-            archived_days.restore(own, runs)
-            archived_days.save(archived)
-            if not self.store.segments(day):
-                archived_days.mark_removed(day, [file])
 
     def _due(self, archived_days: ArchivedDays) -> list[str]:
         """Return the closed days that the archive lacks or has with other rows.
@@ -260,7 +241,11 @@ class Compactor:
         """Remove the CSV of a day unless a reader needs it, such as a long export."""
         with exclusive_lock(self.system.path / self.archive.layout.rows) as is_free:
             if is_free:
-                return self._remove(archived_days, archived)
+                step = self._remove(archived_days, archived)
+                if step.what == CHANGED:
+                    # Another block has replaced one since: archive the day anew.
+                    return self._archive_day(archived_days, archived.day)
+                return step
         return Step(self.system.system_id, archived.day, IN_USE)
 
     def _remove(self, archived_days: ArchivedDays, archived: Archived) -> Step:
@@ -271,9 +256,8 @@ class Compactor:
         try:
             self._check(archived_days, archived, files, sizes)
         except StorageError as error:
-            return Step(
-                self.system.system_id, day, "kept", before=before, why=str(error)
-            )
+            what = CHANGED if error.cause == CHANGED else "kept"
+            return Step(self.system.system_id, day, what, before=before, why=str(error))
         archived_days.mark_removed(day, files)
         for file in files:
             self.store.remove(file)
@@ -299,20 +283,22 @@ class Compactor:
                 raise StorageError(f"{file} has bytes that the ledger does not know")
         columns, pieces = self._read_day(archived_days, archived.day)
         if day_csv.total(day_csv.lines(pieces, columns)) != archived.summary:
-            raise StorageError(f"{archived.day} has changed since it was archived")
+            text = f"{archived.day} has changed since it was archived"
+            raise StorageError(text, cause=CHANGED)
 
 
 class _OpenDays:
     """The lock held and the ledger open, for one day's work."""
 
-    def __init__(self, lock: Lock, ledger: Ledger) -> None:
+    def __init__(self, lock: Lock, ledger: Ledger, *, check: bool = False) -> None:
         self._held = lock.held()
+        self._check = check
         self._ledger = ledger
 
     def __enter__(self) -> ArchivedDays:
         self._held.__enter__()
         try:
-            self._ledger.open()
+            self._ledger.open(check=self._check)
         except BaseException:
             self._held.__exit__(None, None, None)
             raise
@@ -321,19 +307,3 @@ class _OpenDays:
     def __exit__(self, *_: object) -> None:
         self._ledger.close()
         self._held.__exit__(None, None, None)
-
-
-def _block(file: str, row: Sequence[Any]) -> Block:
-    """Return the block in a *row* of the archived dataset `slots`."""
-    slot, _, _, _, _, rows, flags, source, fetched_at, updated, sha256, run_id = row
-    return Block(
-        slot=Slot(slot),
-        span=Span(file, 0, 0, 0),
-        rows=rows,
-        sha256=sha256,
-        fetched_at=float(fetched_at or 0),
-        last_updated=updated,
-        run_id=run_id,
-        source=source,
-        flags=flags,
-    )

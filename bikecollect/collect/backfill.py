@@ -5,6 +5,7 @@ recovers a killed backfill. A slot that has a block is never changed.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
@@ -75,8 +76,9 @@ class Agreement:
 class Backfiller:
     """Fills the missing slots of one system from *since* to before *until*.
 
-    With *dry* nothing is written. *interrupted* raises Interrupted between two slots
-    if the process was asked to stop; *breathe* pauses without the lock.
+    With *dry* nothing is written. *restore* copies what the archive has into a ledger
+    that was lost: those slots are not missing. *interrupted* raises Interrupted between
+    two slots if the process was asked to stop; *breathe* pauses without the lock.
     """
 
     system: SystemFolder
@@ -90,12 +92,14 @@ class Backfiller:
     new_id: Callable[[], str]
     since: Slot
     until: Slot
+    restore: Callable[[], None] | None = None
     dry: bool = False
     vehicles: CommittedBlocks | None = None
     agreement: Agreement = field(default_factory=Agreement)
 
     def fill_from_payloads(self) -> Iterator[Filling]:
         """Fill from the payloads of the system: rejected ones, then kept ones."""
+        self._restore()
         there = self.blocks.read() | self._alone()
         vehicles = self.vehicles.read() if self.vehicles else set()
         rejected = [(name, "") for name in self.payloads.rejected()]
@@ -116,6 +120,7 @@ class Backfiller:
 
         The agreement is measured first, over slots that both have.
         """
+        self._restore()
         there = self.blocks.read() | self._alone()
         self._compare(source, there)
         share = self.agreement.share
@@ -247,6 +252,13 @@ class Backfiller:
         self.blocks.release(slot)
         if self.vehicles:
             self.vehicles.release(slot)
+
+    def _restore(self) -> None:
+        if self.restore and not self.dry:
+            with self.lock.held(), closing(self.blocks.ledger) as ledger:
+                ledger.open()
+                self.recovery.recover_files()
+                self.restore()
 
     def _locked(self, work: Callable[[], Iterator[Filling]]) -> Iterator[Filling]:
         """Do *work* under the lock, with files that agree with the ledger.

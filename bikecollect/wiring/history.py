@@ -9,6 +9,7 @@ from glob import glob
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from bikecollect.archive.archived_days import ArchivedDays, restore
 from bikecollect.archive.compact import Compactor
 from bikecollect.archive.datasets import VEHICLE_LAYOUT
 from bikecollect.archive.day_archive import Archive
@@ -143,10 +144,13 @@ def backfiller(
         # DuckDB may run in this process, and limits its own memory.
         bounded=nullcontext,
     )
+    history, days = History(name, system.path), archive(settings, name, times)
+    known = {day for (day,) in history.select("SELECT day FROM archives")}
+    is_lost = not known.issuperset(days.days())
     return Backfiller(
         system=system,
         payloads=payloads,
-        blocks=CommittedBlocks(History(name, system.path), store, ledger),
+        blocks=CommittedBlocks(history, store, ledger),
         vehicles=CommittedBlocks(
             History(name, system.vehicles.path), vehicles.store, vehicles.ledger
         )
@@ -160,6 +164,9 @@ def backfiller(
         new_id=process.run_id,
         since=span[0],
         until=span[1],
+        restore=partial(restore, days, ArchivedDays(ledger), store)
+        if is_lost
+        else None,
         dry=dry,
     )
 

@@ -55,7 +55,7 @@ def open_days(
     """Return those of *days* and of the days with blocks that the archive lacks.
 
     A day is open too if the ledger has other rows than the archive. The value is True
-    if some of its CSV was removed, so that the archive is needed all the same.
+    if some of its CSV was or may have been removed, so that the archive is needed too.
     """
     archived = {day: tuple(values) for day, *values in history.select(ARCHIVED)}
     counts = {day: (slots, rows) for day, slots, rows in history.select(FILLED)}
@@ -66,7 +66,8 @@ def open_days(
         if known is None and day not in counts and is_complete:
             continue  # the ledger was lost: the archive knows better
         if known is None or known[:2] != counts.get(day, (0, 0)) or not is_complete:
-            open_[day] = bool(known and known[2])
+            # After a lost ledger late blocks lie beside an archive it does not know.
+            open_[day] = known[2] > 0 if known else is_complete
     return open_
 
 

@@ -1,0 +1,86 @@
+"""A ledger is lost while closed days live in the archive only."""
+
+from pathlib import Path
+
+import pytest
+from keeping import compacted, findings, viewed
+from world import NOON, World
+
+from bikecollect.core.slots import DAY
+
+pytest.importorskip("duckdb")
+
+
+@pytest.fixture
+def world(folder: Path) -> World:
+    """Return a world whose day of three slots lives in the archive only."""
+    world = World(folder / "city")
+    for bikes in (1, 2, 0):
+        world.fetch({"a": bikes, "b": 3}, after=300)
+    world.clock.now += 9 * DAY
+    compacted(world)
+    return world
+
+
+def late_slot(world: World) -> None:
+    """Collect one more slot of the archived day."""
+    now, world.clock.now = world.clock.now, NOON + 1200
+    world.fetch({"a": 5, "b": 4})
+    world.clock.now = now
+
+
+def lose_ledger(world: World) -> None:
+    """Remove the ledger, and let the next run rebuild it."""
+    for path in world.folder.glob("ledger*"):
+        path.unlink()
+    world.fetch({"a": 6, "b": 4})
+
+
+def counted(world: World) -> list[tuple[int, int]]:
+    """Return the rows and the slots of the archived day, as readers see them."""
+    with viewed(world) as db:
+        sql = (
+            "SELECT count(*), count(DISTINCT slot) FROM station_status"
+            " WHERE date = '2026-11-22'"
+        )
+        return db.execute(sql).fetchall()
+
+
+def test_a_late_slot_before_the_loss_is_shown_beside_the_archive(world: World) -> None:
+    """Readers and the next compaction have all four slots (fault 64)."""
+    late_slot(world)
+    lose_ledger(world)
+    before = counted(world)
+    steps = compacted(world)
+
+    assert before == [(8, 4)]
+    assert {step.what for step in steps} == {"archived", "let go"}
+    assert counted(world) == [(8, 4)]
+    assert findings(world) == []
+
+
+def test_a_late_slot_behind_the_loss_is_shown_beside_the_archive(world: World) -> None:
+    """The same, if it comes before a compaction has restored the ledger."""
+    lose_ledger(world)
+    late_slot(world)
+    before = counted(world)
+    steps = compacted(world)
+
+    assert before == [(8, 4)]
+    assert {step.what for step in steps} == {"archived", "let go"}
+    assert counted(world) == [(8, 4)]
+    assert findings(world) == []
+
+
+def test_a_slot_filled_again_behind_the_loss_is_there_once(world: World) -> None:
+    """A block of an archived slot replaces the archived rows; nothing stays undone."""
+    lose_ledger(world)
+    now, world.clock.now = world.clock.now, NOON + 300
+    world.fetch({"a": 9, "b": 9})
+    world.clock.now = now
+    compacted(world)
+    compacted(world)
+
+    assert counted(world) == [(6, 3)]
+    assert compacted(world) == []
+    assert findings(world) == []
