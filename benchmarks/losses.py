@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -179,9 +180,11 @@ def wait_for_rows(folder: Path, process: "subprocess.Popen[bytes]") -> None:
 
 
 def has_a_part(folder: Path) -> bool:
-    """Return whether the slot has some of its rows, or a broken one."""
+    """Return whether a slot has only some of its rows, or a row is broken."""
     found = rows(folder)
-    return len({len(row) for row in found}) > 1 or len(found) not in {0, STATIONS}
+    slots = Counter(row[0] for row in found)
+    is_whole = all(count == STATIONS for count in slots.values())
+    return len({len(row) for row in found}) > 1 or not is_whole
 
 
 if __name__ == "__main__":

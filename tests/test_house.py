@@ -13,6 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from bikecollect.cli import COMMANDS, cli
+from bikecollect.cli.examples import EXAMPLES
 from bikecollect.core.errors import ExitCode
 from bikecollect.setup import loader
 
@@ -64,6 +65,62 @@ def test_every_command_has_help_and_a_place_in_the_docs(name: str) -> None:
     assert command.help
     assert command.get_short_help_str(200) == COMMANDS[name]
     assert f"# bikecollect {name}\n" in page
+
+
+@pytest.mark.parametrize(
+    ("name", "example"),
+    [(name, each) for name, pair in EXAMPLES.items() for each in pair],
+)
+def test_every_example_of_the_help_is_a_real_call(name: str, example: str) -> None:
+    """Its command is the one whose help shows it, and its options parse."""
+    program, *arguments = shlex.split(example)
+
+    assert program == "bikecollect"
+    with cli.make_context("bikecollect", arguments) as context:
+        rest = [*context._protected_args, *context.args]
+        found, command, rest = cli.resolve_command(context, rest)
+        assert command is not None
+        command.make_context(name, rest, parent=context)
+    assert found == name
+
+
+def test_every_command_has_two_examples() -> None:
+    """A reader copies one and changes it."""
+    assert list(EXAMPLES) == list(COMMANDS)
+    assert {len(pair) for pair in EXAMPLES.values()} == {2}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["backfil"], 'unknown command "backfil", did you mean "backfill"?'),
+        (["statsu", "--alert"], 'did you mean "status"?'),
+        (["zzz"], 'unknown command "zzz"; see: bikecollect help'),
+    ],
+)
+def test_a_mistyped_command_gets_a_suggestion(words: list[str], said: str) -> None:
+    """What was most likely meant, by the letters."""
+    with pytest.raises(click.UsageError) as caught:
+        cli.main(words, "bikecollect", standalone_mode=False)
+
+    assert said in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("words", "begin"),
+    [
+        (["help"], "Usage: bikecollect [OPTIONS] COMMAND"),
+        (["help", "fetch"], "Usage: bikecollect fetch"),
+        (["help", "runs", "show"], "Usage: bikecollect runs show"),
+    ],
+)
+def test_help_of_a_command_can_be_asked_for_by_name(
+    words: list[str], begin: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As with git: `bikecollect help COMMAND`."""
+    cli.main(words, "bikecollect", standalone_mode=False)
+
+    assert capsys.readouterr().out.startswith(begin)
 
 
 @pytest.mark.parametrize("code", list(ExitCode))

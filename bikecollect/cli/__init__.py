@@ -5,6 +5,7 @@ from importlib import import_module
 import click
 
 from bikecollect import __version__
+from bikecollect.cli.examples import epilog
 from bikecollect.cli.options import Screen, Shared
 
 COMMANDS = {
@@ -59,7 +60,26 @@ class LazyGroup(click.Group):
         name = cmd_name.replace("-", "_")
         module = import_module(f"bikecollect.cli.commands.{name}")
         command: click.Command = getattr(module, name)
+        command.epilog = epilog(cmd_name)
         return command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read `help COMMAND` as `COMMAND --help`."""
+        if args and args[0] == "help":
+            args = [*args[1:], "--help"]
+        return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command named by *args*; suggest one for a mistyped name."""
+        if args[0] not in COMMANDS:
+            from difflib import get_close_matches  # only needed for an error
+
+            near = get_close_matches(args[0], COMMANDS, 1)
+            hint = f', did you mean "{near[0]}"?' if near else "; see: bikecollect help"
+            ctx.fail(f'unknown command "{args[0]}"{hint}')
+        return super().resolve_command(ctx, args)
 
     def format_commands(
         self, ctx: click.Context, formatter: click.HelpFormatter
@@ -123,7 +143,10 @@ def _version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None
 def cli(
     ctx: click.Context, config: str | None, verbose: int, log_format: str | None
 ) -> None:
-    """Collect the history of bike-share systems and account for every slot."""
+    """Collect the history of bike-share systems and account for every slot.
+
+    `bikecollect help COMMAND` shows the help of a command.
+    """
     from bikecollect.cli.log_setup import set_up  # not for --help
 
     set_up(verbose, log_format or "text")

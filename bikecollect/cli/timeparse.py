@@ -1,14 +1,17 @@
 """Parse times as people write them: a day, a time, or a duration before now."""
 
 import re
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from bikecollect.core.errors import UsageError
-from bikecollect.core.slots import Slot, day_of
+from bikecollect.core.slots import Slot, bounds, day_of
 
 LATEST = 7_258_118_400.0
 """The beginning of the year 2200, later than any slot."""
+FIRST_DAY, LAST_DAY = "0001-01-01", "9999-12-31"
+DAY_ONLY = re.compile(r"\d{4}-?\d\d-?\d\d|\d{4}-?W\d\d(-?\d)?")
+"""A day without a time, in the forms of ISO 8601."""
 UNITS = {"min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
@@ -38,13 +41,51 @@ def moment(text: str, zone: ZoneInfo, now: float) -> float:
     return seconds
 
 
-def day(text: str, zone: ZoneInfo, now: float) -> str:
-    """Return the local day of the time that *text* names.
+def days(
+    since: str | None, until: str | None, zone: ZoneInfo, now: float
+) -> tuple[str, str]:
+    """Return the first day of a range of days, and the day after its last.
 
-    >>> day("1970-01-02T23:00", ZoneInfo("Asia/Taipei"), 0)
-    '1970-01-02'
+    Both *since* and *until* are in the range; None stands for no bound. Raises
+    UsageError if the range is empty.
+
+    >>> days("1970-01-02T23:00", "1970-01-03", ZoneInfo("Asia/Taipei"), 0)
+    ('1970-01-02', '1970-01-04')
     """
+    first = _day(since, zone, now) if since else FIRST_DAY
+    last = _day(until, zone, now) if until else LAST_DAY
+    if first > last:
+        raise _reversed(since, until)
+    end = date.fromisoformat(last) + timedelta(days=1) if until else LAST_DAY
+    return first, str(end)
+
+
+def slots(
+    since: str | None, until: str | None, zone: ZoneInfo, now: float
+) -> tuple[Slot | None, Slot | None]:
+    """Return the first second of a range of slots, and the end of the range.
+
+    A day given as *until* is in the range, a time is its end. Raises UsageError if the
+    range is empty.
+
+    >>> slots("1970-01-01", "1970-01-02", ZoneInfo("UTC"), 0)
+    (0, 172800)
+    """
+    begin = Slot(int(moment(since, zone, now))) if since else None
+    end = Slot(int(moment(until, zone, now))) if until else None
+    if until and end is not None and DAY_ONLY.fullmatch(until):
+        _, end = bounds(day_of(end, zone), zone)
+    if begin is not None and end is not None and begin >= end:
+        raise _reversed(since, until)
+    return begin, end
+
+
+def _day(text: str, zone: ZoneInfo, now: float) -> str:
     return day_of(Slot(int(moment(text, zone, now))), zone)
+
+
+def _reversed(since: str | None, until: str | None) -> UsageError:
+    return UsageError(f'--since "{since}" is not before --until "{until}"')
 
 
 def _time_of_day(text: str, zone: ZoneInfo, now: float) -> float:

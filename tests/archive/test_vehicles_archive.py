@@ -62,7 +62,7 @@ def run(city: Publisher, *arguments: str) -> str:
 
 def exported(city: Publisher) -> str:
     """Return the first day of vehicles as CSV."""
-    day = ("--since", "2026-11-22", "--until", "2026-11-23")
+    day = ("--since", "2026-11-22", "--until", "2026-11-22")
     return run(city, "export", "--what", "vehicle_status", *day)
 
 

@@ -124,7 +124,7 @@ def test_each_failure_has_its_code_and_one_line(
 @pytest.mark.parametrize(
     ("arguments", "code", "word"),
     [
-        (["fetsch"], 64, "No such command"),
+        (["fetsch"], 64, 'did you mean "fetch"?'),
         (["fetch", "--formt"], 64, "No such option"),
         (["--config", "nowhere.toml", "fetch"], 78, "cannot read nowhere.toml"),
         (["fetch", "atlantis"], 78, 'unknown system "atlantis"'),

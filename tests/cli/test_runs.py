@@ -263,6 +263,7 @@ def test_a_time_of_day_means_the_latest_that_had_a_run(tmp_path: Path) -> None:
         (["show", "soon"], 64, "invalid time"),
         (["--since", "soon"], 64, "invalid time"),
         (["--outcome", "odd"], 64, "unknown outcome"),
+        (["--until", "2020-01-01"], 64, 'is not before --until "2020-01-01"'),
         (["--limit", "0"], 64, "--limit"),
         (["atlantis"], 78, "unknown system"),
     ],

@@ -14,7 +14,7 @@ from command import bikecollect
 from served import Answer, serving
 
 BEFORE = Path(__file__).parent / "before" / "87c69d1.tar.xz"
-DAY = ("--since", "2026-11-25", "--until", "2026-11-26")
+DAY = ("--since", "2026-11-25", "--until", "2026-11-25")
 TABLES = (
     *("station_status", "stations", "slots", "gaps", "runs"),
     *("coverage", "profile"),
@@ -89,7 +89,7 @@ def test_it_is_healed_to_the_byte(healed: Path) -> None:
     expected = healed / "healed"
 
     found = said(healed, "verify", "--format", "json")
-    rows = said(healed, "export", "--since", "2026-11-26", "--until", "2026-11-27")
+    rows = said(healed, "export", "--since", "2026-11-26", "--until", "2026-11-26")
 
     assert found == (expected / "verify.jsonl").read_text(encoding="utf-8")
     assert rows == (expected / "open-day.csv").read_text(encoding="utf-8")

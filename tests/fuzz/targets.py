@@ -24,7 +24,7 @@ from zoneinfo import ZoneInfo
 from urllib3.util import parse_url
 
 from bikecollect.archive import day_csv
-from bikecollect.cli.timeparse import day, moment
+from bikecollect.cli.timeparse import days, moment
 from bikecollect.collect.sources.bikecollect_folder import FolderSource
 from bikecollect.collect.sources.tables import TableSource
 from bikecollect.core.errors import BikecollectError, PayloadError, SettingsError
@@ -253,7 +253,7 @@ def target_moment(data: bytes) -> None:
     with suppress(BikecollectError):
         text = data.decode("utf-8", "surrogateescape")
         assert math.isfinite(moment(text, ZONE, 1.8e9))
-        day(text, ZONE, 1.8e9)
+        days(None, text, ZONE, 1.8e9)
 
 
 def target_address(data: bytes) -> None:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command import bikecollect
+from command import bikecollect, on_terminal
 from world import World
 
 from bikecollect.archive.parquet import quoted
@@ -52,7 +52,7 @@ def sorted_lines(world: World, day: str) -> str:
 def test_an_export_is_the_text_of_the_daily_file(world: World, config: Path) -> None:
     """Value for value, before and after the day is archived, and its CSV gone."""
     wanted = sorted_lines(world, "2026-11-22")
-    days = ("--since", "2026-11-22", "--until", "2026-11-23")
+    days = ("--since", "2026-11-22", "--until", "2026-11-22")
     before = export(config, *days)
 
     done = bikecollect("--config", config, "compact", "--csv-days", 0)
@@ -61,6 +61,52 @@ def test_an_export_is_the_text_of_the_daily_file(world: World, config: Path) -> 
     assert not list((world.folder / "station_status").iterdir())
     assert before == wanted
     assert export(config, *days) == wanted
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (
+            ["--since", "2026-11-23", "--until", "2026-11-22"],
+            '--since "2026-11-23" is not before --until "2026-11-22"',
+        ),
+        (
+            ["--since", "2025-01-01", "--until", "2025-01-31"],
+            "no rows from 2025-01-01 before 2025-02-01",
+        ),
+        (["--station", "zzz"], "no rows of station zzz"),
+        (["--station", "zzz", "--format", "jsonl"], "no rows of station zzz"),
+        (["--what", "runs", "--since", "2027-01-01"], "no rows from 2027-01-01"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["file", "stdout"])
+def test_an_export_of_nothing_is_an_error(
+    config: Path, world: World, kind: str, arguments: list[str], problem: str
+) -> None:
+    """Never an empty file with exit code 0: the range or the station is wrong."""
+    target = config.with_name("out.csv") if kind == "file" else "-"
+
+    done = bikecollect("--config", config, "export", *arguments, "-o", target)
+
+    assert done.returncode == 64
+    assert problem in done.stderr
+    assert not config.with_name("out.csv").exists()
+
+
+def test_days_without_gaps_are_a_good_answer(config: Path, world: World) -> None:
+    """A table of what has happened may be empty: exit code 0, and its header."""
+    text = export(config, "--what", "gaps", "--since", "2026-11-22", "--until", "1min")
+
+    assert text.startswith("first_slot,last_slot,slots,cause\n")
+
+
+def test_an_export_to_a_file_says_what_it_wrote(config: Path, world: World) -> None:
+    """Rows, bytes and the file: on stderr, for a person only."""
+    target = config.with_name("out.csv")
+
+    text = on_terminal("--config", config, "export", "-o", target)
+
+    assert text == f"bikecollect: 8 rows, 842 bytes: {target}\n"
 
 
 def test_the_exports_sha256_is_the_certificates(world: World, config: Path) -> None:

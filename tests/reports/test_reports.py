@@ -17,7 +17,7 @@ from bikecollect.reports.registry import REPORTS, ROWS, Values, wilson
 from bikecollect.reports.runner import Duck, ask
 
 pytest.importorskip("duckdb")
-DAYS = ("--until", "2026-11-23")
+DAYS = ("--until", "2026-11-22")
 """The world's only day: a command, whose clock is real, would show those behind too."""
 VALUES = Values(since=date(2000, 1, 1), until=date(2100, 1, 1), interval=300)
 FORBIDDEN = (

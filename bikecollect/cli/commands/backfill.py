@@ -9,7 +9,7 @@ import click
 
 from bikecollect.cli.options import Shared, say, say_json
 from bikecollect.cli.render.backfill import as_json, summary
-from bikecollect.cli.timeparse import moment
+from bikecollect.cli.timeparse import slots
 from bikecollect.collect.backfill import Backfiller, Filling
 from bikecollect.core import process
 from bikecollect.core.errors import ExitCode, Interrupted, UsageError
@@ -43,7 +43,7 @@ LAYOUTS = ("taipei-archive", "youbike-csv", "citybikes")
     help="Name of a column over there; repeatable.",
 )
 @click.option("--since", help="The first slot: 2026-11-22, 7d; default: all.")
-@click.option("--until", help="The end, in the same form.")
+@click.option("--until", help="The last day, or the end as a time; default: all.")
 @click.option(
     "--dry-run", is_flag=True, help="Print what would be done; write nothing."
 )
@@ -101,9 +101,8 @@ def _span(
     settings: Settings, name: str, since: str | None, until: str | None
 ) -> tuple[Slot, Slot]:
     zone, now = history.zone(settings, name), time.time()
-    begin = Slot(int(moment(since, zone, now))) if since else BEGINNING
-    end = Slot(int(moment(until, zone, now))) if until else END
-    return begin, end
+    begin, end = slots(since, until, zone, now)
+    return begin or BEGINNING, END if end is None else end
 
 
 def _fill(filler: Backfiller, work: Iterator[Filling], form: str) -> Sequence[Filling]:

@@ -21,7 +21,7 @@ from bikecollect.cli.options import (
 )
 from bikecollect.cli.output_file import refuse_misnamed, written
 from bikecollect.cli.render import coverage, coverage_html, station_coverage
-from bikecollect.cli.timeparse import moment
+from bikecollect.cli.timeparse import slots
 from bikecollect.core import process
 from bikecollect.core.errors import ExitCode, SettingsError
 from bikecollect.core.process import Times
@@ -39,7 +39,7 @@ FORMS = ("text", "csv", "json", "html")
 @click.command("backfill-report")
 @click.argument("system_ids", nargs=-1, metavar="[SYSTEM]...")
 @click.option("--since", help="First day or time: 2026-11-22, 7d; default: first run.")
-@click.option("--until", help="Last day or time; default: now.")
+@click.option("--until", help="Last day, or the end as a time; default: now.")
 @click.option(
     "--format", "form", type=click.Choice(FORMS), default="text", show_default=True
 )
@@ -105,8 +105,7 @@ def account(
 ) -> Account:
     """Return the account of the system *name* from *since* to *until*."""
     system, now = settings.system_folder(name), time.time()
-    begin = Slot(int(moment(since, system.zone, now))) if since else None
-    end = Slot(int(moment(until, system.zone, now))) if until else None
+    begin, end = slots(since, until, system.zone, now)
     return evidence.read_account(system, begin, end, now=now)
 
 

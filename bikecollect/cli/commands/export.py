@@ -1,5 +1,6 @@
 """``bikecollect export``: write tables to files."""
 
+import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,7 +19,7 @@ from bikecollect.cli.output_file import (
     refuse_misnamed,
     text_file,
 )
-from bikecollect.cli.timeparse import day
+from bikecollect.cli.timeparse import FIRST_DAY, LAST_DAY, days
 from bikecollect.core.errors import UsageError
 from bikecollect.reports.data_dictionary import resource
 from bikecollect.reports.export import Exporter, ExportRequest
@@ -48,7 +49,7 @@ FORMS = ("csv", "jsonl", "parquet")
     help="The table.",
 )
 @click.option("--since", help="The first day: 2026-11-22, 30d; default: all.")
-@click.option("--until", help="The day after the last one; default: all.")
+@click.option("--until", help="The last day; default: all.")
 @click.option("--station", multiple=True, help="Only this station id; repeatable.")
 @click.option("--names", is_flag=True, help="Add name, region, lat, lon of stations.")
 @click.option(
@@ -87,12 +88,12 @@ def export(
     form = _form(form, output, excel_safe=excel_safe)
     chosen = settings.chosen(system_ids)
     zones = {name: history.zone(settings, name) for name in chosen}
-    first, now = zones[chosen[0]], time.time()
+    first, end = days(since, until, zones[chosen[0]], time.time())
     request = ExportRequest(
         what=what,
         systems=zones,
-        since=day(since, first, now) if since else "0001-01-01",
-        until=day(until, first, now) if until else "9999-12-31",
+        since=first,
+        until=end,
         stations=station,
         names=names,
         excel_safe=excel_safe,
@@ -100,6 +101,9 @@ def export(
     exporter = _write(settings, request, form, output)
     if output is not None and not is_stream(output):
         _describe(exporter, request, form, output)
+        if sys.stderr.isatty():
+            written = f"{exporter.rows:,} rows, {output.stat().st_size:,} bytes"
+            click.echo(f"bikecollect: {written}: {output}", err=True)
 
 
 def _write(
@@ -115,10 +119,29 @@ def _write(
         exporter = Exporter(db, request)
         if fd is not None and form == "parquet":
             exporter.parquet(fd)
-            return exporter
-        with standard() if fd is None else text_file(fd) as out:
-            out.writelines(exporter.csv() if form == "csv" else exporter.jsonl())
+        else:
+            with standard() if fd is None else text_file(fd) as out:
+                out.writelines(exporter.csv() if form == "csv" else exporter.jsonl())
+        _refuse_nothing(exporter, request)
         return exporter
+
+
+def _refuse_nothing(exporter: Exporter, request: ExportRequest) -> None:
+    """Raise UsageError for a range or a station without any row.
+
+    A table of what has happened, such as the gaps, may well be empty.
+    """
+    limits = []
+    if request.since > FIRST_DAY:
+        limits.append(f"from {request.since}")
+    if request.until < LAST_DAY:
+        limits.append(f"before {request.until}")
+    if request.stations:
+        limits.append(f"of station {', '.join(request.stations)}")
+    if limits and not exporter.rows and request.what not in {"gaps", "stations"}:
+        raise UsageError(
+            f"no rows {' '.join(limits)}; see: bikecollect backfill-report"
+        )
 
 
 def _form(form: str | None, output: Path | None, *, excel_safe: bool) -> str:

@@ -10,7 +10,7 @@ import click
 from bikecollect.archive.query import views
 from bikecollect.cli.options import Shared, emit, say_figures
 from bikecollect.cli.render.reports import answer, listing
-from bikecollect.cli.timeparse import day, weekly
+from bikecollect.cli.timeparse import days, weekly
 from bikecollect.core.errors import UsageError
 from bikecollect.core.slots import bounds
 from bikecollect.reports import runner
@@ -23,7 +23,7 @@ from bikecollect.wiring import history
 @click.argument("name", required=False, metavar="[NAME]")
 @click.argument("system_ids", nargs=-1, metavar="[SYSTEM]...")
 @click.option("--since", help="First day: 2026-11-22, 30d; default: all.")
-@click.option("--until", help="The day after the last one; default: all.")
+@click.option("--until", help="Last day; default: all.")
 @click.option("--station", multiple=True, help="Id of a station; repeatable.")
 @click.option(
     "--by",
@@ -113,17 +113,18 @@ def _values(
     at: str | None,
 ) -> Values:
 
-    zone, now = history.zone(settings, systems[0]), time.time()
-    first = day(since, zone, now) if since else "2000-01-01"
-    last = day(until, zone, now) if until else "2100-01-01"
+    zone = history.zone(settings, systems[0])
+    first, end = days(since, until, zone, time.time())
+    first = first if since else "2000-01-01"
+    end = end if until else "2100-01-01"
     weekday, minute = weekly(at) if at else (0, 0)
     minute -= minute % max(1, settings.seconds // 60)
     return Values(
         since=date.fromisoformat(first),
-        until=date.fromisoformat(last),
+        until=date.fromisoformat(end),
         interval=settings.seconds,
         begin=bounds(first, zone)[0],
-        end=bounds(last, zone)[0],
+        end=bounds(end, zone)[0],
         minute=minute,
         first_hour=weekday * 24,
     )

@@ -9,7 +9,7 @@ import click
 
 from bikecollect.cli.options import Shared, say, say_json
 from bikecollect.cli.render import runs as screens
-from bikecollect.cli.timeparse import moment
+from bikecollect.cli.timeparse import moment, slots
 from bikecollect.core.errors import Outcome, UsageError
 from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, Slot
@@ -46,7 +46,7 @@ def runs() -> None:
     show_default=True,
     help="First day or time: 2026-11-22, 10:05, 7d.",
 )
-@click.option("--until", help="Last day or time; default: now.")
+@click.option("--until", help="Last day, or the end as a time; default: now.")
 @click.option("--outcome", multiple=True, help="Only this outcome; repeatable.")
 @click.option("--failed", is_flag=True, help="Only failed runs.")
 @click.option(
@@ -76,8 +76,8 @@ def listed(
     outcomes, now = _outcomes(outcome, failed=failed), time.time()
     runs_found: list[Run] = []
     for name in names:
-        begin = Slot(int(moment(since, zones[name], now)))
-        end = Slot(int(moment(until, zones[name], now))) if until else None
+        first, end = slots(since, until, zones[name], now)
+        begin = first or Slot(0)
         history = _history(settings, name)
         runs_found += history.runs(begin, end, outcomes=outcomes, limit=limit + 1)
     runs_found.sort(key=lambda run: (-run.slot, run.system_id, -run.started))

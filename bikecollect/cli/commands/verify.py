@@ -21,7 +21,7 @@ from bikecollect.cli.render.archive import (
     repair_line,
     verdict,
 )
-from bikecollect.cli.timeparse import day
+from bikecollect.cli.timeparse import days
 from bikecollect.core import process
 from bikecollect.core.errors import ExitCode, UsageError
 from bikecollect.core.process import Times
@@ -32,7 +32,7 @@ from bikecollect.wiring import history
 @click.command()
 @click.argument("system_ids", nargs=-1, metavar="[SYSTEM]...")
 @click.option("--since", help="First day that gets a certificate: 2026-11-22, 30d.")
-@click.option("--until", help="The day after the last one.")
+@click.option("--until", help="The last day.")
 @click.option("--deep", is_flag=True, help="Also read the rows of archived days back.")
 @click.option(
     "--certificates",
@@ -122,13 +122,13 @@ def _verify(
     for name in names:
         stations = history.verifier(settings, name, times, deep=deep)
         vehicles = history.vehicle_verifier(settings, name, times, deep=deep)
-        zone, now = history.zone(settings, name), time.time()
+        first, end = days(since, until, history.zone(settings, name), time.time())
         for verifier in filter(None, (stations, vehicles)):
             counts.append(verifier.counts)
             yield from replace(
                 verifier,
-                since=day(since, zone, now) if since else "",
-                until=day(until, zone, now) if until else verifier.until,
+                since=first if since else "",
+                until=end if until else verifier.until,
             ).run()
 
 

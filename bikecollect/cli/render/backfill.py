@@ -72,7 +72,9 @@ def as_json(system_id: str, filling: Filling, zone: tzinfo) -> str:
 def _total(fillings: Sequence[Filling]) -> str:
     counts = Counter(filling.what for filling in fillings)
     parts = [f"{_slots(n)} {what}" for what, n in counts.items() if what not in UNTRIED]
-    return ", ".join(parts) or "nothing to fill"
+    rows = sum(filling.rows for filling in fillings if filling.what == "filled")
+    total = f" ({rows:,} rows)" if rows else ""
+    return f"{', '.join(parts)}{total}" if parts else "nothing to fill"
 
 
 def _slots(count: int) -> str:

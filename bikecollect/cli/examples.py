@@ -1,0 +1,59 @@
+"""Examples of each command, shown at the end of its help."""
+
+EXAMPLES = {
+    "init": (
+        "bikecollect init",
+        "bikecollect init --yes --system velib-paris --no-try",
+    ),
+    "config": ("bikecollect config show", "bikecollect config edit"),
+    "fetch": ("bikecollect fetch", "bikecollect -v fetch youbike-taipei --dry-run"),
+    "status": ("bikecollect status --watch=5", "bikecollect status --alert"),
+    "runs": ("bikecollect runs --failed --since 7d", "bikecollect runs show 10:05"),
+    "schedule": (
+        "bikecollect schedule install",
+        "bikecollect schedule show --systemd",
+    ),
+    "doctor": ("bikecollect doctor --send", "bikecollect doctor --as-cron"),
+    "feeds": (
+        "bikecollect feeds search amsterdam",
+        "bikecollect feeds try https://gbfs.velobixi.com/gbfs/2-2/gbfs.json",
+    ),
+    "backfill-report": (
+        "bikecollect backfill-report --since 7d",
+        "bikecollect backfill-report --format html -o gaps.html",
+    ),
+    "backfill": (
+        "bikecollect backfill --dry-run",
+        "bikecollect backfill youbike-taipei --from /mnt/other/bikes",
+    ),
+    "compact": ("bikecollect compact", "bikecollect compact --quiet --csv-days 30"),
+    "verify": (
+        "bikecollect verify",
+        "bikecollect verify --deep --certificates certificates.jsonl",
+    ),
+    "export": (
+        "bikecollect export --since 2026-11-01 --until 2026-11-30 -o november.csv",
+        "bikecollect export --what gaps",
+    ),
+    "query": (
+        'bikecollect query "SELECT date, count(*) AS n FROM slots GROUP BY date"',
+        'bikecollect query "FROM stations" -o stations.csv',
+    ),
+    "report": (
+        'bikecollect report chance --at "Mon 08:30" --station 500101001',
+        "bikecollect report availability --by district --since 30d",
+    ),
+    "app": ("bikecollect app", "bikecollect app --port 8600 --system youbike-taipei"),
+    "demo": ("bikecollect demo", "bikecollect demo --days 30 --folder a-month"),
+    "simulate": (
+        "bikecollect simulate",
+        "bikecollect simulate --port 8080 --stations 50",
+    ),
+}
+"""Two calls of each command, by its name."""
+
+
+def epilog(name: str) -> str:
+    """Return the examples of the command *name*, each on a line of its own."""
+    lines = (f"  {example}" for example in EXAMPLES[name])
+    return "\n".join(["\b", "Examples:", *lines])
