@@ -29,13 +29,16 @@ PAGES = (
 )
 SHOTS = Path(__file__).parents[2] / "build/screenshots"
 """Where a picture of each visit's end is kept, to be looked at."""
+SCREEN = {"width": 1200, "height": 900}
+TIMEOUT = 120_000
+"""Milliseconds after which a page hangs: many times what it takes on a busy machine."""
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
 FOLLOW = """el => {
   const output = el.querySelector('output'), shown = [];
   el.followed = new Promise((done) => {
     new MutationObserver(() => shown.push(output.textContent) < 3 || done(shown))
       .observe(output, { childList: true });
-    setTimeout(() => done(shown), 20000);
+    setTimeout(() => done(shown), 120000);
   });
 }"""
 """Notes which slots the film shows: each for a tenth of a second, too short to poll."""
@@ -64,8 +67,31 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+TEMPORARY = "bikecollect-"
+
+
 @pytest.fixture(scope="module")
-def address(data: Path) -> Iterator[str]:
+def files(data: Path) -> dict[Path, bytes]:
+    """Return all files of *data* before anybody looked at them."""
+    return contents(data)
+
+
+def contents(data: Path) -> dict[Path, bytes]:
+    """Return all files of *data*, without SQLite's shared memory and what is temporary.
+
+    `app_serving` puts what is temporary there too, and sees that it is removed.
+    """
+    return {
+        path: path.read_bytes()
+        for path in data.rglob("*")
+        if path.is_file()
+        and not path.name.endswith(("-shm", "-wal"))
+        and not any(part.startswith(TEMPORARY) for part in path.parts)
+    }
+
+
+@pytest.fixture(scope="module")
+def address(data: Path, files: dict[Path, bytes]) -> Iterator[str]:
     """Yield the address at which ``bikecollect app`` serves *data*."""
     with app_serving(data / SETTINGS) as found:
         yield found
@@ -138,35 +164,75 @@ class Visit:
             self.wrong.append(f"asked for {request.url}")
 
 
-@pytest.fixture
-def visit(
-    browser: Any, address: str, request: pytest.FixtureRequest
-) -> Iterator[Visit]:
-    """Yield a visit in a context of its own; nothing may have gone wrong on it.
+def new_context(browser: Any, **options: Any) -> Any:
+    """Return a context of *browser* that is patient on a busy machine."""
+    context = browser.new_context(**options)
+    context.set_default_timeout(TIMEOUT)
+    return context
 
-    At its end a picture is taken.
-    """
-    context = browser.new_context(viewport={"width": 1200, "height": 900})
-    context.set_default_timeout(20_000)
-    made = Visit(context.new_page(), address)
-    yield made
-    made.shot(request.node.name)
-    made.nothing_is_wrong()
+
+@pytest.fixture(scope="module")
+def context(browser: Any) -> Iterator[Any]:
+    """Yield the context of most visits; it keeps what of Streamlit is loaded."""
+    context = new_context(browser, viewport=SCREEN)
+    yield context
     context.close()
 
 
-@pytest.mark.parametrize("path", PAGES)
-def test_every_page_opens_without_error_and_asks_nobody_else(
-    visit: Visit, path: str
-) -> None:
-    """No exception box, no error in the console, no request but to our server."""
-    visit.open(path)
+@pytest.fixture
+def visit(
+    context: Any, address: str, request: pytest.FixtureRequest
+) -> Iterator[Visit]:
+    """Yield a visit on a page of its own; nothing may have gone wrong on it.
 
-    visit.sees("Newest data")
-    assert visit.page.locator("[data-testid=stAlertContentError]").count() == 0
-    drawn = visit.page.locator("canvas, svg.marks, [data-testid=stDataFrame]")
-    never = visit.page.get_by_text("Never for half an hour or more")
+    At its end a picture is taken.
+    """
+    visit = Visit(context.new_page(), address)
+    yield visit
+    visit.shot(request.node.name)
+    visit.nothing_is_wrong()
+    visit.page.close()
+
+
+@pytest.fixture(scope="module", params=PAGES)
+def opened(
+    context: Any, address: str, request: pytest.FixtureRequest
+) -> Iterator[Visit]:
+    """Yield each of `PAGES`, opened once for all claims about it."""
+    visit = Visit(context.new_page(), address).open(request.param)
+    yield visit
+    visit.shot(f"page {request.param}")
+    visit.nothing_is_wrong()
+    visit.page.close()
+
+
+def test_every_page_opens_without_error_and_asks_nobody_else(opened: Visit) -> None:
+    """No exception box, no error in the console, no request but to our server."""
+    opened.sees("Newest data")
+
+    assert opened.page.locator("[data-testid=stAlertContentError]").count() == 0
+    drawn = opened.page.locator("canvas, svg.marks, [data-testid=stDataFrame]")
+    never = opened.page.get_by_text("Never for half an hour or more")
     drawn.or_(never).first.wait_for()
+    opened.nothing_is_wrong()
+
+
+def test_the_app_wrote_nothing_to_the_data(
+    opened: Visit, data: Path, files: dict[Path, bytes]
+) -> None:
+    """Every file is as it was; only SQLite's shared memory is beside the ledger."""
+    opened.sees("Newest data")
+
+    assert contents(data) == files
+
+
+def test_a_phone_needs_no_scrolling_aside(opened: Visit) -> None:
+    """At 390 pixels nothing is wider than the screen."""
+    opened.page.set_viewport_size({"width": 390, "height": 800})
+    opened.settled().sees("Newest data")
+    opened.shot(f"phone {opened.page.url.removeprefix(opened.address)}")
+
+    assert opened.page.evaluate("document.scrollingElement.scrollWidth") <= 390
 
 
 def test_a_search_narrows_map_and_table_and_is_in_the_address(visit: Visit) -> None:
@@ -281,7 +347,7 @@ def test_a_visitor_elsewhere_sees_the_systems_own_clock(
     """The same picture in Taipei and in New York, to the pixel."""
     pictures = []
     for zone in ("Asia/Taipei", "America/New_York"):
-        context = browser.new_context(timezone_id=zone)
+        context = new_context(browser, timezone_id=zone)
         made = Visit(context.new_page(), address)
         made.open("/station?station=990000012&range=7+days").sees("Grey ground")
         chart = made.page.locator("[data-testid=stVegaLiteChart]").first
@@ -316,28 +382,11 @@ def test_an_unknown_station_is_said(visit: Visit) -> None:
     visit.sees('No station has the id "nowhere"')
 
 
-@pytest.mark.parametrize("path", PAGES)
-def test_a_phone_needs_no_scrolling_aside(
-    browser: Any, address: str, path: str
-) -> None:
-    """At 390 pixels nothing is wider than the screen."""
-    context = browser.new_context(viewport={"width": 390, "height": 800})
-    made = Visit(context.new_page(), address).open(path)
-
-    made.sees("Newest data")
-    made.shot(f"phone {path}")
-    wide = made.page.evaluate("document.scrollingElement.scrollWidth")
-
-    assert wide <= 390
-    made.nothing_is_wrong()
-    context.close()
-
-
 def test_light_and_dark_follow_the_browser(browser: Any, address: str) -> None:
     """Both grounds are as asked for, and the map's too."""
     grounds = []
     for scheme in ("light", "dark"):
-        context = browser.new_context(color_scheme=scheme)
+        context = new_context(browser, color_scheme=scheme)
         made = Visit(context.new_page(), address).open("/")
         ground = "el => getComputedStyle(el).backgroundColor"
         grounds.append(made.map().locator(".frame").evaluate(ground))
@@ -361,23 +410,6 @@ def test_a_figures_data_can_be_downloaded(visit: Visit) -> None:
     assert started.value.suggested_filename == "990000012-history.csv"
     assert text.splitlines()[0].startswith("system_id,station_id,")
     assert "state" in text.splitlines()[0].split(",")
-
-
-def test_the_app_wrote_nothing_to_the_data(visit: Visit, data: Path) -> None:
-    """Every file is as it was; only SQLite's shared memory is beside the ledger."""
-
-    def all_of_it() -> dict[Path, bytes]:
-        return {
-            each: each.read_bytes()
-            for each in data.rglob("*")
-            if each.is_file() and not each.name.endswith(("-shm", "-wal"))
-        }
-
-    before = all_of_it()
-    for path in PAGES:
-        visit.open(path)
-
-    assert all_of_it() == before
 
 
 def test_a_port_in_use_is_said(data: Path) -> None:
@@ -412,6 +444,6 @@ def test_where_streamlit_is_absent_it_is_said(data: Path, tmp_path: Path) -> Non
         "--config", data / SETTINGS, "app", PYTHONPATH=f"{tmp_path}:{Path.cwd()}"
     )
 
-    assert "the data app needs Streamlit" in done.stderr
+    assert "the data app requires Streamlit" in done.stderr
     assert "[app]" in done.stderr
     assert "Traceback" not in done.stderr

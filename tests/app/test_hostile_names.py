@@ -80,6 +80,7 @@ def page(address: str) -> Iterator[Any]:
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-quic"]
         )
         page = chromium.new_page(viewport={"width": 1200, "height": 1400})
+        page.set_default_timeout(120_000)  # on a busy machine
         wrong: list[str] = []
 
         def note(request: Any) -> None:

@@ -323,7 +323,7 @@ def test_too_few_descriptors_end_the_run_in_order(tmp_path: Path) -> None:
 def test_a_file_that_may_not_grow_is_disk_trouble(tmp_path: Path) -> None:
     """EFBIG by a limit on file sizes: 74, and the next run goes on (fault 52)."""
     with serving(lambda _: Answer(dialects.youbike(City(900), 1.8e9))) as url:
-        path = settings(tmp_path, url, interval="1s")
+        path = settings(tmp_path, url)
         command = f"{sys.executable} -m bikecollect --config {path} fetch"
         limited = ["/bin/sh", "-c", f"ulimit -f 90; exec {command}"]
         first = subprocess.run(limited, check=False, capture_output=True, text=True)
@@ -337,7 +337,7 @@ def test_a_file_that_may_not_grow_is_disk_trouble(tmp_path: Path) -> None:
 def test_damage_that_was_healed_is_told_once(tmp_path: Path) -> None:
     """A lost ledger ends with 0 and one line, the next run is quiet (fault 64)."""
     with serving(lambda _: GOOD) as url:
-        path = settings(tmp_path, url, interval="1s")
+        path = settings(tmp_path, url)
         bikecollect("--config", path, "fetch")
         (tmp_path / "data/city/ledger.sqlite3").write_bytes(b"no ledger at all" * 99)
         told = bikecollect("--config", path, "fetch")

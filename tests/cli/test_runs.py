@@ -185,7 +185,7 @@ def collected(tmp_path: Path) -> Path:
     """Return the settings of a system with one good run and then a bad one."""
     answers = [GOOD, Answer(b"gone", 404)]
     with serving(lambda _: answers[0]) as url:
-        path = settings(tmp_path, url, interval="1s", more=MORE)
+        path = settings(tmp_path, url, interval="12s", more=MORE)
         bikecollect("--config", path, "fetch", "city")
         answers.pop(0)
         bikecollect("--config", path, "fetch", "city")

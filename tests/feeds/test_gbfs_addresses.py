@@ -227,7 +227,7 @@ def test_a_publishers_tokens_are_not_remembered(
     publisher.documents["/gbfs.json"] = publisher.listing(address.replace("HOST", host))
     publisher.documents["/status.json?token=abcdef0123456789"] = STATUS
     publisher.documents["/s"] = STATUS
-    path = settings(tmp_path, f"{publisher.url}/gbfs.json", interval="2s")
+    path = settings(tmp_path, f"{publisher.url}/gbfs.json", interval="12s")
     codes = {fetched(path)[0] for _ in range(3)}
 
     assert codes == {0}
@@ -309,7 +309,7 @@ def test_the_body_of_another_host_is_not_quoted(
     """Neither on the screen nor in a file; that of the feed's own host is."""
     other.documents["/s"] = publisher.documents["/s"] = body
     publisher.documents["/gbfs.json"] = publisher.listing(f"{other.url}/s")
-    path = settings(tmp_path, f"{publisher.url}/gbfs.json", interval="2s")
+    path = settings(tmp_path, f"{publisher.url}/gbfs.json", interval="12s")
     done = bikecollect("--config", path, "fetch")
     assert done.returncode == 65
     assert "SECRET-inside" not in done.stderr + written(tmp_path / "data")

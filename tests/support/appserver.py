@@ -36,5 +36,5 @@ def app_serving(
         assert said == f"The data app: {address} (Ctrl-C ends it)\n", said
         yield address
         server.send_signal(signal.SIGINT)
-        assert server.wait(20) in {0, -signal.SIGINT, 130}
+        assert server.wait(60) in {0, -signal.SIGINT, 130}
     assert not list(aside.glob("bikecollect-*")), "what was copied is removed"
