@@ -31,6 +31,14 @@ EXAMPLES = {
         "bikecollect verify",
         "bikecollect verify --deep --certificates certificates.jsonl",
     ),
+    "forget": (
+        "bikecollect forget youbike-taipei 2026-11-24",
+        'bikecollect forget youbike-taipei 2026-11-24 --reason "disk full, no backup"',
+    ),
+    "rebuild": (
+        "bikecollect rebuild stations",
+        "bikecollect rebuild stations youbike-taipei",
+    ),
     "export": (
         "bikecollect export --since 2026-11-01 --until 2026-11-30 -o november.csv",
         "bikecollect export --what gaps",
@@ -55,5 +63,5 @@ EXAMPLES = {
 
 def epilog(name: str) -> str:
     """Return the examples of the command *name*, each on a line of its own."""
-    lines = (f"  {example}" for example in EXAMPLES[name])
+    lines = (f"  {example}" for example in EXAMPLES.get(name, ()))
     return "\n".join(["\b", "Examples:", *lines])
