@@ -225,12 +225,13 @@ class Alerter:
     def _missed(
         self, seen: Slot | None, run: Run, ledger: AlertLedger
     ) -> Signal | None:
-        if seen is None or seen + self.interval >= run.slot:
+        grid = self.systems[run.system_id].system.grid
+        if seen is None or grid.next(seen) >= run.slot:
             return None
         if _is_of_wrong_clock(run):
             return None  # the next run with a right clock knows
         filled, runs = ledger.between(seen, run.slot)
-        return signals.missed(seen, run, self.interval, filled, runs)
+        return signals.missed(seen, run, grid, filled, runs)
 
 
 def _is_of_wrong_clock(run: Run) -> bool:

@@ -7,6 +7,7 @@ from bikecollect.core.errors import Outcome
 from bikecollect.core.incidents import Signal
 from bikecollect.core.run import Run
 from bikecollect.core.slots import Slot
+from bikecollect.core.timeline.grid import Grid
 
 UNFETCHED = frozenset(
     {Outcome.UNAVAILABLE, Outcome.RATE_LIMITED, Outcome.PROTOCOL, Outcome.CREDENTIALS}
@@ -152,7 +153,7 @@ def _of_flags(run: Run) -> dict[str, Signal]:
 def missed(
     seen: Slot,
     run: Run,
-    interval: int,
+    grid: Grid,
     filled: Iterable[Slot],
     runs: Sequence[SeenRun],
 ) -> Signal | None:
@@ -161,13 +162,13 @@ def missed(
     *seen* is the latest slot that was reported, *filled* are slots with a block,
     *runs* those of the slots between, and the latest one before.
     """
-    expected = range((seen // interval + 1) * interval, run.slot, interval)
+    expected = grid.between(grid.next(seen), run.slot)
     collected = set(filled)
-    empty = [Slot(slot) for slot in expected if slot not in collected]
+    empty = [slot for slot in expected if slot not in collected]
     if not empty:
         return None
     known = SeenRuns([*(runs or [SeenRun(seen, seen)]), _as_seen(run)])
-    causes = [_cause(slot, known, interval) for slot in empty]
+    causes = [_cause(slot, known, grid.interval_at(slot)) for slot in empty]
     words = list(dict.fromkeys(causes))
     return Signal(
         words[0] if len(words) == 1 else "several",

@@ -232,6 +232,7 @@ class Archive:
             return
         duckdb_engine.load(db, "runs_values", datasets.RUNS, contents.runs)
         source = duckdb_engine.parquet(status)
+        interval = self.system.interval_on(contents.day)
         with duckdb_engine.translated(f"{contents.day} cannot be summed up"):
             db.execute(f"CREATE VIEW rows AS SELECT {keys}, * FROM {source}")
             db.execute(
@@ -242,7 +243,7 @@ class Archive:
                 ("runs", "SELECT * FROM runs_values ORDER BY slot, started"),
                 (
                     "coverage",
-                    _without_keys(summaries.coverage(self.system.interval), ""),
+                    _without_keys(summaries.coverage(interval), ""),
                 ),
                 ("profile", _without_keys(summaries.profile(), ", hour_of_week")),
             ):
@@ -296,7 +297,7 @@ class Archive:
             "system_id": self.system.system_id,
             "date": archived.day,
             "timezone": archived.timezone,
-            "interval_s": self.system.interval,
+            "interval_s": self.system.interval_on(contents.day),
             "columns": list(contents.columns),
             **summary._asdict(),
             "parts": parts,

@@ -21,7 +21,8 @@ from bikecollect.core.logs import of_run
 from bikecollect.core.process import Times
 from bikecollect.core.run import Run, failure_line, run_line, run_values
 from bikecollect.core.secrets.redact import Redact, unredacted
-from bikecollect.core.slots import Slot, slot_at
+from bikecollect.core.slots import Slot
+from bikecollect.core.timeline.grid import Grid
 from bikecollect.storage import data_folder
 from bikecollect.storage.run_notes import RunNotes
 
@@ -55,7 +56,7 @@ class Collector:
 
     folders: Mapping[str, Path]
     zones: Mapping[str, tzinfo]
-    interval: int
+    grids: Mapping[str, Grid]
     times: Times
     cycle: Callable[[str], Cycle]
     tell: Callable[[Troubles, Sequence[Run]], bool]
@@ -65,10 +66,9 @@ class Collector:
 
     def collect(self) -> list[Run]:
         """Run a cycle for each system, send alerts, and return the runs."""
-        slot = self._slot()
         # In sequence: a folder that is being created must not look unmounted.
         troubles = {n: _prepare(folder) for n, folder in self.folders.items()}
-        tasks = [partial(self._run, n, slot, why) for n, why in troubles.items()]
+        tasks = [partial(self._run, n, why) for n, why in troubles.items()]
         ready = {n: self.folders[n] for n, why in troubles.items() if why is None}
         with _logged(self.logs(ready)), _pinged(self.ping) as runs:
             # The cause of their death may kill this run before it can report anything.
@@ -79,23 +79,18 @@ class Collector:
 
     def dry(self) -> list[Run]:
         """Fetch and read for each system; write nothing and alert nobody."""
-        slot = self._slot()
-        tasks = [partial(self._run, name, slot, dry=True) for name in self.folders]
+        tasks = [partial(self._run, name, dry=True) for name in self.folders]
         return [self._log_end(run, told=False) for run in _run_all(tasks)]
-
-    def _slot(self) -> Slot:
-        return slot_at(self.times.clock(), self.interval)
 
     def _run(
         self,
         name: str,
-        slot: Slot,
         trouble: BikecollectError | None = None,
         *,
         dry: bool = False,
     ) -> Run:
         """Run one cycle; every error is recorded in the run that is returned."""
-        run = self._begin(name, slot)
+        run = self._begin(name)
         if trouble is not None:
             return run.failed(trouble)
         with of_run(name, run.run_id):
@@ -112,12 +107,13 @@ class Collector:
                 run = run.ended(Outcome.BUG, "bug", what)
             return run.redacted(self.redact)
 
-    def _begin(self, name: str, slot: Slot) -> Run:
+    def _begin(self, name: str) -> Run:
+        now = self.times.clock()
         return Run(
             run_id=process.run_id(),
             system_id=name,
-            slot=slot,
-            started=self.times.clock(),
+            slot=self.grids[name].at(now),
+            started=now,
             boot_id=process.boot_id(),
             uptime=self.times.uptime(),
             awake=self.times.awake(),

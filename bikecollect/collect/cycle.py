@@ -1,6 +1,7 @@
 """The main line: fetch one payload, accept it, commit all waiting payloads."""
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,9 @@ NOT_BEFORE = "bikecollect.not_before"
 PUBLIC_HOST = "bikecollect.public_host"
 
 
+log = logging.getLogger(__name__)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Cycle:
     """The path of one system from its feed to its files, with all parts it needs."""
@@ -59,6 +63,7 @@ class Cycle:
     committer: Committer
     payload_days: int
     clock: Callable[[], float]
+    record_facts: Callable[[], Sequence[str]] = tuple
     troubles: tuple[str, ...] = ()
     watch: Stopwatch = field(default_factory=Stopwatch)
     notes: dict[str, str] = field(default_factory=dict)
@@ -147,6 +152,8 @@ class Cycle:
         try:
             with self.watch("heal"):
                 run = with_notice(run, "ledger", self.ledger.open())
+                for change in self.record_facts():
+                    log.warning("the settings have changed: %s", change)
                 run = run.noticed(*self.recovery.recover_files())
                 if vehicles:
                     run = run.noticed(*vehicles.open())

@@ -11,7 +11,8 @@ from typing import NamedTuple
 from bikecollect.core.blocks import Block
 from bikecollect.core.causes import Cause, SeenRun, SeenRuns, cause_of
 from bikecollect.core.incidents import Incident
-from bikecollect.core.slots import Slot, SlotState, grid, local_days, state_of
+from bikecollect.core.slots import Slot, SlotState, local_days, state_of
+from bikecollect.core.timeline.grid import Grid
 
 HOURS = 168
 BOUNDS = (0.5, 0.9, 0.99, 1.0)
@@ -113,13 +114,13 @@ def account(
     system_id: str,
     evidence: Evidence,
     zone: tzinfo,
-    interval: int,
+    grid: Grid,
     *,
     since: Slot,
     until: Slot,
 ) -> Account:
     """Return the account of a system, computed from *evidence*."""
-    judged = list(judge(evidence, interval, since, until))
+    judged = list(judge(evidence, grid, since, until))
     slots = [item.slot for item in judged]
     days: dict[str, Coverage] = {}
     for day, begin, end in local_days(since, until, zone):
@@ -130,22 +131,19 @@ def account(
         zone=zone,
         since=since,
         until=until,
-        interval=interval,
+        interval=grid.interval,
         total=coverage_of(judged),
         days=days,
         hours=_hours(judged, zone),
-        gaps=gaps(judged, interval),
+        gaps=gaps(judged, grid),
         judged=judged,
     )
 
 
-def judge(
-    evidence: Evidence, interval: int, since: Slot, until: Slot
-) -> Iterator[Judged]:
+def judge(evidence: Evidence, grid: Grid, since: Slot, until: Slot) -> Iterator[Judged]:
     """Yield the state of each slot of the grid from *since* to before *until*."""
     runs = SeenRuns(evidence.runs)
-    for second in grid(since, until, interval):
-        slot = Slot(second)
+    for slot in grid.between(since, until):
         block = evidence.blocks.get(slot)
         if block is not None:
             yield Judged(slot, state_of(block.flags))
@@ -159,7 +157,7 @@ def judge(
             cause = Cause.NOT_COLLECTING
         else:
             cause = _silenced(slot, evidence.incidents)
-            cause = cause or runs.unstarted(slot, interval)
+            cause = cause or runs.unstarted(slot, grid.interval_at(slot))
         yield Judged(slot, SlotState.MISSING, cause, evidence.spare.get(slot, ""))
 
 
@@ -168,11 +166,11 @@ def _silenced(slot: Slot, incidents: Iterable[Incident]) -> str:
     return next((i.kind for i in incidents if i.opened <= slot <= i.last), "")
 
 
-def gaps(judged: Iterable[Judged], interval: int) -> list[Gap]:
+def gaps(judged: Iterable[Judged], grid: Grid) -> list[Gap]:
     """Return the gaps: maximal sequences of missing slots with the same cause.
 
     >>> lost = Judged(Slot(0), SlotState.MISSING, "disk")
-    >>> gaps([lost, Judged(Slot(300), SlotState.COLLECTED)], 300)
+    >>> gaps([lost, Judged(Slot(300), SlotState.COLLECTED)], Grid.of(300))
     [Gap(start=0, end=300, slots=1, cause='disk', backfillable=0, origin='')]
     """
     gaps_found = []
@@ -184,7 +182,7 @@ def gaps(judged: Iterable[Judged], interval: int) -> list[Gap]:
         gaps_found.append(
             Gap(
                 start=missing[0].slot,
-                end=Slot(missing[-1].slot + interval),
+                end=grid.next(missing[-1].slot),
                 slots=len(missing),
                 cause=cause,
                 backfillable=len(sources),

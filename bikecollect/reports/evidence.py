@@ -103,13 +103,13 @@ def read_account(
     It begins at the first run unless *since* is given.
     """
     history = History(system.system_id, system.path)
-    over = Slot(int(now) // system.interval * system.interval)
+    over = system.grid.floor(now)
     end = min(until or over, over)
     first = since if since is not None else history.first()
     begin = min(end, first if first is not None else end)
     evidence = read(history, system.path, begin, end, _present(now))
     return account(
-        system.system_id, evidence, system.zone, system.interval, since=begin, until=end
+        system.system_id, evidence, system.zone, system.grid, since=begin, until=end
     )
 
 
@@ -124,13 +124,13 @@ def slot_rows(
 
     Slots before the first run, and those that have not ended yet, are not expected.
     """
-    interval, now = system.interval, clock()
+    grid, now = system.grid, clock()
     history = History(system.system_id, system.path)
     evidence = read(history, system.path, begin, end, _present(now))
     first = evidence.first if evidence.first is not None else end
     newest = max(evidence.blocks, default=begin)
-    over = max(int(now) // interval * interval, newest + interval)
-    judged = judge(evidence, interval, max(begin, first), Slot(min(end, over)))
+    over = max(grid.floor(now), grid.next(newest))
+    judged = judge(evidence, grid, max(begin, first), min(end, over))
     by_slot = {item.slot: item for item in judged}
     for slot, block in evidence.blocks.items():  # also those of another interval
         by_slot.setdefault(slot, Judged(slot, state_of(block.flags)))

@@ -1,5 +1,6 @@
 """Health of a system: the last runs, coverage, and whether the data is late."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -7,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 from bikecollect.core.incidents import Incident
 from bikecollect.core.run import Run
-from bikecollect.core.slots import DAY, Slot, SlotState, slot_at
+from bikecollect.core.slots import DAY, Slot, SlotState
+from bikecollect.core.timeline.grid import Grid
 from bikecollect.reports.coverage import Coverage
 
 GRACE = 60.0
@@ -62,14 +64,14 @@ class Health:
         return self.late or bool(self.incidents) or bool(self.damage)
 
 
-def judge(past: Past, now: float, interval: int, zone: ZoneInfo) -> Health:
+def judge(past: Past, now: float, grid: Grid, zone: ZoneInfo) -> Health:
     """Return the health at *now*, computed from *past*."""
-    current = slot_at(now, interval)
-    over = _over(now, current, interval, past.blocks)
-    begun = slot_at(now - DAY, interval) + interval
+    current, interval = grid.at(now), grid.interval
+    following = grid.next(current)
+    over = _over(now, current, grid, past.blocks)
+    begun = grid.next(grid.at(now - DAY))
     strip = [
-        (Slot(slot), _state(Slot(slot), past, over))
-        for slot in range(begun, current + interval, interval)
+        (slot, _state(slot, past, over)) for slot in grid.between(begun, following)
     ]
     # One lost slot followed by a slow run does not count as late.
     patience = 2 * interval + GRACE
@@ -84,20 +86,20 @@ def judge(past: Past, now: float, interval: int, zone: ZoneInfo) -> Health:
         strip=strip,
         runs=len(past.outcomes),
         good=sum(outcome in GOOD for outcome in past.outcomes),
-        coverage=_coverages(past, now, over, interval, zone),
+        coverage=_coverages(past, now, over, grid, zone),
         behind=behind,
         late=late,
         silent=silent,
-        next_slot=Slot(current + interval),
+        next_slot=following,
         incidents=past.incidents,
         damage=past.damage,
     )
 
 
-def _over(now: float, current: Slot, interval: int, filled: Collection[Slot]) -> Slot:
+def _over(now: float, current: Slot, grid: Grid, filled: Collection[Slot]) -> Slot:
     """Return the end of the slots that should be filled by now."""
-    is_due = current in filled or now - current > min(GRACE * 3, interval * 0.9)
-    return Slot(current + interval if is_due else current)
+    is_due = current in filled or now - current > min(GRACE * 3, grid.interval * 0.9)
+    return grid.next(current) if is_due else current
 
 
 def _state(slot: Slot, past: Past, over: Slot) -> SlotState:
@@ -109,7 +111,7 @@ def _state(slot: Slot, past: Past, over: Slot) -> SlotState:
 
 
 def _coverages(
-    past: Past, now: float, over: Slot, interval: int, zone: ZoneInfo
+    past: Past, now: float, over: Slot, grid: Grid, zone: ZoneInfo
 ) -> dict[str, Coverage]:
     # A day may have 23 or 25 hours, so midnight is found by the calendar.
     today = datetime.fromtimestamp(now, zone).replace(
@@ -121,9 +123,8 @@ def _coverages(
             since = now - timedelta(days=days).total_seconds()
         else:
             since = today.timestamp()
-        begun = -(-since // interval) * interval
-        first = max(int(begun), past.first or over)
-        expected = range(first, over, interval)
+        first = max(math.ceil(since), past.first or over)
+        expected = list(grid.between(first, over))
         collected = sum(slot in past.blocks for slot in expected)
         coverages[name] = Coverage(len(expected), collected)
     return coverages

@@ -66,7 +66,7 @@ def survey(
         system_id=system.system_id,
         folder=folder,
         zone=system.zone,
-        health=judge(past, now, interval, system.zone),
+        health=judge(past, now, system.grid, system.zone),
         inbox=_count(system.payloads / "inbox", ".zip"),
         outbox=_count(system.outbox, ".eml"),
         rejected=_count(system.payloads / "rejected", ".zip"),

@@ -13,11 +13,12 @@ from typing import NamedTuple
 
 from bikecollect.core.errors import SettingsError, StorageError, UsageError
 from bikecollect.core.text import visible_toml
-from bikecollect.setup import loader, probe, settings, settings_file
+from bikecollect.setup import loader, probe, settings_file
 from bikecollect.setup.catalogue import builtin, lookup
 from bikecollect.setup.catalogue.entry import BUILT_IN, Entry, access_text, key_header
 from bikecollect.setup.settings import Mail, System
 from bikecollect.setup.time_zones import zone_of_country
+from bikecollect.storage import data_folder
 from bikecollect.storage.files import durable, trusted_files
 
 PASSWORD = "smtp-password"  # noqa: S105 - the name of a file
@@ -152,7 +153,7 @@ def free_name(name: str, taken: Collection[str]) -> str:
 
 def name_error(name: str, taken: Collection[str]) -> str:
     """Return why *name* is not usable for another system, empty if it is."""
-    return f'"{name}" already exists' if name in taken else settings.name_error(name)
+    return f'"{name}" already exists' if name in taken else data_folder.name_error(name)
 
 
 def folder_error(text: str) -> str:
@@ -262,7 +263,7 @@ def _publish(path: Path, text: str, like: os.stat_result | None = None) -> None:
 
 def _unreserved_name(system_id: str) -> str:
     """Return *system_id*, prefixed if invalid or used in the catalogue."""
-    reserved = builtin.find(system_id) or settings.name_error(system_id)
+    reserved = builtin.find(system_id) or data_folder.name_error(system_id)
     return f"my-{system_id}" if reserved else system_id
 
 

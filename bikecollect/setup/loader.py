@@ -21,8 +21,8 @@ from bikecollect.setup.settings import (
     System,
     Tell,
     mail_address_error,
-    name_error,
 )
+from bikecollect.storage.data_folder import name_error
 from bikecollect.storage.files import trusted_files
 
 MAYBE_SECRET = frozenset({"command", "headers", "proxy", "url", "webhook"})

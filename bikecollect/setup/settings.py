@@ -1,6 +1,7 @@
 """The settings: each key with its documentation and default."""
 
 import re
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, dataclass, field, replace
@@ -8,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from bikecollect.core import user_folders
 from bikecollect.core.errors import SettingsError
@@ -21,7 +21,8 @@ from bikecollect.core.secrets.names import (
 )
 from bikecollect.core.secrets.redact import Placeholders, Redact, redactor
 from bikecollect.core.slots import DAY
-from bikecollect.storage.data_folder import ARCHIVE, SystemFolder
+from bikecollect.storage.data_folder import SystemFolder
+from bikecollect.storage.facts.system import system_folder
 from bikecollect.storage.files import trusted_files
 
 if TYPE_CHECKING:
@@ -252,10 +253,16 @@ class Settings:
             tell = replace(tell, command=[program, *tell.command[1:]])
         return replace(self, systems=systems, mail=mail, tell=tell)
 
-    def system_folder(self, name: str) -> SystemFolder:
-        """Return the data folder of the system *name*."""
-        zone = ZoneInfo(self.systems[name].timezone)
-        return SystemFolder(name, self.data / name, zone, self.seconds)
+    def system_folder(self, name: str, now: float | None = None) -> SystemFolder:
+        """Return the data folder of the system *name*, with what held until *now*."""
+        system = self.systems[name]
+        return system_folder(
+            self.data / name,
+            timezone=system.timezone,
+            interval=self.seconds,
+            columns=system.columns,
+            now=time.time() if now is None else now,
+        )
 
     def password(self) -> str:
         """Return the mail password; raises SettingsError if its file is not safe.
@@ -332,15 +339,6 @@ def server(mail: Mail, password: str) -> "Server":
     return Server(
         mail.host, mail.port, mail.security, mail.user, password, mail.ca_bundle
     )
-
-
-def name_error(name: str) -> str:
-    """Return why *name* is not a valid system name, empty if it is."""
-    if name == ARCHIVE:
-        return f'"{name}" is the folder of the archive; use another name'
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
-        return "a name consists of letters, digits, dots, dashes and underscores"
-    return ""
 
 
 def mail_address_error(text: str) -> str:

@@ -12,7 +12,8 @@ from bikecollect.core.blocks import Block
 from bikecollect.core.causes import SeenRun
 from bikecollect.core.process import Stop
 from bikecollect.core.run import Run
-from bikecollect.core.slots import DAY, Slot
+from bikecollect.core.slots import DAY
+from bikecollect.core.timeline.grid import Grid
 from bikecollect.reports.coverage import Evidence, Gap, gaps, judge
 from bikecollect.setup.loader import parse
 from bikecollect.setup.settings import Settings
@@ -80,7 +81,8 @@ class DemoResult:
         blocks = {r.slot: Block(r.slot, rows=r.rows) for r in runs if r.rows}
         first, last = runs[0].slot, runs[-1].slot
         evidence = Evidence(first, seen, blocks)
-        return gaps(judge(evidence, INTERVAL, first, Slot(last + INTERVAL)), INTERVAL)
+        grid = Grid.of(INTERVAL)
+        return gaps(judge(evidence, grid, first, grid.next(last)), grid)
 
 
 def collect_a_day(

@@ -13,6 +13,9 @@ from zoneinfo import ZoneInfo
 
 from bikecollect.core import user_folders
 from bikecollect.core.errors import SettingsError, StorageError, UntrustedFile
+from bikecollect.core.slots import bounds
+from bikecollect.core.timeline.facts import SystemFact, grid_of
+from bikecollect.core.timeline.grid import Grid
 from bikecollect.storage.files import trusted_files
 from bikecollect.storage.files.durable import make_folder, sync_folder, write_file
 
@@ -30,13 +33,25 @@ MARK = b"This folder holds the data of one system; see bikecollect.\n"
 class SystemFolder:
     """The folder *path* of one system, the *zone* of its days, the length of its slots.
 
-    *interval* is in seconds.
+    *interval* is in seconds; *facts* are what held before, and since when.
     """
 
     system_id: str
     path: Path
     zone: ZoneInfo
     interval: int
+    facts: tuple[SystemFact, ...] = ()
+
+    @property
+    def grid(self) -> Grid:
+        """The grid of its slots."""
+        if self.facts:
+            return grid_of(self.facts)
+        return Grid.of(self.interval, self.zone)
+
+    def interval_on(self, day: str) -> int:
+        """Return the interval that held at the end of the local *day*, in seconds."""
+        return self.grid.interval_at(bounds(day, self.zone)[1] - 1)
 
     @property
     def vehicles(self) -> "SystemFolder":
@@ -186,6 +201,15 @@ def _is_suspect(folder: Path) -> bool:
     mount_point = folder if folder.is_dir() else folder.parent
     is_empty = mount_point.is_dir() and not any(mount_point.iterdir())
     return is_empty and str(folder) in _known_folders()
+
+
+def name_error(name: str) -> str:
+    """Return why *name* is not a valid system name, empty if it is."""
+    if name == ARCHIVE:
+        return f'"{name}" is the folder of the archive; use another name'
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        return "a name consists of letters, digits, dots, dashes and underscores"
+    return ""
 
 
 def state_home() -> Path:

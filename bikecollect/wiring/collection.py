@@ -33,6 +33,7 @@ from bikecollect.storage.alert_ledger import AlertLedger
 from bikecollect.storage.csv_format import Format
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.data_folder import VEHICLE_STATUS, SystemFolder
+from bikecollect.storage.facts import facts_file
 from bikecollect.storage.files.durable import leave_reserve
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.lock import Lock
@@ -75,12 +76,14 @@ def collector(settings: Settings, system_ids: Sequence[str], times: Times) -> Co
     """Return the collector of *system_ids*, or of all systems."""
     names = settings.chosen(system_ids)
     chosen = replace(settings, systems={n: settings.systems[n] for n in names})
+    now = times.clock()
+    folders = {name: settings.system_folder(name, now) for name in names}
     return Collector(
-        folders={name: settings.data / name for name in names},
-        zones=zones(chosen),
-        interval=settings.seconds,
+        folders={name: folder.path for name, folder in folders.items()},
+        zones={name: folder.zone for name, folder in folders.items()},
+        grids={name: folder.grid for name, folder in folders.items()},
         times=times,
-        cycle=lambda name: cycle(settings, name, times),
+        cycle=lambda name: cycle(settings, name, times, folders[name]),
         tell=lambda troubles, runs: alerter(chosen, times, troubles).tell(runs),
         logs=partial(run_logs, settings),
         ping=pinger(settings),
@@ -132,12 +135,15 @@ def tell_of_settings(settings: Settings, error: SettingsError | None) -> bool:
 
 def zones(settings: Settings) -> dict[str, ZoneInfo]:
     """Return the time zone of each system."""
-    return {name: ZoneInfo(s.timezone) for name, s in settings.systems.items()}
+    return {name: settings.system_folder(name).zone for name in settings.systems}
 
 
-def cycle(settings: Settings, name: str, times: Times) -> Cycle:
-    """Return the cycle of the system called *name*."""
-    system, folder = settings.systems[name], settings.system_folder(name)
+def cycle(
+    settings: Settings, name: str, times: Times, folder: SystemFolder | None = None
+) -> Cycle:
+    """Return the cycle of the system called *name*, whose *folder* may be known."""
+    system = settings.systems[name]
+    folder = folder or settings.system_folder(name, times.clock())
     zone = folder.zone
     columns = chosen(system.columns, settings.folder)
     payloads, store = Payloads(folder.payloads), Store(folder.path)
@@ -174,6 +180,7 @@ def cycle(settings: Settings, name: str, times: Times) -> Cycle:
         ),
         payload_days=settings.keep.payload_days,
         clock=times.clock,
+        record_facts=partial(facts_file.record, folder.path, folder.facts),
         troubles=columns.troubles,
         watch=watch,
         redact=settings.redact,
@@ -217,7 +224,8 @@ def alerter(
     settings: Settings, times: Times, troubles: Mapping[str, object]
 ) -> Alerter:
     """Return the alerter of the runs; systems in *troubles* have no usable folder."""
-    systems = map(settings.system_folder, settings.systems)
+    now = times.clock()
+    systems = [settings.system_folder(name, now) for name in settings.systems]
     paths = {s.system_id: _alert_paths(s, str(s.path)) for s in systems}
     unusable = frozenset(name for name, trouble in troubles.items() if trouble)
     return _alerter(settings, times, paths, frozenset(settings.tell.mute), unusable)

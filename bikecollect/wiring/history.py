@@ -57,7 +57,7 @@ TRAIL_DAYS = 31
 
 def zone(settings: Settings, name: str) -> ZoneInfo:
     """Return the time zone of the system called *name*."""
-    return ZoneInfo(settings.systems[name].timezone)
+    return settings.system_folder(name).zone
 
 
 def archive(settings: Settings, name: str, times: Times) -> Archive:
@@ -185,6 +185,7 @@ def source(
     It is a folder of bikecollect (of the system, or the one above), or tables.
     Snapshots after *now* are skipped.
     """
+    system = settings.system_folder(name)
     for folder in (path, path / name):
         if (
             (folder / MARKER).exists()
@@ -193,13 +194,13 @@ def source(
         ):
             if folder.resolve() == (settings.data / name).resolve():
                 raise UsageError(f"--from {path} is the folder to be filled")
-            return FolderSource(folder, settings.seconds, now)
+            return FolderSource(folder, system.grid, now)
     paths = files(path) if path.exists() else sorted(map(Path, glob(str(path))))  # noqa: PTH207 - a pattern from the user
     if not paths:
         raise UsageError(f"--from {path}: no such file or folder")
     for table_path in paths:
         _refuse_other_system(table_path, name)
-    return TableSource(paths, zone(settings, name), settings.seconds, now, maps, layout)
+    return TableSource(paths, system.zone, system.grid, now, maps, layout)
 
 
 def _has_days(folder: Path) -> bool:

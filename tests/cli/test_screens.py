@@ -18,6 +18,7 @@ from bikecollect.cli.timeparse import moment
 from bikecollect.core.incidents import Incident
 from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, Slot, SlotState
+from bikecollect.core.timeline.grid import Grid
 from bikecollect.reports.health import Past, judge
 from bikecollect.setup.loader import parse
 from bikecollect.simulator.city import City
@@ -277,7 +278,7 @@ def test_a_day_of_25_hours_expects_300_slots() -> None:
     past = Past(
         Slot(midnight - 3 * DAY), {Slot(each): SlotState.COLLECTED for each in filled}
     )
-    health = judge(past, midnight + 25 * HOUR - 1.0, 300, paris)
+    health = judge(past, midnight + 25 * HOUR - 1.0, Grid.of(300), paris)
     assert health.coverage["today"].expected == 300
     assert health.coverage["today"].ratio == 1
 
@@ -286,12 +287,12 @@ def test_a_slot_is_missing_only_once_it_is_over() -> None:
     """While its run may still come, it is due."""
     first = Slot(1_795_276_800)
     past = Past(first, {first: SlotState.COLLECTED}, newest=first)
-    strip = dict(judge(past, first + 330.0, 300, TAIPEI).strip)
+    strip = dict(judge(past, first + 330.0, Grid.of(300), TAIPEI).strip)
     assert strip[Slot(first + 300)] is SlotState.DUE
-    strip = dict(judge(past, first + 590.0, 300, TAIPEI).strip)
+    strip = dict(judge(past, first + 590.0, Grid.of(300), TAIPEI).strip)
     assert strip[Slot(first + 300)] is SlotState.MISSING
-    assert not judge(past, first + 590.0, 300, TAIPEI).late
-    assert judge(past, first + 1_000.0, 300, TAIPEI).late
+    assert not judge(past, first + 590.0, Grid.of(300), TAIPEI).late
+    assert judge(past, first + 1_000.0, Grid.of(300), TAIPEI).late
 
 
 def test_an_open_incident_is_trouble() -> None:
@@ -299,4 +300,4 @@ def test_an_open_incident_is_trouble() -> None:
     first = Slot(1_795_276_800)
     drift = Incident("disk-1", "disk", first, first, told=1)
     past = Past(first, {first: SlotState.COLLECTED}, newest=first, incidents=[drift])
-    assert judge(past, first + 100.0, 300, TAIPEI).in_trouble
+    assert judge(past, first + 100.0, Grid.of(300), TAIPEI).in_trouble

@@ -19,6 +19,7 @@ from bikecollect.core.errors import PayloadError
 from bikecollect.core.payload import Documents
 from bikecollect.core.slots import DAY
 from bikecollect.core.snapshot import Snapshot
+from bikecollect.core.timeline.grid import Grid
 from bikecollect.feeds.youbike import YouBike
 from bikecollect.storage.csv_format import COLUMNS
 from bikecollect.storage.csv_store import Store
@@ -498,6 +499,6 @@ def test_a_line_separator_in_an_id_is_no_end_of_a_line(tmp_path: Path) -> None:
     header = f"{','.join(COLUMNS)}\n".encode()
     store.append("station_status/2026-11-22.csv", 0, header, f"{row},\n".encode())
 
-    (found,) = FolderSource(tmp_path, 300, NOON + DAY).snapshots()
+    (found,) = FolderSource(tmp_path, Grid.of(300), NOON + DAY).snapshots()
 
     assert [each.station_id for each in found.statuses] == ["a b"]

@@ -20,6 +20,7 @@ from bikecollect.collect.sources.bikecollect_folder import FolderSource
 from bikecollect.collect.sources.tables import TableSource
 from bikecollect.core.errors import SettingsError, StorageError, UsageError
 from bikecollect.core.slots import DAY
+from bikecollect.core.timeline.grid import Grid
 
 CSV = "station_status/2026-11-22.csv"
 LATER = NOON + DAY
@@ -52,13 +53,13 @@ def ledger(other: World) -> sqlite3.Connection:
 
 def slots(other: World) -> list[int]:
     """Return which slots of *other* are read, counted from noon in slots."""
-    source = FolderSource(other.folder, 300, LATER)
+    source = FolderSource(other.folder, Grid.of(300), LATER)
     return [int(each.slot - NOON) // 300 for each in source.snapshots()]
 
 
 def statuses(other: World) -> list[tuple[object, ...]]:
     """Return what is read of *other*'s stations: id, vehicles, docks, last_reported."""
-    source = FolderSource(other.folder, 300, LATER)
+    source = FolderSource(other.folder, Grid.of(300), LATER)
     return [
         (each.station_id, each[1], each[3], each[10])
         for found in source.snapshots()
@@ -96,7 +97,7 @@ def test_a_block_that_cannot_be_costs_only_itself(
     with ledger(other) as db:
         db.execute(f"UPDATE blocks SET {change} WHERE slot = ?", (NOON + 600,))
     db.close()
-    source = FolderSource(other.folder, 300, LATER)
+    source = FolderSource(other.folder, Grid.of(300), LATER)
 
     found = [int(each.slot - NOON) // 300 for each in source.snapshots()]
 
@@ -222,7 +223,7 @@ def test_a_daily_file_that_is_none_is_not_opened(
     """No link is followed, nobody waits for a FIFO, /dev/zero has no end."""
     (other.folder / CSV).rename(other.folder / "station_status/moved")
     plant(other.folder / CSV)
-    source = FolderSource(other.folder, 300, LATER)
+    source = FolderSource(other.folder, Grid.of(300), LATER)
 
     assert list(source.snapshots()) == []
     assert source.bad == 3
@@ -265,7 +266,7 @@ def test_a_segment_may_not_be_read_more_often_than_it_is_long(other: World) -> N
             ' "end" = (SELECT max("end") FROM blocks)'
         )
     db.close()
-    source = FolderSource(other.folder, 300, LATER)
+    source = FolderSource(other.folder, Grid.of(300), LATER)
 
     assert list(source.snapshots()) == []
     assert source.bad == 3
@@ -311,7 +312,7 @@ def test_a_value_that_cannot_be_is_left_out_and_counted(
 ) -> None:
     """Counts of twenty digits, negative ones, texts with escapes: the rest is read."""
     rewrite(other, lambda text: text.replace(old, new))
-    source = FolderSource(other.folder, 300, LATER)
+    source = FolderSource(other.folder, Grid.of(300), LATER)
 
     found = [each for each in source.snapshots() if each.slot == NOON + 600]
 
@@ -335,7 +336,7 @@ def test_a_time_that_cannot_be_is_left_out(other: World, stamp: str) -> None:
             for line in text.splitlines()
         ),
     )
-    source = FolderSource(other.folder, 300, LATER)
+    source = FolderSource(other.folder, Grid.of(300), LATER)
 
     found = [each for each in source.snapshots() if each.slot == NOON + 600]
 
@@ -396,7 +397,7 @@ def test_a_certificate_that_lies_costs_its_day(
 ) -> None:
     """Another day or system, other rows, a zone that is a path: it is left out."""
     certificate(archived, lie)
-    source = FolderSource(other.folder, 300, LATER)
+    source = FolderSource(other.folder, Grid.of(300), LATER)
 
     found = [each for each in source.snapshots() if each.slot == NOON + 300]
 
@@ -437,7 +438,7 @@ def table(tmp_path: Path, *lines: str) -> TableSource:
 def mapped(path: Path) -> TableSource:
     """Return the table in *path*, of times, ids and counts."""
     maps = ("time=t", "station_id=id", "num_vehicles_available=n")
-    return TableSource([path], TAIPEI, 300, LATER, maps)
+    return TableSource([path], TAIPEI, Grid.of(300), LATER, maps)
 
 
 GOOD = [f"2026-11-22 12:0{n}:00,a,{n}" for n in range(10)]
@@ -532,7 +533,7 @@ def test_a_slot_with_endless_rows_is_refused(tmp_path: Path) -> None:
     """Every row at one moment: the wrong column is the time."""
     source = table(tmp_path, *(f"2026-11-22 12:00:00,{n},1" for n in range(300_001)))
 
-    with pytest.raises(SettingsError, match="check the column of the time"):
+    with pytest.raises(SettingsError, match="check the time column"):
         list(source.snapshots())
 
 

@@ -32,6 +32,7 @@ from bikecollect.core.payload import Check, Document, Memory, Payload
 from bikecollect.core.run import Run, from_json
 from bikecollect.core.slots import Slot, iso
 from bikecollect.core.snapshot import Snapshot, StationInformation, StationStatus
+from bikecollect.core.timeline.grid import Grid
 from bikecollect.feeds import Feed, imported_rows
 from bikecollect.feeds.citybikes import CityBikes
 from bikecollect.feeds.gbfs import Gbfs
@@ -159,7 +160,7 @@ def target_day(data: bytes) -> None:
             rows = sum(len(group.rows) for group in tail.groups)
             assert day_csv.total(day_csv.lines(pieces, columns)).rows == rows
         with suppress(BikecollectError):
-            for found in FolderSource(made, 300, LATEST).snapshots():
+            for found in FolderSource(made, Grid.of(300), LATEST).snapshots():
                 assert found.slot % 300 == 0
 
 
@@ -282,7 +283,7 @@ def target_table(data: bytes) -> None:
         path = made / "table.csv"
         path.write_bytes(data)
         with suppress(BikecollectError):
-            for found in TableSource([path], ZONE, 300, LATEST).snapshots():
+            for found in TableSource([path], ZONE, Grid.of(300), LATEST).snapshots():
                 assert found.slot % 300 == 0
                 _rows_come_back(Snapshot(found.statuses))
 
@@ -341,7 +342,7 @@ def _rows_come_back(snapshot: Snapshot) -> None:
         if snapshot.statuses:
             (group,) = store.tail(FILE, 0, (), ()).groups
             assert group.span.end == len(FORMAT.header) + len(block.text)
-            (found,) = FolderSource(made, 300, LATEST).snapshots()
+            (found,) = FolderSource(made, Grid.of(300), LATEST).snapshots()
             filled = [_filled(status, known) for status in snapshot.statuses]
             assert list(found.statuses) == filled
         for version in snapshot.information:

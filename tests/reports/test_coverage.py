@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from bikecollect.core.blocks import Block
 from bikecollect.core.causes import SeenRun
 from bikecollect.core.slots import Slot, SlotState, local_days
+from bikecollect.core.timeline.grid import Grid
 from bikecollect.reports.coverage import (
     Evidence,
     Judged,
@@ -16,6 +17,8 @@ from bikecollect.reports.coverage import (
     gaps,
     judge,
 )
+
+GRID = Grid.of(300)
 
 VIENNA = ZoneInfo("Europe/Vienna")
 
@@ -36,7 +39,7 @@ def block(slot: int, flags: str = "") -> Block:
 
 def causes(evidence: Evidence, since: int, until: int) -> list[str]:
     """Return the cause of each slot, empty for a collected one."""
-    return [each.cause for each in judge(evidence, 300, Slot(since), Slot(until))]
+    return [each.cause for each in judge(evidence, GRID, Slot(since), Slot(until))]
 
 
 ENDED = [
@@ -119,7 +122,7 @@ def test_flags_make_a_block_stale_or_partial() -> None:
         "city",
         Evidence(Slot(0), [], blocks),
         VIENNA,
-        300,
+        GRID,
         since=Slot(0),
         until=Slot(600),
     )
@@ -131,10 +134,10 @@ def test_days_of_23_and_25_hours_expect_so_many_slots() -> None:
     """The calendar is that of the system's own zone."""
     empty = Evidence(Slot(0))
     spring = account(
-        "x", empty, VIENNA, 300, since=Slot(1774738800), until=Slot(1774908000)
+        "x", empty, VIENNA, GRID, since=Slot(1774738800), until=Slot(1774908000)
     )
     autumn = account(
-        "x", empty, VIENNA, 300, since=Slot(1792879200), until=Slot(1793055600)
+        "x", empty, VIENNA, GRID, since=Slot(1792879200), until=Slot(1793055600)
     )
 
     assert {d: c.expected for d, c in spring.days.items()} == {
@@ -159,11 +162,11 @@ def test_gaps_cover_exactly_the_missing_slots(
     judged = [Judged(Slot(300 * n), *each) for n, each in enumerate(some)]
 
     inside = {
-        slot for gap in gaps(judged, 300) for slot in range(gap.start, gap.end, 300)
+        slot for gap in gaps(judged, GRID) for slot in range(gap.start, gap.end, 300)
     }
 
     assert inside == {each.slot for each in judged if each.state == "missing"}
-    assert sum(gap.slots for gap in gaps(judged, 300)) == len(inside)
+    assert sum(gap.slots for gap in gaps(judged, GRID)) == len(inside)
 
 
 @pytest.mark.parametrize("name", ["UTC", "Asia/Kathmandu", "America/St_Johns"])

@@ -7,8 +7,11 @@ from bikecollect.core.errors import Outcome
 from bikecollect.core.incidents import Incident
 from bikecollect.core.run import Result, Run
 from bikecollect.core.slots import Slot, SlotState, state_of
+from bikecollect.core.timeline.grid import Grid
 from bikecollect.reports.coverage import Coverage
 from bikecollect.reports.health import Past, judge
+
+GRID = Grid.of(300)
 
 TAIPEI, BERLIN = ZoneInfo("Asia/Taipei"), ZoneInfo("Europe/Berlin")
 NOON = int(datetime(2026, 11, 22, 12, 0, tzinfo=TAIPEI).timestamp())
@@ -33,7 +36,7 @@ def test_today_begins_with_the_slot_of_midnight() -> None:
     """From 00:00 to before 12:00 are 144 slots, the first one among them."""
     midnight = NOON - 12 * 3600
 
-    health = judge(past(midnight - 86_400, NOON), NOON + 5, 300, TAIPEI)
+    health = judge(past(midnight - 86_400, NOON), NOON + 5, GRID, TAIPEI)
 
     assert health.coverage["today"] == Coverage(144, 144)
 
@@ -42,7 +45,7 @@ def test_a_lost_slot_costs_coverage_and_shows_in_the_strip() -> None:
     """One of 144 is missing, and its place is marked."""
     lost = Slot(NOON - 3600)
 
-    health = judge(past(NOON - 86_400, NOON, frozenset({lost})), NOON, 300, TAIPEI)
+    health = judge(past(NOON - 86_400, NOON, frozenset({lost})), NOON, GRID, TAIPEI)
 
     assert health.coverage["today"] == Coverage(144, 143)
     assert dict(health.strip)[lost] is SlotState.MISSING
@@ -54,8 +57,8 @@ def test_days_of_23_and_25_hours_have_their_own_number_of_slots() -> None:
     long = datetime(2026, 10, 25, 23, 55, tzinfo=BERLIN).timestamp()
     first = int(short) - 40 * 86_400
 
-    spring = judge(past(first, int(short)), short, 300, BERLIN)
-    autumn = judge(past(first, int(long)), long, 300, BERLIN)
+    spring = judge(past(first, int(short)), short, GRID, BERLIN)
+    autumn = judge(past(first, int(long)), long, GRID, BERLIN)
 
     assert spring.coverage["today"] == Coverage(23 * 12 - 1, 23 * 12 - 1)
     assert autumn.coverage["today"] == Coverage(25 * 12 - 1, 25 * 12 - 1)
@@ -63,7 +66,7 @@ def test_days_of_23_and_25_hours_have_their_own_number_of_slots() -> None:
 
 def test_nothing_is_expected_from_before_the_first_run() -> None:
     """A system that is two hours old has full coverage of a month."""
-    health = judge(past(NOON - 7200, NOON), NOON, 300, TAIPEI)
+    health = judge(past(NOON - 7200, NOON), NOON, GRID, TAIPEI)
 
     assert health.coverage["30d"] == Coverage(24, 24)
     assert health.strip[0][1] is SlotState.BEFORE
@@ -71,7 +74,7 @@ def test_nothing_is_expected_from_before_the_first_run() -> None:
 
 def test_a_month_is_counted_from_its_first_moment() -> None:
     """7 and 30 days of five minutes each."""
-    health = judge(past(NOON - 31 * 86_400, NOON), NOON, 300, TAIPEI)
+    health = judge(past(NOON - 31 * 86_400, NOON), NOON, GRID, TAIPEI)
 
     assert health.coverage["7d"] == Coverage(2016, 2016)
     assert health.coverage["30d"] == Coverage(8640, 8640)
@@ -79,7 +82,7 @@ def test_a_month_is_counted_from_its_first_moment() -> None:
 
 def test_the_strip_has_a_day_and_ends_with_the_slot_that_is_due() -> None:
     """288 slots; the current one is not missing while its run may go on."""
-    health = judge(past(NOON - 2 * 86_400, NOON), NOON + 20, 300, TAIPEI)
+    health = judge(past(NOON - 2 * 86_400, NOON), NOON + 20, GRID, TAIPEI)
 
     assert len(health.strip) == 288
     assert health.strip[-1] == (NOON, SlotState.DUE)
@@ -89,7 +92,7 @@ def test_the_strip_has_a_day_and_ends_with_the_slot_that_is_due() -> None:
 
 def test_a_slot_whose_time_has_passed_is_missing() -> None:
     """After some minutes nobody waits for its run any more."""
-    health = judge(past(NOON - 86_400, NOON), NOON + 200, 300, TAIPEI)
+    health = judge(past(NOON - 86_400, NOON), NOON + 200, GRID, TAIPEI)
 
     assert health.strip[-1] == (NOON, SlotState.MISSING)
 
@@ -112,9 +115,9 @@ def test_one_lost_slot_is_not_late_and_two_are() -> None:
         last_run=run(newest + 602.0),
     )
 
-    assert not judge(tried, newest + 660, 300, TAIPEI).late
-    assert judge(tried, newest + 661, 300, TAIPEI).late
-    assert judge(tried, newest + 661, 300, TAIPEI).silent is None
+    assert not judge(tried, newest + 660, GRID, TAIPEI).late
+    assert judge(tried, newest + 661, GRID, TAIPEI).late
+    assert judge(tried, newest + 661, GRID, TAIPEI).silent is None
 
 
 def test_a_cron_that_starts_no_run_is_late_and_said_so() -> None:
@@ -126,7 +129,7 @@ def test_a_cron_that_starts_no_run_is_late_and_said_so() -> None:
         last_run=run(NOON - 900),
     )
 
-    health = judge(old, NOON + 10, 300, TAIPEI)
+    health = judge(old, NOON + 10, GRID, TAIPEI)
 
     assert health.silent == 910
     assert health.late
@@ -134,7 +137,7 @@ def test_a_cron_that_starts_no_run_is_late_and_said_so() -> None:
 
 def test_a_system_without_a_past_is_late_and_expects_nothing() -> None:
     """Nothing was ever collected: no share, no age, and a person should look."""
-    health = judge(Past(None, {}), NOON, 300, TAIPEI)
+    health = judge(Past(None, {}), NOON, GRID, TAIPEI)
 
     assert health.late
     assert (health.behind, health.silent, health.last_run) == (None, None, None)
@@ -147,6 +150,6 @@ def test_an_open_incident_is_trouble_without_being_late() -> None:
     well = past(NOON - 7200, NOON + 300)
     past_ = Past(well.first, well.blocks, (), well.last_run, well.newest, [incident])
 
-    health = judge(past_, NOON + 10, 300, TAIPEI)
+    health = judge(past_, NOON + 10, GRID, TAIPEI)
 
     assert (health.late, health.in_trouble) == (False, True)

@@ -134,12 +134,12 @@ def _find(
     if re.fullmatch(f"[0-9a-f]{{{RUN_ID}}}", text):
         runs = history.run(text)
         return (runs[0].slot if runs else Slot(-1)), runs
-    at, now = Slot(-1), time.time()
+    at, now, system = Slot(-1), time.time(), settings.system_folder(name)
     # A time of day may have no run yet today: look at the days before, too.
     days = range(WEEK) if re.fullmatch(r"\d{1,2}:\d\d", text) else range(1)
     for day in days:
-        seconds = moment(text, _zones(settings)[name], now - day * DAY)
-        slot = Slot(int(seconds) // settings.seconds * settings.seconds)
+        seconds = moment(text, system.zone, now - day * DAY)
+        slot = system.grid.floor(seconds)
         at = slot if day == 0 else at
         if runs := history.runs(slot, Slot(slot + 1)):
             return slot, runs
@@ -156,7 +156,7 @@ def _outcomes(words: Sequence[str], *, failed: bool) -> list[str]:
 
 
 def _zones(settings: Settings) -> dict[str, ZoneInfo]:
-    return {name: ZoneInfo(item.timezone) for name, item in settings.systems.items()}
+    return {name: settings.system_folder(name).zone for name in settings.systems}
 
 
 def _history(settings: Settings, name: str) -> History:

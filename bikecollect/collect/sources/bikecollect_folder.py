@@ -18,18 +18,19 @@ from bikecollect.collect.sources.plausible import Plausible
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import Slot
 from bikecollect.core.text import visible
+from bikecollect.core.timeline.grid import Grid
 from bikecollect.storage.files.scratch import scratch
 
 
 @dataclass
 class FolderSource:
-    """The system's *folder* of another bikecollect; *interval* is ours.
+    """The system's *folder* of another bikecollect; *grid* is ours.
 
     Snapshots after *now* (epoch seconds) are skipped.
     """
 
     folder: Path
-    interval: int
+    grid: Grid
     now: float
     judge: Plausible = field(init=False)
 
@@ -71,7 +72,7 @@ class FolderSource:
                 raise StorageError(f"cannot read {self.folder}: {error}") from error
 
     def _our_slot(self, foreign: ForeignSnapshot) -> Slot:
-        return Slot(foreign.slot // self.interval * self.interval)
+        return self.grid.floor(foreign.slot)
 
     def _open_days(self, scratch_folder: Path) -> Iterator[ForeignSnapshot]:
         spans = (

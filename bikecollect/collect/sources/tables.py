@@ -18,6 +18,7 @@ from bikecollect.core.errors import SettingsError, StorageError, UsageError
 from bikecollect.core.slots import Slot
 from bikecollect.core.snapshot import StationStatus
 from bikecollect.core.text import visible
+from bikecollect.core.timeline.grid import Grid
 from bikecollect.feeds.reading import values
 from bikecollect.feeds.reading.stamps import MILLISECONDS
 from bikecollect.storage.files.scratch import scratch
@@ -46,13 +47,13 @@ class _Measured(NamedTuple):
 class TableSource:
     """The files *paths*; their layout is given by *maps* or *name*, else by the header.
 
-    Times without an offset are of *zone*. Of several polls in a slot of *interval*
-    seconds the first counts. Rows after *now* (epoch seconds) are bad.
+    Times without an offset are of *zone*. Of several polls in a slot of *grid*
+    the first counts. Rows after *now* (epoch seconds) are bad.
     """
 
     paths: Sequence[Path]
     zone: tzinfo
-    interval: int
+    grid: Grid
     now: float
     maps: Sequence[str] = ()
     name: str = ""
@@ -178,7 +179,7 @@ class TableSource:
                 if count >= MOST_IN_A_SLOT:
                     raise SettingsError(
                         f"{self.paths[0]} has more than {MOST_IN_A_SLOT} rows within "
-                        f"{self.interval} s; check the column of the time, see --map"
+                        f"{self.grid.interval} s; check the time column, see --map"
                     )
                 cells = [row[number] if number else None for number in numbers]
                 status = self._status(cells, reported)
@@ -191,7 +192,7 @@ class TableSource:
                 yield ForeignSnapshot(slot, first, statuses)
 
     def _slot(self, timed: Timed) -> Slot:
-        return Slot(int(timed[0] // self.interval) * self.interval)
+        return self.grid.floor(timed[0])
 
     def _status(self, cells: Row, times: "_TimeParser") -> StationStatus | None:
         """Return the status in *cells*, in the order of `FIELDS`; None if it is bad."""

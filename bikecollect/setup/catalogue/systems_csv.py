@@ -14,7 +14,7 @@ from bikecollect.feeds.http.urls import parse as parse_url
 from bikecollect.setup.catalogue import builtin
 from bikecollect.setup.catalogue.entry import WORLD, Entry
 from bikecollect.setup.catalogue.text import fold
-from bikecollect.setup.settings import name_error
+from bikecollect.storage.data_folder import name_error
 
 COLUMNS = {
     "country": ("country code", "country"),

@@ -1,0 +1,103 @@
+"""Facts of a system that hold from some moment on: its zone, interval and columns."""
+
+from collections.abc import Sequence
+from datetime import UTC
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from bikecollect.core.slots import DAY, iso
+from bikecollect.core.text import length
+from bikecollect.core.timeline.grid import Grid, Period
+from bikecollect.core.timeline.zones import SystemZone, first_midnight
+
+MAX_AHEAD = 3 * DAY
+"""Seconds ahead at which a change can take effect; a later one is a clock's error."""
+
+
+class SystemFact(NamedTuple):
+    """From the epoch second *since* on, this held.
+
+    With *local* the slots lie on the grid of the zone's clock, else on that of UTC.
+    """
+
+    since: int
+    timezone: str
+    interval: int
+    columns: tuple[str, ...] = ()
+    local: bool = True
+
+    @property
+    def values(self) -> tuple[str, int, tuple[str, ...]]:
+        """What the settings can change."""
+        return self.timezone, self.interval, self.columns
+
+
+def zone_of(facts: Sequence[SystemFact]) -> ZoneInfo:
+    """Return the time zone of *facts*."""
+    return SystemZone.of([(fact.since, fact.timezone) for fact in facts])
+
+
+def grid_of(facts: Sequence[SystemFact]) -> Grid:
+    """Return the grid of slots of *facts*."""
+    return Grid(
+        [
+            Period(f.since, f.interval, ZoneInfo(f.timezone) if f.local else UTC)
+            for f in facts
+        ]
+    )
+
+
+def with_settings(
+    facts: Sequence[SystemFact],
+    now: float,
+    *,
+    timezone: str,
+    interval: int,
+    columns: Sequence[str],
+) -> list[SystemFact]:
+    """Return *facts* with what the settings say now.
+
+    A new zone holds from its next midnight, a new interval from its next slot. A change
+    that has not taken effect yet is dropped if the settings no longer ask for it.
+    """
+    wanted = SystemFact(0, timezone, interval, tuple(columns))
+    if not facts:
+        return [wanted]
+    if facts[-1].values == wanted.values and facts[-1].since <= now + MAX_AHEAD:
+        return list(facts)
+    past = [fact for fact in facts if fact.since <= now] or [facts[0]]
+    last = past[-1]
+    if interval != last.interval or wanted.columns != last.columns:
+        since = _next_slot(past, now, interval)
+        last = last._replace(since=since, interval=interval, columns=wanted.columns)
+        past.append(last._replace(local=True))
+    if timezone != last.timezone:
+        moment = first_midnight(max(now, last.since), ZoneInfo(timezone))
+        past.append(wanted._replace(since=moment))
+    return past
+
+
+def _next_slot(facts: Sequence[SystemFact], now: float, interval: int) -> int:
+    """Return the first slot of *interval* that overlaps no earlier one."""
+    old = grid_of(facts)
+    new = Grid.of(interval, ZoneInfo(facts[-1].timezone))
+    slot = new.at(now)
+    return slot if slot >= old.at(now) else new.next(slot)
+
+
+def describe_change(before: SystemFact, after: SystemFact) -> str:
+    """Return what differs between two facts, for people.
+
+    >>> describe_change(SystemFact(0, "UTC", 300), SystemFact(600, "UTC", 60))
+    'interval 5 min -> 1 min from 1970-01-01T00:10:00+00:00 on'
+    """
+    changes = []
+    if before.timezone != after.timezone:
+        changes.append(f"time zone {before.timezone} -> {after.timezone}")
+    if before.interval != after.interval:
+        lengths = length(before.interval), length(after.interval)
+        changes.append(f"interval {' -> '.join(lengths)}")
+    if before.columns != after.columns:
+        changes.append(f"columns {list(before.columns)} -> {list(after.columns)}")
+    moment = iso(after.since, ZoneInfo(after.timezone))
+    return f"{', '.join(changes)} from {moment} on"

@@ -1,0 +1,121 @@
+"""The grid of slots of a system: its interval, by which clock, and since when."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import NamedTuple
+
+from bikecollect.core.slots import GRACE, HOUR, Slot
+
+QUARTER = 900
+"""All offsets to UTC are multiples of it, in seconds: a grid that divides it is the
+same by any clock."""
+CLOCK_CHANGE = 7_200
+"""Seconds by which a clock is set at most."""
+
+
+class Period(NamedTuple):
+    """From *since* on slots are *interval* seconds apart, by the clock of *zone*.
+
+    An interval that neither divides an hour nor is whole hours goes by UTC.
+    """
+
+    since: int
+    interval: int
+    zone: tzinfo = UTC
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The slots of a system; the first of *periods* holds from the start."""
+
+    periods: Sequence[Period]
+
+    @classmethod
+    def of(cls, interval: int, zone: tzinfo = UTC) -> "Grid":
+        """Return the grid of *interval* seconds that never changed."""
+        return cls((Period(0, interval, zone),))
+
+    @property
+    def interval(self) -> int:
+        """The interval that holds now, in seconds."""
+        return self.periods[-1].interval
+
+    def interval_at(self, slot: float) -> int:
+        """Return the interval that held at *slot*."""
+        return self._period(slot)[1].interval
+
+    def floor(self, moment: float) -> Slot:
+        """Return the slot that contains *moment*.
+
+        >>> from zoneinfo import ZoneInfo
+        >>> Grid.of(3600, ZoneInfo("Asia/Kolkata")).floor(5400)
+        5400
+        """
+        index, period = self._period(moment)
+        slot = _floor(moment, period)
+        if index and slot < period.since:
+            return Grid(self.periods[:index]).floor(period.since - 1)
+        return slot
+
+    def at(self, now: float) -> Slot:
+        """Return the slot of a run that starts at *now*.
+
+        A scheduler may fire a moment early: the last seconds of a slot count as the
+        next one.
+        """
+        return self.floor(now + min(GRACE, self.interval_at(now) / 30))
+
+    def next(self, slot: int) -> Slot:
+        """Return the slot after *slot*."""
+        index, period = self._period(slot)
+        after = _floor(slot + period.interval, period)
+        if after <= slot:
+            after = _floor(slot + period.interval + CLOCK_CHANGE, period)
+        if index + 1 < len(self.periods):
+            return min(after, Slot(self.periods[index + 1].since))
+        return after
+
+    def between(self, since: int, until: int) -> Iterator[Slot]:
+        """Yield the slots from *since* to before *until*.
+
+        >>> grid = Grid((Period(0, 1800), Period(3600, 600)))
+        >>> list(grid.between(1, 5000))
+        [1800, 3600, 4200, 4800]
+        """
+        if len(self.periods) == 1 and QUARTER % self.interval == 0:
+            first = -(-since // self.interval) * self.interval
+            yield from map(Slot, range(first, until, self.interval))
+            return
+        slot = self.floor(since)
+        if slot < since:
+            slot = self.next(slot)
+        while slot < until:
+            yield slot
+            slot = self.next(slot)
+
+    def _period(self, moment: float) -> tuple[int, Period]:
+        for index in range(len(self.periods) - 1, 0, -1):
+            if self.periods[index].since <= moment:
+                return index, self.periods[index]
+        return 0, self.periods[0]
+
+
+def _floor(moment: float, period: Period) -> Slot:
+    """Return the latest slot of *period* that is not after *moment*."""
+    interval = period.interval
+    if QUARTER % interval == 0 or (HOUR % interval and interval % HOUR):
+        return Slot(int(moment // interval) * interval)
+    local = datetime.fromtimestamp(int(moment // 1), period.zone)
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+    passed = local.hour * 3600 + local.minute * 60 + local.second
+    place = midnight + timedelta(seconds=passed - passed % interval)
+    while True:
+        for fold in (1, 0):
+            candidate = place.replace(tzinfo=period.zone, fold=fold)
+            begin = int(candidate.timestamp())
+            shown = datetime.fromtimestamp(begin, period.zone).replace(tzinfo=None)
+            # A time that the clock skips is not a slot.
+            if begin <= moment and shown.replace(fold=0) == place:
+                return Slot(begin)
+        place -= timedelta(seconds=interval)

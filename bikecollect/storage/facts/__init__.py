@@ -1,0 +1,1 @@
+"""The facts of a system (zone, interval, columns), kept in its folder."""

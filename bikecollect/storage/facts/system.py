@@ -1,0 +1,29 @@
+"""A system's folder with the facts that hold in it, by its settings and its past."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bikecollect.core.timeline.facts import SystemFact, with_settings, zone_of
+from bikecollect.storage.data_folder import SystemFolder
+from bikecollect.storage.facts import facts_file
+
+
+def system_folder(
+    path: Path, *, timezone: str, interval: int, columns: Sequence[str], now: float
+) -> SystemFolder:
+    """Return the folder *path* of a system whose settings say the rest.
+
+    Without a file of facts, they are taken from the ledger.
+    """
+    name = path.name
+    facts: Sequence[SystemFact] = facts_file.load(path)
+    if not facts and path.is_dir():
+        from bikecollect.storage.facts import evidence  # only before the first facts
+
+        facts = evidence.facts_of(
+            name, path, SystemFact(0, timezone, interval, tuple(columns))
+        )
+    facts = with_settings(
+        facts, now, timezone=timezone, interval=interval, columns=columns
+    )
+    return SystemFolder(name, path, zone_of(facts), facts[-1].interval, tuple(facts))

@@ -1,0 +1,163 @@
+"""How days and slots are cut where the zone or the interval of a system has changed."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from bikecollect.core.slots import bounds, day_of, local_days
+from bikecollect.core.timeline.facts import (
+    SystemFact,
+    describe_change,
+    grid_of,
+    with_settings,
+    zone_of,
+)
+from bikecollect.core.timeline.grid import Grid, Period
+from bikecollect.core.timeline.zones import SystemZone, first_midnight
+
+OSLO = ZoneInfo("Europe/Oslo")
+NOON = int(datetime(2026, 11, 24, 11, tzinfo=UTC).timestamp())
+"""Noon in Oslo."""
+
+
+def of_day(grid: Grid, day: str, zone: ZoneInfo) -> list[str]:
+    """Return the slots of *day* by the clock of *zone*."""
+    slots = grid.between(*bounds(day, zone))
+    return [datetime.fromtimestamp(slot, zone).strftime("%H:%M%z") for slot in slots]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("Europe/Oslo", "America/New_York"),
+        ("America/New_York", "Europe/Oslo"),
+        ("Europe/Oslo", "Asia/Kolkata"),
+        ("Pacific/Pago_Pago", "Pacific/Kiritimati"),
+        ("UTC", "Asia/Taipei"),
+    ],
+)
+@pytest.mark.parametrize("hours", [0, 5, 10, 15, 20])
+def test_days_stay_in_order_when_the_zone_changes(
+    old: str, new: str, hours: int
+) -> None:
+    """Each slot has one day, which its bounds contain; a text keeps its moment."""
+    now = NOON + hours * 3600
+    zone = SystemZone.of([(0, old), (first_midnight(now, ZoneInfo(new)), new)])
+    slots = range(now - 3 * 86_400, now + 4 * 86_400, 1800)
+    days = [day_of(slot, zone) for slot in slots]  # type: ignore[arg-type]
+    cut = {
+        day: [slot for slot in slots if begin <= slot < end]
+        for day, begin, end in local_days(slots[0], slots[-1], zone)  # type: ignore[arg-type]
+    }
+
+    assert days == sorted(days)
+    assert [slot for day in cut.values() for slot in day] == list(slots)
+    assert all(day_of(s, zone) == day for day, listed in cut.items() for s in listed)  # type: ignore[arg-type]
+    texts = [datetime.fromtimestamp(slot, zone).isoformat() for slot in slots]
+    assert [datetime.fromisoformat(text).timestamp() for text in texts] == list(slots)
+
+
+@pytest.mark.parametrize(
+    ("hours", "day", "slots"),
+    [
+        (1, "2026-03-29", 23),
+        (1, "2026-10-25", 25),
+        (6, "2026-03-29", 4),
+        (6, "2026-10-25", 4),
+        (24, "2026-10-25", 1),
+    ],
+)
+def test_long_slots_go_by_the_local_clock(hours: int, day: str, slots: int) -> None:
+    """On days of a clock change too, as cron fires."""
+    assert len(of_day(Grid.of(hours * 3600, OSLO), day, OSLO)) == slots
+
+
+def test_slots_of_six_hours_begin_at_local_hours() -> None:
+    """Also when the offset to UTC changes in between."""
+    grid = Grid.of(21_600, OSLO)
+
+    assert of_day(grid, "2026-10-25", OSLO) == [
+        "00:00+0200",
+        "06:00+0100",
+        "12:00+0100",
+        "18:00+0100",
+    ]
+
+
+@pytest.mark.parametrize("zone", ["Asia/Kolkata", "Asia/Kathmandu", "Australia/Eucla"])
+def test_hours_begin_with_the_local_hour(zone: str) -> None:
+    """Where UTC is at the half or the quarter."""
+    place = ZoneInfo(zone)
+    slots = of_day(Grid.of(3600, place), "2026-11-24", place)
+
+    assert len(slots) == 24
+    assert all(":00" in slot[:5] for slot in slots)
+
+
+def test_short_slots_are_those_of_utc() -> None:
+    """Every offset is a multiple of a quarter of an hour."""
+    grid = Grid.of(300, ZoneInfo("Asia/Kolkata"))
+
+    assert list(grid.between(1, 1000)) == [300, 600, 900]
+    assert (grid.floor(899.9), grid.at(890.0), grid.next(300)) == (600, 900, 600)
+
+
+def test_a_changed_interval_counts_for_what_comes() -> None:
+    """What was expected before is not more and not less."""
+    grid = Grid([Period(0, 1800), Period(7200, 600)])
+
+    assert list(grid.between(0, 9000)) == [0, 1800, 3600, 5400, 7200, 7800, 8400]
+    assert (grid.next(5400), grid.floor(7199), grid.interval) == (7200, 5400, 600)
+    assert (grid.interval_at(7199), grid.interval_at(7200)) == (1800, 600)
+
+
+def test_a_longer_interval_waits_for_its_next_slot() -> None:
+    """The slots before are not covered by two."""
+    facts = with_settings(
+        [SystemFact(0, "UTC", 600)], 4300, timezone="UTC", interval=3600, columns=()
+    )
+
+    assert [fact.since for fact in facts] == [0, 7200]
+    assert list(grid_of(facts).between(3600, 8000)) == [
+        *(3600, 4200, 4800, 5400, 6000, 6600),
+        7200,
+    ]
+
+
+def test_a_zone_holds_from_its_next_midnight() -> None:
+    """The day that has begun stays whole."""
+    facts = with_settings(
+        [SystemFact(0, "Europe/Oslo", 300)],
+        NOON,
+        timezone="America/New_York",
+        interval=300,
+        columns=(),
+    )
+    zone = zone_of(facts)
+
+    assert zone.key == "America/New_York"
+    assert datetime.fromtimestamp(NOON, zone).isoformat() == "2026-11-24T12:00:00+01:00"
+    assert describe_change(*facts) == (
+        "time zone Europe/Oslo -> America/New_York from 2026-11-25T00:00:00-05:00 on"
+    )
+
+
+def test_a_change_that_is_taken_back_in_time_leaves_no_trace() -> None:
+    """It never held."""
+    before = [SystemFact(0, "Europe/Oslo", 300)]
+    changed = with_settings(before, NOON, timezone="UTC", interval=300, columns=())
+    back = with_settings(
+        changed, NOON + 600, timezone="Europe/Oslo", interval=300, columns=()
+    )
+
+    assert len(changed) == 2
+    assert back == before
+
+
+def test_the_same_settings_change_nothing() -> None:
+    """However often a run looks at them."""
+    facts = with_settings([], NOON, timezone="UTC", interval=300, columns=["hour"])
+    again = with_settings(facts, NOON, timezone="UTC", interval=300, columns=["hour"])
+
+    assert again == facts == [SystemFact(0, "UTC", 300, ("hour",))]

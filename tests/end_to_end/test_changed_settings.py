@@ -1,0 +1,205 @@
+"""A system whose settings change: the past is read, verified and reported as it was."""
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import pytest
+from command import bikecollect
+from served import Answer, serving
+
+from bikecollect.setup import loader
+from bikecollect.simulator import dialects
+from bikecollect.simulator.city import City
+from bikecollect.wiring.collection import collect
+
+if TYPE_CHECKING:
+    from bikecollect.core.process import Stop
+
+HOUR = 3600
+BEGIN = 1_795_388_400
+"""2026-11-23 00:00 in Oslo."""
+
+
+class Clock:
+    """Stands at *now*; a wait moves it on."""
+
+    now = 0.0
+    signum = 0
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Move on."""
+        self.now += seconds
+
+    def wait(self, seconds: float) -> bool:
+        """Move on; nobody stops it."""
+        self.now += seconds
+        return False
+
+    def raise_if_set(self) -> None:
+        """Go on."""
+
+
+class Life:
+    """Collects a small city with settings that change."""
+
+    def __init__(self, folder: Path, url: str, clock: Clock) -> None:
+        self.folder, self.url, self.clock = folder, url, clock
+        self.file = folder / "b.toml"
+
+    def settings(self, zone: str = "Europe/Oslo", interval: str = "1h") -> None:
+        """Write the settings."""
+        self.file.write_text(
+            f'data_dir = "data"\ninterval = "{interval}"\n[systems.city]\n'
+            f'feed = "youbike"\nurl = "{self.url}"\ntimezone = "{zone}"\n'
+            f'[tell]\ncommand = ["/bin/sh", "-c", "echo $BIKECOLLECT_KIND >> '
+            f'{self.folder}/told"]\n',
+            encoding="utf-8",
+        )
+
+    def collect(self, since: int, until: int, step: int) -> None:
+        """Collect the slots from *since* to before *until*."""
+        settings = loader.load(str(self.file))
+        for slot in range(since, until, step):
+            self.clock.now = slot + 2.0
+            up = partial(float, slot - BEGIN + 9000)
+            (run,) = collect(
+                settings,
+                clock=self.clock,
+                stop=cast("Stop", self.clock),
+                monotonic=self.clock,
+                uptime=up,
+                awake=up,
+            )
+            assert run.exit_code == 0
+
+    def run(self, *arguments: str) -> str:
+        """Run a command; return what it prints."""
+        done = bikecollect("--config", str(self.file), *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    @property
+    def told(self) -> str:
+        """What people were told of."""
+        file = self.folder / "told"
+        return file.read_text(encoding="utf-8") if file.exists() else ""
+
+
+@pytest.fixture
+def life(tmp_path: Path) -> Iterator[Life]:
+    """Return a life, whose feed goes by its clock."""
+    clock = Clock()
+    with serving(lambda _: Answer(dialects.youbike(City(5), clock.now))) as url:
+        yield Life(tmp_path, url, clock)
+
+
+def test_a_changed_zone_leaves_the_past_alone(life: Life) -> None:
+    """Archived days verify, open ones are compacted, exports are whole."""
+    life.settings("Europe/Oslo")
+    life.collect(BEGIN, BEGIN + 24 * HOUR, HOUR)
+    life.run("compact", "--csv-days", "0")
+    life.collect(BEGIN + 24 * HOUR, BEGIN + 36 * HOUR, HOUR)
+    life.settings("America/New_York")
+    life.collect(BEGIN + 36 * HOUR, BEGIN + 60 * HOUR, HOUR)
+
+    life.run("compact", "--csv-days", "0")
+    life.run("verify", "--deep")
+    rows = life.run("export", "--since", "2026-11-23", "--until", "2026-11-24")
+    report = json.loads(
+        life.run("backfill-report", "--until", "2026-11-25", "--format", "json")
+    )
+    facts = json.loads((life.folder / "data" / "city" / "facts.json").read_text())
+
+    assert len(rows.splitlines()) == 1 + 24 * 5
+    assert (report["expected"], report["collected"]) == (48, 48)
+    assert [day["expected"] for day in report["days"]] == [24, 24]
+    assert [f["timezone"] for f in facts["facts"]] == [
+        "Europe/Oslo",
+        "America/New_York",
+    ]
+    assert "missed" not in life.told
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("1h", "10min"), ("10min", "1h"), ("6h", "5min")]
+)
+def test_a_changed_interval_is_no_gap(life: Life, before: str, after: str) -> None:
+    """Neither in the report nor for people, and the archive says so for ever."""
+    steps = {"5min": 300, "10min": 600, "1h": HOUR, "6h": 6 * HOUR}
+    change = BEGIN + 30 * HOUR
+    life.settings(interval=before)
+    life.collect(BEGIN, change, steps[before])
+    life.settings(interval=after)
+    life.collect(change, change + 2 * HOUR, steps[after])
+
+    first = ("--since", "2026-11-23", "--until", "2026-11-24", "--format", "json")
+    report = json.loads(life.run("backfill-report", *first))
+    until = ("--until", "2026-11-24T08:00:00+01:00", "--format", "json")
+    whole = json.loads(life.run("backfill-report", *until))
+    life.run("compact", "--csv-days", "0")
+    sql = "SELECT count(*) AS n FROM slots WHERE date = '2026-11-23' GROUP BY state"
+    states = life.run("query", sql, "--format", "csv").splitlines()
+
+    assert report["expected"] == report["collected"] == 24 * HOUR // steps[before]
+    assert whole["missing"] == 0
+    assert states[1:] == [str(24 * HOUR // steps[before])]
+    assert "missed" not in life.told
+
+
+def test_facts_are_taken_from_a_ledger_that_has_none(life: Life) -> None:
+    """As of a folder that an earlier version made."""
+    life.settings(interval="1h")
+    life.collect(BEGIN, BEGIN + 30 * HOUR, HOUR)
+    (life.folder / "data" / "city" / "facts.json").unlink()
+    life.settings(interval="10min")
+    life.collect(BEGIN + 30 * HOUR, BEGIN + 31 * HOUR, 600)
+
+    until = ("--until", "2026-11-24T07:00:00+01:00", "--format", "json")
+    report = json.loads(life.run("backfill-report", *until))
+
+    assert (report["expected"], report["missing"]) == (36, 0)
+    assert "missed" not in life.told
+
+
+def test_a_zone_is_taken_from_archived_days(life: Life) -> None:
+    """Where the file of facts is lost, too."""
+    life.settings("Europe/Oslo")
+    life.collect(BEGIN, BEGIN + 30 * HOUR, HOUR)
+    life.run("compact", "--csv-days", "0")
+    (life.folder / "data" / "city" / "facts.json").unlink()
+    life.settings("America/New_York")
+    life.collect(BEGIN + 30 * HOUR, BEGIN + 31 * HOUR, HOUR)
+
+    life.run("verify", "--deep")
+    rows = life.run("export", "--since", "2026-11-23", "--until", "2026-11-24")
+
+    assert len(rows.splitlines()) == 1 + 24 * 5
+
+
+def test_a_damaged_file_of_facts_is_replaced(life: Life) -> None:
+    """It is an index, too: nothing ends with it."""
+    life.settings()
+    life.collect(BEGIN, BEGIN + 3 * HOUR, HOUR)
+    facts = life.folder / "data" / "city" / "facts.json"
+    facts.write_text('{"facts": [{"since": "x"}]}', encoding="utf-8")
+    life.collect(BEGIN + 3 * HOUR, BEGIN + 4 * HOUR, HOUR)
+
+    assert json.loads(facts.read_text())["facts"][0]["timezone"] == "Europe/Oslo"
+
+
+def test_slots_of_hours_are_never_late(life: Life) -> None:
+    """They lie where cron fires, at +05:30 too."""
+    life.settings("Asia/Kolkata")
+    begin = BEGIN + 30 * 60
+    life.collect(begin, begin + 5 * HOUR, HOUR)
+    rows = life.run("export").splitlines()
+
+    assert "2026-11-23T05:00:00+05:30" in rows[1]
+    assert "late" not in life.run("runs", "--format", "json")
