@@ -210,12 +210,11 @@ def _feed(name: str, system: System) -> Checks:
     except BikecollectError as error:
         yield _bad(check_name, str(error), f"bikecollect feeds try {name}")
         return
-    count = len(trial.snapshot.statuses)
     if trial.oddities:
-        text = f"{count} stations; {trial.oddities[0]}"
+        text = f"{trial.counts}; {trial.oddities[0]}"
         yield _note(check_name, text, f"bikecollect feeds try {name}")
     else:
-        text = f"{count} stations, all understood, {trial.seconds:.1f} s"
+        text = f"{trial.counts}, all understood, {trial.seconds:.1f} s"
         yield _good(check_name, text)
     yield from _clock(check_name, trial)
 

@@ -6,7 +6,7 @@ import stat
 import tomllib
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +18,7 @@ from bikecollect.setup.catalogue import builtin, lookup
 from bikecollect.setup.catalogue.entry import BUILT_IN, Entry, access_text, key_header
 from bikecollect.setup.settings import Mail, System
 from bikecollect.setup.time_zones import zone_of_country
+from bikecollect.setup.trial import Trial
 from bikecollect.storage import data_folder
 from bikecollect.storage.files import durable, trusted_files
 
@@ -84,18 +85,26 @@ def try_feed(query: str) -> tuple[NewSystem, str]:
     Raises like `probe.try_feed`.
     """
     trial = probe.try_feed(query)
-    target, stations = trial.target, len(trial.snapshot.statuses)
-    lines = [f"{target.system_id}: {stations} stations in {trial.seconds:.1f} s"]
+    target = trial.target
+    lines = [f"{target.system_id}: {trial.counts} in {trial.seconds:.1f} s"]
     lines += [f"note: {oddity}" for oddity in trial.oddities]
     entry = lookup.find(target.system_id)
     if entry is not None and target.in_catalogue:
-        return from_entry(entry), "\n".join(lines)
+        return _with_vehicles(from_entry(entry), trial), "\n".join(lines)
     if entry is not None and entry.url == target.url:
         new = from_entry(entry, target.timezone)
-        return new, "\n".join(lines)
+        return _with_vehicles(new, trial), "\n".join(lines)
     system = System(feed=target.feed, url=target.url, timezone=target.timezone)
     system_id = _unreserved_name(target.system_id)
-    return NewSystem(system_id, system, trial.about.name), "\n".join(lines)
+    new = NewSystem(system_id, system, trial.about.name)
+    return _with_vehicles(new, trial), "\n".join(lines)
+
+
+def _with_vehicles(new: NewSystem, trial: Trial) -> NewSystem:
+    """Return *new*, collected by its vehicles if it has no stations."""
+    if trial.has_stations:
+        return new
+    return new._replace(system=replace(new.system, vehicles=True))
 
 
 def guess_system(query: str) -> NewSystem:
@@ -281,6 +290,8 @@ def system_table(new: NewSystem) -> str:
         zone = quoted(system.timezone or UNKNOWN_ZONE)
         note = "" if system.timezone else "  # unknown to the feed: fill it in"
         lines.append(f"timezone = {zone}{note}")
+    if system.vehicles:
+        lines.append("vehicles = true")
     if system.headers:
         pairs = ", ".join(f'{quoted(name)} = "..."' for name in system.headers)
         lines.append(f"headers = {{{pairs}}}  # fill in, then chmod 600 this file")

@@ -17,8 +17,10 @@ from bikecollect.core.errors import (
 )
 from bikecollect.core.payload import Check, Document, Getter, Memory, Payload
 from bikecollect.core.process import Stop
+from bikecollect.core.snapshot import Snapshot, VehicleSnapshot
 from bikecollect.core.text import message
-from bikecollect.feeds import gbfs_discovery, youbike
+from bikecollect.feeds import Feed, gbfs_discovery, registry, youbike
+from bikecollect.feeds.gbfs_places import STATUS, VEHICLES
 from bikecollect.feeds.http.client import Client
 from bikecollect.feeds.http.urls import plain, shown
 from bikecollect.feeds.reading.json_payload import at, decode
@@ -49,7 +51,12 @@ def try_feed(query: str, *, stop: Stop | None = None, like: System = DEFAULTS) -
         began = time.monotonic()
         target = resolve(query, get, feed=like.feed)
         target = replace(target, timezone=target.timezone or like.timezone)
-        trial = _run_trial(target, like, get, began)
+        try:
+            trial = _run_trial(target, like, get, began)
+        except FeedUnavailable as error:
+            if error.cause != "no-stations" or like.vehicles:
+                raise
+            trial = _run_trial(target, replace(like, vehicles=True), get, began)
     if target.in_catalogue:
         return trial
     entry = lookup.find(query)
@@ -189,10 +196,14 @@ def _run_trial(target: Target, like: System, get: Getter, began: float) -> Trial
     )
     feed = feed_access.feed(system)
     payload = feed.fetch(get, Memory(now=time.time()))
+    vehicles = None
+    if any(document.name == VEHICLES for document in payload.documents):
+        vehicles = registry.vehicle_reader(system.url)(payload.documents)
     trial = Trial(
         target=target,
         about=_read_about(system, payload, get),
-        snapshot=feed.read(payload.documents),
+        snapshot=_read_stations(feed, payload, vehicles),
+        vehicles=vehicles,
         fetched_at=max(document.fetched_at for document in payload.documents),
         wire_bytes=sum(document.wire_bytes for document in payload.documents),
         seconds=time.monotonic() - began,
@@ -201,6 +212,15 @@ def _run_trial(target: Target, like: System, get: Getter, began: float) -> Trial
         headers=tuple(system.headers),
     )
     return replace(trial, oddities=tuple(oddities(trial, payload)))
+
+
+def _read_stations(
+    feed: Feed, payload: Payload, vehicles: VehicleSnapshot | None
+) -> Snapshot:
+    """Return the stations of *payload*, none if it has *vehicles* only."""
+    if vehicles is None or any(d.name == STATUS for d in payload.documents):
+        return feed.read(payload.documents)
+    return Snapshot((), last_updated=vehicles.last_updated, ttl=vehicles.ttl)
 
 
 def _read_about(system: System, payload: Payload, get: Getter) -> About:

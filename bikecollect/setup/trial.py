@@ -4,7 +4,12 @@ from dataclasses import dataclass
 from itertools import chain
 
 from bikecollect.core.payload import Payload
-from bikecollect.core.snapshot import Snapshot, StationInformation, StationStatus
+from bikecollect.core.snapshot import (
+    Snapshot,
+    StationInformation,
+    StationStatus,
+    VehicleSnapshot,
+)
 from bikecollect.feeds import gbfs_reader, youbike_reader
 
 MAX_AGE = 900.0
@@ -56,6 +61,21 @@ class Trial:
     oddities: tuple[str, ...]
     date: float | None = None
     headers: tuple[str, ...] = ()
+    vehicles: VehicleSnapshot | None = None
+
+    @property
+    def has_stations(self) -> bool:
+        """Whether the system has stations, and not vehicles only."""
+        return bool(self.snapshot.statuses) or self.vehicles is None
+
+    @property
+    def counts(self) -> str:
+        """The numbers of stations and vehicles, in words."""
+        stations = f"{len(self.snapshot.statuses)} stations"
+        if self.vehicles is None:
+            return stations
+        vehicles = f"{len(self.vehicles.statuses)} vehicles"
+        return f"{stations}, {vehicles}" if self.has_stations else vehicles
 
     @property
     def age(self) -> float | None:
@@ -79,6 +99,23 @@ class Trial:
 
 def oddities(trial: Trial, payload: Payload) -> list[str]:
     """Return a sentence for everything unusual."""
+    of_vehicles = _vehicle_oddities(trial.vehicles) if trial.vehicles else []
+    if not trial.has_stations:
+        alone = "no stations: `vehicles = true` collects the system by its vehicles"
+        return [alone, *payload.findings.values(), *of_vehicles]
+    return _station_oddities(trial, payload) + of_vehicles
+
+
+def _vehicle_oddities(vehicles: VehicleSnapshot) -> list[str]:
+    texts = list(vehicles.findings.values())
+    if vehicles.dropped:
+        texts.append(f"{vehicles.dropped} vehicles have no id and are skipped")
+    if vehicles.duplicates:
+        texts.append(f"{vehicles.duplicates} vehicles occur twice; the first is used")
+    return texts
+
+
+def _station_oddities(trial: Trial, payload: Payload) -> list[str]:
     snapshot = trial.snapshot
     texts = [*snapshot.oddities, *snapshot.findings.values()]
     texts += filter(None, (payload.incomplete, snapshot.incomplete))

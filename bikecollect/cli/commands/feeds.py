@@ -207,6 +207,7 @@ def _facts(trial: Trial) -> dict[str, Any]:
         "operator": trial.about.operator or None,
         "timezone": target.timezone or None,
         "stations": len(snapshot.statuses),
+        "vehicles": None if trial.vehicles is None else len(trial.vehicles.statuses),
         "with": {column: trial.count_stations_with(column) for column in COUNTED},
         "last_updated": None if stamp is None else iso(stamp, zone),
         "age_s": None if age is None else round(age),
@@ -233,7 +234,7 @@ def _json(trial: Trial) -> str:
 
 def _settings(trial: Trial) -> str:
     target, headers = trial.target, dict.fromkeys(trial.headers, "...")
-    system = System(headers=headers)
+    system = System(headers=headers, vehicles=not trial.has_stations)
     if not target.in_catalogue:
         system = replace(
             system, feed=target.feed, url=target.url, timezone=target.timezone
@@ -252,6 +253,7 @@ def _trial_text(trial: Trial) -> str:
         ("name", facts["name"]),
         ("operator", facts["operator"]),
         ("time zone", facts["timezone"] or "unknown"),
+        ("vehicles", facts["vehicles"] and str(facts["vehicles"])),
         ("stations", str(facts["stations"])),
         *((f"  {word}", f"{facts['with'][n]}") for n, word in COUNTED.items()),
         ("stamp", stamp),

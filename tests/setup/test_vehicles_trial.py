@@ -1,0 +1,60 @@
+"""A try and the doctor of systems that have vehicles only."""
+
+from pathlib import Path
+
+import pytest
+from publisher import publishing
+from vehicles import publish, station, vehicle
+
+from bikecollect.cli.commands.feeds import _trial_text
+from bikecollect.setup import first_run, probe
+
+
+def test_a_try_says_what_collects_a_system_without_stations(tmp_path: Path) -> None:
+    """Its settings are those that can be pasted."""
+    with publishing(tmp_path) as city:
+        publish(city, [vehicle(), vehicle("b"), vehicle("b")])
+        trial = probe.try_feed(f"{city.base}/gbfs.json")
+    text = _trial_text(trial)
+
+    assert trial.counts == "2 vehicles"
+    assert trial.oddities == (
+        "no stations: `vehicles = true` collects the system by its vehicles",
+        "1 vehicles occur twice; the first is used",
+    )
+    assert "vehicles = true\n" in text
+    assert "vehicles:             2" in text
+
+
+def test_init_writes_the_setting(tmp_path: Path) -> None:
+    """What it has tried is what it sets up."""
+    with publishing(tmp_path) as city:
+        publish(city, [vehicle()])
+        new, text = first_run.try_feed(f"{city.base}/gbfs.json")
+
+    assert new.system.vehicles is True
+    assert "1 vehicles in" in text
+
+
+def test_a_system_that_collects_both_is_tried_for_both(tmp_path: Path) -> None:
+    """As `fetch` would."""
+    with publishing(tmp_path, vehicles=True) as city:
+        publish(city, [vehicle(), vehicle("b")], stations=[station()])
+        trial = probe.try_system("city", city.settings.systems["city"])
+
+    assert trial.counts == "1 stations, 2 vehicles"
+    assert trial.has_stations
+
+
+def test_the_doctor_knows_a_system_without_stations(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the setting it is tried by its vehicles, without it is refused."""
+    with publishing(tmp_path, vehicles=True) as city:
+        publish(city, [vehicle()])
+        trial = probe.try_system("city", city.settings.systems["city"])
+        city.more = {}
+        with pytest.raises(Exception, match="set `vehicles = true`"):
+            probe.try_system("city", city.settings.systems["city"])
+
+    assert trial.counts == "1 vehicles"
