@@ -1,16 +1,18 @@
 """A time zone as numbers: the second from which each offset to UTC holds."""
 
 from datetime import datetime, tzinfo
+from functools import lru_cache
 
 from bikecollect.core.slots import DAY
 
 
-def steps(zone: tzinfo, first: int, last: int) -> list[tuple[int, int]]:
+@lru_cache(maxsize=8)
+def steps(zone: tzinfo, first: int, last: int) -> tuple[tuple[int, int], ...]:
     """Return (since, seconds ahead of UTC) for the time from *first* to *last*.
 
     >>> from zoneinfo import ZoneInfo
     >>> steps(ZoneInfo("Europe/Vienna"), 1792800000, 1793000000)
-    [(1792800000, 7200), (1792890000, 3600)]
+    ((1792800000, 7200), (1792890000, 3600))
     """
     offsets = [(first, _offset(zone, first))]
     before = first
@@ -20,7 +22,7 @@ def steps(zone: tzinfo, first: int, last: int) -> list[tuple[int, int]]:
             if offsets[-1][1] == offset:
                 break
         before = moment
-    return offsets
+    return tuple(offsets)
 
 
 def _change(zone: tzinfo, low: int, high: int) -> tuple[int, int]:
