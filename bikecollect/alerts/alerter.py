@@ -46,6 +46,7 @@ class RunAlerts:
     events: tuple[Event, ...] = ()
 
 
+FEW_RUNS = 8
 GRACE = 7 * DAY
 """Seconds by which a CSV may outlive its `csv_days` without a signal."""
 Notification = Sequence[tuple[Event, RunAlerts]]
@@ -135,10 +136,13 @@ class Alerter:
         return RunAlerts(run, paths, state_file, ledger, after, changed, events)
 
     def _evaluated(self, run: Run, stack: ExitStack) -> RunAlerts:
-        """Return the alerts of *run*."""
+        """Return the alerts of *run*, none if it was reported before."""
         paths = self.systems[run.system_id]
         state_file, ledger, before = self._loaded(run, stack)
+        if run.run_id in before.told:
+            return RunAlerts(run, paths, state_file, ledger, before, changed=False)
         before = self._with_mail_settings(self._plausible(before, run, ledger))
+        before = self._with_ledger(before, run, ledger)
         observed = self._observed(run, before, ledger)
         # A run of an unknown time is reported as of the latest known slot.
         slot = run.slot if run.slot >= CLOCK_FLOOR else (before.seen or run.slot)
@@ -150,7 +154,12 @@ class Alerter:
         seen = before.seen
         if not _is_of_wrong_clock(run):
             seen = Slot(max(run.slot, before.seen or run.slot))
-        after = before._replace(seen=seen, incidents=incidents, archive_day=today)
+        after = before._replace(
+            seen=seen,
+            incidents=incidents,
+            archive_day=today,
+            told=(*before.told[-FEW_RUNS:], run.run_id),
+        )
         changed = incidents != before.incidents
         return RunAlerts(run, paths, state_file, ledger, after, changed, events)
 
@@ -185,6 +194,25 @@ class Alerter:
             return state
         incidents = tuple(_until(i, run.slot) for i in state.incidents)
         return state._replace(seen=ledger.last_run(run.slot), incidents=incidents)
+
+    def _with_ledger(
+        self, state: AlertState, run: Run, ledger: AlertLedger
+    ) -> AlertState:
+        """Return *state* with open incidents that only the ledger has; once a day.
+
+        A kill between the two writes leaves such a one; nothing else would close it.
+        """
+        if state.archive_day == day_of(
+            run.slot, self.systems[run.system_id].system.zone
+        ):
+            return state
+        known = {incident.kind for incident in state.incidents}
+        orphans = [
+            incident
+            for incident in ledger.incidents(Slot(run.slot - MEMORY), run.slot)
+            if incident.is_open and incident.kind not in known
+        ]
+        return state._replace(incidents=(*state.incidents, *orphans))
 
     def _unarchived(self, run: Run, before: AlertState) -> dict[str, Signal | None]:
         """Return the signal of a closed day that was never archived; once a day."""
@@ -276,6 +304,7 @@ def _has_entries(folder: Path) -> bool:
 
 
 def _save(alerts: RunAlerts) -> None:
+    # The state first: the ledger gets all its incidents again with the next change.
+    alerts.state_file.save(alerts.state)
     if alerts.changed:
         alerts.ledger.save(alerts.state.incidents)
-    alerts.state_file.save(alerts.state)

@@ -43,8 +43,13 @@ def of_run(run: Run, missed: Signal | None) -> dict[str, Signal | None]:
     if run.outcome in {Outcome.INTERRUPTED, Outcome.DRY, None}:
         return {}
     if run.outcome is Outcome.KILLED:
-        return {"missed": _killed(missed, run)}
-    signals: dict[str, Signal | None] = dict.fromkeys(_observed_kinds(run))
+        signals: dict[str, Signal | None] = {
+            kind: signal._replace(over=True)
+            for kind, signal in _of_notices(run).items()
+            if kind in HEALED
+        }
+        return signals | {"missed": _killed(missed, run)}
+    signals = dict.fromkeys(_observed_kinds(run))
     signals["missed"] = missed
     signals |= _of_notices(run)
     signals |= _of_flags(run)

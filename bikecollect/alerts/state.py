@@ -30,7 +30,7 @@ class AlertState(NamedTuple):
     recipients that the server rejects, while others get the mails, to its reply.
     *mail_settings* is the fingerprint of the settings that these two belong to.
     *digested* is the day of the latest digest, *archive_day* that of the latest check
-    of the archive.
+    of the archive, *told* the ids of the latest runs that were reported.
     """
 
     seen: Slot | None = None
@@ -40,6 +40,7 @@ class AlertState(NamedTuple):
     rejected: Mapping[str, str] = {}
     mail_settings: str = ""
     archive_day: str = ""
+    told: tuple[str, ...] = ()
 
 
 def stored_incidents(path: Path) -> tuple[Incident, ...]:
@@ -135,7 +136,8 @@ def _read(data: bytes) -> AlertState | None:
             return None
         values = json.loads(text)
         incidents = tuple(Incident(**fields) for fields in values.pop("incidents"))
-        return AlertState(incidents=incidents, **values)
+        told = tuple(values.pop("told", ()))
+        return AlertState(incidents=incidents, told=told, **values)
     except (ValueError, TypeError, KeyError):
         return None
 

@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from functools import partial
 from importlib import import_module
@@ -21,7 +21,7 @@ from bikecollect.core.logs import of_run
 from bikecollect.core.process import Times
 from bikecollect.core.run import Run, failure_line, run_line, run_values
 from bikecollect.core.secrets.redact import Redact, unredacted
-from bikecollect.core.slots import Slot
+from bikecollect.core.slots import GRACE, Slot
 from bikecollect.core.timeline.grid import Grid
 from bikecollect.storage import data_folder
 from bikecollect.storage.run_notes import RunNotes
@@ -63,6 +63,7 @@ class Collector:
     logs: Callable[[Mapping[str, Path]], logging.Handler]
     ping: Pinger | None = None
     redact: Redact = unredacted
+    cycles: dict[str, Cycle] = field(default_factory=dict)
 
     def collect(self) -> list[Run]:
         """Run a cycle for each system, send alerts, and return the runs."""
@@ -72,9 +73,12 @@ class Collector:
         ready = {n: self.folders[n] for n, why in troubles.items() if why is None}
         with _logged(self.logs(ready)), _pinged(self.ping) as runs:
             # The cause of their death may kill this run before it can report anything.
-            self._report_killed(ready)
+            self._report_earlier(ready)
             runs.extend(_run_all(tasks))
             told = self._tell(troubles, runs)
+            for run in runs:
+                if run.system_id in self.cycles:
+                    self.cycles[run.system_id].end_report(run)
             return [self._log_end(run, told=told) for run in runs]
 
     def dry(self) -> list[Run]:
@@ -95,7 +99,7 @@ class Collector:
             return run.failed(trouble)
         with of_run(name, run.run_id):
             try:
-                cycle = self.cycle(name)
+                cycle = self.cycles[name] = self.cycle(name)
                 run = cycle.dry(run) if dry else cycle.run(run)
             except BikecollectError as error:
                 run = run.failed(error)
@@ -120,17 +124,22 @@ class Collector:
             version=__version__,
         )
 
-    def _report_killed(self, folders: Mapping[str, Path]) -> None:
-        """Alert people about the runs that were killed since the last run, by slot."""
-        killed = sorted(_killed(folders), key=_slot_of)
-        for _, group in groupby(killed, key=_slot_of):
+    def _report_earlier(self, folders: Mapping[str, Path]) -> None:
+        """Alert people about earlier runs that were killed before they did, by slot.
+
+        A later slot is that of a clock that was ahead: it says nothing.
+        """
+        latest = self.times.clock() + GRACE
+        unreported = (run for run in _unreported(folders) if run.slot <= latest)
+        earlier = sorted(unreported, key=_slot_of)
+        for _, group in groupby(earlier, key=_slot_of):
             runs = {run.system_id: run for run in group}
             told = self._tell({}, list(runs.values()))
             for run in runs.values():
-                with of_run(run.system_id, run.run_id):
-                    log.warning(
-                        "%s: %s", run.system_id, run.error, extra={"told": told}
-                    )
+                if run.outcome is Outcome.KILLED:
+                    with of_run(run.system_id, run.run_id):
+                        values = (run.system_id, run.error)
+                        log.warning("%s: %s", *values, extra={"told": told})
 
     def _tell(self, troubles: Troubles, runs: Sequence[Run]) -> bool:
         """Return whether people were alerted; an error here does not change *runs*."""
@@ -160,11 +169,11 @@ class Collector:
         return run
 
 
-def _killed(folders: Mapping[str, Path]) -> Iterator[Run]:
-    """Yield the killed runs of each system that recovery has not seen yet."""
+def _unreported(folders: Mapping[str, Path]) -> Iterator[Run]:
+    """Yield the earlier runs of each system that recovery has not seen yet."""
     for name, folder in folders.items():
-        with suppress(BikecollectError):
-            for run in RunNotes(folder / "payloads" / "inbox").killed():
+        with suppress(BikecollectError, OSError):
+            for run in RunNotes(folder / "payloads" / "inbox").unreported():
                 yield replace(run, system_id=name)
 
 

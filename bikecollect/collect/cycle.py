@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,8 @@ from bikecollect.core.run import (
     with_notice,
 )
 from bikecollect.core.secrets.redact import Placeholders, Redact, unredacted
-from bikecollect.core.slots import DAY, Slot, day_of, slot_at
+from bikecollect.core.slots import DAY, Slot, day_of
+from bikecollect.core.timeline.grid import Grid
 from bikecollect.feeds import Feed
 from bikecollect.storage.payload_store import run_of
 from bikecollect.storage.recovery import Recovery
@@ -70,7 +72,10 @@ class Cycle:
     redact: Redact = unredacted
     placeholders: Placeholders = field(default_factory=Placeholders)
     newest_block: "Callable[[], Block | None]" = lambda: None
+    reports: bool = False
     checks: list[ClockCheck] = field(default_factory=list)
+
+    written: list[bool] = field(default_factory=list)
 
     def run(self, run: Run) -> Run:
         """Collect one snapshot; errors end the run and are recorded in it."""
@@ -87,6 +92,16 @@ class Cycle:
             return self._end(run, written=False)
         return self._settle(run)
 
+    def end_report(self, run: Run) -> None:
+        """Remove the note of *run*: people have been told of it."""
+        with suppress(BikecollectError):
+            self.run_notes.end(run, written=all(self.written))
+
+    def _note_notices(self, run: Run) -> None:
+        if run.notices:
+            with suppress(BikecollectError):  # the disk is reported by its own errors
+                self.run_notes.update(run)
+
     def _check_clock(self, run: Run, payload: Payload) -> tuple[Run, Payload]:
         """Return both with the right time and slot, where the clock is far off.
 
@@ -96,7 +111,8 @@ class Cycle:
         if not check.error:
             return run, payload
         self.checks.append(check)
-        slot = slot_at(run.started + check.offset, self.committer.interval)
+        grid = Grid.of(self.committer.interval, self.committer.zone)
+        slot = grid.at(run.started + check.offset)
         run = replace(run, slot=slot, started=run.started + check.offset)
         documents = tuple(
             replace(document, fetched_at=document.fetched_at + check.offset)
@@ -152,9 +168,10 @@ class Cycle:
         try:
             with self.watch("heal"):
                 run = with_notice(run, "ledger", self.ledger.open())
-                for change in self.record_facts():
+                for change in () if self.checks else self.record_facts():
                     log.warning("the settings have changed: %s", change)
                 run = run.noticed(*self.recovery.recover_files())
+                self._note_notices(run)
                 if vehicles:
                     run = run.noticed(*vehicles.open())
                 run = with_killed_runs(
@@ -166,6 +183,7 @@ class Cycle:
                 own = name == payload_name(run)
                 result = self.committer.commit(name, block_source(mine=own))
                 run = concluded(run, result) if own else run.noticed(*result.notices)
+                self._note_notices(run)
             run = self._outcome_from_ledger(run)
             self.ledger.remember(self.notes)
             self.payloads.prune(self._first_day(run.slot))
@@ -276,8 +294,12 @@ class Cycle:
     def _end(self, run: Run, *, written: bool) -> Run:
         run = self._with_measurements(run)
         self.client.close()
+        self.written[:] = [written]
         try:
-            self.run_notes.end(run, written=written)
+            if self.reports:
+                self.run_notes.update(run)
+            else:
+                self.run_notes.end(run, written=written)
         except BikecollectError as error:
             return run.noticed(Notice(error.cause, str(error)))
         return run

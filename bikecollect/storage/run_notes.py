@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from bikecollect.core.errors import Outcome, StorageError
-from bikecollect.core.run import Run, from_json
+from bikecollect.core.run import Notice, Run, from_json
 from bikecollect.core.slots import stamp
+from bikecollect.storage.data_folder import LEDGER
 from bikecollect.storage.files import flock
 from bikecollect.storage.files.durable import make_folder, write_all
 from bikecollect.storage.payload_store import list_files
@@ -63,13 +64,22 @@ class RunNotes:
             if written:
                 path.unlink(missing_ok=True)
             else:
-                os.ftruncate(fd, 0)
-                os.lseek(fd, 0, os.SEEK_SET)
-                write_all(fd, run.to_json().encode("utf-8", "backslashreplace"))
+                _rewrite(fd, run)
         except OSError as error:
             raise StorageError(f"cannot write {path}: {error}") from error
         finally:
             os.close(fd)
+
+    def update(self, run: Run) -> None:
+        """Write what *run* knows by now: the next run reports it, if this one dies."""
+        fd = self._notes.get(run.run_id)
+        if fd is None:
+            return
+        try:
+            _rewrite(fd, run)
+        except OSError as error:
+            path = self._paths[run.run_id]
+            raise StorageError(f"cannot write {path}: {error}") from error
 
     def orphans(self) -> Iterator[tuple[Path, Run | None]]:
         """Yield the notes of runs that are over, with None for an unreadable one.
@@ -96,10 +106,13 @@ class RunNotes:
             finally:
                 os.close(fd)
 
-    def killed(self) -> list[Run]:
-        """Return the killed runs that no later run has recovered yet, by slot."""
-        runs = [run for _, run in self.orphans() if run is not None]
-        return [run for run in runs if run.outcome is Outcome.KILLED]
+    def unreported(self) -> list[Run]:
+        """Return the runs that are over and have a note, by slot.
+
+        They were killed, before their end or before they were reported; or they could
+        not be recorded in the ledger.
+        """
+        return [run for _, run in self.orphans() if run is not None]
 
     def forget(self, note: Path) -> None:
         """Remove *note* and the half-written payload of its run."""
@@ -127,4 +140,28 @@ class RunNotes:
         text = f"the run {run.run_id} was killed before it ended"
         text = f"{text}; its payload waits in the inbox" if is_waiting else text
         killed = run.ended(Outcome.KILLED, "killed", text)
+        killed = killed.noticed(*self._lost_ledger(fd, run))
         return replace(killed, accepted=is_waiting or is_kept)
+
+    def _lost_ledger(self, fd: int, run: Run) -> list[Notice]:
+        """Return a notice if the killed *run* set the ledger aside unreported."""
+        folder = self._inbox.parent.parent
+        known = any(notice.kind == "ledger" for notice in run.notices)
+        begun = os.fstat(fd).st_mtime_ns
+        names = sorted(
+            path.name
+            for path in folder.glob(f"{LEDGER}.damaged-*")
+            if path.stat().st_ctime_ns >= begun
+        )
+        if known or not names:
+            return []
+        text = f"the ledger was damaged; it was set aside as {names[0]} and rebuilt"
+        return [Notice("ledger", text)]
+
+
+def _rewrite(fd: int, run: Run) -> None:
+    """Put *run* in place of what the note *fd* says; it is never empty meanwhile."""
+    data = run.to_json().encode("utf-8", "backslashreplace")
+    os.lseek(fd, 0, os.SEEK_SET)
+    write_all(fd, data)
+    os.ftruncate(fd, len(data))

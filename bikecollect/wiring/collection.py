@@ -185,6 +185,7 @@ def cycle(
         watch=watch,
         redact=settings.redact,
         placeholders=settings.placeholders,
+        reports=True,
         newest_block=AlertLedger(folder.ledger).newest_block,
     )
 

@@ -1,6 +1,8 @@
 """Telling: what becomes of a run's trouble, from the run to the mailbox."""
 
 import json
+import os
+import signal
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from served import Answer, serving
 from bikecollect.alerts import webhooks
 from bikecollect.alerts.state import AlertState, AlertStateFile, stored_incidents
 from bikecollect.core.errors import SettingsError
+from bikecollect.core.incidents import Incident
 from bikecollect.core.process import Times
 from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, Slot
@@ -26,12 +29,14 @@ from bikecollect.setup.settings import Settings
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
 from bikecollect.simulator.demo import Time
+from bikecollect.storage.alert_ledger import AlertLedger
 from bikecollect.storage.data_folder import SystemFolder, alert_state_path
 from bikecollect.wiring.archive_alerts import report_compact
 from bikecollect.wiring.collection import collect, zones
 
 BEGIN = 1_795_276_800.0  # midnight in Taipei
 INTERVAL = 300
+BEGIN_SLOT = Slot(int(BEGIN))
 
 
 class World:
@@ -577,3 +582,104 @@ def test_a_compact_that_never_runs_is_reported(
     expected = ["a: trouble: closed days are not archived"] * count
     titles = [s for s in mailserver.subjects() if "archived" in s]
     assert titles == expected
+
+
+def die(*_: object, **__: object) -> None:
+    """Kill this process."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def killed_while_telling(
+    world: World, settings: Settings, point: str, *, up: bool = True
+) -> None:
+    """Collect the next slot in a child that is killed at *point* of its alerts."""
+    child = os.fork()
+    if child == 0:
+        kill = f"bikecollect.alerts.{point}"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(kill, die)
+            world.slot(settings, up=up)
+        os._exit(1)
+    assert os.WIFSIGNALED(os.waitpid(child, 0)[1])
+    world.clock.now = (world.clock.now // INTERVAL + 1) * INTERVAL + 2
+
+
+@pytest.mark.parametrize(
+    "point",
+    ["signals.of_run", "alerter.step", "mail.mailer.Mailer.spool", "alerter._save"],
+)
+def test_a_run_killed_while_it_alerts_is_reported_by_the_next(
+    tmp_path: Path, mailserver: MailServer, point: str
+) -> None:
+    """What it had found is in its note: here a ledger that was set aside."""
+    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    with world.served() as settings, mailserver.up():
+        world.slot(settings)
+        for suffix in ("-wal", "-shm"):
+            Path(f"{settings.system_folder('a').ledger}{suffix}").unlink(
+                missing_ok=True
+            )
+        settings.system_folder("a").ledger.write_bytes(b"no ledger" * 999)
+        killed_while_telling(world, settings, point)
+        world.slot(settings)
+        world.slot(settings)
+
+    assert "a: noted: the ledger cannot be used" in mailserver.subjects()
+    assert mailserver.subjects().count("a: noted: the ledger cannot be used") == 1
+    inbox = settings.system_folder("a").payloads / "inbox"
+    assert list(inbox.iterdir()) == []
+
+
+def test_a_run_killed_after_it_set_the_ledger_aside_is_reported(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """Not even its note knew: the ledger that was set aside does."""
+    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    with world.served() as settings, mailserver.up():
+        world.slot(settings)
+        settings.system_folder("a").ledger.write_bytes(b"no ledger" * 999)
+        child = os.fork()
+        if child == 0:
+            with pytest.MonkeyPatch.context() as patch:
+                kill = "bikecollect.storage.ledger.Ledger._migrate"
+                patch.setattr(kill, die)
+                world.slot(settings)
+            os._exit(1)
+        os.waitpid(child, 0)
+        world.clock.now += INTERVAL
+        world.slot(settings)
+
+    assert "a: noted: the ledger cannot be used" in mailserver.subjects()
+
+
+@pytest.mark.parametrize("point", ["state.AlertStateFile.save", "alerter._save"])
+def test_a_run_killed_while_it_alerts_leaves_no_incident_open(
+    tmp_path: Path, mailserver: MailServer, point: str
+) -> None:
+    """Two places remember it: whichever lacks it, both know when it is over."""
+    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    with world.served() as settings, mailserver.up():
+        world.slot(settings)
+        killed_while_telling(world, settings, point, up=False)
+        for _ in range(4):
+            world.slot(settings)
+        standing = survey(settings.system_folder("a"), now=world.clock.now)
+
+    assert standing.health.incidents == []
+
+
+def test_an_incident_that_only_the_ledger_has_is_closed(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """Of a run that an earlier version left so: within a day."""
+    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    with world.served() as settings, mailserver.up():
+        world.slot(settings)
+        orphan = Incident("disk-1", "disk", BEGIN_SLOT, BEGIN_SLOT, slots=1, told=1)
+        assert AlertLedger(settings.system_folder("a").ledger).save([orphan])
+        world.slot(settings, skip=285)
+        for _ in range(4):
+            world.slot(settings)
+        standing = survey(settings.system_folder("a"), now=world.clock.now)
+
+    assert standing.health.incidents == []
