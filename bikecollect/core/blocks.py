@@ -27,11 +27,15 @@ class Extent(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Consecutive lines of one slot in a file; *rows* are its cells."""
+    """*length* consecutive lines of one slot in a file; *rows* are cells of them.
+
+    Of a daily file only the first row is there: a large day does not fit in memory.
+    """
 
     slot: Slot
     span: Span
     rows: tuple[tuple[str, ...], ...]
+    length: int
 
 
 class Tail(NamedTuple):

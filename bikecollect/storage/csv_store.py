@@ -4,8 +4,9 @@ import csv
 import os
 import re
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from bikecollect.storage.files.durable import (
     write_file,
 )
 
+LONGEST_LINE = 1_048_576
+"""Bytes of a line at most; a longer one is not one of ours."""
 _SEGMENT = re.compile(r"(\d{4}-\d\d-\d\d)(?:\.(\d+))?\.csv")
 
 
@@ -102,25 +105,35 @@ class Store:
         waiting was committed too if another group follows it: nothing is ever appended
         behind a torn one. Slots in *known* are in the ledger already.
         """
-        data = self._read(file, end, None)
-        header = 0
-        if end == 0:
-            first, newline, _ = data.partition(b"\n")
-            if not newline or not first.startswith((b"slot,", b"valid_from,")):
-                return Tail(file, (), 0, data)
-            header = len(first) + 1
-        width = self.header(file).count(b",") + 1
-        groups = list(_groups(file, data, header, end, width))
-        last = max(
-            (i for i, g in enumerate(groups) if g.slot not in waiting), default=-1
-        )
-        adopted = tuple(g for g in groups[: last + 1] if g.slot not in known)
-        cut = groups[last].span.end if last >= 0 else end + header
-        if last < 0 and end == 0:
-            cut = 0
-        rest = data[cut - end :]
-        is_torn_block = _is_torn_block(rest, groups[last + 1 :], cut)
-        return Tail(file, adopted, cut, b"" if is_torn_block else rest)
+        header = self.header(file)
+        begin = end or len(header)
+        if not end and not header.startswith((b"slot,", b"valid_from,")):
+            return Tail(file, (), 0, self._read(file, 0, None))
+        adopted: list[Group] = []
+        later: list[Group] = []  # those behind the last one that was committed
+        cut = end
+        for group in self._groups(file, begin, header.count(b",") + 1):
+            later.append(group)
+            if group.slot not in waiting:
+                adopted += (group for group in later if group.slot not in known)
+                later, cut = [], group.span.end
+        rest = self._read(file, cut, None)
+        is_torn_block = _is_torn_block(rest, later, cut)
+        return Tail(file, tuple(adopted), cut, b"" if is_torn_block else rest)
+
+    def _groups(self, file: str, begin: int, width: int) -> Iterator[Group]:
+        """Yield the groups of complete, well-formed lines of *file* from *begin* on.
+
+        One group at a time is in memory.
+        """
+        path = self._folder / file
+        try:
+            with path.open("rb") as stream:
+                stream.seek(begin)
+                lines = iter(partial(stream.readline, LONGEST_LINE), b"")
+                yield from _grouped(file, lines, begin, width)
+        except OSError as error:
+            raise StorageError(f"cannot read {path}: {error}") from error
 
     def truncate(self, file: str, size: int) -> None:
         """Cut *file* to *size* bytes, durably."""
@@ -208,24 +221,25 @@ class Store:
             raise StorageError(f"cannot read {path}: {error}") from error
 
 
-def _groups(
-    file: str, data: bytes, begin: int, offset: int, width: int
+def _grouped(
+    file: str, lines: Iterable[bytes], begin: int, width: int
 ) -> Iterator[Group]:
-    """Yield the groups of complete, well-formed lines in *data* from *begin* on."""
-    position = begin
-    lines: list[tuple[Slot | None, int, tuple[str, ...]]] = []
-    for line in data[begin:].splitlines(keepends=True):
-        cells = _cells(line, width)
-        lines.append((_slot(cells), position, cells))
-        position += len(line)
-    lines.append((None, position, ()))
-    for slot, members in groupby(enumerate(lines), key=lambda line: line[1][0]):
-        if slot is None:
-            continue
-        rows = list(members)
-        start, end = rows[0][1][1], lines[rows[-1][0] + 1][1]
-        span = Span(file, offset + start, offset + end, zlib.crc32(data[start:end]))
-        yield Group(slot, span, tuple(cells for _, (_, _, cells) in rows))
+    """Yield the groups of *lines*, which begin at the byte *begin* of *file*.
+
+    A group of the list of stations has all its rows, any other the first one only.
+    """
+    position, has_all = begin, file == INFORMATION
+    parsed = ((cells, line) for line in lines for cells in [_cells(line, width)])
+    for slot, members in groupby(parsed, key=lambda pair: _slot(pair[0])):
+        start, crc, count = position, 0, 0
+        rows: list[tuple[str, ...]] = []
+        for cells, line in members:
+            position, count = position + len(line), count + 1
+            crc = zlib.crc32(line, crc)
+            if has_all or not rows:
+                rows.append(cells)
+        if slot is not None:
+            yield Group(slot, Span(file, start, position, crc), tuple(rows), count)
 
 
 def _cells(line: bytes, width: int) -> tuple[str, ...]:

@@ -187,7 +187,7 @@ def _adopted(group: Group) -> Block:
     return Block(
         slot=group.slot,
         span=group.span,
-        rows=len(group.rows),
+        rows=group.length,
         fetched_at=fetched_at,
         source="adopted",
     )

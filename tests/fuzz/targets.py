@@ -157,7 +157,7 @@ def target_day(data: bytes) -> None:
                 day_csv.Piece(each.slot, columns, store.text(each.span))
                 for each in tail.groups
             ]
-            rows = sum(len(group.rows) for group in tail.groups)
+            rows = sum(group.length for group in tail.groups)
             assert day_csv.total(day_csv.lines(pieces, columns)).rows == rows
         with suppress(BikecollectError):
             for found in FolderSource(made, Grid.of(300), LATEST).snapshots():

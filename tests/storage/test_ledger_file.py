@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from bikecollect.storage.files import ledger_file
 from bikecollect.storage.ledger import Ledger
 
 LEDGER = "ledger.sqlite3"
+DAY = "station_status/2026-11-22.csv"
 
 
 @pytest.fixture
@@ -171,6 +173,30 @@ def test_a_ledger_that_the_disk_cannot_read_stays(
     with pytest.raises(StorageError, match="Input/output error"):
         ledger.open()
     assert set_aside(world) == []
+
+
+def test_a_lost_ledger_is_rebuilt_in_little_memory(tmp_path: Path) -> None:
+    """Of a day of 7 MB one block at a time is in memory (fault 64)."""
+    world = World(tmp_path / "city")
+    world.fetch({"a": 1})
+    day = world.folder / "station_status/2026-11-21.csv"
+    head, line = (world.folder / DAY).read_text(encoding="utf-8").splitlines()
+    with day.open("w", encoding="utf-8") as file:
+        file.write(f"{head}\n")
+        for minute in range(0, 1440, 30):
+            slot = f"2026-11-21T{minute // 60:02}:{minute % 60:02}:00+08:00"
+            row = f"{slot},{slot},{{}}{line.partition(',a')[2]}\n"
+            file.writelines(row.format(f"s{number}") for number in range(2_000))
+    (world.folder / LEDGER).unlink()
+    tracemalloc.start()
+    world.fetch({"a": 2}, after=5 * MINUTES)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert day.stat().st_size > 7_000_000
+    assert peak < 4_000_000
+    assert len(world.committed()) == 50
+    assert world.agrees()
 
 
 def _fail(_: object) -> None:
