@@ -8,11 +8,33 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from bikecollect.storage.csv_format import EXAMPLE, Derived, Row, Value, derived
+from bikecollect.storage.csv_format import (
+    COLUMNS,
+    EXAMPLE,
+    Derived,
+    Row,
+    Value,
+    derived,
+)
 from bikecollect.storage.files import trusted_files
 
 ENVIRONMENT = Path(__file__).parents[2]
 """Where this package is installed; its files are trusted like the package itself."""
+
+
+RESERVED = frozenset(
+    name.casefold()
+    for name in (
+        *COLUMNS,
+        "system_id",
+        "date",
+        "minute_of_day",
+        "hour_of_week",
+        "rowid",
+    )
+)
+"""Names that the files, the archive and SQL use; SQL ignores case."""
+MAX_NAME = 64
 
 
 class Chosen(NamedTuple):
@@ -30,16 +52,23 @@ def chosen(names: Sequence[str], beside: Path) -> Chosen:
     and returns columns (a mapping); their names are its attribute ``columns``, else
     the keys that it returns for an example row. A function that cannot be loaded is
     skipped and reported: a snapshot that is not fetched now is lost for ever, a
-    column can be added later. Raises SettingsError for an unknown name.
+    column can be added later. So is one whose columns have names that are in use.
+    Raises SettingsError for an unknown name.
     """
     columns: list[Derived] = []
     troubles: list[str] = []
+    used: dict[str, str] = {}
     for name in names:
         if ":" not in name:
-            columns.append(derived(name))
+            column = derived(name)
+            columns.append(column)
+            used |= dict.fromkeys(map(str.casefold, column.names), name)
             continue
         try:
-            columns.append(_load_function(name, beside))
+            column = _load_function(name, beside)
+            _check_names(column.names, used)
+            columns.append(column)
+            used |= dict.fromkeys(map(str.casefold, column.names), name)
         except Exception as error:  # noqa: BLE001 - the user's own code
             what = f"{type(error).__name__}: {error}"
             troubles.append(f'column "{name}" is skipped: {what}'[:300])
@@ -58,6 +87,22 @@ def _load_function(name: str, beside: Path) -> Derived:
     if not names or not all(isinstance(name, str) and name for name in names):
         raise TypeError(f"the names of its columns must be texts, not {names!r}")
     return Derived(names, make)
+
+
+def _check_names(names: Sequence[str], used: Mapping[str, str]) -> None:
+    """Raise ValueError for names that cannot be columns beside those *used*."""
+    folded = [name.casefold() for name in names]
+    for name, key in zip(names, folded, strict=True):
+        if key in RESERVED:
+            raise ValueError(f'the name "{name}" is used by bikecollect: rename it')
+        if key in used or folded.count(key) > 1:
+            other = used.get(key, "the same function")
+            raise ValueError(f'the name "{name}" is also used by {other}: rename one')
+        if not name.isprintable() or name != name.strip() or len(name) > MAX_NAME:
+            raise ValueError(
+                f"the name {name[:MAX_NAME]!a} must be printable, without blanks at "
+                f"its ends, and have at most {MAX_NAME} characters"
+            )
 
 
 def _import_trusted(module: str) -> ModuleType:

@@ -8,13 +8,17 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 from pathlib import Path
 
 from bikecollect import __version__
 from bikecollect.alerts import state, webhooks
 from bikecollect.alerts.mail import smtp
+from bikecollect.collect.derived_columns import chosen
 from bikecollect.core.errors import BikecollectError, UntrustedFile
+from bikecollect.core.slots import DAY
 from bikecollect.core.text import length, size
+from bikecollect.core.timeline.facts import describe_change
 from bikecollect.reports.status import survey
 from bikecollect.setup import schedule
 from bikecollect.setup.machine import BAD_FILE_SYSTEMS, cron_daemon, file_system
@@ -27,6 +31,7 @@ from bikecollect.storage.files import trusted_files
 from bikecollect.storage.files.trusted_files import quoted, user_name
 
 ENOUGH_DAYS = 30
+RECENT_DAYS = 7
 MANY_DAYS = 5_000
 SKEW = 60.0
 FILES = ("*", "station_status/*", "payloads/*", "payloads/*/*", "outbox/*")
@@ -61,6 +66,8 @@ def examine(settings: Settings, *, network: bool, send: bool) -> Checks:
     for name, system in settings.systems.items():
         yield from _guarded(f"{name}: folder", _folder(name, settings.data / name))
         yield from _guarded(f"{name}: disk", _disk(name, settings))
+        yield from _columns(name, system, settings)
+        yield from _facts(name, settings)
         if network:
             yield from _feed(name, system)
     yield from _guarded("archive: folder", _archive(settings.data))
@@ -129,7 +136,7 @@ def _folder(name: str, place: Path) -> Checks:
         try:
             parent = _nearest_existing(place)
             if not os.access(parent, os.W_OK):
-                remedy = f"sudo install -d -o {_user()} {place.parent}"
+                remedy = f"sudo install -d -o {user_name(os.geteuid())} {place.parent}"
                 yield _bad(check_name, f"no permission to write to {parent}", remedy)
                 return
         except OSError as error:
@@ -153,6 +160,21 @@ def _folder(name: str, place: Path) -> Checks:
         yield _note(check_name, text, "collect as a separate user")
 
 
+def _columns(name: str, system: System, settings: Settings) -> Checks:
+    """Check the user's own functions for columns."""
+    for trouble in chosen(system.columns, settings.folder).troubles:
+        yield _bad(f"{name}: columns", trouble, "correct the function or its name")
+
+
+def _facts(name: str, settings: Settings) -> Checks:
+    """Report changes of zone, interval and columns that are recent or pending."""
+    now = time.time()
+    for old, new in pairwise(settings.system_folder(name, now).facts):
+        if new.since > now - RECENT_DAYS * DAY:
+            remedy = "earlier days keep what held then"
+            yield _note(f"{name}: changed", describe_change(old, new), remedy)
+
+
 def _archive(data: Path) -> Checks:
     check_name, place = "archive: folder", data / data_folder.ARCHIVE
     if not place.exists():
@@ -169,10 +191,10 @@ def _ownership(name: str, place: Path, files: Iterable[Path]) -> Check:
     """Check that we own all *files* in *place*: a run as root may have created some."""
     foreign = [file for file in files if file.lstat().st_uid != os.geteuid()]
     if not foreign:
-        return _good(name, f"{place} belongs to {_user()}")
+        return _good(name, f"{place} belongs to {user_name(os.geteuid())}")
     owner = user_name(foreign[0].lstat().st_uid)
     text = f"{len(foreign)} files belong to {owner}: {foreign[0]}"
-    return _bad(name, text, f"sudo chown -R {_user()} {quoted(place)}")
+    return _bad(name, text, f"sudo chown -R {user_name(os.geteuid())} {quoted(place)}")
 
 
 def _disk(name: str, settings: Settings) -> Checks:
@@ -322,7 +344,3 @@ def _files(place: Path, patterns: Sequence[str]) -> Iterator[Path]:
     yield place
     for pattern in patterns:
         yield from place.glob(pattern)
-
-
-def _user() -> str:
-    return user_name(os.geteuid())

@@ -111,9 +111,9 @@ def test_a_changed_zone_leaves_the_past_alone(life: Life) -> None:
 
     life.run("compact", "--csv-days", "0")
     life.run("verify", "--deep")
-    rows = life.run("export", "--since", "2026-11-23", "--until", "2026-11-24")
+    rows = life.run("export", "--since", "2026-11-23", "--until", "2026-11-23")
     report = json.loads(
-        life.run("backfill-report", "--until", "2026-11-25", "--format", "json")
+        life.run("backfill-report", "--until", "2026-11-24", "--format", "json")
     )
     facts = json.loads((life.folder / "data" / "city" / "facts.json").read_text())
 
@@ -139,7 +139,7 @@ def test_a_changed_interval_is_no_gap(life: Life, before: str, after: str) -> No
     life.settings(interval=after)
     life.collect(change, change + 2 * HOUR, steps[after])
 
-    first = ("--since", "2026-11-23", "--until", "2026-11-24", "--format", "json")
+    first = ("--since", "2026-11-23", "--until", "2026-11-23", "--format", "json")
     report = json.loads(life.run("backfill-report", *first))
     until = ("--until", "2026-11-24T08:00:00+01:00", "--format", "json")
     whole = json.loads(life.run("backfill-report", *until))
@@ -178,7 +178,7 @@ def test_a_zone_is_taken_from_archived_days(life: Life) -> None:
     life.collect(BEGIN + 30 * HOUR, BEGIN + 31 * HOUR, HOUR)
 
     life.run("verify", "--deep")
-    rows = life.run("export", "--since", "2026-11-23", "--until", "2026-11-24")
+    rows = life.run("export", "--since", "2026-11-23", "--until", "2026-11-23")
 
     assert len(rows.splitlines()) == 1 + 24 * 5
 
