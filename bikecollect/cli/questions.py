@@ -1,7 +1,9 @@
 """Questions at the terminal: repeated after an invalid answer, with a way back."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import click
 
@@ -77,3 +79,18 @@ def _no_answer() -> Exception:
     return click.UsageError(
         "no terminal to answer questions: use --yes and --system ID"
     )
+
+
+def folder_error(text: str) -> str:
+    """Return why *text* is not usable as the data folder, empty if it is."""
+    try:
+        place = Path(text).expanduser().absolute()
+        while not place.exists():
+            place = place.parent
+        if not place.is_dir():
+            return f"{place} is not a folder"
+        if not os.access(place, os.W_OK | os.X_OK):
+            return f"no permission to write to {place}"
+    except (OSError, RuntimeError, ValueError) as error:
+        return f"{text}: {error}"
+    return ""

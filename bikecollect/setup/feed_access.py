@@ -80,6 +80,20 @@ def _tokens(system: System) -> "Tokens":
     return Tokens(client, TokenFile(state_home() / "tokens" / f"{name}.json"))
 
 
+def client(client_id: str, secret_file: str, url: str = "") -> dict[str, str]:
+    """Return the table `oauth2` of these options, empty if none is given.
+
+    Raises SettingsError if only one of the first two is given.
+    """
+    if not (client_id or secret_file or url):
+        return {}
+    if not (client_id and secret_file):
+        raise SettingsError("--client-id and --client-secret-file belong together")
+    path = str(Path(secret_file).expanduser().absolute())
+    table = {"token_url": url, "client_id": client_id, SECRET_FILE: path}
+    return {key: text for key, text in table.items() if text}
+
+
 def token_url(system: System) -> str:
     """Return the address that gives the tokens of *system*, empty if none is set."""
     default = TDX_TOKENS if system.feed == "tdx" else ""

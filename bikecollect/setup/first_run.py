@@ -4,7 +4,7 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
@@ -15,8 +15,14 @@ from bikecollect.core.errors import SettingsError, StorageError, UsageError
 from bikecollect.core.text import visible_toml
 from bikecollect.setup import loader, probe, settings_file
 from bikecollect.setup.catalogue import builtin, lookup
-from bikecollect.setup.catalogue.entry import BUILT_IN, Entry, access_text, key_header
-from bikecollect.setup.settings import Mail, System
+from bikecollect.setup.catalogue.entry import (
+    BUILT_IN,
+    CLIENT,
+    Entry,
+    access_text,
+    key_header,
+)
+from bikecollect.setup.settings import SECRET_FILE, Mail, System
 from bikecollect.setup.time_zones import zone_of_country
 from bikecollect.setup.trial import Trial
 from bikecollect.storage import data_folder
@@ -26,6 +32,8 @@ PASSWORD = "smtp-password"  # noqa: S105 - the name of a file
 SECRET = 0o600
 """Mode of the settings file: it may contain secrets such as a key or a ping URL."""
 
+EMPTY_CLIENT = {"client_id": "...", SECRET_FILE: "client-secret"}
+"""To be filled in; the file with the secret is beside the settings, mode 0600."""
 UNKNOWN_ZONE = "Area/City"
 HEAD = """\
 # The settings of bikecollect, written by `bikecollect init`.
@@ -79,22 +87,23 @@ class NewSettings:
     password: str = ""
 
 
-def try_feed(query: str) -> tuple[NewSystem, str]:
+def try_feed(query: str, client: Mapping[str, str] = {}) -> tuple[NewSystem, str]:
     """Return the system *query* (an id or address), and the result of trying its feed.
 
-    Raises like `probe.try_feed`.
+    *client* are its OAuth2 credentials. Raises like `probe.try_feed`.
     """
-    trial = probe.try_feed(query)
+    trial = probe.try_feed(query, like=System(oauth2=dict(client)))
     target = trial.target
     lines = [f"{target.system_id}: {trial.counts} in {trial.seconds:.1f} s"]
     lines += [f"note: {oddity}" for oddity in trial.oddities]
     entry = lookup.find(target.system_id)
     if entry is not None and target.in_catalogue:
-        return _with_vehicles(from_entry(entry), trial), "\n".join(lines)
-    if entry is not None and entry.url == target.url:
-        new = from_entry(entry, target.timezone)
+        new = with_client(from_entry(entry), client)
         return _with_vehicles(new, trial), "\n".join(lines)
-    system = System(feed=target.feed, url=target.url, timezone=target.timezone)
+    if entry is not None and entry.url == target.url:
+        new = with_client(from_entry(entry, target.timezone), client)
+        return _with_vehicles(new, trial), "\n".join(lines)
+    system = System(target.feed, target.url, target.timezone, oauth2=dict(client))
     system_id = _unreserved_name(target.system_id)
     new = NewSystem(system_id, system, trial.about.name)
     return _with_vehicles(new, trial), "\n".join(lines)
@@ -107,14 +116,20 @@ def _with_vehicles(new: NewSystem, trial: Trial) -> NewSystem:
     return new._replace(system=replace(new.system, vehicles=True))
 
 
-def guess_system(query: str) -> NewSystem:
+def with_client(new: NewSystem, client: Mapping[str, str]) -> NewSystem:
+    """Return *new* with the OAuth2 credentials *client*, if there are some."""
+    system = replace(new.system, oauth2=dict(client)) if client else new.system
+    return new._replace(system=system, note="" if client else new.note)
+
+
+def guess_system(query: str, client: Mapping[str, str] = {}) -> NewSystem:
     """Return the system *query* without network access; raises SettingsError.
 
     The dialect of an address is guessed from its words.
     """
     entry = lookup.find(query)
     if entry is not None:
-        return from_entry(entry)
+        return with_client(from_entry(entry), client)
     if not is_address(query):
         raise SettingsError(
             f'"{query}" is neither an address (https://...) nor in the catalogue; '
@@ -146,7 +161,9 @@ def with_name(new: NewSystem, name: str) -> NewSystem:
     entry = builtin.find(new.system_id)
     system = new.system
     if entry is not None and not system.feed and name != new.system_id:
-        system = System(feed=entry.feed, url=entry.url, timezone=entry.timezone)
+        system = replace(
+            system, feed=entry.feed, url=entry.url, timezone=entry.timezone
+        )
     return new._replace(system_id=name, system=system)
 
 
@@ -165,21 +182,6 @@ def name_error(name: str, taken: Collection[str]) -> str:
     return f'"{name}" already exists' if name in taken else data_folder.name_error(name)
 
 
-def folder_error(text: str) -> str:
-    """Return why *text* is not usable as the data folder, empty if it is."""
-    try:
-        place = Path(text).expanduser().absolute()
-        while not place.exists():
-            place = place.parent
-        if not place.is_dir():
-            return f"{place} is not a folder"
-        if not os.access(place, os.W_OK | os.X_OK):
-            return f"no permission to write to {place}"
-    except (OSError, RuntimeError, ValueError) as error:
-        return f"{text}: {error}"
-    return ""
-
-
 _FEED_WORDS = {"gbfs": "gbfs", "citybik.es": "citybikes"}
 
 
@@ -191,10 +193,11 @@ def from_entry(entry: Entry, timezone: str = "") -> NewSystem:
     """
     title = ", ".join(filter(None, (entry.name, entry.city)))
     if entry.source == BUILT_IN:
-        return NewSystem(entry.system_id, title=title)
+        system = System(oauth2=EMPTY_CLIENT if entry.auth_type == CLIENT else {})
+        return NewSystem(entry.system_id, system, title, access_text(entry))
     zone = timezone or entry.timezone or zone_of_country(entry.country)
     headers = dict.fromkeys(key_header(entry), "...")
-    system = System(feed=entry.feed, url=entry.url, timezone=zone, headers=headers)
+    system = System(entry.feed, entry.url, zone, headers=headers)
     return NewSystem(entry.system_id, system, title, access_text(entry))
 
 
@@ -295,6 +298,9 @@ def system_table(new: NewSystem) -> str:
     if system.headers:
         pairs = ", ".join(f'{quoted(name)} = "..."' for name in system.headers)
         lines.append(f"headers = {{{pairs}}}  # fill in, then chmod 600 this file")
+    if system.oauth2:
+        lines += ["", f"[systems.{key}.oauth2]"]
+        lines += [f"{name} = {quoted(text)}" for name, text in system.oauth2.items()]
     return "\n".join(lines) + "\n"
 
 

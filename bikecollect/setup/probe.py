@@ -26,7 +26,7 @@ from bikecollect.feeds.http.urls import plain, shown
 from bikecollect.feeds.reading.json_payload import at, decode
 from bikecollect.setup import feed_access
 from bikecollect.setup.catalogue import builtin, lookup
-from bikecollect.setup.catalogue.entry import BUILT_IN
+from bikecollect.setup.catalogue.entry import BUILT_IN, CLIENT, access_text
 from bikecollect.setup.settings import System
 from bikecollect.setup.time_zones import is_zone, zone_of_country, zone_of_places
 from bikecollect.setup.trial import About, Target, Trial, oddities
@@ -34,6 +34,7 @@ from bikecollect.setup.trial import About, Target, Trial, oddities
 INTERVAL = 60
 """The slot length, in seconds, that gives the time limits of a trial."""
 DEFAULTS = System()
+TDX_PATHS = ("/Bike/Availability/", "/Bike/Station/")
 MAX_TRIES = 2
 TAIWAN = "Asia/Taipei"
 MAX_EXAMPLES = 5
@@ -47,6 +48,16 @@ def try_feed(query: str, *, stop: Stop | None = None, like: System = DEFAULTS) -
     Raises SettingsError for an unknown *query*, FeedError if the fetch fails,
     PayloadError if no dialect can read the payload.
     """
+    entry = lookup.find(query)
+    if entry is not None and entry.auth_type == CLIENT:
+        if not like.oauth2:
+            raise SettingsError(
+                f"{query} requires {access_text(entry)}; give them by --client-id and "
+                "--client-secret-file"
+            )
+        like = replace(like, feed=entry.feed)
+    elif not like.feed and any(path in query for path in TDX_PATHS):
+        like = replace(like, feed="tdx", timezone=like.timezone or TAIWAN)
     with open_getter(like, stop) as get:
         began = time.monotonic()
         target = resolve(query, get, feed=like.feed)
@@ -59,7 +70,6 @@ def try_feed(query: str, *, stop: Stop | None = None, like: System = DEFAULTS) -
             trial = _run_trial(target, replace(like, vehicles=True), get, began)
     if target.in_catalogue:
         return trial
-    entry = lookup.find(query)
     system_id, country = target.system_id, entry.country if entry else ""
     if entry is None:
         system_id = _slug(trial.about.system_id) or system_id
@@ -194,6 +204,8 @@ def _run_trial(target: Target, like: System, get: Getter, began: float) -> Trial
     system = replace(
         like, feed=target.feed, url=target.url, timezone=target.timezone or "UTC"
     )
+    if system.oauth2:
+        feed_access.check(target.system_id, system)
     feed = feed_access.feed(system)
     payload = feed.fetch(get, Memory(now=time.time()))
     vehicles = None
@@ -210,6 +222,7 @@ def _run_trial(target: Target, like: System, get: Getter, began: float) -> Trial
         oddities=(),
         date=next((d.date for d in payload.documents if d.date is not None), None),
         headers=tuple(system.headers),
+        oauth2=system.oauth2,
     )
     return replace(trial, oddities=tuple(oddities(trial, payload)))
 

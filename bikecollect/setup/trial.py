@@ -1,6 +1,6 @@
 """The result of a trial of a feed: its figures and oddities."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 
 from bikecollect.core.payload import Payload
@@ -50,6 +50,7 @@ class Trial:
     """The result of a trial: stamps in epoch seconds, duration in *seconds*.
 
     *date* is the server's clock; *headers* are the names of the request headers.
+    *oauth2* is the client of the settings, without its secret.
     """
 
     target: Target
@@ -62,6 +63,7 @@ class Trial:
     date: float | None = None
     headers: tuple[str, ...] = ()
     vehicles: VehicleSnapshot | None = None
+    oauth2: dict[str, str] = field(default_factory=dict)
 
     @property
     def has_stations(self) -> bool:

@@ -14,8 +14,10 @@ from bikecollect.setup.catalogue.entry import Entry
 
 @pytest.mark.parametrize("entry", CATALOGUE, ids=lambda e: e.system_id)
 def test_every_entry_is_a_working_setting(entry: Entry) -> None:
-    """Its name alone is a whole table of the settings."""
-    settings = loader.parse({"systems": {entry.system_id: {}}})
+    """Its name is a whole table of the settings, with a client for TDX."""
+    oauth2 = {"client_id": "me", "client_secret_file": "secret"}
+    table = {"oauth2": oauth2} if entry.feed == "tdx" else {}
+    settings = loader.parse({"systems": {entry.system_id: table}})
 
     assert settings.systems[entry.system_id].url == entry.url
     assert re.fullmatch(r"https://[^\s*]+", entry.url)

@@ -147,7 +147,7 @@ def _print(entries: Sequence[Entry], form: str) -> None:
 @click.argument("query", metavar="ADDRESS|ID", shell_complete=complete_system)
 @click.option(
     "--feed",
-    type=click.Choice(["youbike", "gbfs", "citybikes"]),
+    type=click.Choice(["youbike", "gbfs", "tdx", "citybikes"]),
     default=None,
     help="The dialect; recognized by default.",
 )
@@ -158,6 +158,14 @@ def _print(entries: Sequence[Entry], form: str) -> None:
     metavar="NAME:VALUE",
     help="Header sent to the feed's own host; @FILE: one header per line.",
 )
+@click.option("--client-id", default="", help="OAuth2 client id, for TDX.")
+@click.option(
+    "--client-secret-file",
+    default="",
+    metavar="FILE",
+    help="File with the OAuth2 client secret, mode 0600.",
+)
+@click.option("--token-url", default="", help="Address of the tokens; default: TDX's.")
 @_form
 @click.pass_context
 def try_(
@@ -166,6 +174,9 @@ def try_(
     *,
     feed: str | None,
     headers: tuple[str, ...],
+    client_id: str,
+    client_secret_file: str,
+    token_url: str,
     form: str,
 ) -> None:
     """Fetch and read a feed once and describe it; nothing is written.
@@ -177,15 +188,17 @@ def try_(
     stop = process.Stop()
     process.listen(stop)
     extra_headers = feed_access.headers(headers)
+    oauth2 = feed_access.client(client_id, client_secret_file, token_url)
     system = None
     if "://" not in query:
         system = ctx.ensure_object(Shared).settings().systems.get(query)
     if system is None:
         like = replace(probe.DEFAULTS, feed=feed or "", headers=extra_headers)
+        like = replace(like, oauth2=oauth2)
         trial = probe.try_feed(query, stop=stop, like=like)
     else:
         like = replace(system, headers={**system.headers, **extra_headers})
-        like = replace(like, feed=feed or system.feed)
+        like = replace(like, feed=feed or system.feed, oauth2=oauth2 or system.oauth2)
         trial = probe.try_system(query, like, stop=stop)
     if form == "json":
         say_json(_json(trial))
@@ -234,7 +247,8 @@ def _json(trial: Trial) -> str:
 
 def _settings(trial: Trial) -> str:
     target, headers = trial.target, dict.fromkeys(trial.headers, "...")
-    system = System(headers=headers, vehicles=not trial.has_stations)
+    vehicles = not trial.has_stations
+    system = System(headers=headers, oauth2=trial.oauth2, vehicles=vehicles)
     if not target.in_catalogue:
         system = replace(
             system, feed=target.feed, url=target.url, timezone=target.timezone

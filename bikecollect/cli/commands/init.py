@@ -15,9 +15,9 @@ from bikecollect.cli.options import Shared, called, complain, say
 from bikecollect.cli.questions import Back, ask_in_order, confirm
 from bikecollect.cli.render.terminal import wrapped
 from bikecollect.core.errors import FeedError, PayloadError, SettingsError
-from bikecollect.setup import first_run, schedule
+from bikecollect.setup import feed_access, first_run, schedule
 from bikecollect.setup.catalogue import lookup
-from bikecollect.setup.catalogue.entry import access_text
+from bikecollect.setup.catalogue.entry import CLIENT, access_text
 from bikecollect.setup.first_run import NewSystem
 from bikecollect.setup.loader import load
 from bikecollect.setup.settings import Mail, Settings, mail_address_error
@@ -55,6 +55,13 @@ MANY = 12
 )
 @click.option("--mail-user", default="", help="User name for the mail server.")
 @click.option("--mail-password-file", default="", help="File with the mail password.")
+@click.option("--client-id", default="", help="OAuth2 client id, for TDX.")
+@click.option(
+    "--client-secret-file",
+    default="",
+    metavar="FILE",
+    help="File with the OAuth2 client secret, mode 0600.",
+)
 @click.option("--cron/--no-cron", default=None, help="Also install the cron line.")
 @click.option(
     "--here", is_flag=True, help="Write bikecollect.toml to the current folder."
@@ -77,6 +84,8 @@ def init(
     mail_security: str | None,
     mail_user: str,
     mail_password_file: str,
+    client_id: str,
+    client_secret_file: str,
     cron: bool | None,
     here: bool,
     no_try: bool,
@@ -104,6 +113,7 @@ def init(
     )
     _check_mail(mail, ask=not yes)
     plan = _Plan(path, mail, timezone, _absolute(data_dir), attempt=not no_try)
+    plan.client = feed_access.client(client_id, client_secret_file)
     if yes:
         _add_systems(plan, queries or (FIRST,), ask=False)
     else:
@@ -132,6 +142,7 @@ class _Plan:
     data_dir: str
     attempt: bool
     password: str = ""
+    client: dict[str, str] = field(default_factory=dict)
     systems: list[NewSystem] = field(default_factory=list)
 
     @property
@@ -234,14 +245,18 @@ def _try_system(query: str, plan: _Plan, *, ask: bool) -> NewSystem | None:
 
     None if the user prefers to name another.
     """
+    entry = lookup.find(query)
+    needs_client = entry is not None and entry.auth_type == CLIENT
+    if needs_client and not plan.client and ask:
+        plan.client = _ask_client(query)
+    client = plan.client if needs_client or entry is None else {}
     if not plan.attempt:
-        return first_run.guess_system(query)
+        return first_run.guess_system(query, client)
     say(f"Trying {query} ...\n")
     try:
-        new, result = first_run.try_feed(query)
+        new, result = first_run.try_feed(query, client)
     except (FeedError, PayloadError) as error:
-        entry = lookup.find(query)
-        if entry is not None and (access := access_text(entry)):
+        if entry is not None and not client and (access := access_text(entry)):
             complain(f"{query} requires {access}")
         if not ask:
             complain("use --no-try to write it anyway")
@@ -249,10 +264,17 @@ def _try_system(query: str, plan: _Plan, *, ask: bool) -> NewSystem | None:
         say(f"{error}\n")
         if not confirm("Use it anyway? (No: name another.)", default=False):
             return None
-        return first_run.guess_system(query)
+        return first_run.guess_system(query, client)
     lines = [part for line in result.splitlines() for part in wrapped(line, "", "  ")]
     say("\n".join(lines) + "\n")
     return new
+
+
+def _ask_client(query: str) -> dict[str, str]:
+    """Ask for the OAuth2 credentials of the feed *query*."""
+    client_id = questions.ask(f"Client id for {query}", "")
+    file = questions.ask("File with the client secret, mode 0600", "")
+    return feed_access.client(client_id, file)
 
 
 def _with_timezone(new: NewSystem, plan: _Plan, *, ask: bool) -> NewSystem:
@@ -285,7 +307,7 @@ def _ask_mail(plan: _Plan, missing: Sequence[str]) -> None:
 def _ask_folder(plan: _Plan) -> None:
     """Ask for the data folder; empty means the default."""
     default = str(Settings().data)
-    answer = questions.ask("Folder of the data", default, first_run.folder_error)
+    answer = questions.ask("Folder of the data", default, questions.folder_error)
     plan.data_dir = "" if answer == default else _absolute(answer)
 
 

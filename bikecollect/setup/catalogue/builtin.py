@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from bikecollect.setup.catalogue.entry import Entry
+from bikecollect.setup.catalogue.entry import CLIENT, Entry
 
+TDX_KEYS = "https://tdx.transportdata.tw"
 # Two lines per system: id, name, city, country, operator, time zone; dialect, address.
 # The star in a shared address is replaced by the system's own part.
 _SHARED = {
@@ -14,6 +15,7 @@ _SHARED = {
     "cyclocity": "https://api.cyclocity.fr/contracts/*/gbfs/v3/gbfs.json",
     "entur": "https://api.entur.io/mobility/v2/gbfs/v3/*/gbfs",
     "urban": "https://gbfs.urbansharing.com/*/gbfs.json",
+    "tdx": "https://tdx.transportdata.tw/api/basic/v2/Bike/Availability/City/*?$format=JSON",
     "odpt": "https://api-public.odpt.org/api/v4/gbfs/*/gbfs.json",
 }
 _SYSTEMS = """\
@@ -25,6 +27,32 @@ youbike-taoyuan|YouBike 2.0 Taoyuan|Taoyuan|TW|YouBike|Asia/Taipei
 youbike https://opendata.tycg.gov.tw/api/v1/dataset.api_access?rid=08274d61-edbe-419d-8fcc-7a643831283d&format=json&limit=2000
 youbike-taiwan|YouBike 2.0, all of its cities|Taiwan|TW|YouBike|Asia/Taipei
 youbike https://apis.youbike.com.tw/json/station-yb2.json
+tdx-taipei|YouBike Taipei by TDX|Taipei|TW|YouBike|Asia/Taipei
+tdx Taipei
+tdx-newtaipei|YouBike New Taipei by TDX|New Taipei|TW|YouBike|Asia/Taipei
+tdx NewTaipei
+tdx-taoyuan|YouBike Taoyuan by TDX|Taoyuan|TW|YouBike|Asia/Taipei
+tdx Taoyuan
+tdx-hsinchu|YouBike Hsinchu by TDX|Hsinchu|TW|YouBike|Asia/Taipei
+tdx Hsinchu
+tdx-hsinchu-county|YouBike Hsinchu County by TDX|Hsinchu County|TW|YouBike|Asia/Taipei
+tdx HsinchuCounty
+tdx-miaoli|YouBike Miaoli by TDX|Miaoli|TW|YouBike|Asia/Taipei
+tdx MiaoliCounty
+tdx-taichung|YouBike Taichung by TDX|Taichung|TW|YouBike|Asia/Taipei
+tdx Taichung
+tdx-chiayi|YouBike Chiayi by TDX|Chiayi|TW|YouBike|Asia/Taipei
+tdx Chiayi
+tdx-chiayi-county|YouBike Chiayi County by TDX|Chiayi County|TW|YouBike|Asia/Taipei
+tdx ChiayiCounty
+tdx-tainan|YouBike Tainan by TDX|Tainan|TW|YouBike|Asia/Taipei
+tdx Tainan
+tdx-kaohsiung|YouBike Kaohsiung by TDX|Kaohsiung|TW|YouBike|Asia/Taipei
+tdx Kaohsiung
+tdx-pingtung|YouBike Pingtung by TDX|Pingtung|TW|YouBike|Asia/Taipei
+tdx PingtungCounty
+tdx-taitung|YouBike Taitung by TDX|Taitung|TW|YouBike|Asia/Taipei
+tdx TaitungCounty
 citibike-nyc|Citi Bike|New York|US|Lyft|America/New_York
 lyft citibikenyc
 divvy-chicago|Divvy|Chicago|US|Lyft|America/Chicago
@@ -115,8 +143,11 @@ def _parse(lines: Sequence[str]) -> tuple[Entry, ...]:
         word, _, rest = feed.partition(" ")
         shared = _SHARED.get(word)
         dialect, url = ("gbfs", shared.replace("*", rest)) if shared else (word, rest)
+        dialect = "tdx" if word == "tdx" else dialect
         system_id, name, city, country, operator, zone = description.split("|")
         entry = Entry(system_id, name, city, country, operator, zone, dialect, url)
+        if dialect == "tdx":
+            entry = entry._replace(auth_type=CLIENT, auth_info=TDX_KEYS)
         entries.append(entry)
     return tuple(entries)
 

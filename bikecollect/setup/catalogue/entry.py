@@ -3,6 +3,8 @@
 import re
 from typing import NamedTuple
 
+CLIENT = "oauth2-client"
+"""The type of authentication by OAuth2 client credentials."""
 BUILT_IN, WORLD = "built-in", "world"
 
 
@@ -47,7 +49,7 @@ def is_header_key(entry: Entry) -> bool:
 
 def key_header(entry: Entry) -> list[str]:
     """Return the name of the header for the key of *entry*, empty if there is none."""
-    if not (requires_key(entry) and is_header_key(entry)):
+    if entry.auth_type == CLIENT or not (requires_key(entry) and is_header_key(entry)):
         return []
     parameter = entry.auth_parameter
     return [parameter if re.fullmatch(r"[A-Za-z0-9-]+", parameter) else "Authorization"]
@@ -62,7 +64,9 @@ def access_text(entry: Entry) -> str:
     if not requires_key(entry):
         return ""
     parameter = entry.auth_parameter
-    if is_header_key(entry):
+    if entry.auth_type == CLIENT:
+        text = "a client id and a client secret, in [systems.NAME.oauth2]"
+    elif is_header_key(entry):
         name = key_header(entry)[0]
         text = f'a key in a header: headers = {{"{name}" = "KEY"}}'
     else:
