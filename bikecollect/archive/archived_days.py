@@ -94,6 +94,12 @@ class ArchivedDays:
         sql = f"SELECT {names} FROM runs WHERE slot >= ? AND slot < ? ORDER BY slot"
         return self._ledger.all(sql, begin, end)
 
+    def forget(self, slots: Iterable[Slot]) -> None:
+        """Remove the blocks of *slots*."""
+        with self._ledger.transaction() as db:
+            sql = "DELETE FROM blocks WHERE slot = ?"
+            db.executemany(sql, ((slot,) for slot in slots))
+
     def slots(self) -> set[Slot]:
         """Return the slots that have a block."""
         return self._ledger.slots()

@@ -30,6 +30,7 @@ from bikecollect.storage.recovery import Recovery
 
 IN_USE, CHANGED = "in use", "changed"
 LOST = "lost"
+REPAIR = "bikecollect verify --repair"
 ROW = 120
 """Bytes of a row, about."""
 SETTLED = 3_600.0
@@ -60,7 +61,8 @@ class Compactor:
     """Archives the closed days of one system, one day at a time.
 
     The system's lock is held for one day at most: *breathe* lets a fetch that waits for
-    it run.
+    it run. With *skip_damaged* a day is archived without its damaged blocks, whose
+    slots are missing from then on.
     """
 
     system: SystemFolder
@@ -74,6 +76,7 @@ class Compactor:
     csv_days: int
     clock: Callable[[], float]
     breathe: Callable[[], None]
+    skip_damaged: bool = False
 
     def run(self) -> Iterator[Step]:
         """Archive what is due; yield one step per day."""
@@ -152,6 +155,8 @@ class Compactor:
         if lost := self._lost_files(archived_days, day, sizes):
             why = f"{', '.join(lost)} is missing; restore it from a backup"
             return Step(self.system.system_id, day, LOST, before=before, why=why)
+        if self.skip_damaged:
+            self._forget_damaged(archived_days, begin, end)
         try:
             columns, pieces = self._read_day(archived_days, day)
             contents = Contents(
@@ -177,6 +182,19 @@ class Compactor:
             before=before,
             after=sum(part["bytes"] for part in archived.parts.values()),
         )
+
+    def _forget_damaged(
+        self, archived_days: ArchivedDays, begin: Slot, end: Slot
+    ) -> None:
+        """Remove the damaged blocks of a day from the ledger; their bytes are kept."""
+        removed = set(archived_days.removed_files())
+        damaged = [
+            block.slot
+            for block in archived_days.blocks(begin, end)
+            if block.span.file not in removed
+            and self.store.crc(block.span) != block.span.crc
+        ]
+        archived_days.forget(damaged)
 
     def _lost_files(
         self, archived_days: ArchivedDays, day: str, sizes: Mapping[str, int]
@@ -215,7 +233,7 @@ class Compactor:
     def _columns(self, file: str, crc: int | None) -> tuple[str, ...]:
         header = self.store.header(file)
         if crc is not None and zlib.crc32(header) != crc:
-            what = f"{file}: its first line is damaged; run: bikecollect backfill"
+            what = f"{file}: its first line is damaged; run: {REPAIR}"
             raise StorageError(what, cause="damage")
         return day_csv.columns_of(header)
 
@@ -226,7 +244,8 @@ class Compactor:
             if zlib.crc32(text) != block.span.crc:
                 raise StorageError(
                     f"{file}: the block at byte {block.span.start} is damaged; run: "
-                    "bikecollect backfill",
+                    f"{REPAIR}, then bikecollect backfill; if neither has its rows, "
+                    "archive the day without it: bikecollect compact --skip-damaged",
                     cause="damage",
                 )
             if file not in columns:
@@ -254,33 +273,37 @@ class Compactor:
         files, sizes = self.store.segments(day), self.store.sizes()
         before = sum(sizes.get(file, 0) for file in files)
         try:
-            self._check(archived_days, archived, files, sizes)
+            self._check(archived_days, archived)
         except StorageError as error:
             what = CHANGED if error.cause == CHANGED else "kept"
             return Step(self.system.system_id, day, what, before=before, why=str(error))
+        strange = self._strange_files(archived_days, archived, sizes)
         archived_days.mark_removed(day, files)
         for file in files:
+            if file in strange:
+                self.store.keep_aside(file, self.system.payloads / "rejected")
             self.store.remove(file)
         return Step(
             self.system.system_id, day, "let go", archived.summary.rows, before=before
         )
 
-    def _check(
-        self,
-        archived_days: ArchivedDays,
-        archived: Archived,
-        files: Sequence[str],
-        sizes: Mapping[str, int],
-    ) -> None:
-        """Raise StorageError if the archive does not have all rows of *files*."""
-        if damage := self.archive.damage(archived):
-            raise StorageError("; ".join(damage), cause="archive")
+    def _strange_files(
+        self, archived_days: ArchivedDays, archived: Archived, sizes: Mapping[str, int]
+    ) -> list[str]:
+        """Return the files of a day that have bytes which belong to no block."""
         blocks = archived_days.blocks(*bounds(archived.day, self.system.zone))
-        for file in files:
+        strange = []
+        for file in self.store.segments(archived.day):
             spans = [block.span for block in blocks if block.span.file == file]
             known = len(self.store.header(file)) + sum(s.end - s.start for s in spans)
             if known != sizes.get(file):
-                raise StorageError(f"{file} has bytes that the ledger does not know")
+                strange.append(file)
+        return strange
+
+    def _check(self, archived_days: ArchivedDays, archived: Archived) -> None:
+        """Raise StorageError if the archive does not have all rows of the CSV."""
+        if damage := self.archive.damage(archived):
+            raise StorageError("; ".join(damage), cause="archive")
         columns, pieces = self._read_day(archived_days, archived.day)
         if day_csv.total(day_csv.lines(pieces, columns)) != archived.summary:
             text = f"{archived.day} has changed since it was archived"

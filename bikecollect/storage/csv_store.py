@@ -175,6 +175,19 @@ class Store:
         except OSError as error:
             raise StorageError(f"cannot remove {path}: {error}") from error
 
+    def keep_aside(self, file: str, folder: Path) -> Path:
+        """Keep *file*, which is about to be removed, in *folder* too; durably."""
+        path, number = self._folder / file, 1
+        try:
+            make_folder(folder)
+            while (target := folder / f"{path.name}.{number}.changed").exists():
+                number += 1
+            os.link(path, target)
+            sync_folder(folder)
+        except OSError as error:
+            raise StorageError(f"cannot keep {path} in {folder}: {error}") from error
+        return target
+
     def append(self, file: str, end: int, header: bytes, text: bytes) -> Span:
         """Append *text* to *file*, whose committed bytes end at *end*; durably.
 

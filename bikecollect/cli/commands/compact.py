@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import click
 
@@ -23,6 +24,11 @@ from bikecollect.wiring.history import compactor, vehicle_compactor
     type=click.IntRange(min=0),
     help="Days for which the CSV of an archived day is kept; default: keep.csv_days.",
 )
+@click.option(
+    "--skip-damaged",
+    is_flag=True,
+    help="Archive days without blocks that are damaged and cannot be filled again.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
 @click.pass_context
@@ -31,6 +37,7 @@ def compact(
     *,
     system_ids: tuple[str, ...],
     csv_days: int | None,
+    skip_damaged: bool,
     quiet: bool,
     form: str,
 ) -> int:
@@ -51,7 +58,9 @@ def compact(
     for name in settings.chosen(system_ids):
         errors[name] = ""
         try:
-            for step in _steps(settings, name, times, csv_days):
+            for step in _steps(
+                settings, name, times, csv_days=csv_days, skip_damaged=skip_damaged
+            ):
                 is_failed = step.why and step.what != LOST  # `status` reports a loss
                 code = max(code, ExitCode.IO if is_failed else ExitCode.OK)
                 if is_failed:
@@ -70,14 +79,20 @@ def compact(
 
 
 def _steps(
-    settings: Settings, name: str, times: Times, csv_days: int | None
+    settings: Settings,
+    name: str,
+    times: Times,
+    *,
+    csv_days: int | None,
+    skip_damaged: bool,
 ) -> Iterator[Step]:
     """Yield the steps for one system; a failure is of this system only."""
     try:
         if (settings.data / name).is_dir():
-            yield from compactor(settings, name, times, csv_days=csv_days).run()
+            stations = compactor(settings, name, times, csv_days=csv_days)
             vehicles = vehicle_compactor(settings, name, times, csv_days=csv_days)
-            yield from vehicles.run() if vehicles else ()
+            for dataset in filter(None, (stations, vehicles)):
+                yield from replace(dataset, skip_damaged=skip_damaged).run()
     except OSError as error:
         what = f"cannot read {error.filename or settings.data / name}"
         raise StorageError(f"{what}: {error.strerror}") from error

@@ -1,0 +1,73 @@
+"""A damaged block whose payload is no longer kept does not hold up its day for ever."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from keeping import compacted, compactor, findings
+from world import World
+
+from bikecollect.cli import cli
+from bikecollect.core.slots import DAY
+
+pytest.importorskip("duckdb")
+CSV = "station_status/2026-11-22.csv"
+
+
+@pytest.fixture
+def world(folder: Path) -> World:
+    """Return a world with three slots, the second one damaged, a day later."""
+    world = World(folder / "city")
+    for bikes in (1, 2, 3):
+        world.fetch({"a": bikes, "b": 3}, after=300)
+    path = world.folder / CSV
+    path.write_bytes(path.read_bytes().replace(b",a,2,", b",a,7,"))
+    for payload in world.folder.glob("payloads/kept/*/*.zip"):
+        payload.unlink()
+    world.clock.now += DAY
+    world.uptime += DAY
+    return world
+
+
+def test_the_message_names_the_ways_out(world: World) -> None:
+    """The day stays as it is, and a person is told what to do (fault 62)."""
+    (step,) = compacted(world)
+
+    assert step.what == "failed"
+    assert step.why == (
+        f"{CSV}: the block at byte 344 is damaged; run: bikecollect verify --repair, "
+        "then bikecollect backfill; if neither has its rows, archive the day without "
+        "it: bikecollect compact --skip-damaged"
+    )
+
+
+def test_the_day_is_archived_without_its_damaged_block(
+    world: World, config: Path
+) -> None:
+    """Two slots go to the archive; the CSV is kept aside, and nothing stays undone."""
+    damaged = (world.folder / CSV).read_bytes()
+    arguments = ["--config", str(config), "compact", "--skip-damaged"]
+    result = CliRunner().invoke(cli, arguments, standalone_mode=False)
+    world.clock.now += 9 * DAY
+    steps = compacted(world)
+
+    assert result.return_value == 0, result.output
+    assert [step.what for step in steps] == ["let go"]
+    assert compactor(world).archive.certified("2026-11-22").summary[:2] == (4, 2)
+    aside = world.folder / "payloads/rejected/2026-11-22.csv.1.changed"
+    assert aside.read_bytes() == damaged
+    assert compacted(world) == []
+    assert findings(world) == []
+
+
+def test_bytes_of_no_block_do_not_keep_a_csv_for_ever(world: World) -> None:
+    """The archive has all that the ledger knows; the file is kept aside (fault 62)."""
+    with sqlite3.connect(world.folder / "ledger.sqlite3") as db:
+        db.execute("DELETE FROM blocks WHERE start = 344")
+    world.clock.now += 9 * DAY
+    steps = compacted(world)
+
+    assert [step.what for step in steps] == ["archived", "let go"]
+    assert len(list(world.folder.glob("payloads/rejected/*.changed"))) == 1
+    assert compacted(world) == []
