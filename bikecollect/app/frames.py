@@ -75,6 +75,11 @@ def snapshot(name: str, newest: date) -> list[MapStation]:
     return places(answer(name, "snapshot", (newest - DAY, newest + DAY)).rows)
 
 
+def vehicles(name: str, newest: date) -> Answer:
+    """Return the vehicles of the newest slot, which is of the day *newest*."""
+    return answer(name, "vehicles", (newest - DAY, newest + DAY))
+
+
 def stations(name: str, newest: date) -> dict[str, Known]:
     """Return all stations there are and were, by their ids."""
     found = known(answer(name, "stations", (newest - DAY, newest + DAY)).rows)

@@ -33,7 +33,8 @@ from bikecollect.storage.files.durable import (
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-MEMORY = "48MB"
+MEMORY, VEHICLE_MEMORY = "48MB", "96MB"
+"""The limits of DuckDB; a day of vehicles has millions of rows."""
 ROOM = 262_144
 """Bytes that the smallest day needs on the way."""
 CERTIFICATE = "certificate.json"
@@ -311,7 +312,8 @@ class Archive:
     @contextmanager
     def _engine(self, aside: Path) -> Iterator["DuckDBPyConnection"]:
         make_folder(aside)
-        db = duckdb_engine.connect(aside / "spill", memory=MEMORY)
+        memory = VEHICLE_MEMORY if self.layout is VEHICLE_LAYOUT else MEMORY
+        db = duckdb_engine.connect(aside / "spill", memory=memory)
         try:
             yield db
         finally:

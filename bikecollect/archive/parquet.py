@@ -33,6 +33,8 @@ OPTIONS = (
     f"FORMAT parquet, PARQUET_VERSION V2, COMPRESSION zstd, COMPRESSION_LEVEL {LEVEL},"
     f" ROW_GROUP_SIZE {ROW_GROUP}, DICTIONARY_SIZE_LIMIT {DICTIONARY}"
 )
+VEHICLE_ROW_GROUP = 100_000
+"""Of vehicles a day has millions of rows: a row group is held in memory."""
 QUICK = f"FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE {ROW_GROUP}"
 """The options for short-lived files."""
 
@@ -72,7 +74,15 @@ def write_day(
     db: "DuckDBPyConnection", sheet: Path, columns: Sequence[str], target: Path
 ) -> None:
     """Write *sheet*, a day's sorted CSV, to *target*; raises StorageError."""
-    _write(db, sheet, columns, target, OPTIONS)
+    _write(db, sheet, columns, target, options_for(columns))
+
+
+def options_for(columns: Sequence[str]) -> str:
+    """Return the options for the archived file of rows with *columns*."""
+    if datasets.types_of(columns) is not datasets.VEHICLE_TYPES:
+        return OPTIONS
+    groups = f"ROW_GROUP_SIZE {VEHICLE_ROW_GROUP}"
+    return OPTIONS.replace(f"ROW_GROUP_SIZE {ROW_GROUP}", groups)
 
 
 def write_quick(

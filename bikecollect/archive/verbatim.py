@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bikecollect.archive.datasets import KEY, VERBATIM
-from bikecollect.archive.parquet import OPTIONS, any_time, as_rows, cell, line_of
+from bikecollect.archive.parquet import any_time, as_rows, cell, line_of, options_for
 from bikecollect.archive.query.duckdb_engine import load, text, translated
 from bikecollect.core.errors import StorageError
 
@@ -52,7 +52,7 @@ def write_day(
             )
         order = f"{columns[KEY]}, slot"
         rows_ = f"SELECT * EXCLUDE (in_zone) FROM day_rows ORDER BY {order}"
-        db.execute(f"COPY ({rows_}) TO {text(str(target))} ({OPTIONS})")
+        db.execute(f"COPY ({rows_}) TO {text(str(target))} ({options_for(columns)})")
         db.execute("DROP TABLE day_rows")
 
 

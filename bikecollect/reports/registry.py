@@ -52,6 +52,7 @@ REPORTS: Mapping[str, Report] = {
         Report("typical"),
         Report("scarcity", (SYSTEM, DISTRICT)),
         Report("neighbours"),
+        Report("vehicles", (SYSTEM,)),
         Report("vehicle_grid", (SYSTEM,)),
         Report("vehicle_idle", (SYSTEM,)),
         Report("vehicle_ids", (SYSTEM,)),

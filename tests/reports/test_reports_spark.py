@@ -114,7 +114,13 @@ SPARK = {
     "BOOLEAN": "BOOLEAN",
     "SMALLINT": "SMALLINT",
 }
-WITHOUT_ROWS = {"neighbours", "vehicle_grid", "vehicle_idle", "vehicle_ids"}
+WITHOUT_ROWS = {
+    "neighbours",
+    "vehicles",
+    "vehicle_grid",
+    "vehicle_idle",
+    "vehicle_ids",
+}
 """Of this feed, which has neither places nor vehicles."""
 
 

@@ -11,8 +11,12 @@ from bikecollect.app.queries.stations import (
     nearest,
     point,
     table_of,
+    vehicle_dots,
 )
+from bikecollect.reports.runner import Answer
 
+MOST_DOTS = 10_000
+"""Vehicles on the map and in the table at most: a browser draws no more with ease."""
 COLUMNS = {
     "station_id": st.column_config.TextColumn("id"),
     "name": st.column_config.TextColumn("station", width="medium"),
@@ -31,7 +35,16 @@ def page() -> None:
     st.title("Now")
     name = widgets.system()
     widgets.freshness(name)
-    everything = frames.snapshot(name, widgets.days(name)[1])
+    newest = widgets.days(name)[1]
+    everything, vehicles = frames.snapshot(name, newest), frames.vehicles(name, newest)
+    if everything or not vehicles.rows:
+        _stations(name, everything)
+    if vehicles.rows:
+        _vehicles(name, vehicles)
+
+
+def _stations(name: str, everything: list[MapStation]) -> None:
+    """Draw the stations."""
     wanted = _filters(everything)
     near = st.query_params.get("near", "")
     picked = city_map.draw(
@@ -55,6 +68,22 @@ def page() -> None:
     _near(name, wanted, near)
     st.subheader("Stations shown")
     st.dataframe(table, column_config=COLUMNS, hide_index=True, height=360)
+
+
+def _vehicles(name: str, vehicles: Answer) -> None:
+    """Draw the vehicles, a dot each."""
+    st.subheader("Vehicles")
+    dots = vehicle_dots(vehicles)
+    city_map.draw(dots[:MOST_DOTS], key="vehicles-map")
+    table = frames.frame(vehicles, frames.zone(name))
+    widgets.foot(
+        table,
+        f"{name}-vehicles",
+        f"{len(vehicles.rows):,} vehicles in the slot "
+        f"{widgets.clock(dots[0].slot, frames.zone(name)) if dots else '-'}; "
+        f"{min(len(dots), MOST_DOTS):,} of those with a location shown.",
+    )
+    st.dataframe(table.head(MOST_DOTS), hide_index=True, height=360)
 
 
 def _filters(everything: list[MapStation]) -> list[MapStation]:

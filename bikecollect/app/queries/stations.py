@@ -34,6 +34,34 @@ class MapStation(NamedTuple):
         return self.is_installed is False or self.is_renting is False
 
 
+def vehicle_dots(vehicles: Answer) -> list[MapStation]:
+    """Return the *vehicles* that have a location as dots of a map.
+
+    A dot has one vehicle if it can be rented, none if it is reserved or disabled.
+    """
+    rows = (dict(zip(vehicles.columns, row, strict=True)) for row in vehicles.rows)
+    return [
+        MapStation(
+            system_id=row["system_id"],
+            station_id=row["vehicle_id"],
+            name=row["type"] or "vehicle",
+            region=None,
+            lat=row["lat"],
+            lon=row["lon"],
+            slot=row["slot"],
+            capacity=1,
+            vehicles=0 if row["is_reserved"] or row["is_disabled"] else 1,
+            docks=None,
+            is_installed=None,
+            is_renting=not row["is_disabled"],
+            is_returning=None,
+            last_reported=row["last_reported"],
+        )
+        for row in rows
+        if row["lat"] is not None
+    ]
+
+
 class Known(NamedTuple):
     """A station that there is, or was: *until* is when it left the list, else None."""
 

@@ -1,0 +1,71 @@
+"""The page of the newest slot shows vehicles, beside stations or alone."""
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from publisher import publishing
+from vehicles import publish, station, vehicle
+
+from bikecollect.app.queries.service import DataService
+
+pytest.importorskip("duckdb")
+testing = pytest.importorskip("streamlit.testing.v1")
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture
+def show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Return what collects vehicles and stations, and returns the page of them."""
+    import streamlit  # heavy, and an extra
+
+    def shown(vehicles: list[Any], stations: list[Any]) -> Any:
+        with publishing(tmp_path, vehicles=True) as city:
+            publish(city, vehicles, stations=stations)
+            city.fetch()
+            service = DataService(city.settings, clock=city.clock)
+            for name in ("frames", "widgets", "pages.now"):
+                module = importlib.import_module(f"bikecollect.app.{name}")
+                monkeypatch.setattr(
+                    module, "data_service", lambda: service, raising=False
+                )
+            streamlit.cache_data.clear()
+            app = testing.AppTest.from_function(_page, default_timeout=60)
+            app.run()
+            service.close()
+        assert [each.value for each in app.exception] == []
+        return app
+
+    return shown
+
+
+def _page() -> None:
+    """Be the script: Streamlit reads this function's text."""
+    from bikecollect.app.pages import now  # the script has nothing else
+
+    now.page()
+
+
+def said(app: Any) -> str:
+    """Return all small print of a page."""
+    return "\n".join(each.value for each in app.caption)
+
+
+def test_vehicles_are_shown_beside_stations(show: Callable[..., Any]) -> None:
+    """A map and a table of each."""
+    lost = {"bike_id": "lost"}
+    app = show([vehicle(), vehicle("b", is_disabled=True), lost], [station()])
+
+    assert "Vehicles" in [each.value for each in app.subheader]
+    assert "3 vehicles in the slot 2026-11-22 00:05; 2 of those" in said(app)
+    assert "1 of 1 stations shown" in said(app)
+
+
+def test_a_system_without_stations_shows_its_vehicles(show: Callable[..., Any]) -> None:
+    """No empty map of stations stands before them."""
+    app = show([vehicle(), vehicle("b")], [])
+
+    assert [each.value for each in app.subheader] == ["Vehicles"]
+    assert "2 vehicles in the slot" in said(app)
