@@ -111,6 +111,9 @@ def prepare(folder: Path) -> None:
         check(folder)
         if (folder / MARKER).exists():
             _check_writable(folder)
+            if str(folder) not in _known_folders():
+                # The first run was killed, or the state folder was lost since.
+                _remember(folder)
             return
         suspect = _is_suspect(folder)
     except OSError as error:

@@ -19,6 +19,7 @@ from bikecollect.storage.files.durable import (
 from bikecollect.storage.payload_zip import MOST_BYTES, has_document, pack, unpack
 
 REASON = ".reason.txt"
+DAYS = "[12][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]"
 LONGEST_REASON = 20_000
 LARGE, MOST_FEW = 4 * 1024 * 1024, 32 * 1024 * 1024
 """The size of a very large payload, and the room for payloads of which few are kept."""
@@ -45,7 +46,7 @@ class Payloads:
 
     def accept(self, payload: Payload) -> None:
         """Make *payload* durable in the inbox; from here on it cannot be lost."""
-        path = self._path(payload)
+        path = self._inbox / name_of(payload)
         temporary = path.with_name(path.name + ".tmp")
         try:
             make_folder(self._inbox)
@@ -227,15 +228,10 @@ class Payloads:
             if not mark.with_suffix("").with_suffix("").exists():
                 with suppress(OSError):
                     mark.unlink(missing_ok=True)
-        if not self._kept.is_dir():
-            return
         try:
-            for folder in sorted(self._kept.iterdir()):
-                if folder.name >= first_day or not folder.is_dir():
-                    return
-                for path in folder.iterdir():
-                    path.unlink(missing_ok=True)
-                folder.rmdir()
+            for folder in self._kept.glob(DAYS):
+                if folder.name < first_day and folder.is_dir():
+                    _remove_payloads(folder)
         except OSError as error:
             raise StorageError(f"cannot prune {self._kept}: {error}") from error
 
@@ -251,9 +247,6 @@ class Payloads:
                         path.unlink()
                         path.with_name(f"{name}{REASON}").unlink(missing_ok=True)
                     room -= size
-
-    def _path(self, payload: Payload) -> Path:
-        return self._inbox / name_of(payload)
 
     def _mark(self, name: str, number: int) -> Path:
         return self._inbox / f"{name}.{number}{OPENED}"
@@ -298,6 +291,14 @@ class Payloads:
             raise StorageError(f"cannot move {name} to {folder}: {error}") from error
         self._fresh.pop(name, None)
         self._unmark(name)
+
+
+def _remove_payloads(folder: Path) -> None:
+    """Remove the payloads in *folder*, and it too unless it has files of others."""
+    for path in list_files(folder, ".zip"):
+        path.unlink(missing_ok=True)
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def name_of(payload: Payload) -> str:

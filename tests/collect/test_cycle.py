@@ -319,6 +319,21 @@ def test_a_field_that_is_gone_or_new_is_named(world: World) -> None:
     assert "Quantity" in text
 
 
+def test_files_of_others_do_not_stop_the_pruning(world: World) -> None:
+    """A `.DS_Store` among the kept payloads stays; old payloads go all the same."""
+    world.fetch({"a": 1})
+    kept = world.folder / "payloads/kept"
+    for path in (kept / ".DS_Store", kept / "2026-11-22/.DS_Store"):
+        path.touch()
+    (kept / "2026-11-22/notes").mkdir()
+    run = world.fetch({"a": 2}, after=9 * 24 * 60 * MINUTES)
+
+    assert run.exit_code == 0
+    assert [path.name for path in kept.glob("*/*.zip")] == [
+        "20261201T040000Z.00000002.zip"
+    ]
+
+
 def test_kept_payloads_are_pruned_after_their_days(world: World) -> None:
     """A payload older than payload_days goes."""
     world.fetch({"a": 3})

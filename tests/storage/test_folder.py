@@ -30,6 +30,28 @@ def test_a_mount_point_that_lost_its_disk_is_not_filled(tmp_path: Path) -> None:
     assert list((tmp_path / "bikes").iterdir()) == []
 
 
+def test_a_folder_whose_first_run_was_killed_is_known_by_the_next(
+    tmp_path: Path,
+) -> None:
+    """Marked, but not noted in the state folder, or that was lost: noted (fault 57)."""
+    data_folder.prepare(tmp_path / "bikes" / "city")
+    (data_folder.state_home() / "folders").unlink()
+    data_folder.prepare(tmp_path / "bikes" / "city")
+    shutil.rmtree(tmp_path / "bikes" / "city")
+
+    with pytest.raises(SettingsError, match="mounted"):
+        data_folder.prepare(tmp_path / "bikes" / "city")
+
+
+def test_a_folder_is_noted_once(tmp_path: Path) -> None:
+    """The list of known folders does not grow with every run."""
+    for _ in range(3):
+        data_folder.prepare(tmp_path / "bikes" / "city")
+
+    notes = (data_folder.state_home() / "folders").read_text(encoding="utf-8")
+    assert notes == f"{tmp_path}/bikes/city\n"
+
+
 def test_a_folder_of_something_else_is_not_ours(tmp_path: Path) -> None:
     """A folder with files and no marker is refused."""
     (tmp_path / "photos").mkdir()
