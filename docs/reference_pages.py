@@ -15,6 +15,7 @@ from bikecollect.reports.export import STATIONS
 from bikecollect.reports.registry import REPORTS
 from bikecollect.setup.settings import Keep, Log, Mail, Ping, Settings, System, Tell
 from bikecollect.storage import csv_format, ledger_schema
+from bikecollect.storage.vehicles import rows as vehicle_rows
 
 
 def command(name: str) -> str:
@@ -84,6 +85,7 @@ def columns() -> str:
         ("Derived columns", {n: d.doc for n, d in csv_format.DERIVED.items()}),
         ("Kinds of vehicles (`vehicle_types`)", VEHICLE_KINDS),
         ("station_information.csv", csv_format.INFORMATION_COLUMNS),
+        ("vehicles/vehicle_status/DAY.csv", vehicle_rows.COLUMNS),
     ]
     return "\n".join(_table(title, each) for title, each in tables)
 
