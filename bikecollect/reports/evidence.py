@@ -100,13 +100,14 @@ def read_account(
 ) -> Account:
     """Return the account of *system* up to the last slot that has ended.
 
-    It begins at the first run unless *since* is given.
+    It begins at *since*, but not before the first slot that has a run or a block:
+    what lies before that was never expected.
     """
     history = History(system.system_id, system.path)
     over = system.grid.floor(now)
     end = min(until or over, over)
-    first = since if since is not None else history.first()
-    begin = min(end, first if first is not None else end)
+    first = history.first()
+    begin = end if first is None else min(end, max(first, since or first))
     evidence = read(history, system.path, begin, end, _present(now))
     return account(
         system.system_id, evidence, system.zone, system.grid, since=begin, until=end

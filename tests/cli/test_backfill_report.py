@@ -119,12 +119,24 @@ def test_the_json_has_the_shape_that_scripts_hold_on_to(world: World) -> None:
     }
 
 
-def test_a_late_start_is_a_gap(world: World) -> None:
-    """Who asks for an hour before the first run sees that it is missing."""
-    text = report(world, "--since", "2026-11-22T11:00", "--format", "json")
+@pytest.mark.parametrize("since", ["2026-11-22T11:00", "2026-11-16", "1970-01-02"])
+def test_what_lies_before_the_first_run_is_not_expected(
+    world: World, since: str
+) -> None:
+    """A system of forty minutes is not called 0.4 % of a week."""
+    whole = report(world, "--format", "json")
 
-    first = json.loads(text)["gaps"][0]
-    assert (first["slots"], first["cause"]) == (12, "not-collecting")
+    assert report(world, "--since", since, "--format", "json") == whole
+
+
+def test_a_range_before_the_first_run_is_an_error(world: World) -> None:
+    """Not a report of nothing with exit code 0."""
+    words = ("backfill-report", "--until", "2026-11-20")
+
+    done = bikecollect("--config", config(world), *words)
+
+    assert done.returncode == 64
+    assert "no slot is expected in that range" in done.stderr
 
 
 def test_csv_has_a_line_a_day_or_a_gap(world: World) -> None:

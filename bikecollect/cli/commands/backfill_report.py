@@ -23,7 +23,7 @@ from bikecollect.cli.output_file import refuse_misnamed, written
 from bikecollect.cli.render import coverage, coverage_html, station_coverage
 from bikecollect.cli.timeparse import slots
 from bikecollect.core import process
-from bikecollect.core.errors import ExitCode, SettingsError
+from bikecollect.core.errors import ExitCode, SettingsError, UsageError
 from bikecollect.core.process import Times
 from bikecollect.core.slots import Slot, iso, stamp
 from bikecollect.core.text import percent
@@ -81,6 +81,10 @@ def backfill_report(
     settings = ctx.ensure_object(Shared).settings()
     names = settings.chosen(system_ids)
     accounts = [account(settings, name, since, until) for name in names]
+    if (since or until) and not any(account.total.expected for account in accounts):
+        raise UsageError(
+            "no slot is expected in that range: nothing was collected before its end"
+        )
     if stations:
         text = _stations(settings, accounts, form)
     else:
