@@ -108,6 +108,8 @@ def _stations(value: Any) -> list[Any]:
     for _ in range(3):
         if isinstance(value, str):
             value = _unwrapped(value)
+            if isinstance(value, Mapping) and not any(w in value for w in WRAPPERS):
+                return list(value.values())
         if isinstance(value, list):
             return value
         if not isinstance(value, Mapping):

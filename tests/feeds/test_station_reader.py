@@ -12,6 +12,7 @@ from bikecollect.core.snapshot import Snapshot
 from bikecollect.feeds.citybikes import CityBikes
 from bikecollect.feeds.gbfs import Gbfs
 from bikecollect.feeds.mapped import Mapped
+from bikecollect.feeds.youbike import YouBike
 
 TYPES = [
     {"vehicle_type_id": "plain", "propulsion_type": "human"},
@@ -355,3 +356,97 @@ def test_a_status_of_a_usual_page_is_held_against_the_list_of_stations() -> None
     assert "exactly 100 of" in cut.incomplete
     assert cut.incomplete.startswith("exactly 100 of 173 stations")
     assert (whole.incomplete, other.incomplete) == ("", "")
+
+
+@pytest.mark.parametrize("word", ["-", "N/A", "null", " None ", "NaN", "?"])
+def test_a_word_for_no_value_is_an_empty_count(word: str) -> None:
+    """Half of the stations have none today: they are rows, no reason to reject all."""
+    stations = [
+        {"station_id": str(n), "num_bikes_available": word if n % 2 else 3}
+        for n in range(10)
+    ]
+
+    read = Gbfs("http://x/", UTC).read(_documents(stations))
+
+    assert [row.num_vehicles_available for row in read.statuses] == [3, None] * 5
+    assert read.flags == ()
+
+
+@pytest.mark.parametrize("sentinel", [32_767, 65_535])
+def test_the_largest_numbers_of_small_fields_are_no_counts(sentinel: int) -> None:
+    """What overflowed at the publisher is told, and empty."""
+    stations = [{"station_id": "a", "num_bikes_available": sentinel}]
+
+    read = Gbfs("http://x/", UTC).read(_documents(stations))
+
+    assert read.statuses[0].num_vehicles_available is None
+    assert read.flags == ("implausible",)
+
+
+@pytest.mark.parametrize("name", ["Köln".encode("latin-1"), b"\xe7\xab", b"a\xffb"])
+def test_bytes_that_are_not_utf8_damage_one_text_only(name: bytes) -> None:
+    """A name that was cut by bytes costs no station; what is damaged is told."""
+    body = b'{"data":{"stations":[{"station_id":"a","num_bikes_available":2,"name":"'
+    body += name + b'"},{"station_id":"b","num_bikes_available":1,"name":"b"}]}}'
+
+    read = Gbfs("http://x/", UTC).read((Document("station_status", body),))
+
+    assert [row.num_vehicles_available for row in read.statuses] == [2, 1]
+    assert "damaged texts" in read.findings
+
+
+def test_a_damaged_id_is_no_id() -> None:
+    """It might be that of another station."""
+    body = b'{"data":{"stations":[{"station_id":"a\xff","num_bikes_available":2},'
+    body += b",".join(
+        b'{"station_id":"%d","num_bikes_available":1}' % number for number in range(9)
+    )
+
+    read = Gbfs("http://x/", UTC).read((Document("station_status", body + b"]}}"),))
+
+    assert (len(read.statuses), read.dropped) == (9, 1)
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [
+        "5\uff0c2",
+        [{"type": "bike", "count": 5}, {"type": "ebike", "count": 2}],
+        [{"name": "E-Bike", "quantity": "2"}],
+    ],
+)
+def test_ebikes_are_read_in_more_forms(detail: object) -> None:
+    """Lists of types with counts, and other commas."""
+    station = {"sno": "1", "sbi": "7", "bemp": "3", "sbi_detail": detail}
+
+    read = YouBike("http://x/", UTC).read(
+        (Document("page-0", json.dumps([station]).encode()),)
+    )
+
+    assert read.statuses[0].num_ebikes_available == 2
+
+
+def test_blanks_around_a_name_are_no_difference() -> None:
+    """The list was a spreadsheet once."""
+    station = {"\ufeffsno": "1", "sbi ": "7", " bemp": "3"}
+
+    read = YouBike("http://x/", UTC).read(
+        (Document("page-0", json.dumps([station]).encode()),)
+    )
+
+    assert read.statuses[0].num_vehicles_available == 7
+
+
+def test_stations_by_id_in_a_text_are_found() -> None:
+    """An object as a text: its values are the stations."""
+    stations = {"0001": {"sno": "1", "sbi": "7", "bemp": "3"}}
+    body = json.dumps({"retVal": json.dumps(stations)}).encode()
+
+    read = YouBike("http://x/", UTC).read((Document("page-0", body),))
+
+    assert [row.station_id for row in read.statuses] == ["1"]
+
+
+def _documents(stations: object) -> tuple[Document, ...]:
+    body = json.dumps({"data": {"stations": stations}}).encode()
+    return (Document("station_status", body),)

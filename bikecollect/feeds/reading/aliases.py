@@ -11,6 +11,9 @@ from bikecollect.feeds.reading.values import count
 Table = Mapping[str, Sequence[str]]
 """For each column the dotted paths of the fields that may hold it, best first."""
 EMPTY = (None, "")
+BLANKS = " \t\r\n\ufeff\xa0"
+"""Around a name: of a table that was a spreadsheet, for example."""
+TYPE_KEYS, COUNT_KEYS = ("type", "name", "kind", "vehicle_type"), ("count", "quantity")
 MAX_KEYS = 2_000
 """Distinct field names over all stations."""
 MAX_DETAIL = 500
@@ -84,12 +87,13 @@ def _distinct_keys(stations: Iterable[Mapping[str, Any]]) -> Iterable[str]:
 
 
 def plain(name: str) -> str:
-    """Return *name* normalised for comparison: no underscores, hyphens or case.
+    """Return *name* normalised for comparison: no blanks, underscores, hyphens or case.
 
     >>> plain("AvailableRentBikes") == plain("available_rent_bikes")
     True
     """
-    return name.replace("_", "").replace("-", "").casefold()
+    bare = name.replace("_", "").replace("-", "").strip(BLANKS)
+    return bare.casefold()
 
 
 def _occurring(
@@ -109,8 +113,9 @@ def _occurring(
 def electric(detail: Any) -> int | None:
     """Return the number of e-bikes in a count by type, None if it has none.
 
-    *detail* is an object, an object as JSON text, a list of one-key objects, or the
-    counts of plain and electric bikes separated by commas.
+    *detail* is an object, an object as JSON text, a list of objects (with one key, or
+    with a type and a count), or the counts of plain and electric bikes
+    separated by commas.
 
     >>> electric({"yb2": "5", "eyb": "2"}), electric('{"yb2": 5, "eyb": 2}')
     (2, 2)
@@ -122,7 +127,9 @@ def electric(detail: Any) -> int | None:
     if isinstance(detail, str):
         return _electric_text(detail.strip())
     if isinstance(detail, Mapping):
-        values = (v for k, v in detail.items() if plain(str(k)) in ELECTRIC)
+        values = [v for k, v in detail.items() if plain(str(k)) in ELECTRIC]
+        if any(plain(str(detail.get(key))) in ELECTRIC for key in TYPE_KEYS):
+            values += [detail.get(key) for key in COUNT_KEYS]
         return next((n for v in values if (n := count(v)) is not None), None)
     if isinstance(detail, list):
         maps = (item for item in detail if isinstance(item, Mapping))
@@ -130,7 +137,7 @@ def electric(detail: Any) -> int | None:
     return None
 
 
-_ROW = r"\d{1,6}(?:\s*[,;/|]\s*\d{1,6})+"
+_ROW = r"\d{1,6}(?:\s*[,;/|\uff0c\u3001]\s*\d{1,6})+"
 _NAMED = r"([A-Za-z_]\w*)\W+(\d{1,6})"
 
 

@@ -44,8 +44,8 @@ def decode(body: bytes) -> Any:
 
     The last two bodies are cached, because a fetch checks a body that the commit reads
     again: do not modify the result. Heavy bodies are not cached and may take at most
-    `MAX_MEMORY`. NaN and Infinity are rejected; raw control characters in texts are
-    tolerated.
+    `MAX_MEMORY`. NaN and Infinity are rejected; raw control characters in texts, and
+    bytes that are not UTF-8, are tolerated.
     """
     try:
         return _cached(body)
@@ -128,7 +128,7 @@ def _parse(body: bytes) -> Any:
     if not body.strip():
         raise PayloadError("the answer is empty", cause="empty")
     try:
-        return json.loads(body, parse_constant=_reject_constant, strict=False)
+        return _loads(body)
     except MemoryError:
         raise _too_large(body, "more memory than available") from None
     except (ValueError, RecursionError) as error:
@@ -139,6 +139,21 @@ def _parse(body: bytes) -> Any:
             cause="not-json",
             quote=f"; it begins with {start!r}",
         ) from error
+
+
+def _loads(body: bytes) -> Any:
+    """Return the JSON in *body*; bytes that are not UTF-8 become U+FFFD in its texts.
+
+    Some publishers cut names by bytes, or have one name in another encoding: that must
+    not cost the other stations.
+    """
+    try:
+        return json.loads(body, parse_constant=_reject_constant, strict=False)
+    except UnicodeDecodeError:
+        if json.detect_encoding(body) != "utf-8":
+            raise
+        text = body.decode("utf-8", "replace")
+        return json.loads(text, parse_constant=_reject_constant, strict=False)
 
 
 def _reject_constant(constant: str) -> NoReturn:

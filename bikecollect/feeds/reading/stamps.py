@@ -16,7 +16,8 @@ MAX_NUMBER = 10**19
 """Above the end of this century in nanoseconds."""
 
 _TIME = r"(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?"
-_TAIL = rf"(?:[T ,]*{_TIME})?\s*(am|pm)?\s*(z|utc|gmt|[+-]\d{{2}}(?::?\d{{2}})?)?z?"
+_ZONE = r"(z|(?:utc|gmt)?[+-]\d{1,2}(?::?\d{2})?|utc|gmt)?z?"
+_TAIL = rf"(?:[T ,]*{_TIME})?\s*(am|pm)?\s*{_ZONE}"
 _PATTERNS = {
     "ymd": rf"(\d{{3,4}})[-/.](\d{{1,2}})[-/.](\d{{1,2}}){_TAIL}",
     "dmy": rf"(\d{{1,2}})[-.](\d{{1,2}})[-.](\d{{4}}){_TAIL}",
@@ -169,8 +170,12 @@ def _zone(offset: str | None) -> tzinfo | None:
     """Return the zone of ``Z``, ``UTC`` or ``+08:00``; None for an empty one."""
     if not offset:
         return None
-    if offset[0] not in "+-":
+    offset = offset.lower().removeprefix("utc").removeprefix("gmt")
+    if offset[:1] not in {"+", "-"}:
         return UTC
-    hours, minutes = int(offset[1:3]), int(offset[3:].lstrip(":") or 0)
+    digits = offset[1:].replace(":", "")
+    hours, minutes = int(digits[:-2] or digits), int(digits[-2:])
+    if len(digits) <= 2:  # noqa: PLR2004 - hours only
+        hours, minutes = int(digits), 0
     sign = -1 if offset[0] == "-" else 1
     return timezone(sign * timedelta(hours=hours, minutes=minutes))

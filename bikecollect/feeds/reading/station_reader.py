@@ -1,6 +1,5 @@
 """Read a list of stations to a snapshot: one reader for all dialects."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -21,9 +20,11 @@ from bikecollect.feeds.reading.json_payload import (
 )
 from bikecollect.feeds.reading.stamps import Stamps
 from bikecollect.feeds.reading.values import (
+    DAMAGED,
     MAX_TEXT,
     SHORT,
     Counts,
+    distinct,
     flag,
     identifier,
     is_cut,
@@ -104,7 +105,7 @@ class StationReader:
         self._information: list[StationInformation] = []
         self._contradictory: list[str] = []
         self._kinds: dict[str, Mapping[str, int]] = {}
-        self._cut = self._newest = 0
+        self._cut = self._newest = self._damaged = 0
 
     def snapshot(self) -> Snapshot:
         """Return all stations that can be read.
@@ -182,6 +183,10 @@ class StationReader:
             text for text in chain.from_iterable(texts) if text and len(text) > SHORT
         )
         self._cut = sum(map(is_cut, long))
+        # Of all texts together: most payloads have no such character.
+        self._damaged = sum(
+            DAMAGED in text for column in texts for text in column if text
+        )
         places = zip(column("lat"), column("lon"), strict=True)
         lat, lon = zip(*(place(*pair) for pair in places), strict=True)
         by_name = dict(zip(TEXTS, texts, strict=True))
@@ -271,6 +276,11 @@ class StationReader:
                 f"{self._cut} texts of stations are longer than {MAX_TEXT} bytes and "
                 "were truncated"
             )
+        if self._damaged:
+            findings["damaged texts"] = (
+                f"{self._damaged} texts of stations are not valid UTF-8: their damaged "
+                f"characters are stored as {DAMAGED}"
+            )
         if odd and len(odd) >= total * REPORTED:
             findings["contradictory"] = (
                 f"the total of vehicles and the counts by type disagree at {len(odd)} "
@@ -312,34 +322,6 @@ def _contradicting(
     if ebikes is not None and ebikes > vehicles:
         return ebikes
     return by_type if by_type and not vehicles else None
-
-
-def distinct(ids: Sequence[str | None], seconds: Sequence[Any]) -> Sequence[str | None]:
-    """Return *ids*, duplicates made distinct by their *seconds*.
-
-    If a publisher gives one id to several stations, and a second key (``second_id`` of
-    the table) distinguishes them, their id becomes ``id:second``.
-
-    >>> distinct(["1", "a", "1", "a"], [None, 7, None, 7])
-    ['1', 'a', '1', 'a']
-    >>> distinct(["a", "a", None], [7, 8, 9])
-    ['a:7', 'a:8', None]
-    """
-    if len(set(ids)) == len(ids):
-        return ids
-    duplicates = {i for i, number in Counter(ids).items() if number > 1}
-    keys = [
-        identifier(second) if i in duplicates else None
-        for i, second in zip(ids, seconds, strict=True)
-    ]
-    keys_of: dict[str | None, set[str]] = {i: set() for i in duplicates}
-    for station_id, key in zip(ids, keys, strict=True):
-        if key:
-            keys_of[station_id].add(key)
-    return [
-        f"{i}:{key}" if i and key and len(keys_of[i]) > 1 else i
-        for i, key in zip(ids, keys, strict=True)
-    ]
 
 
 def _has_id(station: Any, aliases: Aliases) -> bool:

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from bikecollect.core.text import clean
@@ -12,11 +12,14 @@ MAX_TEXT, MAX_ID = 1_024, 255
 """Longest text in bytes, and longest id in characters."""
 SHORT = MAX_TEXT // 4
 """So many characters never have more than `MAX_TEXT` bytes."""
-CUT = "\u2026"
+CUT, DAMAGED = "\u2026", "\ufffd"
+"""The end of a truncated text, and what stands for bytes that are not UTF-8."""
 MAX_COUNT = 99_998
 """The largest plausible count; 99,999 and 999,999 are sentinels (gbfs #806)."""
-SENTINELS = frozenset({999, 9_999, 99_999, 999_999})
+SENTINELS = frozenset({999, 9_999, 99_999, 999_999, 32_767, 65_535})
 """Values that publishers write for "no limit" and for "unknown"."""
+NOTHING = frozenset({"-", "--", "?", "n/a", "na", "nan", "nil", "none", "null"})
+"""Texts that publishers write for "no value", in any case."""
 LEAST_SENTINEL = min(SENTINELS)
 
 
@@ -44,11 +47,13 @@ def text(value: Any) -> str | None:
 def identifier(value: Any) -> str | None:
     """Return *value* as an id, None if it is not one.
 
-    An id of more than `MAX_ID` characters is rejected: truncated, it could equal
-    another station's.
+    An id of more than `MAX_ID` characters, or with damaged ones, is rejected: it could
+    equal another station's.
     """
     station_id = _cleaned(value)
-    return None if station_id is None or len(station_id) > MAX_ID else station_id
+    if station_id is None or len(station_id) > MAX_ID or DAMAGED in station_id:
+        return None
+    return station_id
 
 
 def is_cut(text: str | None) -> bool:
@@ -109,7 +114,7 @@ class Counts:
 
     def __call__(self, column: str, value: Any) -> int | None:
         """Return *value* as a count of *column*, None if it is invalid."""
-        if value is None or value == "":
+        if value is None or value == "" or _is_nothing(value):
             return None
         parsed = count(value)
         if parsed is not None and parsed not in SENTINELS:
@@ -119,6 +124,10 @@ class Counts:
         if column not in self.example:
             self.example[column] = excerpt(value)
         return None
+
+
+def _is_nothing(value: Any) -> bool:
+    return isinstance(value, str) and value.strip().casefold() in {"", *NOTHING}
 
 
 def flag(value: Any) -> bool | None:
@@ -165,3 +174,31 @@ def place(lat: Any, lon: Any) -> tuple[float | None, float | None]:
     if abs(north) > 90 or abs(east) > 180:  # noqa: PLR2004 - the poles, the date line
         return None, None
     return north, east
+
+
+def distinct(ids: Sequence[str | None], seconds: Sequence[Any]) -> Sequence[str | None]:
+    """Return *ids*, duplicates made distinct by their *seconds*.
+
+    If a publisher gives one id to several stations, and a second key (``second_id`` of
+    the table) distinguishes them, their id becomes ``id:second``.
+
+    >>> distinct(["1", "a", "1", "a"], [None, 7, None, 7])
+    ['1', 'a', '1', 'a']
+    >>> distinct(["a", "a", None], [7, 8, 9])
+    ['a:7', 'a:8', None]
+    """
+    if len(set(ids)) == len(ids):
+        return ids
+    duplicates = {i for i, number in Counter(ids).items() if number > 1}
+    keys = [
+        identifier(second) if i in duplicates else None
+        for i, second in zip(ids, seconds, strict=True)
+    ]
+    keys_of: dict[str | None, set[str]] = {i: set() for i in duplicates}
+    for station_id, key in zip(ids, keys, strict=True):
+        if key:
+            keys_of[station_id].add(key)
+    return [
+        f"{i}:{key}" if i and key and len(keys_of[i]) > 1 else i
+        for i, key in zip(ids, keys, strict=True)
+    ]
