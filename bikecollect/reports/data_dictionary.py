@@ -106,10 +106,11 @@ DOCS: Mapping[str, str] = {
     "docks_known": "rows with a number of free docks",
     "empty_slots": "rows with no vehicle",
     "full_slots": "rows with no free dock",
-    "changes": "slots in which the number of vehicles differs from the slot before",
+    "changes": "slots in which the number of vehicles differs from the adjacent slot "
+    "before, of the same local day; none after a gap",
     "capacity_min": "lowest capacity of the day",
     "capacity_max": "highest capacity of the day",
-    "silent": "rows whose station had not reported for over an hour",
+    "silent": "rows whose last_reported is over 3,600 s before the slot",
     "inactive": "rows in which the station was not installed or not renting",
     "with_vehicle": "rows with at least one vehicle",
     "with_dock": "rows with at least one free dock",

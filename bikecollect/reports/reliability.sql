@@ -1,8 +1,10 @@
--- Which stations most reliably have a vehicle, and a dock.
--- slots_seen: slots that say how many vehicles there are; slots_expected: all
--- share_with_vehicle, share_with_dock: slots with at least one, of those seen
--- share_silent: rows whose station had not spoken for an hour; share_inactive: closed
--- changes: slots whose vehicles differ from the slot just before
+-- How reliably each station has a vehicle, and a free dock.
+-- slots_seen: slots with a number of vehicles; slots_expected: all slots of the range
+-- share_with_vehicle, share_with_dock: share of seen slots with at least one
+-- share_silent: share of rows whose last_reported is over 3,600 s before the slot
+-- share_inactive: share of rows that say not installed, or not renting
+-- changes: pairs of adjacent slots of one local day whose numbers of vehicles differ;
+-- a pair across a gap, across midnight, or with an unknown number is not counted
 -- reads: slots, coverage, profile (summaries), asked
 WITH expected AS (
     SELECT s.system_id AS system_id, COUNT(*) AS slots
@@ -15,7 +17,7 @@ WITH expected AS (
     FROM coverage AS c
     WHERE c.date >= DATE '$since' AND c.date < DATE '$until'
     GROUP BY c.system_id, c.station_id
-), found AS (
+), counts AS (
     SELECT p.system_id AS system_id, p.station_id AS station_id,
         SUM(p.known) AS known, SUM(p.docks_known) AS docks_known,
         SUM(p.with_vehicle) AS with_vehicle, SUM(p.with_dock) AS with_dock
@@ -38,5 +40,5 @@ SELECT a.system_id AS system_id, a.station_id AS station_id,
 FROM asked AS a
 JOIN expected AS e ON e.system_id = a.system_id
 LEFT JOIN covered AS c ON c.system_id = a.system_id AND c.station_id = a.station_id
-LEFT JOIN found AS f ON f.system_id = a.system_id AND f.station_id = a.station_id
+LEFT JOIN counts AS f ON f.system_id = a.system_id AND f.station_id = a.station_id
 ORDER BY system_id, share_with_vehicle, station_id

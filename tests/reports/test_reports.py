@@ -345,6 +345,22 @@ def test_a_typical_day_may_be_of_one_weekday(world: World) -> None:
     assert {row["weekday"] for row in everything} == {0, 6}
 
 
+def test_changes_are_those_between_adjacent_slots_of_a_day(folder: Path) -> None:
+    """Not across midnight, nor a gap: as the report and the columns define it."""
+    world = World(folder / "city")
+    world.clock.now = NOON + 12 * 3600 - 600
+    for bikes in (1, 2, 3, 4):  # 23:50 to 00:05: a change in each pair
+        world.fetch({"a": bikes})
+        world.clock.now += 300
+    world.clock.now += 300  # 00:10 is missing
+    world.fetch({"a": 5})
+    world.fetch({"a": 6}, after=300)
+
+    (row,) = answered(world, "reliability")
+
+    assert row["changes"] == 3
+
+
 def test_what_a_report_cannot_do_is_said(world: World) -> None:
     """A place that it has no figures by, and a station that never was."""
     with pytest.raises(UsageError, match="cannot be grouped by district"):
