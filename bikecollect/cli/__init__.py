@@ -14,6 +14,9 @@ COMMANDS = {
     "fetch": "Collect one snapshot of each SYSTEM into today's file.",
     "status": "Show the status of each SYSTEM: last run, last 24 hours, incidents.",
     "runs": "List runs (`runs list` or just `runs`), or show one slot (`runs show`).",
+    "rename": (
+        "Rename the system OLD to NEW: its folder, its archive and its settings."
+    ),
     "schedule": "Show, install or remove the schedule that runs `fetch` in every slot.",
     "doctor": (
         "Check everything needed for collecting; one line per check, with the remedy."

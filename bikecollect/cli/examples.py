@@ -9,6 +9,10 @@ EXAMPLES = {
     "fetch": ("bikecollect fetch", "bikecollect -v fetch youbike-taipei --dry-run"),
     "status": ("bikecollect status --watch=5", "bikecollect status --alert"),
     "runs": ("bikecollect runs --failed --since 7d", "bikecollect runs show 10:05"),
+    "rename": (
+        "bikecollect rename my-city nextbike-bonn",
+        "bikecollect --config /etc/bikes.toml rename youbike-taipei taipei",
+    ),
     "schedule": (
         "bikecollect schedule install",
         "bikecollect schedule show --systemd",

@@ -2,6 +2,8 @@
 
 import codecs
 import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from bikecollect.core import user_folders
@@ -89,3 +91,22 @@ def _encoding_error(encoding: str, path: Path, evidence: str) -> SettingsError:
         f"run: (umask 077; iconv -f {encoding} -t UTF-8 {old} > {new} "
         f"&& mv {new} {old})"
     )
+
+
+def with_renamed_system(
+    text: str, old: str, new: str, missing: Mapping[str, str]
+) -> str:
+    """Return the settings *text* with the system *old* called *new*.
+
+    *missing* are settings that the name alone stood for, to be written out. Only
+    tables `[systems.NAME]` and their subtables are recognized.
+    """
+    name = rf"""({re.escape(old)}|"{re.escape(old)}"|'{re.escape(old)}')"""
+    header = re.compile(rf"^(\s*\[\s*systems\s*\.\s*){name}(\s*[].].*)$", re.MULTILINE)
+    key = f'"{new}"' if "." in new else new
+    text = header.sub(lambda match: f"{match[1]}{key}{match[3]}", text)
+    lines = "".join(f"\n{setting} = {value}" for setting, value in missing.items())
+    table = re.compile(
+        rf"^\s*\[\s*systems\s*\.\s*{re.escape(key)}\s*\][^\n]*", re.MULTILINE
+    )
+    return table.sub(lambda match: match[0] + lines, text, count=1)

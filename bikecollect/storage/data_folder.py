@@ -113,7 +113,7 @@ def prepare(folder: Path) -> None:
             _check_writable(folder)
             if str(folder) not in _known_folders():
                 # The first run was killed, or the state folder was lost since.
-                _remember(folder)
+                remember(folder)
             return
         suspect = _is_suspect(folder)
     except OSError as error:
@@ -133,7 +133,7 @@ def prepare(folder: Path) -> None:
         sync_folder(folder)
     except OSError as error:
         raise StorageError(f"cannot make {folder}: {error}") from error
-    _remember(folder)
+    remember(folder)
 
 
 def check(folder: Path) -> None:
@@ -238,7 +238,7 @@ def _known_folders() -> list[str]:
         return []
 
 
-def _remember(folder: Path) -> None:
+def remember(folder: Path) -> None:
     """Add *folder* to the known folders; skipped without a home folder."""
     try:
         path = _folder_list()

@@ -131,7 +131,7 @@ def test_hints_on_the_screen_name_the_settings(path: Path) -> None:
     words = ("--config", path, "doctor", "--offline", "--format", "json")
     checks = [json.loads(line) for line in bikecollect(*words).stdout.splitlines()]
 
-    assert f"see: {command} schedule show" in " ".join(shown.split())
+    assert f"see: {command} schedule install" in " ".join(shown.split())
     assert f"see: {command} runs --since 7d" in wrong
     assert f"{command} schedule install" in [each["remedy"] for each in checks]
 

@@ -1,0 +1,68 @@
+"""``bikecollect rename``: give a system another name."""
+
+import tomllib
+from dataclasses import fields
+
+import click
+
+from bikecollect.cli.options import Shared, say
+from bikecollect.core.errors import SettingsError
+from bikecollect.core.text import visible_toml
+from bikecollect.setup import first_run, loader, settings_file
+from bikecollect.setup.settings import Settings, System
+from bikecollect.storage.repair.rename import SystemRename
+
+IMPLIED = ("feed", "url", "timezone")
+"""Settings that a name of the catalogue stands for."""
+
+
+@click.command()
+@click.argument("old")
+@click.argument("new")
+@click.pass_context
+def rename(ctx: click.Context, *, old: str, new: str) -> None:
+    """Rename the system OLD to NEW: its folder, its archive and its settings.
+
+    No row changes. Runs of OLD wait meanwhile. If it is interrupted, the same command
+    completes it.
+    """
+    shared = ctx.ensure_object(Shared)
+    settings = shared.settings()
+    file = settings_file.find(shared.config)
+    if file is None:
+        raise SettingsError("no settings file; create one: bikecollect init")
+    settings.chosen((old,))
+    if new in settings.systems:
+        raise SettingsError(f'the settings already have a system "{new}"')
+    renaming = SystemRename(settings.data, old, new)
+    renaming.check()
+    target = file.resolve()
+    text = settings_file.read(file)
+    implied = _implied(text, settings, old)
+    changed = settings_file.with_renamed_system(text, old, new, implied)
+    _check(settings, loader.read_text(target, changed), old, new)
+    moves = renaming.run(lambda: first_run.replace_text(target, changed))
+    say("".join(f"{move}\n" for move in (*moves, f"{file}: {old} -> {new}")))
+
+
+def _implied(text: str, settings: Settings, name: str) -> dict[str, str]:
+    """Return what the catalogue gave the system *name*, as TOML values by key."""
+    table = tomllib.loads(text).get("systems", {}).get(name, {})
+    system = settings.systems[name]
+    return {
+        key: visible_toml(getattr(system, key)) for key in IMPLIED if key not in table
+    }
+
+
+def _check(before: Settings, after: Settings, old: str, new: str) -> None:
+    """Raise SettingsError if the changed text does not say the same of *new*."""
+    names = [new if name == old else name for name in before.systems]
+    same = list(after.systems) == names and all(
+        getattr(after.systems[new], f.name) == getattr(before.systems[old], f.name)
+        for f in fields(System)
+    )
+    if not same:
+        raise SettingsError(
+            f"cannot rename {old} in the settings: write it as a table "
+            f"[systems.{old}] first; nothing was changed"
+        )

@@ -1,0 +1,124 @@
+"""Renaming a system: its folder, its days in the archive, and its alert state."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from bikecollect.core.errors import LockBusy, SettingsError, StorageError, UsageError
+from bikecollect.storage import data_folder
+from bikecollect.storage.data_folder import ARCHIVE, MARKER, STATUS
+from bikecollect.storage.files.durable import sync_folder, write_file
+from bikecollect.storage.lock import Lock, exclusive_lock
+
+PATIENCE = 60.0
+
+
+@dataclass(frozen=True)
+class SystemRename:
+    """Renames the system *old* in the folder *data* to *new*.
+
+    A rename that was interrupted is completed by the same call.
+    """
+
+    data: Path
+    old: str
+    new: str
+
+    def check(self) -> None:
+        """Raise SettingsError or UsageError if the system cannot be renamed."""
+        if error := data_folder.name_error(self.new):
+            raise UsageError(f'"{self.new}": {error}')
+        if self.old == self.new:
+            raise UsageError("the two names are the same")
+        source, target = self.data / self.old, self.data / self.new
+        folders = source if source.exists() else target
+        if not (folders / MARKER).exists():
+            raise SettingsError(f"{folders} does not exist or has no file {MARKER}")
+        data_folder.check(folders)
+        data_folder.check_archive(self.data)
+        if source.exists() and target.exists():
+            raise UsageError(f"{target} already exists: choose another name")
+        for place, moved in self._archive_folders():
+            if place.exists() and moved.exists():
+                raise UsageError(f"{moved} already exists: choose another name")
+
+    def run(self, replace_settings: Callable[[], None]) -> list[str]:
+        """Move everything, then call *replace_settings*; return what was moved.
+
+        Raises StorageError, and LockBusy if a command is using the system.
+        """
+        moves = []
+        try:
+            with ExitStack() as stack:
+                self._lock(stack)
+                for place, moved in self._archive_folders():
+                    if place.exists():
+                        place.rename(moved)
+                        sync_folder(moved.parent)
+                        moves.append(f"{place} -> {moved}")
+                self._rename_certificates()
+                source, target = self.data / self.old, self.data / self.new
+                if source.exists():
+                    source.rename(target)
+                    moves.append(f"{source} -> {target}")
+                    data_folder.remember(target)
+                replace_settings()
+                sync_folder(self.data)
+        except OSError as error:
+            raise StorageError(
+                f"cannot rename {error.filename or self.data}: {error.strerror}; "
+                "run the same command again to complete it"
+            ) from error
+        self._move_alert_state()
+        return moves
+
+    def _lock(self, stack: ExitStack) -> None:
+        """Hold the system's lock, and wait for no reader."""
+        for name in (self.old, self.new):
+            folder = self.data / name
+            if folder.exists():
+                stack.enter_context(Lock(folder / "lock", patience=PATIENCE).held())
+            if (folder / STATUS).exists() and not stack.enter_context(
+                exclusive_lock(folder / STATUS)
+            ):
+                raise LockBusy(f"{folder} is being read: try again later")
+
+    def _archive_folders(self) -> Iterator[tuple[Path, Path]]:
+        """Yield each folder of the system in the archive, and its new path."""
+        archive = self.data / ARCHIVE
+        pairs = (f"system_id={self.old}", f"system_id={self.new}")
+        for parent in sorted(archive.glob("*")):
+            yield parent / pairs[0], parent / pairs[1]
+        for parent in sorted(archive.glob(".*")):
+            yield parent / self.old, parent / self.new
+
+    def _rename_certificates(self) -> None:
+        for path in (self.data / ARCHIVE).glob(f"*/system_id={self.new}/*.json"):
+            values = json.loads(path.read_text(encoding="utf-8"))
+            if values.get("system_id") != self.new:
+                values["system_id"] = self.new
+                text = json.dumps(values, ensure_ascii=False, indent=1)
+                temporary = path.with_name(f".{path.name}.tmp")
+                write_file(temporary, text.encode("utf-8"))
+                temporary.replace(path)
+
+    def _move_alert_state(self) -> None:
+        """Keep what people were told, and the mails that wait; skipped on errors."""
+        pairs = [
+            (
+                data_folder.alert_state_path(self.old, str(self.data / self.old)),
+                data_folder.alert_state_path(self.new, str(self.data / self.new)),
+            ),
+            (
+                data_folder.state_home() / "outbox" / self.old,
+                data_folder.state_home() / "outbox" / self.new,
+            ),
+        ]
+        for place, moved in pairs:
+            try:
+                if place.exists() and not moved.exists():
+                    place.rename(moved)
+            except OSError:
+                continue

@@ -1,0 +1,215 @@
+"""``bikecollect rename``, and moving, copying and restoring a system's data."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from command import bikecollect
+from world import World
+
+from bikecollect.setup import loader, settings_file
+from bikecollect.storage.lock import Lock
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """Return a world whose folder is marked as ours."""
+    made = World(tmp_path / "bikes" / "city")
+    (made.folder / ".bikecollect").touch()
+    return made
+
+
+def run(config: Path, *arguments: str) -> str:
+    """Run a command; return what it prints."""
+    done = bikecollect("--config", config, *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def history(world: World, config: Path) -> Path:
+    """Return the settings of a system with an archived day and an open one."""
+    for number in range(4):
+        world.fetch({"a": number, "b": 2}, after=300)
+    run(config, "compact", "--csv-days", "0")
+    world.fetch({"a": 5, "b": 2}, after=300)
+    return config
+
+
+def test_all_of_a_system_gets_the_new_name(history: Path, world: World) -> None:
+    """No row changes, and everything agrees."""
+    before = run(history, "export")
+    text = run(history, "rename", "city", "tiny.town")
+    data = world.folder.parent
+
+    assert not (data / "city").exists()
+    assert str(data / "tiny.town") in text
+    assert run(history, "export") == before
+    assert "all agree" in run(history, "verify", "--deep")
+    assert list(loader.load(str(history)).systems) == ["tiny.town"]
+    assert not list(data.glob("archive/*/system_id=city"))
+    (certificate,) = data.glob("archive/certificates/system_id=tiny.town/*.json")
+    assert json.loads(certificate.read_text())["system_id"] == "tiny.town"
+
+
+def test_the_catalogue_s_values_are_written_out() -> None:
+    """The new name does not stand for them any more."""
+    text = settings_file.with_renamed_system(
+        '# mine\n[systems.velib-paris]  # all of it\ncolumns = ["hour"]\n'
+        '[systems."velib-paris".headers]\nX = "1"\n[systems.velib-paris-2]\n',
+        "velib-paris",
+        "paris",
+        {"feed": '"gbfs"', "url": '"https://x.org"'},
+    )
+
+    assert text.splitlines()[:4] == [
+        "# mine",
+        "[systems.paris]  # all of it",
+        'feed = "gbfs"',
+        'url = "https://x.org"',
+    ]
+    assert list(tomllib.loads(text)["systems"]) == ["paris", "velib-paris-2"]
+    assert tomllib.loads(text)["systems"]["paris"]["headers"] == {"X": "1"}
+
+
+@pytest.mark.parametrize(
+    ("names", "code", "what"),
+    [
+        ("town x", 78, "unknown system"),
+        ("city city", 78, "already"),
+        ("city archive", 64, "archive"),
+        ("city ../x", 64, "letters"),
+        ("city taken", 64, "already exists"),
+    ],
+)
+def test_what_cannot_be_renamed_stays(
+    history: Path, world: World, names: str, code: int, what: str
+) -> None:
+    """Nothing has moved."""
+    (world.folder.parent / "taken").mkdir()
+    before = history.read_text()
+    done = bikecollect("--config", history, "rename", *names.split())
+
+    assert done.returncode == code
+    assert what in done.stderr
+    assert world.folder.is_dir()
+    assert history.read_text() == before
+
+
+def test_settings_of_another_form_are_left_alone(history: Path, world: World) -> None:
+    """With what to write first."""
+    history.write_text(
+        f'data_dir = "{world.folder.parent}"\n[systems]\ncity = {{feed = "youbike", '
+        'url = "http://127.0.0.1/", timezone = "Asia/Taipei"}\n'
+    )
+    done = bikecollect("--config", history, "rename", "city", "town")
+
+    assert done.returncode == 78
+    assert "[systems.city]" in done.stderr
+    assert world.folder.is_dir()
+
+
+def test_a_busy_system_is_not_renamed(
+    history: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """75: a run holds its lock."""
+    monkeypatch.setattr("bikecollect.storage.repair.rename.PATIENCE", 0.0)
+    from bikecollect.core.errors import LockBusy
+    from bikecollect.storage.repair.rename import SystemRename
+
+    with Lock(world.folder / "lock", patience=0).held(), pytest.raises(LockBusy):
+        SystemRename(world.folder.parent, "city", "town").run(lambda: None)
+
+    assert world.folder.is_dir()
+
+
+@pytest.mark.parametrize("number", range(1, 9))
+def test_an_interrupted_rename_is_completed(
+    history: Path, world: World, number: int
+) -> None:
+    """Killed before each move; the same call goes on."""
+    before = run(history, "export")
+    code = f"""
+import os, sys
+from pathlib import Path
+rename, replace, count = Path.rename, Path.replace, 0
+def killed(move):
+    def moved(self, target):
+        global count
+        count += 1
+        if count == {number}:
+            os.kill(os.getpid(), {int(signal.SIGKILL)})
+        return move(self, target)
+    return moved
+Path.rename, Path.replace = killed(rename), killed(replace)
+from bikecollect.__main__ import main
+sys.argv = ["bikecollect", "--config", {str(history)!r}, "rename", "city", "town"]
+main()
+"""
+    subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    done = bikecollect("--config", history, "rename", "city", "town")
+
+    assert done.returncode == 0 or "unknown system" in done.stderr
+    assert list(loader.load(str(history)).systems) == ["town"]
+    assert run(history, "export") == before
+    assert "all agree" in run(history, "verify")
+
+
+def test_moved_data_are_all_there(history: Path, world: World, tmp_path: Path) -> None:
+    """The settings name the new place; nothing else is needed."""
+    before = run(history, "export")
+    place = tmp_path / "other disk"
+    shutil.move(world.folder.parent, place)
+    old = str(world.folder.parent)
+    history.write_text(history.read_text().replace(old, str(place)))
+
+    assert run(history, "export") == before
+    assert "all agree" in run(history, "verify", "--deep")
+
+
+def test_a_copy_of_a_live_folder_is_sound(
+    history: Path, world: World, tmp_path: Path
+) -> None:
+    """Also when the copy has a CSV of a moment later than its ledger."""
+    copy = tmp_path / "copy"
+    shutil.copytree(world.folder.parent, copy)
+    world.fetch({"a": 6, "b": 2}, after=300)
+    (file,) = (world.folder / "station_status").glob("2026-11-22*.csv")
+    csv = f"city/station_status/{file.name}"
+    shutil.copy(world.folder.parent / csv, copy / csv)
+    with (copy / csv).open("ab") as torn:
+        torn.write(b"2026-11-22T12:35:00+08:00,2026-")
+    settings = tmp_path / "copy.toml"
+    settings.write_text(
+        history.read_text().replace(str(world.folder.parent), str(copy))
+    )
+    copied = World(copy / "city", clock=world.clock, runs=100)
+    copied.fetch({"a": 7, "b": 2}, after=600)
+
+    assert "all agree" in run(settings, "verify")
+    assert "2026-11-22T12:30:00" in run(settings, "export")
+
+
+def test_a_backup_fills_what_is_missing_and_nothing_else(
+    history: Path, world: World, tmp_path: Path
+) -> None:
+    """Newer slots stay, older ones come back, with their source."""
+    backup = tmp_path / "backup"
+    shutil.copytree(world.folder.parent, backup)
+    shutil.rmtree(world.folder.parent)
+    (world.folder.parent).mkdir()
+    later = World(world.folder, clock=world.clock, runs=100)
+    (later.folder / ".bikecollect").touch()
+    later.fetch({"a": 9, "b": 2}, after=600)
+    newer = run(history, "export").splitlines()[1:]
+
+    run(history, "backfill", "--from", str(backup / "city"))
+    rows = run(history, "export").splitlines()
+
+    assert [row[: len(newer[0])] for row in rows[-2:]] == newer
+    assert len(rows) == 1 + 6 * 2
