@@ -12,6 +12,8 @@ from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
 
 HTML = b"<html><body>Scheduled maintenance</body></html>"
+POLL = 0.02
+"""Seconds that the server takes at most to notice that it has to end."""
 KINDS = ("outage", "renamed", "garbage", "empty")
 
 
@@ -68,7 +70,9 @@ class LiveFeed:
                 return formatdate(feed._clock(), usegmt=True)
 
         self._server = _Server(("127.0.0.1", port), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(POLL,), daemon=True
+        )
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from mailserver import ME, MailServer, free_port
-from served import Answer, serving
+from served import Answer, running, serving
 
 from bikecollect.alerts import webhooks
 from bikecollect.alerts.state import AlertState, AlertStateFile, stored_incidents
@@ -342,7 +342,6 @@ def _lives(pid: int) -> bool:
 @contextmanager
 def posted(heard: list[tuple[str, bytes]]) -> Iterator[str]:
     """Take POSTs on loopback into *heard*; yields the address."""
-    import threading
     from http.server import BaseHTTPRequestHandler, HTTPServer
 
     class Handler(BaseHTTPRequestHandler):
@@ -355,12 +354,8 @@ def posted(heard: list[tuple[str, bytes]]) -> Iterator[str]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
+    with HTTPServer(("127.0.0.1", 0), Handler) as server, running(server) as url:
+        yield url
 
 
 def test_the_state_survives_a_full_disk_and_no_lie(tmp_path: Path) -> None:

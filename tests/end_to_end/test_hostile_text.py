@@ -18,7 +18,7 @@ from unicodedata import category
 import pytest
 from command import bikecollect
 from rawserver import Misdeed, answers, misbehaving
-from served import Answer, serving
+from served import Answer, running, serving
 
 from bikecollect.alerts.mail.smtp import Server, check
 from bikecollect.cli.main import run
@@ -85,10 +85,8 @@ def posted(heard: list[str]) -> Iterator[str]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
+    with HTTPServer(("127.0.0.1", 0), Handler) as server, running(server) as url:
+        yield url
 
 
 def settings(folder: Path, url: str, *more: str) -> Path:

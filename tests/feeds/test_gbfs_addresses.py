@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 from command import bikecollect
+from served import running
 from test_client import client, tls_server
 
 from bikecollect.core.payload import Memory
@@ -66,11 +66,9 @@ def publishing() -> Iterator[Publisher]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        publisher.url = f"http://127.0.0.1:{server.server_address[1]}"
-        Thread(target=server.serve_forever, daemon=True).start()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    with server, running(server) as publisher.url:
         yield publisher
-        server.shutdown()
 
 
 @pytest.fixture

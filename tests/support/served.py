@@ -4,7 +4,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
+
+POLL = 0.01
+"""Seconds that a server takes at most to notice that it has to end."""
 
 
 @dataclass
@@ -22,13 +25,13 @@ def serving(answer: Callable[[str], Answer]) -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            got = answer(self.path)
-            self.send_response(got.status)
-            self.send_header("Content-Length", str(len(got.body)))
-            for name, value in got.headers.items():
+            reply = answer(self.path)
+            self.send_response(reply.status)
+            self.send_header("Content-Length", str(len(reply.body)))
+            for name, value in reply.headers.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(got.body)
+            self.wfile.write(reply.body)
 
         def log_message(self, format: str, *args: object) -> None:
             pass
@@ -39,9 +42,16 @@ def serving(answer: Callable[[str], Answer]) -> Iterator[str]:
         def handle_error(self, request: object, client_address: object) -> None:
             pass
 
-    with Server(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
+    with Server(("127.0.0.1", 0), Handler) as server, running(server) as url:
+        yield url
+
+
+@contextmanager
+def running(server: HTTPServer) -> Iterator[str]:
+    """Run *server* in a thread; yield its address."""
+    arguments = {"poll_interval": POLL}
+    threading.Thread(target=server.serve_forever, kwargs=arguments, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()

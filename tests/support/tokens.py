@@ -1,7 +1,6 @@
 """A platform of the tests' own: a token server, and a city that requires its tokens."""
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,6 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+
+from served import running
 
 from bikecollect.core.run import Run
 from bikecollect.setup.loader import parse
@@ -152,10 +153,5 @@ def platform(folder: Path, **fields: Any) -> Iterator[Platform]:
         def handle_error(self, request: object, client_address: object) -> None:
             pass
 
-    with Server(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        own.base = f"http://127.0.0.1:{server.server_address[1]}"
-        try:
-            yield own
-        finally:
-            server.shutdown()
+    with Server(("127.0.0.1", 0), Handler) as server, running(server) as own.base:
+        yield own
