@@ -163,8 +163,8 @@ def test_nothing_can_be_sent_to_the_app(address: str, method: str) -> None:
 def test_an_address_for_everyone_is_warned_of(host: str, *, told: bool) -> None:
     """No password, no encryption; said before it listens (here: at a taken port)."""
     with socket.create_server((host, 0)) as taken:
-        done = bikecollect("app", "--host", host, "--port", taken.getsockname()[1])
+        process = bikecollect("app", "--host", host, "--port", taken.getsockname()[1])
 
-    assert done.returncode == 64
-    assert f"cannot listen on {host}" in done.stderr
-    assert ("warning: the app will answer everyone" in done.stderr) is told
+    assert process.returncode == 64
+    assert f"cannot listen on {host}" in process.stderr
+    assert ("warning: the app will answer everyone" in process.stderr) is told

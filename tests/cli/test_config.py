@@ -48,10 +48,10 @@ def test_the_file_in_use_is_named(path: Path) -> None:
 
 def test_no_file_is_told_and_ends_with_1() -> None:
     """Nothing on stdout that a script could take for a path."""
-    done = bikecollect("config", "path")
+    process = bikecollect("config", "path")
 
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "no settings file; using Taipei's YouBike" in done.stderr
+    assert (process.returncode, process.stdout) == (1, "")
+    assert "no settings file; using Taipei's YouBike" in process.stderr
 
 
 def test_what_is_in_effect_is_shown_without_secrets(path: Path) -> None:
@@ -98,12 +98,12 @@ def test_an_edit_takes_the_file_s_place(path: Path) -> None:
     link.symlink_to(path.name)
     before = path.stat()
 
-    done = bikecollect(
+    process = bikecollect(
         *("--config", link, "config", "edit"),
         VISUAL=editor(path.parent, "s/Oslo/Paris/"),
     )
 
-    assert done.returncode == 0
+    assert process.returncode == 0
     assert path.read_text(encoding="utf-8") == TEXT.replace("Oslo", "Paris")
     assert link.is_symlink()
     about = path.stat()
@@ -131,10 +131,10 @@ def test_a_mistake_is_never_saved(path: Path) -> None:
 
 def test_without_a_file_there_is_nothing_to_edit() -> None:
     """78, and how to make one."""
-    done = bikecollect("config", "edit", EDITOR="false")
+    process = bikecollect("config", "edit", EDITOR="false")
 
-    assert done.returncode == 78
-    assert "bikecollect init" in done.stderr
+    assert process.returncode == 78
+    assert "bikecollect init" in process.stderr
 
 
 def test_a_command_that_has_no_settings_says_so() -> None:
@@ -170,13 +170,13 @@ def test_another_encoding_is_named(path: Path, encoding: str, where: str) -> Non
     text = TEXT.replace("# mine", "# Métropole")
     path.write_bytes(text.encode(encoding))
 
-    done = bikecollect("--config", path, "config", "check")
-    command = done.stderr.partition("run: ")[2]
+    process = bikecollect("--config", path, "config", "check")
+    command = process.stderr.partition("run: ")[2]
     os.system(command)
     mended = bikecollect("--config", path, "config", "check")
 
-    assert done.returncode == 78
-    assert where in done.stderr
+    assert process.returncode == 78
+    assert where in process.stderr
     assert mended.returncode == 0
     assert path.read_text(encoding="utf-8") == text
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -196,7 +196,7 @@ def test_a_system_called_archive_gets_the_true_reason(path: Path) -> None:
     """Its letters are right; its folder is another's."""
     path.write_text(TEXT.replace("systems.city", "systems.archive"), encoding="utf-8")
 
-    done = bikecollect("--config", path, "config", "check")
+    process = bikecollect("--config", path, "config", "check")
 
-    assert done.returncode == 78
-    assert "is the folder of the archive" in done.stderr
+    assert process.returncode == 78
+    assert "is the folder of the archive" in process.stderr

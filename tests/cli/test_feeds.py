@@ -38,9 +38,9 @@ def tried(answer: Any, path: str, *more: str) -> tuple[int, Any, str]:
     """Try *answer*'s *path*; return the code, the JSON, and stderr."""
     with serving(answer) as url:
         answer.port = url.rpartition(":")[2]
-        done = bikecollect("feeds", "try", url + path, "--format", "json", *more)
-    found = json.loads(done.stdout) if done.stdout else None
-    return done.returncode, found, done.stderr
+        process = bikecollect("feeds", "try", url + path, "--format", "json", *more)
+    found = json.loads(process.stdout) if process.stdout else None
+    return process.returncode, found, process.stderr
 
 
 def always(body: bytes, status: int = 200) -> Callable[[str], Answer]:
@@ -237,11 +237,11 @@ def test_a_try_writes_nothing_and_fits_a_terminal() -> None:
     answer = gbfs()
     with serving(answer) as url:
         answer.port = url.rpartition(":")[2]
-        done = bikecollect("feeds", "try", f"{url}/gbfs.json")
+        process = bikecollect("feeds", "try", f"{url}/gbfs.json")
 
-    assert done.returncode == 0
-    assert "[systems.tiny-town]" in done.stdout
-    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert process.returncode == 0
+    assert "[systems.tiny-town]" in process.stdout
+    assert max(map(len, process.stdout.splitlines())) <= 80
     assert list(Path().rglob("*")) == []
 
 
@@ -251,10 +251,10 @@ def test_a_try_writes_nothing_and_fits_a_terminal() -> None:
 )
 def test_what_is_neither_id_nor_address_is_told(asked: str, word: str) -> None:
     """78 before any network, with what may be meant (fault 90)."""
-    done = bikecollect("feeds", "try", asked)
+    process = bikecollect("feeds", "try", asked)
 
-    assert done.returncode == 78
-    assert word in done.stderr
+    assert process.returncode == 78
+    assert word in process.stderr
 
 
 def test_the_list_is_for_people_and_for_scripts() -> None:
@@ -272,10 +272,10 @@ def test_the_list_is_for_people_and_for_scripts() -> None:
 
 def test_one_entry_is_shown_with_its_settings() -> None:
     """Its name is all that the settings need; a near name is proposed."""
-    done = bikecollect("feeds", "show", "velib-paris")
+    process = bikecollect("feeds", "show", "velib-paris")
     unknown = bikecollect("feeds", "show", "velib")
 
-    assert done.stdout.endswith("[systems.velib-paris]\n")
-    assert "Europe/Paris" in done.stdout
+    assert process.stdout.endswith("[systems.velib-paris]\n")
+    assert "Europe/Paris" in process.stdout
     assert unknown.returncode == 78
     assert "velib-paris" in unknown.stderr

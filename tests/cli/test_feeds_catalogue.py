@@ -38,16 +38,16 @@ def saved(rows: str = ROWS) -> CompletedProcess[str]:
 
 def searched(*arguments: str) -> list[str]:
     """Return the ids that a search finds."""
-    done = bikecollect("feeds", "search", *arguments, "--format", "json")
-    return [json.loads(line)["system"] for line in done.stdout.splitlines()]
+    process = bikecollect("feeds", "search", *arguments, "--format", "json")
+    return [json.loads(line)["system"] for line in process.stdout.splitlines()]
 
 
 def test_a_list_is_saved_with_its_source() -> None:
     """Nothing but that file is written."""
-    done = saved()
+    process = saved()
 
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines() == [
+    assert (process.returncode, process.stderr) == (0, "")
+    assert process.stdout.splitlines() == [
         "4 systems, 4 new, 0 gone",
         "from: systems.csv",
         f"saved: {SAVED.absolute()}",
@@ -60,11 +60,11 @@ def test_a_list_is_fetched_from_an_address() -> None:
     """The skipped rows are listed; a key in the address is saved nowhere."""
     body = (HEADER + ROWS + "DE,Bad,Bonn,bad,,javascript:x,,,,\n").encode()
     with serving(lambda _path: Answer(body)) as url:
-        done = bikecollect(
+        process = bikecollect(
             *("feeds", "update", "--format", "json"),
             *("--from", f"{url}/systems.csv?token=abcdefgh12345"),
         )
-    result = json.loads(done.stdout)
+    result = json.loads(process.stdout)
 
     assert (result["systems"], result["added"], result["removed"]) == (4, 4, 0)
     assert result["skipped"] == [{"line": 6, "reason": '"bad": not an http(s) address'}]
@@ -127,10 +127,12 @@ def test_the_result_is_a_table_json_or_csv() -> None:
 def test_an_entry_is_shown_with_settings_that_load() -> None:
     """Written out: another list changes no settings."""
     saved()
-    done = bikecollect("feeds", "show", "nimes")
-    settings = loader.parse(tomllib.loads(done.stdout[done.stdout.index("[systems") :]))
+    process = bikecollect("feeds", "show", "nimes")
+    settings = loader.parse(
+        tomllib.loads(process.stdout[process.stdout.index("[systems") :])
+    )
 
-    assert "versions:  1.1, 3.0" in done.stdout
+    assert "versions:  1.1, 3.0" in process.stdout
     assert settings.systems["nimes"].url == "https://n.fr/g.json"
     assert settings.systems["nimes"].timezone == "Europe/Paris"
 
@@ -138,11 +140,11 @@ def test_an_entry_is_shown_with_settings_that_load() -> None:
 def test_a_feed_with_a_key_says_what_to_put_where() -> None:
     """The header has a place in the settings."""
     saved()
-    done = bikecollect("feeds", "show", "brest")
+    process = bikecollect("feeds", "show", "brest")
     init = bikecollect("init", "--here", "--yes", "--no-try", "--system", "brest")
     text = Path("bikecollect.toml").read_text()
 
-    assert 'headers = {"X-Api-Key" = "KEY"}; get one at https://cle' in done.stdout
+    assert 'headers = {"X-Api-Key" = "KEY"}; get one at https://cle' in process.stdout
     assert init.returncode == 0
     assert "# a key in a header" in text
     assert loader.load("bikecollect.toml").systems["brest"].headers == {
@@ -176,11 +178,11 @@ def test_a_failed_update_keeps_the_list(
     saved()
     before = SAVED.read_bytes()
     with serving(lambda _path: Answer(body, status)) as url:
-        done = bikecollect("feeds", "update", "--from", f"{url}/systems.csv")
+        process = bikecollect("feeds", "update", "--from", f"{url}/systems.csv")
 
-    assert done.returncode == code
-    assert any(word in done.stderr for word in what.split("|"))
-    assert len(done.stderr.splitlines()) == 1
+    assert process.returncode == code
+    assert any(word in process.stderr for word in what.split("|"))
+    assert len(process.stderr.splitlines()) == 1
     assert SAVED.read_bytes() == before
 
 
@@ -207,10 +209,10 @@ def test_a_damaged_list_is_reported_and_the_built_in_one_used() -> None:
     """And the next update replaces it."""
     saved()
     SAVED.write_text('{"systems": [{"a": 1}]}')
-    done = bikecollect("feeds", "search", "velib")
+    process = bikecollect("feeds", "search", "velib")
 
-    assert "velib-paris" in done.stdout
-    assert "feeds update" in done.stderr
+    assert "velib-paris" in process.stdout
+    assert "feeds update" in process.stderr
     assert saved().returncode == 0
 
 
@@ -219,10 +221,10 @@ def test_a_user_without_a_home_keeps_the_built_in_list(
 ) -> None:
     """An update says what to set."""
     saved()
-    done = bikecollect("feeds", "update", "--from", "systems.csv", HOME="relative")
+    process = bikecollect("feeds", "update", "--from", "systems.csv", HOME="relative")
 
-    assert done.returncode == 78
-    assert "XDG_DATA_HOME" in done.stderr
+    assert process.returncode == 78
+    assert "XDG_DATA_HOME" in process.stderr
     monkeypatch.setenv("HOME", "relative")
     assert bikecollect("feeds", "search", "velib").returncode == 0
 
@@ -285,10 +287,10 @@ def test_a_list_from_elsewhere_cannot_make_us_ask_private_hosts() -> None:
         saved(f"XX,N,Here,router,,{url}/gbfs.json,2.3,,,\n")
         values = json.loads(SAVED.read_text())
         SAVED.write_text(json.dumps({**values, "source": "https://list.example/s.csv"}))
-        done = bikecollect("feeds", "search", "router", "--stations")
+        process = bikecollect("feeds", "search", "router", "--stations")
 
     assert asked == []
-    assert done.returncode == 1
+    assert process.returncode == 1
 
 
 def test_init_takes_a_system_of_the_list() -> None:
@@ -321,9 +323,9 @@ def test_init_takes_a_system_of_the_list() -> None:
     with serving(answer) as url:
         address.append(url)
         saved(f"US,Coastal,Somewhere,coastal_bikes,,{url}/gbfs.json,2.3,,,\n")
-        done = bikecollect("init", "--here", "--yes", "--system", "coastal_bikes")
+        process = bikecollect("init", "--here", "--yes", "--system", "coastal_bikes")
     system = loader.load("bikecollect.toml").systems["coastal_bikes"]
 
-    assert done.returncode == 0
+    assert process.returncode == 0
     assert (system.feed, system.url) == ("gbfs", f"{url}/gbfs.json")
     assert system.timezone == "Europe/Oslo"

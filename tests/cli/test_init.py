@@ -32,14 +32,14 @@ def mode(path: Path) -> int:
 
 def test_without_questions_the_file_loads() -> None:
     """Two systems of the catalogue, mail and folder: all as they were said."""
-    done = bikecollect(
+    process = bikecollect(
         *(*QUIET, "--system", "youbike-taipei", "--system", "velib-paris"),
         *("--data-dir", "my data", "--mail", "me@example.org"),
         *("--mail-host", "smtp.example.org"),
     )
     settings = loader.load(str(FILE))
 
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (process.returncode, process.stderr) == (0, "")
     assert list(settings.systems) == ["youbike-taipei", "velib-paris"]
     assert settings.data == Path("my data").absolute()
     assert settings.mail.to == ["me@example.org"]
@@ -54,12 +54,12 @@ def test_an_address_is_tried_and_then_collected() -> None:
     """What the try found is what the settings say, and fetch works by them."""
     with serving(lambda _: GOOD) as url:
         asked = f"{url}/tiny.json?key=1"
-        done = bikecollect("init", "--yes", "--system", asked, "--data-dir", "data")
+        process = bikecollect("init", "--yes", "--system", asked, "--data-dir", "data")
         fetched = bikecollect("fetch")
     settings = loader.load(str(FILE))
 
-    assert done.returncode == 0
-    assert "20 stations" in done.stdout
+    assert process.returncode == 0
+    assert "20 stations" in process.stdout
     assert settings.systems["tiny"].feed == "youbike"
     assert settings.systems["tiny"].timezone == "Asia/Taipei"
     assert (fetched.returncode, fetched.stderr) == (0, "")
@@ -70,10 +70,10 @@ def test_an_address_is_tried_and_then_collected() -> None:
 def test_a_failed_try_writes_nothing() -> None:
     """The feed's own code, and how to write all the same."""
     with serving(lambda _: Answer(b"", 404)) as url:
-        done = bikecollect("init", "--yes", "--system", f"{url}/x.json")
+        process = bikecollect("init", "--yes", "--system", f"{url}/x.json")
 
-    assert done.returncode == 69
-    assert "--no-try" in done.stderr
+    assert process.returncode == 69
+    assert "--no-try" in process.stderr
     assert not FILE.exists()
 
 
@@ -82,11 +82,11 @@ def test_a_failed_try_may_be_overridden() -> None:
     with serving(lambda _: Answer(b"", 404)) as url:
         answers = "y\nParis\nEurope/Paris\n\n\n"
         asked = ("--system", f"{url}/tiny/gbfs.json")
-        done = bikecollect("init", *asked, "--no-cron", answers=answers)
+        process = bikecollect("init", *asked, "--no-cron", answers=answers)
     settings = loader.load(str(FILE))
 
-    assert done.returncode == 0
-    assert "answered HTTP 404" in done.stdout
+    assert process.returncode == 0
+    assert "answered HTTP 404" in process.stdout
     assert settings.systems["tiny"].feed == "gbfs"
     assert settings.systems["tiny"].timezone == "Europe/Paris"
 
@@ -97,21 +97,23 @@ def test_a_few_questions_are_enough() -> None:
         *("atlantis", "bike taipei", "youbike-taipei", "Göteborg", ""),
         *("me@example.org", "smtp.example.org", "", "", "me", 's"e\\cret', "data"),
     ]
-    done = bikecollect(
+    process = bikecollect(
         "init", "--no-try", "--no-cron", answers="\n".join([*answers, ""])
     )
     settings = loader.load(str(FILE))
     secret = FILE.with_name("smtp-password")
 
-    assert done.returncode == 0
-    assert '"atlantis" is not in the catalogue' in done.stdout
-    assert "youbike-newtaipei" in done.stdout
+    assert process.returncode == 0
+    assert '"atlantis" is not in the catalogue' in process.stdout
+    assert "youbike-newtaipei" in process.stdout
     assert list(settings.systems) == ["youbike-taipei", "styrstall-goteborg"]
     assert settings.mail.user == "me"
     assert settings.mail.password_file == str(secret.absolute())
     assert secret.read_text(encoding="utf-8") == 's"e\\cret\n'
     assert mode(secret) == 0o600
-    assert 's"e' not in FILE.read_text(encoding="utf-8") + done.stdout + done.stderr
+    assert (
+        's"e' not in FILE.read_text(encoding="utf-8") + process.stdout + process.stderr
+    )
     assert settings.data == Path("data").absolute()
 
 
@@ -122,10 +124,10 @@ def test_a_bad_answer_is_asked_again_at_once() -> None:
         *("", "", "me at example.org", "me@example.org", "smtp example", "smtp.x.org"),
         *("ssl", "tls", "70000", "x", "", "me", "secret", "file/data", "data", "n"),
     ]
-    done = bikecollect("init", "--no-try", answers="\n".join([*answers, ""]))
+    process = bikecollect("init", "--no-try", answers="\n".join([*answers, ""]))
     settings = loader.load(str(FILE))
 
-    assert done.returncode == 0
+    assert process.returncode == 0
     for complaint in (
         '"me at example.org" is not a mail address',
         '"smtp example" is not a server name',
@@ -134,7 +136,7 @@ def test_a_bad_answer_is_asked_again_at_once() -> None:
         '"x" is not a port',
         "/file is not a folder",
     ):
-        assert complaint in done.stdout
+        assert complaint in process.stdout
     assert (settings.mail.security, settings.mail.port) == ("tls", 465)
     assert (settings.mail.user, settings.password()) == ("me", "secret")
     assert settings.data == Path("data").absolute()
@@ -143,12 +145,12 @@ def test_a_bad_answer_is_asked_again_at_once() -> None:
 def test_a_password_is_never_asked_for_what_would_send_it_in_the_clear() -> None:
     """Without TLS nobody logs in to a server elsewhere."""
     answers = ["", "", "me@x.org", "smtp.x.org", "none", "", "me", "none", ""]
-    done = bikecollect(
+    process = bikecollect(
         "init", "--no-try", "--no-cron", answers="\n".join(answers) + "\n"
     )
     settings = loader.load(str(FILE))
 
-    assert "unencrypted" in done.stdout
+    assert "unencrypted" in process.stdout
     assert (settings.mail.security, settings.mail.port) == ("none", 25)
     assert (settings.mail.user, settings.mail.password_file) == ("", "")
 
@@ -160,12 +162,12 @@ def test_an_answer_goes_back_to_the_question_before() -> None:
         *("me@x.org", "wrong.x.org", "<", "right.x.org", "", "", ""),
         *("<", "", "", "", "", "", ""),  # from the folder to the mail, all as it was
     ]
-    done = bikecollect(
+    process = bikecollect(
         "init", "--no-try", "--no-cron", answers="\n".join(answers) + "\n"
     )
     settings = loader.load(str(FILE))
 
-    assert done.returncode == 0
+    assert process.returncode == 0
     assert list(settings.systems) == ["youbike-taipei", "velib-paris"]
     assert settings.mail.to == ["me@x.org"]
     assert settings.mail.host == "right.x.org"
@@ -176,10 +178,10 @@ def test_systems_of_one_name_get_different_names() -> None:
     asked = [f"https://{host}.org/tiny/gbfs.json" for host in ("a", "b", "c")]
     zone = ("--timezone", "Europe/Paris")
     words = [word for each in asked for word in ("--system", each)]
-    done = bikecollect(*QUIET, *zone, *words, "--system", f"mine={asked[0]}")
+    process = bikecollect(*QUIET, *zone, *words, "--system", f"mine={asked[0]}")
     settings = loader.load(str(FILE))
 
-    assert done.returncode == 0
+    assert process.returncode == 0
     assert {name: each.url for name, each in settings.systems.items()} == {
         "tiny": asked[0],
         "tiny-2": asked[1],
@@ -191,23 +193,23 @@ def test_systems_of_one_name_get_different_names() -> None:
 def test_a_system_that_is_given_twice_is_told() -> None:
     """It is collected once."""
     words = ("--system", "velib-paris", "--system", "velib-paris")
-    done = bikecollect(*QUIET, *words)
+    process = bikecollect(*QUIET, *words)
 
-    assert done.returncode == 0
-    assert "velib-paris is given twice" in done.stderr
+    assert process.returncode == 0
+    assert "velib-paris is given twice" in process.stderr
     assert list(loader.load(str(FILE)).systems) == ["velib-paris"]
 
 
 def test_a_name_can_be_chosen() -> None:
     """In the call, also for one of the catalogue; at the terminal after a bad one."""
-    done = bikecollect(*QUIET, "--system", "mine=velib-paris")
+    process = bikecollect(*QUIET, "--system", "mine=velib-paris")
     mine = loader.load(str(FILE)).systems["mine"]
     answers = ["https://x.org/tiny.json", "a/b", "archive", "small", "", "", "", ""]
     asked = bikecollect(
         *("init", "--force", "--no-try", "--no-cron"), answers="\n".join(answers)
     )
 
-    assert done.returncode == 0
+    assert process.returncode == 0
     assert (mine.feed, mine.timezone) == ("gbfs", "Europe/Paris")
     assert "a name consists of letters" in asked.stdout
     assert "is the folder of the archive" in asked.stdout
@@ -217,11 +219,11 @@ def test_a_name_can_be_chosen() -> None:
 @pytest.mark.parametrize("name", ["archive", ".hidden", "velib-paris"])
 def test_a_name_that_cannot_be_is_told(name: str) -> None:
     """64, and no file."""
-    done = bikecollect(
+    process = bikecollect(
         *(*QUIET, "--system", "velib-paris", "--system", f"{name}=youbike-taipei")
     )
 
-    assert done.returncode == 64
+    assert process.returncode == 64
     assert not FILE.exists()
 
 
@@ -229,10 +231,10 @@ def test_no_to_a_failed_try_names_another() -> None:
     """The question before is asked again, instead of an end with nothing."""
     with serving(lambda path: GOOD if "tiny" in path else Answer(b"", 404)) as url:
         answers = [f"{url}/x.json", "n", f"{url}/tiny.json", "", "", "", ""]
-        done = bikecollect("init", "--no-cron", answers="\n".join([*answers, ""]))
+        process = bikecollect("init", "--no-cron", answers="\n".join([*answers, ""]))
 
-    assert done.returncode == 0
-    assert "answered HTTP 404" in done.stdout
+    assert process.returncode == 0
+    assert "answered HTTP 404" in process.stdout
     assert list(loader.load(str(FILE)).systems) == ["tiny"]
 
 
@@ -250,26 +252,26 @@ def test_a_test_mail_is_offered(tmp_path: Path, tiny: str) -> None:
     right = ["", "", "", "", "me", smtpd.PASSWORD, "", ""]
     answers = ["me@example.org", host, "", port, "me", "wrong", "", "n", *right]
     with mail.up():
-        done = bikecollect(
+        process = bikecollect(
             *("init", "--no-cron", "--system", tiny),
             answers="\n".join([*answers, ""]),
             SSL_CERT_FILE=str(mail.folder / "ca.pem"),
         )
 
-    assert done.returncode == 0
-    assert done.stdout.count("Send a test mail to me@example.org now?") == 2
-    assert done.stdout.count("Keep this anyway?") == 1
-    assert "The mail server accepted it" in done.stdout
+    assert process.returncode == 0
+    assert process.stdout.count("Send a test mail to me@example.org now?") == 2
+    assert process.stdout.count("Keep this anyway?") == 1
+    assert "The mail server accepted it" in process.stdout
     assert mail.subjects() == ["test mail"]
     assert loader.load(str(FILE)).password() == smtpd.PASSWORD
 
 
 def test_empty_answers_give_the_defaults() -> None:
     """Taipei, no mail, the user's data folder."""
-    done = bikecollect("init", "--no-try", "--no-cron", answers="\n" * 4)
+    process = bikecollect("init", "--no-try", "--no-cron", answers="\n" * 4)
     settings = loader.load(str(FILE))
 
-    assert done.returncode == 0
+    assert process.returncode == 0
     assert list(settings.systems) == ["youbike-taipei"]
     assert settings.mail.host == ""
     assert settings.data == Path("~/.local/share/bikecollect").expanduser()
@@ -293,29 +295,29 @@ def test_a_settings_file_is_not_overwritten() -> None:
 
 def test_the_group_s_option_says_where_the_file_goes() -> None:
     """Also into a folder that is not there yet."""
-    done = bikecollect("--config", "etc/bikes.toml", *QUIET)
+    process = bikecollect("--config", "etc/bikes.toml", *QUIET)
 
-    assert done.returncode == 0
+    assert process.returncode == 0
     assert list(loader.load("etc/bikes.toml").systems) == ["youbike-taipei"]
 
 
 def test_the_file_lies_in_the_current_folder_on_request() -> None:
     """It is not read from there by itself, and what it takes to use it is told."""
-    done = bikecollect(*QUIET, "--here")
+    process = bikecollect(*QUIET, "--here")
     path = Path("bikecollect.toml").absolute()
     shown = bikecollect("status")
 
-    assert done.returncode == 0
-    assert "bikecollect --config bikecollect.toml fetch\n" in done.stdout
+    assert process.returncode == 0
+    assert "bikecollect --config bikecollect.toml fetch\n" in process.stdout
     assert f"bikecollect --config {path} status\n" in shown.stderr
     assert list(loader.load(str(path)).systems) == ["youbike-taipei"]
 
 
 def test_a_variable_says_where_the_file_goes() -> None:
     """It is the file that the other commands will read."""
-    done = bikecollect(*QUIET, BIKECOLLECT_CONFIG="etc/mine.toml")
+    process = bikecollect(*QUIET, BIKECOLLECT_CONFIG="etc/mine.toml")
 
-    assert done.returncode == 0
+    assert process.returncode == 0
     assert Path("etc/mine.toml").exists()
 
 
@@ -324,10 +326,10 @@ def test_no_file_is_written_where_others_could_change_it() -> None:
     Path("open").mkdir()
     Path("open").chmod(0o777)
 
-    done = bikecollect("--config", "open/mine.toml", *QUIET)
+    process = bikecollect("--config", "open/mine.toml", *QUIET)
 
-    assert done.returncode == 78
-    assert "others may write" in done.stderr
+    assert process.returncode == 78
+    assert "others may write" in process.stderr
     assert not list(Path("open").iterdir())
 
 
@@ -335,11 +337,11 @@ def test_a_folder_that_cannot_be_written_is_told() -> None:
     """74 with the path, and nothing half written (fault 56)."""
     Path("etc").write_text("", encoding="utf-8")
 
-    done = bikecollect("--config", "etc/bikes.toml", *QUIET)
+    process = bikecollect("--config", "etc/bikes.toml", *QUIET)
 
-    assert done.returncode == 74
-    assert "etc/bikes.toml" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert process.returncode == 74
+    assert "etc/bikes.toml" in process.stderr
+    assert "Traceback" not in process.stderr
 
 
 @pytest.mark.parametrize(
@@ -356,11 +358,11 @@ def test_what_is_wrong_or_missing_is_told(
     arguments: tuple[str, ...], code: int, word: str
 ) -> None:
     """One line with the remedy, and no file."""
-    done = bikecollect(*arguments)
+    process = bikecollect(*arguments)
 
-    assert done.returncode == code
-    assert word in done.stderr
-    assert "Traceback" not in done.stderr
+    assert process.returncode == code
+    assert word in process.stderr
+    assert "Traceback" not in process.stderr
     assert not FILE.exists()
 
 
@@ -374,9 +376,9 @@ def test_the_cron_line_is_installed_where_it_is_wanted(tmp_path: Path) -> None:
     )
     program.chmod(0o755)
 
-    done = bikecollect(*QUIET, "--cron", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    process = bikecollect(*QUIET, "--cron", PATH=f"{tmp_path}:{os.environ['PATH']}")
 
-    assert "Installed in your crontab." in done.stdout
+    assert "Installed in your crontab." in process.stdout
     text = kept.read_text(encoding="utf-8")
     assert f"--config {FILE.absolute()} fetch\n" in text
 
@@ -388,10 +390,10 @@ def test_answers_through_a_pipe_leave_the_crontab_alone(tmp_path: Path) -> None:
     program.chmod(0o755)
 
     path = f"{tmp_path}:{os.environ['PATH']}"
-    done = bikecollect("init", "--no-try", answers="\n" * 6, PATH=path)
+    process = bikecollect("init", "--no-try", answers="\n" * 6, PATH=path)
 
-    assert done.returncode == 0
-    assert "schedule install" in done.stdout
+    assert process.returncode == 0
+    assert "schedule install" in process.stdout
     assert not called.exists()
 
 

@@ -134,9 +134,9 @@ def test_no_secret_is_in_any_output_or_file(tmp_path: Path, misdeed: str) -> Non
             ["doctor", *([] if misdeed == "echoed" else ["--offline"])],
             ["feeds", "try", "city"] if misdeed == "refused" else ["feeds"],
         ):
-            done = bikecollect("--config", path, *words)
-            assert "Traceback" not in done.stdout
-            said += [done.stdout, done.stderr]
+            process = bikecollect("--config", path, *words)
+            assert "Traceback" not in process.stdout
+            said += [process.stdout, process.stderr]
     assert CANARY not in "".join(said)
     for file in (tmp_path / "data").rglob("*"):
         # The payload is the publisher's bytes, untouched: what it says, it says.
@@ -154,13 +154,13 @@ def test_cron_is_silent_when_a_mail_waits_and_speaks_when_none_can(
     table = "[mail]\n" + "\n".join(lines)
     with serving(lambda _: Answer(b"", 403)) as url:
         path = settings(tmp_path, url, table, "4s")
-        done = bikecollect("--config", path, "fetch")
-        assert (done.returncode, done.stderr) == (77, "")
+        process = bikecollect("--config", path, "fetch")
+        assert (process.returncode, process.stderr) == (77, "")
         assert list((tmp_path / "data/city/outbox").glob("*.eml"))
         path = settings(tmp_path, url, interval="4s")
-        done = bikecollect("--config", path, "fetch")
-    assert done.returncode == 77
-    assert done.stderr.count("\n") == 1
+        process = bikecollect("--config", path, "fetch")
+    assert process.returncode == 77
+    assert process.stderr.count("\n") == 1
 
 
 def test_settings_that_cannot_be_used_are_mailed_once_and_their_mending(
@@ -173,8 +173,8 @@ def test_settings_that_cannot_be_used_are_mailed_once_and_their_mending(
     with serving(lambda _: GOOD) as url, mail.up():
         path = settings(tmp_path, url, f'columnz = ["hour"]\n{table}')
         for _ in range(3):
-            done = bikecollect("--config", path, "fetch")
-            assert done.returncode == 78
-            assert "columnz" in done.stderr
+            process = bikecollect("--config", path, "fetch")
+            assert process.returncode == 78
+            assert "columnz" in process.stderr
     assert mail.subjects() == ["settings: trouble: the settings are wrong"]
     assert "columnz" in mail.mails()[0].get_content()

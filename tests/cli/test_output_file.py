@@ -56,12 +56,12 @@ def test_a_result_that_does_not_fit_on_the_disk_is_an_error(
     """Exit code 74, and a sentence that says why (fault 70)."""
     full = os.open("/dev/full", os.O_WRONLY)
     try:
-        done = run(config, line, full)
+        process = run(config, line, full)
     finally:
         os.close(full)
 
-    assert done.returncode == 74
-    assert "cannot write the output: No space left on device" in done.stderr
+    assert process.returncode == 74
+    assert "cannot write the output: No space left on device" in process.stderr
 
 
 @pytest.mark.parametrize("line", RESULTS)
@@ -70,11 +70,11 @@ def test_a_reader_that_has_seen_enough_is_no_error(config: Path, line: str) -> N
     reader, writer = os.pipe()
     os.close(reader)
     try:
-        done = run(config, line, writer)
+        process = run(config, line, writer)
     finally:
         os.close(writer)
 
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (process.returncode, process.stderr) == (0, "")
 
 
 def test_work_goes_on_when_what_it_tells_is_lost(config: Path, world: World) -> None:
@@ -115,9 +115,9 @@ def test_a_link_is_replaced_and_never_followed(
     path = tmp_path / name
     path.symlink_to("precious")
 
-    done = answer(config, f"{line} {path}")
+    process = answer(config, f"{line} {path}")
 
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (process.returncode, process.stderr) == (0, "")
     assert (tmp_path / "precious").read_text(encoding="utf-8") == "mine"
     assert path.is_file()
     assert not path.is_symlink()
@@ -131,10 +131,10 @@ def test_a_fifo_is_no_place_for_a_result(
     """Nobody waits for a reader who never comes; exit code 64 says what to write."""
     os.mkfifo(tmp_path / name)
 
-    done = answer(config, f"{line} {tmp_path / name}")
+    process = answer(config, f"{line} {tmp_path / name}")
 
-    assert done.returncode == 64
-    assert "/dev/stdout" in done.stderr
+    assert process.returncode == 64
+    assert "/dev/stdout" in process.stderr
 
 
 @writers
@@ -243,10 +243,10 @@ def test_what_a_killed_call_left_is_removed_by_the_next(
 
 def test_no_folder_is_made(config: Path, tmp_path: Path) -> None:
     """A mistyped path is an error, and not a new folder somewhere."""
-    done = answer(config, f"export -o {tmp_path / 'no/such/rows.csv'}")
+    process = answer(config, f"export -o {tmp_path / 'no/such/rows.csv'}")
 
-    assert done.returncode == 74
-    assert "there is no folder" in done.stderr
+    assert process.returncode == 74
+    assert "there is no folder" in process.stderr
     assert not (tmp_path / "no").exists()
 
 
@@ -266,10 +266,10 @@ def test_a_name_that_promises_another_format_is_refused(
     config: Path, line: str
 ) -> None:
     """A CSV that is called a workbook is opened by nothing; what to write is said."""
-    done = answer(config, line)
+    process = answer(config, line)
 
-    assert done.returncode == 64
-    assert ".csv" in done.stderr
+    assert process.returncode == 64
+    assert ".csv" in process.stderr
     assert not list(Path().glob("rows*"))
 
 
@@ -295,10 +295,10 @@ def test_a_data_package_of_others_is_left_alone(
     """Ours is then named after the file, and it is said."""
     (tmp_path / "datapackage.json").write_text(theirs, encoding="utf-8")
 
-    done = answer(config, f"export -o {tmp_path / 'rows.csv'}")
+    process = answer(config, f"export -o {tmp_path / 'rows.csv'}")
 
-    assert done.returncode == 0
-    assert "rows.csv.datapackage.json" in done.stderr
+    assert process.returncode == 0
+    assert "rows.csv.datapackage.json" in process.stderr
     assert (tmp_path / "datapackage.json").read_text(encoding="utf-8") == theirs
     mine = json.loads((tmp_path / "rows.csv.datapackage.json").read_bytes())
     assert [each["path"] for each in mine["resources"]] == ["rows.csv"]
@@ -310,8 +310,8 @@ def test_a_data_package_that_is_a_link_or_a_fifo_is_left_alone(
     """Neither is read: the one leads elsewhere, the other waits for ever."""
     os.mkfifo(tmp_path / "datapackage.json")
 
-    done = answer(config, f"export -o {tmp_path / 'rows.csv'}")
+    process = answer(config, f"export -o {tmp_path / 'rows.csv'}")
 
-    assert done.returncode == 0
+    assert process.returncode == 0
     assert (tmp_path / "datapackage.json").is_fifo()
     assert (tmp_path / "rows.csv.datapackage.json").exists()

@@ -221,7 +221,7 @@ for n in 7 8; do
 done
 cp -r {tmp_path}/city {tmp_path}.after
 """
-    done = subprocess.run(
+    process = subprocess.run(
         ["unshare", "-Urm", "sh", "-c", script],
         check=False,
         capture_output=True,
@@ -229,5 +229,5 @@ cp -r {tmp_path}/city {tmp_path}.after
     )
 
     after = Path(f"{tmp_path}.after")
-    assert done.stdout.splitlines() == ["ended 74"] * 3, done.stderr
+    assert process.stdout.splitlines() == ["ended 74"] * 3, process.stderr
     assert harness.violations(after, {1, 2, 3, 7, 8}, earlier) == []

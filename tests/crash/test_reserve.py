@@ -37,7 +37,7 @@ rm {disk}/ballast
 {sys.executable} {harness.DRIVER} {disk}/city 6 4
 cp -r {disk}/city {after}/later
 """
-    done = subprocess.run(
+    process = subprocess.run(
         ["unshare", "-Urm", "sh", "-c", script],
         capture_output=True,
         text=True,
@@ -45,7 +45,7 @@ cp -r {disk}/city {after}/later
     )
 
     file = "station_status/2026-11-22.csv"
-    assert done.stdout == "ended 74\nended 74\n"
+    assert process.stdout == "ended 74\nended 74\n"
     assert (after / file).read_bytes() == (template / file).read_bytes()
     db = sqlite3.connect(after / "ledger.sqlite3")
     runs = db.execute("SELECT outcome, cause, error FROM runs WHERE outcome = 'disk'")

@@ -46,7 +46,7 @@ def test_no_module_comes_from_the_current_folder(
     evil: Path, start: list[str], path: str
 ) -> None:
     """By Python's own habit, or by an empty or relative part of PYTHONPATH."""
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-S", *start, *WORDS],
         cwd=evil,
         env={
@@ -58,18 +58,18 @@ def test_no_module_comes_from_the_current_folder(
         check=False,
     )
 
-    assert "EVIL" not in done.stdout + done.stderr
-    assert done.stdout.startswith('{"system": ')
+    assert "EVIL" not in process.stdout + process.stderr
+    assert process.stdout.startswith('{"system": ')
 
 
 def test_a_current_folder_that_is_gone_is_no_trouble(tmp_path: Path) -> None:
     """It has no modules; cron and screens outlive folders."""
     command = f'mkdir gone; cd gone; rmdir "$PWD"; {sys.executable} -m bikecollect -h'
-    done = subprocess.run(
+    process = subprocess.run(
         ["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False
     )
 
-    assert done.stdout.startswith("Usage: bikecollect")
+    assert process.stdout.startswith("Usage: bikecollect")
 
 
 def test_the_crontabs_command_needs_no_folder(

@@ -100,7 +100,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
     env = {**os.environ, "PYTHONPATH": ":".join(sys.path), "HOME": str(folder)}
     with feed(note) as port, mail.up():
         path = settings(folder, port, mail)
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, hostile_day.__file__, path, note, folder / "plan"],
             stdout=subprocess.PIPE,
             text=True,
@@ -108,7 +108,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
             timeout=900,
             env={**env, "XDG_STATE_HOME": str(folder / "state")},
         )
-    return Day(folder, mail, json.loads(done.stdout))
+    return Day(folder, mail, json.loads(process.stdout))
 
 
 @pytest.mark.slow

@@ -92,9 +92,11 @@ def test_stamps_that_hash_alike_are_read(tmp_path: Path) -> None:
         for n in range(60_000)
     ]
     with feed(tmp_path) as youbike:
-        done = youbike.fetch(json.dumps(stations).encode(), (resource.RLIMIT_CPU, 30))
+        process = youbike.fetch(
+            json.dumps(stations).encode(), (resource.RLIMIT_CPU, 30)
+        )
 
-        assert (done.returncode, done.stderr) == (0, "")
+        assert (process.returncode, process.stderr) == (0, "")
         assert youbike.rows() == 60_000
 
 
@@ -133,10 +135,10 @@ def test_one_station_of_endless_fields_is_a_rejected_payload(tmp_path: Path) -> 
     """They are neither remembered nor told of one by one."""
     fields = ",".join(f'"f{n}":1' for n in range(300_000))
     with feed(tmp_path) as youbike:
-        done = youbike.fetch(f'[{{"sno":"1",{fields}}}]'.encode())
+        process = youbike.fetch(f'[{{"sno":"1",{fields}}}]'.encode())
 
-        assert done.returncode == 65
-        assert len(done.stderr) < 1_000
+        assert process.returncode == 65
+        assert len(process.stderr) < 1_000
         assert (youbike.place / "ledger.sqlite3").stat().st_size < 200_000
 
 
@@ -157,8 +159,8 @@ LONG = "x" * (10 * MIB)
 def test_a_long_name_is_written_down_shortly(tmp_path: Path, gbfs: object) -> None:
     """10 MB of it became 120 MB of ledger and 60 MB of log, in each slot."""
     with feed(tmp_path, "gbfs") as city:
-        done = city.fetch(json.dumps(gbfs).encode())
+        process = city.fetch(json.dumps(gbfs).encode())
 
-        assert done.returncode != 0
-        assert 0 < len(done.stderr) < 3_000
+        assert process.returncode != 0
+        assert 0 < len(process.stderr) < 3_000
         assert city.written() < 150_000

@@ -65,10 +65,10 @@ def test_what_a_server_echoes_is_not_kept(
     with serving(lambda _: Answer(f"<p>{echo}".encode(), status)) as url:
         more = f'headers = {{ {header} = "{value}" }}'
         path = settings(tmp_path, url, more)
-        done = bikecollect("-vv", "--config", path, "fetch", "--format", "json")
+        process = bikecollect("-vv", "--config", path, "fetch", "--format", "json")
 
-    assert json.loads(done.stdout)["outcome"] in {"rejected", "credentials"}
-    assert CANARY[:9] not in done.stdout + done.stderr
+    assert json.loads(process.stdout)["outcome"] in {"rejected", "credentials"}
+    assert CANARY[:9] not in process.stdout + process.stderr
     assert not any(CANARY[:9].encode() in each for each in written(tmp_path / "data"))
 
 
@@ -77,10 +77,10 @@ def test_a_key_is_not_kept_when_all_goes_well(tmp_path: Path) -> None:
     with serving(lambda _: GOOD) as url:
         place = url.replace("http://", f"http://me:{CANARY}-user@")
         path = settings(tmp_path, f"{place}/f?size=20&key={CANARY}-query")
-        done = bikecollect("-vv", "--config", path, "fetch", "--format", "json")
+        process = bikecollect("-vv", "--config", path, "fetch", "--format", "json")
 
-    assert json.loads(done.stdout)["stations"] == 20
-    assert CANARY not in done.stdout + done.stderr
+    assert json.loads(process.stdout)["stations"] == 20
+    assert CANARY not in process.stdout + process.stderr
     assert not any(CANARY.encode() in each for each in written(tmp_path / "data"))
 
 
@@ -127,11 +127,11 @@ def test_a_page_s_size_is_no_secret(tmp_path: Path) -> None:
     with serving(lambda path: page if "page=0" in path else Answer(b"[]")) as url:
         path = settings(tmp_path, f"{url}/f?page=0&size=1000")
         path.chmod(0o644)
-        done = bikecollect("--config", path, "--log-format", "json", "fetch")
+        process = bikecollect("--config", path, "--log-format", "json", "fetch")
         shown = bikecollect("--config", path, "runs", "--format", "json")
 
     log = (tmp_path / "data/city/bikecollect.log").read_text(encoding="utf-8")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (process.returncode, process.stderr) == (0, "")
     assert json.loads(shown.stdout)["rows"] == 1000
     assert json.loads(log.splitlines()[-1])["stations"] == 1000
 
@@ -140,9 +140,9 @@ def test_a_parameter_s_value_takes_nothing_from_paths(tmp_path: Path) -> None:
     """The contract is called like the system, and both stay what they are."""
     with serving(lambda _: Answer(b"<p>", 200)) as url:
         path = settings(tmp_path, f"{url}/f?contract=toulouse", name="toulouse")
-        done = bikecollect("--config", path, "fetch", "--format", "json")
+        process = bikecollect("--config", path, "fetch", "--format", "json")
 
-    run = json.loads(done.stdout)
+    run = json.loads(process.stdout)
     assert run["system"] == "toulouse"
     assert f"{tmp_path}/data/toulouse/payloads/rejected/" in run["error"]
 
@@ -151,9 +151,9 @@ def test_a_key_of_common_letters_leaves_the_result_json(tmp_path: Path) -> None:
     """What is a secret is starred in texts alone, and as a whole word."""
     with serving(lambda _: GOOD) as url:
         path = settings(tmp_path, url, 'headers = { X-Api-Key = "20" }')
-        done = bikecollect("--config", path, "fetch", "--format", "json")
+        process = bikecollect("--config", path, "fetch", "--format", "json")
 
-    run = json.loads(done.stdout)
+    run = json.loads(process.stdout)
     assert (run["stations"], run["rows"], run["exit_code"]) == (20, 20, 0)
 
 

@@ -22,7 +22,7 @@ def test_a_day_of_trouble_is_told_in_few_mails(tmp_path: Path) -> None:
         f"mount -t tmpfs -o size=12m tmpfs {data} && "
         f"exec {sys.executable} {trouble_day.__file__} {data} {mail.folder} {mail.port}"
     )
-    done = subprocess.run(
+    process = subprocess.run(
         ["unshare", "-Urm", "sh", "-c", script],
         capture_output=True,
         text=True,
@@ -30,11 +30,11 @@ def test_a_day_of_trouble_is_told_in_few_mails(tmp_path: Path) -> None:
         check=False,
         env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "PYTHONPATH": ":".join(sys.path)},
     )
-    if "unshare" in done.stderr:
-        pytest.skip(f"no namespace of our own here: {done.stderr.strip()}")
-    assert done.returncode == 0, done.stderr
+    if "unshare" in process.stderr:
+        pytest.skip(f"no namespace of our own here: {process.stderr.strip()}")
+    assert process.returncode == 0, process.stderr
 
-    told = json.loads(done.stdout)
+    told = json.loads(process.stdout)
     ends = Counter(outcome for outcome, _ in told["ends"])
     assert ends == {"collected": 186, "unavailable": 36, "rejected": 6, "disk": 3}
     assert told["gaps"] == [
@@ -64,7 +64,7 @@ def test_a_day_of_trouble_is_told_in_few_mails(tmp_path: Path) -> None:
     full = str(mail.mails()[6].get_content())
     assert _line(full, "Causes") == "disk (1 slot)"
     assert _line(full, "Last good").endswith("10:55 (+08:00), 50 rows")
-    assert done.stderr == ""
+    assert process.stderr == ""
 
 
 def _line(text: str, word: str) -> str:

@@ -28,14 +28,14 @@ def main(seconds: int, names: list[str]) -> int:
     broken = 0
     for name in names or list(TARGETS):
         command = [sys.executable, __file__, "--child", name, str(seconds)]
-        done = subprocess.run(
+        process = subprocess.run(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
         )
-        lines = done.stdout.decode("utf-8", "replace").splitlines()
+        lines = process.stdout.decode("utf-8", "replace").splitlines()
         runs = next((each for each in reversed(lines) if "DONE" in each), "")
-        word = "BROKEN" if done.returncode else "clean"
+        word = "BROKEN" if process.returncode else "clean"
         sys.stdout.write(f"{name:10} {word:6} {runs}\n")
-        if done.returncode:
+        if process.returncode:
             broken += 1
             sys.stdout.writelines(f"    {each[:300]}\n" for each in lines[-40:])
         sys.stdout.flush()

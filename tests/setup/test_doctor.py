@@ -37,9 +37,9 @@ def test_the_doctor_finds_what_is_wrong_and_says_what_to_do(
     with mail.up():
         bikecollect("--config", config, "fetch")
         words = ("--config", config, "doctor", "--send", "--format", "json")
-        done = bikecollect(*words)
-    assert done.returncode == 1
-    checks = [json.loads(line) for line in done.stdout.splitlines()]
+        process = bikecollect(*words)
+    assert process.returncode == 1
+    checks = [json.loads(line) for line in process.stdout.splitlines()]
     verdicts = {each["check"]: each["verdict"] for each in checks if each["text"]}
     assert verdicts["city: feed"] == "good"
     assert verdicts["city: disk"] in {"good", "note"}
@@ -66,13 +66,13 @@ def test_the_doctor_names_files_that_are_not_ours(
     bikecollect("--config", config, "fetch")
     ledger = tmp_path / "data/city/ledger.sqlite3"
     os.chown(ledger, 12_345, -1)
-    done = bikecollect("--config", config, "doctor", "--offline")
-    assert "city: folder: 1 files belong to 12345" in done.stdout
-    assert str(ledger) in done.stdout
-    assert "chown -R" in done.stdout
+    process = bikecollect("--config", config, "doctor", "--offline")
+    assert "city: folder: 1 files belong to 12345" in process.stdout
+    assert str(ledger) in process.stdout
+    assert "chown -R" in process.stdout
     (tmp_path / "data/city/.bikecollect").unlink()
-    done = bikecollect("--config", config, "doctor", "--offline")
-    assert "has no file .bikecollect" in done.stdout.replace("\n      ", " ")
+    process = bikecollect("--config", config, "doctor", "--offline")
+    assert "has no file .bikecollect" in process.stdout.replace("\n      ", " ")
 
 
 def test_the_doctor_sees_what_cron_would(tmp_path: Path) -> None:
@@ -80,9 +80,9 @@ def test_the_doctor_sees_what_cron_would(tmp_path: Path) -> None:
     config = tmp_path / "bikecollect.toml"
     config.write_text("[systems.velib-paris]\n", encoding="utf-8")
     words = ("--config", config, "doctor", "--as-cron", "--offline")
-    done = bikecollect(*words, MARK="here")
-    assert done.returncode == 1
-    assert f"settings: {config}" in done.stdout.replace("\n      ", " ")
+    process = bikecollect(*words, MARK="here")
+    assert process.returncode == 1
+    assert f"settings: {config}" in process.stdout.replace("\n      ", " ")
 
 
 def test_the_doctor_names_what_others_may_change(

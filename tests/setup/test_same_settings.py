@@ -34,8 +34,8 @@ def settings(folder: Path, url: str, more: str = "", feed: str = "youbike") -> P
 
 def checked(path: Path) -> dict[str, str]:
     """Return what the doctor says of the feed, by verdict."""
-    done = bikecollect("--config", path, "doctor", "--format", "json")
-    checks = [json.loads(line) for line in done.stdout.splitlines()]
+    process = bikecollect("--config", path, "doctor", "--format", "json")
+    checks = [json.loads(line) for line in process.stdout.splitlines()]
     (feed,) = (
         e for e in checks if e["check"] == "city: feed" and "clock" not in e["text"]
     )
@@ -45,8 +45,8 @@ def checked(path: Path) -> dict[str, str]:
 def tried(path: Path, *more: str) -> tuple[int, Any, str]:
     """Try the system of the settings; return the code, the JSON, and stderr."""
     words = ("feeds", "try", "city", "--format", "json", *more)
-    done = bikecollect("--config", path, *words)
-    return done.returncode, json.loads(done.stdout or "null"), done.stderr
+    process = bikecollect("--config", path, *words)
+    return process.returncode, json.loads(process.stdout or "null"), process.stderr
 
 
 def test_a_private_authority_and_headers_are_used(tmp_path: Path) -> None:
@@ -151,16 +151,16 @@ def test_a_header_can_be_given_to_a_try(
 def test_what_is_no_header_is_told(header: str) -> None:
     """78, before any network."""
     url = "http://127.0.0.1:9/x"
-    done = bikecollect("feeds", "try", url, "--header", header)
+    process = bikecollect("feeds", "try", url, "--header", header)
 
-    assert (done.returncode, done.stdout) == (78, "")
-    assert "--header" in done.stderr
+    assert (process.returncode, process.stdout) == (78, "")
+    assert "--header" in process.stderr
 
 
 def test_a_malformed_address_is_told() -> None:
     """78, and why."""
-    done = bikecollect("feeds", "try", "http://[")
+    process = bikecollect("feeds", "try", "http://[")
 
-    assert done.returncode == 78
-    assert "the address is not an address" not in done.stderr
-    assert "Invalid IPv6 URL" in done.stderr
+    assert process.returncode == 78
+    assert "the address is not an address" not in process.stderr
+    assert "Invalid IPv6 URL" in process.stderr

@@ -152,10 +152,10 @@ def test_a_relative_config_becomes_absolute(spool: Path, tmp_path: Path) -> None
     ours = f"{sys.executable} -m bikecollect --config bikecollect.toml"
     command = f"cd {tmp_path} && {ours} schedule show"
 
-    done = covered(spool, "sh", "-c", command)
+    process = covered(spool, "sh", "-c", command)
 
-    assert f"--config {tmp_path}/bikecollect.toml fetch\n" in done.stdout
-    assert "not installed" in done.stdout
+    assert f"--config {tmp_path}/bikecollect.toml fetch\n" in process.stdout
+    assert "not installed" in process.stdout
 
 
 OLD = (
@@ -223,9 +223,9 @@ def test_the_usual_settings_own_the_block_without_any(
     path.parent.mkdir(parents=True)
     path.write_text('interval = "10min"\n', encoding="utf-8")
 
-    done = scheduled(spool, "schedule", "install")
+    process = scheduled(spool, "schedule", "install")
 
-    assert done.stdout == "Updated in your crontab.\n"
+    assert process.stdout == "Updated in your crontab.\n"
     assert installed(spool).count(b" fetch\n") == 1
     assert f"# >>> bikecollect {path} >>>".encode() in installed(spool)
 
@@ -275,10 +275,10 @@ def test_a_half_block_is_left_alone(spool: Path, tmp_path: Path) -> None:
     """A mark without the other changes nothing, and is told."""
     given(spool, tmp_path, OTHERS + b"# >>> bikecollect >>>\n")
 
-    done = scheduled(spool, "schedule", "install")
+    process = scheduled(spool, "schedule", "install")
 
-    assert done.returncode == 78
-    assert "crontab -e" in done.stderr
+    assert process.returncode == 78
+    assert "crontab -e" in process.stderr
     assert installed(spool) == OTHERS + b"# >>> bikecollect >>>\n"
 
 
@@ -329,21 +329,21 @@ def test_an_interval_beyond_cron_is_told_before_anything(tmp_path: Path) -> None
     path = tmp_path / "bikecollect.toml"
     path.write_text('interval = "30s"\n', encoding="utf-8")
 
-    done = bikecollect("--config", path, "schedule", "install", PATH="/nowhere")
+    process = bikecollect("--config", path, "schedule", "install", PATH="/nowhere")
 
-    assert done.returncode == 78
-    assert "--systemd" in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert process.returncode == 78
+    assert "--systemd" in process.stderr
+    assert process.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("command", ["show", "install", "remove"])
 def test_without_the_crontab_program_the_remedy_is_named(command: str) -> None:
     """69, and how to get it."""
-    done = bikecollect("schedule", command, PATH="/nowhere")
+    process = bikecollect("schedule", command, PATH="/nowhere")
 
-    assert done.returncode == 69
-    assert "apt-get install cron" in done.stderr.splitlines()[-1]
-    assert "Traceback" not in done.stderr
+    assert process.returncode == 69
+    assert "apt-get install cron" in process.stderr.splitlines()[-1]
+    assert "Traceback" not in process.stderr
 
 
 @pytest.mark.parametrize(
@@ -362,10 +362,10 @@ def test_a_crontab_that_cannot_be_read_is_not_overwritten(
     program.write_text(f"#!/bin/sh\necho $@ >> {log}\n{body}\n", encoding="utf-8")
     program.chmod(0o755)
 
-    done = bikecollect("schedule", "install", PATH=f"{tmp_path}:/usr/bin:/bin")
+    process = bikecollect("schedule", "install", PATH=f"{tmp_path}:/usr/bin:/bin")
 
-    assert done.returncode == 74
-    assert word in done.stderr
+    assert process.returncode == 74
+    assert word in process.stderr
     assert log.read_text(encoding="utf-8") == "-l\n"
 
 
@@ -375,10 +375,10 @@ def test_a_crontab_that_did_not_take_the_text_is_told(tmp_path: Path) -> None:
     program.write_text("#!/bin/sh\ncat >/dev/null\n", encoding="utf-8")
     program.chmod(0o755)
 
-    done = bikecollect("schedule", "install", PATH=f"{tmp_path}:/usr/bin:/bin")
+    process = bikecollect("schedule", "install", PATH=f"{tmp_path}:/usr/bin:/bin")
 
-    assert done.returncode == 74
-    assert "crontab -l" in done.stderr
+    assert process.returncode == 74
+    assert "crontab -l" in process.stderr
 
 
 def test_units_are_written_also_where_systemctl_fails(tmp_path: Path) -> None:
@@ -387,14 +387,14 @@ def test_units_are_written_also_where_systemctl_fails(tmp_path: Path) -> None:
     path.write_text('data_dir = "the data"\ninterval = "30s"\n', encoding="utf-8")
     command = ("--config", path, "schedule")
 
-    done = bikecollect(*command, "install", "--systemd", PATH="/nowhere")
+    process = bikecollect(*command, "install", "--systemd", PATH="/nowhere")
     shown = bikecollect(*command, "show", "--systemd", PATH="/nowhere").stdout
     units = sorted(Path("~/.config/systemd/user").expanduser().iterdir())
     gone = bikecollect(*command, "remove", "--systemd", PATH="/nowhere")
 
-    assert done.returncode == 0
-    assert "systemctl --user daemon-reload" in done.stdout
-    assert "systemctl --user enable --now bikecollect.timer" in done.stdout
+    assert process.returncode == 0
+    assert "systemctl --user daemon-reload" in process.stdout
+    assert "systemctl --user enable --now bikecollect.timer" in process.stdout
     assert "state: installed and up to date" in shown
     assert [each.name for each in units] == ["bikecollect.service", "bikecollect.timer"]
     assert "OnCalendar=*:*:7/30\n" in shown
@@ -409,9 +409,9 @@ def test_systemctl_is_told_to_start_the_timer(tmp_path: Path) -> None:
     program.write_text(f"#!/bin/sh\necho $@ >> {log}\n", encoding="utf-8")
     program.chmod(0o755)
 
-    done = bikecollect("schedule", "install", "--systemd", PATH=str(tmp_path))
+    process = bikecollect("schedule", "install", "--systemd", PATH=str(tmp_path))
 
-    assert done.stdout.startswith("The timer is started.\n")
+    assert process.stdout.startswith("The timer is started.\n")
     assert log.read_text(encoding="utf-8").splitlines() == [
         "--user daemon-reload",
         "--user enable --now bikecollect.timer",
@@ -461,9 +461,9 @@ def test_the_service_runs_as_the_owner_of_the_data(
     (tmp_path / "data").mkdir()
     os.chown(tmp_path / "data", uid, uid)
 
-    done = bikecollect("--config", path, "schedule", "show", "--system-wide")
+    process = bikecollect("--config", path, "schedule", "show", "--system-wide")
 
-    assert f"\nUser={user}\n" in done.stdout
+    assert f"\nUser={user}\n" in process.stdout
 
 
 WIDE = ("--system-wide",)
@@ -511,19 +511,19 @@ def test_a_new_service_has_a_user_of_its_own(tmp_path: Path) -> None:
     """It is made, the folder is its, its group reads; what it cannot read is told."""
     path = _with_a_password(tmp_path, "data")
 
-    done = _as_root_here(tmp_path, "--config", path, "schedule", "install", *WIDE)
+    process = _as_root_here(tmp_path, "--config", path, "schedule", "install", *WIDE)
 
     passwd = (tmp_path / "etc/passwd").read_text(encoding="utf-8")
     (line,) = [each for each in passwd.splitlines() if each.startswith("bikecollect:")]
     uid, gid = map(int, line.split(":")[2:4])
     about = (tmp_path / "data").stat()
     unit = tmp_path / "etc/systemd/system/bikecollect.service"
-    assert done.returncode == 0, done.stderr
+    assert process.returncode == 0, process.stderr
     assert (about.st_uid, about.st_gid, about.st_mode & 0o777) == (uid, gid, 0o750)
     assert uid < 1000
     assert "\nUser=bikecollect\n" in unit.read_text(encoding="utf-8")
-    assert f"bikecollect cannot read {path}" in done.stdout
-    assert "pass word" not in done.stdout
+    assert f"bikecollect cannot read {path}" in process.stdout
+    assert "pass word" not in process.stdout
 
 
 @needs_sysusers
@@ -534,10 +534,10 @@ def test_data_of_root_is_given_away_before_the_service_is_another_s(
     path = _with_a_password(tmp_path, "data")
     (tmp_path / "data/city").mkdir(parents=True)
 
-    done = _as_root_here(tmp_path, "--config", path, "schedule", "install", *WIDE)
+    process = _as_root_here(tmp_path, "--config", path, "schedule", "install", *WIDE)
 
-    assert done.returncode == 78
-    assert f"chown -R bikecollect:bikecollect {tmp_path}/data" in done.stderr
+    assert process.returncode == 78
+    assert f"chown -R bikecollect:bikecollect {tmp_path}/data" in process.stderr
     assert not (tmp_path / "etc/systemd/system/bikecollect.service").exists()
 
 
@@ -625,10 +625,10 @@ def _as_user(
 
 def test_a_system_wide_service_needs_a_named_folder() -> None:
     """It has no home where the default could lie."""
-    done = bikecollect("schedule", "show", "--system-wide")
+    process = bikecollect("schedule", "show", "--system-wide")
 
-    assert done.returncode == 78
-    assert "data_dir" in done.stderr
+    assert process.returncode == 78
+    assert "data_dir" in process.stderr
 
 
 def _analyze(*arguments: str) -> "subprocess.CompletedProcess[str]":

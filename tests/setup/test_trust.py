@@ -163,11 +163,11 @@ def test_every_command_refuses_them(tmp_path: Path, words: str) -> None:
     path.write_text(hostile(path.parent, tmp_path / "mark"), encoding="utf-8")
     of_somebody_else(path)
 
-    done = bikecollect("--config", path, *words.split(), PATH="/usr/bin:/bin")
+    process = bikecollect("--config", path, *words.split(), PATH="/usr/bin:/bin")
 
-    assert done.returncode == 78
-    assert "belongs to the user 54321" in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert process.returncode == 78
+    assert "belongs to the user 54321" in process.stderr
+    assert process.stderr.count("\n") == 1
     assert not (tmp_path / "mark").exists()
 
 
@@ -220,10 +220,10 @@ def as_user(uid: int, expression: str) -> str:
         f"os.setgroups([]); os.setgid({uid}); os.setuid({uid})\n"
         f"try: {expression}\nexcept Exception as error: print(error)\n"
     )
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code], text=True, capture_output=True, check=True
     )
-    return done.stdout
+    return process.stdout
 
 
 def test_settings_that_are_no_file_do_not_hang(tmp_path: Path) -> None:
