@@ -3,7 +3,8 @@
 import logging
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from bikecollect.cli.options import Screen
 from bikecollect.core.errors import ExitCode
@@ -65,6 +66,16 @@ def show_progress(text: str) -> None:
     for handler in logging.getLogger("bikecollect").handlers:
         if isinstance(handler, _Progress):
             handler.show(text)
+
+
+@contextmanager
+def progress(text: str) -> Iterator[None]:
+    """Show *text* on a terminal while the block runs."""
+    show_progress(text)
+    try:
+        yield
+    finally:
+        show_progress("")
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -10,6 +10,7 @@ import click
 from bikecollect.archive.query import duckdb_engine, views
 from bikecollect.archive.query.row_sources import ANY
 from bikecollect.cli import data_package
+from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import Shared, output_option
 from bikecollect.cli.options import output as standard
 from bikecollect.cli.output_file import (
@@ -115,7 +116,10 @@ def _write(
         fd = None if output is None else stack.enter_context(placed(output))
         also = [] if fd is None else [duckdb_engine.descriptor(fd)]
         view = views.connected(settings.data, shown, also=also, fails_on=ANY)
-        db = stack.enter_context(view)
+        with progress("reading the history ..."):
+            db = stack.enter_context(view)
+        if fd is not None:
+            stack.enter_context(progress("writing the export ..."))
         exporter = Exporter(db, request)
         if fd is not None and form == "parquet":
             exporter.parquet(fd)

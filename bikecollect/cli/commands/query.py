@@ -13,6 +13,7 @@ import click
 
 from bikecollect.archive.query import duckdb_engine, views
 from bikecollect.archive.query.selection import checked
+from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import Shared, output_option, say_figures
 from bikecollect.cli.options import output as standard
 from bikecollect.cli.output_file import (
@@ -95,7 +96,9 @@ def query(
         db = connect(
             settings.data, shown, memory=memory, threads=threads, timezone=zone
         )
-        _answer(stack.enter_context(db), text, form, fd, restricted=not unrestricted)
+        with progress("reading the history ..."):
+            connection = stack.enter_context(db)
+        _answer(connection, text, form, fd, restricted=not unrestricted)
 
 
 def _answer(
@@ -110,7 +113,8 @@ def _answer(
             options = f"FORMAT parquet, COMPRESSION zstd, {duckdb_engine.IN_PLACE}"
             db.execute(f"COPY (\n{sql}\n) {target} ({options})")
             return
-        cursor = db.execute(sql)
+        with progress("running the query ..."):
+            cursor = db.execute(sql)
         names = [column[0] for column in cursor.description or ()]
         if fd is None:
             _print(cursor, names, form)

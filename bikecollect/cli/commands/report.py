@@ -8,6 +8,7 @@ from datetime import date
 import click
 
 from bikecollect.archive.query import views
+from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import Shared, emit, say_figures
 from bikecollect.cli.render.reports import answer, listing
 from bikecollect.cli.timeparse import days, weekly
@@ -98,7 +99,10 @@ def _answer(  # noqa: PLR0917 - one call
 ) -> None:
 
     shown = [history.shown(settings, name) for name in systems]
-    with views.connected(settings.data, shown, fails_on=()) as db:
+    with (
+        progress(f"reading the history for `{chosen.name}` ..."),
+        views.connected(settings.data, shown, fails_on=()) as db,
+    ):
         result = runner.ask(runner.Duck(db), chosen, values, by=by, stations=station)
     zones = {name: history.zone(settings, name) for name in systems}
     print_text = emit if form == "csv" else say_figures
