@@ -135,7 +135,7 @@ class AlertLedger:
             try:
                 yield db
             finally:
-                db.close()
+                ledger_file.close(db)
 
     def _connect(self, mode: str) -> sqlite3.Connection:
         """Open the ledger, or an empty database if it cannot be opened."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from bikecollect.core.blocks import Block
 from bikecollect.core.errors import Outcome, SettingsError, StorageError
@@ -275,8 +276,7 @@ def _uri(path: Path) -> str:
     # open. Without write permission the file alone is read: it is complete then.
     wal = path.with_name(f"{path.name}-wal").exists()
     mode = "mode=ro" if wal or os.access(path.parent, os.W_OK) else "immutable=1"
-    name = path.as_posix().replace("?", "%3f").replace("#", "%23")
-    return f"file:{name}?{mode}"
+    return f"file:{quote(str(path))}?{mode}"
 
 
 def _causes(text: str) -> dict[str, int]:

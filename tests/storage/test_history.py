@@ -253,3 +253,15 @@ def test_payloads_are_found_wherever_they_lie(world: World, history: History) ->
 
     assert found.name == f"20261122T040000Z.{run.run_id}.zip"
     assert found.parent.name == "2026-11-22"
+
+
+@pytest.mark.parametrize("name", ["x%41y", "x?y", "x#y", "x y%", "站"])
+def test_a_ledger_in_a_folder_of_any_name_is_found(tmp_path: Path, name: str) -> None:
+    """Marks of an address in a folder's name are part of the name."""
+    world = World(tmp_path / name / "city")
+    world.fetch({"a": 1})
+    run = world.fetch({"a": 2}, after=300)
+
+    assert run.exit_code == 0
+    assert ids(History("city", world.folder).runs()) == ["00000002", "00000001"]
+    assert [path.name for path in tmp_path.iterdir()] == [name]

@@ -101,6 +101,21 @@ def test_a_clean_ledger_is_not_read_whole(
     assert checks == []
 
 
+def test_a_reader_that_stays_makes_no_run_unclean(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody has the ledger open all day: it is not checked for that."""
+    reader = sqlite3.connect(world.folder / LEDGER)
+    reader.execute("SELECT count(*) FROM runs").fetchall()
+    world.fetch({"a": 3}, after=5 * MINUTES)
+    checks: list[object] = []
+    monkeypatch.setattr(ledger_file, "_check_structure", checks.append)
+    world.fetch({"a": 4}, after=5 * MINUTES)
+    reader.close()
+
+    assert checks == []
+
+
 def test_the_ledger_of_a_killed_run_is_checked(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

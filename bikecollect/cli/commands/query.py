@@ -23,15 +23,18 @@ from bikecollect.cli.output_file import (
     text_file,
 )
 from bikecollect.cli.render.table import table
-from bikecollect.core.errors import StorageError, UsageError
+from bikecollect.core.errors import BikecollectError, StorageError, UsageError
 from bikecollect.core.text import csv_text, visible_json
 from bikecollect.wiring import history
 
 if TYPE_CHECKING:
+    import duckdb
     from duckdb import DuckDBPyConnection
 
 SHOWN = 100
 BATCH = 10_000
+NO_FILES = "No files found"
+"""Part of DuckDB's message for a file that a query names and that does not exist."""
 
 
 @click.command()
@@ -122,12 +125,21 @@ def _answer(
         with text_file(fd) as out:
             out.writelines(_parts(cursor, names, "csv" if form == "table" else form))
     except duckdb.Error as error:
-        if duckdb_engine.UNREADABLE in str(error):
-            raise StorageError(duckdb_engine.message(error), cause="archive") from error
-        what = f"the query failed: {str(error).strip()}"
-        raise UsageError(what, lines=True) from error
+        raise _failure(error) from error
     except AttributeError as error:
         raise UsageError("the query gives no rows to write") from error
+
+
+def _failure(error: "duckdb.Error") -> BikecollectError:
+    """Return *error* as one of the disk, or of the query."""
+    import duckdb  # an extra, and heavy
+
+    if duckdb_engine.UNREADABLE in str(error):
+        return StorageError(duckdb_engine.message(error), cause="archive")
+    what = f"the query failed: {str(error).strip()}"
+    if isinstance(error, duckdb.IOException) and NO_FILES not in what:
+        return StorageError(what)
+    return UsageError(what, lines=True)
 
 
 def _print(cursor: Any, names: Sequence[str], form: str) -> None:

@@ -81,7 +81,7 @@ class LedgerFile:
         if self._db is not None:
             db, self._db = self._db, None
             with self.translated():
-                db.close()
+                close(db)
 
     def all(self, sql: str, *values: object) -> list[Any]:
         """Return the rows that *sql* selects."""
@@ -179,6 +179,17 @@ def _check_structure(db: sqlite3.Connection) -> None:
     verdict = db.execute("PRAGMA quick_check(1)").fetchall()
     if verdict != [("ok",)]:
         raise sqlite3.DatabaseError(str(verdict[0][0]))
+
+
+def close(db: sqlite3.Connection) -> None:
+    """Close *db* with an empty log.
+
+    Beside a reader SQLite would leave the log as a killed run does.
+    """
+    with suppress(sqlite3.Error):
+        db.execute("PRAGMA busy_timeout = 0")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.close()
 
 
 def is_usable(path: Path) -> bool:

@@ -1,0 +1,26 @@
+"""Errors of a query are the user's or the disk's, and the exit code says which."""
+
+from typing import Any
+
+import pytest
+
+from bikecollect.core.errors import ExitCode
+
+duckdb = pytest.importorskip("duckdb")
+
+from bikecollect.cli.commands import query  # noqa: E402
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (duckdb.IOException("IO Error: Could not read: Input/output error"), 74),
+        (duckdb.IOException('IO Error: No files found that match "x.csv"'), 64),
+        (duckdb.CatalogException("Catalog Error: no such table"), 64),
+    ],
+)
+def test_a_disk_that_cannot_be_read_is_no_mistake_in_the_query(
+    error: Any, code: ExitCode
+) -> None:
+    """74 for an error of the disk, 64 for one in the SQL (fault 55)."""
+    assert query._failure(error).exit_code == code
