@@ -13,7 +13,7 @@ from bikecollect.setup import settings_file
 from bikecollect.setup.program import program
 from bikecollect.setup.scheduler import cron, service_user, systemd
 from bikecollect.setup.scheduler.cron import CronState, read_crontab, write_crontab
-from bikecollect.setup.settings import Settings
+from bikecollect.setup.settings import SECRET_FILE, Settings
 from bikecollect.storage.files import durable
 
 UNITS = (systemd.SERVICE, systemd.TIMER)
@@ -110,8 +110,8 @@ def install_in_systemd(
 def obstacles(settings: Settings, path: Path | None) -> list[str]:
     """Return why the system-wide service cannot access its program or settings."""
     files = [path] if path is not None else []
-    if settings.mail.password_file and not _credentials(settings):
-        files.append(settings.path_of(settings.mail.password_file))
+    loaded = set(_credentials(settings).values())
+    files += [file for file in _secret_files(settings) if str(file) not in loaded]
     user = service_user.choose(settings.data)
     return service_user.obstacles(user, Path(program()[0]), files)
 
@@ -227,10 +227,28 @@ def _units(
 
 
 def _credentials(settings: Settings) -> dict[str, str]:
-    """Return the mail password file as a credential, so that only root reads it."""
-    name = settings.mail.password_file
-    bare = name and Path(name).name == name and ":" not in name
-    return {name: str(settings.path_of(name))} if bare else {}
+    """Return the secret files beside the settings as credentials, by name.
+
+    Only root reads them then. They are found by their name, so that of the mail
+    password must be a bare one.
+    """
+    password = settings.mail.password_file
+    files = _secret_files(settings)
+    if password and Path(password).name != password:
+        files.remove(settings.path_of(password))
+    return {
+        file.name: str(file)
+        for file in files
+        if file.parent == settings.folder and ":" not in file.name
+    }
+
+
+def _secret_files(settings: Settings) -> list[Path]:
+    """Return the files with the mail password, if any, and the OAuth2 secrets."""
+    systems = settings.systems.values()
+    names = [settings.mail.password_file]
+    names += [system.oauth2.get(SECRET_FILE, "") for system in systems]
+    return [settings.path_of(name) for name in dict.fromkeys(names) if name]
 
 
 def _make_folder(data: Path) -> None:

@@ -366,3 +366,26 @@ def test_stations_without_a_document_are_told(own: Platform) -> None:
     assert (first.rows, first.flags) == (12, ("partial",))
     assert [run.flags for run in runs] == [("partial",), ()]
     assert TOKEN not in str(own.bearers)
+
+
+def test_the_secret_may_be_a_credential_of_the_service(
+    own: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Systemd's copy is used instead of the file that only root can read."""
+    settings = own.settings
+    credential = tmp_path / "credentials" / own.secret_file.name
+    credential.parent.mkdir()
+    own.secret_file.rename(credential)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(credential.parent))
+
+    assert settings.systems["city"].client_secret() == SECRET
+
+
+@pytest.mark.parametrize("mode", [0o604, 0o640, 0o622])
+def test_a_secret_that_others_can_read_is_refused(own: Platform, mode: int) -> None:
+    """By the rules of the mail password, with the command that helps."""
+    settings = own.settings
+    own.secret_file.chmod(mode)
+
+    with pytest.raises(SettingsError, match=r"oauth2.client_secret_file: .*chmod"):
+        settings.systems["city"].client_secret()

@@ -500,6 +500,25 @@ def _with_a_password(folder: Path, data: str) -> Path:
     return path
 
 
+def test_a_client_secret_beside_the_settings_is_a_credential(tmp_path: Path) -> None:
+    """Like the mail password: the service's user need not be able to read it."""
+    path = _with_a_password(tmp_path, "data")
+    secret = tmp_path / "tdx-secret"
+    secret.write_text("s3cret\n", encoding="utf-8")
+    secret.chmod(0o600)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(
+            '[systems.tdx-tainan]\n[systems.tdx-tainan.oauth2]\nclient_id = "me"\n'
+            'client_secret_file = "tdx-secret"\n'
+        )
+    show = ("--config", path, "schedule", "show", "--system-wide", "--format", "json")
+
+    text = json.loads(bikecollect(*show).stdout)["text"]
+
+    assert f"\nLoadCredential=tdx-secret:{secret}\n" in text
+    assert f"\nLoadCredential=pass word:{tmp_path}/pass word\n" in text
+
+
 needs_sysusers = pytest.mark.skipif(
     os.geteuid() != 0 or shutil.which("systemd-sysusers") is None,
     reason="needs root, and systemd-sysusers",

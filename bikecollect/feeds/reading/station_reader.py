@@ -183,9 +183,11 @@ class StationReader:
             text for text in chain.from_iterable(texts) if text and len(text) > SHORT
         )
         self._cut = sum(map(is_cut, long))
-        # Of all texts together: most payloads have no such character.
+        # Joined, for most columns have no such character.
         self._damaged = sum(
-            DAMAGED in text for column in texts for text in column if text
+            sum(DAMAGED in text for text in column if text)
+            for column in texts
+            if DAMAGED in "".join(filter(None, column))
         )
         places = zip(column("lat"), column("lon"), strict=True)
         lat, lon = zip(*(place(*pair) for pair in places), strict=True)
