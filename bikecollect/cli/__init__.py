@@ -1,5 +1,6 @@
 """The command line: one module per command, imported when the command is used."""
 
+import os
 from importlib import import_module
 
 import click
@@ -153,5 +154,7 @@ def cli(
     from bikecollect.cli.log_setup import set_up  # not for --help
 
     set_up(verbose, log_format or "text")
+    if os.environ.get("TERM") == "dumb":
+        ctx.color = False
     Screen.config = config
     ctx.obj = Shared(config, log_format)

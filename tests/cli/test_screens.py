@@ -99,7 +99,9 @@ def test_colour_is_for_terminals_and_never_with_no_color(played: Path) -> None:
         f"{sys.executable} -m bikecollect --config {played}/bikecollect.toml status"
     )
     coloured = {}
-    for name, more in {"terminal": {}, "no-color": {"NO_COLOR": "1"}}.items():
+    terminals = {"terminal": {}, "no-color": {"NO_COLOR": "1"}}
+    terminals["dumb"] = {"TERM": "dumb"}
+    for name, more in terminals.items():
         done = subprocess.run(
             [script, "-qec", command, "/dev/null"],
             capture_output=True,
@@ -109,7 +111,7 @@ def test_colour_is_for_terminals_and_never_with_no_color(played: Path) -> None:
             check=True,
         )
         coloured[name] = "\x1b[3" in done.stdout
-    assert coloured == {"terminal": True, "no-color": False}
+    assert coloured == {"terminal": True, "no-color": False, "dumb": False}
 
 
 def test_status_as_json_has_every_number(played: Path) -> None:
