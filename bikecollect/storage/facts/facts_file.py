@@ -24,9 +24,9 @@ def load(folder: Path) -> list[SystemFact]:
     try:
         values = json.loads(read_file(folder / FILE, MAX_BYTES))
         facts = [_fact(**value) for value in values["facts"]]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except (OSError, ValueError, TypeError, KeyError, LookupError) as error:
+    except OSError:
+        return []  # whatever uses the folder next reports why it cannot be read
+    except (ValueError, TypeError, KeyError, LookupError) as error:
         log.warning("cannot read %s: %s", folder / FILE, error)
         return []
     return sorted(facts, key=lambda fact: fact.since)

@@ -1,5 +1,6 @@
 """A system's folder with the facts that hold in it, by its settings and its past."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +18,7 @@ def system_folder(
     """
     name = path.name
     facts: Sequence[SystemFact] = facts_file.load(path)
-    if not facts and path.is_dir():
+    if not facts and os.path.isdir(path):  # noqa: PTH112 - False where it cannot be read
         from bikecollect.storage.facts import evidence  # only before the first facts
 
         facts = evidence.facts_of(
