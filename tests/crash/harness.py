@@ -51,9 +51,9 @@ def strace(
     return code
 
 
-def every_call(folder: Path, number: int, slot: int) -> list[str]:
-    """Return each system call of a healthy run, as ``NAME:N`` for the Nth NAME."""
-    assert strace(folder, number, slot, "-e", f"trace={CALLS}") == 0
+def every_call(folder: Path, number: int, slot: int, calls: str = CALLS) -> list[str]:
+    """Return each of *calls* of a healthy run, as ``NAME:N`` for the Nth NAME."""
+    assert strace(folder, number, slot, "-e", f"trace={calls}") == 0
     text = Path(f"{folder}.trace").read_text(encoding="utf-8", errors="replace")
     names = re.findall(r"^\d+ +(\w+)\(", text, re.MULTILINE)
     seen: Counter[str] = Counter()

@@ -75,6 +75,58 @@ def test_an_error_at_every_system_call_is_healed(
 
 
 @needs_strace
+def test_a_read_that_fails_once_costs_neither_slot_nor_ledger(
+    template: Path, earlier: bytes
+) -> None:
+    """EIO at each read of the ledger, a payload or a folder (fault 55)."""
+    counted = template.with_name("read-count")
+    shutil.copytree(template, counted)
+    cases = harness.every_call(counted, 4, 2, "pread64,getdents64")
+
+    def attempt(folder: Path, case: str) -> list[str]:
+        (folder / "ledger.sqlite3-check").touch()
+        harness.strace(folder, 4, 2, *harness.inject(case, "error=EIO"))
+        numbers = {1, 2, 3, 5, 6} | harness.accepted(folder)
+        harness.recover(folder, 5, 3)
+        aside = [path.name for path in folder.glob("*.damaged-*")]
+        rejected = [path.name for path in folder.glob("payloads/rejected/*")]
+        return [*harness.violations(folder, numbers, earlier), *aside, *rejected]
+
+    bad = harness.each_case(template, cases, attempt)
+    harness.account("EIO of reads", len(cases), bad)
+    assert len(cases) > 10
+    assert bad == {}
+
+
+@needs_strace
+def test_an_older_ledger_under_the_log_of_a_killed_run_is_healed(
+    template: Path, earlier: bytes
+) -> None:
+    """A backup is restored after a kill at each change of the ledger (fault 64)."""
+    base = template.with_name("older")
+    shutil.copytree(template, base)
+    older = (base / "ledger.sqlite3").read_bytes()
+    for number in range(4, 10):
+        driver.run(base, number, number - 2)
+    counted = base.with_name("older-count")
+    shutil.copytree(base, counted)
+    cases = harness.every_call(counted, 10, 8, "pwrite64,fdatasync")
+
+    def attempt(folder: Path, case: str) -> list[str]:
+        harness.strace(folder, 10, 8, *harness.inject(case, "signal=SIGKILL"))
+        (folder / "ledger.sqlite3").write_bytes(older)
+        (folder / "ledger.sqlite3-shm").unlink(missing_ok=True)
+        numbers = {*range(1, 10), 11, 12} | harness.accepted(folder)
+        harness.recover(folder, 11, 9)
+        return harness.violations(folder, numbers, earlier)
+
+    bad = harness.each_case(base, cases, attempt)
+    harness.account("older ledger", len(cases), bad)
+    assert len(cases) > 5
+    assert bad == {}
+
+
+@needs_strace
 def test_a_kill_during_the_healing_is_healed(
     template: Path, earlier: bytes, calls: list[str]
 ) -> None:
