@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 
 OURS = "bikecollect"
+STATE = ".state"
+"""The folder in the data folder for the state of users without a home."""
 
 
 def config_home() -> Path | None:
@@ -17,8 +19,33 @@ def data_home() -> Path | None:
 
 
 def state_home() -> Path | None:
-    """Return the folder for state that is kept between runs, None without a home."""
-    return _home("XDG_STATE_HOME", ".local/state")
+    """Return the folder for state that is kept between runs.
+
+    Without a home that can be written to (`docker run -u 12345`), that of
+    `use_state_beside`; None without that, too.
+    """
+    home = _home("XDG_STATE_HOME", ".local/state")
+    if home is not None and _can_be_made(home / OURS):
+        return home
+    return _beside[-1] if _beside else home
+
+
+_beside: list[Path] = []
+
+
+def use_state_beside(data: Path) -> None:
+    """Keep state in the folder *data* if the user has no home for it."""
+    _beside[:] = [data / STATE]
+
+
+def _can_be_made(folder: Path) -> bool:
+    """Return whether we can write to *folder*, or create it."""
+    try:
+        while not folder.exists():
+            folder = folder.parent
+        return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+    except OSError:
+        return False
 
 
 def _home(variable: str, default: str) -> Path | None:

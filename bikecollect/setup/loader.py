@@ -2,11 +2,13 @@
 
 import codecs
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from bikecollect.core import user_folders
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.incidents import KINDS
 from bikecollect.core.secrets.names import is_secret_name
@@ -41,10 +43,17 @@ def load(path: str | None) -> Settings:
     file = settings_file.find(path)
     if file is None:
         first = builtin.CATALOGUE[0].system_id
-        return replace(Settings(), systems={first: _system(first, {})})
+        return _placed(replace(Settings(), systems={first: _system(first, {})}))
     settings = read_text(file, settings_file.read(file))
     _check_mode(file, settings)
     _check_files(settings)
+    return _placed(settings)
+
+
+def _placed(settings: Settings) -> Settings:
+    """Return *settings*; a user without a home keeps the state beside their data."""
+    with suppress(SettingsError):
+        user_folders.use_state_beside(settings.data)
     return settings
 
 

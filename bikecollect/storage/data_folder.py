@@ -218,7 +218,8 @@ def name_error(name: str) -> str:
 def state_home() -> Path:
     """Return the user's folder for state that must survive without the data disk."""
     home = user_folders.state_home()
-    return (home or Path("~/.local/state")) / user_folders.OURS
+    # Without any, a path that cannot be written to: what is kept there is optional.
+    return (home or Path("/nonexistent")) / user_folders.OURS
 
 
 def alert_state_path(name: str, known_by: str) -> Path:

@@ -10,6 +10,7 @@ import click
 
 from bikecollect.cli.options import Screen, Shared, say, say_json
 from bikecollect.cli.render.terminal import WIDTH, wrapped
+from bikecollect.core.errors import SettingsError
 from bikecollect.core.text import visible, visible_json
 from bikecollect.setup import schedule
 from bikecollect.setup.doctor import Check, Verdict, examine
@@ -60,7 +61,13 @@ def _as_cron(shared: Shared, *, send: bool, offline: bool, form: str) -> int:
     command = schedule.command(Path(source) if source else None)[:-1]
     flags = {"--send": send, "--offline": offline}
     command += ["doctor", "--format", form, *(name for name, on in flags.items() if on)]
-    user = pwd.getpwuid(os.geteuid())
+    try:
+        user = pwd.getpwuid(os.geteuid())
+    except KeyError as error:
+        raise SettingsError(
+            f"user {os.geteuid()} has no entry in /etc/passwd, so cron cannot run "
+            "commands for it; use another scheduler, and doctor without --as-cron"
+        ) from error
     environment = {
         "HOME": user.pw_dir,
         "LOGNAME": user.pw_name,

@@ -1,0 +1,62 @@
+"""A user without a home (`docker run -u 12345`): state lies beside the data."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from command import bikecollect
+from served import Answer, serving
+
+from bikecollect.core import user_folders
+from bikecollect.simulator import dialects
+from bikecollect.simulator.city import City
+from bikecollect.storage import data_folder
+
+
+@pytest.fixture(autouse=True)
+def _forget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test leave its folder for the next one."""
+    monkeypatch.setattr(user_folders, "_beside", [])
+
+
+@pytest.mark.parametrize("home", ["relative", "~"])
+def test_a_run_without_a_home_is_a_run(tmp_path: Path, home: str) -> None:
+    """Nothing is written but the data, and the state in them."""
+    settings = tmp_path / "b.toml"
+    with serving(lambda _: Answer(dialects.youbike(City(5), time.time()))) as url:
+        settings.write_text(
+            f'data_dir = "data"\n[systems.city]\nfeed = "youbike"\nurl = "{url}"\n'
+            'timezone = "Asia/Taipei"\n'
+        )
+        fetch = bikecollect("--config", settings, "fetch", HOME=home)
+        status = bikecollect("--config", settings, "status", HOME=home)
+        again = bikecollect("--config", settings, "doctor", "--offline", HOME=home)
+
+    assert (fetch.returncode, status.returncode) == (0, 0)
+    assert "Traceback" not in again.stderr
+    assert (tmp_path / "data" / ".state" / "bikecollect" / "folders").is_file()
+    assert list(Path.cwd().iterdir()) == []
+
+
+def test_a_read_only_home_is_like_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one whose folders do not exist."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    usual = data_folder.state_home()
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    user_folders.use_state_beside(tmp_path / "data")
+
+    assert usual == tmp_path / "home/.local/state/bikecollect"
+    assert data_folder.state_home() == tmp_path / "data/.state/bikecollect"
+
+
+def test_without_home_and_data_nothing_is_written_anywhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not into a folder that is called ~."""
+    monkeypatch.setenv("HOME", "relative")
+    data_folder.remember(Path("/srv/bikes/city"))
+
+    assert list(Path.cwd().iterdir()) == []
