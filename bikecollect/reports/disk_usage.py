@@ -1,6 +1,5 @@
 """Disk usage of a system, its daily growth, and when the disk will be full."""
 
-import glob
 import os
 import shutil
 from collections.abc import Iterator
@@ -64,11 +63,14 @@ def _days(folder: Path) -> dict[str, int]:
 def _archived(folder: Path) -> dict[str, int]:
     """Return the bytes of each archived day of the system in *folder*."""
     sizes: dict[str, int] = {}
-    pattern = f"*/system_id={glob.escape(folder.name)}/date=*/{PART}"
-    for path in (folder.parent / ARCHIVE).glob(pattern):
-        day = path.parent.name
-        with suppress(OSError):
-            sizes[day] = sizes.get(day, 0) + path.stat().st_size
+    with suppress(OSError), os.scandir(folder.parent / ARCHIVE) as datasets:
+        for dataset in datasets:
+            days = Path(dataset.path) / f"system_id={folder.name}"
+            with suppress(OSError), os.scandir(days) as entries:
+                for day in entries:
+                    with suppress(OSError):
+                        size = Path(f"{day.path}/{PART}").stat().st_size
+                        sizes[day.name] = sizes.get(day.name, 0) + size
     return sizes
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bikecollect.archive import datasets, parquet
 from bikecollect.archive.query import duckdb_engine
-from bikecollect.core.slots import bounds, iso
+from bikecollect.core.slots import iso
 from bikecollect.core.text import FORMULA_STARTS, NUMBER
 from bikecollect.reports import data_dictionary
 from bikecollect.storage.data_folder import VEHICLE_STATUS
@@ -130,20 +130,20 @@ class Exporter:
 
     def csv(self) -> Iterator[str]:
         """Yield the export as CSV with its header, in the exact text of daily files."""
-        spans = self._all_spans()
+        days = self._all_days()
         mark = "\ufeff" if self._request.excel_safe else ""
         yield mark + ",".join(self.columns) + "\n"
         for name, zone in self._request.systems.items():
-            time_text = parquet.iso_text(zone, FIRST, LAST)
-            cells = (self._cell(column, time_text) for column in self.columns)
-            line = " || ',' || ".join(cells) + " || chr(10)"
-            for begin, end in spans[name]:
-                for rows in self._rows(name, line, begin, end):
+            for day in days[name]:
+                time_text = self._time_text(name, day, zone)
+                cells = (self._cell(column, time_text) for column in self.columns)
+                line = " || ',' || ".join(cells) + " || chr(10)"
+                for rows in self._rows(name, line, day):
                     yield "".join(row for (row,) in rows)
 
     def jsonl(self) -> Iterator[str]:
         """Yield the export as JSON lines; times are ISO 8601."""
-        spans = self._all_spans()
+        days = self._all_days()
         names = ", ".join(map(duckdb_engine.name, self.columns))
         times = [
             index
@@ -151,8 +151,8 @@ class Exporter:
             if column in data_dictionary.SECONDS
         ]
         for name, zone in self._request.systems.items():
-            for begin, end in spans[name]:
-                for rows in self._rows(name, names, begin, end):
+            for day in days[name]:
+                for rows in self._rows(name, names, day):
                     yield "".join(self._json(row, times, zone) for row in rows)
 
     def parquet(self, fd: int) -> None:
@@ -182,18 +182,18 @@ class Exporter:
         record = dict(zip(self.columns, values, strict=True))
         return json.dumps(record, ensure_ascii=False, default=str) + "\n"
 
-    def _all_spans(self) -> Mapping[str, Sequence[tuple[int, int]]]:
-        """Return the spans of each system.
+    def _all_days(self) -> Mapping[str, Sequence[str]]:
+        """Return the days of each system.
 
         An unreadable day fails here, before any row is written.
         """
-        return {name: list(self._spans(name)) for name in self._request.systems}
+        return {name: list(self._days(name)) for name in self._request.systems}
 
-    def _spans(self, name: str) -> Iterator[tuple[int, int]]:
-        """Yield the time ranges to read at a time: one day each for station status."""
+    def _days(self, name: str) -> Iterator[str]:
+        """Yield the days to read, one at a time; an empty text reads all at once."""
         request = self._request
         if request.what not in ROWS:
-            yield FIRST, LAST
+            yield ""
             return
         where, values = request.where()
         sql = (
@@ -201,37 +201,57 @@ class Exporter:
         )
         with duckdb_engine.translated("cannot read the history"):
             days = self._db.execute(f"{sql} ORDER BY date", [*values, name]).fetchall()
-        for (day,) in days:
-            yield bounds(str(day), request.systems[name])
+        yield from (str(day) for (day,) in days)
+
+    def _time_text(self, name: str, day: str, zone: tzinfo) -> str:
+        """Return the expression that writes the times of *day*, see `iso_text`.
+
+        It knows the offsets of *zone* within these times only: with those of a century
+        DuckDB takes a second to plan a query.
+        """
+        times = [
+            duckdb_engine.name(column)
+            for column, kind in self.columns.items()
+            if column in data_dictionary.SECONDS and kind in {"BIGINT", "DOUBLE"}
+        ]
+        if not times:
+            return parquet.iso_text(zone, FIRST, FIRST)
+        listed = ", ".join(times)
+        rows, values = self._select(name, listed, day)
+        sql = f"SELECT min(least({listed})), max(greatest({listed})) FROM ({rows})"
+        with duckdb_engine.translated("cannot read the history"):
+            ends = self._db.execute(sql, values).fetchone() or (None, None)
+        first, last = (FIRST if end is None else end for end in ends)
+        return parquet.iso_text(
+            zone, int(min(max(first, FIRST), LAST)), int(min(max(last, FIRST), LAST))
+        )
 
     def _rows(
-        self, name: str, columns: str, begin: int, end: int
+        self, name: str, columns: str, day: str
     ) -> Iterator[list[tuple[Any, ...]]]:
-        sql, values = self._select(name, columns, (begin, end))
+        sql, values = self._select(name, columns, day)
         with duckdb_engine.translated("cannot read the history"):
             cursor = self._db.execute(sql, values)
             while rows := cursor.fetchmany(BATCH):
                 self.rows += len(rows)
                 yield rows
 
-    def _select(
-        self, name: str, columns: str, span: tuple[int, int] | None = None
-    ) -> tuple[str, list[Any]]:
+    def _select(self, name: str, columns: str, day: str = "") -> tuple[str, list[Any]]:
         request = self._request
         where, values = request.where()
-        values = [*values, name]
-        source = f"SELECT * FROM {request.what} WHERE {where} AND system_id = ?"
+        # As literals, so that DuckDB plans with the files of this system and day only.
+        where += f" AND system_id = {duckdb_engine.text(name)}"
+        if day:
+            where += f" AND date = DATE {duckdb_engine.text(day)}"
+        source = f"SELECT * FROM {request.what} WHERE {where}"
         if request.what == "gaps":
-            source = GAPS.format(where=f"{where} AND system_id = ?")
+            source = GAPS.format(where=where)
         if (
             request.names
             and "name" in self.columns
             and request.what not in WITHOUT_NAMES
         ):
             source = self._with_names(source)
-        if span and request.what in ROWS:
-            source = f"SELECT * FROM ({source}) AS days WHERE slot >= ? AND slot < ?"
-            values += span
         order = ORDER[request.what]
         sql = f"SELECT {columns} FROM ({source}) AS requested ORDER BY {order}"
         return sql, values

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -22,7 +23,8 @@ MONTH = 31 * DAY
 class Standing:
     """Status of one system.
 
-    *inbox*, *outbox* and *rejected* count files. *scheduled* says whether a schedule
+    *inbox*, *outbox* and *rejected* count files, *slots* those collected in the last 24
+    hours. *scheduled* says whether a schedule
     that starts the runs was found; None if nobody looked for one.
     """
 
@@ -33,8 +35,14 @@ class Standing:
     inbox: int
     outbox: int
     rejected: int
-    disk: Disk
+    slots: int
+    slots_a_day: int
     scheduled: bool | None = None
+
+    @cached_property
+    def disk(self) -> Disk:
+        """The disk usage, measured when it is asked for: `--alert` does not."""
+        return disk_of(self.folder, self.slots, self.slots_a_day)
 
 
 def survey(
@@ -51,16 +59,17 @@ def survey(
     """
     folder, interval = system.path, system.interval
     history = History(system.system_id, folder)
-    outcomes = history.outcomes(Slot(int(now) - DAY))
-    past = Past(
-        first=history.first(),
-        blocks={s: state_of(f) for s, f in history.flags(Slot(int(now) - MONTH))},
-        outcomes=[outcome for slot, outcome in outcomes if slot > now - DAY],
-        last_run=next(iter(history.runs(limit=1)), None),
-        newest=history.newest_block(),
-        incidents=_open_incidents(history, noted),
-        damage=_damage(system, history),
-    )
+    with history.session():
+        outcomes = history.outcomes(Slot(int(now) - DAY))
+        past = Past(
+            first=history.first(),
+            blocks={s: state_of(f) for s, f in history.flags(Slot(int(now) - MONTH))},
+            outcomes=[outcome for slot, outcome in outcomes if slot > now - DAY],
+            last_run=next(iter(history.runs(limit=1)), None),
+            newest=history.newest_block(),
+            incidents=_open_incidents(history, noted),
+            damage=_damage(system, history),
+        )
     slots = len([slot for slot in past.blocks if slot > now - DAY])
     return Standing(
         system_id=system.system_id,
@@ -70,7 +79,8 @@ def survey(
         inbox=_count(system.payloads / "inbox", ".zip"),
         outbox=_count(system.outbox, ".eml"),
         rejected=_count(system.payloads / "rejected", ".zip"),
-        disk=disk_of(folder, slots, DAY // interval),
+        slots=slots,
+        slots_a_day=DAY // interval,
         scheduled=scheduled,
     )
 

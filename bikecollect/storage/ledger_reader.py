@@ -74,6 +74,7 @@ class History:
         self._system_id = system_id
         self._place = place
         self._path = place / LEDGER
+        self._session: sqlite3.Connection | None = None
 
     def runs(
         self,
@@ -235,9 +236,22 @@ class History:
         )
 
     @contextmanager
+    def session(self) -> Iterator[None]:
+        """Keep the ledger open: what is read meanwhile opens it only once."""
+        with self._opened() as db:
+            self._session = db
+            try:
+                yield
+            finally:
+                self._session = None
+
+    @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
         """Open the ledger for reading, or an empty one if there is none yet."""
         try:
+            if self._session is not None:
+                yield self._session
+                return
             with (
                 closing(self._connect()) as db,
                 closing(_upgraded(db, self._path)) as current,

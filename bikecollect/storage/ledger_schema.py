@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from contextlib import closing
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from bikecollect.core.blocks import Block, Span
@@ -140,16 +141,20 @@ def find_version(db: "sqlite3.Connection") -> int | None:
     0: it has no tables; None: they are of no schema that is known here. (A ledger that
     was restored from SQL text has version number 0.)
     """
-    import sqlite3  # beside the ledger's own modules only this function needs it
+    return _schemas().get(tuple(db.execute(COLUMNS).fetchall()))
 
-    columns = db.execute(COLUMNS).fetchall()
+
+@cache
+def _schemas() -> dict[tuple[Any, ...], int]:
+    """Return the number of each schema, by its columns."""
+    import sqlite3  # this module is imported without it elsewhere
+
+    schemas = {}
     with closing(sqlite3.connect(":memory:")) as model:
-        for version in range(VERSION + 1):
-            if columns == model.execute(COLUMNS).fetchall():
-                return version
-            if version < VERSION:
-                model.executescript(STEPS[version])
-    return None
+        for version, step in enumerate(("", *STEPS)):
+            model.executescript(step)
+            schemas[tuple(model.execute(COLUMNS).fetchall())] = version
+    return schemas
 
 
 def insert_block(db: "sqlite3.Connection", block: Block) -> None:

@@ -9,7 +9,7 @@ from world import NOON, World
 from bikecollect.archive import datasets
 from bikecollect.core.slots import DAY
 
-pytest.importorskip("duckdb")
+duckdb = pytest.importorskip("duckdb")
 ROWS = (
     "SELECT CAST(date AS VARCHAR), slot, station_id, num_vehicles_available,"
     " is_renting, capacity, minute_of_day, hour_of_week FROM station_status"
@@ -234,3 +234,23 @@ def test_long_texts_of_old_files_are_read(folder: Path) -> None:
     assert after == before
     assert name == (200_000,)
     assert findings(world) == []
+
+
+def test_an_unreadable_file_of_the_archive_costs_its_day_only(world: World) -> None:
+    """Questions about other days are answered; one that needs it names the file."""
+    world.clock.now += DAY
+    world.fetch({"a": 1})
+    world.clock.now += DAY
+    compacted(world, csv_days=0)
+    days = sorted(world.folder.parent.glob("archive/station_status/*/date=*"))
+    (days[0] / "part.parquet").write_bytes(b"not Parquet")
+    last = days[-1].name.removeprefix("date=")
+
+    with viewed(world) as db:
+        rows = db.execute(
+            f"SELECT count(*) FROM station_status WHERE date = DATE '{last}'"
+        ).fetchall()
+        with pytest.raises(duckdb.Error, match="cannot be read"):
+            db.execute("SELECT count(*) FROM station_status").fetchall()
+
+    assert rows == [(1,)]

@@ -27,6 +27,12 @@ CSV, ARCHIVE = "csv", "archive"
 ARCHIVED, ANY = frozenset({ARCHIVE}), frozenset({ARCHIVE, CSV})
 KNOWN = f"COLUMNS(lambda c: c <> '{datasets.VERBATIM}')"
 TIME = "TRY(to_timestamp(slot))"
+SCHEMAS = (
+    "SELECT file_name, string_agg(name || ' ' || coalesce(type, ''), ',')"
+    " FROM parquet_schema(?) GROUP BY file_name"
+)
+Key = tuple[str, str]
+"""A system and a day."""
 HIVE = "hive_types = {'system_id': VARCHAR, 'date': DATE}"
 
 
@@ -87,6 +93,7 @@ class RowSources:
         self._settled = source.settled
         self._fails_on = source.fails_on
         self.files: list[Path] = []
+        self._unreadable: dict[Key, str] = {}
         self._parts = {
             s.system_id: list_parts(self._data, s.system_id, layout.datasets)
             for s in systems
@@ -102,12 +109,13 @@ class RowSources:
                 layout,
             )
             for system in systems
+            if layout is not VEHICLE_LAYOUT or system.folder(layout).is_dir()
         }
 
     def days(self) -> Iterator[tuple[ViewedSystem, str]]:
         """Yield the open days of each system."""
         for system in self._systems:
-            for day in self._open[system.system_id]:
+            for day in self._open.get(system.system_id, {}):
                 yield system, day
 
     def _view(
@@ -129,20 +137,76 @@ class RowSources:
 
     def create_view(self, dataset: str, open_sql: str) -> None:
         """Create the view of *dataset*: the result of *open_sql*, and the archive."""
+        closed = {
+            (system.system_id, day): path
+            for system in self._systems
+            for day, path in self._parts[system.system_id][dataset].items()
+            if day not in self._open.get(system.system_id, {})
+        }
         parts = [f"SELECT * FROM ({open_sql}) AS still_open"]
-        for system in self._systems:
-            files = self._parts[system.system_id][dataset].items()
-            closed = [p for day, p in files if day not in self._open[system.system_id]]
-            if closed:
-                parts.append(f"SELECT {KNOWN} FROM {self._closed(dataset, closed)}")
+        for group in self._by_columns(dataset, closed):
+            files = self._listed([closed[key] for key in group])
+            source = f"read_parquet({files}, hive_partitioning = true, {HIVE})"
+            parts.append(f"SELECT {KNOWN} FROM {source}")
+        if dataset == self._layout.rows:
+            for (name, day), why in self._unreadable.items():
+                parts += self._lost(name, day, ARCHIVE, [why])
         self._view(dataset, parts, datasets.COLUMNS[dataset])
 
-    def _closed(self, dataset: str, paths: Sequence[Path]) -> str:
-        union = "true" if dataset == self._layout.rows else "false"
-        return (
-            f"read_parquet({self._listed(paths)}, hive_partitioning = true, {HIVE},"
-            f" union_by_name = {union})"
+    def _by_columns(
+        self, dataset: str, closed: Mapping[Key, Path]
+    ) -> Iterator[list[Key]]:
+        """Yield the days of *closed* whose files have the same columns, together.
+
+        So DuckDB opens one file of each group to plan a query, and not all. The rows of
+        days may have columns of a user's own; of the other datasets the first and the
+        last file of a system are looked at.
+        """
+        by_system: dict[str, list[Key]] = {}
+        for key in closed:
+            by_system.setdefault(key[0], []).append(key)
+        looked_at = [
+            keys if dataset == self._layout.rows else [keys[0], keys[-1]]
+            for keys in by_system.values()
+        ]
+        columns = self._columns(
+            dict.fromkeys(k for keys in looked_at for k in keys), closed
         )
+        groups: dict[object, list[Key]] = {}
+        for keys in by_system.values():
+            is_same = columns.get(keys[0]) == columns.get(keys[-1])
+            for key in keys:
+                if key in self._unreadable:
+                    continue
+                own = columns.get(key) or (columns.get(keys[0]) if is_same else key)
+                groups.setdefault(own, []).append(key)
+        yield from groups.values()
+
+    def _columns(
+        self, keys: Iterable[Key], closed: Mapping[Key, Path]
+    ) -> dict[Key, str]:
+        """Return names and types of the columns of the files of *keys*.
+
+        Files that cannot be read are noted as unreadable.
+        """
+        import duckdb
+
+        by_path = {str(closed[key]): key for key in keys}
+        if not by_path:
+            return {}
+        paths = [duckdb_engine.plain(path) for path in by_path]
+        try:
+            rows = self._db.execute(SCHEMAS, [paths]).fetchall()
+        except duckdb.Error:
+            rows = []
+            for path, key in by_path.items():
+                try:
+                    plain = [duckdb_engine.plain(path)]
+                    rows += self._db.execute(SCHEMAS, [plain]).fetchall()
+                except duckdb.Error as error:
+                    why = f"{path}: {duckdb_engine.message(error)}"
+                    self._unreadable[key] = why
+        return {by_path[path]: columns for path, columns in rows}
 
     def _listed(self, paths: Sequence[Path]) -> str:
         """Return *paths* as an SQL list, and note them as files that are read."""
@@ -154,7 +218,7 @@ class RowSources:
         for system in self._systems:
             name = system.system_id
             by_header: dict[bytes, list[Path]] = {}
-            for day, has_gone in self._open[name].items():
+            for day, has_gone in self._open.get(name, {}).items():
                 lost: list[str] = []
                 for header, path in self._segments(system, day, lost):
                     if self._settled:
