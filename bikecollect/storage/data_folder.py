@@ -20,6 +20,7 @@ from bikecollect.storage.files import trusted_files
 from bikecollect.storage.files.durable import make_folder, sync_folder, write_file
 
 MARKER = ".bikecollect"
+SQLITE = b"SQLite format 3\0"
 LEDGER = "ledger.sqlite3"
 STATUS = "station_status"
 VEHICLES, VEHICLE_STATUS = "vehicles", "vehicle_status"
@@ -197,6 +198,8 @@ def _remedy(folder: Path, error: OSError) -> str:
 
 
 def _is_suspect(folder: Path) -> bool:
+    if _is_plainly_ours(folder):
+        return False  # somebody deleted the marker
     if folder.is_dir() and any(folder.iterdir()):
         return True
     # A mount point that lost its disk exists, and is empty; a folder that somebody
@@ -213,6 +216,16 @@ def name_error(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
         return "a name consists of letters, digits, dots, dashes and underscores"
     return ""
+
+
+def _is_plainly_ours(folder: Path) -> bool:
+    """Return whether *folder* has a ledger, daily files and payloads of a system."""
+    try:
+        with (folder / LEDGER).open("rb") as file:
+            has_ledger = file.read(len(SQLITE)) == SQLITE
+    except FileNotFoundError:
+        return False
+    return has_ledger and all((folder / part).is_dir() for part in (STATUS, "payloads"))
 
 
 def state_home() -> Path:

@@ -4,12 +4,14 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from bikecollect.core.errors import SettingsError, StorageError
 from bikecollect.setup.loader import parse
 from bikecollect.storage import data_folder
+from bikecollect.storage.files.durable import leave_reserve
 from bikecollect.wiring.collection import collect
 
 
@@ -221,3 +223,31 @@ def test_an_archive_that_others_may_write_to_is_refused(
     (tmp_path / "archive").symlink_to("aside")
     with pytest.raises(SettingsError, match="is a link"):
         data_folder.check_archive(tmp_path)
+
+
+def test_a_deleted_marker_of_a_folder_with_our_data_heals(tmp_path: Path) -> None:
+    """A ledger, daily files and payloads prove that the disk is mounted."""
+    city = tmp_path / "bikes" / "city"
+    data_folder.prepare(city)
+    for part in ("station_status", "payloads"):
+        (city / part).mkdir()
+    (city / "ledger.sqlite3").write_bytes(b"SQLite format 3\0" + b"\0" * 84)
+    (city / ".bikecollect").unlink()
+
+    data_folder.prepare(city)
+
+    assert (city / ".bikecollect").is_file()
+
+
+def test_a_disk_without_inodes_is_named_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its bytes may be free: `df` alone would not tell."""
+    disk = os.statvfs(tmp_path)
+    few = SimpleNamespace(
+        f_files=1000, f_favail=3, f_bavail=disk.f_bavail, f_frsize=disk.f_frsize
+    )
+    monkeypatch.setattr(os, "statvfs", lambda _: few)
+
+    with pytest.raises(OSError, match="only 3 inodes left"):
+        leave_reserve(tmp_path, 100)

@@ -9,9 +9,16 @@ RESERVE, RESERVED_SHARE = 8 * 1024 * 1024, 0.02
 can record how runs end, and alerts can be sent, when the disk is full."""
 
 
+INODES = 16
+"""Free inodes that data never use: the ledger needs files beside it to record a run."""
+
+
 def leave_reserve(folder: Path, size: int) -> None:
     """Raise OSError (ENOSPC) if *size* more bytes in *folder* would use the reserve."""
     disk = os.statvfs(folder)
+    if disk.f_files and disk.f_favail < INODES:
+        what = f"only {disk.f_favail} inodes left: remove small files (see df -i)"
+        raise OSError(errno.ENOSPC, what)
     reserve = min(RESERVE, disk.f_blocks * disk.f_frsize * RESERVED_SHARE)
     if disk.f_bavail * disk.f_frsize < size + reserve:
         what = f"no space left but the last {reserve / 1e6:.1f} MB, kept for the ledger"
