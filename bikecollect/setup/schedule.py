@@ -90,7 +90,8 @@ def plan_systemd(
         if installed
         else CronState.ABSENT
     )
-    fires = [fire.astimezone() for fire in systemd.next_fires(settings.seconds, now)]
+    times = systemd.next_fires(settings.seconds, now, zones=_zones(settings))
+    fires = [moment.astimezone() for moment in times]
     return Plan("\n".join(texts.values()), state, fires)
 
 
@@ -222,8 +223,13 @@ def _units(
     service, timer = _unit_names(path, _folder(system_wide=system_wide))
     return {
         service: systemd.service(config),
-        timer: systemd.timer(settings.seconds),
+        timer: systemd.timer(settings.seconds, _zones(settings)),
     }
+
+
+def _zones(settings: Settings) -> list[str]:
+    """Return the time zones of the systems, each once."""
+    return list(dict.fromkeys(s.timezone for s in settings.systems.values()))
 
 
 def _credentials(settings: Settings) -> dict[str, str]:

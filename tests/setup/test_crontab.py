@@ -144,3 +144,32 @@ def test_a_timer_fires_some_seconds_into_the_slot() -> None:
     found = systemd.next_fires(300, 1_800_000_007.0, 2)
 
     assert [each.timestamp() for each in found] == [1_800_000_307, 1_800_000_607]
+
+
+@pytest.mark.parametrize(
+    ("interval", "zones", "lines"),
+    [
+        (21_600, ["Europe/Oslo"], ["0/6:00:7 Europe/Oslo"]),
+        (1800, ["Asia/Kathmandu"], ["*:0/30:7 Asia/Kathmandu"]),
+        (
+            3600,
+            ["Asia/Kolkata", "Europe/Oslo", "Asia/Kolkata"],
+            ["0/1:00:7 Asia/Kolkata", "0/1:00:7 Europe/Oslo"],
+        ),
+        (300, ["Asia/Kolkata"], ["*:0/5:7"]),
+        (5400, ["Europe/Oslo"], ["0/3:00:7 UTC", "1/3:30:7 UTC"]),
+    ],
+)
+def test_a_timer_fires_where_slots_begin(
+    interval: int, zones: list[str], lines: list[str]
+) -> None:
+    """By the clock of each system; short slots need no zone."""
+    assert systemd.calendar(interval, zones) == lines
+
+
+def test_the_next_fires_of_a_timer_are_slots_of_the_zone() -> None:
+    """06:00, 12:00 and 18:00 in Oslo."""
+    fires = systemd.next_fires(21_600, 1_795_658_400.0, zones=["Europe/Oslo"])
+    local = [f.astimezone(ZoneInfo("Europe/Oslo")).strftime("%H:%M:%S") for f in fires]
+
+    assert local == ["06:00:07", "12:00:07", "18:00:07"]

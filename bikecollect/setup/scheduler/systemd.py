@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import lcm
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from bikecollect.core import user_folders
 from bikecollect.core.errors import SettingsError, StorageError
 from bikecollect.core.slots import DAY, HOUR, MINUTE
+from bikecollect.core.timeline.grid import Grid
 from bikecollect.storage.files import durable
 
 SYSTEM_WIDE = Path("/etc/systemd/system")
@@ -154,11 +156,11 @@ class ServiceConfig:
     credentials: Mapping[str, str] = field(default_factory=dict)
 
 
-def calendar(interval: int) -> list[str]:
+def calendar(interval: int, zones: Sequence[str] = ()) -> list[str]:
     """Return the OnCalendar lines for *interval* seconds, which divides a day.
 
-    Slots begin on the UTC grid. Time zone offsets are multiples of a quarter of an
-    hour, so "UTC" is only needed if the interval does not divide a quarter.
+    Slots lie on the clock of the systems' *zones*. Offsets to UTC are multiples of a
+    quarter of an hour, so a zone is only needed if the interval does not divide one.
 
     >>> calendar(300), calendar(30)
     (['*:0/5:7'], ['*:*:7/30'])
@@ -167,6 +169,13 @@ def calendar(interval: int) -> list[str]:
     >>> calendar(5400)
     ['0/3:00:7 UTC', '1/3:30:7 UTC']
     """
+    if _is_local(interval) and zones:
+        lines = calendar(interval)
+        return [
+            f"{line.removesuffix(' UTC')} {zone}"
+            for zone in dict.fromkeys(zones)
+            for line in lines
+        ]
     first = offset(interval)
     if interval < MINUTE and MINUTE % interval == 0:
         return [f"*:*:{first}/{interval}" if interval > 1 else "*:*:*"]
@@ -177,6 +186,12 @@ def calendar(interval: int) -> list[str]:
         times = [divmod(s, MINUTE) for s in range(first, period, interval)]
         return [f"*:{minute}/{step}:{second}{zone}" for minute, second in times]
     return _by_hours(interval, first)
+
+
+def _is_local(interval: int) -> bool:
+    """Return whether slots of *interval* seconds depend on the time zone."""
+    divides = HOUR % interval == 0 or interval % HOUR == 0
+    return bool(QUARTER_HOUR % interval) and divides
 
 
 def _by_hours(interval: int, first: int) -> list[str]:
@@ -200,18 +215,24 @@ def offset(interval: int) -> int:
     return min(OFFSET, interval // 4)
 
 
-def next_fires(interval: int, now: float, number: int = 3) -> list[datetime]:
+def next_fires(
+    interval: int, now: float, number: int = 3, zones: Sequence[str] = ()
+) -> list[datetime]:
     """Return the next *number* times after *now* at which the timer fires."""
     first = offset(interval)
-    start = (int(now - first) // interval + 1) * interval + first
-    return [
-        datetime.fromtimestamp(start + step * interval, UTC) for step in range(number)
-    ]
+    times: set[int] = set()
+    for zone in zones or ("UTC",):
+        grid = Grid.of(interval, ZoneInfo(zone))
+        slot = grid.floor(now - first)
+        for _ in range(number):
+            slot = grid.next(slot)
+            times.add(slot + first)
+    return [datetime.fromtimestamp(moment, UTC) for moment in sorted(times)[:number]]
 
 
-def timer(interval: int) -> str:
+def timer(interval: int, zones: Sequence[str] = ()) -> str:
     """Return the text of the timer for *interval* seconds."""
-    when = "".join(f"OnCalendar={row}\n" for row in calendar(interval))
+    when = "".join(f"OnCalendar={row}\n" for row in calendar(interval, zones))
     return (
         "# Written by `bikecollect schedule install --systemd`.\n"
         "[Unit]\n"
