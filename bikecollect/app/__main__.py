@@ -1,7 +1,7 @@
 """Serves the app: python -P -m bikecollect.app HOST PORT [NAME]... (`bikecollect app`).
 
-Its address is said once it answers, and it answers once all that the first page needs
-is loaded: who follows it waits for nothing but the page.
+Its address is printed once it answers, and it answers once everything that the first
+page needs is loaded.
 """
 
 import logging
@@ -18,13 +18,13 @@ import click
 from bikecollect.app.queries import current
 
 ADDRESS = "BIKECOLLECT_APP_ADDRESS"
-"""Names the variable that has the app's address."""
+"""The environment variable with the app's address."""
 PAGES = ("now", "station", "city", "collection")
 SOON = 0.02
 
 
-def _say(address: str) -> None:
-    """Say *address*, once somebody answers there."""
+def _print_address(address: str) -> None:
+    """Print *address* once the server answers."""
     place = urlsplit(address)
     while True:
         try:
@@ -40,14 +40,15 @@ def main(host: str, port: str, *names: str) -> None:
     """Load what the first page needs, then serve it."""
     opening = threading.Thread(target=current.warm)
     opening.start()
-    # What the pages cache has no server yet, and says so once for each: no news.
+    # Each cache of the pages would warn that there is no server yet.
     logging.disable(logging.WARNING)
     server = import_module("bikecollect.app.server")
     for page in PAGES:
         import_module(f"bikecollect.app.pages.{page}")
     logging.disable(logging.NOTSET)
     opening.join()
-    threading.Thread(target=_say, args=[os.environ[ADDRESS]], daemon=True).start()
+    address = os.environ[ADDRESS]
+    threading.Thread(target=_print_address, args=[address], daemon=True).start()
     server.serve(host, int(port), names)
 
 

@@ -1,4 +1,4 @@
-"""What pages draw: answers, from a cache until something new was committed."""
+"""The data of the pages as pandas frames, cached until something new is committed."""
 
 from dataclasses import replace
 from datetime import date, timedelta
@@ -18,7 +18,7 @@ from bikecollect.reports.runner import Answer
 from bikecollect.wiring import history
 
 EPOCHS = ("slot", "first_slot", "last_slot", "since", "until", "last_reported")
-"""Columns of epoch seconds; where they are texts, those are local clock times."""
+"""Columns of epoch seconds; texts in them are local times."""
 CLOCKS = ("time",)
 Span = tuple[date, date]
 DAY = timedelta(days=1)
@@ -40,38 +40,38 @@ def _asked(
 
 
 def answer(name: str, report: str, when: Span, **more: Any) -> Answer:
-    """Return what *report* says, from the cache until something new comes.
+    """Return the answer of *report*, cached until something new is committed.
 
-    *more* is for `DataService.ask`.
+    *more* are parameters of `DataService.ask`.
     """
     return _asked(
         data_service(), data_service().state(name), (name, report, *when), **more
     )
 
 
-def frame(found: Answer, there: ZoneInfo) -> pd.DataFrame:
-    """Return an answer as a table; its epoch seconds become local clock times."""
-    table = pd.DataFrame(list(found.rows), columns=found.columns)
+def frame(answer: Answer, zone: ZoneInfo) -> pd.DataFrame:
+    """Return *answer* as a frame; its epoch seconds become local times in *zone*."""
+    table = pd.DataFrame(list(answer.rows), columns=answer.columns)
     for name in EPOCHS:
         if name in table and not pd.api.types.is_string_dtype(table[name]):
-            table[name] = local(table[name], there)
+            table[name] = local(table[name], zone)
     for name in (*CLOCKS, *EPOCHS):
         if name in table and pd.api.types.is_string_dtype(table[name]):
             table[name] = pd.to_datetime(table[name])
     return table
 
 
-def local(seconds: Any, there: ZoneInfo) -> Any:
-    """Return a column of epoch seconds as clock times of *there*."""
+def local(seconds: Any, zone: ZoneInfo) -> Any:
+    """Return a column of epoch seconds as local times in *zone*."""
     return (
         pd.to_datetime(seconds, unit="s", utc=True)
-        .dt.tz_convert(there)
+        .dt.tz_convert(zone)
         .dt.tz_localize(None)
     )
 
 
 def snapshot(name: str, newest: date) -> list[MapStation]:
-    """Return all stations in the newest slot, which is of the day *newest*."""
+    """Return all stations in the newest slot, which is on the day *newest*."""
     return places(answer(name, "snapshot", (newest - DAY, newest + DAY)).rows)
 
 
@@ -81,9 +81,9 @@ def vehicles(name: str, newest: date) -> Answer:
 
 
 def stations(name: str, newest: date) -> dict[str, Known]:
-    """Return all stations there are and were, by their ids."""
-    found = known(answer(name, "stations", (newest - DAY, newest + DAY)).rows)
-    return {each.station_id: each for each in found}
+    """Return all stations, present and removed, by their ids."""
+    rows = answer(name, "stations", (newest - DAY, newest + DAY)).rows
+    return {station.station_id: station for station in known(rows)}
 
 
 @st.cache_data(max_entries=4, show_spinner="Reading the day ...")
@@ -97,7 +97,7 @@ def _film(
 
 
 def film(name: str, day: date) -> Film:
-    """Return the film of *day*, from the cache until something new comes."""
+    """Return the film of *day*, cached until something new is committed."""
     return _film(data_service(), data_service().state(name), name, day)
 
 
@@ -112,10 +112,10 @@ def _account(
 
 
 def account(name: str, when: Span) -> Account:
-    """Return the account of the days of *when*, without its single slots."""
+    """Return the account of the days of *when*, without its slots."""
     return _account(data_service(), data_service().state(name), name, when)
 
 
 def calendar(name: str, when: Span) -> pd.DataFrame:
-    """Return a line a day: what was expected and collected, and what was amiss."""
+    """Return a row per day: slots expected, collected and missing, and the cause."""
     return pd.DataFrame(days_of(answer(name, "coverage", when)), columns=Day._fields)

@@ -1,4 +1,4 @@
-"""The app's entry, run by Streamlit: ``bikecollect app``."""
+"""The script of the app that Streamlit runs (`bikecollect app`)."""
 
 from importlib.resources import files
 

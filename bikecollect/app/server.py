@@ -1,4 +1,4 @@
-"""The web server of the app: whom it answers, and what its answers carry."""
+"""The web server of the app: allowed requests, and security headers."""
 
 import re
 import socket
@@ -21,9 +21,9 @@ from streamlit.file_util import get_static_dir
 from streamlit.runtime.pages_manager import PagesManager
 
 BLUE, SKY = "#0072B2", "#56B4E9"
-"""Of what is chosen: red would look like trouble (Okabe and Ito's blues)."""
+"""The colours of selections: red would look like an error (Okabe and Ito's blues)."""
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
-"""All that the app is asked for; nothing is uploaded to it."""
+"""The allowed methods: nothing is uploaded to the app."""
 POLICY = (
     "default-src 'self'",
     "style-src 'self' 'unsafe-inline'",
@@ -48,14 +48,14 @@ HEADERS = {
 def serve(host: str, port: int, names: Iterable[str]) -> None:
     """Serve the app at *host* and *port* until a signal ends it.
 
-    *names* are host names by which it may be asked for, beside those that are known.
+    *names* are more host names for which requests are allowed.
     """
     uvicorn.config.LOGGING_CONFIG["loggers"]["uvicorn"]["level"] = "WARNING"
     policy = (
         *POLICY,
         script_source(Path(get_static_dir(), "index.html").read_text("utf-8")),
     )
-    # Else whoever is first at /city gets the file pages/city.py, which draws nothing.
+    # Otherwise a first request for /city runs the file pages/city.py, which is empty.
     PagesManager.uses_pages_directory = False
     known = known_names(host, names)
     guard = Middleware(RequestGuard, known=known, proxies=plain(names), policy=policy)
@@ -64,15 +64,15 @@ def serve(host: str, port: int, names: Iterable[str]) -> None:
 
 
 def options(host: str, port: int, names: Iterable[str]) -> dict[str, Any]:
-    """Return Streamlit's options: they outrank its settings files and environment."""
+    """Return Streamlit's options, which override its settings and environment."""
     return {
         "server.address": host,
         "server.port": port,
         "server.headless": True,
         "server.fileWatcherType": "none",
         "server.enableCORS": True,
-        "server.corsAllowedOrigins": [f"https://{each}" for each in names],
-        "server.allowedHosts": [],  # Guard knows them, for pages too
+        "server.corsAllowedOrigins": [f"https://{name}" for name in names],
+        "server.allowedHosts": [],  # RequestGuard checks them, also for pages
         "server.enableXsrfProtection": True,
         "server.xsrfCookieSameSite": "strict",
         "server.enableStaticServing": False,
@@ -99,10 +99,10 @@ def options(host: str, port: int, names: Iterable[str]) -> dict[str, Any]:
 
 
 class RequestGuard:
-    """Answers reading requests of pages of our own, and adds `HEADERS` to all.
+    """Allows reading requests of the app's own pages, and adds `HEADERS`.
 
-    A page of another site must neither read the app nor open its websocket: not by
-    its own name, and not by one that it lets point here (DNS rebinding).
+    A page of another site must not read the app or open its websocket, neither by its
+    own name nor by a name that it points here (DNS rebinding).
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class RequestGuard:
         self._proxies = proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or hand it on."""
+        """Reject a request, or pass it on."""
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
@@ -135,7 +135,7 @@ class RequestGuard:
         await answer(scope, receive, guarded)
 
     def _refusal(self, method: str, headers: Mapping[str, str]) -> str:
-        """Return why a request is not answered, empty where it is."""
+        """Return why a request is rejected, empty if it is allowed."""
         if method not in READING:
             return "the app only reads"
         host = headers.get("host", "")
@@ -149,7 +149,7 @@ class RequestGuard:
     def _secured(
         self, headers: Iterable[tuple[bytes, bytes]], host: str
     ) -> list[tuple[bytes, bytes]]:
-        """Return the *headers* of an answer to *host*, with ours in their place."""
+        """Return the *headers* of a response to *host*, with ours replacing others."""
         sockets = f" ws://{host} wss://{host}" if host else ""
         policy = "; ".join([*self._policy, f"connect-src 'self'{sockets}"])
         ours = {**HEADERS, "content-security-policy": policy}
@@ -158,16 +158,16 @@ class RequestGuard:
 
 
 def script_source(page: str) -> str:
-    """Return which scripts Streamlit's *page* may run: files, and those inside it.
+    """Return the CSP source of scripts for *page*: files, and the inline ones.
 
-    The map's script comes as a blob.
+    The map's script is a blob.
 
     >>> script_source("<script>a()</script><script src=x></script>").split()[2:]
     ['blob:', "'sha256-qVpDBgj7bpq5hMAcGp3AOc79J3Y1Z4HvySTwKrWDoy4='"]
     """
-    inside = re.findall(r"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", page, re.DOTALL)
-    digests = (b64encode(sha256(each.encode()).digest()).decode() for each in inside)
-    hashes = (f"'sha256-{each}'" for each in digests)
+    inline = re.findall(r"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", page, re.DOTALL)
+    digests = (sha256(script.encode()).digest() for script in inline)
+    hashes = (f"'sha256-{b64encode(digest).decode()}'" for digest in digests)
     return " ".join(["script-src 'self' blob:", *hashes])
 
 
@@ -182,7 +182,7 @@ def _refused(why: str) -> ASGIApp:
 
 
 def is_known(host: str, names: frozenset[str]) -> bool:
-    """Return whether *host*, a Host header, cannot be a name that others made up.
+    """Return whether *host*, a Host header, cannot be the domain of an attacker.
 
     An address or a name without a dot (localhost) is nobody's domain.
 
@@ -200,9 +200,9 @@ def is_known(host: str, names: frozenset[str]) -> bool:
 
 
 def is_own(origin: str, host: str, proxies: frozenset[str]) -> bool:
-    """Return whether *origin*, an Origin header, is a page that *host* has served.
+    """Return whether *origin*, an Origin header, is a page served by *host*.
 
-    A reverse proxy may ask by another name than its visitors: those of *proxies*.
+    The names in *proxies* are those that visitors of a reverse proxy use.
 
     >>> own = is_own("http://localhost:8501", "localhost:8501", frozenset())
     >>> own, is_own("http://localhost:80", "localhost:8501", frozenset())
@@ -220,11 +220,11 @@ def _name(host: str) -> str:
 
 
 def known_names(host: str, names: Iterable[str]) -> frozenset[str]:
-    """Return the names by which the app at *host* may be asked for."""
+    """Return the host names for which requests to the app at *host* are allowed."""
     own = socket.gethostname()
     return plain([host, own, socket.getfqdn(), f"{own}.local", *names])
 
 
 def plain(names: Iterable[str]) -> frozenset[str]:
-    """Return *names* as a Host header's are compared: in lower case, without root."""
-    return frozenset(each.lower().rstrip(".") for each in names)
+    """Return *names* for comparing: in lower case, without a final dot."""
+    return frozenset(name.lower().rstrip(".") for name in names)

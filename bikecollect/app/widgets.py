@@ -1,4 +1,4 @@
-"""What pages share: what is asked for, and figures with their basis and their data."""
+"""Parts that pages share: inputs, and figures with their basis and their data."""
 
 import os
 import re
@@ -26,15 +26,15 @@ STYLE = """<style>
 }
 </style>"""
 ONLY = "BIKECOLLECT_APP_SYSTEM"
-"""Names the variable by which ``--system`` reaches the app."""
+"""The environment variable that passes ``--system`` to the app."""
 RANGES = {"7 days": 7, "28 days": 28, "90 days": 90, "365 days": 365, "All": 0}
-OWN = "Own dates"
+OWN = "Custom dates"
 COUNT = ".1f"
-"""How a mean number of bikes is written."""
+"""The number format of a mean number of bikes."""
 JOINTS = re.compile(r"(?<=:)(?=//|[\w+-]+[:/\[])|(?<=www)(?=\.)|(?=@)", re.IGNORECASE)
-"""Where addresses, emoji, icons and colours are broken: those work escaped, too."""
+"""Where to break addresses, emoji, icons and colours, which work even if escaped."""
 SIGNS = re.compile(r"[\\`*_{}\[\]()#!|<>&~$:^@]|^[-+=]")
-"""What Markdown, or Streamlit in it, obeys; some of it at the beginning only."""
+"""The special characters of Markdown and Streamlit, some at the beginning only."""
 ColumnConfig = Any
 HOUR_TIPS = {
     "weekday": ("day", ""),
@@ -45,7 +45,7 @@ HOUR_TIPS = {
 
 
 def run(page: Callable[[], None]) -> None:
-    """Show *page*; a trouble of ours is said in words."""
+    """Show *page*; an error of ours is shown as a message."""
     try:
         page()
     except BikecollectError as error:
@@ -53,7 +53,7 @@ def run(page: Callable[[], None]) -> None:
 
 
 def system() -> str:
-    """Let the system be chosen, where there are several."""
+    """Return the system, chosen by the user if there are several."""
     only = os.environ.get(ONLY)
     names = [only] if only else list(data_service().settings.systems)
     if len(names) == 1:
@@ -62,11 +62,11 @@ def system() -> str:
 
 
 def freshness(name: str) -> Standing:
-    """Say how old the newest data are, in plain sight; return how the system stands."""
+    """Show the age of the newest data; return the status of the system."""
     standing = data_service().standing(name)
     health = standing.health
     if health.behind is None:
-        st.warning(f"**{name}**: nothing was collected yet.")
+        st.warning(f"**{name}**: nothing has been collected yet.")
         return standing
     when = iso(health.now - health.behind, frames.zone(name))
     text = f"Newest data: **{ago(health.behind)}** ({when[:10]} {when[11:16]}, local)"
@@ -78,21 +78,21 @@ def freshness(name: str) -> Standing:
 
 
 def days(name: str) -> tuple[date, date]:
-    """Return the first and the newest day; a system without any ends the page."""
-    found = data_service().days(name)
-    if found is None:
+    """Return the first and the newest day; stop the page if there are none."""
+    first_and_newest = data_service().days(name)
+    if first_and_newest is None:
         text = (
-            "Nothing was collected yet. Let cron call `bikecollect fetch`, or try a "
-            "simulated month: `bikecollect demo --days 30`."
+            "Nothing has been collected yet. Let cron run `bikecollect fetch`, or try "
+            "a simulated month: `bikecollect demo --days 30`."
         )
         st.info(data_service().addressed(text))
         st.stop()
-    return found
+    return first_and_newest
 
 
 def views(known: dict[str, Any]) -> str:
-    """Let one of the *known* views of the page be chosen, and return its word."""
-    found = st.segmented_control(
+    """Return the name of the view, chosen by the user from *known*."""
+    chosen = st.segmented_control(
         "View",
         list(known),
         default=next(iter(known)),
@@ -101,14 +101,14 @@ def views(known: dict[str, Any]) -> str:
         bind="query-params",
         label_visibility="collapsed",
     )
-    return found or next(iter(known))
+    return chosen or next(iter(known))
 
 
 def span(name: str, *, default: str = "28 days") -> Span:
-    """Let a range of days be chosen; return its first day and the one behind it."""
+    """Return the range of days chosen by the user: its first day, and the day after."""
     first, newest = days(name)
     left, right = st.columns(2)
-    words = left.selectbox(
+    chosen = left.selectbox(
         "Range",
         [*RANGES, OWN],
         index=list(RANGES).index(default),
@@ -116,16 +116,16 @@ def span(name: str, *, default: str = "28 days") -> Span:
         bind="query-params",
     )
     with right:
-        if words == OWN:
+        if chosen == OWN:
             return ends(name, "range", (first, newest))
         last = day("Last day", "range_last", newest, (first, newest))
-    length = RANGES[words]
+    length = RANGES[chosen]
     begin = max(first, last - timedelta(days=length - 1)) if length else first
     return begin, last + timedelta(days=1)
 
 
 def ends(name: str, key: str, default: Span, title: str = "") -> Span:
-    """Let the first and the last day be chosen; return the first and the one behind."""
+    """Return the first day chosen by the user, and the day after the last one."""
     known = days(name)
     head = f"{title}, " if title else ""
     begin = day(f"{head}from".capitalize(), f"{key}_from", default[0], known)
@@ -134,7 +134,7 @@ def ends(name: str, key: str, default: Span, title: str = "") -> Span:
 
 
 def day(title: str, key: str, default: date, known: Span) -> date:
-    """Let a day be chosen, of those from the first *known* to the last."""
+    """Return the day chosen by the user, within the *known* ones."""
     return st.date_input(
         title,
         min(max(default, known[0]), known[1]),
@@ -146,44 +146,43 @@ def day(title: str, key: str, default: date, known: Span) -> date:
 
 
 def basis(seen: float, expected: float, what: str = "slots") -> str:
-    """Return what a figure rests on."""
+    """Return the basis of a figure: the data seen of those expected."""
     share = percent(seen / expected) if expected else percent(None)
     return f"Basis: {seen:,.0f} of {expected:,.0f} expected {what} were seen ({share})."
 
 
 def summed(table: pd.DataFrame, what: str = "slots", tail: str = "") -> str:
-    """Return what a figure of *table* rests on; columns ``slots_seen`` and others."""
-    seen, expected = (
-        table[f"slots_{each}{tail}"].sum() for each in ("seen", "expected")
-    )
+    """Return the basis of a figure of *table*, from its columns ``slots_...``."""
+    seen = table[f"slots_seen{tail}"].sum()
+    expected = table[f"slots_expected{tail}"].sum()
     return basis(seen, expected, what)
 
 
 def figure(
-    spec: dict[str, Any], table: pd.DataFrame, name: str, said: str, alt: str
+    spec: dict[str, Any], table: pd.DataFrame, name: str, caption: str, alt: str
 ) -> None:
-    """Draw *table* by *spec*; under it *said*, its basis, and a button for the data.
+    """Draw *table* by *spec*, with its *caption* and a button for the data below.
 
-    *alt* is for those who do not see it.
+    *alt* describes the figure for screen readers.
     """
     st.vega_lite_chart(table, spec, width="stretch", alt=alt)
-    foot(table, name, said)
+    foot(table, name, caption)
 
 
 def foot(
-    table: pd.DataFrame | Callable[[], pd.DataFrame], name: str, said: str
+    table: pd.DataFrame | Callable[[], pd.DataFrame], name: str, caption: str
 ) -> None:
-    """Say what a figure rests on, and offer its data: *table*, or what makes it."""
+    """Show the *caption* of a figure, and a button for its data, the *table*."""
 
-    def text() -> bytes:
-        made = table() if callable(table) else table
-        return disarmed_csv(made).encode()
+    def csv() -> bytes:
+        data = table() if callable(table) else table
+        return disarmed_csv(data).encode()
 
     left, right = st.columns([6, 1], vertical_alignment="center")
-    left.caption(said)
+    left.caption(caption)
     right.container(horizontal=True, horizontal_alignment="right").download_button(
         "Data",
-        text,
+        csv,
         f"{name}.csv",
         "text/csv",
         key=f"data-{name}",
@@ -194,10 +193,10 @@ def foot(
 
 
 def disarmed_csv(table: pd.DataFrame) -> str:
-    """Return *table* as CSV in which a spreadsheet finds no formula.
+    """Return *table* as CSV without cells that a spreadsheet takes for formulas.
 
-    Who clicks a button opens the file there; `bikecollect export` gives texts as
-    they are.
+    A download is often opened in a spreadsheet; `bikecollect export` leaves texts
+    unchanged.
     """
     cells = table.select_dtypes(exclude="number").map(_disarmed)
     return table.assign(**cells).to_csv(index=False)
@@ -207,36 +206,36 @@ def _disarmed(value: Any) -> Any:
     return disarmed(value) if isinstance(value, str) else value
 
 
-def clock(seconds: float, there: ZoneInfo) -> str:
-    """Return a moment as local day and minute."""
-    return datetime.fromtimestamp(seconds, there).strftime("%Y-%m-%d %H:%M")
+def clock(seconds: float, zone: ZoneInfo) -> str:
+    """Return *seconds* since the epoch as local date and time, to the minute."""
+    return datetime.fromtimestamp(seconds, zone).strftime("%Y-%m-%d %H:%M")
 
 
 def share_column(title: str, help_: str = "") -> ColumnConfig:
-    """Return how a column of shares is shown."""
+    """Return the configuration of a column of shares."""
     return st.column_config.ProgressColumn(
         title, help=help_ or None, format="percent", min_value=0, max_value=1
     )
 
 
 def time_column(title: str, help_: str = "") -> ColumnConfig:
-    """Return how a column of clock times is shown."""
+    """Return the configuration of a column of local times."""
     return st.column_config.DatetimeColumn(
         title, help=help_ or None, format="YYYY-MM-DD HH:mm"
     )
 
 
 def more(station: str, called: str) -> None:
-    """Lead to the page of *station*."""
+    """Show a link to the page of *station*."""
     address = f"station?{urlencode({'station': station})}"
     st.markdown(f"[More about **{plain(called or station)}**]({address})")
 
 
 def plain(text: str) -> str:
-    r"""Return *text*, which others wrote, as Markdown that shows it and does nothing.
+    r"""Return the untrusted *text* as Markdown that only shows it.
 
-    Every sign of it is escaped; what an address or an icon is made of works all the
-    same, and an invisible joiner breaks it.
+    All special characters are escaped. Addresses and icons work even so: an invisible
+    joiner breaks them.
 
     >>> print(plain("![x](y) <b> 1. *z*"))
     \!\[x\]\(y\) \<b\> 1. \*z\*

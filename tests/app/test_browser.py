@@ -269,7 +269,7 @@ def test_a_click_beside_the_stations_asks_for_the_nearest(visit: Visit) -> None:
     visit.map().locator("canvas").first.click(position={"x": 20, "y": 20})
 
     visit.page.wait_for_url("**near=*")
-    visit.sees("The 1 nearest of those shown")
+    visit.sees("The 1 nearest of the stations shown")
     visit.page.locator("[data-testid=stDataFrame]").nth(1).wait_for()
 
 
@@ -315,7 +315,7 @@ def test_a_bookmarked_address_shows_the_same_view(visit: Visit) -> None:
     shown += box.all_inner_texts()
     assert any("(990000012)" in each for each in shown)
     assert any("7 days" in each for each in shown)
-    visit.sees("A day against the typical one")
+    visit.sees("A day compared with the typical one")
     visit.sees(r"Basis: .* from 20")
     assert "station=990000012" in visit.page.url
 
@@ -325,18 +325,18 @@ def test_a_view_that_is_chosen_is_in_the_address(visit: Visit) -> None:
     visit.open("/station?station=990000012")
 
     visit.page.get_by_role("radio", name="Empty or full").click()
-    visit.sees("Where to go when it has none")
+    visit.sees("Nearby stations when it is empty or full")
 
     visit.page.wait_for_url("**view=Empty+or+full*")
     again = visit.page.url.removeprefix(visit.address)
-    visit.open(again).sees("Where to go when it has none")
+    visit.open(again).sees("Nearby stations when it is empty or full")
 
 
 def test_what_became_of_a_station_is_drawn(visit: Visit) -> None:
     """The demo's first station was moved: a chart, and a table."""
     visit.open("/station?station=990000001")
 
-    visit.sees("All that the lists of stations told")
+    visit.sees("All changes in the station list since")
     visit.page.locator("[data-testid=stVegaLiteChart]").nth(1).wait_for()
     visit.page.locator("[data-testid=stDataFrame]").first.wait_for()
 
@@ -349,7 +349,7 @@ def test_a_visitor_elsewhere_sees_the_systems_own_clock(
     for zone in ("Asia/Taipei", "America/New_York"):
         context = new_context(browser, timezone_id=zone)
         made = Visit(context.new_page(), address)
-        made.open("/station?station=990000012&range=7+days").sees("Grey ground")
+        made.open("/station?station=990000012&range=7+days").sees("Grey: no data")
         chart = made.page.locator("[data-testid=stVegaLiteChart]").first
         chart.locator("canvas, svg").first.wait_for()
         pictures.append(_still(chart))

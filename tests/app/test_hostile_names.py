@@ -144,7 +144,7 @@ def test_a_link_made_by_others_says_little(page: Any, address: str, text: str) -
     said = main.get_by_text("No station has the id").inner_text()
     assert (
         said.replace("\u2060", "")
-        == f'No station has the id "{asked[:40]}..."; here is another.'
+        == f'No station has the id "{asked[:40]}..."; showing another.'
     )
     assert acting(main, address) == []
 

@@ -203,7 +203,7 @@ def test_a_removed_station_keeps_its_page(show: Show, world: World) -> None:
     app = show("station", station="c")
 
     assert "Removed from the station list at 2026-11-23 13:05" in app.warning[0].value
-    assert [each.value for each in app.metric] == ["not seen", "not seen", "10"]
+    assert [each.value for each in app.metric] == ["unknown", "unknown", "10"]
     assert app.selectbox[0].value == "c"
 
 
@@ -212,7 +212,9 @@ def test_a_closed_station_is_said_to_be(show: Show, world: World) -> None:
     world.fetch({"a": 4, "b": 0, "c": 5}, after=300, places=PLACES, closed=["c"])
 
     assert "is closed" in show("station", station="c").warning[0].value
-    assert "Orange ground" in said(show("station", station="c", range="7 days"))
+    assert "Orange: reported as closed" in said(
+        show("station", station="c", range="7 days")
+    )
     assert "1 closed" in said(show("now"))
 
 
@@ -298,7 +300,7 @@ def test_runs_without_any_block_are_no_error(show: Show, world: World) -> None:
 
     for page in ("now", "city", "collection"):
         show(page)
-    assert "No station seen yet" in show("station").info[0].value
+    assert "No station has been seen yet" in show("station").info[0].value
 
 
 def test_what_others_wrote_is_no_markdown(show: Show, world: World) -> None:
@@ -309,7 +311,7 @@ def test_what_others_wrote_is_no_markdown(show: Show, world: World) -> None:
     shown = "\\[x\\]\\(http\\:\u2060//a.b\\)"
 
     assert shown in said(show("station", station="a"))
-    assert f'"{shown}"; here is' in show("station", station=evil).warning[0].value
+    assert f'"{shown}"; showing' in show("station", station=evil).warning[0].value
     text = "\n".join(each.value for each in show("now", picked="a").markdown)
     assert f"[More about **{shown}**](station?station=a)" in text
 

@@ -1,4 +1,4 @@
-"""The map: a canvas that needs neither tile servers nor a graphics card."""
+"""The map: a canvas that requires neither tile servers nor a graphics card."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -15,7 +15,7 @@ HTML = '<div class="city"></div>'
 
 
 class Picked(NamedTuple):
-    """What was picked on a map: a station, or a point as "lat, lon"; else empty."""
+    """The station picked on a map, or the point as "lat, lon"; empty if none."""
 
     station: str = ""
     point: str = ""
@@ -29,10 +29,10 @@ def draw(
     selected: str = "",
     point: tuple[float, float] | None = None,
 ) -> Picked:
-    """Draw *places* and return what was picked."""
+    """Draw *places* and return the station or point that was picked."""
     data = {
         "stations": [
-            [*p[1:6], p.capacity, p.vehicles, p.docks, p.is_closed] for p in places
+            [*s[1:6], s.capacity, s.vehicles, s.docks, s.is_closed] for s in places
         ],
         "selected": selected,
         "point": point,
@@ -41,9 +41,9 @@ def draw(
 
 
 def play(film: Film, labels: Sequence[str], *, key: str, at: str = "") -> Picked:
-    """Draw *film* with a slider, at first at the label *at*; return what was picked."""
+    """Draw *film* with a slider, at first at the label *at*; return the pick."""
     data = {
-        "stations": [[*each, None, None, False] for each in film.stations],
+        "stations": [[*station, None, None, False] for station in film.stations],
         "labels": list(labels),
         "states": film.states,
         "vehicles": film.vehicles,
@@ -54,27 +54,26 @@ def play(film: Film, labels: Sequence[str], *, key: str, at: str = "") -> Picked
 
 
 def _mounted(data: dict[str, Any], key: str) -> Picked:
-    found = _component()(
+    values = _component()(
         key=key,
         data=data,
         on_station_change=_nothing,
         on_point_change=_nothing,
         on_at_change=_nothing,
     )
-    values = (found.get(each) or "" for each in Picked._fields)
-    return Picked(*values)
+    return Picked(*(values.get(field) or "" for field in Picked._fields))
 
 
 def _nothing() -> None:
-    """Do nothing: that a component has a callback lets it say something."""
+    """Do nothing: a component returns values only if it has callbacks."""
 
 
 @cache
 def _component() -> Any:
-    here = files(__package__)
+    folder = files(__package__)
     return st.components.v2.component(
         "bikecollect_city",
         html=HTML,
-        css=here.joinpath("citymap.css").read_text("utf-8"),
-        js="\n".join(here.joinpath(each).read_text("utf-8") for each in SCRIPTS),
+        css=folder.joinpath("citymap.css").read_text("utf-8"),
+        js="\n".join(folder.joinpath(name).read_text("utf-8") for name in SCRIPTS),
     )

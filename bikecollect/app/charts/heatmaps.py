@@ -1,4 +1,4 @@
-"""Figures as grids of squares: a week of hours, a year of days."""
+"""Heat maps: the hours of a week, the days of a year."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,7 +16,7 @@ def week(
     domain: Sequence[float] | None = None,
     scheme: str = "viridis",
 ) -> Spec:
-    """Return a heat map: hours across, weekdays down; columns ``hour``, ``weekday``."""
+    """Return a heat map of a week, from the columns ``hour`` and ``weekday``."""
     scale: Spec = {"scheme": scheme}
     ticks: Spec = {"tickCount": 4}
     if domain is not None:
@@ -62,7 +62,7 @@ def week(
 
 
 def calendar(weeks: Sequence[str]) -> Spec:
-    """Return a year of days, a column for each of *weeks* (their Mondays, ISO 8601).
+    """Return a heat map of a year; *weeks* are the Mondays of its weeks (ISO 8601).
 
     Columns: ``week``, ``weekday``, ``level`` and those of the tooltip.
     """
@@ -75,7 +75,7 @@ def calendar(weeks: Sequence[str]) -> Spec:
         "day": ("day", ""),
         "share": ("coverage", ".1%"),
         "missing": ("missing slots", ",d"),
-        "why": ("mostly", ""),
+        "why": ("main cause", ""),
     }
     return {
         "mark": {"type": "rect", "cornerRadius": 2},

@@ -1,4 +1,4 @@
-"""How figures look: Vega-Lite specifications, readable without telling hues apart.
+"""Vega-Lite specifications of figures, readable without distinguishing hues.
 
 Colours are those of Okabe and Ito (2008, "Color Universal Design") for kinds, and
 viridis (Smith and van der Walt, 2015) for amounts.
@@ -10,12 +10,12 @@ from typing import Any
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#E69F00", "#009E73", "#8C8C8C"
 VERMILLION, SKY, PURPLE = "#D55E00", "#56B4E9", "#CC79A7"
 LEVELS = ["#3b0f47", "#43377f", "#2c718e", "#29af7f", "#9ed93a", "#fde725"]
-"""Of the words of `LEGEND`, the least first."""
+"""The colours of the levels in `LEGEND`, the lowest first."""
 Spec = dict[str, Any]
 
 
 def time_axis(field: str) -> Spec:
-    """Return the encoding of *field* as local time, by the 24 hours of a clock."""
+    """Return the encoding of *field* as local time with 24 hours."""
     return {
         "field": field,
         "type": "temporal",
@@ -30,15 +30,15 @@ def time_axis(field: str) -> Spec:
 
 
 def tooltips(tips: Mapping[str, tuple[str, str]]) -> list[Spec]:
-    """Return tooltips: a column, its title and its format; a word has none."""
-    made = []
+    """Return tooltips from the title and the number format of each column."""
+    encodings = []
     for field, (title, form) in tips.items():
         kind = "temporal" if form.startswith("%") else "quantitative"
-        each = {"field": field, "title": title, "type": kind, "format": form}
+        encoding = {"field": field, "title": title, "type": kind, "format": form}
         if not form:
-            each = {"field": field, "title": title, "type": "nominal"}
-        made.append(each)
-    return made
+            encoding = {"field": field, "title": title, "type": "nominal"}
+        encodings.append(encoding)
+    return encodings
 
 
 def bars(
@@ -71,7 +71,7 @@ def bars(
 def ranked(
     x: str, y: str, *, title: str, form: str, tips: Mapping[str, tuple[str, str]]
 ) -> Spec:
-    """Return lying bars, the longest first."""
+    """Return horizontal bars, the longest first."""
     return {
         "mark": {"type": "bar", "color": BLUE},
         "height": {"step": 24},

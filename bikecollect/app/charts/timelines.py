@@ -1,4 +1,4 @@
-"""Figures over time: lines that are broken where nothing was seen."""
+"""Figures over time: lines that are interrupted where data are missing."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -29,11 +29,11 @@ def lines(
     step: bool = False,
     between: tuple[str, str] | None = None,
 ) -> Spec:
-    """Return lines over time: *series* gives a column its title and its colour.
+    """Return lines over time; *series* has the title and the colour of each column.
 
-    Where a value is absent, the line is broken; where the column ``missing`` or
-    ``closed`` is true, the ground is shaded up to ``until``. *between* are the columns
-    of the least and the most of the first of *series*.
+    A line is interrupted where its value is absent. The background is shaded up to
+    ``until`` where the column ``missing`` or ``closed`` is true. *between* are the
+    columns with the minimum and the maximum of the first of *series*.
     """
     names = [title for title, _ in series.values()]
     colours = [colour for _, colour in series.values()]
@@ -93,7 +93,7 @@ def lines(
 
 
 def _ground(x: str, where: str, colour: str) -> Spec:
-    """Return what shades the times at which the column *where* is true."""
+    """Return the layer that shades the times at which the column *where* is true."""
     return {
         "transform": [{"filter": f"datum.{where}"}],
         "mark": {"type": "rect", "color": colour, "opacity": 0.25},
@@ -102,10 +102,10 @@ def _ground(x: str, where: str, colour: str) -> Spec:
 
 
 def band(*, unit: str, tips: Mapping[str, tuple[str, str]]) -> Spec:
-    """Return a typical day: quartiles as a band, the middle as a line, a day over it.
+    """Return a typical day: quartiles as a band, the median and one day as lines.
 
     Columns: ``time``, ``low``, ``mid``, ``high``, ``that_day`` and ``asked``, which is
-    false where the day has no slot.
+    false where that day has no slot.
     """
     y = {"type": "quantitative", "title": unit, "axis": {"tickMinStep": 1}}
     x = time_axis("time") | {"axis": {"format": "%H:%M", "tickCount": 8}}
@@ -156,9 +156,9 @@ def band(*, unit: str, tips: Mapping[str, tuple[str, str]]) -> Spec:
 
 
 def events(x: str, kind: str, ends: tuple[date, date]) -> Spec:
-    """Return what happened on a line of time from the first of *ends* to the last.
+    """Return events as points over time, from the first of *ends* to the last.
 
-    Columns: *x*, and *kind*, a word, which has a line of its own.
+    Columns: the time *x*, and *kind*, a word with its own row.
     """
     domain = [{"year": d.year, "month": d.month, "date": d.day} for d in ends]
     return {
@@ -188,7 +188,7 @@ def events(x: str, kind: str, ends: tuple[date, date]) -> Spec:
 def areas(
     measure: str, title: str, *, form: str, tips: Mapping[str, tuple[str, str]]
 ) -> Spec:
-    """Return a line for each area over the hours of the day, workdays and weekend."""
+    """Return a line for each area over the hours of the week."""
     return {
         "mark": {"type": "line", "point": {"size": 18}, "strokeWidth": 2},
         "height": 280,
@@ -225,7 +225,7 @@ def areas(
 
 
 def _pointer(x: str, tips: Mapping[str, tuple[str, str]]) -> Spec:
-    """Return a rule that follows the pointer and says all values."""
+    """Return a rule that follows the pointer and shows all values."""
     return {
         "params": [
             {

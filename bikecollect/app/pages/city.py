@@ -1,4 +1,4 @@
-"""The page of the whole city: its week, its day, its areas, two periods, rankings."""
+"""The page of the whole city: week, day, areas, comparison of periods, rankings."""
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -19,7 +19,7 @@ MEASURES = {
     "free docks at a station": ("mean_docks", ".1f"),
 }
 LEAST = {".0%": 0.05, ".1f": 1.0}
-"""By a measure's form: two periods that differ by less are drawn pale."""
+"""By a measure's number format: smaller differences of two periods are drawn pale."""
 RANKED = {
     "name": st.column_config.TextColumn("station", width="medium"),
     "share_with_vehicle": widgets.share_column("with a bike", "Of the slots seen"),
@@ -28,11 +28,11 @@ RANKED = {
     "share_inactive": st.column_config.NumberColumn("closed", format="percent"),
     "share_silent": st.column_config.NumberColumn(
         "silent",
-        help="Slots in which the station had not spoken for an hour",
+        help="Slots in which the station had not reported for an hour",
         format="percent",
     ),
     "changes": st.column_config.NumberColumn(
-        "changes", help="Slots with another count than the one just before"
+        "changes", help="Slots whose count differs from that of the slot before"
     ),
     "station_id": "id",
 }
@@ -53,8 +53,8 @@ def _measure() -> str:
 
 
 def _regions(name: str) -> list[str]:
-    known = frames.stations(name, widgets.days(name)[1]).values()
-    return sorted({each.region for each in known if each.region})
+    stations = frames.stations(name, widgets.days(name)[1]).values()
+    return sorted({station.region for station in stations if station.region})
 
 
 def _week(name: str) -> None:
@@ -66,12 +66,12 @@ def _week(name: str) -> None:
         "Area", [WHOLE, *_regions(name)], key="area", bind="query-params"
     )
     by = "system" if area == WHOLE else "district"
-    found = frames.answer(name, "availability", when, by=by)
+    answer = frames.answer(name, "availability", when, by=by)
     if by == "district":
-        found = chart_rows.where(found, place=area)
-    table = frames.frame(chart_rows.by_hour(found), frames.zone(name))
+        answer = chart_rows.where(answer, place=area)
+    table = frames.frame(chart_rows.by_hour(answer), frames.zone(name))
     column, form = MEASURES[measure]
-    st.subheader(f"The week: {measure}")
+    st.subheader(f"Week: {measure}")
     widgets.figure(
         heatmaps.week(
             column,
@@ -89,13 +89,13 @@ def _week(name: str) -> None:
 def _day(name: str) -> None:
     known = widgets.days(name)
     day = widgets.day("Day", "day", known[1], known)
-    there = frames.zone(name)
-    st.subheader("The whole city, slot by slot")
+    zone = frames.zone(name)
+    st.subheader("The city, slot by slot")
     film = frames.film(name, day)
     if not film.stations:
         st.info(f"Nothing was collected on {day}; see Collection for the reason.")
     else:
-        labels = [widgets.clock(each, there)[11:] for each in film.slots]
+        labels = [widgets.clock(slot, zone)[11:] for slot in film.slots]
         picked = city_map.play(
             film, labels, key="film", at=st.query_params.get("at", "")
         )
@@ -105,7 +105,7 @@ def _day(name: str) -> None:
             called = next((s[1] for s in film.stations if s[0] == picked.station), "")
             widgets.more(picked.station, called)
         widgets.foot(
-            lambda: frames.frame(film.answer(), there),
+            lambda: frames.frame(film.answer(), zone),
             f"{name}-{day}",
             f"{len(film.stations):,} stations were seen on this day, in "
             f"{film.collected:,} of {len(film.slots):,} slots.",
@@ -115,9 +115,9 @@ def _day(name: str) -> None:
 
 def _scarcity(name: str, when: frames.Span) -> None:
     st.subheader("Stations empty, full or closed")
-    found = frames.answer(name, "scarcity", when)
+    answer = frames.answer(name, "scarcity", when)
     table = frames.frame(
-        chart_rows.slots(found, data_service().settings.seconds, "stations"),
+        chart_rows.slots(answer, data_service().settings.seconds, "stations"),
         frames.zone(name),
     )
     series = {
@@ -126,15 +126,14 @@ def _scarcity(name: str, when: frames.Span) -> None:
         "closed_stations": ("closed", specs.GREY),
     }
     tips = {"slot": ("slot", "%a %d %b %H:%M")}
-    tips |= {each: (title, "d") for each, (title, _) in series.items()}
+    tips |= {column: (title, "d") for column, (title, _) in series.items()}
     tips |= {"stations": ("stations seen", "d"), "said": ("this slot", "")}
     widgets.figure(
         timelines.lines("slot", series, unit="stations", tips=tips, step=True),
         table,
         f"{name}-scarcity",
-        widgets.basis((~table["missing"]).sum(), len(table))
-        + " Grey ground: not seen.",
-        "How many stations were empty, full and closed through the day",
+        widgets.basis((~table["missing"]).sum(), len(table)) + " Grey: no data.",
+        "Number of stations that were empty, full and closed through the day",
     )
 
 
@@ -144,18 +143,18 @@ def _areas(name: str) -> None:
     with left:
         measure = _measure()
     column, form = MEASURES[measure]
-    found = frames.answer(name, "availability", when, by="district")
-    table = frames.frame(chart_rows.by_hour(found), frames.zone(name))
-    known = sorted(table["place"].unique())
-    wanted = right.multiselect(
+    answer = frames.answer(name, "availability", when, by="district")
+    table = frames.frame(chart_rows.by_hour(answer), frames.zone(name))
+    areas = sorted(table["place"].unique())
+    chosen = right.multiselect(
         "Areas (up to six)",
-        known,
-        default=known[:4],
+        areas,
+        default=areas[:4],
         key="areas",
         bind="query-params",
         max_selections=6,
     )
-    some = table[table["place"].isin(wanted)]
+    some = table[table["place"].isin(chosen)]
     st.subheader(f"Areas through the week: {measure}")
     widgets.figure(
         timelines.areas(
@@ -186,10 +185,10 @@ def _compare(name: str) -> None:
         other = widgets.ends(name, "b", (begin, newest), "Second period")
     measure = _measure()
     column, form = MEASURES[measure]
-    before, after = (frames.answer(name, "availability", each) for each in (one, other))
-    found = chart_rows.by_hour(compared(before, after, column))
-    table = frames.frame(found, frames.zone(name))
-    st.subheader(f"The second less the first: {measure}")
+    before, after = (frames.answer(name, "availability", span) for span in (one, other))
+    answer = chart_rows.by_hour(compared(before, after, column))
+    table = frames.frame(answer, frames.zone(name))
+    st.subheader(f"Second period minus first: {measure}")
     if table["difference"].isna().all():
         st.info("No hour of the week was seen in both periods.")
     signed = "+.1%" if form.endswith("%") else f"+{form}"
@@ -207,13 +206,13 @@ def _compare(name: str) -> None:
             "difference",
             form=signed,
             tips=tips,
-            domain=chart_rows.reach(found, "difference", LEAST[form]),
+            domain=chart_rows.reach(answer, "difference", LEAST[form]),
             scheme="blueorange",
         ),
         table,
         f"{name}-compared",
         f"First: {seen[0]} Second: {seen[1]}",
-        f"The difference of {measure} between the periods, by weekday and hour",
+        f"Difference of {measure} between the periods, by weekday and hour",
     )
 
 
@@ -221,8 +220,8 @@ def _rankings(name: str) -> None:
     when = widgets.span(name)
     table = frames.frame(frames.answer(name, "reliability", when), frames.zone(name))
     known = frames.stations(name, widgets.days(name)[1])
-    table.insert(2, "name", [_called(known, each) for each in table["station_id"]])
-    st.subheader("Stations, those without bikes oftenest first")
+    table.insert(2, "name", [_name(known, id_) for id_ in table["station_id"]])
+    st.subheader("Stations, most often without bikes first")
     st.dataframe(
         table[list(RANKED)],
         hide_index=True,
@@ -232,11 +231,11 @@ def _rankings(name: str) -> None:
     widgets.foot(
         table,
         f"{name}-rankings",
-        f"{widgets.summed(table, STATION_SLOTS)} Click a column's head to sort by it.",
+        f"{widgets.summed(table, STATION_SLOTS)} Click a column's header to sort.",
     )
 
 
-def _called(known: Mapping[str, Known], station: str) -> str:
+def _name(known: Mapping[str, Known], station: str) -> str:
     return known[station].called if station in known else station
 
 

@@ -1,4 +1,4 @@
-"""The page of the collection itself: runs, gaps and disk, in the words of status."""
+"""The page of the collection itself: status, runs, incidents, coverage and gaps."""
 
 from datetime import timedelta
 
@@ -22,7 +22,7 @@ COLOURS = dict(
     )
 )
 OPEN_DAYS = 3
-"""So many of the newest days are always open."""
+"""The number of newest days that are never archived yet."""
 
 
 def page() -> None:
@@ -38,25 +38,25 @@ def page() -> None:
     waiting = data_service().unarchived(name)
     if waiting > OPEN_DAYS:
         text = (
-            f"{waiting} days are over and not archived. `bikecollect compact`, once a "
-            "night, makes them small, and all pages quick."
+            f"{waiting} closed days are not archived. Run `bikecollect compact` once a "
+            "night: it saves disk space and makes all pages faster."
         )
         st.info(data_service().addressed(text))
 
 
 def _standing(standing: Standing) -> None:
     st.markdown(f"**{verdict(standing.health).text}**")
-    told = data_service().addressed
+    addressed = data_service().addressed
     rows = "".join(
-        f"| {fact.title} | {widgets.plain(told(fact.text))} |\n"
+        f"| {fact.title} | {widgets.plain(addressed(fact.text))} |\n"
         for fact in facts(standing)
     )
-    head = told("As `bikecollect status` has it")
+    head = addressed("As shown by `bikecollect status`")
     st.markdown(f"| {head} | |\n|---|---|\n{rows}")
 
 
 def _runs(name: str, health: Health) -> None:
-    st.subheader("Runs of the last day")
+    st.subheader("Runs of the last 24 hours")
     runs = data_service().runs(name)
     if not runs:
         st.caption("No run in the last 24 hours.")
@@ -75,30 +75,31 @@ def _runs(name: str, health: Health) -> None:
         frames.frame(collection.runs(runs), frames.zone(name)),
         f"{name}-runs",
         f"{health.good} of {health.runs} runs good, {share}.",
-        "A bar for each run of the last day: how long it took, and how it ended",
+        "A bar for each run of the last 24 hours: its duration and its outcome",
     )
 
 
 def _incidents(name: str) -> None:
     st.subheader("Incidents of the last 30 days")
-    found = data_service().incidents(name)
-    if not found:
+    incidents = data_service().incidents(name)
+    if not incidents:
         st.caption("None.")
         return
-    table = frames.frame(collection.incidents(found), frames.zone(name))
+    table = frames.frame(collection.incidents(incidents), frames.zone(name))
     st.dataframe(
         table,
         hide_index=True,
         column_config={
             "what": st.column_config.TextColumn("incident", width="medium"),
             "since": widgets.time_column("since"),
-            "until": widgets.time_column("until", "Empty: still open"),
+            "until": widgets.time_column("until", "Empty if still open"),
             "slots": "bad slots",
             "lost": "slots lost",
             "text": st.column_config.TextColumn("details", width="large"),
         },
     )
-    widgets.foot(table, f"{name}-incidents", f"{len(found)}, the newest first.")
+    text = f"{len(incidents)} incidents, the newest first."
+    widgets.foot(table, f"{name}-incidents", text)
 
 
 def _calendar(name: str) -> None:
@@ -111,12 +112,12 @@ def _calendar(name: str) -> None:
         table,
         f"{name}-coverage",
         widgets.basis(table["collected"].sum(), table["expected"].sum()),
-        "A square for each day of the year: how much of it was collected",
+        "A square for each day of the year: the share of its slots collected",
     )
 
 
 def _gaps(name: str) -> None:
-    st.subheader("Gaps, and why")
+    st.subheader("Gaps and their causes")
     account = frames.account(name, widgets.span(name))
     if not account.gaps:
         st.success("No slot is missing in this range.")
@@ -126,15 +127,15 @@ def _gaps(name: str) -> None:
         "meaning": ("meaning", ""),
         "slots": ("slots", ",d"),
     }
-    count, there = account.total, frames.zone(name)
+    count, zone = account.total, frames.zone(name)
     widgets.figure(
         specs.ranked("slots", "cause", title="missing slots", form=",d", tips=tips),
-        frames.frame(collection.causes(account), there),
+        frames.frame(collection.causes(account), zone),
         f"{name}-causes",
         widgets.basis(count.collected, count.expected),
-        "Missing slots by their cause",
+        "Missing slots by cause",
     )
-    table = frames.frame(collection.gaps(account), there)
+    table = frames.frame(collection.gaps(account), zone)
     st.dataframe(
         table,
         hide_index=True,
@@ -143,7 +144,7 @@ def _gaps(name: str) -> None:
             "until": widgets.time_column("until"),
             "meaning": st.column_config.TextColumn("meaning", width="medium"),
             "backfillable": st.column_config.NumberColumn(
-                "can be filled", help="By bikecollect backfill"
+                "can be filled", help="By `bikecollect backfill`"
             ),
             "origin": "source",
         },

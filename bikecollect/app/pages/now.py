@@ -1,4 +1,4 @@
-"""The page of the newest slot: a map, a table, and what is near."""
+"""The page of the newest slot: a map, a table, and the stations near a point."""
 
 import pandas as pd
 import streamlit as st
@@ -36,36 +36,36 @@ def page() -> None:
     name = widgets.system()
     widgets.freshness(name)
     newest = widgets.days(name)[1]
-    everything, vehicles = frames.snapshot(name, newest), frames.vehicles(name, newest)
-    if everything or not vehicles.rows:
-        _stations(name, everything)
+    stations, vehicles = frames.snapshot(name, newest), frames.vehicles(name, newest)
+    if stations or not vehicles.rows:
+        _stations(name, stations)
     if vehicles.rows:
         _vehicles(name, vehicles)
 
 
-def _stations(name: str, everything: list[MapStation]) -> None:
+def _stations(name: str, stations: list[MapStation]) -> None:
     """Draw the stations."""
-    wanted = _filters(everything)
+    shown = _filters(stations)
     near = st.query_params.get("near", "")
     picked = city_map.draw(
-        wanted,
+        shown,
         key="now-map",
         selected=st.query_params.get("picked", ""),
         point=point(near),
     )
     _follow(picked)
-    seen = sum(each.vehicles is not None for each in wanted)
-    closed = sum(each.is_closed for each in wanted)
-    when = widgets.clock(everything[0].slot, frames.zone(name)) if everything else "-"
-    table = _table(name, wanted)
+    seen = sum(station.vehicles is not None for station in shown)
+    closed = sum(station.is_closed for station in shown)
+    when = widgets.clock(stations[0].slot, frames.zone(name)) if stations else "-"
+    table = _table(name, shown)
     widgets.foot(
         table,
         f"{name}-now",
-        f"{len(wanted):,} of {len(everything):,} stations shown; {seen:,} seen "
+        f"{len(shown):,} of {len(stations):,} stations shown; {seen:,} seen "
         f"in the slot {when}; {closed:,} closed.",
     )
-    _picked(everything)
-    _near(name, wanted, near)
+    _picked(stations)
+    _near(name, shown, near)
     st.subheader("Stations shown")
     st.dataframe(table, column_config=COLUMNS, hide_index=True, height=360)
 
@@ -86,8 +86,9 @@ def _vehicles(name: str, vehicles: Answer) -> None:
     st.dataframe(table.head(MOST_DOTS), hide_index=True, height=360)
 
 
-def _filters(everything: list[MapStation]) -> list[MapStation]:
-    regions = sorted({each.region for each in everything if each.region})
+def _filters(stations: list[MapStation]) -> list[MapStation]:
+    """Show the filters, and return the stations that pass them."""
+    regions = sorted({station.region for station in stations if station.region})
     left, right = st.columns(2)
     text = left.text_input(
         "Search by name or id",
@@ -105,11 +106,11 @@ def _filters(everything: list[MapStation]) -> list[MapStation]:
     docks = right.number_input(
         "Free docks, at least", 0, 100, 0, key="docks", bind="query-params"
     )
-    return chosen(everything, text=text, regions=areas, vehicles=vehicles, docks=docks)
+    return chosen(stations, text=text, regions=areas, vehicles=vehicles, docks=docks)
 
 
 def _follow(picked: city_map.Picked) -> None:
-    """Put what was picked on the map into the address."""
+    """Put the station or point picked on the map into the address."""
     if picked.station and picked.station != st.query_params.get("picked"):
         st.query_params["picked"] = picked.station
         st.rerun()
@@ -118,14 +119,14 @@ def _follow(picked: city_map.Picked) -> None:
         st.rerun()
 
 
-def _picked(everything: list[MapStation]) -> None:
+def _picked(stations: list[MapStation]) -> None:
     picked = st.query_params.get("picked", "")
-    found = next((each for each in everything if each.station_id == picked), None)
-    if found is not None:
-        widgets.more(picked, found.name or picked)
+    station = next((s for s in stations if s.station_id == picked), None)
+    if station is not None:
+        widgets.more(picked, station.name or picked)
 
 
-def _near(name: str, wanted: list[MapStation], near: str) -> None:
+def _near(name: str, shown: list[MapStation], near: str) -> None:
     st.subheader("Nearest to a point")
     text = st.text_input(
         "Latitude, longitude",
@@ -138,17 +139,18 @@ def _near(name: str, wanted: list[MapStation], near: str) -> None:
     place = point(text)
     if place is None:
         st.caption(
-            "Not a point; enter two numbers, such as 25.0330, 121.5654."
+            "Not a point: enter two numbers, such as 25.0330, 121.5654."
             if text
             else "Click the map beside the stations, or enter a point."
         )
         return
-    found = nearest(wanted, *place)
-    table = _table(name, [each for _, each in found])
-    table.insert(0, "metres", [round(metres) for metres, _ in found])
+    stations = nearest(shown, *place)
+    table = _table(name, [station for _, station in stations])
+    table.insert(0, "metres", [round(metres) for metres, _ in stations])
     st.dataframe(table, column_config=COLUMNS, hide_index=True)
-    widgets.foot(table, f"{name}-nearest", f"The {len(table)} nearest of those shown.")
+    text = f"The {len(table)} nearest of the stations shown."
+    widgets.foot(table, f"{name}-nearest", text)
 
 
-def _table(name: str, wanted: list[MapStation]) -> pd.DataFrame:
-    return frames.frame(table_of(wanted), frames.zone(name))
+def _table(name: str, stations: list[MapStation]) -> pd.DataFrame:
+    return frames.frame(table_of(stations), frames.zone(name))

@@ -1,4 +1,4 @@
-"""The page of one station: its past, its typical day, its chances, its neighbours."""
+"""The page of a station: its past, its typical week, and when it is empty or full."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -15,7 +15,7 @@ from bikecollect.app.queries.stations import Known
 
 HALF_AN_HOUR = 1800
 LONGEST_ID = 40
-"""Of what is quoted from an address: whoever made the link wrote it."""
+"""The maximum of characters quoted from the address, which anybody may have made."""
 OF = {"bikes": "vehicles", "docks": "docks"}
 
 
@@ -26,34 +26,35 @@ def page() -> None:
     widgets.freshness(name)
     station = _picked(name)
     if station is None:
-        st.info("No station seen yet; see Collection for the reason.")
+        st.info("No station has been seen yet; see Collection for the reason.")
         return
     _head(name, station)
-    word = widgets.views(VIEWS)
+    view = widgets.views(VIEWS)
     when = widgets.span(name)
-    VIEWS[word](name, station.station_id, when)
+    VIEWS[view](name, station.station_id, when)
 
 
 def _picked(name: str) -> Known | None:
-    """Let a station be picked, of those that are and were; its id is in the address."""
+    """Let the user pick a station, present or removed; its id is in the address."""
     known = frames.stations(name, widgets.days(name)[1])
-    ids = sorted(known, key=lambda e: (known[e].until is not None, known[e].called))
+    ids = sorted(known, key=lambda i: (known[i].until is not None, known[i].called))
     if not ids:
         return None
     asked = st.query_params.get("station", "")
     if asked and asked not in known:
         short = asked if len(asked) <= LONGEST_ID else f"{asked[:LONGEST_ID]}..."
-        st.warning(f'No station has the id "{widgets.plain(short)}"; here is another.')
+        st.warning(f'No station has the id "{widgets.plain(short)}"; showing another.')
 
-    def words(each: str) -> str:
-        gone = " - removed" if known[each].until is not None else ""
-        return f"{known[each].called} ({each}){gone}"
+    def label(station_id: str) -> str:
+        station = known[station_id]
+        removed = " - removed" if station.until is not None else ""
+        return f"{station.called} ({station_id}){removed}"
 
     picked = st.selectbox(
         "Station",
         ids,
         index=ids.index(asked) if asked in known else 0,
-        format_func=words,
+        format_func=label,
     )
     if picked != asked:
         st.query_params["station"] = picked
@@ -61,14 +62,11 @@ def _picked(name: str) -> Known | None:
 
 
 def _head(name: str, station: Known) -> None:
-    there = frames.zone(name)
     if station.until is not None:
-        when = widgets.clock(station.until, there)
+        when = widgets.clock(station.until, frames.zone(name))
         st.warning(f"Removed from the station list at {when}; its history is kept.")
-    now = {
-        each.station_id: each for each in frames.snapshot(name, widgets.days(name)[1])
-    }
-    place = now.get(station.station_id)
+    snapshot = frames.snapshot(name, widgets.days(name)[1])
+    place = {s.station_id: s for s in snapshot}.get(station.station_id)
     shown = {
         "Bikes": place and place.vehicles,
         "Free docks": place and place.docks,
@@ -76,23 +74,22 @@ def _head(name: str, station: Known) -> None:
     }
     with st.container(horizontal=True, gap="large"):
         for title, value in shown.items():
-            known = "not seen" if value is None else value
-            st.metric(title, known, width="content")
+            st.metric(title, "unknown" if value is None else value, width="content")
     region = widgets.plain(station.region or "")
     place_of = f"{station.lat}, {station.lon}" if station.lat else ""
     where = " · ".join(filter(None, (region, place_of)))
-    st.caption(where or "No place is known.")
+    st.caption(where or "The location is unknown.")
     if place and place.is_closed:
-        st.warning("The station says that it is closed.")
+        st.warning("The feed reports that the station is closed.")
 
 
 def _typical(name: str, station: str, when: Span) -> None:
-    _against(name, station, when)
+    _typical_day(name, station, when)
     _chance(name, station, when)
 
 
-def _against(name: str, station: str, when: Span) -> None:
-    st.subheader("A day against the typical one")
+def _typical_day(name: str, station: str, when: Span) -> None:
+    st.subheader("A day compared with the typical one")
     known = widgets.days(name)
     left, right = st.columns(2)
     with left:
@@ -118,9 +115,9 @@ def _against(name: str, station: str, when: Span) -> None:
     tips = {
         "time": ("time", "%H:%M"),
         "that_day": ("that day", "d"),
-        "low": ("a quarter of days below", widgets.COUNT),
-        "mid": ("half of days below", widgets.COUNT),
-        "high": ("a quarter of days above", widgets.COUNT),
+        "low": ("lower quartile", widgets.COUNT),
+        "mid": ("median", widgets.COUNT),
+        "high": ("upper quartile", widgets.COUNT),
         "days_seen": ("days seen", "d"),
         "days_expected": ("days expected", "d"),
     }
@@ -131,9 +128,9 @@ def _against(name: str, station: str, when: Span) -> None:
         table,
         f"{station}-typical",
         f"Basis: {seen} of {int(table['days_expected'].max())} {day:%A}s seen, from "
-        f"{when[0]} to {when[1] - timedelta(days=1)}, by quarter of an hour; on half "
-        f"of them it was inside the band. Dashed: {day}.",
-        "The typical day of the station as a band, and the chosen day over it",
+        f"{when[0]} to {when[1] - timedelta(days=1)}, by quarter of an hour. The band "
+        f"holds the middle half of them. Dashed: {day}.",
+        "The typical day of the station as a band, and the chosen day as a line",
     )
 
 
@@ -148,8 +145,10 @@ def _chance(name: str, station: str, when: Span) -> None:
         bind="query-params",
         label_visibility="collapsed",
     )
-    found = frames.answer(name, "availability", when, by="station", stations=(station,))
-    table = frames.frame(chart_rows.by_hour(found), frames.zone(name))
+    answer = frames.answer(
+        name, "availability", when, by="station", stations=(station,)
+    )
+    table = frames.frame(chart_rows.by_hour(answer), frames.zone(name))
     column = "share_with_dock" if what == "a dock" else "share_with_vehicle"
     tips = widgets.HOUR_TIPS | {column: (f"chance of {what}", ".0%")}
     widgets.figure(
@@ -163,7 +162,7 @@ def _chance(name: str, station: str, when: Span) -> None:
         table,
         f"{station}-chance",
         widgets.summed(table),
-        f"The chance of {what} by weekday and hour",
+        f"Chance of {what} by weekday and hour",
     )
 
 
@@ -173,17 +172,19 @@ def _scarce(name: str, station: str, when: Span) -> None:
 
 
 def _neighbours(name: str, station: str, when: Span) -> None:
-    st.subheader("Where to go when it has none")
-    found = frames.answer(name, "neighbours", when, stations=(station,))
-    table = frames.frame(found, frames.zone(name))
+    st.subheader("Nearby stations when it is empty or full")
+    answer = frames.answer(name, "neighbours", when, stations=(station,))
+    table = frames.frame(answer, frames.zone(name))
     if table.empty:
-        st.caption("It was neither empty nor full in this range, or nothing is near.")
+        st.caption(
+            "It was neither empty nor full in this range, or no station is near."
+        )
         return
     known = frames.stations(name, widgets.days(name)[1])
-    table.insert(4, "name", [known[each].called for each in table["neighbour"]])
-    for what, words, then in (
-        ("empty", "no bike", "then has a bike"),
-        ("full", "no free dock", "then has a dock"),
+    table.insert(4, "name", [known[id_].called for id_ in table["neighbour"]])
+    for what, words, title in (
+        ("empty", "no bike", "has a bike then"),
+        ("full", "no free dock", "has a dock then"),
     ):
         some = table[table["what"] == what]
         if some.empty:
@@ -195,24 +196,24 @@ def _neighbours(name: str, station: str, when: Span) -> None:
             column_config={
                 "name": st.column_config.TextColumn("station", width="medium"),
                 "metres": st.column_config.NumberColumn("metres away", format="%d"),
-                "share": widgets.share_column(then, "Of the slots seen"),
+                "share": widgets.share_column(title, "Of the slots seen"),
                 "slots_seen": st.column_config.NumberColumn(
-                    "slots seen", help="Of those in which this one had none"
+                    "slots seen", help=f"Of those in which this station had {words}"
                 ),
             },
         )
     widgets.foot(
         table,
         f"{station}-neighbours",
-        "Stations of today's list within 1,000 metres, the nearest first.",
+        "Stations of the present list within 1,000 metres, the nearest first.",
     )
 
 
 def _episodes(name: str, station: str, when: Span) -> None:
-    st.subheader("When it was empty or full for longest")
+    st.subheader("Longest times empty or full")
     least = max(1, HALF_AN_HOUR // data_service().settings.seconds)
-    found = frames.answer(name, "episodes", when, stations=(station,), least=least)
-    table = frames.frame(found, frames.zone(name))
+    answer = frames.answer(name, "episodes", when, stations=(station,), least=least)
+    table = frames.frame(answer, frames.zone(name))
     seen = frames.frame(
         frames.answer(name, "availability", when, by="station", stations=(station,)),
         frames.zone(name),
@@ -226,13 +227,13 @@ def _episodes(name: str, station: str, when: Span) -> None:
         table[["what", "first_slot", "last_slot", "hours", "sure"]].head(10),
         hide_index=True,
         column_config={
-            "what": "was",
+            "what": "state",
             "first_slot": widgets.time_column("from"),
             "last_slot": widgets.time_column("to"),
             "hours": st.column_config.NumberColumn("hours", format="%.1f"),
             "sure": st.column_config.CheckboxColumn(
                 "both ends seen",
-                help="Else it may have been longer: a gap is beside it.",
+                help="If not, it may have lasted longer: a gap is next to it.",
             ),
         },
     )

@@ -1,4 +1,4 @@
-"""A station's past: its availability, and how it changed."""
+"""The past of a station: its availability, and changes of its data."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -15,11 +15,11 @@ from bikecollect.app.queries.current import data_service
 from bikecollect.reports.runner import Answer
 
 RAW_DAYS, HOURLY_DAYS = 10, 92
-"""Up to so many days are drawn slot by slot, and by the hour; more by the day."""
+"""The longest ranges drawn by slot, and by hour; longer ones are drawn by day."""
 
 
 def view(name: str, station: str, when: Span) -> None:
-    """Draw the availability of *station* in the days of *when*, and its changes."""
+    """Show the availability of *station* in the days of *when*, and its changes."""
     st.subheader("Availability")
     count = (when[1] - when[0]).days
     if count <= RAW_DAYS:
@@ -32,19 +32,19 @@ def view(name: str, station: str, when: Span) -> None:
 
 
 def _by_slot(name: str, station: str, when: Span) -> None:
-    found = chart_rows.slots(
+    answer = chart_rows.slots(
         frames.answer(name, "history", when, stations=(station,)),
         data_service().settings.seconds,
         "num_vehicles_available",
     )
-    table = frames.frame(found, frames.zone(name))
+    table = frames.frame(answer, frames.zone(name))
     series = {
         "num_vehicles_available": ("bikes", specs.BLUE),
         "num_docks_available": ("free docks", specs.ORANGE),
         "capacity": ("capacity", specs.GREY),
     }
     tips = {"slot": ("slot", "%a %d %b %H:%M")}
-    tips |= {each: (title, "d") for each, (title, _) in series.items()}
+    tips |= {column: (title, "d") for column, (title, _) in series.items()}
     tips |= {"said": ("this slot", ""), "is_renting": ("renting", "")}
     _past(
         timelines.lines("slot", series, unit="number", tips=tips, step=True),
@@ -55,10 +55,10 @@ def _by_slot(name: str, station: str, when: Span) -> None:
 
 
 class PastSummary(NamedTuple):
-    """How a longer past is drawn: from which report, by hours or by days."""
+    """How a longer range is drawn: from which report, by hour or by day."""
 
     report: str
-    made: Callable[[Answer], Answer]
+    rows: Callable[[Answer], Answer]
     capacity: str
     word: str
     form: str
@@ -69,7 +69,11 @@ HOURLY = PastSummary(
     "hours", chart_rows.hours, "mean_capacity", "hour", "%a %d %b %Y %H:00"
 )
 DAILY = PastSummary(
-    *("days", chart_rows.days, "capacity_max", "day", "%a %d %b %Y"),
+    "days",
+    chart_rows.days,
+    "capacity_max",
+    "day",
+    "%a %d %b %Y",
     between=("min_vehicles", "max_vehicles"),
 )
 MORE_TIPS = {
@@ -82,17 +86,17 @@ MORE_TIPS = {
 
 
 def _summed(name: str, station: str, when: Span, how: PastSummary) -> None:
-    found = how.made(frames.answer(name, how.report, when, stations=(station,)))
-    table = frames.frame(found, frames.zone(name))
+    answer = how.rows(frames.answer(name, how.report, when, stations=(station,)))
+    table = frames.frame(answer, frames.zone(name))
     series = {
         "mean_vehicles": ("bikes", specs.BLUE),
         "mean_docks": ("free docks", specs.ORANGE),
         how.capacity: ("capacity", specs.GREY),
     }
     tips = {"time": (how.word, how.form)}
-    tips |= {
-        each: (title, widgets.COUNT) for each, (title, _) in series.items()
-    } | MORE_TIPS
+    for column, (title, _) in series.items():
+        tips[column] = (title, widgets.COUNT)
+    tips |= MORE_TIPS
     spec = timelines.lines(
         "time",
         series,
@@ -101,17 +105,17 @@ def _summed(name: str, station: str, when: Span, how: PastSummary) -> None:
         step=how.between is not None,
         between=how.between,
     )
-    ground = " Blue ground: least to most bikes of the day." if how.between else ""
-    _past(spec, table, station, widgets.summed(table) + ground)
+    band = " Blue area: fewest to most bikes of the day." if how.between else ""
+    _past(spec, table, station, widgets.summed(table) + band)
 
 
-def _past(spec: specs.Spec, table: pd.DataFrame, station: str, said: str) -> None:
-    closed = " Orange ground: it said it was closed." if table["closed"].any() else ""
+def _past(spec: specs.Spec, table: pd.DataFrame, station: str, caption: str) -> None:
+    closed = " Orange: reported as closed." if table["closed"].any() else ""
     widgets.figure(
         spec,
         table,
         f"{station}-history",
-        f"{said} Grey ground: not seen, and nothing is drawn over it.{closed}",
+        f"{caption} Grey: no data.{closed}",
         "Bikes, free docks and capacity of the station over time",
     )
 
@@ -119,18 +123,18 @@ def _past(spec: specs.Spec, table: pd.DataFrame, station: str, said: str) -> Non
 def _identity(name: str, station: str) -> None:
     st.subheader("Changes")
     first, newest = widgets.days(name)
-    found = frames.answer(
+    answer = frames.answer(
         name, "changes", (first, newest + timedelta(days=1)), stations=(station,)
     )
-    table = frames.frame(found, frames.zone(name))
+    table = frames.frame(answer, frames.zone(name))
     if table.empty:
-        st.caption(f"Neither moved, renamed nor resized since {first}.")
+        st.caption(f"Not moved, renamed or resized since {first}.")
         return
     widgets.figure(
         timelines.events("since", "what", (first, newest)),
         table,
         f"{station}-changes",
-        f"All that the lists of stations told since {first}.",
+        f"All changes in the station list since {first}.",
         "When the station was added, moved, renamed, resized or removed",
     )
     st.dataframe(
@@ -138,9 +142,9 @@ def _identity(name: str, station: str) -> None:
         hide_index=True,
         column_config={
             "since": widgets.time_column("since"),
-            "what": "what",
+            "what": "change",
             "old": "before",
-            "new": "then",
+            "new": "after",
             "metres": st.column_config.NumberColumn("metres moved", format="%d"),
         },
     )

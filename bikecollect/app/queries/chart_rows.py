@@ -1,4 +1,4 @@
-"""Answers in the form in which figures draw them: more columns, made row by row."""
+"""Rows of the figures: answers of reports with more columns."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -13,8 +13,8 @@ BAND = ("low", "mid", "high")
 BASIS = ("days_seen", "days_expected")
 
 
-def with_columns(answer: Answer, **made: Callable[[Row], Any]) -> Answer:
-    """Return *answer* with more columns, each made of a row's values by their names.
+def with_columns(answer: Answer, **columns: Callable[[Row], Any]) -> Answer:
+    """Return *answer* with more *columns*, each computed from the values of a row.
 
     >>> with_columns(Answer(["a"], [(2,)]), b=lambda row: row["a"] + 1)
     Answer(columns=['a', 'b'], rows=[(2, 3)])
@@ -22,18 +22,18 @@ def with_columns(answer: Answer, **made: Callable[[Row], Any]) -> Answer:
     rows = []
     for values in answer.rows:
         row = dict(zip(answer.columns, values, strict=True))
-        rows.append((*values, *(make(row) for make in made.values())))
-    return Answer([*answer.columns, *made], rows)
+        rows.append((*values, *(compute(row) for compute in columns.values())))
+    return Answer([*answer.columns, *columns], rows)
 
 
-def where(answer: Answer, **wanted: object) -> Answer:
-    """Return the rows of *answer* that have the *wanted* values.
+def where(answer: Answer, **values: object) -> Answer:
+    """Return the rows of *answer* that have these *values* in their columns.
 
     >>> where(Answer(["a"], [(1,), (2,)]), a=2).rows
     [(2,)]
     """
-    at = {answer.columns.index(name): value for name, value in wanted.items()}
-    rows = [row for row in answer.rows if all(row[n] == v for n, v in at.items())]
+    cells = {answer.columns.index(name): value for name, value in values.items()}
+    rows = [row for row in answer.rows if all(row[n] == v for n, v in cells.items())]
     return replace(answer, rows=rows)
 
 
@@ -47,10 +47,11 @@ def by_hour(answer: Answer) -> Answer:
 
 
 def slots(answer: Answer, seconds: int, seen: str) -> Answer:
-    """Return *answer*, a row a slot of so many *seconds*, with what is shaded of it.
+    """Return *answer*, a row per slot of so many *seconds*, with columns for shading.
 
-    ``until`` is where the slot ends; ``missing``: the column *seen* has no value there;
-    ``said``: why it is missing, or how the slot came; ``closed``: the station says so.
+    ``until`` is the end of the slot; ``missing`` is true if the column *seen* has no
+    value; ``said`` is the cause, or the state of the slot; ``closed`` is as reported
+    by the station.
     """
     return with_columns(
         answer,
@@ -62,9 +63,9 @@ def slots(answer: Answer, seconds: int, seen: str) -> Answer:
 
 
 def hours(answer: Answer) -> Answer:
-    """Return *answer*, a row an hour of a local day, with what is shaded of it.
+    """Return *answer*, a row per hour of a local day, with columns for shading.
 
-    ``closed``: the station was closed for half of that day or more.
+    ``closed`` is true if the station was closed for half of that day or more.
     """
     return with_columns(
         answer,
@@ -76,7 +77,7 @@ def hours(answer: Answer) -> Answer:
 
 
 def days(answer: Answer) -> Answer:
-    """Return *answer*, a row a local day, with what is shaded, as `hours` does."""
+    """Return *answer*, a row per local day, with columns for shading as in `hours`."""
     return with_columns(
         answer,
         time=lambda row: row["date"],
@@ -87,41 +88,41 @@ def days(answer: Answer) -> Answer:
 
 
 def reach(answer: Answer, column: str, least: float) -> tuple[float, float]:
-    """Return the ends of a scale around nought that has all of *column*.
+    """Return the ends of a scale around zero that includes all of *column*.
 
-    It reaches *least* at the least, so that noise does not look like a finding.
+    It extends to *least* at least, so that noise does not look like a finding.
 
     >>> reach(Answer(["a"], [(-0.2,), (None,), (0.1,)]), "a", 0.05)
     (-0.2, 0.2)
     """
     at = answer.columns.index(column)
-    far = max([least, *(abs(row[at]) for row in answer.rows if row[at] is not None)])
-    return -far, far
+    end = max([least, *(abs(row[at]) for row in answer.rows if row[at] is not None)])
+    return -end, end
 
 
 def overlaid(typical: Answer, history: Answer, day: date, column: str) -> Answer:
-    """Return the *typical* day of *day*'s weekday and that day's *history* in one.
+    """Return the *typical* day of *day*'s weekday, merged with that day's *history*.
 
-    A row for each minute of the day at which one of both has something; ``low``,
-    ``mid``, ``high`` of *column* (vehicles or docks), their basis in days;
-    ``that_day``: what the day had; ``asked``: the day has such a slot.
+    A row for each minute that one of both has: ``low``, ``mid``, ``high`` of *column*
+    (vehicles or docks), their basis in days, the count ``that_day``, and ``asked``,
+    which is true if that day has the slot.
     """
-    usual = {
-        row["minute"]: tuple(row[f"{each}_{column}"] for each in BAND)
-        + tuple(row[each] for each in BASIS)
+    band = {
+        row["minute"]: tuple(row[f"{quartile}_{column}"] for quartile in BAND)
+        + tuple(row[name] for name in BASIS)
         for row in _rows(where(typical, weekday=day.weekday()))
     }
-    then = {
+    counts = {
         row["minute_of_day"]: row[f"num_{column}_available"] for row in _rows(history)
     }
     rows = [
         (
             f"{day} {minute // 60:02}:{minute % 60:02}",
-            *usual.get(minute, (None,) * len((*BAND, *BASIS))),
-            then.get(minute),
-            minute in then,
+            *band.get(minute, (None,) * len((*BAND, *BASIS))),
+            counts.get(minute),
+            minute in counts,
         )
-        for minute in sorted(usual.keys() | then.keys())
+        for minute in sorted(band.keys() | counts.keys())
     ]
     return Answer(["time", *BAND, *BASIS, "that_day", "asked"], rows)
 

@@ -1,4 +1,4 @@
-"""Runs and gaps as figures draw them: how each run ended, and what each gap means."""
+"""Rows of the page Collection: runs, incidents, causes and gaps."""
 
 from collections.abc import Iterable
 
@@ -12,15 +12,20 @@ ENDS = ("good", "skipped", "partial or stale", "failed")
 FLAWED = frozenset({"stale", "partial", "short"})
 
 
-def runs(found: Iterable[Run]) -> Answer:
-    """Return a row a run; ``kind`` is one of `ENDS`, ``seconds`` all of its stages."""
+def runs(runs: Iterable[Run]) -> Answer:
+    """Return a row per run; ``kind`` is one of `ENDS`, ``seconds`` its duration."""
     columns = ["slot", "outcome", "cause", "seconds", "rows", "attempts", "kind"]
     rows = [
         (
-            *(run.slot, _outcome(run), run.cause, sum(run.seconds.values())),
-            *(run.rows, len(run.attempts), kind(run)),
+            run.slot,
+            _outcome(run),
+            run.cause,
+            sum(run.seconds.values()),
+            run.rows,
+            len(run.attempts),
+            kind(run),
         )
-        for run in found
+        for run in runs
     ]
     return Answer(columns, rows)
 
@@ -38,32 +43,41 @@ def _outcome(run: Run) -> str:
     return run.outcome.value if run.outcome else "running"
 
 
-def incidents(found: Iterable[Incident]) -> Answer:
-    """Return a row an incident, the newest first; open ones have no ``until``."""
+def incidents(incidents: Iterable[Incident]) -> Answer:
+    """Return a row per incident, the newest first; open ones have no ``until``."""
     columns = ["what", "since", "until", "slots", "lost", "text"]
     rows = [
         (
-            KINDS[each.kind].title if each.kind in KINDS else each.kind,
-            *(each.opened, each.closed, each.slots, each.lost, each.text),
+            KINDS[incident.kind].title if incident.kind in KINDS else incident.kind,
+            incident.opened,
+            incident.closed,
+            incident.slots,
+            incident.lost,
+            incident.text,
         )
-        for each in found
+        for incident in incidents
     ]
     return Answer(columns, sorted(rows, key=lambda row: row[1], reverse=True))
 
 
 def causes(account: Account) -> Answer:
-    """Return the missing slots by their cause, and what it means."""
+    """Return the missing slots by cause, with the meaning of the cause."""
     rows = [(cause, slots, meaning(cause)) for cause, slots in account.causes.items()]
     return Answer(["cause", "slots", "meaning"], rows)
 
 
 def gaps(account: Account) -> Answer:
-    """Return a row a gap, the newest first."""
+    """Return a row per gap, the newest first."""
     columns = ["first_slot", "until", "slots", "cause", "meaning"]
     rows = [
         (
-            *(gap.start, gap.end, gap.slots, gap.cause, meaning(gap.cause)),
-            *(gap.backfillable, gap.origin),
+            gap.start,
+            gap.end,
+            gap.slots,
+            gap.cause,
+            meaning(gap.cause),
+            gap.backfillable,
+            gap.origin,
         )
         for gap in reversed(account.gaps)
     ]

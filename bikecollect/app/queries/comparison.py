@@ -1,4 +1,4 @@
-"""Two periods side by side."""
+"""Comparison of two periods."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,8 +12,8 @@ BASIS = ("slots_seen", "slots_expected")
 def compared(first: Answer, second: Answer, measure: str) -> Answer:
     """Return *measure* of both answers of ``availability``, hour by hour.
 
-    The difference is the second less the first, None where one has seen nothing; each
-    figure comes with the slots that it rests on.
+    The difference is the second minus the first, None if one of them has no data. Each
+    value comes with its basis, the slots seen and expected.
     """
     before, after = (_by_key(each, measure) for each in (first, second))
     columns = [*KEYS, "first", "second", "difference"]

@@ -1,4 +1,4 @@
-"""Connections that are held open until something new is committed."""
+"""A connection that stays open until something new is committed."""
 
 import threading
 from collections.abc import Iterator
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 MEMORY = "160MB"
-"""What DuckDB may take: the app lives beside a collector, on a small machine."""
+"""The memory limit of DuckDB: the app runs beside a collector on a small machine."""
 State = tuple[object, ...]
 
 
 class _Held(NamedTuple):
-    """What is open: *state* is that of the data when it was opened."""
+    """An open connection, and the *state* of the data when it was opened."""
 
     state: State
     db: "DuckDBPyConnection"
@@ -29,10 +29,10 @@ class _Held(NamedTuple):
 
 
 class Held:
-    """One connection at a time, to the system of *settings* that was asked last.
+    """One connection at a time, to the system of *settings* that was used last.
 
-    Whoever asks another system, or after a commit, waits until it is opened anew:
-    a quarter of a second for a year of days, half a second more for the newest one.
+    It is reopened for another system and after a commit, which takes a quarter of a
+    second for a year of days, and half a second more for the newest day.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -44,9 +44,9 @@ class Held:
 
     @contextmanager
     def connection(self, name: str, state: State) -> Iterator["DuckDBPyConnection"]:
-        """Yield a connection to *name* at *state*.
+        """Yield a connection to the system *name* at *state*; other threads wait.
 
-        The others wait meanwhile. Raises StorageError, NotInstalled.
+        Raises StorageError, NotInstalled.
         """
         with self._lock:
             held = self._open
@@ -56,11 +56,11 @@ class Held:
             try:
                 yield held.db
             except BaseException:
-                self._close()  # a file may have gone since: archived, or moved
+                self._close()  # a file may have been archived or moved meanwhile
                 raise
 
     def close(self) -> None:
-        """Let go of the connection, and of what was kept for the next one."""
+        """Close the connection, and remove what was kept for the next one."""
         with self._lock:
             self._close()
             self._kept.close()

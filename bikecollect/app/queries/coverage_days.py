@@ -1,4 +1,4 @@
-"""Days and how well they were collected."""
+"""Coverage of days."""
 
 from datetime import date, timedelta
 from typing import NamedTuple
@@ -9,9 +9,9 @@ from bikecollect.reports.runner import Answer
 
 
 class Day(NamedTuple):
-    """A local *day* (ISO 8601): its slots, and the cause that cost the most.
+    """A local *day* (ISO 8601): its slots, and *why* most missing ones are missing.
 
-    *share* is its coverage, *level* that in the report's words, *week* its Monday.
+    *share* is its coverage, *level* the word for it in reports, *week* its Monday.
     """
 
     day: str
@@ -32,7 +32,7 @@ def mondays(newest: date) -> list[str]:
     ['2026-11-16', '2026-11-23']
     """
     last = newest - timedelta(days=newest.weekday())
-    return [(last - timedelta(weeks=each)).isoformat() for each in range(52, -1, -1)]
+    return [(last - timedelta(weeks=count)).isoformat() for count in range(52, -1, -1)]
 
 
 def days_of(answer: Answer) -> list[Day]:
@@ -40,8 +40,8 @@ def days_of(answer: Answer) -> list[Day]:
     at = {name: number for number, name in enumerate(answer.columns)}
     states: dict[str, list[tuple[int, str, str]]] = {}
     for row in answer.rows:
-        each = row[at["slots"]], row[at["state"]], row[at["cause"]]
-        states.setdefault(row[at["date"]], []).append(each)
+        state = row[at["slots"]], row[at["state"]], row[at["cause"]]
+        states.setdefault(row[at["date"]], []).append(state)
     return [_day(day, states[day]) for day in sorted(states)]
 
 
@@ -50,15 +50,15 @@ def _day(day: str, states: list[tuple[int, str, str]]) -> Day:
     expected = sum(slots for slots, _, _ in states)
     lost = sum(slots for slots, _ in missing)
     why = max(missing)[1] if missing else ""
-    found, at = Coverage(expected, expected - lost), date.fromisoformat(day)
+    coverage, at = Coverage(expected, expected - lost), date.fromisoformat(day)
     return Day(
         day=day,
         expected=expected,
-        collected=found.collected,
+        collected=coverage.collected,
         missing=lost,
         why=why,
-        level=level(found),
-        share=found.ratio,
+        level=level(coverage),
+        share=coverage.ratio,
         weekday=WEEKDAYS[at.weekday()],
         week=(at - timedelta(days=at.weekday())).isoformat(),
     )

@@ -1,4 +1,4 @@
-"""The one data service of a process, opened before anybody asks."""
+"""The data service of this process, opened before the first request."""
 
 import atexit
 from contextlib import suppress
@@ -14,16 +14,16 @@ HEAVY = ("duckdb", "pandas", "pyarrow")
 
 @cache
 def data_service() -> DataService:
-    """Return what answers all questions, by the settings of the environment."""
-    made = DataService(loader.load(None))
-    atexit.register(made.close)
-    return made
+    """Return the data service for the settings named by the environment."""
+    service = DataService(loader.load(None))
+    atexit.register(service.close)
+    return service
 
 
 def warm() -> None:
-    """Load what the first page needs, and open its system; troubles are told there."""
-    for each in HEAVY:
-        import_module(each)
+    """Load what the first page needs, and open its system; the page shows errors."""
+    for module in HEAVY:
+        import_module(module)
     with suppress(BikecollectError):
-        found = data_service()
-        found.opened(next(iter(found.settings.systems)))
+        service = data_service()
+        service.opened(next(iter(service.settings.systems)))

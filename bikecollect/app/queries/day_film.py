@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 UNSEEN = 65_535
-"""Stands where a slot does not tell of a station."""
+"""The value of a station that is absent in a slot."""
 SLOTS = "SELECT slot, state, cause FROM slots WHERE date = ? ORDER BY slot"
 STATIONS = """
 SELECT r.station_id, s.name, s.region, s.lat, s.lon,
@@ -50,13 +50,13 @@ WHERE r.date = $day
 
 @dataclass(frozen=True)
 class Film:
-    """What *stations* had in *slots*; *states* says how each slot came, or why not.
+    """The counts of all *stations* in the *slots* of a day.
 
-    Of the slots so many are *missing*.
-
-    A station is (station_id, name, region, lat, lon, capacity), as it was that day.
-    *vehicles* and *docks*: stations times slots numbers of 16 bits, little-endian,
-    station by station, deflated (zlib), in base64; `UNSEEN` where nothing is known.
+    *states* has the state of each slot, or the cause why it is missing; *missing* is
+    the number of missing slots. A station is (station_id, name, region, lat, lon,
+    capacity) as of that day. *vehicles* and *docks* are arrays of 16-bit numbers,
+    little-endian, slots by station, compressed with zlib, in base64; unknown counts
+    are `UNSEEN`.
     """
 
     slots: list[int]
@@ -68,11 +68,11 @@ class Film:
 
     @property
     def collected(self) -> int:
-        """How many slots were not missing."""
+        """The number of slots that are not missing."""
         return len(self.slots) - self.missing
 
     def answer(self) -> Answer:
-        """Return a row for each station in each slot that tells of it."""
+        """Return a row for each station in each slot that has it."""
         vehicles, docks = _unpacked(self.vehicles), _unpacked(self.docks)
         pairs = product(self.stations, self.slots)
         rows = [
@@ -88,28 +88,28 @@ def film(db: "DuckDBPyConnection", day: date) -> Film:
     with translated(f"cannot read {day}"):
         slots = db.execute(SLOTS, [day]).fetchall()
         stations = db.execute(STATIONS, [day]).fetchall()
-        found = db.execute(COUNTS, {"day": day}).fetchnumpy()
+        counts = db.execute(COUNTS, {"day": day}).fetchnumpy()
     shape = len(stations), len(slots)
     return Film(
         slots=[slot for slot, _, _ in slots],
         states=[cause or state for _, state, cause in slots],
         missing=sum(state == "missing" for _, state, _ in slots),
         stations=stations,
-        vehicles=_packed(found, "vehicles", shape),
-        docks=_packed(found, "docks", shape),
+        vehicles=_packed(counts, "vehicles", shape),
+        docks=_packed(counts, "docks", shape),
     )
 
 
-def _packed(found: Any, column: str, shape: tuple[int, int]) -> str:
+def _packed(counts: Any, column: str, shape: tuple[int, int]) -> str:
     import numpy as np  # comes with the extra `app`
 
-    made = np.full(shape, UNSEEN, dtype="<u2")
-    made[found["station"], found["slot"]] = found[column]
-    return base64.b64encode(zlib.compress(made.tobytes(), 6)).decode("ascii")
+    numbers = np.full(shape, UNSEEN, dtype="<u2")
+    numbers[counts["station"], counts["slot"]] = counts[column]
+    return base64.b64encode(zlib.compress(numbers.tobytes(), 6)).decode("ascii")
 
 
 def _unpacked(text: str) -> "array[int]":
-    found = array("H", zlib.decompress(base64.b64decode(text)))
+    numbers = array("H", zlib.decompress(base64.b64decode(text)))
     if sys.byteorder == "big":
-        found.byteswap()
-    return found
+        numbers.byteswap()
+    return numbers

@@ -1,4 +1,4 @@
-"""Answers the data app's questions, from a connection that is held open."""
+"""The data service of the app: answers questions through an open connection."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -30,9 +30,9 @@ State = tuple[object, ...]
 
 
 class DataService:
-    """Answers questions about the systems of *settings*; nothing is ever written.
+    """Answers questions about the systems of *settings*; writes nothing.
 
-    May be asked by several threads.
+    Several threads may use it.
     """
 
     def __init__(
@@ -45,20 +45,21 @@ class DataService:
         self._command = program.command_line(source)
 
     def addressed(self, text: str) -> str:
-        """Return *text* with the commands in it as they work on this machine."""
+        """Return *text* with its commands completed for this machine."""
         return program.expand_commands(text, self._command)
 
     def state(self, name: str) -> State:
-        """Return what changes when the system called *name* has something new."""
+        """Return a value that changes whenever the system *name* has new data."""
         folder = self.settings.data / name
         archived = datasets.STATION_LAYOUT.certificate(
             self.settings.data, name, "x"
         ).parent
         over = int(self.clock()) // self.settings.seconds
-        return (over, *(_stamp(folder / each) for each in CHANGING), _stamp(archived))
+        stamps = (_stamp(folder / file) for file in CHANGING)
+        return (over, *stamps, _stamp(archived))
 
     def days(self, name: str) -> tuple[date, date] | None:
-        """Return the first and the newest local day that has data, None without."""
+        """Return the first and the newest local day with data, None without data."""
         ends = History(name, self.settings.data / name).ends()
         if ends is None:
             return None
@@ -78,7 +79,7 @@ class DataService:
         least: int = 1,
         weekday: int | None = None,
     ) -> Answer:
-        """Return what *report* says of the days from *since* to before *until*.
+        """Return the answer of *report* for the days from *since* to before *until*.
 
         *weekday* (0 = Monday) is for the report ``typical``. Raises UsageError,
         StorageError.
@@ -101,7 +102,7 @@ class DataService:
             )
 
     def opened(self, name: str) -> None:
-        """Open the system called *name*, so that its first question need not wait."""
+        """Open the system *name* in advance, to make its first answer faster."""
         with self._held.connection(name, self.state(name)):
             pass
 
@@ -111,13 +112,13 @@ class DataService:
             return film(db, day)
 
     def standing(self, name: str) -> Standing:
-        """Return how the system called *name* stands, as ``status`` has it."""
+        """Return the status of the system *name*, as shown by ``status``."""
         system = self.settings.system_folder(name)
         noted = stored_incidents(alert_state_path(name, str(system.path)))
         return survey(system, now=self.clock(), noted=noted)
 
     def account(self, name: str, since: date, until: date) -> Account:
-        """Return the account from *since* to before *until*, as the report has it."""
+        """Return the account from *since* to before *until*, as in reports."""
         zone = history.zone(self.settings, name)
         first = History(name, self.settings.data / name).first()
         begin, end = (bounds(d.isoformat(), zone)[0] for d in (since, until))
@@ -137,21 +138,21 @@ class DataService:
         return History(name, self.settings.data / name).incidents(since)
 
     def unarchived(self, name: str) -> int:
-        """Return how many days are over and not archived: those are slow to read."""
-        found = self.days(name)
-        if found is None:
+        """Return the number of closed days that are not archived: they are slow."""
+        days = self.days(name)
+        if days is None:
             return 0
         sql = "SELECT count(*) FROM archives"
         ((archived,),) = History(name, self.settings.data / name).select(sql)
-        return max(0, (found[1] - found[0]).days - int(archived))
+        return max(0, (days[1] - days[0]).days - int(archived))
 
     def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         self._held.close()
 
 
 def _stamp(path: Path) -> tuple[int, int]:
     with suppress(OSError):
-        found = path.stat()
-        return found.st_mtime_ns, found.st_size
+        status = path.stat()
+        return status.st_mtime_ns, status.st_size
     return (0, 0)

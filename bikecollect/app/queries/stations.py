@@ -1,17 +1,18 @@
-"""Stations on the map: which are meant, and which are near."""
+"""Stations on the map: filters, and the nearest ones."""
 
 from collections.abc import Iterable, Sequence
 from math import cos, hypot, radians
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from bikecollect.reports.runner import Answer
 
 METRES = 111_195.0
-"""Of a degree on a sphere of 6,371,009 m, the mean radius (IUGG)."""
+"""Metres of a degree on a sphere with the mean radius, 6,371,009 m (IUGG)."""
 
 
 class MapStation(NamedTuple):
-    """A station in the newest slot; counts are None where that slot has none of it."""
+    """A station in the newest slot; its counts are None if that slot lacks it."""
 
     system_id: str
     station_id: str
@@ -30,7 +31,7 @@ class MapStation(NamedTuple):
 
     @property
     def is_closed(self) -> bool:
-        """Whether it says that it is not in use."""
+        """Whether it is reported as not in use."""
         return self.is_installed is False or self.is_renting is False
 
 
@@ -63,7 +64,7 @@ def vehicle_dots(vehicles: Answer) -> list[MapStation]:
 
 
 class Known(NamedTuple):
-    """A station that there is, or was: *until* is when it left the list, else None."""
+    """A station, present or removed: *until* is the slot of its removal, or None."""
 
     system_id: str
     station_id: str
@@ -77,7 +78,7 @@ class Known(NamedTuple):
 
     @property
     def called(self) -> str:
-        """Its name; without one, its id."""
+        """Its name, or its id if it has no name."""
         return self.name or self.station_id
 
 
@@ -89,51 +90,56 @@ def chosen(
     vehicles: int = 0,
     docks: int = 0,
 ) -> list[MapStation]:
-    """Return the places that are meant.
+    """Return the stations that pass the filters.
 
-    *text* is part of a name or an id; *vehicles* and *docks* are the least; of none
-    of *regions* means all. A place that the slot does not tell of has no vehicles.
+    *text* is part of a name or an id; *vehicles* and *docks* are minima; no *regions*
+    means all. A station that the slot lacks has no vehicles.
     """
-    wanted = text.strip().casefold()
+    needle = text.strip().casefold()
     return [
-        each
-        for each in places
-        if wanted in f"{each.name or ''}\n{each.station_id}".casefold()
-        and (not regions or each.region in regions)
-        and (each.vehicles or 0) >= vehicles
-        and (each.docks or 0) >= docks
+        station
+        for station in places
+        if needle in f"{station.name or ''}\n{station.station_id}".casefold()
+        and (not regions or station.region in regions)
+        and (station.vehicles or 0) >= vehicles
+        and (station.docks or 0) >= docks
     ]
+
+
+TABLE = {
+    "name": "name",
+    "vehicles": "vehicles",
+    "docks": "docks",
+    "capacity": "capacity",
+    "region": "region",
+    "closed": "is_closed",
+    "last_reported": "last_reported",
+    "station_id": "station_id",
+    "lat": "lat",
+    "lon": "lon",
+}
+"""The columns of the table of stations, and the fields they show."""
 
 
 def table_of(places: Iterable[MapStation]) -> Answer:
-    """Return a row a place, without what is of no use to a reader."""
-    columns = [
-        *("name", "vehicles", "docks", "capacity", "region", "closed"),
-        *("last_reported", "station_id", "lat", "lon"),
-    ]
-    rows = [
-        (
-            *(each.name, each.vehicles, each.docks, each.capacity, each.region),
-            *(each.is_closed, each.last_reported, each.station_id, each.lat, each.lon),
-        )
-        for each in places
-    ]
-    return Answer(columns, rows)
+    """Return a row per station, for the table of the page."""
+    fields = attrgetter(*TABLE.values())
+    return Answer(list(TABLE), [fields(station) for station in places])
 
 
 def nearest(
     places: Iterable[MapStation], lat: float, lon: float, count: int = 8
 ) -> list[tuple[float, MapStation]]:
-    """Return the *count* places nearest to a point, with their distance in metres.
+    """Return the *count* stations nearest to a point, with their distance in metres.
 
-    Degrees of WGS 84; the earth is flat here, which errs by less than 1 % in a city.
+    Degrees of WGS 84 on a flat earth: the error is below 1 % within a city.
     """
-    found = [
-        (metres(lat, lon, each.lat, each.lon), each)
-        for each in places
-        if each.lat is not None and each.lon is not None
+    distances = [
+        (metres(lat, lon, station.lat, station.lon), station)
+        for station in places
+        if station.lat is not None and station.lon is not None
     ]
-    return sorted(found, key=lambda pair: (pair[0], pair[1].station_id))[:count]
+    return sorted(distances, key=lambda pair: (pair[0], pair[1].station_id))[:count]
 
 
 def metres(lat: float, lon: float, other_lat: float, other_lon: float) -> float:
@@ -147,7 +153,7 @@ def metres(lat: float, lon: float, other_lat: float, other_lon: float) -> float:
 
 
 def point(text: str) -> tuple[float, float] | None:
-    """Return latitude and longitude that *text* says, None where it says none.
+    """Return the latitude and longitude in *text*, None if it has none.
 
     >>> point("25.03, 121.56"), point("25.03 N"), point("99, 0")
     ((25.03, 121.56), None, None)
@@ -162,10 +168,10 @@ def point(text: str) -> tuple[float, float] | None:
 
 
 def known(rows: Iterable[Sequence[Any]]) -> list[Known]:
-    """Return the rows of the report ``stations`` as such."""
+    """Return the stations in the rows of the report ``stations``."""
     return [Known(*row) for row in rows]
 
 
 def places(rows: Iterable[Sequence[Any]]) -> list[MapStation]:
-    """Return the rows of the report ``snapshot`` as places."""
+    """Return the stations in the rows of the report ``snapshot``."""
     return [MapStation(*row) for row in rows]
