@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from bikecollect.core.incidents import Incident
 from bikecollect.core.slots import Slot
+from bikecollect.storage.data_folder import is_there
 from bikecollect.storage.files import flock
 
 LENGTH = 65_536
@@ -55,7 +56,7 @@ def stored_incidents(path: Path) -> tuple[Incident, ...]:
 def clear_mail_error(path: Path) -> None:
     """Note in the state file *path*, if there is one, that mails can be sent."""
     state_file = AlertStateFile(path)
-    if not path.exists():
+    if not is_there(path):
         return
     with state_file.held():
         state = state_file.load()

@@ -145,6 +145,10 @@ class Collector:
         """Return whether people were alerted; an error here does not change *runs*."""
         try:
             return self.tell(troubles, runs)
+        except OSError as error:
+            log.warning("cannot send alerts: the disk: %s", error)
+            log.debug("alerting", exc_info=True)
+            return False
         except Exception as error:
             what = f"{type(error).__name__}: {error}"
             text = "a bug prevented the alerts: %s (-vv shows the traceback)"

@@ -72,6 +72,8 @@ def examine(settings: Settings, *, network: bool, send: bool) -> Checks:
             yield from _feed(name, system)
     yield from _guarded("archive: folder", _archive(settings.data))
     yield from _schedule(settings)
+    if problem := data_folder.state_problem():
+        yield _bad("alert state", *problem)
     yield from _mail(settings, network=network, send=send)
     if settings.ping.url and network:
         yield _ping(settings)

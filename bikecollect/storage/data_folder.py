@@ -241,6 +241,32 @@ def alert_state_path(name: str, known_by: str) -> Path:
     return state_home() / "incidents" / f"{name}.{mark}.json"
 
 
+def is_there(path: Path) -> bool:
+    """Return whether *path* exists and can be reached."""
+    with suppress(OSError):
+        return path.exists()
+    return False
+
+
+def state_problem() -> tuple[str, str] | None:
+    """Return why the state of the alerts cannot be kept, and a remedy; None if it can.
+
+    One run as another user (`sudo -E`) leaves files that this one cannot change.
+    """
+    home = state_home()
+    remedy = f"sudo chown -R {trusted_files.user_name(os.geteuid())} {home}"
+    try:
+        paths = [home, home / "incidents"]
+        paths = [path for path in paths if path.exists()]
+        paths += (home / "incidents").iterdir() if paths[1:] else []
+    except OSError as error:
+        return f"cannot use the state folder {home}: {error.strerror}", remedy
+    locked = [path for path in paths if not os.access(path, os.R_OK | os.W_OK)]
+    if not locked:
+        return None
+    return f"cannot change {locked[0]}: alerts cannot be remembered", remedy
+
+
 def _folder_list() -> Path:
     return state_home() / "folders"
 

@@ -112,7 +112,7 @@ def tell_of_settings(settings: Settings, error: SettingsError | None) -> bool:
     """
     times = Times(time.time, time.monotonic, Stop())
     alerter, state_path = settings_alerter(settings, times)
-    if error is None and not state_path.exists():
+    if error is None and not data_folder.is_there(state_path):
         return True
     now = times.clock()
     run = Run(process.run_id(), "settings", slot_at(now, settings.seconds), now)

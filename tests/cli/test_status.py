@@ -425,3 +425,19 @@ def test_nagios_ends_with_0_to_3(tmp_path: Path) -> None:
     assert well.stdout == "BIKECOLLECT OK: 0 of 1 systems in trouble\n"
     assert late.stdout.startswith("BIKECOLLECT CRITICAL: 1 of 1 systems in trouble\n")
     assert unknown.stdout.startswith("BIKECOLLECT UNKNOWN: ")
+
+
+def test_a_state_folder_that_cannot_be_used_costs_no_slot(tmp_path: Path) -> None:
+    """One `sudo -E` is enough: the slot is fetched, and doctor and --alert name it."""
+    with serving(lambda _: GOOD) as url:
+        path = settings(tmp_path, url)
+        env = {"XDG_STATE_HOME": f"/{'x' * 300}"}  # what also root cannot read
+        fetched = bikecollect("--config", path, "fetch", env=env)
+        alert = bikecollect("--config", path, "status", "--alert", env=env)
+        doctor = bikecollect("--config", path, "doctor", "--offline", env=env)
+
+    assert fetched.returncode == 0
+    assert alert.returncode == 1
+    assert alert.stdout.startswith("cannot use the state folder /xxx")
+    assert "File name too long; run: sudo chown -R" in alert.stdout
+    assert "alert state" in doctor.stdout

@@ -21,7 +21,7 @@ from bikecollect.core.errors import BikecollectError, StorageError
 from bikecollect.reports.status import Standing, survey
 from bikecollect.setup import schedule
 from bikecollect.setup.settings import Settings
-from bikecollect.storage.data_folder import alert_state_path
+from bikecollect.storage.data_folder import alert_state_path, state_problem
 
 TROUBLE = 1
 _PRINT = {"text": say, "json": say_json, "prometheus": emit}
@@ -97,6 +97,8 @@ def status(
         # Only the screen has a line about the schedule, and `crontab -l` takes time.
         scheduled = _is_scheduled(settings) if mode == "text" else None
         standings, errors = _survey(settings, system_ids, scheduled=scheduled)
+        if mode in {"alert", "nagios"} and (problem := state_problem()):
+            errors[""] = StorageError("; run: ".join(problem))
         text = _report(mode, standings, errors)
         if mode == "text":
             text += f"\n{_source(settings)}\n"
