@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from bikecollect.simulator.city import AREAS, OFFSET, City, StationState
+from bikecollect.simulator.scooters import TYPE, scooters
 
 RENAMED = "rentable"
 """A name that no collector knows, to simulate a renamed field."""
@@ -75,7 +76,8 @@ def gbfs(
 ) -> dict[str, bytes]:
     """Return the documents of a GBFS 2.3 system under *base*, by file name."""
     names = ("system_information", "station_information", "station_status")
-    feeds = [{"name": n, "url": f"{base}/{n}.json"} for n in (*names, "vehicle_types")]
+    more = ("vehicle_types", "free_bike_status")
+    feeds = [{"name": n, "url": f"{base}/{n}.json"} for n in (*names, *more)]
     states = city.at(moment)
     documents = {
         "gbfs": {"en": {"feeds": feeds}},
@@ -103,7 +105,20 @@ _TYPES = [
         "propulsion_type": "electric_assist",
         "max_range_meters": 60_000,
     },
+    TYPE,
 ]
+
+
+def free_bikes(city: City, moment: float) -> bytes:
+    """Return the scooters of the city as ``free_bike_status`` of GBFS 2.3."""
+    return _compact(_enveloped({"bikes": list(scooters(city, moment))}, moment, 60))
+
+
+def scooters_only(base: str, moment: float) -> bytes:
+    """Return the gbfs.json of a system that has scooters and no stations."""
+    names = ("vehicle_types", "free_bike_status")
+    feeds = [{"name": name, "url": f"{base}/{name}.json"} for name in names]
+    return _compact(_enveloped({"en": {"feeds": feeds}}, moment, 60))
 
 
 def _youbike(state: StationState, moment: float) -> dict[str, Any]:

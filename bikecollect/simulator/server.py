@@ -42,8 +42,9 @@ class _Server(ThreadingHTTPServer):
 class LiveFeed:
     """A context manager that serves a city on loopback; *clock* is its time.
 
-    ``/youbike.json`` and ``/gbfs/gbfs.json`` are the city; the same paths under
-    ``/city/N/`` are other cities of the same size, with seed N.
+    ``/youbike.json`` and ``/gbfs/gbfs.json`` are the city, ``/gbfs/scooters.json`` its
+    scooters alone; the same paths under ``/city/N/`` are other cities of the same size,
+    with seed N.
     """
 
     def __init__(
@@ -124,6 +125,10 @@ class LiveFeed:
                 else dialects.youbike(city, moment, renamed=renamed)
             )
         if parts[0] == "gbfs":
+            if name == "free_bike_status":
+                return dialects.free_bikes(city, moment)
+            if name == "scooters":
+                return dialects.scooters_only(f"{base}/gbfs", moment)
             renamed = kind == "renamed"
             documents = dialects.gbfs(city, moment, f"{base}/gbfs", renamed=renamed)
             return documents.get(name)
