@@ -100,7 +100,7 @@ def publishing(
 ) -> Iterator[Publisher]:
     """Serve a publisher whose system has the settings *more*; yield it."""
     publisher = Publisher(folder, more=more, interval=interval, path=path)
-    with serving(publisher.answer) as base:
+    with serving(publisher.answer, clock=publisher.clock) as base:
         publisher.base = base
         yield publisher
 

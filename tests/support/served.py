@@ -1,9 +1,11 @@
 """A loopback server whose answers a test writes down."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 
 POLL = 0.01
@@ -20,8 +22,13 @@ class Answer:
 
 
 @contextmanager
-def serving(answer: Callable[[str], Answer]) -> Iterator[str]:
-    """Serve *answer* (of a path with its query) on loopback; yield the address."""
+def serving(
+    answer: Callable[[str], Answer], *, clock: Callable[[], float] = time.time
+) -> Iterator[str]:
+    """Serve *answer* (of a path with its query) on loopback; yield the address.
+
+    The Date of the answers is that of *clock*.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -32,6 +39,9 @@ def serving(answer: Callable[[str], Answer]) -> Iterator[str]:
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(reply.body)
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return formatdate(clock(), usegmt=True)
 
         def log_message(self, format: str, *args: object) -> None:
             pass
