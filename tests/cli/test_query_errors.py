@@ -4,11 +4,10 @@ from typing import Any
 
 import pytest
 
+from bikecollect.cli.commands import query
 from bikecollect.core.errors import ExitCode
 
 duckdb = pytest.importorskip("duckdb")
-
-from bikecollect.cli.commands import query  # noqa: E402
 
 
 @pytest.mark.parametrize(

@@ -106,18 +106,18 @@ def test_an_older_ledger_under_the_log_of_a_killed_run_is_healed(
     base = template.with_name("older")
     shutil.copytree(template, base)
     older = (base / "ledger.sqlite3").read_bytes()
-    for number in range(4, 10):
+    for number in range(4, 30):
         driver.run(base, number, number - 2)
     counted = base.with_name("older-count")
     shutil.copytree(base, counted)
-    cases = harness.every_call(counted, 10, 8, "pwrite64,fdatasync")
+    cases = harness.every_call(counted, 30, 28, "pwrite64,fdatasync")
 
     def attempt(folder: Path, case: str) -> list[str]:
-        harness.strace(folder, 10, 8, *harness.inject(case, "signal=SIGKILL"))
+        harness.strace(folder, 30, 28, *harness.inject(case, "signal=SIGKILL"))
         (folder / "ledger.sqlite3").write_bytes(older)
         (folder / "ledger.sqlite3-shm").unlink(missing_ok=True)
-        numbers = {*range(1, 10), 11, 12} | harness.accepted(folder)
-        harness.recover(folder, 11, 9)
+        numbers = {*range(1, 30), 31, 32} | harness.accepted(folder)
+        harness.recover(folder, 31, 29)
         return harness.violations(folder, numbers, earlier)
 
     bad = harness.each_case(base, cases, attempt)

@@ -190,6 +190,23 @@ def test_a_ledger_that_the_disk_cannot_read_stays(
     assert set_aside(world) == []
 
 
+def test_the_newest_damaged_ledgers_are_kept(world: World) -> None:
+    """A disk that damages a ledger every day is not filled by copies of it."""
+    for day in range(1, 10):
+        name = f"{LEDGER}.damaged-202611{day:02}T000000Z.1"
+        (world.folder / name).write_bytes(b"old")
+        (world.folder / f"{name}-wal").write_bytes(b"old")
+    (world.folder / LEDGER).write_bytes(b"no database" * 100)
+    world.fetch({"a": 3}, after=5 * MINUTES)
+    names = sorted(path.name for path in world.folder.glob("*.damaged-*"))
+
+    assert [name[23:31] for name in names if not name.endswith(("-wal", "-shm"))][
+        :4
+    ] == ["20261106", "20261107", "20261108", "20261109"]
+    assert len([name for name in names if name.endswith(".1")]) == 5
+    assert len(world.committed()) == 3
+
+
 def test_a_lost_ledger_is_rebuilt_in_little_memory(tmp_path: Path) -> None:
     """Of a day of 7 MB one block at a time is in memory (fault 64)."""
     world = World(tmp_path / "city")

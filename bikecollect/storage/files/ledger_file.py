@@ -7,14 +7,13 @@ is not checked otherwise: that would cost more with every year.
 
 import os
 import sqlite3
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from bikecollect.core.errors import StorageError
-from bikecollect.core.slots import Slot, stamp
+from bikecollect.storage.files.aside import set_aside
 
 BUSY = 10.0
 SUSPECT = "-check"
@@ -252,8 +251,8 @@ def _begin_session(db: sqlite3.Connection, base: str) -> None:
 def _has_foreign_log(path: Path) -> bool:
     """Return whether the log beside *path* was written for another file.
 
-    An older copy that was restored under the log of a killed run is read with pages of
-    both, and that is a database which never was.
+    An older copy that was restored beside the log of a killed run would be read with
+    pages of both.
     """
     try:
         base = _token(path)
@@ -307,7 +306,7 @@ def _is_foreign_format(path: Path) -> bool:
 
 def _set_aside(path: Path, error: Exception) -> str:
     """Rename the damaged ledger at *path*; return a message for people."""
-    target = _rename(path, ("-wal", "-shm", ""))
+    target = set_aside(path, ("-wal", "-shm", ""))
     return (
         f"the ledger was damaged ({error}) and renamed to {target.name}; a new one is "
         "rebuilt from the CSV files"
@@ -321,27 +320,8 @@ def _set_log_aside(path: Path) -> str:
     """
     if not (path.exists() and _has_foreign_log(path)):
         return ""
-    target = _rename(path, ("-wal", "-shm"))
+    target = set_aside(path, ("-wal", "-shm"))
     return (
-        f"{path.name} is another one than {path.name}-wal was written for (a restored "
-        f"backup?): the latter was renamed to {target.name}-wal, and what it had is "
-        "taken from the CSV files"
+        f"{path.name}-wal does not belong to {path.name} (restored from a backup?): "
+        f"renamed to {target.name}-wal; missing blocks are taken from the CSV files"
     )
-
-
-def _rename(path: Path, suffixes: Sequence[str]) -> Path:
-    """Rename the files *suffixes* of the ledger at *path*; return the new name."""
-    name = f"{path.name}.damaged-{stamp(Slot(int(time.time())))}"
-    number = 1
-    while any(path.parent.glob(f"{name}.{number}*")):
-        number += 1
-    target = path.with_name(f"{name}.{number}")
-    try:
-        for suffix in suffixes:
-            part = path.with_name(path.name + suffix)
-            if part.exists():
-                part.rename(target.with_name(target.name + suffix))
-    except OSError as failure:
-        text = f"cannot set {path} aside: {failure}"
-        raise StorageError(text) from failure
-    return target
