@@ -11,6 +11,7 @@ NOTE = "bikecollect.only"
 """The note of the filter in use, and of the first slot with it."""
 KEYS = ("region", "station_id")
 EAST, NORTH = 180.0, 90.0
+SIDES = ("west", "south", "east", "north")
 Known = Mapping[str, StationInformation]
 
 
@@ -107,7 +108,7 @@ def from_settings(
 
 
 def _is_box(bbox: Sequence[float]) -> bool:
-    if len(bbox) != 4:  # noqa: PLR2004 - see the message
+    if len(bbox) != len(SIDES):
         return False
     west, south, east, north = bbox
     return -EAST <= west < east <= EAST and -NORTH <= south < north <= NORTH

@@ -134,8 +134,9 @@ def drop_implausible(
         most = size * MOST_OF_CAPACITY if size else None
         if most is not None and any(n is not None and n > most for n in status[1:6]):
             odd.append(f"{status.station_id}: {_largest(status)} of {size}")
-            status = _within(status, most)  # noqa: PLW2901 - the same status
-        kept.append(status)
+            kept.append(_within(status, most))
+        else:
+            kept.append(status)
     return tuple(kept), odd
 
 
