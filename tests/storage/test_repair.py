@@ -10,6 +10,7 @@ import pytest
 from keeping import findings, viewed
 from world import TAIPEI, World
 
+from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import DAY
 from bikecollect.storage.csv_format import DERIVED
 from bikecollect.storage.recovery import Recovery
@@ -159,3 +160,22 @@ def test_bytes_of_a_replaced_block_are_dropped(world: World) -> None:
 
     assert findings(world) == []
     assert len(world.lines()) == 4
+
+
+def test_a_repair_that_dies_before_the_ledger_knows_is_done_by_the_next(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new file is in place, the ledger has the places of the old one."""
+    path = world.folder / FILE
+    text = path.read_bytes()
+    saved(lambda rows: [[*row[3:], *row[:3]] for row in rows])(path)
+    world.fetch({"a": 1}, after=300)
+    with monkeypatch.context() as patched:
+        patched.setattr("bikecollect.storage.repair.repairer.REPLACE", "no SQL")
+        with pytest.raises(StorageError):
+            repair(world)
+
+    assert repair(world) == [Repair(FILE, 3, ())]
+
+    assert path.read_bytes() == text
+    assert findings(world) == []
