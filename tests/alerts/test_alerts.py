@@ -198,7 +198,8 @@ def test_an_unmounted_disk_is_told_of(tmp_path: Path, mailserver: MailServer) ->
     world = World(tmp_path / "data", "a", mail=mailserver.settings())
     with world.served() as settings:
         world.slot(settings)
-        (tmp_path / "data/a/.bikecollect").unlink()
+        (tmp_path / "data/a").rename(tmp_path / "disk")
+        (tmp_path / "data/a").mkdir()
         (run,) = world.slot(settings)
         assert (run.exit_code, run.cause) == (78, "not-mounted")
         with mailserver.up():
