@@ -130,3 +130,18 @@ def test_one_unusable_system_does_not_keep_the_others_from_the_archive(
     assert done.returncode == 78
     assert "city: the ledger" in done.stderr
     assert (data / "archive/station_status/system_id=town").is_dir()
+
+
+def test_a_query_skips_a_system_that_cannot_be_read(config: Path) -> None:
+    """The others are answered for; the skipped one is named, and the code says so."""
+    data = config.with_name("data")
+    World(data / "town").fetch({"a": 1})
+    (data / "city" / "ledger.sqlite3").write_bytes(b"no ledger" * 1000)
+
+    done = bikecollect(
+        "--config", str(config), "query", "SELECT DISTINCT system_id FROM slots"
+    )
+
+    assert done.returncode == 74
+    assert "city: skipped: cannot read" in done.stderr
+    assert "town" in done.stdout
