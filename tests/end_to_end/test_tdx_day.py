@@ -70,7 +70,7 @@ def test_the_day_is_compacted_verified_exported_and_shown(day: Platform) -> None
     """Each command as a user runs it."""
     _run(day, "compact")
     verified = _run(day, "verify")
-    exported = _run(day, "export", "--since", "2026-11-22", "--until", "2026-11-23")
+    exported = _run(day, "export", "--since", "2026-11-22", "--until", "2026-11-22")
     status = json.loads(_run(day, "status", "--format", "json").splitlines()[0])
 
     assert (day.folder / "archive/station_status/system_id=city").is_dir()
