@@ -15,9 +15,9 @@ def compared(first: Answer, second: Answer, measure: str) -> Answer:
     The difference is the second minus the first, None if one of them has no data. Each
     value comes with its basis, the slots seen and expected.
     """
-    before, after = (_by_key(each, measure) for each in (first, second))
+    before, after = (_by_key(answer, measure) for answer in (first, second))
     columns = [*KEYS, "first", "second", "difference"]
-    columns += [f"{each}_{which}" for which in ("first", "second") for each in BASIS]
+    columns += [f"{name}_{period}" for period in ("first", "second") for name in BASIS]
     rows = []
     for key in sorted(before.keys() | after.keys()):
         one, other = before.get(key, NOTHING), after.get(key, NOTHING)
@@ -38,9 +38,9 @@ NOTHING = (None, 0, 0)
 def _by_key(answer: Answer, measure: str) -> Mapping[tuple[Any, ...], Sequence[Any]]:
     at = {name: answer.columns.index(name) for name in (*KEYS, *BASIS, measure)}
     return {
-        tuple(row[at[each]] for each in KEYS): (
+        tuple(row[at[name]] for name in KEYS): (
             row[at[measure]],
-            *(row[at[each]] for each in BASIS),
+            *(row[at[name]] for name in BASIS),
         )
         for row in answer.rows
     }
