@@ -98,9 +98,11 @@ class Cycle:
             self.run_notes.end(run, written=all(self.written))
 
     def _note_notices(self, run: Run) -> None:
+        """Write the notices of *run* down, without an outcome: it is not over yet."""
         if run.notices:
             with suppress(BikecollectError):  # the disk is reported by its own errors
-                self.run_notes.update(run)
+                noted = Result(notices=run.notices)
+                self.run_notes.update(replace(run, result=noted))
 
     def _check_clock(self, run: Run, payload: Payload) -> tuple[Run, Payload]:
         """Return both with the right time and slot, where the clock is far off.

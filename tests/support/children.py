@@ -2,6 +2,7 @@
 
 import os
 import sys
+import traceback
 from collections.abc import Callable
 
 FAILED = 99
@@ -18,9 +19,9 @@ def run_in_child(act: Callable[[], object]) -> int:
         try:
             act()
             code = 0
-        except BaseException:  # noqa: BLE001 - its traceback is the test's
-            sys.excepthook(*sys.exc_info())
         finally:
+            if code:
+                traceback.print_exc()
             sys.stderr.flush()
             os._exit(code)
     _, status = os.waitpid(child, 0)
