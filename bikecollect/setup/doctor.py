@@ -195,7 +195,8 @@ def _ownership(name: str, place: Path, files: Iterable[Path]) -> Check:
     if not foreign:
         return _good(name, f"{place} belongs to {user_name(os.geteuid())}")
     owner = user_name(foreign[0].lstat().st_uid)
-    text = f"{len(foreign)} files belong to {owner}: {foreign[0]}"
+    others = f", and {len(foreign) - 1} more" if len(foreign) > 1 else ""
+    text = f"{foreign[0]} belongs to {owner}{others}"
     return _bad(name, text, f"sudo chown -R {user_name(os.geteuid())} {quoted(place)}")
 
 

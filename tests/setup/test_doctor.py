@@ -67,8 +67,8 @@ def test_the_doctor_names_files_that_are_not_ours(
     ledger = tmp_path / "data/city/ledger.sqlite3"
     os.chown(ledger, 12_345, -1)
     process = bikecollect("--config", config, "doctor", "--offline")
-    assert "city: folder: 1 files belong to 12345" in process.stdout
-    assert str(ledger) in process.stdout
+    text = process.stdout.replace("\n      ", " ")
+    assert f"city: folder: {ledger} belongs to 12345" in text
     assert "chown -R" in process.stdout
     (tmp_path / "data/city/.bikecollect").unlink()
     process = bikecollect("--config", config, "doctor", "--offline")
