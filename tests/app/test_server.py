@@ -167,4 +167,4 @@ def test_an_address_for_everyone_is_warned_of(host: str, *, told: bool) -> None:
 
     assert process.returncode == 64
     assert f"cannot listen on {host}" in process.stderr
-    assert ("warning: the app will answer everyone" in process.stderr) is told
+    assert ("warning: the app answers everyone" in process.stderr) is told
