@@ -1,5 +1,8 @@
 """MobilityData's systems.csv: read by its header, row by row."""
 
+import csv
+from collections.abc import Iterator
+
 import pytest
 
 from bikecollect.core.errors import PayloadError
@@ -150,6 +153,15 @@ def test_ids_are_unique_and_can_name_a_system() -> None:
     ]
 
 
+@pytest.fixture
+def _usual_limit() -> Iterator[None]:
+    """Set Python's own limit of a cell, which the reader of daily files raises."""
+    before = csv.field_size_limit(131_072)
+    yield
+    csv.field_size_limit(before)
+
+
+@pytest.mark.usefixtures("_usual_limit")
 @pytest.mark.parametrize(
     ("data", "what"),
     [
