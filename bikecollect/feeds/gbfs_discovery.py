@@ -28,31 +28,48 @@ def addresses(value: Any, language: str, base: str = "") -> dict[str, str]:
     Relative ones are resolved against *base*, the address of the gbfs.json.
     """
     data = at(value, "data")
-    if not isinstance(data, Mapping):
+    if data is None and at(value, "feeds") is not None:
+        data = value
+    if not isinstance(data, Mapping | list):
         raise PayloadError("the answer has no data: url must be that of a gbfs.json")
-    feeds = data.get("feeds")
-    if feeds is None:
+    feeds = _feeds(data)
+    if feeds is None and isinstance(data, Mapping):
         feeds = _by_language(data, language)
-    if not isinstance(feeds, list):
+    if feeds is None:
         quote = f" (it has: {first_keys(data)})"
         raise PayloadError("the answer has no feeds: is it a gbfs.json?", quote=quote)
-    return {
-        str(feed["name"]): joined(base, str(feed["url"]))
-        for feed in feeds
-        if isinstance(feed, dict) and text(feed.get("name")) and text(feed.get("url"))
-    }
+    return {name: joined(base, url) for name, url in feeds}
 
 
-def _by_language(data: Mapping[str, Any], language: str) -> Any:
+def _feeds(value: Any) -> list[tuple[str, str]] | None:
+    """Return the names and addresses in *value*, a list or in ``feeds``.
+
+    None if there is no list; entries without an address are skipped. A file name
+    stands for the name of its document.
+    """
+    listed = value if isinstance(value, list) else at(value, "feeds")
+    if isinstance(listed, Mapping):
+        listed = [{"name": name, "url": url} for name, url in listed.items()]
+    if not isinstance(listed, list):
+        return None
+    return [
+        (name.lower().removesuffix(".json"), str(feed["url"]))
+        for feed in listed
+        if (name := text(at(feed, "name"))) and text(at(feed, "url"))
+    ]
+
+
+def _by_language(
+    data: Mapping[str, Any], language: str
+) -> list[tuple[str, str]] | None:
     """Return the feeds in *language*, else in the first language with a status."""
-    lists = {code: at(data[code], "feeds") for code in data}
+    lists = {code: _feeds(listed) for code, listed in data.items()}
     lists = {code: feeds for code, feeds in lists.items() if feeds is not None}
     preferred = [lists[language]] if language in lists else []
     with_status = [
         feeds
         for feeds in (*preferred, *lists.values())
-        if isinstance(feeds, list)
-        and any(at(feed, "name") == "station_status" for feed in feeds)
+        if feeds and "station_status" in dict(feeds)
     ]
     return next(iter((*with_status, *preferred, *lists.values())), None)
 

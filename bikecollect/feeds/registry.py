@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import tzinfo
 
 from bikecollect.core.errors import PayloadError, SettingsError
@@ -9,6 +10,7 @@ from bikecollect.core.payload import Documents
 from bikecollect.core.snapshot import Snapshot, VehicleSnapshot
 from bikecollect.feeds import Feed
 from bikecollect.feeds.http.urls import same_origin
+from bikecollect.feeds.reading.json_payload import bare
 
 DIALECTS = ("youbike", "gbfs", "tdx", "citybikes", "mapped")
 
@@ -84,9 +86,21 @@ class _QuotingOwnHost:
         self.fetch, self.renames = feed.fetch, feed.renames
 
     def read(self, documents: Documents) -> Snapshot:
-        """Parse *documents*; raises PayloadError."""
+        """Parse *documents*; raises PayloadError.
+
+        Text around the JSON of a document, which is ignored, is a finding.
+        """
         with _quoting_own_host(documents, self._url):
-            return self._feed.read(documents)
+            snapshot = self._feed.read(documents)
+        findings = {
+            f"text around {document.name}": f"{document.name} has text before or after "
+            "its JSON, which is ignored"
+            for document in documents
+            if bare(document.body) is not document.body
+        }
+        if not findings:
+            return snapshot
+        return replace(snapshot, findings={**snapshot.findings, **findings})
 
 
 @contextmanager

@@ -79,7 +79,19 @@ GBFS = Gbfs("http://h/gbfs.json", UTC)
 
 @pytest.mark.parametrize(
     "data",
-    [{"en": {"feeds": listing()}}, {"zz": {"feeds": listing()}}, {"feeds": listing()}],
+    [
+        {"en": {"feeds": listing()}},
+        {"zz": {"feeds": listing()}},
+        {"feeds": listing()},
+        {"en": listing()},
+        {"en": None, "fr": {"feeds": listing()}},
+        {"feeds": [{**feed, "name": f"{feed['name']}.json"} for feed in listing()]},
+        {"feeds": [{**feed, "name": feed["name"].upper()} for feed in listing()]},
+        {"feeds": [{**feed, "name": f" {feed['name']} "} for feed in listing()]},
+        {"feeds": {feed["name"]: feed["url"] for feed in listing()}},
+        {"feeds": [{"name": "station_status", "url": None}, None, *listing()]},
+        listing(),
+    ],
 )
 def test_feeds_are_found_by_any_language_or_none(data: object) -> None:
     """1.0 to 2.3 list by language, 3.0 does not."""

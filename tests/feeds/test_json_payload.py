@@ -13,6 +13,7 @@ import pytest
 from bikecollect.core import process
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.payload import Document
+from bikecollect.feeds import Feed, registry
 from bikecollect.feeds.reading.aliases import Aliases, electric
 from bikecollect.feeds.reading.json_payload import (
     Pace,
@@ -225,3 +226,74 @@ def test_an_excerpt_is_short_whatever_it_is_of() -> None:
 def test_weight_counts_what_costs() -> None:
     """Two objects with an entry each, in a list."""
     assert weigh(b'[{"a":1},{"a":2}]') == 17 * 3 + 2 * 150 + 100 + 2 * 80 + 40
+
+
+STATUS = b'{"data": {"stations": [{"station_id": "a", "num_bikes_available": 3}]}}'
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b")]}',\n", b""),
+        (b"for(;;);", b""),
+        (b"/**/callback(", b");"),
+        (b"<br />\n<b>Notice</b>: in /a.php on line 3<br />\n", b""),
+        (b"\xef\xbb\xbf\xef\xbb\xbf", b""),
+        (b"", b"\n<!-- cached -->"),
+        (b"", b";"),
+        (b"", b"\0\0"),
+        (b"", b"\x1a"),
+    ],
+)
+def test_text_around_the_json_is_ignored_and_reported(
+    before: bytes, after: bytes
+) -> None:
+    """A PHP notice or a script guard does not cost the slot."""
+    document = Document("station_status", before + STATUS + after, "http://h/s")
+    snapshot = gbfs_feed().read((document,))
+
+    (station,) = snapshot.statuses
+    assert (station.station_id, station.num_vehicles_available) == ("a", 3)
+    assert snapshot.findings["text around station_status"] == (
+        "station_status has text before or after its JSON, which is ignored"
+    )
+
+
+@pytest.mark.parametrize("body", [STATUS, b"\xef\xbb\xbf\r\n " + STATUS + b" \n"])
+def test_white_space_and_a_byte_order_mark_are_no_finding(body: bytes) -> None:
+    """They are common and harmless."""
+    snapshot = gbfs_feed().read((Document("station_status", body, "http://h/s"),))
+
+    assert [key for key in snapshot.findings if key.startswith("text")] == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        STATUS + b"\n" + STATUS,
+        STATUS + b"}",
+        b"<h1>Error [500]</h1>",
+        b"<html><script>x = {}</script></html>",
+        b"<!-- " + b"x" * 3_000 + b" -->" + STATUS * 50,
+        STATUS[:-20],
+    ],
+)
+def test_other_text_is_not_json(body: bytes) -> None:
+    """Two documents, a web page and half a document are rejected as such."""
+    with pytest.raises(PayloadError, match="not JSON"):
+        decode(body)
+
+
+def gbfs_feed() -> Feed:
+    """Return a GBFS feed as the collector builds it."""
+    return registry.build(
+        "gbfs",
+        url="http://h/gbfs.json",
+        timezone=UTC,
+        language="",
+        mapping={},
+        fields={},
+        version="",
+        interval=300,
+        kinds=False,
+    )

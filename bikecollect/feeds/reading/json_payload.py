@@ -28,6 +28,9 @@ MAX_MEMORY = 144 * MIB
 """For a body and all that is decoded from it (26,000 stations: 60 to 100 MiB)."""
 MAX_SECONDS = 20.0
 """CPU seconds for the stations of one list; 26,000 stations take one."""
+MAX_AROUND = 2_048
+"""The most bytes of text that are tolerated around the JSON in a body."""
+_OPEN, _CLOSE = (b"{", b"["), (b"}", b"]")
 PART = 512
 """Stations between two looks at the CPU time, which cost 20 to 80 us each on a VM."""
 WORST = 48
@@ -45,8 +48,8 @@ def decode(body: bytes) -> Any:
 
     The last two bodies are cached, because a fetch checks a body that the commit reads
     again: do not modify the result. Heavy bodies are not cached and may take at most
-    `MAX_MEMORY`. NaN and Infinity are rejected; raw control characters in texts, and
-    bytes that are not UTF-8, are tolerated.
+    `MAX_MEMORY`. NaN and Infinity are rejected; raw control characters in texts, bytes
+    that are not UTF-8, and text around the JSON (see `bare`) are tolerated.
     """
     try:
         return _cached(body)
@@ -129,7 +132,7 @@ def _parse(body: bytes) -> Any:
     if not body.strip():
         raise PayloadError("the answer is empty", cause="empty")
     try:
-        return _loads(body)
+        return _loads_bare(body)
     except MemoryError:
         raise _too_large(body, "more memory than available") from None
     except (ValueError, RecursionError) as error:
@@ -140,6 +143,37 @@ def _parse(body: bytes) -> Any:
             cause="not-json",
             quote=f"; it begins with {start!r}",
         ) from error
+
+
+def bare(body: bytes) -> bytes:
+    """Return the JSON object or array in *body* without the text around it.
+
+    Tolerated are the guards of script includes and JSONP, PHP notices and comments:
+    up to `MAX_AROUND` bytes, and less than the JSON. *body* is returned unchanged if
+    there is more, or nothing but white space and a byte order mark.
+
+    >>> bare(b"/**/cb([1, 2, 3, 4]);"), bare(b")]}',[1, 2, 3]"), bare(b"Error [500]")
+    (b'[1, 2, 3, 4]', b'[1, 2, 3]', b'Error [500]')
+    """
+    text = body.removeprefix(b"\xef\xbb\xbf").strip()
+    if text[:1] in _OPEN and text[-1:] in _CLOSE:
+        return body
+    begin = min((i for i in map(text.find, _OPEN) if i >= 0), default=0)
+    json_text = text[begin : max(map(text.rfind, _CLOSE)) + 1]
+    # Encodings other than UTF-8 have NUL bytes within the JSON.
+    is_short = len(text) - len(json_text) <= min(MAX_AROUND, len(json_text))
+    return json_text if is_short and b"\0" not in json_text[:4] else body
+
+
+def _loads_bare(body: bytes) -> Any:
+    """Return the JSON in *body*; an error is that of the whole body."""
+    json_text = bare(body)
+    if json_text is not body:
+        try:
+            return _loads(json_text)
+        except ValueError:
+            pass
+    return _loads(body)
 
 
 def _loads(body: bytes) -> Any:
