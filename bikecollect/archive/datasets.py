@@ -53,6 +53,7 @@ VEHICLE_TYPES = {
     "last_reported": "BIGINT",
 }
 """The type of each column of a daily file of vehicles."""
+KNOWN = frozenset({*TYPES, *VEHICLE_TYPES})
 KEY = 2
 """The index of the column that identifies a row of a slot."""
 ADDED = {"minute_of_day": "SMALLINT", "hour_of_week": "SMALLINT"}

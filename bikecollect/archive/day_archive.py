@@ -162,11 +162,10 @@ class Archive:
 
     def pieces(self, day: str, zone: tzinfo) -> Iterator[day_csv.Piece]:
         """Yield the rows of *day* as lines of its CSV."""
-        part = datasets.part(self.data, self.layout.rows, self.system.system_id, day)
-        with self._engine(
-            self.layout.work_folder(self.data, self.system.system_id)
-        ) as db:
-            yield from parquet.pieces(db, part, zone)
+        system_id = self.system.system_id
+        part = datasets.part(self.data, self.layout.rows, system_id, day)
+        with self._engine(self.layout.work_folder(self.data, system_id)) as db:
+            yield from parquet.pieces(db, part, zone, self.columns(day))
 
     def columns(self, day: str) -> tuple[str, ...]:
         """Return the columns that the CSV of *day* had."""
@@ -263,9 +262,9 @@ class Archive:
     ) -> None:
         """Read the day back; raises StorageError if any byte differs."""
         part, summing = aside / f"{self.layout.rows}.parquet", day_csv.Summing()
-        texts = day_csv.lines(
-            parquet.pieces(db, part, self.system.zone), contents.columns
-        )
+        columns = contents.columns
+        pieces = parquet.pieces(db, part, self.system.zone, columns)
+        texts = day_csv.lines(pieces, columns)
         with (aside / "day.csv").open("rb") as sheet:
             for text in texts:
                 if sheet.read(len(text)) != text:

@@ -46,7 +46,19 @@ def columns_of(header: bytes) -> tuple[str, ...]:
         raise _no_header(header) from error
     if IDS.isdisjoint(names[KEY : KEY + 1]):
         raise _no_header(header)
-    return names
+    return _unique(names)
+
+
+def _unique(names: Sequence[str]) -> tuple[str, ...]:
+    """Return *names* with a number after each repeated one; old files may have some."""
+    unique: list[str] = []
+    for name in names:
+        number, candidate = 1, name
+        while candidate in unique:
+            number += 1
+            candidate = f"{name}_{number}"
+        unique.append(candidate)
+    return tuple(unique)
 
 
 def _no_header(header: bytes) -> StorageError:

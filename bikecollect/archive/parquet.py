@@ -14,6 +14,7 @@ from bikecollect.archive.query.duckdb_engine import (
     text,
     translated,
 )
+from bikecollect.archive.query.own_columns import sql_names
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import DAY, EARLIEST, LATEST, Slot
 
@@ -41,6 +42,8 @@ QUICK = f"FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE {ROW_GROUP}"
 
 def as_rows(columns: Sequence[str]) -> str:
     """Return the expressions that turn the texts of a CSV into typed *columns*.
+
+    *columns* are names in SQL, see `own_columns`.
 
     Local time is taken from the text itself, which has the system's own offset. A text
     that is not a value of its column's type becomes NULL.
@@ -99,6 +102,7 @@ def _write(
     target: Path,
     options: str,
 ) -> None:
+    columns = sql_names(columns)
     source = csv_source(path(sheet), columns)
     sql = (
         f"COPY (SELECT {as_rows(columns)} FROM {source}"
@@ -108,15 +112,25 @@ def _write(
         db.execute(sql)
 
 
-def pieces(db: "DuckDBPyConnection", part: Path, zone: tzinfo) -> Iterator[Piece]:
-    """Yield the rows of *part*, an archived day, as the lines that its CSV had."""
+def pieces(
+    db: "DuckDBPyConnection", part: Path, zone: tzinfo, csv_columns: Sequence[str]
+) -> Iterator[Piece]:
+    """Yield the rows of *part*, an archived day, as the lines that its CSV had.
+
+    *csv_columns* are the columns of that CSV.
+    """
     source = parquet(part)
     with translated(f"{part} cannot be read"):
         rows = db.execute(f"DESCRIBE FROM {source}").fetchall()
         names = [column for column, *_ in rows]
         hidden = {*datasets.ADDED, datasets.VERBATIM}
         columns = tuple(column for column in names if column not in hidden)
-        bounds = ", ".join(f"min({each}), max({each})" for each in datasets.TIMES)
+        if len(columns) != len(csv_columns):
+            raise StorageError(
+                f"{part} has {len(columns)} columns, its CSV had {len(csv_columns)}",
+                cause="archive",
+            )
+        bounds = ", ".join(f"min({time}), max({time})" for time in datasets.TIMES)
         (ends,) = db.execute(f"SELECT {bounds} FROM {source}").fetchall()
         sql = f"SELECT DISTINCT slot FROM {source} WHERE slot IS NOT NULL ORDER BY slot"
         slots = [slot for (slot,) in db.execute(sql).fetchall()]
@@ -139,7 +153,7 @@ def pieces(db: "DuckDBPyConnection", part: Path, zone: tzinfo) -> Iterator[Piece
         for slot, line in rows:
             by_slot.setdefault(slot, []).append(line)
         for slot, lines in by_slot.items():
-            yield Piece(Slot(slot), columns, "".join(lines).encode("utf-8"))
+            yield Piece(Slot(slot), tuple(csv_columns), "".join(lines).encode("utf-8"))
 
 
 def _times(zone: tzinfo, ends: Sequence[int | None]) -> str:

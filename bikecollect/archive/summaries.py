@@ -16,7 +16,9 @@ numbered AS (
 )"""
 COVERAGE = """
 WITH {numbered}, placed AS (
-    SELECT r.*, n.place,
+    SELECT r.system_id, r.date, r.station_id, r.slot, r.num_vehicles_available,
+        r.num_docks_available, r.capacity, r.last_reported, r.is_renting,
+        r.is_installed, n.place,
         LAG(n.place) OVER station AS place_before,
         LAG(r.num_vehicles_available) OVER station AS vehicles_before
     FROM rows AS r

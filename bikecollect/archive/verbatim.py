@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from bikecollect.archive.datasets import KEY, VERBATIM
 from bikecollect.archive.parquet import any_time, as_rows, cell, line_of, options_for
 from bikecollect.archive.query.duckdb_engine import load, text, translated
+from bikecollect.archive.query.own_columns import sql_names
 from bikecollect.core.errors import StorageError
 
 if TYPE_CHECKING:
@@ -30,19 +31,22 @@ def write_day(
 
     Raises StorageError, also if no slot has an offset of *zone*.
     """
+    columns = sql_names(columns)
     types = dict.fromkeys((*columns, VERBATIM), "VARCHAR")
     with translated(f"{sheet} cannot be archived"):
         load(db, "day_lines", types, _lines(sheet, len(columns)))
         written = any_time(zone)
         line, slot = line_of(columns, written), cell("slot", written)
         db.execute(
-            f"CREATE TABLE day_rows AS SELECT * EXCLUDE (line_was, slot_was),"
-            f" CASE WHEN {line} = line_was THEN NULL ELSE line_was END AS {VERBATIM},"
-            f" {slot} = slot_was AS in_zone FROM (SELECT {as_rows(columns)},"
-            f" {VERBATIM} AS line_was, slot AS slot_was FROM day_lines) AS typed"
+            "CREATE TABLE day_rows AS"
+            " SELECT * EXCLUDE (verbatim_line_was, verbatim_slot_was),"
+            f" nullif(verbatim_line_was, {line}) AS {VERBATIM},"
+            f" {slot} = verbatim_slot_was AS verbatim_in_zone"
+            f" FROM (SELECT {as_rows(columns)}, {VERBATIM} AS verbatim_line_was,"
+            " slot AS verbatim_slot_was FROM day_lines) AS typed"
         )
         db.execute("DROP TABLE day_lines")
-        sql = "SELECT count(*), count(*) FILTER (in_zone) FROM day_rows"
+        sql = "SELECT count(*), count(*) FILTER (verbatim_in_zone) FROM day_rows"
         ((rows, good),) = db.execute(sql).fetchall()
         if rows and not good:
             raise StorageError(
@@ -51,7 +55,7 @@ def write_day(
                 cause="archive",
             )
         order = f"{columns[KEY]}, slot"
-        rows_ = f"SELECT * EXCLUDE (in_zone) FROM day_rows ORDER BY {order}"
+        rows_ = f"SELECT * EXCLUDE (verbatim_in_zone) FROM day_rows ORDER BY {order}"
         db.execute(f"COPY ({rows_}) TO {text(str(target))} ({options_for(columns)})")
         db.execute("DROP TABLE day_rows")
 

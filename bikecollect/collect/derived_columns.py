@@ -31,6 +31,9 @@ RESERVED = frozenset(
         "minute_of_day",
         "hour_of_week",
         "rowid",
+        "filename",
+        "slot_time",
+        "verbatim_line",
     )
 )
 """Names that the files, the archive and SQL use; SQL ignores case."""

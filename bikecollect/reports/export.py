@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from bikecollect.archive import datasets, parquet
 from bikecollect.archive.query import duckdb_engine
+from bikecollect.archive.query.own_columns import csv_names
 from bikecollect.core.slots import iso
-from bikecollect.core.text import FORMULA_STARTS, NUMBER
+from bikecollect.core.text import FORMULA_STARTS, NUMBER, csv_text
 from bikecollect.reports import data_dictionary
 from bikecollect.storage.data_folder import VEHICLE_STATUS
 
@@ -128,11 +129,18 @@ class Exporter:
             return {"system_id": "VARCHAR", **columns}
         return columns
 
+    def header(self) -> tuple[str, ...]:
+        """Return the names of the columns in CSV: those of the daily files."""
+        is_collected = self._request.what == datasets.STATUS
+        if not is_collected or len(self._request.systems) > 1:
+            return tuple(self.columns)
+        return csv_names(self.columns)
+
     def csv(self) -> Iterator[str]:
         """Yield the export as CSV with its header, in the exact text of daily files."""
         days = self._all_days()
         mark = "\ufeff" if self._request.excel_safe else ""
-        yield mark + ",".join(self.columns) + "\n"
+        yield mark + csv_text([self.header()])
         for name, zone in self._request.systems.items():
             for day in days[name]:
                 time_text = self._time_text(name, day, zone)

@@ -12,6 +12,7 @@ from bikecollect.archive.parts import list_parts
 from bikecollect.archive.query import duckdb_engine
 from bikecollect.archive.query.duckdb_engine import UNREADABLE
 from bikecollect.archive.query.open_days import Segment, missing, open_days, segments
+from bikecollect.archive.query.own_columns import renamed, sql_names
 from bikecollect.core.slots import Slot, bounds
 from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.ledger_reader import History
@@ -28,7 +29,8 @@ ARCHIVED, ANY = frozenset({ARCHIVE}), frozenset({ARCHIVE, CSV})
 KNOWN = f"COLUMNS(lambda c: c <> '{datasets.VERBATIM}')"
 TIME = "TRY(to_timestamp(slot))"
 SCHEMAS = (
-    "SELECT file_name, string_agg(name || ' ' || coalesce(type, ''), ',')"
+    "SELECT file_name, list(name ORDER BY column_id),"
+    " string_agg(name || ' ' || coalesce(type, ''), ',' ORDER BY column_id)"
     " FROM parquet_schema(?) GROUP BY file_name"
 )
 Key = tuple[str, str]
@@ -94,6 +96,7 @@ class RowSources:
         self._fails_on = source.fails_on
         self.files: list[Path] = []
         self._unreadable: dict[Key, str] = {}
+        self._names: dict[Key, list[str]] = {}
         self._parts = {
             s.system_id: list_parts(self._data, s.system_id, layout.datasets)
             for s in systems
@@ -145,6 +148,9 @@ class RowSources:
         }
         parts = [f"SELECT * FROM ({open_sql}) AS still_open"]
         for group in self._by_columns(dataset, closed):
+            if dataset == self._layout.rows and self._has_own(group[0]):
+                parts += [self._dated(*key, closed[key]) for key in group]
+                continue
             files = self._listed([closed[key] for key in group])
             source = f"read_parquet({files}, hive_partitioning = true, {HIVE})"
             parts.append(f"SELECT {KNOWN} FROM {source}")
@@ -152,6 +158,11 @@ class RowSources:
             for (name, day), why in self._unreadable.items():
                 parts += self._lost(name, day, ARCHIVE, [why])
         self._view(dataset, parts, datasets.COLUMNS[dataset])
+
+    def _has_own(self, key: Key) -> bool:
+        """Return whether the file of *key* has a column whose name is in use."""
+        names = renamed(self._names.get(key, ()))
+        return any(column != name for column, name in names.items())
 
     def _by_columns(
         self, dataset: str, closed: Mapping[Key, Path]
@@ -206,7 +217,9 @@ class RowSources:
                 except duckdb.Error as error:
                     why = f"{path}: {duckdb_engine.message(error)}"
                     self._unreadable[key] = why
-        return {by_path[path]: columns for path, columns in rows}
+        for path, names, _ in rows:
+            self._names[by_path[path]] = names[1:]  # after the name of the schema
+        return {by_path[path]: columns for path, _, columns in rows}
 
     def _listed(self, paths: Sequence[Path]) -> str:
         """Return *paths* as an SQL list, and note them as files that are read."""
@@ -222,18 +235,18 @@ class RowSources:
                 lost: list[str] = []
                 for header, path in self._segments(system, day, lost):
                     if self._settled:
-                        yield self._dated(system, day, self._kept(system, header, path))
+                        yield self._dated(name, day, self._kept(system, header, path))
                     else:
                         by_header.setdefault(header, []).append(path)
                 yield from self._lost(name, day, CSV, lost)
                 part = self._parts[name][self._layout.rows].get(day)
                 if has_gone and part is not None:
-                    yield self._dated(system, day, part)
+                    yield self._dated(name, day, part)
                 elif has_gone:
                     why = missing(self._data, self._layout.rows, name, day)
                     yield from self._lost(name, day, ARCHIVE, [why])
             for header, paths in by_header.items():
-                columns = day_csv.columns_of(header)
+                columns = sql_names(day_csv.columns_of(header))
                 source = parquet.csv_source(self._listed(paths), columns)
                 source = source[:-1] + ", filename = true)"
                 date = r"regexp_extract(filename, '(\d{4}-\d\d-\d\d)[^/]*$', 1)"
@@ -271,13 +284,18 @@ class RowSources:
                 f" WHERE CAST(error({duckdb_engine.text(text)}) AS VARCHAR) IS NOT NULL"
             )
 
-    def _dated(self, system: ViewedSystem, day: str, part: Path) -> str:
+    def _dated(self, system_id: str, day: str, part: Path) -> str:
         """Return the query for the rows of *part*, those of *day*."""
         self.files.append(part)
+        source = duckdb_engine.parquet(part)
+        described = self._db.execute(f"DESCRIBE FROM {source}").fetchall()
+        columns = ", ".join(
+            f"{duckdb_engine.name(column)} AS {duckdb_engine.name(name)}"
+            for column, name in renamed(column for column, *_ in described).items()
+        )
         return (
-            f"SELECT {duckdb_engine.text(system.system_id)} AS system_id,"
-            f" DATE {duckdb_engine.text(day)} AS date, {KNOWN}"
-            f" FROM {duckdb_engine.parquet(part)}"
+            f"SELECT {duckdb_engine.text(system_id)} AS system_id,"
+            f" DATE {duckdb_engine.text(day)} AS date, {columns} FROM {source}"
         )
 
     def _kept(self, system: ViewedSystem, header: bytes, path: Path) -> Path:

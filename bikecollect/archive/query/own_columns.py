@@ -1,0 +1,71 @@
+"""Names in SQL of a user's own columns, where the names in the files are in use.
+
+Earlier versions took any name: a column `Slot` or `date` is `Slot_own` or `date_own`
+in Parquet and in the views, and keeps its name in CSV.
+"""
+
+from collections.abc import Iterable
+
+from bikecollect.archive import datasets
+from bikecollect.storage.csv_format import COLUMNS
+
+SUFFIX = "_own"
+RESERVED = frozenset(
+    column.casefold()
+    for column in (
+        *COLUMNS,
+        *datasets.ADDED,
+        datasets.SLOT_TIME,
+        datasets.VERBATIM,
+        "system_id",
+        "date",
+        "filename",
+        "rowid",
+    )
+)
+"""Names that the views or DuckDB use; SQL ignores case."""
+
+
+def sql_names(columns: Iterable[str]) -> tuple[str, ...]:
+    """Return the names in SQL of the *columns* of a file, in the same order.
+
+    >>> sql_names(["slot", "station_id", "Slot", "date", "mine"])
+    ('slot', 'station_id', 'Slot_own', 'date_own', 'mine')
+    """
+    names: dict[str, str] = {}
+    for column in columns:
+        name = column
+        while name.casefold() in names or (
+            name.casefold() in RESERVED and name not in datasets.KNOWN
+        ):
+            name += SUFFIX
+        names[name.casefold()] = name
+    return tuple(names.values())
+
+
+def renamed(columns: Iterable[str]) -> dict[str, str]:
+    """Return the names in SQL of the *columns* of an archived file, by column.
+
+    >>> renamed(["slot", "date", "minute_of_day"])
+    {'slot': 'slot', 'date': 'date_own', 'minute_of_day': 'minute_of_day'}
+    """
+    listed = [column for column in columns if column != datasets.VERBATIM]
+    collected = [column for column in listed if column not in datasets.ADDED]
+    names = dict(zip(collected, sql_names(collected), strict=True))
+    return {column: names.get(column, column) for column in listed}
+
+
+def csv_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names in CSV of columns whose *names* in SQL are given.
+
+    >>> csv_names(["slot", "Slot_own", "date_own", "my_own"])
+    ('slot', 'Slot', 'date', 'my_own')
+    """
+    listed = list(names)
+    used = RESERVED.union(map(str.casefold, listed))
+    return tuple(_csv_name(name, used) for name in listed)
+
+
+def _csv_name(name: str, used: frozenset[str]) -> str:
+    column = name.removesuffix(SUFFIX)
+    return column if column.casefold() in used else name
