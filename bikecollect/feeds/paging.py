@@ -1,6 +1,7 @@
 """Paging: get a whole list of stations from a server that pages or truncates it."""
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +17,7 @@ from bikecollect.core.payload import (
     Payload,
 )
 from bikecollect.core.slots import DAY
-from bikecollect.feeds.http.urls import joined, same_origin
+from bikecollect.feeds.http.urls import joined, plain, same_origin
 from bikecollect.feeds.reading.list_queries import (
     LIKELY,
     OFFSET,
@@ -25,10 +26,9 @@ from bikecollect.feeds.reading.list_queries import (
     find_name,
     first_page_queries,
     full_list_queries,
-    next_in,
     number,
     page_sizes,
-    total,
+    stated,
     upgraded,
     with_query,
 )
@@ -95,16 +95,28 @@ class _Walk:
         self.why = ""
         self.ended = self.ignored = False
         # Before the rows: only one decoded copy of a heavy list is in memory.
-        self.total = total(first)
+        self.stated = self.last = stated(first)
         rows = self._rows(first)
         self.first, self.seen, self.ids = len(rows), len(rows), self._ids(rows)
+
+    @property
+    def total(self) -> int | None:
+        """The length of the whole list as stated, None if unknown."""
+        count = self.stated.rows or 0
+        return self.stated.total or (count if count > self.first else None)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether the pages state that there are more than were received."""
+        beyond = self.last.more or self.stated.pages > len(self.documents)
+        return beyond or bool(self.last.next and self.ignored)
 
     @property
     def size(self) -> int:
         """The number of stations on a full page, 0 if the list is not paged."""
         query = self._query()
         asked = number(query.get(find_name(SIZE, query), ""))
-        if self.total is not None and self.total > self.first:
+        if self.has_more or (self.total is not None and self.total > self.first):
             return self.first
         paged = asked or find_name(PAGE, query) or find_name(OFFSET, query)
         full = self.first >= asked > 0 or self.first in LIKELY
@@ -138,7 +150,8 @@ class _Walk:
         self.documents.append(page)
         self.seen += len(rows)
         self.ids |= ids
-        self.ended = len(rows) < self.size and not page.next_url
+        self.last = stated(page)
+        self.ended = len(rows) < self.size and not (self.last.next or self.has_more)
 
     def ask_for_more(self, now: float) -> None:
         """Try the usual query parameters, until one of them gives more stations."""
@@ -170,7 +183,10 @@ class _Walk:
         self.documents, self.seen, self.ids = [page], len(rows), ids
         self.first, self.query = len(rows), dict(query)
         del rows
-        self.total = total(page) or self.total
+        before, self.last = self.stated, stated(page)
+        self.stated = self.last
+        if self.last.total is self.last.rows is None:
+            self.stated = self.last._replace(total=before.total, rows=before.rows)
         self.ended = self.ignored = False
         self.get_next_pages()
         return True
@@ -179,6 +195,8 @@ class _Walk:
         """Return whether the list may be one page of a longer one."""
         if self.total is not None:
             return len(self.ids) < self.total
+        if self.has_more:
+            return True
         alone = len(self.documents) == 1 and not self.ended
         return (
             alone
@@ -192,6 +210,11 @@ class _Walk:
             return self.why
         if self.total is not None and len(self.ids) < self.total:
             return f"only {len(self.ids)} of {self.total} stations were received"
+        if self.has_more:
+            return (
+                f"the answer states more pages than the {len(self.ids)} stations that "
+                "were received"
+            )
         twice = self.seen - len(self.ids)
         if len(self.documents) > 1 and twice and self.total is None:
             return f"{twice} stations are on two pages: as many may be missing"
@@ -221,11 +244,14 @@ class _Walk:
 
     def _next(self) -> str:
         """Return the address of the next page, empty if none is known."""
-        last = self.documents[-1]
-        place = last.next_url or next_in(last.body)
-        if place:
-            place = upgraded(joined(self.paged.url, place), self.paged.url)
-            return place if same_origin(place, self.paged.url) else ""
+        if self.last.next:
+            place = self._resolved(self.last.next)
+            if not place:
+                where = plain(self.last.next)
+                self.why = (
+                    f"the next page is on another host and not requested: {where}"
+                )
+            return place
         if not self.size or self.seen < self.size:
             return ""
         query = self._query()
@@ -235,8 +261,29 @@ class _Walk:
             odata = any(name.startswith("$") for name in query)
             default = "$skip" if odata else "offset"
             query[find_name(OFFSET, query) or default] = str(self.seen)
-        text = urlencode(query, safe="$:,")
-        return urlunsplit(urlsplit(self.paged.url)._replace(query=text))
+        return self._with(urlencode(query, safe="$:,"))
+
+    def _resolved(self, link: str) -> str:
+        """Return the address of *link*, empty if it is on another host.
+
+        Servers behind a proxy name their internal host: only the query counts if the
+        path is the same.
+        """
+        url = self.paged.url
+        if link.isdecimal():
+            query = self._query()
+            name = find_name(PAGE, query) or find_name(OFFSET, query) or "page"
+            return self._with(urlencode({**query, name: link}, safe="$:,"))
+        is_query = not re.search("[/?]", link)
+        place = upgraded(joined(url, f"?{link}" if is_query else link), url)
+        if same_origin(place, url):
+            return place
+        path, own = urlsplit(place).path.rstrip("/"), urlsplit(url).path.rstrip("/")
+        same_path = bool(path) and own.endswith(path)
+        return self._with(urlsplit(place).query) if same_path else ""
+
+    def _with(self, query: str) -> str:
+        return urlunsplit(urlsplit(self.paged.url)._replace(query=query))
 
     def _query(self) -> dict[str, str]:
         query = urlsplit(with_query(self.paged.url, self.query)).query

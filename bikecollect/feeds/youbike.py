@@ -27,7 +27,19 @@ from bikecollect.feeds.youbike_reader import DIALECT, snapshot
 if TYPE_CHECKING:
     from bikecollect.feeds.reading.renames import Renames
 
-WRAPPERS = ("retVal", "data.retVal", "records", "result.records", "data", "result")
+WRAPPERS = (
+    "retVal",
+    "data.retVal",
+    "records",
+    "result.records",
+    "result.results",
+    "results",
+    "items",
+    "value",
+    "content",
+    "data",
+    "result",
+)
 
 
 class YouBike:

@@ -267,3 +267,111 @@ def test_a_mapped_feed_is_asked_for_more_too(tmp_path: Path) -> None:
         run = city.fetch()
 
         assert (run.rows, partial(run)) == (ROWS, "")
+
+
+SIZE = 35
+"""The size of a page that no one would suspect."""
+Fields = Callable[[int, str], Mapping[str, Any]]
+
+
+def stating(fields: Fields, base: str = "") -> Callable[[Query], Answer]:
+    """Return a server of 35 stations a page, with *fields* beside them.
+
+    They are a function of where the next page begins, 0 for the last page, and of the
+    server's address.
+    """
+
+    def answer(query: Query) -> Answer:
+        begin = int(query.get("offset", 0)) or (int(query.get("page", 1)) - 1) * SIZE
+        after = begin + SIZE if begin + SIZE < ROWS else 0
+        page = {"results": ALL[begin : begin + SIZE], **fields(after, base)}
+        return Answer(json.dumps(page).encode())
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        lambda after, base: {"count": ROWS},
+        lambda after, base: {"nhits": str(ROWS)},
+        lambda after, base: {"TotalCount": ROWS},
+        lambda after, base: {"total_rows": ROWS},
+        lambda after, base: {"hydra:totalItems": ROWS},
+        lambda after, base: {"meta": {"pagination": {"total": ROWS}}},
+        lambda after, base: {"page": {"totalElements": ROWS}},
+        lambda after, base: {"last_page": 3},
+        lambda after, base: {"has_more": after > 0},
+        lambda after, base: {"pageInfo": {"hasNextPage": after > 0}},
+        lambda after, base: {"next": after and f"{base}/f?offset={after}"},
+        lambda after, base: {"next": after and f"?offset={after}"},
+        lambda after, base: {"next": after and f"http://app:8080/f?offset={after}"},
+        lambda after, base: {"next_page_url": after and f"/f?offset={after}"},
+        lambda after, base: {"next_page": after and after // SIZE + 1},
+        lambda after, base: {"next": {"href": f"/f?offset={after}"} if after else None},
+        lambda after, base: {"_links": {"next": f"/f?offset={after}"} if after else {}},
+        lambda after, base: {
+            "links": [{"rel": "next", "href": f"/f?offset={after}"}] if after else []
+        },
+    ],
+)
+def test_a_page_that_states_more_is_followed_however_it_states_it(
+    city: Publisher, fields: Fields
+) -> None:
+    """By a total, a number of pages, a flag, or an address: all 73 are collected."""
+    city.documents["/f"] = stating(fields, city.base)
+    run = city.fetch()
+
+    assert run.rows == ROWS
+    assert partial(run) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Total-Count", "73"),
+        ("X-WP-Total", "73"),
+        ("X-Pagination-Total-Count", "73"),
+        ("X-Pagination", '{"TotalCount": 73, "PageSize": 35}'),
+    ],
+)
+def test_a_total_in_a_header_is_read(city: Publisher, name: str, text: str) -> None:
+    """Each framework has its own header."""
+
+    def answer(query: Query) -> Answer:
+        begin = int(query.get("offset", 0))
+        page = json.dumps(ALL[begin : begin + SIZE])
+        return Answer(page.encode(), headers={name: text})
+
+    city.documents["/f"] = answer
+
+    assert city.fetch().rows == ROWS
+
+
+def test_a_next_page_on_another_host_is_not_requested_but_reported(
+    city: Publisher,
+) -> None:
+    """Nobody knows who that is: the slot is partial and the host is named."""
+    link = "https://elsewhere.example/g?offset=35"
+    city.documents["/f"] = stating(lambda after, base: {"next": link})
+
+    assert partial(city.fetch()) == (
+        "the next page is on another host and not requested: "
+        "https://elsewhere.example/g"
+    )
+
+
+def test_more_pages_that_cannot_be_had_are_reported(city: Publisher) -> None:
+    """The server says that there are more, and gives the first page each time."""
+    city.documents["/f"] = {"results": ALL[:SIZE], "has_more": True}
+
+    assert partial(city.fetch()) == (
+        "the answer states more pages than the 35 stations that were received"
+    )
+
+
+def test_a_count_of_the_page_is_no_total(city: Publisher) -> None:
+    """Where `count` is the length of the page, a usual page size is still one."""
+    city.documents["/f"] = {"results": ALL[:20], "count": 20}
+
+    assert "exactly 20 stations were received" in partial(city.fetch())

@@ -1,5 +1,6 @@
 """One attempt at one address, with redirects, credentials and limits."""
 
+import re
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -244,9 +245,18 @@ def total(headers: Mapping[str, str]) -> int | None:
     >>> total({"Content-Range": "items 0-19/702"}), total({"X-Total-Count": "702"})
     (702, 702)
     """
-    values = [headers.get(name, "") for name in ("X-Total-Count", "X-Total")]
+    values = [text for name, text in headers.items() if _is_total(name)]
     values.append(headers.get("Content-Range", "").rpartition("/")[2])
+    pages = headers.get("X-Pagination", "")
+    values += re.findall(
+        r'"total_?(?:count|items)?"\s*:\s*(\d{1,9})', pages, re.IGNORECASE
+    )
     return next((int(n) for n in values if n.isascii() and n.isdigit()), None)
+
+
+def _is_total(name: str) -> bool:
+    form = r"(x-)?(wp-|pagination-|list-)?total(-(count|items|records|results))?"
+    return bool(re.fullmatch(form, name, re.IGNORECASE))
 
 
 def next_url(headers: Mapping[str, str]) -> str:
@@ -256,4 +266,7 @@ def next_url(headers: Mapping[str, str]) -> str:
     'https://a.org/f?page=2'
     """
     links = requests.utils.parse_header_links(headers.get("Link", ""))
-    return next((str(link["url"]) for link in links if link.get("rel") == "next"), "")
+    urls = (
+        link["url"] for link in links if "next" in link.get("rel", "").lower().split()
+    )
+    return next(map(str, urls), "")

@@ -1,48 +1,86 @@
 """Query parameters and fields by which servers page a list."""
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.payload import Document
 from bikecollect.feeds.reading.json_payload import at, decode
-from bikecollect.feeds.reading.values import count
+from bikecollect.feeds.reading.values import count, flag
 
 ALL = "10000"
 """The page size requested to get all stations."""
 USUAL = frozenset({30, 100, 500, 1_000, 2_000, 5_000})
 """List lengths that are a usual page size of a server."""
-LIKELY = USUAL | {10, 20, 25, 50, 200, 250, 300, 2_500, 3_000, 10_000}
+LIKELY = USUAL | {10, 20, 25, 40, 50, 60, 75, 150, 200, 250, 300, 400, 1_500}
+LIKELY |= {2_500, 3_000, 10_000}
 """Such lengths for an address with a query, or with the path of an API."""
-TOTALS = (
-    "total",
-    "totalCount",
-    "total_count",
-    "totalElements",
-    "numFound",
-    "recordsTotal",
-    "@odata.count",
-    "result.total",
-    "meta.total",
-    "meta.count",
-    "pagination.total",
-    "page.totalElements",
-    "paging.total",
-    "data.total",
+TOTALS = frozenset(
+    [
+        "hydratotalitems",
+        "nhits",
+        "numberfound",
+        "numbermatched",
+        "numfound",
+        "odatacount",
+        "recordstotal",
+        "rowcount",
+        "total",
+        "totalcount",
+        "totalelements",
+        "totalhits",
+        "totalitems",
+        "totalrecords",
+        "totalresults",
+        "totalrows",
+    ]
 )
-NEXT = (
-    "next",
-    "nextLink",
-    "@odata.nextLink",
-    "links.next",
-    "_links.next.href",
-    "links.next.href",
-    "paging.next",
-    "pagination.next",
-    "result.next",
+"""Letters of the fields that state the length of the whole list."""
+COUNTS = frozenset(["count", "recordcount"])
+"""Fields that state the length of the whole list, or that of the page."""
+NEXT = frozenset(
+    [
+        "hydranext",
+        "next",
+        "nextlink",
+        "nextpage",
+        "nextpageurl",
+        "nexturl",
+        "odatanextlink",
+    ]
 )
+"""Fields with the address or the number of the next page."""
+MORE = frozenset(
+    ["exceededtransferlimit", "hasmore", "hasnext", "hasnextpage", "ismore"]
+)
+"""Fields that are true on all pages but the last."""
+PAGES = frozenset(["lastpage", "numpages", "pagecount", "totalpages"])
+"""Fields that state the number of pages."""
+PARTS = frozenset(
+    [
+        "data",
+        "hits",
+        "hydraview",
+        "links",
+        "meta",
+        "metadata",
+        "page",
+        "pageinfo",
+        "pager",
+        "paging",
+        "pagination",
+        "properties",
+        "response",
+        "result",
+        "resultset",
+        "retval",
+    ]
+)
+"""Objects in an answer that may have such fields."""
+DEPTH, MAX_FIELDS = 3, 40
+"""Levels of such objects, and the most fields of one: more are stations by id."""
 PAGE = r"page(_?no|_?num|_?number|_?index)?|p|current_?page"
 OFFSET = r"\$?(offset|skip|start|from|resultOffset)"
 SIZE = r"\$?(size|limit|top|rows|per_?page|page_?size|count|resultRecordCount)"
@@ -110,30 +148,64 @@ def find_name(pattern: str, query: Mapping[str, str]) -> str:
     return next(names, "")
 
 
+class Stated(NamedTuple):
+    """What an answer states about the list that it is a page of.
+
+    *total* is the length of the whole list, *rows* that or the length of the page.
+    *pages* is the number of pages. *next* is the address or the number of the next one,
+    empty for none; *more* says whether there is one.
+    """
+
+    total: int | None = None
+    rows: int | None = None
+    pages: int = 1
+    next: str = ""
+    more: bool = False
+
+
+def stated(document: Document) -> Stated:
+    """Return what *document* states about the list: the total of its headers first."""
+    try:
+        fields = list(_fields(decode(document.body), DEPTH))
+    except PayloadError:
+        fields = []
+    totals = (count(value) for name, value in fields if name in TOTALS)
+    counts = (count(value) for name, value in fields if name in COUNTS)
+    pages = (count(value) for name, value in fields if name in PAGES)
+    links = (_link(value) for name, value in fields if name in NEXT)
+    return Stated(
+        document.total or next(filter(None, totals), None),
+        next(filter(None, counts), None),
+        next(filter(None, pages), 1),
+        document.next_url or next(filter(None, links), ""),
+        any(flag(value) for name, value in fields if name in MORE),
+    )
+
+
 def total(document: Document) -> int | None:
     """Return the total that the answer or its headers state, None for none."""
-    if document.total is not None:
-        return document.total
-    try:
-        value = decode(document.body)
-    except PayloadError:
-        return None
-    totals = (count(_at(value, path)) for path in TOTALS)
-    return next((number for number in totals if number), None)
+    return stated(document).total
 
 
-def next_in(body: bytes) -> str:
-    """Return the address of the next page in *body*, empty for none."""
-    try:
-        value = decode(body)
-    except PayloadError:
-        return ""
-    links = (_at(value, path) for path in NEXT)
-    return next((link for link in links if isinstance(link, str) and "/" in link), "")
+def _fields(value: Any, depth: int) -> Iterator[tuple[str, Any]]:
+    """Yield the letters of the names in *value*, and the values, outer ones first."""
+    if not isinstance(value, Mapping) or len(value) > MAX_FIELDS:
+        return
+    fields = [(re.sub("[^a-z]", "", name[:60].lower()), value[name]) for name in value]
+    yield from fields
+    for name, item in fields if depth > 1 else ():
+        if name in PARTS:
+            yield from _fields(item, depth - 1)
+        if name == "links" and isinstance(item, list):
+            rels = [link for link in item[:MAX_FIELDS] if at(link, "rel") == "next"]
+            yield from (("next", link) for link in rels)
 
 
-def _at(value: Any, path: str) -> Any:
-    """Return the item at *path* in *value*; OData's keys have a dot in them."""
-    if isinstance(value, Mapping) and path in value:
-        return value[path]
-    return at(value, path)
+def _link(value: Any) -> str:
+    """Return *value* as the address or number of a page, empty if it is neither."""
+    if isinstance(value, Mapping):
+        value = next((value[key] for key in ("href", "url") if key in value), None)
+    if type(value) is int:
+        return str(value)
+    is_link = isinstance(value, str) and re.search("[/?=]|^[0-9]+$", value)
+    return str(value) if is_link else ""
