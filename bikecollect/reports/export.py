@@ -72,7 +72,8 @@ class ExportRequest:
 
     *since* is the first day, *until* the day after the last; *stations* are ids, empty
     for all. *names* joins the station list as of each slot; *excel_safe* keeps
-    spreadsheets from running cells as formulas.
+    spreadsheets from running cells as formulas. With *with_system* there is a column
+    system_id also for a single system.
     """
 
     what: str
@@ -82,6 +83,12 @@ class ExportRequest:
     stations: Sequence[str] = ()
     names: bool = False
     excel_safe: bool = False
+    with_system: bool = False
+
+    @property
+    def has_system_id(self) -> bool:
+        """Whether each row names its system."""
+        return self.with_system or len(self.systems) > 1
 
     def where(self) -> tuple[str, list[Any]]:
         """Return the SQL condition and its parameters."""
@@ -125,14 +132,14 @@ class Exporter:
             and request.what not in WITHOUT_NAMES
         ):
             columns |= {name: datasets.STATIONS[name] for name in NAMED}
-        if len(request.systems) > 1:
+        if request.has_system_id:
             return {"system_id": "VARCHAR", **columns}
         return columns
 
     def header(self) -> tuple[str, ...]:
         """Return the names of the columns in CSV: those of the daily files."""
         is_collected = self._request.what == datasets.STATUS
-        if not is_collected or len(self._request.systems) > 1:
+        if not is_collected or self._request.has_system_id:
             return tuple(self.columns)
         return csv_names(self.columns)
 

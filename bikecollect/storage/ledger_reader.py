@@ -262,6 +262,9 @@ class History:
                 sql = SLOT_BLOCKS if with_vehicles else "SELECT * FROM blocks"
                 current.execute(f"CREATE TEMP VIEW slot_blocks AS {sql}")
                 yield current
+        except OSError as error:
+            what = f"cannot read {self._path}: {error.strerror}"
+            raise StorageError(what) from error
         except (sqlite3.Error, ValueError, TypeError) as error:
             raise StorageError(
                 f"cannot read {self._path}: {error}; if it is damaged, the next fetch "
@@ -279,7 +282,11 @@ class History:
         return False
 
     def _connect(self) -> sqlite3.Connection:
-        if not self._path.exists() or not self._path.stat().st_size:
+        try:
+            size = self._path.stat().st_size
+        except FileNotFoundError:
+            size = 0
+        if not size:
             return sqlite3.connect(":memory:", uri=True)
         return sqlite3.connect(_uri(self._path), uri=True, timeout=PATIENCE)
 

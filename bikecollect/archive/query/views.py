@@ -4,6 +4,7 @@ There is one view per dataset, with ``system_id`` and ``date``; open days have t
 committed rows only.
 """
 
+import logging
 from collections.abc import Container, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -28,6 +29,8 @@ from bikecollect.storage.lock import shared_lock
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+log = logging.getLogger(__name__)
 
 LAYOUTS = (datasets.STATION_LAYOUT, datasets.VEHICLE_LAYOUT)
 STATIONS = (
@@ -189,7 +192,11 @@ class _Views:
         Somebody may have deleted the list, or spoiled it.
         """
         known = self._histories[system.system_id].select(STATIONS)
-        listed = list(_versions(system.system.path))
+        try:
+            listed = list(_versions(system.system.path))
+        except OSError as error:
+            log.warning("%s: %s; the ledger's is used", system.system_id, error)
+            return known
         return listed if len(listed) >= len(known) else known
 
 

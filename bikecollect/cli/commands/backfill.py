@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from bikecollect.cli.each_system import Attempts
 from bikecollect.cli.options import Shared, say, say_json
 from bikecollect.cli.render.backfill import as_json, summary
 from bikecollect.cli.timeparse import slots
@@ -77,24 +78,25 @@ def backfill(
     stop = process.Stop()
     process.listen(stop)
     times = Times(time.time, time.monotonic, stop)
-    code = ExitCode.OK
+    attempts, code = Attempts(names), ExitCode.OK
     for name in names:
-        span = _span(settings, name, since, until)
-        filler = history.backfiller(settings, name, times, span=span, dry=dry_run)
-        if path:
-            source = history.source(
-                settings, name, Path(path), maps, layout or "", now=times.clock()
-            )
-            work = filler.fill_from_source(source, force=force)
-        else:
-            work = filler.fill_from_payloads()
-        fillings = _fill(filler, work, form)
-        if form == "text":
-            skipped = (source.bad, source.odd) if path else (0, 0)
-            say(summary(name, fillings, filler.agreement, skipped=skipped))
-        if any(filling.what == "not understood" for filling in fillings):
-            code = ExitCode.DATA
-    return code
+        with attempts.on(name):
+            span = _span(settings, name, since, until)
+            filler = history.backfiller(settings, name, times, span=span, dry=dry_run)
+            if path:
+                source = history.source(
+                    settings, name, Path(path), maps, layout or "", now=times.clock()
+                )
+                work = filler.fill_from_source(source, force=force)
+            else:
+                work = filler.fill_from_payloads()
+            fillings = _fill(filler, work, form)
+            if form == "text":
+                skipped = (source.bad, source.odd) if path else (0, 0)
+                say(summary(name, fillings, filler.agreement, skipped=skipped))
+            if any(filling.what == "not understood" for filling in fillings):
+                code = ExitCode.DATA
+    return attempts.code or code
 
 
 def _span(

@@ -2,14 +2,16 @@
 
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import click
 
 from bikecollect.archive.query import duckdb_engine, views
-from bikecollect.archive.query.row_sources import ANY
+from bikecollect.archive.query.row_sources import ANY, ViewedSystem
 from bikecollect.cli import data_package
+from bikecollect.cli.each_system import readable
 from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import Shared, output_option
 from bikecollect.cli.options import output as standard
@@ -24,8 +26,6 @@ from bikecollect.cli.timeparse import FIRST_DAY, LAST_DAY, days
 from bikecollect.core.errors import UsageError
 from bikecollect.reports.data_dictionary import resource
 from bikecollect.reports.export import Exporter, ExportRequest
-from bikecollect.setup.settings import Settings
-from bikecollect.wiring import history
 
 WHATS = (
     "station_status",
@@ -78,7 +78,7 @@ def export(
     excel_safe: bool,
     form: str | None,
     output: Path | None,
-) -> None:
+) -> int:
     """Write a table of each SYSTEM's history as CSV, JSON lines or Parquet.
 
     As CSV, the station_status of one system is the text of its daily files, sorted by
@@ -88,8 +88,9 @@ def export(
     settings = ctx.ensure_object(Shared).settings()
     form = _form(form, output, excel_safe=excel_safe)
     chosen = settings.chosen(system_ids)
-    zones = {name: history.zone(settings, name) for name in chosen}
-    first, end = days(since, until, zones[chosen[0]], time.time())
+    systems, code = readable(settings, chosen)
+    zones = {viewed.system_id: viewed.system.zone for viewed in systems}
+    first, end = days(since, until, systems[0].system.zone, time.time())
     request = ExportRequest(
         what=what,
         systems=zones,
@@ -98,24 +99,29 @@ def export(
         stations=station,
         names=names,
         excel_safe=excel_safe,
+        with_system=len(chosen) > 1,
     )
-    exporter = _write(settings, request, form, output)
+    exporter = _write(settings.data, systems, request, form, output)
     if output is not None and not is_stream(output):
         _describe(exporter, request, form, output)
         if sys.stderr.isatty():
             written = f"{exporter.rows:,} rows, {output.stat().st_size:,} bytes"
             click.echo(f"bikecollect: {written}: {output}", err=True)
+    return code
 
 
 def _write(
-    settings: Settings, request: ExportRequest, form: str, output: Path | None
+    data: Path,
+    systems: Sequence[ViewedSystem],
+    request: ExportRequest,
+    form: str,
+    output: Path | None,
 ) -> Exporter:
     """Write the export to *output*, completely or not at all; None: to stdout."""
-    shown = [history.shown(settings, name) for name in request.systems]
     with ExitStack() as stack:
         fd = None if output is None else stack.enter_context(placed(output))
         also = [] if fd is None else [duckdb_engine.descriptor(fd)]
-        view = views.connected(settings.data, shown, also=also, fails_on=ANY)
+        view = views.connected(data, systems, also=also, fails_on=ANY)
         with progress("reading the history ..."):
             db = stack.enter_context(view)
         if fd is not None:
@@ -161,8 +167,13 @@ def _form(form: str | None, output: Path | None, *, excel_safe: bool) -> str:
 def _describe(
     exporter: Exporter, request: ExportRequest, form: str, path: Path
 ) -> None:
-    systems = len(request.systems)
-    mine = resource(request.what, path.name, form, exporter.columns, systems=systems)
+    mine = resource(
+        request.what,
+        path.name,
+        form,
+        exporter.columns,
+        systems=2 if request.has_system_id else 1,
+    )
     place = data_package.describe(path, mine)
     if place != path.with_name(data_package.NAME):
         what = f"{data_package.NAME} is of another program and stays as it is"

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bikecollect.archive.query import duckdb_engine, views
-from bikecollect.archive.query.row_sources import ViewedSystem
 from bikecollect.archive.query.selection import checked
+from bikecollect.cli.each_system import readable
 from bikecollect.cli.log_setup import progress
-from bikecollect.cli.options import Shared, complain, output_option, say_figures
+from bikecollect.cli.options import Shared, output_option, say_figures
 from bikecollect.cli.options import output as standard
 from bikecollect.cli.output_file import (
     format_of,
@@ -26,13 +26,10 @@ from bikecollect.cli.output_file import (
 from bikecollect.cli.render.table import table
 from bikecollect.core.errors import (
     BikecollectError,
-    ExitCode,
     StorageError,
     UsageError,
 )
 from bikecollect.core.text import csv_text, visible_json
-from bikecollect.setup.settings import Settings
-from bikecollect.wiring import history
 
 if TYPE_CHECKING:
     import duckdb
@@ -95,7 +92,7 @@ def query(
     text = sys.stdin.read() if sql == "-" else sql
     settings = ctx.ensure_object(Shared).settings()
     names = settings.chosen(system)
-    shown = _readable(settings, names)
+    shown, code = readable(settings, names)
     zone = settings.systems[names[0]].timezone
     with ExitStack() as stack:
         fd = None if output is None else stack.enter_context(placed(output))
@@ -109,25 +106,7 @@ def query(
         with progress("reading the history ..."):
             connection = stack.enter_context(db)
         _answer(connection, text, form, fd, restricted=not unrestricted)
-    return ExitCode.OK if len(shown) == len(names) else ExitCode.IO
-
-
-def _readable(settings: Settings, names: Sequence[str]) -> list[ViewedSystem]:
-    """Return the systems that can be read, and name the others on stderr.
-
-    Raises StorageError if none can be read.
-    """
-    readable = []
-    for name in names:
-        try:
-            readable.append(history.shown(settings, name))
-        except (StorageError, OSError) as error:
-            if len(names) == 1:
-                raise
-            complain(f"{name}: skipped: {error}")
-    if not readable:
-        raise StorageError("no system can be read")
-    return readable
+    return code
 
 
 def _answer(

@@ -4,20 +4,22 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import click
 
 from bikecollect.archive.query import views
+from bikecollect.archive.query.row_sources import ViewedSystem
+from bikecollect.cli.each_system import readable
 from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import Shared, emit, say_figures
 from bikecollect.cli.render.reports import answer, listing
 from bikecollect.cli.timeparse import days, weekly
-from bikecollect.core.errors import UsageError
+from bikecollect.core.errors import ExitCode, UsageError
 from bikecollect.core.slots import bounds
 from bikecollect.reports import runner
 from bikecollect.reports.registry import REPORTS, Report, Values
-from bikecollect.setup.settings import Settings
-from bikecollect.wiring import history
 
 
 @click.command()
@@ -62,7 +64,7 @@ def report(
     limit: int | None,
     sql: bool,
     form: str,
-) -> None:
+) -> int:
     """Run the report NAME on each SYSTEM; without NAME, list the reports.
 
     Every figure comes with the number of slots that it is based on, and of those
@@ -70,7 +72,7 @@ def report(
     """
     if name is None:
         say_figures(listing())
-        return
+        return ExitCode.OK
     if name not in REPORTS:
         known = ", ".join(REPORTS)
         raise UsageError(f'unknown report "{name}"; known: {known}')
@@ -78,18 +80,20 @@ def report(
     if chosen.needs_moment and not at:
         raise UsageError(f'`{name}` requires a time: --at "Mon 08:30"')
     settings = ctx.ensure_object(Shared).settings()
-    systems = settings.chosen(system_ids)
-    values = _values(settings, systems, since, until, at)
+    names = settings.chosen(system_ids)
+    systems, code = readable(settings, names)
+    values = _values(settings.seconds, systems[0].system.zone, since, until, at)
     values = replace(values, least=least)
     if sql:
         say_figures(values.sql(chosen))
-        return
-    _answer(settings, systems, chosen, values, by or "", station, form, limit)
+        return ExitCode.OK
+    _answer(settings.data, systems, chosen, values, by or "", station, form, limit)
+    return code
 
 
 def _answer(  # noqa: PLR0917 - one call
-    settings: Settings,
-    systems: Sequence[str],
+    data: Path,
+    systems: Sequence[ViewedSystem],
     chosen: Report,
     values: Values,
     by: str,
@@ -97,36 +101,33 @@ def _answer(  # noqa: PLR0917 - one call
     form: str,
     limit: int | None,
 ) -> None:
-
-    shown = [history.shown(settings, name) for name in systems]
     with (
         progress(f"reading the history for `{chosen.name}` ..."),
-        views.connected(settings.data, shown, fails_on=()) as db,
+        views.connected(data, systems, fails_on=()) as db,
     ):
         result = runner.ask(runner.Duck(db), chosen, values, by=by, stations=station)
-    zones = {name: history.zone(settings, name) for name in systems}
+    zones = {viewed.system_id: viewed.system.zone for viewed in systems}
     print_text = emit if form == "csv" else say_figures
     print_text(answer(chosen, result, zones, form, limit))
 
 
 def _values(
-    settings: Settings,
-    systems: Sequence[str],
+    interval: int,
+    zone: ZoneInfo,
     since: str | None,
     until: str | None,
     at: str | None,
 ) -> Values:
 
-    zone = history.zone(settings, systems[0])
     first, end = days(since, until, zone, time.time())
     first = first if since else "2000-01-01"
     end = end if until else "2100-01-01"
     weekday, minute = weekly(at) if at else (0, 0)
-    minute -= minute % max(1, settings.seconds // 60)
+    minute -= minute % max(1, interval // 60)
     return Values(
         since=date.fromisoformat(first),
         until=date.fromisoformat(end),
-        interval=settings.seconds,
+        interval=interval,
         begin=bounds(first, zone)[0],
         end=bounds(end, zone)[0],
         minute=minute,

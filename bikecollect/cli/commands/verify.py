@@ -9,6 +9,7 @@ import click
 
 from bikecollect.archive.certificates import Certificate, Finding, compare
 from bikecollect.archive.verify import VerifiedCounts
+from bikecollect.cli.each_system import Attempts
 from bikecollect.cli.options import Shared, say, say_figures, say_json
 from bikecollect.cli.output_file import written
 from bikecollect.cli.render.archive import (
@@ -73,13 +74,17 @@ def verify(
     settings = ctx.ensure_object(Shared).settings()
     names = settings.chosen(system_ids)
     width = max(map(len, names))
+    attempts = Attempts(names)
     if repair:
-        _repair(settings, names, form)
+        _repair(settings, names, form, attempts)
     new: list[Certificate] = []
     counts: list[VerifiedCounts] = []
     findings = 0
     old = _read_certificates(against) if against else []
-    for result in _verify(settings, names, since, until, deep=deep, counts=counts):
+    results = _verify(
+        settings, names, since, until, deep=deep, counts=counts, attempts=attempts
+    )
+    for result in results:
         if isinstance(result, Finding):
             findings += 1
             _print_finding(result, form)
@@ -96,17 +101,20 @@ def verify(
             out.writelines(certificate_json(certificate) for certificate in new)
     if form == "text":
         say(verdict(counts, findings))
-    return ExitCode.NO if findings else ExitCode.OK
+    return attempts.code or (ExitCode.NO if findings else ExitCode.OK)
 
 
-def _repair(settings: Settings, names: Sequence[str], form: str) -> None:
+def _repair(
+    settings: Settings, names: Sequence[str], form: str, attempts: Attempts
+) -> None:
     times = Times(time.time, time.monotonic, process.Stop())
     for name in names:
-        for result in history.repair(settings, name, times):
-            if form == "json":
-                say_json(repair_json(name, result))
-            else:
-                say(repair_line(name, result))
+        with attempts.on(name):
+            for result in history.repair(settings, name, times):
+                if form == "json":
+                    say_json(repair_json(name, result))
+                else:
+                    say(repair_line(name, result))
 
 
 def _verify(
@@ -117,19 +125,21 @@ def _verify(
     *,
     deep: bool,
     counts: list[VerifiedCounts],
+    attempts: Attempts,
 ) -> Iterator[Finding | Certificate]:
     times = Times(time.time, time.monotonic, process.Stop())
     for name in names:
-        stations = history.verifier(settings, name, times, deep=deep)
-        vehicles = history.vehicle_verifier(settings, name, times, deep=deep)
-        first, end = days(since, until, history.zone(settings, name), time.time())
-        for verifier in filter(None, (stations, vehicles)):
-            counts.append(verifier.counts)
-            yield from replace(
-                verifier,
-                since=first if since else "",
-                until=end if until else verifier.until,
-            ).run()
+        with attempts.on(name):
+            stations = history.verifier(settings, name, times, deep=deep)
+            vehicles = history.vehicle_verifier(settings, name, times, deep=deep)
+            first, end = days(since, until, history.zone(settings, name), time.time())
+            for verifier in filter(None, (stations, vehicles)):
+                counts.append(verifier.counts)
+                yield from replace(
+                    verifier,
+                    since=first if since else "",
+                    until=end if until else verifier.until,
+                ).run()
 
 
 def _print_finding(finding: Finding, form: str) -> None:

@@ -1,0 +1,53 @@
+"""Commands over several systems: one that cannot be read costs only itself."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from bikecollect.archive.query.row_sources import ViewedSystem
+from bikecollect.cli.options import complain
+from bikecollect.core.errors import (
+    ExitCode,
+    SettingsError,
+    StorageError,
+)
+from bikecollect.setup.settings import Settings
+from bikecollect.wiring import history
+
+
+class Attempts:
+    """Work on the systems *names*, one by one; *code* is 0 if none was skipped."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._is_only = len(names) == 1
+        self.code = ExitCode.OK
+
+    @contextmanager
+    def on(self, name: str) -> Iterator[None]:
+        """Report on stderr that the system *name* is skipped if its work fails.
+
+        The error is raised if it is the only system, or not one of its folder.
+        """
+        try:
+            yield
+        except (StorageError, SettingsError, OSError) as error:
+            if self._is_only or isinstance(error, BrokenPipeError):
+                raise
+            complain(f"{name}: skipped: {error}")
+            is_setting = isinstance(error, SettingsError)
+            self.code = ExitCode.SETTINGS if is_setting else ExitCode.IO
+
+
+def readable(
+    settings: Settings, names: Sequence[str]
+) -> tuple[list[ViewedSystem], ExitCode]:
+    """Return the systems of *names* that can be read, and the code for the others.
+
+    Raises StorageError if none can be read.
+    """
+    attempts, systems = Attempts(names), []
+    for name in names:
+        with attempts.on(name):
+            systems.append(history.shown(settings, name))
+    if not systems:
+        raise StorageError("no system can be read")
+    return systems, attempts.code

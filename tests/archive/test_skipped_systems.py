@@ -1,0 +1,91 @@
+"""Commands over several systems skip one that cannot be read, and say so."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from command import bikecollect
+from world import World
+
+SETTINGS = """
+data_dir = "{}"
+[systems.city]
+feed = "gbfs"
+url = "http://127.0.0.1:1/gbfs.json"
+timezone = "Asia/Taipei"
+[systems.town]
+feed = "gbfs"
+url = "http://127.0.0.1:1/gbfs.json"
+timezone = "Asia/Taipei"
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """Return settings of two systems; the city is the first."""
+    for name in ("city", "town"):
+        World(tmp_path / "data" / name).fetch({"a": 1, "b": 2})
+        (tmp_path / "data" / name / ".bikecollect").touch()
+    path = tmp_path / "bikecollect.toml"
+    path.write_text(SETTINGS.format(tmp_path / "data"), encoding="utf-8")
+    path.chmod(0o600)
+    return path
+
+
+def a_file_in_place_of_the_folder(city: Path) -> None:
+    """Replace the folder."""
+    shutil.rmtree(city)
+    city.write_text("no folder", encoding="utf-8")
+
+
+def a_ledger_in_a_loop(city: Path) -> None:
+    """Replace the ledger."""
+    (city / "ledger.sqlite3").unlink()
+    (city / "ledger.sqlite3").symlink_to("ledger.sqlite3")
+
+
+SPOILED = [
+    a_file_in_place_of_the_folder,
+    a_ledger_in_a_loop,
+]
+COMMANDS = [
+    ("export",),
+    ("report", "availability", "--format", "csv"),
+    ("query", "SELECT system_id, count(*) FROM station_status GROUP BY 1"),
+    ("verify",),
+    ("backfill",),
+]
+
+
+@pytest.mark.parametrize("spoil", SPOILED, ids=lambda spoil: spoil.__name__)
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+def test_the_other_systems_are_worked_on(
+    config: Path, command: tuple[str, ...], spoil: Callable[[Path], None]
+) -> None:
+    """The skipped one is named on stderr, and the exit code says so."""
+    spoil(config.with_name("data") / "city")
+
+    process = bikecollect("--config", config, *command)
+
+    assert "town" in process.stdout
+    assert "city: skipped: " in process.stderr
+    assert process.returncode in {74, 78}
+
+
+def test_an_unreadable_list_of_stations_is_taken_from_the_ledger(config: Path) -> None:
+    """It costs no system its answer."""
+    path = config.with_name("data") / "city" / "station_information.csv"
+    path.unlink()
+    path.symlink_to(path.name)
+
+    process = bikecollect(
+        "--config",
+        config,
+        "query",
+        "SELECT DISTINCT system_id FROM stations ORDER BY 1",
+    )
+
+    assert process.stdout.split() == ["system_id", "city", "town"]
+    assert str(path) in process.stderr
+    assert process.returncode == 0
