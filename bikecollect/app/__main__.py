@@ -19,12 +19,13 @@ from bikecollect.app.queries import current
 
 ADDRESS = "BIKECOLLECT_APP_ADDRESS"
 """The environment variable with the app's address."""
-PAGES = ("now", "station", "city", "collection")
+CHART_PAGES = ("station", "city", "collection")
+"""The pages that import Altair, which the first page has no need of."""
 SOON = 0.02
 
 
-def _print_address(address: str) -> None:
-    """Print *address* once the server answers."""
+def _announce(address: str) -> None:
+    """Print *address* once the server answers, then load the other pages."""
     place = urlsplit(address)
     while True:
         try:
@@ -34,6 +35,8 @@ def _print_address(address: str) -> None:
         else:
             break
     click.echo(f"The data app: {address} (Ctrl-C ends it)")
+    for page in CHART_PAGES:
+        import_module(f"bikecollect.app.pages.{page}")
 
 
 def main(host: str, port: str, *names: str) -> None:
@@ -43,12 +46,11 @@ def main(host: str, port: str, *names: str) -> None:
     # Each cache of the pages would warn that there is no server yet.
     logging.disable(logging.WARNING)
     server = import_module("bikecollect.app.server")
-    for page in PAGES:
-        import_module(f"bikecollect.app.pages.{page}")
+    import_module("bikecollect.app.pages.now")
     logging.disable(logging.NOTSET)
     opening.join()
     address = os.environ[ADDRESS]
-    threading.Thread(target=_print_address, args=[address], daemon=True).start()
+    threading.Thread(target=_announce, args=[address], daemon=True).start()
     server.serve(host, int(port), names)
 
 

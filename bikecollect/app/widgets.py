@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -19,8 +19,12 @@ from bikecollect.core.slots import iso
 from bikecollect.core.text import ago, disarmed, percent, visible
 from bikecollect.reports.status import Standing
 
+if TYPE_CHECKING:  # Altair is slow to import, and not every page has a chart
+    from bikecollect.app.charts.encodings import Chart
+
 STYLE = """<style>
 [data-testid="stMainBlockContainer"] {padding-top: 4rem; padding-bottom: 3rem}
+[data-testid="stMarkdownContainer"] thead:not(:has(th:not(:empty))) {display: none}
 @media (max-width: 640px) {
   [data-testid="stMainBlockContainer"] {padding-left: 1rem; padding-right: 1rem}
 }
@@ -159,13 +163,13 @@ def summed(table: pd.DataFrame, what: str = "slots", tail: str = "") -> str:
 
 
 def figure(
-    spec: dict[str, Any], table: pd.DataFrame, name: str, caption: str, alt: str
+    chart: "Chart", table: pd.DataFrame, name: str, caption: str, alt: str
 ) -> None:
-    """Draw *table* by *spec*, with its *caption* and a button for the data below.
+    """Draw *table* as *chart*, with its *caption* and a button for the data below.
 
     *alt* describes the figure for screen readers.
     """
-    st.vega_lite_chart(table, spec, width="stretch", alt=alt)
+    st.altair_chart(chart.properties(data=table), width="stretch", alt=alt)
     foot(table, name, caption)
 
 

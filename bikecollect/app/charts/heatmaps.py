@@ -1,10 +1,25 @@
 """Heat maps: the hours of a week, the days of a year."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Literal
 
-from bikecollect.app.charts.specs import LEVELS, Spec, tooltips
+import altair as alt
+
+from bikecollect.app.charts.encodings import LEVELS, Tips, tooltips
 from bikecollect.core.text import WEEKDAYS
 from bikecollect.reports.coverage import LEGEND
+
+MONTH = (
+    "toNumber(slice(datum.value, 8)) <= 7"
+    " ? timeFormat(toDate(datum.value + 'T12:00'), '%b') : ''"
+)
+"""The label of a week, named by its Monday: the month, if it is its first Monday."""
+CALENDAR_TIPS = {
+    "day": ("day", ""),
+    "share": ("coverage", ".1%"),
+    "missing": ("missing slots", ",d"),
+    "why": ("main cause", ""),
+}
 
 
 def week(
@@ -12,95 +27,59 @@ def week(
     title: str,
     *,
     form: str,
-    tips: Mapping[str, tuple[str, str]],
+    tips: Tips,
     domain: Sequence[float] | None = None,
-    scheme: str = "viridis",
-) -> Spec:
+    scheme: Literal["viridis", "blueorange"] = "viridis",
+) -> alt.Chart:
     """Return a heat map of a week, from the columns ``hour`` and ``weekday``."""
-    scale: Spec = {"scheme": scheme}
-    ticks: Spec = {"tickCount": 4}
-    if domain is not None:
-        scale["domain"] = list(domain)
-        ticks = {"values": [domain[0], sum(domain) / 2, domain[1]]}
-    return {
-        "mark": {"type": "rect", "stroke": None},
-        "height": {"step": 24},
-        "encoding": {
-            "x": {
-                "field": "hour",
-                "type": "ordinal",
-                "title": "hour of the day",
-                "scale": {"domain": list(range(24))},
-                "axis": {
-                    "labelAngle": 0,
-                    "labelOverlap": True,
-                    "values": list(range(0, 24, 3)),
-                },
-            },
-            "y": {
-                "field": "weekday",
-                "type": "ordinal",
-                "title": None,
-                "scale": {"domain": list(WEEKDAYS)},
-            },
-            "color": {
-                "field": measure,
-                "type": "quantitative",
-                "scale": scale,
-                "legend": ticks
-                | {
-                    "title": title,
-                    "orient": "bottom",
-                    "format": form,
-                    "gradientLength": 220,
-                    "titleLimit": 300,
-                },
-            },
-            "tooltip": tooltips(tips),
-        },
-    }
+    legend = alt.Legend(
+        title=title, orient="bottom", format=form, gradientLength=220, titleLimit=300
+    )
+    colour = alt.Color(measure, type="quantitative")
+    if domain is None:
+        legend.tickCount = 4
+        colour = colour.scale(scheme=scheme)
+    else:
+        legend.values = [domain[0], sum(domain) / 2, domain[1]]
+        colour = colour.scale(scheme=scheme, domain=list(domain))
+    hours = alt.Axis(labelAngle=0, labelOverlap=True, values=list(range(0, 24, 3)))
+    chart: alt.Chart = (
+        alt.Chart(height=alt.Step(24))
+        .mark_rect(stroke=None)
+        .encode(
+            x=alt.X("hour:O", title="hour of the day", axis=hours).scale(
+                domain=list(range(24))
+            ),
+            y=alt.Y("weekday:O", title=None).scale(domain=WEEKDAYS),
+            color=colour.legend(legend),
+            tooltip=tooltips(tips),
+        )
+    )
+    return chart
 
 
-def calendar(weeks: Sequence[str]) -> Spec:
+def calendar(weeks: Sequence[str]) -> alt.Chart:
     """Return a heat map of a year; *weeks* are the Mondays of its weeks (ISO 8601).
 
     Columns: ``week``, ``weekday``, ``level`` and those of the tooltip.
     """
-    gap = {"paddingInner": 0.12}
-    month = (
-        "toNumber(slice(datum.value, 8)) <= 7"
-        " ? timeFormat(toDate(datum.value + 'T12:00'), '%b') : ''"
+    colour = alt.Color(
+        "level:N",
+        scale=alt.Scale(domain=list(LEGEND), range=LEVELS),
+        legend=alt.Legend(title=None, orient="bottom", columns=3),
     )
-    tips = {
-        "day": ("day", ""),
-        "share": ("coverage", ".1%"),
-        "missing": ("missing slots", ",d"),
-        "why": ("main cause", ""),
-    }
-    return {
-        "mark": {"type": "rect", "cornerRadius": 2},
-        "height": {"step": 15},
-        "encoding": {
-            "x": {
-                "field": "week",
-                "type": "ordinal",
-                "title": None,
-                "axis": {"labelExpr": month, "labelAngle": 0, "ticks": False},
-                "scale": gap | {"domain": list(weeks)},
-            },
-            "y": {
-                "field": "weekday",
-                "type": "ordinal",
-                "title": None,
-                "scale": gap | {"domain": list(WEEKDAYS)},
-                "axis": {"ticks": False, "domain": False},
-            },
-            "color": {
-                "field": "level",
-                "type": "nominal",
-                "scale": {"domain": list(LEGEND), "range": LEVELS},
-                "legend": {"title": None, "orient": "bottom", "columns": 3},
-            },
-            "tooltip": tooltips(tips),
-        },
-    }
+    chart: alt.Chart = (
+        alt.Chart(height=alt.Step(15))
+        .mark_rect(cornerRadius=2)
+        .encode(
+            x=alt.X("week:O", title=None)
+            .axis(labelExpr=MONTH, labelAngle=0, ticks=False)
+            .scale(domain=list(weeks), paddingInner=0.12),
+            y=alt.Y("weekday:O", title=None)
+            .axis(ticks=False, domain=False)
+            .scale(domain=WEEKDAYS, paddingInner=0.12),
+            color=colour,
+            tooltip=tooltips(CALENDAR_TIPS),
+        )
+    )
+    return chart

@@ -1,9 +1,12 @@
-"""Figures over time: lines that are interrupted where data are missing."""
+"""Charts over time: lines that are interrupted where data are missing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
+from typing import Literal
 
-from bikecollect.app.charts.specs import (
+import altair as alt
+
+from bikecollect.app.charts.encodings import (
     BLUE,
     GREEN,
     GREY,
@@ -11,13 +14,21 @@ from bikecollect.app.charts.specs import (
     PURPLE,
     SKY,
     VERMILLION,
-    Spec,
+    Tips,
     time_axis,
     tooltips,
 )
 from bikecollect.core.text import WEEKDAYS
 
 HEIGHT = 260
+DASHES = [[1, 0], [6, 3], [2, 2], [8, 2, 2, 2]]
+"""The dash patterns of the first to the fourth line."""
+DAYS = f"{list(WEEKDAYS)}[datum.value / 24]"
+"""The label of an hour of the week: its day."""
+EVENT_TIPS = {"old": ("before", ""), "new": ("after", "")}
+BREAK: Literal["break-paths-show-domains"] = "break-paths-show-domains"
+"""What a line does where its value is absent."""
+Bend = Literal["step-after", "linear"]
 
 
 def lines(
@@ -25,227 +36,167 @@ def lines(
     series: Mapping[str, tuple[str, str]],
     *,
     unit: str,
-    tips: Mapping[str, tuple[str, str]],
+    tips: Tips,
     step: bool = False,
     between: tuple[str, str] | None = None,
-) -> Spec:
+) -> alt.LayerChart:
     """Return lines over time; *series* has the title and the colour of each column.
 
     A line is interrupted where its value is absent. The background is shaded up to
     ``until`` where the column ``missing`` or ``closed`` is true. *between* are the
     columns with the minimum and the maximum of the first of *series*.
     """
-    names = [title for title, _ in series.values()]
-    colours = [colour for _, colour in series.values()]
-    dashes = [[1, 0], [6, 3], [2, 2], [8, 2, 2, 2]][: len(names)]
-    bend = "step-after" if step else "linear"
-    layers = [_ground(x, "missing", GREY), _ground(x, "closed", ORANGE)]
+    names, colours = zip(*series.values(), strict=True)
+    bend: Bend = "step-after" if step else "linear"
+    grounds = [_shade(x, "missing", GREY), _shade(x, "closed", ORANGE)]
+    chart = alt.LayerChart(layer=grounds)
     if between:
-        layers.append(
-            {
-                "mark": {
-                    "type": "area",
-                    "opacity": 0.2,
-                    "color": colours[0],
-                    "interpolate": bend,
-                    "invalid": "break-paths-show-domains",
-                },
-                "encoding": {
-                    "x": time_axis(x),
-                    "y": {"field": between[0], "type": "quantitative", "title": unit},
-                    "y2": {"field": between[1]},
-                },
-            }
+        area = alt.Chart().mark_area(
+            opacity=0.2, color=colours[0], interpolate=bend, invalid=BREAK
         )
-    for column, (title, _) in series.items():
-        layers.append(
-            {
-                "mark": {
-                    "type": "line",
-                    "interpolate": bend,
-                    "strokeWidth": 2,
-                    "invalid": "break-paths-show-domains",
-                },
-                "encoding": {
-                    "x": time_axis(x),
-                    "y": {
-                        "field": column,
-                        "type": "quantitative",
-                        "title": unit,
-                        "scale": {"zero": True},
-                        "axis": {"tickMinStep": 1},
-                    },
-                    "color": {
-                        "datum": title,
-                        "scale": {"domain": names, "range": colours},
-                        "legend": {"orient": "top", "title": None},
-                    },
-                    "strokeDash": {
-                        "datum": title,
-                        "scale": {"domain": names, "range": dashes},
-                        "legend": None,
-                    },
-                },
-            }
+        low = alt.Y(between[0], type="quantitative", title=unit)
+        chart += area.encode(x=time_axis(x), y=low, y2=between[1])
+    style = _line_style(names, colours)
+    for column, (name, _) in series.items():
+        line = _named(name).mark_line(interpolate=bend, strokeWidth=2, invalid=BREAK)
+        chart += line.encode(
+            x=time_axis(x),
+            y=_count(column, unit).scale(zero=True),
+            **style,
         )
-    layers.append(_pointer(x, tips))
-    return {"layer": layers, "height": HEIGHT}
+    return (chart + _pointer(x, tips)).properties(height=HEIGHT)
 
 
-def _ground(x: str, where: str, colour: str) -> Spec:
-    """Return the layer that shades the times at which the column *where* is true."""
-    return {
-        "transform": [{"filter": f"datum.{where}"}],
-        "mark": {"type": "rect", "color": colour, "opacity": 0.25},
-        "encoding": {"x": time_axis(x), "x2": {"field": "until"}},
-    }
-
-
-def band(*, unit: str, tips: Mapping[str, tuple[str, str]]) -> Spec:
+def band(*, unit: str, tips: Tips) -> alt.LayerChart:
     """Return a typical day: quartiles as a band, the median and one day as lines.
 
     Columns: ``time``, ``low``, ``mid``, ``high``, ``that_day`` and ``asked``, which is
     false where that day has no slot.
     """
-    y = {"type": "quantitative", "title": unit, "axis": {"tickMinStep": 1}}
-    x = time_axis("time") | {"axis": {"format": "%H:%M", "tickCount": 8}}
-    names, colours = ["typical", "that day"], [BLUE, VERMILLION]
-    colour = {
-        "scale": {"domain": names, "range": colours},
-        "legend": {"orient": "top", "title": None},
-    }
-    usual = [{"filter": "isValid(datum.mid)"}]
-    layers: list[Spec] = [
-        {
-            "transform": usual,
-            "mark": {
-                "type": "area",
-                "opacity": 0.25,
-                "color": BLUE,
-                "interpolate": "step-after",
-            },
-            "encoding": {"x": x, "y": y | {"field": "low"}, "y2": {"field": "high"}},
-        },
-        {
-            "transform": usual,
-            "mark": {"type": "line", "strokeWidth": 2, "interpolate": "step-after"},
-            "encoding": {
-                "x": x,
-                "y": y | {"field": "mid"},
-                "color": colour | {"datum": "typical"},
-            },
-        },
-        {
-            "transform": [{"filter": "datum.asked"}],
-            "mark": {
-                "type": "line",
-                "strokeWidth": 2,
-                "strokeDash": [6, 2],
-                "interpolate": "step-after",
-                "invalid": "break-paths-show-domains",
-            },
-            "encoding": {
-                "x": x,
-                "y": y | {"field": "that_day"},
-                "color": colour | {"datum": "that day"},
-            },
-        },
-    ]
-    layers.append(_pointer("time", tips))
-    return {"layer": layers, "height": HEIGHT}
+    x = time_axis("time").axis(format="%H:%M", tickCount=8)
+    style = _line_style(("typical", "that day"), (BLUE, VERMILLION))
+    quartiles = (
+        alt.Chart()
+        .transform_filter("isValid(datum.mid)")
+        .mark_area(opacity=0.25, color=BLUE, interpolate="step-after")
+        .encode(x=x, y=_count("low", unit), y2="high")
+    )
+    median = (
+        _named("typical")
+        .transform_filter("isValid(datum.mid)")
+        .mark_line(strokeWidth=2, interpolate="step-after")
+        .encode(x=x, y=_count("mid", unit), **style)
+    )
+    that_day = (
+        _named("that day")
+        .transform_filter("datum.asked")
+        .mark_line(strokeWidth=2, interpolate="step-after", invalid=BREAK)
+        .encode(x=x, y=_count("that_day", unit), **style)
+    )
+    chart: alt.LayerChart = quartiles + median + that_day + _pointer("time", tips)
+    return chart.properties(height=HEIGHT)
 
 
-def events(x: str, kind: str, ends: tuple[date, date]) -> Spec:
+def events(x: str, kind: str, ends: tuple[date, date]) -> alt.Chart:
     """Return events as points over time, from the first of *ends* to the last.
 
     Columns: the time *x*, and *kind*, a word with its own row.
     """
-    domain = [{"year": d.year, "month": d.month, "date": d.day} for d in ends]
-    return {
-        "mark": {"type": "point", "filled": True, "size": 90, "color": BLUE},
-        "height": {"step": 26},
-        "encoding": {
-            "x": {**time_axis(x), "scale": {"domain": domain}},
-            "y": {
-                "field": kind,
-                "type": "nominal",
-                "title": None,
-                "axis": {"grid": True},
-            },
-            "shape": {"field": kind, "type": "nominal", "legend": None},
-            "tooltip": tooltips(
-                {
-                    x: ("since", "%Y-%m-%d %H:%M"),
-                    kind: ("what", ""),
-                    "old": ("before", ""),
-                    "new": ("after", ""),
-                }
-            ),
-        },
-    }
+    domain = [alt.DateTime(year=d.year, month=d.month, date=d.day) for d in ends]
+    tips = {x: ("since", "%Y-%m-%d %H:%M"), kind: ("what", "")} | EVENT_TIPS
+    chart: alt.Chart = (
+        alt.Chart(height=alt.Step(26))
+        .mark_point(filled=True, size=90, color=BLUE)
+        .encode(
+            x=time_axis(x).scale(domain=domain),
+            y=alt.Y(kind, type="nominal", title=None).axis(grid=True),
+            shape=alt.Shape(kind, type="nominal", legend=None),
+            tooltip=tooltips(tips),
+        )
+    )
+    return chart
 
 
-def areas(
-    measure: str, title: str, *, form: str, tips: Mapping[str, tuple[str, str]]
-) -> Spec:
+def areas(measure: str, title: str, *, form: str, tips: Tips) -> alt.Chart:
     """Return a line for each area over the hours of the week."""
+    days = alt.Axis(
+        values=list(range(0, 168, 24)), labelExpr=DAYS, labelAlign="left", grid=True
+    )
+    colour = alt.Color(
+        "place:N",
+        scale=alt.Scale(range=[BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY]),
+        legend=alt.Legend(orient="top", title=None, columns=3),
+    )
+    chart: alt.Chart = (
+        alt.Chart(height=280)
+        .mark_line(point=alt.OverlayMarkDef(size=18), strokeWidth=2)
+        .encode(
+            x=alt.X("hour_of_week:Q", title=None, axis=days).scale(
+                domain=[0, 168], nice=False
+            ),
+            y=alt.Y(measure, type="quantitative", title=title)
+            .axis(format=form)
+            .scale(zero=False),
+            color=colour,
+            shape=alt.Shape("place:N"),
+            tooltip=tooltips(tips),
+        )
+    )
+    return chart
+
+
+def _shade(x: str, where: str, colour: str) -> alt.Chart:
+    """Return the layer that shades the times at which the column *where* is true."""
+    chart: alt.Chart = (
+        alt.Chart()
+        .transform_filter(f"datum.{where}")
+        .mark_rect(color=colour, opacity=0.25)
+        .encode(x=time_axis(x), x2="until")
+    )
+    return chart
+
+
+def _count(column: str, unit: str) -> alt.Y:
+    """Return the encoding of *column* as a number of bikes, docks or stations."""
+    return alt.Y(column, type="quantitative", title=unit).axis(tickMinStep=1)
+
+
+def _named(name: str) -> alt.Chart:
+    """Return a chart whose rows have *name* in the column ``line``, for the legend."""
+    return alt.Chart().transform_calculate(line=f"'{name}'")
+
+
+def _line_style(
+    names: Sequence[str], colours: Sequence[str]
+) -> dict[str, alt.Color | alt.StrokeDash]:
+    """Return the colours and dashes of lines by name, in a common legend."""
     return {
-        "mark": {"type": "line", "point": {"size": 18}, "strokeWidth": 2},
-        "height": 280,
-        "encoding": {
-            "x": {
-                "field": "hour_of_week",
-                "type": "quantitative",
-                "title": None,
-                "scale": {"domain": [0, 168], "nice": False},
-                "axis": {
-                    "values": list(range(0, 168, 24)),
-                    "labelExpr": f"{list(WEEKDAYS)}[datum.value / 24]",
-                    "labelAlign": "left",
-                    "grid": True,
-                },
-            },
-            "y": {
-                "field": measure,
-                "type": "quantitative",
-                "title": title,
-                "axis": {"format": form},
-                "scale": {"zero": False},
-            },
-            "color": {
-                "field": "place",
-                "type": "nominal",
-                "scale": {"range": [BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY]},
-                "legend": {"orient": "top", "title": None, "columns": 3},
-            },
-            "shape": {"field": "place", "type": "nominal", "legend": None},
-            "tooltip": tooltips(tips),
-        },
+        "color": alt.Color(
+            "line:N",
+            scale=alt.Scale(domain=names, range=colours),
+            legend=alt.Legend(orient="top", title=None, symbolSize=250),
+        ),
+        "strokeDash": alt.StrokeDash(
+            "line:N", scale=alt.Scale(domain=names, range=DASHES[: len(names)])
+        ),
     }
 
 
-def _pointer(x: str, tips: Mapping[str, tuple[str, str]]) -> Spec:
+def _pointer(x: str, tips: Tips) -> alt.Chart:
     """Return a rule that follows the pointer and shows all values."""
-    return {
-        "params": [
-            {
-                "name": "at",
-                "select": {
-                    "type": "point",
-                    "fields": [x],
-                    "nearest": True,
-                    "on": "pointermove",
-                    "clear": "pointerout",
-                },
-            }
-        ],
-        "mark": {"type": "rule", "color": GREY},
-        "encoding": {
-            "x": time_axis(x),
-            "opacity": {
-                "condition": {"param": "at", "empty": False, "value": 0.8},
-                "value": 0,
-            },
-            "tooltip": tooltips(tips),
-        },
-    }
+    at = alt.selection_point(
+        name="at", fields=[x], nearest=True, on="pointermove", clear="pointerout"
+    )
+    chart: alt.Chart = (
+        alt.Chart()
+        .mark_rule(color=GREY)
+        .encode(
+            x=time_axis(x),
+            opacity=alt.when(at, empty=False)
+            .then(alt.value(0.8))
+            .otherwise(alt.value(0)),
+            tooltip=tooltips(tips),
+        )
+        .add_params(at)
+    )
+    return chart

@@ -6,7 +6,7 @@ from datetime import timedelta
 import streamlit as st
 
 from bikecollect.app import frames, widgets
-from bikecollect.app.charts import city_map, heatmaps, specs, timelines
+from bikecollect.app.charts import city_map, encodings, heatmaps, timelines
 from bikecollect.app.queries import chart_rows
 from bikecollect.app.queries.comparison import compared
 from bikecollect.app.queries.current import data_service
@@ -121,9 +121,9 @@ def _scarcity(name: str, when: frames.Span) -> None:
         frames.zone(name),
     )
     series = {
-        "empty_stations": ("empty", specs.VERMILLION),
-        "full_stations": ("full", specs.BLUE),
-        "closed_stations": ("closed", specs.GREY),
+        "empty_stations": ("empty", encodings.VERMILLION),
+        "full_stations": ("full", encodings.BLUE),
+        "closed_stations": ("closed", encodings.GREY),
     }
     tips = {"slot": ("slot", "%a %d %b %H:%M")}
     tips |= {column: (title, "d") for column, (title, _) in series.items()}

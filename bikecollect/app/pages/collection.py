@@ -5,7 +5,7 @@ from datetime import timedelta
 import streamlit as st
 
 from bikecollect.app import frames, widgets
-from bikecollect.app.charts import heatmaps, specs
+from bikecollect.app.charts import bars, encodings, heatmaps
 from bikecollect.app.queries import collection
 from bikecollect.app.queries.coverage_days import mondays
 from bikecollect.app.queries.current import data_service
@@ -17,7 +17,7 @@ from bikecollect.reports.status_facts import facts, verdict
 COLOURS = dict(
     zip(
         collection.ENDS,
-        (specs.BLUE, specs.SKY, specs.ORANGE, specs.VERMILLION),
+        (encodings.BLUE, encodings.SKY, encodings.ORANGE, encodings.VERMILLION),
         strict=True,
     )
 )
@@ -51,8 +51,8 @@ def _standing(standing: Standing) -> None:
         f"| {fact.title} | {widgets.plain(addressed(fact.text))} |\n"
         for fact in facts(standing)
     )
-    head = addressed("As shown by `bikecollect status`")
-    st.markdown(f"| {head} | |\n|---|---|\n{rows}")
+    st.markdown(f"| | |\n|---|---|\n{rows}")
+    st.caption(addressed("As shown by `bikecollect status`."))
 
 
 def _runs(name: str, health: Health) -> None:
@@ -71,7 +71,9 @@ def _runs(name: str, health: Health) -> None:
     }
     share = percent(health.good / health.runs) if health.runs else percent(None)
     widgets.figure(
-        specs.bars("slot", "seconds", COLOURS, title="seconds", kind="kind", tips=tips),
+        bars.over_time(
+            "slot", "seconds", COLOURS, title="seconds", kind="kind", tips=tips
+        ),
         frames.frame(collection.runs(runs), frames.zone(name)),
         f"{name}-runs",
         f"{health.good} of {health.runs} runs good, {share}.",
@@ -129,7 +131,7 @@ def _gaps(name: str) -> None:
     }
     count, zone = account.total, frames.zone(name)
     widgets.figure(
-        specs.ranked("slots", "cause", title="missing slots", form=",d", tips=tips),
+        bars.ranked("slots", "cause", title="missing slots", form=",d", tips=tips),
         frames.frame(collection.causes(account), zone),
         f"{name}-causes",
         widgets.basis(count.collected, count.expected),

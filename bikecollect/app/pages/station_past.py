@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from bikecollect.app import frames, widgets
-from bikecollect.app.charts import specs, timelines
+from bikecollect.app.charts import encodings, timelines
 from bikecollect.app.frames import Span
 from bikecollect.app.queries import chart_rows
 from bikecollect.app.queries.current import data_service
@@ -39,9 +39,9 @@ def _by_slot(name: str, station: str, when: Span) -> None:
     )
     table = frames.frame(answer, frames.zone(name))
     series = {
-        "num_vehicles_available": ("bikes", specs.BLUE),
-        "num_docks_available": ("free docks", specs.ORANGE),
-        "capacity": ("capacity", specs.GREY),
+        "num_vehicles_available": ("bikes", encodings.BLUE),
+        "num_docks_available": ("free docks", encodings.ORANGE),
+        "capacity": ("capacity", encodings.GREY),
     }
     tips = {"slot": ("slot", "%a %d %b %H:%M")}
     tips |= {column: (title, "d") for column, (title, _) in series.items()}
@@ -89,15 +89,15 @@ def _summed(name: str, station: str, when: Span, how: PastSummary) -> None:
     answer = how.rows(frames.answer(name, how.report, when, stations=(station,)))
     table = frames.frame(answer, frames.zone(name))
     series = {
-        "mean_vehicles": ("bikes", specs.BLUE),
-        "mean_docks": ("free docks", specs.ORANGE),
-        how.capacity: ("capacity", specs.GREY),
+        "mean_vehicles": ("bikes", encodings.BLUE),
+        "mean_docks": ("free docks", encodings.ORANGE),
+        how.capacity: ("capacity", encodings.GREY),
     }
     tips = {"time": (how.word, how.form)}
     for column, (title, _) in series.items():
         tips[column] = (title, widgets.COUNT)
     tips |= MORE_TIPS
-    spec = timelines.lines(
+    chart = timelines.lines(
         "time",
         series,
         unit=f"mean of the {how.word}",
@@ -106,13 +106,15 @@ def _summed(name: str, station: str, when: Span, how: PastSummary) -> None:
         between=how.between,
     )
     band = " Blue area: fewest to most bikes of the day." if how.between else ""
-    _past(spec, table, station, widgets.summed(table) + band)
+    _past(chart, table, station, widgets.summed(table) + band)
 
 
-def _past(spec: specs.Spec, table: pd.DataFrame, station: str, caption: str) -> None:
+def _past(
+    chart: encodings.Chart, table: pd.DataFrame, station: str, caption: str
+) -> None:
     closed = " Orange: reported as closed." if table["closed"].any() else ""
     widgets.figure(
-        spec,
+        chart,
         table,
         f"{station}-history",
         f"{caption} Grey: no data.{closed}",

@@ -1,0 +1,44 @@
+"""Bar charts: over time, and ranked by length."""
+
+from collections.abc import Mapping
+
+import altair as alt
+
+from bikecollect.app.charts.encodings import BLUE, Tips, time_axis, tooltips
+
+
+def over_time(
+    x: str, y: str, colours: Mapping[str, str], *, title: str, kind: str, tips: Tips
+) -> alt.Chart:
+    """Return thin bars over time, coloured by the column *kind*."""
+    colour = alt.Color(
+        kind,
+        type="nominal",
+        scale=alt.Scale(domain=list(colours), range=list(colours.values())),
+        legend=alt.Legend(orient="top", title=None, columns=2),
+    )
+    chart: alt.Chart = (
+        alt.Chart(height=220)
+        .mark_bar(width=alt.RelativeBandSize(1), minBandSize=2, size=3)
+        .encode(
+            x=time_axis(x),
+            y=alt.Y(y, type="quantitative", title=title),
+            color=colour,
+            tooltip=tooltips(tips),
+        )
+    )
+    return chart
+
+
+def ranked(x: str, y: str, *, title: str, form: str, tips: Tips) -> alt.Chart:
+    """Return horizontal bars, the longest first."""
+    chart: alt.Chart = (
+        alt.Chart(height=alt.Step(24))
+        .mark_bar(color=BLUE)
+        .encode(
+            x=alt.X(x, type="quantitative", title=title, axis=alt.Axis(format=form)),
+            y=alt.Y(y, type="nominal", sort="-x", title=None).axis(labelLimit=160),
+            tooltip=tooltips(tips),
+        )
+    )
+    return chart

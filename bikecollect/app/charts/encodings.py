@@ -1,0 +1,41 @@
+"""Colours, axes and tooltips that the charts share, readable without telling hues.
+
+Colours are those of Okabe and Ito (2008, "Color Universal Design") for kinds, and
+viridis (Smith and van der Walt, 2015) for amounts.
+"""
+
+from collections.abc import Mapping
+
+import altair as alt
+
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#E69F00", "#009E73", "#8C8C8C"
+VERMILLION, SKY, PURPLE = "#D55E00", "#56B4E9", "#CC79A7"
+LEVELS = ["#3b0f47", "#43377f", "#2c718e", "#29af7f", "#9ed93a", "#fde725"]
+"""The colours of the levels in `LEGEND`, the lowest first."""
+DAY_OR_TIME = (
+    "timeFormat(datum.value, hours(datum.value) === 0"
+    " && minutes(datum.value) === 0 ? '%d %b' : '%H:%M')"
+)
+"""The label of a tick: the day at midnight, else the time."""
+Chart = alt.Chart | alt.LayerChart
+Tips = Mapping[str, tuple[str, str]]
+"""The tooltip of a chart: the title and the number format of each column."""
+
+
+def time_axis(column: str) -> alt.X:
+    """Return the encoding of *column* as local time with 24 hours."""
+    axis = alt.Axis(labelOverlap=True, tickCount=8, labelExpr=DAY_OR_TIME)
+    return alt.X(column, type="temporal", title=None, axis=axis)
+
+
+def tooltips(tips: Tips) -> list[alt.Tooltip]:
+    """Return the tooltips that *tips* describe."""
+    return [_tooltip(column, *tip) for column, tip in tips.items()]
+
+
+def _tooltip(column: str, title: str, form: str) -> alt.Tooltip:
+    if not form:
+        return alt.Tooltip(column, type="nominal", title=title)
+    if form.startswith("%"):
+        return alt.Tooltip(column, type="temporal", title=title, format=form)
+    return alt.Tooltip(column, type="quantitative", title=title, format=form)

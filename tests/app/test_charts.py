@@ -1,0 +1,50 @@
+"""The app's charts as Vega-Lite: what a reader sees without telling hues apart."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+pytest.importorskip("altair")
+
+from bikecollect.app.charts import timelines
+
+SERIES = {"vehicles": ("bikes", "#0072B2"), "docks": ("free docks", "#E69F00")}
+TIPS = {"slot": ("slot", "%H:%M"), "vehicles": ("bikes", "d")}
+
+
+def drawn() -> dict[str, Any]:
+    """Return a chart of bikes and free docks."""
+    return timelines.lines("slot", SERIES, unit="number", tips=TIPS).to_dict()
+
+
+def test_a_line_has_a_colour_and_a_dash_in_one_legend() -> None:
+    """Each line is named by a column that both colour and dashes are chosen by."""
+    lines = [layer for layer in drawn()["layer"] if layer["mark"]["type"] == "line"]
+
+    assert [layer["transform"] for layer in lines] == [
+        [{"calculate": "'bikes'", "as": "line"}],
+        [{"calculate": "'free docks'", "as": "line"}],
+    ]
+    for layer in lines:
+        colour, dash = layer["encoding"]["color"], layer["encoding"]["strokeDash"]
+        assert (colour["field"], dash["field"]) == ("line", "line")
+        assert colour["scale"]["range"] == ["#0072B2", "#E69F00"]
+        assert dash["scale"]["range"] == [[1, 0], [6, 3]]
+        assert "legend" not in dash
+
+
+def test_a_chart_drawn_again_is_the_same() -> None:
+    """A page that runs again does not build a new chart under the reader's pointer."""
+    assert drawn() == drawn()
+
+
+def test_the_first_page_does_without_altair() -> None:
+    """The app answers before Altair, which takes a while, is imported."""
+    code = "import sys, bikecollect.app.pages.now; print('altair' in sys.modules)"
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+
+    assert process.stdout == "False\n"
