@@ -109,7 +109,7 @@ class Gbfs:
         if (
             turn.places.main == STATUS
             and INFORMATION not in turn.places.addresses
-            and not _has_information(turn.status.body)
+            and not gbfs_reader.has_information(turn.status.body)
         ):
             turn.findings["no station_information"] = (
                 "the feed lists no station_information: names and places are missing"
@@ -166,14 +166,21 @@ class Gbfs:
         # A list that has lost its stations is no reason to go on without them.
         alone = self._vehicles and not memory.station_ids
         places = gbfs_places.places(listing, now=memory.now, alone=alone)
-        return _Round(places, places.status(get, self._url), listing.document)
+        return _Round(places, self._main(get, memory, places), listing.document)
+
+    def _main(
+        self, get: Getter, memory: Memory, places: Places, tries: int = MANY
+    ) -> Document:
+        """Return the main document, see `gbfs_places.main_document`."""
+        ask = partial(places.status, get, self._url, tries=tries)
+        return gbfs_places.main_document(places, ask, memory, vehicles=self._vehicles)
 
     def _next_round(self, get: Getter, memory: Memory, places: Places) -> _Round:
         """Return the round from the remembered *places*."""
         late = bool(places.own) and memory.now - places.worked > PATIENCE
         tries = TRIES + 1 if late else MANY
         try:
-            turn = _Round(places, places.status(get, self._url, tries=tries))
+            turn = _Round(places, self._main(get, memory, places, tries))
         except RateLimited:
             raise
         except FeedError as error:
@@ -227,6 +234,8 @@ class Gbfs:
             )
         places.version = places.version if places.own else listing.version
         self._adopt(get, turn, listing)
+        if places.main != STATUS:
+            places.looked -= DAY - HOUR  # its stations may come at any time
         stays = self._pin or places.main != STATUS
         newer = None if stays else self._newer(get, turn, listing)
         if newer is None:
@@ -253,15 +262,17 @@ class Gbfs:
         if status and status != places.addresses.get(STATUS):
             trial = Places({STATUS: status})
             try:
-                trial.status(get, self._url, tries=ONCE)
+                document = trial.status(get, self._url, tries=ONCE)
             except (FeedError, PayloadError) as error:
-                turn.findings["status moved"] = (
-                    f"gbfs.json lists a new address for station_status that does not "
-                    f"work ({error}): the old one stays in use"
-                )
+                if places.main == STATUS:
+                    turn.findings["status moved"] = (
+                        f"gbfs.json lists a new address for station_status that does "
+                        f"not work ({error}): the old one stays in use"
+                    )
             else:
+                turn.status = turn.status if places.main == STATUS else document
                 places.addresses[STATUS] = trial.addresses[STATUS]
-        turn.moved = listed.get(INFORMATION, "")
+        turn.moved = listed.get(INFORMATION, "") if places.main == STATUS else ""
         if turn.moved == places.addresses.get(INFORMATION, ""):
             turn.moved = ""
         elif turn.moved and INFORMATION not in places.addresses:
@@ -337,12 +348,3 @@ def _in_common(status: Document, other: Document) -> float:
 def _overlap(turn: _Round, memory: Memory) -> int:
     """Return how many stations of *turn* are known from earlier runs."""
     return len(gbfs_reader.ids(turn.status.body) & set(memory.station_ids))
-
-
-def _has_information(body: bytes) -> bool:
-    """Return whether a status document also has names or coordinates."""
-    try:
-        first = gbfs_reader.stations(body)[0]
-    except PayloadError:
-        return True
-    return isinstance(first, dict) and bool({"name", "lat"} & set(first))

@@ -1,12 +1,13 @@
 """The addresses of a GBFS system's documents, remembered from run to run."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from bikecollect.core.errors import FeedUnavailable, PayloadError
-from bikecollect.core.payload import MANY, ONCE, Check, Document, Getter
+from bikecollect.core.errors import FeedError, FeedUnavailable, PayloadError
+from bikecollect.core.payload import MANY, ONCE, Check, Document, Getter, Memory
+from bikecollect.core.slots import DAY
 from bikecollect.feeds import gbfs_reader
 from bikecollect.feeds.gbfs_discovery import (
     addresses,
@@ -22,6 +23,8 @@ from bikecollect.feeds.reading.values import text
 
 FEEDS = "gbfs.feeds"
 HOUR = 3_600
+ABSENT = frozenset({"http-404", "http-410"})
+"""Causes for which a system is collected by its vehicles alone."""
 STATUS, INFORMATION = "station_status", "station_information"
 TYPES, REGIONS = "vehicle_types", "system_regions"
 VEHICLES = vehicle_reader.DOCUMENT
@@ -79,13 +82,16 @@ class Places:
         """The document that makes a payload: the status, else that of vehicles."""
         return STATUS if STATUS in self.addresses else VEHICLES
 
-    def status(self, get: Getter, url: str, *, tries: int = MANY) -> Document:
+    def status(
+        self, get: Getter, url: str, *, tries: int = MANY, empty: bool = False
+    ) -> Document:
         """Return the main document; with `ONCE` it must be a valid list.
 
-        Without stations that is the document of vehicles.
+        Without stations that is the document of vehicles. With *empty* a list without
+        stations is valid too.
         """
-        is_status = self.main == STATUS
-        check = gbfs_reader.stations if is_status else vehicle_reader.vehicles
+        check: Check = gbfs_reader.stations_or_none if empty else gbfs_reader.stations
+        check = check if self.main == STATUS else vehicle_reader.vehicles
         document = self.get(get, self.main, url, check=check, tries=tries)
         return verified(document, check, url) if tries == ONCE else document
 
@@ -175,14 +181,56 @@ def places(
     known = in_listing(listing)
     if STATUS not in known and not (alone and VEHICLES in known):
         names = ", ".join(sorted(listing.addresses)) or "nothing"
-        remedy = "a system without stations cannot be collected"
-        if VEHICLES in known:
-            remedy = "set `vehicles = true` to collect the vehicles of this system"
-        raise FeedUnavailable(
-            f"{listing.document.url} lists no station_status but {names}: {remedy}",
-            cause="no-stations",
-        )
+        what = f"{listing.document.url} lists no station_status but {names}"
+        raise without_stations(what, known)
     return Places(known, listing.version, own, looked=now)
+
+
+def main_document(
+    places: Places,
+    ask: Callable[..., Document],
+    memory: Memory,
+    *,
+    vehicles: bool,
+) -> Document:
+    """Return the main document of *places*, from *ask*, which is `Places.status`.
+
+    That is the document of vehicles if the list of stations is absent or empty, for a
+    system that has never had stations: otherwise it is an error. *vehicles* says
+    whether the settings ask for them.
+    """
+    new = VEHICLES in places.addresses and not memory.station_ids
+    try:
+        document = ask(empty=new)
+        if not (new and places.main == STATUS and _is_empty(document.body)):
+            return document
+    except FeedError as error:
+        if not (new and vehicles and error.cause in ABSENT):
+            raise
+    else:
+        if not vehicles:
+            raise without_stations(f"{document.url} is empty", places.addresses)
+    # They are looked for again in an hour.
+    places.looked = memory.now - DAY + HOUR
+    for name in (STATUS, INFORMATION):
+        places.addresses.pop(name, None)
+    return ask()
+
+
+def _is_empty(body: bytes) -> bool:
+    """Return whether the list of stations in *body* is empty."""
+    try:
+        return not gbfs_reader.stations_or_none(body)
+    except PayloadError:
+        return False
+
+
+def without_stations(what: str, addresses: Mapping[str, str]) -> FeedUnavailable:
+    """Return the error for a system without stations, as *what* says."""
+    remedy = "a system without stations cannot be collected"
+    if VEHICLES in addresses:
+        remedy = "set `vehicles = true` to collect the vehicles of this system"
+    return FeedUnavailable(f"{what}: {remedy}", cause="no-stations")
 
 
 def in_listing(listing: Listing) -> dict[str, str]:

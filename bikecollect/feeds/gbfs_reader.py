@@ -69,6 +69,16 @@ def stations(body: bytes) -> list[Any]:
     return _station_list(decode(body))
 
 
+def stations_or_none(body: bytes) -> list[Any]:
+    """Return the station objects of a document, none for an empty list or null.
+
+    Raises PayloadError if there is no list.
+    """
+    value = decode(body)
+    is_listed = "stations" in (at(value, "data") or ())
+    return _station_list(value) if at(value, "data.stations") or not is_listed else []
+
+
 def _station_list(value: Any) -> list[Any]:
     for path in ("data.stations", "data.data.stations", "stations"):
         listed = at(value, path)
@@ -85,6 +95,15 @@ def ids(body: bytes) -> set[str]:
         return {station_id for station_id in found if station_id is not None}
     except PayloadError:
         return set()
+
+
+def has_information(body: bytes) -> bool:
+    """Return whether a status document also has names or coordinates."""
+    try:
+        first = stations(body)[0]
+    except PayloadError:
+        return True
+    return isinstance(first, dict) and bool({"name", "lat"} & set(first))
 
 
 class ReadOptions(NamedTuple):

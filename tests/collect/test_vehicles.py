@@ -387,3 +387,91 @@ def test_the_ledger_of_the_system_knows_slots_without_stations(
         1,
         "vehicles/vehicle_status/2026-11-22.csv",
     )
+
+
+def list_stations(city: Publisher, stations: object) -> None:
+    """Let *city* publish the list *stations* beside its vehicles."""
+    publish(city, [vehicle()], stations=[station()])
+    city.documents["/station_status.json"] = {"data": {"stations": stations}}
+    if not stations:
+        city.documents["/station_information.json"] = {"data": {"stations": []}}
+
+
+@pytest.mark.parametrize("stations", [[], {}, None])
+def test_an_empty_list_of_stations_costs_no_vehicles(
+    city: Publisher, stations: object
+) -> None:
+    """Operators of scooters publish one: each slot is collected by its vehicles."""
+    list_stations(city, stations)
+    runs = [city.fetch(), city.fetch()]
+
+    assert [(run.outcome, run.rows) for run in runs] == [(Outcome.COLLECTED, 1)] * 2
+    assert [flags(run) for run in runs] == [["no-stations"]] * 2
+    assert [len(run.attempts) for run in runs] == [4, 1]
+    assert [row["vehicle_id"] for row in rows(city)] == ["v1", "v1"]
+
+
+def test_a_list_of_stations_that_does_not_exist_costs_no_vehicles(
+    city: Publisher,
+) -> None:
+    """It is listed by gbfs.json and answers 404."""
+    list_stations(city, [])
+    city.documents["/station_status.json"] = MISSING
+
+    assert (city.fetch().rows, city.fetch().rows) == (1, 1)
+
+
+def test_stations_that_come_later_are_collected_within_an_hour(
+    city: Publisher,
+) -> None:
+    """The list was empty when the system was new."""
+    list_stations(city, [])
+    city.fetch()
+    publish(city, [vehicle()], stations=[station("1"), station("2")])
+    run = city.fetch(after=3_600)
+
+    assert (run.outcome, run.rows, run.stations) == (Outcome.COLLECTED, 2, 2)
+    assert [row["name"] for row in city.stations()] == ["A", "A"]
+    assert [row["vehicle_id"] for row in rows(city)] == ["v1"] * 2
+
+
+def test_without_the_setting_an_empty_list_names_it(tmp_path: Path) -> None:
+    """The message is the remedy."""
+    with publishing(tmp_path) as city:
+        list_stations(city, [])
+        run = city.fetch()
+
+        assert run.outcome is Outcome.UNAVAILABLE
+        assert run.error == (
+            f"{city.base}/station_status.json is empty: set `vehicles = true` to "
+            "collect the vehicles of this system"
+        )
+
+
+@pytest.mark.parametrize("empty", [None, {}, []])
+def test_no_vehicle_is_no_vehicle_however_it_is_written(
+    city: Publisher, empty: object
+) -> None:
+    """Go writes an empty list as null, PHP as an object."""
+    publish(city, empty)
+    run = city.fetch()
+
+    assert (run.outcome, run.rows) == (Outcome.COLLECTED, 0)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"bikes": {"a": vehicle("v1"), "b": vehicle("v2")}},
+        {"vehicles": [], "bikes": [vehicle("v1"), vehicle("v2")]},
+        {"vehicles": None, "bikes": [vehicle("v1"), vehicle("v2")]},
+    ],
+)
+def test_vehicles_by_id_or_beside_an_empty_list_are_read(
+    city: Publisher, data: object
+) -> None:
+    """The list that has vehicles counts."""
+    publish(city, [])
+    city.documents["/free_bike_status.json"] = {"data": data}
+
+    assert city.fetch().rows == 2

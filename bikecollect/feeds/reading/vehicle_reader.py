@@ -59,20 +59,31 @@ def vehicles(body: bytes) -> list[Any]:
 
 
 def _listed(value: Any) -> list[Any]:
-    found = next(
-        (v for v in (at(value, path) for path in PATHS) if v is not None), None
-    )
-    if not isinstance(found, list):
+    lists = [at(value, path) for path in PATHS if _has(value, path)]
+    # Servers write an empty list as null (Go) or as an object (PHP).
+    lists = [
+        list(item.values()) if isinstance(item, Mapping) else item or []
+        for item in lists
+    ]
+    vehicles = next((item for item in lists if item), lists[0] if lists else None)
+    if not isinstance(vehicles, list):
         raise PayloadError(
             "it has no list data.vehicles or data.bikes",
             quote=f" (found: {first_keys(value)})",
         )
-    if len(found) > MAX_VEHICLES:
+    if len(vehicles) > MAX_VEHICLES:
         raise PayloadError(
-            f"it has {len(found)} vehicles, more than {MAX_VEHICLES}",
+            f"it has {len(vehicles)} vehicles, more than {MAX_VEHICLES}",
             cause="too-large",
         )
-    return found
+    return vehicles
+
+
+def _has(value: Any, path: str) -> bool:
+    """Return whether *value* has an item at the dotted *path*, if only null."""
+    parent, _, name = path.rpartition(".")
+    container = at(value, parent)
+    return isinstance(container, Mapping) and name in container
 
 
 def snapshot(bodies: Mapping[str, bytes]) -> VehicleSnapshot:
