@@ -1,7 +1,7 @@
 """A system's feed from its settings: the dialect, the access and the limits."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from importlib.util import find_spec
 from itertools import chain
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 TDX_TOKENS = (
     "https://tdx.transportdata.tw/auth/realms/TDXConnect/protocol/openid-connect/token"
 )
-OAUTH2_KEYS = ("token_url", "client_id", SECRET_FILE, "scope")
+OAUTH2_KEYS = ("token_url", "client_id", SECRET_FILE, "scope", "client_auth")
+CLIENT_AUTH = ("form", "basic")
 KINDS = "vehicle_types"
 """The name in `columns` for counts per vehicle type."""
 SIZES = {"KiB": 1024, "MiB": 1024 * 1024}
@@ -75,7 +76,8 @@ def _tokens(system: System) -> "Tokens":
 
     url, client_id = token_url(system), system.oauth2.get("client_id", "")
     scope = system.oauth2.get("scope", "")
-    client = OAuth2Client(url, client_id, system.client_secret(), scope)
+    way = system.oauth2.get("client_auth", CLIENT_AUTH[0])
+    client = OAuth2Client(url, client_id, system.client_secret(), scope, way)
     name = sha256(f"{url}\0{client_id}\0{scope}".encode()).hexdigest()[:16]
     return Tokens(client, TokenFile(state_home() / "tokens" / f"{name}.json"))
 
@@ -175,15 +177,7 @@ def _check_oauth2(place: str, system: System) -> None:
         )
     if not system.oauth2:
         return
-    for key in system.oauth2:
-        if key not in OAUTH2_KEYS:
-            known = ", ".join(OAUTH2_KEYS)
-            raise SettingsError(
-                f'unknown setting "{place}.oauth2.{key}"; known: {known}'
-            )
-    for key in ("client_id", SECRET_FILE):
-        if not system.oauth2.get(key):
-            raise SettingsError(f"{place}.oauth2.{key} is missing")
+    _check_oauth2_keys(f"{place}.oauth2", system.oauth2)
     if has_login:
         raise SettingsError(
             f"{place}: oauth2 sends its own Authorization header; remove that of "
@@ -197,6 +191,19 @@ def _check_oauth2(place: str, system: System) -> None:
                 f"{place}.{key} must begin with https://, or others could read the "
                 "credentials"
             )
+
+
+def _check_oauth2_keys(place: str, table: Mapping[str, str]) -> None:
+    """Raise SettingsError for a key or value of *table* that cannot be used."""
+    for key in table:
+        if key not in OAUTH2_KEYS:
+            known = ", ".join(OAUTH2_KEYS)
+            raise SettingsError(f'unknown setting "{place}.{key}"; known: {known}')
+    for key in ("client_id", SECRET_FILE):
+        if not table.get(key):
+            raise SettingsError(f"{place}.{key} is missing")
+    if table.get("client_auth", CLIENT_AUTH[0]) not in CLIENT_AUTH:
+        raise SettingsError(f'{place}.client_auth must be "form" or "basic"')
 
 
 def _is_this_machine(host: str) -> bool:

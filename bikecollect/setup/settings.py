@@ -86,7 +86,7 @@ class System:
     )
     oauth2: dict[str, str] = _key(
         "client credentials for a bearer token: token_url (default: TDX's), client_id, "
-        "client_secret_file (mode 0600), scope (optional)",
+        "client_secret_file (mode 0600), scope (optional), client_auth (form or basic)",
         {},
         kind=dict,
     )

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -389,3 +390,63 @@ def test_a_secret_that_others_can_read_is_refused(own: Platform, mode: int) -> N
 
     with pytest.raises(SettingsError, match=r"oauth2.client_secret_file: .*chmod"):
         settings.systems["city"].client_secret()
+
+
+def test_a_server_that_requires_basic_gets_the_client_in_the_header(
+    folder: Path,
+) -> None:
+    """Id and secret are encoded as in a form; the form has only the grant."""
+    answer = b'{"access_token": "token-of-basic", "token_type": "bearer"}'
+    oauth2 = {"client_auth": "basic", "client_id": "me:too"}
+    with platform(folder, oauth2=oauth2) as own:
+        own.token_reply = lambda: (200, {}, answer)
+        own.valid.add("token-of-basic")
+        run = own.fetch()
+
+        assert run.rows == 12
+        assert own.forms == [{"grant_type": "client_credentials"}]
+        login = own.logins[0].removeprefix("Basic ")
+        assert b64decode(login) == f"me%3Atoo:{SECRET}".encode()
+        assert {bearer for _, bearer in own.bearers} == {"Bearer token-of-basic"}
+
+
+def test_a_server_that_asks_for_basic_is_told_by_the_remedy(own: Platform) -> None:
+    """It says so in a header of its 401."""
+    own.token_reply = lambda: (401, {"WWW-Authenticate": 'Basic realm="x"'}, b"{}")
+    run = own.fetch()
+
+    assert run.outcome is Outcome.CREDENTIALS
+    assert run.error.endswith(
+        'oauth2.client_secret_file, or set oauth2.client_auth = "basic"'
+    )
+
+
+def test_another_way_to_send_the_client_is_an_error(folder: Path) -> None:
+    """The message has the two that there are."""
+    with (
+        platform(folder, oauth2={"client_auth": "jwt"}) as own,
+        pytest.raises(SettingsError, match='client_auth must be "form" or "basic"'),
+    ):
+        _ = own.fetch()
+
+
+def test_a_token_without_a_type_is_a_bearer_token(own: Platform) -> None:
+    """Some servers write null."""
+    own.token_reply = lambda: (200, {}, b'{"access_token": "a", "token_type": null}')
+    own.valid.add("a")
+
+    assert own.fetch().rows == 12
+
+
+def test_a_token_that_ends_within_a_run_is_renewed_once_for_twenty_systems(
+    folder: Path,
+) -> None:
+    """The platform ends it after some answers: no system loses its slot."""
+    names = tuple(f"city-{number}" for number in range(20))
+    with platform(folder, names=names) as own:
+        own.fetch_all()
+        own.valid.clear()
+        runs = own.fetch_all()
+
+        assert [run.rows for run in runs] == [12] * 20
+        assert own.issued == ["token-number-0", "token-number-1"]

@@ -33,8 +33,8 @@ class Platform:
     """Gives tokens to the client "me", and documents to whoever has a valid token.
 
     *token_reply* and *replies* (by path) stand for the usual answers. *issued* has the
-    tokens in order, *forms* what was posted, *bearers* what each document was asked
-    with.
+    tokens in order, *forms* what was posted, *logins* the header of each post, and
+    *bearers* what each document was asked with.
     """
 
     folder: Path
@@ -45,10 +45,12 @@ class Platform:
     issued: list[str] = field(default_factory=list)
     valid: set[str] = field(default_factory=set)
     forms: list[dict[str, str]] = field(default_factory=list)
+    logins: list[str] = field(default_factory=list)
     bearers: list[tuple[str, str]] = field(default_factory=list)
     token_reply: Callable[[], Reply] | None = None
     replies: dict[str, Callable[[], Reply]] = field(default_factory=dict)
     more: dict[str, Any] = field(default_factory=dict)
+    oauth2: dict[str, str] = field(default_factory=dict)
     interval: str = "5min"
     names: tuple[str, ...] = ("city",)
 
@@ -63,6 +65,7 @@ class Platform:
             "token_url": self.base + TOKEN,
             "client_id": "me",
             "client_secret_file": str(self.secret_file),
+            **self.oauth2,
         }
         system = {
             "feed": "tdx",
@@ -131,6 +134,7 @@ def platform(folder: Path, **fields: Any) -> Iterator[Platform]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
+            own.logins.append(self.headers.get("Authorization", ""))
             self._send(own.post(dict(parse_qsl(body.decode()))))
 
         def date_time_string(self, timestamp: float | None = None) -> str:

@@ -2,10 +2,12 @@
 
 import json
 import re
+from base64 import b64encode
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from hashlib import sha256
 from typing import Any, NamedTuple, Protocol
+from urllib.parse import quote_plus
 
 import requests
 
@@ -28,6 +30,8 @@ LIFETIME, MAX_LIFETIME = 600.0, 30 * 86_400.0
 """Seconds that a token is used if the server states none, and the most seconds."""
 MARGIN, SHARE = 300.0, 0.1
 """A token is renewed so many seconds, or that share of its life, before it ends."""
+FORM, BASIC = "form", "basic"
+"""How a client's id and secret are sent (RFC 6749, 2.3.1)."""
 REFUSED_FOR = 60.0
 """Seconds for which a refused secret is not sent again, by any system."""
 REFUSED = frozenset({400, 401, 403})
@@ -52,12 +56,16 @@ class TokenStore(Protocol):
 
 
 class OAuth2Client(NamedTuple):
-    """An OAuth2 client, as registered with the server of *token_url*."""
+    """An OAuth2 client, as registered with the server of *token_url*.
+
+    Its id and secret are sent in the form, or as HTTP Basic if *client_auth* is so.
+    """
 
     token_url: str
     client_id: str
     client_secret: str
     scope: str = ""
+    client_auth: str = FORM
 
 
 class Tokens:
@@ -131,17 +139,19 @@ class Tokens:
 
     def _request(self, session: requests.Session, budget: Budget) -> bytes:
         """Return the token server's answer to a request for a new token."""
-        form = {
-            "grant_type": "client_credentials",
-            "client_id": self._client.client_id,
-            "client_secret": self._client.client_secret,
-        }
+        form = {"grant_type": "client_credentials"}
+        headers = {"Accept": "application/json"}
+        if self._client.client_auth == BASIC:
+            headers["Authorization"] = _basic(self._client)
+        else:
+            form["client_id"] = self._client.client_id
+            form["client_secret"] = self._client.client_secret
         if self._client.scope:
             form["scope"] = self._client.scope
         with session.post(
             self._url.text,
             data=form,
-            headers={"Accept": "application/json"},
+            headers=headers,
             auth=_unchanged,
             timeout=(budget.connect, budget.idle),
             allow_redirects=False,
@@ -178,10 +188,13 @@ class Tokens:
                 http_status=status,
             )
         if status in REFUSED:
+            challenge = answer.headers.get("WWW-Authenticate", "").lower()
+            basic = challenge.startswith(BASIC) and self._client.client_auth != BASIC
             raise CredentialsError(
                 f"client id or secret refused by {self._url.host} (HTTP {status}"
                 f"{_error_code(body)}): check oauth2.client_id and the secret in "
-                "oauth2.client_secret_file",
+                "oauth2.client_secret_file"
+                + (', or set oauth2.client_auth = "basic"' if basic else ""),
                 http_status=status,
             )
         raise FeedUnavailable(
@@ -194,7 +207,7 @@ class Tokens:
 def _parse(body: bytes, url: Url) -> tuple[str, float]:
     """Return the token in *body*, and its lifetime in seconds."""
     answer = _object(body)
-    token, kind = answer.get("access_token"), answer.get("token_type", "Bearer")
+    token, kind = answer.get("access_token"), answer.get("token_type") or "Bearer"
     if not isinstance(token, str) or not _is_token(token):
         raise _no_token(url, "its answer has no valid access_token")
     if not isinstance(kind, str) or kind.lower() != "bearer":
@@ -202,6 +215,12 @@ def _parse(body: bytes, url: Url) -> tuple[str, float]:
     stated = number(answer.get("expires_in"))
     lifetime = LIFETIME if stated is None or stated <= 0 else stated
     return token, min(lifetime, MAX_LIFETIME)
+
+
+def _basic(client: OAuth2Client) -> str:
+    """Return the header of HTTP Basic: id and secret are encoded as in a form."""
+    pair = f"{quote_plus(client.client_id)}:{quote_plus(client.client_secret)}"
+    return f"Basic {b64encode(pair.encode()).decode()}"
 
 
 def _no_token(url: Url, reason: str) -> FeedUnavailable:
