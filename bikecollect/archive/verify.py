@@ -145,7 +145,8 @@ class Verifier:
                 yield self._finding(file, "is missing")
                 continue
             if damaged:
-                yield self._finding(file, "is marked as damaged; run: backfill")
+                what = "is marked as damaged; run: bikecollect verify --repair"
+                yield self._finding(file, what)
             yield from self._header(file, header)
             later = file[15:25] in read_later
             spans = by_file.get(file, [])

@@ -35,7 +35,7 @@ LEAST = 0.5
 """Agreement below which an archive is refused: another city, or time zone."""
 MOST_WAITING = 100_000
 """Most rows that wait for the lock; large systems are filled in smaller batches."""
-REJECTED, KEPT = "rejected", "kept"
+INBOX, REJECTED, KEPT = "inbox", "rejected", "kept"
 
 
 class Filling(NamedTuple):
@@ -98,10 +98,15 @@ class Backfiller:
     agreement: Agreement = field(default_factory=Agreement)
 
     def fill_from_payloads(self) -> Iterator[Filling]:
-        """Fill from the payloads of the system: rejected ones, then kept ones."""
+        """Fill from the payloads of the system: rejected ones, then kept ones.
+
+        First come those that a killed backfill left in the inbox.
+        """
         self._restore()
         there = self.blocks.read() | self._alone()
         vehicles = self.vehicles.read() if self.vehicles else set()
+        waiting = [(name, "") for name in self._left_waiting(there)]
+        yield from self._recommit(waiting, there, vehicles, INBOX)
         rejected = [(name, "") for name in self.payloads.rejected()]
         yield from self._recommit(rejected, there, vehicles, REJECTED)
         missing = [
@@ -143,6 +148,11 @@ class Backfiller:
                 yield from self._import(waiting, source.label)
                 waiting, rows = [], 0
         yield from self._import(waiting, source.label)
+
+    def _left_waiting(self, there: set[Slot]) -> list[str]:
+        """Return the payloads in the inbox whose slots are damaged or missing."""
+        names = self.payloads.waiting()
+        return [name for name in names if slot_of(name) not in there]
 
     def _alone(self) -> set[Slot]:
         """Return the slots that are filled by their vehicles, without stations."""
@@ -207,7 +217,10 @@ class Backfiller:
                 yield Filling(slot, self._day(slot), origin, "there")
                 continue
             had_stations = self.blocks.ledger.block(slot) is not None
-            self.payloads.requeue(name, day)
+            if origin != INBOX:
+                self.payloads.requeue(name, day)
+            elif name not in self.payloads.waiting():
+                continue  # a fetch has committed it meanwhile
             result = self.committer.commit(name, f"backfill {origin}")
             if had_stations and self._has_vehicles(slot):
                 # Only the vehicles were missing: the stations are a duplicate.

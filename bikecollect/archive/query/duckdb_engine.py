@@ -35,7 +35,7 @@ def connect(
 ) -> "DuckDBPyConnection":
     """Return a connection to a database in memory that spills into *temporary*.
 
-    Raises NotInstalled if DuckDB is missing.
+    Raises NotInstalled if DuckDB is missing, StorageError if it cannot be started.
     """
     try:
         import duckdb  # an extra, and heavy
@@ -43,17 +43,18 @@ def connect(
         raise NotInstalled(
             "the archive needs DuckDB; run: pip install 'bikecollect[archive]'"
         ) from error
-    return duckdb.connect(
-        config={
-            "threads": threads,
-            "memory_limit": memory,
-            "temp_directory": str(temporary),
-            "preserve_insertion_order": False,
-            "autoinstall_known_extensions": False,
-            "allow_community_extensions": False,
-            "parquet_metadata_cache": True,
-        }
-    )
+    with translated("DuckDB cannot be started"):
+        return duckdb.connect(
+            config={
+                "threads": threads,
+                "memory_limit": memory,
+                "temp_directory": str(temporary),
+                "preserve_insertion_order": False,
+                "autoinstall_known_extensions": False,
+                "allow_community_extensions": False,
+                "parquet_metadata_cache": True,
+            }
+        )
 
 
 @contextmanager

@@ -1,0 +1,271 @@
+"""Commands that are killed or fail at their system calls, and what must hold after."""
+
+import csv
+import io
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import threading
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import command_driver
+import duckdb
+import forking
+from command_driver import stations
+from harness import WORKERS, inject
+from world import NOON
+
+DRIVER = command_driver.__file__
+CALLS = (
+    "openat,write,pwrite64,fsync,fdatasync,rename,unlink,ftruncate,mkdir,rmdir,flock"
+)
+CALL = re.compile(r"^(\d+) +(\w+)\((.*)$", re.MULTILINE)
+KILL = "signal=SIGKILL"
+OPENING = {"openat", "mkdir"}
+WRITING = {"openat", "write", "pwrite64", "fsync", "fdatasync", "rename", "mkdir"}
+CODES = {0, 1, 65, 69, 74, 75, 78}
+"""Exit codes that a command may end with when its disk fails; 70 is a bug."""
+LATER = 1_000
+"""A slot, counted from noon, at which the days of a history are closed."""
+SYSTEM = """
+[systems.{}]
+feed = "gbfs"
+url = "http://h/gbfs"
+timezone = "Asia/Taipei"
+"""
+
+
+_forking = threading.Lock()
+
+
+@dataclass
+class Site:
+    """A folder with settings, data, a home, and folders for temporary files."""
+
+    root: Path
+    systems: Sequence[str] = ("city",)
+    more: str = ""
+    slots: dict[int, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("home", "tmp", "data"):
+            (self.root / name).mkdir(parents=True, exist_ok=True)
+        text = f'data_dir = "{self.root}/data"\n{self.more}'
+        config = self.root / "bikecollect.toml"
+        config.write_text(text + "".join(map(SYSTEM.format, self.systems)))
+        config.chmod(0o600)
+
+    @property
+    def city(self) -> Path:
+        """The folder of the first system."""
+        return self.root / "data" / self.systems[0]
+
+    def copy(self, root: Path) -> "Site":
+        """Return a copy of this site at *root*."""
+        shutil.copytree(self.root, root)
+        return Site(root, self.systems, self.more, dict(self.slots))
+
+    def start(
+        self,
+        *command: object,
+        slot: int = LATER,
+        number: int = 0,
+        fail: Sequence[object] = (),
+        traced: bool = False,
+    ) -> forking.Fork:
+        """Start *command* at *slot*; if *traced*, it waits for a line on stdin."""
+        arguments = ["--slot", str(slot), "--number", str(number)]
+        arguments += ["--fail", *map(str, fail)] if fail else []
+        arguments += ["--traced", f"{self.root}.ready"] if traced else []
+        arguments += ["--", "--config", str(self.root / "bikecollect.toml")]
+        arguments += map(str, command)
+        env = {
+            **os.environ,
+            "HOME": str(self.root / "home"),
+            "XDG_STATE_HOME": str(self.root / "home/state"),
+            "TMPDIR": str(self.root / "tmp"),
+        }
+        with _forking:
+            return forking.server().fork(DRIVER, arguments, env)
+
+    def run(
+        self, *command: object, inject: Sequence[str] = (), **how: Any
+    ) -> tuple[int, str]:
+        """Run *command*, traced to *inject*; return its exit code and its output."""
+        if not inject:
+            return end(self.start(*command, **how))
+        ready = Path(f"{self.root}.ready")
+        os.mkfifo(ready)
+        process = self.start(*command, traced=True, **how)
+        ready.read_bytes()
+        ready.unlink()
+        trace = ["strace", "-f", "-y", "-o", f"{self.root}.trace", *inject]
+        with subprocess.Popen(
+            [*trace, "-p", str(process.pid)], stderr=subprocess.PIPE
+        ) as tracer:
+            assert tracer.stderr is not None
+            first = tracer.stderr.readline()
+            assert b"attached" in first, first
+            ended = end(process, "\n")
+            tracer.stderr.read()
+        return ended
+
+    def fetch(self, number: int, slot: int, **how: Any) -> tuple[int, str]:
+        """Run `fetch` as run *number* in *slot*."""
+        self.slots[slot] = number
+        return self.run("fetch", slot=slot, number=number, **how)
+
+    def calls(self, *command: object, **at: Any) -> list[str]:
+        """Return the calls of a healthy run on files of this site, as ``NAME:N``.
+
+        N counts the calls called NAME of a thread, as strace does. A call is skipped
+        if that of another thread with the same N is elsewhere.
+        """
+        filters = ("-e", f"trace={CALLS}")
+        code, printed = self.run(*command, inject=filters, **at)
+        assert code == 0, printed
+        text = Path(f"{self.root}.trace").read_text(encoding="utf-8", errors="replace")
+        seen: Counter[tuple[str, str]] = Counter()
+        calls: dict[str, None] = {}
+        elsewhere: set[str] = set()
+        for thread, name, rest in CALL.findall(text):
+            seen[thread, name] += 1
+            call = f"{name}:{seen[thread, name]}"
+            if str(self.root) in rest:
+                calls[call] = None
+            else:
+                elsewhere.add(call)
+        calls = {call: None for call in calls if call not in elsewhere}
+        return list(calls)
+
+    def violations(self, system: str = "", slots: Iterable[int] = ()) -> list[str]:
+        """Return how the rows of *system*, in CSV and archive, differ from the runs.
+
+        *slots* may be missing.
+        """
+        folder = self.root / "data" / (system or self.systems[0])
+        texts = {
+            _iso(slot): sorted(stations(number).items())
+            for slot, number in self.slots.items()
+        }
+        optional = {_iso(slot) for slot in slots}
+        bad, rows = [], _csv_rows(folder)
+        for slot, pairs in _parquet_rows(self.root / "data", folder.name).items():
+            if rows.setdefault(slot, pairs) != pairs:
+                bad.append(f"{slot} differs between the CSV and the archive")
+        for slot in sorted({*texts, *rows}):
+            if slot not in rows and slot not in optional:
+                bad.append(f"{slot} is lost")
+            elif slot in rows and sorted(rows[slot]) != texts.get(slot):
+                bad.append(f"{slot} has other rows than were fetched")
+        return bad + _ledger(folder, set(rows)) + self._leftovers()
+
+    def age(self) -> None:
+        """Let temporary files be old: the next command may remove them."""
+        for path in (*self.root.glob("tmp/*"), *self.root.glob(".*.part")):
+            os.utime(path, (NOON, NOON))
+
+    def _leftovers(self) -> list[str]:
+        patterns = ("data/*/payloads/inbox/*", "data/**/*.tmp", "tmp/*", ".*.part")
+        paths = [path for pattern in patterns for path in self.root.glob(pattern)]
+        return [f"{path.relative_to(self.root)} is left" for path in paths]
+
+
+def end(process: forking.Fork, answers: str = "") -> tuple[int, str]:
+    """Wait for *process*; return its exit code, and what it printed."""
+    code, stdout, stderr = process.communicate(answers)
+    return code, stdout + stderr
+
+
+def _iso(slot: int) -> str:
+    minutes = 12 * 60 + slot * 5
+    day, rest = divmod(minutes, 1440)
+    return f"2026-11-{22 + day:02}T{rest // 60:02}:{rest % 60:02}:00+08:00"
+
+
+def _csv_rows(folder: Path) -> dict[str, list[tuple[str, str]]]:
+    """Return the rows in the ledger's ranges, and in a file that has no damage."""
+    rows: dict[str, list[tuple[str, str]]] = {}
+    db = sqlite3.connect(folder / "ledger.sqlite3")
+    ranges = db.execute('SELECT file, start, "end" FROM blocks').fetchall()
+    damaged = {file for (file,) in db.execute("SELECT file FROM files WHERE damaged")}
+    db.close()
+    for path in sorted((folder / "station_status").glob("*.csv")):
+        data, file = path.read_bytes(), str(path.relative_to(folder))
+        pieces = [data[data.find(b"\n") + 1 :]]
+        if file in damaged:
+            pieces = [data[start:end] for name, start, end in ranges if name == file]
+        lines = b"".join(pieces).decode("utf-8", "replace")
+        for cells in csv.reader(io.StringIO(lines, newline="")):
+            rows.setdefault(cells[0], []).append((cells[2], cells[3]))
+    return rows
+
+
+def _parquet_rows(data: Path, system: str) -> dict[str, list[tuple[str, str]]]:
+    rows: dict[str, list[tuple[str, str]]] = {}
+    folder = data / f"archive/station_status/system_id={system}"
+    for path in folder.glob("date=*/part.parquet"):
+        sql = "SELECT slot, station_id, num_vehicles_available FROM read_parquet(?)"
+        with duckdb.connect() as db:
+            cells = db.execute(sql, [str(path)]).fetchall()
+        for slot, station_id, count in cells:
+            name = _iso((int(slot) - int(NOON)) // 300)
+            rows.setdefault(name, []).append((station_id, str(count)))
+    return rows
+
+
+def _ledger(folder: Path, slots: set[str]) -> list[str]:
+    db = sqlite3.connect(folder / "ledger.sqlite3")
+    blocks = db.execute('SELECT file, start, "end", crc32 FROM blocks').fetchall()
+    db.close()
+    bad = [
+        f"the ledger's range {start}-{end} of {file} differs"
+        for file, start, end, crc in blocks
+        if (folder / file).exists()
+        and zlib.crc32((folder / file).read_bytes()[start:end]) != crc
+    ]
+    count = len(blocks)
+    return bad + (
+        [] if count == len(slots) else [f"{count} blocks, {len(slots)} slots"]
+    )
+
+
+def sample(calls: Sequence[str], what: str, most: int) -> list[tuple[str, str]]:
+    """Return at most *most* of *calls*, evenly, each with *what* befalls it."""
+    names = {"error=EMFILE": {"openat"}, "error=EACCES": OPENING | {"rename", "unlink"}}
+    names["error=ENOSPC"] = WRITING
+    fit = [
+        c
+        for c in calls
+        if c.partition(":")[0] in names.get(what, {c.partition(":")[0]})
+    ]
+    stride = -(-len(fit) // most) or 1
+    return [(call, what) for call in fit[::stride]]
+
+
+def attempt_all(
+    template: Site,
+    cases: Iterable[tuple[str, str]],
+    attempt: Callable[[Site, Sequence[str]], list[str]],
+) -> dict[str, list[str]]:
+    """Run *attempt* on a copy of *template* for each case; return what was wrong."""
+
+    def run(case: tuple[str, str]) -> tuple[str, list[str]]:
+        name = f"{case[0]}-{case[1].partition('=')[2]}"
+        root = template.root.with_name(f"{template.root.name}-{name}")
+        try:
+            return name, attempt(template.copy(root), inject(*case))
+        finally:
+            shutil.rmtree(root, ignore_errors=True)
+            Path(f"{root}.trace").unlink(missing_ok=True)
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        return {name: bad for name, bad in pool.map(run, cases) if bad}
