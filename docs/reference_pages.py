@@ -23,13 +23,13 @@ def command(name: str) -> str:
     context = click.Context(cli, info_name="bikecollect", terminal_width=80)
     if name == "bikecollect":
         return _help(cli, name)
-    found = cli.get_command(context, name)
-    assert found is not None
-    parts = [_help(found, f"bikecollect {name}")]
-    if isinstance(found, click.Group):
+    subcommand = cli.get_command(context, name)
+    assert subcommand is not None
+    parts = [_help(subcommand, f"bikecollect {name}")]
+    if isinstance(subcommand, click.Group):
         parts += [
-            _help(found.commands[each], f"bikecollect {name} {each}")
-            for each in found.commands
+            _help(child, f"bikecollect {name} {child_name}")
+            for child_name, child in subcommand.commands.items()
         ]
     return "\n".join(parts)
 
@@ -39,15 +39,20 @@ def commands() -> str:
     context = click.Context(cli, info_name="bikecollect")
     lines = ["| command | does |", "|---|---|"]
     for name in cli.list_commands(context):
-        found = cli.get_command(context, name)
-        assert found is not None
-        about = found.get_short_help_str(200)
+        subcommand = cli.get_command(context, name)
+        assert subcommand is not None
+        about = subcommand.get_short_help_str(200)
         lines.append(f"| [`{name}`](commands/{name}.md) | {about} |")
     return "\n".join([*lines, ""])
 
 
 def _help(command: click.Command, name: str) -> str:
-    context = click.Context(command, info_name=name, terminal_width=80)
+    context = click.Context(
+        command,
+        info_name=name,
+        terminal_width=80,
+        help_option_names=cli.context_settings["help_option_names"],
+    )
     return f"### {name}\n\n```text\n{command.get_help(context)}\n```\n"
 
 

@@ -17,28 +17,28 @@ MOST = 16 << 20
 
 
 def describe(path: Path, resource: Mapping[str, Any]) -> Path:
-    """Describe the exported file *path* by *resource*; return where.
+    """Describe the exported file *path* by *resource*; return the path written.
 
-    Other exports of the same folder stay in its datapackage.json. One that another
-    program made is left as it is: then the description is named after the file.
+    Other exports of the same folder are kept in its datapackage.json. One written by
+    another program is unchanged: the description is then named after the file.
     """
     for place in (path.with_name(NAME), path.with_name(f"{path.name}.{NAME}")):
         others = _resources(place)
         if others is not None:
             break
-    kept = [each for each in others or [] if each.get("path") != path.name]
-    made = package(OURS, [*kept, resource], __version__)
+    kept = [other for other in others or [] if other.get("path") != path.name]
+    document = package(OURS, [*kept, resource], __version__)
     with written(place) as out:
-        out.write(json.dumps(made, ensure_ascii=False, indent=1) + "\n")
+        out.write(json.dumps(document, ensure_ascii=False, indent=1) + "\n")
     return place
 
 
 def _resources(place: Path) -> list[dict[str, Any]] | None:
-    """Return the resources of our *place*, none where it is new; None: not ours."""
+    """Return the resources listed in *place*: [] for a new file, None for another's."""
     try:
-        said = json.loads(read_file(place, MOST))
-        found = [dict(each) for each in said["resources"]]
-        return found if said["name"] == OURS else None
+        document = json.loads(read_file(place, MOST))
+        resources = [dict(resource) for resource in document["resources"]]
+        return resources if document["name"] == OURS else None
     except FileNotFoundError:
         return []
     except (OSError, ValueError, KeyError, TypeError, RecursionError):

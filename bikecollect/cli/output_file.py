@@ -187,7 +187,7 @@ def _ending(output: Path | None) -> str:
 
 
 def _unknown(output: Path | None, ending: str) -> UsageError:
-    known = ", ".join(f".{each}" for each in ENDINGS)
+    known = ", ".join(f".{name}" for name in ENDINGS)
     hint = "; a spreadsheet opens .csv (export has --excel-safe)"
     hint = hint if ending in SHEETS else ""
     return UsageError(f"-o {output}: cannot write .{ending}, but {known}{hint}")

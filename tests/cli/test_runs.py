@@ -108,7 +108,9 @@ def test_a_failed_slot_shows_its_tries_and_its_error_once(world: World) -> None:
 
     assert "No block: this slot is missing." in text
     assert "Run 0000000a: unavailable (http-503)" in text
-    assert "  Try 1: HTTP 503 after 0.50 s, http://x/\n  Try 2: HTTP 503" in text
+    assert (
+        "  Request 1: HTTP 503 after 0.50 s, http://x/\n  Request 2: HTTP 503" in text
+    )
     assert text.count("answered 503") == 1
 
 

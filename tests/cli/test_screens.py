@@ -216,7 +216,7 @@ def test_a_slot_shows_its_stages_tries_payload_and_log(played: Path) -> None:
         assert re.search(rf"^  {stage} +\d+\.\d\d\d s  █", text, re.MULTILINE), stage
     assert "Block: 20 rows in station_status/" in text
     assert "payloads/kept/" in text
-    assert "Try 1: HTTP 200" in text
+    assert "Request 1: HTTP 200" in text
     assert bikecollect(played, "runs", "show", run["run_id"]).stdout == text
 
 

@@ -58,8 +58,8 @@ def demo(folder: Path, stations: int, days: int, seed: int) -> None:
     if days > 1:
         _month(folder.absolute(), days, stations, seed)
         return
-    click.echo(f"Collecting a day of a city with {stations} stations ...", err=True)
-    with click.progressbar(length=SLOTS, label="slots", file=sys.stderr) as bar:
+    label = f"Collecting a day of a city with {stations} stations"
+    with click.progressbar(length=SLOTS, label=label, width=0, file=sys.stderr) as bar:
         result = demo_day.collect_a_day(
             folder.absolute(),
             stations=stations,
@@ -71,11 +71,10 @@ def demo(folder: Path, stations: int, days: int, seed: int) -> None:
 
 def _month(folder: Path, days: int, stations: int, seed: int) -> None:
     """Collect *days* with outages and other faults, and print how to view them."""
-    text = f"Collecting {days} days of a city with {stations} stations ..."
-    click.echo(text, err=True)
     now = time.time()
     length = len(demo_month.slots(days, now))
-    with click.progressbar(length=length, label="slots", file=sys.stderr) as bar:
+    label = f"Collecting {days} days of a city with {stations} stations"
+    with click.progressbar(length=length, label=label, width=0, file=sys.stderr) as bar:
         demo_month.collect_days(
             folder,
             now,

@@ -45,9 +45,10 @@ FORMS = ("csv", "jsonl", "parquet")
 @click.option(
     "--what",
     type=click.Choice(WHATS),
+    metavar="TABLE",
     default="station_status",
     show_default=True,
-    help="The table.",
+    help=f"One of {', '.join(WHATS)}.",
 )
 @click.option("--since", help="The first day: 2026-11-22, 30d; default: all.")
 @click.option("--until", help="The last day; default: all.")

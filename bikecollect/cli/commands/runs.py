@@ -99,7 +99,7 @@ def show(ctx: click.Context, *, slot: str, system: str | None, form: str) -> Non
     """Show SLOT in full detail; SLOT is a time (2026-11-22T10:05, 10:05) or a run's id.
 
     A time of day stands for its latest run in the last week. Shows the runs with their
-    stages, tries, notices and log lines; the block; the payloads.
+    stages, requests, notices and log lines; the block; the payloads.
     """
     settings = ctx.ensure_object(Shared).settings()
     zones, any_shown = _zones(settings), False

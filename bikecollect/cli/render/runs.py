@@ -154,7 +154,7 @@ def _stages(run: Run) -> list[str]:
 
 def _attempt(number: int, attempt: Attempt, last_error: str) -> list[str]:
     status = f"HTTP {attempt.http_status}" if attempt.http_status else "no response"
-    head = f"  Try {number}: {status} after {attempt.seconds:.2f} s,"
+    head = f"  Request {number}: {status} after {attempt.seconds:.2f} s,"
     lines = _fitted(head, attempt.url)
     is_new = attempt.error and attempt.error != last_error
     return lines + (_paragraph(attempt.error) if is_new else [])
