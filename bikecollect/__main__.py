@@ -37,18 +37,18 @@ def leave_current_folder() -> None:
     library = os.path.dirname(os.__file__)
     count = sys.path.index(library) if library in sys.path else 0
     unsafe = _relative_places()
-    sys.path[:count] = [each for each in sys.path[:count] if each not in unsafe]
+    sys.path[:count] = [path for path in sys.path[:count] if path not in unsafe]
     own = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     if own not in sys.path:
         sys.path.append(own)
 
 
 def _relative_places() -> set[str]:
-    """Return what an import path has of the current folder, and of those below it."""
+    """Return the import paths that are relative to the current folder."""
     parts = ["", *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-    relative = {each for each in parts if not os.path.isabs(each)}
+    relative = {path for path in parts if not os.path.isabs(path)}
     try:
-        return relative | {os.path.abspath(each) for each in relative}
+        return relative | {os.path.abspath(path) for path in relative}
     except FileNotFoundError:
         return relative  # the current folder was removed
 

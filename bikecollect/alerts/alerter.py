@@ -77,17 +77,19 @@ class Alerter:
         runs = [run for run in runs if _counts(run)]
         return self._report(lambda stack: [self._evaluated(r, stack) for r in runs])
 
-    def tell_of(self, kind: str, found: Mapping[str, Signal | None], run: Run) -> bool:
-        """Report what was *found* of one *kind* by system: a problem, or None.
+    def report_signals(
+        self, kind: str, signals: Mapping[str, Signal | None], run: Run
+    ) -> bool:
+        """Report the *signals* of one *kind* by system; None closes its incident.
 
-        *run* has the time and the id of what found it, and is no run of a feed.
+        *run* has the time and the id of the command that reports; it fetched no feed.
         """
         if kind in self.muted:
             return self.has_channel
         return self._report(
             lambda stack: [
                 self._noted(replace(run, system_id=name), {kind: signal}, stack)
-                for name, signal in found.items()
+                for name, signal in signals.items()
             ]
         )
 

@@ -39,8 +39,8 @@ def lines(system_id: str, fields: Mapping[str, str], renames: "Renames") -> list
     ['[systems.city.fields]', 'capacity = "size"']
     """
     texts = [*_explanations(renames)]
-    if renames.found:
-        new = {rename.column: rename.after for rename in renames.found}
+    if renames.renames:
+        new = {rename.column: rename.after for rename in renames.renames}
         merged = {**fields, **new}
         texts.append(
             "to continue, put these lines at the end of the settings file"
@@ -55,8 +55,8 @@ def lines(system_id: str, fields: Mapping[str, str], renames: "Renames") -> list
 
 
 def _explanations(renames: "Renames") -> Iterator[str]:
-    if renames.found:
-        names = dict.fromkeys(_rename_text(rename) for rename in renames.found)
+    if renames.renames:
+        names = dict.fromkeys(_rename_text(rename) for rename in renames.renames)
         yield f"most likely a field was renamed: {', '.join(names)}"
     if renames.unexplained and renames.unknown:
         lost, unknown = ", ".join(renames.unexplained), ", ".join(renames.unknown)

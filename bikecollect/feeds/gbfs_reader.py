@@ -91,8 +91,8 @@ def _station_list(value: Any) -> list[Any]:
 def ids(body: bytes) -> set[str]:
     """Return the station ids in a document, none if it cannot be read."""
     try:
-        found = (_id(station) for station in stations(body))
-        return {station_id for station_id in found if station_id is not None}
+        station_ids = (_id(station) for station in stations(body))
+        return {station_id for station_id in station_ids if station_id is not None}
     except PayloadError:
         return set()
 

@@ -23,17 +23,17 @@ def report_compact(settings: Settings, errors: Mapping[str, str], times: Times) 
 
     Never raises: the exit code of `compact` is that of its work.
     """
-    found = {
+    signals = {
         name: Signal("compact", error) if error else None
         for name, error in errors.items()
         if error or _is_open(settings, name)
     }
-    if not found:
+    if not signals:
         return
     now = times.clock()
     run = Run(process.run_id(), "", slot_at(now, settings.seconds), now)
     try:
-        alerter(settings, times, {}).tell_of(KIND, found, run)
+        alerter(settings, times, {}).report_signals(KIND, signals, run)
     except Exception as error:
         log.warning("cannot report that compact failed: %s", error)
         log.debug("reporting", exc_info=True)

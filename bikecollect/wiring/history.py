@@ -240,17 +240,16 @@ def repair(settings: Settings, name: str, times: Times) -> Iterator[Repair]:
     system = settings.system_folder(name)
     data_folder.prepare(system.path)
     repairs = _repair_files(system, times)
-    if any(found.damaged for found in repairs):
+    if any(repair.damaged for repair in repairs):
         span = (BEGINNING, END)
         for _ in backfiller(
             settings, name, times, span=span, dry=False
         ).fill_from_payloads():
             pass
-        files = {found.file for found in repairs}
+        files = {repair.file for repair in repairs}
         again = _repair_files(system, times)
-        repairs = [r for r in repairs if not r.damaged] + [
-            r for r in again if r.file in files
-        ]
+        repairs = [r for r in repairs if not r.damaged]
+        repairs += [r for r in again if r.file in files]
     yield from repairs
 
 

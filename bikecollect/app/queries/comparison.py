@@ -20,13 +20,13 @@ def compared(first: Answer, second: Answer, measure: str) -> Answer:
     columns += [f"{name}_{period}" for period in ("first", "second") for name in BASIS]
     rows = []
     for key in sorted(before.keys() | after.keys()):
-        one, other = before.get(key, NOTHING), after.get(key, NOTHING)
-        known = one[0] is not None and other[0] is not None
+        first_row, second_row = before.get(key, NOTHING), after.get(key, NOTHING)
+        known = first_row[0] is not None and second_row[0] is not None
         rows.append(
             (
-                *(*key, one[0], other[0]),
-                other[0] - one[0] if known else None,
-                *(*one[1:], *other[1:]),
+                *(*key, first_row[0], second_row[0]),
+                second_row[0] - first_row[0] if known else None,
+                *(*first_row[1:], *second_row[1:]),
             )
         )
     return Answer(columns, rows)

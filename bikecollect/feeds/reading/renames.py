@@ -41,15 +41,15 @@ class Rename(NamedTuple):
 
 @dataclass(frozen=True)
 class Renames:
-    """The *found* renames, the *unexplained* columns, and the unknown fields."""
+    """The probable *renames*, the *unexplained* columns, and the unknown fields."""
 
-    found: tuple[Rename, ...] = ()
+    renames: tuple[Rename, ...] = ()
     unexplained: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
 
     def __add__(self, other: "Renames") -> "Renames":
         return Renames(
-            self.found + other.found,
+            self.renames + other.renames,
             self.unexplained + other.unexplained,
             self.unknown + other.unknown,
         )
@@ -146,15 +146,15 @@ class _Comparison:
             fields = {other.after for other in taken.values()}
             if rename.before not in taken and rename.after not in fields:
                 taken[rename.before] = rename
-        found = tuple(
+        renames = tuple(
             taken[name]._replace(column=column)
             for name, columns in by_field.items()
             if name in taken
             for column in columns
         )
-        explained = {rename.column for rename in found}
+        explained = {rename.column for rename in renames}
         unexplained = tuple(column for column in lost if column not in explained)
-        return Renames(found, unexplained, tuple(unknown))
+        return Renames(renames, unexplained, tuple(unknown))
 
     def _lost(self) -> Iterator[tuple[str, str]]:
         """Yield each column that is empty now, and the field that held it."""
