@@ -116,10 +116,20 @@ class History:
         return runs or [run for run in self.killed_runs() if run.run_id == run_id]
 
     def outcomes(self, since: Slot) -> list[tuple[Slot, str]]:
-        """Return slot and outcome of each run from *since* on, oldest first."""
+        """Return slot and outcome of each run from *since* on, oldest first.
+
+        Killed runs that no later run has recorded yet are included, as in `runs`.
+        """
         sql = "SELECT slot, outcome FROM runs WHERE slot >= ? ORDER BY slot"
         with self._opened() as db:
-            return db.execute(sql, (since,)).fetchall()
+            outcomes = db.execute(sql, (since,)).fetchall()
+            unrecorded = [r for r in self.killed_runs() if not _is_recorded(db, r)]
+        outcomes += [
+            (run.slot, run.outcome.value)
+            for run in unrecorded
+            if run.outcome and run.slot >= since
+        ]
+        return sorted(outcomes, key=lambda pair: pair[0])
 
     def flags(self, since: Slot) -> list[tuple[Slot, str]]:
         """Return slot and flags of each block from *since* on."""

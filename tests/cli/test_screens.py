@@ -236,16 +236,19 @@ def test_what_is_not_there_is_said_with_64(played: Path) -> None:
 def test_a_killed_run_shows_as_such_before_any_run_has_healed_it(
     tmp_path: Path,
 ) -> None:
-    """Its note lies in the inbox, and nobody holds it."""
+    """Its unlocked note is in the inbox: listed, and counted by `status`."""
     inbox = tmp_path / "payloads" / "inbox"
     inbox.mkdir(parents=True)
     run = Run("0123abcd", "city", Slot(1_795_276_800), 1_795_276_801.0)
     (inbox / "20261121T160000Z.0123abcd.run").write_text(
         run.to_json(), encoding="utf-8"
     )
-    (found,) = History("city", tmp_path).runs()
-    assert found.outcome is not None
-    assert found.outcome.value == "killed"
+    history = History("city", tmp_path)
+    (killed,) = history.runs()
+    assert killed.outcome is not None
+    assert killed.outcome.value == "killed"
+    assert history.outcomes(Slot(1_795_276_800)) == [(1_795_276_800, "killed")]
+    assert history.outcomes(Slot(1_795_277_100)) == []
 
 
 def test_a_damaged_ledger_is_said_with_74(played: Path, tmp_path: Path) -> None:
