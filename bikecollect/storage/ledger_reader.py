@@ -118,7 +118,7 @@ class History:
     def outcomes(self, since: Slot) -> list[tuple[Slot, str]]:
         """Return slot and outcome of each run from *since* on, oldest first.
 
-        Killed runs that no later run has recorded yet are included, as in `runs`.
+        Like `runs`, with the killed runs that no later run has recorded yet.
         """
         sql = "SELECT slot, outcome FROM runs WHERE slot >= ? ORDER BY slot"
         with self._opened() as db:
