@@ -8,7 +8,7 @@ import click
 
 from bikecollect.cli import cli
 from bikecollect.cli.options import Screen, complain
-from bikecollect.core.errors import BikecollectError, ExitCode
+from bikecollect.core.errors import BikecollectError, ExitCode, open_files_hint
 from bikecollect.core.text import message, visible
 
 
@@ -53,7 +53,8 @@ def _io_error(error: OSError) -> int:
     if isinstance(error, BrokenPipeError):
         return ExitCode.OK  # the reader, `head` perhaps, closed the pipe
     what = error.filename or "cannot write the output"
-    complain(message(f"{what}: {error.strerror or error}"))
+    text = f"{what}: {error.strerror or error}"
+    complain(message(text + open_files_hint(text)))
     return ExitCode.IO
 
 

@@ -18,11 +18,32 @@
     └── Interrupted         130/143  the run was ended by a signal
 """
 
+import resource
 import signal
 from enum import Enum, IntEnum
 from typing import Self
 
 from bikecollect.core.text import message
+
+FEW_FILES = 64
+"""With fewer open files allowed, SQLite and DuckDB fail without saying why."""
+NOT_OPENED = ("unable to open database file", "Cannot open file")
+HINT = "too many open files"
+
+
+def open_files_hint(text: str) -> str:
+    """Return the remedy to append to the error *text* if the limit of files may be why.
+
+    >>> open_files_hint("No space left on device")
+    ''
+    """
+    is_named = "Too many open files" in text
+    if HINT in text or not (is_named or any(word in text for word in NOT_OPENED)):
+        return ""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if not is_named and not 0 <= limit < FEW_FILES:
+        return ""
+    return f"; {HINT}: the limit is {limit}, raise `ulimit -n` (systemd: LimitNOFILE)"
 
 
 class ExitCode(IntEnum):
@@ -212,6 +233,11 @@ class StorageError(BikecollectError):
 
     outcome = Outcome.DISK
     cause = "disk"
+
+    def __init__(
+        self, text: str, *, cause: str | None = None, lines: bool = False
+    ) -> None:
+        super().__init__(text + open_files_hint(text), cause=cause, lines=lines)
 
 
 class LockBusy(BikecollectError):  # the state of the lock is its name

@@ -58,6 +58,10 @@ class Stop:
             raise Interrupted(self.signum)
 
 
+OPEN_FILES = 1024
+"""The usual limit of open files on Linux; many archived days need it."""
+
+
 def prepare() -> None:
     """Open the file descriptors 0 to 2 if they are closed, and set the umask.
 
@@ -71,6 +75,16 @@ def prepare() -> None:
         sys.stdout = sys.stdout or open(1, "w", encoding="utf-8")  # noqa: SIM115 - for the whole process
         sys.stderr = sys.stderr or open(2, "w", encoding="utf-8")  # noqa: SIM115 - for the whole process
     os.umask(os.umask(0o077) | 0o027)  # never wider than it was
+    _allow_open_files()
+
+
+def _allow_open_files() -> None:
+    """Raise the soft limit of open files to what is needed, as far as allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def listen(stop: Stop) -> None:

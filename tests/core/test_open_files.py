@@ -1,0 +1,56 @@
+"""A small limit of open files is raised, or named with its remedy."""
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from world import World
+
+SETTINGS = """
+data_dir = "{}"
+[systems.city]
+feed = "gbfs"
+url = "http://127.0.0.1:1/gbfs.json"
+timezone = "Asia/Taipei"
+"""
+
+
+def with_limit(soft: int, hard: int, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run *command* of a process that may have *soft* files open."""
+    return subprocess.run(
+        [sys.executable, "-m", "bikecollect", *command],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard)),
+    )
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """Return settings of a system with one slot."""
+    World(tmp_path / "data" / "city").fetch({"a": 1})
+    (tmp_path / "data" / "city" / ".bikecollect").touch()
+    path = tmp_path / "bikecollect.toml"
+    path.write_text(SETTINGS.format(tmp_path / "data"), encoding="utf-8")
+    path.chmod(0o600)
+    return path
+
+
+@pytest.mark.parametrize("command", [("export",), ("verify",), ("compact",)])
+def test_the_limit_is_named(config: Path, command: tuple[str, ...]) -> None:
+    """With the number of files, and what to raise."""
+    process = with_limit(5, 5, "--config", str(config), *command)
+
+    assert process.returncode == 74
+    assert "the limit is 5, raise `ulimit -n`" in process.stderr + process.stdout
+
+
+def test_a_soft_limit_is_raised(config: Path) -> None:
+    """The machine allows more, so the command works."""
+    process = with_limit(5, 256, "--config", str(config), "export")
+
+    assert process.stderr == ""
+    assert process.returncode == 0
