@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bikecollect.core.errors import NotInstalled, StorageError
+from bikecollect.core.process import memory_left
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 MEMORY = "256MB"
+LEAST_MB = 48
+"""Megabytes with which a report of a month of a large city still works."""
 UNREADABLE = "cannot be read:"
 """Part of the error that a view raises when a lost day is queried."""
 
@@ -20,14 +23,17 @@ UNREADABLE = "cannot be read:"
 def affordable() -> str:
     """Return the memory that a query may use: a third of what is free, within bounds.
 
-    With less than half a gigabyte, grouping a year's summaries spills to disk and takes
+    At most half of what this process may still allocate (control group, ulimit), as
+    DuckDB needs about as much outside of its limit. With less than half a gigabyte, grouping a year's summaries spills to disk and takes
     five times as long; a small machine still gets its answer.
     """
     try:
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError):
         return MEMORY
-    return f"{min(1024, max(256, free // 3_000_000))}MB"
+    most = min(1024, max(256, free // 3_000_000))
+    allowed = min(memory_left() / 2_000_000, most)
+    return f"{int(max(LEAST_MB, allowed))}MB"
 
 
 def connect(
