@@ -186,8 +186,14 @@ def _with_information(
         lists_all=True,
         secondary=False,
         flags=tuple(dict.fromkeys((*status.flags, *parsed.flags))),
-        findings={**status.findings, **parsed.findings},
+        findings={**_without_places(status.findings), **parsed.findings},
     )
+
+
+def _without_places(findings: Mapping[str, str]) -> dict[str, str]:
+    """Return *findings* of a status without those on what the information has."""
+    own = {f"unread {column}" for column in INFORMATION if column != "station_id"}
+    return {key: text for key, text in findings.items() if key not in own}
 
 
 def _stamps(updated: Any, options: ReadOptions, fetched_at: float) -> Stamps:

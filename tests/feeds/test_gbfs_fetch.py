@@ -206,3 +206,13 @@ def test_localised_names_of_version_3_are_read() -> None:
     assert snapshot.last_updated == 1_795_334_400
     assert snapshot.information[0].name == "Rathaus"
     assert snapshot.information[0].name_en == "Hall"
+
+
+def test_a_status_that_repeats_places_as_zero_is_no_finding() -> None:
+    """The information has them: lat is not empty at every station."""
+    stations = [{**STATUS["data"]["stations"][0], "name": "", "lat": 0, "lon": 0}]  # type: ignore[index]
+    get = Feeds({"data": {"feeds": listing()}})
+    get.documents["station_status"] = {**STATUS, "data": {"stations": stations}}
+    snapshot = GBFS.read(GBFS.fetch(get, Memory()).documents)
+
+    assert (snapshot.information[0].lat, dict(snapshot.findings)) == (1, {})

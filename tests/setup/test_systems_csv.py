@@ -169,7 +169,7 @@ def _usual_limit() -> Iterator[None]:
         (b"", "no columns"),
         (b'{"systems": []}', "no columns"),
         (b"id,name\n1,a\n", "no columns"),
-        (f"{HEADER}\n".encode(), "0 of 0 rows"),
+        (f"{HEADER}\n".encode(), "no systems: only a header"),
         (f"{HEADER}\nNO,a,b,c,d,ftp://x\n".encode(), "1 of 1 rows"),
         (f"{HEADER}\n{BERGEN}\n".encode() + b"\xff\xfe,", "line 3 cannot be decoded"),
         (f'{HEADER}\nNO,"Open,a,b\n{BERGEN}\n'.encode() * 3, "quote|not CSV"),

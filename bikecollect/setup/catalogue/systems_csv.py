@@ -78,8 +78,10 @@ def parse(data: bytes) -> ParsedList:
         else:
             seen[key] = row.line
             rows.append(row)
+    if not total:
+        raise PayloadError("no systems: only a header")
     bad = total - len(seen) - sum(p.text.startswith("duplicate") for p in problems)
-    if not total or bad > total * (1 - MIN_GOOD_SHARE):
+    if bad > total * (1 - MIN_GOOD_SHARE):
         first = f": line {problems[0].line}: {problems[0].text}" if problems else ""
         raise PayloadError(f"{bad} of {total} rows cannot be used{first}")
     return ParsedList(tuple(_entries(rows)), tuple(problems))
