@@ -24,8 +24,9 @@ def affordable() -> str:
     """Return the memory that a query may use: a third of what is free, within bounds.
 
     At most half of what this process may still allocate (control group, ulimit), as
-    DuckDB needs about as much outside of its limit. With less than half a gigabyte, grouping a year's summaries spills to disk and takes
-    five times as long; a small machine still gets its answer.
+    DuckDB needs about as much outside of its limit. With less than half a gigabyte,
+    grouping a year's summaries spills to disk and takes five times as long; a small
+    machine still gets its answer.
     """
     try:
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
