@@ -98,8 +98,8 @@ def _script(name: str) -> list[str]:
 
 def _row(name: str, page: Times, empty: Times) -> None:
     """Print a line of the table."""
-    shown = [page.cold, page.warm, page.cold - empty.warm, page.warm - empty.warm]
-    seconds = " | ".join(f"{max(0, each):.2f}" for each in shown)
+    times = [page.cold, page.warm, page.cold - empty.warm, page.warm - empty.warm]
+    seconds = " | ".join(f"{max(0, seconds_spent):.2f}" for seconds_spent in times)
     print(f"| {name} | {seconds} | {page.most} |", flush=True)
 
 

@@ -52,10 +52,10 @@ def measured(command: list[str]) -> Figures:
     environment = dict(os.environ)
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # cron's Python has its .pyc
     launcher = [sys.executable, "-I", "-S", "-c", LAUNCHER, *command]
-    done = subprocess.run(
+    process = subprocess.run(
         launcher, env=environment, check=True, stdout=subprocess.PIPE, text=True
     )
-    code, *figures = done.stdout.split()
+    code, *figures = process.stdout.split()
     if code != "0":
         raise SystemExit(f"{command} ended with {code}")
     return Figures(*map(float, figures))
@@ -102,15 +102,15 @@ def ours(path: Path, *, fresh: Callable[[], object]) -> Figures:
 
 
 def must_collect(path: Path, fresh: Callable[[], object]) -> None:
-    """End the benchmark where its runs would be anything but a whole fetch."""
+    """End the benchmark unless a run collects all stations."""
     fresh()
     command = [sys.executable, "-m", "bikecollect", "--config", str(path), "fetch"]
-    done = subprocess.run(
+    process = subprocess.run(
         [*command, "--format", "json"], check=True, stdout=subprocess.PIPE, text=True
     )
-    run = json.loads(done.stdout)
+    run = json.loads(process.stdout)
     if (run["outcome"], run["rows"]) != ("collected", STATIONS):
-        raise SystemExit(f"not a whole fetch: {done.stdout}")
+        raise SystemExit(f"not a whole fetch: {process.stdout}")
 
 
 def compare(

@@ -105,11 +105,11 @@ def _year(folder: Path, data: Path, csv: Path) -> None:
     _row("  plain DuckDB", _duck(MONTH, status=status, station=STATION))
     month = _python(PANDAS_MONTH, csv=csv, station=STATION)
     _row("  pandas over the CSV of ONE day", month)
-    found = list((data / "archive/station_status").rglob("*.parquet"))
-    size = sum(each.stat().st_size for each in found)
-    whole = sum(p.stat().st_size for p in (data / "archive").rglob("*.parquet"))
-    rows = len(found) * 455_890
-    print(f"archive {whole / 1e6:.0f} MB, rows {size / rows:.2f} B an observation")
+    files = list((data / "archive/station_status").rglob("*.parquet"))
+    size = sum(path.stat().st_size for path in files)
+    total = sum(p.stat().st_size for p in (data / "archive").rglob("*.parquet"))
+    rows = len(files) * 455_890
+    print(f"archive {total / 1e6:.0f} MB, rows {size / rows:.2f} B an observation")
 
 
 def _compaction(day: Path, csv: Path, aside: Path) -> None:
@@ -189,15 +189,15 @@ def _shell(text: str) -> Callable[[], Figures]:
 
 
 def _quiet(command: list[str]) -> Figures:
-    """Run *command*, whose output is nobody's."""
+    """Run *command* and discard its output."""
     return measured(["/bin/sh", "-c", 'exec "$@" > /dev/null', "sh", *command])
 
 
 def _row(name: str, act: Callable[[], Figures], times: int = TIMES) -> None:
-    found = [act() for _ in range(times)]
-    wall = statistics.median(each.wall for each in found)
-    cpu = statistics.median(each.cpu for each in found)
-    memory = statistics.median(each.mib for each in found)
+    figures = [act() for _ in range(times)]
+    wall = statistics.median(f.wall for f in figures)
+    cpu = statistics.median(f.cpu for f in figures)
+    memory = statistics.median(f.mib for f in figures)
     print(f"{name:48} {wall:7.2f} s wall {cpu:7.2f} s CPU {memory:6.0f} MiB")
 
 

@@ -181,10 +181,10 @@ def wait_for_rows(folder: Path, process: "subprocess.Popen[bytes]") -> None:
 
 def has_a_part(folder: Path) -> bool:
     """Return whether a slot has only some of its rows, or a row is broken."""
-    found = rows(folder)
-    slots = Counter(row[0] for row in found)
+    lines = rows(folder)
+    slots = Counter(row[0] for row in lines)
     is_whole = all(count == STATIONS for count in slots.values())
-    return len({len(row) for row in found}) > 1 or not is_whole
+    return len({len(row) for row in lines}) > 1 or not is_whole
 
 
 if __name__ == "__main__":

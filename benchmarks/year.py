@@ -142,8 +142,8 @@ def _city(db: "DuckDBPyConnection", data: Path) -> None:
     data.mkdir(exist_ok=True)
     duckdb_engine.load(db, "places", columns, rows)
     slots = range(FIRST, FIRST + DAYS * DAY, INTERVAL)
-    found = ((slot,) for slot in slots if not missing(slot))
-    duckdb_engine.load(db, "grid", {"slot": "BIGINT"}, found)
+    present = ((slot,) for slot in slots if not missing(slot))
+    duckdb_engine.load(db, "grid", {"slot": "BIGINT"}, present)
 
 
 def _day(db: "DuckDBPyConnection", data: Path, number: int) -> tuple[object, ...]:
@@ -169,7 +169,7 @@ def _day(db: "DuckDBPyConnection", data: Path, number: int) -> tuple[object, ...
     _copy(db, "SELECT * FROM run_values", files["runs"])
     _copy(db, plain.format(summaries.coverage(INTERVAL), ""), files["coverage"])
     _copy(db, plain.format(summaries.profile(), ", hour_of_week"), files["profile"])
-    slots = sum(not missing(each) for each in range(begin, end, INTERVAL))
+    slots = sum(not missing(slot) for slot in range(begin, end, INTERVAL))
     parts = {
         name: {"bytes": path.stat().st_size, "sha256": digest(path)}
         for name, path in files.items()

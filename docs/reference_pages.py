@@ -73,13 +73,13 @@ def settings() -> str:
 def _section(title: str, cls: type) -> str:
     values = cls()
     lines = [f"## {title}", "", "| key | means | default |", "|---|---|---|"]
-    for each in fields(cls):
+    for field in fields(cls):
         if (
-            each.metadata["doc"] and each.metadata["kind"] is not dict
+            field.metadata["doc"] and field.metadata["kind"] is not dict
         ) or cls is System:
-            default = repr(getattr(values, each.name)).replace("'", '"')
+            default = repr(getattr(values, field.name)).replace("'", '"')
             shown = {"True": "true", "False": "false"}.get(default, default)
-            lines.append(f"| `{each.name}` | {each.metadata['doc']} | `{shown}` |")
+            lines.append(f"| `{field.name}` | {field.metadata['doc']} | `{shown}` |")
     return "\n".join([*lines, ""])
 
 
@@ -92,12 +92,12 @@ def columns() -> str:
         ("station_information.csv", csv_format.INFORMATION_COLUMNS),
         ("vehicles/vehicle_status/DAY.csv", vehicle_rows.COLUMNS),
     ]
-    return "\n".join(_table(title, each) for title, each in tables)
+    return "\n".join(_table(title, documented) for title, documented in tables)
 
 
-def _table(title: str, named: object) -> str:
+def _table(title: str, documented: object) -> str:
     lines = [f"## {title}", "", "| column | means |", "|---|---|"]
-    lines += [f"| `{name}` | {doc} |" for name, doc in dict(named).items()]  # type: ignore[call-overload]
+    lines += [f"| `{name}` | {doc} |" for name, doc in dict(documented).items()]  # type: ignore[call-overload]
     return "\n".join([*lines, ""])
 
 
@@ -124,19 +124,19 @@ IN_SCOPE_LATER = {
 
 def faults() -> str:
     """Return which fault is covered by which tests, from the tests' own words."""
-    found: dict[int, list[str]] = {}
+    tests_of: dict[int, list[str]] = {}
     for path in sorted(Path("tests").rglob("test_*.py")):
         text = path.read_text(encoding="utf-8")
         for name, numbers in _claims(text):
             for number in numbers:
-                found.setdefault(number, []).append(f"`{path.name}::{name}`")
-    lines = [f"{len(found)} of 114 faults have a test that names them.", ""]
+                tests_of.setdefault(number, []).append(f"`{path.name}::{name}`")
+    lines = [f"{len(tests_of)} of 114 faults have a test that names them.", ""]
     lines += ["| fault | tests |", "|---|---|"]
-    for number in sorted(found):
-        lines.append(f"| {number} | {', '.join(dict.fromkeys(found[number]))} |")
+    for number in sorted(tests_of):
+        lines.append(f"| {number} | {', '.join(dict.fromkeys(tests_of[number]))} |")
     lines += ["", "Left to later parts of the program:", ""]
     lines += [f"- {what}: {which}" for what, which in IN_SCOPE_LATER.items()]
-    rest = [str(n) for n in range(1, 115) if n not in found]
+    rest = [str(n) for n in range(1, 115) if n not in tests_of]
     lines += ["", f"Without a test of that name: {', '.join(rest)}.", ""]
     return "\n".join(lines)
 
@@ -169,15 +169,15 @@ def _numbers(said: str) -> list[int]:
 
 
 def reports() -> str:
-    """Return what each report says of itself, and its SQL."""
+    """Return each report's title, notes and SQL."""
     parts = []
-    for each in REPORTS.values():
-        notes = "\n".join(f"- {note}" for note in each.notes)
+    for report in REPORTS.values():
+        notes = "\n".join(f"- {note}" for note in report.notes)
         sql = "\n".join(
-            line for line in each.text.splitlines() if not line.startswith("--")
+            line for line in report.text.splitlines() if not line.startswith("--")
         )
         parts.append(
-            f"## {each.name}\n\n{each.title}\n\n{notes}\n\n```sql\n{sql}\n```\n"
+            f"## {report.name}\n\n{report.title}\n\n{notes}\n\n```sql\n{sql}\n```\n"
         )
     return "\n".join(parts)
 

@@ -222,4 +222,4 @@ def _vehicle_id(vehicle: Any) -> str | None:
     if type(vehicle) is not dict:
         return None
     ids = (identifier(vehicle.get(name)) for name in IDS)
-    return next((found for found in ids if found), None)
+    return next((text for text in ids if text), None)
