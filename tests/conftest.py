@@ -40,6 +40,7 @@ LONGEST = (
     "test_hostile_day.py",
     "test_odd_history.py",
     "test_crash.py",
+    "test_commands_crash.py",
     "test_schedule.py",
     "test_hostile_payloads.py",
     "test_trouble_day.py",

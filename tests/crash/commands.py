@@ -123,7 +123,7 @@ class Site:
         self.slots[slot] = number
         return self.run("fetch", slot=slot, number=number, **how)
 
-    def calls(self, *command: object, **at: Any) -> list[str]:
+    def calls(self, *command: object, expected: int = 0, **at: Any) -> list[str]:
         """Return the calls of a healthy run on files of this site, as ``NAME:N``.
 
         N counts the calls called NAME of a thread, as strace does. A call is skipped
@@ -131,7 +131,7 @@ class Site:
         """
         filters = ("-e", f"trace={CALLS}")
         code, printed = self.run(*command, inject=filters, **at)
-        assert code == 0, printed
+        assert code == expected, printed
         text = Path(f"{self.root}.trace").read_text(encoding="utf-8", errors="replace")
         seen: Counter[tuple[str, str]] = Counter()
         calls: dict[str, None] = {}
@@ -166,15 +166,16 @@ class Site:
                 bad.append(f"{slot} is lost")
             elif slot in rows and sorted(rows[slot]) != texts.get(slot):
                 bad.append(f"{slot} has other rows than were fetched")
-        return bad + _ledger(folder, set(rows)) + self._leftovers()
+        return bad + _ledger(folder, set(rows)) + self._leftovers(folder.name)
 
     def age(self) -> None:
         """Let temporary files be old: the next command may remove them."""
         for path in (*self.root.glob("tmp/*"), *self.root.glob(".*.part")):
             os.utime(path, (NOON, NOON))
 
-    def _leftovers(self) -> list[str]:
-        patterns = ("data/*/payloads/inbox/*", "data/**/*.tmp", "tmp/*", ".*.part")
+    def _leftovers(self, system: str) -> list[str]:
+        patterns = [f"data/{system}/payloads/inbox/*", f"data/{system}/**/*.tmp"]
+        patterns += ["data/archive/**/*.tmp", "tmp/*", ".*.part"]
         paths = [path for pattern in patterns for path in self.root.glob(pattern)]
         return [f"{path.relative_to(self.root)} is left" for path in paths]
 
@@ -257,15 +258,26 @@ def attempt_all(
     attempt: Callable[[Site, Sequence[str]], list[str]],
 ) -> dict[str, list[str]]:
     """Run *attempt* on a copy of *template* for each case; return what was wrong."""
+    named = {f"{call}-{what.partition('=')[2]}": (call, what) for call, what in cases}
 
-    def run(case: tuple[str, str]) -> tuple[str, list[str]]:
-        name = f"{case[0]}-{case[1].partition('=')[2]}"
+    def run(site: Site, name: str) -> list[str]:
+        return attempt(site, inject(*named[name]))
+
+    return attempt_each(template, named, run)
+
+
+def attempt_each(
+    template: Site, names: Iterable[str], attempt: Callable[[Site, str], list[str]]
+) -> dict[str, list[str]]:
+    """Run *attempt* on a copy of *template* for each of *names*."""
+
+    def run(name: str) -> tuple[str, list[str]]:
         root = template.root.with_name(f"{template.root.name}-{name}")
         try:
-            return name, attempt(template.copy(root), inject(*case))
+            return name, attempt(template.copy(root), name)
         finally:
             shutil.rmtree(root, ignore_errors=True)
             Path(f"{root}.trace").unlink(missing_ok=True)
 
     with ThreadPoolExecutor(WORKERS) as pool:
-        return {name: bad for name, bad in pool.map(run, cases) if bad}
+        return {name: bad for name, bad in pool.map(run, names) if bad}

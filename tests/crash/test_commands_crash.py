@@ -2,11 +2,16 @@
 
 import shutil
 from collections.abc import Sequence
+from email import message_from_bytes, policy
 from pathlib import Path
+from typing import Any
 
 import pytest
-from commands import CODES, KILL, Site, attempt_all, end, sample
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import Envelope
+from commands import CODES, KILL, Site, attempt_all, attempt_each, end, sample
 from harness import account
+from mailserver import free_port
 
 pytest.importorskip("duckdb")
 pytestmark = [
@@ -34,18 +39,20 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Site:
     return history(tmp_path_factory.mktemp("commands") / "site")
 
 
-def calls_of(template: Site, *command: object) -> list[str]:
+def calls_of(template: Site, *command: object, **how: Any) -> list[str]:
     """Return the calls of *command* on a copy of *template*."""
     counted = template.copy(template.root.with_name("counted"))
     try:
-        return counted.calls(*command)
+        return counted.calls(*command, **how)
     finally:
         shutil.rmtree(counted.root)
 
 
-def cases_of(template: Site, *command: object, most: int) -> list[tuple[str, str]]:
+def cases_of(
+    template: Site, *command: object, most: int, **how: Any
+) -> list[tuple[str, str]]:
     """Return cases of *command*: kills at *most* calls, each error at a third of it."""
-    calls = calls_of(template, *command)
+    calls = calls_of(template, *command, **how)
     kills = sample(calls, KILL, most)
     return kills + [c for what in ERRORS for c in sample(calls, what, most // 3)]
 
@@ -202,4 +209,75 @@ def test_a_result_of_export_is_whole_or_absent(template: Site, ending: str) -> N
     bad = attempt_all(template, cases, attempt)
     account(f"export {ending}", len(cases), bad)
     assert len(cases) > 10
+    assert bad == {}
+
+
+@pytest.mark.parametrize("error", ["EIO", "EACCES", "EMFILE"])
+def test_files_that_fail_cost_their_own_system_only(tmp_path: Path, error: str) -> None:
+    """From any opened file on: the other system's slot is there."""
+    template = Site(tmp_path / "two", systems=("city", "town"))
+    for slot, number in ((0, 1), (1, 2)):
+        assert template.fetch(number, slot) == (0, "")
+    events = [str(number) for number in (1, 2, 3, 5, 8, 13, 21, 34)]
+
+    def attempt(site: Site, case: str) -> list[str]:
+        failing = (site.city, error, case)
+        code, printed = site.fetch(3, 2, fail=failing)
+        bad = undocumented((code, printed), ("", ""))
+        bad += site.violations("town")
+        bad += collected(site, 9)
+        return bad + site.violations("town") + site.violations("city", slots=[2])
+
+    bad = attempt_each(template, events, attempt)
+    account(f"one of two systems, {error}", len(events), bad)
+    assert bad == {}
+
+
+class Mailbox:
+    """Takes every mail, and keeps its recipient and subject."""
+
+    def __init__(self) -> None:
+        self.mails: list[tuple[str, str]] = []
+
+    async def handle_DATA(self, _: object, __: object, envelope: Envelope) -> str:
+        """Keep a mail."""
+        assert isinstance(envelope.content, bytes)
+        message = message_from_bytes(envelope.content, policy=policy.SMTP)
+        self.mails.append((envelope.rcpt_tos[0], str(message["Subject"])))
+        return "250 OK"
+
+
+def test_an_incident_of_a_run_killed_while_telling_is_told(tmp_path: Path) -> None:
+    """Once or, killed between the server's answer and its record, twice; never not."""
+    mailbox = Mailbox()
+    server = Controller(mailbox, hostname="127.0.0.1", port=free_port())
+    server.start()
+    mail = (
+        f'[mail]\nhost = "127.0.0.1"\nport = {server.port}\nsecurity = "none"\n'
+        'sender = "bikes@example.org"\nto = ["{}@example.org"]\n'
+    )
+    template = Site(tmp_path / "telling", more=mail.format("counted"))
+    for slot, number in ((0, 1), (1, 2)):
+        assert template.fetch(number, slot) == (0, "")
+
+    def attempt(site: Site, case: Sequence[str]) -> list[str]:
+        name = site.root.name.replace(":", "-").lower()
+        site = Site(site.root, more=mail.format(name), slots=site.slots)
+        code, printed = site.run("fetch", slot=2, inject=case)
+        # What was mailed is not printed.
+        bad = undocumented((code, printed or "mailed"), case)
+        site.run("fetch", slot=3)
+        told = [s for to, s in mailbox.mails if to == f"{name}@example.org"]
+        if len(told) not in {1, 2}:
+            bad.append(f"told {len(told)} times: {told}")
+        return bad + collected(site, 9) + site.violations()
+
+    try:
+        cases = cases_of(template, "fetch", most=24, slot=2, expected=69)
+        assert len(mailbox.mails) == 1
+        bad = attempt_all(template, cases, attempt)
+    finally:
+        server.stop()
+    account("telling", len(cases), bad)
+    assert len(cases) > 30
     assert bad == {}
