@@ -149,6 +149,11 @@ def day(title: str, key: str, default: date, known: Span) -> date:
     )
 
 
+def counted(count: int, noun: str) -> str:
+    """Return *count* with its *noun*, in the plural unless it is one."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def basis(seen: float, expected: float, what: str = "slots") -> str:
     """Return the basis of a figure: the data seen of those expected."""
     share = percent(seen / expected) if expected else percent(None)

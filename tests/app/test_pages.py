@@ -192,7 +192,7 @@ def test_neighbours_are_those_that_had_a_bike_then(show: Show) -> None:
     assert list(longest.value["what"]) == ["empty"]
     assert list(longest.value["hours"]) == [pytest.approx(7 / 12)]
     assert list(longest.value["sure"]) == [False]
-    assert "1 times for half an hour or more. Basis: 12 of" in said(app)
+    assert "1 time for half an hour or more. Basis: 12 of" in said(app)
 
 
 def test_a_removed_station_keeps_its_page(show: Show, world: World) -> None:
@@ -238,6 +238,18 @@ def test_each_view_of_the_city_has_its_basis(show: Show, view: str) -> None:
     app = show("city", view=view)
 
     assert "Basis: 36 of" in said(app) or "Basis: 12 of" in said(app)
+
+
+def test_periods_that_share_no_hour_have_no_chart(show: Show, world: World) -> None:
+    """An empty chart would look like no difference."""
+    assert len(show("city", view="Compare").get("vega_lite_chart")) == 1
+    world.fetch({"a": 1, "b": 1, "c": 1}, after=86_400, places=PLACES, names=NAMES)
+
+    app = show("city", view="Compare")
+
+    assert app.info[0].value == "No hour of the week was seen in both periods."
+    assert len(app.get("vega_lite_chart")) == 0
+    assert "First: Basis: 36 of" in said(app)
 
 
 def test_an_area_of_the_week_has_only_its_stations(show: Show) -> None:

@@ -11,6 +11,7 @@ from bikecollect.app.queries import chart_rows
 from bikecollect.app.queries.comparison import compared
 from bikecollect.app.queries.current import data_service
 from bikecollect.app.queries.stations import Known
+from bikecollect.reports.runner import Answer
 
 MEASURES = {
     "slots with a bike": ("share_with_vehicle", ".0%"),
@@ -184,13 +185,24 @@ def _compare(name: str) -> None:
         begin = middle + timedelta(days=1)
         other = widgets.ends(name, "b", (begin, newest), "Second period")
     measure = _measure()
-    column, form = MEASURES[measure]
+    column = MEASURES[measure][0]
     before, after = (frames.answer(name, "availability", span) for span in (one, other))
-    answer = chart_rows.by_hour(compared(before, after, column))
-    table = frames.frame(answer, frames.zone(name))
     st.subheader(f"Second period minus first: {measure}")
+    _difference(name, chart_rows.by_hour(compared(before, after, column)), measure)
+
+
+def _difference(name: str, answer: Answer, measure: str) -> None:
+    """Draw the difference of *measure* between two periods, from the rows of both."""
+    table = frames.frame(answer, frames.zone(name))
+    caption = " ".join(
+        f"{title}: {widgets.summed(table, STATION_SLOTS, f'_{title.lower()}')}"
+        for title in ("First", "Second")
+    )
     if table["difference"].isna().all():
         st.info("No hour of the week was seen in both periods.")
+        st.caption(caption)
+        return
+    form = MEASURES[measure][1]
     signed = "+.1%" if form.endswith("%") else f"+{form}"
     tips = {
         "weekday": ("day", ""),
@@ -199,7 +211,6 @@ def _compare(name: str) -> None:
         "second": ("second", form),
         "difference": ("difference", signed),
     }
-    seen = [widgets.summed(table, STATION_SLOTS, f"_{e}") for e in ("first", "second")]
     widgets.figure(
         heatmaps.week(
             "difference",
@@ -211,7 +222,7 @@ def _compare(name: str) -> None:
         ),
         table,
         f"{name}-compared",
-        f"First: {seen[0]} Second: {seen[1]}",
+        caption,
         f"Difference of {measure} between the periods, by weekday and hour",
     )
 

@@ -100,7 +100,7 @@ def _incidents(name: str) -> None:
             "text": st.column_config.TextColumn("details", width="large"),
         },
     )
-    text = f"{len(incidents)} incidents, the newest first."
+    text = f"{widgets.counted(len(incidents), 'incident')}, the newest first."
     widgets.foot(table, f"{name}-incidents", text)
 
 
@@ -151,4 +151,5 @@ def _gaps(name: str) -> None:
             "origin": "source",
         },
     )
-    widgets.foot(table, f"{name}-gaps", f"{len(table):,} gaps, the newest first.")
+    text = f"{widgets.counted(len(table), 'gap')}, the newest first."
+    widgets.foot(table, f"{name}-gaps", text)

@@ -240,7 +240,8 @@ def _episodes(name: str, station: str, when: Span) -> None:
     widgets.foot(
         table,
         f"{station}-episodes",
-        f"{len(table):,} times for half an hour or more. {widgets.summed(seen)}",
+        f"{widgets.counted(len(table), 'time')} for half an hour or more. "
+        f"{widgets.summed(seen)}",
     )
 
 
