@@ -187,6 +187,10 @@ class Cycle:
                 run = concluded(run, result) if own else run.noticed(*result.notices)
                 self._note_notices(run)
             run = self._outcome_from_ledger(run)
+            if run.outcome is Outcome.COLLECTED and not vehicles:
+                interval = self.committer.interval
+                newer = self.recovery.find_newer_payloads(run.slot, interval)
+                run = run.noticed(*newer)
             self.ledger.remember(self.notes)
             self.payloads.prune(self._first_day(run.slot))
         except (BikecollectError, OSError) as failure:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bikecollect.core.blocks import Block, Extent, Group, Span, Tail
 from bikecollect.core.errors import Outcome
 from bikecollect.core.run import Notice, Run
-from bikecollect.core.slots import from_iso, stamp
+from bikecollect.core.slots import Slot, from_iso, stamp
 from bikecollect.core.snapshot import StationInformation
 from bikecollect.storage.csv_format import (
     information_header,
@@ -16,6 +16,7 @@ from bikecollect.storage.csv_format import (
     read_information,
 )
 from bikecollect.storage.data_folder import INFORMATION
+from bikecollect.storage.payload_store import slot_of
 from bikecollect.storage.repair import Repair
 from bikecollect.storage.run_notes import RunNotes
 
@@ -57,6 +58,25 @@ class Recovery:
         if information and self._is_changed(information, size):
             notices += self.rebuild_stations()
         return notices
+
+    def find_newer_payloads(self, slot: Slot, interval: int) -> list[Notice]:
+        """Return a notice if kept payloads fill the gap before the block of *slot*.
+
+        An older copy of the folder was restored over a newer one.
+        """
+        last = self.ledger.block_before(slot)
+        if last is None or last.slot >= slot - interval:
+            return []
+        slots = {slot_of(name) for name in self.payloads.kept()}
+        newer = sorted(other for other in slots if last.slot < other < slot)
+        if not newer:
+            return []
+        text = (
+            f"the ledger ended at {stamp(last.slot)}, kept payloads of {len(newer)} "
+            f"slots are newer (to {stamp(newer[-1])}): was an older copy of the folder "
+            "restored? to fill these slots, run: bikecollect backfill"
+        )
+        return [Notice("ledger", text)]
 
     def rebuild_stations(self) -> list[Notice]:
         """Write the list of stations anew, with all versions in the ledger.

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -143,6 +144,25 @@ def test_a_damaged_block_is_filled_from_its_kept_payload(world: World) -> None:
     segment = (world.folder / "station_status/2026-11-22.2.csv").read_text()
     assert ",a,2," in segment
     assert world.agrees()
+
+
+def test_kept_payloads_newer_than_a_restored_copy_are_filled(world: World) -> None:
+    """Yesterday's folder was copied over today's: nothing of either is lost."""
+    world.feed.read = YouBike("", TAIPEI).read  # type: ignore[method-assign]
+    older = world.folder.parents[1] / "yesterday"
+    for bikes in (1, 2, 3, 4):
+        world.feed.answer = youbike({"a": bikes})
+        world.fetch(after=300)
+        if bikes == 2:
+            shutil.copytree(world.folder, older)
+    shutil.copytree(older, world.folder, dirs_exist_ok=True)
+    world.fetch(after=300)
+
+    text = fill(world)
+
+    assert "2 slots filled" in text
+    assert sorted(line.split(",")[3] for line in world.lines()) == list("12344")
+    assert findings(world) == []
 
 
 @pytest.fixture

@@ -1,0 +1,70 @@
+"""Yesterday's copy of a system's folder is restored over the newer one."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from keeping import findings
+from world import NOON, World
+
+from bikecollect.core.errors import Outcome
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """Return a world with three slots in a copy, and four newer ones."""
+    world = World(tmp_path / "city")
+    for bikes in (1, 2, 3):
+        world.fetch({"a": bikes}, after=300)
+    shutil.copytree(world.folder, tmp_path / "yesterday")
+    for bikes in (4, 5, 6, 7):
+        world.fetch({"a": bikes}, after=300)
+    return world
+
+
+def slots(world: World) -> list[int]:
+    """Return the numbers of the committed slots."""
+    return [int(block.slot - NOON) // 300 for block in world.committed()]
+
+
+def test_rows_that_an_older_ledger_lacks_are_adopted(world: World) -> None:
+    """Only the ledger was restored: the CSV has the newer rows."""
+    older = world.folder.with_name("yesterday") / "ledger.sqlite3"
+    shutil.copy2(older, world.folder / "ledger.sqlite3")
+
+    run = world.fetch({"a": 8}, after=300)
+
+    texts = [notice.text for notice in run.notices]
+    assert texts == ["4 blocks of station_status/2026-11-22.csv adopted"]
+    assert slots(world) == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert findings(world) == []
+
+
+def test_slots_of_newer_payloads_are_named_once(world: World) -> None:
+    """The CSV was overwritten too: the kept payloads have the newer rows."""
+    older = world.folder.with_name("yesterday")
+    shutil.copytree(older, world.folder, dirs_exist_ok=True)
+
+    run = world.fetch({"a": 8}, after=300)
+    after = world.fetch({"a": 9}, after=300)
+
+    (notice,) = run.notices
+    assert "kept payloads of 4 slots are newer (to 20261122T043500Z)" in notice.text
+    assert run.outcome is after.outcome is Outcome.COLLECTED
+    assert after.notices == ()
+    assert slots(world) == [1, 2, 3, 8, 9]
+
+
+def test_newer_payloads_of_the_inbox_are_committed(world: World) -> None:
+    """They never reached the restored ledger."""
+    shutil.copytree(
+        world.folder.with_name("yesterday"), world.folder, dirs_exist_ok=True
+    )
+    kept = world.folder / "payloads" / "kept" / "2026-11-22"
+    for path in sorted(kept.iterdir())[3:]:
+        path.rename(world.folder / "payloads" / "inbox" / path.name)
+
+    world.fetch({"a": 8}, after=300)
+
+    assert slots(world) == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert findings(world) == []
