@@ -503,13 +503,15 @@ def test_a_folder_that_is_not_mounted_is_not_filled(world: World, other: World) 
     """The mount point stays empty: 78, as of a fetch."""
     world.fetch({"a": 1})
     other.fetch({"a": 1}, after=300)
-    (world.folder / ".bikecollect").unlink()
+    fill(world)  # the folder is known from now on
+    world.folder.rename(world.folder.with_name("disk"))
+    world.folder.mkdir()
     config = toml(world.folder.parents[1])
 
     done = bikecollect("--config", config, "backfill", "--from", other.folder)
 
     assert done.returncode == 78
-    assert len(world.committed()) == 1
+    assert list(world.folder.iterdir()) == []
 
 
 def test_a_line_separator_in_an_id_is_no_end_of_a_line(tmp_path: Path) -> None:
