@@ -277,6 +277,18 @@ def test_empty_answers_give_the_defaults() -> None:
     assert settings.data == Path("~/.local/share/bikecollect").expanduser()
 
 
+@pytest.mark.parametrize("answer", ["n", "No"])
+def test_no_ends_the_list_of_systems(answer: str) -> None:
+    """It is no city to search for: the next question is about mail."""
+    answers = f"oslo-bysykkel\n{answer}\n\n\n\n"
+
+    process = bikecollect("init", "--no-try", "--no-cron", answers=answers)
+
+    assert process.returncode == 0
+    assert "youbike-newtaipei" not in process.stdout
+    assert list(loader.load(str(FILE)).systems) == ["oslo-bysykkel"]
+
+
 def test_a_settings_file_is_not_overwritten() -> None:
     """78 before any question, and not a byte changed; --force writes it anew."""
     FILE.parent.mkdir(parents=True)

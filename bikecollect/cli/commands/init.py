@@ -225,11 +225,13 @@ def _ask_system(plan: _Plan) -> bool:
 
 
 def _question(text: str, default: str) -> str:
-    """Ask for a system until the answer is an id or an address."""
+    """Ask for a system until the answer is an id or an address; empty for no."""
     while True:
         answer = questions.ask(text, default)
         if not answer or first_run.is_address(answer):
             return answer
+        if not default and answer.lower() in {"n", "no"}:
+            return ""
         entries = lookup.search(answer)
         if len(entries) == 1:
             say(f"{entries[0].name}, {entries[0].city}\n")
