@@ -80,9 +80,11 @@ class LazyGroup(click.Group):
         if args[0] not in COMMANDS:
             from difflib import get_close_matches  # only needed for an error
 
+            from bikecollect.core.text import visible
+
             near = get_close_matches(args[0], COMMANDS, 1)
             hint = f', did you mean "{near[0]}"?' if near else "; see: bikecollect help"
-            ctx.fail(f'unknown command "{args[0]}"{hint}')
+            ctx.fail(f'unknown command "{visible(args[0])}"{hint}')
         return super().resolve_command(ctx, args)
 
     def format_commands(

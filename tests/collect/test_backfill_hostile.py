@@ -184,6 +184,7 @@ def test_what_still_waits_in_the_log_of_the_ledger_is_read(other: World) -> None
     """A collector that is at work has its newest blocks there."""
     db = sqlite3.connect(other.folder / "ledger.sqlite3", isolation_level=None)
     db.execute("PRAGMA journal_mode = WAL")
+    db.execute("BEGIN")
     db.execute("SELECT count(*) FROM blocks").fetchall()
     other.fetch({"a": 4}, after=300)
     waiting = (other.folder / "ledger.sqlite3-wal").stat().st_size

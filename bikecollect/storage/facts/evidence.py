@@ -35,7 +35,7 @@ def facts_of(name: str, folder: Path, wanted: SystemFact) -> list[SystemFact]:
     history = History(name, folder)
     try:
         blocks: Rows = history.select(BLOCKS)
-        archives: Sequence[tuple[str, str]] = history.select(ARCHIVES)
+        archives = [row for row in history.select(ARCHIVES) if _is_zone(row[1])]
     except StorageError:
         return []
     if not blocks:
@@ -70,6 +70,14 @@ def _zones(
     elif others and not archives:
         zones = [(0, _fixed_zone(others) or wanted)]
     return zones
+
+
+def _is_zone(name: object) -> bool:
+    """Return whether *name*, read from a ledger, is a time zone known here."""
+    try:
+        return isinstance(name, str) and bool(ZoneInfo(name))
+    except (ValueError, LookupError, OSError):
+        return False
 
 
 def _fixed_zone(blocks: Rows) -> str:
