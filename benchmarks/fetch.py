@@ -142,7 +142,7 @@ def fill(path: Path, slots: Iterable[int]) -> None:
 
 
 def _forget_today(folder: Path) -> Callable[[], object]:
-    """Return the deed of giving the next run its own slot: an untouched copy."""
+    """Return a function that restores the data, so that the next run has a slot."""
     kept = folder.with_name("kept")
 
     def fresh() -> None:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from bikecollect.core.process import Stop, Times
 from bikecollect.core.slots import DAY
+from bikecollect.setup.settings import Settings
 from bikecollect.simulator.city import City, StationEvent
 from bikecollect.simulator.demo import (
     HOUR,
@@ -26,6 +27,8 @@ from bikecollect.wiring.history import compactor
 
 INTERVAL = 600
 """Ten minutes: a month with a slot each five minutes would take twice as long."""
+COMPACTED = 2 * HOUR
+"""When the closed days of each night are archived, after midnight."""
 SLEEP = 5 * HOUR
 """How long the machine sleeps in one of the nights."""
 
@@ -83,6 +86,13 @@ def collect_days(
                 uptime=partial(float, up),
                 awake=partial(float, awake),
             )
+            if (slot - begin) % DAY == COMPACTED:
+                _compact(settings, slot)
+    _compact(settings, now)
+
+
+def _compact(settings: Settings, now: float) -> None:
+    """Move the days that are closed at *now* to the archive."""
     times = Times(partial(float, now), clocks.monotonic, Stop())
     for _ in compactor(settings, YOUBIKE, times).run():
         pass
