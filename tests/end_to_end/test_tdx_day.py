@@ -1,6 +1,7 @@
 """A simulated day of a city by TDX: collected, compacted, verified, exported, shown."""
 
 import csv
+import importlib
 import io
 import json
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from command import bikecollect
 from tokens import BEGIN, Platform, platform
 
+from bikecollect.app.queries.service import DataService
 from bikecollect.simulator.city import City
 
 INTERVAL = 1_800
@@ -77,6 +79,32 @@ def test_the_day_is_compacted_verified_exported_and_shown(day: Platform) -> None
     assert "city" in verified
     assert exported.count("\n") == 48 * 15 + 1
     assert status["system"] == "city"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_app_shows_the_stations_of_the_newest_slot(
+    day: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page of a visitor, run by Streamlit's own AppTest."""
+    testing = pytest.importorskip("streamlit.testing.v1")
+    service = DataService(day.settings, clock=day.clock)
+    for name in ("frames", "widgets", "pages.now"):
+        module = importlib.import_module(f"bikecollect.app.{name}")
+        monkeypatch.setattr(module, "data_service", lambda: service, raising=False)
+
+    page = testing.AppTest.from_function(_page, default_timeout=60).run()
+    service.close()
+
+    assert list(page.exception) == []
+    assert any(
+        caption.value.startswith("15 of 15 stations shown") for caption in page.caption
+    )
+
+
+def _page() -> None:
+    from bikecollect.app.pages import now  # in a run of Streamlit's own
+
+    now.page()
 
 
 def test_token_and_secret_are_in_no_file_of_the_day(day: Platform) -> None:
