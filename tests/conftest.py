@@ -14,6 +14,8 @@ import pytest
 from hosts import Host, listening
 from world import World
 
+from bikecollect.core import user_folders
+
 hypothesis.settings.register_profile("ours", deadline=None)  # no test asserts a time
 hypothesis.settings.load_profile("ours")
 LOCAL = ("127.", "::1", "localhost", "0.0.0.0")
@@ -97,6 +99,8 @@ def _home(
         monkeypatch.delenv(name, raising=False)
     for name in ("BIKECOLLECT_CONFIG", "TZ", "NETRC", "HTTP_PROXY", "http_proxy"):
         monkeypatch.delenv(name, raising=False)
+    # A process has one data folder; here, settings of an earlier test named theirs.
+    monkeypatch.setattr(user_folders, "_beside", [])
     monkeypatch.chdir(home)
 
 
