@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-GROWTH = "bikecollect.growth"
 SPARED = frozenset({"growth", "too-large", "too-slow"})
 """Causes of rejection that lose little data: only the newest such payloads are kept."""
 MOST_KILLS = 2
@@ -169,7 +168,14 @@ class Committer:
         with self.watch("rows"):
             known = self.ledger.stations(payload.slot, station_list.ids(snapshot))
             notes = self.ledger.notes()
-            self._check_growth(payload, len(snapshot.statuses), notes, source)
+            quality.reject_growth(
+                self.ledger,
+                payload.slot,
+                len(snapshot.statuses),
+                "stations",
+                notes=notes,
+                source=source,
+            )
             merged = station_list.merge(snapshot, known, notes, payload.slot)
             new = {station.station_id: station for station in merged.information}
             stations = {**known, **new}
@@ -200,21 +206,6 @@ class Committer:
         new_notes = {**merged.notes, only.NOTE: note}
         return _Understood(snapshot, known, block, new_notes)
 
-    def _check_growth(
-        self, payload: Payload, rows: int, notes: Mapping[str, str], source: str
-    ) -> None:
-        """Raise PayloadError for far more stations than usual, in the first hour."""
-        usual, before = self.ledger.usual_rows(payload.slot), notes.get(GROWTH, "")
-        note, doubted = quality.check_growth(rows, usual, before, payload.slot)
-        if note != before and self.ledger.is_newest(payload.slot):
-            self.ledger.remember({GROWTH: note})
-        if doubted and not source.startswith("backfill"):
-            raise PayloadError(
-                f"{rows} stations instead of the usual {usual}: accepted once reported "
-                "for an hour; `bikecollect backfill` commits them now",
-                cause="growth",
-            )
-
     def _write(
         self, name: str, payload: Payload, understood: _Understood, source: str
     ) -> Result:
@@ -233,9 +224,12 @@ class Committer:
         with self.watch("ledger"):
             self.ledger.commit(
                 block_of(
-                    payload, snapshot.last_updated, span, block.rows, source
-                )._replace(
-                    flags=" ".join(flags),
+                    payload,
+                    snapshot.last_updated,
+                    span,
+                    block.rows,
+                    source,
+                    flags=flags,
                     header=zlib.crc32(self.format.header),
                 ),
                 stations,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.payload import Document, Payload
 from bikecollect.core.run import Run
-from bikecollect.core.slots import CLOCK_FLOOR, DAY, iso
+from bikecollect.core.slots import CLOCK_FLOOR, DAY, Slot, iso
 from bikecollect.core.snapshot import (
     Snapshot,
     StationInformation,
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from bikecollect.core.blocks import Block
     from bikecollect.storage.ledger import Ledger
 
+GROWTH = "bikecollect.growth"
+"""The ledger's note of a growth."""
 CLOCK_SET = "the clock of this machine was set back"
 """Part of the reason for a rejection; such a payload is never tried again."""
 CLOCK_TOLERANCE = 120.0
@@ -87,6 +89,32 @@ def check_growth(
     first, last = map(int, note.split()) if note else (slot, slot)
     first = slot if slot - last > BELIEVED else first
     return f"{first} {slot}", slot - first < BELIEVED
+
+
+def reject_growth(
+    ledger: "Ledger",
+    slot: Slot,
+    rows: int,
+    what: str,
+    *,
+    notes: Mapping[str, str],
+    source: str,
+) -> None:
+    """Raise PayloadError for far more *rows* than usual, in the first hour.
+
+    *what* they are is "stations" or "vehicles"; *notes* are those of *ledger*. A
+    `backfill`, by its *source*, commits them.
+    """
+    usual, before = ledger.usual_rows(slot), notes.get(GROWTH, "")
+    note, doubted = check_growth(rows, usual, before, slot)
+    if note != before and ledger.is_newest(slot):
+        ledger.remember({GROWTH: note})
+    if doubted and not source.startswith("backfill"):
+        raise PayloadError(
+            f"{rows} {what} instead of the usual {usual}: accepted once reported "
+            "for an hour; `bikecollect backfill` commits them now",
+            cause="growth",
+        )
 
 
 def clock_is_off(payload: Payload) -> bool:

@@ -2,7 +2,7 @@
 
 The vehicles of a payload are committed before its stations, and only then does the
 payload leave the inbox: each ledger can therefore be recovered by itself, from the same
-inbox (docs/decisions/0032).
+inbox (docs/decisions/0025).
 """
 
 import logging
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STATIONS = "station_status"
-
-
-GROWTH = "bikecollect.growth"
 DOCUMENT = vehicle_reader.DOCUMENT
 MISSING = Notice("partial", "no vehicles in this slot: vehicle_status was not received")
 
@@ -120,7 +117,14 @@ class VehicleCommitter:
             if block is not None:
                 result = self._skip(payload, block)
             else:
-                self._check_growth(payload, vehicles.rows.rows, source)
+                quality.reject_growth(
+                    self.ledger,
+                    payload.slot,
+                    vehicles.rows.rows,
+                    "vehicles",
+                    notes=self.ledger.notes(),
+                    source=source,
+                )
                 result = self._append(payload, vehicles.snapshot, vehicles.rows, source)
         except PayloadError as error:
             if self.is_alone(payload):
@@ -146,20 +150,6 @@ class VehicleCommitter:
         rows = block.rows if own else 0
         return Result(outcome, rows=rows, file=f"{VEHICLES}/{block.span.file}")
 
-    def _check_growth(self, payload: Payload, rows: int, source: str) -> None:
-        """Raise PayloadError for far more vehicles than usual, in the first hour."""
-        usual = self.ledger.usual_rows(payload.slot)
-        before = self.ledger.notes().get(GROWTH, "")
-        note, doubted = quality.check_growth(rows, usual, before, payload.slot)
-        if note != before and self.ledger.is_newest(payload.slot):
-            self.ledger.remember({GROWTH: note})
-        if doubted and not source.startswith("backfill"):
-            raise PayloadError(
-                f"{rows} vehicles instead of the usual {usual}: accepted once reported "
-                "for an hour; `bikecollect backfill` commits them now",
-                cause="growth",
-            )
-
     def _append(
         self,
         payload: Payload,
@@ -176,8 +166,14 @@ class VehicleCommitter:
         flags = (*flags, ALONE) if self.is_alone(payload) else flags
         span = self.store.append(file, end, HEADER, rows.text)
         self.ledger.commit(
-            block_of(payload, snapshot.last_updated, span, rows.rows, source)._replace(
-                flags=" ".join(flags), header=zlib.crc32(HEADER)
+            block_of(
+                payload,
+                snapshot.last_updated,
+                span,
+                rows.rows,
+                source,
+                flags=flags,
+                header=zlib.crc32(HEADER),
             ),
             Stations(),
         )

@@ -99,7 +99,14 @@ class Stations(NamedTuple):
 
 
 def block_of(
-    payload: Payload, last_updated: int | None, span: Span, rows: int, source: str
+    payload: Payload,
+    last_updated: int | None,
+    span: Span,
+    rows: int,
+    source: str,
+    *,
+    flags: Sequence[str],
+    header: int,
 ) -> Block:
     """Return the block of *payload*, whose *rows* are at *span*."""
     digest = hashlib.sha256()
@@ -116,4 +123,6 @@ def block_of(
         uptime=payload.uptime,
         boot_id=payload.boot_id,
         source=source,
+        flags=" ".join(flags),
+        header=header,
     )
