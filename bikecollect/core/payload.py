@@ -1,8 +1,9 @@
 """A payload: the unchanged bytes of one fetch, and how they were fetched."""
 
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 from bikecollect.core.slots import Slot
 from bikecollect.core.text import message, shortened
@@ -124,6 +125,20 @@ class Memory(NamedTuple):
     notes: Mapping[str, str] = {}
     station_ids: Collection[str] = frozenset()
     now: float = 0.0
+
+    def values(self, name: str) -> Mapping[str, Any]:
+        """Return the JSON object in the note *name*, empty for any other note.
+
+        >>> Memory({"gbfs.at": '{"at": 300}'}).values("gbfs.at")
+        {'at': 300}
+        >>> Memory({"gbfs.at": "[1]"}).values("gbfs.at")
+        {}
+        """
+        try:
+            known = json.loads(self.notes.get(name) or "{}")
+        except ValueError:
+            return {}
+        return known if isinstance(known, dict) else {}
 
 
 Documents = tuple[Document, ...]

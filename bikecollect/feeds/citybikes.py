@@ -1,7 +1,6 @@
 """CityBikes: a network of the CityBikes API, version 2."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
@@ -55,9 +54,7 @@ class CityBikes:
         self._url = url
         self._dialect = DIALECT.with_fields(fields or {})
         if kinds:
-            from bikecollect.feeds.reading.vehicle_types import bicycles
-
-            self._dialect = replace(self._dialect, kinds=bicycles)
+            self._dialect = self._dialect.with_bicycles()
         self._form = (fields or {}).get(STAMP_FORMAT, "")
 
     def fetch(self, get: Getter, memory: Memory) -> Payload:

@@ -6,10 +6,8 @@ None of them may cost the slot: each gets one request, and a failure is reported
 import hashlib
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 from bikecollect.core.errors import FeedError, PayloadError
 from bikecollect.core.payload import ONCE, Document, Getter, Memory
@@ -72,8 +70,8 @@ class ExtrasFetcher:
         self._get, self._url, self._interval = get, url, interval
         self._vehicles = vehicles
         self._memory, self._now = memory, memory.now
-        self._known = _note(memory.notes.get(NOTE))
-        self._failed = _note(memory.notes.get(ERRORS_NOTE))
+        self._known = memory.values(NOTE)
+        self._failed = memory.values(ERRORS_NOTE)
 
     def __call__(self, places: Places, status: Document, moved: str = "") -> Extras:
         """Get the documents that are due; *moved* is a new address of the information.
@@ -216,11 +214,3 @@ class ExtrasFetcher:
     def _body(self, extras: Extras, name: str) -> str:
         note = BODIES[name]
         return extras.notes.get(note, self._memory.notes.get(note, ""))
-
-
-def _note(note: str | None) -> Mapping[str, Any]:
-    try:
-        known = json.loads(note or "{}")
-    except ValueError:
-        return {}
-    return known if isinstance(known, dict) else {}

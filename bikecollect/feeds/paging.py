@@ -57,7 +57,7 @@ class PagedList:
 
         The query that made a server return all is remembered and used from then on.
         """
-        known = _note(memory.notes.get(NOTE))
+        known = memory.values(NOTE)
         query = known.get("query", {})
         try:
             first = get("page-0", with_query(self.url, query), check=self.check)
@@ -298,11 +298,3 @@ class _Walk:
     def _ids(self, rows: Sequence[Any]) -> set[str]:
         ids = (self.paged.station_id(row) for row in rows)
         return {station_id for station_id in ids if station_id is not None}
-
-
-def _note(note: str | None) -> Mapping[str, Any]:
-    try:
-        known = json.loads(note or "{}")
-    except ValueError:
-        return {}
-    return known if isinstance(known, dict) else {}

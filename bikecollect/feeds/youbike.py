@@ -61,9 +61,7 @@ class YouBike:
         self._zone = zone
         self._dialect = DIALECT.with_fields(fields or {})
         if kinds:
-            from bikecollect.feeds.reading.vehicle_types import bicycles
-
-            self._dialect = replace(self._dialect, kinds=bicycles)
+            self._dialect = self._dialect.with_bicycles()
         self._form = (fields or {}).get(STAMP_FORMAT, "")
         self._ids = {"station_id": self._dialect.table["station_id"]}
 

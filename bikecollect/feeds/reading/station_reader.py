@@ -90,6 +90,12 @@ class Dialect:
         }
         return replace(self, table={**self.table, **named})
 
+    def with_bicycles(self) -> "Dialect":
+        """Return this dialect with the kinds of vehicles counted: bicycles, e-bikes."""
+        from bikecollect.feeds.reading.vehicle_types import bicycles  # rarely asked for
+
+        return replace(self, kinds=bicycles)
+
 
 class StationReader:
     """Reads *stations*, a list of JSON objects in *dialect*."""

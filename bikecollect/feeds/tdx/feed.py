@@ -56,9 +56,7 @@ class Tdx:
         self._dialect = reader.availability_dialect(self._fields)
         self._stations_dialect = reader.stations_dialect(self._fields)
         if kinds:
-            from bikecollect.feeds.reading.vehicle_types import bicycles
-
-            self._dialect = replace(self._dialect, kinds=bicycles)
+            self._dialect = self._dialect.with_bicycles()
 
     def fetch(self, get: Getter, memory: Memory) -> Payload:
         """Get the availability, then the stations if they are due.
@@ -68,7 +66,7 @@ class Tdx:
         """
         listed = PagedList(self._url, reader.page, reader.station_id, reader.stations)
         payload = listed.fetch(get, memory)
-        known = _note(memory.notes.get(NOTE))
+        known = memory.values(NOTE)
         unknown = self._ids(payload.documents) - set(memory.station_ids)
         documents, note = payload.documents, known
         if _is_due(known, unknown, memory.now):
@@ -123,8 +121,7 @@ class Tdx:
         status = reader.read_availability(
             _all(documents), self._dialect, self._stamps()
         )
-        status = replace(status, information=(), lists_all=False)
-        status = replace(status, total=total(pages[0]))
+        status = replace(status, information=(), lists_all=False, total=total(pages[0]))
         for document in documents:
             if document.name == STATIONS:
                 return reader.with_stations(
@@ -190,11 +187,3 @@ def _stations(documents: Documents) -> list[Any]:
     bodies = (item.body for item in documents if item.name == STATIONS)
     body = next(bodies, None)
     return [] if body is None else reader.stations(body)
-
-
-def _note(note: str | None) -> Mapping[str, Any]:
-    try:
-        known = json.loads(note or "{}")
-    except ValueError:
-        return {}
-    return known if isinstance(known, dict) else {}
