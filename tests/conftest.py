@@ -15,6 +15,7 @@ from hosts import Host, listening
 from world import World
 
 from bikecollect.core import user_folders
+from bikecollect.core.secrets import redact
 
 hypothesis.settings.register_profile("ours", deadline=None)  # no test asserts a time
 hypothesis.settings.load_profile("ours")
@@ -99,8 +100,9 @@ def _home(
         monkeypatch.delenv(name, raising=False)
     for name in ("BIKECOLLECT_CONFIG", "TZ", "NETRC", "HTTP_PROXY", "http_proxy"):
         monkeypatch.delenv(name, raising=False)
-    # A process has one data folder; here, settings of an earlier test named theirs.
+    # A process has one data folder, and tokens of its own; an earlier test had others.
     monkeypatch.setattr(user_folders, "_beside", [])
+    monkeypatch.setattr(redact, "_learned", {})
     monkeypatch.chdir(home)
 
 
