@@ -26,6 +26,16 @@ output_option = click.option(
     help="Default: standard output.",
 )
 """Option of the commands that can write their result to a file."""
+client_id_option = click.option(
+    "--client-id", default="", help="OAuth2 client id, for TDX."
+)
+client_secret_option = click.option(
+    "--client-secret-file",
+    default="",
+    metavar="FILE",
+    help="File with the OAuth2 client secret, mode 0600.",
+)
+"""Options of the commands that try a feed before it is in the settings."""
 
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,15 @@ from zoneinfo import ZoneInfo
 import click
 
 from bikecollect.cli.completion import complete_system
-from bikecollect.cli.options import Shared, complain, say, say_figures, say_json
+from bikecollect.cli.options import (
+    Shared,
+    client_id_option,
+    client_secret_option,
+    complain,
+    say,
+    say_figures,
+    say_json,
+)
 from bikecollect.cli.render import catalogue
 from bikecollect.cli.render.catalogue import description
 from bikecollect.cli.render.terminal import wrapped
@@ -158,13 +166,8 @@ def _print(entries: Sequence[Entry], form: str) -> None:
     metavar="NAME:VALUE",
     help="Header sent to the feed's own host; @FILE: one header per line.",
 )
-@click.option("--client-id", default="", help="OAuth2 client id, for TDX.")
-@click.option(
-    "--client-secret-file",
-    default="",
-    metavar="FILE",
-    help="File with the OAuth2 client secret, mode 0600.",
-)
+@client_id_option
+@client_secret_option
 @click.option("--token-url", default="", help="Address of the tokens; default: TDX's.")
 @_form
 @click.pass_context

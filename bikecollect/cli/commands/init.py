@@ -11,7 +11,14 @@ import click
 from bikecollect.cli import questions
 from bikecollect.cli.completion import complete_system
 from bikecollect.cli.mail_questions import PORTS, MailQuestions, host_error
-from bikecollect.cli.options import Shared, called, complain, say
+from bikecollect.cli.options import (
+    Shared,
+    called,
+    client_id_option,
+    client_secret_option,
+    complain,
+    say,
+)
 from bikecollect.cli.questions import Back, ask_in_order, confirm
 from bikecollect.cli.render.terminal import wrapped
 from bikecollect.core.errors import FeedError, PayloadError, SettingsError
@@ -55,13 +62,8 @@ MANY = 12
 )
 @click.option("--mail-user", default="", help="User name for the mail server.")
 @click.option("--mail-password-file", default="", help="File with the mail password.")
-@click.option("--client-id", default="", help="OAuth2 client id, for TDX.")
-@click.option(
-    "--client-secret-file",
-    default="",
-    metavar="FILE",
-    help="File with the OAuth2 client secret, mode 0600.",
-)
+@client_id_option
+@client_secret_option
 @click.option("--cron/--no-cron", default=None, help="Also install the cron line.")
 @click.option(
     "--here", is_flag=True, help="Write bikecollect.toml to the current folder."
