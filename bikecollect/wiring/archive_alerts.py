@@ -31,9 +31,10 @@ def report_compact(settings: Settings, errors: Mapping[str, str], times: Times) 
     if not signals:
         return
     now = times.clock()
+    systems = [settings.system_folder(name, now) for name in settings.systems]
     run = Run(process.run_id(), "", slot_at(now, settings.seconds), now)
     try:
-        alerter(settings, times, {}).report_signals(KIND, signals, run)
+        alerter(settings, systems, times, {}).report_signals(KIND, signals, run)
     except Exception as error:
         log.warning("cannot report that compact failed: %s", error)
         log.debug("reporting", exc_info=True)

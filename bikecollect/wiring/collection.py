@@ -78,13 +78,14 @@ def collector(settings: Settings, system_ids: Sequence[str], times: Times) -> Co
     chosen = replace(settings, systems={n: settings.systems[n] for n in names})
     now = times.clock()
     folders = {name: settings.system_folder(name, now) for name in names}
+    systems = list(folders.values())
     return Collector(
         folders={name: folder.path for name, folder in folders.items()},
         zones={name: folder.zone for name, folder in folders.items()},
         grids={name: folder.grid for name, folder in folders.items()},
         times=times,
         cycle=lambda name: cycle(settings, name, times, folders[name]),
-        tell=lambda troubles, runs: alerter(chosen, times, troubles).tell(runs),
+        tell=lambda failed, runs: alerter(chosen, systems, times, failed).tell(runs),
         logs=partial(run_logs, settings),
         ping=pinger(settings),
         redact=settings.redact,
@@ -222,11 +223,12 @@ def _client(settings: Settings, name: str, times: Times) -> Client:
 
 
 def alerter(
-    settings: Settings, times: Times, troubles: Mapping[str, object]
+    settings: Settings,
+    systems: Sequence[SystemFolder],
+    times: Times,
+    troubles: Mapping[str, object],
 ) -> Alerter:
     """Return the alerter of the runs; systems in *troubles* have no usable folder."""
-    now = times.clock()
-    systems = [settings.system_folder(name, now) for name in settings.systems]
     paths = {s.system_id: _alert_paths(s, str(s.path)) for s in systems}
     unusable = frozenset(name for name, trouble in troubles.items() if trouble)
     return _alerter(settings, times, paths, frozenset(settings.tell.mute), unusable)

@@ -314,23 +314,24 @@ def vehicle_verifier(
 
 def shown(settings: Settings, name: str) -> ViewedSystem:
     """Return the system called *name*, as the views show it."""
+    system = settings.system_folder(name)
     return ViewedSystem(
-        system=settings.system_folder(name),
-        days=_days(settings, name),
-        day_slots=partial(evidence.slot_rows, settings.system_folder(name)),
+        system=system,
+        days=_days(system),
+        day_slots=partial(evidence.slot_rows, system),
     )
 
 
-def _days(settings: Settings, name: str) -> list[str]:
+def _days(system: SystemFolder) -> list[str]:
     """Return the local days from the first slot to today.
 
     If the collector is dead, up to `TRAIL_DAYS` after its last run.
     """
-    ends = History(name, settings.data / name).ends()
+    ends = History(system.system_id, system.path).ends()
     if ends is None:
         return []
     last = min(int(time.time()), ends[1] + TRAIL_DAYS * DAY)
-    return [day for day, *_ in local_days(ends[0], Slot(last), zone(settings, name))]
+    return [day for day, *_ in local_days(ends[0], Slot(last), system.zone)]
 
 
 def _lock(system: SystemFolder, times: Times) -> Lock:
