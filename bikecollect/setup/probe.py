@@ -102,8 +102,9 @@ def try_system(name: str, system: System, *, stop: Stop | None = None) -> Trial:
 @contextmanager
 def open_getter(system: System, stop: Stop | None = None) -> Iterator[Getter]:
     """Yield a getter with the access of *system* and few retries: a person waits."""
+    budget = feed_access.budget(system, INTERVAL)
     client = Client(
-        budget=feed_access.budget(system, INTERVAL),
+        budget=budget._replace(credential_retries=0),
         stop=stop or Stop(),
         access=feed_access.access(system),
     )

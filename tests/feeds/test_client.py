@@ -28,6 +28,7 @@ from bikecollect.core.process import Stop
 from bikecollect.feeds.http.access import Access
 from bikecollect.feeds.http.client import Client
 from bikecollect.feeds.http.retry import Budget
+from bikecollect.setup import probe
 
 SHORT = Budget(connect=0.3, idle=0.4, attempt=0.5, total=0.8)
 
@@ -246,6 +247,19 @@ def test_refused_credentials_are_tried_once_more(status: str) -> None:
 
     assert len(arrivals) == 2
     assert stop.passed == 10.0
+
+
+def test_a_trial_does_not_wait_for_rejected_credentials() -> None:
+    """A person at `feeds try` is told at once; ten seconds change no password."""
+    stop = Patient()
+    with (
+        misbehaving(answers(b"", "401 No")) as (url, arrivals),
+        pytest.raises(CredentialsError),
+    ):
+        probe.try_feed(url, stop=stop)
+
+    assert len(arrivals) == 1
+    assert stop.passed == 0.0
 
 
 @pytest.mark.parametrize("status", ["404 Gone", "410 Gone"])

@@ -184,7 +184,7 @@ class Client:
         pause = failed.pause if isinstance(failed, HttpStatusError) else 0.0
         error = failed.plain() if isinstance(failed, HttpStatusError) else failed
         if isinstance(error, CredentialsError):
-            return _Failure(error, 1, 10.0)
+            return _Failure(error, self._budget.credential_retries, 10.0)
         if isinstance(error, ProtocolError):
             return _Failure(error, _PROTOCOL_RETRIES.get(error.cause, 2))
         if error.cause in {"http-404", "http-410"}:

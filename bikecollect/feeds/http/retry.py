@@ -14,7 +14,8 @@ class Budget(NamedTuple):
     """Limits of one run's fetch: seconds, and bytes on the wire and decompressed.
 
     *total* limits all attempts together, *attempt* one of them, *connect* and *idle*
-    parts of it. *run_bytes* limits the documents of the run together.
+    parts of it. *run_bytes* limits the documents of the run together, and
+    *credential_retries* the attempts after credentials were rejected.
     """
 
     connect: float = 5.0
@@ -24,6 +25,7 @@ class Budget(NamedTuple):
     wire_bytes: int = MAX_BODY
     inflated_bytes: int = MAX_BODY
     run_bytes: int = 2 * MAX_BODY
+    credential_retries: int = 1
 
     @classmethod
     def for_interval(cls, interval: int, *, max_body: int = MAX_BODY) -> "Budget":
