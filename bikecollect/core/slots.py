@@ -1,8 +1,9 @@
 """Slots: the grid of times at which a snapshot is due."""
 
+import re
 import time as _time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 from typing import NewType
 
@@ -18,6 +19,8 @@ CLOCK_FLOOR = Slot(1_577_836_800)
 """2020-01-01: a clock that shows an earlier time is wrong."""
 GRACE = 10.0
 """Seconds by which a run may start early and still belong to the next slot."""
+
+_STAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 
 
 class SlotState(StrEnum):
@@ -117,8 +120,9 @@ def from_stamp(text: str) -> Slot:
     >>> from_stamp("19700101T000500Z")
     300
     """
-    moment = datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    return Slot(int(moment.timestamp()))
+    if not _STAMP.fullmatch(text):
+        raise ValueError(f"not a slot of the form YYYYMMDDTHHMMSSZ: {text!r}")
+    return Slot(int(datetime.fromisoformat(text).timestamp()))
 
 
 def from_iso(text: str) -> Slot:

@@ -40,6 +40,16 @@ def test_a_stamp_reads_back(moment: int) -> None:
     assert from_stamp(stamp(Slot(moment))) == moment
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["2026W484T070000Z", "20261126T070000", "20261326T070000Z", "٢0261126T070000Z", ""],
+)
+def test_other_texts_are_no_stamps(text: str) -> None:
+    """A week's date, a zone left out, a thirteenth month, other digits."""
+    with pytest.raises(ValueError, match="."):
+        from_stamp(text)
+
+
 @given(st.integers(0, 4_000_000_000), ZONES)
 def test_iso_reads_back_in_any_zone(moment: int, zone: str) -> None:
     """A slot in a CSV is the same slot again, also in the hour that comes twice."""
