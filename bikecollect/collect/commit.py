@@ -194,6 +194,9 @@ class Committer:
                     **quality.renumbering_findings(statuses, known),
                 },
             )
+            silent = station_list.silent_note(
+                snapshot, stations, notes.get(station_list.SILENT, ""), payload.slot
+            )
             snapshot = self.only.filter(snapshot, stations)
             block = self.format.block(
                 payload.slot,
@@ -203,7 +206,7 @@ class Committer:
                 snapshot.kinds,
             )
             _, note = self.only.since(notes.get(only.NOTE, ""), payload.slot)
-        new_notes = {**merged.notes, only.NOTE: note}
+        new_notes = {**merged.notes, only.NOTE: note, station_list.SILENT: silent}
         return _Understood(snapshot, known, block, new_notes)
 
     def _write(
@@ -217,7 +220,7 @@ class Committer:
         flags = quality.flags(payload, snapshot, self.ledger, self.interval, since)
         with self.watch("append"):
             changes = station_list.find_changes(
-                snapshot, known, flags, payload.slot, self.ledger
+                snapshot, known, flags, payload.slot, notes=notes, ledger=self.ledger
             )
             stations = self._stations(payload.slot, changes)
             span = self.store.append(file, end, self.format.header, block.text)
@@ -323,14 +326,15 @@ class Committer:
 
     def _stations(self, slot: Slot, changes: station_list.Changes) -> Stations:
         """Append new versions to the information file, durably; return the changes."""
-        versions, absent, _ = changes
-        if not versions:
+        versions, absent, left, _ = changes
+        if not versions and not left:
             return Stations(absent=absent)
         extent = self.ledger.extents().get(INFORMATION)
-        text = information_lines(slot, self.zone, versions)
+        groups = [*left.items(), (slot, versions)]
+        text = b"".join(information_lines(since, self.zone, g) for since, g in groups)
         end = extent.end if extent else 0
         span = self.store.append(INFORMATION, end, information_header(), text)
-        return Stations(tuple(versions), span, absent)
+        return Stations(tuple(versions), left, span, absent)
 
 
 def _describe(error: Exception) -> str:

@@ -17,6 +17,10 @@ OWN = "bikecollect.information"
 """The note of a system that publishes a station list of its own."""
 VANISHED = "bikecollect.vanished"
 """The note of vanished fields: the stations, by field and first slot without it."""
+SILENT = "bikecollect.silent"
+"""The note of listed stations without a row: their ids, by first slot without it."""
+MOST_SILENT = 500
+"""Most stations in that note; of a list with more, the rows say nothing."""
 MOST_TOLD = 0.05
 """Share of stations from which on a vanished field is reported."""
 MOST_LISTED = 120_000
@@ -137,11 +141,14 @@ def _expired(
 class Changes(NamedTuple):
     """New *versions* of stations, and the slots since which some are *absent*.
 
-    *absent* is None if nothing is known about that. *trouble* is a text for people.
+    *absent* is None if nothing is known about that. *left* are the last versions of
+    stations that have left, by the first slot without them. *trouble* is a text for
+    people.
     """
 
     versions: Sequence[StationInformation] = ()
     absent: Mapping[str, int] | None = None
+    left: Mapping[Slot, Sequence[StationInformation]] = {}
     trouble: str = ""
 
 
@@ -150,10 +157,16 @@ def find_changes(
     known: Known,
     flags: Collection[str],
     slot: Slot,
+    *,
+    notes: Mapping[str, str],
     ledger: "Ledger",
 ) -> Changes:
-    """Return how the station list of *snapshot*, in *slot*, differs from *known*."""
-    if not snapshot.information or slot < ledger.newest_stations():
+    """Return how the station list of *snapshot*, in *slot*, differs from *known*.
+
+    *notes* has the `silent_note` of the slot. A list that has not changed is not in the
+    payload: it still lacks the same stations.
+    """
+    if slot < ledger.newest_stations():
         return Changes()
     versions = [
         station
@@ -166,30 +179,71 @@ def find_changes(
             f"{len(versions)} stations changed again: the station list is not written"
         )
         return Changes(trouble=text)
-    absent = None
-    if snapshot.lists_all and not {"partial", "short"} & set(flags):
-        absent, left = _track_absence(slot, snapshot, known, ledger.absent())
-        versions += left
-    return Changes(versions, absent)
+    if {"partial", "short"} & set(flags):
+        return Changes(versions)
+    before = ledger.absent()
+    missing: Collection[str] = before
+    if snapshot.lists_all:
+        listed = {station.station_id for station in snapshot.information}
+        missing = {i for i, station in known.items() if station.is_listed} - listed
+    if not missing and not before:
+        return Changes(versions)
+    silent = _silent_since(notes.get(SILENT, ""))
+    since = {
+        station_id: before.get(station_id) or _first_without(silent, station_id, slot)
+        for station_id in sorted(missing)
+    }
+    return Changes(versions, *_departed(since, known, slot))
 
 
-def _track_absence(
-    slot: Slot, snapshot: Snapshot, known: Known, before: Mapping[str, int]
-) -> tuple[dict[str, int] | None, list[StationInformation]]:
-    """Return since when stations are missing, and those missing for a whole day.
+def _departed(
+    since: Mapping[str, int], known: Known, slot: Slot
+) -> tuple[dict[str, int], dict[Slot, list[StationInformation]]]:
+    """Return the stations that are still only absent, and those that have left.
 
     Stations vanish from a list for one poll and return: only after a day's absence
-    is a station recorded as having left.
+    is a station recorded as having left, from the first slot without it.
     """
-    listed = {station.station_id for station in snapshot.information}
-    missing = {i for i, station in known.items() if station.is_listed} - listed
-    if not missing and not before:
-        return None, []
-    since = {station_id: before.get(station_id, slot) for station_id in sorted(missing)}
-    left = [i for i, first in since.items() if slot - first >= DAY]
-    for station_id in left:
-        del since[station_id]
-    return since, [known[i]._replace(is_listed=False) for i in left]
+    absent: dict[str, int] = {}
+    left: dict[Slot, list[StationInformation]] = {}
+    for station_id, first in since.items():
+        if slot - first < DAY:
+            absent[station_id] = first
+        elif (station := known.get(station_id)) and station.is_listed:
+            left.setdefault(Slot(first), []).append(station._replace(is_listed=False))
+    return absent, dict(sorted(left.items()))
+
+
+def silent_note(snapshot: Snapshot, known: Known, note: str, slot: Slot) -> str:
+    """Return the note of the listed stations without a row: since which slot.
+
+    A list may be fetched once a day only: the rows end at the slot at which a station
+    has left. *note* is the last one returned.
+    """
+    reported = {status.station_id for status in snapshot.statuses}
+    silent = [i for i, s in known.items() if s.is_listed and i not in reported]
+    if len(silent) > MOST_SILENT:
+        return ""
+    before = _silent_since(note)
+    since: dict[str, list[str]] = {}
+    for station_id in sorted(silent):
+        since.setdefault(str(before.get(station_id, slot)), []).append(station_id)
+    return json.dumps(since, sort_keys=True) if since else ""
+
+
+def _silent_since(note: str) -> dict[str, int]:
+    """Return since which slot each station of *note* has had no row."""
+    by_slot: dict[str, list[str]] = json.loads(note or "{}")
+    return {i: int(since) for since, ids in by_slot.items() for i in ids}
+
+
+def _first_without(silent: Mapping[str, int], station_id: str, slot: Slot) -> int:
+    """Return the first slot without a station that the list of *slot* lacks.
+
+    A station may be listed for months without any row: then the list decides.
+    """
+    since = silent.get(station_id, slot)
+    return since if slot - since < DAY else slot
 
 
 class _VanishedFields:

@@ -88,12 +88,14 @@ class Block(NamedTuple):
 class Stations(NamedTuple):
     """Changes of the station list that come with a block.
 
-    *versions* are the new versions, *span* is their position in
+    *versions* are the new versions, *left* the last ones of stations that have left, by
+    the first slot without them; *span* is the position of both in
     station_information.csv. *absent* maps the id of each listed station that the feed
     no longer has to the slot since which it is missing (None: unknown).
     """
 
     versions: tuple[StationInformation, ...] = ()
+    left: Mapping[Slot, Sequence[StationInformation]] = {}
     span: Span | None = None
     absent: Mapping[str, int] | None = None
 

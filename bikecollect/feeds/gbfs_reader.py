@@ -287,17 +287,42 @@ def _region(value: Any, names: Mapping[str, str]) -> str | None:
 
 
 def _english(value: Any) -> str | None:
-    """Return the English one of localised texts, None for a plain text."""
-    return _localised(value, "en") if isinstance(value, list) else None
+    """Return the English one of localised texts, None if there is none.
+
+    >>> _english([{"text": "Gare", "language": "fr"}])
+    >>> _english([{"text": "Gare", "language": "fr"}, {"text": "X", "language": "en"}])
+    'X'
+    """
+    return _in_language(_by_language(value), "en") if isinstance(value, list) else None
 
 
 def _localised(value: Any, language: str) -> str | None:
     """Return a plain text, or a localised one (GBFS 3) in *language* or the first."""
     if not isinstance(value, list):
         return text(value)
+    texts = _by_language(value)
+    return _in_language(texts, language) or next(iter(texts.values()), None)
+
+
+def _by_language(items: list[Any]) -> dict[str, str]:
+    """Return the texts of *items* that are not empty, by language."""
     texts = {
-        str(item.get("language")): text(item.get("text"))
-        for item in value
+        str(item.get("language")).strip().casefold(): text(item.get("text"))
+        for item in items
         if isinstance(item, dict)
     }
-    return texts.get(language) or next(iter(texts.values()), None)
+    return {language: content for language, content in texts.items() if content}
+
+
+def _in_language(texts: Mapping[str, str], language: str) -> str | None:
+    """Return the text in *language*, or in a variety of it such as ``fr-CA``."""
+    language = language.casefold()
+    if language in texts:
+        return texts[language]
+    varieties = (t for tag, t in texts.items() if _primary(tag) == _primary(language))
+    return next(varieties, None)
+
+
+def _primary(tag: str) -> str:
+    """Return the language of *tag* without region or script."""
+    return tag.replace("_", "-").partition("-")[0]

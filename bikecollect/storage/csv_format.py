@@ -33,7 +33,7 @@ COLUMNS: Mapping[str, str] = {
     "last_reported": "when the station last reported; ISO 8601 with offset",
 }
 INFORMATION_COLUMNS: Mapping[str, str] = {
-    "valid_from": "the first slot at which this version was seen",
+    "valid_from": "the first slot with this version; if it left: the first without it",
     "station_id": "the publisher's id, as text",
     "name": "in the publisher's first language",
     "short_name": "the number or code on the station",

@@ -183,6 +183,8 @@ class Ledger(LedgerFile):
             if block.slot in self._released:
                 db.execute("DELETE FROM blocks WHERE slot = ?", (block.slot,))
             insert_block(db, block)
+            for slot, left in stations.left.items():
+                insert_stations(db, slot, left)
             insert_stations(db, block.slot, stations.versions)
             if stations.span is not None:
                 upsert_file(db, stations.span)

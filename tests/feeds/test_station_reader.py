@@ -447,6 +447,30 @@ def test_stations_by_id_in_a_text_are_found() -> None:
     assert [row.station_id for row in read.statuses] == ["1"]
 
 
+@pytest.mark.parametrize(
+    ("texts", "names"),
+    [
+        ({"fr": "Gare", "nl": "Station"}, ("Gare", None)),
+        ({"": "Gare"}, ("Gare", None)),
+        ({"fr": "Gare", "en": ""}, ("Gare", None)),
+        ({"fr": "Gare", "en-GB": "Hall"}, ("Gare", "Hall")),
+        ({"fr": "Gare", "EN": "Hall"}, ("Gare", "Hall")),
+        ({"eng-x": "Gare", "en_US": "Hall"}, ("Gare", "Hall")),
+    ],
+)
+def test_an_english_name_is_never_in_another_language(
+    texts: dict[str, str], names: tuple[str, str | None]
+) -> None:
+    """GBFS 3 without English has a name, and no English name."""
+    listed = [{"text": text, "language": tag} for tag, text in texts.items()]
+    stations = [{"station_id": "a", "name": listed}]
+
+    snapshot = gbfs(station(), about={"data": {"stations": stations}})
+
+    (information,) = snapshot.information
+    assert (information.name, information.name_en) == names
+
+
 def _documents(stations: object) -> tuple[Document, ...]:
     body = json.dumps({"data": {"stations": stations}}).encode()
     return (Document("station_status", body),)

@@ -1,0 +1,142 @@
+"""A station that leaves the list is recorded from the first slot without it."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from publisher import MISSING, Publisher, publishing
+
+DAY = 86_400.0
+
+
+def information(*ids: str, ttl: int = 0) -> dict[str, Any]:
+    """Return a station_information with the stations *ids*."""
+    stations = [{"station_id": i, "name": i, "lat": 48, "lon": 16} for i in ids]
+    return {"last_updated": "NOW", "ttl": ttl, "data": {"stations": stations}}
+
+
+def status(*ids: str) -> dict[str, Any]:
+    """Return a station_status with the stations *ids*."""
+    stations = [
+        {"station_id": i, "num_bikes_available": 3, "num_docks_available": 4}
+        for i in ids
+    ]
+    return {"last_updated": "NOW", "ttl": 0, "data": {"stations": stations}}
+
+
+def departed(city: Publisher) -> list[tuple[str, str]]:
+    """Return the stations that have left, each with the slot of its departure."""
+    return [
+        (version["station_id"], version["valid_from"])
+        for version in city.stations()
+        if version["is_listed"] == "false"
+    ]
+
+
+@pytest.fixture
+def city(tmp_path: Path) -> Iterator[Publisher]:
+    """Yield a GBFS system with the stations a, b and c, polled every hour."""
+    with publishing(tmp_path, interval=3600) as publisher:
+        feeds = [
+            {"name": name, "url": f"BASE/{name}"}
+            for name in ("station_status", "station_information")
+        ]
+        publisher.documents["/gbfs.json"] = {"data": {"en": {"feeds": feeds}}}
+        publisher.documents["/station_status"] = status("a", "b", "c")
+        publisher.documents["/station_information"] = information("a", "b", "c")
+        yield publisher
+
+
+def test_a_station_leaves_a_list_that_stays_the_same_afterwards(
+    city: Publisher,
+) -> None:
+    """The unchanged list is not in the payload, and is evidence all the same."""
+    city.fetch()
+    city.documents["/station_status"] = status("a", "b")
+    city.documents["/station_information"] = information("a", "b")
+    city.fetch()
+    for _ in range(23):
+        city.fetch()
+    before = departed(city)
+    city.fetch()
+
+    assert before == []
+    assert departed(city) == [("c", "2026-11-22T02:00:00+08:00")]
+
+
+def test_a_station_leaves_when_its_rows_end_though_the_list_comes_once_a_day(
+    city: Publisher,
+) -> None:
+    """The rows end at 02:00, the list of the next day lacks the station."""
+    city.documents["/station_information"] = information("a", "b", "c", ttl=80_000)
+    city.fetch()
+    city.documents["/station_status"] = status("a", "b")
+    city.documents["/station_information"] = information("a", "b", ttl=80_000)
+    city.fetch()
+    city.fetch(after=DAY - 3600)
+    city.fetch(after=DAY - 7200)
+
+    assert departed(city) == [("c", "2026-11-22T02:00:00+08:00")]
+
+
+def test_a_listed_station_that_never_had_rows_leaves_with_the_list(
+    city: Publisher,
+) -> None:
+    """Its rows say nothing about the day on which it left."""
+    city.documents["/station_status"] = status("a", "b")
+    city.fetch()
+    city.fetch(after=2 * DAY)
+    city.documents["/station_information"] = information("a", "b")
+    city.fetch()
+    city.fetch(after=DAY)
+
+    assert departed(city) == [("c", "2026-11-24T02:00:00+08:00")]
+
+
+def test_a_list_that_cannot_be_fetched_removes_nobody(city: Publisher) -> None:
+    """Only a list that was seen, and lacks the station, is evidence."""
+    city.fetch()
+    city.documents["/station_information"] = information("a", "b")
+    city.fetch()
+    city.documents["/station_information"] = MISSING
+    city.fetch(after=DAY)
+    city.fetch(after=DAY)
+    unseen = departed(city)
+    city.documents["/station_information"] = information("a", "b")
+    city.fetch()
+
+    assert unseen == []
+    assert departed(city) == [("c", "2026-11-22T02:00:00+08:00")]
+
+
+def test_a_station_that_returns_within_a_day_never_left(city: Publisher) -> None:
+    """A list without it for an hour leaves no trace, even at the same hour later."""
+    city.fetch()
+    city.documents["/station_information"] = information("a", "b")
+    city.fetch()
+    city.documents["/station_information"] = information("a", "b", "c")
+    city.fetch()
+    city.fetch(after=DAY)
+    city.fetch(after=DAY)
+
+    assert departed(city) == []
+
+
+def test_a_lost_ledger_keeps_the_date_of_a_departure(city: Publisher) -> None:
+    """The list of stations is the truth; the ledger is rebuilt from it."""
+    city.fetch()
+    city.documents["/station_status"] = status("a", "b")
+    city.documents["/station_information"] = information("a", "b")
+    city.fetch()
+    city.fetch(after=DAY)
+    for file in (city.folder / "city").glob("ledger.sqlite3*"):
+        file.unlink()
+    city.fetch()
+
+    db = sqlite3.connect(city.folder / "city/ledger.sqlite3")
+    sql = "SELECT station_id, valid_from FROM stations WHERE NOT is_listed"
+    assert db.execute(sql).fetchall() == [("c", 1_795_284_000)]
+    db.close()
+    assert departed(city) == [("c", "2026-11-22T02:00:00+08:00")]
