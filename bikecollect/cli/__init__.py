@@ -18,7 +18,7 @@ COMMANDS = {
     "rename": (
         "Rename the system OLD to NEW: its folder, its archive and its settings."
     ),
-    "schedule": "Show, install or remove the schedule that runs `fetch` in every slot.",
+    "schedule": "Show, install or remove the schedule: `fetch` and its helpers.",
     "doctor": (
         "Check everything needed for collecting; one line per check, with the remedy."
     ),

@@ -6,8 +6,6 @@ import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from enum import Enum
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,10 +18,10 @@ from bikecollect.core.slots import DAY
 from bikecollect.core.text import length, size
 from bikecollect.core.timeline.facts import describe_change
 from bikecollect.reports.status import survey
-from bikecollect.setup import schedule
-from bikecollect.setup.machine import BAD_FILE_SYSTEMS, cron_daemon, file_system
+from bikecollect.setup.checks import Check, Checks, bad, good, note
+from bikecollect.setup.machine import BAD_FILE_SYSTEMS, file_system
 from bikecollect.setup.probe import try_system
-from bikecollect.setup.scheduler.cron import CronState
+from bikecollect.setup.scheduler.checks import schedule_checks
 from bikecollect.setup.settings import Mail, Settings, System, server
 from bikecollect.setup.trial import Trial
 from bikecollect.storage import data_folder
@@ -38,27 +36,6 @@ FILES = ("*", "station_status/*", "payloads/*", "payloads/*/*", "outbox/*")
 """Files in a system's folder whose owner is checked."""
 
 
-class Verdict(Enum):
-    """The result of a check."""
-
-    GOOD = "ok"
-    NOTE = "note"
-    BAD = "BAD"
-
-
-@dataclass(frozen=True)
-class Check:
-    """The subject of a check, its result, and the remedy for a bad one."""
-
-    name: str
-    verdict: Verdict
-    text: str
-    remedy: str = ""
-
-
-Checks = Iterator[Check]
-
-
 def examine(settings: Settings, *, network: bool, send: bool) -> Checks:
     """Yield all checks, in the order in which problems should be fixed."""
     yield _python()
@@ -71,42 +48,30 @@ def examine(settings: Settings, *, network: bool, send: bool) -> Checks:
         if network:
             yield from _feed(name, system)
     yield from _guarded("archive: folder", _archive(settings.data))
-    yield from _schedule(settings)
+    yield from schedule_checks(settings)
     if problem := data_folder.state_problem():
-        yield _bad("alert state", *problem)
+        yield bad("alert state", *problem)
     yield from _mail(settings, network=network, send=send)
     if settings.ping.url and network:
         yield _ping(settings)
 
 
-def _good(name: str, text: str) -> Check:
-    return Check(name, Verdict.GOOD, text)
-
-
-def _note(name: str, text: str, remedy: str) -> Check:
-    return Check(name, Verdict.NOTE, text, remedy)
-
-
-def _bad(name: str, text: str, remedy: str) -> Check:
-    return Check(name, Verdict.BAD, text, remedy)
-
-
 def _python() -> Check:
     text = f"bikecollect {__version__}, Python {platform.python_version()}"
-    return _good("program", f"{text}, {sys.executable}")
+    return good("program", f"{text}, {sys.executable}")
 
 
 def _settings(settings: Settings) -> Checks:
     if not settings.source:
         text = "no settings file: Taipei's YouBike with default settings"
-        yield _note("settings", text, "create one: bikecollect init")
+        yield note("settings", text, "create one: bikecollect init")
         return
     path = Path(settings.source)
     count = len(settings.systems)
-    yield _good("settings", f"{path}, {count} system{'s' if count > 1 else ''}")
+    yield good("settings", f"{path}, {count} system{'s' if count > 1 else ''}")
     if (place := trusted_files.weak_parent(path)) is not None:
         text = f"others can replace the folder {place}"
-        yield _note("settings", text, f"ls -ld {quoted(place.parent)}")
+        yield note("settings", text, f"ls -ld {quoted(place.parent)}")
     yield from _command(settings)
 
 
@@ -115,12 +80,12 @@ def _command(settings: Settings) -> Checks:
     program = shutil.which((settings.tell.command or [""])[0])
     if program is None and settings.tell.command:
         text = f"program `{settings.tell.command[0]}` not found"
-        yield _bad("tell.command", text, "give its absolute path")
+        yield bad("tell.command", text, "give its absolute path")
     elif program is not None:
         try:
             trusted_files.check_file(Path(program))
         except UntrustedFile as error:
-            yield _bad("tell.command", error.what, error.remedy)
+            yield bad("tell.command", error.what, error.remedy)
 
 
 def _guarded(name: str, checks: Checks) -> Checks:
@@ -129,7 +94,7 @@ def _guarded(name: str, checks: Checks) -> Checks:
         yield from checks
     except OSError as error:
         text = f"cannot read {error.filename or 'the folder'}: {error.strerror}"
-        yield _bad(name, text, "check that its disk is mounted and healthy: dmesg")
+        yield bad(name, text, "check that its disk is mounted and healthy: dmesg")
 
 
 def _folder(name: str, place: Path) -> Checks:
@@ -139,33 +104,33 @@ def _folder(name: str, place: Path) -> Checks:
             parent = _nearest_existing(place)
             if not os.access(parent, os.W_OK):
                 remedy = f"sudo install -d -o {user_name(os.geteuid())} {place.parent}"
-                yield _bad(check_name, f"no permission to write to {parent}", remedy)
+                yield bad(check_name, f"no permission to write to {parent}", remedy)
                 return
         except OSError as error:
-            yield _bad(check_name, str(error), "change data_dir")
+            yield bad(check_name, str(error), "change data_dir")
             return
         text = f"{place} does not exist yet"
-        yield _note(check_name, text, "the first fetch creates it")
+        yield note(check_name, text, "the first fetch creates it")
         return
     if not (place / data_folder.MARKER).exists():
         remedy = f"mount its disk; for a new folder: touch {place / data_folder.MARKER}"
-        yield _bad(check_name, f"{place} has no file {data_folder.MARKER}", remedy)
+        yield bad(check_name, f"{place} has no file {data_folder.MARKER}", remedy)
         return
     try:
         data_folder.check(place)
     except UntrustedFile as error:
-        yield _bad(check_name, error.what, error.remedy)
+        yield bad(check_name, error.what, error.remedy)
         return
     yield _ownership(check_name, place, _files(place, FILES))
     if os.geteuid() == 0:
         text = "running as root: new files will belong to root"
-        yield _note(check_name, text, "collect as a separate user")
+        yield note(check_name, text, "collect as a separate user")
 
 
 def _columns(name: str, system: System, settings: Settings) -> Checks:
     """Check the user's own functions for columns."""
     for trouble in chosen(system.columns, settings.folder).troubles:
-        yield _bad(f"{name}: columns", trouble, "correct the function or its name")
+        yield bad(f"{name}: columns", trouble, "correct the function or its name")
 
 
 def _facts(name: str, settings: Settings) -> Checks:
@@ -174,7 +139,7 @@ def _facts(name: str, settings: Settings) -> Checks:
     for old, new in pairwise(settings.system_folder(name, now).facts):
         if new.since > now - RECENT_DAYS * DAY:
             remedy = "earlier days keep what held then"
-            yield _note(f"{name}: changed", describe_change(old, new), remedy)
+            yield note(f"{name}: changed", describe_change(old, new), remedy)
 
 
 def _archive(data: Path) -> Checks:
@@ -184,7 +149,7 @@ def _archive(data: Path) -> Checks:
     try:
         data_folder.check_archive(data)
     except UntrustedFile as error:
-        yield _bad(check_name, error.what, error.remedy)
+        yield bad(check_name, error.what, error.remedy)
         return
     yield _ownership(check_name, place, _files(place, ("**/*",)))
 
@@ -193,11 +158,11 @@ def _ownership(name: str, place: Path, files: Iterable[Path]) -> Check:
     """Check that we own all *files* in *place*: a run as root may have created some."""
     foreign = [file for file in files if file.lstat().st_uid != os.geteuid()]
     if not foreign:
-        return _good(name, f"{place} belongs to {user_name(os.geteuid())}")
+        return good(name, f"{place} belongs to {user_name(os.geteuid())}")
     owner = user_name(foreign[0].lstat().st_uid)
     others = f", and {len(foreign) - 1} more" if len(foreign) > 1 else ""
     text = f"{foreign[0]} belongs to {owner}{others}"
-    return _bad(name, text, f"sudo chown -R {user_name(os.geteuid())} {quoted(place)}")
+    return bad(name, text, f"sudo chown -R {user_name(os.geteuid())} {quoted(place)}")
 
 
 def _disk(name: str, settings: Settings) -> Checks:
@@ -205,13 +170,13 @@ def _disk(name: str, settings: Settings) -> Checks:
     kind = file_system(_nearest_existing(place))
     if kind in BAD_FILE_SYSTEMS:
         text = f"the file system is {kind}: {BAD_FILE_SYSTEMS[kind]}"
-        yield _note(check_name, text, "use a local disk (ext4, xfs, btrfs)")
+        yield note(check_name, text, "use a local disk (ext4, xfs, btrfs)")
     free = shutil.disk_usage(_nearest_existing(place)).free
     try:
         status = survey(settings.system_folder(name), now=time.time())
     except BikecollectError as error:
         remedy = "the next fetch rebuilds the ledger from the files"
-        yield _bad(check_name, str(error), remedy)
+        yield bad(check_name, str(error), remedy)
         return
     left = status.disk.days_left
     duration = ""
@@ -220,12 +185,12 @@ def _disk(name: str, settings: Settings) -> Checks:
         duration += " and more" if left > MANY_DAYS else ""
     text = f"{kind or 'unknown file system'}, {size(free)} free{duration}"
     if left is not None and left < ENOUGH_DAYS:
-        yield _bad(check_name, text, "free space, or reduce keep.payload_days")
+        yield bad(check_name, text, "free space, or reduce keep.payload_days")
     else:
-        yield _good(check_name, text)
+        yield good(check_name, text)
     for damage in status.health.damage:
         what, _, remedy = damage.rpartition("; ")
-        yield _bad(f"{name}: data", what or damage, remedy.removeprefix("run: "))
+        yield bad(f"{name}: data", what or damage, remedy.removeprefix("run: "))
 
 
 def _feed(name: str, system: System) -> Checks:
@@ -233,14 +198,14 @@ def _feed(name: str, system: System) -> Checks:
     try:
         trial = try_system(name, system)
     except BikecollectError as error:
-        yield _bad(check_name, str(error), f"bikecollect feeds try {name}")
+        yield bad(check_name, str(error), f"bikecollect feeds try {name}")
         return
     if trial.oddities:
         text = f"{trial.counts}; {trial.oddities[0]}"
-        yield _note(check_name, text, f"bikecollect feeds try {name}")
+        yield note(check_name, text, f"bikecollect feeds try {name}")
     else:
         text = f"{trial.counts}, all understood, {trial.seconds:.1f} s"
-        yield _good(check_name, text)
+        yield good(check_name, text)
     yield from _clock(check_name, trial)
 
 
@@ -250,49 +215,19 @@ def _clock(name: str, trial: Trial) -> Checks:
     skew = trial.fetched_at - trial.date
     if abs(skew) > SKEW:
         text = f"this machine's clock differs from the feed's by {length(abs(skew))}"
-        yield _bad(name, text, "sudo timedatectl set-ntp true")
+        yield bad(name, text, "sudo timedatectl set-ntp true")
     else:
-        yield _good(name, f"its clock and ours agree within {abs(skew):.0f} s")
-
-
-def _schedule(settings: Settings) -> Checks:
-    remedy = "bikecollect schedule install"
-    source = Path(settings.source) if settings.source else None
-    if timer := schedule.timer(source):
-        yield _good("schedule", f"a systemd timer: {timer}")
-        return
-    try:
-        plan = schedule.plan_cron(settings, source, time.time())
-    except BikecollectError as error:
-        yield _bad("cron: line", str(error), remedy)
-    else:
-        if plan.state is CronState.CURRENT:
-            yield _good("cron: line", plan.text.splitlines()[2])
-        elif plan.state is CronState.OUTDATED:
-            yield _bad(
-                "cron: line", "the installed line does not match the settings", remedy
-            )
-        else:
-            text = "no bikecollect line in the crontab"
-            if plan.others:
-                text = f"the crontab has lines for other settings: {plan.others[0]}"
-            yield _bad("cron: line", text, remedy)
-    if daemon := cron_daemon():
-        yield _good("cron: daemon", daemon)
-    else:
-        yield _bad(
-            "cron: daemon", "none is running", "sudo systemctl enable --now cron"
-        )
+        yield good(name, f"its clock and ours agree within {abs(skew):.0f} s")
 
 
 def _mail(settings: Settings, *, network: bool, send: bool) -> Checks:
     mail = settings.mail
     if not mail.host:
-        yield _note("mail", "no recipient for alerts", "add [mail] to the settings")
+        yield note("mail", "no recipient for alerts", "add [mail] to the settings")
         return
     address = f"{mail.host}:{mail.port}, {mail.security}"
     if not network:
-        yield _good("mail", address)
+        yield good("mail", address)
         return
     host = server(mail, settings.password())
     if send:
@@ -302,11 +237,11 @@ def _mail(settings: Settings, *, network: bool, send: bool) -> Checks:
         error = smtp.check(host)
         text = f"{address}: {'logged in' if mail.user else 'connected'}"
     if error:
-        yield _bad("mail", f"{address}: {error}", "check [mail] in the settings")
+        yield bad("mail", f"{address}: {error}", "check [mail] in the settings")
     else:
         if send:
             _close_mail_incident(settings)
-        yield _good("mail", text)
+        yield good("mail", text)
 
 
 def _close_mail_incident(settings: Settings) -> None:
@@ -335,8 +270,8 @@ def test_mail(mail: Mail, host: smtp.Server) -> str:
 def _ping(settings: Settings) -> Check:
     error = webhooks.ping(settings.ping.url, "log")
     if error:
-        return _bad("ping", error, "check [ping] in the settings")
-    return _good("ping", "reachable")
+        return bad("ping", error, "check [ping] in the settings")
+    return good("ping", "reachable")
 
 
 def _nearest_existing(place: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -78,7 +79,8 @@ def test_the_line_is_installed_once_and_removed_without_a_trace(
     again = installed(spool)
     gone = scheduled(spool, "schedule", "remove")
 
-    assert (first.returncode, first.stdout) == (0, "Installed in your crontab.\n")
+    assert first.returncode == 0
+    assert first.stdout.startswith("Installed in your crontab.\n  fetch ")
     assert "Already" in second.stdout
     assert there.startswith(OTHERS)
     assert there.count(b"bikecollect fetch\n") == 1
@@ -141,7 +143,7 @@ def test_show_tells_whether_it_is_as_it_should_be(spool: Path, tmp_path: Path) -
         *("absent", "there", "differs"),
     ]
     assert f"--config '{str(path).replace('%', chr(92) + '%')}' fetch" in before["text"]
-    assert changed["text"].splitlines()[2].startswith("*/10 * * * * /")
+    assert changed["text"].splitlines()[3].startswith("*/10 * * * * /")
     assert len(before["next"]) == 3
 
 
@@ -180,7 +182,7 @@ def test_lines_for_other_settings_stay(spool: Path, tmp_path: Path) -> None:
     shown = scheduled(spool, "--config", two, "schedule", "show", "--format", "json")
     gone = scheduled(spool, "--config", two, "schedule", "remove")
 
-    assert first.stdout == "Installed in your crontab.\n"
+    assert first.stdout.startswith("Installed in your crontab.\n")
     assert f"\n# >>> bikecollect {one} >>>\n".encode() in alone
     assert both.startswith(alone)
     assert f"\n# >>> bikecollect {two} >>>\n".encode() in both
@@ -225,7 +227,7 @@ def test_the_usual_settings_own_the_block_without_any(
 
     process = scheduled(spool, "schedule", "install")
 
-    assert process.stdout == "Updated in your crontab.\n"
+    assert process.stdout.startswith("Updated in your crontab.\n")
     assert installed(spool).count(b" fetch\n") == 1
     assert f"# >>> bikecollect {path} >>>".encode() in installed(spool)
 
@@ -262,12 +264,113 @@ def test_units_for_other_settings_stay(tmp_path: Path) -> None:
     left = sorted(each.name for each in folder.iterdir())
     again = bikecollect("--config", two, "schedule", "show", "--systemd").stdout
 
-    assert len(units) == 4
-    assert units[2:] == ["bikecollect.service", "bikecollect.timer"]
+    assert len(units) == 8
+    assert units[4:] == [
+        *("bikecollect-compact.service", "bikecollect-compact.timer"),
+        *("bikecollect.service", "bikecollect.timer"),
+    ]
     assert "state: installed and up to date" in shown
     assert "a systemd timer" in checked
-    assert left == units[:2]
+    assert left == units[:4]
     assert "state: installed and up to date" in again
+
+
+@real_crontab
+def test_the_helpers_of_an_operator_are_installed_and_each_can_be_removed(
+    spool: Path, tmp_path: Path
+) -> None:
+    """The nightly compact and the hourly second look, each after its explanation."""
+    given(spool, tmp_path, OTHERS)
+
+    first = scheduled(spool, "schedule", "install")
+    everything = _commands(installed(spool))
+    gone = scheduled(spool, "schedule", "remove", "compact")
+    left = installed(spool)
+    shown = scheduled(spool, "schedule", "show")
+    scheduled(spool, "schedule", "install", "--minimal")
+    minimal = _commands(installed(spool))
+    scheduled(spool, "schedule", "install")
+
+    assert everything == ["fetch", "compact --quiet", "status --alert"]
+    assert "\n  compact  closed days go to the archive" in first.stdout
+    assert gone.stdout == "Removed.\n"
+    assert _commands(left) == ["fetch", "status --alert"]
+    assert b"# compact:" not in left
+    assert left.startswith(OTHERS)
+    assert b"\n# alert: a mail if no run has started for a while" in left
+    assert "state: installed and up to date" in shown.stdout
+    assert "without `compact`: " in shown.stdout
+    assert minimal == ["fetch"]
+    assert _commands(installed(spool)) == everything
+
+
+@real_crontab
+def test_a_job_whose_mails_nothing_carries_is_left_out_with_the_reason(
+    spool: Path, tmp_path: Path
+) -> None:
+    """Without MAILTO and [mail] nobody would read what `status --alert` prints."""
+    path = _with_a_password(tmp_path, "data")
+    given(spool, tmp_path, b'MAILTO=""\n')
+
+    unread = scheduled(spool, "schedule", "install", "--report")
+    without = _commands(installed(spool))
+    mailed = scheduled(spool, "--config", path, "schedule", "install", "--report")
+    again = scheduled(spool, "--config", path, "schedule", "install")
+    lines = installed(spool).decode()
+
+    assert without == ["fetch", "compact --quiet"]
+    assert "alert    left out: nothing can carry its mails: add [mail]" in unread.stdout
+    assert "left out" not in mailed.stdout
+    assert " status --alert --mail\n" in lines
+    assert " backfill-report --since 7d --mail > /dev/null\n" in lines
+    assert "Already" in again.stdout
+
+
+@real_crontab
+def test_the_doctor_notes_a_missing_helper_and_no_more(
+    spool: Path, tmp_path: Path
+) -> None:
+    """Who removed `compact` on purpose has no bad check."""
+    given(spool, tmp_path, OTHERS)
+    scheduled(spool, "schedule", "install", "--without", "compact")
+
+    process = scheduled(spool, "doctor", "--offline", "--format", "json")
+
+    checks = [json.loads(line) for line in process.stdout.splitlines()]
+    verdicts = {check["check"]: check["verdict"] for check in checks}
+    assert verdicts["cron: line"] == "good"
+    assert verdicts["schedule: compact"] == "note"
+    assert "schedule: alert" not in verdicts
+
+
+def test_the_timers_of_helpers_come_and_go_one_by_one(tmp_path: Path) -> None:
+    """Under systemd each job has a service and a timer."""
+    path = _with_a_password(tmp_path, "data")
+    schedule = ("--config", path, "schedule")
+    folder = Path("~/.config/systemd/user").expanduser()
+
+    bikecollect(*schedule, "install", "--systemd", "--report", PATH="/no")
+    everything = {unit.stem for unit in folder.iterdir()}
+    alert = (folder / "bikecollect-alert.service").read_text(encoding="utf-8")
+    bikecollect(*schedule, "remove", "--systemd", "alert", PATH="/no")
+    shown = bikecollect(*schedule, "show", "--systemd", PATH="/no").stdout
+    bikecollect(*schedule, "install", "--systemd", "--minimal", PATH="/no")
+    minimal = {unit.stem for unit in folder.iterdir()}
+
+    assert everything == {
+        *("bikecollect", "bikecollect-compact"),
+        *("bikecollect-alert", "bikecollect-report"),
+    }
+    assert f"--config {path} status --alert --mail\n" in alert.replace('"', "")
+    assert "without `alert`" in shown
+    assert "state: installed and up to date" in shown
+    assert minimal == {"bikecollect"}
+
+
+def _commands(crontab: bytes) -> list[str]:
+    """Return what our lines of *crontab* run, without the program."""
+    found = re.findall(rb"^[^#\n].*bikecollect (\w.*)$", crontab, re.MULTILINE)
+    return [command.decode() for command in found]
 
 
 @real_crontab
@@ -394,9 +497,12 @@ def test_units_are_written_also_where_systemctl_fails(tmp_path: Path) -> None:
 
     assert process.returncode == 0
     assert "systemctl --user daemon-reload" in process.stdout
-    assert "systemctl --user enable --now bikecollect.timer" in process.stdout
+    assert "systemctl --user enable --now bikecollect.timer " in process.stdout
     assert "state: installed and up to date" in shown
-    assert [each.name for each in units] == ["bikecollect.service", "bikecollect.timer"]
+    assert [unit.name for unit in units] == [
+        *("bikecollect-compact.service", "bikecollect-compact.timer"),
+        *("bikecollect.service", "bikecollect.timer"),
+    ]
     assert "OnCalendar=*:*:7/30\n" in shown
     assert gone.stdout == "Removed.\n"
     assert list(Path("~/.config/systemd/user").expanduser().iterdir()) == []
@@ -411,12 +517,19 @@ def test_systemctl_is_told_to_start_the_timer(tmp_path: Path) -> None:
 
     process = bikecollect("schedule", "install", "--systemd", PATH=str(tmp_path))
 
-    assert process.stdout.startswith("The timer is started.\n")
+    assert process.stdout.startswith("The timers are started.\n")
     assert log.read_text(encoding="utf-8").splitlines() == [
         "--user daemon-reload",
-        "--user enable --now bikecollect.timer",
+        "--user enable --now bikecollect.timer bikecollect-compact.timer",
     ]
     assert Path("~/.local/share/bikecollect").expanduser().is_dir()
+
+
+UNITS = (
+    *("bikecollect.service", "bikecollect.timer"),
+    *("bikecollect-compact.service", "bikecollect-compact.timer"),
+    *("bikecollect-alert.service", "bikecollect-alert.timer"),
+)
 
 
 @pytest.mark.skipif(ANALYZE is None, reason="no systemd-analyze is installed")
@@ -427,10 +540,11 @@ def test_the_units_of_the_machine_are_valid_and_well_locked(tmp_path: Path) -> N
     show = ("--config", path, "schedule", "show", "--system-wide", "--format", "json")
 
     text = json.loads(bikecollect(*show).stdout)["text"]
-    service, mark, timer = text.rpartition("# Written")
-    (tmp_path / "bikecollect.service").write_text(service, encoding="utf-8")
-    (tmp_path / "bikecollect.timer").write_text(mark + timer, encoding="utf-8")
-    files = [str(tmp_path / f"bikecollect.{kind}") for kind in ("service", "timer")]
+    _, *units = text.split("# Written")
+    service = f"# Written{units[0]}"
+    files = [str(tmp_path / name) for name in UNITS]
+    for file, unit in zip(files, units, strict=True):
+        Path(file).write_text(f"# Written{unit}", encoding="utf-8")
     valid = _analyze("verify", *files)
     (tmp_path / "bikecollect.service").write_text(
         service.replace("\n#IP", "\nIP"), encoding="utf-8"

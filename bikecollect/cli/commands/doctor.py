@@ -12,8 +12,9 @@ from bikecollect.cli.options import Screen, Shared, say, say_json
 from bikecollect.cli.render.terminal import WIDTH, wrapped
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.text import visible, visible_json
-from bikecollect.setup import schedule
-from bikecollect.setup.doctor import Check, Verdict, examine
+from bikecollect.setup.checks import Check, Verdict
+from bikecollect.setup.doctor import examine
+from bikecollect.setup.scheduler import crontab
 
 TROUBLE = 1
 COLOURS = {Verdict.GOOD: "green", Verdict.NOTE: "yellow", Verdict.BAD: "red"}
@@ -58,7 +59,7 @@ def doctor(
 def _as_cron(shared: Shared, *, send: bool, offline: bool, form: str) -> int:
     """Run `doctor` again in the environment of cron: home, user, short PATH, shell."""
     source = shared.settings().source
-    command = schedule.command(Path(source) if source else None)[:-1]
+    command = crontab.command(Path(source) if source else None)[:-1]
     flags = {"--send": send, "--offline": offline}
     command += ["doctor", "--format", form, *(name for name, on in flags.items() if on)]
     try:

@@ -22,11 +22,13 @@ from bikecollect.cli.options import (
 from bikecollect.cli.questions import Back, ask_in_order, confirm
 from bikecollect.cli.render.terminal import wrapped
 from bikecollect.core.errors import FeedError, PayloadError, SettingsError
-from bikecollect.setup import feed_access, first_run, schedule
+from bikecollect.setup import feed_access, first_run
 from bikecollect.setup.catalogue import lookup
 from bikecollect.setup.catalogue.entry import CLIENT, access_text
 from bikecollect.setup.first_run import NewSystem
 from bikecollect.setup.loader import load
+from bikecollect.setup.scheduler import jobs
+from bikecollect.setup.scheduler.crontab import install_in_cron
 from bikecollect.setup.settings import Mail, Settings, mail_address_error
 from bikecollect.setup.time_zones import is_zone
 
@@ -64,7 +66,7 @@ MANY = 12
 @click.option("--mail-password-file", default="", help="File with the mail password.")
 @client_id_option
 @client_secret_option
-@click.option("--cron/--no-cron", default=None, help="Also install the cron line.")
+@click.option("--cron/--no-cron", default=None, help="Also install the cron lines.")
 @click.option(
     "--here", is_flag=True, help="Write bikecollect.toml to the current folder."
 )
@@ -321,12 +323,12 @@ def _absolute(path: str) -> str:
 
 
 def _schedule(path: Path, *, cron: bool | None, ask: bool) -> None:
-    """Install the cron line if wanted; otherwise print the next commands."""
+    """Install the cron lines if wanted; otherwise print the next commands."""
     if cron is None and ask and sys.stdin.isatty():
-        cron = confirm("Install the cron line, to fetch every five minutes?")
+        cron = confirm("Install the cron lines, to fetch every five minutes?")
     if cron:
-        schedule.install_in_cron(load(str(path)), path)
-        say("Installed in your crontab.\n")
+        choice = install_in_cron(load(str(path)), path).choice
+        say("Installed in your crontab.\n" + jobs.describe(choice))
         return
     command = called(path)
     say(f"Next:\n  {command} fetch\n  {command} schedule install\n")

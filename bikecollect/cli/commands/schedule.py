@@ -1,4 +1,4 @@
-"""``bikecollect schedule``: the crontab entry, or the systemd timer."""
+"""``bikecollect schedule``: the crontab entry, or the systemd timers."""
 
 import shlex
 import time
@@ -8,19 +8,23 @@ from pathlib import Path
 import click
 
 from bikecollect.cli.options import Shared, say, say_figures
+from bikecollect.core.errors import UsageError
 from bikecollect.core.text import visible_json
 from bikecollect.setup import settings_file
-from bikecollect.setup.schedule import (
+from bikecollect.setup.scheduler import jobs
+from bikecollect.setup.scheduler.crontab import (
     Plan,
     install_in_cron,
+    plan_cron,
+    remove_from_cron,
+    stray_variable,
+)
+from bikecollect.setup.scheduler.timers import (
     install_in_systemd,
     obstacles,
-    plan_cron,
     plan_systemd,
-    remove_from_cron,
     remove_from_systemd,
     start_commands,
-    stray_variable,
 )
 from bikecollect.setup.settings import Settings
 
@@ -30,19 +34,23 @@ def _where(command: Callable[..., object]) -> Callable[..., object]:
     timer = click.option(
         "--systemd",
         is_flag=True,
-        help="A timer of your user's systemd instead of cron.",
+        help="Timers of your user's systemd instead of cron.",
     )
     wide = click.option(
         "--system-wide",
         is_flag=True,
-        help="A timer of the whole machine; requires root.",
+        help="Timers of the whole machine; requires root.",
     )
     return timer(wide(command))
 
 
 @click.group()
 def schedule() -> None:
-    """Show, install or remove the schedule that runs `fetch` in every slot."""
+    """Show, install or remove the schedule: `fetch` and its helpers.
+
+    `fetch` runs in every slot. The helpers are jobs: `compact` every night, `alert`
+    (`status --alert`) every hour, and on request `report`, last week's gaps by mail.
+    """
 
 
 @schedule.command()
@@ -59,27 +67,50 @@ def show(ctx: click.Context, *, systemd: bool, system_wide: bool, form: str) -> 
         plan = plan_systemd(settings, path, time.time(), system_wide=system_wide)
     else:
         plan = plan_cron(settings, path, time.time())
-    say_figures(_json(plan) if form == "json" else _text(plan))
+    say_figures(_as_json(plan) if form == "json" else _plan_text(plan))
 
 
 @schedule.command()
 @_where
+@click.option("--minimal", is_flag=True, help="Install only `fetch`, and no helper.")
+@click.option("--report", is_flag=True, help="Also install the weekly report by mail.")
+@click.option(
+    "--without",
+    multiple=True,
+    type=click.Choice(jobs.OPTIONAL),
+    help="Leave this job out.  [multiple]",
+)
 @click.pass_context
-def install(ctx: click.Context, *, systemd: bool, system_wide: bool) -> None:
+def install(
+    ctx: click.Context,
+    *,
+    systemd: bool,
+    system_wide: bool,
+    minimal: bool,
+    report: bool,
+    without: tuple[str, ...],
+) -> None:
     """Install or update the entry; everything else is unchanged.
 
     Run it again after a change of the interval, of the settings' path or of the
-    path of bikecollect.
+    path of bikecollect. Jobs that cannot work here are left out, with the reason.
     """
     settings, path = _settings(ctx)
+    wanted = _wanted(minimal=minimal, report=report, without=without)
     if systemd or system_wide:
-        why = install_in_systemd(settings, path, system_wide=system_wide)
+        installation = install_in_systemd(
+            settings, path, wanted, system_wide=system_wide
+        )
         problems = obstacles(settings, path) if system_wide else []
-        started = _start_text(why, path, system_wide=system_wide)
+        started = _start_text(installation.error, path, system_wide=system_wide)
         say(started + "".join(f"{problem}\n" for problem in problems))
+        say(jobs.describe(installation.choice))
     else:
-        state, others = install_in_cron(settings, path)
-        say(f"{_INSTALLED[state.value]}\n{_others(others)}")
+        installation = install_in_cron(settings, path, wanted)
+        say(
+            f"{_INSTALLED[installation.before.value]}\n{jobs.describe(installation.choice)}"
+        )
+        say(_others_text(installation.others))
     if variable := stray_variable(settings):
         click.echo(
             f"bikecollect: {variable} is set here but not in the schedule: set "
@@ -90,17 +121,23 @@ def install(ctx: click.Context, *, systemd: bool, system_wide: bool) -> None:
 
 @schedule.command()
 @_where
+@click.argument("names", nargs=-1, metavar="[JOB]...", type=click.Choice(jobs.OPTIONAL))
 @click.pass_context
-def remove(ctx: click.Context, *, systemd: bool, system_wide: bool) -> None:
-    """Remove the entry of these settings; the data is kept."""
+def remove(
+    ctx: click.Context, *, systemd: bool, system_wide: bool, names: tuple[str, ...]
+) -> None:
+    """Remove the entry of these settings, or only each JOB; the data is kept.
+
+    JOB is compact, alert or report.
+    """
     others: Sequence[str] = ()
     path = settings_file.find(ctx.ensure_object(Shared).config)
     if systemd or system_wide:
-        removed = remove_from_systemd(path, system_wide=system_wide)
+        removed = remove_from_systemd(path, names, system_wide=system_wide)
     else:
-        removed, others = remove_from_cron(path)
+        removed, others = remove_from_cron(path, names)
     say("Removed.\n" if removed else "Nothing to remove.\n")
-    say(_others(others))
+    say(_others_text(others))
 
 
 _INSTALLED = {
@@ -110,13 +147,21 @@ _INSTALLED = {
 }
 
 
+def _wanted(*, minimal: bool, report: bool, without: Sequence[str]) -> set[str]:
+    """Return the names of the jobs to install beside `fetch`."""
+    if minimal and (report or without):
+        raise UsageError("--minimal cannot be combined with --report or --without")
+    names = set() if minimal else {*jobs.USUAL}
+    return (names | ({jobs.REPORT.name} if report else set())) - {*without}
+
+
 def _settings(ctx: click.Context) -> tuple[Settings, Path | None]:
     """Return the settings and their file."""
     shared = ctx.ensure_object(Shared)
     return shared.settings(), settings_file.find(shared.config)
 
 
-def _text(plan: Plan) -> str:
+def _plan_text(plan: Plan) -> str:
     fires = [fire.isoformat(timespec="seconds") for fire in plan.fires]
     state = {
         "there": "installed and up to date",
@@ -125,21 +170,27 @@ def _text(plan: Plan) -> str:
     }[plan.state.value]
     times = "".join(f"       {fire}\n" for fire in fires[1:])
     shown = f"{plan.text}\nstate: {state}\nnext:  {fires[0]}\n{times}"
-    return f"{shown}{_others(plan.others)}"
+    missing = "".join(
+        f"without `{name}`: {why or 'bikecollect schedule install adds it'}\n"
+        for name, why in plan.missing.items()
+    )
+    return f"{shown}{missing}{_others_text(plan.others)}"
 
 
-def _others(settings: Sequence[str]) -> str:
+def _others_text(settings: Sequence[str]) -> str:
     """Return a line for each of the other *settings* in the crontab, which stay."""
     names = (path or "the default settings" for path in settings)
     return "".join(f"The lines for {name} are unchanged.\n" for name in names)
 
 
-def _json(plan: Plan) -> str:
+def _as_json(plan: Plan) -> str:
     fires = [fire.isoformat(timespec="seconds") for fire in plan.fires]
     shown = {
         "state": plan.state.value,
         "next": fires,
         "text": plan.text,
+        "jobs": [job.name for job in plan.jobs],
+        "missing": plan.missing,
         "others": list(plan.others),
     }
     return visible_json(shown) + "\n"
@@ -148,11 +199,11 @@ def _json(plan: Plan) -> str:
 def _start_text(why: str, path: Path | None, *, system_wide: bool) -> str:
     linger = "" if system_wide else LINGER
     if not why:
-        return f"The timer is started.\n{linger}"
+        return f"The timers are started.\n{linger}"
     commands = start_commands(path, system_wide=system_wide)
     lines = "".join(f"  {shlex.join(command)}\n" for command in commands)
     return (
-        f"The units are written, but the timer was not started:\n  {why}\n"
+        f"The units are written, but the timers were not started:\n  {why}\n"
         f"Run these two commands:\n{lines}{linger}"
     )
 

@@ -16,12 +16,16 @@ from bikecollect.cli.render.status import (
     nagios_level,
     nagios_summary,
     screen,
+    unattended,
 )
-from bikecollect.core.errors import BikecollectError, StorageError
+from bikecollect.core import process
+from bikecollect.core.errors import BikecollectError, StorageError, UsageError
+from bikecollect.core.process import Times
 from bikecollect.reports.status import Standing, survey
-from bikecollect.setup import schedule
+from bikecollect.setup.scheduler import crontab, timers
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.data_folder import alert_state_path, state_problem
+from bikecollect.wiring.late_mail import mail_problems
 
 TROUBLE = 1
 _PRINT = {"text": say, "json": say_json, "prometheus": emit}
@@ -35,6 +39,11 @@ ALL_READ = 0o644
     "--alert",
     is_flag=True,
     help="Print only problems, one line each; exit with 1 if there is any.",
+)
+@click.option(
+    "--mail",
+    is_flag=True,
+    help="With --alert: mail only what `fetch` cannot report, once a day.",
 )
 @click.option(
     "--nagios",
@@ -68,6 +77,7 @@ def status(
     *,
     system_ids: tuple[str, ...],
     alert: bool,
+    mail: bool,
     nagios: bool,
     form: str,
     output: Path | None,
@@ -82,9 +92,13 @@ def status(
     --nagios the exit code is 0 (OK), 1 (WARNING), 2 (CRITICAL: late, or slots are
     lost) or 3 (UNKNOWN: something cannot be read). The metric `bikecollect_up` is 0
     for what cannot be read.
+
+    With --alert --mail, for a schedule, nothing is printed; mail.to gets a mail if no
+    run has started for a while, or files are damaged or missing. The same problem is
+    mailed once a day. What `fetch` observes, it mails itself.
     """
     shared = ctx.ensure_object(Shared)
-    mode = "nagios" if nagios else "alert" if alert else form
+    mode = _mode(form, nagios=nagios, alert=alert, mail=mail)
     try:
         settings = shared.settings() if mode == form else shared.settings_for_cron()
     except BikecollectError as unreadable:
@@ -97,9 +111,10 @@ def status(
         # Only the screen has a line about the schedule, and `crontab -l` takes time.
         scheduled = _is_scheduled(settings) if mode == "text" else None
         standings, errors = _survey(settings, system_ids, scheduled=scheduled)
-        if mode in {"alert", "nagios"} and (problem := state_problem()):
-            errors[""] = StorageError("; run: ".join(problem))
-        text = _report(mode, standings, errors)
+        if mode in {"alert", "nagios"}:
+            errors |= _state_error()
+        is_mailed = mail and _is_mailed(settings, standings, errors)
+        text = "" if is_mailed else _report(mode, standings, errors)
         if mode == "text":
             text += f"\n{_source(settings)}\n"
         if watch and output is None:
@@ -112,6 +127,30 @@ def status(
             break
         time.sleep(watch)
     return _exit_code(mode, standings, errors)
+
+
+def _mode(form: str, *, nagios: bool, alert: bool, mail: bool) -> str:
+    """Return what is printed: nagios, alert or a format."""
+    if mail and not alert:
+        raise UsageError("--mail requires --alert")
+    return "nagios" if nagios else "alert" if alert else form
+
+
+def _state_error() -> dict[str, BikecollectError]:
+    """Return why the state of the alerts cannot be kept, empty if it can."""
+    problem = state_problem()
+    return {"": StorageError("; run: ".join(problem))} if problem else {}
+
+
+def _is_mailed(
+    settings: Settings,
+    standings: Sequence[Standing],
+    errors: Mapping[str, BikecollectError],
+) -> bool:
+    """Mail what only this command can report; return whether a person knows of it."""
+    problems = unattended(standings, errors, time.monotonic())
+    times = Times(time.time, time.monotonic, process.Stop())
+    return mail_problems(settings, problems, times)
 
 
 def _report(
@@ -158,7 +197,8 @@ def _source(settings: "Settings") -> str:
 def _is_scheduled(settings: Settings) -> bool | None:
     """Return whether cron or systemd starts the runs; None if that is unknown."""
     try:
-        return schedule.is_found(Path(settings.source) if settings.source else None)
+        path = Path(settings.source) if settings.source else None
+        return timers.timer(path) is not None or crontab.is_in_a_crontab()
     except BikecollectError:  # no `crontab` program here
         return None
 

@@ -64,6 +64,25 @@ def alerts(
     return "".join(f"{line}\n" for line in lines)
 
 
+def unattended(
+    standings: Iterable[Standing], errors: Mapping[str, Exception], awake: float
+) -> dict[str, str]:
+    """Return the problems that `fetch` cannot report, a line each, by system.
+
+    *awake* is the time in seconds since the machine started: no run is late yet if
+    that is less than two slots.
+    """
+    problems = {name: f"{name or 'bikecollect'}: {e}" for name, e in errors.items()}
+    for standing in standings:
+        health, name = standing.health, standing.system_id
+        texts = [visible(text) for text in health.damage]
+        if health.silent is not None and awake > 2 * health.interval:
+            texts.insert(0, f"no run for {length(health.silent)}")
+        if texts:
+            problems[name] = f"{name}: {'; '.join(texts)}"
+    return problems
+
+
 class NagiosLevel(IntEnum):
     """The exit codes of a Nagios plugin."""
 

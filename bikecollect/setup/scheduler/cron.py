@@ -107,12 +107,47 @@ def without(crontab: bytes, names: Collection[str] = ("",)) -> bytes:
 
 
 def state(crontab: bytes, ours: str, names: Collection[str] = ("",)) -> CronState:
-    """Return whether *crontab* has the block *ours*, an outdated one, or none."""
-    places = _places(crontab, names)
-    if not places:
+    """Return whether *crontab* has the block *ours*, an outdated one, or none.
+
+    A block without some of our commands is current: a user may remove any of them
+    but the first. Comments do not count.
+    """
+    blocks = own_blocks(crontab, names)
+    if not blocks:
         return CronState.ABSENT
-    blocks = [crontab[start:end] for start, end in places]
-    return CronState.CURRENT if blocks == [ours.encode()] else CronState.OUTDATED
+    mark, *ours_lines = ours.splitlines()
+    begin, *lines = blocks[0].splitlines()
+    commands, known = _commands(lines), _commands(ours_lines)
+    is_current = (
+        len(blocks) == 1
+        and begin == mark
+        and commands[:1] == known[:1]
+        and set(commands) <= set(known)
+    )
+    return CronState.CURRENT if is_current else CronState.OUTDATED
+
+
+def own_blocks(crontab: bytes, names: Collection[str] = ("",)) -> list[str]:
+    """Return the texts of our blocks in *crontab* for the settings paths *names*."""
+    return [os.fsdecode(crontab[a:b]) for a, b in _places(crontab, names)]
+
+
+def mails_output(crontab: bytes) -> bool:
+    """Return whether *crontab* names a recipient for what its commands print.
+
+    >>> mails_output(b'MAILTO=me@example.org'), mails_output(b'MAILTO=""')
+    (True, False)
+    """
+    recipient = b""
+    for row in crontab.splitlines():
+        name, equals, value = row.partition(b"=")
+        if equals and name.strip() == b"MAILTO":
+            recipient = value.strip().strip(b"\"'")
+    return bool(recipient)
+
+
+def _commands(lines: Sequence[str]) -> list[str]:
+    return [row for row in lines if row.strip() and not row.startswith("#")]
 
 
 def other_settings(crontab: bytes, names: Collection[str] = ("",)) -> list[str]:

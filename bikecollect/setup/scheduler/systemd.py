@@ -27,7 +27,6 @@ QUARTER_HOUR = 900
 # manager cannot create (systemd.exec(5), "Sandboxing").
 USER_HARDENING = """\
 UMask=0027
-MemoryMax=512M
 TasksMax=64
 NoNewPrivileges=true
 RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
@@ -40,6 +39,8 @@ SystemCallFilter=@system-service
 SystemCallFilter=~@privileged @resources
 SystemCallErrorNumber=EPERM
 """
+# 1 means "no" (such as `status --alert`): it was mailed, the unit has not failed.
+OTHER_LIMITS = "TimeoutStartSec=6h\nMemoryMax=1G\nSuccessExitStatus=1\n"
 SYSTEM_HARDENING = """\
 CapabilityBoundingSet=
 ProtectSystem=strict
@@ -154,6 +155,8 @@ class ServiceConfig:
     interval: int
     user: str = ""
     credentials: Mapping[str, str] = field(default_factory=dict)
+    purpose: str = ""
+    """What a command other than `fetch` does."""
 
 
 def calendar(interval: int, zones: Sequence[str] = ()) -> list[str]:
@@ -233,10 +236,19 @@ def next_fires(
 def timer(interval: int, zones: Sequence[str] = ()) -> str:
     """Return the text of the timer for *interval* seconds."""
     when = "".join(f"OnCalendar={row}\n" for row in calendar(interval, zones))
+    purpose = "Collect one snapshot of the bike-share systems in every slot"
+    return _timer(when, purpose)
+
+
+def timer_at(calendar_time: str, purpose: str) -> str:
+    """Return the text of a timer that fires at *calendar_time*."""
+    return _timer(f"OnCalendar={calendar_time}\n", f"bikecollect: {purpose}")
+
+
+def _timer(when: str, purpose: str) -> str:
     return (
         "# Written by `bikecollect schedule install --systemd`.\n"
-        "[Unit]\n"
-        "Description=Collect one snapshot of the bike-share systems in every slot\n\n"
+        f"[Unit]\nDescription={purpose}\n\n"
         f"[Timer]\n{when}"
         "AccuracySec=1s\n"
         "Persistent=true\n\n"
@@ -249,15 +261,19 @@ def service(config: ServiceConfig) -> str:
     """Return the text of the service unit for *config*."""
     command = " ".join(_quoted(word).replace("$", "$$") for word in config.command)
     wants = "Wants=network-online.target\nAfter=network-online.target\n"
+    purpose = "Collect one snapshot of each bike-share system"
+    limits = f"TimeoutStartSec={max(40, config.interval * 29 // 30)}\nMemoryMax=512M\n"
+    if config.purpose:
+        purpose, limits = f"bikecollect: {config.purpose}", OTHER_LIMITS
     return (
         "# Written by `bikecollect schedule install --systemd`.\n"
         "[Unit]\n"
-        "Description=Collect one snapshot of each bike-share system\n"
+        f"Description={purpose}\n"
         f"{wants if config.user else ''}\n"
         "[Service]\n"
         "Type=oneshot\n"
         f"ExecStart={command}\n"
-        f"TimeoutStartSec={max(40, config.interval * 29 // 30)}\n"
+        f"{limits}"
         f"{USER_HARDENING}"
         f"{_system_wide_lines(config) if config.user else ''}"
     )

@@ -1,0 +1,189 @@
+"""The schedule that runs `bikecollect fetch` and what belongs to it, by cron."""
+
+import os
+import shlex
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from bikecollect.setup import settings_file
+from bikecollect.setup.program import program
+from bikecollect.setup.scheduler import cron, jobs
+from bikecollect.setup.scheduler.cron import CronState, read_crontab, write_crontab
+from bikecollect.setup.scheduler.jobs import FETCH, Job, JobChoice
+from bikecollect.setup.settings import Settings
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The text to install, whether it is installed, and the next fire times.
+
+    *jobs* are those of the text. *missing* has the other jobs that an operator needs,
+    with the reason why one cannot be installed, else an empty text. *others* are the
+    settings paths of our other blocks, which stay unchanged.
+    """
+
+    text: str
+    state: CronState
+    fires: Sequence[datetime]
+    jobs: Sequence[Job]
+    missing: dict[str, str] = field(default_factory=dict)
+    others: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Installation:
+    """What `install` did: the state *before*, the jobs, and those left out and why."""
+
+    before: CronState
+    choice: JobChoice
+    others: Sequence[str] = ()
+    error: str = ""
+    """Why systemd did not start the timers, empty if it did."""
+
+
+def command(path: Path | None, words: Sequence[str] = FETCH.words) -> list[str]:
+    """Return the command *words* for the settings at *path*; None: the defaults."""
+    chosen = [] if path is None else ["--config", str(path.absolute())]
+    return [*program(), *chosen, *words]
+
+
+def plan_cron(settings: Settings, path: Path | None, now: float) -> Plan:
+    """Return the plan for the crontab; raises SettingsError if cron cannot run it."""
+    fields = cron.expression(settings.seconds)
+    crontab, names = read_crontab(), own_names(path)
+    everything = _choice(settings, crontab, names, jobs.OPTIONAL)
+    installed = _installed(cron.own_blocks(crontab, names))
+    chosen = [job for job in everything.jobs if job.name in installed]
+    if not installed:
+        chosen = list(_choice(settings, crontab, names, jobs.USUAL).jobs)
+    return Plan(
+        _block(settings, path, chosen),
+        cron.state(crontab, _block(settings, path, everything.jobs), names),
+        cron.next_fires(fields, now, _local),
+        chosen,
+        jobs.missing(chosen, everything),
+        cron.other_settings(crontab, names),
+    )
+
+
+def install_in_cron(
+    settings: Settings, path: Path | None, wanted: Collection[str] = jobs.USUAL
+) -> Installation:
+    """Install or update our block in the crontab, with the jobs *wanted*.
+
+    A weekly report that is there stays unless *wanted* is empty. Raises SettingsError
+    if cron cannot run at the interval.
+    """
+    cron.expression(settings.seconds)
+    before, names = read_crontab(), own_names(path)
+    if wanted and jobs.REPORT.name in _installed(cron.own_blocks(before, names)):
+        wanted = {*wanted, jobs.REPORT.name}
+    choice = _choice(settings, before, names, wanted)
+    text = _block(settings, path, choice.jobs)
+    after = cron.merged(before, text, names)
+    state = cron.state(before, text, names)
+    if before != after:
+        write_crontab(after)
+        is_there = state is not CronState.ABSENT
+        state = CronState.OUTDATED if is_there else CronState.ABSENT
+    return Installation(state, choice, cron.other_settings(before, names))
+
+
+def remove_from_cron(
+    path: Path | None, wanted: Collection[str] = ()
+) -> tuple[bool, list[str]]:
+    """Remove the block of the settings at *path* from the crontab.
+
+    Only the lines of the jobs *wanted*, if any are named. Returns whether there was
+    something to remove, and the settings paths of our remaining blocks.
+    """
+    before, names = read_crontab(), own_names(path)
+    after = cron.without(before, names)
+    if wanted:
+        after = before
+        for block in cron.own_blocks(before, names):
+            kept = _without_jobs(block, wanted)
+            after = after.replace(os.fsencode(block), os.fsencode(kept))
+    if before != after:
+        write_crontab(after)
+    return before != after, cron.other_settings(after, names)
+
+
+def is_in_a_crontab() -> bool:
+    """Return whether any line of cron may run bikecollect.
+
+    Lines that nobody marked as ours count, too, and those of the whole machine.
+    Raises NotInstalled where there is no `crontab` program.
+    """
+    crontabs = [read_crontab()]
+    for file in (Path("/etc/crontab"), *Path("/etc/cron.d").glob("*")):
+        with suppress(OSError):
+            crontabs.append(file.read_bytes())
+    lines = b"\n".join(crontabs).splitlines()
+    return any(b"bikecollect" in line for line in lines if not line.startswith(b"#"))
+
+
+def stray_variable(settings: Settings) -> str:
+    """Return the variable that sets the data folder here but not in cron, else ""."""
+    name = "XDG_DATA_HOME"
+    return name if os.environ.get(name) and not settings.data_dir else ""
+
+
+def own_names(path: Path | None) -> set[str]:
+    """Return the paths that identify the settings at *path*; "" is the default path."""
+    usual = settings_file.usual_path()
+    chosen = usual if path is None else path.absolute()
+    names = set() if chosen is None else {str(chosen), os.path.realpath(chosen)}
+    return names | {""} if chosen == usual else names
+
+
+def _choice(
+    settings: Settings, crontab: bytes, names: Collection[str], wanted: Collection[str]
+) -> JobChoice:
+    """Return the jobs *wanted* that work under cron with the other lines there."""
+    others = cron.without(crontab, names)
+    return jobs.choose(settings.mail, wanted, can_print=cron.mails_output(others))
+
+
+def _block(settings: Settings, path: Path | None, chosen: Sequence[Job]) -> str:
+    """Return our block of the crontab, with the jobs *chosen*."""
+    lines = []
+    for job in chosen:
+        fields = job.fields or cron.expression(settings.seconds)
+        line = cron.line(fields, command(path, job.words))
+        lines += [f"# {job.name}: {job.purpose}."]
+        lines += [f"{line} > /dev/null" if job.is_silenced else line]
+    mark = "" if path is None else str(path.absolute())
+    return cron.block(lines, mark)
+
+
+def _installed(blocks: Sequence[str]) -> set[str]:
+    """Return the names of the jobs in our *blocks* of a crontab."""
+    lines = [line for block in blocks for line in block.splitlines()]
+    return {job.name for line in lines if (job := _job_of(line))}
+
+
+def _job_of(line: str) -> Job | None:
+    """Return the job that *line* of a crontab runs, None for a comment or another."""
+    words: list[str] = []
+    with suppress(ValueError):
+        words = shlex.split(line.replace("\\%", "%"), comments=True)
+    return next((job for job in jobs.JOBS if job.words[0] in words), None)
+
+
+def _without_jobs(block: str, names: Collection[str]) -> str:
+    """Return *block* without the commands and the comments of the jobs *names*."""
+    kept = []
+    for line in block.splitlines(keepends=True):
+        job = _job_of(line)
+        name = job.name if job else line.removeprefix("# ").partition(":")[0]
+        if name not in names:
+            kept.append(line)
+    return "".join(kept)
+
+
+def _local(moment: float) -> datetime:
+    return datetime.fromtimestamp(moment).astimezone()

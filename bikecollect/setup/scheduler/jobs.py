@@ -1,0 +1,117 @@
+"""The jobs of a schedule: what each runs, when, and why."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from bikecollect.setup.settings import Mail
+
+DUCKDB = "duckdb"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A command that is run regularly.
+
+    *fields* are cron's five time fields and *calendar* is systemd's OnCalendar; both
+    are empty for `fetch`, which runs in every slot.
+    """
+
+    name: str
+    words: tuple[str, ...]
+    purpose: str
+    fields: str = ""
+    calendar: str = ""
+    is_silenced: bool = False
+    """Whether what it prints is discarded: it is sent another way."""
+
+
+FETCH = Job("fetch", ("fetch",), "one snapshot of each system in every slot")
+COMPACT = Job(
+    "compact",
+    ("compact", "--quiet"),
+    "closed days go to the archive and are verified; CSV files end after csv_days",
+    "17 3 * * *",
+    "*-*-* 03:17:00",
+)
+ALERT = Job(
+    "alert",
+    ("status", "--alert"),
+    "a mail if no run has started for a while, which `fetch` itself cannot report",
+    "23 * * * *",
+    "*-*-* *:23:00",
+)
+REPORT = Job(
+    "report",
+    ("backfill-report", "--since", "7d"),
+    "last week's coverage, gaps and their causes, by mail",
+    "41 7 * * 1",
+    "Mon *-*-* 07:41:00",
+)
+JOBS = (FETCH, COMPACT, ALERT, REPORT)
+OPTIONAL = (COMPACT.name, ALERT.name, REPORT.name)
+USUAL = (COMPACT.name, ALERT.name)
+"""The jobs that every operator needs beside `fetch`."""
+
+
+@dataclass(frozen=True)
+class JobChoice:
+    """The jobs to install, and why others are left out, by their name."""
+
+    jobs: Sequence[Job]
+    left_out: dict[str, str]
+
+
+def choose(mail: Mail, names: Collection[str], *, can_print: bool = False) -> JobChoice:
+    """Return the jobs called *names* that work here, the fetch job always.
+
+    *can_print* is set if cron mails what a job prints.
+    """
+    jobs: list[Job] = []
+    left_out: dict[str, str] = {}
+    for job in JOBS:
+        if job is not FETCH and job.name not in names:
+            continue
+        if reason := _obstacle(job, mail, can_print=can_print):
+            left_out[job.name] = reason
+        else:
+            jobs.append(_mailed(job, mail))
+    return JobChoice(jobs, left_out)
+
+
+def missing(installed: Sequence[Job], everything: JobChoice) -> dict[str, str]:
+    """Return the usual jobs that are not *installed*, with what hinders each."""
+    names = {job.name for job in installed}
+    left_out = everything.left_out
+    return {name: left_out.get(name, "") for name in USUAL if name not in names}
+
+
+def describe(choice: JobChoice) -> str:
+    """Return a line for each job that is installed, or left out and why."""
+    lines = [f"  {job.name:<9}{job.purpose}" for job in choice.jobs]
+    lines += [f"  {name:<9}left out: {why}" for name, why in choice.left_out.items()]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _obstacle(job: Job, mail: Mail, *, can_print: bool) -> str:
+    """Return why *job* cannot work here, empty if it can."""
+    if job is COMPACT and find_spec(DUCKDB) is None:
+        return "it requires DuckDB: pip install 'bikecollect[archive]'"
+    if job in {ALERT, REPORT} and not (_is_complete(mail) or can_print):
+        return "nothing can carry its mails: add [mail] to the settings"
+    return ""
+
+
+def _mailed(job: Job, mail: Mail) -> Job:
+    """Return *job* so that it sends its mails by *mail*, if that is set up."""
+    if job not in {ALERT, REPORT} or not _is_complete(mail):
+        return job
+    words = (*job.words, "--mail")
+    silenced = job is REPORT
+    return Job(
+        job.name, words, job.purpose, job.fields, job.calendar, is_silenced=silenced
+    )
+
+
+def _is_complete(mail: Mail) -> bool:
+    return bool(mail.host and mail.to)

@@ -1,0 +1,97 @@
+"""``bikecollect status --alert --mail``: mails that `fetch` cannot send itself."""
+
+import json
+from pathlib import Path
+
+import pytest
+from mailserver import MailServer
+from test_fetch import bikecollect, settings
+from world import TAIPEI, World
+
+from bikecollect.cli.render.status import unattended
+from bikecollect.core.errors import FeedUnavailable
+from bikecollect.reports.status import Standing, survey
+from bikecollect.storage.data_folder import SystemFolder
+
+AWAKE = 86_400.0
+
+
+@pytest.fixture
+def mail(tmp_path: Path) -> MailServer:
+    """Return a mail server that is not up yet."""
+    return MailServer.new(tmp_path / "mail")
+
+
+def config(folder: Path, mail: MailServer) -> Path:
+    """Write settings for the system city, with mails by *mail*."""
+    lines = [f"{key} = {json.dumps(value)}" for key, value in mail.settings().items()]
+    more = "\n".join(["[mail]", *lines])
+    return settings(folder, "http://127.0.0.1:9/", interval="5min", more=more)
+
+
+def test_a_collector_that_stopped_is_one_mail_a_day(
+    tmp_path: Path, mail: MailServer
+) -> None:
+    """The second call within the day sends nothing, and neither prints anything."""
+    path = config(tmp_path, mail)
+    World(tmp_path / "data/city").fetch({"a": 1})
+
+    with mail.up():
+        first = bikecollect("--config", path, "status", "--alert", "--mail")
+        second = bikecollect("--config", path, "status", "--alert", "--mail")
+
+    (subject,) = mail.subjects()
+    assert subject.startswith("city: no run for ")
+    assert "schedule show" in mail.mails()[0].get_content()
+    assert [(p.returncode, p.stdout, p.stderr) for p in (first, second)] == [
+        (1, "", ""),
+        (1, "", ""),
+    ]
+
+
+def test_without_a_mail_server_the_mail_waits(tmp_path: Path, mail: MailServer) -> None:
+    """The next call sends it, once."""
+    path = config(tmp_path, mail)
+    World(tmp_path / "data/city").fetch({"a": 1})
+
+    bikecollect("--config", path, "status", "--alert", "--mail")
+    with mail.up():
+        bikecollect("--config", path, "status", "--alert", "--mail")
+        bikecollect("--config", path, "status", "--alert", "--mail")
+
+    assert len(mail.subjects()) == 1
+
+
+def test_mail_without_alert_is_a_usage_error(tmp_path: Path, mail: MailServer) -> None:
+    """The option has no meaning without it."""
+    process = bikecollect("--config", config(tmp_path, mail), "status", "--mail")
+
+    assert process.returncode == 64
+    assert "--mail requires --alert" in process.stderr
+
+
+def test_what_fetch_reports_is_not_mailed_twice(folder: Path) -> None:
+    """Runs that go on but fail are late, and `fetch` mails about them."""
+    standing = _failing(folder, later=30)
+
+    assert standing.health.late
+    assert unattended([standing], {}, AWAKE) == {}
+
+
+def test_a_machine_that_just_started_is_not_late_yet(folder: Path) -> None:
+    """Its first run has not had the time to begin."""
+    standing = _failing(folder, later=7_200)
+
+    assert unattended([standing], {}, 599.0) == {}
+    assert unattended([standing], {}, AWAKE) == {"city": "city: no run for 2 h 0 min"}
+
+
+def _failing(folder: Path, later: float) -> Standing:
+    """Return how a system stands *later* seconds after its feed failed an hour long."""
+    world = World(folder)
+    world.fetch({"a": 1})
+    world.feed.answer = FeedUnavailable("no answer in 30 s")
+    for _ in range(12):
+        world.fetch(after=300)
+    system = SystemFolder("city", world.folder, TAIPEI, 300)
+    return survey(system, now=world.clock.now + later)
