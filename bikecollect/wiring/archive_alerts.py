@@ -11,7 +11,7 @@ from bikecollect.core.run import Run
 from bikecollect.core.slots import slot_at
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.data_folder import alert_state_path
-from bikecollect.wiring.collection import alerter
+from bikecollect.wiring.alerting import alerter
 
 log = logging.getLogger(__name__)
 

@@ -31,7 +31,7 @@ from bikecollect.reports import evidence
 from bikecollect.reports.coverage import Account
 from bikecollect.reports.station_coverage import seen
 from bikecollect.setup.settings import Settings
-from bikecollect.wiring import collection, history
+from bikecollect.wiring import alerting, history
 
 FORMS = ("text", "csv", "json", "html")
 
@@ -141,7 +141,7 @@ def _stations(settings: Settings, accounts: Sequence[Account], form: str) -> str
 
 def _send(settings: Settings, accounts: Sequence[Account]) -> None:
     times = Times(time.time, time.monotonic, process.Stop())
-    mailer = collection.mailer(settings, times)
+    mailer = alerting.mailer(settings, times)
     if mailer is None:
         raise SettingsError("--mail requires [mail] in the settings: host, sender, to")
     shares = ", ".join(f"{a.system_id} {percent(a.total.ratio)}" for a in accounts)

@@ -59,7 +59,7 @@ def fetch(
 def _settings(shared: Shared) -> "Settings":
     """Return the settings; alerts report when they become unusable or usable again."""
     from bikecollect.core.errors import SettingsError
-    from bikecollect.wiring.collection import tell_of_settings
+    from bikecollect.wiring.alerting import tell_of_settings
 
     try:
         settings = shared.settings_for_cron()

@@ -1,0 +1,190 @@
+"""Builds the alert channels from the settings: mail, webhook, command, ping."""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from bikecollect import __version__
+from bikecollect.alerts.alerter import Alerter, AlertPaths
+from bikecollect.alerts.state import AlertStateFile
+from bikecollect.collect.collector import Pinger
+from bikecollect.core import process
+from bikecollect.core.errors import Outcome, SettingsError
+from bikecollect.core.incidents import KINDS
+from bikecollect.core.process import Stop, Times
+from bikecollect.core.run import Run
+from bikecollect.core.slots import slot_at
+from bikecollect.setup.settings import Mail, Settings, server
+from bikecollect.storage import data_folder
+from bikecollect.storage.data_folder import SystemFolder
+
+if TYPE_CHECKING:
+    from bikecollect.alerts.delivery import Dispatcher, Hook
+    from bikecollect.alerts.mail.mailer import Mailer
+
+log = logging.getLogger(__name__)
+
+HOOK_SECONDS = 10.0
+
+
+def pinger(settings: Settings) -> Pinger | None:
+    """Return what pings the dead-man switch, None where none is set up."""
+    if not settings.ping.url:
+        return None
+    seconds = hook_seconds(settings)
+
+    def send(signal: str) -> str:
+        from bikecollect.alerts import webhooks  # needed for pings only
+
+        return webhooks.ping(settings.ping.url, signal, seconds=seconds)
+
+    return Pinger(send, settings.ping.start, seconds)
+
+
+def tell_of_settings(settings: Settings, error: SettingsError | None) -> bool:
+    """Alert people that the settings file is invalid (*error*), or valid again.
+
+    *settings* has the alert channels. Returns whether people were alerted.
+    """
+    times = Times(time.time, time.monotonic, Stop())
+    alerter, state_path = settings_alerter(settings, times)
+    if error is None and not data_folder.is_there(state_path):
+        return True
+    now = times.clock()
+    run = Run(process.run_id(), "settings", slot_at(now, settings.seconds), now)
+    run = run.failed(error) if error else run.ended(Outcome.DUPLICATE)
+    try:
+        told = alerter.tell([run])
+    except Exception:
+        log.debug("alerting", exc_info=True)
+        return False
+    ping = pinger(settings)
+    if error is not None and ping:
+        ping.send(str(run.exit_code))
+    state = AlertStateFile(state_path)
+    with state.held():
+        stored = state.load()
+        if stored is not None and not any(i.is_open for i in stored.incidents):
+            state_path.unlink(missing_ok=True)
+    return told
+
+
+def alerter(
+    settings: Settings,
+    systems: Sequence[SystemFolder],
+    times: Times,
+    troubles: Mapping[str, object],
+) -> Alerter:
+    """Return the alerter of the runs; systems in *troubles* have no usable folder."""
+    paths = {s.system_id: _alert_paths(s, str(s.path)) for s in systems}
+    unusable = frozenset(name for name, trouble in troubles.items() if trouble)
+    return _alerter(settings, times, paths, frozenset(settings.tell.mute), unusable)
+
+
+def settings_alerter(settings: Settings, times: Times) -> tuple[Alerter, Path]:
+    """Return the alerter of the settings file itself, and the path of its state."""
+    path = data_folder.state_home() / "settings"
+    system = SystemFolder("settings", path, ZoneInfo("UTC"), settings.seconds)
+    paths = _alert_paths(system, settings.source)
+    others = frozenset(KINDS) - {"settings"}
+    return _alerter(settings, times, {"settings": paths}, others), paths.state_file
+
+
+def _alert_paths(system: SystemFolder, known_by: str) -> AlertPaths:
+    name = system.system_id
+    return AlertPaths(
+        system=system,
+        spare_outbox=data_folder.state_home() / "outbox" / name,
+        state_file=data_folder.alert_state_path(name, known_by),
+    )
+
+
+def _alerter(
+    settings: Settings,
+    times: Times,
+    systems: Mapping[str, AlertPaths],
+    muted: frozenset[str],
+    unusable: frozenset[str] = frozenset(),
+) -> Alerter:
+    def dispatcher() -> "Dispatcher":
+        from bikecollect.alerts.delivery import Dispatcher
+        from bikecollect.setup import program
+
+        source = Path(settings.source) if settings.source else None
+        command = program.command_line(source)
+
+        return Dispatcher(
+            systems=systems,
+            interval=settings.seconds,
+            mailer=mailer(settings, times),
+            hooks=hooks(settings),
+            version=__version__,
+            period=settings.mail.digest,
+            unusable=unusable,
+            redact=lambda text: program.expand_commands(settings.redact(text), command),
+        )
+
+    mails, tell = bool(settings.mail.host), settings.tell
+    return Alerter(
+        systems=systems,
+        interval=settings.seconds,
+        dispatcher=dispatcher,
+        mails=mails,
+        digests=bool(settings.mail.digest),
+        has_channel=mails or bool(tell.webhook or tell.command),
+        muted=muted,
+        mail_settings=mail_settings(settings.mail),
+        csv_days=settings.keep.csv_days,
+    )
+
+
+def mailer(settings: Settings, times: Times) -> "Mailer | None":
+    """Return the sender of mails, None if no mail server is set up."""
+    mail = settings.mail
+    if not mail.host:
+        return None
+    from bikecollect.alerts.mail.envelope import Audience  # needed with mails only
+    from bikecollect.alerts.mail.mailer import Mailer
+
+    return Mailer(
+        server=server(mail, settings.password()),
+        audience=Audience(mail.sender, mail.to, mail.escalate_to, mail_settings(mail)),
+        clock=times.clock,
+        seconds=min(20.0, settings.seconds / 6),
+    )
+
+
+def mail_settings(mail: Mail) -> str:
+    """Return the fingerprint of the settings that mails are sent by, empty for none."""
+    if not mail.host:
+        return ""
+    server = (mail.host, mail.port, mail.security, mail.user, mail.ca_bundle)
+    values = repr((server, mail.sender, mail.to, mail.escalate_to))
+    return sha256(values.encode("utf-8", "backslashreplace")).hexdigest()[:16]
+
+
+def hooks(settings: Settings) -> "dict[str, Hook]":
+    """Return the alert channels beside mail, by name."""
+    channels: dict[str, Hook] = {}
+    if not (settings.tell.webhook or settings.tell.command):
+        return channels
+    from bikecollect.alerts import webhooks  # needed with such a channel only
+
+    patience = hook_seconds(settings)
+    if settings.tell.webhook:
+        url = settings.tell.webhook
+        channels["webhook"] = lambda text, _: webhooks.post(url, text, seconds=patience)
+    if settings.tell.command:
+        argv = settings.tell.command
+        channels["command"] = partial(webhooks.command, argv, seconds=patience)
+    return channels
+
+
+def hook_seconds(settings: Settings) -> float:
+    """Return how long a ping, a webhook or a command may take, in seconds."""
+    return min(HOOK_SECONDS, settings.seconds / 12)
