@@ -12,11 +12,15 @@ STATION, DISTRICT, SYSTEM = "station", "district", "system"
 
 @dataclass(frozen=True)
 class Report:
-    """A report; *places* are the possible groupings of its rows, the default first."""
+    """A report; *places* are the possible groupings of its rows, the default first.
+
+    *may_be_empty*: no row is an answer, too, such as no change.
+    """
 
     name: str
     places: tuple[str, ...] = (STATION,)
     needs_moment: bool = False
+    may_be_empty: bool = False
 
     @property
     def text(self) -> str:
@@ -39,10 +43,10 @@ REPORTS: Mapping[str, Report] = {
     report.name: report
     for report in (
         Report("availability", (SYSTEM, DISTRICT, STATION)),
-        Report("episodes"),
+        Report("episodes", may_be_empty=True),
         Report("reliability"),
         Report("chance", needs_moment=True),
-        Report("changes"),
+        Report("changes", may_be_empty=True),
         Report("coverage", (SYSTEM,)),
         Report("snapshot"),
         Report("stations"),
@@ -51,7 +55,7 @@ REPORTS: Mapping[str, Report] = {
         Report("days"),
         Report("typical"),
         Report("scarcity", (SYSTEM, DISTRICT)),
-        Report("neighbours"),
+        Report("neighbours", may_be_empty=True),
         Report("vehicles", (SYSTEM,)),
         Report("vehicle_grid", (SYSTEM,)),
         Report("vehicle_idle", (SYSTEM,)),

@@ -16,9 +16,19 @@ STATIONS = (
     "SELECT s.system_id AS system_id, s.station_id AS station_id, s.region AS region"
     " FROM stations AS s WHERE s.valid_to IS NULL"
 )
+NAMES = (
+    "SELECT s.system_id AS system_id, s.station_id AS station_id, s.name AS name"
+    " FROM stations AS s WHERE s.valid_to IS NULL"
+)
+NAMED = {"station_id": "name", "neighbour": "neighbour_name"}
+"""Columns with ids of stations, and the column for their names."""
 SEEN = (
     "SELECT DISTINCT c.system_id AS system_id, c.station_id AS station_id"
     " FROM coverage AS c WHERE c.date >= DATE '$since' AND c.date < DATE '$until'"
+)
+EXPECTED = (
+    "SELECT s.slot AS slot FROM slots AS s"
+    " WHERE s.date >= DATE '$since' AND s.date < DATE '$until' LIMIT 1"
 )
 NOWHERE = "(no district)"
 
@@ -84,6 +94,39 @@ def ask(
     columns, rows = engine.query(values.sql(report))
     if report.name == "chance":
         return _with_interval(columns, rows)
+    return Answer(columns, rows)
+
+
+def refuse_nothing(engine: Engine, report: Report, values: Values) -> None:
+    """Raise UsageError if a *report* without any row has no data to report on."""
+    sql = EXPECTED.replace("$since", values.since.isoformat())
+    sql = sql.replace("$until", values.until.isoformat())
+    if not engine.query(sql)[1]:
+        text = "no data in that range"
+    elif report.needs_moment:
+        text = "no such day of the week in that range"
+    elif report.may_be_empty:
+        return
+    else:
+        text = f"no data for `{report.name}` in that range"
+    raise UsageError(f"{text}; see: bikecollect backfill-report")
+
+
+def with_names(engine: Engine, result: Answer) -> Answer:
+    """Return *result* with the name of each station after its id."""
+    if "name" in result.columns or "system_id" not in result.columns:
+        return result
+    names = {(s, i): name for s, i, name in engine.query(NAMES)[1]}
+    system = result.columns.index("system_id")
+    columns, rows = result.columns, result.rows
+    for column, label in NAMED.items():
+        if column in columns:
+            at = columns.index(column) + 1
+            columns = [*columns[:at], label, *columns[at:]]
+            rows = [
+                (*row[:at], names.get((row[system], row[at - 1])), *row[at:])
+                for row in rows
+            ]
     return Answer(columns, rows)
 
 

@@ -1,20 +1,23 @@
 """Reports rest on what was seen, and on nothing else."""
 
+import json
 import re
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
-from command import bikecollect
+from command import bikecollect, on_terminal
 from keeping import compacted, viewed
 from world import NOON, World
 
+from bikecollect.cli.render.reports import answer
 from bikecollect.core.errors import UsageError
 from bikecollect.core.slots import DAY
 from bikecollect.reports.registry import REPORTS, ROWS, Values, wilson
-from bikecollect.reports.runner import Duck, ask
+from bikecollect.reports.runner import Answer, Duck, ask
 
 pytest.importorskip("duckdb")
 DAYS = ("--until", "2026-11-22")
@@ -401,3 +404,117 @@ def test_the_command_answers(
     assert "Traceback" not in done.stderr
     text = "" if {"--sql", "--format"} & set(arguments) else done.stdout
     assert all(len(line) <= 80 for line in text.splitlines())
+
+
+def _reported(config: Path, *arguments: object) -> str:
+    """Return what `report` with *arguments* prints."""
+    done = bikecollect("--config", config, "report", *arguments, *DAYS)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("report", "column"),
+    [
+        ("snapshot", "slot"),
+        ("history", "slot"),
+        ("scarcity", "slot"),
+        ("episodes", "first_slot"),
+        ("stations", "since"),
+    ],
+)
+def test_programs_get_times_with_their_offset(
+    world: World, config: Path, report: str, column: str
+) -> None:
+    """CSV and JSON have ISO 8601, as the reference promises."""
+    lines = _reported(config, report, "--format", "csv").splitlines()
+    cell = lines[1].split(",")[lines[0].split(",").index(column)]
+    record = json.loads(_reported(config, report, "--format", "json").splitlines()[0])
+
+    assert re.fullmatch(r"2026-11-22T\d\d:\d\d:00\+08:00", cell)
+    assert record[column] == cell
+
+
+def test_csv_has_booleans_as_the_daily_files_have_them(
+    world: World, config: Path
+) -> None:
+    """In small letters, which every reader of CSV knows."""
+    lines = _reported(config, "snapshot", "--format", "csv").splitlines()
+
+    assert ",true," in lines[1]
+    assert "True" not in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("availability",), ["Sun 12:00", "times: Asia/Taipei"]),
+        (("history",), ["2026-11-22 12:10"]),
+        (("snapshot",), ["Slot 2026-11-22 12:30", "yes"]),
+        (("typical",), ["Sun", "12:15"]),
+        (("hours",), ["12:00"]),
+        (("reliability",), ["dock: least reliable first."]),
+        (("chance", "--at", "Sun 12:05"), ["95 % interval", " to "]),
+    ],
+)
+def test_a_person_reads_local_times_weekdays_and_intervals(
+    world: World, config: Path, arguments: tuple[str, ...], words: list[str]
+) -> None:
+    """No epoch seconds, no number of a weekday, positions in full."""
+    text = _reported(config, *arguments)
+
+    assert [word for word in words if word not in text] == []
+    assert not re.search(r"\b1\d{9}\b", text)
+
+
+def test_positions_are_in_full() -> None:
+    """Six digits are a tenth of a metre; four would be eleven."""
+    result = Answer(["system_id", "lat", "lon"], [("city", 25.0326, 121.5654321)])
+    zones = {"city": ZoneInfo("Asia/Taipei")}
+
+    text = answer(REPORTS["stations"], result, zones, "text", None)
+
+    assert "25.032600  121.565432" in text
+
+
+def test_names_of_stations_are_added_on_request(world: World, config: Path) -> None:
+    """After the id, in text and for programs."""
+    text = _reported(config, "reliability", "--names")
+    csv = _reported(config, "reliability", "--names", "--format", "csv")
+
+    assert re.search(r"station +name", text)
+    assert csv.startswith("system_id,station_id,name,slots_seen")
+    assert "name" not in _reported(config, "reliability")
+
+
+def test_a_terminal_shows_names(world: World, config: Path) -> None:
+    """Somebody who reads does not know the ids."""
+    shown = on_terminal("--config", config, "report", "reliability", *DAYS)
+
+    assert re.search(r"station +name", shown)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("availability", "--since", "2020-01-01", "--until", "2020-01-03"), "no data"),
+        (("changes", "--since", "2020-01-01", "--until", "2020-01-03"), "no data"),
+        (("chance", "--at", "Mon 08:30", *DAYS), "no such day of the week"),
+        (("vehicles", *DAYS), "no data for `vehicles`"),
+        (("snapshott",), 'did you mean "snapshot"?'),
+    ],
+)
+@pytest.mark.parametrize("form", ["text", "csv", "json"])
+def test_a_report_on_nothing_is_an_error(
+    world: World, config: Path, arguments: tuple[str, ...], message: str, form: str
+) -> None:
+    """An empty table would look like an answer."""
+    done = bikecollect("--config", config, "report", *arguments, "--format", form)
+
+    assert (done.returncode, done.stdout) == (64, "")
+    assert message in done.stderr
+
+
+def test_a_report_may_find_nothing(world: World, config: Path) -> None:
+    """No change in the list of stations is an answer."""
+    assert "No rows: nothing matches." in _reported(config, "changes")

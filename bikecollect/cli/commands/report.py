@@ -1,9 +1,11 @@
 """``bikecollect report``: run a prepared report on the history."""
 
+import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
+from difflib import get_close_matches
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -20,6 +22,7 @@ from bikecollect.core.errors import ExitCode, UsageError
 from bikecollect.core.slots import bounds
 from bikecollect.reports import runner
 from bikecollect.reports.registry import REPORTS, Report, Values
+from bikecollect.reports.runner import Answer
 
 
 @click.command()
@@ -39,6 +42,11 @@ from bikecollect.reports.registry import REPORTS, Report, Values
     type=click.IntRange(min=1),
     default=1,
     help="For episodes: minimum number of slots.",
+)
+@click.option(
+    "--names/--no-names",
+    default=None,
+    help="Add the names of stations; default: on a terminal.",
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Maximum number of rows.")
 @click.option("--sql", is_flag=True, help="Print the SQL, to run it on another engine.")
@@ -61,6 +69,7 @@ def report(
     by: str | None,
     at: str | None,
     least: int,
+    names: bool | None,
     limit: int | None,
     sql: bool,
     form: str,
@@ -74,41 +83,60 @@ def report(
         say_figures(listing())
         return ExitCode.OK
     if name not in REPORTS:
-        known = ", ".join(REPORTS)
-        raise UsageError(f'unknown report "{name}"; known: {known}')
+        raise UsageError(_unknown(name))
     chosen = REPORTS[name]
     if chosen.needs_moment and not at:
         raise UsageError(f'`{name}` requires a time: --at "Mon 08:30"')
     settings = ctx.ensure_object(Shared).settings()
-    names = settings.chosen(system_ids)
-    systems, code = readable(settings, names)
+    systems, code = readable(settings, settings.chosen(system_ids))
     values = _values(settings.seconds, systems[0].system.zone, since, until, at)
     values = replace(values, least=least)
     if sql:
         say_figures(values.sql(chosen))
         return ExitCode.OK
-    _answer(settings.data, systems, chosen, values, by or "", station, form, limit)
-    return code
-
-
-def _answer(  # noqa: PLR0917 - one call
-    data: Path,
-    systems: Sequence[ViewedSystem],
-    chosen: Report,
-    values: Values,
-    by: str,
-    station: Sequence[str],
-    form: str,
-    limit: int | None,
-) -> None:
-    with (
-        progress(f"reading the history for `{chosen.name}` ..."),
-        views.connected(data, systems, fails_on=()) as db,
-    ):
-        result = runner.ask(runner.Duck(db), chosen, values, by=by, stations=station)
+    question = Question(chosen, values, by or "", station)
+    if names is None:
+        names = form == "text" and sys.stdout.isatty()
+    result = _ask(settings.data, systems, question, names=names)
     zones = {viewed.system_id: viewed.system.zone for viewed in systems}
     print_text = emit if form == "csv" else say_figures
     print_text(answer(chosen, result, zones, form, limit))
+    return code
+
+
+def _unknown(name: str) -> str:
+    near = get_close_matches(name, REPORTS, 1)
+    hint = f', did you mean "{near[0]}"?' if near else "; see: bikecollect report"
+    return f'unknown report "{name}"{hint}'
+
+
+@dataclass(frozen=True)
+class Question:
+    """A *report*, its *values*, and what its figures are grouped *by*."""
+
+    report: Report
+    values: Values
+    by: str
+    stations: Sequence[str]
+
+
+def _ask(
+    data: Path, systems: Sequence[ViewedSystem], question: Question, *, names: bool
+) -> Answer:
+    """Return the answer, with the names of stations if *names*.
+
+    Raises UsageError if there is no data in the range.
+    """
+    report, values, stations = question.report, question.values, question.stations
+    with (
+        progress(f"reading the history for `{report.name}` ..."),
+        views.connected(data, systems, fails_on=()) as db,
+    ):
+        engine = runner.Duck(db)
+        result = runner.ask(engine, report, values, by=question.by, stations=stations)
+        if not result.rows:
+            runner.refuse_nothing(engine, report, values)
+        return runner.with_names(engine, result) if names else result
 
 
 def _values(
@@ -118,7 +146,6 @@ def _values(
     until: str | None,
     at: str | None,
 ) -> Values:
-
     first, end = days(since, until, zone, time.time())
     first = first if since else "2000-01-01"
     end = end if until else "2100-01-01"

@@ -6,6 +6,10 @@ from unicodedata import east_asian_width
 from bikecollect.core.text import visible
 
 WIDEST = 40
+GAP = 2
+"""Blanks between two columns."""
+LEAST = 8
+"""Columns that a shortened cell keeps."""
 
 
 def table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -20,16 +24,42 @@ def table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
         return ""
     names = [visible(name) for name in names]
     texts = [[_text(value) for value in row] for row in rows]
-    numeric = [
-        bool(rows) and all(isinstance(row[n], int | float | None) for row in rows)
-        for n in range(len(names))
-    ]
-    widths = [
-        max(width(name), *(width(row[n]) for row in texts)) if texts else width(name)
-        for n, name in enumerate(names)
-    ]
+    widths = _widths(names, texts)
+    numeric = _numeric(names, rows)
     lines = [_line(names, widths, numeric), *(_line(r, widths, numeric) for r in texts)]
     return "".join(f"{line.rstrip()}\n" for line in lines)
+
+
+def fitted(
+    names: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    columns: int | None,
+    *,
+    shorten: Sequence[str] = (),
+) -> str:
+    """Return *rows* like `table`, in lines of at most *columns*; None: of any length.
+
+    The columns called *shorten* become narrower first. A table that is still too wide
+    is written as a paragraph per row, with a line per value.
+
+    >>> print(fitted(["station", "vehicles"], [("Town Hall", 3)], 15), end="")
+    station   Town Hall
+    vehicles  3
+    """
+    texts = [[_text(value) for value in row] for row in rows]
+    widths = _widths([visible(name) for name in names], texts)
+    excess = sum(widths) + GAP * (len(widths) - 1) - (columns or 0)
+    if columns is None or not rows or excess <= 0:
+        return table(names, rows)
+    narrower = list(map(list, rows))
+    for n, name in enumerate(names):
+        least = max(LEAST, width(name))
+        if name in shorten and excess > 0 and widths[n] > least:
+            size = max(least, widths[n] - excess)
+            excess -= widths[n] - size
+            for row, cells in zip(narrower, texts, strict=True):
+                row[n] = _shortened(cells[n], size)
+    return table(names, narrower) if excess <= 0 else _paragraphs(names, rows)
 
 
 def width(text: str) -> int:
@@ -41,6 +71,35 @@ def width(text: str) -> int:
     return sum(2 if east_asian_width(c) in "WF" else 1 for c in text)
 
 
+def _paragraphs(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return each of *rows* as lines of a name and a value, with a blank line between.
+
+    Values are complete: a terminal breaks a line that is too long for it.
+    """
+    heads = [visible(name) for name in names]
+    size = max(map(width, heads))
+    paragraphs = []
+    for row in rows:
+        pairs = zip(heads, map(_complete, row), strict=True)
+        lines = [f"{head}{' ' * (size - width(head))}  {cell}" for head, cell in pairs]
+        paragraphs.append("".join(f"{line.rstrip()}\n" for line in lines))
+    return "\n".join(paragraphs)
+
+
+def _widths(names: Sequence[str], texts: Sequence[Sequence[str]]) -> list[int]:
+    return [
+        max([width(name), *(width(row[n]) for row in texts)])
+        for n, name in enumerate(names)
+    ]
+
+
+def _numeric(names: Sequence[str], rows: Sequence[Sequence[object]]) -> list[bool]:
+    return [
+        bool(rows) and all(isinstance(row[n], int | float | None) for row in rows)
+        for n in range(len(names))
+    ]
+
+
 def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> str:
     padded = (
         " " * (size - width(cell)) + cell
@@ -48,13 +107,31 @@ def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) 
         else cell + " " * (size - width(cell))
         for cell, size, right in zip(cells, widths, numeric, strict=True)
     )
-    return "  ".join(padded)
+    return (" " * GAP).join(padded)
 
 
 def _text(value: object) -> str:
+    return _shortened(_complete(value), WIDEST)
+
+
+def _complete(value: object) -> str:
+    """Return *value* as text; ten digits show a position to the centimetre."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    text = f"{value:.4g}" if isinstance(value, float) else visible(str(value))
-    return text if width(text) <= WIDEST else text[: WIDEST - 1] + "…"
+    return f"{value:.10g}" if isinstance(value, float) else visible(str(value))
+
+
+def _shortened(text: str, most: int) -> str:
+    """Return *text* in at most *most* columns, with a mark for what is missing.
+
+    >>> _shortened("市政府站", 6)
+    '市政…'
+    """
+    if width(text) <= most:
+        return text
+    kept = text
+    while width(kept) > most - 1:
+        kept = kept[:-1]
+    return f"{kept}…"

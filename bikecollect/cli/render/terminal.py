@@ -1,11 +1,29 @@
 """Marks, bars, headings and wrapped lines for the terminal."""
 
+import os
 import sys
 import textwrap
+from contextlib import suppress
 
 import click
 
 WIDTH = 80
+"""The columns of a pipe, of a file, and the most that running text fills."""
+NARROWEST = 30
+"""Below this many columns lines are broken by the terminal."""
+
+
+def terminal_columns() -> int | None:
+    """Return the columns of the terminal on standard output, None if it is none."""
+    with suppress(OSError, ValueError):
+        size = os.get_terminal_size(sys.stdout.fileno()).columns
+        return max(NARROWEST, size or WIDTH)
+    return None
+
+
+def columns() -> int:
+    """Return the columns for running text: those of the terminal, at most `WIDTH`."""
+    return min(WIDTH, terminal_columns() or WIDTH)
 
 
 def unicode() -> bool:
@@ -22,9 +40,11 @@ def bar(part: float, whole: float, width: int) -> str:
 
 
 def wrapped(
-    text: str, first: str = "", rest: str | None = None, *, width: int = WIDTH - 1
+    text: str, first: str = "", rest: str | None = None, *, width: int | None = None
 ) -> list[str]:
     """Return *text* as lines of at most *width*, broken at blanks only.
+
+    Without *width* the lines fit the terminal, see `columns`.
 
     A path or an address stays whole, even if its line is then longer.
 
@@ -35,7 +55,7 @@ def wrapped(
     """
     return textwrap.wrap(
         text,
-        width,
+        width or columns() - 1,
         initial_indent=first,
         subsequent_indent=first if rest is None else rest,
         break_long_words=False,
