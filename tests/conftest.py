@@ -36,7 +36,7 @@ if (
 
 LONGEST = (
     "test_cron.py",
-    "test_recorded_merge.py",
+    "test_recorded_taipei.py",
     "test_recorded_gaps.py",
     "test_reports_spark.py",
     "test_browser.py",

@@ -19,6 +19,8 @@ from served import Answer, serving
 from trouble_day import die
 
 from bikecollect.core import process
+from bikecollect.core.slots import Slot
+from bikecollect.reports import evidence
 from bikecollect.setup.loader import parse
 from bikecollect.setup.settings import Settings
 from bikecollect.simulator.demo import Time
@@ -38,35 +40,54 @@ API = 18
 """Columns of the recorded CSV that are the feed's own keys."""
 Documents = Mapping[str, bytes]
 """The bodies of one moment, by the path they are served at."""
+OUTAGES = {
+    "host-off": (20, 29, "host-off"),
+    "asleep": (40, 46, "asleep"),
+    "not-started": (60, 64, "not-started"),
+    "killed": (75, 76, "killed"),
+    "network": (90, 93, "network: connect"),
+    "http-503": (110, 115, "http-503"),
+    "http-404": (125, 126, "http-404"),
+    "rate-limited": (135, 136, "rate-limited"),
+    "credentials": (145, 147, "credentials"),
+    "html": (160, 163, "rejected: not-json"),
+    "renamed": (180, 184, "rejected: drift"),
+    "disk": (200, 202, "disk"),
+}
+"""Twelve kinds of outages: the first slot, the end, and the cause in the report."""
+CUTS = {slot: kind for kind, (a, b, _) in OUTAGES.items() for slot in range(a, b)} | {
+    220: "lock"
+}
+"""The outages by slot; a lock that is held delays a slot, and loses nothing."""
 
 
 def youbike() -> dict[float, Documents]:
     """Return three days of Taipei, by the moment of each snapshot."""
-    found: dict[float, Documents] = {}
+    snapshots: dict[float, Documents] = {}
     for path in sorted(SERIES.glob("youbike2_taipei*")):
         for name, data in _members(path):
             stamp = name.partition("bike_data_2")[2].removesuffix(".csv")
             at = datetime.strptime(f"2{stamp}", "%Y%m%d_%H%M%S").replace(tzinfo=UTC)
-            found[at.timestamp()] = {"/": _as_json(data)}
-    return found
+            snapshots[at.timestamp()] = {"/": _as_json(data)}
+    return snapshots
 
 
 def vienna() -> dict[float, Documents]:
     """Return a week of Vienna."""
-    found: dict[float, Documents] = {}
+    snapshots: dict[float, Documents] = {}
     (path,) = SERIES.glob("vienna*")
     members = dict(_members(path))
     stations = members.pop("station_information.json")
     for name, data in members.items():
         stamp = name.partition("api_dump_")[2].removesuffix(".json")
         at = datetime.strptime(stamp, "%Y-%m-%d_%H-%M-%S").replace(tzinfo=UTC)
-        found[at.timestamp()] = _gbfs(data, stations)
-    return found
+        snapshots[at.timestamp()] = _gbfs(data, stations)
+    return snapshots
 
 
 def bay_wheels() -> dict[float, Documents]:
     """Return a week of the San Francisco Bay Area."""
-    found: dict[float, Documents] = {}
+    snapshots: dict[float, Documents] = {}
     stations = b""
     for path in sorted(SERIES.glob("baywheels*")):
         for name, data in _members(path):
@@ -75,8 +96,8 @@ def bay_wheels() -> dict[float, Documents]:
                 stations = data
             if kind == "station_status.json":
                 at = datetime.strptime(stamp[:15], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
-                found[at.timestamp()] = _gbfs(data, stations)
-    return found
+                snapshots[at.timestamp()] = _gbfs(data, stations)
+    return snapshots
 
 
 def _gbfs(status: bytes, stations: bytes) -> Documents:
@@ -196,6 +217,11 @@ class Player:
             awake=lambda: self.clock.now - self.booted - self.slept,
         )
 
+    def documents_at(self, moment: float) -> Documents:
+        """Return what is served at *moment*: the snapshot before it, or the first."""
+        last = bisect_right(self.moments, moment) - 1
+        return self.snapshots[self.moments[max(0, last)]]
+
     def _answer(self, path: str) -> Answer:
         if self.trouble == "network":
             raise ConnectionResetError
@@ -213,12 +239,25 @@ class Player:
             feeds = [{"name": n, "url": f"{self.root}/{n}.json"} for n in names]
             listed = {"data": {"en": {"feeds": feeds}}, "version": "2.3", "ttl": 60}
             return Answer(json.dumps(listed).encode())
-        last = bisect_right(self.moments, self.clock.now) - 1
-        body = self.snapshots[self.moments[max(0, last)]][path]
+        body = self.documents_at(self.clock.now)[path]
         if self.trouble == "renamed":
             body = body.replace(b"available_rent_bikes", b"rentable")
             body = body.replace(b"num_bikes_available", b"rentable")
         return Answer(body)
+
+
+def check_gaps(player: Player, settings: Settings) -> None:
+    """Assert that the report names each of `OUTAGES` with its cause, and no other."""
+    expected = [
+        (player.slots[a], player.slots[b - 1] + player.interval, b - a, cause)
+        for a, b, cause in sorted(OUTAGES.values())
+    ]
+    end = Slot(int(player.clock.now))
+    account = evidence.read_account(
+        settings.system_folder("city"), until=end, now=player.clock.now
+    )
+    assert [(g.start, g.end, g.slots, g.cause) for g in account.gaps] == expected
+    assert account.total.expected == len(player.slots)
 
 
 @contextmanager
