@@ -15,7 +15,7 @@ from bikecollect.core.text import visible
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.data_folder import state_home
 from bikecollect.storage.files import durable
-from bikecollect.wiring import collection
+from bikecollect.wiring import alerting
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def mail_problems(
     from bikecollect.alerts.mail.outbox import Outbox  # needed with mails only
     from bikecollect.alerts.messages import Letter
 
-    mailer = collection.mailer(settings, times)
+    mailer = alerting.mailer(settings, times)
     if mailer is None:
         raise SettingsError("--mail requires [mail] in the settings: host, sender, to")
     now = times.clock()
