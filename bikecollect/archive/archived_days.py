@@ -13,6 +13,7 @@ from bikecollect.core.slots import Slot
 from bikecollect.storage.csv_store import Store, is_segment
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import ENDS, WITHIN
+from bikecollect.storage.runs import packed
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -26,6 +27,12 @@ FILLED = (
     f" WHERE {WITHIN} GROUP BY day ORDER BY day"
 )
 """Slots and rows by the day in the file's name, ``station_status/DAY.csv``."""
+
+PLACES = [packed.COLUMNS.index(name) for name in RUNS]
+INSERT_RUN = (
+    f"INSERT OR IGNORE INTO runs ({', '.join(RUNS)}, seconds, notices, tries)"
+    f" VALUES ({', '.join('?' * len(RUNS))}, '{{}}', '[]', '[]')"
+)
 
 
 class Archived(NamedTuple):
@@ -90,9 +97,24 @@ class ArchivedDays:
 
     def runs(self, begin: Slot, end: Slot) -> list[tuple[Any, ...]]:
         """Return the runs of those slots, with the columns of the dataset `runs`."""
-        names = ", ".join(RUNS)
-        sql = f"SELECT {names} FROM runs WHERE slot >= ? AND slot < ? ORDER BY slot"
-        return self._ledger.all(sql, begin, end)
+        sql = f"SELECT {', '.join(RUNS)} FROM runs WHERE slot >= ? AND slot < ?"
+        rows = self._ledger.all(sql, begin, end)
+        with self._ledger.translated():
+            days = packed.newest_first(self._ledger.opened(), begin, end)
+            old = [[row[place] for place in PLACES] for day in days for row in day]
+        runs = {row[0]: tuple(row) for row in (*old, *rows)}
+        return sorted(runs.values(), key=lambda row: row[1])
+
+    def days_of_damaged_runs(self) -> list[str]:
+        """Return the days whose packed runs are damaged."""
+        with self._ledger.translated():
+            return packed.damaged(self._ledger.opened())
+
+    def restore_runs(self, day: str, runs: Sequence[Sequence[Any]]) -> None:
+        """Write the *runs* of a *day* whose packed runs are damaged."""
+        with self._ledger.transaction() as db:
+            packed.drop(db, day)
+            db.executemany(INSERT_RUN, runs)
 
     def forget(self, slots: Iterable[Slot]) -> None:
         """Remove the blocks of *slots*."""
@@ -112,18 +134,13 @@ class ArchivedDays:
         files: Iterable[str],
     ) -> None:
         """Write a day that the ledger has lost: *blocks*, whose *files* are removed."""
-        names, marks = ", ".join(RUNS), ", ".join("?" * len(RUNS))
         with self._ledger.transaction() as db:
             db.executemany(
                 "INSERT OR IGNORE INTO blocks"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (block.to_row() for block in blocks),
             )
-            db.executemany(
-                f"INSERT OR IGNORE INTO runs ({names}, seconds, notices, tries)"
-                f" VALUES ({marks}, '{{}}', '[]', '[]')",
-                runs,
-            )
+            db.executemany(INSERT_RUN, runs)
             _save(db, archived)
             _mark_removed(db, archived.day, files)
 
@@ -162,6 +179,9 @@ def restore(archive: "Archive", archived_days: ArchivedDays, store: Store) -> No
     for day in archive.days():
         if day not in known:
             _restore_day(archive, archived_days, store, day)
+    for day in archived_days.days_of_damaged_runs():
+        runs = archive.rows("runs", day, RUNS)
+        archived_days.restore_runs(day, runs)
 
 
 def _restore_day(

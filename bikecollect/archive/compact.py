@@ -27,6 +27,7 @@ from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.lock import Lock, exclusive_lock
 from bikecollect.storage.payload_store import Payloads
 from bikecollect.storage.recovery import Recovery
+from bikecollect.storage.runs.packer import RunPacker
 
 IN_USE, CHANGED = "in use", "changed"
 LOST = "lost"
@@ -93,6 +94,17 @@ class Compactor:
             self.breathe()
             yield step
         yield from self._remove_old([])
+        self._pack_runs()
+
+    def _pack_runs(self) -> None:
+        packer = RunPacker(self.ledger, self.system.zone)
+        is_unfinished = True
+        while is_unfinished:
+            with self._open() as archived_days:
+                is_unfinished = packer.pack(archived_days.archived(), self.clock())
+                if not is_unfinished:
+                    packer.shrink()
+            self.breathe()
 
     def _remove_old(self, due: Sequence[str]) -> Iterator[Step]:
         """Remove the CSV of old days that are not *due*."""

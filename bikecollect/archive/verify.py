@@ -107,6 +107,9 @@ class Verifier:
         for (verdict,) in self.history.select("PRAGMA integrity_check"):
             if verdict != "ok":
                 yield self._finding(LEDGER, verdict)
+        for day in self.history.days_of_damaged_runs():
+            what = f"the packed runs of {day} are damaged; run: bikecollect compact"
+            yield self._finding(LEDGER, what)
 
     def _impossible(self, blocks: Sequence[Block]) -> Iterator[Finding]:
         """Yield the blocks that readers skip as implausible."""

@@ -1,7 +1,7 @@
 """Read the evidence for the account of the past from a system's folder."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, tzinfo
 from itertools import groupby
 from pathlib import Path
@@ -53,12 +53,14 @@ def read(
         for r in history.killed_runs()
         if r.outcome is not None
     ]
-    rows = [
-        *history.select(BEFORE, since),
-        *history.select(RUNS, since, until),
-        *history.select(AFTER, until),
-    ]
-    runs = [*map(SeenRun._make, rows), *dead, *([now] if now else [])]
+    with history.session():
+        rows = [
+            *history.select(BEFORE, since),
+            *history.select(RUNS, since, until),
+            *history.select(AFTER, until),
+        ]
+        recorded = [*map(SeenRun._make, rows), *_packed(history, since, until)]
+    runs = [*_within(recorded, since, until), *dead, *([now] if now else [])]
     blocks = (Block.from_row(row) for row in history.select(BLOCKS, since, until))
     incidents = [i for i in history.incidents(since) if i.kind in SILENCING]
     return Evidence(
@@ -68,6 +70,23 @@ def read(
         spare=dict(_spare(folder / "payloads")),
         incidents=incidents,
     )
+
+
+def _packed(history: History, since: Slot, until: Slot) -> Iterator[SeenRun]:
+    """Yield the packed runs of the slots, and their neighbours."""
+    for values in history.packed_runs(since, until):
+        yield SeenRun(**{name: values[name] for name in SeenRun._fields})
+
+
+def _within(runs: Sequence[SeenRun], since: Slot, until: Slot) -> Iterator[SeenRun]:
+    """Yield the *runs* of the slots, the newest before and the first after them."""
+    yield from sorted((r for r in runs if r.slot < since), key=_slot)[-1:]
+    yield from (run for run in runs if since <= run.slot < until)
+    yield from sorted((r for r in runs if r.slot >= until), key=_slot)[:1]
+
+
+def _slot(run: SeenRun) -> Slot:
+    return run.slot
 
 
 def _spare(folder: Path) -> Iterable[tuple[Slot, str]]:

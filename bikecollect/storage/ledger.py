@@ -20,10 +20,10 @@ from bikecollect.storage.ledger_schema import (
     find_version,
     insert_block,
     insert_stations,
-    run_row,
     to_information,
     upsert_file,
 )
+from bikecollect.storage.runs.rows import to_row
 
 NOTES = "SELECT key, value FROM memory WHERE key <> ?"
 PLAUSIBLE = f"WHERE valid_from BETWEEN {EARLIEST} AND {LATEST}"
@@ -54,6 +54,11 @@ class Ledger(LedgerFile):
             self._migrate()
             self._forget_files_of_lost_rows()
         return trouble
+
+    @property
+    def folder(self) -> Path:
+        """The folder of its file."""
+        return self._path.parent
 
     def close(self) -> None:
         """Close the ledger; does nothing if it is closed."""
@@ -247,7 +252,7 @@ class Ledger(LedgerFile):
         with self.transaction() as db:
             for run in runs:
                 marks = ", ".join("?" * 22)
-                row = run_row(run)
+                row = to_row(run)
                 db.execute(f"INSERT OR REPLACE INTO runs VALUES ({marks})", row)
 
     def _identify(self, db: sqlite3.Connection | None) -> None:

@@ -1,7 +1,6 @@
 """The history of a system, read from its folder without changing anything there."""
 
 import json
-import math
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -13,18 +12,26 @@ from urllib.parse import quote
 from bikecollect.core.blocks import Block
 from bikecollect.core.errors import Outcome, SettingsError, StorageError
 from bikecollect.core.incidents import Incident
-from bikecollect.core.payload import Attempt
-from bikecollect.core.run import OUTCOMES, Notice, Result, Run, from_json
+from bikecollect.core.run import Run, from_json
 from bikecollect.core.slots import CLOCK_FLOOR, EARLIEST, LATEST, Slot, stamp
 from bikecollect.storage.data_folder import LEDGER, STATUS, VEHICLE_STATUS, VEHICLES
 from bikecollect.storage.files import flock
-from bikecollect.storage.ledger_schema import STEPS, VERSION, find_version
+from bikecollect.storage.ledger_schema import (
+    PACKED_RUNS,
+    STEPS,
+    UNPACKED,
+    VERSION,
+    find_version,
+)
+from bikecollect.storage.runs import packed
+from bikecollect.storage.runs.rows import from_row
 from bikecollect.storage.vehicles import ALONE
 
 PATIENCE = 2.0
 LIMIT = 1_000_000
 BEGINNING = Slot(0)
 END = Slot(1 << 60)
+OUTCOME = packed.COLUMNS.index("outcome")
 INCIDENTS = (
     "SELECT incident_id, kind, opened, last, closed, slots, lost, told, causes, text"
     " FROM incidents WHERE closed IS NULL OR closed >= ? ORDER BY opened"
@@ -39,10 +46,17 @@ FLAGS = (
 WITHIN = f"slot BETWEEN {EARLIEST} AND {LATEST}"
 """The plausible slots: a wrong clock, or somebody, may have written others."""
 ENDS = (
-    "SELECT min(first), max(last) FROM ("
-    f"SELECT min(slot) AS first, max(slot) AS last FROM runs WHERE {WITHIN}"
-    f" AND slot >= {CLOCK_FLOOR}"
-    f" UNION ALL SELECT min(slot), max(slot) FROM blocks WHERE {WITHIN})"
+    "SELECT min(slot), max(slot) FROM ("
+    + " UNION ALL ".join(
+        f"SELECT {end}(slot) AS slot FROM {table} WHERE {condition}"
+        for table, condition in (
+            ("runs", f"{WITHIN} AND slot >= {CLOCK_FLOOR}"),
+            ("blocks", WITHIN),
+        )
+        for end in ("min", "max")
+    )
+    + " UNION ALL SELECT min(first) FROM packed_runs"
+    " UNION ALL SELECT max(last) FROM packed_runs)"
 )
 SLOT_BLOCKS = (
     "SELECT * FROM blocks UNION ALL SELECT v.* FROM vehicles.blocks AS v"
@@ -89,21 +103,27 @@ class History:
         With *outcomes* only runs with one of them. Killed runs that no later run has
         recorded yet are included.
         """
-        where, values = "slot >= ? AND slot < ?", [since, until or END]
+        end, wanted = until or END, frozenset(outcomes)
+        where, values = "slot >= ? AND slot < ?", [since, end]
         if outcomes:
             where += f" AND outcome IN ({', '.join('?' * len(outcomes))})"
         sql = (
             f"SELECT * FROM runs WHERE {where} ORDER BY slot DESC, started DESC LIMIT ?"
         )
         with self._opened() as db:
-            rows = db.execute(sql, (*values, *outcomes, limit))
-            recorded = [self._run(row) for row in rows]
+            rows = {r[0]: r for r in db.execute(sql, (*values, *outcomes, limit))}
+            for day in packed.newest_first(db, since, end):
+                if len(rows) >= limit:
+                    break
+                chosen = (r for r in day if not wanted or r[OUTCOME] in wanted)
+                rows |= {row[0]: row for row in chosen if row[0] not in rows}
+            recorded = [from_row(self._system_id, row) for row in rows.values()]
             unrecorded = [r for r in self.killed_runs() if not _is_recorded(db, r)]
         killed = [
             run
             for run in unrecorded
-            if since <= run.slot < (until or END)
-            and (not outcomes or (run.outcome and run.outcome.value in outcomes))
+            if since <= run.slot < end
+            and (not wanted or (run.outcome and run.outcome.value in wanted))
         ]
         runs = sorted([*killed, *recorded], key=lambda r: (-r.slot, -r.started))
         return runs[:limit]
@@ -111,8 +131,9 @@ class History:
     def run(self, run_id: str) -> list[Run]:
         """Return the run *run_id*, an empty list if there is none."""
         with self._opened() as db:
-            rows = db.execute("SELECT * FROM runs WHERE run_id = ?", (run_id,))
-            runs = [self._run(row) for row in rows]
+            sql = "SELECT * FROM runs WHERE run_id = ?"
+            rows = db.execute(sql, (run_id,)).fetchall() or packed.find(db, run_id)[1]
+            runs = [from_row(self._system_id, row) for row in rows]
         return runs or [run for run in self.killed_runs() if run.run_id == run_id]
 
     def outcomes(self, since: Slot) -> list[tuple[Slot, str]]:
@@ -123,6 +144,12 @@ class History:
         sql = "SELECT slot, outcome FROM runs WHERE slot >= ? ORDER BY slot"
         with self._opened() as db:
             outcomes = db.execute(sql, (since,)).fetchall()
+            accounts = packed.accounts(db, since, END)
+            outcomes += [
+                (run["slot"], run["outcome"])
+                for run in accounts
+                if run["slot"] >= since
+            ]
             unrecorded = [r for r in self.killed_runs() if not _is_recorded(db, r)]
         outcomes += [
             (run.slot, run.outcome.value)
@@ -168,6 +195,21 @@ class History:
                 for row in rows
             ]
 
+    def packed_runs(self, since: Slot, until: Slot) -> list[dict[str, Any]]:
+        """Return the packed runs from *since* to before *until*, and their neighbours.
+
+        They have the values of `packed.ACCOUNT`, by name.
+        """
+        with self._opened() as db:
+            return list(packed.accounts(db, since, until))
+        return []
+
+    def days_of_damaged_runs(self) -> list[str]:
+        """Return the days whose packed runs cannot be read."""
+        with self._opened() as db:
+            return packed.damaged(db)
+        return []
+
     def select(self, sql: str, *values: object) -> list[Any]:
         """Return the rows that *sql* selects from the ledger."""
         with self._opened() as db:
@@ -184,22 +226,6 @@ class History:
             for path in folder.glob(f"{pattern}/{name}")
         )
 
-    def log_lines(self, run_id: str) -> list[str]:
-        """Return the lines of the log files that belong to *run_id*, in order."""
-        run_lines: list[str] = []
-        paths = sorted(self._place.glob("bikecollect.log*"), key=_age, reverse=True)
-        for path in paths:
-            with (
-                suppress(OSError),
-                path.open(encoding="utf-8", errors="replace") as lines,
-            ):
-                inside = False
-                for line in lines:
-                    inside = run_id in line or (inside and line.startswith((" ", "Tr")))
-                    if inside:
-                        run_lines.append(line.rstrip("\n"))
-        return run_lines
-
     def killed_runs(self) -> list[Run]:
         """Return the runs whose note lies in the inbox and is not locked."""
         runs = []
@@ -213,47 +239,16 @@ class History:
                 runs.append(run)
         return runs
 
-    def _run(self, row: Sequence[Any]) -> Run:
-        (run_id, slot, started, finished, outcome, cause, status, _, size, *rest) = row
-        stations, rows, flags, file, spent, accepted, boot_id, uptime, *last = rest
-        version, error, notices, tries, awake = last
-        result = Result(
-            outcome=OUTCOMES.get(outcome),
-            cause=cause,
-            rows=rows,
-            stations=stations,
-            file=file,
-            flags=tuple(flags.split()),
-            notices=tuple(Notice(**values) for values in json.loads(notices)),
-            error=error,
-        )
-        return Run(
-            run_id=run_id,
-            system_id=self._system_id,
-            slot=slot,
-            started=started if math.isfinite(started) else float(slot),
-            boot_id=boot_id,
-            uptime=uptime,
-            version=version,
-            finished=finished if math.isfinite(finished or 0) else None,
-            http_status=status,
-            attempts=tuple(Attempt(**values) for values in json.loads(tries)),
-            bytes=size,
-            seconds=json.loads(spent),
-            accepted=bool(accepted),
-            awake=awake,
-            result=result,
-        )
-
     @contextmanager
     def session(self) -> Iterator[None]:
         """Keep the ledger open: what is read meanwhile opens it only once."""
+        outer = self._session
         with self._opened() as db:
             self._session = db
             try:
                 yield
             finally:
-                self._session = None
+                self._session = outer
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
@@ -288,7 +283,7 @@ class History:
             if path.stat().st_size:
                 db.execute("ATTACH ? AS vehicles", (_uri(path),))
                 ((version,),) = db.execute("PRAGMA vehicles.user_version")
-                return bool(version == VERSION)
+                return bool(UNPACKED <= version <= VERSION)
         return False
 
     def _connect(self) -> sqlite3.Connection:
@@ -334,13 +329,10 @@ def _upgraded(db: sqlite3.Connection, path: Path) -> sqlite3.Connection:
         raise ValueError("its tables are not those of a ledger")
     if version == VERSION:
         return db
+    if version == UNPACKED:
+        db.executescript(PACKED_RUNS.replace("CREATE TABLE", "CREATE TEMP TABLE"))
+        return db
     copy = sqlite3.connect(":memory:", uri=True)
     db.backup(copy)
     copy.executescript("".join(STEPS[version:]))
     return copy
-
-
-def _age(path: Path) -> int:
-    """Return the number in a log file's name: the older, the higher."""
-    number = path.suffix.removeprefix(".")
-    return int(number) if number.isdigit() else 0

@@ -1,16 +1,13 @@
 """The ledger's tables, the steps that upgrade an older ledger, and their rows."""
 
-import json
 from collections.abc import Iterable
 from contextlib import closing
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from bikecollect.core.blocks import Block, Span
-from bikecollect.core.run import MOST_TRIES, Run
 from bikecollect.core.slots import Slot
 from bikecollect.core.snapshot import StationInformation
-from bikecollect.core.text import ends
 from bikecollect.storage.data_folder import INFORMATION
 
 if TYPE_CHECKING:
@@ -110,15 +107,27 @@ CREATE TABLE archives (
     parts TEXT NOT NULL         -- JSON: dataset -> {bytes, sha256} of its file
 ) STRICT;
 """
+PACKED_RUNS = """
+CREATE TABLE packed_runs (
+    day TEXT PRIMARY KEY,       -- local day, archived more than five weeks ago
+    first INTEGER NOT NULL,     -- slot of its first run
+    last INTEGER NOT NULL,      -- slot of its last run
+    runs INTEGER NOT NULL,      -- their number
+    account BLOB NOT NULL,      -- zlib, JSON: column of `runs` -> values, in order
+    details BLOB NOT NULL       -- the same, of the other columns
+) STRICT;
+"""
 LISTED = """
 SELECT station_id
 FROM (SELECT station_id, is_listed, max(valid_from) FROM stations GROUP BY station_id)
 WHERE is_listed
 """
 """The stations whose newest version is listed: a bare column is of max's row."""
-STEPS = (RUNS_AND_BLOCKS, INCIDENTS, ARCHIVES)
+STEPS = (RUNS_AND_BLOCKS, INCIDENTS, ARCHIVES, PACKED_RUNS)
 """The n-th step upgrades schema n - 1 to schema n."""
 VERSION = len(STEPS)
+UNPACKED = 3
+"""The schema that lacks only the packed runs."""
 LOST_ROWS = {
     "blocks": f"file <> '{INFORMATION}'",
     "stations": f"file = '{INFORMATION}'",
@@ -193,40 +202,3 @@ def to_information(station_id: str, values: list[Any]) -> StationInformation:
     """Return the station version in the *values* of a row."""
     values[8] = None if values[8] is None else bool(values[8])
     return StationInformation._make((station_id, *values[:-1], bool(values[-1])))
-
-
-def _storable(value: object) -> object:
-    """Return *value* in a form that SQLite accepts: text without lone surrogates."""
-    if not isinstance(value, str) or value.isascii():
-        return value
-    return value.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def run_row(run: Run) -> tuple[object, ...]:
-    """Return *run* as a row of the table `runs`."""
-    attempts = ends(run.attempts, MOST_TRIES)
-    values = (
-        run.run_id,
-        run.slot,
-        run.started,
-        run.finished,
-        run.outcome.value if run.outcome else "killed",
-        run.cause,
-        run.http_status,
-        len(run.attempts),
-        run.bytes,
-        run.stations,
-        run.rows,
-        " ".join(run.flags),
-        run.file,
-        json.dumps({name: round(s, 6) for name, s in run.seconds.items()}),
-        int(run.accepted),
-        run.boot_id,
-        run.uptime,
-        run.version,
-        run.error,
-        json.dumps([notice._asdict() for notice in run.notices]),
-        json.dumps([attempt._asdict() for attempt in attempts]),
-        run.awake,
-    )
-    return tuple(map(_storable, values))

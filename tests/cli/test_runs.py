@@ -18,6 +18,7 @@ from bikecollect.core.payload import Attempt
 from bikecollect.core.run import Result, Run
 from bikecollect.core.slots import Slot
 from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.runs.log_lines import log_lines
 
 SLOT = Slot(int(NOON))
 OTHER = '[systems.other]\nfeed = "youbike"\nurl = "http://127.0.0.1:9/"\n'
@@ -41,7 +42,7 @@ def shown(world: World, slot: Slot) -> str:
         runs=found,
         block=history.block(slot),
         payloads=history.payloads(slot),
-        logs={each.run_id: history.log_lines(each.run_id) for each in found},
+        logs={each.run_id: log_lines(world.folder, each.run_id) for each in found},
     )
     return click.unstyle(screens.show(known))
 

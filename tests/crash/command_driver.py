@@ -22,6 +22,7 @@ from bikecollect.core.errors import FeedUnavailable
 from bikecollect.core.payload import Check, Document
 from bikecollect.core.process import Times
 from bikecollect.setup.settings import Settings
+from bikecollect.storage.runs import packed
 from bikecollect.wiring import collection
 
 STATIONS = 20
@@ -125,11 +126,14 @@ if __name__ == "__main__":
     parser.add_argument("--slot", type=int, required=True)
     parser.add_argument("--number", type=int, default=0)
     parser.add_argument("--fail", nargs=3, default=())
+    parser.add_argument("--pack", action="store_true", help="pack all archived runs")
     parser.add_argument("--traced", type=Path, help="a FIFO, opened when ready")
     parser.add_argument("command", nargs="+")
     options = parser.parse_args()
     set_clock(NOON + options.slot * INTERVAL + 2)
     set_feed(options.number, NOON + options.slot * INTERVAL + 2)
+    if options.pack:
+        packed.RECENT = 0
     if options.traced:
         options.traced.write_bytes(b"")
         wait_for_tracer()

@@ -80,10 +80,12 @@ class Site:
         number: int = 0,
         fail: Sequence[object] = (),
         traced: bool = False,
+        pack: bool = False,
     ) -> forking.Fork:
         """Start *command* at *slot*; if *traced*, it waits for a line on stdin."""
         arguments = ["--slot", str(slot), "--number", str(number)]
         arguments += ["--fail", *map(str, fail)] if fail else []
+        arguments += ["--pack"] if pack else []
         arguments += ["--traced", f"{self.root}.ready"] if traced else []
         arguments += ["--", "--config", str(self.root / "bikecollect.toml")]
         arguments += map(str, command)

@@ -1,7 +1,9 @@
 """Commands are killed and failed at their calls; no history, result or mail is lost."""
 
 import shutil
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
@@ -100,6 +102,38 @@ def test_compact_killed_or_failed_anywhere_is_completed_by_the_next(
     account("compact", len(cases), bad)
     assert len(cases) > 15
     assert bad == {}
+
+
+def test_runs_that_are_packed_are_neither_lost_nor_doubled(template: Site) -> None:
+    """The account of the past is the same after a kill or an error at any call."""
+    report = ("backfill-report", "--format", "json")
+    archived = template.copy(template.root.with_name("archived"))
+    assert archived.run("compact", "--csv-days", "0")[0] == 0
+    expected = archived.run(*report)
+    cases = cases_of(archived, "compact", most=12, pack=True)
+
+    def attempt(site: Site, case: Sequence[str]) -> list[str]:
+        bad = undocumented(site.run("compact", inject=case, pack=True), case)
+        bad += [] if site.run(*report) == expected else ["another account of the past"]
+        code, printed = site.run("compact", pack=True)
+        bad += [] if code == 0 else [f"compact ended with {code}: {printed[-300:]}"]
+        bad += [] if site.run(*report) == expected else ["another account at the end"]
+        if packed_runs(site) != (2, 3):
+            bad.append(f"(packed, unpacked) runs are {packed_runs(site)}")
+        return bad + again(site, "verify", "--deep") + site.violations()
+
+    bad = attempt_all(archived, cases, attempt)
+    account("packing of runs", len(cases), bad)
+    assert len(cases) > 15
+    assert bad == {}
+
+
+def packed_runs(site: Site) -> tuple[int, int]:
+    """Return how many runs of the first system are packed, and how many are not."""
+    with closing(sqlite3.connect(site.city / "ledger.sqlite3")) as db:
+        ((packed,),) = db.execute("SELECT total(runs) FROM packed_runs")
+        ((others,),) = db.execute("SELECT count(*) FROM runs")
+        return int(packed), others
 
 
 def test_an_export_beside_a_killed_compact_is_whole_or_absent(template: Site) -> None:

@@ -19,6 +19,7 @@ from bikecollect.core.run import Run
 from bikecollect.core.slots import Slot
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.ledger_schema import STEPS
+from bikecollect.storage.runs.log_lines import log_lines
 
 SLOT = Slot(int(NOON))
 
@@ -226,7 +227,7 @@ def test_a_folder_that_may_not_be_written_to_is_read(
     assert sorted(world.folder.rglob("*")) == before
 
 
-def test_log_lines_are_those_of_the_run(history: History, folder: Path) -> None:
+def test_log_lines_are_those_of_the_run(folder: Path) -> None:
     """Text or JSON, from the older file first, with the traceback below a line."""
     folder.mkdir()
     (folder / "bikecollect.log.1").write_text("t INFO 0000000a one\n", encoding="utf-8")
@@ -236,7 +237,7 @@ def test_log_lines_are_those_of_the_run(history: History, folder: Path) -> None:
         encoding="utf-8",
     )
 
-    assert history.log_lines("0000000a") == [
+    assert log_lines(folder, "0000000a") == [
         "t INFO 0000000a one",
         "t ERROR 0000000a a bug",
         "Traceback ...",

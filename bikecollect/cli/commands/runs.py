@@ -15,6 +15,7 @@ from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, Slot
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.runs.log_lines import log_lines
 
 RUN_ID = 8
 WEEK = 7
@@ -113,7 +114,10 @@ def show(ctx: click.Context, *, slot: str, system: str | None, form: str) -> Non
             runs=slot_runs,
             block=history.block(at),
             payloads=history.payloads(at),
-            logs={run.run_id: history.log_lines(run.run_id) for run in slot_runs},
+            logs={
+                run.run_id: log_lines(settings.data / name, run.run_id)
+                for run in slot_runs
+            },
         )
         if not (slot_runs or known.block or known.payloads):
             continue

@@ -12,6 +12,7 @@ from bikecollect.storage.csv_store import Store, is_segment
 from bikecollect.storage.data_folder import ARCHIVE, STATUS, SystemFolder
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.repair.repairer import BLOCKS, GONE, Repairer
+from bikecollect.storage.runs import packed
 
 NOTE = "bikecollect.forgotten."
 """The beginning of the key of a note in the ledger's table `memory`."""
@@ -80,7 +81,7 @@ class Forgetter:
         return folder / f"system_id={self.system.system_id}" / f"date={day}"
 
     def _forget_run(self, run_id: str, reason: str) -> str:
-        if not self.ledger.has_run(run_id):
+        if not (self.ledger.has_run(run_id) or self._is_packed(run_id)):
             raise UsageError(
                 f'cannot forget "{run_id}": not a day (2026-11-22), a daily file '
                 f"({STATUS}/2026-11-22.csv) or the id of a run"
@@ -90,7 +91,12 @@ class Forgetter:
         self._note(run_id, reason, slots=1, rows=0)
         with self.ledger.transaction() as db:
             db.execute("DELETE FROM runs WHERE run_id = ?", (run_id,))
+            packed.remove(db, run_id)
         return f"run {run_id} forgotten"
+
+    def _is_packed(self, run_id: str) -> bool:
+        with self.ledger.translated():
+            return bool(packed.find(self.ledger.opened(), run_id)[0])
 
     def _note(self, what: str, reason: str, *, slots: int, rows: int) -> None:
         now = int(self.clock())

@@ -1,0 +1,1 @@
+"""Runs in the ledger: as rows, and packed by day."""
