@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from bikecollect.alerts import signals
+from bikecollect.alerts import signals, space
 from bikecollect.alerts.escalation import MEMORY, step
 from bikecollect.alerts.state import AlertState, AlertStateFile
 from bikecollect.core.errors import Outcome
@@ -145,14 +145,16 @@ class Alerter:
             return RunAlerts(run, paths, state_file, ledger, before, changed=False)
         before = self._with_mail_settings(self._plausible(before, run, ledger))
         before = self._with_ledger(before, run, ledger)
-        observed = self._observed(run, before, ledger)
         # A run of an unknown time is reported as of the latest known slot.
         slot = run.slot if run.slot >= CLOCK_FLOOR else (before.seen or run.slot)
+        today = day_of(slot, paths.system.zone)
+        room = space.measure(paths.system.path)
+        before = before._replace(space=space.noted(before.space, today, room))
+        observed = self._observed(run, before, ledger, room)
         incidents, events = step(before.incidents, slot, observed, self.interval)
         if not state_file.usable and not ledger.usable():
             # Nothing can be remembered: report once an hour instead of in each slot.
             events = events if run.slot % HOUR < self.interval else ()
-        today = day_of(slot, paths.system.zone)
         seen = before.seen
         if not _is_of_wrong_clock(run):
             seen = Slot(max(run.slot, before.seen or run.slot))
@@ -166,13 +168,21 @@ class Alerter:
         return RunAlerts(run, paths, state_file, ledger, after, changed, events)
 
     def _observed(
-        self, run: Run, before: AlertState, ledger: AlertLedger
+        self,
+        run: Run,
+        before: AlertState,
+        ledger: AlertLedger,
+        room: space.Space | None,
     ) -> dict[str, Signal | None]:
         """Return the signals of *run* that are not muted, by kind."""
         observed = signals.of_run(run, self._missed(before.seen, run, ledger))
         if self.mails:
             observed |= signals.of_mail(before.mail, before.rejected)
         observed |= self._unarchived(run, before)
+        is_alive = run.outcome is not Outcome.KILLED
+        if is_alive and not observed.get("disk"):  # a full disk is reported as such
+            folder = self.systems[run.system_id].system.path
+            observed |= space.of_space(folder, room, before.space)
         observed = {kind: s for kind, s in observed.items() if kind not in self.muted}
         is_new = before.seen is None or run.slot > before.seen
         if is_new or run.slot < CLOCK_FLOOR:

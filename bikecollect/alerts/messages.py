@@ -19,6 +19,7 @@ NEXT_STEPS = {
     ),
     "drift": ("bikecollect feeds try {system}", "bikecollect runs show {slot}"),
     "disk": ("df -h {folder}", "bikecollect doctor"),
+    "space": ("df -h {folder}", "df -i {folder}", "du -sh {folder}/*"),
     "ledger": ("bikecollect doctor", "bikecollect runs show {slot}"),
     "damage": ("ls -l {folder}/station_status", "bikecollect runs show {slot}"),
     "clock": ("timedatectl status", "bikecollect doctor"),

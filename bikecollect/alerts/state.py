@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from bikecollect.alerts.space import DailySpace
 from bikecollect.core.incidents import Incident
 from bikecollect.core.slots import Slot
 from bikecollect.storage.data_folder import is_there
@@ -31,7 +32,8 @@ class AlertState(NamedTuple):
     recipients that the server rejects, while others get the mails, to its reply.
     *mail_settings* is the fingerprint of the settings that these two belong to.
     *digested* is the day of the latest digest, *archive_day* that of the latest check
-    of the archive, *told* the ids of the latest runs that were reported.
+    of the archive, *told* the ids of the latest runs that were reported. *space* is
+    what was free on the disk on the latest days.
     """
 
     seen: Slot | None = None
@@ -42,6 +44,7 @@ class AlertState(NamedTuple):
     mail_settings: str = ""
     archive_day: str = ""
     told: tuple[str, ...] = ()
+    space: tuple[DailySpace, ...] = ()
 
 
 def stored_incidents(path: Path) -> tuple[Incident, ...]:
@@ -138,7 +141,8 @@ def _read(data: bytes) -> AlertState | None:
         values = json.loads(text)
         incidents = tuple(Incident(**fields) for fields in values.pop("incidents"))
         told = tuple(values.pop("told", ()))
-        return AlertState(incidents=incidents, told=told, **values)
+        space = tuple(DailySpace(*row) for row in values.pop("space", ()))
+        return AlertState(incidents=incidents, told=told, space=space, **values)
     except (ValueError, TypeError, KeyError):
         return None
 

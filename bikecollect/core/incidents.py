@@ -22,8 +22,8 @@ class IncidentKind(NamedTuple):
     """A kind of incident: its *title* in mails, and when it opens.
 
     It opens after *open_after* bad slots in a row that span *open_for* seconds, and
-    closes after *good_slots* good ones. If it is *daily*, it is observed once a day:
-    reminders follow once a day only.
+    closes after *good_slots* good ones. If it is *daily*, reminders follow once a day
+    only.
     """
 
     title: str
@@ -38,6 +38,7 @@ KINDS: Mapping[str, IncidentKind] = {
     "payload": IncidentKind("the feed's payload is not understood"),
     "drift": IncidentKind("the feed has changed its shape"),
     "disk": IncidentKind("the disk cannot be used"),
+    "space": IncidentKind("the disk will soon be full", daily=True),
     "ledger": IncidentKind("the ledger cannot be used"),
     "damage": IncidentKind("a data file was damaged"),
     "clock": IncidentKind("the clock of this machine is wrong"),

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from bikecollect import __version__
-from bikecollect.alerts import state, webhooks
+from bikecollect.alerts import space, state, webhooks
 from bikecollect.alerts.mail import smtp
 from bikecollect.collect.derived_columns import chosen
 from bikecollect.core.errors import BikecollectError, UntrustedFile
@@ -184,7 +184,10 @@ def _disk(name: str, settings: Settings) -> Checks:
         duration = f", enough for {min(left, MANY_DAYS):,.0f} days"
         duration += " and more" if left > MANY_DAYS else ""
     text = f"{kind or 'unknown file system'}, {size(free)} free{duration}"
-    if left is not None and left < ENOUGH_DAYS:
+    nearest = _nearest_existing(place)
+    if low := space.of_space(nearest, space.measure(nearest), ()).get("space"):
+        yield bad(check_name, low.text, "df -h; df -i")
+    elif left is not None and left < ENOUGH_DAYS:
         yield bad(check_name, text, "free space, or reduce keep.payload_days")
     else:
         yield good(check_name, text)

@@ -15,7 +15,8 @@ import pytest
 from mailserver import ME, MailServer, free_port
 from served import Answer, running, serving
 
-from bikecollect.alerts import webhooks
+from bikecollect.alerts import space, webhooks
+from bikecollect.alerts.space import Space
 from bikecollect.alerts.state import AlertState, AlertStateFile, stored_incidents
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.incidents import Incident
@@ -57,9 +58,10 @@ class World:
         return Answer(body) if self.up else Answer(b"out", 503)
 
     @contextmanager
-    def served(self) -> Iterator[Settings]:
-        """Serve the feeds; yields the settings."""
-        with serving(self.answer) as url:
+    def served(self, *, dated: bool = False) -> Iterator[Settings]:
+        """Serve the feeds, *dated* by the tests' clock; yield the settings."""
+        clock = self.clock if dated else time.time
+        with serving(self.answer, clock=clock) as url:
             system = {"feed": "youbike", "url": url, "timezone": "Asia/Taipei"}
             systems = dict.fromkeys(self.names, system)
             values = {"data_dir": str(self.folder), "systems": systems, **self.more}
@@ -578,6 +580,33 @@ def test_a_compact_that_never_runs_is_reported(
     expected = ["a: trouble: closed days are not archived"] * count
     titles = [s for s in mailserver.subjects() if "archived" in s]
     assert titles == expected
+
+
+def test_two_systems_on_a_disk_that_fills_are_one_mail_a_day(
+    tmp_path: Path, mailserver: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Opened once, reminded once a day, and closed when there is space again."""
+    gb = 1_000_000_000
+    free = [100 * gb]
+    monkeypatch.setattr(space, "measure", lambda _: Space(free[0], 1_000 * gb))
+    world = World(tmp_path / "data", "a", "b", mail=mailserver.settings())
+    with world.served(dated=True) as settings, mailserver.up():
+        world.slot(settings)
+        for _ in range(5):
+            free[0] -= 9 * gb
+            world.slot(settings, skip=int(DAY // 300) - 1)
+            world.slot(settings)
+        free[0] = 500 * gb
+        for _ in range(2):
+            world.slot(settings)
+
+    titles = [s for s in mailserver.subjects() if "disk" in s]
+    assert titles == [
+        "a and 1 more: trouble: the disk will soon be full",
+        "a and 1 more: still in trouble: the disk will soon be full",
+        "a and 1 more: still in trouble: the disk will soon be full",
+        "a and 1 more: recovered: the disk will soon be full",
+    ]
 
 
 def die(*_: object, **__: object) -> None:
