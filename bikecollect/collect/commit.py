@@ -4,12 +4,13 @@ import logging
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import tzinfo
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from bikecollect.collect import findings, only, quality, station_list
 from bikecollect.collect.only import Only
+from bikecollect.collect.reading.payload_reader import PayloadReader, Understood
 from bikecollect.core.blocks import Block, Stations, block_of
 from bikecollect.core.errors import (
     BikecollectError,
@@ -23,10 +24,8 @@ from bikecollect.core.payload import Payload
 from bikecollect.core.run import Notice, Result
 from bikecollect.core.secrets.redact import Redact, unredacted
 from bikecollect.core.slots import Slot, day_of
-from bikecollect.core.snapshot import Snapshot, StationInformation
-from bikecollect.feeds import Feed, imported_rows
+from bikecollect.feeds import Feed
 from bikecollect.storage.csv_format import (
-    EncodedRows,
     Format,
     information_header,
     information_lines,
@@ -48,15 +47,6 @@ SPARED = frozenset({"growth", "too-large", "too-slow"})
 """Causes of rejection that lose little data: only the newest such payloads are kept."""
 MOST_KILLS = 2
 """Runs that reading a payload may kill before the payload is rejected."""
-
-
-class _Understood(NamedTuple):
-    """A payload as read: the stations *known* before it, its rows, the new notes."""
-
-    snapshot: Snapshot
-    known: Mapping[str, StationInformation]
-    block: EncodedRows
-    notes: Mapping[str, str]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -83,6 +73,18 @@ class Committer:
     bounded: Callable[[], AbstractContextManager[None]] = nullcontext
     vehicles: "VehicleCommitter | None" = None
 
+    @property
+    def _reader(self) -> PayloadReader:
+        return PayloadReader(
+            feed=self.feed,
+            format=self.format,
+            interval=self.interval,
+            store=self.store,
+            ledger=self.ledger,
+            watch=self.watch,
+            only=self.only,
+        )
+
     def commit(self, name: str, source: str) -> Result:
         """Commit *name*, a payload in the inbox; *source* is fetch or recovery."""
         payload, vehicles = None, Result()
@@ -97,7 +99,7 @@ class Committer:
                 quality.check_payload(payload)
                 block = self.ledger.block(payload.slot)
                 if block is None:
-                    understood = self._understand(payload, source)
+                    understood = self._reader.read(payload, source)
         except PayloadError as error:
             error.__traceback__ = None  # its frames hold the parsed documents
             misread = error.cause in {"drift", "shape"}
@@ -162,55 +164,8 @@ class Committer:
                 cause="killed",
             )
 
-    def _understand(self, payload: Payload, source: str) -> _Understood:
-        with self.watch("read"):
-            snapshot = self._read(payload)
-        with self.watch("rows"):
-            known = self.ledger.stations(payload.slot, station_list.ids(snapshot))
-            notes = self.ledger.notes()
-            quality.reject_growth(
-                self.ledger,
-                payload.slot,
-                len(snapshot.statuses),
-                "stations",
-                notes=notes,
-                source=source,
-            )
-            merged = station_list.merge(snapshot, known, notes, payload.slot)
-            new = {station.station_id: station for station in merged.information}
-            stations = {**known, **new}
-            statuses, odd = quality.drop_implausible(snapshot.statuses, stations)
-            snapshot = replace(
-                snapshot,
-                statuses=statuses,
-                information=merged.information,
-                lists_all=merged.lists_all,
-                flags=_with(snapshot.flags, "implausible" if odd else ""),
-                findings={
-                    **payload.findings,
-                    **snapshot.findings,
-                    **merged.findings,
-                    **quality.implausible_findings(odd, len(statuses)),
-                    **quality.renumbering_findings(statuses, known),
-                },
-            )
-            silent = station_list.silent_note(
-                snapshot, stations, notes.get(station_list.SILENT, ""), payload.slot
-            )
-            snapshot = self.only.filter(snapshot, stations)
-            block = self.format.block(
-                payload.slot,
-                payload.fetched_at,
-                snapshot.statuses,
-                stations,
-                snapshot.kinds,
-            )
-            _, note = self.only.since(notes.get(only.NOTE, ""), payload.slot)
-        new_notes = {**merged.notes, only.NOTE: note, station_list.SILENT: silent}
-        return _Understood(snapshot, known, block, new_notes)
-
     def _write(
-        self, name: str, payload: Payload, understood: _Understood, source: str
+        self, name: str, payload: Payload, understood: Understood, source: str
     ) -> Result:
         snapshot, known, block, notes = understood
         extents = self.ledger.extents()
@@ -262,12 +217,6 @@ class Committer:
             self.payloads.remove(name)  # the original is kept where it came from
         else:
             self.payloads.keep(name, day_of(payload.slot, self.zone))
-
-    def _read(self, payload: Payload) -> Snapshot:
-        rows = payload.body(imported_rows.DOCUMENT)
-        if rows is not None:
-            return imported_rows.read(rows)
-        return self.feed.read(payload.documents)
 
     def _skip(self, name: str, payload: Payload, block: Block) -> Result:
         """Move on a payload whose slot has a block: a second run, or a wrong clock."""
@@ -341,7 +290,3 @@ def _describe(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "not enough memory to read and commit the payload"
     return f"a bug: {type(error).__name__}: {error}"
-
-
-def _with(flags: tuple[str, ...], flag: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*flags, flag))) if flag else flags

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
+from bikecollect.collect.reading import staleness
 from bikecollect.core.errors import PayloadError
 from bikecollect.core.payload import Document, Payload
 from bikecollect.core.run import Run
@@ -60,11 +61,13 @@ def flags(
         "partial": bool(snapshot.dropped or incomplete),
         "dup": bool(snapshot.duplicates),
         "short": bool(usual and len(snapshot.statuses) * 2 < usual),
-        "stale": _is_stale(payload, snapshot, before),
+        "stale": "stale" in snapshot.flags
+        or _is_stale(payload, snapshot, before, ledger),
         "clock": clock_is_off(payload),
         "late": payload.fetched_at - payload.slot > min(LATE, interval / 2),
     }
-    return (*(flag for flag, is_set in raised.items() if is_set), *snapshot.flags)
+    words = (*(flag for flag, is_set in raised.items() if is_set), *snapshot.flags)
+    return tuple(dict.fromkeys(words))
 
 
 def check_growth(
@@ -134,16 +137,31 @@ def clock_was_set(payload: Payload, block: "Block", interval: int) -> bool:
 
 
 def _is_stale(
-    payload: Payload, snapshot: Snapshot | VehicleSnapshot, before: "Block | None"
+    payload: Payload,
+    snapshot: Snapshot | VehicleSnapshot,
+    before: "Block | None",
+    ledger: "Ledger",
 ) -> bool:
+    """Return whether the feed's stamp is old, stands still, or falls back."""
     stamp = snapshot.last_updated
-    if stamp is None:
+    if stamp is None or not snapshot.is_stamped:
         return False
     if payload.fetched_at - stamp > STALE_AGE:
         return True
-    unchanged = before is not None and before.last_updated == stamp
-    patience = max(snapshot.ttl or 0, 60)
-    return unchanged and payload.slot - (before.slot if before else 0) >= patience
+    if before is None or before.last_updated is None:
+        return False
+    if before.last_updated == stamp:
+        return payload.slot - before.slot >= max(snapshot.ttl or 0, 60)
+    return before.last_updated > stamp and _is_behind(stamp, payload.slot, ledger)
+
+
+def _is_behind(stamp: int, slot: Slot, ledger: "Ledger") -> bool:
+    """Return whether *stamp* is behind that of the last block that is not stale."""
+    fresh = ledger.fresh_block_before(slot)
+    if fresh is None or fresh.last_updated is None:
+        return False
+    is_error = fresh.last_updated > fresh.fetched_at + staleness.AHEAD
+    return not is_error and fresh.last_updated - stamp >= staleness.FALL
 
 
 def drop_implausible(

@@ -67,7 +67,8 @@ class Snapshot:
     if the payload has none; *lists_all* is set if it lists every station of the
     system, so that a missing station no longer exists. If *secondary*, the information
     comes from the status document and has a lower priority than a list of stations.
-    *last_updated* (epoch seconds) and *ttl* (seconds) are as given by the feed.
+    *last_updated* (epoch seconds) and *ttl* (seconds) are as given by the feed; if the
+    feed has no stamp, *is_stamped* is False and *last_updated* that of a station.
     *shape* maps each field of the station objects to its JSON types
     (``{"sno": "str", "lat": "float|null"}``), to detect drift.
     *dropped* is the number of stations that could not be read, *duplicates* that of
@@ -94,6 +95,7 @@ class Snapshot:
     incomplete: str = ""
     total: int | None = None
     kinds: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    is_stamped: bool = True
 
 
 class VehicleStatus(NamedTuple):
@@ -129,3 +131,4 @@ class VehicleSnapshot:
     findings: Mapping[str, str] = field(default_factory=dict)
     incomplete: str = ""
     total: int | None = None
+    is_stamped: bool = True

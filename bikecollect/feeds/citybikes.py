@@ -25,7 +25,9 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "capacity": ("extra.slots",),
     "is_renting": ("extra.renting",),
     "is_returning": ("extra.returning",),
-    "last_reported": ("timestamp",),
+    # The timestamp is that of CityBikes: it moves even if the source stands still.
+    "last_reported": ("extra.last_updated", "timestamp"),
+    "last_updated": ("timestamp",),
     "name": ("name",),
     "lat": ("latitude",),
     "lon": ("longitude",),

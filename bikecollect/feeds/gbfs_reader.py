@@ -161,6 +161,7 @@ def _status(
         lists_all=any(map(_has_values, parsed.information)),
         secondary=True,
         last_updated=stamp(updated),
+        is_stamped=True,
         ttl=int(ttl) if ttl is not None else None,
         findings={**parsed.findings, **(types.findings() if types else {})},
     )

@@ -49,7 +49,9 @@ class Mapped:
         updated = self._updated(documents[0].body, stamp)
         stations = self._all(documents)
         parsed = StationReader(stations, self._dialect, stamp).snapshot()
-        return replace(parsed, last_updated=updated, total=total(documents[0]))
+        return replace(
+            parsed, last_updated=updated, is_stamped=True, total=total(documents[0])
+        )
 
     def renames(self, before: Documents, after: Documents) -> "Renames":
         """Guess which fields of *before* were renamed in *after*."""

@@ -49,7 +49,8 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "region": ("sarea", "district_tw", "district_cn"),
     "region_en": ("sareaen", "district_en"),
     "last_reported": ("infoTime", "mday", "updated_at", "SrcUpdateTime"),
-    "last_updated": ("updateTime", "srcUpdateTime", "UpdateTime"),
+    # The operator's time: the city's updateTime moves even if the source stands still.
+    "last_updated": ("srcUpdateTime", "updateTime", "UpdateTime"),
     # Four-digit ids are unique within one city only.
     "second_id": ("area_code", "scity", "AuthorityID"),
 }

@@ -120,6 +120,11 @@ class Ledger(LedgerFile):
         """Return the newest block older than *slot*."""
         return self._one("slot < ? ORDER BY slot DESC LIMIT 1", slot)
 
+    def fresh_block_before(self, slot: Slot) -> Block | None:
+        """Return the newest block older than *slot* that is not stale."""
+        fresh = "' ' || flags || ' ' NOT LIKE '% stale %'"
+        return self._one(f"slot < ? AND {fresh} ORDER BY slot DESC LIMIT 1", slot)
+
     def is_newest(self, slot: Slot) -> bool:
         """Return whether no block is of a later slot than *slot*."""
         return not self.all("SELECT 1 FROM blocks WHERE slot > ? LIMIT 1", slot)

@@ -111,14 +111,14 @@ class StationReader:
         self._information: list[StationInformation] = []
         self._contradictory: list[str] = []
         self._kinds: dict[str, Mapping[str, int]] = {}
-        self._cut = self._newest = self._damaged = 0
+        self._cut = self._newest = self._updated = self._damaged = 0
 
     def snapshot(self) -> Snapshot:
         """Return all stations that can be read.
 
-        ``last_updated`` is the newest stamp of any station. Raises PayloadError with
-        the field names if a needed column has no known spelling, or is invalid at too
-        many stations.
+        ``last_updated`` is the newest stamp of the feed, else of any station. Raises
+        PayloadError with the field names if a needed column has no known spelling, or
+        is invalid at too many stations.
         """
         self._check_fields()
         dropped = len(self._stations) - len(self._objects)
@@ -137,7 +137,8 @@ class StationReader:
             statuses=tuple(self._statuses.values()),
             information=tuple(self._information),
             lists_all=True,
-            last_updated=self._newest or None,
+            last_updated=self._updated or self._newest or None,
+            is_stamped=bool(self._updated),
             shape=shape(self._stations),
             dropped=dropped,
             duplicates=duplicates,
@@ -161,7 +162,8 @@ class StationReader:
         capacity = self._count.column("capacity", column("capacity"))
         reported = self._parse(self._stamp, column("last_reported"))
         updated = self._parse(self._stamp, column("last_updated"))
-        self._newest = max((stamp or 0 for stamp in (*reported, *updated)), default=0)
+        self._updated = max((stamp or 0 for stamp in updated), default=0)
+        self._newest = max((stamp or 0 for stamp in reported), default=0)
         # Some dialects have one field for several flags.
         fields = {name: self._aliases.fields(name) for name in FLAGS}
         columns = {fields[name]: column(name) for name in FLAGS}

@@ -1,0 +1,128 @@
+"""Read a payload to the rows of a block, with what the ledger knows of the system."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from bikecollect.collect import only, quality, station_list
+from bikecollect.collect.only import Only
+from bikecollect.collect.reading import staleness
+from bikecollect.core.logs import Stopwatch
+from bikecollect.core.payload import Payload
+from bikecollect.core.snapshot import Snapshot, StationInformation
+from bikecollect.feeds import Feed, imported_rows
+from bikecollect.storage.csv_format import EncodedRows, Format
+
+if TYPE_CHECKING:
+    from bikecollect.storage.csv_store import Store
+    from bikecollect.storage.ledger import Ledger
+
+
+class Understood(NamedTuple):
+    """A payload as read: the stations *known* before it, its rows, the new notes."""
+
+    snapshot: Snapshot
+    known: Mapping[str, StationInformation]
+    block: EncodedRows
+    notes: Mapping[str, str]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PayloadReader:
+    """Reads payloads of *feed*; changes nothing but a note of the ledger."""
+
+    feed: Feed
+    format: Format
+    interval: int
+    store: "Store"
+    ledger: "Ledger"
+    watch: Stopwatch = field(default_factory=Stopwatch)
+    only: Only = Only()
+
+    def read(self, payload: Payload, source: str) -> Understood:
+        """Return the content of *payload*; raises PayloadError."""
+        with self.watch("read"):
+            snapshot = self._parse(payload)
+        with self.watch("rows"):
+            return self._with_known(payload, snapshot, source)
+
+    def _parse(self, payload: Payload) -> Snapshot:
+        rows = payload.body(imported_rows.DOCUMENT)
+        if rows is not None:
+            return imported_rows.read(rows)
+        return self.feed.read(payload.documents)
+
+    def _with_known(
+        self, payload: Payload, snapshot: Snapshot, source: str
+    ) -> Understood:
+        """Return *snapshot* as rows, merged with what the ledger knows."""
+        known = self.ledger.stations(payload.slot, station_list.ids(snapshot))
+        notes = self.ledger.notes()
+        quality.reject_growth(
+            self.ledger,
+            payload.slot,
+            len(snapshot.statuses),
+            "stations",
+            notes=notes,
+            source=source,
+        )
+        merged = station_list.merge(snapshot, known, notes, payload.slot)
+        stations = {**known, **{s.station_id: s for s in merged.information}}
+        snapshot = self._checked(payload, snapshot, merged, known)
+        is_stale, reports = staleness.judge(
+            payload,
+            snapshot.statuses,
+            notes.get(staleness.NOTE, ""),
+            self.interval,
+            ledger=self.ledger,
+            store=self.store,
+        )
+        flags = _with(snapshot.flags, "stale" if is_stale else "")
+        silent = station_list.silent_note(
+            snapshot, stations, notes.get(station_list.SILENT, ""), payload.slot
+        )
+        snapshot = self.only.filter(replace(snapshot, flags=flags), stations)
+        block = self.format.block(
+            payload.slot,
+            payload.fetched_at,
+            snapshot.statuses,
+            stations,
+            snapshot.kinds,
+        )
+        _, note = self.only.since(notes.get(only.NOTE, ""), payload.slot)
+        new_notes = {
+            **merged.notes,
+            only.NOTE: note,
+            station_list.SILENT: silent,
+            staleness.NOTE: reports,
+        }
+        return Understood(snapshot, known, block, new_notes)
+
+    def _checked(
+        self,
+        payload: Payload,
+        snapshot: Snapshot,
+        merged: station_list.MergedStations,
+        known: Mapping[str, StationInformation],
+    ) -> Snapshot:
+        """Return *snapshot* with the *merged* stations, without implausible counts."""
+        new = {station.station_id: station for station in merged.information}
+        statuses, odd = quality.drop_implausible(snapshot.statuses, {**known, **new})
+        return replace(
+            snapshot,
+            statuses=statuses,
+            information=merged.information,
+            lists_all=merged.lists_all,
+            flags=_with(snapshot.flags, "implausible" if odd else ""),
+            findings={
+                **payload.findings,
+                **snapshot.findings,
+                **merged.findings,
+                **quality.implausible_findings(odd, len(statuses)),
+                **quality.renumbering_findings(statuses, known),
+            },
+        )
+
+
+def _with(flags: tuple[str, ...], flag: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*flags, flag))) if flag else flags

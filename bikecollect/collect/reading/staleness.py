@@ -1,0 +1,211 @@
+"""Whether a snapshot is stale, by the times at which its stations last reported.
+
+A republisher's stamp moves though the source behind it stands still: the newest
+`last_reported` of the stations then falls back, or grows old. How old it usually is
+differs by system and is learned from its own past. Stations that report on a change
+only are silent at night without being stale.
+"""
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Self
+
+from bikecollect.core.errors import StorageError
+from bikecollect.core.payload import Payload
+from bikecollect.core.slots import DAY, HOUR, Slot, from_iso
+from bikecollect.core.snapshot import StationStatus
+
+if TYPE_CHECKING:
+    from bikecollect.core.blocks import Block
+    from bikecollect.storage.csv_store import Store
+    from bikecollect.storage.ledger import Ledger
+
+NOTE = "bikecollect.reports"
+"""The ledger's note of the calibration."""
+OLD = 900.0
+"""Seconds by which the newest report may be older than usual."""
+FALL = 60
+"""Seconds by which the newest report may fall back: servers differ a little."""
+AHEAD = 120.0
+"""Seconds by which a report may be ahead of our clock; later ones are errors."""
+REGULAR = 0.8
+"""Share of the stations heard within an hour that a heartbeat has within `OLD`."""
+BEATS, FEW = 2, 20
+"""So many slots in a row in which at least FEW stations report prove a heartbeat."""
+PROVEN = 6 * HOUR
+"""Seconds of an uninterrupted heartbeat that prove it with fewer stations."""
+LEARNED, SILENCES = 7 * DAY, 12
+"""After LEARNED seconds, SILENCES times the longest silence, or an hour, is stale."""
+RISING, FALLING = 300.0, 30.0
+"""Most seconds by which the usual age changes at once: an outage is not usual."""
+CELL_ID, CELL_REPORTED = 2, 12
+"""Where a row of a daily file has the id and the report of its station."""
+
+
+@dataclass(frozen=True)
+class Reports:
+    """The reports of a snapshot: the *newest*, *age* seconds old, and the others.
+
+    *heard* stations have reported within an hour before the newest one; *is_regular*
+    says that nearly all of them did so within 15 minutes. *stamps* are epoch seconds.
+    """
+
+    newest: int
+    age: float
+    heard: int
+    is_regular: bool
+    stamps: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The reports of a system until *slot*, the last slot that was read.
+
+    *newest* is the latest report so far; at *slot* it was *last* seconds old. In the
+    last *beats* slots with news, from the slot *regular* on, nearly all stations had
+    reported; the newest report was at most *age* seconds old then, as a rule. *silence*
+    is the longest time without any report since the slot *began*.
+    """
+
+    slot: int
+    newest: int
+    began: int
+    regular: int
+    beats: int
+    last: float
+    age: float
+    silence: int = 0
+
+    @classmethod
+    def first(cls, reports: Reports, slot: Slot) -> Self:
+        """Return the calibration by the first *reports* of a system, in *slot*."""
+        beats, age = int(reports.is_regular), reports.age
+        return cls(slot, reports.newest, slot, slot, beats, age, age)
+
+    @classmethod
+    def from_note(cls, note: str) -> Self | None:
+        """Return the calibration in *note*, None if there is none."""
+        try:
+            return cls(**json.loads(note)) if note else None
+        except (ValueError, TypeError):
+            return None
+
+    def to_note(self) -> str:
+        """Return the note to store."""
+        return json.dumps(asdict(self))
+
+    def limit(self, reports: Reports) -> float | None:
+        """Return how old the newest of *reports* may be; None if that is unknown."""
+        many = self.beats >= BEATS and reports.heard >= FEW
+        if many or (self.beats and self.slot - self.regular >= PROVEN):
+            return OLD + self.age
+        if not self.beats and self.slot - self.began >= LEARNED:
+            return max(HOUR, SILENCES * self.silence)
+        return None
+
+    def after(self, reports: Reports, slot: Slot, interval: int) -> Self:
+        """Return the calibration after *reports* of *slot*."""
+        if reports.newest <= self.newest:
+            return replace(self, slot=slot, last=reports.age)
+        silence = self.silence
+        if slot - self.slot <= 2 * interval:  # else stations may have reported twice
+            following = min(stamp for stamp in reports.stamps if stamp > self.newest)
+            silence = max(silence, following - self.newest)
+        change = max(self.last, reports.age) - self.age
+        return replace(
+            self,
+            slot=slot,
+            newest=reports.newest,
+            regular=self.regular if self.beats else slot,
+            beats=self.beats + 1 if reports.is_regular else 0,
+            last=reports.age,
+            age=self.age + min(max(change, -FALLING), RISING),
+            silence=silence,
+        )
+
+
+def read_reports(
+    statuses: Sequence[StationStatus], fetched_at: float
+) -> Reports | None:
+    """Return the reports of *statuses*, fetched at *fetched_at*; None without any."""
+    latest = fetched_at + AHEAD
+    reported = [status.last_reported for status in statuses]
+    stamps = [stamp for stamp in reported if stamp is not None and stamp <= latest]
+    if not stamps:
+        return None
+    newest = max(stamps)
+    heard = sum(newest - stamp <= HOUR for stamp in stamps)
+    recent = sum(newest - stamp <= OLD for stamp in stamps)
+    is_regular = recent >= REGULAR * heard
+    return Reports(newest, fetched_at - newest, heard, is_regular, stamps)
+
+
+def judge(
+    payload: Payload,
+    statuses: Sequence[StationStatus],
+    note: str,
+    interval: int,
+    *,
+    ledger: "Ledger",
+    store: "Store",
+) -> tuple[bool, str]:
+    """Return whether *statuses* are stale by their reports, and the new note.
+
+    *note* is the last one returned. It says nothing about a slot before others.
+    """
+    slot = payload.slot
+    reports = read_reports(statuses, payload.fetched_at)
+    if reports is None:
+        return False, note
+    known = Calibration.from_note(note) if ledger.is_newest(slot) else None
+    if known is None:
+        return (
+            _falls_back(statuses, reports, slot, ledger, store),
+            note or Calibration.first(reports, slot).to_note(),
+        )
+    limit = known.limit(reports)
+    is_old = limit is not None and reports.age > limit
+    falls = reports.newest <= known.newest - FALL
+    is_stale = is_old or (falls and _falls_back(statuses, reports, slot, ledger, store))
+    return is_stale, known.after(reports, slot, interval).to_note()
+
+
+def _falls_back(
+    statuses: Sequence[StationStatus],
+    reports: Reports,
+    slot: Slot,
+    ledger: "Ledger",
+    store: "Store",
+) -> bool:
+    """Return whether the reports fall back behind those of the last fresh block.
+
+    More stations must have an older report than a newer one: the newest one alone may
+    be of a station that has been removed, or whose clock was set.
+    """
+    block = ledger.fresh_block_before(slot)
+    before = _block_reports(store, block) if block else {}
+    if max(before.values(), default=0) - FALL < reports.newest:
+        return False
+    older = newer = 0
+    for status in statuses:
+        earlier, now = before.get(status.station_id), status.last_reported
+        if earlier is not None and now is not None:
+            older += now < earlier
+            newer += now > earlier
+    return older > newer
+
+
+def _block_reports(store: "Store", block: "Block") -> dict[str, int]:
+    """Return when the stations of *block* had reported; empty if it is gone."""
+    from bikecollect.archive.day_csv import cells  # rarely needed
+
+    latest = block.fetched_at + AHEAD
+    try:
+        rows = list(cells(store.text(block.span)))
+        stamps = {row[CELL_ID]: row[CELL_REPORTED] for row in rows}
+        reported = {i: from_iso(stamp) for i, stamp in stamps.items() if stamp}
+    except (StorageError, ValueError, IndexError, csv.Error):
+        return {}
+    return {i: stamp for i, stamp in reported.items() if stamp <= latest}

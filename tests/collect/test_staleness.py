@@ -1,0 +1,266 @@
+"""Old content under a fresh stamp is stale; a system that is only quiet is not."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from publisher import BEGIN, Publisher, publishing
+
+from bikecollect.collect.reading.staleness import Calibration, read_reports
+from bikecollect.core.slots import Slot
+from bikecollect.core.snapshot import StationStatus
+
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+TAIPEI = ZoneInfo("Asia/Taipei")
+NOW = int(BEGIN) + 302
+"""The moment of the first fetch."""
+
+
+def local(moment: float) -> str:
+    """Return *moment* as YouBike writes it."""
+    return datetime.fromtimestamp(moment, TAIPEI).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def gbfs(reported: Sequence[int], updated: object = "NOW") -> dict[str, Any]:
+    """Return a GBFS status whose stations have *reported* at these moments."""
+    stations = [
+        {
+            "station_id": f"s{number}",
+            "num_bikes_available": 3,
+            "num_docks_available": 4,
+            "last_reported": moment,
+        }
+        for number, moment in enumerate(reported)
+    ]
+    return {"last_updated": updated, "ttl": 60, "data": {"stations": stations}}
+
+
+def youbike(reported: float, source: str, city: str) -> list[dict[str, object]]:
+    """Return two stations of YouBike with their four times."""
+    return [
+        {
+            "sno": f"50010{number}",
+            "sna": "Hall",
+            "available_rent_bikes": 3,
+            "available_return_bikes": 4,
+            "Quantity": 9,
+            "act": "1",
+            "infoTime": local(reported - number * 300),
+            "srcUpdateTime": source,
+            "updateTime": city,
+        }
+        for number in range(2)
+    ]
+
+
+def tdx(reported: int) -> list[dict[str, object]]:
+    """Return two stations of TDX, whose own stamp is always fresh."""
+    return [
+        {
+            "StationUID": f"TPE{number}",
+            "AvailableRentBikes": 3,
+            "AvailableReturnBikes": 4,
+            "ServiceStatus": 1,
+            "SrcUpdateTime": local(reported - number * 300),
+            "UpdateTime": "NOW",
+        }
+        for number in range(2)
+    ]
+
+
+def citybikes(reported: int) -> dict[str, object]:
+    """Return a network whose stations have their own time beside CityBikes' one."""
+    stations = [
+        {
+            "id": f"s{number}",
+            "free_bikes": 3,
+            "empty_slots": 4,
+            "timestamp": "NOW",
+            "extra": {"last_updated": reported - number * 300},
+        }
+        for number in range(2)
+    ]
+    return {"network": {"stations": stations}}
+
+
+@pytest.fixture
+def city(tmp_path: Path) -> Iterator[Publisher]:
+    """Yield a GBFS system without a station information."""
+    with publishing(tmp_path) as publisher:
+        feeds = [{"name": "station_status", "url": "BASE/status"}]
+        publisher.documents["/gbfs.json"] = {"data": {"en": {"feeds": feeds}}}
+        yield publisher
+
+
+def stale(city: Publisher, *documents: object, path: str = "/status") -> list[bool]:
+    """Return for each of *documents*, a slot each, whether its slot is stale."""
+    flags = []
+    for document in documents:
+        city.documents[path] = document
+        flags.append("stale" in city.fetch().flags)
+    return flags
+
+
+def test_a_source_of_days_ago_under_a_fresh_stamp_is_stale(tmp_path: Path) -> None:
+    """The operator's srcUpdateTime comes before the city's updateTime."""
+    fresh = youbike(NOW - 60, local(NOW - 30), local(NOW - 10))
+    old = youbike(NOW - 4 * DAY, local(NOW - 4 * DAY), local(NOW + 280))
+    again = youbike(NOW + 540, local(NOW + 570), local(NOW + 590))
+    with publishing(tmp_path, feed="youbike", path="/list") as city:
+        flags = stale(city, fresh, old, again, path="/list")
+
+    assert flags == [False, True, False]
+
+
+def test_the_first_payload_of_a_dead_source_is_stale(tmp_path: Path) -> None:
+    """The source's own time needs no history of the system."""
+    old = youbike(NOW - 4 * DAY, local(NOW - 4 * DAY), local(NOW - 10))
+    with publishing(tmp_path, feed="youbike", path="/list") as city:
+        assert stale(city, old, path="/list") == [True]
+
+
+@pytest.mark.parametrize(
+    ("feed", "document"),
+    [
+        ("youbike", lambda moment: youbike(moment, "", "NOW")),
+        ("citybikes", citybikes),
+        ("tdx", tdx),
+    ],
+)
+def test_reports_that_fall_back_are_stale_in_every_dialect(
+    tmp_path: Path, feed: str, document: Any
+) -> None:
+    """The republisher's stamp moves; the stations' own times go back ten minutes."""
+    path = "/v2/Bike/Availability/City/Taipei" if feed == "tdx" else "/list"
+    more: dict[str, Any] = {"headers": {"Authorization": "Bearer x"}}
+    with publishing(tmp_path, feed=feed, path=path, **more) as city:
+        documents = [document(NOW - age) for age in (60, 660, 660, -840)]
+        flags = stale(city, *documents, path=path)
+
+    assert flags == [False, True, True, False]
+
+
+def test_a_stamp_of_the_feed_that_falls_back_is_stale(city: Publisher) -> None:
+    """A server that is five minutes behind answers once."""
+    flags = stale(
+        city,
+        gbfs([NOW], NOW),
+        gbfs([NOW], NOW - 300),
+        gbfs([NOW + 600], NOW + 600),
+    )
+
+    assert flags == [False, True, False]
+
+
+def test_a_heartbeat_that_stops_is_stale_after_a_quarter_of_an_hour(
+    city: Publisher,
+) -> None:
+    """25 stations that all report in every slot fall silent; the feed's stamp moves."""
+    beats = [gbfs(["NOW"] * 25)] * 3  # type: ignore[list-item]
+    frozen = [gbfs([NOW + 600] * 25)] * 5
+    flags = stale(city, *beats, *frozen, gbfs(["NOW"] * 25))  # type: ignore[list-item]
+
+    assert flags == [False] * 6 + [True] * 2 + [False]
+
+
+def test_a_feed_that_is_always_late_is_not_stale(city: Publisher) -> None:
+    """All its reports are two hours old, from the first slot on."""
+    late = [gbfs([NOW + n * 300 - 2 * HOUR] * 25) for n in range(8)]
+
+    assert stale(city, *late) == [False] * 8
+
+
+def test_a_small_system_is_quiet_at_night(city: Publisher) -> None:
+    """Five stations report on a change only: nobody rides for eight hours."""
+    evening = [gbfs([NOW - 900, NOW - 700, NOW - 60, NOW - 2000, NOW - 86_400])]
+    night = evening * 96
+    morning = [gbfs([NOW - 900, NOW + 96 * 300, NOW - 60, NOW - 2000, NOW - 86_400])]
+
+    assert not any(stale(city, *evening, *night, *morning))
+
+
+def test_a_system_that_closes_at_midnight_is_not_stale(city: Publisher) -> None:
+    """All 30 stations report that they close, once; then nothing is to be reported."""
+    day = [
+        gbfs([NOW + n * 300 - s * 240 for s in range(30)]) for n in range(4)
+    ]  # a report every four minutes
+    closing = [gbfs([NOW + 1200 - 60] * 30)] * 60
+
+    assert not any(stale(city, *day, *closing))
+
+
+def test_the_newest_station_may_leave_or_set_its_clock_back(city: Publisher) -> None:
+    """The newest report falls back, but the other stations' do not."""
+    flags = stale(
+        city,
+        gbfs([NOW - 900, NOW - 800, NOW - 10]),
+        gbfs([NOW - 900, NOW - 800]),
+        gbfs([NOW + 1000, NOW - 800, NOW]),
+        gbfs([NOW + 700, NOW + 700, NOW + 700]),
+    )
+
+    assert flags == [False] * 4
+
+
+def reported(slot: int, ages: Sequence[int]) -> Any:
+    """Return what `read_reports` reads in *slot* of stations of these *ages*."""
+    counts = (1, None, 1, None, None, 9, True, True, True)
+    statuses = [
+        StationStatus(f"s{number}", *counts, slot - age)
+        for number, age in enumerate(ages)
+    ]
+    return read_reports(statuses, slot)
+
+
+def test_a_large_system_that_is_never_silent_is_stale_after_an_hour() -> None:
+    """Its longest silence was four minutes, in a week: an hour of it is no night."""
+    busy = [120 + n * 120 for n in range(40)]
+    known = Calibration.first(reported(0, busy), Slot(0))
+    for slot in range(300, 8 * DAY, 300):
+        known = known.after(reported(slot, busy), Slot(slot), 300)
+    young = replace(known, began=known.slot - DAY)
+
+    assert known.beats == 0
+    assert known.limit(reported(known.slot, busy)) == HOUR
+    assert young.limit(reported(known.slot, busy)) is None
+
+
+def test_a_quiet_night_is_learned() -> None:
+    """A system that was silent for six hours is not stale within two days."""
+    busy = [120 + n * 120 for n in range(40)]
+    known = Calibration.first(reported(0, busy), Slot(0))
+    for slot in range(300, 8 * DAY, 300):
+        night = max(0, slot % DAY - 18 * HOUR)
+        ages = [age + night for age in busy]
+        known = known.after(reported(slot, ages), Slot(slot), 300)
+
+    assert known.silence == 4 * HOUR + 42 * MINUTE
+    assert known.limit(reported(known.slot, busy)) == 12 * known.silence
+
+
+def test_one_outage_does_not_make_old_reports_usual() -> None:
+    """After four days without news the limit is five minutes longer, for an hour."""
+    fresh = [10] * 25
+    known = Calibration.first(reported(0, fresh), Slot(0))
+    for slot in (300, 600):
+        known = known.after(reported(slot, fresh), Slot(slot), 300)
+    for slot in range(900, 4 * DAY, 300):
+        known = known.after(reported(slot, [slot - 590] * 25), Slot(slot), 300)
+    known = known.after(reported(4 * DAY, fresh), Slot(4 * DAY), 300)
+    after = known.limit(reported(4 * DAY, fresh))
+    for slot in range(4 * DAY + 300, 4 * DAY + HOUR + 300, 300):
+        known = known.after(reported(slot, fresh), Slot(slot), 300)
+
+    assert after == 900 + 310
+    assert known.limit(reported(known.slot, fresh)) == 900 + 10
+
+
+def test_a_damaged_note_is_as_none() -> None:
+    """Notes only save work; somebody may have written them."""
+    notes = ["", "{}", "[1]", '{"slot": 1}', "no JSON", '{"x": 1}']
+
+    assert [Calibration.from_note(note) for note in notes] == [None] * 6
