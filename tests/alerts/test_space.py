@@ -113,7 +113,7 @@ mount -t tmpfs -o size={size},nr_inodes={inodes} none {disk}
 def test_a_disk_with_little_left_collects_and_warns(
     tmp_path: Path, size: str, inodes: int, fill: str
 ) -> None:
-    """A real disk, nearly out of bytes or of inodes: the slot is collected (fault 51)."""
+    """A real disk, nearly without bytes or inodes: the slot is collected (fault 51)."""
     disk, config = tmp_path / "disk", tmp_path / "bikecollect.toml"
     disk.mkdir()
     with serving(lambda _: Answer(dialects.youbike(City(20), time.time()))) as url:
