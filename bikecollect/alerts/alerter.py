@@ -59,7 +59,7 @@ class Alerter:
 
     *mails* and *digests* are set if the settings ask for them, *has_channel* if they
     name any channel. *mail_settings* is the fingerprint of the mail settings.
-    CSV files are kept for *csv_days*.
+    CSV files are kept for *csv_days*. *after* slots are lost before the first report.
     """
 
     systems: Mapping[str, AlertPaths]
@@ -71,6 +71,7 @@ class Alerter:
     muted: frozenset[str] = frozenset()
     mail_settings: str = ""
     csv_days: int = 7
+    after: int = 1
 
     def tell(self, runs: Iterable[Run]) -> bool:
         """Report *runs*; return whether people are told, by any channel."""
@@ -151,7 +152,9 @@ class Alerter:
         room = space.measure(paths.system.path)
         before = before._replace(space=space.noted(before.space, today, room))
         observed = self._observed(run, before, ledger, room)
-        incidents, events = step(before.incidents, slot, observed, self.interval)
+        incidents, events = step(
+            before.incidents, slot, observed, self.interval, self.after
+        )
         if not state_file.usable and not ledger.usable():
             # Nothing can be remembered: report once an hour instead of in each slot.
             events = events if run.slot % HOUR < self.interval else ()

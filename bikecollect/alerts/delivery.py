@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from pathlib import Path
 
 from bikecollect.alerts import digest, messages
@@ -48,7 +48,8 @@ class Dispatcher:
 
     *hooks* take a short text and variables, and return an error or an empty text.
     *period* is that of the digest, daily or weekly, empty for none. *unusable* are the
-    systems whose folder cannot be written to. *redact* takes secrets out of a text and
+    systems whose folder cannot be written to. *zone* is that of the times in mails,
+    None for this machine's. *redact* takes secrets out of a text and
     completes the commands in it.
     """
 
@@ -60,6 +61,7 @@ class Dispatcher:
     period: str = ""
     unusable: frozenset[str] = frozenset()
     redact: Redact = unredacted
+    zone: tzinfo | None = None
 
     def spool(self, notification: Notification) -> bool:
         """Put a mail about *notification* into the outbox; return whether it is."""
@@ -153,6 +155,7 @@ class Dispatcher:
         return MessageFacts(
             system_id=run.system_id,
             zone=system.zone,
+            reader_zone=self.zone or _local_zone(run.slot),
             interval=self.interval,
             slot=run.slot,
             folder=str(system.path),
@@ -223,6 +226,12 @@ def _unreachable(event: Event, alerts: RunAlerts) -> frozenset[str]:
     if incident.kind != "mail" or incident.told_at - incident.opened >= DAY:
         return frozenset()
     return frozenset(alerts.state.rejected)
+
+
+def _local_zone(moment: float) -> tzinfo:
+    """Return this machine's time zone, as an offset that holds at *moment*."""
+    offset = datetime.fromtimestamp(moment, UTC).astimezone().utcoffset()
+    return timezone(offset or timedelta())
 
 
 def _count(folder: Path) -> int:

@@ -24,6 +24,7 @@ MEMORY = DAY
 """How long a closed incident is kept: a third one of a kind in a day continues it."""
 FEW = 4
 """A flapping incident with this many reports relapses without another report."""
+FIRST = frozenset({EventType.OPENED, EventType.NOTED})
 BRIEF = 2
 """An incident with more reports is continued by a new problem within a day."""
 
@@ -33,17 +34,22 @@ def step(
     slot: Slot,
     signals: Mapping[str, Signal | None],
     interval: int,
+    patience: int = 1,
 ) -> tuple[tuple[Incident, ...], tuple[Event, ...]]:
     """Return *incidents* as they are after *slot*, and the events to report.
 
     *signals* has the observations of the run by kind: a problem, or None if the run
     found none; other kinds were not observed. Closed incidents are kept for a day.
+    Incidents that lose slots are not reported before *patience* slots are lost.
     """
     current = {incident.kind: incident for incident in incidents}
     events: list[Event] = []
     for kind in KINDS:
         before = current.get(kind)
         after, event_type = _observed(kind, before, slot, signals, interval)
+        if after is not None and event_type in FIRST and 0 < after.lost < patience:
+            after = None if event_type is EventType.NOTED else after
+            event_type = None
         if after is None:
             current.pop(kind, None)
             continue

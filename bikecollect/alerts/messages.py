@@ -51,14 +51,20 @@ REMINDERS = (
 )
 DAILY_REMINDERS = "A reminder follows once a day, and a mail when the problem is over."
 EVERYTHING_ELSE = "all data so far"
+OVER = frozenset({EventType.RECOVERED, EventType.NOTED})
+"""Events of incidents that have ended."""
 
 
 @dataclass(frozen=True)
 class MessageFacts:
-    """What a message says of a system beside the incident."""
+    """What a message says of a system beside the incident.
+
+    *zone* is the time zone of the system, *reader_zone* that of the times in mails.
+    """
 
     system_id: str
     zone: tzinfo
+    reader_zone: tzinfo
     interval: int
     slot: Slot
     folder: str
@@ -87,12 +93,45 @@ class Letter:
 
 
 def subject(events: Sequence[tuple[Event, MessageFacts]]) -> str:
-    """Return the subject of a mail about *events*, which are all of one kind."""
+    """Return the subject of a mail about *events*, which are all of one kind.
+
+    Such as "[bikecollect] taipei: feed down since 10:05".
+    """
     event, facts = events[0]
-    title = KINDS[event.incident.kind].title
     more = len(events) - 1
     systems = facts.system_id + (f" and {more} more" if more else "")
-    return visible(f"[bikecollect] {systems}: {event.what.value}: {title}")
+    state = KINDS[event.incident.kind].state
+    if event.what is EventType.RETURNED:
+        state = f"{state} again"
+    if event.what in OVER:
+        resolved = "resolved: " if event.what is EventType.RECOVERED else ""
+        text = f"{resolved}{state} {_span(events)}"
+    else:
+        opened = min(e.incident.opened for e, _ in events)
+        text = f"{state} since {_clock(opened, facts)}"
+        if event.what is not EventType.OPENED:
+            text += f", for {length(facts.slot + facts.interval - opened)}"
+    return visible(f"[bikecollect] {systems}: {text}")
+
+
+def _span(events: Sequence[tuple[Event, MessageFacts]]) -> str:
+    """Return from when to when incidents that are over lasted, and the lost slots."""
+    _, facts = events[0]
+    opened = min(event.incident.opened for event, _ in events)
+    end = Slot(max(event.incident.last for event, _ in events) + facts.interval)
+    lost = sum(event.incident.lost for event, _ in events)
+    counted = f", {lost} slot{'' if lost == 1 else 's'} lost" if lost else ""
+    return f"{_clock(opened, facts)} to {_clock(end, facts, opened)}{counted}"
+
+
+def _clock(slot: Slot, facts: MessageFacts, today: Slot | None = None) -> str:
+    """Return the time of *slot*, with the date if that is not that of *today*.
+
+    The default of *today* is the slot of the run that reports.
+    """
+    text = iso(slot, facts.reader_zone)
+    other = iso(facts.slot if today is None else today, facts.reader_zone)
+    return text[11:16] if text[:10] == other[:10] else f"{text[:10]} {text[11:16]}"
 
 
 def body(events: Sequence[tuple[Event, MessageFacts]]) -> str:
@@ -157,7 +196,7 @@ def name(event: Event, facts: MessageFacts) -> str:
 def _times(event: Event, facts: MessageFacts) -> list[tuple[str, str]]:
     incident = event.incident
     since = _moment(incident.opened, facts)
-    if event.what in {EventType.RECOVERED, EventType.NOTED}:
+    if event.what in OVER:
         end = Slot(incident.last + facts.interval)
         spent = length(end - incident.opened)
         return [("From", since), ("To", f"{_moment(end, facts)}, {spent}")]
@@ -187,7 +226,7 @@ def _last_good(facts: MessageFacts) -> str:
 
 
 def _moment(slot: Slot, facts: MessageFacts) -> str:
-    text = iso(slot, facts.zone)
+    text = iso(slot, facts.reader_zone)
     return f"{text[:10]} {text[11:16]} ({text[19:]})"
 
 

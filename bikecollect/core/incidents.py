@@ -8,7 +8,7 @@ from bikecollect.core.slots import HOUR, Slot
 
 
 class EventType(Enum):
-    """What happened to an incident, as worded in a mail's subject."""
+    """What happened to an incident, as named in mails and to hooks."""
 
     OPENED = "trouble"
     REMINDED = "still in trouble"
@@ -19,7 +19,7 @@ class EventType(Enum):
 
 
 class IncidentKind(NamedTuple):
-    """A kind of incident: its *title* in mails, and when it opens.
+    """A kind of incident: its *title* and its *state* in mails, and when it opens.
 
     It opens after *open_after* bad slots in a row that span *open_for* seconds, and
     closes after *good_slots* good ones. If it is *daily*, reminders follow once a day
@@ -27,6 +27,7 @@ class IncidentKind(NamedTuple):
     """
 
     title: str
+    state: str
     open_after: int = 1
     open_for: int = 0
     good_slots: int = 2
@@ -34,25 +35,43 @@ class IncidentKind(NamedTuple):
 
 
 KINDS: Mapping[str, IncidentKind] = {
-    "fetch": IncidentKind("the feed cannot be fetched"),
-    "payload": IncidentKind("the feed's payload is not understood"),
-    "drift": IncidentKind("the feed has changed its shape"),
-    "disk": IncidentKind("the disk cannot be used"),
-    "space": IncidentKind("the disk will soon be full", daily=True),
-    "ledger": IncidentKind("the ledger cannot be used"),
-    "damage": IncidentKind("a data file was damaged"),
-    "clock": IncidentKind("the clock of this machine is wrong"),
-    "lock": IncidentKind("runs wait for the lock", open_after=3),
-    "settings": IncidentKind("the settings are wrong"),
-    "mail": IncidentKind("mails cannot be sent", open_after=3),
-    "missed": IncidentKind("slots were not collected"),
-    "stale": IncidentKind(
-        "the feed's time stamp no longer changes", open_after=3, open_for=HOUR
+    "fetch": IncidentKind("the feed cannot be fetched", "feed down"),
+    "payload": IncidentKind(
+        "the feed's payload is not understood", "payload not understood"
     ),
-    "thin": IncidentKind("the feed lists far fewer stations than usual", open_after=2),
-    "partial": IncidentKind("a part of the feed is missing", open_after=3),
-    "archive": IncidentKind("closed days are not archived", good_slots=1, daily=True),
-    "bug": IncidentKind("bikecollect has a bug"),
+    "drift": IncidentKind("the feed has changed its shape", "feed changed its shape"),
+    "disk": IncidentKind("the disk cannot be used", "disk unusable"),
+    "space": IncidentKind("the disk will soon be full", "disk soon full", daily=True),
+    "ledger": IncidentKind("the ledger cannot be used", "ledger unusable"),
+    "damage": IncidentKind("a data file was damaged", "data file damaged"),
+    "clock": IncidentKind("the clock of this machine is wrong", "clock wrong"),
+    "lock": IncidentKind(
+        "runs wait for the lock", "runs waiting for the lock", open_after=3
+    ),
+    "settings": IncidentKind("the settings are wrong", "settings wrong"),
+    "mail": IncidentKind("mails cannot be sent", "mails not sent", open_after=3),
+    "missed": IncidentKind("slots were not collected", "slots not collected"),
+    "stale": IncidentKind(
+        "the feed's time stamp no longer changes",
+        "feed's time stamp standing still",
+        open_after=3,
+        open_for=HOUR,
+    ),
+    "thin": IncidentKind(
+        "the feed lists far fewer stations than usual",
+        "far fewer stations than usual",
+        open_after=2,
+    ),
+    "partial": IncidentKind(
+        "a part of the feed is missing", "part of the feed missing", open_after=3
+    ),
+    "archive": IncidentKind(
+        "closed days are not archived",
+        "closed days not archived",
+        good_slots=1,
+        daily=True,
+    ),
+    "bug": IncidentKind("bikecollect has a bug", "bug in bikecollect"),
 }
 """Every kind of incident, in the order in which a mail lists them."""
 

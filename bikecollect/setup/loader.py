@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from bikecollect.alerts.mail.quiet import QuietHours
 from bikecollect.core import user_folders
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.incidents import KINDS
@@ -24,6 +25,7 @@ from bikecollect.setup.settings import (
     Tell,
     mail_address_error,
 )
+from bikecollect.setup.time_zones import is_zone
 from bikecollect.storage.data_folder import name_error
 from bikecollect.storage.files import trusted_files
 
@@ -234,6 +236,7 @@ def _check_values(settings: Settings) -> None:
                 'use an IANA name such as "Asia/Taipei"'
             ) from error
     _check_mail(settings.mail)
+    _check_mail_times(settings.mail)
     _check_alerts(settings)
     for name in ("keep.payload_days", "keep.csv_days", "log.max_bytes", "log.files"):
         section, _, key = name.partition(".")
@@ -277,6 +280,18 @@ def _check_mail(mail: Mail) -> None:
             'mail.security = "none" would send the password unencrypted; '
             "use starttls or tls"
         )
+
+
+def _check_mail_times(mail: Mail) -> None:
+    """Raise SettingsError for settings that say wrongly when mails are sent."""
+    if mail.after < 1:
+        raise SettingsError("mail.after must be 1 or more")
+    if mail.timezone and not is_zone(mail.timezone):
+        raise SettingsError(
+            f'mail.timezone: unknown time zone "{mail.timezone}"; use an IANA name '
+            'such as "Europe/Oslo"'
+        )
+    QuietHours.parse(mail.quiet)
 
 
 def _check_mode(path: Path, settings: Settings) -> None:

@@ -20,7 +20,7 @@ from bikecollect.core.secrets.names import (
     of_login,
 )
 from bikecollect.core.secrets.redact import Placeholders, Redact, redactor
-from bikecollect.core.slots import DAY
+from bikecollect.core.timeline.interval import parse_interval
 from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.facts.system import system_folder
 from bikecollect.storage.files import trusted_files
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 Kind = type | UnionType
 SECRET_FILE = "client_secret_file"  # noqa: S105 - the name of a key
-UNITS = {"s": 1, "min": 60, "h": 3600}
 
 
 def _key(doc: str, default: Any = MISSING, *, kind: Kind = str, of: Kind = str) -> Any:
@@ -143,6 +142,13 @@ class Mail:
     escalate_to: list[str] = _key(
         "more recipients for incidents that last an hour", [], kind=list
     )
+    after: int = _key("slots lost before the first mail about them", 1, kind=int)
+    quiet: str = _key(
+        'times of the day without mails, such as "23:00-07:00"; they are sent after', ""
+    )
+    timezone: str = _key(
+        "IANA time zone of the times in mails; default: this machine's", ""
+    )
     digest: str = _key("summary by mail: daily or weekly; default: none", "")
     ca_bundle: str = _key("file of trusted certificates instead of the system's", "")
 
@@ -207,7 +213,7 @@ class Settings:
     @property
     def seconds(self) -> int:
         """The interval, in seconds."""
-        return seconds(self.interval)
+        return parse_interval(self.interval)
 
     @property
     def data(self) -> Path:
@@ -314,22 +320,6 @@ class Settings:
     def placeholders(self) -> Placeholders:
         """Placeholders for secrets in notes for the next run."""
         return Placeholders(self.secrets())
-
-
-def seconds(text: str) -> int:
-    """Return the interval *text* in seconds; raises SettingsError.
-
-    >>> seconds("5min")
-    300
-    """
-    match = re.fullmatch(r"\s*(\d{1,6})\s*(s|min|h)\s*", text)
-    length = int(match[1]) * UNITS[match[2]] if match else 0
-    if not length or DAY % length:
-        raise SettingsError(
-            f'interval = "{text}" must be a number with s, min or h that divides '
-            'a day, such as "5min"'
-        )
-    return length
 
 
 def server(mail: Mail, password: str) -> "Server":

@@ -126,6 +126,7 @@ def _alerter(
             version=__version__,
             period=settings.mail.digest,
             unusable=unusable,
+            zone=mail_zone(settings.mail),
             redact=lambda text: program.expand_commands(settings.redact(text), command),
         )
 
@@ -140,6 +141,7 @@ def _alerter(
         muted=muted,
         mail_settings=mail_settings(settings.mail),
         csv_days=settings.keep.csv_days,
+        after=settings.mail.after,
     )
 
 
@@ -156,7 +158,21 @@ def mailer(settings: Settings, times: Times) -> "Mailer | None":
         audience=Audience(mail.sender, mail.to, mail.escalate_to, mail_settings(mail)),
         clock=times.clock,
         seconds=min(20.0, settings.seconds / 6),
+        is_quiet=partial(_is_quiet, mail),
     )
+
+
+def mail_zone(mail: Mail) -> ZoneInfo | None:
+    """Return the time zone of the times in mails, None for that of this machine."""
+    return ZoneInfo(mail.timezone) if mail.timezone else None
+
+
+def _is_quiet(mail: Mail, moment: float) -> bool:
+    """Return whether mails wait at *moment*."""
+    from bikecollect.alerts.mail.quiet import QuietHours
+
+    hours = QuietHours.parse(mail.quiet)
+    return hours is not None and hours.includes(moment, mail_zone(mail))
 
 
 def mail_settings(mail: Mail) -> str:

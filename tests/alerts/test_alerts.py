@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
+from alerting_world import BEGIN, BEGIN_SLOT, INTERVAL, World
 from mailserver import ME, MailServer, free_port
 from served import Answer, running, serving
 
@@ -21,63 +21,15 @@ from bikecollect.alerts.state import AlertState, AlertStateFile, stored_incident
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.incidents import Incident
 from bikecollect.core.process import Times
-from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, Slot
 from bikecollect.reports.evidence import read_account
 from bikecollect.reports.status import survey
 from bikecollect.setup.loader import parse
 from bikecollect.setup.settings import Settings
-from bikecollect.simulator import dialects
-from bikecollect.simulator.city import City
-from bikecollect.simulator.demo import Time
 from bikecollect.storage.alert_ledger import AlertLedger
 from bikecollect.storage.data_folder import SystemFolder, alert_state_path
 from bikecollect.wiring.archive_alerts import report_compact
 from bikecollect.wiring.collection import collect, zones
-
-BEGIN = 1_795_276_800.0  # midnight in Taipei
-INTERVAL = 300
-BEGIN_SLOT = Slot(int(BEGIN))
-
-
-class World:
-    """Some systems whose feeds are up or down, and a clock that tests move."""
-
-    def __init__(self, folder: Path, *names: str, **more: Any) -> None:
-        self.clock = Time(BEGIN + 2)
-        self.up = True
-        self.folder = folder
-        self.names = names
-        # The test's server sends the real date.
-        tell: dict[str, Any] = {"mute": [], **dict(more.pop("tell", {}))}
-        self.more = {**more, "tell": {**tell, "mute": [*tell["mute"], "clock"]}}
-
-    def answer(self, _: str) -> Answer:
-        """Return the city, or that it is out."""
-        body = dialects.youbike(City(20), self.clock.now)
-        return Answer(body) if self.up else Answer(b"out", 503)
-
-    @contextmanager
-    def served(self, *, dated: bool = False) -> Iterator[Settings]:
-        """Serve the feeds, *dated* by the tests' clock; yield the settings."""
-        clock = self.clock if dated else time.time
-        with serving(self.answer, clock=clock) as url:
-            system = {"feed": "youbike", "url": url, "timezone": "Asia/Taipei"}
-            systems = dict.fromkeys(self.names, system)
-            values = {"data_dir": str(self.folder), "systems": systems, **self.more}
-            yield parse(values)
-
-    def slot(self, settings: Settings, *, up: bool = True, skip: int = 0) -> list[Run]:
-        """Collect the next slot, after *skip* ones in which nothing was started."""
-        self.up = up
-        self.clock.now = (self.clock.now // INTERVAL + 1 + skip) * INTERVAL + 2
-        return collect(
-            settings,
-            clock=self.clock,
-            monotonic=self.clock,
-            stop=self.clock,
-            uptime=lambda: 1e6,
-        )
 
 
 @pytest.fixture
@@ -94,9 +46,7 @@ def test_systems_that_fail_together_are_one_mail(
     with world.served() as settings, mailserver.up():
         world.slot(settings)
         world.slot(settings, up=False)
-    assert mailserver.subjects() == [
-        "a and 2 more: trouble: the feed cannot be fetched"
-    ]
+    assert mailserver.subjects() == ["a and 2 more: feed down since 00:10"]
     text = mailserver.mails()[0].get_content()
     assert text.count("Slots lost  1 so far") == 3
 
@@ -118,8 +68,8 @@ def test_a_second_run_in_a_slot_changes_no_incident(
         world.slot(settings)
         world.slot(settings)
     assert mailserver.subjects() == [
-        "a: trouble: the feed cannot be fetched",
-        "a: recovered: the feed cannot be fetched",
+        "a: feed down since 00:10",
+        "a: resolved: feed down 00:10 to 00:15, 1 slot lost",
     ]
     lines = mailserver.mails()[1].get_content().splitlines()
     assert "Slots lost  1" in lines
@@ -140,7 +90,9 @@ def test_a_reboot_is_told_as_slots_while_the_machine_was_off(
             stop=world.clock,
             uptime=lambda: 60.0,
         )
-    assert mailserver.subjects() == ["a: noted: slots were not collected"]
+    assert mailserver.subjects() == [
+        "a: slots not collected 00:10 to 00:55, 9 slots lost"
+    ]
     text = mailserver.mails()[0].get_content()
     assert "host-off (9 slots)" in text
     assert "00:10 (+08:00)" in text
@@ -206,7 +158,7 @@ def test_an_unmounted_disk_is_told_of(tmp_path: Path, mailserver: MailServer) ->
         assert (run.exit_code, run.cause) == (78, "not-mounted")
         with mailserver.up():
             world.slot(settings)
-    assert mailserver.subjects() == ["a: trouble: the disk cannot be used"]
+    assert mailserver.subjects() == ["a: disk unusable since 00:10"]
 
 
 def test_a_bug_is_mailed_with_its_traceback(
@@ -223,7 +175,7 @@ def test_a_bug_is_mailed_with_its_traceback(
         (run,) = world.slot(settings)
     assert run.exit_code == 70
     (mail,) = mailserver.mails()
-    assert "a: trouble: bikecollect has a bug" in mail["Subject"]
+    assert "a: bug in bikecollect since 00:05" in mail["Subject"]
     assert "Traceback (most recent call last)" in mail.get_content()
 
 
@@ -311,7 +263,7 @@ def test_the_webhook_gets_slacks_form_and_the_command_its_words(
     ((path, body),) = heard
     assert path == "/T0/secret"
     text = json.loads(body)["text"]
-    assert text.startswith("[bikecollect] a: trouble: the feed cannot be fetched")
+    assert text.startswith("[bikecollect] a: feed down since ")
     assert said.read_text(encoding="utf-8") == f"{text}fetch trouble\n"
 
 
@@ -466,9 +418,9 @@ def test_without_a_state_folder_the_ledger_remembers(
         for up in [False] * 5 + [True] * 4:
             world.slot(settings, up=up)
     assert mailserver.subjects() == [
-        "a: trouble: the feed cannot be fetched",
-        "a: still in trouble: the feed cannot be fetched",
-        "a: recovered: the feed cannot be fetched",
+        "a: feed down since 00:10",
+        "a: feed down since 00:10, for 20 min",
+        "a: resolved: feed down 00:10 to 00:35, 5 slots lost",
     ]
 
 
@@ -497,8 +449,8 @@ def test_a_clock_that_was_ahead_mutes_no_alert(
         world.slot(settings)
 
     assert mailserver.subjects() == [
-        "a: trouble: the feed cannot be fetched",
-        "a: recovered: the feed cannot be fetched",
+        "a: feed down since 00:10",
+        "a: resolved: feed down 00:10 to 00:15, 1 slot lost",
     ]
 
 
@@ -518,7 +470,9 @@ def test_an_incident_of_the_future_ends(tmp_path: Path, mailserver: MailServer) 
         world.slot(settings)
         world.slot(settings)
 
-    assert mailserver.subjects()[-1] == "a: recovered: the feed cannot be fetched"
+    assert mailserver.subjects()[-1] == (
+        "a: resolved: feed down 00:10 to 00:15, 1 slot lost"
+    )
 
 
 def report(world: World, settings: Settings, error: str) -> None:
@@ -544,10 +498,10 @@ def test_a_compact_that_fails_is_an_incident_of_its_own(
         report(world, settings, "")
 
     titles = [s for s in mailserver.subjects() if "archived" in s]
-    assert titles == [
-        "a: trouble: closed days are not archived",
-        "a: still in trouble: closed days are not archived",
-        "a: recovered: closed days are not archived",
+    assert [title.partition(", for")[0] for title in titles] == [
+        "a: closed days not archived since 00:05",
+        "a: closed days not archived since 2026-11-22 00:05",
+        "a: resolved: closed days not archived 2026-11-22 00:05 to 02:10",
     ]
     assert "first line is damaged" in mailserver.mails()[0].get_content()
     assert [i.kind for i in standing.health.incidents] == ["archive"]
@@ -577,7 +531,7 @@ def test_a_compact_that_never_runs_is_reported(
         world.slot(settings, skip=286)
         world.slot(settings)
 
-    expected = ["a: trouble: closed days are not archived"] * count
+    expected = ["a: closed days not archived since 00:00"] * count
     titles = [s for s in mailserver.subjects() if "archived" in s]
     assert titles == expected
 
@@ -602,10 +556,10 @@ def test_two_systems_on_a_disk_that_fills_are_one_mail_a_day(
 
     titles = [s for s in mailserver.subjects() if "disk" in s]
     assert titles == [
-        "a and 1 more: trouble: the disk will soon be full",
-        "a and 1 more: still in trouble: the disk will soon be full",
-        "a and 1 more: still in trouble: the disk will soon be full",
-        "a and 1 more: recovered: the disk will soon be full",
+        "a and 1 more: disk soon full since 00:15",
+        "a and 1 more: disk soon full since 2026-11-25 00:15, for 1 d 0 h",
+        "a and 1 more: disk soon full since 2026-11-25 00:15, for 2 d 0 h",
+        "a and 1 more: resolved: disk soon full 2026-11-25 00:15 to 2026-11-27 00:35",
     ]
 
 
@@ -649,8 +603,8 @@ def test_a_run_killed_while_it_alerts_is_reported_by_the_next(
         world.slot(settings)
         world.slot(settings)
 
-    assert "a: noted: the ledger cannot be used" in mailserver.subjects()
-    assert mailserver.subjects().count("a: noted: the ledger cannot be used") == 1
+    assert "a: ledger unusable 00:10 to 00:15" in mailserver.subjects()
+    assert mailserver.subjects().count("a: ledger unusable 00:10 to 00:15") == 1
     inbox = settings.system_folder("a").payloads / "inbox"
     assert list(inbox.iterdir()) == []
 
@@ -674,7 +628,7 @@ def test_a_run_killed_after_it_set_the_ledger_aside_is_reported(
         world.clock.now += INTERVAL
         world.slot(settings)
 
-    assert "a: noted: the ledger cannot be used" in mailserver.subjects()
+    assert "a: ledger unusable 00:10 to 00:15" in mailserver.subjects()
 
 
 @pytest.mark.parametrize("point", ["state.AlertStateFile.save", "alerter._save"])

@@ -45,16 +45,16 @@ def test_a_day_of_trouble_is_told_in_few_mails(tmp_path: Path) -> None:
         [17, 8, "not-started"],
     ]
     assert mail.subjects() == [
-        "city: in trouble for long: the feed cannot be fetched",
-        "city: recovered: mails cannot be sent",
-        "city: recovered: the feed cannot be fetched",
-        "city: trouble: the feed's payload is not understood",
-        "city: still in trouble: the feed's payload is not understood",
-        "city: recovered: the feed's payload is not understood",
-        "city: trouble: the disk cannot be used",
-        "city: recovered: the disk cannot be used",
-        "city: noted: slots were not collected",
-        "city: noted: slots were not collected",
+        "city: feed down since 02:00, for 1 h 5 min",
+        "city: resolved: mails not sent 02:05 to 03:05",
+        "city: resolved: feed down 02:00 to 05:00, 36 slots lost",
+        "city: payload not understood since 08:00",
+        "city: payload not understood since 08:00, for 20 min",
+        "city: resolved: payload not understood 08:00 to 08:30, 6 slots lost",
+        "city: disk unusable since 11:00",
+        "city: resolved: disk unusable 11:00 to 11:15, 3 slots lost",
+        "city: slots not collected 14:00 to 14:05, 1 slot lost",
+        "city: slots not collected 17:00 to 17:40, 8 slots lost",
     ]
     lost = [_line(str(m.get_content()), "Slots lost") for m in mail.mails()]
     assert lost == [

@@ -86,6 +86,7 @@ class MailServer:
             "ca_bundle": str(self.folder / "ca.pem"),
             "sender": "bikes@example.org",
             "to": [ME],
+            "timezone": "Asia/Taipei",
             **more,
         }
 

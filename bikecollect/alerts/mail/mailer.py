@@ -39,12 +39,13 @@ class MailOutcome:
 
 @dataclass(frozen=True)
 class Mailer:
-    """Sends mails to *audience* through *server*."""
+    """Sends mails to *audience* through *server*; they wait while *is_quiet*."""
 
     server: Server
     audience: Audience
     clock: Callable[[], float] = time.time
     seconds: float = smtp.DEADLINE
+    is_quiet: Callable[[float], bool] = lambda _: False
 
     def spool(
         self, outbox: Outbox, letter: Letter, *, without: frozenset[str] = frozenset()
@@ -75,6 +76,8 @@ class Mailer:
 
         Outboxes that another process is sending from are skipped.
         """
+        if self.is_quiet(self.clock()):
+            return None
         with ExitStack() as stack:
             held = [box for box in outboxes if stack.enter_context(box.held())]
             try:

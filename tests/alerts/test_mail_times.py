@@ -1,0 +1,128 @@
+"""When mails are sent, and in whose time zone they name times."""
+
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from alerting_world import World
+from mailserver import MailServer
+
+from bikecollect.alerts.mail.quiet import QuietHours
+from bikecollect.core.errors import SettingsError
+from bikecollect.setup.loader import parse
+
+OSLO = ZoneInfo("Europe/Oslo")
+
+
+@pytest.fixture
+def mailserver(tmp_path: Path) -> MailServer:
+    """Return a mail server that is not up yet."""
+    return MailServer.new(tmp_path / "mail")
+
+
+def slots(world: World, ups: str) -> None:
+    """Collect a slot for each character of *ups*; a dot is one with the feed down."""
+    with world.served() as settings:
+        for up in ups:
+            world.slot(settings, up=up != ".")
+
+
+def test_mails_begin_after_so_many_lost_slots(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """Shorter trouble is no mail at all, neither its start nor its end."""
+    mail = mailserver.settings(after=3)
+    world = World(tmp_path / "data", "a", mail=mail)
+    with mailserver.up():
+        slots(world, "+..++++.....++")
+
+    assert mailserver.subjects() == [
+        "a: feed down since 00:40",
+        "a: feed down since 00:40, for 20 min",
+        "a: resolved: feed down 00:40 to 01:05, 5 slots lost",
+    ]
+
+
+def test_missed_slots_are_counted_too(tmp_path: Path, mailserver: MailServer) -> None:
+    """Two slots while the machine was off are below the limit, three are not."""
+    world = World(tmp_path / "data", "a", mail=mailserver.settings(after=3))
+    with mailserver.up(), world.served() as settings:
+        world.slot(settings)
+        world.slot(settings, skip=2)
+        world.slot(settings, skip=3)
+
+    assert mailserver.subjects() == [
+        "a: slots not collected 00:25 to 00:40, 3 slots lost"
+    ]
+
+
+def test_mails_of_the_quiet_hours_are_sent_after_them(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """An outage that ended in the night is one mail in the morning."""
+    mail = mailserver.settings(quiet="23:30-00:30")
+    world = World(tmp_path / "data", "a", mail=mail)
+    with mailserver.up():
+        slots(world, "+..++")
+        night = mailserver.subjects()
+        slots(world, "+")
+
+    assert night == []
+    assert mailserver.subjects() == [
+        "a: resolved: feed down 00:10 to 00:20, 2 slots lost"
+    ]
+
+
+def test_times_are_those_of_the_zone_in_the_settings(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """A system in Taipei is reported to Oslo in Oslo's time, with the offset."""
+    mail = mailserver.settings(timezone="Europe/Oslo")
+    world = World(tmp_path / "data", "a", mail=mail)
+    with mailserver.up():
+        slots(world, "+.")
+
+    (text,) = [message.get_content() for message in mailserver.mails()]
+    assert mailserver.subjects() == ["a: feed down since 17:10"]
+    assert "Since       2026-11-21 17:10 (+01:00), 5 min ago" in text
+    assert "runs show 2026-11-22T00:10" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "local_time", "is_quiet"),
+    [
+        ("23:00-07:00", "22:59", False),
+        ("23:00-07:00", "23:00", True),
+        ("23:00-07:00", "06:59", True),
+        ("23:00-07:00", "07:00", False),
+        ("12:00-13:30", "13:29", True),
+        ("12:00-13:30", "00:00", False),
+    ],
+)
+def test_the_quiet_hours_may_pass_midnight(
+    text: str, local_time: str, *, is_quiet: bool
+) -> None:
+    """Their begin is within, their end is not."""
+    moment = datetime.fromisoformat(f"2026-11-22T{local_time}").replace(tzinfo=OSLO)
+    hours = QuietHours.parse(text)
+
+    assert hours is not None
+    assert hours.includes(moment.timestamp(), OSLO) is is_quiet
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("quiet", "23-7", "two times of the day"),
+        ("quiet", "25:00-07:00", "two times of the day"),
+        ("quiet", "07:60-08:00", "two times of the day"),
+        ("quiet", "07:00-07:00", "two times of the day"),
+        ("after", 0, "mail.after must be 1 or more"),
+        ("timezone", "Europe/Olso", 'unknown time zone "Europe/Olso"'),
+    ],
+)
+def test_a_wrong_value_is_named(key: str, value: object, message: str) -> None:
+    """Before any run, with what would be right."""
+    with pytest.raises(SettingsError, match=message):
+        parse({"mail": {key: value}})

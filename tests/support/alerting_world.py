@@ -1,0 +1,62 @@
+"""Systems whose feeds fail at will, with mails and the other alert channels."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from served import Answer, serving
+
+from bikecollect.core.run import Run
+from bikecollect.core.slots import Slot
+from bikecollect.setup.loader import parse
+from bikecollect.setup.settings import Settings
+from bikecollect.simulator import dialects
+from bikecollect.simulator.city import City
+from bikecollect.simulator.demo import Time
+from bikecollect.wiring.collection import collect
+
+BEGIN = 1_795_276_800.0  # midnight in Taipei
+INTERVAL = 300
+BEGIN_SLOT = Slot(int(BEGIN))
+
+
+class World:
+    """Some systems whose feeds are up or down, and a clock that tests move."""
+
+    def __init__(self, folder: Path, *names: str, **more: Any) -> None:
+        self.clock = Time(BEGIN + 2)
+        self.up = True
+        self.folder = folder
+        self.names = names
+        # The test's server sends the real date.
+        tell: dict[str, Any] = {"mute": [], **dict(more.pop("tell", {}))}
+        self.more = {**more, "tell": {**tell, "mute": [*tell["mute"], "clock"]}}
+
+    def answer(self, _: str) -> Answer:
+        """Return the city, or that it is out."""
+        body = dialects.youbike(City(20), self.clock.now)
+        return Answer(body) if self.up else Answer(b"out", 503)
+
+    @contextmanager
+    def served(self, *, dated: bool = False) -> Iterator[Settings]:
+        """Serve the feeds, *dated* by the tests' clock; yield the settings."""
+        clock = self.clock if dated else time.time
+        with serving(self.answer, clock=clock) as url:
+            system = {"feed": "youbike", "url": url, "timezone": "Asia/Taipei"}
+            systems = dict.fromkeys(self.names, system)
+            values = {"data_dir": str(self.folder), "systems": systems, **self.more}
+            yield parse(values)
+
+    def slot(self, settings: Settings, *, up: bool = True, skip: int = 0) -> list[Run]:
+        """Collect the next slot, after *skip* ones in which nothing was started."""
+        self.up = up
+        self.clock.now = (self.clock.now // INTERVAL + 1 + skip) * INTERVAL + 2
+        return collect(
+            settings,
+            clock=self.clock,
+            monotonic=self.clock,
+            stop=self.clock,
+            uptime=lambda: 1e6,
+        )
