@@ -169,6 +169,7 @@ class Cycle:
         vehicles = self.committer.vehicles
         try:
             with self.watch("heal"):
+                self._ignore_future_blocks()
                 run = with_notice(run, "ledger", self.ledger.open())
                 for change in () if self.checks else self.record_facts():
                     log.warning("the settings have changed: %s", change)
@@ -192,11 +193,18 @@ class Cycle:
                 newer = self.recovery.find_newer_payloads(run.slot, interval)
                 run = run.noticed(*newer)
             self.ledger.remember(self.notes)
-            self.payloads.prune(self._first_day(run.slot))
+            self.payloads.prune(self._first_day(run.slot), self.payload_days + 1)
         except (BikecollectError, OSError) as failure:
             error = _translated(failure)
             return postponed(run, error), error.cause == "disk"
         return run, True
+
+    def _ignore_future_blocks(self) -> None:
+        """Let the ledgers ignore what a clock that was ahead has written."""
+        latest = Slot(int(self.clock()) + self.committer.interval)
+        self.ledger.latest = latest
+        if self.committer.vehicles:
+            self.committer.vehicles.ledger.latest = latest
 
     def _waiting(self, run: Run) -> list[str]:
         """Return the waiting payloads in the order in which they are committed.

@@ -58,19 +58,21 @@ def survey(
     could not be written to the ledger.
     """
     folder, interval = system.path, system.interval
+    # Later slots are of a clock that was ahead: they do not mean that all is well.
+    soon = Slot(int(now) + interval)
     history = History(system.system_id, folder)
     with history.session():
         outcomes = history.outcomes(Slot(int(now) - DAY))
         past = Past(
             first=history.first(),
             blocks={s: state_of(f) for s, f in history.flags(Slot(int(now) - MONTH))},
-            outcomes=[outcome for slot, outcome in outcomes if slot > now - DAY],
-            last_run=next(iter(history.runs(limit=1)), None),
-            newest=history.newest_block(),
+            outcomes=[outcome for slot, outcome in outcomes if now - DAY < slot < soon],
+            last_run=next(iter(history.runs(until=soon, limit=1)), None),
+            newest=history.newest_block(soon),
             incidents=_open_incidents(history, noted),
             damage=_damage(system, history),
         )
-    slots = len([slot for slot in past.blocks if slot > now - DAY])
+    slots = len([slot for slot in past.blocks if now - DAY < slot < soon])
     return Standing(
         system_id=system.system_id,
         folder=folder,

@@ -39,6 +39,8 @@ class Ledger(LedgerFile):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
+        self.latest = Slot(LATEST)
+        """The latest plausible slot: what is later was written by a wrong clock."""
         self._released: set[Slot] = set()
         self._version: int | None = 0
 
@@ -126,8 +128,9 @@ class Ledger(LedgerFile):
         return self._one(f"slot < ? AND {fresh} ORDER BY slot DESC LIMIT 1", slot)
 
     def is_newest(self, slot: Slot) -> bool:
-        """Return whether no block is of a later slot than *slot*."""
-        return not self.all("SELECT 1 FROM blocks WHERE slot > ? LIMIT 1", slot)
+        """Return whether no block is of a later plausible slot than *slot*."""
+        sql = "SELECT 1 FROM blocks WHERE slot > ? AND slot <= ? LIMIT 1"
+        return not self.all(sql, slot, self.latest)
 
     def usual_rows(self, slot: Slot, since: int = 0) -> int | None:
         """Return the median row count of the blocks of the 7 days before *slot*.
@@ -174,14 +177,15 @@ class Ledger(LedgerFile):
         return versions
 
     def newest_stations(self) -> Slot:
-        """Return the slot of the newest station version, 0 for none."""
-        ((newest,),) = self.all("SELECT max(valid_from) FROM stations")
+        """Return the plausible slot of the newest station version, 0 for none."""
+        sql = "SELECT max(valid_from) FROM stations WHERE valid_from <= ?"
+        ((newest,),) = self.all(sql, self.latest)
         return Slot(newest or 0)
 
     def versions_since(self, slot: Slot) -> int:
-        """Return how many station versions begin after *slot*."""
-        sql = "SELECT count(*) FROM stations WHERE valid_from > ?"
-        return int(self.all(sql, slot)[0][0])
+        """Return how many station versions begin after *slot*, until now."""
+        sql = "SELECT count(*) FROM stations WHERE valid_from > ? AND valid_from <= ?"
+        return int(self.all(sql, slot, self.latest)[0][0])
 
     def absent(self) -> dict[str, int]:
         """Return since which slot each unlisted station has been missing."""

@@ -180,10 +180,11 @@ class History:
             row = db.execute(BLOCK, (slot,)).fetchone()
         return Block.from_row(row) if row else None
 
-    def newest_block(self) -> Slot | None:
-        """Return the newest slot that has a block."""
+    def newest_block(self, until: Slot = END) -> Slot | None:
+        """Return the newest slot before *until* that has a block."""
+        sql = "SELECT max(slot) FROM slot_blocks WHERE slot < ?"
         with self._opened() as db:
-            return db.execute("SELECT max(slot) FROM slot_blocks").fetchone()[0]  # type: ignore[no-any-return]
+            return db.execute(sql, (until,)).fetchone()[0]  # type: ignore[no-any-return]
         return None
 
     def incidents(self, since: Slot | None = None) -> list[Incident]:

@@ -222,15 +222,20 @@ class Payloads:
             raise StorageError(f"cannot set {name} aside: {error}") from error
         return self._rejected / name
 
-    def prune(self, first_day: str) -> None:
-        """Remove kept payloads of days before *first_day*, and stray marks."""
+    def prune(self, first_day: str, newest: int) -> None:
+        """Remove kept payloads of days before *first_day*, and stray marks.
+
+        Those of the *newest* days stay: a clock that was ahead once is no reason to
+        remove what `backfill` may need.
+        """
         for mark in list_files(self._inbox, OPENED):
             if not mark.with_suffix("").with_suffix("").exists():
                 with suppress(OSError):
                     mark.unlink(missing_ok=True)
         try:
-            for folder in self._kept.glob(DAYS):
-                if folder.name < first_day and folder.is_dir():
+            folders = sorted(f for f in self._kept.glob(DAYS) if f.is_dir())
+            for folder in folders[: -newest or None]:
+                if folder.name < first_day:
                     _remove_payloads(folder)
         except OSError as error:
             raise StorageError(f"cannot prune {self._kept}: {error}") from error

@@ -326,21 +326,25 @@ def test_files_of_others_do_not_stop_the_pruning(world: World) -> None:
     for path in (kept / ".DS_Store", kept / "2026-11-22/.DS_Store"):
         path.touch()
     (kept / "2026-11-22/notes").mkdir()
-    run = world.fetch({"a": 2}, after=9 * 24 * 60 * MINUTES)
+    for bikes in range(8):
+        run = world.fetch({"a": bikes}, after=1440 * MINUTES)
 
     assert run.exit_code == 0
-    assert [path.name for path in kept.glob("*/*.zip")] == [
-        "20261201T040000Z.00000002.zip"
+    assert len(list(kept.glob("*/*.zip"))) == 8
+    assert sorted(path.name for path in (kept / "2026-11-22").iterdir()) == [
+        ".DS_Store",
+        "notes",
     ]
 
 
 def test_kept_payloads_are_pruned_after_their_days(world: World) -> None:
-    """A payload older than payload_days goes."""
+    """A payload older than payload_days goes, as soon as as many days are kept."""
     world.fetch({"a": 3})
-    world.fetch({"a": 4}, after=8 * 1440 * MINUTES)
+    for bikes in range(8):
+        world.fetch({"a": bikes}, after=1440 * MINUTES)
 
-    days = [each.name for each in (world.folder / "payloads/kept").iterdir()]
-    assert days == ["2026-11-30"]
+    days = sorted(path.name for path in (world.folder / "payloads/kept").iterdir())
+    assert days == [f"2026-11-{day}" for day in range(23, 31)]
 
 
 def test_a_newer_ledger_is_not_touched_and_the_payload_waits(world: World) -> None:

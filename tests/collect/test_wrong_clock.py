@@ -8,6 +8,8 @@ from world import NOON, TAIPEI, World
 
 from bikecollect.core.errors import FeedUnavailable, Outcome
 from bikecollect.core.slots import DAY
+from bikecollect.reports.status import survey
+from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.ledger_reader import History
 
 YEAR_2038 = datetime(2038, 1, 1, tzinfo=TAIPEI).timestamp()
@@ -148,3 +150,65 @@ def test_a_clock_ahead_for_one_run_costs_no_kept_payload(world: World) -> None:
     fetch_at(world, YEAR_2038, NOON + 300)
 
     assert sorted((world.folder / "payloads/kept").rglob("*.zip")) == kept
+
+
+def test_a_clock_ahead_that_nothing_contradicts_costs_no_kept_payload(
+    world: World,
+) -> None:
+    """Without a Date header the slot is filed a year ahead; the kept days stay."""
+    kept = sorted((world.folder / "payloads/kept").rglob("*.zip"))
+
+    assert fetch_at(world, NOON + 400 * DAY, None) is Outcome.COLLECTED
+    assert fetch_at(world, NOON + 300, None) is Outcome.COLLECTED
+
+    assert set(kept) < set((world.folder / "payloads/kept").rglob("*.zip"))
+
+
+def test_stations_are_followed_after_a_clock_that_was_ahead(world: World) -> None:
+    """Each change is a version from its slot on, not only when that time has come."""
+    ahead = NOON + DAY
+    for shown, name in (
+        (ahead, "ahead"),
+        (NOON + 300, "one"),
+        (NOON + 600, "one"),
+        (NOON + 900, "two"),
+        (ahead + 300, "two"),
+    ):
+        world.clock.now = shown
+        world.fetch({"a": 1}, names={"a": name})
+
+    world.ledger.open()
+    versions = world.ledger.station_versions()
+    world.ledger.close()
+    assert [(slot - NOON, v[0].name) for slot, v in sorted(versions.items())] == [
+        (0, "a"),
+        (300, "one"),
+        (900, "two"),
+        (DAY, "ahead"),
+        (DAY + 300, "two"),
+    ]
+
+
+def test_a_drift_is_reported_after_a_clock_that_was_ahead(world: World) -> None:
+    """The shape of the feed is compared from slot to slot, as before."""
+    for number, shown in enumerate((0, DAY, 300, 600)):
+        world.clock.now = NOON + shown
+        fields = ["x", "y"] if number == 3 else ["x"]
+        run = world.fetch({"a": 1}, fields=fields)
+
+    assert [notice.kind for notice in run.notices] == ["drift"]
+
+
+def test_a_collector_that_dies_is_late_although_its_clock_was_ahead(
+    world: World,
+) -> None:
+    """The run and the block of next year are no sign of life."""
+    fetch_at(world, NOON + 400 * DAY, None)
+    fetch_at(world, NOON + 300, None)
+    system = SystemFolder("city", world.folder, TAIPEI, 300)
+
+    before = survey(system, now=NOON + 310).health
+    after = survey(system, now=NOON + 7200).health
+
+    assert (before.late, before.behind, before.runs) == (False, 10, 2)
+    assert (after.late, after.behind, after.silent) == (True, 6900, 6900)
