@@ -17,6 +17,7 @@ HEALED = frozenset({"damage", "drift", "ledger"})
 """Kinds of notices about problems that the run itself has repaired."""
 OF_NOTICE = {
     "payload": "payload",
+    "pruned": "payload",
     "columns": "settings",
     "settings": "settings",
     "not-mounted": "disk",
@@ -124,7 +125,7 @@ def _of_notices(run: Run) -> dict[str, Signal]:
         if kind not in signals:
             over = kind in HEALED and run.outcome in UNDERSTOOD
             signals[kind] = Signal(notice.kind, notice.text, over=over)
-        elif kind == "drift":
+        elif kind == "drift" or notice.kind == "pruned":
             text = f"{signals[kind].text}\n{notice.text}"
             signals[kind] = signals[kind]._replace(text=text)
     if "drift" in signals:

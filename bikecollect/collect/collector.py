@@ -29,7 +29,7 @@ from bikecollect.storage.run_notes import RunNotes
 log = logging.getLogger(__name__)
 
 WORKERS = 16
-ONCE = frozenset({"clock", "damage", "disk", "drift", "ledger"})
+ONCE = frozenset({"clock", "damage", "disk", "drift", "ledger", "pruned"})
 """Kinds of notices about single events; other kinds repeat in every slot."""
 Troubles = Mapping[str, BikecollectError | None]
 """Why a system's folder cannot be used, by system; None if it can."""

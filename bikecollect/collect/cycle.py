@@ -193,7 +193,7 @@ class Cycle:
                 newer = self.recovery.find_newer_payloads(run.slot, interval)
                 run = run.noticed(*newer)
             self.ledger.remember(self.notes)
-            self.payloads.prune(self._first_day(run.slot), self.payload_days + 1)
+            run = with_notice(run, "pruned", self._prune(run.slot))
         except (BikecollectError, OSError) as failure:
             error = _translated(failure)
             return postponed(run, error), error.cause == "disk"
@@ -292,9 +292,11 @@ class Cycle:
             run, Result(Outcome.COLLECTED, rows=block.rows, file=block.span.file)
         )
 
-    def _first_day(self, slot: Slot) -> str:
+    def _prune(self, slot: Slot) -> str:
+        """Remove what is kept for too long; return a text for people."""
         oldest = Slot(slot - self.payload_days * DAY)
-        return day_of(oldest, self.committer.zone)
+        first_day = day_of(oldest, self.committer.zone)
+        return self.payloads.prune(first_day, self.payload_days + 1, oldest)
 
     def _with_measurements(self, run: Run) -> Run:
         measured = replace(

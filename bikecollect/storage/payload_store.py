@@ -17,13 +17,11 @@ from bikecollect.storage.files.durable import (
     write_file,
 )
 from bikecollect.storage.payload_zip import MOST_BYTES, has_document, pack, unpack
+from bikecollect.storage.retention import rejected
+from bikecollect.storage.retention.kept import prune_kept
+from bikecollect.storage.retention.rejected import FEW, REASON
 
-REASON = ".reason.txt"
-DAYS = "[12][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]"
 LONGEST_REASON = 20_000
-LARGE, MOST_FEW = 4 * 1024 * 1024, 32 * 1024 * 1024
-"""The size of a very large payload, and the room for payloads of which few are kept."""
-FEW = "(of such payloads the newest 32 MiB are kept)\n"
 OPENED = ".opened"
 """The suffix of the mark that lies beside a payload while it is read."""
 KILLED = "were killed while they read it"
@@ -43,6 +41,7 @@ class Payloads:
         self._kept = folder / "kept"
         self._fresh: dict[str, Payload] = {}
         self._held: set[str] = set()
+        self._has_rejected = False
 
     def accept(self, payload: Payload) -> None:
         """Make *payload* durable in the inbox; from here on it cannot be lost."""
@@ -208,7 +207,8 @@ class Payloads:
         except OSError as error:
             raise StorageError(f"cannot write the reason of {name}: {error}") from error
         self._move(name, self._rejected)
-        self._thin_out()
+        rejected.thin_out(self._rejected, reversed(self.rejected()), self.reason)
+        self._has_rejected = True
         return self._rejected / name
 
     def set_aside(self, name: str, data: bytes) -> Path:
@@ -220,38 +220,30 @@ class Payloads:
             sync_folder(self._rejected)
         except OSError as error:
             raise StorageError(f"cannot set {name} aside: {error}") from error
+        self._has_rejected = True
         return self._rejected / name
 
-    def prune(self, first_day: str, newest: int) -> None:
+    def prune(self, first_day: str, newest: int, needed_since: float) -> str:
         """Remove kept payloads of days before *first_day*, and stray marks.
 
-        Those of the *newest* days stay: a clock that was ahead once is no reason to
-        remove what `backfill` may need.
+        Those of the *newest* days stay. If something was rejected since the last call,
+        that folder is bounded too: nothing of *needed_since* or later is removed there.
+        Returns a text for people, empty if no rejected payload was removed.
         """
         for mark in list_files(self._inbox, OPENED):
             if not mark.with_suffix("").with_suffix("").exists():
                 with suppress(OSError):
                     mark.unlink(missing_ok=True)
         try:
-            folders = sorted(f for f in self._kept.glob(DAYS) if f.is_dir())
-            for folder in folders[: -newest or None]:
-                if folder.name < first_day:
-                    _remove_payloads(folder)
+            prune_kept(
+                self._kept, first_day, newest, lambda day: list_files(day, ".zip")
+            )
         except OSError as error:
             raise StorageError(f"cannot prune {self._kept}: {error}") from error
-
-    def _thin_out(self) -> None:
-        """Remove the oldest of the rejected payloads of which few are kept."""
-        room = MOST_FEW
-        for name in reversed(self.rejected()):
-            path = self._rejected / name
-            with suppress(OSError):
-                size = path.lstat().st_size
-                if size > LARGE or self.reason(name).endswith(FEW):
-                    if room < size and room < MOST_FEW:  # the newest one stays
-                        path.unlink()
-                        path.with_name(f"{name}{REASON}").unlink(missing_ok=True)
-                    room -= size
+        if not self._has_rejected:
+            return ""
+        self._has_rejected = False
+        return rejected.bound(self._rejected, needed_since)
 
     def _mark(self, name: str, number: int) -> Path:
         return self._inbox / f"{name}.{number}{OPENED}"
@@ -296,14 +288,6 @@ class Payloads:
             raise StorageError(f"cannot move {name} to {folder}: {error}") from error
         self._fresh.pop(name, None)
         self._unmark(name)
-
-
-def _remove_payloads(folder: Path) -> None:
-    """Remove the payloads in *folder*, and it too unless it has files of others."""
-    for path in list_files(folder, ".zip"):
-        path.unlink(missing_ok=True)
-    with suppress(OSError):
-        folder.rmdir()
 
 
 def name_of(payload: Payload) -> str:

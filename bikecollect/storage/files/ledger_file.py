@@ -306,9 +306,9 @@ def _is_foreign_format(path: Path) -> bool:
 
 def _set_aside(path: Path, error: Exception) -> str:
     """Rename the damaged ledger at *path*; return a message for people."""
-    target = set_aside(path, ("-wal", "-shm", ""))
+    name = set_aside(path, ("-wal", "-shm", ""))
     return (
-        f"the ledger was damaged ({error}) and renamed to {target.name}; a new one is "
+        f"the ledger was damaged ({error}) and renamed to {name}; a new one is "
         "rebuilt from the CSV files"
     )
 
@@ -320,8 +320,8 @@ def _set_log_aside(path: Path) -> str:
     """
     if not (path.exists() and _has_foreign_log(path)):
         return ""
-    target = set_aside(path, ("-wal", "-shm"))
+    name = set_aside(path, ("-wal", "-shm"))
     return (
         f"{path.name}-wal does not belong to {path.name} (restored from a backup?): "
-        f"renamed to {target.name}-wal; missing blocks are taken from the CSV files"
+        f"set aside as {name}; missing blocks are taken from the CSV files"
     )

@@ -1,0 +1,1 @@
+"""Bounds of what is kept: payloads, what was rejected or set aside."""
