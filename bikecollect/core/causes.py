@@ -29,7 +29,11 @@ class Cause(StrEnum):
     CREDENTIALS = "credentials", "the feed rejected the credentials (401, 403)"
     DAMAGED = "damaged", "the slot was collected, but its block is damaged"
     DISK = "disk", "the disk could not be read or written"
-    HOST_OFF = "host-off", "this machine was off"
+    FEED = "feed", "the feed answered, but has nothing that the settings can collect"
+    HOST_OFF = (
+        "host-off",
+        "this machine was off, or had no runs until it was restarted",
+    )
     INTERRUPTED = "interrupted", "the run was ended by a signal"
     KILLED = "killed", "the run was killed before it ended"
     LEDGER = "ledger", "the ledger could not be read or written"
@@ -48,6 +52,10 @@ class Cause(StrEnum):
     UNKNOWN = "unknown", "unknown: the ledger that recorded the runs was lost"
 
 
+OR = " or "
+"""Stands between two causes where the evidence ends."""
+NO_NETWORK = {"no-stations": Cause.FEED, "version": Cause.FEED}
+"""Causes of an unavailable feed that answers."""
 MEANINGS = {cause.value: cause.meaning for cause in Cause}
 
 
@@ -56,7 +64,11 @@ def meaning(cause: str) -> str:
 
     >>> meaning("rejected: drift"), meaning("http-503")
     ('the payload was not understood; it is kept', 'the feed answered with an error')
+    >>> meaning("asleep or not-started")
+    'this machine slept (suspended), or cron did not start a run'
     """
+    if OR in cause:
+        return ", or ".join(map(meaning, cause.split(OR)))
     word = cause.partition(":")[0]
     if word.startswith("http-"):
         return "the feed answered with an error"
@@ -91,7 +103,10 @@ class SeenRuns:
         return self._last.get(slot)
 
     def unstarted(self, slot: Slot, interval: int) -> str:
-        """Return why *slot* has no run, derived from the runs before and after it."""
+        """Return why *slot* has no run, derived from the runs before and after it.
+
+        Two causes, with `OR` between them, if they touch and nothing says where.
+        """
         low, high = bisect_left(self._slots, slot), bisect_right(self._slots, slot)
         before = self._order[low - 1] if low else None
         after = self._order[high] if high < len(self._order) else None
@@ -110,7 +125,8 @@ def cause_of(run: SeenRun) -> str:
     if outcome == "rejected":
         return f"rejected: {cause}" if cause else Cause.REJECTED
     if outcome == "unavailable":
-        return cause if cause.startswith("http-") else f"network: {cause}"
+        kind = NO_NETWORK.get(cause, Cause.NETWORK)
+        return cause if cause.startswith("http-") else f"{kind}: {cause}"
     if outcome == "protocol":
         return f"protocol: {cause}"
     if outcome in {"deferred", "disk", "settings"}:
@@ -120,20 +136,38 @@ def cause_of(run: SeenRun) -> str:
 
 def _unstarted(
     slot: Slot, before: SeenRun | None, after: SeenRun | None, interval: int
-) -> Cause:
+) -> str:
     if before is None:
         return Cause.UNKNOWN  # the ledger was lost: it has blocks, but not their runs
     if after is None:
         return Cause.NOT_STARTED
     if _has_rebooted(before, after):
         boot = after.started - after.uptime
-        return Cause.HOST_OFF if slot < boot else Cause.NOT_STARTED
-    if before.awake and after.awake:
-        slept = (after.uptime - before.uptime) - (after.awake - before.awake)
-        missing = after.slot - before.slot - interval
-        if slept > 0 and slept * 2 >= missing:
-            return Cause.ASLEEP
-    return Cause.NOT_STARTED
+        if slot < boot:
+            return Cause.HOST_OFF
+        first = -(-int(boot) // interval) * interval
+        slept = after.uptime - after.awake if after.awake else 0.0
+        return _asleep(slept, (after.slot - first) // interval, interval)
+    if not (before.awake and after.awake):
+        return Cause.NOT_STARTED
+    slept = (after.uptime - before.uptime) - (after.awake - before.awake)
+    return _asleep(slept, (after.slot - before.slot) // interval - 1, interval)
+
+
+def _asleep(slept: float, slots: int, interval: int) -> str:
+    """Return why *slots* in a row have no run, of a machine that *slept* so long.
+
+    Which slots it slept through is unknown: only that it was all of them, or none.
+
+    >>> tuple(str(_asleep(slept, 5, 300)) for slept in (1500.0, 0.0, 900.0))
+    ('asleep', 'not-started', 'asleep or not-started')
+    """
+    half = interval / 2
+    if slept < half:
+        return Cause.NOT_STARTED
+    if slept >= slots * interval - half:
+        return Cause.ASLEEP
+    return f"{Cause.ASLEEP}{OR}{Cause.NOT_STARTED}"
 
 
 def _has_rebooted(before: SeenRun, after: SeenRun) -> bool:

@@ -23,6 +23,7 @@ from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.payload_store import slot_of
 
+OWN_PAYLOADS = ("inbox", "rejected", "kept")
 RUN = "slot, started, outcome, cause, boot_id, uptime, awake"
 RUNS = f"SELECT {RUN} FROM runs WHERE slot >= ? AND slot < ? ORDER BY started"
 BEFORE = f"SELECT {RUN} FROM runs WHERE slot < ? ORDER BY slot DESC LIMIT 1"
@@ -36,6 +37,13 @@ BLOCKS = (
 )
 """In ledgers of an older schema the flags of a block are stored with its run."""
 
+OWN = ("fetch", "recovery", "adopted", *(f"backfill {o}" for o in OWN_PAYLOADS))
+"""The sources of blocks that this system has collected itself."""
+FIRST = (
+    "SELECT min(slot) FROM (SELECT min(slot) AS slot FROM runs UNION ALL"
+    f" SELECT min(slot) FROM slot_blocks WHERE source IN {OWN})"
+)
+"""The first slot that this system collected: imported blocks may be older."""
 SILENCING = frozenset({"disk", "ledger", "settings"})
 """Kinds of incidents during which a run may be unable to record itself."""
 
@@ -64,7 +72,7 @@ def read(
     blocks = (Block.from_row(row) for row in history.select(BLOCKS, since, until))
     incidents = [i for i in history.incidents(since) if i.kind in SILENCING]
     return Evidence(
-        first=history.first(),
+        first=next((first for (first,) in history.select(FIRST)), None),
         runs=sorted(runs, key=lambda run: run.started),
         blocks={block.slot: block for block in blocks},
         spare=dict(_spare(folder / "payloads")),
@@ -147,7 +155,8 @@ def slot_rows(
     grid, now = system.grid, clock()
     history = History(system.system_id, system.path)
     evidence = read(history, system.path, begin, end, _present(now))
-    first = evidence.first if evidence.first is not None else end
+    oldest = history.first()
+    first = oldest if oldest is not None else end
     newest = max(evidence.blocks, default=begin)
     over = max(grid.floor(now), grid.next(newest))
     judged = judge(evidence, grid, max(begin, first), min(end, over))

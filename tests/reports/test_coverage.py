@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bikecollect.core.blocks import Block
-from bikecollect.core.causes import SeenRun
+from bikecollect.core.causes import SeenRun, meaning
 from bikecollect.core.slots import Slot, SlotState, local_days
 from bikecollect.core.timeline.grid import Grid
 from bikecollect.reports.coverage import (
@@ -99,6 +99,60 @@ def test_a_machine_that_slept_is_told_from_a_cron_that_stopped() -> None:
 
     assert causes(asleep, 300, 1800) == ["asleep"] * 5
     assert causes(stopped, 300, 1800) == ["not-started"] * 5
+
+
+@pytest.mark.parametrize(
+    ("slept", "cause"),
+    [
+        (1500.0, "asleep"),
+        (1800.0, "asleep"),
+        (1200.0, "asleep or not-started"),
+        (300.0, "asleep or not-started"),
+        (100.0, "not-started"),
+    ],
+)
+def test_a_sleep_that_explains_some_slots_only_says_or(
+    slept: float, cause: str
+) -> None:
+    """Five slots without a run: which of them the machine slept through is unknown."""
+    back = run(1800, uptime=51_800.0, awake=51_800.0 - slept)
+    evidence = Evidence(
+        Slot(0), [run(0, uptime=50_000.0, awake=50_000.0), back], {Slot(0): block(0)}
+    )
+
+    assert causes(evidence, 300, 1800) == [cause] * 5
+
+
+@pytest.mark.parametrize(
+    ("awake", "cause"),
+    [
+        (700.0, "not-started"),
+        (100.0, "asleep"),
+        (400.0, "asleep or not-started"),
+        (0.0, "not-started"),
+    ],
+)
+def test_behind_a_boot_a_sleep_is_told_from_a_cron_that_stopped(
+    awake: float, cause: str
+) -> None:
+    """Off for three slots, back at 1101, and the next run comes at 1801."""
+    back = SeenRun(Slot(1800), 1801.0, "collected", "", "b", 700.0, awake)
+    evidence = Evidence(Slot(0), [run(0), back], {Slot(0): block(0)})
+
+    assert causes(evidence, 300, 1800) == [*["host-off"] * 3, *[cause] * 2]
+
+
+def test_a_feed_that_answers_is_no_cause_of_the_network() -> None:
+    """A system without stations, a pinned version that is not offered."""
+    runs = [run(0, "unavailable", "no-stations"), run(300, "unavailable", "version")]
+
+    found = causes(Evidence(Slot(0), runs), 0, 600)
+
+    assert found == ["feed: no-stations", "feed: version"]
+    assert meaning(found[0]).startswith("the feed answered")
+    assert meaning("asleep or not-started") == (
+        "this machine slept (suspended), or cron did not start a run"
+    )
 
 
 def test_before_the_first_run_nothing_was_collected_yet() -> None:
