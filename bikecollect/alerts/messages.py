@@ -26,6 +26,7 @@ NEXT_STEPS = {
     "lock": ("fuser -v {folder}/lock", "bikecollect runs show {slot}"),
     "settings": ("bikecollect doctor",),
     "mail": ("bikecollect doctor --send",),
+    "overload": ("bikecollect status", "bikecollect runs show {slot}"),
     "missed": ("bikecollect schedule show", "bikecollect runs {system} --since 24h"),
     "stale": ("bikecollect feeds try {system}",),
     "thin": ("bikecollect feeds try {system}", "bikecollect runs show {slot}"),

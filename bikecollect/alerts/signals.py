@@ -93,7 +93,8 @@ WAITING = frozenset({Outcome.DEFERRED, Outcome.DISK, Outcome.SETTINGS})
 
 def _observed_kinds(run: Run) -> Iterable[str]:
     """Yield the kinds that *run* was able to observe."""
-    yield "fetch"
+    if run.outcome is not Outcome.OVERLOAD:
+        yield from ("fetch", "overload")
     yield "bug"
     if run.outcome in {Outcome.COLLECTED, Outcome.DUPLICATE, Outcome.REJECTED}:
         yield from ("disk", "ledger", "damage", "lock", "settings")
@@ -112,7 +113,7 @@ def _ended_by(run: Run) -> str:
     if run.outcome in {Outcome.DEFERRED, Outcome.DISK, Outcome.SETTINGS}:
         kind = "settings" if run.outcome is Outcome.SETTINGS else "disk"
         return OF_NOTICE.get(run.cause, kind)
-    return "bug" if run.outcome is Outcome.BUG else ""
+    return run.outcome.value if run.outcome in {Outcome.BUG, Outcome.OVERLOAD} else ""
 
 
 def _of_notices(run: Run) -> dict[str, Signal]:

@@ -10,11 +10,11 @@ from functools import partial
 from importlib import import_module
 from itertools import groupby
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
 from bikecollect import __version__
-from bikecollect.collect.cycle import Cycle
+from bikecollect.collect.cycle import NOT_BEFORE, Cycle
+from bikecollect.collect.parallel.pool import Pool, Task, Turn
 from bikecollect.core import process
 from bikecollect.core.errors import BikecollectError, Outcome, StorageError
 from bikecollect.core.logs import of_run
@@ -28,7 +28,6 @@ from bikecollect.storage.run_notes import RunNotes
 
 log = logging.getLogger(__name__)
 
-WORKERS = 16
 ONCE = frozenset({"clock", "damage", "disk", "drift", "ledger", "pruned"})
 """Kinds of notices about single events; other kinds repeat in every slot."""
 Troubles = Mapping[str, BikecollectError | None]
@@ -50,15 +49,19 @@ class Pinger(NamedTuple):
 class Collector:
     """Runs one cycle for each of some systems, in parallel, and sends alerts.
 
-    *cycle* returns the cycle of a system; *tell* takes the runs, and returns whether
-    people were alerted; *logs* returns the handler that logs to the *folders*.
+    *cycle* returns the cycle of a system that may use the network for some seconds;
+    *tell* takes the runs, and returns whether people were alerted; *logs* returns the
+    handler that logs to the *folders*. *hosts* are those of the feeds, *seconds* is the
+    time for all requests.
     """
 
     folders: Mapping[str, Path]
     zones: Mapping[str, tzinfo]
     grids: Mapping[str, Grid]
+    hosts: Mapping[str, str]
     times: Times
-    cycle: Callable[[str], Cycle]
+    seconds: float
+    cycle: Callable[[str, float], Cycle]
     tell: Callable[[Troubles, Sequence[Run]], bool]
     logs: Callable[[Mapping[str, Path]], logging.Handler]
     ping: Pinger | None = None
@@ -69,12 +72,12 @@ class Collector:
         """Run a cycle for each system, send alerts, and return the runs."""
         # In sequence: a folder that is being created must not look unmounted.
         troubles = {n: _prepare(folder) for n, folder in self.folders.items()}
-        tasks = [partial(self._run, n, why) for n, why in troubles.items()]
+        tasks = [self._task(name, why) for name, why in troubles.items()]
         ready = {n: self.folders[n] for n, why in troubles.items() if why is None}
         with _logged(self.logs(ready)), _pinged(self.ping) as runs:
             # The cause of their death may kill this run before it can report anything.
             self._report_earlier(ready)
-            runs.extend(_run_all(tasks))
+            runs.extend(Pool(tasks, self.seconds, self.times).run())
             told = self._tell(troubles, runs)
             for run in runs:
                 if run.system_id in self.cycles:
@@ -83,24 +86,37 @@ class Collector:
 
     def dry(self) -> list[Run]:
         """Fetch and read for each system; write nothing and alert nobody."""
-        tasks = [partial(self._run, name, dry=True) for name in self.folders]
-        return [self._log_end(run, told=False) for run in _run_all(tasks)]
+        tasks = [self._task(name, dry=True) for name in self.folders]
+        runs = Pool(tasks, self.seconds, self.times).run()
+        return [self._log_end(run, told=False) for run in runs]
+
+    def _task(
+        self, name: str, trouble: BikecollectError | None = None, *, dry: bool = False
+    ) -> Task:
+        def not_before() -> float:
+            cycle = self.cycles.get(name)
+            return float(cycle.notes.get(NOT_BEFORE, 0)) if cycle else 0.0
+
+        work = partial(self._run, name, trouble, dry=dry)
+        return Task(self.hosts[name], work, not_before)
 
     def _run(
         self,
         name: str,
-        trouble: BikecollectError | None = None,
+        trouble: BikecollectError | None,
+        turn: Turn,
         *,
-        dry: bool = False,
+        dry: bool,
     ) -> Run:
         """Run one cycle; every error is recorded in the run that is returned."""
         run = self._begin(name)
+        trouble = trouble or (turn.error if dry else None)
         if trouble is not None:
             return run.failed(trouble)
         with of_run(name, run.run_id):
             try:
-                cycle = self.cycles[name] = self.cycle(name)
-                run = cycle.dry(run) if dry else cycle.run(run)
+                cycle = self.cycles[name] = self.cycle(name, turn.seconds)
+                run = cycle.dry(run) if dry else cycle.run(run, turn.error)
             except BikecollectError as error:
                 run = run.failed(error)
             except OSError as error:
@@ -224,39 +240,6 @@ def _pinged(ping: Pinger | None) -> Iterator[list[Run]]:
         error = ping.send(str(code) if code else "")
         if error:
             log.warning("ping failed: %s", error, extra={"told": True})
-
-
-def _run_all(tasks: Sequence[Callable[[], Run]]) -> list[Run]:
-    """Return the results of *tasks*, run in parallel if there are several."""
-    return [tasks[0]()] if len(tasks) == 1 else _run_in_parallel(tasks)
-
-
-def _run_in_parallel(tasks: Sequence[Callable[[], Run]]) -> list[Run]:
-    """Return the results of *tasks*, in order, run by a pool of daemon threads.
-
-    An exception of a task (a bug: runs record their errors) is raised here.
-    """
-    waiting: SimpleQueue[int] = SimpleQueue()
-    results: SimpleQueue[tuple[int, Run | BaseException]] = SimpleQueue()
-    for number in range(len(tasks)):
-        waiting.put(number)
-
-    def work() -> None:
-        with suppress(Empty):
-            while True:
-                number = waiting.get_nowait()
-                try:
-                    results.put((number, tasks[number]()))
-                except BaseException as error:  # noqa: BLE001 - raised below
-                    results.put((number, error))
-
-    for _ in range(min(WORKERS, len(tasks))):
-        threading.Thread(target=work, daemon=True).start()
-    ended = dict(results.get() for _ in tasks)
-    for result in ended.values():
-        if isinstance(result, BaseException):
-            raise result
-    return [run for _, run in sorted(ended.items()) if isinstance(run, Run)]
 
 
 def __getattr__(name: str) -> object:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ from bikecollect.collect.commit import Committer
 from bikecollect.collect.quality import ClockCheck, check_clock
 from bikecollect.core.errors import (
     BikecollectError,
+    FeedError,
     Interrupted,
     Outcome,
     RateLimited,
@@ -53,7 +54,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Cycle:
-    """The path of one system from its feed to its files, with all parts it needs."""
+    """The path of one system from its feed to its files, with all parts it needs.
+
+    *working* is held while payloads are read and committed, not while they are fetched.
+    """
 
     feed: Feed
     client: FeedClient
@@ -73,16 +77,20 @@ class Cycle:
     placeholders: Placeholders = field(default_factory=Placeholders)
     newest_block: "Callable[[], Block | None]" = lambda: None
     reports: bool = False
+    working: AbstractContextManager[object] = field(default_factory=nullcontext)
     checks: list[ClockCheck] = field(default_factory=list)
 
     written: list[bool] = field(default_factory=list)
 
-    def run(self, run: Run) -> Run:
-        """Collect one snapshot; errors end the run and are recorded in it."""
+    def run(self, run: Run, refusal: FeedError | None = None) -> Run:
+        """Collect one snapshot; errors end the run and are recorded in it.
+
+        With *refusal* nothing is fetched: it is recorded as the error.
+        """
         run = self._begin(run)
         run = run.noticed(*(Notice("columns", text) for text in self.troubles))
         try:
-            payload = self._fetch(run)
+            payload = self._fetch(run, refusal)
             run, payload = self._check_clock(run, payload)
             run = self._accept(run, payload)
         except (BikecollectError, OSError) as error:
@@ -145,7 +153,7 @@ class Cycle:
         """Under the lock: recover, commit all waiting payloads, record the run."""
         written = False
         try:
-            with self.lock.held():
+            with self.working, self.lock.held():
                 run, recordable = self._recover_and_commit(run)
                 if not all(check.is_known for check in self.checks):
                     written = True  # of an unknown time: no run of the account
@@ -230,7 +238,9 @@ class Cycle:
             return run.noticed(Notice(error.cause, str(error)))
         return run
 
-    def _fetch(self, run: Run) -> Payload:
+    def _fetch(self, run: Run, refusal: FeedError | None = None) -> Payload:
+        if refusal is not None:
+            raise refusal
         with self.watch("fetch"):
             memory = self.ledger.recall()
             notes = _changed_notes(self.placeholders.undone, memory.notes)

@@ -9,6 +9,7 @@
     ├── FeedError                69  the feed gave no payload
     │   ├── FeedUnavailable      69  network, HTTP errors, deadlines
     │   ├── RateLimited          75  429 with a long Retry-After
+    │   ├── Overload             75  the call had no time left for the system
     │   ├── ProtocolError        76  TLS, redirects, addresses
     │   └── CredentialsError     77  401, 403
     ├── PayloadError             65  the payload cannot be understood
@@ -56,7 +57,7 @@ class ExitCode(IntEnum):
     UNAVAILABLE = 69, "the feed is unavailable, or an extra is missing"
     SOFTWARE = 70, "a bug: the traceback is in the log, the payload is kept"
     IO = 74, "disk or ledger"
-    TEMPORARY = 75, "accepted, not yet committed; or rate-limited"
+    TEMPORARY = 75, "accepted, not yet committed; rate-limited; or no time was left"
     PROTOCOL = 76, "TLS, a redirect, or broken HTTP"
     CREDENTIALS = 77, "the feed rejected the credentials"
     SETTINGS = 78, "the settings or the data folder are wrong"
@@ -82,6 +83,7 @@ class Outcome(Enum):
     REJECTED = "rejected", ExitCode.DATA
     UNAVAILABLE = "unavailable", ExitCode.UNAVAILABLE
     RATE_LIMITED = "rate-limited", ExitCode.TEMPORARY
+    OVERLOAD = "overload", ExitCode.TEMPORARY
     PROTOCOL = "protocol", ExitCode.PROTOCOL
     CREDENTIALS = "credentials", ExitCode.CREDENTIALS
     DEFERRED = "deferred", ExitCode.TEMPORARY
@@ -180,6 +182,13 @@ class RateLimited(FeedError):
     def __init__(self, text: str, *, not_before: float) -> None:
         super().__init__(text, http_status=429)
         self.not_before = not_before
+
+
+class Overload(FeedError):
+    """The call had no time left to fetch this system."""
+
+    outcome = Outcome.OVERLOAD
+    cause = "overload"
 
 
 class ProtocolError(FeedError):

@@ -58,8 +58,8 @@ class Stop:
             raise Interrupted(self.signum)
 
 
-OPEN_FILES = 1024
-"""The usual limit of open files on Linux; many archived days need it."""
+OPEN_FILES = 4096
+"""What many archived days, or a hundred systems at a time, need."""
 
 
 def prepare() -> None:
@@ -76,6 +76,12 @@ def prepare() -> None:
         sys.stderr = sys.stderr or open(2, "w", encoding="utf-8")  # noqa: SIM115 - for the whole process
     os.umask(os.umask(0o077) | 0o027)  # never wider than it was
     _allow_open_files()
+
+
+def open_files_limit() -> int:
+    """Return how many files this process may have open at a time."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return OPEN_FILES if soft == resource.RLIM_INFINITY else soft
 
 
 def _allow_open_files() -> None:

@@ -107,6 +107,18 @@ def budget(system: System, interval: int) -> Budget:
     return Budget.for_interval(interval, max_body=size(system.max_body))
 
 
+def host(system: System) -> str:
+    """Return the host of the feed of *system*, empty if its address has none.
+
+    >>> host(System(url="https://Feeds.example:8443/a.json"))
+    'feeds.example'
+    """
+    try:
+        return parse(system.url).host
+    except ValueError:
+        return ""
+
+
 def size(text: str) -> int:
     """Return the number of bytes of *text*; raises SettingsError.
 

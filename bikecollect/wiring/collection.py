@@ -3,9 +3,12 @@
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
+from math import inf
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -40,6 +43,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+FETCH_SHARE = 0.7
+"""The share of the interval in which requests are made; commits and alerts follow."""
+WORKING = 16
+"""The maximum of systems whose payloads are read and committed at a time."""
+
+
 def collect(
     settings: Settings,
     system_ids: Sequence[str] = (),
@@ -68,12 +77,17 @@ def collector(settings: Settings, system_ids: Sequence[str], times: Times) -> Co
     now = times.clock()
     folders = {name: settings.system_folder(name, now) for name in names}
     systems = list(folders.values())
+    working = BoundedSemaphore(WORKING)
     return Collector(
         folders={name: folder.path for name, folder in folders.items()},
         zones={name: folder.zone for name, folder in folders.items()},
         grids={name: folder.grid for name, folder in folders.items()},
+        hosts={n: feed_access.host(settings.systems[n]) or n for n in names},
         times=times,
-        cycle=lambda name: cycle(settings, name, times, folders[name]),
+        seconds=FETCH_SHARE * settings.seconds,
+        cycle=lambda name, seconds: cycle(
+            settings, name, times, folders[name], seconds=seconds, working=working
+        ),
         tell=lambda failed, runs: alerter(chosen, systems, times, failed).tell(runs),
         logs=partial(run_logs, settings),
         ping=pinger(settings),
@@ -87,9 +101,18 @@ def zones(settings: Settings) -> dict[str, ZoneInfo]:
 
 
 def cycle(
-    settings: Settings, name: str, times: Times, folder: SystemFolder | None = None
+    settings: Settings,
+    name: str,
+    times: Times,
+    folder: SystemFolder | None = None,
+    *,
+    seconds: float = inf,
+    working: AbstractContextManager[object] | None = None,
 ) -> Cycle:
-    """Return the cycle of the system called *name*, whose *folder* may be known."""
+    """Return the cycle of the system called *name*, whose *folder* may be known.
+
+    It may use the network for *seconds* at most; for *working* see `Cycle`.
+    """
     system = settings.systems[name]
     folder = folder or settings.system_folder(name, times.clock())
     zone = folder.zone
@@ -100,7 +123,7 @@ def cycle(
     watch = Stopwatch(name)
     return Cycle(
         feed=feed,
-        client=_client(settings, name, times),
+        client=_client(settings, name, times, seconds),
         run_notes=RunNotes(folder.inbox),
         payloads=payloads,
         lock=Lock(
@@ -134,6 +157,7 @@ def cycle(
         redact=settings.redact,
         placeholders=settings.placeholders,
         reports=True,
+        working=working or nullcontext(),
         newest_block=AlertLedger(folder.ledger).newest_block,
     )
 
@@ -158,10 +182,11 @@ def _vehicles(
     )
 
 
-def _client(settings: Settings, name: str, times: Times) -> Client:
+def _client(settings: Settings, name: str, times: Times, seconds: float) -> Client:
     system = settings.systems[name]
+    budget = feed_access.budget(system, settings.seconds)
     return Client(
-        budget=feed_access.budget(system, settings.seconds),
+        budget=budget.within(seconds),
         stop=times.stop,
         access=feed_access.access(system),
         clock=times.clock,

@@ -11,12 +11,16 @@ from pathlib import Path
 import pytest
 from world import MINUTES, NOON, World
 
+from bikecollect.alerts.signals import of_run
+from bikecollect.core.causes import SeenRun, cause_of
 from bikecollect.core.errors import (
     FeedUnavailable,
     Outcome,
+    Overload,
     PayloadError,
     RateLimited,
 )
+from bikecollect.core.incidents import Signal
 from bikecollect.core.run import Result
 from bikecollect.core.slots import stamp
 from bikecollect.storage.ledger_reader import History
@@ -64,6 +68,19 @@ def test_a_silent_feed_leaves_a_run_and_no_rows(world: World) -> None:
     rows = db.execute("SELECT outcome, cause, error FROM runs").fetchall()
     db.close()
     assert rows == [("unavailable", "timeout", "no answer in 30 s")]
+
+
+def test_a_system_without_a_turn_is_recorded_with_the_cause(world: World) -> None:
+    """Nothing is fetched, and the gap report can say why."""
+    run = world.cycle().run(world.begin(), Overload("no time was left for it"))
+
+    assert (run.outcome, run.exit_code) == (Outcome.OVERLOAD, 75)
+    (recorded,) = History("city", world.folder).runs()
+    assert (recorded.outcome, recorded.error) == (run.outcome, run.error)
+    assert cause_of(SeenRun(run.slot, NOON, "overload", "overload")) == "overload"
+    signals = of_run(run, None)
+    assert signals["overload"] == Signal("overload", "no time was left for it", lost=1)
+    assert "fetch" not in signals
 
 
 def test_a_second_run_in_the_slot_is_a_duplicate(world: World) -> None:

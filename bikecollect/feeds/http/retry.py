@@ -45,6 +45,17 @@ class Budget(NamedTuple):
             run_bytes=2 * max_body,
         )
 
+    def within(self, seconds: float) -> "Budget":
+        """Return this budget with at most *seconds* for all attempts."""
+        if seconds >= self.total:
+            return self
+        return self._replace(
+            connect=min(self.connect, seconds),
+            idle=min(self.idle, seconds),
+            attempt=min(self.attempt, seconds),
+            total=seconds,
+        )
+
     @property
     def once(self) -> float:
         """The seconds for an optional document."""

@@ -1,0 +1,168 @@
+"""Threads that run the tasks of many systems within one call's time, host by host."""
+
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+from typing import NamedTuple
+
+from bikecollect.core.errors import FeedError, Overload, RateLimited
+from bikecollect.core.process import Times, open_files_limit
+from bikecollect.core.run import Run
+
+THREADS = 128
+"""The maximum of systems at a time; most of them wait for their feed."""
+PER_HOST = 8
+"""The maximum of systems at a time whose feeds are on one host."""
+FILES = 6
+"""The open files to allow for each thread."""
+POLL = 0.5
+"""Seconds between two looks at a request to stop, while all hosts are busy."""
+
+
+class Turn(NamedTuple):
+    """What a task may do: use the network for *seconds*, or, with *error*, not at all.
+
+    With *error* the task records only that, as the reason for its missing slot.
+    """
+
+    seconds: float
+    error: FeedError | None = None
+
+
+class Task(NamedTuple):
+    """The work for one system, whose feed is on *host*.
+
+    *not_before* returns when the host can be asked again, in epoch seconds; 0 is now.
+    """
+
+    host: str
+    work: Callable[[Turn], Run]
+    not_before: Callable[[], float]
+
+
+class Pool:
+    """Runs *tasks* in threads, and hands out the *seconds* that they have together.
+
+    Each task gets its share of the time that is left, so that feeds which do not
+    answer cannot use up the time of the others. A task that finds no time is handed an
+    `Overload`, and one whose host asks for a longer pause a `RateLimited`.
+    """
+
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        seconds: float,
+        times: Times,
+        *,
+        threads: int = THREADS,
+        per_host: int = PER_HOST,
+    ) -> None:
+        self._tasks, self._seconds, self._times = tasks, seconds, times
+        self._threads = min(threads, len(tasks), max(1, open_files_limit() // FILES))
+        self._per_host = per_host
+        self._end = times.monotonic() + seconds
+        self._changed = threading.Condition()
+        self._waiting: dict[str, deque[int]] = {}
+        for number, task in enumerate(tasks):
+            self._waiting.setdefault(task.host, deque()).append(number)
+        self._left = len(tasks)
+        self._active: Counter[str] = Counter()
+        self._resting: dict[str, float] = {}
+
+    def run(self) -> list[Run]:
+        """Return the results in the order of the tasks.
+
+        An exception of a task (a bug: runs record their errors) is raised here. The
+        threads are daemons: one that hangs must not keep the process from its end.
+        """
+        results: SimpleQueue[tuple[int, Run | BaseException]] = SimpleQueue()
+        if len(self._tasks) == 1 or not self._start(results):
+            self._work(results)
+        ended = dict(results.get() for _ in self._tasks)
+        for result in ended.values():
+            if isinstance(result, BaseException):
+                raise result
+        return [run for _, run in sorted(ended.items()) if isinstance(run, Run)]
+
+    def _start(self, results: SimpleQueue[tuple[int, Run | BaseException]]) -> int:
+        """Start the threads and return how many the system allowed."""
+        for number in range(self._threads):
+            thread = threading.Thread(target=self._work, args=(results,), daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # a limit of threads
+                return number
+        return self._threads
+
+    def _work(self, results: SimpleQueue[tuple[int, Run | BaseException]]) -> None:
+        while (taken := self._take()) is not None:
+            number, turn = taken
+            task = self._tasks[number]
+            try:
+                result: Run | BaseException = task.work(turn)
+                not_before = task.not_before()
+            except BaseException as error:  # noqa: BLE001 - raised by `run`
+                result, not_before = error, 0.0
+            results.put((number, result))
+            self._end_turn(task.host, not_before)
+
+    def _take(self) -> tuple[int, Turn] | None:
+        """Return the next task with its turn, once there is one; None at the end."""
+        with self._changed:
+            while self._waiting:
+                host, turn = self._next()
+                if turn is not None:
+                    return self._remove(host), turn
+                self._changed.wait(POLL)
+        return None
+
+    def _next(self) -> tuple[str, Turn | None]:
+        """Return a host that may have a turn now, and the turn; else None for it."""
+        left = self._end - self._times.monotonic()
+        if left < self._seconds / 60:
+            return next(iter(self._waiting)), Turn(0.0, self._overload())
+        now = self._times.clock()
+        for host in self._waiting:
+            not_before = self._resting.get(host, 0.0)
+            if not_before > now + left:
+                return host, Turn(0.0, _rate_limited(not_before, now))
+            is_free = self._active[host] < self._per_host and not_before <= now
+            if is_free or self._times.stop.signum:
+                return host, Turn(self._share(host, left))
+        return "", None
+
+    def _share(self, host: str, left: float) -> float:
+        """Return the share of the *left* seconds for a task of *host*."""
+        rounds = 1 + (self._left - 1) / self._threads
+        of_host = 1 + (len(self._waiting[host]) - 1) / self._per_host
+        behind = self._left > self._threads or len(self._waiting[host]) > self._per_host
+        return left / max(rounds, of_host) if behind else left
+
+    def _remove(self, host: str) -> int:
+        numbers = self._waiting[host]
+        number = numbers.popleft()
+        if not numbers:
+            del self._waiting[host]
+        self._left -= 1
+        self._active[host] += 1
+        return number
+
+    def _end_turn(self, host: str, not_before: float) -> None:
+        with self._changed:
+            self._active[host] -= 1
+            self._resting[host] = max(not_before, self._resting.get(host, 0.0))
+            self._changed.notify_all()
+
+    def _overload(self) -> Overload:
+        return Overload(
+            f"no time was left for it: {len(self._tasks)} systems had "
+            f"{self._seconds:.0f} s. Fetch fewer systems per call, use more machines, "
+            "or a longer interval"
+        )
+
+
+def _rate_limited(not_before: float, now: float) -> RateLimited:
+    wait = f"retry in {not_before - now:.0f} s"
+    text = f"another system of this host is rate-limited, {wait}"
+    return RateLimited(text, not_before=not_before)
