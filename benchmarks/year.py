@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from bikecollect.archive import datasets, parquet, summaries
-from bikecollect.archive.day_archive import digest
+from bikecollect.archive.parts import digest
 from bikecollect.archive.query import duckdb_engine
 from bikecollect.core.slots import DAY, Slot, bounds, day_of
 from bikecollect.core.snapshot import StationInformation, StationStatus

@@ -13,6 +13,7 @@ from bikecollect.core.slots import Slot
 from bikecollect.storage.csv_store import Store, is_segment
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import ENDS, WITHIN
+from bikecollect.storage.lock import Lock
 from bikecollect.storage.runs import packed
 
 if TYPE_CHECKING:
@@ -236,3 +237,25 @@ def _archived_day(day: str, row: Sequence[Any]) -> Archived:
         raise ValueError(f"not a day: {day}")
     summary = DaySummary(rows, slots, sha256)
     return Archived(day, summary, timezone, made, bool(csv_gone), files)
+
+
+class OpenedDays:
+    """The lock held and the ledger open, for one day's work."""
+
+    def __init__(self, lock: Lock, ledger: Ledger, *, check: bool = False) -> None:
+        self._held = lock.held()
+        self._check = check
+        self._ledger = ledger
+
+    def __enter__(self) -> ArchivedDays:
+        self._held.__enter__()
+        try:
+            self._ledger.open(check=self._check)
+        except BaseException:
+            self._held.__exit__(None, None, None)
+            raise
+        return ArchivedDays(self._ledger)
+
+    def __exit__(self, *_: object) -> None:
+        self._ledger.close()
+        self._held.__exit__(None, None, None)

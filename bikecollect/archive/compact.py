@@ -7,8 +7,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from bikecollect.archive import day_csv
-from bikecollect.archive.archived_days import Archived, ArchivedDays, restore
+from bikecollect.archive import day_csv, summaries
+from bikecollect.archive.archived_days import (
+    Archived,
+    ArchivedDays,
+    OpenedDays,
+    restore,
+)
 from bikecollect.archive.day_archive import Archive, Contents
 from bikecollect.core.blocks import Block
 from bikecollect.core.errors import StorageError
@@ -29,8 +34,8 @@ from bikecollect.storage.payload_store import Payloads
 from bikecollect.storage.recovery import Recovery
 from bikecollect.storage.runs.packer import RunPacker
 
-IN_USE, CHANGED = "in use", "changed"
-LOST = "lost"
+IN_USE, CHANGED, LOST = "in use", "changed", "lost"
+RENEWED, NOT_RENEWED = "summed up", "not summed up"
 REPAIR = "bikecollect verify --repair"
 ROW = 120
 """Bytes of a row, about."""
@@ -43,8 +48,8 @@ SlotRows = Callable[[Slot, Slot], Sequence[Sequence[Any]]]
 class Step(NamedTuple):
     """What was done for a day, or *why* nothing could be done.
 
-    *what* is archived, let go (its CSV was removed), in use, lost (so was its CSV, by
-    somebody), failed or kept; *before* and *after* are in bytes.
+    *what* is archived, let go (its CSV was removed), in use, lost (its CSV was, by
+    somebody), failed, kept, or (not) summed up. *before* and *after* are in bytes.
     """
 
     system_id: str
@@ -81,7 +86,7 @@ class Compactor:
 
     def run(self) -> Iterator[Step]:
         """Archive what is due; yield one step per day."""
-        with _OpenDays(self.lock, self.ledger, check=True) as archived_days:
+        with OpenedDays(self.lock, self.ledger, check=True) as archived_days:
             self.recovery.recover_files()
             self._roll_forward(archived_days)
             restore(self.archive, archived_days, self.store)
@@ -94,6 +99,7 @@ class Compactor:
             self.breathe()
             yield step
         yield from self._remove_old([])
+        yield from self._renew_summaries()
         self._pack_runs()
 
     def _pack_runs(self) -> None:
@@ -117,8 +123,32 @@ class Compactor:
             self.breathe()
             yield step
 
-    def _open(self) -> "_OpenDays":
-        return _OpenDays(self.lock, self.ledger)
+    def _renew_summaries(self) -> Iterator[Step]:
+        """Sum up days with summaries of an earlier format again.
+
+        The newest first: the views look at the first and the last day.
+        """
+        with self._open() as archived_days:
+            archived = archived_days.archived()
+        days = [day for day in archived if summaries.are_outdated(archived[day].parts)]
+        for day in sorted(days, reverse=True):
+            with self._open() as archived_days:
+                step = self._renew(archived_days, day)
+            self.breathe()
+            yield step
+
+    def _renew(self, archived_days: ArchivedDays, day: str) -> Step:
+        system_id = self.system.system_id
+        try:
+            self.archive.raise_if_damaged(archived_days.archived()[day])
+            self.archive.renew_summaries(day)
+            summary = self._publish(archived_days, day).summary
+        except StorageError as error:
+            return Step(system_id, day, NOT_RENEWED, why=str(error))
+        return Step(system_id, day, RENEWED, summary.rows, summary.slots)
+
+    def _open(self) -> "OpenedDays":
+        return OpenedDays(self.lock, self.ledger)
 
     def _roll_forward(self, archived_days: ArchivedDays) -> None:
         for day in self.archive.ready():
@@ -233,8 +263,7 @@ class Compactor:
         pieces = self._live_pieces(live)
         archived = archived_days.archived().get(day)
         if archived and len(live) < len(blocks):
-            if damage := self.archive.damage(archived):
-                raise StorageError("; ".join(damage), cause="archive")
+            self.archive.raise_if_damaged(archived)
             headers.insert(0, self.archive.columns(day))
             slots = {block.slot for block in live}
             old = self.archive.pieces(day, ZoneInfo(archived.timezone))
@@ -314,31 +343,8 @@ class Compactor:
 
     def _check(self, archived_days: ArchivedDays, archived: Archived) -> None:
         """Raise StorageError if the archive does not have all rows of the CSV."""
-        if damage := self.archive.damage(archived):
-            raise StorageError("; ".join(damage), cause="archive")
+        self.archive.raise_if_damaged(archived)
         columns, pieces = self._read_day(archived_days, archived.day)
         if day_csv.total(day_csv.lines(pieces, columns)) != archived.summary:
             text = f"{archived.day} has changed since it was archived"
             raise StorageError(text, cause=CHANGED)
-
-
-class _OpenDays:
-    """The lock held and the ledger open, for one day's work."""
-
-    def __init__(self, lock: Lock, ledger: Ledger, *, check: bool = False) -> None:
-        self._held = lock.held()
-        self._check = check
-        self._ledger = ledger
-
-    def __enter__(self) -> ArchivedDays:
-        self._held.__enter__()
-        try:
-            self._ledger.open(check=self._check)
-        except BaseException:
-            self._held.__exit__(None, None, None)
-            raise
-        return ArchivedDays(self._ledger)
-
-    def __exit__(self, *_: object) -> None:
-        self._ledger.close()
-        self._held.__exit__(None, None, None)

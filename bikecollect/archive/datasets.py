@@ -131,6 +131,9 @@ COVERAGE = {
     "capacity_max": "INTEGER",
     "silent": "INTEGER",
     "inactive": "INTEGER",
+    "stale": "INTEGER",
+    "first_vehicles": "INTEGER",
+    "last_vehicles": "INTEGER",
 }
 PROFILE = {
     "station_id": "VARCHAR",
@@ -146,6 +149,8 @@ PROFILE = {
     "max_vehicles": "INTEGER",
     "sum_capacity": "BIGINT",
     "capacity_known": "INTEGER",
+    "closed": "INTEGER",
+    "stale": "INTEGER",
 }
 
 STATUS_COLUMNS = {

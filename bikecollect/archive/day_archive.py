@@ -5,7 +5,6 @@ A day is prepared in a separate folder. From the moment that folder is renamed f
 killed: this process or the next moves the files into place, one by one.
 """
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,13 +18,13 @@ from bikecollect import __version__
 from bikecollect.archive import datasets, day_csv, parquet, summaries, verbatim
 from bikecollect.archive.archived_days import Archived
 from bikecollect.archive.datasets import STATION_LAYOUT, VEHICLE_LAYOUT, DatasetLayout
+from bikecollect.archive.parts import describe, digest, move_part
 from bikecollect.archive.query import duckdb_engine
 from bikecollect.core.errors import StorageError
 from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.files.durable import (
     leave_reserve,
     make_folder,
-    sync_file,
     sync_folder,
     write_file,
 )
@@ -93,21 +92,40 @@ class Archive:
                     self._compare(db, contents, aside, summary)
                 self._sum_up(db, contents, aside)
             (aside / "day.csv").unlink()
-            archived = self._certify(contents, aside, summary)
-            sync_folder(aside)
-            aside.rename(self._aside(contents.day, "ready"))
-            sync_folder(aside.parent)
-        return archived
+            return self._certify(contents, aside, summary)
+
+    def renew_summaries(self, day: str) -> None:
+        """Sum up the archived *day* again; mark it as ready. Raises StorageError."""
+        aside = self._aside(day, "tmp")
+        name, final = self.system.system_id, self._certificate(day)
+        rows, slots = (
+            datasets.part(self.data, dataset, name, day)
+            for dataset in (self.layout.rows, self.layout.slots)
+        )
+        try:
+            with self._failing(f"cannot renew the summaries of {day}"):
+                make_folder(aside)
+                leave_reserve(aside, ROOM)
+                interval = self.system.interval_on(day)
+                with self._engine(aside) as db, duckdb_engine.translated(str(rows)):
+                    parquet.write_summaries(db, rows, slots, interval, aside)
+                values = json.loads(final.read_text(encoding="utf-8"))
+                new = {name: describe(aside, name) for name in summaries.NEW_COLUMN}
+                values |= {"parts": values["parts"] | new, "version": __version__}
+                self._make_ready(aside, day, values)
+        except BaseException:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
 
     def publish(self, day: str) -> Archived:
         """Move *day*, which is ready, into place; return its certificate."""
         ready = self._aside(day, "ready")
-        final = self.layout.certificate(self.data, self.system.system_id, day)
+        final = self._certificate(day)
         with self._failing(f"cannot publish {day}"):
             for dataset in self.layout.datasets:
                 target = datasets.part(self.data, dataset, self.system.system_id, day)
-                _move(ready / f"{dataset}.parquet", target)
-            _move(ready / CERTIFICATE, final)
+                move_part(ready / f"{dataset}.parquet", target)
+            move_part(ready / CERTIFICATE, final)
         return self.certified(day)
 
     def published(self, day: str) -> None:
@@ -134,7 +152,7 @@ class Archive:
 
     def certified(self, day: str) -> Archived:
         """Return the archived *day* as its certificate describes it."""
-        path = self.layout.certificate(self.data, self.system.system_id, day)
+        path = self._certificate(day)
         with self._failing(f"cannot read {path}"):
             values = json.loads(path.read_text(encoding="utf-8"))
             summary = values["rows"], values["slots"], values["sha256"]
@@ -160,6 +178,11 @@ class Archive:
                 damage.append(f"{path}: sha256 mismatch")
         return damage
 
+    def raise_if_damaged(self, archived: Archived) -> None:
+        """Raise StorageError if a file of *archived* is damaged."""
+        if damage := self.damage(archived):
+            raise StorageError("; ".join(damage), cause="archive")
+
     def pieces(self, day: str, zone: tzinfo) -> Iterator[day_csv.Piece]:
         """Yield the rows of *day* as lines of its CSV."""
         system_id = self.system.system_id
@@ -169,7 +192,7 @@ class Archive:
 
     def columns(self, day: str) -> tuple[str, ...]:
         """Return the columns that the CSV of *day* had."""
-        path = self.layout.certificate(self.data, self.system.system_id, day)
+        path = self._certificate(day)
         with self._failing(f"cannot read {path}"):
             return tuple(json.loads(path.read_text(encoding="utf-8"))["columns"])
 
@@ -187,6 +210,9 @@ class Archive:
             duckdb_engine.translated(f"{part} cannot be read"),
         ):
             return db.execute(sql).fetchall()
+
+    def _certificate(self, day: str) -> Path:
+        return self.layout.certificate(self.data, self.system.system_id, day)
 
     def _aside(self, day: str, state: str) -> Path:
         return (
@@ -223,7 +249,6 @@ class Archive:
     ) -> None:
         """Write the summaries of the day, and its slots and runs."""
         status = aside / f"{self.layout.rows}.parquet"
-        keys = f"{duckdb_engine.text(self.system.system_id)} AS system_id, 0 AS date"
         duckdb_engine.load(db, "day_slots_values", datasets.SLOTS, contents.slots)
         if self.layout is VEHICLE_LAYOUT:
             sql = "SELECT * FROM day_slots_values ORDER BY slot"
@@ -231,23 +256,16 @@ class Archive:
                 self._copy(db, sql, aside / f"{self.layout.slots}.parquet")
             return
         duckdb_engine.load(db, "runs_values", datasets.RUNS, contents.runs)
-        source = duckdb_engine.parquet(status)
         interval = self.system.interval_on(contents.day)
         with duckdb_engine.translated(f"{contents.day} cannot be summed up"):
-            db.execute(f"CREATE VIEW rows AS SELECT {keys}, * FROM {source}")
-            db.execute(
-                f"CREATE VIEW day_slots AS SELECT {keys}, * FROM day_slots_values"
-            )
             for name, sql in (
                 ("slots", "SELECT * FROM day_slots_values ORDER BY slot"),
                 ("runs", "SELECT * FROM runs_values ORDER BY slot, started"),
-                (
-                    "coverage",
-                    _without_keys(summaries.coverage(interval), ""),
-                ),
-                ("profile", _without_keys(summaries.profile(), ", hour_of_week")),
             ):
                 self._copy(db, sql, aside / f"{name}.parquet")
+            parquet.write_summaries(
+                db, status, aside / "slots.parquet", interval, aside
+            )
 
     def _copy(self, db: "DuckDBPyConnection", sql: str, target: Path) -> None:
         path = duckdb_engine.text(str(target))
@@ -280,11 +298,7 @@ class Archive:
     def _certify(
         self, contents: Contents, aside: Path, summary: day_csv.DaySummary
     ) -> Archived:
-        parts = {}
-        for dataset in self.layout.datasets:
-            path = aside / f"{dataset}.parquet"
-            sync_file(path)
-            parts[dataset] = {"bytes": path.stat().st_size, "sha256": digest(path)}
+        parts = {name: describe(aside, name) for name in self.layout.datasets}
         archived = Archived(
             day=contents.day,
             summary=summary,
@@ -304,9 +318,16 @@ class Archive:
             "made": archived.made,
             "version": __version__,
         }
+        self._make_ready(aside, archived.day, values)
+        return archived
+
+    def _make_ready(self, aside: Path, day: str, values: Mapping[str, Any]) -> None:
+        """Write the certificate of *day* beside its files; mark them as ready."""
         text = json.dumps(values, ensure_ascii=False, indent=1)
         write_file(aside / CERTIFICATE, text.encode("utf-8"))
-        return archived
+        sync_folder(aside)
+        aside.rename(self._aside(day, "ready"))
+        sync_folder(aside.parent)
 
     @contextmanager
     def _engine(self, aside: Path) -> Iterator["DuckDBPyConnection"]:
@@ -325,25 +346,3 @@ class Archive:
             yield
         except (OSError, ValueError, KeyError) as error:
             raise StorageError(f"{what}: {error}") from error
-
-
-def digest(path: Path) -> str:
-    """Return the sha256 of the file *path*, as hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _without_keys(sql: str, order: str) -> str:
-    return (
-        f"SELECT * EXCLUDE (system_id, date) FROM ({sql}) AS summed"
-        f" ORDER BY station_id{order}"
-    )
-
-
-def _move(source: Path, target: Path) -> None:
-    if not source.exists():
-        return  # moved by a process that was killed afterwards
-    make_folder(target.parent)
-    source.rename(target)
-    sync_folder(target.parent)
-    sync_folder(source.parent)

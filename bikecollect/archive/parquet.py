@@ -5,7 +5,7 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bikecollect.archive import datasets, utc_offsets
+from bikecollect.archive import datasets, summaries, utc_offsets
 from bikecollect.archive.day_csv import Piece
 from bikecollect.archive.query.duckdb_engine import (
     name,
@@ -110,6 +110,26 @@ def _write(
     )
     with translated(f"{sheet} cannot be archived"):
         db.execute(sql)
+
+
+def write_summaries(
+    db: "DuckDBPyConnection", rows: Path, slots: Path, interval: int, target: Path
+) -> None:
+    """Write the summaries of a day, with its *rows* and *slots*, into *target*."""
+    for view, file in (("rows", rows), ("day_slots", slots)):
+        source = parquet(file)
+        db.execute(
+            f"CREATE VIEW {view} AS SELECT 0 AS system_id, 0 AS date, * FROM {source}"
+        )
+    for dataset, sql, order in (
+        ("coverage", summaries.coverage(interval), "station_id"),
+        ("profile", summaries.profile(), "station_id, hour_of_week"),
+    ):
+        part = text(str(target / f"{dataset}.parquet"))
+        db.execute(
+            f"COPY (SELECT * EXCLUDE (system_id, date) FROM ({sql}) AS summed"
+            f" ORDER BY {order}) TO {part} ({OPTIONS})"
+        )
 
 
 def pieces(

@@ -4,14 +4,18 @@ Links and special files are ignored: who puts one into an archive cannot choose 
 read in its place.
 """
 
+import hashlib
 import os
 import stat
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
+from typing import Any
 
+from bikecollect.archive import summaries
 from bikecollect.archive.datasets import DATASETS, PART, part
+from bikecollect.storage.files.durable import make_folder, sync_file, sync_folder
 
 Parts = Mapping[str, Mapping[str, Path]]
 """The files of each dataset, by day."""
@@ -60,3 +64,28 @@ def is_day(text: str) -> bool:
         return date.fromisoformat(text).isoformat() == text
     except ValueError:
         return False
+
+
+def describe(aside: Path, dataset: str) -> dict[str, Any]:
+    """Sync the file of *dataset* in *aside*; return what its certificate says."""
+    path = aside / f"{dataset}.parquet"
+    sync_file(path)
+    values = {"bytes": path.stat().st_size, "sha256": digest(path)}
+    is_summary = dataset in summaries.NEW_COLUMN
+    return values | ({"format": summaries.FORMAT} if is_summary else {})
+
+
+def digest(path: Path) -> str:
+    """Return the sha256 of the file *path*, as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def move_part(source: Path, target: Path) -> None:
+    """Move a file into the archive, durably; it may have been moved already."""
+    if not source.exists():
+        return  # moved by a process that was killed afterwards
+    make_folder(target.parent)
+    source.rename(target)
+    sync_folder(target.parent)
+    sync_folder(source.parent)

@@ -1,47 +1,66 @@
-"""The summaries of a day: SQL that reads the tables ``rows`` and ``day_slots``.
+"""The summaries of a day: SQL over the rows of stations and the day's slots.
 
-Both have ``system_id`` and ``date``, so that the same SQL sums up one closed day or all
-open ones.
+Both tables have ``system_id`` and ``date``, so that the same SQL sums up one closed
+day, all open ones, or a report's whole range. It is portable, like the reports.
 """
 
-NUMBERED = """
-numbered AS (
-    SELECT system_id, date, slot, state,
-        ROW_NUMBER() OVER (PARTITION BY system_id, date ORDER BY slot) AS place
-    FROM day_slots
+from collections.abc import Mapping
+from typing import Any
+
+from bikecollect.core.snapshot import closed_sql
+
+FORMAT = 2
+"""The version of these definitions; files of version 1 lack `NEW_COLUMN`."""
+NEW_COLUMN = {"coverage": "first_vehicles", "profile": "closed"}
+COVERAGE = """
+WITH numbered AS (
+    SELECT system_id, date, slot, state, flags,
+        ROW_NUMBER() OVER (PARTITION BY system_id, date ORDER BY slot) AS place,
+        slot - LAG(slot) OVER (PARTITION BY system_id, date ORDER BY slot) AS seconds
+    FROM {slots}
 ), days AS (
     SELECT system_id, date, COUNT(*) AS expected,
-        SUM(CASE WHEN state = 'missing' THEN 0 ELSE 1 END) AS collected
+        SUM(CASE WHEN state = 'missing' THEN 0 ELSE 1 END) AS collected,
+        COALESCE(MIN(seconds), {interval}) AS seconds
     FROM numbered GROUP BY system_id, date
-)"""
-COVERAGE = """
-WITH {numbered}, placed AS (
+), placed AS (
     SELECT r.system_id, r.date, r.station_id, r.slot, r.num_vehicles_available,
-        r.num_docks_available, r.capacity, r.last_reported, r.is_renting,
-        r.is_installed, n.place,
+        r.num_docks_available, r.capacity, r.last_reported, n.place,
+        {closed} AS closed,
+        CASE WHEN n.flags LIKE '%stale%' THEN 1 ELSE 0 END AS stale,
         LAG(n.place) OVER station AS place_before,
+        LEAD(n.place) OVER station AS place_after,
         LAG(r.num_vehicles_available) OVER station AS vehicles_before
-    FROM rows AS r
+    FROM {rows} AS r
     JOIN numbered AS n
     ON n.system_id = r.system_id AND n.date = r.date AND n.slot = r.slot
     WINDOW station AS (
         PARTITION BY r.system_id, r.date, r.station_id ORDER BY r.slot
     )
-), found AS (
+), summed AS (
     SELECT system_id, date, station_id, COUNT(*) AS slots,
         MIN(slot) AS first_slot, MAX(slot) AS last_slot, MAX(place) AS last_place,
         SUM(CASE WHEN place - COALESCE(place_before, 0) > 1 THEN 1 ELSE 0 END) AS gaps,
         MAX(place - COALESCE(place_before, 0) - 1) AS longest,
         COUNT(num_vehicles_available) AS known,
-        SUM(CASE WHEN num_vehicles_available = 0 THEN 1 ELSE 0 END) AS empty_slots,
-        SUM(CASE WHEN num_docks_available = 0 THEN 1 ELSE 0 END) AS full_slots,
+        SUM(CASE WHEN closed = 0 AND num_vehicles_available = 0
+            THEN 1 ELSE 0 END) AS empty_slots,
+        SUM(CASE WHEN closed = 0 AND num_docks_available = 0
+            THEN 1 ELSE 0 END) AS full_slots,
         SUM(CASE WHEN place = place_before + 1
             AND num_vehicles_available <> vehicles_before THEN 1 ELSE 0 END) AS changes,
         MIN(capacity) AS capacity_min, MAX(capacity) AS capacity_max,
-        SUM(CASE WHEN last_reported < slot - 3600 THEN 1 ELSE 0 END) AS silent,
-        SUM(CASE WHEN is_renting = FALSE OR is_installed = FALSE
-            THEN 1 ELSE 0 END) AS inactive
+        COUNT(last_reported) AS reported,
+        SUM(CASE WHEN last_reported >= slot - 3600 THEN 0 ELSE 1 END) AS silent,
+        SUM(closed) AS inactive, SUM(stale) AS stale,
+        MAX(CASE WHEN place_before IS NULL THEN num_vehicles_available END)
+            AS first_vehicles,
+        MAX(CASE WHEN place_after IS NULL THEN num_vehicles_available END)
+            AS last_vehicles
     FROM placed GROUP BY system_id, date, station_id
+), told AS (
+    SELECT s.*, SUM(reported) OVER (PARTITION BY system_id, date) AS day_reported
+    FROM summed AS s
 )
 SELECT f.system_id, f.date, f.station_id,
     CAST(f.slots AS INTEGER) AS slots,
@@ -50,46 +69,71 @@ SELECT f.system_id, f.date, f.station_id,
     f.first_slot, f.last_slot,
     CAST(f.gaps + CASE WHEN f.last_place < d.expected THEN 1 ELSE 0 END AS INTEGER)
         AS gaps,
-    CAST(GREATEST(f.longest, d.expected - f.last_place) AS BIGINT) * {interval}
+    CAST(GREATEST(f.longest, d.expected - f.last_place) * d.seconds AS BIGINT)
         AS longest_gap_s,
     CAST(f.known AS INTEGER) AS known,
     CAST(f.empty_slots AS INTEGER) AS empty_slots,
     CAST(f.full_slots AS INTEGER) AS full_slots,
     CAST(f.changes AS INTEGER) AS changes,
     f.capacity_min, f.capacity_max,
-    CAST(f.silent AS INTEGER) AS silent,
-    CAST(f.inactive AS INTEGER) AS inactive
-FROM found AS f JOIN days AS d ON d.system_id = f.system_id AND d.date = f.date
+    CAST(CASE WHEN f.day_reported > 0 THEN f.silent END AS INTEGER) AS silent,
+    CAST(f.inactive AS INTEGER) AS inactive,
+    CAST(f.stale AS INTEGER) AS stale,
+    f.first_vehicles, f.last_vehicles
+FROM told AS f JOIN days AS d ON d.system_id = f.system_id AND d.date = f.date
 """
 PROFILE = """
-SELECT system_id, date, station_id, hour_of_week,
+SELECT r.system_id, r.date, r.station_id, r.hour_of_week,
     CAST(COUNT(*) AS INTEGER) AS slots,
-    CAST(COUNT(num_vehicles_available) AS INTEGER) AS known,
-    CAST(COUNT(num_docks_available) AS INTEGER) AS docks_known,
-    CAST(SUM(CASE WHEN num_vehicles_available > 0 THEN 1 ELSE 0 END) AS INTEGER)
+    CAST(COUNT(r.num_vehicles_available) AS INTEGER) AS known,
+    CAST(COUNT(r.num_docks_available) AS INTEGER) AS docks_known,
+    CAST(SUM(CASE WHEN {closed} = 1 THEN 0
+        WHEN r.num_vehicles_available > 0 THEN 1 ELSE 0 END) AS INTEGER)
         AS with_vehicle,
-    CAST(SUM(CASE WHEN num_docks_available > 0 THEN 1 ELSE 0 END) AS INTEGER)
+    CAST(SUM(CASE WHEN {closed} = 1 THEN 0
+        WHEN r.num_docks_available > 0 THEN 1 ELSE 0 END) AS INTEGER)
         AS with_dock,
-    CAST(SUM(num_vehicles_available) AS BIGINT) AS sum_vehicles,
-    CAST(SUM(num_docks_available) AS BIGINT) AS sum_docks,
-    MIN(num_vehicles_available) AS min_vehicles,
-    MAX(num_vehicles_available) AS max_vehicles,
-    CAST(SUM(capacity) AS BIGINT) AS sum_capacity,
-    CAST(COUNT(capacity) AS INTEGER) AS capacity_known
-FROM rows
-GROUP BY system_id, date, station_id, hour_of_week
+    CAST(SUM(r.num_vehicles_available) AS BIGINT) AS sum_vehicles,
+    CAST(SUM(r.num_docks_available) AS BIGINT) AS sum_docks,
+    MIN(r.num_vehicles_available) AS min_vehicles,
+    MAX(r.num_vehicles_available) AS max_vehicles,
+    CAST(SUM(r.capacity) AS BIGINT) AS sum_capacity,
+    CAST(COUNT(r.capacity) AS INTEGER) AS capacity_known,
+    CAST(SUM(CASE WHEN r.num_vehicles_available IS NOT NULL THEN {closed} ELSE 0 END)
+        AS INTEGER) AS closed,
+    CAST(SUM(CASE WHEN r.num_vehicles_available IS NOT NULL AND s.flags LIKE '%stale%'
+        THEN 1 ELSE 0 END) AS INTEGER) AS stale
+FROM {rows} AS r
+LEFT JOIN {slots} AS s
+ON s.system_id = r.system_id AND s.date = r.date AND s.slot = r.slot
+GROUP BY r.system_id, r.date, r.station_id, r.hour_of_week
 """
 
 
-def coverage(interval: int) -> str:
-    """Return the SQL that sums up a station's day, in slots of *interval* seconds.
+def coverage(interval: int, rows: str = "rows", slots: str = "day_slots") -> str:
+    """Return the SQL that sums up a station's day.
 
     Changes are counted between consecutive collected slots only: their number over a
-    gap is unknown.
+    gap is unknown. A row is silent if its station has not reported for an hour, or
+    never; `silent` is NULL on a day on which no station has such a time. The length of
+    a slot is that of the day; *interval* (seconds) is for a day of a single slot.
     """
-    return COVERAGE.format(numbered=NUMBERED, interval=int(interval))
+    closed = closed_sql("r")
+    values = {"rows": rows, "slots": slots, "closed": closed}
+    return COVERAGE.format(interval=int(interval), **values)
 
 
-def profile() -> str:
+def profile(rows: str = "rows", slots: str = "day_slots") -> str:
     """Return the SQL that sums up a station's hours of the week."""
-    return PROFILE
+    return PROFILE.format(rows=rows, slots=slots, closed=closed_sql("r"))
+
+
+def are_outdated(parts: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Return whether an archived day with *parts* has summaries of an earlier format.
+
+    >>> are_outdated({"coverage": {"sha256": ""}}), are_outdated({"vehicle_slots": {}})
+    (True, False)
+    """
+    return any(
+        parts[name].get("format") != FORMAT for name in NEW_COLUMN.keys() & parts.keys()
+    )

@@ -1,6 +1,6 @@
 """A snapshot: the whole system at one moment, in the same form for every feed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -23,6 +23,38 @@ class StationStatus(NamedTuple):
     is_renting: bool | None
     is_returning: bool | None
     last_reported: int | None
+
+
+CLOSED = (
+    "CASE WHEN {row}is_installed = FALSE"
+    " OR ({row}is_renting = FALSE AND {row}is_returning = FALSE) THEN 1 ELSE 0 END"
+)
+FLAGS = ("is_installed", "is_renting", "is_returning")
+
+
+def is_closed(flags: Sequence[bool | None]) -> bool:
+    """Return whether a station with these `FLAGS` is closed: no vehicle, no dock.
+
+    It is not installed, or neither renting nor returning. Some feeds publish
+    ``is_renting = false`` for a station that is merely empty, so that flag alone does
+    not close it; an unknown flag (None) does not either.
+
+    >>> is_closed([True, False, True]), is_closed([True, False, False])
+    (False, True)
+    """
+    is_installed, is_renting, is_returning = flags
+    return is_installed is False or (is_renting is False and is_returning is False)
+
+
+def closed_sql(alias: str) -> str:
+    """Return the same rule in portable SQL: 1 if the row is closed, 0 if not.
+
+    *alias* is that of the rows' table.
+
+    >>> closed_sql("r")[:37]
+    'CASE WHEN r.is_installed = FALSE OR ('
+    """
+    return CLOSED.format(row=f"{alias}.")
 
 
 class StationInformation(NamedTuple):

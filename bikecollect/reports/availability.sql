@@ -1,24 +1,51 @@
 -- Mean number of vehicles and docks by hour of the week.
 -- place: station, district or system; hour_of_week: 0 = Monday 00:00, local time
--- stations: stations of the place; slots_seen, slots_expected: summed over them
+-- stations: stations of the place; slots_seen, slots_expected: summed over them,
+-- expected from a station's first slot with a row to its last
 -- share_seen: slots_seen / slots_expected; mean_vehicles, mean_docks: over seen slots
--- share_with_vehicle, share_with_dock: share of seen slots with at least one
+-- share_with_vehicle, share_with_dock: share of seen slots in which the station was
+-- open and had at least one; share_closed: share of seen slots in which it was closed
+-- slots_stale: seen slots whose content had not changed for too long
+-- closed: not installed, or neither renting nor returning
 -- reads: slots, profile (summaries), asked
-WITH hours AS (
-    SELECT s.system_id AS system_id, s.hour_of_week AS hour_of_week,
-        COUNT(*) AS expected
+WITH spans AS (
+    SELECT a.system_id AS system_id, a.place AS place, a.first_slot AS first_slot,
+        a.last_slot AS last_slot, COUNT(*) AS stations
+    FROM asked AS a
+    GROUP BY a.system_id, a.place, a.first_slot, a.last_slot
+), lives AS (
+    SELECT DISTINCT p.system_id AS system_id, p.first_slot AS first_slot,
+        p.last_slot AS last_slot
+    FROM spans AS p
+), living AS (
+    SELECT l.system_id AS system_id, l.first_slot AS first_slot,
+        l.last_slot AS last_slot, s.hour_of_week AS hour_of_week, COUNT(*) AS slots
+    FROM lives AS l
+    JOIN slots AS s ON s.system_id = l.system_id AND s.slot >= l.first_slot
+        AND s.slot <= l.last_slot
+    WHERE s.date >= DATE '$since' AND s.date < DATE '$until'
+    GROUP BY l.system_id, l.first_slot, l.last_slot, s.hour_of_week
+), expected AS (
+    SELECT p.system_id AS system_id, p.place AS place,
+        l.hour_of_week AS hour_of_week, SUM(p.stations * l.slots) AS slots
+    FROM spans AS p
+    JOIN living AS l ON l.system_id = p.system_id AND l.first_slot = p.first_slot
+        AND l.last_slot = p.last_slot
+    GROUP BY p.system_id, p.place, l.hour_of_week
+), hours AS (
+    SELECT DISTINCT s.system_id AS system_id, s.hour_of_week AS hour_of_week
     FROM slots AS s
     WHERE s.date >= DATE '$since' AND s.date < DATE '$until'
-    GROUP BY s.system_id, s.hour_of_week
 ), members AS (
-    SELECT a.system_id AS system_id, a.place AS place, COUNT(*) AS stations
-    FROM asked AS a
-    GROUP BY a.system_id, a.place
+    SELECT p.system_id AS system_id, p.place AS place, SUM(p.stations) AS stations
+    FROM spans AS p
+    GROUP BY p.system_id, p.place
 ), counts AS (
     SELECT p.system_id AS system_id, a.place AS place, p.hour_of_week AS hour_of_week,
         SUM(p.known) AS known, SUM(p.docks_known) AS docks_known,
         SUM(p.with_vehicle) AS with_vehicle, SUM(p.with_dock) AS with_dock,
-        SUM(p.sum_vehicles) AS sum_vehicles, SUM(p.sum_docks) AS sum_docks
+        SUM(p.sum_vehicles) AS sum_vehicles, SUM(p.sum_docks) AS sum_docks,
+        SUM(p.closed) AS closed, SUM(p.stale) AS stale
     FROM profile AS p
     JOIN asked AS a ON a.system_id = p.system_id AND a.station_id = p.station_id
     WHERE p.date >= DATE '$since' AND p.date < DATE '$until'
@@ -28,9 +55,8 @@ SELECT m.system_id AS system_id, m.place AS place,
     CAST(h.hour_of_week AS BIGINT) AS hour_of_week,
     CAST(m.stations AS BIGINT) AS stations,
     CAST(COALESCE(f.known, 0) AS BIGINT) AS slots_seen,
-    CAST(h.expected * m.stations AS BIGINT) AS slots_expected,
-    CAST(COALESCE(f.known, 0) AS DOUBLE) / CAST(h.expected * m.stations AS DOUBLE)
-        AS share_seen,
+    CAST(COALESCE(e.slots, 0) AS BIGINT) AS slots_expected,
+    CAST(COALESCE(f.known, 0) AS DOUBLE) / CAST(e.slots AS DOUBLE) AS share_seen,
     CAST(f.sum_vehicles AS DOUBLE)
         / CAST(CASE WHEN f.known > 0 THEN f.known END AS DOUBLE) AS mean_vehicles,
     CAST(f.sum_docks AS DOUBLE)
@@ -40,9 +66,14 @@ SELECT m.system_id AS system_id, m.place AS place,
         / CAST(CASE WHEN f.known > 0 THEN f.known END AS DOUBLE) AS share_with_vehicle,
     CAST(f.with_dock AS DOUBLE)
         / CAST(CASE WHEN f.docks_known > 0 THEN f.docks_known END AS DOUBLE)
-        AS share_with_dock
+        AS share_with_dock,
+    CAST(f.closed AS DOUBLE)
+        / CAST(CASE WHEN f.known > 0 THEN f.known END AS DOUBLE) AS share_closed,
+    CAST(COALESCE(f.stale, 0) AS BIGINT) AS slots_stale
 FROM members AS m
 JOIN hours AS h ON h.system_id = m.system_id
+LEFT JOIN expected AS e ON e.system_id = m.system_id AND e.place = m.place
+    AND e.hour_of_week = h.hour_of_week
 LEFT JOIN counts AS f ON f.system_id = m.system_id AND f.place = m.place
     AND f.hour_of_week = h.hour_of_week
 ORDER BY system_id, place, hour_of_week

@@ -1,13 +1,26 @@
 -- Minimum, mean and maximum of a station on each day.
--- slots_seen: slots with a number of vehicles; slots_expected: all slots of the day
--- day_slots: slots with a row of the station; day_closed: of these, it was closed
+-- slots_seen: slots with a number of vehicles; slots_expected: slots of the day between
+-- the station's first and last slot with a row, of its whole history
+-- day_slots: slots with a row of the station; day_closed: of these, it was closed: not
+-- installed, or neither renting nor returning; slots_stale: of these, stale slots
 -- capacity_min, capacity_max: lowest and highest capacity of the day
 -- reads: slots, profile, coverage (summaries), asked
 WITH days AS (
-    SELECT s.system_id AS system_id, s.date AS date, COUNT(*) AS expected
+    SELECT DISTINCT s.system_id AS system_id, s.date AS date
     FROM slots AS s
     WHERE s.date >= DATE '$since' AND s.date < DATE '$until'
-    GROUP BY s.system_id, s.date
+), lives AS (
+    SELECT DISTINCT a.system_id AS system_id, a.first_slot AS first_slot,
+        a.last_slot AS last_slot
+    FROM asked AS a
+), expected AS (
+    SELECT l.system_id AS system_id, l.first_slot AS first_slot,
+        l.last_slot AS last_slot, s.date AS date, COUNT(*) AS slots
+    FROM lives AS l
+    JOIN slots AS s ON s.system_id = l.system_id AND s.slot >= l.first_slot
+        AND s.slot <= l.last_slot
+    WHERE s.date >= DATE '$since' AND s.date < DATE '$until'
+    GROUP BY l.system_id, l.first_slot, l.last_slot, s.date
 ), counts AS (
     SELECT p.system_id AS system_id, p.station_id AS station_id, p.date AS date,
         SUM(p.known) AS known, SUM(p.docks_known) AS docks_known,
@@ -19,7 +32,8 @@ WITH days AS (
     GROUP BY p.system_id, p.station_id, p.date
 ), covered AS (
     SELECT c.system_id AS system_id, c.station_id AS station_id, c.date AS date,
-        c.slots AS slots, c.inactive AS inactive, c.capacity_min AS capacity_min,
+        c.slots AS slots, c.inactive AS inactive, c.stale AS stale,
+        c.capacity_min AS capacity_min,
         c.capacity_max AS capacity_max
     FROM coverage AS c
     JOIN asked AS a ON a.system_id = c.system_id AND a.station_id = c.station_id
@@ -28,7 +42,7 @@ WITH days AS (
 SELECT a.system_id AS system_id, a.station_id AS station_id,
     CAST(d.date AS VARCHAR(10)) AS date,
     CAST(COALESCE(f.known, 0) AS BIGINT) AS slots_seen,
-    CAST(d.expected AS BIGINT) AS slots_expected,
+    CAST(COALESCE(e.slots, 0) AS BIGINT) AS slots_expected,
     f.min_vehicles AS min_vehicles,
     CAST(f.sum_vehicles AS DOUBLE)
         / CAST(CASE WHEN f.known > 0 THEN f.known END AS DOUBLE) AS mean_vehicles,
@@ -38,9 +52,12 @@ SELECT a.system_id AS system_id, a.station_id AS station_id,
         AS mean_docks,
     c.capacity_min AS capacity_min, c.capacity_max AS capacity_max,
     CAST(COALESCE(c.slots, 0) AS BIGINT) AS day_slots,
-    CAST(COALESCE(c.inactive, 0) AS BIGINT) AS day_closed
+    CAST(COALESCE(c.inactive, 0) AS BIGINT) AS day_closed,
+    CAST(COALESCE(c.stale, 0) AS BIGINT) AS slots_stale
 FROM asked AS a
 JOIN days AS d ON d.system_id = a.system_id
+LEFT JOIN expected AS e ON e.system_id = a.system_id
+    AND e.first_slot = a.first_slot AND e.last_slot = a.last_slot AND e.date = d.date
 LEFT JOIN counts AS f ON f.system_id = a.system_id AND f.station_id = a.station_id
     AND f.date = d.date
 LEFT JOIN covered AS c ON c.system_id = a.system_id AND c.station_id = a.station_id

@@ -1,17 +1,33 @@
--- When stations were empty (no vehicle) or full (no dock).
+-- When open stations were empty (no vehicle) or full (no dock).
 -- what: empty or full; first_slot, last_slot: of the episode, epoch seconds
--- slots: number of slots, all seen; length_s: seconds, slots times the interval
+-- slots: number of slots, all seen; length_s: seconds, the sum of the slots' own lengths
+-- slots_stale: of these, slots whose content had not changed for too long
 -- begin_seen, end_seen: 1 if the slot before or after was seen; 0: may be longer
--- A slot that was not seen ends an episode; gaps are not bridged.
+-- A slot that was not seen ends an episode; gaps are not bridged. So does a slot in
+-- which the station was closed: not installed, or neither renting nor returning.
 -- reads: slots, station_status (rows), asked
-WITH numbered AS (
-    SELECT s.system_id AS system_id, s.slot AS slot,
-        ROW_NUMBER() OVER (PARTITION BY s.system_id ORDER BY s.slot) AS number
+WITH steps AS (
+    SELECT s.system_id AS system_id, s.date AS date, s.slot AS slot,
+        CASE WHEN s.flags LIKE '%stale%' THEN 1 ELSE 0 END AS stale,
+        ROW_NUMBER() OVER (PARTITION BY s.system_id ORDER BY s.slot) AS number,
+        s.slot - LAG(s.slot) OVER (
+            PARTITION BY s.system_id, s.date ORDER BY s.slot) AS seconds
     FROM slots AS s
     WHERE s.date >= DATE '$since' AND s.date < DATE '$until'
+), lengths AS (
+    SELECT t.system_id AS system_id, t.date AS date,
+        COALESCE(MIN(t.seconds), $interval) AS seconds
+    FROM steps AS t
+    GROUP BY t.system_id, t.date
+), numbered AS (
+    SELECT t.system_id AS system_id, t.slot AS slot, t.number AS number,
+        t.stale AS stale, d.seconds AS seconds
+    FROM steps AS t
+    JOIN lengths AS d ON d.system_id = t.system_id AND d.date = t.date
 ), asked_rows AS (
     SELECT r.system_id AS system_id, r.station_id AS station_id, r.slot AS slot,
-        r.num_vehicles_available AS vehicles, r.num_docks_available AS docks
+        r.num_vehicles_available AS vehicles, r.num_docks_available AS docks,
+        $closed AS closed
     FROM station_status AS r
     JOIN asked AS a ON a.system_id = r.system_id AND a.station_id = r.station_id
     WHERE r.date >= DATE '$since' AND r.date < DATE '$until'
@@ -19,15 +35,15 @@ WITH numbered AS (
     SELECT o.system_id AS system_id, o.station_id AS station_id, o.slot AS slot,
         'empty' AS what
     FROM asked_rows AS o
-    WHERE o.vehicles = 0
+    WHERE o.vehicles = 0 AND o.closed = 0
     UNION ALL
     SELECT o.system_id AS system_id, o.station_id AS station_id, o.slot AS slot,
         'full' AS what
     FROM asked_rows AS o
-    WHERE o.docks = 0
+    WHERE o.docks = 0 AND o.closed = 0
 ), islands AS (
     SELECT c.system_id AS system_id, c.station_id AS station_id, c.what AS what,
-        c.slot AS slot, n.number AS number,
+        c.slot AS slot, n.number AS number, n.stale AS stale, n.seconds AS seconds,
         n.number - ROW_NUMBER() OVER (
             PARTITION BY c.system_id, c.station_id, c.what ORDER BY n.number
         ) AS island
@@ -36,6 +52,7 @@ WITH numbered AS (
 ), episodes AS (
     SELECT i.system_id AS system_id, i.station_id AS station_id, i.what AS what,
         MIN(i.slot) AS first_slot, MAX(i.slot) AS last_slot, COUNT(*) AS slots,
+        SUM(i.stale) AS stale, SUM(i.seconds) AS seconds,
         MIN(i.number) AS first_number, MAX(i.number) AS last_number
     FROM islands AS i
     GROUP BY i.system_id, i.station_id, i.what, i.island
@@ -58,9 +75,10 @@ WITH numbered AS (
 )
 SELECT e.system_id AS system_id, e.station_id AS station_id, e.what AS what,
     e.first_slot AS first_slot, e.last_slot AS last_slot,
-    CAST(e.slots AS BIGINT) AS slots, CAST(e.slots * $interval AS BIGINT) AS length_s,
+    CAST(e.slots AS BIGINT) AS slots, CAST(e.seconds AS BIGINT) AS length_s,
     CASE WHEN b.number IS NULL THEN 0 ELSE 1 END AS begin_seen,
-    CASE WHEN f.number IS NULL THEN 0 ELSE 1 END AS end_seen
+    CASE WHEN f.number IS NULL THEN 0 ELSE 1 END AS end_seen,
+    CAST(e.stale AS BIGINT) AS slots_stale
 FROM episodes AS e
 LEFT JOIN seen AS b ON b.system_id = e.system_id AND b.station_id = e.station_id
     AND b.number = e.first_number - 1

@@ -1,21 +1,36 @@
 -- Minimum, mean and maximum of a station in each hour.
 -- date, hour: local time, 0 to 23; the hour repeated in autumn counts as one
--- slots_seen: slots with a number of vehicles; slots_expected: all slots of the hour
--- day_slots: slots of the day with a row; day_closed: of these, it was closed
+-- slots_seen: slots with a number of vehicles; slots_expected: slots of the hour between
+-- the station's first and last slot with a row, of its whole history
+-- slots_stale: of slots_seen, those that were stale
+-- day_slots: slots of the day with a row; day_closed: of these, it was closed: not
+-- installed, or neither renting nor returning
 -- reads: slots, profile, coverage (summaries), asked
 WITH hours AS (
-    SELECT s.system_id AS system_id, s.date AS date, s.hour_of_week AS hour_of_week,
-        COUNT(*) AS expected
+    SELECT DISTINCT s.system_id AS system_id, s.date AS date,
+        s.hour_of_week AS hour_of_week
     FROM slots AS s
     WHERE s.date >= DATE '$since' AND s.date < DATE '$until'
-    GROUP BY s.system_id, s.date, s.hour_of_week
+), lives AS (
+    SELECT DISTINCT a.system_id AS system_id, a.first_slot AS first_slot,
+        a.last_slot AS last_slot
+    FROM asked AS a
+), expected AS (
+    SELECT l.system_id AS system_id, l.first_slot AS first_slot,
+        l.last_slot AS last_slot, s.date AS date, s.hour_of_week AS hour_of_week,
+        COUNT(*) AS slots
+    FROM lives AS l
+    JOIN slots AS s ON s.system_id = l.system_id AND s.slot >= l.first_slot
+        AND s.slot <= l.last_slot
+    WHERE s.date >= DATE '$since' AND s.date < DATE '$until'
+    GROUP BY l.system_id, l.first_slot, l.last_slot, s.date, s.hour_of_week
 ), counts AS (
     SELECT p.system_id AS system_id, p.station_id AS station_id, p.date AS date,
         p.hour_of_week AS hour_of_week, p.known AS known,
         p.docks_known AS docks_known, p.sum_vehicles AS sum_vehicles,
         p.sum_docks AS sum_docks, p.min_vehicles AS min_vehicles,
         p.max_vehicles AS max_vehicles, p.sum_capacity AS sum_capacity,
-        p.capacity_known AS capacity_known
+        p.capacity_known AS capacity_known, p.stale AS stale
     FROM profile AS p
     JOIN asked AS a ON a.system_id = p.system_id AND a.station_id = p.station_id
     WHERE p.date >= DATE '$since' AND p.date < DATE '$until'
@@ -29,7 +44,7 @@ WITH hours AS (
 SELECT a.system_id AS system_id, a.station_id AS station_id,
     CAST(h.date AS VARCHAR(10)) AS date, CAST(h.hour_of_week % 24 AS BIGINT) AS hour,
     CAST(COALESCE(f.known, 0) AS BIGINT) AS slots_seen,
-    CAST(h.expected AS BIGINT) AS slots_expected,
+    CAST(COALESCE(e.slots, 0) AS BIGINT) AS slots_expected,
     f.min_vehicles AS min_vehicles,
     CAST(f.sum_vehicles AS DOUBLE)
         / CAST(CASE WHEN f.known > 0 THEN f.known END AS DOUBLE) AS mean_vehicles,
@@ -41,9 +56,13 @@ SELECT a.system_id AS system_id, a.station_id AS station_id,
         / CAST(CASE WHEN f.capacity_known > 0 THEN f.capacity_known END AS DOUBLE)
         AS mean_capacity,
     CAST(COALESCE(d.slots, 0) AS BIGINT) AS day_slots,
-    CAST(COALESCE(d.inactive, 0) AS BIGINT) AS day_closed
+    CAST(COALESCE(d.inactive, 0) AS BIGINT) AS day_closed,
+    CAST(COALESCE(f.stale, 0) AS BIGINT) AS slots_stale
 FROM asked AS a
 JOIN hours AS h ON h.system_id = a.system_id
+LEFT JOIN expected AS e ON e.system_id = a.system_id
+    AND e.first_slot = a.first_slot AND e.last_slot = a.last_slot
+    AND e.date = h.date AND e.hour_of_week = h.hour_of_week
 LEFT JOIN counts AS f ON f.system_id = a.system_id AND f.station_id = a.station_id
     AND f.date = h.date AND f.hour_of_week = h.hour_of_week
 LEFT JOIN days AS d ON d.system_id = a.system_id AND d.station_id = a.station_id

@@ -2,8 +2,10 @@
 -- what: empty (no vehicle) or full (no dock); slots: number of such slots
 -- neighbour: a listed station within 1,000 m; metres: straight-line distance
 -- slots_seen: of these slots, those with a row of the neighbour
--- share: share of slots_seen in which the neighbour had a vehicle (a dock)
--- reads: station_status (rows), stations, asked
+-- share: share of slots_seen in which the neighbour was open and had a vehicle (a dock)
+-- A closed station (not installed, or neither renting nor returning) is neither empty
+-- nor full. slots_stale: of slots, those that were stale
+-- reads: slots, station_status (rows), stations, asked
 WITH places AS (
     SELECT s.system_id AS system_id, s.station_id AS station_id, s.lat AS lat,
         s.lon AS lon
@@ -26,7 +28,8 @@ WITH places AS (
     WHERE m.metres <= 1000
 ), asked_rows AS (
     SELECT r.system_id AS system_id, r.station_id AS station_id, r.slot AS slot,
-        r.num_vehicles_available AS vehicles, r.num_docks_available AS docks
+        r.num_vehicles_available AS vehicles, r.num_docks_available AS docks,
+        $closed AS closed
     FROM station_status AS r
     JOIN asked AS a ON a.system_id = r.system_id AND a.station_id = r.station_id
     WHERE r.date >= DATE '$since' AND r.date < DATE '$until'
@@ -34,23 +37,27 @@ WITH places AS (
     SELECT o.system_id AS system_id, o.station_id AS station_id, o.slot AS slot,
         'empty' AS what
     FROM asked_rows AS o
-    WHERE o.vehicles = 0
+    WHERE o.vehicles = 0 AND o.closed = 0
     UNION ALL
     SELECT o.system_id AS system_id, o.station_id AS station_id, o.slot AS slot,
         'full' AS what
     FROM asked_rows AS o
-    WHERE o.docks = 0
+    WHERE o.docks = 0 AND o.closed = 0
 ), counted AS (
     SELECT c.system_id AS system_id, c.station_id AS station_id, c.what AS what,
-        COUNT(*) AS slots
+        COUNT(*) AS slots,
+        SUM(CASE WHEN s.flags LIKE '%stale%' THEN 1 ELSE 0 END) AS stale
     FROM scarce AS c
+    LEFT JOIN slots AS s ON s.system_id = c.system_id AND s.slot = c.slot
+        AND s.date >= DATE '$since' AND s.date < DATE '$until'
     GROUP BY c.system_id, c.station_id, c.what
 ), others AS (
     SELECT DISTINCT n.system_id AS system_id, n.neighbour AS neighbour
     FROM near AS n
 ), near_rows AS (
     SELECT r.system_id AS system_id, r.station_id AS station_id, r.slot AS slot,
-        r.num_vehicles_available AS vehicles, r.num_docks_available AS docks
+        r.num_vehicles_available AS vehicles, r.num_docks_available AS docks,
+        $closed AS closed
     FROM station_status AS r
     JOIN others AS o ON o.system_id = r.system_id AND o.neighbour = r.station_id
     WHERE r.date >= DATE '$since' AND r.date < DATE '$until'
@@ -58,7 +65,8 @@ WITH places AS (
     SELECT c.system_id AS system_id, c.station_id AS station_id, c.what AS what,
         n.neighbour AS neighbour, n.metres AS metres,
         COUNT(CASE WHEN c.what = 'empty' THEN r.vehicles ELSE r.docks END) AS seen,
-        SUM(CASE WHEN c.what = 'empty' AND r.vehicles > 0 THEN 1
+        SUM(CASE WHEN r.closed = 1 THEN 0
+            WHEN c.what = 'empty' AND r.vehicles > 0 THEN 1
             WHEN c.what = 'full' AND r.docks > 0 THEN 1 ELSE 0 END) AS good
     FROM scarce AS c
     JOIN near AS n ON n.system_id = c.system_id AND n.station_id = c.station_id
@@ -70,7 +78,8 @@ SELECT f.system_id AS system_id, f.station_id AS station_id, f.what AS what,
     f.neighbour AS neighbour, f.metres AS metres, CAST(c.slots AS BIGINT) AS slots,
     CAST(f.seen AS BIGINT) AS slots_seen,
     CAST(f.good AS DOUBLE) / CAST(CASE WHEN f.seen > 0 THEN f.seen END AS DOUBLE)
-        AS share
+        AS share,
+    CAST(c.stale AS BIGINT) AS slots_stale
 FROM counts AS f
 JOIN counted AS c ON c.system_id = f.system_id AND c.station_id = f.station_id
     AND c.what = f.what

@@ -7,6 +7,9 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
+from bikecollect.core.snapshot import closed_sql
+from bikecollect.reports.recomputed import from_rows
+
 STATION, DISTRICT, SYSTEM = "station", "district", "system"
 
 
@@ -62,8 +65,6 @@ REPORTS: Mapping[str, Report] = {
         Report("vehicle_ids", (SYSTEM,)),
     )
 }
-ROWS = Report("availability_rows", (SYSTEM, DISTRICT, STATION))
-"""`availability` computed from the rows instead of summaries, to check it."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ class Values:
 
     *interval* is in seconds; *begin* and *end* are epoch seconds; *minute* is a minute
     of the day; *first_hour* and *end_hour* (exclusive) are hours of the week; *least*
-    is a number of slots.
+    is a number of slots. With *rows*, summaries are not read but computed from the rows
+    (slower, same result); *without_stale* does so, and leaves out stale slots.
     """
 
     since: date
@@ -84,15 +86,24 @@ class Values:
     first_hour: int = 0
     end_hour: int = 168
     least: int = 1
+    rows: bool = False
+    without_stale: bool = False
 
     def sql(self, report: Report) -> str:
         """Return the SQL of *report* with these values filled in.
 
-        Only dates and integers are ever inserted into the SQL.
+        Only dates, integers and the rule for closed stations are ever inserted.
         """
         numbers = {name: int(getattr(self, name)) for name in NUMBERS}
         days = {"since": self.since.isoformat(), "until": self.until.isoformat()}
-        return Template(report.text).substitute(days, **numbers)
+        closed = closed_sql("r")
+        text = Template(report.text).substitute(days, closed=closed, **numbers)
+        if not self.rows and not self.without_stale:
+            return text
+        interval = int(self.interval)
+        return from_rows(
+            text, **days, interval=interval, without_stale=self.without_stale
+        )
 
 
 NUMBERS = ("interval", "begin", "end", "minute", "first_hour", "end_hour", "least")

@@ -11,7 +11,13 @@ from bikecollect.reports.registry import DISTRICT, STATION, Report, Rows, Values
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-ASKED = {"system_id": "VARCHAR", "station_id": "VARCHAR", "place": "VARCHAR"}
+ASKED = {
+    "system_id": "VARCHAR",
+    "station_id": "VARCHAR",
+    "place": "VARCHAR",
+    "first_slot": "BIGINT",
+    "last_slot": "BIGINT",
+}
 STATIONS = (
     "SELECT s.system_id AS system_id, s.station_id AS station_id, s.region AS region"
     " FROM stations AS s WHERE s.valid_to IS NULL"
@@ -23,13 +29,24 @@ NAMES = (
 NAMED = {"station_id": "name", "neighbour": "neighbour_name"}
 """Columns with ids of stations, and the column for their names."""
 SEEN = (
-    "SELECT DISTINCT c.system_id AS system_id, c.station_id AS station_id"
-    " FROM coverage AS c WHERE c.date >= DATE '$since' AND c.date < DATE '$until'"
+    "SELECT c.system_id AS system_id, c.station_id AS station_id,"
+    " MIN(c.first_slot) AS first_slot, MAX(c.last_slot) AS last_slot,"
+    " MAX(CASE WHEN c.date >= DATE '$since' AND c.date < DATE '$until'"
+    " THEN 1 ELSE 0 END) AS is_in_range"
+    " FROM coverage AS c GROUP BY c.system_id, c.station_id"
 )
 EXPECTED = (
     "SELECT s.slot AS slot FROM slots AS s"
     " WHERE s.date >= DATE '$since' AND s.date < DATE '$until' LIMIT 1"
 )
+ENDS = (
+    "SELECT s.system_id AS system_id, MIN(s.slot) AS first_slot,"
+    " MAX(s.slot) AS last_slot FROM slots AS s WHERE s.state <> 'missing'"
+    " GROUP BY s.system_id"
+)
+ALWAYS = (0, 1 << 40)
+NEVER = (1, 0)
+"""First and last slot of a station that was always, or never, in the system."""
 NOWHERE = "(no district)"
 
 
@@ -132,22 +149,45 @@ def with_names(engine: Engine, result: Answer) -> Answer:
 
 def asked(
     engine: Engine, values: Values, by: str, stations: Sequence[str] = ()
-) -> list[tuple[str, str, str]]:
-    """Return the stations to report on as (system, station, place).
+) -> list[tuple[str, str, str, int, int]]:
+    """Return the stations to report on as (system, station, place, first, last).
 
-    This includes stations that have rows but are in no station list.
+    This includes stations that have rows but are in no station list. The last two are
+    the slots between which a station is expected, see `_lives`.
     """
     seen_sql = SEEN.replace("$since", values.since.isoformat())
     seen_sql = seen_sql.replace("$until", values.until.isoformat())
     regions = {(s, i): region for s, i, region in engine.query(STATIONS)[1]}
-    known = dict.fromkeys([*regions, *((s, i) for s, i in engine.query(seen_sql)[1])])
+    seen = engine.query(seen_sql)[1]
+    in_range = [(s, i) for s, i, _, _, is_in_range in seen if is_in_range]
+    known = dict.fromkeys([*regions, *in_range])
     unknown = sorted(set(stations) - {station for _, station in known})
     if unknown:
         raise UsageError(
             f"unknown station {', '.join(unknown)}; see: bikecollect report stations"
         )
+    lives = _lives(seen, engine.query(ENDS)[1])
     selected = [key for key in sorted(known) if not stations or key[1] in stations]
-    return [(*key, _place(key, by, regions)) for key in selected]
+    return [
+        (*key, _place(key, by, regions), *lives.get(key, NEVER)) for key in selected
+    ]
+
+
+def _lives(seen: Rows, ends: Rows) -> dict[tuple[str, str], tuple[int, int]]:
+    """Return the first and the last slot of each station of *seen*.
+
+    A station that was there in the system's first (last) slot of *ends* is expected
+    before (after) it too: those slots were lost, the station was not absent.
+    """
+    bounds = {system: (first, last) for system, first, last in ends}
+    lives = {}
+    for system, station, first, last, _ in seen:
+        begin, end = bounds.get(system, (first, last))
+        lives[system, station] = (
+            ALWAYS[0] if first <= begin else first,
+            ALWAYS[1] if last >= end else last,
+        )
+    return lives
 
 
 def _place(

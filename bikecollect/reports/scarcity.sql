@@ -1,16 +1,15 @@
 -- Number of stations that were empty, full or closed in each slot.
 -- stations: stations with a row in the slot; empty: no vehicle; full: no dock
--- closed: not renting or not installed (not counted as empty or full)
+-- closed: not installed, or neither renting nor returning; not counted as empty or full
 -- A missing slot has its cause and no counts.
 -- reads: slots, station_status (rows), asked
 WITH counts AS (
     SELECT r.system_id AS system_id, a.place AS place, r.slot AS slot,
         COUNT(r.num_vehicles_available) AS stations,
-        SUM(CASE WHEN r.is_renting = FALSE OR r.is_installed = FALSE
-            THEN 1 ELSE 0 END) AS closed,
-        SUM(CASE WHEN r.is_renting = FALSE OR r.is_installed = FALSE THEN 0
+        SUM($closed) AS closed,
+        SUM(CASE WHEN $closed = 1 THEN 0
             WHEN r.num_vehicles_available = 0 THEN 1 ELSE 0 END) AS empty_stations,
-        SUM(CASE WHEN r.is_renting = FALSE OR r.is_installed = FALSE THEN 0
+        SUM(CASE WHEN $closed = 1 THEN 0
             WHEN r.num_docks_available = 0 THEN 1 ELSE 0 END) AS full_stations,
         SUM(r.num_vehicles_available) AS vehicles,
         SUM(r.num_docks_available) AS docks

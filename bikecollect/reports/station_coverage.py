@@ -13,7 +13,7 @@ SQL = """
 SELECT c.station_id, COALESCE(MAX(s.name), ''),
     CAST(SUM(c.slots) AS BIGINT), MIN(c.first_slot), MAX(c.last_slot),
     CAST(MAX(c.longest_gap_s) AS BIGINT),
-    CAST(SUM(c.silent) AS BIGINT), CAST(SUM(c.inactive) AS BIGINT)
+    CAST(COALESCE(SUM(c.silent), 0) AS BIGINT), CAST(SUM(c.inactive) AS BIGINT)
 FROM coverage AS c
 LEFT JOIN stations AS s ON s.system_id = c.system_id AND s.station_id = c.station_id
     AND s.valid_to IS NULL

@@ -227,8 +227,11 @@ def test_a_typical_day_and_a_day_are_one_table() -> None:
 def test_what_was_not_seen_is_shaded_and_what_was_closed() -> None:
     """A slot to its end, an hour and a day by the clock."""
     slots = Answer(
-        ["slot", "state", "cause", "seen", "is_renting"],
-        [(300, "collected", "", 1, False), (600, "missing", "disk", None, None)],
+        ["slot", "state", "cause", "seen", "is_renting", "is_returning"],
+        [
+            (300, "collected", "", 1, False, False),
+            (600, "missing", "disk", None, None, None),
+        ],
     )
     more = ["date", "slots_seen", "day_slots", "day_closed"]
     days = Answer(more, [("2026-11-22", 0, 0, 0), ("2026-11-23", 9, 10, 5)])

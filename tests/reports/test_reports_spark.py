@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -11,7 +12,7 @@ from world import NOON, World
 
 from bikecollect.archive import datasets
 from bikecollect.core.slots import DAY
-from bikecollect.reports.registry import REPORTS, ROWS, Report, Values
+from bikecollect.reports.registry import REPORTS, Report, Values
 from bikecollect.reports.runner import ASKED, Duck, asked
 from bikecollect.storage.data_folder import ARCHIVE
 
@@ -101,7 +102,7 @@ def views(spark: Any, world: World) -> Any:
         schema = ", ".join(f"`{n}` {SPARK[kind]}" for n, kind in columns.items())
         vehicles = spark.createDataFrame([], f"{schema}, `date` DATE")
         vehicles.createOrReplaceTempView(dataset)
-    asked_schema = "system_id STRING, station_id STRING, place STRING"
+    asked_schema = ", ".join(f"{name} {SPARK[kind]}" for name, kind in ASKED.items())
     spark.createDataFrame(some, asked_schema).createOrReplaceTempView("asked")
     return spark
 
@@ -133,10 +134,16 @@ def tidy(rows: Sequence[Sequence[Any]]) -> Rows:
     return sorted(made, key=repr)
 
 
-@pytest.mark.parametrize("report", [*REPORTS.values(), ROWS], ids=lambda r: r.name)
-def test_spark_gives_the_same(views: Any, world: World, report: Report) -> None:
+FRESH = replace(VALUES, without_stale=True)
+
+
+@pytest.mark.parametrize("values", [VALUES, FRESH], ids=["all", "fresh"])
+@pytest.mark.parametrize("report", REPORTS.values(), ids=lambda r: r.name)
+def test_spark_gives_the_same(
+    views: Any, world: World, report: Report, values: Values
+) -> None:
     """One text, no date functions: equal rows, and some."""
-    text = VALUES.sql(report)
+    text = values.sql(report)
     with viewed(world) as db:
         duck = Duck(db)
         duck.register("asked", ASKED, asked(duck, VALUES, "station"))

@@ -14,7 +14,7 @@ from bikecollect.archive.day_archive import Archive
 from bikecollect.archive.query import views
 from bikecollect.archive.query.row_sources import ViewedSystem
 from bikecollect.archive.verify import VerifiedCounts, Verifier
-from bikecollect.core.slots import Slot, local_days
+from bikecollect.core.slots import Slot, local_days, state_of
 from bikecollect.setup import loader
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.data_folder import SystemFolder
@@ -44,7 +44,8 @@ def slot_rows(world: World, begin: Slot, end: Slot) -> list[tuple[Any, ...]]:
         if slot in found:
             _, rows, flags, source, at, updated, digest, run_id = found[slot]
             more = (flags, source, int(at), updated, digest, run_id)
-            made.append((slot, minute, week, "collected", "", rows, *more))
+            state = state_of(flags).value
+            made.append((slot, minute, week, state, "", rows, *more))
         else:
             empty = ("", "", None, None, "", "")
             made.append((slot, minute, week, "missing", "unknown", 0, *empty))

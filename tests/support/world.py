@@ -82,9 +82,12 @@ class FakeFeed:
             raise PayloadError("no stations here") from error
         return Snapshot(
             tuple(
-                status(name, bikes)._replace(
-                    is_renting=name not in values.get("closed", [])
+                status(name, bikes)
+                ._replace(
+                    is_renting=name not in values.get("closed", []),
+                    is_returning=name not in values.get("closed", []),
                 )
+                ._replace(**values.get("flags", {}).get(name, {}))
                 for name, bikes in stations.items()
             ),
             tuple(_information(name, values) for name in stations),

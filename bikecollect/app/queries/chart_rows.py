@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
+from bikecollect.core.snapshot import FLAGS, is_closed
 from bikecollect.core.text import WEEKDAYS
 from bikecollect.reports.runner import Answer
 
@@ -58,7 +59,7 @@ def slots(answer: Answer, seconds: int, seen: str) -> Answer:
         until=lambda row: row["slot"] + seconds,
         missing=lambda row: row[seen] is None,
         said=lambda row: row["cause"] or row["state"],
-        closed=lambda row: False in {row.get("is_renting"), row.get("is_installed")},
+        closed=lambda row: is_closed([row.get(flag) for flag in FLAGS]),
     )
 
 

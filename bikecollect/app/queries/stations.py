@@ -5,6 +5,7 @@ from math import cos, hypot, radians
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+from bikecollect.core.snapshot import is_closed
 from bikecollect.reports.runner import Answer
 
 METRES = 111_195.0
@@ -28,11 +29,12 @@ class MapStation(NamedTuple):
     is_renting: bool | None
     is_returning: bool | None
     last_reported: int | None
+    state: str = ""
 
     @property
     def is_closed(self) -> bool:
         """Whether it is reported as not in use."""
-        return self.is_installed is False or self.is_renting is False
+        return is_closed((self.is_installed, self.is_renting, self.is_returning))
 
 
 def vehicle_dots(vehicles: Answer) -> list[MapStation]:
@@ -55,7 +57,7 @@ def vehicle_dots(vehicles: Answer) -> list[MapStation]:
             docks=None,
             is_installed=None,
             is_renting=not row["is_disabled"],
-            is_returning=None,
+            is_returning=not row["is_disabled"],
             last_reported=row["last_reported"],
         )
         for row in rows

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bikecollect.archive import datasets, day_csv, parquet
+from bikecollect.archive import datasets, day_csv, parquet, summaries
 from bikecollect.archive.datasets import VEHICLE_LAYOUT, DatasetLayout
 from bikecollect.archive.parts import list_parts
 from bikecollect.archive.query import duckdb_engine
 from bikecollect.archive.query.duckdb_engine import UNREADABLE
 from bikecollect.archive.query.open_days import Segment, missing, open_days, segments
 from bikecollect.archive.query.own_columns import renamed, sql_names
+from bikecollect.archive.query.schemas import read_schemas
 from bikecollect.core.slots import Slot, bounds
 from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.ledger_reader import History
@@ -28,11 +29,6 @@ CSV, ARCHIVE = "csv", "archive"
 ARCHIVED, ANY = frozenset({ARCHIVE}), frozenset({ARCHIVE, CSV})
 KNOWN = f"COLUMNS(lambda c: c <> '{datasets.VERBATIM}')"
 TIME = "TRY(to_timestamp(slot))"
-SCHEMAS = (
-    "SELECT file_name, list(name ORDER BY column_id),"
-    " string_agg(name || ' ' || coalesce(type, ''), ',' ORDER BY column_id)"
-    " FROM parquet_schema(?) GROUP BY file_name"
-)
 Key = tuple[str, str]
 """A system and a day."""
 HIVE = "hive_types = {'system_id': VARCHAR, 'date': DATE}"
@@ -138,26 +134,80 @@ class RowSources:
         """Create the view *name* of the rows of open days."""
         self._view(name, self._open_rows(), datasets.COLUMNS[self._layout.rows])
 
-    def create_view(self, dataset: str, open_sql: str) -> None:
-        """Create the view of *dataset*: the result of *open_sql*, and the archive."""
-        closed = {
+    def create_view(
+        self, dataset: str, open_sql: str, *, besides: Container[Key] = ()
+    ) -> None:
+        """Create the view of *dataset*: the result of *open_sql*, and the archive.
+
+        The archived days in *besides* are skipped.
+        """
+        closed = self._closed(dataset)
+        kept = {key: path for key, path in closed.items() if key not in besides}
+        parts = [f"SELECT * FROM ({open_sql}) AS still_open"]
+        parts += self._archived(dataset, kept)
+        if dataset == self._layout.rows:
+            for (name, day), why in self._unreadable.items():
+                parts += self._lost(name, day, ARCHIVE, [why])
+        self._view(dataset, parts, datasets.COLUMNS[dataset])
+
+    def create_summed(self, rows: str, slots: str) -> Container[Key]:
+        """Create `summed_rows` and `summed_slots`, of the days to be summed up here.
+
+        These are the open days, in the views *rows* and *slots*, and the days returned:
+        those whose archived summaries are of an earlier definition.
+        """
+        days = self._outdated()
+        for name, view, dataset in (
+            ("summed_rows", rows, self._layout.rows),
+            ("summed_slots", slots, self._layout.slots),
+        ):
+            closed = self._closed(dataset)
+            parts = self._archived(dataset, {key: closed[key] for key in days})
+            columns = datasets.COLUMNS[dataset]
+            self._view(name, [f"SELECT * FROM {view}", *parts], columns)
+        return days
+
+    def _outdated(self) -> set[Key]:
+        """Return the archived days with summaries of an earlier definition.
+
+        They are looked at one by one only if the first and the last of a system differ:
+        `compact` renews them from the newest to the oldest.
+        """
+        closed, new = self._closed("coverage"), summaries.NEW_COLUMN["coverage"]
+        have_rows, have_slots = map(self._closed, (self._layout.rows, "slots"))
+        outdated: set[Key] = set()
+        for system in self._systems:
+            keys = [key for key in closed if key[0] == system.system_id]
+            ends = dict.fromkeys([*keys[:1], *keys[-1:]])
+            is_old = {
+                key: new not in columns
+                for key, columns in self._columns(ends, closed).items()
+            }
+            if len(set(is_old.values())) > 1:
+                columns_of = self._columns(keys, closed).items()
+                outdated.update(key for key, names in columns_of if new not in names)
+            elif True in is_old.values():
+                outdated.update(keys)
+        return outdated & have_rows.keys() & have_slots.keys()
+
+    def _closed(self, dataset: str) -> dict[Key, Path]:
+        """Return the archived files of *dataset* of the days that are not open."""
+        return {
             (system.system_id, day): path
             for system in self._systems
             for day, path in self._parts[system.system_id][dataset].items()
             if day not in self._open.get(system.system_id, {})
         }
-        parts = [f"SELECT * FROM ({open_sql}) AS still_open"]
+
+    def _archived(self, dataset: str, closed: Mapping[Key, Path]) -> Iterator[str]:
+        """Yield queries for the files *closed* of *dataset*."""
         for group in self._by_columns(dataset, closed):
             if dataset == self._layout.rows and self._has_own(group[0]):
-                parts += [self._dated(*key, closed[key]) for key in group]
+                yield from (self._dated(*key, closed[key]) for key in group)
                 continue
             files = self._listed([closed[key] for key in group])
             source = f"read_parquet({files}, hive_partitioning = true, {HIVE})"
-            parts.append(f"SELECT {KNOWN} FROM {source}")
-        if dataset == self._layout.rows:
-            for (name, day), why in self._unreadable.items():
-                parts += self._lost(name, day, ARCHIVE, [why])
-        self._view(dataset, parts, datasets.COLUMNS[dataset])
+            yield f"SELECT {KNOWN} FROM {source}"
 
     def _has_own(self, key: Key) -> bool:
         """Return whether the file of *key* has a column whose name is in use."""
@@ -200,26 +250,13 @@ class RowSources:
 
         Files that cannot be read are noted as unreadable.
         """
-        import duckdb
-
         by_path = {str(closed[key]): key for key in keys}
-        if not by_path:
-            return {}
-        paths = [duckdb_engine.plain(path) for path in by_path]
-        try:
-            rows = self._db.execute(SCHEMAS, [paths]).fetchall()
-        except duckdb.Error:
-            rows = []
-            for path, key in by_path.items():
-                try:
-                    plain = [duckdb_engine.plain(path)]
-                    rows += self._db.execute(SCHEMAS, [plain]).fetchall()
-                except duckdb.Error as error:
-                    why = f"{path}: {duckdb_engine.message(error)}"
-                    self._unreadable[key] = why
-        for path, names, _ in rows:
-            self._names[by_path[path]] = names[1:]  # after the name of the schema
-        return {by_path[path]: columns for path, _, columns in rows}
+        schemas = read_schemas(self._db, list(by_path))
+        for path, why in schemas.unreadable.items():
+            self._unreadable[by_path[path]] = f"{path}: {why}"
+        for path, names in schemas.names.items():
+            self._names[by_path[path]] = names
+        return {by_path[path]: columns for path, columns in schemas.columns.items()}
 
     def _listed(self, paths: Sequence[Path]) -> str:
         """Return *paths* as an SQL list, and note them as files that are read."""

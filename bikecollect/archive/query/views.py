@@ -149,8 +149,11 @@ class _Views:
         stations.create_view(datasets.STATUS, "FROM rows")
         stations.create_view("slots", "FROM day_slots")
         stations.create_view("runs", "FROM day_runs")
-        stations.create_view("profile", summaries.profile())
-        stations.create_view("coverage", summaries.coverage(max(intervals)))
+        outdated = stations.create_summed("rows", "day_slots")
+        summed = "summed_rows", "summed_slots"
+        stations.create_view("profile", summaries.profile(*summed), besides=outdated)
+        coverage = summaries.coverage(max(intervals), *summed)
+        stations.create_view("coverage", coverage, besides=outdated)
         self._create_stations()
         vehicles.create_rows("vehicle_rows")
         vehicles.create_view(VEHICLE_STATUS, "FROM vehicle_rows")

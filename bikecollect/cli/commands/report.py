@@ -48,6 +48,9 @@ from bikecollect.reports.runner import Answer
     default=None,
     help="Add the names of stations; default: on a terminal.",
 )
+@click.option(
+    "--without-stale", is_flag=True, help="Count stale slots as missing (slower)."
+)
 @click.option("--limit", type=click.IntRange(min=1), help="Maximum number of rows.")
 @click.option("--sql", is_flag=True, help="Print the SQL, to run it on another engine.")
 @click.option(
@@ -70,6 +73,7 @@ def report(
     at: str | None,
     least: int,
     names: bool | None,
+    without_stale: bool,
     limit: int | None,
     sql: bool,
     form: str,
@@ -77,7 +81,8 @@ def report(
     """Run the report NAME on each SYSTEM; without NAME, list the reports.
 
     Every figure comes with the number of slots that it is based on, and of those
-    expected. Missing slots are in no figure.
+    expected. Missing slots are in no figure. Stale slots, whose content had not changed
+    for too long, are; their number is reported where there are any.
     """
     if name is None:
         say_figures(listing())
@@ -90,7 +95,7 @@ def report(
     settings = ctx.ensure_object(Shared).settings()
     systems, code = readable(settings, settings.chosen(system_ids))
     values = _values(settings.seconds, systems[0].system.zone, since, until, at)
-    values = replace(values, least=least)
+    values = replace(values, least=least, without_stale=without_stale)
     if sql:
         say_figures(values.sql(chosen))
         return ExitCode.OK
@@ -150,7 +155,6 @@ def _values(
     first = first if since else "2000-01-01"
     end = end if until else "2100-01-01"
     weekday, minute = weekly(at) if at else (0, 0)
-    minute -= minute % max(1, interval // 60)
     return Values(
         since=date.fromisoformat(first),
         until=date.fromisoformat(end),

@@ -4,20 +4,24 @@ import json
 from collections.abc import Sequence
 
 from bikecollect.archive.certificates import Certificate, Finding
-from bikecollect.archive.compact import IN_USE, Step
+from bikecollect.archive.compact import IN_USE, NOT_RENEWED, RENEWED, Step
 from bikecollect.archive.day_csv import DaySummary
 from bikecollect.archive.verify import VerifiedCounts
 from bikecollect.core.slots import stamp
 from bikecollect.core.text import size, visible, visible_json
 from bikecollect.storage.repair import Repair
 
+RESULTS = {"kept": "CSV kept", NOT_RENEWED: "summaries not renewed"}
+
 
 def step_line(step: Step) -> str:
     """Return a step of compaction as a line."""
     head = f"{step.system_id} {step.day}"
     why = visible(step.why)
+    if step.what == RENEWED:
+        return f"{head}: summaries renewed: their definitions have changed\n"
     if step.why:
-        result = "CSV kept" if step.what == "kept" else "not archived"
+        result = RESULTS.get(step.what, "not archived")
         return f"{head}: {result}: {why}\n"
     if step.what == "let go":
         return f"{head}: CSV removed, {size(step.before)} freed; the archive has it\n"

@@ -29,6 +29,10 @@ SHORT = {
     "share_silent": "silent %",
     "share_inactive": "closed %",
     "share_survived": "survived %",
+    "share_closed": "closed %",
+    "slots_stale": "stale",
+    "days_stale": "stale",
+    "days_closed": "closed",
     "share": "share %",
     "num_vehicles_available": "vehicles",
     "num_docks_available": "docks",
@@ -72,7 +76,7 @@ HIDDEN = {
     "reliability": {"slots_seen", "slots_expected"},
     "episodes": {"slots", "last_slot"},
     "chance": {"with_vehicle", "with_dock"},
-    "snapshot": {"region", "lat", "lon", "is_installed", "is_returning"},
+    "snapshot": {"region", "lat", "lon", "is_installed", "is_returning", "state"},
     "history": {"minute_of_day", "capacity", "is_installed", "is_returning"},
     "hours": {"mean_capacity", "day_slots", "day_closed"},
     "days": {"day_slots", "day_closed", "capacity_min"},
@@ -90,9 +94,9 @@ NOTES = {
     "slots_seen": "seen, expected: slots with data, and slots that there should be",
     "days_seen": "seen, expected: such days with data, and all such days",
     "mean_vehicles": "vehicles, docks: the mean of the slots with data",
-    "share_with_vehicle": "vehicle %, dock %: share of slots with at least one",
+    "share_with_vehicle": "vehicle %, dock %: share of slots, open, with at least one",
     "share_silent": "silent %: rows last reported over an hour before the slot",
-    "share_inactive": "closed %: rows not installed or not renting",
+    "share_inactive": "closed %: rows not installed, or neither renting nor returning",
     "low": "95 % interval: of vehicle %, which rests on the few days that were seen",
     "begin_seen": "begin seen, end seen: with a no the episode may have been longer",
     "mid_vehicles": "25 %, 50 %, 75 %: quartiles over the days",
@@ -103,6 +107,9 @@ NOTES = {
 """Meaning of what text shows of a column, where its name does not tell."""
 FLAGS = frozenset({"begin_seen", "end_seen"})
 LOCAL = frozenset({"hour_of_week", "hour", "minute", "minute_of_day"})
+IF_ANY = frozenset({"share_closed", "slots_stale", "days_stale", "days_closed"})
+ORDINARY = frozenset({0, None})
+"""Columns that text has only if one of their values is not of these."""
 
 
 def listing() -> str:
@@ -195,6 +202,9 @@ def _shown(
     hidden = HIDDEN.get(report.name, set()) | {"high"}
     hidden |= {"place" if _is_by_system(columns, rows) else "system_id"}
     hidden -= {"system_id"} if many else set()
+    for n, column in enumerate(columns):
+        values = {row[n] for row in rows} if column in IF_ANY else {""}
+        hidden |= {column} if values <= ORDINARY else set()
     return [n for n, column in enumerate(columns) if column not in hidden]
 
 

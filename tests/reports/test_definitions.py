@@ -1,0 +1,304 @@
+"""What the figures of reports mean, exactly: days, lives, silence, old summaries."""
+
+import json
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from keeping import compacted, compactor, findings, viewed
+from world import NOON, World
+
+from bikecollect.archive import summaries
+from bikecollect.archive.parts import digest, list_parts
+from bikecollect.core.slots import DAY
+from bikecollect.reports.registry import REPORTS, Values, wilson
+from bikecollect.reports.runner import Duck, ask
+
+duckdb = pytest.importorskip("duckdb")
+VALUES = Values(since=date(2000, 1, 1), until=date(2100, 1, 1), interval=300)
+SUMMED = ("availability", "reliability", "days", "hours")
+"""The reports that read summaries."""
+CLOSED = {"is_renting": False, "is_returning": False}
+
+
+def rows_of(world: World, name: str, **more: Any) -> list[dict[str, Any]]:
+    """Return the rows of the report *name* on *world*."""
+    with viewed(world) as db:
+        answer = ask(Duck(db), REPORTS[name], replace(VALUES, **more))
+    return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+
+
+def in_slots(
+    rows: list[tuple[int, int, int, int]], interval: int, name: str, **more: Any
+) -> list[dict[str, Any]]:
+    """Return the report *name* on (day, slot, local minute of the week, vehicles).
+
+    Days are those of June 2025; the only station is "s".
+    """
+    answer = None
+    with duckdb.connect() as db:
+        db.execute(
+            "CREATE TABLE slots AS SELECT 'city' AS system_id,"
+            " CAST(unnest(?) AS DATE) AS date, unnest(?) AS slot,"
+            " unnest(?) AS hour_of_week, unnest(?) AS minute_of_day,"
+            " 'collected' AS state, '' AS cause, '' AS flags",
+            [
+                [f"2025-06-{day:02}" for day, *_ in rows],
+                [slot for _, slot, _, _ in rows],
+                [minute // 60 for *_, minute, _ in rows],
+                [minute % 1440 for *_, minute, _ in rows],
+            ],
+        )
+        db.execute(
+            "CREATE TABLE station_status AS SELECT s.*, 's' AS station_id,"
+            " v.vehicles AS num_vehicles_available, 5 AS num_docks_available,"
+            " true AS is_installed, true AS is_renting, true AS is_returning"
+            " FROM slots AS s JOIN (SELECT unnest(?) AS slot, unnest(?) AS vehicles)"
+            " AS v ON v.slot = s.slot",
+            [[row[1] for row in rows], [row[3] for row in rows]],
+        )
+        values = replace(VALUES, interval=interval, **more)
+        duck = Duck(db)
+        duck.register(
+            "asked",
+            {
+                "system_id": "VARCHAR",
+                "station_id": "VARCHAR",
+                "place": "VARCHAR",
+                "first_slot": "BIGINT",
+                "last_slot": "BIGINT",
+            },
+            [("city", "s", "s", 0, 1 << 40)],
+        )
+        columns, answer = duck.query(values.sql(REPORTS[name]))
+    return [dict(zip(columns, row, strict=True)) for row in answer]
+
+
+def test_slots_of_half_a_minute_count_each_day_once() -> None:
+    """Three Mondays with six slots around 08:30 are three days, not six."""
+    rows = [
+        (day, day * DAY + second, 510 + (second - 510 * 60) // 60, 3)
+        for day in (2, 9, 16)
+        for second in range(509 * 60, 512 * 60, 30)
+    ]
+
+    (row,) = in_slots(rows, 30, "chance", minute=510)
+
+    assert (row["days_expected"], row["days_seen"]) == (3, 3)
+    assert row["with_vehicle"] == 3
+
+
+def test_a_repeated_hour_counts_as_one_day() -> None:
+    """02:20 comes twice on the day of the clock change; the first one counts."""
+    sunday = 6 * 1440
+    rows = [
+        (1, DAY + minute * 60, sunday + (minute if minute < 180 else minute - 60), seen)
+        for minute, seen in ((135, 9), (140, 1), (195, 9), (200, 0))
+    ]
+
+    (row,) = in_slots(rows, 300, "chance", minute=140, first_hour=144)
+
+    assert (row["days_expected"], row["days_seen"], row["with_vehicle"]) == (1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("at", "vehicles"),
+    [(8 * 60 + 30, 1), (13 * 60 + 29, 1), (13 * 60 + 30, 2), (2 * 60, 0)],
+)
+def test_slots_of_eight_hours_off_the_hour_have_a_chance(
+    at: int, vehicles: int
+) -> None:
+    """In Kolkata they begin at 05:30, 13:30, 21:30: the one in force counts.
+
+    That of Monday 02:00 began on Sunday.
+    """
+    sunday, monday = 6 * 1440, 0
+    rows = [
+        (1, 8 * 3600 * 1, sunday + 13 * 60 + 30, 5),
+        (1, 8 * 3600 * 2, sunday + 21 * 60 + 30, 0),
+        (2, 8 * 3600 * 3, monday + 5 * 60 + 30, 1),
+        (2, 8 * 3600 * 4, monday + 13 * 60 + 30, 2),
+        (2, 8 * 3600 * 5, monday + 21 * 60 + 30, 0),
+    ]
+
+    (row,) = in_slots(rows, 8 * 3600, "chance", minute=at)
+
+    assert (row["days_expected"], row["days_seen"]) == (1, 1)
+    assert row["with_vehicle"] == (1 if vehicles else 0)
+
+
+def test_an_interval_that_changed_does_not_rescale_the_past() -> None:
+    """Two slots of 300 s, then two of 1,800 s: an episode over both has 4,200 s."""
+    rows = [
+        (1, 2 * DAY - 600, 7 * 1440 - 10, 0),
+        (1, 2 * DAY - 300, 7 * 1440 - 5, 0),
+        (2, 2 * DAY, 0, 0),
+        (2, 2 * DAY + 1800, 30, 0),
+        (2, 2 * DAY + 3600, 60, 1),
+    ]
+
+    (row,) = in_slots(rows, 1800, "episodes")
+
+    assert (row["slots"], row["length_s"]) == (4, 300 + 300 + 1800 + 1800)
+
+
+def test_a_station_is_expected_from_its_first_slot_to_its_last(folder: Path) -> None:
+    """It came in the second slot, left after the third; a gap is between them."""
+    world = World(folder / "city")
+    world.fetch({"b": 1})
+    world.fetch({"a": 1, "b": 1}, after=300)
+    world.fetch({"a": 1, "b": 1}, after=600)
+    world.fetch({"b": 1}, after=300)
+
+    rows = rows_of(world, "reliability")
+
+    basis = {r["station_id"]: (r["slots_seen"], r["slots_expected"]) for r in rows}
+    assert basis == {"a": (2, 3), "b": (4, 5)}
+    assert rows == rows_of(world, "reliability", rows=True)
+    (hour,) = rows_of(world, "availability")
+    assert (hour["slots_seen"], hour["slots_expected"]) == (6, 8)
+    assert {(r["station_id"], r["slots_expected"]) for r in rows_of(world, "days")} == {
+        ("a", 3),
+        ("b", 5),
+    }
+
+
+def test_a_range_does_not_shorten_the_life_of_a_station(folder: Path) -> None:
+    """It was there the day before and the day after: a gap of its own is a gap."""
+    world = World(folder / "city")
+    world.fetch({"a": 1, "b": 1})
+    world.clock.now = NOON + DAY
+    world.fetch({"b": 1})
+    world.fetch({"a": 1, "b": 1}, after=300)
+    world.fetch({"b": 1}, after=300)
+    world.clock.now = NOON + 2 * DAY
+    world.fetch({"a": 1, "b": 1})
+    the_day = {"since": date(2026, 11, 23), "until": date(2026, 11, 24)}
+
+    rows = rows_of(world, "reliability", **the_day)
+
+    basis = {r["station_id"]: r["slots_expected"] for r in rows}
+    assert basis == {"a": 288, "b": 288}
+
+
+def test_a_station_that_never_reported_is_silent(folder: Path) -> None:
+    """Others have a time; this one never had one, and another has an old one."""
+    world = World(folder / "city")
+    world.clock.now = NOON + 600
+    flags = {
+        "never": {"last_reported": None},
+        "old": {"last_reported": NOON - 7200},
+        "new": {"last_reported": NOON},
+    }
+    for _ in range(2):
+        world.fetch(dict.fromkeys(flags, 1), after=300, flags=flags)
+
+    rows = rows_of(world, "reliability")
+
+    silent = {r["station_id"]: r["share_silent"] for r in rows}
+    assert silent == {"never": 1, "old": 1, "new": 0}
+    assert rows == rows_of(world, "reliability", rows=True)
+
+
+def test_a_feed_without_times_has_no_silence(folder: Path) -> None:
+    """Whether its stations still report is unknown: empty, not 0."""
+    world = World(folder / "city")
+    world.fetch({"a": 1}, flags={"a": {"last_reported": None}})
+
+    (row,) = rows_of(world, "reliability")
+
+    assert row["share_silent"] is None
+
+
+def aged(world: World) -> None:
+    """Give all archived days the summaries of the version before."""
+    names = tuple(summaries.NEW_COLUMN)
+    data = world.folder.parent
+    folder = data / "archive/certificates/system_id=city"
+    for certificate in sorted(folder.glob("*.json")):
+        values = json.loads(certificate.read_text())
+        for name, parts in list_parts(data, "city", names).items():
+            path = parts[certificate.stem]
+            rows = f"read_parquet('{path}', hive_partitioning = false)"
+            old = ", ".join(OLD[name])
+            duckdb.sql(f"CREATE OR REPLACE TABLE t AS SELECT {old} FROM {rows}")
+            duckdb.sql(f"COPY t TO '{path}' (FORMAT parquet)")
+            values["parts"][name] = {
+                "bytes": path.stat().st_size,
+                "sha256": digest(path),
+            }
+        certificate.write_text(json.dumps(values))
+        world.ledger.open()
+        with world.ledger.transaction() as db:
+            parts_ = json.dumps(values["parts"]), certificate.stem
+            db.execute("UPDATE archives SET parts = ? WHERE day = ?", parts_)
+        world.ledger.close()
+
+
+OLD = {
+    "coverage": (
+        "station_id, slots, expected, collected, first_slot, last_slot, gaps,"
+        " longest_gap_s, known, 99 AS empty_slots, 99 AS full_slots, changes,"
+        " capacity_min, capacity_max, 99 AS silent, 99 AS inactive",
+    ),
+    "profile": (
+        "station_id, hour_of_week, slots, known, docks_known, 99 AS with_vehicle,"
+        " 99 AS with_dock, sum_vehicles, sum_docks, min_vehicles, max_vehicles,"
+        " sum_capacity, capacity_known",
+    ),
+}
+"""What version 1 held; where its rule was another, a figure that must not be used."""
+
+
+@pytest.fixture
+def archived(folder: Path) -> World:
+    """Return two archived days and an open one; "a" is closed now and then."""
+    world = World(folder / "city")
+    for day in range(3):
+        world.clock.now = NOON + day * DAY
+        for number in range(4):
+            flags = {"a": CLOSED} if number % 2 else {}
+            world.fetch({"a": number, "b": 1}, after=300, flags=flags)
+    world.clock.now += 3600
+    compacted(world)
+    return world
+
+
+def test_summaries_of_the_version_before_are_computed_anew(archived: World) -> None:
+    """Reports read the rows of those days; `compact` then renews the summaries."""
+    reports = {name: rows_of(archived, name) for name in SUMMED}
+    aged(archived)
+
+    assert {name: rows_of(archived, name) for name in SUMMED} == reports
+
+    steps = [(step.day, step.what) for step in compacted(archived)]
+    assert steps == [("2026-11-23", "summed up"), ("2026-11-22", "summed up")]
+    assert compacted(archived) == []
+    assert findings(archived, deep=True) == []
+    assert {name: rows_of(archived, name) for name in SUMMED} == reports
+    data = archived.folder.parent
+    for name, parts in list_parts(data, "city", tuple(summaries.NEW_COLUMN)).items():
+        rows = f"read_parquet('{parts['2026-11-22']}')"
+        columns = [row[0] for row in duckdb.sql(f"DESCRIBE FROM {rows}").fetchall()]
+        assert summaries.NEW_COLUMN[name] in columns
+
+
+def test_summaries_renewed_in_part_are_read(archived: World) -> None:
+    """A compact that was killed has renewed the newest day only."""
+    reports = {name: rows_of(archived, name) for name in SUMMED}
+    aged(archived)
+
+    step = next(iter(compactor(archived).run()))
+
+    assert (step.day, step.what) == ("2026-11-23", "summed up")
+    assert {name: rows_of(archived, name) for name in SUMMED} == reports
+
+
+def test_a_chance_of_one_day_is_uncertain() -> None:
+    """One day seen leaves a wide interval, however many slots it had."""
+    low, high = wilson(1, 1) or (0, 0)
+
+    assert low < 0.3
+    assert high == 1
