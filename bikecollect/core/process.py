@@ -143,8 +143,8 @@ def deadline(
         except BaseException as error:  # noqa: BLE001 - raised by the waiting thread
             results.put(error)
 
-    threading.Thread(target=target, daemon=True).start()
     end = time.monotonic() + seconds
+    _start(threading.Thread(target=target, daemon=True), end, check or bool)
     while True:
         left = max(0.0, end - time.monotonic())
         try:
@@ -158,6 +158,20 @@ def deadline(
             if isinstance(result, BaseException):
                 raise result
             return result[0]
+
+
+def _start(thread: threading.Thread, end: float, check: Callable[[], object]) -> None:
+    """Start *thread*, as soon as the system's limit of threads allows it."""
+    while True:
+        try:
+            thread.start()
+        except RuntimeError:
+            check()
+            if time.monotonic() >= end:
+                raise DeadlineError from None
+            time.sleep(SLICE)
+        else:
+            return
 
 
 _one_at_a_time = threading.RLock()

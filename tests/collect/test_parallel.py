@@ -214,6 +214,32 @@ def test_a_machine_that_gives_no_threads_gets_its_systems_one_by_one(
     assert len(outcomes(Pool([task("a"), task("b")], 210, Clock().times()))) == 2
 
 
+def test_half_of_the_threads_work_where_the_machine_gives_few(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each attempt to fetch needs a thread of its own."""
+    real, started = threading.Thread.start, list[threading.Thread]()
+    workers: set[int] = set()
+
+    def start(thread: threading.Thread) -> None:
+        if len(started) == 10:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        real(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    barrier = threading.Barrier(5, timeout=60)
+
+    def work(_: Turn) -> None:
+        workers.add(threading.get_ident())
+        barrier.wait()
+
+    tasks = [task(f"s{n}", meanwhile=work) for n in range(20)]
+
+    assert len(outcomes(Pool(tasks, 210, Clock().times()))) == 20
+    assert len(workers) == 5
+
+
 def test_a_bug_in_a_task_is_raised_by_the_call() -> None:
     """After all others have ended."""
 

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,24 @@ def test_files_are_not_for_everybody(tmp_path: Path) -> None:
         os.umask(before)
 
     assert (tmp_path / "new").stat().st_mode & 0o007 == 0
+
+
+def test_work_waits_for_a_thread_where_the_machine_gives_few(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A limit of threads delays an attempt, and fails it only at its deadline."""
+    real, refusals = threading.Thread.start, iter([True, True])
+
+    def start(thread: threading.Thread) -> None:
+        if next(refusals, False):
+            raise RuntimeError("can't start new thread")
+        real(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    monkeypatch.setattr(process, "SLICE", 0.01)
+
+    assert process.deadline(lambda: "work", 60) == "work"
+    assert list(refusals) == []
+    refusals = iter([True])
+    with pytest.raises(process.DeadlineError):
+        process.deadline(lambda: "work", 0)

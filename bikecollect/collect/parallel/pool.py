@@ -3,6 +3,7 @@
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from queue import SimpleQueue
 from typing import NamedTuple
 
@@ -78,7 +79,7 @@ class Pool:
         """
         results: SimpleQueue[tuple[int, Run | BaseException]] = SimpleQueue()
         if len(self._tasks) == 1 or not self._start(results):
-            self._work(results)
+            self._work(results, index=-1)
         ended = dict(results.get() for _ in self._tasks)
         for result in ended.values():
             if isinstance(result, BaseException):
@@ -86,16 +87,29 @@ class Pool:
         return [run for _, run in sorted(ended.items()) if isinstance(run, Run)]
 
     def _start(self, results: SimpleQueue[tuple[int, Run | BaseException]]) -> int:
-        """Start the threads and return how many the system allowed."""
-        for number in range(self._threads):
-            thread = threading.Thread(target=self._work, args=(results,), daemon=True)
-            try:
-                thread.start()
-            except RuntimeError:  # a limit of threads
-                return number
-        return self._threads
+        """Start the threads and return how many of them work.
 
-    def _work(self, results: SimpleQueue[tuple[int, Run | BaseException]]) -> None:
+        Where the system refuses more, half of them end again: each attempt to fetch
+        needs a second thread (see `process.deadline`).
+        """
+        with self._changed:  # none takes a task before all have started
+            for number in range(self._threads):
+                work = partial(self._work, results, index=number)
+                thread = threading.Thread(target=work, daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:
+                    self._threads = number // 2
+                    break
+            return self._threads
+
+    def _work(
+        self, results: SimpleQueue[tuple[int, Run | BaseException]], *, index: int
+    ) -> None:
+        """Run tasks until none is left, unless thread *index* is one too many."""
+        with self._changed:
+            if index >= self._threads:
+                return
         while (taken := self._take()) is not None:
             number, turn = taken
             task = self._tasks[number]
@@ -134,9 +148,10 @@ class Pool:
 
     def _share(self, host: str, left: float) -> float:
         """Return the share of the *left* seconds for a task of *host*."""
-        rounds = 1 + (self._left - 1) / self._threads
+        threads = max(1, self._threads)
+        rounds = 1 + (self._left - 1) / threads
         of_host = 1 + (len(self._waiting[host]) - 1) / self._per_host
-        behind = self._left > self._threads or len(self._waiting[host]) > self._per_host
+        behind = self._left > threads or len(self._waiting[host]) > self._per_host
         return left / max(rounds, of_host) if behind else left
 
     def _remove(self, host: str) -> int:

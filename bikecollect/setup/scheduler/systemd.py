@@ -27,7 +27,7 @@ QUARTER_HOUR = 900
 # manager cannot create (systemd.exec(5), "Sandboxing").
 USER_HARDENING = """\
 UMask=0027
-TasksMax=64
+TasksMax=300
 NoNewPrivileges=true
 RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
 RestrictNamespaces=true
