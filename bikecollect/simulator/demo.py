@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from multiprocessing import get_context
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -19,6 +20,7 @@ from bikecollect.setup.loader import parse
 from bikecollect.setup.settings import Settings
 from bikecollect.simulator.city import City
 from bikecollect.simulator.server import LiveFeed, Outage
+from bikecollect.simulator.syncs import without_syncs
 from bikecollect.wiring.collection import collect
 
 ZONE = "Asia/Taipei"
@@ -96,24 +98,39 @@ def collect_a_day(
     zone = ZoneInfo(ZONE)
     day = (datetime.now(UTC).astimezone(zone) - timedelta(days=1)).date()
     midnight = datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()
+    (folder / SETTINGS).write_text(settings_text(FEEDS), encoding="utf-8")
+    city = City(stations, seed)
+    with state_in(folder), without_syncs(), get_context("fork").Pool(1) as process:
+        # The two systems do not share anything, so each has a processor of its own.
+        others = process.apply_async(_collect, (folder, GBFS, city, midnight))
+        runs = {YOUBIKE: _collect(folder, YOUBIKE, city, midnight, step)}
+        runs[GBFS] = others.get()
+    return DemoResult(folder, day.isoformat(), runs)
+
+
+def _collect(
+    folder: Path,
+    system_id: str,
+    city: City,
+    midnight: float,
+    step: Callable[[int], object] = lambda _: None,
+) -> list[Run]:
+    """Collect the day that begins at *midnight* from one system; return its runs."""
     time = Time(midnight)
     outages = [
         Outage(midnight + 8 * HOUR, midnight + 9 * HOUR + 300, "outage"),
         Outage(midnight + 14 * HOUR, midnight + 14.5 * HOUR, "renamed"),
     ]
-    runs: dict[str, list[Run]] = {YOUBIKE: [], GBFS: []}
-    (folder / SETTINGS).write_text(settings_text(runs), encoding="utf-8")
-    city = City(stations, seed)
-    with state_in(folder), LiveFeed(city, clock=time, outages=outages) as feed:
-        settings = demo_settings(folder, feed, runs)
+    runs: list[Run] = []
+    with LiveFeed(city, clock=time, outages=outages) as feed:
+        settings = demo_settings(folder, feed, FEEDS)
         for number, slot in enumerate(_slots(midnight), start=1):
             time.now = slot + 2.0
-            for system_id in runs:
-                runs[system_id] += collect(
-                    settings, [system_id], clock=time, stop=time, monotonic=time
-                )
+            runs += collect(
+                settings, [system_id], clock=time, stop=time, monotonic=time
+            )
             step(number)
-    return DemoResult(folder, day.isoformat(), runs)
+    return runs
 
 
 def _slots(midnight: float) -> Iterator[int]:

@@ -22,6 +22,7 @@ from bikecollect.simulator.demo import (
     state_in,
 )
 from bikecollect.simulator.server import LiveFeed, Outage
+from bikecollect.simulator.syncs import without_syncs
 from bikecollect.wiring.collection import collect
 from bikecollect.wiring.history import compactor
 
@@ -68,7 +69,8 @@ def collect_days(
 
     (folder / SETTINGS).write_text(settings_text([YOUBIKE], INTERVAL), encoding="utf-8")
     city = City(stations, seed, _events(at, stations))
-    with state_in(folder), LiveFeed(city, clock=time, outages=outages) as feed:
+    feeds = LiveFeed(city, clock=time, outages=outages)
+    with state_in(folder), without_syncs(), feeds as feed:
         settings = demo_settings(folder, feed, [YOUBIKE], INTERVAL)
         for number, slot in enumerate(all_slots, start=1):
             step(number)

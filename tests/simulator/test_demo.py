@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from bikecollect.simulator import demo
+from bikecollect.simulator.syncs import without_syncs
 from bikecollect.storage.data_folder import state_home
+from bikecollect.storage.files import ledger_file
 
 
 def _around_the_outage(midnight: float) -> Iterator[int]:
@@ -32,3 +34,15 @@ def test_incidents_of_the_demo_stay_beside_its_data(
     assert not (tmp_path / "mine").exists()
     assert os.environ["XDG_STATE_HOME"] == str(tmp_path / "mine")
     assert state_home() == tmp_path / "mine/bikecollect"
+
+
+def test_the_demo_does_not_wait_for_the_disk_and_nothing_else_goes_on_so() -> None:
+    """What is simulated is not worth a sync; what comes after the demo is."""
+    fsync = os.fsync
+
+    with without_syncs():
+        inside = (os.fsync, ledger_file.SYNCHRONOUS)
+
+    assert inside[0] is not fsync
+    assert inside[1] == "OFF"
+    assert (os.fsync, ledger_file.SYNCHRONOUS) == (fsync, "FULL")

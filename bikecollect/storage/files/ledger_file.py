@@ -16,6 +16,8 @@ from bikecollect.core.errors import StorageError
 from bikecollect.storage.files.aside import set_aside
 
 BUSY = 10.0
+SYNCHRONOUS = "FULL"
+"""SQLite's setting that makes a committed transaction survive a power cut."""
 SUSPECT = "-check"
 """The suffix of a mark beside a file in which a run has met damage."""
 CHUNK = 1_048_576
@@ -157,7 +159,7 @@ class LedgerFile:
         if not existed:
             self._path.chmod(0o640)
         self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
+        self._db.execute(f"PRAGMA synchronous = {SYNCHRONOUS}")
 
     def _abandon(self) -> None:
         """Close the connection, which has failed."""
