@@ -12,9 +12,9 @@ from bikecollect.core.blocks import Block, Span
 from bikecollect.core.slots import Slot
 from bikecollect.storage.csv_store import Store, is_segment
 from bikecollect.storage.ledger import Ledger
-from bikecollect.storage.ledger_reader import ENDS, WITHIN
 from bikecollect.storage.lock import Lock
 from bikecollect.storage.runs import packed
+from bikecollect.storage.runs.ends import STATION_ENDS, WITHIN
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -81,7 +81,7 @@ class ArchivedDays:
 
     def ends(self) -> tuple[Slot, Slot] | None:
         """Return the first and the last slot that has a run or a block."""
-        ((first, last),) = self._ledger.all(ENDS)
+        ((first, last),) = self._ledger.all(STATION_ENDS)
         return None if first is None else (first, last)
 
     def headers(self) -> dict[str, int]:

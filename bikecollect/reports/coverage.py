@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from itertools import groupby
@@ -24,7 +24,7 @@ LEGEND = ("none", "to 50 %", "to 90 %", "to 99 %", "below 100 %", "whole")
 class Evidence:
     """What is known about a range of slots.
 
-    *first* is the first slot that any run tried. *runs* are sorted by their start and
+    *first* is the first expected slot. *runs* are sorted by their start and
     include one run before and one after the range; the last may stand for the present
     moment (no outcome, only a boot id and uptimes). *spare* maps slots to the folder
     that holds a payload for them: inbox, rejected or kept. *incidents* are those
@@ -125,7 +125,8 @@ def account(
     days: dict[str, Coverage] = {}
     for day, begin, end in local_days(since, until, zone):
         low, high = bisect_left(slots, begin), bisect_left(slots, end)
-        days[day] = coverage_of(judged[low:high])
+        if low < high:
+            days[day] = coverage_of(judged[low:high])
     return Account(
         system_id=system_id,
         zone=zone,
@@ -138,6 +139,17 @@ def account(
         gaps=gaps(judged, grid),
         judged=judged,
     )
+
+
+def end_of_slots(now: float, grid: Grid, filled: Collection[Slot]) -> Slot:
+    """Return the end of the slots that count at *now*, wherever coverage is shown.
+
+    They are the slots that are over, and the present one once it is *filled*.
+    """
+    for slot in (grid.at(now), grid.floor(now)):
+        if slot in filled:
+            return grid.next(slot)
+    return grid.floor(now)
 
 
 def judge(evidence: Evidence, grid: Grid, since: Slot, until: Slot) -> Iterator[Judged]:

@@ -27,25 +27,35 @@ class Disk:
         return self.free / self.daily if self.daily else None
 
 
-def disk_of(folder: Path, slots: int, slots_a_day: int) -> Disk:
+def disk_of(
+    folder: Path, slots: int, slots_a_day: int, imported: tuple[str, str] = ("", "")
+) -> Disk:
     """Return the disk usage of the system in *folder*.
 
     *slots* is the number of slots collected in the last 24 hours, *slots_a_day* that
-    of a complete day.
+    of a complete day. The days from the first to before the second of *imported* are
+    those of an import: nothing grows like them.
     """
     archived = _archived(folder)
     used = sum(_sizes(folder)) + sum(archived.values())
     free = shutil.disk_usage(_existing(folder)).free
-    days = _days(folder / STATUS)
+    begin, end = imported
+    sizes = _days(folder / STATUS).items()
+    days = {day: size for day, size in sizes if not begin <= day < end}
     # The newest day is still growing, so closed days are used if there are any.
     closed = [days[name] for name in sorted(days)[:-1]][-RECENT_DAYS:]
     if closed:
         return Disk(used, free, sum(closed) / len(closed))
     if archived and not days:
-        newest = [archived[day] for day in sorted(archived)[-RECENT_DAYS:]]
+        own = [day for day in sorted(archived) if not begin <= _date(day) < end]
+        newest = [archived[day] for day in (own or sorted(archived))[-RECENT_DAYS:]]
         return Disk(used, free, sum(newest) / len(newest))
     today = sum(days.values())
     return Disk(used, free, today / slots * slots_a_day if slots and today else None)
+
+
+def _date(key: str) -> str:
+    return key.removeprefix("date=")
 
 
 def _days(folder: Path) -> dict[str, int]:

@@ -17,13 +17,13 @@ from bikecollect.reports.coverage import (
     Evidence,
     Judged,
     account,
+    end_of_slots,
     judge,
 )
 from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.payload_store import slot_of
 
-OWN_PAYLOADS = ("inbox", "rejected", "kept")
 RUN = "slot, started, outcome, cause, boot_id, uptime, awake"
 RUNS = f"SELECT {RUN} FROM runs WHERE slot >= ? AND slot < ? ORDER BY started"
 BEFORE = f"SELECT {RUN} FROM runs WHERE slot < ? ORDER BY slot DESC LIMIT 1"
@@ -37,13 +37,6 @@ BLOCKS = (
 )
 """In ledgers of an older schema the flags of a block are stored with its run."""
 
-OWN = ("fetch", "recovery", "adopted", *(f"backfill {o}" for o in OWN_PAYLOADS))
-"""The sources of blocks that this system has collected itself."""
-FIRST = (
-    "SELECT min(slot) FROM (SELECT min(slot) AS slot FROM runs UNION ALL"
-    f" SELECT min(slot) FROM slot_blocks WHERE source IN {OWN})"
-)
-"""The first slot that this system collected: imported blocks may be older."""
 SILENCING = frozenset({"disk", "ledger", "settings"})
 """Kinds of incidents during which a run may be unable to record itself."""
 
@@ -72,7 +65,7 @@ def read(
     blocks = (Block.from_row(row) for row in history.select(BLOCKS, since, until))
     incidents = [i for i in history.incidents(since) if i.kind in SILENCING]
     return Evidence(
-        first=next((first for (first,) in history.select(FIRST)), None),
+        first=history.first_collected(),
         runs=sorted(runs, key=lambda run: run.started),
         blocks={block.slot: block for block in blocks},
         spare=dict(_spare(folder / "payloads")),
@@ -125,16 +118,21 @@ def read_account(
     *,
     now: float,
 ) -> Account:
-    """Return the account of *system* up to the last slot that has ended.
+    """Return the account of *system* up to the last slot that counts at *now*.
 
-    It begins at *since*, but not before the first slot that has a run or a block:
-    what lies before that was never expected.
+    It begins at *since*, but not before the first expected slot: what lies before that
+    was never expected, even if it was imported. A range that ends before it begins at
+    the first imported slot.
     """
     history = History(system.system_id, system.path)
-    over = system.grid.floor(now)
+    present = {system.grid.at(now), system.grid.floor(now)}
+    over = end_of_slots(now, system.grid, {s for s in present if history.block(s)})
     end = min(until or over, over)
-    first = history.first()
-    begin = end if first is None else min(end, max(first, since or first))
+    first, ends = history.first(), history.ends()
+    begin = end
+    if first is not None and ends is not None:
+        earliest = first if first < end else ends[0]
+        begin = min(end, max(earliest, since or earliest))
     evidence = read(history, system.path, begin, end, _present(now))
     return account(
         system.system_id, evidence, system.zone, system.grid, since=begin, until=end
@@ -155,10 +153,9 @@ def slot_rows(
     grid, now = system.grid, clock()
     history = History(system.system_id, system.path)
     evidence = read(history, system.path, begin, end, _present(now))
-    oldest = history.first()
-    first = oldest if oldest is not None else end
-    newest = max(evidence.blocks, default=begin)
-    over = max(grid.floor(now), grid.next(newest))
+    expected_from = history.first()
+    first = expected_from if expected_from is not None else end
+    over = end_of_slots(now, grid, evidence.blocks)
     judged = judge(evidence, grid, max(begin, first), min(end, over))
     by_slot = {item.slot: item for item in judged}
     for slot, block in evidence.blocks.items():  # also those of another interval

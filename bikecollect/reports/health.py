@@ -10,7 +10,7 @@ from bikecollect.core.incidents import Incident
 from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, Slot, SlotState
 from bikecollect.core.timeline.grid import Grid
-from bikecollect.reports.coverage import Coverage
+from bikecollect.reports.coverage import Coverage, end_of_slots
 
 GRACE = 60.0
 """Seconds that a run may take before its slot counts as late."""
@@ -22,7 +22,7 @@ class Past:
     """What the ledger knows about a system's last 31 days.
 
     *blocks* maps each slot that has a block to its state; *first* is the first slot
-    that any run tried, *newest* the newest slot with a block.
+    that is expected, *newest* the newest slot with a block.
     """
 
     first: Slot | None
@@ -86,7 +86,7 @@ def judge(past: Past, now: float, grid: Grid, zone: ZoneInfo) -> Health:
         strip=strip,
         runs=len(past.outcomes),
         good=sum(outcome in GOOD for outcome in past.outcomes),
-        coverage=_coverages(past, now, over, grid, zone),
+        coverage=_coverages(past, now, grid, zone),
         behind=behind,
         late=late,
         silent=silent,
@@ -111,20 +111,24 @@ def _state(slot: Slot, past: Past, over: Slot) -> SlotState:
 
 
 def _coverages(
-    past: Past, now: float, over: Slot, grid: Grid, zone: ZoneInfo
+    past: Past, now: float, grid: Grid, zone: ZoneInfo
 ) -> dict[str, Coverage]:
+    """Return the coverage of today and the last days, as `backfill-report` counts it.
+
+    It begins at the first expected slot, see `end_of_slots` for its end.
+    """
     # A day may have 23 or 25 hours, so midnight is found by the calendar.
     today = datetime.fromtimestamp(now, zone).replace(
         hour=0, minute=0, second=0, microsecond=0
     )
-    coverages = {}
+    end, coverages = end_of_slots(now, grid, past.blocks), {}
     for name, days in (("today", 0), ("7d", 7), ("30d", 30)):
         if days:
             since = now - timedelta(days=days).total_seconds()
         else:
             since = today.timestamp()
-        first = max(math.ceil(since), past.first or over)
-        expected = list(grid.between(first, over))
+        first = end if past.first is None else max(math.ceil(since), past.first)
+        expected = list(grid.between(Slot(first), end))
         collected = sum(slot in past.blocks for slot in expected)
         coverages[name] = Coverage(len(expected), collected)
     return coverages

@@ -9,7 +9,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from bikecollect.core.incidents import Incident
-from bikecollect.core.slots import DAY, Slot, state_of
+from bikecollect.core.slots import DAY, Slot, bounds, day_of, state_of
 from bikecollect.reports.disk_usage import Disk, disk_of
 from bikecollect.reports.health import Health, Past, judge
 from bikecollect.storage.data_folder import SystemFolder
@@ -24,8 +24,9 @@ class Standing:
     """Status of one system.
 
     *inbox*, *outbox* and *rejected* count files, *slots* those collected in the last 24
-    hours. *scheduled* says whether a schedule
-    that starts the runs was found; None if nobody looked for one.
+    hours, *imported* is the first day of an import and the day of the first run.
+    *scheduled* says whether a schedule that starts the runs was found; None if nobody
+    looked for one.
     """
 
     system_id: str
@@ -37,12 +38,13 @@ class Standing:
     rejected: int
     slots: int
     slots_a_day: int
+    imported: tuple[str, str] = ("", "")
     scheduled: bool | None = None
 
     @cached_property
     def disk(self) -> Disk:
         """The disk usage, measured when it is asked for: `--alert` does not."""
-        return disk_of(self.folder, self.slots, self.slots_a_day)
+        return disk_of(self.folder, self.slots, self.slots_a_day, self.imported)
 
 
 def survey(
@@ -72,7 +74,11 @@ def survey(
             incidents=_open_incidents(history, noted),
             damage=_damage(system, history),
         )
-    slots = len([slot for slot in past.blocks if now - DAY < slot < soon])
+        oldest, _ = history.ends() or (Slot(0), Slot(0))
+    first = past.first or Slot(0)
+    imported = day_of(oldest, system.zone), day_of(first, system.zone)
+    since = max(Slot(int(now) - DAY + 1), bounds(imported[1], system.zone)[0])
+    slots = len([slot for slot in past.blocks if since <= slot < soon])
     return Standing(
         system_id=system.system_id,
         folder=folder,
@@ -83,6 +89,7 @@ def survey(
         rejected=_count(system.payloads / "rejected", ".zip"),
         slots=slots,
         slots_a_day=DAY // interval,
+        imported=imported,
         scheduled=scheduled,
     )
 

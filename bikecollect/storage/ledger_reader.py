@@ -13,7 +13,7 @@ from bikecollect.core.blocks import Block
 from bikecollect.core.errors import Outcome, SettingsError, StorageError
 from bikecollect.core.incidents import Incident
 from bikecollect.core.run import Run, from_json
-from bikecollect.core.slots import CLOCK_FLOOR, EARLIEST, LATEST, Slot, stamp
+from bikecollect.core.slots import CLOCK_FLOOR, Slot, stamp
 from bikecollect.storage.data_folder import LEDGER, STATUS, VEHICLE_STATUS, VEHICLES
 from bikecollect.storage.files import flock
 from bikecollect.storage.ledger_schema import (
@@ -24,6 +24,7 @@ from bikecollect.storage.ledger_schema import (
     find_version,
 )
 from bikecollect.storage.runs import packed
+from bikecollect.storage.runs.ends import WITHIN, ends, first_collected, first_expected
 from bikecollect.storage.runs.rows import from_row
 from bikecollect.storage.vehicles import ALONE
 
@@ -43,21 +44,6 @@ FLAGS = (
     " WHERE b.slot >= ? ORDER BY b.slot"
 )
 """In an older schema the flags of a block are stored with its run only."""
-WITHIN = f"slot BETWEEN {EARLIEST} AND {LATEST}"
-"""The plausible slots: a wrong clock, or somebody, may have written others."""
-ENDS = (
-    "SELECT min(slot), max(slot) FROM ("
-    + " UNION ALL ".join(
-        f"SELECT {end}(slot) AS slot FROM {table} WHERE {condition}"
-        for table, condition in (
-            ("runs", f"{WITHIN} AND slot >= {CLOCK_FLOOR}"),
-            ("blocks", WITHIN),
-        )
-        for end in ("min", "max")
-    )
-    + " UNION ALL SELECT min(first) FROM packed_runs"
-    " UNION ALL SELECT max(last) FROM packed_runs)"
-)
 SLOT_BLOCKS = (
     "SELECT * FROM blocks UNION ALL SELECT v.* FROM vehicles.blocks AS v"
     f" WHERE v.{WITHIN}"
@@ -165,14 +151,22 @@ class History:
         return []
 
     def first(self) -> Slot | None:
-        """Return the first slot that has a run or a block."""
-        ends = self.ends()
-        return ends[0] if ends else None
+        """Return the first expected slot, see `first_expected`."""
+        with self._opened() as db:
+            return first_expected(db)
+        return None
+
+    def first_collected(self) -> Slot | None:
+        """Return the first slot that was not imported, see `first_collected`."""
+        with self._opened() as db:
+            return first_collected(db)
+        return None
 
     def ends(self) -> tuple[Slot, Slot] | None:
         """Return the first and the last slot that has a run or a block."""
-        ((first, last),) = self.select(ENDS.replace("blocks", "slot_blocks"))
-        return None if first is None else (first, last)
+        with self._opened() as db:
+            return ends(db)
+        return None
 
     def block(self, slot: Slot) -> Block | None:
         """Return the block of *slot*, None if it has none."""

@@ -24,7 +24,7 @@ from bikecollect.collect.sources.table_rows import files
 from bikecollect.collect.sources.tables import TableSource
 from bikecollect.core import process
 from bikecollect.core.errors import StorageError, UsageError
-from bikecollect.core.process import Times
+from bikecollect.core.process import Clock, Times
 from bikecollect.core.slots import DAY, Slot, local_days
 from bikecollect.reports import evidence
 from bikecollect.setup.settings import Settings
@@ -312,25 +312,25 @@ def vehicle_verifier(
     )
 
 
-def shown(settings: Settings, name: str) -> ViewedSystem:
+def shown(settings: Settings, name: str, clock: Clock = time.time) -> ViewedSystem:
     """Return the system called *name*, as the views show it."""
     system = settings.system_folder(name)
     return ViewedSystem(
         system=system,
-        days=_days(system),
-        day_slots=partial(evidence.slot_rows, system),
+        days=_days(system, clock()),
+        day_slots=partial(evidence.slot_rows, system, clock=clock),
     )
 
 
-def _days(system: SystemFolder) -> list[str]:
-    """Return the local days from the first slot to today.
+def _days(system: SystemFolder, now: float) -> list[str]:
+    """Return the local days from the first slot to that of *now*.
 
     If the collector is dead, up to `TRAIL_DAYS` after its last run.
     """
     ends = History(system.system_id, system.path).ends()
     if ends is None:
         return []
-    last = min(int(time.time()), ends[1] + TRAIL_DAYS * DAY)
+    last = min(int(now), ends[1] + TRAIL_DAYS * DAY)
     return [day for day, *_ in local_days(ends[0], Slot(last), system.zone)]
 
 

@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from bikecollect.archive.query import views
+from bikecollect.core.process import Clock
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.files.scratch import scratch
 from bikecollect.wiring import history
@@ -35,8 +36,9 @@ class Held:
     second for a year of days, and half a second more for the newest day.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings = settings
+        self._clock = clock
         self._kept = ExitStack()
         self._settled: Path | None = None
         self._lock = threading.Lock()
@@ -75,7 +77,7 @@ class Held:
         if self._settled is None:
             self._settled = self._kept.enter_context(scratch())
         with ExitStack() as stack:
-            shown = history.shown(self._settings, name)
+            shown = history.shown(self._settings, name, self._clock)
             db = stack.enter_context(
                 views.connected(
                     self._settings.data,

@@ -40,7 +40,7 @@ class DataService:
     ) -> None:
         self.settings = settings
         self.clock = clock
-        self._held = Held(settings)
+        self._held = Held(settings, clock)
         source = Path(settings.source) if settings.source else None
         self._command = program.command_line(source)
 
@@ -120,9 +120,7 @@ class DataService:
     def account(self, name: str, since: date, until: date) -> Account:
         """Return the account from *since* to before *until*, as in reports."""
         zone = history.zone(self.settings, name)
-        first = History(name, self.settings.data / name).first()
         begin, end = (bounds(d.isoformat(), zone)[0] for d in (since, until))
-        begin = max(begin, first) if first is not None else begin
         return evidence.read_account(
             self.settings.system_folder(name), begin, end, now=self.clock()
         )

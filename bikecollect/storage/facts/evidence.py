@@ -13,7 +13,8 @@ from bikecollect.core.slots import DAY, Slot, bounds, day_of
 from bikecollect.core.timeline.facts import SystemFact
 from bikecollect.core.timeline.grid import Grid
 from bikecollect.storage.data_folder import LEDGER
-from bikecollect.storage.ledger_reader import WITHIN, History
+from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.runs.ends import WITHIN
 
 BLOCKS = f"SELECT slot, substr(file, 16, 10) FROM blocks WHERE {WITHIN} ORDER BY slot"
 ARCHIVES = "SELECT day, timezone FROM archives ORDER BY day"

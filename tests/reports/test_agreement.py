@@ -1,0 +1,158 @@
+"""One history, one coverage: in status, reports, mails and the app."""
+
+import csv
+import json
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+from command import bikecollect
+from keeping import data_service
+from world import NOON, TAIPEI, World
+
+from bikecollect.alerts.delivery import Dispatcher
+from bikecollect.app.queries.coverage_days import days_of
+from bikecollect.core.errors import FeedUnavailable
+from bikecollect.core.slots import DAY, Slot
+from bikecollect.reports.coverage import Coverage
+from bikecollect.reports.evidence import read_account
+from bikecollect.reports.status import Standing, survey
+from bikecollect.storage.data_folder import SystemFolder
+
+pytest.importorskip("duckdb")
+MAPS = (
+    *("--map", "time=time", "--map", "station_id=station_id"),
+    *("--map", "num_vehicles_available=bikes", "--map", "num_docks_available=docks"),
+)
+TODAY = date(2026, 11, 22)
+
+
+def system(world: World) -> SystemFolder:
+    """Return the folder of *world*'s system."""
+    return SystemFolder("city", world.folder, TAIPEI, 300)
+
+
+def standing(world: World, now: float) -> Standing:
+    """Return the status of *world* at *now*."""
+    return survey(system(world), now=now)
+
+
+def reported(world: World, now: float) -> Coverage:
+    """Return the coverage of the last week by `backfill-report --since 7d`."""
+    since = Slot(int(now) - 7 * DAY)
+    return read_account(system(world), since, now=now).total
+
+
+def digested(world: World, now: float) -> Coverage:
+    """Return the coverage of today in a digest."""
+    dispatcher = Dispatcher(systems={}, interval=300, mailer=None, period="daily")
+    return dispatcher._summary(system(world), (TODAY, TODAY), now).coverage
+
+
+def counted_by_app(world: World, now: float) -> tuple[Coverage, Coverage]:
+    """Return today's coverage by the app: of its account, and of its calendar."""
+    world.clock.now = now
+    service = data_service(world)
+    tomorrow = date(2026, 11, 23)
+    account = service.account("city", TODAY, tomorrow).total
+    (day,) = days_of(service.ask("city", "coverage", TODAY, tomorrow))
+    service.close()
+    return account, Coverage(day.expected, day.collected)
+
+
+@pytest.fixture
+def world(folder: Path) -> World:
+    """Return a city that began at noon: four slots, the third one is lost."""
+    world = World(folder / "city")
+    world.fetch({"a": 1, "b": 2})
+    world.fetch({"a": 1, "b": 2}, after=300)
+    world.feed.answer = FeedUnavailable("no answer in 30 s")
+    world.fetch(after=300)
+    world.fetch({"a": 1, "b": 2}, after=300)
+    return world
+
+
+@pytest.fixture
+def imported(world: World, config: Path, tmp_path: Path) -> None:
+    """Import an hour of the morning, and one of a day three weeks before."""
+    path = tmp_path / "other.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        out = csv.writer(file)
+        out.writerow(["time", "station_id", "bikes", "docks"])
+        for begin in (int(NOON) - 3 * 3600, int(NOON) - 21 * DAY):
+            for slot in range(begin, begin + 3600, 300):
+                out.writerow([slot, "a", 1, 5])
+    command = ("--config", config, "backfill", "city", "--from", path)
+    done = bikecollect(*command, *MAPS)
+    assert "24 slots filled" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("seconds", [902, 1000, 1195, 1499, 3 * 3600])
+def test_every_place_shows_the_same_coverage(world: World, seconds: int) -> None:
+    """While the present slot is collected, soon over, missing, and hours later."""
+    now = NOON + seconds
+
+    shown = standing(world, now).health.coverage
+    app = counted_by_app(world, now)
+
+    assert shown["7d"] == shown["30d"] == shown["today"]
+    assert shown["7d"].missing == reported(world, now).missing
+    assert shown["7d"].expected == reported(world, now).expected
+    assert (digested(world, now).expected, digested(world, now).missing) == (
+        shown["today"].expected,
+        shown["today"].missing,
+    )
+    assert [(c.expected, c.collected) for c in app] == [
+        (shown["today"].expected, shown["today"].collected)
+    ] * 2
+
+
+@pytest.mark.usefixtures("imported")
+@pytest.mark.parametrize("source", [reported, digested])
+def test_an_import_from_before_the_first_run_changes_no_coverage(
+    world: World, source: Callable[[World, float], Coverage]
+) -> None:
+    """Three of four slots since noon; what somebody else collected is not expected."""
+    now = NOON + 905.0
+
+    shown = standing(world, now).health.coverage
+
+    assert [(c.expected, c.collected) for c in shown.values()] == [(4, 3)] * 3
+    assert (source(world, now).expected, source(world, now).collected) == (4, 3)
+
+
+@pytest.mark.usefixtures("imported")
+def test_an_import_does_not_change_the_forecast_of_the_disk(
+    world: World, tmp_path: Path
+) -> None:
+    """A day of one hour, three weeks ago, says nothing about a day's growth."""
+    now = NOON + 905.0
+    today = (world.folder / "station_status/2026-11-22.csv").stat().st_size
+
+    daily = standing(world, now).disk.daily
+
+    assert daily is not None
+    assert daily == pytest.approx(today / 3 * 288, rel=0.7)
+
+
+@pytest.mark.usefixtures("imported")
+def test_the_imported_days_can_be_reported(config: Path) -> None:
+    """A range before the first run has what was imported, and what is missing."""
+    arguments = ("backfill-report", "--until", "2026-11-02", "--format", "json")
+
+    done = bikecollect("--config", config, *arguments)
+
+    day = json.loads(done.stdout)["days"][0]
+    assert (day["date"], day["collected"]) == ("2026-11-01", 12)
+
+
+def test_a_new_system_expects_nothing_of_the_week_before(
+    world: World, config: Path
+) -> None:
+    """`--since 7d` of a system of twenty minutes begins with its first run."""
+    now = NOON + 905.0
+
+    assert reported(world, now) == Coverage(4, 3)
+    done = bikecollect("--config", config, "export", "--what", "slots")
+    assert done.stdout.splitlines()[1].startswith("2026-11-22T12:00:00+08:00")
