@@ -10,18 +10,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
-from bikecollect.archive import day_csv
 from bikecollect.collect.commit import Committer
 from bikecollect.collect.committed_blocks import CommittedBlocks
 from bikecollect.collect.quality import CLOCK_SET
 from bikecollect.collect.sources import ForeignSnapshot, Source
-from bikecollect.core.blocks import Span
-from bikecollect.core.errors import Interrupted, Outcome, SettingsError
+from bikecollect.collect.sources.agreement import Agreement, Comparison
+from bikecollect.core.errors import Interrupted, Outcome
 from bikecollect.core.payload import Document, Payload
 from bikecollect.core.run import Result
 from bikecollect.core.slots import EARLIEST, LATEST, Slot, day_of
 from bikecollect.feeds import imported_rows
-from bikecollect.feeds.reading.values import count
 from bikecollect.storage.data_folder import VEHICLE_STATUS, SystemFolder
 from bikecollect.storage.lock import Lock
 from bikecollect.storage.payload_store import Payloads, name_of, slot_of
@@ -29,12 +27,9 @@ from bikecollect.storage.recovery import Recovery
 
 BATCH = 30
 """Slots filled while the lock is held; then a waiting fetch can take it."""
-SAMPLE = 500
-"""Most slots on which the agreement with another archive is measured."""
-LEAST = 0.5
-"""Agreement below which an archive is refused: another city, or time zone."""
 MOST_WAITING = 100_000
 """Most rows that wait for the lock; large systems are filled in smaller batches."""
+STATIONS = "SELECT DISTINCT station_id FROM stations"
 INBOX, REJECTED, KEPT = "inbox", "rejected", "kept"
 
 
@@ -50,26 +45,6 @@ class Filling(NamedTuple):
     what: str
     rows: int = 0
     why: str = ""
-
-
-@dataclass
-class Agreement:
-    """How far another archive agrees with ours, in slots that both have.
-
-    *equal* of *values* (vehicles and docks of a station) are the same; *here* and
-    *there* count stations that only ours or only theirs has.
-    """
-
-    slots: int = 0
-    values: int = 0
-    equal: int = 0
-    here: int = 0
-    there: int = 0
-
-    @property
-    def share(self) -> float | None:
-        """Share of equal values, None if nothing could be compared."""
-        return self.equal / self.values if self.values else None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -128,13 +103,8 @@ class Backfiller:
         self._restore()
         there = self.blocks.read() | self._alone()
         self._compare(source, there)
-        share = self.agreement.share
-        if share is not None and share < LEAST and not force:
-            raise SettingsError(
-                f"{source.label} agrees with ours in {share:.0%} of "
-                f"{self.agreement.values} values only: most likely another city or "
-                "another time zone; nothing was filled (use --force to fill anyway)"
-            )
+        if not force:
+            self.agreement.check(source.label)
         waiting: list[ForeignSnapshot] = []
         rows = 0
         for foreign in source.snapshots():
@@ -249,7 +219,9 @@ class Backfiller:
             yield self._filling(slot, label, result)
 
     def _payload(self, foreign: ForeignSnapshot, label: str) -> Payload:
-        body = imported_rows.write(foreign.statuses)
+        body = imported_rows.write(
+            foreign.statuses, foreign.flags, foreign.last_updated
+        )
         document = Document(imported_rows.DOCUMENT, body, fetched_at=foreign.fetched_at)
         return Payload(
             system_id=self.system.system_id,
@@ -311,36 +283,11 @@ class Backfiller:
         return day_of(slot, self.system.zone)
 
     def _compare(self, source: Source, there: set[Slot]) -> None:
-        """Measure the agreement over the first slots that both have."""
-        ours = {slot: span for slot, span in self.blocks.spans() if slot in there}
-        if not ours:
-            return
-        for foreign in source.snapshots():
-            self.interrupted()
-            if foreign.slot in ours:
-                self._compare_slot(ours[foreign.slot], foreign)
-            if self.agreement.slots >= SAMPLE:
-                return
-
-    def _compare_slot(self, span: Span, foreign: ForeignSnapshot) -> None:
-        ours = dict(_values(self.blocks.store.text(span)))
-        theirs = {
-            status.station_id: (
-                status.num_vehicles_available,
-                status.num_docks_available,
-            )
-            for status in foreign.statuses
-        }
-        agreement, both = self.agreement, ours.keys() & theirs.keys()
-        agreement.slots += 1
-        agreement.values += 2 * len(both)
-        for station_id in both:
-            pairs = zip(ours[station_id], theirs[station_id], strict=True)
-            agreement.equal += sum(a == b for a, b in pairs)
-        agreement.here += len(ours.keys() - both)
-        agreement.there += len(theirs.keys() - both)
-
-
-def _values(text: bytes) -> Iterator[tuple[str, tuple[int | None, int | None]]]:
-    for cells in day_csv.cells(text):
-        yield cells[2], (count(cells[3]), count(cells[5]))
+        """Measure the agreement with *source* over slots that both have."""
+        comparison = Comparison(
+            self.blocks.store,
+            {slot: span for slot, span in self.blocks.spans() if slot in there},
+            {station_id for (station_id,) in self.blocks.history.select(STATIONS)},
+            self.agreement,
+        )
+        comparison.measure(source.snapshots(), self.interrupted)

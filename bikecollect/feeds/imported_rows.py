@@ -5,7 +5,7 @@ payload, and the next commit reads them, in any dialect of the system.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC
 from typing import Any
 
@@ -16,17 +16,38 @@ from bikecollect.feeds.reading.stamps import Stamps
 from bikecollect.feeds.reading.values import count, identifier
 
 DOCUMENT = "imported"
+ROWS, FLAGS, UPDATED = "rows", "flags", "last_updated"
+"""The keys of a document whose slot has more than rows."""
+KEPT_FLAGS = (
+    "partial",
+    "dup",
+    "short",
+    "stale",
+    "clock",
+    "late",
+    "implausible",
+    "contradictory",
+    "cut",
+)
+"""What another archive may say of a slot; other words are dropped."""
 
 
-def write(statuses: Iterable[StationStatus]) -> bytes:
-    """Return the document that holds *statuses*.
+def write(
+    statuses: Iterable[StationStatus],
+    flags: Sequence[str] = (),
+    last_updated: int | None = None,
+) -> bytes:
+    """Return the document that holds *statuses*, with the flags of their slot.
 
     >>> read(write([])).statuses
     ()
+    >>> read(write([], ["stale"], 1_800_000_000)).flags
+    ('stale',)
     """
-    return json.dumps(
-        [list(status) for status in statuses], ensure_ascii=False
-    ).encode()
+    document: Any = [list(status) for status in statuses]
+    if flags or last_updated is not None:
+        document = {ROWS: document, FLAGS: list(flags), UPDATED: last_updated}
+    return json.dumps(document, ensure_ascii=False).encode()
 
 
 def read(body: bytes) -> Snapshot:
@@ -37,14 +58,20 @@ def read(body: bytes) -> Snapshot:
     """
     try:
         stamp = Stamps(UTC)
-        parsed = [_row(StationStatus(*values), stamp) for values in decode(body)]
-    except (ValueError, TypeError, RecursionError) as error:
+        document = decode(body)
+        more = document if isinstance(document, dict) else {ROWS: document}
+        parsed = [_row(StationStatus(*values), stamp) for values in more[ROWS]]
+        flags = [flag for flag in more.get(FLAGS, ()) if flag in KEPT_FLAGS]
+        updated = stamp(more.get(UPDATED))
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
         raise PayloadError(f"not imported rows: {error}", cause="damaged") from error
     rows = [row for row in parsed if row is not None]
     first = {row.station_id: row for row in reversed(rows)}
     statuses = [row for row in rows if first[row.station_id] is row]
     return Snapshot(
         tuple(statuses),
+        last_updated=updated,
+        flags=tuple(flags),
         dropped=len(parsed) - len(rows),
         duplicates=len(rows) - len(statuses),
     )

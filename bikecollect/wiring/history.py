@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
+from datetime import tzinfo
 from functools import partial
 from glob import glob
 from pathlib import Path
@@ -178,6 +179,7 @@ def source(
     maps: Sequence[str],
     layout: str,
     *,
+    times_zone: tzinfo | None = None,
     now: float,
 ) -> Source:
     """Return the source at *path*, to fill the system called *name*.
@@ -200,7 +202,9 @@ def source(
         raise UsageError(f"--from {path}: no such file or folder")
     for table_path in paths:
         _refuse_other_system(table_path, name)
-    return TableSource(paths, system.zone, system.grid, now, maps, layout)
+    return TableSource(
+        paths, system.zone, system.grid, now, maps, layout, times_zone=times_zone
+    )
 
 
 def _has_days(folder: Path) -> bool:

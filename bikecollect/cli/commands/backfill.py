@@ -3,7 +3,9 @@
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from datetime import tzinfo
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -17,6 +19,7 @@ from bikecollect.core.errors import ExitCode, Interrupted, UsageError
 from bikecollect.core.process import Times
 from bikecollect.core.slots import Slot
 from bikecollect.setup.settings import Settings
+from bikecollect.setup.time_zones import is_zone
 from bikecollect.storage.ledger_reader import BEGINNING, END
 from bikecollect.wiring import history
 
@@ -43,6 +46,12 @@ LAYOUTS = ("taipei-archive", "youbike-csv", "citybikes")
     metavar="OURS=THEIRS",
     help="Name of a column over there; repeatable.",
 )
+@click.option(
+    "--time-zone",
+    "time_zone",
+    metavar="NAME",
+    help="Zone of times without an offset over there; default: proven, or our own.",
+)
 @click.option("--since", help="The first slot: 2026-11-22, 7d; default: all.")
 @click.option("--until", help="The last day, or the end as a time; default: all.")
 @click.option(
@@ -58,6 +67,7 @@ def backfill(
     path: str | None,
     layout: str | None,
     maps: tuple[str, ...],
+    time_zone: str | None,
     since: str | None,
     until: str | None,
     dry_run: bool,
@@ -85,7 +95,13 @@ def backfill(
             filler = history.backfiller(settings, name, times, span=span, dry=dry_run)
             if path:
                 source = history.source(
-                    settings, name, Path(path), maps, layout or "", now=times.clock()
+                    settings,
+                    name,
+                    Path(path),
+                    maps,
+                    layout or "",
+                    times_zone=_zone(time_zone),
+                    now=times.clock(),
                 )
                 work = filler.fill_from_source(source, force=force)
             else:
@@ -97,6 +113,13 @@ def backfill(
             if any(filling.what == "not understood" for filling in fillings):
                 code = ExitCode.DATA
     return attempts.code or code
+
+
+def _zone(name: str | None) -> tzinfo | None:
+    """Return the time zone *name*; raises UsageError for an unknown one."""
+    if name is not None and not is_zone(name):
+        raise UsageError(f'--time-zone {name}: unknown time zone; try "Asia/Taipei"')
+    return ZoneInfo(name) if name else None
 
 
 def _span(

@@ -6,7 +6,8 @@ from datetime import tzinfo
 
 from bikecollect.cli.render.table import table
 from bikecollect.cli.render.terminal import wrapped
-from bikecollect.collect.backfill import Agreement, Filling
+from bikecollect.collect.backfill import Filling
+from bikecollect.collect.sources.agreement import Agreement
 from bikecollect.core.slots import iso
 from bikecollect.core.text import percent, visible, visible_json
 

@@ -8,11 +8,16 @@ from bikecollect.core.snapshot import StationStatus
 
 
 class ForeignSnapshot(NamedTuple):
-    """A snapshot from another archive, for *slot*; *fetched_at* in epoch seconds."""
+    """A snapshot from another archive, for *slot*; times are in epoch seconds.
+
+    *flags* and *last_updated* are as in a `Snapshot`, as far as the archive has them.
+    """
 
     slot: Slot
     fetched_at: float
     statuses: tuple[StationStatus, ...]
+    flags: tuple[str, ...] = ()
+    last_updated: int | None = None
 
 
 class Source(Protocol):

@@ -78,11 +78,14 @@ class FolderSource:
         spans = (
             blocks(self.folder, scratch_folder)
             if has_ledger(self.folder)
-            else ((slot, *span) for slot, span in scanned(self.folder, self.judge))
+            else (
+                (slot, *span, None, "")
+                for slot, span in scanned(self.folder, self.judge)
+            )
         )
         with Segments(self.folder, self.judge) as segments:
-            for slot, *span in spans:
-                snapshot = segments.snapshot(slot, *span)
+            for slot, *span, updated, flags in spans:
+                snapshot = segments.snapshot(slot, *span, updated=updated, flags=flags)
                 if snapshot is not None:
                     yield snapshot
 

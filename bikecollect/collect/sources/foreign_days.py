@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby
@@ -19,6 +19,7 @@ from bikecollect.collect.sources import ForeignSnapshot
 from bikecollect.collect.sources.plausible import (
     MOST_STATIONS,
     Plausible,
+    known_flags,
 )
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import Slot, bounds
@@ -40,8 +41,12 @@ MOST_CERTIFICATE = 1 << 18
 MOST_BYTES = 1 << 30
 """Size of a day's file; that of a large city has two million bytes."""
 MOST_ROWS = 20_000_000
+MOST_SLOTS = 100_000
 BATCH = 20_000
 NAMES = tuple(COLUMNS)
+SLOTS = "slots"
+Facts = Mapping[int, tuple[Any, Any]]
+"""Flags and stamp by slot, unchecked."""
 READ_ERRORS = (
     OSError,
     StorageError,
@@ -63,6 +68,8 @@ class _Certified:
     rows: int
     size: int
     sha256: str
+    slots: tuple[int, str] | None = None
+    """Size and sha256 of the file of its slots, which has their flags."""
 
 
 def archived(
@@ -81,8 +88,19 @@ def archived(
             continue
         try:
             certified = _certified(folder, f"{place}/{name}", day)
-            copy = _verified_copy(folder, certified, scratch_folder)
-            yield from _snapshots(copy, certified, judge)
+            facts = _facts(folder, certified, scratch_folder)
+            copy = _verified_copy(
+                folder,
+                _place(folder, STATUS, day),
+                certified.size,
+                certified.sha256,
+                scratch_folder / PART,
+            )
+            for snapshot in _snapshots(copy, certified, judge):
+                flags, updated = facts.get(snapshot.slot, ("", None))
+                yield snapshot._replace(
+                    flags=known_flags(flags), last_updated=judge.stamp(updated)
+                )
         except READ_ERRORS as error:
             log.warning("%s of %s cannot be read: %s", day, folder, error)
             judge.bad += 1
@@ -99,24 +117,60 @@ def _certified(folder: Path, name: str, day: str) -> _Certified:
     if not (0 <= rows <= MOST_ROWS and 0 < size <= MOST_BYTES):
         raise ValueError(f"its certificate lists {rows} rows in {size} bytes")
     zone = ZoneInfo(str(content["timezone"])[:99])
-    return _Certified(day, zone, rows, size, str(part["sha256"]))
+    slots = content["parts"].get(SLOTS)
+    return _Certified(
+        day,
+        zone,
+        rows,
+        size,
+        str(part["sha256"]),
+        (int(slots["bytes"]), str(slots["sha256"])) if slots else None,
+    )
 
 
-def _verified_copy(folder: Path, certified: _Certified, scratch_folder: Path) -> Path:
-    """Copy the file of a day to *scratch_folder*; raises if it was not certified."""
-    day_folder = f"{ARCHIVE}/{STATUS}/{DAYS.format(folder.name, certified.day)}"
-    fd = open_below(folder.parent, f"{day_folder}/{PART}")
-    copy, digest, left = scratch_folder / PART, hashlib.sha256(), certified.size
+def _verified_copy(
+    folder: Path, place: str, size: int, sha256: str, copy: Path
+) -> Path:
+    """Copy the file at *place* to *copy*; raises if it was not certified."""
+    fd = open_below(folder.parent, place)
+    digest, left = hashlib.sha256(), size
     with os.fdopen(fd, "rb") as source, copy.open("wb") as out:
-        if os.fstat(fd).st_size != certified.size:
+        if os.fstat(fd).st_size != size:
             raise ValueError("the size of its file differs from its certificate")
         while left and (data := source.read(min(left, 1 << 20))):
             digest.update(data)
             out.write(data)
             left -= len(data)
-    if digest.hexdigest() != certified.sha256:
+    if digest.hexdigest() != sha256:
         raise ValueError("its file does not match its certificate (sha256 mismatch)")
     return copy
+
+
+def _place(folder: Path, dataset: str, day: str) -> str:
+    return f"{ARCHIVE}/{dataset}/{DAYS.format(folder.name, day)}/{PART}"
+
+
+def _facts(folder: Path, certified: _Certified, scratch_folder: Path) -> Facts:
+    """Return flags and stamp of the slots of a day, none if they cannot be read."""
+    if certified.slots is None or not 0 < certified.slots[0] <= MOST_BYTES:
+        return {}
+    place = _place(folder, SLOTS, certified.day)
+    copy = scratch_folder / "slots.parquet"
+    try:
+        _verified_copy(folder, place, *certified.slots, copy)
+        spill = copy.with_name("spill")
+        with closing(duckdb_engine.connect(spill, memory=MEMORY)) as db:
+            duckdb_engine.confine(db, [str(copy)])
+            with duckdb_engine.translated("not the slots of a day"):
+                rows = db.execute(
+                    "SELECT TRY_CAST(slot AS BIGINT), substr(flags, 1, 255),"
+                    " TRY_CAST(last_updated AS BIGINT)"
+                    f" FROM {duckdb_engine.parquet(copy)} LIMIT {MOST_SLOTS}"
+                ).fetchall()
+    except READ_ERRORS as error:
+        log.warning("%s of %s has no flags: %s", certified.day, folder, error)
+        return {}
+    return {slot: (flags, updated) for slot, flags, updated in rows}
 
 
 def _snapshots(

@@ -26,10 +26,12 @@ STEPS = 10_000
 MOST_STEPS = 2_000_000_000
 """Steps for all queries; ten years of blocks take a fortieth of it."""
 TRIES = 3
-BLOCKS = 'SELECT slot, file, start, "end", crc32 FROM blocks ORDER BY slot'
+BLOCKS = (
+    'SELECT slot, file, start, "end", crc32, last_updated, {} FROM blocks ORDER BY slot'
+)
 GONE_FILES = "SELECT file FROM files WHERE damaged = ?"
 COLUMNS = {
-    "blocks": {"slot", "file", "start", "end", "crc32"},
+    "blocks": {"slot", "file", "start", "end", "crc32", "last_updated"},
     "files": {"file", "damaged"},
 }
 READS = {
@@ -45,11 +47,12 @@ def has_ledger(folder: Path) -> bool:
 
 
 def blocks(folder: Path, scratch_folder: Path) -> Iterator[tuple[Any, ...]]:
-    """Yield slot, file, start, end and crc32 of the blocks in *folder*'s ledger.
+    """Yield slot, span, last_updated and flags of the blocks in *folder*'s ledger.
 
-    Ordered by slot, without blocks of files that were archived and removed. The values
-    are unchecked. The ledger is copied to *scratch_folder*. Raises StorageError if it
-    cannot be read or is no ledger, SettingsError if its version is newer.
+    A ledger of an older schema has no flags. Ordered by slot, without blocks of files
+    that were archived and removed. The values are unchecked. The ledger
+    is copied to *scratch_folder*. Raises StorageError if it cannot be read or is no
+    ledger, SettingsError if its version is newer.
     """
     with _translated_errors(folder):
         copy = _copy_ledger(folder, scratch_folder)
@@ -57,9 +60,18 @@ def blocks(folder: Path, scratch_folder: Path) -> Iterator[tuple[Any, ...]]:
             _check_schema(db, folder)
             db.set_authorizer(_authorize)
             gone = {file for (file,) in db.execute(GONE_FILES, (GONE,))}
-            for row in db.execute(BLOCKS):
+            flags = "flags" if _has_flags(db) else "''"
+            for row in db.execute(BLOCKS.format(flags)):
                 if row[1] not in gone:
                     yield row
+
+
+def _has_flags(db: sqlite3.Connection) -> bool:
+    try:
+        db.execute("SELECT flags FROM blocks LIMIT 0")
+    except sqlite3.DatabaseError:
+        return False
+    return True
 
 
 def _copy_ledger(folder: Path, scratch_folder: Path) -> Path:

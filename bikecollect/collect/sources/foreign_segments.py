@@ -12,7 +12,11 @@ from typing import Any, NamedTuple, Self
 from bikecollect.archive import day_csv
 from bikecollect.archive.parts import is_day
 from bikecollect.collect.sources import ForeignSnapshot
-from bikecollect.collect.sources.plausible import MOST_STATIONS, Plausible
+from bikecollect.collect.sources.plausible import (
+    MOST_STATIONS,
+    Plausible,
+    known_flags,
+)
 from bikecollect.core.blocks import Span
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import Slot, from_iso
@@ -56,10 +60,12 @@ class Segments:
     def __exit__(self, *_: object) -> None:
         self._close()
 
-    def snapshot(self, slot: Any, *values: Any) -> ForeignSnapshot | None:
+    def snapshot(
+        self, slot: Any, *values: Any, updated: Any = None, flags: Any = ""
+    ) -> ForeignSnapshot | None:
         """Return the snapshot of the block at the span of *values*; None if skipped.
 
-        The values are unchecked.
+        All values are unchecked; *updated* and *flags* are those of the ledger.
         """
         span = _span(values)
         if span is None or not isinstance(slot, int) or not self._judge.is_time(slot):
@@ -71,7 +77,11 @@ class Segments:
             self._parse(Slot(slot), opened.columns, text) if opened and text else None
         )
         self._judge.bad += snapshot is None
-        return snapshot
+        if snapshot is None:
+            return None
+        return snapshot._replace(
+            flags=known_flags(flags), last_updated=self._judge.stamp(updated)
+        )
 
     def _text(self, span: Span) -> bytes | None:
         """Return the bytes of *span*, None if they are missing or damaged."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from bikecollect.core.slots import DAY, Slot
 from bikecollect.core.snapshot import StationStatus
+from bikecollect.feeds.imported_rows import KEPT_FLAGS
 from bikecollect.feeds.reading import values
 from bikecollect.feeds.reading.stamps import FIRST_STAMP, LAST_STAMP
 
@@ -27,6 +28,12 @@ class Plausible:
     def is_time(self, moment: float) -> bool:
         """Return whether *moment* is a possible time of a snapshot."""
         return FIRST_STAMP <= moment <= self.now
+
+    def stamp(self, moment: Any) -> int | None:
+        """Return *moment*, a feed's stamp, None if it is not a possible one."""
+        if not isinstance(moment, int) or not FIRST_STAMP <= moment <= LAST_STAMP:
+            return None
+        return moment
 
     def fetched(self, moment: float | None, slot: Slot) -> float:
         """Return *moment*, at which *slot* was fetched; the slot if impossible."""
@@ -68,3 +75,9 @@ class Plausible:
             return int(moment)
         self.odd += 1
         return None
+
+
+def known_flags(flags: Any) -> tuple[str, ...]:
+    """Return the words of *flags*, the text of another ledger, that are kept."""
+    words = flags.split() if isinstance(flags, str) else ()
+    return tuple(dict.fromkeys(word for word in words if word in KEPT_FLAGS))

@@ -1,7 +1,7 @@
 """Layouts of tables that others publish: which of their columns maps to ours."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bikecollect.core.errors import UsageError
 from bikecollect.core.snapshot import StationStatus
@@ -18,7 +18,8 @@ class Layout:
 
     With *utc* a time without an offset is UTC, else of the system's zone. *network* is
     the column that names the system of a row. With *apart* the time is not that of a
-    poll: each station has its own.
+    poll: each station has its own. *updated* is the column of the source's stamp,
+    *published* that of the republisher's, in the system's zone; a table may lack both.
     """
 
     name: str
@@ -27,6 +28,8 @@ class Layout:
     utc: bool = False
     network: str = ""
     apart: bool = False
+    updated: str = ""
+    published: str = ""
 
 
 YOUBIKE = {
@@ -38,6 +41,13 @@ YOUBIKE = {
     "is_returning": "act",
     "last_reported": "infoTime",
 }
+YOUBIKE_CSV = Layout(
+    "youbike-csv",
+    "collect_time",
+    YOUBIKE,
+    updated="srcUpdateTime",
+    published="updateTime",
+)
 KNOWN = (
     Layout(
         "taipei-archive",
@@ -51,10 +61,10 @@ KNOWN = (
         },
         apart=True,
     ),
-    Layout("youbike-csv", "collect_time", YOUBIKE),
+    YOUBIKE_CSV,
     # Recorded by hourly jobs on hosted runners, whose clock is UTC
     # (infoTime 08:33:01 in Taipei beside timestamp 00:35:33).
-    Layout("youbike-csv", "timestamp", YOUBIKE, utc=True),
+    replace(YOUBIKE_CSV, time="timestamp", utc=True),
     Layout(
         "citybikes",
         "timestamp",

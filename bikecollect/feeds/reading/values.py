@@ -145,8 +145,8 @@ def flag(value: Any) -> bool | None:
     return _FLAGS.get(str(value).strip().lower())
 
 
-_FLAGS = {"1": True, "true": True, "yes": True, "y": True}
-_FLAGS |= {"0": False, "false": False, "no": False, "n": False}
+_FLAGS = {"1": True, "1.0": True, "true": True, "yes": True, "y": True}
+_FLAGS |= {"0": False, "0.0": False, "false": False, "no": False, "n": False}
 
 
 def number(value: Any) -> float | None:

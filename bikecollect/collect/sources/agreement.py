@@ -1,0 +1,206 @@
+"""How far another archive agrees with ours, and whether its times are shifted."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from bikecollect.archive import day_csv
+from bikecollect.collect.sources import ForeignSnapshot
+from bikecollect.core.blocks import Span
+from bikecollect.core.errors import SettingsError
+from bikecollect.core.slots import HOUR, Slot
+from bikecollect.feeds.reading.values import count
+from bikecollect.storage.csv_store import Store
+
+SAMPLE = 500
+"""Most slots on which the agreement with another archive is measured."""
+LEAST = 0.5
+"""Agreement below which an archive is refused: another city, or time zone."""
+FEW_COMMON = 0.1
+"""Share of their stations that must be known here."""
+POLLS, APART = 48, HOUR // 2
+"""Snapshots that are tried at other times, at least so many seconds apart."""
+STATIONS = 100
+"""Stations whose values are compared then."""
+SHIFTS = tuple(h * APART for h in range(-28, 29) if h)
+"""The shifts that are tried: half hours, up to 14 hours."""
+BETTER, MOST_LEFT = 0.03, 0.5
+"""A shift is proven if its agreement is so much better, and halves the differences."""
+EXACT, CLEAR = 0.98, 0.05
+"""Without common slots, an agreement of EXACT that is CLEAR of all others proves it."""
+ENOUGH = 40
+"""Least values that prove a shift."""
+Values = Mapping[str, tuple[int | None, int | None]]
+"""Vehicles and docks by station."""
+
+
+@dataclass
+class Agreement:
+    """How far another archive agrees with ours, in slots that both have.
+
+    *equal* of the *values* that both know (vehicles, docks) are the same; *here* and
+    *there* count stations that only ours or only theirs has. *common* of *stations*
+    over there are known here. With times moved by *shift* seconds, *shifted* of the
+    values are the same.
+    """
+
+    slots: int = 0
+    values: int = 0
+    equal: int = 0
+    here: int = 0
+    there: int = 0
+    common: int = 0
+    stations: int = 0
+    shift: int = 0
+    shifted: float = 0.0
+
+    @property
+    def share(self) -> float | None:
+        """Share of equal values, None if nothing could be compared."""
+        return self.equal / self.values if self.values else None
+
+    def check(self, label: str) -> None:
+        """Raise SettingsError if the archive *label* is not of the same system."""
+        if self.stations and self.common < self.stations * FEW_COMMON:
+            raise SettingsError(
+                f"{label} has {self.stations} stations, of which {self.common} are "
+                "known here: most likely another city; nothing was filled "
+                "(use --force to fill anyway)"
+            )
+        if self.shift:
+            now = "no common slot" if self.share is None else f"{self.share:.0%}"
+            raise SettingsError(
+                f"{label} agrees with ours in {self.shifted:.0%} of the values if its "
+                f"times are moved by {self.shift / HOUR:+g} h ({now} as they are): "
+                "most likely they are in another time zone (see --time-zone); "
+                "nothing was filled (use --force to fill anyway)"
+            )
+        if self.share is not None and self.share < LEAST:
+            raise SettingsError(
+                f"{label} agrees with ours in {self.share:.0%} of {self.values} values "
+                "only: most likely another city or another time zone; nothing was "
+                "filled (use --force to fill anyway)"
+            )
+
+
+@dataclass
+class Comparison:
+    """Compares snapshots with our blocks at *spans*, whose bytes are in *store*.
+
+    *known* are the stations of our list; imported ones have rows only.
+    """
+
+    store: Store
+    spans: Mapping[Slot, Span]
+    known: Collection[str]
+    agreement: Agreement
+    _polls: list[ForeignSnapshot] = field(default_factory=list, init=False)
+    _ids: set[str] = field(default_factory=set, init=False)
+
+    def measure(
+        self, snapshots: Iterable[ForeignSnapshot], interrupted: Callable[[], None]
+    ) -> None:
+        """Measure the agreement over the first slots that both have."""
+        if not self.spans and not self.known:
+            return
+        first = min(self.spans, default=0) + SHIFTS[0]
+        last = max(self.spans, default=0) + SHIFTS[-1]
+        for number, foreign in enumerate(snapshots):
+            interrupted()
+            self._ids |= {status.station_id for status in foreign.statuses}
+            if first <= foreign.slot <= last:
+                self._keep(foreign)
+            if foreign.slot in self.spans:
+                self._compare(foreign)
+            is_enough = self.agreement.slots >= SAMPLE or foreign.slot > last
+            if is_enough and number >= POLLS:
+                break
+        known = {*self.known, *self._ours(max(self.spans, default=Slot(0)))}
+        if known:
+            self.agreement.stations = len(self._ids)
+            self.agreement.common = len(self._ids & known)
+        self._find_shift()
+
+    def _keep(self, foreign: ForeignSnapshot) -> None:
+        """Keep *foreign* to be tried at other times."""
+        before = self._polls[-1].slot if self._polls else Slot(0)
+        if len(self._polls) < POLLS and foreign.slot - before >= APART:
+            self._polls.append(foreign)
+
+    def _compare(self, foreign: ForeignSnapshot) -> None:
+        ours, theirs = self._ours(foreign.slot), _values(foreign)
+        agreement, both = self.agreement, ours.keys() & theirs.keys()
+        agreement.slots += 1
+        values, equal = _equal(ours, theirs, both)
+        agreement.values += values
+        agreement.equal += equal
+        agreement.here += len(ours.keys() - both)
+        agreement.there += len(theirs.keys() - both)
+
+    def _find_shift(self) -> None:
+        """Find the shift of their times by which the archives agree far better."""
+        polls = [(poll.slot, _values(poll, STATIONS)) for poll in self._polls]
+        values, equal = self._share(polls, 0)
+        shares = {}
+        for shift in SHIFTS:
+            compared, same = self._share(polls, shift)
+            if compared >= ENOUGH:
+                shares[shift] = same / compared
+        if not shares:
+            return
+        best = max(shares, key=lambda shift: (shares[shift], -abs(shift)))
+        if values:
+            is_proven = _is_far_better(shares[best], equal / values)
+        else:
+            # Counts hardly change at night: the archives may just follow each other.
+            others = [share for shift, share in shares.items() if shift != best]
+            is_exact = shares[best] >= EXACT
+            is_proven = is_exact and shares[best] - max(others, default=1.0) >= CLEAR
+        if is_proven:
+            self.agreement.shift, self.agreement.shifted = best, shares[best]
+
+    def _share(
+        self, polls: Iterable[tuple[Slot, Values]], shift: int
+    ) -> tuple[int, int]:
+        """Return how many values are compared with *shift*, and how many are equal."""
+        total = equal = 0
+        for slot, theirs in polls:
+            ours = self._ours(Slot(slot + shift), theirs)
+            values, same = _equal(ours, theirs, ours.keys() & theirs.keys())
+            total += values
+            equal += same
+        return total, equal
+
+    def _ours(self, slot: Slot, ids: Collection[str] | None = None) -> Values:
+        """Return our values in *slot*, of the stations *ids* if given."""
+        span = self.spans.get(slot)
+        rows = _rows(self.store.text(span)) if span else iter(())
+        return {i: values for i, values in rows if ids is None or i in ids}
+
+
+def _is_far_better(share: float, own: float) -> bool:
+    """Return whether the agreement *share* with a shift disproves that without one."""
+    halves = 1 - share <= (1 - own) * MOST_LEFT
+    return share >= LEAST and share - own >= BETTER and halves
+
+
+def _equal(ours: Values, theirs: Values, both: Collection[str]) -> tuple[int, int]:
+    """Return how many values both archives have, and how many of them are equal."""
+    pairs = [
+        (a, b)
+        for station_id in both
+        for a, b in zip(ours[station_id], theirs[station_id], strict=True)
+        if a is not None and b is not None
+    ]
+    return len(pairs), sum(a == b for a, b in pairs)
+
+
+def _values(foreign: ForeignSnapshot, most: int | None = None) -> Values:
+    return {
+        status.station_id: (status.num_vehicles_available, status.num_docks_available)
+        for status in foreign.statuses[:most]
+    }
+
+
+def _rows(text: bytes) -> Iterator[tuple[str, tuple[int | None, int | None]]]:
+    for cells in day_csv.cells(text):
+        yield cells[2], (count(cells[3]), count(cells[5]))

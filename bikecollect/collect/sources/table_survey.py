@@ -1,0 +1,213 @@
+"""A first pass over a table: its order, its gaps, and the zone of its times."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from statistics import median
+from typing import NamedTuple
+
+from bikecollect.collect.sources.plausible import Plausible
+from bikecollect.collect.sources.table_layouts import Layout
+from bikecollect.collect.sources.table_rows import Row, Table
+from bikecollect.core.errors import SettingsError
+from bikecollect.core.slots import DAY, HOUR
+from bikecollect.core.timeline.grid import Grid
+from bikecollect.feeds.reading import values
+from bikecollect.feeds.reading.stamps import MILLISECONDS
+
+MOST_BAD = 0.2
+KNOWN_TIMES = 10_000
+SHOWN = 200
+AHEAD, BEHIND = 120.0, HOUR
+"""Seconds by which the newest report of a poll may be after it, or before it."""
+MOST_POLLS = 2_000
+"""Polls by which the zone of the times is found."""
+DAYS, STATIONS = 3, 200
+"""Days and stations by which a change-only archive is recognised."""
+WHOLE = 0.5
+"""Share of the slots that have a station, below which only changes are archived."""
+
+
+class Survey(NamedTuple):
+    """Measures of a table; *ordered* says whether its times are.
+
+    Its times without an offset are in *zone*. A table that is *change_only* has a row
+    where a station has changed, and lacks the others.
+    """
+
+    rows: int
+    bad: int
+    ordered: bool
+    zone: tzinfo
+    change_only: bool
+
+
+class TimeParser:
+    """Parses the times of tables; those without an offset are of *zone*."""
+
+    def __init__(self, zone: tzinfo) -> None:
+        self._zone = zone
+        self._known: dict[str, float | None] = {}
+
+    def __call__(self, text: str | None) -> float | None:
+        """Return *text* in epoch seconds, None if it is empty or not a time."""
+        if not text:
+            return None
+        if text not in self._known:
+            if len(self._known) >= KNOWN_TIMES:
+                self._known.clear()
+            self._known[text] = self._read(text)
+        return self._known[text]
+
+    def _read(self, text: str) -> float | None:
+        if re.fullmatch(r"[0-9]{9,13}(\.[0-9]{1,9})?", text):
+            number = float(text)
+            return number / 1000 if number > MILLISECONDS else number
+        try:
+            time = datetime.fromisoformat(text.replace("/", "-"))
+            time = time if time.tzinfo else time.replace(tzinfo=self._zone)
+            return time.timestamp()
+        except (ValueError, OverflowError):
+            return None
+
+
+@dataclass
+class Surveyor:
+    """Surveys *table*, at *place*, of *layout*; *system_zone* is that of its reports.
+
+    *zone* is given for times without an offset, None to find it out.
+    """
+
+    table: Table
+    layout: Layout
+    place: str
+    system_zone: tzinfo
+    grid: Grid
+    judge: Plausible
+    zone: tzinfo | None = None
+    _newest: dict[str, float] = field(default_factory=dict, init=False)
+    _sample: dict[str, None] = field(default_factory=dict, init=False)
+    _slots: dict[int, set[int]] = field(default_factory=dict, init=False)
+    _pairs: dict[int, set[tuple[int, str]]] = field(default_factory=dict, init=False)
+
+    def survey(self) -> Survey:
+        """Return the measures; raises SettingsError if too many rows are bad.
+
+        Or if the times can be neither in the zone of the system nor UTC.
+        """
+        layout = self.layout
+        names = [layout.columns["station_id"], layout.columns["num_vehicles_available"]]
+        default = UTC if layout.utc else self.system_zone
+        times, reports = TimeParser(self.zone or default), TimeParser(self.system_zone)
+        count = bad = 0
+        first_bad, before, ordered = "", 0.0, True
+        for row in self.table.rows([layout.time, *names, *self._stamps()]):
+            count += 1
+            moment = times(row[0]) if row else None
+            if row is None or moment is None or not self._is_good(row, moment):
+                bad += 1
+                first_bad = first_bad or row_text(row)
+                continue
+            ordered = ordered and moment >= before
+            before = moment
+            self._note_reports(str(row[0]), map(reports, row[3:]))
+            self._note_station(moment, str(whole_number(row[1])))
+        if bad > count * MOST_BAD:
+            raise SettingsError(
+                f"{bad} of {count} rows of {self.place} cannot be read, the "
+                f"first: {first_bad}; check the layout, see --map"
+            )
+        zone = self.zone or self._proven_zone(default)
+        return Survey(count, bad, ordered, zone, self._is_change_only())
+
+    def _stamps(self) -> list[str]:
+        """Return the columns whose stamps prove the zone of the times."""
+        layout = self.layout
+        names = (layout.published, layout.updated, layout.columns.get("last_reported"))
+        header = set(self.table.header())
+        return [name for name in names if name in header and name != layout.time]
+
+    def _is_good(self, row: Row, moment: float) -> bool:
+        # A time that is in the future in one zone may be past in another.
+        is_time = self.judge.is_time(moment) or self.judge.is_time(moment - DAY)
+        return bool(is_time and values.identifier(row[1]) and is_count(row[2]))
+
+    def _note_reports(self, text: str, reports: Iterable[float | None]) -> None:
+        """Note the newest of *reports* beside the time *text* of a poll."""
+        if text not in self._newest and len(self._newest) >= MOST_POLLS:
+            return
+        newest = max((stamp for stamp in reports if stamp is not None), default=0.0)
+        self._newest[text] = max(self._newest.get(text, 0.0), newest)
+
+    def _note_station(self, moment: float, station_id: str) -> None:
+        """Note that *station_id* has a row at *moment*, on the first days."""
+        day = int(moment // DAY)
+        if day not in self._slots and len(self._slots) >= DAYS:
+            return
+        slot = self.grid.floor(moment)
+        self._slots.setdefault(day, set()).add(slot)
+        if station_id not in self._sample and len(self._sample) < STATIONS:
+            self._sample[station_id] = None
+        if station_id in self._sample:
+            self._pairs.setdefault(day, set()).add((slot, station_id))
+
+    def _is_change_only(self) -> bool:
+        possible = present = 0
+        for day, slots in self._slots.items():
+            pairs = self._pairs.get(day, set())
+            possible += len(slots) * len({station_id for _, station_id in pairs})
+            present += len(pairs)
+        return present < possible * WHOLE
+
+    def _proven_zone(self, default: tzinfo) -> tzinfo:
+        """Return the zone in which the polls come shortly after their newest report."""
+        polls = {text: newest for text, newest in self._newest.items() if newest}
+        if not polls or self.layout.apart:
+            return default
+        ages = {
+            zone: self._age(polls, zone) for zone in (default, self.system_zone, UTC)
+        }
+        for zone, age in ages.items():
+            if -AHEAD <= age <= BEHIND:
+                return zone
+        if ages[default] >= -AHEAD:
+            return default  # reports may be old; they are not from the future
+        raise SettingsError(
+            f"the times of {self.place}, such as {next(iter(polls))}, are "
+            f"{-ages[default] / HOUR:.1f} h before the reports in the same rows, and "
+            "not in UTC either: give their zone with --time-zone"
+        )
+
+    def _age(self, polls: dict[str, float], zone: tzinfo) -> float:
+        """Return how long after their newest report the *polls* are in *zone*."""
+        times = TimeParser(zone)
+        moments = ((times(text), newest) for text, newest in polls.items())
+        return median(at - newest for at, newest in moments if at is not None)
+
+
+def is_count(text: str | None) -> bool:
+    """Return whether *text* is a count."""
+    return values.count(text or "") is not None
+
+
+def row_text(row: Row | None) -> str:
+    """Return *row* as a text for messages; None stands for an invalid line."""
+    if row is None:
+        return "a line that does not match the header"
+    return ",".join(map(str, row))[:SHOWN]
+
+
+def whole_number(cell: str | None) -> str | None:
+    """Return the id *cell* without the fraction that a float column adds.
+
+    >>> whole_number("500101001.0"), whole_number("A1.0"), whole_number(None)
+    ('500101001', 'A1.0', None)
+    """
+    match = re.fullmatch(r"([0-9]+)\.0+", cell or "")
+    return match[1] if match else cell
+
+
+def cells_of(row: Sequence[str | None], numbers: Sequence[int]) -> list[str | None]:
+    """Return the cells *numbers* of *row*, None for the number 0."""
+    return [row[number] if number else None for number in numbers]

@@ -1,0 +1,352 @@
+"""What another archive says is imported as it is: flags, ids, times, gaps."""
+
+import csv
+import json
+import re
+import sqlite3
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from command import bikecollect
+from world import NOON, TAIPEI, World
+
+MAPS = ("time=at", "station_id=id", "num_vehicles_available=bikes")
+CSV = "station_status/2026-11-22.csv"
+BEGIN = datetime(2026, 11, 22, 12, 0, tzinfo=TAIPEI)
+YOUBIKE = [
+    "sno",
+    "act",
+    "srcUpdateTime",
+    "updateTime",
+    "infoTime",
+    "Quantity",
+    "available_rent_bikes",
+    "available_return_bikes",
+    "collect_time",
+]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """Return a world with an empty folder."""
+    created = World(tmp_path / "bikes" / "city")
+    (created.folder / ".bikecollect").touch()
+    return created
+
+
+def run(world: World, *arguments: object) -> tuple[int, str, str]:
+    """Run ``backfill city``; return its exit code and what it printed."""
+    base = world.folder.parents[1]
+    config = base / "bikecollect.toml"
+    config.write_text(
+        'data_dir = "bikes"\n[systems.city]\nfeed = "youbike"\n'
+        'url = "http://127.0.0.1/"\ntimezone = "Asia/Taipei"\ncolumns = []\n',
+        encoding="utf-8",
+    )
+    process = bikecollect("--config", config, *arguments)
+    return process.returncode, process.stdout, " ".join(process.stderr.split())
+
+
+def fill(world: World, path: Path, *arguments: object) -> tuple[int, str, str]:
+    """Fill from the table at *path*, with the columns at, id and bikes."""
+    maps = [part for name in MAPS for part in ("--map", name)]
+    return run(world, "backfill", "city", "--from", path, *maps, *arguments)
+
+
+def write(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> Path:
+    """Write a table to *path*."""
+    with path.open("w", newline="", encoding="utf-8") as out:
+        csv.writer(out).writerows([header, *rows])
+    return path
+
+
+def counts(slot: int) -> dict[str, int]:
+    """Return the vehicles of 30 stations in the slot with this number."""
+    return {f"{n:04}": (n * 7 + slot * (n % 5 + 1)) % 17 for n in range(30)}
+
+
+def flags(world: World) -> dict[str, str]:
+    """Return the flags of each block, by local time."""
+    blocks = world.committed()
+    times = [datetime.fromtimestamp(block.slot, TAIPEI) for block in blocks]
+    return {
+        f"{time:%H:%M}": block.flags for time, block in zip(times, blocks, strict=True)
+    }
+
+
+def table(path: Path, slots: Sequence[int], shift: timedelta = timedelta(0)) -> Path:
+    """Write the counts of *slots*, with local times that are *shift* off."""
+    rows = [
+        (f"{BEGIN + timedelta(minutes=5 * slot) + shift:%Y-%m-%d %H:%M:%S}", *item)
+        for slot in slots
+        for item in counts(slot).items()
+    ]
+    return write(path, ("at", "id", "bikes"), rows)
+
+
+def test_the_flags_of_another_bikecollect_are_kept(
+    world: World, tmp_path: Path
+) -> None:
+    """Stale, partial and late slots stay so; words that are no flags are dropped."""
+    other = World(tmp_path / "copy" / "city")
+    (other.folder / ".bikecollect").touch()
+    for number in range(3):
+        other.clock.now = NOON + number * 300
+        other.fetch(counts(number), last_updated=int(NOON) + number)
+    with sqlite3.connect(other.folder / "ledger.sqlite3") as db:
+        sql = "UPDATE blocks SET flags = ? WHERE slot = ?"
+        db.execute(sql, ("partial late <b>odd</b>", int(NOON) + 300))
+        db.execute(sql, ("stale", int(NOON) + 600))
+    db.close()
+
+    code, _, _ = run(world, "backfill", "city", "--from", other.folder)
+
+    assert code == 0
+    assert flags(world) == {"12:00": "", "12:05": "partial late", "12:10": "stale"}
+
+
+def test_an_archived_day_keeps_its_flags(world: World, tmp_path: Path) -> None:
+    """The day's slots are archived beside its rows."""
+    pytest.importorskip("duckdb")
+    other = World(tmp_path / "copy" / "bikes" / "city")
+    (other.folder / ".bikecollect").touch()
+    other.fetch(counts(0), last_updated=int(NOON))
+    other.fetch(counts(1), after=300, last_updated=int(NOON))
+    run(other, "compact")
+    assert list(other.folder.parent.glob("archive/slots/*/*/part.parquet"))
+    (other.folder / CSV).unlink(missing_ok=True)
+
+    code, _, stderr = run(world, "backfill", "city", "--from", other.folder)
+
+    assert code == 0, stderr
+    assert flags(world) == {"12:00": "", "12:05": "stale"}
+
+
+def test_another_city_without_a_common_id_is_refused(
+    world: World, tmp_path: Path
+) -> None:
+    """Also if no slot is common; --force fills anyway."""
+    world.fetch({"taipei-1": 1, "taipei-2": 2})
+    rows = [("2026-11-20 12:00:00", f"oslo-{n}", 5) for n in range(20)]
+    path = write(tmp_path / "b.csv", ("at", "id", "bikes"), rows)
+
+    code, _, stderr = fill(world, path)
+    forced, stdout, _ = fill(world, path, "--force")
+
+    assert code == 78
+    assert "has 20 stations, of which 0 are known here" in stderr
+    assert (forced, "1 slot filled" in stdout) == (0, True)
+
+
+def test_a_city_that_was_imported_is_known_by_its_rows(
+    world: World, tmp_path: Path
+) -> None:
+    """An import has no list of stations; its ids count all the same."""
+    fill(world, table(tmp_path / "a.csv", range(4)))
+    rows = [("2026-11-22 12:05:00", f"oslo-{n}", 5) for n in range(20)]
+    path = write(tmp_path / "b.csv", ("at", "id", "bikes"), rows)
+
+    code, _, stderr = fill(world, path)
+
+    assert code == 78
+    assert "has 20 stations, of which 0 are known here" in stderr
+
+
+@pytest.mark.parametrize("hours", [-1, 1, 8, 5.5])
+def test_a_shift_of_the_times_is_found_and_named(
+    world: World, tmp_path: Path, hours: float
+) -> None:
+    """The same values at other times: by how much they have to be moved is said."""
+    for number in range(36):
+        world.clock.now = NOON + number * 300
+        world.fetch(counts(number))
+    path = table(tmp_path / "b.csv", range(10, 60), timedelta(hours=hours))
+
+    code, _, stderr = fill(world, path)
+
+    assert code == 78
+    assert f"if its times are moved by {-hours:+g} h" in stderr
+    assert "see --time-zone" in stderr
+
+
+def test_archives_that_follow_each_other_are_not_shifted(
+    world: World, tmp_path: Path
+) -> None:
+    """At night nothing changes for hours: equal counts prove no shift."""
+    for number in range(12):
+        world.clock.now = NOON + number * 300
+        world.fetch(counts(0))
+    rows = [
+        (f"{BEGIN + timedelta(minutes=5 * slot):%Y-%m-%d %H:%M:%S}", *item)
+        for slot in range(12, 24)
+        for item in counts(0).items()
+    ]
+    path = write(tmp_path / "b.csv", ("at", "id", "bikes"), rows)
+
+    code, stdout, _ = fill(world, path)
+
+    assert code == 0
+    assert "12 slots filled" in stdout
+
+
+def youbike(
+    begin: datetime,
+    collected: datetime,
+    *,
+    suffix: str = "",
+    source: timedelta = timedelta(0),
+) -> list[list[object]]:
+    """Return the rows of one poll of YouBike, at *begin* by the feed's times."""
+    at = f"{begin:%Y-%m-%d %H:%M:%S}"
+    old = f"{begin - source:%Y-%m-%d %H:%M:%S}"
+    return [
+        [
+            f"50010100{n}{suffix}",
+            f"1{suffix}",
+            old,
+            at,
+            old,
+            f"9{suffix}",
+            f"{n}{suffix}",
+            f"{9 - n}{suffix}",
+            f"{collected:%Y-%m-%d %H:%M:%S}",
+        ]
+        for n in range(5)
+    ]
+
+
+def test_times_in_utc_are_proven_by_the_reports_beside_them(
+    world: World, tmp_path: Path
+) -> None:
+    """collect_time 04:01:27 beside an updateTime of 12:00:52 is UTC."""
+    rows = youbike(
+        BEGIN + timedelta(seconds=52),
+        BEGIN.astimezone(UTC) + timedelta(seconds=87),
+    )
+    path = write(tmp_path / "utc.csv", YOUBIKE, rows)
+
+    code, _, stderr = run(world, "backfill", "city", "--from", path)
+
+    assert code == 0
+    assert list(flags(world)) == ["12:00"]
+    assert "times are taken as UTC" in stderr
+
+
+def test_local_times_stay_local(world: World, tmp_path: Path) -> None:
+    """collect_time 12:01:27 beside an updateTime of 12:00:52 is Taipei's."""
+    rows = youbike(BEGIN + timedelta(seconds=52), BEGIN + timedelta(seconds=87))
+    path = write(tmp_path / "local.csv", YOUBIKE, rows)
+
+    code, _, stderr = run(world, "backfill", "city", "--from", path)
+
+    assert (code, stderr) == (0, "")
+    assert list(flags(world)) == ["12:00"]
+
+
+def test_a_zone_that_cannot_be_found_out_is_asked_for(
+    world: World, tmp_path: Path
+) -> None:
+    """Vienna's clock wrote the times; neither Taipei's nor UTC explains them."""
+    rows = youbike(BEGIN, BEGIN - timedelta(hours=7, seconds=-60))
+    path = write(tmp_path / "vienna.csv", YOUBIKE, rows)
+
+    code, _, stderr = run(world, "backfill", "city", "--from", path)
+    zone = ("--time-zone", "Europe/Vienna")
+    named, _, _ = run(world, "backfill", "city", "--from", path, *zone)
+
+    assert code == 78
+    assert "give their zone with --time-zone" in stderr
+    assert (named, list(flags(world))) == (0, ["12:00"])
+
+
+def test_an_unknown_zone_is_a_usage_error(world: World, tmp_path: Path) -> None:
+    """What was given, and what would do."""
+    path = table(tmp_path / "a.csv", range(2))
+
+    code, _, stderr = fill(world, path, "--time-zone", "Asia/Taipeh")
+
+    assert code == 64
+    assert "--time-zone Asia/Taipeh: unknown time zone" in stderr
+
+
+def test_old_content_is_imported_as_stale(world: World, tmp_path: Path) -> None:
+    """SrcUpdateTime is four days before updateTime and collect_time."""
+    rows = youbike(BEGIN, BEGIN + timedelta(seconds=60), source=timedelta(days=4))
+    path = write(tmp_path / "old.csv", YOUBIKE, rows)
+
+    run(world, "backfill", "city", "--from", path)
+
+    assert flags(world) == {"12:00": "stale"}
+
+
+def test_ids_and_flags_that_became_floats_are_read(
+    world: World, tmp_path: Path
+) -> None:
+    """500101001.0 and act 1.0, as pandas writes a column with a gap."""
+    late = BEGIN + timedelta(minutes=10)
+    rows = [
+        *youbike(BEGIN, BEGIN + timedelta(seconds=60), suffix=".0"),
+        *youbike(late, late + timedelta(seconds=60)),
+    ]
+    path = write(tmp_path / "float.csv", YOUBIKE, rows)
+
+    run(world, "backfill", "city", "--from", path)
+
+    cells = [line.split(",") for line in world.lines()]
+    assert [(row[2], row[3], row[10]) for row in cells] == [
+        (f"50010100{n}", str(n), "true") for n in range(5)
+    ] * 2
+    assert flags(world) == {"12:00": "", "12:10": ""}
+
+
+def test_an_archive_of_changes_has_partial_slots(world: World, tmp_path: Path) -> None:
+    """A row where a station changed: a slot has few of the stations, and says so."""
+    rows = [
+        (f"{BEGIN + timedelta(minutes=5 * slot):%Y-%m-%d %H:%M:%S}", f"{n:04}", slot)
+        for slot in range(12)
+        for n in range(60)
+        if (n + slot) % 6 == 0
+    ]
+    path = write(tmp_path / "changes.csv", ("at", "id", "bikes"), rows)
+
+    code, _, stderr = fill(world, path)
+    _, report, _ = run(world, "backfill-report", "city", "--format", "json")
+
+    assert code == 0
+    assert "a row only where a station has changed" in stderr
+    assert set(flags(world).values()) == {"partial"}
+    assert json.loads(report)["days"][0]["partial"] == 12
+
+
+def test_a_station_that_is_twice_in_a_poll_is_said(
+    world: World, tmp_path: Path
+) -> None:
+    """The first row counts; the slot has the flag dup."""
+    rows = youbike(BEGIN, BEGIN + timedelta(seconds=60))
+    path = write(tmp_path / "twice.csv", YOUBIKE, [*rows, rows[0]])
+
+    run(world, "backfill", "city", "--from", path)
+
+    assert flags(world) == {"12:00": "dup"}
+
+
+def test_gaps_of_an_import_before_the_first_run_are_before_collecting(
+    world: World, tmp_path: Path
+) -> None:
+    """No ledger was lost: nobody had collected yet."""
+    world.clock.now = NOON + 3600
+    world.fetch(counts(0))
+    path = table(tmp_path / "early.csv", [0, 1, 4])
+    fill(world, path)
+
+    until = ("--until", "2026-11-22T13:00")
+    _, report, _ = run(world, "backfill-report", "city", *until, "--format", "json")
+
+    gaps = json.loads(report)["gaps"]
+    assert [(gap["slots"], gap["cause"]) for gap in gaps] == [
+        (2, "not-collecting"),
+        (7, "not-collecting"),
+    ]
+    assert not re.search("lost", json.dumps(gaps))
