@@ -1,22 +1,25 @@
 """Verification that files, ledger and checksums of a system agree, byte for byte."""
 
-import hashlib
-import json
-import os
-import zipfile
+import time
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from bikecollect.archive import day_csv
 from bikecollect.archive.archived_days import GONE, Archived, archived_days
 from bikecollect.archive.certificates import Certificate, Finding
+from bikecollect.archive.checks.csv_files import (
+    DailyFile,
+    check_file,
+    describe_damage,
+)
+from bikecollect.archive.checks.payload_files import check_payload
+from bikecollect.archive.checks.second_look import confirmed
+from bikecollect.archive.checks.snapshot import read_snapshot
 from bikecollect.archive.day_archive import Archive
-from bikecollect.core.blocks import Block, Span
+from bikecollect.core.blocks import Block
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import EARLIEST, LATEST, Slot, from_iso, stamp
 from bikecollect.core.snapshot import StationInformation
@@ -25,9 +28,6 @@ from bikecollect.storage.csv_store import Store, is_segment
 from bikecollect.storage.data_folder import INFORMATION, LEDGER, SystemFolder
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.lock import Lock
-
-BLOCKS = 'SELECT * FROM main.blocks ORDER BY file, start, "end"'
-FILES = 'SELECT file, "end", damaged, header FROM files'
 
 
 class _Day(NamedTuple):
@@ -43,6 +43,20 @@ class _Day(NamedTuple):
         """Whether its certificate is computed from its CSV."""
         is_removed = self.archived is not None and self.archived.csv_gone
         return bool(self.blocks) and not is_removed
+
+
+@dataclass(frozen=True)
+class _Names:
+    """The names of files and days to verify; with None all."""
+
+    names: Collection[str] | None = None
+
+    def __contains__(self, name: object) -> bool:
+        return self.names is None or name in self.names
+
+    def has(self, day: _Day) -> bool:
+        """Return whether *day*, or a file of it, is among them."""
+        return day.name in self or any(b.span.file in self for b in day.blocks)
 
 
 @dataclass
@@ -72,33 +86,38 @@ class Verifier:
     deep: bool = False
     since: str = ""
     until: str = "9"
+    sleep: Callable[[float], object] = time.sleep
 
     def run(self) -> Iterator[Finding | Certificate]:
-        """Yield a finding per disagreement, and a certificate per good day."""
-        with self._without_writers():
-            sizes = self.store.sizes()
-            known = [Block.from_row(row) for row in self.history.select(BLOCKS)]
-            files = self.history.select(FILES)
-            stations = self.history.select("SELECT * FROM stations")
-            archives = self.history.select("SELECT * FROM archives")
-        blocks = [block for block in known if is_segment(block.span.file)]
-        days = self._wanted(blocks, archived_days(archives))
-        yield from self._ledger()
-        yield from self._impossible(known)
-        yield from self._files(blocks, files, sizes, days)
-        yield from self._information(stations, sizes.get(INFORMATION, 0))
-        for day in days:
-            yield from self._day(day)
-        yield from self._payloads({block.run_id: block.sha256 for block in blocks})
+        """Yield a certificate per good day, then a finding per disagreement."""
+        yield from confirmed(self._look)
 
-    @contextmanager
-    def _without_writers(self) -> Iterator[None]:
-        """Hold the lock, so that no run is amid a commit; a read-only copy has none."""
-        if not os.access(self.system.path, os.W_OK):
-            yield
-            return
-        with self.lock.held():
-            yield
+    def _look(self, names: Collection[str] | None) -> Iterator[Finding | Certificate]:
+        """Verify the files and days called *names*; all of them if it is None."""
+        if names is not None:
+            again = replace(self, counts=VerifiedCounts())
+            yield from again._verify(_Names(names))  # noqa: SLF001 - of this class
+        else:
+            yield from self._verify(_Names(None))
+
+    def _verify(self, names: _Names) -> Iterator[Finding | Certificate]:
+        sizes, known, files, stations, archives = read_snapshot(
+            self.system, self.store, self.history, self.lock, self.sleep
+        )
+        blocks = [block for block in known if is_segment(block.span.file)]
+        days = [
+            d for d in self._wanted(blocks, archived_days(archives)) if names.has(d)
+        ]
+        if LEDGER in names:
+            yield from self._ledger()
+            yield from self._impossible(known)
+        yield from self._files(blocks, files, sizes, days, names)
+        if INFORMATION in names:
+            yield from self._information(stations, sizes.get(INFORMATION, 0))
+        for day in days:
+            yield from self._day(day, sizes)
+        sums = {block.run_id: block.sha256 for block in blocks}
+        yield from self._payloads(sums, names)
 
     def _finding(self, where: object, what: str) -> Finding:
         return Finding(self.system.system_id, str(where), what)
@@ -128,8 +147,9 @@ class Verifier:
         files: Sequence[Sequence[Any]],
         sizes: Mapping[str, int],
         days: Sequence[_Day],
+        names: _Names,
     ) -> Iterator[Finding]:
-        """Yield what is wrong with the CSV files: every byte must belong to a block.
+        """Yield what is wrong with the CSV files in *names*.
 
         Blocks of days that get a certificate are read for it, not here.
         """
@@ -139,57 +159,17 @@ class Verifier:
             file: [block.span for block in members]
             for file, members in groupby(blocks, key=lambda block: block.span.file)
         }
-        for file in sorted({*sizes, *known, *by_file} - {INFORMATION}):
-            end, damaged, header = known.get(file, (0, 0, None))
-            if damaged == GONE:
+        for name in sorted({*sizes, *known, *by_file} - {INFORMATION}):
+            end, damaged, header = known.get(name, (0, 0, None))
+            if damaged == GONE or name not in names:
                 continue
+            spans = by_file.get(name, [])
             self.counts.files += 1
-            if file not in sizes:
-                yield self._finding(file, "is missing")
-                continue
-            if damaged:
-                what = "is marked as damaged; run: bikecollect verify --repair"
-                yield self._finding(file, what)
-            yield from self._header(file, header)
-            later = file[15:25] in read_later
-            spans = by_file.get(file, [])
-            yield from self._unaccounted(file, spans, sizes[file], end)
-            yield from () if later else self._damaged(spans)
-
-    def _header(self, file: str, crc: int | None) -> Iterator[Finding]:
-        header = self.store.header(file)
-        if crc is not None and zlib.crc32(header) != crc:
-            yield self._finding(file, "its first line has changed")
-        elif not header.startswith(
-            (b"slot,fetched_at,station_id,", b"slot,fetched_at,vehicle_id,")
-        ):
-            yield self._finding(file, "its first line is not that of a daily file")
-
-    def _unaccounted(
-        self, file: str, spans: Sequence[Span], size: int, end: int
-    ) -> Iterator[Finding]:
-        position = len(self.store.header(file))
-        for span in spans:
-            self.counts.blocks += 1
-            if span.start != position:
-                what = f"bytes {position} to {span.start} belong to no block"
-                yield self._finding(file, what)
-            position = span.end
-        if position != size:
-            what = f"bytes {position} to {size} belong to no block"
-            yield self._finding(file, what)
-        elif end != size:
-            what = f"ends at byte {size}, the ledger says {end}"
-            yield self._finding(file, what)
-
-    def _damaged(self, spans: Sequence[Span]) -> Iterator[Finding]:
-        for span in spans:
-            if self.store.crc(span) != span.crc:
-                yield self._damage(span)
-
-    def _damage(self, span: Span) -> Finding:
-        what = f"the block in bytes {span.start} to {span.end} is damaged"
-        return self._finding(span.file, what)
+            self.counts.blocks += len(spans) if name in sizes else 0
+            file = DailyFile(name, sizes.get(name), end, bool(damaged), header, spans)
+            is_read_here = name[15:25] not in read_later
+            for what in check_file(file, self.store, reads_blocks=is_read_here):
+                yield self._finding(name, what)
 
     def _information(
         self, rows: Sequence[Sequence[Any]], size: int
@@ -231,7 +211,9 @@ class Verifier:
             if self.since <= day < self.until
         ]
 
-    def _day(self, day: _Day) -> Iterator[Finding | Certificate]:
+    def _day(
+        self, day: _Day, sizes: Mapping[str, int]
+    ) -> Iterator[Finding | Certificate]:
         self.counts.days += 1
         if day.archived:
             yield from self._archived(day.archived)
@@ -241,7 +223,7 @@ class Verifier:
         if day.archived and not day.is_live:
             yield self._certificate(day.archived)
         else:
-            yield from self._live(day)
+            yield from self._live(day, sizes)
 
     def _archived(self, archived: Archived) -> Iterator[Finding]:
         for what in self.archive.damage(archived):
@@ -264,7 +246,9 @@ class Verifier:
             self.system.system_id, archived.day, archived.summary, "archive"
         )
 
-    def _live(self, day: _Day) -> Iterator[Finding | Certificate]:
+    def _live(
+        self, day: _Day, sizes: Mapping[str, int]
+    ) -> Iterator[Finding | Certificate]:
         """Read each block once: for its checksum, its rows, and the day's digest."""
         blocks = [b for b in day.blocks if (self.system.path / b.span.file).exists()]
         findings: list[Finding] = []
@@ -284,7 +268,9 @@ class Verifier:
             continue  # check the blocks after an unreadable one
         yield from findings
         if summary is None or len(blocks) < len(day.blocks):
-            return  # reported by `_files`
+            if all(block.span.file in sizes for block in day.blocks):
+                yield self._finding(day.name, "its files were changed meanwhile")
+            return  # what was missing before is reported by `_files`
         archived = day.archived.summary if day.archived else summary
         if archived != summary and archived[:2] == summary[:2]:
             yield self._finding(day.name, "CSV and archive have different rows")
@@ -297,29 +283,22 @@ class Verifier:
         for block in blocks:
             text = self.store.text(block.span)
             if zlib.crc32(text) != block.span.crc:
-                findings.append(self._damage(block.span))
+                what = describe_damage(block.span)
+                findings.append(self._finding(block.span.file, what))
             if text.count(b"\n") != block.rows or (text and _slot(text) != block.slot):
                 slot = stamp(block.slot)
                 what = f"the block of {slot} has other rows than the ledger says"
                 findings.append(self._finding(block.span.file, what))
             yield block, text
 
-    def _payloads(self, sums: dict[str, str]) -> Iterator[Finding]:
+    def _payloads(self, sums: Mapping[str, str], names: _Names) -> Iterator[Finding]:
         """Yield the payloads that are unreadable or differ from the committed ones."""
-        folder = self.system.path / "payloads"
-        for path in sorted(folder.rglob("*.zip")):
-            self.counts.payloads += 1
-            run_id = path.name.split(".")[1] if path.name.count(".") > 1 else ""
-            name = path.relative_to(self.system.path)
-            try:
-                digest = _documents(path)
-            except FileNotFoundError:
-                continue  # moved by a run in the meantime
-            except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as e:
-                yield self._finding(name, f"cannot be read: {e}")
-                continue
-            if sums.get(run_id) and digest != sums[run_id]:
-                yield self._finding(name, "is not the payload that was committed")
+        for path in sorted((self.system.path / "payloads").rglob("*.zip")):
+            name = str(path.relative_to(self.system.path))
+            if name in names:
+                self.counts.payloads += 1
+                if what := check_payload(path, sums):
+                    yield self._finding(name, what)
 
 
 def _slot(lines: bytes) -> Slot | None:
@@ -327,16 +306,6 @@ def _slot(lines: bytes) -> Slot | None:
         return from_iso(lines.partition(b",")[0].decode("ascii"))
     except ValueError:
         return None
-
-
-def _documents(path: Path) -> str:
-    """Return the sha256 of the documents in the payload *path*, in their order."""
-    digest = hashlib.sha256()
-    with zipfile.ZipFile(path) as file:
-        details = json.loads(file.read("fetch.json"))
-        for document in details["documents"]:
-            digest.update(file.read(document["body"]))
-    return digest.hexdigest()
 
 
 def _version(row: Sequence[object]) -> StationInformation:

@@ -241,6 +241,8 @@ class History:
         with self._opened() as db:
             self._session = db
             try:
+                if outer is None:
+                    db.execute("BEGIN")  # all reads see one state
                 yield
             finally:
                 self._session = outer

@@ -1,0 +1,67 @@
+"""Verification of a daily file: every byte belongs to a block, and none differs."""
+
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from bikecollect.core.blocks import Span
+from bikecollect.core.errors import StorageError
+from bikecollect.storage.csv_store import Store
+
+FIRST_COLUMNS = (b"slot,fetched_at,station_id,", b"slot,fetched_at,vehicle_id,")
+
+
+class DailyFile(NamedTuple):
+    """A daily file of *size* bytes, None if it is missing, and what the ledger says.
+
+    That is its *end*, its damage, the crc32 of its first line, and its blocks' *spans*.
+    """
+
+    name: str
+    size: int | None
+    end: int
+    is_damaged: bool
+    header_crc: int | None
+    spans: Sequence[Span]
+
+
+def check_file(file: DailyFile, store: Store, *, reads_blocks: bool) -> Iterator[str]:
+    """Yield what is wrong with *file*; its blocks are read only with *reads_blocks*."""
+    if file.size is None:
+        yield "is missing"
+        return
+    if file.is_damaged:
+        yield "is marked as damaged; run: bikecollect verify --repair"
+    try:
+        header = store.header(file.name)
+        yield from _of_header(header, file.header_crc)
+        yield from _of_bytes(file, file.size, len(header))
+        for span in file.spans if reads_blocks else ():
+            if store.crc(span) != span.crc:
+                yield describe_damage(span)
+    except StorageError as error:
+        yield f"cannot be read: {error}"
+
+
+def describe_damage(span: Span) -> str:
+    """Return the text for a block that differs from its checksum."""
+    return f"the block in bytes {span.start} to {span.end} is damaged"
+
+
+def _of_header(header: bytes, crc: int | None) -> Iterator[str]:
+    if crc is not None and zlib.crc32(header) != crc:
+        yield "its first line has changed"
+    elif not header.startswith(FIRST_COLUMNS):
+        yield "its first line is not that of a daily file"
+
+
+def _of_bytes(file: DailyFile, size: int, position: int) -> Iterator[str]:
+    """Yield the bytes from *position* on that belong to no block."""
+    for span in file.spans:
+        if span.start != position:
+            yield f"bytes {position} to {span.start} belong to no block"
+        position = span.end
+    if position != size:
+        yield f"bytes {position} to {size} belong to no block"
+    elif file.end != size:
+        yield f"ends at byte {size}, the ledger says {file.end}"
