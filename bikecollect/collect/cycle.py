@@ -1,7 +1,7 @@
 """The main line: fetch one payload, accept it, commit all waiting payloads."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -30,7 +30,12 @@ from bikecollect.core.run import (
     with_killed_runs,
     with_notice,
 )
-from bikecollect.core.secrets.redact import Placeholders, Redact, unredacted
+from bikecollect.core.secrets.redact import (
+    Placeholders,
+    Redact,
+    changed_notes,
+    unredacted,
+)
 from bikecollect.core.slots import DAY, Slot, day_of
 from bikecollect.core.timeline.grid import Grid
 from bikecollect.feeds import Feed
@@ -137,7 +142,7 @@ class Cycle:
     def dry(self, run: Run) -> Run:
         """Fetch and read without writing anything; raises BikecollectError."""
         payload = self._fetch(run)
-        size, vehicles = _size(payload), self.committer.vehicles
+        size, vehicles = payload.size, self.committer.vehicles
         with self.watch("read"):
             if vehicles and vehicles.is_alone(payload):
                 rows, listed = vehicles.read(payload).rows.rows, 0
@@ -243,7 +248,7 @@ class Cycle:
             raise refusal
         with self.watch("fetch"):
             memory = self.ledger.recall()
-            notes = _changed_notes(self.placeholders.undone, memory.notes)
+            notes = changed_notes(self.placeholders.undone, memory.notes)
             memory = memory._replace(notes=notes, now=self.clock())
             check_not_before(memory.notes.get(NOT_BEFORE, ""), memory.now)
             known = self.client.public_host = memory.notes.get(PUBLIC_HOST, "")
@@ -264,13 +269,13 @@ class Cycle:
             boot_id=run.boot_id,
             uptime=run.uptime,
             incomplete=self.redact(payload.incomplete),
-            notes=_changed_notes(self.placeholders.put, payload.notes),
+            notes=changed_notes(self.placeholders.put, payload.notes),
             findings={k: self.redact(text) for k, text in payload.findings.items()},
         )
 
     def _accept(self, run: Run, payload: Payload) -> Run:
         """Make *payload* durable; if the disk refuses, keep it in memory."""
-        size = _size(payload)
+        size = payload.size
         run = replace(run, bytes=size, http_status=payload.documents[-1].http_status)
         try:
             with self.watch("accept"):
@@ -344,15 +349,3 @@ def _translated(error: BikecollectError | OSError) -> BikecollectError:
 def _held(run: Run, error: str) -> Run:
     """Return *run*, whose payload waits for a run with a right clock."""
     return run.ended(Outcome.DEFERRED, "clock", error) if run.outcome is None else run
-
-
-def _size(payload: Payload) -> int:
-    return sum(len(document.body) for document in payload.documents)
-
-
-def _changed_notes(
-    change: Callable[[str], str | None], notes: Mapping[str, str]
-) -> dict[str, str]:
-    """Return *notes* with *change* applied to each text; drop those it maps to None."""
-    changed = {name: change(text) for name, text in notes.items()}
-    return {name: text for name, text in changed.items() if text is not None}

@@ -86,6 +86,11 @@ class Payload:
     source: str = ""
     findings: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def size(self) -> int:
+        """The bytes of all its documents."""
+        return sum(len(document.body) for document in self.documents)
+
     def body(self, name: str) -> bytes | None:
         """Return the body of the document *name*, None if it is absent."""
         return next((doc.body for doc in self.documents if doc.name == name), None)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from itertools import takewhile
 from typing import Any
@@ -89,6 +89,14 @@ class Placeholders:
         for secret, mark in self._marks.items():
             text = text.replace(mark, secret)
         return text if STARS not in text else None
+
+
+def changed_notes(
+    change: Callable[[str], str | None], notes: Mapping[str, str]
+) -> dict[str, str]:
+    """Return *notes* with *change* applied to each text; drop those it maps to None."""
+    changed = {name: change(text) for name, text in notes.items()}
+    return {name: text for name, text in changed.items() if text is not None}
 
 
 def redacted_values(values: Any, redact: Redact) -> Any:
