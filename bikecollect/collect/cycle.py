@@ -25,6 +25,7 @@ from bikecollect.core.run import (
     block_source,
     check_not_before,
     concluded,
+    deferred_by_clock,
     payload_name,
     postponed,
     with_killed_runs,
@@ -194,7 +195,7 @@ class Cycle:
                     run, self.recovery.recover_runs(run, self.run_notes)
                 )
             if self.checks:
-                return _held(run, self.checks[-1].error), True
+                return deferred_by_clock(run, self.checks[-1].error), True
             for name in self._waiting(run):
                 own = name == payload_name(run)
                 result = self.committer.commit(name, block_source(mine=own))
@@ -344,8 +345,3 @@ def _translated(error: BikecollectError | OSError) -> BikecollectError:
     if isinstance(error, OSError):
         return StorageError(f"cannot use the disk: {error}")
     return error
-
-
-def _held(run: Run, error: str) -> Run:
-    """Return *run*, whose payload waits for a run with a right clock."""
-    return run.ended(Outcome.DEFERRED, "clock", error) if run.outcome is None else run

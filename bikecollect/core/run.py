@@ -301,3 +301,8 @@ def postponed(run: Run, error: BikecollectError) -> Run:
         busy = run.ended(Outcome.DEFERRED, error.cause, str(error))
         return busy.noticed(Notice("lock", str(error)))
     return run.failed(error).noticed(Notice(error.cause, str(error)))
+
+
+def deferred_by_clock(run: Run, error: str) -> Run:
+    """Return *run*, whose payload waits for a run with a right clock."""
+    return run.ended(Outcome.DEFERRED, "clock", error) if run.outcome is None else run
