@@ -232,17 +232,24 @@ def iso_text(zone: tzinfo, first: int, last: int) -> str:
 
     It is NULL for times without a date.
     """
-    cases, written = [], ""
-    for since, offset in reversed(utc_offsets.steps(zone, first, last)):
+    steps = utc_offsets.steps(zone, first, last)
+    begins = (FIRST, *(since for since, _ in steps[1:]))
+    ends = (*(since - 1 for since, _ in steps[1:]), LAST)
+    # One branch per offset, not per change: a century has 150 changes, and the cells of
+    # a row repeat them all.
+    spans: dict[int, list[str]] = {}
+    for begin, end, (_, offset) in zip(begins, ends, steps, strict=True):
+        spans.setdefault(offset, []).append(f"{{0}} BETWEEN {begin} AND {end}")
+    cases = []
+    for offset, within in spans.items():
         sign, (hours, rest) = "-" if offset < 0 else "+", divmod(abs(offset), 3600)
         minutes, seconds = divmod(rest, 60)
         if seconds:
             raise StorageError(f"{zone} has an offset of {offset} seconds")
         moment = f"strftime(make_timestamp(({{0}} + {offset}) * 1000000), {ISO})"
         written = f"{moment} || '{sign}{hours:02}:{minutes:02}'"
-        cases.append(f"WHEN {{0}} >= {since} THEN {written}")
-    outside = f"WHEN {{0}} NOT BETWEEN {FIRST} AND {LAST} THEN NULL"
-    return f"CASE {outside} {' '.join(cases)} ELSE {written} END"
+        cases.append(f"WHEN {' OR '.join(within)} THEN {written}")
+    return f"CASE {' '.join(cases)} END"
 
 
 ISO = "'%Y-%m-%dT%H:%M:%S'"

@@ -17,13 +17,15 @@ STATION, DISTRICT, SYSTEM = "station", "district", "system"
 class Report:
     """A report; *places* are the possible groupings of its rows, the default first.
 
-    *may_be_empty*: no row is an answer, too, such as no change.
+    *may_be_empty*: no row is an answer, too, such as no change; *is_heavy*: the
+    stations are read some at a time, as an engine holds a list of values per group.
     """
 
     name: str
     places: tuple[str, ...] = (STATION,)
     needs_moment: bool = False
     may_be_empty: bool = False
+    is_heavy: bool = False
 
     @property
     def text(self) -> str:
@@ -56,7 +58,7 @@ REPORTS: Mapping[str, Report] = {
         Report("history"),
         Report("hours"),
         Report("days"),
-        Report("typical"),
+        Report("typical", is_heavy=True),
         Report("scarcity", (SYSTEM, DISTRICT)),
         Report("neighbours", may_be_empty=True),
         Report("vehicles", (SYSTEM,)),

@@ -44,6 +44,12 @@ ENDS = (
     " MAX(s.slot) AS last_slot FROM slots AS s WHERE s.state <> 'missing'"
     " GROUP BY s.system_id"
 )
+COUNT = (
+    "SELECT COUNT(*) AS slots FROM slots AS s"
+    " WHERE s.date >= DATE '$since' AND s.date < DATE '$until' GROUP BY s.system_id"
+)
+ROWS_AT_ONCE = 150_000
+"""Rows that a heavy report reads at a time: 140 MB in DuckDB for `typical`."""
 ALWAYS = (0, 1 << 40)
 NEVER = (1, 0)
 """First and last slot of a station that was always, or never, in the system."""
@@ -107,18 +113,40 @@ def ask(
     if by not in report.places:
         known = ", ".join(report.places)
         raise UsageError(f"`{report.name}` cannot be grouped by {by}, only by {known}")
-    engine.register("asked", ASKED, asked(engine, values, by, stations))
+    members = asked(engine, values, by, stations)
+    if report.is_heavy:
+        return _in_parts(engine, values, values.sql(report), members)
+    engine.register("asked", ASKED, members)
     columns, rows = engine.query(values.sql(report))
     if report.name == "chance":
         return _with_interval(columns, rows)
     return Answer(columns, rows)
 
 
+def _in_parts(
+    engine: Engine, values: Values, sql: str, members: Sequence[tuple[Any, ...]]
+) -> Answer:
+    """Run *sql* on some stations at a time: an engine holds a list per group."""
+    counts = engine.query(_in_range(COUNT, values))[1]
+    slots = max((count for (count,) in counts), default=1)
+    most = max(1, ROWS_AT_ONCE // slots)
+    columns: list[str] = []
+    rows: list[Sequence[Any]] = []
+    for begin in range(0, max(1, len(members)), most):
+        engine.register("asked", ASKED, members[begin : begin + most])
+        columns, some = engine.query(sql)
+        rows += some
+    return Answer(columns, rows)
+
+
+def _in_range(sql: str, values: Values) -> str:
+    since, until = values.since.isoformat(), values.until.isoformat()
+    return sql.replace("$since", since).replace("$until", until)
+
+
 def refuse_nothing(engine: Engine, report: Report, values: Values) -> None:
     """Raise UsageError if a *report* without any row has no data to report on."""
-    sql = EXPECTED.replace("$since", values.since.isoformat())
-    sql = sql.replace("$until", values.until.isoformat())
-    if not engine.query(sql)[1]:
+    if not engine.query(_in_range(EXPECTED, values))[1]:
         text = "no data in that range"
     elif report.needs_moment:
         text = "no such day of the week in that range"
@@ -155,10 +183,8 @@ def asked(
     This includes stations that have rows but are in no station list. The last two are
     the slots between which a station is expected, see `_lives`.
     """
-    seen_sql = SEEN.replace("$since", values.since.isoformat())
-    seen_sql = seen_sql.replace("$until", values.until.isoformat())
     regions = {(s, i): region for s, i, region in engine.query(STATIONS)[1]}
-    seen = engine.query(seen_sql)[1]
+    seen = engine.query(_in_range(SEEN, values))[1]
     in_range = [(s, i) for s, i, _, _, is_in_range in seen if is_in_range]
     known = dict.fromkeys([*regions, *in_range])
     unknown = sorted(set(stations) - {station for _, station in known})

@@ -5,14 +5,17 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from keeping import compacted, compactor, findings, viewed
 from world import NOON, World
 
-from bikecollect.archive import summaries
+from bikecollect.archive import parquet, summaries
 from bikecollect.archive.parts import digest, list_parts
-from bikecollect.core.slots import DAY
+from bikecollect.archive.utc_offsets import steps
+from bikecollect.core.slots import DAY, Slot, iso
+from bikecollect.reports import runner
 from bikecollect.reports.registry import REPORTS, Values, wilson
 from bikecollect.reports.runner import Duck, ask
 
@@ -302,3 +305,43 @@ def test_a_chance_of_one_day_is_uncertain() -> None:
 
     assert low < 0.3
     assert high == 1
+
+
+def test_a_typical_week_is_computed_for_some_stations_at_a_time(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A quartile needs all values of its group in memory; the answer is the same."""
+    world = World(folder / "city")
+    for number in range(4):
+        world.fetch(dict.fromkeys("abcde", number), after=300)
+    whole = rows_of(world, "typical")
+    monkeypatch.setattr(runner, "ROWS_AT_ONCE", 8)
+    queries = []
+
+    class Counting(Duck):
+        def query(self, sql: str) -> Any:
+            queries.append(sql)
+            return super().query(sql)
+
+    with viewed(world) as db:
+        answer = ask(Counting(db), REPORTS["typical"], VALUES)
+
+    assert [dict(zip(answer.columns, row, strict=True)) for row in answer.rows] == whole
+    assert sum("PERCENTILE_CONT" in sql for sql in queries) == 3
+
+
+@pytest.mark.parametrize("zone", ["America/Los_Angeles", "Australia/Lord_Howe"])
+def test_times_of_a_century_need_a_branch_for_each_offset_only(zone: str) -> None:
+    """DuckDB plans 150 changes of a clock as fast as one; the text is Python's."""
+    century = ZoneInfo(zone)
+    sql = parquet.iso_text(century, 1_000_000_000, 4_102_444_800)
+    changes = [since for since, _ in steps(century, 1_600_000_000, 1_800_000_000)]
+    moments = [moment + step for moment in changes for step in (-1, 0, 1)]
+
+    texts = duckdb.execute(
+        f"SELECT {sql.format('t')} FROM (SELECT CAST(unnest(?) AS BIGINT) AS t)",
+        [moments],
+    ).fetchall()
+
+    assert [text for (text,) in texts] == [iso(Slot(m), century) for m in moments]
+    assert sql.count("strftime") == 2
