@@ -12,6 +12,7 @@ from bikecollect.core.blocks import Block, Span
 from bikecollect.core.slots import Slot
 from bikecollect.storage.csv_store import Store, is_segment
 from bikecollect.storage.ledger import Ledger
+from bikecollect.storage.ledger_schema import GONE
 from bikecollect.storage.lock import Lock
 from bikecollect.storage.runs import packed
 from bikecollect.storage.runs.ends import STATION_ENDS, WITHIN
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
     from bikecollect.archive.day_archive import Archive
 
-GONE = 2
-"""In ``files.damaged``: the file was archived and removed."""
 FILLED = (
     "SELECT substr(file, 16, 10) AS day, sum(rows > 0), sum(rows) FROM blocks"
     f" WHERE {WITHIN} GROUP BY day ORDER BY day"

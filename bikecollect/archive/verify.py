@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from bikecollect.archive import day_csv
-from bikecollect.archive.archived_days import GONE, Archived, archived_days
+from bikecollect.archive.archived_days import Archived, archived_days
 from bikecollect.archive.certificates import Certificate, Finding
 from bikecollect.archive.checks.csv_files import (
     DailyFile,
@@ -27,6 +27,7 @@ from bikecollect.storage.csv_format import information_header, information_lines
 from bikecollect.storage.csv_store import Store, is_segment
 from bikecollect.storage.data_folder import INFORMATION, LEDGER, SystemFolder
 from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.ledger_schema import GONE
 from bikecollect.storage.lock import Lock
 
 

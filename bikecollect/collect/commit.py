@@ -168,8 +168,8 @@ class Committer:
         self, name: str, payload: Payload, understood: Understood, source: str
     ) -> Result:
         snapshot, known, block, notes = understood
-        extents = self.ledger.extents()
         day = day_of(payload.slot, self.zone)
+        extents = self.ledger.extents(day)
         file, end, damage = target(day, self.format.header, self.store, extents)
         since = int(notes[only.NOTE].partition(" ")[0] or 0)
         flags = quality.flags(payload, snapshot, self.ledger, self.interval, since)

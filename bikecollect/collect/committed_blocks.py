@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from bikecollect.archive.archived_days import GONE
 from bikecollect.core.blocks import Span
 from bikecollect.core.slots import Slot
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.ledger_schema import GONE
 
 SPANS = (
     'SELECT slot, file, start, "end", crc32 FROM blocks WHERE file NOT IN'

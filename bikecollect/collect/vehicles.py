@@ -158,7 +158,7 @@ class VehicleCommitter:
         source: str,
     ) -> Result:
         day = day_of(payload.slot, self.zone)
-        extents = self.ledger.extents()
+        extents = self.ledger.extents(day)
         file, end, damage = target(day, HEADER, self.store, extents)
         # What is missing at the stations says nothing about the vehicles.
         own = payload if self.is_alone(payload) else replace(payload, incomplete="")

@@ -12,6 +12,7 @@ from bikecollect.core.slots import DAY, EARLIEST, LATEST, Slot
 from bikecollect.core.snapshot import StationInformation
 from bikecollect.storage.files.ledger_file import SESSIONS, LedgerFile
 from bikecollect.storage.ledger_schema import (
+    GONE,
     INDEXES,
     LISTED,
     LOST_ROWS,
@@ -100,12 +101,18 @@ class Ledger(LedgerFile):
             db.executemany("DELETE FROM memory WHERE key = ?", ((k,) for k in notes))
             db.executemany("INSERT INTO memory VALUES (?, ?)", kept[:MOST_NOTES])
 
-    def extents(self) -> dict[str, Extent]:
-        """Return the committed part of each file, by its name."""
-        sql = 'SELECT file, start, "end", crc32, damaged FROM files'
+    def extents(self, day: str = "") -> dict[str, Extent]:
+        """Return the committed part of each file, by its name.
+
+        Files that were archived and removed are left out, except those of *day*.
+        """
+        sql = (
+            'SELECT file, start, "end", crc32, damaged FROM files'
+            " WHERE damaged <> ? OR file GLOB ?"
+        )
         return {
             file: Extent(end, Span(file, start, end, crc), bool(damaged))
-            for file, start, end, crc, damaged in self.all(sql)
+            for file, start, end, crc, damaged in self.all(sql, GONE, f"*/{day}.*")
         }
 
     def slots(self) -> set[Slot]:

@@ -126,6 +126,8 @@ WHERE is_listed
 STEPS = (RUNS_AND_BLOCKS, INCIDENTS, ARCHIVES, PACKED_RUNS)
 """The n-th step upgrades schema n - 1 to schema n."""
 VERSION = len(STEPS)
+GONE = 2
+"""In ``files.damaged``: the file was archived and removed."""
 UNPACKED = 3
 """The schema that lacks only the packed runs."""
 LOST_ROWS = {

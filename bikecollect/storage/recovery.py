@@ -43,6 +43,8 @@ class Recovery:
         """Adopt, cut or abandon each file that does not end where the ledger says."""
         extents, notices = self.ledger.extents(), []
         sizes = self.store.sizes()
+        for file in sizes.keys() - extents.keys():  # archived, perhaps, and removed
+            extents |= self.ledger.extents(_day(file))
         for file, size in sorted(
             sizes.items(), key=lambda item: item[0] == INFORMATION
         ):

@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from bikecollect.archive.archived_days import FILLED, GONE
+from bikecollect.archive.archived_days import FILLED
 from bikecollect.archive.datasets import DatasetLayout, part
 from bikecollect.archive.parts import Parts, is_day
 from bikecollect.core.blocks import Span
@@ -17,6 +17,7 @@ from bikecollect.storage.csv_store import is_segment
 from bikecollect.storage.data_folder import INFORMATION
 from bikecollect.storage.files.regular_file import open_file, read_file
 from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.ledger_schema import GONE
 from bikecollect.storage.repair.respelled import RespelledFile, Sum, sum_of
 
 SPANS = (

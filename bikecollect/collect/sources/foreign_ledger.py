@@ -12,11 +12,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from bikecollect.archive.archived_days import GONE
 from bikecollect.core.errors import SettingsError, StorageError
 from bikecollect.storage.data_folder import LEDGER
 from bikecollect.storage.files.regular_file import open_below
-from bikecollect.storage.ledger_schema import VERSION
+from bikecollect.storage.ledger_schema import GONE, VERSION
 
 MOST_BYTES = 4 << 30
 """Size of a ledger; a hundred years of runs take less."""

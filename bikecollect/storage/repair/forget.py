@@ -11,7 +11,8 @@ from bikecollect.core.slots import iso
 from bikecollect.storage.csv_store import Store, is_segment
 from bikecollect.storage.data_folder import ARCHIVE, STATUS, SystemFolder
 from bikecollect.storage.ledger import Ledger
-from bikecollect.storage.repair.repairer import BLOCKS, GONE, Repairer
+from bikecollect.storage.ledger_schema import GONE
+from bikecollect.storage.repair.repairer import BLOCKS, Repairer
 from bikecollect.storage.runs import packed
 
 NOTE = "bikecollect.forgotten."

@@ -18,12 +18,11 @@ from bikecollect.storage.files.durable import (
     write_all,
 )
 from bikecollect.storage.ledger import Ledger
+from bikecollect.storage.ledger_schema import GONE
 from bikecollect.storage.repair import Repair
 from bikecollect.storage.repair.respelled import RespelledFile, Sum, sum_of
 
 BLOCKS = "SELECT * FROM main.blocks WHERE file = ? ORDER BY start"
-GONE = 2
-"""In ``files.damaged``: the file was archived and removed."""
 FILES = f'SELECT file, "end", damaged, header FROM files WHERE damaged <> {GONE}'
 UPDATE = 'UPDATE blocks SET start = ?, "end" = ? WHERE slot = ?'
 REPLACE = (
