@@ -13,6 +13,7 @@ from typing import NamedTuple
 from bikecollect.collect.commit import Committer
 from bikecollect.collect.committed_blocks import CommittedBlocks
 from bikecollect.collect.quality import CLOCK_SET
+from bikecollect.collect.reading.trial import PayloadTrial
 from bikecollect.collect.sources import ForeignSnapshot, Source
 from bikecollect.collect.sources.agreement import Agreement, Comparison
 from bikecollect.core.errors import Interrupted, Outcome
@@ -51,9 +52,10 @@ class Filling(NamedTuple):
 class Backfiller:
     """Fills the missing slots of one system from *since* to before *until*.
 
-    With *dry* nothing is written. *restore* copies what the archive has into a ledger
-    that was lost: those slots are not missing. *interrupted* raises Interrupted between
-    two slots if the process was asked to stop; *breathe* pauses without the lock.
+    With *dry* payloads are read, and nothing is written. *restore* copies what the
+    archive has into a ledger that was lost: those slots are not missing. *interrupted*
+    raises Interrupted between two slots if the process was asked to stop; *breathe*
+    pauses without the lock.
     """
 
     system: SystemFolder
@@ -172,11 +174,18 @@ class Backfiller:
         for begin in range(0, len(candidates), BATCH):
             batch = candidates[begin : begin + BATCH]
             if self.dry:
-                for name, _ in batch:
-                    slot = slot_of(name)
-                    yield Filling(slot, self._day(slot), origin, "would be filled")
+                yield from (self._try(name, day, origin) for name, day in batch)
                 continue
             yield from self._locked(partial(self._commit, batch, origin))
+
+    def _try(self, name: str, day: str, origin: str) -> Filling:
+        """Read the payload *name* without writing anything."""
+        self.interrupted()
+        slot = slot_of(name)
+        trial = PayloadTrial(self.committer.feed, self.committer.vehicles)
+        problem = trial.problem(self.payloads.path(name, day or origin))
+        what = "not understood" if problem else "would be filled"
+        return Filling(slot, self._day(slot), origin, what, why=problem)
 
     def _commit(self, names: list[tuple[str, str]], origin: str) -> Iterator[Filling]:
         for name, day in names:

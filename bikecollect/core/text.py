@@ -167,6 +167,15 @@ _JSON = _Escapes(_json, keep="\n")
 _TOML = _Escapes(_toml)
 
 
+def count_of(number: int, noun: str) -> str:
+    """Return *number* with *noun*, in the plural where it is not one.
+
+    >>> count_of(1, "day"), count_of(2_000, "slot")
+    ('1 day', '2,000 slots')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def length(seconds: float) -> str:
     """Return *seconds* as a duration for people.
 

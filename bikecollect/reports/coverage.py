@@ -27,7 +27,8 @@ class Evidence:
     *first* is the first expected slot. *runs* are sorted by their start and
     include one run before and one after the range; the last may stand for the present
     moment (no outcome, only a boot id and uptimes). *spare* maps slots to the folder
-    that holds a payload for them: inbox, rejected or kept. *incidents* are those
+    that holds a payload for them: inbox, rejected or kept; *unreadable* are those whose
+    payloads cannot be read by this version. *incidents* are those
     during which a run may have been unable to record itself.
     """
 
@@ -35,23 +36,29 @@ class Evidence:
     runs: Sequence[SeenRun] = ()
     blocks: Mapping[Slot, Block] = field(default_factory=dict)
     spare: Mapping[Slot, str] = field(default_factory=dict)
+    unreadable: frozenset[Slot] = frozenset()
     incidents: Sequence[Incident] = ()
 
 
 class Judged(NamedTuple):
-    """An expected slot and its state; *spare* names a source that can still fill it."""
+    """An expected slot and its state; *spare* names a source that can still fill it.
+
+    *unreadable*: it has payloads only that cannot be read.
+    """
 
     slot: Slot
     state: SlotState
     cause: str = ""
     spare: str = ""
+    unreadable: bool = False
 
 
 @dataclass(frozen=True)
 class Gap:
     """Consecutive missing slots from *start* to before *end* (epoch seconds).
 
-    All have the same *cause*; *backfillable* of them can still be filled from *origin*.
+    All have the same *cause*; *backfillable* of them can still be filled from *origin*,
+    *unreadable* of them have payloads only that cannot be read.
     """
 
     start: Slot
@@ -60,6 +67,7 @@ class Gap:
     cause: str
     backfillable: int = 0
     origin: str = ""
+    unreadable: int = 0
 
 
 @dataclass(frozen=True)
@@ -170,7 +178,8 @@ def judge(evidence: Evidence, grid: Grid, since: Slot, until: Slot) -> Iterator[
         else:
             cause = _silenced(slot, evidence.incidents)
             cause = cause or runs.unstarted(slot, grid.interval_at(slot))
-        yield Judged(slot, SlotState.MISSING, cause, evidence.spare.get(slot, ""))
+        spare, unreadable = evidence.spare.get(slot, ""), slot in evidence.unreadable
+        yield Judged(slot, SlotState.MISSING, cause, spare, unreadable)
 
 
 def _silenced(slot: Slot, incidents: Iterable[Incident]) -> str:
@@ -182,8 +191,9 @@ def gaps(judged: Iterable[Judged], grid: Grid) -> list[Gap]:
     """Return the gaps: maximal sequences of missing slots with the same cause.
 
     >>> lost = Judged(Slot(0), SlotState.MISSING, "disk")
-    >>> gaps([lost, Judged(Slot(300), SlotState.COLLECTED)], Grid.of(300))
-    [Gap(start=0, end=300, slots=1, cause='disk', backfillable=0, origin='')]
+    >>> (gap,) = gaps([lost, Judged(Slot(300), SlotState.COLLECTED)], Grid.of(300))
+    >>> gap.start, gap.end, gap.slots, gap.cause
+    (0, 300, 1, 'disk')
     """
     gaps_found = []
     for (state, cause), members in groupby(judged, key=lambda j: (j.state, j.cause)):
@@ -199,6 +209,7 @@ def gaps(judged: Iterable[Judged], grid: Grid) -> list[Gap]:
                 cause=cause,
                 backfillable=len(sources),
                 origin=", ".join(dict.fromkeys(sources)),
+                unreadable=sum(item.unreadable for item in missing),
             )
         )
     return gaps_found

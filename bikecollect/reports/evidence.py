@@ -1,9 +1,10 @@
 """Read the evidence for the account of the past from a system's folder."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, tzinfo
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def read(
         first=history.first_collected(),
         runs=sorted(runs, key=lambda run: run.started),
         blocks={block.slot: block for block in blocks},
-        spare=dict(_spare(folder / "payloads")),
+        spare={s: p[-1][0] for s, p in _payloads(folder / "payloads").items()},
         incidents=incidents,
     )
 
@@ -90,25 +91,37 @@ def _slot(run: SeenRun) -> Slot:
     return run.slot
 
 
-def _spare(folder: Path) -> Iterable[tuple[Slot, str]]:
-    """Yield slots with the folder that holds a payload for them.
+def _payloads(folder: Path) -> dict[Slot, list[tuple[str, Path]]]:
+    """Return the folders and files of the payloads of each slot.
 
-    A later folder replaces an earlier one: the inbox is read last, as its payloads
-    are the most certain to be committed.
+    The last one of a slot is the most certain to be committed: that of the inbox.
     """
-    for name, pattern in (
+    payloads: dict[Slot, list[tuple[str, Path]]] = {}
+    for origin, pattern in (
         ("rejected", "rejected/*.zip"),
         ("kept", "kept/*/*.zip"),
         ("inbox", "inbox/*.zip"),
     ):
-        for stamped, _ in groupby(
-            sorted(path.name for path in folder.glob(pattern)),
-            key=lambda file_name: file_name.partition(".")[0],
-        ):
-            try:
-                yield slot_of(stamped), name
-            except ValueError:
-                continue
+        for path in sorted(folder.glob(pattern)):
+            with suppress(ValueError):
+                payloads.setdefault(slot_of(path.name), []).append((origin, path))
+    return payloads
+
+
+def _tried(
+    evidence: Evidence,
+    payloads: Mapping[Slot, Sequence[tuple[str, Path]]],
+    can_read: Callable[[Path], bool],
+) -> Evidence:
+    """Return *evidence* in which only slots with a readable payload can be filled."""
+    spare, unreadable = {}, set()
+    for slot in payloads.keys() - evidence.blocks.keys():
+        origins = [o for o, path in reversed(payloads[slot]) if can_read(path)]
+        if origins:
+            spare[slot] = origins[0]
+        else:
+            unreadable.add(slot)
+    return replace(evidence, spare=spare, unreadable=frozenset(unreadable))
 
 
 def read_account(
@@ -117,12 +130,14 @@ def read_account(
     until: Slot | None = None,
     *,
     now: float,
+    can_read: Callable[[Path], bool] | None = None,
 ) -> Account:
     """Return the account of *system* up to the last slot that counts at *now*.
 
     It begins at *since*, but not before the first expected slot: what lies before that
     was never expected, even if it was imported. A range that ends before it begins at
-    the first imported slot.
+    the first imported slot. With *can_read* the payloads of missing slots are tried: a
+    slot whose payloads cannot be read is not one that can be filled.
     """
     history = History(system.system_id, system.path)
     present = {system.grid.at(now), system.grid.floor(now)}
@@ -134,6 +149,10 @@ def read_account(
         earliest = first if first < end else ends[0]
         begin = min(end, max(earliest, since or earliest))
     evidence = read(history, system.path, begin, end, _present(now))
+    if can_read is not None:
+        payloads = _payloads(system.payloads).items()
+        missing = {s: files for s, files in payloads if begin <= s < end}
+        evidence = _tried(evidence, missing, can_read)
     return account(
         system.system_id, evidence, system.zone, system.grid, since=begin, until=end
     )

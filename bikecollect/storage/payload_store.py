@@ -107,15 +107,13 @@ class Payloads:
         """Return the payload *name*; raises PayloadError if it is damaged."""
         if name in self._fresh:
             return self._fresh[name]
-        path = self._inbox / name
-        try:
-            return _read(path)
-        except OSError as error:
-            raise StorageError(f"cannot read {path}: {error}") from error
-        except ValueError as error:
-            raise PayloadError(
-                f"the payload {path} is damaged: {error}", cause="damaged"
-            ) from error
+        return read_payload(self._inbox / name)
+
+    def path(self, name: str, folder: str) -> Path:
+        """Return the path of the payload *name* in *folder*: rejected, inbox, a day."""
+        if folder in {"inbox", "rejected"}:
+            return self._inbox.with_name(folder) / name
+        return self._kept / folder / name
 
     def keep(self, name: str, day: str) -> None:
         """Move the payload *name* to the kept ones of *day*."""
@@ -315,6 +313,18 @@ def list_files(folder: Path, suffix: str) -> list[Path]:
     except OSError as error:
         raise StorageError(f"cannot list {folder}: {error}") from error
     return [folder / name for name in sorted(names) if _is_ours(name)]
+
+
+def read_payload(path: Path) -> Payload:
+    """Return the payload in *path*; raises PayloadError if it is damaged."""
+    try:
+        return _read(path)
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {error}") from error
+    except ValueError as error:
+        raise PayloadError(
+            f"the payload {path} is damaged: {error}", cause="damaged"
+        ) from error
 
 
 def _is_ours(name: str) -> bool:

@@ -38,6 +38,7 @@ from bikecollect.storage.run_notes import RunNotes
 from bikecollect.wiring.alerting import alerter, pinger
 
 if TYPE_CHECKING:
+    from bikecollect.collect.reading.trial import PayloadTrial
     from bikecollect.collect.vehicles import VehicleCommitter
 
 log = logging.getLogger(__name__)
@@ -204,3 +205,14 @@ def run_logs(settings: Settings, folders: Mapping[str, Path]) -> RunLogs:
     )
     handler.setFormatter(formatter(settings.log.format, settings.redact))
     return handler
+
+
+def trial(settings: Settings, name: str) -> "PayloadTrial":
+    """Return what tries to read kept payloads of the system called *name*."""
+    from bikecollect.collect.reading.trial import (
+        PayloadTrial,
+    )  # a fetch does not need it
+
+    times = Times(time.time, time.monotonic, Stop())
+    committer = cycle(settings, name, times).committer
+    return PayloadTrial(committer.feed, committer.vehicles)

@@ -65,10 +65,11 @@ def test_the_text_fits_a_terminal_and_names_each_gap(world: World) -> None:
 
     assert "Coverage 62.5 %: 5 of 8 slots" in text
     assert re.search(r"2026-11-22 12:10  12:20 +2  not-started", text)
-    assert re.search(r"12:30  12:35 +1  rejected: shape +1 from rejected", text)
+    assert re.search(r"12:30  12:35 +1  rejected: shape +kept, unreadable", text)
     *lines, command = text.splitlines()
-    assert lines[-1] == "  1 can be filled from kept payloads:"
-    assert re.fullmatch(r"    \S+bikecollect --config \S+ backfill", command)
+    why = "  kept, 1 payload that this version cannot read; the reasons:"
+    assert lines[-1] == why
+    assert re.fullmatch(r"    \S+bikecollect --config \S+ backfill --dry-run", command)
     assert all(len(line) <= 80 for line in lines)
 
 
@@ -112,8 +113,8 @@ def test_the_json_has_the_shape_that_scripts_hold_on_to(world: World) -> None:
                 "end": "2026-11-22T12:35:00+08:00",
                 "slots": 1,
                 "cause": "rejected: shape",
-                "backfillable": 1,
-                "from": "rejected",
+                "backfillable": 0,
+                "from": "",
             },
         ],
     }

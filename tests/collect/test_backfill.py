@@ -127,6 +127,27 @@ def test_a_dry_run_writes_nothing(world: World) -> None:
     assert files(world) == before
 
 
+def test_only_payloads_that_were_read_can_be_filled(world: World) -> None:
+    """One that an upgrade reads, and an error page that nothing will read."""
+    refuse(world)
+    for answer in (youbike({"a": 2}), b"<html>an error</html>"):
+        world.feed.answer = answer
+        world.fetch()
+        world.clock.now += 300
+    config = toml(world.folder.parents[1])
+    before = files(world)
+    until = ("--until", "2026-11-22T12:10")
+
+    tried = bikecollect("--config", config, "backfill", "city", "--dry-run")
+    report = bikecollect("--config", config, "backfill-report", *until)
+
+    assert tried.returncode == 65
+    assert "1 slot would be filled, 1 slot not understood" in tried.stdout
+    assert "1 can be filled from kept payloads" in report.stdout
+    assert "kept, 1 payload that this version" in report.stdout
+    assert files(world) == before
+
+
 def test_a_damaged_block_is_filled_from_its_kept_payload(world: World) -> None:
     """Into a new segment: the damaged file is left as it is, and told of."""
     world.feed.read = YouBike("", TAIPEI).read  # type: ignore[method-assign]

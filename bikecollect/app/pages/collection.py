@@ -146,7 +146,7 @@ def _gaps(name: str) -> None:
             "until": widgets.time_column("until"),
             "meaning": st.column_config.TextColumn("meaning", width="medium"),
             "backfillable": st.column_config.NumberColumn(
-                "can be filled", help="By `bikecollect backfill`"
+                "payloads kept", help="Tried by `bikecollect backfill --dry-run`"
             ),
             "origin": "source",
         },

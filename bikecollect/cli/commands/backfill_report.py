@@ -1,8 +1,9 @@
 """``bikecollect backfill-report``: coverage, gaps and their causes."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC
+from functools import cache, partial
 from pathlib import Path
 
 import click
@@ -11,6 +12,7 @@ from bikecollect import __version__
 from bikecollect.alerts.mail.outbox import Outbox
 from bikecollect.alerts.messages import Letter
 from bikecollect.archive.query import views
+from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import (
     Shared,
     addressed,
@@ -22,6 +24,7 @@ from bikecollect.cli.options import (
 from bikecollect.cli.output_file import refuse_misnamed, written
 from bikecollect.cli.render import coverage, coverage_html, station_coverage
 from bikecollect.cli.timeparse import slots
+from bikecollect.collect.reading.trial import PayloadTrial
 from bikecollect.core import process
 from bikecollect.core.errors import ExitCode, SettingsError, UsageError
 from bikecollect.core.process import Times
@@ -31,7 +34,7 @@ from bikecollect.reports import evidence
 from bikecollect.reports.coverage import Account
 from bikecollect.reports.station_coverage import seen
 from bikecollect.setup.settings import Settings
-from bikecollect.wiring import alerting, history
+from bikecollect.wiring import alerting, collection, history
 
 FORMS = ("text", "csv", "json", "html")
 
@@ -110,7 +113,14 @@ def account(
     """Return the account of the system *name* from *since* to *until*."""
     system, now = settings.system_folder(name), time.time()
     begin, end = slots(since, until, system.zone, now)
-    return evidence.read_account(system, begin, end, now=now)
+    can_read = partial(_can_read, cache(partial(collection.trial, settings, name)))
+    with progress(f"{name}: reading the ledger and kept payloads ..."):
+        return evidence.read_account(system, begin, end, now=now, can_read=can_read)
+
+
+def _can_read(trial: Callable[[], PayloadTrial], path: Path) -> bool:
+    """Return whether the payload at *path* is read by this version and its settings."""
+    return not trial().problem(path)
 
 
 def _text(accounts: Sequence[Account], form: str, what: str) -> str:

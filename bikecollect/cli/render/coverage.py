@@ -11,6 +11,7 @@ from bikecollect.cli.render.terminal import title, unicode
 from bikecollect.core.causes import meaning
 from bikecollect.core.slots import SlotState, iso
 from bikecollect.core.text import (
+    count_of,
     csv_text,
     length,
     local_minute,
@@ -216,7 +217,7 @@ def _gaps(account: Account) -> list[str]:
             _end(gap, account),
             gap.slots,
             gap.cause,
-            f"{gap.backfillable} from {gap.origin}" if gap.backfillable else "",
+            _sources(gap),
         )
         for gap in shown
     ]
@@ -228,11 +229,21 @@ def _gaps(account: Account) -> list[str]:
     lines += ["", *_causes(account)]
     spare = sum(gap.backfillable for gap in account.gaps)
     if spare:
-        lines += [
-            "",
-            f"  {spare} can be filled from kept payloads:\n    bikecollect backfill",
-        ]
+        lines += ["", f"  {spare} can be filled from kept payloads:"]
+        lines.append("    bikecollect backfill")
+    unreadable = sum(gap.unreadable for gap in account.gaps)
+    if unreadable:
+        payloads = count_of(unreadable, "payload")
+        text = f"kept, {payloads} that this version cannot read; the reasons:"
+        lines += ["", f"  {text}", "    bikecollect backfill --dry-run"]
     return lines
+
+
+def _sources(gap: Gap) -> str:
+    """Return how many slots of *gap* can be filled, and from where."""
+    if gap.backfillable:
+        return f"{gap.backfillable} from {gap.origin}"
+    return "kept, unreadable" if gap.unreadable else ""
 
 
 def _end(gap: Gap, account: Account) -> str:

@@ -1,0 +1,41 @@
+"""Try to read payloads without writing anything, to see which `backfill` can fill."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bikecollect.collect import quality
+from bikecollect.core.errors import PayloadError
+from bikecollect.core.payload import Payload
+from bikecollect.core.text import message
+from bikecollect.feeds import Feed, imported_rows
+from bikecollect.storage import payload_store
+
+if TYPE_CHECKING:
+    from bikecollect.collect.vehicles import VehicleCommitter
+
+
+@dataclass(frozen=True)
+class PayloadTrial:
+    """Reads payloads as a commit would, by *feed*, and by *vehicles* if collected."""
+
+    feed: Feed
+    vehicles: "VehicleCommitter | None" = None
+
+    def problem(self, path: Path) -> str:
+        """Return why the payload in the file *path* cannot be read; empty if it can."""
+        try:
+            payload = payload_store.read_payload(path)
+            quality.check_payload(payload)
+            self._read(payload)
+        except PayloadError as error:
+            return str(error)
+        except Exception as error:  # noqa: BLE001 - a bug, which a commit would meet
+            return message(f"{type(error).__name__}: {error}")
+        return ""
+
+    def _read(self, payload: Payload) -> None:
+        if self.vehicles is not None and self.vehicles.is_alone(payload):
+            self.vehicles.read(payload)
+        elif payload.body(imported_rows.DOCUMENT) is None:
+            self.feed.read(payload.documents)
