@@ -11,15 +11,24 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bikecollect.archive import summaries
 from bikecollect.archive.datasets import DATASETS, PART, part
 from bikecollect.storage.files.durable import make_folder, sync_file, sync_folder
 
-Parts = Mapping[str, Mapping[str, Path]]
-"""The files of each dataset, by day."""
 DATE = "date="
+
+
+class ArchivePart(NamedTuple):
+    """A file of the archive and its size in bytes."""
+
+    path: Path
+    size: int
+
+
+Parts = Mapping[str, Mapping[str, ArchivePart]]
+"""The files of each dataset, by day."""
 
 
 def list_parts(data: Path, system_id: str, names: Sequence[str] = DATASETS) -> Parts:
@@ -30,7 +39,7 @@ def list_parts(data: Path, system_id: str, names: Sequence[str] = DATASETS) -> P
     }
 
 
-def _days(folder: Path) -> dict[str, Path]:
+def _days(folder: Path) -> dict[str, ArchivePart]:
     """Return the files in the *folder* of a system's dataset, first day first."""
     if folder.is_symlink() or folder.parent.is_symlink():
         return {}
@@ -42,16 +51,14 @@ def _days(folder: Path) -> dict[str, Path]:
             if is_day(entry.name.removeprefix(DATE)) and entry.name.startswith(DATE)
             if entry.is_dir(follow_symlinks=False)
         ]
-    paths = {name.removeprefix(DATE): folder / name / PART for name in sorted(names)}
-    return {day: path for day, path in paths.items() if is_plain(path)}
-
-
-def is_plain(path: Path) -> bool:
-    """Return whether *path* is a plain file."""
-    try:
-        return stat.S_ISREG(path.lstat().st_mode)
-    except FileNotFoundError:
-        return False
+    parts = {}
+    for name in sorted(names):
+        path = f"{folder}/{name}/{PART}"
+        with suppress(FileNotFoundError):
+            info = os.lstat(path)
+            if stat.S_ISREG(info.st_mode):
+                parts[name.removeprefix(DATE)] = ArchivePart(Path(path), info.st_size)
+    return parts
 
 
 def is_day(text: str) -> bool:

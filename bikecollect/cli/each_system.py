@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
-from bikecollect.archive.query.row_sources import ViewedSystem
+from bikecollect.archive.query.view_source import ViewedSystem, warn
 from bikecollect.cli.options import complain
+from bikecollect.cli.timeparse import FIRST_DAY, LAST_DAY
 from bikecollect.core.errors import (
     ExitCode,
     SettingsError,
@@ -36,6 +38,21 @@ class Attempts:
             complain(f"{name}: skipped: {error}{open_files_hint(str(error))}")
             is_setting = isinstance(error, SettingsError)
             self.code = ExitCode.SETTINGS if is_setting else ExitCode.IO
+
+
+@dataclass
+class SkippedDays:
+    """Warns of each skipped day from *since* to before *until*; sets *code*."""
+
+    since: str = FIRST_DAY
+    until: str = LAST_DAY
+    code: ExitCode = ExitCode.OK
+
+    def __call__(self, system_id: str, day: str, why: str) -> None:
+        """Warn that *day* of the system is skipped, and *why*."""
+        if self.since <= day < self.until:
+            warn(system_id, day, why)
+            self.code = ExitCode.IO
 
 
 def readable(

@@ -79,7 +79,7 @@ def _archived(folder: Path) -> dict[str, int]:
             with suppress(OSError), os.scandir(days) as entries:
                 for day in entries:
                     with suppress(OSError):
-                        size = Path(f"{day.path}/{PART}").stat().st_size
+                        size = os.stat(f"{day.path}/{PART}").st_size  # noqa: PTH116 - half the time, for thousands of days
                         sizes[day.name] = sizes.get(day.name, 0) + size
     return sizes
 

@@ -90,6 +90,12 @@ class ExportRequest:
         """Whether each row names its system."""
         return self.with_system or len(self.systems) > 1
 
+    @property
+    def tables(self) -> frozenset[str]:
+        """The tables that are read."""
+        what = "slots" if self.what == "gaps" else self.what
+        return frozenset({what, "stations"} if self.names else {what})
+
     def where(self) -> tuple[str, list[Any]]:
         """Return the SQL condition and its parameters."""
         texts, values = [], list[Any]()

@@ -1,6 +1,7 @@
 """Health of a system: the last runs, coverage, and whether the data is late."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,6 +15,8 @@ from bikecollect.reports.coverage import Coverage, end_of_slots
 
 GRACE = 60.0
 """Seconds that a run may take before its slot counts as late."""
+WINDOWS: Mapping[str, int] = {"today": 0, "7d": 7, "30d": 30}
+"""The days of each coverage; 0 is since the last midnight."""
 GOOD = frozenset({"collected", "duplicate"})
 
 
@@ -21,8 +24,9 @@ GOOD = frozenset({"collected", "duplicate"})
 class Past:
     """What the ledger knows about a system's last 31 days.
 
-    *blocks* maps each slot that has a block to its state; *first* is the first slot
-    that is expected, *newest* the newest slot with a block.
+    *blocks* maps each slot of the last day that has a block to its state, *older* are
+    the slots before that have one; *first* is the first slot that is expected,
+    *newest* the newest slot with a block.
     """
 
     first: Slot | None
@@ -32,6 +36,7 @@ class Past:
     newest: Slot | None = None
     incidents: Sequence[Incident] = ()
     damage: Sequence[str] = ()
+    older: Collection[Slot] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -64,8 +69,14 @@ class Health:
         return self.late or bool(self.incidents) or bool(self.damage)
 
 
-def judge(past: Past, now: float, grid: Grid, zone: ZoneInfo) -> Health:
-    """Return the health at *now*, computed from *past*."""
+def judge(
+    past: Past,
+    now: float,
+    grid: Grid,
+    zone: ZoneInfo,
+    windows: Mapping[str, int] = WINDOWS,
+) -> Health:
+    """Return the health at *now*, computed from *past*, with coverage in *windows*."""
     current, interval = grid.at(now), grid.interval
     following = grid.next(current)
     over = _over(now, current, grid, past.blocks)
@@ -86,7 +97,7 @@ def judge(past: Past, now: float, grid: Grid, zone: ZoneInfo) -> Health:
         strip=strip,
         runs=len(past.outcomes),
         good=sum(outcome in GOOD for outcome in past.outcomes),
-        coverage=_coverages(past, now, grid, zone),
+        coverage=_coverages(past, now, grid, zone, windows),
         behind=behind,
         late=late,
         silent=silent,
@@ -111,7 +122,7 @@ def _state(slot: Slot, past: Past, over: Slot) -> SlotState:
 
 
 def _coverages(
-    past: Past, now: float, grid: Grid, zone: ZoneInfo
+    past: Past, now: float, grid: Grid, zone: ZoneInfo, windows: Mapping[str, int]
 ) -> dict[str, Coverage]:
     """Return the coverage of today and the last days, as `backfill-report` counts it.
 
@@ -121,14 +132,17 @@ def _coverages(
     today = datetime.fromtimestamp(now, zone).replace(
         hour=0, minute=0, second=0, microsecond=0
     )
-    end, coverages = end_of_slots(now, grid, past.blocks), {}
-    for name, days in (("today", 0), ("7d", 7), ("30d", 30)):
-        if days:
-            since = now - timedelta(days=days).total_seconds()
-        else:
-            since = today.timestamp()
-        first = end if past.first is None else max(math.ceil(since), past.first)
-        expected = list(grid.between(Slot(first), end))
-        collected = sum(slot in past.blocks for slot in expected)
+    filled = past.blocks.keys() | past.older
+    end, begins = end_of_slots(now, grid, past.blocks), {}
+    for name, days in windows.items():
+        since = (
+            now - timedelta(days=days).total_seconds() if days else today.timestamp()
+        )
+        begins[name] = max(math.ceil(since), end if past.first is None else past.first)
+    slots = list(grid.between(min(begins.values(), default=end), end))
+    coverages = {}
+    for name, begin in begins.items():
+        expected = slots[bisect_left(slots, begin) :]
+        collected = len(filled.intersection(expected))
         coverages[name] = Coverage(len(expected), collected)
     return coverages

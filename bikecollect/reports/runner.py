@@ -39,6 +39,8 @@ EXPECTED = (
     "SELECT s.slot AS slot FROM slots AS s"
     " WHERE s.date >= DATE '$since' AND s.date < DATE '$until' LIMIT 1"
 )
+TABLES = frozenset({"stations", "coverage", "slots"})
+"""The tables that every report reads, beside those in its SQL."""
 ENDS = (
     "SELECT s.system_id AS system_id, MIN(s.slot) AS first_slot,"
     " MAX(s.slot) AS last_slot FROM slots AS s WHERE s.state <> 'missing'"

@@ -25,6 +25,8 @@ SELECT CAST(COUNT(*) AS BIGINT), MIN(slot), MAX(slot) FROM slots
 WHERE system_id = ? AND date >= CAST(? AS DATE) AND date <= CAST(? AS DATE)
 AND state <> 'missing'
 """
+TABLES = frozenset({"coverage", "slots", "stations"})
+"""The tables that are read."""
 
 
 class StationCoverage(NamedTuple):

@@ -1,7 +1,7 @@
 """Status of a system, read from its folder: health, waiting files, disk usage."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 from bikecollect.core.incidents import Incident
 from bikecollect.core.slots import DAY, Slot, bounds, day_of, state_of
 from bikecollect.reports.disk_usage import Disk, disk_of
-from bikecollect.reports.health import Health, Past, judge
+from bikecollect.reports.health import WINDOWS, Health, Past, judge
 from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.repair.damage import find_damage
 
-MONTH = 31 * DAY
+TWO_DAYS = 2 * DAY
 
 
 @dataclass(frozen=True)
@@ -53,21 +53,27 @@ def survey(
     now: float,
     noted: Sequence[Incident] = (),
     scheduled: bool | None = None,
+    windows: Mapping[str, int] = WINDOWS,
 ) -> Standing:
     """Return the status of *system* at *now*; raises StorageError.
 
+    Its coverage is counted in *windows*, see `health`: none for `--alert`.
     *noted* are the incidents in the state of the alerts, which also has those that
     could not be written to the ledger.
     """
     folder, interval = system.path, system.interval
     # Later slots are of a clock that was ahead: they do not mean that all is well.
     soon = Slot(int(now) + interval)
+    begin = Slot(int(now) - (max(windows.values(), default=0) + 1) * DAY)
     history = History(system.system_id, folder)
     with history.session():
         outcomes = history.outcomes(Slot(int(now) - DAY))
         past = Past(
             first=history.first(),
-            blocks={s: state_of(f) for s, f in history.flags(Slot(int(now) - MONTH))},
+            blocks={
+                s: state_of(f) for s, f in history.flags(Slot(int(now) - TWO_DAYS))
+            },
+            older=history.slots(begin) if windows else frozenset(),
             outcomes=[outcome for slot, outcome in outcomes if now - DAY < slot < soon],
             last_run=next(iter(history.runs(until=soon, limit=1)), None),
             newest=history.newest_block(soon),
@@ -83,7 +89,7 @@ def survey(
         system_id=system.system_id,
         folder=folder,
         zone=system.zone,
-        health=judge(past, now, system.grid, system.zone),
+        health=judge(past, now, system.grid, system.zone, windows),
         inbox=_count(system.payloads / "inbox", ".zip"),
         outbox=_count(system.outbox, ".eml"),
         rejected=_count(system.payloads / "rejected", ".zip"),

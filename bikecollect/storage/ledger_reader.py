@@ -5,6 +5,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -46,7 +47,7 @@ FLAGS = (
 """In an older schema the flags of a block are stored with its run only."""
 SLOT_BLOCKS = (
     "SELECT * FROM blocks UNION ALL SELECT v.* FROM vehicles.blocks AS v"
-    f" WHERE v.{WITHIN}"
+    f" WHERE +v.{WITHIN}"
     " AND NOT EXISTS (SELECT 1 FROM blocks AS b WHERE b.slot = v.slot)"
     f" AND (' ' || v.flags || ' ' LIKE '% {ALONE} %' OR"
     " (v.source = 'adopted' AND NOT EXISTS (SELECT 1 FROM main.blocks)))"
@@ -57,11 +58,14 @@ Vehicles adopted from a file have no flags; without any station they count too.
 """
 DAILY = "/[12][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9].*"
 PLAUSIBLE = {
-    "blocks": f"SELECT * FROM main.blocks WHERE {WITHIN} "
+    "blocks": f"SELECT * FROM main.blocks WHERE +{WITHIN}"
     f" AND (file GLOB '{STATUS}{DAILY}' OR file GLOB '{VEHICLE_STATUS}{DAILY}')",
-    "runs": f"SELECT * FROM main.runs WHERE {WITHIN} AND slot >= {CLOCK_FLOOR}",
+    "runs": f"SELECT * FROM main.runs WHERE +{WITHIN} AND +slot >= {CLOCK_FLOOR}",
 }
-"""The views that readers see in place of the tables; `main.blocks` has all rows."""
+"""The views that readers see in place of the tables; `main.blocks` has all rows.
+
+The plus keeps SQLite from seeking by these bounds, and not by those of a query.
+"""
 
 
 class History:
@@ -149,6 +153,11 @@ class History:
         with self._opened() as db:
             return db.execute(FLAGS, (since,)).fetchall()
         return []
+
+    def slots(self, since: Slot) -> frozenset[Slot]:
+        """Return the slots from *since* on that have a block."""
+        rows = self.select("SELECT slot FROM slot_blocks WHERE slot >= ?", since)
+        return frozenset(chain.from_iterable(rows))
 
     def first(self) -> Slot | None:
         """Return the first expected slot, see `first_expected`."""

@@ -14,8 +14,8 @@ from bikecollect.archive.archived_days import ArchivedDays, restore
 from bikecollect.archive.compact import Compactor
 from bikecollect.archive.datasets import VEHICLE_LAYOUT
 from bikecollect.archive.day_archive import Archive
-from bikecollect.archive.query.row_sources import ViewedSystem
 from bikecollect.archive.query.vehicle_slots import vehicle_slots
+from bikecollect.archive.query.view_source import ViewedSystem
 from bikecollect.archive.verify import VerifiedCounts, Verifier
 from bikecollect.collect.backfill import Backfiller
 from bikecollect.collect.committed_blocks import CommittedBlocks

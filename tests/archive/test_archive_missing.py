@@ -74,7 +74,7 @@ LOSSES: dict[str, Callable[[Path], None]] = {
         (("status", "--alert", "city"), 1),
         (("export", "city"), 74),
         (("query", "SELECT count(*) FROM station_status"), 74),
-        (("report", "availability", "city"), 0),
+        (("report", "availability", "city"), 74),
         (("verify", "city"), 1),
         (("doctor", "--offline"), 1),
     ],

@@ -276,7 +276,7 @@ def test_a_day_that_nobody_has_is_named(world: World, config: Path) -> None:
     assert str(part) in export.stderr
     assert f"{day} cannot be read" in query.stderr
     assert others.stdout.split() == ["count_star()", "1"]
-    assert report.returncode == 0
+    assert report.returncode == 74
     assert f"{day} cannot be read" in report.stderr
 
 
@@ -309,7 +309,7 @@ def test_a_daily_file_that_cannot_be_read_costs_its_day(
     whole = bikecollect("--config", config, "export")
     rest = bikecollect("--config", config, "export", "--since", _next(day))
 
-    assert query.returncode == 0
+    assert query.returncode == 74
     assert f"{day} cannot be read: {csv}" in query.stderr
     assert "hunter2" not in query.stdout + query.stderr
     assert (whole.returncode, whole.stdout) == (74, "")

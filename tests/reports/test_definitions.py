@@ -223,7 +223,7 @@ def aged(world: World) -> None:
     for certificate in sorted(folder.glob("*.json")):
         values = json.loads(certificate.read_text())
         for name, parts in list_parts(data, "city", names).items():
-            path = parts[certificate.stem]
+            path = parts[certificate.stem].path
             rows = f"read_parquet('{path}', hive_partitioning = false)"
             old = ", ".join(OLD[name])
             duckdb.sql(f"CREATE OR REPLACE TABLE t AS SELECT {old} FROM {rows}")
@@ -283,7 +283,7 @@ def test_summaries_of_the_version_before_are_computed_anew(archived: World) -> N
     assert {name: rows_of(archived, name) for name in SUMMED} == reports
     data = archived.folder.parent
     for name, parts in list_parts(data, "city", tuple(summaries.NEW_COLUMN)).items():
-        rows = f"read_parquet('{parts['2026-11-22']}')"
+        rows = f"read_parquet('{parts['2026-11-22'].path}')"
         columns = [row[0] for row in duckdb.sql(f"DESCRIBE FROM {rows}").fetchall()]
         assert summaries.NEW_COLUMN[name] in columns
 

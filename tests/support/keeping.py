@@ -12,7 +12,7 @@ from bikecollect.archive.certificates import Finding
 from bikecollect.archive.compact import Compactor, Step
 from bikecollect.archive.day_archive import Archive
 from bikecollect.archive.query import views
-from bikecollect.archive.query.row_sources import ViewedSystem
+from bikecollect.archive.query.view_source import ViewedSystem
 from bikecollect.archive.verify import VerifiedCounts, Verifier
 from bikecollect.core.slots import Slot, local_days, state_of
 from bikecollect.setup import loader

@@ -4,28 +4,37 @@ import csv
 import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC
 from itertools import groupby
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from bikecollect.archive.archived_days import FILLED
-from bikecollect.archive.datasets import DatasetLayout, part
+from bikecollect.archive.datasets import part
 from bikecollect.archive.parts import Parts, is_day
 from bikecollect.core.blocks import Span
+from bikecollect.core.slots import DAY, Slot, bounds
 from bikecollect.storage.csv_format import read_cells
 from bikecollect.storage.csv_store import is_segment
 from bikecollect.storage.data_folder import INFORMATION
 from bikecollect.storage.files.regular_file import open_file, read_file
-from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.ledger_reader import BEGINNING, History
 from bikecollect.storage.ledger_schema import GONE
 from bikecollect.storage.repair.respelled import RespelledFile, Sum, sum_of
+from bikecollect.storage.runs.ends import WITHIN
 
 SPANS = (
     'SELECT b.file, b.start, b."end", b.crc32, b.fetched_at, f.header FROM blocks AS b'
-    " LEFT JOIN files AS f ON f.file = b.file WHERE substr(b.file, 16, 10) = ?"
-    " AND coalesce(f.damaged, 0) <> ? ORDER BY b.file, b.start"
+    " LEFT JOIN files AS f ON f.file = b.file WHERE b.slot >= ?"
+    " AND substr(b.file, 16, 10) = ? AND coalesce(f.damaged, 0) <> ?"
+    " ORDER BY b.file, b.start"
 )
 ARCHIVED = "SELECT day, slots, rows, csv_gone FROM archives"
+RECENT = FILLED.replace(f" WHERE {WITHIN}", " WHERE slot >= ?")
+TOTAL = (
+    "SELECT sum(rows > 0), sum(rows),"
+    " sum(source <> 'fetch' AND substr(file, 16, 10) < ?) FROM main.blocks"
+)
 LONGEST_HEADER = 65_536
 UNTOUCHED = 3_600.0
 """Seconds after its last fetch in which only bikecollect writes to a file."""
@@ -50,26 +59,64 @@ class Segment(NamedTuple):
     path: Path
 
 
-def open_days(
-    history: History, days: Sequence[str], parts: Parts, layout: DatasetLayout
-) -> dict[str, bool]:
-    """Return those of *days* and of the days with blocks that the archive lacks.
+class OpenDays(NamedTuple):
+    """The open days; True: some of its CSV was or may have been removed.
 
-    A day is open too if the ledger has other rows than the archive. The value is True
-    if some of its CSV was or may have been removed, so that the archive is needed too.
+    No block of them is before the slot *since*.
+    """
+
+    days: Mapping[str, bool]
+    since: Slot
+
+
+def open_days(
+    history: History, days: Sequence[str], parts: Parts, datasets: Sequence[str]
+) -> OpenDays:
+    """Return those of *days* and of the days with blocks whose *datasets* are missing.
+
+    A day is open too if the ledger has other rows than the archive. It needs the
+    archive as well if some of its CSV was or may have been removed.
     """
     archived = {day: tuple(values) for day, *values in history.select(ARCHIVED)}
-    counts = {day: (slots, rows) for day, slots, rows in history.select(FILLED)}
+    counts, since = _counts(history, archived)
     open_ = {}
     for day in sorted(name for name in {*days, *counts} if is_day(name)):
         known = archived.get(day)
-        is_complete = all(day in parts[dataset] for dataset in layout.datasets)
+        is_complete = all(day in parts[dataset] for dataset in datasets)
         if known is None and day not in counts and is_complete:
             continue  # the ledger was lost: the archive knows better
         if known is None or known[:2] != counts.get(day, (0, 0)) or not is_complete:
             # After a lost ledger late blocks lie beside an archive it does not know.
             open_[day] = known[2] > 0 if known else is_complete
-    return open_
+            since = min(since, _day_before(day))
+    return OpenDays(open_, since)
+
+
+def _counts(
+    history: History, archived: Mapping[str, tuple[Any, ...]]
+) -> tuple[dict[str, tuple[int, int]], Slot]:
+    """Return slots and rows by day, and a slot before which no open day has blocks.
+
+    The days before the newest archived one are not counted one by one if together they
+    have as many slots and rows as were archived, and no late ones: all were fetched.
+    """
+    newest = max(filter(is_day, archived), default="")
+    begin = _day_before(newest) if newest else BEGINNING
+    rows_by_day = history.select(RECENT, begin)
+    recent = {day: (slots, rows) for day, slots, rows in rows_by_day if day >= newest}
+    older = {day: values[:2] for day, values in archived.items() if day < newest}
+    counts = {**older, **recent}
+    ((slots, rows, others),) = history.select(TOTAL, newest)
+    sums = [sum(column) for column in zip(*counts.values(), strict=True)]
+    if newest and not others and sums == [slots, rows]:
+        return counts, begin
+    filled = history.select(FILLED)
+    return {day: (slots, rows) for day, slots, rows in filled}, BEGINNING
+
+
+def _day_before(day: str) -> Slot:
+    """Return a slot that is before *day* in every time zone."""
+    return Slot(bounds(day, UTC)[0] - DAY)
 
 
 def missing(data: Path, dataset: str, system_id: str, day: str) -> str:
@@ -88,15 +135,16 @@ def segments(
     aside: Path,
     lost: list[str],
     *,
+    since: Slot,
     newest: bool,
 ) -> Iterator[Segment]:
     """Yield the files of *day* in a system's *folder*: committed bytes only.
 
-    A file without other bytes is read in place unless it may still grow, like those of
-    the *newest* day; the others are copied to *aside*. Unreadable parts are skipped,
-    with a message in *lost*.
+    None of its blocks is before *since*. A file without other bytes is read in place
+    unless it may still grow, like those of the *newest* day; the others are copied to
+    *aside*. Unreadable parts are skipped, with a message in *lost*.
     """
-    rows = history.select(SPANS, day, GONE)
+    rows = history.select(SPANS, since, day, GONE)
     for file, members in groupby(rows, key=lambda row: str(row[0])):
         blocks = [_Block(Span(*row[:4]), *row[4:]) for row in members]
         try:
@@ -117,10 +165,14 @@ def _segment(
         info = os.fstat(source.fileno())
         is_ours = header.startswith(b"slot,") and crc in {None, zlib.crc32(header)}
         is_all = sum(s.end - s.start for s in spans) + len(header) == info.st_size
-        is_touched = info.st_mtime > max(b.fetched_at for b in blocks) + UNTOUCHED
-        if is_ours and is_all and not newest and not is_touched:
-            yield Segment(header, path)
-            return
+        # A restored or edited file may have its old st_mtime, but never st_ctime.
+        touched = max(info.st_mtime, info.st_ctime)
+        is_touched = touched > max(b.fetched_at for b in blocks) + UNTOUCHED
+        if is_ours and is_all and not newest:
+            fd = source.fileno()
+            if not is_touched or all(_read(fd, span) is not None for span in spans):
+                yield Segment(header, path)
+                return
         respelled = None if is_ours else RespelledFile(path, crc)
         header = respelled.header if respelled else header
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -169,13 +221,19 @@ def _cells(line: str, delimiter: str) -> list[str]:
 
 def _copy(source: int, spans: Sequence[Span], out: BinaryIO) -> set[Sum]:
     """Copy the *spans* of the file *source* to *out*; return sums of damaged ones."""
-    size, damaged = os.fstat(source).st_size, set()
+    damaged = set()
     for span in spans:
-        is_inside = 0 <= span.start <= span.end <= size
-        length = span.end - span.start if is_inside else 0
-        text = os.pread(source, length, span.start) if is_inside else b""
-        if is_inside and zlib.crc32(text) == span.crc:
-            out.write(text)
-        else:
+        text = _read(source, span)
+        if text is None:
             damaged.add((span.crc, span.end - span.start))
+        else:
+            out.write(text)
     return damaged
+
+
+def _read(source: int, span: Span) -> bytes | None:
+    """Return the bytes of *span* in the file *source*, None if they are damaged."""
+    if not 0 <= span.start <= span.end <= os.fstat(source).st_size:
+        return None
+    text = os.pread(source, span.end - span.start, span.start)
+    return text if zlib.crc32(text) == span.crc else None

@@ -1,74 +1,43 @@
 """The rows of one layout: open days from their CSV, closed ones from the archive."""
 
-import logging
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bikecollect.archive import datasets, day_csv, parquet, summaries
 from bikecollect.archive.datasets import VEHICLE_LAYOUT, DatasetLayout
 from bikecollect.archive.parts import list_parts
 from bikecollect.archive.query import duckdb_engine
+from bikecollect.archive.query.checked_parts import CheckedParts, check_parts
 from bikecollect.archive.query.duckdb_engine import UNREADABLE
-from bikecollect.archive.query.open_days import Segment, missing, open_days, segments
+from bikecollect.archive.query.open_days import (
+    OpenDays,
+    Segment,
+    missing,
+    open_days,
+    segments,
+)
 from bikecollect.archive.query.own_columns import renamed, sql_names
 from bikecollect.archive.query.schemas import read_schemas
-from bikecollect.core.slots import Slot, bounds
-from bikecollect.storage.data_folder import SystemFolder
+from bikecollect.archive.query.view_source import (
+    ARCHIVE,
+    CSV,
+    ViewedSystem,
+    ViewSource,
+    needed,
+)
+from bikecollect.core.slots import Slot
 from bikecollect.storage.ledger_reader import History
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-log = logging.getLogger(__name__)
-
 KEYS = {"system_id": "VARCHAR", "date": "DATE"}
-CSV, ARCHIVE = "csv", "archive"
-"""The places where a day may be lost."""
-ARCHIVED, ANY = frozenset({ARCHIVE}), frozenset({ARCHIVE, CSV})
 KNOWN = f"COLUMNS(lambda c: c <> '{datasets.VERBATIM}')"
 TIME = "TRY(to_timestamp(slot))"
 Key = tuple[str, str]
 """A system and a day."""
 HIVE = "hive_types = {'system_id': VARCHAR, 'date': DATE}"
-
-
-@dataclass(frozen=True)
-class ViewedSystem:
-    """A system whose history is viewed.
-
-    *days* are its days so far; *day_slots* returns the slots between two, with the
-    columns of the dataset `slots`.
-    """
-
-    system: SystemFolder
-    days: Sequence[str]
-    day_slots: Callable[[Slot, Slot], Sequence[Sequence[Any]]]
-
-    @property
-    def system_id(self) -> str:
-        """The name of the system."""
-        return self.system.system_id
-
-    def bounds(self, day: str) -> tuple[Slot, Slot]:
-        """Return the first slot of *day*, and the one after its last."""
-        return bounds(day, self.system.zone)
-
-    def folder(self, layout: DatasetLayout) -> Path:
-        """Return the folder of the rows of *layout*."""
-        is_vehicles = layout is VEHICLE_LAYOUT
-        return self.system.vehicles.path if is_vehicles else self.system.path
-
-
-@dataclass(frozen=True)
-class ViewSource:
-    """What the views are made of, see `views.connected`."""
-
-    data: Path
-    systems: Sequence[ViewedSystem]
-    settled: Path | None = None
-    fails_on: Container[str] = ARCHIVED
 
 
 class RowSources:
@@ -90,31 +59,44 @@ class RowSources:
         self._systems = systems = source.systems
         self._settled = source.settled
         self._fails_on = source.fails_on
+        self._on_skip = source.on_skip
         self.files: list[Path] = []
         self._unreadable: dict[Key, str] = {}
         self._names: dict[Key, list[str]] = {}
-        self._parts = {
-            s.system_id: list_parts(self._data, s.system_id, layout.datasets)
-            for s in systems
-        }
+        self._needed = needed(layout, source.tables)
         self.histories = {
             s.system_id: History(s.system_id, s.folder(layout)) for s in systems
         }
-        self._open = {
-            system.system_id: open_days(
-                self.histories[system.system_id],
-                system.days,
-                self._parts[system.system_id],
-                layout,
-            )
-            for system in systems
-            if layout is not VEHICLE_LAYOUT or system.folder(layout).is_dir()
-        }
+        self._checked: dict[str, CheckedParts] = {}
+        self._open = dict.fromkeys(self.histories, OpenDays({}, Slot(0)))
+        for system in systems if self._needed else ():
+            self._read_system(system)
+
+    def _read_system(self, system: ViewedSystem) -> None:
+        """List the archived files of *system*, and its open days."""
+        name, rows = system.system_id, self._layout.rows
+        history = self.histories[name]
+        parts = list_parts(self._data, name, self._needed)
+        with history.session():
+            checked = check_parts(self._db, history, parts, rows)
+            self._checked[name] = checked
+            if (
+                self._layout is VEHICLE_LAYOUT
+                and not system.system.vehicles.path.is_dir()
+            ):
+                return
+            open_ = open_days(history, system.days, checked.sound, self._needed)
+            self._open[name] = open_
+
+    @property
+    def reads_rows(self) -> bool:
+        """Whether the rows themselves are needed."""
+        return self._layout.rows in self._needed
 
     def days(self) -> Iterator[tuple[ViewedSystem, str]]:
         """Yield the open days of each system."""
         for system in self._systems:
-            for day in self._open.get(system.system_id, {}):
+            for day in self._open[system.system_id].days:
                 yield system, day
 
     def _view(
@@ -193,10 +175,10 @@ class RowSources:
     def _closed(self, dataset: str) -> dict[Key, Path]:
         """Return the archived files of *dataset* of the days that are not open."""
         return {
-            (system.system_id, day): path
+            (system.system_id, day): part.path
             for system in self._systems
-            for day, path in self._parts[system.system_id][dataset].items()
-            if day not in self._open.get(system.system_id, {})
+            for day, part in self._checked[system.system_id].sound[dataset].items()
+            if day not in self._open[system.system_id].days
         }
 
     def _archived(self, dataset: str, closed: Mapping[Key, Path]) -> Iterator[str]:
@@ -268,7 +250,7 @@ class RowSources:
         for system in self._systems:
             name = system.system_id
             by_header: dict[bytes, list[Path]] = {}
-            for day, has_gone in self._open.get(name, {}).items():
+            for day, has_gone in self._open[name].days.items():
                 lost: list[str] = []
                 for header, path in self._segments(system, day, lost):
                     if self._settled:
@@ -276,11 +258,12 @@ class RowSources:
                     else:
                         by_header.setdefault(header, []).append(path)
                 yield from self._lost(name, day, CSV, lost)
-                part = self._parts[name][self._layout.rows].get(day)
+                part = self._checked[name].sound[self._layout.rows].get(day)
                 if has_gone and part is not None:
-                    yield self._dated(name, day, part)
+                    yield self._dated(name, day, part.path)
                 elif has_gone:
-                    why = missing(self._data, self._layout.rows, name, day)
+                    why = self._checked[name].damaged.get(day)
+                    why = why or missing(self._data, self._layout.rows, name, day)
                     yield from self._lost(name, day, ARCHIVE, [why])
             for header, paths in by_header.items():
                 columns = sql_names(day_csv.columns_of(header))
@@ -300,7 +283,13 @@ class RowSources:
         newest = day >= max(system.days, default="")
         aside = self._aside / self._layout.rows / name
         return segments(
-            history, system.folder(self._layout), day, aside, lost, newest=newest
+            history,
+            system.folder(self._layout),
+            day,
+            aside,
+            lost,
+            since=self._open[name].since,
+            newest=newest,
         )
 
     def _lost(
@@ -311,10 +300,10 @@ class RowSources:
         The failing row has the day's keys: queries about other days never evaluate it.
         """
         for why in whys:
-            text = f"{name}: {day} {UNREADABLE} {why}"
             if kind not in self._fails_on:
-                log.warning("%s; skipped", text)
+                self._on_skip(name, day, why)
                 continue
+            text = f"{name}: {day} {UNREADABLE} {why}"
             yield (
                 f"SELECT {duckdb_engine.text(name)} AS system_id,"
                 f" DATE {duckdb_engine.text(day)} AS date"

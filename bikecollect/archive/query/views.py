@@ -5,6 +5,7 @@ committed rows only.
 """
 
 import logging
+import re
 from collections.abc import Container, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -13,14 +14,17 @@ from typing import TYPE_CHECKING, Any
 from bikecollect.archive import datasets, summaries
 from bikecollect.archive.query import duckdb_engine
 from bikecollect.archive.query.open_days import station_versions
-from bikecollect.archive.query.row_sources import (
+from bikecollect.archive.query.row_sources import KEYS, RowSources
+from bikecollect.archive.query.vehicle_slots import vehicle_slots
+from bikecollect.archive.query.view_source import (
     ARCHIVED,
-    KEYS,
-    RowSources,
+    SUMMED,
+    TABLES,
+    OnSkip,
     ViewedSystem,
     ViewSource,
+    warn,
 )
-from bikecollect.archive.query.vehicle_slots import vehicle_slots
 from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import EARLIEST, LATEST, Slot, from_iso
 from bikecollect.storage.data_folder import VEHICLE_STATUS
@@ -33,10 +37,27 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LAYOUTS = (datasets.STATION_LAYOUT, datasets.VEHICLE_LAYOUT)
+LISTING = re.compile(r"\bshow\b|\bpragma\b|duckdb_|information_schema|sqlite_|pg_")
+"""SQL that may list the tables."""
 STATIONS = (
     f"SELECT valid_from, {', '.join(datasets.STATIONS)} FROM stations"
     f" WHERE valid_from BETWEEN {EARLIEST} AND {LATEST}"
 )
+
+
+def tables_in(sql: str) -> frozenset[str]:
+    """Return the tables that *sql* may read; all if it may ask for their list.
+
+    >>> sorted(tables_in("SELECT * FROM slots JOIN Stations USING (system_id)"))
+    ['slots', 'stations']
+    >>> tables_in("SHOW TABLES") == tables_in("FROM duckdb_views()") == TABLES
+    True
+    """
+    text = sql.casefold()
+    tables = frozenset(table for table in TABLES if table in text)
+    # A name that is misspelled is corrected by DuckDB, which must know the right one.
+    is_odd = not tables and "from" in text
+    return TABLES if is_odd or LISTING.search(text) else tables
 
 
 @contextmanager
@@ -50,18 +71,20 @@ def connected(
     also: Sequence[str] = (),
     fails_on: Container[str] = ARCHIVED,
     timezone: str = "UTC",
+    tables: Container[str] = TABLES,
+    on_skip: OnSkip = warn,
 ) -> Iterator["DuckDBPyConnection"]:
     """Yield a connection with the views of *systems*, whose archive is in *data*.
 
     It can open only their files, and *also*. *memory* bounds DuckDB ("512MB"); empty:
     chosen for the machine. *settled* is a folder for callers that connect repeatedly:
     it keeps the CSV of open days as Parquet, so that each is read only once.
-    *timezone* is that of `slot_time` and the like. For a day
-    that cannot be read a warning is logged; or, with *fails_on* the place where it is
-    lost (its file in the archive, its CSV), every query that touches it fails. Raises
-    StorageError, NotInstalled.
+    *timezone* is that of `slot_time` and the like. Only *tables* are needed, see
+    `tables_in`. A day that cannot be read is skipped, and *on_skip* is called; or, with
+    *fails_on* the place where it is lost (its file in the archive, its CSV), every
+    query that touches it fails. Raises StorageError, NotInstalled.
     """
-    source = ViewSource(data, systems, settled, fails_on)
+    source = ViewSource(data, systems, settled, fails_on, tables, on_skip)
     with _viewed(source, memory, threads) as (db, files):
         db.execute(f"SET TimeZone = {duckdb_engine.text(timezone)}")
         duckdb_engine.confine(db, [*map(str, files), *also])
@@ -76,9 +99,11 @@ def unconfined(
     memory: str = "",
     threads: int = 2,
     timezone: str = "UTC",
+    on_skip: OnSkip = warn,
 ) -> Iterator["DuckDBPyConnection"]:
     """Yield a connection with the views that is not restricted in any way."""
-    with _viewed(ViewSource(data, systems), memory, threads) as (db, _):
+    source = ViewSource(data, systems, on_skip=on_skip)
+    with _viewed(source, memory, threads) as (db, _):
         db.execute(f"SET TimeZone = {duckdb_engine.text(timezone)}")
         yield db
 
@@ -125,38 +150,81 @@ class _Views:
         self, db: "DuckDBPyConnection", aside: Path, source: ViewSource
     ) -> None:
         self._db, self._systems = db, source.systems
+        self._tables = source.tables
+        self._has_slots = False
         self._stations = RowSources(db, aside, source, datasets.STATION_LAYOUT)
         self._vehicles = RowSources(db, aside, source, datasets.VEHICLE_LAYOUT)
         self._histories = self._stations.histories
 
     def create(self) -> Sequence[Path]:
-        """Create all views; return the files that they read."""
-        stations, vehicles = self._stations, self._vehicles
+        """Create the views of the tables needed; return the files that they read."""
+        for create in (self._create_rows, self._create_slots, self._create_runs):
+            create()
+        if "stations" in self._tables:
+            self._create_stations()
+        self._create_vehicles()
+        return [*self._stations.files, *self._vehicles.files]
+
+    def _create_rows(self) -> None:
+        stations = self._stations
+        if not stations.reads_rows:
+            return
         intervals = {viewed.system.interval for viewed in self._systems} or {0}
         stations.create_rows("rows")
+        self._create(stations, datasets.STATUS, "FROM rows")
+        if not any(table in self._tables for table in SUMMED):
+            return
+        self._load_slots()
+        outdated = stations.create_summed("rows", "day_slots")
+        for table, sql in (
+            ("profile", summaries.profile("summed_rows", "summed_slots")),
+            (
+                "coverage",
+                summaries.coverage(max(intervals), "summed_rows", "summed_slots"),
+            ),
+        ):
+            if table in self._tables:
+                stations.create_view(table, sql, besides=outdated)
+
+    def _create(self, sources: RowSources, table: str, open_sql: str) -> None:
+        if table in self._tables:
+            sources.create_view(table, open_sql)
+
+    def _load_slots(self) -> None:
+        """Load the slots of open days."""
+        if self._has_slots:
+            return
+        self._has_slots = True
         slots = (
             (system.system_id, day, *row)
-            for system, day in stations.days()
+            for system, day in self._stations.days()
             for row in system.day_slots(*system.bounds(day))
         )
         duckdb_engine.load(self._db, "day_slots", KEYS | datasets.SLOTS, slots)
+
+    def _create_slots(self) -> None:
+        if "slots" in self._tables:
+            self._load_slots()
+            self._stations.create_view("slots", "FROM day_slots")
+
+    def _create_runs(self) -> None:
+        if "runs" not in self._tables:
+            return
         runs = (
             (system.system_id, day, *row)
-            for system, day in stations.days()
+            for system, day in self._stations.days()
             for row in self._runs(system, *system.bounds(day))
         )
         duckdb_engine.load(self._db, "day_runs", KEYS | datasets.RUNS, runs)
-        stations.create_view(datasets.STATUS, "FROM rows")
-        stations.create_view("slots", "FROM day_slots")
-        stations.create_view("runs", "FROM day_runs")
-        outdated = stations.create_summed("rows", "day_slots")
-        summed = "summed_rows", "summed_slots"
-        stations.create_view("profile", summaries.profile(*summed), besides=outdated)
-        coverage = summaries.coverage(max(intervals), *summed)
-        stations.create_view("coverage", coverage, besides=outdated)
-        self._create_stations()
-        vehicles.create_rows("vehicle_rows")
-        vehicles.create_view(VEHICLE_STATUS, "FROM vehicle_rows")
+        self._stations.create_view("runs", "FROM day_runs")
+
+    def _create_vehicles(self) -> None:
+        vehicles = self._vehicles
+        if vehicles.reads_rows:
+            vehicles.create_rows("vehicle_rows")
+            vehicles.create_view(VEHICLE_STATUS, "FROM vehicle_rows")
+        if datasets.VEHICLE_SLOTS not in self._tables:
+            return
         own_slots = (
             (viewed.system_id, day, *row)
             for viewed, day in vehicles.days()
@@ -165,7 +233,6 @@ class _Views:
         columns = KEYS | datasets.SLOTS
         duckdb_engine.load(self._db, "open_vehicle_slots", columns, own_slots)
         vehicles.create_view(datasets.VEHICLE_SLOTS, "FROM open_vehicle_slots")
-        return [*stations.files, *vehicles.files]
 
     def _runs(self, system: ViewedSystem, begin: Slot, end: Slot) -> list[Any]:
         names = ", ".join(datasets.RUNS)

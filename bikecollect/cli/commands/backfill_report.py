@@ -12,6 +12,7 @@ from bikecollect import __version__
 from bikecollect.alerts.mail.outbox import Outbox
 from bikecollect.alerts.messages import Letter
 from bikecollect.archive.query import views
+from bikecollect.cli.each_system import SkippedDays
 from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import (
     Shared,
@@ -32,7 +33,7 @@ from bikecollect.core.slots import Slot, iso, stamp
 from bikecollect.core.text import percent
 from bikecollect.reports import evidence
 from bikecollect.reports.coverage import Account
-from bikecollect.reports.station_coverage import seen
+from bikecollect.reports.station_coverage import TABLES, seen
 from bikecollect.setup.settings import Settings
 from bikecollect.wiring import alerting, collection, history
 
@@ -88,8 +89,9 @@ def backfill_report(
         raise UsageError(
             "no slot is expected in that range: nothing was collected before its end"
         )
+    skipped = SkippedDays()
     if stations:
-        text = _stations(settings, accounts, form)
+        text = _stations(settings, accounts, form, skipped)
     else:
         text = _text(accounts, form, what)
     if output is None:
@@ -104,7 +106,7 @@ def backfill_report(
         (a.total.ratio for a in accounts if a.total.ratio is not None),
         default=0.0,
     )
-    return ExitCode.NO if least < (min_coverage or 0) else ExitCode.OK
+    return ExitCode.NO if least < (min_coverage or 0) else skipped.code
 
 
 def account(
@@ -138,9 +140,13 @@ def _page(accounts: Sequence[Account]) -> str:
     return coverage_html.page(accounts, footer)
 
 
-def _stations(settings: Settings, accounts: Sequence[Account], form: str) -> str:
+def _stations(
+    settings: Settings, accounts: Sequence[Account], form: str, skipped: SkippedDays
+) -> str:
     shown = [history.shown(settings, account.system_id) for account in accounts]
-    with views.connected(settings.data, shown, fails_on=()) as db:
+    with views.connected(
+        settings.data, shown, fails_on=(), tables=TABLES, on_skip=skipped
+    ) as db:
         stations_by_system = [
             (account, seen(db, account.system_id, min(account.days), max(account.days)))
             for account in accounts

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from bikecollect.archive.query import duckdb_engine, views
-from bikecollect.archive.query.row_sources import ANY, ViewedSystem
+from bikecollect.archive.query.view_source import ANY, ViewedSystem
 from bikecollect.cli import data_package
 from bikecollect.cli.each_system import readable
 from bikecollect.cli.log_setup import progress
@@ -122,7 +122,9 @@ def _write(
     with ExitStack() as stack:
         fd = None if output is None else stack.enter_context(placed(output))
         also = [] if fd is None else [duckdb_engine.descriptor(fd)]
-        view = views.connected(data, systems, also=also, fails_on=ANY)
+        view = views.connected(
+            data, systems, also=also, fails_on=ANY, tables=request.tables
+        )
         with progress("reading the history ..."):
             db = stack.enter_context(view)
         if fd is not None:

@@ -13,7 +13,7 @@ import click
 
 from bikecollect.archive.query import duckdb_engine, views
 from bikecollect.archive.query.selection import checked
-from bikecollect.cli.each_system import readable
+from bikecollect.cli.each_system import SkippedDays, readable
 from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import Shared, output_option, say_figures
 from bikecollect.cli.options import output as standard
@@ -94,19 +94,26 @@ def query(
     names = settings.chosen(system)
     shown, code = readable(settings, names)
     zone = settings.systems[names[0]].timezone
+    skipped = SkippedDays()
     with ExitStack() as stack:
         fd = None if output is None else stack.enter_context(placed(output))
         also = [] if fd is None else [duckdb_engine.descriptor(fd)]
         connect = views.unconfined
         if not unrestricted:
-            connect = partial(views.connected, also=also)
+            tables = views.tables_in(text)
+            connect = partial(views.connected, also=also, tables=tables)
         db = connect(
-            settings.data, shown, memory=memory, threads=threads, timezone=zone
+            settings.data,
+            shown,
+            memory=memory,
+            threads=threads,
+            timezone=zone,
+            on_skip=skipped,
         )
         with progress("reading the history ..."):
             connection = stack.enter_context(db)
         _answer(connection, text, form, fd, restricted=not unrestricted)
-    return code
+    return code or skipped.code
 
 
 def _answer(

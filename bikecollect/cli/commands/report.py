@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 import click
 
 from bikecollect.archive.query import views
-from bikecollect.archive.query.row_sources import ViewedSystem
-from bikecollect.cli.each_system import readable
+from bikecollect.archive.query.view_source import ViewedSystem
+from bikecollect.cli.each_system import SkippedDays, readable
 from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import Shared, emit, say_figures
 from bikecollect.cli.render.reports import answer, listing
@@ -102,11 +102,12 @@ def report(
     question = Question(chosen, values, by or "", station)
     if names is None:
         names = form == "text" and sys.stdout.isatty()
-    result = _ask(settings.data, systems, question, names=names)
+    skipped = SkippedDays(values.since.isoformat(), values.until.isoformat())
+    result = _ask(settings.data, systems, question, skipped, names=names)
     zones = {viewed.system_id: viewed.system.zone for viewed in systems}
     print_text = emit if form == "csv" else say_figures
     print_text(answer(chosen, result, zones, form, limit))
-    return code
+    return code or skipped.code
 
 
 def _unknown(name: str) -> str:
@@ -126,16 +127,24 @@ class Question:
 
 
 def _ask(
-    data: Path, systems: Sequence[ViewedSystem], question: Question, *, names: bool
+    data: Path,
+    systems: Sequence[ViewedSystem],
+    question: Question,
+    skipped: SkippedDays,
+    *,
+    names: bool,
 ) -> Answer:
     """Return the answer, with the names of stations if *names*.
 
     Raises UsageError if there is no data in the range.
     """
     report, values, stations = question.report, question.values, question.stations
+    tables = views.tables_in(values.sql(report)) | runner.TABLES
     with (
         progress(f"reading the history for `{report.name}` ..."),
-        views.connected(data, systems, fails_on=()) as db,
+        views.connected(
+            data, systems, fails_on=(), tables=tables, on_skip=skipped
+        ) as db,
     ):
         engine = runner.Duck(db)
         result = runner.ask(engine, report, values, by=question.by, stations=stations)

@@ -21,6 +21,7 @@ from bikecollect.cli.render.status import (
 from bikecollect.core import process
 from bikecollect.core.errors import BikecollectError, StorageError, UsageError
 from bikecollect.core.process import Times
+from bikecollect.reports.health import WINDOWS
 from bikecollect.reports.status import Standing, survey
 from bikecollect.setup.scheduler import crontab, timers
 from bikecollect.setup.settings import Settings
@@ -28,6 +29,7 @@ from bikecollect.storage.data_folder import alert_state_path, state_problem
 from bikecollect.wiring.late_mail import mail_problems
 
 TROUBLE = 1
+ALERTS = frozenset({"alert", "nagios"})
 _PRINT = {"text": say, "json": say_json, "prometheus": emit}
 WATCH = 10.0
 ALL_READ = 0o644
@@ -110,8 +112,9 @@ def status(
     while True:
         # Only the screen has a line about the schedule, and `crontab -l` takes time.
         scheduled = _is_scheduled(settings) if mode == "text" else None
-        standings, errors = _survey(settings, system_ids, scheduled=scheduled)
-        if mode in {"alert", "nagios"}:
+        windows = {} if mode in ALERTS else WINDOWS
+        standings, errors = _survey(settings, system_ids, windows, scheduled=scheduled)
+        if mode in ALERTS:
             errors |= _state_error()
         is_mailed = mail and _is_mailed(settings, standings, errors)
         text = "" if is_mailed else _report(mode, standings, errors)
@@ -120,7 +123,7 @@ def status(
         if watch and output is None:
             click.clear()
         _publish(text, form, output)
-        if mode not in {"alert", "nagios"}:
+        if mode not in ALERTS:
             for error in errors.values():
                 complain(str(error))
         if not watch:
@@ -204,7 +207,11 @@ def _is_scheduled(settings: Settings) -> bool | None:
 
 
 def _survey(
-    settings: Settings, system_ids: Sequence[str], *, scheduled: bool | None
+    settings: Settings,
+    system_ids: Sequence[str],
+    windows: Mapping[str, int],
+    *,
+    scheduled: bool | None,
 ) -> tuple[list[Standing], dict[str, BikecollectError]]:
     """Return the status of each system, and the errors of those not readable."""
     standings: list[Standing] = []
@@ -218,6 +225,7 @@ def _survey(
                     now=time.time(),
                     noted=stored_incidents(alert_state_path(name, str(system.path))),
                     scheduled=scheduled,
+                    windows=windows,
                 )
             )
         except BikecollectError as error:

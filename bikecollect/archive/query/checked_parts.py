@@ -1,0 +1,84 @@
+"""The archived files of a system, compared with what the ledger knows of them."""
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bikecollect.archive.parts import ArchivePart, Parts
+from bikecollect.archive.query import duckdb_engine
+from bikecollect.storage.ledger_reader import History
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+ARCHIVED = "SELECT day, rows, parts FROM archives"
+ROWS = "SELECT num_rows FROM parquet_file_metadata(?)"
+
+
+class CheckedParts(NamedTuple):
+    """The *sound* files, and why the rows of *damaged* days cannot be read."""
+
+    sound: Parts
+    damaged: Mapping[str, str]
+
+
+class _KnownDay(NamedTuple):
+    """The number of *rows* of a day, and what is known of its files."""
+
+    rows: int
+    files: Mapping[str, Any]
+
+
+def check_parts(
+    db: "DuckDBPyConnection", history: History, parts: Parts, rows: str
+) -> CheckedParts:
+    """Return *parts* without files that are damaged; *rows* is the dataset of rows.
+
+    A file of the size that the ledger knows is sound. The footer of any other one is
+    read: the dataset of rows must have as many as were archived.
+    """
+    certified = _certified(history)
+    sound: dict[str, dict[str, ArchivePart]] = {}
+    damaged: dict[str, str] = {}
+    for dataset, by_day in parts.items():
+        sound[dataset] = {}
+        for day, part in by_day.items():
+            known = certified.get(day)
+            why = ""
+            if known and part.size != _size(known, dataset):
+                why = _defect(db, part, known.rows if dataset == rows else None)
+            if not why:
+                sound[dataset][day] = part
+            elif dataset == rows:
+                damaged[day] = why
+    return CheckedParts(sound, damaged)
+
+
+def _certified(history: History) -> dict[str, _KnownDay]:
+    certified = {}
+    for day, rows, text in history.select(ARCHIVED):
+        with suppress(ValueError):
+            files = json.loads(text)
+            if isinstance(files, dict):
+                certified[day] = _KnownDay(rows, files)
+    return certified
+
+
+def _size(known: _KnownDay, dataset: str) -> object:
+    file = known.files.get(dataset)
+    return file.get("bytes") if isinstance(file, dict) else None
+
+
+def _defect(db: "DuckDBPyConnection", part: ArchivePart, expected: int | None) -> str:
+    """Return what is wrong with a file that should have *expected* rows, or ""."""
+    import duckdb
+
+    try:
+        counts = db.execute(ROWS, [duckdb_engine.plain(str(part.path))]).fetchall()
+    except duckdb.Error as error:
+        return f"{part.path}: {duckdb_engine.message(error)}"
+    rows = sum(count for (count,) in counts)
+    if expected is None or rows == expected:
+        return ""
+    return f"{part.path} has {rows} rows, {expected} were archived"

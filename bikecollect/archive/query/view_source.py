@@ -1,0 +1,78 @@
+"""What views are made of: systems, the tables needed, what happens to lost days."""
+
+import logging
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bikecollect.archive import datasets
+from bikecollect.archive.datasets import VEHICLE_LAYOUT, DatasetLayout
+from bikecollect.archive.query.duckdb_engine import UNREADABLE
+from bikecollect.core.slots import Slot, bounds
+from bikecollect.storage.data_folder import SystemFolder
+
+log = logging.getLogger(__name__)
+
+CSV, ARCHIVE = "csv", "archive"
+"""The places where a day may be lost."""
+ARCHIVED, ANY = frozenset({ARCHIVE}), frozenset({ARCHIVE, CSV})
+TABLES = frozenset({*datasets.COLUMNS, "stations"})
+SUMMED = frozenset({"profile", "coverage"})
+"""Tables that are computed from rows for open days."""
+OnSkip = Callable[[str, str, str], None]
+"""Called with a system, a day that is skipped, and why."""
+
+
+def warn(system_id: str, day: str, why: str) -> None:
+    """Log that *day* is skipped."""
+    log.warning("%s: %s %s %s; skipped", system_id, day, UNREADABLE, why)
+
+
+@dataclass(frozen=True)
+class ViewedSystem:
+    """A system whose history is viewed.
+
+    *days* are its days so far; *day_slots* returns the slots between two, with the
+    columns of the dataset `slots`.
+    """
+
+    system: SystemFolder
+    days: Sequence[str]
+    day_slots: Callable[[Slot, Slot], Sequence[Sequence[Any]]]
+
+    @property
+    def system_id(self) -> str:
+        """The name of the system."""
+        return self.system.system_id
+
+    def bounds(self, day: str) -> tuple[Slot, Slot]:
+        """Return the first slot of *day*, and the one after its last."""
+        return bounds(day, self.system.zone)
+
+    def folder(self, layout: DatasetLayout) -> Path:
+        """Return the folder of the rows of *layout*."""
+        is_vehicles = layout is VEHICLE_LAYOUT
+        return self.system.vehicles.path if is_vehicles else self.system.path
+
+
+@dataclass(frozen=True)
+class ViewSource:
+    """What the views are made of, see `views.connected`."""
+
+    data: Path
+    systems: Sequence[ViewedSystem]
+    settled: Path | None = None
+    fails_on: Container[str] = ARCHIVED
+    tables: Container[str] = TABLES
+    on_skip: OnSkip = warn
+
+
+def needed(layout: DatasetLayout, tables: Container[str]) -> tuple[str, ...]:
+    """Return the datasets of *layout* that *tables* need.
+
+    For summaries these are also the rows and slots of which they are made.
+    """
+    is_summed = any(table in tables for table in SUMMED)
+    sources = {*SUMMED, layout.rows, layout.slots} if is_summed else set()
+    return tuple(n for n in layout.datasets if n in tables or n in sources)
