@@ -143,7 +143,7 @@ def _remedy(run: Run) -> str:
 def _of_flags(run: Run) -> dict[str, Signal]:
     signals = {}
     if "stale" in run.flags:
-        text = "the feed answers, but its time stamp no longer changes"
+        text = "the feed answers, but its data are old"
         signals["stale"] = Signal("stale", text)
     if "short" in run.flags:
         text = f"{run.stations} stations, less than half of the usual number"

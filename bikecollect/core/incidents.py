@@ -55,7 +55,7 @@ KINDS: Mapping[str, IncidentKind] = {
     ),
     "missed": IncidentKind("slots were not collected", "slots not collected"),
     "stale": IncidentKind(
-        "the feed's time stamp no longer changes",
+        "the feed's data are old",
         "feed's time stamp standing still",
         open_after=3,
         open_for=HOUR,

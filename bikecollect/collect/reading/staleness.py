@@ -36,8 +36,10 @@ BEATS, FEW = 2, 20
 """So many slots in a row in which at least FEW stations report prove a heartbeat."""
 PROVEN = 6 * HOUR
 """Seconds of an uninterrupted heartbeat that prove it with fewer stations."""
-LEARNED, SILENCES = 7 * DAY, 12
-"""After LEARNED seconds, SILENCES times the longest silence, or an hour, is stale."""
+LEARNED, SILENCES, LEAST = 2 * DAY, 8, 2 * OLD
+"""After LEARNED seconds, SILENCES times the longest silence is stale, or LEAST."""
+CLOSED = 0.5
+"""Share of closed stations from which on silence is no evidence."""
 RISING, FALLING = 300.0, 30.0
 """Most seconds by which the usual age changes at once: an outage is not usual."""
 CELL_ID, CELL_REPORTED = 2, 12
@@ -49,13 +51,15 @@ class Reports:
     """The reports of a snapshot: the *newest*, *age* seconds old, and the others.
 
     *heard* stations have reported within an hour before the newest one; *is_regular*
-    says that nearly all of them did so within 15 minutes. *stamps* are epoch seconds.
+    says that nearly all of them did so within 15 minutes. The system *is_open* unless
+    half of its stations are closed. *stamps* are epoch seconds.
     """
 
     newest: int
     age: float
     heard: int
     is_regular: bool
+    is_open: bool
     stamps: Sequence[int]
 
 
@@ -98,11 +102,13 @@ class Calibration:
 
     def limit(self, reports: Reports) -> float | None:
         """Return how old the newest of *reports* may be; None if that is unknown."""
+        if not reports.is_open:
+            return None
         many = self.beats >= BEATS and reports.heard >= FEW
         if many or (self.beats and self.slot - self.regular >= PROVEN):
             return OLD + self.age
         if not self.beats and self.slot - self.began >= LEARNED:
-            return max(HOUR, SILENCES * self.silence)
+            return max(LEAST, SILENCES * self.silence)
         return None
 
     def after(self, reports: Reports, slot: Slot, interval: int) -> Self:
@@ -138,8 +144,15 @@ def read_reports(
     newest = max(stamps)
     heard = sum(newest - stamp <= HOUR for stamp in stamps)
     recent = sum(newest - stamp <= OLD for stamp in stamps)
-    is_regular = recent >= REGULAR * heard
-    return Reports(newest, fetched_at - newest, heard, is_regular, stamps)
+    closed = sum(s.is_renting is False or s.is_installed is False for s in statuses)
+    return Reports(
+        newest,
+        fetched_at - newest,
+        heard,
+        is_regular=recent >= REGULAR * heard,
+        is_open=closed < CLOSED * len(statuses),
+        stamps=stamps,
+    )
 
 
 def judge(
