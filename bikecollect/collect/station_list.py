@@ -166,7 +166,7 @@ def find_changes(
     *notes* has the `silent_note` of the slot. A list that has not changed is not in the
     payload: it still lacks the same stations.
     """
-    if slot < ledger.newest_stations():
+    if slot < ledger.newest_stations() or _is_old(snapshot):
         return Changes()
     versions = [
         station
@@ -194,6 +194,15 @@ def find_changes(
         for station_id in sorted(missing)
     }
     return Changes(versions, *_departed(since, known, slot))
+
+
+def _is_old(snapshot: Snapshot) -> bool:
+    """Return whether the list is old content: its stations would change, and back.
+
+    A list with a document of its own may be fresh beside an old status.
+    """
+    is_stale = "stale" in snapshot.flags
+    return is_stale and bool(snapshot.information) and not snapshot.is_listed_apart
 
 
 def _departed(

@@ -185,6 +185,7 @@ def _with_information(
         incomplete=text if cut else "",
         information=parsed.information,
         lists_all=True,
+        is_listed_apart=True,
         secondary=False,
         flags=tuple(dict.fromkeys((*status.flags, *parsed.flags))),
         findings={**_without_places(status.findings), **parsed.findings},

@@ -116,6 +116,21 @@ def test_a_source_of_days_ago_under_a_fresh_stamp_is_stale(tmp_path: Path) -> No
     assert flags == [False, True, False]
 
 
+def test_old_content_changes_no_station(tmp_path: Path) -> None:
+    """A day and a half of an old list: nobody left, and no name went back."""
+    old = [{**s, "sna": "Old"} for s in youbike(NOW - 9 * DAY, "", "NOW")][:1]
+    with publishing(tmp_path, feed="youbike", path="/list", interval=3600) as city:
+        fresh = youbike(NOW + 3000, "", "NOW")
+        flags = stale(city, fresh, *[old] * 36, path="/list")
+        later = youbike(city.clock.now + 3000, "", "NOW")
+        flags += stale(city, later, path="/list")
+
+        versions = [(v["station_id"], v["name"]) for v in city.stations()]
+
+    assert flags == [False, *[True] * 36, False]
+    assert versions == [("500100", "Hall"), ("500101", "Hall")]
+
+
 def test_the_first_payload_of_a_dead_source_is_stale(tmp_path: Path) -> None:
     """The source's own time needs no history of the system."""
     old = youbike(NOW - 4 * DAY, local(NOW - 4 * DAY), local(NOW - 10))

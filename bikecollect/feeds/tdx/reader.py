@@ -113,6 +113,7 @@ def with_stations(
         status,
         information=parsed.information,
         lists_all=True,
+        is_listed_apart=True,
         flags=tuple(dict.fromkeys((*status.flags, *parsed.flags))),
         findings={**status.findings, **parsed.findings},
     )
