@@ -69,7 +69,7 @@ def test_every_command_has_help_and_a_place_in_the_docs(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "example"),
-    [(name, each) for name, pair in EXAMPLES.items() for each in pair],
+    [(name, call) for name, pair in EXAMPLES.items() for call in pair],
 )
 def test_every_example_of_the_help_is_a_real_call(name: str, example: str) -> None:
     """Its command is the one whose help shows it, and its options parse."""
@@ -78,10 +78,10 @@ def test_every_example_of_the_help_is_a_real_call(name: str, example: str) -> No
     assert program == "bikecollect"
     with cli.make_context("bikecollect", arguments) as context:
         rest = [*context._protected_args, *context.args]
-        found, command, rest = cli.resolve_command(context, rest)
+        command_name, command, rest = cli.resolve_command(context, rest)
         assert command is not None
         command.make_context(name, rest, parent=context)
-    assert found == name
+    assert command_name == name
 
 
 def test_every_command_has_two_examples() -> None:
@@ -134,7 +134,7 @@ def test_every_exit_code_has_its_line(code: ExitCode) -> None:
 def test_the_crontab_example_calls_real_commands() -> None:
     """Each line has five fields and a command that parses."""
     text = (ROOT / "crontab.example").read_text(encoding="utf-8")
-    lines = [each for each in text.splitlines() if re.match(r"[*\d]", each)]
+    lines = [entry for entry in text.splitlines() if re.match(r"[*\d]", entry)]
     names = [_called(line) for line in lines]
 
     assert names == ["fetch", "compact"]
@@ -146,8 +146,8 @@ def _called(line: str) -> str:
     assert len(fields) == 5
     assert program == "$HOME/.local/bin/bikecollect"
     with click.Context(cli) as context:
-        name, found, _ = cli.resolve_command(context, arguments)
-    assert found == cli.get_command(context, str(name))
+        name, resolved, _ = cli.resolve_command(context, arguments)
+    assert resolved == cli.get_command(context, str(name))
     return str(name)
 
 
@@ -162,14 +162,14 @@ def test_the_constraints_follow_what_is_needed(name: str, extras: list[str]) -> 
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
     listed = [setup["options"]["install_requires"]]
-    listed += [setup["options.extras_require"][each] for each in extras]
-    needs = [Requirement(each) for each in "".join(listed).split("\n") if each]
+    listed += [setup["options.extras_require"][extra] for extra in extras]
+    needs = [Requirement(line) for line in "".join(listed).split("\n") if line]
 
     wrong = [
-        str(each)
-        for each in needs
-        if each.name != "bikecollect"
-        and not each.specifier.contains(pinned.get(each.name, "0"))
+        str(need)
+        for need in needs
+        if need.name != "bikecollect"
+        and not need.specifier.contains(pinned.get(need.name, "0"))
     ]
 
     assert wrong == []
@@ -202,9 +202,9 @@ def test_remarks_to_the_linter_are_few() -> None:
     """What holds for whole modules stands once, with its reason, in pyproject.toml."""
     paths = [*MODULES, *(ROOT / "tests").rglob("*.py"), *ROOT.glob("benchmarks/*.py")]
     mark = "# no" + "qa"
-    found = [path.read_text(encoding="utf-8").count(mark) for path in paths]
+    counts = [path.read_text(encoding="utf-8").count(mark) for path in paths]
 
-    assert sum(found) < 60
+    assert sum(counts) < 60
 
 
 GUIDE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")

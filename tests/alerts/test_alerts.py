@@ -402,7 +402,7 @@ def test_status_knows_what_the_ledger_could_not_take(tmp_path: Path) -> None:
         now=world.clock.now,
         noted=stored_incidents(alert_state_path("a", str(place))),
     )
-    assert [each.kind for each in seen.health.incidents] == ["fetch"]
+    assert [incident.kind for incident in seen.health.incidents] == ["fetch"]
 
 
 def test_without_a_state_folder_the_ledger_remembers(

@@ -21,13 +21,13 @@ def play(
 ) -> list[tuple[int, Event]]:
     """Return the events of slots that are bad, good, or (None) not observed."""
     incidents: tuple[Incident, ...] = ()
-    found = []
-    for number, each in enumerate(bad):
-        said = {} if each is None else {kind: sign if each else None}
+    mails = []
+    for number, is_bad in enumerate(bad):
+        said = {} if is_bad is None else {kind: sign if is_bad else None}
         slot = Slot(BEGIN + number * INTERVAL)
         incidents, events = step(incidents, slot, said, INTERVAL)
-        found += [(number, event) for event in events]
-    return found
+        mails += [(number, event) for event in events]
+    return mails
 
 
 def words(events: Iterable[tuple[int, Event]]) -> list[tuple[int, str]]:
@@ -92,9 +92,9 @@ def test_no_open_incident_is_silent_for_longer_than_a_day(
 ) -> None:
     """Even while the feed cannot be judged."""
     incidents: tuple[Incident, ...] = ()
-    flat = [each for each, length in rows for _ in range(length)]
-    for number, each in enumerate(flat):
-        said = {} if each is None else {"fetch": BAD if each else None}
+    flat = [state for state, length in rows for _ in range(length)]
+    for number, is_bad in enumerate(flat):
+        said = {} if is_bad is None else {"fetch": BAD if is_bad else None}
         slot = Slot(BEGIN + number * INTERVAL)
         incidents, _ = step(incidents, slot, said, INTERVAL)
         assert all(slot - i.told_at < DAY for i in incidents if i.is_open)
@@ -108,7 +108,7 @@ def test_whatever_was_opened_is_said_to_be_over_when_it_is(
 
     It follows a mail that said otherwise, or has lost more than the one before.
     """
-    flat = [each for each, length in rows for _ in range(length)]
+    flat = [state for state, length in rows for _ in range(length)]
     events = play([*flat, *[False] * (WHOLE_DAY // 4 + 2)])
     if not events:
         assert True not in flat

@@ -93,8 +93,8 @@ def contents(data: Path) -> dict[Path, bytes]:
 @pytest.fixture(scope="module")
 def address(data: Path, files: dict[Path, bytes]) -> Iterator[str]:
     """Yield the address at which ``bikecollect app`` serves *data*."""
-    with app_serving(data / SETTINGS) as found:
-        yield found
+    with app_serving(data / SETTINGS) as base:
+        yield base
 
 
 @pytest.fixture(scope="module")
@@ -136,9 +136,9 @@ class Visit:
 
     def map(self) -> Any:
         """Return the map's own element."""
-        found = self.page.locator(".city").first
-        found.locator("canvas").first.wait_for()
-        return found
+        city = self.page.locator(".city").first
+        city.locator("canvas").first.wait_for()
+        return city
 
     def shot(self, name: str) -> None:
         """Take a picture of the whole page."""
@@ -155,7 +155,7 @@ class Visit:
         assert self.wrong == []
 
     def _console(self, message: Any) -> None:
-        known = any(each in message.location["url"] for each in PROBES)
+        known = any(probe in message.location["url"] for probe in PROBES)
         if message.type == "error" and not known:
             self.wrong.append(message.text)
 
@@ -315,8 +315,8 @@ def test_a_bookmarked_address_shows_the_same_view(visit: Visit) -> None:
     box = visit.page.locator("[data-testid=stSelectbox]")
     shown = [box.nth(n).locator("input").input_value() for n in range(2)]
     shown += box.all_inner_texts()
-    assert any("(990000012)" in each for each in shown)
-    assert any("7 days" in each for each in shown)
+    assert any("(990000012)" in text for text in shown)
+    assert any("7 days" in text for text in shown)
     visit.sees("A day compared with the typical one")
     visit.sees(r"Basis: .* from 20")
     assert "station=990000012" in visit.page.url
@@ -350,12 +350,12 @@ def test_a_visitor_elsewhere_sees_the_systems_own_clock(
     pictures = []
     for zone in ("Asia/Taipei", "America/New_York"):
         context = new_context(browser, timezone_id=zone)
-        made = Visit(context.new_page(), address)
-        made.open("/station?station=990000012&range=7+days").sees("Grey: no data")
-        chart = made.page.locator("[data-testid=stVegaLiteChart]").first
+        visit = Visit(context.new_page(), address)
+        visit.open("/station?station=990000012&range=7+days").sees("Grey: no data")
+        chart = visit.page.locator("[data-testid=stVegaLiteChart]").first
         chart.locator("canvas, svg").first.wait_for()
         pictures.append(_still(chart))
-        made.nothing_is_wrong()
+        visit.nothing_is_wrong()
         context.close()
     assert pictures[0] == pictures[1]
 
@@ -389,13 +389,13 @@ def test_light_and_dark_follow_the_browser(browser: Any, address: str) -> None:
     grounds = []
     for scheme in ("light", "dark"):
         context = new_context(browser, color_scheme=scheme)
-        made = Visit(context.new_page(), address).open("/")
+        visit = Visit(context.new_page(), address).open("/")
         ground = "el => getComputedStyle(el).backgroundColor"
-        grounds.append(made.map().locator(".frame").evaluate(ground))
-        made.shot(f"now {scheme}")
-        made.nothing_is_wrong()
+        grounds.append(visit.map().locator(".frame").evaluate(ground))
+        visit.shot(f"now {scheme}")
+        visit.nothing_is_wrong()
         context.close()
-    light, dark = (sum(map(int, re.findall(r"\d+", each)[:3])) for each in grounds)
+    light, dark = (sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in grounds)
     assert light > 600
     assert dark < 200
 
@@ -420,20 +420,20 @@ def test_a_port_in_use_is_said(data: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        done = bikecollect("--config", data / SETTINGS, "app", "--port", port)
+        process = bikecollect("--config", data / SETTINGS, "app", "--port", port)
 
-    assert done.returncode == 64
-    assert f"port {port}" in done.stderr
-    assert "--port" in done.stderr
+    assert process.returncode == 64
+    assert f"port {port}" in process.stderr
+    assert "--port" in process.stderr
 
 
 def test_an_unknown_system_is_said(data: Path) -> None:
     """Before anything is served."""
-    done = bikecollect("--config", data / SETTINGS, "app", "--system", "nowhere")
+    process = bikecollect("--config", data / SETTINGS, "app", "--system", "nowhere")
 
-    assert done.returncode
-    assert "nowhere" in done.stderr
-    assert YOUBIKE in done.stderr
+    assert process.returncode
+    assert "nowhere" in process.stderr
+    assert YOUBIKE in process.stderr
 
 
 def test_where_streamlit_is_absent_it_is_said(data: Path, tmp_path: Path) -> None:
@@ -442,10 +442,10 @@ def test_where_streamlit_is_absent_it_is_said(data: Path, tmp_path: Path) -> Non
         "import sys\nsys.modules['streamlit'] = None\n"
     )
 
-    done = bikecollect(
+    process = bikecollect(
         "--config", data / SETTINGS, "app", PYTHONPATH=f"{tmp_path}:{Path.cwd()}"
     )
 
-    assert "the data app requires Streamlit" in done.stderr
-    assert "[app]" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert "the data app requires Streamlit" in process.stderr
+    assert "[app]" in process.stderr
+    assert "Traceback" not in process.stderr

@@ -68,8 +68,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         encoding="utf-8",
     )
     config.chmod(0o600)
-    with app_serving(config) as found:
-        yield found
+    with app_serving(config) as base:
+        yield base
 
 
 @pytest.fixture(scope="module")
@@ -110,10 +110,10 @@ def opened(page: Any, address: str) -> Any:
 def acting(main: Any, address: str) -> list[str]:
     """Return what of *main* does something, but for the links to our own pages."""
     return [
-        each
-        for each in main.evaluate(ACTING)
-        if not each.startswith((f"{address}/", "<code>bikecollect"))
-        and not each.endswith("ago</strong>")  # how old the newest data are
+        element
+        for element in main.evaluate(ACTING)
+        if not element.startswith((f"{address}/", "<code>bikecollect"))
+        and not element.endswith("ago</strong>")  # how old the newest data are
     ]
 
 
@@ -124,7 +124,7 @@ def test_a_name_is_shown_as_it_is_written(page: Any, address: str, text: str) ->
     assert acting(main, address) == []
     main.get_by_text("25.").first.wait_for()
     shown = main.locator(CAPTION).all_inner_texts()
-    assert any(text in each.replace("\u2060", "") for each in shown)
+    assert any(text in caption.replace("\u2060", "") for caption in shown)
 
     main = opened(page, f"{address}/?picked={quote(text)}")
     assert acting(main, address) == []

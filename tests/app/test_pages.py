@@ -51,7 +51,7 @@ def show(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Show]:
         for key, value in address.items():
             app.query_params[key] = value
         app.run()
-        assert [each.value for each in app.exception] == []
+        assert [error.value for error in app.exception] == []
         return app
 
     yield shown
@@ -67,7 +67,7 @@ def _page(name: str) -> None:
 
 def said(app: Any) -> str:
     """Return all small print of a page."""
-    return "\n".join(each.value for each in app.caption)
+    return "\n".join(caption.value for caption in app.caption)
 
 
 def test_now_says_how_old_its_data_are_and_what_they_tell(show: Show) -> None:
@@ -137,7 +137,7 @@ def test_a_station_has_its_basis(show: Show) -> None:
     """Twelve slots were seen, whatever was expected."""
     app = show("station", station="a", range="7 days")
 
-    assert [each.value for each in app.metric] == ["4", "2", "10"]
+    assert [metric.value for metric in app.metric] == ["4", "2", "10"]
     assert "Basis: 12 of" in said(app)
     assert "East · 25.0, 121.5" in said(app)
 
@@ -203,7 +203,7 @@ def test_a_removed_station_keeps_its_page(show: Show, world: World) -> None:
     app = show("station", station="c")
 
     assert "Removed from the station list at 2026-11-23 13:05" in app.warning[0].value
-    assert [each.value for each in app.metric] == ["unknown", "unknown", "10"]
+    assert [metric.value for metric in app.metric] == ["unknown", "unknown", "10"]
     assert app.selectbox[0].value == "c"
 
 
@@ -274,7 +274,7 @@ def test_the_collection_has_the_words_of_status(show: Show, world: World) -> Non
     """The verdict, the facts, and the share of good runs."""
     app = show("collection")
 
-    text = "\n".join(each.value for each in app.markdown)
+    text = "\n".join(markdown.value for markdown in app.markdown)
     assert "**all is well**" in text
     assert "| Runs, 24 h | 12 of 12 good, 100 % |" in text
     assert "12 of 12 runs good, 100 %." in said(app)
@@ -305,8 +305,8 @@ def test_without_data_every_page_says_what_to_do(
 
 def test_runs_without_any_block_are_no_error(show: Show, world: World) -> None:
     """A collector whose feed never answered has pages all the same."""
-    for each in sorted(world.folder.rglob("*"), reverse=True):
-        each.rmdir() if each.is_dir() else each.unlink()
+    for path in sorted(world.folder.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
     world.feed.bug = ValueError("never")
     world.fetch({"a": 1}, after=300)
 
@@ -324,7 +324,7 @@ def test_what_others_wrote_is_no_markdown(show: Show, world: World) -> None:
 
     assert shown in said(show("station", station="a"))
     assert f'"{shown}"; showing' in show("station", station=evil).warning[0].value
-    text = "\n".join(each.value for each in show("now", picked="a").markdown)
+    text = "\n".join(markdown.value for markdown in show("now", picked="a").markdown)
     assert f"[More about **{shown}**](station?station=a)" in text
 
 
@@ -346,7 +346,7 @@ def test_the_data_of_a_figure_hold_no_formula() -> None:
 def test_the_map_builds_no_html_from_data() -> None:
     """Its markup is fixed: names reach it as text of a canvas or of an element."""
     charts = Path(__file__).parents[2] / "bikecollect/app/charts"
-    scripts = "".join(each.read_text("utf-8") for each in charts.glob("*.js"))
+    scripts = "".join(path.read_text("utf-8") for path in charts.glob("*.js"))
 
     markup = re.findall(r"innerHTML\s*=\s*(`[^`]*`|'[^']*')", scripts)
     assert len(markup) == scripts.count("innerHTML") == 2

@@ -41,9 +41,9 @@ def world(folder: Path) -> World:
 @pytest.fixture
 def held(world: World) -> Iterator[DataService]:
     """Yield what looks at *world*, shortly after its last slot."""
-    made = data_service(world)
-    yield made
-    made.close()
+    service = data_service(world)
+    yield service
+    service.close()
 
 
 def unpacked(text: str) -> list[int]:
@@ -60,7 +60,7 @@ def test_a_film_has_each_station_in_each_expected_slot(held: DataService) -> Non
     width = len(film.slots)
     row = unpacked(film.vehicles)
     at = film.slots.index(int(NOON) + 300)
-    assert [each[0] for each in film.stations] == ["a", "b"]
+    assert [station[0] for station in film.stations] == ["a", "b"]
     assert row[at : at + 4] == [0, 2, UNSEEN, 1]
     assert row[width + at : width + at + 4] == [3, UNSEEN, UNSEEN, UNSEEN]
     assert film.states[at] == "collected"
@@ -90,8 +90,8 @@ def test_a_look_sees_what_was_committed_since(world: World, held: DataService) -
     world.fetch({"a": 9, "b": 9})
     after = places(held.ask("city", "snapshot", DAY, NEXT).rows)
 
-    assert {each.vehicles for each in before} == {1, 70_000}
-    assert {each.vehicles for each in after} == {9}
+    assert {station.vehicles for station in before} == {1, 70_000}
+    assert {station.vehicles for station in after} == {9}
 
 
 def test_a_look_goes_on_when_its_files_were_archived(
@@ -123,9 +123,9 @@ def test_looking_changes_no_file(world: World, held: DataService) -> None:
 
     def all_of_it() -> dict[Path, bytes]:
         return {
-            each: each.read_bytes()
-            for each in world.folder.parent.rglob("*")
-            if each.is_file() and not each.name.endswith(("-shm", "-wal"))
+            path: path.read_bytes()
+            for path in world.folder.parent.rglob("*")
+            if path.is_file() and not path.name.endswith(("-shm", "-wal"))
         }
 
     before = all_of_it()
@@ -170,7 +170,7 @@ def test_places_are_found_by_any_part_of_name_or_id() -> None:
     ]
 
     def ids(**what: object) -> list[str]:
-        return [each.station_id for each in chosen(some, **what)]  # type: ignore[arg-type]
+        return [station.station_id for station in chosen(some, **what)]  # type: ignore[arg-type]
 
     assert ids(text="MILL") == ["A1", "a2"]
     assert ids(text="a1") == ["A1"]
@@ -183,9 +183,9 @@ def test_the_nearest_come_first_with_their_metres() -> None:
     """A thousandth of a degree of latitude is 111 m; who has no place is left out."""
     some = [place("far", 0.002), place("near", 0.001), place("lost", lat=None)]  # type: ignore[arg-type]
 
-    found = nearest(some, 0.0, 0.0)
+    distances = nearest(some, 0.0, 0.0)
 
-    assert [(round(metres), each.station_id) for metres, each in found] == [
+    assert [(round(metres), station.station_id) for metres, station in distances] == [
         (111, "near"),
         (222, "far"),
     ]
@@ -200,25 +200,25 @@ def test_periods_are_compared_only_where_both_have_seen() -> None:
     first = Answer(columns, [("c", "c", 0, 6, 12, 2.0), ("c", "c", 1, 0, 12, None)])
     second = Answer(columns, [("c", "c", 0, 12, 12, 5.0), ("c", "c", 1, 3, 12, 1.0)])
 
-    found = compared(first, second, "mean_vehicles")
+    pairs = compared(first, second, "mean_vehicles")
 
-    at = found.columns.index("difference")
-    assert [row[at] for row in found.rows] == [3.0, None]
-    assert found.rows[0][-4:] == (6, 12, 12, 12)
+    at = pairs.columns.index("difference")
+    assert [row[at] for row in pairs.rows] == [3.0, None]
+    assert pairs.rows[0][-4:] == (6, 12, 12, 12)
 
 
 def test_a_typical_day_and_a_day_are_one_table() -> None:
     """By the minute; where one of both says nothing, it has nothing."""
-    names = [f"{each}_vehicles" for each in ("low", "mid", "high")]
+    names = [f"{band}_vehicles" for band in ("low", "mid", "high")]
     typical = Answer(
         ["weekday", "minute", *names, "days_seen", "days_expected"],
         [(6, 0, 1.0, 2.0, 3.0, 4, 5), (0, 0, 9.0, 9.0, 9.0, 1, 1)],
     )
     history = Answer(["minute_of_day", "num_vehicles_available"], [(0, 7), (5, None)])
 
-    found = chart_rows.overlaid(typical, history, DAY, "vehicles")
+    chart = chart_rows.overlaid(typical, history, DAY, "vehicles")
 
-    assert found.rows == [
+    assert chart.rows == [
         ("2026-11-22 00:00", 1.0, 2.0, 3.0, 4, 5, 7, True),
         ("2026-11-22 00:05", None, None, None, None, None, None, True),
     ]
@@ -275,13 +275,13 @@ def test_a_day_of_the_calendar_names_its_worst_cause() -> None:
         ("c", "2026-11-23", "collected", "", 288, 288, 1.0),
     ]
 
-    found = days_of(Answer(columns, rows))
+    days = days_of(Answer(columns, rows))
 
-    assert [each[:6] for each in found] == [
+    assert [day[:6] for day in days] == [
         ("2026-11-22", 288, 200, 88, "asleep", "to 90 %"),
         ("2026-11-23", 288, 288, 0, "", "whole"),
     ]
-    assert [(each.weekday, each.week) for each in found] == [
+    assert [(day.weekday, day.week) for day in days] == [
         ("Sun", "2026-11-16"),
         ("Mon", "2026-11-23"),
     ]

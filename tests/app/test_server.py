@@ -43,8 +43,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "PYTHONPATH": "",
     }
     words = ("--allow-host", "bikes.example.org")
-    with app_serving(config, *words, folder=evil, **outside) as found:
-        yield found
+    with app_serving(config, *words, folder=evil, **outside) as base:
+        yield base
 
 
 def asked(
@@ -89,7 +89,9 @@ def test_every_answer_carries_the_headers(address: str, path: str) -> None:
     assert "default-src 'self'" in policy
     assert "img-src 'self' data: blob:" in policy
     assert "frame-ancestors 'self'" in policy
-    (scripts,) = [each for each in policy if each.startswith("script-src ")]
+    (scripts,) = [
+        directive for directive in policy if directive.startswith("script-src ")
+    ]
     assert "unsafe" not in scripts
 
 

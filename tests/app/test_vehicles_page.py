@@ -35,7 +35,7 @@ def show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
             app = testing.AppTest.from_function(_page, default_timeout=60)
             app.run()
             service.close()
-        assert [each.value for each in app.exception] == []
+        assert [error.value for error in app.exception] == []
         return app
 
     return shown
@@ -50,7 +50,7 @@ def _page() -> None:
 
 def said(app: Any) -> str:
     """Return all small print of a page."""
-    return "\n".join(each.value for each in app.caption)
+    return "\n".join(caption.value for caption in app.caption)
 
 
 def test_vehicles_are_shown_beside_stations(show: Callable[..., Any]) -> None:
@@ -58,7 +58,7 @@ def test_vehicles_are_shown_beside_stations(show: Callable[..., Any]) -> None:
     lost = {"bike_id": "lost"}
     app = show([vehicle(), vehicle("b", is_disabled=True), lost], [station()])
 
-    assert "Vehicles" in [each.value for each in app.subheader]
+    assert "Vehicles" in [subheader.value for subheader in app.subheader]
     assert "3 vehicles in the slot 2026-11-22 00:05; 2 of those" in said(app)
     assert "1 of 1 stations shown" in said(app)
 
@@ -67,5 +67,5 @@ def test_a_system_without_stations_shows_its_vehicles(show: Callable[..., Any]) 
     """No empty map of stations stands before them."""
     app = show([vehicle(), vehicle("b")], [])
 
-    assert [each.value for each in app.subheader] == ["Vehicles"]
+    assert [subheader.value for subheader in app.subheader] == ["Vehicles"]
     assert "2 vehicles in the slot" in said(app)

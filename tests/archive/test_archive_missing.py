@@ -87,10 +87,10 @@ def test_a_lost_archive_is_reported(
     archive = config.with_name("data") / "archive"
     lose(archive)
 
-    done = bikecollect("--config", str(config), *command)
+    process = bikecollect("--config", str(config), *command)
 
-    assert done.returncode == code
-    assert str(archive) in (done.stdout + done.stderr).replace("\n", "")
+    assert process.returncode == code
+    assert str(archive) in (process.stdout + process.stderr).replace("\n", "")
 
 
 @pytest.mark.parametrize("name", ["not mounted", "removed", "moved"])
@@ -99,19 +99,19 @@ def test_compact_does_not_fill_a_mount_point(config: Path, name: str) -> None:
     archive = config.with_name("data") / "archive"
     LOSSES[name](archive)
 
-    done = bikecollect("--config", str(config), "compact", "city")
+    process = bikecollect("--config", str(config), "compact", "city")
 
-    assert done.returncode == 78
-    assert "is its disk mounted?" in done.stderr
+    assert process.returncode == 78
+    assert "is its disk mounted?" in process.stderr
     assert not archive.exists() or list(archive.iterdir()) == []
 
 
 def test_an_archive_gets_a_marker(config: Path) -> None:
     """So that an empty mount point differs from an archive."""
     archive = config.with_name("data") / "archive"
-    done = bikecollect("--config", str(config), "compact", "city")
+    process = bikecollect("--config", str(config), "compact", "city")
 
-    assert done.returncode == 0
+    assert process.returncode == 0
     assert (archive / ".bikecollect").is_file()
 
 
@@ -125,10 +125,10 @@ def test_one_unusable_system_does_not_keep_the_others_from_the_archive(
     with closing(sqlite3.connect(data / "city" / "ledger.sqlite3")) as db:
         db.execute("PRAGMA user_version = 99")
 
-    done = bikecollect("--config", str(config), "compact")
+    process = bikecollect("--config", str(config), "compact")
 
-    assert done.returncode == 78
-    assert "city: the ledger" in done.stderr
+    assert process.returncode == 78
+    assert "city: the ledger" in process.stderr
     assert (data / "archive/station_status/system_id=town").is_dir()
 
 
@@ -138,10 +138,10 @@ def test_a_query_skips_a_system_that_cannot_be_read(config: Path) -> None:
     World(data / "town").fetch({"a": 1})
     (data / "city" / "ledger.sqlite3").write_bytes(b"no ledger" * 1000)
 
-    done = bikecollect(
+    process = bikecollect(
         "--config", str(config), "query", "SELECT DISTINCT system_id FROM slots"
     )
 
-    assert done.returncode == 74
-    assert "city: skipped: cannot read" in done.stderr
-    assert "town" in done.stdout
+    assert process.returncode == 74
+    assert "city: skipped: cannot read" in process.stderr
+    assert "town" in process.stdout

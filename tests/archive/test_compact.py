@@ -82,7 +82,7 @@ def test_the_certificate_is_the_sha256_of_the_sorted_csv(world: World) -> None:
     compacted(world)
 
     archived = compactor(world).archive.certified("2026-11-22")
-    text = "".join(f"{each}\n" for each in (head, *lines))
+    text = "".join(f"{line}\n" for line in (head, *lines))
     assert archived.summary.sha256 == hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -98,7 +98,7 @@ def test_a_late_slot_of_a_compacted_day_is_taken_in(world: World) -> None:
     world.clock.now = now
     late = compacted(world)
 
-    assert [each.what for each in late] == ["archived", "let go"]
+    assert [step.what for step in late] == ["archived", "let go"]
     assert (late[0].rows, late[0].slots) == (11, 4)
     archive = compactor(world).archive
     slots = [piece.slot for piece in archive.pieces("2026-11-22", TAIPEI)]
@@ -160,7 +160,7 @@ def test_a_lost_ledger_gets_its_archived_days_back(world: World) -> None:
 
     compacted(world)
 
-    assert [each.slot - NOON for each in world.committed()] == [300, 600, 900]
+    assert [block.slot - NOON for block in world.committed()] == [300, 600, 900]
 
 
 @pytest.mark.parametrize("count", range(1, 40))

@@ -35,8 +35,8 @@ def world(tmp_path: Path) -> World:
 def forget(world: World, *args: str) -> tuple[int, str]:
     """Call `forget`; return its exit code and what it says."""
     config = str(world.folder.parents[1] / "bikecollect.toml")
-    done = bikecollect("--config", config, "forget", "city", *args)
-    return done.returncode, done.stdout + done.stderr
+    process = bikecollect("--config", config, "forget", "city", *args)
+    return process.returncode, process.stdout + process.stderr
 
 
 def notes(world: World) -> list[dict[str, object]]:
@@ -128,7 +128,7 @@ def test_the_list_of_stations_is_rebuilt_on_request(world: World) -> None:
     path.write_bytes(text.replace(b",a,a,", b",a,A,", 1))
     config = str(world.folder.parents[1] / "bikecollect.toml")
 
-    done = bikecollect("--config", config, "rebuild", "stations", "city")
+    process = bikecollect("--config", config, "rebuild", "stations", "city")
 
-    assert done.returncode == 0
+    assert process.returncode == 0
     assert path.read_bytes() == text

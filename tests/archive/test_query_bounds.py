@@ -43,7 +43,7 @@ def secret(tmp_path: Path) -> Path:
 
 def files(world: World) -> dict[Path, bytes]:
     """Return the files of *world* and of its archive."""
-    there = (each for each in world.folder.parent.rglob("*") if each.is_file())
+    there = (path for path in world.folder.parent.rglob("*") if path.is_file())
     return {p: p.read_bytes() for p in there if p.name[-4:] not in {"-shm", "-wal"}}
 
 
@@ -92,12 +92,12 @@ def test_a_query_that_would_write_over_a_daily_file_changes_nothing(
     copy = f"COPY (SELECT 1) TO '{csv}' (FORMAT csv, USE_TMP_FILE false)"
     before = files(world)
 
-    done = bikecollect(
+    process = bikecollect(
         *("--config", config, "query", f"WITH x AS ({copy}) FROM x", *more)
     )
 
-    assert done.returncode == 64
-    assert "only SELECT, not COPY in it" in done.stderr
+    assert process.returncode == 64
+    assert "only SELECT, not COPY in it" in process.stderr
     assert files(world) == before
     assert not list(Path().glob("a.*"))
 
@@ -133,10 +133,10 @@ def test_a_query_reads_no_other_file(world: World, secret: Path, source: str) ->
 
 def test_the_command_reads_no_other_file(config: Path, secret: Path) -> None:
     """Exit code 64, and no word of what is in it."""
-    done = bikecollect("--config", config, "query", f"FROM '{secret}'")
+    process = bikecollect("--config", config, "query", f"FROM '{secret}'")
 
-    assert done.returncode == 64
-    assert "hunter2" not in done.stdout + done.stderr
+    assert process.returncode == 64
+    assert "hunter2" not in process.stdout + process.stderr
 
 
 @pytest.mark.parametrize(
@@ -306,14 +306,14 @@ def test_a_daily_file_that_cannot_be_read_costs_its_day(
     day = csv.name[:10]
     spoil(csv, secret)
     query = bikecollect("--config", config, "query", "FROM station_status")
-    whole = bikecollect("--config", config, "export")
+    full = bikecollect("--config", config, "export")
     rest = bikecollect("--config", config, "export", "--since", _next(day))
 
     assert query.returncode == 74
     assert f"{day} cannot be read: {csv}" in query.stderr
     assert "hunter2" not in query.stdout + query.stderr
-    assert (whole.returncode, whole.stdout) == (74, "")
-    assert f"{day} cannot be read: {csv}" in whole.stderr
+    assert (full.returncode, full.stdout) == (74, "")
+    assert f"{day} cannot be read: {csv}" in full.stderr
     assert (rest.returncode, rest.stdout.count("\n")) == (0, 2)
 
 
@@ -331,10 +331,10 @@ def test_a_list_of_stations_with_odd_lines_hides_none(world: World) -> None:
 
     with viewed(world) as db:
         sql = "SELECT DISTINCT station_id, capacity FROM stations ORDER BY ALL"
-        found = db.execute(sql).fetchall()
+        known = db.execute(sql).fetchall()
 
-    assert ("0001", 10) in found
-    assert ("0002", 10) in found
+    assert ("0001", 10) in known
+    assert ("0002", 10) in known
 
 
 def test_temporary_data_of_a_killed_command_are_removed_by_the_next(

@@ -55,9 +55,9 @@ def compact(city: Publisher, *, now: float = LONG_AFTER) -> list[str]:
 
 def run(city: Publisher, *arguments: str) -> str:
     """Return what the command prints."""
-    done = bikecollect("--config", city.folder / "config.toml", *arguments)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    process = bikecollect("--config", city.folder / "config.toml", *arguments)
+    assert process.returncode == 0, process.stdout + process.stderr
+    return process.stdout
 
 
 def exported(city: Publisher) -> str:
@@ -154,8 +154,8 @@ def test_views_join_open_and_archived_days(city: Publisher) -> None:
             " FROM vehicle_status GROUP BY date ORDER BY date"
         ).fetchall()
 
-    found = [(str(day), *rest) for day, *rest in rows]
-    assert found == [
+    values = [(str(day), *rest) for day, *rest in rows]
+    assert values == [
         ("2026-11-22", 69, 23, 25.123456, 167),
         ("2026-11-23", 6, 2, 25.123456, 1),
     ]

@@ -20,7 +20,9 @@ CSV = "station_status/2026-11-22.csv"
 
 def certificates(world: World) -> list[Certificate]:
     """Return the certificates of *world*."""
-    return [each for each in verifier(world).run() if isinstance(each, Certificate)]
+    return [
+        result for result in verifier(world).run() if isinstance(result, Certificate)
+    ]
 
 
 @pytest.fixture
@@ -90,9 +92,9 @@ def test_a_bit_flipped_in_a_kept_payload_is_found(world: World) -> None:
     data[data.index(b".json") + 12] ^= 1  # in what was deflated
     path.write_bytes(data)
 
-    (found,) = findings(world)
+    (finding,) = findings(world)
 
-    assert path.name in found
+    assert path.name in finding
 
 
 def test_rows_that_nobody_committed_are_found(world: World) -> None:
@@ -100,9 +102,9 @@ def test_rows_that_nobody_committed_are_found(world: World) -> None:
     with (world.folder / CSV).open("a", encoding="utf-8") as csv:
         csv.write("2026-11-22T12:25:00+08:00,,9999\n")
 
-    (found,) = findings(world)
+    (finding,) = findings(world)
 
-    assert "belong to no block" in found
+    assert "belong to no block" in finding
 
 
 def test_a_vanished_file_is_found(world: World) -> None:
@@ -110,11 +112,11 @@ def test_a_vanished_file_is_found(world: World) -> None:
     (world.folder / "station_status/2026-11-23.csv").unlink()
     datasets.part(world.folder.parent, "runs", "city", "2026-11-22").unlink()
 
-    found = findings(world)
+    texts = findings(world)
 
-    assert len(found) == 2
-    assert "is missing" in found[0]
-    assert "is missing" in found[1]
+    assert len(texts) == 2
+    assert "is missing" in texts[0]
+    assert "is missing" in texts[1]
 
 
 def test_kept_certificates_tell_what_has_changed_since(world: World) -> None:
@@ -123,10 +125,10 @@ def test_kept_certificates_tell_what_has_changed_since(world: World) -> None:
     summary = now[0].summary._replace(sha256="0" * 64)
     old = [now[0]._replace(summary=summary), now[1]._replace(date="2020-01-01")]
 
-    found = [each.what for each in compare(now, old)]
+    texts = [difference.what for difference in compare(now, old)]
 
-    assert "says 3 slots, 6 rows, sha256 000000000000" in found[0]
-    assert found[1] == "is missing"
+    assert "says 3 slots, 6 rows, sha256 000000000000" in texts[0]
+    assert texts[1] == "is missing"
 
 
 def test_each_block_is_read_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

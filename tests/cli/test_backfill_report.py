@@ -47,7 +47,7 @@ def config(world: World, more: str = "") -> Path:
 
 def report(world: World, *arguments: object, code: int = 0) -> str:
     """Return what the report prints."""
-    done = bikecollect(
+    process = bikecollect(
         "--config",
         config(world),
         "backfill-report",
@@ -55,8 +55,8 @@ def report(world: World, *arguments: object, code: int = 0) -> str:
         *arguments,
         LC_ALL="C.UTF-8",
     )
-    assert (done.returncode, done.stderr) == (code, "")
-    return done.stdout
+    assert (process.returncode, process.stderr) == (code, "")
+    return process.stdout
 
 
 def test_the_text_fits_a_terminal_and_names_each_gap(world: World) -> None:
@@ -75,9 +75,9 @@ def test_the_text_fits_a_terminal_and_names_each_gap(world: World) -> None:
 
 def test_the_json_has_the_shape_that_scripts_hold_on_to(world: World) -> None:
     """One object a line and system."""
-    found = json.loads(report(world, "--format", "json"))
+    account = json.loads(report(world, "--format", "json"))
 
-    assert found == {
+    assert account == {
         "system": "city",
         "since": "2026-11-22T12:00:00+08:00",
         "until": "2026-11-22T12:40:00+08:00",
@@ -125,19 +125,19 @@ def test_what_lies_before_the_first_run_is_not_expected(
     world: World, since: str
 ) -> None:
     """A system of forty minutes is not called 0.4 % of a week."""
-    whole = report(world, "--format", "json")
+    full = report(world, "--format", "json")
 
-    assert report(world, "--since", since, "--format", "json") == whole
+    assert report(world, "--since", since, "--format", "json") == full
 
 
 def test_a_range_before_the_first_run_is_an_error(world: World) -> None:
     """Not a report of nothing with exit code 0."""
     words = ("backfill-report", "--until", "2026-11-20")
 
-    done = bikecollect("--config", config(world), *words)
+    process = bikecollect("--config", config(world), *words)
 
-    assert done.returncode == 64
-    assert "no slot is expected in that range" in done.stderr
+    assert process.returncode == 64
+    assert "no slot is expected in that range" in process.stderr
 
 
 def test_csv_has_a_line_a_day_or_a_gap(world: World) -> None:
@@ -222,7 +222,7 @@ def test_a_system_without_a_run_has_no_account(tmp_path: Path) -> None:
     (tmp_path / "bikes").mkdir()
     world = World(tmp_path / "bikes/city")
 
-    done = bikecollect("--config", config(world), "backfill-report")
+    process = bikecollect("--config", config(world), "backfill-report")
 
-    assert done.returncode == 0
-    assert "nothing yet: 0 of 0 slots" in done.stdout
+    assert process.returncode == 0
+    assert "nothing yet: 0 of 0 slots" in process.stdout

@@ -25,8 +25,8 @@ def path(tmp_path: Path) -> Path:
     file = tmp_path / "my settings.toml"
     file.write_text(TEXT, encoding="utf-8")
     (tmp_path / "secret").write_text("swordfish\n", encoding="utf-8")
-    for each in (file, tmp_path / "secret"):
-        each.chmod(0o600)
+    for secret_file in (file, tmp_path / "secret"):
+        secret_file.chmod(0o600)
     return file
 
 
@@ -41,8 +41,8 @@ def test_the_file_in_use_is_named(path: Path) -> None:
     ]
 
     assert said[0] == f"{path}\n"
-    unwrapped = [each.replace("\n      ", " ") for each in said[1:]]
-    assert all(f"settings: {path}" in each for each in unwrapped)
+    unwrapped = [line.replace("\n      ", " ") for line in said[1:]]
+    assert all(f"settings: {path}" in line for line in unwrapped)
     assert bikecollect("--version").stdout.count("\n") == 1
 
 
@@ -145,7 +145,7 @@ def test_a_command_that_has_no_settings_says_so() -> None:
     assert told.stderr.startswith(
         "bikecollect: no settings file; using Taipei's YouBike"
     )
-    assert [each.stderr for each in silent] == ["", ""]
+    assert [process.stderr for process in silent] == ["", ""]
 
 
 @pytest.mark.parametrize(

@@ -39,8 +39,8 @@ def tried(answer: Any, path: str, *more: str) -> tuple[int, Any, str]:
     with serving(answer) as url:
         answer.port = url.rpartition(":")[2]
         process = bikecollect("feeds", "try", url + path, "--format", "json", *more)
-    found = json.loads(process.stdout) if process.stdout else None
-    return process.returncode, found, process.stderr
+    trial = json.loads(process.stdout) if process.stdout else None
+    return process.returncode, trial, process.stderr
 
 
 def always(body: bytes, status: int = 200) -> Callable[[str], Answer]:
@@ -93,17 +93,17 @@ FILES: dict[str, Any] = {
 
 def test_a_gbfs_feed_is_told_with_its_oddities() -> None:
     """Name, zone, version, counts; what is dropped, double or alone."""
-    code, found, stderr = tried(gbfs(age=3600), "/gbfs.json")
+    code, trial, stderr = tried(gbfs(age=3600), "/gbfs.json")
 
     assert (code, stderr) == (0, "")
-    assert found["feed"] == "gbfs"
-    assert (found["version"], found["ttl_s"]) == ("2.3", 10)
-    assert (found["name"], found["operator"]) == ("Tiny Bikes", "Tiny Inc.")
-    assert (found["system"], found["timezone"]) == ("tiny-town", "Europe/Oslo")
-    assert found["stations"] == 8
-    assert found["with"]["capacity"] == 7
-    assert 3600 <= found["age_s"] < 3660
-    assert found["oddities"] == [
+    assert trial["feed"] == "gbfs"
+    assert (trial["version"], trial["ttl_s"]) == ("2.3", 10)
+    assert (trial["name"], trial["operator"]) == ("Tiny Bikes", "Tiny Inc.")
+    assert (trial["system"], trial["timezone"]) == ("tiny-town", "Europe/Oslo")
+    assert trial["stations"] == 8
+    assert trial["with"]["capacity"] == 7
+    assert 3600 <= trial["age_s"] < 3660
+    assert trial["oddities"] == [
         "1 stations cannot be read and are skipped",
         "1 stations occur twice; the first is used",
         "the feed's own stamp is 60 min old",
@@ -114,11 +114,11 @@ def test_a_gbfs_feed_is_told_with_its_oddities() -> None:
 
 def test_the_settings_that_are_printed_are_settings(tmp_path: Path) -> None:
     """Pasted into a file, they are read, and collect that feed."""
-    _, found, _ = tried(gbfs(), "/gbfs.json")
+    _, trial, _ = tried(gbfs(), "/gbfs.json")
 
-    settings = loader.parse(tomllib.loads(found["settings"]))
+    settings = loader.parse(tomllib.loads(trial["settings"]))
 
-    assert settings.systems["tiny-town"].url == found["url"]
+    assert settings.systems["tiny-town"].url == trial["url"]
     assert settings.systems["tiny-town"].timezone == "Europe/Oslo"
 
 
@@ -132,11 +132,11 @@ def test_the_settings_that_are_printed_are_settings(tmp_path: Path) -> None:
 )
 def test_any_file_of_a_gbfs_feed_leads_to_its_head(folder: str, path: str) -> None:
     """The gbfs.json beside it is found."""
-    code, found, _ = tried(gbfs(folder=folder), path)
+    code, trial, _ = tried(gbfs(folder=folder), path)
 
     assert code == 0
-    assert found["url"].endswith(f"{folder}/gbfs.json")
-    assert found["system"] == "tiny-town"
+    assert trial["url"].endswith(f"{folder}/gbfs.json")
+    assert trial["system"] == "tiny-town"
 
 
 def test_a_gbfs_file_without_its_head_says_what_to_give() -> None:
@@ -186,14 +186,14 @@ def test_a_try_asks_twice_at_most() -> None:
 def test_a_youbike_list_is_recognised() -> None:
     """Its zone is Taiwan's, and fields that nobody reads are named."""
     stations = json.loads(dialects.youbike(City(40), time.time()))
-    body = json.dumps([{**each, "novelty": 1} for each in stations]).encode()
+    body = json.dumps([{**station, "novelty": 1} for station in stations]).encode()
 
-    code, found, _ = tried(always(body), "/dotapp/youbike_immediate.json")
+    code, trial, _ = tried(always(body), "/dotapp/youbike_immediate.json")
 
     assert code == 0
-    assert (found["feed"], found["timezone"]) == ("youbike", "Asia/Taipei")
-    assert (found["system"], found["stations"]) == ("youbike_immediate", 40)
-    assert found["oddities"] == ["fields that are not read: novelty"]
+    assert (trial["feed"], trial["timezone"]) == ("youbike", "Asia/Taipei")
+    assert (trial["system"], trial["stations"]) == ("youbike_immediate", 40)
+    assert trial["oddities"] == ["fields that are not read: novelty"]
 
 
 def test_a_citybikes_network_is_recognised() -> None:
@@ -202,11 +202,11 @@ def test_a_citybikes_network_is_recognised() -> None:
     network = {"id": "tiny", "name": "Tiny", "stations": [station]}
     body = json.dumps({"network": network}).encode()
 
-    code, found, _ = tried(always(body), "/v2/networks/tiny")
+    code, trial, _ = tried(always(body), "/v2/networks/tiny")
 
-    assert (code, found["feed"], found["name"]) == (0, "citybikes", "Tiny")
-    assert found["timezone"] is None
-    assert 'timezone = "Area/City"  # unknown to the feed' in found["settings"]
+    assert (code, trial["feed"], trial["name"]) == (0, "citybikes", "Tiny")
+    assert trial["timezone"] is None
+    assert 'timezone = "Area/City"  # unknown to the feed' in trial["settings"]
 
 
 @pytest.mark.parametrize(
@@ -224,9 +224,9 @@ def test_what_cannot_be_collected_ends_with_its_code_and_one_line(
     body: bytes, status: int, code: int, word: str
 ) -> None:
     """One line that says why, and nothing on stdout."""
-    got, found, stderr = tried(always(body, status), "/feed.json")
+    got, trial, stderr = tried(always(body, status), "/feed.json")
 
-    assert (got, found) == (code, None)
+    assert (got, trial) == (code, None)
     assert word in stderr
     assert stderr.count("\n") == 1
     assert "Traceback" not in stderr

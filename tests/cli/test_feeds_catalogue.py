@@ -156,9 +156,9 @@ def test_completion_knows_the_entries() -> None:
     """Those of both lists."""
     saved()
 
-    found = complete_system(None, None, "NI")  # type: ignore[arg-type]
+    completions = complete_system(None, None, "NI")  # type: ignore[arg-type]
 
-    assert [item.value for item in found] == ["nimes"]
+    assert [item.value for item in completions] == ["nimes"]
 
 
 @pytest.mark.parametrize(

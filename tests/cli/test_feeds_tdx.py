@@ -19,20 +19,20 @@ def own(folder: Path) -> Iterator[Platform]:
 
 def test_a_feed_is_tried_with_client_id_and_secret(own: Platform) -> None:
     """By its address alone, and the settings to paste have the client."""
-    done = bikecollect(
+    process = bikecollect(
         *("feeds", "try", f"{own.base}{AVAILABILITY}?$format=JSON"),
         *("--client-id", "me", "--client-secret-file", str(own.secret_file)),
         *("--token-url", own.base + TOKEN),
     )
 
-    assert done.returncode == 0, done.stderr
-    table = tomllib.loads(done.stdout.partition("collect it:")[2])
+    assert process.returncode == 0, process.stderr
+    table = tomllib.loads(process.stdout.partition("collect it:")[2])
     (system,) = table["systems"].values()
     assert system["feed"] == "tdx"
     assert system["oauth2"]["client_id"] == "me"
     assert system["oauth2"]["token_url"] == own.base + TOKEN
-    assert SECRET not in done.stdout
-    assert "token-number" not in done.stdout
+    assert SECRET not in process.stdout
+    assert "token-number" not in process.stdout
 
 
 @pytest.mark.parametrize(
@@ -50,37 +50,39 @@ def test_a_city_of_the_catalogue_says_what_it_requires(
     options: tuple[str, ...], error: str
 ) -> None:
     """Before any network, with the options that give it."""
-    done = bikecollect("feeds", "try", "tdx-taichung", *options)
+    process = bikecollect("feeds", "try", "tdx-taichung", *options)
 
-    assert done.returncode == 78
-    assert error in " ".join(done.stderr.split())
+    assert process.returncode == 78
+    assert error in " ".join(process.stderr.split())
 
 
 def test_a_refused_client_is_told_by_try(own: Platform) -> None:
     """Exit code 77, and no traceback."""
     own.secret_file.write_text("wrong")
 
-    done = bikecollect(
+    process = bikecollect(
         *("feeds", "try", f"{own.base}{AVAILABILITY}"),
         *("--client-id", "me", "--client-secret-file", str(own.secret_file)),
         *("--token-url", own.base + TOKEN),
     )
 
-    assert done.returncode == 77
-    assert "client id or secret refused by 127.0.0.1" in " ".join(done.stderr.split())
+    assert process.returncode == 77
+    assert "client id or secret refused by 127.0.0.1" in " ".join(
+        process.stderr.split()
+    )
 
 
 def test_init_writes_the_client_of_a_city(own: Platform, tmp_path: Path) -> None:
     """The file with the secret is named, not copied."""
     config = tmp_path / "bikecollect.toml"
 
-    done = bikecollect(
+    process = bikecollect(
         *("--config", str(config), "init", "--yes", "--no-try", "--no-cron"),
         *("--system", "tdx-tainan", "--client-id", "me"),
         *("--client-secret-file", str(own.secret_file)),
     )
 
-    assert done.returncode == 0, done.stderr
+    assert process.returncode == 0, process.stderr
     table = tomllib.loads(config.read_text())["systems"]["tdx-tainan"]
     assert table["oauth2"] == {
         "client_id": "me",

@@ -43,16 +43,16 @@ def bikecollect(
     *arguments: object, env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run the command as a process of its own, with *env* as its environment."""
-    whole = dict(os.environ) if env is None else env
-    return run_command([*map(str, arguments)], "", whole)
+    environment = dict(os.environ) if env is None else env
+    return run_command([*map(str, arguments)], "", environment)
 
 
 def test_success_is_quiet_and_fills_the_day(tmp_path: Path) -> None:
     """Exit 0, nothing printed, one row a station."""
     with serving(lambda _: GOOD) as url:
-        done = bikecollect("--config", settings(tmp_path, url), "fetch")
+        process = bikecollect("--config", settings(tmp_path, url), "fetch")
 
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (process.returncode, process.stdout, process.stderr) == (0, "", "")
     (file,) = (tmp_path / "data/city/station_status").iterdir()
     assert len(file.read_text(encoding="utf-8").splitlines()) == 21
 
@@ -61,9 +61,9 @@ def test_json_has_one_object_a_system(tmp_path: Path) -> None:
     """The shape that scripts hold on to."""
     with serving(lambda _: GOOD) as url:
         path = settings(tmp_path, url)
-        done = bikecollect("--config", path, "fetch", "--format", "json")
+        process = bikecollect("--config", path, "fetch", "--format", "json")
 
-    (line,) = done.stdout.splitlines()
+    (line,) = process.stdout.splitlines()
     run = json.loads(line)
     assert run["system"] == "city"
     assert run["slot"].endswith("+08:00")
@@ -78,21 +78,21 @@ def test_json_has_one_object_a_system(tmp_path: Path) -> None:
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     """Fetched and read, and no file made."""
     with serving(lambda _: GOOD) as url:
-        done = bikecollect("--config", settings(tmp_path, url), "fetch", "--dry-run")
+        process = bikecollect("--config", settings(tmp_path, url), "fetch", "--dry-run")
 
-    assert done.returncode == 0
-    assert "20 rows" in done.stdout
+    assert process.returncode == 0
+    assert "20 rows" in process.stdout
     assert not (tmp_path / "data").exists()
 
 
 def test_verbose_says_what_is_done(tmp_path: Path) -> None:
     """-v prints a line a stage and one for the run to stderr, none to stdout."""
     with serving(lambda _: GOOD) as url:
-        done = bikecollect("-v", "--config", settings(tmp_path, url), "fetch")
+        process = bikecollect("-v", "--config", settings(tmp_path, url), "fetch")
 
-    assert "collected, 20 rows of 20 stations" in done.stderr
-    assert done.stderr.count("\n") == 8
-    assert done.stdout == ""
+    assert "collected, 20 rows of 20 stations" in process.stderr
+    assert process.stderr.count("\n") == 8
+    assert process.stdout == ""
 
 
 @pytest.mark.parametrize(
@@ -113,12 +113,12 @@ def test_each_failure_has_its_code_and_one_line(
     """One line on stderr, and no traceback (faults 29, 31)."""
     with serving(lambda _: answer) as url:
         path = settings(tmp_path, url, interval="2s")
-        done = bikecollect("--config", path, "fetch")
+        process = bikecollect("--config", path, "fetch")
 
-    assert done.returncode == code
-    assert word in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert "Traceback" not in done.stderr
+    assert process.returncode == code
+    assert word in process.stderr
+    assert process.stderr.count("\n") == 1
+    assert "Traceback" not in process.stderr
 
 
 @pytest.mark.parametrize(
@@ -134,20 +134,20 @@ def test_a_wrong_call_is_told_before_any_network(
     arguments: list[str], code: int, word: str
 ) -> None:
     """Usage ends with 64, settings with 78."""
-    done = bikecollect(*arguments)
+    process = bikecollect(*arguments)
 
-    assert done.returncode == code
-    assert word in done.stderr
-    assert "Traceback" not in done.stderr
+    assert process.returncode == code
+    assert word in process.stderr
+    assert "Traceback" not in process.stderr
 
 
 def test_a_closed_port_is_unavailable(tmp_path: Path) -> None:
     """Connection refused ends with 69 (fault 1)."""
     path = settings(tmp_path, "http://127.0.0.1:9/", interval="2s")
-    done = bikecollect("--config", path, "fetch")
+    process = bikecollect("--config", path, "fetch")
 
-    assert done.returncode == 69
-    assert "connect" in done.stderr
+    assert process.returncode == 69
+    assert "connect" in process.stderr
 
 
 def test_a_terminal_shows_each_try_and_the_end(tmp_path: Path) -> None:
@@ -178,10 +178,10 @@ def test_an_unwritable_folder_is_74(tmp_path: Path) -> None:
     """A file where a folder should be: disk trouble, told with its path (fault 56)."""
     (tmp_path / "data").write_text("", encoding="utf-8")
     with serving(lambda _: GOOD) as url:
-        done = bikecollect("--config", settings(tmp_path, url), "fetch")
+        process = bikecollect("--config", settings(tmp_path, url), "fetch")
 
-    assert done.returncode == 74
-    assert str(tmp_path / "data") in done.stderr
+    assert process.returncode == 74
+    assert str(tmp_path / "data") in process.stderr
 
 
 def test_systems_are_isolated_from_each_other(tmp_path: Path) -> None:
@@ -191,11 +191,11 @@ def test_systems_are_isolated_from_each_other(tmp_path: Path) -> None:
         path = settings(
             tmp_path, url, interval="2s", more=more + 'timezone = "Asia/Taipei"'
         )
-        done = bikecollect("--config", path, "fetch", "--format", "json")
+        process = bikecollect("--config", path, "fetch", "--format", "json")
 
-    outcomes = [json.loads(line)["outcome"] for line in done.stdout.splitlines()]
+    outcomes = [json.loads(line)["outcome"] for line in process.stdout.splitlines()]
     assert outcomes == ["collected", "unavailable"]
-    assert done.returncode == 69
+    assert process.returncode == 69
 
 
 def test_a_users_own_function_makes_columns(tmp_path: Path) -> None:
@@ -207,10 +207,10 @@ def test_a_users_own_function_makes_columns(tmp_path: Path) -> None:
     more = 'columns = ["mine:score", "missing_module:f"]'
     with serving(lambda _: GOOD) as url:
         path = settings(tmp_path, url, more=more)
-        done = bikecollect("-v", "--config", path, "fetch")
+        process = bikecollect("-v", "--config", path, "fetch")
 
-    assert done.returncode == 0
-    assert '"missing_module:f" is skipped' in done.stderr
+    assert process.returncode == 0
+    assert '"missing_module:f" is skipped' in process.stderr
     (file,) = (tmp_path / "data/city/station_status").iterdir()
     header, first, *_ = file.read_text(encoding="utf-8").splitlines()
     assert header.endswith(",score")
@@ -245,9 +245,9 @@ def test_output_that_cannot_be_written_changes_nothing(
 def test_it_works_in_crons_empty_environment(tmp_path: Path) -> None:
     """No PATH, HOME, LANG: still a row a station, in UTF-8 (fault 92)."""
     with serving(lambda _: GOOD) as url:
-        done = bikecollect("--config", settings(tmp_path, url), "fetch", env={})
+        process = bikecollect("--config", settings(tmp_path, url), "fetch", env={})
 
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (process.returncode, process.stderr) == (0, "")
     text = (tmp_path / "data/city/station_information.csv").read_text(encoding="utf-8")
     assert "模擬" in text
 
@@ -281,12 +281,12 @@ def test_a_secret_in_the_address_is_told_to_nobody(tmp_path: Path) -> None:
     """A key in the query is in no output and in no file (fault 108)."""
     with serving(lambda _: Answer(b"", 500)) as url:
         path = settings(tmp_path, f"{url}/x?key=CANARY", interval="2s")
-        done = bikecollect("-vv", "--config", path, "fetch", "--format", "json")
+        process = bikecollect("-vv", "--config", path, "fetch", "--format", "json")
 
     files = [p for p in (tmp_path / "data").rglob("*") if p.is_file()]
-    assert "CANARY" not in done.stdout + done.stderr
+    assert "CANARY" not in process.stdout + process.stderr
     assert files != []
-    assert not any(b"CANARY" in each.read_bytes() for each in files)
+    assert not any(b"CANARY" in file.read_bytes() for file in files)
 
 
 def test_the_paged_feed_is_read_to_its_end(tmp_path: Path) -> None:
@@ -299,9 +299,9 @@ def test_the_paged_feed_is_read_to_its_end(tmp_path: Path) -> None:
 
     with serving(page) as url:
         path = settings(tmp_path, f"{url}/json?page=0&size=1000")
-        done = bikecollect("--config", path, "fetch", "--format", "json")
+        process = bikecollect("--config", path, "fetch", "--format", "json")
 
-    assert json.loads(done.stdout)["rows"] == 2300
+    assert json.loads(process.stdout)["rows"] == 2300
 
 
 def test_too_few_descriptors_end_the_run_in_order(tmp_path: Path) -> None:
@@ -309,15 +309,15 @@ def test_too_few_descriptors_end_the_run_in_order(tmp_path: Path) -> None:
     with serving(lambda _: GOOD) as url:
         path = settings(tmp_path, url, interval="2s")
         command = f"{sys.executable} -m bikecollect --config {path} fetch"
-        done = subprocess.run(
+        process = subprocess.run(
             ["/bin/sh", "-c", f"ulimit -n 7; exec {command}"],
             check=False,
             capture_output=True,
             text=True,
         )
 
-    assert done.returncode in {69, 74, 78}
-    assert "Traceback" not in done.stderr
+    assert process.returncode in {69, 74, 78}
+    assert "Traceback" not in process.stderr
 
 
 def test_a_file_that_may_not_grow_is_disk_trouble(tmp_path: Path) -> None:

@@ -46,8 +46,8 @@ def test_without_questions_the_file_loads() -> None:
     assert settings.mail.sender == "me@example.org"
     assert (settings.mail.host, settings.mail.port) == ("smtp.example.org", 587)
     assert mode(FILE) & 0o027 == 0
-    assert [each.name for each in Path().iterdir()] == [".config"]
-    assert [each.name for each in FILE.parent.iterdir()] == ["bikecollect.toml"]
+    assert [path.name for path in Path().iterdir()] == [".config"]
+    assert [path.name for path in FILE.parent.iterdir()] == ["bikecollect.toml"]
 
 
 def test_an_address_is_tried_and_then_collected() -> None:
@@ -177,12 +177,12 @@ def test_systems_of_one_name_get_different_names() -> None:
     """None is dropped in silence: two addresses are two systems."""
     asked = [f"https://{host}.org/tiny/gbfs.json" for host in ("a", "b", "c")]
     zone = ("--timezone", "Europe/Paris")
-    words = [word for each in asked for word in ("--system", each)]
+    words = [word for system_id in asked for word in ("--system", system_id)]
     process = bikecollect(*QUIET, *zone, *words, "--system", f"mine={asked[0]}")
     settings = loader.load(str(FILE))
 
     assert process.returncode == 0
-    assert {name: each.url for name, each in settings.systems.items()} == {
+    assert {name: system.url for name, system in settings.systems.items()} == {
         "tiny": asked[0],
         "tiny-2": asked[1],
         "tiny-3": asked[2],

@@ -51,7 +51,7 @@ def test_json_lines_have_the_numbers_as_values(tmp_path: Path) -> None:
         bikecollect("--config", path, "--log-format", "json", "fetch")
     text = (tmp_path / "data/city" / NAME).read_text(encoding="utf-8")
     values = [json.loads(line) for line in text.splitlines()]
-    (run,) = [each for each in values if each.get("outcome") == "collected"]
+    (run,) = [value for value in values if value.get("outcome") == "collected"]
     assert (run["system"], run["rows"], run["exit_code"]) == ("city", 20, 0)
     assert run["run_id"]
 
@@ -67,9 +67,9 @@ def test_the_log_is_bounded(tmp_path: Path) -> None:
                     "b", logging.INFO, "", 0, f"line {number}", None, None
                 )
             )
-    files = sorted(each.name for each in tmp_path.iterdir())
+    files = sorted(path.name for path in tmp_path.iterdir())
     assert files == [NAME, f"{NAME}.1", f"{NAME}.2"]
-    assert all(each.stat().st_size < 1_200 for each in tmp_path.iterdir())
+    assert all(path.stat().st_size < 1_200 for path in tmp_path.iterdir())
     assert "line 199" in (tmp_path / NAME).read_text(encoding="utf-8")
 
 

@@ -147,7 +147,7 @@ def test_a_result_that_fails_leaves_the_old_one(
     path.chmod(0o604)
     good = answer(config, f"{line} {path}")
     new = path.read_bytes()
-    first = {each.name for each in tmp_path.iterdir()}
+    first = {file.name for file in tmp_path.iterdir()}
 
     command = f"ulimit -f 0; trap '' XFSZ; {sys.executable} -m bikecollect"
     bad = subprocess.run(
@@ -162,7 +162,7 @@ def test_a_result_that_fails_leaves_the_old_one(
     assert new != b"old"
     assert bad.returncode != 0
     assert path.read_bytes() == new
-    assert {each.name for each in tmp_path.iterdir()} == first
+    assert {file.name for file in tmp_path.iterdir()} == first
 
 
 def test_a_result_has_the_permissions_of_the_one_before(
@@ -177,7 +177,7 @@ def test_a_result_has_the_permissions_of_the_one_before(
         answer(config, f"export -o {tmp_path / name}")
     answer(config, f"status --format prometheus --output {tmp_path / 'old.prom'}")
 
-    modes = {each.name: oct(each.stat().st_mode) for each in tmp_path.glob("*.*")}
+    modes = {path.name: oct(path.stat().st_mode) for path in tmp_path.glob("*.*")}
     assert modes["old.csv"] == "0o100600"
     assert modes["new.csv"] == "0o100640"
     assert modes["old.prom"] == "0o100644"
@@ -231,9 +231,9 @@ def test_what_a_killed_call_left_is_removed_by_the_next(
 ) -> None:
     """But neither what is still written to, nor what only looks like it."""
     left, fresh = tmp_path / ".rows.csv.0123abcd.part", tmp_path / ".rows.csv.f.part"
-    for each in (left, fresh):
-        each.touch()
-        os.utime(each, (1, 1))
+    for temporary in (left, fresh):
+        temporary.touch()
+        os.utime(temporary, (1, 1))
 
     answer(config, f"export -o {tmp_path / 'rows.csv'}")
 
@@ -301,7 +301,7 @@ def test_a_data_package_of_others_is_left_alone(
     assert "rows.csv.datapackage.json" in process.stderr
     assert (tmp_path / "datapackage.json").read_text(encoding="utf-8") == theirs
     mine = json.loads((tmp_path / "rows.csv.datapackage.json").read_bytes())
-    assert [each["path"] for each in mine["resources"]] == ["rows.csv"]
+    assert [resource["path"] for resource in mine["resources"]] == ["rows.csv"]
 
 
 def test_a_data_package_that_is_a_link_or_a_fifo_is_left_alone(

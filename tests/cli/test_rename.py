@@ -19,16 +19,16 @@ from bikecollect.storage.lock import Lock
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     """Return a world whose folder is marked as ours."""
-    made = World(tmp_path / "bikes" / "city")
-    (made.folder / ".bikecollect").touch()
-    return made
+    world = World(tmp_path / "bikes" / "city")
+    (world.folder / ".bikecollect").touch()
+    return world
 
 
 def run(config: Path, *arguments: str) -> str:
     """Run a command; return what it prints."""
-    done = bikecollect("--config", config, *arguments)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    process = bikecollect("--config", config, *arguments)
+    assert process.returncode == 0, process.stdout + process.stderr
+    return process.stdout
 
 
 @pytest.fixture
@@ -93,10 +93,10 @@ def test_what_cannot_be_renamed_stays(
     """Nothing has moved."""
     (world.folder.parent / "taken").mkdir()
     before = history.read_text()
-    done = bikecollect("--config", history, "rename", *names.split())
+    process = bikecollect("--config", history, "rename", *names.split())
 
-    assert done.returncode == code
-    assert what in done.stderr
+    assert process.returncode == code
+    assert what in process.stderr
     assert world.folder.is_dir()
     assert history.read_text() == before
 
@@ -107,10 +107,10 @@ def test_settings_of_another_form_are_left_alone(history: Path, world: World) ->
         f'data_dir = "{world.folder.parent}"\n[systems]\ncity = {{feed = "youbike", '
         'url = "http://127.0.0.1/", timezone = "Asia/Taipei"}\n'
     )
-    done = bikecollect("--config", history, "rename", "city", "town")
+    process = bikecollect("--config", history, "rename", "city", "town")
 
-    assert done.returncode == 78
-    assert "[systems.city]" in done.stderr
+    assert process.returncode == 78
+    assert "[systems.city]" in process.stderr
     assert world.folder.is_dir()
 
 
@@ -152,9 +152,9 @@ sys.argv = ["bikecollect", "--config", {str(history)!r}, "rename", "city", "town
 main()
 """
     subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
-    done = bikecollect("--config", history, "rename", "city", "town")
+    process = bikecollect("--config", history, "rename", "city", "town")
 
-    assert done.returncode == 0 or "unknown system" in done.stderr
+    assert process.returncode == 0 or "unknown system" in process.stderr
     assert list(loader.load(str(history)).systems) == ["town"]
     assert run(history, "export") == before
     assert "all agree" in run(history, "verify")

@@ -34,15 +34,15 @@ def world(folder: Path) -> World:
 def shown(world: World, slot: Slot) -> str:
     """Return the screen of *slot*."""
     history = History("city", world.folder)
-    found = history.runs(slot, Slot(slot + 1))
+    runs = history.runs(slot, Slot(slot + 1))
     known = screens.Slotted(
         system_id="city",
         slot=slot,
         zone=TAIPEI,
-        runs=found,
+        runs=runs,
         block=history.block(slot),
         payloads=history.payloads(slot),
-        logs={each.run_id: log_lines(world.folder, each.run_id) for each in found},
+        logs={run.run_id: log_lines(world.folder, run.run_id) for run in runs},
     )
     return click.unstyle(screens.show(known))
 
@@ -196,16 +196,16 @@ def collected(tmp_path: Path) -> Path:
 
 
 def _ids(text: str) -> list[str]:
-    return [json.loads(each)["run_id"] for each in text.splitlines()]
+    return [json.loads(line)["run_id"] for line in text.splitlines()]
 
 
 def test_the_list_is_filtered_and_limited(collected: Path) -> None:
     """By system, outcome, failure, time and number; it says when there is more."""
 
     def runs(*more: str) -> tuple[list[str], str]:
-        done = bikecollect("--config", collected, "runs", *more, "--format", "json")
-        assert done.returncode == 0
-        return _ids(done.stdout), done.stderr
+        process = bikecollect("--config", collected, "runs", *more, "--format", "json")
+        assert process.returncode == 0
+        return _ids(process.stdout), process.stderr
 
     (bad, good), _ = runs()
 
@@ -220,8 +220,8 @@ def test_the_list_is_filtered_and_limited(collected: Path) -> None:
 
 def test_json_has_the_keys_of_fetch_and_more(collected: Path) -> None:
     """One object a line; times with offset."""
-    done = bikecollect("--config", collected, "runs", "city", "--format", "json")
-    run = json.loads(done.stdout.splitlines()[-1])
+    process = bikecollect("--config", collected, "runs", "city", "--format", "json")
+    run = json.loads(process.stdout.splitlines()[-1])
 
     assert (run["system"], run["outcome"], run["rows"]) == ("city", "collected", 20)
     assert {"slot", "cause", "attempts", "seconds", "exit_code", "file"} <= set(run)
@@ -254,9 +254,9 @@ def test_a_time_of_day_means_the_latest_that_had_a_run(tmp_path: Path) -> None:
     run = world.fetch({"a": 1})
     at = datetime.fromtimestamp(run.slot, TAIPEI)
 
-    done = bikecollect("--config", path, "runs", "show", f"{at:%H:%M}")
+    process = bikecollect("--config", path, "runs", "show", f"{at:%H:%M}")
 
-    assert f"city, slot {at.isoformat()}\n" in done.stdout
+    assert f"city, slot {at.isoformat()}\n" in process.stdout
 
 
 @pytest.mark.parametrize(
@@ -277,11 +277,11 @@ def test_a_wrong_call_is_told(
     """In words, with the code of usage or settings."""
     path = settings(tmp_path, "http://127.0.0.1:9/")
 
-    done = bikecollect("--config", path, "runs", *arguments)
+    process = bikecollect("--config", path, "runs", *arguments)
 
-    assert done.returncode == code
-    assert word in done.stderr
-    assert "Traceback" not in done.stderr
+    assert process.returncode == code
+    assert word in process.stderr
+    assert "Traceback" not in process.stderr
 
 
 def test_a_damaged_ledger_is_74(tmp_path: Path) -> None:
@@ -290,8 +290,8 @@ def test_a_damaged_ledger_is_74(tmp_path: Path) -> None:
     (tmp_path / "data/city").mkdir(parents=True)
     (tmp_path / "data/city/ledger.sqlite3").write_bytes(b"no ledger" * 999)
 
-    done = bikecollect("--config", path, "runs")
+    process = bikecollect("--config", path, "runs")
 
-    assert done.returncode == 74
-    assert "ledger.sqlite3" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert process.returncode == 74
+    assert "ledger.sqlite3" in process.stderr
+    assert "Traceback" not in process.stderr

@@ -68,26 +68,26 @@ def bikecollect(
 
 def test_status_shows_the_day_in_eighty_columns(played: Path) -> None:
     """Its strip has a mark for each slot, of its state."""
-    done = bikecollect(played, "status")
-    assert (done.returncode, done.stderr) == (0, "")
-    wide = [line for line in done.stdout.splitlines() if len(line) >= 80]
+    process = bikecollect(played, "status")
+    assert (process.returncode, process.stderr) == (0, "")
+    wide = [line for line in process.stdout.splitlines() if len(line) >= 80]
     assert [line for line in wide if not line.endswith("schedule install")] == []
     strip = "".join(
         line[9:]
-        for line in done.stdout.splitlines()
+        for line in process.stdout.splitlines()
         if re.match(r"  \d\d:\d\d  ", line)
     )
     assert (strip.count("▇"), strip.count("╳")) == (18, 18)
-    assert "18 of 30 good, 60.0 %" in done.stdout
-    assert "\x1b[" not in done.stdout
+    assert "18 of 30 good, 60.0 %" in process.stdout
+    assert "\x1b[" not in process.stdout
 
 
 def test_status_without_utf8_is_plain_ascii(played: Path) -> None:
     """A console of the eighties shows the same."""
-    done = bikecollect(played, "status", PYTHONIOENCODING="ascii")
-    assert done.returncode == 0
-    assert done.stdout.isascii()
-    assert "######" in done.stdout
+    process = bikecollect(played, "status", PYTHONIOENCODING="ascii")
+    assert process.returncode == 0
+    assert process.stdout.isascii()
+    assert "######" in process.stdout
 
 
 def test_colour_is_for_terminals_and_never_with_no_color(played: Path) -> None:
@@ -102,7 +102,7 @@ def test_colour_is_for_terminals_and_never_with_no_color(played: Path) -> None:
     terminals = {"terminal": {}, "no-color": {"NO_COLOR": "1"}}
     terminals["dumb"] = {"TERM": "dumb"}
     for name, more in terminals.items():
-        done = subprocess.run(
+        process = subprocess.run(
             [script, "-qec", command, "/dev/null"],
             capture_output=True,
             text=True,
@@ -110,7 +110,7 @@ def test_colour_is_for_terminals_and_never_with_no_color(played: Path) -> None:
             env={**os.environ, "TERM": "xterm", **more},
             check=True,
         )
-        coloured[name] = "\x1b[3" in done.stdout
+        coloured[name] = "\x1b[3" in process.stdout
     assert coloured == {"terminal": True, "no-color": False, "dumb": False}
 
 
@@ -138,7 +138,7 @@ def test_metrics_are_what_prometheus_reads(played: Path, tmp_path: Path) -> None
     assert bikecollect(played, *words).returncode == 0
     text = target.read_text(encoding="utf-8")
     assert target.stat().st_mode & 0o777 == 0o644
-    assert [each.name for each in tmp_path.iterdir()] == [target.name]
+    assert [path.name for path in tmp_path.iterdir()] == [target.name]
     assert 'bikecollect_coverage_ratio{system="city",window="7d"} 0.5\n' in text
     assert 'bikecollect_incident_open{system="city",kind="fetch"} 0\n' in text
     sample = re.compile(r'bikecollect_[a-z_]+\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\} \S+$')
@@ -148,16 +148,16 @@ def test_metrics_are_what_prometheus_reads(played: Path, tmp_path: Path) -> None
 
 def test_alert_is_silent_and_0_when_all_is_well(played: Path) -> None:
     """For a second cron line."""
-    done = bikecollect(played, "status", "--alert")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    process = bikecollect(played, "status", "--alert")
+    assert (process.returncode, process.stdout, process.stderr) == (0, "", "")
 
 
 def test_alert_ends_with_1_where_nothing_is_collected(tmp_path: Path) -> None:
     """A collector that never ran is late."""
     (tmp_path / "bikecollect.toml").write_text('data_dir = "data"\n', encoding="utf-8")
-    done = bikecollect(tmp_path, "status", "--alert")
-    assert done.returncode == 1
-    assert done.stdout == "youbike-taipei: late: no block yet\n"
+    process = bikecollect(tmp_path, "status", "--alert")
+    assert process.returncode == 1
+    assert process.stdout == "youbike-taipei: late: no block yet\n"
     assert not (tmp_path / "data").exists()
 
 
@@ -227,9 +227,9 @@ def test_what_is_not_there_is_said_with_64(played: Path) -> None:
         ("runs", "show", "yesterday"): "invalid time",
         ("runs", "--outcome", "fine"): "unknown outcome",
     }.items():
-        done = bikecollect(played, *words)
-        assert done.returncode == 64
-        assert said in done.stderr
+        process = bikecollect(played, *words)
+        assert process.returncode == 64
+        assert said in process.stderr
     assert bikecollect(played, "status", "nowhere").returncode == 78
 
 
@@ -256,9 +256,9 @@ def test_a_damaged_ledger_is_said_with_74(played: Path, tmp_path: Path) -> None:
     shutil.copytree(played, tmp_path / "copy")
     path = tmp_path / "copy/data/city/ledger.sqlite3"
     path.write_bytes(b"x" * 5_000)
-    done = bikecollect(tmp_path / "copy", "status")
-    assert done.returncode == 74
-    assert "cannot read" in done.stderr
+    process = bikecollect(tmp_path / "copy", "status")
+    assert process.returncode == 74
+    assert "cannot read" in process.stderr
     assert path.read_bytes() == b"x" * 5_000
 
 
@@ -281,7 +281,7 @@ def test_a_day_of_25_hours_expects_300_slots() -> None:
     midnight = int(moment("2026-10-25", paris, 0))
     filled = set(range(midnight - 3 * DAY, midnight + 25 * HOUR, 300))
     past = Past(
-        Slot(midnight - 3 * DAY), {Slot(each): SlotState.COLLECTED for each in filled}
+        Slot(midnight - 3 * DAY), {Slot(slot): SlotState.COLLECTED for slot in filled}
     )
     health = judge(past, midnight + 25 * HOUR - 1.0, Grid.of(300), paris)
     assert health.coverage["today"].expected == 300

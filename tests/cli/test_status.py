@@ -86,12 +86,12 @@ def test_a_slot_is_stale_in_status_when_it_is_in_the_report(folder: Path) -> Non
     account = read_account(SystemFolder("city", folder, TAIPEI, 300), now=NOON + 900)
     strip = dict(stand(world).health.strip)
 
-    assert [each.state for each in account.judged] == [
+    assert [judged.state for judged in account.judged] == [
         "collected",
         "stale",
         "collected",
     ]
-    assert [strip[each.slot].value for each in account.judged] == [
+    assert [strip[judged.slot].value for judged in account.judged] == [
         *("collected", "stale", "collected")
     ]
 
@@ -190,23 +190,27 @@ def test_growth_of_an_empty_folder_is_not_known(folder: Path) -> None:
 
 def test_json_has_times_with_offset_and_named_units(world: World) -> None:
     """The shape that scripts hold on to."""
-    found = json.loads(status.as_json(stand(world)))
+    values = json.loads(status.as_json(stand(world)))
 
-    assert found["system"] == "city"
-    assert (found["interval_s"], found["behind_s"], found["late"]) == (300, 5, False)
-    assert found["next_slot"] == "2026-11-22T12:30:00+08:00"
-    assert found["last_run"]["slot"] == "2026-11-22T12:25:00+08:00"
-    assert found["coverage"]["today"] == {
+    assert values["system"] == "city"
+    assert (values["interval_s"], values["behind_s"], values["late"]) == (
+        300,
+        5,
+        False,
+    )
+    assert values["next_slot"] == "2026-11-22T12:30:00+08:00"
+    assert values["last_run"]["slot"] == "2026-11-22T12:25:00+08:00"
+    assert values["coverage"]["today"] == {
         "collected": 5,
         "expected": 6,
         "coverage": 5 / 6,
     }
-    states = [each["state"] for each in found["slots_24h"]]
+    states = [slot["state"] for slot in values["slots_24h"]]
     assert (len(states), states[-4:]) == (
         288,
         ["missing", "partial", "stale", *["collected"]],
     )
-    assert found["free_bytes"] > 0
+    assert values["free_bytes"] > 0
 
 
 def test_metrics_are_in_prometheus_form(world: World) -> None:
@@ -224,8 +228,8 @@ def test_metrics_are_in_prometheus_form(world: World) -> None:
     names = re.findall(r"^# TYPE (\w+) gauge$", text, re.MULTILINE)
     assert len(names) == len(set(names))
     sample = r'bikecollect_\w+\{system="\w+"(,\w+="\w+")?\} [0-9.e+-]+'
-    lines = [each for each in text.splitlines() if not each.startswith("#")]
-    assert [each for each in lines if not re.fullmatch(sample, each)] == []
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    assert [line for line in lines if not re.fullmatch(sample, line)] == []
 
 
 def test_alert_is_silent_when_all_is_well_and_1_when_not(tmp_path: Path) -> None:
@@ -248,10 +252,10 @@ def test_status_of_a_sick_system_is_0_without_alert(tmp_path: Path) -> None:
     """It was asked how things stand, and it said so; nothing is made on disk."""
     path = settings(tmp_path, "http://127.0.0.1:9/")
 
-    done = bikecollect("--config", path, "status")
+    process = bikecollect("--config", path, "status")
 
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("city: late\n")
+    assert (process.returncode, process.stderr) == (0, "")
+    assert process.stdout.startswith("city: late\n")
     assert not (tmp_path / "data").exists()
 
 
@@ -261,12 +265,12 @@ def test_one_damaged_ledger_does_not_hide_the_others(tmp_path: Path) -> None:
     (tmp_path / "data/city").mkdir(parents=True)
     (tmp_path / "data/city/ledger.sqlite3").write_bytes(b"no ledger" * 999)
 
-    done = bikecollect("--config", path, "status")
+    process = bikecollect("--config", path, "status")
 
-    assert done.returncode == 74
-    assert done.stdout.startswith("other: late\n")
-    assert "city/ledger.sqlite3" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert process.returncode == 74
+    assert process.stdout.startswith("other: late\n")
+    assert "city/ledger.sqlite3" in process.stderr
+    assert "Traceback" not in process.stderr
 
 
 def test_systems_are_chosen_by_name(tmp_path: Path) -> None:
@@ -276,7 +280,7 @@ def test_systems_are_chosen_by_name(tmp_path: Path) -> None:
     one = bikecollect("--config", path, "status", "--format", "json", "other")
     none = bikecollect("--config", path, "status", "atlantis")
 
-    assert [json.loads(each)["system"] for each in one.stdout.splitlines()] == ["other"]
+    assert [json.loads(line)["system"] for line in one.stdout.splitlines()] == ["other"]
     assert none.returncode == 78
 
 
@@ -287,11 +291,11 @@ def test_output_is_a_whole_file_that_all_may_read(tmp_path: Path) -> None:
     target.parent.mkdir()
     target.write_text("old", encoding="utf-8")
 
-    done = bikecollect(
+    process = bikecollect(
         *("--config", path, "status", "--format", "prometheus", "--output", target)
     )
 
-    assert (done.returncode, done.stdout) == (0, "")
+    assert (process.returncode, process.stdout) == (0, "")
     assert target.read_text(encoding="utf-8").startswith("# HELP bikecollect_")
     assert target.stat().st_mode & 0o777 == 0o644
     assert list(target.parent.iterdir()) == [target]
@@ -301,11 +305,13 @@ def test_an_output_that_cannot_be_written_is_74(tmp_path: Path) -> None:
     """One line with its name."""
     path = settings(tmp_path, "http://127.0.0.1:9/")
 
-    done = bikecollect("--config", path, "status", "--output", tmp_path / "no/x.prom")
+    process = bikecollect(
+        "--config", path, "status", "--output", tmp_path / "no/x.prom"
+    )
 
-    assert done.returncode == 74
-    assert "no/" in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert process.returncode == 74
+    assert "no/" in process.stderr
+    assert process.stderr.count("\n") == 1
 
 
 def test_watching_ends_with_130_when_interrupted(tmp_path: Path) -> None:
@@ -335,10 +341,10 @@ def _on_a_terminal(path: Path, env: dict[str, str]) -> bytes:
     subprocess.run(
         command, stdout=theirs, env={**os.environ, **env}, timeout=60, check=True
     )
-    found = os.read(ours, 100_000)
+    screen = os.read(ours, 100_000)
     os.close(theirs)
     os.close(ours)
-    return found
+    return screen
 
 
 def test_colour_is_for_terminals_that_want_it(tmp_path: Path) -> None:
@@ -355,12 +361,12 @@ def test_ascii_is_printed_where_the_output_takes_no_more(tmp_path: Path) -> None
     path = settings(tmp_path, "http://127.0.0.1:9/")
     env = {**os.environ, "PYTHONIOENCODING": "ascii"}
 
-    done = bikecollect("--config", path, "status", env=env)
+    process = bikecollect("--config", path, "status", env=env)
 
-    assert done.returncode == 0
-    assert done.stdout.isascii()
-    assert "# collected" in done.stdout
-    assert "?" not in done.stdout
+    assert process.returncode == 0
+    assert process.stdout.isascii()
+    assert "# collected" in process.stdout
+    assert "?" not in process.stdout
 
 
 def ruined(tmp_path: Path) -> Path:
@@ -394,9 +400,9 @@ def test_metrics_of_unreadable_settings_are_0(tmp_path: Path) -> None:
     out.write_text("bikecollect_up 1\n", encoding="utf-8")
 
     form = ("--format", "prometheus", "--output", str(out))
-    done = bikecollect("--config", tmp_path / "none.toml", "status", *form)
+    process = bikecollect("--config", tmp_path / "none.toml", "status", *form)
 
-    assert done.returncode == 78
+    assert process.returncode == 78
     assert "bikecollect_up 0\n" in out.read_text(encoding="utf-8")
 
 
@@ -421,7 +427,12 @@ def test_nagios_ends_with_0_to_3(tmp_path: Path) -> None:
     incident(tmp_path / "data/city", "disk", time.time())
     lost = bikecollect("--config", path, "status", "--nagios")
 
-    assert [done.returncode for done in (unknown, late, well, lost)] == [3, 2, 0, 2]
+    assert [process.returncode for process in (unknown, late, well, lost)] == [
+        3,
+        2,
+        0,
+        2,
+    ]
     assert well.stdout == "BIKECOLLECT OK: 0 of 1 systems in trouble\n"
     assert late.stdout.startswith("BIKECOLLECT CRITICAL: 1 of 1 systems in trouble\n")
     assert unknown.stdout.startswith("BIKECOLLECT UNKNOWN: ")

@@ -53,17 +53,17 @@ def youbike(stations: dict[str, int]) -> bytes:
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     """Return a world of one day whose feed speaks YouBike's dialect."""
-    made = World(tmp_path / "bikes" / "city")
-    (made.folder / ".bikecollect").touch()
-    return made
+    world = World(tmp_path / "bikes" / "city")
+    (world.folder / ".bikecollect").touch()
+    return world
 
 
 def fill(world: World, *arguments: object) -> str:
     """Run ``backfill``; return what it printed."""
     config = toml(world.folder.parents[1])
-    done = bikecollect("--config", config, "backfill", "city", *arguments)
-    assert done.returncode in {0, 65}, done.stderr
-    return done.stdout
+    process = bikecollect("--config", config, "backfill", "city", *arguments)
+    assert process.returncode in {0, 65}, process.stderr
+    return process.stdout
 
 
 def refuse(world: World) -> None:
@@ -91,7 +91,10 @@ def test_rejected_payloads_are_filled_when_they_are_understood(world: World) -> 
         ["b", "3"],
     ]
     assert not list((world.folder / "payloads/rejected").iterdir())
-    assert [each.source for each in world.committed()] == ["fetch", "backfill rejected"]
+    assert [block.source for block in world.committed()] == [
+        "fetch",
+        "backfill rejected",
+    ]
 
 
 def test_a_payload_that_is_still_not_understood_stays_rejected(world: World) -> None:
@@ -101,16 +104,16 @@ def test_a_payload_that_is_still_not_understood_stays_rejected(world: World) -> 
     world.fetch()
 
     config = toml(world.folder.parents[1])
-    done = bikecollect("--config", config, "backfill")
+    process = bikecollect("--config", config, "backfill")
 
-    assert done.returncode == 65
-    assert "1 slot not understood" in done.stdout
+    assert process.returncode == 65
+    assert "1 slot not understood" in process.stdout
     assert len(list((world.folder / "payloads/rejected").glob("*.zip"))) == 1
 
 
 def files(world: World) -> dict[Path, bytes]:
     """Return the files of *world*, but for those that a reader of a WAL makes."""
-    there = (each for each in world.folder.rglob("*") if each.is_file())
+    there = (path for path in world.folder.rglob("*") if path.is_file())
     return {p: p.read_bytes() for p in there if p.name[-4:] not in {"-shm", "-wal"}}
 
 
@@ -196,10 +199,10 @@ def both(world: World, other: World) -> None:
     """Let both collect seven slots: the first misses 2, 3; the second 5."""
     for number in range(7):
         stations = {"0001": number, "b": 9 - number}
-        for each, gaps in ((world, {2, 3}), (other, {5})):
-            each.clock.now = NOON + 300 * number
+        for collector, gaps in ((world, {2, 3}), (other, {5})):
+            collector.clock.now = NOON + 300 * number
             if number not in gaps:
-                each.fetch(stations)
+                collector.fetch(stations)
 
 
 def test_two_collectors_with_other_outages_make_one_whole(
@@ -218,7 +221,7 @@ def test_two_collectors_with_other_outages_make_one_whole(
         for n in range(7)
         for name in ("0001", "b")
     ]
-    sources = {each.source for each in world.committed()}
+    sources = {block.source for block in world.committed()}
     assert sources == {"fetch", f"backfill bikecollect {other.folder}"}
     assert "nothing to fill" in fill(world, "--from", other.folder)
 
@@ -236,10 +239,10 @@ def test_another_city_is_refused(world: World, other: World) -> None:
     (other.folder / "ledger.sqlite3").unlink()
     config = toml(world.folder.parents[1])
 
-    done = bikecollect("--config", config, "backfill", "--from", other.folder)
+    process = bikecollect("--config", config, "backfill", "--from", other.folder)
 
-    assert done.returncode == 78
-    assert "most likely another city" in done.stderr
+    assert process.returncode == 78
+    assert "most likely another city" in process.stderr
     assert len(world.committed()) == 5
 
 
@@ -280,7 +283,12 @@ def test_a_table_of_ones_own_is_mapped(world: World) -> None:
     )
 
     maps = ("station_id=who", "time=at", "num_vehicles_available=n")
-    fill(world, "--from", table, *(part for each in maps for part in ("--map", each)))
+    fill(
+        world,
+        "--from",
+        table,
+        *(part for mapping in maps for part in ("--map", mapping)),
+    )
 
     (row,) = (line.split(",") for line in world.lines()[1:])
     assert row[:4] == [
@@ -309,10 +317,10 @@ def test_a_wrong_source_is_named(
     monkeypatch.chdir(world.folder.parents[1])
     Path("odd.csv").write_text("a,b\n1,2\n")
 
-    done = bikecollect("--config", toml(Path.cwd()), "backfill", *arguments)
+    process = bikecollect("--config", toml(Path.cwd()), "backfill", *arguments)
 
-    assert done.returncode == 64
-    assert what in done.stderr
+    assert process.returncode == 64
+    assert what in process.stderr
 
 
 @pytest.mark.parametrize("seconds", [0.35, 0.5, 0.7, 1.0])
@@ -385,11 +393,11 @@ def test_a_fetch_has_its_turn_while_a_long_backfill_works(
         child = subprocess.Popen([*command, "backfill", "--from", str(other.folder)])
         while not (world.folder / CSV).exists():
             time.sleep(0.01)
-        done = bikecollect("--config", config, "fetch", "--format", "json")
+        process = bikecollect("--config", config, "fetch", "--format", "json")
         running = child.poll() is None
         child.wait()
 
-    assert done.returncode == 0
+    assert process.returncode == 0
     assert running
     assert len(world.committed()) == 501
 
@@ -421,10 +429,10 @@ def test_a_table_of_several_networks_is_refused(world: World, tmp_path: Path) ->
         "two,b,4,6,2026-11-22 04:05:10\n"
     )
 
-    done = bikecollect("--config", toml(tmp_path), "backfill", "--from", table)
+    process = bikecollect("--config", toml(tmp_path), "backfill", "--from", table)
 
-    assert done.returncode == 64
-    assert "several systems (one, two" in done.stderr
+    assert process.returncode == 64
+    assert "several systems (one, two" in process.stderr
 
 
 def test_a_bad_table_is_refused_before_anything_is_filled(
@@ -435,13 +443,15 @@ def test_a_bad_table_is_refused_before_anything_is_filled(
     rows = [f"a,{n if n < 40 else 'oops'},{int(NOON) + 300 * n}" for n in range(60)]
     table.write_text("\n".join(["who,n,at", *rows, ""]))
     maps = ("station_id=who", "time=at", "num_vehicles_available=n")
-    given = [part for each in maps for part in ("--map", each)]
+    options = [part for mapping in maps for part in ("--map", mapping)]
 
-    done = bikecollect("--config", toml(tmp_path), "backfill", "--from", table, *given)
+    process = bikecollect(
+        "--config", toml(tmp_path), "backfill", "--from", table, *options
+    )
 
-    assert done.returncode == 78
-    assert "20 of 60 rows" in done.stderr
-    assert "oops" in done.stderr
+    assert process.returncode == 78
+    assert "20 of 60 rows" in process.stderr
+    assert "oops" in process.stderr
     assert not (world.folder / "station_status").exists()
 
 
@@ -455,9 +465,9 @@ def test_of_several_polls_in_a_slot_the_earliest_whole_one_counts(
     table.write_text("\n".join(["who,n,at", *rows, ""]))
     maps = ("station_id=who", "time=at", "num_vehicles_available=n")
 
-    found = imported(world, table, *(p for m in maps for p in ("--map", m)))
+    problem = imported(world, table, *(p for m in maps for p in ("--map", m)))
 
-    assert found == [["2026-11-22T12:00:00+08:00", i, "2"] for i in "abcd"]
+    assert problem == [["2026-11-22T12:00:00+08:00", i, "2"] for i in "abcd"]
 
 
 def test_a_collector_of_another_interval_is_put_on_our_grid(
@@ -469,11 +479,11 @@ def test_a_collector_of_another_interval_is_put_on_our_grid(
     config = toml(world.folder.parents[1])
     config.write_text('interval = "10min"\n' + config.read_text())
 
-    done = bikecollect("--config", config, "backfill", "--from", other.folder)
+    process = bikecollect("--config", config, "backfill", "--from", other.folder)
 
-    assert done.returncode == 0, done.stderr
+    assert process.returncode == 0, process.stderr
     assert [line.split(",")[3] for line in world.lines()] == ["1", "3"]
-    assert {each.slot % 600 for each in world.committed()} == {0}
+    assert {block.slot % 600 for block in world.committed()} == {0}
 
 
 def test_a_torn_group_of_a_folder_without_ledger_is_left_out(
@@ -529,9 +539,9 @@ def test_a_folder_that_is_not_mounted_is_not_filled(world: World, other: World) 
     world.folder.mkdir()
     config = toml(world.folder.parents[1])
 
-    done = bikecollect("--config", config, "backfill", "--from", other.folder)
+    process = bikecollect("--config", config, "backfill", "--from", other.folder)
 
-    assert done.returncode == 78
+    assert process.returncode == 78
     assert list(world.folder.iterdir()) == []
 
 
@@ -542,6 +552,6 @@ def test_a_line_separator_in_an_id_is_no_end_of_a_line(tmp_path: Path) -> None:
     header = f"{','.join(COLUMNS)}\n".encode()
     store.append("station_status/2026-11-22.csv", 0, header, f"{row},\n".encode())
 
-    (found,) = FolderSource(tmp_path, Grid.of(300), NOON + DAY).snapshots()
+    (snapshot,) = FolderSource(tmp_path, Grid.of(300), NOON + DAY).snapshots()
 
-    assert [each.station_id for each in found.statuses] == ["a b"]
+    assert [station.station_id for station in snapshot.statuses] == ["a b"]

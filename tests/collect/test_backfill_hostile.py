@@ -29,19 +29,19 @@ LATER = NOON + DAY
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     """Return a collector that misses a slot."""
-    made = World(tmp_path / "bikes" / "city")
-    (made.folder / ".bikecollect").touch()
-    made.fetch({"a": 1})
-    return made
+    world = World(tmp_path / "bikes" / "city")
+    (world.folder / ".bikecollect").touch()
+    world.fetch({"a": 1})
+    return world
 
 
 @pytest.fixture
 def other(tmp_path: Path) -> World:
     """Return another collector of the same city, with three slots."""
-    made = World(tmp_path / "elsewhere" / "city")
+    world = World(tmp_path / "elsewhere" / "city")
     for bikes in (1, 2, 3):
-        made.fetch({"a": bikes, "b": 5}, after=300)
-    return made
+        world.fetch({"a": bikes, "b": 5}, after=300)
+    return world
 
 
 def ledger(other: World) -> sqlite3.Connection:
@@ -54,16 +54,16 @@ def ledger(other: World) -> sqlite3.Connection:
 def slots(other: World) -> list[int]:
     """Return which slots of *other* are read, counted from noon in slots."""
     source = FolderSource(other.folder, Grid.of(300), LATER)
-    return [int(each.slot - NOON) // 300 for each in source.snapshots()]
+    return [int(snapshot.slot - NOON) // 300 for snapshot in source.snapshots()]
 
 
 def statuses(other: World) -> list[tuple[object, ...]]:
     """Return what is read of *other*'s stations: id, vehicles, docks, last_reported."""
     source = FolderSource(other.folder, Grid.of(300), LATER)
     return [
-        (each.station_id, each[1], each[3], each[10])
-        for found in source.snapshots()
-        for each in found.statuses
+        (station.station_id, station[1], station[3], station[10])
+        for snapshot in source.snapshots()
+        for station in snapshot.statuses
     ]
 
 
@@ -99,9 +99,9 @@ def test_a_block_that_cannot_be_costs_only_itself(
     db.close()
     source = FolderSource(other.folder, Grid.of(300), LATER)
 
-    found = [int(each.slot - NOON) // 300 for each in source.snapshots()]
+    numbers = [int(snapshot.slot - NOON) // 300 for snapshot in source.snapshots()]
 
-    assert found == [1, 3]
+    assert numbers == [1, 3]
     assert source.bad == 1
 
 
@@ -156,7 +156,7 @@ def test_triggers_and_other_views_are_not_run(other: World) -> None:
 
     assert slots(other) == [1, 2, 3]
     assert (other.folder / "ledger.sqlite3").read_bytes() == before
-    assert {each.name for each in other.folder.glob("ledger*")} == {"ledger.sqlite3"}
+    assert {path.name for path in other.folder.glob("ledger*")} == {"ledger.sqlite3"}
 
 
 def test_a_ledger_that_takes_too_much_to_read_is_given_up(
@@ -189,11 +189,11 @@ def test_what_still_waits_in_the_log_of_the_ledger_is_read(other: World) -> None
     other.fetch({"a": 4}, after=300)
     waiting = (other.folder / "ledger.sqlite3-wal").stat().st_size
 
-    found = slots(other)
+    numbers = slots(other)
     db.close()
 
     assert waiting > 0
-    assert found == [1, 2, 3, 4]
+    assert numbers == [1, 2, 3, 4]
 
 
 def _fifo(path: Path) -> None:
@@ -201,9 +201,9 @@ def _fifo(path: Path) -> None:
 
 
 def _socket(path: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as made:
+    with socket.socket(socket.AF_UNIX) as listener:
         os.chdir(path.parent)  # names of sockets are short
-        made.bind(path.name)
+        listener.bind(path.name)
 
 
 def _zero(path: Path) -> None:
@@ -251,8 +251,8 @@ def test_a_folder_of_days_that_is_a_link_is_not_followed(
     (other.folder / "station_status").rename(tmp_path / "days")
     (other.folder / "station_status").symlink_to(tmp_path / "days")
     with_ledger = slots(other)
-    for each in other.folder.glob("ledger*"):
-        each.unlink()
+    for path in other.folder.glob("ledger*"):
+        path.unlink()
 
     assert with_ledger == []
     with pytest.raises(StorageError, match="cannot read"):
@@ -315,9 +315,11 @@ def test_a_value_that_cannot_be_is_left_out_and_counted(
     rewrite(other, lambda text: text.replace(old, new))
     source = FolderSource(other.folder, Grid.of(300), LATER)
 
-    found = [each for each in source.snapshots() if each.slot == NOON + 600]
+    snapshots = [
+        snapshot for snapshot in source.snapshots() if snapshot.slot == NOON + 600
+    ]
 
-    stations = [each[:2] for each in found[0].statuses]
+    stations = [station[:2] for station in snapshots[0].statuses]
     assert stations == [*([read] if read else []), ("b", 5)]
     assert source.bad + source.odd == (read is None or None in read)
 
@@ -339,17 +341,22 @@ def test_a_time_that_cannot_be_is_left_out(other: World, stamp: str) -> None:
     )
     source = FolderSource(other.folder, Grid.of(300), LATER)
 
-    found = [each for each in source.snapshots() if each.slot == NOON + 600]
+    snapshots = [
+        snapshot for snapshot in source.snapshots() if snapshot.slot == NOON + 600
+    ]
 
-    assert [each[0::10] for each in found[0].statuses] == [("a", None), ("b", None)]
-    assert found[0].fetched_at == NOON + 600
+    assert [station[0::10] for station in snapshots[0].statuses] == [
+        ("a", None),
+        ("b", None),
+    ]
+    assert snapshots[0].fetched_at == NOON + 600
     assert source.odd == 3
 
 
 def test_a_folder_without_a_ledger_is_read_line_by_line(other: World) -> None:
     """Lines that are none are left out, and the last group of a torn file."""
-    for each in other.folder.glob("ledger*"):
-        each.unlink()
+    for path in other.folder.glob("ledger*"):
+        path.unlink()
     with (other.folder / CSV).open("ab") as out:
         out.write(b"x" * 400_000)
 
@@ -400,9 +407,11 @@ def test_a_certificate_that_lies_costs_its_day(
     certificate(archived, lie)
     source = FolderSource(other.folder, Grid.of(300), LATER)
 
-    found = [each for each in source.snapshots() if each.slot == NOON + 300]
+    snapshots = [
+        snapshot for snapshot in source.snapshots() if snapshot.slot == NOON + 300
+    ]
 
-    assert found == []
+    assert snapshots == []
     assert source.bad > 0
 
 
@@ -468,9 +477,9 @@ def test_a_line_that_cannot_be_costs_only_itself(tmp_path: Path, line: str) -> N
     """It is counted, and the others are read."""
     source = table(tmp_path, *GOOD, line)
 
-    found = list(source.snapshots())
+    snapshots = list(source.snapshots())
 
-    assert [int(each.slot - NOON) for each in found] == [0, 300]
+    assert [int(snapshot.slot - NOON) for snapshot in snapshots] == [0, 300]
     assert source.bad == 1
 
 
@@ -489,19 +498,19 @@ def test_a_quote_that_is_never_closed_does_not_swallow_the_rest(tmp_path: Path) 
     lines = [f"2026-11-22 12:00:00,{'y' * 90},{n}" for n in range(3_000)]
     source = table(tmp_path, '2026-11-22 12:00:00,"a,1', *lines)
 
-    found = list(source.snapshots())
+    snapshots = list(source.snapshots())
 
-    assert len(found) == 1
+    assert len(snapshots) == 1
 
 
 def test_rows_in_no_order_are_put_in_order(tmp_path: Path) -> None:
     """Each slot comes once, the oldest first; ties stay as they were."""
     source = table(tmp_path, *reversed(GOOD), "2026-11-22 12:00:00,b,7")
 
-    found = list(source.snapshots())
+    snapshots = list(source.snapshots())
 
-    assert [int(each.slot - NOON) for each in found] == [0, 300]
-    assert [each[:2] for each in found[0].statuses] == [("a", 0), ("b", 7)]
+    assert [int(snapshot.slot - NOON) for snapshot in snapshots] == [0, 300]
+    assert [station[:2] for station in snapshots[0].statuses] == [("a", 0), ("b", 7)]
 
 
 def test_a_packed_bomb_is_not_unpacked(
@@ -522,10 +531,10 @@ def test_a_packed_table_is_read(tmp_path: Path) -> None:
     path = tmp_path / "table.csv.gz"
     packed = gzip.compress("\n".join(["t,id,n", *GOOD, ""]).encode())
     path.write_bytes(packed)
-    whole = len(list(mapped(path).snapshots()))
+    count = len(list(mapped(path).snapshots()))
     path.write_bytes(packed[:-20])
 
-    assert whole == 2
+    assert count == 2
     with pytest.raises(StorageError, match=str(path)):
         list(mapped(path).snapshots())
 
@@ -587,10 +596,12 @@ def test_parquet_of_another_system_is_refused_by_its_path(
     (path / "part.parquet").touch()
     config = toml(tmp_path)
 
-    done = bikecollect("--config", config, "backfill", "city", "--from", tmp_path / "x")
+    process = bikecollect(
+        "--config", config, "backfill", "city", "--from", tmp_path / "x"
+    )
 
-    assert done.returncode == 64
-    assert "belongs to the system oslo, not to city" in done.stderr
+    assert process.returncode == 64
+    assert "belongs to the system oslo, not to city" in process.stderr
 
 
 def parquet(path: Path, sql: str, *, rows: int) -> TableSource:
@@ -610,9 +621,9 @@ def test_parquet_values_that_cannot_be_are_left_out(tmp_path: Path) -> None:
         rows=100,
     )
 
-    (found,) = source.snapshots()
+    (snapshot,) = source.snapshots()
 
-    assert len(found.statuses) == 18
+    assert len(snapshot.statuses) == 18
     assert source.bad == 2
 
 

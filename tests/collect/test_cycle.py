@@ -52,7 +52,7 @@ def test_an_accepted_payload_moves_on_to_the_kept_ones(world: World) -> None:
 
     assert world.inbox() == []
     kept = world.folder / "payloads/kept/2026-11-22"
-    assert [each.name for each in kept.iterdir()] == ["20261122T040000Z.00000001.zip"]
+    assert [path.name for path in kept.iterdir()] == ["20261122T040000Z.00000001.zip"]
 
 
 def test_a_silent_feed_leaves_a_run_and_no_rows(world: World) -> None:
@@ -143,7 +143,7 @@ def test_no_file_is_named_after_anything_in_a_payload(world: World) -> None:
     """A station called like a path stays a cell (fault 110)."""
     world.fetch({"../../../evil": 1, "/etc/passwd": 2})
 
-    names = {each.name for each in world.folder.parent.rglob("*")}
+    names = {path.name for path in world.folder.parent.rglob("*")}
     assert names.isdisjoint({"evil", "passwd"})
     assert len(world.lines()) == 2
 
@@ -151,11 +151,11 @@ def test_no_file_is_named_after_anything_in_a_payload(world: World) -> None:
 def test_a_torn_tail_is_cut_and_written_again(world: World) -> None:
     """Half a block whose payload waits is cut, and redone from the payload."""
     world.fetch({"a": 3})
-    whole = (world.folder / DAY_FILE).read_bytes()
+    content = (world.folder / DAY_FILE).read_bytes()
     world.fetch({"a": 4, "b": 5}, after=5 * MINUTES)
     both = (world.folder / DAY_FILE).read_bytes()
     _forget(world, 2)
-    (world.folder / DAY_FILE).write_bytes(whole + both[len(whole) :][:40])
+    (world.folder / DAY_FILE).write_bytes(content + both[len(content) :][:40])
     run = world.fetch({"a": 6}, after=5 * MINUTES)
 
     assert run.outcome is Outcome.COLLECTED
@@ -169,12 +169,12 @@ def test_a_lost_ledger_is_rebuilt_from_the_files(world: World) -> None:
     world.fetch({"a": 3})
     world.fetch({"a": 4}, after=5 * MINUTES)
     before = (world.folder / DAY_FILE).read_bytes()
-    for each in world.folder.glob("ledger.sqlite3*"):
-        each.unlink()
+    for path in world.folder.glob("ledger.sqlite3*"):
+        path.unlink()
     world.fetch({"a": 5}, after=5 * MINUTES)
 
     assert (world.folder / DAY_FILE).read_bytes().startswith(before)
-    assert [each.source for each in world.committed()] == [
+    assert [block.source for block in world.committed()] == [
         "adopted",
         "adopted",
         "fetch",
@@ -213,7 +213,7 @@ def test_a_damaged_ledger_is_set_aside_and_rebuilt(
     run = world.fetch({"a": 4}, after=5 * MINUTES)
 
     assert run.exit_code == 0
-    assert [each.source for each in world.committed()] == ["adopted", "fetch"]
+    assert [block.source for block in world.committed()] == ["adopted", "fetch"]
     assert world.agrees()
 
 
@@ -229,7 +229,7 @@ def test_a_file_that_somebody_changed_is_left_and_a_segment_begun(
 
     assert run.file == "station_status/2026-11-22.2.csv"
     assert path.read_bytes() == changed
-    assert [each.kind for each in run.notices] == ["damage"]
+    assert [notice.kind for notice in run.notices] == ["damage"]
 
 
 def test_a_shortened_file_is_left_and_a_segment_begun(world: World) -> None:
@@ -241,7 +241,7 @@ def test_a_shortened_file_is_left_and_a_segment_begun(world: World) -> None:
     second = world.fetch({"a": 5}, after=5 * MINUTES)
 
     assert first.file == second.file == "station_status/2026-11-22.2.csv"
-    assert "damage" in [each.kind for each in first.notices]
+    assert "damage" in [notice.kind for notice in first.notices]
     assert second.notices == ()
 
 
@@ -270,22 +270,22 @@ def test_a_killed_run_is_named_by_the_next(world: World) -> None:
     note.write_bytes(copy)
     run = world.fetch({"a": 3})
 
-    assert [each.kind for each in run.notices] == ["missed"]
+    assert [notice.kind for notice in run.notices] == ["missed"]
     assert world.inbox() == []
 
 
 def test_a_run_that_was_written_down_is_not_called_killed(world: World) -> None:
     """It died between its account and the removal of its note (fault 68)."""
-    done = world.fetch({"a": 3})
-    note = f"{stamp(done.slot)}.{done.run_id}.run"
+    first = world.fetch({"a": 3})
+    note = f"{stamp(first.slot)}.{first.run_id}.run"
     begun = replace(
-        done, result=done.result._replace(outcome=None), finished=None
+        first, result=first.result._replace(outcome=None), finished=None
     ).to_json()
     (world.folder / "payloads/inbox" / note).write_text(begun, encoding="utf-8")
     world.fetch({"a": 4}, after=300)
 
     outcomes = {run.run_id: run.outcome for run in History("city", world.folder).runs()}
-    assert outcomes[done.run_id] is Outcome.COLLECTED
+    assert outcomes[first.run_id] is Outcome.COLLECTED
     assert world.inbox() == []
 
 
@@ -331,7 +331,7 @@ def test_a_field_that_is_gone_or_new_is_named(world: World) -> None:
     run = world.fetch({"a": 3}, after=5 * MINUTES, fields=["Quantity", "sbi"])
 
     assert "drift" in run.flags
-    text = " ".join(each.text for each in run.notices)
+    text = " ".join(notice.text for notice in run.notices)
     assert "total" in text
     assert "Quantity" in text
 
@@ -373,7 +373,7 @@ def test_a_newer_ledger_is_not_touched_and_the_payload_waits(world: World) -> No
     run = world.fetch({"a": 4}, after=5 * MINUTES)
 
     assert run.exit_code == 78
-    assert [each for each in world.inbox() if each.endswith(".zip")] == [
+    assert [name for name in world.inbox() if name.endswith(".zip")] == [
         "20261122T040500Z.00000002.zip"
     ]
 
@@ -420,7 +420,7 @@ def test_what_others_put_into_the_inbox_stops_no_run(
 
     assert (run.outcome, after.outcome) == (Outcome.COLLECTED, Outcome.COLLECTED)
     assert world.inbox() == []
-    assert [each.kind for each in run.notices] == ["payload"]
+    assert [notice.kind for notice in run.notices] == ["payload"]
     assert after.notices == ()
     assert os.path.lexists(world.folder / "payloads/rejected" / strange.name)
 
@@ -433,7 +433,7 @@ def test_new_fields_in_each_slot_are_told_of_shortly(world: World) -> None:
     more = [f"last-{n}-{'x' * 400}" for n in range(1_000)]
     run = world.fetch({"a": 1}, after=300, fields=more)
 
-    drifts = [each.text for each in run.notices if each.kind == "drift"]
+    drifts = [notice.text for notice in run.notices if notice.kind == "drift"]
     assert len(drifts) == 13
     assert drifts[-1] == "1988 more fields are gone, new or retyped"
     assert (world.folder / "ledger.sqlite3").stat().st_size - before < 1_000_000
@@ -481,14 +481,14 @@ def test_a_long_id_in_an_old_file_is_no_torn_line(world: World) -> None:
     world.fetch({"x" * 200_000: 4, "b": 2}, after=5 * MINUTES, names=named)
     before = (world.folder / DAY_FILE).read_bytes()
     stations = (world.folder / "station_information.csv").read_bytes()
-    for each in world.folder.glob("ledger.sqlite3*"):
-        each.unlink()
+    for path in world.folder.glob("ledger.sqlite3*"):
+        path.unlink()
     run = world.fetch({"b": 3}, after=5 * MINUTES, names=named)
 
     assert run.outcome is Outcome.COLLECTED
     assert (world.folder / DAY_FILE).read_bytes().startswith(before)
     assert (world.folder / "station_information.csv").read_bytes() == stations
-    assert [each.rows for each in world.committed()] == [2, 2, 1]
+    assert [block.rows for block in world.committed()] == [2, 2, 1]
 
 
 def test_far_more_stations_than_usual_are_not_believed_at_once(world: World) -> None:
@@ -524,7 +524,7 @@ def test_a_list_that_is_another_in_each_slot_is_not_kept(world: World) -> None:
     lines = world.lines("station_information.csv")
     assert len(world.lines()) == 8 * 600
     assert len(lines) == 3 * 600
-    assert [each.text for each in run.notices] == [
+    assert [notice.text for notice in run.notices] == [
         "600 stations changed again: the station list is not written"
     ]
 
@@ -540,7 +540,7 @@ def test_of_payloads_that_say_nothing_few_are_kept(world: World) -> None:
     world.fetch({"a": 1}, after=300)
 
     rejected = world.folder / "payloads/rejected"
-    sizes = [each.stat().st_size for each in rejected.glob("*.zip")]
+    sizes = [path.stat().st_size for path in rejected.glob("*.zip")]
     assert sum(sizes) < 34_000_000
     assert len(sizes) == 9
     assert len(list(rejected.glob("*.reason.txt"))) == 9

@@ -25,8 +25,8 @@ def about(
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
     """Return a ledger with a station that stays, two that left, one of them back."""
-    made = Ledger(tmp_path / "ledger.sqlite3")
-    made.open()
+    ledger = Ledger(tmp_path / "ledger.sqlite3")
+    ledger.open()
     versions = [
         (0, about("stays", name="Old")),
         (0, about("left")),
@@ -37,10 +37,10 @@ def ledger(tmp_path: Path) -> Ledger:
         (600, about("came back", name="Again")),
         (900, about("later")),
     ]
-    with made.transaction() as db:
+    with ledger.transaction() as db:
         for after, version in versions:
             insert_stations(db, Slot(SLOT + after), [version])
-    return made
+    return ledger
 
 
 @pytest.mark.parametrize(
@@ -55,17 +55,17 @@ def test_stations_that_left_are_not_known(
     ledger: Ledger, after: int, names: dict[str, str | None]
 ) -> None:
     """Each that is on the list is known by its version at the slot."""
-    found = ledger.stations(Slot(SLOT + after))
+    stations = ledger.stations(Slot(SLOT + after))
 
-    assert {key: each.name for key, each in found.items()} == names
+    assert {key: station.name for key, station in stations.items()} == names
 
 
 def test_a_station_that_left_is_known_where_it_is_asked_for(ledger: Ledger) -> None:
     """It may be back in the snapshot at hand, whatever its id is made of."""
-    found = ledger.stations(Slot(SLOT + 600), ["left", 'no"body', "'; --"])
+    stations = ledger.stations(Slot(SLOT + 600), ["left", 'no"body', "'; --"])
 
-    assert found["left"] == about("left", listed=False)
-    assert set(found) == {"stays", "came back", "left", "later"}
+    assert stations["left"] == about("left", listed=False)
+    assert set(stations) == {"stays", "came back", "left", "later"}
 
 
 def test_the_next_fetch_remembers_who_is_on_the_list(ledger: Ledger) -> None:
@@ -78,23 +78,23 @@ def test_a_feed_that_makes_up_stations_does_not_make_every_run_slower() -> None:
     known = {f"k{n}": about(f"k{n}") for n in range(MOST_LISTED - 2)}
     listed = tuple(about(f"new{n}") for n in range(5))
     snapshot = Snapshot(
-        tuple(status(each.station_id) for each in listed),
+        tuple(status(station.station_id) for station in listed),
         (about("k7", name="Known"), *listed),
         lists_all=True,
     )
 
-    found = station_list.merge(snapshot, known, {}, SLOT)
+    merged = station_list.merge(snapshot, known, {}, SLOT)
 
-    names = [each.station_id for each in found.information]
+    names = [station.station_id for station in merged.information]
     assert names == ["k7", "new0", "new1"]
-    assert "5 new ones have rows" in found.findings["many stations"]
+    assert "5 new ones have rows" in merged.findings["many stations"]
 
 
 def test_a_list_that_fits_is_taken_whole() -> None:
     """The first list of a national system is new in all its stations."""
     listed = tuple(about(f"{n}") for n in range(100_000))
 
-    found = station_list.merge(Snapshot((), listed, lists_all=True), {}, {}, SLOT)
+    merged = station_list.merge(Snapshot((), listed, lists_all=True), {}, {}, SLOT)
 
-    assert found.information == listed
-    assert "many stations" not in found.findings
+    assert merged.information == listed
+    assert "many stations" not in merged.findings

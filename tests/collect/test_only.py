@@ -87,7 +87,7 @@ def test_a_filter_that_is_set_later_is_no_loss_of_stations(city: Publisher) -> N
 
     assert [run.rows for run in (*runs, later)] == [3, 3, 3]
     assert not any("short" in run.flags for run in (*runs, later))
-    assert {each["is_listed"] for each in city.stations()} == {"true"}
+    assert {station["is_listed"] for station in city.stations()} == {"true"}
 
 
 def test_a_filter_that_keeps_nothing_is_told_and_loses_nothing(

@@ -75,7 +75,7 @@ def test_a_damaged_payload_in_the_inbox_does_not_stop_the_others(world: World) -
 
     assert run.outcome is Outcome.COLLECTED
     reasons = list((world.folder / "payloads/rejected").glob("*.reason.txt"))
-    assert [each.name for each in reasons] == [
+    assert [reason.name for reason in reasons] == [
         "20261122T035500Z.00000099.zip.reason.txt"
     ]
 

@@ -25,8 +25,8 @@ def youbike(publisher: Publisher, **renames: str) -> None:
     """Serve the city at this slot's moment, with fields that have other names."""
     stations = json.loads(dialects.youbike(CITY, publisher.clock.now + 300))
     publisher.documents["/list"] = [
-        {renames.get(key, key): value for key, value in each.items()}
-        for each in stations
+        {renames.get(key, key): value for key, value in station.items()}
+        for station in stations
     ]
 
 
@@ -36,7 +36,7 @@ def backfill(publisher: Publisher) -> list[str]:
     times = Times(clock, clock, clock)
     span = (0, int(clock.now) + 1)
     work = backfiller(settings, "city", times, span=span, dry=False)  # type: ignore[arg-type]
-    return [each.what for each in work.fill_from_payloads()]
+    return [slot.what for slot in work.fill_from_payloads()]
 
 
 def pasted(text: str) -> dict[str, str]:
@@ -110,7 +110,7 @@ def test_a_field_that_rows_can_do_without_is_told_with_its_new_name(
         youbike(city, Quantity="dock_total")
         run = city.fetch()
 
-    told = [each.text for each in run.notices if each.kind == "fields"]
+    told = [notice.text for notice in run.notices if notice.kind == "fields"]
     assert run.outcome is Outcome.COLLECTED
     assert told == [
         "most likely a field was renamed: Quantity is now dock_total "
@@ -129,11 +129,11 @@ def test_a_new_name_that_nothing_supports_is_not_guessed(tmp_path: Path) -> None
         city.fetch()
         youbike(city, available_rent_bikes="zz")
         stations: Any = city.documents["/list"]
-        for each in stations:
-            each["zz"] = "unknown"
+        for station in stations:
+            station["zz"] = "unknown"
         run = city.fetch()
 
-    told = [each.text for each in run.notices if each.kind == "fields"]
+    told = [notice.text for notice in run.notices if notice.kind == "fields"]
     assert run.outcome is Outcome.REJECTED
     assert told == ["no new field matches num_vehicles_available; unread fields: zz"]
 
@@ -146,7 +146,7 @@ def test_without_anything_to_compare_with_names_alone_are_a_guess(
         youbike(city, available_rent_bikes="sbi_now")
         run = city.fetch()
 
-    told = [each.text for each in run.notices if each.kind == "fields"]
+    told = [notice.text for notice in run.notices if notice.kind == "fields"]
     assert told[-2:] == ["[systems.city.fields]", 'num_vehicles_available = "sbi_now"']
 
 
@@ -188,11 +188,11 @@ def test_a_gbfs_field_that_vanishes_is_told_with_the_table_that_is_there(
             "/station_status": {"data": {"stations": stations}},
         }
         city.fetch()
-        for each in stations:
-            each["free"] = each.pop("num_bikes_available")
+        for station in stations:
+            station["free"] = station.pop("num_bikes_available")
         run = city.fetch()
 
-    told = [each.text for each in run.notices if each.kind == "fields"]
+    told = [notice.text for notice in run.notices if notice.kind == "fields"]
     assert run.outcome is Outcome.REJECTED
     assert "in place of that table" in told[1]
     assert told[2:] == [
@@ -217,8 +217,8 @@ def test_stamps_of_another_form_can_be_named(tmp_path: Path) -> None:
     with publishing(tmp_path, feed="youbike", path="/list") as city:
         youbike(city)
         stations: Any = city.documents["/list"]
-        for each in stations:
-            each["infoTime"] = "11/22/2026 00:04:00"
+        for station in stations:
+            station["infoTime"] = "11/22/2026 00:04:00"
         first = city.fetch()
         city.more = {**city.more, "fields": {"stamp_format": "%m/%d/%Y %H:%M:%S"}}
         city.fetch()
@@ -254,7 +254,7 @@ def test_a_big_city_is_compared_within_a_second(tmp_path: Path) -> None:
         stations = json.loads(dialects.youbike(big, city.clock.now + 300))
         renames = {"sno": "no", "Quantity": "q", "available_rent_bikes": "r"}
         city.documents["/list"] = [
-            {renames.get(k, k): v for k, v in each.items()} for each in stations
+            {renames.get(k, k): v for k, v in station.items()} for station in stations
         ]
         began = time.process_time()
         run = city.fetch()

@@ -80,7 +80,7 @@ def test_a_status_fills_what_no_list_says(city: Publisher) -> None:
     city.documents["/station_status"] = listed({**STATUS, "name": "New", "lat": 48.2})
     city.fetch()
 
-    assert [each["name"] for each in city.stations()] == ["Old", "New"]
+    assert [station["name"] for station in city.stations()] == ["Old", "New"]
 
 
 def test_a_field_that_vanishes_keeps_its_value_for_a_day_and_is_told(
@@ -102,7 +102,7 @@ def test_a_field_that_vanishes_keeps_its_value_for_a_day_and_is_told(
     )
     assert later.notices == ()
     assert kept == "10"
-    assert [each["capacity"] for each in city.stations()] == ["10", ""]
+    assert [station["capacity"] for station in city.stations()] == ["10", ""]
     assert city.rows()[0]["capacity"] == ""
 
 
@@ -128,8 +128,8 @@ def test_a_value_that_changes_is_followed_at_once(city: Publisher) -> None:
     )
     city.fetch(after=3600)
 
-    assert [each["name"] for each in city.stations()] == ["Hall", "Town Hall"]
-    assert [each["address"] for each in city.stations()] == ["Main St 1"] * 2
+    assert [station["name"] for station in city.stations()] == ["Hall", "Town Hall"]
+    assert [station["address"] for station in city.stations()] == ["Main St 1"] * 2
 
 
 def test_a_count_of_more_than_ten_times_the_capacity_is_empty(
@@ -229,7 +229,7 @@ def test_regions_have_their_names(city: Publisher, region_id: Any, name: str) ->
     city.documents["/station_information"] = listed(names, ttl=3600)
     city.fetch()
 
-    assert [each["region"] for each in city.stations()] == [name]
+    assert [station["region"] for station in city.stations()] == [name]
 
 
 def test_a_region_that_is_renamed_is_seen_though_no_station_changes(
@@ -247,4 +247,8 @@ def test_a_region_that_is_renamed_is_seen_though_no_station_changes(
     city.documents["/regions"] = named
     city.fetch(after=3600)
 
-    assert [each["region"] for each in city.stations()] == ["3", "Harbour", "Old Port"]
+    assert [station["region"] for station in city.stations()] == [
+        "3",
+        "Harbour",
+        "Old Port",
+    ]

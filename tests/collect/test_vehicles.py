@@ -134,19 +134,19 @@ def test_bad_vehicles_lose_only_what_is_bad(city: Publisher) -> None:
     )
 
     run = city.fetch()
-    found = {row["vehicle_id"]: row for row in rows(city)}
+    by_id = {row["vehicle_id"]: row for row in rows(city)}
 
     assert run.outcome is Outcome.COLLECTED
     assert flags(run) == ["partial", "dup", "implausible", "no-stations", "drift"]
-    assert len(found) == run.rows == 15
-    assert (found["far"]["lat"], found["far"]["lon"]) == ("", "")
-    assert (found["text"]["lat"], found["text"]["is_disabled"]) == ("25.5", "true")
-    assert found["nowhere"]["lat"] == found["zero"]["lat"] == ""
-    assert found["twice"]["lat"] == "25.0"
-    assert (found["odd"]["type"], found["odd"]["current_range_meters"]) == ("zz", "")
-    (controlled,) = (name for name in found if name.startswith("a") and "b" in name)
+    assert len(by_id) == run.rows == 15
+    assert (by_id["far"]["lat"], by_id["far"]["lon"]) == ("", "")
+    assert (by_id["text"]["lat"], by_id["text"]["is_disabled"]) == ("25.5", "true")
+    assert by_id["nowhere"]["lat"] == by_id["zero"]["lat"] == ""
+    assert by_id["twice"]["lat"] == "25.0"
+    assert (by_id["odd"]["type"], by_id["odd"]["current_range_meters"]) == ("zz", "")
+    (controlled,) = (name for name in by_id if name.startswith("a") and "b" in name)
     assert controlled.isprintable()
-    assert found[controlled]["current_fuel_percent"] == ""
+    assert by_id[controlled]["current_fuel_percent"] == ""
     assert any("zz" in text for text in notices(run, "drift"))
 
 

@@ -22,9 +22,9 @@ time.sleep(20)
 
 def test_the_kernel_ends_a_run_that_hangs() -> None:
     """The alarm's default action kills, whatever the run is stuck in (fault 59)."""
-    done = subprocess.run([sys.executable, "-c", HANG], check=False, timeout=10)
+    child = subprocess.run([sys.executable, "-c", HANG], check=False, timeout=10)
 
-    assert done.returncode == -signal.SIGALRM
+    assert child.returncode == -signal.SIGALRM
 
 
 @pytest.mark.parametrize(

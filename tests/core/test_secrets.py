@@ -129,7 +129,7 @@ def test_a_secret_goes_in_each_spelling(secret: str) -> None:
         visible(secret),
     ]
 
-    assert [redact(f"({each})").strip("()\"'") for each in written] == ["***"] * 5
+    assert [redact(f"({text})").strip("()\"'") for text in written] == ["***"] * 5
 
 
 @pytest.mark.parametrize("secret", ["a", "ab", "abc", "a\tb", "\\", "1000"])

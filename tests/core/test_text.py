@@ -116,4 +116,4 @@ def test_a_long_message_cuts_no_word() -> None:
     words = [f"secret-{number}" for number in range(1_000)]
     left = message(" ".join(words)).split(" ")
 
-    assert {each for each in left if each.startswith("s")} <= set(words)
+    assert {word for word in left if word.startswith("s")} <= set(words)

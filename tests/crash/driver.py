@@ -58,7 +58,7 @@ def _read_or_die(
 
 def _mutate(name: str) -> None:
     """Break the product on purpose, to see that the harness notices."""
-    kept = {each: getattr(os, each) for each in dir(os)}
+    kept = {attribute: getattr(os, attribute) for attribute in dir(os)}
     nothing = SimpleNamespace(**{**kept, "fsync": lambda _fd: None})
     if name == "no-csv-fsync":
         setattr(csv_store, "os", nothing)  # the module's name, not an export

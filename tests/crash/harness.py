@@ -57,11 +57,11 @@ def every_call(folder: Path, number: int, slot: int, calls: str = CALLS) -> list
     text = Path(f"{folder}.trace").read_text(encoding="utf-8", errors="replace")
     names = re.findall(r"^\d+ +(\w+)\(", text, re.MULTILINE)
     seen: Counter[str] = Counter()
-    found = []
+    cases = []
     for name in names:
         seen[name] += 1
-        found.append(f"{name}:{seen[name]}")
-    return found
+        cases.append(f"{name}:{seen[name]}")
+    return cases
 
 
 def inject(case: str, what: str) -> tuple[str, str]:
@@ -72,8 +72,8 @@ def inject(case: str, what: str) -> tuple[str, str]:
 
 def accepted(folder: Path) -> set[int]:
     """Return the numbers of runs whose payload is durable, waiting or moved on."""
-    found = folder.glob("payloads/**/*.zip")
-    return {int(path.name.split(".")[1], 16) for path in found}
+    payloads = folder.glob("payloads/**/*.zip")
+    return {int(path.name.split(".")[1], 16) for path in payloads}
 
 
 def recover(folder: Path, first: int, slot: int) -> None:
@@ -84,38 +84,38 @@ def recover(folder: Path, first: int, slot: int) -> None:
 
 def violations(folder: Path, numbers: Iterable[int], earlier: bytes) -> list[str]:
     """Return what does not hold: each accepted run once, ranges equal to bytes."""
-    found = []
+    problems = []
     if (folder / "station_status/2026-11-21.csv").read_bytes() != earlier:
-        found.append("the earlier day was touched")
+        problems.append("the earlier day was touched")
     groups: dict[str, list[list[str]]] = {}
     for path in sorted((folder / "station_status").glob("*.csv")):
         header, *rows = _rows(path.read_bytes())
         for row in rows:
             if len(row) != len(header):
-                found.append(f"a torn row in {path.name}")
+                problems.append(f"a torn row in {path.name}")
             groups.setdefault(row[0], []).append(row)
     for number in sorted(numbers):
-        found += _missing(groups, number)
+        problems += _missing(groups, number)
     for slot, rows in groups.items():
         if len(rows) != driver.STATIONS:
-            found.append(f"{len(rows)} rows in {slot}")
-    found += _ledger(folder, len(groups))
-    left = [each.name for each in (folder / "payloads/inbox").iterdir()]
-    found += [f"{name} is left in the inbox" for name in left]
-    return found + _information(folder)
+            problems.append(f"{len(rows)} rows in {slot}")
+    problems += _ledger(folder, len(groups))
+    left = [path.name for path in (folder / "payloads/inbox").iterdir()]
+    problems += [f"{name} is left in the inbox" for name in left]
+    return problems + _information(folder)
 
 
 def _ledger(folder: Path, slots: int) -> list[str]:
-    found = []
+    problems = []
     db = sqlite3.connect(folder / "ledger.sqlite3")
     blocks = db.execute('SELECT file, start, "end", crc32 FROM blocks').fetchall()
     db.close()
     for file, start, end, crc in blocks:
         if zlib.crc32((folder / file).read_bytes()[start:end]) != crc:
-            found.append(f"the ledger's range {start}-{end} of {file} differs")
+            problems.append(f"the ledger's range {start}-{end} of {file} differs")
     if len(blocks) != slots:
-        found.append(f"{len(blocks)} blocks in the ledger, {slots} in the files")
-    return found
+        problems.append(f"{len(blocks)} blocks in the ledger, {slots} in the files")
+    return problems
 
 
 def _rows(data: bytes) -> list[list[str]]:
@@ -136,14 +136,14 @@ def _missing(groups: dict[str, list[list[str]]], number: int) -> list[str]:
 def _information(folder: Path) -> list[str]:
     _, *rows = _rows((folder / "station_information.csv").read_bytes())
     keys = [tuple(row[:2]) for row in rows]
-    found = (
+    problems = (
         [] if len(set(keys)) == len(keys) else ["a station's version is there twice"]
     )
     if any(len(row) != 15 for row in rows):
-        found.append("a torn row in station_information.csv")
+        problems.append("a torn row in station_information.csv")
     if len({key[1] for key in keys}) != driver.STATIONS:
-        found.append("a station's information is missing")
-    return found
+        problems.append("a station's information is missing")
+    return problems
 
 
 def each_case(

@@ -59,7 +59,7 @@ class _Reader:
 
     def read(self, name: str, arguments: str, result: int) -> None:
         """Take in one call."""
-        texts = [_bytes(each) for each in _TEXT.findall(arguments)]
+        texts = [_bytes(text) for text in _TEXT.findall(arguments)]
         fd = arguments.partition(",")[0].strip()
         if name == "openat":
             self._open(texts[0].decode(), arguments, str(result))

@@ -139,9 +139,9 @@ def packed_runs(site: Site) -> tuple[int, int]:
 def test_an_export_beside_a_killed_compact_is_whole_or_absent(template: Site) -> None:
     """An export that reads meanwhile gives every row, or says 74 and makes no file."""
     command = ("compact", "--csv-days", "0")
-    whole = template.copy(template.root.with_name("whole"))
-    result = whole.root / "rows.csv"
-    assert whole.run("export", "-o", result)[0] == 0
+    complete = template.copy(template.root.with_name("whole"))
+    result = complete.root / "rows.csv"
+    assert complete.run("export", "-o", result)[0] == 0
     expected = result.read_bytes()
     cases = sample(calls_of(template, *command), KILL, 6)
 
@@ -218,10 +218,10 @@ def test_backfill_from_another_folder_can_be_killed_anywhere(
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_a_result_of_export_is_whole_or_absent(template: Site, ending: str) -> None:
     """However export ends; the next call leaves no temporary files."""
-    whole = template.copy(template.root.with_name(f"whole-{ending}"))
+    complete = template.copy(template.root.with_name(f"whole-{ending}"))
     name = f"rows.{ending}"
-    assert whole.run("export", "-o", whole.root / name)[0] == 0
-    expected = (whole.root / name).read_bytes()
+    assert complete.run("export", "-o", complete.root / name)[0] == 0
+    expected = (complete.root / name).read_bytes()
     cases = cases_of(
         template, "export", "-o", template.root.with_name("counted") / name, most=6
     )

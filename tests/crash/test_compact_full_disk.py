@@ -51,7 +51,7 @@ rm {disk}/ballast
 {compact} > /dev/null
 echo "ended $?"
 """
-    done = subprocess.run(
+    process = subprocess.run(
         ["unshare", "-Urm", "sh", "-c", script],
         capture_output=True,
         text=True,
@@ -59,5 +59,5 @@ echo "ended $?"
         env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
     )
 
-    assert done.stdout.splitlines() == ["ended 74", "nothing taken", "ended 0"]
-    assert "not archived" in done.stderr
+    assert process.stdout.splitlines() == ["ended 74", "nothing taken", "ended 0"]
+    assert "not archived" in process.stderr

@@ -181,15 +181,15 @@ def test_a_damaged_tail_is_written_again(
     shutil.copytree(template, base)
     end = (base / "station_status/2026-11-22.csv").stat().st_size
     _die_before_commit(base)
-    whole = (base / "station_status/2026-11-22.csv").read_bytes()
+    content = (base / "station_status/2026-11-22.csv").read_bytes()
 
     def attempt(folder: Path, case: str) -> list[str]:
         file = folder / "station_status/2026-11-22.csv"
-        file.write_bytes(damage(whole, int(case)))
+        file.write_bytes(damage(content, int(case)))
         harness.recover(folder, 5, 3)
         return harness.violations(folder, {1, 2, 3, 4, 5, 6}, earlier)
 
-    cases = [str(n) for n in range(end, len(whole) + 1, 97)]
+    cases = [str(n) for n in range(end, len(content) + 1, 97)]
     bad = harness.each_case(base, cases, attempt)
     harness.account(damage.__name__, len(cases), bad)
     assert bad == {}
@@ -214,8 +214,8 @@ def test_two_writers_with_random_kills_leave_each_slot_once(
                 pair[0].wait(dice.uniform(0.1, 0.4))
             except subprocess.TimeoutExpired:
                 pair[0].send_signal(signal.SIGKILL)
-        for each in pair:
-            each.wait(30)
+        for writer in pair:
+            writer.wait(30)
     harness.recover(folder, number + 1, 22)
 
     bad = harness.violations(folder, {1, 2, 3, number + 1, number + 2}, earlier)
@@ -229,8 +229,8 @@ def test_a_mutant_that_trusts_the_ledgers_end_is_caught(
     """A recovery that cuts to the ledger's end loses slots when the ledger is lost."""
     folder = template.with_name("trust")
     shutil.copytree(template, folder)
-    for each in folder.glob("ledger.sqlite3*"):
-        each.unlink()
+    for path in folder.glob("ledger.sqlite3*"):
+        path.unlink()
     command = [sys.executable, str(harness.DRIVER), str(folder), "4", "2"]
     subprocess.run([*command, "--mutant", "trust-ledger-end"], check=False)
 
@@ -241,8 +241,8 @@ def test_a_lost_ledger_costs_nothing(template: Path, earlier: bytes) -> None:
     """The same without the mutant: every slot is adopted (fault 64)."""
     folder = template.with_name("lost")
     shutil.copytree(template, folder)
-    for each in folder.glob("ledger.sqlite3*"):
-        each.unlink()
+    for path in folder.glob("ledger.sqlite3*"):
+        path.unlink()
     harness.recover(folder, 4, 2)
 
     assert harness.violations(folder, {1, 2, 3, 4, 5}, earlier) == []

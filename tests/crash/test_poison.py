@@ -38,7 +38,7 @@ def test_a_payload_that_killed_two_runs_is_set_aside(folder: Path) -> None:
     assert ended == [-signal.SIGKILL, -signal.SIGKILL, 0, 0]
     assert harness.violations(folder, {1, 2, 3, 5, 6, 7}, earlier) == []
     rejected = folder / "payloads/rejected"
-    assert [each.name for each in sorted(rejected.iterdir())] == [
+    assert [path.name for path in sorted(rejected.iterdir())] == [
         NAME,
         f"{NAME}.reason.txt",
     ]
@@ -60,7 +60,7 @@ def test_a_payload_set_aside_is_told_of_with_its_reason(folder: Path) -> None:
     fetch(folder, 5)
     run = driver.run(folder, 6, 4)
 
-    said = [each.text for each in run.notices if each.kind == "payload"]
+    said = [notice.text for notice in run.notices if notice.kind == "payload"]
     reason = (folder / f"payloads/rejected/{NAME}.reason.txt").read_text("utf-8")
     assert run.outcome is Outcome.COLLECTED
     assert said == [
@@ -80,7 +80,7 @@ def test_killed_runs_are_written_down_as_such(folder: Path) -> None:
         fetch(folder, number)
 
     runs = History("city", folder).runs(outcomes=["killed"])
-    assert sorted((each.run_id, each.accepted) for each in runs) == [
+    assert sorted((run.run_id, run.accepted) for run in runs) == [
         ("00000004", True),
         ("00000005", True),
     ]

@@ -41,7 +41,7 @@ def cut_everywhere(
     is_accepted: Callable[[Sequence[Call]], bool] | None = None,
 ) -> list[str]:
     """Cut the power after each call, in each way; return what was violated."""
-    found, states = [], 0
+    problems, states = [], 0
     earlier = (template / "station_status/2026-11-21.csv").read_bytes()
     folder = template.with_name("after")
     for name, accepted in distinct(template, calls, folder, is_accepted):
@@ -50,9 +50,9 @@ def cut_everywhere(
         numbers |= {number} if accepted else set()
         harness.recover(folder, number + 1, number - 1)
         bad = harness.violations(folder, numbers, earlier)
-        found += [f"{name}: {bad}"] * bool(bad)
-    harness.account("power", states, {each: [each] for each in found})
-    return found
+        problems += [f"{name}: {bad}"] * bool(bad)
+    harness.account("power", states, {problem: [problem] for problem in problems})
+    return problems
 
 
 def distinct(
@@ -151,12 +151,12 @@ def test_the_first_run_ever_survives_a_power_cut(tmp_path: Path) -> None:
     template = tmp_path / "city"
     template.mkdir()
     calls = trace(template, 1, 0)
-    found = []
+    problems = []
     folder = tmp_path / "after"
     for name, accepted in distinct(template, calls, folder):
         driver.run(folder, 2, 1)
         text = (folder / "station_status/2026-11-22.csv").read_text(encoding="utf-8")
         rows = text.count("2026-11-22T12:00:00+08:00,")
         if rows not in ({driver.STATIONS} if accepted else {0, driver.STATIONS}):
-            found.append(f"{name}: {rows}")
-    assert found == []
+            problems.append(f"{name}: {rows}")
+    assert problems == []

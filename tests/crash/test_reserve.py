@@ -51,7 +51,7 @@ cp -r {disk}/city {after}/later
     runs = db.execute("SELECT outcome, cause, error FROM runs WHERE outcome = 'disk'")
     outcomes = runs.fetchall()
     db.close()
-    assert [each[:2] for each in outcomes] == [("disk", "disk")] * 2
+    assert [outcome[:2] for outcome in outcomes] == [("disk", "disk")] * 2
     assert "no space left but the last 0.2 MB, kept for the ledger" in outcomes[0][2]
     assert list((after / "payloads/inbox").iterdir()) == []
     assert (

@@ -43,7 +43,7 @@ def calls(template: Path) -> list[str]:
 def violations(folder: Path, numbers: Iterable[int]) -> list[str]:
     """Return what does not hold: each accepted run once, in both datasets."""
     left = [path.name for path in (folder / "payloads/inbox").iterdir()]
-    found = [f"{name} is left in the inbox" for name in left]
+    problems = [f"{name} is left in the inbox" for name in left]
     for dataset, expected in DATASETS.items():
         groups: dict[str, list[list[str]]] = {}
         for path in sorted((folder / dataset).glob("*.csv")):
@@ -54,26 +54,28 @@ def violations(folder: Path, numbers: Iterable[int]) -> list[str]:
         for number, said in wanted.items():
             same = [r for r in groups.values() if {c[2]: c[3] for c in r} == said]
             if len(same) != 1 or len(same[0]) != len(said):
-                found.append(f"run {number} is in {dataset} {len(same)} times")
+                problems.append(f"run {number} is in {dataset} {len(same)} times")
         # A payload that the disk refused is committed from memory, if that works.
         runs = [expected(number) for number in range(1, 6)]
         for slot, rows in groups.items():
             if {row[2]: row[3] for row in rows} not in runs:
-                found.append(f"{slot} in {dataset} is not what a run fetched")
-        found += _ledger(folder / Path(dataset).parent, len(groups))
-    return found
+                problems.append(f"{slot} in {dataset} is not what a run fetched")
+        problems += _ledger(folder / Path(dataset).parent, len(groups))
+    return problems
 
 
 def _ledger(folder: Path, slots: int) -> list[str]:
     db = sqlite3.connect(folder / "ledger.sqlite3")
     blocks = db.execute('SELECT file, start, "end", crc32 FROM blocks').fetchall()
     db.close()
-    found = [
+    problems = [
         f"the ledger's range {start}-{end} of {file} differs"
         for file, start, end, crc in blocks
         if zlib.crc32((folder / file).read_bytes()[start:end]) != crc
     ]
-    return found + ([] if len(blocks) == slots else [f"{len(blocks)} blocks, {slots}"])
+    return problems + (
+        [] if len(blocks) == slots else [f"{len(blocks)} blocks, {slots}"]
+    )
 
 
 def attempt(folder: Path, case: str, what: str) -> list[str]:

@@ -27,8 +27,8 @@ def imported() -> None:
     """Import what a run may need, once for all: each child has it then."""
     for name in ("core", "feeds", "storage", "collect", "alerts", "wiring"):
         package = importlib.import_module(f"{bikecollect.__name__}.{name}")
-        for each in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            importlib.import_module(each.name)
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)
 
 
 def run(path: str, moment: float) -> int:
@@ -40,7 +40,7 @@ def run(path: str, moment: float) -> int:
     runs = collect(
         load(path), clock=clock, stop=clock, monotonic=clock, uptime=lambda: uptime
     )
-    return max(each.exit_code for each in runs)
+    return max(system_run.exit_code for system_run in runs)
 
 
 def forked(path: str, moment: float) -> tuple[int, float]:

@@ -56,8 +56,8 @@ def stations(path: str, listed: Iterable[Mapping[str, Any]], **more: Any) -> byt
         "num_docks_available": "available_return_bikes",
         "last_reported": "infoTime",
     }
-    found = [{names.get(k, k): v for k, v in each.items()} for each in listed]
-    return json.dumps({"retVal": found, **more} if more else found).encode()
+    renamed = [{names.get(k, k): v for k, v in item.items()} for item in listed]
+    return json.dumps({"retVal": renamed, **more} if more else renamed).encode()
 
 
 def station(number: int = 0, **more: Any) -> dict[str, Any]:
@@ -115,11 +115,11 @@ def lists(url: str, number: int = 1, name: str = "x") -> Deed:
     """Return the deed of a gbfs.json that leads to *url*; nothing else is there."""
     feeds = [{"name": "station_status", "url": url}]
     feeds += [{"name": f"{name}{n}", "url": url} for n in range(number)]
-    found = json.dumps({"data": {"en": {"feeds": feeds}}}).encode()
+    discovery = json.dumps({"data": {"en": {"feeds": feeds}}}).encode()
 
     def deed(peer: socket.socket, path: str) -> None:
         there = path in {"/gbfs/gbfs.json", "/youbike"}
-        peer.sendall(reply(found) if there else reply(b"", "404 Not Found"))
+        peer.sendall(reply(discovery) if there else reply(b"", "404 Not Found"))
 
     return deed
 

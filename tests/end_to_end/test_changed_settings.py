@@ -81,9 +81,9 @@ class Life:
 
     def run(self, *arguments: str) -> str:
         """Run a command; return what it prints."""
-        done = bikecollect("--config", str(self.file), *arguments)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        process = bikecollect("--config", str(self.file), *arguments)
+        assert process.returncode == 0, process.stdout + process.stderr
+        return process.stdout
 
     @property
     def told(self) -> str:
@@ -142,13 +142,13 @@ def test_a_changed_interval_is_no_gap(life: Life, before: str, after: str) -> No
     first = ("--since", "2026-11-23", "--until", "2026-11-23", "--format", "json")
     report = json.loads(life.run("backfill-report", *first))
     until = ("--until", "2026-11-24T08:00:00+01:00", "--format", "json")
-    whole = json.loads(life.run("backfill-report", *until))
+    full = json.loads(life.run("backfill-report", *until))
     life.run("compact", "--csv-days", "0")
     sql = "SELECT count(*) AS n FROM slots WHERE date = '2026-11-23' GROUP BY state"
     states = life.run("query", sql, "--format", "csv").splitlines()
 
     assert report["expected"] == report["collected"] == 24 * HOUR // steps[before]
-    assert whole["missing"] == 0
+    assert full["missing"] == 0
     assert states[1:] == [str(24 * HOUR // steps[before])]
     assert "missed" not in life.told
 

@@ -41,8 +41,8 @@ def healed(tmp_path: Path) -> Path:
     text = path.read_text(encoding="utf-8")
     with serving(lambda _: Answer(b"gone", 404)) as url:
         path.write_text(text.replace("http://127.0.0.1/", url), encoding="utf-8")
-        done = bikecollect("--config", path, "fetch")
-    assert done.returncode == 69
+        process = bikecollect("--config", path, "fetch")
+    assert process.returncode == 69
     return tmp_path
 
 
@@ -69,9 +69,9 @@ def test_it_is_verified_to_the_byte(before: Path) -> None:
     """The same certificates, and the same torn bytes found."""
     expected = before / "torn" / "verify.jsonl"
 
-    found = said(before, "verify", "--format", "json")
+    printed = said(before, "verify", "--format", "json")
 
-    assert found == expected.read_text(encoding="utf-8")
+    assert printed == expected.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -79,18 +79,18 @@ def test_each_table_is_exported_to_the_byte(before: Path, table: str) -> None:
     """Of the archived day, as CSV."""
     expected = before / "torn" / f"{table}.csv"
 
-    found = said(before, "export", "--what", table, *DAY, "--format", "csv")
+    printed = said(before, "export", "--what", table, *DAY, "--format", "csv")
 
-    assert found == expected.read_text(encoding="utf-8")
+    assert printed == expected.read_text(encoding="utf-8")
 
 
 def test_it_is_healed_to_the_byte(healed: Path) -> None:
     """The torn block is cut, and written whole from its payload."""
     expected = healed / "healed"
 
-    found = said(healed, "verify", "--format", "json")
+    printed = said(healed, "verify", "--format", "json")
     rows = said(healed, "export", "--since", "2026-11-26", "--until", "2026-11-26")
 
-    assert found == (expected / "verify.jsonl").read_text(encoding="utf-8")
+    assert printed == (expected / "verify.jsonl").read_text(encoding="utf-8")
     assert rows == (expected / "open-day.csv").read_text(encoding="utf-8")
     assert report(healed) == (expected / "backfill-report.json").read_text("utf-8")

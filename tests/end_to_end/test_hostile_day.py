@@ -122,16 +122,16 @@ def test_a_day_of_hostile_answers_costs_only_their_own_slots(
         for slot, (_, _, kinds) in _by_slot(day)
         if not kinds[system]
     }
-    found: dict[float, dict[str, str]] = {slot: {} for slot in wanted}
+    collected: dict[float, dict[str, str]] = {slot: {} for slot in wanted}
     for path in sorted((day.folder / "data" / system / "station_status").iterdir()):
         with path.open(encoding="utf-8", newline="") as opened:
             for row in csv.DictReader(opened):
                 slot = datetime.fromisoformat(row["slot"]).timestamp()
-                if slot in found:
-                    found[slot][row["station_id"]] = row["num_vehicles_available"]
+                if slot in collected:
+                    collected[slot][row["station_id"]] = row["num_vehicles_available"]
 
     assert len(wanted) == SLOTS - len(hostile_feed.kinds())
-    assert found == wanted
+    assert collected == wanted
 
 
 @pytest.mark.slow
@@ -164,13 +164,13 @@ def test_trouble_is_told_within_the_hour(day: Day, system: str) -> None:
     sql = "SELECT opened, last, lost FROM incidents WHERE kind = '{}' AND lost > 0"
     incidents = {kind: day.select(system, sql.format(kind)) for kind in SAID}
     mails = [
-        (parsedate_to_datetime(str(each["Date"])).timestamp(), str(each["Subject"]))
-        for each in day.mail.mails()
+        (parsedate_to_datetime(str(mail["Date"])).timestamp(), str(mail["Subject"]))
+        for mail in day.mail.mails()
     ]
     untold = [
         (kind, opened)
-        for kind, found in incidents.items()
-        for opened, _, _ in found
+        for kind, rows in incidents.items()
+        for opened, _, _ in rows
         if not any(
             opened <= sent <= opened + 3_600
             and f"{system}: " in subject
@@ -178,7 +178,7 @@ def test_trouble_is_told_within_the_hour(day: Day, system: str) -> None:
             for sent, subject in mails
         )
     ]
-    spans = [each for found in incidents.values() for each in found]
+    spans = [span for rows in incidents.values() for span in rows]
     lost = day.lost(system)
 
     assert untold == []
@@ -198,11 +198,11 @@ def test_nothing_of_the_day_acts_on_who_reads_of_it(day: Day) -> None:
     acting = [
         path.name for path in texts if UNSEEN.search(path.read_text(encoding="utf-8"))
     ]
-    mails = [str(each["Subject"]) + each.get_content() for each in day.mail.mails()]
+    mails = [str(mail["Subject"]) + mail.get_content() for mail in day.mail.mails()]
 
     assert len(texts) > 20
     assert acting == []
-    assert [each for each in mails if UNSEEN.search(each)] == []
+    assert [mail for mail in mails if UNSEEN.search(mail)] == []
 
 
 def _by_slot(day: Day) -> Iterator[tuple[float, tuple[int, float, dict[str, str]]]]:

@@ -59,21 +59,21 @@ class Feed:
 
     def rejected(self) -> list[str]:
         """Return why payloads were rejected."""
-        found = sorted((self.place / "payloads/rejected").glob("*.reason.txt"))
-        return [each.read_text(encoding="utf-8").strip() for each in found]
+        paths = sorted((self.place / "payloads/rejected").glob("*.reason.txt"))
+        return [path.read_text(encoding="utf-8").strip() for path in paths]
 
     def written(self) -> int:
         """Return the bytes of the ledger and the log."""
         return sum(
-            each.stat().st_size
+            path.stat().st_size
             for name in ("ledger*", "*.log")
-            for each in self.place.glob(name)
+            for path in self.place.glob(name)
         )
 
     def rows(self) -> int:
         """Return how many rows there are in all."""
         files = (self.place / "station_status").glob("*.csv")
-        return sum(len(each.read_bytes().splitlines()) - 1 for each in files)
+        return sum(len(path.read_bytes().splitlines()) - 1 for path in files)
 
 
 @contextmanager
@@ -124,11 +124,13 @@ def test_a_small_answer_does_not_become_gigabytes(tmp_path: Path) -> None:
     text = json.dumps(objects.decode()).encode()
     memory = (resource.RLIMIT_AS, 400 * MIB)
     with feed(tmp_path) as youbike:
-        ended = [youbike.fetch(each, memory).returncode for each in (objects, lists)]
+        ended = [
+            youbike.fetch(answer, memory).returncode for answer in (objects, lists)
+        ]
         ended.append(youbike.fetch(text, memory).returncode)
 
         assert ended == [65, 65, 65]
-        assert all("the answer is too large" in each for each in youbike.rejected())
+        assert all("the answer is too large" in reason for reason in youbike.rejected())
 
 
 def test_one_station_of_endless_fields_is_a_rejected_payload(tmp_path: Path) -> None:

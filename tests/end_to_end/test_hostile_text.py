@@ -42,7 +42,7 @@ GOOD = dialects.youbike(CITY, BEGIN)
 
 def changed(**more: object) -> bytes:
     """Return the city with *more* fields at each station."""
-    return json.dumps([{**each, **more} for each in json.loads(GOOD)]).encode()
+    return json.dumps([{**station, **more} for station in json.loads(GOOD)]).encode()
 
 
 MISDEEDS: dict[str, Misdeed] = {
@@ -151,7 +151,7 @@ def say(capfd: pytest.CaptureFixture[str]) -> Iterator[Say]:
 
     def said(*words: object) -> str:
         capfd.readouterr()
-        run([str(each) for each in words])
+        run([str(word) for word in words])
         seen = capfd.readouterr()
         assert "Traceback" not in seen.out + seen.err
         return seen.out + seen.err
@@ -190,7 +190,7 @@ def test_what_a_feed_says_acts_nowhere(say: Say, tmp_path: Path, source: str) ->
         *data.rglob("*.txt"),
         *data.rglob("*.run"),
     ]
-    read |= {each.name: each.read_bytes().decode("utf-8") for each in files}
+    read |= {file.name: file.read_bytes().decode("utf-8") for file in files}
     for eml in data.glob("outbox/*.eml"):
         mail = message_from_bytes(eml.read_bytes(), policy=policy.SMTP)
         read[eml.name] = str(mail["Subject"]) + mail.get_content().replace("\r\n", "\n")

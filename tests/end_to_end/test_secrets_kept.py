@@ -69,7 +69,9 @@ def test_what_a_server_echoes_is_not_kept(
 
     assert json.loads(process.stdout)["outcome"] in {"rejected", "credentials"}
     assert CANARY[:9] not in process.stdout + process.stderr
-    assert not any(CANARY[:9].encode() in each for each in written(tmp_path / "data"))
+    assert not any(
+        CANARY[:9].encode() in content for content in written(tmp_path / "data")
+    )
 
 
 def test_a_key_is_not_kept_when_all_goes_well(tmp_path: Path) -> None:
@@ -81,7 +83,7 @@ def test_a_key_is_not_kept_when_all_goes_well(tmp_path: Path) -> None:
 
     assert json.loads(process.stdout)["stations"] == 20
     assert CANARY not in process.stdout + process.stderr
-    assert not any(CANARY.encode() in each for each in written(tmp_path / "data"))
+    assert not any(CANARY.encode() in content for content in written(tmp_path / "data"))
 
 
 @pytest.mark.parametrize("token", ["", "?token=of-the-publisher"])
@@ -116,9 +118,9 @@ def test_a_gbfs_key_is_not_remembered_in_clear(tmp_path: Path, token: str) -> No
 
     assert codes == [0, 0]
     assert asked.count("/gbfs.json") == (2 if token else 1)
-    for each in written(tmp_path / "data"):
-        assert CANARY.encode() not in each
-        assert b"of-the-publisher" not in each
+    for content in written(tmp_path / "data"):
+        assert CANARY.encode() not in content
+        assert b"of-the-publisher" not in content
 
 
 def test_a_page_s_size_is_no_secret(tmp_path: Path) -> None:

@@ -40,9 +40,9 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Platform:
 
 def _run(own: Platform, *arguments: str) -> str:
     config = str(own.folder / "bikecollect.toml")
-    done = bikecollect("--config", config, *arguments)
-    assert done.returncode == 0, done.stderr
-    return str(done.stdout)
+    process = bikecollect("--config", config, *arguments)
+    assert process.returncode == 0, process.stderr
+    return str(process.stdout)
 
 
 def test_tokens_of_the_day_were_renewed_before_they_ended(day: Platform) -> None:
@@ -124,7 +124,7 @@ def test_a_copy_of_the_settings_without_secret_file_is_refused(
     config.write_text((day.folder / "bikecollect.toml").read_text())
     config.chmod(0o600)
 
-    done = bikecollect("--config", str(config), "status")
+    process = bikecollect("--config", str(config), "status")
 
-    assert done.returncode == 78
-    assert "systems.city.oauth2.client_secret_file: cannot read" in done.stderr
+    assert process.returncode == 78
+    assert "systems.city.oauth2.client_secret_file: cannot read" in process.stderr

@@ -28,9 +28,9 @@ class Collected:
     def run(self, *arguments: str) -> str:
         """Return what the command prints."""
         config = self.folder / "bikecollect.toml"
-        done = bikecollect("--config", config, *arguments)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        process = bikecollect("--config", config, *arguments)
+        assert process.returncode == 0, process.stdout + process.stderr
+        return process.stdout
 
 
 @pytest.fixture(scope="module")

@@ -134,8 +134,8 @@ def main() -> None:
     mail = MailServer(folder, port, trustme.CA())
     runs, gaps = play(data, mail)
     ends = [(run.outcome.value if run.outcome else "", run.error) for run in runs]
-    found = [((g.start - BEGIN) / HOUR, g.slots, g.cause) for g in gaps]
-    sys.stdout.write(json.dumps({"ends": ends, "gaps": found}))
+    spans = [((g.start - BEGIN) / HOUR, g.slots, g.cause) for g in gaps]
+    sys.stdout.write(json.dumps({"ends": ends, "gaps": spans}))
 
 
 if __name__ == "__main__":

@@ -181,7 +181,7 @@ def test_a_local_name_is_no_place_for_a_public_feed() -> None:
 
 def answer(*addresses: str) -> list[tuple[object, object, int, str, tuple[str, int]]]:
     """Return what getaddrinfo would."""
-    return [(2, 1, 6, "", (each, 80)) for each in addresses]
+    return [(2, 1, 6, "", (address, 80)) for address in addresses]
 
 
 def test_a_name_that_leads_inside_is_refused() -> None:
@@ -191,7 +191,7 @@ def test_a_name_that_leads_inside_is_refused() -> None:
         guard.allowed("evil.org", answer("10.0.0.1", "127.0.0.1"))
 
     mixed = guard.allowed("evil.org", answer("127.0.0.1", "1.1.1.1"))
-    assert [each[4][0] for each in mixed] == ["1.1.1.1"]
+    assert [entry[4][0] for entry in mixed] == ["1.1.1.1"]
 
 
 def test_the_feeds_own_host_may_lie_anywhere() -> None:

@@ -53,7 +53,7 @@ def test_hosts_that_are_named_get_them_too(host: Callable[..., Host]) -> None:
         get = client(access=Access(home.url, SECRET, credential_hosts=[named]))
         get("information", other.url)
 
-    assert all("swordfish" in each for each in other.requests)
+    assert all("swordfish" in request for request in other.requests)
 
 
 def test_a_redirect_takes_no_credentials_along(host: Callable[..., Host]) -> None:
@@ -67,7 +67,7 @@ def test_a_redirect_takes_no_credentials_along(host: Callable[..., Host]) -> Non
     assert document.body == BODY
     assert "swordfish" not in other.requests[0]
     assert "SECRETKEY123" not in other.requests[0]
-    assert all("swordfish" in each for each in home.requests)
+    assert all("swordfish" in request for request in home.requests)
 
 
 def test_credentials_never_go_from_https_to_http(
@@ -397,7 +397,7 @@ def test_national_feeds_are_read_uncompressed() -> None:
         get = client(Budget())
         got = [get("information", f"{url}/i"), get("vehicles", f"{url}/v")]
 
-    assert [len(each.body) for each in got] == [len(stations), len(vehicles)]
+    assert [len(document.body) for document in got] == [len(stations), len(vehicles)]
 
 
 def test_a_malformed_address_ends_at_once() -> None:

@@ -56,9 +56,13 @@ def publishing() -> Iterator[Publisher]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             publisher.requests.append((self.path, dict(self.headers)))
-            found = publisher.documents.get(self.path)
-            body = found if isinstance(found, bytes) else json.dumps(found).encode()
-            self.send_response(404 if found is None else 200)
+            document = publisher.documents.get(self.path)
+            body = (
+                document
+                if isinstance(document, bytes)
+                else json.dumps(document).encode()
+            )
+            self.send_response(404 if document is None else 200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -99,8 +103,8 @@ def settings(folder: Path, url: str, more: str = "", interval: str = "1min") -> 
 
 def fetched(path: Path) -> tuple[int, dict[str, Any], str]:
     """Fetch once; return the exit code, the JSON of the run, and stderr."""
-    done = bikecollect("--config", path, "fetch", "--format", "json")
-    return done.returncode, json.loads(done.stdout), done.stderr
+    process = bikecollect("--config", path, "fetch", "--format", "json")
+    return process.returncode, json.loads(process.stdout), process.stderr
 
 
 def written(folder: Path) -> str:
@@ -169,10 +173,10 @@ def test_an_address_of_another_network_is_refused_at_once(
 
 def test_a_malformed_address_in_the_settings_is_theirs(tmp_path: Path) -> None:
     """Exit 78, the key, and no traceback."""
-    done = bikecollect("--config", settings(tmp_path, "http://["), "fetch")
+    process = bikecollect("--config", settings(tmp_path, "http://["), "fetch")
 
-    assert done.returncode == 78
-    assert "systems.city.url is not an address" in done.stderr
+    assert process.returncode == 78
+    assert "systems.city.url is not an address" in process.stderr
 
 
 def test_the_key_of_a_feed_goes_to_its_own_documents(
@@ -258,7 +262,7 @@ def test_http_documents_of_an_https_feed_are_asked_by_https_first(
     with tls_server("127.0.0.1", answer) as (url, authority):
         get, notes = _secure_fetch(tmp_path, url, authority)
 
-    tried = [each.url for each in get.attempts]
+    tried = [attempt.url for attempt in get.attempts]
     place = publisher.url.removeprefix("http://")
     assert tried[1] == f"https://{place}/status.json"
     assert tried[-1] == f"http://{place}/status.json"
@@ -278,7 +282,7 @@ def test_http_documents_are_read_by_https_where_that_works(tmp_path: Path) -> No
             answers.append(head + body)
         get, notes = _secure_fetch(tmp_path, url, authority)
 
-    assert {each.url.partition(":")[0] for each in get.attempts} == {"https"}
+    assert {attempt.url.partition(":")[0] for attempt in get.attempts} == {"https"}
     assert json.loads(notes[FEEDS])["status"] == f"https://{place}/status.json"
 
 
@@ -308,10 +312,10 @@ def test_the_body_of_another_host_is_not_quoted(
     other.documents["/s"] = publisher.documents["/s"] = body
     publisher.documents["/gbfs.json"] = publisher.listing(f"{other.url}/s")
     path = settings(tmp_path, f"{publisher.url}/gbfs.json", interval="12s")
-    done = bikecollect("--config", path, "fetch")
-    assert done.returncode == 65
-    assert "SECRET-inside" not in done.stderr + written(tmp_path / "data")
+    process = bikecollect("--config", path, "fetch")
+    assert process.returncode == 65
+    assert "SECRET-inside" not in process.stderr + written(tmp_path / "data")
 
     publisher.documents["/gbfs.json"] = publisher.listing("BASE/s")
-    done = bikecollect("--config", path, "fetch", "--dry-run")
-    assert "SECRET-inside" in done.stderr
+    process = bikecollect("--config", path, "fetch", "--dry-run")
+    assert "SECRET-inside" in process.stderr

@@ -71,7 +71,7 @@ class Feeds:
 
 def listing(names: tuple[str, ...] = NAMES) -> list[dict[str, str]]:
     """Return the feeds of a gbfs.json."""
-    return [{"name": each, "url": f"http://h/{each}"} for each in names]
+    return [{"name": name, "url": f"http://h/{name}"} for name in names]
 
 
 GBFS = Gbfs("http://h/gbfs.json", UTC)
@@ -116,7 +116,7 @@ def test_information_is_asked_for_when_its_ttl_is_over() -> None:
     get.asked.clear()
     third = GBFS.fetch(get, Memory({**notes, **second.notes}, ids, 1700.0))
     assert get.asked == ["station_status", "station_information", "vehicle_types"]
-    names = [each.name for each in third.documents]
+    names = [document.name for document in third.documents]
     assert "station_information" not in names  # unchanged: not stored again
 
 

@@ -71,12 +71,12 @@ def ids(publisher: Publisher) -> list[str]:
 
 def flags(run: Run) -> list[str]:
     """Return the flags of *run*, but for the clock: the test's server has the real."""
-    return [each for each in run.flags if each != "clock"]
+    return [flag for flag in run.flags if flag != "clock"]
 
 
 def told(run: Run, kind: str = "drift") -> str:
     """Return what a run says of *kind*."""
-    return "\n".join(each.text for each in run.notices if each.kind == kind)
+    return "\n".join(notice.text for notice in run.notices if notice.kind == kind)
 
 
 def test_the_highest_version_that_works_is_taken_at_the_first_fetch(
@@ -359,7 +359,7 @@ def test_an_unknown_station_is_asked_for_each_quarter_of_an_hour(
     city.fetch(after=900)
 
     assert asked == [True, False, False, True, False, False, True]
-    assert [each["name"] for each in city.stations()] == ["Stop old", "Stop late"]
+    assert [station["name"] for station in city.stations()] == ["Stop old", "Stop late"]
     assert "/station_information" not in city.asked
 
 
@@ -380,7 +380,7 @@ def test_in_short_slots_an_unknown_station_is_asked_for_once_more_soon(
         city.fetch()
         city.fetch()
 
-        assert [each["name"] for each in city.stations()] == ["Stop a", "Stop b"]
+        assert [station["name"] for station in city.stations()] == ["Stop a", "Stop b"]
 
 
 @pytest.mark.parametrize("ttl", [864_000, 315_360_000, 10**30, "a week", -5])
@@ -396,4 +396,4 @@ def test_no_ttl_of_the_information_is_believed_beyond_a_day(
     city.documents["/station_information"] = changed
     city.fetch(after=DAY)
 
-    assert [each["capacity"] for each in city.stations()] == ["8", "99"]
+    assert [station["capacity"] for station in city.stations()] == ["8", "99"]

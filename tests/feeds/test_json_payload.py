@@ -66,10 +66,10 @@ print(weight, memory("VmHWM") - before)
 )
 def test_json_takes_no_more_memory_than_it_weighs(item: str) -> None:
     """What is counted without parsing bounds what the parser takes."""
-    done = subprocess.run(
+    child = subprocess.run(
         [sys.executable, "-c", PEAK, item], capture_output=True, text=True, check=True
     )
-    weight, peak = map(int, done.stdout.split())
+    weight, peak = map(int, child.stdout.split())
 
     assert peak < weight * 1.1 + 4 * MIB
 
@@ -89,11 +89,11 @@ def test_what_takes_too_much_is_left_half_parsed() -> None:
         "from bikecollect.feeds.reading.json_payload import decode;"
         "decode(b'[' + b','.join([b'[' * 50 + b']' * 50] * 36_000) + b']')"
     )
-    done = subprocess.run(
+    child = subprocess.run(
         [sys.executable, "-c", script], check=False, capture_output=True, text=True
     )
 
-    assert "3.6 MB of JSON take more memory than available" in done.stderr
+    assert "3.6 MB of JSON take more memory than available" in child.stderr
 
 
 def test_json_in_a_text_is_bounded_too() -> None:

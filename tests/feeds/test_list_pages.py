@@ -50,7 +50,7 @@ def city(tmp_path: Path) -> Iterator[Publisher]:
 def partial(run: Run) -> str:
     """Return why *run* is flagged partial, empty where it is not."""
     assert run.outcome is Outcome.COLLECTED
-    told = [each.text for each in run.notices if each.kind == "partial"]
+    told = [notice.text for notice in run.notices if notice.kind == "partial"]
     assert bool(told) is ("partial" in run.flags)
     return "\n".join(told)
 

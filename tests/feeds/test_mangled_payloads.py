@@ -179,9 +179,9 @@ def test_a_station_that_comes_twice_is_kept_once() -> None:
 def _numbers(value: Any) -> set[float]:
     """Return all numbers in *value*, those written as text too."""
     if isinstance(value, dict):
-        return set().union(*(_numbers(each) for each in value.values()), set())
+        return set().union(*(_numbers(item) for item in value.values()), set())
     if isinstance(value, list):
-        return set().union(*(_numbers(each) for each in value), set())
+        return set().union(*(_numbers(item) for item in value), set())
     try:
         return {float(value)} if not isinstance(value, bool | None) else set()
     except (ValueError, TypeError, OverflowError):

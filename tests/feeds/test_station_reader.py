@@ -124,9 +124,9 @@ def test_counts_that_are_no_numbers_reject_the_payload() -> None:
 )
 def test_e_bikes_are_known_or_empty(more: dict[str, Any], ebikes: object) -> None:
     """What nobody says is not 0: a type without propulsion may be either."""
-    (found,) = gbfs(station(**more)).statuses
+    (row,) = gbfs(station(**more)).statuses
 
-    assert found.num_ebikes_available == ebikes
+    assert row.num_ebikes_available == ebikes
 
 
 @pytest.mark.parametrize(
@@ -137,9 +137,9 @@ def test_a_key_without_a_value_does_not_end_the_search(more: dict[str, Any]) -> 
     """The counts by type say what the field beside them does not."""
     types = by_type(plain=1, assist=3)
 
-    (found,) = gbfs(station(**more, vehicle_types_available=types)).statuses
+    (row,) = gbfs(station(**more, vehicle_types_available=types)).statuses
 
-    assert found.num_ebikes_available == 3
+    assert row.num_ebikes_available == 3
 
 
 def test_totals_that_contradict_their_types_are_kept_and_told() -> None:
@@ -148,8 +148,8 @@ def test_totals_that_contradict_their_types_are_kept_and_told() -> None:
 
     snapshot = gbfs(station(num_bikes_available=0, vehicle_types_available=types))
 
-    (found,) = snapshot.statuses
-    assert (found.num_vehicles_available, found.num_ebikes_available) == (0, 15)
+    (row,) = snapshot.statuses
+    assert (row.num_vehicles_available, row.num_ebikes_available) == (0, 15)
     assert snapshot.flags == ("contradictory",)
     assert "a: 0 in all, 15 by type" in snapshot.findings["contradictory"]
 
@@ -272,7 +272,7 @@ def test_a_station_that_comes_twice_stays_one(extra: object) -> None:
 
     snapshot = network(twin, twin)
 
-    assert [each.station_id for each in snapshot.statuses] == ["f00"]
+    assert [row.station_id for row in snapshot.statuses] == ["f00"]
     assert snapshot.duplicates == 1
 
 
@@ -316,7 +316,7 @@ def test_a_long_text_is_cut_and_said() -> None:
 
     read = gbfs(station("a"), station("b"), about=about)
 
-    names = [each.name or "" for each in read.information]
+    names = [row.name or "" for row in read.information]
     assert [len(name.encode()) for name in names] == [1_023, 1_024]
     assert names[0] == "站" * 340 + "\u2026"
     assert read.information[0].address == "x" * 1_024
@@ -333,7 +333,7 @@ def test_a_station_with_an_endless_id_is_dropped_and_counted() -> None:
 
     read = gbfs(*long, *good)
 
-    assert [each.station_id for each in read.statuses] == [f"s{n}" for n in range(8)]
+    assert [row.station_id for row in read.statuses] == [f"s{n}" for n in range(8)]
     assert read.dropped == 2
 
 
@@ -350,12 +350,12 @@ def test_a_status_of_a_usual_page_is_held_against_the_list_of_stations() -> None
     status = [station(str(n)) for n in range(100)]
 
     cut = gbfs(*status, about={"data": {"stations": names}})
-    whole = gbfs(*status, about={"data": {"stations": names[:102]}})
+    full = gbfs(*status, about={"data": {"stations": names[:102]}})
     other = gbfs(*status[:99], about={"data": {"stations": names}})
 
     assert "exactly 100 of" in cut.incomplete
     assert cut.incomplete.startswith("exactly 100 of 173 stations")
-    assert (whole.incomplete, other.incomplete) == ("", "")
+    assert (full.incomplete, other.incomplete) == ("", "")
 
 
 @pytest.mark.parametrize("word", ["-", "N/A", "null", " None ", "NaN", "?"])

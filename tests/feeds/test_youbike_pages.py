@@ -41,7 +41,7 @@ def test_pages_end_where_the_bytes_of_the_run_do() -> None:
         budget = Budget(inflated_bytes=200_000, run_bytes=450_000)
         fetched = feed.fetch(client(budget), Memory())
 
-    assert [each.name for each in fetched.documents] == [
+    assert [document.name for document in fetched.documents] == [
         *("page-0", "page-1", "page-2", "page-3")
     ]
     assert fetched.incomplete.startswith("page 4 failed: the answer is too large")

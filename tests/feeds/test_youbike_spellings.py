@@ -58,7 +58,7 @@ def test_two_cities_in_one_list_are_read_each_by_its_own_names() -> None:
 
     counts = [(s.num_vehicles_available, s.capacity) for s in snapshot.statuses]
     assert counts == [(11, 28), (9, 34)]
-    assert [each.lat for each in snapshot.information] == [25.02, 25.01]
+    assert [station.lat for station in snapshot.information] == [25.02, 25.01]
 
 
 @pytest.mark.parametrize(
@@ -122,9 +122,9 @@ def test_names_of_china_are_read() -> None:
     station = {"station_no": "12", "available_spaces": 5, "empty_spaces": 15}
     names = {"name_cn": "A", "district_cn": "B", "address_cn": "C"}
 
-    (found,) = read({**station, **names}).information
+    (row,) = read({**station, **names}).information
 
-    assert (found.name, found.region, found.address) == ("A", "B", "C")
+    assert (row.name, row.region, row.address) == ("A", "B", "C")
 
 
 def test_a_list_without_a_known_count_names_its_fields() -> None:

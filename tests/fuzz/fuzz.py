@@ -32,12 +32,12 @@ def main(seconds: int, names: list[str]) -> int:
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
         )
         lines = process.stdout.decode("utf-8", "replace").splitlines()
-        runs = next((each for each in reversed(lines) if "DONE" in each), "")
+        runs = next((line for line in reversed(lines) if "DONE" in line), "")
         word = "BROKEN" if process.returncode else "clean"
         sys.stdout.write(f"{name:10} {word:6} {runs}\n")
         if process.returncode:
             broken += 1
-            sys.stdout.writelines(f"    {each[:300]}\n" for each in lines[-40:])
+            sys.stdout.writelines(f"    {line[:300]}\n" for line in lines[-40:])
         sys.stdout.flush()
     return broken
 
@@ -51,11 +51,11 @@ def child(name: str, seconds: int) -> None:
 
     corpus = BUILD / name / "corpus"
     corpus.mkdir(parents=True, exist_ok=True)
-    found = (Path(__file__).parent / "found" / name).glob("*")
-    for seed in (*SEEDS[name], *(each.read_bytes() for each in found)):
+    paths = (Path(__file__).parent / "found" / name).glob("*")
+    for seed in (*SEEDS[name], *(path.read_bytes() for path in paths)):
         (corpus / hashlib.sha256(seed).hexdigest()[:16]).write_bytes(seed)
     words = BUILD / name / "words"
-    words.write_text("".join(_word(each) for each in TOKENS if 0 < len(each) < 100))
+    words.write_text("".join(_word(token) for token in TOKENS if 0 < len(token) < 100))
     options = [
         *(f"-max_total_time={seconds}", f"-timeout={SLOWEST}"),
         *(f"-rss_limit_mb={MEMORY}", f"-max_len={LONGEST}"),
@@ -70,7 +70,7 @@ def child(name: str, seconds: int) -> None:
 
 
 def _word(token: bytes) -> str:
-    return '"' + "".join(f"\\x{each:02x}" for each in token) + '"\n'
+    return '"' + "".join(f"\\x{byte:02x}" for byte in token) + '"\n'
 
 
 if __name__ == "__main__":

@@ -90,11 +90,11 @@ BREAK = b"\0"
 def folder() -> Iterator[Path]:
     """Make a folder for one input, in memory where the machine has such a place."""
     memory = Path("/dev/shm")
-    made = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
+    path = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
     try:
-        yield made
+        yield path
     finally:
-        shutil.rmtree(made)
+        shutil.rmtree(path)
 
 
 def target_json(data: bytes) -> None:
@@ -142,10 +142,10 @@ def target_payload(data: bytes) -> None:
 
 def target_day(data: bytes) -> None:
     """Read a day's file without its ledger: whole blocks are found, and stay whole."""
-    with folder() as made:
-        (made / FILE).parent.mkdir()
-        (made / FILE).write_bytes(data)
-        store = Store(made)
+    with folder() as root:
+        (root / FILE).parent.mkdir()
+        (root / FILE).write_bytes(data)
+        store = Store(root)
         tail = store.tail(FILE, 0, (), ())
         assert 0 <= tail.cut <= len(data)
         for group in tail.groups:
@@ -154,21 +154,21 @@ def target_day(data: bytes) -> None:
         with suppress(BikecollectError):
             columns = day_csv.columns_of(store.header(FILE))
             pieces = [
-                day_csv.Piece(each.slot, columns, store.text(each.span))
-                for each in tail.groups
+                day_csv.Piece(member.slot, columns, store.text(member.span))
+                for member in tail.groups
             ]
             rows = sum(group.length for group in tail.groups)
             assert day_csv.total(day_csv.lines(pieces, columns)).rows == rows
         with suppress(BikecollectError):
-            for found in FolderSource(made, Grid.of(300), LATEST).snapshots():
-                assert found.slot % 300 == 0
+            for snapshot in FolderSource(root, Grid.of(300), LATEST).snapshots():
+                assert snapshot.slot % 300 == 0
 
 
 def target_stations(data: bytes) -> None:
     """Read the list of stations: a line is a version, or not one of ours."""
-    with folder() as made:
-        (made / LIST).write_bytes(data)
-        for group in Store(made).tail(LIST, 0, (), ()).groups:
+    with folder() as root:
+        (root / LIST).write_bytes(data)
+        for group in Store(root).tail(LIST, 0, (), ()).groups:
             for row in group.rows:
                 with suppress(ValueError):
                     _versions_come_back(read_information(row))
@@ -183,14 +183,14 @@ def target_note(data: bytes) -> None:
 
 def target_settings(data: bytes) -> None:
     """Load a settings file: settings that can be used, or a SettingsError."""
-    with folder() as made:
-        path = made / "bikecollect.toml"
+    with folder() as root:
+        path = root / "bikecollect.toml"
         path.write_bytes(data)
         path.chmod(0o600)
         loader.read_alert_settings(str(path))
         with suppress(SettingsError):
             settings = loader.load(str(path))
-            assert all(isinstance(each, str) for each in settings.secrets())
+            assert all(isinstance(secret, str) for secret in settings.secrets())
             assert settings.seconds > 0
             assert settings.data.is_absolute()
 
@@ -245,8 +245,8 @@ def target_stamp(data: bytes) -> None:
         with suppress(ValueError, RecursionError):
             values.append(json.loads(text))
         for value in values:
-            found = stamps(value)
-            assert found is None or 1_104_537_600 <= found <= 4_102_444_800
+            seconds = stamps(value)
+            assert seconds is None or 1_104_537_600 <= seconds <= 4_102_444_800
 
 
 def target_moment(data: bytes) -> None:
@@ -279,13 +279,13 @@ def target_address(data: bytes) -> None:
 
 def target_table(data: bytes) -> None:
     """Read another archive's CSV: whole snapshots, or one of our errors."""
-    with folder() as made:
-        path = made / "table.csv"
+    with folder() as root:
+        path = root / "table.csv"
         path.write_bytes(data)
         with suppress(BikecollectError):
-            for found in TableSource([path], ZONE, Grid.of(300), LATEST).snapshots():
-                assert found.slot % 300 == 0
-                _rows_come_back(Snapshot(found.statuses))
+            for snapshot in TableSource([path], ZONE, Grid.of(300), LATEST).snapshots():
+                assert snapshot.slot % 300 == 0
+                _rows_come_back(Snapshot(snapshot.statuses))
 
 
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
@@ -296,19 +296,19 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
 
 
 def _opens(data: bytes) -> None:
-    with folder() as made:
-        (made / "inbox").mkdir()
+    with folder() as root:
+        (root / "inbox").mkdir()
         payload = Payload((), "city", SLOT, "0" * 8, 0.0)
-        (made / "inbox" / name_of(payload)).write_bytes(data)
-        store = Payloads(made)
+        (root / "inbox" / name_of(payload)).write_bytes(data)
+        store = Payloads(root)
         (name,) = store.waiting()
         with suppress(PayloadError):
-            found = store.open(name)
-            assert name_of(found) == name
-            assert all(type(each.body) is bytes for each in found.documents)
-            assert all(type(each.name) is str for each in found.documents)
-            assert math.isfinite(found.fetched_at)
-            iso(found.fetched_at, ZONE)
+            opened = store.open(name)
+            assert name_of(opened) == name
+            assert all(type(document.body) is bytes for document in opened.documents)
+            assert all(type(document.name) is str for document in opened.documents)
+            assert math.isfinite(opened.fetched_at)
+            iso(opened.fetched_at, ZONE)
 
 
 def _reads(feed: Feed, data: bytes, main: str) -> None:
@@ -332,19 +332,19 @@ def _rows_come_back(snapshot: Snapshot) -> None:
     """Write the rows of *snapshot*, and read them by every reader that we have."""
     for status in snapshot.statuses:
         assert all(c is None or 0 <= c <= MAX_COUNT for c in status[1:7])
-    known = {each.station_id: each for each in snapshot.information}
+    known = {row.station_id: row for row in snapshot.information}
     block = FORMAT.block(SLOT, float(SLOT), snapshot.statuses, known)
     assert block.rows == len(snapshot.statuses)
     assert block.troubles == ()
-    with folder() as made:
-        store = Store(made)
+    with folder() as root:
+        store = Store(root)
         store.append(FILE, 0, FORMAT.header, block.text)
         if snapshot.statuses:
             (group,) = store.tail(FILE, 0, (), ()).groups
             assert group.span.end == len(FORMAT.header) + len(block.text)
-            (found,) = FolderSource(made, Grid.of(300), LATEST).snapshots()
+            (collected,) = FolderSource(root, Grid.of(300), LATEST).snapshots()
             filled = [_filled(status, known) for status in snapshot.statuses]
-            assert list(found.statuses) == filled
+            assert list(collected.statuses) == filled
         for version in snapshot.information:
             assert _versions_come_back(version) == version
 
@@ -371,7 +371,7 @@ def _seeds() -> Mapping[str, list[bytes]]:
     gbfs = dialects.gbfs(city, 1.8e9, "https://example.org")
     youbike = dialects.youbike(city, 1.8e9)
     read = YouBike("https://example.org/", ZONE).read((Document("page-0", youbike),))
-    known = {each.station_id: each for each in read.information}
+    known = {row.station_id: row for row in read.information}
     day = FORMAT.header + FORMAT.block(SLOT, 1.8e9, read.statuses, known).text
     listed = information_header() + information_lines(SLOT, ZONE, read.information)
     station = {"id": "a", "bikes": {"now": 3}, "docks": 4, "at": [25.0, 121.5]}
@@ -416,11 +416,11 @@ def _seeds() -> Mapping[str, list[bytes]]:
 
 
 def _packed(body: bytes) -> bytes:
-    with folder() as made:
+    with folder() as root:
         document = Document("page-0", body, "https://example.org/")
         payload = Payload((document,), "city", SLOT, "0" * 8, 1.8e9)
-        Payloads(made).accept(payload)
-        return (made / "inbox" / name_of(payload)).read_bytes()
+        Payloads(root).accept(payload)
+        return (root / "inbox" / name_of(payload)).read_bytes()
 
 
 def _about(packed: bytes) -> bytes:

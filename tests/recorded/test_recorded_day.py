@@ -40,14 +40,14 @@ def test_every_value_of_the_recorded_day_is_in_the_csv(tmp_path: Path) -> None:
             (run,) = collect(settings, clock=clock, stop=Stop())
             assert run.exit_code == 0
             slot = iso(slot_at(now, 300), zone)
-            expected += [_row(slot, each) for each in json.loads(body)]
+            expected += [_row(slot, station) for station in json.loads(body)]
 
-    found: list[tuple[str, ...]] = []
+    collected: list[tuple[str, ...]] = []
     for path in sorted((tmp_path / "data/taipei/station_status").iterdir()):
         with path.open(encoding="utf-8", newline="") as opened:
-            found += [_cells(row) for row in csv.DictReader(opened)]
+            collected += [_cells(row) for row in csv.DictReader(opened)]
     assert len(expected) > 160_000
-    assert found == expected
+    assert collected == expected
 
 
 def _row(slot: str, station: dict[str, object]) -> tuple[str, ...]:

@@ -137,8 +137,10 @@ def test_every_station_of_a_gbfs_system_is_read(name: str, stations: int) -> Non
 
     assert len(snapshot.statuses) == stations
     assert snapshot.dropped == 0
-    known = {each.station_id for each in snapshot.information}
-    assert len(known & {each.station_id for each in snapshot.statuses}) == stations
+    known = {station.station_id for station in snapshot.information}
+    assert (
+        len(known & {station.station_id for station in snapshot.statuses}) == stations
+    )
 
 
 @pytest.mark.parametrize(
@@ -168,7 +170,7 @@ def test_electric_vehicles_are_summed_from_their_types() -> None:
     divvy = Gbfs("http://localhost/", UTC).read(gbfs("divvy_2.3_2025-01-29"))
 
     assert velib.statuses[1].num_ebikes_available == 3
-    assert {type(each.num_ebikes_available) for each in divvy.statuses} == {int}
+    assert {type(station.num_ebikes_available) for station in divvy.statuses} == {int}
 
 
 def gbfs(name: str) -> Documents:

@@ -13,7 +13,7 @@ from bikecollect.setup import probe
 pytestmark = pytest.mark.skipif(
     not DATA.is_dir(), reason="the recorded payloads are not here"
 )
-KNOWN = [each for each in CASES if each[1] not in {"mapped", "gbfs"}]
+KNOWN = [case for case in CASES if case[1] not in {"mapped", "gbfs"}]
 
 
 @pytest.mark.parametrize(("pattern", "feed", "stations"), KNOWN)
@@ -38,10 +38,10 @@ def test_a_gbfs_feed_is_found_from_its_status(pattern: str, stations: int) -> No
     def answer(path: str) -> Answer:
         name = path.strip("/").removesuffix(".json")
         if name == "gbfs":
-            names = {each.name.partition(".")[0] for each in place.iterdir()}
+            names = {file.name.partition(".")[0] for file in place.iterdir()}
             feeds = [
-                {"name": each, "url": f"{url}/{each}.json"}
-                for each in sorted(names - {"gbfs", "gbfs_versions"})
+                {"name": listed, "url": f"{url}/{listed}.json"}
+                for listed in sorted(names - {"gbfs", "gbfs_versions"})
             ]
             return Answer(json.dumps({"data": {"en": {"feeds": feeds}}}).encode())
         (file,) = place.glob(f"{name}.json*")

@@ -123,7 +123,7 @@ def test_a_merged_and_archived_series_is_the_full_one(
     days = {line[:10] for line in expected}
     assert len(expected) > 450_000
     assert merged == expected
-    assert [json.loads(each)["what"] for each in compacted.stdout.splitlines()] == [
+    assert [json.loads(step)["what"] for step in compacted.stdout.splitlines()] == [
         *["archived"] * len(days),
         *["let go"] * len(days),
     ]

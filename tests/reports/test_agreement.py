@@ -84,8 +84,8 @@ def imported(world: World, config: Path, tmp_path: Path) -> None:
             for slot in range(begin, begin + 3600, 300):
                 out.writerow([slot, "a", 1, 5])
     command = ("--config", config, "backfill", "city", "--from", path)
-    done = bikecollect(*command, *MAPS)
-    assert "24 slots filled" in done.stdout, done.stdout + done.stderr
+    process = bikecollect(*command, *MAPS)
+    assert "24 slots filled" in process.stdout, process.stdout + process.stderr
 
 
 @pytest.mark.parametrize("seconds", [902, 1000, 1195, 1499, 3 * 3600])
@@ -141,9 +141,9 @@ def test_the_imported_days_can_be_reported(config: Path) -> None:
     """A range before the first run has what was imported, and what is missing."""
     arguments = ("backfill-report", "--until", "2026-11-02", "--format", "json")
 
-    done = bikecollect("--config", config, *arguments)
+    process = bikecollect("--config", config, *arguments)
 
-    day = json.loads(done.stdout)["days"][0]
+    day = json.loads(process.stdout)["days"][0]
     assert (day["date"], day["collected"]) == ("2026-11-01", 12)
 
 
@@ -154,5 +154,5 @@ def test_a_new_system_expects_nothing_of_the_week_before(
     now = NOON + 905.0
 
     assert reported(world, now) == Coverage(4, 3)
-    done = bikecollect("--config", config, "export", "--what", "slots")
-    assert done.stdout.splitlines()[1].startswith("2026-11-22T12:00:00+08:00")
+    process = bikecollect("--config", config, "export", "--what", "slots")
+    assert process.stdout.splitlines()[1].startswith("2026-11-22T12:00:00+08:00")

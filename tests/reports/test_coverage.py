@@ -39,7 +39,7 @@ def block(slot: int, flags: str = "") -> Block:
 
 def causes(evidence: Evidence, since: int, until: int) -> list[str]:
     """Return the cause of each slot, empty for a collected one."""
-    return [each.cause for each in judge(evidence, GRID, Slot(since), Slot(until))]
+    return [judged.cause for judged in judge(evidence, GRID, Slot(since), Slot(until))]
 
 
 ENDED = [
@@ -86,9 +86,9 @@ def test_a_host_that_was_off_and_a_cron_that_came_late_are_told_apart() -> None:
         Slot(0), [run(0), back], {Slot(0): block(0), Slot(1800): block(1800)}
     )
 
-    found = causes(evidence, 0, 2100)
+    texts = causes(evidence, 0, 2100)
 
-    assert found == ["", *["host-off"] * 3, *["not-started"] * 2, ""]
+    assert texts == ["", *["host-off"] * 3, *["not-started"] * 2, ""]
 
 
 def test_a_machine_that_slept_is_told_from_a_cron_that_stopped() -> None:
@@ -146,10 +146,10 @@ def test_a_feed_that_answers_is_no_cause_of_the_network() -> None:
     """A system without stations, a pinned version that is not offered."""
     runs = [run(0, "unavailable", "no-stations"), run(300, "unavailable", "version")]
 
-    found = causes(Evidence(Slot(0), runs), 0, 600)
+    texts = causes(Evidence(Slot(0), runs), 0, 600)
 
-    assert found == ["feed: no-stations", "feed: version"]
-    assert meaning(found[0]).startswith("the feed answered")
+    assert texts == ["feed: no-stations", "feed: version"]
+    assert meaning(texts[0]).startswith("the feed answered")
     assert meaning("asleep or not-started") == (
         "this machine slept (suspended), or cron did not start a run"
     )
@@ -172,7 +172,7 @@ def test_slots_of_a_lost_ledger_have_no_known_cause() -> None:
 def test_flags_make_a_block_stale_or_partial() -> None:
     """Both are collected, and counted apart."""
     blocks = {Slot(0): block(0, "stale late"), Slot(300): block(300, "short stale")}
-    found = account(
+    result = account(
         "city",
         Evidence(Slot(0), [], blocks),
         VIENNA,
@@ -181,7 +181,11 @@ def test_flags_make_a_block_stale_or_partial() -> None:
         until=Slot(600),
     )
 
-    assert (found.total.collected, found.total.stale, found.total.partial) == (2, 1, 1)
+    assert (result.total.collected, result.total.stale, result.total.partial) == (
+        2,
+        1,
+        1,
+    )
 
 
 def test_days_of_23_and_25_hours_expect_so_many_slots() -> None:
@@ -213,13 +217,13 @@ def test_gaps_cover_exactly_the_missing_slots(
     some: list[tuple[SlotState, str]],
 ) -> None:
     """No slot is in two gaps, none is in a gap that has a block."""
-    judged = [Judged(Slot(300 * n), *each) for n, each in enumerate(some)]
+    judged = [Judged(Slot(300 * n), *values) for n, values in enumerate(some)]
 
     inside = {
         slot for gap in gaps(judged, GRID) for slot in range(gap.start, gap.end, 300)
     }
 
-    assert inside == {each.slot for each in judged if each.state == "missing"}
+    assert inside == {item.slot for item in judged if item.state == "missing"}
     assert sum(gap.slots for gap in gaps(judged, GRID)) == len(inside)
 
 

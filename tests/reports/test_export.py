@@ -34,9 +34,9 @@ def world(folder: Path) -> World:
 
 def export(config: Path, *arguments: object) -> str:
     """Return what ``export`` prints."""
-    done = bikecollect("--config", config, "export", *arguments)
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout
+    process = bikecollect("--config", config, "export", *arguments)
+    assert (process.returncode, process.stderr) == (0, "")
+    return process.stdout
 
 
 def sorted_lines(world: World, day: str) -> str:
@@ -55,9 +55,9 @@ def test_an_export_is_the_text_of_the_daily_file(world: World, config: Path) -> 
     days = ("--since", "2026-11-22", "--until", "2026-11-22")
     before = export(config, *days)
 
-    done = bikecollect("--config", config, "compact", "--csv-days", 0)
+    process = bikecollect("--config", config, "compact", "--csv-days", 0)
 
-    assert done.returncode == 0
+    assert process.returncode == 0
     assert not list((world.folder / "station_status").iterdir())
     assert before == wanted
     assert export(config, *days) == wanted
@@ -86,10 +86,10 @@ def test_an_export_of_nothing_is_an_error(
     """Never an empty file with exit code 0: the range or the station is wrong."""
     target = config.with_name("out.csv") if kind == "file" else "-"
 
-    done = bikecollect("--config", config, "export", *arguments, "-o", target)
+    process = bikecollect("--config", config, "export", *arguments, "-o", target)
 
-    assert done.returncode == 64
-    assert problem in done.stderr
+    assert process.returncode == 64
+    assert problem in process.stderr
     assert not config.with_name("out.csv").exists()
 
 
@@ -114,9 +114,9 @@ def test_an_export_to_a_file_says_what_it_wrote(config: Path, world: World) -> N
 def test_the_exports_sha256_is_the_certificates(world: World, config: Path) -> None:
     """`sha256sum` of an export checks what `verify` certified years ago."""
     text = export(config, "--since", "2026-11-23")
-    done = bikecollect("--config", config, "verify", "--format", "json")
+    process = bikecollect("--config", config, "verify", "--format", "json")
 
-    certificate = json.loads(done.stdout.splitlines()[-1])
+    certificate = json.loads(process.stdout.splitlines()[-1])
     assert certificate["sha256"] == hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -171,7 +171,7 @@ def test_a_data_package_describes_every_column(config: Path, tmp_path: Path) -> 
         export(config, "--output", tmp_path / "out" / name, *more)
     place = tmp_path / "out/datapackage.json"
     said = json.loads(place.read_text(encoding="utf-8"))
-    fields = [f for each in said["resources"] for f in each["schema"]["fields"]]
+    fields = [f for resource in said["resources"] for f in resource["schema"]["fields"]]
 
     assert len(said["resources"]) == 9
     assert all(field["description"] and field["type"] for field in fields)
@@ -200,7 +200,7 @@ def test_parquet_opens_elsewhere_with_types(config: Path, tmp_path: Path) -> Non
 
 def test_a_reader_that_has_seen_enough_is_no_trouble(config: Path) -> None:
     """`| head -1` ends the export quietly."""
-    done = subprocess.run(
+    process = subprocess.run(
         f"{sys.executable} -m bikecollect --config {config} export | head -1",
         shell=True,
         capture_output=True,
@@ -208,28 +208,28 @@ def test_a_reader_that_has_seen_enough_is_no_trouble(config: Path) -> None:
         check=False,
     )
 
-    assert done.stdout.startswith("slot,")
-    assert done.stderr == ""
+    assert process.stdout.startswith("slot,")
+    assert process.stderr == ""
 
 
 def test_a_query_sees_types_and_all_days(config: Path) -> None:
     """One line of SQL over open days and the archive."""
     sql = "SELECT station_id, sum(num_vehicles_available) AS n FROM station_status"
-    done = bikecollect(
+    process = bikecollect(
         *("--config", config, "query", f"{sql} GROUP BY 1 ORDER BY 1"),
         *("--format", "csv"),
     )
 
-    assert done.stdout == 'station_id,n\n0002,12\n"=HYPER,1",21\n'
+    assert process.stdout == 'station_id,n\n0002,12\n"=HYPER,1",21\n'
 
 
 def test_a_wrong_query_says_what_is_wrong(config: Path) -> None:
     """No traceback; the exit code of a usage error."""
-    done = bikecollect("--config", config, "query", "SELECT nonsense FROM runs")
+    process = bikecollect("--config", config, "query", "SELECT nonsense FROM runs")
 
-    assert done.returncode == 64
-    assert "nonsense" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert process.returncode == 64
+    assert "nonsense" in process.stderr
+    assert "Traceback" not in process.stderr
 
 
 def test_verify_says_no_when_something_was_changed(config: Path, world: World) -> None:
@@ -239,11 +239,11 @@ def test_verify_says_no_when_something_was_changed(config: Path, world: World) -
     path = world.folder / "station_status/2026-11-22.csv"
     path.write_bytes(path.read_bytes().replace(b"0002,1,", b"0002,9,"))
 
-    done = bikecollect("--config", config, "verify", "--against", kept)
+    process = bikecollect("--config", config, "verify", "--against", kept)
 
-    assert (first.returncode, done.returncode) == (0, 1)
-    assert "is damaged" in done.stdout
-    assert "its certificate says" in done.stdout
+    assert (first.returncode, process.returncode) == (0, 1)
+    assert "is damaged" in process.stdout
+    assert "its certificate says" in process.stdout
 
 
 TEXTS = (
@@ -256,13 +256,13 @@ TEXTS = (
 def test_for_a_spreadsheet_every_text_is_disarmed_as_elsewhere() -> None:
     """The very same that the data app's CSV has; what is a number is left alone."""
     sql = quoted(_disarmed("t"), QUOTED)
-    values = ", ".join(f"('{each.replace(chr(39), chr(39) * 2)}')" for each in TEXTS)
-    found = duckdb.sql(f"SELECT {sql} FROM (VALUES {values}) AS texts(t)").fetchall()
+    values = ", ".join(f"('{text.replace(chr(39), chr(39) * 2)}')" for text in TEXTS)
+    rows = duckdb.sql(f"SELECT {sql} FROM (VALUES {values}) AS texts(t)").fetchall()
 
-    lines = io.StringIO("".join(f"{cell},\r\n" for (cell,) in found), newline="")
+    lines = io.StringIO("".join(f"{cell},\r\n" for (cell,) in rows), newline="")
     cells = [row[0] for row in csv.reader(lines)]
-    assert cells == [disarmed(each) for each in TEXTS]
-    numbers = [each for each in cells if each.startswith(("+", "-"))]
+    assert cells == [disarmed(text) for text in TEXTS]
+    numbers = [cell for cell in cells if cell.startswith(("+", "-"))]
     assert numbers == ["+1", "-1.0", "+7", "-2e5"]
 
 
@@ -275,4 +275,4 @@ def test_a_spreadsheets_csv_is_the_plain_one_but_for_its_apostrophes(
 
     assert len(plain) > 5
     assert safe != plain
-    assert [[each.removeprefix("'") for each in row] for row in safe] == plain
+    assert [[cell.removeprefix("'") for cell in row] for row in safe] == plain

@@ -25,7 +25,7 @@ def run(started: float) -> Run:
 
 def past(first: int, until: int, without: frozenset[int] = frozenset()) -> Past:
     """Return a past whose slots from *first* to before *until* are all filled."""
-    slots = {Slot(each) for each in range(first, until, 300)} - without
+    slots = {Slot(second) for second in range(first, until, 300)} - without
     filled = dict.fromkeys(slots, SlotState.COLLECTED)
     newest = max(filled, default=None)
     last = None if newest is None else run(newest + 2.0)

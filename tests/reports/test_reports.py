@@ -34,8 +34,8 @@ def answered(world: World, name: str, **more: Any) -> list[dict[str, Any]]:
     """Return what the report *name* says of *world*."""
     values = more.pop("values", VALUES)
     with viewed(world) as db:
-        found = ask(Duck(db), REPORTS[name], values, **more)
-    return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+        result = ask(Duck(db), REPORTS[name], values, **more)
+    return [dict(zip(result.columns, row, strict=True)) for row in result.rows]
 
 
 @pytest.fixture
@@ -85,13 +85,13 @@ def test_a_report_from_summaries_equals_that_from_rows(world: World) -> None:
 
 def test_an_episode_ends_where_a_slot_was_not_seen(world: World) -> None:
     """Empty, a gap, empty: two episodes, and their edges at the gap are not sure."""
-    found = answered(world, "episodes", stations=["0001"])
+    episodes = answered(world, "episodes", stations=["0001"])
 
     assert [
         (r["what"], r["first_slot"] - NOON, r["slots"], r["begin_seen"], r["end_seen"])
-        for r in found
+        for r in episodes
     ] == [("empty", 600, 2, 1, 0), ("empty", 1500, 1, 0, 1)]
-    assert found[0]["length_s"] == 600
+    assert episodes[0]["length_s"] == 600
 
 
 def test_an_episode_over_midnight_is_one(folder: Path) -> None:
@@ -103,9 +103,9 @@ def test_an_episode_over_midnight_is_one(folder: Path) -> None:
     world.clock.now += 6 * 3600
     compacted(world)
 
-    (found,) = answered(world, "episodes")
+    (episode,) = answered(world, "episodes")
 
-    assert found["slots"] == 4
+    assert episode["slots"] == 4
 
 
 def test_an_episode_at_the_edge_of_a_stations_own_gap_is_not_sure(
@@ -116,9 +116,9 @@ def test_an_episode_at_the_edge_of_a_stations_own_gap_is_not_sure(
     for stations in ({"a": 0, "b": 1}, {"b": 1}, {"a": 0, "b": 1}, {"a": 1, "b": 1}):
         world.fetch(stations, after=300)
 
-    found = answered(world, "episodes")
+    episodes = answered(world, "episodes")
 
-    assert [(r["slots"], r["begin_seen"], r["end_seen"]) for r in found] == [
+    assert [(r["slots"], r["begin_seen"], r["end_seen"]) for r in episodes] == [
         (1, 0, 0),
         (1, 0, 1),
     ]
@@ -142,32 +142,32 @@ def test_a_chance_says_how_many_days_it_rests_on(folder: Path) -> None:
             world.fetch({"a": bikes})
     values = Values(VALUES.since, VALUES.until, 300, minute=720, first_hour=144)
 
-    (found,) = answered(world, "chance", values=values)
+    (estimate,) = answered(world, "chance", values=values)
 
-    assert (found["days_expected"], found["days_seen"]) == (4, 3)
-    assert found["with_vehicle"] == 2
-    assert (found["low"], found["high"]) == wilson(2, 3)
-    assert found["last_seen"] == NOON + 21 * DAY
+    assert (estimate["days_expected"], estimate["days_seen"]) == (4, 3)
+    assert estimate["with_vehicle"] == 2
+    assert (estimate["low"], estimate["high"]) == wilson(2, 3)
+    assert estimate["last_seen"] == NOON + 21 * DAY
 
 
 def test_a_basis_of_nothing_gives_no_figure(world: World) -> None:
     """Empty, never 0."""
     values = Values(VALUES.since, VALUES.until, 300, minute=740, first_hour=144)
 
-    (found,) = answered(world, "chance", values=values, stations=["b"])
+    (estimate,) = answered(world, "chance", values=values, stations=["b"])
 
-    assert found["days_seen"] == 0
-    assert found["share_with_vehicle"] is None
-    assert found["low"] is None
+    assert estimate["days_seen"] == 0
+    assert estimate["share_with_vehicle"] is None
+    assert estimate["low"] is None
 
 
 def test_changes_name_what_happened_to_stations(world: World) -> None:
     """Added and renamed; those of the first slot are not "added"."""
     world.fetch({"0001": 1, "new": 1}, after=300, names={"0001": "Other"})
 
-    found = answered(world, "changes", values=Values(VALUES.since, VALUES.until, 300))
+    changes = answered(world, "changes", values=Values(VALUES.since, VALUES.until, 300))
 
-    assert [(r["station_id"], r["what"], r["old"], r["new"]) for r in found] == [
+    assert [(r["station_id"], r["what"], r["old"], r["new"]) for r in changes] == [
         ("0001", "renamed", "0001", "Other"),
         ("new", "added", "", "new"),
     ]
@@ -187,12 +187,12 @@ def test_neighbours_are_judged_in_the_slots_that_matter(folder: Path) -> None:
     ]
     path.write_text("\n".join([head, *rows, ""]))
 
-    (found,) = answered(world, "neighbours", stations=["s"])
+    (neighbour,) = answered(world, "neighbours", stations=["s"])
 
-    assert (found["what"], found["neighbour"]) == ("empty", "n")
-    assert round(found["metres"]) == 111
-    assert (found["slots"], found["slots_seen"]) == (4, 3)
-    assert found["share"] == pytest.approx(2 / 3)
+    assert (neighbour["what"], neighbour["neighbour"]) == ("empty", "n")
+    assert round(neighbour["metres"]) == 111
+    assert (neighbour["slots"], neighbour["slots_seen"]) == (4, 3)
+    assert neighbour["share"] == pytest.approx(2 / 3)
 
 
 def test_a_typical_day_has_its_spread_and_its_days(folder: Path) -> None:
@@ -203,21 +203,21 @@ def test_a_typical_day_has_its_spread_and_its_days(folder: Path) -> None:
         for bikes in (1, 3) if week else (5, 7):
             world.fetch({"s": bikes}, after=300)
 
-    found = answered(world, "typical", stations=["s"])
+    rows = answered(world, "typical", stations=["s"])
 
-    noon = next(r for r in found if r["weekday"] == 6 and r["minute"] == 720)
+    noon = next(r for r in rows if r["weekday"] == 6 and r["minute"] == 720)
     assert (noon["days_seen"], noon["days_expected"]) == (2, 2)
     assert (noon["low_vehicles"], noon["mid_vehicles"]) == (2.5, 4.0)
     assert (noon["high_vehicles"], noon["mean_vehicles"]) == (5.5, 4.0)
-    monday = next(r for r in found if r["weekday"] == 0 and r["minute"] == 720)
+    monday = next(r for r in rows if r["weekday"] == 0 and r["minute"] == 720)
     assert (monday["days_seen"], monday["mid_vehicles"]) == (0, None)
 
 
 def test_a_stations_history_has_its_gaps(world: World) -> None:
     """A missing slot has its state and no counts; one without the station, too."""
-    found = answered(world, "history", stations=["b"])
+    rows = answered(world, "history", stations=["b"])
 
-    counts = [(r["state"], r["num_vehicles_available"]) for r in found]
+    counts = [(r["state"], r["num_vehicles_available"]) for r in rows]
     assert counts == [
         *[("collected", 1)] * 3,
         ("missing", None),
@@ -237,9 +237,9 @@ def test_an_hour_has_its_least_and_most(world: World) -> None:
 
 def test_a_slot_counts_its_empty_stations(world: World) -> None:
     """Of the stations that it tells of; a missing slot counts nothing."""
-    found = answered(world, "scarcity", by="system")
+    rows = answered(world, "scarcity", by="system")
 
-    assert [(r["stations"], r["empty_stations"]) for r in found] == [
+    assert [(r["stations"], r["empty_stations"]) for r in rows] == [
         *((2, 0), (2, 1), (2, 1)),
         (None, None),
         *((1, 1), (1, 0)),
@@ -248,13 +248,13 @@ def test_a_slot_counts_its_empty_stations(world: World) -> None:
 
 def test_a_snapshot_is_of_the_newest_slot_collected(world: World) -> None:
     """A listed station that it does not tell of has no counts."""
-    found = answered(world, "snapshot")
+    rows = answered(world, "snapshot")
 
-    assert [(r["station_id"], r["num_vehicles_available"]) for r in found] == [
+    assert [(r["station_id"], r["num_vehicles_available"]) for r in rows] == [
         ("0001", 2),
         ("b", None),
     ]
-    assert {r["slot"] for r in found} == {int(world.clock.now) // 300 * 300}
+    assert {r["slot"] for r in rows} == {int(world.clock.now) // 300 * 300}
 
 
 VERSIONS = [
@@ -282,16 +282,16 @@ def test_each_change_has_its_word(folder: Path, case: tuple[Any, ...]) -> None:
     ]
     path.write_text("\n".join([head, *rows, ""]))
 
-    found = [r["what"] for r in answered(world, "changes") if r["station_id"] == "s"]
+    kinds = [r["what"] for r in answered(world, "changes") if r["station_id"] == "s"]
 
-    assert found == wanted
+    assert kinds == wanted
 
 
 def test_coverage_counts_states_and_causes(world: World) -> None:
     """Missing slots by cause, beside the collected ones."""
-    found = answered(world, "coverage")
+    rows = answered(world, "coverage")
 
-    assert [(r["state"], r["cause"], r["slots"], r["expected"]) for r in found] == [
+    assert [(r["state"], r["cause"], r["slots"], r["expected"]) for r in rows] == [
         ("collected", "", 5, 6),
         ("missing", "unknown", 1, 6),
     ]
@@ -304,13 +304,13 @@ def test_stations_that_were_removed_are_still_told_of(folder: Path) -> None:
     for after in (300, DAY):
         world.fetch({"a": 1}, after=after, names={"a": "Mill"})
 
-    found = answered(world, "stations")
+    rows = answered(world, "stations")
 
-    assert [(r["station_id"], r["name"], r["until"]) for r in found] == [
+    assert [(r["station_id"], r["name"], r["until"]) for r in rows] == [
         ("a", "Mill", None),
         ("b", "b", NOON + 300),
     ]
-    assert {row["since"] for row in found} == {NOON}
+    assert {row["since"] for row in rows} == {NOON}
 
 
 def test_days_are_the_hours_summed_up(world: World) -> None:
@@ -341,9 +341,9 @@ def test_a_typical_day_may_be_of_one_weekday(world: World) -> None:
     sunday = replace(VALUES, first_hour=144, end_hour=168)
     everything = answered(world, "typical", stations=["0001"])
 
-    found = answered(world, "typical", stations=["0001"], values=sunday)
+    rows = answered(world, "typical", stations=["0001"], values=sunday)
 
-    assert found == [row for row in everything if row["weekday"] == 6]
+    assert rows == [row for row in everything if row["weekday"] == 6]
     assert {row["weekday"] for row in everything} == {0, 6}
 
 
@@ -397,20 +397,20 @@ def test_the_command_answers(
         'timezone = "Asia/Taipei"\nurl = "http://127.0.0.1/"\n'
     )
 
-    done = bikecollect("--config", config, "report", *arguments)
+    process = bikecollect("--config", config, "report", *arguments)
 
-    assert done.returncode == code
-    assert what in done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    text = "" if {"--sql", "--format"} & set(arguments) else done.stdout
+    assert process.returncode == code
+    assert what in process.stdout + process.stderr
+    assert "Traceback" not in process.stderr
+    text = "" if {"--sql", "--format"} & set(arguments) else process.stdout
     assert all(len(line) <= 80 for line in text.splitlines())
 
 
 def _reported(config: Path, *arguments: object) -> str:
     """Return what `report` with *arguments* prints."""
-    done = bikecollect("--config", config, "report", *arguments, *DAYS)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    process = bikecollect("--config", config, "report", *arguments, *DAYS)
+    assert process.returncode == 0, process.stderr
+    return process.stdout
 
 
 @pytest.mark.parametrize(
@@ -509,10 +509,10 @@ def test_a_report_on_nothing_is_an_error(
     world: World, config: Path, arguments: tuple[str, ...], message: str, form: str
 ) -> None:
     """An empty table would look like an answer."""
-    done = bikecollect("--config", config, "report", *arguments, "--format", form)
+    process = bikecollect("--config", config, "report", *arguments, "--format", form)
 
-    assert (done.returncode, done.stdout) == (64, "")
-    assert message in done.stderr
+    assert (process.returncode, process.stdout) == (64, "")
+    assert message in process.stderr
 
 
 def test_a_report_may_find_nothing(world: World, config: Path) -> None:

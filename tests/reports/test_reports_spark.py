@@ -91,7 +91,7 @@ def views(spark: Any, world: World) -> Any:
         spark.read.parquet(path).createOrReplaceTempView(dataset)
     with viewed(world) as db:
         cursor = db.execute("SELECT * FROM stations")
-        names = [each[0] for each in cursor.description or ()]
+        names = [field[0] for field in cursor.description or ()]
         rows = cursor.fetchall()
         kinds = {n: kind for n, kind, *_ in db.execute("DESCRIBE stations").fetchall()}
         some = asked(Duck(db), VALUES, "station")
@@ -127,11 +127,11 @@ WITHOUT_ROWS = {
 
 def tidy(rows: Sequence[Sequence[Any]]) -> Rows:
     """Return *rows*, floats to nine digits, in an order of their own."""
-    made = [
+    rounded = [
         tuple(float(f"{v:.9g}") if isinstance(v, float) else v for v in row)
         for row in rows
     ]
-    return sorted(made, key=repr)
+    return sorted(rounded, key=repr)
 
 
 FRESH = replace(VALUES, without_stale=True)
@@ -149,8 +149,8 @@ def test_spark_gives_the_same(
         duck.register("asked", ASKED, asked(duck, VALUES, "station"))
         columns, wanted = duck.query(text)
 
-    found = views.sql(text)
+    result = views.sql(text)
 
-    assert found.columns == columns
-    assert tidy([tuple(row) for row in found.collect()]) == tidy(wanted)
+    assert result.columns == columns
+    assert tidy([tuple(row) for row in result.collect()]) == tidy(wanted)
     assert wanted or report.name in WITHOUT_ROWS

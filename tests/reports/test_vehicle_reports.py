@@ -27,8 +27,8 @@ def answered(folder: Path, name: str, slots: Slots) -> list[dict[str, Any]]:
             city.fetch(after=3_600 * (hour > 0))
         shown = history.shown(city.settings, "city")
         with views.connected(folder, [shown]) as db:
-            found = ask(Duck(db), REPORTS[name], VALUES)
-    return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+            result = ask(Duck(db), REPORTS[name], VALUES)
+    return [dict(zip(result.columns, row, strict=True)) for row in result.rows]
 
 
 def test_cells_are_squares_of_250_m(tmp_path: Path) -> None:

@@ -30,8 +30,8 @@ def test_every_entry_is_a_working_setting(entry: Entry) -> None:
 
 def test_no_id_and_no_address_is_there_twice() -> None:
     """A folder and a feed belong to one system."""
-    assert len({each.system_id for each in CATALOGUE}) == len(CATALOGUE)
-    assert len({each.url for each in CATALOGUE}) == len(CATALOGUE)
+    assert len({entry.system_id for entry in CATALOGUE}) == len(CATALOGUE)
+    assert len({entry.url for entry in CATALOGUE}) == len(CATALOGUE)
 
 
 def test_taipei_comes_first() -> None:
@@ -65,7 +65,7 @@ def test_a_system_that_is_gone_is_a_setting_and_not_an_offer(name: str) -> None:
     settings = loader.parse({"systems": {name: {}}})
 
     assert settings.systems[name].feed == "gbfs"
-    assert name not in {each.system_id for each in CATALOGUE}
+    assert name not in {entry.system_id for entry in CATALOGUE}
     assert lookup.search(name.partition("-")[2]) == []
 
 

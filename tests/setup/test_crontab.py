@@ -96,11 +96,11 @@ def test_the_next_fires_are_on_the_wall_clock() -> None:
     paris = ZoneInfo("Europe/Paris")
     now = datetime(2026, 3, 29, 1, 31, 20, tzinfo=paris).timestamp()
 
-    found = cron.next_fires(
+    moments = cron.next_fires(
         "*/30 * * * *", now, lambda at: datetime.fromtimestamp(at, paris)
     )
 
-    assert [each.strftime("%H:%M%z") for each in found] == [
+    assert [moment.strftime("%H:%M%z") for moment in moments] == [
         *("03:00+0200", "03:30+0200", "04:00+0200"),
     ]
 
@@ -109,11 +109,11 @@ def test_a_moment_that_is_now_is_not_next() -> None:
     """At a fire, the next one is an interval away."""
     east = timezone(timedelta(hours=8))
 
-    found = cron.next_fires(
+    moments = cron.next_fires(
         "0 0 * * *", 1_763_740_800, lambda at: datetime.fromtimestamp(at, east), 1
     )
 
-    assert found == [datetime(2025, 11, 23, tzinfo=east)]
+    assert moments == [datetime(2025, 11, 23, tzinfo=east)]
 
 
 @pytest.mark.parametrize(
@@ -141,9 +141,9 @@ def test_a_timer_of_too_many_lines_is_refused() -> None:
 
 def test_a_timer_fires_some_seconds_into_the_slot() -> None:
     """Seven of five minutes, and never at this very moment."""
-    found = systemd.next_fires(300, 1_800_000_007.0, 2)
+    moments = systemd.next_fires(300, 1_800_000_007.0, 2)
 
-    assert [each.timestamp() for each in found] == [1_800_000_307, 1_800_000_607]
+    assert [moment.timestamp() for moment in moments] == [1_800_000_307, 1_800_000_607]
 
 
 @pytest.mark.parametrize(

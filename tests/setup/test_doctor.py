@@ -40,12 +40,12 @@ def test_the_doctor_finds_what_is_wrong_and_says_what_to_do(
         process = bikecollect(*words)
     assert process.returncode == 1
     checks = [json.loads(line) for line in process.stdout.splitlines()]
-    verdicts = {each["check"]: each["verdict"] for each in checks if each["text"]}
+    verdicts = {check["check"]: check["verdict"] for check in checks if check["text"]}
     assert verdicts["city: feed"] == "good"
     assert verdicts["city: disk"] in {"good", "note"}
     assert verdicts["mail"] == "good"
     assert verdicts["cron: line"] == "bad"
-    assert all(each["remedy"] for each in checks if each["verdict"] != "good")
+    assert all(check["remedy"] for check in checks if check["verdict"] != "good")
     assert mail.subjects() == ["test mail"]
     shown = bikecollect("--config", config, "doctor", "--offline").stdout
     assert max(len(x) for x in shown.splitlines() if str(tmp_path) not in x) < 80

@@ -133,15 +133,15 @@ def test_hints_on_the_screen_name_the_settings(path: Path) -> None:
 
     assert f"see: {command} schedule install" in " ".join(shown.split())
     assert f"see: {command} runs --since 7d" in wrong
-    assert f"{command} schedule install" in [each["remedy"] for each in checks]
+    assert f"{command} schedule install" in [check["remedy"] for check in checks]
 
 
 def test_hints_without_a_file_name_none() -> None:
     """The program as it is here, and no more."""
-    done = bikecollect("runs", "show", "10:05")
+    process = bikecollect("runs", "show", "10:05")
 
-    assert f"see: {SCRIPT} init\n" in done.stderr
-    assert f"see: {SCRIPT} runs --since 7d\n" in done.stderr
+    assert f"see: {SCRIPT} init\n" in process.stderr
+    assert f"see: {SCRIPT} runs --since 7d\n" in process.stderr
 
 
 def test_a_mail_s_next_steps_can_be_pasted(path: Path, tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_redirects_and_headers_are_used(
 
     assert "good" in checked(path)
     assert tried(path)[1]["stations"] == 7
-    assert all("swordfish" in each for each in home.requests)
+    assert all("swordfish" in request for request in home.requests)
 
 
 def test_the_doctor_says_where_a_feed_has_moved(
@@ -135,13 +135,13 @@ def test_a_header_can_be_given_to_a_try(
     (tmp_path / "headers").write_text("X-Api-Key: from-a-file\n", encoding="utf-8")
     home, other = host(good(LIST)), host(good(LIST))
     words = ("feeds", "try", "--format", "json", home.url, "--header")
-    given = bikecollect(*words, "X-Api-Key: swordfish")
+    process = bikecollect(*words, "X-Api-Key: swordfish")
     read = bikecollect(*words, f"@{tmp_path / 'headers'}")
 
-    assert (given.returncode, read.returncode) == (0, 0)
+    assert (process.returncode, read.returncode) == (0, 0)
     assert "X-Api-Key: swordfish" in home.requests[0]
     assert "X-Api-Key: from-a-file" in home.requests[-1]
-    printed = json.loads(given.stdout)["settings"]
+    printed = json.loads(process.stdout)["settings"]
     (system,) = loader.parse(tomllib.loads(printed)).systems.values()
     assert system.headers == {"X-Api-Key": "..."}
     assert other.requests == []

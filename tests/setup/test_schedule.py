@@ -117,11 +117,11 @@ def test_the_first_crontab_is_made_and_the_last_line_takes_it_away(
 ) -> None:
     """Without any crontab before, there is none afterwards."""
     scheduled(spool, "schedule", "install")
-    made = list((spool / "crontabs").iterdir())
+    crontabs = list((spool / "crontabs").iterdir())
     scheduled(spool, "schedule", "remove")
     again = scheduled(spool, "schedule", "remove")
 
-    assert len(made) == 1
+    assert len(crontabs) == 1
     assert list((spool / "crontabs").iterdir()) == []
     assert (again.returncode, again.stdout) == (0, "Nothing to remove.\n")
 
@@ -139,7 +139,7 @@ def test_show_tells_whether_it_is_as_it_should_be(spool: Path, tmp_path: Path) -
     path.write_text('interval = "10min"\n', encoding="utf-8")
     changed = json.loads(scheduled(spool, *show).stdout)
 
-    assert [each["state"] for each in (before, after, changed)] == [
+    assert [listing["state"] for listing in (before, after, changed)] == [
         *("absent", "there", "differs"),
     ]
     assert f"--config '{str(path).replace('%', chr(92) + '%')}' fetch" in before["text"]
@@ -244,7 +244,7 @@ def test_the_doctor_goes_by_the_settings_of_the_lines(
 
     checks = [json.loads(x) for x in scheduled(spool, *words).stdout.splitlines()]
 
-    (line,) = [each for each in checks if each["check"] == "cron: line"]
+    (line,) = [check for check in checks if check["check"] == "cron: line"]
     assert (line["verdict"], line["text"]) == (
         *("bad", "the crontab has lines for other settings: /etc/theirs.toml"),
     )
@@ -257,11 +257,11 @@ def test_units_for_other_settings_stay(tmp_path: Path) -> None:
     for path in (one, two):
         path.write_text('data_dir = "data"\n', encoding="utf-8")
         bikecollect("--config", path, "schedule", "install", "--systemd", PATH="/no")
-    units = sorted(each.name for each in folder.iterdir())
+    units = sorted(unit.name for unit in folder.iterdir())
     shown = bikecollect("--config", two, "schedule", "show", "--systemd").stdout
     checked = bikecollect("--config", two, "doctor", "--offline", PATH="/no").stdout
     bikecollect("--config", one, "schedule", "remove", "--systemd", PATH="/no")
-    left = sorted(each.name for each in folder.iterdir())
+    left = sorted(unit.name for unit in folder.iterdir())
     again = bikecollect("--config", two, "schedule", "show", "--systemd").stdout
 
     assert len(units) == 8
@@ -369,8 +369,8 @@ def test_the_timers_of_helpers_come_and_go_one_by_one(tmp_path: Path) -> None:
 
 def _commands(crontab: bytes) -> list[str]:
     """Return what our lines of *crontab* run, without the program."""
-    found = re.findall(rb"^[^#\n].*bikecollect (\w.*)$", crontab, re.MULTILINE)
-    return [command.decode() for command in found]
+    commands = re.findall(rb"^[^#\n].*bikecollect (\w.*)$", crontab, re.MULTILINE)
+    return [command.decode() for command in commands]
 
 
 @real_crontab
@@ -556,7 +556,7 @@ def test_the_units_of_the_machine_are_valid_and_well_locked(tmp_path: Path) -> N
     assert "\nUser=bikecollect\n" in service
     assert f"\nLoadCredential=pass word:{tmp_path}/pass word\n" in service
     page = (ROOT / "docs/how-to/schedule-it.md").read_text(encoding="utf-8")
-    drop_in = [each[1:] for each in service.splitlines() if each.startswith("#IP")]
+    drop_in = [line[1:] for line in service.splitlines() if line.startswith("#IP")]
     assert "\n".join(("[Service]", *drop_in)) in page
     assert len(drop_in) == 3
     assert (valid.returncode, valid.stderr) == (0, "")
@@ -647,7 +647,9 @@ def test_a_new_service_has_a_user_of_its_own(tmp_path: Path) -> None:
     process = _as_root_here(tmp_path, "--config", path, "schedule", "install", *WIDE)
 
     passwd = (tmp_path / "etc/passwd").read_text(encoding="utf-8")
-    (line,) = [each for each in passwd.splitlines() if each.startswith("bikecollect:")]
+    (line,) = [
+        entry for entry in passwd.splitlines() if entry.startswith("bikecollect:")
+    ]
     uid, gid = map(int, line.split(":")[2:4])
     about = (tmp_path / "data").stat()
     unit = tmp_path / "etc/systemd/system/bikecollect.service"
@@ -677,9 +679,9 @@ def test_data_of_root_is_given_away_before_the_service_is_another_s(
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
     """Yield a folder that every user may enter."""
-    with tempfile.TemporaryDirectory() as made:
-        Path(made).chmod(0o755)
-        yield Path(made)
+    with tempfile.TemporaryDirectory() as home:
+        Path(home).chmod(0o755)
+        yield Path(home)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
@@ -745,7 +747,7 @@ def _as_user(
     who = ("--reuid", uid, "--regid", group, "--clear-groups")
     command = ["setpriv", *who, sys.executable, "-m", "bikecollect", *arguments]
     return subprocess.run(
-        [str(each) for each in command],
+        [str(word) for word in command],
         text=True,
         capture_output=True,
         timeout=60,

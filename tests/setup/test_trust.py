@@ -246,8 +246,8 @@ def test_a_relative_config_home_is_ignored(
     """As the specification says: it would be the current folder's."""
     Path("etc/bikecollect").mkdir(parents=True)
     Path("bikecollect").mkdir()
-    for each in ("etc/bikecollect", "bikecollect"):
-        Path(each, "bikecollect.toml").write_text(CLOSED, encoding="utf-8")
+    for name in ("etc/bikecollect", "bikecollect"):
+        Path(name, "bikecollect.toml").write_text(CLOSED, encoding="utf-8")
     monkeypatch.setenv("XDG_CONFIG_HOME", value)
 
     assert loader.load(None).source == ""
@@ -301,7 +301,7 @@ def test_code_that_others_may_change_is_not_run(
 
     columns = chosen(["occupancy", f"{module}:f"], tmp_path)
 
-    assert [each.names for each in columns.derived] == [("occupancy",)]
+    assert [column.names for column in columns.derived] == [("occupancy",)]
     assert "others may" in columns.troubles[0]
     assert module not in sys.modules
 

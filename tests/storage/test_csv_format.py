@@ -128,7 +128,9 @@ def _cell(value: object) -> str:
 
 def test_an_id_is_text_with_its_leading_zeros() -> None:
     """0001 and 00A1 stay what they are (fault 47)."""
-    stations = [StationStatus(each, *[None] * 10) for each in ("0001", "00A1")]
+    stations = [
+        StationStatus(station_id, *[None] * 10) for station_id in ("0001", "00A1")
+    ]
     block = Format(TAIPEI).block(SLOT, SLOT, stations, {})
 
     assert [row.split(b",")[2] for row in block.text.split()] == [b"0001", b"00A1"]

@@ -31,7 +31,7 @@ def timeless(run: Run) -> Run:
 
 def ids(runs: Sequence[Run]) -> list[str]:
     """Return the ids of *runs*."""
-    return [each.run_id for each in runs]
+    return [run.run_id for run in runs]
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_runs_are_chosen_by_slot_outcome_and_number(
     world: World, history: History
 ) -> None:
     """The end is not among them, the newest come first."""
-    runs = [world.fetch({"a": 1}, after=300 * each) for each in (0, 1, 1)]
+    runs = [world.fetch({"a": 1}, after=300 * count) for count in (0, 1, 1)]
     world.feed.answer = FeedUnavailable("out")
     bad = world.fetch(after=300)
 
@@ -99,10 +99,10 @@ def test_a_killed_run_is_seen_before_it_is_healed(
     """Its note is read and stays where it is (fault 69)."""
     run = _killed(world)
 
-    (found,) = history.runs()
+    (killed,) = history.runs()
 
-    assert (found.run_id, found.outcome) == (run.run_id, Outcome.KILLED)
-    assert history.run(run.run_id) == [found]
+    assert (killed.run_id, killed.outcome) == (run.run_id, Outcome.KILLED)
+    assert history.run(run.run_id) == [killed]
     assert history.runs(outcomes=["collected"]) == []
     assert len(world.inbox()) == 1
 
@@ -118,12 +118,12 @@ def test_a_note_whose_run_is_in_the_ledger_counts_once(
     world: World, history: History
 ) -> None:
     """Killed after its end was written down, and before its note was taken away."""
-    done = world.fetch({"a": 1})
-    world.run_notes.begin(done)
-    os.close(world.run_notes._notes.pop(done.run_id))
+    fetched = world.fetch({"a": 1})
+    world.run_notes.begin(fetched)
+    os.close(world.run_notes._notes.pop(fetched.run_id))
 
-    (found,) = history.runs()
-    assert found.outcome is Outcome.COLLECTED
+    (run,) = history.runs()
+    assert run.outcome is Outcome.COLLECTED
     assert history.runs(outcomes=["killed"]) == []
 
 
@@ -159,8 +159,11 @@ def test_incidents_are_open_or_lately_closed(world: World, history: History) -> 
 
     (opened,) = history.incidents()
     assert (opened.kind, opened.lost, opened.causes) == ("disk", 1, {"full": 2})
-    assert [each.kind for each in history.incidents(Slot(900))] == ["disk", "fetch"]
-    assert [each.kind for each in history.incidents(Slot(901))] == ["disk"]
+    assert [incident.kind for incident in history.incidents(Slot(900))] == [
+        "disk",
+        "fetch",
+    ]
+    assert [incident.kind for incident in history.incidents(Slot(901))] == ["disk"]
 
 
 @pytest.mark.parametrize(
@@ -206,12 +209,12 @@ def test_a_newer_ledger_is_refused_by_name(world: World, history: History) -> No
 
 def test_a_writer_does_not_keep_readers_waiting(world: World, history: History) -> None:
     """What was committed is read while a run holds the ledger."""
-    done = world.fetch({"a": 1})
+    fetched = world.fetch({"a": 1})
     db = sqlite3.connect(world.folder / "ledger.sqlite3", isolation_level=None)
     db.execute("BEGIN IMMEDIATE")
     db.execute("DELETE FROM runs")
 
-    assert ids(history.runs()) == ids([done])
+    assert ids(history.runs()) == ids([fetched])
     db.close()
 
 
@@ -219,11 +222,11 @@ def test_a_folder_that_may_not_be_written_to_is_read(
     world: World, history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another user's monitoring sees what the owner sees, and leaves no file."""
-    done = world.fetch({"a": 1})
+    fetched = world.fetch({"a": 1})
     monkeypatch.setattr(os, "access", lambda *_: False)
     before = sorted(world.folder.rglob("*"))
 
-    assert ids(history.runs()) == ids([done])
+    assert ids(history.runs()) == ids([fetched])
     assert sorted(world.folder.rglob("*")) == before
 
 
@@ -250,10 +253,10 @@ def test_payloads_are_found_wherever_they_lie(world: World, history: History) ->
     """Kept after a good run."""
     run = world.fetch({"a": 1})
 
-    (found,) = history.payloads(SLOT)
+    (payload,) = history.payloads(SLOT)
 
-    assert found.name == f"20261122T040000Z.{run.run_id}.zip"
-    assert found.parent.name == "2026-11-22"
+    assert payload.name == f"20261122T040000Z.{run.run_id}.zip"
+    assert payload.parent.name == "2026-11-22"
 
 
 @pytest.mark.parametrize("name", ["x%41y", "x?y", "x#y", "x y%", "站"])

@@ -34,22 +34,22 @@ def slot_rows(world: World, begin: Slot, end: Slot) -> list[tuple[Any, ...]]:
         "SELECT slot, rows, flags, source, fetched_at, last_updated, sha256, run_id"
         " FROM blocks ORDER BY slot"
     )
-    found = {row[0]: row for row in history.select(sql)}
-    made: list[tuple[Any, ...]] = []
-    first = max(begin, min(found, default=end))
-    last = min(end, max(found, default=begin) + 300)
+    blocks = {row[0]: row for row in history.select(sql)}
+    table: list[tuple[Any, ...]] = []
+    first = max(begin, min(blocks, default=end))
+    last = min(end, max(blocks, default=begin) + 300)
     for slot in range(first, last, 300):
         minute = (slot + 28_800) % 86_400 // 60
         week = ((slot + 28_800) // 86_400 + 3) % 7 * 24 + minute // 60
-        if slot in found:
-            _, rows, flags, source, at, updated, digest, run_id = found[slot]
+        if slot in blocks:
+            _, rows, flags, source, at, updated, digest, run_id = blocks[slot]
             more = (flags, source, int(at), updated, digest, run_id)
             state = state_of(flags).value
-            made.append((slot, minute, week, state, "", rows, *more))
+            table.append((slot, minute, week, state, "", rows, *more))
         else:
             empty = ("", "", None, None, "", "")
-            made.append((slot, minute, week, "missing", "unknown", 0, *empty))
-    return made
+            table.append((slot, minute, week, "missing", "unknown", 0, *empty))
+    return table
 
 
 def days(world: World) -> list[str]:
@@ -140,5 +140,5 @@ def verifier(world: World, *, deep: bool = False) -> Verifier:
 
 def findings(world: World, *, deep: bool = False) -> list[str]:
     """Return what does not agree in *world*, as "where: what"."""
-    found = verifier(world, deep=deep).run()
-    return [f"{f.where}: {f.what}" for f in found if isinstance(f, Finding)]
+    results = verifier(world, deep=deep).run()
+    return [f"{f.where}: {f.what}" for f in results if isinstance(f, Finding)]

@@ -52,14 +52,14 @@ class Publisher:
     def answer(self, path: str) -> Answer:
         """Return what is served at *path*, with its query or without."""
         self.asked.append(path)
-        found = self.documents.get(path, self.documents.get(path.partition("?")[0]))
-        if callable(found):
-            found = found(dict(parse_qsl(urlsplit(path).query)))
-        if found is None:
+        document = self.documents.get(path, self.documents.get(path.partition("?")[0]))
+        if callable(document):
+            document = document(dict(parse_qsl(urlsplit(path).query)))
+        if document is None:
             return MISSING
-        if isinstance(found, Answer):
-            return found
-        text = json.dumps(found).replace("BASE", self.base)
+        if isinstance(document, Answer):
+            return document
+        text = json.dumps(document).replace("BASE", self.base)
         return Answer(text.replace('"NOW"', str(int(self.clock.now))).encode())
 
     def fetch(self, *, after: float | None = None) -> Run:

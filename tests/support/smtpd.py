@@ -38,7 +38,7 @@ class Keeper:
         self, _: SMTP, __: Session, envelope: Envelope
     ) -> str:
         """Keep the mail, with who gets it on top."""
-        number = sum(1 for each in self._folder.iterdir())
+        number = sum(1 for path in self._folder.iterdir())
         to = ", ".join(envelope.rcpt_tos).encode()
         path = self._folder / f"{number:04}.eml"
         aside = path.with_suffix(".tmp")
@@ -85,5 +85,5 @@ async def serve(
 
 if __name__ == "__main__":
     number, place, cert_file, key_file, *more = sys.argv[1:]
-    asked = dict(each.partition("=")[::2] for each in more)
+    asked = dict(option.partition("=")[::2] for option in more)
     asyncio.run(serve(int(number), Path(place), cert_file, key_file, asked))

@@ -39,7 +39,7 @@ def publish(
     key = "vehicles" if new else "bikes"
     names = [name, "vehicle_types"]
     names += ["station_status", "station_information"] if stations else []
-    feeds = [{"name": each, "url": f"BASE/{each}.json"} for each in names]
+    feeds = [{"name": feed, "url": f"BASE/{feed}.json"} for feed in names]
     listing = {"feeds": feeds} if new else {"en": {"feeds": feeds}}
     documents = {
         "gbfs": listing,
@@ -54,6 +54,6 @@ def publish(
         },
     }
     head = {"last_updated": "NOW", "ttl": 60, "version": version}
-    for each, data in documents.items():
-        if each in {"gbfs", *names}:
-            city.documents[f"/{each}.json"] = {**head, "data": data}
+    for document, data in documents.items():
+        if document in {"gbfs", *names}:
+            city.documents[f"/{document}.json"] = {**head, "data": data}

@@ -226,10 +226,10 @@ class World:
         """Return the ledger's blocks, in order."""
         self.ledger.open()
         try:
-            found = [self.ledger.block(slot) for slot in sorted(self.ledger.slots())]
+            blocks = [self.ledger.block(slot) for slot in sorted(self.ledger.slots())]
         finally:
             self.ledger.close()
-        return [each for each in found if each is not None]
+        return [block for block in blocks if block is not None]
 
     def agrees(self) -> bool:
         """Tell whether each block of the ledger has its bytes in the files."""
@@ -237,4 +237,4 @@ class World:
 
     def inbox(self) -> list[str]:
         """Return the names of all files in the inbox."""
-        return sorted(each.name for each in (self.folder / "payloads/inbox").iterdir())
+        return sorted(path.name for path in (self.folder / "payloads/inbox").iterdir())
