@@ -4,6 +4,8 @@ import os
 import re
 import shutil
 import socket
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,6 +25,10 @@ hypothesis.settings.load_profile("ours")
 LOCAL = ("127.", "::1", "localhost", "0.0.0.0")
 
 
+# Each process that a test starts would compile the program anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 RAM_DISK = Path("/dev/shm")
 ROOM = 2_000_000_000
 """Bytes that the RAM disk must have free before the tests' files go there."""
@@ -37,20 +43,22 @@ if (
 
 LONGEST = (
     "test_cron.py",
+    "test_schedule.py",
     "test_recorded_taipei.py",
     "test_recorded_gaps.py",
+    "test_odd_history.py",
+    "test_hostile_day.py",
+    "test_commands_crash.py",
+    "test_vehicles_crash.py",
     "test_reports_spark.py",
     "test_browser.py",
-    "test_hostile_day.py",
-    "test_odd_history.py",
     "test_crash.py",
-    "test_commands_crash.py",
-    "test_schedule.py",
+    "test_powerloss.py",
     "test_hostile_payloads.py",
     "test_trouble_day.py",
-    "test_recorded_day.py",
     "test_hostile_names.py",
     "test_logs.py",
+    "test_recorded_day.py",
     "test_backfill.py",
     "test_output_file.py",
     "test_query_bounds.py",
@@ -90,12 +98,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: order.get(item.path.name, len(LONGEST)))
 
 
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the tests' homes.
+
+    Beside the tests' own folders, thousands of homes would slow down pytest's search
+    for a free name.
+    """
+    return tmp_path_factory.mktemp("homes")
+
+
 @pytest.fixture(autouse=True)
-def _home(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def _home(homes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Give the test an empty home, and none of the machine's settings."""
-    home = tmp_path_factory.mktemp("home")
+    home = Path(tempfile.mkdtemp(dir=homes))
     monkeypatch.setenv("HOME", str(home))
     for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
         monkeypatch.delenv(name, raising=False)
