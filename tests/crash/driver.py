@@ -94,4 +94,5 @@ if __name__ == "__main__":
     ended = run(
         options.folder, options.number, options.slot, options.mutant, options.deadly
     )
-    sys.exit(ended.exit_code)
+    sys.stderr.flush()
+    os._exit(ended.exit_code)  # as the program ends

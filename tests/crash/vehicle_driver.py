@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -113,4 +114,6 @@ if __name__ == "__main__":
     if options.traced:
         wait_for_tracer()
     process.prepare()
-    sys.exit(run(options.folder, options.number, options.slot).exit_code)
+    ended = run(options.folder, options.number, options.slot)
+    sys.stderr.flush()
+    os._exit(ended.exit_code)  # as the program ends
