@@ -9,6 +9,7 @@ from bikecollect.core.slots import Slot, bounds, day_of
 
 LATEST = 7_258_118_400.0
 """The beginning of the year 2200, later than any slot."""
+EPOCH_YEAR = 1970
 FIRST_DAY, LAST_DAY = "0001-01-01", "9999-12-31"
 DAY_ONLY = re.compile(r"\d{4}-?\d\d-?\d\d|\d{4}-?W\d\d(-?\d)?")
 """A day without a time, in the forms of ISO 8601."""
@@ -19,12 +20,15 @@ def moment(text: str, zone: ZoneInfo, now: float) -> float:
     """Return the time that *text* names, in epoch seconds.
 
     *text* is an ISO 8601 day or time (in *zone* if it has no offset), a time of day
-    (its latest occurrence), or a duration before now: 30min, 24h, 7d, 2w.
+    (its latest occurrence), or a duration before now: 30min, 24h, 7d, 2w. A time before
+    1970 counts as the beginning of that year, one after 2199 as the end of that.
 
     >>> moment("1970-01-02", ZoneInfo("UTC"), 0)
     86400.0
     >>> moment("2h", ZoneInfo("UTC"), 10_000)
     2800
+    >>> moment("1900-01-01", ZoneInfo("UTC"), 0)
+    0.0
     """
     ago = re.fullmatch(r"(\d{1,5})\s*(min|h|d|w)", text)
     if ago:
@@ -35,10 +39,11 @@ def moment(text: str, zone: ZoneInfo, now: float) -> float:
         parsed = datetime.fromisoformat(text)
     except ValueError as error:
         raise _invalid(text) from error
-    seconds = (parsed if parsed.tzinfo else parsed.replace(tzinfo=zone)).timestamp()
-    if not 0 <= seconds <= LATEST:
-        raise UsageError(f'"{text}" is out of range: the years are 1970 to 2199')
-    return seconds
+    try:
+        seconds = (parsed if parsed.tzinfo else parsed.replace(tzinfo=zone)).timestamp()
+    except (OverflowError, ValueError):  # within a day of the year 1 or 9999
+        seconds = LATEST if parsed.year > EPOCH_YEAR else 0.0
+    return min(max(seconds, 0.0), LATEST)
 
 
 def days(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bikecollect.archive import datasets, parquet
 from bikecollect.archive.query import duckdb_engine
 from bikecollect.archive.query.own_columns import csv_names
+from bikecollect.core.errors import UsageError
 from bikecollect.core.slots import iso
 from bikecollect.core.text import FORMULA_STARTS, NUMBER, csv_text
 from bikecollect.reports import data_dictionary
@@ -94,7 +95,8 @@ class ExportRequest:
     def tables(self) -> frozenset[str]:
         """The tables that are read."""
         what = "slots" if self.what == "gaps" else self.what
-        return frozenset({what, "stations"} if self.names else {what})
+        needs_list = self.names or self.stations
+        return frozenset({what, "stations"} if needs_list else {what})
 
     def where(self) -> tuple[str, list[Any]]:
         """Return the SQL condition and its parameters."""
@@ -141,6 +143,30 @@ class Exporter:
         if request.has_system_id:
             return {"system_id": "VARCHAR", **columns}
         return columns
+
+    def refuse_unknown_stations(self) -> None:
+        """Raise UsageError for requested stations that no system has or had."""
+        unknown = set(self._request.stations)
+        for table in ("stations", self._request.what):
+            if unknown:
+                marks = ", ".join("?" * len(unknown))
+                sql = f"SELECT DISTINCT station_id FROM {table}"
+                sql += f" WHERE station_id IN ({marks})"
+                with duckdb_engine.translated("cannot read the stations"):
+                    known = self._db.execute(sql, sorted(unknown)).fetchall()
+                unknown -= {station for (station,) in known}
+        if unknown:
+            raise UsageError(
+                f"no rows of station {', '.join(sorted(unknown))}: unknown station; "
+                "see: bikecollect report stations"
+            )
+
+    def has_slots(self) -> bool:
+        """Return whether any slot of the requested days was expected."""
+        where, values = self._request.where()
+        sql = f"SELECT 1 FROM slots WHERE {where} LIMIT 1"
+        with duckdb_engine.translated("cannot read the history"):
+            return self._db.execute(sql, values).fetchone() is not None
 
     def header(self) -> tuple[str, ...]:
         """Return the names of the columns in CSV: those of the daily files."""

@@ -93,6 +93,49 @@ def test_an_export_of_nothing_is_an_error(
     assert not config.with_name("out.csv").exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--station", "0002", "--station", "zzz"), "no rows of station zzz: unknown"),
+        (("--what", "stations", "--station", "zzz"), "unknown station"),
+        (("--what", "gaps", "--station", "0002"), "--station does not apply to gaps"),
+        (("--what", "runs", "--station", "0002"), "--station does not apply to runs"),
+        (
+            ("--what", "gaps", "--since", "2020-01-01", "--until", "2020-01-02"),
+            "no rows",
+        ),
+        (("--what", "slots", "--until", "1900-01-01"), "no rows"),
+    ],
+)
+@pytest.mark.usefixtures("world")
+def test_what_cannot_be_exported_leaves_no_header(
+    config: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    """A script that only looks at the output sees that there is none."""
+    done = bikecollect("--config", config, "export", *arguments)
+
+    assert (done.returncode, done.stdout) == (64, "")
+    assert message in done.stderr
+
+
+@pytest.mark.usefixtures("world")
+@pytest.mark.parametrize("since", ["1900-01-01", "0001-01-01", "1970-01-01"])
+def test_a_range_may_begin_long_before_the_data(config: Path, since: str) -> None:
+    """It is that of the data there are."""
+    everything = export(config)
+
+    assert export(config, "--since", since, "--until", "9999-12-31") == everything
+
+
+@pytest.mark.usefixtures("world")
+def test_a_terminal_shows_names_of_stations(config: Path) -> None:
+    """And a pipe gets the text of the daily files."""
+    shown = on_terminal("--config", config, "export", "--since", "2026-11-22")
+
+    assert "last_reported,name,region,lat,lon" in shown
+    assert "name" not in export(config)
+
+
 def test_days_without_gaps_are_a_good_answer(config: Path, world: World) -> None:
     """A table of what has happened may be empty: exit code 0, and its header."""
     text = export(config, "--what", "gaps", "--since", "2026-11-22", "--until", "1min")

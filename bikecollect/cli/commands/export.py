@@ -2,8 +2,9 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 
 import click
@@ -25,9 +26,9 @@ from bikecollect.cli.output_file import (
 from bikecollect.cli.timeparse import FIRST_DAY, LAST_DAY, days
 from bikecollect.core.errors import UsageError
 from bikecollect.reports.data_dictionary import resource
-from bikecollect.reports.export import Exporter, ExportRequest
+from bikecollect.reports.export import WHATS, Exporter, ExportRequest
 
-WHATS = (
+TABLES = (
     "station_status",
     "vehicle_status",
     "stations",
@@ -44,16 +45,20 @@ FORMS = ("csv", "jsonl", "parquet")
 @click.argument("system_ids", nargs=-1, metavar="[SYSTEM]...")
 @click.option(
     "--what",
-    type=click.Choice(WHATS),
+    type=click.Choice(TABLES),
     metavar="TABLE",
     default="station_status",
     show_default=True,
-    help=f"One of {', '.join(WHATS)}.",
+    help=f"One of {', '.join(TABLES)}.",
 )
 @click.option("--since", help="The first day: 2026-11-22, 30d; default: all.")
 @click.option("--until", help="The last day; default: all.")
 @click.option("--station", multiple=True, help="Only this station id; repeatable.")
-@click.option("--names", is_flag=True, help="Add name, region, lat, lon of stations.")
+@click.option(
+    "--names/--no-names",
+    default=None,
+    help="Add name, region, lat, lon of stations; default: on a terminal.",
+)
 @click.option(
     "--excel-safe",
     is_flag=True,
@@ -75,7 +80,7 @@ def export(
     since: str | None,
     until: str | None,
     station: tuple[str, ...],
-    names: bool,
+    names: bool | None,
     excel_safe: bool,
     form: str | None,
     output: Path | None,
@@ -86,6 +91,8 @@ def export(
     slot and station; `verify` certifies its sha256. A datapackage.json beside the
     output file describes each column.
     """
+    if station and "station_id" not in WHATS[what]:
+        raise UsageError(f"--station does not apply to {what}, which has no stations")
     settings = ctx.ensure_object(Shared).settings()
     form = _form(form, output, excel_safe=excel_safe)
     chosen = settings.chosen(system_ids)
@@ -98,7 +105,7 @@ def export(
         since=first,
         until=end,
         stations=station,
-        names=names,
+        names=sys.stdout.isatty() and output is None if names is None else names,
         excel_safe=excel_safe,
         with_system=len(chosen) > 1,
     )
@@ -130,19 +137,31 @@ def _write(
         if fd is not None:
             stack.enter_context(progress("writing the export ..."))
         exporter = Exporter(db, request)
+        exporter.refuse_unknown_stations()
         if fd is not None and form == "parquet":
             exporter.parquet(fd)
         else:
+            parts = exporter.csv() if form == "csv" else exporter.jsonl()
             with standard() if fd is None else text_file(fd) as out:
-                out.writelines(exporter.csv() if form == "csv" else exporter.jsonl())
+                out.writelines(_checked(parts, exporter, request))
         _refuse_nothing(exporter, request)
         return exporter
+
+
+def _checked(
+    parts: Iterator[str], exporter: Exporter, request: ExportRequest
+) -> Iterator[str]:
+    """Yield *parts*; nothing at all, not even a header, if there is no row."""
+    begin = list(islice(parts, 2))
+    _refuse_nothing(exporter, request)
+    yield from begin
+    yield from parts
 
 
 def _refuse_nothing(exporter: Exporter, request: ExportRequest) -> None:
     """Raise UsageError for a range or a station without any row.
 
-    A table of what has happened, such as the gaps, may well be empty.
+    A table of what has happened, such as the gaps, may be empty if the range has slots.
     """
     limits = []
     if request.since > FIRST_DAY:
@@ -151,7 +170,9 @@ def _refuse_nothing(exporter: Exporter, request: ExportRequest) -> None:
         limits.append(f"before {request.until}")
     if request.stations:
         limits.append(f"of station {', '.join(request.stations)}")
-    if limits and not exporter.rows and request.what not in {"gaps", "stations"}:
+    if not limits or exporter.rows or request.what == "stations":
+        return
+    if request.what != "gaps" or not exporter.has_slots():
         raise UsageError(
             f"no rows {' '.join(limits)}; see: bikecollect backfill-report"
         )

@@ -23,7 +23,8 @@ from bikecollect.cli.output_file import (
     refuse_misnamed,
     text_file,
 )
-from bikecollect.cli.render.table import table
+from bikecollect.cli.render.table import fitted
+from bikecollect.cli.render.terminal import terminal_columns
 from bikecollect.core.errors import (
     BikecollectError,
     StorageError,
@@ -161,7 +162,7 @@ def _print(cursor: Any, names: Sequence[str], form: str) -> None:
         return
 
     rows = _fetch(cursor, SHOWN + 1)
-    say_figures(table(names, rows[:SHOWN]))
+    say_figures(fitted(names, rows[:SHOWN], terminal_columns()))
     if len(rows) > SHOWN:
         click.echo(f"... and more than {SHOWN} rows; see --format csv", err=True)
 
