@@ -12,10 +12,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Thread
 
 from fetch import LAUNCHER, settings
 
@@ -66,17 +68,37 @@ def run(title: str, command: list[str]) -> str:
             text=True,
             start_new_session=True,
         )
+        sizes: list[float] = []
+        sampler = Thread(target=_sample, args=(process, sizes), daemon=True)
+        sampler.start()
         try:
             text, _ = process.communicate(timeout=INTERVAL)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             print(f"{title:12} did not end within {INTERVAL} s")
             return ""
+    most = max(sizes, default=0.0)
     *lines, figures = text.splitlines()
-    code, cpu, wall, mib = map(float, figures.split())
-    time = f"{wall:6.1f} s wall, {cpu:6.1f} s CPU"
-    print(f"{title:12} exit {code:.0f}, {time}, {mib:4.0f} MiB")
+    code, cpu, wall, _ = map(float, figures.split())
+    spent = f"{wall:6.1f} s wall, {cpu:6.1f} s CPU"
+    print(f"{title:12} exit {code:.0f}, {spent}, {most:4.0f} MiB")
     return "\n".join(lines)
+
+
+def _sample(process: subprocess.Popen[str], sizes: list[float]) -> None:
+    """Add the memory of all processes of the session of *process*, in MiB, to *sizes*.
+
+    Memory that processes share counts once (PSS).
+    """
+    while process.poll() is None:
+        total = 0
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError, ValueError):
+                if os.getsid(int(folder.name)) == process.pid:
+                    text = (folder / "smaps_rollup").read_text(encoding="ascii")
+                    total += int(text.partition("Pss:")[2].split()[0])
+        sizes.append(total / 1024)
+        time.sleep(0.2)
 
 
 def main(systems: int = 1_000, failing: int = 0, stations: int = 300) -> None:

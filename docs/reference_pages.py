@@ -13,7 +13,16 @@ from bikecollect.core.snapshot import VEHICLE_KINDS
 from bikecollect.reports import data_dictionary
 from bikecollect.reports.export import STATIONS
 from bikecollect.reports.registry import REPORTS
-from bikecollect.setup.settings import Keep, Log, Mail, Ping, Settings, System, Tell
+from bikecollect.setup.settings import (
+    Collect,
+    Keep,
+    Log,
+    Mail,
+    Ping,
+    Settings,
+    System,
+    Tell,
+)
 from bikecollect.storage import csv_format, ledger_schema
 from bikecollect.storage.vehicles import rows as vehicle_rows
 
@@ -66,6 +75,7 @@ def settings() -> str:
         ("`[tell]`", Tell),
         ("`[log]`", Log),
         ("`[keep]`", Keep),
+        ("`[collect]`", Collect),
     ]
     return "\n".join(_section(title, cls) for title, cls in sections)
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from bikecollect import __version__
 from bikecollect.collect.cycle import NOT_BEFORE, Cycle
-from bikecollect.collect.parallel.pool import Pool, Task, Turn
+from bikecollect.collect.parallel.pool import Pool, Task, Turn, Work, shares
 from bikecollect.core import process
 from bikecollect.core.errors import BikecollectError, Outcome, StorageError
 from bikecollect.core.logs import of_run
@@ -45,6 +45,13 @@ class Pinger(NamedTuple):
     seconds: float
 
 
+class Crew(NamedTuple):
+    """Runs all systems of a call; *end_reports* takes the runs people were told of."""
+
+    results: Callable[[], Iterator[Run]]
+    end_reports: Callable[[Sequence[Run]], None]
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Collector:
     """Runs one cycle for each of some systems, in parallel, and sends alerts.
@@ -52,7 +59,7 @@ class Collector:
     *cycle* returns the cycle of a system that may use the network for some seconds;
     *tell* takes the runs, and returns whether people were alerted; *logs* returns the
     handler that logs to the *folders*. *hosts* are those of the feeds, *seconds* is the
-    time for all requests.
+    time for all requests, *workers* the maximum of processes.
     """
 
     folders: Mapping[str, Path]
@@ -61,6 +68,7 @@ class Collector:
     hosts: Mapping[str, str]
     times: Times
     seconds: float
+    workers: int
     cycle: Callable[[str, float], Cycle]
     tell: Callable[[Troubles, Sequence[Run]], bool]
     logs: Callable[[Mapping[str, Path]], logging.Handler]
@@ -72,23 +80,56 @@ class Collector:
         """Run a cycle for each system, send alerts, and return the runs."""
         # In sequence: a folder that is being created must not look unmounted.
         troubles = {n: _prepare(folder) for n, folder in self.folders.items()}
-        tasks = [self._task(name, why) for name, why in troubles.items()]
         ready = {n: self.folders[n] for n, why in troubles.items() if why is None}
-        with _logged(self.logs(ready)), _pinged(self.ping) as runs:
+        with _logged(self.logs(ready)):
             # The cause of their death may kill this run before it can report anything.
             self._report_earlier(ready)
-            runs.extend(Pool(tasks, self.seconds, self.times).run())
-            told = self._tell(troubles, runs)
-            for run in runs:
-                if run.system_id in self.cycles:
-                    self.cycles[run.system_id].end_report(run)
-            return [self._log_end(run, told=told) for run in runs]
+            crew = self._crew(troubles)  # may fork, so before the ping's thread
+            with _pinged(self.ping) as runs:
+                ended = self._in_order(crew.results())
+                told = self._tell(troubles, ended)
+                crew.end_reports(ended)
+                names = {run.system_id for run in ended}
+                lost = [self._lost(name) for name in self.folders if name not in names]
+                runs.extend(ended + lost)
+                ended = [self._log_end(run, told=told) for run in ended]
+                return ended + [self._log_end(run, told=False) for run in lost]
 
     def dry(self) -> list[Run]:
         """Fetch and read for each system; write nothing and alert nobody."""
         tasks = [self._task(name, dry=True) for name in self.folders]
-        runs = Pool(tasks, self.seconds, self.times).run()
+        runs = self._in_order(Pool(tasks, self.seconds, self.times).results())
         return [self._log_end(run, told=False) for run in runs]
+
+    def _in_order(self, results: Iterator[Run]) -> list[Run]:
+        """Return the runs in the order of the settings."""
+        runs = {run.system_id: run for run in results}
+        return [runs[name] for name in self.folders if name in runs]
+
+    def _crew(self, troubles: Troubles) -> "Crew":
+        """Return what runs all cycles: this process, or several if there are many."""
+        work = Work(partial(self._results, troubles), self._end_reports)
+        parts = shares(self.hosts, self.workers)
+        if len(parts) == 1:
+            return Crew(partial(work.results, parts[0]), work.end_reports)
+        from bikecollect.collect.parallel.workers import Workers  # for many systems
+
+        workers = Workers(parts, work, self.times.stop)
+        return Crew(workers.results, workers.end_reports)
+
+    def _results(self, troubles: Troubles, names: Sequence[str]) -> Iterator[Run]:
+        tasks = [self._task(name, troubles[name]) for name in names]
+        return Pool(tasks, self.seconds, self.times).results()
+
+    def _end_reports(self, runs: Sequence[Run]) -> None:
+        for run in runs:
+            if run.system_id in self.cycles:
+                self.cycles[run.system_id].end_report(run)
+
+    def _lost(self, name: str) -> Run:
+        """Return the run of a system whose process died; the next call reports it."""
+        text = "its worker process was killed; the next run recovers what was accepted"
+        return self._begin(name).ended(Outcome.KILLED, "killed", text)
 
     def _task(
         self, name: str, trouble: BikecollectError | None = None, *, dry: bool = False

@@ -267,6 +267,11 @@ def awake() -> float:
     return time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
 def run_id() -> str:
     """Return a new random id for a run: eight hexadecimal digits."""
     return os.urandom(4).hex()

@@ -16,6 +16,7 @@ from bikecollect.core.secrets.names import is_secret_name
 from bikecollect.setup import feed_access, settings_file
 from bikecollect.setup.catalogue import builtin
 from bikecollect.setup.settings import (
+    Collect,
     Keep,
     Log,
     Mail,
@@ -31,7 +32,22 @@ from bikecollect.storage.files import trusted_files
 
 MAYBE_SECRET = frozenset({"command", "headers", "proxy", "url", "webhook"})
 """Settings that may hold a secret: errors do not quote their values."""
-SECTIONS = {"mail": Mail, "ping": Ping, "tell": Tell, "log": Log, "keep": Keep}
+NUMBERS = (
+    "keep.payload_days",
+    "keep.csv_days",
+    "log.max_bytes",
+    "log.files",
+    "collect.workers",
+)
+"""Settings that must not be negative."""
+SECTIONS = {
+    "mail": Mail,
+    "ping": Ping,
+    "tell": Tell,
+    "log": Log,
+    "keep": Keep,
+    "collect": Collect,
+}
 
 
 def load(path: str | None) -> Settings:
@@ -238,7 +254,7 @@ def _check_values(settings: Settings) -> None:
     _check_mail(settings.mail)
     _check_mail_times(settings.mail)
     _check_alerts(settings)
-    for name in ("keep.payload_days", "keep.csv_days", "log.max_bytes", "log.files"):
+    for name in NUMBERS:
         section, _, key = name.partition(".")
         if getattr(getattr(settings, section), key) < 0:
             raise SettingsError(f"{name} must not be negative")

@@ -194,6 +194,15 @@ class Keep:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class Collect:
+    """``[collect]``: a call for many systems."""
+
+    workers: int = _key(
+        "processes for 128 systems or more; default: cores", 0, kind=int
+    )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Settings:
     """The settings file; *source* is its path, *folder* its folder."""
 
@@ -207,6 +216,9 @@ class Settings:
     tell: Tell = field(default_factory=Tell, metadata={"doc": "hooks", "kind": dict})
     log: Log = field(default_factory=Log, metadata={"doc": "log file", "kind": dict})
     keep: Keep = field(default_factory=Keep, metadata={"doc": "keeping", "kind": dict})
+    collect: Collect = field(
+        default_factory=Collect, metadata={"doc": "collecting", "kind": dict}
+    )
     folder: Path = field(default=Path(), metadata={"doc": "", "kind": str})
     source: str = field(default="", metadata={"doc": "", "kind": str})
 

@@ -86,6 +86,7 @@ def collector(settings: Settings, system_ids: Sequence[str], times: Times) -> Co
         hosts={n: feed_access.host(settings.systems[n]) or n for n in names},
         times=times,
         seconds=FETCH_SHARE * settings.seconds,
+        workers=settings.collect.workers or process.cores(),
         cycle=lambda name, seconds: cycle(
             settings, name, times, folders[name], seconds=seconds, working=working
         ),

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from queue import SimpleQueue
 from typing import NamedTuple
@@ -17,8 +17,27 @@ PER_HOST = 8
 """The maximum of systems at a time whose feeds are on one host."""
 FILES = 6
 """The open files to allow for each thread."""
+SHARE = 64
+"""The least number of systems for which a process is worth its start."""
 POLL = 0.5
 """Seconds between two looks at a request to stop, while all hosts are busy."""
+
+
+def shares(hosts: Mapping[str, str], workers: int) -> list[list[str]]:
+    """Return the systems of each worker process; *hosts* has the host of each system.
+
+    The systems of a host share a process, because it limits the requests to a host.
+
+    >>> shares({"a": "x", "b": "y", "c": "y"}, workers=2)
+    [['b', 'c', 'a']]
+    """
+    of_host: dict[str, list[str]] = {}
+    for name, host in hosts.items():
+        of_host.setdefault(host, []).append(name)
+    parts: list[list[str]] = [[] for _ in range(min(workers, len(hosts) // SHARE) or 1)]
+    for names in sorted(of_host.values(), key=len, reverse=True):
+        min(parts, key=len).extend(names)
+    return parts
 
 
 class Turn(NamedTuple):
@@ -40,6 +59,16 @@ class Task(NamedTuple):
     host: str
     work: Callable[[Turn], Run]
     not_before: Callable[[], float]
+
+
+class Work(NamedTuple):
+    """What a process does with its systems: *results* runs those of some names.
+
+    *end_reports* is called with runs that people have been told of.
+    """
+
+    results: Callable[[Sequence[str]], Iterator[Run]]
+    end_reports: Callable[[Sequence[Run]], None]
 
 
 class Pool:
@@ -71,22 +100,26 @@ class Pool:
         self._active: Counter[str] = Counter()
         self._resting: dict[str, float] = {}
 
-    def run(self) -> list[Run]:
-        """Return the results in the order of the tasks.
+    def results(self) -> Iterator[Run]:
+        """Yield the results as the tasks end.
 
-        An exception of a task (a bug: runs record their errors) is raised here. The
-        threads are daemons: one that hangs must not keep the process from its end.
+        An exception of a task (a bug: runs record their errors) is raised at the end.
+        The threads are daemons: one that hangs must not keep the process from ending.
         """
-        results: SimpleQueue[tuple[int, Run | BaseException]] = SimpleQueue()
+        results: SimpleQueue[Run | BaseException] = SimpleQueue()
         if len(self._tasks) == 1 or not self._start(results):
             self._work(results, index=-1)
-        ended = dict(results.get() for _ in self._tasks)
-        for result in ended.values():
-            if isinstance(result, BaseException):
-                raise result
-        return [run for _, run in sorted(ended.items()) if isinstance(run, Run)]
+        errors = []
+        for _ in self._tasks:
+            result = results.get()
+            if isinstance(result, Run):
+                yield result
+            else:
+                errors.append(result)
+        for error in errors:
+            raise error
 
-    def _start(self, results: SimpleQueue[tuple[int, Run | BaseException]]) -> int:
+    def _start(self, results: SimpleQueue[Run | BaseException]) -> int:
         """Start the threads and return how many of them work.
 
         Where the system refuses more, half of them end again: each attempt to fetch
@@ -103,9 +136,7 @@ class Pool:
                     break
             return self._threads
 
-    def _work(
-        self, results: SimpleQueue[tuple[int, Run | BaseException]], *, index: int
-    ) -> None:
+    def _work(self, results: SimpleQueue[Run | BaseException], *, index: int) -> None:
         """Run tasks until none is left, unless thread *index* is one too many."""
         with self._changed:
             if index >= self._threads:
@@ -118,7 +149,7 @@ class Pool:
                 not_before = task.not_before()
             except BaseException as error:  # noqa: BLE001 - raised by `run`
                 result, not_before = error, 0.0
-            results.put((number, result))
+            results.put(result)
             self._end_turn(task.host, not_before)
 
     def _take(self) -> tuple[int, Turn] | None:
