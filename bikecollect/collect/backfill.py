@@ -1,9 +1,11 @@
 """Backfill: fills missing slots through the same commit path as a fetch.
 
 A payload is in the inbox before its first row is written, so that the next fetch
-recovers a killed backfill. A slot that has a block is never changed.
+recovers a killed backfill. A slot that has a block is never changed, but for stale ones
+on request.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -11,7 +13,7 @@ from functools import partial
 from typing import NamedTuple
 
 from bikecollect.collect.commit import Committer
-from bikecollect.collect.committed_blocks import CommittedBlocks
+from bikecollect.collect.committed_blocks import STALE, CommittedBlocks
 from bikecollect.collect.quality import CLOCK_SET
 from bikecollect.collect.reading.trial import PayloadTrial
 from bikecollect.collect.sources import ForeignSnapshot, Source
@@ -25,6 +27,9 @@ from bikecollect.storage.data_folder import VEHICLE_STATUS, SystemFolder
 from bikecollect.storage.lock import Lock
 from bikecollect.storage.payload_store import Payloads, name_of, slot_of
 from bikecollect.storage.recovery import Recovery
+from bikecollect.storage.repair.repairer import Repairer
+
+log = logging.getLogger(__name__)
 
 BATCH = 30
 """Slots filled while the lock is held; then a waiting fetch can take it."""
@@ -32,12 +37,14 @@ MOST_WAITING = 100_000
 """Most rows that wait for the lock; large systems are filled in smaller batches."""
 STATIONS = "SELECT DISTINCT station_id FROM stations"
 INBOX, REJECTED, KEPT = "inbox", "rejected", "kept"
+STALE_HERE, STALE_THERE = "stale here", "stale there"
 
 
 class Filling(NamedTuple):
     """The result for a slot: filled, there (already), or not understood, and why.
 
-    Or left: its payload was fetched while the clock was wrong.
+    Or left: its payload was fetched while the clock was wrong. Or stale here, or there:
+    only one of both archives has a fresh block.
     """
 
     slot: Slot
@@ -96,30 +103,47 @@ class Backfiller:
             self.payloads.drop_reasons()
 
     def fill_from_source(
-        self, source: Source, *, force: bool = False
+        self, source: Source, *, force: bool = False, prefer_fresh: bool = False
     ) -> Iterator[Filling]:
         """Fill from *source*; raises SettingsError if it disagrees with our data.
 
-        The agreement is measured first, over slots that both have.
+        The agreement is measured first, over slots that both have. With *prefer_fresh*
+        a fresh block over there replaces a stale one of a day that is not archived.
         """
         self._restore()
         there = self.blocks.read() | self._alone()
         self._compare(source, there)
         if not force:
             self.agreement.check(source.label)
+        stale = self.blocks.stale() if source.has_flags else {}
+        replaced = {slot for slot, is_archived in stale.items() if not is_archived}
+        replaced = replaced if prefer_fresh else set()
         waiting: list[ForeignSnapshot] = []
+        taken: set[Slot] = set()
         rows = 0
         for foreign in source.snapshots():
             self.interrupted()
-            if not self.since <= foreign.slot < self.until or foreign.slot in there:
+            if not self.since <= foreign.slot < self.until:
+                continue
+            is_fresh = STALE not in foreign.flags
+            if foreign.slot in there and not (is_fresh and foreign.slot in replaced):
+                is_stale_here = foreign.slot in stale
+                if source.has_flags and is_stale_here == is_fresh:
+                    what = STALE_HERE if is_fresh else STALE_THERE
+                    yield Filling(
+                        foreign.slot, self._day(foreign.slot), source.label, what
+                    )
                 continue
             there.add(foreign.slot)
+            taken.add(foreign.slot)
             waiting.append(foreign)
             rows += len(foreign.statuses)
             if len(waiting) == BATCH or rows >= MOST_WAITING:
-                yield from self._import(waiting, source.label)
+                yield from self._import(waiting, source.label, replaced)
                 waiting, rows = [], 0
-        yield from self._import(waiting, source.label)
+        yield from self._import(waiting, source.label, replaced)
+        if not self.dry and not taken.isdisjoint(replaced):
+            self._remove_replaced()
 
     def _left_waiting(self, there: set[Slot]) -> list[str]:
         """Return the payloads in the inbox whose slots are damaged or missing."""
@@ -206,19 +230,25 @@ class Backfiller:
                 result = result._replace(outcome=Outcome.COLLECTED)
             yield self._filling(slot, origin, result)
 
-    def _import(self, batch: list[ForeignSnapshot], label: str) -> Iterator[Filling]:
+    def _import(
+        self, batch: list[ForeignSnapshot], label: str, replaced: set[Slot]
+    ) -> Iterator[Filling]:
         if self.dry or not batch:
             for foreign in batch:
                 slot = foreign.slot
                 yield Filling(slot, self._day(slot), label, "would be filled")
             return
-        yield from self._locked(partial(self._accept, batch, label))
+        yield from self._locked(partial(self._accept, batch, label, replaced))
 
-    def _accept(self, batch: list[ForeignSnapshot], label: str) -> Iterator[Filling]:
+    def _accept(
+        self, batch: list[ForeignSnapshot], label: str, replaced: set[Slot]
+    ) -> Iterator[Filling]:
         for foreign in batch:
             slot = foreign.slot
             self.interrupted()
             self._release(slot)
+            if slot in replaced:
+                self.blocks.release_stale(slot)
             if self.blocks.ledger.block(slot) is not None:
                 yield Filling(slot, self._day(slot), label, "there")
                 continue
@@ -226,6 +256,17 @@ class Backfiller:
             self.payloads.accept(payload)
             result = self.committer.commit(name_of(payload), payload.source)
             yield self._filling(slot, label, result)
+
+    def _remove_replaced(self) -> None:
+        """Write files anew without the rows that were replaced; keep the old ones."""
+        blocks, aside = self.blocks, self.system.payloads / REJECTED
+        with self.lock.held(), closing(blocks.ledger) as ledger:
+            ledger.open()
+            self.recovery.recover_files()
+            for repair in Repairer(self.system.path, blocks.store, ledger, aside).run():
+                log.info(
+                    "%s is written anew, the old file is in %s", repair.file, aside
+                )
 
     def _payload(self, foreign: ForeignSnapshot, label: str) -> Payload:
         body = imported_rows.write(

@@ -14,6 +14,11 @@ SPANS = (
     'SELECT slot, file, start, "end", crc32 FROM blocks WHERE file NOT IN'
     " (SELECT file FROM files WHERE damaged = ?) ORDER BY slot"
 )
+STALE = "stale"
+STALE_BLOCKS = (
+    "SELECT slot, substr(file, 16, 10) IN (SELECT day FROM archives) FROM blocks"
+    " WHERE ' ' || flags || ' ' LIKE '% stale %'"
+)
 
 
 @dataclass(eq=False, repr=False)
@@ -38,6 +43,20 @@ class CommittedBlocks:
         """Yield the blocks whose CSV is still there, by slot."""
         for slot, *columns in self.history.select(SPANS, GONE):
             yield slot, Span(*columns)
+
+    def stale(self) -> dict[Slot, bool]:
+        """Return the slots whose block is stale; True if their day is archived."""
+        rows = self.history.select(STALE_BLOCKS)
+        return {slot: bool(is_archived) for slot, is_archived in rows}
+
+    def release_stale(self, slot: Slot) -> None:
+        """Release a stale block so that a fresh one replaces it in the ledger.
+
+        The old rows stay in the file, as bytes of no block, until it is written anew.
+        """
+        block = self.ledger.block(slot)
+        if block and STALE in block.flags.split():
+            self.ledger.release(slot)
 
     def release(self, slot: Slot) -> None:
         """Release a damaged block so that it is replaced; its file is unchanged.

@@ -58,6 +58,12 @@ LAYOUTS = ("taipei-archive", "youbike-csv", "citybikes")
     "--dry-run", is_flag=True, help="Print what would be done; write nothing."
 )
 @click.option("--force", is_flag=True, help="Fill even if the archives disagree.")
+@click.option(
+    "--prefer-fresh",
+    is_flag=True,
+    help="With --from a bikecollect folder: its fresh blocks replace stale ones here, "
+    "of days that are not archived.",
+)
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
 @click.pass_context
 def backfill(
@@ -72,17 +78,21 @@ def backfill(
     until: str | None,
     dry_run: bool,
     force: bool,
+    prefer_fresh: bool,
     form: str,
 ) -> int:
     """Fill missing slots of each SYSTEM from its payloads or from another archive.
 
     Rejected payloads are tried again (after an upgrade, or with a new mapping), and
     kept ones replace missing or damaged blocks. With --from, slots are filled from
-    another archive. A slot that has a block is never overwritten. May be interrupted:
+    another archive. A slot that has a block is never overwritten, unless it is
+    stale, with --prefer-fresh. May be interrupted:
     the next call continues.
     """
     settings = ctx.ensure_object(Shared).settings()
     names = settings.chosen(system_ids)
+    if prefer_fresh and not path:
+        raise UsageError("--prefer-fresh requires --from")
     if path and len(names) > 1:
         raise UsageError("--from fills one system: name the SYSTEM")
     stop = process.Stop()
@@ -103,13 +113,16 @@ def backfill(
                     times_zone=_zone(time_zone),
                     now=times.clock(),
                 )
-                work = filler.fill_from_source(source, force=force)
+                work = filler.fill_from_source(
+                    source, force=force, prefer_fresh=prefer_fresh
+                )
             else:
                 work = filler.fill_from_payloads()
             fillings = _fill(filler, work, form)
             if form == "text":
                 skipped = (source.bad, source.odd) if path else (0, 0)
-                say(summary(name, fillings, filler.agreement, skipped=skipped))
+                zone = filler.system.zone
+                say(summary(name, fillings, filler.agreement, zone, skipped=skipped))
             if any(filling.what == "not understood" for filling in fillings):
                 code = ExitCode.DATA
     return attempts.code or code
@@ -144,6 +157,7 @@ def _fill(filler: Backfiller, work: Iterator[Filling], form: str) -> Sequence[Fi
                     )
     except Interrupted:
         if form == "text":
-            say(summary(filler.system.system_id, fillings, filler.agreement))
+            name, zone = filler.system.system_id, filler.system.zone
+            say(summary(name, fillings, filler.agreement, zone))
         raise
     return fillings

@@ -1,19 +1,25 @@
 """The output of `backfill`, as text and as JSON."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import tzinfo
 
 from bikecollect.cli.render.table import table
 from bikecollect.cli.render.terminal import wrapped
-from bikecollect.collect.backfill import Filling
+from bikecollect.collect.backfill import STALE_HERE, STALE_THERE, Filling
 from bikecollect.collect.sources.agreement import Agreement
 from bikecollect.core.slots import iso
-from bikecollect.core.text import percent, visible, visible_json
+from bikecollect.core.text import local_minute, percent, visible, visible_json
 
 DAYS = 40
 DOUBT = 0.9
-UNTRIED = frozenset({"there", "left"})
+STALE = {
+    STALE_HERE: "stale only here (see --prefer-fresh)",
+    STALE_THERE: "stale only there",
+}
+MOST_TIMES = 6
+"""Stale slots that are listed; JSON has all."""
+UNTRIED = frozenset({"there", "left", *STALE})
 """The results of payloads that are not tried."""
 KEPT = "; the payload is kept"
 
@@ -22,6 +28,7 @@ def summary(
     system_id: str,
     fillings: Sequence[Filling],
     agreement: Agreement,
+    zone: tzinfo,
     *,
     skipped: tuple[int, int] = (0, 0),
 ) -> str:
@@ -45,6 +52,7 @@ def summary(
     if impossible:
         lines.append(f"  {impossible:,} values over there are impossible: left empty")
     lines += _agreement(agreement)
+    lines += _stale(fillings, zone)
     if counts:
         rows = [(*key, slots) for key, slots in sorted(counts.items())][:DAYS]
         names = ("day", "from", "", "slots")
@@ -68,6 +76,17 @@ def as_json(system_id: str, filling: Filling, zone: tzinfo) -> str:
         "why": filling.why,
     }
     return visible_json(values) + "\n"
+
+
+def _stale(fillings: Sequence[Filling], zone: tzinfo) -> Iterator[str]:
+    """Yield which slots are stale in one of both archives only."""
+    for what, text in STALE.items():
+        slots = sorted(filling.slot for filling in fillings if filling.what == what)
+        if slots:
+            times = [local_minute(slot, zone) for slot in slots[:MOST_TIMES]]
+            more = f" and {len(slots) - MOST_TIMES} more" if slots[MOST_TIMES:] else ""
+            listed = f"{_slots(len(slots))} {text}: {', '.join(times)}{more}"
+            yield from wrapped(listed, "  ", "    ")
 
 
 def _total(fillings: Sequence[Filling]) -> str:

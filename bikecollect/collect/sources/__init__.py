@@ -29,6 +29,11 @@ class Source(Protocol):
         ...
 
     @property
+    def has_flags(self) -> bool:
+        """Whether the flags of its snapshots are known: whether they are stale."""
+        ...
+
+    @property
     def bad(self) -> int:
         """Number of rows or blocks that could not be read so far."""
         ...

@@ -44,6 +44,11 @@ class FolderSource:
         return f"bikecollect {visible(str(self.folder))}"
 
     @property
+    def has_flags(self) -> bool:
+        """Whether it has a ledger, which knows the flags."""
+        return has_ledger(self.folder)
+
+    @property
     def bad(self) -> int:
         """Number of rows, blocks or days that could not be read."""
         return self.judge.bad

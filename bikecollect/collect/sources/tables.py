@@ -68,6 +68,11 @@ class TableSource:
         return f"{kind} {visible(str(self.paths[0]))}"
 
     @property
+    def has_flags(self) -> bool:
+        """Whether the flags are known: tables have none."""
+        return False
+
+    @property
     def bad(self) -> int:
         """Number of rows that could not be read."""
         return self.judge.bad
