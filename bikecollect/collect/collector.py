@@ -243,9 +243,17 @@ def _slot_of(run: Run) -> Slot:
 
 
 def _prepare(folder: Path) -> BikecollectError | None:
-    """Make *folder* ready; return the error if that fails."""
+    """Make *folder* ready; return the error if that fails.
+
+    A disk that fails for a moment gets a second chance: the slot would be lost.
+    """
     try:
         data_folder.prepare(folder)
+    except StorageError:
+        try:
+            data_folder.prepare(folder)
+        except BikecollectError as error:
+            return error
     except BikecollectError as error:
         return error
     return None

@@ -29,26 +29,37 @@ RUN = "slot, started, outcome, cause, boot_id, uptime, awake"
 RUNS = f"SELECT {RUN} FROM runs WHERE slot >= ? AND slot < ? ORDER BY started"
 BEFORE = f"SELECT {RUN} FROM runs WHERE slot < ? ORDER BY slot DESC LIMIT 1"
 AFTER = f"SELECT {RUN} FROM runs WHERE slot >= ? ORDER BY slot LIMIT 1"
+COLUMNS = (
+    'b.file, b.start, b."end", b.crc32, b.rows, b.sha256, b.fetched_at,'
+    " b.last_updated, b.run_id, b.uptime, b.boot_id, b.source"
+)
 BLOCKS = (
-    'SELECT b.slot, b.file, b.start, b."end", b.crc32, b.rows, b.sha256, b.fetched_at,'
-    " b.last_updated, b.run_id, b.uptime, b.boot_id, b.source,"
+    f"SELECT b.slot, {COLUMNS},"
     " CASE WHEN b.flags = '' THEN coalesce(r.flags, '') ELSE b.flags END"
     " FROM slot_blocks AS b LEFT JOIN runs AS r ON r.run_id = b.run_id"
     " WHERE b.slot >= ? AND b.slot < ?"
 )
 """In ledgers of an older schema the flags of a block are stored with its run."""
+STATES = BLOCKS.replace(COLUMNS, "'', 0, 0, 0, 0, '', 0.0, NULL, '', 0.0, '', ''")
+"""Blocks with their slots and flags only: years of them fit into memory."""
 
 SILENCING = frozenset({"disk", "ledger", "settings"})
 """Kinds of incidents during which a run may be unable to record itself."""
 
 
 def read(
-    history: History, folder: Path, since: Slot, until: Slot, now: SeenRun | None = None
+    history: History,
+    folder: Path,
+    since: Slot,
+    until: Slot,
+    now: SeenRun | None = None,
+    *,
+    blocks_sql: str = BLOCKS,
 ) -> Evidence:
     """Return the evidence for the slots from *since* to before *until*.
 
     *now* stands for the present moment: its uptime tells whether the machine was off
-    or asleep since the last run. Raises StorageError.
+    or asleep since the last run. *blocks_sql* selects the blocks. Raises StorageError.
     """
     dead = [
         SeenRun(r.slot, r.started, "killed", r.cause, r.boot_id, r.uptime, r.awake)
@@ -61,9 +72,10 @@ def read(
             *history.select(RUNS, since, until),
             *history.select(AFTER, until),
         ]
-        recorded = [*map(SeenRun._make, rows), *_packed(history, since, until)]
+        rows += history.packed_runs(since, until, SeenRun._fields)
+        recorded = [*map(SeenRun._make, rows)]
     runs = [*_within(recorded, since, until), *dead, *([now] if now else [])]
-    blocks = (Block.from_row(row) for row in history.select(BLOCKS, since, until))
+    blocks = (Block.from_row(row) for row in history.select(blocks_sql, since, until))
     incidents = [i for i in history.incidents(since) if i.kind in SILENCING]
     return Evidence(
         first=history.first_collected(),
@@ -72,12 +84,6 @@ def read(
         spare={s: p[-1][0] for s, p in _payloads(folder / "payloads").items()},
         incidents=incidents,
     )
-
-
-def _packed(history: History, since: Slot, until: Slot) -> Iterator[SeenRun]:
-    """Yield the packed runs of the slots, and their neighbours."""
-    for values in history.packed_runs(since, until):
-        yield SeenRun(**{name: values[name] for name in SeenRun._fields})
 
 
 def _within(runs: Sequence[SeenRun], since: Slot, until: Slot) -> Iterator[SeenRun]:
@@ -148,7 +154,8 @@ def read_account(
     if first is not None and ends is not None:
         earliest = first if first < end else ends[0]
         begin = min(end, max(earliest, since or earliest))
-    evidence = read(history, system.path, begin, end, _present(now))
+    present = _present(now)
+    evidence = read(history, system.path, begin, end, present, blocks_sql=STATES)
     if can_read is not None:
         payloads = _payloads(system.payloads).items()
         missing = {s: files for s, files in payloads if begin <= s < end}

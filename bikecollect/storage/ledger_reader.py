@@ -134,12 +134,9 @@ class History:
         sql = "SELECT slot, outcome FROM runs WHERE slot >= ? ORDER BY slot"
         with self._opened() as db:
             outcomes = db.execute(sql, (since,)).fetchall()
-            accounts = packed.accounts(db, since, END)
-            outcomes += [
-                (run["slot"], run["outcome"])
-                for run in accounts
-                if run["slot"] >= since
-            ]
+            names = ("slot", "outcome")
+            accounts = packed.accounts(db, since, END, names)
+            outcomes += [(slot, outcome) for slot, outcome in accounts if slot >= since]
             unrecorded = [r for r in self.killed_runs() if not _is_recorded(db, r)]
         outcomes += [
             (run.slot, run.outcome.value)
@@ -199,13 +196,12 @@ class History:
                 for row in rows
             ]
 
-    def packed_runs(self, since: Slot, until: Slot) -> list[dict[str, Any]]:
-        """Return the packed runs from *since* to before *until*, and their neighbours.
-
-        They have the values of `packed.ACCOUNT`, by name.
-        """
+    def packed_runs(
+        self, since: Slot, until: Slot, names: Sequence[str]
+    ) -> list[Sequence[Any]]:
+        """Return the columns *names* of packed runs; see `packed.accounts`."""
         with self._opened() as db:
-            return list(packed.accounts(db, since, until))
+            return list(packed.accounts(db, since, until, names))
         return []
 
     def days_of_damaged_runs(self) -> list[str]:

@@ -86,10 +86,12 @@ def pack(db: "Connection", day: str, begin: Slot, end: Slot) -> int:
     return len(merged)
 
 
-def accounts(db: "Connection", since: Slot, until: Slot) -> Iterator[dict[str, Any]]:
-    """Yield the `ACCOUNT` of each packed run from *since* to before *until*.
+def accounts(
+    db: "Connection", since: Slot, until: Slot, names: Sequence[str]
+) -> Iterator[Row]:
+    """Yield the columns *names* of each packed run from *since* to before *until*.
 
-    Those of the days before and after are included, as their neighbours.
+    They are of `ACCOUNT`. The days before and after are included, as neighbours.
     """
     before = "SELECT max(last) FROM packed_runs WHERE last < ?"
     after = "SELECT min(first) FROM packed_runs WHERE first >= ?"
@@ -97,9 +99,7 @@ def accounts(db: "Connection", since: Slot, until: Slot) -> Iterator[dict[str, A
     ((last,),) = db.execute(after, (until,)).fetchall()
     span = (since if first is None else first, until if last is None else last + 1)
     for day, blob in db.execute(f"SELECT day, account {DAYS} ORDER BY first", span):
-        columns = _decode(blob, day, ACCOUNT)
-        for values in zip(*columns, strict=True):
-            yield dict(zip(ACCOUNT, values, strict=True))
+        yield from zip(*_decode(blob, day, names), strict=True)
 
 
 def newest_first(db: "Connection", since: Slot, until: Slot) -> Iterator[list[Row]]:
