@@ -154,8 +154,8 @@ def read_account(
     if first is not None and ends is not None:
         earliest = first if first < end else ends[0]
         begin = min(end, max(earliest, since or earliest))
-    present = _present(now)
-    evidence = read(history, system.path, begin, end, present, blocks_sql=STATES)
+    moment = _present(now)
+    evidence = read(history, system.path, begin, end, moment, blocks_sql=STATES)
     if can_read is not None:
         payloads = _payloads(system.payloads).items()
         missing = {s: files for s, files in payloads if begin <= s < end}
