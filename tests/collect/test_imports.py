@@ -154,7 +154,7 @@ def test_a_city_that_was_imported_is_known_by_its_rows(
     assert "has 20 stations, of which 0 are known here" in stderr
 
 
-@pytest.mark.parametrize("hours", [-1, 1, 8, 5.5])
+@pytest.mark.parametrize("hours", [-1, 1, 8, 5.5, 24])
 def test_a_shift_of_the_times_is_found_and_named(
     world: World, tmp_path: Path, hours: float
 ) -> None:
@@ -259,6 +259,19 @@ def test_a_zone_that_cannot_be_found_out_is_asked_for(
     assert code == 78
     assert "give their zone with --time-zone" in stderr
     assert (named, list(flags(world))) == (0, ["12:00"])
+
+
+def test_times_with_an_offset_need_no_proof(world: World, tmp_path: Path) -> None:
+    """The reports are naive times of another zone; the polls say their offset."""
+    rows = [
+        (f"{BEGIN:%Y-%m-%dT%H:%M:%S}+08:00", f"{n:04}", n, "2026-11-22 20:00:00")
+        for n in range(5)
+    ]
+    path = write(tmp_path / "offset.csv", ("at", "id", "bikes", "reported"), rows)
+
+    code, _, _ = fill(world, path, "--map", "last_reported=reported")
+
+    assert (code, list(flags(world))) == (0, ["12:00"])
 
 
 def test_an_unknown_zone_is_a_usage_error(world: World, tmp_path: Path) -> None:

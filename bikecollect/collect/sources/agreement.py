@@ -7,7 +7,7 @@ from bikecollect.archive import day_csv
 from bikecollect.collect.sources import ForeignSnapshot
 from bikecollect.core.blocks import Span
 from bikecollect.core.errors import SettingsError
-from bikecollect.core.slots import HOUR, Slot
+from bikecollect.core.slots import DAY, HOUR, Slot
 from bikecollect.feeds.reading.values import count
 from bikecollect.storage.csv_store import Store
 
@@ -21,8 +21,10 @@ POLLS, APART = 48, HOUR // 2
 """Snapshots that are tried at other times, at least so many seconds apart."""
 STATIONS = 100
 """Stations whose values are compared then."""
-SHIFTS = tuple(h * APART for h in range(-28, 29) if h)
-"""The shifts that are tried: half hours, up to 14 hours."""
+_NEAR = [halves * APART for halves in (*range(-28, 0), *range(1, 29))]
+_A_DAY = [days * DAY + near for days in (-1, 1) for near in (-APART, 0, APART)]
+SHIFTS = tuple(sorted([*_NEAR, *_A_DAY]))
+"""The shifts that are tried: half hours up to 14 hours, and about a day."""
 BETTER, MOST_LEFT = 0.03, 0.5
 """A shift is proven if its agreement is so much better, and halves the differences."""
 EXACT, CLEAR = 0.98, 0.05

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from statistics import median
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ KNOWN_TIMES = 10_000
 SHOWN = 200
 AHEAD, BEHIND = 120.0, HOUR
 """Seconds by which the newest report of a poll may be after it, or before it."""
+ANY_OFFSET = timedelta(hours=1)
 MOST_POLLS = 2_000
 """Polls by which the zone of the times is found."""
 DAYS, STATIONS = 3, 200
@@ -163,7 +164,7 @@ class Surveyor:
     def _proven_zone(self, default: tzinfo) -> tzinfo:
         """Return the zone in which the polls come shortly after their newest report."""
         polls = {text: newest for text, newest in self._newest.items() if newest}
-        if not polls or self.layout.apart:
+        if not polls or self.layout.apart or _have_offsets(polls):
             return default
         ages = {
             zone: self._age(polls, zone) for zone in (default, self.system_zone, UTC)
@@ -184,6 +185,12 @@ class Surveyor:
         times = TimeParser(zone)
         moments = ((times(text), newest) for text, newest in polls.items())
         return median(at - newest for at, newest in moments if at is not None)
+
+
+def _have_offsets(times: Iterable[str]) -> bool:
+    """Return whether *times* are the same moments in any zone."""
+    west, east = TimeParser(timezone(-ANY_OFFSET)), TimeParser(timezone(ANY_OFFSET))
+    return all(west(text) == east(text) for text in times)
 
 
 def is_count(text: str | None) -> bool:
