@@ -184,6 +184,19 @@ def restore(archive: "Archive", archived_days: ArchivedDays, store: Store) -> No
         archived_days.restore_runs(day, runs)
 
 
+def forget_damaged(
+    archived_days: ArchivedDays, store: Store, begin: Slot, end: Slot
+) -> None:
+    """Remove the damaged blocks of a day from the ledger; their bytes are kept."""
+    removed = set(archived_days.removed_files())
+    damaged = [
+        block.slot
+        for block in archived_days.blocks(begin, end)
+        if block.span.file not in removed and store.crc(block.span) != block.span.crc
+    ]
+    archived_days.forget(damaged)
+
+
 def _restore_day(
     archive: "Archive", archived_days: ArchivedDays, store: Store, day: str
 ) -> None:

@@ -12,6 +12,7 @@ from bikecollect.archive.archived_days import (
     Archived,
     ArchivedDays,
     OpenedDays,
+    forget_damaged,
     restore,
 )
 from bikecollect.archive.day_archive import Archive, Contents
@@ -124,13 +125,18 @@ class Compactor:
             yield step
 
     def _renew_summaries(self) -> Iterator[Step]:
-        """Sum up days with summaries of an earlier format again.
+        """Sum up days again whose summaries are lost or of an earlier format.
 
         The newest first: the views look at the first and the last day.
         """
         with self._open() as archived_days:
             archived = archived_days.archived()
-        days = [day for day in archived if summaries.are_outdated(archived[day].parts)]
+        days = [
+            day
+            for day, known in archived.items()
+            if summaries.are_outdated(known.parts)
+            or self.archive.lacks_summaries(known)
+        ]
         for day in sorted(days, reverse=True):
             with self._open() as archived_days:
                 step = self._renew(archived_days, day)
@@ -140,7 +146,9 @@ class Compactor:
     def _renew(self, archived_days: ArchivedDays, day: str) -> Step:
         system_id = self.system.system_id
         try:
-            self.archive.raise_if_damaged(archived_days.archived()[day])
+            known = archived_days.archived()[day]
+            parts = summaries.without(known.parts)
+            self.archive.raise_if_damaged(known._replace(parts=parts))
             self.archive.renew_summaries(day)
             summary = self._publish(archived_days, day).summary
         except StorageError as error:
@@ -168,6 +176,7 @@ class Compactor:
     def _due(self, archived_days: ArchivedDays) -> list[str]:
         """Return the closed days that the archive lacks or has with other rows.
 
+        Also those whose files are damaged or missing, while their CSV is there.
         A day without blocks is archived too, to keep the causes of its gaps; but only
         after a later run.
         """
@@ -186,7 +195,9 @@ class Compactor:
             summary = archived[day].summary if day in archived else None
             known = (summary.slots, summary.rows) if summary else None
             is_changed = known != counts.get(day, (0, 0))
-            if is_changed and end <= now and day not in waiting:
+            if end > now or day in waiting:
+                continue
+            if is_changed or self.archive.is_replaceable(archived[day]):
                 due.append(day)
         return due
 
@@ -198,7 +209,7 @@ class Compactor:
             why = f"{', '.join(lost)} is missing; restore it from a backup"
             return Step(self.system.system_id, day, LOST, before=before, why=why)
         if self.skip_damaged:
-            self._forget_damaged(archived_days, begin, end)
+            forget_damaged(archived_days, self.store, begin, end)
         try:
             columns, pieces = self._read_day(archived_days, day)
             contents = Contents(
@@ -224,19 +235,6 @@ class Compactor:
             before=before,
             after=sum(part["bytes"] for part in archived.parts.values()),
         )
-
-    def _forget_damaged(
-        self, archived_days: ArchivedDays, begin: Slot, end: Slot
-    ) -> None:
-        """Remove the damaged blocks of a day from the ledger; their bytes are kept."""
-        removed = set(archived_days.removed_files())
-        damaged = [
-            block.slot
-            for block in archived_days.blocks(begin, end)
-            if block.span.file not in removed
-            and self.store.crc(block.span) != block.span.crc
-        ]
-        archived_days.forget(damaged)
 
     def _lost_files(
         self, archived_days: ArchivedDays, day: str, sizes: Mapping[str, int]

@@ -18,7 +18,7 @@ from bikecollect import __version__
 from bikecollect.archive import datasets, day_csv, parquet, summaries, verbatim
 from bikecollect.archive.archived_days import Archived
 from bikecollect.archive.datasets import STATION_LAYOUT, VEHICLE_LAYOUT, DatasetLayout
-from bikecollect.archive.parts import describe, digest, move_part
+from bikecollect.archive.parts import damaged_parts, describe, is_any_lost, move_part
 from bikecollect.archive.query import duckdb_engine
 from bikecollect.core.errors import StorageError
 from bikecollect.storage.data_folder import SystemFolder
@@ -167,16 +167,17 @@ class Archive:
 
     def damage(self, archived: Archived) -> list[str]:
         """Return what is wrong with the files of *archived*; empty if nothing."""
-        damage = []
-        for dataset, expected in archived.parts.items():
-            path = datasets.part(
-                self.data, dataset, self.system.system_id, archived.day
-            )
-            if not path.exists():
-                damage.append(f"{path} is missing")
-            elif digest(path) != expected["sha256"]:
-                damage.append(f"{path}: sha256 mismatch")
-        return damage
+        name = self.system.system_id
+        return damaged_parts(self.data, name, archived.day, archived.parts)
+
+    def is_replaceable(self, archived: Archived) -> bool:
+        """Return whether files of a day are damaged that its CSV can replace."""
+        return not archived.csv_gone and bool(self.damage(archived))
+
+    def lacks_summaries(self, archived: Archived) -> bool:
+        """Return whether a summary of *archived* is missing or of another size."""
+        parts = summaries.only(archived.parts)
+        return is_any_lost(self.data, self.system.system_id, archived.day, parts)
 
     def raise_if_damaged(self, archived: Archived) -> None:
         """Raise StorageError if a file of *archived* is damaged."""

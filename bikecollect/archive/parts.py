@@ -96,3 +96,31 @@ def move_part(source: Path, target: Path) -> None:
     source.rename(target)
     sync_folder(target.parent)
     sync_folder(source.parent)
+
+
+def damaged_parts(
+    data: Path, system_id: str, day: str, parts: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
+    """Return what is wrong with the files *parts* of a *day*; empty if nothing."""
+    damage = []
+    for dataset, expected in parts.items():
+        path = part(data, dataset, system_id, day)
+        if not path.exists():
+            damage.append(f"{path} is missing")
+        elif digest(path) != expected["sha256"]:
+            damage.append(f"{path}: sha256 mismatch")
+    return damage
+
+
+def is_any_lost(
+    data: Path, system_id: str, day: str, parts: Mapping[str, Mapping[str, Any]]
+) -> bool:
+    """Return whether any file of *parts* is missing or of another size."""
+    for dataset, expected in parts.items():
+        path = part(data, dataset, system_id, day)
+        try:
+            if path.stat().st_size != expected["bytes"]:
+                return True
+        except OSError:
+            return True
+    return False

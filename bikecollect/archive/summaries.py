@@ -137,3 +137,13 @@ def are_outdated(parts: Mapping[str, Mapping[str, Any]]) -> bool:
     return any(
         parts[name].get("format") != FORMAT for name in NEW_COLUMN.keys() & parts.keys()
     )
+
+
+def without(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Return those of the *parts* of a day that are not summaries."""
+    return {name: part for name, part in parts.items() if name not in NEW_COLUMN}
+
+
+def only(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Return those of the *parts* of a day that are summaries."""
+    return {name: part for name, part in parts.items() if name in NEW_COLUMN}

@@ -26,7 +26,8 @@ class Past:
 
     *blocks* maps each slot of the last day that has a block to its state, *older* are
     the slots before that have one; *first* is the first slot that is expected,
-    *newest* the newest slot with a block.
+    *newest* the newest slot with a block. *is_known* is
+    set if the folder has held data before.
     """
 
     first: Slot | None
@@ -37,6 +38,7 @@ class Past:
     incidents: Sequence[Incident] = ()
     damage: Sequence[str] = ()
     older: Collection[Slot] = frozenset()
+    is_known: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ class Health:
     *strip* has the state of each slot of the last 24 hours, oldest first; *runs* and
     *good* count the runs of that time. *behind* is the age of the newest block's slot,
     None without a block. *silent* is the time since the last run started, None if that
-    is within the usual time. *late* is set when either is too long.
+    is within the usual time. *late* is set when either is too long, or the first block
+    is overdue; a system without any run is not late, it waits for its first slot.
     """
 
     now: float
@@ -62,6 +65,11 @@ class Health:
     next_slot: Slot = Slot(0)
     incidents: Sequence[Incident] = ()
     damage: Sequence[str] = ()
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing was collected or tried yet."""
+        return self.last_run is None and self.behind is None
 
     @property
     def in_trouble(self) -> bool:
@@ -89,7 +97,8 @@ def judge(
     newest, run = past.newest, past.last_run
     behind = None if newest is None else now - newest
     silent = None if run is None or now - run.started <= patience else now - run.started
-    late = behind is None or behind > patience or silent is not None
+    waited = now - (newest or past.first or (0 if past.is_known else now))
+    late = waited > patience or silent is not None
     return Health(
         now=now,
         interval=interval,

@@ -12,7 +12,7 @@ from bikecollect.core.incidents import Incident
 from bikecollect.core.slots import DAY, Slot, bounds, day_of, state_of
 from bikecollect.reports.disk_usage import Disk, disk_of
 from bikecollect.reports.health import WINDOWS, Health, Past, judge
-from bikecollect.storage.data_folder import SystemFolder
+from bikecollect.storage.data_folder import SystemFolder, is_known
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.repair.damage import find_damage
 
@@ -79,6 +79,7 @@ def survey(
             newest=history.newest_block(soon),
             incidents=_open_incidents(history, noted),
             damage=_damage(system, history),
+            is_known=is_known(folder),
         )
         oldest, _ = history.ends() or (Slot(0), Slot(0))
     first = past.first or Slot(0)

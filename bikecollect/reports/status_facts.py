@@ -1,6 +1,6 @@
 """The status of a system in words: titled facts, each part good, bad or plain."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from typing import NamedTuple
 
@@ -42,6 +42,8 @@ class Fact(NamedTuple):
 def verdict(health: Health) -> Part:
     """Return a summary in a few words: all is well, late, or open incidents."""
     if not health.in_trouble:
+        if health.is_new:
+            return Part("waiting for its first slot")
         return Part("all is well", Tone.GOOD)
     count = len(health.incidents)
     late = "late" if health.late else ""
@@ -49,6 +51,21 @@ def verdict(health: Health) -> Part:
     damaged = "stored data damaged" if health.damage else ""
     words = (late, many, damaged)
     return Part(" and ".join(word for word in words if word), Tone.BAD)
+
+
+def overview(standings: Sequence[Standing]) -> Iterator[list[Part]]:
+    """Yield a line per system: name, verdict, newest data, coverage of 7 days."""
+    width = max(len(standing.system_id) for standing in standings)
+    for standing in standings:
+        health = standing.health
+        summary = verdict(health)
+        newest = "no data" if health.behind is None else f"data {ago(health.behind)}"
+        yield [
+            Part(f"{standing.system_id:<{width}}  "),
+            summary,
+            Part(" " * (28 - len(summary.text))),
+            Part(f"  {newest:<17}  7 days {percent(health.coverage['7d'].ratio)}"),
+        ]
 
 
 def facts(standing: Standing) -> list[Fact]:

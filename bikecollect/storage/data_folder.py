@@ -206,7 +206,7 @@ def _is_suspect(folder: Path) -> bool:
     # removed does not exist, and its owner means to start anew.
     mount_point = folder if folder.is_dir() else folder.parent
     is_empty = mount_point.is_dir() and not any(mount_point.iterdir())
-    return is_empty and str(folder) in _known_folders()
+    return is_empty and is_known(folder)
 
 
 def name_error(name: str) -> str:
@@ -276,6 +276,11 @@ def _known_folders() -> list[str]:
         return _folder_list().read_text(encoding="utf-8").splitlines()
     except (OSError, RuntimeError, ValueError):
         return []
+
+
+def is_known(folder: Path) -> bool:
+    """Return whether *folder* has held data of a system before."""
+    return str(folder) in _known_folders()
 
 
 def remember(folder: Path) -> None:

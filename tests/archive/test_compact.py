@@ -12,7 +12,11 @@ from world import NOON, TAIPEI, World
 
 from bikecollect.archive import datasets
 from bikecollect.archive.archived_days import ArchivedDays
+from bikecollect.archive.day_archive import Archive
 from bikecollect.core.slots import DAY
+from bikecollect.storage.data_folder import SystemFolder
+from bikecollect.storage.ledger_reader import History
+from bikecollect.storage.repair.damage import find_damage
 
 pytest.importorskip("duckdb")
 CSV = "station_status/2026-11-22.csv"
@@ -134,8 +138,11 @@ def test_a_damaged_block_keeps_its_day_out_of_the_archive(world: World) -> None:
     ).exists()
 
 
-def test_a_damaged_archive_keeps_the_csv(world: World) -> None:
-    """A flipped bit in the archive is noticed before the CSV would go."""
+def test_a_damaged_archive_keeps_the_csv(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bit that flips after the due days were found is noticed before the CSV goes."""
+    monkeypatch.setattr(Archive, "is_replaceable", lambda *_: False)
     compacted(world)
     part = datasets.part(world.folder.parent, "station_status", "city", "2026-11-22")
     data = bytearray(part.read_bytes())
@@ -271,3 +278,39 @@ def test_a_failed_day_leaves_nothing_behind(
 
     assert step.what == "failed"
     assert list((world.folder.parent / "archive" / ".work").rglob("*.tmp")) == []
+
+
+@pytest.mark.parametrize("harm", ["delete", "overwrite"])
+@pytest.mark.parametrize("dataset", ["station_status", "slots", "profile"])
+def test_a_lost_file_of_a_day_is_made_anew_from_its_csv(
+    world: World, dataset: str, harm: str
+) -> None:
+    """`status` names it; a flipped bit is found by the bytes, too."""
+    compacted(world)
+    system = SystemFolder("city", world.folder, TAIPEI, 300)
+    part = datasets.part(world.folder.parent, dataset, "city", "2026-11-22")
+    before = part.read_bytes()
+    part.write_bytes(b"x" * 99) if harm == "overwrite" else part.unlink()
+    damage = find_damage(system, History("city", world.folder))
+
+    steps = compacted(world)
+
+    assert "can be made anew; run: bikecollect compact" in damage[0]
+    assert [step.what for step in steps] == ["archived"]
+    assert part.read_bytes()[:4] == before[:4] == b"PAR1"
+    assert findings(world) == []
+    assert find_damage(system, History("city", world.folder)) == []
+
+
+def test_lost_summaries_are_made_anew_from_the_archive(world: World) -> None:
+    """The CSV has gone; what is summed up is still there."""
+    compacted(world)
+    world.clock.now += 30 * DAY
+    compacted(world, csv_days=0)
+    part = datasets.part(world.folder.parent, "coverage", "city", "2026-11-22")
+    part.unlink()
+
+    compacted(world, csv_days=0)
+
+    assert part.exists()
+    assert [f for f in findings(world) if "2026-11-22" in f] == []

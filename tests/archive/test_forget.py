@@ -90,6 +90,23 @@ def test_a_lost_day_of_the_archive_is_forgotten(world: World) -> None:
     assert findings(world) == []
 
 
+@pytest.mark.parametrize("harm", [b"", b"x" * 99, None])
+def test_a_damaged_day_of_the_archive_is_forgotten(
+    world: World, harm: bytes | None
+) -> None:
+    """Only its rows are lost; the next `compact` keeps the causes of its gaps."""
+    compacted(world, csv_days=0)
+    archive = world.folder.parent / "archive"
+    (part,) = archive.glob("station_status/*/date=2026-11-22/part.parquet")
+    part.unlink() if harm is None else part.write_bytes(harm)
+
+    code, text = forget(world, "2026-11-22")
+    compacted(world, csv_days=0)
+
+    assert (code, "2 lost slots forgotten" in text) == (0, True)
+    assert findings(world) == []
+
+
 @pytest.mark.parametrize(
     ("what", "why"),
     [

@@ -242,21 +242,64 @@ def test_alert_is_silent_when_all_is_well_and_1_when_not(tmp_path: Path) -> None
     incident(tmp_path / "data/city", "disk", time.time())
     bad = bikecollect("--config", path, "status", "--alert")
 
-    assert (before.returncode, before.stdout) == (1, "city: late: no block yet\n")
+    assert (before.returncode, before.stdout) == (0, "")
     assert (well.returncode, well.stdout, well.stderr) == (0, "", "")
     assert bad.returncode == 1
     assert bad.stdout.startswith("city: the disk cannot be used, since ")
 
 
-def test_status_of_a_sick_system_is_0_without_alert(tmp_path: Path) -> None:
-    """It was asked how things stand, and it said so; nothing is made on disk."""
+def test_a_new_system_waits_for_its_first_slot(tmp_path: Path) -> None:
+    """It is not late; nothing is made on disk."""
     path = settings(tmp_path, "http://127.0.0.1:9/")
 
     process = bikecollect("--config", path, "status")
 
     assert (process.returncode, process.stderr) == (0, "")
-    assert process.stdout.startswith("city: late\n")
+    assert process.stdout.startswith("city: waiting for its first slot\n")
     assert not (tmp_path / "data").exists()
+
+
+def test_a_folder_that_has_lost_its_data_is_late(tmp_path: Path) -> None:
+    """Such as one whose disk is not mounted: it is not new."""
+    with serving(lambda _: GOOD) as url:
+        path = settings(tmp_path, url)
+        bikecollect("--config", path, "fetch")
+    (tmp_path / "data/city").rename(tmp_path / "disk")
+    (tmp_path / "data/city").mkdir()
+
+    alert = bikecollect("--config", path, "status", "--alert")
+
+    assert (alert.returncode, alert.stdout) == (1, "city: late: no block yet\n")
+
+
+def test_a_lost_ledger_is_named_and_the_next_fetch_rebuilds_it(tmp_path: Path) -> None:
+    """It does not look like a new system; afterwards all is well."""
+    with serving(lambda _: GOOD) as url:
+        path = settings(tmp_path, url)
+        bikecollect("--config", path, "fetch")
+        for file in (tmp_path / "data/city").glob("ledger.sqlite3*"):
+            file.unlink()
+        lost = bikecollect("--config", path, "status", "--alert")
+        bikecollect("--config", path, "fetch")
+    (tmp_path / "data/city/ledger.sqlite3").stat()
+
+    assert "city: ledger.sqlite3 is missing; the next fetch rebuilds it" in lost.stdout
+
+
+def test_many_systems_are_a_line_each(tmp_path: Path) -> None:
+    """More than five; one alone is shown in full."""
+    more = "\n".join(
+        OTHER.replace("other", f"s{n}") + 'timezone = "UTC"' for n in range(9)
+    )
+    path = settings(tmp_path, "http://127.0.0.1:9/", more=more)
+
+    many = bikecollect("--config", path, "status").stdout.splitlines()
+    single = bikecollect("--config", path, "status", "s3").stdout
+
+    assert many[0].split("  ")[0] == "city"
+    assert [line.split("  ")[0] for line in many[1:10]] == [f"s{n}" for n in range(9)]
+    assert many[11].startswith("Details: ")
+    assert "Newest data" in single
 
 
 def test_one_damaged_ledger_does_not_hide_the_others(tmp_path: Path) -> None:
@@ -268,7 +311,7 @@ def test_one_damaged_ledger_does_not_hide_the_others(tmp_path: Path) -> None:
     process = bikecollect("--config", path, "status")
 
     assert process.returncode == 74
-    assert process.stdout.startswith("other: late\n")
+    assert process.stdout.startswith("other: waiting for its first slot\n")
     assert "city/ledger.sqlite3" in process.stderr
     assert "Traceback" not in process.stderr
 
@@ -325,7 +368,7 @@ def test_watching_ends_with_130_when_interrupted(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
     )
     assert process.stdout is not None
-    drawn = (line for line in process.stdout if "city: late" in line)
+    drawn = (line for line in process.stdout if "city: waiting" in line)
     assert all([next(drawn), next(drawn)])
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
@@ -390,7 +433,7 @@ def test_metrics_of_an_unreadable_ledger_are_0_and_hide_no_other(
     text = out.read_text(encoding="utf-8")
     assert 'bikecollect_up{system="city"} 0\n' in text
     assert 'bikecollect_up{system="other"} 1\n' in text
-    assert 'bikecollect_late{system="other"} 1\n' in text
+    assert 'bikecollect_late{system="other"} 0\n' in text
     assert 'bikecollect_late{system="city"}' not in text
 
 
@@ -421,20 +464,20 @@ def test_nagios_ends_with_0_to_3(tmp_path: Path) -> None:
     unknown = bikecollect("--config", tmp_path / "none.toml", "status", "--nagios")
     with serving(lambda _: GOOD) as url:
         path = settings(tmp_path, url)
-        late = bikecollect("--config", path, "status", "--nagios")
+        new = bikecollect("--config", path, "status", "--nagios")
         bikecollect("--config", path, "fetch")
     well = bikecollect("--config", path, "status", "--nagios")
     incident(tmp_path / "data/city", "disk", time.time())
     lost = bikecollect("--config", path, "status", "--nagios")
 
-    assert [process.returncode for process in (unknown, late, well, lost)] == [
+    assert [process.returncode for process in (unknown, new, well, lost)] == [
         3,
-        2,
+        0,
         0,
         2,
     ]
     assert well.stdout == "BIKECOLLECT OK: 0 of 1 systems in trouble\n"
-    assert late.stdout.startswith("BIKECOLLECT CRITICAL: 1 of 1 systems in trouble\n")
+    assert lost.stdout.startswith("BIKECOLLECT CRITICAL: 1 of 1 systems in trouble\n")
     assert unknown.stdout.startswith("BIKECOLLECT UNKNOWN: ")
 
 

@@ -135,11 +135,13 @@ def test_a_cron_that_starts_no_run_is_late_and_said_so() -> None:
     assert health.late
 
 
-def test_a_system_without_a_past_is_late_and_expects_nothing() -> None:
-    """Nothing was ever collected: no share, no age, and a person should look."""
+def test_a_system_without_a_past_is_new_and_expects_nothing() -> None:
+    """Nothing was ever collected: no share, no age, and nobody need look."""
     health = judge(Past(None, {}), NOON, GRID, TAIPEI)
 
-    assert health.late
+    assert health.is_new
+    assert not health.late
+    assert judge(Past(None, {}, is_known=True), NOON, GRID, TAIPEI).late
     assert (health.behind, health.silent, health.last_run) == (None, None, None)
     assert health.coverage["today"].ratio is None
 

@@ -19,7 +19,7 @@ def step_line(step: Step) -> str:
     head = f"{step.system_id} {step.day}"
     why = visible(step.why)
     if step.what == RENEWED:
-        return f"{head}: summaries renewed: their definitions have changed\n"
+        return f"{head}: summaries renewed\n"
     if step.why:
         result = RESULTS.get(step.what, "not archived")
         return f"{head}: {result}: {why}\n"

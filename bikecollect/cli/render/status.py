@@ -9,12 +9,26 @@ from bikecollect.cli.render.terminal import WIDTH, title, unicode, wrapped
 from bikecollect.core.incidents import KINDS, Incident
 from bikecollect.core.run import Run
 from bikecollect.core.slots import SlotState, iso
-from bikecollect.core.text import length, local_minute, visible, visible_json
+from bikecollect.core.text import (
+    length,
+    local_minute,
+    visible,
+    visible_json,
+)
 from bikecollect.reports.coverage import Coverage
 from bikecollect.reports.status import Standing
-from bikecollect.reports.status_facts import Part, Tone, behind, facts, verdict
+from bikecollect.reports.status_facts import (
+    Part,
+    Tone,
+    behind,
+    facts,
+    overview,
+    verdict,
+)
 
 SEE = "see: "
+MANY = 5
+"""With more systems than that, each is one line."""
 CELL = 300
 HOURS_A_LINE = 4
 MARKS = {
@@ -37,7 +51,11 @@ WORST_FIRST = (
 
 
 def screen(standings: Iterable[Standing]) -> str:
-    """Return the status of all systems as text."""
+    """Return the status of all systems as text; one line each if they are many."""
+    standings = list(standings)
+    if len(standings) > MANY:
+        lines = ("".join(map(_styled, line)) for line in overview(standings))
+        return "\n".join((*lines, "", "Details: bikecollect status SYSTEM", ""))
     return "\n".join(map(_system, standings))
 
 

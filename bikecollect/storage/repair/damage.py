@@ -1,7 +1,8 @@
 """Damage of the stored data that only people can repair: files, the archive."""
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,14 +16,26 @@ DAMAGED = (
     " ON b.file = f.file WHERE f.damaged = 1 GROUP BY f.file ORDER BY f.file"
 )
 """CROSS JOIN: SQLite starts with the few damaged files, mostly none."""
-ARCHIVED = "SELECT day, csv_gone FROM archives ORDER BY day"
+ARCHIVED = "SELECT day, csv_gone, parts FROM archives ORDER BY day"
 MOST_NAMED = 3
-PREFIX = "date="
+PREFIX, PART = "date=", "part.parquet"
+SUMMARIES = frozenset({"coverage", "profile"})
+"""Datasets that `compact` makes anew from the rows of the archive."""
 
 
 def find_damage(system: SystemFolder, history: History) -> list[str]:
     """Return what is damaged or missing, a message each. Raises StorageError."""
-    return [*_damaged_files(system, history), *_missing_days(system, history)]
+    return [
+        *_missing_ledger(system),
+        *_damaged_files(system, history),
+        *_missing_days(system, history),
+    ]
+
+
+def lacks_ledger(system: SystemFolder) -> bool:
+    """Return whether there are daily files but no ledger."""
+    folder = system.path / STATUS
+    return not system.ledger.exists() and any(folder.glob("*.csv"))
 
 
 def prepare_archive(system: SystemFolder, history: History) -> None:
@@ -35,7 +48,7 @@ def prepare_archive(system: SystemFolder, history: History) -> None:
     try:
         if (archive / MARKER).exists():
             return
-        days = [day for day, _ in history.select(ARCHIVED)]
+        days = [day for day, *_ in history.select(ARCHIVED)]
         if days and not _present_days(system) & set(days):
             raise SettingsError(_not_mounted(archive, days), cause="not-mounted")
         make_folder(archive)
@@ -43,6 +56,14 @@ def prepare_archive(system: SystemFolder, history: History) -> None:
         sync_folder(archive)
     except OSError as error:
         raise StorageError(f"cannot write to {archive}: {error}") from error
+
+
+def _missing_ledger(system: SystemFolder) -> Iterator[str]:
+    if lacks_ledger(system):
+        yield (
+            f"{system.ledger.name} is missing; the next fetch rebuilds it from the "
+            f"files: bikecollect fetch {system.system_id}"
+        )
 
 
 def _damaged_files(system: SystemFolder, history: History) -> Iterator[str]:
@@ -64,21 +85,64 @@ def _damaged_files(system: SystemFolder, history: History) -> Iterator[str]:
 
 def _missing_days(system: SystemFolder, history: History) -> Iterator[str]:
     archive = system.path.parent / ARCHIVE
-    archived = {day: bool(csv_gone) for day, csv_gone in history.select(ARCHIVED)}
-    if not archived:
+    rows = history.select(ARCHIVED)
+    if not rows:
         return
-    present = _present_days(system)
-    if not present & set(archived) and not (archive / MARKER).exists():
-        yield _not_mounted(archive, list(archived))
+    days = [day for day, *_ in rows]
+    if not _present_days(system) & set(days) and not (archive / MARKER).exists():
+        yield _not_mounted(archive, days)
         return
-    missing = [day for day, csv_gone in archived.items() if day not in present]
-    if missing:
-        only = sum(archived[day] for day in missing)
-        span = missing[0] if len(missing) == 1 else f"{missing[0]} to {missing[-1]}"
+    lost, replaceable = [], []
+    for day, csv_gone, parts in rows:
+        datasets = lost_datasets(archive, system.system_id, day, parts)
+        if csv_gone and datasets - SUMMARIES:
+            lost.append(day)
+        elif datasets:
+            replaceable.append(day)
+    yield from _lost_days(system, archive, lost)
+    if replaceable:
         yield (
-            f"{len(missing)} archived days are missing in {archive} ({span}), "
-            f"{only} of them without CSV; restore them from a backup"
+            f"{_days(replaceable)} missing or damaged in {archive}, but can be made "
+            f"anew; run: bikecollect compact {system.system_id}"
         )
+
+
+def _lost_days(
+    system: SystemFolder, archive: Path, days: Sequence[str]
+) -> Iterator[str]:
+    """Yield that archived *days* without CSV are lost, and how to go on."""
+    if days:
+        yield (
+            f"{_days(days)} missing or damaged in {archive}, and the CSV was removed; "
+            "restore from a backup, or accept the loss: "
+            f"bikecollect forget {system.system_id} {days[0]}"
+        )
+
+
+def _days(days: Sequence[str]) -> str:
+    if len(days) == 1:
+        return f"1 archived day ({days[0]}) is"
+    return f"{len(days)} archived days ({days[0]} to {days[-1]}) are"
+
+
+def lost_datasets(archive: Path, system_id: str, day: str, parts: str) -> set[str]:
+    """Return the datasets of *day* whose file is missing or of another size.
+
+    *parts* are those of the ledger. The content is not read: `status` must be quick.
+    """
+    try:
+        sizes = {name: part["bytes"] for name, part in json.loads(parts).items()}
+    except (ValueError, TypeError, AttributeError, KeyError):
+        return set()  # `verify` reports it
+    lost = set()
+    for dataset, size in sizes.items():
+        folder = archive / dataset / f"system_id={system_id}" / f"{PREFIX}{day}"
+        try:
+            if (folder / PART).stat().st_size != size:
+                lost.add(dataset)
+        except OSError:
+            lost.add(dataset)
+    return lost
 
 
 def _not_mounted(archive: Path, days: list[str]) -> str:

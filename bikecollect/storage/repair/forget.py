@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from hashlib import file_digest
 
 from bikecollect.core.blocks import Block
 from bikecollect.core.errors import UsageError
@@ -12,6 +13,7 @@ from bikecollect.storage.csv_store import Store, is_segment
 from bikecollect.storage.data_folder import ARCHIVE, STATUS, SystemFolder
 from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_schema import GONE
+from bikecollect.storage.repair.damage import PART, PREFIX
 from bikecollect.storage.repair.repairer import BLOCKS, Repairer
 from bikecollect.storage.runs import packed
 
@@ -61,8 +63,9 @@ class Forgetter:
                 if not left.fetchone() and file not in self.store.sizes():
                     db.execute("DELETE FROM files WHERE file = ?", (file,))
             for day in {block.span.file[15:25] for block in lost}:
-                if not self._archived(day).exists():
+                if self._is_day_lost(day):
                     db.execute("DELETE FROM archives WHERE day = ?", (day,))
+                    self._revoke_certificate(day)
         aside = self.system.payloads / "rejected"
         for _ in Repairer(self.system.path, self.store, self.ledger, aside).run():
             pass
@@ -74,12 +77,28 @@ class Forgetter:
         sql = "SELECT damaged FROM files WHERE file = ?"
         is_removed = self.ledger.all(sql, block.span.file) == [(GONE,)]
         if is_removed:
-            return not self._archived(block.span.file[15:25]).exists()
+            return self._is_day_lost(block.span.file[15:25])
         return self.store.crc(block.span) != block.span.crc
 
-    def _archived(self, day: str) -> Path:
-        folder = self.system.path.parent / ARCHIVE / STATUS
-        return folder / f"system_id={self.system.system_id}" / f"date={day}"
+    def _is_day_lost(self, day: str) -> bool:
+        """Return whether the archive lacks the rows of *day*, or has other bytes."""
+        path = self.system.path.parent / ARCHIVE / STATUS
+        path = path / f"system_id={self.system.system_id}" / f"{PREFIX}{day}" / PART
+        rows = self.ledger.all("SELECT parts FROM archives WHERE day = ?", day)
+        with (
+            suppress(OSError, ValueError, KeyError, TypeError),
+            path.open("rb") as file,
+        ):
+            expected = json.loads(rows[0][0])[STATUS]["sha256"] if rows else ""
+            return bool(rows) and file_digest(file, "sha256").hexdigest() != expected
+        return True
+
+    def _revoke_certificate(self, day: str) -> None:
+        """Set the certificate of *day* aside: `compact` would restore the day by it."""
+        folder = self.system.path.parent / ARCHIVE / "certificates"
+        path = folder / f"system_id={self.system.system_id}" / f"{day}.json"
+        with suppress(FileNotFoundError):
+            path.rename(path.with_suffix(".forgotten"))
 
     def _forget_run(self, run_id: str, reason: str) -> str:
         if not (self.ledger.has_run(run_id) or self._is_packed(run_id)):
