@@ -1,5 +1,7 @@
 """Old content under a fresh stamp is stale; a system that is only quiet is not."""
 
+import json
+import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -159,6 +161,20 @@ def test_reports_that_fall_back_are_stale_in_every_dialect(
     assert flags == [False, True, True, False]
 
 
+def test_reports_that_fall_back_are_stale_when_the_fresh_rows_are_gone(
+    tmp_path: Path,
+) -> None:
+    """After a week of old content the CSV of the last fresh day has been archived."""
+    fresh, old = citybikes(NOW - 60), citybikes(NOW - 4000)
+    with publishing(tmp_path, feed="citybikes", path="/list") as city:
+        flags = stale(city, fresh, old, path="/list")
+        for file in tmp_path.glob("city/station_status/*.csv"):
+            file.unlink()
+        flags += stale(city, old, path="/list")
+
+    assert flags == [False, True, True]
+
+
 def test_a_stamp_of_the_feed_that_falls_back_is_stale(city: Publisher) -> None:
     """A server that is five minutes behind answers once."""
     flags = stale(
@@ -286,6 +302,26 @@ def test_one_outage_does_not_make_old_reports_usual() -> None:
 
 def test_a_damaged_note_is_as_none() -> None:
     """Notes only save work; somebody may have written them."""
+    known = Calibration.first(reported(0, [10]), Slot(0)).to_note()
     notes = ["", "{}", "[1]", '{"slot": 1}', "no JSON", '{"x": 1}']
+    notes += [known.replace("1", '"1"'), known.replace("10", "null")]
 
-    assert [Calibration.from_note(note) for note in notes] == [None] * 6
+    assert Calibration.from_note(known) is not None
+    assert [Calibration.from_note(note) for note in notes] == [None] * 8
+
+
+def test_a_damaged_note_is_replaced(city: Publisher) -> None:
+    """The calibration begins anew with the next slot."""
+    city.documents["/status"] = gbfs([NOW] * 25)
+    city.fetch()
+    path = city.folder / "city/ledger.sqlite3"
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE memory SET value = '[' WHERE key = 'bikecollect.reports'")
+    db.close()
+    city.fetch()
+
+    with sqlite3.connect(path) as db:
+        sql = "SELECT value FROM memory WHERE key = 'bikecollect.reports'"
+        ((note,),) = db.execute(sql)
+    db.close()
+    assert json.loads(note)["newest"] == NOW

@@ -92,9 +92,12 @@ class Calibration:
     def from_note(cls, note: str) -> Self | None:
         """Return the calibration in *note*, None if there is none."""
         try:
-            return cls(**json.loads(note)) if note else None
-        except (ValueError, TypeError):
-            return None
+            values = json.loads(note or "{}")
+            if all(type(value) in {int, float} for value in values.values()):
+                return cls(**values)
+        except (ValueError, TypeError, AttributeError):
+            pass
+        return None
 
     def to_note(self) -> str:
         """Return the note to store."""
@@ -172,17 +175,17 @@ def judge(
     reports = read_reports(statuses, payload.fetched_at)
     if reports is None:
         return False, note
-    known = Calibration.from_note(note) if ledger.is_newest(slot) else None
+    is_newest = ledger.is_newest(slot)
+    known = Calibration.from_note(note) if is_newest else None
     if known is None:
-        return (
-            _falls_back(statuses, reports, slot, ledger, store),
-            note or Calibration.first(reports, slot).to_note(),
-        )
+        new_note = Calibration.first(reports, slot).to_note() if is_newest else note
+        return bool(_falls_back(statuses, reports, slot, ledger, store)), new_note
     limit = known.limit(reports)
     is_old = limit is not None and reports.age > limit
-    falls = reports.newest <= known.newest - FALL
-    is_stale = is_old or (falls and _falls_back(statuses, reports, slot, ledger, store))
-    return is_stale, known.after(reports, slot, interval).to_note()
+    if not is_old and reports.newest <= known.newest - FALL:
+        falls_back = _falls_back(statuses, reports, slot, ledger, store)
+        is_old = reports.age > OLD if falls_back is None else falls_back
+    return is_old, known.after(reports, slot, interval).to_note()
 
 
 def _falls_back(
@@ -191,14 +194,17 @@ def _falls_back(
     slot: Slot,
     ledger: "Ledger",
     store: "Store",
-) -> bool:
+) -> bool | None:
     """Return whether the reports fall back behind those of the last fresh block.
 
-    More stations must have an older report than a newer one: the newest one alone may
-    be of a station that has been removed, or whose clock was set.
+    None if its rows are gone. More stations must have an older report than a newer
+    one: the newest one alone may be of a station that has been removed, or whose clock
+    was set.
     """
     block = ledger.fresh_block_before(slot)
     before = _block_reports(store, block) if block else {}
+    if block and not before:
+        return None
     if max(before.values(), default=0) - FALL < reports.newest:
         return False
     older = newer = 0
