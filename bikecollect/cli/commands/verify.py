@@ -1,6 +1,7 @@
 """``bikecollect verify``: check that files, ledger and checksums agree."""
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import click
 
 from bikecollect.archive.certificates import Certificate, Finding, compare
+from bikecollect.archive.checks.remedies import MISSING, remedy
 from bikecollect.archive.verify import VerifiedCounts
 from bikecollect.cli.each_system import Attempts
 from bikecollect.cli.options import Shared, say, say_figures, say_json
@@ -18,6 +20,7 @@ from bikecollect.cli.render.archive import (
     certificate_line,
     finding_json,
     finding_line,
+    remedies_text,
     repair_json,
     repair_line,
     verdict,
@@ -27,7 +30,12 @@ from bikecollect.core import process
 from bikecollect.core.errors import ExitCode, UsageError
 from bikecollect.core.process import Times
 from bikecollect.setup.settings import Settings
+from bikecollect.storage.data_folder import LEDGER, STATUS
+from bikecollect.storage.repair.damage import lacks_ledger
 from bikecollect.wiring import history
+
+FEW = 3
+"""How many findings with the same remedy are printed as text."""
 
 
 @click.command()
@@ -70,6 +78,9 @@ def verify(
     payloads, and prints each disagreement (exit code 1). Each day gets a certificate:
     its slots, its rows, and the sha256 of its rows as sorted CSV, which stays the same
     when the day moves to the archive. Changes nothing without --repair.
+
+    At the end stands what to do. Of many findings with the same remedy the first three
+    are printed; --format json has all.
     """
     settings = ctx.ensure_object(Shared).settings()
     names = settings.chosen(system_ids)
@@ -79,29 +90,28 @@ def verify(
         _repair(settings, names, form, attempts)
     new: list[Certificate] = []
     counts: list[VerifiedCounts] = []
-    findings = 0
+    printed = _Findings(settings, form)
     old = _read_certificates(against) if against else []
     results = _verify(
         settings, names, since, until, deep=deep, counts=counts, attempts=attempts
     )
     for result in results:
         if isinstance(result, Finding):
-            findings += 1
-            _print_finding(result, form)
+            printed.add(result)
         else:
             new.append(result)
             is_json = form == "json"
             line = certificate_line(result, width)
             say_figures(certificate_json(result) if is_json else line)
     for finding in compare(new, old):
-        findings += 1
-        _print_finding(finding, form)
+        printed.add(finding)
     if certificates:
         with written(certificates) as out:
             out.writelines(certificate_json(certificate) for certificate in new)
     if form == "text":
-        say(verdict(counts, findings))
-    return attempts.code or (ExitCode.NO if findings else ExitCode.OK)
+        printed.end()
+        say(verdict(counts, printed.number))
+    return attempts.code or (ExitCode.NO if printed.number else ExitCode.OK)
 
 
 def _repair(
@@ -130,6 +140,9 @@ def _verify(
     times = Times(time.time, time.monotonic, process.Stop())
     for name in names:
         with attempts.on(name):
+            if lacks_ledger(settings.system_folder(name)):
+                yield Finding(name, LEDGER, MISSING)
+                continue
             stations = history.verifier(settings, name, times, deep=deep)
             vehicles = history.vehicle_verifier(settings, name, times, deep=deep)
             first, end = days(since, until, history.zone(settings, name), time.time())
@@ -142,11 +155,37 @@ def _verify(
                 ).run()
 
 
-def _print_finding(finding: Finding, form: str) -> None:
-    if form == "json":
-        say_json(finding_json(finding))
-    else:
-        say(finding_line(finding))
+class _Findings:
+    """Prints findings: as text only a few of those with the same remedy."""
+
+    def __init__(self, settings: Settings, form: str) -> None:
+        self._settings = settings
+        self._form = form
+        self._counts: Counter[str] = Counter()
+
+    @property
+    def number(self) -> int:
+        """The number of findings."""
+        return self._counts.total()
+
+    def add(self, finding: Finding) -> None:
+        """Print *finding*, unless a few with its remedy were printed."""
+        todo = remedy(finding, has_csv=self._has_csv(finding))
+        self._counts[todo] += 1
+        if self._form == "json":
+            say_json(finding_json(finding, todo))
+        elif self._counts[todo] <= FEW:
+            say(finding_line(finding))
+
+    def end(self) -> None:
+        """Print what to do, and how many findings each remedy is for."""
+        if self._counts:
+            say(remedies_text(self._counts))
+
+    def _has_csv(self, finding: Finding) -> bool:
+        """Return whether daily files of the finding's day exist."""
+        folder = self._settings.system_folder(finding.system_id).path / STATUS
+        return any(folder.glob(f"{finding.where}*.csv"))
 
 
 def _read_certificates(path: str) -> list[Certificate]:

@@ -1,7 +1,7 @@
 """The output of `compact` and `verify`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bikecollect.archive.certificates import Certificate, Finding
 from bikecollect.archive.compact import IN_USE, NOT_RENEWED, RENEWED, Step
@@ -101,12 +101,22 @@ def finding_line(finding: Finding) -> str:
     return f"{visible(f'{finding.system_id} {finding.where}: {finding.what}')}\n"
 
 
-def finding_json(finding: Finding) -> str:
-    """Return a finding as a line of JSON."""
+def remedies_text(counts: Mapping[str, int]) -> str:
+    """Return what to do, a line per remedy with the number of its findings."""
+    lines = [
+        f"  {visible(remedy)}   ({count} finding{'' if count == 1 else 's'})\n"
+        for remedy, count in counts.items()
+    ]
+    return "".join(["To do:\n", *lines])
+
+
+def finding_json(finding: Finding, remedy: str) -> str:
+    """Return a finding and its *remedy* as a line of JSON."""
     values = {
         "system": finding.system_id,
         "finding": finding.what,
         "where": finding.where,
+        "remedy": remedy,
     }
     return visible_json(values) + "\n"
 

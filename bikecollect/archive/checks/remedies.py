@@ -1,0 +1,54 @@
+"""What to do about a finding of `verify`."""
+
+from bikecollect.archive.certificates import Finding
+from bikecollect.archive.parts import is_day
+from bikecollect.storage.data_folder import INFORMATION, LEDGER
+
+MISSING = "is missing"
+
+
+def remedy(finding: Finding, *, has_csv: bool) -> str:
+    """Return the command for *finding*, or what else to do, as one line.
+
+    *has_csv* is set if the CSV of the finding's day is still there.
+
+    >>> remedy(Finding("city", "station_information.csv", "is missing"), has_csv=True)
+    'bikecollect rebuild stations city'
+    """
+    system, where, what = finding
+    if where == LEDGER:
+        return _of_ledger(system, what)
+    if where == INFORMATION:
+        return f"bikecollect rebuild stations {system}"
+    if where.startswith("payloads/"):
+        return "restore these payloads, or delete them: only backfill reads them"
+    if is_day(where):
+        return _of_day(system, where, what, has_csv=has_csv)
+    if what == MISSING:
+        return f"restore {where} from a backup, or: bikecollect forget {system} {where}"
+    return f"bikecollect verify --repair {system}"
+
+
+def _of_ledger(system: str, what: str) -> str:
+    if "packed runs" in what:
+        return f"bikecollect compact {system}"
+    if what == MISSING:
+        return f"bikecollect fetch {system}"
+    return f"move {LEDGER} away; the next fetch rebuilds it: bikecollect fetch {system}"
+
+
+def _of_day(system: str, day: str, what: str, *, has_csv: bool) -> str:
+    if what == MISSING or "its certificate says" in what:
+        return f"restore {day} from a backup"
+    if "different rows" in what:
+        return f"bikecollect verify --repair {system}"
+    if has_csv or "not in the ledger" in what or _is_summary(what):
+        return f"bikecollect compact {system}"
+    return (
+        f"restore the archive's {day} from a backup, or: "
+        f"bikecollect forget {system} {day}"
+    )
+
+
+def _is_summary(what: str) -> bool:
+    return any(f"/{name}/system_id=" in what for name in ("coverage", "profile"))

@@ -1,0 +1,138 @@
+"""What `verify` says to do, and that it is clean afterwards."""
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from command import bikecollect
+from keeping import compacted
+from test_archive_missing import SETTINGS
+from world import World
+
+from bikecollect.archive.certificates import Finding
+from bikecollect.archive.checks.remedies import remedy
+from bikecollect.core.slots import DAY
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """Return a system with a closed day of fifty stations."""
+    world = World(tmp_path / "data" / "city")
+    world.fetch({f"s{number}": number % 9 for number in range(50)})
+    world.clock.now += 2 * DAY
+    (world.folder / ".bikecollect").touch()
+    config = tmp_path / "bikecollect.toml"
+    config.write_text(SETTINGS.format(tmp_path / "data"), encoding="utf-8")
+    config.chmod(0o600)
+    return world
+
+
+def run(world: World, *words: str) -> list[str]:
+    """Run a command; return the lines that it prints."""
+    config = str(world.folder.parents[1] / "bikecollect.toml")
+    return bikecollect("--config", config, *words).stdout.splitlines()
+
+
+def test_a_deleted_ledger_is_one_finding(world: World) -> None:
+    """Not one for each line of the list of stations."""
+    for file in world.folder.glob("ledger.sqlite3*"):
+        file.unlink()
+
+    lines = run(world, "verify")
+
+    assert lines[0] == "city ledger.sqlite3: is missing"
+    assert lines[1] == "To do:"
+    assert "fetch city   (1 finding)" in lines[2]
+
+
+def test_many_findings_with_the_same_remedy_are_three_lines_and_a_number(
+    world: World,
+) -> None:
+    """The command makes it clean; JSON has each finding."""
+    with closing(sqlite3.connect(world.folder / "ledger.sqlite3")) as db:
+        db.execute("UPDATE stations SET name = 'other'")
+        db.commit()
+
+    lines = run(world, "verify")
+    objects = [json.loads(line) for line in run(world, "verify", "--format", "json")]
+    run(world, "rebuild", "stations")
+
+    shown = [line for line in lines if line.startswith("city station_information")]
+    assert len(shown) == 3
+    assert any("rebuild stations city   (51 findings)" in line for line in lines)
+    assert len([o for o in objects if "remedy" in o]) == 51
+    assert run(world, "verify")[-1].endswith("all agree")
+
+
+def test_a_lost_day_whose_csv_is_there_is_made_anew_by_the_command(
+    world: World,
+) -> None:
+    """`verify` names it, and is clean after it."""
+    compacted(world)
+    (part,) = world.folder.parent.glob("archive/station_status/*/*/part.parquet")
+    part.write_bytes(b"x" * part.stat().st_size)
+
+    lines = run(world, "verify")
+    run(world, "compact")
+
+    assert any("compact city   (1 finding)" in line for line in lines)
+    assert run(world, "verify")[-1].endswith("all agree")
+
+
+@pytest.mark.parametrize(
+    ("where", "what", "has_csv", "todo"),
+    [
+        ("ledger.sqlite3", "is missing", False, "bikecollect fetch city"),
+        (
+            "station_status/2026-11-22.csv",
+            "ends at byte 3, the ledger says 9",
+            True,
+            "bikecollect verify --repair city",
+        ),
+        (
+            "station_status/2026-11-22.csv",
+            "is missing",
+            False,
+            "restore station_status/2026-11-22.csv from a backup, or: "
+            "bikecollect forget city station_status/2026-11-22.csv",
+        ),
+        (
+            "2026-11-22",
+            "/a/part.parquet: sha256 mismatch",
+            True,
+            "bikecollect compact city",
+        ),
+        (
+            "2026-11-22",
+            "/a/part.parquet: sha256 mismatch",
+            False,
+            "restore the archive's 2026-11-22 from a backup, or: "
+            "bikecollect forget city 2026-11-22",
+        ),
+        (
+            "2026-11-22",
+            "/a/profile/system_id=city/x is missing",
+            False,
+            "bikecollect compact city",
+        ),
+        (
+            "2026-11-22",
+            "is in the archive, but not in the ledger",
+            False,
+            "bikecollect compact city",
+        ),
+        (
+            "payloads/kept/x.zip",
+            "cannot be read: File is not a zip file",
+            False,
+            "restore these payloads, or delete them: only backfill reads them",
+        ),
+    ],
+)
+def test_each_kind_of_finding_has_a_remedy(
+    where: str, what: str, *, has_csv: bool, todo: str
+) -> None:
+    """The command, or where the data can come from."""
+    assert remedy(Finding("city", where, what), has_csv=has_csv) == todo
