@@ -2,12 +2,14 @@
 
 import os
 from importlib import import_module
+from typing import Any
 
 import click
 
 from bikecollect import __version__
 from bikecollect.cli.examples import epilog
 from bikecollect.cli.options import Screen, Shared
+from bikecollect.cli.render.terminal import WIDTH, columns
 
 COMMANDS = {
     "init": "Write a settings file after a few questions, or without any (--yes).",
@@ -66,6 +68,18 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(module, name)
         command.epilog = epilog(cmd_name)
         return command
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """Let the help of each command fit a terminal narrower than 80 columns."""
+        if (width := columns()) < WIDTH:
+            extra.setdefault("terminal_width", width - 1)
+        return super().make_context(info_name, args, parent, **extra)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read `help COMMAND` as `COMMAND --help`."""

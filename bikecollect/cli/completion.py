@@ -1,17 +1,112 @@
-"""Shell completion of system ids."""
+"""Shell completion of systems, reports, stations and outcomes."""
+
+import csv
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem
 
-from bikecollect.setup.catalogue import lookup
+if TYPE_CHECKING:
+    from bikecollect.setup.settings import Settings
+
+MOST = 200
+"""Stations that are offered: more would not help."""
 
 
 def complete_system(
     _ctx: click.Context, _parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Return the ids of the catalogue that begin with *incomplete*."""
-    return [
-        CompletionItem(entry.system_id, help=entry.name)
-        for entry in lookup.entries()
-        if entry.system_id.casefold().startswith(incomplete.casefold())
-    ]
+    from bikecollect.setup.catalogue import lookup  # only for a Tab
+
+    entries = ((entry.system_id, entry.name) for entry in lookup.entries())
+    return _matching(entries, incomplete)
+
+
+def complete_configured(
+    ctx: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Return the systems of the settings that begin with *incomplete*."""
+    settings = _settings(ctx)
+    systems = settings.systems.items() if settings else ()
+    return _matching(((name, system.feed) for name, system in systems), incomplete)
+
+
+def complete_feed(
+    ctx: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Return the systems of the settings, then those of the catalogue."""
+    own = complete_configured(ctx, parameter, incomplete)
+    return own or complete_system(ctx, parameter, incomplete)
+
+
+def complete_report(
+    _ctx: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Return the reports that begin with *incomplete*."""
+    from bikecollect.reports.registry import REPORTS  # only for a Tab
+
+    return _matching(((r.name, r.title) for r in REPORTS.values()), incomplete)
+
+
+def complete_outcome(
+    _ctx: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Return the outcomes of runs that begin with *incomplete*."""
+    from bikecollect.core.errors import Outcome  # only for a Tab
+
+    return _matching(((outcome.value, "") for outcome in Outcome), incomplete)
+
+
+def complete_station(
+    ctx: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Return the stations of the chosen systems whose id begins with *incomplete*."""
+    return _matching(_stations(ctx), incomplete)[:MOST]
+
+
+def _matching(
+    values: Iterable[tuple[str, str]], incomplete: str
+) -> list[CompletionItem]:
+    begin = incomplete.casefold()
+    found = {
+        value: text for value, text in values if value.casefold().startswith(begin)
+    }
+    return [CompletionItem(value, help=text) for value, text in found.items()]
+
+
+def _stations(ctx: click.Context) -> Iterator[tuple[str, str]]:
+    settings = _settings(ctx)
+    if settings is None:
+        return
+    for name in _chosen(ctx, settings):
+        path = settings.system_folder(name).path / "station_information.csv"
+        with (
+            suppress(OSError, csv.Error, KeyError),
+            path.open(encoding="utf-8", errors="replace", newline="") as file,
+        ):
+            for row in csv.DictReader(file):
+                yield row["station_id"], row["name"]
+
+
+def _chosen(ctx: click.Context, settings: "Settings") -> list[str]:
+    named = [name for name in ctx.params.get("system_ids") or () if name]
+    return [name for name in named if name in settings.systems] or [*settings.systems]
+
+
+def _settings(ctx: click.Context) -> "Settings | None":
+    """Return the settings; None if there are none that can be read."""
+    from bikecollect.core.errors import BikecollectError  # only for a Tab
+    from bikecollect.setup.loader import load
+
+    with suppress(BikecollectError, OSError):
+        return load(ctx.find_root().params.get("config"))
+    return None
+
+
+systems_argument = click.argument(
+    "system_ids", nargs=-1, metavar="[SYSTEM]...", shell_complete=complete_configured
+)
+"""Argument of the commands for some systems of the settings, or all."""

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 
 import click
 
+from bikecollect.cli.completion import complete_configured
 from bikecollect.cli.options import Shared
 from bikecollect.core.errors import NotInstalled, UsageError
 from bikecollect.setup.settings import Settings
@@ -41,7 +42,12 @@ EXPOSED = (
     help="Additional host name for which the app answers, such as that of a reverse "
     "proxy; repeatable. This machine's names and addresses always work.",
 )
-@click.option("--system", "system_id", help="Show only this system.")
+@click.option(
+    "--system",
+    "system_id",
+    help="Show only this system.",
+    shell_complete=complete_configured,
+)
 @click.pass_context
 def app(
     ctx: click.Context,

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from bikecollect.cli.completion import complete_configured
 from bikecollect.cli.each_system import Attempts
 from bikecollect.cli.options import Shared, say, say_json
 from bikecollect.cli.render.backfill import as_json, summary
@@ -27,7 +28,9 @@ LAYOUTS = ("taipei-archive", "youbike-csv", "citybikes")
 
 
 @click.command()
-@click.argument("system_ids", nargs=-1, metavar="[SYSTEM]...")
+@click.argument(
+    "system_ids", nargs=-1, metavar="[SYSTEM]...", shell_complete=complete_configured
+)
 @click.option(
     "--from",
     "path",

@@ -12,6 +12,7 @@ from bikecollect import __version__
 from bikecollect.alerts.mail.outbox import Outbox
 from bikecollect.alerts.messages import Letter
 from bikecollect.archive.query import views
+from bikecollect.cli.completion import complete_configured
 from bikecollect.cli.each_system import SkippedDays
 from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import (
@@ -41,7 +42,9 @@ FORMS = ("text", "csv", "json", "html")
 
 
 @click.command("backfill-report")
-@click.argument("system_ids", nargs=-1, metavar="[SYSTEM]...")
+@click.argument(
+    "system_ids", nargs=-1, metavar="[SYSTEM]...", shell_complete=complete_configured
+)
 @click.option("--since", help="First day or time: 2026-11-22, 7d; default: first run.")
 @click.option("--until", help="Last day, or the end as a time; default: now.")
 @click.option(

@@ -7,6 +7,7 @@ from dataclasses import replace
 import click
 
 from bikecollect.archive.compact import LOST, Step
+from bikecollect.cli.completion import complete_configured
 from bikecollect.cli.options import Screen, Shared, complain, say, say_json
 from bikecollect.cli.render.archive import nothing_to_do, step_json, step_line
 from bikecollect.core import process
@@ -18,7 +19,9 @@ from bikecollect.wiring.history import compactor, vehicle_compactor
 
 
 @click.command()
-@click.argument("system_ids", nargs=-1, metavar="[SYSTEM]...")
+@click.argument(
+    "system_ids", nargs=-1, metavar="[SYSTEM]...", shell_complete=complete_configured
+)
 @click.option(
     "--csv-days",
     type=click.IntRange(min=0),

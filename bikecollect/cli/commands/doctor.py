@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from bikecollect.cli.options import Screen, Shared, say, say_json
-from bikecollect.cli.render.terminal import WIDTH, wrapped
+from bikecollect.cli.render.terminal import columns, wrapped
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.text import visible, visible_json
 from bikecollect.setup.checks import Check, Verdict
@@ -85,7 +85,7 @@ def _line(check: Check) -> str:
     """Return *check* as a line, its remedy below it."""
     word = click.style(f"{check.verdict.value:<4}", fg=COLOURS[check.verdict])
     text = visible(f"{check.name}: {check.text}")
-    lines = wrapped(text, width=WIDTH - len(INDENT) - 1)
+    lines = wrapped(text, width=columns() - len(INDENT) - 1)
     text = f"\n{INDENT}".join(lines)
     remedy = f"{INDENT}-> {visible(check.remedy)}\n" if check.remedy else ""
     return f"{word}  {text}\n{remedy}"

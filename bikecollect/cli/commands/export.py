@@ -12,6 +12,7 @@ import click
 from bikecollect.archive.query import duckdb_engine, views
 from bikecollect.archive.query.view_source import ANY, ViewedSystem
 from bikecollect.cli import data_package
+from bikecollect.cli.completion import complete_configured, complete_station
 from bikecollect.cli.each_system import readable
 from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import Shared, output_option
@@ -42,7 +43,9 @@ FORMS = ("csv", "jsonl", "parquet")
 
 
 @click.command()
-@click.argument("system_ids", nargs=-1, metavar="[SYSTEM]...")
+@click.argument(
+    "system_ids", nargs=-1, metavar="[SYSTEM]...", shell_complete=complete_configured
+)
 @click.option(
     "--what",
     type=click.Choice(TABLES),
@@ -53,7 +56,12 @@ FORMS = ("csv", "jsonl", "parquet")
 )
 @click.option("--since", help="The first day: 2026-11-22, 30d; default: all.")
 @click.option("--until", help="The last day; default: all.")
-@click.option("--station", multiple=True, help="Only this station id; repeatable.")
+@click.option(
+    "--station",
+    multiple=True,
+    help="Only this station id; repeatable.",
+    shell_complete=complete_station,
+)
 @click.option(
     "--names/--no-names",
     default=None,

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from bikecollect.cli.completion import complete_system
+from bikecollect.cli.completion import complete_feed, complete_system
 from bikecollect.cli.options import (
     Shared,
     client_id_option,
@@ -152,7 +152,7 @@ def _print(entries: Sequence[Entry], form: str) -> None:
 
 
 @feeds.command("try")
-@click.argument("query", metavar="ADDRESS|ID", shell_complete=complete_system)
+@click.argument("query", metavar="ADDRESS|ID", shell_complete=complete_feed)
 @click.option(
     "--feed",
     type=click.Choice(["youbike", "gbfs", "tdx", "citybikes"]),

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bikecollect.cli.completion import complete_configured
 from bikecollect.cli.log_setup import show_progress
 from bikecollect.cli.options import Shared, mention, mention_json
 
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("system_ids", nargs=-1, metavar="[SYSTEM]...")
+@click.argument(
+    "system_ids", nargs=-1, metavar="[SYSTEM]...", shell_complete=complete_configured
+)
 @click.option(
     "--format",
     "form",

@@ -4,6 +4,7 @@ import time
 
 import click
 
+from bikecollect.cli.completion import complete_configured
 from bikecollect.cli.options import Shared, say
 from bikecollect.core import process
 from bikecollect.core.process import Times
@@ -11,7 +12,7 @@ from bikecollect.wiring import history
 
 
 @click.command()
-@click.argument("system_id", metavar="SYSTEM")
+@click.argument("system_id", metavar="SYSTEM", shell_complete=complete_configured)
 @click.argument("whats", nargs=-1, required=True, metavar="WHAT...")
 @click.option("--reason", default="", help="Why it is lost, for the note.")
 @click.pass_context

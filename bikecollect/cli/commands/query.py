@@ -13,6 +13,7 @@ import click
 
 from bikecollect.archive.query import duckdb_engine, views
 from bikecollect.archive.query.selection import checked
+from bikecollect.cli.completion import complete_configured
 from bikecollect.cli.each_system import SkippedDays, readable
 from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import Shared, output_option, say_figures
@@ -44,7 +45,12 @@ NO_FILES = "No files found"
 
 @click.command()
 @click.argument("sql")
-@click.option("--system", multiple=True, help="Only this system; repeatable.")
+@click.option(
+    "--system",
+    multiple=True,
+    help="Only this system; repeatable.",
+    shell_complete=complete_configured,
+)
 @click.option(
     "--format",
     "form",

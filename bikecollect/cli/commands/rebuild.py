@@ -4,6 +4,7 @@ import time
 
 import click
 
+from bikecollect.cli.completion import complete_configured
 from bikecollect.cli.options import Shared, say
 from bikecollect.core import process
 from bikecollect.core.process import Times
@@ -12,7 +13,9 @@ from bikecollect.wiring import history
 
 @click.command()
 @click.argument("what", type=click.Choice(["stations"]))
-@click.argument("system_ids", nargs=-1, metavar="[SYSTEM]...")
+@click.argument(
+    "system_ids", nargs=-1, metavar="[SYSTEM]...", shell_complete=complete_configured
+)
 @click.pass_context
 def rebuild(ctx: click.Context, *, what: str, system_ids: tuple[str, ...]) -> None:
     """Write the list of stations of each SYSTEM anew, from the ledger.

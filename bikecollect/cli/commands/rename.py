@@ -5,6 +5,7 @@ from dataclasses import fields
 
 import click
 
+from bikecollect.cli.completion import complete_configured
 from bikecollect.cli.options import Shared, say
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.text import visible_toml
@@ -17,7 +18,7 @@ IMPLIED = ("feed", "url", "timezone")
 
 
 @click.command()
-@click.argument("old")
+@click.argument("old", shell_complete=complete_configured)
 @click.argument("new")
 @click.pass_context
 def rename(ctx: click.Context, *, old: str, new: str) -> None:

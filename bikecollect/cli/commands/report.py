@@ -13,6 +13,11 @@ import click
 
 from bikecollect.archive.query import views
 from bikecollect.archive.query.view_source import ViewedSystem
+from bikecollect.cli.completion import (
+    complete_configured,
+    complete_report,
+    complete_station,
+)
 from bikecollect.cli.each_system import SkippedDays, readable
 from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import Shared, emit, say_figures
@@ -26,11 +31,20 @@ from bikecollect.reports.runner import Answer
 
 
 @click.command()
-@click.argument("name", required=False, metavar="[NAME]")
-@click.argument("system_ids", nargs=-1, metavar="[SYSTEM]...")
+@click.argument(
+    "name", required=False, metavar="[NAME]", shell_complete=complete_report
+)
+@click.argument(
+    "system_ids", nargs=-1, metavar="[SYSTEM]...", shell_complete=complete_configured
+)
 @click.option("--since", help="First day: 2026-11-22, 30d; default: all.")
 @click.option("--until", help="Last day; default: all.")
-@click.option("--station", multiple=True, help="Id of a station; repeatable.")
+@click.option(
+    "--station",
+    multiple=True,
+    help="Id of a station; repeatable.",
+    shell_complete=complete_station,
+)
 @click.option(
     "--by",
     type=click.Choice(["station", "district", "system"]),

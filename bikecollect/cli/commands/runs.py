@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from bikecollect.cli.completion import complete_configured, complete_outcome
 from bikecollect.cli.options import Shared, say, say_json
 from bikecollect.cli.render import runs as screens
 from bikecollect.cli.timeparse import moment, slots
@@ -39,8 +40,15 @@ def runs() -> None:
 
 
 @runs.command("list")
-@click.argument("system_ids", nargs=-1, metavar="[SYSTEM]...")
-@click.option("--system", multiple=True, help="Same as SYSTEM; repeatable.")
+@click.argument(
+    "system_ids", nargs=-1, metavar="[SYSTEM]...", shell_complete=complete_configured
+)
+@click.option(
+    "--system",
+    multiple=True,
+    help="Same as SYSTEM; repeatable.",
+    shell_complete=complete_configured,
+)
 @click.option(
     "--since",
     default="24h",
@@ -48,7 +56,12 @@ def runs() -> None:
     help="First day or time: 2026-11-22, 10:05, 7d.",
 )
 @click.option("--until", help="Last day, or the end as a time; default: now.")
-@click.option("--outcome", multiple=True, help="Only this outcome; repeatable.")
+@click.option(
+    "--outcome",
+    multiple=True,
+    help="Only this outcome; repeatable.",
+    shell_complete=complete_outcome,
+)
 @click.option("--failed", is_flag=True, help="Only failed runs.")
 @click.option(
     "--limit",
@@ -93,7 +106,9 @@ def listed(
 
 @runs.command("show")
 @click.argument("slot")
-@click.option("--system", help="The system; default: all.")
+@click.option(
+    "--system", help="The system; default: all.", shell_complete=complete_configured
+)
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
 @click.pass_context
 def show(ctx: click.Context, *, slot: str, system: str | None, form: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from bikecollect.alerts.state import stored_incidents
+from bikecollect.cli.completion import complete_configured
 from bikecollect.cli.options import Shared, complain, emit, say, say_json
 from bikecollect.cli.output_file import written
 from bikecollect.cli.render.status import (
@@ -36,7 +37,9 @@ ALL_READ = 0o644
 
 
 @click.command()
-@click.argument("system_ids", nargs=-1, metavar="[SYSTEM]...")
+@click.argument(
+    "system_ids", nargs=-1, metavar="[SYSTEM]...", shell_complete=complete_configured
+)
 @click.option(
     "--alert",
     is_flag=True,

@@ -6,8 +6,15 @@ from itertools import groupby
 
 import click
 
-from bikecollect.cli.render.table import table
-from bikecollect.cli.render.terminal import title, unicode
+from bikecollect.cli.render.table import fitted
+from bikecollect.cli.render.terminal import (
+    WIDTH,
+    columns,
+    terminal_columns,
+    title,
+    unicode,
+    wrapped,
+)
 from bikecollect.core.causes import meaning
 from bikecollect.core.slots import SlotState, iso
 from bikecollect.core.text import (
@@ -55,10 +62,10 @@ def text(account: Account) -> str:
     """Return *account* as text for a terminal of 80 columns or a mail."""
     span = f"{_day(account.since, account)} to {_day(account.until - 1, account)}"
     head = f"{account.system_id}: {span}, slots of {length(account.interval)}"
-    lines = [title(head), f"  Coverage {_coverage(account.total)}"]
+    lines = [*map(title, wrapped(head)), f"  Coverage {_coverage(account.total)}"]
     if not account.total.expected:
         return "\n".join([*lines, ""])
-    lines.append(f"           {_states(account.total)}")
+    lines += wrapped(_states(account.total), " " * 11)
     lines += ["", *(_days(account) if len(account.days) <= DAYS else _months(account))]
     lines += ["", *_gaps(account)] if account.gaps else ["", "  No gaps."]
     return "\n".join([*lines, ""])
@@ -149,27 +156,35 @@ def _states(count: Coverage) -> str:
 
 
 def _days(account: Account) -> list[str]:
-    """Return one line per day, with a mark for each half hour."""
+    """Return one line per day, with a mark for each half hour, or hour if narrow."""
+    is_wide = columns() == WIDTH
+    marks = CELLS if is_wide else CELLS // 2
     cells: dict[str, dict[int, SlotState]] = {}
     for judged in account.judged:
         local = datetime.fromtimestamp(judged.slot, account.zone)
-        cell = (local.hour * 60 + local.minute) * CELLS // 1440
+        cell = (local.hour * 60 + local.minute) * marks // 1440
         day = cells.setdefault(local.strftime("%Y-%m-%d"), {})
         states = (judged.state, day.get(cell, judged.state))
         day[cell] = min(states, key=WORST_FIRST.index)
-    lines = [" " * 14 + "".join(f"{h:<6}" for h in range(0, 24, 3)).rstrip()]
+    hours = "".join(f"{h:<{marks // 8}}" for h in range(0, 24, 3)).rstrip()
+    lines = [f"{' ' * (14 if is_wide else 6)}{hours}"]
     for name, count in account.days.items():
-        strip = "".join(_mark(cells.get(name, {}).get(n)) for n in range(CELLS))
+        strip = "".join(_mark(cells.get(name, {}).get(n)) for n in range(marks))
         missing = f"-{count.missing}" if count.missing else ""
-        lines.append(f"  {name}  {strip} {percent(count.ratio):>7} {missing:>5}")
-    return [*lines, *_legend(account)]
+        share = f"{percent(count.ratio):>7}"
+        line = f"  {name}  {strip} {share} {missing:>5}"
+        lines.append(line if is_wide else f"{name[5:]} {strip} {share}")
+    return [*lines, *_legend(account, "half an hour" if is_wide else "an hour")]
 
 
-def _legend(account: Account) -> list[str]:
+def _legend(account: Account, span: str) -> list[str]:
     states = {judged.state for judged in account.judged}
     shown = (state for state in reversed(WORST_FIRST) if state in states)
-    marks = "  ".join(f"{_mark(state)} {state}" for state in shown)
-    return ["", f"  each mark: half an hour, by its worst slot: {marks}"]
+    marks = [f"{_mark(state)} {state}" for state in shown]
+    text = f"  each mark: {span}, by its worst slot:"
+    if columns() == WIDTH:
+        return ["", f"{text} {'  '.join(marks)}"]
+    return ["", *wrapped(text.strip(), "  "), *(f"    {mark}" for mark in marks)]
 
 
 def _mark(state: SlotState | None) -> str:
@@ -221,8 +236,10 @@ def _gaps(account: Account) -> list[str]:
         )
         for gap in shown
     ]
-    columns = ("from", "to", "slots", "cause", "can be filled")
-    lines = [f"  {line}" for line in table(columns, rows).splitlines()]
+    names = ("from", "to", "slots", "cause", "can be filled")
+    width = terminal_columns()
+    text = fitted(names, rows, width and width - 2)
+    lines = [f"  {line}".rstrip() for line in text.splitlines()]
     if len(account.gaps) > GAPS:
         more = len(account.gaps) - GAPS
         lines.append(f"  ... and {more} shorter gaps; see --format csv --what gaps")
@@ -235,7 +252,7 @@ def _gaps(account: Account) -> list[str]:
     if unreadable:
         payloads = count_of(unreadable, "payload")
         text = f"kept, {payloads} that this version cannot read; the reasons:"
-        lines += ["", f"  {text}", "    bikecollect backfill --dry-run"]
+        lines += ["", *wrapped(text, "  "), "    bikecollect backfill --dry-run"]
     return lines
 
 
@@ -255,4 +272,5 @@ def _causes(account: Account) -> Iterator[str]:
     """Yield the number of missing slots by cause."""
     yield "  Missing slots by cause"
     for cause, slots in account.causes.items():
-        yield f"    {slots:>7,}  {visible(cause)}: {meaning(cause)}"
+        text = f"{visible(cause)}: {meaning(cause)}"
+        yield from wrapped(text, f"    {slots:>7,}  ", " " * 13)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from bikecollect.cli.render.terminal import WIDTH, bar, title, wrapped
+from bikecollect.cli.render.terminal import WIDTH, bar, columns, title, wrapped
 from bikecollect.core.blocks import Block
 from bikecollect.core.payload import Attempt
 from bikecollect.core.run import Run, run_values
@@ -41,6 +41,8 @@ def table(runs: Sequence[Run], zones: dict[str, tzinfo], *, many: bool) -> str:
     """Return *runs* as a table of at most 79 columns; *many* adds the system."""
     if not runs:
         return "No runs.\n"
+    if columns() < WIDTH:
+        return _narrow(runs, zones, many=many)
     longest = max(sum(run.seconds.values()) for run in runs)
     width = OUTCOME
     if many:
@@ -55,6 +57,18 @@ def table(runs: Sequence[Run], zones: dict[str, tzinfo], *, many: bool) -> str:
         line = f"{slot}  {outcome} {run.rows or '-':>6} {spent:>7.2f}  {run.run_id:<8}"
         last = run.system_id if many else bar(spent, longest, BAR)
         lines.append(f"{line}  {last}".rstrip())
+    return "\n".join(lines) + "\n"
+
+
+def _narrow(runs: Sequence[Run], zones: dict[str, tzinfo], *, many: bool) -> str:
+    """Return *runs* for a narrow terminal: time, id, outcome, and the system below."""
+    lines = []
+    for run in runs:
+        slot = iso(run.slot, zones[run.system_id])[5:16].replace("T", " ")
+        outcome = _short(run, columns() - 23)
+        lines.append(f"{slot} {run.run_id:<8} {click.style(outcome, fg=_colour(run))}")
+        if many:
+            lines.append(f"  {run.system_id}")
     return "\n".join(lines) + "\n"
 
 
@@ -115,10 +129,9 @@ def _run(run: Run, known: Slotted) -> list[str]:
     outcome = click.style(_ending(run), fg=_colour(run), bold=True)
     started = local_minute(run.started, known.zone)
     delay = run.started - run.slot
-    lines = [
-        f"{title(f'Run {run.run_id}')}: {outcome}",
-        f"  started {started}, {delay:.0f} s into the slot; exit code {run.exit_code}",
-    ]
+    text = f"started {started}, {delay:.0f} s into the slot; exit code {run.exit_code}"
+    lines = [f"{title(f'Run {run.run_id}')}: {outcome}"]
+    lines += wrapped(text, "  ", "    ")
     if run.error:
         lines += _paragraph(run.error)
     lines += _numbers(run)
@@ -141,13 +154,13 @@ def _numbers(run: Run) -> list[str]:
     flags = f"; flags: {visible(' '.join(run.flags))}" if run.flags else ""
     accepted = "accepted" if run.accepted else "not accepted"
     text = f"{run.rows} rows of {run.stations} stations, {size(run.bytes)}, {accepted}"
-    return [f"  {text}{flags}"]
+    return wrapped(f"{text}{flags}", "  ", "    ")
 
 
 def _stages(run: Run) -> list[str]:
-    total = sum(run.seconds.values())
+    total, longest = sum(run.seconds.values()), min(STAGE_BAR, columns() - 24)
     return [
-        f"  {stage:<8} {spent:>8.3f} s  {bar(spent, total, STAGE_BAR)}"
+        f"  {stage:<8} {spent:>8.3f} s  {bar(spent, total, longest)}"
         for stage, spent in run.seconds.items()
     ]
 
@@ -163,7 +176,7 @@ def _attempt(number: int, attempt: Attempt, last_error: str) -> list[str]:
 def _fitted(head: str, last: str) -> list[str]:
     """Return *head* and *last* on one line, or on two if they do not fit."""
     last = visible(last)
-    if len(head) + 1 + len(last) < WIDTH:
+    if len(head) + 1 + len(last) < columns():
         return [f"{head} {last}"]
     return [head, f"    {last}"]
 

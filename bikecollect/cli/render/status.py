@@ -5,7 +5,14 @@ from enum import IntEnum
 
 import click
 
-from bikecollect.cli.render.terminal import WIDTH, title, unicode, wrapped
+from bikecollect.cli.render.terminal import (
+    WIDTH,
+    beside,
+    columns,
+    title,
+    unicode,
+    wrapped,
+)
 from bikecollect.core.incidents import KINDS, Incident
 from bikecollect.core.run import Run
 from bikecollect.core.slots import SlotState, iso
@@ -26,11 +33,10 @@ from bikecollect.reports.status_facts import (
     verdict,
 )
 
-SEE = "see: "
 MANY = 5
 """With more systems than that, each is one line."""
 CELL = 300
-HOURS_A_LINE = 4
+HOURS_A_LINE, NARROW_HOURS = 4, 2
 MARKS = {
     SlotState.COLLECTED: ("▇", "#", "green"),
     SlotState.STALE: ("▒", "o", "yellow"),
@@ -142,32 +148,20 @@ def _system(standing: Standing) -> str:
     lines = [f"{title(standing.system_id)}: {outcome}"]
     for fact in facts(standing):
         value = "".join(_styled(part) for part in fact.parts)
-        lines += _beside(f"  {fact.title:<13}", value)
+        lines += beside(f"  {fact.title:<13}", value)
     lines.append("")
     lines += _strip(standing)
     for incident in health.incidents:
-        lines += ["", *_beside("  ! ", _incident(incident, standing))]
+        lines += ["", *beside("  ! ", _incident(incident, standing))]
         lines += wrapped(incident.text, "    ")
     for text in health.damage:
-        lines += ["", *_beside("  ! ", visible(text))]
+        lines += ["", *beside("  ! ", visible(text))]
     return "\n".join(lines) + "\n"
 
 
 def _styled(part: Part, *, bold: bool = False) -> str:
     colour = COLOURS[part.tone]
     return click.style(part.text, fg=colour, bold=bold) if colour else part.text
-
-
-def _beside(head: str, value: str) -> list[str]:
-    """Return *value* after *head*, wrapped to the screen (colours not counted).
-
-    A command to run stands on a line of its own, where it can be copied as a whole.
-    """
-    text, see, command = value.partition(SEE)
-    lines = [f"{head}{text}{see.rstrip()}"]
-    if len(click.unstyle(lines[0])) >= WIDTH:
-        lines = wrapped(click.unstyle(text + see), head, " " * len(head))
-    return [*lines, f"{' ' * len(head)}{command}"] if command else lines
 
 
 def _incident(incident: Incident, standing: Standing) -> str:
@@ -184,7 +178,8 @@ def _strip(standing: Standing) -> list[str]:
     for slot, state in health.strip:
         place = slot // span
         cells[place] = min(cells.get(place, state), state, key=WORST_FIRST.index)
-    line = max(HOURS_A_LINE * 3_600, span * 12)
+    hours = HOURS_A_LINE if columns() == WIDTH else NARROW_HOURS
+    line = max(hours * 3_600, span * 12)
     lines: dict[int, list[tuple[int, SlotState]]] = {}
     for place, state in cells.items():
         lines.setdefault(place * span // line, []).append((place, state))
@@ -199,9 +194,10 @@ def _strip(standing: Standing) -> list[str]:
             number = place * span % line // span
             text += (" " if number and number % 12 == 0 else "") + _mark(state)
         strip.append(f"  {begin}  {text}")
-    states = list(SlotState)[:5]
-    legend = "  ".join(f"{_mark(state)} {state.value}" for state in states)
-    return [*strip, f"         {legend}"]
+    marks = [f"{_mark(state)} {state.value}" for state in list(SlotState)[:5]]
+    if columns() == WIDTH:
+        return [*strip, f"         {'  '.join(marks)}"]
+    return [*strip, *(f"         {mark}" for mark in marks)]
 
 
 def _mark(state: SlotState) -> str:

@@ -9,6 +9,8 @@ import click
 
 WIDTH = 80
 """The columns of a pipe, of a file, and the most that running text fills."""
+SEE = "see: "
+"""What precedes a command in a text."""
 NARROWEST = 30
 """Below this many columns lines are broken by the terminal."""
 
@@ -66,3 +68,15 @@ def wrapped(
 def title(text: str) -> str:
     """Return *text* as a heading."""
     return click.style(text, bold=True)
+
+
+def beside(head: str, value: str) -> list[str]:
+    """Return *value* after *head*, wrapped to the screen (colours not counted).
+
+    A command to run stands on a line of its own, where it can be copied as a whole.
+    """
+    text, see, command = value.partition(SEE)
+    lines = [f"{head}{text}{see.rstrip()}"]
+    if len(click.unstyle(lines[0])) >= columns():
+        lines = wrapped(click.unstyle(text + see), head, " " * len(head))
+    return [*lines, f"{' ' * len(head)}{command}"] if command else lines

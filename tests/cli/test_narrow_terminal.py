@@ -1,0 +1,120 @@
+"""A narrow terminal, a dumb one, and what a Tab completes."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+from command import on_terminal
+from world import World
+
+from bikecollect.cli import cli
+from bikecollect.core.errors import FeedUnavailable
+
+TAIL = ("--until", "2026-11-22T12:40")
+WHOLE = re.compile(r"https?://|/|bikecollect ")
+"""What may be longer than a line: a path, an address, a command."""
+
+
+@pytest.fixture
+def world(folder: Path) -> World:
+    """Return a system with four slots, one of them lost."""
+    world = World(folder / "city")
+    world.fetch({"0001": 1, "0002": 2}, names={"0001": "Town Hall"})
+    world.feed.answer = FeedUnavailable("no answer in 30 s")
+    world.fetch(after=300)
+    world.fetch({"0001": 1, "0002": 2}, after=300)
+    world.fetch({"0001": 0, "0002": 2}, after=300)
+    return world
+
+
+def in_forty_columns(*arguments: object) -> list[str]:
+    """Return the lines that the command shows on a terminal of 40 columns."""
+    script = shutil.which("script")
+    if script is None:
+        pytest.skip("needs the program script, which provides a terminal")
+    command = shlex.join([sys.executable, "-m", "bikecollect", *map(str, arguments)])
+    process = subprocess.run(
+        [script, "-qec", f"stty cols 40; {command}", "/dev/null"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    shown = re.sub(r"[^\n]*\r(?=[^\n])|\x1b\[K", "", process.stdout)
+    return click.unstyle(shown).replace("\r", "").splitlines()
+
+
+@pytest.mark.usefixtures("world")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("status",),
+        ("runs", "--since", "2026-11-22"),
+        ("runs", "show", "2026-11-22T12:05"),
+        ("backfill-report", *TAIL),
+        ("report",),
+        ("report", "reliability", "--until", "2026-11-22"),
+        ("report", "snapshot", "--until", "2026-11-22"),
+        ("query", "SELECT station_id, is_renting FROM station_status"),
+        ("--help",),
+    ],
+    ids=lambda arguments: " ".join(arguments[:2]),
+)
+def test_forty_columns_are_enough(config: Path, arguments: tuple[str, ...]) -> None:
+    """Only a path, an address or a command is longer, so that it can be copied."""
+    if "report" in arguments or "query" in arguments:
+        pytest.importorskip("duckdb")
+
+    lines = in_forty_columns("--config", config, *arguments)
+
+    assert lines
+    assert [n for n in lines if len(n) > 40 and not WHOLE.search(n)] == []
+
+
+@pytest.mark.usefixtures("world")
+@pytest.mark.parametrize("command", ["status", "runs --since 2026-11-22", "doctor"])
+def test_a_dumb_terminal_gets_no_escape_sequence(config: Path, command: str) -> None:
+    """No colour, and no line that is written over."""
+    arguments = ("--config", config, *command.split())
+
+    assert "\x1b" not in on_terminal(*arguments, TERM="dumb")
+    assert "\x1b" in on_terminal(*arguments, TERM="xterm")
+
+
+@pytest.mark.usefixtures("world")
+@pytest.mark.parametrize(
+    ("words", "incomplete", "values"),
+    [
+        ("fetch", "ci", ["city"]),
+        ("status", "x", []),
+        ("report", "snap", ["snapshot"]),
+        ("report snapshot", "c", ["city"]),
+        ("report snapshot --station", "00", ["0001", "0002"]),
+        ("export city --station", "0001", ["0001"]),
+        ("runs list --outcome", "rej", ["rejected"]),
+        ("feeds show", "velib-p", ["velib-paris"]),
+    ],
+)
+def test_a_tab_completes(
+    config: Path, words: str, incomplete: str, values: list[str]
+) -> None:
+    """Systems, reports, stations, outcomes and feeds, by the settings in use."""
+    result = CliRunner().invoke(
+        cli,
+        prog_name="bikecollect",
+        env={
+            "_BIKECOLLECT_COMPLETE": "bash_complete",
+            "COMP_WORDS": f"bikecollect --config {config} {words} {incomplete}",
+            "COMP_CWORD": str(3 + len(words.split())),
+        },
+    )
+
+    completed = [line.partition(",")[2] for line in result.output.split()]
+    assert [value for value in completed if value] == values
