@@ -233,9 +233,9 @@ def test_every_test_of_the_guide_is_there(path: str, name: str) -> None:
 def test_every_name_of_the_guide_is_there(path: str, names: str) -> None:
     """Whoever looks for the line that decides finds it."""
     text = (ROOT / path).read_text(encoding="utf-8")
-    wanted = [name.rpartition(".")[2] for name in re.findall(r"`([\w.]+)`", names)]
+    expected = [name.rpartition(".")[2] for name in re.findall(r"`([\w.]+)`", names)]
 
-    assert [n for n in wanted if not re.search(rf"(def|class) {n}\b", text)] == []
+    assert [n for n in expected if not re.search(rf"(def|class) {n}\b", text)] == []
 
 
 LINK = re.compile(r"\]\(([^)#\s]+\.md)(?:#[^)]*)?\)")

@@ -214,11 +214,11 @@ def test_a_digest_comes_once_a_day(tmp_path: Path, mailserver: MailServer) -> No
 
 def test_a_ping_is_sent_after_the_commit_with_the_exit_code(tmp_path: Path) -> None:
     """Start, success, and failure by its code, as healthchecks has it (fault 107)."""
-    heard: list[tuple[str, bool]] = []
+    deliveries: list[tuple[str, bool]] = []
 
     def hear(path: str) -> Answer:
         filled = bool(list((tmp_path / "data").glob("a/station_status/*.csv")))
-        heard.append((path, filled))
+        deliveries.append((path, filled))
         return Answer(b"OK")
 
     with serving(hear) as url:
@@ -227,9 +227,9 @@ def test_a_ping_is_sent_after_the_commit_with_the_exit_code(tmp_path: Path) -> N
         with world.served() as settings:
             world.slot(settings)
             world.slot(settings, up=False)
-    paths = [path for path, _ in heard]
+    paths = [path for path, _ in deliveries]
     assert paths == ["/uuid/start", "/uuid", "/uuid/start", "/uuid/69"]
-    assert heard[1] == ("/uuid", True)
+    assert deliveries[1] == ("/uuid", True)
 
 
 def test_a_slow_ping_is_left(tmp_path: Path) -> None:
@@ -251,20 +251,20 @@ def test_the_webhook_gets_slacks_form_and_the_command_its_words(
     tmp_path: Path,
 ) -> None:
     """The text as JSON for a chat; on stdin, with variables, for a program."""
-    heard: list[tuple[str, bytes]] = []
-    said = tmp_path / "said"
-    script = f'cat > {said}; echo "$BIKECOLLECT_KIND $BIKECOLLECT_WHAT" >> {said}'
-    with posted(heard) as url:
+    posts: list[tuple[str, bytes]] = []
+    printed = tmp_path / "said"
+    script = f'cat > {printed}; echo "$BIKECOLLECT_KIND $BIKECOLLECT_WHAT" >> {printed}'
+    with posted(posts) as url:
         tell = {"webhook": f"{url}/T0/secret", "command": ["sh", "-c", script]}
         world = World(tmp_path / "data", "a", tell=tell)
         with world.served() as settings:
             world.slot(settings)
             world.slot(settings, up=False)
-    ((path, body),) = heard
+    ((path, body),) = posts
     assert path == "/T0/secret"
     text = json.loads(body)["text"]
     assert text.startswith("[bikecollect] a: feed down since ")
-    assert said.read_text(encoding="utf-8") == f"{text}fetch trouble\n"
+    assert printed.read_text(encoding="utf-8") == f"{text}fetch trouble\n"
 
 
 def test_a_command_that_hangs_is_killed_with_its_children(tmp_path: Path) -> None:

@@ -23,9 +23,9 @@ def play(
     incidents: tuple[Incident, ...] = ()
     mails = []
     for number, is_bad in enumerate(bad):
-        said = {} if is_bad is None else {kind: sign if is_bad else None}
+        signs = {} if is_bad is None else {kind: sign if is_bad else None}
         slot = Slot(BEGIN + number * INTERVAL)
-        incidents, events = step(incidents, slot, said, INTERVAL)
+        incidents, events = step(incidents, slot, signs, INTERVAL)
         mails += [(number, event) for event in events]
     return mails
 
@@ -94,9 +94,9 @@ def test_no_open_incident_is_silent_for_longer_than_a_day(
     incidents: tuple[Incident, ...] = ()
     flat = [state for state, length in rows for _ in range(length)]
     for number, is_bad in enumerate(flat):
-        said = {} if is_bad is None else {"fetch": BAD if is_bad else None}
+        signs = {} if is_bad is None else {"fetch": BAD if is_bad else None}
         slot = Slot(BEGIN + number * INTERVAL)
-        incidents, _ = step(incidents, slot, said, INTERVAL)
+        incidents, _ = step(incidents, slot, signs, INTERVAL)
         assert all(slot - i.told_at < DAY for i in incidents if i.is_open)
 
 

@@ -127,19 +127,19 @@ def test_a_certificate_of_somebody_else_is_not_trusted(
 
 def test_starttls_that_is_not_offered_sends_nothing(outbox: Outbox) -> None:
     """A stripped STARTTLS must not lead to a login in the clear (fault 101)."""
-    heard: list[bytes] = []
+    received: list[bytes] = []
 
     def plain(peer: socket.socket) -> None:
         peer.sendall(b"220 here\r\n")
         while data := peer.recv(1000):
-            heard.append(data)
+            received.append(data)
             peer.sendall(b"250-here\r\n250 AUTH PLAIN LOGIN\r\n")
 
     with listening(plain) as port:
         sender = post(Server("127.0.0.1", port, "starttls", "me", "secret-password"))
         sender.spool(outbox, letter())
         assert "STARTTLS" in (drain(sender, outbox) or "")
-    assert b"AUTH" not in b"".join(heard)
+    assert b"AUTH" not in b"".join(received)
     assert outbox.waiting()
 
 
@@ -415,7 +415,7 @@ def test_a_partly_delivered_mail_keeps_its_age(
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5"])
 def test_a_password_with_umlauts_logs_in(mechanism: str, password: str) -> None:
     """UTF-8, composed by SASLprep (RFC 4616, RFC 4013); smtplib knows ASCII only."""
-    heard: list[bytes] = []
+    received: list[bytes] = []
 
     def serve(peer: socket.socket) -> None:
         peer.sendall(b"220 here\r\n")
@@ -423,7 +423,7 @@ def test_a_password_with_umlauts_logs_in(mechanism: str, password: str) -> None:
         answers = [f"250-here\r\n250 AUTH {mechanism}\r\n".encode()]
         answers += [b"334 PGNoYWxsZW5nZT4=\r\n"] * (mechanism != "PLAIN")
         for answer in [*answers, b"235 ok\r\n"]:
-            heard.append(lines.readline())
+            received.append(lines.readline())
             peer.sendall(answer)
 
     with listening(serve) as port:
@@ -436,7 +436,7 @@ def test_a_password_with_umlauts_logs_in(mechanism: str, password: str) -> None:
         "LOGIN": b64encode("pässwörd€".encode()),
         "CRAM-MD5": b64encode(f"me {digest}".encode()),
     }
-    assert heard[-1].split()[-1] == sent[mechanism]
+    assert received[-1].split()[-1] == sent[mechanism]
 
 
 def test_what_a_killed_run_left_half_written_is_removed(

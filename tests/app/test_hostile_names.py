@@ -137,14 +137,14 @@ def test_a_name_is_shown_as_it_is_written(page: Any, address: str, text: str) ->
 @pytest.mark.parametrize("text", LINKS)
 def test_a_link_made_by_others_says_little(page: Any, address: str, text: str) -> None:
     """What it asks for is quoted as text, and not at length."""
-    asked = f"{text} is what others wrote, and it goes on and on and on"
+    station = f"{text} is what others wrote, and it goes on and on and on"
 
-    main = opened(page, f"{address}/station?station={quote(asked)}")
+    main = opened(page, f"{address}/station?station={quote(station)}")
 
-    said = main.get_by_text("No station has the id").inner_text()
+    notice = main.get_by_text("No station has the id").inner_text()
     assert (
-        said.replace("\u2060", "")
-        == f'No station has the id "{asked[:40]}..."; showing another.'
+        notice.replace("\u2060", "")
+        == f'No station has the id "{station[:40]}..."; showing another.'
     )
     assert acting(main, address) == []
 

@@ -167,9 +167,9 @@ def test_all_that_only_reads_is_answered(world: World, sql: str) -> None:
 
 def test_unrestricted_is_asked_for(config: Path, secret: Path, tmp_path: Path) -> None:
     """Then a query reads and writes as its user may."""
-    asked = ("--config", config, "query", "--unrestricted")
-    read = bikecollect(*asked, f"SELECT word FROM '{secret}'", "--format", "csv")
-    copied = bikecollect(*asked, f"COPY stations TO '{tmp_path / 'out.csv'}'")
+    command = ("--config", config, "query", "--unrestricted")
+    read = bikecollect(*command, f"SELECT word FROM '{secret}'", "--format", "csv")
+    copied = bikecollect(*command, f"COPY stations TO '{tmp_path / 'out.csv'}'")
 
     assert read.stdout == "word\nhunter2\n"
     assert (read.returncode, copied.returncode) == (0, 0)

@@ -180,10 +180,10 @@ def test_a_settled_sheet_is_read_once_until_it_grows(
     """The same rows as from the CSV; what was settled before is used, or replaced."""
     settled = tmp_path / "settled"
     with viewed(world) as db:
-        wanted = db.execute(ROWS).fetchall()
+        expected = db.execute(ROWS).fetchall()
     for _ in range(2):
         with viewed(world, settled=settled) as db:
-            assert db.execute(ROWS).fetchall() == wanted
+            assert db.execute(ROWS).fetchall() == expected
     (first, newest) = sorted(settled.rglob("*.parquet"))
     stamps = first.stat().st_mtime_ns, newest.name
 
@@ -191,7 +191,7 @@ def test_a_settled_sheet_is_read_once_until_it_grows(
     with viewed(world, settled=settled) as db:
         after = db.execute(ROWS).fetchall()
 
-    assert after[:-1] == wanted
+    assert after[:-1] == expected
     assert after[-1][3] == 6
     (again, grown) = sorted(settled.rglob("*.parquet"))
     assert (again.stat().st_mtime_ns, grown.name) == (stamps[0], grown.name)

@@ -32,7 +32,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_the_file_in_use_is_named(path: Path) -> None:
     """By config path, by the version with -v, by status and by the doctor."""
-    said = [
+    outputs = [
         bikecollect("--config", path, "config", "path").stdout,
         bikecollect("--config", path, "--version", "-v").stdout,
         bikecollect("-v", "--version", BIKECOLLECT_CONFIG=str(path)).stdout,
@@ -40,8 +40,8 @@ def test_the_file_in_use_is_named(path: Path) -> None:
         bikecollect("--config", path, "doctor", "--offline").stdout,
     ]
 
-    assert said[0] == f"{path}\n"
-    unwrapped = [line.replace("\n      ", " ") for line in said[1:]]
+    assert outputs[0] == f"{path}\n"
+    unwrapped = [line.replace("\n      ", " ") for line in outputs[1:]]
     assert all(f"settings: {path}" in line for line in unwrapped)
     assert bikecollect("--version").stdout.count("\n") == 1
 
@@ -139,10 +139,10 @@ def test_without_a_file_there_is_nothing_to_edit() -> None:
 
 def test_a_command_that_has_no_settings_says_so() -> None:
     """All but those that cron calls and that are silent when all is well."""
-    told = bikecollect("runs")
+    reported = bikecollect("runs")
     silent = [bikecollect("compact", "--quiet"), bikecollect("status", "--alert")]
 
-    assert told.stderr.startswith(
+    assert reported.stderr.startswith(
         "bikecollect: no settings file; using Taipei's YouBike"
     )
     assert [process.stderr for process in silent] == ["", ""]

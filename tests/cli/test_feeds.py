@@ -156,31 +156,31 @@ def test_a_gbfs_file_without_its_head_says_what_to_give() -> None:
 @pytest.mark.parametrize(("status", "code"), [(403, 77), (500, 69)])
 def test_only_what_is_not_there_leads_to_another_guess(status: int, code: int) -> None:
     """Refused or broken beside the file ends the try, with no address more."""
-    asked: list[str] = []
+    requests: list[str] = []
     body = json.dumps({"last_updated": 1, "ttl": 1, "data": {"bikes": []}}).encode()
 
     def answer(path: str) -> Answer:
-        asked.append(path)
+        requests.append(path)
         return Answer(body) if path == "/x/y/bikes.json" else Answer(b"", status)
 
-    got, _, _ = tried(answer, "/x/y/bikes.json")
+    exit_code, _, _ = tried(answer, "/x/y/bikes.json")
 
-    assert got == code
-    assert set(asked) == {"/x/y/bikes.json", "/x/y/gbfs.json"}
+    assert exit_code == code
+    assert set(requests) == {"/x/y/bikes.json", "/x/y/gbfs.json"}
 
 
 def test_a_try_asks_twice_at_most() -> None:
     """A person waits: what stays wrong is told soon."""
-    asked: list[str] = []
+    requests: list[str] = []
 
     def answer(path: str) -> Answer:
-        asked.append(path)
+        requests.append(path)
         return Answer(b"", 500)
 
-    got, _, _ = tried(answer, "/gbfs.json", "--feed", "gbfs")
+    exit_code, _, _ = tried(answer, "/gbfs.json", "--feed", "gbfs")
 
-    assert got == 69
-    assert asked == ["/gbfs.json"] * 2
+    assert exit_code == 69
+    assert requests == ["/gbfs.json"] * 2
 
 
 def test_a_youbike_list_is_recognised() -> None:
@@ -224,9 +224,9 @@ def test_what_cannot_be_collected_ends_with_its_code_and_one_line(
     body: bytes, status: int, code: int, word: str
 ) -> None:
     """One line that says why, and nothing on stdout."""
-    got, trial, stderr = tried(always(body, status), "/feed.json")
+    exit_code, trial, stderr = tried(always(body, status), "/feed.json")
 
-    assert (got, trial) == (code, None)
+    assert (exit_code, trial) == (code, None)
     assert word in stderr
     assert stderr.count("\n") == 1
     assert "Traceback" not in stderr

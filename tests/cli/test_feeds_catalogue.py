@@ -253,11 +253,11 @@ def feeds_of(port: Callable[[], str]) -> Callable[[str], Answer]:
 
 def test_systems_with_stations_are_found_by_asking_them_once() -> None:
     """Unreadable feeds are left out and counted; the answers are remembered."""
-    asked: list[str] = []
+    requests: list[str] = []
     address: list[str] = []
 
     def answer(path: str) -> Answer:
-        asked.append(path)
+        requests.append(path)
         return feeds_of(lambda: address[0])(path)
 
     with serving(answer) as url:
@@ -266,21 +266,21 @@ def test_systems_with_stations_are_found_by_asking_them_once() -> None:
         rows = "".join(f"XX,{n},Here,{n},,{url}/{n}/gbfs.json,2.3,,,\n" for n in names)
         saved(rows)
         first = bikecollect("feeds", "search", "--country", "xx", "--stations")
-        number = len(asked)
+        number = len(requests)
         again = searched("--country", "xx", "--stations")
 
     assert [line.split()[0] for line in first.stdout.splitlines()] == ["id", "docked"]
     assert "1 feeds could not be read" in first.stderr
     assert again == ["docked"]
-    assert asked[number:] == ["/down/gbfs.json"]
+    assert requests[number:] == ["/down/gbfs.json"]
 
 
 def test_a_list_from_elsewhere_cannot_make_us_ask_private_hosts() -> None:
     """Such as a router: only a list of one's own network may name one."""
-    asked: list[str] = []
+    requests: list[str] = []
 
     def answer(path: str) -> Answer:
-        asked.append(path)
+        requests.append(path)
         return Answer(b"{}")
 
     with serving(answer) as url:
@@ -289,7 +289,7 @@ def test_a_list_from_elsewhere_cannot_make_us_ask_private_hosts() -> None:
         SAVED.write_text(json.dumps({**values, "source": "https://list.example/s.csv"}))
         process = bikecollect("feeds", "search", "router", "--stations")
 
-    assert asked == []
+    assert requests == []
     assert process.returncode == 1
 
 

@@ -340,9 +340,9 @@ def test_damage_that_was_healed_is_told_once(tmp_path: Path) -> None:
         path = settings(tmp_path, url)
         bikecollect("--config", path, "fetch")
         (tmp_path / "data/city/ledger.sqlite3").write_bytes(b"no ledger at all" * 99)
-        told = bikecollect("--config", path, "fetch")
+        process = bikecollect("--config", path, "fetch")
         quiet = bikecollect("--config", path, "fetch")
 
-    assert told.returncode == quiet.returncode == 0
-    assert "the ledger was damaged" in told.stderr
+    assert process.returncode == quiet.returncode == 0
+    assert "the ledger was damaged" in process.stderr
     assert quiet.stderr == ""

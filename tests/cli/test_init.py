@@ -53,8 +53,10 @@ def test_without_questions_the_file_loads() -> None:
 def test_an_address_is_tried_and_then_collected() -> None:
     """What the try found is what the settings say, and fetch works by them."""
     with serving(lambda _: GOOD) as url:
-        asked = f"{url}/tiny.json?key=1"
-        process = bikecollect("init", "--yes", "--system", asked, "--data-dir", "data")
+        address = f"{url}/tiny.json?key=1"
+        process = bikecollect(
+            "init", "--yes", "--system", address, "--data-dir", "data"
+        )
         fetched = bikecollect("fetch")
     settings = loader.load(str(FILE))
 
@@ -81,8 +83,8 @@ def test_a_failed_try_may_be_overridden() -> None:
     """The answer yes writes what the address looks like; the zone is asked for."""
     with serving(lambda _: Answer(b"", 404)) as url:
         answers = "y\nParis\nEurope/Paris\n\n\n"
-        asked = ("--system", f"{url}/tiny/gbfs.json")
-        process = bikecollect("init", *asked, "--no-cron", answers=answers)
+        options = ("--system", f"{url}/tiny/gbfs.json")
+        process = bikecollect("init", *options, "--no-cron", answers=answers)
     settings = loader.load(str(FILE))
 
     assert process.returncode == 0
@@ -175,18 +177,18 @@ def test_an_answer_goes_back_to_the_question_before() -> None:
 
 def test_systems_of_one_name_get_different_names() -> None:
     """None is dropped in silence: two addresses are two systems."""
-    asked = [f"https://{host}.org/tiny/gbfs.json" for host in ("a", "b", "c")]
+    addresses = [f"https://{host}.org/tiny/gbfs.json" for host in ("a", "b", "c")]
     zone = ("--timezone", "Europe/Paris")
-    words = [word for system_id in asked for word in ("--system", system_id)]
-    process = bikecollect(*QUIET, *zone, *words, "--system", f"mine={asked[0]}")
+    words = [word for system_id in addresses for word in ("--system", system_id)]
+    process = bikecollect(*QUIET, *zone, *words, "--system", f"mine={addresses[0]}")
     settings = loader.load(str(FILE))
 
     assert process.returncode == 0
     assert {name: system.url for name, system in settings.systems.items()} == {
-        "tiny": asked[0],
-        "tiny-2": asked[1],
-        "tiny-3": asked[2],
-        "mine": asked[0],
+        "tiny": addresses[0],
+        "tiny-2": addresses[1],
+        "tiny-3": addresses[2],
+        "mine": addresses[0],
     }
 
 
@@ -205,14 +207,14 @@ def test_a_name_can_be_chosen() -> None:
     process = bikecollect(*QUIET, "--system", "mine=velib-paris")
     mine = loader.load(str(FILE)).systems["mine"]
     answers = ["https://x.org/tiny.json", "a/b", "archive", "small", "", "", "", ""]
-    asked = bikecollect(
+    prompted = bikecollect(
         *("init", "--force", "--no-try", "--no-cron"), answers="\n".join(answers)
     )
 
     assert process.returncode == 0
     assert (mine.feed, mine.timezone) == ("gbfs", "Europe/Paris")
-    assert "a name consists of letters" in asked.stdout
-    assert "is the folder of the archive" in asked.stdout
+    assert "a name consists of letters" in prompted.stdout
+    assert "is the folder of the archive" in prompted.stdout
     assert list(loader.load(str(FILE)).systems) == ["small"]
 
 

@@ -124,7 +124,7 @@ def test_no_secret_is_in_any_output_or_file(tmp_path: Path, misdeed: str) -> Non
 
     with serving(answer) as url, mail.up():
         path = settings(tmp_path, f"{url}/feed?key={CANARY}-query", more, "4s")
-        said = []
+        outputs = []
         for words in (
             ["-vv", "fetch", "--format", "json"],
             ["--log-format", "json", "-vv", "fetch", "--dry-run"],
@@ -136,13 +136,13 @@ def test_no_secret_is_in_any_output_or_file(tmp_path: Path, misdeed: str) -> Non
         ):
             process = bikecollect("--config", path, *words)
             assert "Traceback" not in process.stdout
-            said += [process.stdout, process.stderr]
-    assert CANARY not in "".join(said)
+            outputs += [process.stdout, process.stderr]
+    assert CANARY not in "".join(outputs)
     for file in (tmp_path / "data").rglob("*"):
         # The payload is the publisher's bytes, untouched: what it says, it says.
         if file.is_file() and file.suffix != ".zip":
             assert CANARY.encode() not in file.read_bytes(), file
-    assert smtpd.PASSWORD not in "".join(said)
+    assert smtpd.PASSWORD not in "".join(outputs)
 
 
 def test_cron_is_silent_when_a_mail_waits_and_speaks_when_none_can(

@@ -188,10 +188,10 @@ def test_a_stream_that_is_asked_for_is_written_to(config: Path, stream: str) -> 
     """What `-o -` gives is what no `-o` gives, and no file comes of it."""
     plain = answer(config, "export")
 
-    asked = answer(config, f"export -o {stream}")
+    result = answer(config, f"export -o {stream}")
 
-    assert asked.returncode == 0
-    assert asked.stdout == plain.stdout
+    assert result.returncode == 0
+    assert result.stdout == plain.stdout
     assert not list(Path().iterdir())
 
 

@@ -176,9 +176,9 @@ def test_watch_ends_with_130(played: Path) -> None:
     assert process.stdout is not None
     process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=20)
+    _, stderr = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert "Traceback" not in said
+    assert "Traceback" not in stderr
 
 
 def test_runs_are_listed_newest_first_and_filtered(played: Path) -> None:
@@ -222,14 +222,14 @@ def test_a_slot_shows_its_stages_tries_payload_and_log(played: Path) -> None:
 
 def test_what_is_not_there_is_said_with_64(played: Path) -> None:
     """With what to write instead."""
-    for words, said in {
+    for words, message in {
         ("runs", "show", "2001-01-01"): "no run found",
         ("runs", "show", "yesterday"): "invalid time",
         ("runs", "--outcome", "fine"): "unknown outcome",
     }.items():
         process = bikecollect(played, *words)
         assert process.returncode == 64
-        assert said in process.stderr
+        assert message in process.stderr
     assert bikecollect(played, "status", "nowhere").returncode == 78
 
 

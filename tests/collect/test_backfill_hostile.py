@@ -374,9 +374,9 @@ def archived(other: World) -> Path:
 def certificate(archive: Path, change: Callable[[dict[str, object]], object]) -> None:
     """Change what the certificate of the day says."""
     (path,) = (archive / "certificates/system_id=city").glob("2026-11-22.json")
-    said = json.loads(path.read_text(encoding="utf-8"))
-    change(said)
-    path.write_text(json.dumps(said), encoding="utf-8")
+    values = json.loads(path.read_text(encoding="utf-8"))
+    change(values)
+    path.write_text(json.dumps(values), encoding="utf-8")
 
 
 def test_an_archived_day_is_read(other: World, archived: Path) -> None:

@@ -62,9 +62,9 @@ def test_killed_runs_are_told_of_although_every_run_is_killed(settings: Path) ->
     """The second is killed as the first was, yet people know of the first."""
     ended = [fetch(settings, "deadly"), fetch(settings, "deadly")]
 
-    heard = settings.with_name("heard").read_text(encoding="utf-8")
+    output = settings.with_name("heard").read_text(encoding="utf-8")
     assert ended == [-signal.SIGKILL, -signal.SIGKILL]
-    assert "was killed before it ended; its payload waits in the inbox" in heard
+    assert "was killed before it ended; its payload waits in the inbox" in output
 
 
 def test_a_killed_run_is_told_of_once(settings: Path) -> None:
@@ -74,6 +74,6 @@ def test_a_killed_run_is_told_of_once(settings: Path) -> None:
     before = settings.with_name("heard").read_text(encoding="utf-8")
     fetch(settings, "good")
 
-    heard = settings.with_name("heard").read_text(encoding="utf-8")
+    output = settings.with_name("heard").read_text(encoding="utf-8")
     assert before.count("was killed before it ended") == 1
-    assert heard.count("was killed before it ended") == 1
+    assert output.count("was killed before it ended") == 1

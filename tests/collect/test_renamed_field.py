@@ -110,9 +110,9 @@ def test_a_field_that_rows_can_do_without_is_told_with_its_new_name(
         youbike(city, Quantity="dock_total")
         run = city.fetch()
 
-    told = [notice.text for notice in run.notices if notice.kind == "fields"]
+    texts = [notice.text for notice in run.notices if notice.kind == "fields"]
     assert run.outcome is Outcome.COLLECTED
-    assert told == [
+    assert texts == [
         "most likely a field was renamed: Quantity is now dock_total "
         "(40 of 40 stations have the same value)",
         "to continue, put these lines at the end of the settings file, then run: "
@@ -133,9 +133,9 @@ def test_a_new_name_that_nothing_supports_is_not_guessed(tmp_path: Path) -> None
             station["zz"] = "unknown"
         run = city.fetch()
 
-    told = [notice.text for notice in run.notices if notice.kind == "fields"]
+    texts = [notice.text for notice in run.notices if notice.kind == "fields"]
     assert run.outcome is Outcome.REJECTED
-    assert told == ["no new field matches num_vehicles_available; unread fields: zz"]
+    assert texts == ["no new field matches num_vehicles_available; unread fields: zz"]
 
 
 def test_without_anything_to_compare_with_names_alone_are_a_guess(
@@ -146,8 +146,8 @@ def test_without_anything_to_compare_with_names_alone_are_a_guess(
         youbike(city, available_rent_bikes="sbi_now")
         run = city.fetch()
 
-    told = [notice.text for notice in run.notices if notice.kind == "fields"]
-    assert told[-2:] == ["[systems.city.fields]", 'num_vehicles_available = "sbi_now"']
+    texts = [notice.text for notice in run.notices if notice.kind == "fields"]
+    assert texts[-2:] == ["[systems.city.fields]", 'num_vehicles_available = "sbi_now"']
 
 
 def test_the_fields_of_a_gbfs_feed_can_be_named_too(tmp_path: Path) -> None:
@@ -192,10 +192,10 @@ def test_a_gbfs_field_that_vanishes_is_told_with_the_table_that_is_there(
             station["free"] = station.pop("num_bikes_available")
         run = city.fetch()
 
-    told = [notice.text for notice in run.notices if notice.kind == "fields"]
+    texts = [notice.text for notice in run.notices if notice.kind == "fields"]
     assert run.outcome is Outcome.REJECTED
-    assert "in place of that table" in told[1]
-    assert told[2:] == [
+    assert "in place of that table" in texts[1]
+    assert texts[2:] == [
         "[systems.city.fields]",
         'capacity = "size"',
         'num_vehicles_available = "free"',

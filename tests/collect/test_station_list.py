@@ -169,11 +169,11 @@ def test_what_is_odd_is_told_again_when_it_had_been_gone_for_a_week(
     city.documents["/station_status"] = listed(odd)
     late = city.fetch(after=8 * DAY)
 
-    told = [
+    kinds = [
         [n.kind for n in run.notices if "last_reported is empty" in n.text]
         for run in (first, soon, late)
     ]
-    assert told == [["drift"], [], ["drift"]]
+    assert kinds == [["drift"], [], ["drift"]]
 
 
 def test_ids_that_are_all_others_are_told(city: Publisher) -> None:

@@ -124,11 +124,11 @@ def _rows(data: bytes) -> list[list[str]]:
 
 
 def _missing(groups: dict[str, list[list[str]]], number: int) -> list[str]:
-    said = {name: str(bikes) for name, bikes in driver.stations(number).items()}
+    bikes_of = {name: str(bikes) for name, bikes in driver.stations(number).items()}
     same = [
         rows
         for rows in groups.values()
-        if {row[2]: row[3] for row in rows if len(row) > 3} == said
+        if {row[2]: row[3] for row in rows if len(row) > 3} == bikes_of
     ]
     return [] if len(same) == 1 else [f"run {number} is there {len(same)} times"]
 

@@ -301,9 +301,9 @@ def test_an_incident_of_a_run_killed_while_telling_is_told(tmp_path: Path) -> No
         # What was mailed is not printed.
         bad = undocumented((code, printed or "mailed"), case)
         site.run("fetch", slot=3)
-        told = [s for to, s in mailbox.mails if to == f"{name}@example.org"]
-        if len(told) not in {1, 2}:
-            bad.append(f"told {len(told)} times: {told}")
+        subjects = [s for to, s in mailbox.mails if to == f"{name}@example.org"]
+        if len(subjects) not in {1, 2}:
+            bad.append(f"told {len(subjects)} times: {subjects}")
         return bad + collected(site, 9) + site.violations()
 
     try:

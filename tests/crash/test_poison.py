@@ -60,10 +60,10 @@ def test_a_payload_set_aside_is_told_of_with_its_reason(folder: Path) -> None:
     fetch(folder, 5)
     run = driver.run(folder, 6, 4)
 
-    said = [notice.text for notice in run.notices if notice.kind == "payload"]
+    texts = [notice.text for notice in run.notices if notice.kind == "payload"]
     reason = (folder / f"payloads/rejected/{NAME}.reason.txt").read_text("utf-8")
     assert run.outcome is Outcome.COLLECTED
-    assert said == [
+    assert texts == [
         "2 runs were killed while they read it or failed to commit it; `bikecollect "
         "backfill` tries it again; the payload is kept in "
         f"{folder}/payloads/rejected/{NAME}"

@@ -30,8 +30,8 @@ def trace(template: Path, number: int, slot: int, mutant: str = "") -> list[Call
     assert harness.strace(folder, number, slot, *options, mutant=mutant) == 0
     text = Path(f"{folder}.trace").read_text(encoding="ascii")
     hexed = "".join(f"\\x{b:02x}" for b in str(folder).encode())
-    asked = "".join(f"\\x{b:02x}" for b in str(template).encode())
-    return powerloss.read_trace(text.replace(hexed, asked), template)
+    escaped = "".join(f"\\x{b:02x}" for b in str(template).encode())
+    return powerloss.read_trace(text.replace(hexed, escaped), template)
 
 
 def cut_everywhere(

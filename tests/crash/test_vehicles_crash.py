@@ -50,10 +50,10 @@ def violations(folder: Path, numbers: Iterable[int]) -> list[str]:
             with path.open(encoding="utf-8", newline="") as lines:
                 for row in [*csv.reader(lines)][1:]:
                     groups.setdefault(row[0], []).append(row)
-        wanted = {number: expected(number) for number in numbers}
-        for number, said in wanted.items():
-            same = [r for r in groups.values() if {c[2]: c[3] for c in r} == said]
-            if len(same) != 1 or len(same[0]) != len(said):
+        by_number = {number: expected(number) for number in numbers}
+        for number, values in by_number.items():
+            same = [r for r in groups.values() if {c[2]: c[3] for c in r} == values]
+            if len(same) != 1 or len(same[0]) != len(values):
                 problems.append(f"run {number} is in {dataset} {len(same)} times")
         # A payload that the disk refused is committed from memory, if that works.
         runs = [expected(number) for number in range(1, 6)]

@@ -270,12 +270,12 @@ def answer(peer: socket.socket, note: Path, base: str) -> None:
     """Answer the one request of *peer*, as *note* says."""
     words = peer.recv(65_536).split(b" ", 2)
     path = words[1].decode("latin-1") if len(words) > 1 else ""
-    told = json.loads(note.read_text(encoding="utf-8"))
-    kind = told["kinds"]["gbfs" if path.startswith("/gbfs") else "youbike"]
+    plan = json.loads(note.read_text(encoding="utf-8"))
+    kind = plan["kinds"]["gbfs" if path.startswith("/gbfs") else "youbike"]
     if kind:
         kinds()[kind](peer, path)
     else:
-        peer.sendall(reply(good(told["moment"], base, path), packed=True))
+        peer.sendall(reply(good(plan["moment"], base, path), packed=True))
 
 
 def main() -> None:

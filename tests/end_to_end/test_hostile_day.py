@@ -117,12 +117,12 @@ def test_a_day_of_hostile_answers_costs_only_their_own_slots(
     day: Day, system: str
 ) -> None:
     """Each good slot has the rows that the city had, and no others."""
-    wanted = {
+    expected = {
         slot: {s.place.station_id: str(s.bikes) for s in hostile_feed.CITY.at(slot + 2)}
         for slot, (_, _, kinds) in _by_slot(day)
         if not kinds[system]
     }
-    collected: dict[float, dict[str, str]] = {slot: {} for slot in wanted}
+    collected: dict[float, dict[str, str]] = {slot: {} for slot in expected}
     for path in sorted((day.folder / "data" / system / "station_status").iterdir()):
         with path.open(encoding="utf-8", newline="") as opened:
             for row in csv.DictReader(opened):
@@ -130,8 +130,8 @@ def test_a_day_of_hostile_answers_costs_only_their_own_slots(
                 if slot in collected:
                     collected[slot][row["station_id"]] = row["num_vehicles_available"]
 
-    assert len(wanted) == SLOTS - len(hostile_feed.kinds())
-    assert collected == wanted
+    assert len(expected) == SLOTS - len(hostile_feed.kinds())
+    assert collected == expected
 
 
 @pytest.mark.slow

@@ -170,20 +170,20 @@ def screens(
 @pytest.mark.parametrize("source", MISDEEDS)
 def test_what_a_feed_says_acts_nowhere(say: Say, tmp_path: Path, source: str) -> None:
     """Not in a log, a mail, a webhook, a program's stdin, a reason, a screen."""
-    heard: list[str] = []
-    told = tmp_path / "told"
+    received: list[str] = []
+    log = tmp_path / "told"
     with (
         misbehaving(answers(GOOD), MISDEEDS[source]) as (url, _),
-        posted(heard) as hook,
+        posted(received) as hook,
     ):
-        command = json.dumps(["sh", "-c", f"cat >> {told}"])
+        command = json.dumps(["sh", "-c", f"cat >> {log}"])
         path = settings(
             tmp_path, url, f'[tell]\nwebhook = "{hook}"\ncommand = {command}'
         )
         collected(path, 5)
     data = tmp_path / "data/city"
 
-    read = {"webhook": "\n".join(heard)}
+    read = {"webhook": "\n".join(received)}
     files = [
         *tmp_path.glob("told"),
         *data.glob("*.log"),
@@ -197,7 +197,7 @@ def test_what_a_feed_says_acts_nowhere(say: Say, tmp_path: Path, source: str) ->
     read |= screens(say, path)
 
     assert {where: acts(text) for where, text in read.items() if acts(text)} == {}
-    assert heard or source in {"a station's name", "a stamp", "a count"}
+    assert received or source in {"a station's name", "a stamp", "a count"}
 
 
 def test_what_a_gbfs_system_calls_itself_acts_nowhere(say: Say, tmp_path: Path) -> None:
@@ -221,9 +221,9 @@ def test_what_a_gbfs_system_calls_itself_acts_nowhere(say: Say, tmp_path: Path) 
     with serving(answer) as url:
         path = settings(tmp_path, url)
         tried = ["feeds", "try", f"{url}/gbfs.json"]
-        said = screens(say, path, [tried, [*tried, "--format", "json"]])
+        output = screens(say, path, [tried, [*tried, "--format", "json"]])
 
-    assert {words: acts(text) for words, text in said.items() if acts(text)} == {}
+    assert {words: acts(text) for words, text in output.items() if acts(text)} == {}
 
 
 def test_an_address_in_gbfs_json_acts_nowhere(say: Say, tmp_path: Path) -> None:
@@ -238,11 +238,11 @@ def test_an_address_in_gbfs_json_acts_nowhere(say: Say, tmp_path: Path) -> None:
         text = path.read_text(encoding="utf-8").replace("youbike", "gbfs")
         path.write_text(text, encoding="utf-8")
         collected(path, 2)
-        said = screens(say, path)
+        output = screens(say, path)
     data = tmp_path / "data/city"
-    said["log"] = (data / "bikecollect.log").read_text(encoding="utf-8")
+    output["log"] = (data / "bikecollect.log").read_text(encoding="utf-8")
 
-    assert {where: acts(text) for where, text in said.items() if acts(text)} == {}
+    assert {where: acts(text) for where, text in output.items() if acts(text)} == {}
 
 
 @contextmanager
@@ -275,14 +275,14 @@ def test_what_a_mail_server_says_acts_nowhere(say: Say, tmp_path: Path) -> None:
             )
             path.write_text(text, encoding="utf-8")
             collected(path, 5)
-            said = screens(say, path, [["status"], ["doctor"], ["runs"]])
+            output = screens(say, path, [["status"], ["doctor"], ["runs"]])
     data = tmp_path / "data/city"
-    said["log"] = (data / "bikecollect.log").read_text(encoding="utf-8")
+    output["log"] = (data / "bikecollect.log").read_text(encoding="utf-8")
 
     assert r"\x1b[2J" in error
-    assert {where: acts(text) for where, text in said.items() if acts(text)} == {}
-    assert FORGED in said["status"], "it is quoted, inside a line of ours"
-    assert r"\x1b[2" not in said["runs"], "our own colours are no text of others"
+    assert {where: acts(text) for where, text in output.items() if acts(text)} == {}
+    assert FORGED in output["status"], "it is quoted, inside a line of ours"
+    assert r"\x1b[2" not in output["runs"], "our own colours are no text of others"
 
 
 def test_a_file_of_another_archive_acts_nowhere(say: Say, tmp_path: Path) -> None:
@@ -299,18 +299,18 @@ def test_a_file_of_another_archive_acts_nowhere(say: Say, tmp_path: Path) -> Non
     words += ["--map", "station_id=id", "--map", "num_vehicles_available=bikes"]
 
     foreign.write_text(f'"{EVIL}",b,c\n{odd}', encoding="utf-8", newline="")
-    said = {"unknown": say("--config", path, *words[:4])}
+    outputs = {"unknown": say("--config", path, *words[:4])}
     foreign.write_text(f"time,id,bikes\n{odd}", encoding="utf-8", newline="")
-    said["unread"] = say("--config", path, *words)
+    outputs["unread"] = say("--config", path, *words)
     foreign.write_text(f"time,id,bikes\n{row}", encoding="utf-8", newline="")
-    said["absent"] = say("--config", path, *words[:3], f"/no/{EVIL}")
-    said["filled"] = say("--config", path, *words, "--format", "json")
+    outputs["absent"] = say("--config", path, *words[:3], f"/no/{EVIL}")
+    outputs["filled"] = say("--config", path, *words, "--format", "json")
     sql = ["query", "SELECT station_id FROM station_status"]
-    said |= screens(say, path, [*SCREENS, sql, ["report", "reliability"]])
+    outputs |= screens(say, path, [*SCREENS, sql, ["report", "reliability"]])
 
-    assert {key: acts(text) for key, text in said.items() if acts(text)} == {}
-    assert json.loads(said["filled"])["what"] == "filled"
-    assert "owned" in said[" ".join(sql)]
+    assert {key: acts(text) for key, text in outputs.items() if acts(text)} == {}
+    assert json.loads(outputs["filled"])["what"] == "filled"
+    assert "owned" in outputs[" ".join(sql)]
 
 
 @pytest.mark.parametrize(
@@ -334,9 +334,9 @@ def test_a_value_of_the_settings_acts_nowhere(
     if not line.startswith("["):
         path.write_text(f"{line}\n{path.read_text('utf-8')}", encoding="utf-8")
 
-    said = screens(say, path, [["status"], ["fetch"], ["doctor", "--offline"]])
+    output = screens(say, path, [["status"], ["fetch"], ["doctor", "--offline"]])
 
-    assert {words: acts(text) for words, text in said.items() if acts(text)} == {}
+    assert {words: acts(text) for words, text in output.items() if acts(text)} == {}
 
 
 @pytest.mark.parametrize(

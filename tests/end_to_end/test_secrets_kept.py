@@ -89,11 +89,11 @@ def test_a_key_is_not_kept_when_all_goes_well(tmp_path: Path) -> None:
 @pytest.mark.parametrize("token", ["", "?token=of-the-publisher"])
 def test_a_gbfs_key_is_not_remembered_in_clear(tmp_path: Path, token: str) -> None:
     """Nor a token of the publisher's; the addresses are asked for again then."""
-    asked: list[str] = []
+    requests: list[str] = []
     now = int(time.time())
 
     def answer(path: str) -> Answer:
-        asked.append(path.partition("?")[0])
+        requests.append(path.partition("?")[0])
         if "gbfs.json" in path:
             feeds = [{"name": "station_status", "url": f"{base[0]}/status.json{token}"}]
             data: dict[str, object] = {"en": {"feeds": feeds}}
@@ -117,7 +117,7 @@ def test_a_gbfs_key_is_not_remembered_in_clear(tmp_path: Path, token: str) -> No
         codes = [bikecollect("--config", path, "fetch").returncode for _ in range(2)]
 
     assert codes == [0, 0]
-    assert asked.count("/gbfs.json") == (2 if token else 1)
+    assert requests.count("/gbfs.json") == (2 if token else 1)
     for content in written(tmp_path / "data"):
         assert CANARY.encode() not in content
         assert b"of-the-publisher" not in content

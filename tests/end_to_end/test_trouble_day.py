@@ -34,10 +34,10 @@ def test_a_day_of_trouble_is_told_in_few_mails(tmp_path: Path) -> None:
         pytest.skip(f"no namespace of our own here: {process.stderr.strip()}")
     assert process.returncode == 0, process.stderr
 
-    told = json.loads(process.stdout)
-    ends = Counter(outcome for outcome, _ in told["ends"])
+    account = json.loads(process.stdout)
+    ends = Counter(outcome for outcome, _ in account["ends"])
     assert ends == {"collected": 186, "unavailable": 36, "rejected": 6, "disk": 3}
-    assert told["gaps"] == [
+    assert account["gaps"] == [
         [2, 36, "http-503"],
         [8, 6, "rejected: drift"],
         [11, 3, "disk"],

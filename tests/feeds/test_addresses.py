@@ -243,11 +243,11 @@ def test_credentials_go_to_the_feeds_own_host(url: str, *, covered: bool) -> Non
     """And to those named beside it; never from https to http."""
     scope = Scope(KEYED)
     headers = scope.headers(parse(url))
-    asked = scope.with_keys(parse(url)).text
+    sent = scope.with_keys(parse(url)).text
 
     assert ("Authorization" in headers, "X-Api-Key" in headers) == (covered, covered)
-    assert ("SECRETKEY123" in asked) == covered
-    assert "lang" not in asked
+    assert ("SECRETKEY123" in sent) == covered
+    assert "lang" not in sent
 
 
 @pytest.mark.parametrize("named", ["CDN.Example.net", "cdn.example.net:443", "[::1]"])

@@ -412,16 +412,16 @@ def test_tls_of_a_trusted_server_is_used(tmp_path: Path) -> None:
 def test_certificates_that_are_not_there_are_told(tmp_path: Path) -> None:
     """A missing file, and one without any, are no dead host."""
     (tmp_path / "empty.pem").write_text("nothing\n", encoding="utf-8")
-    said = []
+    errors = []
     with tls_server("127.0.0.1") as (url, _):
         for name in ("none.pem", "empty.pem"):
             get = client(Budget(), access=Access(ca_bundle=str(tmp_path / name)))
             with pytest.raises(ProtocolError) as failed:
                 get("feed", url)
-            said.append(str(failed.value))
+            errors.append(str(failed.value))
 
-    assert said[0] == f"ca_bundle {tmp_path}/none.pem does not exist"
-    assert "no certificate or crl found" in said[1]
+    assert errors[0] == f"ca_bundle {tmp_path}/none.pem does not exist"
+    assert "no certificate or crl found" in errors[1]
 
 
 def test_plain_http_behind_https_is_told() -> None:

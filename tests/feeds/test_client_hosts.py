@@ -184,12 +184,12 @@ def test_the_answer_of_a_webhook_or_a_ping_is_not_read(status: str) -> None:
     deed = sends(f"{head}Content-Length: {len(BOMB)}\r\n\r\n".encode() + BOMB)
     with misbehaving(deed) as (url, _):
         tracemalloc.start()
-        said = {webhooks.ping(url, ""), webhooks.post(url, "text")}
+        errors = {webhooks.ping(url, ""), webhooks.post(url, "text")}
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
 
     code = status.partition(" ")[0]
-    assert said == {"" if code == "200" else f"HTTP {code}"}
+    assert errors == {"" if code == "200" else f"HTTP {code}"}
     assert peak < 20_000_000
 
 
@@ -395,18 +395,23 @@ def test_national_feeds_are_read_uncompressed() -> None:
     bodies = {"/i": stations, "/v": vehicles}
     with serving(lambda path: Answer(bodies[path])) as url:
         get = client(Budget())
-        got = [get("information", f"{url}/i"), get("vehicles", f"{url}/v")]
+        documents = [get("information", f"{url}/i"), get("vehicles", f"{url}/v")]
 
-    assert [len(document.body) for document in got] == [len(stations), len(vehicles)]
+    assert [len(document.body) for document in documents] == [
+        len(stations),
+        len(vehicles),
+    ]
 
 
 def test_a_malformed_address_ends_at_once() -> None:
     """It is named, nothing is asked, nothing waited for."""
     get = client(Budget())
-    with pytest.raises(ProtocolError, match=r"address of status .*'http://\['") as got:
+    with pytest.raises(
+        ProtocolError, match=r"address of status .*'http://\['"
+    ) as raised:
         get("status", "http://[")
 
-    assert got.value.cause == "address"
+    assert raised.value.cause == "address"
     assert get.attempts == []
 
 

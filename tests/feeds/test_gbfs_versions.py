@@ -308,14 +308,14 @@ def test_information_that_does_not_come_is_told_until_it_comes(
     good = city.documents["/station_information"]
     city.documents["/station_information"] = answer
     runs = [city.fetch(), city.fetch(), city.fetch()]
-    asked = city.asked.count("/station_information")
+    count = city.asked.count("/station_information")
     city.documents["/station_information"] = good
     city.fetch(after=600)
     after = city.fetch()
 
     assert [flags(run) for run in runs] == [["partial"]] * 3
     assert "station_information failed" in told(runs[1], "partial")
-    assert asked == 1
+    assert count == 1
     assert flags(after) == []
     assert city.stations()[0]["name"] == "Stop old"
 
@@ -350,15 +350,15 @@ def test_an_unknown_station_is_asked_for_each_quarter_of_an_hour(
     city.documents["/station_information"] = information("old", ttl=86_400)
     city.fetch()
     city.documents["/station_status"] = status("old", "late")
-    asked = []
+    counts = []
     for _ in range(7):
         city.fetch()
-        asked.append("/station_information" in city.asked)
+        counts.append("/station_information" in city.asked)
     city.documents["/station_information"] = information("old", "late", ttl=86_400)
     city.fetch(after=900)
     city.fetch(after=900)
 
-    assert asked == [True, False, False, True, False, False, True]
+    assert counts == [True, False, False, True, False, False, True]
     assert [station["name"] for station in city.stations()] == ["Stop old", "Stop late"]
     assert "/station_information" not in city.asked
 

@@ -50,9 +50,9 @@ def city(tmp_path: Path) -> Iterator[Publisher]:
 def partial(run: Run) -> str:
     """Return why *run* is flagged partial, empty where it is not."""
     assert run.outcome is Outcome.COLLECTED
-    told = [notice.text for notice in run.notices if notice.kind == "partial"]
-    assert bool(told) is ("partial" in run.flags)
-    return "\n".join(told)
+    texts = [notice.text for notice in run.notices if notice.kind == "partial"]
+    assert bool(texts) is ("partial" in run.flags)
+    return "\n".join(texts)
 
 
 @pytest.mark.parametrize(
@@ -87,11 +87,11 @@ def test_a_server_that_gives_no_more_is_told(city: Publisher) -> None:
     """Each slot is flagged; it is asked for more once a day only."""
     city.documents["/f"] = ALL[:20]
     runs = [city.fetch(), city.fetch()]
-    asked = len(city.asked)
+    count = len(city.asked)
     city.fetch(after=86_400)
 
     assert all("exactly 20 stations were received" in partial(run) for run in runs)
-    assert asked == 1
+    assert count == 1
     assert len(city.asked) > 3
 
 

@@ -169,10 +169,10 @@ def test_a_token_server_that_gives_no_token_is_told(
 
 def test_a_redirect_gets_no_secret(own: Platform) -> None:
     """Not even where the settings follow redirects of the feed."""
-    asked: list[str] = []
+    requests: list[str] = []
 
     def other(path: str) -> Answer:
-        asked.append(path)
+        requests.append(path)
         return Answer(b"{}")
 
     with serving(other) as elsewhere:
@@ -181,7 +181,7 @@ def test_a_redirect_gets_no_secret(own: Platform) -> None:
         run = own.fetch()
 
     assert run.outcome is Outcome.PROTOCOL
-    assert asked == []
+    assert requests == []
 
 
 def test_a_token_server_that_hangs_costs_the_slot_only(own: Platform) -> None:
@@ -245,16 +245,16 @@ def test_a_clock_that_is_set_back_makes_a_new_token(own: Platform) -> None:
 
 def test_other_hosts_get_no_token(own: Platform) -> None:
     """A redirect to another host is followed without it."""
-    asked: list[str] = []
+    requests: list[str] = []
     own.more["redirects"] = True
     with platform(own.folder / "other") as other:
         place = other.base.replace("127.0.0.1", "localhost")
         own.replies[AVAILABILITY] = lambda: (302, {"Location": place + "/x"}, b"")
         own.fetch()
-        asked += [bearer for _, bearer in other.bearers]
+        requests += [bearer for _, bearer in other.bearers]
 
-    assert asked
-    assert set(asked) == {""}
+    assert requests
+    assert set(requests) == {""}
 
 
 def test_credential_hosts_get_the_token(own: Platform) -> None:
@@ -265,8 +265,8 @@ def test_credential_hosts_get_the_token(own: Platform) -> None:
         own.replies[AVAILABILITY] = lambda: (302, {"Location": place + "/x"}, b"")
         own.fetch()
 
-    asked = [bearer for _, bearer in other.bearers]
-    assert asked[:2] == ["Bearer token-number-0", "Bearer token-number-1"]
+    tokens = [bearer for _, bearer in other.bearers]
+    assert tokens[:2] == ["Bearer token-number-0", "Bearer token-number-1"]
 
 
 def test_token_and_secret_are_written_nowhere(own: Platform) -> None:

@@ -167,8 +167,8 @@ def test_kinds_are_archived_as_numbers_and_proved(city: Publisher) -> None:
 
     compacted = bikecollect("--config", config, "compact")
     verified = bikecollect("--config", config, "verify")
-    asked = bikecollect("--config", config, "query", sql, "--format", "jsonl")
+    process = bikecollect("--config", config, "query", sql, "--format", "jsonl")
 
     assert (compacted.returncode, verified.returncode) == (0, 0)
-    assert asked.stderr == ""
-    assert json.loads(asked.stdout)["n"] == 2
+    assert process.stderr == ""
+    assert json.loads(process.stdout)["n"] == 2

@@ -225,12 +225,16 @@ def target_credentials(data: bytes) -> None:
     url = "https://me:word-of-mine@example.org/gbfs.json?key=key-of-mine"
     scope = Scope(Access(url, {"X-Api-Key": "header-of-mine"}))
     with suppress(ValueError, BikecollectError):
-        asked = scope.with_keys(urls.parse(urls.joined(url, text)))
-        told = unquote(f"{asked.text} {scope.headers(asked)}")
-        ours = (asked.scheme, asked.host, asked.port) == ("https", "example.org", 443)
-        assert ours == ("header-of-mine" in told)
+        request = scope.with_keys(urls.parse(urls.joined(url, text)))
+        sent = unquote(f"{request.text} {scope.headers(request)}")
+        ours = (request.scheme, request.host, request.port) == (
+            "https",
+            "example.org",
+            443,
+        )
+        assert ours == ("header-of-mine" in sent)
         secrets = ("word-of-mine", "key-of-mine", "header-of-mine")
-        assert ours or not any(secret in told for secret in secrets)
+        assert ours or not any(secret in sent for secret in secrets)
 
 
 def target_stamp(data: bytes) -> None:
@@ -268,9 +272,9 @@ def target_address(data: bytes) -> None:
     with suppress(ValueError):
         url = urls.parse(urls.joined(base.text, text))
         assert urls.parse(url.text) == url._replace(user="")
-        asked = parse_url(url.text)
-        host = (asked.host or "").strip("[]").replace("%25", "%")
-        assert (host, asked.port or urls.PORTS[url.scheme]) == (url.host, url.port)
+        parts = parse_url(url.text)
+        host = (parts.host or "").strip("[]").replace("%25", "%")
+        assert (host, parts.port or urls.PORTS[url.scheme]) == (url.host, url.port)
         numeric(url.host)
         is_local_name(url.host)
     with suppress(BikecollectError):

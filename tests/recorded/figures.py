@@ -107,8 +107,10 @@ class Figures:
         }
         for name in self.stations:
             rows, known = self.of(name, self.slots), self.known(name, self.slots)
-            told = [(slot, row) for slot, row in rows if slot in telling]
-            silent = [1 for s, r in told if r.reported is None or r.reported < s - 3600]
+            counted = [(slot, row) for slot, row in rows if slot in telling]
+            silent = [
+                1 for s, r in counted if r.reported is None or r.reported < s - 3600
+            ]
             docks = [row for _, row in rows if row.docks is not None]
             changes = [
                 1
@@ -122,7 +124,7 @@ class Figures:
                 "slots_expected": len(self.expected(name, self.slots)),
                 "share_with_vehicle": share(len(_rentable(known)), len(known)),
                 "share_with_dock": share(len(_returnable(rows)), len(docks)),
-                "share_silent": share(len(silent), len(told)),
+                "share_silent": share(len(silent), len(counted)),
                 "share_inactive": share(sum(r.is_closed for _, r in rows), len(rows)),
                 "changes": len(changes) if rows else None,
                 "slots_stale": sum(slot in self.stale for slot, _ in rows),

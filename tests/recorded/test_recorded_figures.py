@@ -136,10 +136,10 @@ class City:
         stale = self.stale()
         left_out = stale if without_stale else frozenset()
         kept = {s: rows for s, rows in self.seen.items() if s not in left_out}
-        whole = Figures(self.seen, stale, list(slots), ZoneInfo(ZONE), INTERVAL)
-        figures = replace(whole, seen=kept, stale=stale - left_out)
-        figures.__dict__["lives"] = whole.lives
-        figures.__dict__["stations"] = whole.stations
+        reference = Figures(self.seen, stale, list(slots), ZoneInfo(ZONE), INTERVAL)
+        figures = replace(reference, seen=kept, stale=stale - left_out)
+        figures.__dict__["lives"] = reference.lives
+        figures.__dict__["stations"] = reference.stations
         return figures
 
     def stale(self) -> frozenset[int]:

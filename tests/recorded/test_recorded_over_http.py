@@ -83,11 +83,11 @@ def test_a_fetch_over_http_has_every_station(
 def test_the_paged_taoyuan_feed_tells_that_it_is_not_whole(tmp_path: Path) -> None:
     """100 of a total of 368 came: the pages that do not come are told."""
     (place,) = DATA.glob("d_other_taiwan/taoyuan*")
-    asked: list[str] = []
+    requests: list[str] = []
 
     def answer(path: str) -> Answer:
-        asked.append(path)
-        return Answer(place.read_bytes() if len(asked) == 1 else b"", 200)
+        requests.append(path)
+        return Answer(place.read_bytes() if len(requests) == 1 else b"", 200)
 
     with serving(answer) as url:
         system = {"feed": "youbike", "url": url, "timezone": "Asia/Taipei"}
@@ -98,4 +98,4 @@ def test_the_paged_taoyuan_feed_tells_that_it_is_not_whole(tmp_path: Path) -> No
 
     assert (run.exit_code, run.rows) == (0, 100)
     assert "partial" in run.flags
-    assert "offset=100" in asked[1]
+    assert "offset=100" in requests[1]

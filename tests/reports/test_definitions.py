@@ -314,7 +314,7 @@ def test_a_typical_week_is_computed_for_some_stations_at_a_time(
     world = World(folder / "city")
     for number in range(4):
         world.fetch(dict.fromkeys("abcde", number), after=300)
-    whole = rows_of(world, "typical")
+    full = rows_of(world, "typical")
     monkeypatch.setattr(runner, "ROWS_AT_ONCE", 8)
     queries = []
 
@@ -326,7 +326,7 @@ def test_a_typical_week_is_computed_for_some_stations_at_a_time(
     with viewed(world) as db:
         answer = ask(Counting(db), REPORTS["typical"], VALUES)
 
-    assert [dict(zip(answer.columns, row, strict=True)) for row in answer.rows] == whole
+    assert [dict(zip(answer.columns, row, strict=True)) for row in answer.rows] == full
     assert sum("PERCENTILE_CONT" in sql for sql in queries) == 3
 
 

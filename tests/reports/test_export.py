@@ -51,7 +51,7 @@ def sorted_lines(world: World, day: str) -> str:
 
 def test_an_export_is_the_text_of_the_daily_file(world: World, config: Path) -> None:
     """Value for value, before and after the day is archived, and its CSV gone."""
-    wanted = sorted_lines(world, "2026-11-22")
+    expected = sorted_lines(world, "2026-11-22")
     days = ("--since", "2026-11-22", "--until", "2026-11-22")
     before = export(config, *days)
 
@@ -59,8 +59,8 @@ def test_an_export_is_the_text_of_the_daily_file(world: World, config: Path) -> 
 
     assert process.returncode == 0
     assert not list((world.folder / "station_status").iterdir())
-    assert before == wanted
-    assert export(config, *days) == wanted
+    assert before == expected
+    assert export(config, *days) == expected
 
 
 @pytest.mark.parametrize(
@@ -213,13 +213,17 @@ def test_a_data_package_describes_every_column(config: Path, tmp_path: Path) -> 
     ):
         export(config, "--output", tmp_path / "out" / name, *more)
     place = tmp_path / "out/datapackage.json"
-    said = json.loads(place.read_text(encoding="utf-8"))
-    fields = [f for resource in said["resources"] for f in resource["schema"]["fields"]]
+    description = json.loads(place.read_text(encoding="utf-8"))
+    fields = [
+        f for resource in description["resources"] for f in resource["schema"]["fields"]
+    ]
 
-    assert len(said["resources"]) == 9
+    assert len(description["resources"]) == 9
     assert all(field["description"] and field["type"] for field in fields)
-    said["resources"] = [r for r in said["resources"] if r["format"] == "csv"]
-    place.write_text(json.dumps(said), encoding="utf-8")
+    description["resources"] = [
+        r for r in description["resources"] if r["format"] == "csv"
+    ]
+    place.write_text(json.dumps(description), encoding="utf-8")
     checked = subprocess.run(
         [sys.executable, "-m", "frictionless", "validate", place, "--json"],
         capture_output=True,

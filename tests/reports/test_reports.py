@@ -273,7 +273,7 @@ def test_each_change_has_its_word(folder: Path, case: tuple[Any, ...]) -> None:
     """Moves under 20 m are noise; an id far away under another name is reused."""
     world = World(folder / "city")
     world.fetch({"x": 1})
-    lat, name, capacity, listed, lat2, name2, capacity2, listed2, wanted = case
+    lat, name, capacity, listed, lat2, name2, capacity2, listed2, expected = case
     path = world.folder / "station_information.csv"
     head = path.read_text().splitlines()[0]
     rows = [
@@ -284,7 +284,7 @@ def test_each_change_has_its_word(folder: Path, case: tuple[Any, ...]) -> None:
 
     kinds = [r["what"] for r in answered(world, "changes") if r["station_id"] == "s"]
 
-    assert kinds == wanted
+    assert kinds == expected
 
 
 def test_coverage_counts_states_and_causes(world: World) -> None:

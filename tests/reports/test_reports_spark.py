@@ -147,10 +147,10 @@ def test_spark_gives_the_same(
     with viewed(world) as db:
         duck = Duck(db)
         duck.register("asked", ASKED, asked(duck, VALUES, "station"))
-        columns, wanted = duck.query(text)
+        columns, expected = duck.query(text)
 
     result = views.sql(text)
 
     assert result.columns == columns
-    assert tidy([tuple(row) for row in result.collect()]) == tidy(wanted)
-    assert wanted or report.name in WITHOUT_ROWS
+    assert tidy([tuple(row) for row in result.collect()]) == tidy(expected)
+    assert expected or report.name in WITHOUT_ROWS

@@ -693,10 +693,10 @@ def test_a_file_that_the_service_cannot_read_is_named_with_what_helps(
     path.touch(0o600)
 
     (line,) = obstacles("daemon", Path("/bin/true"), [path])
-    said, _, command = line.partition("; run: ")
+    message, _, command = line.partition("; run: ")
     subprocess.run(["sh", "-c", command], check=True)
 
-    assert said == f"daemon cannot read {path}"
+    assert message == f"daemon cannot read {path}"
     assert (path.stat().st_uid, path.stat().st_mode & 0o777) == (0, 0o640)
     assert obstacles("daemon", Path("/bin/true"), [path]) == []
 

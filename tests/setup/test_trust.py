@@ -417,9 +417,9 @@ def test_a_command_lies_beside_the_settings(tmp_path: Path) -> None:
 @only_root
 def test_a_user_without_a_home_is_told_what_to_name() -> None:
     """No home, no entry in the password file: one sentence, 78."""
-    told = as_user(MALLORY, "os.environ.pop('HOME'); config.load(None).data")
+    error = as_user(MALLORY, "os.environ.pop('HOME'); config.load(None).data")
 
-    assert "set data_dir in the settings" in told
+    assert "set data_dir in the settings" in error
 
 
 def test_what_is_not_there_is_nobody_s(tmp_path: Path) -> None:

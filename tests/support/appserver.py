@@ -31,9 +31,9 @@ def app_serving(
         env={**os.environ, "TMPDIR": str(aside), **env},
     ) as server:
         assert server.stdout is not None
-        said = server.stdout.readline()
+        line = server.stdout.readline()
         address = f"http://127.0.0.1:{port}"
-        assert said == f"The data app: {address} (Ctrl-C ends it)\n", said
+        assert line == f"The data app: {address} (Ctrl-C ends it)\n", line
         yield address
         server.send_signal(signal.SIGINT)
         assert server.wait(60) in {0, -signal.SIGINT, 130}

@@ -85,5 +85,5 @@ async def serve(
 
 if __name__ == "__main__":
     number, place, cert_file, key_file, *more = sys.argv[1:]
-    asked = dict(option.partition("=")[::2] for option in more)
-    asyncio.run(serve(int(number), Path(place), cert_file, key_file, asked))
+    options = dict(option.partition("=")[::2] for option in more)
+    asyncio.run(serve(int(number), Path(place), cert_file, key_file, options))
