@@ -28,7 +28,6 @@ FILLED = (
 )
 """Slots and rows by the day in the file's name, ``station_status/DAY.csv``."""
 
-PLACES = [packed.COLUMNS.index(name) for name in RUNS]
 INSERT_RUN = (
     f"INSERT OR IGNORE INTO runs ({', '.join(RUNS)}, seconds, notices, tries)"
     f" VALUES ({', '.join('?' * len(RUNS))}, '{{}}', '[]', '[]')"
@@ -97,13 +96,8 @@ class ArchivedDays:
 
     def runs(self, begin: Slot, end: Slot) -> list[tuple[Any, ...]]:
         """Return the runs of those slots, with the columns of the dataset `runs`."""
-        sql = f"SELECT {', '.join(RUNS)} FROM runs WHERE slot >= ? AND slot < ?"
-        rows = self._ledger.all(sql, begin, end)
         with self._ledger.translated():
-            days = packed.newest_first(self._ledger.opened(), begin, end)
-            old = [[row[place] for place in PLACES] for day in days for row in day]
-        runs = {row[0]: tuple(row) for row in (*old, *rows)}
-        return sorted(runs.values(), key=lambda row: row[1])
+            return packed.select(self._ledger.opened(), tuple(RUNS), begin, end)
 
     def days_of_damaged_runs(self) -> list[str]:
         """Return the days whose packed runs are damaged."""

@@ -204,6 +204,14 @@ class History:
             return list(packed.accounts(db, since, until, names))
         return []
 
+    def run_rows(
+        self, names: Sequence[str], begin: Slot, end: Slot
+    ) -> list[tuple[Any, ...]]:
+        """Return the columns *names* of all runs from *begin* to before *end*."""
+        with self._opened() as db:
+            return packed.select(db, names, begin, end)
+        return []
+
     def days_of_damaged_runs(self) -> list[str]:
         """Return the days whose packed runs cannot be read."""
         with self._opened() as db:

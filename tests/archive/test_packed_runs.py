@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from keeping import compacted, findings
+from keeping import compacted, findings, viewed
 from world import NOON, TAIPEI, World
 
 from bikecollect.core.errors import FeedUnavailable, StorageError
@@ -145,6 +145,22 @@ def test_runs_of_the_last_five_weeks_stay_after_a_long_outage(
 
     assert rows(world, "SELECT count(*) FROM runs") == [(7,)]
     assert rows(world, "SELECT count(*) FROM packed_runs") == [(0,)]
+
+
+def test_packed_runs_of_a_day_that_the_archive_lost_are_queried(world: World) -> None:
+    """Its CSV is there: the day is open again, with all its runs."""
+    compacted(world, csv_days=99)
+    for path in world.folder.parent.glob("archive/**/date=2026-11-22/*.parquet"):
+        path.unlink()
+
+    with viewed(world) as db:
+        found = db.execute("SELECT outcome, count(*) FROM runs GROUP BY 1 ORDER BY 1")
+        assert found.fetchall() == [
+            ("collected", 4),
+            ("killed", 1),
+            ("rejected", 1),
+            ("unavailable", 1),
+        ]
 
 
 def test_damaged_packed_runs_are_named_and_taken_from_the_archive(world: World) -> None:

@@ -235,9 +235,8 @@ class _Views:
         vehicles.create_view(datasets.VEHICLE_SLOTS, "FROM open_vehicle_slots")
 
     def _runs(self, system: ViewedSystem, begin: Slot, end: Slot) -> list[Any]:
-        names = ", ".join(datasets.RUNS)
-        sql = f"SELECT {names} FROM runs WHERE slot >= ? AND slot < ? ORDER BY slot"
-        return self._histories[system.system_id].select(sql, begin, end)
+        history = self._histories[system.system_id]
+        return history.run_rows(tuple(datasets.RUNS), begin, end)
 
     def _create_stations(self) -> None:
         """Create the table of station versions from station_information.csv."""

@@ -109,6 +109,22 @@ def newest_first(db: "Connection", since: Slot, until: Slot) -> Iterator[list[Ro
         yield [row for row in _unpack_day(db, day) if since <= row[1] < until]
 
 
+def select(
+    db: "Connection", names: Sequence[str], begin: Slot, end: Slot
+) -> list[tuple[Any, ...]]:
+    """Return the columns *names* of all runs, packed or not, from *begin* to *end*.
+
+    They are sorted by slot; the slot *end* is not included.
+    """
+    sql = f"SELECT {', '.join(COLUMNS)} FROM runs WHERE slot >= ? AND slot < ?"
+    days = newest_first(db, begin, end)
+    runs = {row[0]: row for day in days for row in day}
+    runs |= {row[0]: row for row in db.execute(sql, (begin, end))}
+    places = [COLUMNS.index(name) for name in names]
+    ordered = sorted(runs.values(), key=lambda row: (row[1], row[2]))
+    return [tuple(row[place] for place in places) for row in ordered]
+
+
 def find(db: "Connection", run_id: str) -> tuple[str, list[Row]]:
     """Return the packed day of the run *run_id*, and its row, if there is one."""
     quoted = json.dumps(run_id)

@@ -47,12 +47,12 @@ class RunPacker:
         return len(days) > BATCH
 
     def shrink(self) -> None:
-        """Write the ledger anew if most of it is unused, and the disk has the space."""
+        """Write the ledger anew if a quarter is unused, and the disk has the space."""
         size, pages, free = (
             self.ledger.all(f"PRAGMA {name}")[0][0]
             for name in ("page_size", "page_count", "freelist_count")
         )
-        if free * size < MOST_FREE or free * 2 < pages:
+        if free * size < MOST_FREE or free * 4 < pages:
             return
         try:
             with self.ledger.translated():
