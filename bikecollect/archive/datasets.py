@@ -60,6 +60,18 @@ ADDED = {"minute_of_day": "SMALLINT", "hour_of_week": "SMALLINT"}
 """Columns that an archived day has in addition to those of its CSV; local time."""
 VERBATIM = "verbatim_line"
 """The text of a row whose values do not reproduce it; absent on most days."""
+OCCUPANCY, OCCUPANCY_DERIVED = "occupancy", "occupancy_is_derived"
+"""A column that costs 12 to 38 % of a file, and what is in the file in its place.
+
+On a day on which each value follows from its row the views compute it.
+"""
+DERIVED_FROM = ("num_vehicles_available", "capacity")
+OCCUPANCY_SQL = (
+    "CASE WHEN capacity <> 0"
+    " THEN round_even(CAST(num_vehicles_available AS DOUBLE) / capacity, 4) END"
+)
+NOT_COLLECTED = frozenset({VERBATIM, OCCUPANCY_DERIVED})
+"""Columns of the files that are in no view and no CSV."""
 SLOT_TIME = "slot_time"
 """A column of the views only: the slot as TIMESTAMP WITH TIME ZONE."""
 SLOTS = {

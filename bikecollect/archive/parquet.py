@@ -34,14 +34,21 @@ OPTIONS = (
     f"FORMAT parquet, PARQUET_VERSION V2, COMPRESSION zstd, COMPRESSION_LEVEL {LEVEL},"
     f" ROW_GROUP_SIZE {ROW_GROUP}, DICTIONARY_SIZE_LIMIT {DICTIONARY}"
 )
+SMALL = (
+    f"FORMAT parquet, PARQUET_VERSION V1, COMPRESSION zstd, COMPRESSION_LEVEL {LEVEL},"
+    f" ROW_GROUP_SIZE {ROW_GROUP}, DICTIONARY_SIZE_LIMIT 1"
+)
+"""The options for a day's slots, runs and summaries, which are always read whole."""
 VEHICLE_ROW_GROUP = 100_000
 """Of vehicles a day has millions of rows: a row group is held in memory."""
 QUICK = f"FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE {ROW_GROUP}"
 """The options for short-lived files."""
 
 
-def as_rows(columns: Sequence[str]) -> str:
+def as_rows(columns: Sequence[str], derived: str = "") -> str:
     """Return the expressions that turn the texts of a CSV into typed *columns*.
+
+    Instead of the column *derived* there is `OCCUPANCY_DERIVED`.
 
     *columns* are names in SQL, see `own_columns`.
 
@@ -49,7 +56,12 @@ def as_rows(columns: Sequence[str]) -> str:
     that is not a value of its column's type becomes NULL.
     """
     types = datasets.types_of(columns)
-    expressions = [f"{_typed(column, types)} AS {name(column)}" for column in columns]
+    expressions = [
+        f"true AS {datasets.OCCUPANCY_DERIVED}"
+        if column == derived
+        else f"{_typed(column, types)} AS {name(column)}"
+        for column in columns
+    ]
     local = "TRY_CAST(epoch(TRY_CAST(substr(slot, 1, 19) AS TIMESTAMP)) AS BIGINT)"
     hour, rest = (f"TRY_CAST(substr(slot, {n}, 2) AS INTEGER)" for n in (12, 15))
     minute = f"{hour} * 60 + {rest}"
@@ -74,10 +86,27 @@ def csv_source(files: str, columns: Sequence[str]) -> str:
 
 
 def write_day(
-    db: "DuckDBPyConnection", sheet: Path, columns: Sequence[str], target: Path
+    db: "DuckDBPyConnection",
+    sheet: Path,
+    columns: Sequence[str],
+    target: Path,
+    derived: str = "",
 ) -> None:
-    """Write *sheet*, a day's sorted CSV, to *target*; raises StorageError."""
-    _write(db, sheet, columns, target, options_for(columns))
+    """Write *sheet*, a day's sorted CSV, to *target*; raises StorageError.
+
+    The column *derived* is left out, see `derivable`.
+    """
+    _write(db, sheet, columns, target, options_for(columns), derived=derived)
+
+
+def derivable(columns: Sequence[str]) -> str:
+    """Return the column of a daily file that may follow from the others, or "".
+
+    >>> derivable(["slot", "num_vehicles_available", "capacity", "occupancy"])
+    'occupancy'
+    """
+    needed = {datasets.OCCUPANCY, *datasets.DERIVED_FROM}
+    return datasets.OCCUPANCY if needed <= set(columns) else ""
 
 
 def options_for(columns: Sequence[str]) -> str:
@@ -101,11 +130,13 @@ def _write(
     columns: Sequence[str],
     target: Path,
     options: str,
+    *,
+    derived: str = "",
 ) -> None:
     columns = sql_names(columns)
     source = csv_source(path(sheet), columns)
     sql = (
-        f"COPY (SELECT {as_rows(columns)} FROM {source}"
+        f"COPY (SELECT {as_rows(columns, derived)} FROM {source}"
         f" ORDER BY {columns[datasets.KEY]}, slot) TO {text(str(target))} ({options})"
     )
     with translated(f"{sheet} cannot be archived"):
@@ -128,7 +159,7 @@ def write_summaries(
         part = text(str(target / f"{dataset}.parquet"))
         db.execute(
             f"COPY (SELECT * EXCLUDE (system_id, date) FROM ({sql}) AS summed"
-            f" ORDER BY {order}) TO {part} ({OPTIONS})"
+            f" ORDER BY {order}) TO {part} ({SMALL})"
         )
 
 
@@ -143,8 +174,11 @@ def pieces(
     with translated(f"{part} cannot be read"):
         rows = db.execute(f"DESCRIBE FROM {source}").fetchall()
         names = [column for column, *_ in rows]
-        hidden = {*datasets.ADDED, datasets.VERBATIM}
+        hidden = {*datasets.ADDED, *datasets.NOT_COLLECTED}
         columns = tuple(column for column in names if column not in hidden)
+        if datasets.OCCUPANCY_DERIVED in names:
+            columns = sql_names(csv_columns)
+            source = f"(SELECT *, {datasets.OCCUPANCY_SQL} AS occupancy FROM {source})"
         if len(columns) != len(csv_columns):
             raise StorageError(
                 f"{part} has {len(columns)} columns, its CSV had {len(csv_columns)}",

@@ -34,6 +34,7 @@ RESERVED = frozenset(
         "filename",
         "slot_time",
         "verbatim_line",
+        "occupancy_is_derived",
     )
 )
 """Names that the files, the archive and SQL use; SQL ignores case."""

@@ -20,6 +20,9 @@ TABLES = (
     *("coverage", "profile"),
 )
 
+NEW_COLUMNS = {"coverage": 3, "profile": 2}
+"""The number of columns that a table has now, and had not then."""
+
 
 @pytest.fixture(scope="module")
 def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -76,12 +79,15 @@ def test_it_is_verified_to_the_byte(before: Path) -> None:
 
 @pytest.mark.parametrize("table", TABLES)
 def test_each_table_is_exported_to_the_byte(before: Path, table: str) -> None:
-    """Of the archived day, as CSV."""
+    """Of the archived day, as CSV; columns that are new since are the last ones."""
     expected = before / "torn" / f"{table}.csv"
 
     printed = said(before, "export", "--what", table, *DAY, "--format", "csv")
 
-    assert printed == expected.read_text(encoding="utf-8")
+    lines = printed.splitlines()
+    new = NEW_COLUMNS.get(table, 0)
+    known = [line.rsplit(",", new)[0] for line in lines] if new else lines
+    assert "\n".join([*known, ""]) == expected.read_text(encoding="utf-8")
 
 
 def test_it_is_healed_to_the_byte(healed: Path) -> None:

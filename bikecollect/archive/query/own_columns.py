@@ -16,7 +16,7 @@ RESERVED = frozenset(
         *COLUMNS,
         *datasets.ADDED,
         datasets.SLOT_TIME,
-        datasets.VERBATIM,
+        *datasets.NOT_COLLECTED,
         "system_id",
         "date",
         "filename",
@@ -49,7 +49,7 @@ def renamed(columns: Iterable[str]) -> dict[str, str]:
     >>> renamed(["slot", "date", "minute_of_day"])
     {'slot': 'slot', 'date': 'date_own', 'minute_of_day': 'minute_of_day'}
     """
-    listed = [column for column in columns if column != datasets.VERBATIM]
+    listed = [column for column in columns if column not in datasets.NOT_COLLECTED]
     collected = [column for column in listed if column not in datasets.ADDED]
     names = dict(zip(collected, sql_names(collected), strict=True))
     return {column: names.get(column, column) for column in listed}

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 KEYS = {"system_id": "VARCHAR", "date": "DATE"}
-KNOWN = f"COLUMNS(lambda c: c <> '{datasets.VERBATIM}')"
 TIME = "TRY(to_timestamp(slot))"
 Key = tuple[str, str]
 """A system and a day."""
@@ -189,7 +188,10 @@ class RowSources:
                 continue
             files = self._listed([closed[key] for key in group])
             source = f"read_parquet({files}, hive_partitioning = true, {HIVE})"
-            yield f"SELECT {KNOWN} FROM {source}"
+            columns = "*"
+            if dataset == self._layout.rows:
+                columns = f"system_id, date, {_columns_of(self._names[group[0]])}"
+            yield f"SELECT {columns} FROM {source}"
 
     def _has_own(self, key: Key) -> bool:
         """Return whether the file of *key* has a column whose name is in use."""
@@ -315,10 +317,7 @@ class RowSources:
         self.files.append(part)
         source = duckdb_engine.parquet(part)
         described = self._db.execute(f"DESCRIBE FROM {source}").fetchall()
-        columns = ", ".join(
-            f"{duckdb_engine.name(column)} AS {duckdb_engine.name(name)}"
-            for column, name in renamed(column for column, *_ in described).items()
-        )
+        columns = _columns_of([column for column, *_ in described])
         return (
             f"SELECT {duckdb_engine.text(system_id)} AS system_id,"
             f" DATE {duckdb_engine.text(day)} AS date, {columns} FROM {source}"
@@ -337,3 +336,15 @@ class RowSources:
             parquet.write_quick(self._db, path, day_csv.columns_of(header), new)
             new.rename(kept)
         return kept
+
+
+def _columns_of(file_columns: Sequence[str]) -> str:
+    """Return the columns of the view from a file of rows with *file_columns*."""
+    names = renamed(file_columns)
+    return ", ".join(
+        f"{datasets.OCCUPANCY_SQL} AS {datasets.OCCUPANCY}"
+        if column == datasets.OCCUPANCY_DERIVED
+        else f"{duckdb_engine.name(column)} AS {duckdb_engine.name(names[column])}"
+        for column in file_columns
+        if column in names or column == datasets.OCCUPANCY_DERIVED
+    )
