@@ -95,9 +95,13 @@ def days_left(days: Sequence[DailySpace], space: Space) -> float | None:
         return None
     first, last = days[0], days[-1]
     elapsed = (date.fromisoformat(last.day) - date.fromisoformat(first.day)).days
+    # What a backup takes for an hour, now or at the last measurement, is no rate.
     rates = [
-        (space.free, first.free - last.free),
-        (space.inodes if space.all_inodes else 0, first.inodes - last.inodes),
+        (space.free, first.free - max(last.free, space.free)),
+        (
+            space.inodes if space.all_inodes else 0,
+            first.inodes - max(last.inodes, space.inodes),
+        ),
     ]
     left = [free * elapsed / used for free, used in rates if free and used > 0]
     return min(left, default=None)
