@@ -11,22 +11,29 @@ Look = Callable[[Collection[str] | None], Iterator[Finding | Certificate]]
 
 
 def confirmed(look: Look) -> Iterator[Finding | Certificate]:
-    """Yield the certificates of *look*, then the findings that stay on repetition.
+    """Yield the certificates of *look*, and the findings that stay on repetition.
 
     A `compact` or `fetch` that works meanwhile replaces files and rows of the ledger.
+    The results keep their order; what only a later look finds comes last.
     """
-    findings: list[Finding] = []
     certified: set[str] = set()
-    names: Collection[str] | None = None
-    for _ in range(LOOKS):
-        findings = []
-        for result in look(names):
-            if isinstance(result, Finding):
-                findings.append(result)
-            elif result.date not in certified:
-                certified.add(result.date)
-                yield result
-        names = {finding.where for finding in findings}
-        if not names:
-            return
-    yield from findings
+    results: list[Finding | Certificate] = []
+    for result in look(None):
+        if isinstance(result, Certificate):
+            certified.add(result.date)
+        if results or isinstance(result, Finding):
+            results.append(result)
+        else:
+            yield result
+    findings = [result for result in results if isinstance(result, Finding)]
+    later: list[Finding | Certificate] = []
+    for _ in range(LOOKS - 1):
+        if findings:
+            again = list(look({finding.where for finding in findings}))
+            findings = [result for result in again if isinstance(result, Finding)]
+            certificates = [r for r in again if isinstance(r, Certificate)]
+            later += [c for c in certificates if c.date not in certified]
+            certified |= {certificate.date for certificate in certificates}
+    yield from (r for r in results if isinstance(r, Certificate) or r in findings)
+    yield from (finding for finding in findings if finding not in results)
+    yield from later
