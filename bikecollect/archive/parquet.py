@@ -74,14 +74,15 @@ def as_rows(columns: Sequence[str], derived: str = "") -> str:
 def csv_source(files: str, columns: Sequence[str]) -> str:
     """Return the table of *files* (an SQL literal), with text in all columns.
 
-    Nothing is guessed: a torn file is an error, never a table of one column.
+    Nothing is guessed: a torn file is an error, never a table of one column. The
+    buffers, several for each thread, are as small as the longest line allows.
     """
     types = ", ".join(f"{text(column)}: 'VARCHAR'" for column in columns)
     return (
         f"read_csv({files}, columns = {{{types}}}, auto_detect = false, header = true,"
         " delim = ',', quote = '\"', escape = '\"', new_line = '\\n',"
         " strict_mode = true, null_padding = false,"
-        " max_line_size = 2097152, buffer_size = 8388608)"
+        " max_line_size = 2097152, buffer_size = 2097152)"
     )
 
 
