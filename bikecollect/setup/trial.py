@@ -10,6 +10,7 @@ from bikecollect.core.snapshot import (
     StationStatus,
     VehicleSnapshot,
 )
+from bikecollect.core.text import count_of
 from bikecollect.feeds import gbfs_reader, youbike_reader
 
 MAX_AGE = 900.0
@@ -73,10 +74,10 @@ class Trial:
     @property
     def counts(self) -> str:
         """The numbers of stations and vehicles, in words."""
-        stations = f"{len(self.snapshot.statuses)} stations"
+        stations = count_of(len(self.snapshot.statuses), "station")
         if self.vehicles is None:
             return stations
-        vehicles = f"{len(self.vehicles.statuses)} vehicles"
+        vehicles = count_of(len(self.vehicles.statuses), "vehicle")
         return f"{stations}, {vehicles}" if self.has_stations else vehicles
 
     @property

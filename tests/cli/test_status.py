@@ -476,8 +476,8 @@ def test_nagios_ends_with_0_to_3(tmp_path: Path) -> None:
         0,
         2,
     ]
-    assert well.stdout == "BIKECOLLECT OK: 0 of 1 systems in trouble\n"
-    assert lost.stdout.startswith("BIKECOLLECT CRITICAL: 1 of 1 systems in trouble\n")
+    assert well.stdout == "BIKECOLLECT OK: 0 of 1 system in trouble\n"
+    assert lost.stdout.startswith("BIKECOLLECT CRITICAL: 1 of 1 system in trouble\n")
     assert unknown.stdout.startswith("BIKECOLLECT UNKNOWN: ")
 
 

@@ -111,7 +111,7 @@ def test_a_mapped_feed_is_tried_too(
     mapping = 'stations = "list", station_id = "id", num_vehicles_available = "bikes"'
     path = settings(tmp_path, home.url, f"mapping = {{{mapping}}}", "mapped")
 
-    assert "1 stations" in " ".join(checked(path).values())
+    assert "1 station" in " ".join(checked(path).values())
     assert tried(path)[1]["stations"] == 1
 
 

@@ -33,7 +33,7 @@ def test_init_writes_the_setting(tmp_path: Path) -> None:
         new, text = first_run.try_feed(f"{city.base}/gbfs.json")
 
     assert new.system.vehicles is True
-    assert "1 vehicles in" in text
+    assert "1 vehicle in" in text
 
 
 def test_a_system_that_collects_both_is_tried_for_both(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_a_system_that_collects_both_is_tried_for_both(tmp_path: Path) -> None:
         publish(city, [vehicle(), vehicle("b")], stations=[station()])
         trial = probe.try_system("city", city.settings.systems["city"])
 
-    assert trial.counts == "1 stations, 2 vehicles"
+    assert trial.counts == "1 station, 2 vehicles"
     assert trial.has_stations
 
 
@@ -57,4 +57,4 @@ def test_the_doctor_knows_a_system_without_stations(
         with pytest.raises(Exception, match="set `vehicles = true`"):
             probe.try_system("city", city.settings.systems["city"])
 
-    assert trial.counts == "1 vehicles"
+    assert trial.counts == "1 vehicle"

@@ -16,6 +16,7 @@ from bikecollect.cli.render import coverage
 from bikecollect.cli.render.terminal import wrapped
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.slots import iso
+from bikecollect.core.text import count_of
 from bikecollect.setup.loader import load
 from bikecollect.simulator import demo as demo_day
 from bikecollect.simulator import demo_month
@@ -58,7 +59,7 @@ def demo(folder: Path, stations: int, days: int, seed: int) -> None:
     if days > 1:
         _month(folder.absolute(), days, stations, seed)
         return
-    label = f"Collecting a day of a city with {stations} stations"
+    label = f"Collecting a day of a city with {count_of(stations, 'station')}"
     with click.progressbar(length=SLOTS, label=label, width=0, file=sys.stderr) as bar:
         result = demo_day.collect_a_day(
             folder.absolute(),
@@ -73,7 +74,8 @@ def _month(folder: Path, days: int, stations: int, seed: int) -> None:
     """Collect *days* with outages and other faults, and print how to view them."""
     now = time.time()
     length = len(demo_month.slots(days, now))
-    label = f"Collecting {days} days of a city with {stations} stations"
+    city = f"a city with {count_of(stations, 'station')}"
+    label = f"Collecting {count_of(days, 'day')} of {city}"
     with click.progressbar(length=length, label=label, width=0, file=sys.stderr) as bar:
         demo_month.collect_days(
             folder,
@@ -111,7 +113,8 @@ def _account(result: DemoResult, folder: Path) -> str:
         )
         for gap in missing:
             start, end = iso(gap.start, zone)[11:16], iso(gap.end, zone)[11:16]
-            lines.append(f"  missing {start} to {end}, {gap.slots} slots: {gap.cause}")
+            slots = count_of(gap.slots, "slot")
+            lines.append(f"  missing {start} to {end}, {slots}: {gap.cause}")
         drift = next((run.error for run in runs if run.cause == "drift"), "")
         lines += wrapped(drift, "  ", "    ")
         lines.append("")

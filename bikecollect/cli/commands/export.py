@@ -26,6 +26,7 @@ from bikecollect.cli.output_file import (
 )
 from bikecollect.cli.timeparse import FIRST_DAY, LAST_DAY, days
 from bikecollect.core.errors import UsageError
+from bikecollect.core.text import count_of
 from bikecollect.reports.data_dictionary import resource
 from bikecollect.reports.export import WHATS, Exporter, ExportRequest
 
@@ -121,7 +122,9 @@ def export(
     if output is not None and not is_stream(output):
         _describe(exporter, request, form, output)
         if sys.stderr.isatty():
-            written = f"{exporter.rows:,} rows, {output.stat().st_size:,} bytes"
+            written = (
+                f"{count_of(exporter.rows, 'row')}, {output.stat().st_size:,} bytes"
+            )
             click.echo(f"bikecollect: {written}: {output}", err=True)
     return code
 

@@ -24,7 +24,7 @@ from bikecollect.cli.render.terminal import wrapped
 from bikecollect.core import process
 from bikecollect.core.errors import SettingsError, UsageError
 from bikecollect.core.slots import iso
-from bikecollect.core.text import visible, visible_json
+from bikecollect.core.text import length, visible, visible_json
 from bikecollect.setup import feed_access, probe
 from bikecollect.setup.catalogue import lookup, world
 from bikecollect.setup.catalogue.entry import Entry
@@ -259,11 +259,22 @@ def _settings(trial: Trial) -> str:
     return system_table(NewSystem(target.system_id, system))
 
 
+def _age(seconds: float) -> str:
+    """Return the age of a stamp in words.
+
+    >>> _age(12), _age(-28_800)
+    ('12 s old', '8 h 0 min ahead of this clock')
+    """
+    if seconds < 0:
+        return f"{length(-seconds)} ahead of this clock"
+    return f"{length(seconds)} old"
+
+
 def _trial_text(trial: Trial) -> str:
     facts = _facts(trial)
     dialect = " ".join(filter(None, (facts["feed"], facts["version"])))
     age = facts["age_s"]
-    stamp = "none" if age is None else f"{facts['last_updated']}, {age} s old"
+    stamp = "none" if age is None else f"{facts['last_updated']}, {_age(age)}"
     ttl = "none" if facts["ttl_s"] is None else f"{facts['ttl_s']} s"
     rows = [
         ("dialect", dialect),

@@ -8,7 +8,7 @@ from bikecollect.archive.compact import IN_USE, NOT_RENEWED, RENEWED, Step
 from bikecollect.archive.day_csv import DaySummary
 from bikecollect.archive.verify import VerifiedCounts
 from bikecollect.core.slots import stamp
-from bikecollect.core.text import size, visible, visible_json
+from bikecollect.core.text import count_of, size, visible, visible_json
 from bikecollect.storage.repair import Repair
 
 RESULTS = {"kept": "CSV kept", NOT_RENEWED: "summaries not renewed"}
@@ -29,7 +29,7 @@ def step_line(step: Step) -> str:
         return f"{head}: CSV kept: in use; the next compact removes it\n"
     share = f"{step.after / step.rows:.2f} B a row" if step.rows else "empty"
     return (
-        f"{head}: {step.rows:,} rows archived, "
+        f"{head}: {count_of(step.rows, 'row')} archived, "
         f"{size(step.before)} -> {size(step.after)}, {share}\n"
     )
 
@@ -125,10 +125,11 @@ def repair_line(system_id: str, repair: Repair) -> str:
     """Return the repair of a file as a line."""
     head = f"{system_id} {repair.file}"
     if not repair.damaged:
-        return f"{head}: repaired, {repair.blocks} blocks or versions\n"
+        return f"{head}: repaired, {count_of(repair.blocks, 'block')} or versions\n"
     first, last = stamp(min(repair.damaged)), stamp(max(repair.damaged))
+    blocks = count_of(repair.blocks, "block")
     return (
-        f"{head}: not repaired: {len(repair.damaged)} of {repair.blocks} blocks "
+        f"{head}: not repaired: {len(repair.damaged)} of {blocks} "
         f"({first} to {last}) have no checksum or payload that proves them; fill them "
         "with backfill --from, or accept the loss with forget\n"
     )

@@ -9,7 +9,7 @@ from bikecollect.cli.render.terminal import wrapped
 from bikecollect.collect.backfill import STALE_HERE, STALE_THERE, Filling
 from bikecollect.collect.sources.agreement import Agreement
 from bikecollect.core.slots import iso
-from bikecollect.core.text import local_minute, percent, visible, visible_json
+from bikecollect.core.text import count_of, local_minute, percent, visible, visible_json
 
 DAYS = 40
 DOUBT = 0.9
@@ -44,7 +44,9 @@ def summary(
     rejected = sum(filling.what == "left" for filling in fillings)
     lines = [f"{system_id}: {_total(fillings)}"]
     if present:
-        lines.append(f"  {present} payloads already have a block: unchanged")
+        lines.append(
+            f"  {count_of(present, 'payload')} with a block already: unchanged"
+        )
     if rejected:
         lines.append(f"  {rejected} rejected for a wrong clock: unchanged")
     if unreadable:
@@ -93,7 +95,7 @@ def _total(fillings: Sequence[Filling]) -> str:
     counts = Counter(filling.what for filling in fillings)
     parts = [f"{_slots(n)} {what}" for what, n in counts.items() if what not in UNTRIED]
     rows = sum(filling.rows for filling in fillings if filling.what == "filled")
-    total = f" ({rows:,} rows)" if rows else ""
+    total = f" ({count_of(rows, 'row')})" if rows else ""
     return f"{', '.join(parts)}{total}" if parts else "nothing to fill"
 
 

@@ -13,7 +13,7 @@ from bikecollect.core.blocks import Block
 from bikecollect.core.payload import Attempt
 from bikecollect.core.run import Run, run_values
 from bikecollect.core.slots import Slot, iso
-from bikecollect.core.text import local_minute, size, visible, visible_json
+from bikecollect.core.text import count_of, local_minute, size, visible, visible_json
 
 BAR = 10
 STAGE_BAR = 44
@@ -117,7 +117,7 @@ def _block(known: Slotted) -> list[str]:
     lines = ["No block: this slot is missing."]
     if block is not None:
         place = visible(f"{block.span.file}, source: {block.source}")
-        lines = [f"Block: {block.rows} rows in {place},"]
+        lines = [f"Block: {count_of(block.rows, 'row')} in {place},"]
         lines.append(f"    bytes {block.span.start} to {block.span.end}")
     for path in known.payloads:
         with suppress(FileNotFoundError):  # a fetch may move it at any time
@@ -153,7 +153,8 @@ def _run(run: Run, known: Slotted) -> list[str]:
 def _numbers(run: Run) -> list[str]:
     flags = f"; flags: {visible(' '.join(run.flags))}" if run.flags else ""
     accepted = "accepted" if run.accepted else "not accepted"
-    text = f"{run.rows} rows of {run.stations} stations, {size(run.bytes)}, {accepted}"
+    counts = f"{count_of(run.rows, 'row')} of {count_of(run.stations, 'station')}"
+    text = f"{counts}, {size(run.bytes)}, {accepted}"
     return wrapped(f"{text}{flags}", "  ", "    ")
 
 

@@ -6,7 +6,7 @@ from bikecollect.cli.render.table import table
 from bikecollect.cli.render.terminal import title
 from bikecollect.core.errors import UsageError
 from bikecollect.core.slots import iso
-from bikecollect.core.text import csv_text, length, percent, visible_json
+from bikecollect.core.text import count_of, csv_text, length, percent, visible_json
 from bikecollect.reports.coverage import Account
 from bikecollect.reports.station_coverage import StationCoverage
 
@@ -58,7 +58,7 @@ def _row(account: Account, station: StationCoverage) -> tuple[object, ...]:
 def _text(account: Account, stations: Sequence[StationCoverage]) -> str:
     unusual = [station for station in stations if station.verdict]
     unusual.sort(key=lambda station: (station.verdict, station.share))
-    lines = [title(f"{account.system_id}: {len(stations)} stations"), ""]
+    lines = [title(f"{account.system_id}: {count_of(len(stations), 'station')}"), ""]
     if not unusual:
         line = "  Every station has a row in 90 % or more of the collected slots."
         return "\n".join([*lines, line, ""])

@@ -17,6 +17,7 @@ from bikecollect.core.incidents import KINDS, Incident
 from bikecollect.core.run import Run
 from bikecollect.core.slots import SlotState, iso
 from bikecollect.core.text import (
+    count_of,
     length,
     local_minute,
     visible,
@@ -138,7 +139,7 @@ def nagios_summary(
     """Return the number of systems in trouble, and of those that cannot be read."""
     bad = sum(standing.health.in_trouble for standing in standings)
     unread = f", {len(errors)} cannot be read" if errors else ""
-    return f"{bad} of {len(standings)} systems in trouble{unread}"
+    return f"{bad} of {count_of(len(standings), 'system')} in trouble{unread}"
 
 
 def _system(standing: Standing) -> str:

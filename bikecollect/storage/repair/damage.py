@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bikecollect.core.errors import SettingsError, StorageError
+from bikecollect.core.text import count_of
 from bikecollect.storage.data_folder import ARCHIVE, MARK, MARKER, STATUS, SystemFolder
 from bikecollect.storage.files.durable import make_folder, sync_folder, write_file
 from bikecollect.storage.ledger_reader import History
@@ -78,7 +79,7 @@ def _damaged_files(system: SystemFolder, history: History) -> Iterator[str]:
                 "restore it from a backup and run bikecollect verify --repair, or "
                 f"accept the loss: bikecollect forget {system.system_id} {file}"
             )
-        yield f"{file} {what}, with {blocks} slots; {remedy}"
+        yield f"{file} {what}, with {count_of(blocks, 'slot')}; {remedy}"
     if more := rows[MOST_NAMED:]:
         yield f"{len(more)} more files are damaged; run: bikecollect verify --repair"
 
@@ -147,9 +148,10 @@ def lost_datasets(archive: Path, system_id: str, day: str, parts: str) -> set[st
 
 def _not_mounted(archive: Path, days: list[str]) -> str:
     return (
-        f"the archive {archive} should hold {len(days)} days ({days[0]} to {days[-1]}) "
-        f"but has none and no file {MARKER}: is its disk mounted? To start a new "
-        f"archive there: mkdir -p {archive} && touch {archive / MARKER}"
+        f"the archive {archive} should hold {count_of(len(days), 'day')} "
+        f"({days[0]} to {days[-1]}) but has none and no file {MARKER}: is its "
+        f"disk mounted? To start a new archive there: mkdir -p {archive} && "
+        f"touch {archive / MARKER}"
     )
 
 
