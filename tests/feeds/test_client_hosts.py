@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from hosts import Host, good, moved
-from rawserver import BODY, misbehaving, sends
+from rawserver import BODY, bomb, misbehaving, sends
 from served import Answer, serving
 from test_client import client, tls_server
 
@@ -158,15 +158,12 @@ def test_a_redirect_to_no_address_is_an_error(
     assert failed.value.cause == "redirect"
 
 
-BOMB = gzip.compress(b"\0" * 268_435_456, 9)
-
-
 @pytest.mark.parametrize("status", [300, 301, 302, 304, 307, 308])
 @pytest.mark.parametrize("follow", [False, True])
 def test_the_body_of_a_redirect_is_not_read(*, status: int, follow: bool) -> None:
     """However large it is, and whether it is followed or not (fault 15)."""
     head = f"HTTP/1.1 {status} Moved\r\nLocation: /x\r\nContent-Encoding: gzip\r\n"
-    deed = sends(f"{head}Content-Length: {len(BOMB)}\r\n\r\n".encode() + BOMB)
+    deed = sends(f"{head}Content-Length: {len(bomb())}\r\n\r\n".encode() + bomb())
     with misbehaving(deed) as (url, _):
         tracemalloc.start()
         with pytest.raises(ProtocolError):
@@ -181,7 +178,7 @@ def test_the_body_of_a_redirect_is_not_read(*, status: int, follow: bool) -> Non
 def test_the_answer_of_a_webhook_or_a_ping_is_not_read(status: str) -> None:
     """Whatever its size: only its status counts."""
     head = f"HTTP/1.1 {status}\r\nLocation: /x\r\nContent-Encoding: gzip\r\n"
-    deed = sends(f"{head}Content-Length: {len(BOMB)}\r\n\r\n".encode() + BOMB)
+    deed = sends(f"{head}Content-Length: {len(bomb())}\r\n\r\n".encode() + bomb())
     with misbehaving(deed) as (url, _):
         tracemalloc.start()
         errors = {webhooks.ping(url, ""), webhooks.post(url, "text")}

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 
 Misdeed = Callable[[socket.socket], None]
 BODY = b'{"stations": [1, 2, 3]}'
@@ -58,10 +59,15 @@ def floods(peer: socket.socket) -> None:
 
 
 def bombs(peer: socket.socket) -> None:
-    """Send 256 MiB of zeros as a gzip of a quarter of a megabyte."""
-    pack = gzip.compress(b"\0" * 268_435_456, 9)
-    length = str(len(pack)).encode()
-    peer.sendall(GZIP + b"Content-Length: " + length + b"\r\n\r\n" + pack)
+    """Send a small body that is 256 MiB when decompressed."""
+    length = str(len(bomb())).encode()
+    peer.sendall(GZIP + b"Content-Length: " + length + b"\r\n\r\n" + bomb())
+
+
+@cache
+def bomb() -> bytes:
+    """Return 256 MiB of zeros as a gzip of a quarter of a megabyte."""
+    return gzip.compress(b"\0" * 268_435_456, 9)
 
 
 @contextmanager
