@@ -72,6 +72,7 @@ def iso(moment: float, zone: tzinfo) -> str:
 
     A number that is no date, as damaged files may have, is returned unchanged.
 
+    >>> from datetime import UTC
     >>> iso(0, UTC), iso(1 << 60, UTC)
     ('1970-01-01T00:00:00+00:00', '1152921504606846976')
     """
@@ -84,6 +85,7 @@ def iso(moment: float, zone: tzinfo) -> str:
 def day_of(slot: Slot, zone: tzinfo) -> str:
     """Return the local day of *slot*, by which its file is named.
 
+    >>> from datetime import UTC
     >>> day_of(Slot(86_399), UTC)
     '1970-01-01'
     """
@@ -93,6 +95,7 @@ def day_of(slot: Slot, zone: tzinfo) -> str:
 def bounds(day: str, zone: tzinfo) -> tuple[Slot, Slot]:
     """Return the first slot of the local *day*, and the first slot after it.
 
+    >>> from datetime import UTC
     >>> begin, end = bounds("1970-01-01", UTC)
     >>> begin, end
     (0, 86400)
