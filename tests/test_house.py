@@ -16,6 +16,7 @@ from bikecollect.cli import COMMANDS, cli
 from bikecollect.cli.examples import EXAMPLES
 from bikecollect.core.errors import ExitCode
 from bikecollect.setup import loader
+from bikecollect.setup.scheduler.jobs import JOBS, REPORT
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "bikecollect").rglob("*.py"))
@@ -272,3 +273,16 @@ def test_each_decision_has_a_number_of_its_own() -> None:
     names = [path.name[:4] for path in (ROOT / "docs/decisions").glob("*.md")]
 
     assert sorted(names) == sorted(set(names))
+
+
+def test_the_crontab_of_the_container_calls_real_commands() -> None:
+    """It has the jobs that `schedule install` installs, each with its user."""
+    lines = (ROOT / "docker/crontab").read_text(encoding="utf-8").splitlines()
+    jobs = [line.split()[5:] for line in lines if line[:1] in {"*", "1", "2"}]
+    usual = [job for job in JOBS if job is not REPORT]
+
+    assert [words[:2] for words in jobs] == [["bikecollect"] * 2] * 3
+    assert [
+        tuple(words[2:])[: len(job.words)]
+        for words, job in zip(jobs, usual, strict=True)
+    ] == [job.words for job in usual]
