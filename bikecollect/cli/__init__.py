@@ -8,7 +8,7 @@ import click
 
 from bikecollect import __version__
 from bikecollect.cli.examples import epilog
-from bikecollect.cli.options import Screen, Shared
+from bikecollect.cli.options import Screen, Shared, shard_option
 from bikecollect.cli.render.terminal import WIDTH, columns
 
 COMMANDS = {
@@ -152,6 +152,7 @@ def _version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None
     type=click.Choice(["text", "json"]),
     help="Format of messages on stderr and in the log file.",
 )
+@shard_option
 @click.option(
     "--version",
     is_flag=True,
@@ -161,7 +162,11 @@ def _version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None
 )
 @click.pass_context
 def cli(
-    ctx: click.Context, config: str | None, verbose: int, log_format: str | None
+    ctx: click.Context,
+    config: str | None,
+    verbose: int,
+    log_format: str | None,
+    shard: str,
 ) -> None:
     """Collect the history of bike-share systems and account for every slot.
 
@@ -172,5 +177,5 @@ def cli(
     set_up(verbose, log_format or "text")
     if os.environ.get("TERM") == "dumb":
         ctx.color = False
-    Screen.config = config
-    ctx.obj = Shared(config, log_format)
+    Screen.config, Screen.shard = config, shard
+    ctx.obj = Shared(config, log_format, shard)

@@ -9,9 +9,10 @@ from pathlib import Path
 from bikecollect.cli import questions
 from bikecollect.cli.options import say
 from bikecollect.cli.questions import confirm
+from bikecollect.core.text import mail_address_error
 from bikecollect.setup import loader
 from bikecollect.setup.doctor import test_mail
-from bikecollect.setup.settings import Mail, Settings, mail_address_error, server
+from bikecollect.setup.settings import Mail, Settings, server
 
 NOBODY = "none"
 PORTS = {"starttls": 587, "tls": 465, "none": 25}

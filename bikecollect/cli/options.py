@@ -26,6 +26,14 @@ output_option = click.option(
     help="Default: standard output.",
 )
 """Option of the commands that can write their result to a file."""
+shard_option = click.option(
+    "--shard",
+    default="",
+    metavar="K/N",
+    help="Only share K of N of the systems: N machines with the same settings "
+    "collect each system once.",
+)
+"""Option of the group, and of the commands that begin a share."""
 client_id_option = click.option(
     "--client-id", default="", help="OAuth2 client id, for TDX."
 )
@@ -46,12 +54,13 @@ OURS = re.compile(r"(\x1b\[(?:0|1|22|3[0-7])m)")
 class Screen:
     """State of printing: *redact* removes secrets from everything printed.
 
-    *config* is the settings file named on the command line; *lost* is the error with
-    which a result could not be printed, None if there was none.
+    *config* is the settings file named on the command line, and *shard* the share;
+    *lost* is the error with which a result could not be printed, None for none.
     """
 
     redact: Redact = staticmethod(unredacted)
     config: str | None = None
+    shard = ""
     lost: OSError | None = None
 
     @classmethod
@@ -66,6 +75,7 @@ class Shared:
 
     config: str | None = None
     log_format: str | None = None
+    shard: str = ""
 
     def settings(self) -> "Settings":
         """Return the settings; a missing settings file is reported on stderr."""
@@ -86,9 +96,30 @@ class Shared:
         Screen.redact = settings.redact
         if not settings.source:
             _report_defaults(level)
+        if self.shard:
+            settings = _in_shard(settings, self.shard, level)
         if self.log_format is None:
             return settings
         return replace(settings, log=replace(settings.log, format=self.log_format))
+
+
+def _in_shard(settings: "Settings", text: str, level: int) -> "Settings":
+    """Return *settings* with the systems of the shard *text*; raises UsageError.
+
+    Without any, there is nothing to do: that is logged, and the command ends with 0.
+    """
+    from bikecollect.collect.parallel.shard import Shard  # only with a shard
+    from bikecollect.core.errors import UsageError
+
+    try:
+        shard = Shard.parse(text)
+    except ValueError as error:
+        raise UsageError(f"--shard: {error}") from error
+    systems = {name: settings.systems[name] for name in shard.of(settings.systems)}
+    if not systems:
+        log.log(level, "nothing to do: no system is in shard %s", shard)
+        click.get_current_context().exit()
+    return replace(settings, systems=systems, shard=str(shard))
 
 
 def _report_defaults(level: int) -> None:
@@ -118,7 +149,9 @@ def addressed(text: str) -> str:
         return text
     from bikecollect.setup import program, settings_file  # only where it is printed
 
-    command = program.command_line(settings_file.find(Screen.config))
+    command = program.command_line(
+        settings_file.find(Screen.config), shard=Screen.shard
+    )
     return program.expand_commands(text, command)
 
 

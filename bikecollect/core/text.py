@@ -238,3 +238,10 @@ def csv_text(rows: Iterable[Iterable[object]]) -> str:
     out = io.StringIO(newline="")
     csv.writer(out, lineterminator="\n").writerows(rows)
     return out.getvalue()
+
+
+def mail_address_error(text: str) -> str:
+    """Return why *text* is not a mail address, empty if it is."""
+    if re.fullmatch(r"[^\s<>,]+@[^\s<>,]+", text) and text.isascii():
+        return ""
+    return f'"{text}" is not a mail address'

@@ -68,7 +68,7 @@ def _settings(settings: Settings) -> Checks:
         return
     path = Path(settings.source)
     count = len(settings.systems)
-    yield good("settings", f"{path}, {count} system{'s' if count > 1 else ''}")
+    yield good("settings", f"{path}, {count} system{'' if count == 1 else 's'}")
     if (place := trusted_files.weak_parent(path)) is not None:
         text = f"others can replace the folder {place}"
         yield note("settings", text, f"ls -ld {quoted(place.parent)}")

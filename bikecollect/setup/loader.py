@@ -13,6 +13,7 @@ from bikecollect.core import user_folders
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.incidents import KINDS
 from bikecollect.core.secrets.names import is_secret_name
+from bikecollect.core.text import mail_address_error
 from bikecollect.setup import feed_access, settings_file
 from bikecollect.setup.catalogue import builtin
 from bikecollect.setup.settings import (
@@ -24,7 +25,6 @@ from bikecollect.setup.settings import (
     Settings,
     System,
     Tell,
-    mail_address_error,
 )
 from bikecollect.setup.time_zones import is_zone
 from bikecollect.storage.data_folder import name_error

@@ -45,7 +45,9 @@ def program() -> list[str]:
     return [sys.executable, "-P", "-m", NAME]
 
 
-def command_line(settings: Path | None, near: Path | None = None) -> str:
+def command_line(
+    settings: Path | None, near: Path | None = None, *, shard: str = ""
+) -> str:
     """Return what a user types to run this program with the file *settings*.
 
     The bare name if it is this installation on the PATH; `--config` only if *settings*
@@ -57,6 +59,7 @@ def command_line(settings: Path | None, near: Path | None = None) -> str:
         words = [NAME]
     if settings is not None and settings.absolute() != settings_file.usual_path():
         words += ["--config", str(settings.absolute())]
+    words += ["--shard", shard] if shard else []
     return shlex.join(_shorten(word, near) for word in words)
 
 

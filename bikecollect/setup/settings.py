@@ -1,6 +1,5 @@
 """The settings: each key with its documentation and default."""
 
-import re
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -40,6 +39,11 @@ def _key(doc: str, default: Any = MISSING, *, kind: Kind = str, of: Kind = str) 
     if isinstance(default, list | dict | tuple):
         return field(default_factory=lambda: default, metadata=metadata)
     return field(default=default, metadata=metadata)
+
+
+def _table(cls: type) -> Any:
+    """Declare the table of *cls*."""
+    return field(default_factory=cls, metadata={"doc": cls.__doc__, "kind": dict})
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -204,23 +208,25 @@ class Collect:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Settings:
-    """The settings file; *source* is its path, *folder* its folder."""
+    """The settings file; *source* is its path, *folder* its folder.
+
+    *shard* says which share of the systems is left, as K/N; all if it is empty.
+    """
 
     data_dir: str = _key("folder of all data; default: the user's data folder", "")
     interval: str = _key(
         'length of a slot: a number with "s", "min" or "h" that divides a day', "5min"
     )
     systems: Mapping[str, System] = _key("the systems to collect", {}, kind=dict)
-    mail: Mail = field(default_factory=Mail, metadata={"doc": "mails", "kind": dict})
-    ping: Ping = field(default_factory=Ping, metadata={"doc": "pings", "kind": dict})
-    tell: Tell = field(default_factory=Tell, metadata={"doc": "hooks", "kind": dict})
-    log: Log = field(default_factory=Log, metadata={"doc": "log file", "kind": dict})
-    keep: Keep = field(default_factory=Keep, metadata={"doc": "keeping", "kind": dict})
-    collect: Collect = field(
-        default_factory=Collect, metadata={"doc": "collecting", "kind": dict}
-    )
+    mail: Mail = _table(Mail)
+    ping: Ping = _table(Ping)
+    tell: Tell = _table(Tell)
+    log: Log = _table(Log)
+    keep: Keep = _table(Keep)
+    collect: Collect = _table(Collect)
     folder: Path = field(default=Path(), metadata={"doc": "", "kind": str})
     source: str = field(default="", metadata={"doc": "", "kind": str})
+    shard: str = field(default="", metadata={"doc": "", "kind": str})
 
     @property
     def seconds(self) -> int:
@@ -341,10 +347,3 @@ def server(mail: Mail, password: str) -> "Server":
     return Server(
         mail.host, mail.port, mail.security, mail.user, password, mail.ca_bundle
     )
-
-
-def mail_address_error(text: str) -> str:
-    """Return why *text* is not a mail address, empty if it is."""
-    if re.fullmatch(r"[^\s<>,]+@[^\s<>,]+", text) and text.isascii():
-        return ""
-    return f'"{text}" is not a mail address'

@@ -116,7 +116,7 @@ def _alerter(
         from bikecollect.setup import program
 
         source = Path(settings.source) if settings.source else None
-        command = program.command_line(source)
+        command = program.command_line(source, shard=settings.shard)
 
         return Dispatcher(
             systems=systems,

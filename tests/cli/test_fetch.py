@@ -57,6 +57,63 @@ def test_success_is_quiet_and_fills_the_day(tmp_path: Path) -> None:
     assert len(file.read_text(encoding="utf-8").splitlines()) == 21
 
 
+def test_five_machines_collect_each_system_once(tmp_path: Path) -> None:
+    """With the same settings, by their shards; an empty one is no error."""
+    with serving(lambda _: GOOD) as url:
+        config = settings(tmp_path, url)
+        more = (
+            f'[systems.s{n}]\nfeed = "youbike"\nurl = "{url}"\ntimezone = "UTC"\n'
+            for n in range(7)
+        )
+        config.write_text(config.read_text(encoding="utf-8") + "".join(more), "utf-8")
+        of_shard = {}
+        for number in range(1, 6):
+            shard = f"{number}/5"
+            command = (
+                "--config",
+                config,
+                "fetch",
+                "--shard",
+                shard,
+                "--format",
+                "json",
+            )
+            process = bikecollect(*command)
+            assert process.returncode == 0, process.stderr
+            lines = process.stdout.splitlines()
+            of_shard[shard] = [json.loads(line)["system"] for line in lines]
+        status = bikecollect("--config", config, "--shard", "1/5", "status")
+
+    assert of_shard == {
+        "1/5": ["city", "s1", "s3"],
+        "2/5": [],
+        "3/5": [],
+        "4/5": ["s5", "s6"],
+        "5/5": ["s0", "s2", "s4"],
+    }
+    assert status.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("shard", "why"),
+    [
+        ("5", '"5" is not of the form K/N, such as 2/5'),
+        ("0/5", '"0/5": K must be from 1 to N'),
+        ("6/5", '"6/5": K must be from 1 to N'),
+        ("a/b", '"a/b" is not of the form K/N, such as 2/5'),
+    ],
+)
+def test_a_shard_that_is_none_is_an_error(tmp_path: Path, shard: str, why: str) -> None:
+    """It says what a shard looks like, and nothing is fetched."""
+    config = settings(tmp_path, "http://127.0.0.1:9/")
+    process = bikecollect("--config", config, "fetch", "--shard", shard)
+
+    assert (process.returncode, process.stderr) == (
+        64,
+        f"bikecollect: --shard: {why}\n",
+    )
+
+
 def test_json_has_one_object_a_system(tmp_path: Path) -> None:
     """The shape that scripts hold on to."""
     with serving(lambda _: GOOD) as url:

@@ -58,8 +58,9 @@ def doctor(
 
 def _as_cron(shared: Shared, *, send: bool, offline: bool, form: str) -> int:
     """Run `doctor` again in the environment of cron: home, user, short PATH, shell."""
-    source = shared.settings().source
-    command = crontab.command(Path(source) if source else None)[:-1]
+    settings = shared.settings()
+    path = Path(settings.source) if settings.source else None
+    command = crontab.command(path, (), shard=settings.shard)
     flags = {"--send": send, "--offline": offline}
     command += ["doctor", "--format", form, *(name for name, on in flags.items() if on)]
     try:

@@ -1,13 +1,14 @@
 """``bikecollect fetch``: collect one snapshot of each system."""
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
 from bikecollect.cli.completion import complete_configured
 from bikecollect.cli.log_setup import show_progress
-from bikecollect.cli.options import Shared, mention, mention_json
+from bikecollect.cli.options import Shared, mention, mention_json, shard_option
 
 if TYPE_CHECKING:
     from bikecollect.setup.settings import Settings
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     default="text",
     help="json: one object per line and system, for scripts.",
 )
+@shard_option
 @click.option("--dry-run", is_flag=True, help="Fetch and read, but write nothing.")
 @click.pass_context
 def fetch(
@@ -31,6 +33,7 @@ def fetch(
     *,
     system_ids: tuple[str, ...],
     form: str,
+    shard: str,
     dry_run: bool,
 ) -> int:
     """Collect one snapshot of each SYSTEM into today's file.
@@ -43,7 +46,8 @@ def fetch(
     from bikecollect.core.run import run_line, runs_json
     from bikecollect.wiring.collection import collect, zones
 
-    settings = _settings(ctx.ensure_object(Shared))
+    shared = ctx.ensure_object(Shared)
+    settings = _settings(replace(shared, shard=shard or shared.shard))
     stop = process.Stop()
     process.listen(stop)
     process.arm(settings.seconds)

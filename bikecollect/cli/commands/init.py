@@ -22,6 +22,7 @@ from bikecollect.cli.options import (
 from bikecollect.cli.questions import Back, ask_in_order, confirm
 from bikecollect.cli.render.terminal import wrapped
 from bikecollect.core.errors import FeedError, PayloadError, SettingsError
+from bikecollect.core.text import mail_address_error
 from bikecollect.setup import feed_access, first_run
 from bikecollect.setup.catalogue import lookup
 from bikecollect.setup.catalogue.entry import CLIENT, access_text
@@ -29,7 +30,7 @@ from bikecollect.setup.first_run import NewSystem
 from bikecollect.setup.loader import load
 from bikecollect.setup.scheduler import jobs
 from bikecollect.setup.scheduler.crontab import install_in_cron
-from bikecollect.setup.settings import Mail, Settings, mail_address_error
+from bikecollect.setup.settings import Mail, Settings
 from bikecollect.setup.time_zones import is_zone
 
 FIRST = "youbike-taipei"

@@ -3,11 +3,12 @@
 import shlex
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from bikecollect.cli.options import Shared, say, say_figures
+from bikecollect.cli.options import Shared, say, say_figures, shard_option
 from bikecollect.core.errors import UsageError
 from bikecollect.core.text import visible_json
 from bikecollect.setup import settings_file
@@ -72,6 +73,7 @@ def show(ctx: click.Context, *, systemd: bool, system_wide: bool, form: str) -> 
 
 @schedule.command()
 @_where
+@shard_option
 @click.option("--minimal", is_flag=True, help="Install only `fetch`, and no helper.")
 @click.option("--report", is_flag=True, help="Also install the weekly report by mail.")
 @click.option(
@@ -86,6 +88,7 @@ def install(
     *,
     systemd: bool,
     system_wide: bool,
+    shard: str,
     minimal: bool,
     report: bool,
     without: tuple[str, ...],
@@ -95,7 +98,7 @@ def install(
     Run it again after a change of the interval, of the settings' path or of the
     path of bikecollect. Jobs that cannot work here are left out, with the reason.
     """
-    settings, path = _settings(ctx)
+    settings, path = _settings(ctx, shard)
     wanted = _wanted(minimal=minimal, report=report, without=without)
     if systemd or system_wide:
         installation = install_in_systemd(
@@ -155,9 +158,10 @@ def _wanted(*, minimal: bool, report: bool, without: Sequence[str]) -> set[str]:
     return (names | ({jobs.REPORT.name} if report else set())) - {*without}
 
 
-def _settings(ctx: click.Context) -> tuple[Settings, Path | None]:
+def _settings(ctx: click.Context, shard: str = "") -> tuple[Settings, Path | None]:
     """Return the settings and their file."""
     shared = ctx.ensure_object(Shared)
+    shared = replace(shared, shard=shard or shared.shard)
     return shared.settings(), settings_file.find(shared.config)
 
 

@@ -7,9 +7,8 @@ from typing import Any
 from bikecollect.core.secrets.names import of_header
 from bikecollect.core.secrets.redact import STARS, redacted_values
 from bikecollect.core.text import visible_toml
+from bikecollect.setup.loader import SECTIONS
 from bikecollect.setup.settings import Settings
-
-SECTIONS = ("mail", "ping", "tell", "log", "keep")
 
 
 def values(settings: Settings) -> dict[str, Any]:

@@ -44,9 +44,15 @@ class Installation:
     """Why systemd did not start the timers, empty if it did."""
 
 
-def command(path: Path | None, words: Sequence[str] = FETCH.words) -> list[str]:
-    """Return the command *words* for the settings at *path*; None: the defaults."""
+def command(
+    path: Path | None, words: Sequence[str] = FETCH.words, *, shard: str = ""
+) -> list[str]:
+    """Return the command *words* for the settings at *path*; None: the defaults.
+
+    *shard* is the share of the systems, as K/N, if it is not for all of them.
+    """
     chosen = [] if path is None else ["--config", str(path.absolute())]
+    chosen += ["--shard", shard] if shard else []
     return [*program(), *chosen, *words]
 
 
@@ -153,7 +159,7 @@ def _block(settings: Settings, path: Path | None, chosen: Sequence[Job]) -> str:
     lines = []
     for job in chosen:
         fields = job.fields or cron.expression(settings.seconds)
-        line = cron.line(fields, command(path, job.words))
+        line = cron.line(fields, command(path, job.words, shard=settings.shard))
         lines += [f"# {job.name}: {job.purpose}."]
         lines += [f"{line} > /dev/null" if job.is_silenced else line]
     mark = "" if path is None else str(path.absolute())

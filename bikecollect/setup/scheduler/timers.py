@@ -177,7 +177,7 @@ def _units(
         service, timer = _unit_names(path, folder, job)
         texts[service] = systemd.service(
             systemd.ServiceConfig(
-                command=command(path, job.words),
+                command=command(path, job.words, shard=settings.shard),
                 data=str(settings.data),
                 interval=settings.seconds,
                 user=service_user.choose(settings.data) if system_wide else "",
