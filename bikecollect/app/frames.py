@@ -12,6 +12,7 @@ from bikecollect.app.queries.coverage_days import Day, days_of
 from bikecollect.app.queries.current import data_service
 from bikecollect.app.queries.day_film import Film
 from bikecollect.app.queries.service import DataService
+from bikecollect.app.queries.station_names import StationTexts, display_names
 from bikecollect.app.queries.stations import Known, MapStation, known, places
 from bikecollect.reports.coverage import Account
 from bikecollect.reports.runner import Answer
@@ -70,9 +71,54 @@ def local(seconds: Any, zone: ZoneInfo) -> Any:
     )
 
 
+@st.cache_data(max_entries=4, show_spinner="Reading the stations ...")
+def _texts(
+    _service: DataService,
+    state: tuple[object, ...],  # part of the cache's key
+    name: str,
+) -> dict[str, StationTexts]:
+    return _service.texts(name)
+
+
+def texts(name: str) -> dict[str, StationTexts]:
+    """Return the texts about each station, by its id."""
+    return _texts(data_service(), data_service().state(name), name)
+
+
+def is_english() -> bool:
+    """Return whether the user has chosen names in English."""
+    kept = st.session_state.get("kept", {}).get("names", "")
+    return bool(st.query_params.get("names", kept) == "en")
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _display_names(
+    _service: DataService,
+    state: tuple[object, ...],  # part of the cache's key
+    name: str,
+    *,
+    english: bool,
+) -> dict[str, tuple[str | None, str | None]]:
+    return display_names(_service.texts(name), english=english)
+
+
+def names(name: str) -> dict[str, tuple[str | None, str | None]]:
+    """Return the name and the area of each station, as they are shown."""
+    service = data_service()
+    return _display_names(service, service.state(name), name, english=is_english())
+
+
 def snapshot(name: str, newest: date) -> list[MapStation]:
     """Return all stations in the newest slot, which is on the day *newest*."""
-    return places(answer(name, "snapshot", (newest - DAY, newest + DAY)).rows)
+    shown = names(name)
+    stations = places(answer(name, "snapshot", (newest - DAY, newest + DAY)).rows)
+    return [
+        station._replace(name=called, region=region)
+        for station in stations
+        for called, region in [
+            shown.get(station.station_id, (station.name, station.region))
+        ]
+    ]
 
 
 def vehicles(name: str, newest: date) -> Answer:
@@ -83,7 +129,14 @@ def vehicles(name: str, newest: date) -> Answer:
 def stations(name: str, newest: date) -> dict[str, Known]:
     """Return all stations, present and removed, by their ids."""
     rows = answer(name, "stations", (newest - DAY, newest + DAY)).rows
-    return {station.station_id: station for station in known(rows)}
+    shown = names(name)
+    return {
+        station.station_id: station._replace(name=called, region=region)
+        for station in known(rows)
+        for called, region in [
+            shown.get(station.station_id, (station.name, station.region))
+        ]
+    }
 
 
 @st.cache_data(max_entries=4, show_spinner="Reading the day ...")
@@ -99,6 +152,20 @@ def _film(
 def film(name: str, day: date) -> Film:
     """Return the film of *day*, cached until something new is committed."""
     return _film(data_service(), data_service().state(name), name, day)
+
+
+@st.cache_data(max_entries=2, show_spinner="Reading the last day ...")
+def _last_hours(
+    _service: DataService,
+    state: tuple[object, ...],  # part of the cache's key
+    name: str,
+) -> Film:
+    return _service.last_hours(name)
+
+
+def last_hours(name: str) -> Film:
+    """Return the film of the 24 hours that end with the newest slot."""
+    return _last_hours(data_service(), data_service().state(name), name)
 
 
 @st.cache_data(max_entries=4, show_spinner="Reading the ledger ...")

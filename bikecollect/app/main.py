@@ -6,7 +6,7 @@ from importlib.resources import files
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from bikecollect.app import widgets
+from bikecollect.app import header, widgets
 
 ICON = str(files("bikecollect.app").joinpath("icon.svg"))
 
@@ -17,18 +17,12 @@ def _page(name: str, *, default: bool = False) -> StreamlitPage:
     def show() -> None:
         import_module(f"bikecollect.app.pages.{name}").page()
 
-    return st.Page(show, title=name.capitalize(), url_path=name, default=default)
+    return st.Page(show, title=header.TITLES[name], url_path=name, default=default)
 
 
 st.set_page_config(page_title="bikecollect", page_icon=ICON, layout="wide")
 st.html(widgets.STYLE)
-page = st.navigation(
-    [
-        _page("now", default=True),
-        _page("station"),
-        _page("city"),
-        _page("collection"),
-    ],
-    position="top",
-)
+pages = {name: _page(name, default=name == "now") for name in header.TITLES}
+st.session_state["pages"] = pages
+page = st.navigation(list(pages.values()), position="top")
 widgets.run(page.run)

@@ -1,38 +1,43 @@
 """Parts that pages share: inputs, and figures with their basis and their data."""
 
-import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import pandas as pd
 import streamlit as st
 
-from bikecollect.app import frames
 from bikecollect.app.frames import Span
 from bikecollect.app.queries.current import data_service
+from bikecollect.app.queries.service import DataService
 from bikecollect.core.errors import BikecollectError
-from bikecollect.core.slots import iso
-from bikecollect.core.text import ago, disarmed, percent, visible
-from bikecollect.reports.status import Standing
+from bikecollect.core.text import disarmed, percent, visible
+from bikecollect.wiring.history import TRAIL_DAYS
 
 if TYPE_CHECKING:  # Altair is slow to import, and not every page has a chart
     from bikecollect.app.charts.encodings import Chart
 
 STYLE = """<style>
-[data-testid="stMainBlockContainer"] {padding-top: 4rem; padding-bottom: 3rem}
+[data-testid="stMainBlockContainer"] {padding-top: 3.9rem; padding-bottom: 3rem}
+[data-testid="stMainBlockContainer"] h1 {font-size: 1.5rem; padding: 0}
+[data-testid="stMainBlockContainer"] h2 {font-size: 1.2rem; padding: 1.2rem 0 0.6rem}
+[data-testid="stMainBlockContainer"] h3 {font-size: 1.05rem}
+[data-testid="stVerticalBlock"] {gap: 0.6rem}
+[data-testid="stAlertContainer"] {padding: 0.4rem 0.8rem}
+[data-testid="stCaptionContainer"] {color: inherit; opacity: 1}
+[data-testid="stCaptionContainer"] p {opacity: 0.85}
+[data-testid="stMultiSelect"] span[title] {color: light-dark(#fff, #111)}
 [data-testid="stMarkdownContainer"] thead:not(:has(th:not(:empty))) {display: none}
 @media (max-width: 640px) {
-  [data-testid="stMainBlockContainer"] {padding-left: 1rem; padding-right: 1rem}
+  [data-testid="stMainBlockContainer"] {padding-left: 0.8rem; padding-right: 0.8rem}
+  [data-testid="stMainBlockContainer"] h1 {font-size: 1.3rem}
 }
 </style>"""
-ONLY = "BIKECOLLECT_APP_SYSTEM"
-"""The environment variable that passes ``--system`` to the app."""
 RANGES = {"7 days": 7, "28 days": 28, "90 days": 90, "365 days": 365, "All": 0}
 OWN = "Custom dates"
+TRAIL = timedelta(days=TRAIL_DAYS)
 COUNT = ".1f"
 """The number format of a mean number of bikes."""
 JOINTS = re.compile(r"(?<=:)(?=//|[\w+-]+[:/\[])|(?<=www)(?=\.)|(?=@)", re.IGNORECASE)
@@ -56,29 +61,9 @@ def run(page: Callable[[], None]) -> None:
         st.error(plain(str(error)))
 
 
-def system() -> str:
-    """Return the system, chosen by the user if there are several."""
-    only = os.environ.get(ONLY)
-    names = [only] if only else list(data_service().settings.systems)
-    if len(names) == 1:
-        return names[0]
-    return st.selectbox("System", names, key="system", bind="query-params")
-
-
-def freshness(name: str) -> Standing:
-    """Show the age of the newest data; return the status of the system."""
-    standing = data_service().standing(name)
-    health = standing.health
-    if health.behind is None:
-        st.warning(f"**{name}**: nothing has been collected yet.")
-        return standing
-    when = iso(health.now - health.behind, frames.zone(name))
-    text = f"Newest data: **{ago(health.behind)}** ({when[:10]} {when[11:16]}, local)"
-    if health.late:
-        st.warning(f"{text}. It is late: see Collection.", icon=":material/schedule:")
-    else:
-        st.caption(text)
-    return standing
+def service() -> DataService:
+    """Return the data service of the pages."""
+    return data_service()
 
 
 def days(name: str) -> tuple[date, date]:
@@ -94,23 +79,64 @@ def days(name: str) -> tuple[date, date]:
     return first_and_newest
 
 
+def last_day(name: str) -> date:
+    """Return the last day of ranges: today, so that an outage that goes on counts.
+
+    Of a system that has had no run for a month, the newest day with data.
+    """
+    newest, today = days(name)[1], data_service().today(name)
+    return today if newest <= today <= newest + TRAIL else newest
+
+
 def views(known: dict[str, Any]) -> str:
     """Return the name of the view, chosen by the user from *known*."""
+    return segments("View", "view", list(known))
+
+
+def segments(title: str, key: str, options: Sequence[str]) -> str:
+    """Return one of *options*, chosen by the user; *key* is its name in the address.
+
+    A choice is a step in the browser's history.
+    """
+    asked = st.query_params.get(key)
+    current = asked if asked and asked in options else options[0]
     chosen = st.segmented_control(
-        "View",
-        list(known),
-        default=next(iter(known)),
+        title,
+        options,
+        default=current,
         required=True,
-        key="view",
-        bind="query-params",
+        key=fresh(key, current),
         label_visibility="collapsed",
     )
-    return chosen or next(iter(known))
+    chosen = chosen or current
+    if chosen != current:
+        showing(key, chosen)
+        st.query_params[key] = chosen
+    return chosen
+
+
+def fresh(key: str, current: str) -> str:
+    """Return a key for a widget that shows *current*.
+
+    It is a new one whenever that was changed elsewhere, such as by the browser's Back:
+    the widget would show what was chosen last.
+    """
+    value, number = st.session_state.get(f"shown-{key}", (current, 0))
+    if value != current:
+        number += 1
+    st.session_state[f"shown-{key}"] = (current, number)
+    return f"{key}-{number}"
+
+
+def showing(key: str, chosen: str) -> None:
+    """Note that the widget of `fresh` shows what the user has *chosen* in it."""
+    _, number = st.session_state[f"shown-{key}"]
+    st.session_state[f"shown-{key}"] = (chosen, number)
 
 
 def span(name: str, *, default: str = "28 days") -> Span:
     """Return the range of days chosen by the user: its first day, and the day after."""
-    first, newest = days(name)
+    first, last_of_all = days(name)[0], last_day(name)
     left, right = st.columns(2)
     chosen = left.selectbox(
         "Range",
@@ -121,8 +147,8 @@ def span(name: str, *, default: str = "28 days") -> Span:
     )
     with right:
         if chosen == OWN:
-            return ends(name, "range", (first, newest))
-        last = day("Last day", "range_last", newest, (first, newest))
+            return ends(name, "range", (first, last_of_all))
+        last = day("Last day", "range_last", last_of_all, (first, last_of_all))
     length = RANGES[chosen]
     begin = max(first, last - timedelta(days=length - 1)) if length else first
     return begin, last + timedelta(days=1)
@@ -130,7 +156,7 @@ def span(name: str, *, default: str = "28 days") -> Span:
 
 def ends(name: str, key: str, default: Span, title: str = "") -> Span:
     """Return the first day chosen by the user, and the day after the last one."""
-    known = days(name)
+    known = days(name)[0], last_day(name)
     head = f"{title}, " if title else ""
     begin = day(f"{head}from".capitalize(), f"{key}_from", default[0], known)
     last = day(f"{head}to".capitalize(), f"{key}_to", default[1], known)
@@ -187,17 +213,19 @@ def foot(
         data = table() if callable(table) else table
         return disarmed_csv(data).encode()
 
-    left, right = st.columns([6, 1], vertical_alignment="center")
-    left.caption(caption)
-    right.container(horizontal=True, horizontal_alignment="right").download_button(
-        "Data",
+    title = name.rpartition("-")[2]
+    row = st.container(horizontal=True, vertical_alignment="center", gap="small")
+    row.caption(caption, width="stretch")
+    row.download_button(
+        f"Data: {title}",
         csv,
         f"{name}.csv",
         "text/csv",
         key=f"data-{name}",
         on_click="ignore",
         icon=":material/download:",
-        help="This figure's data, as CSV",
+        type="tertiary",
+        help=f'The data of the figure "{title}", as CSV',
     )
 
 
@@ -232,12 +260,6 @@ def time_column(title: str, help_: str = "") -> ColumnConfig:
     return st.column_config.DatetimeColumn(
         title, help=help_ or None, format="YYYY-MM-DD HH:mm"
     )
-
-
-def more(station: str, called: str) -> None:
-    """Show a link to the page of *station*."""
-    address = f"station?{urlencode({'station': station})}"
-    st.markdown(f"[More about **{plain(called or station)}**]({address})")
 
 
 def plain(text: str) -> str:

@@ -122,7 +122,7 @@ def write_quick(
     db: "DuckDBPyConnection", sheet: Path, columns: Sequence[str], target: Path
 ) -> None:
     """Write *sheet* to *target* fast, for short use; raises StorageError."""
-    _write(db, sheet, columns, target, QUICK)
+    _write(db, sheet, columns, target, QUICK, failed="cannot be read")
 
 
 def _write(
@@ -133,6 +133,7 @@ def _write(
     options: str,
     *,
     derived: str = "",
+    failed: str = "cannot be archived",
 ) -> None:
     columns = sql_names(columns)
     source = csv_source(path(sheet), columns)
@@ -140,7 +141,7 @@ def _write(
         f"COPY (SELECT {as_rows(columns, derived)} FROM {source}"
         f" ORDER BY {columns[datasets.KEY]}, slot) TO {text(str(target))} ({options})"
     )
-    with translated(f"{sheet} cannot be archived"):
+    with translated(f"{sheet} {failed}"):
         db.execute(sql)
 
 

@@ -7,8 +7,9 @@
 -- open and had at least one; share_closed: share of seen slots in which it was closed
 -- slots_stale: seen slots whose content had not changed for too long
 -- closed: not installed, or neither renting nor returning
+-- Docks that were never above 0 over a day are unknown on that day.
 -- reads: slots, profile (summaries), asked
-WITH spans AS (
+WITH $dockless_of_asked, spans AS (
     SELECT a.system_id AS system_id, a.place AS place, a.first_slot AS first_slot,
         a.last_slot AS last_slot, COUNT(*) AS stations
     FROM asked AS a
@@ -42,12 +43,16 @@ WITH spans AS (
     GROUP BY p.system_id, p.place
 ), counts AS (
     SELECT p.system_id AS system_id, a.place AS place, p.hour_of_week AS hour_of_week,
-        SUM(p.known) AS known, SUM(p.docks_known) AS docks_known,
+        SUM(p.known) AS known,
+        SUM(CASE WHEN x.station_id IS NULL THEN p.docks_known ELSE 0 END)
+            AS docks_known,
         SUM(p.with_vehicle) AS with_vehicle, SUM(p.with_dock) AS with_dock,
         SUM(p.sum_vehicles) AS sum_vehicles, SUM(p.sum_docks) AS sum_docks,
         SUM(p.closed) AS closed, SUM(p.stale) AS stale
     FROM profile AS p
     JOIN asked AS a ON a.system_id = p.system_id AND a.station_id = p.station_id
+    LEFT JOIN dockless AS x ON x.system_id = p.system_id
+        AND x.station_id = p.station_id AND x.date = p.date
     WHERE p.date >= DATE '$since' AND p.date < DATE '$until'
     GROUP BY p.system_id, a.place, p.hour_of_week
 )

@@ -105,7 +105,7 @@ DOCS: Mapping[str, str] = {
     "known": "rows with a number of vehicles",
     "docks_known": "rows with a number of free docks",
     "empty_slots": "rows of the open station with no vehicle",
-    "full_slots": "rows of the open station with no free dock",
+    "full_slots": "rows of the open station whose number of free docks is 0",
     "changes": "slots in which the number of vehicles differs from the adjacent slot "
     "before, of the same local day; none after a gap (midnight: see first_vehicles)",
     "capacity_min": "lowest capacity of the day",

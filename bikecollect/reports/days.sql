@@ -4,8 +4,9 @@
 -- day_slots: slots with a row of the station; day_closed: of these, it was closed: not
 -- installed, or neither renting nor returning; slots_stale: of these, stale slots
 -- capacity_min, capacity_max: lowest and highest capacity of the day
+-- Docks that were never above 0 over a day are unknown on that day.
 -- reads: slots, profile, coverage (summaries), asked
-WITH days AS (
+WITH $dockless_of_asked, days AS (
     SELECT DISTINCT s.system_id AS system_id, s.date AS date
     FROM slots AS s
     WHERE s.date >= DATE '$since' AND s.date < DATE '$until'
@@ -23,11 +24,15 @@ WITH days AS (
     GROUP BY l.system_id, l.first_slot, l.last_slot, s.date
 ), counts AS (
     SELECT p.system_id AS system_id, p.station_id AS station_id, p.date AS date,
-        SUM(p.known) AS known, SUM(p.docks_known) AS docks_known,
+        SUM(p.known) AS known,
+        SUM(CASE WHEN x.station_id IS NULL THEN p.docks_known ELSE 0 END)
+            AS docks_known,
         SUM(p.sum_vehicles) AS sum_vehicles, SUM(p.sum_docks) AS sum_docks,
         MIN(p.min_vehicles) AS min_vehicles, MAX(p.max_vehicles) AS max_vehicles
     FROM profile AS p
     JOIN asked AS a ON a.system_id = p.system_id AND a.station_id = p.station_id
+    LEFT JOIN dockless AS x ON x.system_id = p.system_id
+        AND x.station_id = p.station_id AND x.date = p.date
     WHERE p.date >= DATE '$since' AND p.date < DATE '$until'
     GROUP BY p.system_id, p.station_id, p.date
 ), covered AS (

@@ -5,8 +5,9 @@
 -- begin_seen, end_seen: 1 if the slot before or after was seen; 0: may be longer
 -- A slot that was not seen ends an episode; gaps are not bridged. So does a slot in
 -- which the station was closed: not installed, or neither renting nor returning.
--- reads: slots, station_status (rows), asked
-WITH steps AS (
+-- Docks that were never above 0 over a day are unknown on that day.
+-- reads: slots, station_status (rows), profile (summaries), asked
+WITH $dockless_of_asked, steps AS (
     SELECT s.system_id AS system_id, s.date AS date, s.slot AS slot,
         CASE WHEN s.flags LIKE '%stale%' THEN 1 ELSE 0 END AS stale,
         ROW_NUMBER() OVER (PARTITION BY s.system_id ORDER BY s.slot) AS number,
@@ -26,10 +27,13 @@ WITH steps AS (
     JOIN lengths AS d ON d.system_id = t.system_id AND d.date = t.date
 ), asked_rows AS (
     SELECT r.system_id AS system_id, r.station_id AS station_id, r.slot AS slot,
-        r.num_vehicles_available AS vehicles, r.num_docks_available AS docks,
+        r.num_vehicles_available AS vehicles,
+        CASE WHEN x.station_id IS NULL THEN r.num_docks_available END AS docks,
         $closed AS closed
     FROM station_status AS r
     JOIN asked AS a ON a.system_id = r.system_id AND a.station_id = r.station_id
+    LEFT JOIN dockless AS x ON x.system_id = r.system_id
+        AND x.station_id = r.station_id AND x.date = r.date
     WHERE r.date >= DATE '$since' AND r.date < DATE '$until'
 ), scarce AS (
     SELECT o.system_id AS system_id, o.station_id AS station_id, o.slot AS slot,

@@ -5,8 +5,9 @@
 -- slots_stale: of slots_seen, those that were stale
 -- day_slots: slots of the day with a row; day_closed: of these, it was closed: not
 -- installed, or neither renting nor returning
+-- Docks that were never above 0 over a day are unknown on that day.
 -- reads: slots, profile, coverage (summaries), asked
-WITH hours AS (
+WITH $dockless_of_asked, hours AS (
     SELECT DISTINCT s.system_id AS system_id, s.date AS date,
         s.hour_of_week AS hour_of_week
     FROM slots AS s
@@ -27,12 +28,15 @@ WITH hours AS (
 ), counts AS (
     SELECT p.system_id AS system_id, p.station_id AS station_id, p.date AS date,
         p.hour_of_week AS hour_of_week, p.known AS known,
-        p.docks_known AS docks_known, p.sum_vehicles AS sum_vehicles,
+        CASE WHEN x.station_id IS NULL THEN p.docks_known ELSE 0 END AS docks_known,
+        p.sum_vehicles AS sum_vehicles,
         p.sum_docks AS sum_docks, p.min_vehicles AS min_vehicles,
         p.max_vehicles AS max_vehicles, p.sum_capacity AS sum_capacity,
         p.capacity_known AS capacity_known, p.stale AS stale
     FROM profile AS p
     JOIN asked AS a ON a.system_id = p.system_id AND a.station_id = p.station_id
+    LEFT JOIN dockless AS x ON x.system_id = p.system_id
+        AND x.station_id = p.station_id AND x.date = p.date
     WHERE p.date >= DATE '$since' AND p.date < DATE '$until'
 ), days AS (
     SELECT c.system_id AS system_id, c.station_id AS station_id, c.date AS date,

@@ -5,8 +5,9 @@
 -- share: share of slots_seen in which the neighbour was open and had a vehicle (a dock)
 -- A closed station (not installed, or neither renting nor returning) is neither empty
 -- nor full. slots_stale: of slots, those that were stale
--- reads: slots, station_status (rows), stations, asked
-WITH places AS (
+-- Docks that were never above 0 over a day are unknown on that day.
+-- reads: slots, station_status (rows), stations, profile (summaries), asked
+WITH $dockless, places AS (
     SELECT s.system_id AS system_id, s.station_id AS station_id, s.lat AS lat,
         s.lon AS lon
     FROM stations AS s
@@ -28,10 +29,13 @@ WITH places AS (
     WHERE m.metres <= 1000
 ), asked_rows AS (
     SELECT r.system_id AS system_id, r.station_id AS station_id, r.slot AS slot,
-        r.num_vehicles_available AS vehicles, r.num_docks_available AS docks,
+        r.num_vehicles_available AS vehicles,
+        CASE WHEN x.station_id IS NULL THEN r.num_docks_available END AS docks,
         $closed AS closed
     FROM station_status AS r
     JOIN asked AS a ON a.system_id = r.system_id AND a.station_id = r.station_id
+    LEFT JOIN dockless AS x ON x.system_id = r.system_id
+        AND x.station_id = r.station_id AND x.date = r.date
     WHERE r.date >= DATE '$since' AND r.date < DATE '$until'
 ), scarce AS (
     SELECT o.system_id AS system_id, o.station_id AS station_id, o.slot AS slot,
@@ -56,10 +60,13 @@ WITH places AS (
     FROM near AS n
 ), near_rows AS (
     SELECT r.system_id AS system_id, r.station_id AS station_id, r.slot AS slot,
-        r.num_vehicles_available AS vehicles, r.num_docks_available AS docks,
+        r.num_vehicles_available AS vehicles,
+        CASE WHEN x.station_id IS NULL THEN r.num_docks_available END AS docks,
         $closed AS closed
     FROM station_status AS r
     JOIN others AS o ON o.system_id = r.system_id AND o.neighbour = r.station_id
+    LEFT JOIN dockless AS x ON x.system_id = r.system_id
+        AND x.station_id = r.station_id AND x.date = r.date
     WHERE r.date >= DATE '$since' AND r.date < DATE '$until'
 ), counts AS (
     SELECT c.system_id AS system_id, c.station_id AS station_id, c.what AS what,

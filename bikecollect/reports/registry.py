@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from importlib.resources import files
 from string import Template
 from typing import Any
@@ -68,6 +68,20 @@ REPORTS: Mapping[str, Report] = {
     )
 }
 
+DOCKLESS = "\n".join(
+    line
+    for line in Report("dockless").text.strip().splitlines()
+    if not line.startswith("--")
+)
+"""The beginning of a WITH clause: its table has station days without known docks."""
+OF_ASKED = (
+    "    JOIN asked AS a ON a.system_id = p.system_id AND a.station_id = p.station_id"
+)
+DOCKLESS_OF_ASKED = DOCKLESS.replace(
+    "    FROM profile AS p", f"    FROM profile AS p\n{OF_ASKED}"
+)
+"""The same, for the stations in the table ``asked`` only."""
+
 
 @dataclass(frozen=True)
 class Values:
@@ -77,6 +91,7 @@ class Values:
     of the day; *first_hour* and *end_hour* (exclusive) are hours of the week; *least*
     is a number of slots. With *rows*, summaries are not read but computed from the rows
     (slower, same result); *without_stale* does so, and leaves out stale slots.
+    *without* is a day that `typical` leaves out.
     """
 
     since: date
@@ -90,16 +105,24 @@ class Values:
     least: int = 1
     rows: bool = False
     without_stale: bool = False
+    without: date = date.min
 
     def sql(self, report: Report) -> str:
-        """Return the SQL of *report* with these values filled in.
+        """Return the SQL of *report* with these values filled in."""
+        return self.fill(report.text)
 
-        Only dates, integers and the rule for closed stations are ever inserted.
+    def fill(self, text: str) -> str:
+        """Return *text*, an SQL with placeholders, with these values filled in.
+
+        Only dates, integers and the rules for closed stations and unknown docks are
+        ever inserted.
         """
         numbers = {name: int(getattr(self, name)) for name in NUMBERS}
         days = {"since": self.since.isoformat(), "until": self.until.isoformat()}
-        closed = closed_sql("r")
-        text = Template(report.text).substitute(days, closed=closed, **numbers)
+        more = {"eve": self._eve.isoformat(), "without": self.without.isoformat()}
+        parts = {"dockless": DOCKLESS, "dockless_of_asked": DOCKLESS_OF_ASKED}
+        text = Template(text).safe_substitute(parts, closed=closed_sql("r"))
+        text = Template(text).substitute(days, **more, **numbers)
         if not self.rows and not self.without_stale:
             return text
         interval = int(self.interval)
@@ -107,7 +130,13 @@ class Values:
             text, **days, interval=interval, without_stale=self.without_stale
         )
 
+    @property
+    def _eve(self) -> date:
+        """The day before the range."""
+        return max(self.since, date.min + DAY) - DAY
 
+
+DAY = timedelta(days=1)
 NUMBERS = ("interval", "begin", "end", "minute", "first_hour", "end_hour", "least")
 Rows = Sequence[Sequence[Any]]
 

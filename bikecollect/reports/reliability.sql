@@ -10,8 +10,9 @@
 -- changes: pairs of adjacent slots whose numbers of vehicles differ, also over
 -- midnight; a pair across a gap or with an unknown number is not counted
 -- slots_stale: slots with a row whose content had not changed for too long
+-- Docks that were never above 0 over a day are unknown on that day.
 -- reads: slots, coverage, profile (summaries), asked
-WITH lives AS (
+WITH $dockless, lives AS (
     SELECT DISTINCT a.system_id AS system_id, a.first_slot AS first_slot,
         a.last_slot AS last_slot
     FROM asked AS a
@@ -58,9 +59,13 @@ WITH lives AS (
     GROUP BY q.system_id, q.station_id
 ), counts AS (
     SELECT p.system_id AS system_id, p.station_id AS station_id,
-        SUM(p.known) AS known, SUM(p.docks_known) AS docks_known,
+        SUM(p.known) AS known,
+        SUM(CASE WHEN x.station_id IS NULL THEN p.docks_known ELSE 0 END)
+            AS docks_known,
         SUM(p.with_vehicle) AS with_vehicle, SUM(p.with_dock) AS with_dock
     FROM profile AS p
+    LEFT JOIN dockless AS x ON x.system_id = p.system_id
+        AND x.station_id = p.station_id AND x.date = p.date
     WHERE p.date >= DATE '$since' AND p.date < DATE '$until'
     GROUP BY p.system_id, p.station_id
 ), systems AS (

@@ -2,19 +2,24 @@
 -- stations: stations with a row in the slot; empty: no vehicle; full: no dock
 -- closed: not installed, or neither renting nor returning; not counted as empty or full
 -- A missing slot has its cause and no counts.
--- reads: slots, station_status (rows), asked
-WITH counts AS (
+-- Docks that were never above 0 over a day are unknown on that day.
+-- reads: slots, station_status (rows), profile (summaries), asked
+WITH $dockless_of_asked, counts AS (
     SELECT r.system_id AS system_id, a.place AS place, r.slot AS slot,
         COUNT(r.num_vehicles_available) AS stations,
         SUM($closed) AS closed,
         SUM(CASE WHEN $closed = 1 THEN 0
             WHEN r.num_vehicles_available = 0 THEN 1 ELSE 0 END) AS empty_stations,
         SUM(CASE WHEN $closed = 1 THEN 0
-            WHEN r.num_docks_available = 0 THEN 1 ELSE 0 END) AS full_stations,
+            WHEN x.station_id IS NULL AND r.num_docks_available = 0 THEN 1
+            ELSE 0 END) AS full_stations,
         SUM(r.num_vehicles_available) AS vehicles,
-        SUM(r.num_docks_available) AS docks
+        SUM(CASE WHEN x.station_id IS NULL THEN r.num_docks_available END)
+            AS docks
     FROM station_status AS r
     JOIN asked AS a ON a.system_id = r.system_id AND a.station_id = r.station_id
+    LEFT JOIN dockless AS x ON x.system_id = r.system_id
+        AND x.station_id = r.station_id AND x.date = r.date
     WHERE r.date >= DATE '$since' AND r.date < DATE '$until'
     GROUP BY r.system_id, a.place, r.slot
 ), places AS (

@@ -2,8 +2,9 @@
 -- slot: that slot; last_reported: when the station last reported, epoch seconds
 -- state: of the slot: collected, stale or partial
 -- A listed station without a row in that slot has no counts.
--- reads: slots, station_status (rows), stations, asked
-WITH newest AS (
+-- Docks that were never above 0 over a day are unknown on that day.
+-- reads: slots, station_status (rows), stations, profile (summaries), asked
+WITH $dockless_of_asked, newest AS (
     SELECT s.system_id AS system_id, MAX(s.slot) AS slot
     FROM slots AS s
     WHERE s.date >= DATE '$since' AND s.date < DATE '$until' AND s.state <> 'missing'
@@ -15,12 +16,15 @@ WITH newest AS (
     WHERE s.date >= DATE '$since' AND s.date < DATE '$until'
 ), newest_rows AS (
     SELECT r.system_id AS system_id, r.station_id AS station_id, r.slot AS slot,
-        r.num_vehicles_available AS vehicles, r.num_docks_available AS docks,
+        r.num_vehicles_available AS vehicles,
+        CASE WHEN x.station_id IS NULL THEN r.num_docks_available END AS docks,
         r.capacity AS capacity, r.is_installed AS is_installed,
         r.is_renting AS is_renting, r.is_returning AS is_returning,
         r.last_reported AS last_reported
     FROM station_status AS r
     JOIN newest AS n ON n.system_id = r.system_id AND n.slot = r.slot
+    LEFT JOIN dockless AS x ON x.system_id = r.system_id
+        AND x.station_id = r.station_id AND x.date = r.date
     WHERE r.date >= DATE '$since' AND r.date < DATE '$until'
 ), places AS (
     SELECT s.system_id AS system_id, s.station_id AS station_id, s.name AS name,

@@ -3,13 +3,15 @@
 -- days_seen: such days with a number of vehicles; days_expected: all such days between
 -- the station's first and last slot with a row; days_stale: seen, also in stale slots
 -- low_, mid_, high_: quartiles: half of the values lie between low and high
--- reads: slots, station_status (rows), asked
-WITH timed AS (
+-- Docks that were never above 0 over a day are unknown on that day.
+-- reads: slots, station_status (rows), profile (summaries), asked
+WITH $dockless_of_asked, timed AS (
     SELECT s.system_id AS system_id, s.date AS date, s.slot AS slot, s.flags AS flags,
         CAST(FLOOR(s.hour_of_week / 24) AS BIGINT) AS weekday,
         CAST(s.minute_of_day - s.minute_of_day % 15 AS BIGINT) AS minute
     FROM slots AS s
     WHERE s.date >= DATE '$since' AND s.date < DATE '$until'
+        AND s.date <> DATE '$without'
         AND s.hour_of_week >= $first_hour AND s.hour_of_week < $end_hour
 ), quarters AS (
     SELECT DISTINCT t.system_id AS system_id, t.weekday AS weekday, t.minute AS minute
@@ -40,14 +42,19 @@ WITH timed AS (
             AS mid_vehicles,
         PERCENTILE_CONT(0.75) WITHIN GROUP (ORDER BY r.num_vehicles_available)
             AS high_vehicles,
-        PERCENTILE_CONT(0.25) WITHIN GROUP (ORDER BY r.num_docks_available)
+        PERCENTILE_CONT(0.25) WITHIN GROUP (
+            ORDER BY CASE WHEN x.station_id IS NULL THEN r.num_docks_available END)
             AS low_docks,
-        PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY r.num_docks_available)
+        PERCENTILE_CONT(0.5) WITHIN GROUP (
+            ORDER BY CASE WHEN x.station_id IS NULL THEN r.num_docks_available END)
             AS mid_docks,
-        PERCENTILE_CONT(0.75) WITHIN GROUP (ORDER BY r.num_docks_available)
+        PERCENTILE_CONT(0.75) WITHIN GROUP (
+            ORDER BY CASE WHEN x.station_id IS NULL THEN r.num_docks_available END)
             AS high_docks
     FROM station_status AS r
     JOIN asked AS a ON a.system_id = r.system_id AND a.station_id = r.station_id
+    LEFT JOIN dockless AS x ON x.system_id = r.system_id
+        AND x.station_id = r.station_id AND x.date = r.date
     JOIN timed AS t ON t.system_id = r.system_id AND t.slot = r.slot
     WHERE r.date >= DATE '$since' AND r.date < DATE '$until'
     GROUP BY r.system_id, r.station_id, t.weekday, t.minute

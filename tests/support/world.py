@@ -86,6 +86,7 @@ class FakeFeed:
                 ._replace(
                     is_renting=name not in values.get("closed", []),
                     is_returning=name not in values.get("closed", []),
+                    num_docks_available=values.get("docks", {}).get(name, 2),
                 )
                 ._replace(**values.get("flags", {}).get(name, {}))
                 for name, bikes in stations.items()

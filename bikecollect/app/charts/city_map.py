@@ -1,6 +1,6 @@
 """The map: a canvas that requires neither tile servers nor a graphics card."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
@@ -10,58 +10,90 @@ import streamlit as st
 from bikecollect.app.queries.day_film import Film
 from bikecollect.app.queries.stations import MapStation
 
-SCRIPTS = ("citydots.js", "citymap.js")
+SCRIPTS = (
+    "d3-delaunay.min.js",
+    "cityscheme.js",
+    "cityland.js",
+    "citymap.js",
+    "citycontrols.js",
+    "cityfilm.js",
+)
+COMPONENT = "citycomponent.js"
 HTML = '<div class="city"></div>'
 
 
 class Picked(NamedTuple):
-    """The station picked on a map, or the point as "lat, lon"; empty if none."""
+    """The station picked on a map, or the point as "lat, lon"; empty if none.
 
-    station: str = ""
+    *at* is the slot that the slider shows, *open* the station whose page is to be
+    opened.
+    """
+
+    station: str | None = None
     point: str = ""
-    at: str = ""
+    at: str | None = None
+    open: str = ""
 
 
 def draw(
     places: Sequence[MapStation],
     *,
     key: str,
-    selected: str = "",
-    point: tuple[float, float] | None = None,
+    film: Film | None = None,
+    labels: Sequence[str] = (),
+    **more: Any,
 ) -> Picked:
-    """Draw *places* and return the station or point that was picked."""
-    data = {
-        "stations": [
-            [*s[1:6], s.capacity, s.vehicles, s.docks, s.is_closed] for s in places
-        ],
-        "selected": selected,
-        "point": point,
-    }
-    return _mounted(data, key)
+    """Draw *places*, with a slider over the slots of *film*; return what was picked.
+
+    *labels* are the names of the slots. *more*: ``shown``, the ids to be drawn;
+    ``selected``, an id; ``point``, a latitude and longitude; ``at``, a label;
+    ``points``, whether points beside the stations can be picked; ``live``, whether
+    *places* are those of the newest slot.
+    """
+    stations = [[*s[1:6], s.capacity, s.vehicles, s.docks, s.is_closed] for s in places]
+    return _mounted({"stations": stations, **film_data(film, labels), **more}, key)
 
 
-def play(film: Film, labels: Sequence[str], *, key: str, at: str = "") -> Picked:
-    """Draw *film* with a slider, at first at the label *at*; return the pick."""
-    data = {
-        "stations": [[*station, None, None, False] for station in film.stations],
+def film_data(film: Film | None, labels: Sequence[str]) -> dict[str, Any]:
+    """Return *film* as the map takes it, nothing for None."""
+    if film is None:
+        return {}
+    return {
+        "film_ids": [station[0] for station in film.stations],
         "labels": list(labels),
         "states": film.states,
+        "seconds": film.seconds,
         "vehicles": film.vehicles,
         "docks": film.docks,
-        "at": at,
     }
-    return _mounted(data, key)
 
 
-def _mounted(data: dict[str, Any], key: str) -> Picked:
+def scripts() -> str:
+    """Return the map's scripts, without what fits them into a page."""
+    folder = files(__package__)
+    return "\n".join(folder.joinpath(name).read_text("utf-8") for name in SCRIPTS)
+
+
+def styles() -> str:
+    """Return the map's style sheet."""
+    return files(__package__).joinpath("citymap.css").read_text("utf-8")
+
+
+def _mounted(data: Mapping[str, Any], key: str) -> Picked:
     values = _component()(
         key=key,
         data=data,
         on_station_change=_nothing,
         on_point_change=_nothing,
         on_at_change=_nothing,
+        on_open_change=_nothing,
     )
-    return Picked(*(values.get(field) or "" for field in Picked._fields))
+    return Picked(
+        values.get("station"),
+        values.get("point") or "",
+        values.get("at"),
+        values.get("open") or "",
+    )
 
 
 def _nothing() -> None:
@@ -70,10 +102,7 @@ def _nothing() -> None:
 
 @cache
 def _component() -> Any:
-    folder = files(__package__)
+    component = files(__package__).joinpath(COMPONENT).read_text("utf-8")
     return st.components.v2.component(
-        "bikecollect_city",
-        html=HTML,
-        css=folder.joinpath("citymap.css").read_text("utf-8"),
-        js="\n".join(folder.joinpath(name).read_text("utf-8") for name in SCRIPTS),
+        "bikecollect_city", html=HTML, css=styles(), js=f"{scripts()}\n{component}"
     )

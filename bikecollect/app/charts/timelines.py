@@ -150,7 +150,7 @@ def _shade(x: str, where: str, colour: str) -> alt.Chart:
     chart: alt.Chart = (
         alt.Chart()
         .transform_filter(f"datum.{where}")
-        .mark_rect(color=colour, opacity=0.25)
+        .mark_rect(color=colour, opacity=0.25, aria=False)
         .encode(x=time_axis(x), x2="until")
     )
     return chart

@@ -1,16 +1,19 @@
 """The page of the whole city: week, day, areas, comparison of periods, rankings."""
 
-from collections.abc import Callable, Mapping
-from datetime import timedelta
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any
 
+import pandas as pd
 import streamlit as st
 
-from bikecollect.app import frames, widgets
+from bikecollect.app import frames, header, widgets
 from bikecollect.app.charts import city_map, encodings, heatmaps, timelines
 from bikecollect.app.queries import chart_rows
 from bikecollect.app.queries.comparison import compared
 from bikecollect.app.queries.current import data_service
-from bikecollect.app.queries.stations import Known
+from bikecollect.app.queries.day_film import Film
+from bikecollect.app.queries.stations import Known, MapStation
 from bikecollect.reports.runner import Answer
 
 MEASURES = {
@@ -28,8 +31,8 @@ RANKED = {
     "share_seen": widgets.share_column("seen", "Slots seen of those expected"),
     "share_inactive": st.column_config.NumberColumn("closed", format="percent"),
     "share_silent": st.column_config.NumberColumn(
-        "silent",
-        help="Slots in which the station had not reported for an hour",
+        "unchanged",
+        help="Slots whose stamp of the station was more than an hour old",
         format="percent",
     ),
     "changes": st.column_config.NumberColumn(
@@ -37,15 +40,20 @@ RANKED = {
     ),
     "station_id": "id",
 }
+ORDERS = {
+    "Most often without a bike": ("share_with_vehicle", True),
+    "Most often without a dock": ("share_with_dock", True),
+    "Most reliable": ("share_with_vehicle", False),
+}
+"""The column by which stations are ranked, and whether its lowest values lead."""
+LEAST_SEEN = 0.5
 WHOLE = "the whole city"
 STATION_SLOTS = "station slots"
 
 
 def page() -> None:
     """Draw the page."""
-    st.title("City")
-    name = widgets.system()
-    widgets.freshness(name)
+    name = header.head("city")
     VIEWS[widgets.views(VIEWS)](name)
 
 
@@ -72,7 +80,7 @@ def _week(name: str) -> None:
         answer = chart_rows.where(answer, place=area)
     table = frames.frame(chart_rows.by_hour(answer), frames.zone(name))
     column, form = MEASURES[measure]
-    st.subheader(f"Week: {measure}")
+    st.header(f"Week: {measure}", anchor=False)
     widgets.figure(
         heatmaps.week(
             column,
@@ -88,34 +96,76 @@ def _week(name: str) -> None:
 
 
 def _day(name: str) -> None:
-    known = widgets.days(name)
-    day = widgets.day("Day", "day", known[1], known)
+    first, newest = widgets.days(name)
+    day = widgets.day("Day", "day", newest, (first, widgets.last_day(name)))
     zone = frames.zone(name)
-    st.subheader("The city, slot by slot")
     film = frames.film(name, day)
     if not film.stations:
         st.info(f"Nothing was collected on {day}; see Collection for the reason.")
     else:
-        labels = [widgets.clock(slot, zone)[11:] for slot in film.slots]
-        picked = city_map.play(
-            film, labels, key="film", at=st.query_params.get("at", "")
-        )
-        if picked.at and picked.at != st.query_params.get("at"):
-            st.query_params["at"] = picked.at
-        if picked.station:
-            called = next((s[1] for s in film.stations if s[0] == picked.station), "")
-            widgets.more(picked.station, called)
-        widgets.foot(
-            lambda: frames.frame(film.answer(), zone),
-            f"{name}-{day}",
-            f"{len(film.stations):,} stations were seen on this day, in "
-            f"{film.collected:,} of {len(film.slots):,} slots.",
-        )
+        _film(name, day, film)
+    widgets.foot(
+        lambda: frames.frame(film.answer(), zone),
+        f"{name}-{day}-film",
+        f"{len(film.stations):,} stations were seen on this day, in "
+        f"{film.collected:,} of {len(film.slots):,} slots.",
+    )
     _scarcity(name, (day, day + timedelta(days=1)))
 
 
+def _film(name: str, day: date, film: Film) -> None:
+    """Draw the day's *film* as a map with its curve."""
+    zone, shown = frames.zone(name), frames.names(name)
+    places = [
+        _place(name, station, shown.get(station[0], station[1:3]))
+        for station in film.stations
+    ]
+    selected = header.kept("station")
+    picked = city_map.draw(
+        places,
+        key=f"film-{day}",
+        film=film,
+        labels=[widgets.clock(slot, zone)[11:] for slot in film.slots],
+        system=name,
+        at=st.query_params.get("at", ""),
+        selected=selected,
+    )
+    if picked.at is not None and picked.at != st.query_params.get("at", ""):
+        st.query_params["at"] = picked.at
+    if picked.station is not None and picked.station != selected:
+        header.keep("station", picked.station)
+        st.rerun()
+    if picked.open:
+        header.keep("station", picked.open)
+        st.switch_page(header.link("station"), query_params={"station": picked.open})
+
+
+def _place(
+    system: str, station: Sequence[Any], shown: tuple[str | None, str | None]
+) -> MapStation:
+    """Return the *station* of a film as a dot that is *shown* with name and area."""
+    station_id, _, _, lat, lon, capacity = station
+    called, region = shown
+    return MapStation(
+        system_id=system,
+        station_id=station_id,
+        name=called,
+        region=region,
+        lat=lat,
+        lon=lon,
+        slot=0,
+        capacity=capacity,
+        vehicles=None,
+        docks=None,
+        is_installed=None,
+        is_renting=None,
+        is_returning=None,
+        last_reported=None,
+    )
+
+
 def _scarcity(name: str, when: frames.Span) -> None:
-    st.subheader("Stations empty, full or closed")
+    st.header("Stations empty, full or closed", anchor=False)
     answer = frames.answer(name, "scarcity", when)
     table = frames.frame(
         chart_rows.slots(answer, data_service().settings.seconds, "stations"),
@@ -156,7 +206,7 @@ def _areas(name: str) -> None:
         max_selections=6,
     )
     some = table[table["place"].isin(chosen)]
-    st.subheader(f"Areas through the week: {measure}")
+    st.header(f"Areas through the week: {measure}", anchor=False)
     widgets.figure(
         timelines.areas(
             column,
@@ -174,8 +224,8 @@ def _areas(name: str) -> None:
 
 
 def _compare(name: str) -> None:
-    first, newest = widgets.days(name)
-    length = min(28, ((newest - first).days + 1) // 2)
+    first, newest = widgets.days(name)[0], widgets.last_day(name)
+    length = half((newest - first).days + 1)
     middle = newest - timedelta(days=length)
     left, right = st.columns(2)
     with left:
@@ -187,7 +237,7 @@ def _compare(name: str) -> None:
     measure = _measure()
     column = MEASURES[measure][0]
     before, after = (frames.answer(name, "availability", span) for span in (one, other))
-    st.subheader(f"Second period minus first: {measure}")
+    st.header(f"Second period minus first: {measure}", anchor=False)
     _difference(name, chart_rows.by_hour(compared(before, after, column)), measure)
 
 
@@ -229,21 +279,58 @@ def _difference(name: str, answer: Answer, measure: str) -> None:
 
 def _rankings(name: str) -> None:
     when = widgets.span(name)
+    order = widgets.segments("Order", "order", list(ORDERS))
     table = frames.frame(frames.answer(name, "reliability", when), frames.zone(name))
     known = frames.stations(name, widgets.days(name)[1])
     table.insert(2, "name", [_name(known, id_) for id_ in table["station_id"]])
-    st.subheader("Stations, most often without bikes first")
+    usual = table["share_silent"].median()
+    is_ranked = rankable(table)
+    column, rising = ORDERS[order]
+    ranked = table[is_ranked].dropna(subset=[column])
+    ranked = ranked.sort_values([column, "station_id"], ascending=[rising, True])
+    st.header(f"Stations, {order.lower()} first", anchor=False)
     st.dataframe(
-        table[list(RANKED)],
+        ranked[list(RANKED)],
         hide_index=True,
         height=520,
         column_config=RANKED,
     )
-    widgets.foot(
-        table,
-        f"{name}-rankings",
-        f"{widgets.summed(table, STATION_SLOTS)} Click a column's header to sort.",
+    left_out = len(table) - len(ranked)
+    text = (
+        f"{widgets.summed(ranked, STATION_SLOTS)} "
+        f"{widgets.counted(left_out, 'station')} left out: seen half as often as "
+        "others or less, closed for half of the time or more, or never with a bike."
     )
+    if pd.notna(usual):
+        text += (
+            f" Half of the stations are unchanged in {usual:.0%} of slots or more: in "
+            "this feed a stamp may move only with a count."
+        )
+    widgets.foot(ranked, f"{name}-rankings", text)
+
+
+def rankable(table: pd.DataFrame) -> pd.Series:
+    """Return which stations of *table* have enough data to be ranked.
+
+    Stations that were closed for half of the time, or that never had a bike (depots),
+    would lead a ranking without saying anything about its riders.
+    """
+    has_basis = table["share_seen"] >= LEAST_SEEN * table["share_seen"].max()
+    is_open = table["share_inactive"].fillna(0) < LEAST_SEEN
+    ranked: pd.Series = (
+        has_basis & is_open & (table["share_with_vehicle"].fillna(0) > 0)
+    )
+    return ranked
+
+
+def half(days: int) -> int:
+    """Return the days of each of two periods within *days*: whole weeks if possible.
+
+    >>> half(30), half(60), half(9), half(1)
+    (14, 28, 4, 1)
+    """
+    weeks = days // 2 // 7
+    return min(28, weeks * 7) if weeks else max(1, days // 2)
 
 
 def _name(known: Mapping[str, Known], station: str) -> str:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import streamlit as st
 
-from bikecollect.app import frames, widgets
+from bikecollect.app import frames, header, widgets
 from bikecollect.app.charts import bars, encodings, heatmaps
 from bikecollect.app.queries import collection
 from bikecollect.app.queries.coverage_days import mondays
@@ -27,9 +27,8 @@ OPEN_DAYS = 3
 
 def page() -> None:
     """Draw the page."""
-    st.title("Collection")
-    name = widgets.system()
-    standing = widgets.freshness(name)
+    name = header.head("collection")
+    standing = header.standing(name)
     _standing(standing)
     _runs(name, standing.health)
     _incidents(name)
@@ -56,7 +55,7 @@ def _standing(standing: Standing) -> None:
 
 
 def _runs(name: str, health: Health) -> None:
-    st.subheader("Runs of the last 24 hours")
+    st.header("Runs of the last 24 hours", anchor=False)
     runs = data_service().runs(name)
     if not runs:
         st.caption("No run in the last 24 hours.")
@@ -82,7 +81,7 @@ def _runs(name: str, health: Health) -> None:
 
 
 def _incidents(name: str) -> None:
-    st.subheader("Incidents of the last 30 days")
+    st.header("Incidents of the last 30 days", anchor=False)
     incidents = data_service().incidents(name)
     if not incidents:
         st.caption("None.")
@@ -105,12 +104,12 @@ def _incidents(name: str) -> None:
 
 
 def _calendar(name: str) -> None:
-    st.subheader("Coverage of the year")
-    first, newest = widgets.days(name)
-    when = (max(first, newest - timedelta(days=365)), newest + timedelta(days=1))
+    st.header("Coverage of the year", anchor=False)
+    first, last = widgets.days(name)[0], widgets.last_day(name)
+    when = (max(first, last - timedelta(days=365)), last + timedelta(days=1))
     table = frames.calendar(name, when)
     widgets.figure(
-        heatmaps.calendar(mondays(newest)),
+        heatmaps.calendar(mondays(last, first)),
         table,
         f"{name}-coverage",
         widgets.basis(table["collected"].sum(), table["expected"].sum()),
@@ -119,7 +118,7 @@ def _calendar(name: str) -> None:
 
 
 def _gaps(name: str) -> None:
-    st.subheader("Gaps and their causes")
+    st.header("Gaps and their causes", anchor=False)
     account = frames.account(name, widgets.span(name))
     if not account.gaps:
         st.success("No slot is missing in this range.")

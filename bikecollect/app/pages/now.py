@@ -1,10 +1,13 @@
-"""The page of the newest slot: a map, a table, and the stations near a point."""
+"""The live page: a map of the newest slot and the last day, filters, and a table."""
+
+from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
 
-from bikecollect.app import frames, widgets
+from bikecollect.app import frames, header, widgets
 from bikecollect.app.charts import city_map
+from bikecollect.app.queries.station_names import matching
 from bikecollect.app.queries.stations import (
     MapStation,
     chosen,
@@ -32,9 +35,7 @@ COLUMNS = {
 
 def page() -> None:
     """Draw the page."""
-    st.title("Now")
-    name = widgets.system()
-    widgets.freshness(name)
+    name = header.head("now")
     newest = widgets.days(name)[1]
     stations, vehicles = frames.snapshot(name, newest), frames.vehicles(name, newest)
     if stations or not vehicles.rows:
@@ -45,18 +46,27 @@ def page() -> None:
 
 def _stations(name: str, stations: list[MapStation]) -> None:
     """Draw the stations."""
-    shown = _filters(stations)
+    shown = _filters(name, stations)
     near = st.query_params.get("near", "")
+    film = frames.last_hours(name)
+    zone = frames.zone(name)
+    selected = st.query_params.get("picked", header.kept("station"))
     picked = city_map.draw(
-        shown,
+        stations,
         key="now-map",
-        selected=st.query_params.get("picked", ""),
+        film=film,
+        labels=[widgets.clock(slot, zone)[11:] for slot in film.slots],
+        system=name,
+        live=True,
+        points=True,
+        shown=[s.station_id for s in shown] if len(shown) < len(stations) else None,
+        selected=selected,
         point=point(near),
     )
-    _follow(picked)
+    _follow(picked, selected)
     seen = sum(station.vehicles is not None for station in shown)
     closed = sum(station.is_closed for station in shown)
-    when = widgets.clock(stations[0].slot, frames.zone(name)) if stations else "-"
+    when = widgets.clock(stations[0].slot, zone) if stations else "-"
     table = _table(name, shown)
     widgets.foot(
         table,
@@ -64,17 +74,16 @@ def _stations(name: str, stations: list[MapStation]) -> None:
         f"{len(shown):,} of {len(stations):,} stations shown; {seen:,} seen "
         f"in the slot {when}; {closed:,} closed.",
     )
-    _picked(stations)
     _near(name, shown, near)
-    st.subheader("Stations shown")
+    st.header("Stations shown", anchor=False)
     st.dataframe(table, column_config=COLUMNS, hide_index=True, height=360)
 
 
 def _vehicles(name: str, vehicles: Answer) -> None:
     """Draw the vehicles, a dot each."""
-    st.subheader("Vehicles")
+    st.header("Vehicles", anchor=False)
     dots = vehicle_dots(vehicles)
-    city_map.draw(dots[:MOST_DOTS], key="vehicles-map")
+    city_map.draw(dots[:MOST_DOTS], key="vehicles-map", system=name, vehicles_only=True)
     table = frames.frame(vehicles, frames.zone(name))
     widgets.foot(
         table,
@@ -86,32 +95,51 @@ def _vehicles(name: str, vehicles: Answer) -> None:
     st.dataframe(table.head(MOST_DOTS), hide_index=True, height=360)
 
 
-def _filters(stations: list[MapStation]) -> list[MapStation]:
-    """Show the filters, and return the stations that pass them."""
+def _filters(name: str, stations: list[MapStation]) -> list[MapStation]:
+    """Show search and filters, and return the stations that pass them."""
     regions = sorted({station.region for station in stations if station.region})
-    left, right = st.columns(2)
-    text = left.text_input(
-        "Search by name or id",
-        key="search",
-        bind="query-params",
-        icon=":material/search:",
-    )
-    areas = right.multiselect(
-        "Areas", regions, key="areas", bind="query-params", placeholder="All"
-    )
-    left, right = st.columns(2)
-    vehicles = left.number_input(
-        "Bikes, at least", 0, 100, 0, key="bikes", bind="query-params"
-    )
-    docks = right.number_input(
-        "Free docks, at least", 0, 100, 0, key="docks", bind="query-params"
-    )
-    return chosen(stations, text=text, regions=areas, vehicles=vehicles, docks=docks)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        text = st.text_input(
+            "Search by name or id",
+            key="search",
+            bind="query-params",
+            icon=":material/search:",
+            placeholder="Search: name, area, address or id",
+            label_visibility="collapsed",
+        )
+        with st.popover("Filters", icon=":material/tune:"):
+            areas = st.multiselect(
+                "Areas", regions, key="areas", bind="query-params", placeholder="All"
+            )
+            vehicles = st.number_input(
+                "Bikes, at least", 0, 100, 0, key="bikes", bind="query-params"
+            )
+            docks = st.number_input(
+                "Free docks, at least", 0, 100, 0, key="docks", bind="query-params"
+            )
+            _language(name)
+    found = matching(frames.texts(name), text) if text.strip() else None
+    return chosen(stations, found=found, regions=areas, vehicles=vehicles, docks=docks)
 
 
-def _follow(picked: city_map.Picked) -> None:
-    """Put the station or point picked on the map into the address."""
-    if picked.station and picked.station != st.query_params.get("picked"):
+def _language(name: str) -> None:
+    """Let the user choose names in English, if the publisher has some."""
+    if not any(about.name_en for about in frames.texts(name).values()):
+        return
+    before = frames.is_english()
+    if st.toggle("Names in English", before) != before:
+        header.keep("names", "" if before else "en")
+        st.query_params["names"] = "" if before else "en"
+        st.rerun()
+
+
+def _follow(picked: city_map.Picked, selected: str) -> None:
+    """Put what was picked on the map into the address, or open the station's page."""
+    if picked.open:
+        header.keep("station", picked.open)
+        st.switch_page(header.link("station"), query_params={"station": picked.open})
+    if picked.station is not None and picked.station != selected:
+        header.keep("station", picked.station)
         st.query_params["picked"] = picked.station
         st.rerun()
     if picked.point and picked.point != st.query_params.get("near"):
@@ -119,38 +147,31 @@ def _follow(picked: city_map.Picked) -> None:
         st.rerun()
 
 
-def _picked(stations: list[MapStation]) -> None:
-    picked = st.query_params.get("picked", "")
-    station = next((s for s in stations if s.station_id == picked), None)
-    if station is not None:
-        widgets.more(picked, station.name or picked)
-
-
-def _near(name: str, shown: list[MapStation], near: str) -> None:
-    st.subheader("Nearest to a point")
-    text = st.text_input(
-        "Latitude, longitude",
-        near,
-        placeholder="25.0330, 121.5654",
-    )
-    if text != near:
-        st.query_params["near"] = text
-        st.rerun()
-    place = point(text)
-    if place is None:
-        st.caption(
-            "Not a point: enter two numbers, such as 25.0330, 121.5654."
-            if text
-            else "Click the map beside the stations, or enter a point."
+def _near(name: str, shown: Sequence[MapStation], near: str) -> None:
+    with st.expander("Nearest to a point", expanded=bool(near)):
+        text = st.text_input(
+            "Latitude, longitude",
+            near,
+            placeholder="25.0330, 121.5654",
         )
-        return
-    stations = nearest(shown, *place)
-    table = _table(name, [station for _, station in stations])
-    table.insert(0, "metres", [round(metres) for metres, _ in stations])
-    st.dataframe(table, column_config=COLUMNS, hide_index=True)
-    text = f"The {len(table)} nearest of the stations shown."
-    widgets.foot(table, f"{name}-nearest", text)
+        if text != near:
+            st.query_params["near"] = text
+            st.rerun()
+        place = point(text)
+        if place is None:
+            st.caption(
+                "Not a point: enter two numbers, such as 25.0330, 121.5654."
+                if text
+                else "Click the map beside the stations, or enter a point."
+            )
+            return
+        stations = nearest(shown, *place)
+        table = _table(name, [station for _, station in stations])
+        table.insert(0, "metres", [round(metres) for metres, _ in stations])
+        st.dataframe(table, column_config=COLUMNS, hide_index=True)
+        text = f"The {len(table)} nearest of the stations shown."
+        widgets.foot(table, f"{name}-nearest", text)
 
 
-def _table(name: str, stations: list[MapStation]) -> pd.DataFrame:
+def _table(name: str, stations: Sequence[MapStation]) -> pd.DataFrame:
     return frames.frame(table_of(stations), frames.zone(name))

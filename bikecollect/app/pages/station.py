@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import streamlit as st
 
-from bikecollect.app import frames, widgets
+from bikecollect.app import frames, header, widgets
 from bikecollect.app.charts import heatmaps, timelines
 from bikecollect.app.frames import Span
 from bikecollect.app.pages import station_past
@@ -21,13 +21,12 @@ OF = {"bikes": "vehicles", "docks": "docks"}
 
 def page() -> None:
     """Draw the page."""
-    st.title("Station")
-    name = widgets.system()
-    widgets.freshness(name)
+    name = header.head("station")
     station = _picked(name)
     if station is None:
         st.info("No station has been seen yet; see Collection for the reason.")
         return
+    header.entitle(station.called, name)
     _head(name, station)
     view = widgets.views(VIEWS)
     when = widgets.span(name)
@@ -40,8 +39,8 @@ def _picked(name: str) -> Known | None:
     ids = sorted(known, key=lambda i: (known[i].until is not None, known[i].called))
     if not ids:
         return None
-    asked = st.query_params.get("station", "")
-    if asked and asked not in known:
+    asked = st.query_params.get("station", "") or header.kept("station")
+    if st.query_params.get("station") and asked not in known:
         short = asked if len(asked) <= LONGEST_ID else f"{asked[:LONGEST_ID]}..."
         st.warning(f'No station has the id "{widgets.plain(short)}"; showing another.')
 
@@ -50,14 +49,19 @@ def _picked(name: str) -> Known | None:
         removed = " - removed" if station.until is not None else ""
         return f"{station.called} ({station_id}){removed}"
 
+    current = asked if asked in known else ids[0]
     picked = st.selectbox(
         "Station",
         ids,
-        index=ids.index(asked) if asked in known else 0,
+        index=ids.index(current),
         format_func=label,
+        key=widgets.fresh("station", current),
+        label_visibility="collapsed",
     )
-    if picked != asked:
+    widgets.showing("station", picked)
+    if picked != st.query_params.get("station"):
         st.query_params["station"] = picked
+    header.keep("station", picked)
     return known[picked]
 
 
@@ -89,11 +93,11 @@ def _typical(name: str, station: str, when: Span) -> None:
 
 
 def _typical_day(name: str, station: str, when: Span) -> None:
-    st.subheader("A day compared with the typical one")
-    known = widgets.days(name)
+    st.header("A day compared with the typical one", anchor=False)
+    first, newest = widgets.days(name)
     left, right = st.columns(2)
     with left:
-        day = widgets.day("Day", "day", known[1], known)
+        day = widgets.day("Day", "day", newest, (first, widgets.last_day(name)))
     what = right.segmented_control(
         "Of",
         list(OF),
@@ -103,10 +107,15 @@ def _typical_day(name: str, station: str, when: Span) -> None:
         bind="query-params",
     )
     typical = frames.answer(
-        name, "typical", when, stations=(station,), weekday=day.weekday()
+        name,
+        "typical",
+        when,
+        stations=(station,),
+        weekday=day.weekday(),
+        without=day,
     )
     if not typical.rows:
-        st.info("The range has no such weekday.")
+        st.info(f"The range has no other {day:%A} to compare with.")
         return
     one = (day, day + timedelta(days=1))
     that_day = frames.answer(name, "history", one, stations=(station,))
@@ -128,14 +137,14 @@ def _typical_day(name: str, station: str, when: Span) -> None:
         table,
         f"{station}-typical",
         f"Basis: {seen} of {int(table['days_expected'].max())} {day:%A}s seen, from "
-        f"{when[0]} to {when[1] - timedelta(days=1)}, by quarter of an hour. The band "
-        f"holds the middle half of them. Dashed: {day}.",
+        f"{when[0]} to {when[1] - timedelta(days=1)}, by quarter of an hour, without "
+        f"{day} itself. The band holds the middle half of them. Dashed: {day}.",
         "The typical day of the station as a band, and the chosen day as a line",
     )
 
 
 def _chance(name: str, station: str, when: Span) -> None:
-    st.subheader("Chance of a bike, and of a free dock")
+    st.header("Chance of a bike, and of a free dock", anchor=False)
     what = st.segmented_control(
         "Chance of",
         ["a bike", "a dock"],
@@ -172,7 +181,7 @@ def _scarce(name: str, station: str, when: Span) -> None:
 
 
 def _neighbours(name: str, station: str, when: Span) -> None:
-    st.subheader("Nearby stations when it is empty or full")
+    st.header("Nearby stations when it is empty or full", anchor=False)
     answer = frames.answer(name, "neighbours", when, stations=(station,))
     table = frames.frame(answer, frames.zone(name))
     if table.empty:
@@ -210,7 +219,7 @@ def _neighbours(name: str, station: str, when: Span) -> None:
 
 
 def _episodes(name: str, station: str, when: Span) -> None:
-    st.subheader("Longest times empty or full")
+    st.header("Longest times empty or full", anchor=False)
     least = max(1, HALF_AN_HOUR // data_service().settings.seconds)
     answer = frames.answer(name, "episodes", when, stations=(station,), least=least)
     table = frames.frame(answer, frames.zone(name))

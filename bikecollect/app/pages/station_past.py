@@ -20,7 +20,7 @@ RAW_DAYS, HOURLY_DAYS = 10, 92
 
 def view(name: str, station: str, when: Span) -> None:
     """Show the availability of *station* in the days of *when*, and its changes."""
-    st.subheader("Availability")
+    st.header("Availability", anchor=False)
     count = (when[1] - when[0]).days
     if count <= RAW_DAYS:
         _by_slot(name, station, when)
@@ -123,7 +123,7 @@ def _past(
 
 
 def _identity(name: str, station: str) -> None:
-    st.subheader("Changes")
+    st.header("Changes", anchor=False)
     first, newest = widgets.days(name)
     answer = frames.answer(
         name, "changes", (first, newest + timedelta(days=1)), stations=(station,)

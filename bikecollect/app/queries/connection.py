@@ -22,11 +22,15 @@ State = tuple[object, ...]
 
 
 class _Held(NamedTuple):
-    """An open connection, and the *state* of the data when it was opened."""
+    """An open connection, and the *state* of the data when it was opened.
+
+    *skipped* has a message for each file that was left out.
+    """
 
     state: State
     db: "DuckDBPyConnection"
     stack: ExitStack
+    skipped: list[str]
 
 
 class Held:
@@ -61,6 +65,11 @@ class Held:
                 self._close()  # a file may have been archived or moved meanwhile
                 raise
 
+    def skipped(self, name: str, state: State) -> list[str]:
+        """Return a message for each file of the system *name* that was left out."""
+        with self.connection(name, state):
+            return list(self._open.skipped) if self._open else []
+
     def close(self) -> None:
         """Close the connection, and remove what was kept for the next one."""
         with self._lock:
@@ -78,6 +87,7 @@ class Held:
             self._settled = self._kept.enter_context(scratch())
         with ExitStack() as stack:
             shown = history.shown(self._settings, name, self._clock)
+            skipped: list[str] = []
             db = stack.enter_context(
                 views.connected(
                     self._settings.data,
@@ -85,6 +95,7 @@ class Held:
                     memory=MEMORY,
                     settled=self._settled,
                     fails_on=(),
+                    on_skip=lambda _, day, why: skipped.append(f"{day}: {why}"),
                 )
             )
-            return _Held(state, db, stack.pop_all())
+            return _Held(state, db, stack.pop_all(), skipped)

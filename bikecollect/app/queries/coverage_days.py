@@ -25,14 +25,17 @@ class Day(NamedTuple):
     week: str
 
 
-def mondays(newest: date) -> list[str]:
-    """Return the Mondays of the 53 weeks that end with that of *newest*.
+def mondays(newest: date, first: date) -> list[str]:
+    """Return the Mondays of the weeks from *first* to *newest*, 12 to 53 of them.
 
-    >>> mondays(date(2026, 11, 25))[-2:]
+    >>> mondays(date(2026, 11, 25), date(2026, 11, 20))[-2:]
     ['2026-11-16', '2026-11-23']
     """
     last = newest - timedelta(days=newest.weekday())
-    return [(last - timedelta(weeks=count)).isoformat() for count in range(52, -1, -1)]
+    weeks = min(52, max(11, ((newest - first).days + 6) // 7))
+    return [
+        (last - timedelta(weeks=count)).isoformat() for count in range(weeks, -1, -1)
+    ]
 
 
 def days_of(answer: Answer) -> list[Day]:

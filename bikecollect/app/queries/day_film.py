@@ -5,11 +5,11 @@ import sys
 import zlib
 from array import array
 from dataclasses import dataclass
-from datetime import date
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from bikecollect.archive.query.duckdb_engine import translated
+from bikecollect.reports.registry import Values
 from bikecollect.reports.runner import Answer
 
 if TYPE_CHECKING:
@@ -17,40 +17,59 @@ if TYPE_CHECKING:
 
 UNSEEN = 65_535
 """The value of a station that is absent in a slot."""
-SLOTS = "SELECT slot, state, cause FROM slots WHERE date = ? ORDER BY slot"
+SLOTS = """
+SELECT slot, state, cause FROM slots
+WHERE date >= DATE '$since' AND date < DATE '$until'
+    AND slot >= $begin AND slot < $end
+ORDER BY slot
+"""
 STATIONS = """
 SELECT r.station_id, s.name, s.region, s.lat, s.lon,
     COALESCE(r.capacity, s.capacity) AS capacity
 FROM (
     SELECT station_id, MAX(capacity) AS capacity, MAX(slot) AS slot
-    FROM station_status WHERE date = ? GROUP BY station_id
+    FROM station_status
+    WHERE date >= DATE '$since' AND date < DATE '$until'
+        AND slot >= $begin AND slot < $end
+    GROUP BY station_id
 ) AS r
 LEFT JOIN stations AS s ON s.station_id = r.station_id
     AND s.valid_from <= r.slot AND (s.valid_to IS NULL OR s.valid_to > r.slot)
 ORDER BY r.station_id
 """
 COUNTS = """
-WITH shown AS (
+WITH $dockless, shown AS (
     SELECT station_id, ROW_NUMBER() OVER (ORDER BY station_id) - 1 AS place
-    FROM (SELECT DISTINCT station_id FROM station_status WHERE date = $day) AS s
+    FROM (
+        SELECT DISTINCT station_id FROM station_status
+        WHERE date >= DATE '$since' AND date < DATE '$until'
+            AND slot >= $begin AND slot < $end
+    ) AS s
 ), times AS (
     SELECT slot, ROW_NUMBER() OVER (ORDER BY slot) - 1 AS place
-    FROM slots WHERE date = $day
+    FROM slots
+    WHERE date >= DATE '$since' AND date < DATE '$until'
+        AND slot >= $begin AND slot < $end
 )
 SELECT CAST(s.place AS INTEGER) AS station, CAST(t.place AS INTEGER) AS slot,
     CAST(LEAST(COALESCE(r.num_vehicles_available, 65535), 65535) AS INTEGER)
         AS vehicles,
-    CAST(LEAST(COALESCE(r.num_docks_available, 65535), 65535) AS INTEGER) AS docks
+    CAST(CASE WHEN x.station_id IS NULL
+        THEN LEAST(COALESCE(r.num_docks_available, 65535), 65535)
+        ELSE 65535 END AS INTEGER) AS docks
 FROM station_status AS r
 JOIN shown AS s ON s.station_id = r.station_id
 JOIN times AS t ON t.slot = r.slot
-WHERE r.date = $day
+LEFT JOIN dockless AS x ON x.system_id = r.system_id
+    AND x.station_id = r.station_id AND x.date = r.date
+WHERE r.date >= DATE '$since' AND r.date < DATE '$until'
+    AND r.slot >= $begin AND r.slot < $end
 """
 
 
 @dataclass(frozen=True)
 class Film:
-    """The counts of all *stations* in the *slots* of a day.
+    """The counts of all *stations* in the *slots* of a day; each has *seconds*.
 
     *states* has the state of each slot, or the cause why it is missing; *missing* is
     the number of missing slots. A station is (station_id, name, region, lat, lon,
@@ -65,6 +84,7 @@ class Film:
     stations: list[tuple[Any, ...]]
     vehicles: str
     docks: str
+    seconds: int = 300
 
     @property
     def collected(self) -> int:
@@ -83,12 +103,15 @@ class Film:
         return Answer(["slot", "station_id", "vehicles", "docks"], rows)
 
 
-def film(db: "DuckDBPyConnection", day: date) -> Film:
-    """Return the film of *day* from the views of *db*; raises StorageError."""
-    with translated(f"cannot read {day}"):
-        slots = db.execute(SLOTS, [day]).fetchall()
-        stations = db.execute(STATIONS, [day]).fetchall()
-        counts = db.execute(COUNTS, {"day": day}).fetchnumpy()
+def film(db: "DuckDBPyConnection", values: Values) -> Film:
+    """Return the film of the days and slots of *values* from the views of *db*.
+
+    Raises StorageError.
+    """
+    with translated(f"cannot read {values.since}"):
+        slots = db.execute(values.fill(SLOTS)).fetchall()
+        stations = db.execute(values.fill(STATIONS)).fetchall()
+        counts = db.execute(values.fill(COUNTS)).fetchnumpy()
     shape = len(stations), len(slots)
     return Film(
         slots=[slot for slot, _, _ in slots],
@@ -97,6 +120,7 @@ def film(db: "DuckDBPyConnection", day: date) -> Film:
         stations=stations,
         vehicles=_packed(counts, "vehicles", shape),
         docks=_packed(counts, "docks", shape),
+        seconds=values.interval,
     )
 
 

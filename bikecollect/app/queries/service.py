@@ -4,16 +4,18 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 from bikecollect.alerts.state import stored_incidents
 from bikecollect.app.queries.connection import Held
 from bikecollect.app.queries.day_film import Film, film
+from bikecollect.app.queries.station_names import StationTexts
 from bikecollect.archive import datasets
+from bikecollect.archive.query.duckdb_engine import translated
 from bikecollect.core.incidents import Incident
 from bikecollect.core.run import Run
-from bikecollect.core.slots import DAY, Slot, bounds, day_of
+from bikecollect.core.slots import DAY, HOUR, Slot, bounds, day_of
 from bikecollect.reports import evidence, runner
 from bikecollect.reports.coverage import Account
 from bikecollect.reports.registry import REPORTS, Values
@@ -26,6 +28,10 @@ from bikecollect.storage.ledger_reader import History
 from bikecollect.wiring import history
 
 CHANGING = (LEDGER, f"{LEDGER}-wal", INFORMATION)
+TEXTS = (
+    "SELECT station_id, name, region, name_en, region_en, address, address_en"
+    " FROM stations WHERE valid_to IS NULL"
+)
 State = tuple[object, ...]
 
 
@@ -67,6 +73,11 @@ class DataService:
         first, last = (date.fromisoformat(day_of(slot, zone)) for slot in ends)
         return first, last
 
+    def today(self, name: str) -> date:
+        """Return the present day in the time zone of the system *name*."""
+        zone = history.zone(self.settings, name)
+        return date.fromisoformat(day_of(Slot(int(self.clock())), zone))
+
     def ask(
         self,
         name: str,
@@ -78,11 +89,12 @@ class DataService:
         stations: Sequence[str] = (),
         least: int = 1,
         weekday: int | None = None,
+        without: date | None = None,
     ) -> Answer:
         """Return the answer of *report* for the days from *since* to before *until*.
 
-        *weekday* (0 = Monday) is for the report ``typical``. Raises UsageError,
-        StorageError.
+        *weekday* (0 = Monday) and *without*, a day that is left out, are for the
+        report ``typical``. Raises UsageError, StorageError.
         """
         zone = history.zone(self.settings, name)
         values = Values(
@@ -92,6 +104,7 @@ class DataService:
             begin=bounds(since.isoformat(), zone)[0],
             end=bounds(until.isoformat(), zone)[0],
             least=least,
+            without=without or date.min,
         )
         if weekday is not None:
             hours = weekday * 24, weekday * 24 + 24
@@ -106,10 +119,41 @@ class DataService:
         with self._held.connection(name, self.state(name)):
             pass
 
+    def skipped(self, name: str) -> list[str]:
+        """Return a message for each unreadable file that all figures leave out."""
+        return self._held.skipped(name, self.state(name))
+
     def film(self, name: str, day: date) -> Film:
         """Return all stations in all slots of *day*; raises StorageError."""
+        next_day = day + timedelta(days=1)
+        values = Values(since=day, until=next_day, interval=self.settings.seconds)
         with self._held.connection(name, self.state(name)) as db:
-            return film(db, day)
+            return film(db, values)
+
+    def last_hours(self, name: str, hours: int = 24) -> Film:
+        """Return all stations in the last *hours* that end with the newest slot."""
+        zone, seconds = history.zone(self.settings, name), self.settings.seconds
+        newest = History(name, self.settings.data / name).newest_block() or Slot(0)
+        begin = Slot(newest - hours * HOUR + seconds)
+        since, last = (date.fromisoformat(day_of(s, zone)) for s in (begin, newest))
+        values = Values(
+            since=since,
+            until=last + timedelta(days=1),
+            interval=seconds,
+            begin=begin,
+            end=newest + seconds,
+        )
+        with self._held.connection(name, self.state(name)) as db:
+            return film(db, values)
+
+    def texts(self, name: str) -> dict[str, StationTexts]:
+        """Return the texts about each station of the newest list, by its id."""
+        with (
+            self._held.connection(name, self.state(name)) as db,
+            translated("cannot read the names of the stations"),
+        ):
+            rows = db.execute(TEXTS).fetchall()
+        return {row[0]: StationTexts(*row[1:]) for row in rows}
 
     def standing(self, name: str) -> Standing:
         """Return the status of the system *name*, as shown by ``status``."""

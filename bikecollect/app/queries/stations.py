@@ -1,6 +1,6 @@
 """Stations on the map: filters, and the nearest ones."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from math import cos, hypot, radians
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -87,21 +87,20 @@ class Known(NamedTuple):
 def chosen(
     places: Iterable[MapStation],
     *,
-    text: str = "",
+    found: Collection[str] | None = None,
     regions: Sequence[str] = (),
     vehicles: int = 0,
     docks: int = 0,
 ) -> list[MapStation]:
     """Return the stations that pass the filters.
 
-    *text* is part of a name or an id; *vehicles* and *docks* are minima; no *regions*
-    means all. A station that the slot lacks has no vehicles.
+    *found* are the ids that a search found, None without one; *vehicles* and *docks*
+    are minima; no *regions* means all. A station that the slot lacks has no vehicles.
     """
-    needle = text.strip().casefold()
     return [
         station
         for station in places
-        if needle in f"{station.name or ''}\n{station.station_id}".casefold()
+        if (found is None or station.station_id in found)
         and (not regions or station.region in regions)
         and (station.vehicles or 0) >= vehicles
         and (station.docks or 0) >= docks

@@ -1,6 +1,7 @@
 """DuckDB for a small machine: bounded memory, no network, errors translated."""
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -64,6 +65,11 @@ def connect(
         )
 
 
+CSV_LINE = re.compile(r"CSV Error on Line: (\d+)")
+CSV_FILE = re.compile(r"^\s*file = (.+?)\s*$", re.MULTILINE)
+"""Where DuckDB's error about a CSV has the line and the file."""
+
+
 @contextmanager
 def translated(what: str) -> Iterator[None]:
     """Turn errors of DuckDB into StorageError; *what* says what failed."""
@@ -76,8 +82,17 @@ def translated(what: str) -> Iterator[None]:
 
 
 def message(error: Exception) -> str:
-    """Return the first line of DuckDB's *error*, or the text of a lost day's error."""
-    first = str(error).strip().splitlines()[0]
+    """Return the first line of DuckDB's *error*, or the text of a lost day's error.
+
+    A line of a CSV that cannot be read is named with its file.
+    """
+    whole = str(error).strip()
+    line, sheet = CSV_LINE.search(whole), CSV_FILE.search(whole)
+    if line and sheet:
+        return (
+            f"{sheet[1]}, line {line[1]} is damaged; run: bikecollect verify --repair"
+        )
+    first = whole.splitlines()[0]
     return first.partition(": ")[2] if UNREADABLE in first else first
 
 

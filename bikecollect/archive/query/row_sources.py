@@ -26,6 +26,7 @@ from bikecollect.archive.query.view_source import (
     ViewSource,
     needed,
 )
+from bikecollect.core.errors import StorageError
 from bikecollect.core.slots import Slot
 from bikecollect.storage.ledger_reader import History
 
@@ -255,10 +256,15 @@ class RowSources:
             for day, has_gone in self._open[name].days.items():
                 lost: list[str] = []
                 for header, path in self._segments(system, day, lost):
-                    if self._settled:
-                        yield self._dated(name, day, self._kept(system, header, path))
-                    else:
+                    if not self._settled:
                         by_header.setdefault(header, []).append(path)
+                        continue
+                    try:
+                        yield self._dated(name, day, self._kept(system, header, path))
+                    except StorageError as error:
+                        real = system.folder(self._layout) / self._layout.rows
+                        text = str(error).removeprefix(f"{path} {UNREADABLE} ")
+                        lost.append(text.replace(str(path.parent), str(real)))
                 yield from self._lost(name, day, CSV, lost)
                 part = self._checked[name].sound[self._layout.rows].get(day)
                 if has_gone and part is not None:

@@ -158,6 +158,10 @@ class _Views:
 
     def create(self) -> Sequence[Path]:
         """Create the views of the tables needed; return the files that they read."""
+        if any(table in self._tables for table in ("slots", *SUMMED)):
+            # Before the rows: a block that is committed meanwhile has rows and no slot,
+            # and is not shown; the newest slot never lacks its rows.
+            self._load_slots()
         for create in (self._create_rows, self._create_slots, self._create_runs):
             create()
         if "stations" in self._tables:

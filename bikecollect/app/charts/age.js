@@ -1,0 +1,25 @@
+// The age of the newest data, counted on in the browser.
+function ago(seconds) {
+  const whole = Math.floor(seconds);
+  if (whole < 0) return 'in the future';
+  if (whole < 60) return `${whole} s ago`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ago`;
+  const hours = Math.floor(whole / 3600);
+  if (hours < 24) return `${hours} h ${Math.floor((whole % 3600) / 60)} min ago`;
+  return `${Math.floor(hours / 24)} d ${hours % 24} h ago`;
+}
+
+export default function ({ data, parentElement }) {
+  const box = parentElement.querySelector('.age'), since = performance.now();
+  box.classList.toggle('late', data.late);
+  const when = document.createElement('small');
+  when.textContent = `(${data.when}, local)`;
+  const text = document.createElement('span');
+  box.replaceChildren(text, when);
+  const show = () => {
+    text.textContent = `Newest data: ${ago(data.age + (performance.now() - since) / 1000)}`;
+  };
+  show();
+  clearInterval(box.timer);
+  box.timer = setInterval(() => (box.isConnected ? show() : clearInterval(box.timer)), 1000);
+}

@@ -1,0 +1,184 @@
+// Time: the curve of empty and full stations is the slider.
+const TICK = 100;  // milliseconds of a slot while it plays
+const SPEEDS = [1, 2, 4];
+
+class CityFilm {
+  constructor(map) {
+    this.map = map;
+    this.box = map.root.querySelector('.film');
+    this.slider = this.box.querySelector('.curve');
+    this.button = this.box.querySelector('.play');
+    this.at = 0;
+    this.speed = 1;
+    this.button.onclick = () => this.toggle();
+    this.box.querySelector('.speed').onclick = (e) => {
+      this.speed = SPEEDS[(SPEEDS.indexOf(this.speed) + 1) % SPEEDS.length];
+      e.target.textContent = `${this.speed}×`;
+      e.target.setAttribute('aria-label', `Speed ${this.speed}×`);
+    };
+    const drag = (e) => {
+      if (!e.buttons && e.type !== 'pointerdown') return;
+      const box = this.slider.getBoundingClientRect();
+      this.seek(Math.floor(((e.clientX - box.left) / box.width) * this.count));
+    };
+    this.slider.addEventListener('pointerdown', (e) => { this.slider.setPointerCapture(e.pointerId); drag(e); });
+    this.slider.addEventListener('pointermove', drag);
+    this.slider.addEventListener('pointerup', () => this.tell());
+    this.slider.addEventListener('keydown', (e) => this.key(e));
+  }
+
+  async take(data, located) {
+    this.box.hidden = !data.labels;
+    if (!data.labels) { this.packed = null; return; }
+    this.labels = data.labels;
+    this.states = data.states;
+    this.count = data.labels.length;
+    this.hour = Math.max(1, Math.round(HOUR / (data.seconds || 300)));
+    const places = new Map(data.film_ids.map((id, i) => [id, i]));
+    this.rows = located.map((s) => places.get(s[0]) ?? -1);
+    if (data.vehicles !== this.packed) {
+      const first = this.packed == null, last = this.count - 1;
+      const wasNewest = !first && this.at >= this.newest;
+      this.packed = data.vehicles;
+      [this.bikes, this.free] = await Promise.all([unpacked(data.vehicles), unpacked(data.docks)]);
+      this.count_all();
+      const asked = data.labels.indexOf(data.at);
+      if (first || wasNewest) this.at = asked >= 0 && first ? asked : this.newest;
+      this.at = Math.max(0, Math.min(last, this.at));
+    }
+    this.seek(this.at);
+  }
+
+  value(numbers, row, slot) {
+    const value = row < 0 || slot < 0 ? UNSEEN : numbers[row * this.count + slot];
+    return value === UNSEEN ? null : value;
+  }
+
+  // Counts the empty and the full stations of every slot; finds the newest one seen.
+  count_all() {
+    this.newest = 0;
+    this.sums = this.labels.map((_, slot) => {
+      let seen = 0, empty = 0, full = 0;
+      for (const row of this.rows) {
+        const bikes = this.value(this.bikes, row, slot);
+        if (bikes == null) continue;
+        seen += 1;
+        empty += bikes === 0;
+        full += this.value(this.free, row, slot) === 0;
+      }
+      if (seen) this.newest = slot;
+      return seen ? { seen, empty, full } : null;
+    });
+  }
+
+  // Returns bikes and docks of a station in every slot, null without a film.
+  day(station) {
+    const row = this.packed ? this.rows[this.map.stations.indexOf(station)] ?? -1 : -1;
+    if (row < 0) return null;
+    return this.labels.map((_, slot) => [this.value(this.bikes, row, slot),
+      this.value(this.free, row, slot)]);
+  }
+
+  seek(index) {
+    this.at = Math.max(0, Math.min(this.count - 1, index));
+    const { map, at } = this, live = map.data.live && at === this.newest;
+    map.stations.forEach((s, i) => {
+      const row = this.rows[i];
+      if (!live) {
+        s.bikes = this.value(this.bikes, row, at);
+        s.docks = this.value(this.free, row, at);
+      }
+      s.before = this.value(this.bikes, row, at - this.hour);
+    });
+    const label = this.labels[at], sums = this.sums[at], state = this.states[at];
+    this.box.querySelector('output').textContent = label;
+    const text = sums
+      ? `${sums.empty} empty and ${sums.full} full of ${sums.seen} stations seen`
+        + (state === 'collected' ? '' : ` (${state})`)
+      : `nothing was seen (${state})`;
+    this.box.querySelector('.said').textContent = text;
+    this.slider.setAttribute('aria-valuemin', 0);
+    this.slider.setAttribute('aria-valuemax', this.count - 1);
+    this.slider.setAttribute('aria-valuenow', at);
+    this.slider.setAttribute('aria-valuetext', `${label}: ${text}`);
+    this.curve();
+    if (map.view) {
+      map.card.show(map.card.station);
+      map.figures();
+      map.draw();
+    }
+  }
+
+  tell() { this.map.send('at', this.at === this.newest ? '' : this.labels[this.at]); }
+
+  key(e) {
+    const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowDown: -1, ArrowUp: 1, PageUp: this.hour, PageDown: -this.hour };
+    if (steps[e.key]) this.seek(this.at + steps[e.key]);
+    else if (e.key === 'Home') this.seek(0);
+    else if (e.key === 'End') this.seek(this.newest);
+    else if (e.key === ' ' || e.key === 'Enter') this.toggle();
+    else return;
+    e.preventDefault();
+    clearTimeout(this.late);
+    this.late = setTimeout(() => this.tell(), 400);
+  }
+
+  curve() {
+    this.map.dress();
+    const { pens, width, height } = sharp(this.slider, 84), { theme, ink } = this.map;
+    const step = width / this.count, floor = height - 16, sums = this.sums;
+    const most = (name) => Math.max(0, ...sums.filter(Boolean).map((sum) => sum[name]));
+    const top = Math.max(1, most('empty') + most('full'));
+    const zero = (floor * Math.max(most('empty'), top * 0.1)) / Math.max(top, 1);
+    sums.forEach((sum, slot) => {
+      if (!sum) {
+        pens.fillStyle = ink;
+        pens.globalAlpha = slot > this.newest ? 0.04 : 0.16;
+        pens.fillRect(slot * step, 0, step + 0.4, floor);
+        pens.globalAlpha = 1;
+        return;
+      }
+      const [up, down] = [sum.empty, sum.full].map((count) => (count / top) * floor);
+      pens.fillStyle = theme.low;
+      pens.fillRect(slot * step, zero - up, step + 0.4, up);
+      pens.fillStyle = theme.high;
+      pens.fillRect(slot * step, zero, step + 0.4, Math.min(down, floor - zero));
+    });
+    pens.fillStyle = ink;
+    pens.globalAlpha = 0.25;
+    pens.fillRect(0, zero - 0.5, width, 1);
+    pens.globalAlpha = 1;
+    pens.fillRect(Math.min(width - 2, (this.at + 0.5) * step - 1), 0, 2, floor);
+    this.hours(pens, width, height);
+  }
+
+  // Writes the hours below a curve, as many as there is room for.
+  hours(pens, width, height) {
+    const gap = width < 300 ? 6 : width < 700 ? 4 : 2;
+    pens.fillStyle = this.map.ink;
+    pens.globalAlpha = 0.75;
+    pens.font = '11px system-ui, sans-serif';
+    pens.textAlign = 'left';
+    this.labels.forEach((label, slot) => {
+      const [hour, minute] = label.split(':').map(Number);
+      const x = (slot / this.count) * width;
+      if (minute === 0 && hour % gap === 0 && x < width - 26) pens.fillText(label, x, height - 3);
+    });
+    pens.globalAlpha = 1;
+  }
+
+  toggle() {
+    if (this.timer) {
+      clearInterval(this.timer);
+      this.timer = null;
+      this.tell();
+    } else {
+      this.timer = setInterval(() => {
+        if (!this.map.root.isConnected) { clearInterval(this.timer); return; }
+        this.seek((this.at + this.speed) % (this.newest + 1));
+      }, TICK);
+    }
+    this.button.textContent = this.timer ? '❚❚' : '▶';
+    this.button.setAttribute('aria-label', this.timer ? 'Pause' : 'Play');
+  }
+}

@@ -1,0 +1,145 @@
+"""The head of a page: its title, the system, and the age of the newest data."""
+
+import os
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import streamlit as st
+from streamlit.navigation.page import StreamlitPage
+
+from bikecollect.app import frames, widgets
+from bikecollect.core.slots import iso
+from bikecollect.core.text import ago
+from bikecollect.reports.status import Standing
+
+ONLY = "BIKECOLLECT_APP_SYSTEM"
+"""The environment variable that passes ``--system`` to the app."""
+TITLES = {
+    "now": "Live",
+    "station": "Station",
+    "city": "City",
+    "collection": "Collection",
+}
+"""The title of each page, by the last part of its address."""
+LOOK_AGAIN = 10.0
+"""Seconds after which an open page looks whether there are new data."""
+LONGEST = 60
+"""The maximum of characters quoted from the address, which anybody may have made."""
+
+
+def head(name: str) -> str:
+    """Show the head of the page *name*; return the system that is chosen."""
+    st.session_state.setdefault("kept", {})
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        st.title(TITLES[name], anchor=False, width="content")
+        system = _system()
+        _age(system)
+    entitle(TITLES[name], system)
+    _warn(system)
+    _watch(system, widgets.service().state(system))
+    return system
+
+
+def entitle(*parts: str) -> None:
+    """Let the browser's tab have the title *parts*."""
+    st.set_page_config(page_title=" · ".join([*filter(None, parts), "bikecollect"]))
+
+
+def keep(key: str, value: str) -> None:
+    """Keep *value* while the user looks at other pages."""
+    st.session_state.setdefault("kept", {})[key] = value
+
+
+def kept(key: str) -> str:
+    """Return what was kept for *key*, empty if nothing was."""
+    value: str = st.session_state.get("kept", {}).get(key, "")
+    return value
+
+
+def link(name: str) -> StreamlitPage:
+    """Return the page *name*, for links to it."""
+    pages: dict[str, StreamlitPage] = st.session_state.get("pages", {})
+    return pages[name]
+
+
+def _system() -> str:
+    """Return the system: of the address, else the one looked at before."""
+    only = os.environ.get(ONLY)
+    names = [only] if only else list(widgets.service().settings.systems)
+    asked = st.query_params.get("system", "")
+    if asked and asked not in names:
+        short = asked if len(asked) <= LONGEST else f"{asked[:LONGEST]}..."
+        known = widgets.plain(", ".join(names[:8]))
+        st.error(f'Unknown system "{widgets.plain(short)}". Known systems: {known}.')
+        st.stop()
+    current = asked or kept("system")
+    current = current if current in names else names[0]
+    if len(names) > 1:
+        picked = st.selectbox(
+            "System",
+            names,
+            index=names.index(current),
+            key=widgets.fresh("system", current),
+            label_visibility="collapsed",
+            width=260,
+        )
+        current = picked or current
+        widgets.showing("system", current)
+        if current != asked:
+            st.query_params["system"] = current
+    keep("system", current)
+    return current
+
+
+def _age(name: str) -> None:
+    """Show the age of the newest data; the browser counts on."""
+    health = widgets.service().standing(name).health
+    if health.behind is None:
+        return
+    when = iso(health.now - health.behind, frames.zone(name))
+    _component()(
+        key="age",
+        data={
+            "age": health.behind,
+            "when": f"{when[:10]} {when[11:16]}",
+            "late": health.late,
+        },
+    )
+
+
+@cache
+def _component() -> Any:
+    script = files(__package__).joinpath("charts/age.js").read_text("utf-8")
+    css = files(__package__).joinpath("charts/age.css").read_text("utf-8")
+    return st.components.v2.component(
+        "bikecollect_age", html='<div class="age"></div>', css=css, js=script
+    )
+
+
+def _warn(name: str) -> None:
+    """Warn of late data, and of files that could not be read."""
+    health = standing(name).health
+    if health.behind is None:
+        st.warning(f"**{widgets.plain(name)}**: nothing has been collected yet.")
+    elif health.late:
+        st.warning(
+            f"The newest data are from {ago(health.behind)}, which is late: see "
+            "Collection.",
+            icon=":material/schedule:",
+        )
+    for text in widgets.service().skipped(name):
+        left_out = f"Left out of all figures: {text}"
+        st.warning(widgets.plain(widgets.service().addressed(left_out)))
+
+
+def standing(name: str) -> Standing:
+    """Return the status of the system *name*."""
+    return widgets.service().standing(name)
+
+
+@st.fragment(run_every=LOOK_AGAIN)
+def _watch(name: str, state: tuple[object, ...]) -> None:
+    """Draw the page again once the system *name* has left *state*: new data."""
+    if widgets.service().state(name) != state:
+        st.rerun()

@@ -1,0 +1,94 @@
+"""Names of stations: in English on choice, without a common prefix; and search."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+from unicodedata import category, normalize
+
+PREFIX = re.compile(r"^[^_:|]{2,24}[_:|]\s*(?=\S)")
+"""What may be a prefix that many names share, such as "YouBike2.0_"."""
+COMMON = 0.1
+"""The share of names with a prefix from which on it is hidden."""
+FEWEST = 3
+VARIANTS = str.maketrans({"台": "臺"})
+"""Characters that are written in two ways, and how they are compared."""
+
+
+class StationTexts(NamedTuple):
+    """The texts about a station, None if the publisher has none."""
+
+    name: str | None = None
+    region: str | None = None
+    name_en: str | None = None
+    region_en: str | None = None
+    address: str | None = None
+    address_en: str | None = None
+
+
+def folded(text: str) -> str:
+    r"""Return *text* as it is compared: without case, width, accents and variants.
+
+    >>> folded("\uff39ou 台北 Café") == folded("you 臺北 CAFE")
+    True
+    """
+    letters = normalize("NFKD", normalize("NFKC", text).casefold())
+    plain = "".join(letter for letter in letters if category(letter) != "Mn")
+    return normalize("NFC", plain).translate(VARIANTS)
+
+
+def matching(texts: Mapping[str, StationTexts], query: str) -> set[str]:
+    """Return the ids of the stations whose texts or id have all words of *query*.
+
+    >>> sorted(matching({"7": StationTexts("Old Mill", "East")}, "east mil"))
+    ['7']
+    """
+    words = folded(query).split()
+    return {
+        station_id
+        for station_id, about in texts.items()
+        if _has_all(f"{station_id}\n" + "\n".join(filter(None, about)), words)
+    }
+
+
+def _has_all(text: str, words: Iterable[str]) -> bool:
+    text = folded(text)
+    return all(word in text for word in words)
+
+
+def prefixes(names: Iterable[str | None]) -> frozenset[str]:
+    """Return the prefixes that so many of *names* share that they say nothing.
+
+    >>> prefixes(["YouBike2.0_A", "YouBike2.0_B", "YouBike2.0_C", "D"])
+    frozenset({'YouBike2.0_'})
+    """
+    known = [name for name in names if name]
+    starts = Counter(match[0] for name in known if (match := PREFIX.match(name)))
+    least = max(FEWEST, COMMON * len(known))
+    return frozenset(start for start, count in starts.items() if count >= least)
+
+
+def display_names(
+    texts: Mapping[str, StationTexts], *, english: bool
+) -> dict[str, tuple[str | None, str | None]]:
+    """Return the name and the area of each station, as they are shown.
+
+    With *english*, those in English are preferred. Shared prefixes are removed.
+    """
+    chosen = {
+        station_id: (
+            (about.name_en if english else None) or about.name,
+            (about.region_en if english else None) or about.region,
+        )
+        for station_id, about in texts.items()
+    }
+    hidden = prefixes(name for name, _ in chosen.values())
+    return {
+        station_id: (_without(name, hidden), area)
+        for station_id, (name, area) in chosen.items()
+    }
+
+
+def _without(name: str | None, hidden: frozenset[str]) -> str | None:
+    match = PREFIX.match(name) if name else None
+    return name[match.end() :] if name and match and match[0] in hidden else name

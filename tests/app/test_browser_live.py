@@ -1,0 +1,98 @@
+"""The live page while a collector works, with two systems, in a real browser."""
+
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from appserver import app_serving
+from world import World
+
+api = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("streamlit")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+TIMEOUT = 60_000
+PLACES = {"a": [25.0, 121.5, "East"], "b": [25.01, 121.5, "West"]}
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="the app is looked at with Chromium"),
+    pytest.mark.filterwarnings("ignore"),
+]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """Return a system whose newest slot has just begun."""
+    world = World(tmp_path / "data/harbour")
+    now = time.time() // 300 * 300
+    for age in (600, 300):
+        world.clock.now = now - age
+        world.fetch({"a": 3, "b": 0}, places=PLACES)
+    return world
+
+
+@pytest.fixture
+def page(world: World, tmp_path: Path) -> Iterator[Any]:
+    """Yield a page of Chromium; its ``base`` is the app's address."""
+    other = World(tmp_path / "data/valley")
+    other.clock.now = world.clock.now
+    other.fetch({"x": 9}, places={"x": [48.2, 16.4, "Valley"]})
+    config = tmp_path / "bikecollect.toml"
+    systems = "".join(
+        f'[systems.{name}]\nfeed = "youbike"\nurl = "http://127.0.0.1:9/"\n'
+        'timezone = "Asia/Taipei"\n'
+        for name in ("harbour", "valley")
+    )
+    config.write_text(f'data_dir = "data"\n{systems}', encoding="utf-8")
+    config.chmod(0o600)
+    with app_serving(config) as address, api.sync_playwright() as play:
+        chromium = play.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-quic"]
+        )
+        context = chromium.new_context(base_url=address)
+        context.set_default_timeout(TIMEOUT)
+        yield context.new_page()
+        chromium.close()
+
+
+def shows(page: Any, text: str) -> None:
+    """Wait for the figures above the map to contain *text*."""
+    figures = page.locator(".city .figures").first
+    api.expect(figures).to_contain_text(re.compile(text), timeout=TIMEOUT)
+
+
+def test_an_open_page_follows_the_collector(page: Any, world: World) -> None:
+    """The age counts on by itself; a new slot is drawn without a reload."""
+    page.clock.install()
+    page.goto("/")
+    shows(page, "3 ?bikes at stations")
+    page.evaluate("window.untouched = true")
+    age = page.locator(".age span")
+    before = age.inner_text()
+    page.clock.fast_forward("02:00:00")
+    api.expect(age).not_to_have_text(before, timeout=TIMEOUT)
+    page.clock.resume()
+
+    world.clock.now += 300
+    world.fetch({"a": 7, "b": 1}, places=PLACES)
+
+    shows(page, "8 ?bikes at stations")
+    assert page.evaluate("window.untouched")
+
+
+def test_a_bookmark_keeps_its_system_and_an_unknown_one_is_named(page: Any) -> None:
+    """A click on another page stays in the system; another name shows no city."""
+    page.goto("/?system=valley")
+    shows(page, "9 ?bikes at stations")
+    page.get_by_role("link", name="Collection").click()
+    page.wait_for_url("**/collection?system=valley")
+    page.get_by_role("link", name="Live").click()
+    shows(page, "9 ?bikes at stations")
+
+    page.goto("/?system=nowhere")
+
+    page.get_by_text('Unknown system "nowhere"').wait_for()
+    assert page.locator(".city").count() == 0

@@ -1,0 +1,116 @@
+"""Docks that a feed does not know are unknown, and no station is full of them."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from keeping import viewed
+from world import World
+
+from bikecollect.app.queries.day_film import UNSEEN, film
+from bikecollect.reports.registry import REPORTS, Values
+from bikecollect.reports.runner import Duck, ask
+
+pytest.importorskip("duckdb")
+DAY = date(2026, 11, 22)
+ONE_DAY = Values(since=DAY, until=DAY + timedelta(days=1), interval=300)
+TWO_DAYS = Values(since=DAY, until=DAY + timedelta(days=2), interval=300)
+
+
+@pytest.fixture
+def world(folder: Path) -> World:
+    """Return four slots: "known" is full once, "unknown" has 0 docks in all of them."""
+    world = World(folder / "city")
+    for docks, bikes in ((3, 1), (0, 9), (5, 2), (3, 4)):
+        world.fetch(
+            {"known": bikes, "unknown": bikes},
+            after=300,
+            docks={"known": docks, "unknown": 0},
+        )
+    return world
+
+
+def answered(
+    world: World, name: str, values: Values = ONE_DAY, **more: Any
+) -> list[dict[str, Any]]:
+    """Return the rows of the report *name* about *world*."""
+    with viewed(world) as db:
+        answer = ask(Duck(db), REPORTS[name], values, **more)
+    return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+
+
+def by_station(rows: list[dict[str, Any]], column: str) -> dict[str, list[Any]]:
+    """Return the values of *column* of each station, in the order of *rows*."""
+    values: dict[str, list[Any]] = {}
+    for row in rows:
+        values.setdefault(row["station_id"], []).append(row[column])
+    return values
+
+
+def test_a_station_that_never_had_a_dock_is_not_full(world: World) -> None:
+    """Only the station whose docks are known counts, in its one full slot."""
+    rows = [row for row in answered(world, "scarcity") if row["state"] == "collected"]
+    episodes = answered(world, "episodes")
+
+    assert [row["full_stations"] for row in rows] == [0, 1, 0, 0]
+    assert [row["docks"] for row in rows] == [3, 0, 5, 3]
+    assert {row["station_id"] for row in episodes if row["what"] == "full"} == {"known"}
+
+
+def test_its_docks_are_empty_in_every_report(world: World) -> None:
+    """Snapshot, history, rankings, days, hours and typical day have no figure."""
+    snapshot = by_station(answered(world, "snapshot"), "num_docks_available")
+    seen = [row for row in answered(world, "history") if row["state"] == "collected"]
+    history = by_station(seen, "num_docks_available")
+    reliability = by_station(answered(world, "reliability"), "share_with_dock")
+
+    assert snapshot == {"known": [3], "unknown": [None]}
+    assert history == {"known": [3, 0, 5, 3], "unknown": [None] * 4}
+    assert reliability == {"known": [0.75], "unknown": [None]}
+    for report, column in (
+        ("days", "mean_docks"),
+        ("hours", "mean_docks"),
+        ("typical", "mid_docks"),
+    ):
+        values = by_station(answered(world, report), column)
+        assert any(value is not None for value in values["known"]), report
+        assert {*values["unknown"]} == {None}, report
+
+
+def test_it_does_not_lower_the_share_of_a_district(world: World) -> None:
+    """Of all known docks three slots of four had one, from summaries and from rows."""
+    for values in (ONE_DAY, replace(ONE_DAY, rows=True)):
+        rows = answered(world, "availability", values, by="system")
+        shares = [row["share_with_dock"] for row in rows if row["slots_seen"]]
+        assert shares == [0.75]
+
+
+def test_the_film_of_the_day_leaves_its_docks_out(world: World) -> None:
+    """The map of the app draws no full station either."""
+    with viewed(world) as db:
+        rows = film(db, ONE_DAY).answer().rows
+
+    docks = {
+        station: {row[3] for row in rows if row[1] == station}
+        for station in ("known", "unknown")
+    }
+    assert docks == {"known": {0, 3, 5}, "unknown": {None}}
+    assert UNSEEN not in docks["unknown"]
+
+
+def test_a_station_that_is_full_since_midnight_stays_full(world: World) -> None:
+    """A day that has just begun is judged together with the day before."""
+    world.fetch(
+        {"known": 9, "unknown": 9}, after=43_200, docks={"known": 0, "unknown": 0}
+    )
+
+    rows = answered(world, "scarcity", values=TWO_DAYS)
+    (last,) = [row for row in rows if row["state"] == "collected"][-1:]
+    snapshot = by_station(
+        answered(world, "snapshot", values=TWO_DAYS), "num_docks_available"
+    )
+
+    assert last["full_stations"] == 1
+    assert snapshot == {"known": [0], "unknown": [None]}
