@@ -4,9 +4,10 @@ Earlier versions took any name: a column `Slot` or `date` is `Slot_own` or `date
 in Parquet and in the views, and keeps its name in CSV.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from bikecollect.archive import datasets
+from bikecollect.archive.query import duckdb_engine
 from bikecollect.storage.csv_format import COLUMNS
 
 SUFFIX = "_own"
@@ -69,3 +70,15 @@ def csv_names(names: Iterable[str]) -> tuple[str, ...]:
 def _csv_name(name: str, used: frozenset[str]) -> str:
     column = name.removesuffix(SUFFIX)
     return column if column.casefold() in used else name
+
+
+def columns_of_view(file_columns: Sequence[str]) -> str:
+    """Return the columns of the view from a file of rows with *file_columns*."""
+    names = renamed(file_columns)
+    return ", ".join(
+        f"{datasets.OCCUPANCY_SQL} AS {datasets.OCCUPANCY}"
+        if column == datasets.OCCUPANCY_DERIVED
+        else f"{duckdb_engine.name(column)} AS {duckdb_engine.name(names[column])}"
+        for column in file_columns
+        if column in names or column == datasets.OCCUPANCY_DERIVED
+    )

@@ -17,7 +17,7 @@ from bikecollect.archive.query.open_days import (
     open_days,
     segments,
 )
-from bikecollect.archive.query.own_columns import renamed, sql_names
+from bikecollect.archive.query.own_columns import columns_of_view, renamed, sql_names
 from bikecollect.archive.query.schemas import read_schemas
 from bikecollect.archive.query.view_source import (
     ARCHIVE,
@@ -191,7 +191,7 @@ class RowSources:
             source = f"read_parquet({files}, hive_partitioning = true, {HIVE})"
             columns = "*"
             if dataset == self._layout.rows:
-                columns = f"system_id, date, {_columns_of(self._names[group[0]])}"
+                columns = f"system_id, date, {columns_of_view(self._names[group[0]])}"
             yield f"SELECT {columns} FROM {source}"
 
     def _has_own(self, key: Key) -> bool:
@@ -323,7 +323,7 @@ class RowSources:
         self.files.append(part)
         source = duckdb_engine.parquet(part)
         described = self._db.execute(f"DESCRIBE FROM {source}").fetchall()
-        columns = _columns_of([column for column, *_ in described])
+        columns = columns_of_view([column for column, *_ in described])
         return (
             f"SELECT {duckdb_engine.text(system_id)} AS system_id,"
             f" DATE {duckdb_engine.text(day)} AS date, {columns} FROM {source}"
@@ -342,15 +342,3 @@ class RowSources:
             parquet.write_quick(self._db, path, day_csv.columns_of(header), new)
             new.rename(kept)
         return kept
-
-
-def _columns_of(file_columns: Sequence[str]) -> str:
-    """Return the columns of the view from a file of rows with *file_columns*."""
-    names = renamed(file_columns)
-    return ", ".join(
-        f"{datasets.OCCUPANCY_SQL} AS {datasets.OCCUPANCY}"
-        if column == datasets.OCCUPANCY_DERIVED
-        else f"{duckdb_engine.name(column)} AS {duckdb_engine.name(names[column])}"
-        for column in file_columns
-        if column in names or column == datasets.OCCUPANCY_DERIVED
-    )
