@@ -293,11 +293,12 @@ def test_a_station_is_picked_on_the_map_and_opened_in_the_same_tab(
     card = visit.map().locator(".card")
     card.get_by_role("heading").wait_for()
     called = card.get_by_role("heading").inner_text()
+    tabs = len(visit.page.context.pages)
     card.get_by_role("button", name="Open this station").click()
 
     visit.page.wait_for_url("**/station?station=990000010")
     has_title(visit, called)
-    assert len(visit.page.context.pages) == 1
+    assert len(visit.page.context.pages) == tabs
     visit.page.get_by_role("link", name="City").click()
     has_title(visit, "City")
     visit.page.get_by_role("link", name="Station").click()
