@@ -95,7 +95,9 @@ def set_clock(moment: float) -> None:
 def set_feed(number: int, moment: float) -> None:
     """Let each system's feed answer as in run *number*."""
 
-    def client(_settings: Settings, _name: str, _times: Times) -> Publisher:
+    def client(
+        _settings: Settings, _name: str, _times: Times, _seconds: float
+    ) -> Publisher:
         return Publisher(number, moment)
 
     setattr(collection, "_client", client)

@@ -59,6 +59,12 @@ def cases_of(
     return kills + [c for what in ERRORS for c in sample(calls, what, most // 3)]
 
 
+COUNT = (
+    "SELECT count(bikes) FROM"
+    " (SELECT num_vehicles_available AS bikes FROM station_status)"
+)
+
+
 def undocumented(ended: tuple[int, str], case: Sequence[str]) -> list[str]:
     """Return what is wrong with the end of a command that met *case*."""
     code, printed = ended
@@ -164,7 +170,7 @@ def test_an_export_beside_a_killed_compact_is_whole_or_absent(template: Site) ->
 
 
 def test_backfill_of_a_damaged_block_can_be_killed_anywhere(tmp_path: Path) -> None:
-    """`query` reads at once; backfill and `verify --repair` leave a clean history."""
+    """`query` names what it skips; backfill and `verify --repair` leave all clean."""
     template = history(tmp_path / "damaged")
     file = template.city / DAMAGED
     data = bytearray(file.read_bytes())
@@ -175,14 +181,11 @@ def test_backfill_of_a_damaged_block_can_be_killed_anywhere(tmp_path: Path) -> N
 
     def attempt(site: Site, case: Sequence[str]) -> list[str]:
         bad = undocumented(site.run("backfill", inject=case), case)
-        bad += again(
-            site,
-            "query",
-            "SELECT count(bikes) FROM (SELECT"
-            " num_vehicles_available AS bikes FROM station_status)",
-        )
+        code, printed = site.run("query", COUNT)
+        if code not in {0, 74} or (code and "1 of 3 blocks are damaged" not in printed):
+            bad.append(f"query ended with {code}: {printed[-300:]}")
         bad += again(site, "backfill") + again(site, "verify", "--repair")
-        bad += collected(site, 9)
+        bad += again(site, "query", COUNT) + collected(site, 9)
         return bad + again(site, "verify", "--deep") + site.violations()
 
     bad = attempt_all(template, cases, attempt)
