@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property
 from itertools import groupby, pairwise
 from statistics import fmean, quantiles
@@ -40,6 +40,35 @@ def quartiles(values: Sequence[int]) -> list[float | None]:
     if len(values) < 2:
         return [float(values[0]) if values else None] * 3
     return list(quantiles(values, n=4, method="inclusive"))
+
+
+def with_unknown_docks(
+    seen: Mapping[int, Mapping[str, Seen]], zone: ZoneInfo, interval: int
+) -> dict[int, dict[str, Seen]]:
+    """Return *seen* without the docks of a station on days on which all were 0.
+
+    A day with less than twelve hours of counts is judged with the day before.
+    """
+    counts: dict[str, dict[date, list[int]]] = defaultdict(lambda: defaultdict(list))
+    days = {slot: datetime.fromtimestamp(slot, zone).date() for slot in seen}
+    for slot in sorted(seen):
+        for name, row in seen[slot].items():
+            counts[name][days[slot]] += [] if row.docks is None else [row.docks]
+    unknown = set()
+    for name, by_day in counts.items():
+        before = 0
+        for day, docks in by_day.items():
+            is_long = len(docks) * interval >= 43_200
+            if docks and not sum(docks) and (is_long or not before):
+                unknown.add((name, day))
+            before = sum(docks)
+    return {
+        slot: {
+            name: row._replace(docks=None) if (name, days[slot]) in unknown else row
+            for name, row in stations.items()
+        }
+        for slot, stations in seen.items()
+    }
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from figures import Figures, Row, Seen
+from figures import Figures, Row, Seen, with_unknown_docks
 from series import SERIES, Documents, Player, bay_wheels
 
 from bikecollect.archive.query import views
@@ -136,7 +136,9 @@ class City:
         stale = self.stale()
         left_out = stale if without_stale else frozenset()
         kept = {s: rows for s, rows in self.seen.items() if s not in left_out}
-        reference = Figures(self.seen, stale, list(slots), ZoneInfo(ZONE), INTERVAL)
+        zone = ZoneInfo(ZONE)
+        kept = with_unknown_docks(kept, zone, INTERVAL)
+        reference = Figures(self.seen, stale, list(slots), zone, INTERVAL)
         figures = replace(reference, seen=kept, stale=stale - left_out)
         figures.__dict__["lives"] = reference.lives
         figures.__dict__["stations"] = reference.stations

@@ -62,6 +62,11 @@ def in_slots(
             " AS v ON v.slot = s.slot",
             [[row[1] for row in rows], [row[3] for row in rows]],
         )
+        db.execute(
+            "CREATE TABLE profile AS SELECT system_id, station_id, date,"
+            " SUM(num_docks_available) AS sum_docks, COUNT(*) AS docks_known"
+            " FROM station_status GROUP BY ALL"
+        )
         values = replace(VALUES, interval=interval, **more)
         duck = Duck(db)
         duck.register(

@@ -31,7 +31,7 @@ from bikecollect.core import process
 from bikecollect.core.errors import ExitCode, UsageError
 from bikecollect.core.process import Times
 from bikecollect.setup.settings import Settings
-from bikecollect.storage.data_folder import LEDGER, STATUS
+from bikecollect.storage.data_folder import LEDGER, STATUS, VEHICLE_STATUS, VEHICLES
 from bikecollect.storage.repair.damage import lacks_ledger
 from bikecollect.wiring import history
 
@@ -173,7 +173,8 @@ class _Findings:
 
     def add(self, finding: Finding) -> None:
         """Print *finding*, unless a few with its remedy were printed."""
-        todo = remedy(finding, has_csv=self._has_csv(finding))
+        name = finding.system_id.removesuffix(f"/{VEHICLES}")
+        todo = remedy(finding._replace(system_id=name), has_csv=self._has_csv(finding))
         self._counts[todo] += 1
         if self._form == "json":
             say_json(finding_json(finding, todo))
@@ -187,7 +188,11 @@ class _Findings:
 
     def _has_csv(self, finding: Finding) -> bool:
         """Return whether daily files of the finding's day exist."""
-        folder = self._settings.system_folder(finding.system_id).path / STATUS
+        name, _, vehicles = finding.system_id.partition("/")
+        system = self._settings.system_folder(name)
+        folder = system.path / STATUS
+        if vehicles:
+            folder = system.vehicles.path / VEHICLE_STATUS
         return any(folder.glob(f"{finding.where}*.csv"))
 
 

@@ -34,9 +34,9 @@ def find_damage(system: SystemFolder, history: History) -> list[str]:
 
 
 def lacks_ledger(system: SystemFolder) -> bool:
-    """Return whether there are daily files but no ledger."""
+    """Return whether there are daily files, but no ledger nor a bad link to one."""
     folder = system.path / STATUS
-    return not system.ledger.exists() and any(folder.glob("*.csv"))
+    return not os.path.lexists(system.ledger) and any(folder.glob("*.csv"))
 
 
 def prepare_archive(system: SystemFolder, history: History) -> None:
