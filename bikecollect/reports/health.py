@@ -27,7 +27,8 @@ class Past:
     *blocks* maps each slot of the last day that has a block to its state, *older* are
     the slots before that have one; *first* is the first slot that is expected,
     *newest* the newest slot with a block. *is_known* is
-    set if the folder has held data before.
+    set if the folder has held data before, *configured* is when its settings were
+    written.
     """
 
     first: Slot | None
@@ -39,6 +40,7 @@ class Past:
     damage: Sequence[str] = ()
     older: Collection[Slot] = frozenset()
     is_known: bool = False
+    configured: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ class Health:
     *good* count the runs of that time. *behind* is the age of the newest block's slot,
     None without a block. *silent* is the time since the last run started, None if that
     is within the usual time. *late* is set when either is too long, or the first block
-    is overdue; a system without any run is not late, it waits for its first slot.
+    is overdue; a system without any run waits for its first slot, and is late once its
+    settings are that old.
     """
 
     now: float
@@ -97,7 +100,8 @@ def judge(
     newest, run = past.newest, past.last_run
     behind = None if newest is None else now - newest
     silent = None if run is None or now - run.started <= patience else now - run.started
-    waited = now - (newest or past.first or (0 if past.is_known else now))
+    expected = 0 if past.is_known else min(now, past.configured)
+    waited = now - (newest or past.first or expected)
     late = waited > patience or silent is not None
     return Health(
         now=now,

@@ -1,5 +1,6 @@
 """Status of a system, read from its folder: health, waiting files, disk usage."""
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -54,12 +55,14 @@ def survey(
     noted: Sequence[Incident] = (),
     scheduled: bool | None = None,
     windows: Mapping[str, int] = WINDOWS,
+    configured: float = math.inf,
 ) -> Standing:
     """Return the status of *system* at *now*; raises StorageError.
 
     Its coverage is counted in *windows*, see `health`: none for `--alert`.
     *noted* are the incidents in the state of the alerts, which also has those that
-    could not be written to the ledger.
+    could not be written to the ledger. *configured* is when the settings were written:
+    a system without any run is late from then on.
     """
     folder, interval = system.path, system.interval
     # Later slots are of a clock that was ahead: they do not mean that all is well.
@@ -80,6 +83,7 @@ def survey(
             incidents=_open_incidents(history, noted),
             damage=_damage(system, history),
             is_known=is_known(folder),
+            configured=configured,
         )
         oldest, _ = history.ends() or (Slot(0), Slot(0))
     first = past.first or Slot(0)

@@ -153,8 +153,12 @@ def test_alert_is_silent_and_0_when_all_is_well(played: Path) -> None:
 
 
 def test_alert_ends_with_1_where_nothing_is_collected(tmp_path: Path) -> None:
-    """A collector that never ran is late."""
-    (tmp_path / "bikecollect.toml").write_text('data_dir = "data"\n', encoding="utf-8")
+    """A collector that never ran is late, once its settings are older than that."""
+    path = tmp_path / "bikecollect.toml"
+    path.write_text('data_dir = "data"\n', encoding="utf-8")
+    assert bikecollect(tmp_path, "status", "--alert").returncode == 0
+    hour_ago = time.time() - 3_600
+    os.utime(path, (hour_ago, hour_ago))
     process = bikecollect(tmp_path, "status", "--alert")
     assert process.returncode == 1
     assert process.stdout == "youbike-taipei: late: no block yet\n"

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from math import inf
 from pathlib import Path
 
 import click
@@ -209,6 +210,14 @@ def _is_scheduled(settings: Settings) -> bool | None:
         return None
 
 
+def _written(settings: Settings) -> float:
+    """Return when the settings were written; infinity if that is unknown."""
+    try:
+        return Path(settings.source).stat().st_mtime if settings.source else inf
+    except OSError:
+        return inf
+
+
 def _survey(
     settings: Settings,
     system_ids: Sequence[str],
@@ -229,6 +238,7 @@ def _survey(
                     noted=stored_incidents(alert_state_path(name, str(system.path))),
                     scheduled=scheduled,
                     windows=windows,
+                    configured=_written(settings),
                 )
             )
         except BikecollectError as error:
