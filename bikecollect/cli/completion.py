@@ -6,9 +6,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from bikecollect.setup.settings import Settings
 
 MOST = 200
@@ -17,7 +18,7 @@ MOST = 200
 
 def complete_system(
     _ctx: click.Context, _parameter: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
+) -> "list[CompletionItem]":
     """Return the ids of the catalogue that begin with *incomplete*."""
     from bikecollect.setup.catalogue import lookup  # only for a Tab
 
@@ -27,7 +28,7 @@ def complete_system(
 
 def complete_configured(
     ctx: click.Context, _parameter: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
+) -> "list[CompletionItem]":
     """Return the systems of the settings that begin with *incomplete*."""
     settings = _settings(ctx)
     systems = settings.systems.items() if settings else ()
@@ -36,7 +37,7 @@ def complete_configured(
 
 def complete_feed(
     ctx: click.Context, parameter: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
+) -> "list[CompletionItem]":
     """Return the systems of the settings, then those of the catalogue."""
     own = complete_configured(ctx, parameter, incomplete)
     return own or complete_system(ctx, parameter, incomplete)
@@ -44,7 +45,7 @@ def complete_feed(
 
 def complete_report(
     _ctx: click.Context, _parameter: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
+) -> "list[CompletionItem]":
     """Return the reports that begin with *incomplete*."""
     from bikecollect.reports.registry import REPORTS  # only for a Tab
 
@@ -53,7 +54,7 @@ def complete_report(
 
 def complete_outcome(
     _ctx: click.Context, _parameter: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
+) -> "list[CompletionItem]":
     """Return the outcomes of runs that begin with *incomplete*."""
     from bikecollect.core.errors import Outcome  # only for a Tab
 
@@ -62,14 +63,16 @@ def complete_outcome(
 
 def complete_station(
     ctx: click.Context, _parameter: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
+) -> "list[CompletionItem]":
     """Return the stations of the chosen systems whose id begins with *incomplete*."""
     return _matching(_stations(ctx), incomplete)[:MOST]
 
 
 def _matching(
     values: Iterable[tuple[str, str]], incomplete: str
-) -> list[CompletionItem]:
+) -> "list[CompletionItem]":
+    from click.shell_completion import CompletionItem  # only for a Tab
+
     begin = incomplete.casefold()
     found = {
         value: text for value, text in values if value.casefold().startswith(begin)

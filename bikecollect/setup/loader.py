@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from bikecollect.alerts.mail.quiet import QuietHours
 from bikecollect.core import user_folders
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.incidents import KINDS
@@ -307,7 +306,10 @@ def _check_mail_times(mail: Mail) -> None:
             f'mail.timezone: unknown time zone "{mail.timezone}"; use an IANA name '
             'such as "Europe/Oslo"'
         )
-    QuietHours.parse(mail.quiet)
+    if mail.quiet:
+        from bikecollect.alerts.mail.quiet import QuietHours  # only for quiet hours
+
+        QuietHours.parse(mail.quiet)
 
 
 def _check_mode(path: Path, settings: Settings) -> None:

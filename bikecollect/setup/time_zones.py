@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
-from statistics import median
 from zoneinfo import ZoneInfo
 
 
@@ -27,6 +26,8 @@ def zone_of_places(places: Iterable[tuple[float, float]]) -> str:
         return ""
     if not places:
         return ""
+    from statistics import median  # not for `is_zone`, which each fetch calls
+
     name = str(
         get_tz(median(lon for _, lon in places), median(lat for lat, _ in places))
     )

@@ -57,6 +57,28 @@ def test_success_is_quiet_and_fills_the_day(tmp_path: Path) -> None:
     assert len(file.read_text(encoding="utf-8").splitlines()) == 21
 
 
+def test_a_fetch_imports_only_what_it_needs(tmp_path: Path) -> None:
+    """What other commands and rare settings need would cost every slot."""
+    with serving(lambda _: GOOD) as url:
+        command = ["-X", "importtime", "-m", "bikecollect", "--config"]
+        path = settings(tmp_path, url)
+        process = subprocess.run(
+            [sys.executable, *command, path, "fetch"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+
+    lines = process.stderr.splitlines()
+    imported = {line.rpartition("|")[2].strip() for line in lines}
+    assert "bikecollect.collect.cycle" in imported
+    assert not imported & {
+        *("click.shell_completion", "decimal", "duckdb", "multiprocessing", "smtplib"),
+        *("statistics", "bikecollect.alerts.mail", "bikecollect.archive"),
+        *("bikecollect.reports", "bikecollect.collect.parallel.workers"),
+    }
+
+
 def test_five_machines_collect_each_system_once(tmp_path: Path) -> None:
     """With the same settings, by their shards; an empty one is no error."""
     with serving(lambda _: GOOD) as url:
