@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from command import bikecollect
-from keeping import compacted
+from keeping import compacted, two_past_days
 from world import World
 
 from bikecollect.core.slots import DAY
@@ -18,12 +18,7 @@ duckdb = pytest.importorskip("duckdb")
 @pytest.fixture
 def world(folder: Path) -> World:
     """Return a world with a slot on each of two past days."""
-    world = World(folder / "city")
-    (world.folder / ".bikecollect").touch()
-    world.clock.now -= 900 * DAY
-    world.fetch({"0002": 1, "0001": 7})
-    world.fetch({"0002": 4}, after=DAY)
-    return world
+    return two_past_days(folder)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from command import bikecollect
-from keeping import compacted, viewed
+from keeping import compacted, two_past_days, viewed
 from world import World
 
 from bikecollect.archive.query import duckdb_engine
@@ -25,12 +25,7 @@ duckdb = pytest.importorskip("duckdb")
 @pytest.fixture
 def world(folder: Path) -> World:
     """Return a world with a closed day, long past, and a day after it."""
-    world = World(folder / "city")
-    (world.folder / ".bikecollect").touch()
-    world.clock.now -= 900 * DAY
-    world.fetch({"0002": 1, "0001": 7})
-    world.fetch({"0002": 4}, after=DAY)
-    return world
+    return two_past_days(folder)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from bikecollect.archive.day_archive import Archive
 from bikecollect.archive.query import views
 from bikecollect.archive.query.view_source import ViewedSystem
 from bikecollect.archive.verify import VerifiedCounts, Verifier
-from bikecollect.core.slots import Slot, local_days, state_of
+from bikecollect.core.slots import DAY, Slot, local_days, state_of
 from bikecollect.setup import loader
 from bikecollect.storage.csv_store import Store
 from bikecollect.storage.data_folder import SystemFolder
@@ -142,3 +142,13 @@ def findings(world: World, *, deep: bool = False) -> list[str]:
     """Return what does not agree in *world*, as "where: what"."""
     results = verifier(world, deep=deep).run()
     return [f"{f.where}: {f.what}" for f in results if isinstance(f, Finding)]
+
+
+def two_past_days(folder: Path) -> World:
+    """Return a world in *folder* with a slot on each of two days long past."""
+    world = World(folder / "city")
+    (world.folder / ".bikecollect").touch()
+    world.clock.now -= 900 * DAY
+    world.fetch({"0002": 1, "0001": 7})
+    world.fetch({"0002": 4}, after=DAY)
+    return world
