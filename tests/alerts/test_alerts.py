@@ -14,6 +14,7 @@ import pytest
 from alerting_world import BEGIN, BEGIN_SLOT, INTERVAL, World
 from mailserver import ME, MailServer, free_port
 from served import Answer, running, serving
+from waiting import is_running, wait_until
 
 from bikecollect.alerts import space, webhooks
 from bikecollect.alerts.space import Space
@@ -273,25 +274,9 @@ def test_a_command_that_hangs_is_killed_with_its_children(tmp_path: Path) -> Non
     error = webhooks.command(["sh", "-c", script], "text", {}, seconds=2)
     assert "was killed" in error
     child = int((tmp_path / "pid").read_text(encoding="utf-8"))
-    assert _ends(child)
+    wait_until(lambda: not is_running(child), "the command's end")
     assert "cannot run" in webhooks.command(["/no/such/program"], "text", {})
     assert "exited with 3" in webhooks.command(["sh", "-c", "exit 3"], "text", {})
-
-
-def _ends(pid: int) -> bool:
-    for _ in range(400):
-        if not _lives(pid):
-            return True
-        time.sleep(0.05)
-    return False
-
-
-def _lives(pid: int) -> bool:
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
-    except OSError:
-        return False
-    return text.rpartition(")")[2].split()[0] != "Z"
 
 
 @contextmanager

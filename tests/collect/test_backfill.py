@@ -13,6 +13,7 @@ import pytest
 from command import bikecollect
 from keeping import findings
 from served import Answer, serving
+from waiting import PATIENCE, wait_until
 from world import NOON, TAIPEI, World
 
 from bikecollect.collect.sources.bikecollect_folder import FolderSource
@@ -367,8 +368,7 @@ def test_a_backfill_that_is_interrupted_says_so_and_goes_on(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    while not (world.folder / CSV).exists() and child.poll() is None:
-        time.sleep(0.01)
+    wait_until(lambda: (world.folder / CSV).exists() or child.poll() is not None, CSV)
     child.terminate()
     child.communicate()
     before = len(world.committed())
@@ -391,11 +391,10 @@ def test_a_fetch_has_its_turn_while_a_long_backfill_works(
         bikecollect("--config", config, "fetch")
         command = [sys.executable, "-m", "bikecollect", "--config", str(config)]
         child = subprocess.Popen([*command, "backfill", "--from", str(other.folder)])
-        while not (world.folder / CSV).exists():
-            time.sleep(0.01)
+        wait_until((world.folder / CSV).exists, CSV)
         process = bikecollect("--config", config, "fetch", "--format", "json")
         running = child.poll() is None
-        child.wait()
+        child.wait(PATIENCE)
 
     assert process.returncode == 0
     assert running

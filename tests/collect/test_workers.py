@@ -3,11 +3,11 @@
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from waiting import wait_until
 
 from bikecollect.collect.parallel.pool import Work, shares
 from bikecollect.collect.parallel.workers import Workers
@@ -107,8 +107,7 @@ def test_a_request_to_stop_reaches_the_processes(tmp_path: Path) -> None:
     workers = Workers((["a"], ["b"]), work(tmp_path, before=wait), stop)
 
     def stop_once_they_wait() -> None:
-        while len([*tmp_path.iterdir()]) < 2:
-            time.sleep(0.01)
+        wait_until(lambda: len([*tmp_path.iterdir()]) == 2, "two waiting processes")
         stop.set(signal.SIGTERM)
 
     threading.Thread(target=stop_once_they_wait, daemon=True).start()

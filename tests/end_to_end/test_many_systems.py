@@ -6,12 +6,12 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
 from served import Answer, serving
+from waiting import PATIENCE, is_running, wait_until
 
 from bikecollect.core.errors import Outcome
 from bikecollect.storage.ledger_reader import History
@@ -68,8 +68,7 @@ class Half:
 
     def wait(self) -> None:
         """Return once half of the first host's systems were answered."""
-        while self.seen["first"] <= EACH // 2:
-            time.sleep(0.05)
+        wait_until(lambda: self.seen["first"] > EACH // 2, "half of the requests")
 
 
 def settings(folder: Path, url: str) -> Path:
@@ -102,7 +101,7 @@ def workers(process: "subprocess.Popen[str]") -> list[int]:
 def must_be_complete(config: Path) -> None:
     """Fetch again: each system has its slots once, and nothing fails."""
     with fetch(config) as process:
-        text, errors = process.communicate()
+        text, errors = process.communicate(timeout=PATIENCE)
     ended = outcomes(text)
     assert (process.returncode, len(ended)) == (0, 2 * EACH), errors
     assert set(ended.values()) <= {"collected", "duplicate"}
@@ -121,7 +120,7 @@ def test_a_killed_process_leaves_its_systems_to_the_next_call(tmp_path: Path) ->
             half.wait()
             first, _second = workers(process)
             os.kill(first, signal.SIGKILL)
-            text, errors = process.communicate()
+            text, errors = process.communicate(timeout=PATIENCE)
         half.go.set()
         assert process.returncode == 70
         ended = outcomes(text)
@@ -148,8 +147,7 @@ def test_a_call_that_is_killed_leaves_processes_that_finish(tmp_path: Path) -> N
             process.kill()
             process.wait()
             half.go.set()
-        while any(Path(f"/proc/{pid}").exists() for pid in left):
-            time.sleep(0.05)
+        wait_until(lambda: not any(map(is_running, left)), "the processes' end")
         notes = list(tmp_path.glob("data/*/payloads/inbox/*"))
         assert len(notes) == 2 * EACH
         must_be_complete(config)
