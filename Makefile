@@ -9,7 +9,7 @@ help:  ## say what there is
 	@echo "make TARGET, where TARGET is one of:"
 	@sed -n 's/^\([a-z-]*\):.*##\(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
-demo: .venv/user  ## collect a day of a simulated city, and see what comes of it
+demo: .venv/user  ## collect a day of a simulated city and print a summary
 	@$(BIN)/bikecollect demo
 
 app: .venv/app  ## look at your data; without any, at a simulated month (two minutes)
