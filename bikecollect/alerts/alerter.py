@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bikecollect.alerts import signals, space
 from bikecollect.alerts.escalation import MEMORY, step
-from bikecollect.alerts.state import AlertState, AlertStateFile
+from bikecollect.alerts.state import AlertState
+from bikecollect.alerts.system_state import SystemAlertState
 from bikecollect.core.errors import Outcome
 from bikecollect.core.incidents import Event, Incident, Signal
 from bikecollect.core.run import Run
@@ -32,6 +33,10 @@ class AlertPaths(NamedTuple):
     spare_outbox: Path
     state_file: Path
 
+    def state(self) -> SystemAlertState:
+        """Return the state of the alerts; *state_file* is the user's copy of it."""
+        return SystemAlertState(self.system.path, self.state_file)
+
 
 @dataclass(eq=False, repr=False)
 class RunAlerts:
@@ -39,7 +44,7 @@ class RunAlerts:
 
     run: Run
     paths: AlertPaths
-    state_file: AlertStateFile
+    state_file: SystemAlertState
     ledger: AlertLedger
     state: AlertState
     changed: bool
@@ -115,16 +120,16 @@ class Alerter:
 
     def _loaded(
         self, run: Run, stack: ExitStack
-    ) -> tuple[AlertStateFile, AlertLedger, AlertState]:
+    ) -> tuple[SystemAlertState, AlertLedger, AlertState]:
         """Return the state of the system of *run*, which stays locked by *stack*."""
         paths = self.systems[run.system_id]
-        state_file = AlertStateFile(paths.state_file)
+        state_file = paths.state()
         ledger = AlertLedger(paths.system.ledger)
         stack.enter_context(state_file.held())
-        state = state_file.load() or AlertState(
-            ledger.last_run(run.slot),
-            ledger.incidents(Slot(run.slot - MEMORY), run.slot),
-        )
+        state = state_file.load()
+        if state is None or _is_outdated(state, run, ledger):
+            incidents = ledger.incidents(Slot(run.slot - MEMORY), run.slot)
+            state = AlertState(ledger.last_run(run.slot), incidents)
         return state_file, ledger, state
 
     def _noted(
@@ -275,6 +280,16 @@ class Alerter:
             return None  # the next run with a right clock knows
         filled, runs = ledger.between(seen, run.slot)
         return signals.missed(seen, run, grid, filled, runs)
+
+
+def _is_outdated(state: AlertState, run: Run, ledger: AlertLedger) -> bool:
+    """Return whether *state*, of an earlier version, is another user's old one.
+
+    Earlier versions kept it in the user's state folder only.
+    """
+    if state.revision or state.seen is None:
+        return False
+    return state.seen < (ledger.last_run(run.slot) or state.seen)
 
 
 def _is_of_wrong_clock(run: Run) -> bool:

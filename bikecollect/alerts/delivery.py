@@ -15,7 +15,6 @@ from bikecollect.alerts.digest import DigestSummary
 from bikecollect.alerts.mail.mailer import Mailer, MailOutcome
 from bikecollect.alerts.mail.outbox import Outbox
 from bikecollect.alerts.messages import Letter, MessageFacts
-from bikecollect.alerts.state import AlertStateFile
 from bikecollect.core.errors import BikecollectError
 from bikecollect.core.incidents import Event, EventType
 from bikecollect.core.logs import NAME as LOG
@@ -87,7 +86,7 @@ class Dispatcher:
         paths = self.systems.values()
         folders = [f for p in paths for f in (p.system.outbox, p.spare_outbox)]
         outcome = self.mailer.drain([Outbox(f) for f in dict.fromkeys(folders)])
-        state_file = AlertStateFile(next(iter(paths)).state_file)
+        state_file = next(iter(paths)).state()
         with state_file.held():
             state = state_file.load()
             if state is None:
@@ -111,7 +110,7 @@ class Dispatcher:
         if not self.period or self.mailer is None:
             return
         paths = next(iter(self.systems.values()))
-        state_file = AlertStateFile(paths.state_file)
+        state_file = paths.state()
         with state_file.held():
             state = state_file.load()
             now = datetime.fromtimestamp(self.mailer.clock(), paths.system.zone)

@@ -1,6 +1,5 @@
 """The state of the alerts, in a small file that can be updated on a full disk.
 
-It is in the user's state folder, so that it exists while a data disk is not mounted.
 Its length never changes: writing in place needs no free block.
 """
 
@@ -16,7 +15,6 @@ from typing import NamedTuple
 from bikecollect.alerts.space import DailySpace
 from bikecollect.core.incidents import Incident
 from bikecollect.core.slots import Slot
-from bikecollect.storage.data_folder import is_there
 from bikecollect.storage.files import flock
 
 LENGTH = 65_536
@@ -33,7 +31,8 @@ class AlertState(NamedTuple):
     *mail_settings* is the fingerprint of the settings that these two belong to.
     *digested* is the day of the latest digest, *archive_day* that of the latest check
     of the archive, *told* the ids of the latest runs that were reported. *space* is
-    what was free on the disk on the latest days.
+    what was free on the disk on the latest days. *revision* counts how often the state
+    was written.
     """
 
     seen: Slot | None = None
@@ -45,26 +44,15 @@ class AlertState(NamedTuple):
     archive_day: str = ""
     told: tuple[str, ...] = ()
     space: tuple[DailySpace, ...] = ()
+    revision: int = 0
 
 
-def stored_incidents(path: Path) -> tuple[Incident, ...]:
-    """Return the incidents in the state file *path*, without locking it."""
+def stored_state(path: Path) -> AlertState | None:
+    """Return the state in the file *path* without locking it, None for none."""
     try:
-        state = _read(path.read_bytes())
+        return _read(path.read_bytes())
     except OSError:
-        return ()
-    return state.incidents if state else ()
-
-
-def clear_mail_error(path: Path) -> None:
-    """Note in the state file *path*, if there is one, that mails can be sent."""
-    state_file = AlertStateFile(path)
-    if not is_there(path):
-        return
-    with state_file.held():
-        state = state_file.load()
-        if state is not None and (state.mail or state.rejected):
-            state_file.save(state._replace(mail="", rejected={}))
+        return None
 
 
 class AlertStateFile:
@@ -83,7 +71,8 @@ class AlertStateFile:
         with suppress(OSError, RuntimeError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            fd = os.open(self._path, flags, 0o600)
+            fd = os.open(self._path, flags, 0o640)
+            _give_to_owner_of(self._path.parent, fd)
             if self._locked(fd) and _long_enough(fd):
                 self._fd = fd
             else:
@@ -145,6 +134,13 @@ def _read(data: bytes) -> AlertState | None:
         return AlertState(incidents=incidents, told=told, space=space, **values)
     except (ValueError, TypeError, KeyError):
         return None
+
+
+def _give_to_owner_of(folder: Path, fd: int) -> None:
+    """Give a file that root has made in *folder* to the folder's owner."""
+    owner = folder.stat()
+    if os.geteuid() == 0 and os.fstat(fd).st_uid != owner.st_uid:
+        os.fchown(fd, owner.st_uid, owner.st_gid)
 
 
 def _long_enough(fd: int) -> bool:

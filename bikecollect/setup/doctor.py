@@ -10,8 +10,9 @@ from itertools import pairwise
 from pathlib import Path
 
 from bikecollect import __version__
-from bikecollect.alerts import space, state, webhooks
+from bikecollect.alerts import space, webhooks
 from bikecollect.alerts.mail import smtp
+from bikecollect.alerts.system_state import SystemAlertState
 from bikecollect.collect.derived_columns import chosen
 from bikecollect.core.errors import BikecollectError, UntrustedFile
 from bikecollect.core.slots import DAY
@@ -250,8 +251,7 @@ def _mail(settings: Settings, *, network: bool, send: bool) -> Checks:
 def _close_mail_incident(settings: Settings) -> None:
     """Let the next run close an incident about mails: a mail was just sent."""
     for name in settings.systems:
-        path = settings.system_folder(name).path
-        state.clear_mail_error(data_folder.alert_state_path(name, str(path)))
+        SystemAlertState.of(settings.system_folder(name)).clear_mail_error()
 
 
 def test_mail(mail: Mail, host: smtp.Server) -> str:

@@ -3,14 +3,13 @@
 import logging
 from collections.abc import Mapping
 
-from bikecollect.alerts.state import stored_incidents
+from bikecollect.alerts.system_state import stored_incidents
 from bikecollect.core import process
 from bikecollect.core.incidents import Signal
 from bikecollect.core.process import Times
 from bikecollect.core.run import Run
 from bikecollect.core.slots import slot_at
 from bikecollect.setup.settings import Settings
-from bikecollect.storage.data_folder import alert_state_path
 from bikecollect.wiring.alerting import alerter
 
 log = logging.getLogger(__name__)
@@ -41,6 +40,5 @@ def report_compact(settings: Settings, errors: Mapping[str, str], times: Times) 
 
 
 def _is_open(settings: Settings, name: str) -> bool:
-    path = settings.system_folder(name).path
-    incidents = stored_incidents(alert_state_path(name, str(path)))
+    incidents = stored_incidents(settings.system_folder(name))
     return any(i.kind == KIND and i.closed is None for i in incidents)

@@ -18,7 +18,8 @@ from waiting import is_running, wait_until
 
 from bikecollect.alerts import space, webhooks
 from bikecollect.alerts.space import Space
-from bikecollect.alerts.state import AlertState, AlertStateFile, stored_incidents
+from bikecollect.alerts.state import AlertState, AlertStateFile
+from bikecollect.alerts.system_state import SystemAlertState, stored_incidents
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.incidents import Incident
 from bikecollect.core.process import Times
@@ -28,7 +29,7 @@ from bikecollect.reports.status import survey
 from bikecollect.setup.loader import parse
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.alert_ledger import AlertLedger
-from bikecollect.storage.data_folder import SystemFolder, alert_state_path
+from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.wiring.archive_alerts import report_compact
 from bikecollect.wiring.collection import collect, zones
 
@@ -382,11 +383,8 @@ def test_status_knows_what_the_ledger_could_not_take(tmp_path: Path) -> None:
     db.execute("DELETE FROM incidents")
     db.commit()
     db.close()
-    seen = survey(
-        SystemFolder("a", place, zones(settings)["a"], INTERVAL),
-        now=world.clock.now,
-        noted=stored_incidents(alert_state_path("a", str(place))),
-    )
+    system = SystemFolder("a", place, zones(settings)["a"], INTERVAL)
+    seen = survey(system, now=world.clock.now, noted=stored_incidents(system))
     assert [incident.kind for incident in seen.health.incidents] == ["fetch"]
 
 
@@ -409,10 +407,9 @@ def test_without_a_state_folder_the_ledger_remembers(
     ]
 
 
-def state_of(settings: Settings) -> AlertStateFile:
-    """Return the file with the state of the alerts of the system a."""
-    path = settings.system_folder("a").path
-    return AlertStateFile(alert_state_path("a", str(path)))
+def state_of(settings: Settings) -> SystemAlertState:
+    """Return the state of the alerts of the system a."""
+    return SystemAlertState.of(settings.system_folder("a"))
 
 
 @pytest.mark.parametrize("days", [1, 400])

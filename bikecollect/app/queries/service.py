@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
-from bikecollect.alerts.state import stored_incidents
+from bikecollect.alerts.system_state import stored_incidents
 from bikecollect.app.queries.connection import Held
 from bikecollect.app.queries.day_film import Film, film
 from bikecollect.app.queries.station_names import StationTexts
@@ -23,7 +23,7 @@ from bikecollect.reports.runner import Answer
 from bikecollect.reports.status import Standing, survey
 from bikecollect.setup import program
 from bikecollect.setup.settings import Settings
-from bikecollect.storage.data_folder import INFORMATION, LEDGER, alert_state_path
+from bikecollect.storage.data_folder import INFORMATION, LEDGER
 from bikecollect.storage.ledger_reader import History
 from bikecollect.wiring import history
 
@@ -158,8 +158,7 @@ class DataService:
     def standing(self, name: str) -> Standing:
         """Return the status of the system *name*, as shown by ``status``."""
         system = self.settings.system_folder(name)
-        noted = stored_incidents(alert_state_path(name, str(system.path)))
-        return survey(system, now=self.clock(), noted=noted)
+        return survey(system, now=self.clock(), noted=stored_incidents(system))
 
     def account(self, name: str, since: date, until: date) -> Account:
         """Return the account from *since* to before *until*, as in reports."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from bikecollect.alerts.state import stored_incidents
+from bikecollect.alerts.system_state import stored_incidents
 from bikecollect.cli.completion import complete_configured
 from bikecollect.cli.options import Shared, complain, emit, say, say_json
 from bikecollect.cli.output_file import written
@@ -27,7 +27,7 @@ from bikecollect.reports.health import WINDOWS
 from bikecollect.reports.status import Standing, survey
 from bikecollect.setup.scheduler import crontab, timers
 from bikecollect.setup.settings import Settings
-from bikecollect.storage.data_folder import alert_state_path, state_problem
+from bikecollect.storage.data_folder import state_problem
 from bikecollect.wiring.late_mail import mail_problems
 
 TROUBLE = 1
@@ -235,7 +235,7 @@ def _survey(
                 survey(
                     system,
                     now=time.time(),
-                    noted=stored_incidents(alert_state_path(name, str(system.path))),
+                    noted=stored_incidents(system),
                     scheduled=scheduled,
                     windows=windows,
                     configured=_written(settings),

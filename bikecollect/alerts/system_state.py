@@ -1,0 +1,109 @@
+"""The state of a system's alerts: a file beside its data, and the user's copy.
+
+The file in the system's folder is what all users of the data share: cron, a shell,
+sudo and containers see the same incidents. The copy in the user's state folder is for
+the time in which the system's folder cannot be used, such as an unmounted disk.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from bikecollect.alerts.state import AlertState, AlertStateFile, stored_state
+from bikecollect.core.incidents import Incident
+from bikecollect.storage.data_folder import (
+    MARKER,
+    SystemFolder,
+    alert_state_path,
+    is_there,
+)
+
+NAME = "alerts.state"
+
+
+class SystemAlertState:
+    """The state in the system's *folder*, with the user's *copy* of it."""
+
+    def __init__(self, folder: Path, copy: Path) -> None:
+        self._folder = folder
+        self._shared, self._copy = AlertStateFile(folder / NAME), AlertStateFile(copy)
+        self._paths = folder / NAME, copy
+
+    @classmethod
+    def of(cls, system: SystemFolder) -> "SystemAlertState":
+        """Return the state of the alerts of *system*."""
+        return cls(system.path, alert_state_path(system.system_id, str(system.path)))
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Lock the shared file; where it cannot be used, lock the copy.
+
+        A folder without its marker is not mounted: nothing is written to it.
+        """
+        with ExitStack() as stack:
+            if is_there(self._folder / MARKER):
+                stack.enter_context(self._shared.held())
+            if not self._shared.usable:
+                stack.enter_context(self._copy.held())
+            yield
+
+    @property
+    def usable(self) -> bool:
+        """Whether the state can be read and written."""
+        return self._shared.usable or self._copy.usable
+
+    def load(self) -> AlertState | None:
+        """Return the state, None if there is none or it is damaged."""
+        if not self._shared.usable:
+            return self._copy.load()
+        return _merged(self._shared.load(), stored_state(self._paths[1]))
+
+    def save(self, state: AlertState) -> bool:
+        """Write *state* to both files; return whether one of them has it."""
+        state = state._replace(revision=state.revision + 1)
+        if not self._shared.usable:
+            return self._copy.save(state)
+        is_saved = self._shared.save(state)
+        with self._copy.held():
+            return self._copy.save(state) or is_saved
+
+    def stored(self) -> AlertState | None:
+        """Return the state without locking it, None if there is none."""
+        shared, copy = map(stored_state, self._paths)
+        return _merged(shared, copy)
+
+    def clear_mail_error(self) -> None:
+        """Note, if there is a state, that mails can be sent."""
+        if self.stored() is None:
+            return
+        with self.held():
+            state = self.load()
+            if state is not None and (state.mail or state.rejected):
+                self.save(state._replace(mail="", rejected={}))
+
+
+def stored_incidents(system: SystemFolder) -> tuple[Incident, ...]:
+    """Return the incidents in the state of *system*, without locking it."""
+    state = SystemAlertState.of(system).stored()
+    return state.incidents if state else ()
+
+
+def _merged(shared: AlertState | None, copy: AlertState | None) -> AlertState | None:
+    """Return the newer state, with what only the other knows to be open.
+
+    The copy is newer after a time in which the folder could not be used. A copy that
+    another user has continued since has nothing newer to add.
+    """
+    if shared is None or copy is None:
+        return shared or copy
+    is_copy_newer = copy.revision > shared.revision
+    newer, older = (copy, shared) if is_copy_newer else (shared, copy)
+    kinds = {incident.kind for incident in newer.incidents}
+    missing = [
+        incident
+        for incident in older.incidents
+        if incident.kind not in kinds
+        and incident.is_open
+        and incident.last > (newer.seen or 0)
+    ]
+    return newer._replace(incidents=(*newer.incidents, *missing))

@@ -1,0 +1,197 @@
+"""Incidents follow the data: whoever runs next knows what is open."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from alerting_world import World
+from mailserver import MailServer
+
+from bikecollect.alerts.state import AlertState
+from bikecollect.alerts.system_state import SystemAlertState, stored_incidents
+from bikecollect.core.incidents import Incident
+from bikecollect.core.slots import Slot
+from bikecollect.setup.settings import Settings
+from bikecollect.storage.data_folder import SystemFolder
+
+
+@pytest.fixture
+def mailserver(tmp_path: Path) -> MailServer:
+    """Return a mail server that is down until a test starts it."""
+    return MailServer.new(tmp_path / "mail")
+
+
+def open_kinds(settings: Settings) -> list[str]:
+    """Return the kinds of the open incidents, as `status` and the app show them."""
+    incidents = stored_incidents(settings.system_folder("a"))
+    return [incident.kind for incident in incidents if incident.is_open]
+
+
+@pytest.mark.parametrize("users", ["aaaaaaaaaaaa", "abababababab", "aabbbbbbbaaa"])
+def test_all_users_of_the_data_see_the_same_incidents(
+    tmp_path: Path, mailserver: MailServer, monkeypatch: pytest.MonkeyPatch, users: str
+) -> None:
+    """Cron, a shell and sudo have different homes: one outage is one pair of mails."""
+    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    feed = [True, *[False] * 5, *[True] * 6]
+    with world.served() as settings, mailserver.up():
+        for user, up in zip(users, feed, strict=True):
+            monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / user))
+            world.slot(settings, up=up)
+    assert mailserver.subjects() == [
+        "a: feed down since 00:10",
+        "a: feed down since 00:10, for 20 min",
+        "a: resolved: feed down 00:10 to 00:35, 5 slots lost",
+    ]
+
+
+def test_a_user_without_any_state_sees_what_is_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in another container that has only the data."""
+    world = World(tmp_path / "data", "a")
+    with world.served() as settings:
+        world.slot(settings)
+        world.slot(settings, up=False)
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "other"))
+        assert open_kinds(settings) == ["fetch"]
+        world.slot(settings)
+        world.slot(settings)
+        monkeypatch.undo()
+        assert open_kinds(settings) == []
+
+
+def test_slots_of_another_user_were_not_missed(
+    tmp_path: Path, mailserver: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger knows them, however old the user's own state is."""
+    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    with world.served() as settings, mailserver.up():
+        for user in "abbbbbba":
+            monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / user))
+            world.slot(settings)
+    assert mailserver.mails() == []
+
+
+def test_the_copy_continues_while_the_disk_is_away(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """What was open before is closed after, once."""
+    data = tmp_path / "data"
+    world = World(data, "a", mail=mailserver.settings())
+    with world.served() as settings, mailserver.up():
+        world.slot(settings)
+        world.slot(settings, up=False)
+        data.rename(tmp_path / "unmounted")
+        (data / "a").mkdir(parents=True)  # the mount point
+        world.slot(settings)
+        shutil.rmtree(data)
+        (tmp_path / "unmounted").rename(data)
+        for _ in range(4):
+            world.slot(settings)
+        assert open_kinds(settings) == []
+    assert mailserver.subjects() == [
+        "a: feed down since 00:10",
+        "a: disk unusable since 00:15",
+        "a: resolved: feed down 00:10 to 00:15, 1 slot lost",
+        "a: resolved: disk unusable 00:15 to 00:20, 1 slot lost",
+    ]
+
+
+def test_nothing_is_written_to_a_mount_point(tmp_path: Path) -> None:
+    """A folder without its marker keeps no state."""
+    (tmp_path / "a").mkdir()
+    state = SystemAlertState(tmp_path / "a", tmp_path / "home/copy")
+
+    with state.held():
+        assert state.save(AlertState(seen=Slot(300)))
+
+    assert list((tmp_path / "a").iterdir()) == []
+    assert state.stored() == AlertState(seen=Slot(300), revision=1)
+
+
+def incident(kind: str, slot: int) -> Incident:
+    """Return an open incident of *slot*."""
+    return Incident(f"{kind}-{slot}", kind, Slot(slot), Slot(slot), told=1)
+
+
+@pytest.mark.parametrize(
+    ("copy", "kinds"),
+    [
+        (AlertState(Slot(300), (incident("disk", 300),), revision=3), ["fetch"]),
+        (
+            AlertState(Slot(900), (incident("disk", 900),), revision=3),
+            ["fetch", "disk"],
+        ),
+        (AlertState(Slot(900), (incident("disk", 900),), revision=9), ["disk"]),
+        (AlertState(Slot(900), (), revision=9), []),
+    ],
+    ids=["old", "of-another-user", "newer", "newer-and-calm"],
+)
+def test_the_newer_state_holds(
+    tmp_path: Path, copy: AlertState, kinds: list[str]
+) -> None:
+    """And what only the older one knows is kept if it happened since."""
+    folder, path = tmp_path / "a", tmp_path / "copy"
+    folder.mkdir()
+    (folder / ".bikecollect").touch()
+    shared = AlertState(Slot(600), (incident("fetch", 600),), revision=4)
+    state = SystemAlertState(folder, path)
+    nowhere = SystemAlertState(tmp_path / "nowhere", path)
+    only_shared = SystemAlertState(folder, tmp_path / "other")
+    with only_shared.held():
+        assert only_shared.save(shared)
+    with nowhere.held():
+        assert nowhere.save(copy)
+
+    with state.held():
+        merged = state.load()
+
+    assert merged is not None
+    assert [incident.kind for incident in merged.incidents] == kinds
+
+
+def test_the_state_of_the_version_before_is_read(tmp_path: Path) -> None:
+    """It was in the user's state folder only."""
+    folder = tmp_path / "a"
+    folder.mkdir()
+    before = SystemAlertState(folder, tmp_path / "copy")
+    with before.held():
+        assert before.save(AlertState(Slot(300), (incident("fetch", 300),)))
+    (folder / ".bikecollect").touch()
+
+    with before.held():
+        state = before.load()
+
+    assert state is not None
+    assert [incident.kind for incident in state.incidents] == ["fetch"]
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_a_state_that_root_has_made_belongs_to_the_owner(tmp_path: Path) -> None:
+    """One `sudo bikecollect fetch` does not take the alerts from cron's user."""
+    folder = tmp_path / "a"
+    folder.mkdir()
+    (folder / ".bikecollect").touch()
+    os.chown(folder, 12345, 12345)
+    state = SystemAlertState(folder, tmp_path / "copy")
+
+    with state.held():
+        state.save(AlertState())
+
+    assert (folder / "alerts.state").stat().st_uid == 12345
+
+
+def test_a_moved_system_keeps_its_incidents(tmp_path: Path) -> None:
+    """They are in its folder: on another machine they are still open."""
+    world = World(tmp_path / "data", "a")
+    with world.served() as settings:
+        world.slot(settings)
+        world.slot(settings, up=False)
+        folder = settings.system_folder("a")
+    moved = SystemFolder("a", tmp_path / "elsewhere/a", folder.zone, folder.interval)
+    shutil.copytree(folder.path, moved.path)
+
+    assert [incident.kind for incident in stored_incidents(moved)] == ["fetch"]
