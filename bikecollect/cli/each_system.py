@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from bikecollect.archive.query.open_days import Loss
 from bikecollect.archive.query.view_source import ViewedSystem, warn
 from bikecollect.cli.options import complain
 from bikecollect.cli.timeparse import FIRST_DAY, LAST_DAY
@@ -42,17 +43,28 @@ class Attempts:
 
 @dataclass
 class SkippedDays:
-    """Warns of each skipped day from *since* to before *until*; sets *code*."""
+    """Notes each skipped day from *since* to before *until*, for `warn`.
+
+    *code* is 0 if nothing was skipped but removed files that a run has reported.
+    """
 
     since: str = FIRST_DAY
     until: str = LAST_DAY
     code: ExitCode = ExitCode.OK
+    losses: list[tuple[str, str, Loss]] = field(default_factory=list)
 
-    def __call__(self, system_id: str, day: str, why: str) -> None:
-        """Warn that *day* of the system is skipped, and *why*."""
+    def __call__(self, system_id: str, day: str, loss: Loss) -> None:
+        """Note that *day* of the system is skipped because of *loss*."""
         if self.since <= day < self.until:
-            warn(system_id, day, why)
-            self.code = ExitCode.IO
+            self.losses.append((system_id, day, loss))
+
+    def warn(self) -> None:
+        """Warn of the days noted so far, and set *code*."""
+        for system_id, day, loss in self.losses:
+            warn(system_id, day, loss)
+            if not loss.is_accepted:
+                self.code = ExitCode.IO
+        self.losses.clear()
 
 
 def readable(

@@ -312,6 +312,42 @@ def test_a_daily_file_that_cannot_be_read_costs_its_day(
     assert (rest.returncode, rest.stdout.count("\n")) == (0, 2)
 
 
+def test_a_query_of_other_days_does_not_need_a_removed_file(
+    world: World, config: Path
+) -> None:
+    """It ends with 0 and no warning, also where the day is lost in a subquery."""
+    csv = min((world.folder / "station_status").iterdir())
+    day = csv.name[:10]
+    csv.unlink()
+    sql = "SELECT count(*) FROM station_status"
+    others = bikecollect("--config", config, "query", f"{sql} WHERE date > '{day}'")
+    nested = bikecollect("--config", config, "query", f"SELECT 1, ({sql}) AS n")
+
+    assert (others.returncode, others.stderr) == (0, "")
+    assert others.stdout.split() == ["count_star()", "1"]
+    assert nested.returncode == 74
+    assert f"{day} cannot be read: {csv}" in nested.stderr
+
+
+def test_a_removed_file_that_a_run_has_reported_is_an_accepted_loss(
+    world: World, config: Path
+) -> None:
+    """Reports and queries name the day and end with 0; an export of it does not."""
+    csv = min((world.folder / "station_status").iterdir())
+    csv.unlink()
+    world.clock.now += 300
+    run = world.fetch({"0001": 7})
+    sql = "SELECT count(*) FROM station_status"
+    query = bikecollect("--config", config, "query", sql)
+    report = bikecollect("--config", config, "report", "reliability")
+    export = bikecollect("--config", config, "export")
+
+    assert "is missing" in str(run.notices)
+    assert (query.returncode, report.returncode, export.returncode) == (0, 0, 74)
+    assert f"{csv.name[:10]} cannot be read: {csv}" in query.stderr
+    assert f"{csv.name[:10]} cannot be read: {csv}" in report.stderr
+
+
 def _next(day: str) -> str:
     return (date.fromisoformat(day) + timedelta(days=1)).isoformat()
 

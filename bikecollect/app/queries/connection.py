@@ -95,7 +95,7 @@ class Held:
                     memory=MEMORY,
                     settled=self._settled,
                     fails_on=(),
-                    on_skip=lambda _, day, why: skipped.append(f"{day}: {why}"),
+                    on_skip=lambda _, day, loss: skipped.append(f"{day}: {loss.why}"),
                 )
             )
             return _Held(state, db, stack.pop_all(), skipped)

@@ -24,7 +24,8 @@ from bikecollect.storage.repair.respelled import RespelledFile, Sum, sum_of
 from bikecollect.storage.runs.ends import WITHIN
 
 SPANS = (
-    'SELECT b.file, b.start, b."end", b.crc32, b.fetched_at, f.header FROM blocks AS b'
+    'SELECT b.file, b.start, b."end", b.crc32, b.fetched_at, f.header,'
+    " coalesce(f.damaged, 0) FROM blocks AS b"
     " LEFT JOIN files AS f ON f.file = b.file WHERE b.slot >= ?"
     " AND substr(b.file, 16, 10) = ? AND coalesce(f.damaged, 0) <> ?"
     " ORDER BY b.file, b.start"
@@ -45,11 +46,15 @@ MOST_STATIONS = 512 << 20
 
 
 class _Block(NamedTuple):
-    """The *span* of a block, its time, and the crc32 of its file's header."""
+    """The *span* of a block, its time, and what the ledger says of its file.
+
+    This is the crc32 of its header, and whether a run has reported the file.
+    """
 
     span: Span
     fetched_at: float
     header_crc: int | None
+    is_reported: int
 
 
 class Segment(NamedTuple):
@@ -57,6 +62,16 @@ class Segment(NamedTuple):
 
     header: bytes
     path: Path
+
+
+class Loss(NamedTuple):
+    """*why* a part of a day cannot be read.
+
+    *is_accepted*: somebody removed its file, and a run has reported and recorded that.
+    """
+
+    why: str
+    is_accepted: bool = False
 
 
 class OpenDays(NamedTuple):
@@ -133,7 +148,7 @@ def segments(
     folder: Path,
     day: str,
     aside: Path,
-    lost: list[str],
+    lost: list[Loss],
     *,
     since: Slot,
     newest: bool,
@@ -152,11 +167,18 @@ def segments(
                 target = aside / Path(file).name
                 yield from _segment(folder / file, blocks, target, lost, newest=newest)
         except OSError as error:
-            lost.append(f"{folder / file}: {error.strerror}")
+            is_removed = isinstance(error, FileNotFoundError)
+            is_accepted = is_removed and bool(blocks[0].is_reported)
+            lost.append(Loss(f"{folder / file}: {error.strerror}", is_accepted))
 
 
 def _segment(
-    path: Path, blocks: Sequence[_Block], target: Path, lost: list[str], *, newest: bool
+    path: Path,
+    blocks: Sequence[_Block],
+    target: Path,
+    lost: list[Loss],
+    *,
+    newest: bool,
 ) -> Iterator[Segment]:
     """Yield the file *path*, or its committed part in *target*; raises OSError."""
     crc, spans = blocks[0].header_crc, [block.span for block in blocks]
@@ -185,10 +207,8 @@ def _segment(
                     out.write(text)
                     left -= {sum_of(text)}
     if left:
-        lost.append(
-            f"{path}: {len(left)} of {len(spans)} blocks are damaged; run: "
-            "bikecollect verify --repair"
-        )
+        why = f"{path}: {len(left)} of {len(spans)} blocks are damaged; run: "
+        lost.append(Loss(f"{why}bikecollect verify --repair"))
     if header:
         yield Segment(header, target)
 

@@ -11,6 +11,7 @@ from bikecollect.archive.query import duckdb_engine
 from bikecollect.archive.query.checked_parts import CheckedParts, check_parts
 from bikecollect.archive.query.duckdb_engine import UNREADABLE
 from bikecollect.archive.query.open_days import (
+    Loss,
     OpenDays,
     Segment,
     missing,
@@ -129,7 +130,7 @@ class RowSources:
         parts += self._archived(dataset, kept)
         if dataset == self._layout.rows:
             for (name, day), why in self._unreadable.items():
-                parts += self._lost(name, day, ARCHIVE, [why])
+                parts += self._lost(name, day, ARCHIVE, [Loss(why)])
         self._view(dataset, parts, datasets.COLUMNS[dataset])
 
     def create_summed(self, rows: str, slots: str) -> Container[Key]:
@@ -254,7 +255,7 @@ class RowSources:
             name = system.system_id
             by_header: dict[bytes, list[Path]] = {}
             for day, has_gone in self._open[name].days.items():
-                lost: list[str] = []
+                lost: list[Loss] = []
                 for header, path in self._segments(system, day, lost):
                     if not self._settled:
                         by_header.setdefault(header, []).append(path)
@@ -264,7 +265,7 @@ class RowSources:
                     except StorageError as error:
                         real = system.folder(self._layout) / self._layout.rows
                         text = str(error).removeprefix(f"{path} {UNREADABLE} ")
-                        lost.append(text.replace(str(path.parent), str(real)))
+                        lost.append(Loss(text.replace(str(path.parent), str(real))))
                 yield from self._lost(name, day, CSV, lost)
                 part = self._checked[name].sound[self._layout.rows].get(day)
                 if has_gone and part is not None:
@@ -272,7 +273,7 @@ class RowSources:
                 elif has_gone:
                     why = self._checked[name].damaged.get(day)
                     why = why or missing(self._data, self._layout.rows, name, day)
-                    yield from self._lost(name, day, ARCHIVE, [why])
+                    yield from self._lost(name, day, ARCHIVE, [Loss(why)])
             for header, paths in by_header.items():
                 columns = sql_names(day_csv.columns_of(header))
                 source = parquet.csv_source(self._listed(paths), columns)
@@ -285,7 +286,7 @@ class RowSources:
                 )
 
     def _segments(
-        self, system: ViewedSystem, day: str, lost: list[str]
+        self, system: ViewedSystem, day: str, lost: list[Loss]
     ) -> Iterator[Segment]:
         history, name = self.histories[system.system_id], system.system_id
         newest = day >= max(system.days, default="")
@@ -301,17 +302,17 @@ class RowSources:
         )
 
     def _lost(
-        self, name: str, day: str, kind: str, whys: Iterable[str]
+        self, name: str, day: str, kind: str, losses: Iterable[Loss]
     ) -> Iterator[str]:
         """Log what cannot be read of *day*, or yield queries that fail if it is read.
 
         The failing row has the day's keys: queries about other days never evaluate it.
         """
-        for why in whys:
+        for loss in losses:
             if kind not in self._fails_on:
-                self._on_skip(name, day, why)
+                self._on_skip(name, day, loss)
                 continue
-            text = f"{name}: {day} {UNREADABLE} {why}"
+            text = f"{name}: {day} {UNREADABLE} {loss.why}"
             yield (
                 f"SELECT {duckdb_engine.text(name)} AS system_id,"
                 f" DATE {duckdb_engine.text(day)} AS date"

@@ -9,6 +9,7 @@ from typing import Any
 from bikecollect.archive import datasets
 from bikecollect.archive.datasets import VEHICLE_LAYOUT, DatasetLayout
 from bikecollect.archive.query.duckdb_engine import UNREADABLE
+from bikecollect.archive.query.open_days import Loss
 from bikecollect.core.slots import Slot, bounds
 from bikecollect.storage.data_folder import SystemFolder
 
@@ -20,13 +21,13 @@ ARCHIVED, ANY = frozenset({ARCHIVE}), frozenset({ARCHIVE, CSV})
 TABLES = frozenset({*datasets.COLUMNS, "stations"})
 SUMMED = frozenset({"profile", "coverage"})
 """Tables that are computed from rows for open days."""
-OnSkip = Callable[[str, str, str], None]
+OnSkip = Callable[[str, str, Loss], None]
 """Called with a system, a day that is skipped, and why."""
 
 
-def warn(system_id: str, day: str, why: str) -> None:
+def warn(system_id: str, day: str, loss: Loss) -> None:
     """Log that *day* is skipped."""
-    log.warning("%s: %s %s %s; skipped", system_id, day, UNREADABLE, why)
+    log.warning("%s: %s %s %s; skipped", system_id, day, UNREADABLE, loss.why)
 
 
 @dataclass(frozen=True)

@@ -155,6 +155,7 @@ def _stations(
             for account in accounts
             if account.days
         ]
+    skipped.warn()
     return station_coverage.render(stations_by_system, form)
 
 

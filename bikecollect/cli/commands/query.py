@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from functools import partial
@@ -13,6 +13,7 @@ import click
 
 from bikecollect.archive.query import duckdb_engine, views
 from bikecollect.archive.query.selection import checked
+from bikecollect.archive.query.view_source import ANY, ViewedSystem
 from bikecollect.cli.completion import complete_configured
 from bikecollect.cli.each_system import SkippedDays, readable
 from bikecollect.cli.log_setup import progress
@@ -105,9 +106,8 @@ def query(
     with ExitStack() as stack:
         fd = None if output is None else stack.enter_context(placed(output))
         also = [] if fd is None else [duckdb_engine.descriptor(fd)]
-        connect = views.unconfined
+        connect, tables = views.unconfined, views.tables_in(text)
         if not unrestricted:
-            tables = views.tables_in(text)
             connect = partial(views.connected, also=also, tables=tables)
         db = connect(
             settings.data,
@@ -119,8 +119,29 @@ def query(
         )
         with progress("reading the history ..."):
             connection = stack.enter_context(db)
+        if unrestricted or (
+            skipped.losses and _touches_lost(settings.data, shown, text, tables)
+        ):
+            skipped.warn()
         _answer(connection, text, form, fd, restricted=not unrestricted)
     return code or skipped.code
+
+
+def _touches_lost(
+    data: Path, systems: Sequence[ViewedSystem], sql: str, tables: Container[str]
+) -> bool:
+    """Return whether *sql* needs a day that cannot be read."""
+    import duckdb  # an extra, and heavy
+
+    lossless = partial(views.connected, fails_on=ANY, tables=tables)
+    with lossless(data, systems) as db:
+        try:
+            cursor = db.execute(checked(db, sql))
+            while cursor.fetchmany(BATCH):
+                continue
+        except duckdb.Error:
+            return True
+    return False
 
 
 def _answer(

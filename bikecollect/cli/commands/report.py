@@ -160,6 +160,7 @@ def _ask(
             data, systems, fails_on=(), tables=tables, on_skip=skipped
         ) as db,
     ):
+        skipped.warn()
         engine = runner.Duck(db)
         result = runner.ask(engine, report, values, by=question.by, stations=stations)
         if not result.rows:
