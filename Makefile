@@ -4,6 +4,7 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
+SHELL := /bin/bash
 
 help:  ## say what there is
 	@echo "make TARGET, where TARGET is one of:"
@@ -29,7 +30,7 @@ test-fast: .venv/test  ## run the tests that need no process, server or browser
 
 check: check-static test  ## all that CI checks
 
-check-static: .venv/dev format-check lint types layers docs-check
+check-static: .venv/dev format-check lint types layers docs-check docs-site
 
 format: .venv/dev  ## bring the code into its form
 	@$(BIN)/ruff format -q .
@@ -51,6 +52,10 @@ docs: .venv/dev  ## print the reference pages from the code
 
 docs-check: .venv/dev
 	@$(BIN)/cog --check -P docs/reference/*.md docs/reference/commands/*.md docs/explanation/faults.md
+
+docs-site: .venv/dev  ## build the documentation as a site in build/site, strictly
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict 2>&1 \
+		| grep -v '^INFO' | sed '/^$$/d'; exit $${PIPESTATUS[0]}
 
 pictures: .venv/test  ## take the pages' pictures, while `make app` runs
 	@$(BIN)/python docs/app_pictures.py http://127.0.0.1:8501
@@ -113,4 +118,4 @@ clean:  ## remove what was made here
 	@echo "setting up ..." && $(BIN)/pip install -q -e '.[release]' && touch $@ .venv/user
 
 .PHONY: constraints constraints-check fuzz release help demo app test test-fast check check-static format format-check lint types layers docs \
-	docs-check pictures benchmark benchmark-history benchmark-app clean
+	docs-check docs-site pictures benchmark benchmark-history benchmark-app clean
