@@ -36,14 +36,14 @@ from bikecollect.wiring.collection import collect, zones
 
 @pytest.fixture
 def mailserver(tmp_path: Path) -> MailServer:
-    """Return a mail server that is not up yet."""
+    """Return a mail server that has not been started."""
     return MailServer.new(tmp_path / "mail")
 
 
-def test_systems_that_fail_together_are_one_mail(
+def test_systems_that_fail_together_share_one_mail(
     tmp_path: Path, mailserver: MailServer
 ) -> None:
-    """A net that is down is one trouble, not one for each city."""
+    """A network failure is reported once, not once per city."""
     world = World(tmp_path / "data", "a", "b", "c", mail=mailserver.settings())
     with world.served() as settings, mailserver.up():
         world.slot(settings)
@@ -56,7 +56,7 @@ def test_systems_that_fail_together_are_one_mail(
 def test_a_second_run_in_a_slot_changes_no_incident(
     tmp_path: Path, mailserver: MailServer
 ) -> None:
-    """Somebody who tries by hand counts no slot twice."""
+    """A manual run in the same slot does not count the slot twice."""
     world = World(tmp_path / "data", "a", mail=mailserver.settings())
     with world.served() as settings, mailserver.up():
         world.slot(settings)
@@ -77,10 +77,10 @@ def test_a_second_run_in_a_slot_changes_no_incident(
     assert "Slots lost  1" in lines
 
 
-def test_a_reboot_is_told_as_slots_while_the_machine_was_off(
+def test_a_reboot_is_reported_as_missed_slots(
     tmp_path: Path, mailserver: MailServer
 ) -> None:
-    """With its cause, its span and its loss, in one mail (fault 94)."""
+    """One mail with cause, time span and number of lost slots (fault 94)."""
     world = World(tmp_path / "data", "a", mail=mailserver.settings())
     with world.served() as settings, mailserver.up():
         world.slot(settings)
@@ -100,10 +100,10 @@ def test_a_reboot_is_told_as_slots_while_the_machine_was_off(
     assert "00:10 (+08:00)" in text
 
 
-def test_a_machine_that_slept_is_told_so_as_the_report_has_it(
+def test_the_mail_after_a_sleep_has_the_cause_of_the_report(
     tmp_path: Path, mailserver: MailServer
 ) -> None:
-    """Boot time went on and waking time did not: the mail says asleep too."""
+    """If boot time advanced and waking time did not, the mail says asleep."""
     world = World(tmp_path / "data", "a", mail=mailserver.settings())
     with world.served() as settings, mailserver.up():
         for awake in (5_000.0, 5_300.0):
@@ -123,8 +123,8 @@ def test_a_machine_that_slept_is_told_so_as_the_report_has_it(
     assert "asleep (9 slots)" in mailserver.mails()[0].get_content()
 
 
-def test_a_muted_kind_is_left_alone(tmp_path: Path, mailserver: MailServer) -> None:
-    """As the operator wished."""
+def test_a_muted_kind_is_not_reported(tmp_path: Path, mailserver: MailServer) -> None:
+    """`tell.mute` suppresses incidents of a kind."""
     more = {"mail": mailserver.settings(), "tell": {"mute": ["fetch"]}}
     world = World(tmp_path / "data", "a", **more)
     with world.served() as settings, mailserver.up():
@@ -135,7 +135,7 @@ def test_a_muted_kind_is_left_alone(tmp_path: Path, mailserver: MailServer) -> N
 def test_without_any_memory_one_mail_an_hour_is_sent(
     tmp_path: Path, mailserver: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither state nor ledger can be written: no storm, and no silence."""
+    """If neither state nor ledger can be written, mails are limited, not stopped."""
     blocked = tmp_path / "blocked"
     blocked.touch()
     monkeypatch.setenv("XDG_STATE_HOME", str(blocked))
@@ -149,8 +149,8 @@ def test_without_any_memory_one_mail_an_hour_is_sent(
     assert len(mailserver.mails()) == 2
 
 
-def test_an_unmounted_disk_is_told_of(tmp_path: Path, mailserver: MailServer) -> None:
-    """Its mails wait elsewhere, and its mount point stays empty."""
+def test_an_unmounted_disk_is_reported(tmp_path: Path, mailserver: MailServer) -> None:
+    """Its mails wait in another folder, and the mount point remains empty."""
     world = World(tmp_path / "data", "a", mail=mailserver.settings())
     with world.served() as settings:
         world.slot(settings)
@@ -166,7 +166,7 @@ def test_an_unmounted_disk_is_told_of(tmp_path: Path, mailserver: MailServer) ->
 def test_a_bug_is_mailed_with_its_traceback(
     tmp_path: Path, mailserver: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The log's tail, traceback included, is below the letter."""
+    """The mail ends with the tail of the log, including the traceback."""
     world = World(tmp_path / "data", "a", mail=mailserver.settings())
 
     def broken(*_: object) -> None:
@@ -181,7 +181,7 @@ def test_a_bug_is_mailed_with_its_traceback(
     assert "Traceback (most recent call last)" in mail.get_content()
 
 
-def test_telling_never_changes_how_a_run_ends(
+def test_a_bug_in_an_alert_does_not_change_the_outcome(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A bug in the notifier costs no slot (fault 106)."""
@@ -197,8 +197,8 @@ def test_telling_never_changes_how_a_run_ends(
     assert "prevented the alerts" in caplog.text
 
 
-def test_a_digest_comes_once_a_day(tmp_path: Path, mailserver: MailServer) -> None:
-    """With what was expected, what came, and why the rest did not."""
+def test_a_digest_is_sent_once_a_day(tmp_path: Path, mailserver: MailServer) -> None:
+    """It has expected and collected slots, and the causes of missing ones."""
     mail = mailserver.settings(digest="daily")
     world = World(tmp_path / "data", "a", mail=mail, tell={"mute": ["fetch", "missed"]})
     with world.served() as settings, mailserver.up():
@@ -215,7 +215,7 @@ def test_a_digest_comes_once_a_day(tmp_path: Path, mailserver: MailServer) -> No
 
 
 def test_a_ping_is_sent_after_the_commit_with_the_exit_code(tmp_path: Path) -> None:
-    """Start, success, and failure by its code, as healthchecks has it (fault 107)."""
+    """Start, success, and failure with its exit code (fault 107)."""
     deliveries: list[tuple[str, bool]] = []
 
     def hear(path: str) -> Answer:
@@ -234,8 +234,8 @@ def test_a_ping_is_sent_after_the_commit_with_the_exit_code(tmp_path: Path) -> N
     assert deliveries[1] == ("/uuid", True)
 
 
-def test_a_slow_ping_is_left(tmp_path: Path) -> None:
-    """It has its seconds and no more (fault 107)."""
+def test_a_slow_ping_times_out(tmp_path: Path) -> None:
+    """A ping that does not answer is abandoned (fault 107)."""
 
     def slow(_: str) -> Answer:
         time.sleep(5)
@@ -249,10 +249,10 @@ def test_a_slow_ping_is_left(tmp_path: Path) -> None:
     assert "ConnectionError" in webhooks.ping(f"http://127.0.0.1:{free_port()}", "")
 
 
-def test_the_webhook_gets_slacks_form_and_the_command_its_words(
+def test_the_webhook_gets_slack_json_and_the_command_its_variables(
     tmp_path: Path,
 ) -> None:
-    """The text as JSON for a chat; on stdin, with variables, for a program."""
+    """The webhook gets JSON; the command gets stdin and environment variables."""
     posts: list[tuple[str, bytes]] = []
     printed = tmp_path / "said"
     script = f'cat > {printed}; echo "$BIKECOLLECT_KIND $BIKECOLLECT_WHAT" >> {printed}'
@@ -270,7 +270,7 @@ def test_the_webhook_gets_slacks_form_and_the_command_its_words(
 
 
 def test_a_command_that_hangs_is_killed_with_its_children(tmp_path: Path) -> None:
-    """It has its seconds and no more."""
+    """A command that hangs is killed after its time limit."""
     script = f"sleep 600 & echo $! > {tmp_path}/pid; wait"
     error = webhooks.command(["sh", "-c", script], "text", {}, seconds=2)
     assert "was killed" in error
@@ -282,7 +282,7 @@ def test_a_command_that_hangs_is_killed_with_its_children(tmp_path: Path) -> Non
 
 @contextmanager
 def posted(heard: list[tuple[str, bytes]]) -> Iterator[str]:
-    """Take POSTs on loopback into *heard*; yields the address."""
+    """Record POSTs on loopback in *heard*; yield the address."""
     from http.server import BaseHTTPRequestHandler, HTTPServer
 
     class Handler(BaseHTTPRequestHandler):
@@ -299,8 +299,8 @@ def posted(heard: list[tuple[str, bytes]]) -> Iterator[str]:
         yield url
 
 
-def test_the_state_survives_a_full_disk_and_no_lie(tmp_path: Path) -> None:
-    """Its length never changes, and a damaged one is none."""
+def test_the_state_file_survives_a_full_disk(tmp_path: Path) -> None:
+    """Its length never changes, and a damaged one is ignored."""
     path = tmp_path / "state.json"
     state_file = AlertStateFile(path)
     with state_file.held():
@@ -341,16 +341,16 @@ def test_the_state_survives_a_full_disk_and_no_lie(tmp_path: Path) -> None:
         ({"log": {"format": "xml"}}, "text or json"),
     ],
 )
-def test_settings_that_could_not_tell_are_refused(
+def test_unusable_alert_settings_are_refused(
     values: dict[str, object], words: str
 ) -> None:
-    """Before any network, with the key (fault 90)."""
+    """Before any network access, with the key (fault 90)."""
     with pytest.raises(SettingsError, match=words):
         parse(values)
 
 
 def test_a_password_that_others_may_read_is_refused(tmp_path: Path) -> None:
-    """With the command that mends it (fault 91)."""
+    """The error has the command that fixes it (fault 91)."""
     path = tmp_path / "password"
     path.write_text("secret\n", encoding="utf-8")
     mail = {"host": "h", "sender": ME, "to": [ME], "user": "u"}
@@ -372,8 +372,8 @@ def test_a_credential_of_systemd_is_found(
     assert parse({"mail": mail}).password() == "from systemd"
 
 
-def test_status_knows_what_the_ledger_could_not_take(tmp_path: Path) -> None:
-    """An incident of a full disk is in the state beside it."""
+def test_status_shows_an_incident_that_the_ledger_lacks(tmp_path: Path) -> None:
+    """An incident of a full disk is in the state file beside the ledger."""
     world = World(tmp_path / "data", "a")
     with world.served() as settings:
         world.slot(settings)
@@ -388,10 +388,10 @@ def test_status_knows_what_the_ledger_could_not_take(tmp_path: Path) -> None:
     assert [incident.kind for incident in seen.health.incidents] == ["fetch"]
 
 
-def test_without_a_state_folder_the_ledger_remembers(
+def test_without_a_state_folder_the_ledger_is_used(
     tmp_path: Path, mailserver: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A service that may only write to the data tells as few mails, and the end."""
+    """A service that can write only its data folder sends as few mails."""
     blocked = tmp_path / "blocked"
     blocked.touch()
     monkeypatch.setenv("XDG_STATE_HOME", str(blocked))
@@ -416,7 +416,7 @@ def state_of(settings: Settings) -> SystemAlertState:
 def test_a_clock_that_was_ahead_mutes_no_alert(
     tmp_path: Path, mailserver: MailServer, days: int
 ) -> None:
-    """What was reported up to a later time says nothing of the slots until then."""
+    """Alerts that a wrong clock dated into the future suppress no later ones."""
     world = World(tmp_path / "data", "a", mail=mailserver.settings())
     with world.served() as settings, mailserver.up():
         world.slot(settings)
@@ -436,8 +436,10 @@ def test_a_clock_that_was_ahead_mutes_no_alert(
     ]
 
 
-def test_an_incident_of_the_future_ends(tmp_path: Path, mailserver: MailServer) -> None:
-    """One that a wrong clock opened in 2038 closes after two good slots."""
+def test_an_incident_dated_in_the_future_closes(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """An incident that a wrong clock opened in 2038 closes after two good slots."""
     world = World(tmp_path / "data", "a", mail=mailserver.settings())
     with world.served() as settings, mailserver.up():
         world.slot(settings, up=False)
@@ -467,7 +469,7 @@ def report(world: World, settings: Settings, error: str) -> None:
 def test_a_compact_that_fails_is_an_incident_of_its_own(
     tmp_path: Path, mailserver: MailServer
 ) -> None:
-    """Reported once, reminded once a day, and closed by the first that succeeds."""
+    """It is reported, reminded of once a day, and closed by the next success."""
     world = World(tmp_path / "data", "a", mail=mailserver.settings())
     with world.served() as settings, mailserver.up():
         world.slot(settings)
@@ -492,7 +494,7 @@ def test_a_compact_that_fails_is_an_incident_of_its_own(
 def test_a_compact_that_succeeds_as_always_is_not_reported(
     tmp_path: Path, mailserver: MailServer
 ) -> None:
-    """Nobody needs a mail a night."""
+    """A successful compact sends no mail."""
     world = World(tmp_path / "data", "a", mail=mailserver.settings())
     with world.served() as settings, mailserver.up():
         world.slot(settings)
@@ -518,10 +520,10 @@ def test_a_compact_that_never_runs_is_reported(
     assert titles == expected
 
 
-def test_two_systems_on_a_disk_that_fills_are_one_mail_a_day(
+def test_two_systems_on_a_full_disk_share_one_mail_a_day(
     tmp_path: Path, mailserver: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Opened once, reminded once a day, and closed when there is space again."""
+    """Opened once, reminded of once a day, and closed when there is space again."""
     gb = 1_000_000_000
     free = [100 * gb]
     monkeypatch.setattr(space, "measure", lambda _: Space(free[0], 1_000 * gb))
@@ -550,7 +552,7 @@ def die(*_: object, **__: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def killed_while_telling(
+def killed_while_alerting(
     world: World, settings: Settings, point: str, *, up: bool = True
 ) -> None:
     """Collect the next slot in a child that is killed at *point* of its alerts."""
@@ -572,7 +574,7 @@ def killed_while_telling(
 def test_a_run_killed_while_it_alerts_is_reported_by_the_next(
     tmp_path: Path, mailserver: MailServer, point: str
 ) -> None:
-    """What it had found is in its note: here a ledger that was set aside."""
+    """Its note has what it detected: here a ledger that was set aside."""
     world = World(tmp_path / "data", "a", mail=mailserver.settings())
     with world.served() as settings, mailserver.up():
         world.slot(settings)
@@ -581,7 +583,7 @@ def test_a_run_killed_while_it_alerts_is_reported_by_the_next(
                 missing_ok=True
             )
         settings.system_folder("a").ledger.write_bytes(b"no ledger" * 999)
-        killed_while_telling(world, settings, point)
+        killed_while_alerting(world, settings, point)
         world.slot(settings)
         world.slot(settings)
 
@@ -594,7 +596,7 @@ def test_a_run_killed_while_it_alerts_is_reported_by_the_next(
 def test_a_run_killed_after_it_set_the_ledger_aside_is_reported(
     tmp_path: Path, mailserver: MailServer
 ) -> None:
-    """Not even its note knew: the ledger that was set aside does."""
+    """Its note lacks the event; the ledger that was set aside is evidence."""
     world = World(tmp_path / "data", "a", mail=mailserver.settings())
     with world.served() as settings, mailserver.up():
         world.slot(settings)
@@ -617,11 +619,11 @@ def test_a_run_killed_after_it_set_the_ledger_aside_is_reported(
 def test_a_run_killed_while_it_alerts_leaves_no_incident_open(
     tmp_path: Path, mailserver: MailServer, point: str
 ) -> None:
-    """Two places remember it: whichever lacks it, both know when it is over."""
+    """The state file and the ledger agree that the incident is closed."""
     world = World(tmp_path / "data", "a", mail=mailserver.settings())
     with world.served() as settings, mailserver.up():
         world.slot(settings)
-        killed_while_telling(world, settings, point, up=False)
+        killed_while_alerting(world, settings, point, up=False)
         for _ in range(4):
             world.slot(settings)
         standing = survey(settings.system_folder("a"), now=world.clock.now)
@@ -632,7 +634,7 @@ def test_a_run_killed_while_it_alerts_leaves_no_incident_open(
 def test_an_incident_that_only_the_ledger_has_is_closed(
     tmp_path: Path, mailserver: MailServer
 ) -> None:
-    """Of a run that an earlier version left so: within a day."""
+    """An incident left open by an earlier version closes within a day."""
     world = World(tmp_path / "data", "a", mail=mailserver.settings())
     with world.served() as settings, mailserver.up():
         world.slot(settings)

@@ -31,7 +31,7 @@ def play(
 
 
 def words(events: Iterable[tuple[int, Event]]) -> list[tuple[int, str]]:
-    """Return when and what was told, in minutes and words."""
+    """Return the time in minutes and the subject of each alert."""
     return [(number * 5, event.what.name) for number, event in events]
 
 
@@ -53,13 +53,13 @@ def test_an_outage_of_a_day_is_five_mails_and_a_recovery() -> None:
 
 
 def test_a_blip_is_two_mails_and_the_second_needs_two_good_slots() -> None:
-    """One good slot alone may be luck."""
+    """An incident closes after two good slots, not after one."""
     events = play([True, False, True, False, False, False])
     assert words(events) == [(0, "OPENED"), (20, "RECOVERED")]
 
 
 def test_every_other_slot_bad_for_a_day_is_two_mails() -> None:
-    """It never closes: told of when it begins, and after an hour's worth of slots."""
+    """It never closes: one mail at its start, one after an hour of lost slots."""
     events = play([number % 2 == 0 for number in range(WHOLE_DAY)])
     assert [what for _, what in words(events)] == [
         "OPENED",
@@ -74,7 +74,7 @@ DAYS = st.lists(
 
 @given(DAYS)
 def test_a_flapping_day_is_at_most_four_mails(rows: list[tuple[int, int]]) -> None:
-    """However it flaps: outages under an hour, calm under two (fault 104)."""
+    """For any sequence of outages under an hour and pauses under two (fault 104)."""
     rows = rows * (WHOLE_DAY // (2 * len(rows)) + 1)
     day = [bad for ill, well in rows for bad in [True] * ill + [False] * well]
     events = play(day[:WHOLE_DAY])
@@ -90,7 +90,7 @@ slots = st.lists(
 def test_no_open_incident_is_silent_for_longer_than_a_day(
     rows: list[tuple[bool | None, int]],
 ) -> None:
-    """Even while the feed cannot be judged."""
+    """Reminders continue even while the feed cannot be judged."""
     incidents: tuple[Incident, ...] = ()
     flat = [state for state, length in rows for _ in range(length)]
     for number, is_bad in enumerate(flat):
@@ -101,10 +101,10 @@ def test_no_open_incident_is_silent_for_longer_than_a_day(
 
 
 @given(slots)
-def test_whatever_was_opened_is_said_to_be_over_when_it_is(
+def test_every_reported_incident_has_a_recovery_mail(
     rows: list[tuple[bool | None, int]],
 ) -> None:
-    """Always a recovery mail, with all that was lost since the opening.
+    """A recovery mail has all slots lost since the opening.
 
     It follows a mail that said otherwise, or has lost more than the one before.
     """
@@ -127,14 +127,14 @@ def test_whatever_was_opened_is_said_to_be_over_when_it_is(
 
 
 def test_trouble_that_returns_for_a_moment_is_in_a_second_recovery_mail() -> None:
-    """Soon after the first: no mail of its own, yet its slot is accounted for."""
+    """Soon after the first, without an opening mail, but its slot is counted."""
     events = play([True, *[False] * 2, True, *[False] * 3 * HOUR])
 
     assert [what for _, what in words(events)] == ["OPENED", "RECOVERED", "RECOVERED"]
     assert [event.incident.lost for _, event in events] == [1, 1, 2]
 
 
-def test_trouble_that_returns_hours_later_is_told_of_at_once() -> None:
+def test_trouble_that_returns_hours_later_is_reported_at_once() -> None:
     """As a second incident of the day."""
     day = [True, *[False] * 5 * HOUR, *[True] * 2, *[False] * 7 * HOUR]
     events = play(day)
@@ -148,7 +148,7 @@ def test_trouble_that_returns_hours_later_is_told_of_at_once() -> None:
 
 
 def test_a_second_long_outage_of_the_day_is_reminded_of() -> None:
-    """Flapping is quieted, hours of silence are not."""
+    """Reminders are limited for flapping, not for a long outage."""
     day = [True, *[False] * HOUR, *[True] * 7 * HOUR]
     assert [what for _, what in words(play(day))] == [
         "OPENED",
@@ -160,7 +160,7 @@ def test_a_second_long_outage_of_the_day_is_reminded_of() -> None:
 
 
 def test_a_long_outage_that_comes_back_is_one_incident() -> None:
-    """It is told of again at once, and the numbers are those of the whole day."""
+    """It is reported again at once, with the numbers of the whole day."""
     day = [*[True] * 3 * HOUR, *[False] * HOUR, *[True] * 2, *[False] * 3 * HOUR]
     events = play(day)
     assert [what for _, what in words(events)][-3:] == [
@@ -171,15 +171,15 @@ def test_a_long_outage_that_comes_back_is_one_incident() -> None:
     assert events[-1][1].incident.lost == 3 * HOUR + 2
 
 
-def test_trouble_that_returns_within_half_an_hour_is_not_told_of_at_once() -> None:
-    """It is the old incident, which was not over after all."""
+def test_trouble_that_returns_within_half_an_hour_is_not_reported_at_once() -> None:
+    """It continues the previous incident."""
     events = play([True, *[False] * 4, True, *[False] * 3 * HOUR])
     assert words(events) == [(0, "OPENED"), (10, "RECOVERED"), (145, "RECOVERED")]
     assert events[-1][1].incident.lost == 2
 
 
-def test_what_is_past_when_it_is_seen_is_one_mail() -> None:
-    """Slots that were missed are over: the mail that tells of them says so."""
+def test_trouble_that_is_over_when_detected_is_one_mail() -> None:
+    """The mail about missed slots says that they are over."""
     sign = Signal("host-off", "8 x off", lost=8, over=True, since=Slot(BEGIN - 2_400))
     events = play([True, *[False] * HOUR], "missed", sign)
     assert words(events) == [(0, "NOTED")]
@@ -187,22 +187,22 @@ def test_what_is_past_when_it_is_seen_is_one_mail() -> None:
     assert (incident.lost, incident.opened) == (8, BEGIN - 2_400)
 
 
-def test_some_kinds_wait_before_they_are_told_of() -> None:
-    """A lock that is busy twice is no news; three times in a row is (fault 83)."""
+def test_some_kinds_are_reported_after_several_slots() -> None:
+    """A busy lock is reported when it occurs three times in a row (fault 83)."""
     waits = Signal("lock", "held by 4711")
     assert play([True, True, False, True, True, False], "lock", waits) == []
     opened = play([False, True, True, True], "lock", waits)
     assert words(opened) == [(15, "OPENED")]
 
 
-def test_a_feed_that_stands_still_for_an_hour_is_told_of() -> None:
-    """A few stale snapshots are not: many feeds are slower than we are."""
+def test_a_feed_that_is_stale_for_an_hour_is_reported() -> None:
+    """A few stale snapshots are not: many feeds update slowly."""
     assert words(play([True] * (HOUR + 1), "stale", Signal("stale", ""))) == [
         (60, "OPENED")
     ]
 
 
 def test_ids_are_stable_and_name_the_first_slot() -> None:
-    """What is told twice of one incident is known by its id (fault 105)."""
+    """Two reports of one incident have the same id (fault 105)."""
     names = {event.incident.incident_id for _, event in play([True] * 20)}
     assert names == {f"fetch-{BEGIN}"}

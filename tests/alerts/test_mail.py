@@ -29,7 +29,7 @@ NOW = 1_795_312_800.0
 
 @pytest.fixture
 def mailserver(tmp_path: Path) -> MailServer:
-    """Return a mail server that is not up yet."""
+    """Return a mail server that has not been started."""
     return MailServer.new(tmp_path / "mail")
 
 
@@ -40,7 +40,7 @@ def outbox(tmp_path: Path) -> Outbox:
 
 
 def letter(name: str = "a.city.fetch-1.1", incident: str = ".city.fetch-1.") -> Letter:
-    """Return a letter about one incident."""
+    """Return a mail about one incident."""
     return Letter(name, "[bikecollect] city: trouble", f"Body of {name}\n", (incident,))
 
 
@@ -59,16 +59,16 @@ def post(
 
 
 def drain(mailer: Mailer, outbox: Outbox) -> str | None:
-    """Send what waits in *outbox*; return the error, None if nothing waits."""
+    """Send the mails in *outbox*; return the error, or None."""
     outcome = mailer.drain([outbox])
     return None if outcome is None else outcome.error
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])
-def test_a_letter_arrives_over_verified_tls(
+def test_a_mail_is_sent_over_verified_tls(
     mailserver: MailServer, outbox: Outbox, security: str
 ) -> None:
-    """And leaves the outbox only then."""
+    """It leaves the outbox only after the server has accepted it."""
     sender = post(mailserver.server(security=security))
     assert sender.spool(outbox, letter())
     assert outbox.waiting() == ["a.city.fetch-1.1"]
@@ -84,10 +84,10 @@ def test_a_letter_arrives_over_verified_tls(
     assert mail.get_content().strip() == "Body of a.city.fetch-1.1"
 
 
-def test_a_server_that_is_down_loses_nothing(
+def test_a_mail_server_that_is_down_loses_no_mail(
     mailserver: MailServer, outbox: Outbox
 ) -> None:
-    """The mails wait, in their order, until it is up (fault 99)."""
+    """The mails wait in their order until it is up (fault 99)."""
     sender = post(mailserver.server())
     sender.spool(outbox, letter("a", ".city.fetch-1."))
     sender.spool(outbox, letter("b", ".city.disk-1."))
@@ -98,10 +98,10 @@ def test_a_server_that_is_down_loses_nothing(
     assert [m["Message-ID"][:3] for m in mailserver.mails()] == ["<a@", "<b@"]
 
 
-def test_a_newer_letter_replaces_those_that_wait(
+def test_a_newer_mail_replaces_those_that_wait(
     mailserver: MailServer, outbox: Outbox
 ) -> None:
-    """It says all that they do: nobody wants three mails about one outage."""
+    """It contains their information; three mails about one outage are too many."""
     sender = post(mailserver.server())
     for name in ("1.city.fetch-1.1", "2.city.disk-1.1", "3.city.fetch-1.2"):
         kind = name.split(".")[2]
@@ -112,7 +112,7 @@ def test_a_newer_letter_replaces_those_that_wait(
 def test_a_certificate_of_somebody_else_is_not_trusted(
     mailserver: MailServer, outbox: Outbox, tmp_path: Path
 ) -> None:
-    """Neither mail nor password goes to who cannot prove its name (fault 101)."""
+    """Neither mail nor password is sent without a valid certificate (fault 101)."""
     other = tmp_path / "other.pem"
     trustme.CA().cert_pem.write_to_path(str(other))
     for security, words in (("starttls", []), ("tls", ["tls"])):
@@ -126,7 +126,7 @@ def test_a_certificate_of_somebody_else_is_not_trusted(
 
 
 def test_starttls_that_is_not_offered_sends_nothing(outbox: Outbox) -> None:
-    """A stripped STARTTLS must not lead to a login in the clear (fault 101)."""
+    """A stripped STARTTLS must not lead to a login in clear text (fault 101)."""
     received: list[bytes] = []
 
     def plain(peer: socket.socket) -> None:
@@ -143,7 +143,7 @@ def test_starttls_that_is_not_offered_sends_nothing(outbox: Outbox) -> None:
     assert outbox.waiting()
 
 
-def test_a_wrong_password_is_told_without_being_shown(
+def test_a_wrong_password_is_reported_without_the_password(
     mailserver: MailServer, outbox: Outbox
 ) -> None:
     """The server's answer is kept, the password is not (fault 108)."""
@@ -156,10 +156,10 @@ def test_a_wrong_password_is_told_without_being_shown(
     assert outbox.waiting()
 
 
-def test_who_was_refused_is_tried_again_alone(
+def test_a_refused_recipient_is_tried_again_alone(
     mailserver: MailServer, outbox: Outbox
 ) -> None:
-    """The others do not get it twice (fault 102)."""
+    """The other recipients do not get the mail twice (fault 102)."""
     sender = post(mailserver.server(), to=[ME, BOSS])
     sender.spool(outbox, letter())
     with mailserver.up(f"later={BOSS}"):
@@ -171,10 +171,10 @@ def test_who_was_refused_is_tried_again_alone(
     assert outbox.waiting() == []
 
 
-def test_the_escalation_reaches_the_second_list(
+def test_an_escalation_is_sent_to_escalate_to(
     mailserver: MailServer, outbox: Outbox
 ) -> None:
-    """Those who want to hear of long trouble only."""
+    """Its recipients get mails about long trouble only."""
     sender = post(mailserver.server(), escalate_to=[BOSS])
     sender.spool(outbox, Letter("a", "s", "b", (".a.",)))
     sender.spool(outbox, Letter("b", "s", "b", (".b.",), escalated=True))
@@ -184,12 +184,12 @@ def test_the_escalation_reaches_the_second_list(
 
 
 def hang(peer: socket.socket) -> None:
-    """Take the connection and say nothing."""
+    """Accept the connection and send nothing."""
     peer.recv(1)
 
 
 def drip(peer: socket.socket) -> None:
-    """Give a banner that never ends, a byte at a time."""
+    """Send a banner that never ends, one byte at a time."""
     for _ in range(200):
         peer.sendall(b"2")
         time.sleep(0.05)
@@ -197,7 +197,7 @@ def drip(peer: socket.socket) -> None:
 
 @contextmanager
 def listening(serve: Callable[[socket.socket], None]) -> Iterator[int]:
-    """Let *serve* have one connection; yields the port."""
+    """Serve one connection with *serve*; yield the port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def labour() -> None:
@@ -214,10 +214,10 @@ def listening(serve: Callable[[socket.socket], None]) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("misdeed", [hang, drip])
-def test_a_server_that_hangs_or_drips_is_left(
+def test_a_mail_server_that_hangs_or_drips_times_out(
     outbox: Outbox, misdeed: Callable[[socket.socket], None]
 ) -> None:
-    """The wait has an end, whatever the server does (fault 100)."""
+    """The wait is limited for any behaviour of the server (fault 100)."""
     with listening(misdeed) as port:
         sender = post(Server("127.0.0.1", port, "none"), seconds=0.5)
         sender.spool(outbox, letter())
@@ -263,8 +263,8 @@ def test_a_reply_without_end_is_cut_off(
     assert outbox.waiting()
 
 
-def test_a_week_old_mail_is_let_go(outbox: Outbox) -> None:
-    """News of a week ago is none; the ledger has it all the same (fault 99)."""
+def test_a_week_old_mail_is_dropped(outbox: Outbox) -> None:
+    """The ledger still has what it reports (fault 99)."""
     server = Server("127.0.0.1", free_port(), "none")
     post(server).spool(outbox, letter())
     later = post(server, clock=lambda: time.time() + 8 * DAY)
@@ -275,7 +275,7 @@ def test_a_week_old_mail_is_let_go(outbox: Outbox) -> None:
 def test_many_waiting_mails_are_sent_as_one(
     mailserver: MailServer, outbox: Outbox
 ) -> None:
-    """Nobody reads thirty mails in a minute."""
+    """More than a few waiting mails are combined."""
     sender = post(mailserver.server())
     for number in range(30):
         sender.spool(outbox, letter(f"{number:02}.c.k-{number}.1", f".k-{number}."))
@@ -291,7 +291,7 @@ def test_many_waiting_mails_are_sent_as_one(
 def test_two_processes_do_not_send_the_same_mail(
     mailserver: MailServer, outbox: Outbox
 ) -> None:
-    """Who comes second leaves it to the first."""
+    """The second process skips a mail that the first is sending."""
     sender = post(mailserver.server())
     sender.spool(outbox, letter())
     with mailserver.up(), Outbox(outbox.folder).held() as mine:
@@ -300,10 +300,10 @@ def test_two_processes_do_not_send_the_same_mail(
     assert mailserver.mails() == []
 
 
-def test_without_a_disk_the_letter_is_sent_from_memory(
+def test_without_a_disk_the_mail_is_sent_from_memory(
     mailserver: MailServer, tmp_path: Path
 ) -> None:
-    """A full or missing disk is just what people must hear of."""
+    """A full or missing disk must be reported, too."""
     blocked = tmp_path / "file"
     blocked.touch()
     with mailserver.up():
@@ -315,10 +315,10 @@ def test_without_a_disk_the_letter_is_sent_from_memory(
 @pytest.mark.parametrize(
     "text", ["a\nBcc: x@example.org", "lone \udc80 surrogate", "nul \0 here"]
 )
-def test_no_text_of_others_breaks_a_mail(
+def test_foreign_text_does_not_break_a_mail(
     mailserver: MailServer, outbox: Outbox, text: str
 ) -> None:
-    """It stays in the body, escaped where it must be (fault 103)."""
+    """It appears only in the body, escaped where necessary (fault 103)."""
     from bikecollect.alerts.messages import (  # what the body goes through
         bounded,
     )
@@ -351,7 +351,7 @@ def test_a_recipient_rejected_for_good_is_not_tried_again(
 def test_a_mail_that_everybody_rejects_waits_an_hour(
     mailserver: MailServer, outbox: Outbox
 ) -> None:
-    """Nobody has it: it is kept, and not tried in each slot."""
+    """It is kept, and tried once an hour instead of in each slot."""
     sender = post(mailserver.server(), to=[BOSS])
     sender.spool(outbox, letter())
     with mailserver.up(f"refuse={BOSS}"):
@@ -365,7 +365,7 @@ def test_a_mail_that_everybody_rejects_waits_an_hour(
 def test_corrected_settings_take_effect_on_waiting_mails(
     mailserver: MailServer, outbox: Outbox
 ) -> None:
-    """A new recipient and sender, at once; who has the mail does not get it twice."""
+    """New recipient and sender are used at once; nobody gets the mail twice."""
     old = post(mailserver.server(), to=[ME, BOSS], fingerprint="old")
     old.spool(outbox, letter())
     with mailserver.up(f"later={BOSS}"):
@@ -388,7 +388,7 @@ def test_corrected_settings_take_effect_on_waiting_mails(
 def test_a_paused_mail_is_tried_at_once_with_new_settings(
     mailserver: MailServer, outbox: Outbox
 ) -> None:
-    """Nobody has to wait for an hour after a correction."""
+    """A correction ends the pause of an hour."""
     old = post(mailserver.server(), to=[BOSS], fingerprint="old")
     old.spool(outbox, letter())
     with mailserver.up(f"refuse={BOSS}"):
@@ -401,7 +401,7 @@ def test_a_paused_mail_is_tried_at_once_with_new_settings(
 def test_a_partly_delivered_mail_keeps_its_age(
     mailserver: MailServer, outbox: Outbox
 ) -> None:
-    """Else it would be tried for ever, and not for seven days."""
+    """It is tried for seven days from its creation, not for ever."""
     sender = post(mailserver.server(), to=[ME, BOSS])
     sender.spool(outbox, letter())
     path = outbox.folder / "a.city.fetch-1.1.eml"
@@ -439,10 +439,10 @@ def test_a_password_with_umlauts_logs_in(mechanism: str, password: str) -> None:
     assert received[-1].split()[-1] == sent[mechanism]
 
 
-def test_what_a_killed_run_left_half_written_is_removed(
+def test_a_half_written_mail_of_a_killed_run_is_removed(
     mailserver: MailServer, outbox: Outbox
 ) -> None:
-    """But not what another process is writing at this moment."""
+    """A file that another process is writing at the moment is kept."""
     sender = post(mailserver.server())
     sender.spool(outbox, letter())
     dead, alive = outbox.folder / "dead.1.tmp", outbox.folder / "alive.2.tmp"

@@ -17,21 +17,21 @@ OSLO = ZoneInfo("Europe/Oslo")
 
 @pytest.fixture
 def mailserver(tmp_path: Path) -> MailServer:
-    """Return a mail server that is not up yet."""
+    """Return a mail server that has not been started."""
     return MailServer.new(tmp_path / "mail")
 
 
 def slots(world: World, ups: str) -> None:
-    """Collect a slot for each character of *ups*; a dot is one with the feed down."""
+    """Collect one slot per character of *ups*; a dot means that the feed is down."""
     with world.served() as settings:
         for up in ups:
             world.slot(settings, up=up != ".")
 
 
-def test_mails_begin_after_so_many_lost_slots(
+def test_mails_begin_after_the_set_number_of_lost_slots(
     tmp_path: Path, mailserver: MailServer
 ) -> None:
-    """Shorter trouble is no mail at all, neither its start nor its end."""
+    """Shorter trouble sends no mail, neither at its start nor at its end."""
     mail = mailserver.settings(after=3)
     world = World(tmp_path / "data", "a", mail=mail)
     with mailserver.up():
@@ -45,7 +45,7 @@ def test_mails_begin_after_so_many_lost_slots(
 
 
 def test_missed_slots_are_counted_too(tmp_path: Path, mailserver: MailServer) -> None:
-    """Two slots while the machine was off are below the limit, three are not."""
+    """Two missed slots while the machine was off are below the limit, three are not."""
     world = World(tmp_path / "data", "a", mail=mailserver.settings(after=3))
     with mailserver.up(), world.served() as settings:
         world.slot(settings)
@@ -103,7 +103,7 @@ def test_times_are_those_of_the_zone_in_the_settings(
 def test_the_quiet_hours_may_pass_midnight(
     text: str, local_time: str, *, is_quiet: bool
 ) -> None:
-    """Their begin is within, their end is not."""
+    """Their start is included, their end is not."""
     moment = datetime.fromisoformat(f"2026-11-22T{local_time}").replace(tzinfo=OSLO)
     hours = QuietHours.parse(text)
 
@@ -123,6 +123,6 @@ def test_the_quiet_hours_may_pass_midnight(
     ],
 )
 def test_a_wrong_value_is_named(key: str, value: object, message: str) -> None:
-    """Before any run, with what would be right."""
+    """Before any run, with a valid example."""
     with pytest.raises(SettingsError, match=message):
         parse({"mail": {key: value}})

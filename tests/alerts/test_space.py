@@ -54,10 +54,10 @@ def days(*free: float, inodes: int = 0) -> list[DailySpace]:
         (Space(9 * GB, 99 * GB), days(48, 48, 47, 47), {"space": None}),  # now
     ],
 )
-def test_a_limit_or_a_rate_of_two_weeks_warns(
+def test_little_space_or_less_than_two_weeks_warns(
     now: Space, history: list[DailySpace], expected: object
 ) -> None:
-    """Bytes, inodes, and the days that are left at the rate of the last week."""
+    """By bytes, inodes, and the days left at the rate of the last week."""
     observed = space.of_space(Path("/data/a"), now, history)
 
     signal = observed.get("space")
@@ -70,7 +70,7 @@ def test_a_limit_or_a_rate_of_two_weeks_warns(
 
 
 def test_inodes_have_a_rate_of_their_own() -> None:
-    """Many small files use up a disk that has bytes left."""
+    """Many small files can fill a disk that has free bytes."""
     history = [
         DailySpace(str(BEGIN + timedelta(n)), 50 * GB, 100_000 - n * 5_000)
         for n in range(8)
@@ -81,7 +81,7 @@ def test_inodes_have_a_rate_of_their_own() -> None:
 
 
 def test_days_of_a_clock_that_was_ahead_are_dropped() -> None:
-    """They say nothing of a rate; at most eight days are kept, each once."""
+    """They are no basis for a rate; at most eight days are kept, each once."""
     known = days(9, 8, 7)
     known = list(space.noted(known, "2027-12-01", Space(6 * GB, 9 * GB)))
 

@@ -18,7 +18,7 @@ timezone = "Asia/Taipei"
 
 
 def with_limit(soft: int, hard: int, *command: str) -> subprocess.CompletedProcess[str]:
-    """Run *command* of a process that may have *soft* files open."""
+    """Run *command* in a process whose limit of open files is *soft*."""
     return subprocess.run(
         [sys.executable, "-m", "bikecollect", *command],
         capture_output=True,
@@ -41,7 +41,7 @@ def config(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("command", [("export",), ("verify",), ("compact",)])
 def test_the_limit_is_named(config: Path, command: tuple[str, ...]) -> None:
-    """With the number of files, and what to raise."""
+    """The error has the number of files, and what to raise."""
     process = with_limit(5, 5, "--config", str(config), *command)
 
     assert process.returncode == 74
@@ -49,7 +49,7 @@ def test_the_limit_is_named(config: Path, command: tuple[str, ...]) -> None:
 
 
 def test_a_soft_limit_is_raised(config: Path) -> None:
-    """The machine allows more, so the command works."""
+    """The hard limit is higher, so the command works."""
     process = with_limit(5, 256, "--config", str(config), "export")
 
     assert process.stderr == ""

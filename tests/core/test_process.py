@@ -21,7 +21,7 @@ time.sleep(20)
 
 
 def test_the_kernel_ends_a_run_that_hangs() -> None:
-    """The alarm's default action kills, whatever the run is stuck in (fault 59)."""
+    """The alarm's default action kills the run, even in a blocking call (fault 59)."""
     child = subprocess.run([sys.executable, "-c", HANG], check=False, timeout=10)
 
     assert child.returncode == -signal.SIGALRM
@@ -33,7 +33,7 @@ def test_the_kernel_ends_a_run_that_hangs() -> None:
 def test_the_mask_is_never_wider_than_it_was(
     tmp_path: Path, inherited: int, mode: int
 ) -> None:
-    """Whoever keeps files from their group keeps ours from it."""
+    """An umask that excludes the group is kept."""
     before = os.umask(inherited)
     try:
         process.prepare()
@@ -44,8 +44,8 @@ def test_the_mask_is_never_wider_than_it_was(
     assert (tmp_path / "new").stat().st_mode & 0o777 == mode
 
 
-def test_files_are_not_for_everybody(tmp_path: Path) -> None:
-    """After the preparation nobody outside the group may read a new file."""
+def test_new_files_are_not_readable_by_others(tmp_path: Path) -> None:
+    """Only owner and group may read files created after the preparation."""
     before = os.umask(0)
     os.umask(before)
     try:
@@ -57,7 +57,7 @@ def test_files_are_not_for_everybody(tmp_path: Path) -> None:
     assert (tmp_path / "new").stat().st_mode & 0o007 == 0
 
 
-def test_work_waits_for_a_thread_where_the_machine_gives_few(
+def test_work_waits_for_a_free_thread(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A limit of threads delays an attempt, and fails it only at its deadline."""

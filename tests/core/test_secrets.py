@@ -28,8 +28,8 @@ KEY = "0123456789abcdef"
         *("Ocp-Apim-Subscription-Key", "X-Functions-Key", "jwt", "sessionid", "pwd"),
     ],
 )
-def test_names_that_say_so(name: str) -> None:
-    """In each way of writing several words."""
+def test_names_that_mark_a_secret(name: str) -> None:
+    """In each way of joining several words."""
     assert is_secret_name(name)
 
 
@@ -40,13 +40,13 @@ def test_names_that_say_so(name: str) -> None:
         *("lang", "format", "city", "Accept", "User-Agent", "stations", "sigma", "id"),
     ],
 )
-def test_names_that_do_not(name: str) -> None:
+def test_names_that_do_not_mark_a_secret(name: str) -> None:
     """A parameter of another name is data."""
     assert not is_secret_name(name)
 
 
 def test_a_page_size_and_a_city_are_no_secrets() -> None:
-    """Only a long value whose name says so, and user info."""
+    """Only user info, and long values whose name marks them."""
     url = "https://api.example.org/f?page=0&size=1000&contract=toulouse&apiKey=short"
 
     assert of_address(url) == []
@@ -55,7 +55,7 @@ def test_a_page_size_and_a_city_are_no_secrets() -> None:
     assert of_address("http://[") == []
 
 
-def test_what_a_header_holds_is_known_in_each_form() -> None:
+def test_a_secret_header_is_recognised_in_each_form() -> None:
     """Without its scheme, decoded, and as the pairs of a cookie."""
     basic = b64encode(b"me:hunter2").decode()
 
@@ -67,7 +67,7 @@ def test_what_a_header_holds_is_known_in_each_form() -> None:
 
 
 def test_a_ping_s_address_is_a_secret_without_a_key() -> None:
-    """Who knows the path can ping; common words of it are none."""
+    """Its path allows pinging; common words of the path are no secrets."""
     url = "https://hc.example.org/ping/5f3c1e70-aa11/backups"
 
     assert of_capability(url) == ["ping/5f3c1e70-aa11/backups", "5f3c1e70-aa11"]
@@ -110,14 +110,14 @@ def test_a_command_s_secrets_are_found(words: list[str], secrets: list[str]) -> 
         *(f"{KEY}", f"a_{KEY}_b", f"Bearer {KEY}, and {KEY}"),
     ],
 )
-def test_a_secret_goes_wherever_it_stands(text: str) -> None:
-    """Behind escapes of addresses and strings too."""
+def test_a_secret_is_removed_behind_escapes(text: str) -> None:
+    """Also after escape sequences of addresses and strings."""
     assert KEY not in redactor([KEY])(text)
 
 
 @pytest.mark.parametrize("secret", ["a\\b\tc", "pa ss&<'\">", "päß/w?rd", "x=y+z=="])
-def test_a_secret_goes_in_each_spelling(secret: str) -> None:
-    """As JSON, Python, addresses, HTML and our own messages write it."""
+def test_a_secret_is_removed_in_each_spelling(secret: str) -> None:
+    """As in JSON, Python, addresses, HTML and our own messages."""
     redact = redactor([secret])
     written = [
         *(
@@ -133,16 +133,16 @@ def test_a_secret_goes_in_each_spelling(secret: str) -> None:
 
 
 @pytest.mark.parametrize("secret", ["a", "ab", "abc", "a\tb", "\\", "1000"])
-def test_a_short_secret_goes_as_a_whole_word_only(secret: str) -> None:
-    """What a settings key marks as one is one, however short."""
+def test_a_short_secret_is_removed_as_a_whole_word_only(secret: str) -> None:
+    """A value of a settings key is a secret at any length."""
     redact = redactor([secret])
 
     assert redact(f"was {secret}: wrong") == "was ***: wrong"
     assert redact("cabin 10000 habit") == "cabin 10000 habit"
 
 
-def test_a_secret_that_was_cut_goes_too() -> None:
-    """Half of it is more than anybody should see; a word that begins alike stays."""
+def test_a_truncated_secret_is_removed() -> None:
+    """A word with the same beginning is kept."""
     redact = redactor([KEY, "stations-of-taipei"])
 
     assert redact(f"it begins with '<p>{KEY[:10]}'") == "it begins with '<p>***'"
@@ -151,7 +151,7 @@ def test_a_secret_that_was_cut_goes_too() -> None:
     assert redact("substations-of-t'") == "substations-of-t'"
 
 
-def test_keys_in_anybody_s_addresses_go() -> None:
+def test_keys_in_any_address_are_removed() -> None:
     """A publisher's own tokens are not in the settings."""
     redact = redactor([])
 
@@ -163,7 +163,7 @@ def test_keys_in_anybody_s_addresses_go() -> None:
 
 
 def test_only_texts_in_json_are_redacted() -> None:
-    """Numbers and names stay, and it is still JSON."""
+    """Numbers and names are unchanged, and it is still JSON."""
     text = '{"stations": 1000, "1000": [1000, "1000 of 1000"]}\n{"rows": 1000}\n'
 
     assert redacted_json(text, redactor(["1000"])) == (
@@ -171,8 +171,8 @@ def test_only_texts_in_json_are_redacted() -> None:
     )
 
 
-def test_a_note_can_be_whole_again_only_with_the_same_secrets() -> None:
-    """A key that has changed, or that of somebody else, leaves no note at all."""
+def test_a_redacted_address_is_restored_only_with_the_same_secrets() -> None:
+    """With a changed key, or a foreign one, nothing is stored."""
     note = json.dumps({"url": f"https://x.org/?key={KEY}", "at": 1})
     mine = Placeholders([KEY])
 
@@ -185,7 +185,7 @@ def test_a_note_can_be_whole_again_only_with_the_same_secrets() -> None:
     assert Placeholders([]).put(note) is None
 
 
-def test_a_login_is_known_as_the_server_hears_it() -> None:
+def test_a_login_is_removed_in_its_encoded_form() -> None:
     """AUTH PLAIN and LOGIN send it in base64."""
     assert of_login("me", "pw") == ["pw", "cHc=", "AG1lAHB3"]
     assert of_login("me", "") == []

@@ -35,8 +35,8 @@ def test_a_moment_belongs_to_a_slot_on_the_grid(now: float, interval: int) -> No
 
 
 @given(st.integers(0, 4_000_000_000))
-def test_a_stamp_reads_back(moment: int) -> None:
-    """A slot in a file name is the same slot again."""
+def test_a_slot_in_a_file_name_is_read_back(moment: int) -> None:
+    """Formatting and parsing returns the same slot."""
     assert from_stamp(stamp(Slot(moment))) == moment
 
 
@@ -45,19 +45,19 @@ def test_a_stamp_reads_back(moment: int) -> None:
     ["2026W484T070000Z", "20261126T070000", "20261326T070000Z", "٢0261126T070000Z", ""],
 )
 def test_other_texts_are_no_stamps(text: str) -> None:
-    """A week's date, a zone left out, a thirteenth month, other digits."""
+    """A week date, a missing zone, a thirteenth month, other digits."""
     with pytest.raises(ValueError, match=r"form YYYY|month"):
         from_stamp(text)
 
 
 @given(st.integers(0, 4_000_000_000), ZONES)
-def test_iso_reads_back_in_any_zone(moment: int, zone: str) -> None:
-    """A slot in a CSV is the same slot again, also in the hour that comes twice."""
+def test_a_slot_in_a_csv_is_read_back_in_any_zone(moment: int, zone: str) -> None:
+    """Also in the hour that occurs twice."""
     assert from_iso(iso(moment, ZoneInfo(zone))) == moment
 
 
 def test_a_slot_is_filed_under_its_local_day() -> None:
-    """Midnight is the system's own (fault 80)."""
+    """Days begin at the system's own midnight (fault 80)."""
     assert day_of(Slot(1_795_276_800), ZoneInfo("Asia/Taipei")) == "2026-11-22"
     assert day_of(Slot(1_795_276_799), ZoneInfo("Asia/Taipei")) == "2026-11-21"
     assert day_of(Slot(1_795_276_800), UTC) == "2026-11-21"
@@ -75,8 +75,8 @@ def test_a_slot_without_offset_is_refused() -> None:
         from_iso("2026-11-22T12:00:00")
 
 
-def test_the_hour_that_comes_twice_has_two_offsets() -> None:
-    """When summer time ends, 02:30 is there twice, and told apart (fault 78)."""
+def test_the_hour_that_occurs_twice_has_two_offsets() -> None:
+    """At the end of summer time both 02:30 are distinct (fault 78)."""
     berlin = ZoneInfo("Europe/Berlin")
 
     assert iso(1_792_888_200, berlin) == "2026-10-25T02:30:00+02:00"

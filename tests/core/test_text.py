@@ -24,32 +24,32 @@ SHOWN = (
 )
 
 
-def test_what_acts_unseen_is_written_out() -> None:
+def test_invisible_characters_are_escaped() -> None:
     """C0, DEL, C1, line and paragraph separators, bidi, zero width, surrogates."""
     assert visible(HOSTILE) == SHOWN
 
 
-def test_what_is_shown_once_stays_as_it_is() -> None:
-    """A text may pass through many hands."""
+def test_escaping_twice_changes_nothing() -> None:
+    """A text may pass through several layers."""
     assert visible(SHOWN) == SHOWN
 
 
 @pytest.mark.parametrize(
     "text", ["Gare de l'Est", "捷運市政府站(3號出口)", "a\u00a0b\u3000c", "ö", "🚲", ""]
 )
-def test_what_people_write_stays(text: str) -> None:
+def test_printable_text_is_unchanged(text: str) -> None:
     """Letters of any script, spaces of any width, symbols."""
     assert visible(text) == text
     assert clean(text) == text
 
 
-def test_an_invisible_tag_beyond_the_first_plane_is_written_out() -> None:
+def test_an_invisible_tag_character_is_escaped() -> None:
     """Tags can carry a whole hidden message (U+E0000)."""
     assert visible("a\U000e0041") == r"a\U000e0041"
     assert visible_json("a\U000e0041") == r'"a\udb40\udc41"'
 
 
-def test_json_stays_the_same_to_a_parser() -> None:
+def test_escaped_json_parses_to_the_same_value() -> None:
     """Only its spelling changes."""
     values = {"name": HOSTILE.removesuffix("\udc80"), "more": ["站", 1]}
 
@@ -60,7 +60,7 @@ def test_json_stays_the_same_to_a_parser() -> None:
 
 
 def test_a_stored_name_has_no_controls_and_no_bidi() -> None:
-    """Controls and separators become spaces, direction marks go, joiners stay."""
+    """Controls and separators become spaces, bidi marks are removed, joiners kept."""
     assert clean("a\x1b[2J\x9bb\u2028c\u202ed\u2066e\u200ff") == "a [2J b cdef"
     assert clean("👩\u200d🚒") == "👩\u200d🚒"
 
@@ -76,12 +76,12 @@ def test_a_stored_name_has_no_controls_and_no_bidi() -> None:
     ],
 )
 def test_an_error_is_one_visible_line(error: BikecollectError) -> None:
-    """Whoever raises it, and whatever it quotes."""
+    """For every error class, and any quoted text."""
     assert str(error) == SHOWN
 
 
-def test_a_run_carries_visible_lines() -> None:
-    """Its error, its notices and its tries, also those read back from a ledger."""
+def test_texts_of_a_run_are_escaped() -> None:
+    """Its error, notices and attempts, also those read from a ledger."""
     tries = (Attempt(f"http://x/{HOSTILE}", 0.0, 0.0, error=HOSTILE),)
     run = Run("r", "city", Slot(0), 0.0, attempts=tries, result=Result(error=HOSTILE))
 
@@ -94,15 +94,15 @@ def test_a_run_carries_visible_lines() -> None:
     assert from_json(run.to_json()) == run
 
 
-def test_an_incident_shows_all_but_its_line_ends() -> None:
-    """Its lines are those of our notices, each of which is a visible one."""
+def test_texts_of_an_incident_are_escaped() -> None:
+    """Except the line ends between notices."""
     (incident,), _ = step((), Slot(300), {"mail": Signal("mail", HOSTILE)}, 300)
 
     assert incident.text == SHOWN.replace(r"\x0a", "\n")
 
 
 def test_a_long_message_keeps_its_beginning_and_its_end() -> None:
-    """What was read comes first, where it is kept last: both are wanted."""
+    """The middle is cut, because both ends are informative."""
     text = message("cannot be read: " + "word " * 1_000_000 + "; it is kept in /srv/x")
 
     assert len(text) < 1_100
@@ -112,7 +112,7 @@ def test_a_long_message_keeps_its_beginning_and_its_end() -> None:
 
 
 def test_a_long_message_cuts_no_word() -> None:
-    """Half of a secret would not be known as one."""
+    """Half of a secret would not be recognised."""
     words = [f"secret-{number}" for number in range(1_000)]
     left = message(" ".join(words)).split(" ")
 

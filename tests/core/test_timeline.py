@@ -41,7 +41,7 @@ def of_day(grid: Grid, day: str, zone: ZoneInfo) -> list[str]:
 def test_days_stay_in_order_when_the_zone_changes(
     old: str, new: str, hours: int
 ) -> None:
-    """Each slot has one day, which its bounds contain; a text keeps its moment."""
+    """Each slot has one day, which contains it."""
     now = NOON + hours * 3600
     zone = SystemZone.of([(0, old), (first_midnight(now, ZoneInfo(new)), new)])
     slots = range(now - 3 * 86_400, now + 4 * 86_400, 1800)
@@ -68,8 +68,8 @@ def test_days_stay_in_order_when_the_zone_changes(
         (24, "2026-10-25", 1),
     ],
 )
-def test_long_slots_go_by_the_local_clock(hours: int, day: str, slots: int) -> None:
-    """On days of a clock change too, as cron fires."""
+def test_long_slots_follow_the_local_clock(hours: int, day: str, slots: int) -> None:
+    """On days of a clock change too, like cron."""
     assert len(of_day(Grid.of(hours * 3600, OSLO), day, OSLO)) == slots
 
 
@@ -87,7 +87,7 @@ def test_slots_of_six_hours_begin_at_local_hours() -> None:
 
 @pytest.mark.parametrize("zone", ["Asia/Kolkata", "Asia/Kathmandu", "Australia/Eucla"])
 def test_hours_begin_with_the_local_hour(zone: str) -> None:
-    """Where UTC is at the half or the quarter."""
+    """In zones with an offset of half or a quarter of an hour."""
     place = ZoneInfo(zone)
     slots = of_day(Grid.of(3600, place), "2026-11-24", place)
 
@@ -103,8 +103,8 @@ def test_short_slots_are_those_of_utc() -> None:
     assert (grid.floor(899.9), grid.at(890.0), grid.next(300)) == (600, 900, 600)
 
 
-def test_a_changed_interval_counts_for_what_comes() -> None:
-    """What was expected before is not more and not less."""
+def test_a_changed_interval_does_not_change_the_past() -> None:
+    """The expected slots of the past are the same."""
     grid = Grid([Period(0, 1800), Period(7200, 600)])
 
     assert list(grid.between(0, 9000)) == [0, 1800, 3600, 5400, 7200, 7800, 8400]
@@ -113,7 +113,7 @@ def test_a_changed_interval_counts_for_what_comes() -> None:
 
 
 def test_a_longer_interval_waits_for_its_next_slot() -> None:
-    """The slots before are not covered by two."""
+    """No moment belongs to two slots."""
     facts = with_settings(
         [SystemFact(0, "UTC", 600)], 4300, timezone="UTC", interval=3600, columns=()
     )
@@ -125,8 +125,8 @@ def test_a_longer_interval_waits_for_its_next_slot() -> None:
     ]
 
 
-def test_a_zone_holds_from_its_next_midnight() -> None:
-    """The day that has begun stays whole."""
+def test_a_new_zone_takes_effect_at_its_next_midnight() -> None:
+    """The day that has begun is not changed."""
     facts = with_settings(
         [SystemFact(0, "Europe/Oslo", 300)],
         NOON,
@@ -143,8 +143,8 @@ def test_a_zone_holds_from_its_next_midnight() -> None:
     )
 
 
-def test_a_change_that_is_taken_back_in_time_leaves_no_trace() -> None:
-    """It never held."""
+def test_a_change_that_is_reverted_in_time_has_no_effect() -> None:
+    """It never took effect."""
     before = [SystemFact(0, "Europe/Oslo", 300)]
     changed = with_settings(before, NOON, timezone="UTC", interval=300, columns=())
     back = with_settings(
@@ -156,7 +156,7 @@ def test_a_change_that_is_taken_back_in_time_leaves_no_trace() -> None:
 
 
 def test_the_same_settings_change_nothing() -> None:
-    """However often a run looks at them."""
+    """However often a run compares them."""
     facts = with_settings([], NOON, timezone="UTC", interval=300, columns=["hour"])
     again = with_settings(facts, NOON, timezone="UTC", interval=300, columns=["hour"])
 

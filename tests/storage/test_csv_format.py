@@ -52,8 +52,8 @@ INFORMATION = st.builds(
 
 
 @given(st.lists(STATUS, max_size=5))
-def test_every_row_reads_back(statuses: list[StationStatus]) -> None:
-    """What a CSV reader gets is what was in the snapshot (faults 40, 45, 46)."""
+def test_every_row_is_read_back(statuses: list[StationStatus]) -> None:
+    """A CSV reader gets the values of the snapshot (faults 40, 45, 46)."""
     block = Format(TAIPEI).block(SLOT, SLOT + 2.0, statuses, {})
 
     rows = list(csv.reader(io.StringIO(block.text.decode("utf-8"), newline="")))
@@ -65,7 +65,7 @@ def test_every_row_reads_back(statuses: list[StationStatus]) -> None:
 
 
 @given(INFORMATION)
-def test_station_information_reads_back(version: StationInformation) -> None:
+def test_station_information_is_read_back(version: StationInformation) -> None:
     """A version of a station is the same after a rebuild from its file."""
     line = information_lines(SLOT, TAIPEI, [version]).decode("utf-8")
     (cells,) = csv.reader(io.StringIO(line, newline=""))
@@ -79,7 +79,7 @@ def test_station_information_reads_back(version: StationInformation) -> None:
 
 
 def test_missing_is_empty_and_never_zero() -> None:
-    """A station of which nothing is said has empty cells."""
+    """A station without values has empty cells."""
     silent = StationStatus("a", *[None] * 10)
     block = Format(TAIPEI, (DERIVED["occupancy"],)).block(SLOT, SLOT, [silent], {})
 
@@ -88,7 +88,7 @@ def test_missing_is_empty_and_never_zero() -> None:
     )
 
 
-def test_the_named_derived_columns_say_what_their_names_say() -> None:
+def test_the_derived_columns_have_their_values() -> None:
     """Occupancy, weekday, hour, is_empty and is_full of one station."""
     station = StationStatus("a", 7, None, 0, None, None, 28, True, True, True, None)
     names = ("occupancy", "weekday", "hour", "is_empty", "is_full")
@@ -99,7 +99,7 @@ def test_the_named_derived_columns_say_what_their_names_say() -> None:
 
 
 def test_a_users_column_that_fails_leaves_the_others() -> None:
-    """The row keeps its other columns, and the trouble is named."""
+    """The row keeps its other columns, and the error is reported."""
 
     def broken(row: Row) -> Row:
         raise KeyError("fee")
@@ -113,7 +113,7 @@ def test_a_users_column_that_fails_leaves_the_others() -> None:
 
 
 def test_an_unknown_derived_column_names_the_nearest() -> None:
-    """A mistyped column is an error that helps."""
+    """The error for a mistyped column suggests the right one."""
     with pytest.raises(SettingsError, match='did you mean "occupancy"'):
         derived("ocupancy")
 
@@ -127,7 +127,7 @@ def _cell(value: object) -> str:
 
 
 def test_an_id_is_text_with_its_leading_zeros() -> None:
-    """0001 and 00A1 stay what they are (fault 47)."""
+    """0001 and 00A1 are unchanged (fault 47)."""
     stations = [
         StationStatus(station_id, *[None] * 10) for station_id in ("0001", "00A1")
     ]

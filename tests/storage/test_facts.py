@@ -10,7 +10,7 @@ NAME_TOO_LONG = "a" * 300
 def test_a_folder_that_cannot_be_read_has_the_facts_of_the_settings(
     tmp_path: Path,
 ) -> None:
-    """A dead mount of one system must not end the command for the others."""
+    """A dead mount of one system does not end the command for the others."""
     folder = system_folder(
         tmp_path / NAME_TOO_LONG,
         timezone="Europe/Oslo",

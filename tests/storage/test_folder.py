@@ -15,15 +15,15 @@ from bikecollect.storage.files.durable import leave_reserve
 from bikecollect.wiring.collection import collect
 
 
-def test_a_new_folder_is_made_and_marked(tmp_path: Path) -> None:
-    """The first run makes its folder."""
+def test_a_new_folder_is_created_and_marked(tmp_path: Path) -> None:
+    """The first run creates its folder."""
     data_folder.prepare(tmp_path / "bikes" / "city")
 
     assert (tmp_path / "bikes/city/.bikecollect").exists()
 
 
 def test_a_mount_point_that_lost_its_disk_is_not_filled(tmp_path: Path) -> None:
-    """An empty folder where data were is refused, and stays empty (fault 57)."""
+    """An empty folder that had data before is refused, and remains empty (fault 57)."""
     data_folder.prepare(tmp_path / "bikes" / "city")
     shutil.rmtree(tmp_path / "bikes" / "city")
 
@@ -32,10 +32,10 @@ def test_a_mount_point_that_lost_its_disk_is_not_filled(tmp_path: Path) -> None:
     assert list((tmp_path / "bikes").iterdir()) == []
 
 
-def test_a_folder_whose_first_run_was_killed_is_known_by_the_next(
+def test_a_folder_whose_first_run_was_killed_is_registered_by_the_next(
     tmp_path: Path,
 ) -> None:
-    """Marked, but not noted in the state folder, or that was lost: noted (fault 57)."""
+    """A marked folder that is not on the list is added (fault 57)."""
     data_folder.prepare(tmp_path / "bikes" / "city")
     (data_folder.state_home() / "folders").unlink()
     data_folder.prepare(tmp_path / "bikes" / "city")
@@ -45,7 +45,7 @@ def test_a_folder_whose_first_run_was_killed_is_known_by_the_next(
         data_folder.prepare(tmp_path / "bikes" / "city")
 
 
-def test_a_folder_is_noted_once(tmp_path: Path) -> None:
+def test_a_folder_is_registered_once(tmp_path: Path) -> None:
     """The list of known folders does not grow with every run."""
     for _ in range(3):
         data_folder.prepare(tmp_path / "bikes" / "city")
@@ -54,7 +54,7 @@ def test_a_folder_is_noted_once(tmp_path: Path) -> None:
     assert notes == f"{tmp_path}/bikes/city\n"
 
 
-def test_a_folder_of_something_else_is_not_ours(tmp_path: Path) -> None:
+def test_a_foreign_folder_is_refused(tmp_path: Path) -> None:
     """A folder with files and no marker is refused."""
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat.jpg").touch()
@@ -63,8 +63,8 @@ def test_a_folder_of_something_else_is_not_ours(tmp_path: Path) -> None:
         data_folder.prepare(tmp_path / "photos")
 
 
-def test_a_folder_that_was_removed_is_begun_anew(tmp_path: Path) -> None:
-    """Who removes the whole data folder wants to begin anew."""
+def test_a_removed_folder_is_created_again(tmp_path: Path) -> None:
+    """Removing the whole data folder means starting again."""
     data_folder.prepare(tmp_path / "bikes" / "city")
     shutil.rmtree(tmp_path / "bikes")
     data_folder.prepare(tmp_path / "bikes" / "city")
@@ -72,10 +72,10 @@ def test_a_folder_that_was_removed_is_begun_anew(tmp_path: Path) -> None:
     assert (tmp_path / "bikes/city/.bikecollect").exists()
 
 
-def test_several_systems_that_begin_anew_do_not_take_each_other_for_unmounted(
+def test_several_removed_folders_are_created_again(
     tmp_path: Path,
 ) -> None:
-    """Removed as a whole and begun again: each system's folder is made."""
+    """No system takes the others for unmounted."""
     data = {"data_dir": str(tmp_path / "bikes")}
     system = {"feed": "youbike", "url": "http://127.0.0.1:9/", "timezone": "UTC"}
     settings = parse(
@@ -109,7 +109,7 @@ def city(tmp_path: Path) -> Path:
 @only_root
 @pytest.mark.parametrize("part", [".", *PARTS])
 def test_a_folder_of_another_user_is_refused(city: Path, part: str) -> None:
-    """Who owns it decides what is committed; the command takes it over."""
+    """Its owner decides what is committed; the error has the `chown`."""
     data_folder.prepare(city)
     os.chown(city / part, MALLORY, MALLORY)
 
@@ -124,7 +124,7 @@ def test_a_folder_of_another_user_is_refused(city: Path, part: str) -> None:
 def test_a_folder_that_others_may_write_to_is_refused(
     city: Path, part: str, mode: int
 ) -> None:
-    """They could put payloads and mails there; the command closes it."""
+    """They could add payloads and mails; the error has the `chmod`."""
     (city / part).chmod(mode)
 
     with pytest.raises(SettingsError, match=r"run: chmod go-w '?/") as caught:
@@ -137,7 +137,7 @@ def test_a_folder_that_others_may_write_to_is_refused(
 def test_a_part_that_is_a_link_is_refused(
     city: Path, tmp_path: Path, part: str
 ) -> None:
-    """Our files would be written, and pruned, wherever it leads."""
+    """Otherwise our files would be written, and pruned, at its target."""
     (tmp_path / "elsewhere").mkdir()
     (city / part).rename(city / "aside")
     (city / part).symlink_to(tmp_path / "elsewhere")
@@ -147,7 +147,7 @@ def test_a_part_that_is_a_link_is_refused(
 
 
 def test_a_system_s_folder_may_lie_on_another_disk(city: Path, tmp_path: Path) -> None:
-    """A link of one's own leads to it: what is in it is looked at all the same."""
+    """A link owned by the user is followed, and the target is checked."""
     city.rename(tmp_path / "disk")
     city.symlink_to(tmp_path / "disk")
     data_folder.prepare(city)
@@ -158,8 +158,8 @@ def test_a_system_s_folder_may_lie_on_another_disk(city: Path, tmp_path: Path) -
 
 
 @only_root
-def test_the_folder_of_a_link_s_owner_is_not_ours(city: Path, tmp_path: Path) -> None:
-    """Whoever owns the link leads us where they like."""
+def test_a_link_of_another_user_is_refused(city: Path, tmp_path: Path) -> None:
+    """Its owner could change the target."""
     city.rename(tmp_path / "disk")
     city.symlink_to(tmp_path / "disk")
     os.chown(city, MALLORY, MALLORY, follow_symlinks=False)
@@ -170,7 +170,7 @@ def test_the_folder_of_a_link_s_owner_is_not_ours(city: Path, tmp_path: Path) ->
 
 @only_root
 def test_one_refused_folder_costs_no_other_system(tmp_path: Path) -> None:
-    """Its run ends with 78 and says why; the others are collected."""
+    """Its run ends with 78 and the reason; the others are collected."""
     system = {"feed": "youbike", "url": "http://127.0.0.1:9/", "timezone": "UTC"}
     settings = parse(
         {
@@ -189,7 +189,7 @@ def test_one_refused_folder_costs_no_other_system(tmp_path: Path) -> None:
 
 @only_root
 def test_a_folder_of_root_s_is_trusted_but_must_be_writable() -> None:
-    """A user who may not write there is told how to get it."""
+    """A user who cannot write there gets the command that changes this."""
     with tempfile.TemporaryDirectory() as place:
         Path(place).chmod(0o755)
         city = Path(place, "city")
@@ -211,7 +211,7 @@ def test_a_folder_of_root_s_is_trusted_but_must_be_writable() -> None:
 def test_an_archive_that_others_may_write_to_is_refused(
     tmp_path: Path, mode: int
 ) -> None:
-    """And one that is a link; an archive that is not there is made."""
+    """So is a link; a missing archive is created."""
     data_folder.check_archive(tmp_path)
     (tmp_path / "archive").mkdir()
     data_folder.check_archive(tmp_path)
@@ -225,7 +225,7 @@ def test_an_archive_that_others_may_write_to_is_refused(
         data_folder.check_archive(tmp_path)
 
 
-def test_a_deleted_marker_of_a_folder_with_our_data_heals(tmp_path: Path) -> None:
+def test_a_deleted_marker_is_written_again(tmp_path: Path) -> None:
     """A ledger, daily files and payloads prove that the disk is mounted."""
     city = tmp_path / "bikes" / "city"
     data_folder.prepare(city)
@@ -242,7 +242,7 @@ def test_a_deleted_marker_of_a_folder_with_our_data_heals(tmp_path: Path) -> Non
 def test_a_disk_without_inodes_is_named_as_such(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its bytes may be free: `df` alone would not tell."""
+    """Bytes may be free, so `df` alone would not explain it."""
     disk = os.statvfs(tmp_path)
     few = SimpleNamespace(
         f_files=1000, f_favail=3, f_bavail=disk.f_bavail, f_frsize=disk.f_frsize

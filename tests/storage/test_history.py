@@ -25,7 +25,7 @@ SLOT = Slot(int(NOON))
 
 
 def timeless(run: Run) -> Run:
-    """Return *run* without its seconds: the ledger has them of the stages before."""
+    """Return *run* without its seconds, which the ledger has in part only."""
     return replace(run, seconds={})
 
 
@@ -46,7 +46,7 @@ def history(folder: Path) -> History:
     return History("city", folder)
 
 
-def test_a_run_reads_back_whole(world: World, history: History) -> None:
+def test_a_run_is_read_back(world: World, history: History) -> None:
     """With its notices, flags, seconds and error."""
     good = world.fetch({"a": 1, "b": 2})
     world.feed.answer = FeedUnavailable("no answer in 30 s", http_status=503)
@@ -60,7 +60,7 @@ def test_a_run_reads_back_whole(world: World, history: History) -> None:
 def test_runs_are_chosen_by_slot_outcome_and_number(
     world: World, history: History
 ) -> None:
-    """The end is not among them, the newest come first."""
+    """The end is excluded, the newest come first."""
     runs = [world.fetch({"a": 1}, after=300 * count) for count in (0, 1, 1)]
     world.feed.answer = FeedUnavailable("out")
     bad = world.fetch(after=300)
@@ -71,7 +71,7 @@ def test_runs_are_chosen_by_slot_outcome_and_number(
 
 
 def test_slots_and_blocks_are_read(world: World, history: History) -> None:
-    """A failed run is the first there is, and has no block."""
+    """A failed run is first, and has no block."""
     world.feed.answer = FeedUnavailable("out")
     world.fetch()
     world.fetch({"a": 1}, after=300)
@@ -93,10 +93,10 @@ def _killed(world: World) -> Run:
     return run
 
 
-def test_a_killed_run_is_seen_before_it_is_healed(
+def test_a_killed_run_is_shown_before_it_is_recovered(
     world: World, history: History
 ) -> None:
-    """Its note is read and stays where it is (fault 69)."""
+    """Its note is read and left in place (fault 69)."""
     run = _killed(world)
 
     (killed,) = history.runs()
@@ -107,8 +107,8 @@ def test_a_killed_run_is_seen_before_it_is_healed(
     assert len(world.inbox()) == 1
 
 
-def test_a_run_at_work_is_not_taken_for_dead(world: World, history: History) -> None:
-    """The kernel holds its note for it."""
+def test_an_active_run_is_not_shown_as_killed(world: World, history: History) -> None:
+    """The kernel holds the lock on its note."""
     world.run_notes.begin(world.begin())
 
     assert history.runs() == []
@@ -117,7 +117,7 @@ def test_a_run_at_work_is_not_taken_for_dead(world: World, history: History) -> 
 def test_a_note_whose_run_is_in_the_ledger_counts_once(
     world: World, history: History
 ) -> None:
-    """Killed after its end was written down, and before its note was taken away."""
+    """The run was killed after it was recorded and before its note was removed."""
     fetched = world.fetch({"a": 1})
     world.run_notes.begin(fetched)
     os.close(world.run_notes._notes.pop(fetched.run_id))
@@ -127,8 +127,8 @@ def test_a_note_whose_run_is_in_the_ledger_counts_once(
     assert history.runs(outcomes=["killed"]) == []
 
 
-def test_a_folder_without_a_ledger_has_no_past(history: History, folder: Path) -> None:
-    """Neither a missing nor an empty ledger is an error, and none is made."""
+def test_a_folder_without_a_ledger_has_no_runs(history: History, folder: Path) -> None:
+    """A missing or empty ledger is no error, and none is created."""
     assert (history.runs(), history.first(), history.incidents()) == ([], None, [])
     folder.mkdir()
     (folder / "ledger.sqlite3").touch()
@@ -138,7 +138,7 @@ def test_a_folder_without_a_ledger_has_no_past(history: History, folder: Path) -
 
 
 def test_a_ledger_of_schema_1_is_read(history: History, folder: Path) -> None:
-    """It has no incidents yet."""
+    """It has no incidents."""
     folder.mkdir()
     db = sqlite3.connect(folder / "ledger.sqlite3")
     db.executescript(f"{STEPS[0]} PRAGMA user_version = 1")
@@ -147,8 +147,8 @@ def test_a_ledger_of_schema_1_is_read(history: History, folder: Path) -> None:
     assert (history.incidents(), history.runs()) == ([], [])
 
 
-def test_incidents_are_open_or_lately_closed(world: World, history: History) -> None:
-    """Without a moment only the open ones."""
+def test_incidents_are_open_or_recently_closed(world: World, history: History) -> None:
+    """Without a time only the open ones."""
     world.fetch({"a": 1})
     db = sqlite3.connect(world.folder / "ledger.sqlite3")
     sql = "INSERT INTO incidents VALUES (?, ?, 300, 600, ?, 2, 1, 1, ?, 'it broke')"
@@ -185,7 +185,7 @@ def test_a_damaged_ledger_is_named(
 
 
 def test_a_value_that_is_no_json_is_damage(world: World, history: History) -> None:
-    """A run that somebody edited is no bug of ours."""
+    """A run that somebody edited is not reported as a bug."""
     world.fetch({"a": 1})
     db = sqlite3.connect(world.folder / "ledger.sqlite3")
     db.execute("UPDATE runs SET tries = 'x'")
@@ -196,8 +196,8 @@ def test_a_value_that_is_no_json_is_damage(world: World, history: History) -> No
         history.runs()
 
 
-def test_a_newer_ledger_is_refused_by_name(world: World, history: History) -> None:
-    """Not guessed at, and not called damaged."""
+def test_a_newer_ledger_is_refused(world: World, history: History) -> None:
+    """It is neither read nor called damaged."""
     world.fetch({"a": 1})
     db = sqlite3.connect(world.folder / "ledger.sqlite3")
     db.execute("PRAGMA user_version = 99")
@@ -208,7 +208,7 @@ def test_a_newer_ledger_is_refused_by_name(world: World, history: History) -> No
 
 
 def test_a_writer_does_not_keep_readers_waiting(world: World, history: History) -> None:
-    """What was committed is read while a run holds the ledger."""
+    """Committed data is read while a run holds the ledger."""
     fetched = world.fetch({"a": 1})
     db = sqlite3.connect(world.folder / "ledger.sqlite3", isolation_level=None)
     db.execute("BEGIN IMMEDIATE")
@@ -221,7 +221,7 @@ def test_a_writer_does_not_keep_readers_waiting(world: World, history: History) 
 def test_a_folder_that_may_not_be_written_to_is_read(
     world: World, history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another user's monitoring sees what the owner sees, and leaves no file."""
+    """Another user's monitoring reads the same, and leaves no file."""
     fetched = world.fetch({"a": 1})
     monkeypatch.setattr(os, "access", lambda *_: False)
     before = sorted(world.folder.rglob("*"))
@@ -231,7 +231,7 @@ def test_a_folder_that_may_not_be_written_to_is_read(
 
 
 def test_log_lines_are_those_of_the_run(folder: Path) -> None:
-    """Text or JSON, from the older file first, with the traceback below a line."""
+    """Text or JSON, the older file first, with the traceback."""
     folder.mkdir()
     (folder / "bikecollect.log.1").write_text("t INFO 0000000a one\n", encoding="utf-8")
     (folder / "bikecollect.log").write_text(
@@ -249,7 +249,7 @@ def test_log_lines_are_those_of_the_run(folder: Path) -> None:
     ]
 
 
-def test_payloads_are_found_wherever_they_lie(world: World, history: History) -> None:
+def test_payloads_are_found_in_each_folder(world: World, history: History) -> None:
     """Kept after a good run."""
     run = world.fetch({"a": 1})
 
@@ -261,7 +261,7 @@ def test_payloads_are_found_wherever_they_lie(world: World, history: History) ->
 
 @pytest.mark.parametrize("name", ["x%41y", "x?y", "x#y", "x y%", "站"])
 def test_a_ledger_in_a_folder_of_any_name_is_found(tmp_path: Path, name: str) -> None:
-    """Marks of an address in a folder's name are part of the name."""
+    """Characters that are special in a URI may be in a folder's name."""
     world = World(tmp_path / name / "city")
     world.fetch({"a": 1})
     run = world.fetch({"a": 2}, after=300)

@@ -33,7 +33,7 @@ def restored_by_dump(path: Path) -> None:
 
 
 def sql(statements: str) -> Callable[[Path], None]:
-    """Return what runs *statements* on a ledger."""
+    """Return a function that runs *statements* on a ledger."""
 
     def execute(path: Path) -> None:
         with closing(sqlite3.connect(path)) as db:
@@ -43,7 +43,7 @@ def sql(statements: str) -> Callable[[Path], None]:
 
 
 def patched(position: int, data: bytes) -> Callable[[Path], None]:
-    """Return what overwrites the bytes of a ledger from *position* on."""
+    """Return a function that overwrites the bytes of a ledger from *position* on."""
 
     def write(path: Path) -> None:
         content = bytearray(path.read_bytes())
@@ -54,7 +54,7 @@ def patched(position: int, data: bytes) -> Callable[[Path], None]:
 
 
 def cut_to(size: int) -> Callable[[Path], None]:
-    """Return what truncates a ledger."""
+    """Return a function that truncates a ledger."""
     return lambda path: os.truncate(path, size)
 
 

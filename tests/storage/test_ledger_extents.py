@@ -23,7 +23,7 @@ def forget(world: World, files: list[str]) -> None:
 
 
 def test_files_that_were_removed_are_not_read(folder: Path) -> None:
-    """But those of a late slot's day are: its new file gets the next number."""
+    """Except those of a late slot's day: its new file gets the next number."""
     world = World(folder)
     world.fetch({"a": 1})
     forget(world, [f"station_status/2025-11-{day}.csv" for day in range(10, 31)])

@@ -26,7 +26,7 @@ def world(tmp_path: Path) -> World:
 
 
 def killed_copy(world: World, target: Path) -> World:
-    """Copy the folder of *world* amid a run, as a kill would leave it."""
+    """Copy the folder of *world* during a run, as a kill would leave it."""
     world.ledger.open()
     world.ledger.remember({"bikecollect.test": "x"})
     shutil.copytree(world.folder, target)
@@ -38,7 +38,7 @@ def killed_copy(world: World, target: Path) -> World:
 
 
 def set_aside(world: World) -> list[str]:
-    """Return the names of what was set aside of the ledger, without their times."""
+    """Return the names of damaged ledgers that were set aside, without their times."""
     names = sorted(path.name for path in world.folder.glob("*.damaged-*"))
     return [name.partition(".damaged-")[2].partition(".")[2] for name in names]
 
@@ -46,7 +46,7 @@ def set_aside(world: World) -> list[str]:
 def test_an_older_ledger_is_not_read_with_the_log_of_a_killed_run(
     world: World, tmp_path: Path
 ) -> None:
-    """A restored backup loses no slot, has none twice, and the mixture is reported."""
+    """A restored backup loses or doubles no slot, and the mixture is reported."""
     older = (world.folder / LEDGER).read_bytes()
     for _ in range(4):
         world.fetch({"a": 5, "b": 6}, after=5 * MINUTES)
@@ -63,7 +63,7 @@ def test_an_older_ledger_is_not_read_with_the_log_of_a_killed_run(
 
 
 def test_the_log_of_a_killed_run_is_used(world: World, tmp_path: Path) -> None:
-    """What the killed run had committed to the ledger's log is still there."""
+    """Transactions that the killed run had committed to the WAL are kept."""
     killed = killed_copy(world, tmp_path / "killed")
     killed.ledger.open()
 
@@ -75,7 +75,7 @@ def test_the_log_of_a_killed_run_is_used(world: World, tmp_path: Path) -> None:
 def test_the_logs_of_several_runs_beside_a_reader_are_used(
     world: World, tmp_path: Path
 ) -> None:
-    """While a reader holds the ledger no run's log is merged: all belong to it."""
+    """While a reader holds the ledger, the WAL is not merged: all of it is used."""
     reader = sqlite3.connect(f"file:{world.folder / LEDGER}?mode=ro", uri=True)
     reader.execute("BEGIN")
     reader.execute("SELECT count(*) FROM runs").fetchall()
@@ -93,7 +93,7 @@ def test_the_logs_of_several_runs_beside_a_reader_are_used(
 def test_a_clean_ledger_is_not_read_whole(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A run costs the same however large the ledger: unclean ends are checked only."""
+    """A run's cost does not grow with the ledger: only unclean ends are checked."""
     checks: list[object] = []
     monkeypatch.setattr(ledger_file, "_check_structure", checks.append)
     world.fetch({"a": 3}, after=5 * MINUTES)
@@ -104,7 +104,7 @@ def test_a_clean_ledger_is_not_read_whole(
 def test_a_reader_that_stays_makes_no_run_unclean(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Somebody has the ledger open all day: it is not checked for that."""
+    """A program that keeps the ledger open all day causes no check."""
     reader = sqlite3.connect(world.folder / LEDGER)
     reader.execute("SELECT count(*) FROM runs").fetchall()
     world.fetch({"a": 3}, after=5 * MINUTES)
@@ -119,7 +119,7 @@ def test_a_reader_that_stays_makes_no_run_unclean(
 def test_the_ledger_of_a_killed_run_is_checked(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A log that was left behind shows that nobody closed the ledger."""
+    """A remaining WAL shows that the ledger was not closed."""
     killed = killed_copy(world, tmp_path / "killed")
     checks: list[object] = []
     monkeypatch.setattr(ledger_file, "_check_structure", checks.append)
@@ -153,10 +153,10 @@ def test_damage_that_a_run_meets_is_set_aside_by_the_next(world: World) -> None:
     ],
     ids=["unreadable page", "malformed", "memory", "EIO"],
 )
-def test_one_failing_look_is_no_proof_of_damage(
+def test_one_failed_read_is_no_damage(
     world: World, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    """All runs are still recorded when the ledger could not be read for a moment."""
+    """All runs are still there when the ledger could not be read for a moment."""
     (world.folder / f"{LEDGER}-check").touch()
     check, errors = ledger_file._check_structure, iter([error])
 
@@ -176,10 +176,10 @@ def test_one_failing_look_is_no_proof_of_damage(
     world.ledger.close()
 
 
-def test_a_ledger_that_the_disk_cannot_read_stays(
+def test_a_ledger_that_the_disk_cannot_read_is_kept(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A read error that lasts is the disk's: it is reported, nothing is thrown away."""
+    """A lasting read error is the disk's: it is reported, nothing is removed."""
     (world.folder / f"{LEDGER}-check").touch()
     monkeypatch.setattr(ledger_file, "_check_structure", _fail)
     monkeypatch.setattr(ledger_file, "_read_all", _unreadable)

@@ -7,10 +7,10 @@ from bikecollect.storage.ledger import Ledger
 from bikecollect.storage.ledger_schema import STEPS, VERSION
 
 
-def test_an_older_ledger_is_brought_up_to_date_and_keeps_its_rows(
+def test_an_older_ledger_is_migrated_and_keeps_its_rows(
     tmp_path: Path,
 ) -> None:
-    """Each step is taken once, on the rows that are there (fault 97)."""
+    """Each migration runs once, on the existing rows (fault 97)."""
     path = tmp_path / "ledger.sqlite3"
     db = sqlite3.connect(path)
     db.executescript(STEPS[0])

@@ -22,7 +22,7 @@ def world(tmp_path: Path) -> World:
 
 
 def test_a_busy_lock_defers_the_commit_to_the_next_run(world: World) -> None:
-    """Held by another, stopped too: 75, and committed later (faults 82, 83)."""
+    """Held by another, even a stopped process: 75, committed later (faults 82, 83)."""
     fd = os.open(world.folder / "lock", os.O_RDWR)
     fcntl.flock(fd, fcntl.LOCK_EX)
     first = world.fetch({"a": 2}, after=5 * MINUTES)
@@ -37,7 +37,7 @@ def test_a_busy_lock_defers_the_commit_to_the_next_run(world: World) -> None:
 
 
 def test_a_removed_lock_file_does_not_make_two_owners(tmp_path: Path) -> None:
-    """Only the lock on the file that is there counts (fault 85)."""
+    """Only the lock on the existing file counts (fault 85)."""
     path = tmp_path / "lock"
     with Lock(path, patience=0).held():
         path.unlink()
@@ -50,7 +50,7 @@ def test_a_removed_lock_file_does_not_make_two_owners(tmp_path: Path) -> None:
 
 
 def test_a_reader_of_the_ledger_does_not_disturb(world: World) -> None:
-    """An open reader costs the run nothing (fault 86)."""
+    """An open reader does not delay the run (fault 86)."""
     reader = sqlite3.connect(world.folder / "ledger.sqlite3")
     reader.execute("BEGIN")
     assert reader.execute("SELECT count(*) FROM blocks").fetchone() == (1,)

@@ -23,8 +23,8 @@ PAYLOAD = Payload(
 )
 
 
-def test_a_payload_comes_back_as_it_was() -> None:
-    """Its documents byte for byte, and how they came."""
+def test_a_payload_is_read_back() -> None:
+    """Its documents byte for byte, and the details of the fetch."""
     (document,) = unpack(pack(PAYLOAD)).documents
 
     assert (document.name, document.body) == ("page-0", b"[1]")
@@ -32,8 +32,8 @@ def test_a_payload_comes_back_as_it_was() -> None:
 
 
 def test_a_bomb_is_refused_before_it_takes_memory() -> None:
-    """A file that inflates a thousand times is read up to the bound, no further."""
-    packed = _zip({"fetch.json": _about(), "page-0.json": bytes(20_000_000)})
+    """A file that inflates a thousand times is read up to the limit only."""
+    packed = _zip({"fetch.json": _fetch_json(), "page-0.json": bytes(20_000_000)})
 
     tracemalloc.start()
     with pytest.raises(ValueError, match="inflates to more than"):
@@ -45,18 +45,20 @@ def test_a_bomb_is_refused_before_it_takes_memory() -> None:
     assert peak < 2_000_000
 
 
-def test_documents_share_one_bound() -> None:
-    """A hundred of them are not a hundred times as much."""
+def test_documents_share_one_limit() -> None:
+    """A hundred documents may not have a hundred times as much."""
     files = {f"page-{n}.json": bytes(300_000) for n in range(4)}
-    about = _about(documents=[{"name": n, "body": n} for n in files])
+    about = _fetch_json(documents=[{"name": n, "body": n} for n in files])
 
     with pytest.raises(ValueError, match="inflates to more than"):
         unpack(_zip({"fetch.json": about, **files}), most=1_000_000)
 
 
-def test_an_entry_that_lies_about_its_size_takes_no_more() -> None:
-    """The directory says 3 bytes; what comes is cut there, and found out."""
-    packed = bytearray(_zip({"fetch.json": _about(), "page-0.json": bytes(9_000_000)}))
+def test_an_entry_with_a_wrong_size_is_cut() -> None:
+    """The directory says 3 bytes: the rest is not read, and the error is detected."""
+    packed = bytearray(
+        _zip({"fetch.json": _fetch_json(), "page-0.json": bytes(9_000_000)})
+    )
     true, lie = (9_000_000).to_bytes(4, "little"), (3).to_bytes(4, "little")
     packed = bytearray(bytes(packed).replace(true, lie))
 
@@ -80,8 +82,8 @@ def test_an_entry_that_lies_about_its_size_takes_no_more() -> None:
         pack(PAYLOAD).replace(b"\x08\x00", b"\x63\x00"),  # an unknown method
     ],
 )
-def test_a_file_that_is_no_zip_of_ours_is_refused(packed: bytes) -> None:
-    """Cut, of another version, encrypted, packed by another method."""
+def test_a_foreign_zip_is_refused(packed: bytes) -> None:
+    """Truncated, of another version, encrypted, or compressed by another method."""
     with pytest.raises(ValueError, match=r".+"):
         unpack(packed)
 
@@ -109,9 +111,9 @@ def test_a_file_that_is_no_zip_of_ours_is_refused(packed: bytes) -> None:
         ("a_field_to_come", 1),
     ],
 )
-def test_a_payload_of_other_kinds_of_values_is_refused(name: str, value: Any) -> None:
-    """None of them reaches a row, the ledger, or a calendar."""
-    packed = _zip({"fetch.json": _about(**{name: value}), "page-0.json": b"[1]"})
+def test_a_payload_with_values_of_wrong_types_is_refused(name: str, value: Any) -> None:
+    """None of them reaches a row, the ledger, or a date."""
+    packed = _zip({"fetch.json": _fetch_json(**{name: value}), "page-0.json": b"[1]"})
 
     with pytest.raises(ValueError, match=r".+"):
         unpack(packed)
@@ -119,8 +121,8 @@ def test_a_payload_of_other_kinds_of_values_is_refused(name: str, value: Any) ->
 
 @pytest.mark.parametrize("name", ["system_id", "slot", "run_id", "fetched_at"])
 def test_a_file_that_names_no_run_is_refused(name: str) -> None:
-    """Without its system, slot and run nobody could commit it."""
-    about = json.loads(_about())
+    """Without its system, slot and run it cannot be committed."""
+    about = json.loads(_fetch_json())
     del about[name]
     packed = _zip({"fetch.json": json.dumps(about).encode(), "page-0.json": b"[1]"})
 
@@ -128,8 +130,8 @@ def test_a_file_that_names_no_run_is_refused(name: str) -> None:
         unpack(packed)
 
 
-def _about(**more: Any) -> bytes:
-    """Return a fetch.json, with *more* instead of what it says."""
+def _fetch_json(**more: Any) -> bytes:
+    """Return a fetch.json, with the values of *more*."""
     with zipfile.ZipFile(io.BytesIO(pack(PAYLOAD))) as box:
         return json.dumps({**json.loads(box.read("fetch.json")), **more}).encode()
 

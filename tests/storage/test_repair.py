@@ -40,7 +40,7 @@ def saved(
     quoting: Literal[0, 1] = csv.QUOTE_MINIMAL,
     end: str = "\r\n",
 ) -> Callable[[Path], None]:
-    """Return what saves a file as a spreadsheet does."""
+    """Return a function that saves a file as a spreadsheet does."""
 
     def save(path: Path) -> None:
         rows = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))
@@ -55,12 +55,12 @@ def saved(
 
 
 def cells(change: Callable[[str], str]) -> Callable[[Table], Table]:
-    """Return what changes each cell below the header."""
+    """Return a function that changes each cell below the header."""
     return lambda rows: [rows[0], *([change(cell) for cell in r] for r in rows[1:])]
 
 
 def decimal_comma(cell: str) -> str:
-    """Write a share with a comma, and a whole one without a point."""
+    """Write a share with a comma, and an integral one without a point."""
     return {"0.5": "0,5", "0.0": "0", "1.0": "1", "0.7": "0,7"}.get(cell, cell)
 
 
@@ -91,7 +91,7 @@ def repair(world: World) -> list[Repair]:
 
 
 @pytest.mark.parametrize("save", SPELLINGS.values(), ids=list(SPELLINGS))
-def test_a_respelled_file_is_read_meanwhile(
+def test_a_reformatted_file_is_read_before_its_repair(
     world: World, save: Callable[[Path], None]
 ) -> None:
     """All rows are there for a query, before and after the next fetch."""
@@ -109,10 +109,10 @@ def test_a_respelled_file_is_read_meanwhile(
 
 
 @pytest.mark.parametrize("save", SPELLINGS.values(), ids=list(SPELLINGS))
-def test_a_respelled_file_is_written_anew(
+def test_a_reformatted_file_is_rewritten(
     world: World, save: Callable[[Path], None]
 ) -> None:
-    """It has the bytes it had; the changed file is kept; `verify` is content."""
+    """It has its original bytes, the changed file is kept, `verify` succeeds."""
     path = world.folder / FILE
     text = path.read_bytes()
     save(path)
@@ -128,8 +128,8 @@ def test_a_respelled_file_is_written_anew(
     assert repair(world) == []
 
 
-def test_a_value_that_somebody_changed_is_not_taken_for_ours(world: World) -> None:
-    """The other blocks are read; the file stays as it is, and the slot is named."""
+def test_an_edited_value_is_not_repaired(world: World) -> None:
+    """The other blocks are read; the file is unchanged, and the slot is named."""
     path = world.folder / FILE
     saved(cells(lambda cell: "6" if cell == "5" else cell))(path)
     changed = path.read_bytes()
@@ -144,7 +144,7 @@ def test_a_value_that_somebody_changed_is_not_taken_for_ours(world: World) -> No
 
 
 def test_bytes_of_a_replaced_block_are_dropped(world: World) -> None:
-    """After a backfill of a torn block, the rest of its file is a sound file again."""
+    """After a backfill of a torn block, the rest of its file is sound again."""
     path = world.folder / FILE
     data = bytearray(path.read_bytes())
     data[300] ^= 1
@@ -162,10 +162,10 @@ def test_bytes_of_a_replaced_block_are_dropped(world: World) -> None:
     assert len(world.lines()) == 4
 
 
-def test_a_repair_that_dies_before_the_ledger_knows_is_done_by_the_next(
+def test_a_killed_repair_is_completed_by_the_next(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The new file is in place, the ledger has the places of the old one."""
+    """The file is new, the ledger has the positions of the old one."""
     path = world.folder / FILE
     text = path.read_bytes()
     saved(lambda rows: [[*row[3:], *row[:3]] for row in rows])(path)

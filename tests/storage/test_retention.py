@@ -35,8 +35,8 @@ def names(world: World, suffix: str = ".zip") -> list[str]:
     return sorted(path.name for path in folder.glob(f"*{suffix}"))
 
 
-def test_the_oldest_rejected_payloads_go_and_are_named(world: World) -> None:
-    """Beyond the number that is kept, with their reasons; the run says how many."""
+def test_the_oldest_rejected_payloads_are_removed_and_named(world: World) -> None:
+    """Beyond the limit, with their reasons; the run reports how many."""
     for day in range(5):
         assert [notice.kind for notice in reject(world, day)] == ["payload"]
     notices = reject(world, 20)
@@ -48,16 +48,18 @@ def test_the_oldest_rejected_payloads_go_and_are_named(world: World) -> None:
     assert len(names(world, ".reason.txt")) == 5
 
 
-def test_payloads_that_backfill_may_need_stay(world: World) -> None:
-    """Within the days for which payloads are kept nothing is removed."""
+def test_payloads_that_backfill_may_need_are_kept(world: World) -> None:
+    """Within `payload_days` nothing is removed."""
     for number in range(9):
         assert [n.kind for n in reject(world, number / 2)] == ["payload"]
 
     assert len(names(world)) == 9
 
 
-def test_bytes_are_bounded_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A few large payloads are as much as many small ones."""
+def test_the_bytes_of_rejected_payloads_are_limited(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few large payloads count like many small ones."""
     for day in range(3):
         reject(world, day)
     size = (world.folder / "payloads/rejected" / names(world)[0]).stat().st_size
@@ -69,7 +71,7 @@ def test_bytes_are_bounded_too(world: World, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_files_that_were_set_aside_are_bounded_by_their_age(world: World) -> None:
-    """Old ones go beyond the limit; new ones, and files of others, stay."""
+    """Old ones are removed beyond the limit; new and foreign files are kept."""
     reject(world, 0)
     folder = world.folder / "payloads/rejected"
     for number in range(5):
@@ -97,7 +99,7 @@ def test_a_run_that_rejects_nothing_removes_nothing(world: World) -> None:
 def test_damaged_ledgers_are_bounded_by_their_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The newest stays whatever its size; the message counts those that went."""
+    """The newest is kept at any size; the message has the number of removed ones."""
     monkeypatch.setattr(aside, "MOST_BYTES", 1_000)
     path = tmp_path / "ledger.sqlite3"
     messages = []

@@ -76,10 +76,10 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=list(DAMAGES))
-def test_the_next_fetch_writes_the_list_anew(
+def test_the_next_fetch_rewrites_the_list(
     world: World, damage: Callable[[Path], None]
 ) -> None:
-    """It has its header and all versions again; new ones follow; a notice says so."""
+    """It has its header, all versions and new ones; a notice reports it."""
     path = world.folder / LIST
     before = path.read_text(encoding="utf-8")
     damage(path)
@@ -95,10 +95,10 @@ def test_the_next_fetch_writes_the_list_anew(
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=list(DAMAGES))
-def test_queries_know_the_stations_meanwhile(
+def test_queries_have_the_stations_before_the_rewrite(
     world: World, damage: Callable[[Path], None]
 ) -> None:
-    """A reader that comes before the next fetch finds each version."""
+    """A reader before the next fetch gets each version."""
     damage(world.folder / LIST)
 
     with viewed(world) as db:
@@ -109,8 +109,8 @@ def test_queries_know_the_stations_meanwhile(
     assert names == [("a", "a"), ("a", "Å, 1"), ("b", "b"), ("c", "c")]
 
 
-def test_what_was_written_into_the_list_is_kept_aside(world: World) -> None:
-    """Somebody's corrections are not thrown away."""
+def test_edits_of_the_list_are_kept_aside(world: World) -> None:
+    """Manual corrections are not thrown away."""
     path = world.folder / LIST
     path.write_text("station_id,name\n1,My own\n", encoding="utf-8")
 
@@ -120,8 +120,8 @@ def test_what_was_written_into_the_list_is_kept_aside(world: World) -> None:
     assert kept.read_text(encoding="utf-8") == "station_id,name\n1,My own\n"
 
 
-def test_a_list_that_was_rebuilt_is_left_alone(world: World) -> None:
-    """The run after the next has nothing to say."""
+def test_a_rebuilt_list_is_not_rebuilt_again(world: World) -> None:
+    """The run after the next has nothing to report."""
     (world.folder / LIST).unlink()
     world.fetch(after=300)
     text = (world.folder / LIST).read_bytes()
