@@ -78,7 +78,7 @@ def refuse(world: World) -> None:
 
 
 def test_rejected_payloads_are_filled_when_they_are_understood(world: World) -> None:
-    """After an upgrade or a new mapping, by the same path; their reason goes."""
+    """After an upgrade or a new mapping; their reasons are removed."""
     world.fetch({"a": 1})
     world.feed.answer = youbike({"a": 2, "b": 3})
     refuse(world)
@@ -99,7 +99,7 @@ def test_rejected_payloads_are_filled_when_they_are_understood(world: World) -> 
 
 
 def test_a_payload_that_is_still_not_understood_stays_rejected(world: World) -> None:
-    """Exit code 65, and the payload where it was."""
+    """Exit code 65, and the payload is not moved."""
     world.feed.answer = b'{"stations": []}'
     refuse(world)
     world.fetch()
@@ -119,7 +119,7 @@ def files(world: World) -> dict[Path, bytes]:
 
 
 def test_a_dry_run_writes_nothing(world: World) -> None:
-    """It says what would be done."""
+    """It prints what would be filled."""
     world.feed.answer = youbike({"a": 2})
     refuse(world)
     world.fetch()
@@ -132,7 +132,7 @@ def test_a_dry_run_writes_nothing(world: World) -> None:
 
 
 def test_only_payloads_that_were_read_can_be_filled(world: World) -> None:
-    """One that an upgrade reads, and an error page that nothing will read."""
+    """One that a new version can read, and an error page that none can."""
     refuse(world)
     for answer in (youbike({"a": 2}), b"<html>an error</html>"):
         world.feed.answer = answer
@@ -153,7 +153,7 @@ def test_only_payloads_that_were_read_can_be_filled(world: World) -> None:
 
 
 def test_a_damaged_block_is_filled_from_its_kept_payload(world: World) -> None:
-    """Into a new segment: the damaged file is left as it is, and told of."""
+    """Into a new segment: the damaged file is unchanged, and reported."""
     world.feed.read = YouBike("", TAIPEI).read  # type: ignore[method-assign]
     for bikes in (1, 2, 3):
         world.feed.answer = youbike({"a": bikes})
@@ -172,7 +172,7 @@ def test_a_damaged_block_is_filled_from_its_kept_payload(world: World) -> None:
 
 
 def test_kept_payloads_newer_than_a_restored_copy_are_filled(world: World) -> None:
-    """Yesterday's folder was copied over today's: nothing of either is lost."""
+    """A backup was restored over newer files: nothing of either is lost."""
     world.feed.read = YouBike("", TAIPEI).read  # type: ignore[method-assign]
     older = world.folder.parents[1] / "yesterday"
     for bikes in (1, 2, 3, 4):
@@ -206,10 +206,10 @@ def both(world: World, other: World) -> None:
                 collector.fetch(stations)
 
 
-def test_two_collectors_with_other_outages_make_one_whole(
+def test_two_collectors_with_different_outages_are_merged(
     world: World, other: World
 ) -> None:
-    """Value for value; each filled block says where it came from."""
+    """Values are equal; each filled block has its source."""
     both(world, other)
 
     text = fill(world, "--from", other.folder.parent)
@@ -228,7 +228,7 @@ def test_two_collectors_with_other_outages_make_one_whole(
 
 
 def test_another_city_is_refused(world: World, other: World) -> None:
-    """Values that hardly agree are another city's, or another time zone's."""
+    """If few values agree, it is another city or another time zone."""
     both(world, other)
     path = other.folder / CSV
     rows = [line.split(",") for line in path.read_text().splitlines()]
@@ -274,7 +274,7 @@ def test_the_layout_of_the_public_archive_is_known_by_its_header(world: World) -
     ]
 
 
-def test_a_table_of_ones_own_is_mapped(world: World) -> None:
+def test_another_table_is_mapped(world: World) -> None:
     """Epoch times, in Parquet, with columns named on the command line."""
     duckdb = pytest.importorskip("duckdb")
     world.fetch({"x": 1})
@@ -328,7 +328,7 @@ def test_a_wrong_source_is_named(
 def test_a_killed_backfill_is_healed_and_resumed(
     world: World, other: World, seconds: float
 ) -> None:
-    """Wherever SIGKILL meets it: the next fetch heals, and a second call goes on."""
+    """After a SIGKILL the next fetch recovers, and a second call continues."""
     world.fetch({"0001": 0, "b": 9})
     for number in range(60):
         other.fetch({"0001": number % 9, "b": 9}, after=300 * (number > 0))
@@ -353,10 +353,10 @@ def test_a_killed_backfill_is_healed_and_resumed(
     assert findings(world) == []
 
 
-def test_a_backfill_that_is_interrupted_says_so_and_goes_on(
+def test_an_interrupted_backfill_says_so_and_continues_later(
     world: World, other: World
 ) -> None:
-    """SIGTERM ends it after the slot at hand; nothing is lost, nothing twice."""
+    """SIGTERM ends it after the current slot; nothing is lost or doubled."""
     for number in range(120):
         other.fetch({"0001": number % 9}, after=300 * (number > 0))
     world.clock.now = NOON + 40 * DAY
@@ -380,10 +380,10 @@ def test_a_backfill_that_is_interrupted_says_so_and_goes_on(
     assert len(world.committed()) == 121
 
 
-def test_a_fetch_has_its_turn_while_a_long_backfill_works(
+def test_a_fetch_gets_the_lock_during_a_long_backfill(
     world: World, other: World
 ) -> None:
-    """The lock is let go between batches, for as long as a waiter needs to see it."""
+    """The lock is released between batches, long enough for a waiting run."""
     for number in range(500):
         other.fetch({"0001": number % 9}, after=300 * (number > 0))
     with serving(lambda _: Answer(youbike({"0001": 3}))) as url:
@@ -402,7 +402,7 @@ def test_a_fetch_has_its_turn_while_a_long_backfill_works(
 
 
 def imported(world: World, table: Path, *arguments: object) -> list[list[str]]:
-    """Fill from *table*; return slot, station and vehicles of what was filled."""
+    """Fill from *table*; return slot, station and vehicles of the filled rows."""
     fill(world, "--from", table, *arguments)
     (path,) = (world.folder / "station_status").glob("*.csv")
     rows = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))[1:]
@@ -410,7 +410,7 @@ def imported(world: World, table: Path, *arguments: object) -> list[list[str]]:
 
 
 def test_the_times_of_citybikes_are_utc(world: World, tmp_path: Path) -> None:
-    """Its exports carry SQLite's CURRENT_TIMESTAMP: no offset, and never local."""
+    """Its exports have SQLite's CURRENT_TIMESTAMP: UTC without an offset."""
     table = tmp_path / "export.csv"
     table.write_text(
         "tag,id,nuid,name,latitude,longitude,bikes,free,extra,timestamp\n"
@@ -421,7 +421,7 @@ def test_the_times_of_citybikes_are_utc(world: World, tmp_path: Path) -> None:
 
 
 def test_a_table_of_several_networks_is_refused(world: World, tmp_path: Path) -> None:
-    """Stations of other cities would go into this one's files."""
+    """Stations of other cities would be added to this one's files."""
     table = tmp_path / "world.csv"
     table.write_text(
         "tag,id,bikes,free,timestamp\none,a,4,6,2026-11-22 04:05:10\n"
@@ -437,7 +437,7 @@ def test_a_table_of_several_networks_is_refused(world: World, tmp_path: Path) ->
 def test_a_bad_table_is_refused_before_anything_is_filled(
     world: World, tmp_path: Path
 ) -> None:
-    """Over a fifth of bad rows is another layout; the first bad one is named."""
+    """Over a fifth of bad rows means a wrong layout; the first one is named."""
     table = tmp_path / "odd.csv"
     rows = [f"a,{n if n < 40 else 'oops'},{int(NOON) + 300 * n}" for n in range(60)]
     table.write_text("\n".join(["who,n,at", *rows, ""]))
@@ -454,7 +454,7 @@ def test_a_bad_table_is_refused_before_anything_is_filled(
     assert not (world.folder / "station_status").exists()
 
 
-def test_of_several_polls_in_a_slot_the_earliest_whole_one_counts(
+def test_of_several_polls_in_a_slot_the_earliest_complete_one_is_used(
     world: World, tmp_path: Path
 ) -> None:
     """Never a mixture of two; pandas' 7.0 is a count."""
@@ -469,10 +469,10 @@ def test_of_several_polls_in_a_slot_the_earliest_whole_one_counts(
     assert problem == [["2026-11-22T12:00:00+08:00", i, "2"] for i in "abcd"]
 
 
-def test_a_collector_of_another_interval_is_put_on_our_grid(
+def test_blocks_of_another_interval_are_moved_to_our_grid(
     world: World, other: World
 ) -> None:
-    """Its blocks at 12:00 and 12:05 are one slot of ten minutes: the first counts."""
+    """Its blocks at 12:00 and 12:05 are one slot of ten minutes: the first is used."""
     for bikes in (1, 2, 3):
         other.fetch({"a": bikes}, after=300 * (bikes > 1))
     config = toml(world.folder.parents[1])
@@ -485,10 +485,10 @@ def test_a_collector_of_another_interval_is_put_on_our_grid(
     assert {block.slot % 600 for block in world.committed()} == {0}
 
 
-def test_a_torn_group_of_a_folder_without_ledger_is_left_out(
+def test_a_torn_group_of_a_folder_without_ledger_is_skipped(
     world: World, other: World
 ) -> None:
-    """Nobody can say how many rows it should have had."""
+    """The number of its rows is unknown."""
     for bikes in (1, 2):
         other.fetch({"a": bikes, "b": 5}, after=300 * (bikes > 1))
     (other.folder / "ledger.sqlite3").unlink()
@@ -500,10 +500,10 @@ def test_a_torn_group_of_a_folder_without_ledger_is_left_out(
     assert [line.split(",")[2:4] for line in world.lines()] == [["a", "1"], ["b", "5"]]
 
 
-def test_a_damaged_block_stays_written_down_until_it_is_replaced(
+def test_a_damaged_block_is_recorded_until_it_is_replaced(
     world: World,
 ) -> None:
-    """A payload that is not understood replaces nothing, not even a damaged block."""
+    """A payload that is not understood does not replace even a damaged block."""
     world.fetch({"a": 1})
     world.fetch({"a": 2}, after=300)
     path = world.folder / CSV
@@ -530,7 +530,7 @@ def test_a_payload_of_a_wrong_clock_stays_rejected(world: World) -> None:
 
 
 def test_a_folder_that_is_not_mounted_is_not_filled(world: World, other: World) -> None:
-    """The mount point stays empty: 78, as of a fetch."""
+    """The mount point remains empty: 78, like a fetch."""
     world.fetch({"a": 1})
     other.fetch({"a": 1}, after=300)
     fill(world)  # the folder is known from now on
@@ -545,7 +545,7 @@ def test_a_folder_that_is_not_mounted_is_not_filled(world: World, other: World) 
 
 
 def test_a_line_separator_in_an_id_is_no_end_of_a_line(tmp_path: Path) -> None:
-    """Another folder's older files hold what we would not write today."""
+    """Older files can contain ids that are rejected today."""
     row = "2026-11-22T12:00:00+08:00,2026-11-22T12:00:02+08:00,a\u2028b,1,,2,,,,,true,"
     store = Store(tmp_path)
     header = f"{','.join(COLUMNS)}\n".encode()

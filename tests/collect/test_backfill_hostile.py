@@ -52,7 +52,7 @@ def ledger(other: World) -> sqlite3.Connection:
 
 
 def slots(other: World) -> list[int]:
-    """Return which slots of *other* are read, counted from noon in slots."""
+    """Return which slots of *other* are read, counted from noon."""
     source = FolderSource(other.folder, Grid.of(300), LATER)
     return [int(snapshot.slot - NOON) // 300 for snapshot in source.snapshots()]
 
@@ -90,10 +90,10 @@ BLOCKS = (
 
 
 @pytest.mark.parametrize(("change", "what"), BLOCKS, ids=[w for _, w in BLOCKS])
-def test_a_block_that_cannot_be_costs_only_itself(
+def test_an_impossible_block_is_skipped_and_counted(
     other: World, change: str, what: str
 ) -> None:
-    """It is left out, and counted; its neighbours are read."""
+    """The neighbouring blocks are read."""
     with ledger(other) as db:
         db.execute(f"UPDATE blocks SET {change} WHERE slot = ?", (NOON + 600,))
     db.close()
@@ -119,8 +119,10 @@ VIEWS = (
 
 
 @pytest.mark.parametrize("sql", VIEWS)
-def test_a_ledger_whose_tables_are_none_is_refused(other: World, sql: str) -> None:
-    """A view may recurse for ever, a virtual table run code: neither is ever asked."""
+def test_a_ledger_with_views_in_place_of_tables_is_refused(
+    other: World, sql: str
+) -> None:
+    """A view may recurse for ever, a virtual table run code: neither is queried."""
     with ledger(other) as db:
         db.execute("ALTER TABLE blocks RENAME TO old")
         db.execute(sql)
@@ -131,7 +133,7 @@ def test_a_ledger_whose_tables_are_none_is_refused(other: World, sql: str) -> No
 
 
 def test_files_as_a_recursive_view_is_refused(other: World) -> None:
-    """The other table that is asked."""
+    """The same for the table of files."""
     with ledger(other) as db:
         db.execute("ALTER TABLE files RENAME TO old")
         db.execute(
@@ -145,7 +147,7 @@ def test_files_as_a_recursive_view_is_refused(other: World) -> None:
 
 
 def test_triggers_and_other_views_are_not_run(other: World) -> None:
-    """Whatever else the schema holds; nothing is written over there."""
+    """Other parts of the schema are ignored; nothing is written there."""
     with ledger(other) as db:
         db.execute("CREATE VIEW loop AS SELECT * FROM loop")
         db.execute(
@@ -159,7 +161,7 @@ def test_triggers_and_other_views_are_not_run(other: World) -> None:
     assert {path.name for path in other.folder.glob("ledger*")} == {"ledger.sqlite3"}
 
 
-def test_a_ledger_that_takes_too_much_to_read_is_given_up(
+def test_a_ledger_that_takes_too_many_steps_is_refused(
     other: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SQLite's steps are counted, not seconds."""
@@ -180,8 +182,8 @@ def test_a_value_of_many_megabytes_is_refused(other: World) -> None:
         slots(other)
 
 
-def test_what_still_waits_in_the_log_of_the_ledger_is_read(other: World) -> None:
-    """A collector that is at work has its newest blocks there."""
+def test_the_wal_of_the_ledger_is_read(other: World) -> None:
+    """An active collector has its newest blocks there."""
     db = sqlite3.connect(other.folder / "ledger.sqlite3", isolation_level=None)
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("BEGIN")
@@ -218,10 +220,10 @@ PLANTED = pytest.mark.parametrize("plant", [_fifo, _socket, _zero, _copy])
 
 
 @PLANTED
-def test_a_daily_file_that_is_none_is_not_opened(
+def test_a_daily_file_that_is_not_regular_is_not_opened(
     other: World, plant: Callable[[Path], None]
 ) -> None:
-    """No link is followed, nobody waits for a FIFO, /dev/zero has no end."""
+    """No link is followed, no FIFO waited for, /dev/zero not read."""
     (other.folder / CSV).rename(other.folder / "station_status/moved")
     plant(other.folder / CSV)
     source = FolderSource(other.folder, Grid.of(300), LATER)
@@ -234,7 +236,7 @@ def test_a_daily_file_that_is_none_is_not_opened(
 def test_a_ledger_that_is_no_file_is_not_opened(
     other: World, plant: Callable[[Path], None]
 ) -> None:
-    """It is named, and what to do."""
+    """The error names it, and what to do."""
     (other.folder / "ledger.sqlite3").rename(other.folder / "moved")
     plant(other.folder / "ledger.sqlite3")
 
@@ -259,8 +261,8 @@ def test_a_folder_of_days_that_is_a_link_is_not_followed(
         slots(other)
 
 
-def test_a_segment_may_not_be_read_more_often_than_it_is_long(other: World) -> None:
-    """A million blocks at one place would keep the reader for days."""
+def test_blocks_may_not_be_longer_than_their_file(other: World) -> None:
+    """A million blocks at one position would take days to read."""
     with ledger(other) as db:
         db.execute(
             "UPDATE blocks SET start = (SELECT min(start) FROM blocks),"
@@ -274,7 +276,7 @@ def test_a_segment_may_not_be_read_more_often_than_it_is_long(other: World) -> N
 
 
 def rewrite(other: World, change: Callable[[str], str]) -> None:
-    """Change the rows of noon's second slot, with a ledger that agrees."""
+    """Change the rows of noon's second slot, and the ledger with them."""
     path = other.folder / CSV
     db = ledger(other)
     sql = 'SELECT start, "end" FROM blocks WHERE slot = ?'
@@ -308,10 +310,10 @@ VALUES = (
 
 
 @pytest.mark.parametrize(("old", "new", "read"), VALUES)
-def test_a_value_that_cannot_be_is_left_out_and_counted(
+def test_an_impossible_value_is_skipped_and_counted(
     other: World, old: str, new: str, read: tuple[object, ...] | None
 ) -> None:
-    """Counts of twenty digits, negative ones, texts with escapes: the rest is read."""
+    """Counts of twenty digits, negative ones, texts with escapes."""
     rewrite(other, lambda text: text.replace(old, new))
     source = FolderSource(other.folder, Grid.of(300), LATER)
 
@@ -328,8 +330,8 @@ def test_a_value_that_cannot_be_is_left_out_and_counted(
     "stamp",
     ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "2300-01-01T00:00:00Z"],
 )
-def test_a_time_that_cannot_be_is_left_out(other: World, stamp: str) -> None:
-    """Of a row's fetch and of a station; the row stays."""
+def test_an_impossible_time_is_empty(other: World, stamp: str) -> None:
+    """That of the fetch and that of a station; the row is kept."""
     rewrite(
         other,
         lambda text: "".join(
@@ -354,7 +356,7 @@ def test_a_time_that_cannot_be_is_left_out(other: World, stamp: str) -> None:
 
 
 def test_a_folder_without_a_ledger_is_read_line_by_line(other: World) -> None:
-    """Lines that are none are left out, and the last group of a torn file."""
+    """Invalid lines are skipped, and so is the last group of a torn file."""
     for path in other.folder.glob("ledger*"):
         path.unlink()
     with (other.folder / CSV).open("ab") as out:
@@ -365,14 +367,14 @@ def test_a_folder_without_a_ledger_is_read_line_by_line(other: World) -> None:
 
 @pytest.fixture
 def archived(other: World) -> Path:
-    """Return the archive of *other*, whose CSV has gone."""
+    """Return the archive of *other*, whose CSV was removed."""
     other.clock.now += 2 * DAY
     compacted(other, 0)
     return other.folder.parent / "archive"
 
 
 def certificate(archive: Path, change: Callable[[dict[str, object]], object]) -> None:
-    """Change what the certificate of the day says."""
+    """Change values in the certificate of the day."""
     (path,) = (archive / "certificates/system_id=city").glob("2026-11-22.json")
     values = json.loads(path.read_text(encoding="utf-8"))
     change(values)
@@ -380,7 +382,7 @@ def certificate(archive: Path, change: Callable[[dict[str, object]], object]) ->
 
 
 def test_an_archived_day_is_read(other: World, archived: Path) -> None:
-    """What it says is what its CSV said."""
+    """It has the values of its CSV."""
     assert slots(other) == [1, 2, 3]
     assert statuses(other)[:2] == [("a", 1, 2, None), ("b", 5, 2, None)]
 
@@ -400,10 +402,10 @@ LIES: tuple[Callable[[dict[str, object]], object], ...] = (
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_a_certificate_that_lies_costs_its_day(
+def test_a_day_with_a_false_certificate_is_skipped(
     other: World, archived: Path, lie: Callable[[dict[str, object]], object]
 ) -> None:
-    """Another day or system, other rows, a zone that is a path: it is left out."""
+    """Another day or system, other rows, a zone that is a path."""
     certificate(archived, lie)
     source = FolderSource(other.folder, Grid.of(300), LATER)
 
@@ -416,10 +418,10 @@ def test_a_certificate_that_lies_costs_its_day(
 
 
 @pytest.mark.parametrize("text", ["[" * 200_000, "7", "null", "", '{"date": NaN}'])
-def test_a_certificate_that_is_none_costs_its_day(
+def test_a_day_with_an_invalid_certificate_is_skipped(
     other: World, archived: Path, text: str
 ) -> None:
-    """Whatever lies there in its place."""
+    """Any other content in its place."""
     (path,) = (archived / "certificates/system_id=city").glob("2026-11-22.json")
     path.write_text(text, encoding="utf-8")
 
@@ -427,7 +429,7 @@ def test_a_certificate_that_is_none_costs_its_day(
 
 
 @PLANTED
-def test_an_archived_file_that_is_none_is_not_opened(
+def test_an_archived_file_that_is_not_regular_is_not_opened(
     other: World, archived: Path, plant: Callable[[Path], None]
 ) -> None:
     """Neither the rows nor the certificate."""
@@ -473,8 +475,8 @@ GOOD = [f"2026-11-22 12:0{n}:00,a,{n}" for n in range(10)]
         "\x00",
     ],
 )
-def test_a_line_that_cannot_be_costs_only_itself(tmp_path: Path, line: str) -> None:
-    """It is counted, and the others are read."""
+def test_an_impossible_line_is_skipped_and_counted(tmp_path: Path, line: str) -> None:
+    """The others are read."""
     source = table(tmp_path, *GOOD, line)
 
     snapshots = list(source.snapshots())
@@ -483,7 +485,7 @@ def test_a_line_that_cannot_be_costs_only_itself(tmp_path: Path, line: str) -> N
     assert source.bad == 1
 
 
-def test_bytes_that_are_no_text_cost_their_line(tmp_path: Path) -> None:
+def test_a_line_that_is_not_utf8_is_skipped(tmp_path: Path) -> None:
     """Latin-1 in one line of many."""
     source = table(tmp_path, *GOOD)
     with source.paths[0].open("ab") as out:
@@ -494,7 +496,7 @@ def test_bytes_that_are_no_text_cost_their_line(tmp_path: Path) -> None:
 
 
 def test_a_quote_that_is_never_closed_does_not_swallow_the_rest(tmp_path: Path) -> None:
-    """Only what one value may have."""
+    """It takes at most the length of one value."""
     lines = [f"2026-11-22 12:00:00,{'y' * 90},{n}" for n in range(3_000)]
     source = table(tmp_path, '2026-11-22 12:00:00,"a,1', *lines)
 
@@ -503,8 +505,8 @@ def test_a_quote_that_is_never_closed_does_not_swallow_the_rest(tmp_path: Path) 
     assert len(snapshots) == 1
 
 
-def test_rows_in_no_order_are_put_in_order(tmp_path: Path) -> None:
-    """Each slot comes once, the oldest first; ties stay as they were."""
+def test_unordered_rows_are_sorted(tmp_path: Path) -> None:
+    """Each slot occurs once, the oldest first; the sort is stable."""
     source = table(tmp_path, *reversed(GOOD), "2026-11-22 12:00:00,b,7")
 
     snapshots = list(source.snapshots())
@@ -513,10 +515,10 @@ def test_rows_in_no_order_are_put_in_order(tmp_path: Path) -> None:
     assert [station[:2] for station in snapshots[0].statuses] == [("a", 0), ("b", 7)]
 
 
-def test_a_packed_bomb_is_not_unpacked(
+def test_a_gzip_bomb_is_not_inflated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A table shrinks to a tenth or a fortieth, and not to a thousandth."""
+    """A table shrinks to a tenth or a fortieth, not to a thousandth."""
     monkeypatch.setattr(table_rows, "SMALL", 1_000)
     path = tmp_path / "bomb.csv.gz"
     line = b"2026-11-22 12:00:00,a,1\n"
@@ -526,8 +528,8 @@ def test_a_packed_bomb_is_not_unpacked(
         list(mapped(path).snapshots())
 
 
-def test_a_packed_table_is_read(tmp_path: Path) -> None:
-    """As it always was; one that is cut off is named."""
+def test_a_compressed_table_is_read(tmp_path: Path) -> None:
+    """A truncated one is named."""
     path = tmp_path / "table.csv.gz"
     packed = gzip.compress("\n".join(["t,id,n", *GOOD, ""]).encode())
     path.write_bytes(packed)
@@ -540,7 +542,7 @@ def test_a_packed_table_is_read(tmp_path: Path) -> None:
 
 
 def test_a_slot_with_endless_rows_is_refused(tmp_path: Path) -> None:
-    """Every row at one moment: the wrong column is the time."""
+    """If every row has the same time, the wrong column was mapped."""
     source = table(tmp_path, *(f"2026-11-22 12:00:00,{n},1" for n in range(300_001)))
 
     with pytest.raises(SettingsError, match="check the time column"):
@@ -548,7 +550,7 @@ def test_a_slot_with_endless_rows_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_table_of_many_columns_is_refused(tmp_path: Path) -> None:
-    """It is none of stations; and the error does not list them."""
+    """It is not a table of stations; the error does not list all columns."""
     path = tmp_path / "wide.csv"
     path.write_text(",".join(map(str, range(20_000))) + "\n", encoding="utf-8")
 
@@ -557,10 +559,10 @@ def test_a_table_of_many_columns_is_refused(tmp_path: Path) -> None:
 
 
 @PLANTED
-def test_a_table_that_is_no_file_is_not_opened(
+def test_a_table_that_is_not_a_regular_file_is_not_opened(
     world: World, tmp_path: Path, plant: Callable[[Path], None]
 ) -> None:
-    """Named by the user, or lying in the folder that is: nothing waits or is filled."""
+    """Whether named by the user or found in a folder: nothing waits or is filled."""
     (tmp_path / "tables").mkdir()
     plant(tmp_path / "tables/x.csv")
     config = toml(tmp_path)
@@ -590,7 +592,7 @@ def test_a_link_that_the_user_names_is_followed(world: World, tmp_path: Path) ->
 def test_parquet_of_another_system_is_refused_by_its_path(
     world: World, tmp_path: Path
 ) -> None:
-    """Its folders say whose it is, as an archive's do."""
+    """Its path has the system's id, like an archive's."""
     path = tmp_path / "x/system_id=oslo/date=2026-11-22"
     path.mkdir(parents=True)
     (path / "part.parquet").touch()
@@ -605,13 +607,13 @@ def test_parquet_of_another_system_is_refused_by_its_path(
 
 
 def parquet(path: Path, sql: str, *, rows: int) -> TableSource:
-    """Write what *sql* gives, in one row group, to *path*; return the table."""
+    """Write the result of *sql*, in one row group, to *path*; return the table."""
     duckdb = pytest.importorskip("duckdb")
     duckdb.execute(f"COPY ({sql}) TO '{path}' (FORMAT parquet, ROW_GROUP_SIZE {rows})")
     return mapped(path)
 
 
-def test_parquet_values_that_cannot_be_are_left_out(tmp_path: Path) -> None:
+def test_impossible_parquet_values_are_skipped(tmp_path: Path) -> None:
     """Of any type: lists, blobs, infinite numbers, texts of megabytes."""
     source = parquet(
         tmp_path / "odd.parquet",
@@ -627,7 +629,7 @@ def test_parquet_values_that_cannot_be_are_left_out(tmp_path: Path) -> None:
     assert source.bad == 2
 
 
-def test_parquet_that_is_damaged_is_named(tmp_path: Path) -> None:
+def test_damaged_parquet_is_named(tmp_path: Path) -> None:
     """Exit code 74, not a crash."""
     path = tmp_path / "bad.parquet"
     parquet(path, "SELECT 1 AS t, 'a' AS id, 1 AS n", rows=100)
@@ -639,8 +641,10 @@ def test_parquet_that_is_damaged_is_named(tmp_path: Path) -> None:
         list(mapped(path).snapshots())
 
 
-def test_what_was_left_out_is_told(world: World, other: World) -> None:
-    """Rows, blocks and values, at the end."""
+def test_skipped_rows_blocks_and_values_are_reported(
+    world: World, other: World
+) -> None:
+    """With their number, at the end."""
     rewrite(other, lambda text: text.replace("a,2,", "a,-3,"))
 
     text = fill(world, "--from", other.folder, "--force")

@@ -9,7 +9,7 @@ from bikecollect.collect.derived_columns import chosen
 
 
 def troubles(tmp_path: Path, *functions: str) -> tuple[str, ...]:
-    """Return the troubles of a module of functions, each with a name of a column."""
+    """Return the errors of a module of functions, each with the name of a column."""
     module = f"columns_{tmp_path.name}"
     lines = [
         f"def f{number}(row): return {{{name!r}: 1}}\n"
@@ -30,27 +30,27 @@ def troubles(tmp_path: Path, *functions: str) -> tuple[str, ...]:
     ],
 )
 def test_a_name_in_use_is_refused(tmp_path: Path, name: str) -> None:
-    """In any case of its letters; the other columns are written."""
+    """In upper or lower case; the other columns are written."""
     (trouble,) = troubles(tmp_path, name)
 
     assert "the name " in trouble
 
 
 def test_two_functions_cannot_share_a_name(tmp_path: Path) -> None:
-    """The first one has it."""
+    """The first one keeps it."""
     (trouble,) = troubles(tmp_path, "wind", "Wind")
 
     assert 'the name "Wind" is also used by' in trouble
 
 
 @pytest.mark.parametrize("name", ["wind", "regen_mm", "Über 2 °C", "station", "hour"])
-def test_other_names_are_taken(tmp_path: Path, name: str) -> None:
-    """Blanks and letters of other languages too."""
+def test_other_names_are_accepted(tmp_path: Path, name: str) -> None:
+    """Also with spaces and letters of other languages."""
     assert troubles(tmp_path, name) == ()
 
 
 def test_the_settings_are_checked_with_the_functions_they_name(tmp_path: Path) -> None:
-    """78, before anything is collected; the doctor says it, too."""
+    """78, before anything is collected; `doctor` reports it, too."""
     (tmp_path / "mine_slot.py").write_text("def f(row): return {'Slot': 1}\n")
     settings = tmp_path / "b.toml"
     settings.write_text(

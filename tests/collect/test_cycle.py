@@ -35,7 +35,7 @@ def world(tmp_path: Path) -> World:
 
 
 def test_one_snapshot_becomes_rows_in_todays_file(world: World) -> None:
-    """A good fetch ends in one row a station, under the slot's own time."""
+    """A good fetch writes one row per station, with the slot's own time."""
     run = world.fetch({"a": 3, "b": 0})
 
     assert run.outcome is Outcome.COLLECTED
@@ -47,7 +47,7 @@ def test_one_snapshot_becomes_rows_in_todays_file(world: World) -> None:
 
 
 def test_an_accepted_payload_moves_on_to_the_kept_ones(world: World) -> None:
-    """After the commit the inbox is empty and the payload lies under its day."""
+    """After the commit the inbox is empty, and the payload is kept under its day."""
     world.fetch({"a": 3})
 
     assert world.inbox() == []
@@ -56,7 +56,7 @@ def test_an_accepted_payload_moves_on_to_the_kept_ones(world: World) -> None:
 
 
 def test_a_silent_feed_leaves_a_run_and_no_rows(world: World) -> None:
-    """A feed that does not answer writes nothing, yet is written down."""
+    """A feed that does not answer writes no rows, and its run is recorded."""
     world.feed.answer = FeedUnavailable("no answer in 30 s", cause="timeout")
 
     run = world.fetch()
@@ -71,7 +71,7 @@ def test_a_silent_feed_leaves_a_run_and_no_rows(world: World) -> None:
 
 
 def test_a_system_without_a_turn_is_recorded_with_the_cause(world: World) -> None:
-    """Nothing is fetched, and the gap report can say why."""
+    """Nothing is fetched, and the gap report has the cause."""
     run = world.cycle().run(world.begin(), Overload("no time was left for it"))
 
     assert (run.outcome, run.exit_code) == (Outcome.OVERLOAD, 75)
@@ -84,7 +84,7 @@ def test_a_system_without_a_turn_is_recorded_with_the_cause(world: World) -> Non
 
 
 def test_a_second_run_in_the_slot_is_a_duplicate(world: World) -> None:
-    """Two runs in one slot end in one block and one duplicate (fault 84)."""
+    """Two runs in one slot write one block; the second is a duplicate (fault 84)."""
     world.fetch({"a": 3})
     run = world.fetch({"a": 4}, after=1 * MINUTES)
 
@@ -94,7 +94,7 @@ def test_a_second_run_in_the_slot_is_a_duplicate(world: World) -> None:
 
 
 def test_a_clock_that_was_set_back_loses_nothing(world: World) -> None:
-    """A slot met again an hour later is kept aside, not dropped (fault 76)."""
+    """The payload of a slot that occurs again is rejected, not dropped (fault 76)."""
     world.fetch({"a": 3})
     world.fetch({"a": 4}, after=60 * MINUTES)
     world.clock.now = NOON
@@ -111,7 +111,7 @@ def test_a_clock_that_was_set_back_loses_nothing(world: World) -> None:
 def test_a_payload_that_cannot_be_understood_is_kept_with_its_reason(
     world: World,
 ) -> None:
-    """A wrong shape ends with 65, the bytes in rejected/, the reason beside."""
+    """A wrong shape ends with 65; bytes and reason are in rejected/."""
     world.feed.answer = b'{"gone": 1}'
 
     run = world.fetch()
@@ -140,7 +140,7 @@ def test_memory_that_runs_out_keeps_the_payload(world: World) -> None:
 
 
 def test_no_file_is_named_after_anything_in_a_payload(world: World) -> None:
-    """A station called like a path stays a cell (fault 110)."""
+    """A station with the name of a path remains a cell (fault 110)."""
     world.fetch({"../../../evil": 1, "/etc/passwd": 2})
 
     names = {path.name for path in world.folder.parent.rglob("*")}
@@ -149,7 +149,7 @@ def test_no_file_is_named_after_anything_in_a_payload(world: World) -> None:
 
 
 def test_a_torn_tail_is_cut_and_written_again(world: World) -> None:
-    """Half a block whose payload waits is cut, and redone from the payload."""
+    """Half a block is cut, and written again from the payload in the inbox."""
     world.fetch({"a": 3})
     content = (world.folder / DAY_FILE).read_bytes()
     world.fetch({"a": 4, "b": 5}, after=5 * MINUTES)
@@ -185,7 +185,7 @@ def test_a_lost_ledger_is_rebuilt_from_the_files(world: World) -> None:
 def test_a_lost_ledger_keeps_the_stations_of_a_slot_that_is_fetched_again(
     world: World,
 ) -> None:
-    """The slot's block is adopted, so nobody would write its stations a second time."""
+    """Adopting the block does not skip its station versions."""
     for bikes in (1, 2):
         world.fetch({"a": bikes}, after=300)
     before = world.lines("station_information.csv")
@@ -203,7 +203,7 @@ def test_a_lost_ledger_keeps_the_stations_of_a_slot_that_is_fetched_again(
 def test_a_damaged_ledger_is_set_aside_and_rebuilt(
     world: World, damage: bytes | None
 ) -> None:
-    """Emptied, overwritten or torn: the run ends well all the same (fault 64)."""
+    """Emptied, overwritten or torn: the run succeeds (fault 64)."""
     world.fetch({"a": 3})
     path = world.folder / "ledger.sqlite3"
     data = path.read_bytes()
@@ -217,10 +217,10 @@ def test_a_damaged_ledger_is_set_aside_and_rebuilt(
     assert world.agrees()
 
 
-def test_a_file_that_somebody_changed_is_left_and_a_segment_begun(
+def test_a_changed_file_is_kept_and_a_new_segment_begun(
     world: World,
 ) -> None:
-    """A re-saved CSV (CRLF) is not appended to (faults 63, 95)."""
+    """Nothing is appended to a re-saved CSV (CRLF) (faults 63, 95)."""
     world.fetch({"a": 3})
     path = world.folder / DAY_FILE
     changed = path.read_bytes().replace(b"\n", b"\r\n")
@@ -232,8 +232,8 @@ def test_a_file_that_somebody_changed_is_left_and_a_segment_begun(
     assert [notice.kind for notice in run.notices] == ["damage"]
 
 
-def test_a_shortened_file_is_left_and_a_segment_begun(world: World) -> None:
-    """Lost bytes are told of, once, and collection goes on (fault 63)."""
+def test_a_shortened_file_is_kept_and_a_new_segment_begun(world: World) -> None:
+    """Lost bytes are reported once, and collection continues (fault 63)."""
     world.fetch({"a": 3})
     path = world.folder / DAY_FILE
     path.write_bytes(path.read_bytes()[:-20])
@@ -259,8 +259,8 @@ def test_foreign_bytes_at_the_end_are_kept_aside(world: World) -> None:
     assert world.agrees()
 
 
-def test_a_killed_run_is_named_by_the_next(world: World) -> None:
-    """A run that left only its note is written down as killed (fault 68)."""
+def test_a_killed_run_is_recorded_by_the_next(world: World) -> None:
+    """A run that left only its note is recorded as killed (fault 68)."""
     dead = world.begin()
     world.run_notes.begin(dead)
     world.payloads = type(world.payloads)(world.folder / "payloads")
@@ -274,8 +274,8 @@ def test_a_killed_run_is_named_by_the_next(world: World) -> None:
     assert world.inbox() == []
 
 
-def test_a_run_that_was_written_down_is_not_called_killed(world: World) -> None:
-    """It died between its account and the removal of its note (fault 68)."""
+def test_a_recorded_run_is_not_recorded_as_killed(world: World) -> None:
+    """It died between its record and the removal of its note (fault 68)."""
     first = world.fetch({"a": 3})
     note = f"{stamp(first.slot)}.{first.run_id}.run"
     begun = replace(
@@ -289,7 +289,7 @@ def test_a_run_that_was_written_down_is_not_called_killed(world: World) -> None:
     assert world.inbox() == []
 
 
-def test_a_long_rest_is_respected_by_the_next_run(world: World) -> None:
+def test_a_long_retry_after_is_respected_by_the_next_run(world: World) -> None:
     """After a 429 with a long Retry-After no request is made (fault 20)."""
     world.feed.answer = RateLimited("too many", not_before=NOON + 900)
     first = world.fetch()
@@ -301,7 +301,7 @@ def test_a_long_rest_is_respected_by_the_next_run(world: World) -> None:
 
 
 def test_a_new_version_of_a_station_is_one_line(world: World) -> None:
-    """Station information is written when something else than status changed."""
+    """Station information is written when anything but the status changed."""
     world.fetch({"a": 3})
     world.fetch({"a": 4}, after=5 * MINUTES)
     world.fetch({"a": 5}, after=5 * MINUTES, names={"a": "new name"})
@@ -337,7 +337,7 @@ def test_a_field_that_is_gone_or_new_is_named(world: World) -> None:
 
 
 def test_files_of_others_do_not_stop_the_pruning(world: World) -> None:
-    """A `.DS_Store` among the kept payloads stays; old payloads go all the same."""
+    """A `.DS_Store` among the kept payloads remains; old payloads are removed."""
     world.fetch({"a": 1})
     kept = world.folder / "payloads/kept"
     for path in (kept / ".DS_Store", kept / "2026-11-22/.DS_Store"):
@@ -355,7 +355,7 @@ def test_files_of_others_do_not_stop_the_pruning(world: World) -> None:
 
 
 def test_kept_payloads_are_pruned_after_their_days(world: World) -> None:
-    """A payload older than payload_days goes, as soon as as many days are kept."""
+    """A payload older than payload_days is removed once that many days are kept."""
     world.fetch({"a": 3})
     for bikes in range(8):
         world.fetch({"a": bikes}, after=1440 * MINUTES)
@@ -365,7 +365,7 @@ def test_kept_payloads_are_pruned_after_their_days(world: World) -> None:
 
 
 def test_a_newer_ledger_is_not_touched_and_the_payload_waits(world: World) -> None:
-    """A ledger of a newer bikecollect ends with 78, the payload accepted (fault 98)."""
+    """A ledger of a newer version ends with 78, the payload accepted (fault 98)."""
     world.fetch({"a": 3})
     db = sqlite3.connect(world.folder / "ledger.sqlite3")
     db.execute("PRAGMA user_version = 99")
@@ -407,10 +407,10 @@ def _sparse(path: Path) -> None:
     ],
     ids=["fifo", "link", "another", "large"],
 )
-def test_what_others_put_into_the_inbox_stops_no_run(
+def test_foreign_files_in_the_inbox_stop_no_run(
     world: World, put: Callable[[Path], object]
 ) -> None:
-    """It is rejected by name and never met again: the next slots are collected."""
+    """They are rejected by name once: the next slots are collected."""
     world.fetch({"a": 1})
     strange = world.folder / "payloads/inbox/20261122T030000Z.0badcafe.zip"
     put(strange)
@@ -425,7 +425,7 @@ def test_what_others_put_into_the_inbox_stops_no_run(
     assert os.path.lexists(world.folder / "payloads/rejected" / strange.name)
 
 
-def test_new_fields_in_each_slot_are_told_of_shortly(world: World) -> None:
+def test_new_fields_in_each_slot_are_reported_briefly(world: World) -> None:
     """A thousand of them are a few notices, and the ledger hardly grows."""
     world.fetch({"a": 1}, fields=[f"first-{n}-{'x' * 400}" for n in range(1_000)])
     world.fetch({"a": 1}, after=300, fields=[f"then-{n}" for n in range(1_000)])
@@ -439,8 +439,8 @@ def test_new_fields_in_each_slot_are_told_of_shortly(world: World) -> None:
     assert (world.folder / "ledger.sqlite3").stat().st_size - before < 1_000_000
 
 
-def test_what_cannot_be_remembered_is_forgotten(world: World) -> None:
-    """A note of megabytes is not kept, nor its former value taken for it."""
+def test_a_note_that_is_too_large_is_dropped(world: World) -> None:
+    """A note of megabytes is not kept, and neither is its former value."""
     world.ledger.open()
     world.ledger.remember({"types": "short", "other": "stays"})
     world.ledger.remember({"types": "x" * 2_000_000})
@@ -448,8 +448,8 @@ def test_what_cannot_be_remembered_is_forgotten(world: World) -> None:
     assert world.ledger.notes() == {"other": "stays"}
 
 
-def test_a_text_of_surrogates_is_written_down(world: World) -> None:
-    """SQLite takes none of them; the run's row is there all the same."""
+def test_a_run_with_surrogates_is_recorded(world: World) -> None:
+    """SQLite rejects them; the run is recorded without them."""
     run = replace(
         world.begin(), result=Result(Outcome.BUG, flags=("\ud800",)), boot_id="\udfff"
     )
@@ -460,7 +460,7 @@ def test_a_text_of_surrogates_is_written_down(world: World) -> None:
 
 
 def test_a_note_of_impossible_numbers_is_no_run(world: World) -> None:
-    """It is not written down, and does not keep any later run from its end."""
+    """It is not recorded, and prevents no later run from ending."""
     inbox = world.folder / "payloads/inbox"
     inbox.mkdir(parents=True)
     note = replace(world.begin(), bytes=10**30).to_json()
@@ -475,7 +475,7 @@ def test_a_note_of_impossible_numbers_is_no_run(world: World) -> None:
 
 
 def test_a_long_id_in_an_old_file_is_no_torn_line(world: World) -> None:
-    """A version before wrote them: a lost ledger adopts their rows as any other."""
+    """Earlier versions wrote long ids: a lost ledger adopts their rows."""
     world.fetch({"x" * 200_000: 3, "b": 1}, names={"b": "n" * 200_000})
     named = {"b": "n" * 200_000}
     world.fetch({"x" * 200_000: 4, "b": 2}, after=5 * MINUTES, names=named)
@@ -491,8 +491,8 @@ def test_a_long_id_in_an_old_file_is_no_torn_line(world: World) -> None:
     assert [block.rows for block in world.committed()] == [2, 2, 1]
 
 
-def test_far_more_stations_than_usual_are_not_believed_at_once(world: World) -> None:
-    """A city of ten has 6,000 for a slot: kept, told of, and nothing is written."""
+def test_far_more_stations_than_usual_are_rejected_at_first(world: World) -> None:
+    """A city of ten has 6,000 for a slot: kept, reported, not written."""
     city = {f"s{n}": 1 for n in range(10)}
     country = {f"s{n}": 1 for n in range(6_000)}
     world.fetch(city)
@@ -505,8 +505,8 @@ def test_far_more_stations_than_usual_are_not_believed_at_once(world: World) -> 
     assert len(world.lines()) == 20
 
 
-def test_far_more_stations_are_believed_after_an_hour(world: World) -> None:
-    """A city that has become a country is one; the first hour waits for backfill."""
+def test_far_more_stations_are_accepted_after_an_hour(world: World) -> None:
+    """The slots of the first hour are filled by `backfill`."""
     world.fetch({f"s{n}": 1 for n in range(10)})
     country = {f"s{n}": 1 for n in range(6_000)}
     runs = [world.fetch(country, after=300) for _ in range(15)]
@@ -515,8 +515,8 @@ def test_far_more_stations_are_believed_after_an_hour(world: World) -> None:
     assert [run.outcome for run in runs[12:]] == [Outcome.COLLECTED] * 3
 
 
-def test_a_list_that_is_another_in_each_slot_is_not_kept(world: World) -> None:
-    """600 stations, renamed in each slot: three lists a day, the rows go on."""
+def test_a_list_that_changes_in_each_slot_is_written_rarely(world: World) -> None:
+    """600 stations, renamed in each slot: three lists a day; rows are written."""
     for number in range(8):
         names = {f"s{n}": f"{n} the {number}th" for n in range(600)}
         run = world.fetch({f"s{n}": 1 for n in range(600)}, after=300, names=names)
@@ -529,8 +529,8 @@ def test_a_list_that_is_another_in_each_slot_is_not_kept(world: World) -> None:
     ]
 
 
-def test_of_payloads_that_say_nothing_few_are_kept(world: World) -> None:
-    """The newest ones, 32 MiB of them; of others, small ones, all."""
+def test_of_unreadable_payloads_few_are_kept(world: World) -> None:
+    """The newest 32 MiB of them; of other rejected payloads, small ones, all."""
     world.feed.bug = PayloadError("too large to be read", cause="too-large")
     noise = random.Random(1)
     for _ in range(9):

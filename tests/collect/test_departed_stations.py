@@ -27,7 +27,7 @@ def status(*ids: str) -> dict[str, Any]:
 
 
 def departed(city: Publisher) -> list[tuple[str, str]]:
-    """Return the stations that have left, each with the slot of its departure."""
+    """Return the removed stations, each with the slot of its removal."""
     return [
         (version["station_id"], version["valid_from"])
         for version in city.stations()
@@ -49,10 +49,10 @@ def city(tmp_path: Path) -> Iterator[Publisher]:
         yield publisher
 
 
-def test_a_station_leaves_a_list_that_stays_the_same_afterwards(
+def test_a_station_is_removed_from_a_list_that_is_unchanged_afterwards(
     city: Publisher,
 ) -> None:
-    """The unchanged list is not in the payload, and is evidence all the same."""
+    """The unchanged list is not in the payload, but it is evidence."""
     city.fetch()
     city.documents["/station_status"] = status("a", "b")
     city.documents["/station_information"] = information("a", "b")
@@ -66,10 +66,10 @@ def test_a_station_leaves_a_list_that_stays_the_same_afterwards(
     assert departed(city) == [("c", "2026-11-22T02:00:00+08:00")]
 
 
-def test_a_station_leaves_when_its_rows_end_though_the_list_comes_once_a_day(
+def test_a_station_is_removed_when_its_rows_end(
     city: Publisher,
 ) -> None:
-    """The rows end at 02:00, the list of the next day lacks the station."""
+    """The rows end at 02:00, and the next day's list lacks the station."""
     city.documents["/station_information"] = information("a", "b", "c", ttl=80_000)
     city.fetch()
     city.documents["/station_status"] = status("a", "b")
@@ -81,10 +81,10 @@ def test_a_station_leaves_when_its_rows_end_though_the_list_comes_once_a_day(
     assert departed(city) == [("c", "2026-11-22T02:00:00+08:00")]
 
 
-def test_a_listed_station_that_never_had_rows_leaves_with_the_list(
+def test_a_listed_station_without_rows_is_removed_with_the_list(
     city: Publisher,
 ) -> None:
-    """Its rows say nothing about the day on which it left."""
+    """Without rows only the list has the date of its removal."""
     city.documents["/station_status"] = status("a", "b")
     city.fetch()
     city.fetch(after=2 * DAY)
@@ -95,8 +95,8 @@ def test_a_listed_station_that_never_had_rows_leaves_with_the_list(
     assert departed(city) == [("c", "2026-11-24T02:00:00+08:00")]
 
 
-def test_a_list_that_cannot_be_fetched_removes_nobody(city: Publisher) -> None:
-    """Only a list that was seen, and lacks the station, is evidence."""
+def test_a_list_that_cannot_be_fetched_removes_no_station(city: Publisher) -> None:
+    """Only a list that was read, and lacks the station, is evidence."""
     city.fetch()
     city.documents["/station_information"] = information("a", "b")
     city.fetch()
@@ -111,8 +111,8 @@ def test_a_list_that_cannot_be_fetched_removes_nobody(city: Publisher) -> None:
     assert departed(city) == [("c", "2026-11-22T02:00:00+08:00")]
 
 
-def test_a_station_that_returns_within_a_day_never_left(city: Publisher) -> None:
-    """A list without it for an hour leaves no trace, even at the same hour later."""
+def test_a_station_that_returns_within_a_day_was_not_removed(city: Publisher) -> None:
+    """A list without it for an hour has no effect, even at the same hour later."""
     city.fetch()
     city.documents["/station_information"] = information("a", "b")
     city.fetch()

@@ -36,7 +36,7 @@ def world(tmp_path: Path) -> World:
 
 
 def failing(work: Callable[..., Any], error: Exception, times: int) -> Any:
-    """Return *work*, which does its work and then raises *error* the first *times*."""
+    """Return *work*, which raises *error* at the end of its first *times* calls."""
     left = iter(range(times))
 
     def wrapper(*values: Any, **options: Any) -> Any:
@@ -49,7 +49,7 @@ def failing(work: Callable[..., Any], error: Exception, times: int) -> Any:
 
 
 def failing_before(work: Callable[..., Any], error: Exception) -> Any:
-    """Return *work*, which raises *error* instead the first time."""
+    """Return *work*, which raises *error* at the start of its first call."""
     left = iter([error])
 
     def wrapper(*values: Any, **options: Any) -> Any:
@@ -69,7 +69,7 @@ def test_a_failure_during_the_commit_ends_the_run_and_is_healed(
     name: str,
     error: Exception,
 ) -> None:
-    """Nothing is appended behind rows that the ledger does not know (fault 73)."""
+    """Nothing is appended after rows that the ledger lacks (fault 73)."""
     real = getattr(owner, name)
     monkeypatch.setattr(owner, name, failing(real, error, 1))
     failed = world.fetch({"a": 3, "b": 4}, after=5 * MINUTES)
@@ -88,7 +88,7 @@ def test_a_failure_during_the_commit_ends_the_run_and_is_healed(
 def test_the_payload_behind_a_failed_one_waits_too(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of two waiting payloads the first fails after its append: both come later."""
+    """The first of two payloads fails after its append: both are committed later."""
     with Lock(world.folder / "lock").held():
         world.fetch({"a": 3, "b": 4}, after=5 * MINUTES)
     real = Ledger.commit
@@ -133,7 +133,7 @@ def test_a_payload_that_always_fails_is_rejected_in_the_end(
 def test_a_call_that_fails_once_costs_no_payload(
     world: World, monkeypatch: pytest.MonkeyPatch, call: str, number: int
 ) -> None:
-    """Whichever call of a run fails for a moment, the next run commits the payload."""
+    """For any call that fails once, the next run commits the payload."""
     rejected = world.folder / "payloads/rejected"
     calls = _count_calls(world, monkeypatch, call)
     codes = set()

@@ -89,7 +89,7 @@ def table(path: Path, slots: Sequence[int], shift: timedelta = timedelta(0)) -> 
 def test_the_flags_of_another_bikecollect_are_kept(
     world: World, tmp_path: Path
 ) -> None:
-    """Stale, partial and late slots stay so; words that are no flags are dropped."""
+    """Stale, partial and late remain; unknown flags are dropped."""
     other = World(tmp_path / "copy" / "city")
     (other.folder / ".bikecollect").touch()
     for number in range(3):
@@ -108,7 +108,7 @@ def test_the_flags_of_another_bikecollect_are_kept(
 
 
 def test_an_archived_day_keeps_its_flags(world: World, tmp_path: Path) -> None:
-    """The day's slots are archived beside its rows."""
+    """The archive has the day's slots beside its rows."""
     pytest.importorskip("duckdb")
     other = World(tmp_path / "copy" / "bikes" / "city")
     (other.folder / ".bikecollect").touch()
@@ -127,7 +127,7 @@ def test_an_archived_day_keeps_its_flags(world: World, tmp_path: Path) -> None:
 def test_another_city_without_a_common_id_is_refused(
     world: World, tmp_path: Path
 ) -> None:
-    """Also if no slot is common; --force fills anyway."""
+    """Even if no slot is common; --force fills anyway."""
     world.fetch({"taipei-1": 1, "taipei-2": 2})
     rows = [("2026-11-20 12:00:00", f"oslo-{n}", 5) for n in range(20)]
     path = write(tmp_path / "b.csv", ("at", "id", "bikes"), rows)
@@ -143,7 +143,7 @@ def test_another_city_without_a_common_id_is_refused(
 def test_a_city_that_was_imported_is_known_by_its_rows(
     world: World, tmp_path: Path
 ) -> None:
-    """An import has no list of stations; its ids count all the same."""
+    """An import has no list of stations; the ids of its rows are used."""
     fill(world, table(tmp_path / "a.csv", range(4)))
     rows = [("2026-11-22 12:05:00", f"oslo-{n}", 5) for n in range(20)]
     path = write(tmp_path / "b.csv", ("at", "id", "bikes"), rows)
@@ -155,10 +155,10 @@ def test_a_city_that_was_imported_is_known_by_its_rows(
 
 
 @pytest.mark.parametrize("hours", [-1, 1, 8, 5.5, 24])
-def test_a_shift_of_the_times_is_found_and_named(
+def test_a_shift_of_the_times_is_named(
     world: World, tmp_path: Path, hours: float
 ) -> None:
-    """The same values at other times: by how much they have to be moved is said."""
+    """The same values at other times: the message has the shift."""
     for number in range(36):
         world.clock.now = NOON + number * 300
         world.fetch(counts(number))
@@ -217,10 +217,10 @@ def youbike(
     ]
 
 
-def test_times_in_utc_are_proven_by_the_reports_beside_them(
+def test_times_in_utc_are_recognised_by_the_report_times(
     world: World, tmp_path: Path
 ) -> None:
-    """collect_time 04:01:27 beside an updateTime of 12:00:52 is UTC."""
+    """collect_time 04:01:27 and updateTime 12:00:52 mean UTC."""
     rows = youbike(
         BEGIN + timedelta(seconds=52),
         BEGIN.astimezone(UTC) + timedelta(seconds=87),
@@ -235,7 +235,7 @@ def test_times_in_utc_are_proven_by_the_reports_beside_them(
 
 
 def test_local_times_stay_local(world: World, tmp_path: Path) -> None:
-    """collect_time 12:01:27 beside an updateTime of 12:00:52 is Taipei's."""
+    """collect_time 12:01:27 and updateTime 12:00:52 mean Taipei's time."""
     rows = youbike(BEGIN + timedelta(seconds=52), BEGIN + timedelta(seconds=87))
     path = write(tmp_path / "local.csv", YOUBIKE, rows)
 
@@ -245,10 +245,8 @@ def test_local_times_stay_local(world: World, tmp_path: Path) -> None:
     assert list(flags(world)) == ["12:00"]
 
 
-def test_a_zone_that_cannot_be_found_out_is_asked_for(
-    world: World, tmp_path: Path
-) -> None:
-    """Vienna's clock wrote the times; neither Taipei's nor UTC explains them."""
+def test_an_unknown_zone_requires_the_option(world: World, tmp_path: Path) -> None:
+    """The times are Vienna's; neither Taipei's zone nor UTC explains them."""
     rows = youbike(BEGIN, BEGIN - timedelta(hours=7, seconds=-60))
     path = write(tmp_path / "vienna.csv", YOUBIKE, rows)
 
@@ -262,7 +260,7 @@ def test_a_zone_that_cannot_be_found_out_is_asked_for(
 
 
 def test_times_with_an_offset_need_no_proof(world: World, tmp_path: Path) -> None:
-    """The reports are naive times of another zone; the polls say their offset."""
+    """The reports are naive times of another zone; the polls have an offset."""
     rows = [
         (f"{BEGIN:%Y-%m-%dT%H:%M:%S}+08:00", f"{n:04}", n, "2026-11-22 20:00:00")
         for n in range(5)
@@ -275,7 +273,7 @@ def test_times_with_an_offset_need_no_proof(world: World, tmp_path: Path) -> Non
 
 
 def test_an_unknown_zone_is_a_usage_error(world: World, tmp_path: Path) -> None:
-    """What was given, and what would do."""
+    """The error has the value, and a valid example."""
     path = table(tmp_path / "a.csv", range(2))
 
     code, _, stderr = fill(world, path, "--time-zone", "Asia/Taipeh")
@@ -315,7 +313,7 @@ def test_ids_and_flags_that_became_floats_are_read(
 
 
 def test_an_archive_of_changes_has_partial_slots(world: World, tmp_path: Path) -> None:
-    """A row where a station changed: a slot has few of the stations, and says so."""
+    """It has a row only where a station changed, so slots lack stations."""
     rows = [
         (f"{BEGIN + timedelta(minutes=5 * slot):%Y-%m-%d %H:%M:%S}", f"{n:04}", slot)
         for slot in range(12)
@@ -333,10 +331,10 @@ def test_an_archive_of_changes_has_partial_slots(world: World, tmp_path: Path) -
     assert json.loads(report)["days"][0]["partial"] == 12
 
 
-def test_a_station_that_is_twice_in_a_poll_is_said(
+def test_a_station_that_is_twice_in_a_poll_is_flagged(
     world: World, tmp_path: Path
 ) -> None:
-    """The first row counts; the slot has the flag dup."""
+    """The first row is used; the slot has the flag dup."""
     rows = youbike(BEGIN, BEGIN + timedelta(seconds=60))
     path = write(tmp_path / "twice.csv", YOUBIKE, [*rows, rows[0]])
 
@@ -348,7 +346,7 @@ def test_a_station_that_is_twice_in_a_poll_is_said(
 def test_gaps_of_an_import_before_the_first_run_are_before_collecting(
     world: World, tmp_path: Path
 ) -> None:
-    """No ledger was lost: nobody had collected yet."""
+    """Their cause is `not-collecting`, not a lost ledger."""
     world.clock.now = NOON + 3600
     world.fetch(counts(0))
     path = table(tmp_path / "early.csv", [0, 1, 4])

@@ -28,7 +28,7 @@ with open("{file}", "a", encoding="utf-8") as heard:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Path:
-    """Return settings with a column that kills and a command that is told."""
+    """Return settings with a column that kills and a command for alerts."""
     (tmp_path / "own.py").write_text(DEADLY, encoding="utf-8")
     hear = tmp_path / "hear"
     text = HEARD.format(python=sys.executable, file=tmp_path / "heard")
@@ -45,7 +45,7 @@ def settings(tmp_path: Path) -> Path:
 
 
 def fetch(settings: Path, *stations: str) -> int:
-    """Fetch *stations*; return how the command ended."""
+    """Fetch *stations*; return the exit status of the command."""
     listed = [
         {"sno": name, "available_rent_bikes": 1, "available_return_bikes": 2}
         for name in stations
@@ -58,8 +58,8 @@ def fetch(settings: Path, *stations: str) -> int:
         return bikecollect("--config", now, "fetch", **env).returncode
 
 
-def test_killed_runs_are_told_of_although_every_run_is_killed(settings: Path) -> None:
-    """The second is killed as the first was, yet people know of the first."""
+def test_killed_runs_are_reported_although_every_run_is_killed(settings: Path) -> None:
+    """The second run is killed like the first, after it reported the first."""
     ended = [fetch(settings, "deadly"), fetch(settings, "deadly")]
 
     output = settings.with_name("heard").read_text(encoding="utf-8")
@@ -67,8 +67,8 @@ def test_killed_runs_are_told_of_although_every_run_is_killed(settings: Path) ->
     assert "was killed before it ended; its payload waits in the inbox" in output
 
 
-def test_a_killed_run_is_told_of_once(settings: Path) -> None:
-    """The runs after the next one say nothing of it."""
+def test_a_killed_run_is_reported_once(settings: Path) -> None:
+    """Later runs do not mention it."""
     fetch(settings, "deadly")
     fetch(settings, "good")
     before = settings.with_name("heard").read_text(encoding="utf-8")

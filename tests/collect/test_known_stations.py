@@ -18,7 +18,7 @@ SLOT = Slot(1_795_276_800)
 def about(
     station_id: str, *, name: str = "", listed: bool = True
 ) -> StationInformation:
-    """Return what a list says of a station."""
+    """Return the information on a station in a list."""
     return StationInformation(station_id, name=name or None, is_listed=listed)
 
 
@@ -51,30 +51,30 @@ def ledger(tmp_path: Path) -> Ledger:
         (600, {"stays": "New", "came back": "Again", "later": None}),
     ],
 )
-def test_stations_that_left_are_not_known(
+def test_removed_stations_are_not_loaded(
     ledger: Ledger, after: int, names: dict[str, str | None]
 ) -> None:
-    """Each that is on the list is known by its version at the slot."""
+    """Each listed station is known by its version at the slot."""
     stations = ledger.stations(Slot(SLOT + after))
 
     assert {key: station.name for key, station in stations.items()} == names
 
 
-def test_a_station_that_left_is_known_where_it_is_asked_for(ledger: Ledger) -> None:
-    """It may be back in the snapshot at hand, whatever its id is made of."""
+def test_a_removed_station_is_loaded_by_its_id(ledger: Ledger) -> None:
+    """It may be back in the current snapshot, with any characters in its id."""
     stations = ledger.stations(Slot(SLOT + 600), ["left", 'no"body', "'; --"])
 
     assert stations["left"] == about("left", listed=False)
     assert set(stations) == {"stays", "came back", "left", "later"}
 
 
-def test_the_next_fetch_remembers_who_is_on_the_list(ledger: Ledger) -> None:
-    """Station information is asked for again where one returns."""
+def test_the_next_fetch_knows_the_listed_stations(ledger: Ledger) -> None:
+    """Station information is requested again when one returns."""
     assert ledger.recall().station_ids == {"stays", "came back", "later"}
 
 
 def test_a_feed_that_makes_up_stations_does_not_make_every_run_slower() -> None:
-    """Beyond what the list holds, new ones have rows and no name; people are told."""
+    """Beyond the limit of the list, new ones have rows, no name, and a notice."""
     known = {f"k{n}": about(f"k{n}") for n in range(MOST_LISTED - 2)}
     listed = tuple(about(f"new{n}") for n in range(5))
     snapshot = Snapshot(
@@ -90,8 +90,8 @@ def test_a_feed_that_makes_up_stations_does_not_make_every_run_slower() -> None:
     assert "5 new ones have rows" in merged.findings["many stations"]
 
 
-def test_a_list_that_fits_is_taken_whole() -> None:
-    """The first list of a national system is new in all its stations."""
+def test_a_list_that_fits_is_complete() -> None:
+    """In the first list of a national system all stations are new."""
     listed = tuple(about(f"{n}") for n in range(100_000))
 
     merged = station_list.merge(Snapshot((), listed, lists_all=True), {}, {}, SLOT)

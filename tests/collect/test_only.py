@@ -53,7 +53,7 @@ def ids(publisher: Publisher) -> list[str]:
 def test_rows_of_some_stations_only_are_written(
     city: Publisher, more: dict[str, Any], kept: list[str]
 ) -> None:
-    """By region in either language, by id, by place; the payload has them all."""
+    """By region in either language, by id, by place; the payload has all."""
     city.more = {**city.more, **more}
     run = city.fetch()
 
@@ -65,10 +65,10 @@ def test_rows_of_some_stations_only_are_written(
     assert len(city.stations()) == 8
 
 
-def test_what_is_not_known_of_a_station_is_no_reason_to_leave_it_out(
+def test_a_station_of_unknown_region_or_place_is_kept(
     city: Publisher,
 ) -> None:
-    """Neither region nor place is said: its rows are kept."""
+    """With neither region nor place its rows are kept."""
     silent = {"sno": "9", "sbi": 1, "bemp": 1}
     city.documents["/list"] = [*STATIONS, silent]
     city.more = {**city.more, "only": {"region": ["板橋區"]}, "bbox": [0, 0, 1, 1]}
@@ -78,7 +78,7 @@ def test_what_is_not_known_of_a_station_is_no_reason_to_leave_it_out(
 
 
 def test_a_filter_that_is_set_later_is_no_loss_of_stations(city: Publisher) -> None:
-    """Three of eight rows are what was asked for: not thin, and nobody left."""
+    """Three of eight rows are as configured: not thin, and no station removed."""
     city.fetch()
     city.fetch()
     city.more = {**city.more, "only": {"region": ["板橋區"]}}
@@ -90,10 +90,10 @@ def test_a_filter_that_is_set_later_is_no_loss_of_stations(city: Publisher) -> N
     assert {station["is_listed"] for station in city.stations()} == {"true"}
 
 
-def test_a_filter_that_keeps_nothing_is_told_and_loses_nothing(
+def test_a_filter_that_keeps_nothing_is_reported_and_loses_nothing(
     city: Publisher,
 ) -> None:
-    """A misspelt district is seen at once: the payload waits for the right one."""
+    """With a misspelt district the payload is rejected until it is corrected."""
     city.more = {**city.more, "only": {"region": ["Atlantis"]}}
     run = city.fetch()
 
@@ -113,10 +113,8 @@ def test_a_filter_that_keeps_nothing_is_told_and_loses_nothing(
         ({"bbox": ["a", "b", "c", "d"]}, "bbox must contain only numbers"),
     ],
 )
-def test_a_wrong_filter_is_a_mistake_in_the_settings(
-    more: dict[str, Any], words: str
-) -> None:
-    """Told before any network; degrees in the wrong order are seen."""
+def test_a_wrong_filter_is_a_settings_error(more: dict[str, Any], words: str) -> None:
+    """Before any network access; degrees in the wrong order are detected."""
     system = {"feed": "youbike", "url": "http://localhost/", "timezone": "Asia/Taipei"}
 
     with pytest.raises(SettingsError, match=words):

@@ -15,7 +15,7 @@ NOW = 1_795_276_800.0
 
 
 class Clock:
-    """A clock that the tasks move."""
+    """A clock that the tasks advance."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -26,7 +26,7 @@ class Clock:
 
 
 def result(name: str, turn: Turn) -> Run:
-    """Return how a system's run ended that took *turn*."""
+    """Return the result of a system whose task took *turn*."""
     run = Run("0", name, Slot(0), 0.0)
     return run.failed(turn.error) if turn.error else run.ended(Outcome.COLLECTED)
 
@@ -54,7 +54,7 @@ def outcomes(pool: Pool) -> dict[str, str]:
 
 
 def test_results_come_as_the_systems_end() -> None:
-    """A slow one keeps no other from being known."""
+    """A slow system does not delay the results of the others."""
     last_has_ended = threading.Event()
     tasks = [
         task("slow", meanwhile=lambda _: last_has_ended.wait(60)),
@@ -65,7 +65,7 @@ def test_results_come_as_the_systems_end() -> None:
 
 
 def test_a_host_gets_eight_systems_at_a_time() -> None:
-    """The others of the host wait, and those of other hosts do not."""
+    """The host's other systems wait; those of other hosts do not."""
     active, most, lock = 0, 0, threading.Lock()
     others_ended, eight = threading.Event(), threading.Event()
 
@@ -92,7 +92,7 @@ def test_a_host_gets_eight_systems_at_a_time() -> None:
 
 
 def test_feeds_that_hang_leave_the_others_their_time() -> None:
-    """Each feed gets its share of what is left, so the last one has a turn too."""
+    """Each feed gets its share of the remaining time, so the last one has a turn."""
     clock, seconds = Clock(), list[float]()
 
     def hang(turn: Turn) -> None:
@@ -107,7 +107,7 @@ def test_feeds_that_hang_leave_the_others_their_time() -> None:
 
 
 def test_a_few_systems_have_all_the_time_there_is() -> None:
-    """Nothing is shared out while each has a thread, and its host room."""
+    """Time is not divided while there are threads and connections for all."""
     seconds: list[float] = []
     tasks = [
         task(
@@ -121,8 +121,8 @@ def test_a_few_systems_have_all_the_time_there_is() -> None:
     assert seconds == [210.0] * 8
 
 
-def test_a_system_without_a_turn_says_so() -> None:
-    """What was not begun in the call's time is recorded, with the advice."""
+def test_a_system_without_a_turn_is_recorded() -> None:
+    """With the outcome `overload` and the advice."""
     clock, errors = Clock(), list[object]()
 
     def slow(turn: Turn) -> None:
@@ -145,7 +145,7 @@ def test_a_system_without_a_turn_says_so() -> None:
 
 
 def test_a_host_that_asks_for_a_pause_gets_it_for_all_its_systems() -> None:
-    """Meanwhile the systems of other hosts have their turns."""
+    """In the meantime the systems of other hosts have their turns."""
     clock, begun = Clock(), list[tuple[str, float]]()
 
     def note(name: str, seconds: float) -> Callable[[Turn], None]:
@@ -168,7 +168,7 @@ def test_a_host_that_asks_for_a_pause_gets_it_for_all_its_systems() -> None:
 
 
 def test_a_pause_beyond_the_call_ends_the_other_systems_of_the_host() -> None:
-    """They are not asked for, and record until when."""
+    """They are not requested, and record the end of the pause."""
     turns: list[Turn] = []
     tasks = [
         task("a1", "a.example", not_before=NOW + 600),
@@ -186,7 +186,7 @@ def test_a_pause_beyond_the_call_ends_the_other_systems_of_the_host() -> None:
 
 
 def test_a_request_to_stop_ends_the_wait_for_a_host() -> None:
-    """The tasks have their turns, and see the request themselves."""
+    """The tasks get their turns, and handle the request themselves."""
     times = Clock().times()
     tasks = [
         task(
@@ -201,7 +201,7 @@ def test_a_request_to_stop_ends_the_wait_for_a_host() -> None:
     assert len(outcomes(Pool(tasks, 210, times, threads=1))) == 2
 
 
-def test_a_machine_that_gives_no_threads_gets_its_systems_one_by_one(
+def test_without_threads_systems_are_collected_one_by_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A limit of processes costs time only."""
@@ -214,10 +214,10 @@ def test_a_machine_that_gives_no_threads_gets_its_systems_one_by_one(
     assert len(outcomes(Pool([task("a"), task("b")], 210, Clock().times()))) == 2
 
 
-def test_half_of_the_threads_work_where_the_machine_gives_few(
+def test_with_few_threads_half_of_them_work(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each attempt to fetch needs a thread of its own."""
+    """Each attempt to fetch needs another thread."""
     real, started = threading.Thread.start, list[threading.Thread]()
     workers: set[int] = set()
 

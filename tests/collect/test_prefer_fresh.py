@@ -55,7 +55,7 @@ def _collected(world: World, other: World) -> None:
 
 
 def vehicles(config: Path) -> list[str]:
-    """Return the vehicles of station 0001 in each slot, as a query gives them."""
+    """Return the vehicles of station 0001 in each slot, by a query."""
     sql = (
         "SELECT num_vehicles_available FROM station_status"
         " WHERE station_id = '0001' ORDER BY slot"
@@ -120,7 +120,7 @@ def test_replaced_blocks_are_archived(world: World, other: World, config: Path) 
 
 
 def test_prefer_fresh_alone_is_a_usage_error(config: Path) -> None:
-    """There is nothing to prefer."""
+    """It requires --from."""
     run = bikecollect("--config", config, "backfill", "--prefer-fresh")
 
     assert run.returncode == 64

@@ -21,7 +21,7 @@ def world(tmp_path: Path) -> World:
 
 
 def test_far_fewer_stations_than_usual_are_flagged_and_kept(world: World) -> None:
-    """Data are data: short, and committed (fault 32)."""
+    """They are committed with the flag `short` (fault 32)."""
     world.fetch({"a": 1, "b": 1, "c": 1})
     run = world.fetch({"a": 1}, after=5 * MINUTES)
 
@@ -29,7 +29,7 @@ def test_far_fewer_stations_than_usual_are_flagged_and_kept(world: World) -> Non
 
 
 def test_a_feed_that_stands_still_is_flagged(world: World) -> None:
-    """The same stamp again, or one of long ago: stale, and committed (fault 33)."""
+    """An unchanged or old time stamp: stale, and committed (fault 33)."""
     first = world.fetch({"a": 1}, last_updated=int(NOON) - 10)
     again = world.fetch({"a": 1}, after=5 * MINUTES, last_updated=int(NOON) - 10)
     old = world.fetch({"a": 1}, after=5 * MINUTES, last_updated=int(NOON) - 3600)
@@ -50,7 +50,7 @@ def test_a_clock_that_differs_from_the_servers_is_flagged(
 
 
 def test_a_late_run_is_flagged(world: World) -> None:
-    """Started 200 s into its slot (fault 81)."""
+    """It started 200 s into its slot (fault 81)."""
     assert world.fetch({"a": 1}, after=200.0).flags == ("late",)
 
 
@@ -67,7 +67,7 @@ def test_rows_are_filed_under_the_slots_day(world: World) -> None:
 
 
 def test_a_damaged_payload_in_the_inbox_does_not_stop_the_others(world: World) -> None:
-    """It is set aside with its reason, the slot's own is committed (fault 65)."""
+    """It is rejected with its reason; the slot's own is committed (fault 65)."""
     world.fetch({"a": 1})
     inbox = world.folder / "payloads/inbox"
     (inbox / "20261122T035500Z.00000099.zip").write_bytes(b"PK no zip at all")
@@ -80,10 +80,10 @@ def test_a_damaged_payload_in_the_inbox_does_not_stop_the_others(world: World) -
     ]
 
 
-def test_a_station_that_left_the_list_is_written_down_after_a_day(
+def test_a_station_that_left_the_list_is_recorded_after_a_day(
     world: World,
 ) -> None:
-    """An absence of a poll is nothing, one of a day is a version."""
+    """Absence from one poll is ignored, absence for a day is a new version."""
     world.fetch({"a": 1, "b": 1})
     world.fetch({"a": 1, "b": 1, "c": 1}, after=5 * MINUTES)
     world.fetch({"a": 1, "b": 1}, after=5 * MINUTES)

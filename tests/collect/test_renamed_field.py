@@ -40,7 +40,7 @@ def backfill(publisher: Publisher) -> list[str]:
 
 
 def pasted(text: str) -> dict[str, str]:
-    """Return the table of fields that a mail says should be pasted."""
+    """Return the table of fields to paste, from a mail."""
     lines = [line.strip() for line in text.splitlines()]
     begin = lines.index("[systems.city.fields]")
     end = next(i for i in range(begin, len(lines)) if not lines[i])
@@ -58,10 +58,10 @@ def pasted(text: str) -> dict[str, str]:
         {"available_return_bikes": "spaces_left", "sna": "title"},
     ],
 )
-def test_what_the_mail_says_mends_a_renamed_field_and_loses_nothing(
+def test_the_lines_of_the_mail_fix_a_renamed_field_and_no_slot_is_lost(
     tmp_path: Path, renames: dict[str, str]
 ) -> None:
-    """Renamed, rejected, told; the lines pasted; backfilled: every slot is there."""
+    """Renamed, rejected, reported; the lines pasted; backfilled."""
     server = MailServer.new(tmp_path / "mail")
     with (
         publishing(tmp_path / "bikes", feed="youbike", path="/list") as city,
@@ -100,10 +100,10 @@ NAMES = {
 }
 
 
-def test_a_field_that_rows_can_do_without_is_told_with_its_new_name(
+def test_an_optional_renamed_field_is_reported_with_its_new_name(
     tmp_path: Path,
 ) -> None:
-    """Collected all the same; the notice has the lines, and how many values agree."""
+    """The slot is collected; the notice has the lines and the share of equal values."""
     with publishing(tmp_path, feed="youbike", path="/list") as city:
         youbike(city)
         city.fetch()
@@ -123,7 +123,7 @@ def test_a_field_that_rows_can_do_without_is_told_with_its_new_name(
 
 
 def test_a_new_name_that_nothing_supports_is_not_guessed(tmp_path: Path) -> None:
-    """Other values under another name: the fields are listed, no line is made up."""
+    """If the values differ, the fields are listed without a suggestion."""
     with publishing(tmp_path, feed="youbike", path="/list") as city:
         youbike(city)
         city.fetch()
@@ -138,10 +138,10 @@ def test_a_new_name_that_nothing_supports_is_not_guessed(tmp_path: Path) -> None
     assert texts == ["no new field matches num_vehicles_available; unread fields: zz"]
 
 
-def test_without_anything_to_compare_with_names_alone_are_a_guess(
+def test_without_earlier_values_similar_names_are_suggested(
     tmp_path: Path,
 ) -> None:
-    """The first payload of all is renamed: sbi_now is like sbi."""
+    """The very first payload is renamed: sbi_now is like sbi."""
     with publishing(tmp_path, feed="youbike", path="/list") as city:
         youbike(city, available_rent_bikes="sbi_now")
         run = city.fetch()
@@ -151,7 +151,7 @@ def test_without_anything_to_compare_with_names_alone_are_a_guess(
 
 
 def test_the_fields_of_a_gbfs_feed_can_be_named_too(tmp_path: Path) -> None:
-    """A status and a list of stations with names of their own."""
+    """A status and a list of stations with unusual names."""
     with publishing(
         tmp_path, fields={"num_vehicles_available": "bikes.free", "capacity": "size"}
     ) as city:
@@ -173,10 +173,10 @@ def test_the_fields_of_a_gbfs_feed_can_be_named_too(tmp_path: Path) -> None:
         assert (row["num_vehicles_available"], row["capacity"]) == ("3", "12")
 
 
-def test_a_gbfs_field_that_vanishes_is_told_with_the_table_that_is_there(
+def test_a_gbfs_field_that_vanishes_is_reported_with_the_existing_table(
     tmp_path: Path,
 ) -> None:
-    """The lines hold what the settings name already: they replace that table."""
+    """The lines include the fields of the settings: they replace that table."""
     with publishing(tmp_path, fields={"capacity": "size"}) as city:
         feeds = [{"name": "station_status", "url": "BASE/station_status"}]
         stations = [
@@ -202,8 +202,8 @@ def test_a_gbfs_field_that_vanishes_is_told_with_the_table_that_is_there(
     ]
 
 
-def test_the_known_spelling_still_counts_beside_a_named_one(tmp_path: Path) -> None:
-    """A publisher that takes its rename back costs nothing."""
+def test_the_known_spelling_is_read_besides_a_configured_one(tmp_path: Path) -> None:
+    """A publisher that reverts its rename costs nothing."""
     fields = {"num_vehicles_available": "rentable"}
     with publishing(tmp_path, feed="youbike", path="/list", fields=fields) as city:
         youbike(city)
@@ -213,7 +213,7 @@ def test_the_known_spelling_still_counts_beside_a_named_one(tmp_path: Path) -> N
 
 
 def test_stamps_of_another_form_can_be_named(tmp_path: Path) -> None:
-    """stamp_format is strptime's; the notice told that the column is empty."""
+    """stamp_format is strptime's; a notice reported the empty column."""
     with publishing(tmp_path, feed="youbike", path="/list") as city:
         youbike(city)
         stations: Any = city.documents["/list"]
@@ -235,18 +235,18 @@ def test_stamps_of_another_form_can_be_named(tmp_path: Path) -> None:
         ({"capacity": 3}, "systems.city.fields"),
     ],
 )
-def test_a_wrong_table_of_fields_is_a_mistake_in_the_settings(
+def test_a_wrong_table_of_fields_is_a_settings_error(
     fields: dict[str, object], words: str
 ) -> None:
-    """Told before any network, with the nearest column."""
+    """Before any network access, with the nearest column."""
     system = {"feed": "youbike", "url": "http://localhost/", "timezone": "Asia/Taipei"}
 
     with pytest.raises(SettingsError, match=words):
         parse({"systems": {"city": {**system, "fields": fields}}})
 
 
-def test_a_big_city_is_compared_within_a_second(tmp_path: Path) -> None:
-    """Three fields of 1,700 stations at once cost the slot nothing that counts."""
+def test_a_large_city_is_compared_quickly(tmp_path: Path) -> None:
+    """Comparing three fields of 1,700 stations costs no slot."""
     big = City(1700)
     with publishing(tmp_path, feed="youbike", path="/list") as city:
         city.documents["/list"] = Answer(dialects.youbike(big, city.clock.now + 300))

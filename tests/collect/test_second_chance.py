@@ -19,14 +19,14 @@ from bikecollect.wiring.collection import collect
 @pytest.mark.parametrize(
     ("failures", "outcome"), [(1, Outcome.COLLECTED), (9, Outcome.DISK)]
 )
-def test_the_folder_is_looked_at_twice(
+def test_the_folder_is_checked_twice(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     number: int,
     failures: int,
     outcome: Outcome,
 ) -> None:
-    """Once is a moment; twice is trouble of the disk, reported as such."""
+    """A first failure may be momentary; a second is reported as a disk error."""
     check, left = data_folder.check, [failures]
 
     def fail_first(folder: Path) -> None:

@@ -23,7 +23,7 @@ NOW = int(BEGIN) + 302
 
 
 def local(moment: float) -> str:
-    """Return *moment* as YouBike writes it."""
+    """Return *moment* in YouBike's format."""
     return datetime.fromtimestamp(moment, TAIPEI).strftime("%Y-%m-%d %H:%M:%S")
 
 
@@ -108,7 +108,7 @@ def stale(city: Publisher, *documents: object, path: str = "/status") -> list[bo
 
 
 def test_a_source_of_days_ago_under_a_fresh_stamp_is_stale(tmp_path: Path) -> None:
-    """The operator's srcUpdateTime comes before the city's updateTime."""
+    """The operator's srcUpdateTime takes precedence over the city's updateTime."""
     fresh = youbike(NOW - 60, local(NOW - 30), local(NOW - 10))
     old = youbike(NOW - 4 * DAY, local(NOW - 4 * DAY), local(NOW + 280))
     again = youbike(NOW + 540, local(NOW + 570), local(NOW + 590))
@@ -119,7 +119,7 @@ def test_a_source_of_days_ago_under_a_fresh_stamp_is_stale(tmp_path: Path) -> No
 
 
 def test_old_content_changes_no_station(tmp_path: Path) -> None:
-    """A day and a half of an old list: nobody left, and no name went back."""
+    """A day and a half of an old list: no station is removed or renamed."""
     old = [{**s, "sna": "Old"} for s in youbike(NOW - 9 * DAY, "", "NOW")][:1]
     with publishing(tmp_path, feed="youbike", path="/list", interval=3600) as city:
         fresh = youbike(NOW + 3000, "", "NOW")
@@ -134,7 +134,7 @@ def test_old_content_changes_no_station(tmp_path: Path) -> None:
 
 
 def test_the_first_payload_of_a_dead_source_is_stale(tmp_path: Path) -> None:
-    """The source's own time needs no history of the system."""
+    """The source's own time requires no history of the system."""
     old = youbike(NOW - 4 * DAY, local(NOW - 4 * DAY), local(NOW - 10))
     with publishing(tmp_path, feed="youbike", path="/list") as city:
         assert stale(city, old, path="/list") == [True]
@@ -151,7 +151,7 @@ def test_the_first_payload_of_a_dead_source_is_stale(tmp_path: Path) -> None:
 def test_reports_that_fall_back_are_stale_in_every_dialect(
     tmp_path: Path, feed: str, document: Any
 ) -> None:
-    """The republisher's stamp moves; the stations' own times go back ten minutes."""
+    """The republisher's stamp advances; the stations' times go back ten minutes."""
     path = "/v2/Bike/Availability/City/Taipei" if feed == "tdx" else "/list"
     more: dict[str, Any] = {"headers": {"Authorization": "Bearer x"}}
     with publishing(tmp_path, feed=feed, path=path, **more) as city:
@@ -164,7 +164,7 @@ def test_reports_that_fall_back_are_stale_in_every_dialect(
 def test_reports_that_fall_back_are_stale_when_the_fresh_rows_are_gone(
     tmp_path: Path,
 ) -> None:
-    """After a week of old content the CSV of the last fresh day has been archived."""
+    """After a week of old content the CSV of the last fresh day has been removed."""
     fresh, old = citybikes(NOW - 60), citybikes(NOW - 4000)
     with publishing(tmp_path, feed="citybikes", path="/list") as city:
         flags = stale(city, fresh, old, path="/list")
@@ -190,7 +190,7 @@ def test_a_stamp_of_the_feed_that_falls_back_is_stale(city: Publisher) -> None:
 def test_a_heartbeat_that_stops_is_stale_after_a_quarter_of_an_hour(
     city: Publisher,
 ) -> None:
-    """25 stations that all report in every slot fall silent; the feed's stamp moves."""
+    """25 stations that reported in every slot stop; the feed's stamp advances."""
     beats = [gbfs(["NOW"] * 25)] * 3  # type: ignore[list-item]
     frozen = [gbfs([NOW + 600] * 25)] * 5
     flags = stale(city, *beats, *frozen, gbfs(["NOW"] * 25))  # type: ignore[list-item]
@@ -215,7 +215,7 @@ def test_a_small_system_is_quiet_at_night(city: Publisher) -> None:
 
 
 def test_a_system_that_closes_at_midnight_is_not_stale(city: Publisher) -> None:
-    """All 30 stations report that they close, once; then nothing is to be reported."""
+    """All 30 stations report once that they close, and then nothing more."""
     day = [
         gbfs([NOW + n * 300 - s * 240 for s in range(30)]) for n in range(4)
     ]  # a report every four minutes
@@ -225,7 +225,7 @@ def test_a_system_that_closes_at_midnight_is_not_stale(city: Publisher) -> None:
 
 
 def test_the_newest_station_may_leave_or_set_its_clock_back(city: Publisher) -> None:
-    """The newest report falls back, but the other stations' do not."""
+    """The newest report falls back, but those of other stations do not."""
     flags = stale(
         city,
         gbfs([NOW - 900, NOW - 800, NOW - 10]),
@@ -248,7 +248,7 @@ def reported(slot: int, ages: Sequence[int]) -> Any:
 
 
 def test_a_large_system_that_is_never_silent_is_stale_after_half_an_hour() -> None:
-    """Its longest silence was two minutes, in two days: half an hour is no night."""
+    """Its longest silence in two days was two minutes."""
     busy = [120 + n * 120 for n in range(40)]
     known = Calibration.first(reported(0, busy), Slot(0))
     for slot in range(300, 8 * DAY, 300):
@@ -274,7 +274,7 @@ def test_a_quiet_night_is_learned() -> None:
 
 
 def test_a_system_that_is_closed_is_not_stale(city: Publisher) -> None:
-    """25 stations with a heartbeat rest while they do not rent."""
+    """25 stations with a heartbeat stop reporting while they do not rent."""
     beats = [gbfs(["NOW"] * 25)] * 3  # type: ignore[list-item]
     closed = gbfs([NOW + 900] * 25)
     for station in closed["data"]["stations"]:
@@ -300,8 +300,8 @@ def test_one_outage_does_not_make_old_reports_usual() -> None:
     assert known.limit(reported(known.slot, fresh)) == 900 + 10
 
 
-def test_a_damaged_note_is_as_none() -> None:
-    """Notes only save work; somebody may have written them."""
+def test_a_damaged_note_is_ignored() -> None:
+    """Notes only save work, and may have been edited."""
     known = Calibration.first(reported(0, [10]), Slot(0)).to_note()
     notes = ["", "{}", "[1]", '{"slot": 1}', "no JSON", '{"x": 1}']
     notes += [known.replace("1", '"1"'), known.replace("10", "null")]
@@ -311,7 +311,7 @@ def test_a_damaged_note_is_as_none() -> None:
 
 
 def test_a_damaged_note_is_replaced(city: Publisher) -> None:
-    """The calibration begins anew with the next slot."""
+    """The calibration begins again with the next slot."""
     city.documents["/status"] = gbfs([NOW] * 25)
     city.fetch()
     path = city.folder / "city/ledger.sqlite3"

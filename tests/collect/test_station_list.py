@@ -54,7 +54,7 @@ def listed(*stations: dict[str, Any], ttl: int = 0) -> dict[str, Any]:
 def test_a_status_never_changes_what_the_list_of_stations_says(
     city: Publisher, more: dict[str, Any]
 ) -> None:
-    """Null keys, places and names beside the counts: one version, its capacity used."""
+    """Null keys, places and names in the status: one version, its capacity used."""
     city.documents["/station_status"] = listed({**STATUS, **more})
 
     city.fetch()
@@ -71,8 +71,8 @@ def test_a_status_never_changes_what_the_list_of_stations_says(
     assert [row["occupancy"] for row in city.rows()] == ["0.4"]
 
 
-def test_a_status_fills_what_no_list_says(city: Publisher) -> None:
-    """Without a list of its own a system is known by what its status says."""
+def test_a_status_fills_what_the_list_lacks(city: Publisher) -> None:
+    """Without a list the stations are described by the status."""
     del city.documents["/station_information"]
     city.documents["/station_status"] = listed({**STATUS, "name": "Old", "lat": 48.2})
 
@@ -83,10 +83,10 @@ def test_a_status_fills_what_no_list_says(city: Publisher) -> None:
     assert [station["name"] for station in city.stations()] == ["Old", "New"]
 
 
-def test_a_field_that_vanishes_keeps_its_value_for_a_day_and_is_told(
+def test_a_field_that_vanishes_keeps_its_value_for_a_day_and_is_reported(
     city: Publisher,
 ) -> None:
-    """The capacity goes from the list: known for a day, told once, then empty."""
+    """The capacity is gone from the list: kept for a day, reported once, then empty."""
     city.fetch()
     city.documents["/station_information"] = listed({**NAMES, "capacity": None})
 
@@ -109,7 +109,7 @@ def test_a_field_that_vanishes_keeps_its_value_for_a_day_and_is_told(
 def test_a_field_that_comes_back_within_a_day_makes_no_version(
     city: Publisher,
 ) -> None:
-    """A publisher's bad hour leaves no trace in the stations' history."""
+    """A publisher's error of an hour leaves no version of a station."""
     city.fetch()
     city.documents["/station_information"] = listed({"station_id": "a"})
     city.fetch(after=3600)
@@ -121,7 +121,7 @@ def test_a_field_that_comes_back_within_a_day_makes_no_version(
 
 
 def test_a_value_that_changes_is_followed_at_once(city: Publisher) -> None:
-    """Only what vanishes waits: a new name is a new version."""
+    """Only a missing value is delayed: a new name is a new version."""
     city.fetch()
     city.documents["/station_information"] = listed(
         {**NAMES, "name": "Town Hall", "address": None}
@@ -135,7 +135,7 @@ def test_a_value_that_changes_is_followed_at_once(city: Publisher) -> None:
 def test_a_count_of_more_than_ten_times_the_capacity_is_empty(
     city: Publisher,
 ) -> None:
-    """999 docks at a station of ten: no number, a flag, and one sentence to people."""
+    """999 docks at a station of ten: an empty cell, a flag, and one notice."""
     full = {**STATUS, "num_bikes_available": 101, "num_docks_available": 100}
     city.documents["/station_status"] = listed(full)
 
@@ -153,10 +153,10 @@ def test_a_count_of_more_than_ten_times_the_capacity_is_empty(
     assert second.notices == ()
 
 
-def test_what_is_odd_is_told_again_when_it_had_been_gone_for_a_week(
+def test_an_oddity_is_reported_again_after_a_week_without_it(
     city: Publisher,
 ) -> None:
-    """Gone for an hour is not gone; gone for eight days is."""
+    """An hour without it is not enough; eight days are."""
     odd = {**STATUS, "last_reported": "soon"}
     city.documents["/station_status"] = listed(odd)
     first = city.fetch()
@@ -176,8 +176,8 @@ def test_what_is_odd_is_told_again_when_it_had_been_gone_for_a_week(
     assert kinds == [["drift"], [], ["drift"]]
 
 
-def test_ids_that_are_all_others_are_told(city: Publisher) -> None:
-    """A publisher that renumbers its stations breaks a history: nobody is silent."""
+def test_a_complete_change_of_ids_is_reported(city: Publisher) -> None:
+    """A publisher that renumbers its stations interrupts a history."""
     city.fetch()
     city.documents["/station_status"] = listed({**STATUS, "station_id": "b"})
     city.documents["/station_information"] = listed({**NAMES, "station_id": "b"})
@@ -190,8 +190,8 @@ def test_ids_that_are_all_others_are_told(city: Publisher) -> None:
     assert second.notices == ()
 
 
-def test_a_field_that_is_null_everywhere_is_told_once(city: Publisher) -> None:
-    """Its type is remembered: when it comes back that is no news."""
+def test_a_field_that_is_null_everywhere_is_reported_once(city: Publisher) -> None:
+    """Its type is stored: its return is not reported."""
     city.fetch()
     city.documents["/station_status"] = listed({**STATUS, "num_docks_available": None})
     gone = city.fetch()
@@ -220,7 +220,7 @@ REGIONS: dict[str, Any] = {
     [("3", "Harbour"), (3, "Harbour"), ("4", "Altstadt"), ("5", "5"), (None, "")],
 )
 def test_regions_have_their_names(city: Publisher, region_id: Any, name: str) -> None:
-    """system_regions says them; an id that it does not know stays an id."""
+    """They come from system_regions; an unknown id is kept as an id."""
     listing: Any = city.documents["/gbfs.json"]
     regions = {"name": "system_regions", "url": "BASE/regions"}
     listing["data"]["en"]["feeds"].append(regions)
@@ -232,10 +232,10 @@ def test_regions_have_their_names(city: Publisher, region_id: Any, name: str) ->
     assert [station["region"] for station in city.stations()] == [name]
 
 
-def test_a_region_that_is_renamed_is_seen_though_no_station_changes(
+def test_a_renamed_region_is_followed(
     city: Publisher,
 ) -> None:
-    """The list of stations is the same; the region's name is not."""
+    """The list of stations is unchanged; the region's name is not."""
     listing: Any = city.documents["/gbfs.json"]
     regions = {"name": "system_regions", "url": "BASE/regions"}
     listing["data"]["en"]["feeds"].append(regions)

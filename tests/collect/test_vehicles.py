@@ -86,7 +86,7 @@ def test_vehicles_have_a_row_each_beside_the_stations(city: Publisher) -> None:
 def test_a_system_without_stations_is_collected_by_its_vehicles(
     city: Publisher, version: str
 ) -> None:
-    """It is no error that station_status is not listed."""
+    """A missing station_status is no error."""
     field = "vehicle_id" if version == "3.0" else "bike_id"
     publish(city, [{field: "a", "lat": 25.1, "lon": 121.5}], version=version)
 
@@ -105,7 +105,7 @@ def test_a_system_without_stations_is_collected_by_its_vehicles(
 
 
 def test_without_the_setting_the_message_names_it(tmp_path: Path) -> None:
-    """A system that has vehicles only is refused, and told what collects it."""
+    """A system that has vehicles only is rejected, and the error names the setting."""
     with publishing(tmp_path) as city:
         publish(city, [vehicle()])
 
@@ -115,8 +115,8 @@ def test_without_the_setting_the_message_names_it(tmp_path: Path) -> None:
     assert "set `vehicles = true` to collect the vehicles" in run.error
 
 
-def test_bad_vehicles_lose_only_what_is_bad(city: Publisher) -> None:
-    """Values that cannot be are left empty; without an id there is no row."""
+def test_bad_values_of_vehicles_are_empty(city: Publisher) -> None:
+    """Impossible values are empty; a vehicle without an id has no row."""
     publish(
         city,
         [
@@ -151,7 +151,7 @@ def test_bad_vehicles_lose_only_what_is_bad(city: Publisher) -> None:
 
 
 def test_no_vehicle_at_all_is_a_collected_slot(city: Publisher) -> None:
-    """At night all may be in use: that is an answer."""
+    """At night all may be in use: an empty list is valid."""
     publish(city, [])
 
     first, second = city.fetch(), city.fetch()
@@ -167,7 +167,7 @@ def test_no_vehicle_at_all_is_a_collected_slot(city: Publisher) -> None:
 def test_vehicles_that_cannot_be_read_cost_no_station(
     city: Publisher, body: bytes
 ) -> None:
-    """The stations are committed, a notice tells why, and the payload is kept."""
+    """Stations are committed, a notice has the reason, and the payload is kept."""
     publish(city, [vehicle()], stations=[station()])
     city.documents["/free_bike_status.json"] = Answer(body)
 
@@ -179,8 +179,8 @@ def test_vehicles_that_cannot_be_read_cost_no_station(
     assert not (city.folder / DAY).exists()
 
 
-def test_vehicles_that_do_not_come_cost_no_station(city: Publisher) -> None:
-    """A 404 is reported once, each slot without vehicles by itself."""
+def test_vehicles_that_cannot_be_fetched_cost_no_station(city: Publisher) -> None:
+    """A 404 is reported once, and each slot without vehicles is flagged."""
     publish(city, [vehicle()], stations=[station()])
     city.documents["/free_bike_status.json"] = MISSING
 
@@ -198,7 +198,7 @@ def test_vehicles_that_do_not_come_cost_no_station(city: Publisher) -> None:
 def test_unreadable_vehicles_alone_are_rejected_and_kept(
     city: Publisher, body: bytes
 ) -> None:
-    """Without stations the payload is evidence, as it is with them."""
+    """Without stations the payload is rejected, like unreadable stations."""
     publish(city, [vehicle()])
     city.fetch()
     city.documents["/free_bike_status.json"] = Answer(body)
@@ -210,7 +210,7 @@ def test_unreadable_vehicles_alone_are_rejected_and_kept(
 
 
 def test_unreadable_stations_cost_no_vehicles(city: Publisher) -> None:
-    """The vehicles are there when `backfill` understands the stations."""
+    """Vehicles are committed when `backfill` can read the stations."""
     publish(city, [vehicle()], stations=[station()])
     city.documents["/station_status.json"] = {"data": {"stations": [{"id": 1}]}}
 
@@ -221,7 +221,7 @@ def test_unreadable_stations_cost_no_vehicles(city: Publisher) -> None:
 
 
 def test_backfill_fills_vehicles_from_kept_payloads(city: Publisher) -> None:
-    """A lost file, its ledger too, is built again from the payloads, to the byte."""
+    """A lost file and ledger are rebuilt from the payloads, to the byte."""
     publish(city, [vehicle(), vehicle("v2")], stations=[station()])
     for _ in range(3):
         city.fetch()
@@ -235,7 +235,7 @@ def test_backfill_fills_vehicles_from_kept_payloads(city: Publisher) -> None:
 
 
 def test_backfill_fills_a_system_without_stations(city: Publisher) -> None:
-    """A payload that has vehicles only fills their slot."""
+    """The slot of a payload that has only vehicles is filled."""
     publish(city, [vehicle()])
     city.fetch()
     city.fetch()
@@ -250,7 +250,7 @@ def test_backfill_fills_a_system_without_stations(city: Publisher) -> None:
 def test_a_torn_tail_of_vehicles_is_written_again(
     city: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rows without their ledger's entry are cut, and come again from the inbox."""
+    """Rows that the ledger lacks are cut and written from the inbox."""
     publish(city, [vehicle(), vehicle("v2")], stations=[station()])
     city.fetch()
 
@@ -272,7 +272,7 @@ def test_a_torn_tail_of_vehicles_is_written_again(
 def test_a_crash_between_both_ledgers_leaves_each_slot_once(
     city: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The vehicles are committed, the stations are not: the next run goes on."""
+    """The vehicles are committed, the stations are not: the next run continues."""
     publish(city, [vehicle()], stations=[station()])
     city.fetch()
     append = Store.append
@@ -293,7 +293,7 @@ def test_a_crash_between_both_ledgers_leaves_each_slot_once(
 
 
 def test_a_lost_ledger_of_vehicles_is_built_from_its_file(city: Publisher) -> None:
-    """No row is lost, and none comes twice."""
+    """No row is lost or doubled."""
     publish(city, [vehicle(), vehicle("v2")])
     city.fetch()
     city.fetch()
@@ -308,7 +308,7 @@ def test_a_lost_ledger_of_vehicles_is_built_from_its_file(city: Publisher) -> No
 
 
 def test_many_more_vehicles_than_usual_wait_for_an_hour(city: Publisher) -> None:
-    """What a feed makes up does not fill the disk; the stations are committed."""
+    """Invented vehicles do not fill the disk; the stations are committed."""
     publish(city, [vehicle()], stations=[station()])
     city.fetch()
     publish(city, [vehicle(f"v{n}") for n in range(6_000)], stations=[station()])
@@ -321,7 +321,7 @@ def test_many_more_vehicles_than_usual_wait_for_an_hour(city: Publisher) -> None
 
 
 def test_a_box_keeps_vehicles_within_it(tmp_path: Path) -> None:
-    """Those of unknown place stay too."""
+    """Vehicles of unknown place are kept, too."""
     box = [121.5, 25.0, 121.6, 25.1]
     with publishing(tmp_path, vehicles=True, bbox=box) as city:
         inside, outside = vehicle("in"), vehicle("out", lat=24.0)
@@ -332,7 +332,7 @@ def test_a_box_keeps_vehicles_within_it(tmp_path: Path) -> None:
 
 
 def test_the_setting_is_for_gbfs(tmp_path: Path) -> None:
-    """Another dialect has no vehicles to read."""
+    """Other dialects have no vehicles."""
     with (
         publishing(tmp_path, feed="youbike", vehicles=True) as city,
         pytest.raises(Exception, match='vehicles requires feed = "gbfs"'),
@@ -340,10 +340,10 @@ def test_the_setting_is_for_gbfs(tmp_path: Path) -> None:
         _ = city.settings
 
 
-def test_vehicles_that_are_switched_on_later_are_looked_for_at_once(
+def test_vehicles_that_are_switched_on_later_are_requested_at_once(
     tmp_path: Path,
 ) -> None:
-    """What an earlier version remembered has no address of them."""
+    """The stored discovery of an earlier version lacks their address."""
     with publishing(tmp_path) as city:
         publish(city, [vehicle()], stations=[station()])
         city.fetch()
@@ -361,8 +361,8 @@ def test_vehicles_that_are_switched_on_later_are_looked_for_at_once(
         assert [row["vehicle_id"] for row in rows(city)][:1] == ["v1"]
 
 
-def test_a_list_that_loses_its_stations_does_not_go_on_without(city: Publisher) -> None:
-    """A discovery that is wrong for a moment must not end the history of stations."""
+def test_a_feed_that_loses_its_stations_is_an_error(city: Publisher) -> None:
+    """A momentarily wrong discovery must not end the history of stations."""
     publish(city, [vehicle()], stations=[station()])
     city.fetch()
     publish(city, [vehicle()])
@@ -376,7 +376,7 @@ def test_a_list_that_loses_its_stations_does_not_go_on_without(city: Publisher) 
 def test_the_ledger_of_the_system_knows_slots_without_stations(
     city: Publisher,
 ) -> None:
-    """Its runs are written down as those of any system."""
+    """Its runs are recorded like those of any system."""
     publish(city, [vehicle()])
     city.fetch()
 
@@ -436,7 +436,7 @@ def test_stations_that_come_later_are_collected_within_an_hour(
 
 
 def test_without_the_setting_an_empty_list_names_it(tmp_path: Path) -> None:
-    """The message is the remedy."""
+    """The error names the setting."""
     with publishing(tmp_path) as city:
         list_stations(city, [])
         run = city.fetch()
@@ -449,7 +449,7 @@ def test_without_the_setting_an_empty_list_names_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("empty", [None, {}, []])
-def test_no_vehicle_is_no_vehicle_however_it_is_written(
+def test_an_empty_list_of_vehicles_is_read_in_each_form(
     city: Publisher, empty: object
 ) -> None:
     """Go writes an empty list as null, PHP as an object."""
@@ -470,7 +470,7 @@ def test_no_vehicle_is_no_vehicle_however_it_is_written(
 def test_vehicles_by_id_or_beside_an_empty_list_are_read(
     city: Publisher, data: object
 ) -> None:
-    """The list that has vehicles counts."""
+    """The list that has vehicles is used."""
     publish(city, [])
     city.documents["/free_bike_status.json"] = {"data": data}
 

@@ -47,7 +47,7 @@ def reported(folder: Path) -> list[str]:
 def test_each_share_runs_in_a_process_until_its_runs_are_reported(
     tmp_path: Path,
 ) -> None:
-    """The process that fetched a system is the one that ends its report."""
+    """The process that fetched a system also ends its report."""
     workers = Workers(PARTS, work(tmp_path), Stop())
     runs = list(workers.results())
     assert reported(tmp_path) == []
@@ -62,7 +62,7 @@ def test_each_share_runs_in_a_process_until_its_runs_are_reported(
 def test_a_process_that_is_killed_costs_only_its_unfinished_runs(
     tmp_path: Path,
 ) -> None:
-    """What it had finished is known, and the other share is complete."""
+    """Its finished runs are reported, and the other share is complete."""
 
     def kill(name: str) -> None:
         if name == "b":
@@ -94,7 +94,7 @@ def test_a_bug_in_a_process_shows_no_traceback(
 
 
 def test_a_request_to_stop_reaches_the_processes(tmp_path: Path) -> None:
-    """A signal that only the first process got ends the waits of all."""
+    """A signal to the first process ends the waits of all."""
     stop = Stop()
 
     def wait(_: str) -> None:
@@ -116,7 +116,7 @@ def test_a_request_to_stop_reaches_the_processes(tmp_path: Path) -> None:
     workers.end_reports([])
 
 
-def test_a_machine_without_processes_runs_all_here(
+def test_without_processes_all_systems_run_in_the_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A limit of processes costs time only."""
@@ -135,7 +135,7 @@ def test_a_machine_without_processes_runs_all_here(
 
 
 def test_the_systems_of_a_host_share_a_process() -> None:
-    """So that its limit holds; the others even the numbers out."""
+    """So that its limit holds; the others balance the numbers."""
     hosts = {f"a{n}": "a" for n in range(100)} | {f"b{n}": f"b{n}" for n in range(100)}
 
     first, second = shares(hosts, 2)

@@ -59,7 +59,7 @@ def test_a_payload_of_a_wrong_clock_waits_and_is_filed_by_its_date(
 
 
 def test_the_time_of_fetching_is_that_of_the_server(world: World) -> None:
-    """And the block is not late: 2038 is nowhere in the files."""
+    """The block is not late, and no file has 2038."""
     fetch_at(world, YEAR_2038, NOON + 302)
     fetch_at(world, NOON + 600, NOON + 600)
 
@@ -68,16 +68,14 @@ def test_the_time_of_fetching_is_that_of_the_server(world: World) -> None:
 
 
 @pytest.mark.parametrize("shown", [YEAR_2038, YEAR_1970])
-def test_the_account_keeps_its_beginning_and_its_end(
-    world: World, shown: float
-) -> None:
-    """Else reports and compact would go through 20,000 empty days."""
+def test_the_range_of_reports_is_not_extended(world: World, shown: float) -> None:
+    """Otherwise reports and compact would process 20,000 empty days."""
     fetch_at(world, shown, NOON + 300)
 
     assert History("city", world.folder).ends() == (NOON, NOON + 300)
 
 
-def test_a_feed_that_fails_under_a_clock_at_the_epoch_is_no_run_of_the_account(
+def test_a_failed_fetch_under_a_clock_at_the_epoch_is_not_recorded(
     tmp_path: Path,
 ) -> None:
     """There is no evidence of the time, so nothing is recorded."""
@@ -91,10 +89,10 @@ def test_a_feed_that_fails_under_a_clock_at_the_epoch_is_no_run_of_the_account(
     assert world.inbox() == []
 
 
-def test_the_time_since_boot_tells_the_time_where_the_feed_does_not(
+def test_the_time_since_boot_is_used_without_a_date_header(
     world: World,
 ) -> None:
-    """In the same boot the newest block and the uptime are evidence enough."""
+    """In the same boot the newest block and the uptime are sufficient evidence."""
     world.uptime += 300
     world.feed.answer = FeedUnavailable("HTTP 404", cause="http-404")
     world.clock.now = YEAR_1970
@@ -106,7 +104,7 @@ def test_the_time_since_boot_tells_the_time_where_the_feed_does_not(
 
 
 def test_a_payload_of_an_unknown_time_is_kept_as_rejected(tmp_path: Path) -> None:
-    """Without any evidence it is not filed at all, and not lost."""
+    """Without any evidence it is not filed, and not lost."""
     world = World(tmp_path / "city")
     assert fetch_at(world, YEAR_1970, None) is Outcome.DEFERRED
     world.feed.date = None
@@ -129,23 +127,25 @@ def test_a_payload_of_an_unknown_time_is_kept_as_rejected(tmp_path: Path) -> Non
 def test_a_server_with_a_wrong_date_costs_nothing(
     world: World, later: float, date: float
 ) -> None:
-    """A clock that agrees with the newest block is right, whatever the server says."""
+    """A clock that agrees with the newest block is right, whatever the Date."""
     assert fetch_at(world, NOON + later, date) is Outcome.COLLECTED
 
 
-def test_a_machine_that_was_off_for_a_month_is_believed(world: World) -> None:
+def test_the_clock_of_a_machine_that_was_off_for_a_month_is_trusted(
+    world: World,
+) -> None:
     """The clock and the server agree."""
     assert fetch_at(world, NOON + 30 * DAY, NOON + 30 * DAY) is Outcome.COLLECTED
 
 
-def test_the_first_run_of_all_is_believed(tmp_path: Path) -> None:
-    """Without a block there is nothing but the server's word against ours."""
+def test_the_clock_of_the_first_run_is_trusted(tmp_path: Path) -> None:
+    """Without a block only the server's Date contradicts the clock."""
     world = World(tmp_path / "city")
     assert fetch_at(world, NOON, NOON + 4 * DAY) is Outcome.COLLECTED
 
 
 def test_a_clock_ahead_for_one_run_costs_no_kept_payload(world: World) -> None:
-    """Nothing is pruned by a time that is not believed."""
+    """Pruning ignores a time that is not trusted."""
     kept = sorted((world.folder / "payloads/kept").rglob("*.zip"))
     fetch_at(world, YEAR_2038, NOON + 300)
 
@@ -155,7 +155,7 @@ def test_a_clock_ahead_for_one_run_costs_no_kept_payload(world: World) -> None:
 def test_a_clock_ahead_that_nothing_contradicts_costs_no_kept_payload(
     world: World,
 ) -> None:
-    """Without a Date header the slot is filed a year ahead; the kept days stay."""
+    """Without a Date header the slot is filed a year ahead; kept days remain."""
     kept = sorted((world.folder / "payloads/kept").rglob("*.zip"))
 
     assert fetch_at(world, NOON + 400 * DAY, None) is Outcome.COLLECTED
@@ -165,7 +165,7 @@ def test_a_clock_ahead_that_nothing_contradicts_costs_no_kept_payload(
 
 
 def test_stations_are_followed_after_a_clock_that_was_ahead(world: World) -> None:
-    """Each change is a version from its slot on, not only when that time has come."""
+    """Each change is a version from its slot on, not only after that time."""
     ahead = NOON + DAY
     for shown, name in (
         (ahead, "ahead"),
@@ -190,7 +190,7 @@ def test_stations_are_followed_after_a_clock_that_was_ahead(world: World) -> Non
 
 
 def test_a_drift_is_reported_after_a_clock_that_was_ahead(world: World) -> None:
-    """The shape of the feed is compared from slot to slot, as before."""
+    """The shape of the feed is still compared from slot to slot."""
     for number, shown in enumerate((0, DAY, 300, 600)):
         world.clock.now = NOON + shown
         fields = ["x", "y"] if number == 3 else ["x"]
@@ -202,7 +202,7 @@ def test_a_drift_is_reported_after_a_clock_that_was_ahead(world: World) -> None:
 def test_a_collector_that_dies_is_late_although_its_clock_was_ahead(
     world: World,
 ) -> None:
-    """The run and the block of next year are no sign of life."""
+    """The run and the block of next year do not count as recent."""
     fetch_at(world, NOON + 400 * DAY, None)
     fetch_at(world, NOON + 300, None)
     system = SystemFolder("city", world.folder, TAIPEI, 300)
