@@ -166,8 +166,10 @@ def find_changes(
     *notes* has the `silent_note` of the slot. A list that has not changed is not in the
     payload: it still lacks the same stations.
     """
-    if slot < ledger.newest_stations() or _is_old(snapshot):
+    if _is_old(snapshot):
         return Changes()
+    if slot < ledger.newest_stations():
+        return Changes(_dated_back(snapshot, known, slot, ledger))
     versions = [
         station
         for station in snapshot.information
@@ -194,6 +196,24 @@ def find_changes(
         for station_id in sorted(missing)
     }
     return Changes(versions, *_departed(since, known, slot))
+
+
+def _dated_back(
+    snapshot: Snapshot, known: Known, slot: Slot, ledger: "Ledger"
+) -> list[StationInformation]:
+    """Return the versions that begin at *slot*, filled late, and not with a later list.
+
+    A list that is in each payload must be followed by another version in the next
+    block: otherwise the station changed back in between.
+    """
+    later, following = ledger.later_versions(slot), ledger.next_block(slot)
+    versions = []
+    for station in snapshot.information:
+        since, is_older = later.get(station.station_id, (None, True))
+        is_next = since is not None and (snapshot.is_listed_apart or since == following)
+        if is_next and not (is_older and known.get(station.station_id) == station):
+            versions.append(station)
+    return versions
 
 
 def _is_old(snapshot: Snapshot) -> bool:

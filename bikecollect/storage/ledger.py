@@ -189,6 +189,30 @@ class Ledger(LedgerFile):
         ((newest,),) = self.all(sql, self.latest)
         return Slot(newest or 0)
 
+    def later_versions(self, slot: Slot) -> dict[str, tuple[Slot, bool]]:
+        """Return, by station, the slot of its first version after *slot*.
+
+        Beside it stands whether the station has an earlier version. Empty if no station
+        has one: the first list is newer than *slot*.
+        """
+        sql = (
+            "SELECT station_id, min(CASE WHEN valid_from > ?1 THEN valid_from END),"
+            " min(valid_from) <= ?1 FROM stations GROUP BY station_id"
+        )
+        rows = self.all(sql, slot)
+        if not any(is_older for _, _, is_older in rows):
+            return {}
+        return {
+            station_id: (Slot(since), bool(is_older))
+            for station_id, since, is_older in rows
+            if since is not None
+        }
+
+    def next_block(self, slot: Slot) -> Slot | None:
+        """Return the first slot after *slot* that has a block, None for none."""
+        ((following,),) = self.all("SELECT min(slot) FROM blocks WHERE slot > ?", slot)
+        return None if following is None else Slot(following)
+
     def versions_since(self, slot: Slot) -> int:
         """Return how many station versions begin after *slot*, until now."""
         sql = "SELECT count(*) FROM stations WHERE valid_from > ? AND valid_from <= ?"
