@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import sqlite3
+import zlib
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -64,7 +65,7 @@ def write(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -
 
 def counts(slot: int) -> dict[str, int]:
     """Return the vehicles of 30 stations in the slot with this number."""
-    return {f"{n:04}": (n * 7 + slot * (n % 5 + 1)) % 17 for n in range(30)}
+    return {f"{n:04}": zlib.crc32(b"%d %d" % (n, slot)) % 17 for n in range(30)}
 
 
 def flags(world: World) -> dict[str, str]:
@@ -154,7 +155,7 @@ def test_a_city_that_was_imported_is_known_by_its_rows(
     assert "has 20 stations, of which 0 are known here" in stderr
 
 
-@pytest.mark.parametrize("hours", [-1, 1, 8, 5.5, 24])
+@pytest.mark.parametrize("hours", [-1, 1, 8, 5.5, 24, 5.75, -8.75, 0.25])
 def test_a_shift_of_the_times_is_named(
     world: World, tmp_path: Path, hours: float
 ) -> None:
@@ -341,6 +342,115 @@ def test_a_station_that_is_twice_in_a_poll_is_flagged(
     run(world, "backfill", "city", "--from", path)
 
     assert flags(world) == {"12:00": "dup"}
+
+
+def raw(path: Path, lines: Sequence[str], encoding: str = "utf-8") -> Path:
+    """Write *lines* to *path*."""
+    path.write_bytes("\n".join([*lines, ""]).encode(encoding))
+    return path
+
+
+def test_semicolons_and_decimal_commas_are_read(world: World, tmp_path: Path) -> None:
+    """As spreadsheets of half of Europe write a table, with their dates."""
+    path = raw(
+        tmp_path / "a.csv",
+        ["at;id;bikes", "22.11.2026 12:00;500101001,0;4,0", "22.11.2026 12:00;7;0"],
+    )
+
+    code, _, stderr = fill(world, path)
+
+    text = (world.folder / CSV).read_text(encoding="utf-8")
+    assert (code, stderr) == (0, "")
+    assert [line.split(",")[2:4] for line in text.splitlines()[1:]] == [
+        ["500101001", "4"],
+        ["7", "0"],
+    ]
+    assert text.splitlines()[1].startswith("2026-11-22T12:00:00+08:00,")
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t", "|"])
+def test_each_delimiter_is_found(world: World, tmp_path: Path, delimiter: str) -> None:
+    """A name may contain another one, in quotes."""
+    header = delimiter.join(("at", '"a;b;c;d"', "id", "bikes"))
+    line = delimiter.join(("2026-11-22 12:00:00", '"x;y"', "0001", "4"))
+
+    code, stdout, _ = fill(world, raw(tmp_path / "a.csv", [header, line]))
+
+    assert (code, "1 slot filled (1 row)" in stdout) == (0, True)
+
+
+def test_a_table_in_utf_16_is_named_as_such(world: World, tmp_path: Path) -> None:
+    """What it is, and what to do."""
+    lines = ["at,id,bikes", "2026-11-22 12:00:00,0001,4"]
+
+    code, _, stderr = fill(world, raw(tmp_path / "a.csv", lines, "utf-16"))
+
+    assert code == 74
+    assert "its encoding is UTF-16; convert it to UTF-8 first" in stderr
+
+
+def test_ids_with_an_exponent_are_restored_or_refused(
+    world: World, tmp_path: Path
+) -> None:
+    """5.00101001e+08 still names its station; 5.001E+08 could be any of thousands."""
+    lines = ["at,id,bikes"]
+    lines += [f"2026-11-22 12:00:00,5.0010100{n}e+08,{n}" for n in range(1, 9)]
+
+    code, _, _ = fill(world, raw(tmp_path / "a.csv", lines))
+    rounded = [line.replace("0100", "").replace("12:00", "13:00") for line in lines]
+    refused, _, stderr = fill(world, raw(tmp_path / "b.csv", rounded))
+
+    text = (world.folder / CSV).read_text(encoding="utf-8")
+    assert (code, refused) == (0, 78)
+    assert text.splitlines()[1].split(",")[2] == "500101001"
+    assert "8 of 8 rows" in stderr
+
+
+def test_ids_without_their_leading_zeros_are_named(
+    world: World, tmp_path: Path
+) -> None:
+    """0001 became 1 where it was read as a number: the same city, other ids."""
+    world.fetch(counts(0))
+    lines = ["at,id,bikes", *(f"2026-11-22 13:00:00,{n},3" for n in range(30))]
+
+    code, _, stderr = fill(world, raw(tmp_path / "a.csv", lines))
+
+    assert code == 78
+    assert "29 are known here with leading zeros: write its ids as text" in stderr
+
+
+def test_a_slot_of_which_rows_were_dropped_is_partial(
+    world: World, tmp_path: Path
+) -> None:
+    """One station of six has no count."""
+    lines = ["at,id,bikes", *(f"2026-11-22 12:00:00,{n},3" for n in range(5))]
+
+    fill(world, raw(tmp_path / "a.csv", [*lines, "2026-11-22 12:00:00,5,"]))
+
+    assert flags(world) == {"12:00": "partial"}
+
+
+def test_times_that_are_always_hours_late_are_of_another_zone(
+    world: World, tmp_path: Path
+) -> None:
+    """Tokyo's clock wrote them; behind a dead source the age would grow."""
+    rows, dead = [], []
+    for number in range(13):
+        begin = BEGIN + timedelta(minutes=15 * number)
+        rows += youbike(begin, begin + timedelta(hours=1, minutes=2))
+        dead += youbike(BEGIN - timedelta(days=1), begin)
+    tokyo = write(tmp_path / "tokyo.csv", YOUBIKE, rows)
+
+    code, _, stderr = run(world, "backfill", "city", "--from", tokyo)
+    zone = ("--time-zone", "Asia/Tokyo")
+    named, _, _ = run(world, "backfill", "city", "--from", tokyo, *zone)
+    old = write(tmp_path / "dead.csv", YOUBIKE, dead)
+    forced = run(world, "backfill", "city", "--from", old, "--force")
+
+    assert code == 78
+    assert "are 1.0 h after the reports in the same rows" in stderr
+    assert named == 0
+    assert forced[0] == 0
 
 
 def test_gaps_of_an_import_before_the_first_run_are_before_collecting(

@@ -21,10 +21,12 @@ POLLS, APART = 48, HOUR // 2
 """Snapshots that are tried at other times, at least so many seconds apart."""
 STATIONS = 100
 """Stations whose values are compared then."""
-_NEAR = [halves * APART for halves in (*range(-28, 0), *range(1, 29))]
+QUARTER = HOUR // 4
+_NEAR = [quarters * QUARTER for quarters in (*range(-56, 0), *range(1, 57))]
 _A_DAY = [days * DAY + near for days in (-1, 1) for near in (-APART, 0, APART)]
 SHIFTS = tuple(sorted([*_NEAR, *_A_DAY]))
-"""The shifts that are tried: half hours up to 14 hours, and about a day."""
+"""The shifts that are tried: quarters of an hour up to 14 hours (zones differ by 5:45
+h too), and about a day."""
 BETTER, MOST_LEFT = 0.03, 0.5
 """A shift is proven if its agreement is so much better, and halves the differences."""
 EXACT, CLEAR = 0.98, 0.05
@@ -41,8 +43,8 @@ class Agreement:
 
     *equal* of the *values* that both know (vehicles, docks) are the same; *here* and
     *there* count stations that only ours or only theirs has. *common* of *stations*
-    over there are known here. With times moved by *shift* seconds, *shifted* of the
-    values are the same.
+    over there are known here, *unpadded* but for leading zeros. With times moved by
+    *shift* seconds, *shifted* of the values are the same.
     """
 
     slots: int = 0
@@ -54,6 +56,7 @@ class Agreement:
     stations: int = 0
     shift: int = 0
     shifted: float = 0.0
+    unpadded: int = 0
 
     @property
     def share(self) -> float | None:
@@ -63,6 +66,12 @@ class Agreement:
     def check(self, label: str) -> None:
         """Raise SettingsError if the archive *label* is not of the same system."""
         if self.stations and self.common < self.stations * FEW_COMMON:
+            if self.unpadded >= self.stations * LEAST:
+                raise SettingsError(
+                    f"{label} has {self.stations} stations, of which {self.unpadded} "
+                    "are known here with leading zeros: write its ids as text (0001, "
+                    "not 1); nothing was filled"
+                )
             raise SettingsError(
                 f"{label} has {self.stations} stations, of which {self.common} are "
                 "known here: most likely another city; nothing was filled "
@@ -97,6 +106,7 @@ class Comparison:
     agreement: Agreement
     _polls: list[ForeignSnapshot] = field(default_factory=list, init=False)
     _ids: set[str] = field(default_factory=set, init=False)
+    _sample: dict[Slot, Values] = field(default_factory=dict, init=False)
 
     def measure(
         self, snapshots: Iterable[ForeignSnapshot], interrupted: Callable[[], None]
@@ -120,6 +130,8 @@ class Comparison:
         if known:
             self.agreement.stations = len(self._ids)
             self.agreement.common = len(self._ids & known)
+            unpadded = {i.lstrip("0") for i in known if i.startswith("0")}
+            self.agreement.unpadded = len(self._ids & unpadded)
         self._find_shift()
 
     def _keep(self, foreign: ForeignSnapshot) -> None:
@@ -141,6 +153,12 @@ class Comparison:
     def _find_shift(self) -> None:
         """Find the shift of their times by which the archives agree far better."""
         polls = [(poll.slot, _values(poll, STATIONS)) for poll in self._polls]
+        ids = {station_id for _, values in polls for station_id in values}
+        self._sample = {
+            slot: self._ours(slot, ids)
+            for slot in {Slot(at + shift) for at, _ in polls for shift in (0, *SHIFTS)}
+            if slot in self.spans
+        }
         values, equal = self._share(polls, 0)
         shares = {}
         for shift in SHIFTS:
@@ -166,7 +184,7 @@ class Comparison:
         """Return how many values are compared with *shift*, and how many are equal."""
         total = equal = 0
         for slot, theirs in polls:
-            ours = self._ours(Slot(slot + shift), theirs)
+            ours = self._sample.get(Slot(slot + shift), {})
             values, same = _equal(ours, theirs, ours.keys() & theirs.keys())
             total += values
             equal += same

@@ -4,16 +4,22 @@ Memory is limited for any file: the length of a line and of a value, and the siz
 uncompressed file. A line that cannot be read does not affect others.
 """
 
+import codecs
 import csv
 import gzip
 import os
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol, Self
 
 from bikecollect.archive.query import duckdb_engine
+from bikecollect.collect.sources.table_dialect import (
+    find_delimiter,
+    with_decimal_points,
+)
 from bikecollect.core.errors import StorageError
 from bikecollect.storage.files.regular_file import open_file
 from bikecollect.storage.files.scratch import scratch
@@ -71,8 +77,7 @@ class CsvTable:
         names: dict[str, None] = {}
         for path in self._paths:
             with closing(_lines_of(path)) as source:
-                texts = _TextLines(source)
-                names |= dict.fromkeys(_header(texts, csv.reader(texts), path))
+                names |= dict.fromkeys(_CsvFile(source, path).header)
         return list(names)
 
     def rows(self, columns: Sequence[str]) -> Iterator[Row | None]:
@@ -83,43 +88,57 @@ class CsvTable:
 
 
 def _rows(source: Lines, path: Path, columns: Sequence[str]) -> Iterator[Row | None]:
-    texts = _TextLines(source)
-    reader = csv.reader(texts)
-    header = _header(texts, reader, path)
+    file = _CsvFile(source, path)
+    header, lines = file.header, file.lines
     numbers = {name: n for n, name in reversed(list(enumerate(header)))}
     wanted = [numbers.get(name, -1) for name in columns]
-    while (cells := _cells(texts, reader, path)) is not None:
+    while (cells := file.cells()) is not None:
         if len(cells) == len(header):
-            yield [cells[n] if n >= 0 else None for n in wanted]
-        for _ in range(texts.lost + (0 < len(cells) != len(header))):
+            row = [cells[n] if n >= 0 else None for n in wanted]
+            yield row if file.delimiter == "," else with_decimal_points(row)
+        for _ in range(lines.lost + (0 < len(cells) != len(header))):
             yield None
-        texts.lost = 0
-    for _ in range(texts.lost):
+        lines.lost = 0
+    for _ in range(lines.lost):
         yield None
 
 
-def _header(texts: "_TextLines", reader: Iterator[list[str]], path: Path) -> list[str]:
-    names = _cells(texts, reader, path) or []
-    if len(names) > MOST_COLUMNS:
-        raise StorageError(f"{path} has {len(names)} columns: not a table of stations")
-    return names
+class _CsvFile:
+    """The rows of *source*, the file at *path*: its *header*, then its `cells`."""
 
+    def __init__(self, source: Lines, path: Path) -> None:
+        self._path = path
+        self.lines = _TextLines(source)
+        first = self._first_line()
+        self.delimiter = find_delimiter(first[0] if first else "")
+        lines = chain(first, self.lines)
+        self._reader = csv.reader(lines, delimiter=self.delimiter)
+        self.header = self.cells() or []
+        if len(self.header) > MOST_COLUMNS:
+            raise StorageError(
+                f"{path} has {len(self.header)} columns: not a table of stations"
+            )
 
-def _cells(
-    texts: "_TextLines", reader: Iterator[list[str]], path: Path
-) -> list[str] | None:
-    """Return the cells of the next row, [] if it is unreadable, None at the end.
+    def cells(self) -> list[str] | None:
+        """Return the cells of the next row, [] if it is unreadable, None at the end.
 
-    Raises StorageError.
-    """
-    texts.left = LONGEST_LINE
-    try:
-        return next(reader, None)
-    except csv.Error:
-        texts.lost += 1
-        return []
-    except (OSError, EOFError, zlib.error) as error:
-        raise StorageError(f"cannot read {path}: {error}") from error
+        Raises StorageError.
+        """
+        self.lines.left = LONGEST_LINE
+        try:
+            return next(self._reader, None)
+        except csv.Error:
+            self.lines.lost += 1
+            return []
+        except (OSError, EOFError, zlib.error) as error:
+            raise StorageError(f"cannot read {self._path}: {error}") from error
+
+    def _first_line(self) -> list[str]:
+        """Return the first line, none of an empty file; raises StorageError."""
+        try:
+            return list(islice(self.lines, 1))
+        except (OSError, EOFError, zlib.error) as error:
+            raise StorageError(f"cannot read {self._path}: {error}") from error
 
 
 def _lines_of(path: Path) -> "Lines":
@@ -178,6 +197,8 @@ class _TextLines:
             self.left -= len(line)
             if self.left < 0:
                 raise csv.Error("a row without an end")
+            if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                raise OSError("its encoding is UTF-16; convert it to UTF-8 first")
             encoding, self._encoding = self._encoding, "utf-8"
             try:
                 return line.decode(encoding)

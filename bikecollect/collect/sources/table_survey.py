@@ -8,13 +8,14 @@ from statistics import median
 from typing import NamedTuple
 
 from bikecollect.collect.sources.plausible import Plausible
+from bikecollect.collect.sources.table_dialect import restored_id
 from bikecollect.collect.sources.table_layouts import Layout
 from bikecollect.collect.sources.table_rows import Row, Table
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.slots import DAY, HOUR
 from bikecollect.core.timeline.grid import Grid
 from bikecollect.feeds.reading import values
-from bikecollect.feeds.reading.stamps import MILLISECONDS
+from bikecollect.feeds.reading.stamps import MILLISECONDS, Stamps
 
 MOST_BAD = 0.2
 KNOWN_TIMES = 10_000
@@ -22,6 +23,9 @@ SHOWN = 200
 AHEAD, BEHIND = 120.0, HOUR
 """Seconds by which the newest report of a poll may be after it, or before it."""
 ANY_OFFSET = timedelta(hours=1)
+STEADY, LONG = HOUR / 2, 2 * HOUR
+"""Seconds within which the age of the newest report stays over LONG seconds of polls,
+if the times are in another zone; behind a dead source it would grow."""
 MOST_POLLS = 2_000
 """Polls by which the zone of the times is found."""
 DAYS, STATIONS = 3, 200
@@ -49,6 +53,7 @@ class TimeParser:
 
     def __init__(self, zone: tzinfo) -> None:
         self._zone = zone
+        self._stamps = Stamps(zone)
         self._known: dict[str, float | None] = {}
 
     def __call__(self, text: str | None) -> float | None:
@@ -58,6 +63,7 @@ class TimeParser:
         if text not in self._known:
             if len(self._known) >= KNOWN_TIMES:
                 self._known.clear()
+                self._stamps = Stamps(self._zone)
             self._known[text] = self._read(text)
         return self._known[text]
 
@@ -70,7 +76,7 @@ class TimeParser:
             time = time if time.tzinfo else time.replace(tzinfo=self._zone)
             return time.timestamp()
         except (ValueError, OverflowError):
-            return None
+            return self._stamps(text)  # such as "02.06.2025 08:00"
 
 
 @dataclass
@@ -113,7 +119,7 @@ class Surveyor:
             ordered = ordered and moment >= before
             before = moment
             self._note_reports(str(row[0]), map(reports, row[3:]))
-            self._note_station(moment, str(whole_number(row[1])))
+            self._note_station(moment, str(restored_id(row[1])))
         if bad > count * MOST_BAD:
             raise SettingsError(
                 f"{bad} of {count} rows of {self.place} cannot be read, the "
@@ -132,7 +138,8 @@ class Surveyor:
     def _is_good(self, row: Row, moment: float) -> bool:
         # A time that is in the future in one zone may be past in another.
         is_time = self.judge.is_time(moment) or self.judge.is_time(moment - DAY)
-        return bool(is_time and values.identifier(row[1]) and is_count(row[2]))
+        station_id = values.identifier(restored_id(row[1]))
+        return bool(is_time and station_id and is_count(row[2]))
 
     def _note_reports(self, text: str, reports: Iterable[float | None]) -> None:
         """Note the newest of *reports* beside the time *text* of a poll."""
@@ -166,25 +173,32 @@ class Surveyor:
         polls = {text: newest for text, newest in self._newest.items() if newest}
         if not polls or self.layout.apart or _have_offsets(polls):
             return default
-        ages = {
-            zone: self._age(polls, zone) for zone in (default, self.system_zone, UTC)
-        }
-        for zone, age in ages.items():
-            if -AHEAD <= age <= BEHIND:
+        ages = {zone: _ages(polls, zone) for zone in (default, self.system_zone, UTC)}
+        for zone, by_moment in ages.items():
+            if -AHEAD <= median(by_moment.values()) <= BEHIND:
                 return zone
-        if ages[default] >= -AHEAD:
+        age = median(ages[default].values())
+        if age >= -AHEAD and not _is_steady(ages[default]):
             return default  # reports may be old; they are not from the future
+        before = "before" if age < 0 else "after"
         raise SettingsError(
             f"the times of {self.place}, such as {next(iter(polls))}, are "
-            f"{-ages[default] / HOUR:.1f} h before the reports in the same rows, and "
-            "not in UTC either: give their zone with --time-zone"
+            f"{abs(age) / HOUR:.1f} h {before} the reports in the same rows, and not "
+            "in UTC either: give their zone with --time-zone"
         )
 
-    def _age(self, polls: dict[str, float], zone: tzinfo) -> float:
-        """Return how long after their newest report the *polls* are in *zone*."""
-        times = TimeParser(zone)
-        moments = ((times(text), newest) for text, newest in polls.items())
-        return median(at - newest for at, newest in moments if at is not None)
+
+def _ages(polls: dict[str, float], zone: tzinfo) -> dict[float, float]:
+    """Return how long the *polls* in *zone* are after their reports, by moment."""
+    times = TimeParser(zone)
+    moments = ((times(text), newest) for text, newest in polls.items())
+    return {at: at - newest for at, newest in moments if at is not None}
+
+
+def _is_steady(ages: dict[float, float]) -> bool:
+    """Return whether the *ages*, by moment, hardly change over hours."""
+    is_long = max(ages) - min(ages) >= LONG
+    return is_long and max(ages.values()) - min(ages.values()) <= STEADY
 
 
 def _have_offsets(times: Iterable[str]) -> bool:
@@ -203,16 +217,6 @@ def row_text(row: Row | None) -> str:
     if row is None:
         return "a line that does not match the header"
     return ",".join(map(str, row))[:SHOWN]
-
-
-def whole_number(cell: str | None) -> str | None:
-    """Return the id *cell* without the fraction that a float column adds.
-
-    >>> whole_number("500101001.0"), whole_number("A1.0"), whole_number(None)
-    ('500101001', 'A1.0', None)
-    """
-    match = re.fullmatch(r"([0-9]+)\.0+", cell or "")
-    return match[1] if match else cell
 
 
 def cells_of(row: Sequence[str | None], numbers: Sequence[int]) -> list[str | None]:

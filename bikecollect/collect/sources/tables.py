@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bikecollect.collect.sources import ForeignSnapshot
 from bikecollect.collect.sources.plausible import Plausible
+from bikecollect.collect.sources.table_dialect import restored_id
 from bikecollect.collect.sources.table_layouts import FIELDS, Layout, mapped, recognised
 from bikecollect.collect.sources.table_rows import Row, Table, table
 from bikecollect.collect.sources.table_survey import (
@@ -19,7 +20,6 @@ from bikecollect.collect.sources.table_survey import (
     TimeParser,
     cells_of,
     is_count,
-    whole_number,
 )
 from bikecollect.core.errors import SettingsError, StorageError, UsageError
 from bikecollect.core.slots import Slot
@@ -175,7 +175,7 @@ class TableSource:
         stamps = TimeParser(self.zone)
         change_only = bool(self._surveyed and self._surveyed.change_only)
         for slot, slot_rows in groupby(rows, key=self._slot):
-            polls = Polls(apart=layout.apart)
+            polls, is_partial = Polls(apart=layout.apart), change_only
             for count, (moment, row) in enumerate(slot_rows):
                 if count >= MOST_IN_A_SLOT:
                     raise SettingsError(
@@ -183,12 +183,14 @@ class TableSource:
                         f"{self.grid.interval} s; check the time column, see --map"
                     )
                 status = self._status(cells_of(row, numbers), stamps)
-                if status is not None:
+                if status is None:
+                    is_partial = True
+                else:
                     updated = row[-1] if len(row) > len(names) + 1 else None
                     polls.add(moment, status, stamps(updated))
             if polls:
                 snapshot = polls.snapshot(slot)
-                flags = (*snapshot.flags, *(("partial",) if change_only else ()))
+                flags = (*snapshot.flags, *(("partial",) if is_partial else ()))
                 yield snapshot._replace(flags=flags)
 
     def _slot(self, timed: Timed) -> Slot:
@@ -199,7 +201,7 @@ class TableSource:
         if not is_count(cells[1]):
             self.judge.bad += 1
             return None
-        station_id = whole_number(cells[0])
+        station_id = restored_id(cells[0])
         return self.judge.status(station_id, cells[1:7], cells[7:10], times(cells[10]))
 
 
