@@ -83,7 +83,7 @@ LOSSES: dict[str, Callable[[Path], None]] = {
 def test_a_lost_archive_is_reported(
     config: Path, lose: Callable[[Path], None], command: tuple[str, ...], code: int
 ) -> None:
-    """No answer is given of a part as if it were all."""
+    """No answer from a part is presented as complete."""
     archive = config.with_name("data") / "archive"
     lose(archive)
 
@@ -118,7 +118,7 @@ def test_an_archive_gets_a_marker(config: Path) -> None:
 def test_one_unusable_system_does_not_keep_the_others_from_the_archive(
     config: Path,
 ) -> None:
-    """The bad one is named, and the exit code says so."""
+    """The bad one is named, and the exit code is not 0."""
     data = config.with_name("data")
     World(data / "town").fetch({"a": 1})
     (data / "town" / ".bikecollect").touch()
@@ -133,7 +133,7 @@ def test_one_unusable_system_does_not_keep_the_others_from_the_archive(
 
 
 def test_a_query_skips_a_system_that_cannot_be_read(config: Path) -> None:
-    """The others are answered for; the skipped one is named, and the code says so."""
+    """The skipped one is named, and the exit code is not 0."""
     data = config.with_name("data")
     World(data / "town").fetch({"a": 1})
     (data / "city" / "ledger.sqlite3").write_bytes(b"no ledger" * 1000)

@@ -34,7 +34,7 @@ def world(folder: Path) -> World:
 
 
 def test_a_closed_day_is_archived_and_its_csv_stays(world: World) -> None:
-    """The first compaction adds, and removes nothing."""
+    """The first compaction only adds files."""
     before = (world.folder / CSV).read_bytes()
 
     (step,) = compacted(world)
@@ -45,21 +45,21 @@ def test_a_closed_day_is_archived_and_its_csv_stays(world: World) -> None:
 
 
 def test_a_second_compaction_finds_nothing_to_do(world: World) -> None:
-    """A day file is written once and never touched again."""
+    """An archived day is not written again."""
     compacted(world)
 
     assert compacted(world) == []
 
 
-def test_an_open_day_is_left_alone(world: World) -> None:
-    """Before an hour behind midnight, a late slot may still come."""
+def test_an_open_day_is_not_archived(world: World) -> None:
+    """Until an hour after midnight, a late slot may still come."""
     world.clock.now = NOON + 12.5 * 3600
 
     assert compacted(world) == []
 
 
-def test_the_csv_goes_when_it_is_old(world: World) -> None:
-    """Behind ``csv_days`` the archive alone has the rows, and they are the same."""
+def test_the_csv_is_removed_when_it_is_old(world: World) -> None:
+    """After `csv_days` only the archive has the rows, and they are the same."""
     lines = world.lines()
     compacted(world)
     world.clock.now += 7 * DAY
@@ -74,7 +74,7 @@ def test_the_csv_goes_when_it_is_old(world: World) -> None:
 
 
 def test_the_certificate_is_the_sha256_of_the_sorted_csv(world: World) -> None:
-    """Anybody can check it with sort and sha256sum."""
+    """It can be checked with sort and sha256sum."""
     head, *lines = (world.folder / CSV).read_text(encoding="utf-8").splitlines()
     key = {'"a,""b"""': "a", "0001": "0001", "0002": "0002"}
     lines.sort(
@@ -90,8 +90,8 @@ def test_the_certificate_is_the_sha256_of_the_sorted_csv(world: World) -> None:
     assert archived.summary.sha256 == hashlib.sha256(text.encode()).hexdigest()
 
 
-def test_a_late_slot_of_a_compacted_day_is_taken_in(world: World) -> None:
-    """Also when its CSV has gone: a new segment, a new archive (fault 89)."""
+def test_a_late_slot_of_a_compacted_day_is_archived(world: World) -> None:
+    """Also without its CSV: a new segment, a new archive (fault 89)."""
     compacted(world)
     world.clock.now += 7 * DAY
     compacted(world)
@@ -111,7 +111,7 @@ def test_a_late_slot_of_a_compacted_day_is_taken_in(world: World) -> None:
 
 
 def test_a_day_without_any_block_is_archived_too(world: World) -> None:
-    """Its slots were expected: that they are missing, and why, is kept."""
+    """Its expected slots are kept, with the causes of the gaps."""
     world.clock.now += DAY
     world.fetch({"0001": 1})
 
@@ -123,7 +123,7 @@ def test_a_day_without_any_block_is_archived_too(world: World) -> None:
 
 
 def test_a_damaged_block_keeps_its_day_out_of_the_archive(world: World) -> None:
-    """What is not what was written is never archived as if it were."""
+    """Changed bytes are never archived as the original."""
     path = world.folder / CSV
     data = bytearray(path.read_bytes())
     data[200] ^= 1
@@ -141,7 +141,7 @@ def test_a_damaged_block_keeps_its_day_out_of_the_archive(world: World) -> None:
 def test_a_damaged_archive_keeps_the_csv(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A bit that flips after the due days were found is noticed before the CSV goes."""
+    """A bit flipped after the start is detected before the CSV is removed."""
     monkeypatch.setattr(Archive, "is_replaceable", lambda *_: False)
     compacted(world)
     part = datasets.part(world.folder.parent, "station_status", "city", "2026-11-22")
@@ -158,7 +158,7 @@ def test_a_damaged_archive_keeps_the_csv(
 
 
 def test_a_lost_ledger_gets_its_archived_days_back(world: World) -> None:
-    """Slots, and that the CSV is gone on purpose, stand in the archive too."""
+    """The archive has the slots, and which CSVs were removed on purpose."""
     compacted(world)
     world.clock.now += 7 * DAY
     compacted(world)
@@ -174,7 +174,7 @@ def test_a_lost_ledger_gets_its_archived_days_back(world: World) -> None:
 def test_a_compaction_killed_anywhere_is_finished_by_the_next(
     world: World, count: int
 ) -> None:
-    """Before each change on the disk in turn; then a whole run (fault 66)."""
+    """Killed before each change on the disk in turn (fault 66)."""
 
     def compact_until_killed() -> None:
         die_at(count)
@@ -219,8 +219,8 @@ def die_at(count: int) -> None:
         setattr(ArchivedDays, name, dying(getattr(ArchivedDays, name)))
 
 
-def test_no_csv_leaves_while_somebody_reads(world: World) -> None:
-    """An export into a slow pipe has the whole answer, and the next call removes it."""
+def test_no_csv_is_removed_while_a_reader_is_active(world: World) -> None:
+    """An export into a slow pipe is complete, and the next call removes it."""
     sql = "SELECT count(*), sum(num_vehicles_available) FROM station_status"
     with viewed(world) as db:
         world.clock.now += 8 * DAY
@@ -236,14 +236,14 @@ def test_no_csv_leaves_while_somebody_reads(world: World) -> None:
 
 
 def test_two_readers_do_not_wait_for_each_other(world: World) -> None:
-    """Only a removal would."""
+    """Only a removal would wait."""
     with viewed(world) as one, viewed(world) as two:
         sql = "SELECT count(*) FROM station_status"
 
         assert one.execute(sql).fetchall() == two.execute(sql).fetchall()
 
 
-def test_who_looks_again_and_again_keeps_no_file(world: World, tmp_path: Path) -> None:
+def test_a_polling_reader_keeps_no_file(world: World, tmp_path: Path) -> None:
     """The data app has its connection open all day: it reads again when files go."""
     with viewed(world, settled=tmp_path):
         world.clock.now += 8 * DAY
@@ -254,7 +254,7 @@ def test_who_looks_again_and_again_keeps_no_file(world: World, tmp_path: Path) -
 def test_a_csv_that_somebody_removed_is_named_and_keeps_no_other_day(
     world: World,
 ) -> None:
-    """The loss is no failure of each night: `status` and `verify` report it."""
+    """The loss is not a failure each night: `status` and `verify` report it."""
     world.fetch({"a": 1})
     world.clock.now += DAY
     (world.folder / CSV).unlink()
@@ -269,7 +269,7 @@ def test_a_csv_that_somebody_removed_is_named_and_keeps_no_other_day(
 def test_a_failed_day_leaves_nothing_behind(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was prepared of it is removed at once, not by the next call."""
+    """Its temporary files are removed at once, not by the next call."""
     monkeypatch.setattr(
         "bikecollect.archive.summaries.profile", lambda *_: "SELECT no_such_column"
     )
@@ -282,10 +282,10 @@ def test_a_failed_day_leaves_nothing_behind(
 
 @pytest.mark.parametrize("harm", ["delete", "overwrite"])
 @pytest.mark.parametrize("dataset", ["station_status", "slots", "profile"])
-def test_a_lost_file_of_a_day_is_made_anew_from_its_csv(
+def test_a_lost_file_of_a_day_is_rebuilt_from_its_csv(
     world: World, dataset: str, harm: str
 ) -> None:
-    """`status` names it; a flipped bit is found by the bytes, too."""
+    """`status` names it; a flipped bit is detected by the bytes, too."""
     compacted(world)
     system = SystemFolder("city", world.folder, TAIPEI, 300)
     part = datasets.part(world.folder.parent, dataset, "city", "2026-11-22")
@@ -302,8 +302,8 @@ def test_a_lost_file_of_a_day_is_made_anew_from_its_csv(
     assert find_damage(system, History("city", world.folder)) == []
 
 
-def test_lost_summaries_are_made_anew_from_the_archive(world: World) -> None:
-    """The CSV has gone; what is summed up is still there."""
+def test_lost_summaries_are_rebuilt_from_the_archive(world: World) -> None:
+    """The CSV is gone; the rows are still there."""
     compacted(world)
     world.clock.now += 30 * DAY
     compacted(world, csv_days=0)

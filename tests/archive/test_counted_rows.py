@@ -23,13 +23,13 @@ def world(folder: Path) -> World:
 
 @pytest.fixture
 def part(world: World) -> Path:
-    """Return the archived rows of the first day, whose CSV has gone."""
+    """Return the archived rows of the first day, whose CSV was removed."""
     world.clock.now += DAY
     compacted(world, csv_days=0)
     return min(world.folder.parent.glob("archive/station_status/*/*/part.parquet"))
 
 
-def test_what_the_ledger_knows_is_answered(part: Path, config: Path) -> None:
+def test_an_intact_archive_gives_all_rows(part: Path, config: Path) -> None:
     """Nothing is damaged: three rows, and no warning."""
     query = bikecollect("--config", config, "query", "FROM station_status")
 
@@ -39,7 +39,7 @@ def test_what_the_ledger_knows_is_answered(part: Path, config: Path) -> None:
 
 
 def emptied(part: Path) -> None:
-    """Leave no byte."""
+    """Truncate the file."""
     part.write_bytes(b"")
 
 
@@ -51,10 +51,10 @@ def lacking_a_row(part: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [emptied, lacking_a_row])
-def test_an_archived_file_that_lacks_rows_is_not_believed(
+def test_an_archived_file_that_lacks_rows_is_an_error(
     part: Path, config: Path, spoil: Callable[[Path], None]
 ) -> None:
-    """A query or export that needs it fails; a report says what it lacks."""
+    """A query or export that needs it fails; a report names what is missing."""
     spoil(part)
     day = part.parent.name.removeprefix("date=")
     query = bikecollect("--config", config, "query", "FROM station_status")
@@ -80,7 +80,7 @@ def rewritten(part: Path) -> None:
 def test_an_archived_file_of_another_size_with_all_rows_is_read(
     part: Path, config: Path
 ) -> None:
-    """`verify` names it; it is no reason to refuse an answer."""
+    """`verify` names it; queries still use it."""
     rewritten(part)
     query = bikecollect("--config", config, "query", "FROM station_status")
 
@@ -89,7 +89,7 @@ def test_an_archived_file_of_another_size_with_all_rows_is_read(
 
 
 def test_a_damaged_summary_is_computed_from_the_rows(part: Path, config: Path) -> None:
-    """The rows are there: no day is missing from the coverage."""
+    """No day is missing from the coverage."""
     sql = "SELECT date, station_id, slots FROM coverage ORDER BY ALL"
     before = bikecollect("--config", config, "query", sql)
     Path(str(part).replace("station_status", "coverage")).write_bytes(b"PAR1")
@@ -102,7 +102,7 @@ def test_a_damaged_summary_is_computed_from_the_rows(part: Path, config: Path) -
 def test_a_changed_file_with_its_old_time_is_noticed(
     world: World, config: Path
 ) -> None:
-    """Size and modification time are as before, as `touch -r` leaves them."""
+    """Size and modification time are unchanged, as after `touch -r`."""
     csv = min((world.folder / "station_status").iterdir())
     text = csv.read_bytes()
     csv.write_bytes(text.replace(b",0001,7,", b",0001,8,"))

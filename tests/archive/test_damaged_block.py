@@ -30,8 +30,8 @@ def world(folder: Path) -> World:
     return world
 
 
-def test_the_message_names_the_ways_out(world: World) -> None:
-    """The day stays as it is, and a person is told what to do (fault 62)."""
+def test_the_message_names_the_remedies(world: World) -> None:
+    """The day is not archived, and the message says what to do (fault 62)."""
     (step,) = compacted(world)
 
     assert step.what == "failed"
@@ -45,7 +45,7 @@ def test_the_message_names_the_ways_out(world: World) -> None:
 def test_the_day_is_archived_without_its_damaged_block(
     world: World, config: Path
 ) -> None:
-    """Two slots go to the archive; the CSV is kept aside, and nothing stays undone."""
+    """Two slots are archived; the CSV is kept aside, and nothing remains to do."""
     damaged = (world.folder / CSV).read_bytes()
     arguments = ["--config", str(config), "compact", "--skip-damaged"]
     result = CliRunner().invoke(cli, arguments, standalone_mode=False)
@@ -62,7 +62,7 @@ def test_the_day_is_archived_without_its_damaged_block(
 
 
 def test_bytes_of_no_block_do_not_keep_a_csv_for_ever(world: World) -> None:
-    """The archive has all that the ledger knows; the file is kept aside (fault 62)."""
+    """The archive has all of the ledger's blocks; the file is kept aside (fault 62)."""
     with sqlite3.connect(world.folder / "ledger.sqlite3") as db:
         db.execute("DELETE FROM blocks WHERE start = 344")
     world.clock.now += 9 * DAY

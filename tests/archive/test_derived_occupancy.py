@@ -37,13 +37,13 @@ def columns(world: World) -> list[str]:
 
 
 def asked(world: World, sql: str = QUERY) -> list[Any]:
-    """Return what the views answer to *sql*."""
+    """Return the result of *sql* on the views."""
     with viewed(world) as db:
         return list(db.execute(sql).fetchall())
 
 
 def test_an_occupancy_that_follows_from_its_row_is_not_stored(folder: Path) -> None:
-    """The views compute it, in its place; export and verify give the same bytes."""
+    """The views compute it; export and verify give the same bytes."""
     world = collected(folder)
     (path,) = (world.folder / "station_status").glob("*.csv")
     header = path.read_text().partition("\n")[0]
@@ -62,7 +62,7 @@ def test_an_occupancy_that_follows_from_its_row_is_not_stored(folder: Path) -> N
 
 
 def test_an_occupancy_that_does_not_follow_is_stored(folder: Path) -> None:
-    """One value of a day has another definition: all are kept as they are."""
+    """If one value of a day differs, all are stored."""
     world = World(folder / "city", derived=(OCCUPANCY,))
     world.fetch({"a": 3}, after=300, capacity=10)
     (path,) = (world.folder / "station_status").glob("*.csv")
@@ -87,7 +87,7 @@ def test_an_occupancy_that_does_not_follow_is_stored(folder: Path) -> None:
 
 
 def test_a_system_without_the_column_has_none(folder: Path) -> None:
-    """Nothing is invented: neither in the file nor in the views."""
+    """It is neither in the file nor in the views."""
     world = World(folder / "city")
     world.fetch({"a": 3}, after=300)
     world.clock.now += 2 * DAY

@@ -18,7 +18,7 @@ LINES = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("code", LINES, ids=lambda text: text.split()[1])
 def test_a_one_liner_of_the_docs_reads_all_rows(code: str, folder: Path) -> None:
-    """Ids stay text, in each program; with open days, the rows of those too."""
+    """Ids are text, in each program; with open days, their rows too."""
     world = World(folder / "city")
     world.fetch({"0001": 3, "0002": 0})
     world.clock.now += DAY

@@ -33,7 +33,7 @@ def world(tmp_path: Path) -> World:
 
 
 def forget(world: World, *args: str) -> tuple[int, str]:
-    """Call `forget`; return its exit code and what it says."""
+    """Call `forget`; return its exit code and output."""
     config = str(world.folder.parents[1] / "bikecollect.toml")
     process = bikecollect("--config", config, "forget", "city", *args)
     return process.returncode, process.stdout + process.stderr
@@ -50,7 +50,7 @@ def notes(world: World) -> list[dict[str, object]]:
 
 @pytest.mark.parametrize("what", [FILE, "2026-11-22"])
 def test_a_deleted_file_is_forgotten(world: World, what: str) -> None:
-    """Its slots are gaps; `verify` is content; the other day is as it was."""
+    """Its slots are gaps; `verify` succeeds; the other day is unchanged."""
     (world.folder / FILE).unlink()
 
     code, text = forget(world, what, "--reason", "logrotate")
@@ -63,8 +63,8 @@ def test_a_deleted_file_is_forgotten(world: World, what: str) -> None:
     assert note["reason"] == "logrotate"
 
 
-def test_of_a_damaged_file_the_good_blocks_stay(world: World) -> None:
-    """Only the rows that cannot be read any more go."""
+def test_forget_keeps_the_good_blocks_of_a_damaged_file(world: World) -> None:
+    """Only the unreadable rows are dropped."""
     path = world.folder / FILE
     data = path.read_bytes()
     path.write_bytes(data.replace(b",b,3,", b",b,9,"))
@@ -77,7 +77,7 @@ def test_of_a_damaged_file_the_good_blocks_stay(world: World) -> None:
 
 
 def test_a_lost_day_of_the_archive_is_forgotten(world: World) -> None:
-    """Also one whose CSV has gone."""
+    """Also one whose CSV was removed."""
     compacted(world, csv_days=0)
     for path in (world.folder.parent / "archive").glob("*/*/date=2026-11-22"):
         shutil.rmtree(path)
@@ -116,8 +116,10 @@ def test_a_damaged_day_of_the_archive_is_forgotten(
         ("../../etc/passwd", "not a day"),
     ],
 )
-def test_what_is_not_lost_is_not_forgotten(world: World, what: str, why: str) -> None:
-    """Not a row is given up by mistake."""
+def test_data_that_is_not_lost_cannot_be_forgotten(
+    world: World, what: str, why: str
+) -> None:
+    """No row is dropped by mistake."""
     code, text = forget(world, what)
 
     assert (code, why in text) == (64, True)
@@ -139,7 +141,7 @@ def test_a_run_without_rows_is_forgotten(world: World) -> None:
 
 
 def test_the_list_of_stations_is_rebuilt_on_request(world: World) -> None:
-    """A change that a run does not notice is mended, too."""
+    """Even after a change that a run does not notice."""
     path = world.folder / "station_information.csv"
     text = path.read_bytes()
     path.write_bytes(text.replace(b",a,a,", b",a,A,", 1))

@@ -59,7 +59,7 @@ def test_a_late_slot_before_the_loss_is_shown_beside_the_archive(world: World) -
     assert findings(world) == []
 
 
-def test_a_late_slot_behind_the_loss_is_shown_beside_the_archive(world: World) -> None:
+def test_a_late_slot_after_the_loss_is_shown_beside_the_archive(world: World) -> None:
     """The same, if it comes before a compaction has restored the ledger."""
     lose_ledger(world)
     late_slot(world)
@@ -72,8 +72,8 @@ def test_a_late_slot_behind_the_loss_is_shown_beside_the_archive(world: World) -
     assert findings(world) == []
 
 
-def test_a_slot_filled_again_behind_the_loss_is_there_once(world: World) -> None:
-    """A block of an archived slot replaces the archived rows; nothing stays undone."""
+def test_a_slot_filled_again_after_the_loss_exists_once(world: World) -> None:
+    """A block of an archived slot replaces the archived rows."""
     lose_ledger(world)
     now, world.clock.now = world.clock.now, NOON + 300
     world.fetch({"a": 9, "b": 9})

@@ -39,8 +39,10 @@ def exported(world: World) -> str:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_such_a_day_is_read_archived_and_exported(folder: Path, name: str) -> None:
-    """It is archived, the export is what was certified, and the rows are unchanged."""
+def test_a_day_with_an_own_column_is_read_archived_and_exported(
+    folder: Path, name: str
+) -> None:
+    """The export has the certified digest, and the rows are unchanged."""
     world = city_with(folder, name)
     sql = "SELECT count(*), sum(capacity), min(slot) > 0 FROM station_status"
     with viewed(world) as db:
@@ -95,5 +97,5 @@ def test_a_day_that_an_earlier_version_archived_can_be_queried(folder: Path) -> 
 
 
 def test_the_settings_refuse_every_name_that_sql_cannot_have() -> None:
-    """What is renamed on reading is not taken any more."""
+    """Names that are renamed on reading are rejected now."""
     assert own_columns.RESERVED <= derived_columns.RESERVED

@@ -55,7 +55,7 @@ def system(world: World) -> SystemFolder:
 
 
 def account(world: World, since: float = NOON, until: float = NEXT_DAY) -> Account:
-    """Return the account of a span of the past."""
+    """Return the report on a span of the past."""
     begin, end = Slot(int(since)), Slot(int(until))
     now = world.clock.now
     return evidence.read_account(system(world), begin, end, now=now)
@@ -73,8 +73,8 @@ def spoil(world: World) -> None:
         db.execute("UPDATE packed_runs SET account = x'789c0000'")
 
 
-def test_the_runs_of_an_archived_day_leave_the_table(world: World) -> None:
-    """One row stands for the day; the runs of the newest days stay as they are."""
+def test_the_runs_of_an_archived_day_are_packed(world: World) -> None:
+    """One row replaces those of the day; newer runs are unchanged."""
     compacted(world)
 
     assert rows(world, "SELECT day, first, last, runs FROM packed_runs") == [
@@ -83,8 +83,8 @@ def test_the_runs_of_an_archived_day_leave_the_table(world: World) -> None:
     assert rows(world, "SELECT slot FROM runs") == [(SLOT + DAY,)]
 
 
-def test_the_account_of_a_packed_day_is_unchanged(world: World) -> None:
-    """The same slots have the same states and causes, in any part of the past."""
+def test_the_report_on_a_packed_day_is_unchanged(world: World) -> None:
+    """The same slots have the same states and causes."""
     spans = [(NOON, NEXT_DAY), (NOON + 600, NOON + 1200), (NOON + 3600, NEXT_DAY + 600)]
     before = [account(world, *span) for span in spans]
     causes = dict(before[0].causes)
@@ -101,7 +101,7 @@ def test_the_account_of_a_packed_day_is_unchanged(world: World) -> None:
     assert rows(world, "SELECT count(*) FROM packed_runs") == [(1,)]
 
 
-def test_every_value_of_a_packed_run_reads_back(world: World) -> None:
+def test_every_value_of_a_packed_run_is_read_back(world: World) -> None:
     """With its notices, flags, seconds and error, by range, outcome, number and id."""
     history = History("city", world.folder)
     before, first = history.runs(), history.first()
@@ -119,8 +119,8 @@ def test_every_value_of_a_packed_run_reads_back(world: World) -> None:
     assert history.first() == first
 
 
-def test_a_late_run_of_a_packed_day_joins_it(world: World) -> None:
-    """A late slot is archived anew, with all runs of its day."""
+def test_a_late_run_of_a_packed_day_is_packed_with_it(world: World) -> None:
+    """A late slot is archived again, with all runs of its day."""
     compacted(world)
     world.clock.now = NOON + 300
     late = world.fetch({"a": 9, "b": 9})
@@ -137,7 +137,7 @@ def test_a_late_run_of_a_packed_day_joins_it(world: World) -> None:
 def test_runs_of_the_last_five_weeks_stay_after_a_long_outage(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What alerts compare with is counted back from the newest run, not from today."""
+    """The five weeks are counted from the newest run, not from today."""
     monkeypatch.setattr(packed, "RECENT", 35 * DAY)
     world.clock.now = NEXT_DAY + 2 * DAY
 
@@ -164,7 +164,7 @@ def test_packed_runs_of_a_day_that_the_archive_lost_are_queried(world: World) ->
 
 
 def test_damaged_packed_runs_are_named_and_taken_from_the_archive(world: World) -> None:
-    """No account is silently wrong; the next compaction has the same causes again."""
+    """No report is silently wrong; the next compaction restores the causes."""
     before = account(world)
     compacted(world)
     spoil(world)
@@ -193,8 +193,8 @@ def test_a_lost_ledger_has_the_causes_of_packed_days_again(world: World) -> None
     assert account(world).gaps == before.gaps
 
 
-def test_a_ledger_of_the_version_before_is_read_as_it_is(world: World) -> None:
-    """Without a copy in memory: it may have the runs of years."""
+def test_a_ledger_of_the_previous_version_is_read_in_place(world: World) -> None:
+    """Without a copy in memory, which could be large."""
     before = account(world)
     with closing(sqlite3.connect(world.folder / "ledger.sqlite3")) as db, db:
         db.execute("DROP TABLE packed_runs")
@@ -210,7 +210,7 @@ def test_a_ledger_of_the_version_before_is_read_as_it_is(world: World) -> None:
 def test_the_ledger_shrinks_when_most_of_it_is_unused(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A ledger of years becomes small at once; a little unused space is kept."""
+    """A little unused space is kept."""
     sql = "INSERT INTO memory VALUES ('x', hex(zeroblob(1000000)))"
     with closing(sqlite3.connect(world.folder / "ledger.sqlite3")) as db, db:
         db.execute(sql)

@@ -30,7 +30,7 @@ def world(folder: Path) -> World:
 
 @pytest.fixture
 def secret(tmp_path: Path) -> Path:
-    """Return a file that is none of the history's."""
+    """Return a file that does not belong to the history."""
     path = tmp_path / "secret.csv"
     path.write_text("word\nhunter2\n", encoding="utf-8")
     return path
@@ -70,7 +70,7 @@ WRITES = (
 def test_a_query_that_is_more_than_a_select_is_refused(
     world: World, tmp_path: Path, sql: str
 ) -> None:
-    """What could change the history, other files or the settings is never begun."""
+    """Statements that could change the history, other files or settings are not run."""
     csv = next((world.folder / "station_status").iterdir())
     sql = sql.format(csv=csv, new=tmp_path / "new")
 
@@ -117,7 +117,7 @@ def test_a_query_that_would_write_over_a_daily_file_changes_nothing(
     ],
 )
 def test_a_query_reads_no_other_file(world: World, secret: Path, source: str) -> None:
-    """Neither outside of the data nor inside: only what the tables are made of."""
+    """Neither outside of the data folder nor inside: only the files of the tables."""
     sql = f"FROM {source.format(secret, world.folder.parent)}"
 
     with viewed(world) as db, pytest.raises(duckdb.Error) as failure:
@@ -127,7 +127,7 @@ def test_a_query_reads_no_other_file(world: World, secret: Path, source: str) ->
 
 
 def test_the_command_reads_no_other_file(config: Path, secret: Path) -> None:
-    """Exit code 64, and no word of what is in it."""
+    """Exit code 64, and none of its content is printed."""
     process = bikecollect("--config", config, "query", f"FROM '{secret}'")
 
     assert process.returncode == 64
@@ -148,7 +148,7 @@ def test_the_command_reads_no_other_file(config: Path, secret: Path) -> None:
         "FROM (PIVOT stations ON station_id IN ('0001') USING count(*)) ORDER BY ALL",
     ],
 )
-def test_all_that_only_reads_is_answered(world: World, sql: str) -> None:
+def test_reading_statements_are_answered(world: World, sql: str) -> None:
     """Before and after the days are archived."""
     with viewed(world) as db:
         before = db.execute(checked(db, sql)).fetchall()
@@ -160,8 +160,10 @@ def test_all_that_only_reads_is_answered(world: World, sql: str) -> None:
     assert len(after) == len(before)
 
 
-def test_unrestricted_is_asked_for(config: Path, secret: Path, tmp_path: Path) -> None:
-    """Then a query reads and writes as its user may."""
+def test_unrestricted_lifts_the_limits(
+    config: Path, secret: Path, tmp_path: Path
+) -> None:
+    """A query may then read and write like its user."""
     command = ("--config", config, "query", "--unrestricted")
     read = bikecollect(*command, f"SELECT word FROM '{secret}'", "--format", "csv")
     copied = bikecollect(*command, f"COPY stations TO '{tmp_path / 'out.csv'}'")
@@ -172,7 +174,7 @@ def test_unrestricted_is_asked_for(config: Path, secret: Path, tmp_path: Path) -
 
 
 def test_a_data_folder_may_be_called_like_a_pattern(tmp_path: Path) -> None:
-    """Brackets, stars and quotes are letters of its name."""
+    """Brackets, stars and quotes are ordinary characters of its name."""
     world = World(tmp_path / "a[1]*?'\"" / "city")
     world.clock.now -= 900 * DAY
     world.fetch({"0002": 1})
@@ -185,8 +187,8 @@ def test_a_data_folder_may_be_called_like_a_pattern(tmp_path: Path) -> None:
         assert db.execute(sql).fetchall() == [(1,), (2,), (3,)]
 
 
-def test_a_big_sort_still_goes_to_disk(world: World) -> None:
-    """What does not fit into memory is put aside, where nothing else may be."""
+def test_a_large_sort_uses_the_temporary_folder(world: World) -> None:
+    """Data that exceeds the memory is written to a folder of its own."""
     sql = (
         "SELECT count(*) FROM (SELECT DISTINCT i * 7919 % 10000019 || repeat('x', 99)"
         " FROM range(2000000) AS r(i))"
@@ -213,8 +215,8 @@ def rows(world: World) -> int:
         return int(db.execute("SELECT count(*) FROM station_status").fetchall()[0][0])
 
 
-def test_folders_of_others_in_the_archive_are_not_read(world: World) -> None:
-    """Links to /etc, files in place of folders, FIFOs, days that there are not."""
+def test_foreign_entries_of_the_archive_are_not_read(world: World) -> None:
+    """Links to /etc, files in place of folders, FIFOs, impossible days."""
     part = archived(world)
     above = part.parents[1]
     (above / "date=2020-01-01").symlink_to("/etc")
@@ -232,7 +234,7 @@ def test_folders_of_others_in_the_archive_are_not_read(world: World) -> None:
 
 
 def test_a_dataset_that_is_a_link_is_not_followed(world: World, tmp_path: Path) -> None:
-    """The days it should hold are missed by name, and not read from elsewhere."""
+    """Its days are reported as missing, and not read from elsewhere."""
     part = archived(world)
     part.parents[1].rename(tmp_path / "elsewhere")
     part.parents[1].symlink_to(tmp_path / "elsewhere")
@@ -250,14 +252,14 @@ def _linked(part: Path) -> None:
 def test_a_day_is_read_from_its_csv_while_there_is_one(
     world: World, spoil: Callable[[Path], None]
 ) -> None:
-    """Whatever became of its archived file."""
+    """For any damage of its archived file."""
     spoil(archived(world, csv_days=9))
 
     assert rows(world) == 3
 
 
-def test_a_day_that_nobody_has_is_named(world: World, config: Path) -> None:
-    """Exit code 74 says which day and file; who asks for other days is answered."""
+def test_a_lost_day_is_named(world: World, config: Path) -> None:
+    """Exit code 74 with day and file; queries of other days succeed."""
     part = archived(world)
     part.unlink()
     day = part.parent.name.removeprefix("date=")
@@ -296,7 +298,7 @@ def _a_block_damaged(csv: Path, _: Path) -> None:
 def test_a_daily_file_that_cannot_be_read_costs_its_day(
     world: World, config: Path, secret: Path, spoil: Callable[[Path, Path], None]
 ) -> None:
-    """Asked, it is said what is left out; an export of that day ends with 74."""
+    """A query reports what is missing; an export of that day ends with 74."""
     csv = min((world.folder / "station_status").iterdir())
     day = csv.name[:10]
     spoil(csv, secret)
@@ -315,7 +317,7 @@ def test_a_daily_file_that_cannot_be_read_costs_its_day(
 def test_a_query_of_other_days_does_not_need_a_removed_file(
     world: World, config: Path
 ) -> None:
-    """It ends with 0 and no warning, also where the day is lost in a subquery."""
+    """It ends with 0 and no warning, also if the day is excluded in a subquery."""
     csv = min((world.folder / "station_status").iterdir())
     day = csv.name[:10]
     csv.unlink()
@@ -353,7 +355,7 @@ def _next(day: str) -> str:
 
 
 def test_a_list_of_stations_with_odd_lines_hides_none(world: World) -> None:
-    """A line that somebody else wrote costs only itself, a wild value only its cell."""
+    """A foreign line costs only itself, an impossible value only its cell."""
     path = world.folder / "station_information.csv"
     good = path.read_text(encoding="utf-8").splitlines()[1]
     wild = good.replace("0002,", "0003,", 1).replace(",10,", ",99999999999999999999,")
@@ -371,7 +373,7 @@ def test_a_list_of_stations_with_odd_lines_hides_none(world: World) -> None:
 def test_temporary_data_of_a_killed_command_are_removed_by_the_next(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They lie where $TMPDIR says, and nobody else's are touched."""
+    """They are in $TMPDIR, and foreign files are kept."""
     monkeypatch.setenv("TMPDIR", str(tmp_path / "aside"))
     (tmp_path / "aside").mkdir()
     (tmp_path / "aside/bikecollect-notes").mkdir()

@@ -36,7 +36,7 @@ def run(world: World, *words: str) -> list[str]:
 
 
 def test_a_deleted_ledger_is_one_finding(world: World) -> None:
-    """Not one for each line of the list of stations."""
+    """Not one per line of the list of stations."""
     for file in world.folder.glob("ledger.sqlite3*"):
         file.unlink()
 
@@ -50,7 +50,7 @@ def test_a_deleted_ledger_is_one_finding(world: World) -> None:
 def test_many_findings_with_the_same_remedy_are_three_lines_and_a_number(
     world: World,
 ) -> None:
-    """The command makes it clean; JSON has each finding."""
+    """The command repairs all; JSON has each finding."""
     with closing(sqlite3.connect(world.folder / "ledger.sqlite3")) as db:
         db.execute("UPDATE stations SET name = 'other'")
         db.commit()
@@ -66,10 +66,10 @@ def test_many_findings_with_the_same_remedy_are_three_lines_and_a_number(
     assert run(world, "verify")[-1].endswith("all agree")
 
 
-def test_a_lost_day_whose_csv_is_there_is_made_anew_by_the_command(
+def test_a_lost_day_whose_csv_exists_is_rebuilt_by_the_remedy(
     world: World,
 ) -> None:
-    """`verify` names it, and is clean after it."""
+    """`verify` names it, and succeeds afterwards."""
     compacted(world)
     (part,) = world.folder.parent.glob("archive/station_status/*/*/part.parquet")
     part.write_bytes(b"x" * part.stat().st_size)

@@ -60,10 +60,10 @@ COMMANDS = [
 
 @pytest.mark.parametrize("spoil", SPOILED, ids=lambda spoil: spoil.__name__)
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
-def test_the_other_systems_are_worked_on(
+def test_the_other_systems_are_processed(
     config: Path, command: tuple[str, ...], spoil: Callable[[Path], None]
 ) -> None:
-    """The skipped one is named on stderr, and the exit code says so."""
+    """The skipped one is named on stderr, and the exit code is not 0."""
     spoil(config.with_name("data") / "city")
 
     process = bikecollect("--config", config, *command)
@@ -74,7 +74,7 @@ def test_the_other_systems_are_worked_on(
 
 
 def test_an_unreadable_list_of_stations_is_taken_from_the_ledger(config: Path) -> None:
-    """It costs no system its answer."""
+    """No system is skipped for it."""
     path = config.with_name("data") / "city" / "station_information.csv"
     path.unlink()
     path.symlink_to(path.name)

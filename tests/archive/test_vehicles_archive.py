@@ -45,7 +45,7 @@ def _vehicles(hour: int) -> list[dict[str, object]]:
 
 
 def compact(city: Publisher, *, now: float = LONG_AFTER) -> list[str]:
-    """Compact the vehicles; return what was done for each day."""
+    """Compact the vehicles; return the result of each day."""
     city.clock.now = now
     times = Times(city.clock, city.clock, city.clock)
     compactor = history.vehicle_compactor(city.settings, "city", times)
@@ -66,7 +66,7 @@ def exported(city: Publisher) -> str:
     return run(city, "export", "--what", "vehicle_status", *day)
 
 
-def test_the_archive_gives_the_very_bytes_of_the_csv_back(city: Publisher) -> None:
+def test_the_archive_returns_the_bytes_of_the_csv(city: Publisher) -> None:
     """Sorted by slot and vehicle; a slot without vehicles is no row, and no damage."""
     header, *lines = (city.folder / DAY).read_text("utf-8").splitlines(keepends=True)
     rows = list(csv.reader(lines))
@@ -89,7 +89,7 @@ def test_the_archive_gives_the_very_bytes_of_the_csv_back(city: Publisher) -> No
 
 
 def test_verify_certifies_vehicles_before_and_after(city: Publisher) -> None:
-    """The digest is that of the export; a day of stations has its own."""
+    """The digest is that of the export; stations have their own."""
 
     def certificates() -> dict[str, dict[str, object]]:
         lines = map(json.loads, run(city, "verify", "--format", "json").splitlines())
@@ -145,7 +145,7 @@ def test_a_lost_ledger_of_vehicles_is_restored_from_the_archive(
 
 
 def test_views_join_open_and_archived_days(city: Publisher) -> None:
-    """A query sees all days, with their types."""
+    """A query reads all days, with their types."""
     compact(city, now=BEGIN + 26 * 3_600)
 
     with views.connected(city.folder, [history.shown(city.settings, "city")]) as db:
@@ -162,7 +162,7 @@ def test_views_join_open_and_archived_days(city: Publisher) -> None:
 
 
 def test_a_system_without_vehicles_has_an_empty_view(tmp_path: Path) -> None:
-    """A query over several systems needs no exception for it."""
+    """A query over several systems needs no special case."""
     with publishing(tmp_path) as city:
         publish(city, [], stations=[station()])
         city.fetch()
@@ -172,8 +172,8 @@ def test_a_system_without_vehicles_has_an_empty_view(tmp_path: Path) -> None:
     assert rows == []
 
 
-def test_a_system_without_stations_is_compacted_and_accounted(tmp_path: Path) -> None:
-    """Its days are whole; restoring the main ledger invents no stations."""
+def test_a_system_without_stations_is_compacted_and_reported(tmp_path: Path) -> None:
+    """Its days are complete; restoring the main ledger invents no stations."""
     with publishing(tmp_path, vehicles=True, interval=3_600) as city:
         publish(city, [vehicle(), vehicle("v2")])
         for hour in range(26):
@@ -200,10 +200,10 @@ def test_a_system_without_stations_is_compacted_and_accounted(tmp_path: Path) ->
     assert states == [("collected", 24)]
 
 
-def test_an_export_of_vehicles_says_what_its_columns_are(
+def test_an_export_of_vehicles_describes_its_columns(
     city: Publisher, tmp_path: Path
 ) -> None:
-    """Types and units stand in the data package beside the file."""
+    """The data package beside the file has types and units."""
     out = tmp_path / "out" / "vehicles.csv"
     out.parent.mkdir()
     run(city, "export", "--what", "vehicle_status", "--output", str(out))

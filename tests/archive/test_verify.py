@@ -38,8 +38,10 @@ def world(folder: Path) -> World:
     return world
 
 
-def test_a_sound_history_has_no_findings_and_a_certificate_a_day(world: World) -> None:
-    """A day says its slots, its rows, its digest, and where it lies."""
+def test_a_sound_history_has_no_findings_and_a_certificate_per_day(
+    world: World,
+) -> None:
+    """With slots, rows, digest, and place of the day."""
     assert findings(world, deep=True) == []
     assert [(c.date, c.summary.slots, c.summary.rows) for c in certificates(world)] == [
         ("2026-11-22", 3, 6),
@@ -48,7 +50,7 @@ def test_a_sound_history_has_no_findings_and_a_certificate_a_day(world: World) -
 
 
 def test_a_certificate_stays_the_same_when_the_csv_goes(world: World) -> None:
-    """The digest is of the rows, wherever they lie."""
+    """The digest is of the rows, in CSV and archive."""
     (before, _) = certificates(world)
     world.clock.now += 9 * DAY
     compacted(world)
@@ -75,7 +77,7 @@ PLACES = [
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("seed", range(12))
 def test_a_flipped_bit_is_found(world: World, place: str, seed: int) -> None:
-    """Whichever bit of whichever file it is."""
+    """Any bit of any file."""
     path = world.folder.parent / place
     data = bytearray(path.read_bytes())
     bit = random.Random(seed).randrange(8 * len(data))
@@ -86,7 +88,7 @@ def test_a_flipped_bit_is_found(world: World, place: str, seed: int) -> None:
 
 
 def test_a_bit_flipped_in_a_kept_payload_is_found(world: World) -> None:
-    """The payload's own checksum, and the ledger's, tell."""
+    """By the payload's own checksum, and the ledger's."""
     path = next((world.folder / "payloads/kept").rglob("*.zip"))
     data = bytearray(path.read_bytes())
     data[data.index(b".json") + 12] ^= 1  # in what was deflated
@@ -107,7 +109,7 @@ def test_rows_that_nobody_committed_are_found(world: World) -> None:
     assert "belong to no block" in finding
 
 
-def test_a_vanished_file_is_found(world: World) -> None:
+def test_a_missing_file_is_found(world: World) -> None:
     """Of the archive and of the open days."""
     (world.folder / "station_status/2026-11-23.csv").unlink()
     datasets.part(world.folder.parent, "runs", "city", "2026-11-22").unlink()
@@ -119,8 +121,8 @@ def test_a_vanished_file_is_found(world: World) -> None:
     assert "is missing" in texts[1]
 
 
-def test_kept_certificates_tell_what_has_changed_since(world: World) -> None:
-    """A certificate from years ago is compared with what is there now."""
+def test_kept_certificates_show_later_changes(world: World) -> None:
+    """A certificate from years ago is compared with the present data."""
     now = certificates(world)
     summary = now[0].summary._replace(sha256="0" * 64)
     old = [now[0]._replace(summary=summary), now[1]._replace(date="2020-01-01")]

@@ -21,7 +21,7 @@ CSV = "station_status/2026-11-22.csv"
 
 @dataclass
 class BusyStore(Store):
-    """A store beside which *meanwhile* is done when a file is first read."""
+    """A store that calls *meanwhile* when a file is first read."""
 
     folder: Path
     meanwhile: Callable[[], object]
@@ -30,7 +30,7 @@ class BusyStore(Store):
         super().__init__(self.folder)
 
     def header(self, file: str) -> bytes:
-        """Return the first line, after what is done meanwhile."""
+        """Return the first line, after calling *meanwhile*."""
         self._work()
         return super().header(file)
 
@@ -58,7 +58,7 @@ def verified(verifier: Verifier) -> tuple[list[str], list[str]]:
 
 
 def beside(world: World, meanwhile: Callable[[], object]) -> Verifier:
-    """Return a verifier during whose first look *meanwhile* is done."""
+    """Return a verifier during whose first pass *meanwhile* is called."""
     base = verifier(world)
     store = BusyStore(world.folder, meanwhile)
     return Verifier(
@@ -69,7 +69,7 @@ def beside(world: World, meanwhile: Callable[[], object]) -> Verifier:
 def test_a_commit_in_progress_is_waited_for(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A reader who cannot hold the lock may come between the CSV and the ledger."""
+    """A reader without the lock may come between the CSV and the ledger."""
     path = world.folder / CSV
     committed = path.read_bytes()
     path.write_bytes(committed + b"2026-11-22T12:10:00+08:00,x")
@@ -87,10 +87,10 @@ def test_a_commit_in_progress_is_waited_for(
     assert waited == [0.3]
 
 
-def test_bytes_that_stay_are_reported_to_a_reader(
+def test_bytes_that_remain_are_reported_to_a_reader(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a killed run left is no commit in progress."""
+    """Bytes of a killed run are no commit in progress."""
     with (world.folder / CSV).open("ab") as file:
         file.write(b"2026-11-22T12:10:00+08:00,x")
     monkeypatch.setattr(os, "access", lambda *_: False)
@@ -111,8 +111,8 @@ def test_a_compaction_meanwhile_is_no_finding(world: World) -> None:
     assert list((world.folder / "station_status").iterdir()) == []
 
 
-def test_an_archived_day_that_is_archived_anew_is_no_finding(world: World) -> None:
-    """Its certificate and its files are newer than what the ledger said."""
+def test_a_day_that_is_archived_again_is_no_finding(world: World) -> None:
+    """Its certificate and its files are newer than the ledger that was read."""
     compacted(world, csv_days=9)
     world.clock.now -= 2 * DAY
     world.fetch({"a": 3, "b": 4}, after=300)
@@ -125,8 +125,8 @@ def test_an_archived_day_that_is_archived_anew_is_no_finding(world: World) -> No
     assert len(days) == 2
 
 
-def test_damage_is_found_all_the_same(world: World) -> None:
-    """It is still there at the second look, and counted once."""
+def test_damage_is_found_beside_writers(world: World) -> None:
+    """It is still there in the second pass, and counted once."""
     path = world.folder / CSV
     path.write_bytes(path.read_bytes().replace(b"true,true", b"true,trux", 1))
     busy = beside(world, lambda: world.fetch({"a": 1, "b": 2}))
@@ -137,8 +137,8 @@ def test_damage_is_found_all_the_same(world: World) -> None:
     assert "is damaged" in findings[0]
 
 
-def test_all_that_a_session_reads_is_of_one_moment(world: World) -> None:
-    """A commit between two questions of `status` does not make them differ."""
+def test_a_session_reads_one_snapshot_of_the_ledger(world: World) -> None:
+    """A commit between two queries of `status` does not make them differ."""
     history = History("city", world.folder)
     with history.session():
         before = history.newest_block()

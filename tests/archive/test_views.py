@@ -30,7 +30,7 @@ def world(folder: Path) -> World:
 
 
 def test_open_days_have_types(world: World) -> None:
-    """Ids stay text, flags are booleans, times are seconds, local time is at hand."""
+    """Ids are text, flags are booleans, times are seconds, with local time."""
     with viewed(world) as db:
         rows = db.execute(ROWS).fetchall()
 
@@ -40,8 +40,8 @@ def test_open_days_have_types(world: World) -> None:
     assert len(rows) == 8
 
 
-def test_a_slot_is_there_as_a_time_too(world: World) -> None:
-    """Open and archived days have it, in the zone that is asked for."""
+def test_a_slot_is_also_a_timestamp(world: World) -> None:
+    """In open and archived days, in the requested zone."""
     sql = "SELECT CAST(MIN(slot_time) AS VARCHAR), COUNT(slot_time) FROM "
     tables = ("station_status", "slots", "runs")
     seen = []
@@ -57,7 +57,7 @@ def test_a_slot_is_there_as_a_time_too(world: World) -> None:
 
 
 def test_an_archived_day_gives_the_same_rows(world: World) -> None:
-    """Whether a day lies in a CSV or in the archive cannot be told from the view."""
+    """The view does not differ between CSV and archive."""
     with viewed(world) as db:
         before = db.execute(ROWS).fetchall()
     world.clock.now += DAY
@@ -74,7 +74,7 @@ def test_an_archived_day_gives_the_same_rows(world: World) -> None:
 def test_summaries_of_open_days_are_those_of_the_archive(
     world: World, dataset: str
 ) -> None:
-    """Each summary is one text of SQL, for open days and for the archive."""
+    """Each summary is one SQL text, for open days and for the archive."""
     names = ", ".join(("system_id", "date", *datasets.COLUMNS[dataset]))
     sql = f"SELECT {names} FROM {dataset} ORDER BY ALL"
     with viewed(world) as db:
@@ -90,7 +90,7 @@ def test_summaries_of_open_days_are_those_of_the_archive(
 
 
 def test_a_half_written_block_is_not_seen(world: World) -> None:
-    """Rows behind the last committed block are nobody's yet (faults 67, 88)."""
+    """Rows after the last committed block do not count yet (faults 67, 88)."""
     with (world.folder / "station_status/2026-11-23.csv").open("a") as torn:
         torn.write("2026-11-23T12:25:00+08:00,2026-11-23T12:2")
 
@@ -101,7 +101,7 @@ def test_a_half_written_block_is_not_seen(world: World) -> None:
 
 
 def test_a_late_slot_of_a_day_whose_csv_has_gone_is_seen(world: World) -> None:
-    """Until the next compaction it lies in a segment of its own."""
+    """Until the next compaction it is in a separate segment."""
     world.clock.now += DAY
     compacted(world)
     world.clock.now += 9 * DAY
@@ -123,7 +123,7 @@ def test_a_late_slot_of_a_day_whose_csv_has_gone_is_seen(world: World) -> None:
 def test_coverage_counts_gaps_and_changes_between_neighbours_only(
     folder: Path,
 ) -> None:
-    """What happened over a gap is not known, so it is not counted."""
+    """Changes over a gap are unknown, so they are not counted."""
     world = World(folder / "city")
     world.fetch({"a": 1, "b": 0})
     world.fetch({"a": 2, "b": 0}, after=300)
@@ -140,7 +140,7 @@ def test_coverage_counts_gaps_and_changes_between_neighbours_only(
 
 
 def test_stations_have_their_versions(world: World) -> None:
-    """Each version says from when to when it held."""
+    """Each version has the time from which and until which it is valid."""
     world.fetch({"0002": 4}, after=300, names={"0002": "New name"})
 
     with viewed(world) as db:
@@ -154,7 +154,7 @@ def test_stations_have_their_versions(world: World) -> None:
 
 @pytest.mark.parametrize("torn", [b"", b"2026-11-22T12:05:00+08:00,000", b"valid_f"])
 def test_a_torn_list_of_stations_hides_none(world: World, torn: bytes) -> None:
-    """A run that is writing, or was killed: whole committed lines are shown."""
+    """During a write, or after a kill, complete committed lines are read."""
     path = world.folder / "station_information.csv"
     path.write_bytes(path.read_bytes() + torn)
 
@@ -165,7 +165,7 @@ def test_a_torn_list_of_stations_hides_none(world: World, torn: bytes) -> None:
 
 
 def test_an_empty_list_of_stations_is_no_error(world: World) -> None:
-    """Killed before the first byte."""
+    """The run was killed before the first byte."""
     (world.folder / "station_information.csv").write_bytes(b"")
 
     with viewed(world) as db:
@@ -174,10 +174,8 @@ def test_an_empty_list_of_stations_is_no_error(world: World) -> None:
     assert len(rows) == 8
 
 
-def test_a_settled_sheet_is_read_once_until_it_grows(
-    world: World, tmp_path: Path
-) -> None:
-    """The same rows as from the CSV; what was settled before is used, or replaced."""
+def test_a_daily_file_is_read_once_until_it_grows(world: World, tmp_path: Path) -> None:
+    """The same rows as from the CSV; the cached copy is used or replaced."""
     settled = tmp_path / "settled"
     with viewed(world) as db:
         expected = db.execute(ROWS).fetchall()
@@ -199,7 +197,7 @@ def test_a_settled_sheet_is_read_once_until_it_grows(
 
 
 def test_a_folder_with_strange_letters_is_no_pattern(tmp_path: Path) -> None:
-    """Brackets, stars and quotes in a path are letters (fault 114)."""
+    """Brackets, stars and quotes in a path are ordinary characters (fault 114)."""
     world = World(tmp_path / "it's [a] *?" / "city")
     world.fetch({"a": 1})
     world.clock.now += DAY
@@ -217,7 +215,7 @@ def test_without_any_data_the_views_are_empty(folder: Path) -> None:
 
 
 def test_long_texts_of_old_files_are_read(folder: Path) -> None:
-    """Ids and names of 200,000 letters, open and archived: no day is blind for them."""
+    """Ids and names of 200,000 letters, open and archived: no day is lost for them."""
     world = World(folder / "city")
     long = {"x" * 200_000: 3, "b": 1}
     world.fetch(long, names={"b": "n" * 200_000})
@@ -237,7 +235,7 @@ def test_long_texts_of_old_files_are_read(folder: Path) -> None:
 
 
 def test_an_unreadable_file_of_the_archive_costs_its_day_only(world: World) -> None:
-    """Questions about other days are answered; one that needs it names the file."""
+    """Queries of other days succeed; one that needs it names the file."""
     world.clock.now += DAY
     world.fetch({"a": 1})
     world.clock.now += DAY

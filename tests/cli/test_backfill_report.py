@@ -121,17 +121,15 @@ def test_the_json_has_the_shape_that_scripts_hold_on_to(world: World) -> None:
 
 
 @pytest.mark.parametrize("since", ["2026-11-22T11:00", "2026-11-16", "1970-01-02"])
-def test_what_lies_before_the_first_run_is_not_expected(
-    world: World, since: str
-) -> None:
-    """A system of forty minutes is not called 0.4 % of a week."""
+def test_slots_before_the_first_run_are_not_expected(world: World, since: str) -> None:
+    """The coverage of a new system is not 0.4 % of a week."""
     full = report(world, "--format", "json")
 
     assert report(world, "--since", since, "--format", "json") == full
 
 
 def test_a_range_before_the_first_run_is_an_error(world: World) -> None:
-    """Not a report of nothing with exit code 0."""
+    """Not an empty report with exit code 0."""
     words = ("backfill-report", "--until", "2026-11-20")
 
     process = bikecollect("--config", config(world), *words)
@@ -140,7 +138,7 @@ def test_a_range_before_the_first_run_is_an_error(world: World) -> None:
     assert "no slot is expected in that range" in process.stderr
 
 
-def test_csv_has_a_line_a_day_or_a_gap(world: World) -> None:
+def test_csv_has_a_line_per_day_or_gap(world: World) -> None:
     """Both with a header, for a spreadsheet."""
     days = list(csv.DictReader(report(world, "--format", "csv").splitlines()))
     text = report(world, "--format", "csv", "--what", "gaps")
@@ -150,8 +148,8 @@ def test_csv_has_a_line_a_day_or_a_gap(world: World) -> None:
     assert [row["cause"] for row in gaps] == ["not-started", "rejected: shape"]
 
 
-def test_the_page_needs_nothing_but_itself(world: World, tmp_path: Path) -> None:
-    """No address but in words: it opens without a network."""
+def test_the_page_is_self_contained(world: World, tmp_path: Path) -> None:
+    """It refers to no other address: it opens without a network."""
     path = tmp_path / "gaps.html"
     report(world, "--format", "html", "--output", path)
 
@@ -162,8 +160,8 @@ def test_the_page_needs_nothing_but_itself(world: World, tmp_path: Path) -> None
     assert text.count("<rect") == 1 + 168
 
 
-def test_what_stands_on_the_page_is_text(world: World) -> None:
-    """Markup in a reason, or wherever else, is shown and does nothing."""
+def test_markup_is_escaped_on_the_page(world: World) -> None:
+    """In a reason, or anywhere else."""
     system = SystemFolder("city", world.folder, ZoneInfo("Asia/Taipei"), 300)
     account = read_account(system, now=NOON + 2400)
     gaps = [replace(gap, cause="<i>&") for gap in account.gaps]
@@ -177,15 +175,13 @@ def test_what_stands_on_the_page_is_text(world: World) -> None:
 
 
 @pytest.mark.parametrize(("least", "code"), [(0.6, 0), (0.63, 1), (1, 1)])
-def test_a_script_is_told_by_the_exit_code(
-    world: World, least: float, code: int
-) -> None:
-    """Below --min-coverage it is a plain no."""
+def test_low_coverage_ends_with_1(world: World, least: float, code: int) -> None:
+    """Below --min-coverage the exit code is 1."""
     report(world, "--min-coverage", least, code=code)
 
 
-def test_stations_that_were_seen_less_are_named(world: World) -> None:
-    """Of five slots, "b" was there in three."""
+def test_stations_with_missing_rows_are_listed(world: World) -> None:
+    """Of five slots, "b" has rows in three."""
     text = report(world, "--stations", "--format", "csv")
 
     rows = {row["station_id"]: row for row in csv.DictReader(text.splitlines())}
@@ -193,10 +189,10 @@ def test_stations_that_were_seen_less_are_named(world: World) -> None:
     assert (rows["b"]["coverage"], rows["b"]["verdict"]) == ("0.6", "thin")
 
 
-def test_it_is_mailed_and_waits_where_the_server_is_down(
+def test_the_report_is_mailed_and_waits_if_the_server_is_down(
     world: World, tmp_path: Path
 ) -> None:
-    """By the settings of all mails; spooled until the server takes it."""
+    """By the settings of all mails; in the outbox until the server accepts it."""
     mail = MailServer.new(tmp_path / "mail")
     lines = "".join(
         f"{key} = {json.dumps(value)}\n" for key, value in mail.settings().items()
@@ -217,7 +213,7 @@ def test_it_is_mailed_and_waits_where_the_server_is_down(
     assert "not-started" in str(mail.mails()[0].get_content())
 
 
-def test_a_system_without_a_run_has_no_account(tmp_path: Path) -> None:
+def test_a_system_without_a_run_has_no_expected_slots(tmp_path: Path) -> None:
     """Nothing is expected of it yet, and nothing fails."""
     (tmp_path / "bikes").mkdir()
     world = World(tmp_path / "bikes/city")

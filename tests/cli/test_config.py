@@ -46,7 +46,7 @@ def test_the_file_in_use_is_named(path: Path) -> None:
     assert bikecollect("--version").stdout.count("\n") == 1
 
 
-def test_no_file_is_told_and_ends_with_1() -> None:
+def test_without_a_settings_file_path_ends_with_1() -> None:
     """Nothing on stdout that a script could take for a path."""
     process = bikecollect("config", "path")
 
@@ -54,8 +54,8 @@ def test_no_file_is_told_and_ends_with_1() -> None:
     assert "no settings file; using Taipei's YouBike" in process.stderr
 
 
-def test_what_is_in_effect_is_shown_without_secrets(path: Path) -> None:
-    """It is TOML, and so is JSON; defaults are there, and marked."""
+def test_effective_settings_are_shown_without_secrets(path: Path) -> None:
+    """As TOML or JSON, with the defaults marked."""
     shown = bikecollect("--config", path, "config", "show").stdout
     values = json.loads(
         bikecollect("--config", path, "config", "show", "--format", "json").stdout
@@ -71,8 +71,8 @@ def test_what_is_in_effect_is_shown_without_secrets(path: Path) -> None:
     assert f'data_dir = "{path.parent}/data"\n' in shown
 
 
-def test_a_check_says_what_is_wrong(path: Path) -> None:
-    """78 with the file and the key; else what is set up."""
+def test_a_check_reports_what_is_wrong(path: Path) -> None:
+    """78 with the file and the key; otherwise a summary."""
     good = bikecollect("--config", path, "config", "check")
     path.write_text(TEXT.replace("feed =", "fed ="), encoding="utf-8")
     bad = bikecollect("--config", path, "config", "check")
@@ -91,7 +91,7 @@ def editor(folder: Path, command: str) -> str:
 
 
 def test_an_edit_takes_the_file_s_place(path: Path) -> None:
-    """Through a link too; owner, mode and the rest of the text stay."""
+    """Through a link too; owner, mode and the rest of the text are unchanged."""
     path.chmod(0o640)
     os.chown(path, -1, 100) if os.geteuid() == 0 else None
     link = path.with_name("link.toml")
@@ -112,7 +112,7 @@ def test_an_edit_takes_the_file_s_place(path: Path) -> None:
 
 
 def test_a_mistake_is_never_saved(path: Path) -> None:
-    """It is told, and may be mended at once; else the file stays as it was."""
+    """It is reported, and can be corrected at once; otherwise the file is unchanged."""
     wrong = editor(path.parent, "s/feed =/fed =/")
     refused = bikecollect(
         "--config", path, "config", "edit", answers="n\n", EDITOR=wrong
@@ -130,7 +130,7 @@ def test_a_mistake_is_never_saved(path: Path) -> None:
 
 
 def test_without_a_file_there_is_nothing_to_edit() -> None:
-    """78, and how to make one."""
+    """78, and how to create one."""
     process = bikecollect("config", "edit", EDITOR="false")
 
     assert process.returncode == 78
@@ -138,7 +138,7 @@ def test_without_a_file_there_is_nothing_to_edit() -> None:
 
 
 def test_a_command_that_has_no_settings_says_so() -> None:
-    """All but those that cron calls and that are silent when all is well."""
+    """All commands but those that cron calls."""
     reported = bikecollect("runs")
     silent = [bikecollect("compact", "--quiet"), bikecollect("status", "--alert")]
 
@@ -166,7 +166,7 @@ def test_other_editors_files_are_read(path: Path, data: bytes) -> None:
     ],
 )
 def test_another_encoding_is_named(path: Path, encoding: str, where: str) -> None:
-    """With the place, and a command that mends it, mode and all."""
+    """With the position, and a command that converts it."""
     text = TEXT.replace("# mine", "# Métropole")
     path.write_bytes(text.encode(encoding))
 
@@ -182,8 +182,8 @@ def test_another_encoding_is_named(path: Path, encoding: str, where: str) -> Non
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_people_are_told_of_another_encoding(path: Path) -> None:
-    """Whom to tell is in letters that are the same in both."""
+def test_another_encoding_is_reported_by_mail(path: Path) -> None:
+    """The mail address has letters that are the same in both."""
     path.write_bytes(TEXT.replace("# mine", "# Métropole").encode("latin-1"))
 
     ways = config.read_alert_settings(str(path))
@@ -192,8 +192,8 @@ def test_people_are_told_of_another_encoding(path: Path) -> None:
     assert ways.mail.to == ["a@b.c"]
 
 
-def test_a_system_called_archive_gets_the_true_reason(path: Path) -> None:
-    """Its letters are right; its folder is another's."""
+def test_the_error_for_a_system_called_archive_has_the_reason(path: Path) -> None:
+    """Its letters are valid, but the folder is reserved."""
     path.write_text(TEXT.replace("systems.city", "systems.archive"), encoding="utf-8")
 
     process = bikecollect("--config", path, "config", "check")

@@ -19,7 +19,7 @@ MISSING = Answer(b"gone", 404)
 
 
 def gbfs(*, folder: str = "", version: str = "2.3", age: int = 0) -> Any:
-    """Return the answers of a small GBFS feed below *folder*."""
+    """Return the snapshot of a status of *stations* and the station information."""
 
     def answer(path: str) -> Answer:
         name = path.removeprefix(folder).strip("/").removesuffix(".json")
@@ -35,7 +35,7 @@ def gbfs(*, folder: str = "", version: str = "2.3", age: int = 0) -> Any:
 
 
 def tried(answer: Any, path: str, *more: str) -> tuple[int, Any, str]:
-    """Try *answer*'s *path*; return the code, the JSON, and stderr."""
+    """Try *path* of *answer*; return the code, the JSON, and stderr."""
     with serving(answer) as url:
         answer.port = url.rpartition(":")[2]
         process = bikecollect("feeds", "try", url + path, "--format", "json", *more)
@@ -44,7 +44,7 @@ def tried(answer: Any, path: str, *more: str) -> tuple[int, Any, str]:
 
 
 def always(body: bytes, status: int = 200) -> Callable[[str], Answer]:
-    """Return a server that answers *body* to everything."""
+    """Return a server that answers *body* to every request."""
 
     def answer(_path: str) -> Answer:
         return Answer(body, status)
@@ -91,8 +91,8 @@ FILES: dict[str, Any] = {
 }
 
 
-def test_a_gbfs_feed_is_told_with_its_oddities() -> None:
-    """Name, zone, version, counts; what is dropped, double or alone."""
+def test_a_gbfs_feed_is_described_with_its_oddities() -> None:
+    """Name, zone, version, counts; dropped, duplicate and unmatched stations."""
     code, trial, stderr = tried(gbfs(age=3600), "/gbfs.json")
 
     assert (code, stderr) == (0, "")
@@ -112,7 +112,7 @@ def test_a_gbfs_feed_is_told_with_its_oddities() -> None:
     ]
 
 
-def test_the_settings_that_are_printed_are_settings(tmp_path: Path) -> None:
+def test_the_printed_settings_are_valid(tmp_path: Path) -> None:
     """Pasted into a file, they are read, and collect that feed."""
     _, trial, _ = tried(gbfs(), "/gbfs.json")
 
@@ -130,7 +130,7 @@ def test_the_settings_that_are_printed_are_settings(tmp_path: Path) -> None:
         ("", "/system_information.json"),
     ],
 )
-def test_any_file_of_a_gbfs_feed_leads_to_its_head(folder: str, path: str) -> None:
+def test_any_file_of_a_gbfs_feed_leads_to_its_gbfs_json(folder: str, path: str) -> None:
     """The gbfs.json beside it is found."""
     code, trial, _ = tried(gbfs(folder=folder), path)
 
@@ -139,8 +139,8 @@ def test_any_file_of_a_gbfs_feed_leads_to_its_head(folder: str, path: str) -> No
     assert trial["system"] == "tiny-town"
 
 
-def test_a_gbfs_file_without_its_head_says_what_to_give() -> None:
-    """65, and the address that is wanted."""
+def test_a_gbfs_file_without_a_gbfs_json_names_the_expected_address() -> None:
+    """65, and the address that is required."""
     body = json.dumps({"last_updated": 1, "ttl": 1, "data": {"bikes": []}}).encode()
 
     def answer(path: str) -> Answer:
@@ -154,8 +154,8 @@ def test_a_gbfs_file_without_its_head_says_what_to_give() -> None:
 
 
 @pytest.mark.parametrize(("status", "code"), [(403, 77), (500, 69)])
-def test_only_what_is_not_there_leads_to_another_guess(status: int, code: int) -> None:
-    """Refused or broken beside the file ends the try, with no address more."""
+def test_only_a_404_leads_to_another_guess(status: int, code: int) -> None:
+    """Any other failure ends the try, without a further request."""
     requests: list[str] = []
     body = json.dumps({"last_updated": 1, "ttl": 1, "data": {"bikes": []}}).encode()
 
@@ -169,8 +169,8 @@ def test_only_what_is_not_there_leads_to_another_guess(status: int, code: int) -
     assert set(requests) == {"/x/y/bikes.json", "/x/y/gbfs.json"}
 
 
-def test_a_try_asks_twice_at_most() -> None:
-    """A person waits: what stays wrong is told soon."""
+def test_a_try_makes_two_attempts_at_most() -> None:
+    """A person waits: a permanent failure is reported soon."""
     requests: list[str] = []
 
     def answer(path: str) -> Answer:
@@ -184,7 +184,7 @@ def test_a_try_asks_twice_at_most() -> None:
 
 
 def test_a_youbike_list_is_recognised() -> None:
-    """Its zone is Taiwan's, and fields that nobody reads are named."""
+    """Its zone is Taiwan's, and unused fields are named."""
     stations = json.loads(dialects.youbike(City(40), time.time()))
     body = json.dumps([{**station, "novelty": 1} for station in stations]).encode()
 
@@ -197,7 +197,7 @@ def test_a_youbike_list_is_recognised() -> None:
 
 
 def test_a_citybikes_network_is_recognised() -> None:
-    """It does not say its zone: the settings leave a place for it."""
+    """It has no zone: the settings have a placeholder for it."""
     station = {"id": "a", "free_bikes": 3, "empty_slots": 4}
     network = {"id": "tiny", "name": "Tiny", "stations": [station]}
     body = json.dumps({"network": network}).encode()
@@ -249,8 +249,8 @@ def test_a_try_writes_nothing_and_fits_a_terminal() -> None:
     ("asked", "word"),
     [("bixi", "bixi-montreal"), ("ftp://x", "https://"), ("atlantis", "feeds")],
 )
-def test_what_is_neither_id_nor_address_is_told(asked: str, word: str) -> None:
-    """78 before any network, with what may be meant (fault 90)."""
+def test_an_unknown_name_is_reported_with_suggestions(asked: str, word: str) -> None:
+    """78 before any network access (fault 90)."""
     process = bikecollect("feeds", "try", asked)
 
     assert process.returncode == 78
@@ -258,7 +258,7 @@ def test_what_is_neither_id_nor_address_is_told(asked: str, word: str) -> None:
 
 
 def test_the_list_is_for_people_and_for_scripts() -> None:
-    """A line a system, 80 columns at most; JSON has the addresses."""
+    """One line per system, 80 columns at most; JSON has the addresses."""
     text = bikecollect("feeds").stdout
     line, *_ = bikecollect("feeds", "--find", "paris", "--format", "json").stdout.split(
         "\n"
@@ -271,7 +271,7 @@ def test_the_list_is_for_people_and_for_scripts() -> None:
 
 
 def test_one_entry_is_shown_with_its_settings() -> None:
-    """Its name is all that the settings need; a near name is proposed."""
+    """Its name is a complete setting; a similar name is suggested."""
     process = bikecollect("feeds", "show", "velib-paris")
     unknown = bikecollect("feeds", "show", "velib")
 

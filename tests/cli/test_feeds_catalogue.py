@@ -92,7 +92,7 @@ def test_a_system_is_found_by_its_words(words: list[str], ids: list[str]) -> Non
 
 
 def test_a_country_can_be_chosen() -> None:
-    """In small letters too, with the built-in systems."""
+    """In lower case too, with the built-in systems."""
     saved()
 
     assert searched("--country", "fr") == [
@@ -104,15 +104,15 @@ def test_a_country_can_be_chosen() -> None:
     ]
 
 
-def test_a_search_without_a_result_is_a_no() -> None:
-    """1, with what to do; without any words it is a usage error."""
+def test_a_search_without_a_result_ends_with_1() -> None:
+    """With what to do; without any words it is a usage error."""
     assert bikecollect("feeds", "search", "atlantis").returncode == 1
     assert "feeds update" in bikecollect("feeds", "search", "atlantis").stdout
     assert bikecollect("feeds", "search").returncode == 64
 
 
 def test_the_result_is_a_table_json_or_csv() -> None:
-    """Each with all systems; a cell is no formula."""
+    """Each with all systems; no cell is a formula."""
     saved(ROWS.replace("Fietsen", "=cmd|x"))
     text = bikecollect("feeds", "search", "fietsen").stdout
     listed = bikecollect("feeds", "search", "fietsen", "--format", "csv").stdout
@@ -125,7 +125,7 @@ def test_the_result_is_a_table_json_or_csv() -> None:
 
 
 def test_an_entry_is_shown_with_settings_that_load() -> None:
-    """Written out: another list changes no settings."""
+    """Written in full: another list changes no settings."""
     saved()
     process = bikecollect("feeds", "show", "nimes")
     settings = loader.parse(
@@ -137,8 +137,8 @@ def test_an_entry_is_shown_with_settings_that_load() -> None:
     assert settings.systems["nimes"].timezone == "Europe/Paris"
 
 
-def test_a_feed_with_a_key_says_what_to_put_where() -> None:
-    """The header has a place in the settings."""
+def test_a_feed_with_a_key_shows_where_it_goes() -> None:
+    """The settings have a place for the header."""
     saved()
     process = bikecollect("feeds", "show", "brest")
     init = bikecollect("init", "--here", "--yes", "--no-try", "--system", "brest")
@@ -174,7 +174,7 @@ def test_completion_knows_the_entries() -> None:
 def test_a_failed_update_keeps_the_list(
     body: bytes, status: int, code: int, what: str
 ) -> None:
-    """One line that says why."""
+    """One line has the reason."""
     saved()
     before = SAVED.read_bytes()
     with serving(lambda _path: Answer(body, status)) as url:
@@ -195,7 +195,7 @@ def test_what_is_neither_file_nor_address_is_a_usage_error(source: str) -> None:
 
 
 def test_a_list_without_most_systems_needs_force() -> None:
-    """A cut file is probably not the news."""
+    """A much shorter list is probably truncated."""
     saved()
     cut = saved(ROWS.splitlines(keepends=True)[0])
     forced = bikecollect("feeds", "update", "--from", "systems.csv", "--force")
@@ -251,8 +251,8 @@ def feeds_of(port: Callable[[], str]) -> Callable[[str], Answer]:
     return answer
 
 
-def test_systems_with_stations_are_found_by_asking_them_once() -> None:
-    """Unreadable feeds are left out and counted; the answers are remembered."""
+def test_systems_with_stations_are_found_by_one_request() -> None:
+    """Unreadable feeds are skipped and counted; the answers are stored."""
     requests: list[str] = []
     address: list[str] = []
 
@@ -275,8 +275,8 @@ def test_systems_with_stations_are_found_by_asking_them_once() -> None:
     assert requests[number:] == ["/down/gbfs.json"]
 
 
-def test_a_list_from_elsewhere_cannot_make_us_ask_private_hosts() -> None:
-    """Such as a router: only a list of one's own network may name one."""
+def test_a_foreign_list_cannot_lead_to_private_hosts() -> None:
+    """Such as a router: only a list from the own network may name one."""
     requests: list[str] = []
 
     def answer(path: str) -> Answer:
@@ -293,8 +293,8 @@ def test_a_list_from_elsewhere_cannot_make_us_ask_private_hosts() -> None:
     assert process.returncode == 1
 
 
-def test_init_takes_a_system_of_the_list() -> None:
-    """By its id; the zone is that of its stations where the feed has none."""
+def test_init_accepts_a_system_of_the_list() -> None:
+    """By its id; the zone is that of its stations if the feed has none."""
     address: list[str] = []
 
     def answer(path: str) -> Answer:

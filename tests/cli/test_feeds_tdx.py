@@ -18,7 +18,7 @@ def own(folder: Path) -> Iterator[Platform]:
 
 
 def test_a_feed_is_tried_with_client_id_and_secret(own: Platform) -> None:
-    """By its address alone, and the settings to paste have the client."""
+    """By its address alone; the printed settings have the client."""
     process = bikecollect(
         *("feeds", "try", f"{own.base}{AVAILABILITY}?$format=JSON"),
         *("--client-id", "me", "--client-secret-file", str(own.secret_file)),
@@ -49,14 +49,14 @@ def test_a_feed_is_tried_with_client_id_and_secret(own: Platform) -> None:
 def test_a_city_of_the_catalogue_says_what_it_requires(
     options: tuple[str, ...], error: str
 ) -> None:
-    """Before any network, with the options that give it."""
+    """Before any network access, with the options."""
     process = bikecollect("feeds", "try", "tdx-taichung", *options)
 
     assert process.returncode == 78
     assert error in " ".join(process.stderr.split())
 
 
-def test_a_refused_client_is_told_by_try(own: Platform) -> None:
+def test_try_reports_a_refused_client(own: Platform) -> None:
     """Exit code 77, and no traceback."""
     own.secret_file.write_text("wrong")
 
@@ -91,7 +91,7 @@ def test_init_writes_the_client_of_a_city(own: Platform, tmp_path: Path) -> None
 
 
 def test_doctor_checks_a_system_with_its_tokens(own: Platform, tmp_path: Path) -> None:
-    """Like fetch does; a refused client is found."""
+    """Like fetch; a refused client is reported."""
     config = tmp_path / "bikecollect.toml"
     config.write_text(
         f'data_dir = "{tmp_path}/data"\n[systems.city]\nfeed = "tdx"\n'

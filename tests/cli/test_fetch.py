@@ -48,7 +48,7 @@ def bikecollect(
 
 
 def test_success_is_quiet_and_fills_the_day(tmp_path: Path) -> None:
-    """Exit 0, nothing printed, one row a station."""
+    """Exit 0, nothing printed, one row per station."""
     with serving(lambda _: GOOD) as url:
         process = bikecollect("--config", settings(tmp_path, url), "fetch")
 
@@ -58,7 +58,7 @@ def test_success_is_quiet_and_fills_the_day(tmp_path: Path) -> None:
 
 
 def test_a_fetch_imports_only_what_it_needs(tmp_path: Path) -> None:
-    """What other commands and rare settings need would cost every slot."""
+    """Imports for other commands and rare settings would slow down every slot."""
     with serving(lambda _: GOOD) as url:
         command = ["-X", "importtime", "-m", "bikecollect", "--config"]
         path = settings(tmp_path, url)
@@ -80,7 +80,7 @@ def test_a_fetch_imports_only_what_it_needs(tmp_path: Path) -> None:
 
 
 def test_five_machines_collect_each_system_once(tmp_path: Path) -> None:
-    """With the same settings, by their shards; an empty one is no error."""
+    """With the same settings, by their shards; an empty shard is no error."""
     with serving(lambda _: GOOD) as url:
         config = settings(tmp_path, url)
         more = (
@@ -125,8 +125,8 @@ def test_five_machines_collect_each_system_once(tmp_path: Path) -> None:
         ("a/b", '"a/b" is not of the form K/N, such as 2/5'),
     ],
 )
-def test_a_shard_that_is_none_is_an_error(tmp_path: Path, shard: str, why: str) -> None:
-    """It says what a shard looks like, and nothing is fetched."""
+def test_an_invalid_shard_is_an_error(tmp_path: Path, shard: str, why: str) -> None:
+    """The error has an example, and nothing is fetched."""
     config = settings(tmp_path, "http://127.0.0.1:9/")
     process = bikecollect("--config", config, "fetch", "--shard", shard)
 
@@ -136,8 +136,8 @@ def test_a_shard_that_is_none_is_an_error(tmp_path: Path, shard: str, why: str) 
     )
 
 
-def test_json_has_one_object_a_system(tmp_path: Path) -> None:
-    """The shape that scripts hold on to."""
+def test_json_has_one_object_per_system(tmp_path: Path) -> None:
+    """The shape on which scripts rely."""
     with serving(lambda _: GOOD) as url:
         path = settings(tmp_path, url)
         process = bikecollect("--config", path, "fetch", "--format", "json")
@@ -155,7 +155,7 @@ def test_json_has_one_object_a_system(tmp_path: Path) -> None:
 
 
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
-    """Fetched and read, and no file made."""
+    """The feed is fetched and read, and no file created."""
     with serving(lambda _: GOOD) as url:
         process = bikecollect("--config", settings(tmp_path, url), "fetch", "--dry-run")
 
@@ -164,8 +164,8 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
-def test_verbose_says_what_is_done(tmp_path: Path) -> None:
-    """-v prints a line a stage and one for the run to stderr, none to stdout."""
+def test_verbose_prints_each_stage(tmp_path: Path) -> None:
+    """One line per stage and one for the run to stderr, none to stdout."""
     with serving(lambda _: GOOD) as url:
         process = bikecollect("-v", "--config", settings(tmp_path, url), "fetch")
 
@@ -209,7 +209,7 @@ def test_each_failure_has_its_code_and_one_line(
         (["fetch", "atlantis"], 78, 'unknown system "atlantis"'),
     ],
 )
-def test_a_wrong_call_is_told_before_any_network(
+def test_a_wrong_call_fails_before_any_network_access(
     arguments: list[str], code: int, word: str
 ) -> None:
     """Usage ends with 64, settings with 78."""
@@ -229,8 +229,8 @@ def test_a_closed_port_is_unavailable(tmp_path: Path) -> None:
     assert "connect" in process.stderr
 
 
-def test_a_terminal_shows_each_try_and_the_end(tmp_path: Path) -> None:
-    """A person sees why it takes long; cron's run of the same prints nothing."""
+def test_a_terminal_shows_each_attempt_and_the_result(tmp_path: Path) -> None:
+    """From cron the same run prints nothing."""
     answers = iter([Answer(b"", 503), GOOD])
     with serving(lambda _: next(answers)) as url:
         text = on_terminal("--config", settings(tmp_path, url), "fetch")
@@ -244,7 +244,7 @@ def test_a_terminal_shows_each_try_and_the_end(tmp_path: Path) -> None:
 
 
 def test_a_dumb_terminal_gets_no_control_sequences(tmp_path: Path) -> None:
-    """TERM=dumb is how editors say that they show none."""
+    """TERM=dumb is set by editors that cannot show them."""
     path = settings(tmp_path, "http://127.0.0.1:9/", interval="2s")
 
     text = on_terminal("--config", path, "fetch", TERM="dumb")
@@ -254,7 +254,7 @@ def test_a_dumb_terminal_gets_no_control_sequences(tmp_path: Path) -> None:
 
 
 def test_an_unwritable_folder_is_74(tmp_path: Path) -> None:
-    """A file where a folder should be: disk trouble, told with its path (fault 56)."""
+    """A file in place of a folder is a disk error, with its path (fault 56)."""
     (tmp_path / "data").write_text("", encoding="utf-8")
     with serving(lambda _: GOOD) as url:
         process = bikecollect("--config", settings(tmp_path, url), "fetch")
@@ -264,7 +264,7 @@ def test_an_unwritable_folder_is_74(tmp_path: Path) -> None:
 
 
 def test_systems_are_isolated_from_each_other(tmp_path: Path) -> None:
-    """One system's broken feed does not cost the other's slot; the worst code wins."""
+    """A broken feed does not lose the other system's slot; the worst code wins."""
     more = '[systems.other]\nfeed = "youbike"\nurl = "http://127.0.0.1:9/"\n'
     with serving(lambda _: GOOD) as url:
         path = settings(
@@ -322,7 +322,7 @@ def test_output_that_cannot_be_written_changes_nothing(
 
 
 def test_it_works_in_crons_empty_environment(tmp_path: Path) -> None:
-    """No PATH, HOME, LANG: still a row a station, in UTF-8 (fault 92)."""
+    """No PATH, HOME, LANG: one row per station, in UTF-8 (fault 92)."""
     with serving(lambda _: GOOD) as url:
         process = bikecollect("--config", settings(tmp_path, url), "fetch", env={})
 
@@ -338,7 +338,7 @@ def test_it_works_in_crons_empty_environment(tmp_path: Path) -> None:
 def test_a_signal_during_the_fetch_ends_the_run_at_once(
     tmp_path: Path, signum: int, code: int
 ) -> None:
-    """The wait for a silent feed is cut short, and the run says so (fault 69)."""
+    """The wait for a silent feed ends, and the run is recorded (fault 69)."""
     over = threading.Event()
 
     def hang(_: str) -> Answer:
@@ -356,8 +356,8 @@ def test_a_signal_during_the_fetch_ends_the_run_at_once(
     assert process.returncode == code
 
 
-def test_a_secret_in_the_address_is_told_to_nobody(tmp_path: Path) -> None:
-    """A key in the query is in no output and in no file (fault 108)."""
+def test_a_secret_in_the_address_is_in_no_output(tmp_path: Path) -> None:
+    """Nor in any file (fault 108)."""
     with serving(lambda _: Answer(b"", 500)) as url:
         path = settings(tmp_path, f"{url}/x?key=CANARY", interval="2s")
         process = bikecollect("-vv", "--config", path, "fetch", "--format", "json")
@@ -369,7 +369,7 @@ def test_a_secret_in_the_address_is_told_to_nobody(tmp_path: Path) -> None:
 
 
 def test_the_paged_feed_is_read_to_its_end(tmp_path: Path) -> None:
-    """New Taipei's pages are walked until one is short: 2,300 of 2,300."""
+    """New Taipei's pages are read until one is short: 2,300 of 2,300."""
     stations = json.loads(dialects.youbike(City(2300), 1.8e9))
 
     def page(path: str) -> Answer:
@@ -384,7 +384,7 @@ def test_the_paged_feed_is_read_to_its_end(tmp_path: Path) -> None:
 
 
 def test_too_few_descriptors_end_the_run_in_order(tmp_path: Path) -> None:
-    """EMFILE is disk trouble or no connection, never a traceback (fault 58)."""
+    """EMFILE is a disk or network error, never a traceback (fault 58)."""
     with serving(lambda _: GOOD) as url:
         path = settings(tmp_path, url, interval="2s")
         command = f"{sys.executable} -m bikecollect --config {path} fetch"
@@ -399,8 +399,8 @@ def test_too_few_descriptors_end_the_run_in_order(tmp_path: Path) -> None:
     assert "Traceback" not in process.stderr
 
 
-def test_a_file_that_may_not_grow_is_disk_trouble(tmp_path: Path) -> None:
-    """EFBIG by a limit on file sizes: 74, and the next run goes on (fault 52)."""
+def test_a_file_that_may_not_grow_is_a_disk_error(tmp_path: Path) -> None:
+    """EFBIG by a limit on file sizes: 74, and the next run continues (fault 52)."""
     with serving(lambda _: Answer(dialects.youbike(City(900), 1.8e9))) as url:
         path = settings(tmp_path, url)
         command = f"{sys.executable} -m bikecollect --config {path} fetch"
@@ -413,7 +413,7 @@ def test_a_file_that_may_not_grow_is_disk_trouble(tmp_path: Path) -> None:
     assert second.returncode == 0
 
 
-def test_damage_that_was_healed_is_told_once(tmp_path: Path) -> None:
+def test_damage_that_was_repaired_is_reported_once(tmp_path: Path) -> None:
     """A lost ledger ends with 0 and one line, the next run is quiet (fault 64)."""
     with serving(lambda _: GOOD) as url:
         path = settings(tmp_path, url)

@@ -27,7 +27,7 @@ timezone = "Asia/Taipei"
     ],
 )
 def test_a_forked_command_behaves_as_a_started_one(words: str) -> None:
-    """The same output, complaints and exit code, for the same folder and settings."""
+    """The same output, errors and exit code, for the same folder and settings."""
     Path("b.toml").write_text(SETTINGS, encoding="utf-8")
     env = {**os.environ, "COLUMNS": "100", "TZ": "Asia/Taipei"}
 
@@ -43,7 +43,7 @@ def test_a_forked_command_behaves_as_a_started_one(words: str) -> None:
 
 
 def test_a_forked_command_ends_by_its_signal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its exit code is negative, as that of a started one."""
+    """Its exit code is negative, like that of a started one."""
     editor = Path("editor").absolute()
     editor.write_text("#!/bin/sh\nkill -9 $PPID\n", encoding="utf-8")
     editor.chmod(0o755)

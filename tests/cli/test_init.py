@@ -31,7 +31,7 @@ def mode(path: Path) -> int:
 
 
 def test_without_questions_the_file_loads() -> None:
-    """Two systems of the catalogue, mail and folder: all as they were said."""
+    """Two systems of the catalogue, mail and folder, as given."""
     process = bikecollect(
         *(*QUIET, "--system", "youbike-taipei", "--system", "velib-paris"),
         *("--data-dir", "my data", "--mail", "me@example.org"),
@@ -51,7 +51,7 @@ def test_without_questions_the_file_loads() -> None:
 
 
 def test_an_address_is_tried_and_then_collected() -> None:
-    """What the try found is what the settings say, and fetch works by them."""
+    """The settings have the result of the try, and fetch works with them."""
     with serving(lambda _: GOOD) as url:
         address = f"{url}/tiny.json?key=1"
         process = bikecollect(
@@ -70,7 +70,7 @@ def test_an_address_is_tried_and_then_collected() -> None:
 
 
 def test_a_failed_try_writes_nothing() -> None:
-    """The feed's own code, and how to write all the same."""
+    """The feed's own exit code, and how to write anyway."""
     with serving(lambda _: Answer(b"", 404)) as url:
         process = bikecollect("init", "--yes", "--system", f"{url}/x.json")
 
@@ -80,7 +80,7 @@ def test_a_failed_try_writes_nothing() -> None:
 
 
 def test_a_failed_try_may_be_overridden() -> None:
-    """The answer yes writes what the address looks like; the zone is asked for."""
+    """After `yes` the settings are derived from the address; the zone is asked for."""
     with serving(lambda _: Answer(b"", 404)) as url:
         answers = "y\nParis\nEurope/Paris\n\n\n"
         options = ("--system", f"{url}/tiny/gbfs.json")
@@ -119,8 +119,8 @@ def test_a_few_questions_are_enough() -> None:
     assert settings.data == Path("data").absolute()
 
 
-def test_a_bad_answer_is_asked_again_at_once() -> None:
-    """Each question says what is wrong with the answer; nothing else is lost."""
+def test_a_question_is_repeated_after_a_bad_answer() -> None:
+    """With the reason; no other answer is lost."""
     Path("file").touch()
     answers = [
         *("", "", "me at example.org", "me@example.org", "smtp example", "smtp.x.org"),
@@ -144,8 +144,8 @@ def test_a_bad_answer_is_asked_again_at_once() -> None:
     assert settings.data == Path("data").absolute()
 
 
-def test_a_password_is_never_asked_for_what_would_send_it_in_the_clear() -> None:
-    """Without TLS nobody logs in to a server elsewhere."""
+def test_no_password_is_asked_for_without_tls() -> None:
+    """Without TLS there is no login to another host."""
     answers = ["", "", "me@x.org", "smtp.x.org", "none", "", "me", "none", ""]
     process = bikecollect(
         "init", "--no-try", "--no-cron", answers="\n".join(answers) + "\n"
@@ -158,7 +158,7 @@ def test_a_password_is_never_asked_for_what_would_send_it_in_the_clear() -> None
 
 
 def test_an_answer_goes_back_to_the_question_before() -> None:
-    """Also over the border of what belongs together; earlier answers are offered."""
+    """Also over the border of a group; earlier answers are the defaults."""
     answers = [
         *("", "", "<", "velib-paris", ""),  # from the mail address to the systems
         *("me@x.org", "wrong.x.org", "<", "right.x.org", "", "", ""),
@@ -176,7 +176,7 @@ def test_an_answer_goes_back_to_the_question_before() -> None:
 
 
 def test_systems_of_one_name_get_different_names() -> None:
-    """None is dropped in silence: two addresses are two systems."""
+    """None is dropped silently: two addresses are two systems."""
     addresses = [f"https://{host}.org/tiny/gbfs.json" for host in ("a", "b", "c")]
     zone = ("--timezone", "Europe/Paris")
     words = [word for system_id in addresses for word in ("--system", system_id)]
@@ -192,7 +192,7 @@ def test_systems_of_one_name_get_different_names() -> None:
     }
 
 
-def test_a_system_that_is_given_twice_is_told() -> None:
+def test_a_system_that_is_given_twice_is_reported() -> None:
     """It is collected once."""
     words = ("--system", "velib-paris", "--system", "velib-paris")
     process = bikecollect(*QUIET, *words)
@@ -203,7 +203,7 @@ def test_a_system_that_is_given_twice_is_told() -> None:
 
 
 def test_a_name_can_be_chosen() -> None:
-    """In the call, also for one of the catalogue; at the terminal after a bad one."""
+    """In the call, also for one of the catalogue; at the terminal after a conflict."""
     process = bikecollect(*QUIET, "--system", "mine=velib-paris")
     mine = loader.load(str(FILE)).systems["mine"]
     answers = ["https://x.org/tiny.json", "a/b", "archive", "small", "", "", "", ""]
@@ -219,7 +219,7 @@ def test_a_name_can_be_chosen() -> None:
 
 
 @pytest.mark.parametrize("name", ["archive", ".hidden", "velib-paris"])
-def test_a_name_that_cannot_be_is_told(name: str) -> None:
+def test_an_invalid_name_is_reported(name: str) -> None:
     """64, and no file."""
     process = bikecollect(
         *(*QUIET, "--system", "velib-paris", "--system", f"{name}=youbike-taipei")
@@ -229,8 +229,8 @@ def test_a_name_that_cannot_be_is_told(name: str) -> None:
     assert not FILE.exists()
 
 
-def test_no_to_a_failed_try_names_another() -> None:
-    """The question before is asked again, instead of an end with nothing."""
+def test_no_to_a_failed_try_repeats_the_question() -> None:
+    """The user can give another system."""
     with serving(lambda path: GOOD if "tiny" in path else Answer(b"", 404)) as url:
         answers = [f"{url}/x.json", "n", f"{url}/tiny.json", "", "", "", ""]
         process = bikecollect("init", "--no-cron", answers="\n".join([*answers, ""]))
@@ -248,7 +248,7 @@ def tiny() -> Iterator[str]:
 
 
 def test_a_test_mail_is_offered(tmp_path: Path, tiny: str) -> None:
-    """What fails can be answered again, with the answers so far as defaults."""
+    """After a failure the answers can be corrected; previous ones are defaults."""
     mail = MailServer.new(tmp_path / "mail")
     host, port = str(mail.settings()["host"]), str(mail.port)
     right = ["", "", "", "", "me", smtpd.PASSWORD, "", ""]
@@ -281,7 +281,7 @@ def test_empty_answers_give_the_defaults() -> None:
 
 @pytest.mark.parametrize("answer", ["n", "No"])
 def test_no_ends_the_list_of_systems(answer: str) -> None:
-    """It is no city to search for: the next question is about mail."""
+    """It is not searched for as a city: the next question is about mail."""
     answers = f"oslo-bysykkel\n{answer}\n\n\n\n"
 
     process = bikecollect("init", "--no-try", "--no-cron", answers=answers)
@@ -292,7 +292,7 @@ def test_no_ends_the_list_of_systems(answer: str) -> None:
 
 
 def test_a_settings_file_is_not_overwritten() -> None:
-    """78 before any question, and not a byte changed; --force writes it anew."""
+    """78 before any question, unchanged; --force overwrites it."""
     FILE.parent.mkdir(parents=True)
     FILE.write_text('interval = "1min"\n', encoding="utf-8")
 
@@ -307,16 +307,16 @@ def test_a_settings_file_is_not_overwritten() -> None:
     assert loader.load(str(FILE)).seconds == 300
 
 
-def test_the_group_s_option_says_where_the_file_goes() -> None:
-    """Also into a folder that is not there yet."""
+def test_the_option_config_sets_the_path_of_the_file() -> None:
+    """Also in a folder that does not exist yet."""
     process = bikecollect("--config", "etc/bikes.toml", *QUIET)
 
     assert process.returncode == 0
     assert list(loader.load("etc/bikes.toml").systems) == ["youbike-taipei"]
 
 
-def test_the_file_lies_in_the_current_folder_on_request() -> None:
-    """It is not read from there by itself, and what it takes to use it is told."""
+def test_here_writes_to_the_current_folder() -> None:
+    """That file is not read by default, and the required option is printed."""
     process = bikecollect(*QUIET, "--here")
     path = Path("bikecollect.toml").absolute()
     shown = bikecollect("status")
@@ -327,7 +327,7 @@ def test_the_file_lies_in_the_current_folder_on_request() -> None:
     assert list(loader.load(str(path)).systems) == ["youbike-taipei"]
 
 
-def test_a_variable_says_where_the_file_goes() -> None:
+def test_the_variable_sets_the_path_of_the_file() -> None:
     """It is the file that the other commands will read."""
     process = bikecollect(*QUIET, BIKECOLLECT_CONFIG="etc/mine.toml")
 
@@ -336,7 +336,7 @@ def test_a_variable_says_where_the_file_goes() -> None:
 
 
 def test_no_file_is_written_where_others_could_change_it() -> None:
-    """It would be refused by every command afterwards."""
+    """Every command would reject it afterwards."""
     Path("open").mkdir()
     Path("open").chmod(0o777)
 
@@ -347,8 +347,8 @@ def test_no_file_is_written_where_others_could_change_it() -> None:
     assert not list(Path("open").iterdir())
 
 
-def test_a_folder_that_cannot_be_written_is_told() -> None:
-    """74 with the path, and nothing half written (fault 56)."""
+def test_an_unwritable_folder_is_reported() -> None:
+    """74 with the path, and no half-written file (fault 56)."""
     Path("etc").write_text("", encoding="utf-8")
 
     process = bikecollect("--config", "etc/bikes.toml", *QUIET)
@@ -368,7 +368,7 @@ def test_a_folder_that_cannot_be_written_is_told() -> None:
         (("init",), 64, "--yes"),
     ],
 )
-def test_what_is_wrong_or_missing_is_told(
+def test_wrong_or_missing_options_are_reported(
     arguments: tuple[str, ...], code: int, word: str
 ) -> None:
     """One line with the remedy, and no file."""
@@ -380,8 +380,8 @@ def test_what_is_wrong_or_missing_is_told(
     assert not FILE.exists()
 
 
-def test_the_cron_line_is_installed_where_it_is_wanted(tmp_path: Path) -> None:
-    """The crontab program gets the line with the file's whole path."""
+def test_the_cron_line_is_installed_on_request(tmp_path: Path) -> None:
+    """The crontab program gets the line with the file's absolute path."""
     program, kept = tmp_path / "crontab", tmp_path / "kept"
     program.write_text(
         f'#!/bin/sh\n[ "$1" = - ] && exec cat >{kept}\n'
@@ -397,8 +397,8 @@ def test_the_cron_line_is_installed_where_it_is_wanted(tmp_path: Path) -> None:
     assert f"--config {FILE.absolute()} fetch\n" in text
 
 
-def test_answers_through_a_pipe_leave_the_crontab_alone(tmp_path: Path) -> None:
-    """Only a person at a terminal is asked for it: an empty answer would mean yes."""
+def test_answers_through_a_pipe_do_not_change_the_crontab(tmp_path: Path) -> None:
+    """Only a terminal is asked: an empty answer would mean yes."""
     program, called = tmp_path / "crontab", tmp_path / "called"
     program.write_text(f"#!/bin/sh\ntouch {called}\n", encoding="utf-8")
     program.chmod(0o755)
@@ -414,8 +414,8 @@ def test_answers_through_a_pipe_leave_the_crontab_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "odd", ["plain", 'q"uo\\te', "ö 漢字", "tab\tand\nline", "\x7f", "a.b"]
 )
-def test_any_text_survives_the_file(odd: str) -> None:
-    """Quotes, backslashes, control characters: what is written is what is read."""
+def test_any_text_is_written_and_read_back(odd: str) -> None:
+    """Quotes, backslashes, control characters."""
     system = System(feed="gbfs", url="https://x", timezone="UTC")
     text = settings_text(
         [NewSystem("x.y", system, odd)],

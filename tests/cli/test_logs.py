@@ -34,7 +34,7 @@ def settings(folder: Path, url: str, more: str = "", interval: str = "12s") -> P
 
 
 def test_each_run_leaves_one_line_with_its_numbers(tmp_path: Path) -> None:
-    """When it was, which run, how it ended, what came and how long it took."""
+    """Time, run, outcome, rows and durations."""
     with serving(lambda _: GOOD) as url:
         bikecollect("--config", settings(tmp_path, url), "fetch")
     lines = (tmp_path / "data/city" / NAME).read_text(encoding="utf-8").splitlines()
@@ -56,8 +56,8 @@ def test_json_lines_have_the_numbers_as_values(tmp_path: Path) -> None:
     assert run["run_id"]
 
 
-def test_the_log_is_bounded(tmp_path: Path) -> None:
-    """So many files of so many bytes, and the newest lines survive."""
+def test_the_size_of_the_log_is_limited(tmp_path: Path) -> None:
+    """A number of files with a maximum size; the newest lines are kept."""
     handler = RunLogs({"city": tmp_path}, max_bytes=1_000, files=2)
     handler.setFormatter(Text())
     with of_run("city", "0123abcd"):
@@ -73,8 +73,8 @@ def test_the_log_is_bounded(tmp_path: Path) -> None:
     assert "line 199" in (tmp_path / NAME).read_text(encoding="utf-8")
 
 
-def test_lines_of_no_run_are_in_no_file(tmp_path: Path) -> None:
-    """And a folder that is gone is nobody's trouble."""
+def test_lines_without_a_run_are_in_no_file(tmp_path: Path) -> None:
+    """A missing folder is no error."""
     handler = RunLogs({"city": tmp_path / "gone"}, max_bytes=1_000, files=2)
     record = logging.LogRecord("b", logging.INFO, "", 0, "line", None, None)
     handler.emit(record)
@@ -85,7 +85,7 @@ def test_lines_of_no_run_are_in_no_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("formatter", [Text, Json])
 def test_a_traceback_is_redacted_too(formatter: type[Text] | type[Json]) -> None:
-    """Secrets are in the texts of exceptions, more often than in messages."""
+    """Texts of exceptions often contain secrets."""
     try:
         int(f"https://example.org/?key={CANARY}")
     except ValueError:
@@ -99,7 +99,7 @@ def test_a_traceback_is_redacted_too(formatter: type[Text] | type[Json]) -> None
 
 @pytest.mark.parametrize("misdeed", ["refused", "echoed", "garbage", "bad-login"])
 def test_no_secret_is_in_any_output_or_file(tmp_path: Path, misdeed: str) -> None:
-    """A feed's key, a password, a webhook: not even when all goes wrong (fault 108)."""
+    """A feed's key, a password, a webhook: even when everything fails (fault 108)."""
     mail = MailServer.new(tmp_path / "mail")
     secret = mail.folder / "password"
     password = f"{CANARY}-password"
@@ -145,10 +145,10 @@ def test_no_secret_is_in_any_output_or_file(tmp_path: Path, misdeed: str) -> Non
     assert smtpd.PASSWORD not in "".join(outputs)
 
 
-def test_cron_is_silent_when_a_mail_waits_and_speaks_when_none_can(
+def test_fetch_prints_a_line_only_if_no_mail_can_be_queued(
     tmp_path: Path,
 ) -> None:
-    """No double mail by cron's MAILTO; and no silence either."""
+    """Cron's MAILTO sends no second mail, and no failure is silent."""
     mail = MailServer.new(tmp_path / "mail")
     lines = [f"{key} = {json.dumps(value)}" for key, value in mail.settings().items()]
     table = "[mail]\n" + "\n".join(lines)
@@ -163,10 +163,10 @@ def test_cron_is_silent_when_a_mail_waits_and_speaks_when_none_can(
     assert process.stderr.count("\n") == 1
 
 
-def test_settings_that_cannot_be_used_are_mailed_once_and_their_mending(
+def test_unusable_settings_are_mailed_once_and_so_is_their_repair(
     tmp_path: Path,
 ) -> None:
-    """As far as they say whom to tell (fault 90)."""
+    """If the mail settings in them can be read (fault 90)."""
     mail = MailServer.new(tmp_path / "mail")
     lines = [f"{key} = {json.dumps(value)}" for key, value in mail.settings().items()]
     table = "[mail]\n" + "\n".join(lines)

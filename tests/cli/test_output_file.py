@@ -53,7 +53,7 @@ def run(config: Path, line: str, stdout: int) -> "subprocess.CompletedProcess[st
 def test_a_result_that_does_not_fit_on_the_disk_is_an_error(
     config: Path, line: str
 ) -> None:
-    """Exit code 74, and a sentence that says why (fault 70)."""
+    """Exit code 74, and the reason (fault 70)."""
     full = os.open("/dev/full", os.O_WRONLY)
     try:
         process = run(config, line, full)
@@ -65,8 +65,8 @@ def test_a_result_that_does_not_fit_on_the_disk_is_an_error(
 
 
 @pytest.mark.parametrize("line", RESULTS)
-def test_a_reader_that_has_seen_enough_is_no_error(config: Path, line: str) -> None:
-    """As `bikecollect export | head` has it: exit code 0, and not a word."""
+def test_a_closed_pipe_is_no_error(config: Path, line: str) -> None:
+    """As in a pipe to `head`: exit code 0, and no message."""
     reader, writer = os.pipe()
     os.close(reader)
     try:
@@ -77,8 +77,8 @@ def test_a_reader_that_has_seen_enough_is_no_error(config: Path, line: str) -> N
     assert (process.returncode, process.stderr) == (0, "")
 
 
-def test_work_goes_on_when_what_it_tells_is_lost(config: Path, world: World) -> None:
-    """The day is archived though nobody could be told of it."""
+def test_work_continues_when_its_output_is_lost(config: Path, world: World) -> None:
+    """The day is archived though the message could not be written."""
     full = os.open("/dev/full", os.O_WRONLY)
     try:
         run(config, "compact", full)
@@ -110,7 +110,7 @@ def answer(config: Path, line: str) -> "subprocess.CompletedProcess[str]":
 def test_a_link_is_replaced_and_never_followed(
     config: Path, tmp_path: Path, line: str, name: str
 ) -> None:
-    """Whoever planted it does not choose which file is written over."""
+    """Its creator does not choose which file is overwritten."""
     (tmp_path / "precious").write_text("mine", encoding="utf-8")
     path = tmp_path / name
     path.symlink_to("precious")
@@ -125,10 +125,10 @@ def test_a_link_is_replaced_and_never_followed(
 
 
 @writers
-def test_a_fifo_is_no_place_for_a_result(
+def test_a_result_to_a_fifo_is_refused(
     config: Path, tmp_path: Path, line: str, name: str
 ) -> None:
-    """Nobody waits for a reader who never comes; exit code 64 says what to write."""
+    """It is not waited for; exit code 64, with the alternative."""
     os.mkfifo(tmp_path / name)
 
     process = answer(config, f"{line} {tmp_path / name}")
@@ -141,7 +141,7 @@ def test_a_fifo_is_no_place_for_a_result(
 def test_a_result_that_fails_leaves_the_old_one(
     config: Path, tmp_path: Path, line: str, name: str
 ) -> None:
-    """The file is as it was, and nothing lies beside it."""
+    """The file is unchanged, and no other is left."""
     path = tmp_path / name
     path.write_text("old", encoding="utf-8")
     path.chmod(0o604)
@@ -168,7 +168,7 @@ def test_a_result_that_fails_leaves_the_old_one(
 def test_a_result_has_the_permissions_of_the_one_before(
     config: Path, tmp_path: Path
 ) -> None:
-    """A new one those of the umask; metrics can be read by all."""
+    """A new one has those of the umask; metrics can be read by all."""
     for name in ("old.csv", "old.prom"):
         (tmp_path / name).touch()
         (tmp_path / name).chmod(0o600)
@@ -184,8 +184,8 @@ def test_a_result_has_the_permissions_of_the_one_before(
 
 
 @pytest.mark.parametrize("stream", ["-", "/dev/fd/1", "/proc/self/fd/1"])
-def test_a_stream_that_is_asked_for_is_written_to(config: Path, stream: str) -> None:
-    """What `-o -` gives is what no `-o` gives, and no file comes of it."""
+def test_a_stream_can_be_named_as_output(config: Path, stream: str) -> None:
+    """`-o -` prints the same as no `-o`, and creates no file."""
     plain = answer(config, "export")
 
     result = answer(config, f"export -o {stream}")
@@ -195,15 +195,15 @@ def test_a_stream_that_is_asked_for_is_written_to(config: Path, stream: str) -> 
     assert not list(Path().iterdir())
 
 
-def test_standard_output_is_known_by_its_name() -> None:
-    """Not tried as a command: a mistake would cost root the machine's own link."""
+def test_standard_output_is_recognised_by_its_name() -> None:
+    """Not run as a command: an error would cost root the machine's own link."""
     assert is_stream(Path("/dev/stdout"))
     assert is_stream(Path("/dev/null"))
     assert not is_stream(Path("/dev/shm"))
 
 
 @pytest.mark.root
-def test_a_device_stays_a_device(config: Path, tmp_path: Path) -> None:
+def test_a_device_is_not_replaced(config: Path, tmp_path: Path) -> None:
     """Root's `-o /dev/null` does not put a file in its place.
 
     The devices are the test's own: a mistake would cost root the machine's.
@@ -226,10 +226,10 @@ def test_a_device_stays_a_device(config: Path, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.json"))
 
 
-def test_what_a_killed_call_left_is_removed_by_the_next(
+def test_files_of_a_killed_call_are_removed_by_the_next(
     config: Path, tmp_path: Path
 ) -> None:
-    """But neither what is still written to, nor what only looks like it."""
+    """But neither files in use nor those with a similar name."""
     left, fresh = tmp_path / ".rows.csv.0123abcd.part", tmp_path / ".rows.csv.f.part"
     for temporary in (left, fresh):
         temporary.touch()
@@ -241,8 +241,8 @@ def test_what_a_killed_call_left_is_removed_by_the_next(
     assert fresh.exists()
 
 
-def test_no_folder_is_made(config: Path, tmp_path: Path) -> None:
-    """A mistyped path is an error, and not a new folder somewhere."""
+def test_no_folder_is_created(config: Path, tmp_path: Path) -> None:
+    """A mistyped path is an error."""
     process = answer(config, f"export -o {tmp_path / 'no/such/rows.csv'}")
 
     assert process.returncode == 74
@@ -262,10 +262,8 @@ def test_no_folder_is_made(config: Path, tmp_path: Path) -> None:
         "backfill-report --format csv -o rows.xlsx",
     ],
 )
-def test_a_name_that_promises_another_format_is_refused(
-    config: Path, line: str
-) -> None:
-    """A CSV that is called a workbook is opened by nothing; what to write is said."""
+def test_a_file_name_of_another_format_is_refused(config: Path, line: str) -> None:
+    """No program opens a CSV called .xlsx; the error lists the formats."""
     process = answer(config, line)
 
     assert process.returncode == 64
@@ -273,8 +271,10 @@ def test_a_name_that_promises_another_format_is_refused(
     assert not list(Path().glob("rows*"))
 
 
-def test_a_query_is_written_as_its_file_is_called(config: Path, tmp_path: Path) -> None:
-    """As an export is."""
+def test_the_format_of_a_query_follows_the_file_name(
+    config: Path, tmp_path: Path
+) -> None:
+    """Like that of an export."""
     answer(config, f"query 'SELECT 1 AS one' -o {tmp_path / 'one.parquet'}")
 
     assert (tmp_path / "one.parquet").read_bytes()[:4] == b"PAR1"
@@ -289,10 +289,10 @@ def test_a_query_is_written_as_its_file_is_called(config: Path, tmp_path: Path) 
         '{"name": "bikecollect-export", "resources": ["x"]}',
     ],
 )
-def test_a_data_package_of_others_is_left_alone(
+def test_a_foreign_data_package_is_not_overwritten(
     config: Path, tmp_path: Path, theirs: str
 ) -> None:
-    """Ours is then named after the file, and it is said."""
+    """Ours is named after the exported file, and this is printed."""
     (tmp_path / "datapackage.json").write_text(theirs, encoding="utf-8")
 
     process = answer(config, f"export -o {tmp_path / 'rows.csv'}")
@@ -304,10 +304,10 @@ def test_a_data_package_of_others_is_left_alone(
     assert [resource["path"] for resource in mine["resources"]] == ["rows.csv"]
 
 
-def test_a_data_package_that_is_a_link_or_a_fifo_is_left_alone(
+def test_a_data_package_that_is_a_link_or_a_fifo_is_not_read(
     config: Path, tmp_path: Path
 ) -> None:
-    """Neither is read: the one leads elsewhere, the other waits for ever."""
+    """A link may lead elsewhere, a FIFO would block."""
     os.mkfifo(tmp_path / "datapackage.json")
 
     process = answer(config, f"export -o {tmp_path / 'rows.csv'}")

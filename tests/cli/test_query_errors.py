@@ -21,5 +21,5 @@ duckdb = pytest.importorskip("duckdb")
 def test_a_disk_that_cannot_be_read_is_no_mistake_in_the_query(
     error: Any, code: ExitCode
 ) -> None:
-    """74 for an error of the disk, 64 for one in the SQL (fault 55)."""
+    """74 for a disk error, 64 for one in the SQL (fault 55)."""
     assert query._failure(error).exit_code == code

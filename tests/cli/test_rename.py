@@ -58,7 +58,7 @@ def test_all_of_a_system_gets_the_new_name(history: Path, world: World) -> None:
 
 
 def test_the_catalogue_s_values_are_written_out() -> None:
-    """The new name does not stand for them any more."""
+    """The new name is not in the catalogue."""
     text = settings_file.with_renamed_system(
         '# mine\n[systems.velib-paris]  # all of it\ncolumns = ["hour"]\n'
         '[systems."velib-paris".headers]\nX = "1"\n[systems.velib-paris-2]\n',
@@ -87,10 +87,10 @@ def test_the_catalogue_s_values_are_written_out() -> None:
         ("city taken", 64, "already exists"),
     ],
 )
-def test_what_cannot_be_renamed_stays(
+def test_a_refused_rename_changes_nothing(
     history: Path, world: World, names: str, code: int, what: str
 ) -> None:
-    """Nothing has moved."""
+    """Nothing has been moved."""
     (world.folder.parent / "taken").mkdir()
     before = history.read_text()
     process = bikecollect("--config", history, "rename", *names.split())
@@ -101,8 +101,8 @@ def test_what_cannot_be_renamed_stays(
     assert history.read_text() == before
 
 
-def test_settings_of_another_form_are_left_alone(history: Path, world: World) -> None:
-    """With what to write first."""
+def test_settings_of_another_form_are_not_changed(history: Path, world: World) -> None:
+    """The error shows what to write first."""
     history.write_text(
         f'data_dir = "{world.folder.parent}"\n[systems]\ncity = {{feed = "youbike", '
         'url = "http://127.0.0.1/", timezone = "Asia/Taipei"}\n'
@@ -132,7 +132,7 @@ def test_a_busy_system_is_not_renamed(
 def test_an_interrupted_rename_is_completed(
     history: Path, world: World, number: int
 ) -> None:
-    """Killed before each move; the same call goes on."""
+    """Killed before each move; the same call continues."""
     before = run(history, "export")
     code = f"""
 import os, sys
@@ -160,8 +160,8 @@ main()
     assert "all agree" in run(history, "verify")
 
 
-def test_moved_data_are_all_there(history: Path, world: World, tmp_path: Path) -> None:
-    """The settings name the new place; nothing else is needed."""
+def test_moved_data_are_complete(history: Path, world: World, tmp_path: Path) -> None:
+    """Only `data_dir` in the settings changes."""
     before = run(history, "export")
     place = tmp_path / "other disk"
     shutil.move(world.folder.parent, place)
@@ -175,7 +175,7 @@ def test_moved_data_are_all_there(history: Path, world: World, tmp_path: Path) -
 def test_a_copy_of_a_live_folder_is_sound(
     history: Path, world: World, tmp_path: Path
 ) -> None:
-    """Also when the copy has a CSV of a moment later than its ledger."""
+    """Also when its CSV is newer than its ledger."""
     copy = tmp_path / "copy"
     shutil.copytree(world.folder.parent, copy)
     world.fetch({"a": 6, "b": 2}, after=300)
@@ -198,7 +198,7 @@ def test_a_copy_of_a_live_folder_is_sound(
 def test_a_backup_fills_what_is_missing_and_nothing_else(
     history: Path, world: World, tmp_path: Path
 ) -> None:
-    """Newer slots stay, older ones come back, with their source."""
+    """Newer slots are kept, missing ones are filled, with their source."""
     backup = tmp_path / "backup"
     shutil.copytree(world.folder.parent, backup)
     shutil.rmtree(world.folder.parent)

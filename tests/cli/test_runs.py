@@ -52,7 +52,7 @@ def table(runs: list[Run]) -> str:
     return click.unstyle(screens.table(runs, {"city": TAIPEI}, many=False))
 
 
-def test_the_table_has_a_line_a_run_with_flags_and_a_bar(world: World) -> None:
+def test_the_table_has_a_line_per_run_with_flags_and_a_bar(world: World) -> None:
     """Slot in the system's time, outcome, flags, rows; never wider than a screen."""
     world.fetch({"a": 1, "b": 2, "c": 3})
     world.fetch({"a": 1}, after=300)
@@ -69,8 +69,8 @@ def test_the_table_has_a_line_a_run_with_flags_and_a_bar(world: World) -> None:
     assert max(map(len, (head, bad, short, good))) <= 80
 
 
-def test_a_long_ending_is_cut_and_says_so() -> None:
-    """The columns behind it stay where they are."""
+def test_a_long_outcome_is_cut_with_an_ellipsis() -> None:
+    """The columns after it remain aligned."""
     result = Result(cause="x" * 40, flags=("late",))
     run = Run("0000000a", "city", SLOT, NOON, result=result)
 
@@ -80,7 +80,7 @@ def test_a_long_ending_is_cut_and_says_so() -> None:
 
 
 def test_a_good_slot_shows_its_block_its_payload_and_its_stages(world: World) -> None:
-    """Where the rows lie, where the bytes lie, and what took how long."""
+    """The files of rows and payload, and the duration of each stage."""
     run = world.fetch({"a": 1, "b": 2})
 
     text = shown(world, SLOT)
@@ -94,7 +94,7 @@ def test_a_good_slot_shows_its_block_its_payload_and_its_stages(world: World) ->
 
 
 def test_a_failed_slot_shows_its_tries_and_its_error_once(world: World) -> None:
-    """Address, status and length of each try; an error that repeats is told once."""
+    """Address, status and length of each attempt; a repeated error is shown once."""
     tries = tuple(Attempt("http://x/", NOON, 0.5, 503, "answered 503") for _ in "ab")
     run = Run(
         *("0000000a", "city", SLOT, NOON),
@@ -115,8 +115,8 @@ def test_a_failed_slot_shows_its_tries_and_its_error_once(world: World) -> None:
     assert text.count("answered 503") == 1
 
 
-def test_a_rejected_payload_is_found(world: World) -> None:
-    """Its bytes and the reason beside them."""
+def test_a_rejected_payload_is_shown(world: World) -> None:
+    """With its reason."""
     world.feed.answer = b"{}"
     world.fetch()
 
@@ -128,7 +128,7 @@ def test_a_rejected_payload_is_found(world: World) -> None:
 
 
 def test_a_killed_run_is_shown_with_its_beginning(world: World) -> None:
-    """Before any later run has healed it (fault 69)."""
+    """Before any later run has recorded it (fault 69)."""
     run = world.begin()
     world.run_notes.begin(run)
     os.close(world.run_notes._notes.pop(run.run_id))
@@ -139,7 +139,7 @@ def test_a_killed_run_is_shown_with_its_beginning(world: World) -> None:
 
 
 def test_log_lines_of_the_run_are_shown(world: World) -> None:
-    """Those with its id, and no others."""
+    """Those with its id only."""
     run = world.fetch({"a": 1})
     text = f"INFO {run.run_id} city: collected\nINFO deadbeef another\n"
     (world.folder / "bikecollect.log").write_text(text, encoding="utf-8")
@@ -163,8 +163,8 @@ def test_a_slot_whose_run_is_not_known_still_shows_its_block(world: World) -> No
     assert "No run of this slot is recorded." in text
 
 
-def test_moments_are_read_as_people_write_them() -> None:
-    """A length ago, a day, a time with and without offset, a time of day."""
+def test_times_are_read_in_each_form() -> None:
+    """A duration, a day, a time with and without offset, a time of day."""
     now = NOON + 60
 
     assert moment("24h", TAIPEI, now) == now - 86_400
@@ -177,8 +177,8 @@ def test_moments_are_read_as_people_write_them() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "25:00", "7 moons", "2026-13-01"])
-def test_what_is_no_moment_is_told(text: str) -> None:
-    """With examples of what is one."""
+def test_an_invalid_time_is_reported(text: str) -> None:
+    """With valid examples."""
     with pytest.raises(UsageError, match="2026-11-22T10:05"):
         moment(text, TAIPEI, NOON)
 
@@ -200,7 +200,7 @@ def _ids(text: str) -> list[str]:
 
 
 def test_the_list_is_filtered_and_limited(collected: Path) -> None:
-    """By system, outcome, failure, time and number; it says when there is more."""
+    """By system, outcome, failure, time and number; it says when there are more."""
 
     def runs(*more: str) -> tuple[list[str], str]:
         process = bikecollect("--config", collected, "runs", *more, "--format", "json")
@@ -219,7 +219,7 @@ def test_the_list_is_filtered_and_limited(collected: Path) -> None:
 
 
 def test_json_has_the_keys_of_fetch_and_more(collected: Path) -> None:
-    """One object a line; times with offset."""
+    """One object per line; times with offset."""
     process = bikecollect("--config", collected, "runs", "city", "--format", "json")
     run = json.loads(process.stdout.splitlines()[-1])
 
@@ -230,7 +230,7 @@ def test_json_has_the_keys_of_fetch_and_more(collected: Path) -> None:
 
 
 def test_show_finds_a_run_by_its_id_and_its_slot(collected: Path) -> None:
-    """A slot has all its runs, an id that run only."""
+    """A slot has all its runs, an id only one."""
     listed = bikecollect("--config", collected, "runs", "city", "--format", "json")
     run = json.loads(listed.stdout.splitlines()[-1])
 
@@ -247,7 +247,7 @@ def test_show_finds_a_run_by_its_id_and_its_slot(collected: Path) -> None:
 
 
 def test_a_time_of_day_means_the_latest_that_had_a_run(tmp_path: Path) -> None:
-    """Yesterday's slot is found, whatever time it is now."""
+    """Yesterday's slot is found, at any time of today."""
     path = settings(tmp_path, "http://127.0.0.1:9/", interval="5min")
     world = World(tmp_path / "data/city")
     world.clock.now = datetime.now(TAIPEI).timestamp() // 300 * 300 - 86_400 - 3600
@@ -271,10 +271,10 @@ def test_a_time_of_day_means_the_latest_that_had_a_run(tmp_path: Path) -> None:
         (["atlantis"], 78, "unknown system"),
     ],
 )
-def test_a_wrong_call_is_told(
+def test_a_wrong_call_is_reported(
     tmp_path: Path, arguments: list[str], code: int, word: str
 ) -> None:
-    """In words, with the code of usage or settings."""
+    """With a message, and the code of usage or settings."""
     path = settings(tmp_path, "http://127.0.0.1:9/")
 
     process = bikecollect("--config", path, "runs", *arguments)

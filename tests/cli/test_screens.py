@@ -67,7 +67,7 @@ def bikecollect(
 
 
 def test_status_shows_the_day_in_eighty_columns(played: Path) -> None:
-    """Its strip has a mark for each slot, of its state."""
+    """The strip has a mark for the state of each slot."""
     process = bikecollect(played, "status")
     assert (process.returncode, process.stderr) == (0, "")
     wide = [line for line in process.stdout.splitlines() if len(line) >= 80]
@@ -83,7 +83,7 @@ def test_status_shows_the_day_in_eighty_columns(played: Path) -> None:
 
 
 def test_status_without_utf8_is_plain_ascii(played: Path) -> None:
-    """A console of the eighties shows the same."""
+    """An ASCII terminal shows the same."""
     process = bikecollect(played, "status", PYTHONIOENCODING="ascii")
     assert process.returncode == 0
     assert process.stdout.isascii()
@@ -91,7 +91,7 @@ def test_status_without_utf8_is_plain_ascii(played: Path) -> None:
 
 
 def test_colour_is_for_terminals_and_never_with_no_color(played: Path) -> None:
-    """As https://no-color.org asks."""
+    """As https://no-color.org defines."""
     script = shutil.which("script")
     if script is None:
         pytest.skip("no program script, which gives a terminal")
@@ -131,7 +131,7 @@ def test_status_as_json_has_every_number(played: Path) -> None:
     assert values["late"] is False
 
 
-def test_metrics_are_what_prometheus_reads(played: Path, tmp_path: Path) -> None:
+def test_metrics_can_be_read_by_prometheus(played: Path, tmp_path: Path) -> None:
     """Each family with HELP and TYPE, written in one step, readable for all."""
     target = tmp_path / "bikecollect.prom"
     words = ("status", "--format", "prometheus", "--output", str(target))
@@ -153,7 +153,7 @@ def test_alert_is_silent_and_0_when_all_is_well(played: Path) -> None:
 
 
 def test_alert_ends_with_1_where_nothing_is_collected(tmp_path: Path) -> None:
-    """A collector that never ran is late, once its settings are older than that."""
+    """A system without a run is late once its settings are older than that."""
     path = tmp_path / "bikecollect.toml"
     path.write_text('data_dir = "data"\n', encoding="utf-8")
     assert bikecollect(tmp_path, "status", "--alert").returncode == 0
@@ -166,7 +166,7 @@ def test_alert_ends_with_1_where_nothing_is_collected(tmp_path: Path) -> None:
 
 
 def test_watch_ends_with_130(played: Path) -> None:
-    """At the keyboard's interrupt, without a traceback."""
+    """After Ctrl-C, without a traceback."""
     config = str(played / "bikecollect.toml")
     process = subprocess.Popen(
         [
@@ -203,7 +203,7 @@ def test_runs_are_listed_newest_first_and_filtered(played: Path) -> None:
 
 
 def test_runs_as_json_have_ids_and_tries(played: Path) -> None:
-    """One object a line."""
+    """One object per line."""
     words = ("runs", "--outcome", "unavailable", "--format", "json")
     values = [json.loads(x) for x in bikecollect(played, *words).stdout.splitlines()]
     assert len(values) == 12
@@ -212,7 +212,7 @@ def test_runs_as_json_have_ids_and_tries(played: Path) -> None:
 
 
 def test_a_slot_shows_its_stages_tries_payload_and_log(played: Path) -> None:
-    """All that is known of it."""
+    """Everything known about it."""
     words = ("runs", "--outcome", "collected", "--format", "json", "--limit", "1")
     run = json.loads(bikecollect(played, *words).stdout)
     text = bikecollect(played, "runs", "show", run["slot"][:16]).stdout
@@ -224,7 +224,7 @@ def test_a_slot_shows_its_stages_tries_payload_and_log(played: Path) -> None:
     assert bikecollect(played, "runs", "show", run["run_id"]).stdout == text
 
 
-def test_what_is_not_there_is_said_with_64(played: Path) -> None:
+def test_an_unknown_run_or_slot_ends_with_64(played: Path) -> None:
     """With what to write instead."""
     for words, message in {
         ("runs", "show", "2001-01-01"): "no run found",
@@ -237,7 +237,7 @@ def test_what_is_not_there_is_said_with_64(played: Path) -> None:
     assert bikecollect(played, "status", "nowhere").returncode == 78
 
 
-def test_a_killed_run_shows_as_such_before_any_run_has_healed_it(
+def test_a_killed_run_is_listed_before_any_run_has_recorded_it(
     tmp_path: Path,
 ) -> None:
     """Its unlocked note is in the inbox: listed, and counted by `status`."""
@@ -255,8 +255,8 @@ def test_a_killed_run_shows_as_such_before_any_run_has_healed_it(
     assert history.outcomes(Slot(1_795_277_100)) == []
 
 
-def test_a_damaged_ledger_is_said_with_74(played: Path, tmp_path: Path) -> None:
-    """No traceback, and nothing is mended by who only looks."""
+def test_a_damaged_ledger_ends_with_74(played: Path, tmp_path: Path) -> None:
+    """No traceback, and a reading command repairs nothing."""
     shutil.copytree(played, tmp_path / "copy")
     path = tmp_path / "copy/data/city/ledger.sqlite3"
     path.write_bytes(b"x" * 5_000)
@@ -267,7 +267,7 @@ def test_a_damaged_ledger_is_said_with_74(played: Path, tmp_path: Path) -> None:
 
 
 def test_a_folder_that_may_only_be_read_is_read(played: Path, tmp_path: Path) -> None:
-    """A colleague's archive, or a snapshot."""
+    """Another user's archive, or a snapshot."""
     shutil.copytree(played / "data/city", tmp_path / "city")
     db = sqlite3.connect(tmp_path / "city/ledger.sqlite3")
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -293,7 +293,7 @@ def test_a_day_of_25_hours_expects_300_slots() -> None:
 
 
 def test_a_slot_is_missing_only_once_it_is_over() -> None:
-    """While its run may still come, it is due."""
+    """While it is running, it is due."""
     first = Slot(1_795_276_800)
     past = Past(first, {first: SlotState.COLLECTED}, newest=first)
     strip = dict(judge(past, first + 330.0, Grid.of(300), TAIPEI).strip)
@@ -304,8 +304,8 @@ def test_a_slot_is_missing_only_once_it_is_over() -> None:
     assert judge(past, first + 1_000.0, Grid.of(300), TAIPEI).late
 
 
-def test_an_open_incident_is_trouble() -> None:
-    """Even while data come in time."""
+def test_an_open_incident_is_a_problem() -> None:
+    """Even while data are collected in time."""
     first = Slot(1_795_276_800)
     drift = Incident("disk-1", "disk", first, first, told=1)
     past = Past(first, {first: SlotState.COLLECTED}, newest=first, incidents=[drift])

@@ -28,7 +28,7 @@ MORE = f'{OTHER}timezone = "Asia/Taipei"'
 
 
 def stand(world: World, after: float = 5.0) -> Standing:
-    """Return how the system stands *after* seconds."""
+    """Return the status of the system *after* seconds."""
     now = world.clock.now + after
     return survey(SystemFolder("city", world.folder, TAIPEI, 300), now=now)
 
@@ -96,10 +96,8 @@ def test_a_slot_is_stale_in_status_when_it_is_in_the_report(folder: Path) -> Non
     ]
 
 
-def test_without_unicode_the_marks_are_still_told_apart(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """ASCII only, a character a state."""
+def test_the_ascii_marks_differ(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One ASCII character per state."""
     monkeypatch.setattr(status, "unicode", lambda: False)
 
     text = plain(stand(world))
@@ -108,8 +106,8 @@ def test_without_unicode_the_marks_are_still_told_apart(
     assert text.isascii()
 
 
-def test_the_screen_says_what_was_lost_and_fits(world: World) -> None:
-    """Success rate, coverage, what waits, the next slot; in 80 columns."""
+def test_the_screen_shows_what_was_lost_and_fits(world: World) -> None:
+    """Success rate, coverage, waiting payloads, next slot; in 80 columns."""
     text = plain(stand(world))
 
     assert text.startswith("city: all is well\n")
@@ -120,8 +118,8 @@ def test_the_screen_says_what_was_lost_and_fits(world: World) -> None:
     assert max(map(len, text.splitlines())) <= 80
 
 
-def test_what_waits_is_counted(world: World) -> None:
-    """Payloads, mails and rejected ones; what is half written is not."""
+def test_waiting_files_are_counted(world: World) -> None:
+    """Payloads, mails and rejected ones; not half-written files."""
     for name in ("payloads/inbox/a.zip", "payloads/inbox/b.zip.tmp", "outbox/m.eml"):
         path = world.folder / name
         path.parent.mkdir(exist_ok=True)
@@ -135,7 +133,7 @@ def test_what_waits_is_counted(world: World) -> None:
     assert "1 in the inbox, 1 mails in the outbox, 1 rejected" in text
 
 
-def test_an_open_incident_is_told_with_what_it_cost(world: World) -> None:
+def test_an_open_incident_is_shown_with_its_lost_slots(world: World) -> None:
     """Kind, since when, slots lost, and its text; also by --alert."""
     incident(world.folder, "disk", NOON)
 
@@ -146,7 +144,7 @@ def test_an_open_incident_is_told_with_what_it_cost(world: World) -> None:
     assert status.alerts([standing]) == f"city: {line}\n"
 
 
-def test_a_silent_cron_is_told(world: World) -> None:
+def test_a_stopped_cron_is_reported(world: World) -> None:
     """Half an hour without a run: on the screen and in one line of --alert."""
     standing = stand(world, after=1800)
 
@@ -158,7 +156,7 @@ def test_a_silent_cron_is_told(world: World) -> None:
 
 
 def test_without_a_schedule_the_screen_says_so(world: World) -> None:
-    """Runs that somebody starts by hand do not look like a schedule."""
+    """Manual runs do not look like a schedule."""
     standing = replace(stand(world, after=60), scheduled=False)
 
     assert (
@@ -168,7 +166,7 @@ def test_without_a_schedule_the_screen_says_so(world: World) -> None:
 
 
 def test_growth_is_known_from_closed_days(world: World) -> None:
-    """All segments of a day count together, and the day that goes on does not."""
+    """All segments of a day count, and the current day does not."""
     files = world.folder / "station_status"
     (files / "2026-11-20.csv").write_bytes(b"x" * 1000)
     (files / "2026-11-20.2.csv").write_bytes(b"x" * 500)
@@ -181,7 +179,7 @@ def test_growth_is_known_from_closed_days(world: World) -> None:
 
 
 def test_growth_of_an_empty_folder_is_not_known(folder: Path) -> None:
-    """No forecast is invented."""
+    """There is no forecast."""
     standing = survey(SystemFolder("city", folder, TAIPEI, 300), now=NOON)
 
     assert "growth not yet known" in plain(standing)
@@ -189,7 +187,7 @@ def test_growth_of_an_empty_folder_is_not_known(folder: Path) -> None:
 
 
 def test_json_has_times_with_offset_and_named_units(world: World) -> None:
-    """The shape that scripts hold on to."""
+    """The shape on which scripts rely."""
     values = json.loads(status.as_json(stand(world)))
 
     assert values["system"] == "city"
@@ -233,7 +231,7 @@ def test_metrics_are_in_prometheus_form(world: World) -> None:
 
 
 def test_alert_is_silent_when_all_is_well_and_1_when_not(tmp_path: Path) -> None:
-    """A fresh slot, then an incident: 0 and nothing, 1 and a line."""
+    """A fresh slot: 0 and nothing; then an incident: 1 and a line."""
     with serving(lambda _: GOOD) as url:
         path = settings(tmp_path, url)
         before = bikecollect("--config", path, "status", "--alert")
@@ -249,7 +247,7 @@ def test_alert_is_silent_when_all_is_well_and_1_when_not(tmp_path: Path) -> None
 
 
 def test_a_new_system_waits_for_its_first_slot(tmp_path: Path) -> None:
-    """It is not late; nothing is made on disk."""
+    """It is not late; no file is created."""
     path = settings(tmp_path, "http://127.0.0.1:9/")
 
     process = bikecollect("--config", path, "status")
@@ -260,7 +258,7 @@ def test_a_new_system_waits_for_its_first_slot(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_has_lost_its_data_is_late(tmp_path: Path) -> None:
-    """Such as one whose disk is not mounted: it is not new."""
+    """A folder whose disk is not mounted is not a new system."""
     with serving(lambda _: GOOD) as url:
         path = settings(tmp_path, url)
         bikecollect("--config", path, "fetch")
@@ -273,7 +271,7 @@ def test_a_folder_that_has_lost_its_data_is_late(tmp_path: Path) -> None:
 
 
 def test_a_lost_ledger_is_named_and_the_next_fetch_rebuilds_it(tmp_path: Path) -> None:
-    """It does not look like a new system; afterwards all is well."""
+    """It does not look like a new system; afterwards there is no problem."""
     with serving(lambda _: GOOD) as url:
         path = settings(tmp_path, url)
         bikecollect("--config", path, "fetch")
@@ -287,7 +285,7 @@ def test_a_lost_ledger_is_named_and_the_next_fetch_rebuilds_it(tmp_path: Path) -
 
 
 def test_many_systems_are_a_line_each(tmp_path: Path) -> None:
-    """More than five; one alone is shown in full."""
+    """More than five; a single one is shown in full."""
     more = "\n".join(
         OTHER.replace("other", f"s{n}") + 'timezone = "UTC"' for n in range(9)
     )
@@ -303,7 +301,7 @@ def test_many_systems_are_a_line_each(tmp_path: Path) -> None:
 
 
 def test_one_damaged_ledger_does_not_hide_the_others(tmp_path: Path) -> None:
-    """The others are shown, it is named, and the exit code is the disk's."""
+    """The others are shown, it is named, and the exit code is that of a disk error."""
     path = settings(tmp_path, "http://127.0.0.1:9/", more=MORE)
     (tmp_path / "data/city").mkdir(parents=True)
     (tmp_path / "data/city/ledger.sqlite3").write_bytes(b"no ledger" * 999)
@@ -317,7 +315,7 @@ def test_one_damaged_ledger_does_not_hide_the_others(tmp_path: Path) -> None:
 
 
 def test_systems_are_chosen_by_name(tmp_path: Path) -> None:
-    """One object for the one that was named; an unknown one is 78."""
+    """One object for the named one; an unknown name is 78."""
     path = settings(tmp_path, "http://127.0.0.1:9/", more=MORE)
 
     one = bikecollect("--config", path, "status", "--format", "json", "other")
@@ -327,8 +325,8 @@ def test_systems_are_chosen_by_name(tmp_path: Path) -> None:
     assert none.returncode == 78
 
 
-def test_output_is_a_whole_file_that_all_may_read(tmp_path: Path) -> None:
-    """Under cron's umask too, and nothing is left beside it."""
+def test_output_is_a_complete_file_that_all_may_read(tmp_path: Path) -> None:
+    """Under cron's umask too, and no temporary file is left."""
     path = settings(tmp_path, "http://127.0.0.1:9/")
     target = tmp_path / "metrics/bikecollect.prom"
     target.parent.mkdir()
@@ -358,7 +356,7 @@ def test_an_output_that_cannot_be_written_is_74(tmp_path: Path) -> None:
 
 
 def test_watching_ends_with_130_when_interrupted(tmp_path: Path) -> None:
-    """Drawn at once and again; Ctrl-C leaves no traceback."""
+    """The screen is drawn again; Ctrl-C leaves no traceback."""
     path = settings(tmp_path, "http://127.0.0.1:9/")
     command = [sys.executable, "-m", "bikecollect", "--config", str(path), "status"]
     process = subprocess.Popen(
@@ -395,7 +393,7 @@ def _on_a_terminal(path: Path, env: dict[str, str]) -> bytes:
     return screen
 
 
-def test_colour_is_for_terminals_that_want_it(tmp_path: Path) -> None:
+def test_colour_is_only_for_terminals_without_no_color(tmp_path: Path) -> None:
     """Neither in a pipe nor with NO_COLOR."""
     path = settings(tmp_path, "http://127.0.0.1:9/")
 
@@ -428,7 +426,7 @@ def ruined(tmp_path: Path) -> Path:
 def test_metrics_of_an_unreadable_ledger_are_0_and_hide_no_other(
     tmp_path: Path,
 ) -> None:
-    """Else every rule of an alert would be silent."""
+    """Otherwise no alert rule would fire."""
     path = ruined(tmp_path)
     out = tmp_path / "bikes.prom"
 
@@ -443,7 +441,7 @@ def test_metrics_of_an_unreadable_ledger_are_0_and_hide_no_other(
 
 
 def test_metrics_of_unreadable_settings_are_0(tmp_path: Path) -> None:
-    """The file is replaced: yesterday's samples would say that all is well."""
+    """The file is replaced: yesterday's samples would look healthy."""
     out = tmp_path / "bikes.prom"
     out.write_text("bikecollect_up 1\n", encoding="utf-8")
 
@@ -454,8 +452,8 @@ def test_metrics_of_unreadable_settings_are_0(tmp_path: Path) -> None:
     assert "bikecollect_up 0\n" in out.read_text(encoding="utf-8")
 
 
-def test_alert_is_1_for_what_cannot_be_read(tmp_path: Path) -> None:
-    """A line each, on stdout, as for other problems."""
+def test_alert_is_1_for_unreadable_systems(tmp_path: Path) -> None:
+    """One line each, on stdout, like other problems."""
     bad = bikecollect("--config", ruined(tmp_path), "status", "--alert")
     none = bikecollect("--config", tmp_path / "none.toml", "status", "--alert")
 
@@ -487,7 +485,7 @@ def test_nagios_ends_with_0_to_3(tmp_path: Path) -> None:
 
 
 def test_a_state_folder_that_cannot_be_used_costs_no_slot(tmp_path: Path) -> None:
-    """One `sudo -E` is enough: the slot is fetched, and doctor and --alert name it."""
+    """After one `sudo -E` the slot is fetched; doctor and --alert report the folder."""
     (tmp_path / "state/bikecollect").mkdir(parents=True)
     (tmp_path / "state/bikecollect/incidents").touch()  # what also root cannot use
     env = {"XDG_STATE_HOME": str(tmp_path / "state")}
@@ -505,7 +503,7 @@ def test_a_state_folder_that_cannot_be_used_costs_no_slot(tmp_path: Path) -> Non
 
 
 def test_a_state_home_that_nobody_can_write_costs_no_slot(tmp_path: Path) -> None:
-    """Its state lies beside the data then."""
+    """The state is then in the data folder."""
     env = {"XDG_STATE_HOME": f"/{'x' * 300}"}  # what also root cannot use
     with serving(lambda _: GOOD) as url:
         path = settings(tmp_path, url)

@@ -32,7 +32,7 @@ def config(folder: Path, mail: MailServer) -> Path:
 def test_a_collector_that_stopped_is_one_mail_a_day(
     tmp_path: Path, mail: MailServer
 ) -> None:
-    """The second call within the day sends nothing, and neither prints anything."""
+    """A second call within the day sends nothing, and neither prints anything."""
     path = config(tmp_path, mail)
     World(tmp_path / "data/city").fetch({"a": 1})
 
@@ -63,7 +63,7 @@ def test_without_a_mail_server_the_mail_waits(tmp_path: Path, mail: MailServer) 
 
 
 def test_mail_without_alert_is_a_usage_error(tmp_path: Path, mail: MailServer) -> None:
-    """The option has no meaning without it."""
+    """The option requires --alert."""
     process = bikecollect("--config", config(tmp_path, mail), "status", "--mail")
 
     assert process.returncode == 64
@@ -71,7 +71,7 @@ def test_mail_without_alert_is_a_usage_error(tmp_path: Path, mail: MailServer) -
 
 
 def test_what_fetch_reports_is_not_mailed_twice(folder: Path) -> None:
-    """Runs that go on but fail are late, and `fetch` mails about them."""
+    """Failing runs are late, and `fetch` mails about them."""
     standing = _failing(folder, later=30)
 
     assert standing.health.late
@@ -79,7 +79,7 @@ def test_what_fetch_reports_is_not_mailed_twice(folder: Path) -> None:
 
 
 def test_a_machine_that_just_started_is_not_late_yet(folder: Path) -> None:
-    """Its first run has not had the time to begin."""
+    """Its first run has not had time to start."""
     standing = _failing(folder, later=7_200)
 
     assert unattended([standing], {}, 599.0) == {}
@@ -87,7 +87,7 @@ def test_a_machine_that_just_started_is_not_late_yet(folder: Path) -> None:
 
 
 def _failing(folder: Path, later: float) -> Standing:
-    """Return how a system stands *later* seconds after its feed failed an hour long."""
+    """Return the status *later* seconds after the feed of a system failed an hour."""
     world = World(folder)
     world.fetch({"a": 1})
     world.feed.answer = FeedUnavailable("no answer in 30 s")

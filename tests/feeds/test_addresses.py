@@ -35,7 +35,7 @@ from bikecollect.setup import loader
         ("./gbfs.json", "does not begin with"),
     ],
 )
-def test_what_is_no_address_is_refused_with_its_reason(url: str, what: str) -> None:
+def test_an_invalid_address_is_refused_with_the_reason(url: str, what: str) -> None:
     """By the parser, and by the settings with their key, as settings errors."""
     with pytest.raises(ValueError, match=what):
         parse(url)
@@ -73,10 +73,10 @@ def test_the_other_addresses_of_the_settings_are_checked_too(
         ("max_body", "0MiB", "is not a size"),
     ],
 )
-def test_what_cannot_be_used_to_ask_is_a_settings_error(
+def test_unusable_request_settings_are_settings_errors(
     key: str, value: object, what: str
 ) -> None:
-    """With the key, before any network."""
+    """With the key, before any network access."""
     system = {"feed": "gbfs", "url": "https://example.org/", "timezone": "UTC"}
     with pytest.raises(SettingsError, match=what) as failed:
         loader.parse({"systems": {"x": {**system, key: value}}})
@@ -94,13 +94,13 @@ def test_what_cannot_be_used_to_ask_is_a_settings_error(
         (" https://example.org:8443/x ", "https://example.org:8443/x"),
     ],
 )
-def test_an_address_is_put_together_anew(url: str, text: str) -> None:
-    """So that who asks and who judges see the same host."""
+def test_an_address_is_normalised(url: str, text: str) -> None:
+    """So that the check and the request use the same host."""
     assert parse(url).text.partition("?")[0] == text
 
 
 def test_addresses_are_shown_without_secrets() -> None:
-    """Neither user info nor keys; a malformed one neither."""
+    """Neither user info nor keys, even of a malformed one."""
     assert plain("https://u:p@example.org/x?key=1#y") == "https://example.org/x"
     assert shown("https://u:p@a.org/x?size=10&apiKey=12") == (
         "https://a.org/x?size=10&apiKey=***"
@@ -109,7 +109,7 @@ def test_addresses_are_shown_without_secrets() -> None:
 
 
 def test_a_relative_address_is_resolved() -> None:
-    """Against the document that has it; what cannot be is left as it is."""
+    """Against the document that has it; what cannot be resolved is unchanged."""
     base = "https://example.org/gbfs/v2/gbfs.json"
     assert joined(base, "./s.json") == "https://example.org/gbfs/v2/s.json"
     assert joined(base, "/s.json") == "https://example.org/s.json"
@@ -150,7 +150,7 @@ def test_a_relative_address_is_resolved() -> None:
         ("64:ff9b::1.1.1.1", ""),
     ],
 )
-def test_each_address_is_of_its_kind(address: str, kind: str) -> None:
+def test_addresses_are_classified(address: str, kind: str) -> None:
     """Also an IPv4 address within an IPv6 one."""
     assert kind_of(address) == kind
 
@@ -159,7 +159,7 @@ def test_each_address_is_of_its_kind(address: str, kind: str) -> None:
     "spelling",
     ["127.0.0.1", "127.1", "2130706433", "0x7f000001", "017700000001", "0x7f.0.1"],
 )
-def test_an_address_is_known_in_every_spelling(spelling: str) -> None:
+def test_an_address_is_recognised_in_every_spelling(spelling: str) -> None:
     """Decimal, octal, hexadecimal and short ones lead to the same host."""
     assert numeric(spelling) == "127.0.0.1"
     with pytest.raises(ProtocolError, match="private_hosts") as failed:
@@ -168,7 +168,7 @@ def test_an_address_is_known_in_every_spelling(spelling: str) -> None:
     assert failed.value.cause == "address"
 
 
-def test_a_local_name_is_no_place_for_a_public_feed() -> None:
+def test_a_public_feed_may_not_name_local_hosts() -> None:
     """Neither localhost nor a name that only a local resolver knows."""
     for name in ("localhost", "printer", "nas.local", "db.internal", "x.home.arpa"):
         with pytest.raises(ProtocolError, match="private network"):
@@ -184,8 +184,8 @@ def answer(*addresses: str) -> list[tuple[object, object, int, str, tuple[str, i
     return [(2, 1, 6, "", (address, 80)) for address in addresses]
 
 
-def test_a_name_that_leads_inside_is_refused() -> None:
-    """All of its addresses count; a public one beside them is used alone."""
+def test_a_name_with_a_private_address_is_refused() -> None:
+    """All of its addresses are checked; only public ones are used."""
     guard = AddressGuard("feed.example.org")
     with pytest.raises(ProtocolError, match=r"evil.org is a private .*10\.0\.0\.1"):
         guard.allowed("evil.org", answer("10.0.0.1", "127.0.0.1"))
@@ -194,8 +194,8 @@ def test_a_name_that_leads_inside_is_refused() -> None:
     assert [entry[4][0] for entry in mixed] == ["1.1.1.1"]
 
 
-def test_the_feeds_own_host_may_lie_anywhere() -> None:
-    """And its documents may name others of its kind, if it is plainly a local one."""
+def test_the_feeds_own_host_may_be_private() -> None:
+    """Its documents may name other private hosts, if it is obviously local."""
     intranet = AddressGuard("10.0.0.5")
     assert intranet.allowed("10.0.0.5", answer("10.0.0.5"))
     assert intranet.allowed("other.org", answer("192.168.0.9"))
@@ -206,7 +206,7 @@ def test_the_feeds_own_host_may_lie_anywhere() -> None:
 
 
 def test_a_public_host_does_not_move_into_our_network() -> None:
-    """Its name is bound anew to a loopback address: refused (DNS rebinding)."""
+    """A name that is rebound to a loopback address is refused (DNS rebinding)."""
     guard = AddressGuard("feed.example.org")
     assert guard.allowed("feed.example.org", answer("1.1.1.1"))
     with pytest.raises(ProtocolError, match="was public before"):
@@ -240,7 +240,7 @@ KEYED = Access(
     ],
 )
 def test_credentials_go_to_the_feeds_own_host(url: str, *, covered: bool) -> None:
-    """And to those named beside it; never from https to http."""
+    """And to those in `credential_hosts`; never from https to http."""
     scope = Scope(KEYED)
     headers = scope.headers(parse(url))
     sent = scope.with_keys(parse(url)).text
@@ -251,7 +251,7 @@ def test_credentials_go_to_the_feeds_own_host(url: str, *, covered: bool) -> Non
 
 
 @pytest.mark.parametrize("named", ["CDN.Example.net", "cdn.example.net:443", "[::1]"])
-def test_hosts_are_named_in_any_spelling(named: str) -> None:
+def test_hosts_are_compared_in_any_spelling(named: str) -> None:
     """As addresses spell them, with capitals, a port or brackets."""
     home = Access("https://example.org/", {"X-Api-Key": "k"}, credential_hosts=[named])
     place = "[0:0::1]" if "[" in named else "cdn.example.net"
@@ -261,8 +261,8 @@ def test_hosts_are_named_in_any_spelling(named: str) -> None:
     AddressGuard("example.org", [named]).check_name(parse(f"https://{place}/").host)
 
 
-def test_the_host_of_a_message_can_be_set() -> None:
-    """An IPv6 address is told with its brackets."""
+def test_an_ipv6_host_in_a_message_can_be_pasted() -> None:
+    """An IPv6 address is printed with its brackets."""
     with pytest.raises(ProtocolError) as failed:
         AddressGuard("example.org").check_name("::ffff:7f00:1")
 
@@ -270,14 +270,14 @@ def test_the_host_of_a_message_can_be_set() -> None:
 
 
 def test_http_may_become_https_with_its_credentials() -> None:
-    """The upgrade is safe, the other way is not."""
+    """The upgrade is safe, the reverse is not."""
     scope = Scope(Access("http://example.org/", {"X-Api-Key": "k"}))
 
     assert scope.headers(parse("https://example.org/x")) == {"X-Api-Key": "k"}
 
 
-def test_a_key_that_a_document_copies_goes_nowhere_else() -> None:
-    """It is taken out of the query; elsewhere it ends with an error."""
+def test_a_key_that_a_document_copies_is_not_sent_elsewhere() -> None:
+    """It is removed from the query; elsewhere in the address it is an error."""
     scope = Scope(KEYED)
     stripped = scope.with_keys(parse("https://evil.net/s?key=SECRETKEY123&a=1"))
     assert stripped.text == "https://evil.net/s?a=1"
@@ -288,8 +288,8 @@ def test_a_key_that_a_document_copies_goes_nowhere_else() -> None:
         scope.with_keys(parse("https://x:hunter22@evil.net/s"))
 
 
-def test_a_documents_own_user_info_is_its_own() -> None:
-    """It goes to the host that it was written for, ours does not."""
+def test_user_info_of_a_document_is_kept() -> None:
+    """It is sent to the host for which it was written, ours is not."""
     scope = Scope(KEYED)
 
     assert scope.headers(parse("https://you:too@evil.net/")) == {
@@ -313,5 +313,5 @@ def test_a_documents_own_user_info_is_its_own() -> None:
     ],
 )
 def test_a_site_is_a_registered_domain(old: str, new: str, *, same: bool) -> None:
-    """And no step from https to http."""
+    """And no step leads from https to http."""
     assert same_site(parse(old), parse(new)) is same

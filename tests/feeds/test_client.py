@@ -34,7 +34,7 @@ SHORT = Budget(connect=0.3, idle=0.4, attempt=0.5, total=0.8)
 
 
 class Patient(Stop):
-    """A stop whose waits pass at once, on a clock of its own."""
+    """A stop whose waits pass at once, with its own clock."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class Patient(Stop):
         return super().wait(0)
 
     def monotonic(self) -> float:
-        """Return the real time and what was waited."""
+        """Return the real time plus the time waited."""
         return time.monotonic() + self.passed
 
 
@@ -69,7 +69,7 @@ def client(
 
 
 def parse(body: bytes) -> None:
-    """Check a body as a feed does."""
+    """Check a body like a feed does."""
     try:
         json.loads(body)
     except ValueError as error:
@@ -131,10 +131,8 @@ LENGTH = b"Content-Length: %d\r\n\r\n"
         pytest.param(sends(b"SSH-2.0-OpenSSH\r\n"), "connect", id="no HTTP at all"),
     ],
 )
-def test_a_broken_answer_is_told_by_its_cause(
-    deed: rawserver.Misdeed, cause: str
-) -> None:
-    """Whatever the server does, the run ends and says why."""
+def test_a_broken_answer_has_its_cause(deed: rawserver.Misdeed, cause: str) -> None:
+    """For any behaviour of the server the run ends and has a cause."""
     with misbehaving(deed) as (url, _), pytest.raises(FeedUnavailable) as failed:
         client()("feed", url)
 
@@ -150,8 +148,8 @@ def test_a_broken_answer_is_told_by_its_cause(
         rawserver.resets,
     ],
 )
-def test_a_passing_trouble_is_tried_again(first: rawserver.Misdeed) -> None:
-    """The second answer is taken, and both attempts are told (faults 18, 29)."""
+def test_a_temporary_failure_is_tried_again(first: rawserver.Misdeed) -> None:
+    """The second answer is used, and both attempts are recorded (faults 18, 29)."""
     get = client(Budget())
     with misbehaving(first, answers(BODY)) as (url, arrivals):
         document = get("feed", url, check=parse)
@@ -162,7 +160,7 @@ def test_a_passing_trouble_is_tried_again(first: rawserver.Misdeed) -> None:
 
 
 def test_the_last_wrong_body_is_kept_as_evidence() -> None:
-    """What is no JSON at every try is returned, after four of them (fault 29)."""
+    """A body that is never JSON is returned, after four attempts (fault 29)."""
     with misbehaving(answers(b"<html>down</html>")) as (url, arrivals):
         document = client(Budget())("feed", url, check=parse)
 
@@ -171,7 +169,7 @@ def test_the_last_wrong_body_is_kept_as_evidence() -> None:
 
 
 def test_a_bug_in_the_check_does_not_cost_the_payload() -> None:
-    """An exception that is no PayloadError lets the body pass."""
+    """After an exception that is no PayloadError the body is accepted."""
 
     def broken(_: bytes) -> None:
         raise ZeroDivisionError
@@ -196,7 +194,7 @@ def test_a_body_too_large_is_cut_off(deed: rawserver.Misdeed) -> None:
 
 
 def test_a_rate_limit_within_the_budget_is_waited_for() -> None:
-    """429 with a short Retry-After: that long, then again (fault 19)."""
+    """429 with a short Retry-After: wait that long, then try again (fault 19)."""
     stop = Patient()
     limited = answers(b"", "429 Slow", b"Retry-After: 40\r\n")
     with misbehaving(limited, answers(BODY)) as (url, arrivals):
@@ -217,16 +215,16 @@ def test_a_long_rate_limit_ends_the_run_without_another_request() -> None:
     assert len(arrivals) == 1
 
 
-def test_a_long_outage_gets_one_last_try_at_the_edge() -> None:
-    """503 with Retry-After 3600 does not end the slot's chances (fault 21)."""
+def test_a_long_outage_gets_one_last_try_at_the_end() -> None:
+    """503 with Retry-After 3600 does not end the attempts of the slot (fault 21)."""
     busy = answers(b"", "503 Busy", b"Retry-After: 3600\r\n")
     with misbehaving(busy, answers(BODY)) as (url, _):
         assert client(Budget())("feed", url).body == BODY
 
 
 @pytest.mark.parametrize("word", [b"soon", b"-5", b"Mon, 01 Jan 1990 00:00:00 GMT"])
-def test_a_retry_after_that_says_nothing_is_ignored(word: bytes) -> None:
-    """Garbage and past dates are as if absent (fault 22)."""
+def test_an_invalid_retry_after_is_ignored(word: bytes) -> None:
+    """Garbage and past dates are treated as absent (fault 22)."""
     stop = Patient()
     busy = answers(b"", "429 Slow", b"Retry-After: " + word + b"\r\n")
     with misbehaving(busy, answers(BODY)) as (url, _):
@@ -237,7 +235,7 @@ def test_a_retry_after_that_says_nothing_is_ignored(word: bytes) -> None:
 
 @pytest.mark.parametrize("status", ["401 No", "403 No"])
 def test_refused_credentials_are_tried_once_more(status: str) -> None:
-    """One more try after ten seconds, then a person is needed (fault 23)."""
+    """One more attempt after ten seconds, then a person is needed (fault 23)."""
     stop = Patient()
     with (
         misbehaving(answers(b"", status)) as (url, arrivals),
@@ -250,7 +248,7 @@ def test_refused_credentials_are_tried_once_more(status: str) -> None:
 
 
 def test_a_trial_does_not_wait_for_rejected_credentials() -> None:
-    """A person at `feeds try` is told at once; ten seconds change no password."""
+    """`feeds try` reports them at once; ten seconds change no password."""
     stop = Patient()
     with (
         misbehaving(answers(b"", "401 No")) as (url, arrivals),
@@ -264,7 +262,7 @@ def test_a_trial_does_not_wait_for_rejected_credentials() -> None:
 
 @pytest.mark.parametrize("status", ["404 Gone", "410 Gone"])
 def test_a_missing_feed_is_tried_once_more(status: str) -> None:
-    """Not the whole budget for an address that is not there (fault 24)."""
+    """A wrong address does not use the whole budget (fault 24)."""
     with misbehaving(answers(b"", status)) as (url, arrivals), pytest.raises(FeedError):
         client(Budget())("feed", url)
 
@@ -288,7 +286,7 @@ def test_a_redirect_is_not_followed(target: str) -> None:
 def test_a_silent_resolver_does_not_hold_the_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A name that never resolves is given up at the deadline (fault 3)."""
+    """A name that never resolves times out at the deadline (fault 3)."""
     over = threading.Event()
 
     def silent(*_: object, **__: object) -> list[object]:
@@ -304,7 +302,7 @@ def test_a_silent_resolver_does_not_hold_the_run(
 
 
 def test_an_unknown_name_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Resolvers flap: the cause is dns, and it is retried (fault 4)."""
+    """Resolvers fail momentarily: the cause is dns, and it is retried (fault 4)."""
 
     def unknown(*_: object, **__: object) -> list[object]:
         raise socket.gaierror(-2, "Name or service not known")
@@ -409,8 +407,8 @@ def test_tls_of_a_trusted_server_is_used(tmp_path: Path) -> None:
     assert document.body == BODY
 
 
-def test_certificates_that_are_not_there_are_told(tmp_path: Path) -> None:
-    """A missing file, and one without any, are no dead host."""
+def test_missing_certificates_are_reported(tmp_path: Path) -> None:
+    """A missing file, and one without certificates, are no network error."""
     (tmp_path / "empty.pem").write_text("nothing\n", encoding="utf-8")
     errors = []
     with tls_server("127.0.0.1") as (url, _):
@@ -424,7 +422,7 @@ def test_certificates_that_are_not_there_are_told(tmp_path: Path) -> None:
     assert "no certificate or crl found" in errors[1]
 
 
-def test_plain_http_behind_https_is_told() -> None:
+def test_plain_http_at_an_https_address_is_reported() -> None:
     """A server that does not speak TLS at all."""
     with misbehaving(answers(BODY)) as (url, _):
         get = client(Budget())
@@ -473,8 +471,8 @@ class tls_server:  # used as a function
         self._listener.close()
 
 
-def test_a_good_answer_tells_the_servers_clock() -> None:
-    """The Date header is kept, for noticing a wrong clock (fault 77)."""
+def test_a_good_answer_has_the_servers_clock() -> None:
+    """The Date header is kept, to detect a wrong clock (fault 77)."""
     with serving(lambda _: Answer(BODY)) as url:
         document = client()("feed", url)
 
@@ -483,7 +481,7 @@ def test_a_good_answer_tells_the_servers_clock() -> None:
 
 
 def test_a_body_without_length_that_ends_early_is_tried_again() -> None:
-    """HTTP cannot tell that it was cut, the check can (fault 11)."""
+    """HTTP cannot detect the truncation, the check of the body can (fault 11)."""
     cut = sends(HEAD + b"\r\n" + BODY[:9])
     with misbehaving(cut, answers(BODY)) as (url, arrivals):
         document = client(Budget())("feed", url, check=parse)

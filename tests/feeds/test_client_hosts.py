@@ -29,8 +29,8 @@ PUBLIC = "203.0.113.7"
 """A network for examples, which stands for a public address."""
 
 
-def test_credentials_stay_with_their_host(host: Callable[..., Host]) -> None:
-    """A document on another host is asked for without headers, user, or key."""
+def test_credentials_are_sent_only_to_their_host(host: Callable[..., Host]) -> None:
+    """A document on another host is requested without headers, user, or key."""
     home, other = host(), host()
     url = home.url.replace("http://", "http://me:hunter22@") + "?key=SECRETKEY123"
     get = client(access=Access(url, {"X-Api-Key": "k", "Cookie": "a=b"}))
@@ -46,8 +46,8 @@ def test_credentials_stay_with_their_host(host: Callable[..., Host]) -> None:
         assert name not in other.requests[0]
 
 
-def test_hosts_that_are_named_get_them_too(host: Callable[..., Host]) -> None:
-    """By credential_hosts, with the port or without."""
+def test_credential_hosts_get_the_credentials(host: Callable[..., Host]) -> None:
+    """With the port or without."""
     home, other = host(), host()
     for named in ("127.0.0.1", f"127.0.0.1:{other.port}"):
         get = client(access=Access(home.url, SECRET, credential_hosts=[named]))
@@ -57,7 +57,7 @@ def test_hosts_that_are_named_get_them_too(host: Callable[..., Host]) -> None:
 
 
 def test_a_redirect_takes_no_credentials_along(host: Callable[..., Host]) -> None:
-    """Nor a key that its address repeats; back home there are some again."""
+    """Nor a key that its address repeats; back at the own host they are sent again."""
     other = host(moved("HOME"))
     home = host(moved(f"{other.url}?key=SECRETKEY123"), good())
     other.answers = (moved(home.url),)
@@ -73,7 +73,7 @@ def test_a_redirect_takes_no_credentials_along(host: Callable[..., Host]) -> Non
 def test_credentials_never_go_from_https_to_http(
     host: Callable[..., Host], tmp_path: Any
 ) -> None:
-    """A secure feed that leads to plain http is asked there without them."""
+    """A redirect from https to plain http is followed without them."""
     plain = host()
     with tls_server("127.0.0.1", moved(plain.url)) as (url, authority):
         bundle = tmp_path / "ca.pem"
@@ -85,10 +85,10 @@ def test_credentials_never_go_from_https_to_http(
     assert "swordfish" not in plain.requests[0]
 
 
-def test_refused_without_credentials_the_setting_is_named(
+def test_a_401_without_credentials_names_the_setting(
     host: Callable[..., Host],
 ) -> None:
-    """401 of a host that got none says how it would get some."""
+    """The error of a host that got none names `credential_hosts`."""
     home = host()
     other = host(b"HTTP/1.1 401 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
     get = client(access=Access(home.url, SECRET))
@@ -97,10 +97,8 @@ def test_refused_without_credentials_the_setting_is_named(
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_redirects_are_followed_where_they_may_be(
-    host: Callable[..., Host], status: int
-) -> None:
-    """All kinds, also relative ones; the document tells where it came from."""
+def test_allowed_redirects_are_followed(host: Callable[..., Host], status: int) -> None:
+    """All kinds, also relative ones; the document has its final address."""
     home = host(moved("/other/y.json", status), good())
     document = client(access=Access(redirects=True))("feed", home.url)
 
@@ -110,7 +108,7 @@ def test_redirects_are_followed_where_they_may_be(
 def test_redirects_within_the_site_are_followed_and_others_named(
     host: Callable[..., Host],
 ) -> None:
-    """same-site: the same host passes; another is refused with its address."""
+    """same-site: the same host is allowed; another is refused with its address."""
     home = host(moved("/y.json"), good())
     policy = Access(redirects="same-site")
     assert client(access=policy)("feed", home.url).body == BODY
@@ -127,7 +125,7 @@ def test_redirects_within_the_site_are_followed_and_others_named(
 def test_a_redirect_that_is_not_followed_names_what_to_set(
     host: Callable[..., Host],
 ) -> None:
-    """The address to put in, and the setting that would follow it."""
+    """The new address, and the setting that would allow it."""
     home = host(moved("/y.json", 301))
     with pytest.raises(ProtocolError) as failed:
         client()("feed", home.url)
@@ -147,10 +145,10 @@ def test_a_circle_of_redirects_ends(host: Callable[..., Host]) -> None:
 
 
 @pytest.mark.parametrize("target", ["http://[", "file:///etc/passwd", "gopher://x/"])
-def test_a_redirect_to_no_address_is_an_error(
+def test_a_redirect_to_an_invalid_address_is_an_error(
     host: Callable[..., Host], target: str
 ) -> None:
-    """Also where redirects are followed; nothing else is asked."""
+    """Also where redirects are followed; nothing else is requested."""
     home = host(moved(target))
     with pytest.raises(ProtocolError, match="to an invalid address") as failed:
         client(access=Access(redirects=True))("feed", home.url)
@@ -192,7 +190,7 @@ def test_the_answer_of_a_webhook_or_a_ping_is_not_read(status: str) -> None:
 
 @pytest.fixture
 def internet(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Return names and their addresses, a list each that is used up to its last.
+    """Return names with their addresses; each list is used up to its last.
 
     What is connected to at PUBLIC reaches this machine.
     """
@@ -238,7 +236,7 @@ def internet(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 def test_a_public_feed_does_not_lead_into_our_network(
     host: Callable[..., Host], internet: dict[str, Any], place: str, way: str
 ) -> None:
-    """Neither by its documents nor by redirects; nothing is connected to."""
+    """Neither by its documents nor by redirects; no connection is made."""
     inside = host()
     internet["feed.example.org"] = [PUBLIC]
     internet["inside.example.org"] = ["127.0.0.1"]
@@ -259,7 +257,7 @@ def test_a_public_feed_does_not_lead_into_our_network(
 def test_a_proxy_is_not_asked_for_our_network(
     host: Callable[..., Host], place: str
 ) -> None:
-    """It would resolve the name for us; the proxy itself may lie anywhere."""
+    """It would resolve the name; the proxy itself may be anywhere."""
     proxy = host()
     access = Access("http://feed.example.org/", proxy=f"http://127.0.0.1:{proxy.port}")
     get = client(access=access)
@@ -270,10 +268,10 @@ def test_a_proxy_is_not_asked_for_our_network(
     assert len(proxy.requests) == 1
 
 
-def test_hosts_of_ones_own_network_can_be_allowed(
+def test_private_hosts_can_be_allowed(
     host: Callable[..., Host], internet: dict[str, Any]
 ) -> None:
-    """By private_hosts, as the message says."""
+    """By `private_hosts`, as the message says."""
     inside = host()
     internet["feed.example.org"], internet["db.internal"] = [PUBLIC], ["127.0.0.1"]
     access = Access("http://feed.example.org/", private_hosts=["db.internal"])
@@ -285,7 +283,7 @@ def test_hosts_of_ones_own_network_can_be_allowed(
 def test_a_name_is_resolved_once_for_the_check_and_the_connection(
     host: Callable[..., Host], internet: dict[str, Any]
 ) -> None:
-    """A name that changes its address in between wins nothing (DNS rebinding)."""
+    """Changing the address of a name in between has no effect (DNS rebinding)."""
     inside = host()
     internet["feed.example.org"] = [PUBLIC]
     internet["evil.example.org"] = [PUBLIC, "127.0.0.1"]
@@ -302,7 +300,7 @@ def test_a_name_is_resolved_once_for_the_check_and_the_connection(
 def test_the_feeds_own_name_cannot_be_bound_to_our_network(
     host: Callable[..., Host], internet: dict[str, Any]
 ) -> None:
-    """Once it was public it stays so for the run."""
+    """Once it was public it must be public for the whole run."""
     inside = host()
     internet["feed.example.org"] = [PUBLIC, "127.0.0.1"]
     place = f"http://feed.example.org:{inside.port}/"
@@ -313,7 +311,7 @@ def test_the_feeds_own_name_cannot_be_bound_to_our_network(
 
 
 def test_a_feed_on_loopback_may_name_others_there(host: Callable[..., Host]) -> None:
-    """As a development server does."""
+    """Like a development server."""
     home, other = host(), host()
     get = client(access=Access(home.url))
 
@@ -341,10 +339,10 @@ def test_each_coding_that_servers_use_is_read(
 
 
 @pytest.mark.parametrize("wbits", [15, -15])
-def test_a_deflate_stream_that_is_cut_is_tried_again(
+def test_a_truncated_deflate_stream_is_tried_again(
     host: Callable[..., Host], wbits: int
 ) -> None:
-    """Its end is missing, whatever the length says (fault 12)."""
+    """Its end is missing, whatever Content-Length says (fault 12)."""
     cut = zlib.compress(BODY * 9, wbits=wbits)[:-6]
     home = host(good(cut, "Content-Encoding: deflate\r\n"))
     with pytest.raises(FeedUnavailable) as failed:
@@ -357,7 +355,7 @@ def test_a_deflate_stream_that_is_cut_is_tried_again(
 def test_a_small_answer_does_not_inflate_to_much(
     host: Callable[..., Host], piece: bytes
 ) -> None:
-    """63 kB on the wire would be 64 MiB, and 1.8 GB when it is parsed."""
+    """63 kB on the wire would be 64 MiB, and 1.8 GB when parsed."""
     text = b"[" + piece * (64 * 2**20 // len(piece)) + b"0]"
     home = host(good(gzip.compress(text, 9), "Content-Encoding: gzip\r\n"))
     access = Budget(wire_bytes=2**27, inflated_bytes=2**27, run_bytes=2**28)
@@ -370,7 +368,7 @@ def test_a_small_answer_does_not_inflate_to_much(
 def test_the_documents_of_a_run_are_bounded_together(
     host: Callable[..., Host],
 ) -> None:
-    """Each of them is small enough, ten of them are not."""
+    """Each is small enough, ten together are not."""
     home = host(good(b"x" * 500_000))
     budget = Budget(inflated_bytes=600_000, run_bytes=1_200_000)
     get = client(budget)
@@ -400,8 +398,8 @@ def test_national_feeds_are_read_uncompressed() -> None:
     ]
 
 
-def test_a_malformed_address_ends_at_once() -> None:
-    """It is named, nothing is asked, nothing waited for."""
+def test_a_malformed_address_fails_at_once() -> None:
+    """It is named; nothing is requested or waited for."""
     get = client(Budget())
     with pytest.raises(
         ProtocolError, match=r"address of status .*'http://\['"
@@ -412,10 +410,10 @@ def test_a_malformed_address_ends_at_once() -> None:
     assert get.attempts == []
 
 
-def test_a_host_that_was_public_in_an_earlier_run_stays_so(
+def test_a_host_that_was_public_in_an_earlier_run_must_be_public(
     host: Callable[..., Host], internet: dict[str, Any]
 ) -> None:
-    """What a run found is handed to the next: its name cannot be bound anew."""
+    """The next run gets this fact: the name cannot be rebound."""
     inside = host()
     internet["feed.example.org"] = [PUBLIC, "127.0.0.1"]
     place = f"http://feed.example.org:{inside.port}/"

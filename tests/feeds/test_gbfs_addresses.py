@@ -26,7 +26,7 @@ KEY = "SECRETKEY123"
 
 
 class Publisher:
-    """Documents by path and query; remembers what was asked, and with what."""
+    """Documents by path and query; records the requests and their headers."""
 
     def __init__(self) -> None:
         self.documents: dict[str, Any] = {}
@@ -35,7 +35,7 @@ class Publisher:
 
     @property
     def asked(self) -> list[str]:
-        """What was asked for, in order."""
+        """Return the result of *sql* on the views."""
         return [path for path, _ in self.requests]
 
     def listing(self, *urls: str) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def fetched(path: Path) -> tuple[int, dict[str, Any], str]:
 
 
 def written(folder: Path) -> str:
-    """Return all that lies in *folder*: files, what zips hold beside bodies, SQLite."""
+    """Return everything in *folder*: files, contents of zips, SQLite."""
     texts = []
     for path in folder.rglob("*"):
         if path.suffix == ".zip":
@@ -150,7 +150,7 @@ def test_relative_addresses_are_resolved(
 def test_a_malformed_address_is_named_at_once(
     tmp_path: Path, publisher: Publisher, address: str
 ) -> None:
-    """Exit 76 after gbfs.json alone, without another try; no traceback."""
+    """Exit 76 after gbfs.json alone, without another attempt or a traceback."""
     publisher.documents["/gbfs.json"] = publisher.listing(address)
     code, run, stderr = fetched(settings(tmp_path, f"{publisher.url}/gbfs.json"))
 
@@ -171,7 +171,9 @@ def test_an_address_of_another_network_is_refused_at_once(
     assert 'private_hosts = ["' in stderr
 
 
-def test_a_malformed_address_in_the_settings_is_theirs(tmp_path: Path) -> None:
+def test_a_malformed_address_in_the_settings_is_a_settings_error(
+    tmp_path: Path,
+) -> None:
     """Exit 78, the key, and no traceback."""
     process = bikecollect("--config", settings(tmp_path, "http://["), "fetch")
 
@@ -182,7 +184,7 @@ def test_a_malformed_address_in_the_settings_is_theirs(tmp_path: Path) -> None:
 def test_the_key_of_a_feed_goes_to_its_own_documents(
     tmp_path: Path, publisher: Publisher
 ) -> None:
-    """Listed without it, asked with it; nothing on the disk has it."""
+    """Listed without it, requested with it; it is in no file."""
     publisher.documents[f"/gbfs.json?key={KEY}"] = publisher.listing(
         "BASE/status.json?lang=en", f"BASE/information.json?key={KEY}"
     )
@@ -197,7 +199,7 @@ def test_the_key_of_a_feed_goes_to_its_own_documents(
 def test_neither_key_nor_header_goes_to_another_host(
     tmp_path: Path, publisher: Publisher, other: Publisher
 ) -> None:
-    """Unless credential_hosts names it."""
+    """Unless it is in `credential_hosts`."""
     publisher.documents[f"/gbfs.json?key={KEY}"] = publisher.listing(
         f"{other.url}/status.json"
     )
@@ -221,7 +223,7 @@ def test_neither_key_nor_header_goes_to_another_host(
 @pytest.mark.parametrize(
     "address", ["BASE/status.json?token=abcdef0123456789", "http://u:abcdef01@HOST/s"]
 )
-def test_a_publishers_tokens_are_not_remembered(
+def test_a_publishers_tokens_are_not_stored(
     tmp_path: Path, publisher: Publisher, address: str
 ) -> None:
     """An address that has one is looked up again in each run."""
@@ -237,10 +239,10 @@ def test_a_publishers_tokens_are_not_remembered(
     assert "abcdef01" not in written(tmp_path / "data")
 
 
-def test_addresses_without_secrets_are_remembered(
+def test_addresses_without_secrets_are_stored(
     tmp_path: Path, publisher: Publisher
 ) -> None:
-    """The next run asks for the status alone, as before."""
+    """The next run requests only the status."""
     publisher.documents["/gbfs.json"] = publisher.listing("BASE/status.json")
     publisher.documents["/status.json"] = STATUS
     get = client(Budget(), access=Access(f"{publisher.url}/gbfs.json"))
@@ -252,10 +254,10 @@ def test_addresses_without_secrets_are_remembered(
     assert publisher.url + "/gbfs.json" not in notes[FEEDS]
 
 
-def test_http_documents_of_an_https_feed_are_asked_by_https_first(
+def test_http_documents_of_an_https_feed_are_requested_by_https_first(
     tmp_path: Path, publisher: Publisher
 ) -> None:
-    """Where that fails the http address is asked, and remembered, without secrets."""
+    """If that fails, by http, without secrets; this is stored."""
     publisher.documents["/status.json"] = STATUS
     listing = json.dumps(publisher.listing("BASE/status.json")).encode()
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(listing) + listing
@@ -271,7 +273,7 @@ def test_http_documents_of_an_https_feed_are_asked_by_https_first(
 
 
 def test_http_documents_are_read_by_https_where_that_works(tmp_path: Path) -> None:
-    """The server speaks TLS only: nothing is asked in the clear."""
+    """The server speaks TLS only: nothing is requested in clear text."""
     answers: list[bytes] = []
     with tls_server("127.0.0.1", answers) as (url, authority):
         place = url.removeprefix("https://").partition("/")[0]

@@ -44,7 +44,7 @@ NAMES = ("station_status", "station_information", "vehicle_types")
 
 
 class Feeds:
-    """Documents by name, and the names that were asked for."""
+    """Documents by name, and the names that were requested."""
 
     def __init__(self, listing: object) -> None:
         self.documents: dict[str, object] = {
@@ -104,8 +104,8 @@ def test_feeds_are_found_by_any_language_or_none(data: object) -> None:
     assert status.is_renting is True
 
 
-def test_information_is_asked_for_when_its_ttl_is_over() -> None:
-    """Not in the next slot, again after ten minutes."""
+def test_information_is_requested_when_its_ttl_has_expired() -> None:
+    """Not in the next slot, but after ten minutes."""
     get = Feeds({"data": {"feeds": listing()}})
     first = GBFS.fetch(get, Memory(now=1000.0))
     notes, ids = first.notes, frozenset({"7"})
@@ -120,8 +120,8 @@ def test_information_is_asked_for_when_its_ttl_is_over() -> None:
     assert "station_information" not in names  # unchanged: not stored again
 
 
-def test_an_unknown_station_asks_for_its_information_at_once() -> None:
-    """A new id does not wait for the ttl; asked for once, not in every slot."""
+def test_an_unknown_station_causes_a_request_for_information() -> None:
+    """A new id does not wait for the ttl; one request, not one in every slot."""
     get = Feeds({"data": {"feeds": listing()}})
     notes = dict(GBFS.fetch(get, Memory(now=1000.0)).notes)
     known = frozenset({"7"})
@@ -135,7 +135,7 @@ def test_an_unknown_station_asks_for_its_information_at_once() -> None:
     assert get.asked.count("station_information") == 1
 
 
-def test_the_highest_version_that_is_understood_is_taken() -> None:
+def test_the_highest_supported_version_is_chosen() -> None:
     """Of 2.3, 3.0 and 4.0 it is 3.0."""
     versions = [
         {"version": v, "url": f"http://h/gbfs-{v}"} for v in ("2.3", "3.0", "4.0")
@@ -154,8 +154,8 @@ def test_the_highest_version_that_is_understood_is_taken() -> None:
     assert "gbfs-4.0" not in get.asked
 
 
-def test_addresses_that_have_moved_are_asked_for_again() -> None:
-    """A remembered address that answers 404 is looked up anew."""
+def test_addresses_that_have_moved_are_looked_up_again() -> None:
+    """A stored address that answers 404 is looked up again."""
     get = Feeds({"data": {"feeds": listing()}})
     notes = GBFS.fetch(get, Memory(now=1000.0)).notes
     moved = listing(("station_status",))
@@ -169,7 +169,7 @@ def test_addresses_that_have_moved_are_asked_for_again() -> None:
 
 
 def test_missing_information_does_not_cost_the_slot() -> None:
-    """The status is what cannot be fetched later."""
+    """Only the status cannot be fetched later."""
     get = Feeds({"data": {"feeds": listing()}})
     del get.documents["station_information"]
     fetched = GBFS.fetch(get, Memory(now=1000.0))
@@ -180,8 +180,8 @@ def test_missing_information_does_not_cost_the_slot() -> None:
     assert get.asked == ["station_status"]
 
 
-def test_an_address_that_is_no_gbfs_json_is_told() -> None:
-    """The error says what to give."""
+def test_an_address_that_is_no_gbfs_json_is_reported() -> None:
+    """The error names the expected address."""
     get = Feeds({"stations": []})
 
     with pytest.raises(Exception, match=r"url must be that of a gbfs\.json"):

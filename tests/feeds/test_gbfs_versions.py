@@ -75,14 +75,14 @@ def flags(run: Run) -> list[str]:
 
 
 def told(run: Run, kind: str = "drift") -> str:
-    """Return what a run says of *kind*."""
+    """Return the notices of *kind* of a run."""
     return "\n".join(notice.text for notice in run.notices if notice.kind == kind)
 
 
-def test_the_highest_version_that_works_is_taken_at_the_first_fetch(
+def test_the_highest_version_that_works_is_chosen_at_the_first_fetch(
     city: Publisher,
 ) -> None:
-    """And remembered: the next slot asks for its status alone."""
+    """And stored: the next slot requests only its status."""
     city.fetch()
     city.fetch()
 
@@ -94,10 +94,10 @@ def test_the_highest_version_that_works_is_taken_at_the_first_fetch(
     "broken", ["/3.0/gbfs.json", "/3.0/station_status", "/gbfs_versions"]
 )
 @pytest.mark.parametrize("how", [None, FAILING, Answer(b"<html>"), {"data": {}}])
-def test_a_version_that_does_not_work_is_not_taken(
+def test_a_version_that_does_not_work_is_not_chosen(
     city: Publisher, broken: str, how: object
 ) -> None:
-    """The given one is read at once, each optional document asked once at most."""
+    """The version of `url` is read; optional documents are requested once at most."""
     city.documents[broken] = how if how is not None else Answer(b"", 404)
     run = city.fetch()
 
@@ -109,10 +109,10 @@ def test_a_version_that_does_not_work_is_not_taken(
     )
 
 
-def test_the_status_is_asked_for_before_anything_that_is_optional(
+def test_the_status_is_requested_before_optional_documents(
     city: Publisher,
 ) -> None:
-    """What cannot be fetched later comes first."""
+    """Only the status cannot be fetched later."""
     city.fetch()
     city.fetch(after=DAY)
 
@@ -133,10 +133,10 @@ def test_the_status_is_asked_for_before_anything_that_is_optional(
         ("/gbfs.json", listing("2.3")),
     ],
 )
-def test_what_was_found_once_stays_in_use(
+def test_stored_addresses_remain_in_use(
     city: Publisher, path: str, answer: object
 ) -> None:
-    """A bad look at the discovery costs no slot, no name and no station's id."""
+    """A bad discovery costs no slot, no name and no station id."""
     city.fetch()
     city.documents[path] = answer
     runs = [city.fetch(after=DAY), city.fetch(), city.fetch(after=DAY)]
@@ -146,7 +146,7 @@ def test_what_was_found_once_stays_in_use(
     assert city.rows()[0]["capacity"] == "8"
 
 
-def test_a_look_that_failed_is_repeated_after_an_hour(city: Publisher) -> None:
+def test_a_failed_discovery_is_repeated_after_an_hour(city: Publisher) -> None:
     """Not in the next slot, and not only the next day."""
     city.fetch()
     city.documents["/3.0/gbfs.json"] = FAILING
@@ -161,10 +161,10 @@ def test_a_look_that_failed_is_repeated_after_an_hour(city: Publisher) -> None:
     assert "/3.0/gbfs.json" in city.asked
 
 
-def test_the_version_that_was_chosen_may_go_again_and_that_is_told(
+def test_the_loss_of_the_chosen_version_is_reported(
     city: Publisher,
 ) -> None:
-    """Its status answers 404: the given version is read, with other ids."""
+    """Its status answers 404: the version of `url` is read, with other ids."""
     city.fetch()
     for path in ("/3.0/gbfs.json", "/3.0/station_status"):
         del city.documents[path]
@@ -174,8 +174,8 @@ def test_the_version_that_was_chosen_may_go_again_and_that_is_told(
     assert "GBFS 2.3 is read again: 3.0 no longer works" in told(run)
 
 
-def test_a_chosen_version_that_fails_for_hours_gives_way(city: Publisher) -> None:
-    """A bad quarter of an hour does not: its slots are lost, its ids stay."""
+def test_a_chosen_version_that_fails_for_hours_is_replaced(city: Publisher) -> None:
+    """A bad quarter of an hour costs its slots, but no id changes."""
     city.fetch()
     city.documents["/3.0/station_status"] = FAILING
     soon = city.fetch()
@@ -188,7 +188,7 @@ def test_a_chosen_version_that_fails_for_hours_gives_way(city: Publisher) -> Non
 
 
 def test_a_status_that_moved_is_found_within_its_own_version(city: Publisher) -> None:
-    """Its address answers 404; the version's own gbfs.json knows the new one."""
+    """Its address answers 404; the version's own gbfs.json has the new one."""
     city.fetch()
     moved = listing("3.0", *NAMES, folder="/3.0")
     moved["data"]["feeds"][0]["url"] = "BASE/elsewhere"
@@ -200,10 +200,10 @@ def test_a_status_that_moved_is_found_within_its_own_version(city: Publisher) ->
     assert ids(city) == ["new"]
 
 
-def test_an_address_that_is_listed_anew_must_work_before_it_is_used(
+def test_a_new_address_must_work_before_it_is_used(
     city: Publisher,
 ) -> None:
-    """The list names another status, which answers 500: the one before stays."""
+    """The list has another status, which answers 500: the old one remains in use."""
     city.fetch()
     moved = listing("3.0", *NAMES, folder="/3.0")
     moved["data"]["feeds"][0]["url"] = "BASE/broken"
@@ -216,10 +216,10 @@ def test_an_address_that_is_listed_anew_must_work_before_it_is_used(
     assert city.asked == ["/3.0/station_status"]
 
 
-def test_a_version_that_comes_later_is_not_taken_where_its_ids_differ(
+def test_a_later_version_with_different_ids_is_not_chosen(
     city: Publisher,
 ) -> None:
-    """Told once, with the line that would change to it."""
+    """It is reported once, with the line that would change to it."""
     offers = city.documents.pop("/gbfs_versions")
     city.fetch()
     city.documents["/gbfs_versions"] = offers
@@ -231,10 +231,10 @@ def test_a_version_that_comes_later_is_not_taken_where_its_ids_differ(
     assert told(second) == ""
 
 
-def test_a_version_that_comes_later_is_taken_where_its_ids_are_the_same(
+def test_a_later_version_with_the_same_ids_is_chosen(
     city: Publisher,
 ) -> None:
-    """From the next slot on, and told."""
+    """From the next slot on, and reported."""
     offers = city.documents.pop("/gbfs_versions")
     city.documents["/3.0/station_status"] = status("old", vehicles=7)
     city.fetch()
@@ -249,7 +249,7 @@ def test_a_version_that_comes_later_is_taken_where_its_ids_are_the_same(
 
 @pytest.mark.parametrize(("pin", "there"), [("2.3", ["old"]), ("3.0", ["new"])])
 def test_a_version_can_be_pinned(city: Publisher, pin: str, there: list[str]) -> None:
-    """For ever: no other is looked for."""
+    """No other version is looked for."""
     city.more = {"version": pin}
     city.fetch()
     city.fetch(after=DAY)
@@ -259,7 +259,7 @@ def test_a_version_can_be_pinned(city: Publisher, pin: str, there: list[str]) ->
 
 
 def test_a_pin_that_is_set_later_is_obeyed_at_once(city: Publisher) -> None:
-    """The remembered addresses of another version are forgotten."""
+    """The stored addresses of another version are dropped."""
     city.fetch()
     city.more = {"version": "2.3"}
     city.fetch()
@@ -268,7 +268,7 @@ def test_a_pin_that_is_set_later_is_obeyed_at_once(city: Publisher) -> None:
 
 
 def test_a_version_that_is_not_offered_cannot_be_pinned(city: Publisher) -> None:
-    """The error lists what is."""
+    """The error lists those that are."""
     city.more = {"version": "1.1"}
     run = city.fetch()
 
@@ -300,10 +300,10 @@ MISSING: Sequence[object] = (
 
 
 @pytest.mark.parametrize("answer", MISSING)
-def test_information_that_does_not_come_is_told_until_it_comes(
+def test_missing_information_is_reported_until_it_is_fetched(
     city: Publisher, answer: object
 ) -> None:
-    """Each slot is flagged partial; it is asked for again after ten minutes."""
+    """Each slot is flagged partial; it is requested again after ten minutes."""
     city.more = {"version": "2.3", "max_body": "1MiB"}
     good = city.documents["/station_information"]
     city.documents["/station_information"] = answer
@@ -320,10 +320,10 @@ def test_information_that_does_not_come_is_told_until_it_comes(
     assert city.stations()[0]["name"] == "Stop old"
 
 
-def test_vehicle_types_that_do_not_come_are_told_and_cost_no_names(
+def test_missing_vehicle_types_are_reported_and_cost_no_names(
     city: Publisher,
 ) -> None:
-    """The one second document does not take the other with it."""
+    """The failure of one optional document does not affect the other."""
     city.documents["/gbfs.json"] = listing("2.3", *NAMES, "vehicle_types")
     city.documents["/vehicle_types"] = FAILING
     run = city.fetch()
@@ -333,8 +333,8 @@ def test_vehicle_types_that_do_not_come_are_told_and_cost_no_names(
     assert city.stations()[0]["name"] == "Stop old"
 
 
-def test_a_feed_without_station_information_is_told_once(city: Publisher) -> None:
-    """No names and no places: that is the feed's way, not a part that is missing."""
+def test_a_feed_without_station_information_is_reported_once(city: Publisher) -> None:
+    """Names and places are not part of this feed, so its slots are not partial."""
     city.documents["/gbfs.json"] = listing("2.3", "station_status")
     first, second = city.fetch(), city.fetch()
 
@@ -342,10 +342,10 @@ def test_a_feed_without_station_information_is_told_once(city: Publisher) -> Non
     assert (flags(first), second.notices) == (["drift"], ())
 
 
-def test_an_unknown_station_is_asked_for_each_quarter_of_an_hour(
+def test_an_unknown_station_is_looked_up_each_quarter_of_an_hour(
     city: Publisher,
 ) -> None:
-    """At once when it appears; then not in every slot; until somebody knows it."""
+    """At once when it appears; then each quarter of an hour until it is listed."""
     city.more = {"version": "2.3"}
     city.documents["/station_information"] = information("old", ttl=86_400)
     city.fetch()
@@ -363,7 +363,7 @@ def test_an_unknown_station_is_asked_for_each_quarter_of_an_hour(
     assert "/station_information" not in city.asked
 
 
-def test_in_short_slots_an_unknown_station_is_asked_for_once_more_soon(
+def test_in_short_slots_an_unknown_station_is_looked_up_again_soon(
     tmp_path: Path,
 ) -> None:
     """Its information comes a slot later: it has its name after two."""
@@ -384,10 +384,10 @@ def test_in_short_slots_an_unknown_station_is_asked_for_once_more_soon(
 
 
 @pytest.mark.parametrize("ttl", [864_000, 315_360_000, 10**30, "a week", -5])
-def test_no_ttl_of_the_information_is_believed_beyond_a_day(
+def test_the_ttl_of_the_information_is_limited_to_a_day(
     city: Publisher, ttl: Any
 ) -> None:
-    """Ten years are a day: a capacity that changes is seen."""
+    """Ten years count as a day: a changed capacity is noticed."""
     city.more = {"version": "2.3"}
     city.documents["/station_information"] = information("old", ttl=ttl)
     city.fetch()

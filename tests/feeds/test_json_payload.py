@@ -64,8 +64,8 @@ print(weight, memory("VmHWM") - before)
         '{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1}',
     ],
 )
-def test_json_takes_no_more_memory_than_it_weighs(item: str) -> None:
-    """What is counted without parsing bounds what the parser takes."""
+def test_json_takes_no_more_memory_than_estimated(item: str) -> None:
+    """The estimate before parsing is an upper limit of what the parser takes."""
     child = subprocess.run(
         [sys.executable, "-c", PEAK, item], capture_output=True, text=True, check=True
     )
@@ -74,7 +74,7 @@ def test_json_takes_no_more_memory_than_it_weighs(item: str) -> None:
     assert peak < weight * 1.1 + 4 * MIB
 
 
-def test_what_weighs_too_much_is_not_parsed() -> None:
+def test_json_with_a_large_estimate_is_not_parsed() -> None:
     """32 MiB of empty objects would be 900 MB."""
     body = b"[" + b",".join([b"{}"] * (11 * MIB)) + b"]"
 
@@ -83,8 +83,8 @@ def test_what_weighs_too_much_is_not_parsed() -> None:
     assert caught.value.cause == "too-large"
 
 
-def test_what_takes_too_much_is_left_half_parsed() -> None:
-    """Lists in lists that weigh less than the bound, and take more than there is."""
+def test_parsing_ends_at_the_memory_limit() -> None:
+    """Nested lists with a small estimate that take more than the limit."""
     script = (
         "from bikecollect.feeds.reading.json_payload import decode;"
         "decode(b'[' + b','.join([b'[' * 50 + b']' * 50] * 36_000) + b']')"
@@ -96,8 +96,8 @@ def test_what_takes_too_much_is_left_half_parsed() -> None:
     assert "3.6 MB of JSON take more memory than available" in child.stderr
 
 
-def test_json_in_a_text_is_bounded_too() -> None:
-    """A text of 12 MB that is itself JSON is light only while it is a text."""
+def test_json_within_a_text_is_limited_too() -> None:
+    """A text of 12 MB that is itself JSON takes more when it is parsed."""
     text = "[" + ",".join(["{}"] * (4 * MIB)) + "]"
 
     with pytest.raises(PayloadError, match="the answer is too large"):
@@ -142,7 +142,7 @@ def test_sixty_thousand_vehicles_are_read() -> None:
 
 
 def test_the_pages_of_a_payload_are_bounded_together() -> None:
-    """Each is light, all of them are read at once."""
+    """Each is small, and all are read together."""
     page = b"[" + b",".join([b"[" * 50 + b"]" * 50] * 4_000) + b"]"
     documents = tuple(Document(f"page-{n}", page) for n in range(10))
 
@@ -150,14 +150,14 @@ def test_the_pages_of_a_payload_are_bounded_together() -> None:
         YouBike("http://x.example", UTC).read(documents)
 
 
-def test_more_than_a_hundred_thousand_stations_are_none() -> None:
+def test_more_than_a_hundred_thousand_stations_are_rejected() -> None:
     """No system has a tenth of them."""
     with pytest.raises(PayloadError, match="100001 stations, more than 100000"):
         objects([{}] * 100_001, "the feed")
 
 
-def test_endless_fields_are_no_stations() -> None:
-    """What is remembered of a list's shape stays small."""
+def test_stations_with_endless_fields_are_rejected() -> None:
+    """The stored shape of a list remains small."""
     stations = [{f"f{n}-{i}": 1 for i in range(30)} for n in range(100)]
 
     with pytest.raises(PayloadError, match="more than 2000 different fields"):
@@ -179,8 +179,8 @@ def letters() -> None:
 
 
 @pytest.mark.parametrize("work", [stamps, letters])
-def test_what_is_made_to_be_slow_is_not(work: Callable[[], None]) -> None:
-    """Numbers that hash alike, and a text over which a pattern backtracks."""
+def test_slow_inputs_are_read_quickly(work: Callable[[], None]) -> None:
+    """Numbers with equal hashes, and a text over which a pattern backtracks."""
     run_alone(work)
 
 
@@ -195,8 +195,8 @@ def run_alone(work: Callable[[], None]) -> None:
     )
 
 
-def test_work_on_a_list_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever else makes it slow ends as a payload that cannot be read."""
+def test_the_time_to_read_a_list_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A payload that is slow in any other way cannot be read."""
     spent = iter(range(0, 1_000, 15))
     monkeypatch.setattr("time.thread_time", lambda: float(next(spent)))
 
@@ -208,7 +208,7 @@ def test_work_on_a_list_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def allocate_beyond_the_bound() -> None:
-    """Raise if the bound is not kept, or if it outlives its block."""
+    """Raise if the limit has no effect, or remains after its block."""
     before = resource.getrlimit(resource.RLIMIT_DATA)
 
     with pytest.raises(MemoryError), process.bounded_memory(32 * MIB):
@@ -218,7 +218,7 @@ def allocate_beyond_the_bound() -> None:
 
 
 def test_memory_beyond_the_bound_is_an_error_that_is_handled() -> None:
-    """And the limit is as it was, so that reporting it finds its memory.
+    """The limit is restored, so that reporting the error has memory.
 
     In a process of its own: in one that has freed much memory before, the allocator
     serves a request from that, and no limit is met.
@@ -226,8 +226,8 @@ def test_memory_beyond_the_bound_is_an_error_that_is_handled() -> None:
     run_alone(allocate_beyond_the_bound)
 
 
-def test_an_excerpt_is_short_whatever_it_is_of() -> None:
-    """Long texts, long numbers, deep and wide things."""
+def test_an_excerpt_is_short() -> None:
+    """Of long texts, long numbers, deep and wide values."""
     wide = {"k" * 99: ["x" * 99, 10**4000, {"a": {"b": {"c": 1}}}, 1, 2, 3]} | {
         str(n): n for n in range(99)
     }
@@ -236,7 +236,7 @@ def test_an_excerpt_is_short_whatever_it_is_of() -> None:
     assert len(excerpt(wide)) < 300
 
 
-def test_weight_counts_what_costs() -> None:
+def test_the_estimate_counts_objects_and_entries() -> None:
     """Two objects with an entry each, in a list."""
     assert weigh(b'[{"a":1},{"a":2}]') == 17 * 3 + 2 * 150 + 100 + 2 * 80 + 40
 

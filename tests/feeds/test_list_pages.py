@@ -28,7 +28,7 @@ ALL = [station(number) for number in range(ROWS)]
 def paged(
     size: str = "", page: str = "", offset: str = "", *, first: int = 0, most: int = 20
 ) -> Callable[[Query], list[dict[str, Any]]]:
-    """Return a server that obeys the named words only, and gives 20 by default."""
+    """Return a server that obeys the named parameters only, and gives 20 by default."""
 
     def answer(query: Query) -> list[dict[str, Any]]:
         number = min(int(query.get(size, 20)), most)
@@ -48,7 +48,7 @@ def city(tmp_path: Path) -> Iterator[Publisher]:
 
 
 def partial(run: Run) -> str:
-    """Return why *run* is flagged partial, empty where it is not."""
+    """Return why *run* is flagged partial, or an empty text."""
     assert run.outcome is Outcome.COLLECTED
     texts = [notice.text for notice in run.notices if notice.kind == "partial"]
     assert bool(texts) is ("partial" in run.flags)
@@ -69,10 +69,10 @@ def partial(run: Run) -> str:
         paged(page="page", first=1),
     ],
 )
-def test_a_default_page_is_asked_for_more_and_the_words_are_remembered(
+def test_further_pages_are_requested_and_the_parameter_is_stored(
     city: Publisher, server: Callable[[Query], Any]
 ) -> None:
-    """20 of 73: all of them, by the words that the server knows, in each slot."""
+    """20 of 73: all of them, by the parameters that the server knows, in each slot."""
     city.documents["/f"] = server
     first = city.fetch()
     second = city.fetch()
@@ -83,8 +83,8 @@ def test_a_default_page_is_asked_for_more_and_the_words_are_remembered(
     assert all("rid=x&format=json" in path for path in city.asked)
 
 
-def test_a_server_that_gives_no_more_is_told(city: Publisher) -> None:
-    """Each slot is flagged; it is asked for more once a day only."""
+def test_a_server_that_gives_no_more_is_flagged(city: Publisher) -> None:
+    """Each slot is partial; further pages are requested once a day only."""
     city.documents["/f"] = ALL[:20]
     runs = [city.fetch(), city.fetch()]
     count = len(city.asked)
@@ -96,15 +96,15 @@ def test_a_server_that_gives_no_more_is_told(city: Publisher) -> None:
 
 
 @pytest.mark.parametrize("rows", [10, 20, 30, 50, 100, 200, 500, 1000, 2000])
-def test_every_usual_page_is_one(city: Publisher, rows: int) -> None:
-    """What the default is differs from city to city."""
+def test_usual_page_sizes_are_recognised(city: Publisher, rows: int) -> None:
+    """The default differs from city to city."""
     city.documents["/f"] = [station(number) for number in range(rows)]
 
     assert f"exactly {rows} stations were received" in partial(city.fetch())
 
 
 def test_a_list_that_grows_by_little_is_not_taken_for_a_page(city: Publisher) -> None:
-    """19 yesterday, 20 today, and 20 for long: it was seen to be whole."""
+    """19 yesterday, then 20 for long: the list is known to be complete."""
     city.documents["/f"] = ALL[:19]
     runs = [city.fetch()]
     city.documents["/f"] = ALL[:20]
@@ -113,8 +113,8 @@ def test_a_list_that_grows_by_little_is_not_taken_for_a_page(city: Publisher) ->
     assert [partial(run) for run in runs] == [""] * 4
 
 
-def test_a_list_that_is_cut_overnight_is_told_at_once(city: Publisher) -> None:
-    """73 stations, and 20 from the next slot on: partial, and far fewer than usual."""
+def test_a_list_that_is_cut_overnight_is_flagged_at_once(city: Publisher) -> None:
+    """73 stations, then 20: partial, and far fewer than usual."""
     city.documents["/f"] = ALL
     city.fetch()
     city.documents["/f"] = ALL[:20]
@@ -125,7 +125,7 @@ def test_a_list_that_is_cut_overnight_is_told_at_once(city: Publisher) -> None:
 
 
 def test_a_plain_file_of_twenty_stations_is_no_page(tmp_path: Path) -> None:
-    """Its address asks for nothing: no question more, no flag."""
+    """Its address has no query: no further request, no flag."""
     with publishing(tmp_path, feed="youbike", path="/list.json") as city:
         city.documents["/list.json"] = ALL[:20]
         run = city.fetch()
@@ -145,7 +145,7 @@ def test_a_plain_file_of_twenty_stations_is_no_page(tmp_path: Path) -> None:
         (ALL[:20], {"Content-Range": "items 0-19/73"}),
     ],
 )
-def test_a_total_that_is_stated_and_not_reached_is_told_from_the_first_slot(
+def test_a_total_that_is_not_reached_is_flagged_from_the_first_slot(
     city: Publisher, body: object, headers: dict[str, str]
 ) -> None:
     """20 of 73: partial, and thin, without any history."""
@@ -156,8 +156,8 @@ def test_a_total_that_is_stated_and_not_reached_is_told_from_the_first_slot(
     assert {"partial", "short"} <= set(run.flags)
 
 
-def test_a_total_that_is_reached_is_whole(city: Publisher) -> None:
-    """Twenty of twenty: nothing is asked for, nothing told."""
+def test_a_list_that_reaches_its_total_is_complete(city: Publisher) -> None:
+    """Twenty of twenty: nothing is requested or reported."""
     city.documents["/f"] = {"total": 20, "retVal": ALL[:20]}
     run = city.fetch()
 
@@ -166,7 +166,7 @@ def test_a_total_that_is_reached_is_whole(city: Publisher) -> None:
 
 
 def test_a_total_that_is_stated_is_paged_to_its_end(city: Publisher) -> None:
-    """By an offset, where the address says nothing of pages."""
+    """By an offset, if the address has no parameter for pages."""
 
     def answer(query: Query) -> object:
         begin = int(query.get("offset", 0))
@@ -198,8 +198,8 @@ def test_the_next_page_that_is_named_is_followed(city: Publisher, where: str) ->
     assert (run.rows, partial(run)) == (ROWS, "")
 
 
-def test_a_next_page_on_another_host_is_not_asked_for(city: Publisher) -> None:
-    """A list does not lead to somebody else."""
+def test_a_next_page_on_another_host_is_not_requested(city: Publisher) -> None:
+    """A list does not lead to another host."""
     page = {"next": "http://192.0.2.1/f?page=2", "total": ROWS, "data": ALL[:20]}
     city.documents["/f"] = page
     run = city.fetch()
@@ -208,8 +208,8 @@ def test_a_next_page_on_another_host_is_not_asked_for(city: Publisher) -> None:
     assert run.outcome is Outcome.COLLECTED
 
 
-def test_a_server_that_caps_the_page_is_walked_on(tmp_path: Path) -> None:
-    """50 of 5,000 asked for: the next pages are asked for too."""
+def test_pages_of_a_capped_size_are_requested_to_the_end(tmp_path: Path) -> None:
+    """The server gives 50 of the 5,000 requested: the next pages follow."""
     address = "/f?page=0&size=5000"
     with publishing(tmp_path, feed="youbike", path=address) as city:
         city.documents["/f"] = paged("size", "page", most=50)
@@ -219,8 +219,8 @@ def test_a_server_that_caps_the_page_is_walked_on(tmp_path: Path) -> None:
         assert len(city.asked) == 2
 
 
-def test_pages_whose_order_moves_between_them_are_told(tmp_path: Path) -> None:
-    """A station that is on two pages stands for one that is on none."""
+def test_pages_whose_order_changes_are_flagged(tmp_path: Path) -> None:
+    """A station on two pages means that another one is on none."""
     with publishing(tmp_path, feed="youbike", path="/f?page=0&size=50") as city:
         pages = {"0": ALL[:50], "1": [ALL[0], *ALL[51:]]}
         city.documents["/f"] = lambda query: pages.get(query["page"], [])
@@ -230,8 +230,8 @@ def test_pages_whose_order_moves_between_them_are_told(tmp_path: Path) -> None:
         assert run.rows == ROWS - 1
 
 
-def test_a_page_that_does_not_come_leaves_the_others(tmp_path: Path) -> None:
-    """As before: incomplete, not lost."""
+def test_a_missing_page_does_not_lose_the_others(tmp_path: Path) -> None:
+    """The list is partial, not lost."""
     with publishing(tmp_path, feed="youbike", path="/f?page=0&size=50") as city:
         city.documents["/f"] = lambda query: (
             ALL[:50] if query["page"] == "0" else Answer(b"", 404)
@@ -242,8 +242,8 @@ def test_a_page_that_does_not_come_leaves_the_others(tmp_path: Path) -> None:
         assert run.rows == 50
 
 
-def test_words_that_no_longer_work_are_forgotten(city: Publisher) -> None:
-    """A server that refuses what it knew yesterday is asked plainly."""
+def test_parameters_that_no_longer_work_are_dropped(city: Publisher) -> None:
+    """A server that rejects a stored parameter is requested without it."""
     city.documents["/f"] = paged("limit", most=5000)
     city.fetch()
     city.documents["/f"] = lambda query: Answer(b"", 400) if "limit" in query else ALL
@@ -252,8 +252,8 @@ def test_words_that_no_longer_work_are_forgotten(city: Publisher) -> None:
     assert (run.rows, partial(run)) == (ROWS, "")
 
 
-def test_a_mapped_feed_is_asked_for_more_too(tmp_path: Path) -> None:
-    """Any JSON by a mapping may be cut as well."""
+def test_further_pages_of_a_mapped_feed_are_requested(tmp_path: Path) -> None:
+    """Any mapped JSON may be truncated as well."""
     mapping = {
         "stations": "items",
         "station_id": "sno",
@@ -315,7 +315,7 @@ def stating(fields: Fields, base: str = "") -> Callable[[Query], Answer]:
         },
     ],
 )
-def test_a_page_that_states_more_is_followed_however_it_states_it(
+def test_each_statement_of_further_pages_is_followed(
     city: Publisher, fields: Fields
 ) -> None:
     """By a total, a number of pages, a flag, or an address: all 73 are collected."""
@@ -351,7 +351,7 @@ def test_a_total_in_a_header_is_read(city: Publisher, name: str, text: str) -> N
 def test_a_next_page_on_another_host_is_not_requested_but_reported(
     city: Publisher,
 ) -> None:
-    """Nobody knows who that is: the slot is partial and the host is named."""
+    """The slot is partial and the host is named."""
     link = "https://elsewhere.example/g?offset=35"
     city.documents["/f"] = stating(lambda after, base: {"next": link})
 
@@ -361,8 +361,8 @@ def test_a_next_page_on_another_host_is_not_requested_but_reported(
     )
 
 
-def test_more_pages_that_cannot_be_had_are_reported(city: Publisher) -> None:
-    """The server says that there are more, and gives the first page each time."""
+def test_further_pages_that_cannot_be_fetched_are_reported(city: Publisher) -> None:
+    """The server announces more, and gives the first page each time."""
     city.documents["/f"] = {"results": ALL[:SIZE], "has_more": True}
 
     assert partial(city.fetch()) == (
@@ -371,7 +371,7 @@ def test_more_pages_that_cannot_be_had_are_reported(city: Publisher) -> None:
 
 
 def test_a_count_of_the_page_is_no_total(city: Publisher) -> None:
-    """Where `count` is the length of the page, a usual page size is still one."""
+    """If `count` is the length of the page, a usual page size is still suspicious."""
     city.documents["/f"] = {"results": ALL[:20], "count": 20}
 
     assert "exactly 20 stations were received" in partial(city.fetch())

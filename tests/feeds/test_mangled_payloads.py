@@ -78,8 +78,10 @@ def mangled(value: Any, data: st.DataObject) -> Any:
 
 @settings(max_examples=150)
 @given(st.data())
-def test_a_mangled_youbike_payload_is_never_another_error(data: st.DataObject) -> None:
-    """Whatever stands in it, counts are numbers that were there (faults 35 to 40)."""
+def test_a_mangled_youbike_payload_raises_only_a_payload_error(
+    data: st.DataObject,
+) -> None:
+    """Counts are numbers that were in the payload (faults 35 to 40)."""
     value = mangled(YOUBIKE, data)
     snapshot = read(YouBike("http://localhost/", UTC), ("page-0", value))
 
@@ -91,10 +93,10 @@ def test_a_mangled_youbike_payload_is_never_another_error(data: st.DataObject) -
 
 @settings(max_examples=100)
 @given(st.data(), st.sampled_from(["station_status", "station_information"]))
-def test_a_mangled_gbfs_payload_is_never_another_error(
+def test_a_mangled_gbfs_payload_raises_only_a_payload_error(
     data: st.DataObject, which: str
 ) -> None:
-    """Status and information, and the vehicle types beside them."""
+    """Status, information and vehicle types."""
     documents = {**GBFS, which: mangled(GBFS[which], data)}
     types = mangled(GBFS["vehicle_types"], data)
     snapshot = read(
@@ -111,7 +113,7 @@ def test_a_mangled_gbfs_payload_is_never_another_error(
 
 @settings(max_examples=60)
 @given(st.data())
-def test_other_mangled_payloads_are_never_another_error(data: st.DataObject) -> None:
+def test_other_mangled_payloads_raise_only_a_payload_error(data: st.DataObject) -> None:
     """CityBikes and mapped feeds."""
     read(CityBikes("http://localhost/"), ("network", mangled(NETWORK, data)))
     mapped = Mapped("http://localhost/", UTC, MAPPING)
@@ -146,7 +148,7 @@ def test_a_hopeless_body_is_a_payload_error(body: bytes) -> None:
         YouBike("http://localhost/", UTC).read((Document("page-0", body),))
 
 
-def test_a_bom_is_no_trouble() -> None:
+def test_a_byte_order_mark_is_ignored() -> None:
     """UTF-8 with a byte order mark is JSON (fault 44)."""
     body = b"\xef\xbb\xbf" + json.dumps(YOUBIKE).encode()
 
@@ -155,7 +157,7 @@ def test_a_bom_is_no_trouble() -> None:
 
 
 def test_one_bad_station_does_not_cost_the_others() -> None:
-    """It is dropped and counted; more than a fifth is too much (fault 35)."""
+    """It is dropped and counted; more than a fifth is an error (fault 35)."""
     stations = json.loads(dialects.youbike(City(10), 1.8e9))
     stations[3] = {"sno": None}
     feed = YouBike("http://localhost/", UTC)
@@ -169,7 +171,7 @@ def test_one_bad_station_does_not_cost_the_others() -> None:
 
 
 def test_a_station_that_comes_twice_is_kept_once() -> None:
-    """The first row in order, and the other counted (fault 34)."""
+    """The first row is kept, and the other counted (fault 34)."""
     body = json.dumps([*YOUBIKE, YOUBIKE[0]]).encode()
     snapshot = YouBike("http://localhost/", UTC).read((Document("page-0", body),))
 

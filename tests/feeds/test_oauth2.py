@@ -16,7 +16,7 @@ from bikecollect.storage.data_folder import state_home
 
 @pytest.fixture
 def own(folder: Path) -> Iterator[Platform]:
-    """Return a platform whose tokens are valid for a day."""
+    """Return a platform on loopback, and its secret in a file."""
     with platform(folder) as served:
         yield served
 
@@ -46,7 +46,7 @@ def test_a_token_is_kept_where_only_its_user_can_read_it(own: Platform) -> None:
     assert SECRET not in file.read_text()
 
 
-def test_a_token_is_renewed_before_it_ends(own: Platform) -> None:
+def test_a_token_is_renewed_before_it_expires(own: Platform) -> None:
     """A tenth of its life before: of 1000 s, the fourth slot is at 900 s."""
     own.lifetime = 1_000
 
@@ -58,10 +58,10 @@ def test_a_token_is_renewed_before_it_ends(own: Platform) -> None:
 
 
 @pytest.mark.parametrize("lifetime", [None, "soon", -5, 0, True, 1e400, {}])
-def test_a_lifetime_that_means_nothing_is_ten_minutes(
+def test_an_invalid_lifetime_counts_as_ten_minutes(
     own: Platform, lifetime: object
 ) -> None:
-    """The token of the first slot is good for the second, not for the third."""
+    """The token of the first slot is valid for the second, not for the third."""
     own.lifetime = lifetime
 
     for _ in range(3):
@@ -71,7 +71,7 @@ def test_a_lifetime_that_means_nothing_is_ten_minutes(
 
 
 def test_a_token_that_is_refused_early_is_renewed_once(own: Platform) -> None:
-    """Its keys were rotated: the slot is not lost."""
+    """The platform rotated its keys: the slot is not lost."""
     own.fetch()
     own.valid.clear()
 
@@ -81,8 +81,8 @@ def test_a_token_that_is_refused_early_is_renewed_once(own: Platform) -> None:
     assert own.issued == ["token-number-0", "token-number-1"]
 
 
-def test_a_feed_that_refuses_every_token_is_asked_no_further(own: Platform) -> None:
-    """One new token is tried, then it is an error of the credentials."""
+def test_a_feed_that_refuses_every_token_is_a_credentials_error(own: Platform) -> None:
+    """One new token is tried, no more."""
     own.replies[AVAILABILITY] = lambda: (401, {}, b"{}")
 
     run = own.fetch()
@@ -93,7 +93,7 @@ def test_a_feed_that_refuses_every_token_is_asked_no_further(own: Platform) -> N
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
-def test_a_refused_client_is_told_by_the_host(own: Platform, status: int) -> None:
+def test_a_refused_client_is_reported_with_the_host(own: Platform, status: int) -> None:
     """The message names the host and the settings, and no secret."""
     body = b'{"error": "invalid_client", "error_description": "s3cret-of-the-client"}'
     own.token_reply = lambda: (status, {}, body)
@@ -120,7 +120,7 @@ def test_a_refused_secret_is_sent_once_a_minute(own: Platform) -> None:
 
 
 def test_a_new_secret_is_tried_at_once(own: Platform) -> None:
-    """That the old one was refused does not count against it."""
+    """The rejection of the old one does not apply to it."""
     own.settings.secrets()
     own.secret_file.write_text("wrong\n")
     own.fetch()
@@ -150,13 +150,13 @@ def test_a_new_secret_is_tried_at_once(own: Platform) -> None:
         ((302, {"Location": "/other"}, b""), Outcome.PROTOCOL, "set token_url to"),
     ],
 )
-def test_a_token_server_that_gives_no_token_is_told(
+def test_a_token_server_that_gives_no_token_is_reported(
     own: Platform,
     reply: tuple[int, dict[str, str], bytes],
     outcome: Outcome,
     error: str,
 ) -> None:
-    """What is wrong with it is said; the feed is not asked without a token."""
+    """With the reason; the feed is not requested without a token."""
     own.token_reply = lambda: reply
 
     run = own.fetch()
@@ -168,7 +168,7 @@ def test_a_token_server_that_gives_no_token_is_told(
 
 
 def test_a_redirect_gets_no_secret(own: Platform) -> None:
-    """Not even where the settings follow redirects of the feed."""
+    """Even if the settings follow redirects of the feed."""
     requests: list[str] = []
 
     def other(path: str) -> Answer:
@@ -213,7 +213,7 @@ def test_systems_of_one_client_share_its_token(own: Platform) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"at": "x"}', "\0" * 99_999])
-def test_a_damaged_cache_is_no_trouble(own: Platform, text: str) -> None:
+def test_a_damaged_cache_is_ignored(own: Platform, text: str) -> None:
     """Another token is requested."""
     own.fetch()
     (file,) = (state_home() / "tokens").glob("*.json")
@@ -224,7 +224,7 @@ def test_a_damaged_cache_is_no_trouble(own: Platform, text: str) -> None:
 
 
 def test_a_cache_that_others_can_read_is_not_used(own: Platform) -> None:
-    """Who could read it could have read the token: another is requested."""
+    """The token may be known to others: another is requested."""
     own.fetch()
     (file,) = (state_home() / "tokens").glob("*.json")
     file.chmod(0o644)
@@ -234,8 +234,8 @@ def test_a_cache_that_others_can_read_is_not_used(own: Platform) -> None:
     assert file.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_clock_that_is_set_back_makes_a_new_token(own: Platform) -> None:
-    """How old the stored one is cannot be known then."""
+def test_after_a_clock_set_back_a_new_token_is_requested(own: Platform) -> None:
+    """The age of the stored one is unknown then."""
     own.fetch()
     own.clock.now -= 86_400
 
@@ -258,7 +258,7 @@ def test_other_hosts_get_no_token(own: Platform) -> None:
 
 
 def test_credential_hosts_get_the_token(own: Platform) -> None:
-    """The user names them."""
+    """They are named in the settings."""
     own.more |= {"redirects": True, "credential_hosts": ["localhost"]}
     with platform(own.folder / "other") as other:
         place = other.base.replace("127.0.0.1", "localhost")
@@ -269,8 +269,8 @@ def test_credential_hosts_get_the_token(own: Platform) -> None:
     assert tokens[:2] == ["Bearer token-number-0", "Bearer token-number-1"]
 
 
-def test_token_and_secret_are_written_nowhere(own: Platform) -> None:
-    """A feed that echoes the token in its errors brings it into no file of ours."""
+def test_token_and_secret_are_in_no_other_file(own: Platform) -> None:
+    """Even if a feed echoes the token in its errors."""
     own.replies[AVAILABILITY] = lambda: (
         302,
         {"Location": f"/login?next={own.issued[-1]}"},
@@ -333,7 +333,7 @@ def test_gbfs_systems_have_tokens_too(own: Platform) -> None:
 def test_a_client_that_cannot_be_used_is_a_settings_error(
     own: Platform, more: dict[str, object], error: str
 ) -> None:
-    """It says what is missing or contradicts, before any network."""
+    """The error says what is missing or contradictory, before any network access."""
     own.more |= more
 
     with pytest.raises(SettingsError, match=error):
@@ -343,8 +343,8 @@ def test_a_client_that_cannot_be_used_is_a_settings_error(
 @pytest.mark.parametrize(
     "url", ["http://example.org/token", "http://10.0.0.1/token", "ftp://a.org/t"]
 )
-def test_a_secret_is_not_sent_in_clear(own: Platform, url: str) -> None:
-    """But to this machine."""
+def test_a_secret_is_not_sent_in_clear_text(own: Platform, url: str) -> None:
+    """Except to this machine."""
     own.more["oauth2"] = {
         "token_url": url,
         "client_id": "me",
@@ -357,7 +357,7 @@ def test_a_secret_is_not_sent_in_clear(own: Platform, url: str) -> None:
         _ = own.settings
 
 
-def test_stations_without_a_document_are_told(own: Platform) -> None:
+def test_a_missing_list_of_stations_is_reported(own: Platform) -> None:
     """The counts are collected; the list of stations is tried again later."""
     own.replies[STATIONS] = lambda: (500, {}, b"")
     first = own.fetch()
@@ -410,7 +410,9 @@ def test_a_server_that_requires_basic_gets_the_client_in_the_header(
         assert {bearer for _, bearer in own.bearers} == {"Bearer token-of-basic"}
 
 
-def test_a_server_that_asks_for_basic_is_told_by_the_remedy(own: Platform) -> None:
+def test_a_server_that_requires_basic_is_reported_with_the_remedy(
+    own: Platform,
+) -> None:
     """It says so in a header of its 401."""
     own.token_reply = lambda: (401, {"WWW-Authenticate": 'Basic realm="x"'}, b"{}")
     run = own.fetch()
@@ -421,8 +423,8 @@ def test_a_server_that_asks_for_basic_is_told_by_the_remedy(own: Platform) -> No
     )
 
 
-def test_another_way_to_send_the_client_is_an_error(folder: Path) -> None:
-    """The message has the two that there are."""
+def test_an_unknown_client_auth_is_an_error(folder: Path) -> None:
+    """The message has the two valid values."""
     with (
         platform(folder, oauth2={"client_auth": "jwt"}) as own,
         pytest.raises(SettingsError, match='client_auth must be "form" or "basic"'),
@@ -441,7 +443,7 @@ def test_a_token_without_a_type_is_a_bearer_token(own: Platform) -> None:
 def test_a_token_that_ends_within_a_run_is_renewed_once_for_twenty_systems(
     folder: Path,
 ) -> None:
-    """The platform ends it after some answers: no system loses its slot."""
+    """The token expires after some answers: no system loses its slot."""
     names = tuple(f"city-{number}" for number in range(20))
     with platform(folder, names=names) as own:
         own.fetch_all()

@@ -42,7 +42,7 @@ MOMENT = 1_788_981_843
         "/Date(1788981843000+0800)/",
     ],
 )
-def test_a_stamp_with_its_zone_is_one_moment(stamp: object) -> None:
+def test_stamps_with_a_zone_are_read(stamp: object) -> None:
     """Epoch in any unit, ISO 8601 and its abuses, mail's form, .NET's."""
     assert READ(stamp) == MOMENT
 
@@ -77,15 +77,15 @@ def test_a_naive_stamp_is_local(stamp: object) -> None:
     assert READ(stamp) == MOMENT
 
 
-def test_hours_of_the_afternoon_are_counted_on() -> None:
+def test_hours_of_the_afternoon_are_read() -> None:
     """Noon is 12 p.m. and midnight 12 a.m."""
     assert READ("2026/9/10 下午 03:24:03") == MOMENT + 12 * 3600
     assert READ("2026/9/10 12:24:03 PM") == MOMENT + 9 * 3600
     assert READ("2026/9/10 12:24:03 AM") == MOMENT - 3 * 3600
 
 
-def test_minutes_are_enough() -> None:
-    """Seconds may be left out."""
+def test_stamps_without_seconds_are_read() -> None:
+    """Seconds may be omitted."""
     assert READ("202609100324") == MOMENT - 3
     assert READ("2026/09/10 03:24") == MOMENT - 3
     assert READ("20260910T0324+0800") == MOMENT - 3
@@ -100,13 +100,13 @@ def test_minutes_are_enough() -> None:
         *("20261399250000", "25:00:00", "2026/9/10 13:24:03 PM"),
     ],
 )
-def test_nonsense_is_no_moment(stamp: object) -> None:
-    """Sentinels, days that are none, and what might be either of two days."""
+def test_invalid_stamps_are_empty(stamp: object) -> None:
+    """Sentinels, impossible days, and ambiguous ones."""
     assert READ(stamp) is None
 
 
-def test_a_form_of_the_settings_is_tried_first() -> None:
-    """What no form here reads can be named; the others are still read."""
+def test_the_format_of_the_settings_is_tried_first() -> None:
+    """Other known formats are still read."""
     read = Stamps(ZoneInfo("Asia/Taipei"), "%m/%d/%Y %H:%M:%S")
 
     assert read("09/10/2026 03:24:03") == MOMENT

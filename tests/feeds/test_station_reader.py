@@ -31,7 +31,7 @@ def station(station_id: str = "a", **more: Any) -> dict[str, Any]:
 
 
 def gbfs(*stations: object, about: object = None, updated: object = None) -> Snapshot:
-    """Return what a status of *stations* says, beside the station information."""
+    """Return the snapshot of a status of *stations* and the station information."""
     values = {
         "station_status": {"last_updated": updated, "data": {"stations": stations}},
         "vehicle_types": {"data": {"vehicle_types": TYPES}},
@@ -46,7 +46,7 @@ def gbfs(*stations: object, about: object = None, updated: object = None) -> Sna
 
 
 def network(*stations: dict[str, Any]) -> Snapshot:
-    """Return what a network of CityBikes with *stations* says."""
+    """Return the snapshot of a CityBikes network with *stations*."""
     body = json.dumps({"network": {"stations": stations}}).encode()
     return CityBikes("http://localhost/").read((Document("network", body),))
 
@@ -74,7 +74,7 @@ def test_a_closed_station_without_counts_is_a_row() -> None:
 
 @pytest.mark.parametrize("number", [-1, 999, 9999, 999999, "-1", 10**30, 4.5])
 def test_an_impossible_count_is_empty_and_flagged(number: object) -> None:
-    """-1, 999 and the like: no count; the station stays, and people are told once."""
+    """-1, 999 and the like: the station is kept, and this is reported once."""
     snapshot = gbfs(station(num_docks_available=number))
 
     assert snapshot.statuses[0].num_docks_available is None
@@ -83,8 +83,8 @@ def test_an_impossible_count_is_empty_and_flagged(number: object) -> None:
     assert "at 1 of 1 stations" in snapshot.findings["implausible num_docks_available"]
 
 
-def test_a_single_impossible_count_among_many_is_flagged_and_not_told() -> None:
-    """One of forty is nothing to write a mail about."""
+def test_a_single_impossible_count_among_many_is_flagged_only() -> None:
+    """One of forty is not worth a mail."""
     many = [station(str(n)) for n in range(40)]
 
     snapshot = gbfs(*many, station("odd", num_bikes_available=-1))
@@ -94,7 +94,7 @@ def test_a_single_impossible_count_among_many_is_flagged_and_not_told() -> None:
 
 
 def test_counts_that_are_no_numbers_reject_the_payload() -> None:
-    """They say something that is not understood: the payload waits for a reader."""
+    """The payload is not understood, and kept for a later version."""
     retyped = [station(str(n), num_bikes_available={"now": n}) for n in range(5)]
 
     with pytest.raises(PayloadError, match="not a number at 5 of 5 stations") as e:
@@ -123,7 +123,7 @@ def test_counts_that_are_no_numbers_reject_the_payload() -> None:
     ],
 )
 def test_e_bikes_are_known_or_empty(more: dict[str, Any], ebikes: object) -> None:
-    """What nobody says is not 0: a type without propulsion may be either."""
+    """Unknown is not 0: a type without propulsion may be either."""
     (row,) = gbfs(station(**more)).statuses
 
     assert row.num_ebikes_available == ebikes
@@ -134,7 +134,7 @@ def test_e_bikes_are_known_or_empty(more: dict[str, Any], ebikes: object) -> Non
     [{"num_ebikes_available": None}, {"num_bikes_available_types": {"ICONIC": 4}}],
 )
 def test_a_key_without_a_value_does_not_end_the_search(more: dict[str, Any]) -> None:
-    """The counts by type say what the field beside them does not."""
+    """Counts by type are used if the field beside them is null."""
     types = by_type(plain=1, assist=3)
 
     (row,) = gbfs(station(**more, vehicle_types_available=types)).statuses
@@ -142,8 +142,8 @@ def test_a_key_without_a_value_does_not_end_the_search(more: dict[str, Any]) -> 
     assert row.num_ebikes_available == 3
 
 
-def test_totals_that_contradict_their_types_are_kept_and_told() -> None:
-    """0 in all beside 15 by type: both as they came, a flag, and a sentence."""
+def test_totals_that_contradict_their_types_are_kept_and_reported() -> None:
+    """0 in all and 15 by type: both unchanged, a flag, and a notice."""
     types = by_type(assist=15)
 
     snapshot = gbfs(station(num_bikes_available=0, vehicle_types_available=types))
@@ -158,29 +158,29 @@ def test_totals_that_contradict_their_types_are_kept_and_told() -> None:
     "types", [by_type(plain=7), by_type(silent=7), by_type(plain=2, assist=5)]
 )
 def test_every_kind_of_vehicle_contradicts_a_total_of_none(types: object) -> None:
-    """Plain bikes, and those of which nothing is known, too."""
+    """Plain bikes, and those of unknown type, too."""
     snapshot = gbfs(station(num_bikes_available=0, vehicle_types_available=types))
 
     assert snapshot.flags == ("contradictory",)
 
 
-def test_a_column_that_cannot_be_read_anywhere_is_told() -> None:
-    """The key is there and the column empty: the sentence names both, and a value."""
+def test_a_column_that_cannot_be_read_at_any_station_is_reported() -> None:
+    """The key exists and the column is empty: the notice names both, and a value."""
     snapshot = gbfs(station(last_reported="half past nine", capacity=None))
 
     assert list(snapshot.findings) == ["unread last_reported"]
     assert "'half past nine'" in snapshot.findings["unread last_reported"]
 
 
-def test_a_column_that_is_read_somewhere_is_not_told() -> None:
-    """One station that is understood is enough."""
+def test_a_column_that_is_read_at_one_station_is_not_reported() -> None:
+    """One readable station is sufficient."""
     odd = station("b", last_reported="soon")
 
     assert gbfs(station(last_reported=1_799_999_000), odd).findings == {}
 
 
-def test_what_stays_at_a_station_comes_from_its_own_list() -> None:
-    """A status that repeats the keys with null blanks nothing; places come second."""
+def test_lasting_values_come_from_the_list_of_stations() -> None:
+    """Null keys of a status change nothing; its places come second."""
     names = {"station_id": "a", "name": "Hall", "lat": 48.1, "lon": 16.3, "capacity": 9}
     blank = station(name=None, lat=48.2, lon=16.4, capacity=None)
 
@@ -193,7 +193,7 @@ def test_what_stays_at_a_station_comes_from_its_own_list() -> None:
 
 
 def test_keys_without_a_value_are_no_station_information() -> None:
-    """name, lat and capacity that are all null say nothing of the station."""
+    """If name, lat and capacity are all null, nothing is known."""
     blank = station(name=None, lat=None, lon=None, capacity=None)
 
     assert gbfs(blank).information == ()
@@ -202,8 +202,8 @@ def test_keys_without_a_value_are_no_station_information() -> None:
 @pytest.mark.parametrize(
     "body", ["{", "[]", '{"data": {"stations": []}}', '{"data": {}}', '"error"']
 )
-def test_station_information_that_cannot_be_read_is_told(body: str) -> None:
-    """The rows stay; the snapshot says what is missing of it."""
+def test_unreadable_station_information_is_reported(body: str) -> None:
+    """The rows are kept; the snapshot says what is missing."""
     status = json.dumps({"data": {"stations": [station()]}}).encode()
     documents = (
         Document("station_status", status),
@@ -217,7 +217,7 @@ def test_station_information_that_cannot_be_read_is_told(body: str) -> None:
 
 
 def test_raw_control_characters_in_texts_are_tolerated() -> None:
-    """A tab in a name is no reason to lose all names."""
+    """A tab in one name does not lose all names."""
     about = b'{"data":{"stations":[{"station_id":"a","name":"Main\tSt\x01"}]}}'
     status = json.dumps({"data": {"stations": [station()]}}).encode()
     documents = (
@@ -241,7 +241,7 @@ def test_raw_control_characters_in_texts_are_tolerated() -> None:
     ],
 )
 def test_gbfs_stamps_without_a_zone_are_utc(updated: object, moment: int) -> None:
-    """The specification wants an offset; who leaves it out means UTC."""
+    """The specification requires an offset; without one UTC is meant."""
     snapshot = gbfs(station(last_reported=updated), updated=updated)
 
     assert (snapshot.last_updated, snapshot.statuses[0].last_reported) == (
@@ -250,8 +250,8 @@ def test_gbfs_stamps_without_a_zone_are_utc(updated: object, moment: int) -> Non
     )
 
 
-def test_stations_that_share_an_id_are_told_apart_by_the_second_key() -> None:
-    """CityBikes' id is a hash of the place: extra.uid makes it a station's own."""
+def test_stations_that_share_an_id_are_distinguished_by_the_second_key() -> None:
+    """CityBikes' id is a hash of the place; extra.uid is unique."""
     twins = [
         {"id": "f00", "free_bikes": n, "empty_slots": 1, "extra": {"uid": n}}
         for n in (4, 9)
@@ -267,7 +267,7 @@ def test_stations_that_share_an_id_are_told_apart_by_the_second_key() -> None:
 
 @pytest.mark.parametrize("extra", [{"uid": 4}, {}, None])
 def test_a_station_that_comes_twice_stays_one(extra: object) -> None:
-    """Without a second key that differs, the first row counts."""
+    """Without a different second key the first row is kept."""
     twin = {"id": "f00", "free_bikes": 4, "empty_slots": 1, "extra": extra}
 
     snapshot = network(twin, twin)
@@ -303,8 +303,8 @@ def test_a_mapped_feed_keeps_stations_without_counts_too() -> None:
     assert snapshot.flags == ("implausible",)
 
 
-def test_a_long_text_is_cut_and_said() -> None:
-    """70,000 letters are 1 KiB at most, whatever their script, and people know."""
+def test_a_long_text_is_cut_and_reported() -> None:
+    """70,000 letters become 1 KiB at most, in any script."""
     about = {
         "data": {
             "stations": [
@@ -327,7 +327,7 @@ def test_a_long_text_is_cut_and_said() -> None:
 
 
 def test_a_station_with_an_endless_id_is_dropped_and_counted() -> None:
-    """Cut, its id might be that of another station."""
+    """A truncated id might be that of another station."""
     long = [station("x" * 131_073 + str(number)) for number in range(2)]
     good = [station(f"s{number}") for number in range(8)]
 
@@ -337,15 +337,15 @@ def test_a_station_with_an_endless_id_is_dropped_and_counted() -> None:
     assert read.dropped == 2
 
 
-def test_a_list_of_endless_ids_is_no_list() -> None:
-    """More than a fifth of them cannot be read, and the message stays short."""
+def test_a_list_of_endless_ids_is_rejected() -> None:
+    """More than a fifth cannot be read, and the message is short."""
     with pytest.raises(PayloadError, match="9 of 9 stations cannot be read") as caught:
         gbfs(*(station("x" * 131_073 + str(number)) for number in range(9)))
     assert len(str(caught.value)) < 500
 
 
-def test_a_status_of_a_usual_page_is_held_against_the_list_of_stations() -> None:
-    """100 of 173: a page. 100 of 102, or 99 of 173, are what they are."""
+def test_a_status_of_a_usual_page_size_is_compared_with_the_list() -> None:
+    """100 of 173 is a page. 100 of 102, or 99 of 173, are not."""
     names = [{"station_id": str(n), "name": "x"} for n in range(173)]
     status = [station(str(n)) for n in range(100)]
 
@@ -360,7 +360,7 @@ def test_a_status_of_a_usual_page_is_held_against_the_list_of_stations() -> None
 
 @pytest.mark.parametrize("word", ["-", "N/A", "null", " None ", "NaN", "?"])
 def test_a_word_for_no_value_is_an_empty_count(word: str) -> None:
-    """Half of the stations have none today: they are rows, no reason to reject all."""
+    """Half of the stations have none: they are rows, and nothing is rejected."""
     stations = [
         {"station_id": str(n), "num_bikes_available": word if n % 2 else 3}
         for n in range(10)
@@ -374,7 +374,7 @@ def test_a_word_for_no_value_is_an_empty_count(word: str) -> None:
 
 @pytest.mark.parametrize("sentinel", [32_767, 65_535])
 def test_the_largest_numbers_of_small_fields_are_no_counts(sentinel: int) -> None:
-    """What overflowed at the publisher is told, and empty."""
+    """An overflow at the publisher is reported, and the cell is empty."""
     stations = [{"station_id": "a", "num_bikes_available": sentinel}]
 
     read = Gbfs("http://x/", UTC).read(_documents(stations))
@@ -385,7 +385,7 @@ def test_the_largest_numbers_of_small_fields_are_no_counts(sentinel: int) -> Non
 
 @pytest.mark.parametrize("name", ["Köln".encode("latin-1"), b"\xe7\xab", b"a\xffb"])
 def test_bytes_that_are_not_utf8_damage_one_text_only(name: bytes) -> None:
-    """A name that was cut by bytes costs no station; what is damaged is told."""
+    """A truncated name costs no station; the damage is reported."""
     body = b'{"data":{"stations":[{"station_id":"a","num_bikes_available":2,"name":"'
     body += name + b'"},{"station_id":"b","num_bikes_available":1,"name":"b"}]}}'
 
@@ -426,8 +426,8 @@ def test_ebikes_are_read_in_more_forms(detail: object) -> None:
     assert read.statuses[0].num_ebikes_available == 2
 
 
-def test_blanks_around_a_name_are_no_difference() -> None:
-    """The list was a spreadsheet once."""
+def test_spaces_around_a_field_name_are_ignored() -> None:
+    """The list was once a spreadsheet."""
     station = {"\ufeffsno": "1", "sbi ": "7", " bemp": "3"}
 
     read = YouBike("http://x/", UTC).read(
@@ -438,7 +438,7 @@ def test_blanks_around_a_name_are_no_difference() -> None:
 
 
 def test_stations_by_id_in_a_text_are_found() -> None:
-    """An object as a text: its values are the stations."""
+    """An object in a text: its values are the stations."""
     stations = {"0001": {"sno": "1", "sbi": "7", "bemp": "3"}}
     body = json.dumps({"retVal": json.dumps(stations)}).encode()
 

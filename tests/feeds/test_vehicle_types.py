@@ -67,7 +67,7 @@ def serve(publisher: Publisher, **more: Any) -> None:
 
 
 def kinds(publisher: Publisher) -> dict[str, str]:
-    """Return the kinds of the newest row that are said."""
+    """Return the kinds of vehicles that the newest row has."""
     (row,) = publisher.rows()
     assert tuple(row)[-len(KINDS) :] == KINDS
     return {name: row[name] for name in KINDS if row[name]}
@@ -100,7 +100,7 @@ def by_type(**counts: object) -> list[dict[str, object]]:
 def test_each_kind_of_vehicle_has_its_column(
     city: Publisher, more: dict[str, Any], found: dict[str, int]
 ) -> None:
-    """By form factor and propulsion; what a type does not say is untyped, not zero."""
+    """By form factor and propulsion; an incomplete type is untyped, not zero."""
     serve(city, **more)
     city.fetch()
 
@@ -108,7 +108,7 @@ def test_each_kind_of_vehicle_has_its_column(
 
 
 def test_a_type_that_comes_later_changes_no_column(city: Publisher) -> None:
-    """One file for the day: its header is the same with types and without."""
+    """The header of the day's file is the same with types and without."""
     serve(city)
     city.fetch()
     serve(city, vehicle_types_available=by_type(b=3))
@@ -119,8 +119,8 @@ def test_a_type_that_comes_later_changes_no_column(city: Publisher) -> None:
     assert kinds(city) == {"num_bicycles_available": "3"}
 
 
-def test_kinds_are_not_counted_unless_they_are_wanted(city: Publisher) -> None:
-    """The columns of a file are what the settings say."""
+def test_kinds_are_counted_only_if_configured(city: Publisher) -> None:
+    """The columns of a file follow the settings."""
     city.more = {"columns": ["occupancy"]}
     serve(city, vehicle_types_available=by_type(b=3))
     city.fetch()
@@ -151,7 +151,7 @@ def test_youbike_and_citybikes_have_two_kinds() -> None:
     }
 
 
-def test_kinds_are_archived_as_numbers_and_proved(city: Publisher) -> None:
+def test_kinds_are_archived_as_numbers_and_verified(city: Publisher) -> None:
     """Compacted, verified and queried: integers, with their meaning."""
     serve(city, vehicle_types_available=by_type(b=3, e=2))
     city.fetch()

@@ -24,8 +24,8 @@ def pages(total: int, size: int, padding: int = 0) -> Callable[[str], Answer]:
     return answer
 
 
-def test_pages_end_at_their_bound_and_say_so() -> None:
-    """A feed that claims 99,000 stations is asked for a hundred pages (partial)."""
+def test_the_number_of_pages_is_limited() -> None:
+    """Of a feed that claims 99,000 stations a hundred pages are read (partial)."""
     with serving(pages(99_000, 2)) as url:
         feed = YouBike(f"{url}/list?page=0&size=2", UTC)
         fetched = feed.fetch(client(Budget()), Memory())
@@ -34,8 +34,8 @@ def test_pages_end_at_their_bound_and_say_so() -> None:
     assert fetched.incomplete == "there are more than 100 pages"
 
 
-def test_pages_end_where_the_bytes_of_the_run_do() -> None:
-    """What came until then is kept, and the payload is incomplete."""
+def test_pages_end_at_the_byte_limit_of_the_run() -> None:
+    """The pages until then are kept, and the payload is incomplete."""
     with serving(pages(99_000, 10, padding=10_000)) as url:
         feed = YouBike(f"{url}/list?page=0&size=10", UTC)
         budget = Budget(inflated_bytes=200_000, run_bytes=450_000)

@@ -76,8 +76,8 @@ def test_two_cities_in_one_list_are_read_each_by_its_own_names() -> None:
         ("EYB_Quantity", 3),
     ],
 )
-def test_e_bikes_are_read_in_each_form_that_is_seen(field: str, value: object) -> None:
-    """Also where only a station far down the list says them."""
+def test_e_bikes_are_read_in_each_known_form(field: str, value: object) -> None:
+    """Also if only a station late in the list has them."""
     many = [{**TAIPEI, "sno": str(number)} for number in range(40)]
 
     snapshot = read(*many, {**TAIPEI, field: value})
@@ -87,15 +87,15 @@ def test_e_bikes_are_read_in_each_form_that_is_seen(field: str, value: object) -
 
 
 @pytest.mark.parametrize("value", ["11", "", "?", {"yb2": 8}, None, [8, 3], "{"])
-def test_e_bikes_that_are_not_named_are_not_made_up(value: object) -> None:
-    """A form that does not tell which are electric leaves the column empty."""
+def test_unknown_e_bikes_are_empty(value: object) -> None:
+    """A form that does not separate electric bikes leaves the column empty."""
     (station,) = read({**TAIPEI, "sbi_detail": value}).statuses
 
     assert station.num_ebikes_available is None
 
 
 def test_a_field_that_is_null_gives_way_to_another_spelling() -> None:
-    """What says something counts, not what has the name."""
+    """The field that has a value is used."""
     (station,) = read({**TAIPEI, "Quantity": None, "total": "30"}).statuses
 
     assert station.capacity == 30
@@ -128,7 +128,7 @@ def test_names_of_china_are_read() -> None:
 
 
 def test_a_list_without_a_known_count_names_its_fields() -> None:
-    """The error says which column has no field, and what nobody knows."""
+    """The error names the column without a field, and the unknown fields."""
     renamed = {"sno": "1", "bemp": 3, "rentable": 4}
 
     with pytest.raises(PayloadError, match=r"num_vehicles_available .* rentable"):
