@@ -13,16 +13,8 @@ from bikecollect.core.snapshot import VEHICLE_KINDS
 from bikecollect.reports import data_dictionary
 from bikecollect.reports.export import STATIONS
 from bikecollect.reports.registry import REPORTS
-from bikecollect.setup.settings import (
-    Collect,
-    Keep,
-    Log,
-    Mail,
-    Ping,
-    Settings,
-    System,
-    Tell,
-)
+from bikecollect.setup.settings import Settings, System
+from bikecollect.setup.tables.sections import Collect, Keep, Log, Mail, Ping, Tell
 from bikecollect.storage import csv_format, ledger_schema
 from bikecollect.storage.vehicles import rows as vehicle_rows
 

@@ -12,7 +12,8 @@ from bikecollect.cli.questions import confirm
 from bikecollect.core.text import mail_address_error
 from bikecollect.setup import loader
 from bikecollect.setup.doctor import test_mail
-from bikecollect.setup.settings import Mail, Settings, server
+from bikecollect.setup.settings import Settings
+from bikecollect.setup.tables.sections import Mail, server
 
 NOBODY = "none"
 PORTS = {"starttls": 587, "tls": 465, "none": 25}

@@ -23,7 +23,8 @@ from bikecollect.setup.checks import Check, Checks, bad, good, note
 from bikecollect.setup.machine import BAD_FILE_SYSTEMS, file_system
 from bikecollect.setup.probe import try_system
 from bikecollect.setup.scheduler.checks import schedule_checks
-from bikecollect.setup.settings import Mail, Settings, System, server
+from bikecollect.setup.settings import Settings, System
+from bikecollect.setup.tables.sections import Mail, server
 from bikecollect.setup.trial import Trial
 from bikecollect.storage import data_folder
 from bikecollect.storage.files import trusted_files

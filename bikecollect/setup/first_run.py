@@ -22,7 +22,8 @@ from bikecollect.setup.catalogue.entry import (
     access_text,
     key_header,
 )
-from bikecollect.setup.settings import SECRET_FILE, Mail, System
+from bikecollect.setup.settings import SECRET_FILE, System
+from bikecollect.setup.tables.sections import Mail
 from bikecollect.setup.time_zones import zone_of_country
 from bikecollect.setup.trial import Trial
 from bikecollect.storage import data_folder

@@ -15,16 +15,8 @@ from bikecollect.core.secrets.names import is_secret_name
 from bikecollect.core.text import mail_address_error
 from bikecollect.setup import feed_access, settings_file
 from bikecollect.setup.catalogue import builtin
-from bikecollect.setup.settings import (
-    Collect,
-    Keep,
-    Log,
-    Mail,
-    Ping,
-    Settings,
-    System,
-    Tell,
-)
+from bikecollect.setup.settings import Settings, System
+from bikecollect.setup.tables.sections import Collect, Keep, Log, Mail, Ping, Tell
 from bikecollect.setup.time_zones import is_zone
 from bikecollect.storage.data_folder import name_error
 from bikecollect.storage.files import trusted_files
@@ -243,6 +235,10 @@ def _check_values(settings: Settings) -> None:
     _ = settings.seconds
     for name, system in settings.systems.items():
         feed_access.check(name, system)
+        if system.publisher:
+            from bikecollect.setup.catalogue import publishers  # not for a fetch
+
+            publishers.check(name, system)
         try:
             ZoneInfo(system.timezone)
         except (ValueError, OSError, LookupError) as error:

@@ -3,11 +3,9 @@
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import MISSING, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from types import UnionType
-from typing import TYPE_CHECKING, Any
 
 from bikecollect.core import user_folders
 from bikecollect.core.errors import SettingsError
@@ -20,109 +18,99 @@ from bikecollect.core.secrets.names import (
 )
 from bikecollect.core.secrets.redact import Placeholders, Redact, redactor
 from bikecollect.core.timeline.interval import parse_interval
+from bikecollect.setup.tables.declaration import key, table
+from bikecollect.setup.tables.sections import Collect, Keep, Log, Mail, Ping, Tell
 from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.facts.system import system_folder
 from bikecollect.storage.files import trusted_files
 
-if TYPE_CHECKING:
-    from bikecollect.alerts.mail.smtp import Server
-
-Kind = type | UnionType
 SECRET_FILE = "client_secret_file"  # noqa: S105 - the name of a key
-
-
-def _key(doc: str, default: Any = MISSING, *, kind: Kind = str, of: Kind = str) -> Any:
-    """Declare a setting with its *doc*, *default*, *kind* and kind *of* items."""
-    metadata = {"doc": doc, "kind": kind, "items": of}
-    if default is MISSING:
-        return field(metadata=metadata)
-    if isinstance(default, list | dict | tuple):
-        return field(default_factory=lambda: default, metadata=metadata)
-    return field(default=default, metadata=metadata)
-
-
-def _table(cls: type) -> Any:
-    """Declare the table of *cls*."""
-    return field(default_factory=cls, metadata={"doc": cls.__doc__, "kind": dict})
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class System:
     """``[systems.NAME]``: one bike-share system; NAME is its id and its folder."""
 
-    feed: str = _key("dialect: youbike, gbfs, tdx, citybikes or mapped", "")
-    url: str = _key("address of the feed; optional for a system of the catalogue", "")
-    timezone: str = _key(
+    feed: str = key("dialect: youbike, gbfs, tdx, citybikes or mapped", "")
+    url: str = key("address of the feed; optional for a system of the catalogue", "")
+    timezone: str = key(
         "IANA name of the time zone: for local days and the feed's stamps", ""
     )
-    columns: list[str] = _key(
+    columns: list[str] = key(
         "derived columns: occupancy, weekday, hour, is_empty, is_full, vehicle_types "
         "(one column per type), or your own "
         'function as "package.module:function"',
         ["occupancy"],
         kind=list,
     )
-    only: dict[str, list[str]] = _key(
+    only: dict[str, list[str]] = key(
         "keep only rows of these: region, station_id (lists)", {}, kind=dict, of=list
     )
-    bbox: list[float] = _key(
+    bbox: list[float] = key(
         "keep only rows in [west, south, east, north]", [], kind=list, of=int | float
     )
-    vehicles: bool = _key(
+    vehicles: bool = key(
         "collect each vehicle of a GBFS feed too; by them alone if it has no stations",
         default=False,
         kind=bool,
     )
-    language: str = _key("language of a GBFS feed; default: the first offered", "")
-    version: str = _key("version of a GBFS feed to pin, such as 2.3", "")
-    mapping: dict[str, str] = _key(
+    language: str = key("language of a GBFS feed; default: the first offered", "")
+    version: str = key("version of a GBFS feed to pin, such as 2.3", "")
+    mapping: dict[str, str] = key(
         "for a mapped feed: path of the stations, path of each column", {}, kind=dict
     )
-    fields: dict[str, str] = _key(
+    fields: dict[str, str] = key(
         "feed field of single columns; dots separate nested objects", {}, kind=dict
     )
-    headers: dict[str, str] = _key(
+    headers: dict[str, str] = key(
         "sent with each request to the host of url; with a secret header "
         "(Authorization, X-Api-Key, Cookie, ...), the file must have mode 0600",
         {},
         kind=dict,
     )
-    oauth2: dict[str, str] = _key(
+    oauth2: dict[str, str] = key(
         "client credentials for a bearer token: token_url (default: TDX's), client_id, "
         "client_secret_file (mode 0600), scope (optional), client_auth (form or basic)",
         {},
         kind=dict,
     )
-    credential_hosts: list[str] = _key(
+    credential_hosts: list[str] = key(
         "more hosts (host or host:port) that get the headers, the user and the keys "
         "of url",
         [],
         kind=list,
     )
-    private_hosts: list[str] = _key(
+    private_hosts: list[str] = key(
         "hosts in private networks that the feed's documents may name; all others "
         "are rejected",
         [],
         kind=list,
     )
-    redirects: bool | str = _key(
+    redirects: bool | str = key(
         'follow redirects of the feed: true, false, or "same-site" (the same '
         "registered domain, never from https to http)",
         default=False,
         kind=bool | str,
     )
-    max_body: str = _key(
+    max_body: str = key(
         'size limit of a decompressed document, such as "64MiB"; all documents of '
         "a run: twice as much",
         "32MiB",
     )
-    trust_env: bool = _key(
+    trust_env: bool = key(
         "use the proxy variables and .netrc of the environment",
         default=False,
         kind=bool,
     )
-    proxy: str = _key("proxy address for this system", "")
-    ca_bundle: str = _key("file of trusted certificates instead of certifi's", "")
+    proxy: str = key("proxy address for this system", "")
+    ca_bundle: str = key("file of trusted certificates instead of certifi's", "")
+
+    publisher: dict[str, str] = key(
+        "for shared pages and datasets: title, name, url, license (SPDX id), "
+        "license_url and attribution of the data; default: what the catalogue knows",
+        {},
+        kind=dict,
+    )
 
     def client_secret(self) -> str:
         """Return the secret of the OAuth2 client; raises like `Settings.password`."""
@@ -133,97 +121,23 @@ class System:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Mail:
-    """``[mail]``: the mail server and the recipients of alerts."""
-
-    host: str = _key("mail server", "")
-    port: int = _key("port", 587, kind=int)
-    security: str = _key("starttls, tls or none", "starttls")
-    user: str = _key("user name for the login", "")
-    password_file: str = _key("file with the password, mode 0600", "")
-    sender: str = _key("From address", "")
-    to: list[str] = _key("recipients", [], kind=list)
-    escalate_to: list[str] = _key(
-        "more recipients for incidents that last an hour", [], kind=list
-    )
-    after: int = _key("slots lost before the first mail about them", 1, kind=int)
-    quiet: str = _key(
-        'times of the day without mails, such as "23:00-07:00"; they are sent after', ""
-    )
-    timezone: str = _key(
-        "IANA time zone of the times in mails; default: this machine's", ""
-    )
-    digest: str = _key("summary by mail: daily or weekly; default: none", "")
-    ca_bundle: str = _key("file of trusted certificates instead of the system's", "")
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Ping:
-    """``[ping]``: a dead-man switch with the protocol of healthchecks.io."""
-
-    url: str = _key(
-        "requested after each run; after a failed one with /EXITCODE appended", ""
-    )
-    start: bool = _key(
-        "request URL/start at the start of a run", default=False, kind=bool
-    )
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Tell:
-    """``[tell]``: alert channels other than mail, and muted kinds."""
-
-    webhook: str = _key("address that accepts Slack's JSON; a secret: mode 0600", "")
-    command: list[str] = _key(
-        "program and arguments, run with the text on stdin", [], kind=list
-    )
-    mute: list[str] = _key("kinds of incidents without alerts", [], kind=list)
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Log:
-    """``[log]``: the log file beside each system's data."""
-
-    format: str = _key("text or json", "text")
-    max_bytes: int = _key("size limit of a file", 1_000_000, kind=int)
-    files: int = _key("number of older files kept", 4, kind=int)
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Keep:
-    """``[keep]``: how long files are kept."""
-
-    payload_days: int = _key("days for which payloads are kept", 7, kind=int)
-    csv_days: int = _key("days for which a compacted day's CSV stays", 7, kind=int)
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Collect:
-    """``[collect]``: a call for many systems."""
-
-    workers: int = _key(
-        "processes for 128 systems or more; default: cores", 0, kind=int
-    )
-
-
-@dataclass(frozen=True, eq=False, repr=False)
 class Settings:
     """The settings file; *source* is its path, *folder* its folder.
 
     *shard* says which share of the systems is left, as K/N; all if it is empty.
     """
 
-    data_dir: str = _key("folder of all data; default: the user's data folder", "")
-    interval: str = _key(
+    data_dir: str = key("folder of all data; default: the user's data folder", "")
+    interval: str = key(
         'length of a slot: a number with "s", "min" or "h" that divides a day', "5min"
     )
-    systems: Mapping[str, System] = _key("the systems to collect", {}, kind=dict)
-    mail: Mail = _table(Mail)
-    ping: Ping = _table(Ping)
-    tell: Tell = _table(Tell)
-    log: Log = _table(Log)
-    keep: Keep = _table(Keep)
-    collect: Collect = _table(Collect)
+    systems: Mapping[str, System] = key("the systems to collect", {}, kind=dict)
+    mail: Mail = table(Mail)
+    ping: Ping = table(Ping)
+    tell: Tell = table(Tell)
+    log: Log = table(Log)
+    keep: Keep = table(Keep)
+    collect: Collect = table(Collect)
     folder: Path = field(default=Path(), metadata={"doc": "", "kind": str})
     source: str = field(default="", metadata={"doc": "", "kind": str})
     shard: str = field(default="", metadata={"doc": "", "kind": str})
@@ -338,12 +252,3 @@ class Settings:
     def placeholders(self) -> Placeholders:
         """Placeholders for secrets in notes for the next run."""
         return Placeholders(self.secrets())
-
-
-def server(mail: Mail, password: str) -> "Server":
-    """Return the mail server of *mail*."""
-    from bikecollect.alerts.mail.smtp import Server  # only for mails
-
-    return Server(
-        mail.host, mail.port, mail.security, mail.user, password, mail.ca_bundle
-    )

@@ -19,7 +19,8 @@ from bikecollect.core.incidents import KINDS
 from bikecollect.core.process import Stop, Times
 from bikecollect.core.run import Run
 from bikecollect.core.slots import slot_at
-from bikecollect.setup.settings import Mail, Settings, server
+from bikecollect.setup.settings import Settings
+from bikecollect.setup.tables.sections import Mail, server
 from bikecollect.storage import data_folder
 from bikecollect.storage.data_folder import SystemFolder
 

@@ -15,7 +15,8 @@ from served import Answer, serving
 
 from bikecollect.setup import loader
 from bikecollect.setup.first_run import NewSystem, settings_text
-from bikecollect.setup.settings import Mail, System
+from bikecollect.setup.settings import System
+from bikecollect.setup.tables.sections import Mail
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
 

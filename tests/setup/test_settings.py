@@ -104,3 +104,24 @@ def test_a_relative_folder_lies_beside_the_file(tmp_path: Path) -> None:
     path.write_text('data_dir = "bikes"', encoding="utf-8")
 
     assert loader.load(str(path)).data == tmp_path / "bikes"
+
+
+@pytest.mark.parametrize(
+    ("publisher", "problem"),
+    [
+        ('{licence = "CC0-1.0"}', 'publisher.licence"; did you mean "license"?'),
+        ('{url = "javascript:alert(1)"}', "publisher.url must be an address such as"),
+        ('{license_url = "file:///etc/x"}', "publisher.license_url must be an address"),
+        ("{name = 5}", "publisher must contain only texts"),
+    ],
+)
+def test_a_publisher_that_cannot_be_cited_is_rejected(
+    publisher: str, problem: str
+) -> None:
+    """A page would link to its addresses."""
+    with pytest.raises(SettingsError) as caught:
+        loader.parse(
+            tomllib.loads(f"[systems.youbike-taipei]\npublisher = {publisher}\n")
+        )
+
+    assert problem in str(caught.value)

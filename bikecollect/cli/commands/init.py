@@ -30,7 +30,8 @@ from bikecollect.setup.first_run import NewSystem
 from bikecollect.setup.loader import load
 from bikecollect.setup.scheduler import jobs
 from bikecollect.setup.scheduler.crontab import install_in_cron
-from bikecollect.setup.settings import Mail, Settings
+from bikecollect.setup.settings import Settings
+from bikecollect.setup.tables.sections import Mail
 from bikecollect.setup.time_zones import is_zone
 
 FIRST = "youbike-taipei"

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from bikecollect.setup.settings import Mail
+from bikecollect.setup.tables.sections import Mail
 
 DUCKDB = "duckdb"
 

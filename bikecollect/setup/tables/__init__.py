@@ -1,0 +1,1 @@
+"""The tables of the settings file besides those of the systems."""

@@ -1,0 +1,90 @@
+"""The tables ``[mail]``, ``[ping]`` and the like, for all systems."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bikecollect.setup.tables.declaration import key
+
+if TYPE_CHECKING:
+    from bikecollect.alerts.mail.smtp import Server
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Mail:
+    """``[mail]``: the mail server and the recipients of alerts."""
+
+    host: str = key("mail server", "")
+    port: int = key("port", 587, kind=int)
+    security: str = key("starttls, tls or none", "starttls")
+    user: str = key("user name for the login", "")
+    password_file: str = key("file with the password, mode 0600", "")
+    sender: str = key("From address", "")
+    to: list[str] = key("recipients", [], kind=list)
+    escalate_to: list[str] = key(
+        "more recipients for incidents that last an hour", [], kind=list
+    )
+    after: int = key("slots lost before the first mail about them", 1, kind=int)
+    quiet: str = key(
+        'times of the day without mails, such as "23:00-07:00"; they are sent after', ""
+    )
+    timezone: str = key(
+        "IANA time zone of the times in mails; default: this machine's", ""
+    )
+    digest: str = key("summary by mail: daily or weekly; default: none", "")
+    ca_bundle: str = key("file of trusted certificates instead of the system's", "")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Ping:
+    """``[ping]``: a dead-man switch with the protocol of healthchecks.io."""
+
+    url: str = key(
+        "requested after each run; after a failed one with /EXITCODE appended", ""
+    )
+    start: bool = key(
+        "request URL/start at the start of a run", default=False, kind=bool
+    )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Tell:
+    """``[tell]``: alert channels other than mail, and muted kinds."""
+
+    webhook: str = key("address that accepts Slack's JSON; a secret: mode 0600", "")
+    command: list[str] = key(
+        "program and arguments, run with the text on stdin", [], kind=list
+    )
+    mute: list[str] = key("kinds of incidents without alerts", [], kind=list)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Log:
+    """``[log]``: the log file beside each system's data."""
+
+    format: str = key("text or json", "text")
+    max_bytes: int = key("size limit of a file", 1_000_000, kind=int)
+    files: int = key("number of older files kept", 4, kind=int)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Keep:
+    """``[keep]``: how long files are kept."""
+
+    payload_days: int = key("days for which payloads are kept", 7, kind=int)
+    csv_days: int = key("days for which a compacted day's CSV stays", 7, kind=int)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Collect:
+    """``[collect]``: a call for many systems."""
+
+    workers: int = key("processes for 128 systems or more; default: cores", 0, kind=int)
+
+
+def server(mail: Mail, password: str) -> "Server":
+    """Return the mail server of *mail*."""
+    from bikecollect.alerts.mail.smtp import Server  # only for mails
+
+    return Server(
+        mail.host, mail.port, mail.security, mail.user, password, mail.ca_bundle
+    )
