@@ -42,6 +42,7 @@ COMMANDS = {
         "Run SQL (DuckDB's; `-` reads it from stdin) over open days and the archive."
     ),
     "report": "Run the report NAME on each SYSTEM; without NAME, list the reports.",
+    "share": "Write static pages of each SYSTEM: map, week, rankings, coverage.",
     "app": "Serve the data app: maps and charts of the history, in a browser.",
     "demo": "Collect a whole day from a simulated city, without any network.",
     "simulate": "Serve a simulated city as a live feed on this machine.",

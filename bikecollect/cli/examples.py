@@ -55,6 +55,10 @@ EXAMPLES = {
         'bikecollect report chance --at "Mon 08:30" --station 500101001',
         "bikecollect report availability --by district --since 30d",
     ),
+    "share": (
+        "bikecollect share --week -o public",
+        "bikecollect share youbike-taipei --live -o /var/www/bikes",
+    ),
     "app": ("bikecollect app", "bikecollect app --port 8600 --system youbike-taipei"),
     "demo": ("bikecollect demo", "bikecollect demo --days 30 --folder a-month"),
     "simulate": (

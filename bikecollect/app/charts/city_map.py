@@ -7,17 +7,15 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
+from bikecollect.app.charts.city_scripts import (
+    film_data,
+    scripts,
+    station_data,
+    styles,
+)
 from bikecollect.app.queries.day_film import Film
 from bikecollect.app.queries.stations import MapStation
 
-SCRIPTS = (
-    "d3-delaunay.min.js",
-    "cityscheme.js",
-    "cityland.js",
-    "citymap.js",
-    "citycontrols.js",
-    "cityfilm.js",
-)
 COMPONENT = "citycomponent.js"
 HTML = '<div class="city"></div>'
 
@@ -50,33 +48,8 @@ def draw(
     ``points``, whether points beside the stations can be picked; ``live``, whether
     *places* are those of the newest slot.
     """
-    stations = [[*s[1:6], s.capacity, s.vehicles, s.docks, s.is_closed] for s in places]
-    return _mounted({"stations": stations, **film_data(film, labels), **more}, key)
-
-
-def film_data(film: Film | None, labels: Sequence[str]) -> dict[str, Any]:
-    """Return *film* as the map takes it, nothing for None."""
-    if film is None:
-        return {}
-    return {
-        "film_ids": [station[0] for station in film.stations],
-        "labels": list(labels),
-        "states": film.states,
-        "seconds": film.seconds,
-        "vehicles": film.vehicles,
-        "docks": film.docks,
-    }
-
-
-def scripts() -> str:
-    """Return the map's scripts, without what fits them into a page."""
-    folder = files(__package__)
-    return "\n".join(folder.joinpath(name).read_text("utf-8") for name in SCRIPTS)
-
-
-def styles() -> str:
-    """Return the map's style sheet."""
-    return files(__package__).joinpath("citymap.css").read_text("utf-8")
+    data = {"stations": station_data(places), **film_data(film, labels), **more}
+    return _mounted(data, key)
 
 
 def _mounted(data: Mapping[str, Any], key: str) -> Picked:

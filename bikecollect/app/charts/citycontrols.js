@@ -94,7 +94,7 @@ class StationCard {
     this.box.querySelector('h3').textContent = station.name;
     this.box.querySelector('p').textContent = [station.area, counts(station)]
       .filter(Boolean).join(' · ');
-    this.box.querySelector('.open').hidden = Boolean(this.map.data.vehicles_only);
+    this.box.querySelector('.open').hidden = Boolean(this.map.data.vehicles_only || this.map.data.is_static);
     this.curve(station);
   }
 

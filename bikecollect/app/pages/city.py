@@ -13,6 +13,7 @@ from bikecollect.app.queries import chart_rows
 from bikecollect.app.queries.comparison import compared
 from bikecollect.app.queries.current import data_service
 from bikecollect.app.queries.day_film import Film
+from bikecollect.app.queries.ranking import ORDERS, rankable, rows_of
 from bikecollect.app.queries.stations import Known, MapStation
 from bikecollect.reports.runner import Answer
 
@@ -40,13 +41,6 @@ RANKED = {
     ),
     "station_id": "id",
 }
-ORDERS = {
-    "Most often without a bike": ("share_with_vehicle", True),
-    "Most often without a dock": ("share_with_dock", True),
-    "Most reliable": ("share_with_vehicle", False),
-}
-"""The column by which stations are ranked, and whether its lowest values lead."""
-LEAST_SEEN = 0.5
 WHOLE = "the whole city"
 STATION_SLOTS = "station slots"
 
@@ -280,13 +274,13 @@ def _difference(name: str, answer: Answer, measure: str) -> None:
 def _rankings(name: str) -> None:
     when = widgets.span(name)
     order = widgets.segments("Order", "order", list(ORDERS))
-    table = frames.frame(frames.answer(name, "reliability", when), frames.zone(name))
+    answer = frames.answer(name, "reliability", when)
+    table = frames.frame(answer, frames.zone(name))
     known = frames.stations(name, widgets.days(name)[1])
     table.insert(2, "name", [_name(known, id_) for id_ in table["station_id"]])
     usual = table["share_silent"].median()
-    is_ranked = rankable(table)
     column, rising = ORDERS[order]
-    ranked = table[is_ranked].dropna(subset=[column])
+    ranked = table[rankable(rows_of(answer))].dropna(subset=[column])
     ranked = ranked.sort_values([column, "station_id"], ascending=[rising, True])
     st.header(f"Stations, {order.lower()} first", anchor=False)
     st.dataframe(
@@ -307,20 +301,6 @@ def _rankings(name: str) -> None:
             "this feed a stamp may move only with a count."
         )
     widgets.foot(ranked, f"{name}-rankings", text)
-
-
-def rankable(table: pd.DataFrame) -> pd.Series:
-    """Return which stations of *table* have enough data to be ranked.
-
-    Stations that were closed for half of the time, or that never had a bike (depots),
-    would lead a ranking without saying anything about its riders.
-    """
-    has_basis = table["share_seen"] >= LEAST_SEEN * table["share_seen"].max()
-    is_open = table["share_inactive"].fillna(0) < LEAST_SEEN
-    ranked: pd.Series = (
-        has_basis & is_open & (table["share_with_vehicle"].fillna(0) > 0)
-    )
-    return ranked
 
 
 def half(days: int) -> int:

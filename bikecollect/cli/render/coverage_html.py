@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta, tzinfo
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from bikecollect.core.text import WEEKDAYS, length, percent
 from bikecollect.reports.coverage import LEGEND, Account, Coverage, level_number
 
 if TYPE_CHECKING:
-    from jinja2 import Template
+    from jinja2 import Environment
 
 TEMPLATE = "coverage.html.jinja"
 CELL = 14
@@ -50,23 +50,30 @@ def page(accounts: Sequence[Account], footer: str) -> str:
 
     Raises NotInstalled if jinja2, of the extra ``archive``, is not installed.
     """
-    text: str = _template().render(accounts=accounts, footer=footer)
+    text: str = (
+        templates().get_template(TEMPLATE).render(accounts=accounts, footer=footer)
+    )
     return text + "\n"
 
 
 @cache
-def _template() -> "Template":
+def templates(*packages: str) -> "Environment":
+    """Return the HTML templates of *packages* and of this one, with their filters.
+
+    Raises NotInstalled.
+    """
     try:
-        from jinja2 import Environment, StrictUndefined
+        from jinja2 import Environment, FunctionLoader, StrictUndefined
     except ImportError as error:
         raise NotInstalled(
-            "--format html needs jinja2: pip install 'bikecollect[archive]'"
+            "HTML pages need jinja2: pip install 'bikecollect[archive]'"
         ) from error
     pages = Environment(
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        loader=FunctionLoader(partial(_template, (*packages, __package__))),
     )
     pages.filters |= _filters()
     pages.globals |= {
@@ -74,8 +81,13 @@ def _template() -> "Template":
         "weekdays": WEEKDAYS,
         "most_gaps": MOST_GAPS,
     }
-    text = files(__package__).joinpath(TEMPLATE).read_text("utf-8")
-    return pages.from_string(text)
+    return pages
+
+
+def _template(packages: Sequence[str], name: str) -> str | None:
+    """Return the text of the template *name* in the first of *packages* with it."""
+    paths = (files(package).joinpath(name) for package in packages)
+    return next((path.read_text("utf-8") for path in paths if path.is_file()), None)
 
 
 def _filters() -> Mapping[str, Any]:

@@ -1,0 +1,47 @@
+"""The map's scripts and data: the same for the app and for shared pages."""
+
+from collections.abc import Iterable, Sequence
+from importlib.resources import files
+from typing import Any
+
+from bikecollect.app.queries.day_film import Film
+from bikecollect.app.queries.stations import MapStation
+
+SCRIPTS = (
+    "d3-delaunay.min.js",
+    "cityscheme.js",
+    "cityland.js",
+    "citymap.js",
+    "citycontrols.js",
+    "cityfilm.js",
+)
+
+
+def station_data(places: Iterable[MapStation]) -> list[list[Any]]:
+    """Return *places* as the map takes them."""
+    return [[*s[1:6], s.capacity, s.vehicles, s.docks, s.is_closed] for s in places]
+
+
+def film_data(film: Film | None, labels: Sequence[str]) -> dict[str, Any]:
+    """Return *film* as the map takes it, nothing for None."""
+    if film is None:
+        return {}
+    return {
+        "film_ids": [station[0] for station in film.stations],
+        "labels": list(labels),
+        "states": film.states,
+        "seconds": film.seconds,
+        "vehicles": film.vehicles,
+        "docks": film.docks,
+    }
+
+
+def scripts() -> str:
+    """Return the map's scripts, without what fits them into a page."""
+    folder = files(__package__)
+    return "\n".join(folder.joinpath(name).read_text("utf-8") for name in SCRIPTS)
+
+
+def styles() -> str:
+    """Return the map's style sheet."""
+    return files(__package__).joinpath("citymap.css").read_text("utf-8")

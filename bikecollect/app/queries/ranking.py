@@ -1,0 +1,55 @@
+"""Rankings of stations: which have enough data, and in which order."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bikecollect.reports.runner import Answer
+
+ORDERS = {
+    "Most often without a bike": ("share_with_vehicle", True),
+    "Most often without a dock": ("share_with_dock", True),
+    "Most reliable": ("share_with_vehicle", False),
+}
+"""The column by which stations are ranked, and whether its lowest values lead."""
+LEAST_SEEN = 0.5
+RULE = (
+    "Left out are stations seen half as often as others or less, closed for half of "
+    "the time or more, or never with a bike."
+)
+
+
+def rows_of(answer: Answer) -> list[Mapping[str, Any]]:
+    """Return the rows of *answer* by the names of the columns."""
+    return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+
+
+def rankable(rows: Sequence[Mapping[str, Any]]) -> list[bool]:
+    """Return which *rows* of the report ``reliability`` have enough data.
+
+    Stations that were closed for half of the time, or that never had a bike (depots),
+    would lead a ranking without saying anything about its riders.
+    """
+    most = max((row["share_seen"] or 0 for row in rows), default=0)
+    return [
+        (row["share_seen"] or 0) >= LEAST_SEEN * most
+        and (row["share_inactive"] or 0) < LEAST_SEEN
+        and (row["share_with_vehicle"] or 0) > 0
+        for row in rows
+    ]
+
+
+def ranked(
+    rows: Sequence[Mapping[str, Any]], column: str, *, rising: bool
+) -> list[Mapping[str, Any]]:
+    """Return the rankable *rows* that have *column*, sorted by it.
+
+    >>> one = {"share_seen": 1, "share_inactive": 0, "share_with_vehicle": 0.5}
+    >>> row = one | {"station_id": "7"}
+    >>> ranked([row, row | {"share_with_vehicle": 0}], "share_with_vehicle",
+    ...     rising=True) == [row]
+    True
+    """
+    kept = zip(rows, rankable(rows), strict=True)
+    some = [row for row, has_basis in kept if has_basis and row[column] is not None]
+    sign = 1 if rising else -1
+    return sorted(some, key=lambda row: (sign * row[column], row["station_id"]))

@@ -1,0 +1,119 @@
+"""``bikecollect share``: static pages of a city, for any web space."""
+
+import sys
+import time
+from datetime import date
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+
+from bikecollect.app.queries.service import DataService
+from bikecollect.cli.completion import complete_configured
+from bikecollect.cli.each_system import Attempts
+from bikecollect.cli.options import Shared, complain
+from bikecollect.cli.sharing import folder as pages_folder
+from bikecollect.cli.timeparse import moment
+from bikecollect.core.errors import NotInstalled, UsageError
+from bikecollect.core.slots import Slot, day_of
+from bikecollect.core.text import size
+from bikecollect.setup.catalogue.publishers import publisher_of
+from bikecollect.wiring import history
+
+
+@click.command()
+@click.argument(
+    "system_ids", nargs=-1, metavar="[SYSTEM]...", shell_complete=complete_configured
+)
+@click.option("--day", help="The day of the map: 2026-11-22; default: the newest.")
+@click.option("--week", is_flag=True, help="A map of each of the last seven days.")
+@click.option(
+    "--live",
+    is_flag=True,
+    help="The map of the last 24 hours, which open pages follow: for a cron line after "
+    "`fetch`.",
+)
+@click.option("--force", is_flag=True, help="Overwrite pages of another program.")
+@click.option(
+    "-o",
+    "--output",
+    "folder",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Folder of the pages; with several systems each has a folder in it.",
+)
+@click.pass_context
+def share(
+    ctx: click.Context,
+    *,
+    system_ids: tuple[str, ...],
+    day: str | None,
+    week: bool,
+    live: bool,
+    force: bool,
+    folder: Path,
+) -> int:
+    """Write static pages of each SYSTEM: map, week, rankings, coverage.
+
+    They need no server but a web space, ask no other host, and name the publisher and
+    the licence of the data. Each file is replaced in one step, so that visitors never
+    see half of one. A page is embedded elsewhere as FOLDER/index.html?embed=true.
+    """
+    if bool(day) + week + live > 1:
+        raise UsageError("give one of --day, --week and --live")
+    if find_spec("numpy") is None:
+        raise NotInstalled("share needs numpy; run: pip install 'bikecollect[app]'")
+    settings = ctx.ensure_object(Shared).settings()
+    names = settings.chosen(system_ids)
+    service = DataService(settings)
+    attempts, begun = Attempts(names), time.monotonic()
+    paths: list[Path] = []
+    try:
+        for name in names:
+            with attempts.on(name):
+                place = folder / name if len(names) > 1 else folder
+                pages_folder.prepare(place, force=force)
+                if live:
+                    paths += pages_folder.write_live(service, name, place)
+                    continue
+                last = _last_day(service, name, day)
+                days = pages_folder.last_days(last) if week else [last]
+                paths += pages_folder.write_days(service, name, place, days)
+                _warn_of_license(name, service)
+        if len(names) > 1:
+            pages_folder.prepare(folder, force=force)
+            paths.append(pages_folder.write_systems(service, names, folder))
+    finally:
+        service.close()
+    if sys.stderr.isatty():
+        bytes_ = size(sum(path.stat().st_size for path in paths))
+        seconds = time.monotonic() - begun
+        text = f"{len(paths)} files, {bytes_}, in {seconds:.1f} s: {folder}"
+        click.echo(f"bikecollect: {text}", err=True)
+    return attempts.code
+
+
+def _last_day(service: DataService, name: str, text: str | None) -> date:
+    """Return the day that *text* names, or the newest one; raises UsageError."""
+    days = service.days(name)
+    if days is None:
+        raise UsageError(f"{name}: nothing has been collected yet")
+    if not text:
+        return days[1]
+    zone = history.zone(service.settings, name)
+    asked = date.fromisoformat(
+        day_of(Slot(int(moment(text, zone, service.clock()))), zone)
+    )
+    if not days[0] <= asked <= days[1]:
+        raise UsageError(f'--day "{text}": {name} has data from {days[0]} to {days[1]}')
+    return asked
+
+
+def _warn_of_license(name: str, service: DataService) -> None:
+    """Warn that the licence of the data of the system *name* is unknown."""
+    if not publisher_of(name, service.settings.systems[name]).license:
+        complain(
+            f"{name}: the licence of the data is unknown; ask the publisher, then set "
+            f"[systems.{name}] publisher = {{license = ..., license_url = ...}}"
+        )

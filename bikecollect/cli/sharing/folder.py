@@ -1,0 +1,136 @@
+"""Writes the shared pages of a system to a folder, each in one step."""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import date, timedelta
+from pathlib import Path
+
+from bikecollect.app.queries.service import DataService
+from bikecollect.cli.output_file import written
+from bikecollect.cli.sharing import map_data, pages
+from bikecollect.cli.sharing.pages import FILM, INDEX, Link, PageWriter
+from bikecollect.core.errors import StorageError, UsageError
+from bikecollect.core.slots import iso
+from bikecollect.setup.catalogue.publishers import publisher_of
+
+READABLE, LISTABLE = 0o644, 0o755
+"""The permissions of pages and of their folder: a web server reads them."""
+DAYS = 7
+HOUR = 3_600.0
+MARK = f'<meta name="generator" content="{pages.GENERATOR}'
+BEGINNING = 4_096
+
+
+def prepare(folder: Path, *, force: bool) -> None:
+    """Create *folder*; raises UsageError if it has pages that are not ours."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(LISTABLE)
+    except OSError as error:
+        raise StorageError(f"cannot write to {folder}: {error.strerror}") from error
+    index = folder / INDEX
+    if index.exists() and not force and not _is_ours(index):
+        raise UsageError(
+            f"{index} already exists and was not written by bikecollect "
+            "(use --force to overwrite)"
+        )
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        with path.open(encoding="utf-8", errors="replace") as page:
+            return MARK in page.read(BEGINNING)
+    except OSError:
+        return False
+
+
+def write_days(
+    service: DataService, name: str, folder: Path, days: Sequence[date]
+) -> list[Path]:
+    """Write the pages with a map of each of *days*, the last as index; return them.
+
+    Days on which no station was seen are left out; raises UsageError if all are.
+    """
+    films = list(_films(service, name, days))
+    newest = films[-1][0]
+    links = [Link(INDEX if day == newest else f"{day}.html", f"{day}") for day in days]
+    known = {day for day, _ in films}
+    listed = [link for day, link in zip(days, links, strict=True) if day in known]
+    writer = _writer(service, name, listed)
+    paths = [
+        _put(folder / link.file, writer.map(film, link.file, f"{day:%A}, {day}"))
+        for (day, film), link in zip(films, listed, strict=True)
+    ]
+    return [*paths, *_write_others(writer, folder, newest)]
+
+
+def _films(
+    service: DataService, name: str, days: Sequence[date]
+) -> Iterator[tuple[date, map_data.CityFilm]]:
+    """Yield the film of each of *days* that has one; raises UsageError if none has."""
+    none: UsageError | None = None
+    is_empty = True
+    for day in days:
+        try:
+            yield day, map_data.film_of_day(service, name, day)
+            is_empty = False
+        except UsageError as error:
+            none = error
+    if is_empty and none:
+        raise none
+
+
+def write_live(service: DataService, name: str, folder: Path) -> list[Path]:
+    """Write the map of the last 24 hours; the other pages if they are an hour old."""
+    film = map_data.film_of_last_hours(service, name)
+    zone = service.settings.system_folder(name).zone
+    when = iso(film.newest, zone)[:16].replace("T", " ")
+    writer = _writer(service, name, ())
+    data = json.dumps({**film.packed(), "when": when})
+    paths = [
+        _put(folder / FILM, data),
+        _put(folder / INDEX, writer.map(film, INDEX, when)),
+    ]
+    if _is_old(folder / pages.COVERAGE):
+        paths += _write_others(writer, folder, service.today(name))
+    return paths
+
+
+def _is_old(path: Path) -> bool:
+    with suppress(OSError):
+        return not 0 <= time.time() - path.stat().st_mtime < HOUR
+    return True
+
+
+def last_days(last: date) -> list[date]:
+    """Return the seven days up to *last*."""
+    return [last - timedelta(days=back) for back in range(DAYS - 1, -1, -1)]
+
+
+def write_systems(service: DataService, names: Sequence[str], folder: Path) -> Path:
+    """Write the page that lists the systems *names*; return it."""
+    titles = {
+        name: publisher_of(name, service.settings.systems[name]).title for name in names
+    }
+    return _put(folder / INDEX, pages.systems(titles))
+
+
+def _writer(service: DataService, name: str, days: Sequence[Link]) -> PageWriter:
+    publisher = publisher_of(name, service.settings.systems[name])
+    return PageWriter(service, name, publisher, days)
+
+
+def _write_others(writer: PageWriter, folder: Path, last: date) -> list[Path]:
+    return [
+        _put(folder / pages.WEEK, writer.week(last)),
+        _put(folder / pages.RANKINGS, writer.rankings(last)),
+        _put(folder / pages.COVERAGE, writer.coverage(last)),
+    ]
+
+
+def _put(path: Path, text: str) -> Path:
+    with written(path, READABLE) as out:
+        out.write(text)
+    return path

@@ -1,0 +1,147 @@
+"""The data of a shared map: a day as a film, packed for a browser."""
+
+import json
+import zlib
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from bikecollect.app.charts.city_scripts import film_data, station_data
+from bikecollect.app.queries.day_film import Film
+from bikecollect.app.queries.service import DataService
+from bikecollect.app.queries.station_names import display_names
+from bikecollect.app.queries.stations import MapStation, places
+from bikecollect.core.errors import UsageError
+from bikecollect.core.slots import iso
+
+DAY = timedelta(days=1)
+MOSTLY = 0.5
+PACKED = ("vehicles", "docks")
+"""The parts of a film that are packed already."""
+
+
+@dataclass(frozen=True)
+class CityFilm:
+    """A *film* of *places*, for the map; *live* if it ends with the newest slot.
+
+    *labels* are the local times of its slots, *begin* and *newest* its first slot and
+    the newest one with data (epoch seconds).
+    """
+
+    system: str
+    film: Film
+    places: Sequence[MapStation]
+    labels: Sequence[str]
+    newest: int
+    live: bool
+
+    def packed(self) -> Mapping[str, Any]:
+        """Return the data of the map, compressed, without text that needs escaping."""
+        data = film_data(self.film, self.labels)
+        head = {key: value for key, value in data.items() if key not in PACKED} | {
+            "system": self.system,
+            "stations": station_data(self.places),
+            "live": self.live,
+            "is_static": True,
+        }
+        text = json.dumps(head, ensure_ascii=False, separators=(",", ":"))
+        compressed = zlib.compress(text.encode(), 9)
+        return {
+            "head": b64encode(compressed).decode("ascii"),
+            **{key: data[key] for key in PACKED},
+            "newest": self.newest,
+        }
+
+
+def film_of_day(service: DataService, name: str, day: date) -> CityFilm:
+    """Return the film of *day*; raises UsageError if nothing was collected on it."""
+    film = service.film(name, day)
+    if not film.stations:
+        raise UsageError(
+            f"no station was seen on {day}; see: bikecollect backfill-report"
+        )
+    closed = _closed(service, name, day)
+    shown = display_names(service.texts(name), english=False)
+    stations = [
+        _place(name, row, shown.get(row[0], row[1:3]), is_closed=row[0] in closed)
+        for row in film.stations
+    ]
+    return _city_film(service, name, film, stations, live=False)
+
+
+def film_of_last_hours(service: DataService, name: str) -> CityFilm:
+    """Return the film of the 24 hours up to the newest slot."""
+    days = service.days(name)
+    if days is None:
+        raise UsageError(f"{name}: nothing has been collected yet")
+    newest = days[1]
+    film = service.last_hours(name)
+    shown = display_names(service.texts(name), english=False)
+    rows = service.ask(name, "snapshot", newest - DAY, newest + DAY).rows
+    stations = [
+        place._replace(name=title, region=region)
+        for place in places(rows)
+        for title, region in [shown.get(place.station_id, (place.name, place.region))]
+    ]
+    if not stations:
+        raise UsageError(f"{name} has no stations to be shown on a map")
+    return _city_film(service, name, film, stations, live=True)
+
+
+def _city_film(
+    service: DataService,
+    name: str,
+    film: Film,
+    stations: Sequence[MapStation],
+    *,
+    live: bool,
+) -> CityFilm:
+    zone = service.settings.system_folder(name).zone
+    collected = [
+        slot
+        for slot, state in zip(film.slots, film.states, strict=True)
+        if state in {"collected", "stale", "partial"}
+    ]
+    labels = [iso(slot, zone)[11:16] for slot in film.slots]
+    return CityFilm(name, film, stations, labels, max(collected, default=0), live)
+
+
+def _closed(service: DataService, name: str, day: date) -> set[str]:
+    """Return the stations that were closed for half of *day* or more."""
+    answer = service.ask(name, "reliability", day, day + DAY)
+    at = {column: index for index, column in enumerate(answer.columns)}
+    return {
+        row[at["station_id"]]
+        for row in answer.rows
+        if (row[at["share_inactive"]] or 0) >= MOSTLY
+    }
+
+
+def _place(
+    system: str,
+    station: Sequence[Any],
+    shown: tuple[str | None, str | None],
+    *,
+    is_closed: bool,
+) -> MapStation:
+    station_id, _, _, lat, lon, capacity = station
+    name, region = shown
+    flag = False if is_closed else None
+    return MapStation(
+        system_id=system,
+        station_id=station_id,
+        name=name,
+        region=region,
+        lat=lat,
+        lon=lon,
+        slot=0,
+        capacity=capacity,
+        vehicles=None,
+        docks=None,
+        is_installed=flag,
+        is_renting=flag,
+        is_returning=flag,
+        last_reported=None,
+    )

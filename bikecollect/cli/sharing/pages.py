@@ -1,0 +1,213 @@
+"""The texts of the shared pages, each complete in itself."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bikecollect import __version__
+from bikecollect.app.charts.city_scripts import scripts, styles
+from bikecollect.app.queries.ranking import ORDERS, RULE, ranked, rows_of
+from bikecollect.app.queries.service import DataService
+from bikecollect.app.queries.station_names import display_names
+from bikecollect.cli.render import coverage_html
+from bikecollect.cli.sharing.map_data import DAY, CityFilm
+from bikecollect.cli.sharing.week_chart import chart, scale_top
+from bikecollect.core.slots import iso
+from bikecollect.core.text import percent
+from bikecollect.setup.catalogue.publishers import Publisher
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+GENERATOR = "bikecollect"
+"""What marks a page as ours, so that it may be overwritten."""
+INDEX, FILM = "index.html", "film.json"
+WEEK, RANKINGS, COVERAGE = "week.html", "rankings.html", "coverage.html"
+RANKED = 15
+RANGE = timedelta(days=28)
+COLOURS = {"share_with_vehicle": "orange", "share_with_dock": "blue"}
+
+
+class Link(NamedTuple):
+    """A link to the page *file*."""
+
+    file: str
+    title: str
+
+
+LINKS = (
+    Link(INDEX, "Map"),
+    Link(WEEK, "Week"),
+    Link(RANKINGS, "Rankings"),
+    Link(COVERAGE, "Coverage"),
+)
+
+
+@dataclass(frozen=True)
+class PageWriter:
+    """Renders the pages of the system *name*; *days* are links to pages of days."""
+
+    service: DataService
+    name: str
+    publisher: Publisher
+    days: Sequence[Link] = ()
+
+    def map(self, film: CityFilm, file: str, when: str) -> str:
+        """Return the page with the map of *film*; *when* is its heading."""
+        return self._page(
+            "share_map.html.jinja",
+            file,
+            f"Map, {when}",
+            when=when,
+            live=film.live,
+            newest=film.newest,
+            film=json.dumps(film.packed()),
+            map_styles=styles(),
+            map_scripts=f"{scripts()}\n{_text('sharepage.js')}",
+        )
+
+    def week(self, last: date) -> str:
+        """Return the page of the week, from the days up to *last*."""
+        since, until = self._span(last)
+        answer = self.service.ask(self.name, "availability", since, until, by="system")
+        rows = rows_of(answer)
+        lacking = [
+            1 - row[column]
+            for row in rows
+            for column in COLOURS
+            if row[column] is not None
+        ]
+        top = scale_top(lacking)
+        bikes = chart(
+            rows, "share_with_vehicle", "Stations without a bike", "orange", top
+        )
+        docks = chart(
+            rows, "share_with_dock", "Stations without a free dock", "blue", top
+        )
+        return self._page(
+            "share_week.html.jinja",
+            WEEK,
+            "Week",
+            range=_range(since, until),
+            top=f"{top:.0%}",
+            charts=[drawn for drawn in (bikes, docks) if drawn],
+            has_docks=docks is not None,
+            range_of=range,
+            basis=_basis(rows),
+        )
+
+    def rankings(self, last: date) -> str:
+        """Return the page of rankings, from the days up to *last*."""
+        since, until = self._span(last)
+        rows = rows_of(self.service.ask(self.name, "reliability", since, until))
+        names = display_names(self.service.texts(self.name), english=False)
+        rankings = [
+            _ranking(title, rows, names, column, rising=rising)
+            for title, (column, rising) in ORDERS.items()
+        ]
+        return self._page(
+            "share_rankings.html.jinja",
+            RANKINGS,
+            "Rankings",
+            range=_range(since, until),
+            rule=RULE,
+            rankings=rankings,
+        )
+
+    def coverage(self, last: date) -> str:
+        """Return the page of coverage and gaps, from the days up to *last*."""
+        account = self.service.account(self.name, *self._span(last))
+        return self._page(
+            "share_coverage.html.jinja",
+            COVERAGE,
+            "Coverage",
+            accounts=[replace(account, system_id="Coverage")],
+        )
+
+    def _span(self, last: date) -> tuple[date, date]:
+        days = self.service.days(self.name)
+        first = days[0] if days else last
+        return max(first, last - RANGE + DAY), last + DAY
+
+    def _page(self, template: str, file: str, title: str, **values: Any) -> str:
+        settings, now = self.service.settings, int(self.service.clock())
+        system = settings.system_folder(self.name)
+        text: str = _template(template).render(
+            generator=f"{GENERATOR} {__version__}",
+            version=__version__,
+            publisher=self.publisher,
+            pages=LINKS,
+            days=self.days,
+            file=file,
+            title=title,
+            interval=system.interval,
+            written=iso(now, system.zone)[:16].replace("T", " "),
+            **values,
+        )
+        return text + "\n"
+
+
+def systems(titles: Mapping[str, str]) -> str:
+    """Return the page that lists several systems, by their folders."""
+    template = _template("share_systems.html.jinja")
+    text: str = template.render(
+        generator=f"{GENERATOR} {__version__}", systems=titles.items()
+    )
+    return text + "\n"
+
+
+def _template(name: str) -> "Template":
+    """Return the template *name*; raises NotInstalled."""
+    return coverage_html.templates(__package__).get_template(name)
+
+
+def _text(name: str) -> str:
+    return files(__package__).joinpath(name).read_text("utf-8")
+
+
+def _range(since: date, until: date) -> str:
+    last = until - DAY
+    return f"{since} to {last}" if since < last else f"{since}"
+
+
+def _basis(rows: Sequence[Mapping[str, Any]]) -> str:
+    seen = sum(row["slots_seen"] for row in rows)
+    expected = sum(row["slots_expected"] for row in rows)
+    share = percent(seen / expected) if expected else "none"
+    return (
+        f"Basis: {seen:,} of {expected:,} expected slots of stations were seen "
+        f"({share}); missing slots are in no figure."
+    )
+
+
+def _ranking(
+    title: str,
+    rows: Sequence[Mapping[str, Any]],
+    names: Mapping[str, tuple[str | None, str | None]],
+    column: str,
+    *,
+    rising: bool,
+) -> Mapping[str, Any]:
+    """Return the first stations in an order; *rising* ones lack a bike or a dock."""
+    thing = "bike" if column == "share_with_vehicle" else "free dock"
+    first = []
+    for row in ranked(rows, column, rising=rising)[:RANKED]:
+        name, area = names.get(row["station_id"], (None, None))
+        first.append(
+            {
+                "name": name or row["station_id"],
+                "area": area or "",
+                "share": 1 - row[column] if rising else row[column],
+                "seen": row["slots_seen"],
+                "expected": row["slots_expected"],
+            }
+        )
+    return {
+        "title": title,
+        "measure": f"without a {thing}" if rising else f"with a {thing}",
+        "colour": COLOURS[column] if rising else "blue",
+        "rows": first,
+    }

@@ -1,0 +1,69 @@
+"""The week as a table of colours: weekdays by hours, one scale for all of it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bikecollect.core.text import WEEKDAYS, percent
+
+STEP = 0.05
+HOURS = 24
+
+
+@dataclass(frozen=True)
+class HourCell:
+    """An hour of the week: its colour's strength from 0 to 1, None without data."""
+
+    strength: float | None
+    text: str
+
+
+@dataclass(frozen=True)
+class WeekChart:
+    """The share of station slots without a bike (or dock); *top* ends the scale."""
+
+    title: str
+    colour: str
+    top: str
+    days: Sequence[tuple[str, Sequence[HourCell]]]
+
+
+def scale_top(values: Sequence[float | None]) -> float:
+    """Return the end of the scale: the highest value, rounded up to 5 %.
+
+    >>> scale_top([0.02, 0.11, None]), scale_top([None])
+    (0.15, 0.05)
+    """
+    highest = max((value for value in values if value is not None), default=0.0)
+    return min(1.0, round(max(1, math.ceil(highest / STEP - 1e-9)) * STEP, 2))
+
+
+def chart(
+    rows: Sequence[Mapping[str, Any]], column: str, title: str, colour: str, top: float
+) -> WeekChart | None:
+    """Return the chart of *rows* (the report ``availability``), None without data.
+
+    *column* is the share with a bike or a dock.
+    """
+    lacking = {
+        row["hour_of_week"]: 1 - row[column] for row in rows if row[column] is not None
+    }
+    if not lacking:
+        return None
+    days = [
+        (
+            weekday,
+            [
+                _cell(weekday, hour, lacking.get(number * HOURS + hour), top)
+                for hour in range(HOURS)
+            ],
+        )
+        for number, weekday in enumerate(WEEKDAYS)
+    ]
+    return WeekChart(title, colour, f"{top:.0%}", days)
+
+
+def _cell(weekday: str, hour: int, value: float | None, top: float) -> HourCell:
+    text = f"{weekday} {hour:02}:00: {percent(value) if value is not None else '-'}"
+    return HourCell(None if value is None else min(1.0, value / top), text)

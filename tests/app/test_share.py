@@ -1,0 +1,329 @@
+"""Static pages of a city: complete in themselves, honest, and replaced in one step."""
+
+import base64
+import json
+import os
+import re
+import shutil
+import zlib
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from command import bikecollect
+
+from bikecollect.simulator import demo_month
+from bikecollect.simulator.demo import SETTINGS, ZONE
+
+pytest.importorskip("duckdb")
+pytest.importorskip("numpy")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+NOON = datetime(2026, 5, 20, 12, tzinfo=ZoneInfo(ZONE))
+NEWEST, EVE = "2026-05-20", "2026-05-19"
+STATIONS = 30
+PUBLISHER = (
+    'publisher = {title = "Simport <Bikes>", name = "Port & Co", url = '
+    '"https://port.example/", license = "CC-BY-4.0", license_url = '
+    '"https://creativecommons.org/licenses/by/4.0/"}\n'
+)
+AXE = Path(__file__).parent / "axe.min.js"
+VIOLATIONS = """async () => (await axe.run(document, {resultTypes: ['violations']}))
+  .violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target).join(', ')}`)"""
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+in_browser = pytest.mark.skipif(CHROMIUM is None, reason="pages are opened by Chromium")
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the settings of two days of a city, long past, the second until noon."""
+    folder = tmp_path_factory.mktemp("share")
+    demo_month.collect_days(
+        folder, NOON.timestamp(), days=2, stations=STATIONS, seed=1, step=str
+    )
+    settings = folder / SETTINGS
+    settings.write_text(settings.read_text("utf-8") + PUBLISHER, encoding="utf-8")
+    return settings
+
+
+def share(config: Path, *arguments: object) -> str:
+    """Run ``share``; return what it prints on stderr."""
+    process = bikecollect("--config", config, "share", *arguments)
+    assert (process.returncode, process.stdout) == (0, ""), process.stderr
+    return process.stderr
+
+
+@pytest.fixture(scope="module")
+def pages(config: Path) -> Path:
+    """Return a folder with the pages of a week."""
+    folder = config.parent / "public"
+    assert share(config, "--week", "-o", folder) == ""
+    return folder
+
+
+def film_of(page: Path) -> dict[str, Any]:
+    """Return the data of the map on *page*."""
+    text = page.read_text("utf-8")
+    match = re.search(r'<script type="application/json" id="film">(.*?)</script>', text)
+    assert match is not None
+    return unpacked(json.loads(match[1]))
+
+
+def unpacked(film: dict[str, Any]) -> dict[str, Any]:
+    """Return the data of a map, its head unpacked."""
+    head: dict[str, Any] = json.loads(zlib.decompress(base64.b64decode(film["head"])))
+    return {**film, **head}
+
+
+def test_the_pages_of_a_week_are_files_that_a_web_server_can_read(pages: Path) -> None:
+    """A page for each day with data; whoever serves them is not their owner."""
+    modes = {path.name: path.stat().st_mode & 0o777 for path in pages.iterdir()}
+
+    assert modes == dict.fromkeys(
+        ["index.html", f"{EVE}.html", "week.html", "rankings.html", "coverage.html"],
+        0o644,
+    )
+    assert pages.stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize(
+    "name", ["index.html", f"{EVE}.html", "week.html", "rankings.html", "coverage.html"]
+)
+def test_a_page_names_publisher_and_licence_and_no_other_host(
+    pages: Path, name: str
+) -> None:
+    """Its only addresses are those of the publisher and the licence."""
+    text = (pages / name).read_text("utf-8")
+
+    assert "Simport &lt;Bikes&gt;" in text
+    assert "Data: Port &amp; Co" in text
+    assert 'rel="license">CC-BY-4.0</a>' in text
+    linked = set(re.findall(r"""(?:href|src)=["']?(https?://[^"'> ]+)""", text))
+    assert linked == {
+        "https://port.example/",
+        "https://creativecommons.org/licenses/by/4.0/",
+    }
+
+
+def test_the_film_has_every_station_and_every_slot_with_its_cause(pages: Path) -> None:
+    """A missed slot is not drawn, and its cause is known."""
+    film = film_of(pages / f"{EVE}.html")
+
+    assert len(film["stations"]) == STATIONS
+    assert len(film["labels"]) == 144
+    assert {"collected", "asleep"} <= set(film["states"])
+    assert "not-started" in film_of(pages / "index.html")["states"]
+
+
+def test_coverage_tells_the_gaps_and_their_causes(pages: Path) -> None:
+    """The same causes as the report, with their meaning."""
+    text = (pages / "coverage.html").read_text("utf-8")
+
+    assert "<td>asleep</td>" in text
+    assert "this machine slept (suspended)" in text
+
+
+def test_a_ranking_states_its_basis_and_its_rule(pages: Path) -> None:
+    """A station seen too rarely does not lead."""
+    text = (pages / "rankings.html").read_text("utf-8")
+
+    assert "Left out are stations seen half as often" in text
+    assert re.search(r"<td class=\"n\">\d+ of \d+</td>", text)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--day", "2019-01-01"], f'"2019-01-01": simport-youbike has data from {EVE}'),
+        (["--week", "--live"], "give one of --day, --week and --live"),
+        (["nobody"], 'unknown system "nobody"'),
+    ],
+)
+def test_what_cannot_be_shared_is_named(
+    config: Path, tmp_path: Path, arguments: list[str], problem: str
+) -> None:
+    """Nothing is written."""
+    process = bikecollect(
+        "--config", config, "share", *arguments, "-o", tmp_path / "public"
+    )
+
+    assert process.returncode in {64, 78}
+    assert problem in process.stderr
+    assert not list(tmp_path.rglob("*.html"))
+
+
+def test_a_page_of_another_program_is_not_overwritten(
+    config: Path, tmp_path: Path
+) -> None:
+    """Somebody's site may be in that folder."""
+    index = tmp_path / "index.html"
+    index.write_text("<h1>My site</h1>", encoding="utf-8")
+
+    process = bikecollect("--config", config, "share", "-o", tmp_path)
+
+    assert process.returncode == 64
+    assert "use --force to overwrite" in process.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
+    share(config, "--force", "-o", tmp_path)
+    assert "Simport" in index.read_text("utf-8")
+
+
+def test_an_unknown_licence_is_told_to_reader_and_owner(
+    config: Path, tmp_path: Path
+) -> None:
+    """Nothing is made up."""
+    plain = config.with_name("plain.toml")
+    text = config.read_text("utf-8").replace(PUBLISHER, "")
+    plain.write_text(text, encoding="utf-8")
+
+    said = share(plain, "--day", EVE, "-o", tmp_path / "out")
+
+    assert "the licence of the data is unknown" in said
+    page = (tmp_path / "out/index.html").read_text("utf-8")
+    assert "licence of the data is not known here" in page
+
+
+def test_live_rewrites_the_map_and_the_rest_once_an_hour(
+    config: Path, tmp_path: Path
+) -> None:
+    """A cron line calls it after each fetch: it must be cheap, and leave nothing."""
+    share(config, "--live", "-o", tmp_path)
+    names = ["coverage.html", "film.json", "index.html", "rankings.html", "week.html"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    before = {path.name: path.stat().st_ino for path in tmp_path.iterdir()}
+
+    share(config, "--live", "-o", tmp_path)
+
+    after = {path.name: path.stat().st_ino for path in tmp_path.iterdir()}
+    rewritten = {name for name in names if before[name] != after[name]}
+    assert rewritten == {"index.html", "film.json"}
+    os.utime(tmp_path / "coverage.html", (0, 0))
+    share(config, "--live", "-o", tmp_path)
+    newest = {path.name: path.stat().st_ino for path in tmp_path.iterdir()}
+    assert newest["week.html"] != after["week.html"]
+    film = unpacked(json.loads((tmp_path / "film.json").read_text("utf-8")))
+    assert film["when"] == "2026-05-20 12:00"
+    assert film["labels"][-1] == "12:00"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Yield a real Chromium that reaches no network."""
+    api = pytest.importorskip("playwright.sync_api")
+    with api.sync_playwright() as play:
+        chromium = play.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-quic"]
+        )
+        yield chromium
+        chromium.close()
+
+
+def opened(browser: Any, url: str, **options: Any) -> tuple[Any, list[str]]:
+    """Return a page at *url*, and what goes wrong on it."""
+    context = browser.new_context(**options)
+    context.set_default_timeout(120_000)
+    page, wrong = context.new_page(), list[str]()
+    page.on("console", lambda m: wrong.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    origin = url.partition("/index")[0]
+    page.on(
+        "request",
+        lambda r: None if r.url.startswith((origin, "data:")) else wrong.append(r.url),
+    )
+    page.goto(url)
+    return page, wrong
+
+
+@in_browser
+def test_the_map_is_drawn_from_a_disk_without_any_network(
+    browser: Any, pages: Path
+) -> None:
+    """The page asks nobody; keys move the slider, whose curve is the day."""
+    page, wrong = opened(browser, f"file://{pages}/index.html", offline=True)
+
+    page.wait_for_selector(".city[data-drawn]")
+    page.wait_for_function("document.querySelector('.film output').textContent")
+    assert page.locator(".film output").text_content() == "12:00"
+    page.locator(".curve").focus()
+    page.keyboard.press("Home")
+    assert page.locator(".film output").text_content() == "00:00"
+    pixels = page.evaluate(
+        """() => { const c = document.querySelector('canvas.map');
+        const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+        return d.filter((v, i) => i % 4 === 3 && v).length; }"""
+    )
+    assert pixels > 10_000
+    assert page.locator(".card .open").is_hidden()
+    assert wrong == []
+    page.context.close()
+
+
+@in_browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    "name", ["index.html", "week.html", "rankings.html", "coverage.html"]
+)
+def test_axe_finds_nothing_on_a_phone(
+    browser: Any, pages: Path, name: str, scheme: str
+) -> None:
+    """No violation of accessibility, and nothing wider than the screen."""
+    size = {"width": 390, "height": 844}
+    page, _ = opened(
+        browser, f"file://{pages}/{name}", viewport=size, color_scheme=scheme
+    )
+    page.evaluate(AXE.read_text("utf-8"))
+
+    assert page.evaluate(VIOLATIONS) == []
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= 390
+    page.context.close()
+
+
+@in_browser
+def test_an_embedded_map_is_the_figure_and_its_source(
+    browser: Any, pages: Path
+) -> None:
+    """No title, no navigation; the publisher is still named."""
+    page, wrong = opened(browser, f"file://{pages}/index.html?embed=true")
+
+    page.wait_for_selector(".city[data-drawn]")
+    assert page.locator("header").is_hidden()
+    assert page.get_by_text("Data: Port & Co").is_visible()
+    assert wrong == []
+    page.context.close()
+
+
+@in_browser
+def test_an_open_live_page_follows_the_next_slot(
+    browser: Any, config: Path, tmp_path: Path
+) -> None:
+    """It asks its own server for the newest film, and keeps what is picked."""
+    share(config, "--live", "-o", tmp_path)
+    handler = partial(QuietHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        page, wrong = opened(browser, f"{url}/index.html")
+        page.wait_for_selector(".city[data-drawn]")
+        newer = json.loads((tmp_path / "film.json").read_text("utf-8"))
+        later = NOON + timedelta(minutes=10)
+        newer |= {"when": "2026-05-20 12:10", "newest": later.timestamp()}
+        (tmp_path / "film.json").write_text(json.dumps(newer), encoding="utf-8")
+
+        page.evaluate("follow(first)")
+
+        page.get_by_text("2026-05-20 12:10").wait_for()
+        assert wrong == []
+        page.context.close()
+        server.shutdown()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Serves files without a log."""
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
