@@ -17,7 +17,7 @@ from bikecollect.cli import cli
 from bikecollect.core.errors import FeedUnavailable
 
 TAIL = ("--until", "2026-11-22T12:40")
-WHOLE = re.compile(r"https?://|/|bikecollect ")
+WHOLE = re.compile(r"https?://|/|bikecollect |sudo ")
 """What may be longer than a line: a path, an address, a command."""
 
 
@@ -59,6 +59,14 @@ def in_forty_columns(*arguments: object) -> list[str]:
         ("runs", "--since", "2026-11-22"),
         ("runs", "show", "2026-11-22T12:05"),
         ("backfill-report", *TAIL),
+        ("backfill-report", "--until", "2027-02-22"),
+        ("feeds", "list"),
+        ("feeds", "search", "taipei"),
+        ("feeds", "show", "velib-paris"),
+        ("config", "show"),
+        ("doctor", "--offline"),
+        ("verify",),
+        ("backfill", "--dry-run"),
         ("report",),
         ("report", "reliability", "--until", "2026-11-22"),
         ("report", "snapshot", "--until", "2026-11-22"),

@@ -214,7 +214,7 @@ def test_the_list_is_filtered_and_limited(collected: Path) -> None:
     assert runs("other")[0] == []
     assert runs("--failed")[0] == runs("--outcome", "unavailable")[0] == [bad]
     assert runs("--outcome", "collected")[0] == [good]
-    assert runs("--until", "1d", "--since", "2d")[0] == []
+    assert runs("--outcome", "disk", "--since", "2d")[0] == []
     assert runs("--limit", "1") == ([bad], "... and more; see --limit (now 1)\n")
 
 

@@ -198,8 +198,37 @@ def test_runs_are_listed_newest_first_and_filtered(played: Path) -> None:
     some = bikecollect(played, "runs", "list", "--limit", "3")
     assert len(some.stdout.splitlines()) == 4
     assert "and more" in some.stderr
-    none = bikecollect(played, "runs", "--until", "2020-01-01", "--since", "2019-01-01")
-    assert none.stdout == "No runs.\n"
+    none = bikecollect(played, "runs", "--outcome", "disk", "--since", "30d")
+    assert (none.stdout, none.returncode) == ("No runs.\n", 0)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("runs",),
+        ("runs", "--format", "json", "--failed"),
+        ("backfill-report",),
+        ("backfill",),
+        ("verify",),
+        ("verify", "--format", "json"),
+        ("export",),
+        ("export", "--what", "gaps"),
+        ("report", "hours"),
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize(
+    "days",
+    [("--since", "2019-01-01", "--until", "2020-01-01"), ("--since", "2099-01-01")],
+)
+def test_a_range_without_any_data_is_an_error(
+    played: Path, command: tuple[str, ...], days: tuple[str, ...]
+) -> None:
+    """It is a mistyped year more often than a history without a fault."""
+    process = bikecollect(played, *command, *days)
+
+    assert (process.returncode, process.stdout) == (64, "")
+    assert process.stderr.startswith("bikecollect: no ")
 
 
 def test_runs_as_json_have_ids_and_tries(played: Path) -> None:

@@ -13,18 +13,24 @@ from bikecollect.cli.completion import complete_configured
 from bikecollect.cli.each_system import Attempts
 from bikecollect.cli.options import Shared, say, say_json
 from bikecollect.cli.render.backfill import as_json, summary
+from bikecollect.cli.render.terminal import columns
 from bikecollect.cli.timeparse import slots
 from bikecollect.collect.backfill import Backfiller, Filling
 from bikecollect.core import process
 from bikecollect.core.errors import ExitCode, Interrupted, UsageError
 from bikecollect.core.process import Times
 from bikecollect.core.slots import Slot
+from bikecollect.reports.evidence import read_account
 from bikecollect.setup.settings import Settings
 from bikecollect.setup.time_zones import is_zone
 from bikecollect.storage.ledger_reader import BEGINNING, END
 from bikecollect.wiring import history
 
 LAYOUTS = ("taipei-archive", "youbike-csv", "citybikes")
+
+
+LEAST_BAR, MOST_BAR, BAR_TEXTS = 5, 36, 22
+"""Columns of the progress bar, and of the texts around it."""
 
 
 @click.command()
@@ -101,7 +107,7 @@ def backfill(
     stop = process.Stop()
     process.listen(stop)
     times = Times(time.time, time.monotonic, stop)
-    attempts, code = Attempts(names), ExitCode.OK
+    attempts, code, empty = Attempts(names), ExitCode.OK, 0
     for name in names:
         with attempts.on(name):
             span = _span(settings, name, since, until)
@@ -122,12 +128,18 @@ def backfill(
             else:
                 work = filler.fill_from_payloads()
             fillings = _fill(filler, work, form)
-            if form == "text":
+            if (since or until) and not (path or fillings):
+                empty += not _is_expected(filler, span, times.clock())
+            if form == "text" and empty < len(names):
                 skipped = (source.bad, source.odd) if path else (0, 0)
                 zone = filler.system.zone
                 say(summary(name, fillings, filler.agreement, zone, skipped=skipped))
             if any(filling.what == "not understood" for filling in fillings):
                 code = ExitCode.DATA
+    if empty == len(names):
+        raise UsageError(
+            "no slot is expected in that range; see: bikecollect backfill-report"
+        )
     return attempts.code or code
 
 
@@ -146,12 +158,20 @@ def _span(
     return begin or BEGINNING, END if end is None else end
 
 
+def _is_expected(filler: Backfiller, span: tuple[Slot, Slot], now: float) -> bool:
+    """Return whether any slot of the range *span* was ever expected."""
+    return read_account(filler.system, *span, now=now).total.expected > 0
+
+
 def _fill(filler: Backfiller, work: Iterator[Filling], form: str) -> Sequence[Filling]:
     """Do the *work*, with a progress bar on a terminal; print each slot as JSON."""
     fillings: list[Filling] = []
     label, quiet = f"{filler.system.system_id}: slots", not sys.stderr.isatty()
     try:
-        with click.progressbar(work, label=label, file=sys.stderr, hidden=quiet) as bar:
+        width = max(LEAST_BAR, min(MOST_BAR, columns() - len(label) - BAR_TEXTS))
+        with click.progressbar(
+            work, label=label, width=width, file=sys.stderr, hidden=quiet
+        ) as bar:
             for filling in bar:
                 fillings.append(filling)
                 if form == "json":

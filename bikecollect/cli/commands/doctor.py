@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import click
 
 from bikecollect.cli.options import Screen, Shared, say, say_json
-from bikecollect.cli.render.terminal import columns, wrapped
+from bikecollect.cli.render.terminal import WIDTH, columns, wrapped
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.text import visible, visible_json
 from bikecollect.setup.checks import Check, Verdict
@@ -19,6 +20,10 @@ from bikecollect.setup.scheduler import crontab
 TROUBLE = 1
 COLOURS = {Verdict.GOOD: "green", Verdict.NOTE: "yellow", Verdict.BAD: "red"}
 INDENT = " " * 6
+COMMAND = re.compile(
+    r"/|\b(sudo|bikecollect|chmod|chown|crontab|df|mkdir|mount|rm|systemctl|touch)\b"
+)
+"""What a remedy has that is a command: it stays on one line, to be copied."""
 
 
 @click.command()
@@ -88,5 +93,11 @@ def _line(check: Check) -> str:
     text = visible(f"{check.name}: {check.text}")
     lines = wrapped(text, width=columns() - len(INDENT) - 1)
     text = f"\n{INDENT}".join(lines)
-    remedy = f"{INDENT}-> {visible(check.remedy)}\n" if check.remedy else ""
-    return f"{word}  {text}\n{remedy}"
+    return f"{word}  {text}\n{_remedy(visible(check.remedy)) if check.remedy else ''}"
+
+
+def _remedy(text: str) -> str:
+    """Return a remedy; a narrow terminal breaks what cannot be a command to copy."""
+    is_text = columns() < WIDTH and not COMMAND.search(text)
+    lines = wrapped(text, f"{INDENT}-> ", f"{INDENT}   ") if is_text else []
+    return "".join(f"{line}\n" for line in lines or [f"{INDENT}-> {text}"])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 import click
+from click.core import ParameterSource
 
 from bikecollect.cli.completion import complete_configured, complete_outcome
 from bikecollect.cli.options import Shared, say, say_json
@@ -95,6 +96,9 @@ def listed(
         history = _history(settings, name)
         runs_found += history.runs(begin, end, outcomes=outcomes, limit=limit + 1)
     runs_found.sort(key=lambda run: (-run.slot, run.system_id, -run.started))
+    is_range = until or ctx.get_parameter_source("since") != ParameterSource.DEFAULT
+    if is_range and not runs_found:
+        _refuse_empty_range(settings, names, since, until)
     shown = runs_found[:limit]
     if form == "json":
         say_json("".join(f"{screens.as_json(r, zones[r.system_id])}\n" for r in shown))
@@ -102,6 +106,18 @@ def listed(
         say(screens.table(shown, dict(zones), many=len(names) > 1))
     if len(runs_found) > limit:
         click.echo(f"... and more; see --limit (now {limit})", err=True)
+
+
+def _refuse_empty_range(
+    settings: Settings, names: Sequence[str], since: str, until: str | None
+) -> None:
+    """Raise UsageError if no run of any outcome is in the range."""
+    for name in names:
+        first, end = slots(since, until, settings.system_folder(name).zone, time.time())
+        if _history(settings, name).runs(first or Slot(0), end, limit=1):
+            return
+    limits = f"since {since}" + (f" until {until}" if until else "")
+    raise UsageError(f"no run {limits}; see: bikecollect backfill-report")
 
 
 @runs.command("show")

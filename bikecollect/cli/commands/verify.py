@@ -108,6 +108,10 @@ def verify(
             say_figures(certificate_json(result) if is_json else line)
     for finding in compare(new, old):
         printed.add(finding)
+    if (since or until) and not new and not printed.number:
+        raise UsageError(
+            "no day in that range has any data; see: bikecollect backfill-report"
+        )
     if certificates:
         with written(certificates) as out:
             out.writelines(certificate_json(certificate) for certificate in new)

@@ -7,6 +7,7 @@ from bikecollect.archive.certificates import Certificate, Finding
 from bikecollect.archive.compact import IN_USE, NOT_RENEWED, RENEWED, Step
 from bikecollect.archive.day_csv import DaySummary
 from bikecollect.archive.verify import VerifiedCounts
+from bikecollect.cli.render.terminal import WIDTH, columns, wrapped
 from bikecollect.core.slots import stamp
 from bikecollect.core.text import count_of, size, visible, visible_json
 from bikecollect.storage.repair import Repair
@@ -65,6 +66,12 @@ def certificate_line(certificate: Certificate, width: int = 0) -> str:
     """
     summary = certificate.summary
     name = f"{certificate.system_id:<{width}}"
+    if columns() < WIDTH:
+        counts = f"{summary.slots} slots, {count_of(summary.rows, 'row')}"
+        return (
+            f"{name} {certificate.date}\n  {counts}\n"
+            f"  {certificate.where} {summary.sha256[:12]}\n"
+        )
     return (
         f"{name} {certificate.date}  {summary.slots:4} slots  "
         f"{summary.rows:9,} rows  {certificate.where:7}  "
@@ -154,7 +161,8 @@ def verdict(counts: Sequence[VerifiedCounts], findings: int) -> str:
     days = sum(count.days for count in counts)
     payloads = sum(count.payloads for count in counts)
     result = "1 finding" if findings == 1 else f"{findings} findings"
-    return (
+    text = (
         f"days {days}, files {files}, blocks {blocks:,}, payloads {payloads}: "
-        f"{result if findings else 'all agree'}\n"
+        f"{result if findings else 'all agree'}"
     )
+    return "".join(f"{line}\n" for line in wrapped(text, rest="  "))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from bikecollect.cli.render.terminal import WIDTH, columns, wrapped
 from bikecollect.core.text import visible, visible_json
 from bikecollect.setup.catalogue.entry import Entry, access_text, requires_key
 from bikecollect.setup.catalogue.world import Update
@@ -25,15 +26,29 @@ def table(entries: Sequence[Entry]) -> str:
             "or try the address of a feed:\n"
             "  bikecollect feeds try https://...\n"
         )
+    if columns() < WIDTH:
+        return "\n".join(map(_paragraph, entries))
     id_width = max(21, min(MAX_ID, max(len(entry.system_id) for entry in entries)))
     city_width = max(15, min(MAX_CITY, max(len(entry.city) for entry in entries)))
     lines = [f"{'id':<{id_width}} {'city':<{city_width}} {'in'}  name"]
     lines += [
         f"{entry.system_id:<{id_width}} {entry.city:<{city_width}} "
-        f"{entry.country:<2}  {entry.name}{' (key)' if requires_key(entry) else ''}"
+        f"{entry.country:<2}  {_name(entry)}"
         for entry in entries
     ]
     return "".join(f"{visible(line)}\n" for line in lines)
+
+
+def _name(entry: Entry) -> str:
+    return f"{entry.name}{' (key)' if requires_key(entry) else ''}"
+
+
+def _paragraph(entry: Entry) -> str:
+    """Return *entry* as lines for a narrow terminal."""
+    place = ", ".join(filter(None, (entry.city, entry.country)))
+    texts = filter(None, (place, _name(entry)))
+    lines = [line for text in texts for line in wrapped(visible(text), "  ")]
+    return "\n".join([visible(entry.system_id), *lines, ""])
 
 
 def description(entry: Entry) -> str:
@@ -51,7 +66,8 @@ def description(entry: Entry) -> str:
         ("access", access_text(entry)),
     ]
     lines = [f"{name + ':':<10} {value}" for name, value in rows if value]
-    text = "\n".join([f"{place} ({entry.country}){operator}", *lines])
+    head = wrapped(f"{place} ({entry.country}){operator}")
+    text = "\n".join([*head, *lines])
     return (
         f"{visible(text, lines=True)}\naddress:\n  {visible(entry.url)}\n\n"
         f"The settings to collect it:\n\n{system_table(new)}"

@@ -195,8 +195,13 @@ def _mark(state: SlotState | None) -> str:
 
 
 def _months(account: Account) -> list[str]:
-    """Return one line per month, with a mark for each day, and the worst days."""
-    lines = [" " * 11 + "1   5    10   15   20   25   30"]
+    """Return one line per month, with a mark for each day, and the worst days.
+
+    On a narrow terminal the share of the month stands on a line of its own.
+    """
+    is_wide = columns() == WIDTH
+    margin = 11 if is_wide else 8
+    lines = [" " * margin + "1   5    10   15   20   25   30"]
     for month, members in groupby(account.days.items(), key=lambda item: item[0][:7]):
         counts = dict(members)
         strip = "".join(_level(counts.get(f"{month}-{day:02}")) for day in range(1, 32))
@@ -204,9 +209,14 @@ def _months(account: Account) -> list[str]:
         expected = sum(count.expected for count in counts.values())
         missing = f"{expected - collected:,} missing" if expected > collected else ""
         share = percent(collected / expected if expected else None)
-        lines.append(f"  {month}  {strip}  {share:>11}  {missing}".rstrip())
+        if is_wide:
+            lines.append(f"  {month}  {strip}  {share:>11}  {missing}".rstrip())
+        else:
+            lines.append(f"{month} {strip}".rstrip())
+            lines.append(f"{'':{margin}}{share}  {missing}".rstrip())
     full = "▇" if unicode() else "#"
-    lines += ["", f"  each mark: one day; {full} complete, lower: slots are missing"]
+    legend = f"each mark: one day; {full} complete, lower: slots are missing"
+    lines += ["", *wrapped(legend, "  ")]
     worst = sorted(account.days.items(), key=lambda item: -item[1].missing)[:10]
     lines += ["", "  Worst days"]
     lines += [f"    {d}  {_coverage(count)}" for d, count in worst if count.missing]
