@@ -72,7 +72,7 @@ TEMPORARY = "bikecollect-"
 
 @pytest.fixture(scope="module")
 def files(data: Path) -> dict[Path, bytes]:
-    """Return all files of *data* before anybody looked at them."""
+    """Return all files of *data* before the app was used."""
     return contents(data)
 
 
@@ -109,7 +109,7 @@ def browser() -> Iterator[Any]:
 
 
 class Visit:
-    """A page, and all that went wrong on it."""
+    """A page, and all errors on it."""
 
     def __init__(self, page: Any, address: str) -> None:
         self.page = page
@@ -131,7 +131,7 @@ class Visit:
         return self
 
     def sees(self, text: str) -> None:
-        """Wait for *text* to stand on the page."""
+        """Wait for *text* to appear on the page."""
         self.page.get_by_text(re.compile(text)).first.wait_for()
 
     def map(self) -> Any:
@@ -150,7 +150,7 @@ class Visit:
         self.page.screenshot(path=SHOTS / f"{re.sub('[^a-z0-9]+', '-', name)}.png")
 
     def nothing_is_wrong(self) -> None:
-        """Fail on a box of an exception, or an error in the console."""
+        """Fail on an exception box, or an error in the console."""
         assert self.page.locator("[data-testid=stException]").count() == 0
         assert self.wrong == []
 
@@ -206,8 +206,8 @@ def opened(
     visit.page.close()
 
 
-def test_every_page_opens_without_error_and_asks_nobody_else(opened: Visit) -> None:
-    """No exception box, no error in the console, no request but to our server."""
+def test_every_page_opens_without_error_or_foreign_request(opened: Visit) -> None:
+    """No exception, no error in the console, no request but to our server."""
     opened.sees("Newest data")
 
     assert opened.page.locator("[data-testid=stAlertContentError]").count() == 0
@@ -237,7 +237,7 @@ def test_axe_finds_nothing(opened: Visit, scheme: str) -> None:
 def test_the_app_wrote_nothing_to_the_data(
     opened: Visit, data: Path, files: dict[Path, bytes]
 ) -> None:
-    """Every file is as it was; only SQLite's shared memory is beside the ledger."""
+    """Every file is unchanged; only SQLite's shared memory is beside the ledger."""
     opened.sees("Newest data")
 
     assert contents(data) == files
@@ -253,7 +253,7 @@ def test_a_phone_needs_no_scrolling_aside(opened: Visit) -> None:
 
 
 def test_a_search_narrows_map_and_table_and_is_in_the_address(visit: Visit) -> None:
-    """One station of all is left, on the map too."""
+    """One station is left, on the map too."""
     visit.open("/")
 
     visit.page.get_by_label("Search by name or id").fill("990000010")
@@ -312,8 +312,8 @@ def test_a_station_is_picked_on_the_map_and_opened_in_the_same_tab(
     api.expect(past).to_be_checked(timeout=TIMEOUT)
 
 
-def test_a_click_beside_the_stations_asks_for_the_nearest(visit: Visit) -> None:
-    """The point is in the address, and the nearest have their metres."""
+def test_a_click_beside_the_stations_lists_the_nearest(visit: Visit) -> None:
+    """The point is in the address, and the nearest have their distance in metres."""
     visit.open("/?search=990000010")
     visit.sees("1 of")
 
@@ -324,7 +324,7 @@ def test_a_click_beside_the_stations_asks_for_the_nearest(visit: Visit) -> None:
 
 
 def test_the_curve_is_the_slider(visit: Visit) -> None:
-    """It opens at the newest slot, follows keys, and its slot is in the address."""
+    """It opens at the newest slot, responds to keys, and its slot is in the address."""
     visit.open("/city?view=Day")
     curve = visit.map().get_by_role("slider", name="Time")
     visit.sees("stations seen")
@@ -340,7 +340,7 @@ def test_the_curve_is_the_slider(visit: Visit) -> None:
 
 
 def test_the_film_plays_and_stops(visit: Visit) -> None:
-    """Play moves on by itself, slot by slot; the second press ends it, where it is."""
+    """Play advances slot by slot; the second click stops it."""
     visit.open("/city?view=Day&at=00:00")
     visit.sees("stations seen")
     film = visit.map()
@@ -433,7 +433,7 @@ def test_a_view_that_is_chosen_is_in_the_address(visit: Visit) -> None:
     visit.open(again).sees("Nearby stations when it is empty or full")
 
 
-def test_what_became_of_a_station_is_drawn(visit: Visit) -> None:
+def test_the_changes_of_a_station_are_drawn(visit: Visit) -> None:
     """The demo's first station was moved: a chart, and a table."""
     visit.open("/station?station=990000001")
 
@@ -468,7 +468,7 @@ def _still(chart: Any) -> bytes:
 
 
 def test_a_picked_station_is_in_the_address(visit: Visit) -> None:
-    """What is chosen from the list can be sent to somebody."""
+    """What is chosen from the list can be shared as a link."""
     visit.open("/station")
     visit.page.locator("[data-testid=stSelectbox] input").first.fill("990000020")
     visit.page.keyboard.press("Enter")
@@ -476,15 +476,15 @@ def test_a_picked_station_is_in_the_address(visit: Visit) -> None:
     visit.page.wait_for_url("**station=990000020*")
 
 
-def test_an_unknown_station_is_said(visit: Visit) -> None:
-    """An old bookmark gets words, not an error."""
+def test_an_unknown_station_is_reported(visit: Visit) -> None:
+    """An old bookmark gets a message, not an error."""
     visit.open("/station?station=nowhere")
 
     visit.sees('No station has the id "nowhere"')
 
 
 def test_light_and_dark_follow_the_browser(browser: Any, address: str) -> None:
-    """Both grounds are as asked for, and the map's too."""
+    """The backgrounds of page and map match."""
     grounds = []
     for scheme in ("light", "dark"):
         context = new_context(browser, color_scheme=scheme)
@@ -500,7 +500,7 @@ def test_light_and_dark_follow_the_browser(browser: Any, address: str) -> None:
 
 
 def test_a_figures_data_can_be_downloaded(visit: Visit) -> None:
-    """CSV with the columns of the figure, its basis among them."""
+    """CSV with the columns of the figure, including its basis."""
     visit.open("/station?station=990000012")
     visit.sees("Basis")
 
@@ -513,7 +513,7 @@ def test_a_figures_data_can_be_downloaded(visit: Visit) -> None:
     assert "state" in text.splitlines()[0].split(",")
 
 
-def test_a_port_in_use_is_said(data: Path) -> None:
+def test_a_port_in_use_is_reported(data: Path) -> None:
     """No traceback, and what to do."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -526,7 +526,7 @@ def test_a_port_in_use_is_said(data: Path) -> None:
     assert "--port" in process.stderr
 
 
-def test_an_unknown_system_is_said(data: Path) -> None:
+def test_an_unknown_system_is_an_error(data: Path) -> None:
     """Before anything is served."""
     process = bikecollect("--config", data / SETTINGS, "app", "--system", "nowhere")
 
@@ -535,7 +535,7 @@ def test_an_unknown_system_is_said(data: Path) -> None:
     assert YOUBIKE in process.stderr
 
 
-def test_where_streamlit_is_absent_it_is_said(data: Path, tmp_path: Path) -> None:
+def test_missing_streamlit_is_reported(data: Path, tmp_path: Path) -> None:
     """The error names the extra to install."""
     (tmp_path / "sitecustomize.py").write_text(
         "import sys\nsys.modules['streamlit'] = None\n"

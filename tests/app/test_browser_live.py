@@ -65,7 +65,7 @@ def shows(page: Any, text: str) -> None:
 
 
 def test_an_open_page_follows_the_collector(page: Any, world: World) -> None:
-    """The age counts on by itself; a new slot is drawn without a reload."""
+    """The age increases by itself; a new slot is drawn without a reload."""
     page.clock.install()
     page.goto("/")
     shows(page, "3 ?bikes at stations")
@@ -84,7 +84,7 @@ def test_an_open_page_follows_the_collector(page: Any, world: World) -> None:
 
 
 def test_a_bookmark_keeps_its_system_and_an_unknown_one_is_named(page: Any) -> None:
-    """A click on another page stays in the system; another name shows no city."""
+    """A click on another page keeps the system; an unknown name shows no city."""
     page.goto("/?system=valley")
     shows(page, "9 ?bikes at stations")
     page.get_by_role("link", name="Collection").click()

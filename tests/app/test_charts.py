@@ -20,7 +20,7 @@ def drawn() -> dict[str, Any]:
 
 
 def test_a_line_has_a_colour_and_a_dash_in_one_legend() -> None:
-    """Each line is named by a column that both colour and dashes are chosen by."""
+    """One column selects both colour and dashes."""
     lines = [layer for layer in drawn()["layer"] if layer["mark"]["type"] == "line"]
 
     assert [layer["transform"] for layer in lines] == [
@@ -36,12 +36,12 @@ def test_a_line_has_a_colour_and_a_dash_in_one_legend() -> None:
 
 
 def test_a_chart_drawn_again_is_the_same() -> None:
-    """A page that runs again does not build a new chart under the reader's pointer."""
+    """A page that runs again does not build a new chart under the pointer."""
     assert drawn() == drawn()
 
 
-def test_the_first_page_does_without_altair() -> None:
-    """The app answers before Altair, which takes a while, is imported."""
+def test_the_first_page_does_not_import_altair() -> None:
+    """The app answers before the slow import."""
     code = "import sys, bikecollect.app.pages.now; print('altair' in sys.modules)"
     process = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

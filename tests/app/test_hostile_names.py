@@ -108,7 +108,7 @@ def opened(page: Any, address: str) -> Any:
 
 
 def acting(main: Any, address: str) -> list[str]:
-    """Return what of *main* does something, but for the links to our own pages."""
+    """Return the active elements of *main*, except links to our own pages."""
     return [
         element
         for element in main.evaluate(ACTING)
@@ -118,7 +118,7 @@ def acting(main: Any, address: str) -> list[str]:
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_a_name_is_shown_as_it_is_written(page: Any, address: str, text: str) -> None:
+def test_a_name_is_shown_as_text(page: Any, address: str, text: str) -> None:
     """On its page and on the map's: no image, no link, no markup."""
     main = opened(page, f"{address}/station?station={quote(text)}")
     assert acting(main, address) == []
@@ -135,8 +135,10 @@ def test_a_name_is_shown_as_it_is_written(page: Any, address: str, text: str) ->
 
 
 @pytest.mark.parametrize("text", LINKS)
-def test_a_link_made_by_others_says_little(page: Any, address: str, text: str) -> None:
-    """What it asks for is quoted as text, and not at length."""
+def test_text_of_a_foreign_link_is_quoted_and_short(
+    page: Any, address: str, text: str
+) -> None:
+    """Its parameters are shown as text, and cut."""
     station = f"{text} is what others wrote, and it goes on and on and on"
 
     main = opened(page, f"{address}/station?station={quote(station)}")
@@ -150,7 +152,7 @@ def test_a_link_made_by_others_says_little(page: Any, address: str, text: str) -
 
 
 def test_the_map_shows_a_name_as_text(page: Any, address: str) -> None:
-    """In what it says under the pointer; nothing of it is an element."""
+    """Also under the pointer; no part of it becomes an element."""
     main = opened(page, address)
     city = main.locator(".city").first
     city.locator("canvas").first.wait_for()
@@ -180,8 +182,8 @@ def test_a_figures_tooltip_shows_a_name_as_text(page: Any, address: str) -> None
     page.screenshot(path=SHOTS / "hostile-areas.png")
 
 
-def test_the_figures_data_hold_no_formula(page: Any, address: str) -> None:
-    """The CSV of a button is opened in a spreadsheet."""
+def test_the_csv_of_a_figure_has_no_formula(page: Any, address: str) -> None:
+    """It may be opened in a spreadsheet."""
     main = opened(page, address)
 
     with page.expect_download() as download:

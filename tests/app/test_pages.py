@@ -70,8 +70,8 @@ def said(app: Any) -> str:
     return "\n".join(caption.value for caption in app.caption)
 
 
-def test_now_says_how_old_its_data_are_and_what_they_tell(show: Show) -> None:
-    """The slot, and how many stations it has; the browser tests see the age."""
+def test_the_live_page_names_its_slot_and_stations(show: Show) -> None:
+    """The browser tests check the age."""
     app = show("now")
 
     assert "3 of 3 stations shown" in said(app)
@@ -80,8 +80,8 @@ def test_now_says_how_old_its_data_are_and_what_they_tell(show: Show) -> None:
     assert list(table.value["vehicles"]) == [4, 0, 5]
 
 
-def test_what_is_late_is_a_warning(show: Show, world: World) -> None:
-    """An hour without a block is said in the open, not in small print."""
+def test_late_data_is_a_warning(show: Show, world: World) -> None:
+    """An hour without a block is a warning, not small print."""
     world.clock.now += 3600
 
     app = show("now")
@@ -111,7 +111,7 @@ def test_an_address_narrows_the_stations(
     assert list(app.dataframe[0].value["station_id"]) == ids
 
 
-def test_a_filter_can_be_moved(show: Show) -> None:
+def test_a_filter_can_be_changed(show: Show) -> None:
     """By hand, as by the address."""
     app = show("now")
 
@@ -121,15 +121,15 @@ def test_a_filter_can_be_moved(show: Show) -> None:
     assert list(app.dataframe[0].value["station_id"]) == ["b"]
 
 
-def test_the_nearest_to_a_point_have_their_metres(show: Show) -> None:
+def test_the_nearest_to_a_point_have_their_distance(show: Show) -> None:
     """B is a thousandth of a degree from a."""
     app = show("now", near="25.0, 121.5")
 
     assert list(app.dataframe[0].value["metres"])[:2] == [0, 111]
 
 
-def test_no_point_is_said(show: Show) -> None:
-    """Words where numbers should stand get an answer in words."""
+def test_an_invalid_point_is_reported(show: Show) -> None:
+    """Text in place of numbers gets a message."""
     assert "Not a point" in said(show("now", near="the harbour"))
 
 
@@ -144,7 +144,7 @@ def test_a_station_has_its_basis(show: Show) -> None:
 
 @pytest.mark.parametrize("length", ["28 days", "All"])
 def test_a_long_range_has_the_same_basis(show: Show, world: World, length: str) -> None:
-    """By the hour or by the day: the very slots."""
+    """By the hour or by the day: the same slots."""
     world.clock.now += 100 * 86_400
     world.fetch({"a": 1, "b": 1, "c": 1}, places=PLACES, names=NAMES)
     seen = {"28 days": 1, "All": 13}[length]
@@ -154,10 +154,10 @@ def test_a_long_range_has_the_same_basis(show: Show, world: World, length: str) 
     assert f"Basis: {seen} of" in said(app)
 
 
-def test_the_typical_day_leaves_out_the_day_it_is_compared_with(
+def test_the_typical_day_excludes_the_day_it_is_compared_with(
     show: Show, world: World
 ) -> None:
-    """Of two Sundays the older one is typical; alone it has nothing to compare with."""
+    """Of two Sundays the older one is typical; a single one has no comparison."""
     alone = show("station", station="a", view="Typical week")
     world.fetch({"a": 9, "b": 1, "c": 1}, after=7 * 86_400, places=PLACES, names=NAMES)
 
@@ -168,8 +168,8 @@ def test_the_typical_day_leaves_out_the_day_it_is_compared_with(
     assert "without 2026-11-29 itself" in said(app)
 
 
-def test_a_range_without_such_a_weekday_is_said(show: Show, world: World) -> None:
-    """The range ends on Sunday, and Monday is asked for."""
+def test_a_range_without_that_weekday_is_reported(show: Show, world: World) -> None:
+    """The range ends on Sunday, and Monday is requested."""
     world.fetch({"a": 1, "b": 1, "c": 1}, after=86_400, places=PLACES, names=NAMES)
 
     app = show(
@@ -203,7 +203,7 @@ def test_neighbours_are_those_that_had_a_bike_then(show: Show) -> None:
 
 
 def test_a_removed_station_keeps_its_page(show: Show, world: World) -> None:
-    """It can be picked, and when it left is said: once it was away for a day."""
+    """It can be chosen, with the date of its removal."""
     for after in (300, 86_400):
         world.fetch({"a": 4, "b": 0}, after=after, places=PLACES, names=NAMES)
 
@@ -214,8 +214,8 @@ def test_a_removed_station_keeps_its_page(show: Show, world: World) -> None:
     assert app.selectbox[0].value == "c"
 
 
-def test_a_closed_station_is_said_to_be(show: Show, world: World) -> None:
-    """On its page, under its past, and on the map's small print."""
+def test_a_closed_station_is_marked(show: Show, world: World) -> None:
+    """On its page, below its past, and in the map's small print."""
     world.fetch({"a": 4, "b": 0, "c": 5}, after=300, places=PLACES, closed=["c"])
 
     assert "is closed" in show("station", station="c").warning[0].value
@@ -225,7 +225,7 @@ def test_a_closed_station_is_said_to_be(show: Show, world: World) -> None:
     assert "1 closed" in said(show("now"))
 
 
-def test_what_became_of_a_station_is_a_line_of_time(show: Show, world: World) -> None:
+def test_the_changes_of_a_station_are_a_time_line(show: Show, world: World) -> None:
     """Renamed: before and after."""
     world.fetch(
         {"a": 4, "b": 0, "c": 5}, after=300, places=PLACES, names=NAMES | {"b": "Pier"}
@@ -264,7 +264,7 @@ def test_an_area_of_the_week_has_only_its_stations(show: Show) -> None:
     assert "Basis: 24 of" in said(show("city", area="East"))
 
 
-def test_those_without_bikes_come_first(show: Show) -> None:
+def test_the_emptiest_stations_come_first(show: Show) -> None:
     """a: 7 of 12 empty; b: 5 of 12."""
     app = show("city", view="Rankings")
 
@@ -277,8 +277,8 @@ def test_those_without_bikes_come_first(show: Show) -> None:
     ]
 
 
-def test_depots_and_closed_stations_lead_no_ranking(show: Show, world: World) -> None:
-    """Station d never had a bike, e is closed: they are counted, and not ranked."""
+def test_depots_and_closed_stations_are_not_ranked(show: Show, world: World) -> None:
+    """Station d never had a bike, e is closed: they are only counted."""
     for _ in range(40):
         world.fetch(
             {"a": 1, "b": 2, "c": 0, "d": 0, "e": 0},
@@ -307,7 +307,7 @@ def test_days_without_a_run_count_up_to_now(show: Show, world: World) -> None:
 
 
 def test_an_unknown_system_is_named(show: Show) -> None:
-    """A bookmark of another machine does not show another city in silence."""
+    """A bookmark of another machine does not silently show another city."""
     app = show("now", system="nowhere")
 
     assert app.error[0].value == 'Unknown system "nowhere". Known systems: city.'
@@ -327,7 +327,7 @@ def test_a_search_finds_words_in_any_text(show: Show, world: World, words: str) 
     assert list(app.dataframe[0].value["station_id"]) == ["a"]
 
 
-def test_the_collection_has_the_words_of_status(show: Show, world: World) -> None:
+def test_the_collection_page_shows_the_status(show: Show, world: World) -> None:
     """The verdict, the facts, and the share of good runs."""
     app = show("collection")
 
@@ -339,7 +339,7 @@ def test_the_collection_has_the_words_of_status(show: Show, world: World) -> Non
 
 
 def test_a_gap_has_its_cause_in_words(show: Show, world: World) -> None:
-    """As backfill-report has it."""
+    """Like in backfill-report."""
     world.fetch({"a": 1, "b": 1, "c": 1}, after=1500, places=PLACES, names=NAMES)
 
     app = show("collection")
@@ -353,7 +353,7 @@ def test_a_gap_has_its_cause_in_words(show: Show, world: World) -> None:
 def test_without_data_every_page_says_what_to_do(
     show: Show, world: World, folder: Path
 ) -> None:
-    """No traceback; the command that makes data is named."""
+    """No traceback; the command that creates data is named."""
     (world.folder / "ledger.sqlite3").unlink()
 
     for page in ("now", "station", "city", "collection"):
@@ -361,7 +361,7 @@ def test_without_data_every_page_says_what_to_do(
 
 
 def test_runs_without_any_block_are_no_error(show: Show, world: World) -> None:
-    """A collector whose feed never answered has pages all the same."""
+    """A collector whose feed never answered has pages, too."""
     for path in sorted(world.folder.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
     world.feed.bug = ValueError("never")
@@ -372,8 +372,8 @@ def test_runs_without_any_block_are_no_error(show: Show, world: World) -> None:
     assert "No station has been seen yet" in show("station").info[0].value
 
 
-def test_what_others_wrote_is_no_markdown(show: Show, world: World) -> None:
-    """A link's station, an area, a name: escaped where Streamlit draws Markdown."""
+def test_foreign_text_is_not_markdown(show: Show, world: World) -> None:
+    """A link's station, an area, a name: escaped where Streamlit renders Markdown."""
     evil = "[x](http://a.b)"
     places = {"a": [25.0, 121.5, evil]}
     world.fetch({"a": 1}, after=300, places=places, names={"a": evil})
@@ -385,8 +385,8 @@ def test_what_others_wrote_is_no_markdown(show: Show, world: World) -> None:
     assert "a.b" not in text
 
 
-def test_the_data_of_a_figure_hold_no_formula() -> None:
-    """As `export --excel-safe` has it; numbers stay, whatever their sign."""
+def test_the_data_of_a_figure_have_no_formula() -> None:
+    """Like `export --excel-safe`; numbers with a sign are unchanged."""
     import pandas as pd
 
     from bikecollect.app.widgets import disarmed_csv
@@ -401,7 +401,7 @@ def test_the_data_of_a_figure_hold_no_formula() -> None:
 
 
 def test_the_map_builds_no_html_from_data() -> None:
-    """Its markup is fixed: names reach it as text of a canvas or of an element."""
+    """Its markup is fixed: names are drawn as text."""
     charts = Path(__file__).parents[2] / "bikecollect/app/charts"
     scripts = "".join(path.read_text("utf-8") for path in charts.glob("*.js"))
 

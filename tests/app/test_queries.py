@@ -40,7 +40,7 @@ def world(folder: Path) -> World:
 
 @pytest.fixture
 def held(world: World) -> Iterator[DataService]:
-    """Yield what looks at *world*, shortly after its last slot."""
+    """Yield the data service of *world*, shortly after its last slot."""
     service = data_service(world)
     yield service
     service.close()
@@ -54,7 +54,7 @@ def unpacked(text: str) -> list[int]:
 
 
 def test_a_film_has_each_station_in_each_expected_slot(held: DataService) -> None:
-    """What was not seen is said to be, and never drawn as nothing."""
+    """What was not seen is marked, and never drawn as zero."""
     film = held.film("city", DAY)
 
     width = len(film.slots)
@@ -68,7 +68,7 @@ def test_a_film_has_each_station_in_each_expected_slot(held: DataService) -> Non
 
 
 def test_a_films_data_have_a_row_for_what_was_seen(held: DataService) -> None:
-    """Station by station; docks too, and nothing for what was not seen."""
+    """Station by station; docks too, and no rows for what was not seen."""
     film = held.film("city", DAY)
 
     rows = [(slot - int(NOON), *more) for slot, *more in film.answer().rows]
@@ -82,8 +82,8 @@ def test_a_films_data_have_a_row_for_what_was_seen(held: DataService) -> None:
     assert film.collected == 3
 
 
-def test_a_look_sees_what_was_committed_since(world: World, held: DataService) -> None:
-    """The connection is held, and let go when the ledger has something new."""
+def test_the_service_reads_new_commits(world: World, held: DataService) -> None:
+    """The connection is closed when the ledger has changed."""
     before = places(held.ask("city", "snapshot", DAY, NEXT).rows)
 
     world.clock.now += 300
@@ -94,10 +94,10 @@ def test_a_look_sees_what_was_committed_since(world: World, held: DataService) -
     assert {station.vehicles for station in after} == {9}
 
 
-def test_a_look_goes_on_when_its_files_were_archived(
+def test_the_service_continues_when_files_are_archived(
     world: World, held: DataService
 ) -> None:
-    """A CSV that compact has removed is looked for in the archive."""
+    """A CSV that compact has removed is read from the archive."""
     first = held.ask("city", "hours", DAY, NEXT, stations=["a"])
     world.clock.now += 20 * 86_400
     world.fetch({"a": 1, "b": 1})
@@ -110,16 +110,16 @@ def test_a_look_goes_on_when_its_files_were_archived(
     assert seen == [row[4] for row in first.rows if row[4]] == [3]
 
 
-def test_a_question_that_fails_leaves_the_next_one_whole(held: DataService) -> None:
-    """An unknown station is an error in words, and the look lives on."""
+def test_a_failed_query_does_not_affect_the_next(held: DataService) -> None:
+    """An unknown station is an error, and the connection is usable."""
     with pytest.raises(UsageError, match="unknown station nowhere"):
         held.ask("city", "typical", DAY, NEXT, stations=["nowhere"])
 
     assert held.ask("city", "typical", DAY, NEXT, stations=["a"]).rows
 
 
-def test_looking_changes_no_file(world: World, held: DataService) -> None:
-    """All bytes and names are as they were, but for SQLite's own shared memory."""
+def test_queries_change_no_file(world: World, held: DataService) -> None:
+    """All bytes and names are the same, except SQLite's own shared memory."""
 
     def all_of_it() -> dict[Path, bytes]:
         return {
@@ -139,8 +139,8 @@ def test_looking_changes_no_file(world: World, held: DataService) -> None:
     assert all_of_it() == before
 
 
-def test_an_empty_system_has_nothing_to_look_at(folder: Path) -> None:
-    """No days, no runs; nothing is made on the disk."""
+def test_an_empty_system_has_no_data(folder: Path) -> None:
+    """No days, no runs; no file is created."""
     held = data_service(World(folder / "city"))
 
     assert held.days("city") is None
@@ -162,8 +162,8 @@ def place(station_id: str, lat: float = 0.0, **more: object) -> MapStation:
     return MapStation(**{**dict.fromkeys(MapStation._fields), **values, **more})  # type: ignore[arg-type]
 
 
-def test_places_are_narrowed_down() -> None:
-    """By what a search found, by areas, and by least counts."""
+def test_stations_are_filtered() -> None:
+    """By a search, by areas, and by minimum counts."""
     some = [
         place("A1", name="Old Mill", region="East", vehicles=0),
         place("a2", name="New Mill", region="West", docks=None),
@@ -179,8 +179,8 @@ def test_places_are_narrowed_down() -> None:
     assert ids(docks=1) == ["A1"]
 
 
-def test_the_nearest_come_first_with_their_metres() -> None:
-    """A thousandth of a degree of latitude is 111 m; who has no place is left out."""
+def test_the_nearest_come_first_with_their_distance() -> None:
+    """A thousandth of a degree of latitude is 111 m; unknown places are skipped."""
     some = [place("far", 0.002), place("near", 0.001), place("lost", lat=None)]  # type: ignore[arg-type]
 
     distances = nearest(some, 0.0, 0.0)
@@ -191,8 +191,8 @@ def test_the_nearest_come_first_with_their_metres() -> None:
     ]
 
 
-def test_periods_are_compared_only_where_both_have_seen() -> None:
-    """A difference to nothing is none."""
+def test_periods_are_compared_only_where_both_have_data() -> None:
+    """Otherwise there is no difference."""
     columns = [
         *("system_id", "place", "hour_of_week"),
         *("slots_seen", "slots_expected", "mean_vehicles"),
@@ -208,7 +208,7 @@ def test_periods_are_compared_only_where_both_have_seen() -> None:
 
 
 def test_a_typical_day_and_a_day_are_one_table() -> None:
-    """By the minute; where one of both says nothing, it has nothing."""
+    """By the minute; cells without data are empty."""
     names = [f"{band}_vehicles" for band in ("low", "mid", "high")]
     typical = Answer(
         ["weekday", "minute", *names, "days_seen", "days_expected"],
@@ -224,7 +224,7 @@ def test_a_typical_day_and_a_day_are_one_table() -> None:
     ]
 
 
-def test_what_was_not_seen_is_shaded_and_what_was_closed() -> None:
+def test_missing_and_closed_times_are_shaded() -> None:
     """A slot to its end, an hour and a day by the clock."""
     slots = Answer(
         ["slot", "state", "cause", "seen", "is_renting", "is_returning"],
@@ -266,7 +266,7 @@ def test_a_run_ends_in_one_of_four_kinds(
 
 
 def test_a_day_of_the_calendar_names_its_worst_cause() -> None:
-    """Counts are those of the report; the level is in the report's words."""
+    """Counts and causes are those of the report."""
     columns = ["system_id", "date", "state", "cause", "slots", "expected", "share"]
     rows = [
         ("c", "2026-11-22", "collected", "", 200, 288, 0.7),

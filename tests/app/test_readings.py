@@ -46,7 +46,7 @@ def viewed_while(world: World, event: Any) -> Iterator[Any]:
 def test_a_commit_while_reading_never_empties_the_newest_slot(
     folder: Path, moment: str
 ) -> None:
-    """All stations have counts, those of the new slot or of the one before."""
+    """All stations have counts, of the new slot or of the one before."""
     world = World(folder / "city")
     for bikes in (3, 4):
         world.fetch({"a": bikes, "b": bikes}, after=300)
@@ -80,8 +80,8 @@ def damaged(folder: Path) -> World:
     return world
 
 
-def test_a_damaged_sheet_is_left_out_and_named(damaged: World) -> None:
-    """The other day is shown; the file and the command that mends it are named."""
+def test_a_damaged_daily_file_is_skipped_and_named(damaged: World) -> None:
+    """The other day is shown; the file and the remedy are named."""
     service = data_service(damaged)
 
     rows = service.ask("city", "snapshot", DAY, DAY + timedelta(days=2)).rows

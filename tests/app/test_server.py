@@ -47,7 +47,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield base
 
 
-def asked(
+def request(
     address: str, path: str = "/", method: str = "GET", **headers: str
 ) -> http.client.HTTPResponse:
     """Return the answer to one request; underscores of *headers* are dashes."""
@@ -77,9 +77,9 @@ def upgraded(address: str, **headers: str) -> int:
 @pytest.mark.parametrize(
     "path", ["/", "/station?station=a", "/_stcore/health", "/x.js"]
 )
-def test_every_answer_carries_the_headers(address: str, path: str) -> None:
+def test_every_answer_has_the_headers(address: str, path: str) -> None:
     """No sniffing, no foreign frame, no foreign script, image or form."""
-    answer = asked(address, path)
+    answer = request(address, path)
 
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["X-Frame-Options"] == "SAMEORIGIN"
@@ -95,10 +95,10 @@ def test_every_answer_carries_the_headers(address: str, path: str) -> None:
     assert "unsafe" not in scripts
 
 
-def test_pages_are_where_they_were(address: str) -> None:
-    """Neither a settings file of the folder nor the environment has moved them."""
-    assert asked(address, "/").status == 200
-    assert asked(address, "/_stcore/health").status == 200
+def test_addresses_of_pages_are_fixed(address: str) -> None:
+    """Neither a settings file of the folder nor the environment changes them."""
+    assert request(address, "/").status == 200
+    assert request(address, "/_stcore/health").status == 200
 
 
 @pytest.mark.parametrize(
@@ -120,12 +120,12 @@ def test_pages_are_where_they_were(address: str) -> None:
 def test_the_websocket_opens_for_pages_of_our_own_only(
     address: str, headers: dict[str, str], status: int
 ) -> None:
-    """Whatever the folder's .streamlit/config.toml says of other origins."""
+    """Whatever the folder's .streamlit/config.toml allows."""
     assert upgraded(address, **headers) == status
 
 
-def test_the_websocket_opens_for_the_address_that_was_said(address: str) -> None:
-    """As the browser asks."""
+def test_the_websocket_opens_for_the_configured_address(address: str) -> None:
+    """With the headers of a browser."""
     assert upgraded(address, Origin=address) == 101
 
 
@@ -145,25 +145,25 @@ def test_the_websocket_opens_for_the_address_that_was_said(address: str) -> None
         ("", 403),
     ],
 )
-def test_a_name_that_others_let_point_here_is_not_answered(
+def test_a_foreign_host_name_is_not_answered(
     address: str, host: str, status: int
 ) -> None:
-    """DNS rebinding: addresses and names without a dot are nobody's domain."""
-    assert asked(address, Host=host).status == status
+    """DNS rebinding: only addresses and names without a dot are allowed."""
+    assert request(address, Host=host).status == status
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST", "DELETE", "PATCH"])
-def test_nothing_can_be_sent_to_the_app(address: str, method: str) -> None:
-    """Streamlit would take an upload of 200 MB into memory from any visitor."""
-    answer = asked(address, "/_stcore/upload_file/a/b", method, Content_Length="0")
+def test_uploads_are_refused(address: str, method: str) -> None:
+    """Streamlit would read 200 MB into memory from any visitor."""
+    answer = request(address, "/_stcore/upload_file/a/b", method, Content_Length="0")
 
     assert answer.status == 403
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
 @pytest.mark.parametrize(("host", "told"), [("0.0.0.0", True), ("127.0.0.1", False)])
-def test_an_address_for_everyone_is_warned_of(host: str, *, told: bool) -> None:
-    """No password, no encryption; said before it listens (here: at a taken port)."""
+def test_listening_for_everyone_prints_a_warning(host: str, *, told: bool) -> None:
+    """No password, no encryption; printed before it listens (here: at a taken port)."""
     with socket.create_server((host, 0)) as taken:
         process = bikecollect("app", "--host", host, "--port", taken.getsockname()[1])
 

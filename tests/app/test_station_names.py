@@ -44,12 +44,12 @@ TAIPEI = {
     ],
 )
 def test_a_search_looks_at_all_texts(query: str, ids: list[str]) -> None:
-    """All words must be there, in any order, in any of the texts."""
+    """All words must occur, in any order, in any of the texts."""
     assert sorted(matching(TAIPEI, query)) == ids
 
 
 def test_a_common_prefix_is_hidden_in_both_languages() -> None:
-    """English where there is some, the publisher's own name elsewhere."""
+    """English where available, the publisher's own name elsewhere."""
     own = display_names(TAIPEI, english=False)
     english = display_names(TAIPEI, english=True)
 
@@ -71,5 +71,5 @@ def test_a_common_prefix_is_hidden_in_both_languages() -> None:
 def test_only_what_many_names_share_is_a_prefix(
     names: list[str | None], hidden: int
 ) -> None:
-    """Words that are part of a name stay."""
+    """Words that are part of a name remain."""
     assert len(prefixes(names)) == hidden

@@ -64,7 +64,7 @@ def test_vehicles_are_shown_beside_stations(show: Callable[..., Any]) -> None:
 
 
 def test_a_system_without_stations_shows_its_vehicles(show: Callable[..., Any]) -> None:
-    """No empty map of stations stands before them."""
+    """There is no empty map of stations."""
     app = show([vehicle(), vehicle("b")], [])
 
     assert [each.value for each in app.header] == ["Vehicles"]

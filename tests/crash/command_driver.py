@@ -74,7 +74,7 @@ class Publisher:
 
 
 def set_clock(moment: float) -> None:
-    """Let this process begin at *moment*, by each of its clocks."""
+    """Let both clocks of this process begin at *moment*."""
     begun, monotonic = time.monotonic(), time.monotonic
 
     def now() -> float:

@@ -171,7 +171,7 @@ class Site:
         return bad + _ledger(folder, set(rows)) + self._leftovers(folder.name)
 
     def age(self) -> None:
-        """Let temporary files be old: the next command may remove them."""
+        """Make temporary files old, so that the next command may remove them."""
         for path in (*self.root.glob("tmp/*"), *self.root.glob(".*.part")):
             os.utime(path, (NOON, NOON))
 
@@ -242,7 +242,7 @@ def _ledger(folder: Path, slots: set[str]) -> list[str]:
 
 
 def sample(calls: Sequence[str], what: str, most: int) -> list[tuple[str, str]]:
-    """Return at most *most* of *calls*, evenly, each with *what* befalls it."""
+    """Return at most *most* of *calls*, evenly spaced, each with *what* happens."""
     names = {"error=EMFILE": {"openat"}, "error=EACCES": OPENING | {"rename", "unlink"}}
     names["error=ENOSPC"] = WRITING
     fit = [
@@ -259,7 +259,7 @@ def attempt_all(
     cases: Iterable[tuple[str, str]],
     attempt: Callable[[Site, Sequence[str]], list[str]],
 ) -> dict[str, list[str]]:
-    """Run *attempt* on a copy of *template* for each case; return what was wrong."""
+    """Run *attempt* on a copy of *template* for each case; return the violations."""
     named = {f"{call}-{what.partition('=')[2]}": (call, what) for call, what in cases}
 
     def run(site: Site, name: str) -> list[str]:

@@ -74,7 +74,7 @@ def _mutate(name: str) -> None:
 
 
 def wait_for_tracer() -> None:
-    """Let any process trace this one, and wait for a word that one does."""
+    """Let any process trace this one, and wait until one does."""
     ctypes.CDLL(None).prctl(PR_SET_PTRACER, ctypes.c_ulong(-1), 0, 0, 0)
     sys.stdin.readline()
 

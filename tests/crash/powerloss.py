@@ -58,7 +58,7 @@ class _Reader:
         self._sizes = {str(path): path.stat().st_size for path in files}
 
     def read(self, name: str, arguments: str, result: int) -> None:
-        """Take in one call."""
+        """Return the snapshot of the body."""
         texts = [_bytes(text) for text in _TEXT.findall(arguments)]
         fd = arguments.partition(",")[0].strip()
         if name == "openat":

@@ -66,7 +66,7 @@ COUNT = (
 
 
 def undocumented(ended: tuple[int, str], case: Sequence[str]) -> list[str]:
-    """Return what is wrong with the end of a command that met *case*."""
+    """Return how the exit of a command that met *case* differs from the docs."""
     code, printed = ended
     bad = [f"a traceback: {printed[-300:]}"] if "Traceback" in printed else []
     if "SIGKILL" in case[1]:
@@ -79,13 +79,13 @@ def undocumented(ended: tuple[int, str], case: Sequence[str]) -> list[str]:
 
 
 def again(site: Site, *command: object) -> list[str]:
-    """Run *command* on a healthy disk; return how it failed."""
+    """Run *command* on a healthy disk; return its failure."""
     code, printed = site.run(*command)
     return [] if code == 0 else [f"{command} ended with {code}: {printed[-300:]}"]
 
 
 def collected(site: Site, number: int) -> list[str]:
-    """Run `fetch`, which also cleans the inbox; return how it failed."""
+    """Run `fetch`, which also commits the inbox; return its failure."""
     ended = site.fetch(number, number)
     return [] if ended == (0, "") else [f"fetch ended with {ended}"]
 
@@ -111,7 +111,7 @@ def test_compact_killed_or_failed_anywhere_is_completed_by_the_next(
 
 
 def test_runs_that_are_packed_are_neither_lost_nor_doubled(template: Site) -> None:
-    """The account of the past is the same after a kill or an error at any call."""
+    """The report on the past is the same after a kill or an error at any call."""
     report = ("backfill-report", "--format", "json")
     archived = template.copy(template.root.with_name("archived"))
     assert archived.run("compact", "--csv-days", "0")[0] == 0
@@ -142,8 +142,10 @@ def packed_runs(site: Site) -> tuple[int, int]:
         return int(packed), others
 
 
-def test_an_export_beside_a_killed_compact_is_whole_or_absent(template: Site) -> None:
-    """An export that reads meanwhile gives every row, or says 74 and makes no file."""
+def test_an_export_beside_a_killed_compact_is_complete_or_absent(
+    template: Site,
+) -> None:
+    """A concurrent export has every row, or ends with 74 and creates no file."""
     command = ("compact", "--csv-days", "0")
     complete = template.copy(template.root.with_name("whole"))
     result = complete.root / "rows.csv"
@@ -170,7 +172,7 @@ def test_an_export_beside_a_killed_compact_is_whole_or_absent(template: Site) ->
 
 
 def test_backfill_of_a_damaged_block_can_be_killed_anywhere(tmp_path: Path) -> None:
-    """`query` names what it skips; backfill and `verify --repair` leave all clean."""
+    """`query` names what it skips; backfill and `verify --repair` fix everything."""
     template = history(tmp_path / "damaged")
     file = template.city / DAMAGED
     data = bytearray(file.read_bytes())
@@ -197,7 +199,7 @@ def test_backfill_of_a_damaged_block_can_be_killed_anywhere(tmp_path: Path) -> N
 def test_backfill_from_another_folder_can_be_killed_anywhere(
     template: Site,
 ) -> None:
-    """The next call fills what is missing; each slot is there once."""
+    """The next call fills what is missing; each slot exists once."""
     other = template.copy(template.root.with_name("other"))
     for number, slot in ((6, 3), (7, 4), (8, -286)):
         assert other.fetch(number, slot) == (0, "")
@@ -219,8 +221,8 @@ def test_backfill_from_another_folder_can_be_killed_anywhere(
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
-def test_a_result_of_export_is_whole_or_absent(template: Site, ending: str) -> None:
-    """However export ends; the next call leaves no temporary files."""
+def test_a_result_of_export_is_complete_or_absent(template: Site, ending: str) -> None:
+    """After any end of export the next call leaves no temporary files."""
     complete = template.copy(template.root.with_name(f"whole-{ending}"))
     name = f"rows.{ending}"
     assert complete.run("export", "-o", complete.root / name)[0] == 0
@@ -251,7 +253,7 @@ def test_a_result_of_export_is_whole_or_absent(template: Site, ending: str) -> N
 
 @pytest.mark.parametrize("error", ["EIO", "EACCES", "EMFILE"])
 def test_files_that_fail_cost_their_own_system_only(tmp_path: Path, error: str) -> None:
-    """From any opened file on: the other system's slot is there."""
+    """From any opened file on: the other system's slot is committed."""
     template = Site(tmp_path / "two", systems=("city", "town"))
     for slot, number in ((0, 1), (1, 2)):
         assert template.fetch(number, slot) == (0, "")
@@ -271,21 +273,21 @@ def test_files_that_fail_cost_their_own_system_only(tmp_path: Path, error: str) 
 
 
 class Mailbox:
-    """Takes every mail, and keeps its recipient and subject."""
+    """Accepts every mail, and records its recipient and subject."""
 
     def __init__(self) -> None:
         self.mails: list[tuple[str, str]] = []
 
     async def handle_DATA(self, _: object, __: object, envelope: Envelope) -> str:
-        """Keep a mail."""
+        """Store the mail, with its recipients on top."""
         assert isinstance(envelope.content, bytes)
         message = message_from_bytes(envelope.content, policy=policy.SMTP)
         self.mails.append((envelope.rcpt_tos[0], str(message["Subject"])))
         return "250 OK"
 
 
-def test_an_incident_of_a_run_killed_while_telling_is_told(tmp_path: Path) -> None:
-    """Once or, killed between the server's answer and its record, twice; never not."""
+def test_an_incident_of_a_run_killed_while_alerting_is_reported(tmp_path: Path) -> None:
+    """Once or, killed between the server's answer and its record, twice."""
     mailbox = Mailbox()
     server = Controller(mailbox, hostname="127.0.0.1", port=free_port())
     server.start()

@@ -23,8 +23,10 @@ LEFT = {"no room": 300_000, "less than the reserve": 120_000}
 
 @needs_namespaces
 @pytest.mark.parametrize("left", LEFT.values(), ids=list(LEFT))
-def test_compact_leaves_no_half_made_files(tmp_path: Path, left: int) -> None:
-    """It ends with 74, as much is free as before; with room the day is archived."""
+def test_compact_leaves_no_partial_files_on_a_full_disk(
+    tmp_path: Path, left: int
+) -> None:
+    """It ends with 74 and frees its files; with space the day is archived."""
     world = World(tmp_path / "data" / "city")
     stations = {f"station {number}": number for number in range(400)}
     for _ in range(4):

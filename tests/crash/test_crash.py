@@ -60,7 +60,7 @@ def test_a_kill_at_every_system_call_is_healed(
 def test_an_error_at_every_system_call_is_healed(
     template: Path, earlier: bytes, calls: list[str], error: str
 ) -> None:
-    """Each call fails once, the next run heals (faults 48, 50, 53, 54, 55)."""
+    """Each call fails once, the next run recovers (faults 48, 50, 53, 54, 55)."""
 
     def attempt(folder: Path, case: str) -> list[str]:
         code = harness.strace(folder, 4, 2, *harness.inject(case, f"error={error}"))
@@ -127,7 +127,7 @@ def test_an_older_ledger_under_the_log_of_a_killed_run_is_healed(
 
 
 @needs_strace
-def test_a_kill_during_the_healing_is_healed(
+def test_a_kill_during_the_recovery_is_recovered(
     template: Path, earlier: bytes, calls: list[str]
 ) -> None:
     """Killed between CSV and ledger, and again at each call of the next (fault 72)."""
@@ -151,7 +151,7 @@ def test_a_kill_during_the_healing_is_healed(
 
 
 def _die_before_commit(folder: Path) -> None:
-    """Leave run 4 as a kill between the CSV's bytes and the ledger would."""
+    """Leave run 4 like a kill between the CSV's bytes and the ledger."""
     kept = folder / "payloads/kept/2026-11-22"
     ledger = (folder / "ledger.sqlite3").read_bytes()
     driver.run(folder, 4, 2)
@@ -198,7 +198,7 @@ def test_a_damaged_tail_is_written_again(
 def test_two_writers_with_random_kills_leave_each_slot_once(
     template: Path, earlier: bytes
 ) -> None:
-    """Two processes a slot, one in five killed at a random moment (fault 84)."""
+    """Two processes per slot, one in five killed at a random moment (fault 84)."""
     folder = template.with_name("two")
     shutil.copytree(template, folder)
     dice = random.Random(1)
@@ -258,7 +258,7 @@ def test_a_lost_ledger_costs_nothing(template: Path, earlier: bytes) -> None:
 def test_a_full_disk_loses_no_accepted_slot(
     template: Path, earlier: bytes, tmp_path: Path
 ) -> None:
-    """A tmpfs that fills up: 74 until there is room, then all is there (fault 49)."""
+    """A tmpfs that fills up: 74 until there is space, then all is there (fault 49)."""
     script = f"""
 set -e
 mount -t tmpfs -o size=1500k none {tmp_path}

@@ -30,8 +30,8 @@ def fetch(folder: Path, number: int) -> int:
     return subprocess.run(command, check=False).returncode
 
 
-def test_a_payload_that_killed_two_runs_is_set_aside(folder: Path) -> None:
-    """It dies with its own run and the next; every slot but its own is collected."""
+def test_a_payload_that_killed_two_runs_is_rejected(folder: Path) -> None:
+    """It kills its own run and the next; every slot but its own is collected."""
     ended = [fetch(folder, number) for number in (4, 5, 6, 7)]
 
     earlier = (folder / "station_status/2026-11-21.csv").read_bytes()
@@ -45,7 +45,7 @@ def test_a_payload_that_killed_two_runs_is_set_aside(folder: Path) -> None:
 
 
 def test_the_fresh_payload_is_committed_before_one_that_kills(folder: Path) -> None:
-    """A run that dies of an older payload has written its own rows before."""
+    """A run that is killed by an older payload has already written its own rows."""
     fetch(folder, 4)
     fetch(folder, 5)
 
@@ -54,8 +54,8 @@ def test_the_fresh_payload_is_committed_before_one_that_kills(folder: Path) -> N
     ).read_text(encoding="utf-8")
 
 
-def test_a_payload_set_aside_is_told_of_with_its_reason(folder: Path) -> None:
-    """The run that sets it aside says so, and so does the file beside it."""
+def test_such_a_payload_is_reported_with_its_reason(folder: Path) -> None:
+    """By the run that rejects it, and in the file beside it."""
     fetch(folder, 4)
     fetch(folder, 5)
     run = driver.run(folder, 6, 4)
@@ -74,8 +74,8 @@ def test_a_payload_set_aside_is_told_of_with_its_reason(folder: Path) -> None:
     )
 
 
-def test_killed_runs_are_written_down_as_such(folder: Path) -> None:
-    """Each of them, with the word that its payload was accepted."""
+def test_killed_runs_are_recorded_as_killed(folder: Path) -> None:
+    """Each of them, with the notice that its payload was accepted."""
     for number in (4, 5, 6):
         fetch(folder, number)
 
@@ -87,7 +87,7 @@ def test_killed_runs_are_written_down_as_such(folder: Path) -> None:
 
 
 def test_a_run_that_ends_leaves_no_mark(folder: Path) -> None:
-    """What a full disk or a busy lock did is not blamed on the payload."""
+    """A full disk or a busy lock does not count against the payload."""
     assert World(folder).inbox() == []
     fetch(folder, 4)
     assert World(folder).inbox() == [

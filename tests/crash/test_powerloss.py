@@ -40,7 +40,7 @@ def cut_everywhere(
     number: int,
     is_accepted: Callable[[Sequence[Call]], bool] | None = None,
 ) -> list[str]:
-    """Cut the power after each call, in each way; return what was violated."""
+    """Cut the power after each call, in each way; return the violations."""
     problems, states = [], 0
     earlier = (template / "station_status/2026-11-21.csv").read_bytes()
     folder = template.with_name("after")
@@ -61,7 +61,7 @@ def distinct(
     folder: Path,
     is_accepted: Callable[[Sequence[Call]], bool] | None = None,
 ) -> Iterator[tuple[str, bool]]:
-    """Make *folder* each disk that a cut after each call may leave, each once.
+    """Make *folder* each distinct disk that a cut after each call may leave.
 
     Yields its name, and whether the payload was accepted by then.
     """
@@ -80,7 +80,7 @@ def distinct(
 
 
 def _is_accepted(calls: Sequence[Call]) -> bool:
-    """Tell whether the inbox was synced after the payload got its name."""
+    """Return whether the inbox was synced after the payload got its name."""
     named = [i for i, c in enumerate(calls) if c.name == "rename" and ".tmp" in c.path]
     synced = [
         i
@@ -91,7 +91,7 @@ def _is_accepted(calls: Sequence[Call]) -> bool:
 
 
 def test_a_power_cut_at_any_step_loses_nothing_accepted(template: Path) -> None:
-    """Every legal state of the disk after every call is healed (fault 61)."""
+    """Every legal state of the disk after every call is recovered (fault 61)."""
     assert cut_everywhere(template, trace(template, 4, 2), 4) == []
 
 
@@ -105,12 +105,12 @@ def test_a_missing_fsync_is_caught(template: Path, mutant: str) -> None:
 
 
 def _is_named(calls: Sequence[Call]) -> bool:
-    """Tell whether the payload has its name: what the mutant takes for accepted."""
+    """Return whether the payload has its name: the mutant's rule for accepted."""
     return any(c.name == "rename" and ".tmp" in c.path for c in calls)
 
 
 def test_the_order_of_the_commit_is_kept(template: Path) -> None:
-    """Payload named, inbox synced, its reading counted, rows, ledger, moved on."""
+    """Payload named, inbox synced, mark made, rows, ledger, payload moved."""
     calls = trace(template, 4, 2)
     csv, inbox = "station_status/2026-11-22.csv", "/payloads/inbox"
 
@@ -147,7 +147,7 @@ def test_the_order_of_the_commit_is_kept(template: Path) -> None:
 
 
 def test_the_first_run_ever_survives_a_power_cut(tmp_path: Path) -> None:
-    """Cut in the run that makes the folders: what was accepted is there (fault 61)."""
+    """A cut while folders are created loses nothing that was accepted (fault 61)."""
     template = tmp_path / "city"
     template.mkdir()
     calls = trace(template, 1, 0)

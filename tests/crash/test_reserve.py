@@ -19,7 +19,7 @@ needs_namespaces = pytest.mark.skipif(
 
 @needs_namespaces
 def test_the_reserve_of_a_disk_ends_runs_and_takes_no_data(tmp_path: Path) -> None:
-    """120 of 160 kB are left: 74, no row more, and the ledger has the run."""
+    """120 of 160 kB are left: 74, no more rows, and the ledger has the run."""
     template = harness.history(tmp_path / "city")
     disk, after = tmp_path / "disk", tmp_path / "after"
     disk.mkdir()

@@ -47,8 +47,8 @@ def killed_at(world: World, number: int) -> bool:
 
 
 @pytest.mark.parametrize("number", range(1, 11))
-def test_the_next_run_that_rejects_goes_on(world: World, number: int) -> None:
-    """The newest payloads stay with their reasons; at most one reason is left over."""
+def test_the_next_run_continues_the_removal(world: World, number: int) -> None:
+    """The newest payloads keep their reasons; at most one reason is left over."""
     assert killed_at(world, number)
     for _ in range(2):
         world.clock.now += 300

@@ -91,7 +91,7 @@ def attempt(folder: Path, case: str, what: str) -> list[str]:
 def test_a_run_with_vehicles_that_dies_anywhere_is_healed(
     template: Path, calls: list[str], what: str
 ) -> None:
-    """Both files hold each accepted slot once, and both ledgers agree with them."""
+    """Both files have each accepted slot once, and both ledgers agree with them."""
     bad = harness.each_case(
         template, calls, lambda folder, case: attempt(folder, case, what)
     )

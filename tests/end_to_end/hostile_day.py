@@ -24,7 +24,7 @@ SECONDS = 20
 
 
 def imported() -> None:
-    """Import what a run may need, once for all: each child has it then."""
+    """Import what a run may need, once, so that each child has it."""
     for name in ("core", "feeds", "storage", "collect", "alerts", "wiring"):
         package = importlib.import_module(f"{bikecollect.__name__}.{name}")
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):

@@ -30,7 +30,7 @@ HASH_MODULUS = 2**61 - 1
 def reply(
     body: bytes, status: str = "200 OK", *headers: str, packed: bool = False
 ) -> bytes:
-    """Return a whole answer of HTTP."""
+    """Return a complete HTTP response."""
     body = gzip.compress(body, 6) if packed else body
     lines = [
         f"HTTP/1.1 {status}",
@@ -71,12 +71,12 @@ def station(number: int = 0, **more: Any) -> dict[str, Any]:
 
 
 def few(**more: Any) -> Callable[[str], bytes]:
-    """Return the maker of three stations with *more*."""
+    """Return a function that returns three stations with *more*."""
     return lambda path: stations(path, [station(n, **more) for n in range(3)])
 
 
 def each_with(name: str, value: Callable[[int], Any], number: int) -> Deed:
-    """Return the deed of sending *number* stations whose *name* is *value*'s."""
+    """Return an action that sends *number* stations whose *name* is *value*'s."""
     return sends(
         lambda path: stations(
             path, [station(n, **{name: value(n)}) for n in range(number)]
@@ -91,7 +91,7 @@ def sends(
     *headers: str,
     packed: bool = False,
 ) -> Deed:
-    """Return the deed of answering with the body that *make* makes for a path."""
+    """Return an action that sends *data* and disconnects."""
 
     @cache
     def made(path: str) -> bytes:
@@ -102,7 +102,7 @@ def sends(
 
 
 def raw(data: bytes, times: int = 1) -> Deed:
-    """Return the deed of sending *data*, so many *times*, and hanging up."""
+    """Return an action that sends *data*, so many *times*, and disconnects."""
 
     def deed(peer: socket.socket, path: str) -> None:
         for _ in range(times):
@@ -112,7 +112,7 @@ def raw(data: bytes, times: int = 1) -> Deed:
 
 
 def lists(url: str, number: int = 1, name: str = "x") -> Deed:
-    """Return the deed of a gbfs.json that leads to *url*; nothing else is there."""
+    """Return an action that sends a gbfs.json with *url*; everything else is 404."""
     feeds = [{"name": "station_status", "url": url}]
     feeds += [{"name": f"{name}{n}", "url": url} for n in range(number)]
     discovery = json.dumps({"data": {"en": {"feeds": feeds}}}).encode()
@@ -125,7 +125,7 @@ def lists(url: str, number: int = 1, name: str = "x") -> Deed:
 
 
 def pages(peer: socket.socket, path: str) -> None:
-    """Send a page of many that are promised, none like another."""
+    """Send one of many announced pages, all different."""
     listed = [station(n, name=f"{path} {n} {'x' * 900}") for n in range(1_000)]
     peer.sendall(reply(stations(path, listed, total=99_000)))
 
@@ -136,7 +136,7 @@ EVIL = "\x1b[2J\x1b]0;owned\x07\u202egnp.exe\u2066\x9b31m\r\n2026-11-22 CRITICAL
 
 @cache
 def kinds() -> Mapping[str, Deed]:
-    """Return what an attacker may do, by name."""
+    """Return the actions of an attacker, by name."""
     bomb = gzip.compress(bytes(64 * MIB), 9)
     return {
         # What costs CPU or memory.
@@ -259,7 +259,7 @@ def kinds() -> Mapping[str, Deed]:
 
 
 def good(moment: float, base: str, path: str) -> bytes:
-    """Return the good document at *path*, as of *moment*."""
+    """Return a complete answer."""
     if path == "/youbike":
         return dialects.youbike(CITY, moment)
     documents = dialects.gbfs(CITY, moment, f"{base}/gbfs")

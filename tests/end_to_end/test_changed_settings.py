@@ -86,22 +86,22 @@ class Life:
         return process.stdout
 
     @property
-    def told(self) -> str:
-        """What people were told of."""
+    def alerts(self) -> str:
+        """Return the alerts that were sent."""
         file = self.folder / "told"
         return file.read_text(encoding="utf-8") if file.exists() else ""
 
 
 @pytest.fixture
 def life(tmp_path: Path) -> Iterator[Life]:
-    """Return a life, whose feed goes by its clock."""
+    """Return a life, whose feed uses its clock."""
     clock = Clock()
     with serving(lambda _: Answer(dialects.youbike(City(5), clock.now))) as url:
         yield Life(tmp_path, url, clock)
 
 
-def test_a_changed_zone_leaves_the_past_alone(life: Life) -> None:
-    """Archived days verify, open ones are compacted, exports are whole."""
+def test_a_changed_zone_does_not_change_the_past(life: Life) -> None:
+    """Archived days verify, open ones are compacted, exports are complete."""
     life.settings("Europe/Oslo")
     life.collect(BEGIN, BEGIN + 24 * HOUR, HOUR)
     life.run("compact", "--csv-days", "0")
@@ -124,14 +124,14 @@ def test_a_changed_zone_leaves_the_past_alone(life: Life) -> None:
         "Europe/Oslo",
         "America/New_York",
     ]
-    assert "missed" not in life.told
+    assert "missed" not in life.alerts
 
 
 @pytest.mark.parametrize(
     ("before", "after"), [("1h", "10min"), ("10min", "1h"), ("6h", "5min")]
 )
 def test_a_changed_interval_is_no_gap(life: Life, before: str, after: str) -> None:
-    """Neither in the report nor for people, and the archive says so for ever."""
+    """Neither in the report nor in alerts nor in the archive."""
     steps = {"5min": 300, "10min": 600, "1h": HOUR, "6h": 6 * HOUR}
     change = BEGIN + 30 * HOUR
     life.settings(interval=before)
@@ -150,11 +150,11 @@ def test_a_changed_interval_is_no_gap(life: Life, before: str, after: str) -> No
     assert report["expected"] == report["collected"] == 24 * HOUR // steps[before]
     assert full["missing"] == 0
     assert states[1:] == [str(24 * HOUR // steps[before])]
-    assert "missed" not in life.told
+    assert "missed" not in life.alerts
 
 
-def test_facts_are_taken_from_a_ledger_that_has_none(life: Life) -> None:
-    """As of a folder that an earlier version made."""
+def test_facts_are_derived_from_the_ledger_if_missing(life: Life) -> None:
+    """As in a folder of an earlier version."""
     life.settings(interval="1h")
     life.collect(BEGIN, BEGIN + 30 * HOUR, HOUR)
     (life.folder / "data" / "city" / "facts.json").unlink()
@@ -165,11 +165,11 @@ def test_facts_are_taken_from_a_ledger_that_has_none(life: Life) -> None:
     report = json.loads(life.run("backfill-report", *until))
 
     assert (report["expected"], report["missing"]) == (36, 0)
-    assert "missed" not in life.told
+    assert "missed" not in life.alerts
 
 
 def test_a_zone_is_taken_from_archived_days(life: Life) -> None:
-    """Where the file of facts is lost, too."""
+    """If the file of facts is lost, too."""
     life.settings("Europe/Oslo")
     life.collect(BEGIN, BEGIN + 30 * HOUR, HOUR)
     life.run("compact", "--csv-days", "0")
@@ -184,7 +184,7 @@ def test_a_zone_is_taken_from_archived_days(life: Life) -> None:
 
 
 def test_a_damaged_file_of_facts_is_replaced(life: Life) -> None:
-    """It is an index, too: nothing ends with it."""
+    """It is an index: no command fails because of it."""
     life.settings()
     life.collect(BEGIN, BEGIN + 3 * HOUR, HOUR)
     facts = life.folder / "data" / "city" / "facts.json"
@@ -195,7 +195,7 @@ def test_a_damaged_file_of_facts_is_replaced(life: Life) -> None:
 
 
 def test_slots_of_hours_are_never_late(life: Life) -> None:
-    """They lie where cron fires, at +05:30 too."""
+    """They begin when cron fires, at +05:30 too."""
     life.settings("Asia/Kolkata")
     begin = BEGIN + 30 * 60
     life.collect(begin, begin + 5 * HOUR, HOUR)

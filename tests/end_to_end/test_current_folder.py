@@ -28,7 +28,7 @@ INSTALLED = [
 
 @pytest.fixture
 def evil(tmp_path: Path) -> Path:
-    """Return a folder in which somebody has put modules of well-known names."""
+    """Return a folder in which another user has put modules with well-known names."""
     for name in PLANTED:
         (tmp_path / f"{name}.py").write_text("print('EVIL')\n", encoding="utf-8")
     (tmp_path / "below").mkdir()
@@ -45,7 +45,7 @@ def evil(tmp_path: Path) -> Path:
 def test_no_module_comes_from_the_current_folder(
     evil: Path, start: list[str], path: str
 ) -> None:
-    """By Python's own habit, or by an empty or relative part of PYTHONPATH."""
+    """Neither by default, nor by an empty or relative part of PYTHONPATH."""
     process = subprocess.run(
         [sys.executable, "-S", *start, *WORDS],
         cwd=evil,
@@ -62,8 +62,8 @@ def test_no_module_comes_from_the_current_folder(
     assert process.stdout.startswith('{"system": ')
 
 
-def test_a_current_folder_that_is_gone_is_no_trouble(tmp_path: Path) -> None:
-    """It has no modules; cron and screens outlive folders."""
+def test_a_deleted_current_folder_is_no_error(tmp_path: Path) -> None:
+    """Cron and terminals may outlive their folder."""
     command = f'mkdir gone; cd gone; rmdir "$PWD"; {sys.executable} -m bikecollect -h'
     process = subprocess.run(
         ["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False
@@ -75,7 +75,7 @@ def test_a_current_folder_that_is_gone_is_no_trouble(tmp_path: Path) -> None:
 def test_the_crontabs_command_needs_no_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the script is not installed, Python is called with -P."""
+    """If the script is not installed, Python is called with -P."""
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
 
     assert program() == [str(tmp_path / "python"), "-P", "-m", "bikecollect"]

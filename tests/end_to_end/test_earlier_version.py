@@ -27,12 +27,12 @@ NEW_COLUMNS = {"coverage": 3, "profile": 2}
 
 @pytest.fixture(scope="module")
 def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of what the version before wrote, and of what it said."""
+    """Return a folder with data and output of the version before."""
     return unpacked(tmp_path_factory.mktemp("before"))
 
 
 def unpacked(folder: Path) -> Path:
-    """Return *folder* with all that lies in the archive."""
+    """Return the recorded bytes; .gz is only their container."""
     with tarfile.open(BEFORE) as packed:
         packed.extractall(folder, filter="data")
     return folder
@@ -63,7 +63,7 @@ def report(before: Path) -> str:
 
 
 def known_part(printed: str) -> str:
-    """Return lines of JSON without what is new or told otherwise since.
+    """Return lines of JSON without keys that are new or have changed since.
 
     A finding has a remedy; rejected payloads that still cannot be read fill no slot.
     """
@@ -75,15 +75,15 @@ def known_part(printed: str) -> str:
     return "".join(f"{json.dumps(values, ensure_ascii=False)}\n" for values in lines)
 
 
-def test_it_is_reported_to_the_byte(before: Path) -> None:
+def test_the_report_is_equal_to_the_byte(before: Path) -> None:
     """Every slot, its state and its cause, from the archive and from the CSV."""
     expected = before / "torn" / "backfill-report.json"
 
     assert known_part(report(before)) == known_part(expected.read_text("utf-8"))
 
 
-def test_it_is_verified_to_the_byte(before: Path) -> None:
-    """The same certificates, and the same torn bytes found."""
+def test_the_output_of_verify_is_equal_to_the_byte(before: Path) -> None:
+    """The same certificates, and the same torn bytes."""
     expected = before / "torn" / "verify.jsonl"
 
     printed = said(before, "verify", "--format", "json")
@@ -93,7 +93,7 @@ def test_it_is_verified_to_the_byte(before: Path) -> None:
 
 @pytest.mark.parametrize("table", TABLES)
 def test_each_table_is_exported_to_the_byte(before: Path, table: str) -> None:
-    """Of the archived day, as CSV; columns that are new since are the last ones."""
+    """Of the archived day, as CSV; new columns are the last ones."""
     expected = before / "torn" / f"{table}.csv"
 
     printed = said(before, "export", "--what", table, *DAY, "--format", "csv")
@@ -104,8 +104,8 @@ def test_each_table_is_exported_to_the_byte(before: Path, table: str) -> None:
     assert "\n".join([*known, ""]) == expected.read_text(encoding="utf-8")
 
 
-def test_it_is_healed_to_the_byte(healed: Path) -> None:
-    """The torn block is cut, and written whole from its payload."""
+def test_the_recovered_folder_is_equal_to_the_byte(healed: Path) -> None:
+    """The torn block is cut, and written completely from its payload."""
     expected = healed / "healed"
 
     printed = said(healed, "verify", "--format", "json")
@@ -113,5 +113,5 @@ def test_it_is_healed_to_the_byte(healed: Path) -> None:
 
     assert known_part(printed) == (expected / "verify.jsonl").read_text("utf-8")
     assert rows == (expected / "open-day.csv").read_text(encoding="utf-8")
-    told = (expected / "backfill-report.json").read_text("utf-8")
-    assert known_part(report(healed)) == known_part(told)
+    before_upgrade = (expected / "backfill-report.json").read_text("utf-8")
+    assert known_part(report(healed)) == known_part(before_upgrade)

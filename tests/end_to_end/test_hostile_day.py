@@ -33,14 +33,14 @@ UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2
 
 @dataclass
 class Day:
-    """What came of the day in *folder*: the runs' statuses, memory and answers."""
+    """The results of the day in *folder*: the runs' statuses, memory and answers."""
 
     folder: Path
     mail: MailServer
     runs: list[tuple[int, float, dict[str, str]]]
 
     def select(self, system: str, sql: str) -> list[tuple[int, ...]]:
-        """Return what *sql* selects from the ledger of *system*."""
+        """Return the result of *sql* on the ledger of *system*."""
         path = self.folder / "data" / system / "ledger.sqlite3"
         with closing(sqlite3.connect(path)) as db:
             return db.execute(sql).fetchall()
@@ -53,7 +53,7 @@ class Day:
 
 
 def planned() -> list[dict[str, str]]:
-    """Return the day: each kind comes once to each system, at a slot of its own."""
+    """Return the day: each kind once for each system, at a separate slot."""
     rng = random.Random(SEED)
     plan = [dict.fromkeys(SYSTEMS, "") for _ in range(SLOTS)]
     visits = [(system, kind) for kind in hostile_feed.kinds() for system in SYSTEMS]
@@ -116,7 +116,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
 def test_a_day_of_hostile_answers_costs_only_their_own_slots(
     day: Day, system: str
 ) -> None:
-    """Each good slot has the rows that the city had, and no others."""
+    """Each good slot has exactly the rows of the city."""
     expected = {
         slot: {s.place.station_id: str(s.bikes) for s in hostile_feed.CITY.at(slot + 2)}
         for slot, (_, _, kinds) in _by_slot(day)
@@ -145,7 +145,7 @@ def test_no_run_of_the_day_is_killed_or_takes_much_memory(day: Day) -> None:
 
 @pytest.mark.slow
 def test_the_day_takes_little_of_the_disk(day: Day) -> None:
-    """All of it, the good slots too: less than 50 MB."""
+    """Less than 50 MB, including the good slots."""
     files = [
         path
         for name in ("data", "state")
@@ -159,8 +159,8 @@ def test_the_day_takes_little_of_the_disk(day: Day) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_trouble_is_told_within_the_hour(day: Day, system: str) -> None:
-    """Each lost slot is an incident's, and of each incident a mail came in time."""
+def test_trouble_is_mailed_within_the_hour(day: Day, system: str) -> None:
+    """Each lost slot has an incident, and each incident was mailed in time."""
     sql = "SELECT opened, last, lost FROM incidents WHERE kind = '{}' AND lost > 0"
     incidents = {kind: day.select(system, sql.format(kind)) for kind in SAID}
     mails = [
@@ -188,8 +188,8 @@ def test_trouble_is_told_within_the_hour(day: Day, system: str) -> None:
 
 
 @pytest.mark.slow
-def test_nothing_of_the_day_acts_on_who_reads_of_it(day: Day) -> None:
-    """Logs, reasons, lists and mails hold no escapes, and turn no text around."""
+def test_no_control_character_of_the_day_is_printed(day: Day) -> None:
+    """Logs, reasons, lists and mails have no escapes and no bidi marks."""
     texts = [
         path
         for suffix in ("*.log*", "*.txt", "*.csv", "*.json")

@@ -103,7 +103,7 @@ def test_stamps_that_hash_alike_are_read(tmp_path: Path) -> None:
 def test_too_many_stations_for_the_memory_are_a_rejected_payload(
     tmp_path: Path,
 ) -> None:
-    """450,000 within 512 MiB: no run is killed, and the next one goes on."""
+    """450,000 within 512 MiB: no run is killed, and the next one succeeds."""
     stations = [{"sno": str(n), "sbi": 1, "bemp": 1} for n in range(450_000)]
     body = json.dumps(stations).encode()
     with feed(tmp_path) as youbike:
@@ -134,7 +134,7 @@ def test_a_small_answer_does_not_become_gigabytes(tmp_path: Path) -> None:
 
 
 def test_one_station_of_endless_fields_is_a_rejected_payload(tmp_path: Path) -> None:
-    """They are neither remembered nor told of one by one."""
+    """The fields are neither stored nor reported one by one."""
     fields = ",".join(f'"f{n}":1' for n in range(300_000))
     with feed(tmp_path) as youbike:
         process = youbike.fetch(f'[{{"sno":"1",{fields}}}]'.encode())
@@ -158,7 +158,7 @@ LONG = "x" * (10 * MIB)
     ],
     ids=["a feed's name", "a host", "a path", "a language", "the top"],
 )
-def test_a_long_name_is_written_down_shortly(tmp_path: Path, gbfs: object) -> None:
+def test_a_long_name_is_cut_in_ledger_and_log(tmp_path: Path, gbfs: object) -> None:
     """10 MB of it became 120 MB of ledger and 60 MB of log, in each slot."""
     with feed(tmp_path, "gbfs") as city:
         process = city.fetch(json.dumps(gbfs).encode())

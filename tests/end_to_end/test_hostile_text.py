@@ -65,7 +65,7 @@ MISDEEDS: dict[str, Misdeed] = {
 
 
 def acts(text: str) -> list[str]:
-    """Return what of *text* would act unseen, and the lines that it has forged."""
+    """Return the active characters of *text*, and the lines that it has forged."""
     hidden = {c for c in text if category(c) in HIDDEN and c != "\n"}
     forged = [line for line in text.split("\n") if line.startswith(FORGED)]
     return [*map(repr, sorted(hidden)), *forged]
@@ -106,7 +106,7 @@ def settings(folder: Path, url: str, *more: str) -> Path:
 
 
 def collected(path: Path, slots: int) -> None:
-    """Collect *slots* slots by the settings at *path*, at a clock of our own."""
+    """Run `fetch`, which also commits the inbox; return its failure."""
     clock = Time(BEGIN)
     for number in range(slots):
         clock.now = BEGIN + 300 * number + 2
@@ -145,7 +145,7 @@ Say = Callable[..., str]
 
 @pytest.fixture
 def say(capfd: pytest.CaptureFixture[str]) -> Iterator[Say]:
-    """Yield what runs a command line in this process, and returns all it prints."""
+    """Yield a function that runs a command in this process, and returns its output."""
     logger = logging.getLogger("bikecollect")
     before = logger.handlers[:], logger.level, logger.propagate
 
@@ -163,13 +163,15 @@ def say(capfd: pytest.CaptureFixture[str]) -> Iterator[Say]:
 def screens(
     say: Say, path: Path, commands: Sequence[Sequence[str]] = SCREENS
 ) -> dict[str, str]:
-    """Return what each of *commands* prints, by its words."""
+    """Return the output of each of *commands*, by its words."""
     return {" ".join(words): say("--config", path, *words) for words in commands}
 
 
 @pytest.mark.parametrize("source", MISDEEDS)
-def test_what_a_feed_says_acts_nowhere(say: Say, tmp_path: Path, source: str) -> None:
-    """Not in a log, a mail, a webhook, a program's stdin, a reason, a screen."""
+def test_control_characters_of_a_feed_are_escaped_everywhere(
+    say: Say, tmp_path: Path, source: str
+) -> None:
+    """In logs, mails, webhooks, a command's stdin, reasons and output."""
     received: list[str] = []
     log = tmp_path / "told"
     with (
@@ -200,8 +202,10 @@ def test_what_a_feed_says_acts_nowhere(say: Say, tmp_path: Path, source: str) ->
     assert received or source in {"a station's name", "a stamp", "a count"}
 
 
-def test_what_a_gbfs_system_calls_itself_acts_nowhere(say: Say, tmp_path: Path) -> None:
-    """Its name, operator, version and addresses, when it is tried and when it fails."""
+def test_control_characters_of_system_information_are_escaped(
+    say: Say, tmp_path: Path
+) -> None:
+    """Name, operator, version and addresses, in tries and in errors."""
     documents = dialects.gbfs(CITY, BEGIN, "http://127.0.0.1:9")
 
     def answer(asked: str) -> Answer:
@@ -226,8 +230,8 @@ def test_what_a_gbfs_system_calls_itself_acts_nowhere(say: Say, tmp_path: Path) 
     assert {words: acts(text) for words, text in output.items() if acts(text)} == {}
 
 
-def test_an_address_in_gbfs_json_acts_nowhere(say: Say, tmp_path: Path) -> None:
-    """It is named in the error, the tries and the mail."""
+def test_control_characters_of_an_address_are_escaped(say: Say, tmp_path: Path) -> None:
+    """In the error, the requests and the mail."""
     feeds = [
         {"name": name, "url": f"http://127.0.0.1:9/{EVIL}"}
         for name in ("station_status", "station_information")
@@ -247,7 +251,7 @@ def test_an_address_in_gbfs_json_acts_nowhere(say: Say, tmp_path: Path) -> None:
 
 @contextmanager
 def smtp(greeting: bytes) -> Iterator[int]:
-    """Serve a mail server that says *greeting* and hangs up; yield its port."""
+    """Serve a mail server that sends *greeting* and disconnects; yield its port."""
 
     def serve() -> None:
         with suppress(OSError):
@@ -263,8 +267,10 @@ def smtp(greeting: bytes) -> Iterator[int]:
             listener.shutdown(socket.SHUT_RDWR)
 
 
-def test_what_a_mail_server_says_acts_nowhere(say: Say, tmp_path: Path) -> None:
-    """Its refusal is in the doctor's lines, the log and the incident."""
+def test_control_characters_of_a_mail_server_are_escaped(
+    say: Say, tmp_path: Path
+) -> None:
+    """In the doctor's lines, the log and the incident."""
     reply = b"554-\x1b[2J\x9b2J\x07\r\n554 " + FORGED.encode() + b"\x85\r\n"
     with smtp(reply) as port:
         error = check(Server("127.0.0.1", port, "none"))
@@ -285,8 +291,10 @@ def test_what_a_mail_server_says_acts_nowhere(say: Say, tmp_path: Path) -> None:
     assert r"\x1b[2" not in output["runs"], "our own colours are no text of others"
 
 
-def test_a_file_of_another_archive_acts_nowhere(say: Say, tmp_path: Path) -> None:
-    """Its name, its header and its cells: refused, taken in, and read again."""
+def test_control_characters_of_another_archive_are_escaped(
+    say: Say, tmp_path: Path
+) -> None:
+    """In its name, header and cells: refused, imported, and read again."""
     path = settings(tmp_path, "http://127.0.0.1:9/")
     data, theirs = tmp_path / "data/city", tmp_path / "theirs"
     data.mkdir(parents=True)
@@ -326,10 +334,10 @@ def test_a_file_of_another_archive_acts_nowhere(say: Say, tmp_path: Path) -> Non
         "broken = \x1b[2J\x9b",
     ],
 )
-def test_a_value_of_the_settings_acts_nowhere(
+def test_control_characters_of_the_settings_are_escaped(
     say: Say, tmp_path: Path, line: str
 ) -> None:
-    """The error names it, visibly."""
+    """The error shows the value escaped."""
     path = settings(tmp_path, "http://127.0.0.1:9/", line)
     if not line.startswith("["):
         path.write_text(f"{line}\n{path.read_text('utf-8')}", encoding="utf-8")
@@ -354,16 +362,18 @@ def test_a_value_of_the_settings_acts_nowhere(
         ["backfill-report", "--since", EVIL],
     ],
 )
-def test_a_word_of_the_command_line_acts_nowhere(say: Say, words: list[str]) -> None:
-    """Whoever made a person type it: errors show it."""
+def test_control_characters_of_the_command_line_are_escaped(
+    say: Say, words: list[str]
+) -> None:
+    """Errors show them, because another person may have given the command."""
     text = say(*words)
 
     assert text
     assert acts(text) == []
 
 
-def test_a_terminal_obeys_no_name_even_as_csv(tmp_path: Path) -> None:
-    """Data are byte for byte in a pipe, and visible on a screen."""
+def test_csv_on_a_terminal_is_escaped(tmp_path: Path) -> None:
+    """In a pipe the data are unchanged."""
     path = settings(tmp_path, "http://127.0.0.1:9/")
     sql = "SELECT chr(27) || '[2J' || chr(8238) || chr(155) AS name"
     command = ["--config", path, "query", "--format", "csv", sql]

@@ -112,7 +112,7 @@ def must_be_complete(config: Path) -> None:
 
 
 def test_a_killed_process_leaves_its_systems_to_the_next_call(tmp_path: Path) -> None:
-    """The other process' systems are collected, and nothing is twice or lost."""
+    """The other process' systems are collected, and nothing is lost or doubled."""
     half = Half()
     with serving(half.answer) as url:
         config = settings(tmp_path, url)
@@ -137,7 +137,7 @@ def test_a_killed_process_leaves_its_systems_to_the_next_call(tmp_path: Path) ->
 
 
 def test_a_call_that_is_killed_leaves_processes_that_finish(tmp_path: Path) -> None:
-    """They end by themselves, and the next call reports what they did."""
+    """They end by themselves, and the next call reports their runs."""
     half = Half()
     with serving(half.answer) as url:
         config = settings(tmp_path, url)

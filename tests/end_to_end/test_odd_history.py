@@ -121,7 +121,7 @@ def ledger(world: World, *statements: str) -> None:
 
 
 def codes(world: World, tmp_path: Path, lines: Sequence[str]) -> dict[str, int]:
-    """Run the command *lines*; return those that end with neither 0 nor 1."""
+    """Run the command *lines*; return those whose exit code is neither 0 nor 1."""
     config = tmp_path / "bikecollect.toml"
     config.write_text(
         f'data_dir = "{world.folder.parent}"\n[systems.city]\nfeed = "youbike"\n'
@@ -136,7 +136,7 @@ def codes(world: World, tmp_path: Path, lines: Sequence[str]) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("statement", BLOCKS)
-def test_an_odd_block_of_the_ledger_blinds_no_command(
+def test_no_command_fails_on_an_odd_block_of_the_ledger(
     world: World, tmp_path: Path, statement: str
 ) -> None:
     """Years 1 and 9999, the largest numbers, paths that lead out."""
@@ -145,20 +145,20 @@ def test_an_odd_block_of_the_ledger_blinds_no_command(
     assert codes(world, tmp_path, FEW) == {}
 
 
-def test_other_odd_rows_of_the_ledger_blind_no_command(
+def test_no_command_fails_on_other_odd_rows_of_the_ledger(
     world: World, tmp_path: Path
 ) -> None:
-    """Runs without end, incidents of all times, JSON that is none."""
+    """Runs without end, incidents of all times, invalid JSON."""
     ledger(world, *OTHERS)
 
     assert codes(world, tmp_path, COMMANDS) == NO_VEHICLES
 
 
 @pytest.mark.parametrize("statement", [*BLOCKS[:6], ";".join(OTHERS)])
-def test_an_odd_row_of_the_ledger_keeps_no_day_from_the_archive(
+def test_days_are_archived_despite_odd_rows_of_the_ledger(
     world: World, statement: str
 ) -> None:
-    """The two days are archived, no more, and are the same afterwards."""
+    """Exactly the two days are archived, and their rows are the same."""
     with viewed(world) as db:
         before = db.execute("FROM station_status ORDER BY ALL").fetchall()
     ledger(world, statement)
@@ -177,8 +177,8 @@ def test_an_odd_row_of_the_ledger_keeps_no_day_from_the_archive(
 
 
 @pytest.mark.parametrize("statement", BLOCKS[:6])
-def test_verify_names_a_block_that_cannot_be(world: World, statement: str) -> None:
-    """Nothing else would tell that it is left out."""
+def test_verify_names_an_impossible_block(world: World, statement: str) -> None:
+    """No other command reports that it is skipped."""
     ledger(world, statement)
 
     assert any(
@@ -213,7 +213,7 @@ def rewrite(world: World, old: bytes, new: bytes) -> None:
 
 
 @pytest.mark.parametrize(("old", "new"), VALUES)
-def test_an_odd_value_of_a_daily_file_blinds_no_command(
+def test_no_command_fails_on_an_odd_value_of_a_daily_file(
     world: World, tmp_path: Path, old: bytes, new: bytes
 ) -> None:
     """It is empty where it is typed; before and after the day is archived."""
@@ -230,10 +230,10 @@ def test_an_odd_value_of_a_daily_file_blinds_no_command(
 
 
 @pytest.mark.parametrize(("old", "new"), VALUES)
-def test_an_odd_value_comes_back_from_the_archive_as_it_was(
+def test_an_odd_value_is_archived_unchanged(
     world: World, old: bytes, new: bytes
 ) -> None:
-    """Letter by letter: the certificate of the CSV is that of the archive."""
+    """Byte for byte: the certificate of the CSV is that of the archive."""
     rewrite(world, old, new)
     before = certificates(world)
     world.clock.now += DAY
@@ -253,7 +253,7 @@ def certificates(world: World) -> list[tuple[str, DaySummary]]:
 
 
 def test_a_typical_day_has_no_column_for_odd_rows(world: World) -> None:
-    """What is not needed is not there."""
+    """It exists only on days that need it."""
     world.clock.now += DAY
     compacted(world)
     archives = [path for path in files(world) if path.suffix == ".parquet"]
@@ -263,7 +263,7 @@ def test_a_typical_day_has_no_column_for_odd_rows(world: World) -> None:
 
 
 def test_a_day_of_another_time_zone_is_still_refused(world: World) -> None:
-    """Its slots are none of this zone: the settings have changed, not the rows."""
+    """The settings have changed, not the rows."""
     path = world.folder / "station_status/2026-11-22.csv"
     for slot in (SLOT - 300, SLOT, SLOT + 300):
         _shift(world, path, slot)
@@ -302,10 +302,10 @@ def _odd_payloads(path: Path) -> None:
 
 
 @pytest.mark.parametrize("plant", [_odd_list, _odd_payloads])
-def test_odd_files_beside_blind_no_command(
+def test_no_command_fails_on_odd_other_files(
     world: World, tmp_path: Path, plant: Callable[[Path], None]
 ) -> None:
-    """A list of stations with wild numbers, payloads of the years 1 and 9999."""
+    """A list of stations with impossible numbers, payloads of the years 1 and 9999."""
     plant(world.folder / "station_information.csv")
 
     assert codes(world, tmp_path, [*COMMANDS, "compact"]) == NO_VEHICLES

@@ -58,10 +58,10 @@ BASIC = b64encode(f"me:{CANARY}".encode()).decode()
     ],
 )
 @pytest.mark.parametrize("status", [200, 403])
-def test_what_a_server_echoes_is_not_kept(
+def test_an_echoed_secret_is_not_kept(
     tmp_path: Path, header: str, value: str, echo: str, status: int
 ) -> None:
-    """Neither the whole header nor what the server made of it."""
+    """Neither the header nor what the server derived from it."""
     with serving(lambda _: Answer(f"<p>{echo}".encode(), status)) as url:
         more = f'headers = {{ {header} = "{value}" }}'
         path = settings(tmp_path, url, more)
@@ -74,8 +74,8 @@ def test_what_a_server_echoes_is_not_kept(
     )
 
 
-def test_a_key_is_not_kept_when_all_goes_well(tmp_path: Path) -> None:
-    """Not in the ledger, not in the log, not beside the publisher's bytes."""
+def test_a_key_is_not_kept_after_a_good_run(tmp_path: Path) -> None:
+    """Not in the ledger, not in the log, not beside the payload."""
     with serving(lambda _: GOOD) as url:
         place = url.replace("http://", f"http://me:{CANARY}-user@")
         path = settings(tmp_path, f"{place}/f?size=20&key={CANARY}-query")
@@ -87,8 +87,8 @@ def test_a_key_is_not_kept_when_all_goes_well(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("token", ["", "?token=of-the-publisher"])
-def test_a_gbfs_key_is_not_remembered_in_clear(tmp_path: Path, token: str) -> None:
-    """Nor a token of the publisher's; the addresses are asked for again then."""
+def test_a_gbfs_key_is_not_stored_in_clear_text(tmp_path: Path, token: str) -> None:
+    """Nor a token of the publisher; those addresses are looked up again."""
     requests: list[str] = []
     now = int(time.time())
 
@@ -124,7 +124,7 @@ def test_a_gbfs_key_is_not_remembered_in_clear(tmp_path: Path, token: str) -> No
 
 
 def test_a_page_s_size_is_no_secret(tmp_path: Path) -> None:
-    """`size=1000` takes no number out of the result."""
+    """`size=1000` masks no number of the result."""
     page = Answer(dialects.youbike(City(1000), time.time()))
     with serving(lambda path: page if "page=0" in path else Answer(b"[]")) as url:
         path = settings(tmp_path, f"{url}/f?page=0&size=1000")
@@ -138,8 +138,8 @@ def test_a_page_s_size_is_no_secret(tmp_path: Path) -> None:
     assert json.loads(log.splitlines()[-1])["stations"] == 1000
 
 
-def test_a_parameter_s_value_takes_nothing_from_paths(tmp_path: Path) -> None:
-    """The contract is called like the system, and both stay what they are."""
+def test_a_parameter_s_value_masks_no_path(tmp_path: Path) -> None:
+    """The contract has the name of the system, and both are unchanged."""
     with serving(lambda _: Answer(b"<p>", 200)) as url:
         path = settings(tmp_path, f"{url}/f?contract=toulouse", name="toulouse")
         process = bikecollect("--config", path, "fetch", "--format", "json")
@@ -149,8 +149,8 @@ def test_a_parameter_s_value_takes_nothing_from_paths(tmp_path: Path) -> None:
     assert f"{tmp_path}/data/toulouse/payloads/rejected/" in run["error"]
 
 
-def test_a_key_of_common_letters_leaves_the_result_json(tmp_path: Path) -> None:
-    """What is a secret is starred in texts alone, and as a whole word."""
+def test_the_result_is_json_with_a_key_of_common_letters(tmp_path: Path) -> None:
+    """A secret is masked only in texts, and as a whole word."""
     with serving(lambda _: GOOD) as url:
         path = settings(tmp_path, url, 'headers = { X-Api-Key = "20" }')
         process = bikecollect("--config", path, "fetch", "--format", "json")
@@ -175,10 +175,10 @@ PLAIN = f'{SYSTEM}url = "https://x.org/gbfs.json?size=10000000"\n'
         ('[tell]\ncommand = ["notify", "--token=0123456789"]', "tell.command"),
     ],
 )
-def test_settings_with_a_secret_are_for_one_s_own_eyes(
+def test_settings_with_a_secret_must_not_be_readable_by_others(
     tmp_path: Path, text: str, key: str
 ) -> None:
-    """What is redacted is also what others must not read."""
+    """What is redacted also requires mode 0600."""
     path = tmp_path / "bikecollect.toml"
     path.write_text(text, encoding="utf-8")
     path.chmod(0o644)
@@ -198,7 +198,9 @@ def test_settings_with_a_secret_are_for_one_s_own_eyes(
         '[tell]\ncommand = ["/usr/bin/logger", "-t", "bikecollect-incidents"]',
     ],
 )
-def test_settings_without_any_may_be_read_by_all(tmp_path: Path, more: str) -> None:
+def test_settings_without_a_secret_may_be_read_by_all(
+    tmp_path: Path, more: str
+) -> None:
     """A language, a page size and a logger are no secrets."""
     path = tmp_path / "bikecollect.toml"
     path.write_text(PLAIN + more, encoding="utf-8")
@@ -221,7 +223,7 @@ def test_settings_without_any_may_be_read_by_all(tmp_path: Path, more: str) -> N
     ],
 )
 def test_a_mistake_in_the_settings_quotes_no_secret(tmp_path: Path, text: str) -> None:
-    """The error goes to a terminal, to cron's mail and to ours."""
+    """The error is printed on a terminal and mailed."""
     path = tmp_path / "bikecollect.toml"
     path.write_text(text, encoding="utf-8")
 

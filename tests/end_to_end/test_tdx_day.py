@@ -45,14 +45,14 @@ def _run(own: Platform, *arguments: str) -> str:
     return str(process.stdout)
 
 
-def test_tokens_of_the_day_were_renewed_before_they_ended(day: Platform) -> None:
-    """Two hours each: twelve or a few more serve a day, and none was refused."""
+def test_tokens_were_renewed_before_they_expired(day: Platform) -> None:
+    """Two hours each: twelve or a few more for a day, and none was refused."""
     assert 12 <= len(day.issued) <= 16
     assert len(day.bearers) < 60
 
 
 def test_the_rows_have_bikes_ebikes_and_capacity(day: Platform) -> None:
-    """Counts come from the availability, names and capacity from the stations."""
+    """Counts are from the availability, names and capacity from the stations."""
     text = (day.folder / "city/station_status/2026-11-22.csv").read_text("utf-8")
     rows = list(csv.DictReader(io.StringIO(text)))
     stations = (day.folder / "city/station_information.csv").read_text("utf-8")
@@ -69,7 +69,7 @@ def test_the_rows_have_bikes_ebikes_and_capacity(day: Platform) -> None:
 
 
 def test_the_day_is_compacted_verified_exported_and_shown(day: Platform) -> None:
-    """Each command as a user runs it."""
+    """Each command is called like by a user."""
     _run(day, "compact")
     verified = _run(day, "verify")
     exported = _run(day, "export", "--since", "2026-11-22", "--until", "2026-11-22")
@@ -85,7 +85,7 @@ def test_the_day_is_compacted_verified_exported_and_shown(day: Platform) -> None
 def test_the_app_shows_the_stations_of_the_newest_slot(
     day: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The page of a visitor, run by Streamlit's own AppTest."""
+    """The page is run by Streamlit's own AppTest."""
     testing = pytest.importorskip("streamlit.testing.v1")
     service = DataService(day.settings, clock=day.clock)
     for name in ("frames", "widgets", "pages.now"):
@@ -108,7 +108,7 @@ def _page() -> None:
 
 
 def test_token_and_secret_are_in_no_file_of_the_day(day: Platform) -> None:
-    """But in the state folder, and in the file with the secret."""
+    """Except the state folder, and the file with the secret."""
     for path in day.folder.rglob("*"):
         if path.is_file() and not path.is_relative_to(day.folder / "home"):
             data = path.read_bytes()
@@ -119,7 +119,7 @@ def test_token_and_secret_are_in_no_file_of_the_day(day: Platform) -> None:
 def test_a_copy_of_the_settings_without_secret_file_is_refused(
     day: Platform, tmp_path: Path
 ) -> None:
-    """With the key, the path, and why."""
+    """With the key, the path, and the reason."""
     config = tmp_path / "c.toml"
     config.write_text((day.folder / "bikecollect.toml").read_text())
     config.chmod(0o600)

@@ -13,7 +13,7 @@ from mailserver import MailServer
 
 @pytest.mark.slow
 @pytest.mark.root
-def test_a_day_of_trouble_is_told_in_few_mails(tmp_path: Path) -> None:
+def test_a_day_of_trouble_sends_few_mails(tmp_path: Path) -> None:
     """Each trouble once, with its end (faults 94, 99, 104)."""
     mail = MailServer.new(tmp_path / "mail")
     data = tmp_path / "data"

@@ -21,7 +21,7 @@ DAY = ("--since", "2026-11-22", "--until", "2026-11-23")
 
 @dataclass(frozen=True)
 class Collected:
-    """A day of two systems: scooters beside stations, and scooters alone."""
+    """A day of two systems: scooters and stations, and scooters alone."""
 
     folder: Path
 
@@ -65,8 +65,8 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Collected:
     return Collected(folder)
 
 
-def test_the_day_goes_through_all_commands(day: Collected) -> None:
-    """The export is the same before and after; nothing is found by verify."""
+def test_the_day_is_processed_by_all_commands(day: Collected) -> None:
+    """The export is the same before and after; verify has no finding."""
     before = {
         name: day.run("export", "--what", "vehicle_status", name, *DAY)
         for name in ("both", "alone")
@@ -85,7 +85,7 @@ def test_the_day_goes_through_all_commands(day: Collected) -> None:
     assert "alone/vehicles" in verified
 
 
-def test_both_systems_are_accounted_in_full(day: Collected) -> None:
+def test_both_systems_have_full_coverage(day: Collected) -> None:
     """A system without stations has no gap because of that."""
     lines = day.run("backfill-report", "--format", "json", *DAY).splitlines()
     reports = {report["system"]: report for report in map(json.loads, lines)}

@@ -37,14 +37,14 @@ MAIL_DOWN = (2.0, 3.0)
 
 
 def within(hour: float, span: tuple[float, float]) -> bool:
-    """Tell whether *hour* is in *span*."""
+    """Return whether *hour* is in *span*."""
     return span[0] <= hour < span[1]
 
 
 def play(
     data: Path, mail: MailServer, hours: float = 20.0
 ) -> tuple[list[Run], list[Gap]]:
-    """Play the day in *data*; the mails arrive at *mail*. Return runs and gaps."""
+    """Play the day in *data*; the mails are sent to *mail*. Return runs and gaps."""
     clock = Time(BEGIN)
     trouble = [
         Outage(BEGIN + 2 * HOUR, BEGIN + 5 * HOUR, "outage"),
@@ -108,7 +108,7 @@ def fill(ballast: Path) -> None:
 
 
 def die(act: Callable[[], object]) -> None:
-    """Begin a run in a child, and kill it while it fetches."""
+    """Start a run in a child, and kill it while it fetches."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:

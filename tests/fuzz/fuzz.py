@@ -22,7 +22,7 @@ LONGEST = 100_000
 
 
 def main(seconds: int, names: list[str]) -> int:
-    """Fuzz the targets called *names*, or all; return how many were broken."""
+    """Play the day and print the outcome of each slot."""
     from targets import TARGETS  # the child imports it instrumented
 
     broken = 0

@@ -98,7 +98,7 @@ def folder() -> Iterator[Path]:
 
 
 def target_json(data: bytes) -> None:
-    """Decode JSON, or refuse it; what is JSON can be written as such."""
+    """Decode JSON, or reject it; valid JSON can be written as such."""
     with suppress(PayloadError):
         json.dumps(decode(data))
 
@@ -124,7 +124,7 @@ def target_mapped(data: bytes) -> None:
 
 
 def target_imported(data: bytes) -> None:
-    """Read rows that came by way of another archive."""
+    """Read rows that came from another archive."""
     with suppress(PayloadError):
         _rows_come_back(imported_rows.read(data))
 
@@ -141,7 +141,7 @@ def target_payload(data: bytes) -> None:
 
 
 def target_day(data: bytes) -> None:
-    """Read a day's file without its ledger: whole blocks are found, and stay whole."""
+    """Read a day's file without its ledger: complete blocks are read unchanged."""
     with folder() as root:
         (root / FILE).parent.mkdir()
         (root / FILE).write_bytes(data)
@@ -165,7 +165,7 @@ def target_day(data: bytes) -> None:
 
 
 def target_stations(data: bytes) -> None:
-    """Read the list of stations: a line is a version, or not one of ours."""
+    """Read the list of stations: a line is a version, or skipped."""
     with folder() as root:
         (root / LIST).write_bytes(data)
         for group in Store(root).tail(LIST, 0, (), ()).groups:
@@ -196,7 +196,7 @@ def target_settings(data: bytes) -> None:
 
 
 def target_header(data: bytes) -> None:
-    """Read Retry-After and Date: a time that can be reckoned with, or None."""
+    """Read Retry-After and Date: a valid time, or None."""
     text = data.decode("latin-1")
     wait, stamp = retry_after(text, 1.8e9), date(text)
     assert wait is None or (wait > 0 and math.isfinite(wait))
@@ -204,7 +204,7 @@ def target_header(data: bytes) -> None:
 
 
 def target_body(data: bytes) -> None:
-    """Read a body by each coding: whole and within its bounds, or refused."""
+    """Read a body by each coding: complete and within its limits, or rejected."""
     for coding in CODINGS:
         stream = io.BytesIO(data)
         with suppress(BikecollectError):
@@ -220,7 +220,7 @@ def target_body(data: bytes) -> None:
 
 
 def target_credentials(data: bytes) -> None:
-    """Ask an address that a feed names: no secret goes to a host that may not know."""
+    """Request an address that a feed names: no secret goes to a foreign host."""
     text = data.decode("utf-8", "surrogateescape")
     url = "https://me:word-of-mine@example.org/gbfs.json?key=key-of-mine"
     scope = Scope(Access(url, {"X-Api-Key": "header-of-mine"}))
@@ -254,7 +254,7 @@ def target_stamp(data: bytes) -> None:
 
 
 def target_moment(data: bytes) -> None:
-    """Read a time as people write it: a number of seconds, or a UsageError."""
+    """Read a time of the command line: a number of seconds, or a UsageError."""
     with suppress(BikecollectError):
         text = data.decode("utf-8", "surrogateescape")
         assert math.isfinite(moment(text, ZONE, 1.8e9))
@@ -262,7 +262,7 @@ def target_moment(data: bytes) -> None:
 
 
 def target_address(data: bytes) -> None:
-    """Take an address apart: the host that is checked is the host that is asked."""
+    """Parse an address: the host that is checked is the host that is requested."""
     text = data.decode("utf-8", "surrogateescape")
     base = urls.parse("https://example.org/gbfs.json")
     for shown in (urls.plain(text), urls.shown(text)):
@@ -333,7 +333,7 @@ def _reads(feed: Feed, data: bytes, main: str) -> None:
 
 
 def _rows_come_back(snapshot: Snapshot) -> None:
-    """Write the rows of *snapshot*, and read them by every reader that we have."""
+    """Write the rows of *snapshot*, and read them by every reader."""
     for status in snapshot.statuses:
         assert all(c is None or 0 <= c <= MAX_COUNT for c in status[1:7])
     known = {row.station_id: row for row in snapshot.information}
@@ -361,7 +361,7 @@ def _filled(status: StationStatus, known: Mapping[str, StationInformation]) -> o
 
 
 def _versions_come_back(version: StationInformation) -> StationInformation:
-    """Check that *version* as it is written comes back as it was written."""
+    """Check that *version* is read back as it was written."""
     written = information_lines(SLOT, ZONE, [version])
     (row,) = csv.reader(io.StringIO(written.decode("utf-8"), newline=""))
     read = read_information(row)

@@ -29,7 +29,7 @@ class Input(bytes):
 
 @st.composite
 def damaged(draw: st.DrawFn, seeds: list[bytes]) -> Input:
-    """Draw one of *seeds* with pieces removed, doubled, replaced, or put in."""
+    """Return two days, the first with a line that was damaged right after its fetch."""
     data = draw(st.sampled_from(seeds))
     for _ in range(draw(st.integers(0, 5))):
         start = draw(st.integers(0, len(data)))
@@ -44,7 +44,7 @@ def damaged(draw: st.DrawFn, seeds: list[bytes]) -> Input:
 
 
 def keeps_its_promises(name: str, data: bytes) -> bool:
-    """Let the target *name* take *data*; tell whether its work is in proportion.
+    """Let the target *name* read *data*; return whether its work is in proportion.
 
     What is imported on the way counts too, but not when it is done once more.
     """
@@ -73,7 +73,7 @@ def _in_proportion(name: str, data: bytes) -> bool:
 
 @contextmanager
 def kept(path: Path, data: bytes) -> Iterator[None]:
-    """Keep *data* at *path* where what is done within breaks."""
+    """Keep *data* at *path* if the block fails."""
     try:
         yield
     except Exception:
@@ -84,7 +84,7 @@ def kept(path: Path, data: bytes) -> Iterator[None]:
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_a_good_input_is_read(name: str) -> None:
-    """What the damaged ones are made of keeps every promise itself."""
+    """The seeds of the damaged inputs keep every promise themselves."""
     for seed in SEEDS[name]:
         TARGETS[name](seed)
 
@@ -105,6 +105,6 @@ def test_a_damaged_input_keeps_the_promises(name: str) -> None:
 @pytest.mark.parametrize(
     "path", sorted(FOUND.glob("*/*")), ids=lambda p: f"{p.parent.name}/{p.name}"
 )
-def test_an_input_that_was_found_once_keeps_the_promises(path: Path) -> None:
-    """What broke a promise before does so no more."""
+def test_inputs_that_once_failed_keep_the_promises(path: Path) -> None:
+    """Regressions found by fuzzing."""
     assert keeps_its_promises(path.parent.name, path.read_bytes())

@@ -26,12 +26,12 @@ class Seen(NamedTuple):
 
 
 def share(part: float, of: float) -> float | None:
-    """Return *part* of *of*, None of nothing."""
+    """Return *part* divided by *of*, or None."""
     return part / of if of else None
 
 
 def mean(values: Sequence[float]) -> float | None:
-    """Return the mean of *values*, None of none."""
+    """Return the mean of *values*, or None."""
     return fmean(values) if values else None
 
 

@@ -167,7 +167,7 @@ class Player:
     def play(
         self, patch: pytest.MonkeyPatch, first: int = 0, most: int | None = None
     ) -> Settings:
-        """Play all slots, or those from number *first* to *most*; return the settings.
+        """Play the day in *data*; the mails are sent to *mail*. Return runs and gaps.
 
         Without the collector of cycles, as the program's own process is.
         """
@@ -184,7 +184,7 @@ class Player:
         return settings
 
     def _recover(self, number: int) -> None:
-        """Let the machine come back as it does from what it was in before."""
+        """Let the machine recover from the trouble it was in."""
         before = self.cuts.get(number - 1, "")
         if before == "host-off":
             self.boot += 1
@@ -271,7 +271,7 @@ def _no_cycles_collected() -> Iterator[None]:
 
 @contextmanager
 def _full_disk() -> Iterator[None]:
-    """Let every write behind the first 5,000 bytes of a file fail."""
+    """Let every write after the first 5,000 bytes of a file fail."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, hard))
     try:

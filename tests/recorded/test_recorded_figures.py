@@ -78,7 +78,7 @@ class Troubled(Player):
 
 
 def _changes(index: int, number: int, station: Mapping[str, Any]) -> Row | None:
-    """Return what is changed in a station in a slot; None leaves it out."""
+    """Return the changes of a station in a slot, or None if it is missing."""
     if index == 0 and number % 48 < 14:  # closed at night
         return {"is_renting": 0, "is_returning": 0}
     if index == 1:  # not renting while it is empty
@@ -145,7 +145,7 @@ class City:
         return figures
 
     def stale(self) -> frozenset[int]:
-        """Return the slots that are accounted for as stale."""
+        """Return the slots that are reported as stale."""
         sql = "SELECT slot FROM slots WHERE flags LIKE '%stale%'"
         system = history.shown(self.settings, "city")
         with views.connected(self.settings.data, [system]) as db:
@@ -174,7 +174,7 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
 
 
 def by_key(rows: list[Row], columns: list[str]) -> dict[str, list[Any]]:
-    """Return the values of *columns* by what names the row."""
+    """Return the values of *columns* by the key of the row."""
     return {
         str([row[key] for key in KEYS if key in row]): [
             round(value, 9) if isinstance(value, float) else value
@@ -220,8 +220,8 @@ def test_a_report_equals_what_was_served(city: City, name: str, way: str) -> Non
     assert by_key(rows, columns) == by_key(expected, columns)
 
 
-def test_the_series_has_what_it_is_to_show(city: City) -> None:
-    """Stale slots, closed stations, stations that came and left, and lost slots."""
+def test_the_series_has_every_kind_of_trouble(city: City) -> None:
+    """Stale slots, closed stations, added and removed stations, and lost slots."""
     frozen = {city.player.slots[number] for number in FROZEN}
     lost = {city.player.slots[number] for number in CUTS}
     rows = [row for stations in city.seen.values() for row in stations.values()]

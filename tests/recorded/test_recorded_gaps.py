@@ -22,7 +22,7 @@ def test_every_cut_gap_is_named_with_its_cause_and_no_other(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Twelve kinds; a lock that was held delays a slot, and loses nothing."""
+    """Twelve kinds; a held lock delays a slot, and loses nothing."""
     read, timezone, interval = city
     player = Player(read(), tmp_path, "gbfs", timezone, interval, CUTS)
 

@@ -80,8 +80,8 @@ def test_a_fetch_over_http_has_every_station(
     assert len(file.read_text(encoding="utf-8").splitlines()) == stations + 1
 
 
-def test_the_paged_taoyuan_feed_tells_that_it_is_not_whole(tmp_path: Path) -> None:
-    """100 of a total of 368 came: the pages that do not come are told."""
+def test_the_paged_taoyuan_feed_is_partial(tmp_path: Path) -> None:
+    """100 of a total of 368 were served: the missing pages are reported."""
     (place,) = DATA.glob("d_other_taiwan/taoyuan*")
     requests: list[str] = []
 

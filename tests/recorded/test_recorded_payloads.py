@@ -146,7 +146,7 @@ def test_every_station_of_a_gbfs_system_is_read(name: str, stations: int) -> Non
 @pytest.mark.parametrize(
     "name", ["check_almere_3.0_2025-05-21", "jump_dc_1.0_2018-04-24"]
 )
-def test_a_system_without_stations_is_told_apart(name: str) -> None:
+def test_a_system_without_stations_is_recognised(name: str) -> None:
     """Vehicles alone are no station history: the error says so."""
     listed = body(f"e_gbfs/{name}/gbfs.json")
 
@@ -165,7 +165,7 @@ def test_a_system_without_stations_is_told_apart(name: str) -> None:
 
 
 def test_electric_vehicles_are_summed_from_their_types() -> None:
-    """Vélib' names them in a list of one-key maps, Divvy in a field."""
+    """Vélib' has a list of one-key maps, Divvy a field."""
     velib = Gbfs("http://localhost/", UTC).read(gbfs("velib_1.0_2022-02-25"))
     divvy = Gbfs("http://localhost/", UTC).read(gbfs("divvy_2.3_2025-01-29"))
 

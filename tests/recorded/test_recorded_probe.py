@@ -17,8 +17,8 @@ KNOWN = [case for case in CASES if case[1] not in {"mapped", "gbfs"}]
 
 
 @pytest.mark.parametrize(("pattern", "feed", "stations"), KNOWN)
-def test_the_dialect_is_found_out(pattern: str, feed: str, stations: int) -> None:
-    """Without being told, from the bytes alone."""
+def test_the_dialect_is_recognised(pattern: str, feed: str, stations: int) -> None:
+    """From the bytes alone."""
     (place,) = DATA.glob(pattern)
     with serving(lambda _: Answer(unpacked(place))) as url:
         trial = probe.try_feed(f"{url}/some.json")
@@ -32,7 +32,7 @@ def test_the_dialect_is_found_out(pattern: str, feed: str, stations: int) -> Non
     [("divvy*", 1811), ("velib*", 1439), ("hubway*", 195), ("bixi*", 957)],
 )
 def test_a_gbfs_feed_is_found_from_its_status(pattern: str, stations: int) -> None:
-    """The address of one of its files is enough, whatever the version."""
+    """The address of one of its files is enough, in any version."""
     (place,) = DATA.glob(f"e_gbfs/{pattern}")
 
     def answer(path: str) -> Answer:
@@ -55,8 +55,8 @@ def test_a_gbfs_feed_is_found_from_its_status(pattern: str, stations: int) -> No
     assert len(trial.snapshot.statuses) == stations
 
 
-def test_another_publishers_json_is_none_of_ours() -> None:
-    """JCDecaux's own list is not taken for YouBike's."""
+def test_unknown_json_is_not_taken_for_a_known_dialect() -> None:
+    """JCDecaux's own list is not YouBike's."""
     (place,) = DATA.glob("f_citybikes_jcdecaux/jcdecaux*")
     with (
         serving(lambda _: Answer(unpacked(Path(place)))) as url,

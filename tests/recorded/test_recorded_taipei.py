@@ -43,7 +43,7 @@ class Collectors:
 
 
 def rows_of(slot: int, body: bytes) -> Iterator[str]:
-    """Return the rows of a daily file for the payload *body*, as they must be."""
+    """Return the expected rows of a daily file for the payload *body*."""
     begin = datetime.fromtimestamp(slot, TAIPEI)
     fetched_at = begin + timedelta(seconds=2)
     for station in json.loads(body):
@@ -60,7 +60,7 @@ def rows_of(slot: int, body: bytes) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def collectors(tmp_path_factory: pytest.TempPathFactory) -> Collectors:
-    """Play the series twice with other outages; what comes before them, once."""
+    """Play the series twice with different outages; what comes before them, once."""
     folder = tmp_path_factory.mktemp("taipei")
     snapshots = youbike()
     one, two = (
@@ -93,11 +93,11 @@ def by_slot_and_station(line: str) -> tuple[str, str]:
 def test_every_cut_gap_is_named_with_its_cause_and_no_other(
     collectors: Collectors,
 ) -> None:
-    """Twelve kinds; a lock that was held delays a slot, and loses nothing."""
+    """Twelve kinds; a held lock delays a slot, and loses nothing."""
     check_gaps(collectors.player, collectors.settings)
 
 
-def test_a_merged_and_archived_series_is_the_full_one(
+def test_a_merged_and_archived_series_is_complete(
     collectors: Collectors, tmp_path: Path
 ) -> None:
     """Backfill, compact, verify, export: three days, value for value."""

@@ -51,7 +51,7 @@ def digested(world: World, now: float) -> Coverage:
 
 
 def counted_by_app(world: World, now: float) -> tuple[Coverage, Coverage]:
-    """Return today's coverage by the app: of its account, and of its calendar."""
+    """Return today's coverage by the app: in its figures, and in its calendar."""
     world.clock.now = now
     service = data_service(world)
     tomorrow = date(2026, 11, 23)
@@ -75,7 +75,7 @@ def world(folder: Path) -> World:
 
 @pytest.fixture
 def imported(world: World, config: Path, tmp_path: Path) -> None:
-    """Import an hour of the morning, and one of a day three weeks before."""
+    """Import what a run may need, once, so that each child has it."""
     path = tmp_path / "other.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
         out = csv.writer(file)
@@ -90,7 +90,7 @@ def imported(world: World, config: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seconds", [902, 1000, 1195, 1499, 3 * 3600])
 def test_every_place_shows_the_same_coverage(world: World, seconds: int) -> None:
-    """While the present slot is collected, soon over, missing, and hours later."""
+    """While the present slot is collected, almost over, missing, and hours later."""
     now = NOON + seconds
 
     shown = standing(world, now).health.coverage
@@ -113,7 +113,7 @@ def test_every_place_shows_the_same_coverage(world: World, seconds: int) -> None
 def test_an_import_from_before_the_first_run_changes_no_coverage(
     world: World, source: Callable[[World, float], Coverage]
 ) -> None:
-    """Three of four slots since noon; what somebody else collected is not expected."""
+    """Three of four slots since noon; imported slots are not expected."""
     now = NOON + 905.0
 
     shown = standing(world, now).health.coverage
@@ -126,7 +126,7 @@ def test_an_import_from_before_the_first_run_changes_no_coverage(
 def test_an_import_does_not_change_the_forecast_of_the_disk(
     world: World, tmp_path: Path
 ) -> None:
-    """A day of one hour, three weeks ago, says nothing about a day's growth."""
+    """A day of one hour, three weeks ago, is no basis for a day's growth."""
     now = NOON + 905.0
     today = (world.folder / "station_status/2026-11-22.csv").stat().st_size
 
@@ -138,7 +138,7 @@ def test_an_import_does_not_change_the_forecast_of_the_disk(
 
 @pytest.mark.usefixtures("imported")
 def test_the_imported_days_can_be_reported(config: Path) -> None:
-    """A range before the first run has what was imported, and what is missing."""
+    """A range before the first run has imported and missing slots."""
     arguments = ("backfill-report", "--until", "2026-11-02", "--format", "json")
 
     process = bikecollect("--config", config, *arguments)

@@ -72,7 +72,7 @@ def test_python_and_sql_have_the_same_rule(
 
 
 def test_an_empty_station_that_does_not_rent_is_empty(world: World) -> None:
-    """Renting again follows from a vehicle: it takes returns, so it is open."""
+    """It accepts returns, so it is open."""
     counts = [
         (row["empty_stations"], row["closed_stations"])
         for row in rows_of(world, "scarcity")
@@ -82,7 +82,7 @@ def test_an_empty_station_that_does_not_rent_is_empty(world: World) -> None:
 
 
 def test_an_episode_ends_where_the_station_closes(world: World) -> None:
-    """Nobody misses a vehicle at a closed station; its end is seen."""
+    """A closed station is not empty; the end of the episode is known."""
     (episode,) = rows_of(world, "episodes")
 
     assert (episode["station_id"], episode["slots"]) == ("a", 1)
@@ -122,7 +122,7 @@ def test_days_count_their_closed_slots(world: World) -> None:
     assert first[0] == {**before[0], **later}
 
 
-def test_a_closed_neighbour_helps_nobody(folder: Path) -> None:
+def test_a_closed_neighbour_does_not_count(folder: Path) -> None:
     """It has vehicles in both slots, and is open in one of them."""
     world = World(folder / "city")
     for flags in ({}, SHUT):

@@ -63,15 +63,17 @@ ENDED = [
 
 
 @pytest.mark.parametrize(("outcome", "cause", "wanted"), ENDED)
-def test_a_run_without_a_block_says_why(outcome: str, cause: str, wanted: str) -> None:
-    """Each way to end has its word."""
+def test_a_run_without_a_block_has_a_cause(
+    outcome: str, cause: str, wanted: str
+) -> None:
+    """Each outcome has its cause."""
     evidence = Evidence(Slot(0), [run(0, outcome, cause)])
 
     assert causes(evidence, 0, 300) == [wanted]
 
 
 def test_of_two_runs_the_last_one_counts() -> None:
-    """A slot tried again is judged by the second try."""
+    """A slot tried again is judged by the second run."""
     evidence = Evidence(
         Slot(0), [run(0, "killed"), run(0, "unavailable", "dns", uptime=60_000.0)]
     )
@@ -79,8 +81,8 @@ def test_of_two_runs_the_last_one_counts() -> None:
     assert causes(evidence, 0, 300) == ["network: dns"]
 
 
-def test_a_host_that_was_off_and_a_cron_that_came_late_are_told_apart() -> None:
-    """Up to the boot the host was off; behind it, cron did not start a run."""
+def test_host_off_and_not_started_are_distinguished() -> None:
+    """Until the boot the host was off; afterwards, cron did not start a run."""
     back = SeenRun(Slot(1800), 1801.0, "collected", "", "b", 700.0, 700.0)
     evidence = Evidence(
         Slot(0), [run(0), back], {Slot(0): block(0), Slot(1800): block(1800)}
@@ -91,8 +93,8 @@ def test_a_host_that_was_off_and_a_cron_that_came_late_are_told_apart() -> None:
     assert texts == ["", *["host-off"] * 3, *["not-started"] * 2, ""]
 
 
-def test_a_machine_that_slept_is_told_from_a_cron_that_stopped() -> None:
-    """Boot time went on, waking time did not."""
+def test_asleep_and_not_started_are_distinguished() -> None:
+    """Boot time advanced, waking time did not."""
     back = run(1800, uptime=51_800.0, awake=50_400.0)
     asleep = Evidence(Slot(0), [run(0, uptime=50_000.0), back], {Slot(0): block(0)})
     stopped = Evidence(Slot(0), [run(0), run(1800)], {Slot(0): block(0)})
@@ -132,7 +134,7 @@ def test_a_sleep_that_explains_some_slots_only_says_or(
         (0.0, "not-started"),
     ],
 )
-def test_behind_a_boot_a_sleep_is_told_from_a_cron_that_stopped(
+def test_after_a_boot_asleep_and_not_started_are_distinguished(
     awake: float, cause: str
 ) -> None:
     """Off for three slots, back at 1101, and the next run comes at 1801."""
@@ -155,22 +157,22 @@ def test_a_feed_that_answers_is_no_cause_of_the_network() -> None:
     )
 
 
-def test_before_the_first_run_nothing_was_collected_yet() -> None:
-    """An edge counts: who asks for earlier days sees that they are missing."""
+def test_slots_before_the_first_run_are_not_collecting() -> None:
+    """They are missing if a report begins before it."""
     evidence = Evidence(Slot(600), [run(600)], {Slot(600): block(600)})
 
     assert causes(evidence, 0, 900) == ["not-collecting", "not-collecting", ""]
 
 
 def test_slots_of_a_lost_ledger_have_no_known_cause() -> None:
-    """Blocks were found in the files; their runs are gone."""
+    """Blocks are read from the files; their runs are lost."""
     evidence = Evidence(Slot(0), [run(900)], {Slot(0): block(0), Slot(900): block(900)})
 
     assert causes(evidence, 0, 1200) == ["", "unknown", "unknown", ""]
 
 
 def test_flags_make_a_block_stale_or_partial() -> None:
-    """Both are collected, and counted apart."""
+    """Both are collected, and counted separately."""
     blocks = {Slot(0): block(0, "stale late"), Slot(300): block(300, "short stale")}
     result = account(
         "city",
@@ -216,7 +218,7 @@ WORDS = st.sampled_from(["disk", "killed"])
 def test_gaps_cover_exactly_the_missing_slots(
     some: list[tuple[SlotState, str]],
 ) -> None:
-    """No slot is in two gaps, none is in a gap that has a block."""
+    """No slot is in two gaps, and no collected slot is in one."""
     judged = [Judged(Slot(300 * n), *values) for n, values in enumerate(some)]
 
     inside = {
@@ -229,7 +231,7 @@ def test_gaps_cover_exactly_the_missing_slots(
 
 @pytest.mark.parametrize("name", ["UTC", "Asia/Kathmandu", "America/St_Johns"])
 def test_days_follow_each_other_without_a_hole(name: str) -> None:
-    """A year of days tiles the time, in zones of odd offsets too."""
+    """A year of days covers the time, in zones of odd offsets too."""
     days = list(local_days(Slot(1767225600), Slot(1798761600), ZoneInfo(name)))
 
     ends = [end for *_, end in days]

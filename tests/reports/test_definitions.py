@@ -99,7 +99,7 @@ def test_slots_of_half_a_minute_count_each_day_once() -> None:
 
 
 def test_a_repeated_hour_counts_as_one_day() -> None:
-    """02:20 comes twice on the day of the clock change; the first one counts."""
+    """02:20 occurs twice on the day of the clock change; the first is used."""
     sunday = 6 * 1440
     rows = [
         (1, DAY + minute * 60, sunday + (minute if minute < 180 else minute - 60), seen)
@@ -118,7 +118,7 @@ def test_a_repeated_hour_counts_as_one_day() -> None:
 def test_slots_of_eight_hours_off_the_hour_have_a_chance(
     at: int, vehicles: int
 ) -> None:
-    """In Kolkata they begin at 05:30, 13:30, 21:30: the one in force counts.
+    """In Kolkata they begin at 05:30, 13:30, 21:30: the current one is used.
 
     That of Monday 02:00 began on Sunday.
     """
@@ -153,7 +153,7 @@ def test_an_interval_that_changed_does_not_rescale_the_past() -> None:
 
 
 def test_a_station_is_expected_from_its_first_slot_to_its_last(folder: Path) -> None:
-    """It came in the second slot, left after the third; a gap is between them."""
+    """It was added in the second slot, removed after the third."""
     world = World(folder / "city")
     world.fetch({"b": 1})
     world.fetch({"a": 1, "b": 1}, after=300)
@@ -174,7 +174,7 @@ def test_a_station_is_expected_from_its_first_slot_to_its_last(folder: Path) -> 
 
 
 def test_a_range_does_not_shorten_the_life_of_a_station(folder: Path) -> None:
-    """It was there the day before and the day after: a gap of its own is a gap."""
+    """It existed the day before and the day after: its own gap is a gap."""
     world = World(folder / "city")
     world.fetch({"a": 1, "b": 1})
     world.clock.now = NOON + DAY
@@ -192,7 +192,7 @@ def test_a_range_does_not_shorten_the_life_of_a_station(folder: Path) -> None:
 
 
 def test_a_station_that_never_reported_is_silent(folder: Path) -> None:
-    """Others have a time; this one never had one, and another has an old one."""
+    """Others have a time; this one has none, and another has an old one."""
     world = World(folder / "city")
     world.clock.now = NOON + 600
     flags = {
@@ -211,7 +211,7 @@ def test_a_station_that_never_reported_is_silent(folder: Path) -> None:
 
 
 def test_a_feed_without_times_has_no_silence(folder: Path) -> None:
-    """Whether its stations still report is unknown: empty, not 0."""
+    """Whether its stations report is unknown: empty, not 0."""
     world = World(folder / "city")
     world.fetch({"a": 1}, flags={"a": {"last_reported": None}})
 
@@ -274,7 +274,7 @@ def archived(folder: Path) -> World:
     return world
 
 
-def test_summaries_of_the_version_before_are_computed_anew(archived: World) -> None:
+def test_summaries_of_the_version_before_are_recomputed(archived: World) -> None:
     """Reports read the rows of those days; `compact` then renews the summaries."""
     reports = {name: rows_of(archived, name) for name in SUMMED}
     aged(archived)
@@ -294,7 +294,7 @@ def test_summaries_of_the_version_before_are_computed_anew(archived: World) -> N
 
 
 def test_summaries_renewed_in_part_are_read(archived: World) -> None:
-    """A compact that was killed has renewed the newest day only."""
+    """A killed compact has renewed the newest day only."""
     reports = {name: rows_of(archived, name) for name in SUMMED}
     aged(archived)
 
@@ -315,7 +315,7 @@ def test_a_chance_of_one_day_is_uncertain() -> None:
 def test_a_typical_week_is_computed_for_some_stations_at_a_time(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A quartile needs all values of its group in memory; the answer is the same."""
+    """A quartile needs all values of its group in memory; the result is the same."""
     world = World(folder / "city")
     for number in range(4):
         world.fetch(dict.fromkeys("abcde", number), after=300)

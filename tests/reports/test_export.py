@@ -108,10 +108,10 @@ def test_an_export_of_nothing_is_an_error(
     ],
 )
 @pytest.mark.usefixtures("world")
-def test_what_cannot_be_exported_leaves_no_header(
+def test_a_failed_export_prints_no_header(
     config: Path, arguments: tuple[str, ...], message: str
 ) -> None:
-    """A script that only looks at the output sees that there is none."""
+    """A script that only reads the output gets no table."""
     done = bikecollect("--config", config, "export", *arguments)
 
     assert (done.returncode, done.stdout) == (64, "")
@@ -121,7 +121,7 @@ def test_what_cannot_be_exported_leaves_no_header(
 @pytest.mark.usefixtures("world")
 @pytest.mark.parametrize("since", ["1900-01-01", "0001-01-01", "1970-01-01"])
 def test_a_range_may_begin_long_before_the_data(config: Path, since: str) -> None:
-    """It is that of the data there are."""
+    """It is limited to the existing data."""
     everything = export(config)
 
     assert export(config, "--since", since, "--until", "9999-12-31") == everything
@@ -129,22 +129,22 @@ def test_a_range_may_begin_long_before_the_data(config: Path, since: str) -> Non
 
 @pytest.mark.usefixtures("world")
 def test_a_terminal_shows_names_of_stations(config: Path) -> None:
-    """And a pipe gets the text of the daily files."""
+    """A pipe gets the text of the daily files."""
     shown = on_terminal("--config", config, "export", "--since", "2026-11-22")
 
     assert "last_reported,name,region,lat,lon" in shown
     assert "name" not in export(config)
 
 
-def test_days_without_gaps_are_a_good_answer(config: Path, world: World) -> None:
-    """A table of what has happened may be empty: exit code 0, and its header."""
+def test_a_table_of_gaps_may_be_empty(config: Path, world: World) -> None:
+    """Exit code 0, and its header."""
     text = export(config, "--what", "gaps", "--since", "2026-11-22", "--until", "1min")
 
     assert text.startswith("first_slot,last_slot,slots,cause\n")
 
 
 def test_an_export_to_a_file_says_what_it_wrote(config: Path, world: World) -> None:
-    """Rows, bytes and the file: on stderr, for a person only."""
+    """Rows, bytes and the file: on stderr, on a terminal only."""
     target = config.with_name("out.csv")
 
     text = on_terminal("--config", config, "export", "-o", target)
@@ -155,7 +155,7 @@ def test_an_export_to_a_file_says_what_it_wrote(config: Path, world: World) -> N
 
 
 def test_the_exports_sha256_is_the_certificates(world: World, config: Path) -> None:
-    """`sha256sum` of an export checks what `verify` certified years ago."""
+    """`sha256sum` of an export checks an old certificate of `verify`."""
     text = export(config, "--since", "2026-11-23")
     process = bikecollect("--config", config, "verify", "--format", "json")
 
@@ -164,7 +164,7 @@ def test_the_exports_sha256_is_the_certificates(world: World, config: Path) -> N
 
 
 def test_a_station_can_be_picked_and_named(config: Path, world: World) -> None:
-    """The name is the one that held at the slot."""
+    """The name is the one that was valid at the slot."""
     text = export(config, "--station", "0002", "--names", "--format", "jsonl")
 
     rows = [json.loads(line) for line in text.splitlines()]
@@ -173,8 +173,8 @@ def test_a_station_can_be_picked_and_named(config: Path, world: World) -> None:
     assert rows[0]["is_renting"] is True
 
 
-def test_a_spreadsheet_meets_no_formula(config: Path) -> None:
-    """Text that begins like a formula is disarmed; numbers stay numbers (fault 46)."""
+def test_excel_safe_escapes_formulas(config: Path) -> None:
+    """Text that begins like a formula gets an apostrophe, numbers do not (fault 46)."""
     text = export(config, "--names", "--excel-safe")
     plain = export(config, "--names")
 
@@ -185,8 +185,8 @@ def test_a_spreadsheet_meets_no_formula(config: Path) -> None:
     assert ",@新站," in plain
 
 
-def test_gaps_and_runs_come_out_too(config: Path) -> None:
-    """Why a slot is missing is part of the data."""
+def test_gaps_and_runs_can_be_exported(config: Path) -> None:
+    """The cause of a missing slot is part of the data."""
     gaps = export(config, "--what", "gaps", "--since", "2026-11-23")
     runs = export(config, "--what", "runs")
 
@@ -198,7 +198,7 @@ def test_gaps_and_runs_come_out_too(config: Path) -> None:
 
 
 def test_a_data_package_describes_every_column(config: Path, tmp_path: Path) -> None:
-    """Frictionless finds the files valid against it."""
+    """Frictionless validates the files against it."""
     (tmp_path / "out").mkdir()
     for name, more in (
         ("rows.csv", ()),
@@ -233,7 +233,7 @@ def test_a_data_package_describes_every_column(config: Path, tmp_path: Path) -> 
     assert json.loads(checked.stdout)["valid"], checked.stdout
 
 
-def test_parquet_opens_elsewhere_with_types(config: Path, tmp_path: Path) -> None:
+def test_exported_parquet_has_types(config: Path, tmp_path: Path) -> None:
     """Pandas reads it: ids are text, times whole seconds."""
     pandas = pytest.importorskip("pandas")
     path = tmp_path / "rows.parquet"
@@ -245,8 +245,8 @@ def test_parquet_opens_elsewhere_with_types(config: Path, tmp_path: Path) -> Non
     assert str(frame["slot"].dtype) == "int64"
 
 
-def test_a_reader_that_has_seen_enough_is_no_trouble(config: Path) -> None:
-    """`| head -1` ends the export quietly."""
+def test_a_closed_pipe_ends_an_export_quietly(config: Path) -> None:
+    """A pipe to `head -1` gets no error."""
     process = subprocess.run(
         f"{sys.executable} -m bikecollect --config {config} export | head -1",
         shell=True,
@@ -260,7 +260,7 @@ def test_a_reader_that_has_seen_enough_is_no_trouble(config: Path) -> None:
 
 
 def test_a_query_sees_types_and_all_days(config: Path) -> None:
-    """One line of SQL over open days and the archive."""
+    """One SQL query over open days and the archive."""
     sql = "SELECT station_id, sum(num_vehicles_available) AS n FROM station_status"
     process = bikecollect(
         *("--config", config, "query", f"{sql} GROUP BY 1 ORDER BY 1"),
@@ -279,8 +279,8 @@ def test_a_wrong_query_says_what_is_wrong(config: Path) -> None:
     assert "Traceback" not in process.stderr
 
 
-def test_verify_says_no_when_something_was_changed(config: Path, world: World) -> None:
-    """Exit code 1, and what it was; kept certificates tell it years later."""
+def test_verify_ends_with_1_after_a_change(config: Path, world: World) -> None:
+    """It names the change; kept certificates detect it years later."""
     kept = world.folder.parent / "kept.jsonl"
     first = bikecollect("--config", config, "verify", "--certificates", kept)
     path = world.folder / "station_status/2026-11-22.csv"
@@ -300,8 +300,8 @@ TEXTS = (
 )
 
 
-def test_for_a_spreadsheet_every_text_is_disarmed_as_elsewhere() -> None:
-    """The very same that the data app's CSV has; what is a number is left alone."""
+def test_excel_safe_escapes_the_same_texts_as_the_app() -> None:
+    """Numbers are unchanged."""
     sql = quoted(_disarmed("t"), QUOTED)
     values = ", ".join(f"('{text.replace(chr(39), chr(39) * 2)}')" for text in TEXTS)
     rows = duckdb.sql(f"SELECT {sql} FROM (VALUES {values}) AS texts(t)").fetchall()
@@ -313,10 +313,10 @@ def test_for_a_spreadsheet_every_text_is_disarmed_as_elsewhere() -> None:
     assert numbers == ["+1", "-1.0", "+7", "-2e5"]
 
 
-def test_a_spreadsheets_csv_is_the_plain_one_but_for_its_apostrophes(
+def test_excel_safe_only_adds_apostrophes(
     config: Path,
 ) -> None:
-    """Who takes them away has the values back, also through a reader of CSV."""
+    """Removing them gives the original values, also through a CSV reader."""
     plain = list(csv.reader(io.StringIO(export(config, "--names"))))
     safe = list(csv.reader(io.StringIO(export(config, "--names", "--excel-safe")[1:])))
 

@@ -24,7 +24,7 @@ def run(started: float) -> Run:
 
 
 def past(first: int, until: int, without: frozenset[int] = frozenset()) -> Past:
-    """Return a past whose slots from *first* to before *until* are all filled."""
+    """Return a history whose slots from *first* to before *until* are all filled."""
     slots = {Slot(second) for second in range(first, until, 300)} - without
     filled = dict.fromkeys(slots, SlotState.COLLECTED)
     newest = max(filled, default=None)
@@ -33,7 +33,7 @@ def past(first: int, until: int, without: frozenset[int] = frozenset()) -> Past:
 
 
 def test_today_begins_with_the_slot_of_midnight() -> None:
-    """From 00:00 to before 12:00 are 144 slots, the first one among them."""
+    """From 00:00 to before 12:00 are 144 slots, the first one included."""
     midnight = NOON - 12 * 3600
 
     health = judge(past(midnight - 86_400, NOON), NOON + 5, GRID, TAIPEI)
@@ -42,7 +42,7 @@ def test_today_begins_with_the_slot_of_midnight() -> None:
 
 
 def test_a_lost_slot_costs_coverage_and_shows_in_the_strip() -> None:
-    """One of 144 is missing, and its place is marked."""
+    """One of 144 is missing, and its position is marked."""
     lost = Slot(NOON - 3600)
 
     health = judge(past(NOON - 86_400, NOON, frozenset({lost})), NOON, GRID, TAIPEI)
@@ -91,14 +91,14 @@ def test_the_strip_has_a_day_and_ends_with_the_slot_that_is_due() -> None:
 
 
 def test_a_slot_whose_time_has_passed_is_missing() -> None:
-    """After some minutes nobody waits for its run any more."""
+    """After some minutes its run is no longer expected."""
     health = judge(past(NOON - 86_400, NOON), NOON + 200, GRID, TAIPEI)
 
     assert health.strip[-1] == (NOON, SlotState.MISSING)
 
 
-def test_stale_and_partial_slots_are_told_apart() -> None:
-    """A part that is missing outweighs a time stamp that stands still."""
+def test_stale_and_partial_slots_are_distinguished() -> None:
+    """Partial takes precedence over stale."""
     assert state_of("stale") is SlotState.STALE
     assert state_of("late short") is SlotState.PARTIAL
     assert state_of("partial stale") is SlotState.PARTIAL
@@ -106,7 +106,7 @@ def test_stale_and_partial_slots_are_told_apart() -> None:
 
 
 def test_one_lost_slot_is_not_late_and_two_are() -> None:
-    """Runs begin in time and fill nothing: late after two intervals and a minute."""
+    """Runs start in time and fill nothing: late after two intervals and a minute."""
     newest = Slot(NOON - 300)
     tried = Past(
         newest,
@@ -120,8 +120,8 @@ def test_one_lost_slot_is_not_late_and_two_are() -> None:
     assert judge(tried, newest + 661, GRID, TAIPEI).silent is None
 
 
-def test_a_cron_that_starts_no_run_is_late_and_said_so() -> None:
-    """A block that a backfill wrote just now does not hide it."""
+def test_a_stopped_cron_is_late() -> None:
+    """A block that a backfill has just written does not hide it."""
     old = Past(
         Slot(0),
         {Slot(NOON): SlotState.COLLECTED},
@@ -136,7 +136,7 @@ def test_a_cron_that_starts_no_run_is_late_and_said_so() -> None:
 
 
 def test_a_system_without_a_past_is_new_and_expects_nothing() -> None:
-    """Nothing was ever collected: no share, no age, and nobody need look."""
+    """Nothing was collected: no share, no age, and no problem."""
     health = judge(Past(None, {}), NOON, GRID, TAIPEI)
 
     assert health.is_new
@@ -147,7 +147,7 @@ def test_a_system_without_a_past_is_new_and_expects_nothing() -> None:
 
 
 def test_an_open_incident_is_trouble_without_being_late() -> None:
-    """All slots are there, and still a person should look."""
+    """All slots are there, and a person should still look."""
     incident = Incident("i", "disk", Slot(NOON), Slot(NOON), None, 1, 0, 1)
     well = past(NOON - 7200, NOON + 300)
     past_ = Past(well.first, well.blocks, (), well.last_run, well.newest, [incident])

@@ -50,8 +50,8 @@ def world(folder: Path) -> World:
 
 
 @pytest.mark.parametrize("name", REPORTS)
-def test_the_text_is_portable(name: str) -> None:
-    """No date function, no engine's own words (facts of other engines' SQL)."""
+def test_the_sql_is_portable(name: str) -> None:
+    """No date function, and no words of one engine (facts of other engines' SQL)."""
     report = REPORTS[name]
     sql = replace(VALUES, without_stale=True).sql(report)
     code = "\n".join(line for line in sql.splitlines() if not line.startswith("--"))
@@ -61,7 +61,7 @@ def test_the_text_is_portable(name: str) -> None:
 
 
 def test_means_and_shares_are_of_slots_that_were_seen(world: World) -> None:
-    """Six expected, five seen: the gap is in no figure, and in the basis."""
+    """Six expected, five seen: the gap is only in the basis."""
     (row,) = answered(world, "availability", by="station", stations=["0001"])
 
     assert (row["slots_seen"], row["slots_expected"]) == (5, 6)
@@ -84,7 +84,7 @@ def test_a_report_from_summaries_equals_that_from_rows(world: World) -> None:
 
 
 def test_an_episode_ends_where_a_slot_was_not_seen(world: World) -> None:
-    """Empty, a gap, empty: two episodes, and their edges at the gap are not sure."""
+    """Empty, a gap, empty: two episodes, and their ends at the gap are uncertain."""
     episodes = answered(world, "episodes", stations=["0001"])
 
     assert [
@@ -95,7 +95,7 @@ def test_an_episode_ends_where_a_slot_was_not_seen(world: World) -> None:
 
 
 def test_an_episode_over_midnight_is_one(folder: Path) -> None:
-    """Days are files, not borders; also when one of them is archived."""
+    """Also when one of the days is archived."""
     world = World(folder / "city")
     world.clock.now = NOON + 43_200 - 600
     for _ in range(4):
@@ -108,10 +108,10 @@ def test_an_episode_over_midnight_is_one(folder: Path) -> None:
     assert episode["slots"] == 4
 
 
-def test_an_episode_at_the_edge_of_a_stations_own_gap_is_not_sure(
+def test_an_episode_at_a_stations_own_gap_is_uncertain(
     folder: Path,
 ) -> None:
-    """The system was seen, the station was not."""
+    """The system was collected, the station was missing."""
     world = World(folder / "city")
     for stations in ({"a": 0, "b": 1}, {"b": 1}, {"a": 0, "b": 1}, {"a": 1, "b": 1}):
         world.fetch(stations, after=300)
@@ -125,7 +125,7 @@ def test_an_episode_at_the_edge_of_a_stations_own_gap_is_not_sure(
 
 
 def test_reliability_has_the_worst_station_first(world: World) -> None:
-    """With the share of slots that it rests on; "b" was there in three only."""
+    """With the share of slots as its basis; "b" was there in three only."""
     first, second = answered(world, "reliability")
 
     assert (first["station_id"], first["slots_seen"]) == ("0001", 5)
@@ -133,7 +133,7 @@ def test_reliability_has_the_worst_station_first(world: World) -> None:
     assert (second["slots_seen"], second["slots_expected"]) == (3, 3)
 
 
-def test_a_chance_says_how_many_days_it_rests_on(folder: Path) -> None:
+def test_a_chance_has_its_number_of_days(folder: Path) -> None:
     """Four Sundays expected, three seen, two with a vehicle."""
     world = World(folder / "city")
     for week, bikes in enumerate((3, 0, None, 1)):
@@ -173,7 +173,7 @@ def test_changes_name_what_happened_to_stations(world: World) -> None:
     ]
 
 
-def test_neighbours_are_judged_in_the_slots_that_matter(folder: Path) -> None:
+def test_neighbours_are_compared_in_the_slots_without_vehicles(folder: Path) -> None:
     """While "s" is empty its neighbour has one in two of three slots seen."""
     world = World(folder / "city")
     for mine, other in ((0, 1), (0, 0), (0, 2), (0, None), (3, 0)):
@@ -196,7 +196,7 @@ def test_neighbours_are_judged_in_the_slots_that_matter(folder: Path) -> None:
 
 
 def test_a_typical_day_has_its_spread_and_its_days(folder: Path) -> None:
-    """Quartiles of two Sundays' quarter of an hour, and how many days tell of it."""
+    """Quartiles of two Sundays' quarter of an hour, and the number of days."""
     world = World(folder / "city")
     for week in (0, 7):
         world.clock.now = NOON + week * 86_400
@@ -214,7 +214,7 @@ def test_a_typical_day_has_its_spread_and_its_days(folder: Path) -> None:
 
 
 def test_a_stations_history_has_its_gaps(world: World) -> None:
-    """A missing slot has its state and no counts; one without the station, too."""
+    """A missing slot has its state and no counts; so has one without the station."""
     rows = answered(world, "history", stations=["b"])
 
     counts = [(r["state"], r["num_vehicles_available"]) for r in rows]
@@ -226,7 +226,7 @@ def test_a_stations_history_has_its_gaps(world: World) -> None:
 
 
 def test_an_hour_has_its_least_and_most(world: World) -> None:
-    """The hour's figures are of five slots seen, of six expected."""
+    """Five slots seen, of six expected."""
     (row,) = answered(world, "hours", stations=["0001"])
 
     assert (row["date"], row["hour"]) == ("2026-11-22", 12)
@@ -236,7 +236,7 @@ def test_an_hour_has_its_least_and_most(world: World) -> None:
 
 
 def test_a_slot_counts_its_empty_stations(world: World) -> None:
-    """Of the stations that it tells of; a missing slot counts nothing."""
+    """Of the stations in it; a missing slot counts nothing."""
     rows = answered(world, "scarcity", by="system")
 
     assert [(r["stations"], r["empty_stations"]) for r in rows] == [
@@ -247,7 +247,7 @@ def test_a_slot_counts_its_empty_stations(world: World) -> None:
 
 
 def test_a_snapshot_is_of_the_newest_slot_collected(world: World) -> None:
-    """A listed station that it does not tell of has no counts."""
+    """A listed station that it lacks has no counts."""
     rows = answered(world, "snapshot")
 
     assert [(r["station_id"], r["num_vehicles_available"]) for r in rows] == [
@@ -270,7 +270,7 @@ VERSIONS = [
 
 @pytest.mark.parametrize("case", VERSIONS)
 def test_each_change_has_its_word(folder: Path, case: tuple[Any, ...]) -> None:
-    """Moves under 20 m are noise; an id far away under another name is reused."""
+    """Moves under 20 m are ignored; an id far away with another name is reused."""
     world = World(folder / "city")
     world.fetch({"x": 1})
     lat, name, capacity, listed, lat2, name2, capacity2, listed2, expected = case
@@ -288,7 +288,7 @@ def test_each_change_has_its_word(folder: Path, case: tuple[Any, ...]) -> None:
 
 
 def test_coverage_counts_states_and_causes(world: World) -> None:
-    """Missing slots by cause, beside the collected ones."""
+    """Missing slots by cause, and the collected ones."""
     rows = answered(world, "coverage")
 
     assert [(r["state"], r["cause"], r["slots"], r["expected"]) for r in rows] == [
@@ -297,8 +297,8 @@ def test_coverage_counts_states_and_causes(world: World) -> None:
     ]
 
 
-def test_stations_that_were_removed_are_still_told_of(folder: Path) -> None:
-    """The newest name of each; and since when one is not in the list any more."""
+def test_removed_stations_are_still_listed(folder: Path) -> None:
+    """With their newest name, and the date of their removal."""
     world = World(folder / "city")
     world.fetch({"a": 1, "b": 1}, names={"a": "Mill"})
     for after in (300, DAY):
@@ -314,7 +314,7 @@ def test_stations_that_were_removed_are_still_told_of(folder: Path) -> None:
 
 
 def test_days_are_the_hours_summed_up(world: World) -> None:
-    """Least, mean and most of what was seen, and its basis."""
+    """Minimum, mean and maximum of what was seen, and its basis."""
     world.fetch({"0001": 7}, after=300, closed=["0001"])
 
     (row,) = answered(world, "days", stations=["0001"])
@@ -327,7 +327,7 @@ def test_days_are_the_hours_summed_up(world: World) -> None:
 
 
 def test_hours_say_how_much_of_their_day_a_station_was_closed(world: World) -> None:
-    """A closure is of the day's summaries, the counts are of the hour."""
+    """Closure is from the day's summaries, the counts are of the hour."""
     world.fetch({"0001": 7}, after=300, closed=["0001"])
 
     (row,) = answered(world, "hours", stations=["0001"])
@@ -336,7 +336,7 @@ def test_hours_say_how_much_of_their_day_a_station_was_closed(world: World) -> N
 
 
 def test_a_typical_day_may_be_of_one_weekday(world: World) -> None:
-    """The same figures as among all weekdays, and no others."""
+    """The same figures as among all weekdays."""
     world.fetch({"0001": 9}, after=DAY)
     sunday = replace(VALUES, first_hour=144, end_hour=168)
     everything = answered(world, "typical", stations=["0001"])
@@ -364,8 +364,8 @@ def test_changes_are_those_between_adjacent_slots(folder: Path) -> None:
     assert [row] == answered(world, "reliability", values=FROM_ROWS)
 
 
-def test_what_a_report_cannot_do_is_said(world: World) -> None:
-    """A place that it has no figures by, and a station that never was."""
+def test_an_unsupported_option_of_a_report_is_an_error(world: World) -> None:
+    """A place for which it has no figures, and an unknown station."""
     with pytest.raises(UsageError, match="cannot be grouped by district"):
         answered(world, "reliability", by="district")
     with pytest.raises(UsageError, match="unknown station zzz"):
@@ -387,7 +387,7 @@ def test_what_a_report_cannot_do_is_said(world: World) -> None:
         (["changes", "--since", "2026-11-23"], 0, "No rows"),
     ],
 )
-def test_the_command_answers(
+def test_the_command_prints_each_format(
     world: World, tmp_path: Path, arguments: list[str], code: int, what: str
 ) -> None:
     """Text of 80 columns, CSV, JSON, and errors that say what to do."""
@@ -407,7 +407,7 @@ def test_the_command_answers(
 
 
 def _reported(config: Path, *arguments: object) -> str:
-    """Return what `report` with *arguments* prints."""
+    """Return the output of `report` with *arguments*."""
     process = bikecollect("--config", config, "report", *arguments, *DAYS)
     assert process.returncode == 0, process.stderr
     return process.stdout
@@ -426,7 +426,7 @@ def _reported(config: Path, *arguments: object) -> str:
 def test_programs_get_times_with_their_offset(
     world: World, config: Path, report: str, column: str
 ) -> None:
-    """CSV and JSON have ISO 8601, as the reference promises."""
+    """CSV and JSON have ISO 8601, as the reference says."""
     lines = _reported(config, report, "--format", "csv").splitlines()
     cell = lines[1].split(",")[lines[0].split(",").index(column)]
     record = json.loads(_reported(config, report, "--format", "json").splitlines()[0])
@@ -438,7 +438,7 @@ def test_programs_get_times_with_their_offset(
 def test_csv_has_booleans_as_the_daily_files_have_them(
     world: World, config: Path
 ) -> None:
-    """In small letters, which every reader of CSV knows."""
+    """In lower case, which every CSV reader accepts."""
     lines = _reported(config, "snapshot", "--format", "csv").splitlines()
 
     assert ",true," in lines[1]
@@ -457,10 +457,10 @@ def test_csv_has_booleans_as_the_daily_files_have_them(
         (("chance", "--at", "Sun 12:05"), ["95 % interval", " to "]),
     ],
 )
-def test_a_person_reads_local_times_weekdays_and_intervals(
+def test_the_text_has_local_times_weekdays_and_intervals(
     world: World, config: Path, arguments: tuple[str, ...], words: list[str]
 ) -> None:
-    """No epoch seconds, no number of a weekday, positions in full."""
+    """No epoch seconds, no number of a weekday, all digits of positions."""
     text = _reported(config, *arguments)
 
     assert [word for word in words if word not in text] == []
@@ -488,7 +488,7 @@ def test_names_of_stations_are_added_on_request(world: World, config: Path) -> N
 
 
 def test_a_terminal_shows_names(world: World, config: Path) -> None:
-    """Somebody who reads does not know the ids."""
+    """Readers do not know the ids."""
     shown = on_terminal("--config", config, "report", "reliability", *DAYS)
 
     assert re.search(r"station +name", shown)

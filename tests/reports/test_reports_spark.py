@@ -126,7 +126,7 @@ WITHOUT_ROWS = {
 
 
 def tidy(rows: Sequence[Sequence[Any]]) -> Rows:
-    """Return *rows*, floats to nine digits, in an order of their own."""
+    """Return *rows*, floats to nine digits, sorted."""
     rounded = [
         tuple(float(f"{v:.9g}") if isinstance(v, float) else v for v in row)
         for row in rows

@@ -41,7 +41,7 @@ def world(folder: Path) -> World:
     return world
 
 
-def test_stale_slots_are_counted_beside_the_others(world: World) -> None:
+def test_stale_slots_are_counted_separately(world: World) -> None:
     """Two of four: in the basis of each report."""
     stale = {
         name: rows_of(world, name)[0]["slots_stale"]
@@ -56,8 +56,8 @@ def test_stale_slots_are_counted_beside_the_others(world: World) -> None:
 
 
 @pytest.mark.parametrize("is_archived", [False, True])
-def test_stale_slots_can_be_left_out(world: World, *, is_archived: bool) -> None:
-    """They are missing then, with their cause; from the archive too."""
+def test_stale_slots_can_be_excluded(world: World, *, is_archived: bool) -> None:
+    """They count as missing then, with their cause; from the archive too."""
     if is_archived:
         world.clock.now = NOON + DAY
         world.fetch({"a": 1}, last_updated=int(world.clock.now))
@@ -77,8 +77,8 @@ def test_stale_slots_can_be_left_out(world: World, *, is_archived: bool) -> None
     assert states[:4] == [("collected", "")] * 2 + [("missing", "stale")] * 2
 
 
-def test_a_slot_that_is_partial_and_stale_is_left_out(folder: Path) -> None:
-    """Its state is partial, and its content is old all the same."""
+def test_a_slot_that_is_partial_and_stale_is_excluded(folder: Path) -> None:
+    """Its state is partial, but its content is old."""
     world = World(folder / "city")
     for _ in range(2):
         stamp = int(world.clock.now)
@@ -92,8 +92,8 @@ def test_a_slot_that_is_partial_and_stale_is_left_out(folder: Path) -> None:
     assert {r["slots_seen"] for r in rows} == {2}
 
 
-def test_the_command_leaves_them_out(world: World, tmp_path: Path) -> None:
-    """As text, with the number of stale slots only where there are any."""
+def test_the_command_excludes_stale_slots(world: World, tmp_path: Path) -> None:
+    """The text has the number of stale slots only if there are any."""
     config = tmp_path / "bikecollect.toml"
     config.write_text(
         f'data_dir = "{world.folder.parent}"\n[systems.city]\nfeed = "youbike"\n'

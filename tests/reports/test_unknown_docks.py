@@ -59,7 +59,7 @@ def test_a_station_that_never_had_a_dock_is_not_full(world: World) -> None:
     assert {row["station_id"] for row in episodes if row["what"] == "full"} == {"known"}
 
 
-def test_its_docks_are_empty_in_every_report(world: World) -> None:
+def test_unknown_docks_are_empty_in_every_report(world: World) -> None:
     """Snapshot, history, rankings, days, hours and typical day have no figure."""
     snapshot = by_station(answered(world, "snapshot"), "num_docks_available")
     seen = [row for row in answered(world, "history") if row["state"] == "collected"]
@@ -79,15 +79,15 @@ def test_its_docks_are_empty_in_every_report(world: World) -> None:
         assert {*values["unknown"]} == {None}, report
 
 
-def test_it_does_not_lower_the_share_of_a_district(world: World) -> None:
-    """Of all known docks three slots of four had one, from summaries and from rows."""
+def test_unknown_docks_do_not_lower_the_share_of_a_district(world: World) -> None:
+    """Three slots of four had a known dock, from summaries and from rows."""
     for values in (ONE_DAY, replace(ONE_DAY, rows=True)):
         rows = answered(world, "availability", values, by="system")
         shares = [row["share_with_dock"] for row in rows if row["slots_seen"]]
         assert shares == [0.75]
 
 
-def test_the_film_of_the_day_leaves_its_docks_out(world: World) -> None:
+def test_the_film_of_the_day_has_no_unknown_docks(world: World) -> None:
     """The map of the app draws no full station either."""
     with viewed(world) as db:
         rows = film(db, ONE_DAY).answer().rows

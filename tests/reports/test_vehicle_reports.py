@@ -32,7 +32,7 @@ def answered(folder: Path, name: str, slots: Slots) -> list[dict[str, Any]]:
 
 
 def test_cells_are_squares_of_250_m(tmp_path: Path) -> None:
-    """Two vehicles 200 m apart share one, and a slot without any counts as none."""
+    """Two vehicles 200 m apart share one; a slot without vehicles counts as zero."""
     near = vehicle("a", lat=25.0001, lon=121.5001), vehicle("b", lat=25.0018, lon=121.5)
     far = vehicle("c", lat=25.0001, lon=121.53, is_reserved=True)
     rows = answered(tmp_path, "vehicle_grid", [[*near, far]])
@@ -92,10 +92,10 @@ def _persistent(hour: int) -> list[dict[str, Any]]:
         (lambda _: [vehicle("a")], "unknown"),
     ],
 )
-def test_it_is_said_whether_ids_persist(
+def test_the_persistence_of_ids_is_reported(
     tmp_path: Path, vehicles: Any, ids_are: str
 ) -> None:
-    """What is measured of single vehicles is worth only that much."""
+    """The value of all figures on single vehicles depends on it."""
     (row,) = answered(tmp_path, "vehicle_ids", [vehicles(n) for n in range(8)])
 
     assert (row["ids_are"], row["slots"]) == (ids_are, 8)

@@ -14,7 +14,7 @@ from bikecollect.setup.catalogue.entry import Entry
 
 @pytest.mark.parametrize("entry", CATALOGUE, ids=lambda e: e.system_id)
 def test_every_entry_is_a_working_setting(entry: Entry) -> None:
-    """Its name is a whole table of the settings, with a client for TDX."""
+    """Its name alone is a valid system, with a client for TDX."""
     oauth2 = {"client_id": "me", "client_secret_file": "secret"}
     table = {"oauth2": oauth2} if entry.feed == "tdx" else {}
     settings = loader.parse({"systems": {entry.system_id: table}})
@@ -28,7 +28,7 @@ def test_every_entry_is_a_working_setting(entry: Entry) -> None:
     assert len(entry.system_id) <= 21
 
 
-def test_no_id_and_no_address_is_there_twice() -> None:
+def test_ids_and_addresses_are_unique() -> None:
     """A folder and a feed belong to one system."""
     assert len({entry.system_id for entry in CATALOGUE}) == len(CATALOGUE)
     assert len({entry.url for entry in CATALOGUE}) == len(CATALOGUE)
@@ -49,19 +49,19 @@ def test_taipei_comes_first() -> None:
         ("berlin de", "nextbike-berlin"),
     ],
 )
-def test_a_system_is_found_by_what_a_person_types(words: str, first: str) -> None:
-    """City, name or id; no accents, no case."""
+def test_a_system_is_found_by_city_name_or_id(words: str, first: str) -> None:
+    """Accents and case are ignored."""
     assert lookup.search(words)[0].system_id == first
 
 
-def test_what_is_not_there_is_not_found() -> None:
+def test_an_unknown_system_is_not_found() -> None:
     """An empty list, not a guess."""
     assert lookup.search("atlantis") == []
 
 
 @pytest.mark.parametrize("name", ["nextbike-glasgow", "nextbike-frankfurt"])
-def test_a_system_that_is_gone_is_a_setting_and_not_an_offer(name: str) -> None:
-    """Who collected it keeps a settings file that loads."""
+def test_a_discontinued_system_is_valid_but_not_listed(name: str) -> None:
+    """Existing settings files still load."""
     settings = loader.parse({"systems": {name: {}}})
 
     assert settings.systems[name].feed == "gbfs"
@@ -82,8 +82,8 @@ def test_a_system_that_is_gone_is_a_setting_and_not_an_offer(name: str) -> None:
         ("trondheim-bysykkel", "//api.entur.io/mobility/v2/gbfs/v3/trondheimbysykkel"),
     ],
 )
-def test_systems_that_have_moved_are_asked_where_they_are(name: str, part: str) -> None:
-    """And lists that a server pages are asked for whole."""
+def test_addresses_of_moved_systems_are_current(name: str, part: str) -> None:
+    """And paged lists are requested completely."""
     entry = lookup.find(name)
 
     assert entry is not None

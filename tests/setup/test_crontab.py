@@ -19,8 +19,8 @@ OTHERS = [
 
 
 @pytest.mark.parametrize("crontab", OTHERS)
-def test_the_block_comes_and_goes_without_a_trace(crontab: bytes) -> None:
-    """Installed and removed, every other byte is as it was."""
+def test_a_removed_block_leaves_no_trace(crontab: bytes) -> None:
+    """After installing and removing, every other byte is unchanged."""
     merged = cron.merged(crontab, BLOCK)
 
     assert merged.startswith(crontab)
@@ -28,8 +28,8 @@ def test_the_block_comes_and_goes_without_a_trace(crontab: bytes) -> None:
     assert cron.merged(merged, BLOCK) == merged
 
 
-def test_an_older_block_is_replaced_where_it_stands() -> None:
-    """The lines around it keep their order; a second copy of it goes."""
+def test_an_older_block_is_replaced_in_place() -> None:
+    """The lines around it keep their order; a second copy is removed."""
     old = cron.block(["*/9 * * * * old"]).encode()
 
     merged = cron.merged(b"a\n" + old + b"b\n" + old + b"c\n", BLOCK)
@@ -46,8 +46,8 @@ def test_an_older_block_is_replaced_where_it_stands() -> None:
         (BLOCK.encode() * 2, CronState.OUTDATED),
     ],
 )
-def test_the_state_is_told(crontab: bytes, state: CronState) -> None:
-    """Absent, there, or there in another form."""
+def test_the_state_of_the_block_is_recognised(crontab: bytes, state: CronState) -> None:
+    """Absent, installed, or different."""
     assert cron.state(crontab, BLOCK) is state
 
 
@@ -55,14 +55,14 @@ def test_the_state_is_told(crontab: bytes, state: CronState) -> None:
     "crontab",
     [f"{BEGIN}\na\n", f"a\n{END}\n", f"{BEGIN}\n{BEGIN}\n{END}\n"],
 )
-def test_a_mark_that_stands_alone_is_not_guessed_at(crontab: str) -> None:
-    """Nothing is cut where it is not clear how far."""
+def test_a_single_mark_changes_nothing(crontab: str) -> None:
+    """Nothing is cut if the end of the block is unknown."""
     with pytest.raises(SettingsError, match="crontab -e"):
         cron.merged(crontab.encode(), BLOCK)
 
 
 @pytest.mark.parametrize("interval", [1, 30, 45, 90, 400, 420, 2700, 5400])
-def test_what_cron_cannot_say_is_refused(interval: int) -> None:
+def test_intervals_that_cron_cannot_express_are_refused(interval: int) -> None:
     """Half minutes, and minutes that do not divide an hour."""
     with pytest.raises(SettingsError, match="--systemd"):
         cron.expression(interval)
@@ -72,13 +72,13 @@ def test_what_cron_cannot_say_is_refused(interval: int) -> None:
     ("interval", "fields"),
     [(1200, "*/20 * * * *"), (43_200, "0 */12 * * *"), (86_400, "0 0 * * *")],
 )
-def test_what_cron_can_say(interval: int, fields: str) -> None:
+def test_intervals_that_cron_can_express(interval: int, fields: str) -> None:
     """Parts of an hour, whole hours, a day."""
     assert cron.expression(interval) == fields
 
 
 def test_a_path_is_quoted_and_its_percent_sign_escaped() -> None:
-    """What cron takes for the end of the command is none (fault 93)."""
+    """Cron does not take it for the end of the command (fault 93)."""
     line = cron.line("* * * * *", ["/a b/100%", "it's"])
 
     assert line == "* * * * * '/a b/100\\%' 'it'\"'\"'s'"
@@ -86,7 +86,7 @@ def test_a_path_is_quoted_and_its_percent_sign_escaped() -> None:
 
 @pytest.mark.parametrize("word", ["two\nlines", "x" * 1000])
 def test_a_command_that_cron_cannot_hold_is_refused(word: str) -> None:
-    """A line break and a line that cron would cut (fault 93)."""
+    """One with a line break, and one that cron would truncate (fault 93)."""
     with pytest.raises(SettingsError):
         cron.line("* * * * *", ["bikecollect", word])
 
@@ -128,19 +128,19 @@ def test_a_moment_that_is_now_is_not_next() -> None:
         (86_400, ["0:00:7 UTC"]),
     ],
 )
-def test_a_timer_can_say_every_interval(interval: int, lines: list[str]) -> None:
+def test_a_timer_can_express_every_interval(interval: int, lines: list[str]) -> None:
     """Seconds too; in UTC where local time would shift it."""
     assert systemd.calendar(interval) == lines
 
 
 def test_a_timer_of_too_many_lines_is_refused() -> None:
-    """128 s divides a day, and nothing else."""
+    """128 s divides a day, but no hour or minute."""
     with pytest.raises(SettingsError, match="divides an hour"):
         systemd.calendar(128)
 
 
 def test_a_timer_fires_some_seconds_into_the_slot() -> None:
-    """Seven of five minutes, and never at this very moment."""
+    """Seven seconds of five minutes, and never at the present moment."""
     moments = systemd.next_fires(300, 1_800_000_007.0, 2)
 
     assert [moment.timestamp() for moment in moments] == [1_800_000_307, 1_800_000_607]
@@ -160,7 +160,7 @@ def test_a_timer_fires_some_seconds_into_the_slot() -> None:
         (5400, ["Europe/Oslo"], ["0/3:00:7 UTC", "1/3:30:7 UTC"]),
     ],
 )
-def test_a_timer_fires_where_slots_begin(
+def test_a_timer_fires_at_the_start_of_slots(
     interval: int, zones: list[str], lines: list[str]
 ) -> None:
     """By the clock of each system; short slots need no zone."""

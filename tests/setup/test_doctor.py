@@ -16,15 +16,15 @@ from bikecollect.simulator.server import LiveFeed
 
 @pytest.fixture
 def feed() -> Iterator[LiveFeed]:
-    """Serve a city."""
+    """Serve the hostile feed in a separate process; yield its port."""
     with LiveFeed(City(30), clock=time.time) as served:
         yield served
 
 
-def test_the_doctor_finds_what_is_wrong_and_says_what_to_do(
+def test_the_doctor_reports_problems_with_remedies(
     feed: LiveFeed, tmp_path: Path
 ) -> None:
-    """Feed and mail are well, the crontab is not (faults 60, 93, 112)."""
+    """Feed and mail are good, the crontab is not (faults 60, 93, 112)."""
     mail = MailServer.new(tmp_path / "mail")
     lines = [f"{key} = {json.dumps(value)}" for key, value in mail.settings().items()]
     config = tmp_path / "bikecollect.toml"
@@ -51,9 +51,7 @@ def test_the_doctor_finds_what_is_wrong_and_says_what_to_do(
     assert max(len(x) for x in shown.splitlines() if str(tmp_path) not in x) < 80
 
 
-def test_the_doctor_names_files_that_are_not_ours(
-    feed: LiveFeed, tmp_path: Path
-) -> None:
+def test_the_doctor_names_foreign_files(feed: LiveFeed, tmp_path: Path) -> None:
     """And a folder that is not mounted (fault 112)."""
     if os.geteuid() != 0:
         pytest.skip("only root can give a file away")
@@ -75,8 +73,8 @@ def test_the_doctor_names_files_that_are_not_ours(
     assert "has no file .bikecollect" in process.stdout.replace("\n      ", " ")
 
 
-def test_the_doctor_sees_what_cron_would(tmp_path: Path) -> None:
-    """In an empty environment, by the very command of the crontab (faults 92, 93)."""
+def test_the_doctor_checks_the_environment_of_cron(tmp_path: Path) -> None:
+    """In an empty environment, by the command of the crontab (faults 92, 93)."""
     config = tmp_path / "bikecollect.toml"
     config.write_text("[systems.velib-paris]\n", encoding="utf-8")
     words = ("--config", config, "doctor", "--as-cron", "--offline")
@@ -88,7 +86,7 @@ def test_the_doctor_sees_what_cron_would(tmp_path: Path) -> None:
 def test_the_doctor_names_what_others_may_change(
     feed: LiveFeed, tmp_path: Path
 ) -> None:
-    """A linked inbox, an open archive, a program that anybody may write."""
+    """A linked inbox, a writable archive, a program that anybody may write."""
     program = tmp_path / "notify"
     program.touch()
     program.chmod(0o777)
@@ -114,8 +112,8 @@ def test_the_doctor_names_what_others_may_change(
     assert remedies["tell.command"] == f"chmod go-w {program}"
 
 
-def test_the_doctor_looks_at_the_folders_above_the_settings(tmp_path: Path) -> None:
-    """Whoever may rename one of them decides which settings are read."""
+def test_the_doctor_checks_the_folders_above_the_settings(tmp_path: Path) -> None:
+    """A user who can rename one of them decides which settings are read."""
     config = tmp_path / "open/mine/bikecollect.toml"
     config.parent.mkdir(parents=True)
     config.touch()

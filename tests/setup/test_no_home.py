@@ -21,8 +21,8 @@ def _forget(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("home", ["relative", "~"])
-def test_a_run_without_a_home_is_a_run(tmp_path: Path, home: str) -> None:
-    """Nothing is written but the data, and the state in them."""
+def test_a_run_works_without_a_home(tmp_path: Path, home: str) -> None:
+    """Only the data folder is written, with the state in it."""
     settings = tmp_path / "b.toml"
     with serving(lambda _: Answer(dialects.youbike(City(5), time.time()))) as url:
         settings.write_text(
@@ -55,7 +55,7 @@ def test_a_read_only_home_is_like_none(
 def test_without_home_and_data_nothing_is_written_anywhere(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Not into a folder that is called ~."""
+    """Not into a folder called ~."""
     monkeypatch.setenv("HOME", "relative")
     data_folder.remember(Path("/srv/bikes/city"))
 

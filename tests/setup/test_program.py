@@ -18,7 +18,7 @@ SCRIPT = str(Path(sys.executable).with_name("bikecollect"))
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Return a settings file of another place than the usual one."""
+    """Return a settings file at another path than the default one."""
     file = tmp_path / "my bikes.toml"
     file.write_text(
         'data_dir = "data"\ninterval = "2s"\n[systems.city]\nfeed = "youbike"\n'
@@ -30,7 +30,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the script of an installation, in a folder of its own."""
+    """Return the script of an installation, in a separate folder."""
     file = tmp_path / "venv/bin/bikecollect"
     file.parent.mkdir(parents=True)
     file.touch(mode=0o755)
@@ -38,15 +38,15 @@ def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
-def test_all_commands_are_known_in_texts() -> None:
+def test_the_commands_in_texts_are_those_of_the_program() -> None:
     """Those of the command line, and no more."""
     assert list(COMMANDS) == list(program.COMMANDS)
 
 
-def test_a_bare_name_is_what_a_shell_finds(
+def test_a_bare_name_is_used_if_the_shell_finds_this_program(
     script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By a link on the path too; another installation there is not this one."""
+    """By a link on the path too; another installation does not count."""
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     absent = program.command_line(None)
@@ -59,8 +59,8 @@ def test_a_bare_name_is_what_a_shell_finds(
     assert (absent, linked, another) == (str(script), "bikecollect", str(script))
 
 
-def test_settings_are_named_where_they_are_not_the_usual_ones(script: Path) -> None:
-    """Quoted for a shell, and short for who is near."""
+def test_settings_are_named_if_they_are_not_the_default(script: Path) -> None:
+    """Quoted for a shell, and relative if they are near."""
     usual = settings_file.usual_path()
     other = script.parent / "b s.toml"
 
@@ -100,10 +100,10 @@ def test_only_commands_are_changed() -> None:
         ),
     ],
 )
-def test_an_extra_is_installed_the_way_we_were(
+def test_the_hint_for_an_extra_fits_the_installation(
     script: Path, monkeypatch: pytest.MonkeyPatch, mark: str, url: str, command: str
 ) -> None:
-    """From the folder we came from; else what it consists of, which an index has."""
+    """From the source folder, or else by the names of its packages."""
     prefix = script.parents[1]
     (prefix / mark).touch()
     monkeypatch.setattr(sys, "prefix", str(prefix))
@@ -124,7 +124,7 @@ def test_an_extra_is_installed_the_way_we_were(
 
 
 def test_hints_on_the_screen_name_the_settings(path: Path) -> None:
-    """In an error, in a state and in a remedy."""
+    """In an error, in a status and in a remedy."""
     command = f"{SCRIPT} --config '{path}'"
     shown = bikecollect("--config", path, "status").stdout
     wrong = bikecollect("--config", path, "runs", "show", "10:05").stderr
@@ -137,7 +137,7 @@ def test_hints_on_the_screen_name_the_settings(path: Path) -> None:
 
 
 def test_hints_without_a_file_name_none() -> None:
-    """The program as it is here, and no more."""
+    """Only the program as it is called here."""
     process = bikecollect("runs", "show", "10:05")
 
     assert f"see: {SCRIPT} init\n" in process.stderr
@@ -145,7 +145,7 @@ def test_hints_without_a_file_name_none() -> None:
 
 
 def test_a_mail_s_next_steps_can_be_pasted(path: Path, tmp_path: Path) -> None:
-    """By absolute paths: nobody knows where it is read."""
+    """They have absolute paths, because a mail is read anywhere."""
     mail = MailServer.new(tmp_path / "mail")
     lines = [f"{key} = {json.dumps(value)}" for key, value in mail.settings().items()]
     with serving(lambda _: Answer(b"", 403)) as url, mail.up():

@@ -21,7 +21,7 @@ SECRET = 'headers = {Authorization = "Bearer swordfish-1234"}'
 
 
 def settings(folder: Path, url: str, more: str = "", feed: str = "youbike") -> Path:
-    """Write the settings of one system; return their path."""
+    """Write the settings; return their path."""
     path = folder / "bikecollect.toml"
     path.touch(0o600)
     path.write_text(
@@ -33,7 +33,7 @@ def settings(folder: Path, url: str, more: str = "", feed: str = "youbike") -> P
 
 
 def checked(path: Path) -> dict[str, str]:
-    """Return what the doctor says of the feed, by verdict."""
+    """Return the doctor's lines about the feed, by verdict."""
     process = bikecollect("--config", path, "doctor", "--format", "json")
     checks = [json.loads(line) for line in process.stdout.splitlines()]
     (feed,) = (
@@ -50,7 +50,7 @@ def tried(path: Path, *more: str) -> tuple[int, Any, str]:
 
 
 def test_a_private_authority_and_headers_are_used(tmp_path: Path) -> None:
-    """A feed behind ca_bundle is well for the doctor, for try, and for fetch."""
+    """A feed behind ca_bundle works for the doctor, for try, and for fetch."""
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(LIST) + LIST
     with tls_server("127.0.0.1", answer) as (url, authority):
         authority.cert_pem.write_to_path(tmp_path / "ca.pem")
@@ -68,7 +68,7 @@ def test_redirects_and_headers_are_used(
     tmp_path: Path,
     host: Callable[..., Host],
 ) -> None:
-    """A feed that moved within its site is read where the settings follow it."""
+    """A feed that moved within its site is read if the settings allow it."""
     home = host(moved("/new.json"), good(LIST), moved("/new.json"), good(LIST))
     path = settings(tmp_path, home.url, f'redirects = "same-site"\n{SECRET}')
 
@@ -81,7 +81,7 @@ def test_the_doctor_says_where_a_feed_has_moved(
     tmp_path: Path,
     host: Callable[..., Host],
 ) -> None:
-    """The address to put in, where it is not followed."""
+    """The new address, if the redirect is not followed."""
     home = host(moved("/new.json", 301))
     address = home.url.replace("x.json", "new.json")
 
@@ -92,7 +92,7 @@ def test_a_proxy_is_used(
     tmp_path: Path,
     host: Callable[..., Host],
 ) -> None:
-    """The feed's name need not be known here."""
+    """The feed's name need not be resolved here."""
     proxy = host(good(LIST))
     more = f'proxy = "http://127.0.0.1:{proxy.port}"'
     path = settings(tmp_path, "http://feed.example.org/list", more)
@@ -115,11 +115,11 @@ def test_a_mapped_feed_is_tried_too(
     assert tried(path)[1]["stations"] == 1
 
 
-def test_a_bound_of_the_settings_holds_for_a_try(
+def test_max_body_holds_for_a_try(
     tmp_path: Path,
     host: Callable[..., Host],
 ) -> None:
-    """What fetch would refuse as too large, try refuses."""
+    """What fetch rejects as too large, try rejects."""
     home = host(good(LIST + b" " * 9_000))
     code, _, stderr = tried(settings(tmp_path, home.url, 'max_body = "8KiB"'))
 
@@ -131,7 +131,7 @@ def test_a_header_can_be_given_to_a_try(
     tmp_path: Path,
     host: Callable[..., Host],
 ) -> None:
-    """On the command line or in a file; the settings that are printed name it."""
+    """On the command line or in a file; the printed settings have its name."""
     (tmp_path / "headers").write_text("X-Api-Key: from-a-file\n", encoding="utf-8")
     home, other = host(good(LIST)), host(good(LIST))
     words = ("feeds", "try", "--format", "json", home.url, "--header")
@@ -148,8 +148,8 @@ def test_a_header_can_be_given_to_a_try(
 
 
 @pytest.mark.parametrize("header", ["X-Api-Key", "X Key: a", "X-Key: \u7ad9", "@none"])
-def test_what_is_no_header_is_told(header: str) -> None:
-    """78, before any network."""
+def test_an_invalid_header_is_reported(header: str) -> None:
+    """78, before any network access."""
     url = "http://127.0.0.1:9/x"
     process = bikecollect("feeds", "try", url, "--header", header)
 
@@ -157,8 +157,8 @@ def test_what_is_no_header_is_told(header: str) -> None:
     assert "--header" in process.stderr
 
 
-def test_a_malformed_address_is_told() -> None:
-    """78, and why."""
+def test_a_malformed_address_is_reported() -> None:
+    """78, with the reason."""
     process = bikecollect("feeds", "try", "http://[")
 
     assert process.returncode == 78

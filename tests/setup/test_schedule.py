@@ -40,7 +40,7 @@ def spool(tmp_path: Path) -> Path:
 
 
 def covered(spool: Path, *command: object) -> "subprocess.CompletedProcess[str]":
-    """Run *command* where *spool* is the only spool."""
+    """Run *command* with *spool* in place of /var/spool/cron."""
     return subprocess.run(
         ["unshare", "-m", "sh", "-c", COVERED, str(spool), *map(str, command)],
         text=True,
@@ -51,7 +51,7 @@ def covered(spool: Path, *command: object) -> "subprocess.CompletedProcess[str]"
 
 
 def scheduled(spool: Path, *arguments: object) -> "subprocess.CompletedProcess[str]":
-    """Run ``bikecollect`` *arguments* where *spool* is the only spool."""
+    """Run ``bikecollect`` *arguments* with *spool* in place of /var/spool/cron."""
     return covered(spool, sys.executable, "-m", "bikecollect", *arguments)
 
 
@@ -60,7 +60,7 @@ def installed(spool: Path) -> bytes:
     return covered(spool, "crontab", "-l").stdout.encode()
 
 
-def given(spool: Path, folder: Path, crontab: bytes) -> None:
+def install(spool: Path, folder: Path, crontab: bytes) -> None:
     """Install *crontab* into *spool*."""
     (folder / "others").write_bytes(crontab)
     assert covered(spool, "crontab", folder / "others").returncode == 0
@@ -70,8 +70,8 @@ def given(spool: Path, folder: Path, crontab: bytes) -> None:
 def test_the_line_is_installed_once_and_removed_without_a_trace(
     spool: Path, tmp_path: Path
 ) -> None:
-    """Twice installed is once there; the other lines keep each byte (fault 93)."""
-    given(spool, tmp_path, OTHERS)
+    """Installing twice leaves one block; other lines are unchanged (fault 93)."""
+    install(spool, tmp_path, OTHERS)
 
     first = scheduled(spool, "schedule", "install")
     there = installed(spool)
@@ -119,7 +119,7 @@ def test_status_says_when_nothing_starts_the_runs(
     """A line of the user's own counts as a schedule; a comment does not."""
     config = tmp_path / "bikes.toml"
     config.write_text(f'data_dir = "{tmp_path}/data"\n[systems.youbike-taipei]\n')
-    given(spool, tmp_path, crontab)
+    install(spool, tmp_path, crontab)
 
     status = scheduled(spool, "--config", config, "status")
 
@@ -127,7 +127,7 @@ def test_status_says_when_nothing_starts_the_runs(
 
 
 @real_crontab
-def test_the_first_crontab_is_made_and_the_last_line_takes_it_away(
+def test_a_crontab_is_created_and_removed_with_our_lines(
     spool: Path,
 ) -> None:
     """Without any crontab before, there is none afterwards."""
@@ -142,8 +142,8 @@ def test_the_first_crontab_is_made_and_the_last_line_takes_it_away(
 
 
 @real_crontab
-def test_show_tells_whether_it_is_as_it_should_be(spool: Path, tmp_path: Path) -> None:
-    """Absent, there, and differing when the interval has changed since."""
+def test_show_prints_the_state_of_the_schedule(spool: Path, tmp_path: Path) -> None:
+    """Absent, installed, and different after a change of the interval."""
     path = tmp_path / "my 100% file.toml"
     path.write_text('interval = "5min"\n', encoding="utf-8")
     show = ("--config", path, "schedule", "show", "--format", "json")
@@ -164,7 +164,7 @@ def test_show_tells_whether_it_is_as_it_should_be(spool: Path, tmp_path: Path) -
 
 @real_crontab
 def test_a_relative_config_becomes_absolute(spool: Path, tmp_path: Path) -> None:
-    """Cron starts elsewhere (fault 93)."""
+    """Cron starts in another folder (fault 93)."""
     (tmp_path / "bikecollect.toml").write_text("", encoding="utf-8")
     ours = f"{sys.executable} -m bikecollect --config bikecollect.toml"
     command = f"cd {tmp_path} && {ours} schedule show"
@@ -182,12 +182,12 @@ OLD = (
 
 
 @real_crontab
-def test_lines_for_other_settings_stay(spool: Path, tmp_path: Path) -> None:
-    """Each file has lines of its own, marked with its path, and loses only those."""
+def test_lines_for_other_settings_are_kept(spool: Path, tmp_path: Path) -> None:
+    """Each file has its own lines, marked with its path."""
     one, two = tmp_path / "one 50%.toml", tmp_path / "two.toml"
     one.write_text('interval = "5min"\n', encoding="utf-8")
     two.write_text('interval = "10min"\n', encoding="utf-8")
-    given(spool, tmp_path, OTHERS)
+    install(spool, tmp_path, OTHERS)
 
     first = scheduled(spool, "--config", one, "schedule", "install")
     alone = installed(spool)
@@ -213,11 +213,11 @@ def test_lines_for_other_settings_stay(spool: Path, tmp_path: Path) -> None:
 def test_an_older_block_is_replaced_only_by_the_settings_it_names(
     spool: Path, tmp_path: Path
 ) -> None:
-    """Its mark has no path, its command has."""
+    """Its mark has no path, but its command has."""
     ours, theirs = tmp_path / "ours.toml", tmp_path / "theirs.toml"
     ours.write_text("", encoding="utf-8")
     text = OLD.format(theirs) + OLD.format(ours)
-    given(spool, tmp_path, text.encode())
+    install(spool, tmp_path, text.encode())
 
     before = scheduled(spool, "--config", ours, "schedule", "show")
     scheduled(spool, "--config", ours, "schedule", "install")
@@ -231,10 +231,10 @@ def test_an_older_block_is_replaced_only_by_the_settings_it_names(
 
 
 @real_crontab
-def test_the_usual_settings_own_the_block_without_any(
+def test_a_block_without_a_path_belongs_to_the_default_settings(
     spool: Path, tmp_path: Path
 ) -> None:
-    """Who makes settings after the schedule has one line, not two."""
+    """Creating settings after the schedule does not add a second line."""
     scheduled(spool, "schedule", "install")
     path = Path("~/.config/bikecollect/bikecollect.toml").expanduser()
     path.parent.mkdir(parents=True)
@@ -251,10 +251,10 @@ def test_the_usual_settings_own_the_block_without_any(
 def test_the_doctor_goes_by_the_settings_of_the_lines(
     spool: Path, tmp_path: Path
 ) -> None:
-    """A line for others collects nothing of ours."""
+    """A line for other settings does not collect these systems."""
     path = tmp_path / "ours.toml"
     path.write_text("", encoding="utf-8")
-    given(spool, tmp_path, OLD.format("/etc/theirs.toml").encode())
+    install(spool, tmp_path, OLD.format("/etc/theirs.toml").encode())
     words = ("--config", path, "doctor", "--offline", "--format", "json")
 
     checks = [json.loads(x) for x in scheduled(spool, *words).stdout.splitlines()]
@@ -265,8 +265,8 @@ def test_the_doctor_goes_by_the_settings_of_the_lines(
     )
 
 
-def test_units_for_other_settings_stay(tmp_path: Path) -> None:
-    """The second file's units have names of their own, and lose only those."""
+def test_units_for_other_settings_are_kept(tmp_path: Path) -> None:
+    """The second file's units have other names."""
     folder = Path("~/.config/systemd/user").expanduser()
     one, two = tmp_path / "one 50%.toml", tmp_path / "two.toml"
     for path in (one, two):
@@ -292,11 +292,11 @@ def test_units_for_other_settings_stay(tmp_path: Path) -> None:
 
 
 @real_crontab
-def test_the_helpers_of_an_operator_are_installed_and_each_can_be_removed(
+def test_the_jobs_are_installed_and_each_can_be_removed(
     spool: Path, tmp_path: Path
 ) -> None:
-    """The nightly compact and the hourly second look, each after its explanation."""
-    given(spool, tmp_path, OTHERS)
+    """The nightly compact and the hourly alert, each after its comment."""
+    install(spool, tmp_path, OTHERS)
 
     first = scheduled(spool, "schedule", "install")
     everything = _commands(installed(spool))
@@ -321,12 +321,12 @@ def test_the_helpers_of_an_operator_are_installed_and_each_can_be_removed(
 
 
 @real_crontab
-def test_a_job_whose_mails_nothing_carries_is_left_out_with_the_reason(
+def test_the_alert_job_is_omitted_if_no_mail_can_be_sent(
     spool: Path, tmp_path: Path
 ) -> None:
     """Without MAILTO and [mail] nobody would read what `status --alert` prints."""
     path = _with_a_password(tmp_path, "data")
-    given(spool, tmp_path, b'MAILTO=""\n')
+    install(spool, tmp_path, b'MAILTO=""\n')
 
     unread = scheduled(spool, "schedule", "install", "--report")
     without = _commands(installed(spool))
@@ -343,11 +343,11 @@ def test_a_job_whose_mails_nothing_carries_is_left_out_with_the_reason(
 
 
 @real_crontab
-def test_the_doctor_notes_a_missing_helper_and_no_more(
+def test_a_missing_job_is_only_a_note_of_the_doctor(
     spool: Path, tmp_path: Path
 ) -> None:
-    """Who removed `compact` on purpose has no bad check."""
-    given(spool, tmp_path, OTHERS)
+    """It may have been removed on purpose."""
+    install(spool, tmp_path, OTHERS)
     scheduled(spool, "schedule", "install", "--without", "compact")
 
     process = scheduled(spool, "doctor", "--offline", "--format", "json")
@@ -359,7 +359,7 @@ def test_the_doctor_notes_a_missing_helper_and_no_more(
     assert "schedule: alert" not in verdicts
 
 
-def test_the_timers_of_helpers_come_and_go_one_by_one(tmp_path: Path) -> None:
+def test_each_timer_can_be_installed_and_removed(tmp_path: Path) -> None:
     """Under systemd each job has a service and a timer."""
     path = _with_a_password(tmp_path, "data")
     schedule = ("--config", path, "schedule")
@@ -390,9 +390,9 @@ def _commands(crontab: bytes) -> list[str]:
 
 
 @real_crontab
-def test_a_half_block_is_left_alone(spool: Path, tmp_path: Path) -> None:
-    """A mark without the other changes nothing, and is told."""
-    given(spool, tmp_path, OTHERS + b"# >>> bikecollect >>>\n")
+def test_a_half_block_is_not_changed(spool: Path, tmp_path: Path) -> None:
+    """A mark without the other changes nothing, and is reported."""
+    install(spool, tmp_path, OTHERS + b"# >>> bikecollect >>>\n")
 
     process = scheduled(spool, "schedule", "install")
 
@@ -407,7 +407,7 @@ def test_a_half_block_is_left_alone(spool: Path, tmp_path: Path) -> None:
 def test_the_installed_line_fills_a_slot_under_a_real_cron(
     spool: Path, tmp_path: Path
 ) -> None:
-    """Blanks, quotes and percent signs of a path arrive as they are (fault 93)."""
+    """Spaces, quotes and percent signs of a path are passed on (fault 93)."""
     folder = tmp_path / "it's 100% mine"
     folder.mkdir()
     path = folder / "bikecollect.toml"
@@ -443,8 +443,8 @@ def _first_lines(spool: Path, folder: Path) -> list[str]:
     return []
 
 
-def test_an_interval_beyond_cron_is_told_before_anything(tmp_path: Path) -> None:
-    """30 s: the way out is named."""
+def test_an_interval_beyond_cron_is_an_error(tmp_path: Path) -> None:
+    """30 s: the error names the alternative."""
     path = tmp_path / "bikecollect.toml"
     path.write_text('interval = "30s"\n', encoding="utf-8")
 
@@ -475,7 +475,7 @@ def test_without_the_crontab_program_the_remedy_is_named(command: str) -> None:
 def test_a_crontab_that_cannot_be_read_is_not_overwritten(
     tmp_path: Path, body: str, word: str
 ) -> None:
-    """What is not seen is not replaced: the program is called once, to read."""
+    """The program is called once, to read."""
     log = tmp_path / "log"
     program = tmp_path / "crontab"
     program.write_text(f"#!/bin/sh\necho $@ >> {log}\n{body}\n", encoding="utf-8")
@@ -488,8 +488,8 @@ def test_a_crontab_that_cannot_be_read_is_not_overwritten(
     assert log.read_text(encoding="utf-8") == "-l\n"
 
 
-def test_a_crontab_that_did_not_take_the_text_is_told(tmp_path: Path) -> None:
-    """A program that says yes and keeps nothing is found out."""
+def test_a_crontab_that_was_not_saved_is_reported(tmp_path: Path) -> None:
+    """A program that succeeds and saves nothing is detected."""
     program = tmp_path / "crontab"
     program.write_text("#!/bin/sh\ncat >/dev/null\n", encoding="utf-8")
     program.chmod(0o755)
@@ -501,7 +501,7 @@ def test_a_crontab_that_did_not_take_the_text_is_told(tmp_path: Path) -> None:
 
 
 def test_units_are_written_also_where_systemctl_fails(tmp_path: Path) -> None:
-    """Two commands are left to run, and both are named."""
+    """The two remaining commands are printed."""
     path = tmp_path / "bikecollect.toml"
     path.write_text('data_dir = "the data"\ninterval = "30s"\n', encoding="utf-8")
     command = ("--config", path, "schedule")
@@ -524,8 +524,8 @@ def test_units_are_written_also_where_systemctl_fails(tmp_path: Path) -> None:
     assert list(Path("~/.config/systemd/user").expanduser().iterdir()) == []
 
 
-def test_systemctl_is_told_to_start_the_timer(tmp_path: Path) -> None:
-    """Reload, then enable; the folder of the data is there for the sandbox."""
+def test_systemctl_starts_the_timer(tmp_path: Path) -> None:
+    """Reload, then enable; the data folder exists for the sandbox."""
     log = tmp_path / "log"
     program = tmp_path / "systemctl"
     program.write_text(f"#!/bin/sh\necho $@ >> {log}\n", encoding="utf-8")
@@ -549,8 +549,8 @@ UNITS = (
 
 
 @pytest.mark.skipif(ANALYZE is None, reason="no systemd-analyze is installed")
-def test_the_units_of_the_machine_are_valid_and_well_locked(tmp_path: Path) -> None:
-    """Systemd itself finds no fault, and little exposure: below 2 of 10."""
+def test_the_system_wide_units_are_valid_and_little_exposed(tmp_path: Path) -> None:
+    """Systemd reports no error, and an exposure below 2 of 10."""
     path = _with_a_password(tmp_path, "da ta")
     (tmp_path / "da ta").mkdir()
     show = ("--config", path, "schedule", "show", "--system-wide", "--format", "json")
@@ -585,7 +585,7 @@ def test_the_units_of_the_machine_are_valid_and_well_locked(tmp_path: Path) -> N
 def test_the_service_runs_as_the_owner_of_the_data(
     tmp_path: Path, uid: int, user: str
 ) -> None:
-    """By name where that user has one (fault 112)."""
+    """By name if that user has one (fault 112)."""
     path = tmp_path / "bikecollect.toml"
     path.write_text('data_dir = "data"\n', encoding="utf-8")
     (tmp_path / "data").mkdir()
@@ -616,7 +616,7 @@ def _as_root_here(
 
 
 def _with_a_password(folder: Path, data: str) -> Path:
-    """Write settings that name *data* and a password; both files are root's own."""
+    """Write settings that name *data* and a password; both files belong to root."""
     secret = folder / "pass word"
     secret.write_text("correct horse\n", encoding="utf-8")
     secret.chmod(0o600)
@@ -656,8 +656,8 @@ needs_sysusers = pytest.mark.skipif(
 
 
 @needs_sysusers
-def test_a_new_service_has_a_user_of_its_own(tmp_path: Path) -> None:
-    """It is made, the folder is its, its group reads; what it cannot read is told."""
+def test_a_new_service_gets_a_separate_user(tmp_path: Path) -> None:
+    """It owns the folder, its group can read; unreadable files are reported."""
     path = _with_a_password(tmp_path, "data")
 
     process = _as_root_here(tmp_path, "--config", path, "schedule", "install", *WIDE)
@@ -678,10 +678,10 @@ def test_a_new_service_has_a_user_of_its_own(tmp_path: Path) -> None:
 
 
 @needs_sysusers
-def test_data_of_root_is_given_away_before_the_service_is_another_s(
+def test_data_of_root_must_change_its_owner_first(
     tmp_path: Path,
 ) -> None:
-    """Nothing is installed that could not write; the command is named."""
+    """No service is installed that could not write; the command is printed."""
     path = _with_a_password(tmp_path, "data")
     (tmp_path / "data/city").mkdir(parents=True)
 
@@ -701,10 +701,10 @@ def open_folder() -> Iterator[Path]:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
-def test_a_file_that_the_service_cannot_read_is_named_with_what_helps(
+def test_a_file_that_the_service_cannot_read_is_named_with_the_remedy(
     open_folder: Path,
 ) -> None:
-    """The command that is told does help."""
+    """The printed command works."""
     path = open_folder / "bikecollect.toml"
     path.touch(0o600)
 
@@ -719,7 +719,7 @@ def test_a_file_that_the_service_cannot_read_is_named_with_what_helps(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 def test_a_program_that_the_service_cannot_reach_is_named(open_folder: Path) -> None:
-    """A home of root's is closed to it."""
+    """One in root's home, which is closed to it."""
     (open_folder / "root").mkdir(0o700)
     program = open_folder / "root/bikecollect"
     program.touch(0o755)
@@ -733,10 +733,10 @@ def test_a_program_that_the_service_cannot_reach_is_named(open_folder: Path) -> 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
 @pytest.mark.parametrize(("group", "code"), [(54_322, 0), (54_399, 74)])
-def test_who_is_in_the_service_s_group_reads_the_data(
+def test_members_of_the_service_s_group_can_read_the_data(
     open_folder: Path, group: int, code: int
 ) -> None:
-    """What the service writes under its mask is its group's to read, and no other's."""
+    """Files written under its umask are readable for its group only."""
     path = open_folder / "bikecollect.toml"
     data = open_folder / "data"
     data.mkdir()
@@ -775,7 +775,7 @@ def _as_user(
 
 
 def test_a_system_wide_service_needs_a_named_folder() -> None:
-    """It has no home where the default could lie."""
+    """It has no home for the default folder."""
     process = bikecollect("schedule", "show", "--system-wide")
 
     assert process.returncode == 78

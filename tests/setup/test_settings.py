@@ -36,7 +36,7 @@ csv_days = 7
 
 
 def test_the_whole_example_is_read() -> None:
-    """Every key of the example is known, and the catalogue fills in the address."""
+    """Every key of the example is known, and the catalogue adds the address."""
     settings = loader.parse(tomllib.loads(EXAMPLE))
 
     assert settings.data == Path("/srv/bikes")
@@ -47,7 +47,7 @@ def test_the_whole_example_is_read() -> None:
 
 
 def test_without_any_settings_taipei_is_collected() -> None:
-    """No file at all is a working set of settings."""
+    """No settings file is required."""
     settings = loader.load(None)
 
     assert list(settings.systems) == ["youbike-taipei"]
@@ -72,13 +72,13 @@ def test_without_any_settings_taipei_is_collected() -> None:
     ],
 )
 def test_a_wrong_value_is_named(text: str, message: str) -> None:
-    """Each mistake is told with its key and what is right (fault 90)."""
+    """The error has the key and a valid value (fault 90)."""
     with pytest.raises(SettingsError, match=message):
         loader.parse(tomllib.loads(text))
 
 
 def test_a_file_that_is_no_toml_names_the_line(tmp_path: Path) -> None:
-    """A syntax error is told with its place."""
+    """A syntax error has its position."""
     path = tmp_path / "b.toml"
     path.write_text("a = [", encoding="utf-8")
 
@@ -99,7 +99,7 @@ def test_secrets_that_others_may_read_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_relative_folder_lies_beside_the_file(tmp_path: Path) -> None:
-    """Cron's working directory must not decide where the data lie (fault 93)."""
+    """Cron's working directory must not decide where the data are (fault 93)."""
     path = tmp_path / "b.toml"
     path.write_text('data_dir = "bikes"', encoding="utf-8")
 

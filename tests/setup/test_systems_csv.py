@@ -20,7 +20,7 @@ DELFT = (
 
 
 def read(*rows: str, header: str = HEADER) -> ParsedList:
-    """Parse a file with *header* and *rows*."""
+    """Return the snapshot of the body."""
     return parse("\n".join([header, *rows, ""]).encode())
 
 
@@ -48,7 +48,7 @@ def test_a_row_becomes_an_entry() -> None:
     ],
 )
 def test_columns_are_found_by_past_and_other_names(header: str) -> None:
-    """The list has had six columns, then eight, then ten."""
+    """The list has had six, eight, and ten columns."""
     (entry,) = read(
         "FR,Vélo,Lyon,velo-1,https://v.fr,https://v.fr/gbfs.json", header=header
     ).entries
@@ -58,7 +58,7 @@ def test_columns_are_found_by_past_and_other_names(header: str) -> None:
 
 
 def test_columns_may_stand_in_another_order() -> None:
-    """Their position says nothing."""
+    """They are found by name."""
     header = "Auto-Discovery URL,System ID,Name"
     (entry,) = read("https://a.org/gbfs,abc,Abc", header=header).entries
 
@@ -81,7 +81,7 @@ def test_the_forms_in_which_a_spreadsheet_saves_are_read(data: bytes) -> None:
 
 
 def test_bad_rows_are_skipped_with_their_line() -> None:
-    """Others of the file are kept."""
+    """The other rows are kept."""
     parsed = read(
         BERGEN,
         "NO,No Id,Oslo,,https://x.no,https://x.no/gbfs.json,2.3,,,",
@@ -116,7 +116,7 @@ def test_lines_are_counted_in_the_file_not_in_rows() -> None:
 
 
 def test_text_is_cleaned() -> None:
-    """Control and direction characters reach no terminal; other links are dropped."""
+    """Control and bidi characters are removed, and so are links other than http."""
     row = 'DE,"A\x1b[31m\u202eB",Bonn,x,javascript:alert(1),https://x.de/g,2.3,file:///,0,'
     (entry,) = read(row).entries
 
@@ -178,7 +178,7 @@ def _usual_limit() -> Iterator[None]:
     ids=["html", "empty", "json", "other", "no rows", "bad", "bytes", "quote", "huge"],
 )
 def test_a_file_of_another_kind_is_rejected(data: bytes, what: str) -> None:
-    """With what is wrong, and where."""
+    """With the reason, and the line."""
     with pytest.raises(PayloadError, match=what):
         parse(data)
 
@@ -194,7 +194,7 @@ def test_a_file_of_another_kind_is_rejected(data: bytes, what: str) -> None:
     ],
 )
 def test_authentication_is_explained(cells: str, text: str) -> None:
-    """What to put where."""
+    """Which key goes where."""
     row = BERGEN.removesuffix(",,,") + f",{cells}"
     (entry,) = read(row).entries
 

@@ -31,7 +31,7 @@ def public() -> Iterator[Path]:
 
 
 def settings_file(folder: Path, text: str = CLOSED) -> Path:
-    """Return a settings file in a folder of its own."""
+    """Return a settings file in a separate folder."""
     folder.mkdir(mode=0o755)
     path = folder / "bikecollect.toml"
     path.write_text(text, encoding="utf-8")
@@ -51,7 +51,7 @@ def hostile(folder: Path, mark: Path) -> str:
 
 
 def test_the_current_folder_is_not_searched_for_settings() -> None:
-    """A file that lies there, of whomever, decides nothing."""
+    """A settings file in it is ignored, whoever owns it."""
     Path("bikecollect.toml").write_text("[systems.velib-paris]\n", encoding="utf-8")
 
     settings = loader.load(None)
@@ -91,7 +91,7 @@ def written_by_a_group(path: Path) -> None:
 
 
 def of_somebody_else(path: Path) -> None:
-    """Give the file away."""
+    """Change the owner of the file."""
     os.chown(path, MALLORY, MALLORY)
 
 
@@ -106,12 +106,12 @@ def in_a_sticky_folder(path: Path) -> None:
 
 
 def in_somebody_s_folder(path: Path) -> None:
-    """Give its folder away."""
+    """Change the owner of its folder."""
     os.chown(path.parent, MALLORY, MALLORY)
 
 
 def by_somebody_s_link(path: Path) -> None:
-    """Let somebody else's link lead to it."""
+    """Let a link of another user lead to it."""
     real = path.rename(path.with_name("real.toml"))
     path.symlink_to(real)
     os.chown(path, MALLORY, MALLORY, follow_symlinks=False)
@@ -142,7 +142,7 @@ UNSAFE = [
 def test_settings_that_others_may_change_are_refused(
     tmp_path: Path, spoil: Callable[[Path], None]
 ) -> None:
-    """Also where it is only looked for whom to tell that they are broken."""
+    """Also when only the mail settings are read, to report that they are broken."""
     path = settings_file(tmp_path / "etc")
     path.write_text(hostile(path.parent, tmp_path / "mark"), encoding="utf-8")
     spoil(path)
@@ -158,7 +158,7 @@ def test_settings_that_others_may_change_are_refused(
     ["fetch", "status", "doctor --offline", "schedule show", "schedule install"],
 )
 def test_every_command_refuses_them(tmp_path: Path, words: str) -> None:
-    """78 before anything else, in one line, and nothing of the file has run."""
+    """78 before anything else, in one line, and no code of the file has run."""
     path = settings_file(tmp_path / "etc")
     path.write_text(hostile(path.parent, tmp_path / "mark"), encoding="utf-8")
     of_somebody_else(path)
@@ -173,7 +173,7 @@ def test_every_command_refuses_them(tmp_path: Path, words: str) -> None:
 
 @only_root
 def test_a_refusal_says_who_and_what_to_run(tmp_path: Path) -> None:
-    """The owner, or the mode, and the command that mends it."""
+    """The owner, or the mode, and the command that fixes it."""
     path = settings_file(tmp_path / "my etc")
     path.chmod(0o666)
     with pytest.raises(SettingsError) as mode:
@@ -198,8 +198,8 @@ def test_root_s_settings_serve_every_user(public: Path) -> None:
 
 
 @only_root
-def test_a_group_of_one_s_own_may_write(public: Path) -> None:
-    """Many systems' mask lets it; a group with others in it may not."""
+def test_the_user_s_private_group_may_write(public: Path) -> None:
+    """Many systems' umask allows it; a group with other members may not."""
     path = settings_file(public / "etc")
     for place in (path, path.parent):
         os.chown(place, 1, 1)
@@ -213,7 +213,7 @@ def test_a_group_of_one_s_own_may_write(public: Path) -> None:
 
 
 def as_user(uid: int, expression: str) -> str:
-    """Return the error that *expression* ends with for the user *uid*, else ""."""
+    """Return the error of *expression* for the user *uid*, or an empty text."""
     code = (
         "import grp, os, pwd, shlex, tomllib\n"  # while the interpreter can be read
         "from bikecollect.setup import loader as config\n"
@@ -243,7 +243,7 @@ def test_settings_that_are_no_file_do_not_hang(tmp_path: Path) -> None:
 def test_a_relative_config_home_is_ignored(
     value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As the specification says: it would be the current folder's."""
+    """As its specification requires: it would be in the current folder."""
     Path("etc/bikecollect").mkdir(parents=True)
     Path("bikecollect").mkdir()
     for name in ("etc/bikecollect", "bikecollect"):
@@ -256,7 +256,7 @@ def test_a_relative_config_home_is_ignored(
 def test_a_config_folder_that_cannot_be_entered_is_no_missing_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else another city would be collected without a word."""
+    """Otherwise the default city would be collected silently."""
     (tmp_path / "bikecollect").symlink_to(tmp_path / "bikecollect")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
 
@@ -295,7 +295,7 @@ def unsafe_cache(folder: Path) -> Path:
 def test_code_that_others_may_change_is_not_run(
     tmp_path: Path, make: Callable[[Path], Path]
 ) -> None:
-    """The column is left out, and a notice says why; the run goes on."""
+    """The column is skipped with a notice; the run continues."""
     path = make(tmp_path)
     module = ".".join(path.relative_to(tmp_path).with_suffix("").parts)
 
@@ -307,7 +307,7 @@ def test_code_that_others_may_change_is_not_run(
 
 
 def password(path: Path, name: str) -> str:
-    """Return the password that the settings at *path* find in *name*."""
+    """Return the password that the settings at *path* read from *name*."""
     mail = 'host = "h"\nsender = "a@b.c"\nto = ["a@b.c"]\n'
     path.write_text(f'[mail]\n{mail}password_file = "{name}"\n', encoding="utf-8")
     return loader.load(str(path)).password()
@@ -328,10 +328,10 @@ KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk\n-----END-----\n"
         (b"\xe9t\xe9", "not UTF-8"),
     ],
 )
-def test_what_is_no_password_is_never_sent(
+def test_a_file_that_is_no_password_is_never_sent(
     tmp_path: Path, data: bytes, message: str
 ) -> None:
-    """A private key, an environment, a disk: no settings can mail them away."""
+    """A private key, an environment, a disk: no settings can mail them."""
     path = settings_file(tmp_path / "etc")
     path.with_name("secret").write_bytes(data)
     path.with_name("secret").chmod(0o600)
@@ -342,7 +342,7 @@ def test_what_is_no_password_is_never_sent(
 
 @pytest.mark.parametrize("name", ["fifo", "/dev/zero", "/dev/tty", "folder", "absent"])
 def test_a_password_file_is_a_regular_file(tmp_path: Path, name: str) -> None:
-    """What would never end, or wait for somebody, is refused at once."""
+    """A device or a FIFO is refused at once."""
     path = settings_file(tmp_path / "etc")
     os.mkfifo(path.with_name("fifo"))
     path.with_name("folder").mkdir()
@@ -367,7 +367,7 @@ def test_a_password_file_of_somebody_else_is_refused(tmp_path: Path) -> None:
     "data", [b"pa ss\n", b"pa ss\r\n", b"\xef\xbb\xbfpa ss", b"pa ss"]
 )
 def test_a_password_is_read_without_its_line_end(tmp_path: Path, data: bytes) -> None:
-    """Also by a link to it, and from an editor that adds a mark or CR LF."""
+    """Also through a link, and from an editor that adds a mark or CR LF."""
     path = settings_file(tmp_path / "etc")
     path.with_name("real").write_bytes(data)
     path.with_name("real").chmod(0o600)
@@ -379,7 +379,7 @@ def test_a_password_is_read_without_its_line_end(tmp_path: Path, data: bytes) ->
 def test_a_credential_is_a_bare_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What leaves the service's folder is looked at like any file."""
+    """A path outside of the credentials' folder is checked like any file."""
     path = settings_file(tmp_path / "etc")
     (tmp_path / "credentials").mkdir()
     (tmp_path / "credentials/smtp").write_text("of systemd\n", encoding="utf-8")
@@ -391,8 +391,8 @@ def test_a_credential_is_a_bare_name(
         password(path, "../other")
 
 
-def test_an_authority_lies_beside_the_settings(tmp_path: Path) -> None:
-    """The folder of the call has no say; one that others may change is refused."""
+def test_ca_bundle_is_relative_to_the_settings(tmp_path: Path) -> None:
+    """Not to the current folder; one that others may change is refused."""
     path = settings_file(tmp_path / "etc", CLOSED + 'ca_bundle = "ca.pem"\n')
     path.with_name("ca.pem").touch()
     Path("ca.pem").touch()
@@ -404,8 +404,8 @@ def test_an_authority_lies_beside_the_settings(tmp_path: Path) -> None:
         loader.load(str(path))
 
 
-def test_a_command_lies_beside_the_settings(tmp_path: Path) -> None:
-    """A bare name is looked for on the path, one with a slash never here."""
+def test_a_command_is_relative_to_the_settings(tmp_path: Path) -> None:
+    """A bare name is looked up on the path."""
     path = settings_file(tmp_path / "etc", '[tell]\ncommand = ["./notify", "-x"]\n')
     named = loader.load(str(path)).tell.command
     path.write_text('[tell]\ncommand = ["notify"]\n', encoding="utf-8")
@@ -415,14 +415,14 @@ def test_a_command_lies_beside_the_settings(tmp_path: Path) -> None:
 
 
 @only_root
-def test_a_user_without_a_home_is_told_what_to_name() -> None:
+def test_a_user_without_a_home_gets_the_required_option() -> None:
     """No home, no entry in the password file: one sentence, 78."""
     error = as_user(MALLORY, "os.environ.pop('HOME'); config.load(None).data")
 
     assert "set data_dir in the settings" in error
 
 
-def test_what_is_not_there_is_nobody_s(tmp_path: Path) -> None:
-    """A file that is missing is for others to complain of."""
+def test_a_missing_file_is_trusted(tmp_path: Path) -> None:
+    """Other checks report that it is missing."""
     trusted_files.check_file(tmp_path / "absent")
     trusted_files.check_folder(tmp_path / "absent")

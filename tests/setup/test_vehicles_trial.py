@@ -10,8 +10,10 @@ from bikecollect.cli.commands.feeds import _trial_text
 from bikecollect.setup import first_run, probe
 
 
-def test_a_try_says_what_collects_a_system_without_stations(tmp_path: Path) -> None:
-    """Its settings are those that can be pasted."""
+def test_a_try_prints_the_settings_for_a_system_without_stations(
+    tmp_path: Path,
+) -> None:
+    """They can be pasted."""
     with publishing(tmp_path) as city:
         publish(city, [vehicle(), vehicle("b"), vehicle("b")])
         trial = probe.try_feed(f"{city.base}/gbfs.json")
@@ -27,7 +29,7 @@ def test_a_try_says_what_collects_a_system_without_stations(tmp_path: Path) -> N
 
 
 def test_init_writes_the_setting(tmp_path: Path) -> None:
-    """What it has tried is what it sets up."""
+    """The settings have what was tried."""
     with publishing(tmp_path) as city:
         publish(city, [vehicle()])
         new, text = first_run.try_feed(f"{city.base}/gbfs.json")
@@ -37,7 +39,7 @@ def test_init_writes_the_setting(tmp_path: Path) -> None:
 
 
 def test_a_system_that_collects_both_is_tried_for_both(tmp_path: Path) -> None:
-    """As `fetch` would."""
+    """Like `fetch`."""
     with publishing(tmp_path, vehicles=True) as city:
         publish(city, [vehicle(), vehicle("b")], stations=[station()])
         trial = probe.try_system("city", city.settings.systems["city"])
@@ -49,7 +51,7 @@ def test_a_system_that_collects_both_is_tried_for_both(tmp_path: Path) -> None:
 def test_the_doctor_knows_a_system_without_stations(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the setting it is tried by its vehicles, without it is refused."""
+    """With the setting its vehicles are tried, without it is rejected."""
     with publishing(tmp_path, vehicles=True) as city:
         publish(city, [vehicle()])
         trial = probe.try_system("city", city.settings.systems["city"])

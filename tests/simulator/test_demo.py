@@ -36,8 +36,8 @@ def test_incidents_of_the_demo_stay_beside_its_data(
     assert state_home() == tmp_path / "mine/bikecollect"
 
 
-def test_the_demo_does_not_wait_for_the_disk_and_nothing_else_goes_on_so() -> None:
-    """What is simulated is not worth a sync; what comes after the demo is."""
+def test_only_the_demo_skips_syncing() -> None:
+    """Simulated data need no sync; later writes are synced again."""
     fsync = os.fsync
 
     with without_syncs():

@@ -50,7 +50,7 @@ class World:
             yield parse(values)
 
     def slot(self, settings: Settings, *, up: bool = True, skip: int = 0) -> list[Run]:
-        """Collect the next slot, after *skip* ones in which nothing was started."""
+        """Collect the next slot, after *skip* ones in which no run was started."""
         self.up = up
         self.clock.now = (self.clock.now // INTERVAL + 1 + skip) * INTERVAL + 2
         return collect(

@@ -9,7 +9,7 @@ FAILED = 99
 
 
 def run_in_child(act: Callable[[], object]) -> int:
-    """Do *act* in a fork of this process; return its exit code, `FAILED` for an error.
+    """Call *act* in a fork of this process; return its exit code (or `FAILED`).
 
     The child never goes back to the tests.
     """

@@ -58,7 +58,7 @@ def started(
 
 
 def on_terminal(*arguments: object, **env: str) -> str:
-    """Run ``bikecollect`` with *arguments* on a terminal; return what that shows."""
+    """Run ``bikecollect`` with *arguments* on a terminal; return its output."""
     script = shutil.which("script")
     if script is None:
         pytest.skip("needs the program script, which provides a terminal")

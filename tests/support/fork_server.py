@@ -77,7 +77,7 @@ def _reap() -> bool:
 
 
 def is_command(descriptors: list[int]) -> bool:
-    """Fork once more: the child is the command, the parent reports how it ended."""
+    """Fork again: the child is the command, the parent reports how it ended."""
     pid = os.fork()
     if pid == 0:
         return True
@@ -90,7 +90,7 @@ def is_command(descriptors: list[int]) -> bool:
 
 
 def become(request: dict[str, Any], descriptors: list[int]) -> None:
-    """Take on the descriptors, environment, folder and arguments of *request*."""
+    """Adopt the descriptors, environment, folder and arguments of *request*."""
     os.setsid()
     for number, descriptor in enumerate(descriptors[:3]):
         os.dup2(descriptor, number)

@@ -35,7 +35,7 @@ class Fork:
         self._status = status
 
     def communicate(self, answers: str = "") -> tuple[int, str, str]:
-        """Type *answers*; return the exit code and what both outputs said."""
+        """Send *answers*; return the exit code and both outputs."""
         with suppress(BrokenPipeError), os.fdopen(self._stdin, "wb") as keyboard:
             keyboard.write(answers.encode("utf-8"))
         try:
@@ -108,7 +108,7 @@ def server() -> ForkServer:
 
 
 def startup(env: Mapping[str, str]) -> dict[str, str]:
-    """Return what of *env* matters when Python starts, and not later."""
+    """Return the variables of *env* that matter only when Python starts."""
     return {name: env[name] for name in env if name.startswith(STARTUP)}
 
 

@@ -9,7 +9,7 @@ from rawserver import BODY, HEAD
 
 
 class Host:
-    """A host that remembers the requests that it got."""
+    """A host that records its requests."""
 
     def __init__(self, port: int, answers: Sequence[bytes]) -> None:
         self.port, self.answers = port, answers
@@ -26,7 +26,7 @@ class Host:
 
 @contextmanager
 def listening(*answers: bytes) -> Iterator[Host]:
-    """Yield a host that gives *answers* in turn, the last for ever."""
+    """Yield a host that gives *answers* in turn, the last repeatedly."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         new = Host(listener.getsockname()[1], answers or (good(),))
 
@@ -44,7 +44,7 @@ def listening(*answers: bytes) -> Iterator[Host]:
 
 
 def good(body: bytes = BODY, headers: str = "") -> bytes:
-    """Return a whole answer."""
+    """Return a complete answer."""
     head = f"Content-Length: {len(body)}\r\nConnection: close\r\n{headers}\r\n"
     return HEAD + head.encode() + body
 

@@ -84,7 +84,7 @@ def compactor(world: World, csv_days: int = 7) -> Compactor:
 
 
 def compacted(world: World, csv_days: int = 7) -> list[Step]:
-    """Compact all that is due."""
+    """Compact all days that are due."""
     return list(compactor(world, csv_days).run())
 
 
@@ -104,7 +104,7 @@ def viewed(
 
 
 def data_service(world: World) -> DataService:
-    """Return what looks at *world*, by its clock."""
+    """Return the data service of *world*, with its clock."""
     settings = loader.parse(
         {
             "data_dir": str(world.folder.parent),
@@ -121,7 +121,7 @@ def data_service(world: World) -> DataService:
 
 
 def verifier(world: World, *, deep: bool = False) -> Verifier:
-    """Return who proves *world*."""
+    """Return a verifier of *world*."""
     name = world.folder.name
     return Verifier(
         system=SystemFolder(name, world.folder, TAIPEI, 300),
@@ -139,7 +139,7 @@ def verifier(world: World, *, deep: bool = False) -> Verifier:
 
 
 def findings(world: World, *, deep: bool = False) -> list[str]:
-    """Return what does not agree in *world*, as "where: what"."""
+    """Return the findings on *world*, as "where: what"."""
     results = verifier(world, deep=deep).run()
     return [f"{f.where}: {f.what}" for f in results if isinstance(f, Finding)]
 

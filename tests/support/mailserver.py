@@ -19,7 +19,7 @@ ME, BOSS = "me@example.org", "boss@example.org"
 
 
 def free_port() -> int:
-    """Return a port on loopback that nobody listens at."""
+    """Return a port on loopback at which nobody listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -49,7 +49,7 @@ class MailServer:
 
     @contextmanager
     def up(self, *words: str) -> Iterator[None]:
-        """Serve within, obeying *words* (see smtpd)."""
+        """Serve within the block, obeying *words* (see smtpd)."""
         files = [self.folder / name for name in ("mailbox", "cert.pem", "key.pem")]
         process = subprocess.Popen(
             [sys.executable, smtpd.__file__, str(self.port), *map(str, files), *words],
@@ -91,10 +91,10 @@ class MailServer:
         }
 
     def mails(self) -> list[EmailMessage]:
-        """Return what has arrived, in order."""
+        """Return the received mails, in order."""
         files = sorted((self.folder / "mailbox").glob("*.eml"))
         return [message_from_bytes(f.read_bytes(), policy=policy.SMTP) for f in files]
 
     def subjects(self) -> list[str]:
-        """Return the subjects of what has arrived, without our prefix."""
+        """Return the subjects of the received mails, without our prefix."""
         return [str(m["Subject"]).removeprefix("[bikecollect] ") for m in self.mails()]

@@ -16,19 +16,19 @@ GZIP = HEAD + b"Content-Encoding: gzip\r\n"
 
 
 def sends(data: bytes) -> Misdeed:
-    """Return the deed of sending *data* and hanging up."""
+    """Return an action that sends *data* and disconnects."""
     return lambda peer: peer.sendall(data)
 
 
 def answers(body: bytes, status: str = "200 OK", headers: bytes = b"") -> Misdeed:
-    """Return the deed of a proper answer."""
+    """Return an action that sends a proper answer."""
     length = str(len(body)).encode()
     head = b"HTTP/1.1 " + status.encode() + b"\r\nContent-Length: " + length
     return sends(head + b"\r\n" + headers + b"Connection: close\r\n\r\n" + body)
 
 
 def drips(head: bytes, drop: bytes = b" ") -> Misdeed:
-    """Return the deed of sending *head*, then a *drop* every twentieth of a second."""
+    """Return an action that sends *head*, then a *drop* every twentieth of a second."""
 
     def deed(peer: socket.socket) -> None:
         peer.sendall(head)
@@ -40,7 +40,7 @@ def drips(head: bytes, drop: bytes = b" ") -> Misdeed:
 
 
 def hangs(peer: socket.socket) -> None:
-    """Say nothing, until the other side has gone."""
+    """Send nothing until the other side has disconnected."""
     peer.settimeout(10)
     peer.recv(1)
 
@@ -72,7 +72,7 @@ def bomb() -> bytes:
 
 @contextmanager
 def misbehaving(*deeds: Misdeed) -> Iterator[tuple[str, Sequence[float]]]:
-    """Serve the *deeds* in turn, the last for ever; yield address and arrival times."""
+    """Serve the *deeds* in turn, the last repeatedly; yield address and arrivals."""
     arrivals: list[float] = []
 
     def serve(peer: socket.socket, deed: Misdeed) -> None:

@@ -14,7 +14,7 @@ POLL = 0.01
 
 @dataclass
 class Answer:
-    """What is answered: *body* with *status* and more *headers*."""
+    """A response: *body* with *status* and more *headers*."""
 
     body: bytes
     status: int = 200

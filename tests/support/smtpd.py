@@ -16,7 +16,7 @@ Argument = object
 
 
 class Keeper:
-    """Takes mails into *folder*, numbered; refuses *refused*, puts off *later*."""
+    """Stores mails in *folder*, numbered; rejects *refused*, defers *later*."""
 
     def __init__(self, folder: Path, refused: str, later: str) -> None:
         self._folder = folder
@@ -26,7 +26,7 @@ class Keeper:
     async def handle_RCPT(  # aiosmtpd's
         self, _: SMTP, __: Session, envelope: Envelope, address: str, ___: Argument
     ) -> str:
-        """Take or refuse a recipient."""
+        """Accept or reject a recipient."""
         if address == self._refused:
             return "550 no such user here"
         if address == self._later:
@@ -37,7 +37,7 @@ class Keeper:
     async def handle_DATA(  # aiosmtpd's
         self, _: SMTP, __: Session, envelope: Envelope
     ) -> str:
-        """Keep the mail, with who gets it on top."""
+        """Store the mail, with its recipients on top."""
         number = sum(1 for path in self._folder.iterdir())
         to = ", ".join(envelope.rcpt_tos).encode()
         path = self._folder / f"{number:04}.eml"
@@ -48,7 +48,7 @@ class Keeper:
 
 
 def login(_: SMTP, __: Session, ___: Envelope, ____: str, data: object) -> AuthResult:
-    """Let the one user in."""
+    """Accept the one user."""
     good = isinstance(data, LoginPassword) and (
         (data.login, data.password) == (USER.encode(), PASSWORD.encode())
     )

@@ -40,7 +40,7 @@ MINUTES = 60.0
 
 
 def status(station_id: str, bikes: int | None = 1) -> StationStatus:
-    """Return a station with *bikes* vehicles, and nothing else said."""
+    """Return a station with *bikes* vehicles, and no other values."""
     return StationStatus(
         station_id, bikes, None, 2, None, None, None, None, True, True, None
     )
@@ -53,7 +53,7 @@ def body(stations: dict[str, int], **more: object) -> bytes:
 
 @dataclass
 class FakeFeed:
-    """A feed that gives what the test says; its dialect is `body`'s."""
+    """A feed that returns what the test sets; its dialect is `body`'s."""
 
     clock: "FakeClock"
     answer: bytes | BikecollectError = b"{}"
@@ -71,7 +71,7 @@ class FakeFeed:
         return Payload((document,))
 
     def read(self, documents: Documents) -> Snapshot:
-        """Return what the body says."""
+        """Return the snapshot of the body."""
         self.reads += 1
         if self.bug is not None:
             raise self.bug
@@ -98,7 +98,7 @@ class FakeFeed:
         )
 
     def renames(self, before: Documents, after: Documents) -> Renames:
-        """Return that nothing was renamed."""
+        """Return no renames."""
         return Renames()
 
 
@@ -117,7 +117,7 @@ def _information(name: str, values: dict[str, Any]) -> StationInformation:
 
 @dataclass
 class FakeClock:
-    """A clock that stands where it is put."""
+    """A clock that shows the time that is set."""
 
     now: float = NOON
 
@@ -128,7 +128,7 @@ class FakeClock:
 
 @dataclass
 class FakeClient:
-    """A client that is never asked."""
+    """A client that is never used."""
 
     attempts: Sequence[Attempt] = ()
     public_host: str = ""
@@ -141,7 +141,7 @@ class FakeClient:
         raise AssertionError(name)
 
     def close(self) -> None:
-        """Count."""
+        """Close nothing."""
         self.closed += 1
 
 
