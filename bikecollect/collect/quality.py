@@ -146,13 +146,22 @@ def _is_stale(
     stamp = snapshot.last_updated
     if stamp is None or not snapshot.is_stamped:
         return False
-    if payload.fetched_at - stamp > STALE_AGE:
-        return True
+    is_old = payload.fetched_at - stamp > STALE_AGE
     if before is None or before.last_updated is None:
-        return False
+        return is_old and not _has_news(payload, snapshot)
     if before.last_updated == stamp:
-        return payload.slot - before.slot >= max(snapshot.ttl or 0, 60)
+        return is_old or payload.slot - before.slot >= max(snapshot.ttl or 0, 60)
+    if is_old:
+        return not _has_news(payload, snapshot)
     return before.last_updated > stamp and _is_behind(stamp, payload.slot, ledger)
+
+
+def _has_news(payload: Payload, snapshot: Snapshot | VehicleSnapshot) -> bool:
+    """Return whether a station has just reported: then the feed's stamp is wrong."""
+    if not isinstance(snapshot, Snapshot):
+        return False
+    reports = staleness.read_reports(snapshot.statuses, payload.fetched_at)
+    return reports is not None and abs(reports.age) <= STALE_AGE
 
 
 def _is_behind(stamp: int, slot: Slot, ledger: "Ledger") -> bool:

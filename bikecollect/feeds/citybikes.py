@@ -23,10 +23,11 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "num_ebikes_available": ("extra.ebikes",),
     "num_docks_available": ("empty_slots",),
     "capacity": ("extra.slots",),
-    "is_renting": ("extra.renting",),
-    "is_returning": ("extra.returning",),
+    # JCDecaux: OPEN or CLOSED; nextbike and others: whether the station is online.
+    "is_renting": ("extra.renting", "extra.status", "extra.online"),
+    "is_returning": ("extra.returning", "extra.status", "extra.online"),
     # The timestamp is that of CityBikes: it moves even if the source stands still.
-    "last_reported": ("extra.last_updated", "timestamp"),
+    "last_reported": ("extra.last_updated", "extra.last_update", "timestamp"),
     "last_updated": ("timestamp",),
     "name": ("name",),
     "lat": ("latitude",),

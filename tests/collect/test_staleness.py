@@ -205,6 +205,52 @@ def test_a_feed_that_is_always_late_is_not_stale(city: Publisher) -> None:
     assert stale(city, *late) == [False] * 8
 
 
+def test_stations_that_do_not_rent_because_they_are_empty_are_not_closed(
+    city: Publisher,
+) -> None:
+    """Tokyo publishes is_renting = (bikes > 0): most of its stations are empty."""
+
+    def tokyo(document: dict[str, Any]) -> dict[str, Any]:
+        for station in document["data"]["stations"][5:]:
+            station |= {"num_bikes_available": 0, "is_renting": False}
+        return document
+
+    beats = [tokyo(gbfs(["NOW"] * 25))] * 3  # type: ignore[list-item]
+    frozen = [tokyo(gbfs([NOW + 600] * 25))] * 5
+
+    assert stale(city, *beats, *frozen) == [False] * 6 + [True] * 2
+
+
+def test_reports_that_are_always_ahead_are_judged_by_their_own_past(
+    city: Publisher,
+) -> None:
+    """Local times written as UTC: eight hours ahead, until the source stops."""
+    ahead = [gbfs([NOW + n * 300 + 8 * HOUR] * 25) for n in range(3)]
+    frozen = [gbfs([NOW + 600 + 8 * HOUR] * 25)] * 5
+    behind = gbfs([NOW - 600 + 8 * HOUR] * 25)
+
+    assert stale(city, *ahead, *frozen, behind) == [False] * 6 + [True] * 3
+
+
+def test_a_stamp_that_is_always_hours_behind_fresh_reports_is_only_wrong(
+    city: Publisher,
+) -> None:
+    """The stations have just reported; without their reports it would be stale."""
+    behind = [gbfs([NOW + n * 300] * 25, NOW + n * 300 - 8 * HOUR) for n in range(3)]
+    silent = gbfs([], NOW + 900 - 8 * HOUR)
+    silent["data"]["stations"] = [{"station_id": "s1", "num_bikes_available": 3}]
+
+    assert stale(city, *behind, silent) == [False] * 3 + [True]
+
+
+@pytest.mark.parametrize("ttl", [0, 60, 86_400])
+def test_a_frozen_stamp_is_stale_whatever_the_ttl(city: Publisher, ttl: int) -> None:
+    """A ttl of a day delays that by a quarter of an hour only."""
+    frozen = {**gbfs([NOW] * 25, NOW), "ttl": ttl}
+
+    assert stale(city, *[frozen] * 5)[-1]
+
+
 def test_a_small_system_is_quiet_at_night(city: Publisher) -> None:
     """Five stations report on a change only: nobody rides for eight hours."""
     evening = [gbfs([NOW - 900, NOW - 700, NOW - 60, NOW - 2000, NOW - 86_400])]

@@ -474,3 +474,49 @@ def test_an_english_name_is_never_in_another_language(
 def _documents(stations: object) -> tuple[Document, ...]:
     body = json.dumps({"data": {"stations": stations}}).encode()
     return (Document("station_status", body),)
+
+
+@pytest.mark.parametrize(
+    ("extra", "is_open"),
+    [
+        ({"status": "OPEN"}, True),
+        ({"status": "CLOSED"}, False),
+        ({"status": "aktiv"}, True),
+        ({"status": "Not In Service"}, False),
+        ({"online": False}, False),
+        ({"status": "IPL"}, None),
+        ({"renting": 0, "returning": 0, "status": "OPEN"}, False),
+    ],
+)
+def test_the_status_of_citybikes_says_whether_a_station_is_open(
+    extra: dict[str, object], is_open: object
+) -> None:
+    """A word that is not known says nothing."""
+    (status,) = network({"id": "a", "free_bikes": 1, "extra": extra}).statuses
+
+    assert (status.is_renting, status.is_returning) == (is_open, is_open)
+
+
+def test_a_mapped_status_is_read_as_a_word() -> None:
+    """JCDecaux has OPEN and CLOSED."""
+    mapping = {"station_id": "number", "num_vehicles_available": "available_bikes"}
+    mapping |= {"is_renting": "status", "is_returning": "status"}
+    body = [
+        {"number": 1, "available_bikes": 3, "status": "OPEN"},
+        {"number": 2, "available_bikes": 3, "status": "CLOSED"},
+    ]
+    feed = Mapped("http://localhost/", UTC, mapping)
+
+    read = feed.read((Document("list", json.dumps(body).encode()),))
+
+    assert [status.is_returning for status in read.statuses] == [True, False]
+
+
+def test_jcdecaux_stations_on_citybikes_have_their_own_time() -> None:
+    """extra.last_update is the station's, timestamp that of CityBikes."""
+    extra = {"last_update": 1_463_949_003_000}
+    station_ = {"id": "a", "free_bikes": 1, "timestamp": "2026-11-22T04:00:00Z"}
+
+    (status,) = network({**station_, "extra": extra}).statuses
+
+    assert status.last_reported == 1_463_949_003

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 from bikecollect.core.errors import StorageError
 from bikecollect.core.payload import Payload
 from bikecollect.core.slots import DAY, HOUR, Slot, from_iso
-from bikecollect.core.snapshot import StationStatus
+from bikecollect.core.snapshot import StationStatus, is_closed
 
 if TYPE_CHECKING:
     from bikecollect.core.blocks import Block
@@ -138,16 +138,18 @@ class Calibration:
 def read_reports(
     statuses: Sequence[StationStatus], fetched_at: float
 ) -> Reports | None:
-    """Return the reports of *statuses*, fetched at *fetched_at*; None without any."""
-    latest = fetched_at + AHEAD
+    """Return the reports of *statuses*, fetched at *fetched_at*; None without any.
+
+    Single reports that are ahead of our clock are errors.
+    """
     reported = [status.last_reported for status in statuses]
-    stamps = [stamp for stamp in reported if stamp is not None and stamp <= latest]
+    stamps = _credible([stamp for stamp in reported if stamp is not None], fetched_at)
     if not stamps:
         return None
     newest = max(stamps)
     heard = sum(newest - stamp <= HOUR for stamp in stamps)
     recent = sum(newest - stamp <= OLD for stamp in stamps)
-    closed = sum(s.is_renting is False or s.is_installed is False for s in statuses)
+    closed = sum(map(_is_shut, statuses))
     return Reports(
         newest,
         fetched_at - newest,
@@ -156,6 +158,26 @@ def read_reports(
         is_open=closed < CLOSED * len(statuses),
         stamps=stamps,
     )
+
+
+def _credible(stamps: Sequence[int], fetched_at: float) -> Sequence[int]:
+    """Return *stamps* without those ahead of *fetched_at*.
+
+    If most are ahead the feed's clock, or its zone, is: all are, by the same time.
+    """
+    past = [stamp for stamp in stamps if stamp <= fetched_at + AHEAD]
+    return past if len(past) * 2 > len(stamps) else stamps
+
+
+def _is_shut(status: StationStatus) -> bool:
+    """Return whether a station need not report: closed, or it does not rent.
+
+    Some feeds publish ``is_renting = false`` of a station that is merely empty.
+    """
+    is_empty = status.num_vehicles_available == 0
+    does_not_rent = status.is_renting is False and not is_empty
+    flags = (status.is_installed, status.is_renting, status.is_returning)
+    return does_not_rent or is_closed(flags)
 
 
 def judge(
@@ -220,11 +242,11 @@ def _block_reports(store: "Store", block: "Block") -> dict[str, int]:
     """Return when the stations of *block* had reported; empty if it is gone."""
     from bikecollect.archive.day_csv import cells  # rarely needed
 
-    latest = block.fetched_at + AHEAD
     try:
         rows = list(cells(store.text(block.span)))
         stamps = {row[CELL_ID]: row[CELL_REPORTED] for row in rows}
         reported = {i: from_iso(stamp) for i, stamp in stamps.items() if stamp}
     except (StorageError, ValueError, IndexError, csv.Error):
         return {}
-    return {i: stamp for i, stamp in reported.items() if stamp <= latest}
+    credible = set(_credible(list(reported.values()), block.fetched_at))
+    return {i: stamp for i, stamp in reported.items() if stamp in credible}

@@ -135,6 +135,8 @@ def flag(value: Any) -> bool | None:
 
     >>> flag("0"), flag("false"), flag(1), flag("yes"), flag(None), flag(2)
     (False, False, True, True, None, None)
+    >>> flag("OPEN"), flag("CLOSED"), flag("Not_In-Service"), flag("unknown")
+    (True, False, False, None)
     """
     if value is None or isinstance(value, bool):
         return value
@@ -142,11 +144,19 @@ def flag(value: Any) -> bool | None:
         return _FLAGS[value]
     if not isinstance(value, str | int | float):
         return None
-    return _FLAGS.get(str(value).strip().lower())
+    word = str(value).strip().lower()
+    return _FLAGS.get(word.replace("_", " ").replace("-", " "))
 
 
-_FLAGS = {"1": True, "1.0": True, "true": True, "yes": True, "y": True}
-_FLAGS |= {"0": False, "0.0": False, "false": False, "no": False, "n": False}
+_TRUE = """1|1.0|true|yes|y|t|on|open|opened|online|active|aktiv|in service|operative
+|operational|enabled"""
+_FALSE = """0|0.0|false|no|n|f|off|closed|close|offline|inactive|inaktiv|not in service
+|out of service|inoperative|disabled|suspended|maintenance|under maintenance|planned"""
+_FLAGS = {
+    word.strip(): is_true
+    for words, is_true in ((_TRUE, True), (_FALSE, False))
+    for word in words.split("|")
+}
 
 
 def number(value: Any) -> float | None:
