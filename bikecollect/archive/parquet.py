@@ -1,7 +1,8 @@
 """Station status as Parquet: a day's sorted CSV in, and the same bytes out again."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import tzinfo
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 FIRST, LAST = -62_135_596_800 + DAY, 253_402_300_800 - DAY
 """The times that Python's datetime can represent in every time zone."""
+WIDE = 10 * 366 * DAY
+"""Seconds between two times from which on their days are looked up."""
 LEVEL = 19
 ROW_GROUP = 2_000_000
 """More rows than a day has: one row group, so that a station's rows lie together."""
@@ -186,14 +189,13 @@ def pieces(
                 f"{part} has {len(columns)} columns, its CSV had {len(csv_columns)}",
                 cause="archive",
             )
-        bounds = ", ".join(f"min({time}), max({time})" for time in datasets.TIMES)
-        (ends,) = db.execute(f"SELECT {bounds} FROM {source}").fetchall()
+        written = text_of_times(db, zone, datasets.TIMES, source)
         sql = f"SELECT DISTINCT slot FROM {source} WHERE slot IS NOT NULL ORDER BY slot"
         slots = [slot for (slot,) in db.execute(sql).fetchall()]
         ((count,),) = db.execute(f"SELECT count(*) FROM {source}").fetchall()
     if not slots:
         return
-    line = line_of(columns, _times(zone, ends))
+    line = line_of(columns, written)
     if datasets.VERBATIM in names:
         line = f"coalesce({datasets.VERBATIM}, {line_of(columns, any_time(zone))})"
     sql = (
@@ -212,10 +214,38 @@ def pieces(
             yield Piece(Slot(slot), tuple(csv_columns), "".join(lines).encode("utf-8"))
 
 
-def _times(zone: tzinfo, ends: Sequence[int | None]) -> str:
-    """Return the expression that writes times within *ends*, see `iso_text`."""
-    times = [end for end in ends if end is not None]
-    return iso_text(zone, max(min(times), FIRST), min(max(times), LAST))
+def text_of_times(
+    db: "DuckDBPyConnection",
+    zone: tzinfo,
+    times: Iterable[str],
+    source: str,
+    values: Sequence[object] = (),
+) -> str:
+    """Return the expression that writes the columns *times* of *source*.
+
+    See `iso_text`. It knows the offsets of *zone* at these times only: with those of
+    a century DuckDB takes a second to plan a query, and a single station that reports
+    the year 9999 would cost eight thousand years of offsets.
+    """
+    times = list(times)
+    ends = ", ".join(f"min({time}), max({time})" for time in times)
+    row = db.execute(f"SELECT {ends or 'NULL'} FROM {source}", values).fetchone() or ()
+    moments = [_limited(end) for end in row if end is not None and not isnan(end)]
+    if not moments:
+        return iso_text(zone, EARLIEST, EARLIEST)
+    first, last = min(moments), max(moments)
+    if last - first < WIDE:
+        return iso_text(zone, first, last)
+    days = ", ".join(f"TRY_CAST(floor({time} / {DAY}) AS BIGINT)" for time in times)
+    sql = f"SELECT DISTINCT unnest([{days}]) AS day FROM {source} ORDER BY day"
+    begins = [day * DAY for (day,) in db.execute(sql, values).fetchall() if day]
+    days_ends = (_limited(begin + at) for begin in begins for at in (0, DAY - 1))
+    return _written(utc_offsets.steps_between(zone, (first, *days_ends, last)))
+
+
+def _limited(moment: float) -> int:
+    """Return *moment* as one that Python's datetime can represent."""
+    return int(min(max(moment, FIRST), LAST))
 
 
 def any_time(zone: tzinfo) -> str:
@@ -268,7 +298,10 @@ def iso_text(zone: tzinfo, first: int, last: int) -> str:
 
     It is NULL for times without a date.
     """
-    steps = utc_offsets.steps(zone, first, last)
+    return _written(utc_offsets.steps(zone, first, last))
+
+
+def _written(steps: Sequence[tuple[int, int]]) -> str:
     begins = (FIRST, *(since for since, _ in steps[1:]))
     ends = (*(since - 1 for since, _ in steps[1:]), LAST)
     # One branch per offset, not per change: a century has 150 changes, and the cells of
@@ -280,10 +313,9 @@ def iso_text(zone: tzinfo, first: int, last: int) -> str:
     for offset, within in spans.items():
         sign, (hours, rest) = "-" if offset < 0 else "+", divmod(abs(offset), 3600)
         minutes, seconds = divmod(rest, 60)
-        if seconds:
-            raise StorageError(f"{zone} has an offset of {offset} seconds")
         moment = f"strftime(make_timestamp(({{0}} + {offset}) * 1000000), {ISO})"
-        written = f"{moment} || '{sign}{hours:02}:{minutes:02}'"
+        odd = f":{seconds:02}" if seconds else ""  # before 1900, as Python writes it
+        written = f"{moment} || '{sign}{hours:02}:{minutes:02}{odd}'"
         cases.append(f"WHEN {' OR '.join(within)} THEN {written}")
     return f"CASE {' '.join(cases)} END"
 

@@ -1,5 +1,6 @@
 """A time zone as numbers: the second from which each offset to UTC holds."""
 
+from collections.abc import Iterable
 from datetime import datetime, tzinfo
 from functools import lru_cache
 
@@ -14,9 +15,18 @@ def steps(zone: tzinfo, first: int, last: int) -> tuple[tuple[int, int], ...]:
     >>> steps(ZoneInfo("Europe/Vienna"), 1792800000, 1793000000)
     ((1792800000, 7200), (1792890000, 3600))
     """
-    offsets = [(first, _offset(zone, first))]
-    before = first
-    for moment in [*range(first + DAY, last, DAY), last]:
+    return steps_between(zone, (first, *range(first + DAY, last, DAY), last))
+
+
+def steps_between(zone: tzinfo, moments: Iterable[int]) -> tuple[tuple[int, int], ...]:
+    """Return the same for ascending *moments*, the first of which is where they begin.
+
+    The result holds at the moments, and between those that are at most a day apart.
+    """
+    remaining = iter(moments)
+    before = next(remaining)
+    offsets = [(before, _offset(zone, before))]
+    for moment in remaining:
         while (offset := _offset(zone, moment)) != offsets[-1][1]:
             offsets.append(_change(zone, max(before, offsets[-1][0]), moment))
             if offsets[-1][1] == offset:

@@ -61,7 +61,6 @@ ROWS = frozenset({datasets.STATUS, VEHICLE_STATUS})
 WITHOUT_NAMES = frozenset({"stations", VEHICLE_STATUS})
 DAILY = frozenset({"coverage", "profile"})
 BATCH = 10_000
-FIRST, LAST = 1_000_000_000, 4_102_444_800
 FORMULA = f"^[{''.join(FORMULA_STARTS).replace('-', chr(92) + '-')}]"
 QUOTED = '[,"\\n\\r\\t]'
 """Characters that require quotes for spreadsheets, which also end a line at a CR."""
@@ -251,27 +250,17 @@ class Exporter:
         yield from (str(day) for (day,) in days)
 
     def _time_text(self, name: str, day: str, zone: tzinfo) -> str:
-        """Return the expression that writes the times of *day*, see `iso_text`.
-
-        It knows the offsets of *zone* within these times only: with those of a century
-        DuckDB takes a second to plan a query.
-        """
+        """Return the expression that writes the times of *day*."""
         times = [
             duckdb_engine.name(column)
             for column, kind in self.columns.items()
             if column in data_dictionary.SECONDS and kind in {"BIGINT", "DOUBLE"}
         ]
-        if not times:
-            return parquet.iso_text(zone, FIRST, FIRST)
-        listed = ", ".join(times)
-        rows, values = self._select(name, listed, day)
-        sql = f"SELECT min(least({listed})), max(greatest({listed})) FROM ({rows})"
+        rows, values = self._select(name, ", ".join(times) or "NULL", day)
         with duckdb_engine.translated("cannot read the history"):
-            ends = self._db.execute(sql, values).fetchone() or (None, None)
-        first, last = (FIRST if end is None else end for end in ends)
-        return parquet.iso_text(
-            zone, int(min(max(first, FIRST), LAST)), int(min(max(last, FIRST), LAST))
-        )
+            return parquet.text_of_times(
+                self._db, zone, times, f"({rows}) AS times", values
+            )
 
     def _rows(
         self, name: str, columns: str, day: str

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -350,3 +350,33 @@ def test_times_of_a_century_need_a_branch_for_each_offset_only(zone: str) -> Non
 
     assert [text for (text,) in texts] == [iso(Slot(m), century) for m in moments]
     assert sql.count("strftime") == 2
+
+
+@pytest.mark.parametrize("zone", ["Europe/Vienna", "Asia/Taipei"])
+def test_times_of_all_ages_are_written_with_few_offsets(zone: str) -> None:
+    """Of a station that reports the years 1 to 9999: as Python writes them."""
+    zone_info = ZoneInfo(zone)
+    moments = [-62_135_500_000, -9_000_000_000, 0, 1_752_000_000, 1_795_276_800]
+    moments += [9_000_000_000, 253_402_200_000]
+    table = "(SELECT unnest(?) AS t, NULL AS u) AS times"
+
+    with duckdb.connect() as db:
+        sql = parquet.text_of_times(db, zone_info, ["t", "u"], table, [moments])
+        texts = db.execute(f"SELECT {sql.format('t')} FROM {table}", [moments])
+
+        assert [text for (text,) in texts.fetchall()] == [
+            datetime.fromtimestamp(moment, zone_info).isoformat() for moment in moments
+        ]
+    assert sql.count("BETWEEN") < 20
+
+
+@pytest.mark.parametrize("value", ["NULL", "'nan'::DOUBLE", "'inf'::DOUBLE"])
+def test_times_that_are_none_are_written_as_nothing(value: str) -> None:
+    """Also where a zone had a local mean time, with seconds, in the year 1."""
+    table = f"(SELECT {value} AS t) AS times"
+
+    with duckdb.connect() as db:
+        sql = parquet.text_of_times(db, ZoneInfo("Europe/Vienna"), ["t"], table)
+
+        written = sql.format("TRY_CAST(t AS BIGINT)")
+        assert db.execute(f"SELECT {written} FROM {table}").fetchone() == (None,)
