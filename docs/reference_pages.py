@@ -14,7 +14,15 @@ from bikecollect.reports import data_dictionary
 from bikecollect.reports.export import STATIONS
 from bikecollect.reports.registry import REPORTS
 from bikecollect.setup.settings import Settings, System
-from bikecollect.setup.tables.sections import Collect, Keep, Log, Mail, Ping, Tell
+from bikecollect.setup.tables.sections import (
+    ArchiveTable,
+    Collect,
+    Keep,
+    Log,
+    Mail,
+    Ping,
+    Tell,
+)
 from bikecollect.storage import csv_format, ledger_schema
 from bikecollect.storage.vehicles import rows as vehicle_rows
 
@@ -68,6 +76,7 @@ def settings() -> str:
         ("`[log]`", Log),
         ("`[keep]`", Keep),
         ("`[collect]`", Collect),
+        ("`[archive]`", ArchiveTable),
     ]
     return "\n".join(_section(title, cls) for title, cls in sections)
 

@@ -66,11 +66,12 @@ LONGEST = (
     "test_backfill.py",
     "test_output_file.py",
     "test_query_bounds.py",
+    "test_mirror.py",
 )
 """The files that take longest, or wait for a minute: several workers end together."""
 OUTSIDE = re.compile(
     r"^(?:from|import) (?:appserver|command|driver|forking|harness|hosts|hostile_day"
-    r"|mailserver|publisher|rawserver|series|served|socket|subprocess|test_\w+"
+    r"|mailserver|publisher|rawserver|s3server|series|served|socket|subprocess|test_\w+"
     r"|threading|trouble_day|bikecollect\.simulator\.server)\b"
     r"|importorskip\(\"(?:playwright|pyspark|streamlit)|pytest\.mark\.slow",
     re.MULTILINE,

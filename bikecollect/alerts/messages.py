@@ -32,6 +32,7 @@ NEXT_STEPS = {
     "thin": ("bikecollect feeds try {system}", "bikecollect runs show {slot}"),
     "partial": ("bikecollect runs show {slot}", "bikecollect feeds try {system}"),
     "archive": ("bikecollect compact {system}", "bikecollect verify {system}"),
+    "mirror": ("bikecollect push {system}", "bikecollect doctor"),
     "bug": ("bikecollect runs show {slot}",),
 }
 KEPT = {
@@ -40,6 +41,7 @@ KEPT = {
     "damage": "the damaged file is unchanged; new rows go into a new segment",
     "disk": "accepted payloads wait in {folder}/payloads/inbox",
     "archive": "the CSV files of these days, in {folder}/station_status",
+    "mirror": "all data are on this machine; what the mirror lacks is copied later",
     "lock": "the payloads wait in {folder}/payloads/inbox and are committed later",
     "settings": "all data so far; collection stops until the settings are corrected",
     "bug": "the unchanged payload, in {folder}/payloads",

@@ -32,6 +32,7 @@ COMMANDS = {
         "Fill missing slots of each SYSTEM from its payloads or from another archive."
     ),
     "compact": "Move closed days of each SYSTEM to the archive, as Parquet.",
+    "push": "Copy the archive of each SYSTEM to the mirror, an object store.",
     "verify": (
         "Check that the files, the ledger and the checksums of each SYSTEM agree."
     ),

@@ -31,6 +31,7 @@ EXAMPLES = {
         "bikecollect backfill youbike-taipei --from /mnt/other/bikes",
     ),
     "compact": ("bikecollect compact", "bikecollect compact --quiet --csv-days 30"),
+    "push": ("bikecollect push", "bikecollect push --quiet youbike-taipei"),
     "verify": (
         "bikecollect verify",
         "bikecollect verify --deep --certificates certificates.jsonl",

@@ -15,6 +15,9 @@
     ├── PayloadError             65  the payload cannot be understood
     ├── NotInstalled             69  a required program or extra is not installed
     ├── StorageError             74  disk or ledger
+    │   └── MirrorError          74  the copy in the object store
+    │       ├── MirrorUnavailable 69  network, server errors
+    │       └── MirrorDenied     77  401, 403, no credentials
     ├── LockBusy                 75  another run holds the system's lock
     └── Interrupted         130/143  the run was ended by a signal
 """
@@ -54,12 +57,12 @@ class ExitCode(IntEnum):
     NO = 1, "the answer is no: a threshold is not met, or a check found a problem"
     USAGE = 64, "the command line is wrong"
     DATA = 65, "the payload was not understood; it is kept in payloads/rejected/"
-    UNAVAILABLE = 69, "the feed is unavailable, or an extra is missing"
+    UNAVAILABLE = 69, "the feed or the mirror is unavailable, or an extra is missing"
     SOFTWARE = 70, "a bug: the traceback is in the log, the payload is kept"
     IO = 74, "disk or ledger"
     TEMPORARY = 75, "accepted, not yet committed; rate-limited; or no time was left"
     PROTOCOL = 76, "TLS, a redirect, or broken HTTP"
-    CREDENTIALS = 77, "the feed rejected the credentials"
+    CREDENTIALS = 77, "the feed or the mirror rejected the credentials"
     SETTINGS = 78, "the settings or the data folder are wrong"
     SIGINT = 130, "interrupted from the keyboard"
     SIGTERM = 143, "ended by SIGTERM or SIGHUP"
@@ -247,6 +250,30 @@ class StorageError(BikecollectError):
         self, text: str, *, cause: str | None = None, lines: bool = False
     ) -> None:
         super().__init__(text + open_files_hint(text), cause=cause, lines=lines)
+
+
+class MirrorError(StorageError):
+    """The copy in the object store cannot be read or written."""
+
+    cause = "mirror"
+
+
+class MirrorUnavailable(MirrorError):
+    """The object store cannot be reached, or answers with server errors."""
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """69, as for a feed that is unavailable."""
+        return ExitCode.UNAVAILABLE
+
+
+class MirrorDenied(MirrorError):
+    """The object store rejects the credentials, or there are none."""
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """77, as for a feed that rejects the credentials."""
+        return ExitCode.CREDENTIALS
 
 
 class LockBusy(BikecollectError):  # the state of the lock is its name

@@ -74,6 +74,12 @@ KINDS: Mapping[str, IncidentKind] = {
         good_slots=1,
         daily=True,
     ),
+    "mirror": IncidentKind(
+        "the history is not copied to the mirror",
+        "mirror behind",
+        good_slots=1,
+        daily=True,
+    ),
     "bug": IncidentKind("bikecollect has a bug", "bug in bikecollect"),
 }
 """Every kind of incident, in the order in which a mail lists them."""

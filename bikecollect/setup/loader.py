@@ -16,12 +16,20 @@ from bikecollect.core.text import mail_address_error
 from bikecollect.setup import feed_access, settings_file
 from bikecollect.setup.catalogue import builtin
 from bikecollect.setup.settings import Settings, System
-from bikecollect.setup.tables.sections import Collect, Keep, Log, Mail, Ping, Tell
+from bikecollect.setup.tables.sections import (
+    ArchiveTable,
+    Collect,
+    Keep,
+    Log,
+    Mail,
+    Ping,
+    Tell,
+)
 from bikecollect.setup.time_zones import is_zone
 from bikecollect.storage.data_folder import name_error
 from bikecollect.storage.files import trusted_files
 
-MAYBE_SECRET = frozenset({"command", "headers", "proxy", "url", "webhook"})
+MAYBE_SECRET = frozenset({"command", "headers", "mirror", "proxy", "url", "webhook"})
 """Settings that may hold a secret: errors do not quote their values."""
 NUMBERS = (
     "keep.payload_days",
@@ -38,6 +46,7 @@ SECTIONS = {
     "log": Log,
     "keep": Keep,
     "collect": Collect,
+    "archive": ArchiveTable,
 }
 
 
@@ -249,6 +258,8 @@ def _check_values(settings: Settings) -> None:
     _check_mail(settings.mail)
     _check_mail_times(settings.mail)
     _check_alerts(settings)
+    if settings.archive.mirror:
+        _check_mirror(settings.archive.mirror)
     for name in NUMBERS:
         section, _, key = name.partition(".")
         if getattr(getattr(settings, section), key) < 0:
@@ -267,6 +278,16 @@ def _check_alerts(settings: Settings) -> None:
             raise SettingsError(f'tell.mute: unknown kind "{kind}"; known: {known}')
     if settings.log.format not in {"text", "json"}:
         raise SettingsError("log.format must be text or json")
+
+
+def _check_mirror(address: str) -> None:
+    """Raise SettingsError if *address* is not that of an object store."""
+    from bikecollect.archive.mirror.address import MirrorAddress  # only with a mirror
+
+    try:
+        MirrorAddress.parse(address)
+    except SettingsError as error:
+        raise SettingsError(f"archive.mirror: {error}") from error
 
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})

@@ -19,7 +19,15 @@ from bikecollect.core.secrets.names import (
 from bikecollect.core.secrets.redact import Placeholders, Redact, redactor
 from bikecollect.core.timeline.interval import parse_interval
 from bikecollect.setup.tables.declaration import key, table
-from bikecollect.setup.tables.sections import Collect, Keep, Log, Mail, Ping, Tell
+from bikecollect.setup.tables.sections import (
+    ArchiveTable,
+    Collect,
+    Keep,
+    Log,
+    Mail,
+    Ping,
+    Tell,
+)
 from bikecollect.storage.data_folder import SystemFolder
 from bikecollect.storage.facts.system import system_folder
 from bikecollect.storage.files import trusted_files
@@ -138,6 +146,7 @@ class Settings:
     log: Log = table(Log)
     keep: Keep = table(Keep)
     collect: Collect = table(Collect)
+    archive: ArchiveTable = table(ArchiveTable)
     folder: Path = field(default=Path(), metadata={"doc": "", "kind": str})
     source: str = field(default="", metadata={"doc": "", "kind": str})
     shard: str = field(default="", metadata={"doc": "", "kind": str})

@@ -1,4 +1,4 @@
-"""Reports to people whether `compact` could archive the closed days."""
+"""Reports to people whether closed days could be archived and copied to the mirror."""
 
 import logging
 from collections.abc import Mapping
@@ -14,7 +14,8 @@ from bikecollect.wiring.alerting import alerter
 
 log = logging.getLogger(__name__)
 
-KIND = "archive"
+ARCHIVE, MIRROR = "archive", "mirror"
+"""The kinds of incidents."""
 
 
 def report_compact(settings: Settings, errors: Mapping[str, str], times: Times) -> None:
@@ -22,10 +23,21 @@ def report_compact(settings: Settings, errors: Mapping[str, str], times: Times) 
 
     Never raises: the exit code of `compact` is that of its work.
     """
+    _report(settings, ARCHIVE, "compact", errors, times)
+
+
+def report_push(settings: Settings, errors: Mapping[str, str], times: Times) -> None:
+    """Report the *errors* of copying to the mirror, like `report_compact`."""
+    _report(settings, MIRROR, "mirror", errors, times)
+
+
+def _report(
+    settings: Settings, kind: str, cause: str, errors: Mapping[str, str], times: Times
+) -> None:
     signals = {
-        name: Signal("compact", error) if error else None
+        name: Signal(cause, error) if error else None
         for name, error in errors.items()
-        if error or _is_open(settings, name)
+        if error or _is_open(settings, name, kind)
     }
     if not signals:
         return
@@ -33,12 +45,12 @@ def report_compact(settings: Settings, errors: Mapping[str, str], times: Times) 
     systems = [settings.system_folder(name, now) for name in settings.systems]
     run = Run(process.run_id(), "", slot_at(now, settings.seconds), now)
     try:
-        alerter(settings, systems, times, {}).report_signals(KIND, signals, run)
+        alerter(settings, systems, times, {}).report_signals(kind, signals, run)
     except Exception as error:
-        log.warning("cannot report that compact failed: %s", error)
+        log.warning("cannot report that `%s` failed: %s", cause, error)
         log.debug("reporting", exc_info=True)
 
 
-def _is_open(settings: Settings, name: str) -> bool:
+def _is_open(settings: Settings, name: str, kind: str) -> bool:
     incidents = stored_incidents(settings.system_folder(name))
-    return any(i.kind == KIND and i.closed is None for i in incidents)
+    return any(i.kind == kind and i.closed is None for i in incidents)

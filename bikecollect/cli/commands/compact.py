@@ -8,6 +8,7 @@ import click
 
 from bikecollect.archive.compact import LOST, Step
 from bikecollect.cli.completion import complete_configured
+from bikecollect.cli.mirror_copy import copy_to_mirror
 from bikecollect.cli.options import Screen, Shared, complain, say, say_json
 from bikecollect.cli.render.archive import nothing_to_do, step_json, step_line
 from bikecollect.core import process
@@ -49,7 +50,8 @@ def compact(
     Each day is written aside, read back and compared with its CSV value by value; the
     CSV is removed after keep.csv_days. A day is closed one hour after its midnight; a
     day that gets late slots is archived again. May be killed at any time: the next call
-    continues.
+    continues. Then what is new is copied to `archive.mirror`, if that is set: see
+    `push`.
     """
     shared = ctx.ensure_object(Shared)
     settings = shared.settings_for_cron() if quiet else shared.settings()
@@ -76,6 +78,9 @@ def compact(
             errors[name] = str(error)
             complain(f"{name}: {error}")
     report_compact(settings, errors, times)
+    if settings.archive.mirror:
+        copied = copy_to_mirror(settings, list(errors), times, form=form, quiet=quiet)
+        code, did_something = max(code, copied.code), did_something or copied.days > 0
     if not did_something and not code and form == "text" and not quiet:
         say(nothing_to_do())
     return code

@@ -1,4 +1,4 @@
-"""The output of `compact` and `verify`."""
+"""The output of `compact`, `push` and `verify`."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from bikecollect.archive.certificates import Certificate, Finding
 from bikecollect.archive.compact import IN_USE, NOT_RENEWED, RENEWED, Step
 from bikecollect.archive.day_csv import DaySummary
+from bikecollect.archive.mirror.push import REPLACED_DAY, MirrorStep
 from bikecollect.archive.verify import VerifiedCounts
 from bikecollect.cli.render.terminal import WIDTH, columns, wrapped
 from bikecollect.core.slots import stamp
@@ -52,6 +53,28 @@ def step_json(step: Step) -> str:
         )
         + "\n"
     )
+
+
+def mirror_line(step: MirrorStep) -> str:
+    """Return a step of copying to the mirror as a line."""
+    head = " ".join(filter(None, (step.system_id, step.day)))
+    if step.why:
+        return f"{head}: not copied to the mirror: {visible(step.why)}\n"
+    is_new = step.what != REPLACED_DAY
+    what = "copied to the mirror" if is_new else "replaced in the mirror"
+    return f"{head}: {what}, {size(step.size)}\n"
+
+
+def mirror_json(step: MirrorStep) -> str:
+    """Return a step of copying to the mirror as a line of JSON."""
+    values = {
+        "system": step.system_id,
+        "date": step.day,
+        "what": f"mirror {step.what}",
+        "bytes": step.size,
+        "why": step.why,
+    }
+    return visible_json(values) + "\n"
 
 
 def nothing_to_do() -> str:

@@ -88,3 +88,14 @@ def server(mail: Mail, password: str) -> "Server":
     return Server(
         mail.host, mail.port, mail.security, mail.user, password, mail.ca_bundle
     )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ArchiveTable:
+    """``[archive]``: the copy of the archive in an object store."""
+
+    mirror: str = key(
+        "where closed days are copied to, such as s3://bucket/prefix, gs://, az:// or "
+        "file:///folder; credentials are read from the environment and the usual files",
+        "",
+    )

@@ -1,0 +1,229 @@
+"""An object store, by the library obstore; its errors become ours.
+
+Every request is bounded in time. What the server answers is shortened and redacted
+before it is part of a message.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bikecollect.archive.mirror import credentials
+from bikecollect.archive.mirror.address import MirrorAddress
+from bikecollect.core.errors import (
+    MirrorDenied,
+    MirrorError,
+    MirrorUnavailable,
+    NotInstalled,
+)
+from bikecollect.core.secrets.redact import redactor
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore as Client
+
+REQUEST, CONNECT, RETRY = "60s", "5s", 40
+"""How long a request, connecting, and all retries of a request may take."""
+RETRIES = 6
+PIECE = 8 << 20
+"""Files of this size and more are sent and received in pieces of it."""
+TRIES = 2
+"""How often an object is sent whose copy arrives changed."""
+MOST_WHOLE = 64 << 20
+"""The largest object that is read into memory: a certificate, a list, a ledger."""
+_CODE = re.compile(r"<Code>([A-Za-z.]{1,60})</Code>")
+_STATUS = re.compile(r"status code: (\d{3})")
+_DENIED = frozenset({"401", "403"})
+_CREDENTIALS = re.compile(
+    r"(?i)credential|169\.254\.|metadata|access_key|account_name|GOOGLE_|AZURE_"
+)
+
+
+class StoredObject(NamedTuple):
+    """An object of a store: its size in bytes, and a tag that its content changes."""
+
+    path: str
+    size: int
+    tag: str
+
+
+class ObjectStore:
+    """The objects below the prefix of *address*.
+
+    Raises MirrorUnavailable if the store cannot be reached, MirrorDenied if it rejects
+    the credentials, MirrorError for everything else.
+    """
+
+    def __init__(self, address: MirrorAddress) -> None:
+        try:
+            import obstore  # an extra, and heavy
+        except ImportError as error:
+            raise NotInstalled(
+                "an object store needs obstore; run: pip install 'bikecollect[cloud]'"
+            ) from error
+        self._obstore = obstore
+        self.address = address
+        self._redact = redactor(credentials.secrets())
+        with self._translated(f"cannot use {address}"):
+            self._client = _client(address)
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """Yield the objects whose path begins with *prefix*, a folder."""
+        with self._translated(f"cannot list {self._shown(prefix)}"):
+            for batch in self._obstore.list(self._client, prefix):
+                for item in batch:
+                    tag = str(item["e_tag"] or item["last_modified"].isoformat())
+                    yield StoredObject(item["path"], item["size"], tag)
+
+    def find(self, path: str) -> StoredObject | None:
+        """Return the object at *path*, None if there is none."""
+        with self._translated(f"cannot read {self._shown(path)}"):
+            try:
+                item = self._obstore.head(self._client, path)
+            except FileNotFoundError:
+                return None
+            tag = str(item["e_tag"] or item["last_modified"].isoformat())
+            return StoredObject(path, item["size"], tag)
+
+    def read(self, path: str) -> bytes | None:
+        """Return the content of a small object, None if there is none."""
+        with self._translated(f"cannot read {self._shown(path)}"):
+            try:
+                result = self._obstore.get(self._client, path)
+            except FileNotFoundError:
+                return None
+            if result.meta["size"] > MOST_WHOLE:
+                raise MirrorError(f"{self._shown(path)} is too large")
+            return bytes(result.bytes())
+
+    def digest(self, path: str) -> str:
+        """Return the sha256 of the object at *path*, empty if there is none."""
+        digest = hashlib.sha256()
+        with self._translated(f"cannot read {self._shown(path)}"):
+            try:
+                result = self._obstore.get(self._client, path)
+            except FileNotFoundError:
+                return ""
+            for piece in result.stream(min_chunk_size=1 << 20):
+                digest.update(piece)
+        return digest.hexdigest()
+
+    def download(self, path: str, target: Path) -> str:
+        """Write the object at *path* to the file *target*; return its sha256."""
+        digest = hashlib.sha256()
+        with self._translated(f"cannot read {self._shown(path)}"):
+            result = self._obstore.get(self._client, path)
+            with target.open("wb") as out:
+                for piece in result.stream(min_chunk_size=1 << 20):
+                    digest.update(piece)
+                    out.write(piece)
+        return digest.hexdigest()
+
+    def write(self, path: str, data: bytes | Path, sha256: str) -> StoredObject:
+        """Write *data* to *path* and read it back; raises MirrorError if it differs.
+
+        An object with the same path is replaced in one step.
+        """
+        for _ in range(TRIES):
+            with self._translated(f"cannot write {self._shown(path)}"):
+                size = len(data) if isinstance(data, bytes) else data.stat().st_size
+                result = self._obstore.put(
+                    self._client,
+                    path,
+                    data,
+                    use_multipart=size >= PIECE,
+                    chunk_size=PIECE,
+                    max_concurrency=2,
+                )
+            if self.digest(path) == sha256:
+                tag = result["e_tag"]
+                stored = StoredObject(path, size, tag) if tag else self.find(path)
+                return stored or StoredObject(path, size, "")
+        raise MirrorError(f"{self._shown(path)}: sha256 mismatch after the upload")
+
+    def copy(self, path: str, target: str) -> None:
+        """Copy the object at *path* to *target*, within the store, if there is one."""
+        with self._translated(f"cannot copy {self._shown(path)}"):
+            try:
+                self._obstore.copy(self._client, path, target)
+            except FileNotFoundError:
+                return
+
+    def _shown(self, path: str) -> str:
+        return f"{self.address}/{path}"
+
+    @contextmanager
+    def _translated(self, what: str) -> Iterator[None]:
+        """Turn the library's errors into ours."""
+        from obstore.exceptions import BaseError
+
+        try:
+            yield
+        except (BaseError, OSError, ValueError) as error:
+            raise self._error(what, error) from None
+
+    def _error(self, what: str, error: Exception) -> MirrorError:
+        text = str(error).partition("\n\nDebug source")[0]
+        status, code = _STATUS.search(text), _CODE.search(text)
+        reason = self._redact(_reason(text, error))
+        if not credentials.are_found(self.address.scheme) or (
+            not status and _CREDENTIALS.search(text)
+        ):
+            return MirrorDenied(
+                f"{what}: no credentials found; set AWS_ACCESS_KEY_ID and "
+                "AWS_SECRET_ACCESS_KEY, or write ~/.aws/credentials (for gs and az: "
+                "GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_KEY)"
+            )
+        if code and code[1] == "NoSuchBucket":
+            return MirrorError(
+                f"{what}: the bucket `{self.address.bucket}` does not exist"
+            )
+        if (status and status[1] in _DENIED) or isinstance(error, PermissionError):
+            name = f"HTTP {status[1]}" if status else ""
+            name += f" ({code[1]})" if code else ""
+            return MirrorDenied(
+                f"{what}: credentials rejected: {name or reason}; check the "
+                "environment, ~/.aws/credentials and the rights of the key"
+            )
+        if status and not status[1].startswith("5"):
+            return MirrorError(f"{what}: {reason}")
+        if isinstance(error, OSError) and error.errno:
+            return MirrorError(f"{what}: {error.strerror}")
+        return MirrorUnavailable(f"{what}: {reason}")
+
+
+def _reason(text: str, error: Exception) -> str:
+    """Return what the library's *text* says, in a few words and without addresses."""
+    if status := _STATUS.search(text):
+        code = _CODE.search(text)
+        return f"HTTP {status[1]}" + (f" ({code[1]})" if code else "")
+    if "timed out" in text or "Timeout" in text or "timeout" in str(error):
+        return "timed out"
+    if "error sending request" in text:
+        return "the connection failed"
+    return text.splitlines()[0][:200] if text else type(error).__name__
+
+
+def _client(address: MirrorAddress) -> "Client":
+    from obstore import store
+
+    if address.scheme == "file":
+        return store.LocalStore(f"/{address.prefix}", mkdir=True)
+    options: dict[str, Any] = {
+        "client_options": {"timeout": REQUEST, "connect_timeout": CONNECT},
+        "retry_config": {
+            "max_retries": RETRIES,
+            "retry_timeout": timedelta(seconds=RETRY),
+        },
+    }
+    if address.scheme == "s3":
+        config: dict[str, Any] = credentials.s3_config()
+        if config.get("endpoint", "").startswith("http://"):
+            options["client_options"]["allow_http"] = True
+        # The server compares what arrives with this checksum.
+        config["checksum_algorithm"] = "SHA256"
+        options["config"] = config
+    return store.from_url(str(address), **options)

@@ -1,0 +1,246 @@
+"""Copies archived days to the mirror: what is new, verified on arrival.
+
+The files of a day are sent before its certificate: a certificate in the mirror means
+that the day is complete. Nothing is ever deleted: what would be replaced by another
+content is first copied to ``replaced/``. May be killed at any time: the next call
+compares what is there and continues.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from bikecollect.archive.datasets import DatasetLayout
+from bikecollect.archive.mirror.certified import (
+    LAYOUTS,
+    CertifiedDay,
+    CertifiedPart,
+    folders_of,
+    local_days,
+    parse,
+)
+from bikecollect.archive.mirror.object_store import ObjectStore, StoredObject
+from bikecollect.archive.mirror.record import MirrorRecord
+from bikecollect.archive.parts import digest
+from bikecollect.core.errors import (
+    MirrorDenied,
+    MirrorUnavailable,
+    StorageError,
+)
+from bikecollect.storage.data_folder import INFORMATION
+
+REPLACED = "replaced"
+"""The folder in the mirror with earlier contents."""
+AT_ONCE = 4
+"""Files of a day that are sent at a time."""
+SAVE_EVERY = 20
+"""Days after which the record is written."""
+COPIED, REPLACED_DAY, CONFLICT, FAILED = "copied", "replaced", "conflict", "failed"
+
+
+class MirrorStep(NamedTuple):
+    """What was done for *day*: copied, replaced; or *why* not: conflict, failed."""
+
+    system_id: str
+    day: str
+    what: str
+    size: int = 0
+    why: str = ""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MirrorPush:
+    """Copies the archived days of a system in *data* to *store*."""
+
+    store: ObjectStore
+    data: Path
+    system_id: str
+    clock: Callable[[], float]
+    interrupted: Callable[[], None] = lambda: None
+
+    def run(self) -> Iterator[MirrorStep]:
+        """Copy what is new; yield a step per day.
+
+        Raises MirrorError if the mirror cannot be used at all.
+        """
+        record = MirrorRecord(self.data, self.system_id, str(self.store.address))
+        started = self.clock()
+        record.state = record.state._replace(tried=started)
+        try:
+            waiting, last = 0, ""
+            for layout in LAYOUTS:
+                for step in self._layout(layout, record):
+                    is_copied = step.what in {"known", COPIED, REPLACED_DAY}
+                    waiting += not is_copied
+                    last = step.day if is_copied and not waiting else last
+                    if step.what != "known":
+                        yield step
+            self._stations(record)
+        except StorageError as error:
+            left = max(record.state.waiting, 1)
+            record.state = record.state._replace(error=str(error), waiting=left)
+            raise
+        else:
+            record.state = record.state._replace(
+                last_day=last, waiting=waiting, succeeded=started, error=""
+            )
+        finally:
+            record.save()
+
+    def _layout(
+        self, layout: DatasetLayout, record: MirrorRecord
+    ) -> Iterator[MirrorStep]:
+        """Copy the days of *layout*; yield a step for each, also for known ones."""
+        days = list(local_days(self.data, layout, self.system_id))
+        if not days:
+            return
+        objects = {
+            stored.path: stored
+            for folder in folders_of(layout, self.system_id)
+            for stored in self.store.list(folder)
+        }
+        done = 0
+        for day in days:
+            self.interrupted()
+            if self._is_known(day, objects, record):
+                yield MirrorStep(self.system_id, day.day, "known")
+                continue
+            yield self._try_day(layout, day, objects, record)
+            done += 1
+            if done % SAVE_EVERY == 0:
+                record.save()
+
+    def _is_known(
+        self, day: CertifiedDay, objects: dict[str, StoredObject], record: MirrorRecord
+    ) -> bool:
+        sums = {path: part.sha256 for path, part in day.parts.items()}
+        sums[day.path] = _sha256(day.text)
+        return all(record.has(objects.get(path), s) for path, s in sums.items())
+
+    def _try_day(
+        self,
+        layout: DatasetLayout,
+        day: CertifiedDay,
+        objects: dict[str, StoredObject],
+        record: MirrorRecord,
+    ) -> MirrorStep:
+        try:
+            return self._day(layout, day, objects, record)
+        except (MirrorUnavailable, MirrorDenied):
+            raise
+        except StorageError as error:
+            return MirrorStep(self.system_id, day.day, FAILED, why=str(error))
+
+    def _day(
+        self,
+        layout: DatasetLayout,
+        day: CertifiedDay,
+        objects: dict[str, StoredObject],
+        record: MirrorRecord,
+    ) -> MirrorStep:
+        text = self.store.read(day.path) if day.path in objects else None
+        if text is not None and text != day.text:
+            theirs = parse(layout, self.system_id, day.path, text)
+            if why := _conflict(day, theirs):
+                return MirrorStep(self.system_id, day.day, CONFLICT, why=why)
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            sizes = pool.map(
+                lambda item: self._part(item[0], item[1], objects.get(item[0]), record),
+                day.parts.items(),
+            )
+            size = sum(sizes)
+        sha256 = _sha256(day.text)
+        if text != day.text:
+            self._keep_aside(objects.get(day.path))
+            stored = self.store.write(day.path, day.text, sha256)
+            size += len(day.text)
+        else:
+            stored = objects[day.path]
+        record.add(stored, sha256)
+        what = COPIED if text is None or text == day.text else REPLACED_DAY
+        return MirrorStep(self.system_id, day.day, what if size else "known", size)
+
+    def _part(
+        self,
+        path: str,
+        part: CertifiedPart,
+        stored: StoredObject | None,
+        record: MirrorRecord,
+    ) -> int:
+        """Copy a file unless *stored* has its content; return the bytes sent."""
+        if stored is not None and self._is_same(stored, part.sha256, record):
+            return 0
+        local = self.data / path
+        self._check_local(local, part.sha256)
+        self._keep_aside(stored)
+        record.add(self.store.write(path, local, part.sha256), part.sha256)
+        return part.size
+
+    def _is_same(self, stored: StoredObject, sha256: str, record: MirrorRecord) -> bool:
+        """Return whether *stored* has the content *sha256*; read it if unknown."""
+        if record.has(stored, sha256):
+            return True
+        if self.store.digest(stored.path) != sha256:
+            return False
+        record.add(stored, sha256)
+        return True
+
+    def _check_local(self, path: Path, sha256: str) -> None:
+        """Raise StorageError if the file *path* is damaged: damage is not copied."""
+        try:
+            if digest(path) == sha256:
+                return
+            what = f"{path}: sha256 mismatch"
+        except OSError as error:
+            what = f"cannot read {path}: {error.strerror}"
+        raise StorageError(f"{what}; run: bikecollect verify", cause="archive")
+
+    def _keep_aside(self, stored: StoredObject | None) -> None:
+        """Copy *stored*, which will be replaced, to a path of its content."""
+        if stored is not None:
+            sha256 = self.store.digest(stored.path)
+            self.store.copy(stored.path, f"{REPLACED}/{stored.path}/{sha256}")
+
+    def _stations(self, record: MirrorRecord) -> None:
+        """Copy the list of stations, which only grows; keep another one aside."""
+        local = self.data / self.system_id / INFORMATION
+        path = f"{self.system_id}/{INFORMATION}"
+        try:
+            text = local.read_bytes()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise StorageError(f"cannot read {local}: {error.strerror}") from error
+        sha256, stored = _sha256(text), self.store.find(path)
+        if stored is not None:
+            if self._is_same(stored, sha256, record):
+                return
+            known = self.store.read(path) or b""
+            if not set(known.splitlines()) <= set(text.splitlines()):
+                self._keep_aside(stored)
+        record.add(self.store.write(path, text, sha256), sha256)
+
+
+def _conflict(ours: CertifiedDay, theirs: CertifiedDay) -> str:
+    """Return why the day in the mirror must not be replaced by ours, or ""."""
+    if ours.summary.sha256 == theirs.summary.sha256:
+        return ""  # the same rows, with summaries of another version
+    if theirs.summary.slots > ours.summary.slots:
+        return (
+            f"the mirror has {theirs.summary.slots} slots of that day, and here are "
+            f"only {ours.summary.slots}; run: bikecollect backfill --from the mirror, "
+            "then bikecollect compact"
+        )
+    if theirs.summary.slots == ours.summary.slots and theirs.made > ours.made:
+        return (
+            "the mirror has other rows of that day, archived later; if another host "
+            "copies to the same address, give each its own prefix"
+        )
+    return ""
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,94 @@
+"""What this machine knows of the mirror: the objects it has copied, and how that went.
+
+The record saves requests only: without it every object is compared with the mirror.
+"""
+
+import json
+import os
+import zlib
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bikecollect.archive.mirror.object_store import StoredObject
+from bikecollect.core.errors import StorageError
+from bikecollect.storage.data_folder import ARCHIVE
+from bikecollect.storage.files.durable import make_folder, write_file
+
+FOLDER = ".mirror"
+
+
+class MirrorState(NamedTuple):
+    """How far the mirror at *address* has the history of a system.
+
+    *last_day* is the last day of the unbroken copy, *waiting* the number of archived
+    days that are not in the mirror, *tried* and *succeeded* are epoch seconds (0:
+    never), *error* is why the last attempt failed.
+    """
+
+    address: str
+    last_day: str = ""
+    waiting: int = 0
+    tried: float = 0.0
+    succeeded: float = 0.0
+    error: str = ""
+
+
+class MirrorRecord:
+    """The record of the mirror at *address* for a system, in the folder *data*."""
+
+    def __init__(self, data: Path, system_id: str, address: str) -> None:
+        self.path = record_path(data, system_id, address)
+        values = _read(self.path)
+        self._objects: dict[str, Any] = values.get("objects", {})
+        self.state = _state(values, address)
+
+    def has(self, stored: StoredObject | None, sha256: str) -> bool:
+        """Return whether *stored* is known to have the content *sha256*."""
+        known = self._objects.get(stored.path) if stored else None
+        return stored is not None and known == [sha256, stored.tag]
+
+    def add(self, stored: StoredObject, sha256: str) -> None:
+        """Remember that *stored* was verified to have the content *sha256*."""
+        self._objects[stored.path] = [sha256, stored.tag]
+
+    def save(self) -> None:
+        """Write the record, in one step; raises StorageError."""
+        text = json.dumps({**self.state._asdict(), "objects": self._objects})
+        new = self.path.with_name(f"{self.path.name}.{os.getpid()}.new")
+        try:
+            make_folder(self.path.parent)
+            write_file(new, text.encode())
+            new.rename(self.path)
+        except OSError as error:
+            new.unlink(missing_ok=True)
+            raise StorageError(f"cannot write {self.path}: {error.strerror}") from error
+
+
+def record_path(data: Path, system_id: str, address: str) -> Path:
+    """Return the path of the record of a system for the mirror at *address*."""
+    mark = f"{zlib.crc32(address.encode()):08x}"
+    return data / ARCHIVE / FOLDER / mark / f"{system_id}.json"
+
+
+def mirror_state(data: Path, system_id: str, address: str) -> MirrorState:
+    """Return how far the mirror at *address* has the history of a system."""
+    return _state(_read(record_path(data, system_id, address)), address)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    with suppress(OSError, ValueError):
+        values = json.loads(path.read_bytes())
+        if isinstance(values, dict) and isinstance(values.get("objects"), dict):
+            return values
+    return {}
+
+
+def _state(values: dict[str, Any], address: str) -> MirrorState:
+    known = MirrorState(address)
+    same = {
+        name: values[name]
+        for name, default in known._asdict().items()
+        if name != "address" and type(values.get(name)) is type(default)
+    }
+    return known._replace(**same)

@@ -1,0 +1,40 @@
+"""``bikecollect push``: copy the history to the mirror."""
+
+import time
+
+import click
+
+from bikecollect.cli.completion import complete_configured
+from bikecollect.cli.mirror_copy import copy_to_mirror
+from bikecollect.cli.options import Shared, say
+from bikecollect.core import process
+from bikecollect.core.errors import ExitCode
+from bikecollect.core.process import Times
+
+
+@click.command()
+@click.argument(
+    "system_ids", nargs=-1, metavar="[SYSTEM]...", shell_complete=complete_configured
+)
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+@click.pass_context
+def push(
+    ctx: click.Context, *, system_ids: tuple[str, ...], quiet: bool, form: str
+) -> int:
+    """Copy the archive of each SYSTEM to the mirror, an object store.
+
+    The mirror is `archive.mirror` of the settings. Only what is new is sent; each file
+    is read back and compared by its sha256. Nothing is ever deleted there. May be
+    killed at any time: the next call continues. `compact` does the same at its end.
+    """
+    shared = ctx.ensure_object(Shared)
+    settings = shared.settings_for_cron() if quiet else shared.settings()
+    stop = process.Stop()
+    process.listen(stop)
+    times = Times(time.time, time.monotonic, stop)
+    names = settings.chosen(system_ids)
+    copied = copy_to_mirror(settings, names, times, form=form, quiet=quiet)
+    if copied.code == ExitCode.OK and not copied.days and form == "text" and not quiet:
+        say("Nothing to do: the mirror has every archived day.\n")
+    return copied.code

@@ -1,0 +1,46 @@
+"""Copying to the mirror by `push` and `compact`: prints the steps, reports errors."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import click
+
+from bikecollect.cli.options import Screen, say, say_json
+from bikecollect.cli.render.archive import mirror_json, mirror_line
+from bikecollect.core.errors import ExitCode
+from bikecollect.core.process import Times
+from bikecollect.setup.settings import Settings
+from bikecollect.wiring.archive_alerts import report_push
+from bikecollect.wiring.mirror import MirrorCopying, mirror_store
+
+
+class Copied(NamedTuple):
+    """The exit code of copying, and the number of days that were copied."""
+
+    code: ExitCode
+    days: int
+
+
+def copy_to_mirror(
+    settings: Settings, names: Sequence[str], times: Times, *, form: str, quiet: bool
+) -> Copied:
+    """Copy the archive of *names*, print the steps, report failures to people.
+
+    Raises UsageError if no mirror is set, NotInstalled without the library.
+    """
+    mirror_store(settings)
+    copying, days = MirrorCopying(settings, names, times), 0
+    try:
+        for step in copying.run():
+            days += not step.why
+            if form == "json":
+                say_json(mirror_json(step))
+            elif step.why:
+                click.echo(Screen.person(mirror_line(step)), err=True, nl=False)
+            elif not quiet:
+                say(mirror_line(step))
+    finally:
+        times.stop.raise_if_set()
+    report_push(settings, copying.errors, times)
+    code = copying.worst.exit_code if copying.worst else ExitCode.OK
+    return Copied(code, days)

@@ -1,0 +1,356 @@
+"""The archive has a copy in an object store: complete, verified, never deleted from."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+from command import bikecollect
+from keeping import two_past_days
+from s3server import BUCKET, SECRET, Fault, Proxy, S3Server, environment, faulty
+from world import World
+
+from bikecollect.archive.mirror.address import MirrorAddress
+from bikecollect.archive.mirror.object_store import ObjectStore
+from bikecollect.core.errors import SettingsError
+
+pytest.importorskip("duckdb")
+pytest.importorskip("obstore")
+pytest.importorskip("moto")
+
+PART = "archive/station_status/system_id=city/date=2024-06-05/part.parquet"
+CERTIFICATE = "archive/certificates/system_id=city/2024-06-05.json"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[S3Server]:
+    """Yield an S3 server for the tests of this module."""
+    server = S3Server()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def proxy(server: S3Server) -> Iterator[Proxy]:
+    """Yield the proxy through which the commands reach the server."""
+    with faulty(server) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def world(folder: Path) -> World:
+    """Return a world with a slot on each of two days long past."""
+    return two_past_days(folder)
+
+
+class City:
+    """The settings of *world* with a mirror of its own, as a user has them."""
+
+    def __init__(self, world: World, config: Path, proxy: Proxy, prefix: str) -> None:
+        self.folder, self.config, self.proxy = world.folder, config, proxy
+        self.data = world.folder.parent
+        self.address = f"s3://{BUCKET}/{prefix}"
+        self.prefix = prefix
+        with config.open("a", encoding="utf-8") as out:
+            out.write(f'[archive]\nmirror = "{self.address}"\n')
+
+    def run(self, *arguments: object, **env: str) -> CompletedProcess[str]:
+        """Run a command with the credentials in its environment."""
+        more = environment(self.proxy.url) | env
+        more = {name: value for name, value in more.items() if value}
+        return bikecollect("--config", self.config, *arguments, **more)
+
+    def store(self, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
+        """Return the mirror, as the program sees it."""
+        for name, value in environment(self.proxy.url).items():
+            monkeypatch.setenv(name, value)
+        return ObjectStore(MirrorAddress.parse(self.address))
+
+
+@pytest.fixture
+def city(world: World, config: Path, proxy: Proxy, tmp_path: Path) -> City:
+    """Return the world with a mirror whose prefix no other test uses."""
+    mark = hashlib.sha256(str(tmp_path).encode()).hexdigest()[:12]
+    return City(world, config, proxy, f"{mark}/history")
+
+
+def local_files(city: City) -> dict[str, str]:
+    """Return the sha256 of each file that the mirror must have, by its path."""
+    paths = [p for p in (city.data / "archive").rglob("*") if p.is_file()]
+    paths = [p for p in paths if not p.relative_to(city.data).parts[1].startswith(".")]
+    paths.append(city.folder / "station_information.csv")
+    return {
+        str(path.relative_to(city.data)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in paths
+    }
+
+
+def mirrored(city: City, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Return the sha256 of each object in the mirror, by its path."""
+    store = city.store(monkeypatch)
+    return {item.path: store.digest(item.path) for item in store.list("")}
+
+
+def test_compact_copies_the_archive(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every file of every closed day is in the mirror, under the same path."""
+    process = city.run("compact")
+
+    assert (process.returncode, process.stderr) == (0, "")
+    assert "city 2024-06-05: copied to the mirror, " in process.stdout
+    assert mirrored(city, monkeypatch) == local_files(city)
+    assert len(local_files(city)) == 13
+
+
+def test_a_second_push_sends_nothing(city: City) -> None:
+    """What the mirror has is not sent again."""
+    city.run("compact")
+    city.proxy.requests.clear()
+
+    process = city.run("push")
+
+    assert process.stdout == "Nothing to do: the mirror has every archived day.\n"
+    assert city.proxy.puts() == []
+
+
+def test_without_its_record_a_push_compares_and_sends_nothing(city: City) -> None:
+    """A lost record costs reading, not sending."""
+    city.run("compact")
+    (record,) = (city.data / "archive" / ".mirror").rglob("*.json")
+    record.unlink()
+    city.proxy.requests.clear()
+
+    process = city.run("push")
+
+    assert (process.returncode, city.proxy.puts()) == (0, [])
+
+
+def test_an_object_that_somebody_changed_is_replaced_and_kept(
+    city: City, server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mirror is repaired from here; what was there is in `replaced/`."""
+    city.run("compact")
+    server.request("PUT", f"/{BUCKET}/{city.prefix}/{PART}", b"not Parquet")
+
+    process = city.run("push", "--format", "json")
+
+    kept = f"replaced/{PART}/{hashlib.sha256(b'not Parquet').hexdigest()}"
+    objects = mirrored(city, monkeypatch)
+    assert process.returncode == 0
+    assert objects.pop(kept) == hashlib.sha256(b"not Parquet").hexdigest()
+    assert objects == local_files(city)
+
+
+def test_an_object_that_somebody_deleted_is_sent_again(
+    city: City, server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list of what is there decides, not what was sent once."""
+    city.run("compact")
+    server.request("DELETE", f"/{BUCKET}/{city.prefix}/{CERTIFICATE}")
+
+    process = city.run("push")
+
+    assert process.returncode == 0
+    assert mirrored(city, monkeypatch) == local_files(city)
+
+
+def test_a_day_with_fewer_slots_does_not_replace_a_fuller_one(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that starts anew with half a day keeps its hands off the whole one."""
+    city.run("compact")
+    store = city.store(monkeypatch)
+    values = json.loads(store.read(CERTIFICATE) or b"")
+    values |= {"slots": 288, "sha256": "0" * 64}
+    text = json.dumps(values).encode()
+    store.write(CERTIFICATE, text, hashlib.sha256(text).hexdigest())
+
+    process = city.run("push")
+
+    assert process.returncode == 74
+    assert (
+        "city 2024-06-05: not copied to the mirror: the mirror has 288 slots of that "
+        "day, and here are only 1" in process.stderr
+    )
+    assert store.read(CERTIFICATE) == text
+
+
+def test_a_damaged_file_is_not_copied(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Damage stays here; the other day is copied."""
+    city.run("compact")
+    path = city.data / PART.replace("2024-06-05", "2024-06-06")
+    store = city.store(monkeypatch)
+    before = store.digest(PART.replace("2024-06-05", "2024-06-06"))
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    (record,) = (city.data / "archive" / ".mirror").rglob("*.json")
+    record.unlink()
+    certificate = city.data / CERTIFICATE.replace("06-05", "06-06")
+    certificate.write_text(
+        certificate.read_text().replace(before, "0" * 64), encoding="utf-8"
+    )
+
+    process = city.run("push")
+
+    assert process.returncode == 74
+    assert "sha256 mismatch; run: " in process.stderr
+    assert store.digest(PART.replace("2024-06-05", "2024-06-06")) == before
+
+
+def test_a_byte_that_changes_on_the_way_is_noticed_and_sent_again(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each object is read back: the copy is right in the end."""
+    flips = iter([Fault(flip=True)])
+    city.proxy.fault = lambda method, path: (
+        next(flips, None) if method == "PUT" and PART in path else None
+    )
+
+    process = city.run("compact")
+
+    assert process.returncode == 0
+    assert mirrored(city, monkeypatch) == local_files(city)
+
+
+def test_a_byte_that_changes_every_time_is_an_error(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The day is not complete there: it has no certificate; the other day is."""
+    city.proxy.fault = lambda method, path: (
+        Fault(flip=True) if method == "PUT" and PART in path else None
+    )
+
+    process = city.run("compact")
+
+    assert process.returncode == 74
+    assert f"{PART}: sha256 mismatch after the upload" in process.stderr
+    objects = mirrored(city, monkeypatch)
+    assert CERTIFICATE not in objects
+    assert CERTIFICATE.replace("06-05", "06-06") in objects
+
+
+def test_server_errors_and_halves_are_tried_again(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two 503 and a connection that breaks in the middle of a body cost time only."""
+    faults = iter([Fault(status=503), Fault(cut=True), Fault(status=503)])
+    city.proxy.fault = lambda method, path: (
+        next(faults, None) if method == "PUT" else None
+    )
+
+    process = city.run("compact")
+
+    assert (process.returncode, process.stderr) == (0, "")
+    assert mirrored(city, monkeypatch) == local_files(city)
+
+
+@pytest.mark.parametrize(
+    ("mirror", "why"),
+    [
+        ("s3://key:secret@bikes/x", "must not contain credentials"),
+        ("https://bikes.s3.amazonaws.com/x", "unknown kind of address"),
+        ("s3:///x", "the name of the bucket is missing"),
+        ("s3://bikes/../x", "invalid path"),
+        ("s3://bikes/x?key=1", "must not contain credentials"),
+        ("az://account", "the container is missing"),
+        ("file://server/x", "use file:///FOLDER"),
+        ("/srv/bikes", "unknown kind of address"),
+    ],
+)
+def test_a_wrong_address_is_refused(mirror: str, why: str) -> None:
+    """A setting that could not work, or has a secret, is an error that says why."""
+    with pytest.raises(SettingsError, match=why):
+        MirrorAddress.parse(mirror)
+
+
+def test_a_folder_can_be_the_mirror(world: World, config: Path, tmp_path: Path) -> None:
+    """A disk of another machine, mounted here, is a mirror like any other."""
+    with config.open("a", encoding="utf-8") as out:
+        out.write(f'[archive]\nmirror = "file://{tmp_path}/nas/bikes"\n')
+
+    process = bikecollect("--config", config, "compact")
+
+    copy, original = (
+        base / PART for base in (tmp_path / "nas/bikes", world.folder.parent)
+    )
+    assert process.returncode == 0
+    assert copy.read_bytes() == original.read_bytes()
+
+
+def test_push_without_a_mirror_says_what_to_set(world: World, config: Path) -> None:
+    """The command is for those who have one."""
+    process = bikecollect("--config", config, "push")
+
+    assert process.returncode == 64
+    assert 'add mirror = "s3://bucket/prefix" to [archive]' in process.stderr
+
+
+def test_missing_credentials_are_named(city: City) -> None:
+    """Neither the environment nor the files have any: exit code 77, and what to do."""
+    nowhere = f"{city.proxy.url}/no-metadata"
+    process = city.run(
+        "compact",
+        AWS_ACCESS_KEY_ID="",
+        AWS_SECRET_ACCESS_KEY="",
+        AWS_METADATA_ENDPOINT=nowhere,
+    )
+
+    assert process.returncode == 77
+    assert "set AWS_ACCESS_KEY_ID" in process.stderr
+
+
+def test_rejected_credentials_are_told_without_the_secret(city: City) -> None:
+    """Exit code 77; neither the key nor its id is printed."""
+    city.proxy.fault = lambda method, path: Fault(status=403)
+
+    process = city.run("-vv", "compact")
+
+    assert process.returncode == 77
+    assert "credentials rejected: HTTP 403" in process.stderr
+    assert SECRET not in process.stdout + process.stderr
+    assert "testing-key-id" not in process.stdout + process.stderr
+
+
+def test_the_files_of_the_aws_tools_are_read(
+    city: City, tmp_path: Path, proxy: Proxy
+) -> None:
+    """Keys and the address may be in ~/.aws, as for all other programs."""
+    credentials, settings = tmp_path / "credentials", tmp_path / "aws-config"
+    credentials.write_text(
+        f"[bikes]\naws_access_key_id = testing\naws_secret_access_key = {SECRET}\n",
+        encoding="utf-8",
+    )
+    settings.write_text(
+        f"[profile bikes]\nregion = eu-west-1\nendpoint_url = {proxy.url}\n",
+        encoding="utf-8",
+    )
+    process = city.run(
+        "compact",
+        AWS_ENDPOINT_URL="",
+        AWS_ACCESS_KEY_ID="",
+        AWS_SECRET_ACCESS_KEY="",
+        AWS_REGION="",
+        AWS_PROFILE="bikes",
+        AWS_SHARED_CREDENTIALS_FILE=str(credentials),
+        AWS_CONFIG_FILE=str(settings),
+    )
+
+    assert (process.returncode, process.stderr) == (0, "")
+    assert CERTIFICATE in proxy.puts()[-8:] or proxy.puts()
+
+
+def test_a_bucket_that_does_not_exist_is_named(city: City) -> None:
+    """The message says which, not what the server wrote."""
+    text = city.config.read_text(encoding="utf-8")
+    city.config.write_text(text.replace(BUCKET + "/", "no-such/"), encoding="utf-8")
+
+    process = city.run("compact")
+
+    assert process.returncode == 74
+    assert "the bucket `no-such` does not exist" in process.stderr
+    assert "<Error>" not in process.stderr
