@@ -5,13 +5,16 @@ import io
 import json
 import os
 import re
+import select
 import shutil
+import signal
 import sqlite3
 import subprocess
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import driver
@@ -34,12 +37,26 @@ def history(folder: Path) -> Path:
     return folder
 
 
+def start(folder: Path, number: int, slot: int, *options: str) -> forking.Fork:
+    """Start the driver with *options*, in a process of its own."""
+    arguments = [str(folder), str(number), str(slot), *options]
+    return forking.server().fork(str(DRIVER), arguments, os.environ)
+
+
+def kill_after(seconds: float, process: forking.Fork) -> None:
+    """Kill *process* unless it ends within *seconds*."""
+    with suppress(ProcessLookupError):
+        pidfd = os.pidfd_open(process.pid)
+        with os.fdopen(pidfd):
+            if not select.select([pidfd], [], [], seconds)[0]:
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+
+
 def strace(
     folder: Path, number: int, slot: int, *options: str, mutant: str = ""
 ) -> int:
     """Run the driver under strace with *options*; return its exit code."""
-    arguments = [str(folder), str(number), str(slot), "--mutant", mutant, "--traced"]
-    driver_process = forking.server().fork(str(DRIVER), arguments, os.environ)
+    driver_process = start(folder, number, slot, "--mutant", mutant, "--traced")
     command = ["strace", "-f", "-o", f"{folder}.trace", *options]
     command += ["-p", str(driver_process.pid)]
     with subprocess.Popen(command, stderr=subprocess.PIPE) as tracer:

@@ -2,7 +2,6 @@
 
 import random
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -207,15 +206,11 @@ def test_two_writers_with_random_kills_leave_each_slot_once(
         pair = []
         for _ in range(2):
             number += 1
-            command = [sys.executable, str(harness.DRIVER), str(folder)]
-            pair.append(subprocess.Popen([*command, str(number), str(slot)]))
+            pair.append(harness.start(folder, number, slot))
         if dice.random() < 0.4:
-            try:
-                pair[0].wait(dice.uniform(0.1, 0.4))
-            except subprocess.TimeoutExpired:
-                pair[0].send_signal(signal.SIGKILL)
+            harness.kill_after(dice.uniform(0, 0.06), pair[0])
         for writer in pair:
-            writer.wait(30)
+            writer.communicate()
     harness.recover(folder, number + 1, 22)
 
     bad = harness.violations(folder, {1, 2, 3, number + 1, number + 2}, earlier)
@@ -231,8 +226,7 @@ def test_a_mutant_that_trusts_the_ledgers_end_is_caught(
     shutil.copytree(template, folder)
     for path in folder.glob("ledger.sqlite3*"):
         path.unlink()
-    command = [sys.executable, str(harness.DRIVER), str(folder), "4", "2"]
-    subprocess.run([*command, "--mutant", "trust-ledger-end"], check=False)
+    harness.start(folder, 4, 2, "--mutant", "trust-ledger-end").communicate()
 
     assert harness.violations(folder, {1, 2, 3, 4}, earlier) != []
 

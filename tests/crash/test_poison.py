@@ -1,8 +1,6 @@
 """A payload that kills whoever reads it costs its own slot, and no other."""
 
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import driver
@@ -25,9 +23,8 @@ def folder(tmp_path: Path) -> Path:
 
 def fetch(folder: Path, number: int) -> int:
     """Run cycle *number*, in a process of its own; return how that ended."""
-    command = [sys.executable, str(harness.DRIVER), str(folder)]
-    command += [str(number), str(number - 2), "--deadly", str(DEADLY)]
-    return subprocess.run(command, check=False).returncode
+    process = harness.start(folder, number, number - 2, "--deadly", str(DEADLY))
+    return process.communicate()[0]
 
 
 def test_a_payload_that_killed_two_runs_is_rejected(folder: Path) -> None:
