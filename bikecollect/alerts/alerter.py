@@ -1,6 +1,7 @@
 """The alerter: reports to people what runs observed, each problem once."""
 
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from bikecollect.alerts.escalation import MEMORY, step
 from bikecollect.alerts.state import AlertState
 from bikecollect.alerts.system_state import SystemAlertState
 from bikecollect.core.errors import Outcome
-from bikecollect.core.incidents import Event, Incident, Signal
+from bikecollect.core.incidents import Event, Signal
 from bikecollect.core.run import Run
 from bikecollect.core.slots import CLOCK_FLOOR, DAY, HOUR, Slot, day_of
 from bikecollect.storage.alert_ledger import AlertLedger
@@ -40,7 +41,10 @@ class AlertPaths(NamedTuple):
 
 @dataclass(eq=False, repr=False)
 class RunAlerts:
-    """The alerts of one run: the *state* after it, and the *events* to report."""
+    """The alerts of one run: the *state* after it, and the *events* to report.
+
+    *is_held_back*: there are events, but others may have been reported within the hour.
+    """
 
     run: Run
     paths: AlertPaths
@@ -49,6 +53,7 @@ class RunAlerts:
     state: AlertState
     changed: bool
     events: tuple[Event, ...] = ()
+    is_held_back: bool = False
 
 
 FEW_RUNS = 8
@@ -77,6 +82,7 @@ class Alerter:
     mail_settings: str = ""
     csv_days: int = 7
     after: int = 1
+    clock: Callable[[], float] = time.time
 
     def tell(self, runs: Iterable[Run]) -> bool:
         """Report *runs*; return whether people are told, by any channel."""
@@ -109,14 +115,16 @@ class Alerter:
             spooled = [dispatcher.spool(n) for n in notifications] if dispatcher else []
             for alerts in evaluated:
                 _save(alerts)
+        # A run whose report is held back is named on stderr, for cron to mail.
+        can_tell = self.has_channel and not any(a.is_held_back for a in evaluated)
         if dispatcher is None:
-            return self.has_channel
+            return can_tell
         if self.mails:
             dispatcher.digest()
             dispatcher.drain()
         called = [dispatcher.call_hooks(n) for n in notifications]
         is_told = (a or b for a, b in zip(spooled, called, strict=True))
-        return self.has_channel and all(is_told)
+        return can_tell and all(is_told)
 
     def _loaded(
         self, run: Run, stack: ExitStack
@@ -160,9 +168,14 @@ class Alerter:
         incidents, events = step(
             before.incidents, slot, observed, self.interval, self.after
         )
-        if not state_file.usable and not ledger.usable():
-            # Nothing can be remembered: report once an hour instead of in each slot.
-            events = events if run.slot % HOUR < self.interval else ()
+        is_held_back = False
+        if events and not state_file.save(before) and not ledger.usable():
+            # Nothing can be remembered: report once an hour, instead of in each slot
+            # this run and all earlier ones that could not be recorded.
+            is_new = self.clock() < run.slot + self.interval
+            is_due = is_new and run.slot % HOUR < self.interval
+            events = events if is_due else ()
+            is_held_back = is_new and not is_due
         seen = before.seen
         if not _is_of_wrong_clock(run):
             seen = Slot(max(run.slot, before.seen or run.slot))
@@ -173,7 +186,9 @@ class Alerter:
             told=(*before.told[-FEW_RUNS:], run.run_id),
         )
         changed = incidents != before.incidents
-        return RunAlerts(run, paths, state_file, ledger, after, changed, events)
+        return RunAlerts(
+            run, paths, state_file, ledger, after, changed, events, is_held_back
+        )
 
     def _observed(
         self,
@@ -212,7 +227,7 @@ class Alerter:
             return state
         if not is_ahead and seen >= CLOCK_FLOOR:
             return state
-        incidents = tuple(_until(i, run.slot) for i in state.incidents)
+        incidents = tuple(i.until(run.slot) for i in state.incidents)
         return state._replace(seen=ledger.last_run(run.slot), incidents=incidents)
 
     def _with_ledger(
@@ -295,22 +310,6 @@ def _is_outdated(state: AlertState, run: Run, ledger: AlertLedger) -> bool:
 def _is_of_wrong_clock(run: Run) -> bool:
     """Return whether the slot of *run* is an estimate: its clock was wrong."""
     return run.outcome is Outcome.DEFERRED and run.cause == "clock"
-
-
-def _until(incident: Incident, slot: Slot) -> Incident:
-    """Return *incident* with *slot* in place of later or impossible times."""
-
-    def known(moment: Slot) -> Slot:
-        return moment if CLOCK_FLOOR <= moment <= slot else slot
-
-    closed = incident.closed
-    return incident._replace(
-        opened=known(incident.opened),
-        last=known(incident.last),
-        closed=None if closed is None else known(closed),
-        told_at=known(incident.told_at),
-        streak=known(incident.streak),
-    )
 
 
 def _counts(run: Run) -> bool:

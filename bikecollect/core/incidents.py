@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import NamedTuple
 
-from bikecollect.core.slots import HOUR, Slot
+from bikecollect.core.slots import CLOCK_FLOOR, HOUR, Slot
 
 
 class EventType(Enum):
@@ -137,6 +137,20 @@ class Incident(NamedTuple):
     def is_open(self) -> bool:
         """Whether it was reported to people and has not ended."""
         return self.closed is None and self.told > 0
+
+    def until(self, slot: Slot) -> "Incident":
+        """Return the incident with *slot* in place of later or impossible times."""
+
+        def known(moment: Slot) -> Slot:
+            return moment if CLOCK_FLOOR <= moment <= slot else slot
+
+        return self._replace(
+            opened=known(self.opened),
+            last=known(self.last),
+            closed=None if self.closed is None else known(self.closed),
+            told_at=known(self.told_at),
+            streak=known(self.streak),
+        )
 
 
 class Event(NamedTuple):

@@ -143,6 +143,7 @@ def _alerter(
         mail_settings=mail_settings(settings.mail),
         csv_days=settings.keep.csv_days,
         after=settings.mail.after,
+        clock=times.clock,
     )
 
 

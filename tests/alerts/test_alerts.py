@@ -1,5 +1,6 @@
 """Telling: what becomes of a run's trouble, from the run to the mailbox."""
 
+import errno
 import json
 import os
 import signal
@@ -147,6 +148,57 @@ def test_without_any_memory_one_mail_an_hour_is_sent(
             (run,) = world.slot(settings)
             assert run.exit_code == 74
     assert len(mailserver.mails()) == 2
+
+
+def test_without_any_memory_a_run_between_two_mails_is_named_on_stderr(
+    tmp_path: Path,
+    mailserver: MailServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Trouble that begins at five past the hour is not silent until the next hour."""
+    blocked = tmp_path / "blocked"
+    blocked.touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(blocked))
+    data = tmp_path / "data"
+    data.touch()
+    world = World(data, "a", mail=mailserver.settings())
+    told = []
+    with world.served() as settings, mailserver.up():
+        for _ in range(13):
+            caplog.clear()
+            world.slot(settings)
+            errors = [r for r in caplog.records if r.levelname == "ERROR"]
+            told.append([getattr(record, "told", None) for record in errors])
+
+    assert len(mailserver.mails()) == 1
+    assert told == [*[[False]] * 11, [True], [False]]
+
+
+def test_a_state_file_that_cannot_be_written_is_no_memory(
+    tmp_path: Path, mailserver: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that opens files and fails to write sends one mail an hour, too."""
+
+    def fail(*_: object) -> int:
+        raise OSError(errno.EIO, "injected")
+
+    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    with world.served() as settings, mailserver.up():
+        world.slot(settings)
+        (tmp_path / "data/a/ledger.sqlite3").unlink()
+        (tmp_path / "data/a/ledger.sqlite3").mkdir()
+        monkeypatch.setattr("os.pwrite", fail)
+        for _ in range(24):
+            (run,) = world.slot(settings)
+            assert run.exit_code == 74
+
+    assert mailserver.subjects() == [
+        "a: ledger unusable since 01:00",
+        "a: slots not collected 00:10 to 01:00, 10 slots lost",
+        "a: ledger unusable since 02:00",
+        "a: slots not collected 00:10 to 02:00, 22 slots lost",
+    ]
 
 
 def test_an_unmounted_disk_is_reported(tmp_path: Path, mailserver: MailServer) -> None:
@@ -499,7 +551,6 @@ def test_a_compact_that_succeeds_as_always_is_not_reported(
     with world.served() as settings, mailserver.up():
         world.slot(settings)
         report(world, settings, "")
-    assert mailserver.subjects() == []
 
 
 @pytest.mark.parametrize(("age", "count"), [(12, 0), (16, 1)])
