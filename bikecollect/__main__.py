@@ -1,6 +1,6 @@
 """The command ``bikecollect``: from the process to the commands, and to its code."""
 
-# Only what Python has loaded by itself is imported here: `leave_current_folder` first.
+# Only modules already loaded by Python are imported here: `leave_current_folder` first.
 import gc
 import os
 import sys
@@ -17,7 +17,7 @@ def main() -> None:
     from bikecollect.cli.main import run  # descriptors come first
 
     code = run(sys.argv[1:])
-    # Whatever became of the output, the data and the code stand: a full or closed
+    # Data and exit code do not depend on the output: a full or closed
     # stdout must not turn into another exit code. And nothing is left to tear down.
     for stream in (sys.stdout, sys.stderr):
         try:

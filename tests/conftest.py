@@ -29,7 +29,7 @@ LOCAL = ("127.", "::1", "localhost", "0.0.0.0")
 # them again and again doubled the time. They are frozen when all are collected.
 gc.disable()
 
-# Each process that a test starts would compile the program anew.
+# Each process that a test starts would compile the program again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 

@@ -85,7 +85,7 @@ class Alerter:
     clock: Callable[[], float] = time.time
 
     def tell(self, runs: Iterable[Run]) -> bool:
-        """Report *runs*; return whether people are told, by any channel."""
+        """Report *runs*; return whether an alert was sent or queued by any channel."""
         runs = [run for run in runs if _counts(run)]
         return self._report(lambda stack: [self._evaluated(r, stack) for r in runs])
 
@@ -235,7 +235,7 @@ class Alerter:
     ) -> AlertState:
         """Return *state* with open incidents that only the ledger has; once a day.
 
-        A kill between the two writes leaves such a one; nothing else would close it.
+        A kill between the two writes leaves such an incident; nothing else closes it.
         """
         if state.archive_day == day_of(
             run.slot, self.systems[run.system_id].system.zone

@@ -219,7 +219,7 @@ def _is_unmailable(event: Event, alerts: RunAlerts) -> bool:
 def _unreachable(event: Event, alerts: RunAlerts) -> frozenset[str]:
     """Return the recipients that do not get the mail about their being rejected.
 
-    Once a day they are tried all the same: they may be accepted again.
+    Once a day they are still tried: the server may accept them again.
     """
     incident = event.incident
     if incident.kind != "mail" or incident.told_at - incident.opened >= DAY:

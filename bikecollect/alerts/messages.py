@@ -60,7 +60,7 @@ OVER = frozenset({EventType.RECOVERED, EventType.NOTED})
 
 @dataclass(frozen=True)
 class MessageFacts:
-    """What a message says of a system beside the incident.
+    """What a message says about a system besides the incident.
 
     *zone* is the time zone of the system, *reader_zone* that of the times in mails.
     """

@@ -56,7 +56,7 @@ def of_run(run: Run, missed: Signal | None) -> dict[str, Signal | None]:
     signals |= _of_flags(run)
     kind = _ended_by(run)
     if kind == "ledger" and any(n.kind == "disk" for n in run.notices):
-        kind = "disk"  # a full disk is one problem, whoever reports it
+        kind = "disk"  # a full disk is one problem, whichever system reports it
         del signals["ledger"]
     if kind:
         lost = 0 if run.accepted and run.outcome in WAITING else 1
@@ -70,7 +70,7 @@ def of_run(run: Run, missed: Signal | None) -> dict[str, Signal | None]:
 
 
 def of_mail(error: str | None, rejected: Mapping[str, str]) -> dict[str, Signal | None]:
-    """Return the signal of the mail server; none where nothing is known of it.
+    """Return the signal of the mail server; none if its state is unknown.
 
     *error* is why mails cannot be sent, *rejected* maps recipients to the server's
     reply; see `AlertState`.

@@ -95,7 +95,7 @@ def days_left(days: Sequence[DailySpace], space: Space) -> float | None:
         return None
     first, last = days[0], days[-1]
     elapsed = (date.fromisoformat(last.day) - date.fromisoformat(first.day)).days
-    # What a backup takes for an hour, now or at the last measurement, is no rate.
+    # Space that a backup takes for an hour, now or at the last measurement, is no rate.
     rates = [
         (space.free, first.free - max(last.free, space.free)),
         (

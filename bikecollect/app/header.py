@@ -64,7 +64,7 @@ def link(name: str) -> StreamlitPage:
 
 
 def _system() -> str:
-    """Return the system: of the address, else the one looked at before."""
+    """Return the system: of the address, else the one shown before."""
     only = os.environ.get(ONLY)
     names = [only] if only else list(widgets.service().settings.systems)
     asked = st.query_params.get("system", "")

@@ -184,7 +184,7 @@ def _refused(why: str) -> ASGIApp:
 def is_known(host: str, names: frozenset[str]) -> bool:
     """Return whether *host*, a Host header, cannot be the domain of an attacker.
 
-    An address or a name without a dot (localhost) is nobody's domain.
+    An address or a name without a dot (localhost) cannot be a domain of others.
 
     >>> names = frozenset({"a.org"})
     >>> [is_known(host, names) for host in ("[::1]:80", "pi", "a.org", "b.org")]

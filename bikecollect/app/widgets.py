@@ -54,7 +54,7 @@ HOUR_TIPS = {
 
 
 def run(page: Callable[[], None]) -> None:
-    """Show *page*; an error of ours is shown as a message."""
+    """Show *page*; a BikecollectError is shown as a message."""
     try:
         page()
     except BikecollectError as error:
@@ -80,7 +80,7 @@ def days(name: str) -> tuple[date, date]:
 
 
 def last_day(name: str) -> date:
-    """Return the last day of ranges: today, so that an outage that goes on counts.
+    """Return the last day of ranges: today, so that a current outage counts.
 
     Of a system that has had no run for a month, the newest day with data.
     """

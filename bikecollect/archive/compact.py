@@ -49,8 +49,9 @@ SlotRows = Callable[[Slot, Slot], Sequence[Sequence[Any]]]
 class Step(NamedTuple):
     """What was done for a day, or *why* nothing could be done.
 
-    *what* is archived, let go (its CSV was removed), in use, lost (its CSV was, by
-    somebody), failed, kept, or (not) summed up. *before* and *after* are in bytes.
+    *what* is archived, let go (its CSV was removed), in use, lost (its CSV was
+    removed too early), failed, kept, or (not) summed up. *before* and *after* are
+    bytes.
     """
 
     system_id: str
@@ -239,7 +240,7 @@ class Compactor:
     def _lost_files(
         self, archived_days: ArchivedDays, day: str, sizes: Mapping[str, int]
     ) -> list[str]:
-        """Return the files of *day* that have blocks and were removed by somebody."""
+        """Return the files of *day* that have blocks and were removed by others."""
         removed = set(archived_days.removed_files())
         blocks = archived_days.blocks(*bounds(day, self.system.zone))
         files = sorted({block.span.file for block in blocks} - removed)
@@ -301,7 +302,7 @@ class Compactor:
             if is_free:
                 step = self._remove(archived_days, archived)
                 if step.what == CHANGED:
-                    # Another block has replaced one since: archive the day anew.
+                    # Another block has replaced one since: archive the day again.
                     return self._archive_day(archived_days, archived.day)
                 return step
         return Step(self.system.system_id, archived.day, IN_USE)

@@ -66,7 +66,7 @@ class Archive:
         """Write *contents* aside, check that they read back unchanged; mark as ready.
 
         Raises StorageError if any value would change, or if the disk has no room for
-        what is written on the way. Then nothing is left of it.
+        what is written on the way. Then its temporary files are removed.
         """
         aside = self._aside(contents.day, "tmp")
         try:

@@ -28,7 +28,7 @@ WIDE = 10 * 366 * DAY
 """Seconds between two times from which on their days are looked up."""
 LEVEL = 19
 ROW_GROUP = 2_000_000
-"""More rows than a day has: one row group, so that a station's rows lie together."""
+"""More rows than a day has: one row group, so that a station's rows are together."""
 SLOTS_AT_ONCE, ROWS_AT_ONCE = 24, 60_000
 """The slots, and about how many rows, that are read back at a time."""
 DICTIONARY = 3_000

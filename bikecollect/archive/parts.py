@@ -1,4 +1,4 @@
-"""The files of the archive: plain files in folders named after days, nothing else.
+"""The files of the archive: regular files in folders named after days.
 
 Links and special files are ignored: who puts one into an archive cannot choose what is
 read in its place.

@@ -1,7 +1,7 @@
 """Days with rows that their typed values cannot reproduce: their text is archived too.
 
-A count of twenty digits, a time of another form, a `007`: nothing is lost, and the day
-is archived all the same.
+A count of twenty digits, a time of another form, a `007`: the text is kept, and the
+day is archived.
 """
 
 import csv

@@ -37,7 +37,7 @@ COMMANDS = {
         "Check that the files, the ledger and the checksums of each SYSTEM agree."
     ),
     "forget": "Accept that data of SYSTEM is lost for good: its slots become gaps.",
-    "rebuild": "Write the list of stations of each SYSTEM anew, from the ledger.",
+    "rebuild": "Rewrite the list of stations of each SYSTEM from the ledger.",
     "export": "Write a table of each SYSTEM's history as CSV, JSON lines or Parquet.",
     "query": (
         "Run SQL (DuckDB's; `-` reads it from stdin) over open days and the archive."
@@ -140,7 +140,7 @@ def _version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None
     is_eager=True,
     help="Settings file; default: $BIKECOLLECT_CONFIG, else "
     "bikecollect/bikecollect.toml in your config folder. A file in the current folder "
-    "is not read by itself.",
+    "is not read by default.",
 )
 @click.option(
     "-v",

@@ -71,6 +71,6 @@ EXAMPLES = {
 
 
 def epilog(name: str) -> str:
-    """Return the examples of the command *name*, each on a line of its own."""
+    """Return the examples of the command *name*, each on a separate line."""
     lines = (f"  {example}" for example in EXAMPLES.get(name, ()))
     return "\n".join(["\b", "Examples:", *lines])

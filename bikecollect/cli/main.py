@@ -19,7 +19,7 @@ def run(arguments: Sequence[str]) -> int:
     except (click.ClickException, click.exceptions.Abort) as error:
         return _usage(error)
     except SystemExit:
-        return ExitCode.OK  # how click reports that the reader of a pipe is gone
+        return ExitCode.OK  # click reports a closed pipe in this way
     except BikecollectError as error:
         complain(str(error))
         return error.exit_code

@@ -173,7 +173,7 @@ class _Terminal(io.TextIOWrapper):
 def say(text: str) -> None:
     """Print the result *text*; if that fails, the command ends with 74 (`main`).
 
-    The work itself goes on. A closed pipe is not a failure. Secrets are removed and
+    The work itself continues. A closed pipe is not a failure. Secrets are removed and
     control characters escaped, except our own colours.
     """
     _print(mention, text)

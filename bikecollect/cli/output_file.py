@@ -1,7 +1,7 @@
 """Files that a user names for a result: written aside, then put in place in one step.
 
-What lies at the name is never opened. A link is replaced and not followed, so that a
-link that somebody planted leads nowhere; a FIFO, a socket or a disk is refused.
+An existing entry is never opened. A link is replaced and not followed, so that a
+planted link has no effect; a FIFO, a socket or a disk is refused.
 """
 
 import os
@@ -125,7 +125,7 @@ def _permissions(path: Path, new: int) -> int:
 
 
 def _sweep(path: Path) -> None:
-    """Remove what killed calls have left beside *path*: nobody holds its lock."""
+    """Remove the files of killed calls beside *path*: their locks are free."""
     begin = f".{path.name[:200]}"
     for old in path.parent.iterdir():
         if old.name.startswith(begin) and PART.fullmatch(old.name[len(begin) :]):
@@ -151,7 +151,7 @@ def _rename(aside: Path, path: Path) -> None:
 
 
 def is_stream(path: Path) -> bool:
-    """Tell whether *path* is a stream or a device, and no file that stays."""
+    """Return whether *path* is a stream or a device, not a regular file."""
     named = str(path) in STREAMS or str(path.parent) in DESCRIPTORS
     return named or path.is_char_device()
 

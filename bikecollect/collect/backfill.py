@@ -258,15 +258,13 @@ class Backfiller:
             yield self._filling(slot, label, result)
 
     def _remove_replaced(self) -> None:
-        """Write files anew without the rows that were replaced; keep the old ones."""
+        """Rewrite files without the rows that were replaced; keep the old files."""
         blocks, aside = self.blocks, self.system.payloads / REJECTED
         with self.lock.held(), closing(blocks.ledger) as ledger:
             ledger.open()
             self.recovery.recover_files()
             for repair in Repairer(self.system.path, blocks.store, ledger, aside).run():
-                log.info(
-                    "%s is written anew, the old file is in %s", repair.file, aside
-                )
+                log.info("%s is rewritten, the old file is in %s", repair.file, aside)
 
     def _payload(self, foreign: ForeignSnapshot, label: str) -> Payload:
         body = imported_rows.write(

@@ -46,7 +46,7 @@ class Pinger(NamedTuple):
 
 
 class Crew(NamedTuple):
-    """Runs all systems of a call; *end_reports* takes the runs people were told of."""
+    """Runs all systems of a call; *end_reports* takes the reported runs."""
 
     results: Callable[[], Iterator[Run]]
     end_reports: Callable[[Sequence[Run]], None]
@@ -96,7 +96,7 @@ class Collector:
                 return ended + [self._log_end(run, told=False) for run in lost]
 
     def dry(self) -> list[Run]:
-        """Fetch and read for each system; write nothing and alert nobody."""
+        """Fetch and read for each system; write nothing and send no alerts."""
         tasks = [self._task(name, dry=True) for name in self.folders]
         runs = self._in_order(Pool(tasks, self.seconds, self.times).results())
         return [self._log_end(run, told=False) for run in runs]
@@ -184,7 +184,7 @@ class Collector:
     def _report_earlier(self, folders: Mapping[str, Path]) -> None:
         """Alert people about earlier runs that were killed before they did, by slot.
 
-        A later slot is that of a clock that was ahead: it says nothing.
+        A later slot is ignored: the clock was ahead.
         """
         latest = self.times.clock() + GRACE
         unreported = (run for run in _unreported(folders) if run.slot <= latest)

@@ -52,7 +52,7 @@ class CommittedBlocks:
     def release_stale(self, slot: Slot) -> None:
         """Release a stale block so that a fresh one replaces it in the ledger.
 
-        The old rows stay in the file, as bytes of no block, until it is written anew.
+        The old rows remain in the file, outside of any block, until it is rewritten.
         """
         block = self.ledger.block(slot)
         if block and STALE in block.flags.split():

@@ -107,7 +107,7 @@ class Cycle:
         return self._settle(run)
 
     def end_report(self, run: Run) -> None:
-        """Remove the note of *run*: people have been told of it."""
+        """Remove the note of *run*: it has been reported."""
         with suppress(BikecollectError):
             self.run_notes.end(run, written=all(self.written))
 
@@ -340,7 +340,7 @@ class Cycle:
 def _translated(error: BikecollectError | OSError) -> BikecollectError:
     """Return *error*; one of the disk that no adapter has translated as StorageError.
 
-    Memory, files or rights that were lacking for a moment are no bug.
+    Memory, files or permissions that were missing for a moment are no bug.
     """
     if isinstance(error, OSError):
         return StorageError(f"cannot use the disk: {error}")

@@ -256,7 +256,7 @@ def check_clock(
 ) -> ClockCheck:
     """Return how wrong the clock is that shows *now*.
 
-    The *newest_block* is asked for only if the clock is in doubt.
+    The *newest_block* is queried only if the clock is in doubt.
     """
     offsets = [d.date - d.fetched_at for d in documents if d.date is not None]
     offset = min(offsets, key=abs, default=None)

@@ -14,13 +14,13 @@ MANY, MOST_LISTS = 500, 3
 """At most MOST_LISTS times the list may change a day, beyond MANY stations at once: a
 list that differs in every slot would fill the disk."""
 OWN = "bikecollect.information"
-"""The note of a system that publishes a station list of its own."""
+"""The note of a system that publishes a separate station list."""
 VANISHED = "bikecollect.vanished"
 """The note of vanished fields: the stations, by field and first slot without it."""
 SILENT = "bikecollect.silent"
 """The note of listed stations without a row: their ids, by first slot without it."""
 MOST_SILENT = 500
-"""Most stations in that note; of a list with more, the rows say nothing."""
+"""Most stations in that note; for a list with more, rows are no evidence."""
 MOST_TOLD = 0.05
 """Share of stations from which on a vanished field is reported."""
 MOST_LISTED = 120_000
@@ -219,7 +219,7 @@ def _dated_back(
 def _is_old(snapshot: Snapshot) -> bool:
     """Return whether the list is old content: its stations would change, and back.
 
-    A list with a document of its own may be fresh beside an old status.
+    A list in a separate document may be fresh although the status is old.
     """
     is_stale = "stale" in snapshot.flags
     return is_stale and bool(snapshot.information) and not snapshot.is_listed_apart

@@ -1,7 +1,7 @@
-"""Commits the vehicles of a payload: a second dataset, with a ledger of its own.
+"""Commits the vehicles of a payload: a second dataset, with its own ledger.
 
 The vehicles of a payload are committed before its stations, and only then does the
-payload leave the inbox: each ledger can therefore be recovered by itself, from the same
+payload leave the inbox: each ledger can thus be recovered separately, from the same
 inbox (docs/decisions/0025).
 """
 
@@ -160,7 +160,7 @@ class VehicleCommitter:
         day = day_of(payload.slot, self.zone)
         extents = self.ledger.extents(day)
         file, end, damage = target(day, HEADER, self.store, extents)
-        # What is missing at the stations says nothing about the vehicles.
+        # Missing stations are no evidence about the vehicles.
         own = payload if self.is_alone(payload) else replace(payload, incomplete="")
         flags = quality.flags(own, snapshot, self.ledger, self.interval)
         flags = (*flags, ALONE) if self.is_alone(payload) else flags

@@ -41,7 +41,7 @@ class Group(NamedTuple):
 class Tail(NamedTuple):
     """The bytes of *file* behind the last block in the ledger.
 
-    *groups* were committed before and have to be adopted. Nothing behind the byte
+    *groups* were committed before and have to be adopted. Nothing after the byte
     *cut* was ever committed; *strange* holds those bytes if no waiting payload
     explains them.
     """

@@ -106,7 +106,7 @@ class SeenRuns:
     def unstarted(self, slot: Slot, interval: int) -> str:
         """Return why *slot* has no run, derived from the runs before and after it.
 
-        Two causes, with `OR` between them, if they touch and nothing says where.
+        Two causes, with `OR` between them, if their border is unknown.
         """
         low, high = bisect_left(self._slots, slot), bisect_right(self._slots, slot)
         before = self._order[low - 1] if low else None

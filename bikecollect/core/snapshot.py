@@ -98,7 +98,7 @@ class Snapshot:
     *statuses* has each station once, in the publisher's order. *information* is empty
     if the payload has none; *lists_all* is set if it lists every station of the
     system, so that a missing station no longer exists; *is_listed_apart* if the list
-    has a document of its own. If *secondary*, the information
+    has a separate document. If *secondary*, the information
     comes from the status document and has a lower priority than a list of stations.
     *last_updated* (epoch seconds) and *ttl* (seconds) are as given by the feed; if the
     feed has no stamp, *is_stamped* is False and *last_updated* that of a station.

@@ -92,7 +92,7 @@ class Gbfs:
 
         Discovered addresses stay in use until better ones have been read; gbfs.json is
         requested again once a day, and its failure costs nothing. A higher version is
-        adopted at the very first fetch, or if its stations have the same ids.
+        adopted at the first fetch, or if its stations have the same ids.
         """
         known = memory.notes.get(gbfs_places.FEEDS)
         places = gbfs_places.remembered(known, self._url, self._pin)
@@ -163,7 +163,7 @@ class Gbfs:
 
     def _round(self, get: Getter, memory: Memory, listing: Listing) -> _Round:
         """Return the round from *listing*, which is not remembered yet."""
-        # A list that has lost its stations is no reason to go on without them.
+        # If a list has lost its stations, the system is not collected without them.
         alone = self._vehicles and not memory.station_ids
         places = gbfs_places.places(listing, now=memory.now, alone=alone)
         return _Round(places, self._main(get, memory, places), listing.document)
@@ -244,7 +244,7 @@ class Gbfs:
         if _in_common(newer.status, turn.status) < SAME_IDS:
             turn.findings[f"version {new}"] = (
                 f"GBFS {new} is offered and works, but its station ids differ from "
-                f'those of {old}, which stays in use; version = "{new}" in the '
+                f'those of {old}, which remains in use; version = "{new}" in the '
                 "settings switches to it"
             )
             return
@@ -267,7 +267,7 @@ class Gbfs:
                 if places.main == STATUS:
                     turn.findings["status moved"] = (
                         f"gbfs.json lists a new address for station_status that does "
-                        f"not work ({error}): the old one stays in use"
+                        f"not work ({error}): the old one remains in use"
                     )
             else:
                 turn.status = turn.status if places.main == STATUS else document

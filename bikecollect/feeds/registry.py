@@ -79,7 +79,7 @@ def vehicle_reader(url: str) -> Callable[[Documents], VehicleSnapshot]:
 
 
 class _QuotingOwnHost:
-    """A feed whose errors quote documents of its own host only."""
+    """A feed whose errors quote only documents of its own host."""
 
     def __init__(self, feed: Feed, url: str) -> None:
         self._feed, self._url = feed, url

@@ -34,7 +34,7 @@ def disk_of(
 
     *slots* is the number of slots collected in the last 24 hours, *slots_a_day* that
     of a complete day. The days from the first to before the second of *imported* are
-    those of an import: nothing grows like them.
+    those of an import: they do not show the growth.
     """
     archived = _archived(folder)
     used = sum(_sizes(folder)) + sum(archived.values())

@@ -140,7 +140,7 @@ def read_account(
 ) -> Account:
     """Return the account of *system* up to the last slot that counts at *now*.
 
-    It begins at *since*, but not before the first expected slot: what lies before that
+    It begins at *since*, but not before the first expected slot: slots before that
     was never expected, even if it was imported. A range that ends before it begins at
     the first imported slot. With *can_read* the payloads of missing slots are tried: a
     slot whose payloads cannot be read is not one that can be filled.

@@ -44,7 +44,7 @@ class Standing:
 
     @cached_property
     def disk(self) -> Disk:
-        """The disk usage, measured when it is asked for: `--alert` does not."""
+        """The disk usage, measured on first access: `--alert` does not need it."""
         return disk_of(self.folder, self.slots, self.slots_a_day, self.imported)
 
 

@@ -54,7 +54,7 @@ def load(path: str | None) -> Settings:
     """Return the settings of the file at *path*, or of the first file that exists.
 
     Searched: $BIKECOLLECT_CONFIG, then the user's config folder; never the current
-    folder, because whoever can write there would decide what runs. Without a file:
+    folder, because anybody who can write there would decide what runs. Without a file:
     the catalogue's first system with default settings. Raises SettingsError naming
     the file, the key and the valid values.
     """
@@ -69,7 +69,7 @@ def load(path: str | None) -> Settings:
 
 
 def _placed(settings: Settings) -> Settings:
-    """Return *settings*; a user without a home keeps the state beside their data."""
+    """Return *settings*; without a home the state is kept beside the data."""
     with suppress(SettingsError):
         user_folders.use_state_beside(settings.data)
     return settings

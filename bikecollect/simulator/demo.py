@@ -101,7 +101,7 @@ def collect_a_day(
     (folder / SETTINGS).write_text(settings_text(FEEDS), encoding="utf-8")
     city = City(stations, seed)
     with state_in(folder), without_syncs(), get_context("fork").Pool(1) as process:
-        # The two systems do not share anything, so each has a processor of its own.
+        # The two systems do not share anything, so each gets its own processor.
         others = process.apply_async(_collect, (folder, GBFS, city, midnight))
         runs = {YOUBIKE: _collect(folder, YOUBIKE, city, midnight, step)}
         runs[GBFS] = others.get()

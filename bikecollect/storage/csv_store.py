@@ -24,7 +24,7 @@ from bikecollect.storage.files.durable import (
 )
 
 LONGEST_LINE = 1_048_576
-"""Bytes of a line at most; a longer one is not one of ours."""
+"""Bytes of a line at most; a longer one was not written by us."""
 _SEGMENT = re.compile(r"(\d{4}-\d\d-\d\d)(?:\.(\d+))?\.csv")
 
 
@@ -153,7 +153,7 @@ class Store:
         return self._read(file, 0, None) if (self._folder / file).exists() else None
 
     def replace(self, file: str, data: bytes) -> None:
-        """Write *file* anew in one step, durably."""
+        """Rewrite *file* in one step, durably."""
         path = self._folder / file
         temporary = path.with_name(f".{path.name}.tmp")
         try:
@@ -256,7 +256,7 @@ def _grouped(
 
 
 def _cells(line: bytes, width: int) -> tuple[str, ...]:
-    """Return the cells of *line*, none if it is torn or not one of ours."""
+    """Return the cells of *line*, none if it is torn or foreign."""
     if not line.endswith(b"\n") or b"\0" in line:
         return ()
     try:

@@ -79,7 +79,7 @@ class SystemFolder:
 
     @property
     def lock(self) -> Path:
-        """The file that whoever writes to the folder holds locked."""
+        """The lock file, held by every writer of the folder."""
         return self.path / "lock"
 
     @property
@@ -138,9 +138,9 @@ def prepare(folder: Path) -> None:
 
 
 def check(folder: Path) -> None:
-    """Raise SettingsError if another user may change what lies in *folder*.
+    """Raise SettingsError if another user may change the content of *folder*.
 
-    It and its parts must belong to root or to the user of this process, nobody else
+    It and its parts must belong to root or to the user of this process, no other user
     may write to them or to the parent folder, and no part may be a link. Parts that do
     not exist are skipped.
     """
@@ -167,7 +167,7 @@ def check_links(folder: Path, parts: Sequence[str] = PARTS) -> None:
 
 
 def check_archive(data: Path) -> None:
-    """Raise SettingsError if another user may change what lies in the archive.
+    """Raise SettingsError if another user may change the content of the archive.
 
     Root may write to another user's archive: it need not trust what is there.
     """
@@ -199,11 +199,11 @@ def _remedy(folder: Path, error: OSError) -> str:
 
 def _is_suspect(folder: Path) -> bool:
     if _is_plainly_ours(folder):
-        return False  # somebody deleted the marker
+        return False  # the marker was deleted
     if folder.is_dir() and any(folder.iterdir()):
         return True
-    # A mount point that lost its disk exists, and is empty; a folder that somebody
-    # removed does not exist, and its owner means to start anew.
+    # A mount point that lost its disk exists, and is empty; a folder that was
+    # removed does not exist, and its owner intends to start again.
     mount_point = folder if folder.is_dir() else folder.parent
     is_empty = mount_point.is_dir() and not any(mount_point.iterdir())
     return is_empty and is_known(folder)

@@ -265,7 +265,7 @@ class Ledger(LedgerFile):
             )
 
     def replace_file(self, last: Span) -> None:
-        """Record that a file was written anew and ends with the span *last*."""
+        """Record that a file was rewritten and ends with the span *last*."""
         with self.transaction() as db:
             db.execute("DELETE FROM files WHERE file = ?", (last.file,))
             upsert_file(db, last)

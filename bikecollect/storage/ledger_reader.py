@@ -235,7 +235,7 @@ class History:
         )
 
     def killed_runs(self) -> list[Run]:
-        """Return the runs whose note lies in the inbox and is not locked."""
+        """Return the runs whose note is in the inbox and not locked."""
         runs = []
         for path in (self._place / "payloads" / "inbox").glob("*.run"):
             with suppress(OSError, ValueError), path.open(encoding="utf-8") as note:

@@ -86,7 +86,7 @@ CREATE TABLE incidents (
     closed INTEGER,             -- slot at which it was over; empty while open
     slots INTEGER NOT NULL,     -- slots in trouble
     lost INTEGER NOT NULL,      -- slots without a block because of it
-    told INTEGER NOT NULL,      -- how often somebody was told
+    told INTEGER NOT NULL,      -- number of reports
     causes TEXT NOT NULL,       -- JSON: cause -> slots
     text TEXT NOT NULL          -- what was said last
 ) STRICT;
@@ -147,7 +147,7 @@ COLUMNS = (
 
 
 def find_version(db: "sqlite3.Connection") -> int | None:
-    """Return the schema that the tables of *db* have, whatever its version number says.
+    """Return the schema that the tables of *db* have, ignoring its version number.
 
     0: it has no tables; None: they are of no schema that is known here. (A ledger that
     was restored from SQL text has version number 0.)

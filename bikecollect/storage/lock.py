@@ -57,7 +57,7 @@ class Lock:
             if self._monotonic() >= deadline:
                 raise LockBusy(
                     f"the lock {self._path} has been held for {self._patience:.0f} s "
-                    f"by process {holder or '?'}; the next run goes on"
+                    f"by process {holder or '?'}; the next run continues"
                 )
             self._sleep(POLL)
 
@@ -71,7 +71,7 @@ class Lock:
     def _is_current(self, fd: int) -> bool:
         """Return whether *fd* is still the file in the folder.
 
-        If somebody removed it while another run held it, two processes would each
+        If it was removed while another run held it, two processes would each
         own a lock, on two files.
         """
         try:

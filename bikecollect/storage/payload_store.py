@@ -23,7 +23,7 @@ from bikecollect.storage.retention.rejected import FEW, REASON
 
 LONGEST_REASON = 20_000
 OPENED = ".opened"
-"""The suffix of the mark that lies beside a payload while it is read."""
+"""The suffix of the mark beside a payload while it is read."""
 KILLED = "were killed while they read it"
 """Part of the reason of a payload that was rejected for killing runs."""
 
@@ -31,7 +31,7 @@ KILLED = "were killed while they read it"
 class Payloads:
     """The payloads of one system, in *folder*.
 
-    A payload lies in the inbox from before the first byte of its rows until after the
+    A payload is in the inbox from before the first byte of its rows until after the
     ledger's commit. Every method raises StorageError on disk errors.
     """
 

@@ -85,10 +85,10 @@ def _read(file: zipfile.ZipFile, most: int) -> Payload:
 
 
 def _read_member(file: zipfile.ZipFile, name: str, most: int) -> bytes:
-    """Return the file called *name*; its entry may lie about its size."""
+    """Return the file called *name*; its entry may state a wrong size."""
     parts = []
     with file.open(name) as member:
-        while part := member.read(PIECE):  # read() allocates what it is asked for
+        while part := member.read(PIECE):  # read() allocates the requested size
             most -= len(part)
             if most < 0:
                 raise ValueError(f"inflates to more than {MOST_BYTES} bytes")

@@ -81,7 +81,7 @@ class Recovery:
         return [Notice("ledger", text)]
 
     def rebuild_stations(self) -> list[Notice]:
-        """Write the list of stations anew, with all versions in the ledger.
+        """Rewrite the list of stations, with all versions in the ledger.
 
         A list with other content is kept aside.
         """
@@ -94,7 +94,7 @@ class Recovery:
         ]
         text = information_header() + b"".join(groups)
         old = self.store.content(INFORMATION)
-        what = "is missing" if old is None else "was changed by somebody else"
+        what = "is missing" if old is None else "was changed by another program"
         if old == text:
             what = "is as it should be"
         elif old is not None:
@@ -153,7 +153,7 @@ class Recovery:
         if size < end:
             return self._abandon(file, f"has {size} bytes, {end} were written")
         if extent and self.store.crc(extent.last) != extent.last.crc:
-            return self._abandon(file, "was changed by somebody else")
+            return self._abandon(file, "was changed by another program")
         waiting = self.payloads.waiting_slots()
         if file == INFORMATION:
             # A slot whose block was adopted is not committed again: its stations
@@ -228,7 +228,7 @@ def _versions(group: Group) -> list[StationInformation]:
         try:
             versions.append(read_information(row))
         except ValueError:
-            continue  # a line that somebody wrote by hand
+            continue  # a line that was added by hand
     return versions
 
 

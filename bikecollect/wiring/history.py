@@ -117,7 +117,7 @@ def vehicle_compactor(
 
 
 def _labelled(system: SystemFolder) -> SystemFolder:
-    """Return the folder of the vehicles of *system*, under a name of its own."""
+    """Return the folder of the vehicles of *system*, under a separate name."""
     return replace(system.vehicles, system_id=f"{system.system_id}/{VEHICLES}")
 
 

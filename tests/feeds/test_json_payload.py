@@ -43,7 +43,7 @@ def memory(name):
 item, size = sys.argv[1].encode(), 3_000_000
 body = b"[" + b",".join([item] * (size // (len(item) + 1))) + b"]"
 weight = weigh(body)
-open("/proc/self/clear_refs", "w").write("5")  # proc(5): the peak begins anew
+open("/proc/self/clear_refs", "w").write("5")  # proc(5): the peak is reset
 before = memory("VmRSS") - len(body)
 value = _parse(body)
 print(weight, memory("VmHWM") - before)

@@ -2,7 +2,7 @@
 
 Each target takes any bytes. Whatever they are, only our own errors may come out of a
 reader, and what it understood must be written and read back as it was. A broken
-promise is an AssertionError or an exception of somebody else.
+promise is an AssertionError or a foreign exception.
 """
 
 import csv

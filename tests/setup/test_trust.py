@@ -183,7 +183,7 @@ def test_a_refusal_says_who_and_what_to_run(tmp_path: Path) -> None:
         loader.load(str(path))
 
     assert str(mode.value).endswith(
-        f"(mode 0666); look at what it holds, then run: chmod go-w '{path}'"
+        f"(mode 0666); check its content, then run: chmod go-w '{path}'"
     )
     assert f"belongs to the user {MALLORY}" in str(owner.value)
     assert str(owner.value).endswith(f"sudo chown root '{path}'")

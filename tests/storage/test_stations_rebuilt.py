@@ -1,4 +1,4 @@
-"""A list of stations that was deleted or spoiled is written anew from the ledger."""
+"""A list of stations that was deleted or damaged is rewritten from the ledger."""
 
 import csv
 import io

@@ -120,7 +120,7 @@ class Mailer:
         return ready if len(ready) < MANY else self._combined(outbox, ready)
 
     def _readdressed(self, outbox: Outbox, name: str) -> bytes:
-        """Return the mail *name* for today's settings; empty if nobody lacks it."""
+        """Return the mail *name* for today's settings; empty if all have it."""
         old = outbox.read(name)
         data = envelope.readdressed(old, self.audience)
         if not headers.recipients(data):

@@ -42,7 +42,7 @@ class Outbox:
             raise self._failure("keep", error) from error
 
     def replace(self, name: str, data: bytes) -> None:
-        """Put *data* in place of the mail *name*, which stays as old as it is."""
+        """Put *data* in place of the mail *name*, which keeps its age."""
         path = self.folder / f"{name}{SUFFIX}"
         try:
             times = path.stat()

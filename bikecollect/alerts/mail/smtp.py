@@ -84,7 +84,7 @@ def _error_of(converse: Callable[[], None], seconds: float) -> str:
         deadline(converse, seconds)
     except DeadlineError:
         return f"the mail server timed out after {seconds:.0f} s"
-    except Exception as error:  # noqa: BLE001 - whatever happens, the mails are kept
+    except Exception as error:  # noqa: BLE001 - after any error the mails are kept
         return _error_text(error)
     return ""
 
@@ -111,7 +111,7 @@ def _delivered(
 def _partial(to: tuple[str, ...], refused: Mapping[str, tuple[int, str]]) -> Delivery:
     """Return the delivery to all of *to* but those *refused*, with code and text.
 
-    If nobody got the mail, nobody is rejected for good: it is kept for everybody.
+    If no recipient got the mail, no rejection is final: it is kept for all.
     """
     final = {who: text for who, (code, text) in refused.items() if code >= PERMANENT}
     error = "; ".join(f"{who}: {text}" for who, (_, text) in refused.items())

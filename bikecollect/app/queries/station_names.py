@@ -57,7 +57,7 @@ def _has_all(text: str, words: Iterable[str]) -> bool:
 
 
 def prefixes(names: Iterable[str | None]) -> frozenset[str]:
-    """Return the prefixes that so many of *names* share that they say nothing.
+    """Return the prefixes that most of *names* share, which carry no information.
 
     >>> prefixes(["YouBike2.0_A", "YouBike2.0_B", "YouBike2.0_C", "D"])
     frozenset({'YouBike2.0_'})

@@ -67,7 +67,7 @@ class Segment(NamedTuple):
 class Loss(NamedTuple):
     """*why* a part of a day cannot be read.
 
-    *is_accepted*: somebody removed its file, and a run has reported and recorded that.
+    *is_accepted*: its file was removed, and a run has reported and recorded that.
     """
 
     why: str
@@ -101,7 +101,7 @@ def open_days(
         if known is None and day not in counts and is_complete:
             continue  # the ledger was lost: the archive knows better
         if known is None or known[:2] != counts.get(day, (0, 0)) or not is_complete:
-            # After a lost ledger late blocks lie beside an archive it does not know.
+            # After a lost ledger there may be late blocks of an archived day.
             open_[day] = known[2] > 0 if known else is_complete
             since = min(since, _day_before(day))
     return OpenDays(open_, since)
@@ -217,7 +217,7 @@ def station_versions(folder: Path) -> Iterator[Mapping[str, str]]:
     """Yield the versions in a system's list of stations, as cells by column.
 
     A line with more or fewer cells than the header is skipped: a run may be writing,
-    or somebody edited the file.
+    or the file was edited.
     """
     try:
         text = read_file(folder / INFORMATION, MOST_STATIONS)

@@ -153,7 +153,7 @@ class RowSources:
     def _outdated(self) -> set[Key]:
         """Return the archived days with summaries of an earlier definition.
 
-        They are looked at one by one only if the first and the last of a system differ:
+        They are read one by one only if the first and the last of a system differ:
         `compact` renews them from the newest to the oldest.
         """
         closed, new = self._closed("coverage"), summaries.NEW_COLUMN["coverage"]
@@ -207,7 +207,7 @@ class RowSources:
 
         So DuckDB opens one file of each group to plan a query, and not all. The rows of
         days may have columns of a user's own; of the other datasets the first and the
-        last file of a system are looked at.
+        last file of a system are read.
         """
         by_system: dict[str, list[Key]] = {}
         for key in closed:

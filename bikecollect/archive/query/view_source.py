@@ -1,4 +1,4 @@
-"""What views are made of: systems, the tables needed, what happens to lost days."""
+"""The source of views: systems, the tables needed, what happens to lost days."""
 
 import logging
 from collections.abc import Callable, Container, Sequence
@@ -59,7 +59,7 @@ class ViewedSystem:
 
 @dataclass(frozen=True)
 class ViewSource:
-    """What the views are made of, see `views.connected`."""
+    """The source of the views, see `views.connected`."""
 
     data: Path
     systems: Sequence[ViewedSystem]

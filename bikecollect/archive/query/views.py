@@ -132,7 +132,7 @@ def _viewed(
 def _locked(source: ViewSource) -> Iterator[None]:
     """Keep compaction from removing files meanwhile: a query may take long.
 
-    Not for callers that connect repeatedly: they would prevent it for ever.
+    Not for callers that connect repeatedly: they would always prevent it.
     """
     with ExitStack() as stack:
         for system in source.systems if source.settled is None else ():
@@ -262,7 +262,7 @@ class _Views:
     def _versions(self, system: ViewedSystem) -> list[tuple[object, ...]]:
         """Return the station versions: those of the list, or else of the ledger.
 
-        Somebody may have deleted the list, or spoiled it.
+        The list may have been deleted or damaged.
         """
         known = self._histories[system.system_id].select(STATIONS)
         try:

@@ -211,5 +211,5 @@ def _describe(
     )
     place = data_package.describe(path, mine)
     if place != path.with_name(data_package.NAME):
-        what = f"{data_package.NAME} is of another program and stays as it is"
+        what = f"{data_package.NAME} belongs to another program and is not overwritten"
         click.echo(f"bikecollect: {what}; see {place}", err=True)

@@ -54,7 +54,7 @@ def fetch(
     show_progress(f"fetching {', '.join(system_ids or settings.systems)} ...")
     runs = collect(settings, system_ids, stop=stop, dry=dry_run)
     show_progress("")
-    with suppress(OSError):  # the slots are collected, whatever happens to the output
+    with suppress(OSError):  # the slots are collected even if the output fails
         if form == "json":
             mention_json(runs_json(runs, zones(settings)))
         elif dry_run:

@@ -1,4 +1,4 @@
-"""``bikecollect rebuild``: write a file anew from the ledger."""
+"""``bikecollect rebuild``: rewrite a file from the ledger."""
 
 import time
 
@@ -18,7 +18,7 @@ from bikecollect.wiring import history
 )
 @click.pass_context
 def rebuild(ctx: click.Context, *, what: str, system_ids: tuple[str, ...]) -> None:
-    """Write the list of stations of each SYSTEM anew, from the ledger.
+    """Rewrite the list of stations of each SYSTEM from the ledger.
 
     station_information.csv gets its header and all versions that the ledger knows. A
     list with other content is kept in payloads/rejected.

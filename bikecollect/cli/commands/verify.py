@@ -59,7 +59,7 @@ FEW = 3
 @click.option(
     "--repair",
     is_flag=True,
-    help="First repair files that somebody changed, where checksums prove the result.",
+    help="First repair files that were changed, where checksums prove the result.",
 )
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
 @click.pass_context

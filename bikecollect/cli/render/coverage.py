@@ -197,7 +197,7 @@ def _mark(state: SlotState | None) -> str:
 def _months(account: Account) -> list[str]:
     """Return one line per month, with a mark for each day, and the worst days.
 
-    On a narrow terminal the share of the month stands on a line of its own.
+    On a narrow terminal the share of the month is on a separate line.
     """
     is_wide = columns() == WIDTH
     margin = 11 if is_wide else 8

@@ -48,7 +48,7 @@ def wrapped(
 
     Without *width* the lines fit the terminal, see `columns`.
 
-    A path or an address stays whole, even if its line is then longer.
+    A path or an address is not broken, even if its line is then longer.
 
     *first* is put before the first line, *rest* before the others (default: *first*).
 
@@ -73,7 +73,7 @@ def title(text: str) -> str:
 def beside(head: str, value: str) -> list[str]:
     """Return *value* after *head*, wrapped to the screen (colours not counted).
 
-    A command to run stands on a line of its own, where it can be copied as a whole.
+    A command to run is on a separate line, where it can be copied as a whole.
     """
     text, see, command = value.partition(SEE)
     lines = [f"{head}{text}{see.rstrip()}"]

@@ -64,7 +64,7 @@ class Task(NamedTuple):
 class Work(NamedTuple):
     """What a process does with its systems: *results* runs those of some names.
 
-    *end_reports* is called with runs that people have been told of.
+    *end_reports* is called with runs that have been reported.
     """
 
     results: Callable[[Sequence[str]], Iterator[Run]]

@@ -1,4 +1,4 @@
-"""Worker processes: each runs the systems of its share on a core of its own."""
+"""Worker processes: each runs the systems of its share on a separate core."""
 
 import logging
 import os

@@ -39,7 +39,7 @@ PROVEN = 6 * HOUR
 LEARNED, SILENCES, LEAST = 2 * DAY, 8, 2 * OLD
 """After LEARNED seconds, SILENCES times the longest silence is stale, or LEAST."""
 CLOSED = 0.5
-"""Share of closed stations from which on silence is no evidence."""
+"""With this share of closed stations, silence is no evidence."""
 RISING, FALLING = 300.0, 30.0
 """Most seconds by which the usual age changes at once: an outage is not usual."""
 CELL_ID, CELL_REPORTED = 2, 12
@@ -191,7 +191,7 @@ def judge(
 ) -> tuple[bool, str]:
     """Return whether *statuses* are stale by their reports, and the new note.
 
-    *note* is the last one returned. It says nothing about a slot before others.
+    *note* is the last one returned. It is not used for a slot before it.
     """
     slot = payload.slot
     reports = read_reports(statuses, payload.fetched_at)

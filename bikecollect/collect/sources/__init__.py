@@ -21,7 +21,7 @@ class ForeignSnapshot(NamedTuple):
 
 
 class Source(Protocol):
-    """An archive of somebody else; *label* names it in the ledger."""
+    """An archive of another collector; *label* names it in the ledger."""
 
     @property
     def label(self) -> str:

@@ -90,7 +90,7 @@ class Segments:
             self._name = span.file
             with suppress(OSError, StorageError):
                 self._open = _opened(self._folder, span.file)
-        # Blocks do not overlap: together they are no longer than their file.
+        # Blocks do not overlap: together they cannot be longer than their file.
         total = self._read.get(span.file, 0) + span.end - span.start
         if self._open is None or max(span.end, total) > self._open.size:
             return None

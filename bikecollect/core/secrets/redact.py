@@ -1,4 +1,4 @@
-"""Takes secrets out of texts, in every encoding, and leaves the rest unchanged."""
+"""Removes secrets from texts, in every encoding; the rest is unchanged."""
 
 import json
 import re

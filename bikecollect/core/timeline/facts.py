@@ -17,7 +17,7 @@ MAX_AHEAD = 3 * DAY
 class SystemFact(NamedTuple):
     """From the epoch second *since* on, this held.
 
-    With *local* the slots lie on the grid of the zone's clock, else on that of UTC.
+    With *local* the slots are on the grid of the zone's clock, else on that of UTC.
     """
 
     since: int

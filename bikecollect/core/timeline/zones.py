@@ -33,7 +33,7 @@ class SystemZone(ZoneInfo):
         if len({name for _, name in changes}) == 1:
             return zones[0][1]
         zone = cast("Self", cls.no_cache(changes[-1][1]))
-        zone._periods = zones  # noqa: SLF001 - an instance of ours
+        zone._periods = zones  # noqa: SLF001 - our own instance
         return zone
 
     def fromutc(self, dt: datetime) -> datetime:

@@ -222,6 +222,6 @@ def _checked(
         # A new error: the traceback of this one keeps the parsed document in memory.
         copy = PayloadError(str(error), cause=error.cause)
         return _Failure(copy if quoting else error.unquoted(), tries, body=document)
-    except Exception:  # noqa: BLE001 - a bug of ours must not cost the payload
+    except Exception:  # noqa: BLE001 - a bug in the check must not cost the payload
         return document
     return document

@@ -31,7 +31,7 @@ _NOISE = (wire.HTTPError, ValueError)
 
 
 def translated(error: BaseException, place: str) -> BaseException:
-    """Return *error* as one of ours, because those of requests contain the whole URL.
+    """Return *error* as a BikecollectError; errors of requests contain the whole URL.
 
     Other errors (bugs) are returned unchanged.
     """
@@ -76,7 +76,7 @@ class _Adapter(HTTPAdapter):
 def _guarded(guard: AddressGuard) -> dict[str, type[HTTPConnectionPool]]:
     """Return pools, by scheme, that connect only to addresses allowed by *guard*.
 
-    It checks the very address of the connection: a second resolution of the name could
+    It checks the connection's own address: a second resolution of the name could
     give another one.
     """
 

@@ -64,7 +64,7 @@ class Dialect:
 
     *table* has the spellings of each column; a list without the *needed* columns is
     rejected. *known_fields* are all fields the dialect may have. *flag* parses
-    booleans, *texts* the text columns that need a parser of their own. *ebikes* and
+    booleans, *texts* the text columns with their own parser. *ebikes* and
     *vehicles* sum a station's counts by type (`BY_TYPE`), None if it has none; *kinds*
     counts the kinds of vehicles, if the settings ask for them.
     """

@@ -12,7 +12,7 @@ class Entry(NamedTuple):
     """A system: its id, name, place and operator, and its feed.
 
     The fields from *website* on are those of MobilityData's list; *stations* is None
-    while nobody has asked the feed.
+    until the feed was checked.
     """
 
     system_id: str

@@ -121,7 +121,7 @@ def remove_from_cron(
 def is_in_a_crontab() -> bool:
     """Return whether any line of cron may run bikecollect.
 
-    Lines that nobody marked as ours count, too, and those of the whole machine.
+    Lines without our marks count, too, and those of the whole machine.
     Raises NotInstalled where there is no `crontab` program.
     """
     crontabs = [read_crontab()]

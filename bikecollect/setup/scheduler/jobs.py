@@ -98,7 +98,7 @@ def _obstacle(job: Job, mail: Mail, *, can_print: bool) -> str:
     if job is COMPACT and find_spec(DUCKDB) is None:
         return "it requires DuckDB: pip install 'bikecollect[archive]'"
     if job in {ALERT, REPORT} and not (_is_complete(mail) or can_print):
-        return "nothing can carry its mails: add [mail] to the settings"
+        return "its mails cannot be sent: add [mail] to the settings"
     return ""
 
 

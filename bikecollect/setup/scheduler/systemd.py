@@ -162,7 +162,7 @@ class ServiceConfig:
 def calendar(interval: int, zones: Sequence[str] = ()) -> list[str]:
     """Return the OnCalendar lines for *interval* seconds, which divides a day.
 
-    Slots lie on the clock of the systems' *zones*. Offsets to UTC are multiples of a
+    Slots follow the clock of the systems' *zones*. Offsets to UTC are multiples of a
     quarter of an hour, so a zone is only needed if the interval does not divide one.
 
     >>> calendar(300), calendar(30)

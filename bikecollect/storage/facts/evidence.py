@@ -82,7 +82,7 @@ def _is_zone(name: object) -> bool:
 
 
 def _fixed_zone(blocks: Rows) -> str:
-    """Return a zone of fixed offset by which *blocks* lie in their files, or ""."""
+    """Return a zone of fixed offset by which *blocks* are in their files, or ""."""
     names = (f"Etc/GMT{hours:+d}" for hours in range(-14, 13))
     return next(
         (n for n in names if all(day_of(Slot(s), ZoneInfo(n)) == d for s, d in blocks)),
@@ -91,7 +91,7 @@ def _fixed_zone(blocks: Rows) -> str:
 
 
 def _interval(slots: Sequence[int], zone: str, wanted: SystemFact) -> tuple[int, bool]:
-    """Return the interval of *slots*, and whether they lie on the local grid."""
+    """Return the interval of *slots*, and whether they are on the local grid."""
     steps = Counter(after - before for before, after in pairwise(slots))
     interval = wanted.interval
     if len(slots) >= MIN_BLOCKS:

@@ -25,7 +25,7 @@ def load(folder: Path) -> list[SystemFact]:
         values = json.loads(read_file(folder / FILE, MAX_BYTES))
         facts = [_fact(**value) for value in values["facts"]]
     except OSError:
-        return []  # whatever uses the folder next reports why it cannot be read
+        return []  # the next use of the folder reports why it cannot be read
     except (ValueError, TypeError, KeyError, LookupError) as error:
         log.warning("cannot read %s: %s", folder / FILE, error)
         return []

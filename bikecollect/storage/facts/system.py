@@ -1,4 +1,4 @@
-"""A system's folder with the facts that hold in it, by its settings and its past."""
+"""A system's folder with its facts, by its settings and its past."""
 
 import os
 from collections.abc import Sequence

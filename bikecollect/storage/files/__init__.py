@@ -1,1 +1,1 @@
-"""Files: written durably, and read only where nobody else decides what they are."""
+"""Files: written durably, and read only if no other user can replace them."""

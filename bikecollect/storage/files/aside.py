@@ -11,7 +11,7 @@ from bikecollect.core.slots import Slot, stamp
 MOST_ASIDE = 5
 """Damaged ledgers that are kept; a disk that damages them daily must not fill up."""
 MOST_BYTES = 512 * 1024 * 1024
-"""Their bytes; the newest one is kept whatever its size."""
+"""Their bytes; the newest one is kept at any size."""
 
 
 def set_aside(path: Path, suffixes: Sequence[str]) -> str:

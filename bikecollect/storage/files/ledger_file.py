@@ -22,7 +22,7 @@ SUSPECT = "-check"
 """The suffix of a mark beside a file in which a run has met damage."""
 CHUNK = 1_048_576
 TOKEN, SIZE = 68, 4
-"""Where the application id lies in the first page; it is the token of a session."""
+"""Position of the application id in the first page; it is the token of a session."""
 SESSIONS = "bikecollect.sessions"
 """The key of the tokens since the one in the file itself, in the table ``memory``."""
 ENVIRONMENT = (
@@ -218,7 +218,7 @@ def _ended_uncleanly(path: Path) -> bool:
 
 
 def _has_log(path: Path) -> bool:
-    """Return whether a write-ahead log with content lies beside *path*."""
+    """Return whether there is a write-ahead log with content beside *path*."""
     try:
         return _beside(path, "-wal").stat().st_size > 0
     except FileNotFoundError:

@@ -25,7 +25,7 @@ PLACES = (Path("/var") / "tmp", Path("/") / "tmp")
 def scratch() -> Iterator[Path]:
     """Yield a new private folder, removed at the end.
 
-    It lies in $TMPDIR if that is set. Folders that killed processes of this user left
+    It is in $TMPDIR if that is set. Folders that killed processes of this user left
     in the same place are removed.
     """
     parent = _choose_place()

@@ -26,7 +26,7 @@ class TokenFile:
     def held(self) -> Iterator[None]:
         """Hold the file while the context lasts, so that one run requests a token.
 
-        After `PATIENCE` seconds, or where it cannot be locked, the run goes on alone.
+        After `PATIENCE` seconds, or if locking fails, the run continues without it.
         """
         fd = None
         with suppress(OSError):

@@ -191,7 +191,7 @@ def _check(path: Path) -> None:
         raise UntrustedFile(
             f"others may write to {path} (mode {stat.S_IMODE(info.st_mode):04o})",
             f"{_sudo(info.st_uid)}chmod go-w {quoted(path)}",
-            first="look at what it holds, then ",
+            first="check its content, then ",
         )
 
 

@@ -1,4 +1,4 @@
-"""Repair of files that somebody changed."""
+"""Repair of files that were changed by other programs."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

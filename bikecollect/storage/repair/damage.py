@@ -21,7 +21,7 @@ ARCHIVED = "SELECT day, csv_gone, parts FROM archives ORDER BY day"
 MOST_NAMED = 3
 PREFIX, PART = "date=", "part.parquet"
 SUMMARIES = frozenset({"coverage", "profile"})
-"""Datasets that `compact` makes anew from the rows of the archive."""
+"""Datasets that `compact` rebuilds from the rows of the archive."""
 
 
 def find_damage(system: SystemFolder, history: History) -> list[str]:
@@ -71,10 +71,10 @@ def _damaged_files(system: SystemFolder, history: History) -> Iterator[str]:
     rows = history.select(DAMAGED)
     for file, blocks in rows[:MOST_NAMED]:
         if (system.path / file).exists():
-            what = "is damaged: somebody changed it"
+            what = "is damaged: another program changed it"
             remedy = "run: bikecollect verify --repair"
         else:
-            what = "is missing: somebody removed it"
+            what = "is missing: it was removed"
             remedy = (
                 "restore it from a backup and run bikecollect verify --repair, or "
                 f"accept the loss: bikecollect forget {system.system_id} {file}"
@@ -104,7 +104,7 @@ def _missing_days(system: SystemFolder, history: History) -> Iterator[str]:
     if replaceable:
         yield (
             f"{_days(replaceable)} missing or damaged in {archive}, but can be made "
-            f"anew; run: bikecollect compact {system.system_id}"
+            f"again; run: bikecollect compact {system.system_id}"
         )
 
 

@@ -1,4 +1,4 @@
-"""Repair of daily files: blocks that can be proved by their checksums, written anew."""
+"""Repair of daily files: rewrites blocks that are proven by their checksums."""
 
 import os
 import zlib
@@ -42,7 +42,7 @@ class _File(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Repairer:
-    """Writes the changed daily files of a system's *folder* anew. Raises StorageError.
+    """Rewrites the changed daily files of a system's *folder*. Raises StorageError.
 
     A file is written only if each block that the ledger has in it is proved by its
     checksum; the changed file is kept in *aside*. Needs the lock and an open ledger.
@@ -137,7 +137,7 @@ class Repairer:
         blocks: Sequence[Block],
         respelled: dict[Sum, bytes],
     ) -> None:
-        """Write *file* with *blocks* in one step, then where they lie now."""
+        """Write *file* with *blocks* in one step, then record their new positions."""
         path = self.folder / file
         temporary = path.with_name(f".{path.name}.tmp")
         spans = []

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
 WITHIN = f"slot BETWEEN {EARLIEST} AND {LATEST}"
-"""The plausible slots: a wrong clock, or somebody, may have written others."""
+"""The plausible slots: a wrong clock, or an edit, may have written others."""
 RUNS = f"{WITHIN} AND slot >= {CLOCK_FLOOR}"
 ENDS = (
     "SELECT min(slot), max(slot) FROM ("

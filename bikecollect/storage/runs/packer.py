@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 BATCH = 31
 """Days that are packed while the lock is held."""
 MOST_FREE = 8 * 1024 * 1024
-"""Unused bytes of the ledger from which it is written anew."""
+"""The ledger is rewritten if it has this many unused bytes."""
 FIRST_RUN = "SELECT min(slot) FROM runs WHERE slot >= ? AND slot < ?"
 NEWEST_RUN = f"SELECT max(slot) FROM runs WHERE slot BETWEEN {EARLIEST} AND {LATEST}"
 
@@ -47,7 +47,7 @@ class RunPacker:
         return len(days) > BATCH
 
     def shrink(self) -> None:
-        """Write the ledger anew if a quarter is unused, and the disk has the space."""
+        """Rewrite the ledger if a quarter is unused, and the disk has the space."""
         size, pages, free = (
             self.ledger.all(f"PRAGMA {name}")[0][0]
             for name in ("page_size", "page_count", "freelist_count")
