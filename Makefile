@@ -103,7 +103,9 @@ clean:  ## remove what was made here
 	@echo "setting up ..." && $(BIN)/pip install -q -e '.[app]' && touch $@ .venv/user
 
 .venv/test: .venv/bin/python setup.cfg pyproject.toml
-	@echo "setting up ..." && $(BIN)/pip install -q -e '.[test]' && touch $@ .venv/app .venv/user
+	@echo "setting up ..." && $(BIN)/pip install -q -e '.[test]' \
+		&& $(PYTHON) -m venv .venv/cff && .venv/cff/bin/pip install -q cffconvert \
+		&& touch $@ .venv/app .venv/user
 
 .venv/dev: .venv/bin/python setup.cfg pyproject.toml
 	@echo "setting up ..." && $(BIN)/pip install -q -e '.[dev]' \

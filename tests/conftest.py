@@ -56,6 +56,8 @@ LONGEST = (
     "test_vehicles_crash.py",
     "test_reports_spark.py",
     "test_browser.py",
+    "test_share.py",
+    "test_publish.py",
     "test_crash.py",
     "test_powerloss.py",
     "test_hostile_payloads.py",

@@ -60,6 +60,10 @@ EXAMPLES = {
         "bikecollect share --week -o public",
         "bikecollect share youbike-taipei --live -o /var/www/bikes",
     ),
+    "publish": (
+        'bikecollect publish --since 2026-11-01 --author "Lovelace, Ada" -o november',
+        "bikecollect publish youbike-taipei --format both -o taipei",
+    ),
     "app": ("bikecollect app", "bikecollect app --port 8600 --system youbike-taipei"),
     "demo": ("bikecollect demo", "bikecollect demo --days 30 --folder a-month"),
     "simulate": (

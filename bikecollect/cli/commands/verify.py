@@ -15,10 +15,12 @@ from bikecollect.cli.completion import complete_configured
 from bikecollect.cli.each_system import Attempts
 from bikecollect.cli.options import Shared, say, say_figures, say_json
 from bikecollect.cli.output_file import written
+from bikecollect.cli.publishing.dataset_check import DatasetCheck, is_dataset
 from bikecollect.cli.render.archive import (
     certificate,
     certificate_json,
     certificate_line,
+    dataset_verdict,
     finding_json,
     finding_line,
     remedies_text,
@@ -82,9 +84,14 @@ def verify(
     its slots, its rows, and the sha256 of its rows as sorted CSV, which stays the same
     when the day moves to the archive. Changes nothing without --repair.
 
+    The FOLDER of a dataset of `publish` instead of a SYSTEM: its checksums, the
+    certificate of each day and the rows of each slot are checked, without settings.
+
     At the end stands what to do. Of many findings with the same remedy the first three
     are printed; --format json has all.
     """
+    if len(system_ids) == 1 and is_dataset(Path(system_ids[0])):
+        return _verify_dataset(Path(system_ids[0]), form)
     settings = ctx.ensure_object(Shared).settings()
     names = settings.chosen(system_ids)
     width = max(map(len, names))
@@ -119,6 +126,21 @@ def verify(
         printed.end()
         say(verdict(counts, printed.number))
     return attempts.code or (ExitCode.NO if printed.number else ExitCode.OK)
+
+
+def _verify_dataset(folder: Path, form: str) -> int:
+    """Check the published dataset in *folder*, by its own files alone."""
+    check = DatasetCheck(folder.absolute())
+    findings = 0
+    for finding in check.run():
+        findings += 1
+        if form == "json":
+            say_json(finding_json(finding, "get the dataset again from its source"))
+        elif findings <= FEW:
+            say(finding_line(finding))
+    if form == "text":
+        say(dataset_verdict(check.files, check.days, check.rows, findings))
+    return ExitCode.NO if findings else ExitCode.OK
 
 
 def _repair(

@@ -189,3 +189,10 @@ def verdict(counts: Sequence[VerifiedCounts], findings: int) -> str:
         f"{result if findings else 'all agree'}"
     )
     return "".join(f"{line}\n" for line in wrapped(text, rest="  "))
+
+
+def dataset_verdict(files: int, days: int, rows: int, findings: int) -> str:
+    """Return the result of checking a published dataset."""
+    counts = f"{count_of(files, 'file')}, {count_of(days, 'day')}, {rows:,} rows"
+    result = count_of(findings, "finding") if findings else "all agree"
+    return "".join(f"{line}\n" for line in wrapped(f"{counts}: {result}", rest="  "))

@@ -1,0 +1,268 @@
+"""``bikecollect publish``: a dataset that can be cited."""
+
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import click
+
+from bikecollect.archive.certificates import Certificate, Finding
+from bikecollect.archive.datasets import STATUS
+from bikecollect.archive.query import duckdb_engine, views
+from bikecollect.archive.query.view_source import ANY
+from bikecollect.cli.completion import complete_configured
+from bikecollect.cli.log_setup import progress
+from bikecollect.cli.options import Shared, complain, say
+from bikecollect.cli.output_file import placed
+from bikecollect.cli.publishing import dataset_folder
+from bikecollect.cli.publishing.description import Author, Dataset, author
+from bikecollect.cli.publishing.tables import (
+    PUBLISHED,
+    READABLE,
+    TableWriter,
+    counted_days,
+    parquet_path,
+)
+from bikecollect.cli.timeparse import days
+from bikecollect.core import process
+from bikecollect.core.errors import StorageError, UsageError
+from bikecollect.core.process import Times
+from bikecollect.core.slots import bounds
+from bikecollect.core.text import count_of, size
+from bikecollect.reports import evidence
+from bikecollect.setup.catalogue.publishers import Publisher, publisher_of
+from bikecollect.setup.settings import Settings
+from bikecollect.storage.ledger_reader import History
+from bikecollect.wiring import history
+
+DAY = timedelta(days=1)
+NAMED_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+Range = tuple[str, str]
+
+
+@click.command()
+@click.argument(
+    "system_id", required=False, metavar="[SYSTEM]", shell_complete=complete_configured
+)
+@click.option("--since", help="The first day: 2026-11-22, 30d; default: all.")
+@click.option("--until", help="The last day; default: yesterday.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "parquet", "both"]),
+    default="csv",
+    show_default=True,
+    help="Of the tables.",
+)
+@click.option(
+    "--author",
+    "authors",
+    multiple=True,
+    metavar="NAME",
+    help='Who is cited: "Family, Given", or the name of a group; repeatable.',
+)
+@click.option("--force", is_flag=True, help="Replace an earlier dataset in FOLDER.")
+@click.option(
+    "-o",
+    "--output",
+    "folder",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Folder of the dataset.",
+)
+@click.pass_context
+def publish(
+    ctx: click.Context,
+    *,
+    system_id: str | None,
+    since: str | None,
+    until: str | None,
+    form: str,
+    authors: tuple[str, ...],
+    force: bool,
+    folder: Path,
+) -> None:
+    """Write a dataset of SYSTEM that can be cited, checked and deposited.
+
+    Its tables are the rows of all stations, the versions of stations, the slots and
+    gaps with their causes, runs and coverage. With it come a README with the methods,
+    datapackage.json (Frictionless), CITATION.cff, .zenodo.json, checksums, and a
+    certificate for each day. `bikecollect verify FOLDER` proves it, without settings.
+
+    The days are verified first: nothing is published of days whose files disagree.
+    """
+    settings = ctx.ensure_object(Shared).settings()
+    name = _only(settings, system_id)
+    span = _span(settings, name, since, until)
+    with progress("verifying the days ..."):
+        collected = _certificates(settings, name, span)
+    publisher = publisher_of(name, settings.systems[name])
+    with dataset_folder.placed_folder(folder, force=force) as aside:
+        with progress("writing the dataset ..."):
+            dataset = _write(
+                settings, name, span, form=form, folder=aside, collected=collected
+            )
+        dataset = replace(
+            dataset, authors=[author(text) for text in authors] or dataset.authors
+        )
+        _document(aside, dataset)
+    _report(folder, dataset, publisher, has_author=bool(authors))
+
+
+def _only(settings: Settings, system_id: str | None) -> str:
+    """Return the system to be published; raises UsageError if it is not clear."""
+    names = settings.chosen([system_id] if system_id else [])
+    if len(names) > 1:
+        raise UsageError(f"name one system of {', '.join(names)}: each is a dataset")
+    return names[0]
+
+
+def _span(settings: Settings, name: str, since: str | None, until: str | None) -> Range:
+    """Return the first day and the day after the last one, both with data."""
+    zone, now = history.zone(settings, name), time.time()
+    ends = History(name, settings.data / name).ends()
+    if ends is None:
+        raise UsageError(f"{name}: nothing has been collected yet")
+    first, newest = (datetime.fromtimestamp(slot, zone).date() for slot in ends)
+    today = datetime.fromtimestamp(now, zone).date()
+    asked = days(since, until, zone, now)
+    begin = max(asked[0], first.isoformat())
+    end = min(asked[1] if until else today.isoformat(), (newest + DAY).isoformat())
+    if begin >= end:
+        raise UsageError(
+            f"{name} has no closed day in that range; its data are from {first} to "
+            f"{newest} (a day that goes on: --until {today})"
+        )
+    return begin, end
+
+
+def _certificates(settings: Settings, name: str, span: Range) -> dict[str, str]:
+    """Return the collector's sha256 of each day; raises StorageError for damage."""
+    times = Times(time.time, time.monotonic, process.Stop())
+    verifier = history.verifier(settings, name, times, deep=False)
+    results = list(replace(verifier, since=span[0], until=span[1]).run())
+    wrong = [f for f in results if isinstance(f, Finding) and _concerns(f, span)]
+    if wrong:
+        raise StorageError(
+            f"{name} {wrong[0].where}: {wrong[0].what} "
+            f"({count_of(len(wrong), 'finding')}; see: bikecollect verify {name})"
+        )
+    return {
+        result.date: result.summary.sha256
+        for result in results
+        if isinstance(result, Certificate)
+    }
+
+
+def _concerns(finding: Finding, span: Range) -> bool:
+    """Return whether *finding* is not of a day outside *span*."""
+    day = NAMED_DAY.search(finding.where)
+    return day is None or span[0] <= day[0] < span[1]
+
+
+def _write(
+    settings: Settings,
+    name: str,
+    span: Range,
+    *,
+    form: str,
+    folder: Path,
+    collected: dict[str, str],
+) -> Dataset:
+    """Write the tables and certificates to *folder*; return what is in it."""
+    viewed = history.shown(settings, name)
+    zone, system = viewed.system.zone, viewed.system
+    (folder / "data").mkdir()
+    (folder / "data").chmod(dataset_folder.LISTABLE)
+    with ExitStack() as stack:
+        files = {
+            what: stack.enter_context(placed(folder / parquet_path(what), READABLE))
+            for what in (PUBLISHED if form != "csv" else ())
+        }
+        # DuckDB may open only these.
+        also = [duckdb_engine.descriptor(fd) for fd in files.values()]
+        tables = frozenset(PUBLISHED)
+        connection = views.connected(
+            settings.data, [viewed], also=also, fails_on=ANY, tables=tables
+        )
+        db = stack.enter_context(connection)
+        counts = counted_days(db, *span)
+        writer = TableWriter(db, folder, name, zone, *span, counts)
+        written = []
+        if form != "parquet":
+            status, summaries = writer.status_csv()
+            certificates = [
+                Certificate(name, day, summary, "dataset")
+                for day, summary in summaries.items()
+            ]
+            text = dataset_folder.certificate_lines(certificates, collected)
+            dataset_folder.write_text(folder / dataset_folder.CERTIFICATES, text)
+            written = [status, *(writer.csv(n) for n in PUBLISHED if n != STATUS)]
+        written += [writer.parquet(what, fd) for what, fd in files.items()]
+        sources = Counter(
+            dict(
+                db.execute(
+                    "SELECT source, count(*) FROM slots WHERE source IS NOT NULL"
+                    " AND date >= CAST(? AS DATE) AND date < CAST(? AS DATE)"
+                    " GROUP BY 1 ORDER BY 2 DESC, 1",
+                    span,
+                ).fetchall()
+            )
+        )
+    begin, end = (bounds(day, zone)[0] for day in span)
+    publisher = publisher_of(name, settings.systems[name])
+    return Dataset(
+        system_id=name,
+        zone=str(zone),
+        first=span[0],
+        last=(date.fromisoformat(span[1]) - DAY).isoformat(),
+        created=datetime.now(UTC).date().isoformat(),
+        publisher=publisher,
+        authors=[Author(publisher.name or publisher.title)],
+        account=evidence.read_account(system, begin, end, now=time.time()),
+        tables=[dataset_folder.with_checksum(folder, table) for table in written],
+        sources=sources,
+    )
+
+
+def _document(folder: Path, dataset: Dataset) -> None:
+    """Write the documents of *dataset* to *folder*, the checksums last."""
+    for name, text in (
+        (dataset_folder.PACKAGE, dataset.data_package()),
+        (dataset_folder.CITATION, dataset.citation()),
+        (dataset_folder.ZENODO, dataset.zenodo()),
+        (dataset_folder.README, dataset.readme()),
+    ):
+        dataset_folder.write_text(folder / name, text)
+    dataset_folder.write_sums(folder)
+
+
+def _report(
+    folder: Path, dataset: Dataset, publisher: Publisher, *, has_author: bool
+) -> None:
+    """Print what was written, and what is missing in it."""
+    total = sum(path.stat().st_size for path in _files(folder))
+    rows = dataset.tables[0].rows
+    say(
+        f"{folder}: {dataset.first} to {dataset.last}, {rows:,} rows of stations, "
+        f"{size(total)}\nProve it: bikecollect verify {folder}\n"
+    )
+    if not publisher.license:
+        complain(
+            f"the licence of the data is unknown; ask the publisher, then set "
+            f"[systems.{dataset.system_id}] publisher = {{license = ...}}"
+        )
+    if not has_author:
+        complain(
+            'the publisher is named as author; to be cited: --author "Last, First"'
+        )
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,1 @@
+"""Datasets that can be cited: tables, methods, checksums, certificates, licence."""

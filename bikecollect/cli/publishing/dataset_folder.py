@@ -1,0 +1,101 @@
+"""Writes a dataset aside, then puts the whole folder in place."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bikecollect.archive.certificates import Certificate
+from bikecollect.cli.output_file import written
+from bikecollect.cli.publishing.tables import READABLE, WrittenTable
+from bikecollect.core.errors import StorageError, UsageError
+
+PACKAGE, CITATION, ZENODO = "datapackage.json", "CITATION.cff", ".zenodo.json"
+README, SUMS, CERTIFICATES = "README.md", "SHA256SUMS", "certificates.jsonl"
+LISTABLE = 0o755
+CHUNK = 1 << 20
+
+
+@contextmanager
+def placed_folder(folder: Path, *, force: bool) -> Iterator[Path]:
+    """Yield a folder that becomes *folder* if the block succeeds; else it is removed.
+
+    With *force* an earlier dataset there is replaced. Raises UsageError for any other
+    folder that has files, StorageError if it cannot be written.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        if not (folder / PACKAGE).is_file() or not (folder / SUMS).is_file():
+            raise UsageError(f"{folder} has files that are not of a dataset")
+        if not force:
+            raise UsageError(f"{folder} already exists (use --force to overwrite)")
+    name = folder.absolute().name
+    aside = folder.absolute().with_name(f".{name}.{os.urandom(4).hex()}.part")
+    try:
+        aside.mkdir(parents=True)
+        yield aside
+        aside.chmod(LISTABLE)
+        _put_in_place(aside, folder.absolute())
+    except OSError as error:
+        raise StorageError(f"cannot write {folder}: {error.strerror}") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _put_in_place(aside: Path, folder: Path) -> None:
+    """Rename *aside* to *folder*; an earlier dataset there is removed afterwards."""
+    old = aside.with_suffix(".old")
+    if folder.exists():
+        folder.rename(old)
+    aside.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write *text* to *path*, for everybody to read."""
+    with written(path, READABLE) as out:
+        out.write(text)
+
+
+def with_checksum(folder: Path, table: WrittenTable) -> WrittenTable:
+    """Return *table* with the size and the sha256 of its file in its resource."""
+    path = folder / table.path
+    more: Mapping[str, Any] = {
+        "bytes": path.stat().st_size,
+        "hash": f"sha256:{sha256_of(path)}",
+    }
+    return table._replace(resource={**table.resource, **more})
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of the file at *path*."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_sums(folder: Path) -> None:
+    """Write the checksums of all files in *folder*, in the form of sha256sum."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    lines = [f"{sha256_of(path)}  {path.relative_to(folder)}\n" for path in paths]
+    write_text(folder / SUMS, "".join(lines))
+
+
+def certificate_lines(
+    dataset: Sequence[Certificate], collected: Mapping[str, str]
+) -> str:
+    """Return a line of JSON a day: its certificate, and that of the collector."""
+    lines = [
+        json.dumps(
+            {
+                "system": certificate.system_id,
+                "date": certificate.date,
+                **certificate.summary._asdict(),
+                "collector_sha256": collected.get(certificate.date, ""),
+            }
+        )
+        for certificate in dataset
+    ]
+    return "".join(f"{line}\n" for line in lines)

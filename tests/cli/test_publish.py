@@ -1,0 +1,332 @@
+"""A dataset can be cited, is checked by others' validators, and proves itself."""
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from command import bikecollect
+from world import World
+
+from bikecollect.core.slots import DAY
+
+pytest.importorskip("duckdb")
+CFFCONVERT = shutil.which("cffconvert", path=f"{sys.prefix}/cff/bin") or shutil.which(
+    "cffconvert"
+)
+TABLES = ["coverage", "gaps", "runs", "slots", "station_status", "stations"]
+DOCUMENTS = [
+    ".zenodo.json",
+    "CITATION.cff",
+    "README.md",
+    "SHA256SUMS",
+    "certificates.jsonl",
+    "datapackage.json",
+]
+PUBLISHER = (
+    '\n[systems.city.publisher]\ntitle = "City: \\"Bikes\\" & Co"\n'
+    'name = "Port of X"\nurl = "https://port.example/"\nlicense = "CC-BY-4.0"\n'
+    'license_url = "https://creativecommons.org/licenses/by/4.0/"\n'
+)
+
+
+@pytest.fixture
+def world(folder: Path) -> World:
+    """Return a world of two closed days with a gap, and odd names of stations."""
+    world = World(folder / "city")
+    for bikes in (1, 2, 0):
+        world.fetch({"0002": bikes, "=HYPER,1": 7}, after=300)
+    world.clock.now += DAY
+    world.fetch({"0002": 4}, names={"0002": '"新"\n站, @'})
+    world.fetch({"0002": 5}, after=900)
+    return world
+
+
+@pytest.fixture
+def dataset(world: World, folder: Path, config: Path) -> Path:
+    """Return the dataset of *world*."""
+    assert world.folder.exists()
+    config.write_text(config.read_text("utf-8") + PUBLISHER, encoding="utf-8")
+    config.chmod(0o600)
+    target = folder / "dataset"
+    publish(config, "--author", "Lovelace, Ada", "-o", target)
+    return target
+
+
+def publish(config: Path, *arguments: object) -> str:
+    """Publish to the end of time; return what is printed."""
+    process = bikecollect(
+        "--config", config, "publish", "--until", "2026-11-23", *arguments
+    )
+    assert process.returncode == 0, process.stderr
+    return process.stdout + process.stderr
+
+
+def findings(dataset: Path) -> list[tuple[str, str]]:
+    """Return where `verify` finds what in *dataset*; it needs no settings."""
+    process = bikecollect(
+        "verify", dataset, "--format", "json", BIKECOLLECT_CONFIG="/nonexistent"
+    )
+    lines = [json.loads(line) for line in process.stdout.splitlines()]
+    assert process.returncode == (1 if lines else 0), process.stderr
+    return [(line["where"], line["finding"]) for line in lines]
+
+
+def renew_sums(dataset: Path) -> None:
+    """Write the checksums anew, as somebody would who hides a change."""
+    lines = [
+        f"{sha256(path.read_bytes()).hexdigest()}  {path.relative_to(dataset)}\n"
+        for path in sorted(dataset.rglob("*"))
+        if path.is_file() and path.name != "SHA256SUMS"
+    ]
+    (dataset / "SHA256SUMS").write_text("".join(lines), encoding="utf-8")
+
+
+def test_a_dataset_has_tables_documents_and_nothing_else(dataset: Path) -> None:
+    """Whoever gets it can read all of it."""
+    files = [path for path in dataset.rglob("*") if path.is_file()]
+
+    assert sorted(path.name for path in files) == sorted(
+        [*DOCUMENTS, *(f"{table}.csv" for table in TABLES)]
+    )
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o644}
+    assert not list(dataset.parent.glob(".dataset*"))
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet", "both"])
+def test_frictionless_finds_it_valid(
+    dataset: Path, config: Path, folder: Path, form: str
+) -> None:
+    """Types, keys, sizes and checksums of every table."""
+    frictionless = pytest.importorskip("frictionless")
+    target = folder / form
+    publish(config, "--format", form, "-o", target)
+
+    report = frictionless.validate(str(target / "datapackage.json"))
+
+    problems = [error.message for task in report.tasks for error in task.errors]
+    assert (problems, [error.message for error in report.errors]) == ([], [])
+    assert report.valid
+    assert len(report.tasks) == (12 if form == "both" else 6)
+
+
+@pytest.mark.skipif(CFFCONVERT is None, reason="cffconvert is not installed")
+@pytest.mark.parametrize(
+    "publisher",
+    [
+        PUBLISHER,
+        PUBLISHER.replace("CC-BY-4.0", "Licence of our own"),
+        '\n[systems.city.publisher]\ntitle = "A: b # c - \\\\ é 站"\n',
+    ],
+)
+def test_cffconvert_finds_the_citation_valid(
+    dataset: Path, config: Path, folder: Path, publisher: str
+) -> None:
+    """With a known licence, with one of its own, and with none; titles are quoted."""
+    text = config.read_text("utf-8").replace(PUBLISHER, publisher)
+    config.write_text(text, encoding="utf-8")
+    target = folder / "other"
+    publish(config, "-o", target)
+
+    process = subprocess.run(
+        [str(CFFCONVERT), "--validate", "-i", str(target / "CITATION.cff")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert process.returncode == 0, process.stdout + process.stderr
+
+
+def test_a_dataset_proves_itself(dataset: Path) -> None:
+    """By `verify` without settings, and by sha256sum."""
+    assert findings(dataset) == []
+    process = subprocess.run(
+        ["sha256sum", "--quiet", "-c", "SHA256SUMS"],
+        cwd=dataset,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (process.returncode, process.stdout) == (0, "")
+
+
+def test_the_certificates_are_those_of_the_collector(
+    dataset: Path, config: Path, folder: Path
+) -> None:
+    """A day has one checksum, wherever it is."""
+    mine = folder / "mine.jsonl"
+    bikecollect("--config", config, "verify", "--certificates", mine)
+
+    ours = [json.loads(line) for line in mine.read_text("utf-8").splitlines()]
+    published = (dataset / "certificates.jsonl").read_text("utf-8").splitlines()
+    theirs = [json.loads(line) for line in published]
+    assert [(day["date"], day["sha256"], day["slots"]) for day in ours] == [
+        (day["date"], day["sha256"], day["slots"]) for day in theirs
+    ]
+    assert all(day["collector_sha256"] == day["sha256"] for day in theirs)
+
+
+def cut_a_row(dataset: Path) -> None:
+    """Remove the last row of the stations."""
+    path = dataset / "data/station_status.csv"
+    lines = path.read_text("utf-8").splitlines(keepends=True)
+    path.write_text("".join(lines[:-1]), encoding="utf-8")
+
+
+def change_a_count(dataset: Path) -> None:
+    """Change a number of bikes."""
+    path = dataset / "data/station_status.csv"
+    path.write_text(path.read_text("utf-8").replace(",7,", ",8,", 1), encoding="utf-8")
+
+
+def drop_a_day(dataset: Path) -> None:
+    """Remove a day, with its certificate."""
+    path = dataset / "data/station_status.csv"
+    lines = path.read_text("utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if not line.startswith("2026-11-22")]
+    path.write_text("".join(kept), encoding="utf-8")
+    path = dataset / "certificates.jsonl"
+    path.write_text(path.read_text("utf-8").partition("\n")[2], encoding="utf-8")
+
+
+@pytest.mark.parametrize("change", [cut_a_row, change_a_count, drop_a_day])
+def test_a_change_is_found_even_behind_new_checksums(
+    dataset: Path, change: object
+) -> None:
+    """Certificates and slots know the rows, too."""
+    assert callable(change)
+    change(dataset)
+    assert ("data/station_status.csv", "sha256 mismatch") in findings(dataset)
+
+    renew_sums(dataset)
+
+    assert {where[:7] for where, _ in findings(dataset)} == {"2026-11"}
+
+
+def test_files_that_are_lost_or_added_are_found(dataset: Path) -> None:
+    """Each is named."""
+    (dataset / "data/gaps.csv").unlink()
+    (dataset / "data/more.csv").write_text("a\n", encoding="utf-8")
+
+    assert findings(dataset) == [
+        ("data/gaps.csv", "is missing"),
+        ("data/more.csv", "is not in SHA256SUMS"),
+    ]
+
+
+def test_a_checksum_that_leads_out_of_the_folder_is_not_followed(dataset: Path) -> None:
+    """A dataset comes from strangers."""
+    sums = dataset / "SHA256SUMS"
+    sums.write_text(f"{'0' * 64}  ../../etc/passwd\n", encoding="utf-8")
+
+    assert findings(dataset)[0][0] == "SHA256SUMS"
+
+
+def test_runs_tell_nothing_of_the_machine(dataset: Path) -> None:
+    """No path, no boot, no message of an error."""
+    with (dataset / "data/runs.csv").open(encoding="utf-8", newline="") as file:
+        header = next(csv.reader(file))
+
+    assert not {"boot_id", "uptime", "awake", "file", "error"} & set(header)
+    assert {"slot", "outcome", "cause"} <= set(header)
+
+
+def test_the_readme_states_methods_coverage_sources_and_licence(dataset: Path) -> None:
+    """What a researcher must know before any figure."""
+    text = (dataset / "README.md").read_text("utf-8")
+
+    assert "one every 5 min" in text
+    for words in (
+        "*Stale.*",
+        "*Partial.*",
+        "*Missing.*",
+        "| not-started | ",
+        "| fetch | 5 | collected in its slot |",
+        "Data: Port of X",
+        "[CC-BY-4.0](https://creativecommons.org/licenses/by/4.0/)",
+        "sha256sum -c SHA256SUMS",
+    ):
+        assert words in text
+
+
+def test_zenodo_gets_its_metadata(dataset: Path) -> None:
+    """The keys of its deposit form."""
+    metadata = json.loads((dataset / ".zenodo.json").read_text("utf-8"))
+
+    assert metadata["upload_type"] == "dataset"
+    assert metadata["creators"] == [{"name": "Lovelace, Ada"}]
+    assert metadata["license"] == "cc-by-4.0"
+    assert metadata["title"] == (
+        'Station availability of City: "Bikes" & Co, 2026-11-22 to 2026-11-23'
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ([], "already exists (use --force to overwrite)"),
+        (["--since", "2019-01-01", "--until", "2019-01-02"], "has no closed day"),
+        (["--since", "2031-01-01"], "is not before"),
+    ],
+)
+def test_what_cannot_be_published_is_named(
+    dataset: Path, config: Path, arguments: list[str], problem: str
+) -> None:
+    """The dataset that is there stays as it is."""
+    before = (dataset / "SHA256SUMS").read_bytes()
+
+    process = bikecollect(
+        *("--config", config, "publish", "--until", "2026-11-23"),
+        *(*arguments, "-o", dataset),
+    )
+
+    assert process.returncode == 64
+    assert problem in process.stderr
+    assert (dataset / "SHA256SUMS").read_bytes() == before
+    assert not list(dataset.parent.glob(".dataset*"))
+
+
+def test_force_replaces_a_dataset_and_nothing_else(
+    dataset: Path, config: Path, folder: Path
+) -> None:
+    """A folder of somebody's files is never removed."""
+    publish(config, "--force", "--since", "2026-11-23", "-o", dataset)
+    assert "2026-11-22" not in (dataset / "certificates.jsonl").read_text("utf-8")
+    other = folder / "thesis"
+    other.mkdir()
+    (other / "chapter.txt").write_text("x", encoding="utf-8")
+
+    process = bikecollect(
+        *("--config", config, "publish", "--until", "2026-11-23"),
+        *("--force", "-o", other),
+    )
+
+    assert process.returncode == 64
+    assert "has files that are not of a dataset" in process.stderr
+    assert [path.name for path in other.iterdir()] == ["chapter.txt"]
+
+
+def test_a_damaged_day_is_not_published(
+    dataset: Path, config: Path, folder: Path
+) -> None:
+    """Of other days a dataset can still be made."""
+    path = folder / "city/station_status/2026-11-22.csv"
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b",7,", b",8,", 1))
+
+    process = bikecollect(
+        *("--config", config, "publish", "--until", "2026-11-23"),
+        *("-o", folder / "new"),
+    )
+
+    assert process.returncode == 74
+    assert "2026-11-22" in process.stderr
+    assert "bikecollect" in process.stderr
+    assert not (folder / "new").exists()
+    publish(config, "--since", "2026-11-23", "-o", folder / "new")
+    assert findings(folder / "new") == []
