@@ -1,7 +1,7 @@
 """Commits the vehicles of a payload: a second dataset, with its own ledger.
 
 The vehicles of a payload are committed before its stations, and only then does the
-payload leave the inbox: each ledger can thus be recovered separately, from the same
+payload leave the inbox: each ledger is recovered separately, from the same
 inbox (docs/decisions/0025).
 """
 
