@@ -78,7 +78,9 @@ def of_mail(error: str | None, rejected: Mapping[str, str]) -> dict[str, Signal 
     if error:
         return {"mail": Signal("smtp", error)}
     if rejected:
-        replies = "; ".join(f"{who} ({reply})" for who, reply in rejected.items())
+        replies = "; ".join(
+            f"{recipient} ({reply})" for recipient, reply in rejected.items()
+        )
         text = (
             f"the mail server rejects {replies}; the other recipients get the mails. "
             "Correct `to` or `escalate_to` in [mail] of the settings"

@@ -67,13 +67,13 @@ def _system() -> str:
     """Return the system: of the address, else the one shown before."""
     only = os.environ.get(ONLY)
     names = [only] if only else list(widgets.service().settings.systems)
-    asked = st.query_params.get("system", "")
-    if asked and asked not in names:
-        short = asked if len(asked) <= LONGEST else f"{asked[:LONGEST]}..."
+    requested = st.query_params.get("system", "")
+    if requested and requested not in names:
+        short = requested if len(requested) <= LONGEST else f"{requested[:LONGEST]}..."
         known = widgets.plain(", ".join(names[:8]))
         st.error(f'Unknown system "{widgets.plain(short)}". Known systems: {known}.')
         st.stop()
-    current = asked or kept("system")
+    current = requested or kept("system")
     current = current if current in names else names[0]
     if len(names) > 1:
         picked = st.selectbox(
@@ -86,7 +86,7 @@ def _system() -> str:
         )
         current = picked or current
         widgets.showing("system", current)
-        if current != asked:
+        if current != requested:
             st.query_params["system"] = current
     keep("system", current)
     return current

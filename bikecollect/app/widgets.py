@@ -98,8 +98,8 @@ def segments(title: str, key: str, options: Sequence[str]) -> str:
 
     A choice is a step in the browser's history.
     """
-    asked = st.query_params.get(key)
-    current = asked if asked and asked in options else options[0]
+    requested = st.query_params.get(key)
+    current = requested if requested and requested in options else options[0]
     chosen = st.segmented_control(
         title,
         options,
@@ -180,17 +180,17 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def basis(seen: float, expected: float, what: str = "slots") -> str:
+def basis(seen: float, expected: float, unit: str = "slots") -> str:
     """Return the basis of a figure: the data seen of those expected."""
     share = percent(seen / expected) if expected else percent(None)
-    return f"Basis: {seen:,.0f} of {expected:,.0f} expected {what} were seen ({share})."
+    return f"Basis: {seen:,.0f} of {expected:,.0f} expected {unit} were seen ({share})."
 
 
-def summed(table: pd.DataFrame, what: str = "slots", tail: str = "") -> str:
+def summed(table: pd.DataFrame, unit: str = "slots", tail: str = "") -> str:
     """Return the basis of a figure of *table*, from its columns ``slots_...``."""
     seen = table[f"slots_seen{tail}"].sum()
     expected = table[f"slots_expected{tail}"].sum()
-    return basis(seen, expected, what)
+    return basis(seen, expected, unit)
 
 
 def figure(

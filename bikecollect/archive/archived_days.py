@@ -37,13 +37,13 @@ INSERT_RUN = (
 class Archived(NamedTuple):
     """An archived day; *parts* has the size and the sha256 of its files.
 
-    *timezone* is the one by which the day was cut, *made* is in epoch seconds.
+    *timezone* is the one by which the day was cut, *archived_at* is in epoch seconds.
     """
 
     day: str
     summary: DaySummary
     timezone: str
-    made: float
+    archived_at: float
     csv_gone: bool
     parts: Mapping[str, Mapping[str, Any]]
 
@@ -144,7 +144,7 @@ def _save(db: "Connection", archived: Archived) -> None:
         archived.day,
         *archived.summary,
         archived.timezone,
-        archived.made,
+        archived.archived_at,
         int(archived.csv_gone),
         json.dumps(archived.parts),
     )
@@ -237,12 +237,12 @@ def archived_days(rows: Iterable[Sequence[Any]]) -> dict[str, Archived]:
 
 def _archived_day(day: str, row: Sequence[Any]) -> Archived:
     """Return the archived *day* of a *row*; raises ValueError if it is invalid."""
-    rows, slots, sha256, timezone, made, csv_gone, parts = row
+    rows, slots, sha256, timezone, archived_at, csv_gone, parts = row
     files = {name: dict(values) for name, values in json.loads(parts).items()}
     if not is_day(day):
         raise ValueError(f"not a day: {day}")
     summary = DaySummary(rows, slots, sha256)
-    return Archived(day, summary, timezone, made, bool(csv_gone), files)
+    return Archived(day, summary, timezone, archived_at, bool(csv_gone), files)
 
 
 class OpenedDays:

@@ -160,7 +160,7 @@ class Archive:
                 day=values["date"],
                 summary=day_csv.DaySummary(*summary),
                 timezone=values["timezone"],
-                made=values["made"],
+                archived_at=values["made"],
                 csv_gone=False,
                 parts=values["parts"],
             )
@@ -304,7 +304,7 @@ class Archive:
             day=contents.day,
             summary=summary,
             timezone=str(self.system.zone),
-            made=int(self.clock()),
+            archived_at=int(self.clock()),
             csv_gone=False,
             parts=parts,
         )
@@ -316,7 +316,7 @@ class Archive:
             "columns": list(contents.columns),
             **summary._asdict(),
             "parts": parts,
-            "made": archived.made,
+            "made": archived.archived_at,
             "version": __version__,
         }
         self._make_ready(aside, archived.day, values)

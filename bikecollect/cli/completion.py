@@ -74,10 +74,10 @@ def _matching(
     from click.shell_completion import CompletionItem  # only for a Tab
 
     begin = incomplete.casefold()
-    found = {
+    matches = {
         value: text for value, text in values if value.casefold().startswith(begin)
     }
-    return [CompletionItem(value, help=text) for value, text in found.items()]
+    return [CompletionItem(value, help=text) for value, text in matches.items()]
 
 
 def _stations(ctx: click.Context) -> Iterator[tuple[str, str]]:

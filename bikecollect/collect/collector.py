@@ -57,7 +57,7 @@ class Collector:
     """Runs one cycle for each of some systems, in parallel, and sends alerts.
 
     *cycle* returns the cycle of a system that may use the network for some seconds;
-    *tell* takes the runs, and returns whether people were alerted; *logs* returns the
+    *alert* takes the runs, and returns whether people were alerted; *logs* returns the
     handler that logs to the *folders*. *hosts* are those of the feeds, *seconds* is the
     time for all requests, *workers* the maximum of processes.
     """
@@ -70,7 +70,7 @@ class Collector:
     seconds: float
     workers: int
     cycle: Callable[[str, float], Cycle]
-    tell: Callable[[Troubles, Sequence[Run]], bool]
+    alert: Callable[[Troubles, Sequence[Run]], bool]
     logs: Callable[[Mapping[str, Path]], logging.Handler]
     ping: Pinger | None = None
     redact: Redact = unredacted
@@ -87,19 +87,19 @@ class Collector:
             crew = self._crew(troubles)  # may fork, so before the ping's thread
             with _pinged(self.ping) as runs:
                 ended = self._in_order(crew.results())
-                told = self._tell(troubles, ended)
+                is_reported = self._alert(troubles, ended)
                 crew.end_reports(ended)
                 names = {run.system_id for run in ended}
                 lost = [self._lost(name) for name in self.folders if name not in names]
                 runs.extend(ended + lost)
-                ended = [self._log_end(run, told=told) for run in ended]
-                return ended + [self._log_end(run, told=False) for run in lost]
+                ended = [self._log_end(run, is_reported=is_reported) for run in ended]
+                return ended + [self._log_end(run, is_reported=False) for run in lost]
 
     def dry(self) -> list[Run]:
         """Fetch and read for each system; write nothing and send no alerts."""
         tasks = [self._task(name, dry=True) for name in self.folders]
         runs = self._in_order(Pool(tasks, self.seconds, self.times).results())
-        return [self._log_end(run, told=False) for run in runs]
+        return [self._log_end(run, is_reported=False) for run in runs]
 
     def _in_order(self, results: Iterator[Run]) -> list[Run]:
         """Return the runs in the order of the settings."""
@@ -164,8 +164,8 @@ class Collector:
                 run = run.failed(StorageError(f"cannot use the disk: {error}"))
             except Exception as error:
                 log.exception("%s: a bug", name, extra={"told": True})
-                what = f"{type(error).__name__}: {error}"
-                run = run.ended(Outcome.BUG, "bug", what)
+                error_text = f"{type(error).__name__}: {error}"
+                run = run.ended(Outcome.BUG, "bug", error_text)
             return run.redacted(self.redact)
 
     def _begin(self, name: str) -> Run:
@@ -191,32 +191,32 @@ class Collector:
         earlier = sorted(unreported, key=_slot_of)
         for _, group in groupby(earlier, key=_slot_of):
             runs = {run.system_id: run for run in group}
-            told = self._tell({}, list(runs.values()))
+            is_reported = self._alert({}, list(runs.values()))
             for run in runs.values():
                 if run.outcome is Outcome.KILLED:
                     with of_run(run.system_id, run.run_id):
                         values = (run.system_id, run.error)
-                        log.warning("%s: %s", *values, extra={"told": told})
+                        log.warning("%s: %s", *values, extra={"told": is_reported})
 
-    def _tell(self, troubles: Troubles, runs: Sequence[Run]) -> bool:
+    def _alert(self, troubles: Troubles, runs: Sequence[Run]) -> bool:
         """Return whether people were alerted; an error here does not change *runs*."""
         try:
-            return self.tell(troubles, runs)
+            return self.alert(troubles, runs)
         except OSError as error:
             log.warning("cannot send alerts: the disk: %s", error)
             log.debug("alerting", exc_info=True)
             return False
         except Exception as error:
-            what = f"{type(error).__name__}: {error}"
+            error_text = f"{type(error).__name__}: {error}"
             text = "a bug prevented the alerts: %s (-vv shows the traceback)"
-            log.warning(text, what)
+            log.warning(text, error_text)
             log.debug("alerting", exc_info=True)
             return False
 
-    def _log_end(self, run: Run, *, told: bool) -> Run:
-        """Log how *run* ended; if people were *told*, not on stderr."""
+    def _log_end(self, run: Run, *, is_reported: bool) -> Run:
+        """Log how *run* ended; if people were *is_reported*, not on stderr."""
         zone = self.zones[run.system_id]
-        extra = {"told": told}
+        extra = {"told": is_reported}
         with of_run(run.system_id, run.run_id):
             numbers = {**extra, "numbers": run_values(run, zone)}
             log.info("%s", run_line(run, zone), extra=numbers)

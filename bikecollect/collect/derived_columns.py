@@ -74,8 +74,8 @@ def chosen(names: Sequence[str], beside: Path) -> Chosen:
             columns.append(column)
             used |= dict.fromkeys(map(str.casefold, column.names), name)
         except Exception as error:  # noqa: BLE001 - the user's own code
-            what = f"{type(error).__name__}: {error}"
-            troubles.append(f'column "{name}" is skipped: {what}'[:300])
+            message = f"{type(error).__name__}: {error}"
+            troubles.append(f'column "{name}" is skipped: {message}'[:300])
     return Chosen(tuple(columns), tuple(troubles))
 
 

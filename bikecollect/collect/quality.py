@@ -98,14 +98,14 @@ def reject_growth(
     ledger: "Ledger",
     slot: Slot,
     rows: int,
-    what: str,
+    unit: str,
     *,
     notes: Mapping[str, str],
     source: str,
 ) -> None:
     """Raise PayloadError for far more *rows* than usual, in the first hour.
 
-    *what* they are is "stations" or "vehicles"; *notes* are those of *ledger*. A
+    *unit* they are is "stations" or "vehicles"; *notes* are those of *ledger*. A
     `backfill`, by its *source*, commits them.
     """
     usual, before = ledger.usual_rows(slot), notes.get(GROWTH, "")
@@ -114,7 +114,7 @@ def reject_growth(
         ledger.remember({GROWTH: note})
     if doubted and not source.startswith("backfill"):
         raise PayloadError(
-            f"{rows} {what} instead of the usual {usual}: accepted once reported "
+            f"{rows} {unit} instead of the usual {usual}: accepted once reported "
             "for an hour; `bikecollect backfill` commits them now",
             cause="growth",
         )

@@ -208,5 +208,5 @@ def _unreadable(error: Exception) -> Notice:
         error.__traceback__ = None  # its frames hold the parsed documents
         return Notice("partial", f"the vehicles are not committed: {error}")
     log.error("a bug in reading vehicles", exc_info=error, extra={"told": True})
-    what = f"{type(error).__name__}: {error}"
-    return Notice("bug", f"a bug in reading vehicles: {what}")
+    message = f"{type(error).__name__}: {error}"
+    return Notice("bug", f"a bug in reading vehicles: {message}")

@@ -147,11 +147,11 @@ class SettingsError(BikecollectError):
 
 
 class UntrustedFile(SettingsError):
-    """Other users may change *what*; *remedy* is the command that prevents it."""
+    """Other users may change *problem*; *remedy* is the command that prevents it."""
 
-    def __init__(self, what: str, remedy: str, *, first: str = "") -> None:
-        super().__init__(f"{what}; {first}run: {remedy}")
-        self.what = what
+    def __init__(self, problem: str, remedy: str, *, first: str = "") -> None:
+        super().__init__(f"{problem}; {first}run: {remedy}")
+        self.problem = problem
         self.remedy = remedy
 
 

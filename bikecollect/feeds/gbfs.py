@@ -144,7 +144,7 @@ class Gbfs:
         if not self._pin and not secret and turn.places.main == STATUS:
             newer = self._newer(get, turn, listing)
             if newer and _overlap(newer, memory) >= _overlap(turn, memory):
-                newer.places.looked = memory.now
+                newer.places.requested_at = memory.now
                 newer.findings = turn.findings
                 return newer
         return turn
@@ -187,7 +187,7 @@ class Gbfs:
             if error.cause in GONE or late:
                 return self._rediscovered(get, memory, places, error)
             raise
-        if memory.now >= places.looked + DAY:
+        if memory.now >= places.requested_at + DAY:
             self._look(get, memory, turn)
         return turn
 
@@ -223,9 +223,9 @@ class Gbfs:
         try:
             listing = self._listed(get, places.own or self._url, tries=ONCE)
         except (FeedError, PayloadError):
-            places.looked = memory.now - DAY + HOUR
+            places.requested_at = memory.now - DAY + HOUR
             return
-        places.looked = memory.now
+        places.requested_at = memory.now
         turn.listing = listing.document
         if places.version not in {"", listing.version} and not places.own:
             turn.findings[f"version {listing.version} at {int(memory.now)}"] = (
@@ -235,7 +235,7 @@ class Gbfs:
         places.version = places.version if places.own else listing.version
         self._adopt(get, turn, listing)
         if places.main != STATUS:
-            places.looked -= DAY - HOUR  # its stations may come at any time
+            places.requested_at -= DAY - HOUR  # its stations may come at any time
         stays = self._pin or places.main != STATUS
         newer = None if stays else self._newer(get, turn, listing)
         if newer is None:
@@ -248,7 +248,7 @@ class Gbfs:
                 "settings switches to it"
             )
             return
-        newer.places.looked, turn.places = memory.now, newer.places
+        newer.places.requested_at, turn.places = memory.now, newer.places
         turn.moved = ""
         turn.findings[f"version {new} at {int(memory.now)}"] = (
             f"GBFS {new} is read from now on, {old} before, with the same station ids "

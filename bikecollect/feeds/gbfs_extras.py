@@ -132,7 +132,7 @@ class ExtrasFetcher:
             extras.documents.append(get(check=check, tries=ONCE))
         except FeedError as error:
             extras.findings[key] = f"{VEHICLES} failed: {error}"
-            places.looked = min(places.looked, self._now - DAY + QUARTER)
+            places.requested_at = min(places.requested_at, self._now - DAY + QUARTER)
 
     def _is_due(self, unknown: set[str], moved: str) -> bool:
         """Return whether this run requests the information."""

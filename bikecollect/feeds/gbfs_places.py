@@ -46,14 +46,14 @@ class Places:
     """The addresses of a system's documents by name, and how they were found.
 
     *own* is the address of the gbfs.json of this *version*, empty for that of the
-    settings. *looked* is when it was requested last, *worked* when the status was
+    settings. *requested_at* is when it was requested last, *worked* when the status was
     received last (to the hour). *proven* are the names whose address has answered.
     """
 
     addresses: dict[str, str]
     version: str = ""
     own: str = ""
-    looked: float = 0.0
+    requested_at: float = 0.0
     worked: float = 0.0
     proven: set[str] = field(default_factory=set)
 
@@ -108,7 +108,7 @@ class Places:
             {
                 "url": fingerprint(url),
                 "pin": pin,
-                "at": self.looked,
+                "at": self.requested_at,
                 "worked": self.worked // HOUR * HOUR,
                 **{key: kept.get(name, "") for name, key in NAMES.items()},
                 "version": self.version,
@@ -130,7 +130,7 @@ def remembered(note: str | None, url: str, pin: str) -> Places | None:
             version=str(known.get("version", "")),
             own=str(known.get("own", "")),
             # Notes of a version without vehicles: gbfs.json is read again at once.
-            looked=float(known["at"]) if NAMES[VEHICLES] in known else 0.0,
+            requested_at=float(known["at"]) if NAMES[VEHICLES] in known else 0.0,
             worked=float(known.get("worked", 0)),
             proven=set(known["proven"]),
         )
@@ -181,9 +181,9 @@ def places(
     known = in_listing(listing)
     if STATUS not in known and not (alone and VEHICLES in known):
         names = ", ".join(sorted(listing.addresses)) or "nothing"
-        what = f"{listing.document.url} lists no station_status but {names}"
-        raise without_stations(what, known)
-    return Places(known, listing.version, own, looked=now)
+        problem = f"{listing.document.url} lists no station_status but {names}"
+        raise without_stations(problem, known)
+    return Places(known, listing.version, own, requested_at=now)
 
 
 def main_document(
@@ -211,7 +211,7 @@ def main_document(
         if not vehicles:
             raise without_stations(f"{document.url} is empty", places.addresses)
     # They are looked for again in an hour.
-    places.looked = memory.now - DAY + HOUR
+    places.requested_at = memory.now - DAY + HOUR
     for name in (STATUS, INFORMATION):
         places.addresses.pop(name, None)
     return ask()
@@ -225,12 +225,12 @@ def _is_empty(body: bytes) -> bool:
         return False
 
 
-def without_stations(what: str, addresses: Mapping[str, str]) -> FeedUnavailable:
-    """Return the error for a system without stations, as *what* says."""
+def without_stations(problem: str, addresses: Mapping[str, str]) -> FeedUnavailable:
+    """Return the error for a system without stations, as *problem* says."""
     remedy = "a system without stations cannot be collected"
     if VEHICLES in addresses:
         remedy = "set `vehicles = true` to collect the vehicles of this system"
-    return FeedUnavailable(f"{what}: {remedy}", cause="no-stations")
+    return FeedUnavailable(f"{problem}: {remedy}", cause="no-stations")
 
 
 def in_listing(listing: Listing) -> dict[str, str]:

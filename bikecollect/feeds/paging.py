@@ -115,11 +115,11 @@ class _Walk:
     def size(self) -> int:
         """The number of stations on a full page, 0 if the list is not paged."""
         query = self._query()
-        asked = number(query.get(find_name(SIZE, query), ""))
+        requested_size = number(query.get(find_name(SIZE, query), ""))
         if self.has_more or (self.total is not None and self.total > self.first):
             return self.first
-        paged = asked or find_name(PAGE, query) or find_name(OFFSET, query)
-        full = self.first >= asked > 0 or self.first in LIKELY
+        paged = requested_size or find_name(PAGE, query) or find_name(OFFSET, query)
+        full = self.first >= requested_size > 0 or self.first in LIKELY
         return self.first if paged and full else 0
 
     def get_next_pages(self) -> None:
@@ -232,8 +232,8 @@ class _Walk:
             note["moves"] = True
         if self.query:
             note["query"] = self.query
-        asked = self.asked or known.get("asked", 0.0)
-        return {**note, "asked": asked} if asked else note
+        requested = self.asked or known.get("asked", 0.0)
+        return {**note, "asked": requested} if requested else note
 
     def _moves(self, known: Mapping[str, Any]) -> bool:
         """Return whether the list has grown or shrunk a little since it was known."""

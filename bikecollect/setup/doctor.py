@@ -87,7 +87,7 @@ def _command(settings: Settings) -> Checks:
         try:
             trusted_files.check_file(Path(program))
         except UntrustedFile as error:
-            yield bad("tell.command", error.what, error.remedy)
+            yield bad("tell.command", error.problem, error.remedy)
 
 
 def _guarded(name: str, checks: Checks) -> Checks:
@@ -121,7 +121,7 @@ def _folder(name: str, place: Path) -> Checks:
     try:
         data_folder.check(place)
     except UntrustedFile as error:
-        yield bad(check_name, error.what, error.remedy)
+        yield bad(check_name, error.problem, error.remedy)
         return
     yield _ownership(check_name, place, _files(place, FILES))
     if os.geteuid() == 0:
@@ -151,7 +151,7 @@ def _archive(data: Path) -> Checks:
     try:
         data_folder.check_archive(data)
     except UntrustedFile as error:
-        yield bad(check_name, error.what, error.remedy)
+        yield bad(check_name, error.problem, error.remedy)
         return
     yield _ownership(check_name, place, _files(place, ("**/*",)))
 
@@ -194,8 +194,8 @@ def _disk(name: str, settings: Settings) -> Checks:
     else:
         yield good(check_name, text)
     for damage in status.health.damage:
-        what, _, remedy = damage.rpartition("; ")
-        yield bad(f"{name}: data", what or damage, remedy.removeprefix("run: "))
+        problem, _, remedy = damage.rpartition("; ")
+        yield bad(f"{name}: data", problem or damage, remedy.removeprefix("run: "))
 
 
 def _feed(name: str, system: System) -> Checks:

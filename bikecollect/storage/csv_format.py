@@ -206,8 +206,8 @@ class Format:
                     row.extend([_cell(plain(values.get(n))) for n in column.names])
                 except Exception as error:  # noqa: BLE001 - the user's own code
                     row.extend([None] * len(column.names))
-                    what = f"{type(error).__name__}: {error}"
-                    troubles[f"column {column.names[0]} failed: {what}"[:300]] = None
+                    message = f"{type(error).__name__}: {error}"
+                    troubles[f"column {column.names[0]} failed: {message}"[:300]] = None
         return tuple(troubles)[:5]
 
 

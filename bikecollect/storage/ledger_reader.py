@@ -278,8 +278,8 @@ class History:
                 current.execute(f"CREATE TEMP VIEW slot_blocks AS {sql}")
                 yield current
         except OSError as error:
-            what = f"cannot read {self._path}: {error.strerror}"
-            raise StorageError(what) from error
+            message = f"cannot read {self._path}: {error.strerror}"
+            raise StorageError(message) from error
         except (sqlite3.Error, ValueError, TypeError) as error:
             raise StorageError(
                 f"cannot read {self._path}: {error}; if it is damaged, the next fetch "

@@ -94,18 +94,18 @@ class Recovery:
         ]
         text = information_header() + b"".join(groups)
         old = self.store.content(INFORMATION)
-        what = "is missing" if old is None else "was changed by another program"
+        reason = "is missing" if old is None else "was changed by another program"
         if old == text:
-            what = "is as it should be"
+            reason = "is as it should be"
         elif old is not None:
             name = f"{INFORMATION}.{zlib.crc32(old):08x}.changed"
-            what = f"{what} (moved to {self.payloads.set_aside(name, old)})"
+            reason = f"{reason} (moved to {self.payloads.set_aside(name, old)})"
         self.store.replace(INFORMATION, text)
         start, end = len(text) - len(groups[-1]), len(text)
         span = Span(INFORMATION, start, end, zlib.crc32(groups[-1]))
         self.ledger.replace_file(span)
         count = sum(map(len, versions.values()))
-        rebuilt = f"{INFORMATION} {what}: rebuilt from the ledger, {count} versions"
+        rebuilt = f"{INFORMATION} {reason}: rebuilt from the ledger, {count} versions"
         return [Notice("damage", rebuilt)]
 
     def check_stations(self) -> list[Repair]:
@@ -166,9 +166,9 @@ class Recovery:
             self.ledger.adopt(_adopted(group) for group in tail.groups)
         return self._cut(tail, size)
 
-    def _abandon(self, file: str, what: str) -> list[Notice]:
+    def _abandon(self, file: str, reason: str) -> list[Notice]:
         self.ledger.mark_damaged(file)
-        text = f"{file} {what}: it is left unchanged, a new segment begins"
+        text = f"{file} {reason}: it is left unchanged, a new segment begins"
         return [Notice("damage", text)]
 
     def _vanished(self, extents: dict[str, Extent]) -> list[Notice]:

@@ -265,13 +265,13 @@ def _repair_files(system: SystemFolder, times: Times) -> list[Repair]:
         return [*listed, *Repairer(system.path, store, ledger, aside).run()]
 
 
-def forget(settings: Settings, name: str, times: Times, what: str, reason: str) -> str:
-    """Forget *what* of the system *name*, which is lost; return a message."""
+def forget(settings: Settings, name: str, times: Times, item: str, reason: str) -> str:
+    """Forget *item* of the system *name*, which is lost; return a message."""
     system = settings.system_folder(name)
     data_folder.prepare(system.path)
     store, ledger = Store(system.path), Ledger(system.ledger)
     with _recovered(system, times, store, ledger):
-        return Forgetter(system, store, ledger, times.clock).forget(what, reason)
+        return Forgetter(system, store, ledger, times.clock).forget(item, reason)
 
 
 def rebuild_stations(settings: Settings, name: str, times: Times) -> list[str]:

@@ -172,8 +172,8 @@ def test_stations_are_filtered() -> None:
     def ids(**what: object) -> list[str]:
         return [station.station_id for station in chosen(some, **what)]  # type: ignore[arg-type]
 
-    assert ids(found={"A1"}) == ["A1"]
-    assert ids(found=set()) == []
+    assert ids(matches={"A1"}) == ["A1"]
+    assert ids(matches=set()) == []
     assert ids(regions=["West"]) == ["a2"]
     assert ids(vehicles=1) == ["a2"]
     assert ids(docks=1) == ["A1"]

@@ -97,8 +97,8 @@ class Outbox:
                 is_held = False
             yield is_held
 
-    def _failure(self, what: str, error: OSError) -> StorageError:
-        return StorageError(f"cannot {what} a mail in {self.folder}: {error}")
+    def _failure(self, action: str, error: OSError) -> StorageError:
+        return StorageError(f"cannot {action} a mail in {self.folder}: {error}")
 
 
 def _remove_unless_locked(path: Path) -> None:

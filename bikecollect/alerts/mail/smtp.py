@@ -105,7 +105,9 @@ def _delivered(
         return Delivery(to, _error_text(error), is_final=error.smtp_code >= PERMANENT)
     except smtplib.SMTPNotSupportedError as error:
         return Delivery(to, _error_text(error), is_final=True)
-    return _partial(to, {who: _reply(reply) for who, reply in refused.items()})
+    return _partial(
+        to, {recipient: _reply(reply) for recipient, reply in refused.items()}
+    )
 
 
 def _partial(to: tuple[str, ...], refused: Mapping[str, tuple[int, str]]) -> Delivery:
@@ -113,11 +115,19 @@ def _partial(to: tuple[str, ...], refused: Mapping[str, tuple[int, str]]) -> Del
 
     If no recipient got the mail, no rejection is final: it is kept for all.
     """
-    final = {who: text for who, (code, text) in refused.items() if code >= PERMANENT}
-    error = "; ".join(f"{who}: {text}" for who, (_, text) in refused.items())
+    final = {
+        recipient: text
+        for recipient, (code, text) in refused.items()
+        if code >= PERMANENT
+    }
+    error = "; ".join(
+        f"{recipient}: {text}" for recipient, (_, text) in refused.items()
+    )
     if len(refused) == len(to):
         return Delivery(to, error, is_final=len(final) == len(to))
-    left = tuple(who for who in to if who in refused and who not in final)
+    left = tuple(
+        recipient for recipient in to if recipient in refused and recipient not in final
+    )
     return Delivery(left, error, final)
 
 

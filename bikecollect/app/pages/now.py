@@ -118,8 +118,10 @@ def _filters(name: str, stations: list[MapStation]) -> list[MapStation]:
                 "Free docks, at least", 0, 100, 0, key="docks", bind="query-params"
             )
             _language(name)
-    found = matching(frames.texts(name), text) if text.strip() else None
-    return chosen(stations, found=found, regions=areas, vehicles=vehicles, docks=docks)
+    matches = matching(frames.texts(name), text) if text.strip() else None
+    return chosen(
+        stations, matches=matches, regions=areas, vehicles=vehicles, docks=docks
+    )
 
 
 def _language(name: str) -> None:

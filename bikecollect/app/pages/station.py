@@ -39,9 +39,13 @@ def _picked(name: str) -> Known | None:
     ids = sorted(known, key=lambda i: (known[i].until is not None, known[i].called))
     if not ids:
         return None
-    asked = st.query_params.get("station", "") or header.kept("station")
-    if st.query_params.get("station") and asked not in known:
-        short = asked if len(asked) <= LONGEST_ID else f"{asked[:LONGEST_ID]}..."
+    requested = st.query_params.get("station", "") or header.kept("station")
+    if st.query_params.get("station") and requested not in known:
+        short = (
+            requested
+            if len(requested) <= LONGEST_ID
+            else f"{requested[:LONGEST_ID]}..."
+        )
         st.warning(f'No station has the id "{widgets.plain(short)}"; showing another.')
 
     def label(station_id: str) -> str:
@@ -49,7 +53,7 @@ def _picked(name: str) -> Known | None:
         removed = " - removed" if station.until is not None else ""
         return f"{station.called} ({station_id}){removed}"
 
-    current = asked if asked in known else ids[0]
+    current = requested if requested in known else ids[0]
     picked = st.selectbox(
         "Station",
         ids,
@@ -98,7 +102,7 @@ def _typical_day(name: str, station: str, when: Span) -> None:
     left, right = st.columns(2)
     with left:
         day = widgets.day("Day", "day", newest, (first, widgets.last_day(name)))
-    what = right.segmented_control(
+    measure = right.segmented_control(
         "Of",
         list(OF),
         default="bikes",
@@ -119,7 +123,7 @@ def _typical_day(name: str, station: str, when: Span) -> None:
         return
     one = (day, day + timedelta(days=1))
     that_day = frames.answer(name, "history", one, stations=(station,))
-    both = chart_rows.overlaid(typical, that_day, day, OF[what or "bikes"])
+    both = chart_rows.overlaid(typical, that_day, day, OF[measure or "bikes"])
     table = frames.frame(both, frames.zone(name))
     tips = {
         "time": ("time", "%H:%M"),
@@ -133,7 +137,7 @@ def _typical_day(name: str, station: str, when: Span) -> None:
     low, high = int(table["days_seen"].min()), int(table["days_seen"].max())
     seen = f"{low} to {high}" if low < high else f"{low}"
     widgets.figure(
-        timelines.band(unit="free docks" if what == "docks" else "bikes", tips=tips),
+        timelines.band(unit="free docks" if measure == "docks" else "bikes", tips=tips),
         table,
         f"{station}-typical",
         f"Basis: {seen} of {int(table['days_expected'].max())} {day:%A}s seen, from "
@@ -145,7 +149,7 @@ def _typical_day(name: str, station: str, when: Span) -> None:
 
 def _chance(name: str, station: str, when: Span) -> None:
     st.header("Chance of a bike, and of a free dock", anchor=False)
-    what = st.segmented_control(
+    measure = st.segmented_control(
         "Chance of",
         ["a bike", "a dock"],
         default="a bike",
@@ -158,12 +162,12 @@ def _chance(name: str, station: str, when: Span) -> None:
         name, "availability", when, by="station", stations=(station,)
     )
     table = frames.frame(chart_rows.by_hour(answer), frames.zone(name))
-    column = "share_with_dock" if what == "a dock" else "share_with_vehicle"
-    tips = widgets.HOUR_TIPS | {column: (f"chance of {what}", ".0%")}
+    column = "share_with_dock" if measure == "a dock" else "share_with_vehicle"
+    tips = widgets.HOUR_TIPS | {column: (f"chance of {measure}", ".0%")}
     widgets.figure(
         heatmaps.week(
             column,
-            f"share of slots with {what}",
+            f"share of slots with {measure}",
             form=".0%",
             tips=tips,
             domain=(0, 1),
@@ -171,7 +175,7 @@ def _chance(name: str, station: str, when: Span) -> None:
         table,
         f"{station}-chance",
         widgets.summed(table),
-        f"Chance of {what} by weekday and hour",
+        f"Chance of {measure} by weekday and hour",
     )
 
 
@@ -191,11 +195,11 @@ def _neighbours(name: str, station: str, when: Span) -> None:
         return
     known = frames.stations(name, widgets.days(name)[1])
     table.insert(4, "name", [known[id_].called for id_ in table["neighbour"]])
-    for what, words, title in (
+    for measure, words, title in (
         ("empty", "no bike", "has a bike then"),
         ("full", "no free dock", "has a dock then"),
     ):
-        some = table[table["what"] == what]
+        some = table[table["what"] == measure]
         if some.empty:
             continue
         st.markdown(f"**When it has {words}** ({some['slots'].iloc[0]:,} slots)")

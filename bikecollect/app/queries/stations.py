@@ -87,20 +87,20 @@ class Known(NamedTuple):
 def chosen(
     places: Iterable[MapStation],
     *,
-    found: Collection[str] | None = None,
+    matches: Collection[str] | None = None,
     regions: Sequence[str] = (),
     vehicles: int = 0,
     docks: int = 0,
 ) -> list[MapStation]:
     """Return the stations that pass the filters.
 
-    *found* are the ids that a search found, None without one; *vehicles* and *docks*
+    *matches* are the ids that a search found, None without one; *vehicles* and *docks*
     are minima; no *regions* means all. A station that the slot lacks has no vehicles.
     """
     return [
         station
         for station in places
-        if (found is None or station.station_id in found)
+        if (matches is None or station.station_id in matches)
         and (not regions or station.region in regions)
         and (station.vehicles or 0) >= vehicles
         and (station.docks or 0) >= docks

@@ -102,8 +102,8 @@ def _steps(
             for dataset in filter(None, (stations, vehicles)):
                 yield from replace(dataset, skip_damaged=skip_damaged).run()
     except OSError as error:
-        what = f"cannot read {error.filename or settings.data / name}"
-        raise StorageError(f"{what}: {error.strerror}") from error
+        message = f"cannot read {error.filename or settings.data / name}"
+        raise StorageError(f"{message}: {error.strerror}") from error
 
 
 def _print_step(step: Step, form: str, *, quiet: bool) -> None:

@@ -29,5 +29,5 @@ def forget(
     settings = ctx.ensure_object(Shared).settings()
     (name,) = settings.chosen((system_id,))
     times = Times(time.time, time.monotonic, process.Stop())
-    for what in whats:
-        say(f"{name}: {history.forget(settings, name, times, what, reason)}\n")
+    for item in whats:
+        say(f"{name}: {history.forget(settings, name, times, item, reason)}\n")

@@ -176,10 +176,10 @@ def _failure(error: "duckdb.Error") -> BikecollectError:
 
     if duckdb_engine.UNREADABLE in str(error):
         return StorageError(duckdb_engine.message(error), cause="archive")
-    what = f"the query failed: {str(error).strip()}"
-    if isinstance(error, duckdb.IOException) and NO_FILES not in what:
-        return StorageError(what)
-    return UsageError(what, lines=True)
+    message = f"the query failed: {str(error).strip()}"
+    if isinstance(error, duckdb.IOException) and NO_FILES not in message:
+        return StorageError(message)
+    return UsageError(message, lines=True)
 
 
 def _print(cursor: Any, names: Sequence[str], form: str) -> None:

@@ -33,12 +33,12 @@ def unicode() -> bool:
     return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
 
 
-def bar(part: float, whole: float, width: int) -> str:
-    """Return a bar for *part* of *whole*, at most *width* and at least 1 long."""
-    if not whole or part <= 0:
+def bar(part: float, total: float, width: int) -> str:
+    """Return a bar for *part* of *total*, at most *width* and at least 1 long."""
+    if not total or part <= 0:
         return ""
     mark = "█" if unicode() else "#"
-    return mark * max(1, round(part / whole * width))
+    return mark * max(1, round(part / total * width))
 
 
 def wrapped(

@@ -192,7 +192,7 @@ def _ranking(
     rising: bool,
 ) -> Mapping[str, Any]:
     """Return the first stations in an order; *rising* ones lack a bike or a dock."""
-    thing = "bike" if column == "share_with_vehicle" else "free dock"
+    unit = "bike" if column == "share_with_vehicle" else "free dock"
     first = []
     for row in ranked(rows, column, rising=rising)[:RANKED]:
         name, area = names.get(row["station_id"], (None, None))
@@ -207,7 +207,7 @@ def _ranking(
         )
     return {
         "title": title,
-        "measure": f"without a {thing}" if rising else f"with a {thing}",
+        "measure": f"without a {unit}" if rising else f"with a {unit}",
         "colour": COLOURS[column] if rising else "blue",
         "rows": first,
     }

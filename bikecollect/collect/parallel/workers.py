@@ -53,10 +53,10 @@ class Workers:
     def results(self) -> Iterator[Run]:
         """Yield the runs as they end; those of a process that dies are missing."""
         yield from self._work.results(self._here) if self._here else ()
-        pending, told = set(self._processes), False
+        pending, is_forwarded = set(self._processes), False
         while pending:
-            if self._stop.signum and not told:
-                told = True
+            if self._stop.signum and not is_forwarded:
+                is_forwarded = True
                 self._forward(self._stop.signum)
             for connection in wait(list(pending), POLL):
                 assert isinstance(connection, Connection)

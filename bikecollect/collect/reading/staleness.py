@@ -50,14 +50,14 @@ CELL_ID, CELL_REPORTED = 2, 12
 class Reports:
     """The reports of a snapshot: the *newest*, *age* seconds old, and the others.
 
-    *heard* stations have reported within an hour before the newest one; *is_regular*
+    *recent* stations have reported within an hour before the newest one; *is_regular*
     says that nearly all of them did so within 15 minutes. The system *is_open* unless
     half of its stations are closed. *stamps* are epoch seconds.
     """
 
     newest: int
     age: float
-    heard: int
+    recent: int
     is_regular: bool
     is_open: bool
     stamps: Sequence[int]
@@ -107,7 +107,7 @@ class Calibration:
         """Return how old the newest of *reports* may be; None if that is unknown."""
         if not reports.is_open:
             return None
-        many = self.beats >= BEATS and reports.heard >= FEW
+        many = self.beats >= BEATS and reports.recent >= FEW
         if many or (self.beats and self.slot - self.regular >= PROVEN):
             return OLD + self.age
         if not self.beats and self.slot - self.began >= LEARNED:
@@ -147,14 +147,14 @@ def read_reports(
     if not stamps:
         return None
     newest = max(stamps)
-    heard = sum(newest - stamp <= HOUR for stamp in stamps)
-    recent = sum(newest - stamp <= OLD for stamp in stamps)
+    recent = sum(newest - stamp <= HOUR for stamp in stamps)
+    prompt = sum(newest - stamp <= OLD for stamp in stamps)
     closed = sum(map(_is_shut, statuses))
     return Reports(
         newest,
         fetched_at - newest,
-        heard,
-        is_regular=recent >= REGULAR * heard,
+        recent,
+        is_regular=prompt >= REGULAR * recent,
         is_open=closed < CLOSED * len(statuses),
         stamps=stamps,
     )

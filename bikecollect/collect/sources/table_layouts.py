@@ -100,9 +100,9 @@ def recognised(header: Sequence[str], name: str = "") -> Layout:
     ]
     if matches:
         return matches[-1]
-    what = f"lacks columns of the layout {name}" if name else "has an unknown layout"
+    message = f"lacks columns of the layout {name}" if name else "has an unknown layout"
     raise UsageError(
-        f"the table {what}; its columns are {_listed(header)}. Map the columns: "
+        f"the table {message}; its columns are {_listed(header)}. Map the columns: "
         "--map time=... --map station_id=... --map num_vehicles_available=..."
     )
 

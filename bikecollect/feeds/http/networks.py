@@ -157,10 +157,10 @@ class AddressGuard:
         return {kind_of(str(info[4][0])) for info in infos}
 
 
-def _refused(host: str, what: str) -> ProtocolError:
+def _refused(host: str, reason: str) -> ProtocolError:
     host = bracketed(host)
     return ProtocolError(
-        f"{host} is {what}: connection refused; if it is yours, set "
+        f"{host} is {reason}: connection refused; if it is yours, set "
         f'private_hosts = ["{host}"]',
         cause="address",
     )

@@ -211,21 +211,21 @@ def at(value: Any, path: str) -> Any:
     return value
 
 
-def objects(stations: Any, what: str) -> list[Any]:
+def objects(stations: Any, description: str) -> list[Any]:
     """Return *stations* as a list; raises PayloadError if it is empty or no list.
 
-    *what* names it in the messages.
+    *description* names it in the messages.
     """
     if isinstance(stations, Mapping):
         stations = list(stations.values())
     if not isinstance(stations, list):
         kind = _WORDS.get(type(stations), "nothing")
-        raise PayloadError(f"{what} is {kind}, not a list of stations")
+        raise PayloadError(f"{description} is {kind}, not a list of stations")
     if not stations:
-        raise PayloadError(f"{what} has no stations", cause="no-stations")
+        raise PayloadError(f"{description} has no stations", cause="no-stations")
     if len(stations) > MAX_STATIONS:
         raise PayloadError(
-            f"{what} has {len(stations)} stations, more than {MAX_STATIONS}",
+            f"{description} has {len(stations)} stations, more than {MAX_STATIONS}",
             cause="too-large",
         )
     return stations

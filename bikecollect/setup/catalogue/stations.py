@@ -50,15 +50,15 @@ def with_stations(entries: Iterable[Entry], *, now: float) -> StationSearch:
         and not requires_key(entry)
         and (entry.url not in answers or answers[entry.url].asked < oldest)
     ]
-    asked = unknown[:MAX_ASKED]
+    batch = unknown[:MAX_ASKED]
     # As documents of the list's own host: a list from the Internet cannot make us ask
     # hosts of a private network.
     home = System(url=saved.source if saved and "://" in saved.source else "")
     with ThreadPoolExecutor(WORKERS) as pool:
-        results = list(pool.map(partial(has_stations, home=home), asked))
+        results = list(pool.map(partial(has_stations, home=home), batch))
     new = {
         entry.url: StationAnswer(result, now)
-        for entry, result in zip(asked, results, strict=True)
+        for entry, result in zip(batch, results, strict=True)
         if result is not None
     }
     if saved and new:
@@ -71,7 +71,7 @@ def with_stations(entries: Iterable[Entry], *, now: float) -> StationSearch:
         or (entry.url in answers and answers[entry.url].stations)
     ]
     keys = sum(requires_key(entry) for entry in entries)
-    return StationSearch(kept, results.count(None), len(unknown) - len(asked) + keys)
+    return StationSearch(kept, results.count(None), len(unknown) - len(batch) + keys)
 
 
 def has_stations(entry: Entry, *, home: System) -> bool | None:

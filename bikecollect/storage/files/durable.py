@@ -17,12 +17,14 @@ def leave_reserve(folder: Path, size: int) -> None:
     """Raise OSError (ENOSPC) if *size* more bytes in *folder* would use the reserve."""
     disk = os.statvfs(folder)
     if disk.f_files and disk.f_favail < INODES:
-        what = f"only {disk.f_favail} inodes left: remove small files (see df -i)"
-        raise OSError(errno.ENOSPC, what)
+        message = f"only {disk.f_favail} inodes left: remove small files (see df -i)"
+        raise OSError(errno.ENOSPC, message)
     reserve = min(RESERVE, disk.f_blocks * disk.f_frsize * RESERVED_SHARE)
     if disk.f_bavail * disk.f_frsize < size + reserve:
-        what = f"no space left but the last {reserve / 1e6:.1f} MB, kept for the ledger"
-        raise OSError(errno.ENOSPC, what)
+        message = (
+            f"no space left but the last {reserve / 1e6:.1f} MB, kept for the ledger"
+        )
+        raise OSError(errno.ENOSPC, message)
 
 
 def write_all(fd: int, data: bytes) -> None:

@@ -34,28 +34,28 @@ class Forgetter:
     ledger: Ledger
     clock: Callable[[], float]
 
-    def forget(self, what: str, reason: str) -> str:
+    def forget(self, item: str, reason: str) -> str:
         """Forget a day, a daily file or a run; return a message on what was forgotten.
 
         Raises UsageError if there is nothing of that name, or if it is not lost.
         """
-        if is_segment(what):
-            return self._forget_files(what, [what], reason)
-        if is_segment(f"{STATUS}/{what}.csv"):
-            files = [file for (file,) in self.ledger.all(OF_DAY, what)]
-            return self._forget_files(what, files, reason)
-        return self._forget_run(what, reason)
+        if is_segment(item):
+            return self._forget_files(item, [item], reason)
+        if is_segment(f"{STATUS}/{item}.csv"):
+            files = [file for (file,) in self.ledger.all(OF_DAY, item)]
+            return self._forget_files(item, files, reason)
+        return self._forget_run(item, reason)
 
-    def _forget_files(self, what: str, files: list[str], reason: str) -> str:
+    def _forget_files(self, item: str, files: list[str], reason: str) -> str:
         blocks = [
             Block.from_row(row) for f in files for row in self.ledger.all(BLOCKS, f)
         ]
         lost = [block for block in blocks if self._is_lost(block)]
         if not lost:
             text = "its rows can be read" if blocks else "the ledger has no block of it"
-            raise UsageError(f"cannot forget {what}: {text}")
+            raise UsageError(f"cannot forget {item}: {text}")
         slots = [block.slot for block in lost]
-        self._note(what, reason, slots=len(slots), rows=sum(b.rows for b in lost))
+        self._note(item, reason, slots=len(slots), rows=sum(b.rows for b in lost))
         with self.ledger.transaction() as db:
             db.executemany("DELETE FROM blocks WHERE slot = ?", ((s,) for s in slots))
             for file in {block.span.file for block in lost}:
@@ -71,7 +71,7 @@ class Forgetter:
             pass
         zone = self.system.zone
         span = f"{iso(min(slots), zone)} to {iso(max(slots), zone)}"
-        return f"{what}: {len(slots)} lost slots forgotten ({span})"
+        return f"{item}: {len(slots)} lost slots forgotten ({span})"
 
     def _is_lost(self, block: Block) -> bool:
         sql = "SELECT damaged FROM files WHERE file = ?"
@@ -118,8 +118,8 @@ class Forgetter:
         with self.ledger.translated():
             return bool(packed.find(self.ledger.opened(), run_id)[0])
 
-    def _note(self, what: str, reason: str, *, slots: int, rows: int) -> None:
+    def _note(self, item: str, reason: str, *, slots: int, rows: int) -> None:
         now = int(self.clock())
-        values = {"what": what, "slots": slots, "rows": rows, "reason": reason}
+        values = {"what": item, "slots": slots, "rows": rows, "reason": reason}
         text = json.dumps({"at": iso(now, self.system.zone), **values})
-        self.ledger.remember({f"{NOTE}{now}.{what}": text})
+        self.ledger.remember({f"{NOTE}{now}.{item}": text})
