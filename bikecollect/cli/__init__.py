@@ -38,7 +38,9 @@ COMMANDS = {
     ),
     "forget": "Accept that data of SYSTEM is lost for good: its slots become gaps.",
     "rebuild": "Rewrite the list of stations of each SYSTEM from the ledger.",
-    "export": "Write a table of each SYSTEM's history as CSV, JSON lines or Parquet.",
+    "export": (
+        "Write a table of each SYSTEM's history as CSV, JSON lines, Parquet or .xlsx."
+    ),
     "query": (
         "Run SQL (DuckDB's; `-` reads it from stdin) over open days and the archive."
     ),

@@ -24,6 +24,7 @@ ENDINGS = {
     "ndjson": "jsonl",
     "parquet": "parquet",
     "pq": "parquet",
+    "xlsx": "xlsx",
 }
 """Formats of tables by the ending of a file's name."""
 PLAIN = frozenset({"txt", "text", "dat", "out"})
@@ -173,11 +174,16 @@ def format_of(output: Path | None, default: str) -> str:
     raise _unknown(output, ending)
 
 
-def refuse_misnamed(output: Path | None) -> None:
-    """Raise UsageError where *output* is named like a workbook, or compressed."""
+def refuse_misnamed(output: Path | None, form: str = "") -> None:
+    """Raise UsageError if *output* is named like a workbook or compressed, in vain.
+
+    *form* is the format that is written.
+    """
     ending = _ending(output)
-    if ending in SHEETS | PACKED:
+    if ending in SHEETS | PACKED and ENDINGS.get(ending) != (form or "csv"):
         raise _unknown(output, ending)
+    if form == "xlsx" and (output is None or is_stream(output) or ending != form):
+        raise UsageError("a workbook goes to a file; give --output FILE.xlsx")
 
 
 def _ending(output: Path | None) -> str:
@@ -188,6 +194,6 @@ def _ending(output: Path | None) -> str:
 
 def _unknown(output: Path | None, ending: str) -> UsageError:
     known = ", ".join(f".{name}" for name in ENDINGS)
-    hint = "; a spreadsheet opens .csv (export has --excel-safe)"
+    hint = "; `export` writes .xlsx, and .csv for a spreadsheet (--excel-safe)"
     hint = hint if ending in SHEETS else ""
     return UsageError(f"-o {output}: cannot write .{ending}, but {known}{hint}")

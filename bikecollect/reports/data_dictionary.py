@@ -141,6 +141,7 @@ MEDIA = {
     "csv": "text/csv",
     "jsonl": "application/jsonl",
     "parquet": "application/vnd.apache.parquet",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 
 
@@ -156,7 +157,7 @@ def doc(column: str) -> str:
 def fields(columns: Mapping[str, str], form: str) -> list[dict[str, Any]]:
     """Return the fields of a table schema for *columns* (names with SQL types).
 
-    *form* is csv, jsonl or parquet; in the first two times are texts.
+    *form* is csv, jsonl, parquet or xlsx; in the first two times are texts.
 
     >>> fields({"lat": "DOUBLE"}, "csv")[0]["unit"]
     'degrees'
@@ -164,7 +165,9 @@ def fields(columns: Mapping[str, str], form: str) -> list[dict[str, Any]]:
     described = []
     for name, kind in columns.items():
         field: dict[str, Any] = {"name": name, "type": KINDS.get(kind, "string")}
-        if name in SECONDS and form != "parquet":
+        if name in SECONDS and form == "xlsx":
+            field["type"] = "datetime"
+        elif name in SECONDS and form != "parquet":
             field["type"] = "datetime"
             field["format"] = "%Y-%m-%dT%H:%M:%S%z"
         elif name in SECONDS:

@@ -1,7 +1,7 @@
 """Export the rows of a range of days as CSV (as collected), JSON lines or Parquet."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
@@ -189,17 +189,30 @@ class Exporter:
 
     def jsonl(self) -> Iterator[str]:
         """Yield the export as JSON lines; times are ISO 8601."""
+        for rows in self.records(iso):
+            records = (dict(zip(self.columns, row, strict=True)) for row in rows)
+            texts = (json.dumps(r, ensure_ascii=False, default=str) for r in records)
+            yield "".join(f"{text}\n" for text in texts)
+
+    def records(
+        self, time_of: Callable[[float, tzinfo], object]
+    ) -> Iterator[Sequence[Sequence[Any]]]:
+        """Yield batches of rows; *time_of* makes their times, in the system's zone."""
         days = self._all_days()
         names = ", ".join(map(duckdb_engine.name, self.columns))
-        times = [
-            index
-            for index, column in enumerate(self.columns)
-            if column in data_dictionary.SECONDS
-        ]
+        are_times = [column in data_dictionary.SECONDS for column in self.columns]
         for name, zone in self._request.systems.items():
             for day in days[name]:
                 for rows in self._rows(name, names, day):
-                    yield "".join(self._json(row, times, zone) for row in rows)
+                    yield [
+                        [
+                            time_of(value, zone)
+                            if is_time and value is not None
+                            else value
+                            for value, is_time in zip(row, are_times, strict=True)
+                        ]
+                        for row in rows
+                    ]
 
     def parquet(self, fd: int) -> None:
         """Write the export to the open file *fd* as Parquet; times are epoch seconds.
@@ -219,14 +232,6 @@ class Exporter:
         with duckdb_engine.translated("cannot write the export"):
             copied = self._db.execute(f"COPY ({union}) {target}", values).fetchone()
         self.rows = copied[0] if copied else 0
-
-    def _json(self, row: Sequence[Any], times: Iterable[int], zone: tzinfo) -> str:
-        values = list(row)
-        for index in times:
-            if values[index] is not None:
-                values[index] = iso(values[index], zone)
-        record = dict(zip(self.columns, values, strict=True))
-        return json.dumps(record, ensure_ascii=False, default=str) + "\n"
 
     def _all_days(self) -> Mapping[str, Sequence[str]]:
         """Return the days of each system.

@@ -253,7 +253,7 @@ def test_no_folder_is_created(config: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "export -o rows.xlsx",
+        "export -o rows.xls",
         "export -o rows.ods",
         "export -o rows.csv.gz",
         "export -o rows.json",

@@ -4,16 +4,17 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from itertools import islice
+from datetime import datetime
+from itertools import chain, islice
 from pathlib import Path
 
 import click
 
 from bikecollect.archive.query import duckdb_engine, views
 from bikecollect.archive.query.view_source import ANY, ViewedSystem
-from bikecollect.cli import data_package
 from bikecollect.cli.completion import complete_configured, complete_station
 from bikecollect.cli.each_system import readable
+from bikecollect.cli.exporting import data_package, workbook
 from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import Shared, output_option
 from bikecollect.cli.options import output as standard
@@ -40,7 +41,7 @@ TABLES = (
     "coverage",
     "profile",
 )
-FORMS = ("csv", "jsonl", "parquet")
+FORMS = ("csv", "jsonl", "parquet", "xlsx")
 
 
 @click.command()
@@ -94,7 +95,7 @@ def export(
     form: str | None,
     output: Path | None,
 ) -> int:
-    """Write a table of each SYSTEM's history as CSV, JSON lines or Parquet.
+    """Write a table of each SYSTEM's history as CSV, JSON lines, Parquet or .xlsx.
 
     As CSV, the station_status of one system is the text of its daily files, sorted by
     slot and station; `verify` certifies its sha256. A datapackage.json beside the
@@ -151,6 +152,11 @@ def _write(
         exporter.refuse_unknown_stations()
         if fd is not None and form == "parquet":
             exporter.parquet(fd)
+        elif fd is not None and form == "xlsx":
+            batches = exporter.records(datetime.fromtimestamp)
+            workbook.write(
+                fd, request.what, exporter.header(), chain.from_iterable(batches)
+            )
         else:
             parts = exporter.csv() if form == "csv" else exporter.jsonl()
             with standard() if fd is None else text_file(fd) as out:
@@ -190,8 +196,8 @@ def _refuse_nothing(exporter: Exporter, request: ExportRequest) -> None:
 
 
 def _form(form: str | None, output: Path | None, *, excel_safe: bool) -> str:
-    refuse_misnamed(output)
     form = form or format_of(output, "csv")
+    refuse_misnamed(output, form)
     if form == "parquet" and output is None:
         raise UsageError("Parquet goes to a file; give --output FILE.parquet")
     if excel_safe and form != "csv":

@@ -1,0 +1,1 @@
+"""What `export` writes itself: a workbook, and the description of its files."""

@@ -1,0 +1,113 @@
+"""A table as a workbook (.xlsx), written row by row in constant memory."""
+
+import os
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+from bikecollect.core.errors import NotInstalled, StorageError, UsageError
+
+if TYPE_CHECKING:
+    from xlsxwriter.format import Format
+    from xlsxwriter.workbook import Workbook
+    from xlsxwriter.worksheet import Worksheet
+
+SHEET_ROWS = 1_048_576
+"""Rows of a sheet; the next ones are on another sheet, under the same header."""
+CELL_CHARACTERS = 32_767
+OPTIONS = {
+    "constant_memory": True,
+    "strings_to_numbers": False,
+    "strings_to_formulas": False,
+    "strings_to_urls": False,
+    "nan_inf_to_errors": True,
+}
+
+
+def write(
+    fd: int, name: str, header: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> None:
+    """Write *rows* under *header* to the open file *fd*, on sheets called *name*.
+
+    A datetime is shown as its local time, as a workbook knows no offset. Texts are
+    texts, also those that look like a formula. Raises NotInstalled without XlsxWriter.
+    """
+    try:
+        import xlsxwriter  # an extra
+        from xlsxwriter.exceptions import XlsxWriterException
+    except ImportError as error:
+        raise NotInstalled(
+            "a workbook needs XlsxWriter; run: pip install 'bikecollect[excel]'"
+        ) from error
+    with (
+        os.fdopen(fd, "w+b", closefd=False) as file,
+        tempfile.TemporaryDirectory(prefix="bikecollect-") as folder,
+    ):
+        try:
+            workbook = xlsxwriter.Workbook(file, {**OPTIONS, "tmpdir": folder})
+            try:
+                _fill(workbook, name, header, rows)
+            finally:
+                workbook.close()  # on an error it closes the temporary files
+        except (XlsxWriterException, OSError) as error:
+            raise StorageError(f"cannot write the workbook: {error}") from error
+
+
+def _fill(
+    workbook: "Workbook",
+    name: str,
+    header: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+) -> None:
+    bold = workbook.add_format({"bold": True})
+    formats: dict[type, Format] = {
+        datetime: workbook.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"}),
+        date: workbook.add_format({"num_format": "yyyy-mm-dd"}),
+    }
+    sheet, line, sheets = _sheet(workbook, name, header, bold), 1, 1
+    for row in rows:
+        if line == SHEET_ROWS:
+            sheets += 1
+            sheet, line = _sheet(workbook, f"{name} {sheets}", header, bold), 1
+        for column, value in enumerate(row):
+            _write_cell(sheet, (line, column), value, formats, header[column])
+        line += 1
+
+
+def _sheet(
+    workbook: "Workbook", name: str, header: Sequence[str], bold: "Format"
+) -> "Worksheet":
+    """Add a sheet with the *header*, which stays visible."""
+    sheet = workbook.add_worksheet(name)
+    sheet.freeze_panes(1, 0)
+    for column, title in enumerate(header):
+        sheet.set_column(column, column, max(12, min(24, len(title) + 2)))
+        sheet.write_string(0, column, title, bold)
+    return sheet
+
+
+def _write_cell(
+    sheet: "Worksheet",
+    place: tuple[int, int],
+    value: Any,
+    formats: Mapping[type, "Format"],
+    title: str,
+) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool):
+        sheet.write_boolean(*place, value)
+    elif isinstance(value, int | float):
+        sheet.write_number(*place, value)
+    elif isinstance(value, datetime):
+        sheet.write_datetime(*place, value.replace(tzinfo=None), formats[datetime])
+    elif isinstance(value, date):
+        sheet.write_datetime(*place, value, formats[date])
+    elif len(text := str(value)) > CELL_CHARACTERS:
+        raise UsageError(
+            f"{title}: a text of {len(text):,} characters does not fit into a cell "
+            f"({CELL_CHARACTERS:,}); use --format csv"
+        )
+    else:
+        sheet.write_string(*place, text)

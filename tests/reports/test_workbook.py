@@ -1,0 +1,167 @@
+"""An export as a workbook: real types, no formula, nothing cut off."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from command import bikecollect
+from world import World
+
+from bikecollect.cli.exporting import workbook
+from bikecollect.core.errors import UsageError
+
+pytest.importorskip("duckdb")
+pytest.importorskip("xlsxwriter")
+
+MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+
+
+@pytest.fixture
+def world(folder: Path) -> World:
+    """Return a system with two slots, of a station whose name looks like a formula."""
+    world = World(folder / "city")
+    (world.folder / ".bikecollect").touch()
+    world.fetch({"007": 1, "b": 2}, names={"007": "=1+1", "b": "市政府站"})
+    world.fetch({"007": 0, "b": 3}, after=300)
+    return world
+
+
+def cells(path: Path, sheet: int = 1) -> Iterator[list[str]]:
+    """Yield the rows of a sheet as they are stored: a letter for the type, and text."""
+    with zipfile.ZipFile(path) as archive:
+        text = archive.read(f"xl/worksheets/sheet{sheet}.xml")
+    for row in ET.fromstring(text).iter(f"{MAIN}row"):
+        yield [
+            f"{cell.get('t', 'n')}:{''.join(cell.itertext())}"
+            for cell in row.iter(f"{MAIN}c")
+        ]
+
+
+def written(path: Path, rows: Sequence[Sequence[Any]]) -> list[list[str]]:
+    """Write *rows* under the header a, b, ... to *path*; return its first rows."""
+    header = "abcdef"[: len(rows[0])]
+    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        workbook.write(fd, "table", tuple(header), rows)
+    finally:
+        os.close(fd)
+    return list(cells(path))
+
+
+@pytest.mark.usefixtures("world")
+def test_an_export_is_a_workbook_with_types(config: Path, tmp_path: Path) -> None:
+    """Ids are text, counts are numbers, times are times of the system's zone."""
+    path = tmp_path / "rows.xlsx"
+    process = bikecollect("--config", config, "export", "--names", "-o", path)
+
+    header, first, *others = cells(path)
+    assert (process.returncode, process.stderr) == (0, "")
+    assert header[:4] == [
+        "inlineStr:slot",
+        "inlineStr:fetched_at",
+        "inlineStr:station_id",
+        "inlineStr:num_vehicles_available",
+    ]
+    assert first[0] == "n:46348.5"  # 2026-11-22 12:00, in days since 1899-12-30
+    assert first[2:4] == ["inlineStr:007", "n:1"]
+    assert "inlineStr:=1+1" in first
+    assert len(others) == 3
+
+
+@pytest.mark.usefixtures("world")
+@pytest.mark.parametrize("what", ["stations", "slots", "runs", "coverage"])
+def test_each_table_is_written(config: Path, tmp_path: Path, what: str) -> None:
+    """With a description beside it that names the format."""
+    path = tmp_path / f"{what}.xlsx"
+    process = bikecollect("--config", config, "export", "--what", what, "-o", path)
+
+    assert process.returncode == 0
+    assert len(list(cells(path))) > 1
+    package = (tmp_path / "datapackage.json").read_text(encoding="utf-8")
+    assert '"format": "xlsx"' in package
+
+
+def test_values_keep_their_types(tmp_path: Path) -> None:
+    """Nothing that looks like a number, an address or a formula becomes one."""
+    day = date(2026, 11, 22)
+    texts = ("007", "=cmd()", "https://example.org", "1e5")
+
+    _, numbers, strings = written(
+        tmp_path / "t.xlsx",
+        [(1, 0.25, True, day, datetime(2026, 11, 22, 12, tzinfo=UTC), None), texts],
+    )
+
+    assert numbers == ["n:1", "n:0.25", "b:1", "n:46348", "n:46348.5"]
+    assert strings == [f"inlineStr:{text}" for text in texts]
+
+
+def test_more_rows_than_a_sheet_go_to_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under the same header."""
+    monkeypatch.setattr(workbook, "SHEET_ROWS", 3)
+
+    first = written(tmp_path / "t.xlsx", [(n,) for n in range(5)])
+
+    assert first == [["inlineStr:a"], ["n:0"], ["n:1"]]
+    second, third = (list(cells(tmp_path / "t.xlsx", n)) for n in (2, 3))
+    assert second == [["inlineStr:a"], ["n:2"], ["n:3"]]
+    assert third == [["inlineStr:a"], ["n:4"]]
+
+
+def test_a_text_that_no_cell_holds_is_an_error(tmp_path: Path) -> None:
+    """The library would leave it out."""
+    with pytest.raises(UsageError, match="b: a text of 32,768 characters does not fit"):
+        written(tmp_path / "t.xlsx", [("x", "y" * 32_768)])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--format", "xlsx"), "a workbook goes to a file"),
+        (("--format", "xlsx", "-o", "/dev/stdout"), "a workbook goes to a file"),
+        (("--format", "xlsx", "-o", "rows.csv"), "a workbook goes to a file"),
+        (("--format", "csv", "-o", "rows.xlsx"), "cannot write .xlsx"),
+        (("--excel-safe", "-o", "rows.xlsx"), "--excel-safe is for --format csv"),
+        (("--since", "2099-01-01", "-o", "rows.xlsx"), "no rows from 2099-01-01"),
+    ],
+)
+@pytest.mark.usefixtures("world")
+def test_what_cannot_be_a_workbook_is_refused(
+    config: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    """Nothing is written then."""
+    process = bikecollect("--config", config, "export", *arguments)
+
+    assert process.returncode == 64
+    assert words in process.stderr
+    assert not list(Path().glob("rows*"))
+
+
+@pytest.mark.usefixtures("world")
+def test_a_missing_library_is_named(config: Path, tmp_path: Path) -> None:
+    """With the extra that has it; the file that was there before is unchanged."""
+    path = tmp_path / "rows.xlsx"
+    path.write_text("mine", encoding="utf-8")
+    code = (
+        "import sys; sys.modules['xlsxwriter'] = None\n"
+        "from bikecollect.__main__ import main\n"
+        f"sys.argv = ['bikecollect', '--config', {str(config)!r}, 'export', '-o',"
+        f" {str(path)!r}]\nmain()"
+    )
+
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+
+    assert process.returncode == 69
+    assert "a workbook needs XlsxWriter; run: " in process.stderr
+    assert "[excel]" in process.stderr
+    assert path.read_text(encoding="utf-8") == "mine"
