@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from bikecollect.app import frames, widgets
+from bikecollect.app import frames, mode, widgets
 from bikecollect.core.slots import iso
 from bikecollect.core.text import ago
 from bikecollect.reports.status import Standing
@@ -22,6 +22,11 @@ TITLES = {
     "collection": "Collection",
 }
 """The title of each page, by the last part of its address."""
+EMBEDDED = """<style>
+.st-key-head, [data-testid="stAlert"] {display: none}
+[data-testid="stMainBlockContainer"] {padding: 0.4rem}
+</style>"""
+"""Hides what is not a figure."""
 LOOK_AGAIN = 10.0
 """Seconds after which an open page looks whether there are new data."""
 LONGEST = 60
@@ -31,7 +36,11 @@ LONGEST = 60
 def head(name: str) -> str:
     """Show the head of the page *name*; return the system that is chosen."""
     st.session_state.setdefault("kept", {})
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+    if mode.is_embedded():
+        st.html(EMBEDDED)
+    with st.container(
+        horizontal=True, vertical_alignment="center", gap="medium", key="head"
+    ):
         st.title(TITLES[name], anchor=False, width="content")
         system = _system()
         _age(system)
@@ -128,7 +137,12 @@ def _warn(name: str) -> None:
             "Collection.",
             icon=":material/schedule:",
         )
-    for text in widgets.service().skipped(name):
+    skipped = widgets.service().skipped(name)
+    if skipped and mode.is_public():
+        days = widgets.counted(len(skipped), "day")
+        st.warning(f"Left out of all figures: {days} that cannot be read.")
+        return
+    for text in skipped:
         left_out = f"Left out of all figures: {text}"
         st.warning(widgets.plain(widgets.service().addressed(left_out)))
 

@@ -20,6 +20,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.file_util import get_static_dir
 from streamlit.runtime.pages_manager import PagesManager
 
+from bikecollect.app import mode
+
 BLUE, SKY = "#0072B2", "#56B4E9"
 """The colours of selections: red would look like an error (Okabe and Ito's blues)."""
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -33,8 +35,8 @@ POLICY = (
     "object-src 'none'",
     "base-uri 'self'",
     "form-action 'self'",
-    "frame-ancestors 'self'",
 )
+FRAMED_BY_OWN, FRAMED_BY_ALL = "frame-ancestors 'self'", "frame-ancestors *"
 HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "SAMEORIGIN",
@@ -53,6 +55,7 @@ def serve(host: str, port: int, names: Iterable[str]) -> None:
     uvicorn.config.LOGGING_CONFIG["loggers"]["uvicorn"]["level"] = "WARNING"
     policy = (
         *POLICY,
+        FRAMED_BY_ALL if mode.is_public() else FRAMED_BY_OWN,
         script_source(Path(get_static_dir(), "index.html").read_text("utf-8")),
     )
     # Otherwise a first request for /city runs the file pages/city.py, which is empty.
@@ -79,7 +82,7 @@ def options(host: str, port: int, names: Iterable[str]) -> dict[str, Any]:
         "server.enableAgentApi": False,
         "server.scriptHealthCheckEnabled": False,
         "server.trustedUserHeaders": {},
-        "server.baseUrlPath": "",
+        "server.baseUrlPath": mode.base_path(),
         "server.maxUploadSize": 0,
         "server.maxMessageSize": 50,
         "server.maxWidgetStateSize": 1,
@@ -93,6 +96,7 @@ def options(host: str, port: int, names: Iterable[str]) -> dict[str, Any]:
         "client.showErrorLinks": False,
         "client.allowedOrigins": [],
         "runner.magicEnabled": False,
+        "runner.postScriptGC": False,  # a rerun would take twice as long
         "theme.light.primaryColor": BLUE,
         "theme.dark.primaryColor": SKY,
     }
@@ -153,6 +157,8 @@ class RequestGuard:
         sockets = f" ws://{host} wss://{host}" if host else ""
         policy = "; ".join([*self._policy, f"connect-src 'self'{sockets}"])
         ours = {**HEADERS, "content-security-policy": policy}
+        if FRAMED_BY_ALL in self._policy:
+            del ours["x-frame-options"]
         kept = [(k, v) for k, v in headers if k.decode("latin-1").lower() not in ours]
         return kept + [(k.encode(), v.encode()) for k, v in ours.items()]
 

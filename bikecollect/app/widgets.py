@@ -1,5 +1,6 @@
 """Parts that pages share: inputs, and figures with their basis and their data."""
 
+import logging
 import re
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
@@ -9,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import streamlit as st
 
+from bikecollect.app import mode
 from bikecollect.app.frames import Span
 from bikecollect.app.queries.current import data_service
 from bikecollect.app.queries.service import DataService
@@ -19,6 +21,7 @@ from bikecollect.wiring.history import TRAIL_DAYS
 if TYPE_CHECKING:  # Altair is slow to import, and not every page has a chart
     from bikecollect.app.charts.encodings import Chart
 
+log = logging.getLogger(__name__)
 STYLE = """<style>
 [data-testid="stMainBlockContainer"] {padding-top: 3.9rem; padding-bottom: 3rem}
 [data-testid="stMainBlockContainer"] h1 {font-size: 1.5rem; padding: 0}
@@ -35,6 +38,8 @@ STYLE = """<style>
   [data-testid="stMainBlockContainer"] h1 {font-size: 1.3rem}
 }
 </style>"""
+UNREADABLE = "The data cannot be read at the moment."
+"""What visitors of a public app are told of an error."""
 RANGES = {"7 days": 7, "28 days": 28, "90 days": 90, "365 days": 365, "All": 0}
 OWN = "Custom dates"
 TRAIL = timedelta(days=TRAIL_DAYS)
@@ -58,7 +63,8 @@ def run(page: Callable[[], None]) -> None:
     try:
         page()
     except BikecollectError as error:
-        st.error(plain(str(error)))
+        log.warning("%s", error)
+        st.error(UNREADABLE if mode.is_public() else plain(str(error)))
 
 
 def service() -> DataService:
@@ -70,6 +76,9 @@ def days(name: str) -> tuple[date, date]:
     """Return the first and the newest day; stop the page if there are none."""
     first_and_newest = data_service().days(name)
     if first_and_newest is None:
+        if mode.is_public():
+            st.info("Nothing has been collected yet.")
+            st.stop()
         text = (
             "Nothing has been collected yet. Let cron run `bikecollect fetch`, or try "
             "a simulated month: `bikecollect demo --days 30`."

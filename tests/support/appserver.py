@@ -13,9 +13,15 @@ from mailserver import free_port
 
 @contextmanager
 def app_serving(
-    config: Path, *words: str, folder: Path | None = None, **env: str
+    config: Path,
+    *words: str,
+    folder: Path | None = None,
+    base_path: str = "",
+    **env: str,
 ) -> Iterator[str]:
     """Serve the app by the settings at *config*, from *folder*; yield its address.
+
+    With *base_path* its pages are below that path.
 
     It is ended as by Ctrl-C, and leaves nothing in its folder for what is temporary.
     """
@@ -23,7 +29,7 @@ def app_serving(
     aside = config.parent
     command = ["-P", "-m", "bikecollect", "--config", str(config), "app", *words]
     with subprocess.Popen(
-        [sys.executable, *command, "--port", str(port)],
+        [sys.executable, *command, "--port", str(port), "--base-path", base_path],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -32,7 +38,7 @@ def app_serving(
     ) as server:
         assert server.stdout is not None
         line = server.stdout.readline()
-        address = f"http://127.0.0.1:{port}"
+        address = f"http://127.0.0.1:{port}{base_path}"
         assert line == f"The data app: {address} (Ctrl-C ends it)\n", line
         yield address
         server.send_signal(signal.SIGINT)

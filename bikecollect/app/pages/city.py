@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from bikecollect.app import frames, header, widgets
+from bikecollect.app import frames, header, mode, widgets
 from bikecollect.app.charts import city_map, encodings, heatmaps, timelines
 from bikecollect.app.queries import chart_rows
 from bikecollect.app.queries.comparison import compared
@@ -98,6 +98,8 @@ def _day(name: str) -> None:
         st.info(f"Nothing was collected on {day}; see Collection for the reason.")
     else:
         _film(name, day, film)
+    if mode.is_embedded():
+        return
     widgets.foot(
         lambda: frames.frame(film.answer(), zone),
         f"{name}-{day}-film",
@@ -123,6 +125,7 @@ def _film(name: str, day: date, film: Film) -> None:
         system=name,
         at=st.query_params.get("at", ""),
         selected=selected,
+        is_static=mode.is_embedded(),
     )
     if picked.at is not None and picked.at != st.query_params.get("at", ""):
         st.query_params["at"] = picked.at

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import streamlit as st
 
-from bikecollect.app import frames, header, widgets
+from bikecollect.app import frames, header, mode, widgets
 from bikecollect.app.charts import bars, encodings, heatmaps
 from bikecollect.app.queries import collection
 from bikecollect.app.queries.coverage_days import mondays
@@ -29,6 +29,11 @@ def page() -> None:
     """Draw the page."""
     name = header.head("collection")
     standing = header.standing(name)
+    if mode.is_public():
+        st.markdown(f"**{verdict(standing.health).text}**")
+        _calendar(name)
+        _gaps(name)
+        return
     _standing(standing)
     _runs(name, standing.health)
     _incidents(name)

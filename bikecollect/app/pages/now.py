@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from bikecollect.app import frames, header, widgets
+from bikecollect.app import frames, header, mode, widgets
 from bikecollect.app.charts import city_map
 from bikecollect.app.queries.station_names import matching
 from bikecollect.app.queries.stations import (
@@ -46,7 +46,7 @@ def page() -> None:
 
 def _stations(name: str, stations: list[MapStation]) -> None:
     """Draw the stations."""
-    shown = _filters(name, stations)
+    shown = stations if mode.is_embedded() else _filters(name, stations)
     near = st.query_params.get("near", "")
     film = frames.last_hours(name)
     zone = frames.zone(name)
@@ -58,11 +58,14 @@ def _stations(name: str, stations: list[MapStation]) -> None:
         labels=[widgets.clock(slot, zone)[11:] for slot in film.slots],
         system=name,
         live=True,
-        points=True,
+        points=not mode.is_embedded(),
+        is_static=mode.is_embedded(),
         shown=[s.station_id for s in shown] if len(shown) < len(stations) else None,
         selected=selected,
         point=point(near),
     )
+    if mode.is_embedded():
+        return
     _follow(picked, selected)
     seen = sum(station.vehicles is not None for station in shown)
     closed = sum(station.is_closed for station in shown)

@@ -1,6 +1,7 @@
 """The data service of this process, opened before the first request."""
 
 import atexit
+import os
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
@@ -9,13 +10,15 @@ from bikecollect.app.queries.service import DataService
 from bikecollect.core.errors import BikecollectError
 from bikecollect.setup import loader
 
+PUBLIC = "BIKECOLLECT_APP_PUBLIC"
+"""The environment variable that is set if everybody may see the app."""
 HEAVY = ("duckdb", "pandas", "pyarrow")
 
 
 @cache
 def data_service() -> DataService:
     """Return the data service for the settings named by the environment."""
-    service = DataService(loader.load(None))
+    service = DataService(loader.load(None), is_public=bool(os.environ.get(PUBLIC)))
     atexit.register(service.close)
     return service
 

@@ -42,16 +42,26 @@ class DataService:
     """
 
     def __init__(
-        self, settings: Settings, clock: Callable[[], float] = time.time
+        self,
+        settings: Settings,
+        clock: Callable[[], float] = time.time,
+        *,
+        is_public: bool = False,
     ) -> None:
         self.settings = settings
         self.clock = clock
         self._held = Held(settings, clock)
         source = Path(settings.source) if settings.source else None
+        self._is_public = is_public
         self._command = program.command_line(source)
 
     def addressed(self, text: str) -> str:
-        """Return *text* with its commands completed for this machine."""
+        """Return *text* with its commands completed for this machine.
+
+        Visitors of a public app get no paths: the commands stay as they are.
+        """
+        if self._is_public:
+            return text
         return program.expand_commands(text, self._command)
 
     def state(self, name: str) -> State:

@@ -1,6 +1,7 @@
 """``bikecollect app``: the data app, served on this machine."""
 
 import os
+import re
 import socket
 import sys
 from importlib.util import find_spec
@@ -43,6 +44,18 @@ EXPOSED = (
     "proxy; repeatable. This machine's names and addresses always work.",
 )
 @click.option(
+    "--public",
+    is_flag=True,
+    help="For everybody: neither paths nor the disk, runs, incidents or messages of "
+    "errors; other sites may show its pages in frames.",
+)
+@click.option(
+    "--base-path",
+    default="",
+    metavar="PATH",
+    help="Path of the pages behind a reverse proxy, such as /bikes.",
+)
+@click.option(
     "--system",
     "system_id",
     help="Show only this system.",
@@ -55,6 +68,8 @@ def app(
     port: int,
     host: str,
     names: tuple[str, ...],
+    public: bool,
+    base_path: str,
     system_id: str | None,
 ) -> None:
     """Serve the data app: maps and charts of the history, in a browser.
@@ -70,12 +85,28 @@ def app(
     _check(host, port)
     url_host = f"[{host}]" if ":" in host else host
     env = _environment(settings, system_id)
-    env["BIKECOLLECT_APP_ADDRESS"] = f"http://{url_host}:{port}"
+    path = _base_path(base_path)
+    env["BIKECOLLECT_APP_ADDRESS"] = f"http://{url_host}:{port}{path}"
+    env["BIKECOLLECT_APP_BASE_PATH"] = path
+    env["BIKECOLLECT_APP_PUBLIC"] = "1" if public else ""
     # Streamlit reads settings from the current folder; only root can write to this
     # one. -P: nothing is imported from there.
     os.chdir("/")
     arguments = ["-P", "-m", "bikecollect.app", host, str(port), *names]
     os.execve(sys.executable, [sys.executable, *arguments], env)  # noqa: S606 - our own interpreter
+
+
+def _base_path(text: str) -> str:
+    """Return *text* as a path with a slash before each part, empty for none.
+
+    Raises UsageError.
+    """
+    parts = [part for part in text.split("/") if part]
+    if not all(re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", part) for part in parts):
+        raise UsageError(
+            f'--base-path "{text}": use letters, digits, ".", "_" and "-", as in /bikes'
+        )
+    return "".join(f"/{part}" for part in parts)
 
 
 def _check(host: str, port: int) -> None:
