@@ -74,11 +74,12 @@ def read(
         ]
         rows += history.packed_runs(since, until, SeenRun._fields)
         recorded = [*map(SeenRun._make, rows)]
+        blocks = [*map(Block.from_row, history.select(blocks_sql, since, until))]
+        incidents = [i for i in history.incidents(since) if i.kind in SILENCING]
+        first = history.first_collected()
     runs = [*_within(recorded, since, until), *dead, *([now] if now else [])]
-    blocks = (Block.from_row(row) for row in history.select(blocks_sql, since, until))
-    incidents = [i for i in history.incidents(since) if i.kind in SILENCING]
     return Evidence(
-        first=history.first_collected(),
+        first=first,
         runs=sorted(runs, key=lambda run: run.started),
         blocks={block.slot: block for block in blocks},
         spare={s: p[-1][0] for s, p in _payloads(folder / "payloads").items()},
@@ -147,9 +148,11 @@ def read_account(
     """
     history = History(system.system_id, system.path)
     present = {system.grid.at(now), system.grid.floor(now)}
-    over = end_of_slots(now, system.grid, {s for s in present if history.block(s)})
+    with history.session():
+        first, ends = history.first(), history.ends()
+        collected = {slot for slot in present if history.block(slot)}
+    over = end_of_slots(now, system.grid, collected)
     end = min(until or over, over)
-    first, ends = history.first(), history.ends()
     begin = end
     if first is not None and ends is not None:
         earliest = first if first < end else ends[0]

@@ -35,8 +35,9 @@ def facts_of(name: str, folder: Path, wanted: SystemFact) -> list[SystemFact]:
         return []
     history = History(name, folder)
     try:
-        blocks: Rows = history.select(BLOCKS)
-        archives = [row for row in history.select(ARCHIVES) if _is_zone(row[1])]
+        with history.session():
+            blocks: Rows = history.select(BLOCKS)
+            archives = [row for row in history.select(ARCHIVES) if _is_zone(row[1])]
     except StorageError:
         return []
     if not blocks:
