@@ -214,7 +214,7 @@ class Collector:
             return False
 
     def _log_end(self, run: Run, *, is_reported: bool) -> Run:
-        """Log how *run* ended; if people were *is_reported*, not on stderr."""
+        """Log how *run* ended; if it *is_reported*, not on stderr."""
         zone = self.zones[run.system_id]
         extra = {"told": is_reported}
         with of_run(run.system_id, run.run_id):

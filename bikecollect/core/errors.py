@@ -147,7 +147,7 @@ class SettingsError(BikecollectError):
 
 
 class UntrustedFile(SettingsError):
-    """Other users may change *problem*; *remedy* is the command that prevents it."""
+    """Other users may change a file, see *problem*; *remedy* prevents that."""
 
     def __init__(self, problem: str, remedy: str, *, first: str = "") -> None:
         super().__init__(f"{problem}; {first}run: {remedy}")
