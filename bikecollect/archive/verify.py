@@ -21,10 +21,10 @@ from bikecollect.archive.checks.snapshot import read_snapshot
 from bikecollect.archive.day_archive import Archive
 from bikecollect.core.blocks import Block
 from bikecollect.core.errors import StorageError
-from bikecollect.core.slots import EARLIEST, LATEST, Slot, from_iso, stamp
+from bikecollect.core.slots import EARLIEST, LATEST, Slot, stamp
 from bikecollect.core.snapshot import StationInformation
 from bikecollect.storage.csv_format import information_header, information_lines
-from bikecollect.storage.csv_store import Store, is_segment
+from bikecollect.storage.csv_store import Store, is_segment, slot_of
 from bikecollect.storage.data_folder import INFORMATION, LEDGER, SystemFolder
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.ledger_schema import GONE
@@ -286,7 +286,9 @@ class Verifier:
             if zlib.crc32(text) != block.span.crc:
                 what = describe_damage(block.span)
                 findings.append(self._finding(block.span.file, what))
-            if text.count(b"\n") != block.rows or (text and _slot(text) != block.slot):
+            if text.count(b"\n") != block.rows or (
+                text and slot_of(text) != block.slot
+            ):
                 slot = stamp(block.slot)
                 what = f"the block of {slot} has other rows than the ledger says"
                 findings.append(self._finding(block.span.file, what))
@@ -300,13 +302,6 @@ class Verifier:
                 self.counts.payloads += 1
                 if what := check_payload(path, sums):
                     yield self._finding(name, what)
-
-
-def _slot(lines: bytes) -> Slot | None:
-    try:
-        return from_iso(lines.partition(b",")[0].decode("ascii"))
-    except ValueError:
-        return None
 
 
 def _version(row: Sequence[object]) -> StationInformation:

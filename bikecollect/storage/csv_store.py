@@ -273,6 +273,14 @@ def _slot(cells: tuple[str, ...]) -> Slot | None:
         return None
 
 
+def slot_of(block: bytes) -> Slot | None:
+    """Return the slot in the first line of *block*, None if it has none."""
+    try:
+        return from_iso(block.partition(b",")[0].decode("ascii"))
+    except ValueError:
+        return None
+
+
 def _is_torn_block(rest: bytes, groups: list[Group], cut: int) -> bool:
     """Return whether *rest* is only a torn block that a waiting payload will redo."""
     if not rest:

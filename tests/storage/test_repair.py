@@ -2,7 +2,9 @@
 
 import csv
 import io
+import sqlite3
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +13,7 @@ from keeping import findings, viewed
 from world import TAIPEI, World
 
 from bikecollect.core.errors import StorageError
-from bikecollect.core.slots import DAY
+from bikecollect.core.slots import DAY, stamp
 from bikecollect.storage.csv_format import DERIVED
 from bikecollect.storage.recovery import Recovery
 from bikecollect.storage.repair import Repair
@@ -178,4 +180,56 @@ def test_a_killed_repair_is_completed_by_the_next(
     assert repair(world) == [Repair(FILE, 3, ())]
 
     assert path.read_bytes() == text
+    assert findings(world) == []
+
+
+def edit_ledger(world: World, sql: str) -> None:
+    """Run *sql* in the ledger, as somebody with a shell does."""
+    with closing(sqlite3.connect(world.folder / "ledger.sqlite3")) as db, db:
+        db.execute(sql)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE blocks SET rows = rows + 1",
+        "UPDATE blocks SET slot = slot + 60",
+        "UPDATE blocks SET slot = slot - 7, rows = 0 WHERE slot % 900 = 0",
+        "UPDATE blocks SET slot = slot + 86400",
+    ],
+)
+def test_slots_and_rows_that_were_edited_in_the_ledger_are_corrected(
+    world: World, sql: str
+) -> None:
+    """The lines of the CSV are the truth; nothing is written into it."""
+    text = (world.folder / FILE).read_bytes()
+    blocks = world.committed()
+    edit_ledger(world, sql)
+    before = findings(world)
+    results = repair(world)
+
+    assert before
+    assert [result.file for result in results] == [FILE]
+    assert world.committed() == blocks
+    assert (world.folder / FILE).read_bytes() == text
+    assert findings(world) == []
+    assert repair(world) == []
+
+
+def test_a_slot_that_was_filled_after_such_an_edit_is_there_once(world: World) -> None:
+    """The edited block goes; the changed file is kept aside."""
+    blocks = world.committed()
+    edit_ledger(world, "UPDATE blocks SET slot = slot + 60 WHERE slot % 900 = 0")
+    (kept,) = [
+        b.slot for b in blocks if b.slot not in {x.slot for x in world.committed()}
+    ]
+    (path,) = (world.folder / "payloads/kept").rglob(f"{stamp(kept)}.*.zip")
+    path.rename(world.folder / "payloads/inbox" / path.name)
+    world.fetch({"a": 1}, after=300)
+    repair(world)
+
+    slots = [block.slot for block in world.committed()]
+    assert set(slots) > {block.slot for block in blocks}
+    assert len(slots) == len(blocks) + 1
+    assert world.agrees()
     assert findings(world) == []

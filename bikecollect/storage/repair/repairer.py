@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from bikecollect.core.blocks import Block
 from bikecollect.core.errors import StorageError
-from bikecollect.storage.csv_store import Store, is_segment
+from bikecollect.storage.csv_store import Store, is_segment, slot_of
 from bikecollect.storage.files.durable import (
     leave_reserve,
     make_folder,
@@ -59,9 +59,40 @@ class Repairer:
         for row in self.ledger.all(FILES):
             file = _File(row[0], row[1], bool(row[2]), row[3])
             if is_segment(file.name) and file.name in sizes:
-                blocks = [Block.from_row(b) for b in self.ledger.all(BLOCKS, file.name)]
+                corrected = self._correct_ledger(self._blocks(file))
+                blocks = self._blocks(file)
                 if self._is_changed(file, blocks, sizes[file.name]):
                     yield self._repair(file, blocks)
+                elif corrected:
+                    yield Repair(file.name, corrected, ())
+
+    def _blocks(self, file: _File) -> list[Block]:
+        return [Block.from_row(row) for row in self.ledger.all(BLOCKS, file.name)]
+
+    def _correct_ledger(self, blocks: Sequence[Block]) -> int:
+        """Correct slot and rows of *blocks* as their lines say; return how many.
+
+        Somebody edited the ledger, and the checksums prove the lines. Of two blocks of
+        one slot the one with the right slot stays.
+        """
+        wrong = []
+        for block in blocks:
+            text = self.store.text(block.span)
+            slot, rows = slot_of(text), text.count(b"\n")
+            if zlib.crc32(text) != block.span.crc or slot is None:
+                continue
+            if (slot, rows) != (block.slot, block.rows):
+                wrong.append((block, block._replace(slot=slot, rows=rows)))
+        if not wrong:
+            return 0
+        with self.ledger.transaction() as db:
+            slots = [(block.slot,) for block, _ in wrong]
+            db.executemany("DELETE FROM blocks WHERE slot = ?", slots)
+            rows_of_blocks = [block.to_row() for _, block in wrong]
+            marks = ", ".join("?" * len(rows_of_blocks[0]))
+            insert = f"INSERT OR IGNORE INTO blocks VALUES ({marks})"
+            db.executemany(insert, rows_of_blocks)
+        return len(wrong)
 
     def _is_changed(self, file: _File, blocks: Sequence[Block], size: int) -> bool:
         header = self.store.header(file.name)
