@@ -118,8 +118,9 @@ def prepare(folder: Path) -> None:
             return
         suspect = _is_suspect(folder)
     except OSError as error:
+        where = error.filename or folder
         raise StorageError(
-            f"cannot use {folder}: {error.strerror}{_remedy(folder, error)}"
+            f"cannot use {where}: {error.strerror}{_remedy(folder, error)}"
         ) from error
     if suspect:
         raise SettingsError(

@@ -278,8 +278,8 @@ class History:
                 current.execute(f"CREATE TEMP VIEW slot_blocks AS {sql}")
                 yield current
         except OSError as error:
-            message = f"cannot read {self._path}: {error.strerror}"
-            raise StorageError(message) from error
+            where = error.filename or self._path
+            raise StorageError(f"cannot read {where}: {error.strerror}") from error
         except (sqlite3.Error, ValueError, TypeError) as error:
             raise StorageError(
                 f"cannot read {self._path}: {error}; if it is damaged, the next fetch "

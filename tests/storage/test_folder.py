@@ -1,5 +1,6 @@
 """A folder that should hold data is never filled when it is not mounted."""
 
+import errno
 import os
 import shutil
 import tempfile
@@ -12,6 +13,7 @@ from bikecollect.core.errors import SettingsError, StorageError
 from bikecollect.setup.loader import parse
 from bikecollect.storage import data_folder
 from bikecollect.storage.files.durable import leave_reserve
+from bikecollect.storage.ledger_reader import History
 from bikecollect.wiring.collection import collect
 
 
@@ -251,3 +253,33 @@ def test_a_disk_without_inodes_is_named_as_such(
 
     with pytest.raises(OSError, match="only 3 inodes left"):
         leave_reserve(tmp_path, 100)
+
+
+def test_a_part_that_cannot_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dead mount below a healthy folder is not called the folder."""
+    folder = tmp_path / "city"
+    data_folder.prepare(folder)
+    part = folder / "payloads" / "kept"
+
+    def fail(_: Path) -> None:
+        text = "Transport endpoint is not connected"
+        raise OSError(errno.ENOTCONN, text, str(part))
+
+    monkeypatch.setattr(data_folder, "check", fail)
+
+    with pytest.raises(StorageError, match=f"^cannot use {part}: Transport endpoint"):
+        data_folder.prepare(folder)
+
+
+def test_an_error_beside_an_open_ledger_names_its_own_path(tmp_path: Path) -> None:
+    """A dead inbox is not reported as an unreadable ledger."""
+    inbox = tmp_path / "payloads" / "inbox"
+    text = "Transport endpoint is not connected"
+
+    with (
+        pytest.raises(StorageError, match=f"^cannot read {inbox}: Transport endpoint"),
+        History("city", tmp_path).session(),
+    ):
+        raise OSError(errno.ENOTCONN, text, str(inbox))
