@@ -69,7 +69,7 @@ class Screen:
         return addressed(cls.redact(text))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Shared:
     """The options of the group, for its commands; *config* is a path or None."""
 

@@ -15,7 +15,7 @@ SIDES = ("west", "south", "east", "north")
 Known = Mapping[str, StationInformation]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Only:
     """Keeps stations of some *regions*, some *ids*, or within *bbox*; empty keeps all.
 

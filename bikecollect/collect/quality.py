@@ -187,7 +187,7 @@ def drop_implausible(
         if size is None and (station := known.get(status.station_id)):
             size = station.capacity
         most = size * MOST_OF_CAPACITY if size else None
-        if most is not None and any(n is not None and n > most for n in status[1:6]):
+        if most is not None and _largest(status) > most:
             odd.append(f"{status.station_id}: {_largest(status)} of {size}")
             kept.append(_within(status, most))
         else:
@@ -196,7 +196,7 @@ def drop_implausible(
 
 
 def _largest(status: StationStatus) -> int:
-    return max(count for count in status[1:6] if isinstance(count, int))
+    return max(filter(None, status[1:6]), default=0)
 
 
 def _within(status: StationStatus, most: int) -> StationStatus:
@@ -235,7 +235,7 @@ def renumbering_findings(
     }
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class ClockCheck:
     """What a run knows of its clock: how wrong it is, *error*, empty if it is right.
 

@@ -91,7 +91,7 @@ VEHICLE_KINDS: Mapping[str, str] = {
 """The columns of ``columns = ["vehicle_types"]``: one per kind of vehicle."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Snapshot:
     """The content of one payload.
 
@@ -151,7 +151,7 @@ class VehicleStatus(NamedTuple):
     last_reported: int | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class VehicleSnapshot:
     """The vehicles of one payload, understood; the fields are those of `Snapshot`."""
 

@@ -232,7 +232,15 @@ _FLAGS = {True: "true", False: "false", None: None}
 
 
 def _encode(rows: Iterable[Sequence[Value]]) -> bytes:
-    return csv_text([_cell(value) for value in row] for row in rows).encode("utf-8")
+    cells = [
+        [_FLAGS[value] if value is True or value is False else value for value in row]
+        for row in rows
+    ]
+    text = csv_text(cells)
+    # One look at all cells instead of one at each: texts were cleaned when read.
+    if text.count("\n") != len(cells) or not text.replace("\n", "").isprintable():
+        text = csv_text([_cell(value) for value in row] for row in cells)
+    return text.encode("utf-8")
 
 
 def read_cells(

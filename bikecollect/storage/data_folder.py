@@ -30,7 +30,7 @@ INFORMATION = "station_information.csv"
 MARK = b"This folder holds the data of one system; see bikecollect.\n"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class SystemFolder:
     """The folder *path* of one system, the *zone* of its days, the length of its slots.
 

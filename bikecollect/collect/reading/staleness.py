@@ -46,7 +46,7 @@ CELL_ID, CELL_REPORTED = 2, 12
 """Where a row of a daily file has the id and the report of its station."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Reports:
     """The reports of a snapshot: the *newest*, *age* seconds old, and the others.
 
@@ -63,7 +63,7 @@ class Reports:
     stamps: Sequence[int]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Calibration:
     """The reports of a system until *slot*, the last slot that was read.
 

@@ -25,7 +25,7 @@ class Period(NamedTuple):
     zone: tzinfo = UTC
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Grid:
     """The slots of a system; the first of *periods* holds from the start."""
 
