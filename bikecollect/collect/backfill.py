@@ -206,7 +206,7 @@ class Backfiller:
         """Read the payload *name* without writing anything."""
         self.interrupted()
         slot = slot_of(name)
-        trial = PayloadTrial(self.committer.feed, self.committer.vehicles)
+        trial = PayloadTrial(self.committer.reader.feed, self.committer.vehicles)
         problem = trial.problem(self.payloads.path(name, day or origin))
         what = "not understood" if problem else "would be filled"
         return Filling(slot, self._day(slot), origin, what, why=problem)

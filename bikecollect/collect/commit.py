@@ -9,7 +9,6 @@ from datetime import tzinfo
 from typing import TYPE_CHECKING
 
 from bikecollect.collect import findings, only, quality, station_list
-from bikecollect.collect.only import Only
 from bikecollect.collect.reading.payload_reader import PayloadReader, Understood
 from bikecollect.core.blocks import Block, Stations, block_of
 from bikecollect.core.errors import (
@@ -19,17 +18,11 @@ from bikecollect.core.errors import (
     PayloadError,
     StorageError,
 )
-from bikecollect.core.logs import Stopwatch
 from bikecollect.core.payload import Payload
 from bikecollect.core.run import Notice, Result
 from bikecollect.core.secrets.redact import Redact, unredacted
 from bikecollect.core.slots import Slot, day_of
-from bikecollect.feeds import Feed
-from bikecollect.storage.csv_format import (
-    Format,
-    information_header,
-    information_lines,
-)
+from bikecollect.storage.csv_format import information_header, information_lines
 from bikecollect.storage.data_folder import INFORMATION
 from bikecollect.storage.payload_store import KILLED
 from bikecollect.storage.recovery import target
@@ -53,37 +46,28 @@ MOST_KILLS = 2
 class Committer:
     """Writes payloads of one system from the inbox into its files.
 
-    Requires the lock, an open ledger, and files that agree with it (`Recovery`).
+    Requires the lock, an open ledger, and files that agree with it (`Recovery`). The
+    feed, the files and the ledger are those of *reader*.
     Raises StorageError if the disk or the ledger fails: the run must end then, and
     the next one starts with recovery. *fields* come from the settings. *vehicles*
     commits the vehicles of a payload, if they are collected.
     """
 
-    feed: Feed
-    format: Format
+    reader: PayloadReader
     zone: tzinfo
-    interval: int
     payloads: "Payloads"
-    store: "Store"
-    ledger: "Ledger"
-    watch: Stopwatch = field(default_factory=Stopwatch)
     redact: Redact = unredacted
     fields: Mapping[str, str] = field(default_factory=dict)
-    only: Only = Only()
     bounded: Callable[[], AbstractContextManager[None]] = nullcontext
     vehicles: "VehicleCommitter | None" = None
 
     @property
-    def _reader(self) -> PayloadReader:
-        return PayloadReader(
-            feed=self.feed,
-            format=self.format,
-            interval=self.interval,
-            store=self.store,
-            ledger=self.ledger,
-            watch=self.watch,
-            only=self.only,
-        )
+    def _store(self) -> "Store":
+        return self.reader.store
+
+    @property
+    def _ledger(self) -> "Ledger":
+        return self.reader.ledger
 
     def commit(self, name: str, source: str) -> Result:
         """Commit *name*, a payload in the inbox; *source* is fetch or recovery."""
@@ -97,9 +81,9 @@ class Committer:
             with self.payloads.mark_reading(name), self.bounded():
                 payload = self.payloads.open(name)
                 quality.check_payload(payload)
-                block = self.ledger.block(payload.slot)
+                block = self._ledger.block(payload.slot)
                 if block is None:
-                    understood = self._reader.read(payload, source)
+                    understood = self.reader.read(payload, source)
         except PayloadError as error:
             error.__traceback__ = None  # its frames hold the parsed documents
             misread = error.cause in {"drift", "shape"}
@@ -133,7 +117,7 @@ class Committer:
         with self._ending_the_run(name):
             result = vehicles.write(payload, rows, payload.source or source)
         if result.outcome is not None:
-            findings.keep_notes(self.ledger, payload.notes, payload.slot)
+            findings.keep_notes(self._ledger, payload.notes, payload.slot)
             self._move_on(name, payload)
         return result
 
@@ -169,18 +153,26 @@ class Committer:
     ) -> Result:
         snapshot, known, block, notes = understood
         day = day_of(payload.slot, self.zone)
-        extents = self.ledger.extents(day)
-        file, end, damage = target(day, self.format.header, self.store, extents)
+        extents = self._ledger.extents(day)
+        header = self.reader.format.header
+        file, end, damage = target(day, header, self._store, extents)
         since = int(notes[only.NOTE].partition(" ")[0] or 0)
-        flags = quality.flags(payload, snapshot, self.ledger, self.interval, since)
-        with self.watch("append"):
+        flags = quality.flags(
+            payload, snapshot, self._ledger, self.reader.interval, since
+        )
+        with self.reader.watch("append"):
             changes = station_list.find_changes(
-                snapshot, known, flags, payload.slot, notes=notes, ledger=self.ledger
+                snapshot,
+                known,
+                flags,
+                payload.slot,
+                notes=notes,
+                ledger=self._ledger,
             )
             stations = self._stations(payload.slot, changes)
-            span = self.store.append(file, end, self.format.header, block.text)
-        with self.watch("ledger"):
-            self.ledger.commit(
+            span = self._store.append(file, end, header, block.text)
+        with self.reader.watch("ledger"):
+            self._ledger.commit(
                 block_of(
                     payload,
                     snapshot.last_updated,
@@ -188,12 +180,12 @@ class Committer:
                     block.rows,
                     source,
                     flags=flags,
-                    header=zlib.crc32(self.format.header),
+                    header=zlib.crc32(header),
                 ),
                 stations,
             )
             kept = {**payload.notes, **notes}
-            drifts = findings.remember(self.ledger, snapshot, kept, payload.slot)
+            drifts = findings.remember(self._ledger, snapshot, kept, payload.slot)
         self._move_on(name, payload)
         notices = [Notice("partial", text) for text in snapshot.oddities]
         notices += [Notice("columns", text) for text in block.troubles]
@@ -221,7 +213,7 @@ class Committer:
     def _skip(self, name: str, payload: Payload, block: Block) -> Result:
         """Move on a payload whose slot has a block: a second run, or a wrong clock."""
         if block.run_id != payload.run_id and quality.clock_was_set(
-            payload, block, self.interval
+            payload, block, self.reader.interval
         ):
             reason = (
                 f"the slot already has a block of {block.rows} rows from another time: "
@@ -244,7 +236,9 @@ class Committer:
 
         try:
             with self.payloads.mark_reading(name), self.bounded():
-                return remedy.notices(self.feed, payload, self.payloads, self.fields)
+                return remedy.notices(
+                    self.reader.feed, payload, self.payloads, self.fields
+                )
         except Exception:
             log.exception(
                 "a bug while looking for renamed fields", extra={"told": True}
@@ -278,11 +272,11 @@ class Committer:
         versions, absent, left, _ = changes
         if not versions and not left:
             return Stations(absent=absent)
-        extent = self.ledger.extents().get(INFORMATION)
+        extent = self._ledger.extents().get(INFORMATION)
         groups = [*left.items(), (slot, versions)]
         text = b"".join(information_lines(since, self.zone, g) for since, g in groups)
         end = extent.end if extent else 0
-        span = self.store.append(INFORMATION, end, information_header(), text)
+        span = self._store.append(INFORMATION, end, information_header(), text)
         return Stations(tuple(versions), left, span, absent)
 
 

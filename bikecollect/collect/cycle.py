@@ -127,7 +127,7 @@ class Cycle:
         if not check.error:
             return run, payload
         self.checks.append(check)
-        grid = Grid.of(self.committer.interval, self.committer.zone)
+        grid = Grid.of(self.committer.reader.interval, self.committer.zone)
         slot = grid.at(run.started + check.offset)
         run = replace(run, slot=slot, started=run.started + check.offset)
         documents = tuple(
@@ -148,7 +148,7 @@ class Cycle:
             if vehicles and vehicles.is_alone(payload):
                 rows, listed = vehicles.read(payload).rows.rows, 0
             else:
-                snapshot = self.committer.feed.read(payload.documents)
+                snapshot = self.committer.reader.feed.read(payload.documents)
                 rows = len(snapshot.statuses)
                 listed = rows + snapshot.dropped
         result = Result(Outcome.DRY, rows=rows, stations=listed)
@@ -203,7 +203,7 @@ class Cycle:
                 self._note_notices(run)
             run = self._outcome_from_ledger(run)
             if run.outcome is Outcome.COLLECTED and not vehicles:
-                interval = self.committer.interval
+                interval = self.committer.reader.interval
                 newer = self.recovery.find_newer_payloads(run.slot, interval)
                 run = run.noticed(*newer)
             self.ledger.remember(self.notes)
@@ -215,7 +215,7 @@ class Cycle:
 
     def _ignore_future_blocks(self) -> None:
         """Let the ledgers ignore what a clock that was ahead has written."""
-        latest = Slot(int(self.clock()) + self.committer.interval)
+        latest = Slot(int(self.clock()) + self.committer.reader.interval)
         self.ledger.latest = latest
         if self.committer.vehicles:
             self.committer.vehicles.ledger.latest = latest

@@ -17,6 +17,7 @@ from bikecollect.collect.commit import Committer
 from bikecollect.collect.cycle import Cycle
 from bikecollect.collect.derived_columns import chosen
 from bikecollect.collect.only import from_settings
+from bikecollect.collect.reading.payload_reader import PayloadReader
 from bikecollect.core import process
 from bikecollect.core.logs import RunLogs, Stopwatch, formatter
 from bikecollect.core.process import Clock, Stop, Times
@@ -137,17 +138,19 @@ def cycle(
         ledger=ledger,
         recovery=Recovery(payloads, store, ledger, zone),
         committer=Committer(
-            feed=feed,
-            format=Format(zone, columns.derived),
+            reader=PayloadReader(
+                feed=feed,
+                format=Format(zone, columns.derived),
+                interval=settings.seconds,
+                store=store,
+                ledger=ledger,
+                watch=watch,
+                only=from_settings(system.only, system.bbox),
+            ),
             zone=zone,
-            interval=settings.seconds,
             payloads=payloads,
-            store=store,
-            ledger=ledger,
-            watch=watch,
             redact=settings.redact,
             fields=system.fields,
-            only=from_settings(system.only, system.bbox),
             bounded=process.bounded_memory,
             vehicles=_vehicles(system, folder, payloads) if system.vehicles else None,
         ),
@@ -216,4 +219,4 @@ def trial(settings: Settings, name: str) -> "PayloadTrial":
 
     times = Times(time.time, time.monotonic, Stop())
     committer = cycle(settings, name, times).committer
-    return PayloadTrial(committer.feed, committer.vehicles)
+    return PayloadTrial(committer.reader.feed, committer.vehicles)

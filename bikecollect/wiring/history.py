@@ -139,9 +139,8 @@ def backfiller(
     vehicles = line.vehicles
     committer = replace(
         line,
+        reader=replace(line.reader, store=store, ledger=ledger),
         payloads=payloads,
-        store=store,
-        ledger=ledger,
         # DuckDB may run in this process, and limits its own memory.
         bounded=nullcontext,
     )

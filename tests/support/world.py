@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from bikecollect.collect.commit import Committer
 from bikecollect.collect.cycle import Cycle
+from bikecollect.collect.reading.payload_reader import PayloadReader
 from bikecollect.core.blocks import Block
 from bikecollect.core.errors import BikecollectError, PayloadError
 from bikecollect.core.payload import (
@@ -170,13 +171,15 @@ class World:
         self.payloads = Payloads(self.folder / "payloads")
         self.run_notes = RunNotes(self.folder / "payloads" / "inbox")
         committer = Committer(
-            feed=self.feed,
-            format=Format(TAIPEI, self.derived),
+            reader=PayloadReader(
+                feed=self.feed,
+                format=Format(TAIPEI, self.derived),
+                interval=300,
+                store=self.store,
+                ledger=self.ledger,
+            ),
             zone=TAIPEI,
-            interval=300,
             payloads=self.payloads,
-            store=self.store,
-            ledger=self.ledger,
         )
         return Cycle(
             feed=self.feed,

@@ -1,8 +1,7 @@
 """The page of the whole city: week, day, areas, comparison of periods, rankings."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import date, timedelta
-from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -14,7 +13,7 @@ from bikecollect.app.queries.comparison import compared
 from bikecollect.app.queries.current import data_service
 from bikecollect.app.queries.day_film import Film
 from bikecollect.app.queries.ranking import ORDERS, rankable, rows_of
-from bikecollect.app.queries.stations import Known, MapStation
+from bikecollect.app.queries.stations import Known, film_dot
 from bikecollect.reports.runner import Answer
 
 MEASURES = {
@@ -113,7 +112,7 @@ def _film(name: str, day: date, film: Film) -> None:
     """Draw the day's *film* as a map with its curve."""
     zone, shown = frames.zone(name), frames.names(name)
     places = [
-        _place(name, station, shown.get(station[0], station[1:3]))
+        film_dot(name, station, shown.get(station[0], station[1:3]))
         for station in film.stations
     ]
     selected = header.kept("station")
@@ -135,30 +134,6 @@ def _film(name: str, day: date, film: Film) -> None:
     if picked.open:
         header.keep("station", picked.open)
         st.switch_page(header.link("station"), query_params={"station": picked.open})
-
-
-def _place(
-    system: str, station: Sequence[Any], shown: tuple[str | None, str | None]
-) -> MapStation:
-    """Return the *station* of a film as a dot that is *shown* with name and area."""
-    station_id, _, _, lat, lon, capacity = station
-    called, region = shown
-    return MapStation(
-        system_id=system,
-        station_id=station_id,
-        name=called,
-        region=region,
-        lat=lat,
-        lon=lon,
-        slot=0,
-        capacity=capacity,
-        vehicles=None,
-        docks=None,
-        is_installed=None,
-        is_renting=None,
-        is_returning=None,
-        last_reported=None,
-    )
 
 
 def _scarcity(name: str, when: frames.Span) -> None:

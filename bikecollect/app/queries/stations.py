@@ -23,12 +23,12 @@ class MapStation(NamedTuple):
     lon: float | None
     slot: int
     capacity: int | None
-    vehicles: int | None
-    docks: int | None
-    is_installed: bool | None
-    is_renting: bool | None
-    is_returning: bool | None
-    last_reported: int | None
+    vehicles: int | None = None
+    docks: int | None = None
+    is_installed: bool | None = None
+    is_renting: bool | None = None
+    is_returning: bool | None = None
+    last_reported: int | None = None
     state: str = ""
 
     @property
@@ -54,8 +54,6 @@ def vehicle_dots(vehicles: Answer) -> list[MapStation]:
             slot=row["slot"],
             capacity=1,
             vehicles=0 if row["is_reserved"] or row["is_disabled"] else 1,
-            docks=None,
-            is_installed=None,
             is_renting=not row["is_disabled"],
             is_returning=not row["is_disabled"],
             last_reported=row["last_reported"],
@@ -63,6 +61,32 @@ def vehicle_dots(vehicles: Answer) -> list[MapStation]:
         for row in rows
         if row["lat"] is not None
     ]
+
+
+def film_dot(
+    system: str,
+    station: Sequence[Any],
+    shown: tuple[str | None, str | None],
+    *,
+    is_closed: bool = False,
+) -> MapStation:
+    """Return the *station* of a `Film` as a dot, *shown* with name and area."""
+    station_id, _, _, lat, lon, capacity = station
+    name, region = shown
+    is_open = False if is_closed else None
+    return MapStation(
+        system_id=system,
+        station_id=station_id,
+        name=name,
+        region=region,
+        lat=lat,
+        lon=lon,
+        slot=0,
+        capacity=capacity,
+        is_installed=is_open,
+        is_renting=is_open,
+        is_returning=is_open,
+    )
 
 
 class Known(NamedTuple):

@@ -12,7 +12,7 @@ from bikecollect.app.charts.city_scripts import film_data, station_data
 from bikecollect.app.queries.day_film import Film
 from bikecollect.app.queries.service import DataService
 from bikecollect.app.queries.station_names import display_names
-from bikecollect.app.queries.stations import MapStation, places
+from bikecollect.app.queries.stations import MapStation, film_dot, places
 from bikecollect.core.errors import UsageError
 from bikecollect.core.slots import iso
 
@@ -65,7 +65,7 @@ def film_of_day(service: DataService, name: str, day: date) -> CityFilm:
     closed = _closed(service, name, day)
     shown = display_names(service.texts(name), english=False)
     stations = [
-        _place(name, row, shown.get(row[0], row[1:3]), is_closed=row[0] in closed)
+        film_dot(name, row, shown.get(row[0], row[1:3]), is_closed=row[0] in closed)
         for row in film.stations
     ]
     return _city_film(service, name, film, stations, live=False)
@@ -117,31 +117,3 @@ def _closed(service: DataService, name: str, day: date) -> set[str]:
         for row in answer.rows
         if (row[at["share_inactive"]] or 0) >= MOSTLY
     }
-
-
-def _place(
-    system: str,
-    station: Sequence[Any],
-    shown: tuple[str | None, str | None],
-    *,
-    is_closed: bool,
-) -> MapStation:
-    station_id, _, _, lat, lon, capacity = station
-    name, region = shown
-    flag = False if is_closed else None
-    return MapStation(
-        system_id=system,
-        station_id=station_id,
-        name=name,
-        region=region,
-        lat=lat,
-        lon=lon,
-        slot=0,
-        capacity=capacity,
-        vehicles=None,
-        docks=None,
-        is_installed=flag,
-        is_renting=flag,
-        is_returning=flag,
-        last_reported=None,
-    )
