@@ -31,8 +31,8 @@ PLAIN = frozenset({"txt", "text", "dat", "out"})
 SHEETS = frozenset({"xlsx", "xls", "xlsm", "xlsb", "ods", "fods", "numbers"})
 PACKED = frozenset({"gz", "bz2", "xz", "zst", "zip", "7z"})
 PART = re.compile(r"\.[0-9a-f]{8}\.part")
-LEFT = 60.0
-"""Seconds without a change after which an unlocked file aside was left by a kill."""
+NEW = 60.0
+"""Seconds in which an empty file aside may be a new one that is not locked yet."""
 FLAGS = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -137,8 +137,9 @@ def _sweep(path: Path) -> None:
 def _sweep_one(old: Path) -> None:
     fd = os.open(old, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        is_free = flock.try_lock(fd)
-        if is_free and time.time() - os.fstat(fd).st_mtime > LEFT:
+        info = os.fstat(fd)
+        is_young = time.time() - info.st_mtime < NEW
+        if (info.st_size or not is_young) and flock.try_lock(fd):
             old.unlink()
     finally:
         os.close(fd)

@@ -5,6 +5,7 @@ values checked before they are used.
 """
 
 import json
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -25,6 +26,7 @@ REQUIRED = ("system_id", "slot", "run_id", "fetched_at")
 PIECE = 65_536
 LATEST = 7_258_118_400
 """The year 2200 begins, in epoch seconds."""
+EARLIEST_TIME, LATEST_TIME = (1980, 1, 1, 0, 0, 0), (2107, 12, 31, 23, 59, 58)
 FOREIGN = (
     *(ValueError, KeyError, TypeError, AttributeError, EOFError, RecursionError),
     *(RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error),
@@ -40,11 +42,20 @@ def pack(payload: Payload) -> bytes:
         for document in payload.documents
     ]
     out = BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL) as file:
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
         for document in payload.documents:
-            file.writestr(f"{document.name}.json", document.body)
-        file.writestr(FETCH, json.dumps(details, ensure_ascii=False, indent=1))
+            _add(file, f"{document.name}.json", document.body)
+        text = json.dumps(details, ensure_ascii=False, indent=1)
+        _add(file, FETCH, text.encode("utf-8"))
     return out.getvalue()
+
+
+def _add(file: zipfile.ZipFile, name: str, data: bytes) -> None:
+    """Write *data* as *name*, with a time that zips can have: 1980 to 2107."""
+    now = time.localtime()[:6]
+    info = zipfile.ZipInfo(name, min(max(now, EARLIEST_TIME), LATEST_TIME))
+    info.external_attr = 0o600 << 16
+    file.writestr(info, data, zipfile.ZIP_DEFLATED, LEVEL)
 
 
 def unpack(data: bytes, *, most: int = MOST_BYTES) -> Payload:

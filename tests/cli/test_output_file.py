@@ -13,6 +13,7 @@ from command import bikecollect, forked
 from world import World
 
 from bikecollect.cli.output_file import is_stream
+from bikecollect.storage.files import flock
 
 pytest.importorskip("duckdb")
 
@@ -239,6 +240,24 @@ def test_files_of_a_killed_call_are_removed_by_the_next(
 
     assert not left.exists()
     assert fresh.exists()
+
+
+def test_a_killed_call_leaves_nothing_that_the_very_next_one_does_not_remove(
+    config: Path, tmp_path: Path
+) -> None:
+    """A part with rows whose lock is free is nobody's; one in use is kept."""
+    left, used, new = (tmp_path / f".rows.csv.{n * 8}.part" for n in "012")
+    left.write_text("slot\n", encoding="utf-8")
+    new.touch()
+    with used.open("w", encoding="utf-8") as file:
+        file.write("slot\n")
+        file.flush()
+        assert flock.try_lock(file.fileno())
+        answer(config, f"export -o {tmp_path / 'rows.csv'}")
+
+    assert not left.exists()
+    assert used.exists()
+    assert new.exists()
 
 
 def test_no_folder_is_created(config: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 import tracemalloc
 import zipfile
 from typing import Any
@@ -29,6 +30,17 @@ def test_a_payload_is_read_back() -> None:
 
     assert (document.name, document.body) == ("page-0", b"[1]")
     assert unpack(pack(PAYLOAD)).notes == {"a": "b"}
+
+
+@pytest.mark.parametrize("year", [1970, 1979, 2108, 9999])
+def test_a_payload_can_be_packed_whatever_the_clock_shows(
+    monkeypatch: pytest.MonkeyPatch, year: int
+) -> None:
+    """A zip knows the years 1980 to 2107 only; a machine may begin in 1970."""
+    shown = time.struct_time((year, 1, 1, 0, 0, 0, 3, 1, 0))
+    monkeypatch.setattr("time.localtime", lambda *_: shown)
+
+    assert unpack(pack(PAYLOAD)).documents[0].body == b"[1]"
 
 
 def test_a_bomb_is_refused_before_it_takes_memory() -> None:

@@ -15,8 +15,8 @@ PREFIX, SUFFIX = "bikecollect-", ".scratch"
 OURS = re.compile(rf"{PREFIX}[^/]+{re.escape(SUFFIX)}")
 ROOM = 1 << 30
 """Free bytes that a place should have; if none has, the one with most is used."""
-LEFT = 60.0
-"""Age in seconds from which an unlocked folder counts as left by a killed process."""
+NEW = 60.0
+"""Seconds in which an empty folder may be a new one that is not locked yet."""
 PLACES = (Path("/var") / "tmp", Path("/") / "tmp")
 """The usual places of large temporary data; `/tmp` is often in memory."""
 
@@ -67,12 +67,18 @@ def _remove_leftovers(parent: Path) -> None:
                     _remove_if_left(Path(entry.path))
 
 
+def _is_empty(folder: int) -> bool:
+    with os.scandir(folder) as entries:
+        return next(entries, None) is None
+
+
 def _remove_if_left(folder: Path) -> None:
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     fd = os.open(folder, flags)
     try:
         info = os.fstat(fd)
-        if info.st_uid != os.geteuid() or time.time() - info.st_mtime < LEFT:
+        is_young = time.time() - info.st_mtime < NEW
+        if info.st_uid != os.geteuid() or (is_young and _is_empty(fd)):
             return
         if flock.try_lock(fd):
             shutil.rmtree(folder)

@@ -1,0 +1,44 @@
+"""Folders for temporary data: removed also after a kill."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from bikecollect.storage.files import flock
+from bikecollect.storage.files.scratch import scratch
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder for temporary data."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    return tmp_path
+
+
+def test_what_a_killed_process_left_a_moment_ago_is_removed(place: Path) -> None:
+    """Its folder has data, and nobody holds its lock."""
+    left = place / "bikecollect-killed.scratch"
+    left.mkdir()
+    (left / "rows.parquet").write_bytes(b"PAR1")
+
+    with scratch() as folder:
+        assert list(place.iterdir()) == [folder]
+
+    assert list(place.iterdir()) == []
+
+
+def test_a_folder_in_use_and_a_new_one_are_kept(place: Path) -> None:
+    """A new one is empty, and may not be locked yet."""
+    used, new = place / "bikecollect-used.scratch", place / "bikecollect-new.scratch"
+    for folder in (used, new):
+        folder.mkdir()
+    (used / "rows.parquet").write_bytes(b"PAR1")
+    fd = os.open(used, os.O_RDONLY | os.O_DIRECTORY)
+    flock.try_lock(fd, shared=True)
+
+    with scratch():
+        pass
+    os.close(fd)
+
+    assert sorted(place.iterdir()) == [new, used]
