@@ -69,6 +69,8 @@ LONGEST = (
     "test_output_file.py",
     "test_query_bounds.py",
     "test_mirror.py",
+    "test_mirror_faults.py",
+    "test_mirror_readers.py",
 )
 """The files that take longest, or wait for a minute: several workers end together."""
 OUTSIDE = re.compile(

@@ -1,11 +1,13 @@
 """Commands over several systems: one that cannot be read costs only itself."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from bikecollect.archive.query.open_days import Loss
 from bikecollect.archive.query.view_source import ViewedSystem, warn
+from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import complain
 from bikecollect.cli.timeparse import FIRST_DAY, LAST_DAY
 from bikecollect.core.errors import (
@@ -16,6 +18,7 @@ from bikecollect.core.errors import (
 )
 from bikecollect.setup.settings import Settings
 from bikecollect.wiring import history
+from bikecollect.wiring.mirror import mirrored_views
 
 
 class Attempts:
@@ -81,3 +84,17 @@ def readable(
     if not systems:
         raise StorageError("no system can be read")
     return systems, attempts.code
+
+
+def viewed(
+    settings: Settings, names: Sequence[str], tables: Collection[str], *, mirror: bool
+) -> tuple[Path, list[ViewedSystem], ExitCode]:
+    """Return the folder and the systems to view, here or in the *mirror*.
+
+    Only *tables* are needed of the mirror.
+    """
+    if not mirror:
+        return settings.data, *readable(settings, names)
+    with progress("reading the mirror ..."):
+        folder, systems = mirrored_views(settings, names, tables)
+    return folder, systems, ExitCode.OK

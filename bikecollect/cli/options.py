@@ -34,6 +34,12 @@ shard_option = click.option(
     "collect each system once.",
 )
 """Option of the group, and of the commands that begin a share."""
+mirror_option = click.option(
+    "--mirror",
+    is_flag=True,
+    help="Read the copy at `archive.mirror`: closed days only.",
+)
+"""Option of the commands that can read the mirror."""
 client_id_option = click.option(
     "--client-id", default="", help="OAuth2 client id, for TDX."
 )

@@ -30,6 +30,14 @@ def state_home() -> Path | None:
     return _beside[-1] if _beside else home
 
 
+def cache_home() -> Path | None:
+    """Return the folder for copies that can be made again; else as for state."""
+    home = _home("XDG_CACHE_HOME", ".cache")
+    if home is not None and _can_be_made(home / OURS):
+        return home
+    return _beside[-1] if _beside else home
+
+
 _beside: list[Path] = []
 
 

@@ -1,9 +1,16 @@
 """Builds the parts that copy the history to the mirror and read it there."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bikecollect.archive.certificates import Certificate, Finding
+from bikecollect.archive.datasets import STATION_LAYOUT, STATUS, VEHICLE_LAYOUT
 from bikecollect.archive.mirror.address import MirrorAddress
+from bikecollect.archive.query.view_source import TABLES, ViewedSystem, needed
+from bikecollect.collect.sources.bikecollect_folder import FolderSource
+from bikecollect.core import user_folders
 from bikecollect.core.errors import (
     BikecollectError,
     MirrorDenied,
@@ -19,18 +26,87 @@ if TYPE_CHECKING:
     from bikecollect.archive.mirror.push import MirrorStep
 
 FAILED = "failed"
+LAYOUTS = (STATION_LAYOUT, VEHICLE_LAYOUT)
 
 
 def mirror_store(settings: Settings) -> "ObjectStore":
     """Return the mirror of *settings*; raises UsageError if none is set."""
-    from bikecollect.archive.mirror.object_store import ObjectStore  # an extra
-
     if not settings.archive.mirror:
         raise UsageError(
             'no mirror is set: add mirror = "s3://bucket/prefix" to [archive] in the '
             "settings"
         )
-    return ObjectStore(MirrorAddress.parse(settings.archive.mirror))
+    return _store(settings.archive.mirror)
+
+
+def _store(address: str) -> "ObjectStore":
+    from bikecollect.archive.mirror.object_store import ObjectStore  # an extra
+
+    return ObjectStore(MirrorAddress.parse(address))
+
+
+def mirrored_views(
+    settings: Settings, names: Sequence[str], tables: Collection[str] = TABLES
+) -> tuple[Path, list[ViewedSystem]]:
+    """Return the folder and the systems *names* as they are in the mirror.
+
+    What *tables* need is downloaded first, if it is not in the local copy yet.
+    """
+    from bikecollect.archive.mirror.download import MirrorDownload
+
+    store = mirror_store(settings)
+    folder, systems = _local_copy(str(store.address)), []
+    datasets = _datasets_for(tables)
+    for name in names:
+        MirrorDownload(store, folder, name).run(datasets)
+        own = settings.system_folder(name)
+        system = replace(own, path=folder / name)
+        systems.append(ViewedSystem(system, [], lambda _begin, _end: []))
+    return folder, systems
+
+
+def _datasets_for(tables: Collection[str]) -> set[str]:
+    """Return the datasets that *tables* need, summaries and what they are made of."""
+    return {dataset for layout in LAYOUTS for dataset in needed(layout, tables)}
+
+
+def _local_copy(address: str) -> Path:
+    from bikecollect.archive.mirror.download import copy_folder
+
+    home = user_folders.cache_home()
+    if home is None:
+        raise StorageError(
+            "no home folder for a copy of the mirror: set XDG_CACHE_HOME"
+        )
+    return copy_folder(home / user_folders.OURS, address)
+
+
+def mirror_source(
+    settings: Settings, address: str, name: str, now: float
+) -> FolderSource:
+    """Return the source to fill the system *name* from the mirror at *address*.
+
+    What is new there is downloaded. Snapshots after *now* are skipped.
+    """
+    from bikecollect.archive.mirror.download import MirrorDownload
+
+    store = _store(address)
+    folder = _local_copy(str(store.address))
+    days = MirrorDownload(store, folder, name).run({STATUS, "slots"})
+    if not days:
+        raise UsageError(f"--from {address} has no archived day of `{name}`")
+    grid = settings.system_folder(name).grid
+    return FolderSource(folder / name, grid, now, str(store.address))
+
+
+def check_mirror(
+    settings: Settings, name: str, since: str, until: str
+) -> Iterator[Finding | Certificate]:
+    """Yield certificates of the days of *name* in the mirror, and what is wrong."""
+    from bikecollect.archive.mirror.check import MirrorCheck
+
+    store = mirror_store(settings)
+    yield from MirrorCheck(store, settings.data, name, since, until).run()
 
 
 class MirrorCopying:

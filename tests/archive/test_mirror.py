@@ -4,24 +4,20 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import pytest
 from command import bikecollect
 from keeping import two_past_days
-from s3server import BUCKET, SECRET, Fault, Proxy, S3Server, environment, faulty
+from mirrored import CERTIFICATE, PART, City, local_files, mirrored, mirrored_city
+from s3server import BUCKET, SECRET, Fault, Proxy, S3Server, faulty
 from world import World
 
 from bikecollect.archive.mirror.address import MirrorAddress
-from bikecollect.archive.mirror.object_store import ObjectStore
 from bikecollect.core.errors import SettingsError
 
 pytest.importorskip("duckdb")
 pytest.importorskip("obstore")
 pytest.importorskip("moto")
-
-PART = "archive/station_status/system_id=city/date=2024-06-05/part.parquet"
-CERTIFICATE = "archive/certificates/system_id=city/2024-06-05.json"
 
 
 @pytest.fixture(scope="module")
@@ -46,52 +42,10 @@ def world(folder: Path) -> World:
     return two_past_days(folder)
 
 
-class City:
-    """The settings of *world* with a mirror of its own, as a user has them."""
-
-    def __init__(self, world: World, config: Path, proxy: Proxy, prefix: str) -> None:
-        self.folder, self.config, self.proxy = world.folder, config, proxy
-        self.data = world.folder.parent
-        self.address = f"s3://{BUCKET}/{prefix}"
-        self.prefix = prefix
-        with config.open("a", encoding="utf-8") as out:
-            out.write(f'[archive]\nmirror = "{self.address}"\n')
-
-    def run(self, *arguments: object, **env: str) -> CompletedProcess[str]:
-        """Run a command with the credentials in its environment."""
-        more = environment(self.proxy.url) | env
-        more = {name: value for name, value in more.items() if value}
-        return bikecollect("--config", self.config, *arguments, **more)
-
-    def store(self, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
-        """Return the mirror, as the program sees it."""
-        for name, value in environment(self.proxy.url).items():
-            monkeypatch.setenv(name, value)
-        return ObjectStore(MirrorAddress.parse(self.address))
-
-
 @pytest.fixture
 def city(world: World, config: Path, proxy: Proxy, tmp_path: Path) -> City:
     """Return the world with a mirror whose prefix no other test uses."""
-    mark = hashlib.sha256(str(tmp_path).encode()).hexdigest()[:12]
-    return City(world, config, proxy, f"{mark}/history")
-
-
-def local_files(city: City) -> dict[str, str]:
-    """Return the sha256 of each file that the mirror must have, by its path."""
-    paths = [p for p in (city.data / "archive").rglob("*") if p.is_file()]
-    paths = [p for p in paths if not p.relative_to(city.data).parts[1].startswith(".")]
-    paths.append(city.folder / "station_information.csv")
-    return {
-        str(path.relative_to(city.data)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in paths
-    }
-
-
-def mirrored(city: City, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Return the sha256 of each object in the mirror, by its path."""
-    store = city.store(monkeypatch)
-    return {item.path: store.digest(item.path) for item in store.list("")}
+    return mirrored_city(world, config, proxy, tmp_path)
 
 
 def test_compact_copies_the_archive(

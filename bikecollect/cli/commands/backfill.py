@@ -5,10 +5,12 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import tzinfo
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import click
 
+from bikecollect.archive.mirror.address import is_address
 from bikecollect.cli.completion import complete_configured
 from bikecollect.cli.each_system import Attempts
 from bikecollect.cli.options import Shared, say, say_json
@@ -25,6 +27,10 @@ from bikecollect.setup.settings import Settings
 from bikecollect.setup.time_zones import is_zone
 from bikecollect.storage.ledger_reader import BEGINNING, END
 from bikecollect.wiring import history
+from bikecollect.wiring.mirror import mirror_source
+
+if TYPE_CHECKING:
+    from bikecollect.collect.sources import Source
 
 LAYOUTS = ("taipei-archive", "youbike-csv", "citybikes")
 
@@ -41,7 +47,8 @@ LEAST_BAR, MOST_BAR, BAR_TEXTS = 5, 36, 22
     "--from",
     "path",
     type=click.Path(),
-    help="Fill from another archive: a bikecollect folder, CSV or Parquet files.",
+    help="Fill from another archive: a bikecollect folder, CSV or Parquet files, or "
+    "the address of a mirror (s3://bucket/prefix).",
 )
 @click.option(
     "--layout",
@@ -113,14 +120,18 @@ def backfill(
             span = _span(settings, name, since, until)
             filler = history.backfiller(settings, name, times, span=span, dry=dry_run)
             if path:
-                source = history.source(
-                    settings,
-                    name,
-                    Path(path),
-                    maps,
-                    layout or "",
-                    times_zone=_zone(time_zone),
-                    now=times.clock(),
+                source: Source = (
+                    mirror_source(settings, path, name, times.clock())
+                    if is_address(path)
+                    else history.source(
+                        settings,
+                        name,
+                        Path(path),
+                        maps,
+                        layout or "",
+                        times_zone=_zone(time_zone),
+                        now=times.clock(),
+                    )
                 )
                 work = filler.fill_from_source(
                     source, force=force, prefer_fresh=prefer_fresh

@@ -13,10 +13,10 @@ import click
 from bikecollect.archive.query import duckdb_engine, views
 from bikecollect.archive.query.view_source import ANY, ViewedSystem
 from bikecollect.cli.completion import complete_configured, complete_station
-from bikecollect.cli.each_system import readable
+from bikecollect.cli.each_system import viewed
 from bikecollect.cli.exporting import data_package, workbook
 from bikecollect.cli.log_setup import progress
-from bikecollect.cli.options import Shared, output_option
+from bikecollect.cli.options import Shared, mirror_option, output_option
 from bikecollect.cli.options import output as standard
 from bikecollect.cli.output_file import (
     format_of,
@@ -80,6 +80,7 @@ FORMS = ("csv", "jsonl", "parquet", "xlsx")
     type=click.Choice(FORMS),
     help="Default: by the name of the output, else csv.",
 )
+@mirror_option
 @output_option
 @click.pass_context
 def export(
@@ -93,6 +94,7 @@ def export(
     names: bool | None,
     excel_safe: bool,
     form: str | None,
+    mirror: bool,
     output: Path | None,
 ) -> int:
     """Write a table of each SYSTEM's history as CSV, JSON lines, Parquet or .xlsx.
@@ -106,8 +108,9 @@ def export(
     settings = ctx.ensure_object(Shared).settings()
     form = _form(form, output, excel_safe=excel_safe)
     chosen = settings.chosen(system_ids)
-    systems, code = readable(settings, chosen)
-    zones = {viewed.system_id: viewed.system.zone for viewed in systems}
+    tables = {"slots" if what == "gaps" else what, "stations"}
+    data, systems, code = viewed(settings, chosen, tables, mirror=mirror)
+    zones = {shown.system_id: shown.system.zone for shown in systems}
     first, end = days(since, until, systems[0].system.zone, time.time())
     request = ExportRequest(
         what=what,
@@ -119,7 +122,7 @@ def export(
         excel_safe=excel_safe,
         with_system=len(chosen) > 1,
     )
-    exporter = _write(settings.data, systems, request, form, output)
+    exporter = _write(data, systems, request, form, output)
     if output is not None and not is_stream(output):
         _describe(exporter, request, form, output)
         if sys.stderr.isatty():

@@ -15,9 +15,9 @@ from bikecollect.archive.query import duckdb_engine, views
 from bikecollect.archive.query.selection import checked
 from bikecollect.archive.query.view_source import ANY, ViewedSystem
 from bikecollect.cli.completion import complete_configured
-from bikecollect.cli.each_system import SkippedDays, readable
+from bikecollect.cli.each_system import SkippedDays, viewed
 from bikecollect.cli.log_setup import progress
-from bikecollect.cli.options import Shared, output_option, say_figures
+from bikecollect.cli.options import Shared, mirror_option, output_option, say_figures
 from bikecollect.cli.options import output as standard
 from bikecollect.cli.output_file import (
     format_of,
@@ -65,6 +65,7 @@ NO_FILES = "No files found"
     help="DuckDB's memory limit, such as 2GB; default: depends on the machine.",
 )
 @click.option("--threads", type=click.IntRange(1, 256), default=2, show_default=True)
+@mirror_option
 @click.option(
     "--unrestricted",
     is_flag=True,
@@ -81,6 +82,7 @@ def query(
     output: Path | None,
     memory: str,
     threads: int,
+    mirror: bool,
     unrestricted: bool,
 ) -> int:
     """Run SQL (DuckDB's; `-` reads it from stdin) over open days and the archive.
@@ -100,7 +102,7 @@ def query(
     text = sys.stdin.read() if sql == "-" else sql
     settings = ctx.ensure_object(Shared).settings()
     names = settings.chosen(system)
-    shown, code = readable(settings, names)
+    data, shown, code = viewed(settings, names, views.tables_in(text), mirror=mirror)
     zone = settings.systems[names[0]].timezone
     skipped = SkippedDays()
     with ExitStack() as stack:
@@ -110,7 +112,7 @@ def query(
         if not unrestricted:
             connect = partial(views.connected, also=also, tables=tables)
         db = connect(
-            settings.data,
+            data,
             shown,
             memory=memory,
             threads=threads,
@@ -120,7 +122,7 @@ def query(
         with progress("reading the history ..."):
             connection = stack.enter_context(db)
         if unrestricted or (
-            skipped.losses and _touches_lost(settings.data, shown, text, tables)
+            skipped.losses and _touches_lost(data, shown, text, tables)
         ):
             skipped.warn()
         _answer(connection, text, form, fd, restricted=not unrestricted)

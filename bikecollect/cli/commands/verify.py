@@ -36,6 +36,7 @@ from bikecollect.setup.settings import Settings
 from bikecollect.storage.data_folder import LEDGER, STATUS, VEHICLE_STATUS, VEHICLES
 from bikecollect.storage.repair.damage import lacks_ledger
 from bikecollect.wiring import history
+from bikecollect.wiring.mirror import check_mirror
 
 FEW = 3
 """How many findings with the same remedy are printed as text."""
@@ -63,6 +64,11 @@ FEW = 3
     is_flag=True,
     help="First repair files that were changed, where checksums prove the result.",
 )
+@click.option(
+    "--mirror",
+    is_flag=True,
+    help="Check the copy at `archive.mirror` instead: read every file there.",
+)
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
 @click.pass_context
 def verify(
@@ -75,6 +81,7 @@ def verify(
     certificates: Path | None,
     against: str | None,
     repair: bool,
+    mirror: bool,
     form: str,
 ) -> int:
     """Check that the files, the ledger and the checksums of each SYSTEM agree.
@@ -92,6 +99,8 @@ def verify(
     """
     if len(system_ids) == 1 and is_dataset(Path(system_ids[0])):
         return _verify_dataset(Path(system_ids[0]), form)
+    if mirror and (deep or repair):
+        raise UsageError("--mirror cannot be combined with --deep or --repair")
     settings = ctx.ensure_object(Shared).settings()
     names = settings.chosen(system_ids)
     width = max(map(len, names))
@@ -100,10 +109,14 @@ def verify(
         _repair(settings, names, form, attempts)
     new: list[Certificate] = []
     counts: list[VerifiedCounts] = []
-    printed = _Findings(settings, form)
+    printed = _Findings(settings, form, mirror=mirror)
     old = _read_certificates(against) if against else []
-    results = _verify(
-        settings, names, since, until, deep=deep, counts=counts, attempts=attempts
+    results = (
+        _verify_mirror(settings, names, since, until, counts=counts, attempts=attempts)
+        if mirror
+        else _verify(
+            settings, names, since, until, deep=deep, counts=counts, attempts=attempts
+        )
     )
     for result in results:
         if isinstance(result, Finding):
@@ -184,10 +197,32 @@ def _verify(
                 ).run()
 
 
+def _verify_mirror(
+    settings: Settings,
+    names: Sequence[str],
+    since: str | None,
+    until: str | None,
+    *,
+    counts: list[VerifiedCounts],
+    attempts: Attempts,
+) -> Iterator[Finding | Certificate]:
+    for name in names:
+        with attempts.on(name):
+            first, end = days(since, until, history.zone(settings, name), time.time())
+            checked = VerifiedCounts()
+            counts.append(checked)
+            for result in check_mirror(
+                settings, name, first if since else "", end if until else "9"
+            ):
+                checked.days += isinstance(result, Certificate)
+                yield result
+
+
 class _Findings:
     """Prints findings: as text only a few of those with the same remedy."""
 
-    def __init__(self, settings: Settings, form: str) -> None:
+    def __init__(self, settings: Settings, form: str, *, mirror: bool) -> None:
+        self._of_mirror = mirror
         self._settings = settings
         self._form = form
         self._counts: Counter[str] = Counter()
@@ -200,7 +235,7 @@ class _Findings:
     def add(self, finding: Finding) -> None:
         """Print *finding*, unless a few with its remedy were printed."""
         name = finding.system_id.removesuffix(f"/{VEHICLES}")
-        todo = remedy(finding._replace(system_id=name), has_csv=self._has_csv(finding))
+        todo = self._remedy(finding._replace(system_id=name), finding)
         self._counts[todo] += 1
         if self._form == "json":
             say_json(finding_json(finding, todo))
@@ -211,6 +246,11 @@ class _Findings:
         """Print what to do, and how many findings each remedy is for."""
         if self._counts:
             say(remedies_text(self._counts))
+
+    def _remedy(self, named: Finding, finding: Finding) -> str:
+        if self._of_mirror:
+            return f"bikecollect push {named.system_id}"
+        return remedy(named, has_csv=self._has_csv(finding))
 
     def _has_csv(self, finding: Finding) -> bool:
         """Return whether daily files of the finding's day exist."""

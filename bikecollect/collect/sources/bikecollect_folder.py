@@ -26,12 +26,14 @@ from bikecollect.storage.files.scratch import scratch
 class FolderSource:
     """The system's *folder* of another bikecollect; *grid* is ours.
 
-    Snapshots after *now* (epoch seconds) are skipped.
+    Snapshots after *now* (epoch seconds) are skipped. *address* is where the folder was
+    copied from.
     """
 
     folder: Path
     grid: Grid
     now: float
+    address: str = ""
     judge: Plausible = field(init=False)
 
     def __post_init__(self) -> None:
@@ -40,8 +42,8 @@ class FolderSource:
 
     @property
     def label(self) -> str:
-        """Kind and path of the archive."""
-        return f"bikecollect {visible(str(self.folder))}"
+        """Kind and path of the archive, or its address."""
+        return f"bikecollect {visible(self.address or str(self.folder))}"
 
     @property
     def has_flags(self) -> bool:

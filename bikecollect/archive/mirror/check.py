@@ -1,0 +1,91 @@
+"""Verification of the mirror: each object is read and compared with its certificate."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from bikecollect.archive.certificates import Certificate, Finding
+from bikecollect.archive.datasets import DatasetLayout
+from bikecollect.archive.mirror.certified import (
+    LAYOUTS,
+    CertifiedDay,
+    certificates_of,
+    local_days,
+    parse,
+)
+from bikecollect.archive.mirror.object_store import ObjectStore
+from bikecollect.core.errors import (
+    MirrorDenied,
+    MirrorUnavailable,
+    StorageError,
+)
+
+NOT_THERE = "is not in the mirror"
+AT_ONCE = 8
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MirrorCheck:
+    """Compares the days of a system in *store* with those in the folder *data*.
+
+    Days from *since* to before *until* are read; all of them must be in the mirror.
+    """
+
+    store: ObjectStore
+    data: Path
+    system_id: str
+    since: str = ""
+    until: str = "9"
+
+    def run(self) -> Iterator[Finding | Certificate]:
+        """Yield a certificate per good day in the mirror, and what is wrong there."""
+        for layout in LAYOUTS:
+            ours = {
+                day.day: day
+                for day in local_days(self.data, layout, self.system_id)
+                if self.since <= day.day < self.until
+            }
+            theirs = sorted(self._listed(layout))
+            for day in sorted(ours.keys() - set(theirs)):
+                yield Finding(self.system_id, day, NOT_THERE)
+            for day in theirs:
+                yield from self._day(layout, day, ours.get(day))
+
+    def _listed(self, layout: DatasetLayout) -> Iterator[str]:
+        for stored in self.store.list(certificates_of(layout, self.system_id)):
+            day = Path(stored.path).stem
+            if self.since <= day < self.until:
+                yield day
+
+    def _day(
+        self, layout: DatasetLayout, day: str, ours: CertifiedDay | None
+    ) -> Iterator[Finding | Certificate]:
+        path = f"{certificates_of(layout, self.system_id)}/{day}.json"
+        try:
+            text = self.store.read(path) or b""
+            theirs = parse(layout, self.system_id, path, text)
+        except (MirrorUnavailable, MirrorDenied):
+            raise
+        except StorageError as error:
+            yield self._finding(day, str(error))
+            return
+        if ours is not None and ours.text != text:
+            what = "the mirror has another state of the day than this machine"
+            yield self._finding(day, what)
+        wrong = list(self._wrong_parts(theirs))
+        yield from (self._finding(day, what) for what in wrong)
+        if not wrong:
+            yield Certificate(self.system_id, day, theirs.summary, "mirror")
+
+    def _wrong_parts(self, day: CertifiedDay) -> Iterator[str]:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            sums = pool.map(self.store.digest, day.parts)
+            for (path, part), sha256 in zip(day.parts.items(), sums, strict=True):
+                if not sha256:
+                    yield f"{self.store.address}/{path} is missing"
+                elif sha256 != part.sha256:
+                    yield f"{self.store.address}/{path}: sha256 mismatch"
+
+    def _finding(self, day: str, what: str) -> Finding:
+        return Finding(self.system_id, day, what)

@@ -1,0 +1,187 @@
+"""A local copy of what commands need from a mirror: kept, and verified on arrival.
+
+The copy has the layout of a data folder. Only files that are new in the mirror are
+downloaded; each must have the sha256 that its certificate lists.
+"""
+
+import hashlib
+import os
+import time
+import zlib
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from bikecollect.archive.datasets import DatasetLayout
+from bikecollect.archive.mirror.certified import (
+    LAYOUTS,
+    CertifiedDay,
+    CertifiedPart,
+    certificates_of,
+    parse,
+)
+from bikecollect.archive.mirror.object_store import ObjectStore, StoredObject
+from bikecollect.archive.mirror.record import MirrorRecord
+from bikecollect.core.errors import MirrorError, StorageError
+from bikecollect.storage.data_folder import ARCHIVE, INFORMATION, MARK, MARKER
+from bikecollect.storage.files.durable import make_folder
+
+AT_ONCE = 8
+
+
+def copy_folder(cache: Path, address: str) -> Path:
+    """Return the folder in *cache* for the copy of the mirror at *address*."""
+    return cache / "mirror" / f"{zlib.crc32(address.encode()):08x}"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MirrorDownload:
+    """Downloads the archived days of a system from *store* into *folder*."""
+
+    store: ObjectStore
+    folder: Path
+    system_id: str
+    interrupted: Callable[[], None] = lambda: None
+
+    def run(self, datasets: Collection[str]) -> int:
+        """Bring the files of *datasets* up to date; return the number of days.
+
+        A file whose content does not match its certificate raises MirrorError.
+        """
+        try:
+            make_folder(self.folder)
+            self.folder.chmod(0o700)
+            record = MirrorRecord(self.folder, self.system_id, str(self.store.address))
+            try:
+                days = sum(self._layout(lay, datasets, record) for lay in LAYOUTS)
+                _replace(self.folder / self.system_id / MARKER, MARK)
+                self._stations(record)
+            finally:
+                record.save()
+        except OSError as error:
+            what = f"cannot write {error.filename or self.folder}"
+            raise StorageError(f"{what}: {error.strerror}") from error
+        return days
+
+    def _layout(
+        self, layout: DatasetLayout, datasets: Collection[str], record: MirrorRecord
+    ) -> int:
+        wanted = [name for name in layout.datasets if name in datasets]
+        if not wanted:
+            return 0
+        days = list(self._days(layout, record))
+        objects = {
+            stored.path: stored
+            for dataset in wanted
+            for stored in self.store.list(
+                f"{ARCHIVE}/{dataset}/system_id={self.system_id}"
+            )
+        }
+        parts = {
+            path: part
+            for day in days
+            for path, part in day.parts.items()
+            if path.split("/")[1] in wanted
+        }
+        for dataset in wanted:
+            self._remove_others(dataset, parts)
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            todo = [
+                pool.submit(self._part, path, part, objects.get(path), record)
+                for path, part in parts.items()
+            ]
+            try:
+                for future in todo:
+                    self.interrupted()
+                    future.result()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        return len(days)
+
+    def _days(
+        self, layout: DatasetLayout, record: MirrorRecord
+    ) -> Iterator[CertifiedDay]:
+        """Yield the days that are complete in the mirror."""
+        listed = list(self.store.list(certificates_of(layout, self.system_id)))
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            texts = pool.map(lambda stored: self._certificate(stored, record), listed)
+            for stored, text in zip(listed, texts, strict=True):
+                if text is not None and stored.path.endswith(".json"):
+                    yield parse(layout, self.system_id, stored.path, text)
+
+    def _certificate(self, stored: StoredObject, record: MirrorRecord) -> bytes | None:
+        local = self._local(stored.path)
+        if local.exists():
+            text = local.read_bytes()
+            if record.has(stored, hashlib.sha256(text).hexdigest()):
+                return text
+        new = self.store.read(stored.path)
+        if new is not None:
+            _replace(local, new)
+            record.add(stored, hashlib.sha256(new).hexdigest())
+        return new
+
+    def _part(
+        self,
+        path: str,
+        part: CertifiedPart,
+        stored: StoredObject | None,
+        record: MirrorRecord,
+    ) -> None:
+        local = self._local(path)
+        is_known = record.has(stored, part.sha256) and local.is_file()
+        if is_known and local.stat().st_size == part.size:
+            return
+        if stored is None:
+            raise MirrorError(
+                f"{self.store.address}/{path} is missing; run on the machine that "
+                "collects: bikecollect push"
+            )
+        make_folder(local.parent)
+        new = local.with_name(f"{local.name}.{os.getpid()}.new")
+        try:
+            if self.store.download(path, new) != part.sha256:
+                raise MirrorError(
+                    f"{self.store.address}/{path}: sha256 mismatch; run on the machine "
+                    "that collects: bikecollect verify --mirror"
+                )
+            new.rename(local)
+        finally:
+            new.unlink(missing_ok=True)
+        record.add(stored, part.sha256)
+
+    def _remove_others(self, dataset: str, parts: Collection[str]) -> None:
+        """Remove local files of *dataset* that are of no day of the mirror."""
+        place = f"{ARCHIVE}/{dataset}/system_id={self.system_id}"
+        for path in (self.folder / place).glob("date=*/*"):
+            if str(path.relative_to(self.folder)) not in parts:
+                path.unlink()
+
+    def _stations(self, record: MirrorRecord) -> None:
+        path = f"{self.system_id}/{INFORMATION}"
+        stored = self.store.find(path)
+        if stored is None:
+            return
+        local = self._local(path)
+        if local.exists():
+            sha256 = hashlib.sha256(local.read_bytes()).hexdigest()
+            if record.has(stored, sha256):
+                return
+        text = self.store.read(path) or b""
+        _replace(local, text)
+        record.add(stored, hashlib.sha256(text).hexdigest())
+
+    def _local(self, path: str) -> Path:
+        """Return the local path of the object at *path*, which is untrusted."""
+        if ".." in path.split("/") or path.startswith("/"):
+            raise MirrorError(f"the mirror has an impossible path: {path!r:.99}")
+        return self.folder / path
+
+
+def _replace(path: Path, data: bytes) -> None:
+    make_folder(path.parent)
+    new = path.with_name(f"{path.name}.{os.getpid()}.{time.monotonic_ns()}.new")
+    new.write_bytes(data)
+    new.rename(path)

@@ -1,0 +1,230 @@
+"""Copying to the mirror survives kills, a server that dies, and is reported."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from keeping import two_past_days
+from mirrored import City, local_files, mirrored, mirrored_city
+from s3server import SECRET, Fault, Proxy, S3Server, environment, faulty
+from waiting import wait_until
+from world import World
+
+pytest.importorskip("duckdb")
+pytest.importorskip("obstore")
+pytest.importorskip("moto")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[S3Server]:
+    """Yield an S3 server for the tests of this module."""
+    server = S3Server()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def proxy(server: S3Server) -> Iterator[Proxy]:
+    """Yield the proxy through which the commands reach the server."""
+    with faulty(server) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def world(folder: Path) -> World:
+    """Return a world with a slot on each of two days long past."""
+    return two_past_days(folder)
+
+
+@pytest.fixture
+def city(world: World, config: Path, proxy: Proxy, tmp_path: Path) -> City:
+    """Return the world with an empty mirror."""
+    return mirrored_city(world, config, proxy, tmp_path)
+
+
+def killed_at(city: City, number: int) -> int:
+    """Kill `push` while its upload of that *number* waits; return how many it began."""
+    reached, released = threading.Event(), threading.Event()
+    begun: list[str] = []
+
+    def fault(method: str, path: str) -> Fault | None:
+        if method != "PUT":
+            return None
+        begun.append(path)
+        if len(begun) < number:
+            return None
+        reached.set()
+        return Fault(hold=released)
+
+    city.proxy.fault = fault
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bikecollect", "--config", str(city.config), "push"],
+        env={**os.environ, **environment(city.proxy.url)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until(reached.is_set, "push begins an upload")
+        process.send_signal(signal.SIGKILL)
+        assert process.wait(60) == -signal.SIGKILL
+    finally:
+        process.kill()
+        process.wait(60)
+        released.set()
+        city.proxy.fault = lambda _method, _path: None
+    return len(begun)
+
+
+@pytest.mark.parametrize("number", [1, 6, 9])
+def test_a_killed_push_is_continued(
+    city: City, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGKILL in the first file, in a certificate, in the second day: all is there."""
+    city.run("compact")
+    without_mirror(city)
+    killed_at(city, number)
+    city.proxy.requests.clear()
+
+    process = city.run("push")
+
+    assert (process.returncode, process.stderr) == (0, "")
+    assert mirrored(city, monkeypatch) == local_files(city)
+    sent = city.proxy.puts()
+    assert len(sent) == len(set(sent))
+
+
+def without_mirror(city: City) -> None:
+    """Give *city* a mirror with another, empty prefix."""
+    text = city.config.read_text(encoding="utf-8")
+    city.address += "-anew"
+    city.prefix += "-anew"
+    new = text.replace('/history"', '/history-anew"')
+    city.config.write_text(new, encoding="utf-8")
+
+
+def test_a_finished_day_is_not_sent_again_after_a_kill(city: City) -> None:
+    """The kill comes in the second day: the first has its certificate."""
+    city.run("compact")
+    without_mirror(city)
+    killed_at(city, 9)
+    city.proxy.requests.clear()
+
+    city.run("push")
+
+    assert [path for path in city.proxy.puts() if "2024-06-05" in path] == []
+
+
+def test_a_server_that_dies_costs_nothing_here(
+    world: World, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is killed in the middle and comes back empty: the next push fills it anew."""
+    server = S3Server()
+    server.start()
+    with faulty(server) as proxy:
+        city = mirrored_city(world, config, proxy, tmp_path)
+
+        def stop(method: str, path: str) -> Fault | None:
+            if method == "PUT" and "2024-06-06" in path:
+                server.stop()
+            return None
+
+        proxy.fault = stop
+        failed = city.run("compact")
+        proxy.fault = lambda _method, _path: None
+        server.start()
+        process = city.run("push")
+        objects = mirrored(city, monkeypatch)
+    server.stop()
+
+    assert failed.returncode == 69
+    assert "cannot " in failed.stderr
+    assert "2024-06-06 archived" not in failed.stderr
+    assert (process.returncode, process.stderr) == (0, "")
+    assert objects == local_files(city)
+
+
+def test_a_failure_is_told_once_and_its_end_too(city: City) -> None:
+    """As for any incident: the command of [tell] gets one text, and one at the end."""
+    told = city.data.parent / "told"
+    script = city.data.parent / "tell.sh"
+    script.write_text(f"#!/bin/sh\ncat >> {told}\n", encoding="utf-8")
+    script.chmod(0o755)
+    with city.config.open("a", encoding="utf-8") as out:
+        out.write(f'[tell]\ncommand = ["{script}"]\n')
+    city.proxy.fault = lambda _method, _path: Fault(status=403)
+    city.run("compact")
+    city.run("push")
+    while_broken = told.read_text(encoding="utf-8")
+    city.proxy.fault = lambda _method, _path: None
+
+    city.run("push")
+
+    text = told.read_text(encoding="utf-8").removeprefix(while_broken)
+    assert while_broken.count("mirror behind since") == 1
+    assert "credentials rejected: HTTP 403" in while_broken
+    assert "resolved: mirror behind" in text
+    assert SECRET not in while_broken + text
+
+
+def test_no_secret_is_in_any_file(city: City) -> None:
+    """Logs, ledgers and records have neither the key nor its id."""
+    city.proxy.fault = lambda _method, path: (
+        Fault(status=400) if "06-06" in path else None
+    )
+    city.run("-vv", "compact")
+
+    files = [path for path in city.data.parent.rglob("*") if path.is_file()]
+    texts = b"".join(path.read_bytes() for path in files)
+    assert SECRET.encode() not in texts
+    assert b"testing-key-id" not in texts
+
+
+def test_two_pushes_at_a_time_do_no_harm(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both may send a file; what is there in the end is right."""
+    city.run("compact")
+    without_mirror(city)
+    command = [
+        sys.executable,
+        "-m",
+        "bikecollect",
+        "--config",
+        str(city.config),
+        "push",
+    ]
+    env = {**os.environ, **environment(city.proxy.url)}
+
+    processes = [
+        subprocess.Popen(command, env=env, stderr=subprocess.PIPE) for _ in range(2)
+    ]
+    ends = [
+        (process.communicate(timeout=120)[1], process.returncode)
+        for process in processes
+    ]
+
+    assert ends == [(b"", 0), (b"", 0)]
+    objects = mirrored(city, monkeypatch)
+    assert {path: s for path, s in objects.items() if "replaced/" not in path} == (
+        local_files(city)
+    )
+
+
+def test_the_record_tells_how_far_the_mirror_is(city: City) -> None:
+    """For `status`: the last day of the unbroken copy, and what waits."""
+    city.proxy.fault = lambda method, path: (
+        Fault(flip=True) if method == "PUT" and "2024-06-06/part" in path else None
+    )
+
+    city.run("compact")
+
+    (record,) = (city.data / "archive" / ".mirror").rglob("*.json")
+    values = json.loads(record.read_text(encoding="utf-8"))
+    assert (values["last_day"], values["waiting"]) == ("2024-06-05", 1)

@@ -1,0 +1,200 @@
+"""The mirror can be read: verified, queried, exported, and used to fill another."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from keeping import two_past_days
+from mirrored import CERTIFICATE, PART, City, mirrored_city
+from s3server import BUCKET, Proxy, S3Server, faulty
+from world import World
+
+pytest.importorskip("duckdb")
+pytest.importorskip("obstore")
+pytest.importorskip("moto")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[S3Server]:
+    """Yield an S3 server for the tests of this module."""
+    server = S3Server()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def proxy(server: S3Server) -> Iterator[Proxy]:
+    """Yield the proxy through which the commands reach the server."""
+    with faulty(server) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def world(folder: Path) -> World:
+    """Return a world with a slot on each of two days long past."""
+    return two_past_days(folder)
+
+
+@pytest.fixture
+def city(world: World, config: Path, proxy: Proxy, tmp_path: Path) -> City:
+    """Return the world with a mirror that has its two days."""
+    city = mirrored_city(world, config, proxy, tmp_path)
+    city.run("compact", "--csv-days", "0")
+    return city
+
+
+def test_verify_reads_every_file_of_the_mirror(city: City) -> None:
+    """Each day gets the certificate that it has here."""
+    here = city.run("verify", "--format", "json")
+
+    there = city.run("verify", "--mirror", "--format", "json")
+
+    expected = here.stdout.replace('"where": "archive"', '"where": "mirror"')
+    assert (there.returncode, there.stdout) == (0, expected)
+    assert there.stdout.count("mirror") == 2
+
+
+def test_verify_finds_a_changed_object(city: City, server: S3Server) -> None:
+    """A byte that changed in the mirror is a finding with its remedy."""
+    data = bytearray((city.data / PART).read_bytes())
+    data[len(data) // 2] ^= 1
+    server.request("PUT", f"/{BUCKET}/{city.prefix}/{PART}", bytes(data))
+
+    process = city.run("verify", "--mirror")
+
+    assert process.returncode == 1
+    assert f"city 2024-06-05: {city.address}/{PART}: sha256 mismatch" in process.stdout
+    assert "push city" in process.stdout
+
+
+def test_verify_finds_what_the_mirror_lacks(city: City, server: S3Server) -> None:
+    """A day without its certificate there is not in the mirror."""
+    server.request("DELETE", f"/{BUCKET}/{city.prefix}/{CERTIFICATE}")
+
+    process = city.run("verify", "--mirror")
+
+    assert process.returncode == 1
+    assert "city 2024-06-05: is not in the mirror" in process.stdout
+
+
+def test_a_query_of_the_mirror_needs_no_local_data(city: City) -> None:
+    """Rows, slots, runs and stations are those of the machine that collects."""
+    sql = (
+        "SELECT date, station_id, num_vehicles_available AS bikes, name"
+        " FROM station_status JOIN stations USING (system_id, station_id)"
+        " ORDER BY date, station_id"
+    )
+    here = city.run("query", sql, "--format", "csv")
+    shutil.rmtree(city.data)
+
+    there = city.run("query", sql, "--mirror", "--format", "csv")
+
+    assert (there.returncode, there.stdout) == (0, here.stdout)
+    assert there.stdout.count("\n") == 4
+
+
+def test_the_local_copy_is_downloaded_once(city: City) -> None:
+    """A second query only lists what is there."""
+    sql = "SELECT count(*) AS n FROM coverage"
+    city.run("query", sql, "--mirror", "--format", "csv")
+    city.proxy.requests.clear()
+
+    process = city.run("query", sql, "--mirror", "--format", "csv")
+
+    gets = [path for method, path in city.proxy.requests if "list-type" not in path]
+    assert process.stdout == "n\n3\n"
+    assert [path for path in gets if "part.parquet" in path] == []
+
+
+def test_an_export_of_the_mirror_is_the_export_of_the_archive(city: City) -> None:
+    """The same bytes, without any local data."""
+    here = city.run("export")
+    shutil.rmtree(city.data)
+
+    there = city.run("export", "--mirror")
+
+    assert (there.returncode, there.stdout) == (0, here.stdout)
+    assert here.stdout.startswith("slot,fetched_at,station_id")
+
+
+def test_a_changed_object_is_not_shown(city: City, server: S3Server) -> None:
+    """A query of a damaged mirror is an error, not a figure."""
+    data = bytearray((city.data / PART).read_bytes())
+    data[len(data) // 2] ^= 1
+    server.request("PUT", f"/{BUCKET}/{city.prefix}/{PART}", bytes(data))
+
+    process = city.run("query", "FROM station_status", "--mirror")
+
+    assert process.returncode == 74
+    assert f"{PART}: sha256 mismatch" in process.stderr
+    assert process.stdout == ""
+
+
+def test_an_empty_machine_is_filled_from_the_mirror(city: City) -> None:
+    """After a fire: `backfill --from` the mirror gives back every archived slot."""
+    before = city.run("export")
+    shutil.rmtree(city.data)
+
+    process = city.run("backfill", "city", "--from", city.address)
+
+    after = city.run("export")
+    assert process.returncode == 0
+    assert columns(after.stdout) == columns(before.stdout)
+    assert columns(after.stdout)
+
+
+def columns(text: str) -> list[list[str]]:
+    """Return slot, station and number of vehicles of each row of an export."""
+    rows = [line.split(",") for line in text.splitlines()]
+    return [[row[0], row[2], row[3]] for row in rows]
+
+
+def test_the_source_of_filled_slots_is_the_address(city: City) -> None:
+    """The ledger names the mirror, not the folder of its local copy."""
+    shutil.rmtree(city.data)
+    city.run("backfill", "city", "--from", city.address)
+
+    process = city.run(
+        "query",
+        "SELECT DISTINCT source FROM slots WHERE source <> ''",
+        "--format",
+        "csv",
+    )
+
+    assert city.address in process.stdout
+
+
+def test_a_hostile_certificate_names_no_other_file(
+    city: City, server: S3Server
+) -> None:
+    """The mirror is untrusted: only files of the day itself are read."""
+    values = json.loads((city.data / CERTIFICATE).read_text(encoding="utf-8"))
+    values["date"] = "../../../etc"
+    text = json.dumps(values).encode()
+    server.request("PUT", f"/{BUCKET}/{city.prefix}/{CERTIFICATE}", text)
+
+    process = city.run("query", "FROM station_status", "--mirror")
+
+    assert process.returncode == 74
+    assert "2024-06-05.json is invalid" in process.stderr
+
+
+def test_a_mirror_without_the_system_is_named(city: City) -> None:
+    """A wrong prefix is not an empty success."""
+    process = city.run("backfill", "city", "--from", f"s3://{BUCKET}/nowhere")
+
+    assert process.returncode == 64
+    assert "has no archived day of `city`" in process.stderr
+
+
+def test_local_copies_are_private(city: City) -> None:
+    """Other users of the machine cannot read them."""
+    city.run("query", "FROM coverage", "--mirror")
+
+    (folder,) = (city.data.parent / "cache" / "bikecollect" / "mirror").iterdir()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert hashlib.sha256((folder / CERTIFICATE).read_bytes()).hexdigest()
