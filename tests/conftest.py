@@ -57,6 +57,7 @@ LONGEST = (
     "test_reports_spark.py",
     "test_browser.py",
     "test_share.py",
+    "test_behind_nginx.py",
     "test_publish.py",
     "test_crash.py",
     "test_powerloss.py",

@@ -23,7 +23,7 @@ TITLES = {
 }
 """The title of each page, by the last part of its address."""
 EMBEDDED = """<style>
-.st-key-head, [data-testid="stAlert"] {display: none}
+.st-key-head, [data-testid="stHeader"], [data-testid="stAlert"] {display: none}
 [data-testid="stMainBlockContainer"] {padding: 0.4rem}
 </style>"""
 """Hides what is not a figure."""

@@ -1,0 +1,163 @@
+"""The public app and the shared pages behind a real nginx, in a real browser."""
+
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from appserver import app_serving
+from command import bikecollect
+from nginx import NGINX, nginx_serving
+from world import World
+
+api = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("streamlit")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+PLACES = {"a": [25.0, 121.5, "East"], "b": [25.01, 121.5, "West"]}
+TIMEOUT = 120_000
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="pages are opened by Chromium"),
+    pytest.mark.skipif(NGINX is None, reason="nginx is not installed"),
+    pytest.mark.filterwarnings("ignore"),
+]
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the settings of a system whose newest slot has just begun."""
+    folder = tmp_path_factory.mktemp("nginx")
+    world = World(folder / "data/harbour")
+    now = time.time() // 300 * 300
+    for age in (600, 300):
+        world.clock.now = now - age
+        world.fetch({"a": 3, "b": 0}, places=PLACES)
+    path = folder / "bikecollect.toml"
+    path.write_text(
+        'data_dir = "data"\n[systems.harbour]\nfeed = "youbike"\n'
+        'url = "http://127.0.0.1:9/"\ntimezone = "Asia/Taipei"\n',
+        encoding="utf-8",
+    )
+    path.chmod(0o600)
+    return path
+
+
+@pytest.fixture(scope="module")
+def address(config: Path) -> Iterator[str]:
+    """Yield the address of nginx, with the public app at /bikes, the pages at /map."""
+    pages = config.parent / "pages"
+    process = bikecollect("--config", config, "share", "--live", "-o", pages)
+    assert process.returncode == 0, process.stderr
+    folder = config.parent / "server"
+    folder.mkdir()
+    with (
+        app_serving(config, "--public", base_path="/bikes") as app,
+        nginx_serving(folder, app.removesuffix("/bikes"), pages) as base,
+    ):
+        yield base
+
+
+@pytest.fixture
+def blog(config: Path, address: str) -> str:
+    """Return the address of another site that frames the app."""
+    assert address
+    return (config.parent / "server/other").read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def context() -> Iterator[Any]:
+    """Yield a context of a real Chromium."""
+    with api.sync_playwright() as play:
+        chromium = play.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-quic"]
+        )
+        context = chromium.new_context()
+        context.set_default_timeout(TIMEOUT)
+        yield context
+        chromium.close()
+
+
+@pytest.fixture
+def page(context: Any, address: str) -> Iterator[Any]:
+    """Yield a page that asks nobody but nginx."""
+    page = context.new_page()
+    strange: list[str] = []
+    page.on(
+        "request",
+        lambda request: (
+            None
+            if request.url.startswith((address, "data:", "blob:"))
+            else strange.append(request.url)
+        ),
+    )
+    yield page
+    assert strange == []
+    page.close()
+
+
+def test_the_app_works_below_its_path(page: Any, address: str) -> None:
+    """Map, navigation, a reload of another page: all below /bikes."""
+    page.goto(f"{address}/bikes/")
+    page.locator(".city[data-drawn]").wait_for()
+
+    page.get_by_role("link", name="Collection").click()
+
+    page.get_by_role("heading", name="Gaps and their causes").wait_for()
+    assert page.url.startswith(f"{address}/bikes/collection")
+    page.reload()
+    page.get_by_role("heading", name="Gaps and their causes").wait_for()
+
+
+def test_a_public_app_tells_nothing_of_the_machine(
+    page: Any, address: str, config: Path
+) -> None:
+    """No path, disk, run or incident; the coverage and its causes are for everybody."""
+    page.goto(f"{address}/bikes/collection")
+    page.get_by_role("heading", name="Gaps and their causes").wait_for()
+
+    text = page.locator("body").inner_text()
+    assert "Coverage of the year" in text
+    for secret in (str(config.parent), "Incidents", "Runs of the last", "Disk"):
+        assert secret.casefold() not in text.casefold()
+
+
+def test_an_embedded_page_is_the_figure_alone(context: Any, blog: str) -> None:
+    """In a frame of another site: no title, no search, no table."""
+    page = context.new_page()
+    page.goto(blog)
+    frame = page.frame_locator("iframe")
+
+    frame.locator(".city[data-drawn]").wait_for()
+
+    assert frame.get_by_role("heading", name="Live").is_hidden()
+    assert frame.get_by_role("link", name="Collection").is_hidden()
+    assert frame.get_by_label("Search by name or id").count() == 0
+    assert frame.locator("[data-testid=stDataFrame]").count() == 0
+    page.close()
+
+
+def test_anybody_may_frame_a_public_page_only(context: Any, address: str) -> None:
+    """Its answers say so; a private app is framed by its own pages only."""
+    headers = context.request.get(f"{address}/bikes/").headers
+
+    assert "frame-ancestors *" in headers["content-security-policy"]
+    assert "x-frame-options" not in headers
+
+
+def test_a_live_page_behind_nginx_is_small_and_followed(
+    page: Any, address: str
+) -> None:
+    """It is compressed, and an unchanged film costs a 304."""
+    page.goto(f"{address}/map/index.html")
+    page.locator(".city[data-drawn]").wait_for()
+
+    first = page.request.get(f"{address}/map/film.json")
+    again = page.request.get(
+        f"{address}/map/film.json", headers={"If-None-Match": first.headers["etag"]}
+    )
+
+    assert (first.status, again.status) == (200, 304)
+    assert re.search(r"\d\d:\d\d", page.locator(".film output").inner_text())
