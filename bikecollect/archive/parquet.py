@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FIRST, LAST = -62_135_596_800 + DAY, 253_402_300_800 - DAY
 """The times that Python's datetime can represent in every time zone."""
 WIDE = 10 * 366 * DAY
-"""Seconds between two times from which on their days are looked up."""
+"""Days are looked up for times at least so many seconds apart."""
 LEVEL = 19
 ROW_GROUP = 2_000_000
 """More rows than a day has: one row group, so that a station's rows are together."""

@@ -40,7 +40,7 @@ MOST_OF_CAPACITY = 10
 FEW_KNOWN = 0.1
 """Share of stations known before, below which the ids count as changed."""
 MOST_TOLD = 0.05
-"""Share of stations from which on a finding is reported."""
+"""A finding is reported for at least this share of the stations."""
 
 
 def flags(

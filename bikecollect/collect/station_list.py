@@ -22,7 +22,7 @@ SILENT = "bikecollect.silent"
 MOST_SILENT = 500
 """Most stations in that note; for a list with more, rows are no evidence."""
 MOST_TOLD = 0.05
-"""Share of stations from which on a vanished field is reported."""
+"""A vanished field is reported for at least this share of the stations."""
 MOST_LISTED = 120_000
 """Most stations on the list at a time; a snapshot holds 100,000 at most."""
 FIELDS = StationInformation._fields[1:-1]

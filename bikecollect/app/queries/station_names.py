@@ -9,7 +9,7 @@ from unicodedata import category, normalize
 PREFIX = re.compile(r"^[^_:|]{2,24}[_:|]\s*(?=\S)")
 """What may be a prefix that many names share, such as "YouBike2.0_"."""
 COMMON = 0.1
-"""The share of names with a prefix from which on it is hidden."""
+"""A prefix is hidden if at least this share of the names has it."""
 FEWEST = 3
 VARIANTS = str.maketrans({"台": "臺"})
 """Characters that are written in two ways, and how they are compared."""

@@ -55,7 +55,7 @@ TEXTS = (
     "region_en",
 )
 REPORTED = 0.05
-"""Share of odd stations from which on a finding is reported."""
+"""A finding is reported for at least this share of odd stations."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

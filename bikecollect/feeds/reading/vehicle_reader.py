@@ -35,7 +35,7 @@ DECIMALS = 6
 FARTHEST = 10_000_000
 """Metres of range beyond which a value is implausible."""
 MOST_REPORTED = 0.05
-"""Share of the vehicles from which on a finding is reported."""
+"""A finding is reported for at least this share of the vehicles."""
 KINDS = {
     "num_bicycles_available": "bicycle",
     "num_ebicycles_available": "ebicycle",
