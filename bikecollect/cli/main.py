@@ -11,6 +11,9 @@ from bikecollect.cli.options import Screen, complain
 from bikecollect.core.errors import BikecollectError, ExitCode, open_files_hint
 from bikecollect.core.text import message, visible
 
+DUCKDB_ERROR = "OutOfMemoryException"
+"""The name of DuckDB's error; the module is an extra, and heavy."""
+
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line *arguments*; return the exit code, never raise."""
@@ -26,7 +29,7 @@ def run(arguments: Sequence[str]) -> int:
     except OSError as error:
         return _io_error(error)
     except Exception as error:  # noqa: BLE001 - no traceback reaches a user
-        return _bug(error)
+        return _no_memory(error) if is_out_of_memory(error) else _bug(error)
     code = result if isinstance(result, int) else ExitCode.OK
     return _checked(code)
 
@@ -55,6 +58,19 @@ def _io_error(error: OSError) -> int:
     what = error.filename or "cannot write the output"
     text = f"{what}: {error.strerror or error}"
     complain(message(text + open_files_hint(text)))
+    return ExitCode.IO
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether *error* is Python's or DuckDB's for too little memory."""
+    return isinstance(error, MemoryError) or type(error).__name__ == DUCKDB_ERROR
+
+
+def _no_memory(error: Exception) -> int:
+    first = str(error).partition("\n")[0]
+    what = f"not enough memory: {first}" if first else "not enough memory"
+    hint = "raise the limit (`ulimit -v`, the container's), or ask for fewer days"
+    complain(message(f"{what}; {hint}"))
     return ExitCode.IO
 
 

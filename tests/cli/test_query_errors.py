@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from bikecollect.cli import main
 from bikecollect.cli.commands import query
 from bikecollect.core.errors import ExitCode
 
@@ -13,6 +14,7 @@ duckdb = pytest.importorskip("duckdb")
 @pytest.mark.parametrize(
     ("error", "code"),
     [
+        (duckdb.OutOfMemoryException("Out of Memory Error: Allocation failure"), 74),
         (duckdb.IOException("IO Error: Could not read: Input/output error"), 74),
         (duckdb.IOException('IO Error: No files found that match "x.csv"'), 64),
         (duckdb.CatalogException("Catalog Error: no such table"), 64),
@@ -23,3 +25,30 @@ def test_a_disk_that_cannot_be_read_is_no_mistake_in_the_query(
 ) -> None:
     """74 for a disk error, 64 for one in the SQL (fault 55)."""
     assert query._failure(error).exit_code == code
+
+
+@pytest.mark.parametrize(
+    ("error", "what"),
+    [
+        (MemoryError(), "not enough memory; raise"),
+        (
+            duckdb.OutOfMemoryException("Out of Memory Error: Allocation failure\nx"),
+            "not enough memory: Out of Memory Error: Allocation failure; raise",
+        ),
+    ],
+)
+def test_too_little_memory_is_no_bug(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: Exception,
+    what: str,
+) -> None:
+    """Whatever was running: 74, and what to do."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("bikecollect.cli.cli.main", fail)
+
+    assert main.run(["export"]) == 74
+    assert what in capsys.readouterr().err

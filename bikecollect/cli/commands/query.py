@@ -179,6 +179,9 @@ def _failure(error: "duckdb.Error") -> BikecollectError:
     if duckdb_engine.UNREADABLE in str(error):
         return StorageError(duckdb_engine.message(error), cause="archive")
     message = f"the query failed: {str(error).strip()}"
+    if isinstance(error, duckdb.OutOfMemoryException):
+        first = message.partition("\n")[0]
+        return StorageError(f"{first}; raise --memory, or ask for fewer days")
     if isinstance(error, duckdb.IOException) and NO_FILES not in message:
         return StorageError(message)
     return UsageError(message, lines=True)
