@@ -117,7 +117,7 @@ def search(words: tuple[str, ...], *, country: str, stations: bool, form: str) -
     metavar="FILE|ADDRESS",
     help="A systems.csv; default: the list of MobilityData on GitHub.",
 )
-@click.option("--force", is_flag=True, help="Save it even if most systems are gone.")
+@click.option("--force", is_flag=True, help="Save it even if it lacks most systems.")
 @_form
 def update(*, source: str, force: bool, form: str) -> None:
     """Fetch the list of the world's GBFS systems into the catalogue.

@@ -96,7 +96,7 @@ def install(
     """Install or update the entry; everything else is unchanged.
 
     Run it again after a change of the interval, of the settings' path or of the
-    path of bikecollect. Jobs that cannot work here are left out, with the reason.
+    path of bikecollect. Jobs that cannot work here are omitted, with the reason.
     """
     settings, path = _settings(ctx, shard)
     wanted = _wanted(minimal=minimal, report=report, without=without)

@@ -94,7 +94,7 @@ def verify(
     The FOLDER of a dataset of `publish` instead of a SYSTEM: its checksums, the
     certificate of each day and the rows of each slot are checked, without settings.
 
-    At the end stands what to do. Of many findings with the same remedy the first three
+    At the end it prints what to do. Of many findings with the same remedy the first three
     are printed; --format json has all.
     """
     if len(system_ids) == 1 and is_dataset(Path(system_ids[0])):

@@ -71,7 +71,7 @@ class Keep:
     """``[keep]``: how long files are kept."""
 
     payload_days: int = key("days for which payloads are kept", 7, kind=int)
-    csv_days: int = key("days for which a compacted day's CSV stays", 7, kind=int)
+    csv_days: int = key("days for which a compacted day's CSV is kept", 7, kind=int)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
