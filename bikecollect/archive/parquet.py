@@ -46,6 +46,8 @@ VEHICLE_ROW_GROUP = 100_000
 """Of vehicles a day has millions of rows: a row group is held in memory."""
 QUICK = f"FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE {ROW_GROUP}"
 """The options for short-lived files."""
+TEMPORARY = "FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE 40960"
+"""The options for files of one query, of which some stations are read at a time."""
 
 
 def as_rows(columns: Sequence[str], derived: str = "") -> str:

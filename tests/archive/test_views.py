@@ -7,6 +7,7 @@ from keeping import compacted, compactor, findings, viewed
 from world import NOON, World
 
 from bikecollect.archive import datasets
+from bikecollect.archive.query import open_rows
 from bikecollect.core.slots import DAY
 
 duckdb = pytest.importorskip("duckdb")
@@ -87,6 +88,48 @@ def test_summaries_of_open_days_are_those_of_the_archive(
 
     assert before
     assert after == before
+
+
+SUMMARIES = ("coverage", "profile")
+
+
+@pytest.mark.parametrize("size", [0, 1 << 40])
+@pytest.mark.parametrize("also", [(), (datasets.STATUS,)])
+def test_open_days_are_summed_up_some_at_a_time(
+    world: World,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    size: int,
+    also: tuple[str, ...],
+) -> None:
+    """Day by day, or all in one query: the summaries and the rows are the same."""
+    monkeypatch.setattr(open_rows, "BYTES_AT_ONCE", size)
+    tables = [*SUMMARIES, *also]
+    queries = [f"SELECT * FROM {table} ORDER BY ALL" for table in tables]
+    with viewed(world, settled=tmp_path / "settled") as db:
+        in_one_query = [db.execute(query).fetchall() for query in queries]
+
+    with viewed(world, tables=tables) as db:
+        some_at_a_time = [db.execute(query).fetchall() for query in queries]
+
+    assert list(map(len, some_at_a_time)) == [3, 3, 8][: len(tables)]
+    assert some_at_a_time == in_one_query
+
+
+@pytest.mark.parametrize("also", [(), (datasets.STATUS,)])
+def test_a_report_reads_each_daily_file_once(
+    world: World, also: tuple[str, ...]
+) -> None:
+    """However often it names rows and summaries: the second time they are at hand."""
+    with viewed(world, tables=(*SUMMARIES, *also)) as db:
+        for path in world.folder.glob("station_status/*.csv"):
+            path.unlink()
+        counts = [
+            db.execute(f"SELECT count(*) FROM {table}").fetchone()
+            for table in (*SUMMARIES, *also)
+        ]
+
+    assert counts == [(3,), (3,), (8,)][: len(counts)]
 
 
 def test_a_half_written_block_is_not_seen(world: World) -> None:

@@ -1,6 +1,6 @@
 """What keeps a world's history, for tests: the compactor, and the views."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from bikecollect.archive.certificates import Finding
 from bikecollect.archive.compact import Compactor, Step
 from bikecollect.archive.day_archive import Archive
 from bikecollect.archive.query import views
-from bikecollect.archive.query.view_source import ViewedSystem
+from bikecollect.archive.query.view_source import TABLES, ViewedSystem
 from bikecollect.archive.verify import VerifiedCounts, Verifier
 from bikecollect.core.slots import DAY, Slot, local_days, state_of
 from bikecollect.setup import loader
@@ -90,7 +90,10 @@ def compacted(world: World, csv_days: int = 7) -> list[Step]:
 
 @contextmanager
 def viewed(
-    world: World, settled: Path | None = None, timezone: str = "UTC"
+    world: World,
+    settled: Path | None = None,
+    timezone: str = "UTC",
+    tables: Container[str] = TABLES,
 ) -> Iterator["DuckDBPyConnection"]:
     """Yield a connection that has the views of *world*; see `views.connected`."""
     shown = ViewedSystem(
@@ -99,7 +102,9 @@ def viewed(
         day_slots=lambda begin, end: slot_rows(world, begin, end),
     )
     folder = world.folder.parent
-    with views.connected(folder, [shown], settled=settled, timezone=timezone) as db:
+    with views.connected(
+        folder, [shown], settled=settled, timezone=timezone, tables=tables
+    ) as db:
         yield db
 
 

@@ -128,6 +128,11 @@ def path(value: Path, tail: str = "") -> str:
     return text(plain(str(value)) + tail)
 
 
+def paths(values: Iterable[Path]) -> str:
+    """Return *values* as a list of literals."""
+    return f"[{', '.join(map(path, values))}]"
+
+
 def plain(value: str) -> str:
     """Return *value* as a pattern that matches nothing else."""
     return "".join(f"[{c}]" if c in "*?[" else c for c in value)

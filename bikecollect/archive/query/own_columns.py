@@ -56,6 +56,15 @@ def renamed(columns: Iterable[str]) -> dict[str, str]:
     return {column: names.get(column, column) for column in listed}
 
 
+def has_own(columns: Iterable[str]) -> bool:
+    """Return whether one of the *columns* of an archived file has another name in SQL.
+
+    >>> has_own(["slot", "station_id"]), has_own(["slot", "date"])
+    (False, True)
+    """
+    return any(column != name for column, name in renamed(columns).items())
+
+
 def csv_names(names: Iterable[str]) -> tuple[str, ...]:
     """Return the names in CSV of columns whose *names* in SQL are given.
 

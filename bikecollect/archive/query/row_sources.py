@@ -1,10 +1,10 @@
 """The rows of one layout: open days from their CSV, closed ones from the archive."""
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bikecollect.archive import datasets, day_csv, parquet, summaries
+from bikecollect.archive import datasets, summaries
 from bikecollect.archive.datasets import VEHICLE_LAYOUT, DatasetLayout
 from bikecollect.archive.parts import list_parts
 from bikecollect.archive.query import duckdb_engine
@@ -18,11 +18,19 @@ from bikecollect.archive.query.open_days import (
     open_days,
     segments,
 )
-from bikecollect.archive.query.own_columns import columns_of_view, renamed, sql_names
+from bikecollect.archive.query.open_rows import (
+    DayFile,
+    Summing,
+    queries,
+    settled,
+    union,
+)
+from bikecollect.archive.query.own_columns import columns_of_view, has_own
 from bikecollect.archive.query.schemas import read_schemas
 from bikecollect.archive.query.view_source import (
     ARCHIVE,
     CSV,
+    SUMMED,
     ViewedSystem,
     ViewSource,
     needed,
@@ -34,7 +42,6 @@ from bikecollect.storage.ledger_reader import History
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-KEYS = {"system_id": "VARCHAR", "date": "DATE"}
 TIME = "TRY(to_timestamp(slot))"
 Key = tuple[str, str]
 """A system and a day."""
@@ -60,6 +67,8 @@ class RowSources:
         self._systems = systems = source.systems
         self._settled = source.settled
         self._fails_on = source.fails_on
+        self._tables = source.tables
+        self._failing: list[str] = []
         self._on_skip = source.on_skip
         self.files: list[Path] = []
         self._unreadable: dict[Key, str] = {}
@@ -104,18 +113,17 @@ class RowSources:
         self, name: str, parts: Iterable[str], columns: Mapping[str, str]
     ) -> None:
         """Create the view *name* as the union of *parts*; it has all *columns*."""
-        typed = ", ".join(
-            f"CAST(NULL AS {kind}) AS {duckdb_engine.name(column)}"
-            for column, kind in {**KEYS, **columns}.items()
-        )
-        union = " UNION ALL BY NAME ".join([f"SELECT {typed} WHERE false", *parts])
+        sql = union(parts, columns)
         if "slot" in columns and name in datasets.COLUMNS:
-            union = f"SELECT *, {TIME} AS {datasets.SLOT_TIME} FROM ({union}) AS typed"
-        self._db.execute(f"CREATE VIEW {name} AS {union}")
+            sql = f"SELECT *, {TIME} AS {datasets.SLOT_TIME} FROM ({sql}) AS typed"
+        self._db.execute(f"CREATE VIEW {name} AS {sql}")
 
     def create_rows(self, name: str) -> None:
         """Create the view *name* of the rows of open days."""
-        self._view(name, self._open_rows(), datasets.COLUMNS[self._layout.rows])
+        files = list(self._open_files())
+        self.files += [file.path for file in files]
+        parts = [*queries(self._db, files), *self._failing]
+        self._view(name, parts, datasets.COLUMNS[self._layout.rows])
 
     def create_view(
         self, dataset: str, open_sql: str, *, besides: Container[Key] = ()
@@ -134,21 +142,51 @@ class RowSources:
         self._view(dataset, parts, datasets.COLUMNS[dataset])
 
     def create_summed(self, rows: str, slots: str) -> Container[Key]:
-        """Create `summed_rows` and `summed_slots`, of the days to be summed up here.
+        """Create `summed_rows` and `summed_slots`: *rows*, *slots* and outdated days.
 
-        These are the open days, in the views *rows* and *slots*, and the days returned:
-        those whose archived summaries are of an earlier definition.
+        Those are returned: archived, with summaries of an earlier definition.
         """
         days = self._outdated()
         for name, view, dataset in (
             ("summed_rows", rows, self._layout.rows),
             ("summed_slots", slots, self._layout.slots),
         ):
-            closed = self._closed(dataset)
-            parts = self._archived(dataset, {key: closed[key] for key in days})
-            columns = datasets.COLUMNS[dataset]
-            self._view(name, [f"SELECT * FROM {view}", *parts], columns)
+            self._create_with(name, view, dataset, days)
         return days
+
+    def _create_with(
+        self, name: str, view: str, dataset: str, days: Collection[Key]
+    ) -> None:
+        """Create *name*: the view *view*, and *dataset* of the archived *days*."""
+        closed = self._closed(dataset)
+        parts = self._archived(dataset, {key: closed[key] for key in days})
+        columns = datasets.COLUMNS[dataset]
+        self._view(name, [f"SELECT * FROM {view}", *parts], columns)
+
+    def sum_up(self, slots: str, interval: int) -> None:
+        """Create the views of the summaries, and of the rows if they are needed.
+
+        The days that are not archived, or with summaries of an earlier definition, are
+        summed up now, some at a time. The view *slots* has those of open days.
+        """
+        outdated = self._outdated()
+        self._create_with("summed_slots", slots, self._layout.slots, outdated)
+        rows = self._closed(self._layout.rows)
+        self._columns(outdated, rows)  # notes those that are unreadable
+        closed = [DayFile(*key, rows[key]) for key in sorted(outdated)]
+        summing = Summing(self._db, self._aside, self._tables, interval)
+        summing.sum_up(self._open_files(), "summed_slots", keep=self._tables)
+        summing.sum_up(
+            (file for file in closed if file[:2] not in self._unreadable),
+            "summed_slots",
+        )
+        for dataset in (self._layout.rows, *SUMMED):
+            if dataset in self._tables:
+                parts = [*summing.query(dataset), *self._failing]
+                sql = union(parts, datasets.COLUMNS[dataset])
+                is_rows = dataset == self._layout.rows
+                self.create_view(dataset, sql, besides=() if is_rows else outdated)
+        self.files += [path for paths in summing.files.values() for path in paths]
 
     def _outdated(self) -> set[Key]:
         """Return the archived days with summaries of an earlier definition.
@@ -185,20 +223,19 @@ class RowSources:
     def _archived(self, dataset: str, closed: Mapping[Key, Path]) -> Iterator[str]:
         """Yield queries for the files *closed* of *dataset*."""
         for group in self._by_columns(dataset, closed):
-            if dataset == self._layout.rows and self._has_own(group[0]):
-                yield from (self._dated(*key, closed[key]) for key in group)
+            if dataset == self._layout.rows and has_own(self._names[group[0]]):
+                own = [DayFile(*key, closed[key]) for key in group]
+                self.files += [file.path for file in own]
+                yield from queries(self._db, own)
                 continue
-            files = self._listed([closed[key] for key in group])
+            paths = [closed[key] for key in group]
+            self.files += paths
+            files = duckdb_engine.paths(paths)
             source = f"read_parquet({files}, hive_partitioning = true, {HIVE})"
             columns = "*"
             if dataset == self._layout.rows:
                 columns = f"system_id, date, {columns_of_view(self._names[group[0]])}"
             yield f"SELECT {columns} FROM {source}"
-
-    def _has_own(self, key: Key) -> bool:
-        """Return whether the file of *key* has a column whose name is in use."""
-        names = renamed(self._names.get(key, ()))
-        return any(column != name for column, name in names.items())
 
     def _by_columns(
         self, dataset: str, closed: Mapping[Key, Path]
@@ -244,46 +281,39 @@ class RowSources:
             self._names[by_path[path]] = names
         return {by_path[path]: columns for path, columns in schemas.columns.items()}
 
-    def _listed(self, paths: Sequence[Path]) -> str:
-        """Return *paths* as an SQL list, and note them as files that are read."""
-        self.files += paths
-        return f"[{', '.join(duckdb_engine.path(path) for path in paths)}]"
+    def _open_files(self) -> Iterator[DayFile]:
+        """Yield the files of open days: their CSV, and archived rows.
 
-    def _open_rows(self) -> Iterator[str]:
-        """Yield queries for the rows of open days: their CSV, and archived rows."""
+        Queries that fail where a day is lost are added to `_failing`.
+        """
         for system in self._systems:
-            name = system.system_id
-            by_header: dict[bytes, list[Path]] = {}
-            for day, has_gone in self._open[name].days.items():
-                lost: list[Loss] = []
-                for header, path in self._segments(system, day, lost):
-                    if not self._settled:
-                        by_header.setdefault(header, []).append(path)
-                        continue
-                    try:
-                        yield self._dated(name, day, self._kept(system, header, path))
-                    except StorageError as error:
-                        real = system.folder(self._layout) / self._layout.rows
-                        text = str(error).removeprefix(f"{path} {UNREADABLE} ")
-                        lost.append(Loss(text.replace(str(path.parent), str(real))))
-                yield from self._lost(name, day, CSV, lost)
-                part = self._checked[name].sound[self._layout.rows].get(day)
-                if has_gone and part is not None:
-                    yield self._dated(name, day, part.path)
-                elif has_gone:
-                    why = self._checked[name].damaged.get(day)
-                    why = why or missing(self._data, self._layout.rows, name, day)
-                    yield from self._lost(name, day, ARCHIVE, [Loss(why)])
-            for header, paths in by_header.items():
-                columns = sql_names(day_csv.columns_of(header))
-                source = parquet.csv_source(self._listed(paths), columns)
-                source = source[:-1] + ", filename = true)"
-                date = r"regexp_extract(filename, '(\d{4}-\d\d-\d\d)[^/]*$', 1)"
-                yield (
-                    f"SELECT {duckdb_engine.text(name)} AS system_id,"
-                    f" CAST({date} AS DATE) AS date,"
-                    f" {parquet.as_rows(columns)} FROM {source}"
-                )
+            for day, has_gone in self._open[system.system_id].days.items():
+                yield from self._files_of(system, day)
+                if has_gone:
+                    yield from self._archived_rows(system.system_id, day)
+
+    def _files_of(self, system: ViewedSystem, day: str) -> Iterator[DayFile]:
+        name, lost = system.system_id, list[Loss]()
+        for header, path in self._segments(system, day, lost):
+            if not self._settled:
+                yield DayFile(name, day, path, header)
+                continue
+            try:
+                folder = self._settled / self._layout.rows / name
+                yield DayFile(name, day, settled(self._db, folder, header, path))
+            except StorageError as error:
+                real = system.folder(self._layout) / self._layout.rows
+                text = str(error).removeprefix(f"{path} {UNREADABLE} ")
+                lost.append(Loss(text.replace(str(path.parent), str(real))))
+        self._failing += self._lost(name, day, CSV, lost)
+
+    def _archived_rows(self, name: str, day: str) -> Iterator[DayFile]:
+        checked, rows = self._checked[name], self._layout.rows
+        if (part := checked.sound[rows].get(day)) is not None:
+            yield DayFile(name, day, part.path)
+            return
+        why = checked.damaged.get(day) or missing(self._data, rows, name, day)
+        self._failing += self._lost(name, day, ARCHIVE, [Loss(why)])
 
     def _segments(
         self, system: ViewedSystem, day: str, lost: list[Loss]
@@ -318,28 +348,3 @@ class RowSources:
                 f" DATE {duckdb_engine.text(day)} AS date"
                 f" WHERE CAST(error({duckdb_engine.text(text)}) AS VARCHAR) IS NOT NULL"
             )
-
-    def _dated(self, system_id: str, day: str, part: Path) -> str:
-        """Return the query for the rows of *part*, those of *day*."""
-        self.files.append(part)
-        source = duckdb_engine.parquet(part)
-        described = self._db.execute(f"DESCRIBE FROM {source}").fetchall()
-        columns = columns_of_view([column for column, *_ in described])
-        return (
-            f"SELECT {duckdb_engine.text(system_id)} AS system_id,"
-            f" DATE {duckdb_engine.text(day)} AS date, {columns} FROM {source}"
-        )
-
-    def _kept(self, system: ViewedSystem, header: bytes, path: Path) -> Path:
-        """Return *path* as Parquet; its committed bytes only grow, and never change."""
-        assert self._settled is not None
-        folder = self._settled / self._layout.rows / system.system_id
-        kept = folder / f"{path.stem}-{path.stat().st_size}.parquet"
-        if not kept.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            for old in folder.glob(f"{path.stem}-*"):
-                old.unlink()
-            new = kept.with_suffix(".new")
-            parquet.write_quick(self._db, path, day_csv.columns_of(header), new)
-            new.rename(kept)
-        return kept

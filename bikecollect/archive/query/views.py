@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from bikecollect.archive import datasets, summaries
 from bikecollect.archive.query import duckdb_engine
 from bikecollect.archive.query.open_days import station_versions
-from bikecollect.archive.query.row_sources import KEYS, RowSources
+from bikecollect.archive.query.open_rows import KEYS
+from bikecollect.archive.query.row_sources import RowSources
 from bikecollect.archive.query.vehicle_slots import vehicle_slots
 from bikecollect.archive.query.view_source import (
     ARCHIVED,
@@ -152,6 +153,7 @@ class _Views:
         self._db, self._systems = db, source.systems
         self._tables = source.tables
         self._has_slots = False
+        self._is_kept = source.settled is not None
         self._stations = RowSources(db, aside, source, datasets.STATION_LAYOUT)
         self._vehicles = RowSources(db, aside, source, datasets.VEHICLE_LAYOUT)
         self._histories = self._stations.histories
@@ -173,26 +175,27 @@ class _Views:
         stations = self._stations
         if not stations.reads_rows:
             return
-        intervals = {viewed.system.interval for viewed in self._systems} or {0}
-        stations.create_rows("rows")
-        self._create(stations, datasets.STATUS, "FROM rows")
-        if not any(table in self._tables for table in SUMMED):
+        interval = max((viewed.system.interval for viewed in self._systems), default=0)
+        is_summed = any(table in self._tables for table in SUMMED)
+        if is_summed and not self._is_kept:
+            stations.sum_up("day_slots", interval)
             return
-        self._load_slots()
-        outdated = stations.create_summed("rows", "day_slots")
+        stations.create_rows("rows")
+        if datasets.STATUS in self._tables:
+            stations.create_view(datasets.STATUS, "FROM rows")
+        if is_summed:
+            self._create_summaries(interval)
+
+    def _create_summaries(self, interval: int) -> None:
+        """Create the views of summaries that sum up when they are queried."""
+        rows, slots = "summed_rows", "summed_slots"
+        outdated = self._stations.create_summed("rows", "day_slots")
         for table, sql in (
-            ("profile", summaries.profile("summed_rows", "summed_slots")),
-            (
-                "coverage",
-                summaries.coverage(max(intervals), "summed_rows", "summed_slots"),
-            ),
+            ("profile", summaries.profile(rows, slots)),
+            ("coverage", summaries.coverage(interval, rows, slots)),
         ):
             if table in self._tables:
-                stations.create_view(table, sql, besides=outdated)
-
-    def _create(self, sources: RowSources, table: str, open_sql: str) -> None:
-        if table in self._tables:
-            sources.create_view(table, open_sql)
+                self._stations.create_view(table, sql, besides=outdated)
 
     def _load_slots(self) -> None:
         """Load the slots of open days."""

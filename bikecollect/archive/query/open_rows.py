@@ -1,0 +1,199 @@
+"""The rows of open days, read from their CSV or once into temporary Parquet files."""
+
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from bikecollect.archive import datasets, day_csv, parquet, summaries
+from bikecollect.archive.query import duckdb_engine
+from bikecollect.archive.query.own_columns import columns_of_view, sql_names
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+KEYS = {"system_id": "VARCHAR", "date": "DATE"}
+BYTES_AT_ONCE = 48_000_000
+"""The CSV that is summed up at a time: a day of a large city, or many small ones."""
+CSV_BYTES_PER_BYTE = 10
+"""The CSV bytes that a byte of an archived file stands for, about."""
+SUMMED_COLUMNS = (
+    *("slot", "station_id", "num_vehicles_available", "num_docks_available"),
+    *("capacity", "is_installed", "is_renting", "is_returning", "last_reported"),
+    "hour_of_week",
+)
+"""The columns of rows that the summaries are made of."""
+
+
+class DayFile(NamedTuple):
+    """A file of rows of a *day*: CSV with the first line *header*, or else Parquet."""
+
+    system_id: str
+    day: str
+    path: Path
+    header: bytes = b""
+
+    @property
+    def csv_bytes(self) -> int:
+        """The size of its rows as CSV, about."""
+        size = self.path.stat().st_size
+        return size if self.header else size * CSV_BYTES_PER_BYTE
+
+
+def queries(db: "DuckDBPyConnection", files: Iterable[DayFile]) -> Iterator[str]:
+    """Yield queries for the rows of *files*, one for all CSV with the same header."""
+    sheets: dict[tuple[str, bytes], list[Path]] = {}
+    for file in files:
+        if file.header:
+            sheets.setdefault((file.system_id, file.header), []).append(file.path)
+        else:
+            yield _parquet_rows(db, file)
+    for (system_id, header), paths in sheets.items():
+        yield _csv_rows(system_id, header, paths)
+
+
+def _csv_rows(system_id: str, header: bytes, paths: Sequence[Path]) -> str:
+    """Return the query for the rows of *paths*; their names begin with their day."""
+    columns = sql_names(day_csv.columns_of(header))
+    source = parquet.csv_source(duckdb_engine.paths(paths), columns)
+    source = source[:-1] + ", filename = true)"
+    date = r"regexp_extract(filename, '(\d{4}-\d\d-\d\d)[^/]*$', 1)"
+    return (
+        f"SELECT {duckdb_engine.text(system_id)} AS system_id,"
+        f" CAST({date} AS DATE) AS date, {parquet.as_rows(columns)} FROM {source}"
+    )
+
+
+def _parquet_rows(db: "DuckDBPyConnection", file: DayFile) -> str:
+    source = duckdb_engine.parquet(file.path)
+    described = db.execute(f"DESCRIBE FROM {source}").fetchall()
+    columns = columns_of_view([column for column, *_ in described])
+    return (
+        f"SELECT {duckdb_engine.text(file.system_id)} AS system_id,"
+        f" DATE {duckdb_engine.text(file.day)} AS date, {columns} FROM {source}"
+    )
+
+
+def settled(db: "DuckDBPyConnection", folder: Path, header: bytes, sheet: Path) -> Path:
+    """Return *sheet* as Parquet in *folder*; its committed bytes only grow.
+
+    Raises StorageError.
+    """
+    kept = folder / f"{sheet.stem}-{sheet.stat().st_size}.parquet"
+    if not kept.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.glob(f"{sheet.stem}-*"):
+            old.unlink()
+        new = kept.with_suffix(".new")
+        parquet.write_quick(db, sheet, day_csv.columns_of(header), new)
+        new.rename(kept)
+    return kept
+
+
+def union(parts: Iterable[str], columns: Mapping[str, str]) -> str:
+    """Return the union of the queries *parts*; it has all *columns*, and the keys."""
+    typed = ", ".join(
+        f"CAST(NULL AS {kind}) AS {duckdb_engine.name(column)}"
+        for column, kind in {**KEYS, **columns}.items()
+    )
+    return " UNION ALL BY NAME ".join([f"SELECT {typed} WHERE false", *parts])
+
+
+class Summing:
+    """Sums up open days, some at a time, into Parquet files in the folder *aside*.
+
+    One plan over the rows of a month of a large city takes a gigabyte of memory, and
+    reads each CSV as often as a query names a summary. Only *tables* are needed.
+    """
+
+    def __init__(
+        self,
+        db: "DuckDBPyConnection",
+        aside: Path,
+        tables: Container[str],
+        interval: int,
+    ) -> None:
+        self._db, self._aside = db, aside
+        self._number = 0
+        self._sql = {
+            name: sql
+            for name, sql in (
+                ("coverage", summaries.coverage(interval, "batch_rows", "batch_slots")),
+                ("profile", summaries.profile("batch_rows", "batch_slots")),
+            )
+            if name in tables
+        }
+        self.files: dict[str, list[Path]] = {name: [] for name in datasets.DATASETS}
+
+    def sum_up(
+        self, files: Iterable[DayFile], slots: str, *, keep: Container[str] = ()
+    ) -> None:
+        """Add the summaries of the days of *files*; *keep* their rows if named there.
+
+        The view *slots* has their slots. *files* of the same day follow each other.
+        """
+        for batch in _batches(files):
+            self._number += 1
+            if datasets.STATUS in keep:
+                self._keep(batch)
+            else:
+                self._load(batch)
+            self._db.execute(
+                f"CREATE TABLE batch_slots AS SELECT s.* FROM {slots} AS s"
+                " SEMI JOIN batch_rows AS r"
+                " ON r.system_id = s.system_id AND r.date = s.date"
+            )
+            for name, sql in self._sql.items():
+                self._copy(sql, name)
+            self._db.execute("DROP TABLE batch_slots")
+            self._db.execute("DROP VIEW batch_rows")
+            self._db.execute("DROP TABLE IF EXISTS batch_table")
+
+    def _keep(self, batch: Sequence[DayFile]) -> None:
+        """Read the rows of *batch* once, into a file with the view `batch_rows`."""
+        columns = datasets.COLUMNS[datasets.STATUS]
+        rows = union(queries(self._db, batch), columns)
+        order = "ORDER BY system_id, date, station_id, slot"
+        path = self._copy(f"{rows} {order}", datasets.STATUS)
+        self._db.execute(
+            f"CREATE VIEW batch_rows AS FROM {duckdb_engine.parquet(path)}"
+        )
+
+    def _load(self, batch: Sequence[DayFile]) -> None:
+        """Load what the summaries need of the rows of *batch*, as `batch_rows`."""
+        columns = datasets.COLUMNS[datasets.STATUS]
+        rows = union(queries(self._db, batch), columns)
+        names = ", ".join([*KEYS, *SUMMED_COLUMNS])
+        self._db.execute(f"CREATE TABLE batch_table AS SELECT {names} FROM ({rows})")
+        self._db.execute("CREATE VIEW batch_rows AS FROM batch_table")
+
+    def _copy(self, sql: str, dataset: str) -> Path:
+        path = self._aside / f"{dataset}-{self._number}.parquet"
+        target = duckdb_engine.text(str(path))
+        self._db.execute(f"COPY ({sql}) TO {target} ({parquet.TEMPORARY})")
+        self.files[dataset].append(path)
+        return path
+
+    def query(self, dataset: str) -> list[str]:
+        """Return queries for all that was added to *dataset*."""
+        paths = self.files[dataset]
+        if not paths:
+            return []
+        listed = duckdb_engine.paths(paths)
+        return [f"SELECT * FROM read_parquet({listed}, hive_partitioning = false)"]
+
+
+def _batches(files: Iterable[DayFile]) -> Iterator[list[DayFile]]:
+    """Yield *files* in whole days, together about `BYTES_AT_ONCE` or a single day."""
+    batch: list[DayFile] = []
+    size = 0
+    for _, members in groupby(files, key=lambda file: (file.system_id, file.day)):
+        day = list(members)
+        own_size = sum(file.csv_bytes for file in day)
+        if batch and size + own_size > BYTES_AT_ONCE:
+            yield batch
+            batch, size = [], 0
+        batch += day
+        size += own_size
+    if batch:
+        yield batch
