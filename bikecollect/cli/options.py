@@ -190,23 +190,31 @@ def say_json(text: str) -> None:
     _print(mention_json, text)
 
 
-def say_figures(text: str) -> None:
-    """Print *text* like `say`, not redacted: it has only figures and names."""
-    _print(_echo, _shown(text))
+def say_figures(text: str) -> bool:
+    """Print *text* like `say`, not redacted: it has only figures and names.
+
+    Return whether it was printed.
+    """
+    return _print(_echo, _shown(text))
 
 
-def emit(data: str) -> None:
-    """Print *data* (CSV or HTML) like `say`; escaped only on a terminal."""
-    _print(_echo, visible(data, lines=True) if sys.stdout.isatty() else data)
+def emit(data: str) -> bool:
+    """Print *data* (CSV or HTML) like `say`; escaped only on a terminal.
+
+    Return whether it was printed.
+    """
+    return _print(_echo, visible(data, lines=True) if sys.stdout.isatty() else data)
 
 
-def _print(write: Callable[[str], None], text: str) -> None:
+def _print(write: Callable[[str], None], text: str) -> bool:
     try:
         write(text)
     except BrokenPipeError:
-        return
+        return False
     except OSError as error:
         Screen.lost = error
+        return False
+    return True
 
 
 def mention(text: str) -> None:

@@ -1,8 +1,9 @@
 """Run a report on a database engine that has the views, and return its rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from bikecollect.archive.query.duckdb_engine import load, translated
 from bikecollect.core.errors import UsageError
@@ -52,6 +53,8 @@ COUNT = (
 )
 ROWS_AT_ONCE = 150_000
 """Rows that a heavy report reads at a time: 140 MB in DuckDB for `typical`."""
+BATCH = 10_000
+"""Rows of a result that are read at a time."""
 ALWAYS = (0, 1 << 40)
 NEVER = (1, 0)
 """First and last slot of a station that was always, or never, in the system."""
@@ -89,6 +92,18 @@ class Duck:
             names = [column[0] for column in cursor.description or ()]
             return names, cursor.fetchall()
 
+    def stream(self, sql: str) -> "BatchedAnswer":
+        """Run *sql*; its rows must be read before the next query is run."""
+        with translated("the report failed"):
+            cursor = self._db.execute(sql)
+            names = [column[0] for column in cursor.description or ()]
+        return BatchedAnswer(names, self._batches())
+
+    def _batches(self) -> Iterator[Rows]:
+        with translated("the report failed"):
+            while rows := self._db.fetchmany(BATCH):
+                yield rows
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -96,6 +111,17 @@ class Answer:
 
     columns: list[str]
     rows: Rows
+
+
+class BatchedAnswer(NamedTuple):
+    """The rows that a report returned, in *batches*, none of them empty.
+
+    A month of a large city has a million rows. They are read once, and before the
+    engine runs another query.
+    """
+
+    columns: list[str]
+    batches: Iterator[Rows]
 
 
 def ask(
@@ -106,39 +132,66 @@ def ask(
     by: str = "",
     stations: Sequence[str] = (),
 ) -> Answer:
+    """Run *report* as `stream` does, and return all its rows."""
+    answer = stream(engine, report, values, by=by, stations=stations)
+    return Answer(answer.columns, list(chain.from_iterable(answer.batches)))
+
+
+def stream(
+    engine: Engine,
+    report: Report,
+    values: Values,
+    *,
+    by: str = "",
+    stations: Sequence[str] = (),
+    names: bool = False,
+) -> BatchedAnswer:
     """Run *report*, with its figures *by* station, district or system.
 
-    *stations* limits it to these ids. Raises UsageError for a grouping that the report
-    does not have, or an unknown station.
+    *stations* limits it to these ids; with *names*, the name of each station follows
+    its id. Raises UsageError for a grouping that the report does not have, or an
+    unknown station.
     """
     by = by or report.places[0]
     if by not in report.places:
         known = ", ".join(report.places)
         raise UsageError(f"`{report.name}` cannot be grouped by {by}, only by {known}")
     members = asked(engine, values, by, stations)
-    if report.is_heavy:
-        return _in_parts(engine, values, values.sql(report), members)
-    engine.register("asked", ASKED, members)
-    columns, rows = engine.query(values.sql(report))
+    names_by_id = _names(engine) if names else None
+    answer = _run(engine, report, values, members)
     if report.name == "chance":
-        return _with_interval(columns, rows)
-    return Answer(columns, rows)
+        answer = _with_interval(answer)
+    return answer if names_by_id is None else _with_names(answer, names_by_id)
+
+
+def _run(
+    engine: Engine, report: Report, values: Values, members: Sequence[tuple[Any, ...]]
+) -> BatchedAnswer:
+    sql = values.sql(report)
+    if report.is_heavy:
+        return _in_parts(engine, values, sql, members)
+    engine.register("asked", ASKED, members)
+    if isinstance(engine, Duck):
+        return engine.stream(sql)
+    columns, rows = engine.query(sql)
+    return BatchedAnswer(columns, iter([rows] if rows else []))
 
 
 def _in_parts(
     engine: Engine, values: Values, sql: str, members: Sequence[tuple[Any, ...]]
-) -> Answer:
+) -> BatchedAnswer:
     """Run *sql* on some stations at a time: an engine holds a list per group."""
     counts = engine.query(_in_range(COUNT, values))[1]
     slots = max((count for (count,) in counts), default=1)
     most = max(1, ROWS_AT_ONCE // slots)
-    columns: list[str] = []
-    rows: list[Sequence[Any]] = []
-    for begin in range(0, max(1, len(members)), most):
+
+    def run(begin: int) -> tuple[list[str], Rows]:
         engine.register("asked", ASKED, members[begin : begin + most])
-        columns, some = engine.query(sql)
-        rows += some
-    return Answer(columns, rows)
+        return engine.query(sql)
+
+    columns, rows = run(0)
+    others = (run(begin)[1] for begin in range(most, len(members), most))
+    return BatchedAnswer(columns, filter(None, chain([rows], others)))
 
 
 def _in_range(sql: str, values: Values) -> str:
@@ -159,22 +212,35 @@ def refuse_nothing(engine: Engine, report: Report, values: Values) -> None:
     raise UsageError(f"{text}; see: bikecollect backfill-report")
 
 
-def with_names(engine: Engine, result: Answer) -> Answer:
-    """Return *result* with the name of each station after its id."""
-    if "name" in result.columns or "system_id" not in result.columns:
-        return result
-    names = {(s, i): name for s, i, name in engine.query(NAMES)[1]}
-    system = result.columns.index("system_id")
-    columns, rows = result.columns, result.rows
-    for column, label in NAMED.items():
-        if column in columns:
-            at = columns.index(column) + 1
-            columns = [*columns[:at], label, *columns[at:]]
-            rows = [
-                (*row[:at], names.get((row[system], row[at - 1])), *row[at:])
-                for row in rows
-            ]
-    return Answer(columns, rows)
+def _names(engine: Engine) -> dict[tuple[str, str], str | None]:
+    """Return the names of stations by system and id."""
+    return {(s, i): name for s, i, name in engine.query(NAMES)[1]}
+
+
+def _with_names(
+    answer: BatchedAnswer, names: Mapping[tuple[str, str], str | None]
+) -> BatchedAnswer:
+    """Return *answer* with the name of each station after its id."""
+    columns, batches = answer
+    if "name" in columns or "system_id" not in columns:
+        return answer
+    system = columns.index("system_id")
+    named = {columns.index(column) for column in NAMED if column in columns}
+
+    def cells(row: Sequence[Any]) -> Iterator[Any]:
+        for n, value in enumerate(row):
+            yield value
+            if n in named:
+                yield names.get((row[system], value))
+
+    labels = [
+        label
+        for column in columns
+        for label in ((column, NAMED[column]) if column in NAMED else (column,))
+    ]
+    return BatchedAnswer(
+        labels, ([tuple(cells(row)) for row in rows] for rows in batches)
+    )
 
 
 def asked(
@@ -226,9 +292,11 @@ def _place(
     return key[1] if by == STATION else key[0]
 
 
-def _with_interval(columns: list[str], rows: Rows) -> Answer:
+def _with_interval(answer: BatchedAnswer) -> BatchedAnswer:
+    columns, batches = answer
     seen, good = columns.index("days_seen"), columns.index("with_vehicle")
-    with_bounds: list[tuple[Any, ...]] = [
-        (*row, *(wilson(row[good], row[seen]) or (None, None))) for row in rows
-    ]
-    return Answer([*columns, "low", "high"], with_bounds)
+    bounded: Iterator[Rows] = (
+        [(*row, *(wilson(row[good], row[seen]) or (None, None))) for row in rows]
+        for rows in batches
+    )
+    return BatchedAnswer([*columns, "low", "high"], bounded)

@@ -17,7 +17,7 @@ from bikecollect.cli.render.reports import answer
 from bikecollect.core.errors import UsageError
 from bikecollect.core.slots import DAY
 from bikecollect.reports.registry import REPORTS, Values, wilson
-from bikecollect.reports.runner import Answer, Duck, ask
+from bikecollect.reports.runner import BatchedAnswer, Duck, ask
 
 pytest.importorskip("duckdb")
 DAYS = ("--until", "2026-11-22")
@@ -469,10 +469,11 @@ def test_the_text_has_local_times_weekdays_and_intervals(
 
 def test_positions_are_in_full() -> None:
     """Six digits are a tenth of a metre; four would be eleven."""
-    result = Answer(["system_id", "lat", "lon"], [("city", 25.0326, 121.5654321)])
+    rows = [("city", 25.0326, 121.5654321)]
+    result = BatchedAnswer(["system_id", "lat", "lon"], iter([rows]))
     zones = {"city": ZoneInfo("Asia/Taipei")}
 
-    text = answer(REPORTS["stations"], result, zones, "text", None)
+    (text,) = answer(REPORTS["stations"], result, zones, "text", None)
 
     assert "25.032600  121.565432" in text
 

@@ -25,7 +25,7 @@ SUMMED_COLUMNS = (
 """The columns of rows that the summaries are made of."""
 
 
-class DayFile(NamedTuple):
+class RowsFile(NamedTuple):
     """A file of rows of a *day*: CSV with the first line *header*, or else Parquet."""
 
     system_id: str
@@ -40,7 +40,7 @@ class DayFile(NamedTuple):
         return size if self.header else size * CSV_BYTES_PER_BYTE
 
 
-def queries(db: "DuckDBPyConnection", files: Iterable[DayFile]) -> Iterator[str]:
+def queries(db: "DuckDBPyConnection", files: Iterable[RowsFile]) -> Iterator[str]:
     """Yield queries for the rows of *files*, one for all CSV with the same header."""
     sheets: dict[tuple[str, bytes], list[Path]] = {}
     for file in files:
@@ -64,7 +64,7 @@ def _csv_rows(system_id: str, header: bytes, paths: Sequence[Path]) -> str:
     )
 
 
-def _parquet_rows(db: "DuckDBPyConnection", file: DayFile) -> str:
+def _parquet_rows(db: "DuckDBPyConnection", file: RowsFile) -> str:
     source = duckdb_engine.parquet(file.path)
     described = db.execute(f"DESCRIBE FROM {source}").fetchall()
     columns = columns_of_view([column for column, *_ in described])
@@ -99,7 +99,7 @@ def union(parts: Iterable[str], columns: Mapping[str, str]) -> str:
     return " UNION ALL BY NAME ".join([f"SELECT {typed} WHERE false", *parts])
 
 
-class Summing:
+class BatchSummaries:
     """Sums up open days, some at a time, into Parquet files in the folder *aside*.
 
     One plan over the rows of a month of a large city takes a gigabyte of memory, and
@@ -126,7 +126,7 @@ class Summing:
         self.files: dict[str, list[Path]] = {name: [] for name in datasets.DATASETS}
 
     def sum_up(
-        self, files: Iterable[DayFile], slots: str, *, keep: Container[str] = ()
+        self, files: Iterable[RowsFile], slots: str, *, keep: Container[str] = ()
     ) -> None:
         """Add the summaries of the days of *files*; *keep* their rows if named there.
 
@@ -149,7 +149,7 @@ class Summing:
             self._db.execute("DROP VIEW batch_rows")
             self._db.execute("DROP TABLE IF EXISTS batch_table")
 
-    def _keep(self, batch: Sequence[DayFile]) -> None:
+    def _keep(self, batch: Sequence[RowsFile]) -> None:
         """Read the rows of *batch* once, into a file with the view `batch_rows`."""
         columns = datasets.COLUMNS[datasets.STATUS]
         rows = union(queries(self._db, batch), columns)
@@ -159,7 +159,7 @@ class Summing:
             f"CREATE VIEW batch_rows AS FROM {duckdb_engine.parquet(path)}"
         )
 
-    def _load(self, batch: Sequence[DayFile]) -> None:
+    def _load(self, batch: Sequence[RowsFile]) -> None:
         """Load what the summaries need of the rows of *batch*, as `batch_rows`."""
         columns = datasets.COLUMNS[datasets.STATUS]
         rows = union(queries(self._db, batch), columns)
@@ -183,9 +183,9 @@ class Summing:
         return [f"SELECT * FROM read_parquet({listed}, hive_partitioning = false)"]
 
 
-def _batches(files: Iterable[DayFile]) -> Iterator[list[DayFile]]:
+def _batches(files: Iterable[RowsFile]) -> Iterator[list[RowsFile]]:
     """Yield *files* in whole days, together about `BYTES_AT_ONCE` or a single day."""
-    batch: list[DayFile] = []
+    batch: list[RowsFile] = []
     size = 0
     for _, members in groupby(files, key=lambda file: (file.system_id, file.day)):
         day = list(members)

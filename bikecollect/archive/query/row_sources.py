@@ -19,8 +19,8 @@ from bikecollect.archive.query.open_days import (
     segments,
 )
 from bikecollect.archive.query.open_rows import (
-    DayFile,
-    Summing,
+    BatchSummaries,
+    RowsFile,
     queries,
     settled,
     union,
@@ -173,8 +173,8 @@ class RowSources:
         self._create_with("summed_slots", slots, self._layout.slots, outdated)
         rows = self._closed(self._layout.rows)
         self._columns(outdated, rows)  # notes those that are unreadable
-        closed = [DayFile(*key, rows[key]) for key in sorted(outdated)]
-        summing = Summing(self._db, self._aside, self._tables, interval)
+        closed = [RowsFile(*key, rows[key]) for key in sorted(outdated)]
+        summing = BatchSummaries(self._db, self._aside, self._tables, interval)
         summing.sum_up(self._open_files(), "summed_slots", keep=self._tables)
         summing.sum_up(
             (file for file in closed if file[:2] not in self._unreadable),
@@ -224,7 +224,7 @@ class RowSources:
         """Yield queries for the files *closed* of *dataset*."""
         for group in self._by_columns(dataset, closed):
             if dataset == self._layout.rows and has_own(self._names[group[0]]):
-                own = [DayFile(*key, closed[key]) for key in group]
+                own = [RowsFile(*key, closed[key]) for key in group]
                 self.files += [file.path for file in own]
                 yield from queries(self._db, own)
                 continue
@@ -281,7 +281,7 @@ class RowSources:
             self._names[by_path[path]] = names
         return {by_path[path]: columns for path, columns in schemas.columns.items()}
 
-    def _open_files(self) -> Iterator[DayFile]:
+    def _open_files(self) -> Iterator[RowsFile]:
         """Yield the files of open days: their CSV, and archived rows.
 
         Queries that fail where a day is lost are added to `_failing`.
@@ -292,25 +292,25 @@ class RowSources:
                 if has_gone:
                     yield from self._archived_rows(system.system_id, day)
 
-    def _files_of(self, system: ViewedSystem, day: str) -> Iterator[DayFile]:
+    def _files_of(self, system: ViewedSystem, day: str) -> Iterator[RowsFile]:
         name, lost = system.system_id, list[Loss]()
         for header, path in self._segments(system, day, lost):
             if not self._settled:
-                yield DayFile(name, day, path, header)
+                yield RowsFile(name, day, path, header)
                 continue
             try:
                 folder = self._settled / self._layout.rows / name
-                yield DayFile(name, day, settled(self._db, folder, header, path))
+                yield RowsFile(name, day, settled(self._db, folder, header, path))
             except StorageError as error:
                 real = system.folder(self._layout) / self._layout.rows
                 text = str(error).removeprefix(f"{path} {UNREADABLE} ")
                 lost.append(Loss(text.replace(str(path.parent), str(real))))
         self._failing += self._lost(name, day, CSV, lost)
 
-    def _archived_rows(self, name: str, day: str) -> Iterator[DayFile]:
+    def _archived_rows(self, name: str, day: str) -> Iterator[RowsFile]:
         checked, rows = self._checked[name], self._layout.rows
         if (part := checked.sound[rows].get(day)) is not None:
-            yield DayFile(name, day, part.path)
+            yield RowsFile(name, day, part.path)
             return
         why = checked.damaged.get(day) or missing(self._data, rows, name, day)
         self._failing += self._lost(name, day, ARCHIVE, [Loss(why)])

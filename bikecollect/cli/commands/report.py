@@ -2,10 +2,12 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from difflib import get_close_matches
+from itertools import chain
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -27,7 +29,7 @@ from bikecollect.core.errors import ExitCode, UsageError
 from bikecollect.core.slots import bounds
 from bikecollect.reports import runner
 from bikecollect.reports.registry import REPORTS, Report, Values
-from bikecollect.reports.runner import Answer
+from bikecollect.reports.runner import BatchedAnswer
 
 
 @click.command()
@@ -117,10 +119,12 @@ def report(
     if names is None:
         names = form == "text" and sys.stdout.isatty()
     skipped = SkippedDays(values.since.isoformat(), values.until.isoformat())
-    result = _ask(settings.data, systems, question, skipped, names=names)
     zones = {viewed.system_id: viewed.system.zone for viewed in systems}
     print_text = emit if form == "csv" else say_figures
-    print_text(answer(chosen, result, zones, form, limit))
+    with _asked(settings.data, systems, question, skipped, names=names) as result:
+        for text in answer(chosen, result, zones, form, limit):
+            if not print_text(text):
+                break
     return code or skipped.code
 
 
@@ -140,32 +144,38 @@ class Question:
     stations: Sequence[str]
 
 
-def _ask(
+@contextmanager
+def _asked(
     data: Path,
     systems: Sequence[ViewedSystem],
     question: Question,
     skipped: SkippedDays,
     *,
     names: bool,
-) -> Answer:
-    """Return the answer, with the names of stations if *names*.
+) -> Iterator[BatchedAnswer]:
+    """Yield the answer, with the names of stations if *names*.
 
     Raises UsageError if there is no data in the range.
     """
-    report, values, stations = question.report, question.values, question.stations
+    report, values = question.report, question.values
     tables = views.tables_in(values.sql(report)) | runner.TABLES
-    with (
-        progress(f"reading the history for `{report.name}` ..."),
-        views.connected(
-            data, systems, fails_on=(), tables=tables, on_skip=skipped
-        ) as db,
-    ):
-        skipped.warn()
-        engine = runner.Duck(db)
-        result = runner.ask(engine, report, values, by=question.by, stations=stations)
-        if not result.rows:
+    with ExitStack() as stack:
+        with progress(f"reading the history for `{report.name}` ..."):
+            db = stack.enter_context(
+                views.connected(
+                    data, systems, fails_on=(), tables=tables, on_skip=skipped
+                )
+            )
+            skipped.warn()
+            engine = runner.Duck(db)
+            by, stations = question.by, question.stations
+            columns, batches = runner.stream(
+                engine, report, values, by=by, stations=stations, names=names
+            )
+            first = next(batches, None)
+        if first is None:
             runner.refuse_nothing(engine, report, values)
-        return runner.with_names(engine, result) if names else result
+        yield BatchedAnswer(columns, chain([first] if first else [], batches))
 
 
 def _values(

@@ -1,7 +1,9 @@
 """Output of `report`: text for people, CSV and JSON for programs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from itertools import chain, islice
 from typing import Any
 
 from bikecollect.cli.render.table import fitted
@@ -10,7 +12,7 @@ from bikecollect.core.slots import iso
 from bikecollect.core.text import WEEKDAYS, csv_text, length, visible_json
 from bikecollect.reports.data_dictionary import SECONDS
 from bikecollect.reports.registry import REPORTS, Report
-from bikecollect.reports.runner import Answer
+from bikecollect.reports.runner import BATCH, BatchedAnswer
 
 TIMES = SECONDS | {"since", "until", "last_seen"}
 """Columns that are epoch seconds in SQL: ISO 8601 in CSV and JSON, local in text."""
@@ -110,6 +112,7 @@ LOCAL = frozenset({"hour_of_week", "hour", "minute", "minute_of_day"})
 IF_ANY = frozenset({"share_closed", "slots_stale", "days_stale", "days_closed"})
 ORDINARY = frozenset({0, None})
 """Columns that text has only if one of their values is not of these."""
+SEVERAL = 2
 
 
 def listing() -> str:
@@ -123,20 +126,68 @@ def listing() -> str:
 
 def answer(
     report: Report,
-    result: Answer,
+    result: BatchedAnswer,
     zones: Mapping[str, tzinfo],
     form: str,
     limit: int | None,
-) -> str:
-    """Return the *result* of *report*; text has 60 rows at most without a *limit*."""
-    columns = result.columns
+) -> Iterator[str]:
+    """Yield the *result* of *report* in parts.
+
+    Text is one part, and has 60 rows at most without a *limit*.
+    """
+    columns, batches = result
     if form == "text":
-        return _text(report, columns, result.rows, limit or SHOWN, zones)
-    rows = [_machine_row(columns, row, zones) for row in result.rows[:limit]]
-    if form == "json":
-        records = (dict(zip(columns, row, strict=True)) for row in rows)
-        return "".join(visible_json(record) + "\n" for record in records)
-    return csv_text([columns, *([_csv_cell(cell) for cell in row] for row in rows)])
+        yield _text(report, _Overview.of(result, limit or SHOWN, zones), zones)
+        return
+    if form == "csv":
+        yield csv_text([columns])
+    rows = islice(chain.from_iterable(batches), limit)
+    while batch := [_machine_row(columns, row, zones) for row in islice(rows, BATCH)]:
+        if form == "json":
+            records = (dict(zip(columns, row, strict=True)) for row in batch)
+            yield "".join(visible_json(record) + "\n" for record in records)
+        else:
+            yield csv_text([_csv_cell(cell) for cell in row] for row in batch)
+
+
+@dataclass
+class _Overview:
+    """What text shows of a result: its first *rows*, and facts about them all.
+
+    *unusual* are the columns of `IF_ANY` with a value that is not ordinary; *slots* is
+    empty, the only slot, or two of several.
+    """
+
+    columns: Sequence[str]
+    rows: list[Sequence[Any]]
+    count: int
+    unusual: set[str]
+    is_by_system: bool
+    slots: set[str]
+
+    @classmethod
+    def of(
+        cls, result: BatchedAnswer, limit: int, zones: Mapping[str, tzinfo]
+    ) -> "_Overview":
+        """Return the overview of *result*, with its first *limit* rows."""
+        columns, batches = result
+        overview = cls(columns, [], 0, set(), "place" in columns, set())
+        for rows in batches:
+            overview.rows += rows[: max(0, limit - overview.count)]
+            overview._add(rows, zones)
+        return overview
+
+    def _add(self, rows: Sequence[Sequence[Any]], zones: Mapping[str, tzinfo]) -> None:
+        columns = self.columns
+        self.count += len(rows)
+        for n, column in enumerate(columns):
+            if column in IF_ANY and not {row[n] for row in rows} <= ORDINARY:
+                self.unusual.add(column)
+        if self.is_by_system:
+            place, system = columns.index("place"), columns.index("system_id")
+            self.is_by_system = all(row[place] == row[system] for row in rows)
+        if "slot" in columns and len(self.slots) < SEVERAL:
+            self.slots.update(islice(sorted(_slots(columns, rows, zones)), SEVERAL))
 
 
 def _csv_cell(value: Any) -> Any:
@@ -157,29 +208,25 @@ def _machine_row(
     return cells
 
 
-def _text(
-    report: Report,
-    columns: Sequence[str],
-    rows: Sequence[Sequence[Any]],
-    limit: int,
-    zones: Mapping[str, tzinfo],
-) -> str:
+def _text(report: Report, overview: _Overview, zones: Mapping[str, tzinfo]) -> str:
+    columns, rows = overview.columns, overview.rows
     order = f": {ORDER[report.name]}." if report.name in ORDER else ""
     heading = f"{report.title.rstrip('.')}{order}" if order else report.title
     lines = [*map(title, wrapped(heading)), ""]
     if not rows:
         return "\n".join([*lines, "No rows: nothing matches.", ""])
-    shown = _shown(report, columns, rows, many=len(zones) > 1)
-    if "slot" in columns and len(slots := _slots(columns, rows, zones)) == 1:
+    shown = _shown(report, overview, many=len(zones) > 1)
+    if len(overview.slots) == 1:
         shown = [n for n in shown if columns[n] != "slot"]
-        lines[-1:] = [f"Slot {slots.pop()}", ""]
+        lines[-1:] = [f"Slot {min(overview.slots)}", ""]
     names = [SHORT.get(columns[n], columns[n]) for n in shown]
-    cells = [_cells(columns, row, shown, zones) for row in rows[:limit]]
+    cells = [_cells(columns, row, shown, zones) for row in rows]
     shorten = ("name", "its name", "region", "address")
     screen = fitted(names, cells, terminal_columns(), shorten=shorten)
     lines += screen.splitlines()
-    if len(rows) > limit:
-        lines.append(f"... {len(rows) - limit:,} more; see --limit and --format csv")
+    if overview.count > len(rows):
+        more = f"{overview.count - len(rows):,} more"
+        lines.append(f"... {more}; see --limit and --format csv")
     return "\n".join([*lines, "", *_notes([columns[n] for n in shown], zones), ""])
 
 
@@ -191,21 +238,12 @@ def _notes(columns: Sequence[str], zones: Mapping[str, tzinfo]) -> list[str]:
     return [line for text in texts for line in wrapped(text, "  ", "    ")]
 
 
-def _shown(
-    report: Report,
-    columns: Sequence[str],
-    rows: Sequence[Sequence[Any]],
-    *,
-    many: bool,
-) -> list[int]:
+def _shown(report: Report, overview: _Overview, *, many: bool) -> list[int]:
     """Return the numbers of the columns that text has."""
-    hidden = HIDDEN.get(report.name, set()) | {"high"}
-    hidden |= {"place" if _is_by_system(columns, rows) else "system_id"}
+    hidden = HIDDEN.get(report.name, set()) | {"high"} | (IF_ANY - overview.unusual)
+    hidden |= {"place" if overview.is_by_system else "system_id"}
     hidden -= {"system_id"} if many else set()
-    for n, column in enumerate(columns):
-        values = {row[n] for row in rows} if column in IF_ANY else {""}
-        hidden |= {column} if values <= ORDINARY else set()
-    return [n for n, column in enumerate(columns) if column not in hidden]
+    return [n for n, column in enumerate(overview.columns) if column not in hidden]
 
 
 def _slots(
@@ -218,14 +256,6 @@ def _slots(
 
 def _minute(moment: float, zone: tzinfo) -> str:
     return f"{datetime.fromtimestamp(moment, zone):%Y-%m-%d %H:%M}"
-
-
-def _is_by_system(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> bool:
-    """Return whether the place of every row is its system."""
-    if "place" not in columns:
-        return False
-    place, system = columns.index("place"), columns.index("system_id")
-    return all(row[place] == row[system] for row in rows)
 
 
 def _cells(

@@ -58,6 +58,22 @@ class Grid:
             return Grid(self.periods[:index]).floor(period.since - 1)
         return slot
 
+    def has_all(self, slots: Sequence[int]) -> bool:
+        """Return whether each of *slots* is one of this grid.
+
+        >>> grid = Grid((Period(0, 600),))
+        >>> grid.has_all([600, 1800]), grid.has_all([600, 900])
+        (True, False)
+        """
+        if self._is_regular:
+            return not any(slot % self.interval for slot in slots)
+        return all(self.floor(slot) == slot for slot in slots)
+
+    @property
+    def _is_regular(self) -> bool:
+        """Whether its slots are the same in every time zone, and at all times."""
+        return len(self.periods) == 1 and QUARTER % self.interval == 0
+
     def at(self, now: float) -> Slot:
         """Return the slot of a run that starts at *now*.
 
@@ -83,7 +99,7 @@ class Grid:
         >>> list(grid.between(1, 5000))
         [1800, 3600, 4200, 4800]
         """
-        if len(self.periods) == 1 and QUARTER % self.interval == 0:
+        if self._is_regular:
             first = -(-since // self.interval) * self.interval
             yield from map(Slot, range(first, until, self.interval))
             return

@@ -102,5 +102,4 @@ def _interval(slots: Sequence[int], zone: str, wanted: SystemFact) -> tuple[int,
     elif any(slot % math.gcd(interval, 900) for slot in slots):
         interval = math.gcd(*steps, interval) or interval
     grid = Grid.of(interval, ZoneInfo(zone))
-    local = all(grid.floor(slot) == slot for slot in slots)
-    return interval, local
+    return interval, grid.has_all(slots)

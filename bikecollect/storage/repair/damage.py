@@ -137,9 +137,9 @@ def lost_datasets(archive: Path, system_id: str, day: str, parts: str) -> set[st
         return set()  # `verify` reports it
     lost = set()
     for dataset, size in sizes.items():
-        folder = archive / dataset / f"system_id={system_id}" / f"{PREFIX}{day}"
+        path = f"{archive}/{dataset}/system_id={system_id}/{PREFIX}{day}/{PART}"
         try:
-            if (folder / PART).stat().st_size != size:
+            if os.stat(path).st_size != size:  # noqa: PTH116 - 25,000 files of 50 systems
                 lost.add(dataset)
         except OSError:
             lost.add(dataset)
