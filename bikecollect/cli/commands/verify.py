@@ -94,8 +94,8 @@ def verify(
     The FOLDER of a dataset of `publish` instead of a SYSTEM: its checksums, the
     certificate of each day and the rows of each slot are checked, without settings.
 
-    At the end it prints what to do. Of many findings with the same remedy the first three
-    are printed; --format json has all.
+    At the end it prints what to do. Of many findings with the same remedy the first
+    three are printed; --format json has all.
     """
     if len(system_ids) == 1 and is_dataset(Path(system_ids[0])):
         return _verify_dataset(Path(system_ids[0]), form)
