@@ -3,14 +3,16 @@
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from typing import TypeVar
 
 from bikecollect.cli.options import Screen
 from bikecollect.core.errors import ExitCode
 from bikecollect.core.logs import Json, Text, current_system
 from bikecollect.core.text import visible
 
+T = TypeVar("T")
 FEW_COLUMNS = 80
 """The width of a terminal that does not say it."""
 LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
@@ -76,6 +78,20 @@ def progress(text: str) -> Iterator[None]:
         yield
     finally:
         show_progress("")
+
+
+def awaited(results: Iterable[T], text: str) -> Iterator[T]:
+    """Yield *results*; show *text* and their number while the next one is awaited."""
+    iterator, number = iter(results), 0
+    while True:
+        counted = f"{text} ({number} so far) ..." if number else f"{text} ..."
+        with progress(counted):
+            try:
+                result = next(iterator)
+            except StopIteration:
+                return
+        number += 1
+        yield result
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -8,6 +8,7 @@ import click
 
 from bikecollect.archive.compact import LOST, Step
 from bikecollect.cli.completion import complete_configured
+from bikecollect.cli.log_setup import awaited
 from bikecollect.cli.mirror_copy import copy_to_mirror
 from bikecollect.cli.options import Screen, Shared, complain, say, say_json
 from bikecollect.cli.render.archive import nothing_to_do, step_json, step_line
@@ -63,9 +64,10 @@ def compact(
     for name in settings.chosen(system_ids):
         errors[name] = ""
         try:
-            for step in _steps(
+            steps = _steps(
                 settings, name, times, csv_days=csv_days, skip_damaged=skip_damaged
-            ):
+            )
+            for step in awaited(steps, f"{name}: archiving closed days"):
                 is_failed = step.why and step.what != LOST  # `status` reports a loss
                 code = max(code, ExitCode.IO if is_failed else ExitCode.OK)
                 if is_failed:

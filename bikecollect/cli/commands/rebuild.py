@@ -5,6 +5,7 @@ import time
 import click
 
 from bikecollect.cli.completion import complete_configured
+from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import Shared, say
 from bikecollect.core import process
 from bikecollect.core.process import Times
@@ -26,6 +27,7 @@ def rebuild(ctx: click.Context, *, what: str, system_ids: tuple[str, ...]) -> No
     settings = ctx.ensure_object(Shared).settings()
     times = Times(time.time, time.monotonic, process.Stop())
     for name in settings.chosen(system_ids):
-        texts = history.rebuild_stations(settings, name, times)
+        with progress(f"{name}: reading the ledger ..."):
+            texts = history.rebuild_stations(settings, name, times)
         for text in texts or [f"the ledger has no {what}"]:
             say(f"{name}: {text}\n")

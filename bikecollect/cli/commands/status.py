@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from math import inf
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import click
 
 from bikecollect.alerts.system_state import stored_incidents
 from bikecollect.cli.completion import complete_configured
+from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import Shared, complain, emit, say, say_json
 from bikecollect.cli.output_file import written
 from bikecollect.cli.render.status import (
@@ -117,7 +119,11 @@ def status(
         # Only the screen has a line about the schedule, and `crontab -l` takes time.
         scheduled = _is_scheduled(settings) if mode == "text" else None
         windows = {} if mode in ALERTS else WINDOWS
-        standings, errors = _survey(settings, system_ids, windows, scheduled=scheduled)
+        waiting = nullcontext() if watch else progress("reading ledger and files ...")
+        with waiting:
+            standings, errors = _survey(
+                settings, system_ids, windows, scheduled=scheduled
+            )
         if mode in ALERTS:
             errors |= _state_error()
         is_mailed = mail and _is_mailed(settings, standings, errors)

@@ -13,6 +13,7 @@ from bikecollect.archive.checks.remedies import MISSING, remedy
 from bikecollect.archive.verify import VerifiedCounts
 from bikecollect.cli.completion import complete_configured
 from bikecollect.cli.each_system import Attempts
+from bikecollect.cli.log_setup import awaited
 from bikecollect.cli.options import Shared, say, say_figures, say_json
 from bikecollect.cli.output_file import written
 from bikecollect.cli.publishing.dataset_check import DatasetCheck, is_dataset
@@ -118,7 +119,7 @@ def verify(
             settings, names, since, until, deep=deep, counts=counts, attempts=attempts
         )
     )
-    for result in results:
+    for result in awaited(results, "verifying"):
         if isinstance(result, Finding):
             printed.add(result)
         else:
@@ -162,7 +163,8 @@ def _repair(
     times = Times(time.time, time.monotonic, process.Stop())
     for name in names:
         with attempts.on(name):
-            for result in history.repair(settings, name, times):
+            steps = history.repair(settings, name, times)
+            for result in awaited(steps, f"{name}: repairing"):
                 if form == "json":
                     say_json(repair_json(name, result))
                 else:
