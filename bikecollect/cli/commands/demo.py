@@ -24,6 +24,8 @@ from bikecollect.simulator.demo import SETTINGS, YOUBIKE, ZONE, DemoResult
 
 SLOTS = 288
 MINE = ".bikecollect-demo"
+DEPTH = 3
+"""Files deeper in the folder, the payloads, are counted only."""
 
 
 @click.command()
@@ -131,7 +133,7 @@ def _files(folder: Path) -> list[str]:
     lines = []
     for path in sorted(folder.rglob("*")):
         depth = len(path.relative_to(folder).parts)
-        if path.is_file() and depth <= 3 and not path.name.startswith("."):  # noqa: PLR2004 - folders of payloads are counted below
+        if path.is_file() and depth <= DEPTH and not path.name.startswith("."):
             lines.append(f"{path.stat().st_size:>12,} bytes  {path}")
     for path in sorted(folder.glob("*/payloads/*")):
         count = sum(1 for _ in path.rglob("*.zip"))
