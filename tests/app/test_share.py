@@ -52,7 +52,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def share(config: Path, *arguments: object) -> str:
-    """Return *part* divided by *of*, or None."""
+    """Run ``share``; return what it prints on stderr."""
     process = bikecollect("--config", config, "share", *arguments)
     assert (process.returncode, process.stdout) == (0, ""), process.stderr
     return process.stderr
@@ -60,7 +60,7 @@ def share(config: Path, *arguments: object) -> str:
 
 @pytest.fixture(scope="module")
 def pages(config: Path) -> Path:
-    """Send one of many announced pages, all different."""
+    """Return a folder with the pages of a week."""
     folder = config.parent / "public"
     assert share(config, "--week", "-o", folder) == ""
     return folder

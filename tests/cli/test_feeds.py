@@ -19,7 +19,7 @@ MISSING = Answer(b"gone", 404)
 
 
 def gbfs(*, folder: str = "", version: str = "2.3", age: int = 0) -> Any:
-    """Return the snapshot of a status of *stations* and the station information."""
+    """Return the answers of a small GBFS feed below *folder*."""
 
     def answer(path: str) -> Answer:
         name = path.removeprefix(folder).strip("/").removesuffix(".json")

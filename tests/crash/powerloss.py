@@ -58,7 +58,7 @@ class _Reader:
         self._sizes = {str(path): path.stat().st_size for path in files}
 
     def read(self, name: str, arguments: str, result: int) -> None:
-        """Return the snapshot of the body."""
+        """Read one call."""
         texts = [_bytes(text) for text in _TEXT.findall(arguments)]
         fd = arguments.partition(",")[0].strip()
         if name == "openat":

@@ -91,7 +91,7 @@ def sends(
     *headers: str,
     packed: bool = False,
 ) -> Deed:
-    """Return an action that sends *data* and disconnects."""
+    """Return an action that answers with the body that *make* returns for a path."""
 
     @cache
     def made(path: str) -> bytes:
@@ -259,7 +259,7 @@ def kinds() -> Mapping[str, Deed]:
 
 
 def good(moment: float, base: str, path: str) -> bytes:
-    """Return a complete answer."""
+    """Return the good document at *path*, as of *moment*."""
     if path == "/youbike":
         return dialects.youbike(CITY, moment)
     documents = dialects.gbfs(CITY, moment, f"{base}/gbfs")

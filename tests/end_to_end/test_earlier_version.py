@@ -32,7 +32,7 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def unpacked(folder: Path) -> Path:
-    """Return the recorded bytes; .gz is only their container."""
+    """Return *folder* with the content of the archive."""
     with tarfile.open(BEFORE) as packed:
         packed.extractall(folder, filter="data")
     return folder

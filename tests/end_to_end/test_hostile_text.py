@@ -106,7 +106,7 @@ def settings(folder: Path, url: str, *more: str) -> Path:
 
 
 def collected(path: Path, slots: int) -> None:
-    """Run `fetch`, which also commits the inbox; return its failure."""
+    """Collect *slots* slots by the settings at *path*, with a simulated clock."""
     clock = Time(BEGIN)
     for number in range(slots):
         clock.now = BEGIN + 300 * number + 2

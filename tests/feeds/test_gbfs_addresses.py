@@ -35,7 +35,7 @@ class Publisher:
 
     @property
     def asked(self) -> list[str]:
-        """Return the result of *sql* on the views."""
+        """Return the requests, in order."""
         return [path for path, _ in self.requests]
 
     def listing(self, *urls: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from bikecollect.storage.data_folder import state_home
 
 @pytest.fixture
 def own(folder: Path) -> Iterator[Platform]:
-    """Return a platform on loopback, and its secret in a file."""
+    """Return a platform whose tokens are valid for a day."""
     with platform(folder) as served:
         yield served
 

@@ -22,7 +22,7 @@ LONGEST = 100_000
 
 
 def main(seconds: int, names: list[str]) -> int:
-    """Play the day and print the outcome of each slot."""
+    """Fuzz the targets called *names*, or all; return the number of failures."""
     from targets import TARGETS  # the child imports it instrumented
 
     broken = 0

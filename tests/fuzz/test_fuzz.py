@@ -29,7 +29,7 @@ class Input(bytes):
 
 @st.composite
 def damaged(draw: st.DrawFn, seeds: list[bytes]) -> Input:
-    """Return two days, the first with a line that was damaged right after its fetch."""
+    """Draw one of *seeds* with pieces removed, doubled, replaced, or inserted."""
     data = draw(st.sampled_from(seeds))
     for _ in range(draw(st.integers(0, 5))):
         start = draw(st.integers(0, len(data)))

@@ -167,7 +167,7 @@ class Player:
     def play(
         self, patch: pytest.MonkeyPatch, first: int = 0, most: int | None = None
     ) -> Settings:
-        """Play the day in *data*; the mails are sent to *mail*. Return runs and gaps.
+        """Play all slots, or those from number *first* to *most*; return the settings.
 
         Without the collector of cycles, as the program's own process is.
         """

@@ -75,7 +75,7 @@ def world(folder: Path) -> World:
 
 @pytest.fixture
 def imported(world: World, config: Path, tmp_path: Path) -> None:
-    """Import what a run may need, once, so that each child has it."""
+    """Import an hour of the morning, and one of a day three weeks before."""
     path = tmp_path / "other.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
         out = csv.writer(file)

@@ -16,7 +16,7 @@ from bikecollect.simulator.server import LiveFeed
 
 @pytest.fixture
 def feed() -> Iterator[LiveFeed]:
-    """Serve the hostile feed in a separate process; yield its port."""
+    """Serve a city."""
     with LiveFeed(City(30), clock=time.time) as served:
         yield served
 

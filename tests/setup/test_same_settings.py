@@ -21,7 +21,7 @@ SECRET = 'headers = {Authorization = "Bearer swordfish-1234"}'
 
 
 def settings(folder: Path, url: str, more: str = "", feed: str = "youbike") -> Path:
-    """Write the settings; return their path."""
+    """Write the settings of one system; return their path."""
     path = folder / "bikecollect.toml"
     path.touch(0o600)
     path.write_text(

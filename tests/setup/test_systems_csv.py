@@ -20,7 +20,7 @@ DELFT = (
 
 
 def read(*rows: str, header: str = HEADER) -> ParsedList:
-    """Return the snapshot of the body."""
+    """Parse a file with *header* and *rows*."""
     return parse("\n".join([header, *rows, ""]).encode())
 
 

@@ -23,7 +23,7 @@ def world(tmp_path: Path) -> World:
 
 
 def slots(world: World) -> list[int]:
-    """Collect one slot per character of *ups*; a dot means that the feed is down."""
+    """Return the numbers of the committed slots."""
     return [int(block.slot - NOON) // 300 for block in world.committed()]
 
 

@@ -142,7 +142,7 @@ class FakeClient:
         raise AssertionError(name)
 
     def close(self) -> None:
-        """Close nothing."""
+        """Count the calls."""
         self.closed += 1
 
 
