@@ -26,28 +26,28 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: p.stem)
 def test_no_module_is_longer_than_350_lines(path: Path) -> None:
-    """What is longer holds more than one thought."""
+    """A longer module should be split."""
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 350
 
 
 @pytest.mark.parametrize("folder", PACKAGES, ids=lambda p: p.name)
 def test_no_package_has_more_than_twelve_modules(folder: Path) -> None:
-    """One's eye takes them in; commands are as many as there are."""
+    """Except the package with a module per command."""
     modules = [path.stem for path in folder.glob("*.py") if path.stem != "__init__"]
     commands = {name.replace("-", "_") for name in COMMANDS}
 
     assert len(modules) <= 12 or set(modules) == commands
 
 
-def test_nothing_stands_beside_the_packages() -> None:
-    """Whoever opens the folder sees the pipeline."""
+def test_nothing_is_beside_the_packages() -> None:
+    """The top folder has only the packages of the pipeline."""
     files = [path.name for path in (ROOT / "bikecollect").iterdir() if path.is_file()]
 
     assert sorted(files) == ["__init__.py", "__main__.py", "py.typed"]
 
 
-def test_no_two_classes_have_one_name() -> None:
-    """A name means one thing, wherever it stands."""
+def test_class_names_are_unique() -> None:
+    """A name has one meaning in the whole package."""
     nodes = (
         node for path in MODULES for node in ast.walk(ast.parse(path.read_bytes()))
     )
@@ -58,7 +58,7 @@ def test_no_two_classes_have_one_name() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help_and_a_place_in_the_docs(name: str) -> None:
-    """A command without words is not there."""
+    """Each command is described in its help and on a page."""
     page = (ROOT / f"docs/reference/commands/{name}.md").read_text(encoding="utf-8")
     command = cli.get_command(click.Context(cli), name)
 
@@ -73,7 +73,7 @@ def test_every_command_has_help_and_a_place_in_the_docs(name: str) -> None:
     [(name, call) for name, pair in EXAMPLES.items() for call in pair],
 )
 def test_every_example_of_the_help_is_a_real_call(name: str, example: str) -> None:
-    """Its command is the one whose help shows it, and its options parse."""
+    """It calls the command of that help, and its options parse."""
     program, *arguments = shlex.split(example)
 
     assert program == "bikecollect"
@@ -86,7 +86,7 @@ def test_every_example_of_the_help_is_a_real_call(name: str, example: str) -> No
 
 
 def test_every_command_has_two_examples() -> None:
-    """A reader copies one and changes it."""
+    """Readers copy one and change it."""
     assert list(EXAMPLES) == list(COMMANDS)
     assert {len(pair) for pair in EXAMPLES.values()} == {2}
 
@@ -100,7 +100,7 @@ def test_every_command_has_two_examples() -> None:
     ],
 )
 def test_a_mistyped_command_gets_a_suggestion(words: list[str], said: str) -> None:
-    """What was most likely meant, by the letters."""
+    """The most similar command."""
     with pytest.raises(click.UsageError) as caught:
         cli.main(words, "bikecollect", standalone_mode=False)
 
@@ -115,10 +115,10 @@ def test_a_mistyped_command_gets_a_suggestion(words: list[str], said: str) -> No
         (["help", "runs", "show"], "Usage: bikecollect runs show"),
     ],
 )
-def test_help_of_a_command_can_be_asked_for_by_name(
+def test_help_takes_the_name_of_a_command(
     words: list[str], begin: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As with git: `bikecollect help COMMAND`."""
+    """Like git: `bikecollect help COMMAND`."""
     cli.main(words, "bikecollect", standalone_mode=False)
 
     assert capsys.readouterr().out.startswith(begin)
@@ -126,7 +126,7 @@ def test_help_of_a_command_can_be_asked_for_by_name(
 
 @pytest.mark.parametrize("code", list(ExitCode))
 def test_every_exit_code_has_its_line(code: ExitCode) -> None:
-    """A script's author finds it."""
+    """On the page of exit codes."""
     page = (ROOT / "docs/reference/exit-codes.md").read_text(encoding="utf-8")
 
     assert f"| {int(code)} | {code.meaning} |" in page
@@ -156,8 +156,8 @@ def _called(line: str) -> str:
     ("name", "extras"),
     [("core", ()), ("archive", ("archive",)), ("app", ("archive", "app"))],
 )
-def test_the_constraints_follow_what_is_needed(name: str, extras: list[str]) -> None:
-    """Each need has a version with hashes, within its bounds; no address is told."""
+def test_the_constraints_match_the_requirements(name: str, extras: list[str]) -> None:
+    """Each requirement has a version with hashes, within its bounds, and no URL."""
     text = (ROOT / f"constraints/{name}.txt").read_text(encoding="utf-8")
     pinned = dict(re.findall(r"\n([a-z0-9-]+)==(\S+).*\\\n    --hash=sha256", text))
     setup = configparser.ConfigParser()
@@ -178,7 +178,7 @@ def test_the_constraints_follow_what_is_needed(name: str, extras: list[str]) -> 
 
 
 def test_every_defence_has_its_test() -> None:
-    """SECURITY.md names no test that is not there."""
+    """SECURITY.md names only existing tests."""
     page = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
     named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page)
 
@@ -195,12 +195,12 @@ def test_every_defence_has_its_test() -> None:
 
 @pytest.mark.parametrize("text", re.findall(r"```toml\n(.*?)```", README, re.DOTALL))
 def test_the_example_settings_are_real(text: str) -> None:
-    """Every key of the README's examples is one of the settings'."""
+    """Every key in the README's examples is a setting."""
     assert loader.parse(tomllib.loads(text)).systems
 
 
 def test_remarks_to_the_linter_are_few() -> None:
-    """What holds for whole modules stands once, with its reason, in pyproject.toml."""
+    """Exceptions for whole modules are in pyproject.toml, with the reason."""
     paths = [*MODULES, *(ROOT / "tests").rglob("*.py"), *ROOT.glob("benchmarks/*.py")]
     mark = "# no" + "qa"
     counts = [path.read_text(encoding="utf-8").count(mark) for path in paths]
@@ -212,8 +212,8 @@ GUIDE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"`(\w+/[\w/.]+)`", GUIDE))))
-def test_every_path_of_the_guide_is_there(name: str) -> None:
-    """A newcomer who follows it arrives."""
+def test_every_path_of_the_guide_exists(name: str) -> None:
+    """ARCHITECTURE.md names only existing files."""
     inside = ROOT / "bikecollect" / name
 
     assert (ROOT / name).exists() or inside.exists() or name.startswith("payloads/")
@@ -222,8 +222,8 @@ def test_every_path_of_the_guide_is_there(name: str) -> None:
 @pytest.mark.parametrize(
     ("path", "name"), re.findall(r"`(tests/[\w/]+\.py)`, `(test_\w+)`", GUIDE)
 )
-def test_every_test_of_the_guide_is_there(path: str, name: str) -> None:
-    """An invariant without its test is a wish."""
+def test_every_test_of_the_guide_exists(path: str, name: str) -> None:
+    """ARCHITECTURE.md names only existing tests."""
     assert f"def {name}(" in (ROOT / path).read_text(encoding="utf-8")
 
 
@@ -231,8 +231,8 @@ def test_every_test_of_the_guide_is_there(path: str, name: str) -> None:
     ("path", "names"),
     re.findall(r"\| `(bikecollect/[\w/]+\.py)`, ((?:`\w+[.\w]*`,? ?)+)", GUIDE),
 )
-def test_every_name_of_the_guide_is_there(path: str, names: str) -> None:
-    """Whoever looks for the line that decides finds it."""
+def test_every_name_of_the_guide_exists(path: str, names: str) -> None:
+    """ARCHITECTURE.md names only existing functions and tables."""
     text = (ROOT / path).read_text(encoding="utf-8")
     expected = [name.rpartition(".")[2] for name in re.findall(r"`([\w.]+)`", names)]
 
@@ -250,7 +250,7 @@ def linked(page: Path) -> set[Path]:
 
 
 def test_every_page_is_two_clicks_from_the_readme() -> None:
-    """A page that nobody comes to is not there; docs/README.md lists them all."""
+    """docs/README.md links to all pages."""
     first = linked(ROOT / "README.md")
     second = set().union(*map(linked, first))
 
@@ -264,12 +264,12 @@ def test_every_page_is_two_clicks_from_the_readme() -> None:
     ids=lambda page: page.name,
 )
 def test_every_link_leads_to_a_page(page: Path) -> None:
-    """A page that was renamed takes its links along."""
+    """Links to renamed pages are found."""
     assert [str(path) for path in linked(page) if not path.exists()] == []
 
 
-def test_each_decision_has_a_number_of_its_own() -> None:
-    """Two that are written side by side must not share one."""
+def test_each_decision_has_its_own_number() -> None:
+    """Two decisions written at the same time must not share one."""
     names = [path.name[:4] for path in (ROOT / "docs/decisions").glob("*.md")]
 
     assert sorted(names) == sorted(set(names))

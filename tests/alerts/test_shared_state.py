@@ -46,7 +46,7 @@ def test_all_users_of_the_data_see_the_same_incidents(
     ]
 
 
-def test_a_user_without_any_state_sees_what_is_open(
+def test_a_user_without_any_state_sees_open_incidents(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As in another container that has only the data."""
@@ -65,7 +65,7 @@ def test_a_user_without_any_state_sees_what_is_open(
 def test_slots_of_another_user_were_not_missed(
     tmp_path: Path, mailserver: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The ledger knows them, however old the user's own state is."""
+    """They are in the ledger, however old the user's own state is."""
     world = World(tmp_path / "data", "a", mail=mailserver.settings())
     with world.served() as settings, mailserver.up():
         for user in "abbbbbba":
@@ -77,7 +77,7 @@ def test_slots_of_another_user_were_not_missed(
 def test_the_copy_continues_while_the_disk_is_away(
     tmp_path: Path, mailserver: MailServer
 ) -> None:
-    """What was open before is closed after, once."""
+    """An incident opened before is closed afterwards, once."""
     data = tmp_path / "data"
     world = World(data, "a", mail=mailserver.settings())
     with world.served() as settings, mailserver.up():
@@ -100,7 +100,7 @@ def test_the_copy_continues_while_the_disk_is_away(
 
 
 def test_nothing_is_written_to_a_mount_point(tmp_path: Path) -> None:
-    """A folder without its marker keeps no state."""
+    """No state is stored in a folder without its marker."""
     (tmp_path / "a").mkdir()
     state = SystemAlertState(tmp_path / "a", tmp_path / "home/copy")
 
@@ -129,10 +129,10 @@ def incident(kind: str, slot: int) -> Incident:
     ],
     ids=["old", "of-another-user", "newer", "newer-and-calm"],
 )
-def test_the_newer_state_holds(
+def test_the_newer_state_is_used(
     tmp_path: Path, copy: AlertState, kinds: list[str]
 ) -> None:
-    """And what only the older one knows is kept if it happened since."""
+    """Incidents that only the older one has are kept if they happened since."""
     folder, path = tmp_path / "a", tmp_path / "copy"
     folder.mkdir()
     (folder / ".bikecollect").touch()
@@ -171,7 +171,7 @@ def test_the_state_of_the_version_before_is_read(tmp_path: Path) -> None:
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_a_state_that_root_has_made_belongs_to_the_owner(tmp_path: Path) -> None:
-    """One `sudo bikecollect fetch` does not take the alerts from cron's user."""
+    """After one `sudo bikecollect fetch` cron's user can still write it."""
     folder = tmp_path / "a"
     folder.mkdir()
     (folder / ".bikecollect").touch()

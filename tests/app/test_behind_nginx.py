@@ -111,10 +111,10 @@ def test_the_app_works_below_its_path(page: Any, address: str) -> None:
     page.get_by_role("heading", name="Gaps and their causes").wait_for()
 
 
-def test_a_public_app_tells_nothing_of_the_machine(
+def test_a_public_app_shows_nothing_of_the_machine(
     page: Any, address: str, config: Path
 ) -> None:
-    """No path, disk, run or incident; the coverage and its causes are for everybody."""
+    """No path, disk, run or incident; coverage and causes are public."""
     page.goto(f"{address}/bikes/collection")
     page.get_by_role("heading", name="Gaps and their causes").wait_for()
 
@@ -139,18 +139,18 @@ def test_an_embedded_page_is_the_figure_alone(context: Any, blog: str) -> None:
     page.close()
 
 
-def test_anybody_may_frame_a_public_page_only(context: Any, address: str) -> None:
-    """Its answers say so; a private app is framed by its own pages only."""
+def test_only_a_public_page_may_be_framed_by_others(context: Any, address: str) -> None:
+    """Its headers allow it; a private app is framed by its own pages only."""
     headers = context.request.get(f"{address}/bikes/").headers
 
     assert "frame-ancestors *" in headers["content-security-policy"]
     assert "x-frame-options" not in headers
 
 
-def test_a_live_page_behind_nginx_is_small_and_followed(
+def test_a_live_page_behind_nginx_is_compressed_and_cached(
     page: Any, address: str
 ) -> None:
-    """It is compressed, and an unchanged film costs a 304."""
+    """An unchanged film costs a 304."""
     page.goto(f"{address}/map/index.html")
     page.locator(".city[data-drawn]").wait_for()
 

@@ -81,7 +81,7 @@ def unpacked(film: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_pages_of_a_week_are_files_that_a_web_server_can_read(pages: Path) -> None:
-    """A page for each day with data; whoever serves them is not their owner."""
+    """A page for each day with data; another user than the owner can read it."""
     modes = {path.name: path.stat().st_mode & 0o777 for path in pages.iterdir()}
 
     assert modes == dict.fromkeys(
@@ -120,7 +120,7 @@ def test_the_film_has_every_station_and_every_slot_with_its_cause(pages: Path) -
     assert "not-started" in film_of(pages / "index.html")["states"]
 
 
-def test_coverage_tells_the_gaps_and_their_causes(pages: Path) -> None:
+def test_coverage_lists_the_gaps_and_their_causes(pages: Path) -> None:
     """The same causes as the report, with their meaning."""
     text = (pages / "coverage.html").read_text("utf-8")
 
@@ -129,7 +129,7 @@ def test_coverage_tells_the_gaps_and_their_causes(pages: Path) -> None:
 
 
 def test_a_ranking_states_its_basis_and_its_rule(pages: Path) -> None:
-    """A station seen too rarely does not lead."""
+    """A station that was seen too rarely is not ranked."""
     text = (pages / "rankings.html").read_text("utf-8")
 
     assert "Left out are stations seen half as often" in text
@@ -160,7 +160,7 @@ def test_what_cannot_be_shared_is_named(
 def test_a_page_of_another_program_is_not_overwritten(
     config: Path, tmp_path: Path
 ) -> None:
-    """Somebody's site may be in that folder."""
+    """The folder may be another web site."""
     index = tmp_path / "index.html"
     index.write_text("<h1>My site</h1>", encoding="utf-8")
 
@@ -173,10 +173,8 @@ def test_a_page_of_another_program_is_not_overwritten(
     assert "Simport" in index.read_text("utf-8")
 
 
-def test_an_unknown_licence_is_told_to_reader_and_owner(
-    config: Path, tmp_path: Path
-) -> None:
-    """Nothing is made up."""
+def test_an_unknown_licence_is_shown_and_reported(config: Path, tmp_path: Path) -> None:
+    """Nothing is invented."""
     plain = config.with_name("plain.toml")
     text = config.read_text("utf-8").replace(PUBLISHER, "")
     plain.write_text(text, encoding="utf-8")
@@ -191,7 +189,7 @@ def test_an_unknown_licence_is_told_to_reader_and_owner(
 def test_live_rewrites_the_map_and_the_rest_once_an_hour(
     config: Path, tmp_path: Path
 ) -> None:
-    """A cron line calls it after each fetch: it must be cheap, and leave nothing."""
+    """Called by cron after each fetch it is cheap, and leaves no files."""
     share(config, "--live", "-o", tmp_path)
     names = ["coverage.html", "film.json", "index.html", "rankings.html", "week.html"]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
@@ -243,7 +241,7 @@ def opened(browser: Any, url: str, **options: Any) -> tuple[Any, list[str]]:
 def test_the_map_is_drawn_from_a_disk_without_any_network(
     browser: Any, pages: Path
 ) -> None:
-    """The page asks nobody; keys move the slider, whose curve is the day."""
+    """The page requests nothing; keys move the slider, whose curve is the day."""
     page, wrong = opened(browser, f"file://{pages}/index.html", offline=True)
 
     page.wait_for_selector(".city[data-drawn]")
@@ -301,7 +299,7 @@ def test_an_embedded_map_is_the_figure_and_its_source(
 def test_an_open_live_page_follows_the_next_slot(
     browser: Any, config: Path, tmp_path: Path
 ) -> None:
-    """It asks its own server for the newest film, and keeps what is picked."""
+    """It requests the newest film from its own server, and keeps the selection."""
     share(config, "--live", "-o", tmp_path)
     handler = partial(QuietHandler, directory=str(tmp_path))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:

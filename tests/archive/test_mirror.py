@@ -61,7 +61,7 @@ def test_compact_copies_the_archive(
 
 
 def test_a_second_push_sends_nothing(city: City) -> None:
-    """What the mirror has is not sent again."""
+    """Files in the mirror are not sent again."""
     city.run("compact")
     city.proxy.requests.clear()
 
@@ -72,7 +72,7 @@ def test_a_second_push_sends_nothing(city: City) -> None:
 
 
 def test_without_its_record_a_push_compares_and_sends_nothing(city: City) -> None:
-    """A lost record costs reading, not sending."""
+    """A lost record costs downloads, not uploads."""
     city.run("compact")
     (record,) = (city.data / "archive" / ".mirror").rglob("*.json")
     record.unlink()
@@ -83,10 +83,10 @@ def test_without_its_record_a_push_compares_and_sends_nothing(city: City) -> Non
     assert (process.returncode, city.proxy.puts()) == (0, [])
 
 
-def test_an_object_that_somebody_changed_is_replaced_and_kept(
+def test_a_changed_object_is_replaced_and_kept(
     city: City, server: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The mirror is repaired from here; what was there is in `replaced/`."""
+    """The mirror is repaired from here; the changed object is in `replaced/`."""
     city.run("compact")
     server.request("PUT", f"/{BUCKET}/{city.prefix}/{PART}", b"not Parquet")
 
@@ -99,10 +99,10 @@ def test_an_object_that_somebody_changed_is_replaced_and_kept(
     assert objects == local_files(city)
 
 
-def test_an_object_that_somebody_deleted_is_sent_again(
+def test_a_deleted_object_is_sent_again(
     city: City, server: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The list of what is there decides, not what was sent once."""
+    """The list of objects decides, not the record."""
     city.run("compact")
     server.request("DELETE", f"/{BUCKET}/{city.prefix}/{CERTIFICATE}")
 
@@ -115,7 +115,7 @@ def test_an_object_that_somebody_deleted_is_sent_again(
 def test_a_day_with_fewer_slots_does_not_replace_a_fuller_one(
     city: City, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A machine that starts anew with half a day keeps its hands off the whole one."""
+    """A machine that starts again with half a day does not replace the complete one."""
     city.run("compact")
     store = city.store(monkeypatch)
     values = json.loads(store.read(CERTIFICATE) or b"")
@@ -136,7 +136,7 @@ def test_a_day_with_fewer_slots_does_not_replace_a_fuller_one(
 def test_a_damaged_file_is_not_copied(
     city: City, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Damage stays here; the other day is copied."""
+    """It is skipped; the other day is copied."""
     city.run("compact")
     path = city.data / PART.replace("2024-06-05", "2024-06-06")
     store = city.store(monkeypatch)
@@ -156,7 +156,7 @@ def test_a_damaged_file_is_not_copied(
     assert store.digest(PART.replace("2024-06-05", "2024-06-06")) == before
 
 
-def test_a_byte_that_changes_on_the_way_is_noticed_and_sent_again(
+def test_a_byte_changed_in_transit_is_noticed_and_sent_again(
     city: City, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each object is read back: the copy is right in the end."""
@@ -174,7 +174,7 @@ def test_a_byte_that_changes_on_the_way_is_noticed_and_sent_again(
 def test_a_byte_that_changes_every_time_is_an_error(
     city: City, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The day is not complete there: it has no certificate; the other day is."""
+    """The day is incomplete there and has no certificate; the other day is complete."""
     city.proxy.fault = lambda method, path: (
         Fault(flip=True) if method == "PUT" and PART in path else None
     )
@@ -188,10 +188,10 @@ def test_a_byte_that_changes_every_time_is_an_error(
     assert CERTIFICATE.replace("06-05", "06-06") in objects
 
 
-def test_server_errors_and_halves_are_tried_again(
+def test_server_errors_and_broken_bodies_are_tried_again(
     city: City, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two 503 and a connection that breaks in the middle of a body cost time only."""
+    """Two 503 and a connection that breaks in a body cost only time."""
     faults = iter([Fault(status=503), Fault(cut=True), Fault(status=503)])
     city.proxy.fault = lambda method, path: (
         next(faults, None) if method == "PUT" else None
@@ -217,7 +217,7 @@ def test_server_errors_and_halves_are_tried_again(
     ],
 )
 def test_a_wrong_address_is_refused(mirror: str, why: str) -> None:
-    """A setting that could not work, or has a secret, is an error that says why."""
+    """The error has the reason: it cannot work, or contains a secret."""
     with pytest.raises(SettingsError, match=why):
         MirrorAddress.parse(mirror)
 
@@ -237,7 +237,7 @@ def test_a_folder_can_be_the_mirror(world: World, config: Path, tmp_path: Path) 
 
 
 def test_push_without_a_mirror_says_what_to_set(world: World, config: Path) -> None:
-    """The command is for those who have one."""
+    """The error names the setting."""
     process = bikecollect("--config", config, "push")
 
     assert process.returncode == 64
@@ -245,7 +245,7 @@ def test_push_without_a_mirror_says_what_to_set(world: World, config: Path) -> N
 
 
 def test_missing_credentials_are_named(city: City) -> None:
-    """Neither the environment nor the files have any: exit code 77, and what to do."""
+    """Neither environment nor files have any: exit code 77, and what to do."""
     nowhere = f"{city.proxy.url}/no-metadata"
     process = city.run(
         "compact",
@@ -258,7 +258,7 @@ def test_missing_credentials_are_named(city: City) -> None:
     assert "set AWS_ACCESS_KEY_ID" in process.stderr
 
 
-def test_rejected_credentials_are_told_without_the_secret(city: City) -> None:
+def test_rejected_credentials_are_reported_without_the_secret(city: City) -> None:
     """Exit code 77; neither the key nor its id is printed."""
     city.proxy.fault = lambda method, path: Fault(status=403)
 
@@ -273,7 +273,7 @@ def test_rejected_credentials_are_told_without_the_secret(city: City) -> None:
 def test_the_files_of_the_aws_tools_are_read(
     city: City, tmp_path: Path, proxy: Proxy
 ) -> None:
-    """Keys and the address may be in ~/.aws, as for all other programs."""
+    """Keys and the address may be in ~/.aws, as for other programs."""
     credentials, settings = tmp_path / "credentials", tmp_path / "aws-config"
     credentials.write_text(
         f"[bikes]\naws_access_key_id = testing\naws_secret_access_key = {SECRET}\n",
@@ -299,7 +299,7 @@ def test_the_files_of_the_aws_tools_are_read(
 
 
 def test_a_bucket_that_does_not_exist_is_named(city: City) -> None:
-    """The message says which, not what the server wrote."""
+    """The message names it, and does not quote the server."""
     text = city.config.read_text(encoding="utf-8")
     city.config.write_text(text.replace(BUCKET + "/", "no-such/"), encoding="utf-8")
 

@@ -50,7 +50,7 @@ def city(world: World, config: Path, proxy: Proxy, tmp_path: Path) -> City:
 
 
 def killed_at(city: City, number: int) -> int:
-    """Kill `push` while its upload of that *number* waits; return how many it began."""
+    """Kill `push` during upload *number*; return how many uploads it started."""
     reached, released = threading.Event(), threading.Event()
     begun: list[str] = []
 
@@ -86,7 +86,7 @@ def killed_at(city: City, number: int) -> int:
 def test_a_killed_push_is_continued(
     city: City, number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SIGKILL in the first file, in a certificate, in the second day: all is there."""
+    """SIGKILL in the first file, in a certificate, in the second day."""
     city.run("compact")
     without_mirror(city)
     killed_at(city, number)
@@ -110,7 +110,7 @@ def without_mirror(city: City) -> None:
 
 
 def test_a_finished_day_is_not_sent_again_after_a_kill(city: City) -> None:
-    """The kill comes in the second day: the first has its certificate."""
+    """The kill is in the second day: the first has its certificate."""
     city.run("compact")
     without_mirror(city)
     killed_at(city, 9)
@@ -121,10 +121,10 @@ def test_a_finished_day_is_not_sent_again_after_a_kill(city: City) -> None:
     assert [path for path in city.proxy.puts() if "2024-06-05" in path] == []
 
 
-def test_a_server_that_dies_costs_nothing_here(
+def test_a_mirror_that_lost_its_data_is_filled_again(
     world: World, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is killed in the middle and comes back empty: the next push fills it anew."""
+    """It is killed and restarts empty: the next push sends everything."""
     server = S3Server()
     server.start()
     with faulty(server) as proxy:
@@ -150,7 +150,7 @@ def test_a_server_that_dies_costs_nothing_here(
     assert objects == local_files(city)
 
 
-def test_a_failure_is_told_once_and_its_end_too(city: City) -> None:
+def test_a_failure_and_its_end_are_reported_once(city: City) -> None:
     """As for any incident: the command of [tell] gets one text, and one at the end."""
     told = city.data.parent / "told"
     script = city.data.parent / "tell.sh"
@@ -186,10 +186,10 @@ def test_no_secret_is_in_any_file(city: City) -> None:
     assert b"testing-key-id" not in texts
 
 
-def test_two_pushes_at_a_time_do_no_harm(
+def test_two_concurrent_pushes_are_safe(
     city: City, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both may send a file; what is there in the end is right."""
+    """Both may send a file; the result is right."""
     city.run("compact")
     without_mirror(city)
     command = [
@@ -217,8 +217,8 @@ def test_two_pushes_at_a_time_do_no_harm(
     )
 
 
-def test_the_record_tells_how_far_the_mirror_is(city: City) -> None:
-    """For `status`: the last day of the unbroken copy, and what waits."""
+def test_the_record_has_the_state_of_the_mirror(city: City) -> None:
+    """For `status`: the last day of the unbroken copy, and the waiting days."""
     city.proxy.fault = lambda method, path: (
         Fault(flip=True) if method == "PUT" and "2024-06-06/part" in path else None
     )

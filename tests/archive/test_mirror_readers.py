@@ -71,7 +71,7 @@ def test_verify_finds_a_changed_object(city: City, server: S3Server) -> None:
     assert "push city" in process.stdout
 
 
-def test_verify_finds_what_the_mirror_lacks(city: City, server: S3Server) -> None:
+def test_verify_finds_days_that_the_mirror_lacks(city: City, server: S3Server) -> None:
     """A day without its certificate there is not in the mirror."""
     server.request("DELETE", f"/{BUCKET}/{city.prefix}/{CERTIFICATE}")
 
@@ -82,7 +82,7 @@ def test_verify_finds_what_the_mirror_lacks(city: City, server: S3Server) -> Non
 
 
 def test_a_query_of_the_mirror_needs_no_local_data(city: City) -> None:
-    """Rows, slots, runs and stations are those of the machine that collects."""
+    """Rows, slots, runs and stations are those of the collecting machine."""
     sql = (
         "SELECT date, station_id, num_vehicles_available AS bikes, name"
         " FROM station_status JOIN stations USING (system_id, station_id)"
@@ -98,7 +98,7 @@ def test_a_query_of_the_mirror_needs_no_local_data(city: City) -> None:
 
 
 def test_the_local_copy_is_downloaded_once(city: City) -> None:
-    """A second query only lists what is there."""
+    """A second query only lists the objects."""
     sql = "SELECT count(*) AS n FROM coverage"
     city.run("query", sql, "--mirror", "--format", "csv")
     city.proxy.requests.clear()
@@ -135,7 +135,7 @@ def test_a_changed_object_is_not_shown(city: City, server: S3Server) -> None:
 
 
 def test_an_empty_machine_is_filled_from_the_mirror(city: City) -> None:
-    """After a fire: `backfill --from` the mirror gives back every archived slot."""
+    """`backfill --from` the mirror restores every archived slot."""
     before = city.run("export")
     shutil.rmtree(city.data)
 

@@ -58,7 +58,7 @@ def dataset(world: World, folder: Path, config: Path) -> Path:
 
 
 def publish(config: Path, *arguments: object) -> str:
-    """Publish to the end of time; return what is printed."""
+    """Publish without an end; return the output."""
     process = bikecollect(
         "--config", config, "publish", "--until", "2026-11-23", *arguments
     )
@@ -67,7 +67,7 @@ def publish(config: Path, *arguments: object) -> str:
 
 
 def findings(dataset: Path) -> list[tuple[str, str]]:
-    """Return where `verify` finds what in *dataset*; it needs no settings."""
+    """Return the findings of `verify` on *dataset*; it needs no settings."""
     process = bikecollect(
         "verify", dataset, "--format", "json", BIKECOLLECT_CONFIG="/nonexistent"
     )
@@ -77,7 +77,7 @@ def findings(dataset: Path) -> list[tuple[str, str]]:
 
 
 def renew_sums(dataset: Path) -> None:
-    """Write the checksums anew, as somebody would who hides a change."""
+    """Rewrite the checksums, as an attacker would who hides a change."""
     lines = [
         f"{sha256(path.read_bytes()).hexdigest()}  {path.relative_to(dataset)}\n"
         for path in sorted(dataset.rglob("*"))
@@ -87,7 +87,7 @@ def renew_sums(dataset: Path) -> None:
 
 
 def test_a_dataset_has_tables_documents_and_nothing_else(dataset: Path) -> None:
-    """Whoever gets it can read all of it."""
+    """All files are readable for others."""
     files = [path for path in dataset.rglob("*") if path.is_file()]
 
     assert sorted(path.name for path in files) == sorted(
@@ -126,7 +126,7 @@ def test_frictionless_finds_it_valid(
 def test_cffconvert_finds_the_citation_valid(
     dataset: Path, config: Path, folder: Path, publisher: str
 ) -> None:
-    """With a known licence, with one of its own, and with none; titles are quoted."""
+    """With a known licence, with another one, and with none; titles are quoted."""
     text = config.read_text("utf-8").replace(PUBLISHER, publisher)
     config.write_text(text, encoding="utf-8")
     target = folder / "other"
@@ -142,7 +142,7 @@ def test_cffconvert_finds_the_citation_valid(
     assert process.returncode == 0, process.stdout + process.stderr
 
 
-def test_a_dataset_proves_itself(dataset: Path) -> None:
+def test_a_dataset_can_be_verified_alone(dataset: Path) -> None:
     """By `verify` without settings, and by sha256sum."""
     assert findings(dataset) == []
     process = subprocess.run(
@@ -158,7 +158,7 @@ def test_a_dataset_proves_itself(dataset: Path) -> None:
 def test_the_certificates_are_those_of_the_collector(
     dataset: Path, config: Path, folder: Path
 ) -> None:
-    """A day has one checksum, wherever it is."""
+    """A day has the same checksum everywhere."""
     mine = folder / "mine.jsonl"
     bikecollect("--config", config, "verify", "--certificates", mine)
 
@@ -195,10 +195,8 @@ def drop_a_day(dataset: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [cut_a_row, change_a_count, drop_a_day])
-def test_a_change_is_found_even_behind_new_checksums(
-    dataset: Path, change: object
-) -> None:
-    """Certificates and slots know the rows, too."""
+def test_a_change_is_found_despite_new_checksums(dataset: Path, change: object) -> None:
+    """Certificates and slots have the rows' digests, too."""
     assert callable(change)
     change(dataset)
     assert ("data/station_status.csv", "sha256 mismatch") in findings(dataset)
@@ -220,15 +218,15 @@ def test_files_that_are_lost_or_added_are_found(dataset: Path) -> None:
 
 
 def test_a_checksum_that_leads_out_of_the_folder_is_not_followed(dataset: Path) -> None:
-    """A dataset comes from strangers."""
+    """A dataset is untrusted."""
     sums = dataset / "SHA256SUMS"
     sums.write_text(f"{'0' * 64}  ../../etc/passwd\n", encoding="utf-8")
 
     assert findings(dataset)[0][0] == "SHA256SUMS"
 
 
-def test_runs_tell_nothing_of_the_machine(dataset: Path) -> None:
-    """No path, no boot, no message of an error."""
+def test_runs_contain_nothing_of_the_machine(dataset: Path) -> None:
+    """No path, no boot id, no message of an error."""
     with (dataset / "data/runs.csv").open(encoding="utf-8", newline="") as file:
         header = next(csv.reader(file))
 
@@ -237,7 +235,7 @@ def test_runs_tell_nothing_of_the_machine(dataset: Path) -> None:
 
 
 def test_the_readme_states_methods_coverage_sources_and_licence(dataset: Path) -> None:
-    """What a researcher must know before any figure."""
+    """A researcher needs them before any figure."""
     text = (dataset / "README.md").read_text("utf-8")
 
     assert "one every 5 min" in text
@@ -274,10 +272,10 @@ def test_zenodo_gets_its_metadata(dataset: Path) -> None:
         (["--since", "2031-01-01"], "is not before"),
     ],
 )
-def test_what_cannot_be_published_is_named(
+def test_a_dataset_that_cannot_be_published_is_an_error(
     dataset: Path, config: Path, arguments: list[str], problem: str
 ) -> None:
-    """The dataset that is there stays as it is."""
+    """An existing dataset is unchanged."""
     before = (dataset / "SHA256SUMS").read_bytes()
 
     process = bikecollect(
@@ -294,7 +292,7 @@ def test_what_cannot_be_published_is_named(
 def test_force_replaces_a_dataset_and_nothing_else(
     dataset: Path, config: Path, folder: Path
 ) -> None:
-    """A folder of somebody's files is never removed."""
+    """A folder with other files is never removed."""
     publish(config, "--force", "--since", "2026-11-23", "-o", dataset)
     assert "2026-11-22" not in (dataset / "certificates.jsonl").read_text("utf-8")
     other = folder / "thesis"
@@ -314,7 +312,7 @@ def test_force_replaces_a_dataset_and_nothing_else(
 def test_a_damaged_day_is_not_published(
     dataset: Path, config: Path, folder: Path
 ) -> None:
-    """Of other days a dataset can still be made."""
+    """A dataset of other days is still possible."""
     path = folder / "city/station_status/2026-11-22.csv"
     data = path.read_bytes()
     path.write_bytes(data.replace(b",7,", b",8,", 1))

@@ -33,7 +33,7 @@ def versions(world: World, station_id: str = "a") -> list[tuple[int, str | None]
 
 
 def reject(world: World, stations: dict[str, int], **more: Any) -> Path:
-    """Fetch *stations* in a version of the program that has a bug."""
+    """Fetch *stations* with a version of the program that has a bug."""
     world.feed.bug = RuntimeError("injected")
     run = world.fetch(stations, after=300, **more)
     world.feed.bug = None
@@ -49,7 +49,7 @@ def fill(world: World, path: Path) -> None:
 
 
 def test_a_change_in_a_rejected_payload_begins_at_its_slot(world: World) -> None:
-    """The list of the slot after it has the same change."""
+    """The list of the following slot has the same change."""
     path = reject(world, {"a": 1, "b": 1}, **NEW)
     world.fetch({"a": 1, "b": 1}, after=300, **NEW)
     fill(world, path)
@@ -60,7 +60,7 @@ def test_a_change_in_a_rejected_payload_begins_at_its_slot(world: World) -> None
 
 
 def test_two_changes_in_a_row_are_both_kept(world: World) -> None:
-    """The slot after the rejected payload has another name already."""
+    """The slot after the rejected payload already has another name."""
     path = reject(world, {"a": 1}, **NEW)
     world.fetch({"a": 1}, after=300, **NEWER)
     fill(world, path)
@@ -68,10 +68,10 @@ def test_two_changes_in_a_row_are_both_kept(world: World) -> None:
     assert versions(world) == [(0, "Old"), (1, "New"), (2, "a")]
 
 
-def test_a_change_that_was_taken_back_in_between_is_not_dated_back(
+def test_a_reverted_change_is_not_dated_back(
     world: World,
 ) -> None:
-    """The next slots had the old name: the one odd slot does not rename them."""
+    """The next slots had the old name: one odd slot does not rename them."""
     path = reject(world, {"a": 1}, **NEW)
     world.fetch({"a": 1}, after=300, **OLD)
     world.fetch({"a": 1}, after=300, **NEW)
@@ -80,7 +80,7 @@ def test_a_change_that_was_taken_back_in_between_is_not_dated_back(
     assert versions(world) == [(0, "Old"), (3, "New")]
 
 
-def test_what_has_not_changed_has_no_new_version(world: World) -> None:
+def test_an_unchanged_station_has_no_new_version(world: World) -> None:
     """Only a later slot has the change."""
     path = reject(world, {"a": 1}, **OLD)
     world.fetch({"a": 1}, after=300, **NEW)
@@ -90,7 +90,7 @@ def test_what_has_not_changed_has_no_new_version(world: World) -> None:
 
 
 def test_slots_before_the_first_list_get_no_versions(folder: Path) -> None:
-    """What was imported from before the first run has names of its own."""
+    """Rows imported from before the first run have their own names."""
     world = World(folder)
     path = reject(world, {"a": 1}, **OLD)
     world.fetch({"a": 1}, after=300, **NEW)

@@ -45,7 +45,7 @@ def cells(path: Path, sheet: int = 1) -> Iterator[list[str]]:
 
 
 def written(path: Path, rows: Sequence[Sequence[Any]]) -> list[list[str]]:
-    """Write *rows* under the header a, b, ... to *path*; return its first rows."""
+    """Write *rows* with the header a, b, ... to *path*; return its first rows."""
     header = "abcdef"[: len(rows[0])]
     fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -89,7 +89,7 @@ def test_each_table_is_written(config: Path, tmp_path: Path, what: str) -> None:
 
 
 def test_values_keep_their_types(tmp_path: Path) -> None:
-    """Nothing that looks like a number, an address or a formula becomes one."""
+    """Text that looks like a number, an address or a formula remains text."""
     day = date(2026, 11, 22)
     texts = ("007", "=cmd()", "https://example.org", "1e5")
 
@@ -105,7 +105,7 @@ def test_values_keep_their_types(tmp_path: Path) -> None:
 def test_more_rows_than_a_sheet_go_to_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Under the same header."""
+    """With the same header."""
     monkeypatch.setattr(workbook, "SHEET_ROWS", 3)
 
     first = written(tmp_path / "t.xlsx", [(n,) for n in range(5)])
@@ -116,8 +116,8 @@ def test_more_rows_than_a_sheet_go_to_the_next(
     assert third == [["inlineStr:a"], ["n:4"]]
 
 
-def test_a_text_that_no_cell_holds_is_an_error(tmp_path: Path) -> None:
-    """The library would leave it out."""
+def test_a_text_too_long_for_a_cell_is_an_error(tmp_path: Path) -> None:
+    """The library would omit it."""
     with pytest.raises(UsageError, match="b: a text of 32,768 characters does not fit"):
         written(tmp_path / "t.xlsx", [("x", "y" * 32_768)])
 
@@ -134,10 +134,10 @@ def test_a_text_that_no_cell_holds_is_an_error(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.usefixtures("world")
-def test_what_cannot_be_a_workbook_is_refused(
+def test_an_unsupported_workbook_is_refused(
     config: Path, arguments: tuple[str, ...], words: str
 ) -> None:
-    """Nothing is written then."""
+    """Nothing is written."""
     process = bikecollect("--config", config, "export", *arguments)
 
     assert process.returncode == 64
@@ -147,7 +147,7 @@ def test_what_cannot_be_a_workbook_is_refused(
 
 @pytest.mark.usefixtures("world")
 def test_a_missing_library_is_named(config: Path, tmp_path: Path) -> None:
-    """With the extra that has it; the file that was there before is unchanged."""
+    """With its extra; an existing file is unchanged."""
     path = tmp_path / "rows.xlsx"
     path.write_text("mine", encoding="utf-8")
     code = (

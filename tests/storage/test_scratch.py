@@ -16,8 +16,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_what_a_killed_process_left_a_moment_ago_is_removed(place: Path) -> None:
-    """Its folder has data, and nobody holds its lock."""
+def test_files_of_a_just_killed_process_are_removed(place: Path) -> None:
+    """Its folder has data, and its lock is free."""
     left = place / "bikecollect-killed.scratch"
     left.mkdir()
     (left / "rows.parquet").write_bytes(b"PAR1")

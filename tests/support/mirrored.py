@@ -35,20 +35,20 @@ class City:
         return bikecollect("--config", self.config, *arguments, **more)
 
     def store(self, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
-        """Return the mirror, as the program sees it."""
+        """Return the mirror, as the program opens it."""
         for name, value in environment(self.proxy.url).items():
             monkeypatch.setenv(name, value)
         return ObjectStore(MirrorAddress.parse(self.address))
 
 
 def mirrored_city(world: World, config: Path, proxy: Proxy, folder: Path) -> City:
-    """Return *world* with a mirror whose prefix is of *folder* alone."""
+    """Return *world* with a mirror whose prefix only *folder* uses."""
     mark = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
     return City(world, config, proxy, f"{mark}/history")
 
 
 def local_files(city: City) -> dict[str, str]:
-    """Return the sha256 of each file that the mirror must have, by its path."""
+    """Return the sha256 of each file that the mirror must have, by path."""
     paths = [p for p in (city.data / "archive").rglob("*") if p.is_file()]
     paths = [p for p in paths if not p.relative_to(city.data).parts[1].startswith(".")]
     paths.append(city.folder / "station_information.csv")

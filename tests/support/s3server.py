@@ -25,7 +25,7 @@ HOP = frozenset({"connection", "transfer-encoding", "keep-alive", "server", "dat
 
 
 def environment(url: str) -> dict[str, str]:
-    """Return the environment in which the server at *url* is used."""
+    """Return the environment for using the server at *url*."""
     return {
         "AWS_ENDPOINT_URL": url,
         "AWS_ACCESS_KEY_ID": "testing-key-id",
@@ -44,7 +44,7 @@ def free_port() -> int:
 
 
 class S3Server:
-    """Moto's S3 server in its own process, with a bucket; it forgets all at its end."""
+    """Moto's S3 server in its own process, with a bucket; nothing is stored on disk."""
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -90,7 +90,7 @@ class S3Server:
 
 @dataclass
 class Fault:
-    """What happens to a request: *status* is answered; or its body is *cut* or changed.
+    """The fault of a request: answered with *status*, or its body *cut* or changed.
 
     With *hold* the request waits for the event before it is passed on.
     """
@@ -103,14 +103,14 @@ class Fault:
 
 @dataclass
 class Proxy:
-    """A proxy at *url*; *fault* is asked for each request's method and path."""
+    """A proxy at *url*; *fault* returns the fault of a request by method and path."""
 
     url: str = ""
     fault: Callable[[str, str], Fault | None] = lambda method, path: None
     requests: list[tuple[str, str]] = field(default_factory=list)
 
     def puts(self) -> list[str]:
-        """Return the paths that were written, without the bucket and its prefix."""
+        """Return the written paths, without the bucket and its prefix."""
         return [
             urlsplit(path).path.split("/", 3)[-1]
             for method, path in self.requests
@@ -174,7 +174,7 @@ class ProxyHandler(BaseHTTPRequestHandler):
         self._pass()
 
     def do_HEAD(self) -> None:
-        """Pass a look at an object on."""
+        """Pass a request for an object's metadata on."""
         self._pass()
 
     def do_PUT(self) -> None:
