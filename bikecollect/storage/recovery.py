@@ -1,6 +1,7 @@
 """Recovery after killed runs, torn files and lost ledgers."""
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import TYPE_CHECKING
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from bikecollect.storage.csv_store import Store
     from bikecollect.storage.ledger import Ledger
     from bikecollect.storage.payload_store import Payloads
+
+ADOPTED = "adopted"
+"""The source of a block that a file had and the ledger lacked."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -69,6 +73,20 @@ class Recovery:
         last = self.ledger.block_before(slot)
         if last is None or last.slot >= slot - interval:
             return []
+        return self._newer_payloads(last, slot)
+
+    def _payloads_before(self, groups: Sequence[Group]) -> list[Notice]:
+        """Return a notice if kept payloads fill the gap before the adopted *groups*.
+
+        An older copy was restored over all but the newest files.
+        """
+        last = self.ledger.block_before(groups[0].slot) if groups else None
+        if last is None or last.source == ADOPTED:
+            return []
+        return self._newer_payloads(last, groups[0].slot)
+
+    def _newer_payloads(self, last: Block, slot: Slot) -> list[Notice]:
+        """Return a notice if there are kept payloads between *last* and *slot*."""
         slots = {slot_of(name) for name in self.payloads.kept()}
         newer = sorted(other for other in slots if last.slot < other < slot)
         if not newer:
@@ -163,7 +181,9 @@ class Recovery:
             self._adopt_information(tail)
         else:
             tail = self.store.tail(file, end, waiting, self.ledger.slots())
+            notices = self._payloads_before(tail.groups)
             self.ledger.adopt(_adopted(group) for group in tail.groups)
+            return [*notices, *self._cut(tail, size)]
         return self._cut(tail, size)
 
     def _abandon(self, file: str, reason: str) -> list[Notice]:
@@ -211,7 +231,7 @@ def _adopted(group: Group) -> Block:
         span=group.span,
         rows=group.length,
         fetched_at=fetched_at,
-        source="adopted",
+        source=ADOPTED,
     )
 
 

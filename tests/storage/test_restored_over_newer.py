@@ -8,6 +8,7 @@ from keeping import findings
 from world import NOON, World
 
 from bikecollect.core.errors import Outcome
+from bikecollect.core.slots import DAY
 
 
 @pytest.fixture
@@ -53,6 +54,34 @@ def test_slots_of_newer_payloads_are_named_once(world: World) -> None:
     assert run.outcome is after.outcome is Outcome.COLLECTED
     assert after.notices == ()
     assert slots(world) == [1, 2, 3, 8, 9]
+
+
+def test_slots_before_a_newer_file_that_survived_are_named(tmp_path: Path) -> None:
+    """The copy has no file of today: its rows are adopted, yesterday's rest is not."""
+    world = World(tmp_path / "city")
+    world.clock.now += DAY / 2 - 1200  # 20 min before midnight
+    world.fetch({"a": 1})
+    shutil.copytree(world.folder, tmp_path / "yesterday")
+    for bikes in (2, 3, 4, 5, 6):
+        world.fetch({"a": bikes}, after=300)
+    shutil.copytree(tmp_path / "yesterday", world.folder, dirs_exist_ok=True)
+
+    run = world.fetch({"a": 7}, after=300)
+
+    texts = [notice.text for notice in run.notices]
+    assert "2 blocks of station_status/2026-11-23.csv adopted" in texts
+    (named,) = [text for text in texts if "was an older copy" in text]
+    assert "kept payloads of 3 slots are newer (to 20261122T155500Z)" in named
+
+
+def test_a_lost_ledger_is_no_older_copy(world: World) -> None:
+    """Its blocks are adopted, and gaps that always were are not named."""
+    for path in world.folder.glob("ledger.sqlite3*"):
+        path.unlink()
+
+    run = world.fetch({"a": 8}, after=300)
+
+    assert not any("older copy" in notice.text for notice in run.notices)
 
 
 def test_newer_payloads_of_the_inbox_are_committed(world: World) -> None:
