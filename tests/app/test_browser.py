@@ -115,9 +115,13 @@ class Visit:
         self.page = page
         self.address = address
         self.wrong: list[str] = []
-        page.on("console", self._console)
-        page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        page.on("request", self._request)
+        self._listeners = {
+            "console": self._console,
+            "pageerror": lambda error: self.wrong.append(str(error)),
+            "request": self._request,
+        }
+        for event, listener in self._listeners.items():
+            page.on(event, listener)
 
     def open(self, path: str) -> "Visit":
         """Go to *path*, and wait until all is drawn."""
@@ -154,6 +158,19 @@ class Visit:
         assert self.page.locator("[data-testid=stException]").count() == 0
         assert self.wrong == []
 
+    def end(self, picture: str) -> None:
+        """Take a *picture*, and leave the tab as a new one; nothing may be wrong."""
+        try:
+            self.shot(picture)
+            self.nothing_is_wrong()
+        finally:
+            for event, listener in self._listeners.items():
+                self.page.remove_listener(event, listener)
+            self.page.evaluate("sessionStorage.clear()")
+            self.page.goto("about:blank")
+            self.page.set_viewport_size(SCREEN)
+            self.page.emulate_media(color_scheme="null")
+
     def _console(self, message: Any) -> None:
         known = any(probe in message.location["url"] for probe in PROBES)
         if message.type == "error" and not known:
@@ -179,31 +196,35 @@ def context(browser: Any) -> Iterator[Any]:
     context.close()
 
 
-@pytest.fixture
-def visit(
-    context: Any, address: str, request: pytest.FixtureRequest
-) -> Iterator[Visit]:
-    """Yield a visit on a page of its own; nothing may have gone wrong on it.
+# A new tab would compile Streamlit's pages again: two seconds of CPU.
+@pytest.fixture(scope="module")
+def tab(context: Any) -> Any:
+    """Return the tab of all visits."""
+    return context.new_page()
 
-    At its end a picture is taken.
-    """
-    visit = Visit(context.new_page(), address)
+
+@pytest.fixture(scope="module")
+def tab_of_pages(context: Any) -> Any:
+    """Return the tab in which `PAGES` are opened."""
+    return context.new_page()
+
+
+@pytest.fixture
+def visit(tab: Any, address: str, request: pytest.FixtureRequest) -> Iterator[Visit]:
+    """Yield a visit, see `Visit.end`."""
+    visit = Visit(tab, address)
     yield visit
-    visit.shot(request.node.name)
-    visit.nothing_is_wrong()
-    visit.page.close()
+    visit.end(request.node.name)
 
 
 @pytest.fixture(scope="module", params=PAGES)
 def opened(
-    context: Any, address: str, request: pytest.FixtureRequest
+    tab_of_pages: Any, address: str, request: pytest.FixtureRequest
 ) -> Iterator[Visit]:
     """Yield each of `PAGES`, opened once for all claims about it."""
-    visit = Visit(context.new_page(), address).open(request.param)
+    visit = Visit(tab_of_pages, address).open(request.param)
     yield visit
-    visit.shot(f"page {request.param}")
-    visit.nothing_is_wrong()
-    visit.page.close()
+    visit.end(f"page {request.param}")
 
 
 def test_every_page_opens_without_error_or_foreign_request(opened: Visit) -> None:
