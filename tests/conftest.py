@@ -1,4 +1,4 @@
-"""Every test has a home of its own and cannot reach the net."""
+"""Every test has its own home and cannot reach the network."""
 
 import gc
 import os

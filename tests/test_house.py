@@ -1,4 +1,4 @@
-"""The house is in order: sizes, pages, examples."""
+"""The repository is in order: sizes, pages, examples."""
 
 import ast
 import configparser

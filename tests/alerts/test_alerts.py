@@ -1,4 +1,4 @@
-"""Telling: what becomes of a run's trouble, from the run to the mailbox."""
+"""Alerts: from the result of a run to mails and other channels."""
 
 import errno
 import json

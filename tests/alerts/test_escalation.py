@@ -1,4 +1,4 @@
-"""Incidents: who is told when, over whole days, whatever the feed does."""
+"""Incidents: when alerts are sent, over whole days of outages."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""Mail: a real mail server process with TLS and a login, and its bad days."""
+"""Mail: a real mail server process with TLS and a login, and its failures."""
 
 import fcntl
 import hmac

@@ -1,4 +1,4 @@
-"""When mails are sent, and in whose time zone they name times."""
+"""When mails are sent, and in which time zone."""
 
 from datetime import datetime
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Incidents follow the data: whoever runs next knows what is open."""
+"""Incidents are stored with the data: the next run knows the open ones."""
 
 import os
 import shutil

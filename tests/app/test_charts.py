@@ -1,4 +1,4 @@
-"""The app's charts as Vega-Lite: what a reader sees without telling hues apart."""
+"""The app's charts as Vega-Lite, distinguishable without colours."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Names that are no names, and links made by others, in a real browser."""
+"""Hostile names, and links made by others, in a real browser."""
 
 import json
 import shutil
@@ -74,7 +74,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def page(address: str) -> Iterator[Any]:
-    """Yield a page of a browser; nothing foreign may be asked for, no dialog open."""
+    """Yield a page of a browser; it may request nothing foreign and open no dialog."""
     with api.sync_playwright() as play:
         chromium = play.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-quic"]

@@ -1,4 +1,4 @@
-"""What the data app asks: all of it from reports, archive and ledger."""
+"""The queries of the data app, from reports, archive and ledger."""
 
 import base64
 import zlib

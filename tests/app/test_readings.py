@@ -1,4 +1,4 @@
-"""What the app reads is consistent, and one damaged file does not take all down."""
+"""The app's data is consistent, and one damaged file does not break all pages."""
 
 import os
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""The data app's web server: whom it answers, with what, and by whose settings."""
+"""The data app's web server: allowed hosts, headers, and its settings."""
 
 import http.client
 import socket

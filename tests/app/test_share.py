@@ -1,4 +1,4 @@
-"""Static pages of a city: complete in themselves, honest, and replaced in one step."""
+"""Static pages of a city: self-contained, and replaced in one step."""
 
 import base64
 import json

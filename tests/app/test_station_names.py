@@ -1,4 +1,4 @@
-"""Stations are found by any of their texts, and shown without what says nothing."""
+"""Stations are found by any of their texts, and shown without a common prefix."""
 
 import pytest
 

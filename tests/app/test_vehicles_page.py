@@ -1,4 +1,4 @@
-"""The page of the newest slot shows vehicles, beside stations or alone."""
+"""The page of the newest slot shows vehicles, with or without stations."""
 
 import importlib
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""An archive whose disk is not mounted, or that has lost days, is reported by all."""
+"""An archive that is not mounted, or has lost days, is reported by all commands."""
 
 import shutil
 import sqlite3

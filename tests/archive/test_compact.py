@@ -1,4 +1,4 @@
-"""Closed days go into the archive, proved; and their CSV goes later, proved again."""
+"""Closed days are archived and verified; later their CSV is removed, verified again."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""The rows of an answer are those of the ledger, or it says which days it lacks."""
+"""Answers have all rows of the ledger, or name the days they lack."""
 
 import os
 from collections.abc import Callable

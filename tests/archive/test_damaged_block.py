@@ -1,4 +1,4 @@
-"""A damaged block whose payload is no longer kept does not hold up its day for ever."""
+"""A damaged block without a kept payload does not block its day for ever."""
 
 import sqlite3
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The archive leaves out an occupancy that follows from its row, and loses nothing."""
+"""The archive omits an occupancy that follows from its row, without loss."""
 
 import zlib
 from pathlib import Path

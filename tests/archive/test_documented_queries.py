@@ -1,4 +1,4 @@
-"""The one-liners of the docs open what we write, as they stand there."""
+"""The examples of the docs read our files, unchanged."""
 
 import re
 from pathlib import Path

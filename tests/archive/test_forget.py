@@ -1,4 +1,4 @@
-"""A loss can be accepted: then nothing reports it any more, and a note of it stays."""
+"""A loss can be accepted: it is no longer reported, and a note of it is kept."""
 
 import json
 import shutil

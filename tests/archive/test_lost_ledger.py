@@ -1,4 +1,4 @@
-"""A ledger is lost while closed days live in the archive only."""
+"""The ledger is lost while closed days are in the archive only."""
 
 from pathlib import Path
 

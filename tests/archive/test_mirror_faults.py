@@ -1,4 +1,4 @@
-"""Copying to the mirror survives kills, a server that dies, and is reported."""
+"""Copying to the mirror survives kills and server failures, and reports them."""
 
 import json
 import os

@@ -76,7 +76,7 @@ def test_its_name_in_sql_ends_in_own(folder: Path) -> None:
 
 
 def test_a_day_that_an_earlier_version_archived_can_be_queried(folder: Path) -> None:
-    """Its Parquet holds the column under the name in use."""
+    """Its Parquet has the column under the reserved name."""
     world = city_with(folder, "date")
     compacted(world, csv_days=0)
     part = datasets.part(world.folder.parent, datasets.STATUS, "city", "2026-11-22")

@@ -1,4 +1,4 @@
-"""Runs of days archived long ago are packed, and every statement about them stays."""
+"""Runs of days archived long ago are packed, and all reports remain the same."""
 
 import sqlite3
 from contextlib import closing

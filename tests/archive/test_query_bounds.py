@@ -1,4 +1,4 @@
-"""What a query may do: read the history, and nothing else."""
+"""A query can only read, and only the history."""
 
 import os
 import signal
@@ -188,7 +188,7 @@ def test_a_data_folder_may_be_called_like_a_pattern(tmp_path: Path) -> None:
 
 
 def test_a_large_sort_uses_the_temporary_folder(world: World) -> None:
-    """Data that exceeds the memory is written to a folder of its own."""
+    """Data that exceeds the memory is written to a separate folder."""
     sql = (
         "SELECT count(*) FROM (SELECT DISTINCT i * 7919 % 10000019 || repeat('x', 99)"
         " FROM range(2000000) AS r(i))"

@@ -1,4 +1,4 @@
-"""What `verify` says to do, and that it is clean afterwards."""
+"""The remedies printed by `verify` work."""
 
 import json
 import sqlite3

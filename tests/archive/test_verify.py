@@ -1,4 +1,4 @@
-"""Every byte has its account: a flipped bit anywhere is found and named."""
+"""Every byte is checked: a flipped bit anywhere is found and named."""
 
 import random
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Whoever verifies or reads while others write is told of no damage that is none."""
+"""Verifying or reading during writes reports no false damage."""
 
 import os
 from collections.abc import Callable

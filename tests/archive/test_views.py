@@ -1,4 +1,4 @@
-"""One view over open days and the archive, with types, of what is committed only."""
+"""One view over open days and the archive, with types, of committed data only."""
 
 from pathlib import Path
 

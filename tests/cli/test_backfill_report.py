@@ -1,4 +1,4 @@
-"""The account of the past, as a person, a script, a page and a mail get it."""
+"""The report on the past as text, JSON, CSV, page and mail."""
 
 import csv
 import json

@@ -21,7 +21,7 @@ TEXT = (
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Return a settings file that holds many secrets."""
+    """Return a settings file with many secrets."""
     file = tmp_path / "my settings.toml"
     file.write_text(TEXT, encoding="utf-8")
     (tmp_path / "secret").write_text("swordfish\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""TDX in the commands that set up: tried, written down, and checked by doctor."""
+"""TDX in the commands that set up: tried, written, and checked by doctor."""
 
 import tomllib
 from collections.abc import Iterator

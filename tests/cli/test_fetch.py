@@ -42,7 +42,7 @@ def settings(
 def bikecollect(
     *arguments: object, env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command as a process of its own, with *env* as its environment."""
+    """Run the command as a separate process, with *env* as its environment."""
     environment = dict(os.environ) if env is None else env
     return run_command([*map(str, arguments)], "", environment)
 

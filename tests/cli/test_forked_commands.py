@@ -1,4 +1,4 @@
-"""Tests fork a prepared process for a command: it behaves as one that is started."""
+"""Tests fork a prepared process for a command, which behaves like a started one."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""``bikecollect init``: a file that loads, by questions or by none."""
+"""``bikecollect init``: a valid file, with and without questions."""
 
 import os
 import smtpd

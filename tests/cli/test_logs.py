@@ -1,4 +1,4 @@
-"""The log file beside the data; and no secret in it, or anywhere else."""
+"""The log file in the system's folder; no secret in it, or in any other output."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""A narrow terminal, a dumb one, and what a Tab completes."""
+"""A narrow terminal, a dumb one, and shell completion."""
 
 import re
 import shlex

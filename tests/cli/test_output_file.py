@@ -1,4 +1,4 @@
-"""Results reach the place they are sent to, or the command says that they did not."""
+"""Results are written completely, or the command fails with the reason."""
 
 import json
 import os
@@ -242,10 +242,10 @@ def test_files_of_a_killed_call_are_removed_by_the_next(
     assert fresh.exists()
 
 
-def test_a_killed_call_leaves_nothing_that_the_very_next_one_does_not_remove(
+def test_the_next_call_removes_the_files_of_a_killed_one(
     config: Path, tmp_path: Path
 ) -> None:
-    """A part with rows whose lock is free is nobody's; one in use is kept."""
+    """A part with rows whose lock is free is removed; one in use is kept."""
     left, used, new = (tmp_path / f".rows.csv.{n * 8}.part" for n in "012")
     left.write_text("slot\n", encoding="utf-8")
     new.touch()

@@ -1,4 +1,4 @@
-"""A person who waits sees what for; a pipe and a dumb terminal see results only."""
+"""Progress is shown on a terminal; a pipe and a dumb terminal get results only."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A dataset can be cited, is checked by others' validators, and proves itself."""
+"""A dataset can be cited, validated by other tools, and verified alone."""
 
 import csv
 import json

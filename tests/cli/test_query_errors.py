@@ -1,4 +1,4 @@
-"""Errors of a query are the user's or the disk's, and the exit code says which."""
+"""The exit code says whether an error of a query is the user's or the disk's."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ def test_too_little_memory_is_no_bug(
     error: Exception,
     what: str,
 ) -> None:
-    """Whatever was running: 74, and what to do."""
+    """For any command: 74, and what to do."""
 
     def fail(*_: object, **__: object) -> None:
         raise error

@@ -25,7 +25,7 @@ def world(tmp_path: Path) -> World:
 
 
 def run(config: Path, *arguments: str) -> str:
-    """Run a command; return what it prints."""
+    """Run a command; return its output."""
     process = bikecollect("--config", config, *arguments)
     assert process.returncode == 0, process.stdout + process.stderr
     return process.stdout

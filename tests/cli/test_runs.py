@@ -1,4 +1,4 @@
-"""``bikecollect runs``: the list, and all that is known of one slot."""
+"""``bikecollect runs``: the list, and everything known about one slot."""
 
 import json
 import os

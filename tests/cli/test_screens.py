@@ -1,4 +1,4 @@
-"""status and runs: what people and scripts see of the past."""
+"""``status`` and ``runs``: their output for people and scripts."""
 
 import json
 import os
@@ -62,7 +62,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bikecollect(
     folder: Path, *words: str, **more: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command as a process of its own, with the settings in *folder*."""
+    """Run the command as a separate process, with the settings in *folder*."""
     return run_bikecollect("--config", folder / "bikecollect.toml", *words, **more)
 
 

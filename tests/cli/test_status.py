@@ -1,4 +1,4 @@
-"""``bikecollect status``: what it says of real folders, to people and programs."""
+"""``bikecollect status``: its output for real folders, for people and programs."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What is missing is filled by the way that fetches go, and nothing is overwritten."""
+"""Missing slots are filled by the path of a fetch, and nothing is overwritten."""
 
 import csv
 import os
@@ -53,14 +53,14 @@ def youbike(stations: dict[str, int]) -> bytes:
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    """Return a world of one day whose feed speaks YouBike's dialect."""
+    """Return a world of one day with a feed in YouBike's dialect."""
     world = World(tmp_path / "bikes" / "city")
     (world.folder / ".bikecollect").touch()
     return world
 
 
 def fill(world: World, *arguments: object) -> str:
-    """Run ``backfill``; return what it printed."""
+    """Run ``backfill``; return its output."""
     config = toml(world.folder.parents[1])
     process = bikecollect("--config", config, "backfill", "city", *arguments)
     assert process.returncode in {0, 65}, process.stderr
@@ -68,7 +68,7 @@ def fill(world: World, *arguments: object) -> str:
 
 
 def refuse(world: World) -> None:
-    """Let the feed's payloads be understood by nobody."""
+    """Make the payloads of the feed impossible to understand."""
     world.feed.bug = None
 
     def read(documents: Documents) -> Snapshot:

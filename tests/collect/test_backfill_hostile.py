@@ -1,4 +1,4 @@
-"""Another archive is a stranger's: what is in it costs at most itself."""
+"""Another archive is untrusted: its errors cost only its own data."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""The main line, on real files, with a feed and a clock in our hands."""
+"""A cycle on real files, with a simulated feed and clock."""
 
 import os
 import random

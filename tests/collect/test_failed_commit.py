@@ -1,4 +1,4 @@
-"""A commit that fails ends its run; only its own content rejects a payload."""
+"""A failed commit ends its run; a payload is rejected only for its content."""
 
 import errno
 import os

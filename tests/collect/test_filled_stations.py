@@ -1,4 +1,4 @@
-"""A payload that is filled late dates the versions of its stations back."""
+"""Backfilled payloads give station versions their right dates."""
 
 import sqlite3
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""What another archive says is imported as it is: flags, ids, times, gaps."""
+"""Values of another archive are imported unchanged: flags, ids, times, gaps."""
 
 import csv
 import json
@@ -38,7 +38,7 @@ def world(tmp_path: Path) -> World:
 
 
 def run(world: World, *arguments: object) -> tuple[int, str, str]:
-    """Run ``backfill city``; return its exit code and what it printed."""
+    """Run ``backfill city``; return its exit code and output."""
     base = world.folder.parents[1]
     config = base / "bikecollect.toml"
     config.write_text(
@@ -379,8 +379,8 @@ def test_each_delimiter_is_found(world: World, tmp_path: Path, delimiter: str) -
     assert (code, "1 slot filled (1 row)" in stdout) == (0, True)
 
 
-def test_a_table_in_utf_16_is_named_as_such(world: World, tmp_path: Path) -> None:
-    """What it is, and what to do."""
+def test_a_table_in_utf_16_is_reported(world: World, tmp_path: Path) -> None:
+    """With the command that converts it."""
     lines = ["at,id,bikes", "2026-11-22 12:00:00,0001,4"]
 
     code, _, stderr = fill(world, raw(tmp_path / "a.csv", lines, "utf-16"))

@@ -1,4 +1,4 @@
-"""Runs that are killed: the next one tells of them before it can be killed too."""
+"""Killed runs: the next run reports them before it can be killed too."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""What a run knows of stations costs what the list holds, not what ever was there."""
+"""The cost of known stations depends on the list, not on all stations ever seen."""
 
 from pathlib import Path
 

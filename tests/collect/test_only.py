@@ -1,4 +1,4 @@
-"""Filters: rows of some stations only; the payload and the list stay whole."""
+"""Filters: rows of some stations only; the payload and the list are complete."""
 
 import zipfile
 from collections.abc import Iterator

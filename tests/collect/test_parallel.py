@@ -1,4 +1,4 @@
-"""Many systems in one call: the threads' turns, with a clock in our hands."""
+"""Many systems in one call: the threads' turns, with a simulated clock."""
 
 import threading
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Of two collectors, one may have repeated an old payload where the other had news."""
+"""Of two collectors, one may have stale slots where the other has fresh ones."""
 
 from pathlib import Path
 

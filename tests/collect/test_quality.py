@@ -1,4 +1,4 @@
-"""What is accepted and still not as usual is flagged."""
+"""Unusual snapshots are committed and flagged."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -28,7 +28,7 @@ def test_far_fewer_stations_than_usual_are_flagged_and_kept(world: World) -> Non
     assert (run.outcome, run.flags) == (Outcome.COLLECTED, ("short",))
 
 
-def test_a_feed_that_stands_still_is_flagged(world: World) -> None:
+def test_a_feed_with_an_unchanged_stamp_is_flagged(world: World) -> None:
     """An unchanged or old time stamp: stale, and committed (fault 33)."""
     first = world.fetch({"a": 1}, last_updated=int(NOON) - 10)
     again = world.fetch({"a": 1}, after=5 * MINUTES, last_updated=int(NOON) - 10)

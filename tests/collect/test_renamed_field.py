@@ -1,4 +1,4 @@
-"""A renamed field: rejected, told of with the lines to paste, and nothing lost."""
+"""A renamed field: rejected, reported with the lines to paste, and nothing lost."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""Old content under a fresh stamp is stale; a system that is only quiet is not."""
+"""Old content with a fresh stamp is stale; a system that is only quiet is not."""
 
 import json
 import sqlite3
@@ -244,7 +244,7 @@ def test_a_stamp_that_is_always_hours_behind_fresh_reports_is_only_wrong(
 
 
 @pytest.mark.parametrize("ttl", [0, 60, 86_400])
-def test_a_frozen_stamp_is_stale_whatever_the_ttl(city: Publisher, ttl: int) -> None:
+def test_a_frozen_stamp_is_stale_with_any_ttl(city: Publisher, ttl: int) -> None:
     """A ttl of a day delays that by a quarter of an hour only."""
     frozen = {**gbfs([NOW] * 25, NOW), "ttl": ttl}
 

@@ -1,4 +1,4 @@
-"""What is known of a station outlives a document that no longer says it."""
+"""The list of stations keeps values that a document no longer has."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Vehicles beside stations and alone: collected, recovered and backfilled."""
+"""Vehicles with and without stations: collected, recovered and backfilled."""
 
 import csv
 import json

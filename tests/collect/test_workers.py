@@ -1,4 +1,4 @@
-"""Worker processes: real ones, that are killed, stopped and left alone."""
+"""Worker processes: real ones, which are killed and stopped."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The process as a whole: its alarm and its mask."""
+"""The process as a whole: its alarm and its umask."""
 
 import os
 import signal

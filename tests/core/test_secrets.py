@@ -1,4 +1,4 @@
-"""What is a secret, and that it is taken out of texts: wherever, and nothing else."""
+"""What counts as a secret, and its removal from texts."""
 
 import json
 from base64 import b64encode

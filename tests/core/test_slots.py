@@ -1,4 +1,4 @@
-"""Slots are a grid that every moment falls on once."""
+"""Slots are a grid; every moment belongs to exactly one."""
 
 from datetime import UTC
 from zoneinfo import ZoneInfo

@@ -1,4 +1,4 @@
-"""Text of others, stored and shown."""
+"""Foreign text, stored and shown."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""How days and slots are cut where the zone or the interval of a system has changed."""
+"""Days and slots of a system whose zone or interval has changed."""
 
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo

@@ -1,4 +1,4 @@
-"""One command of the program at a set time with a feed in our hands, to be traced."""
+"""One command at a set time with a simulated feed, to be traced."""
 
 import argparse
 import errno

@@ -1,4 +1,4 @@
-"""Commands that are killed or fail at their system calls, and what must hold after."""
+"""Commands that are killed or fail at their system calls, and the invariants after."""
 
 import csv
 import io

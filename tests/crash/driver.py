@@ -1,4 +1,4 @@
-"""One run of one cycle in a process of its own, to be killed, failed or traced."""
+"""One run of one cycle in a separate process, to be killed, failed or traced."""
 
 import argparse
 import ctypes

@@ -1,4 +1,4 @@
-"""A folder with a history, a run that dies in it, and what must hold afterwards."""
+"""A folder with a history, a run that dies in it, and the invariants afterwards."""
 
 import csv
 import io
@@ -38,7 +38,7 @@ def history(folder: Path) -> Path:
 
 
 def start(folder: Path, number: int, slot: int, *options: str) -> forking.Fork:
-    """Start the driver with *options*, in a process of its own."""
+    """Start the driver with *options*, in a separate process."""
     arguments = [str(folder), str(number), str(slot), *options]
     return forking.server().fork(str(DRIVER), arguments, os.environ)
 
@@ -100,7 +100,7 @@ def recover(folder: Path, first: int, slot: int) -> None:
 
 
 def violations(folder: Path, numbers: Iterable[int], earlier: bytes) -> list[str]:
-    """Return what does not hold: each accepted run once, ranges equal to bytes."""
+    """Return the violations: each accepted run once, ranges equal to bytes."""
     problems = []
     if (folder / "station_status/2026-11-21.csv").read_bytes() != earlier:
         problems.append("the earlier day was touched")

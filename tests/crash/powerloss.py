@@ -30,7 +30,7 @@ class Call:
 
 @dataclass
 class File:
-    """What a file holds now, and what of it has been synced."""
+    """The content of a file now, and how much of it has been synced."""
 
     now: bytearray = field(default_factory=bytearray)
     safe: bytes = b""

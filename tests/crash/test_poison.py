@@ -1,4 +1,4 @@
-"""A payload that kills whoever reads it costs its own slot, and no other."""
+"""A payload that kills the runs which read it costs only its own slot."""
 
 import signal
 from pathlib import Path
@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def fetch(folder: Path, number: int) -> int:
-    """Run cycle *number*, in a process of its own; return how that ended."""
+    """Run cycle *number*, in a separate process; return how that ended."""
     process = harness.start(folder, number, number - 2, "--deadly", str(DEADLY))
     return process.communicate()[0]
 

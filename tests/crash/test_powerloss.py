@@ -1,4 +1,4 @@
-"""The power goes at every step of a run; nothing accepted is lost."""
+"""A power cut at every step of a run; nothing accepted is lost."""
 
 import shutil
 import tempfile

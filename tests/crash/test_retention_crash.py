@@ -1,4 +1,4 @@
-"""A run that is killed while it bounds the rejected payloads loses none it needs."""
+"""A run killed while it removes rejected payloads loses none that are needed."""
 
 import os
 import signal

@@ -41,7 +41,7 @@ def calls(template: Path) -> list[str]:
 
 
 def violations(folder: Path, numbers: Iterable[int]) -> list[str]:
-    """Return what does not hold: each accepted run once, in both datasets."""
+    """Return the violations: each accepted run once, in both datasets."""
     left = [path.name for path in (folder / "payloads/inbox").iterdir()]
     problems = [f"{name} is left in the inbox" for name in left]
     for dataset, expected in DATASETS.items():
@@ -79,7 +79,7 @@ def _ledger(folder: Path, slots: int) -> list[str]:
 
 
 def attempt(folder: Path, case: str, what: str) -> list[str]:
-    """Let run 3 suffer *what* at *case*, and two runs recover; return what is wrong."""
+    """Let run 3 meet *what* at *case*, and two runs recover; return the violations."""
     harness.strace(folder, 3, 3, *harness.inject(case, what))
     numbers = {1, 2, 4, 5} | harness.accepted(folder)
     for number in (4, 5):

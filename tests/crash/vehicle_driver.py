@@ -1,4 +1,4 @@
-"""One run of a system with stations and vehicles, in a process of its own."""
+"""One run of a system with stations and vehicles, in a separate process."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""A day of hostile answers among good ones; prints what each run took as JSON.
+"""A day of hostile answers among good ones; prints the cost of each run as JSON.
 
 Run as a program: ``python hostile_day.py SETTINGS NOTE PLAN``. Each slot's run is a
 process of its own, as cron's would be, with a clock of ours; what it took of memory

@@ -1,4 +1,4 @@
-"""A feed that answers each slot as it is told: well, or as an attacker would.
+"""A feed that answers each slot as planned: correctly, or like an attacker.
 
 Run as a program: ``python hostile_feed.py PORT NOTE``. NOTE is a file of JSON that is
 read at each request: the moment, and the kind of answer of each system, empty for a

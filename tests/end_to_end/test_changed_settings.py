@@ -1,4 +1,4 @@
-"""A system whose settings change: the past is read, verified and reported as it was."""
+"""A system whose settings change: reports on the past remain the same."""
 
 import json
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ BEGIN = 1_795_388_400
 
 
 class Clock:
-    """Stands at *now*; a wait moves it on."""
+    """Shows *now*; a wait advances it."""
 
     now = 0.0
     signum = 0
@@ -80,7 +80,7 @@ class Life:
             assert run.exit_code == 0
 
     def run(self, *arguments: str) -> str:
-        """Run a command; return what it prints."""
+        """Run a command; return its output."""
         process = bikecollect("--config", str(self.file), *arguments)
         assert process.returncode == 0, process.stdout + process.stderr
         return process.stdout

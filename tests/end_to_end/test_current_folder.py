@@ -1,4 +1,4 @@
-"""What lies in the current folder is neither imported nor obeyed."""
+"""Files in the current folder are neither imported nor read as settings."""
 
 import os
 import subprocess

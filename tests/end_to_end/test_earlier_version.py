@@ -1,4 +1,4 @@
-"""Data that the version before wrote is read, healed, verified and exported alike.
+"""Data of the version before is read, recovered, verified and exported unchanged.
 
 ``before/87c69d1.tar.xz`` holds a demo's folder as that commit's own commands made it:
 two days of three stations, the first one archived and its CSV gone, payloads that were

@@ -65,7 +65,7 @@ def planned() -> list[dict[str, str]]:
 
 @contextmanager
 def feed(note: Path) -> Iterator[int]:
-    """Serve the hostile feed in a process of its own; yield its port."""
+    """Serve the hostile feed in a separate process; yield its port."""
     port = free_port()
     command = [sys.executable, hostile_feed.__file__, str(port), str(note)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as server:
@@ -78,7 +78,7 @@ def feed(note: Path) -> Iterator[int]:
 
 
 def settings(folder: Path, port: int, mail: MailServer) -> Path:
-    """Write the settings of both systems, and who is told; return their path."""
+    """Write the settings of both systems, with alerts; return their path."""
     lines = ['data_dir = "data"', "[mail]"]
     lines += [f"{k} = {json.dumps(v)}" for k, v in mail.settings().items()]
     for system, address in ADDRESSES.items():
@@ -93,7 +93,7 @@ def settings(folder: Path, port: int, mail: MailServer) -> Path:
 
 @pytest.fixture(scope="module")
 def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
-    """Play the day once: a run in each slot, each a process of its own."""
+    """Play the day once: each run is a separate process."""
     folder = tmp_path_factory.mktemp("day")
     mail, note = MailServer.new(folder / "mail"), folder / "note"
     (folder / "plan").write_text(json.dumps(planned()), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Answers that are made to hurt: each costs its own slot at most, in real processes."""
+"""Hostile answers: each costs at most its own slot, in real processes."""
 
 import json
 import os
@@ -37,7 +37,7 @@ class Feed:
     def fetch(
         self, body: bytes, *limits: tuple[int, int]
     ) -> subprocess.CompletedProcess[str]:
-        """Fetch *body* in a process of its own, within *limits* (of setrlimit)."""
+        """Fetch *body* in a separate process, within *limits* (of setrlimit)."""
 
         def bound() -> None:
             for kind, most in limits:

@@ -1,4 +1,4 @@
-"""Hostile text from every source, looked for in every place where a person reads."""
+"""Hostile text from every source, searched for in every output."""
 
 import json
 import logging

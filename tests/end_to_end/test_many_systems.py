@@ -1,4 +1,4 @@
-"""A call for so many systems that it has two processes, one of which is killed."""
+"""A call with so many systems that it has two processes; one is killed."""
 
 import json
 import os

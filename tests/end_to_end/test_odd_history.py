@@ -1,4 +1,4 @@
-"""What once got into our own files or ledger, however odd, never blinds the rest."""
+"""Impossible values in our own files or ledger do not affect other data."""
 
 import sqlite3
 import zlib

@@ -1,4 +1,4 @@
-"""Secrets are in no output, file or mail; and nothing else is taken out."""
+"""Secrets are in no output, file or mail; and nothing else is masked."""
 
 import json
 import time
@@ -33,7 +33,7 @@ def settings(folder: Path, url: str, more: str = "", name: str = "city") -> Path
 
 
 def written(folder: Path) -> Iterator[bytes]:
-    """Yield what each file holds, but for the publisher's own bytes."""
+    """Yield the content of each file, except the publisher's own bytes."""
     for path in folder.rglob("*"):
         if path.suffix == ".zip":
             with zipfile.ZipFile(path) as box:

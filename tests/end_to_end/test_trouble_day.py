@@ -1,4 +1,4 @@
-"""A day of trouble ends in exactly the mails that a person would want."""
+"""A day of trouble sends exactly the expected mails."""
 
 import json
 import subprocess

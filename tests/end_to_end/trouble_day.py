@@ -1,4 +1,4 @@
-"""A day of trouble, played on a small disk; prints the account as JSON.
+"""A day of trouble, played on a small disk; prints the gaps as JSON.
 
 Run as a program in a mount namespace of its own: ``python trouble_day.py DATA CONFIG
 MAIL``. DATA is mounted as a small tmpfs first, and also holds the user's state, so

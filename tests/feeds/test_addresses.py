@@ -1,4 +1,4 @@
-"""Addresses: how they are parsed, which networks they lead to, who gets secrets."""
+"""Addresses: parsing, the networks they lead to, and which hosts get secrets."""
 
 import pytest
 

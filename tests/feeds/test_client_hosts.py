@@ -1,4 +1,4 @@
-"""The client among hosts: redirects, credentials, private networks, and bounds."""
+"""The client and hosts: redirects, credentials, private networks, and limits."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""GBFS as a process: where its documents lie, and what is told to their hosts."""
+"""GBFS as a process: the addresses of its documents, and what their hosts receive."""
 
 import json
 import sqlite3
@@ -84,7 +84,7 @@ def publisher() -> Iterator[Publisher]:
 
 @pytest.fixture
 def other() -> Iterator[Publisher]:
-    """Return another, on an origin of its own."""
+    """Return another publisher, on a separate origin."""
     with publishing() as one:
         yield one
 

@@ -1,4 +1,4 @@
-"""GBFS through HTTP: discovery, versions, and what is asked for when."""
+"""GBFS through HTTP: discovery, versions, and when each document is requested."""
 
 import json
 from datetime import UTC

@@ -1,4 +1,4 @@
-"""A GBFS system over days: addresses, versions and second documents come and go."""
+"""A GBFS system over days: changing addresses, versions and optional documents."""
 
 import json
 from collections.abc import Iterator, Sequence

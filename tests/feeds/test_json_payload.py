@@ -1,4 +1,4 @@
-"""JSON that is made to hurt costs its own payload, and a national feed is read."""
+"""Hostile JSON costs only its own payload, and a national feed is read."""
 
 import json
 import resource

@@ -1,4 +1,4 @@
-"""Lists that a server gives in pages, or cuts without a word."""
+"""Lists that a server gives in pages, or truncates silently."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Stamps in every spelling that publishers were seen to use."""
+"""Time stamps in every format that publishers use."""
 
 from zoneinfo import ZoneInfo
 

@@ -1,4 +1,4 @@
-"""Station lists of every dialect: rows that nobody drops, numbers nobody believes."""
+"""Station lists of every dialect: no row is lost, impossible numbers are empty."""
 
 import json
 from datetime import UTC

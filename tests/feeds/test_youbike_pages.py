@@ -1,4 +1,4 @@
-"""YouBike's pages through HTTP: bounded in number and in bytes, and never silently."""
+"""YouBike's pages through HTTP: limited in number and bytes, and reported."""
 
 import json
 from collections.abc import Callable

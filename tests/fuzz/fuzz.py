@@ -1,4 +1,4 @@
-"""Fuzz the readers with atheris, which looks for new ways through the code.
+"""Fuzz the readers with atheris, guided by coverage.
 
 Run: make fuzz (or: python tests/fuzz/fuzz.py SECONDS [TARGET]...). Each target has a
 process of its own, bounded in time and memory. What it has learned lies in

@@ -1,4 +1,4 @@
-"""What is fuzzed: every reader of bytes that others wrote, and what it promises.
+"""The fuzzed functions: every reader of foreign bytes, and what it promises.
 
 Each target takes any bytes. Whatever they are, only our own errors may come out of a
 reader, and what it understood must be written and read back as it was. A broken

@@ -20,7 +20,7 @@ EXAMPLES = {"table": 25, "day": 60, "payload": 80}
 
 
 class Input(bytes):
-    """Bytes that are shown in short; what broke a promise lies in build/fuzz/NAME."""
+    """Bytes that are shown in short; failing ones are saved as build/fuzz/NAME."""
 
     def __repr__(self) -> str:
         """Return its size and its beginning."""

@@ -1,4 +1,4 @@
-"""The figures of reports, computed in plain Python from what was served."""
+"""The figures of reports, computed in plain Python from the served data."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -218,7 +218,7 @@ class Player:
         )
 
     def documents_at(self, moment: float) -> Documents:
-        """Return what is served at *moment*: the snapshot before it, or the first."""
+        """Return the documents at *moment*: the snapshot before it, or the first."""
         last = bisect_right(self.moments, moment) - 1
         return self.snapshots[self.moments[max(0, last)]]
 

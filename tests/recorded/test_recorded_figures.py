@@ -1,4 +1,4 @@
-"""Each report equals a computation in plain Python over what the recorded feed said."""
+"""Each report equals a computation in plain Python over the recorded feed."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -53,7 +53,7 @@ class Troubled(Player):
     """Two days of sixty stations, with what other feeds say put into some of them."""
 
     def documents_at(self, moment: float) -> Documents:
-        """Return what is served in the slot of *moment*."""
+        """Return the documents served in the slot of *moment*."""
         number = int(moment - self.slots[0]) // INTERVAL
         if number in FROZEN:
             number = FROZEN.start - 1

@@ -1,4 +1,4 @@
-"""Each recorded payload, served over HTTP, fetched whole by the real line."""
+"""Each recorded payload, served over HTTP, is fetched completely."""
 
 import gzip
 import json

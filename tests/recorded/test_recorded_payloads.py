@@ -1,4 +1,4 @@
-"""Every recorded payload is read, each station of it."""
+"""Every recorded payload is read, with each station."""
 
 import gzip
 from datetime import UTC

@@ -1,4 +1,4 @@
-"""Each recorded payload, tried: the dialect is found out, every station is seen."""
+"""Each recorded payload, tried: its dialect is recognised, every station is read."""
 
 import json
 from pathlib import Path

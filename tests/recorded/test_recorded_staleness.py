@@ -1,4 +1,4 @@
-"""Recorded weeks of cities: nothing in them is stale, and a feed that stops is."""
+"""No slot of recorded weeks is stale, and a feed that stops is."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""One history, one coverage: in status, reports, mails and the app."""
+"""One history, the same coverage in status, reports, mails and the app."""
 
 import csv
 import json

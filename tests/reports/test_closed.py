@@ -1,4 +1,4 @@
-"""Closed means one thing, in every report, from summaries and from rows."""
+"""One definition of closed, in every report, from summaries and from rows."""
 
 import itertools
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Every expected slot has its account, and every gap its cause."""
+"""Every expected slot has a state, and every gap a cause."""
 
 from zoneinfo import ZoneInfo
 

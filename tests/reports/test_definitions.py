@@ -1,4 +1,4 @@
-"""What the figures of reports mean, exactly: days, lives, silence, old summaries."""
+"""The exact meaning of figures in reports: days, lives, silence, old summaries."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Data come out as they went in, described, in forms that other programs read."""
+"""Exported data is unchanged, described, and readable by other programs."""
 
 import csv
 import hashlib

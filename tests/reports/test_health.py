@@ -1,4 +1,4 @@
-"""What follows from a system's past for its health."""
+"""The health of a system, derived from its history."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo

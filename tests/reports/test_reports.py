@@ -1,4 +1,4 @@
-"""Reports rest on what was seen, and on nothing else."""
+"""Reports are based on collected slots only."""
 
 import json
 import re

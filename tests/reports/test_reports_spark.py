@@ -1,4 +1,4 @@
-"""The very texts of the reports run on Spark, over the same files, and agree."""
+"""The SQL of the reports runs unchanged on Spark, with the same results."""
 
 import shutil
 from collections.abc import Iterator, Sequence

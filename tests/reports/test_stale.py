@@ -1,4 +1,4 @@
-"""Stale slots: shown in the basis of a figure, and left out on request."""
+"""Stale slots: counted in the basis of a figure, and excluded on request."""
 
 from dataclasses import replace
 from datetime import date

@@ -1,4 +1,4 @@
-"""A report's rows are read, and printed, some at a time."""
+"""A report's rows are read, and printed, in parts."""
 
 import subprocess
 import sys
@@ -85,7 +85,7 @@ def test_what_is_printed_does_not_depend_on_the_batches(
 def test_a_long_result_is_printed_in_parts(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So that no process holds a month of a large city: a header, and twelve rows."""
+    """No process has a month of a large city in memory: a header, and twelve rows."""
     monkeypatch.setattr(render, "BATCH", 5)
 
     parts = printed(world, "history", "csv", None)

@@ -1,4 +1,4 @@
-"""An export as a workbook: real types, no formula, nothing cut off."""
+"""An export as a workbook: real types, no formula, nothing truncated."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The catalogue: every entry can be collected as it stands."""
+"""The catalogue: every entry can be collected without changes."""
 
 import re
 from zoneinfo import ZoneInfo

@@ -1,4 +1,4 @@
-"""The crontab line works as it stands, under a real cron."""
+"""The crontab line works unchanged under a real cron."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""The crontab's text: our block comes and goes, all else stays."""
+"""The crontab's text: only our block is added and removed."""
 
 from datetime import datetime, timedelta, timezone
 from zoneinfo import ZoneInfo

@@ -1,4 +1,4 @@
-"""The doctor: finds what is wrong, and says what to do."""
+"""The doctor: reports problems, with remedies."""
 
 import json
 import os

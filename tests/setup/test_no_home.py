@@ -1,4 +1,4 @@
-"""A user without a home (`docker run -u 12345`): state lies beside the data."""
+"""A user without a home (`docker run -u 12345`): state is in the data folder."""
 
 import os
 import time

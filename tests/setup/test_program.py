@@ -1,4 +1,4 @@
-"""Commands in messages are those that work for who reads them."""
+"""Commands in messages work for their readers."""
 
 import json
 import sys

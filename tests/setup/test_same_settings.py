@@ -1,4 +1,4 @@
-"""`doctor` and `feeds try` ask as `fetch` does: the same settings, the same bounds."""
+"""`doctor` and `feeds try` use the same settings and limits as `fetch`."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""``bikecollect schedule`` with the real crontab program, on a spool of its own."""
+"""``bikecollect schedule`` with the real crontab program, on a separate spool."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The settings: what is right is read, what is wrong is named."""
+"""The settings: valid ones are read, errors are named."""
 
 import tomllib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Only what the user or root says is obeyed: settings, code, passwords, authorities."""
+"""Only files of the user or root are trusted: settings, code, passwords, authorities."""
 
 import os
 import subprocess

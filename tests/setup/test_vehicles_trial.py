@@ -1,4 +1,4 @@
-"""A try and the doctor of systems that have vehicles only."""
+"""Trying and checking systems that have vehicles only."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The demo: what it leaves behind, and where."""
+"""The demo: which files it leaves, and where."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Rows are text that reads back as what the publisher said."""
+"""Rows are text from which the published values are read back."""
 
 import csv
 import io

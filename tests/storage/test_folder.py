@@ -1,4 +1,4 @@
-"""A folder that should hold data is never filled when it is not mounted."""
+"""A data folder is never filled when it is not mounted."""
 
 import errno
 import os

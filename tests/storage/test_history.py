@@ -1,4 +1,4 @@
-"""The past as it is read from a system's folder, which is never changed by it."""
+"""The past as read from a system's folder; reading never changes it."""
 
 import os
 import sqlite3

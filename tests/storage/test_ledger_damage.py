@@ -1,4 +1,4 @@
-"""A ledger in any odd state is repaired or rebuilt: it never stops the collection."""
+"""A damaged ledger is repaired or rebuilt: it never stops the collection."""
 
 import os
 import sqlite3

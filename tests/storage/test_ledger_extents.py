@@ -1,4 +1,4 @@
-"""What a run reads of the files does not grow with those that are archived."""
+"""The cost of reading files does not grow with the archived ones."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A ledger after an unclean end: what is checked, and what is no proof of damage."""
+"""A ledger after an unclean end: which checks run, and what counts as damage."""
 
 import shutil
 import sqlite3

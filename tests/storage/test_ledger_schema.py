@@ -1,4 +1,4 @@
-"""A ledger of an older schema is brought up to date, with all that it holds."""
+"""A ledger of an older schema is migrated, with all its content."""
 
 import sqlite3
 from pathlib import Path

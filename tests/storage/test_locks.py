@@ -1,4 +1,4 @@
-"""One writer at a time, and nobody who loses by it."""
+"""One writer at a time, and no run loses its data."""
 
 import fcntl
 import os

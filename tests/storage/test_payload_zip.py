@@ -1,4 +1,4 @@
-"""A payload's file: what `pack` wrote, or refused before it takes memory or harm."""
+"""A payload's file: written by `pack`, or refused before it can do harm."""
 
 import io
 import json
@@ -33,10 +33,10 @@ def test_a_payload_is_read_back() -> None:
 
 
 @pytest.mark.parametrize("year", [1970, 1979, 2108, 9999])
-def test_a_payload_can_be_packed_whatever_the_clock_shows(
+def test_a_payload_can_be_written_under_any_clock(
     monkeypatch: pytest.MonkeyPatch, year: int
 ) -> None:
-    """A zip knows the years 1980 to 2107 only; a machine may begin in 1970."""
+    """A zip has only the years 1980 to 2107; a clock may show 1970."""
     shown = time.struct_time((year, 1, 1, 0, 0, 0, 3, 1, 0))
     monkeypatch.setattr("time.localtime", lambda *_: shown)
 

@@ -1,4 +1,4 @@
-"""A daily file that a spreadsheet saved is read meanwhile, and repaired on request."""
+"""A daily file that a spreadsheet saved is read, and repaired on request."""
 
 import csv
 import io
@@ -184,7 +184,7 @@ def test_a_killed_repair_is_completed_by_the_next(
 
 
 def edit_ledger(world: World, sql: str) -> None:
-    """Run *sql* in the ledger, as somebody with a shell does."""
+    """Run *sql* in the ledger, like a user in a shell."""
     with closing(sqlite3.connect(world.folder / "ledger.sqlite3")) as db, db:
         db.execute(sql)
 

@@ -1,4 +1,4 @@
-"""What is rejected or set aside is bounded, and what is removed is reported."""
+"""Rejected files and those set aside are limited, and removals are reported."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The data app of a test: ``bikecollect app``, as a process of its own."""
+"""The data app of a test: ``bikecollect app``, as a separate process."""
 
 import os
 import signal

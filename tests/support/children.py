@@ -1,4 +1,4 @@
-"""Children of the test's own process, which have all that it has prepared."""
+"""Children of the test's own process, which inherit what it has prepared."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""A process that has imported the program, and forks itself for each command.
+"""A process that has imported the program, and forks for each command.
 
 Run as a program by `forking`: ``python fork_server.py SOCKET``, where SOCKET is the
 number of an inherited descriptor. A message on it is the length of a JSON object (four

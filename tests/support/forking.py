@@ -103,7 +103,7 @@ class ForkServer:
 
 @cache
 def server() -> ForkServer:
-    """Return the server of this process, which is started when first asked for."""
+    """Return the server of this process, which is started on first use."""
     return ForkServer()
 
 
@@ -113,7 +113,7 @@ def startup(env: Mapping[str, str]) -> dict[str, str]:
 
 
 def _read(stdout: int, stderr: int) -> list[str]:
-    """Return what is written to both descriptors until they are closed."""
+    """Return the output on both descriptors until they are closed."""
     outputs = {stdout: b"", stderr: b""}
     end = time.monotonic() + TIMEOUT
     with selectors.DefaultSelector() as selector:

@@ -1,4 +1,4 @@
-"""Hosts on loopback that answer bytes in turn, and remember what they were asked."""
+"""Hosts on loopback that answer bytes in turn, and record their requests."""
 
 import socket
 import threading

@@ -1,4 +1,4 @@
-"""What keeps a world's history, for tests: the compactor, and the views."""
+"""The compactor and the views of a world, for tests."""
 
 from collections.abc import Container, Iterator
 from contextlib import contextmanager

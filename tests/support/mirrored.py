@@ -1,4 +1,4 @@
-"""A city with a mirror on a real S3 server, behind a proxy that makes faults."""
+"""A city with a mirror on a real S3 server, behind a proxy that injects faults."""
 
 import hashlib
 from pathlib import Path
@@ -17,7 +17,7 @@ CERTIFICATE = "archive/certificates/system_id=city/2024-06-05.json"
 
 
 class City:
-    """The settings of *world* with a mirror of its own, as a user has them."""
+    """The settings of *world* with its own mirror, as a user has them."""
 
     def __init__(self, world: World, config: Path, proxy: Proxy, prefix: str) -> None:
         self.folder, self.config, self.proxy = world.folder, config, proxy

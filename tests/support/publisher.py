@@ -1,4 +1,4 @@
-"""A publisher whose documents a test writes down, and a system that collects them."""
+"""A publisher whose documents a test sets, and a system that collects them."""
 
 import csv
 import json
@@ -50,7 +50,7 @@ class Publisher:
         return parse({**top, **self.top, "systems": {"city": system}})
 
     def answer(self, path: str) -> Answer:
-        """Return what is served at *path*, with its query or without."""
+        """Return the response for *path*, with its query or without."""
         self.asked.append(path)
         document = self.documents.get(path, self.documents.get(path.partition("?")[0]))
         if callable(document):

@@ -1,4 +1,4 @@
-"""A server that misbehaves at the level of the socket, as no HTTP library would."""
+"""A server that misbehaves at the level of the socket."""
 
 import gzip
 import socket

@@ -1,4 +1,4 @@
-"""A real S3 server as a process of its own, and a proxy before it that makes faults."""
+"""A real S3 server as a separate process, and a proxy that injects faults."""
 
 import http.client
 import os
@@ -37,7 +37,7 @@ def environment(url: str) -> dict[str, str]:
 
 
 def free_port() -> int:
-    """Return a port that nobody uses."""
+    """Return an unused port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
@@ -70,7 +70,7 @@ class S3Server:
             self._process = None
 
     def request(self, method: str, path: str, body: bytes | None = None) -> bytes:
-        """Send a request to the server; return what it answers."""
+        """Send a request to the server; return its response."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request(method, path, body, SIGNED)

@@ -1,4 +1,4 @@
-"""A loopback server whose answers a test writes down."""
+"""A loopback server whose answers a test sets."""
 
 import threading
 import time

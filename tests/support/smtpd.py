@@ -1,4 +1,4 @@
-"""A real mail server, as a process of its own; keeps mails as files in a folder.
+"""A real mail server, as a separate process; stores mails as files in a folder.
 
 Run as a program: ``python smtpd.py PORT FOLDER CERT KEY [tls] [refuse=ADDRESS]
 [later=ADDRESS]``. It asks for STARTTLS (or speaks TLS from the start) and a login.

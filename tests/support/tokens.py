@@ -1,4 +1,4 @@
-"""A platform of the tests' own: a token server, and a city that requires its tokens."""
+"""A simulated platform: a token server, and a city that requires its tokens."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ Reply = tuple[int, dict[str, str], bytes]
 
 @dataclass
 class Platform:
-    """Gives tokens to the client "me", and documents to whoever has a valid token.
+    """Gives tokens to the client "me", and documents to requests with a valid token.
 
     *token_reply* and *replies* (by path) stand for the usual answers. *issued* has the
     tokens in order, *forms* what was posted, *logins* the header of each post, and

@@ -1,4 +1,4 @@
-"""A world for tests: real files, lock and ledger; a feed and a clock in our hands."""
+"""A world for tests: real files, lock and ledger; a simulated feed and clock."""
 
 import json
 from collections.abc import Sequence
@@ -236,7 +236,7 @@ class World:
         return [block for block in blocks if block is not None]
 
     def agrees(self) -> bool:
-        """Tell whether each block of the ledger has its bytes in the files."""
+        """Return whether each block of the ledger has its bytes in the files."""
         return all(self.store.crc(b.span) == b.span.crc for b in self.committed())
 
     def inbox(self) -> list[str]:

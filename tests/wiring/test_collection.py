@@ -1,4 +1,4 @@
-"""Scripts collect in-process, by a clock of their own."""
+"""Scripts can collect in-process, with their own clock."""
 
 import importlib
 import time
