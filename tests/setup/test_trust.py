@@ -1,4 +1,4 @@
-"""Only files of the user or root are trusted: settings, code, passwords, authorities."""
+"""Only files of the user or root are trusted: settings, code, passwords, CAs."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Waiting for other processes, with a limit: a test that hangs would stop all others."""
+"""Waiting for other processes, with a limit: a hanging test would stop all others."""
 
 import time
 from collections.abc import Callable
