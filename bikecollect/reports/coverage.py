@@ -28,7 +28,8 @@ class Evidence:
     include one run before and one after the range; the last may stand for the present
     moment (no outcome, only a boot id and uptimes). *spare* maps slots to the folder
     that holds a payload for them: inbox, rejected or kept; *unreadable* are those whose
-    payloads cannot be read by this version. *incidents* are those
+    payloads cannot be read by this version, *untried* those with payloads that nobody
+    has tried to read. *incidents* are those
     during which a run may have been unable to record itself.
     """
 
@@ -37,13 +38,15 @@ class Evidence:
     blocks: Mapping[Slot, Block] = field(default_factory=dict)
     spare: Mapping[Slot, str] = field(default_factory=dict)
     unreadable: frozenset[Slot] = frozenset()
+    untried: frozenset[Slot] = frozenset()
     incidents: Sequence[Incident] = ()
 
 
 class Judged(NamedTuple):
     """An expected slot and its state; *spare* names a source that can still fill it.
 
-    *unreadable*: it has payloads only that cannot be read.
+    *unreadable*: it has payloads only that cannot be read; *untried*: it has payloads
+    that nobody has tried to read.
     """
 
     slot: Slot
@@ -51,6 +54,7 @@ class Judged(NamedTuple):
     cause: str = ""
     spare: str = ""
     unreadable: bool = False
+    untried: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,8 @@ class Gap:
     """Consecutive missing slots from *start* to before *end* (epoch seconds).
 
     All have the same *cause*; *backfillable* of them can still be filled from *origin*,
-    *unreadable* of them have payloads only that cannot be read.
+    *unreadable* of them have payloads only that cannot be read, *untried* of them have
+    payloads that nobody has tried to read.
     """
 
     start: Slot
@@ -68,6 +73,7 @@ class Gap:
     backfillable: int = 0
     origin: str = ""
     unreadable: int = 0
+    untried: int = 0
 
 
 @dataclass(frozen=True)
@@ -179,7 +185,8 @@ def judge(evidence: Evidence, grid: Grid, since: Slot, until: Slot) -> Iterator[
             cause = _silenced(slot, evidence.incidents)
             cause = cause or runs.unstarted(slot, grid.interval_at(slot))
         spare, unreadable = evidence.spare.get(slot, ""), slot in evidence.unreadable
-        yield Judged(slot, SlotState.MISSING, cause, spare, unreadable)
+        untried = slot in evidence.untried
+        yield Judged(slot, SlotState.MISSING, cause, spare, unreadable, untried)
 
 
 def _silenced(slot: Slot, incidents: Iterable[Incident]) -> str:
@@ -210,6 +217,7 @@ def gaps(judged: Iterable[Judged], grid: Grid) -> list[Gap]:
                 backfillable=len(sources),
                 origin=", ".join(dict.fromkeys(sources)),
                 unreadable=sum(item.unreadable for item in missing),
+                untried=sum(item.untried for item in missing),
             )
         )
     return gaps_found

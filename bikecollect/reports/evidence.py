@@ -43,6 +43,8 @@ BLOCKS = (
 STATES = BLOCKS.replace(COLUMNS, "'', 0, 0, 0, 0, '', 0.0, NULL, '', 0.0, '', ''")
 """Blocks with their slots and flags only: years of them fit into memory."""
 
+MOST_TRIED = 600
+"""Slots whose payloads are read for a report: two days, half a minute's work."""
 SILENCING = frozenset({"disk", "ledger", "settings"})
 """Kinds of incidents during which a run may be unable to record itself."""
 
@@ -120,15 +122,24 @@ def _tried(
     payloads: Mapping[Slot, Sequence[tuple[str, Path]]],
     can_read: Callable[[Path], bool],
 ) -> Evidence:
-    """Return *evidence* in which only slots with a readable payload can be filled."""
+    """Return *evidence* in which only slots with a readable payload can be filled.
+
+    The payloads of the newest slots are tried, at most those of `MOST_TRIED`.
+    """
     spare, unreadable = {}, set()
-    for slot in payloads.keys() - evidence.blocks.keys():
-        origins = [o for o, path in reversed(payloads[slot]) if can_read(path)]
-        if origins:
-            spare[slot] = origins[0]
+    slots = sorted(payloads.keys() - evidence.blocks.keys(), reverse=True)
+    for slot in slots[:MOST_TRIED]:
+        origins = (o for o, path in reversed(payloads[slot]) if can_read(path))
+        if origin := next(origins, ""):
+            spare[slot] = origin
         else:
             unreadable.add(slot)
-    return replace(evidence, spare=spare, unreadable=frozenset(unreadable))
+    return replace(
+        evidence,
+        spare=spare,
+        unreadable=frozenset(unreadable),
+        untried=frozenset(slots[MOST_TRIED:]),
+    )
 
 
 def read_account(

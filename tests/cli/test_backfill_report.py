@@ -7,12 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import click
 import pytest
 from command import bikecollect
 from mailserver import MailServer
 from world import NOON, World
 
+from bikecollect.cli.render import coverage
 from bikecollect.cli.render.coverage_html import page
+from bikecollect.reports import evidence
 from bikecollect.reports.evidence import read_account
 from bikecollect.storage.data_folder import SystemFolder
 
@@ -71,6 +74,35 @@ def test_the_text_fits_a_terminal_and_names_each_gap(world: World) -> None:
     assert lines[-1] == why
     assert re.fullmatch(r"    \S+bikecollect --config \S+ backfill --dry-run", command)
     assert all(len(line) <= 80 for line in lines)
+
+
+def test_a_long_outage_is_reported_without_reading_all_its_payloads(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newest are tried; of the others the report says that they were not."""
+    monkeypatch.setattr(evidence, "MOST_TRIED", 2)
+    for number in range(8, 12):
+        world.clock.now = NOON + 300 * number
+        world.cycle().run(world.begin())
+    folder = SystemFolder("city", world.folder, ZoneInfo("Asia/Taipei"), 300)
+    tried: list[str] = []
+
+    def can_read(path: Path) -> bool:
+        tried.append(path.name[:15])
+        return len(tried) == 1
+
+    account = read_account(folder, now=NOON + 300 * 12, can_read=can_read)
+
+    assert tried == ["20261122T045500", "20261122T045000"]
+    gap = account.gaps[-1]
+    assert (gap.slots, gap.backfillable, gap.unreadable, gap.untried) == (4, 1, 1, 2)
+    assert account.gaps[-2].untried == 1
+    shown = click.unstyle(coverage.text(account))
+    assert "1  rejected: shape  kept, not tried" in shown
+    assert (
+        "  kept, the payloads of 3 older slots were not tried; to try all:\n" in shown
+    )
+    assert "1 can be filled from kept payloads" in shown
 
 
 def test_the_json_has_the_shape_that_scripts_hold_on_to(world: World) -> None:

@@ -263,6 +263,11 @@ def _gaps(account: Account) -> list[str]:
         payloads = count_of(unreadable, "payload")
         text = f"kept, {payloads} that this version cannot read; the reasons:"
         lines += ["", *wrapped(text, "  "), "    bikecollect backfill --dry-run"]
+    untried = sum(gap.untried for gap in account.gaps)
+    if untried:
+        slots = count_of(untried, "older slot")
+        text = f"kept, the payloads of {slots} were not tried; to try all:"
+        lines += ["", *wrapped(text, "  "), "    bikecollect backfill --dry-run"]
     return lines
 
 
@@ -270,7 +275,9 @@ def _sources(gap: Gap) -> str:
     """Return how many slots of *gap* can be filled, and from where."""
     if gap.backfillable:
         return f"{gap.backfillable} from {gap.origin}"
-    return "kept, unreadable" if gap.unreadable else ""
+    if gap.unreadable:
+        return "kept, unreadable"
+    return "kept, not tried" if gap.untried else ""
 
 
 def _end(gap: Gap, account: Account) -> str:
