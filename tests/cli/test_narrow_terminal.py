@@ -1,10 +1,6 @@
 """A narrow terminal, a dumb one, and shell completion."""
 
 import re
-import shlex
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import click
@@ -35,19 +31,8 @@ def world(folder: Path) -> World:
 
 def in_forty_columns(*arguments: object) -> list[str]:
     """Return the lines that the command shows on a terminal of 40 columns."""
-    script = shutil.which("script")
-    if script is None:
-        pytest.skip("needs the program script, which provides a terminal")
-    command = shlex.join([sys.executable, "-m", "bikecollect", *map(str, arguments)])
-    process = subprocess.run(
-        [script, "-qec", f"stty cols 40; {command}", "/dev/null"],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    shown = re.sub(r"[^\n]*\r(?=[^\n])|\x1b\[K", "", process.stdout)
+    text = on_terminal(*arguments, columns=40)
+    shown = re.sub(r"[^\n]*\r(?=[^\n])|\x1b\[K", "", text)
     return click.unstyle(shown).replace("\r", "").splitlines()
 
 

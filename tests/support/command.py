@@ -1,14 +1,17 @@
 """The command as a separate process."""
 
 import os
-import shlex
-import shutil
+import pty
+import select
+import signal
 import subprocess
 import sys
+import termios
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 
 import forking
-import pytest
 
 MOST_TYPED = 65_536
 """Bytes that a pipe holds."""
@@ -57,19 +60,33 @@ def started(
     )
 
 
-def on_terminal(*arguments: object, **env: str) -> str:
-    """Run ``bikecollect`` with *arguments* on a terminal; return its output."""
-    script = shutil.which("script")
-    if script is None:
-        pytest.skip("needs the program script, which provides a terminal")
-    command = [sys.executable, "-m", "bikecollect", *map(str, arguments)]
-    process = subprocess.run(
-        [script, "-qec", shlex.join(command), "/dev/null"],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=forking.TIMEOUT,
-        check=False,
-        env={**os.environ, "TERM": "xterm", **env},
-    )
-    return process.stdout
+def on_terminal(*arguments: object, columns: int = 80, **env: str) -> str:
+    """Run ``bikecollect`` with *arguments* on a terminal; return what that shows."""
+    environment = {**os.environ, "TERM": "xterm", **env}
+    assert forking.startup(environment) == forking.server().startup
+    screen, terminal = pty.openpty()
+    try:
+        termios.tcsetwinsize(terminal, (24, columns))
+        process = forking.server().fork(
+            "", [*map(str, arguments)], environment, terminal=terminal
+        )
+        os.close(terminal)
+        shown = _read_screen(screen, process)
+    finally:
+        os.close(screen)
+    process.communicate()
+    return shown.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _read_screen(screen: int, process: forking.Fork) -> str:
+    """Return what *process* writes to *screen* until it closes its terminal."""
+    shown = b""
+    end = time.monotonic() + forking.TIMEOUT
+    with suppress(OSError):  # at its end
+        while True:
+            left = max(0, end - time.monotonic())
+            if not select.select([screen], [], [], left)[0]:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise subprocess.TimeoutExpired("bikecollect", forking.TIMEOUT)
+            shown += os.read(screen, 65_536)
+    return shown.decode("utf-8")

@@ -71,10 +71,12 @@ class ForkServer:
         arguments: list[str],
         env: Mapping[str, str],
         stdout: int | None = None,
+        terminal: int | None = None,
     ) -> Fork:
         """Fork for *program* with *arguments*, in the current folder.
 
-        What it prints goes to the descriptor *stdout*, by default to the `Fork`.
+        What it prints goes to the descriptor *stdout*, by default to the `Fork`. A
+        *terminal* is its stdin, stdout and stderr.
         """
         request = {
             "program": program,
@@ -86,6 +88,9 @@ class ForkServer:
         stdin, printed, stderr, status = (os.pipe() for _ in range(4))
         if stdout is not None:
             os.dup2(stdout, printed[1])
+        if terminal is not None:
+            for descriptor in (stdin[0], printed[1], stderr[1]):
+                os.dup2(terminal, descriptor)
         theirs = [stdin[0], printed[1], stderr[1], status[1]]
         message = fork_server.LENGTH.pack(len(text)) + text
         socket.send_fds(self._connection, [message], theirs)
