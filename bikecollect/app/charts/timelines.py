@@ -8,11 +8,8 @@ import altair as alt
 
 from bikecollect.app.charts.encodings import (
     BLUE,
-    GREEN,
     GREY,
     ORANGE,
-    PURPLE,
-    SKY,
     VERMILLION,
     Tips,
     time_axis,
@@ -117,28 +114,32 @@ def events(x: str, kind: str, ends: tuple[date, date]) -> alt.Chart:
     return chart
 
 
-def areas(measure: str, title: str, *, form: str, tips: Tips) -> alt.Chart:
-    """Return a line for each area over the hours of the week."""
+def small_week(
+    measure: str, *, form: str, tips: Tips, domain: tuple[float, float]
+) -> alt.Chart:
+    """Return a small chart of the hours of the week; *domain* ends its scale."""
     days = alt.Axis(
-        values=list(range(0, 168, 24)), labelExpr=DAYS, labelAlign="left", grid=True
-    )
-    colour = alt.Color(
-        "place:N",
-        scale=alt.Scale(range=[BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY]),
-        legend=alt.Legend(orient="top", title=None, columns=3),
+        values=list(range(0, 168, 24)),
+        labelExpr=DAYS,
+        labelAlign="left",
+        labelOverlap=True,
+        grid=True,
     )
     chart: alt.Chart = (
-        alt.Chart(height=280)
-        .mark_line(point=alt.OverlayMarkDef(size=18), strokeWidth=2)
+        alt.Chart(height=120)
+        .mark_area(
+            line={"color": BLUE, "strokeWidth": 1.5},
+            color=BLUE,
+            opacity=0.25,
+            interpolate="step-after",
+        )
         .encode(
             x=alt.X("hour_of_week:Q", title=None, axis=days).scale(
                 domain=[0, 168], nice=False
             ),
-            y=alt.Y(measure, type="quantitative", title=title)
-            .axis(format=form)
-            .scale(zero=False),
-            color=colour,
-            shape=alt.Shape("place:N"),
+            y=alt.Y(measure, type="quantitative", title=None)
+            .axis(format=form, tickCount=3)
+            .scale(domain=list(domain), clamp=True, nice=False),
             tooltip=tooltips(tips),
         )
     )

@@ -40,6 +40,8 @@ RANKED = {
     ),
     "station_id": "id",
 }
+SMALL_CHARTS = 3
+"""Charts of areas beside each other."""
 WHOLE = "the whole city"
 STATION_SLOTS = "station slots"
 
@@ -170,28 +172,37 @@ def _areas(name: str) -> None:
     table = frames.frame(chart_rows.by_hour(answer), frames.zone(name))
     areas = sorted(table["place"].unique())
     chosen = right.multiselect(
-        "Areas (up to six)",
+        "Areas (up to twelve)",
         areas,
-        default=areas[:4],
+        default=areas[:9],
         key="areas",
         bind="query-params",
-        max_selections=6,
+        max_selections=12,
     )
     some = table[table["place"].isin(chosen)]
     st.header(f"Areas through the week: {measure}", anchor=False)
-    widgets.figure(
-        timelines.areas(
-            column,
-            measure,
-            form=form,
-            tips={"place": ("area", "")}
-            | widgets.HOUR_TIPS
-            | {column: (measure, form)},
-        ),
+    known = some[column].dropna()
+    if known.empty:
+        st.info("No hour of the week was seen in these areas.")
+        return
+    tips = widgets.HOUR_TIPS | {column: (measure, form)}
+    domain = float(known.min()), max(float(known.max()), float(known.min()) + 0.01)
+    for row in range(0, len(chosen), SMALL_CHARTS):
+        places = st.columns(SMALL_CHARTS)
+        for place, area in zip(places, chosen[row:], strict=False):
+            place.markdown(f"**{widgets.plain(area)}**")
+            place.altair_chart(
+                timelines.small_week(
+                    column, form=form, tips=tips, domain=domain
+                ).properties(data=some[some["place"] == area]),
+                width="stretch",
+                alt=f"{measure} in one area through the week",
+            )
+    widgets.foot(
         some,
         f"{name}-areas",
-        widgets.summed(some, STATION_SLOTS),
-        f"{measure} in each area through the week",
+        f"{widgets.summed(some, STATION_SLOTS)} All charts have one scale, from the "
+        "lowest to the highest value shown.",
     )
 
 
