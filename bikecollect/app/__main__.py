@@ -19,7 +19,7 @@ from bikecollect.app.queries import current
 
 ADDRESS = "BIKECOLLECT_APP_ADDRESS"
 """The environment variable with the app's address."""
-CHART_PAGES = ("station", "city", "collection")
+CHART_PAGES = ("station", "city", "collection", "systems")
 """The pages that import Altair, which the first page has no need of."""
 SOON = 0.02
 

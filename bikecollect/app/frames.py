@@ -14,8 +14,10 @@ from bikecollect.app.queries.day_film import Film
 from bikecollect.app.queries.service import DataService
 from bikecollect.app.queries.station_names import StationTexts, display_names
 from bikecollect.app.queries.stations import Known, MapStation, known, places
+from bikecollect.app.queries.systems import NewestCounts, newest_counts
 from bikecollect.reports.coverage import Account
 from bikecollect.reports.runner import Answer
+from bikecollect.reports.status import Standing
 from bikecollect.wiring import history
 
 EPOCHS = ("slot", "first_slot", "last_slot", "since", "until", "last_reported")
@@ -186,3 +188,18 @@ def account(name: str, when: Span) -> Account:
 def calendar(name: str, when: Span) -> pd.DataFrame:
     """Return a row per day: slots expected, collected and missing, and the cause."""
     return pd.DataFrame(days_of(answer(name, "coverage", when)), columns=Day._fields)
+
+
+@st.cache_data(max_entries=2_000, show_spinner=False)
+def _surveyed(
+    _service: DataService,
+    state: tuple[object, ...],  # part of the cache's key
+    name: str,
+) -> tuple[Standing, NewestCounts]:
+    folder = _service.settings.system_folder(name)
+    return _service.standing(name), newest_counts(folder)
+
+
+def surveyed(name: str) -> tuple[Standing, NewestCounts]:
+    """Return the status of the system *name*, and the counts of its newest slot."""
+    return _surveyed(data_service(), data_service().state(name), name)

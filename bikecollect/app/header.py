@@ -1,6 +1,7 @@
 """The head of a page: its title, the system, and the age of the newest data."""
 
 import os
+from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -9,6 +10,7 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from bikecollect.app import frames, mode, widgets
+from bikecollect.core.errors import BikecollectError
 from bikecollect.core.slots import iso
 from bikecollect.core.text import ago
 from bikecollect.reports.status import Standing
@@ -20,6 +22,7 @@ TITLES = {
     "station": "Station",
     "city": "City",
     "collection": "Collection",
+    "systems": "Systems",
 }
 """The title of each page, by the last part of its address."""
 EMBEDDED = """<style>
@@ -48,6 +51,13 @@ def head(name: str) -> str:
     _warn(system)
     _watch(system, widgets.service().state(system))
     return system
+
+
+def has_several() -> bool:
+    """Return whether there are several systems to be shown."""
+    with suppress(BikecollectError):  # shown by the page
+        return not os.environ.get(ONLY) and len(widgets.service().settings.systems) > 1
+    return False
 
 
 def entitle(*parts: str) -> None:

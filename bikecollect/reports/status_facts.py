@@ -53,10 +53,21 @@ def verdict(health: Health) -> Part:
     return Part(" and ".join(word for word in words if word), Tone.BAD)
 
 
+def by_trouble(standings: Iterable[Standing]) -> list[Standing]:
+    """Return *standings*, late systems first, then those in other trouble."""
+    return sorted(
+        standings,
+        key=lambda standing: (not standing.health.late, not standing.health.in_trouble),
+    )
+
+
 def overview(standings: Sequence[Standing]) -> Iterator[list[Part]]:
-    """Yield a line per system: name, verdict, newest data, coverage of 7 days."""
+    """Yield a line per system: name, verdict, newest data, coverage of 7 days.
+
+    Those in trouble come first.
+    """
     width = max(len(standing.system_id) for standing in standings)
-    for standing in standings:
+    for standing in by_trouble(standings):
         health = standing.health
         summary = verdict(health)
         newest = "no data" if health.behind is None else f"data {ago(health.behind)}"

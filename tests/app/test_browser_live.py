@@ -96,3 +96,13 @@ def test_a_bookmark_keeps_its_system_and_an_unknown_one_is_named(page: Any) -> N
 
     page.get_by_text('Unknown system "nowhere"').wait_for()
     assert page.locator(".city").count() == 0
+
+
+def test_the_systems_page_has_a_row_each_and_opens_one(page: Any) -> None:
+    """A list of a thousand is read by its order: trouble first."""
+    page.goto("/systems")
+
+    page.get_by_text(re.compile("2 systems, [0-2] in trouble")).wait_for()
+    page.locator("[data-testid=stDataFrame] canvas").first.wait_for()
+    page.get_by_role("link", name="Systems").wait_for()
+    assert page.title() == "Systems · bikecollect"

@@ -285,7 +285,7 @@ def test_a_lost_ledger_is_named_and_the_next_fetch_rebuilds_it(tmp_path: Path) -
 
 
 def test_many_systems_are_a_line_each(tmp_path: Path) -> None:
-    """More than five; a single one is shown in full."""
+    """A single one is shown in full."""
     more = "\n".join(
         OTHER.replace("other", f"s{n}") + 'timezone = "UTC"' for n in range(9)
     )

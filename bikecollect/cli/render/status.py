@@ -34,8 +34,8 @@ from bikecollect.reports.status_facts import (
     verdict,
 )
 
-MANY = 5
-"""With more systems than that, each is one line."""
+MANY = 1
+"""With more systems than that, each is one line, those in trouble first."""
 CELL = 300
 HOURS_A_LINE, NARROW_HOURS = 4, 2
 MARKS = {
@@ -58,7 +58,7 @@ WORST_FIRST = (
 
 
 def screen(standings: Iterable[Standing]) -> str:
-    """Return the status of all systems as text; one line each if they are many."""
+    """Return the status of all systems as text; one line each if they are several."""
     standings = list(standings)
     if len(standings) > MANY:
         lines = ("".join(map(_styled, line)) for line in overview(standings))

@@ -1,0 +1,76 @@
+"""The page of all systems: a row each, those in trouble first."""
+
+import pandas as pd
+import streamlit as st
+
+from bikecollect.app import frames, header, widgets
+from bikecollect.app.queries.current import data_service
+from bikecollect.app.queries.systems import NewestCounts, rows_of
+from bikecollect.core.errors import BikecollectError
+from bikecollect.core.text import ago
+
+GOOD, BAD = "● ", "▲ "
+"""What stands before the status; the shape says it without its colour, too."""
+COLUMNS = {
+    "system": st.column_config.TextColumn("system", width="medium"),
+    "status": st.column_config.TextColumn("status", width="medium"),
+    "newest": st.column_config.TextColumn("newest data"),
+    "hours": st.column_config.BarChartColumn(
+        "last 24 hours",
+        help="Share of each hour's slots that have data",
+        y_min=0,
+        y_max=1,
+    ),
+    "week": widgets.share_column("7 days", "Collected of expected slots"),
+    "stations": st.column_config.NumberColumn("stations"),
+    "bikes": st.column_config.NumberColumn("bikes"),
+    "empty": st.column_config.NumberColumn("empty"),
+    "full": st.column_config.NumberColumn("full", help="Empty if docks are unknown"),
+}
+
+
+def page() -> None:
+    """Draw the page."""
+    st.title(header.TITLES["systems"], anchor=False)
+    header.entitle(header.TITLES["systems"])
+    service = data_service()
+    standings, counts = [], {}
+    for name in service.settings.systems:
+        try:
+            standing, counts[name] = frames.surveyed(name)
+        except BikecollectError:
+            st.warning(f"{widgets.plain(name)} cannot be read.")
+        else:
+            standings.append(standing)
+    rows = rows_of(standings, counts)
+    bad = sum(row.in_trouble for row in rows)
+    st.markdown(
+        f"**{widgets.counted(len(rows), 'system')}, {bad} in trouble.** "
+        "Click a row's box to open it."
+    )
+    table = pd.DataFrame(
+        {
+            "system": [row.system for row in rows],
+            "status": [(BAD if row.in_trouble else GOOD) + row.status for row in rows],
+            "newest": ["-" if row.newest is None else ago(row.newest) for row in rows],
+            "hours": [list(row.hours) for row in rows],
+            "week": [row.week for row in rows],
+            **{
+                column: [getattr(row.counts, column) for row in rows]
+                for column in NewestCounts._fields
+            },
+        }
+    )
+    event = st.dataframe(
+        table,
+        hide_index=True,
+        column_config=COLUMNS,
+        on_select="rerun",
+        selection_mode="single-row",
+        key="systems",
+    )
+    chosen = event.selection.rows
+    if chosen:
+        name = rows[chosen[0]].system
+        header.keep("system", name)
+        st.switch_page(header.link("now"), query_params={"system": name})

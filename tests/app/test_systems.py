@@ -1,0 +1,70 @@
+"""A row for each system: its status, the last hours, the counts of its newest slot."""
+
+from pathlib import Path
+
+import pytest
+from world import World
+
+from bikecollect.app.queries.systems import NewestCounts, newest_counts, rows_of
+from bikecollect.reports.status import survey
+from bikecollect.reports.status_facts import by_trouble
+from bikecollect.storage.data_folder import SystemFolder
+from bikecollect.storage.facts.system import system_folder
+
+
+def folder_of(world: World) -> SystemFolder:
+    """Return the folder of *world*."""
+    return system_folder(
+        world.folder,
+        timezone="Asia/Taipei",
+        interval=300,
+        columns=["occupancy"],
+        now=world.clock.now,
+    )
+
+
+@pytest.fixture
+def world(folder: Path) -> World:
+    """Return a system with two slots."""
+    world = World(folder / "city")
+    world.fetch({"a": 9, "b": 9}, after=300)
+    world.fetch({"a": 0, "b": 5, "c": 2}, after=300)
+    return world
+
+
+def test_the_newest_block_is_counted_from_its_file(world: World) -> None:
+    """Three stations, seven bikes, one station without any."""
+    counts = newest_counts(folder_of(world))
+
+    assert counts[:3] == (3, 7, 1)
+
+
+def test_unknown_docks_are_not_full(world: World) -> None:
+    """A feed that never tells free docks has no full stations."""
+    path = next(world.folder.glob("station_status/*.csv"))
+    text = path.read_text("utf-8")
+    path.write_text(text.replace(",2,,,", ",0,,,"), encoding="utf-8")
+
+    assert newest_counts(folder_of(world)).full is None
+
+
+def test_without_its_daily_file_the_counts_are_unknown(world: World) -> None:
+    """It was archived, or lost: nothing is made up."""
+    next(world.folder.glob("station_status/*.csv")).unlink()
+
+    assert newest_counts(folder_of(world)) == NewestCounts()
+
+
+def test_systems_in_trouble_come_first(world: World, folder: Path) -> None:
+    """Late ones before all others, in the order of the settings."""
+    other = World(folder / "valley")
+    other.fetch({"a": 1})
+    late = survey(folder_of(world), now=world.clock.now + 7_200)
+    well = survey(folder_of(other), now=other.clock.now)
+
+    rows = rows_of([well, late], {"city": NewestCounts(3, 7, 1, 0)})
+
+    assert [row.system for row in rows] == ["city", "valley"]
+    assert [row.in_trouble for row in rows] == [True, False]
+    assert rows[0].counts.bikes == 7
+    assert [s.system_id for s in by_trouble([well, late])] == ["city", "valley"]
