@@ -35,6 +35,7 @@ class CityMap {
   async take(data) {
     const known = new Set((data.shown || []).map(String));
     this.data = data;
+    this.root.classList.toggle('mini', Boolean(data.mini));
     const located = data.stations.filter((s) => s[3] != null && s[4] != null);
     const place = JSON.stringify([data.system, located.map((s) => [s[0], s[3], s[4]])]);
     const isNew = place !== this.place;
@@ -70,6 +71,7 @@ class CityMap {
   width() { return this.canvas.clientWidth || 600; }
 
   height() {
+    if (this.data?.mini) return 230;
     const wide = this.width();
     this.top ??= Math.max(0, this.canvas.getBoundingClientRect().top);
     const room = window.innerHeight - this.top - (this.data?.labels ? 162 : 30);

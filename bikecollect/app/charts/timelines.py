@@ -127,12 +127,7 @@ def small_week(
     )
     chart: alt.Chart = (
         alt.Chart(height=120)
-        .mark_area(
-            line={"color": BLUE, "strokeWidth": 1.5},
-            color=BLUE,
-            opacity=0.25,
-            interpolate="step-after",
-        )
+        .mark_line(color=BLUE, strokeWidth=1.6, interpolate="step-after")
         .encode(
             x=alt.X("hour_of_week:Q", title=None, axis=days).scale(
                 domain=[0, 168], nice=False

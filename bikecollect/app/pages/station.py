@@ -1,21 +1,25 @@
 """The page of a station: its past, its typical week, and when it is empty or full."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import streamlit as st
 
 from bikecollect.app import frames, header, widgets
-from bikecollect.app.charts import heatmaps, timelines
+from bikecollect.app.charts import city_map, heatmaps, timelines
 from bikecollect.app.frames import Span
 from bikecollect.app.pages import station_past
 from bikecollect.app.queries import chart_rows
 from bikecollect.app.queries.current import data_service
-from bikecollect.app.queries.stations import Known
+from bikecollect.app.queries.stations import Known, MapStation, nearest
+from bikecollect.core.text import percent
 
 HALF_AN_HOUR = 1800
 LONGEST_ID = 40
 """The maximum of characters quoted from the address, which anybody may have made."""
+NEAR, FEWEST = 14, 3
+"""Stations on the map of a neighbourhood: at most, and at least."""
+AT_LEAST = (1, 3, 5)
 OF = {"bikes": "vehicles", "docks": "docks"}
 
 
@@ -80,20 +84,61 @@ def _head(name: str, station: Known) -> None:
         "Free docks": place and place.docks,
         "Capacity": place.capacity if place else station.capacity,
     }
-    with st.container(horizontal=True, gap="large"):
-        for title, value in shown.items():
-            st.metric(title, "unknown" if value is None else value, width="content")
-    region = widgets.plain(station.region or "")
-    place_of = f"{station.lat}, {station.lon}" if station.lat else ""
-    where = " · ".join(filter(None, (region, place_of)))
-    st.caption(where or "The location is unknown.")
-    if place and place.is_closed:
-        st.warning("The feed reports that the station is closed.")
+    left, right = st.columns([3, 2])
+    with left:
+        with st.container(horizontal=True, gap="large"):
+            for title, value in shown.items():
+                st.metric(title, "unknown" if value is None else value, width="content")
+        region = widgets.plain(station.region or "")
+        place_of = f"{station.lat}, {station.lon}" if station.lat else ""
+        where = " · ".join(filter(None, (region, place_of)))
+        st.caption(where or "The location is unknown.")
+        if place and place.is_closed:
+            st.warning("The feed reports that the station is closed.")
+    with right:
+        _neighbourhood(name, station, snapshot)
+
+
+def _neighbourhood(name: str, station: Known, snapshot: Sequence[MapStation]) -> None:
+    """Draw the stations nearest to *station*; a click opens another one."""
+    if station.lat is None or station.lon is None:
+        return
+    near = [place for _, place in nearest(snapshot, station.lat, station.lon, NEAR)]
+    if len(near) < FEWEST:
+        return
+    picked = city_map.draw(
+        near,
+        key=f"near-{name}",
+        system=f"{name}/{station.station_id}",
+        mini=True,
+        selected=station.station_id,
+    )
+    if picked.station and picked.station != st.query_params.get("station"):
+        header.keep("station", picked.station)
+        st.query_params["station"] = picked.station
+        st.rerun()
 
 
 def _typical(name: str, station: str, when: Span) -> None:
     _typical_day(name, station, when)
     _chance(name, station, when)
+    _at_least(name, station, when)
+
+
+def _at_least(name: str, station: str, when: Span) -> None:
+    """Show the share of the slots seen with at least one, three and five bikes."""
+    st.header("At least so many bikes", anchor=False)
+    answer = frames.answer(name, "history", when, stations=(station,))
+    counts = frames.frame(answer, frames.zone(name))["num_vehicles_available"]
+    seen = counts.dropna()
+    if seen.empty:
+        st.caption("The station was not seen in this range.")
+        return
+    with st.container(horizontal=True, gap="large"):
+        for least in AT_LEAST:
+            share = percent(float((seen >= least).mean()))
+            st.metric(widgets.counted(least, "bike"), share, width="content")
+    st.caption(widgets.basis(len(seen), len(counts)))
 
 
 def _typical_day(name: str, station: str, when: Span) -> None:
