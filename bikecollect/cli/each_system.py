@@ -14,7 +14,7 @@ from bikecollect.core.errors import (
     ExitCode,
     SettingsError,
     StorageError,
-    open_files_hint,
+    resource_hint,
 )
 from bikecollect.setup.settings import Settings
 from bikecollect.wiring import history
@@ -39,7 +39,7 @@ class Attempts:
         except (StorageError, SettingsError, OSError) as error:
             if self._is_only or isinstance(error, BrokenPipeError):
                 raise
-            complain(f"{name}: skipped: {error}{open_files_hint(str(error))}")
+            complain(f"{name}: skipped: {error}{resource_hint(str(error))}")
             is_setting = isinstance(error, SettingsError)
             self.code = ExitCode.SETTINGS if is_setting else ExitCode.IO
 

@@ -8,7 +8,7 @@ import click
 
 from bikecollect.cli import cli
 from bikecollect.cli.options import Screen, complain
-from bikecollect.core.errors import BikecollectError, ExitCode, open_files_hint
+from bikecollect.core.errors import BikecollectError, ExitCode, resource_hint
 from bikecollect.core.text import message, visible
 
 DUCKDB_ERROR = "OutOfMemoryException"
@@ -57,7 +57,7 @@ def _io_error(error: OSError) -> int:
         return ExitCode.OK  # the reader, `head` perhaps, closed the pipe
     what = error.filename or "cannot write the output"
     text = f"{what}: {error.strerror or error}"
-    complain(message(text + open_files_hint(text)))
+    complain(message(text + resource_hint(text)))
     return ExitCode.IO
 
 

@@ -22,9 +22,13 @@
     └── Interrupted         130/143  the run was ended by a signal
 """
 
+import os
+import re
 import resource
 import signal
+from contextlib import suppress
 from enum import Enum, IntEnum
+from pathlib import Path
 from typing import Self
 
 from bikecollect.core.text import message
@@ -33,14 +37,34 @@ FEW_FILES = 64
 """With fewer open files allowed, SQLite and DuckDB fail without saying why."""
 NOT_OPENED = ("unable to open database file", "Cannot open file")
 HINT = "too many open files"
+FEW_INODES = 16
+"""With fewer free inodes a disk is full, whatever space it has."""
+NO_SPACE = "No space left on device"
 
 
-def open_files_hint(text: str) -> str:
-    """Return the remedy to append to the error *text* if the limit of files may be why.
+def resource_hint(text: str) -> str:
+    """Return the remedy to append to the error *text* if it has another cause.
 
-    >>> open_files_hint("No space left on device")
+    This is the limit of open files, or a disk that has space and no inodes.
+
+    >>> resource_hint("No space left on device")
     ''
     """
+    return _inodes_hint(text) or _open_files_hint(text)
+
+
+def _inodes_hint(text: str) -> str:
+    if NO_SPACE not in text or "inodes are left" in text:
+        return ""
+    for path in map(Path, re.findall(r"/[^\s:'\"]+", text)):
+        with suppress(OSError):
+            disk = os.statvfs(next(p for p in (path, *path.parents) if p.is_dir()))
+            if disk.f_files and disk.f_favail < FEW_INODES and disk.f_bavail:
+                return "; no inodes are left: remove small files (see df -i)"
+    return ""
+
+
+def _open_files_hint(text: str) -> str:
     is_named = "Too many open files" in text
     if HINT in text or not (is_named or any(word in text for word in NOT_OPENED)):
         return ""
@@ -249,7 +273,7 @@ class StorageError(BikecollectError):
     def __init__(
         self, text: str, *, cause: str | None = None, lines: bool = False
     ) -> None:
-        super().__init__(text + open_files_hint(text), cause=cause, lines=lines)
+        super().__init__(text + resource_hint(text), cause=cause, lines=lines)
 
 
 class MirrorError(StorageError):

@@ -1,0 +1,34 @@
+"""Errors say what to do where the system's message does not."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from bikecollect.core.errors import StorageError
+
+
+def test_a_disk_without_inodes_is_named_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system says only that no space is left, and `df` shows plenty."""
+    disk = os.statvfs_result((4096, 4096, 900, 800, 700, 400, 0, 0, 0, 255))
+    monkeypatch.setattr("os.statvfs", lambda _: disk)
+    text = f"cannot write {tmp_path}/no/such.zip: [Errno 28] No space left on device"
+
+    error = str(StorageError(text))
+
+    assert error == f"{text}; no inodes are left: remove small files (see df -i)"
+    assert str(StorageError(error)) == error
+
+
+@pytest.mark.parametrize("inodes", [(400, 300, 300), (0, 0, 0)])
+def test_a_full_disk_has_no_such_hint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inodes: tuple[int, int, int]
+) -> None:
+    """Neither where inodes are left, nor on file systems that have none."""
+    disk = os.statvfs_result((4096, 4096, 900, 0, 0, *inodes, 0, 255))
+    monkeypatch.setattr("os.statvfs", lambda _: disk)
+    text = f"cannot write {tmp_path}/x.zip: [Errno 28] No space left on device"
+
+    assert str(StorageError(text)) == text
