@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from command import bikecollect as run_bikecollect
+from command import on_terminal
 
 from bikecollect.cli.timeparse import moment
 from bikecollect.core.incidents import Incident
@@ -92,25 +93,12 @@ def test_status_without_utf8_is_plain_ascii(played: Path) -> None:
 
 def test_colour_is_for_terminals_and_never_with_no_color(played: Path) -> None:
     """As https://no-color.org defines."""
-    script = shutil.which("script")
-    if script is None:
-        pytest.skip("no program script, which gives a terminal")
-    command = (
-        f"{sys.executable} -m bikecollect --config {played}/bikecollect.toml status"
-    )
-    coloured = {}
-    terminals = {"terminal": {}, "no-color": {"NO_COLOR": "1"}}
-    terminals["dumb"] = {"TERM": "dumb"}
-    for name, more in terminals.items():
-        process = subprocess.run(
-            [script, "-qec", command, "/dev/null"],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            env={**os.environ, "TERM": "xterm", **more},
-            check=True,
-        )
-        coloured[name] = "\x1b[3" in process.stdout
+    command = ("--config", played / "bikecollect.toml", "status")
+    coloured = {
+        "terminal": "\x1b[3" in on_terminal(*command),
+        "no-color": "\x1b[3" in on_terminal(*command, NO_COLOR="1"),
+        "dumb": "\x1b[3" in on_terminal(*command, TERM="dumb"),
+    }
     assert coloured == {"terminal": True, "no-color": False, "dumb": False}
 
 

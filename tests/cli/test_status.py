@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 import pytest
+from command import on_terminal
 from served import serving
 from test_fetch import GOOD, bikecollect, settings
 from world import NOON, TAIPEI, World, body
@@ -380,25 +381,13 @@ def test_watching_ends_with_130_when_interrupted(tmp_path: Path) -> None:
     assert "Traceback" not in stderr
 
 
-def _on_a_terminal(path: Path, env: dict[str, str]) -> bytes:
-    """Return what the command prints to a terminal."""
-    ours, theirs = os.openpty()
-    command = [sys.executable, "-m", "bikecollect", "--config", str(path), "status"]
-    subprocess.run(
-        command, stdout=theirs, env={**os.environ, **env}, timeout=60, check=True
-    )
-    screen = os.read(ours, 100_000)
-    os.close(theirs)
-    os.close(ours)
-    return screen
-
-
 def test_colour_is_only_for_terminals_without_no_color(tmp_path: Path) -> None:
     """Neither in a pipe nor with NO_COLOR."""
     path = settings(tmp_path, "http://127.0.0.1:9/")
 
-    assert b"\x1b[31m" in _on_a_terminal(path, {})
-    assert b"\x1b[" not in _on_a_terminal(path, {"NO_COLOR": "1"})
+    command = ("--config", path, "status")
+    assert "\x1b[31m" in on_terminal(*command)
+    assert "\x1b[" not in on_terminal(*command, NO_COLOR="1")
     assert "\x1b[" not in bikecollect("--config", path, "status").stdout
 
 

@@ -370,7 +370,7 @@ def test_an_interrupted_backfill_says_so_and_continues_later(
     )
     wait_until(lambda: (world.folder / CSV).exists() or child.poll() is not None, CSV)
     child.terminate()
-    child.communicate()
+    child.communicate(timeout=PATIENCE)
     before = len(world.committed())
 
     fill(world, "--from", other.folder)
