@@ -84,7 +84,7 @@ class Alerter:
     after: int = 1
     clock: Callable[[], float] = time.time
 
-    def tell(self, runs: Iterable[Run]) -> bool:
+    def report(self, runs: Iterable[Run]) -> bool:
         """Report *runs*; return whether an alert was sent or queued by any channel."""
         runs = [run for run in runs if _counts(run)]
         return self._report(lambda stack: [self._evaluated(r, stack) for r in runs])

@@ -131,10 +131,10 @@ def _sweep(path: Path) -> None:
     for old in path.parent.iterdir():
         if old.name.startswith(begin) and PART.fullmatch(old.name[len(begin) :]):
             with suppress(OSError):
-                _sweep_one(old)
+                _remove_leftover(old)
 
 
-def _sweep_one(old: Path) -> None:
+def _remove_leftover(old: Path) -> None:
     fd = os.open(old, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         info = os.fstat(fd)

@@ -89,7 +89,7 @@ class Backfiller:
         self._restore()
         there = self.blocks.read() | self._alone()
         vehicles = self.vehicles.read() if self.vehicles else set()
-        waiting = [(name, "") for name in self._left_waiting(there)]
+        waiting = [(name, "") for name in self._waiting_payloads(there)]
         yield from self._recommit(waiting, there, vehicles, INBOX)
         rejected = [(name, "") for name in self.payloads.rejected()]
         yield from self._recommit(rejected, there, vehicles, REJECTED)
@@ -145,7 +145,7 @@ class Backfiller:
         if not self.dry and not taken.isdisjoint(replaced):
             self._remove_replaced()
 
-    def _left_waiting(self, there: set[Slot]) -> list[str]:
+    def _waiting_payloads(self, there: set[Slot]) -> list[str]:
         """Return the payloads in the inbox whose slots are damaged or missing."""
         names = self.payloads.waiting()
         return [name for name in names if slot_of(name) not in there]

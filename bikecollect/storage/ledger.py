@@ -123,16 +123,18 @@ class Ledger(LedgerFile):
         """Return the block of *slot*, None if it has none or it was released."""
         if slot in self._released:
             return None
-        return self._one("slot = ?", slot)
+        return self._first_block("slot = ?", slot)
 
     def block_before(self, slot: Slot) -> Block | None:
         """Return the newest block older than *slot*."""
-        return self._one("slot < ? ORDER BY slot DESC LIMIT 1", slot)
+        return self._first_block("slot < ? ORDER BY slot DESC LIMIT 1", slot)
 
     def fresh_block_before(self, slot: Slot) -> Block | None:
         """Return the newest block older than *slot* that is not stale."""
         fresh = "' ' || flags || ' ' NOT LIKE '% stale %'"
-        return self._one(f"slot < ? AND {fresh} ORDER BY slot DESC LIMIT 1", slot)
+        return self._first_block(
+            f"slot < ? AND {fresh} ORDER BY slot DESC LIMIT 1", slot
+        )
 
     def is_newest(self, slot: Slot) -> bool:
         """Return whether no block is of a later plausible slot than *slot*."""
@@ -331,6 +333,6 @@ class Ledger(LedgerFile):
                     with self.transaction() as db:
                         db.execute(sql)
 
-    def _one(self, where: str, *values: object) -> Block | None:
+    def _first_block(self, where: str, *values: object) -> Block | None:
         sql = f"SELECT * FROM blocks WHERE {where}"
         return next(map(Block.from_row, self.all(sql, *values)), None)

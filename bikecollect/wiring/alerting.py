@@ -47,7 +47,7 @@ def pinger(settings: Settings) -> Pinger | None:
     return Pinger(send, settings.ping.start, seconds)
 
 
-def tell_of_settings(settings: Settings, error: SettingsError | None) -> bool:
+def report_settings(settings: Settings, error: SettingsError | None) -> bool:
     """Alert people that the settings file is invalid (*error*), or valid again.
 
     *settings* has the alert channels. Returns whether people were alerted.
@@ -60,7 +60,7 @@ def tell_of_settings(settings: Settings, error: SettingsError | None) -> bool:
     run = Run(process.run_id(), "settings", slot_at(now, settings.seconds), now)
     run = run.failed(error) if error else run.ended(Outcome.DUPLICATE)
     try:
-        told = alerter.tell([run])
+        is_reported = alerter.report([run])
     except Exception:
         log.debug("alerting", exc_info=True)
         return False
@@ -72,7 +72,7 @@ def tell_of_settings(settings: Settings, error: SettingsError | None) -> bool:
         stored = state.load()
         if stored is not None and not any(i.is_open for i in stored.incidents):
             state_path.unlink(missing_ok=True)
-    return told
+    return is_reported
 
 
 def alerter(

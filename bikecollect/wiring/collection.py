@@ -91,7 +91,7 @@ def collector(settings: Settings, system_ids: Sequence[str], times: Times) -> Co
         cycle=lambda name, seconds: cycle(
             settings, name, times, folders[name], seconds=seconds, working=working
         ),
-        alert=lambda failed, runs: alerter(chosen, systems, times, failed).tell(runs),
+        alert=lambda failed, runs: alerter(chosen, systems, times, failed).report(runs),
         logs=partial(run_logs, settings),
         ping=pinger(settings),
         redact=settings.redact,

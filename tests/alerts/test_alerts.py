@@ -241,7 +241,7 @@ def test_a_bug_in_an_alert_does_not_change_the_outcome(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("in the alerter")
 
-    monkeypatch.setattr("bikecollect.alerts.alerter.Alerter.tell", broken)
+    monkeypatch.setattr("bikecollect.alerts.alerter.Alerter.report", broken)
     world = World(tmp_path / "data", "a")
     with world.served() as settings:
         (run,) = world.slot(settings)

@@ -66,7 +66,7 @@ def fetch(
 def _settings(shared: Shared) -> "Settings":
     """Return the settings; alerts report when they become unusable or usable again."""
     from bikecollect.core.errors import SettingsError
-    from bikecollect.wiring.alerting import tell_of_settings
+    from bikecollect.wiring.alerting import report_settings
 
     try:
         settings = shared.settings_for_cron()
@@ -75,8 +75,8 @@ def _settings(shared: Shared) -> "Settings":
 
         ways = read_alert_settings(shared.config)
         if ways is not None:
-            tell_of_settings(ways, error)
+            report_settings(ways, error)
         raise
     if settings.source:
-        tell_of_settings(settings, None)
+        report_settings(settings, None)
     return settings

@@ -122,7 +122,7 @@ class Client:
             return last
         raise result.error
 
-    def _left(self) -> float:
+    def _remaining(self) -> float:
         return self._deadline - self._monotonic()
 
     def _transport_for(self, url: Url) -> Transport:
@@ -134,7 +134,7 @@ class Client:
                 access,
                 self._budget,
                 clock=self._clock,
-                left=self._left,
+                left=self._remaining,
                 public_host=self.public_host,
             )
         return self._transport
@@ -145,7 +145,7 @@ class Client:
         A server that asks for a longer pause than is left gets one last attempt just
         before the deadline, unless we are rate-limited: then there is none.
         """
-        left = self._left() - self._budget.worth_a_try
+        left = self._remaining() - self._budget.worth_a_try
         if left <= 0:
             return False
         wait = max(failure.pause, backoff(number, self._random))
@@ -196,7 +196,7 @@ class Client:
     def _bounded(self, name: str, url: Url) -> Document:
         """Make one attempt in a thread; raises FeedUnavailable if it takes too long."""
         transport = self._transport_for(url)
-        seconds = max(0.0, min(self._patience, self._left()))
+        seconds = max(0.0, min(self._patience, self._remaining()))
         try:
             return deadline(
                 lambda: transport.get(name, url),

@@ -64,7 +64,7 @@ def _remove_leftovers(parent: Path) -> None:
         for entry in entries:
             if OURS.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
                 with suppress(OSError):
-                    _remove_if_left(Path(entry.path))
+                    _remove_if_abandoned(Path(entry.path))
 
 
 def _is_empty(folder: int) -> bool:
@@ -72,7 +72,7 @@ def _is_empty(folder: int) -> bool:
         return next(entries, None) is None
 
 
-def _remove_if_left(folder: Path) -> None:
+def _remove_if_abandoned(folder: Path) -> None:
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     fd = os.open(folder, flags)
     try:
