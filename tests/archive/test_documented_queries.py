@@ -9,10 +9,26 @@ from keeping import compacted
 from world import World
 
 from bikecollect.core.slots import DAY
+from bikecollect.storage.csv_format import derived
 
-pytest.importorskip("duckdb")
+duckdb = pytest.importorskip("duckdb")
 PAGE = Path(__file__).parents[2] / "docs/how-to/ask-the-history.md"
 LINES = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def read(code: str, folder: Path) -> list[str]:
+    """Return the ids of the stations in the frame that *code* of the docs makes."""
+    for word, value in (
+        ("DATA", str(folder)),
+        ("SYSTEM", "city"),
+        ("DAY", "2026-11-22"),
+    ):
+        code = code.replace(word, value)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    frame = names["frame"]
+    frame = frame.df() if hasattr(frame, "df") else frame
+    return sorted(frame["station_id"])
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -25,16 +41,34 @@ def test_a_one_liner_of_the_docs_reads_all_rows(code: str, folder: Path) -> None
     compacted(world)
     world.fetch({"0001": 4, "0002": 1})
     expected = ["0001", "0002"] * (2 if ".csv" in code else 1)
-    for word, value in (
-        ("DATA", str(folder)),
-        ("SYSTEM", "city"),
-        ("DAY", "2026-11-22"),
-    ):
-        code = code.replace(word, value)
 
-    names: dict[str, Any] = {}
-    exec(code, names)
+    assert read(code, folder) == sorted(expected)
 
-    frame = names["frame"]
-    frame = frame.df() if hasattr(frame, "df") else frame
-    assert sorted(frame["station_id"]) == sorted(expected)
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize("code", LINES, ids=lambda text: text.split()[1])
+def test_days_of_the_form_before_are_read_beside_new_ones(
+    code: str, folder: Path, *, is_first: bool
+) -> None:
+    """A day with `occupancy`, before or after one that leaves it out."""
+    world = World(folder / "city", derived=(derived("occupancy"),))
+    for _ in range(2):
+        world.fetch({"0001": 3, "0002": 0}, capacity=9)
+        world.clock.now += DAY
+        compacted(world)
+    parts = sorted((folder / "archive/station_status").glob("*/*/part.parquet"))
+    with_occupancy(parts[0 if is_first else 1])
+
+    assert read(code, folder) == sorted(["0001", "0002"] * 2)
+
+
+def with_occupancy(part: Path) -> None:
+    """Rewrite *part* as the version before wrote it."""
+    other = part.with_suffix(".old")
+    duckdb.sql(
+        "COPY (SELECT * EXCLUDE (occupancy_is_derived), 0.5 AS occupancy"
+        f" FROM read_parquet('{part}', hive_partitioning = false))"
+        f" TO '{other}' (FORMAT parquet)"
+    )
+    other.replace(part)
