@@ -219,7 +219,8 @@ class Alerter:
     ) -> AlertState:
         """Return *state* without slots of a time when the clock was wrong.
 
-        Else a clock that was ahead once would mute the alerts until that time.
+        Else a clock that was ahead once would mute the alerts until that time. What has
+        closed in the future was an error of the clock: nothing returns to it.
         """
         seen = state.seen or run.slot
         is_ahead = seen > run.slot + self.interval
@@ -227,7 +228,11 @@ class Alerter:
             return state
         if not is_ahead and seen >= CLOCK_FLOOR:
             return state
-        incidents = tuple(i.until(run.slot) for i in state.incidents)
+        incidents = tuple(
+            incident.until(run.slot)
+            for incident in state.incidents
+            if incident.closed is None or incident.closed <= run.slot
+        )
         return state._replace(seen=ledger.last_run(run.slot), incidents=incidents)
 
     def _with_ledger(

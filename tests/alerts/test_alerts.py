@@ -488,6 +488,31 @@ def test_a_clock_that_was_ahead_mutes_no_alert(
     ]
 
 
+def test_what_closed_in_the_future_is_not_returned_to(
+    tmp_path: Path, mailserver: MailServer
+) -> None:
+    """A clock ahead by a day reported 288 lost slots; the one it skipped counts."""
+    world = World(tmp_path / "data", "a", mail=mailserver.settings())
+    with world.served() as settings, mailserver.up():
+        world.slot(settings)
+        with (state_file := state_of(settings)).held():
+            state = state_file.load()
+            assert state is not None
+            assert state.seen is not None
+            since, ahead = Slot(state.seen + 300), Slot(state.seen + DAY)
+            name = f"missed-{since}"
+            missed = Incident(name, "missed", since, ahead, ahead, slots=288, told=1)
+            state_file.save(state._replace(seen=ahead, incidents=(missed,)))
+        world.slot(settings, skip=1)
+        world.slot(settings)
+        incidents = stored_incidents(settings.system_folder("a"))
+
+    assert [(i.kind, i.slots, i.is_open) for i in incidents] == [("missed", 1, False)]
+    assert mailserver.subjects() == [
+        "a: slots not collected 00:10 to 00:15, 1 slot lost"
+    ]
+
+
 def test_an_incident_dated_in_the_future_closes(
     tmp_path: Path, mailserver: MailServer
 ) -> None:
