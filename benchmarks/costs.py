@@ -4,7 +4,7 @@ Run: .venv/bin/python benchmarks/costs.py [SYSTEMS] [STATIONS] [SLOTS]
 
 SYSTEMS simulated YouBike cities, served on loopback with gzip, are collected for SLOTS
 slots by the real client, files and ledger, with a clock that waits for nothing. One
-more call is a process of its own, for its memory. Two cities are collected for a whole
+more call is a separate process, for its memory. Two cities are collected for a whole
 day, which is then archived. A month has 30 days of 288 slots.
 """
 

@@ -48,7 +48,7 @@ print(os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, wall,
 
 
 def measured(command: list[str]) -> Figures:
-    """Run *command* and return what it took."""
+    """Run *command* and return its cost."""
     environment = dict(os.environ)
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # cron's Python has its .pyc
     launcher = [sys.executable, "-I", "-S", "-c", LAUNCHER, *command]

@@ -2,7 +2,7 @@
 
 Run: .venv/bin/python benchmarks/many_systems.py [SYSTEMS] [FAILING PER CENT] [STATIONS]
 
-Each system is on an address of its own, and answers after 200 ms. Of the failing ones a
+Each system has its own address, and answers after 200 ms. Of the failing ones a
 third answers 500, a third hangs, a third drips.
 """
 
@@ -55,7 +55,7 @@ def addresses(systems: int, failing: int, port: int) -> dict[str, str]:
 
 
 def run(title: str, command: list[str]) -> str:
-    """Run *command*, print what it took, and return its output."""
+    """Run *command*, print its cost, and return its output."""
     environment = dict(os.environ)
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # cron's Python has its .pyc
     with tempfile.TemporaryFile("w+") as output:

@@ -1,4 +1,4 @@
-"""Serve the feeds of many systems on loopback, each on an address of its own.
+"""Serve the feeds of many systems on loopback, each on its own address.
 
 Run: serve_systems.py STATIONS LATENCY. The path says how a feed behaves: /ok, /error
 (500), /hang (no answer), /drip (a byte every five seconds).

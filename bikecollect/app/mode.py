@@ -21,5 +21,5 @@ def base_path() -> str:
 
 
 def is_embedded() -> bool:
-    """Return whether the page is a figure within a page of somebody else."""
+    """Return whether the page is a figure within a page of another site."""
     return st.context.is_embedded is True

@@ -39,7 +39,7 @@ STYLE = """<style>
 }
 </style>"""
 UNREADABLE = "The data cannot be read at the moment."
-"""What visitors of a public app are told of an error."""
+"""The text that visitors of a public app see in place of an error."""
 RANGES = {"7 days": 7, "28 days": 28, "90 days": 90, "365 days": 365, "All": 0}
 OWN = "Custom dates"
 TRAIL = timedelta(days=TRAIL_DAYS)

@@ -1,6 +1,6 @@
 """The files of the archive: regular files in folders named after days.
 
-Links and special files are ignored: who puts one into an archive cannot choose what is
+Links and special files are ignored: adding one to an archive cannot choose what is
 read in its place.
 """
 

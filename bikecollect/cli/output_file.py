@@ -50,7 +50,7 @@ def text_file(fd: int) -> TextIO:
 
 @contextmanager
 def placed(path: Path, mode: int = 0) -> Iterator[int]:
-    """Yield a descriptor; what is written to it stands at *path* once all is there.
+    """Yield a descriptor; its content appears at *path* when it is complete.
 
     Where the block raises, *path* is as it was. With *mode* the file gets these
     permissions, else those that it had. Streams (``-``, ``/dev/stdout``, ``/dev/fd/3``)

@@ -38,7 +38,7 @@ FEW_FILES = 64
 NOT_OPENED = ("unable to open database file", "Cannot open file")
 HINT = "too many open files"
 FEW_INODES = 16
-"""With fewer free inodes a disk is full, whatever space it has."""
+"""With fewer free inodes a disk counts as full."""
 NO_SPACE = "No space left on device"
 
 

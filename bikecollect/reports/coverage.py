@@ -27,10 +27,10 @@ class Evidence:
     *first* is the first expected slot. *runs* are sorted by their start and
     include one run before and one after the range; the last may stand for the present
     moment (no outcome, only a boot id and uptimes). *spare* maps slots to the folder
-    that holds a payload for them: inbox, rejected or kept; *unreadable* are those whose
-    payloads cannot be read by this version, *untried* those with payloads that nobody
-    has tried to read. *incidents* are those
-    during which a run may have been unable to record itself.
+    that has a payload for them: inbox, rejected or kept; *unreadable* are those whose
+    payloads cannot be read by this version, *untried* those with payloads that were
+    never tried. *incidents* are those during which a run may have been unable to
+    record itself.
     """
 
     first: Slot | None = None
@@ -46,7 +46,7 @@ class Judged(NamedTuple):
     """An expected slot and its state; *spare* names a source that can still fill it.
 
     *unreadable*: it has payloads only that cannot be read; *untried*: it has payloads
-    that nobody has tried to read.
+    that were never tried.
     """
 
     slot: Slot
@@ -63,7 +63,7 @@ class Gap:
 
     All have the same *cause*; *backfillable* of them can still be filled from *origin*,
     *unreadable* of them have payloads only that cannot be read, *untried* of them have
-    payloads that nobody has tried to read.
+    payloads that were never tried.
     """
 
     start: Slot

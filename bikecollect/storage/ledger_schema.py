@@ -88,7 +88,7 @@ CREATE TABLE incidents (
     lost INTEGER NOT NULL,      -- slots without a block because of it
     told INTEGER NOT NULL,      -- number of reports
     causes TEXT NOT NULL,       -- JSON: cause -> slots
-    text TEXT NOT NULL          -- what was said last
+    text TEXT NOT NULL          -- the last message
 ) STRICT;
 CREATE INDEX incidents_by_slot ON incidents (opened);
 """

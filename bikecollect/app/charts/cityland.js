@@ -57,7 +57,7 @@ function bridges(land, mesh, places) {
   }
 }
 
-// Adds the part of a convex polygon that lies within a circle around its station.
+// Adds the part of a convex polygon that is within a circle around its station.
 function cell(land, polygon, [x, y], radius) {
   if (!polygon) return;
   const edges = [];
@@ -103,7 +103,7 @@ function frontiers(borders, mesh, pieces, stations, reach) {
   }
 }
 
-// Returns the part of a line that lies within a circle, null if none does.
+// Returns the part of a line within a circle, null if none does.
 function within(a, b, [x, y], radius) {
   const dx = b[0] - a[0], dy = b[1] - a[1], fx = a[0] - x, fy = a[1] - y;
   const p = dx * dx + dy * dy, q = fx * dx + fy * dy;

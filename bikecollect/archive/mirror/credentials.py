@@ -1,6 +1,6 @@
 """Credentials for object stores: the environment and the files of their own tools.
 
-The library reads the environment by itself, and Google's and Azure's files. The files
+The library itself reads the environment, and Google's and Azure's files. The files
 of the AWS tools (``~/.aws/credentials``, ``~/.aws/config``) are read here.
 """
 

@@ -92,7 +92,7 @@ class Dialect:
 
     def with_bicycles(self) -> "Dialect":
         """Return this dialect with the kinds of vehicles counted: bicycles, e-bikes."""
-        from bikecollect.feeds.reading.vehicle_types import bicycles  # rarely asked for
+        from bikecollect.feeds.reading.vehicle_types import bicycles  # rarely used
 
         return replace(self, kinds=bicycles)
 

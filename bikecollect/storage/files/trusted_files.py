@@ -184,7 +184,7 @@ def _check(path: Path) -> None:
             f"{path} belongs to the user {user_name(info.st_uid)}, who may change it "
             "at any time",
             f"sudo chown {user_name(os.geteuid())} {quoted(path)}",
-            first="if you trust what it holds, ",
+            first="if you trust its content, ",
         )
     is_sticky = stat.S_ISDIR(info.st_mode) and info.st_mode & stat.S_ISVTX
     if not stat.S_ISLNK(info.st_mode) and not is_sticky and _others_write(path):

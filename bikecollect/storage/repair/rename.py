@@ -105,7 +105,7 @@ class SystemRename:
                 temporary.replace(path)
 
     def _move_alert_state(self) -> None:
-        """Keep what people were told, and the mails that wait; skipped on errors."""
+        """Keep the incidents and the waiting mails; skipped on errors."""
         pairs = [
             (
                 data_folder.alert_state_path(self.old, str(self.data / self.old)),

@@ -72,7 +72,7 @@ class Repairer:
     def _correct_ledger(self, blocks: Sequence[Block]) -> int:
         """Correct slot and rows of *blocks* as their lines say; return how many.
 
-        Somebody edited the ledger, and the checksums prove the lines. Of two blocks of
+        The ledger was edited, and the checksums prove the lines. Of two blocks of
         one slot the one with the right slot stays.
         """
         wrong = []

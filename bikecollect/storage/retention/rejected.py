@@ -1,4 +1,4 @@
-"""Bounds the folder of rejected payloads, and of what was set aside beside them.
+"""Bounds the folder of rejected payloads, and the files set aside in it.
 
 A publisher who changes a feed for months, or a disk that damages files daily, must not
 fill the disk. What `backfill` may still need is not removed within its days.
