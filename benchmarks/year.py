@@ -80,7 +80,7 @@ SELECT slot, slot + 2 AS fetched_at, station_id, bikes AS num_vehicles_available
     CAST(NULL AS INTEGER) AS num_docks_disabled, capacity,
     CAST(NULL AS BOOLEAN) AS is_installed, active AS is_renting,
     active AS is_returning, CAST(changed AS BIGINT) AS last_reported,
-    round(bikes / capacity, 4) AS occupancy,
+    true AS occupancy_is_derived,
     CAST((slot + {offset}) % 86400 // 60 AS SMALLINT) AS minute_of_day,
     CAST(((slot + {offset}) // 86400 + 3) % 7 * 24 + (slot + {offset}) % 86400 // 3600
         AS SMALLINT) AS hour_of_week
@@ -165,10 +165,12 @@ def _day(db: "DuckDBPyConnection", data: Path, number: int) -> tuple[object, ...
         duckdb_engine.load(db, name, columns, values)
     db.execute(f"CREATE OR REPLACE VIEW day_slots AS SELECT {keys}, * FROM slot_values")
     plain = "SELECT * EXCLUDE (system_id, date) FROM ({}) AS s ORDER BY station_id{}"
-    _copy(db, "SELECT * FROM slot_values ORDER BY slot", files["slots"])
-    _copy(db, "SELECT * FROM run_values", files["runs"])
-    _copy(db, plain.format(summaries.coverage(INTERVAL), ""), files["coverage"])
-    _copy(db, plain.format(summaries.profile(), ", hour_of_week"), files["profile"])
+    small = parquet.SMALL
+    _copy(db, "SELECT * FROM slot_values ORDER BY slot", files["slots"], small)
+    _copy(db, "SELECT * FROM run_values", files["runs"], small)
+    _copy(db, plain.format(summaries.coverage(INTERVAL), ""), files["coverage"], small)
+    profile = plain.format(summaries.profile(), ", hour_of_week")
+    _copy(db, profile, files["profile"], small)
     slots = sum(not missing(slot) for slot in range(begin, end, INTERVAL))
     parts = {
         name: {"bytes": path.stat().st_size, "sha256": digest(path)}
@@ -178,9 +180,11 @@ def _day(db: "DuckDBPyConnection", data: Path, number: int) -> tuple[object, ...
     return (day, slots * STATIONS, slots, *texts)
 
 
-def _copy(db: "DuckDBPyConnection", sql: str, path: Path) -> None:
+def _copy(
+    db: "DuckDBPyConnection", sql: str, path: Path, options: str = parquet.OPTIONS
+) -> None:
     target = duckdb_engine.text(str(path))
-    db.execute(f"COPY ({sql}) TO {target} ({parquet.OPTIONS})")
+    db.execute(f"COPY ({sql}) TO {target} ({options})")
 
 
 def _slots(begin: int, end: int) -> Iterator[tuple[object, ...]]:
