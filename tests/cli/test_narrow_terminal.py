@@ -1,12 +1,13 @@
 """A narrow terminal, a dumb one, and shell completion."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
-from command import on_terminal
+from command import bikecollect, on_terminal
 from world import World
 
 from bikecollect.cli import cli
@@ -111,3 +112,48 @@ def test_a_tab_completes(
 
     completed = [line.partition(",")[2] for line in result.output.split()]
     assert [value for value in completed if value] == values
+
+
+def parameters(command: click.Command, name: str) -> Iterator[tuple[str, str, bool]]:
+    """Yield the parameters of *command* and its parts, and whether they complete."""
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for part in command.list_commands(context):
+            inner = command.get_command(context, part)
+            assert inner is not None
+            yield from parameters(inner, f"{name} {part}".strip())
+    for parameter in command.params:
+        completes = parameter._custom_shell_complete is not None
+        yield name, str(parameter.name), completes
+
+
+def test_every_system_and_station_completes() -> None:
+    """Also those of commands that come later."""
+    named = {"system_ids", "system_id", "system", "station", "outcome", "old"}
+
+    missing = [
+        (command, name)
+        for command, name, completes in parameters(cli, "")
+        if name in named and not completes
+    ]
+
+    assert missing == []
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        ("backfil-report", 'did you mean "backfill-report"'),
+        ("feeds serch oslo", "Did you mean 'search'"),
+        ("status --watc 5", "Did you mean"),
+        ("report houres", 'did you mean "hours"'),
+        ("export --what stationstatus", "station_status"),
+        ("runs --outcome colected", "collected"),
+    ],
+)
+def test_a_mistyped_word_gets_a_suggestion(config: Path, words: str, hint: str) -> None:
+    """Commands, options, reports, tables and outcomes; exit code 64."""
+    process = bikecollect("--config", config, *words.split())
+
+    assert process.returncode == 64
+    assert hint.lower() in process.stderr.lower()

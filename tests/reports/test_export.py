@@ -127,6 +127,21 @@ def test_a_range_may_begin_long_before_the_data(config: Path, since: str) -> Non
     assert export(config, "--since", since, "--until", "9999-12-31") == everything
 
 
+@pytest.mark.parametrize("what", ["station_status", "stations", "gaps", "runs"])
+def test_an_export_of_a_system_without_data_is_an_error(
+    config: Path, tmp_path: Path, what: str
+) -> None:
+    """No file, not even a header: nobody takes it for a result."""
+    text = config.read_text(encoding="utf-8").replace("systems.city", "systems.new")
+    config.write_text(text, encoding="utf-8")
+    path = tmp_path / "rows.csv"
+    process = bikecollect("--config", config, "export", "--what", what, "-o", path)
+
+    assert (process.returncode, process.stdout) == (64, "")
+    assert f"no rows of {what} yet; see: " in process.stderr
+    assert not path.exists()
+
+
 @pytest.mark.usefixtures("world")
 def test_a_terminal_shows_names_of_stations(config: Path) -> None:
     """A pipe gets the text of the daily files."""

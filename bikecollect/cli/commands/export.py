@@ -190,12 +190,10 @@ def _refuse_nothing(exporter: Exporter, request: ExportRequest) -> None:
         limits.append(f"before {request.until}")
     if request.stations:
         limits.append(f"of station {', '.join(request.stations)}")
-    if not limits or exporter.rows or request.what == "stations":
+    if exporter.rows or (request.what == "gaps" and exporter.has_slots()):
         return
-    if request.what != "gaps" or not exporter.has_slots():
-        raise UsageError(
-            f"no rows {' '.join(limits)}; see: bikecollect backfill-report"
-        )
+    text = " ".join(["no rows", *(limits or ["of", request.what, "yet"])])
+    raise UsageError(f"{text}; see: bikecollect backfill-report")
 
 
 def _form(form: str | None, output: Path | None, *, excel_safe: bool) -> str:
