@@ -192,8 +192,9 @@ def slot_rows(
     """
     grid, now = system.grid, clock()
     history = History(system.system_id, system.path)
-    evidence = read(history, system.path, begin, end, _present(now))
-    expected_from = history.first()
+    with history.session():
+        evidence = read(history, system.path, begin, end, _present(now))
+        expected_from = history.first()
     first = expected_from if expected_from is not None else end
     over = end_of_slots(now, grid, evidence.blocks)
     judged = judge(evidence, grid, max(begin, first), min(end, over))

@@ -17,20 +17,26 @@ STATION, DISTRICT, SYSTEM = "station", "district", "system"
 class Report:
     """A report; *places* are the possible groupings of its rows, the default first.
 
-    *may_be_empty*: no row is an answer, too, such as no change; *is_heavy*: the
-    stations are read some at a time, as an engine holds a list of values per group.
+    *may_be_empty*: no row is an answer, too, such as no change. If *slots_per_value* is
+    not 0, an engine holds a value for so many slots of a station: it gets some stations
+    at a time.
     """
 
     name: str
     places: tuple[str, ...] = (STATION,)
     needs_moment: bool = False
     may_be_empty: bool = False
-    is_heavy: bool = False
+    slots_per_value: int = 0
 
     @property
     def text(self) -> str:
         """The SQL with placeholders for values, below comments that describe it."""
         return files(__package__).joinpath(f"{self.name}.sql").read_text("utf-8")
+
+    @property
+    def is_by_system(self) -> bool:
+        """Whether its rows are sorted by system first."""
+        return self.text.rpartition("ORDER BY ")[2].startswith("system_id")
 
     @property
     def title(self) -> str:
@@ -56,9 +62,9 @@ REPORTS: Mapping[str, Report] = {
         Report("snapshot"),
         Report("stations"),
         Report("history"),
-        Report("hours"),
+        Report("hours", slots_per_value=12),
         Report("days"),
-        Report("typical", is_heavy=True),
+        Report("typical", slots_per_value=1),
         Report("scarcity", (SYSTEM, DISTRICT)),
         Report("neighbours", may_be_empty=True),
         Report("vehicles", (SYSTEM,)),

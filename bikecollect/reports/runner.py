@@ -51,13 +51,14 @@ COUNT = (
     "SELECT COUNT(*) AS slots FROM slots AS s"
     " WHERE s.date >= DATE '$since' AND s.date < DATE '$until' GROUP BY s.system_id"
 )
-ROWS_AT_ONCE = 150_000
-"""Rows that a heavy report reads at a time: 140 MB in DuckDB for `typical`."""
+VALUES_AT_ONCE = 150_000
+"""Values that a heavy report holds at a time: 140 MB in DuckDB for `typical`."""
 BATCH = 10_000
 """Rows of a result that are read at a time."""
 ALWAYS = (0, 1 << 40)
 NEVER = (1, 0)
 """First and last slot of a station that was always, or never, in the system."""
+NO_DATA = "no data in that range"
 NOWHERE = "(no district)"
 
 
@@ -167,10 +168,14 @@ def stream(
 def _run(
     engine: Engine, report: Report, values: Values, members: Sequence[tuple[Any, ...]]
 ) -> BatchedAnswer:
-    sql = values.sql(report)
-    if report.is_heavy:
-        return _in_parts(engine, values, sql, members)
+    if report.slots_per_value:
+        return _in_parts(engine, report, values, members)
     engine.register("asked", ASKED, members)
+    return _batched(engine, values.sql(report))
+
+
+def _batched(engine: Engine, sql: str) -> BatchedAnswer:
+    """Return the result of *sql*, from DuckDB as it comes."""
     if isinstance(engine, Duck):
         return engine.stream(sql)
     columns, rows = engine.query(sql)
@@ -178,20 +183,21 @@ def _run(
 
 
 def _in_parts(
-    engine: Engine, values: Values, sql: str, members: Sequence[tuple[Any, ...]]
+    engine: Engine, report: Report, values: Values, members: Sequence[tuple[Any, ...]]
 ) -> BatchedAnswer:
-    """Run *sql* on some stations at a time: an engine holds a list per group."""
+    """Run *report* on some stations at a time; its rows are in their order."""
+    sql = values.sql(report)
     counts = engine.query(_in_range(COUNT, values))[1]
     slots = max((count for (count,) in counts), default=1)
-    most = max(1, ROWS_AT_ONCE // slots)
+    most = max(1, VALUES_AT_ONCE * report.slots_per_value // slots)
 
-    def run(begin: int) -> tuple[list[str], Rows]:
+    def run(begin: int) -> BatchedAnswer:
         engine.register("asked", ASKED, members[begin : begin + most])
-        return engine.query(sql)
+        return _batched(engine, sql)
 
-    columns, rows = run(0)
-    others = (run(begin)[1] for begin in range(most, len(members), most))
-    return BatchedAnswer(columns, filter(None, chain([rows], others)))
+    columns, first = run(0)
+    others = (run(begin).batches for begin in range(most, len(members), most))
+    return BatchedAnswer(columns, chain(first, chain.from_iterable(others)))
 
 
 def _in_range(sql: str, values: Values) -> str:
@@ -199,17 +205,17 @@ def _in_range(sql: str, values: Values) -> str:
     return sql.replace("$since", since).replace("$until", until)
 
 
-def refuse_nothing(engine: Engine, report: Report, values: Values) -> None:
-    """Raise UsageError if a *report* without any row has no data to report on."""
+def missing_data(engine: Engine, report: Report, values: Values) -> list[UsageError]:
+    """Return why a *report* has no row, empty if that is an answer, too."""
     if not engine.query(_in_range(EXPECTED, values))[1]:
-        text = "no data in that range"
+        text = NO_DATA
     elif report.needs_moment:
         text = "no such day of the week in that range"
     elif report.may_be_empty:
-        return
+        return []
     else:
         text = f"no data for `{report.name}` in that range"
-    raise UsageError(f"{text}; see: bikecollect backfill-report")
+    return [UsageError(f"{text}; see: bikecollect backfill-report")]
 
 
 def _names(engine: Engine) -> dict[tuple[str, str], str | None]:

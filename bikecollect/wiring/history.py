@@ -48,7 +48,6 @@ from bikecollect.storage.repair import Repair
 from bikecollect.storage.repair.damage import prepare_archive
 from bikecollect.storage.repair.forget import Forgetter
 from bikecollect.storage.repair.repairer import Repairer
-from bikecollect.wiring.collection import cycle
 
 BREATH = 0.2
 """Seconds without the lock, in which a waiting fetch can take it."""
@@ -135,6 +134,8 @@ def backfiller(
         data_folder.prepare(system.path)
     payloads, store = Payloads(system.payloads), Store(system.path)
     ledger = Ledger(system.ledger)
+    from bikecollect.wiring.collection import cycle  # heavy: `query` does not need it
+
     line = cycle(settings, name, times).committer
     vehicles = line.vehicles
     committer = replace(

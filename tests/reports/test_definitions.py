@@ -17,7 +17,7 @@ from bikecollect.archive.utc_offsets import steps
 from bikecollect.core.slots import DAY, Slot, iso
 from bikecollect.reports import runner
 from bikecollect.reports.registry import REPORTS, Values, wilson
-from bikecollect.reports.runner import Duck, ask
+from bikecollect.reports.runner import BatchedAnswer, Duck, ask
 
 duckdb = pytest.importorskip("duckdb")
 VALUES = Values(since=date(2000, 1, 1), until=date(2100, 1, 1), interval=300)
@@ -312,27 +312,30 @@ def test_a_chance_of_one_day_is_uncertain() -> None:
     assert high == 1
 
 
-def test_a_typical_week_is_computed_for_some_stations_at_a_time(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("name", "most", "parts"), [("typical", 8, 3), ("hours", 1, 2), ("hours", 2, 1)]
+)
+def test_a_heavy_report_is_computed_for_some_stations_at_a_time(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, most: int, parts: int
 ) -> None:
-    """A quartile needs all values of its group in memory; the result is the same."""
+    """All hours, or a quartile's values, are held in memory; the result is equal."""
     world = World(folder / "city")
     for number in range(4):
         world.fetch(dict.fromkeys("abcde", number), after=300)
-    full = rows_of(world, "typical")
-    monkeypatch.setattr(runner, "ROWS_AT_ONCE", 8)
+    full = rows_of(world, name)
+    monkeypatch.setattr(runner, "VALUES_AT_ONCE", most)
     queries = []
 
     class Counting(Duck):
-        def query(self, sql: str) -> Any:
+        def stream(self, sql: str) -> BatchedAnswer:
             queries.append(sql)
-            return super().query(sql)
+            return super().stream(sql)
 
     with viewed(world) as db:
-        answer = ask(Counting(db), REPORTS["typical"], VALUES)
+        answer = ask(Counting(db), REPORTS[name], VALUES)
 
     assert [dict(zip(answer.columns, row, strict=True)) for row in answer.rows] == full
-    assert sum("PERCENTILE_CONT" in sql for sql in queries) == 3
+    assert len(queries) == parts
 
 
 @pytest.mark.parametrize("zone", ["America/Los_Angeles", "Australia/Lord_Howe"])

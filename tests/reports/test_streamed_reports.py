@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command import bikecollect
 from keeping import viewed
 from world import TAIPEI, World
 
@@ -73,8 +74,7 @@ def test_what_is_printed_does_not_depend_on_the_batches(
 ) -> None:
     """Row by row, or all at once; with the names of stations, which come after ids."""
     full = printed(world, name, form, limit, names=True)
-    for module in (runner, render):
-        monkeypatch.setattr(module, "BATCH", 1)
+    monkeypatch.setattr(runner, "BATCH", 1)
 
     in_batches = printed(world, name, form, limit, names=True)
 
@@ -86,7 +86,7 @@ def test_a_long_result_is_printed_in_parts(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No process has a month of a large city in memory: a header, and twelve rows."""
-    monkeypatch.setattr(render, "BATCH", 5)
+    monkeypatch.setattr(runner, "BATCH", 5)
 
     parts = printed(world, "history", "csv", None)
 
@@ -110,3 +110,57 @@ def test_the_rows_of_a_result_are_not_in_memory_together(tmp_path: Path) -> None
     count, megabytes = map(int, process.stdout.split())
     assert count == 600_000
     assert megabytes < 120
+
+
+@pytest.fixture
+def two_systems(world: World, config: Path) -> Path:
+    """Return the settings of the world's system and of another one."""
+    other = World(world.folder.parent / "another", clock=world.clock)
+    other.fetch({"x": 0, "y": 9}, after=300)
+    with config.open("a", encoding="utf-8") as settings:
+        settings.write(
+            '[systems.another]\nfeed = "youbike"\ntimezone = "Asia/Taipei"\n'
+            'url = "http://127.0.0.1/"\n'
+        )
+    return config
+
+
+def rows_of(config: Path, *arguments: str) -> list[str]:
+    """Return the lines of CSV that `report` prints, without the header."""
+    process = bikecollect("--config", config, "report", *arguments, "--format", "csv")
+    assert process.returncode == 0, process.stderr
+    return process.stdout.splitlines()[1:]
+
+
+@pytest.mark.parametrize("name", ["hours", "reliability", "availability"])
+def test_systems_follow_each_other(two_systems: Path, name: str) -> None:
+    """They are read one by one: the rows are those of each system, by its name."""
+    both = rows_of(two_systems, name)
+
+    apart = [rows_of(two_systems, name, system) for system in ("another", "city")]
+    assert both == [*apart[0], *apart[1]]
+    assert all(apart)
+
+
+def test_the_longest_episodes_of_all_systems_come_first(two_systems: Path) -> None:
+    """A report that is not sorted by system reads all systems together."""
+    lengths = [int(row.split(",")[6]) for row in rows_of(two_systems, "episodes")]
+
+    assert len(lengths) > 1
+    assert lengths == sorted(lengths, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("systems", "code"), [((), 0), (("empty",), 64), (("city", "empty"), 0)]
+)
+def test_a_system_without_data_is_no_error_beside_one_with_data(
+    two_systems: Path, systems: tuple[str, ...], code: int
+) -> None:
+    """Only if no system has any, there is nothing to report."""
+    text = two_systems.read_text(encoding="utf-8")
+    two_systems.write_text(text.replace("systems.another", "systems.empty"))
+
+    process = bikecollect("--config", two_systems, "report", "hours", *systems)
+
+    assert process.returncode == code
+    assert ("no data in that range" in process.stderr) == (code == 64)

@@ -2,8 +2,8 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from difflib import get_close_matches
@@ -28,7 +28,7 @@ from bikecollect.cli.timeparse import days, weekly
 from bikecollect.core.errors import ExitCode, UsageError
 from bikecollect.core.slots import bounds
 from bikecollect.reports import runner
-from bikecollect.reports.registry import REPORTS, Report, Values
+from bikecollect.reports.registry import REPORTS, Report, Rows, Values
 from bikecollect.reports.runner import BatchedAnswer
 
 
@@ -155,27 +155,55 @@ def _asked(
 ) -> Iterator[BatchedAnswer]:
     """Yield the answer, with the names of stations if *names*.
 
-    Raises UsageError if there is no data in the range.
+    Systems are read one by one if the rows are in their order, so that memory does not
+    grow with their number. Raises UsageError if there is no data in the range.
+    """
+    groups = [systems]
+    if question.report.is_by_system and not question.stations:
+        groups = [[system] for system in sorted(systems, key=lambda s: s.system_id)]
+    with closing(_results(data, groups, question, skipped, names=names)) as results:
+        with progress(f"reading the history for `{question.report.name}` ..."):
+            columns, first = next(results)
+        yield BatchedAnswer(columns, chain([first], (rows for _, rows in results)))
+
+
+def _results(
+    data: Path,
+    groups: Sequence[Sequence[ViewedSystem]],
+    question: Question,
+    skipped: SkippedDays,
+    *,
+    names: bool,
+) -> Generator[tuple[list[str], Rows], None, None]:
+    """Yield columns and some rows at a time, of one group of systems after the other.
+
+    At least once, unless all groups are without data: then UsageError is raised.
     """
     report, values = question.report, question.values
     tables = views.tables_in(values.sql(report)) | runner.TABLES
-    with ExitStack() as stack:
-        with progress(f"reading the history for `{report.name}` ..."):
-            db = stack.enter_context(
-                views.connected(
-                    data, systems, fails_on=(), tables=tables, on_skip=skipped
-                )
-            )
+    columns: list[str] = []
+    errors: list[UsageError] = []
+    count = 0
+    for group in groups:
+        with views.connected(
+            data, group, fails_on=(), tables=tables, on_skip=skipped
+        ) as db:
             skipped.warn()
             engine = runner.Duck(db)
             by, stations = question.by, question.stations
             columns, batches = runner.stream(
                 engine, report, values, by=by, stations=stations, names=names
             )
-            first = next(batches, None)
-        if first is None:
-            runner.refuse_nothing(engine, report, values)
-        yield BatchedAnswer(columns, chain([first] if first else [], batches))
+            before = count
+            for rows in batches:
+                count += len(rows)
+                yield columns, rows
+            if count == before:
+                errors += runner.missing_data(engine, report, values)
+    if not count:
+        if len(errors) == len(groups):
+            raise min(errors, key=lambda error: str(error).startswith(runner.NO_DATA))
+        yield columns, []
 
 
 def _values(

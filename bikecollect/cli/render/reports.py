@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from itertools import chain, islice
+from itertools import islice
+from sys import maxsize
 from typing import Any
 
 from bikecollect.cli.render.table import fitted
@@ -12,7 +13,7 @@ from bikecollect.core.slots import iso
 from bikecollect.core.text import WEEKDAYS, csv_text, length, visible_json
 from bikecollect.reports.data_dictionary import SECONDS
 from bikecollect.reports.registry import REPORTS, Report
-from bikecollect.reports.runner import BATCH, BatchedAnswer
+from bikecollect.reports.runner import BatchedAnswer
 
 TIMES = SECONDS | {"since", "until", "last_seen"}
 """Columns that are epoch seconds in SQL: ISO 8601 in CSV and JSON, local in text."""
@@ -141,8 +142,10 @@ def answer(
         return
     if form == "csv":
         yield csv_text([columns])
-    rows = islice(chain.from_iterable(batches), limit)
-    while batch := [_machine_row(columns, row, zones) for row in islice(rows, BATCH)]:
+    left = maxsize if limit is None else limit
+    for rows in batches:
+        batch = [_machine_row(columns, row, zones) for row in rows[:left]]
+        left -= len(batch)
         if form == "json":
             records = (dict(zip(columns, row, strict=True)) for row in batch)
             yield "".join(visible_json(record) + "\n" for record in records)
