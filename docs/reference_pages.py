@@ -15,6 +15,7 @@ from bikecollect.reports.export import STATIONS
 from bikecollect.reports.registry import REPORTS
 from bikecollect.setup.settings import Settings, System
 from bikecollect.setup.tables.sections import (
+    App,
     ArchiveTable,
     Collect,
     Keep,
@@ -76,6 +77,7 @@ def settings() -> str:
         ("`[log]`", Log),
         ("`[keep]`", Keep),
         ("`[collect]`", Collect),
+        ("`[app]`", App),
         ("`[archive]`", ArchiveTable),
     ]
     return "\n".join(_section(title, cls) for title, cls in sections)

@@ -21,6 +21,7 @@ from streamlit.file_util import get_static_dir
 from streamlit.runtime.pages_manager import PagesManager
 
 from bikecollect.app import mode
+from bikecollect.app.queries.current import data_service
 
 BLUE, SKY = "#0072B2", "#56B4E9"
 """The colours of selections: red would look like an error (Okabe and Ito's blues)."""
@@ -29,7 +30,6 @@ READING = frozenset({"GET", "HEAD", "OPTIONS"})
 POLICY = (
     "default-src 'self'",
     "style-src 'self' 'unsafe-inline'",
-    "img-src 'self' data: blob:",
     "font-src 'self' data:",
     "worker-src 'self' blob:",
     "object-src 'none'",
@@ -55,6 +55,7 @@ def serve(host: str, port: int, names: Iterable[str]) -> None:
     uvicorn.config.LOGGING_CONFIG["loggers"]["uvicorn"]["level"] = "WARNING"
     policy = (
         *POLICY,
+        " ".join(["img-src 'self' data: blob:", *_tile_hosts()]),
         FRAMED_BY_ALL if mode.is_public() else FRAMED_BY_OWN,
         script_source(Path(get_static_dir(), "index.html").read_text("utf-8")),
     )
@@ -64,6 +65,12 @@ def serve(host: str, port: int, names: Iterable[str]) -> None:
     guard = Middleware(RequestGuard, known=known, proxies=plain(names), policy=policy)
     page = str(files("bikecollect").joinpath("app/main.py"))
     st.App(page, middleware=[guard]).run(config=options(host, port, names))
+
+
+def _tile_hosts() -> list[str]:
+    """Return the origin of the tiles in the settings, if there are any."""
+    place = urlsplit(data_service().settings.app.tiles)
+    return [f"{place.scheme}://{place.netloc}"] if place.netloc else []
 
 
 def options(host: str, port: int, names: Iterable[str]) -> dict[str, Any]:

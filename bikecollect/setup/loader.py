@@ -17,6 +17,7 @@ from bikecollect.setup import feed_access, settings_file
 from bikecollect.setup.catalogue import builtin
 from bikecollect.setup.settings import Settings, System
 from bikecollect.setup.tables.sections import (
+    App,
     ArchiveTable,
     Collect,
     Keep,
@@ -46,6 +47,7 @@ SECTIONS = {
     "log": Log,
     "keep": Keep,
     "collect": Collect,
+    "app": App,
     "archive": ArchiveTable,
 }
 
@@ -255,6 +257,8 @@ def _check_values(settings: Settings) -> None:
                 f'systems.{name}.timezone: unknown time zone "{system.timezone}"; '
                 'use an IANA name such as "Asia/Taipei"'
             ) from error
+    if problem := settings.app.problem:
+        raise SettingsError(problem)
     _check_mail(settings.mail)
     _check_mail_times(settings.mail)
     _check_alerts(settings)

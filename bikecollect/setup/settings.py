@@ -20,6 +20,7 @@ from bikecollect.core.secrets.redact import Placeholders, Redact, redactor
 from bikecollect.core.timeline.interval import parse_interval
 from bikecollect.setup.tables.declaration import key, table
 from bikecollect.setup.tables.sections import (
+    App,
     ArchiveTable,
     Collect,
     Keep,
@@ -146,6 +147,7 @@ class Settings:
     log: Log = table(Log)
     keep: Keep = table(Keep)
     collect: Collect = table(Collect)
+    app: App = table(App)
     archive: ArchiveTable = table(ArchiveTable)
     folder: Path = field(default=Path(), metadata={"doc": "", "kind": str})
     source: str = field(default="", metadata={"doc": "", "kind": str})

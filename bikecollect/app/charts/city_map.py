@@ -13,6 +13,7 @@ from bikecollect.app.charts.city_scripts import (
     station_data,
     styles,
 )
+from bikecollect.app.queries.current import data_service
 from bikecollect.app.queries.day_film import Film
 from bikecollect.app.queries.stations import MapStation
 
@@ -48,6 +49,8 @@ def draw(
     ``points``, whether points beside the stations can be picked; ``live``, whether
     *places* are those of the newest slot.
     """
+    app = data_service().settings.app
+    more = {"tiles": app.tiles, "attribution": app.attribution, **more}
     data = {"stations": station_data(places), **film_data(film, labels), **more}
     return _mounted(data, key)
 

@@ -11,6 +11,7 @@ SCRIPTS = (
     "d3-delaunay.min.js",
     "cityscheme.js",
     "cityland.js",
+    "citytiles.js",
     "citymap.js",
     "citycontrols.js",
     "cityfilm.js",

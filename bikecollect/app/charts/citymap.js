@@ -6,7 +6,7 @@ const FRAME = `<div class="figures"></div><div class="frame">
   <button aria-label="Zoom out" title="Zoom out">−</button>
   <button aria-label="Whole city" title="Whole city">⤢</button></div>
   <div class="parts"></div><div class="key"><span></span><i></i><b></b><b></b></div>
-  <div class="tip"></div><section class="card" hidden aria-label="Station">
+  <div class="tip"></div><div class="credit"></div><section class="card" hidden aria-label="Station">
   <button class="close" aria-label="Close">×</button><h3></h3><p></p>
   <canvas></canvas><button class="open">Open this station</button></section></div>
   <div class="film" hidden><div class="controls"><button class="play" aria-label="Play">▶</button>
@@ -24,6 +24,7 @@ class CityMap {
     this.pointers = new Map();
     this.mode = 'fill';
     this.stations = [];
+    this.tiles = new CityTiles(this);
     this.film = new CityFilm(this);
     this.card = new StationCard(this);
     this.buttons();
@@ -168,6 +169,12 @@ class CityMap {
   }
 
   ground(ratio) {
+    const { tiles } = this.data;
+    this.root.querySelector('.credit').textContent = tiles ? this.data.attribution : '';
+    if (tiles) {
+      this.tiles.draw(this.pens, tiles);
+      return;
+    }
     const { pens } = this, { x, y, scale } = this.view;
     pens.save();
     pens.setTransform(ratio * scale, 0, 0, ratio * scale,

@@ -21,6 +21,7 @@ function projection(lat, lon) {
   const rise = (degrees) => Math.log(Math.tan(Math.PI / 4 + (degrees * Math.PI) / 360));
   const zero = rise(lat);
   return {
+    shrink, lon, zero,
     forth: (y, x) => [((x - lon) * Math.PI / 180) * shrink, (zero - rise(y)) * shrink],
     back: ([x, y]) => [(Math.atan(Math.exp(zero - y / shrink)) * 360) / Math.PI - 90,
       lon + (x / shrink) * (180 / Math.PI)],

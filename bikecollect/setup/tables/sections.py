@@ -1,5 +1,6 @@
 """The tables ``[mail]``, ``[ping]`` and the like, for all systems."""
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -7,6 +8,11 @@ from bikecollect.setup.tables.declaration import key
 
 if TYPE_CHECKING:
     from bikecollect.alerts.mail.smtp import Server
+
+TILES = re.compile(
+    r"https?://[\w.:-]+/(?=.*\{z\})(?=.*\{x\})(?=.*\{y\})[\w./{}@?=&%-]+", re.ASCII
+)
+"""Addresses of tiles; none can end the part of a policy that names their host."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -79,6 +85,28 @@ class Collect:
     """``[collect]``: a call for many systems."""
 
     workers: int = key("processes for 128 systems or more; default: cores", 0, kind=int)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class App:
+    """``[app]``: the data app."""
+
+    tiles: str = key(
+        "background of the map: an address with {z}, {x} and {y}; the browser of each "
+        "visitor then asks that host, which sees where they look",
+        "",
+    )
+    attribution: str = key("the line that the publisher of the tiles asks for", "")
+
+    @property
+    def problem(self) -> str:
+        """Why the tiles cannot be used, empty if they can."""
+        if self.tiles and not TILES.fullmatch(self.tiles):
+            example = "https://tiles.example.org/{z}/{x}/{y}.png"
+            return f'app.tiles must be an address such as "{example}"'
+        if self.tiles and not self.attribution:
+            return "app.attribution is missing: it is required with app.tiles"
+        return ""
 
 
 def server(mail: Mail, password: str) -> "Server":
