@@ -184,6 +184,24 @@ def test_a_state_that_root_has_made_belongs_to_the_owner(tmp_path: Path) -> None
     assert (folder / "alerts.state").stat().st_uid == 12345
 
 
+def test_a_damaged_state_is_replaced_by_the_copy(tmp_path: Path) -> None:
+    """A power cut may leave half of a write."""
+    folder = tmp_path / "a"
+    folder.mkdir()
+    (folder / ".bikecollect").touch()
+    state = SystemAlertState(folder, tmp_path / "copy")
+    with state.held():
+        state.save(AlertState(Slot(300), (incident("fetch", 300),)))
+    path = folder / "alerts.state"
+    path.write_bytes(path.read_bytes()[:40].ljust(65_536))
+
+    with state.held():
+        loaded = state.load()
+
+    assert loaded is not None
+    assert [incident.kind for incident in loaded.incidents] == ["fetch"]
+
+
 def test_a_moved_system_keeps_its_incidents(tmp_path: Path) -> None:
     """They are in its folder: on another machine they are still open."""
     world = World(tmp_path / "data", "a")
