@@ -30,7 +30,6 @@ def page() -> None:
     name = header.head("collection")
     standing = header.standing(name)
     if mode.is_public():
-        st.markdown(f"**{verdict(standing.health).text}**")
         _calendar(name)
         _gaps(name)
         return
