@@ -152,6 +152,43 @@ def test_an_interval_that_changed_does_not_rescale_the_past() -> None:
     assert (row["slots"], row["length_s"]) == (4, 300 + 300 + 1800 + 1800)
 
 
+def test_an_interval_that_changed_at_noon_does_not_rescale_the_morning() -> None:
+    """Four slots of 1,800 s, then four of 300 s on the same day, in both orders."""
+    slow = [1800 * n for n in range(4)]
+    fast = [1800 * 4 + 300 * n for n in range(5)]
+    rows = [(2, slot, slot // 60, int(slot == fast[-1])) for slot in slow + fast]
+    last = 300 * 4 + 1800 * 5
+    turned = [300 * n for n in range(4)] + [300 * 4 + 1800 * n for n in range(6)]
+    rows_turned = [(2, slot, slot // 60, int(slot == last)) for slot in turned]
+
+    (row,) = in_slots(rows, 300, "episodes")
+    (row_turned,) = in_slots(rows_turned, 1800, "episodes")
+
+    assert (row["slots"], row["length_s"]) == (8, 4 * 1800 + 4 * 300)
+    assert (row_turned["slots"], row_turned["length_s"]) == (9, 4 * 300 + 5 * 1800)
+
+
+@pytest.mark.parametrize("length", [25_200, 32_400])
+def test_a_slot_over_a_clock_change_has_its_own_length(length: int) -> None:
+    """Slots of eight hours: the first of the day has seven or nine."""
+    ends = (0, length, length + 28_800, length + 57_600)
+    rows = [(2, slot, slot // 60, n) for n, slot in enumerate(ends[:3])]
+    rows.append((3, ends[3], 1440, 1))
+
+    (row,) = in_slots(rows, 28_800, "episodes")
+
+    assert (row["slots"], row["length_s"]) == (1, length)
+
+
+def test_a_gap_that_no_slot_lists_lengthens_no_episode() -> None:
+    """Imported slots: five minutes each, an hour between the second and the third."""
+    rows = [(2, slot, slot // 60, 0) for slot in (0, 300, 3_900, 4_200)]
+
+    (row,) = in_slots(rows, 300, "episodes")
+
+    assert (row["slots"], row["length_s"]) == (4, 1_200)
+
+
 def test_a_station_is_expected_from_its_first_slot_to_its_last(folder: Path) -> None:
     """It was added in the second slot, removed after the third."""
     world = World(folder / "city")
