@@ -12,6 +12,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import click
+from click.core import ParameterSource
 
 from bikecollect.archive.query import views
 from bikecollect.archive.query.view_source import ViewedSystem
@@ -28,8 +29,16 @@ from bikecollect.cli.timeparse import days, weekly
 from bikecollect.core.errors import ExitCode, UsageError
 from bikecollect.core.slots import bounds
 from bikecollect.reports import runner
+from bikecollect.reports.engines.scripts import (
+    DUCKDB,
+    ENGINES,
+    ArchivePlace,
+    script,
+)
 from bikecollect.reports.registry import REPORTS, Report, Rows, Values
 from bikecollect.reports.runner import BatchedAnswer
+from bikecollect.storage.data_folder import ARCHIVE
+from bikecollect.wiring import history
 
 
 @click.command()
@@ -68,7 +77,25 @@ from bikecollect.reports.runner import BatchedAnswer
     "--without-stale", is_flag=True, help="Count stale slots as missing (slower)."
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Maximum number of rows.")
-@click.option("--sql", is_flag=True, help="Print the SQL, to run it on another engine.")
+@click.option(
+    "--sql",
+    is_flag=True,
+    help="Print the SQL, to run it on another engine; with --engine, the views that it "
+    "needs, too.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(ENGINES),
+    default=DUCKDB,
+    show_default=True,
+    help="With --sql: whose SQL is printed.",
+)
+@click.option(
+    "--archive",
+    metavar="PATH-or-URL",
+    default="",
+    help="The archive that the SQL names; default: that of data_dir.",
+)
 @click.option(
     "--format",
     "form",
@@ -92,9 +119,14 @@ def report(
     without_stale: bool,
     limit: int | None,
     sql: bool,
+    engine: str,
+    archive: str,
     form: str,
 ) -> int:
     """Run the report NAME on each SYSTEM; without NAME, list the reports.
+
+    With --sql and --engine the SQL is complete: it reads the archive, which has the
+    closed days only; --archive may be a mirror's, such as s3://bucket/prefix/archive.
 
     Every figure comes with the number of slots that it is based on, and of those
     expected. Missing slots are in no figure. Stale slots, whose content had not changed
@@ -109,13 +141,26 @@ def report(
     if chosen.needs_moment and not at:
         raise UsageError(f'`{name}` requires a time: --at "Mon 08:30"')
     settings = ctx.ensure_object(Shared).settings()
-    systems, code = readable(settings, settings.chosen(system_ids))
-    values = _values(settings.seconds, systems[0].system.zone, since, until, at)
+    ids = settings.chosen(system_ids)
+    interval, zone = settings.seconds, history.zone(settings, ids[0])
+    values = _values(interval, zone, since, until, at)
     values = replace(values, least=least, without_stale=without_stale)
-    if sql:
-        say_figures(values.sql(chosen))
-        return ExitCode.OK
     question = Question(chosen, values, by or "", station)
+    where = archive or str(settings.data / ARCHIVE)
+    place = ArchivePlace(
+        where.rstrip("/") if "://" in where else str(Path(where).absolute()), ids
+    )
+    is_named = ctx.get_parameter_source("engine") is not ParameterSource.DEFAULT
+    if sql:
+        say_figures(
+            _script(engine, place, question) if is_named else values.sql(chosen)
+        )
+        return ExitCode.OK
+    if engine != DUCKDB:
+        raise UsageError(f"--engine {engine} only prints the SQL: add --sql")
+    if archive:
+        raise UsageError("--archive requires --sql")
+    systems, code = readable(settings, ids)
     if names is None:
         names = form == "text" and sys.stdout.isatty()
     skipped = SkippedDays(values.since.isoformat(), values.until.isoformat())
@@ -142,6 +187,23 @@ class Question:
     values: Values
     by: str
     stations: Sequence[str]
+
+
+def _tables(question: Question) -> frozenset[str]:
+    return views.tables_in(question.values.sql(question.report)) | runner.TABLES
+
+
+def _script(engine: str, place: ArchivePlace, question: Question) -> str:
+    """Return the SQL of the report with the views that it needs."""
+    return script(
+        engine,
+        place,
+        question.report,
+        question.values,
+        by=question.by,
+        stations=question.stations,
+        tables=_tables(question),
+    )
 
 
 @contextmanager
@@ -180,7 +242,7 @@ def _results(
     At least once, unless all groups are without data: then UsageError is raised.
     """
     report, values = question.report, question.values
-    tables = views.tables_in(values.sql(report)) | runner.TABLES
+    tables = _tables(question)
     columns: list[str] = []
     errors: list[UsageError] = []
     count = 0

@@ -1,0 +1,14 @@
+"""Literals of SQL that every engine reads alike."""
+
+from bikecollect.core.errors import UsageError
+
+
+def quoted(value: str) -> str:
+    """Return *value* as an SQL literal, for engines with and without escapes.
+
+    >>> quoted("Île-d'Or")
+    "'Île-d''Or'"
+    """
+    if "\\" in value or "\n" in value:
+        raise UsageError(f"a backslash cannot be part of a text in SQL: {value!r}")
+    return "'" + value.replace("'", "''") + "'"

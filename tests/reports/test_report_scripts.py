@@ -1,0 +1,154 @@
+"""`report --sql --engine` prints SQL that gives the same rows elsewhere."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command import bikecollect
+from three_days import VALUES, WITHOUT_ROWS, answer_of_duckdb, three_days, tidy
+from world import World
+
+from bikecollect.reports.engines.scripts import ENGINES
+from bikecollect.reports.registry import REPORTS, Report
+
+duckdb = pytest.importorskip("duckdb")
+pytestmark = pytest.mark.slow
+RUN_IN_CHDB = """
+import json, sys
+from chdb.session import Session
+answers = {}
+for name, script in json.load(sys.stdin).items():
+    session = Session()
+    *statements, last = script.split(";\\n\\n")
+    try:
+        for statement in statements:
+            session.query(statement)
+        text = str(session.query(last, "JSONCompact"))
+        answer = json.loads(text)
+        answers[name] = [[c["name"] for c in answer["meta"]], answer["data"]]
+    except Exception as error:
+        answers[name] = [str(error), []]
+    session.close()
+print(json.dumps(answers))
+"""
+STATIONS_ONLY = {
+    name: report for name, report in REPORTS.items() if "vehicle" not in name
+}
+"""The reports that this world has data for."""
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Return three archived days."""
+    return three_days(tmp_path_factory.mktemp("scripts"))
+
+
+def script(world: World, name: str, engine: str, *more: str) -> str:
+    """Return what the command prints for the report *name* and *engine*."""
+    config = world.folder.parents[1] / "bikecollect.toml"
+    config.write_text(
+        f'data_dir = "{world.folder.parent}"\n[systems.city]\nfeed = "youbike"\n'
+        'timezone = "Asia/Taipei"\nurl = "http://127.0.0.1/"\n',
+        encoding="utf-8",
+    )
+    process = bikecollect(
+        *("--config", config, "report", name, "--sql", "--engine", engine),
+        *("--since", "2026-11-01", "--until", "2026-12-30", "--at", "Sun 12:20"),
+        *more,
+    )
+    assert process.returncode == 0, process.stderr
+    return process.stdout
+
+
+@pytest.fixture(scope="module")
+def of_clickhouse(world: World) -> dict[str, Any]:
+    """Return columns and rows of all reports, by one process of ClickHouse."""
+    pytest.importorskip("chdb")
+    by = ("--by", "station")
+    scripts = {
+        name: script(
+            world, name, "clickhouse", *(by if "station" in report.places else ())
+        )
+        for name, report in STATIONS_ONLY.items()
+    }
+    process = subprocess.run(
+        [sys.executable, "-c", RUN_IN_CHDB],
+        input=json.dumps(scripts),
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    answers: dict[str, Any] = json.loads(process.stdout)
+    return answers
+
+
+def plain(rows: Any) -> Any:
+    """Return *rows* as JSON has them: days as text, large integers as numbers."""
+    return json.loads(json.dumps([list(row) for row in rows], default=str))
+
+
+def numbers(rows: Any) -> Any:
+    """Return *rows* of ClickHouse, whose JSON has large integers as text."""
+    return [
+        [int(v) if isinstance(v, str) and v.lstrip("-").isdigit() else v for v in row]
+        for row in rows
+    ]
+
+
+@pytest.mark.parametrize("report", STATIONS_ONLY.values(), ids=lambda r: r.name)
+def test_clickhouse_gives_the_same(
+    of_clickhouse: dict[str, Any], world: World, report: Report
+) -> None:
+    """The printed SQL runs in ClickHouse as it is, with equal columns and rows."""
+    by = "station" if "station" in report.places else "system"
+    columns, expected = answer_of_duckdb(world, report, VALUES, by)
+
+    found, rows = of_clickhouse[report.name]
+
+    assert found == columns
+    assert tidy(numbers(rows)) == tidy(numbers(plain(expected)))
+    assert rows or report.name in WITHOUT_ROWS
+
+
+@pytest.mark.parametrize("report", STATIONS_ONLY.values(), ids=lambda r: r.name)
+def test_plain_duckdb_gives_the_same(world: World, report: Report) -> None:
+    """The printed SQL needs nothing of bikecollect."""
+    by = "station" if "station" in report.places else "system"
+    columns, expected = answer_of_duckdb(world, report, VALUES, by)
+    text = (
+        script(world, report.name, "duckdb", "--by", by)
+        if by == "station"
+        else (script(world, report.name, "duckdb"))
+    )
+
+    with duckdb.connect() as db:
+        cursor = db.execute(text)
+        found, rows = [column[0] for column in cursor.description], cursor.fetchall()
+
+    assert found == columns
+    assert tidy(rows) == tidy(expected)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_each_engine_has_a_script(world: World, engine: str) -> None:
+    """It creates the views that the report reads, over the archive that is named."""
+    text = script(
+        world, "availability", engine, "--archive", "s3://bucket/bikes/archive"
+    )
+
+    assert "s3://bucket/bikes/archive/coverage" in text
+    assert "VIEW asked AS" in text
+    assert "$" not in text.replace('"$path"', "")
+
+
+def test_the_command_refuses_what_it_cannot_run(world: World, tmp_path: Path) -> None:
+    """ClickHouse, Trino and BigQuery are servers: only their SQL is printed."""
+    process = bikecollect("report", "availability", "--engine", "trino")
+
+    assert process.returncode == 64
+    assert "--engine trino only prints the SQL: add --sql" in process.stderr
