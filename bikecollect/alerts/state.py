@@ -16,6 +16,7 @@ from bikecollect.alerts.space import DailySpace
 from bikecollect.core.incidents import Incident
 from bikecollect.core.slots import Slot
 from bikecollect.storage.files import flock
+from bikecollect.storage.files.regular_file import read_file
 
 LENGTH = 65_536
 TEXT = 1_000
@@ -50,7 +51,7 @@ class AlertState(NamedTuple):
 def stored_state(path: Path) -> AlertState | None:
     """Return the state in the file *path* without locking it, None for none."""
     try:
-        return _read(path.read_bytes())
+        return _read(read_file(path, LENGTH))
     except OSError:
         return None
 

@@ -14,6 +14,8 @@ from bikecollect.core.secrets.redact import Redact, redacted_values, unredacted
 from bikecollect.core.text import shortened, visible, visible_json
 
 NAME = "bikecollect.log"
+FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+FLAGS |= os.O_NONBLOCK  # a FIFO must not block
 LONGEST = 20_000
 """Characters of a message, and of a traceback."""
 STAGES = "bikecollect.stages"
@@ -114,10 +116,7 @@ class RunLogs(logging.Handler):
             self._room(folder, len(line))
             path = folder / NAME
             self._roll(path)
-            flags = (
-                os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            )
-            fd = os.open(path, flags, 0o640)
+            fd = os.open(path, FLAGS, 0o640)
             try:
                 os.write(fd, line)
             finally:

@@ -22,6 +22,7 @@ from bikecollect.storage.files.durable import (
     write_all,
     write_file,
 )
+from bikecollect.storage.files.regular_file import open_plain
 
 LONGEST_LINE = 1_048_576
 """Bytes of a line at most; a longer one was not written by us."""
@@ -128,7 +129,7 @@ class Store:
         """
         path = self._folder / file
         try:
-            with path.open("rb") as stream:
+            with open_plain(path) as stream:
                 stream.seek(begin)
                 lines = iter(partial(stream.readline, LONGEST_LINE), b"")
                 yield from _grouped(file, lines, begin, width)
@@ -223,7 +224,7 @@ class Store:
         if start < 0 or not (is_segment(file) or file == INFORMATION):
             return b""
         try:
-            with path.open("rb") as stream:
+            with open_plain(path) as stream:
                 size = os.fstat(stream.fileno()).st_size
                 end = size if end is None else min(end, size)
                 stream.seek(min(start, end))

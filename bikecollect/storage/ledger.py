@@ -71,7 +71,7 @@ class Ledger(LedgerFile):
     def recall(self) -> Memory:
         """Return what earlier runs remembered; nothing if that cannot be read."""
         try:
-            if not self._path.exists():
+            if not self._path.is_file():
                 return Memory()
             # Read only: closing it must not merge a log that `open` has to check.
             uri = f"{self._path.absolute().as_uri()}?mode=ro"

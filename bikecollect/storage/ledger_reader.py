@@ -1,5 +1,6 @@
 """The history of a system, read from its folder without changing anything there."""
 
+import errno
 import json
 import os
 import sqlite3
@@ -17,6 +18,7 @@ from bikecollect.core.run import Run, from_json
 from bikecollect.core.slots import CLOCK_FLOOR, Slot, stamp
 from bikecollect.storage.data_folder import LEDGER, STATUS, VEHICLE_STATUS, VEHICLES
 from bikecollect.storage.files import flock
+from bikecollect.storage.files.regular_file import is_special
 from bikecollect.storage.ledger_schema import (
     PACKED_RUNS,
     STEPS,
@@ -290,18 +292,16 @@ class History:
         """Attach the ledger of the vehicles; return whether it could be read."""
         path = self._place / VEHICLES / LEDGER
         with suppress(OSError, sqlite3.DatabaseError):
-            if path.stat().st_size:
+            if path.is_file() and path.stat().st_size:
                 db.execute("ATTACH ? AS vehicles", (_uri(path),))
                 ((version,),) = db.execute("PRAGMA vehicles.user_version")
                 return bool(UNPACKED <= version <= VERSION)
         return False
 
     def _connect(self) -> sqlite3.Connection:
-        try:
-            size = self._path.stat().st_size
-        except FileNotFoundError:
-            size = 0
-        if not size:
+        if is_special(self._path):
+            raise OSError(errno.EINVAL, "it is not a file")
+        if not self._path.exists() or not self._path.stat().st_size:
             return sqlite3.connect(":memory:", uri=True)
         return sqlite3.connect(_uri(self._path), uri=True, timeout=PATIENCE)
 

@@ -7,6 +7,8 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from bikecollect.storage.files.regular_file import open_plain
+
 
 def check_payload(path: Path, sums: Mapping[str, str]) -> str:
     """Return what is wrong with the payload file *path*, empty if nothing is.
@@ -28,7 +30,7 @@ def check_payload(path: Path, sums: Mapping[str, str]) -> str:
 def _documents(path: Path) -> str:
     """Return the sha256 of the documents in the payload *path*, in their order."""
     digest = hashlib.sha256()
-    with zipfile.ZipFile(path) as file:
+    with open_plain(path) as data, zipfile.ZipFile(data) as file:
         details = json.loads(file.read("fetch.json"))
         for document in details["documents"]:
             digest.update(file.read(document["body"]))

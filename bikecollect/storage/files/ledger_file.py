@@ -14,6 +14,7 @@ from typing import Any
 
 from bikecollect.core.errors import StorageError
 from bikecollect.storage.files.aside import set_aside
+from bikecollect.storage.files.regular_file import is_special
 
 BUSY = 10.0
 SYNCHRONOUS = "FULL"
@@ -63,8 +64,11 @@ class LedgerFile:
         a message for people if the file was damaged, else an empty text.
         """
         with self.translated():
+            trouble = ""
+            if is_special(self._path):
+                trouble = _set_aside(self._path, OSError("it is not a file"))
             is_unclean = _ended_uncleanly(self._path)
-            trouble = _set_log_aside(self._path) if is_unclean else ""
+            trouble = (_set_log_aside(self._path) if is_unclean else "") or trouble
         damage = self._find_damage(identify, check=check or is_unclean)
         if damage is not None:
             trouble = _set_aside(self._path, damage)

@@ -8,6 +8,7 @@ import os
 import stat
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 PIECE = 1_048_576
 REFUSED = frozenset({errno.EINVAL, errno.EFBIG, errno.ELOOP})
@@ -20,11 +21,26 @@ def open_file(path: Path | str, *, dir_fd: int | None = None) -> int:
 
     A link is refused where it is the last part of *path*.
     """
-    fd = os.open(path, FLAGS, dir_fd=dir_fd)
-    if stat.S_ISREG(os.fstat(fd).st_mode):
-        return fd
-    os.close(fd)
-    raise OSError(errno.EINVAL, "not a plain file", str(path))
+    return _plain(os.open(path, FLAGS, dir_fd=dir_fd), path)
+
+
+def open_plain(path: Path) -> BinaryIO:
+    """Open the plain file *path*, or what a link there leads to, for reading.
+
+    Raises OSError for anything else, at once.
+    """
+    return os.fdopen(_plain(os.open(path, FLAGS & ~os.O_NOFOLLOW), path), "rb")
+
+
+def is_special(path: Path) -> bool:
+    """Return whether *path* is something else than a file, as a FIFO or a folder.
+
+    To open a FIFO for reading blocks until something writes to it.
+    """
+    try:
+        return not stat.S_ISREG(path.stat().st_mode)
+    except FileNotFoundError:
+        return False
 
 
 def read_file(path: Path | str, most: int, *, dir_fd: int | None = None) -> bytes:
@@ -81,6 +97,14 @@ def list_below(folder: Path, name: str) -> list[str]:
             return sorted(entry.name for entry in entries)
     finally:
         os.close(fd)
+
+
+def _plain(fd: int, path: Path | str) -> int:
+    """Return *fd* of *path*; close it and raise OSError if it is no plain file."""
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        return fd
+    os.close(fd)
+    raise OSError(errno.EINVAL, "not a plain file", str(path))
 
 
 def _parts(name: str) -> list[str]:
