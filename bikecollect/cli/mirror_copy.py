@@ -7,11 +7,11 @@ import click
 
 from bikecollect.cli.options import Screen, say, say_json
 from bikecollect.cli.render.archive import mirror_json, mirror_line
-from bikecollect.core.errors import ExitCode
+from bikecollect.core.errors import ExitCode, UsageError
 from bikecollect.core.process import Times
 from bikecollect.setup.settings import Settings
 from bikecollect.wiring.archive_alerts import report_push
-from bikecollect.wiring.mirror import MirrorCopying, mirror_store
+from bikecollect.wiring.mirror import NO_MIRROR, MirrorCopying
 
 
 class Copied(NamedTuple):
@@ -26,9 +26,10 @@ def copy_to_mirror(
 ) -> Copied:
     """Copy the archive of *names*, print the steps, report failures to people.
 
-    Raises UsageError if no mirror is set, NotInstalled without the library.
+    Raises UsageError if no mirror is set. A missing library is reported, too.
     """
-    mirror_store(settings)
+    if not settings.archive.mirror:
+        raise UsageError(NO_MIRROR)
     copying, days = MirrorCopying(settings, names, times), 0
     try:
         for step in copying.run():

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from bikecollect.archive.mirror.waiting import MirrorStanding
 from bikecollect.core.incidents import Incident
 from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, Slot, SlotState
@@ -28,7 +29,7 @@ class Past:
     the slots before that have one; *first* is the first slot that is expected,
     *newest* the newest slot with a block. *is_known* is
     set if the folder has held data before, *configured* is when its settings were
-    written.
+    written. *mirror* is the state of the mirror, None if none is set.
     """
 
     first: Slot | None
@@ -41,6 +42,7 @@ class Past:
     older: Collection[Slot] = frozenset()
     is_known: bool = False
     configured: float = math.inf
+    mirror: MirrorStanding | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class Health:
     next_slot: Slot = Slot(0)
     incidents: Sequence[Incident] = ()
     damage: Sequence[str] = ()
+    mirror: MirrorStanding | None = None
 
     @property
     def is_new(self) -> bool:
@@ -76,8 +79,14 @@ class Health:
 
     @property
     def in_trouble(self) -> bool:
-        """Whether data is late or damaged, or an incident is open."""
-        return self.late or bool(self.incidents) or bool(self.damage)
+        """Whether data is late, damaged or not mirrored, or an incident is open."""
+        is_bad = self.late or self.is_mirror_behind
+        return is_bad or bool(self.incidents) or bool(self.damage)
+
+    @property
+    def is_mirror_behind(self) -> bool:
+        """Whether copying to the mirror failed, or days have waited for too long."""
+        return self.mirror is not None and self.mirror.is_behind(self.now)
 
 
 def judge(
@@ -117,6 +126,7 @@ def judge(
         next_slot=following,
         incidents=past.incidents,
         damage=past.damage,
+        mirror=past.mirror,
     )
 
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from bikecollect.archive.mirror.waiting import MirrorStanding, mirror_standing
 from bikecollect.core.incidents import Incident
 from bikecollect.core.slots import DAY, Slot, bounds, day_of, state_of
 from bikecollect.reports.disk_usage import Disk, disk_of
@@ -56,13 +57,14 @@ def survey(
     scheduled: bool | None = None,
     windows: Mapping[str, int] = WINDOWS,
     configured: float = math.inf,
+    mirror: str = "",
 ) -> Standing:
     """Return the status of *system* at *now*; raises StorageError.
 
     Its coverage is counted in *windows*, see `health`: none for `--alert`.
     *noted* are the incidents in the state of the alerts, which also has those that
     could not be written to the ledger. *configured* is when the settings were written:
-    a system without any run is late from then on.
+    a system without any run is late from then on. *mirror* is the mirror's address.
     """
     folder, interval = system.path, system.interval
     # Later slots are of a clock that was ahead: they do not mean that all is well.
@@ -84,6 +86,7 @@ def survey(
             damage=_damage(system, history),
             is_known=is_known(folder),
             configured=configured,
+            mirror=_mirror(system, mirror),
         )
         oldest, _ = history.ends() or (Slot(0), Slot(0))
     first = past.first or Slot(0)
@@ -103,6 +106,11 @@ def survey(
         imported=imported,
         scheduled=scheduled,
     )
+
+
+def _mirror(system: SystemFolder, address: str) -> MirrorStanding | None:
+    data = system.path.parent
+    return mirror_standing(data, system.system_id, address) if address else None
 
 
 def _open_incidents(history: History, noted: Sequence[Incident]) -> list[Incident]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from typing import NamedTuple
 
-from bikecollect.core.text import ago, length, local_minute, percent, size
+from bikecollect.core.text import ago, length, local_minute, percent, size, visible
 from bikecollect.reports.health import Health
 from bikecollect.reports.status import Standing
 
@@ -49,7 +49,9 @@ def verdict(health: Health) -> Part:
     late = "late" if health.late else ""
     many = f"{count} open incident{'s' if count > 1 else ''}" if count else ""
     damaged = "stored data damaged" if health.damage else ""
-    words = (late, many, damaged)
+    is_reported = any(incident.kind == "mirror" for incident in health.incidents)
+    behind = "mirror behind" if health.is_mirror_behind and not is_reported else ""
+    words = (late, many, damaged, behind)
     return Part(" and ".join(word for word in words if word), Tone.BAD)
 
 
@@ -80,8 +82,9 @@ def overview(standings: Sequence[Standing]) -> Iterator[list[Part]]:
 
 
 def facts(standing: Standing) -> list[Fact]:
-    """Return the facts about a system's status."""
+    """Return the facts about a system's status; the mirror only if one is set."""
     health = standing.health
+    mirror = [] if health.mirror is None else [Fact("Mirror", (_mirror(health),))]
     return [
         Fact("Last run", tuple(_last_run(standing))),
         Fact("Newest data", (behind(health),)),
@@ -91,6 +94,7 @@ def facts(standing: Standing) -> list[Fact]:
         Fact("Coverage", (Part(_coverage(health)),)),
         Fact("Waiting", (Part(_waiting(standing)),)),
         Fact("Disk", (Part(_disk(standing)),)),
+        *mirror,
     ]
 
 
@@ -149,6 +153,11 @@ def _waiting(standing: Standing) -> str:
         f"{standing.inbox} in the inbox, {standing.outbox} mails in the outbox, "
         f"{standing.rejected} rejected"
     )
+
+
+def _mirror(health: Health) -> Part:
+    text = visible(health.mirror.text(health.now)) if health.mirror else ""
+    return Part(text, Tone.BAD if health.is_mirror_behind else Tone.PLAIN)
 
 
 def _disk(standing: Standing) -> str:

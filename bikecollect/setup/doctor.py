@@ -13,8 +13,11 @@ from bikecollect import __version__
 from bikecollect.alerts import space, webhooks
 from bikecollect.alerts.mail import smtp
 from bikecollect.alerts.system_state import SystemAlertState
+from bikecollect.archive.mirror.address import MirrorAddress
+from bikecollect.archive.mirror.object_store import ObjectStore
+from bikecollect.archive.mirror.waiting import mirror_standing
 from bikecollect.collect.derived_columns import chosen
-from bikecollect.core.errors import BikecollectError, UntrustedFile
+from bikecollect.core.errors import BikecollectError, NotInstalled, UntrustedFile
 from bikecollect.core.slots import DAY
 from bikecollect.core.text import length, size
 from bikecollect.core.timeline.facts import describe_change
@@ -50,6 +53,8 @@ def examine(settings: Settings, *, network: bool, send: bool) -> Checks:
         if network:
             yield from _feed(name, system)
     yield from _guarded("archive: folder", _archive(settings.data))
+    if settings.archive.mirror:
+        yield from _guarded("mirror", _mirror(settings, network=network))
     yield from schedule_checks(settings)
     if problem := data_folder.state_problem():
         yield bad("alert state", *problem)
@@ -154,6 +159,31 @@ def _archive(data: Path) -> Checks:
         yield bad(check_name, error.problem, error.remedy)
         return
     yield _ownership(check_name, place, _files(place, ("**/*",)))
+
+
+def _mirror(settings: Settings, *, network: bool) -> Checks:
+    """Check that the mirror can be used, and how far it has each system's history."""
+    address = settings.archive.mirror
+    try:
+        store = ObjectStore(MirrorAddress.parse(address))
+        if network:
+            store.find("archive")
+        yield good("mirror", f"{address}, {'answers' if network else 'not contacted'}")
+    except NotInstalled:
+        text = f"{address}: obstore is not installed"
+        yield bad("mirror", text, "pip install 'bikecollect[cloud]'")
+    except BikecollectError as error:
+        yield bad("mirror", str(error), "see docs/how-to/mirror-the-archive.md")
+    now = time.time()
+    for name in settings.systems:
+        standing = mirror_standing(settings.data, name, address)
+        if standing.is_behind(now):
+            yield bad(f"{name}: mirror", standing.text(now), f"bikecollect push {name}")
+        elif standing.waiting:
+            text = standing.text(now)
+            yield note(f"{name}: mirror", text, "the next `compact` copies them")
+        else:
+            yield good(f"{name}: mirror", standing.text(now))
 
 
 def _ownership(name: str, place: Path, files: Iterable[Path]) -> Check:

@@ -1,6 +1,7 @@
 """Builds the parts that copy the history to the mirror and read it there."""
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ from bikecollect.core.errors import (
     BikecollectError,
     MirrorDenied,
     MirrorUnavailable,
+    NotInstalled,
+    SettingsError,
     StorageError,
     UsageError,
 )
@@ -26,16 +29,18 @@ if TYPE_CHECKING:
     from bikecollect.archive.mirror.push import MirrorStep
 
 FAILED = "failed"
+NO_MIRROR = (
+    'no mirror is set: add mirror = "s3://bucket/prefix" to [archive] in the settings'
+)
+UNUSABLE = (MirrorUnavailable, MirrorDenied, NotInstalled, SettingsError)
+"""Errors that all systems would meet."""
 LAYOUTS = (STATION_LAYOUT, VEHICLE_LAYOUT)
 
 
 def mirror_store(settings: Settings) -> "ObjectStore":
     """Return the mirror of *settings*; raises UsageError if none is set."""
     if not settings.archive.mirror:
-        raise UsageError(
-            'no mirror is set: add mirror = "s3://bucket/prefix" to [archive] in the '
-            "settings"
-        )
+        raise UsageError(NO_MIRROR)
     return _store(settings.archive.mirror)
 
 
@@ -113,7 +118,8 @@ class MirrorCopying:
     """Copies the archive of systems to the mirror; *errors* has those that failed.
 
     *worst* is the error with the highest exit code, None if all went well. A mirror
-    that cannot be used is tried once: all systems fail with the same error.
+    that cannot be used is tried once: all systems fail with the same error, and their
+    records have it. A missing library and wrong credentials files are such errors.
     """
 
     def __init__(self, settings: Settings, names: Sequence[str], times: Times) -> None:
@@ -125,7 +131,7 @@ class MirrorCopying:
         """Yield a step per day; errors become steps, too."""
         from bikecollect.archive.mirror.push import MirrorPush, MirrorStep
 
-        unusable: StorageError | None = None
+        unusable: BikecollectError | None = None
         store: ObjectStore | None = None
         for name in self._names:
             if not (self._settings.data / name).is_dir():
@@ -145,11 +151,12 @@ class MirrorCopying:
                     if step.why:
                         self._fail(name, StorageError(f"{step.day}: {step.why}"))
                     yield step
-            except StorageError as error:
+            except (StorageError, NotInstalled, SettingsError) as error:
                 is_first = unusable is None
-                if isinstance(error, MirrorUnavailable | MirrorDenied):
+                if isinstance(error, UNUSABLE):
                     unusable = error
                 self._fail(name, error)
+                self._record(name, error)
                 if is_first:
                     yield MirrorStep(name, "", FAILED, why=str(error))
 
@@ -157,3 +164,14 @@ class MirrorCopying:
         self.errors[name] = self.errors[name] or str(error)
         if self.worst is None or error.exit_code > self.worst.exit_code:
             self.worst = error
+
+    def _record(self, name: str, error: BikecollectError) -> None:
+        """Write *error* into the record of the system *name*, for `status`."""
+        from bikecollect.archive.mirror.record import MirrorRecord
+
+        address = MirrorAddress.parse(self._settings.archive.mirror)
+        record = MirrorRecord(self._settings.data, name, str(address))
+        now = self._times.clock()
+        record.state = record.state._replace(tried=now, error=str(error))
+        with suppress(StorageError):
+            record.save()

@@ -19,6 +19,7 @@ from test_fetch import GOOD, bikecollect, settings
 from world import NOON, TAIPEI, World, body
 
 from bikecollect.cli.render import status
+from bikecollect.cli.render.monitoring.metrics import metrics
 from bikecollect.core.errors import FeedUnavailable
 from bikecollect.reports.evidence import read_account
 from bikecollect.reports.status import Standing, survey
@@ -215,7 +216,7 @@ def test_json_has_times_with_offset_and_named_units(world: World) -> None:
 def test_metrics_are_in_prometheus_form(world: World) -> None:
     """Each family has HELP and TYPE once, before its samples."""
     incident(world.folder, "disk", NOON)
-    text = status.metrics([stand(world)])
+    text = metrics([stand(world)])
     stamp = int(NOON) + 1500
 
     assert (

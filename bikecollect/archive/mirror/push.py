@@ -70,11 +70,13 @@ class MirrorPush:
         started = self.clock()
         record.state = record.state._replace(tried=started)
         try:
-            waiting, last = 0, ""
+            waiting, last, error_text = 0, "", ""
             for layout in LAYOUTS:
                 for step in self._layout(layout, record):
                     is_copied = step.what in {"known", COPIED, REPLACED_DAY}
                     waiting += not is_copied
+                    if step.why and not error_text:
+                        error_text = f"{step.day}: {step.why}"
                     last = step.day if is_copied and not waiting else last
                     if step.what != "known":
                         yield step
@@ -84,8 +86,9 @@ class MirrorPush:
             record.state = record.state._replace(error=str(error), waiting=left)
             raise
         else:
+            succeeded = record.state.succeeded if waiting else started
             record.state = record.state._replace(
-                last_day=last, waiting=waiting, succeeded=started, error=""
+                last_day=last, waiting=waiting, succeeded=succeeded, error=error_text
             )
         finally:
             record.save()

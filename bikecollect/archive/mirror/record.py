@@ -52,6 +52,11 @@ class MirrorRecord:
         """Remember that *stored* was verified to have the content *sha256*."""
         self._objects[stored.path] = [sha256, stored.tag]
 
+    def copied_sha256(self, path: str) -> str:
+        """Return the sha256 of the last copy of *path*, empty if there is none."""
+        known = self._objects.get(path)
+        return str(known[0]) if isinstance(known, list) and known else ""
+
     def save(self) -> None:
         """Write the record, in one step; raises StorageError."""
         text = json.dumps({**self.state._asdict(), "objects": self._objects})
@@ -69,11 +74,6 @@ def record_path(data: Path, system_id: str, address: str) -> Path:
     """Return the path of the record of a system for the mirror at *address*."""
     mark = f"{zlib.crc32(address.encode()):08x}"
     return data / ARCHIVE / FOLDER / mark / f"{system_id}.json"
-
-
-def mirror_state(data: Path, system_id: str, address: str) -> MirrorState:
-    """Return how far the mirror at *address* has the history of a system."""
-    return _state(_read(record_path(data, system_id, address)), address)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -13,10 +13,10 @@ from bikecollect.cli.completion import complete_configured
 from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import Shared, complain, emit, say, say_json
 from bikecollect.cli.output_file import written
+from bikecollect.cli.render.monitoring.metrics import metrics
 from bikecollect.cli.render.status import (
     alerts,
     as_json,
-    metrics,
     nagios_level,
     nagios_summary,
     screen,
@@ -245,6 +245,7 @@ def _survey(
                     scheduled=scheduled,
                     windows=windows,
                     configured=_written(settings),
+                    mirror=settings.archive.mirror,
                 )
             )
         except BikecollectError as error:

@@ -1,6 +1,7 @@
-"""Output of `status`: a screen, alerts, JSON and Prometheus metrics."""
+"""Output of `status`: a screen, alerts and JSON."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import tzinfo
 from enum import IntEnum
 
 import click
@@ -14,7 +15,6 @@ from bikecollect.cli.render.terminal import (
     wrapped,
 )
 from bikecollect.core.incidents import KINDS, Incident
-from bikecollect.core.run import Run
 from bikecollect.core.slots import SlotState, iso
 from bikecollect.core.text import (
     count_of,
@@ -24,6 +24,7 @@ from bikecollect.core.text import (
     visible_json,
 )
 from bikecollect.reports.coverage import Coverage
+from bikecollect.reports.health import Health
 from bikecollect.reports.status import Standing
 from bikecollect.reports.status_facts import (
     Part,
@@ -86,6 +87,7 @@ def alerts(
             lines.append(f"{name}: late: {'; '.join(reasons)}")
         lines += [f"{name}: {_incident(i, standing)}" for i in health.incidents]
         lines += [f"{name}: {visible(text)}" for text in health.damage]
+        lines += [f"{name}: {text}" for text in _mirror_problems(health)]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -103,9 +105,17 @@ def unattended(
         texts = [visible(text) for text in health.damage]
         if health.silent is not None and awake > 2 * health.interval:
             texts.insert(0, f"no run for {length(health.silent)}")
+        if all(incident.kind != "mirror" for incident in health.incidents):
+            texts += _mirror_problems(health)
         if texts:
             problems[name] = f"{name}: {'; '.join(texts)}"
     return problems
+
+
+def _mirror_problems(health: Health) -> list[str]:
+    if health.mirror is None or not health.is_mirror_behind:
+        return []
+    return [f"mirror: {visible(health.mirror.text(health.now))}"]
 
 
 class NagiosLevel(IntEnum):
@@ -256,8 +266,21 @@ def as_json(standing: Standing) -> str:
             "growth_bytes_a_day": disk.daily,
             "full_in_s": disk.days_left and disk.days_left * 86_400,
             "cron_silent_s": health.silent,
+            **(_mirror_json(health, zone) if health.mirror else {}),
         }
     )
+
+
+def _mirror_json(health: Health, zone: tzinfo) -> dict[str, object]:
+    mirror = health.mirror
+    values = mirror and {
+        "address": mirror.address,
+        "days_waiting": mirror.waiting,
+        "last_copied": iso(mirror.succeeded, zone) if mirror.succeeded else None,
+        "error": mirror.error or None,
+        "behind": health.is_mirror_behind,
+    }
+    return {"mirror": values}
 
 
 def _parts(coverage: Coverage) -> dict[str, object]:
@@ -266,82 +289,3 @@ def _parts(coverage: Coverage) -> dict[str, object]:
         "expected": coverage.expected,
         "coverage": coverage.ratio,
     }
-
-
-Sample = tuple[dict[str, str], float | None]
-
-
-def metrics(
-    standings: Sequence[Standing], errors: Mapping[str, Exception] | None = None
-) -> str:
-    """Return *standings* in the text format of Prometheus.
-
-    *errors* are the systems that cannot be read, an empty name stands for all.
-    """
-    families: list[tuple[str, str, list[Sample]]] = [
-        ("up", "0 if the status of the system or the settings cannot be read.", []),
-        ("last_block_timestamp_seconds", "Slot of the newest block.", []),
-        ("last_run_timestamp_seconds", "Start of the newest run.", []),
-        ("last_run_exit_code", "Exit code of the newest run.", []),
-        ("last_run_duration_seconds", "Duration of the newest run.", []),
-        ("last_run_rows", "Rows written by the newest run.", []),
-        ("late", "1 if the newest block is too old.", []),
-        ("runs_good_ratio", "Share of good runs in the last 24 hours.", []),
-        ("coverage_ratio", "Collected of expected slots.", []),
-        ("incident_open", "1 for each open incident.", []),
-        ("inbox_payloads", "Payloads waiting to be committed.", []),
-        ("outbox_mails", "Mails waiting to be sent.", []),
-        ("rejected_payloads", "Payloads that were not understood.", []),
-        ("used_bytes", "Size of the system's folder.", []),
-        ("free_bytes", "Free bytes on its disk.", []),
-    ]
-    samples = {name: family for name, _, family in families}
-    for name in errors or {}:
-        samples["up"].append(({"system": name} if name else {}, 0))
-    for standing in standings:
-        health, run = standing.health, standing.health.last_run
-        label = {"system": standing.system_id}
-        values: dict[str, float | None] = {
-            "up": 1,
-            "last_block_timestamp_seconds": None
-            if health.behind is None
-            else health.now - health.behind,
-            **(_last_values(run) if run else {}),
-            "late": int(health.late),
-            "runs_good_ratio": health.good / health.runs if health.runs else None,
-            "inbox_payloads": standing.inbox,
-            "outbox_mails": standing.outbox,
-            "rejected_payloads": standing.rejected,
-            "used_bytes": standing.disk.used,
-            "free_bytes": standing.disk.free,
-        }
-        for name, value in values.items():
-            samples[name].append((label, value))
-        for window, coverage in health.coverage.items():
-            labels = {**label, "window": window}
-            samples["coverage_ratio"].append((labels, coverage.ratio))
-        open_kinds = {incident.kind for incident in health.incidents}
-        for kind in KINDS:
-            labels = {**label, "kind": kind}
-            samples["incident_open"].append((labels, int(kind in open_kinds)))
-    return "".join(_family(*family) for family in families)
-
-
-def _last_values(run: Run) -> dict[str, float | None]:
-    return {
-        "last_run_timestamp_seconds": run.started,
-        "last_run_exit_code": run.exit_code,
-        "last_run_duration_seconds": sum(run.seconds.values()),
-        "last_run_rows": run.rows,
-    }
-
-
-def _family(name: str, doc: str, samples: Iterable[Sample]) -> str:
-    full = f"bikecollect_{name}"
-    lines = [f"# HELP {full} {doc}", f"# TYPE {full} gauge"]
-    for labels, value in samples:
-        if value is not None:
-            inner = ",".join(f'{key}="{text}"' for key, text in labels.items())
-            braces = f"{{{inner}}}" if inner else ""
-            lines.append(f"{full}{braces} {value:.15g}")
-    return "\n".join(lines) + "\n"

@@ -1,0 +1,92 @@
+"""How many archived days of a system are not in the mirror, for `status`.
+
+Reads files of this machine only: the certificates and the record of the copies.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from bikecollect.archive.mirror.address import MirrorAddress
+from bikecollect.archive.mirror.certified import LAYOUTS, certificates_of
+from bikecollect.archive.mirror.record import MirrorRecord
+from bikecollect.core.slots import DAY
+from bikecollect.core.text import ago, count_of
+
+PATIENCE = 2 * DAY
+"""Seconds after which an archived day should be in the mirror: `compact` is nightly."""
+
+
+class MirrorStanding(NamedTuple):
+    """The state of the mirror at *address* for a system.
+
+    *waiting* is the number of archived days that were never copied as they are now,
+    *oldest* is when the first of them was archived and *succeeded* when everything was
+    copied last (epoch seconds; 0: never). *error* is why the last attempt failed.
+    """
+
+    address: str
+    waiting: int = 0
+    oldest: float = 0.0
+    succeeded: float = 0.0
+    error: str = ""
+
+    def is_behind(self, now: float) -> bool:
+        """Return whether the last attempt failed, or days have waited for too long."""
+        is_overdue = self.waiting > 0 and now - self.oldest > PATIENCE
+        return bool(self.error) or is_overdue
+
+    def text(self, now: float) -> str:
+        """Return the state as a line: waiting days, the last copy, the error.
+
+        >>> MirrorStanding("s3://b", 2, 0.0, 1.0, "timed out").text(7_201.0)
+        '2 days waiting, last copied 2 h ago, error: timed out'
+        """
+        copied = f"last copied {ago(now - self.succeeded)}"
+        texts = (
+            f"{count_of(self.waiting, 'day')} waiting",
+            copied if self.succeeded else "never copied",
+            f"error: {self.error}" if self.error else "",
+        )
+        return ", ".join(filter(None, texts))
+
+
+def mirror_standing(data: Path, system_id: str, address: str) -> MirrorStanding:
+    """Return the state of the mirror at *address* for a system in the folder *data*."""
+    record = MirrorRecord(data, system_id, str(MirrorAddress.parse(address)))
+    state = record.state
+    made = [
+        mtime
+        for path, mtime in _certificates(data, system_id)
+        if not _is_copied(data, path, mtime, record)
+    ]
+    oldest = min(made, default=0.0)
+    return MirrorStanding(
+        state.address, len(made), oldest, state.succeeded, state.error
+    )
+
+
+def _certificates(data: Path, system_id: str) -> Iterator[tuple[str, float]]:
+    """Yield path and time of each certificate of a system."""
+    for layout in LAYOUTS:
+        folder = certificates_of(layout, system_id)
+        for path in (data / folder).glob("*.json"):
+            with suppress(FileNotFoundError):
+                yield f"{folder}/{path.name}", path.stat().st_mtime
+
+
+def _is_copied(data: Path, path: str, mtime: float, record: MirrorRecord) -> bool:
+    """Return whether the certificate at *path* was copied as it is now.
+
+    A file is read only if it may have changed after everything was copied.
+    """
+    sha256, state = record.copied_sha256(path), record.state
+    if not sha256:
+        return False
+    if not state.waiting and mtime < state.succeeded:
+        return True
+    with suppress(FileNotFoundError):
+        return hashlib.sha256((data / path).read_bytes()).hexdigest() == sha256
+    return True

@@ -1,0 +1,206 @@
+"""`status`, `doctor` and mails report how far the mirror has the history."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command import bikecollect
+from keeping import two_past_days
+from mailserver import MailServer
+from world import World
+
+pytest.importorskip("duckdb")
+pytest.importorskip("obstore")
+
+WITHOUT_OBSTORE = (
+    "import sys; sys.modules['obstore'] = None\n"
+    "from bikecollect.__main__ import main\n"
+    "sys.argv = ['bikecollect', *sys.argv[1:]]\nmain()"
+)
+
+
+@pytest.fixture
+def world(folder: Path) -> World:
+    """Return a world with a slot on each of two days long past."""
+    return two_past_days(folder)
+
+
+@pytest.fixture
+def nas(config: Path, tmp_path: Path) -> Path:
+    """Return the folder that is the mirror of the world."""
+    place = tmp_path / "nas"
+    add(config, f'[archive]\nmirror = "file://{place}/bikes"\n')
+    return place
+
+
+def add(config: Path, text: str) -> None:
+    """Add *text* to the settings."""
+    with config.open("a", encoding="utf-8") as out:
+        out.write(text)
+
+
+def without_obstore(config: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a Python where obstore cannot be imported."""
+    return subprocess.run(
+        [sys.executable, "-c", WITHOUT_OBSTORE, "--config", str(config), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def mirror_line(config: Path) -> str:
+    """Return the line about the mirror that `status` prints."""
+    lines = bikecollect("--config", config, "status").stdout.splitlines()
+    return "".join(line.strip() for line in lines if line.startswith("  Mirror"))
+
+
+def mirror_checks(config: Path) -> dict[str, str]:
+    """Return the verdicts of the doctor about the mirror."""
+    process = bikecollect("--config", config, "doctor", "--offline", "--format", "json")
+    checks = [json.loads(line) for line in process.stdout.splitlines()]
+    return {c["check"]: c["verdict"] for c in checks if "mirror" in c["check"]}
+
+
+def with_mail(config: Path, tmp_path: Path) -> MailServer:
+    """Return a mail server that gets the mails of *config*."""
+    mail = MailServer.new(tmp_path / "mail")
+    lines = [f"{key} = {json.dumps(value)}" for key, value in mail.settings().items()]
+    add(config, "[mail]\n" + "\n".join(lines) + "\n")
+    return mail
+
+
+@pytest.mark.usefixtures("world")
+def test_without_a_mirror_nothing_is_said_of_it(config: Path) -> None:
+    """Neither text, JSON, metrics nor the doctor."""
+    bikecollect("--config", config, "compact")
+
+    process = bikecollect("--config", config, "status", "--format", "json")
+    metrics = bikecollect("--config", config, "status", "--format", "prometheus")
+
+    assert "mirror" not in json.loads(process.stdout)
+    assert "bikecollect_mirror" not in metrics.stdout
+    assert mirror_line(config) == ""
+    assert mirror_checks(config) == {}
+
+
+@pytest.mark.usefixtures("world", "nas")
+def test_a_complete_mirror_has_no_days_waiting(config: Path) -> None:
+    """Text, JSON, metrics and the doctor say so."""
+    bikecollect("--config", config, "compact")
+
+    values = json.loads(
+        bikecollect("--config", config, "status", "--format", "json").stdout
+    )["mirror"]
+    metrics = bikecollect("--config", config, "status", "--format", "prometheus").stdout
+
+    assert "Mirror       0 days waiting, last copied" in mirror_line(config)
+    assert (values["days_waiting"], values["error"], values["behind"]) == (
+        0,
+        None,
+        False,
+    )
+    assert 'bikecollect_mirror_days_waiting{system="city"} 0\n' in metrics
+    assert mirror_checks(config) == {"mirror": "good", "city: mirror": "good"}
+
+
+@pytest.mark.usefixtures("world")
+def test_days_archived_before_the_mirror_was_set_are_waiting(
+    config: Path, tmp_path: Path
+) -> None:
+    """No push has run yet: nothing was ever copied; overdue after two days."""
+    bikecollect("--config", config, "compact")
+    add(config, f'[archive]\nmirror = "file://{tmp_path}/nas"\n')
+    fresh = mirror_line(config), mirror_checks(config)["city: mirror"]
+    certificates = list(tmp_path.rglob("certificates/system_id=city/*.json"))
+    for path in certificates:
+        os.utime(path, (1, 1))
+
+    alert = bikecollect("--config", config, "status", "--alert")
+
+    assert fresh == ("Mirror       2 days waiting, never copied", "note")
+    assert len(certificates) == 2
+    assert "city: mirror: 2 days waiting, never copied\n" in alert.stdout
+    assert alert.returncode == 1
+
+
+@pytest.mark.usefixtures("nas")
+def test_a_day_archived_again_is_waiting(world: World, config: Path) -> None:
+    """Its certificate is newer than the last copy, and has other content."""
+    bikecollect("--config", config, "compact")
+    path = world.folder.parent / "archive/certificates/system_id=city/2024-06-05.json"
+    path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+
+    assert mirror_line(config).startswith("Mirror       1 day waiting, last copied")
+
+
+@pytest.mark.usefixtures("world")
+def test_the_error_of_the_last_attempt_is_shown(config: Path, nas: Path) -> None:
+    """With the days that wait, until a push succeeds."""
+    nas.write_text("a file where the mirror's folder should be", encoding="utf-8")
+    bikecollect("--config", config, "compact")
+    broken = mirror_line(config)
+    alert = bikecollect("--config", config, "status", "--alert").stdout
+    verdict = mirror_checks(config)["city: mirror"]
+    nas.unlink()
+
+    bikecollect("--config", config, "push")
+
+    assert broken.startswith("Mirror       2 days waiting, never copied, error: cannot")
+    assert "city: mirror: 2 days waiting, never copied, error: cannot" in alert
+    assert verdict == "bad"
+    assert mirror_line(config).startswith("Mirror       0 days waiting, last copied")
+
+
+@pytest.mark.usefixtures("nas")
+def test_compact_without_the_library_archives_and_mails(
+    world: World, config: Path, tmp_path: Path
+) -> None:
+    """Exit code 69; both days are archived, and a mail of the kind mirror is sent."""
+    mail = with_mail(config, tmp_path)
+    with mail.up():
+        process = without_obstore(config, "compact")
+        without_obstore(config, "compact")
+
+    archive = world.folder.parent / "archive" / "station_status" / "system_id=city"
+    assert process.returncode == 69
+    assert "an object store needs obstore; run: " in process.stderr
+    assert len(list(archive.glob("date=*/part.parquet"))) == 2
+    assert len(mail.subjects()) == 1
+    assert "mirror behind" in mail.subjects()[0]
+    assert "obstore" in mail.mails()[0].get_content()
+    assert "error: an object store needs" in mirror_line(config)
+
+
+@pytest.mark.usefixtures("world", "nas")
+def test_the_doctor_names_the_missing_library(config: Path) -> None:
+    """With the command that installs it."""
+    process = without_obstore(config, "doctor", "--offline")
+
+    assert process.returncode == 1
+    assert "obstore is not installed" in process.stdout
+    assert "[cloud]" in process.stdout
+
+
+@pytest.mark.usefixtures("world")
+def test_a_wrong_profile_is_mailed_and_archives(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error in the files of the AWS tools is one of the mirror, not of `compact`."""
+    add(config, '[archive]\nmirror = "s3://bikes/history"\n')
+    mail = with_mail(config, tmp_path)
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
+    with mail.up():
+        process = bikecollect("--config", config, "compact")
+
+    assert process.returncode == 78
+    assert 'AWS_PROFILE: unknown profile "nobody"' in process.stderr
+    assert "city 2024-06-05: 2 rows archived" in process.stdout
+    assert "mirror behind" in mail.subjects()[0]
