@@ -29,8 +29,8 @@ class Evidence:
     moment (no outcome, only a boot id and uptimes). *spare* maps slots to the folder
     that has a payload for them: inbox, rejected or kept; *unreadable* are those whose
     payloads cannot be read by this version, *untried* those with payloads that were
-    never tried. *incidents* are those during which a run may have been unable to
-    record itself.
+    never tried. *incidents* are those of the disk, the ledger and the settings;
+    during the *silencing* ones a run may have been unable to record itself.
     """
 
     first: Slot | None = None
@@ -40,6 +40,7 @@ class Evidence:
     unreadable: frozenset[Slot] = frozenset()
     untried: frozenset[Slot] = frozenset()
     incidents: Sequence[Incident] = ()
+    silencing: Sequence[Incident] = ()
 
 
 class Judged(NamedTuple):
@@ -178,19 +179,19 @@ def judge(evidence: Evidence, grid: Grid, since: Slot, until: Slot) -> Iterator[
         if run is not None:
             cause = cause_of(run)
             if cause == "ledger":  # a full disk first shows as an error of the ledger
-                cause = _silenced(slot, evidence.incidents) or cause
+                cause = _kind_at(slot, evidence.incidents) or cause
         elif evidence.first is None or slot < evidence.first:
             cause = Cause.NOT_COLLECTING
         else:
-            cause = _silenced(slot, evidence.incidents)
+            cause = _kind_at(slot, evidence.silencing)
             cause = cause or runs.unstarted(slot, grid.interval_at(slot))
         spare, unreadable = evidence.spare.get(slot, ""), slot in evidence.unreadable
         untried = slot in evidence.untried
         yield Judged(slot, SlotState.MISSING, cause, spare, unreadable, untried)
 
 
-def _silenced(slot: Slot, incidents: Iterable[Incident]) -> str:
-    """Return the kind of the incident that kept the run of *slot* from recording."""
+def _kind_at(slot: Slot, incidents: Iterable[Incident]) -> str:
+    """Return the kind of the first of *incidents* that spans *slot*, or empty."""
     return next((i.kind for i in incidents if i.opened <= slot <= i.last), "")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from bikecollect.core import process
 from bikecollect.core.blocks import Block
 from bikecollect.core.causes import SeenRun
+from bikecollect.core.incidents import Incident
 from bikecollect.core.process import Clock
 from bikecollect.core.slots import EARLIEST, LATEST, Slot, state_of
 from bikecollect.reports.coverage import (
@@ -78,6 +79,7 @@ def read(
         recorded = [*map(SeenRun._make, rows)]
         blocks = [*map(Block.from_row, history.select(blocks_sql, since, until))]
         incidents = [i for i in history.incidents(since) if i.kind in SILENCING]
+        silencing = [i for i in incidents if _has_unrecorded_slots(history, i)]
         first = history.first_collected()
     runs = [*_within(recorded, since, until), *dead, *([now] if now else [])]
     return Evidence(
@@ -86,7 +88,22 @@ def read(
         blocks={block.slot: block for block in blocks},
         spare={s: p[-1][0] for s, p in _payloads(folder / "payloads").items()},
         incidents=incidents,
+        silencing=silencing,
     )
+
+
+def _has_unrecorded_slots(history: History, incident: Incident) -> bool:
+    """Return whether a bad slot of *incident* may have no run in the ledger.
+
+    An incident that relapses spans good slots too. If all its bad slots have a run, it
+    is no cause of the slots without one.
+    """
+    rows = history.run_rows(
+        ("slot", "notices"), incident.opened, Slot(incident.last + 1)
+    )
+    # Notices are JSON: within a text, quotes would be escaped.
+    recorded = {slot for slot, notices in rows if f'"{incident.kind}"' in notices}
+    return len(recorded) < incident.slots
 
 
 def _within(runs: Sequence[SeenRun], since: Slot, until: Slot) -> Iterator[SeenRun]:
