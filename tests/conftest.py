@@ -71,6 +71,7 @@ LONGEST = (
     "test_query_bounds.py",
     "test_mirror.py",
     "test_mirror_faults.py",
+    "test_mirror_live.py",
     "test_mirror_readers.py",
 )
 """The files that take longest, or wait for a minute: several workers end together."""

@@ -31,7 +31,10 @@ EXAMPLES = {
         "bikecollect backfill youbike-taipei --from /mnt/other/bikes",
     ),
     "compact": ("bikecollect compact", "bikecollect compact --quiet --csv-days 30"),
-    "push": ("bikecollect push", "bikecollect push --quiet youbike-taipei"),
+    "push": (
+        "bikecollect push",
+        "bikecollect push --live --quiet",
+    ),
     "verify": (
         "bikecollect verify",
         "bikecollect verify --deep --certificates certificates.jsonl",

@@ -10,7 +10,7 @@ from bikecollect.cli.render.archive import mirror_json, mirror_line
 from bikecollect.core.errors import ExitCode, UsageError
 from bikecollect.core.process import Times
 from bikecollect.setup.settings import Settings
-from bikecollect.wiring.archive_alerts import report_push
+from bikecollect.wiring.archive_alerts import report_live_push, report_push
 from bikecollect.wiring.mirror import NO_MIRROR, MirrorCopying
 
 
@@ -22,15 +22,23 @@ class Copied(NamedTuple):
 
 
 def copy_to_mirror(
-    settings: Settings, names: Sequence[str], times: Times, *, form: str, quiet: bool
+    settings: Settings,
+    names: Sequence[str],
+    times: Times,
+    *,
+    form: str,
+    quiet: bool,
+    live: bool = False,
 ) -> Copied:
     """Copy the archive of *names*, print the steps, report failures to people.
+
+    With *live*, the open days are copied instead.
 
     Raises UsageError if no mirror is set. A missing library is reported, too.
     """
     if not settings.archive.mirror:
         raise UsageError(NO_MIRROR)
-    copying, days = MirrorCopying(settings, names, times), 0
+    copying, days = MirrorCopying(settings, names, times, live=live), 0
     try:
         for step in copying.run():
             days += not step.why
@@ -42,6 +50,7 @@ def copy_to_mirror(
                 say(mirror_line(step))
     finally:
         times.stop.raise_if_set()
-    report_push(settings, copying.errors, times)
+    report = report_live_push if live else report_push
+    report(settings, copying.errors, times)
     code = copying.worst.exit_code if copying.worst else ExitCode.OK
     return Copied(code, days)

@@ -5,14 +5,17 @@ from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from bikecollect.archive.mirror.waiting import MirrorStanding
 from bikecollect.core.incidents import Incident
 from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, Slot, SlotState
 from bikecollect.core.timeline.grid import Grid
 from bikecollect.reports.coverage import Coverage, end_of_slots
+
+if TYPE_CHECKING:
+    from bikecollect.archive.mirror.waiting import MirrorStanding
 
 GRACE = 60.0
 """Seconds that a run may take before its slot counts as late."""
@@ -42,7 +45,7 @@ class Past:
     older: Collection[Slot] = frozenset()
     is_known: bool = False
     configured: float = math.inf
-    mirror: MirrorStanding | None = None
+    mirror: "MirrorStanding | None" = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class Health:
     next_slot: Slot = Slot(0)
     incidents: Sequence[Incident] = ()
     damage: Sequence[str] = ()
-    mirror: MirrorStanding | None = None
+    mirror: "MirrorStanding | None" = None
 
     @property
     def is_new(self) -> bool:

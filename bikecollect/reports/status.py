@@ -7,9 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from bikecollect.archive.mirror.waiting import MirrorStanding, mirror_standing
 from bikecollect.core.incidents import Incident
 from bikecollect.core.slots import DAY, Slot, bounds, day_of, state_of
 from bikecollect.reports.disk_usage import Disk, disk_of
@@ -17,6 +17,9 @@ from bikecollect.reports.health import WINDOWS, Health, Past, judge
 from bikecollect.storage.data_folder import SystemFolder, is_known
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.repair.damage import find_damage
+
+if TYPE_CHECKING:
+    from bikecollect.archive.mirror.waiting import MirrorStanding
 
 TWO_DAYS = 2 * DAY
 
@@ -108,9 +111,12 @@ def survey(
     )
 
 
-def _mirror(system: SystemFolder, address: str) -> MirrorStanding | None:
-    data = system.path.parent
-    return mirror_standing(data, system.system_id, address) if address else None
+def _mirror(system: SystemFolder, address: str) -> "MirrorStanding | None":
+    if not address:
+        return None
+    from bikecollect.archive.mirror.waiting import mirror_standing  # only with a mirror
+
+    return mirror_standing(system.path.parent, system.system_id, address)
 
 
 def _open_incidents(history: History, noted: Sequence[Incident]) -> list[Incident]:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping
 
 from bikecollect.alerts.system_state import stored_incidents
+from bikecollect.archive.mirror.waiting import mirror_standing
 from bikecollect.core import process
 from bikecollect.core.incidents import Signal
 from bikecollect.core.process import Times
@@ -28,6 +29,22 @@ def report_compact(settings: Settings, errors: Mapping[str, str], times: Times) 
 
 def report_push(settings: Settings, errors: Mapping[str, str], times: Times) -> None:
     """Report the *errors* of copying to the mirror, like `report_compact`."""
+    _report(settings, MIRROR, "mirror", errors, times)
+
+
+def report_live_push(
+    settings: Settings, errors: Mapping[str, str], times: Times
+) -> None:
+    """Report the *errors* of copying open days to the mirror, like `report_push`.
+
+    An incident about the archive stays open: the next `push` closes it.
+    """
+    address = settings.archive.mirror
+    errors = {
+        name: error
+        for name, error in errors.items()
+        if error or not mirror_standing(settings.data, name, address).error
+    }
     _report(settings, MIRROR, "mirror", errors, times)
 
 

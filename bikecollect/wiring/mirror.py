@@ -11,6 +11,7 @@ from bikecollect.archive.datasets import STATION_LAYOUT, STATUS, VEHICLE_LAYOUT
 from bikecollect.archive.mirror.address import MirrorAddress
 from bikecollect.archive.query.view_source import TABLES, ViewedSystem, needed
 from bikecollect.collect.sources.bikecollect_folder import FolderSource
+from bikecollect.collect.sources.foreign_ledger import blocks
 from bikecollect.core import user_folders
 from bikecollect.core.errors import (
     BikecollectError,
@@ -23,6 +24,7 @@ from bikecollect.core.errors import (
 )
 from bikecollect.core.process import Times
 from bikecollect.setup.settings import Settings
+from bikecollect.storage.files.scratch import scratch
 
 if TYPE_CHECKING:
     from bikecollect.archive.mirror.object_store import ObjectStore
@@ -91,17 +93,28 @@ def mirror_source(
 ) -> FolderSource:
     """Return the source to fill the system *name* from the mirror at *address*.
 
-    What is new there is downloaded. Snapshots after *now* are skipped.
+    What is new there is downloaded: closed days, and the open ones that `push --live`
+    copied. Snapshots after *now* are skipped.
     """
     from bikecollect.archive.mirror.download import MirrorDownload
+    from bikecollect.archive.mirror.live import LiveDownload
+    from bikecollect.archive.mirror.push import LIVE
 
     store = _store(address)
-    folder = _local_copy(str(store.address))
+    # Apart from the copy for queries, which show closed days only.
+    folder = _local_copy(f"{store.address}/{LIVE}")
     days = MirrorDownload(store, folder, name).run({STATUS, "slots"})
-    if not days:
+    files = LiveDownload(store, folder, name).run()
+    if not days and not files:
         raise UsageError(f"--from {address} has no archived day of `{name}`")
     grid = settings.system_folder(name).grid
     return FolderSource(folder / name, grid, now, str(store.address))
+
+
+def _foreign_slots(folder: Path) -> set[int]:
+    """Return the slots in the ledger of *folder*, which is untrusted."""
+    with scratch() as scratch_folder:
+        return {row[0] for row in blocks(folder, scratch_folder)}
 
 
 def check_mirror(
@@ -120,16 +133,26 @@ class MirrorCopying:
     *worst* is the error with the highest exit code, None if all went well. A mirror
     that cannot be used is tried once: all systems fail with the same error, and their
     records have it. A missing library and wrong credentials files are such errors.
+    With *live*, the open days are copied instead of the archive.
     """
 
-    def __init__(self, settings: Settings, names: Sequence[str], times: Times) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        names: Sequence[str],
+        times: Times,
+        *,
+        live: bool = False,
+    ) -> None:
         self._settings, self._names, self._times = settings, names, times
+        self._steps = self._live_steps if live else self._archive_steps
+        self._is_live = live
         self.errors: dict[str, str] = dict.fromkeys(names, "")
         self.worst: BikecollectError | None = None
 
     def run(self) -> Iterator["MirrorStep"]:
-        """Yield a step per day; errors become steps, too."""
-        from bikecollect.archive.mirror.push import MirrorPush, MirrorStep
+        """Yield a step per day, or per system; errors become steps, too."""
+        from bikecollect.archive.mirror.push import MirrorStep
 
         unusable: BikecollectError | None = None
         store: ObjectStore | None = None
@@ -140,14 +163,7 @@ class MirrorCopying:
                 if unusable is not None:
                     raise unusable
                 store = store or mirror_store(self._settings)
-                push = MirrorPush(
-                    store,
-                    self._settings.data,
-                    name,
-                    self._times.clock,
-                    self._times.stop.raise_if_set,
-                )
-                for step in push.run():
+                for step in self._steps(store, name):
                     if step.why:
                         self._fail(name, StorageError(f"{step.day}: {step.why}"))
                     yield step
@@ -160,6 +176,20 @@ class MirrorCopying:
                 if is_first:
                     yield MirrorStep(name, "", FAILED, why=str(error))
 
+    def _archive_steps(self, store: "ObjectStore", name: str) -> Iterator["MirrorStep"]:
+        from bikecollect.archive.mirror.push import MirrorPush
+
+        clock, stop = self._times.clock, self._times.stop
+        data = self._settings.data
+        yield from MirrorPush(store, data, name, clock, stop.raise_if_set).run()
+
+    def _live_steps(self, store: "ObjectStore", name: str) -> Iterator["MirrorStep"]:
+        from bikecollect.archive.mirror.live import LivePush
+
+        self._times.stop.raise_if_set()
+        data, clock = self._settings.data, self._times.clock
+        yield LivePush(store, data, name, clock, _foreign_slots).run()
+
     def _fail(self, name: str, error: BikecollectError) -> None:
         self.errors[name] = self.errors[name] or str(error)
         if self.worst is None or error.exit_code > self.worst.exit_code:
@@ -167,10 +197,12 @@ class MirrorCopying:
 
     def _record(self, name: str, error: BikecollectError) -> None:
         """Write *error* into the record of the system *name*, for `status`."""
+        from bikecollect.archive.mirror.push import LIVE
         from bikecollect.archive.mirror.record import MirrorRecord
 
-        address = MirrorAddress.parse(self._settings.archive.mirror)
-        record = MirrorRecord(self._settings.data, name, str(address))
+        address = str(MirrorAddress.parse(self._settings.archive.mirror))
+        address += f"/{LIVE}" if self._is_live else ""
+        record = MirrorRecord(self._settings.data, name, address)
         now = self._times.clock()
         record.state = record.state._replace(tried=now, error=str(error))
         with suppress(StorageError):

@@ -16,17 +16,29 @@ from bikecollect.core.process import Times
 @click.argument(
     "system_ids", nargs=-1, metavar="[SYSTEM]...", shell_complete=complete_configured
 )
+@click.option(
+    "--live", is_flag=True, help="Copy the days that are not archived yet, instead."
+)
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
 @click.pass_context
 def push(
-    ctx: click.Context, *, system_ids: tuple[str, ...], quiet: bool, form: str
+    ctx: click.Context,
+    *,
+    system_ids: tuple[str, ...],
+    live: bool,
+    quiet: bool,
+    form: str,
 ) -> int:
     """Copy the archive of each SYSTEM to the mirror, an object store.
 
     The mirror is `archive.mirror` of the settings. Only what is new is sent; each file
     is read back and compared by its sha256. Nothing is ever deleted there. May be
     killed at any time: the next call continues. `compact` does the same at its end.
+
+    With --live, for a cron line of its own, the daily files that are not archived yet,
+    the list of stations and the ledger are copied to `live/` there, and replaced by
+    the next call: a lost machine costs the slots since the last one.
     """
     shared = ctx.ensure_object(Shared)
     settings = shared.settings_for_cron() if quiet else shared.settings()
@@ -34,7 +46,13 @@ def push(
     process.listen(stop)
     times = Times(time.time, time.monotonic, stop)
     names = settings.chosen(system_ids)
-    copied = copy_to_mirror(settings, names, times, form=form, quiet=quiet)
-    if copied.code == ExitCode.OK and not copied.days and form == "text" and not quiet:
+    copied = copy_to_mirror(settings, names, times, form=form, quiet=quiet, live=live)
+    if (
+        copied.code == ExitCode.OK
+        and not copied.days
+        and form == "text"
+        and not quiet
+        and not live
+    ):
         say("Nothing to do: the mirror has every archived day.\n")
     return copied.code

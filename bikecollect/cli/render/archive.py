@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from bikecollect.archive.certificates import Certificate, Finding
 from bikecollect.archive.compact import IN_USE, NOT_RENEWED, RENEWED, Step
 from bikecollect.archive.day_csv import DaySummary
-from bikecollect.archive.mirror.push import REPLACED_DAY, MirrorStep
+from bikecollect.archive.mirror.push import LIVE, REPLACED_DAY, MirrorStep
 from bikecollect.archive.verify import VerifiedCounts
 from bikecollect.cli.render.terminal import WIDTH, columns, wrapped
 from bikecollect.core.slots import stamp
@@ -60,6 +60,8 @@ def mirror_line(step: MirrorStep) -> str:
     head = " ".join(filter(None, (step.system_id, step.day)))
     if step.why:
         return f"{head}: not copied to the mirror: {visible(step.why)}\n"
+    if step.what == LIVE:
+        return f"{head}: open days copied to the mirror, {size(step.size)}\n"
     is_new = step.what != REPLACED_DAY
     what = "copied to the mirror" if is_new else "replaced in the mirror"
     return f"{head}: {what}, {size(step.size)}\n"

@@ -1,0 +1,252 @@
+"""Copies what is not archived yet to ``live/`` in the mirror: open days and the ledger.
+
+Objects are replaced by each call. The ledger is sent last: its blocks are in the daily
+files that were sent before it, also if a call is killed. A daily file whose day has
+arrived in the archive of the mirror is emptied, because nothing is deleted there.
+"""
+
+import hashlib
+import shutil
+import sqlite3
+from collections.abc import Callable, Collection, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from bikecollect.archive.datasets import STATION_LAYOUT, VEHICLE_LAYOUT, DatasetLayout
+from bikecollect.archive.mirror.certified import certificates_of
+from bikecollect.archive.mirror.object_store import ObjectStore, StoredObject
+from bikecollect.archive.mirror.push import LIVE, REPLACED, MirrorStep
+from bikecollect.archive.mirror.record import MirrorRecord
+from bikecollect.archive.parts import digest
+from bikecollect.core.errors import StorageError
+from bikecollect.storage.csv_store import is_segment
+from bikecollect.storage.data_folder import (
+    INFORMATION,
+    LEDGER,
+    STATUS,
+    VEHICLE_STATUS,
+    VEHICLES,
+)
+from bikecollect.storage.facts.facts_file import FILE as FACTS
+from bikecollect.storage.files.scratch import scratch
+from bikecollect.storage.ledger_reader import History
+
+PARTS = (("", STATUS, STATION_LAYOUT), (f"{VEHICLES}/", VEHICLE_STATUS, VEHICLE_LAYOUT))
+"""Subfolder, folder of daily files, and layout in the archive: stations, vehicles."""
+EMPTY = hashlib.sha256(b"").hexdigest()
+BUSY = 10.0
+
+
+def live_path(system_id: str, name: str = "") -> str:
+    """Return the path in the mirror of the live copy of the file *name*."""
+    return f"{LIVE}/{system_id}/{name}".rstrip("/")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LivePush:
+    """Copies the open days of a system in *data* to *store*.
+
+    *foreign_slots* returns the slots in the ledger of a folder that is untrusted.
+    """
+
+    store: ObjectStore
+    data: Path
+    system_id: str
+    clock: Callable[[], float]
+    foreign_slots: Callable[[Path], Collection[int]]
+
+    def run(self) -> MirrorStep:
+        """Copy what has changed; return the step with the bytes that were sent.
+
+        Raises MirrorError if the mirror cannot be used, StorageError if a file cannot
+        be read, or if the mirror has slots of another machine.
+        """
+        address = f"{self.store.address}/{LIVE}"
+        record = MirrorRecord(self.data, self.system_id, address)
+        started = self.clock()
+        record.state = record.state._replace(tried=started)
+        try:
+            with scratch() as folder:
+                size = self._copy(folder, record)
+        except OSError as error:
+            what = f"cannot read {error.filename or self.data}: {error.strerror}"
+            record.state = record.state._replace(error=what)
+            raise StorageError(what) from error
+        except StorageError as error:
+            record.state = record.state._replace(error=str(error))
+            raise
+        else:
+            record.state = record.state._replace(succeeded=started, error="")
+        finally:
+            record.save()
+        return MirrorStep(self.system_id, "", LIVE, size)
+
+    def _copy(self, folder: Path, record: MirrorRecord) -> int:
+        listed = self.store.list(live_path(self.system_id))
+        objects = {stored.path: stored for stored in listed}
+        self._check_other_machine(folder, objects, record)
+        size = 0
+        ledgers = [name for name in self._ledgers() if self._back_up(name, folder)]
+        for name in (*self._files(), *ledgers):
+            copy = folder / name
+            if name not in ledgers and not self._copy_file(name, copy):
+                continue
+            path = live_path(self.system_id, name)
+            size += self._send(path, copy, objects.get(path), record)
+        self._empty_archived(objects, record)
+        return size
+
+    def _ledgers(self) -> Iterator[str]:
+        for subfolder, _, _ in reversed(PARTS):
+            yield f"{subfolder}{LEDGER}"
+
+    def _files(self) -> Iterator[str]:
+        """Yield the daily files that the archive of the mirror lacks, and the lists."""
+        own = self.data / self.system_id
+        for subfolder, daily, layout in PARTS:
+            copied = self._copied_days(layout)
+            place = own / subfolder / daily
+            for path in sorted(place.iterdir()) if place.is_dir() else ():
+                if is_segment(f"{daily}/{path.name}") and path.name[:10] not in copied:
+                    yield f"{subfolder}{daily}/{path.name}"
+        yield INFORMATION
+        yield FACTS
+
+    def _copied_days(self, layout: DatasetLayout) -> set[str]:
+        """Return the days whose archive, as it is here, is in the mirror."""
+        folder = certificates_of(layout, self.system_id)
+        archived = MirrorRecord(self.data, self.system_id, str(self.store.address))
+        return {
+            path.stem
+            for path in (self.data / folder).glob("*.json")
+            if archived.copied_sha256(f"{folder}/{path.name}") == digest(path)
+        }
+
+    def _back_up(self, name: str, folder: Path) -> bool:
+        """Write a consistent copy of the ledger *name*; return whether there is one."""
+        path = self.data / self.system_id / name
+        if not path.is_file() or not path.stat().st_size:
+            return False
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with (
+                closing(sqlite3.connect(path, timeout=BUSY)) as ledger,
+                closing(sqlite3.connect(target)) as copy,
+            ):
+                ledger.execute("PRAGMA query_only = ON")
+                ledger.backup(copy)
+                # One file: it needs no write-ahead log beside it.
+                copy.execute("PRAGMA journal_mode = DELETE")
+        except sqlite3.Error as error:
+            raise StorageError(
+                f"cannot copy {path}: {error}; if it is damaged, the next fetch "
+                "rebuilds it"
+            ) from error
+        return True
+
+    def _copy_file(self, name: str, target: Path) -> bool:
+        """Copy a file that may grow meanwhile; return whether it exists."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            shutil.copyfile(self.data / self.system_id / name, target)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _send(
+        self, path: str, copy: Path, stored: StoredObject | None, record: MirrorRecord
+    ) -> int:
+        """Send *copy* unless *stored* has its content; return the bytes sent."""
+        sha256 = digest(copy)
+        if record.has(stored, sha256):
+            return 0
+        is_csv = path.endswith(".csv")
+        if is_csv and stored is not None and not self._is_grown(copy, stored, record):
+            theirs = self.store.digest(path)
+            self.store.copy(path, f"{REPLACED}/{path}/{theirs}")
+        record.add(self.store.write(path, copy, sha256), sha256)
+        return copy.stat().st_size
+
+    def _is_grown(self, copy: Path, stored: StoredObject, record: MirrorRecord) -> bool:
+        """Return whether *copy* begins with the content of *stored*."""
+        known = record.copied_sha256(stored.path)
+        if not record.has(stored, known):
+            known = self.store.digest(stored.path)
+        begin, left = hashlib.sha256(), stored.size
+        with copy.open("rb") as source:
+            while left and (piece := source.read(min(left, 1 << 20))):
+                begin.update(piece)
+                left -= len(piece)
+        return not left and begin.hexdigest() == known
+
+    def _empty_archived(
+        self, objects: dict[str, StoredObject], record: MirrorRecord
+    ) -> None:
+        for subfolder, daily, layout in PARTS:
+            days = self._copied_days(layout)
+            place = f"{live_path(self.system_id, f'{subfolder}{daily}')}/"
+            for path, stored in objects.items():
+                day = path.removeprefix(place)[:10]
+                if path.startswith(place) and stored.size and day in days:
+                    record.add(self.store.write(path, b"", EMPTY), EMPTY)
+
+    def _check_other_machine(
+        self, folder: Path, objects: dict[str, StoredObject], record: MirrorRecord
+    ) -> None:
+        """Raise StorageError if the ledger in the mirror has slots that we lack.
+
+        It was sent by another machine, or by this one before its data was lost.
+        """
+        path = live_path(self.system_id, LEDGER)
+        stored = objects.get(path)
+        if stored is None or record.has(stored, record.copied_sha256(path)):
+            return
+        theirs = folder / "theirs"
+        theirs.mkdir()
+        self.store.download(path, theirs / LEDGER)
+        history = History(self.system_id, self.data / self.system_id)
+        ours = {slot for (slot,) in history.select("SELECT slot FROM blocks")}
+        if missing := len(set(self.foreign_slots(theirs)) - ours):
+            raise StorageError(
+                f"the live copy in the mirror has {missing} slots that are missing "
+                f"here; run: bikecollect backfill {self.system_id} --from "
+                f"{self.store.address}; if another host copies to the same address, "
+                "give each its own prefix"
+            )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LiveDownload:
+    """Downloads the open days of a system from *store* to the data folder *folder*."""
+
+    store: ObjectStore
+    folder: Path
+    system_id: str
+
+    def run(self) -> int:
+        """Bring the files up to date; return their number."""
+        place = f"{live_path(self.system_id)}/"
+        names = {
+            stored.path.removeprefix(place)
+            for stored in self.store.list(live_path(self.system_id))
+            if stored.size
+        }
+        wanted = [name for name in sorted(names) if is_segment(name)]
+        wanted += [name for name in (INFORMATION, LEDGER) if name in names]
+        own = self.folder / self.system_id
+        try:
+            (own / STATUS).mkdir(parents=True, exist_ok=True)
+            for path in (*(own / STATUS).iterdir(), own / LEDGER):
+                if str(path.relative_to(own)) not in wanted:
+                    path.unlink(missing_ok=True)
+            # The ledger before the daily files: these only grow meanwhile.
+            for name in reversed(wanted):
+                new = own / f"{name}.new"
+                self.store.download(f"{place}{name}", new)
+                new.rename(own / name)
+        except OSError as error:
+            what = f"cannot write {error.filename or own}"
+            raise StorageError(f"{what}: {error.strerror}") from error
+        return len(wanted)

@@ -1,0 +1,230 @@
+"""`push --live` copies the open day: a lost machine costs the slots since then."""
+
+import json
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from keeping import two_past_days
+from mirrored import City, mirrored_city
+from s3server import Fault, Proxy, S3Server, faulty
+from world import World
+
+pytest.importorskip("duckdb")
+pytest.importorskip("obstore")
+pytest.importorskip("moto")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[S3Server]:
+    """Yield an S3 server for the tests of this module."""
+    server = S3Server()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def proxy(server: S3Server) -> Iterator[Proxy]:
+    """Yield the proxy through which the commands reach the server."""
+    with faulty(server) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def world(folder: Path) -> World:
+    """Return a world with a slot on each of two days long past."""
+    return two_past_days(folder)
+
+
+@pytest.fixture
+def city(world: World, config: Path, proxy: Proxy, tmp_path: Path) -> City:
+    """Return the world with its past days in the mirror, and two slots of today."""
+    city = mirrored_city(world, config, proxy, tmp_path)
+    city.run("compact", "--csv-days", "0")
+    world.clock.now = time.time() - 900
+    world.fetch({"0001": 3, "0002": 5})
+    world.fetch({"0001": 4, "0002": 6}, after=300)
+    return city
+
+
+def rows(city: City) -> list[list[str]]:
+    """Return slot, station and number of vehicles of all rows, open days included."""
+    lines = city.run("export").stdout.splitlines()
+    return [line.split(",")[:4:2] + line.split(",")[3:4] for line in lines[1:]]
+
+
+def live_objects(city: City, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """Return the sizes of the live copies in the mirror, by path."""
+    listed = city.store(monkeypatch).list("live")
+    return {stored.path: stored.size for stored in listed}
+
+
+def test_a_new_machine_gets_all_slots_back(city: City) -> None:
+    """The data folder is lost; the mirror fills closed days and the open one."""
+    pushed = city.run("push", "--live")
+    before = rows(city)
+    shutil.rmtree(city.data)
+
+    process = city.run("backfill", "city", "--from", city.address)
+
+    assert (pushed.returncode, pushed.stderr) == (0, "")
+    assert pushed.stdout.startswith("city: open days copied to the mirror, ")
+    assert (process.returncode, len(before)) == (0, 7)
+    assert rows(city) == before
+
+
+def test_days_are_restored_without_any_archive(
+    world: World, config: Path, proxy: Proxy, tmp_path: Path
+) -> None:
+    """Nothing was compacted yet: the live copy is all there is."""
+    world.clock.now = time.time() - 900
+    world.fetch({"0001": 3})
+    city = mirrored_city(world, config, proxy, tmp_path)
+    city.run("push", "--live")
+    before = rows(city)
+    shutil.rmtree(city.data)
+
+    process = city.run("backfill", "city", "--from", city.address)
+
+    assert process.returncode == 0
+    assert (rows(city), len(before)) == (before, 4)
+
+
+def test_each_call_replaces_the_copy(
+    city: City, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A later slot arrives in the same objects; nothing is kept aside."""
+    city.run("push", "--live")
+    first = live_objects(city, monkeypatch)
+    world.fetch({"0001": 7, "0002": 8}, after=300)
+    city.run("push", "--live")
+    before = rows(city)
+    second = live_objects(city, monkeypatch)
+    aside = list(city.store(monkeypatch).list("replaced"))
+    shutil.rmtree(city.data)
+
+    city.run("backfill", "city", "--from", city.address)
+
+    assert set(second) >= set(first)
+    assert aside == []
+    assert (rows(city), len(before)) == (before, 9)
+
+
+def test_without_a_change_no_daily_file_is_sent(city: City) -> None:
+    """Only what has changed is sent."""
+    city.run("push", "--live")
+    city.proxy.requests.clear()
+
+    city.run("push", "--live")
+
+    assert city.proxy.puts() == []
+
+
+def test_a_push_that_fails_before_the_ledger_leaves_a_usable_copy(
+    city: City, world: World
+) -> None:
+    """The daily files are newer than the ledger: its blocks are restored."""
+    city.run("push", "--live")
+    before = rows(city)
+    world.fetch({"0001": 7, "0002": 8}, after=300)
+    city.proxy.fault = lambda method, path: (
+        Fault(status=400) if method == "PUT" and "ledger" in path else None
+    )
+    failed = city.run("push", "--live")
+    city.proxy.fault = lambda _method, _path: None
+    shutil.rmtree(city.data)
+
+    process = city.run("backfill", "city", "--from", city.address)
+
+    assert failed.returncode == 74
+    assert process.returncode == 0
+    assert rows(city) == before
+
+
+def test_the_ledger_is_copied_while_it_is_written(
+    city: City, world: World, tmp_path: Path
+) -> None:
+    """A write-ahead log and an open transaction do not tear the copy."""
+    with sqlite3.connect(world.folder / "ledger.sqlite3") as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute("DELETE FROM blocks")
+        process = city.run("push", "--live")
+        writer.rollback()
+    writer.close()
+    copy = tmp_path / "copy.sqlite3"
+
+    city_path = "live/city/ledger.sqlite3"
+    with pytest.MonkeyPatch.context() as patch:
+        city.store(patch).download(city_path, copy)
+
+    db = sqlite3.connect(copy)
+    checked = db.execute("PRAGMA integrity_check").fetchall()
+    count = db.execute("SELECT count(*) FROM blocks").fetchall()
+    db.close()
+    assert process.returncode == 0
+    assert (checked, count) == ([("ok",)], [(4,)])
+
+
+def test_a_new_machine_does_not_replace_the_copy_of_the_lost_one(
+    city: City, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its cron line comes before its backfill: an error that says what to run."""
+    city.run("push", "--live")
+    before, objects = rows(city), live_objects(city, monkeypatch)
+    shutil.rmtree(city.data)
+    new = World(world.folder)
+    (new.folder / ".bikecollect").touch()
+    new.clock.now = time.time()
+    new.fetch({"0001": 9})
+
+    early = city.run("push", "--live")
+    unchanged = live_objects(city, monkeypatch)
+    city.run("backfill", "city", "--from", city.address)
+    after = city.run("push", "--live")
+
+    assert early.returncode == 74
+    assert "2 slots that are missing here; run: " in early.stderr
+    assert unchanged == objects
+    assert (after.returncode, after.stderr) == (0, "")
+    assert [row for row in rows(city) if row in before] == before
+
+
+def test_a_day_that_was_archived_is_emptied_there(
+    world: World,
+    config: Path,
+    proxy: Proxy,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The archive in the mirror has it; the live copy does not grow for ever."""
+    city = mirrored_city(world, config, proxy, tmp_path)
+    city.run("push", "--live")
+    full = live_objects(city, monkeypatch)
+    city.run("compact")
+    before = rows(city)
+
+    city.run("push", "--live")
+
+    sizes = live_objects(city, monkeypatch)
+    shutil.rmtree(city.data)
+    city.run("backfill", "city", "--from", city.address)
+    path = "live/city/station_status/2024-06-05.csv"
+    assert full[path] > 0
+    assert sizes[path] == 0
+    assert rows(city) == before
+
+
+def test_a_failure_is_reported_and_recorded(city: City) -> None:
+    """Exit code 77 as for `push`; JSON has the reason."""
+    city.proxy.fault = lambda _method, _path: Fault(status=403)
+
+    process = city.run("push", "--live", "--format", "json")
+
+    values = json.loads(process.stdout)
+    assert process.returncode == 77
+    assert (values["system"], values["what"]) == ("city", "mirror failed")
+    assert "credentials rejected: HTTP 403" in values["why"]
