@@ -55,6 +55,7 @@ LONGEST = (
     "test_hostile_day.py",
     "test_commands_crash.py",
     "test_vehicles_crash.py",
+    "test_report_spark_command.py",
     "test_reports_spark.py",
     "test_share.py",
     "test_behind_nginx.py",

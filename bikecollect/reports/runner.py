@@ -73,6 +73,10 @@ class Engine(Protocol):
         """Run *sql*; return the names of its columns and its rows."""
         ...
 
+    def stream(self, sql: str) -> "BatchedAnswer":
+        """Run *sql*; its rows must be read before the next query is run."""
+        ...
+
 
 class Duck:
     """DuckDB as an engine; *db* has the views."""
@@ -94,7 +98,7 @@ class Duck:
             return names, cursor.fetchall()
 
     def stream(self, sql: str) -> "BatchedAnswer":
-        """Run *sql*; its rows must be read before the next query is run."""
+        """See `Engine`."""
         with translated("the report failed"):
             cursor = self._db.execute(sql)
             names = [column[0] for column in cursor.description or ()]
@@ -168,18 +172,11 @@ def stream(
 def _run(
     engine: Engine, report: Report, values: Values, members: Sequence[tuple[Any, ...]]
 ) -> BatchedAnswer:
-    if report.slots_per_value:
+    # Other engines bound their memory themselves, and start slowly.
+    if report.slots_per_value and isinstance(engine, Duck):
         return _in_parts(engine, report, values, members)
     engine.register("asked", ASKED, members)
-    return _batched(engine, values.sql(report))
-
-
-def _batched(engine: Engine, sql: str) -> BatchedAnswer:
-    """Return the result of *sql*, from DuckDB as it comes."""
-    if isinstance(engine, Duck):
-        return engine.stream(sql)
-    columns, rows = engine.query(sql)
-    return BatchedAnswer(columns, iter([rows] if rows else []))
+    return engine.stream(values.sql(report))
 
 
 def _in_parts(
@@ -193,7 +190,7 @@ def _in_parts(
 
     def run(begin: int) -> BatchedAnswer:
         engine.register("asked", ASKED, members[begin : begin + most])
-        return _batched(engine, sql)
+        return engine.stream(sql)
 
     columns, first = run(0)
     others = (run(begin).batches for begin in range(most, len(members), most))

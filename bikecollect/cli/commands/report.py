@@ -2,10 +2,10 @@
 
 import sys
 import time
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, tzinfo
 from difflib import get_close_matches
 from itertools import chain
 from pathlib import Path
@@ -29,9 +29,11 @@ from bikecollect.cli.timeparse import days, weekly
 from bikecollect.core.errors import ExitCode, UsageError
 from bikecollect.core.slots import bounds
 from bikecollect.reports import runner
+from bikecollect.reports.engines import spark
 from bikecollect.reports.engines.scripts import (
     DUCKDB,
     ENGINES,
+    SPARK,
     ArchivePlace,
     script,
 )
@@ -39,6 +41,9 @@ from bikecollect.reports.registry import REPORTS, Report, Rows, Values
 from bikecollect.reports.runner import BatchedAnswer
 from bikecollect.storage.data_folder import ARCHIVE
 from bikecollect.wiring import history
+
+Results = Generator[tuple[list[str], Rows], None, None]
+"""Columns and some rows at a time; the first has no rows if there are none."""
 
 
 @click.command()
@@ -88,13 +93,19 @@ from bikecollect.wiring import history
     type=click.Choice(ENGINES),
     default=DUCKDB,
     show_default=True,
-    help="With --sql: whose SQL is printed.",
+    help="spark runs the report on the archive; the others only with --sql.",
+)
+@click.option(
+    "--master",
+    metavar="URL",
+    default="",
+    help="The master of Spark; default: local[*], this machine.",
 )
 @click.option(
     "--archive",
     metavar="PATH-or-URL",
     default="",
-    help="The archive that the SQL names; default: that of data_dir.",
+    help="The archive that Spark reads, or the SQL; default: that of data_dir.",
 )
 @click.option(
     "--format",
@@ -120,13 +131,15 @@ def report(
     limit: int | None,
     sql: bool,
     engine: str,
+    master: str,
     archive: str,
     form: str,
 ) -> int:
     """Run the report NAME on each SYSTEM; without NAME, list the reports.
 
-    With --sql and --engine the SQL is complete: it reads the archive, which has the
-    closed days only; --archive may be a mirror's, such as s3://bucket/prefix/archive.
+    With --engine spark the same SQL runs on Spark. It reads the archive, which has the
+    closed days only; --archive may be a mirror's, such as s3a://bucket/prefix/archive.
+    With --sql and --engine the SQL for that engine is printed, with its views.
 
     Every figure comes with the number of slots that it is based on, and of those
     expected. Missing slots are in no figure. Stale slots, whose content had not changed
@@ -156,20 +169,25 @@ def report(
             _script(engine, place, question) if is_named else values.sql(chosen)
         )
         return ExitCode.OK
-    if engine != DUCKDB:
+    if engine not in {DUCKDB, SPARK}:
         raise UsageError(f"--engine {engine} only prints the SQL: add --sql")
-    if archive:
-        raise UsageError("--archive requires --sql")
-    systems, code = readable(settings, ids)
+    if engine == DUCKDB and (archive or master):
+        option = "--archive" if archive else "--master"
+        raise UsageError(
+            f"{option} requires --engine spark{' or --sql' * bool(archive)}"
+        )
     if names is None:
         names = form == "text" and sys.stdout.isatty()
-    skipped = SkippedDays(values.since.isoformat(), values.until.isoformat())
+    zones = {name: history.zone(settings, name) for name in ids}
+    if engine == SPARK:
+        results = _results_of_spark(place, master, question, names=names)
+        _print(chosen, results, zones, form, limit)
+        return ExitCode.OK
+    systems, code = readable(settings, ids)
     zones = {viewed.system_id: viewed.system.zone for viewed in systems}
-    print_text = emit if form == "csv" else say_figures
-    with _asked(settings.data, systems, question, skipped, names=names) as result:
-        for text in answer(chosen, result, zones, form, limit):
-            if not print_text(text):
-                break
+    skipped = SkippedDays(values.since.isoformat(), values.until.isoformat())
+    results = _results(settings.data, systems, question, skipped, names=names)
+    _print(chosen, results, zones, form, limit)
     return code or skipped.code
 
 
@@ -206,43 +224,43 @@ def _script(engine: str, place: ArchivePlace, question: Question) -> str:
     )
 
 
-@contextmanager
-def _asked(
+def _print(
+    report: Report,
+    results: Results,
+    zones: Mapping[str, tzinfo],
+    form: str,
+    limit: int | None,
+) -> None:
+    """Print *results* as they come."""
+    print_text = emit if form == "csv" else say_figures
+    with closing(results):
+        with progress(f"reading the history for `{report.name}` ..."):
+            columns, first = next(results)
+        batches = chain([first], (rows for _, rows in results))
+        for text in answer(report, BatchedAnswer(columns, batches), zones, form, limit):
+            if not print_text(text):
+                break
+
+
+def _results(
     data: Path,
     systems: Sequence[ViewedSystem],
     question: Question,
     skipped: SkippedDays,
     *,
     names: bool,
-) -> Iterator[BatchedAnswer]:
-    """Yield the answer, with the names of stations if *names*.
-
-    Systems are read one by one if the rows are in their order, so that memory does not
-    grow with their number. Raises UsageError if there is no data in the range.
-    """
-    groups = [systems]
-    if question.report.is_by_system and not question.stations:
-        groups = [[system] for system in sorted(systems, key=lambda s: s.system_id)]
-    with closing(_results(data, groups, question, skipped, names=names)) as results:
-        with progress(f"reading the history for `{question.report.name}` ..."):
-            columns, first = next(results)
-        yield BatchedAnswer(columns, chain([first], (rows for _, rows in results)))
-
-
-def _results(
-    data: Path,
-    groups: Sequence[Sequence[ViewedSystem]],
-    question: Question,
-    skipped: SkippedDays,
-    *,
-    names: bool,
-) -> Generator[tuple[list[str], Rows], None, None]:
+) -> Results:
     """Yield columns and some rows at a time, of one group of systems after the other.
 
-    At least once, unless all groups are without data: then UsageError is raised.
+    Systems are read one by one if the rows are in their order, so that memory does not
+    grow with their number. At least one result, unless all groups are without data:
+    then UsageError is raised.
     """
     report, values = question.report, question.values
     tables = _tables(question)
+    groups = [systems]
+    if report.is_by_system and not question.stations:
+        groups = [[system] for system in sorted(systems, key=lambda s: s.system_id)]
     columns: list[str] = []
     errors: list[UsageError] = []
     count = 0
@@ -252,10 +270,7 @@ def _results(
         ) as db:
             skipped.warn()
             engine = runner.Duck(db)
-            by, stations = question.by, question.stations
-            columns, batches = runner.stream(
-                engine, report, values, by=by, stations=stations, names=names
-            )
+            columns, batches = _stream(engine, question, names=names)
             before = count
             for rows in batches:
                 count += len(rows)
@@ -266,6 +281,34 @@ def _results(
         if len(errors) == len(groups):
             raise min(errors, key=lambda error: str(error).startswith(runner.NO_DATA))
         yield columns, []
+
+
+def _results_of_spark(
+    place: ArchivePlace, master: str, question: Question, *, names: bool
+) -> Results:
+    """Yield columns and some rows at a time, at least once.
+
+    Raises UsageError if there is no data in the range.
+    """
+    with spark.connected(place, _tables(question), master) as engine:
+        columns, batches = _stream(engine, question, names=names)
+        first = next(batches, [])
+        if not first:
+            for error in runner.missing_data(engine, question.report, question.values):
+                raise error
+        yield columns, first
+        yield from ((columns, rows) for rows in batches)
+
+
+def _stream(engine: runner.Engine, question: Question, *, names: bool) -> BatchedAnswer:
+    return runner.stream(
+        engine,
+        question.report,
+        question.values,
+        by=question.by,
+        stations=question.stations,
+        names=names,
+    )
 
 
 def _values(

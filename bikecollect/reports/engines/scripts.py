@@ -141,7 +141,8 @@ def _dataset(engine: str, place: ArchivePlace, table: str) -> list[str]:
             (
                 f"CREATE OR REPLACE TEMPORARY VIEW {table}_files ({typed},"
                 " `system_id` STRING, `date` STRING) USING parquet"
-                f" OPTIONS (path {quoted(folder)})"
+                f" OPTIONS (path {quoted(folder)},"
+                f" pathGlobFilter {quoted(datasets.PART)})"
             ),
             (
                 f"CREATE OR REPLACE TEMPORARY VIEW {table} AS SELECT {names},"
@@ -286,7 +287,7 @@ def _list_table(engine: str, place: ArchivePlace, typed: str) -> list[str]:
             (
                 f"CREATE OR REPLACE TEMPORARY VIEW station_lists ({typed}) USING csv"
                 f" OPTIONS (path {quoted(place.lists)}, header 'true',"
-                " multiLine 'true', escape '\"')"
+                " multiLine 'true', escape '\"', enforceSchema 'false')"
             )
         ]
     if engine == TRINO:

@@ -1,0 +1,188 @@
+"""Spark as an engine of the reports, on this machine or on a cluster."""
+
+import logging
+import os
+import re
+import shutil
+import sys
+import warnings
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from bikecollect.core.errors import NotInstalled, StorageError
+from bikecollect.reports.engines.scripts import SPARK, TYPES, ArchivePlace, views
+from bikecollect.reports.registry import Rows
+from bikecollect.reports.runner import BATCH, BatchedAnswer
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+log = logging.getLogger(__name__)
+
+LOCAL = "local[*]"
+"""The default master: this machine, with all its cores."""
+SETTINGS = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.ansi.enabled": "true",
+    # A system called 0123 is not a number.
+    "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
+    # A file that cannot be read is an error: figures without it would be wrong.
+    "spark.sql.files.ignoreCorruptFiles": "false",
+    "spark.sql.files.ignoreMissingFiles": "false",
+}
+LOCAL_SETTINGS = {
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+}
+"""Settings of a Spark on this machine alone, which nobody else connects to."""
+NO_SPARK = "Spark is not installed; run: pip install 'bikecollect[spark]'"
+NO_JAVA = "Spark requires Java 17 or newer; run: apt install default-jre-headless"
+GATEWAY_EXITED = "JAVA_GATEWAY_EXITED"
+PATH_NOT_FOUND = "PATH_NOT_FOUND"
+SOURCE = re.compile(r".* VIEW (?P<name>\w+) \((?P<schema>.*)\) USING ")
+"""The beginning of a statement for a view of files."""
+LISTS = "station_lists"
+MAX_ERROR = 300
+"""Characters of an error of Spark that are shown."""
+
+
+class Spark:
+    """Spark as an `Engine`; *session* has the views."""
+
+    def __init__(self, session: "SparkSession") -> None:
+        self._session = session
+
+    def register(self, table: str, columns: dict[str, str], rows: Rows) -> None:
+        """See `Engine`."""
+        names = TYPES[SPARK]
+        schema = ", ".join(
+            f"`{name}` {names.get(kind, kind)}" for name, kind in columns.items()
+        )
+        with _translated(f"cannot create the table {table}"):
+            frame = self._session.createDataFrame([tuple(row) for row in rows], schema)
+            frame.createOrReplaceTempView(table)
+
+    def query(self, sql: str) -> tuple[list[str], Rows]:
+        """See `Engine`."""
+        with _translated("the report failed"):
+            frame = self._session.sql(sql)
+            return frame.columns, [tuple(row) for row in frame.collect()]
+
+    def stream(self, sql: str) -> BatchedAnswer:
+        """See `Engine`."""
+        with _translated("the report failed"):
+            frame = self._session.sql(sql)
+            rows = (tuple(row) for row in frame.toLocalIterator())
+            return BatchedAnswer(frame.columns, _batches(rows))
+
+
+def _batches(rows: Iterator[tuple[object, ...]]) -> Iterator[Rows]:
+    with _translated("the report failed"):
+        while batch := list(islice(rows, BATCH)):
+            yield batch
+
+
+@contextmanager
+def connected(
+    place: ArchivePlace, tables: Collection[str], master: str = ""
+) -> Iterator[Spark]:
+    """Yield Spark at *master* with the views of *tables* over the archive at *place*.
+
+    An empty *master* is this machine. Raises NotInstalled, StorageError.
+    """
+    with warnings.catch_warnings():
+        # Of PySpark to its developers, on libraries that are not used here.
+        warnings.simplefilter("ignore", FutureWarning)
+        session = _started(master or LOCAL)
+        try:
+            _create_views(session, place, tables)
+            yield Spark(session)
+        finally:
+            session.stop()
+
+
+def _started(master: str) -> "SparkSession":
+    try:
+        from pyspark.sql import SparkSession  # an extra, and heavy
+    except ImportError as error:
+        raise NotInstalled(NO_SPARK) from error
+    if not (os.environ.get("JAVA_HOME") or shutil.which("java")):
+        raise NotInstalled(NO_JAVA)
+    settings = SETTINGS
+    if master.startswith("local"):
+        settings = SETTINGS | LOCAL_SETTINGS
+        # Else the first python3 of the PATH, which may be of another version.
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    builder = SparkSession.builder.appName("bikecollect").master(master)
+    for key, value in settings.items():
+        builder = builder.config(key, value)
+    with _translated(f"Spark cannot be started at {master}"):
+        session = builder.getOrCreate()
+        session.sparkContext.setLogLevel("ERROR")
+    return session
+
+
+def _create_views(
+    session: "SparkSession", place: ArchivePlace, tables: Collection[str]
+) -> None:
+    """Create the views; a dataset that the archive does not have is empty.
+
+    Raises StorageError if it has none of them.
+    """
+    missing = []
+    datasets = 0
+    with _translated(f"Spark cannot read {place.archive}"):
+        for statement in views(SPARK, place, tables):
+            source = SOURCE.match(statement)
+            datasets += source is not None and source["name"] != LISTS
+            if _is_created(session, statement) or source is None:
+                continue
+            frame = session.createDataFrame([], source["schema"])
+            frame.createOrReplaceTempView(source["name"])
+            missing.append(source["name"])
+    if len({*missing} - {LISTS}) == datasets:
+        raise StorageError(
+            f"no archived days at {place.archive}; see: bikecollect compact --help",
+            cause="archive",
+        )
+    if LISTS in missing:
+        log.warning("no station list at %s: names and districts unknown", place.lists)
+
+
+def _is_created(session: "SparkSession", statement: str) -> bool:
+    """Run *statement*; return False if the files of its view do not exist."""
+    from pyspark.errors import AnalysisException
+
+    try:
+        session.sql(statement)
+    except AnalysisException as error:
+        if error.getCondition() == PATH_NOT_FOUND:
+            return False
+        raise
+    return True
+
+
+@contextmanager
+def _translated(what: str) -> Iterator[None]:
+    """Translate errors of Spark to ours."""
+    from py4j.protocol import Py4JError
+    from pyspark.errors import PySparkException
+
+    try:
+        yield
+    except (PySparkException, Py4JError, OSError, RuntimeError) as error:
+        text = _message(error)
+        if GATEWAY_EXITED in text:
+            raise NotInstalled(f"Java does not start. {NO_JAVA}") from error
+        raise StorageError(f"{what}: {text}", cause="archive") from error
+
+
+def _message(error: Exception) -> str:
+    """Return the first line of *error*, or of the error in Java that it wraps."""
+    java = getattr(error, "java_exception", None)
+    text = str(java.getMessage() if java is not None else error).strip()
+    return text.splitlines()[0][:MAX_ERROR] if text else type(error).__name__

@@ -1,0 +1,207 @@
+"""`report --engine spark` prints the rows that `report` prints with DuckDB."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from command import bikecollect
+from three_days import WITHOUT_ROWS, three_days
+
+from bikecollect.reports.registry import REPORTS
+
+pytest.importorskip("duckdb")
+pytest.importorskip("pyspark")
+pytestmark = pytest.mark.slow
+needs_java = pytest.mark.skipif(not shutil.which("java"), reason="Spark needs Java")
+SETTINGS = {
+    # Compiling a plan costs more than these few rows take.
+    "spark.sql.shuffle.partitions": "1",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+}
+SUBMIT = " ".join(f"--conf '{name}={value}'" for name, value in SETTINGS.items())
+RUN_ALL = """
+import contextlib, io, json, sys
+from bikecollect.core import process
+process.prepare()
+from bikecollect.cli.main import run
+answers = []
+for arguments in json.load(sys.stdin):
+    stdout, stderr = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
+    with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+        code = run(arguments)
+    stdout.flush()
+    answers.append([code, stdout.buffer.getvalue().decode(), stderr.getvalue()])
+print(json.dumps(answers))
+"""
+"""All commands in one process, so that Java starts once."""
+RANGE = ["--since", "2026-11-22", "--until", "2026-11-24", "--at", "Sun 12:20"]
+COMMANDS = {
+    **{name: [name, *RANGE, "--format", "json"] for name in REPORTS},
+    "text": ["availability", *RANGE, "--by", "station", "--names"],
+    "csv": ["availability", *RANGE, "--by", "station", "--format", "csv"],
+    "limit": ["history", *RANGE, "--limit", "3", "--station", "0001"],
+    "fresh": ["hours", *RANGE, "--without-stale", "--format", "csv", "--names"],
+    "unknown station": ["hours", *RANGE, "--station", "nowhere"],
+    "no data": ["hours", "--since", "2025-01-01", "--until", "2025-01-02"],
+}
+WITH_SPARK = ["--engine", "spark", "--master", "local[1]"]
+SPARK_ONLY = {
+    "no archive": ["hours", *RANGE, *WITH_SPARK, "--archive", "/nowhere/archive"],
+    "no master": ["hours", *RANGE, "--engine", "spark", "--master", "nonsense"],
+}
+Answers = Mapping[str, tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the settings of a system with three archived days."""
+    world = three_days(tmp_path_factory.mktemp("by-spark"))
+    path = world.folder.parents[1] / "bikecollect.toml"
+    path.write_text(
+        f'data_dir = "{world.folder.parent}"\n[systems.city]\nfeed = "youbike"\n'
+        'timezone = "Asia/Taipei"\nurl = "http://127.0.0.1/"\n',
+        encoding="utf-8",
+    )
+    (world.folder.parent / "archive/coverage/system_id=city/date=2026-11-22").joinpath(
+        "part.parquet.tmp"
+    ).write_bytes(b"half a file")
+    return path
+
+
+def answers(config: Path, commands: Mapping[str, list[str]]) -> Answers:
+    """Return exit code, stdout and stderr of *commands*, by one process."""
+    calls = [["--config", str(config), "report", *c] for c in commands.values()]
+    process = subprocess.run(
+        [sys.executable, "-c", RUN_ALL],
+        input=json.dumps(calls),
+        capture_output=True,
+        text=True,
+        timeout=1200,
+        check=False,
+        env={**os.environ, "PYSPARK_SUBMIT_ARGS": f"{SUBMIT} pyspark-shell"},
+    )
+    assert process.returncode == 0, process.stderr
+    return dict(zip(commands, map(tuple, json.loads(process.stdout)), strict=True))
+
+
+@pytest.fixture(scope="module")
+def of_duckdb(config: Path) -> Answers:
+    """Return what the commands print with DuckDB."""
+    return answers(config, COMMANDS)
+
+
+@pytest.fixture(scope="module")
+def of_spark(config: Path) -> Answers:
+    """Return what the commands print with Spark."""
+    shared = {name: [*words, *WITH_SPARK] for name, words in COMMANDS.items()}
+    return answers(config, shared | SPARK_ONLY)
+
+
+@needs_java
+@pytest.mark.parametrize("name", COMMANDS)
+def test_spark_prints_what_duckdb_prints(
+    of_duckdb: Answers, of_spark: Answers, name: str
+) -> None:
+    """`--engine spark` changes who computes, and nothing else, also in errors."""
+    assert of_spark[name] == of_duckdb[name]
+
+
+def test_there_is_something_to_compare(of_duckdb: Answers) -> None:
+    """All reports on stations have rows."""
+    empty = {name for name in REPORTS if not of_duckdb[name][1]}
+
+    assert empty == WITHOUT_ROWS
+    assert "Elsewhere" in of_duckdb["stations"][1]
+    assert of_duckdb["unknown station"][0] == of_duckdb["no data"][0] == 64
+
+
+@needs_java
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("no archive", "no archived days at /nowhere/archive"),
+        ("no master", "Spark cannot be started at nonsense: Could not parse"),
+    ],
+)
+def test_what_spark_cannot_read_is_an_error(
+    of_spark: Answers, name: str, text: str
+) -> None:
+    """A wrong archive or master is named, without a traceback and without rows."""
+    code, stdout, stderr = of_spark[name]
+
+    assert (code, stdout) == (74, "")
+    assert text in stderr
+    assert "Traceback" not in stderr
+
+
+def test_without_java_the_package_is_named(config: Path, tmp_path: Path) -> None:
+    """Spark is a program in Java, which pip does not install."""
+    process = bikecollect(
+        *("--config", config, "report", "hours", *RANGE, *WITH_SPARK),
+        PATH=str(tmp_path),
+        JAVA_HOME="",
+    )
+
+    assert process.returncode == 69
+    assert "requires Java 17 or newer; run: apt install default" in process.stderr
+
+
+def test_a_java_that_does_not_start_is_named(config: Path, tmp_path: Path) -> None:
+    """A Java that is too old ends before Spark can speak to it."""
+    java = tmp_path / "bin/java"
+    java.parent.mkdir()
+    java.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    java.chmod(0o755)
+
+    process = bikecollect(
+        *("--config", config, "report", "hours", *RANGE, *WITH_SPARK),
+        JAVA_HOME=str(tmp_path),
+    )
+
+    assert process.returncode == 69
+    assert "Java does not start" in process.stderr
+    assert "Traceback" not in process.stderr
+
+
+def test_without_pyspark_the_command_says_so(config: Path) -> None:
+    """The extra is not part of any other."""
+    blocked = "import sys; sys.modules['pyspark.sql'] = None\n" + RUN_ALL
+    call = ["--config", str(config), "report", "hours", *RANGE, *WITH_SPARK]
+    process = subprocess.run(
+        [sys.executable, "-c", blocked],
+        input=json.dumps([call]),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+
+    [(code, stdout, stderr)] = json.loads(process.stdout)
+
+    assert (code, stdout) == (69, "")
+    assert "Spark is not installed; run: " in stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--master", "local[1]"], "--master requires --engine spark"),
+        (["--archive", "/srv/archive"], "--archive requires --engine spark or --sql"),
+    ],
+)
+def test_options_of_spark_require_it(
+    config: Path, options: list[str], text: str
+) -> None:
+    """Without Spark they would change nothing, silently."""
+    process = bikecollect("--config", config, "report", "hours", *options)
+
+    assert process.returncode == 64
+    assert text in process.stderr
