@@ -74,6 +74,7 @@ LONGEST = (
     "test_mirror_faults.py",
     "test_mirror_live.py",
     "test_mirror_readers.py",
+    "test_pair_of_hosts.py",
 )
 """The files that take longest, or wait for a minute: several workers end together."""
 OUTSIDE = re.compile(
