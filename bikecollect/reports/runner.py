@@ -207,7 +207,7 @@ def missing_data(engine: Engine, report: Report, values: Values) -> list[UsageEr
     if not engine.query(_in_range(EXPECTED, values))[1]:
         text = NO_DATA
     elif report.needs_moment:
-        text = "no such day of the week in that range"
+        text = "no slot at that time of the week in that range"
     elif report.may_be_empty:
         return []
     else:

@@ -500,7 +500,7 @@ def test_a_terminal_shows_names(world: World, config: Path) -> None:
     [
         (("availability", "--since", "2020-01-01", "--until", "2020-01-03"), "no data"),
         (("changes", "--since", "2020-01-01", "--until", "2020-01-03"), "no data"),
-        (("chance", "--at", "Mon 08:30", *DAYS), "no such day of the week"),
+        (("chance", "--at", "Mon 08:30", *DAYS), "no slot at that time of the week"),
         (("vehicles", *DAYS), "no data for `vehicles`"),
         (("snapshott",), 'did you mean "snapshot"?'),
     ],
