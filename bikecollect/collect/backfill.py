@@ -89,13 +89,14 @@ class Backfiller:
         self._restore()
         there = self.blocks.read() | self._alone()
         vehicles = self.vehicles.read() if self.vehicles else set()
+        kept = self.payloads.kept()  # those below get there once they are committed
         waiting = [(name, "") for name in self._waiting_payloads(there)]
         yield from self._recommit(waiting, there, vehicles, INBOX)
         rejected = [(name, "") for name in self.payloads.rejected()]
         yield from self._recommit(rejected, there, vehicles, REJECTED)
         missing = [
             (name, day)
-            for name, day in self.payloads.kept().items()
+            for name, day in kept.items()
             if slot_of(name) not in there or self._lacks_vehicles(name, day, vehicles)
         ]
         yield from self._recommit(missing, there, vehicles, KEPT)

@@ -4,7 +4,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from typing import NamedTuple
 
-from bikecollect.core.text import ago, length, local_minute, percent, size, visible
+from bikecollect.core.text import (
+    ago,
+    count_of,
+    length,
+    local_minute,
+    percent,
+    size,
+    visible,
+)
 from bikecollect.reports.health import Health
 from bikecollect.reports.status import Standing
 
@@ -127,7 +135,8 @@ def _schedule(standing: Standing) -> Iterable[Part]:
         yield Part(f"no run for {length(health.silent)}", Tone.BAD)
     else:
         since_last = ago(health.now - health.last_run.started)
-        yield Part(f"{health.runs} runs in 24 h, the last {since_last}")
+        runs = count_of(health.runs, "run")
+        yield Part(f"{runs} in 24 h, the last {since_last}")
     if standing.scheduled is False:
         yield Part("; no schedule found, see: bikecollect schedule install")
     elif health.silent is not None or health.last_run is None:

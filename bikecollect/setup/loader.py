@@ -13,6 +13,7 @@ from bikecollect.core.errors import SettingsError
 from bikecollect.core.incidents import KINDS
 from bikecollect.core.secrets.names import is_secret_name
 from bikecollect.core.text import mail_address_error
+from bikecollect.feeds.registry import DIALECTS
 from bikecollect.setup import feed_access, settings_file
 from bikecollect.setup.catalogue import builtin
 from bikecollect.setup.settings import Settings, System
@@ -233,6 +234,9 @@ def _system(name: str, values: Mapping[str, Any]) -> System:
             url=system.url or entry.url,
             timezone=system.timezone or entry.timezone,
         )
+    if system.feed and system.feed not in DIALECTS:
+        known = ", ".join(DIALECTS)
+        raise SettingsError(f'{place}: feed = "{system.feed}": choose one of {known}')
     for key in ("feed", "url", "timezone"):
         if not getattr(system, key):
             raise SettingsError(

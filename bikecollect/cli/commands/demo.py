@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from bikecollect.cli.commands.backfill_report import account
-from bikecollect.cli.options import called, say
+from bikecollect.cli.options import Screen, called, say
 from bikecollect.cli.render import coverage
 from bikecollect.cli.render.terminal import wrapped
 from bikecollect.core.errors import SettingsError
@@ -88,6 +88,7 @@ def _month(folder: Path, days: int, stations: int, seed: int) -> None:
             step=lambda _: bar.update(1),
         )
     config = str(folder / SETTINGS)
+    Screen.config = config  # for the commands in the text
     say(coverage.text(account(load(config), YOUBIKE, None, None)))
     say(f"\nLook at it:\n  {called(Path(config))} app\n")
 

@@ -7,6 +7,7 @@ import time
 import click
 
 from bikecollect.cli.options import say
+from bikecollect.core.errors import SettingsError
 from bikecollect.simulator.city import City
 from bikecollect.simulator.server import LiveFeed
 
@@ -21,6 +22,11 @@ def simulate(port: int, stations: int, seed: int) -> None:
     Prints the addresses of its YouBike and GBFS feeds. Ctrl-C stops it.
     """
     gc.enable()
-    with LiveFeed(City(stations, seed), clock=time.time, port=port) as feed:
+    try:
+        live_feed = LiveFeed(City(stations, seed), clock=time.time, port=port)
+    except OSError as error:
+        reason = f"cannot listen on port {port}: {error.strerror}"
+        raise SettingsError(f"{reason}; use another --port") from error
+    with live_feed as feed:
         say(f"youbike: {feed.youbike_url}\ngbfs:    {feed.gbfs_url}\n")
         signal.sigwait({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
