@@ -168,17 +168,17 @@ def test_the_map_shows_a_name_as_text(page: Any, address: str) -> None:
     assert sorted(tips) == sorted(TEXTS)
 
 
-def test_a_figures_tooltip_shows_a_name_as_text(page: Any, address: str) -> None:
-    """An area's name is in the legend and in the tooltip."""
+def test_the_title_of_an_areas_chart_shows_a_name_as_text(
+    page: Any, address: str
+) -> None:
+    """Each chosen area has a chart with its name above it."""
     main = opened(page, f"{address}/city?view=Areas&areas={quote(TEXTS[0])}")
-    main.locator("path.background, .mark-symbol path").first.wait_for()
+    main.locator(".mark-line.role-mark path").first.wait_for()
 
-    main.locator(".mark-symbol.role-mark path").first.hover(force=True)
+    title = main.locator("p strong").first
 
-    tip = page.locator("#vg-tooltip-element.visible")
-    tip.wait_for()
-    assert TEXTS[0] in tip.inner_text()
-    assert tip.locator("img, a, script").count() == 0
+    assert title.inner_text() == TEXTS[0]
+    assert title.locator("img, a, script").count() == 0
     page.screenshot(path=SHOTS / "hostile-areas.png")
 
 

@@ -10,6 +10,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import threading
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -28,6 +29,9 @@ CALLS = (
 DAY = "2026-11-22"
 EARLIER = -288
 WORKERS = 3
+ALONE = threading.Lock()
+"""Held to start a process, and to run in this one: a new process has our descriptors,
+and so the run's lock, until it executes its program."""
 
 
 def history(folder: Path) -> Path:
@@ -59,7 +63,9 @@ def strace(
     driver_process = start(folder, number, slot, "--mutant", mutant, "--traced")
     command = ["strace", "-f", "-o", f"{folder}.trace", *options]
     command += ["-p", str(driver_process.pid)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE) as tracer:
+    with ALONE:
+        process = subprocess.Popen(command, stderr=subprocess.PIPE)
+    with process as tracer:
         assert tracer.stderr is not None
         first = tracer.stderr.readline()
         assert b"attached" in first, first
@@ -96,7 +102,8 @@ def accepted(folder: Path) -> set[int]:
 def recover(folder: Path, first: int, slot: int) -> None:
     """Let the next two runs do their work."""
     for more in range(2):
-        driver.run(folder, first + more, slot + more)
+        with ALONE:
+            driver.run(folder, first + more, slot + more)
 
 
 def violations(folder: Path, numbers: Iterable[int], earlier: bytes) -> list[str]:

@@ -83,7 +83,8 @@ def attempt(folder: Path, case: str, what: str) -> list[str]:
     harness.strace(folder, 3, 3, *harness.inject(case, what))
     numbers = {1, 2, 4, 5} | harness.accepted(folder)
     for number in (4, 5):
-        vehicle_driver.run(folder, number, number)
+        with harness.ALONE:
+            vehicle_driver.run(folder, number, number)
     return violations(folder, numbers)
 
 
