@@ -21,7 +21,7 @@ from bikecollect.alerts import space, webhooks
 from bikecollect.alerts.space import Space
 from bikecollect.alerts.state import AlertState, AlertStateFile
 from bikecollect.alerts.system_state import SystemAlertState, stored_incidents
-from bikecollect.core.errors import SettingsError
+from bikecollect.core.errors import SettingsError, StorageError
 from bikecollect.core.incidents import Incident
 from bikecollect.core.process import Times
 from bikecollect.core.slots import DAY, Slot
@@ -183,12 +183,17 @@ def test_a_state_file_that_cannot_be_written_is_no_memory(
     def fail(*_: object) -> int:
         raise OSError(errno.EIO, "injected")
 
+    def refuse(*_: object) -> str:
+        raise StorageError("injected", cause="ledger")
+
     world = World(tmp_path / "data", "a", mail=mailserver.settings())
     with world.served() as settings, mailserver.up():
         world.slot(settings)
         (tmp_path / "data/a/ledger.sqlite3").unlink()
         (tmp_path / "data/a/ledger.sqlite3").mkdir()
         monkeypatch.setattr("os.pwrite", fail)
+        aside = "bikecollect.storage.files.ledger_file.set_aside"
+        monkeypatch.setattr(aside, refuse)
         for _ in range(24):
             (run,) = world.slot(settings)
             assert run.exit_code == 74

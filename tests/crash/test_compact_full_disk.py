@@ -26,7 +26,10 @@ LEFT = {"no room": 300_000, "less than the reserve": 120_000}
 def test_compact_leaves_no_partial_files_on_a_full_disk(
     tmp_path: Path, left: int
 ) -> None:
-    """It ends with 74 and frees its files; with space the day is archived."""
+    """It ends with 74 and frees its files; with space the day is archived.
+
+    What may be taken is the state of the alerts, 64 KiB, which is made when one is due.
+    """
     world = World(tmp_path / "data" / "city")
     stations = {f"station {number}": number for number in range(400)}
     for _ in range(4):
@@ -48,7 +51,7 @@ before=$(free)
 {compact}
 echo "ended $?"
 find {disk}/archive -name '*.tmp' -o -name '*.parquet'
-[ $(($(free) + 40000)) -ge $before ] && echo "nothing taken"
+[ $(($(free) + 110000)) -ge $before ] && echo "nothing taken"
 rm {disk}/ballast
 {compact} > /dev/null
 echo "ended $?"

@@ -42,7 +42,7 @@ class MirrorStanding(NamedTuple):
         """Return the state as a line: waiting days, the last copy, the error.
 
         >>> MirrorStanding("s3://b", 2, 0.0, 1.0, "timed out").text(7_201.0)
-        '2 days waiting, last copied 2 h ago, error: timed out'
+        '2 days waiting, last copied 2 h 0 min ago, error: timed out'
         """
         copied = f"last copied {ago(now - self.succeeded)}"
         texts = (
