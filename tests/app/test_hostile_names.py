@@ -178,6 +178,7 @@ def test_the_title_of_an_areas_chart_shows_a_name_as_text(
     titles = main.locator("p strong").all_inner_texts()
     assert TEXTS[0] in [title.replace("\u2060", "") for title in titles]
     assert acting(main, address) == []
+    main.locator(".mark-symbol.role-mark path").first.wait_for()  # an hour by itself
     page.screenshot(path=SHOTS / "hostile-areas.png")
 
 

@@ -127,7 +127,12 @@ def small_week(
     )
     chart: alt.Chart = (
         alt.Chart(height=120)
-        .mark_line(color=BLUE, strokeWidth=1.6, interpolate="step-after")
+        .mark_line(
+            color=BLUE,
+            strokeWidth=1.6,
+            interpolate="step-after",
+            point=alt.OverlayMarkDef(color=BLUE, size=8),  # an hour beside unseen ones
+        )
         .encode(
             x=alt.X("hour_of_week:Q", title=None, axis=days).scale(
                 domain=[0, 168], nice=False
@@ -139,6 +144,16 @@ def small_week(
         )
     )
     return chart
+
+
+def scale_of(lowest: float, highest: float, least: float) -> tuple[float, float]:
+    """Return the ends of a scale for values that are not negative, *least* apart.
+
+    >>> scale_of(1.0, 1.0, 0.05), scale_of(0.0, 0.0, 1.0), scale_of(0.2, 0.9, 0.05)
+    ((0.95, 1.0), (0.0, 1.0), (0.2, 0.9))
+    """
+    start = max(0.0, min(float(lowest), highest - least))
+    return start, max(float(highest), start + least)
 
 
 def _shade(x: str, where: str, colour: str) -> alt.Chart:

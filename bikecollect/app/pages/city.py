@@ -186,7 +186,7 @@ def _areas(name: str) -> None:
         st.info("No hour of the week was seen in these areas.")
         return
     tips = widgets.HOUR_TIPS | {column: (measure, form)}
-    domain = float(known.min()), max(float(known.max()), float(known.min()) + 0.01)
+    domain = timelines.scale_of(known.min(), known.max(), LEAST[form])
     for row in range(0, len(chosen), SMALL_CHARTS):
         places = st.columns(SMALL_CHARTS)
         for place, area in zip(places, chosen[row:], strict=False):
