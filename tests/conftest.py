@@ -4,6 +4,7 @@ import gc
 import os
 import re
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -28,6 +29,10 @@ LOCAL = ("127.", "::1", "localhost", "0.0.0.0")
 # Collecting 4,000 tests makes objects that live to the end: to look for garbage among
 # them again and again doubled the time. They are frozen when all are collected.
 gc.disable()
+
+# Shells start what runs in the background with SIGINT ignored, and so would be ours.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Each process that a test starts would compile the program again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

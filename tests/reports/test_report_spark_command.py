@@ -24,7 +24,9 @@ SETTINGS = {
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.sql.adaptive.enabled": "false",
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+    # Java writes such lines, and its warnings, to stdout.
+    " -Xlog:gc+init",
 }
 SUBMIT = " ".join(f"--conf '{name}={value}'" for name, value in SETTINGS.items())
 RUN_ALL = """

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+STDOUT, STDERR = 1, 2
 LOCAL = "local[*]"
 """The default master: this machine, with all its cores."""
 SETTINGS = {
@@ -120,10 +121,22 @@ def _started(master: str) -> "SparkSession":
     builder = SparkSession.builder.appName("bikecollect").master(master)
     for key, value in settings.items():
         builder = builder.config(key, value)
-    with _translated(f"Spark cannot be started at {master}"):
+    with _translated(f"Spark cannot be started at {master}"), _stdout_is_stderr():
         session = builder.getOrCreate()
         session.sparkContext.setLogLevel("ERROR")
     return session
+
+
+@contextmanager
+def _stdout_is_stderr() -> Iterator[None]:
+    """Let processes that start meanwhile print to stderr: Java prints warnings."""
+    stdout = os.dup(STDOUT)
+    os.dup2(STDERR, STDOUT)
+    try:
+        yield
+    finally:
+        os.dup2(stdout, STDOUT)
+        os.close(stdout)
 
 
 def _create_views(
