@@ -16,6 +16,7 @@ from typing import Any
 import hypothesis
 import pytest
 from hosts import Host, listening
+from s3server import Proxy, S3Server, faulty
 from world import World
 
 from bikecollect.alerts import space
@@ -178,6 +179,22 @@ def host() -> Iterator[Callable[..., Host]]:
     """Return a maker of hosts that give some answers in turn."""
     with ExitStack() as stack:
         yield lambda *answers: stack.enter_context(listening(*answers))
+
+
+@pytest.fixture(scope="module")
+def s3_server() -> Iterator[S3Server]:
+    """Yield an S3 server for the tests of a module."""
+    server = S3Server()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def s3_proxy(s3_server: S3Server) -> Iterator[Proxy]:
+    """Yield the proxy through which commands reach the S3 server."""
+    with faulty(s3_server) as proxy:
+        yield proxy
 
 
 @pytest.fixture

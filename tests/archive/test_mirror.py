@@ -2,14 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from command import bikecollect
 from keeping import two_past_days
 from mirrored import CERTIFICATE, PART, City, local_files, mirrored, mirrored_city
-from s3server import BUCKET, SECRET, Fault, Proxy, S3Server, faulty
+from s3server import BUCKET, SECRET, Fault, Proxy, S3Server
 from world import World
 
 from bikecollect.archive.mirror.address import MirrorAddress
@@ -20,22 +19,6 @@ pytest.importorskip("obstore")
 pytest.importorskip("moto")
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[S3Server]:
-    """Yield an S3 server for the tests of this module."""
-    server = S3Server()
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def proxy(server: S3Server) -> Iterator[Proxy]:
-    """Yield the proxy through which the commands reach the server."""
-    with faulty(server) as proxy:
-        yield proxy
-
-
 @pytest.fixture
 def world(folder: Path) -> World:
     """Return a world with a slot on each of two days long past."""
@@ -43,9 +26,9 @@ def world(folder: Path) -> World:
 
 
 @pytest.fixture
-def city(world: World, config: Path, proxy: Proxy, tmp_path: Path) -> City:
+def city(world: World, config: Path, s3_proxy: Proxy, tmp_path: Path) -> City:
     """Return the world with a mirror whose prefix no other test uses."""
-    return mirrored_city(world, config, proxy, tmp_path)
+    return mirrored_city(world, config, s3_proxy, tmp_path)
 
 
 def test_compact_copies_the_archive(
@@ -84,11 +67,11 @@ def test_without_its_record_a_push_compares_and_sends_nothing(city: City) -> Non
 
 
 def test_a_changed_object_is_replaced_and_kept(
-    city: City, server: S3Server, monkeypatch: pytest.MonkeyPatch
+    city: City, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The mirror is repaired from here; the changed object is in `replaced/`."""
     city.run("compact")
-    server.request("PUT", f"/{BUCKET}/{city.prefix}/{PART}", b"not Parquet")
+    s3_server.request("PUT", f"/{BUCKET}/{city.prefix}/{PART}", b"not Parquet")
 
     process = city.run("push", "--format", "json")
 
@@ -100,11 +83,11 @@ def test_a_changed_object_is_replaced_and_kept(
 
 
 def test_a_deleted_object_is_sent_again(
-    city: City, server: S3Server, monkeypatch: pytest.MonkeyPatch
+    city: City, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The list of objects decides, not the record."""
     city.run("compact")
-    server.request("DELETE", f"/{BUCKET}/{city.prefix}/{CERTIFICATE}")
+    s3_server.request("DELETE", f"/{BUCKET}/{city.prefix}/{CERTIFICATE}")
 
     process = city.run("push")
 
@@ -271,7 +254,7 @@ def test_rejected_credentials_are_reported_without_the_secret(city: City) -> Non
 
 
 def test_the_files_of_the_aws_tools_are_read(
-    city: City, tmp_path: Path, proxy: Proxy
+    city: City, tmp_path: Path, s3_proxy: Proxy
 ) -> None:
     """Keys and the address may be in ~/.aws, as for other programs."""
     credentials, settings = tmp_path / "credentials", tmp_path / "aws-config"
@@ -280,7 +263,7 @@ def test_the_files_of_the_aws_tools_are_read(
         encoding="utf-8",
     )
     settings.write_text(
-        f"[profile bikes]\nregion = eu-west-1\nendpoint_url = {proxy.url}\n",
+        f"[profile bikes]\nregion = eu-west-1\nendpoint_url = {s3_proxy.url}\n",
         encoding="utf-8",
     )
     process = city.run(
@@ -295,7 +278,7 @@ def test_the_files_of_the_aws_tools_are_read(
     )
 
     assert (process.returncode, process.stderr) == (0, "")
-    assert CERTIFICATE in proxy.puts()[-8:] or proxy.puts()
+    assert CERTIFICATE in s3_proxy.puts()[-8:] or s3_proxy.puts()
 
 
 def test_a_bucket_that_does_not_exist_is_named(city: City) -> None:

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,22 +20,6 @@ pytest.importorskip("obstore")
 pytest.importorskip("moto")
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[S3Server]:
-    """Yield an S3 server for the tests of this module."""
-    server = S3Server()
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def proxy(server: S3Server) -> Iterator[Proxy]:
-    """Yield the proxy through which the commands reach the server."""
-    with faulty(server) as proxy:
-        yield proxy
-
-
 @pytest.fixture
 def world(folder: Path) -> World:
     """Return a world with a slot on each of two days long past."""
@@ -44,9 +27,9 @@ def world(folder: Path) -> World:
 
 
 @pytest.fixture
-def city(world: World, config: Path, proxy: Proxy, tmp_path: Path) -> City:
+def city(world: World, config: Path, s3_proxy: Proxy, tmp_path: Path) -> City:
     """Return the world with an empty mirror."""
-    return mirrored_city(world, config, proxy, tmp_path)
+    return mirrored_city(world, config, s3_proxy, tmp_path)
 
 
 def killed_at(city: City, number: int) -> int:
@@ -125,23 +108,23 @@ def test_a_mirror_that_lost_its_data_is_filled_again(
     world: World, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is killed and restarts empty: the next push sends everything."""
-    server = S3Server()
-    server.start()
-    with faulty(server) as proxy:
-        city = mirrored_city(world, config, proxy, tmp_path)
+    s3_server = S3Server()
+    s3_server.start()
+    with faulty(s3_server) as s3_proxy:
+        city = mirrored_city(world, config, s3_proxy, tmp_path)
 
         def stop(method: str, path: str) -> Fault | None:
             if method == "PUT" and "2024-06-06" in path:
-                server.stop()
+                s3_server.stop()
             return None
 
-        proxy.fault = stop
+        s3_proxy.fault = stop
         failed = city.run("compact")
-        proxy.fault = lambda _method, _path: None
-        server.start()
+        s3_proxy.fault = lambda _method, _path: None
+        s3_server.start()
         process = city.run("push")
         objects = mirrored(city, monkeypatch)
-    server.stop()
+    s3_server.stop()
 
     assert failed.returncode == 69
     assert "cannot " in failed.stderr

@@ -4,34 +4,17 @@ import json
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from keeping import two_past_days
 from mirrored import City, mirrored_city
-from s3server import Fault, Proxy, S3Server, faulty
+from s3server import Fault, Proxy
 from world import World
 
 pytest.importorskip("duckdb")
 pytest.importorskip("obstore")
 pytest.importorskip("moto")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[S3Server]:
-    """Yield an S3 server for the tests of this module."""
-    server = S3Server()
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def proxy(server: S3Server) -> Iterator[Proxy]:
-    """Yield the proxy through which the commands reach the server."""
-    with faulty(server) as proxy:
-        yield proxy
 
 
 @pytest.fixture
@@ -41,9 +24,9 @@ def world(folder: Path) -> World:
 
 
 @pytest.fixture
-def city(world: World, config: Path, proxy: Proxy, tmp_path: Path) -> City:
+def city(world: World, config: Path, s3_proxy: Proxy, tmp_path: Path) -> City:
     """Return the world with its past days in the mirror, and two slots of today."""
-    city = mirrored_city(world, config, proxy, tmp_path)
+    city = mirrored_city(world, config, s3_proxy, tmp_path)
     city.run("compact", "--csv-days", "0")
     world.clock.now = time.time() - 900
     world.fetch({"0001": 3, "0002": 5})
@@ -78,12 +61,12 @@ def test_a_new_machine_gets_all_slots_back(city: City) -> None:
 
 
 def test_days_are_restored_without_any_archive(
-    world: World, config: Path, proxy: Proxy, tmp_path: Path
+    world: World, config: Path, s3_proxy: Proxy, tmp_path: Path
 ) -> None:
     """Nothing was compacted yet: the live copy is all there is."""
     world.clock.now = time.time() - 900
     world.fetch({"0001": 3})
-    city = mirrored_city(world, config, proxy, tmp_path)
+    city = mirrored_city(world, config, s3_proxy, tmp_path)
     city.run("push", "--live")
     before = rows(city)
     shutil.rmtree(city.data)
@@ -196,12 +179,12 @@ def test_a_new_machine_does_not_replace_the_copy_of_the_lost_one(
 def test_a_day_that_was_archived_is_emptied_there(
     world: World,
     config: Path,
-    proxy: Proxy,
+    s3_proxy: Proxy,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The archive in the mirror has it; the live copy does not grow for ever."""
-    city = mirrored_city(world, config, proxy, tmp_path)
+    city = mirrored_city(world, config, s3_proxy, tmp_path)
     city.run("push", "--live")
     full = live_objects(city, monkeypatch)
     city.run("compact")

@@ -3,34 +3,17 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from keeping import two_past_days
 from mirrored import CERTIFICATE, PART, City, mirrored_city
-from s3server import BUCKET, Proxy, S3Server, faulty
+from s3server import BUCKET, Proxy, S3Server
 from world import World
 
 pytest.importorskip("duckdb")
 pytest.importorskip("obstore")
 pytest.importorskip("moto")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[S3Server]:
-    """Yield an S3 server for the tests of this module."""
-    server = S3Server()
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def proxy(server: S3Server) -> Iterator[Proxy]:
-    """Yield the proxy through which the commands reach the server."""
-    with faulty(server) as proxy:
-        yield proxy
 
 
 @pytest.fixture
@@ -40,9 +23,9 @@ def world(folder: Path) -> World:
 
 
 @pytest.fixture
-def city(world: World, config: Path, proxy: Proxy, tmp_path: Path) -> City:
+def city(world: World, config: Path, s3_proxy: Proxy, tmp_path: Path) -> City:
     """Return the world with a mirror that has its two days."""
-    city = mirrored_city(world, config, proxy, tmp_path)
+    city = mirrored_city(world, config, s3_proxy, tmp_path)
     city.run("compact", "--csv-days", "0")
     return city
 
@@ -58,11 +41,11 @@ def test_verify_reads_every_file_of_the_mirror(city: City) -> None:
     assert there.stdout.count("mirror") == 2
 
 
-def test_verify_finds_a_changed_object(city: City, server: S3Server) -> None:
+def test_verify_finds_a_changed_object(city: City, s3_server: S3Server) -> None:
     """A byte that changed in the mirror is a finding with its remedy."""
     data = bytearray((city.data / PART).read_bytes())
     data[len(data) // 2] ^= 1
-    server.request("PUT", f"/{BUCKET}/{city.prefix}/{PART}", bytes(data))
+    s3_server.request("PUT", f"/{BUCKET}/{city.prefix}/{PART}", bytes(data))
 
     process = city.run("verify", "--mirror")
 
@@ -71,9 +54,11 @@ def test_verify_finds_a_changed_object(city: City, server: S3Server) -> None:
     assert "push city" in process.stdout
 
 
-def test_verify_finds_days_that_the_mirror_lacks(city: City, server: S3Server) -> None:
+def test_verify_finds_days_that_the_mirror_lacks(
+    city: City, s3_server: S3Server
+) -> None:
     """A day without its certificate there is not in the mirror."""
-    server.request("DELETE", f"/{BUCKET}/{city.prefix}/{CERTIFICATE}")
+    s3_server.request("DELETE", f"/{BUCKET}/{city.prefix}/{CERTIFICATE}")
 
     process = city.run("verify", "--mirror")
 
@@ -121,11 +106,11 @@ def test_an_export_of_the_mirror_is_the_export_of_the_archive(city: City) -> Non
     assert here.stdout.startswith("slot,fetched_at,station_id")
 
 
-def test_a_changed_object_is_not_shown(city: City, server: S3Server) -> None:
+def test_a_changed_object_is_not_shown(city: City, s3_server: S3Server) -> None:
     """A query of a damaged mirror is an error, not a figure."""
     data = bytearray((city.data / PART).read_bytes())
     data[len(data) // 2] ^= 1
-    server.request("PUT", f"/{BUCKET}/{city.prefix}/{PART}", bytes(data))
+    s3_server.request("PUT", f"/{BUCKET}/{city.prefix}/{PART}", bytes(data))
 
     process = city.run("query", "FROM station_status", "--mirror")
 
@@ -169,13 +154,13 @@ def test_the_source_of_filled_slots_is_the_address(city: City) -> None:
 
 
 def test_a_hostile_certificate_names_no_other_file(
-    city: City, server: S3Server
+    city: City, s3_server: S3Server
 ) -> None:
     """The mirror is untrusted: only files of the day itself are read."""
     values = json.loads((city.data / CERTIFICATE).read_text(encoding="utf-8"))
     values["date"] = "../../../etc"
     text = json.dumps(values).encode()
-    server.request("PUT", f"/{BUCKET}/{city.prefix}/{CERTIFICATE}", text)
+    s3_server.request("PUT", f"/{BUCKET}/{city.prefix}/{CERTIFICATE}", text)
 
     process = city.run("query", "FROM station_status", "--mirror")
 

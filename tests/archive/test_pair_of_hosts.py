@@ -1,11 +1,10 @@
 """The how-to `collect-with-two-hosts`: two collectors, each with its own mirror."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from mirrored import City, mirrored_city
-from s3server import BUCKET, Proxy, S3Server, faulty
+from s3server import BUCKET, Proxy
 from world import World
 
 from bikecollect.core.errors import FeedUnavailable
@@ -16,23 +15,7 @@ pytest.importorskip("obstore")
 pytest.importorskip("moto")
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[S3Server]:
-    """Yield an S3 server for the tests of this module."""
-    server = S3Server()
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def proxy(server: S3Server) -> Iterator[Proxy]:
-    """Yield the proxy through which both hosts reach the server."""
-    with faulty(server) as proxy:
-        yield proxy
-
-
-def host(folder: Path, proxy: Proxy, outages: set[int]) -> City:
+def host(folder: Path, s3_proxy: Proxy, outages: set[int]) -> City:
     """Return a host that collected six slots without those of *outages*."""
     folder.mkdir()
     world = World(folder / "bikes" / "city")
@@ -50,7 +33,7 @@ def host(folder: Path, proxy: Proxy, outages: set[int]) -> City:
         'timezone = "Asia/Taipei"\nurl = "http://127.0.0.1/"\n',
         encoding="utf-8",
     )
-    return mirrored_city(world, config, proxy, folder)
+    return mirrored_city(world, config, s3_proxy, folder)
 
 
 def vehicles(city: City) -> list[tuple[str, int]]:
@@ -64,11 +47,11 @@ ALL += [("12:30", 5)]
 
 
 def test_two_hosts_fill_each_other_from_their_mirrors(
-    proxy: Proxy, tmp_path: Path
+    s3_proxy: Proxy, tmp_path: Path
 ) -> None:
     """Different outages on a closed day: both have every slot in the end."""
-    one = host(tmp_path / "one", proxy, {1, 2})
-    two = host(tmp_path / "two", proxy, {4})
+    one = host(tmp_path / "one", s3_proxy, {1, 2})
+    two = host(tmp_path / "two", s3_proxy, {4})
     codes = [city.run("compact").returncode for city in (one, two)]
 
     filled = one.run("backfill", "city", "--from", two.address)
@@ -82,11 +65,11 @@ def test_two_hosts_fill_each_other_from_their_mirrors(
 
 
 def test_the_merged_day_is_archived_and_copied_again(
-    proxy: Proxy, tmp_path: Path
+    s3_proxy: Proxy, tmp_path: Path
 ) -> None:
     """The next compact of the filled host brings its own mirror up to date."""
-    one = host(tmp_path / "one", proxy, {1, 2})
-    two = host(tmp_path / "two", proxy, {4})
+    one = host(tmp_path / "one", s3_proxy, {1, 2})
+    two = host(tmp_path / "two", s3_proxy, {4})
     one.run("compact")
     two.run("compact")
     one.run("backfill", "city", "--from", two.address)
@@ -102,11 +85,11 @@ def test_the_merged_day_is_archived_and_copied_again(
 
 
 def test_an_open_day_is_filled_from_the_other_hosts_live_copy(
-    proxy: Proxy, tmp_path: Path
+    s3_proxy: Proxy, tmp_path: Path
 ) -> None:
     """Without waiting for the night; the slots keep where they came from."""
-    one = host(tmp_path / "one", proxy, {0, 5})
-    two = host(tmp_path / "two", proxy, {3})
+    one = host(tmp_path / "one", s3_proxy, {0, 5})
+    two = host(tmp_path / "two", s3_proxy, {3})
     pushed = two.run("push", "--live")
 
     filled = one.run("backfill", "city", "--from", two.address)
@@ -120,16 +103,16 @@ def test_an_open_day_is_filled_from_the_other_hosts_live_copy(
 
 
 def test_a_host_of_the_pair_does_not_write_to_the_others_mirror(
-    proxy: Proxy, tmp_path: Path
+    s3_proxy: Proxy, tmp_path: Path
 ) -> None:
     """Filling only reads there; the same prefix by mistake is an error."""
-    one = host(tmp_path / "one", proxy, {1, 2})
-    two = host(tmp_path / "two", proxy, {4})
+    one = host(tmp_path / "one", s3_proxy, {1, 2})
+    two = host(tmp_path / "two", s3_proxy, {4})
     two.run("push", "--live")
-    proxy.requests.clear()
+    s3_proxy.requests.clear()
     one.run("backfill", "city", "--from", two.address)
-    written = proxy.puts()
-    fresh = host(tmp_path / "three", proxy, {0})
+    written = s3_proxy.puts()
+    fresh = host(tmp_path / "three", s3_proxy, {0})
     text = fresh.config.read_text(encoding="utf-8")
     fresh.config.write_text(text.replace(fresh.address, two.address), encoding="utf-8")
 

@@ -1,17 +1,16 @@
 """The SQL of the reports runs unchanged on Spark, with the same results."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date
 from typing import Any
 
 import pytest
-from keeping import compacted, compactor, viewed
-from world import NOON, World
+from keeping import viewed
+from three_days import VALUES, WITHOUT_ROWS, answer_of_duckdb, three_days, tidy
+from world import World
 
 from bikecollect.archive import datasets
-from bikecollect.core.slots import DAY
 from bikecollect.reports.registry import REPORTS, Report, Values
 from bikecollect.reports.runner import ASKED, Duck, asked
 from bikecollect.storage.data_folder import ARCHIVE
@@ -23,16 +22,8 @@ pytestmark = [
     pytest.mark.skipif(not shutil.which("java"), reason="Spark needs Java"),
     pytest.mark.filterwarnings("ignore"),
 ]
-VALUES = Values(
-    since=date(2026, 11, 1),
-    until=date(2026, 12, 31),
-    interval=300,
-    minute=740,
-    first_hour=144,
-)
 JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto"
 """A minute of Java: no time to optimize what it runs, nor to collect in parallel."""
-Rows = list[tuple[Any, ...]]
 
 
 @pytest.fixture(scope="module")
@@ -61,25 +52,7 @@ def spark() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     """Return three archived days with gaps, NULLs, a renaming, and a late station."""
-    world = World(tmp_path_factory.mktemp("spark") / "bikes" / "city")
-    for day in range(3):
-        world.clock.now = NOON + day * DAY
-        for number in range(40):
-            world.clock.now += 300 if number % 7 else 900
-            world.uptime = world.clock.now - NOON
-            stations: dict[str, Any] = {
-                "0001": number % 5,
-                "0002": (number // 6) % 2 * 4,
-                "x,y": None if number % 4 == 0 else 3,
-            }
-            if day:
-                stations["late"] = number % 2
-            names = {"0002": "Elsewhere"} if day == 2 else {}
-            world.fetch(stations, names=names)
-    world.clock.now = NOON + 3 * DAY
-    compacted(world)
-    assert len(compactor(world).archive.days()) == 3
-    return world
+    return three_days(tmp_path_factory.mktemp("spark"))
 
 
 @pytest.fixture(scope="module")
@@ -115,25 +88,6 @@ SPARK = {
     "BOOLEAN": "BOOLEAN",
     "SMALLINT": "SMALLINT",
 }
-WITHOUT_ROWS = {
-    "neighbours",
-    "vehicles",
-    "vehicle_grid",
-    "vehicle_idle",
-    "vehicle_ids",
-}
-"""Of this feed, which has neither places nor vehicles."""
-
-
-def tidy(rows: Sequence[Sequence[Any]]) -> Rows:
-    """Return *rows*, floats to nine digits, sorted."""
-    rounded = [
-        tuple(float(f"{v:.9g}") if isinstance(v, float) else v for v in row)
-        for row in rows
-    ]
-    return sorted(rounded, key=repr)
-
-
 FRESH = replace(VALUES, without_stale=True)
 
 
@@ -143,13 +97,9 @@ def test_spark_gives_the_same(
     views: Any, world: World, report: Report, values: Values
 ) -> None:
     """One text, no date functions: equal rows, and some."""
-    text = values.sql(report)
-    with viewed(world) as db:
-        duck = Duck(db)
-        duck.register("asked", ASKED, asked(duck, VALUES, "station"))
-        columns, expected = duck.query(text)
+    columns, expected = answer_of_duckdb(world, report, values)
 
-    result = views.sql(text)
+    result = views.sql(values.sql(report))
 
     assert result.columns == columns
     assert tidy([tuple(row) for row in result.collect()]) == tidy(expected)
