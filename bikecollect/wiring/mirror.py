@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bikecollect.archive.certificates import Certificate, Finding
-from bikecollect.archive.datasets import STATION_LAYOUT, STATUS, VEHICLE_LAYOUT
+from bikecollect.archive.datasets import STATUS
 from bikecollect.archive.mirror.address import MirrorAddress
+from bikecollect.archive.mirror.certified import LAYOUTS
 from bikecollect.archive.query.view_source import TABLES, ViewedSystem, needed
 from bikecollect.collect.sources.bikecollect_folder import FolderSource
 from bikecollect.collect.sources.foreign_ledger import blocks
@@ -36,7 +37,6 @@ NO_MIRROR = (
 )
 UNUSABLE = (MirrorUnavailable, MirrorDenied, NotInstalled, SettingsError)
 """Errors that all systems would meet."""
-LAYOUTS = (STATION_LAYOUT, VEHICLE_LAYOUT)
 
 
 def mirror_store(settings: Settings) -> "ObjectStore":

@@ -23,6 +23,7 @@ from bikecollect.archive.mirror.certified import (
 )
 from bikecollect.archive.mirror.object_store import ObjectStore, StoredObject
 from bikecollect.archive.mirror.record import MirrorRecord
+from bikecollect.archive.parts import digest
 from bikecollect.core.errors import MirrorError, StorageError
 from bikecollect.storage.data_folder import ARCHIVE, INFORMATION, MARK, MARKER
 from bikecollect.storage.files.durable import make_folder
@@ -165,10 +166,8 @@ class MirrorDownload:
         if stored is None:
             return
         local = self._local(path)
-        if local.exists():
-            sha256 = hashlib.sha256(local.read_bytes()).hexdigest()
-            if record.has(stored, sha256):
-                return
+        if local.exists() and record.has(stored, digest(local)):
+            return
         text = self.store.read(path) or b""
         _replace(local, text)
         record.add(stored, hashlib.sha256(text).hexdigest())

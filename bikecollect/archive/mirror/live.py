@@ -8,7 +8,7 @@ arrived in the archive of the mirror is emptied, because nothing is deleted ther
 import hashlib
 import shutil
 import sqlite3
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,8 @@ PARTS = (("", STATUS, STATION_LAYOUT), (f"{VEHICLES}/", VEHICLE_STATUS, VEHICLE_
 """Subfolder, folder of daily files, and layout in the archive: stations, vehicles."""
 EMPTY = hashlib.sha256(b"").hexdigest()
 BUSY = 10.0
+CopiedDays = Mapping[str, Collection[str]]
+"""The days that are in the archive of the mirror, by subfolder."""
 
 
 def live_path(system_id: str, name: str = "") -> str:
@@ -87,28 +89,29 @@ class LivePush:
         objects = {stored.path: stored for stored in listed}
         self._check_other_machine(folder, objects, record)
         size = 0
+        copied = {part: self._copied_days(layout) for part, _, layout in PARTS}
         ledgers = [name for name in self._ledgers() if self._back_up(name, folder)]
-        for name in (*self._files(), *ledgers):
+        for name in (*self._files(copied), *ledgers):
             copy = folder / name
             if name not in ledgers and not self._copy_file(name, copy):
                 continue
             path = live_path(self.system_id, name)
             size += self._send(path, copy, objects.get(path), record)
-        self._empty_archived(objects, record)
+        self._empty_archived(objects, record, copied)
         return size
 
     def _ledgers(self) -> Iterator[str]:
         for subfolder, _, _ in reversed(PARTS):
             yield f"{subfolder}{LEDGER}"
 
-    def _files(self) -> Iterator[str]:
+    def _files(self, copied: CopiedDays) -> Iterator[str]:
         """Yield the daily files that the archive of the mirror lacks, and the lists."""
         own = self.data / self.system_id
-        for subfolder, daily, layout in PARTS:
-            copied = self._copied_days(layout)
+        for subfolder, daily, _ in PARTS:
+            days = copied[subfolder]
             place = own / subfolder / daily
             for path in sorted(place.iterdir()) if place.is_dir() else ():
-                if is_segment(f"{daily}/{path.name}") and path.name[:10] not in copied:
+                if is_segment(f"{daily}/{path.name}") and path.name[:10] not in days:
                     yield f"{subfolder}{daily}/{path.name}"
         yield INFORMATION
         yield FACTS
@@ -182,10 +185,13 @@ class LivePush:
         return not left and begin.hexdigest() == known
 
     def _empty_archived(
-        self, objects: dict[str, StoredObject], record: MirrorRecord
+        self,
+        objects: dict[str, StoredObject],
+        record: MirrorRecord,
+        copied: CopiedDays,
     ) -> None:
-        for subfolder, daily, layout in PARTS:
-            days = self._copied_days(layout)
+        for subfolder, daily, _ in PARTS:
+            days = copied[subfolder]
             place = f"{live_path(self.system_id, f'{subfolder}{daily}')}/"
             for path, stored in objects.items():
                 day = path.removeprefix(place)[:10]

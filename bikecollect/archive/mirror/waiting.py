@@ -3,7 +3,6 @@
 Reads files of this machine only: the certificates and the record of the copies.
 """
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import NamedTuple
 from bikecollect.archive.mirror.address import MirrorAddress
 from bikecollect.archive.mirror.certified import LAYOUTS, certificates_of
 from bikecollect.archive.mirror.record import MirrorRecord
+from bikecollect.archive.parts import digest
 from bikecollect.core.slots import DAY
 from bikecollect.core.text import ago, count_of
 
@@ -88,5 +88,5 @@ def _is_copied(data: Path, path: str, mtime: float, record: MirrorRecord) -> boo
     if not state.waiting and mtime < state.succeeded:
         return True
     with suppress(FileNotFoundError):
-        return hashlib.sha256((data / path).read_bytes()).hexdigest() == sha256
+        return digest(data / path) == sha256
     return True
