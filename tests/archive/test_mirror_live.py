@@ -128,6 +128,21 @@ def test_a_push_that_fails_before_the_ledger_leaves_a_usable_copy(
     assert rows(city) == before
 
 
+def test_the_ledger_is_sent_after_the_daily_files(city: City, world: World) -> None:
+    """A push that fails at a daily file has not replaced the ledger."""
+    city.run("push", "--live")
+    world.fetch({"0001": 7, "0002": 8}, after=300)
+    city.proxy.requests.clear()
+    city.proxy.fault = lambda method, path: (
+        Fault(status=400) if method == "PUT" and "station_status" in path else None
+    )
+
+    process = city.run("push", "--live")
+
+    assert process.returncode == 74
+    assert not [path for path in city.proxy.puts() if "ledger" in path]
+
+
 def test_the_ledger_is_copied_while_it_is_written(
     city: City, world: World, tmp_path: Path
 ) -> None:
