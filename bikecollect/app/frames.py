@@ -10,7 +10,7 @@ import streamlit as st
 
 from bikecollect.app.queries.coverage_days import Day, days_of
 from bikecollect.app.queries.current import data_service
-from bikecollect.app.queries.day_film import Film
+from bikecollect.app.queries.films.day_film import Film
 from bikecollect.app.queries.service import DataService
 from bikecollect.app.queries.station_names import StationTexts, display_names
 from bikecollect.app.queries.stations import Known, MapStation, known, places

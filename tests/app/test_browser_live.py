@@ -15,6 +15,8 @@ api = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("streamlit")
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 TIMEOUT = 60_000
+WEEK = 7 * 86_400
+LOOKS = "el => el.map.stations.map((s) => [s.id, s.usual, el.map.shape(s).value])"
 PLACES = {"a": [25.0, 121.5, "East"], "b": [25.01, 121.5, "West"]}
 pytestmark = [
     pytest.mark.slow,
@@ -25,12 +27,17 @@ pytestmark = [
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    """Return a system whose newest slot has just begun."""
+    """Return a system whose newest slot has just begun, with two slots weeks ago."""
     world = World(tmp_path / "data/harbour")
     now = time.time() // 300 * 300
-    for age in (600, 300):
-        world.clock.now = now - age
-        world.fetch({"a": 3, "b": 0}, places=PLACES)
+    for age, bikes in (
+        (2 * WEEK, {"a": 7, "b": 0}),
+        (WEEK, {"a": 9}),
+        (0, {"a": 3, "b": 0}),
+    ):
+        for earlier in (600, 300):
+            world.clock.now = now - age - earlier
+            world.fetch(bikes, places=PLACES)
     return world
 
 
@@ -81,6 +88,24 @@ def test_an_open_page_follows_the_collector(page: Any, world: World) -> None:
 
     shows(page, "8 ?bikes at stations")
     assert page.evaluate("window.untouched")
+
+
+def test_the_map_shows_stations_against_usual(page: Any) -> None:
+    """Now minus the mean of two weeks; a station without two weeks is not coloured."""
+    page.goto("/")
+    shows(page, "3 ?bikes at stations")
+    city = page.locator(".city").first
+    city.get_by_role("button", name="Against usual").click()
+
+    key = city.locator(".key")
+
+    api.expect(key).to_contain_text("Bikes more or fewer than usual")
+    api.expect(key).to_contain_text(
+        re.compile(r"Usual: mean of 2 earlier [A-Z]\w+days")
+    )
+    assert city.evaluate(LOOKS) == [["a", 8, -0.625], ["b", None, None]]
+    city.get_by_role("slider", name="Time").press("Home")
+    api.expect(key).to_contain_text("No usual yet: requires 2 earlier")
 
 
 def test_a_bookmark_keeps_its_system_and_an_unknown_one_is_named(page: Any) -> None:

@@ -15,7 +15,7 @@ from world import NOON, World
 from bikecollect.app.queries import chart_rows, collection
 from bikecollect.app.queries.comparison import compared
 from bikecollect.app.queries.coverage_days import days_of
-from bikecollect.app.queries.day_film import UNSEEN
+from bikecollect.app.queries.films.packing import UNSEEN
 from bikecollect.app.queries.service import DataService
 from bikecollect.app.queries.stations import MapStation, chosen, nearest, places
 from bikecollect.core.errors import Outcome, UsageError

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from keeping import viewed
-from world import World
+from world import TAIPEI, World
 
-from bikecollect.app.queries.day_film import UNSEEN, film
+from bikecollect.app.queries.films.day_film import film
+from bikecollect.app.queries.films.packing import UNSEEN
 from bikecollect.reports.registry import REPORTS, Values
 from bikecollect.reports.runner import Duck, ask
 
@@ -90,7 +91,7 @@ def test_unknown_docks_do_not_lower_the_share_of_a_district(world: World) -> Non
 def test_the_film_of_the_day_has_no_unknown_docks(world: World) -> None:
     """The map of the app draws no full station either."""
     with viewed(world) as db:
-        rows = film(db, ONE_DAY).answer().rows
+        rows = film(db, ONE_DAY, TAIPEI).answer().rows
 
     docks = {
         station: {row[3] for row in rows if row[1] == station}

@@ -14,7 +14,7 @@ from bikecollect.app.charts.city_scripts import (
     styles,
 )
 from bikecollect.app.queries.current import data_service
-from bikecollect.app.queries.day_film import Film
+from bikecollect.app.queries.films.day_film import Film
 from bikecollect.app.queries.stations import MapStation
 
 COMPONENT = "citycomponent.js"

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from typing import Any
 
-from bikecollect.app.queries.day_film import Film
+from bikecollect.app.queries.films.day_film import Film
+from bikecollect.app.queries.films.usual import DAYS, LEAST_DAYS
 from bikecollect.app.queries.stations import MapStation
 
 SCRIPTS = (
@@ -34,6 +35,11 @@ def film_data(film: Film | None, labels: Sequence[str]) -> dict[str, Any]:
         "seconds": film.seconds,
         "vehicles": film.vehicles,
         "docks": film.docks,
+        "usual": film.usual.vehicles,
+        "usual_days": film.usual.days,
+        "usual_hours": film.usual.hours,
+        "slot_hours": film.usual.slot_hours,
+        "usual_rule": {"least": LEAST_DAYS, "of": DAYS},
     }
 
 

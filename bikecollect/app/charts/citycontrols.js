@@ -5,12 +5,21 @@ Object.assign(CityMap.prototype, {
     closer.onclick = () => this.zoom(1.6);
     farther.onclick = () => this.zoom(1 / 1.6);
     whole.onclick = () => { this.fit(this.stations); this.draw(); };
-    for (const [mode, { title }] of Object.entries(MODES)) {
-      const button = element('button', title);
+  },
+
+  // Shows a button for each mode that the data have; none if there is no choice.
+  offer() {
+    const { data, root } = this, bar = root.querySelector('.modes');
+    const modes = data.vehicles_only ? ['vehicles'] : data.labels ? ['fill', 'change', 'usual'] : ['fill'];
+    if (!modes.includes(this.mode)) [this.mode] = modes;
+    bar.hidden = modes.length < 2;
+    if (bar.childElementCount === modes.length) { this.press(); return; }
+    bar.replaceChildren(...modes.map((mode) => {
+      const button = element('button', MODES[mode].title);
       button.dataset.mode = mode;
       button.onclick = () => { this.mode = mode; this.press(); this.draw(); };
-      root.querySelector('.modes').append(button);
-    }
+      return button;
+    }));
     this.press();
   },
 
@@ -19,10 +28,11 @@ Object.assign(CityMap.prototype, {
     for (const button of this.root.querySelectorAll('.modes button')) {
       button.setAttribute('aria-pressed', button.dataset.mode === this.mode);
     }
-    const [name, , left, right] = this.root.querySelector('.key').children;
+    const [name, , left, right, basis] = this.root.querySelector('.key').children;
     name.textContent = legend;
     left.textContent = low;
     right.textContent = high;
+    basis.textContent = this.mode === 'usual' ? this.film.basis() : '';
     this.canvas.setAttribute('aria-label', `Map of the stations, coloured by: ${title}. `
       + 'Arrow keys move it, plus and minus zoom, Tab goes from station to station, '
       + 'Enter opens one. The table has the same figures.');
@@ -72,6 +82,7 @@ function element(tag, text) {
 }
 
 function counts(station) {
+  if (station.vehicle) return station.closed ? 'disabled' : station.bikes ? 'available' : 'reserved';
   if (station.bikes == null) return 'not seen in this slot';
   const docks = station.docks == null ? 'free docks unknown' : `${station.docks} free docks`;
   return `${station.bikes} ${station.bikes === 1 ? 'bike' : 'bikes'}, ${docks}`
@@ -92,8 +103,8 @@ class StationCard {
     this.box.hidden = !station;
     if (!station) return;
     this.box.querySelector('h3').textContent = station.name;
-    this.box.querySelector('p').textContent = [station.area, counts(station)]
-      .filter(Boolean).join(' · ');
+    this.box.querySelector('p').textContent = [station.area, counts(station),
+      this.map.film.usually(station)].filter(Boolean).join(' · ');
     this.box.querySelector('.open').hidden = Boolean(this.map.data.vehicles_only || this.map.data.is_static);
     this.curve(station);
   }
@@ -118,9 +129,28 @@ class StationCard {
       bar(bikes, 0.8);
     });
     pens.globalAlpha = 1;
+    this.usual(station, (bikes) => height - 12 - (Math.min(bikes, top) / top) * (height - 14), pens, step);
     pens.fillStyle = ink;
     pens.fillRect((this.map.film.at + 0.5) * step, 0, 1.5, height - 12);
     this.map.film.hours(pens, width, height);
+  }
+
+  // Draws the usual bikes of each hour as a dashed line; *high* places a number of bikes.
+  usual(station, high, pens, step) {
+    const { film, ink } = this.map, row = film.row(station);
+    pens.strokeStyle = ink;
+    pens.lineWidth = 1.5;
+    pens.setLineDash([4, 3]);
+    pens.beginPath();
+    let before = null;
+    film.labels.forEach((_, slot) => {
+      const bikes = film.usual_of(row, slot);
+      if (bikes != null && before == null) pens.moveTo(slot * step, high(bikes));
+      if (bikes != null) { pens.lineTo(slot * step, high(bikes)); pens.lineTo((slot + 1) * step, high(bikes)); }
+      before = bikes;
+    });
+    pens.stroke();
+    pens.setLineDash([]);
   }
 }
 

@@ -1,6 +1,7 @@
 // Time: the curve of empty and full stations is the slider.
 const TICK = 100;  // milliseconds of a slot while it plays
 const SPEEDS = [1, 2, 4];
+const WEEKDAYS = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'];
 
 class CityFilm {
   constructor(map) {
@@ -40,7 +41,9 @@ class CityFilm {
       const first = this.packed == null, last = this.count - 1;
       const wasNewest = !first && this.at >= this.newest;
       this.packed = data.vehicles;
-      [this.bikes, this.free] = await Promise.all([unpacked(data.vehicles), unpacked(data.docks)]);
+      [this.bikes, this.free, this.usuals, this.days] = await Promise.all(
+        [data.vehicles, data.docks, data.usual, data.usual_days].map(unpacked));
+      this.columns = data.slot_hours.map((hour) => data.usual_hours.indexOf(hour));
       this.count_all();
       const asked = data.labels.indexOf(data.at);
       if (first || wasNewest) this.at = asked >= 0 && first ? asked : this.newest;
@@ -52,6 +55,37 @@ class CityFilm {
   value(numbers, row, slot) {
     const value = row < 0 || slot < 0 ? UNSEEN : numbers[row * this.count + slot];
     return value === UNSEEN ? null : value;
+  }
+
+  // Returns the usual bikes of a row at the hour of a slot, null if nothing is usual yet;
+  // or, of *numbers* of days, how many are behind that mean.
+  usual_of(row, slot, numbers = this.usuals) {
+    const value = row < 0 ? UNSEEN : numbers[row * this.map.data.usual_hours.length + this.columns[slot]];
+    return value === UNSEEN ? null : value ?? null;
+  }
+
+  row(station) { return this.packed ? this.rows[this.map.stations.indexOf(station)] ?? -1 : -1; }
+
+  // Returns what is usual for a station now, as text; nothing if that is unknown.
+  usually(station) {
+    const row = this.row(station), bikes = this.usual_of(row, this.at);
+    if (bikes == null) return '';
+    return `usually ${bikes} at this hour (${this.usual_of(row, this.at, this.days)} ${this.weekday()}s)`;
+  }
+
+  weekday() { return WEEKDAYS[Math.floor(this.map.data.slot_hours[this.at] / 24)]; }
+
+  // Returns the basis of what is usual at the hour of this slot, or what it lacks.
+  basis() {
+    const { slot_hours: hours, usual_hours: columns, usual_rule: rule } = this.map.data;
+    if (!this.packed || !hours.length) return '';
+    const days = this.rows.map((row) => this.usual_of(row, this.at, this.days)).filter((count) => count != null);
+    const hour = `${String(hours[this.at] % 24).padStart(2, '0')}:00`, name = `${this.weekday()}s`;
+    if (!days.length) {
+      return `No usual yet: requires ${rule.least} earlier ${name} with the hour from ${hour}, within ${rule.of} days`;
+    }
+    const least = days.reduce((a, b) => Math.min(a, b)), most = days.reduce((a, b) => Math.max(a, b));
+    return `Usual: mean of ${least < most ? `${least} to ` : ''}${most} earlier ${name}, hour from ${hour}`;
   }
 
   // Counts the empty and the full stations of every slot; finds the newest one seen.
@@ -73,7 +107,7 @@ class CityFilm {
 
   // Returns bikes and docks of a station in every slot, null without a film.
   day(station) {
-    const row = this.packed ? this.rows[this.map.stations.indexOf(station)] ?? -1 : -1;
+    const row = this.row(station);
     if (row < 0) return null;
     return this.labels.map((_, slot) => [this.value(this.bikes, row, slot),
       this.value(this.free, row, slot)]);
@@ -89,6 +123,7 @@ class CityFilm {
         s.docks = this.value(this.free, row, at);
       }
       s.before = this.value(this.bikes, row, at - this.hour);
+      s.usual = this.usual_of(row, at);
     });
     const label = this.labels[at], sums = this.sums[at], state = this.states[at];
     this.box.querySelector('output').textContent = label;
@@ -102,6 +137,7 @@ class CityFilm {
     this.slider.setAttribute('aria-valuenow', at);
     this.slider.setAttribute('aria-valuetext', `${label}: ${text}`);
     this.curve();
+    map.press();
     if (map.view) {
       map.card.show(map.card.station);
       map.figures();

@@ -5,7 +5,7 @@ const FRAME = `<div class="figures"></div><div class="frame">
   <div class="zoom"><button aria-label="Zoom in" title="Zoom in">+</button>
   <button aria-label="Zoom out" title="Zoom out">−</button>
   <button aria-label="Whole city" title="Whole city">⤢</button></div>
-  <div class="parts"></div><div class="key"><span></span><i></i><b></b><b></b></div>
+  <div class="parts"></div><div class="key"><span></span><i></i><b></b><b></b><em></em></div>
   <div class="tip"></div><div class="credit"></div><section class="card" hidden aria-label="Station">
   <button class="close" aria-label="Close">×</button><h3></h3><p></p>
   <canvas></canvas><button class="open">Open this station</button></section></div>
@@ -47,7 +47,8 @@ class CityMap {
     }
     this.stations = located.map((s) => ({ id: s[0], name: s[1] || s[0], area: s[2],
       at: this.projection.forth(s[3], s[4]), size: s[5], bikes: s[6], docks: s[7],
-      closed: s[8], shown: !data.shown || known.has(s[0]) }));
+      closed: s[8], vehicle: data.vehicles_only, shown: !data.shown || known.has(s[0]) }));
+    this.offer();
     this.mark = data.point ? this.projection.forth(...data.point) : null;
     if (isNew) {
       Object.assign(this, landOf(this.stations));
@@ -190,12 +191,14 @@ class CityMap {
     pens.restore();
   }
 
+  shape(station) { return look(station, this.mode); }
+
   dots() {
     const groups = new Map(), width = this.width(), height = this.height();
     for (const station of this.stations) {
       const [x, y] = this.point(station.at);
       if (!station.shown || x < -20 || y < -20 || x > width + 20 || y > height + 20) continue;
-      const shape = look(station, this.mode);
+      const shape = this.shape(station);
       const key = `${shape.value} ${shape.extreme} ${shape.closed}`;
       if (!groups.has(key)) groups.set(key, { shape, points: [] });
       groups.get(key).points.push([x, y, this.radius(station, shape)]);

@@ -12,6 +12,10 @@ const MODES = {
     legend: 'Share of the docks that hold a bike' },
   change: { title: 'Last hour', low: '8 fewer', high: '8 more',
     legend: 'Bikes gained or lost in an hour' },
+  usual: { title: 'Against usual', low: '8 fewer', high: '8 more',
+    legend: 'Bikes more or fewer than usual' },
+  vehicles: { title: 'Vehicles', low: 'reserved', high: 'available',
+    legend: 'Vehicles; crossed: disabled' },
 };
 const LARGE_CHANGE = 8;
 
@@ -46,12 +50,13 @@ function tone(theme, value) {
 // Returns how a station looks: a value between -1 and 1 (null: unknown), and whether it
 // is an extreme: empty or full.
 function look(station, mode) {
-  const { bikes, docks, size, closed, before } = station;
+  const { bikes, docks, size, closed } = station;
   if (bikes == null) return { value: null, rank: -2 };
   if (closed) return { value: null, rank: -1, closed: true };
-  if (mode === 'change') {
-    if (before == null) return { value: null, rank: -1 };
-    const value = Math.max(-1, Math.min(1, (bikes - before) / LARGE_CHANGE));
+  if (mode === 'change' || mode === 'usual') {
+    const other = mode === 'change' ? station.before : station.usual;
+    if (other == null) return { value: null, rank: -1 };
+    const value = Math.max(-1, Math.min(1, (bikes - other) / LARGE_CHANGE));
     return { value, rank: Math.abs(value) };
   }
   if (bikes === 0) return { value: -1, rank: 3, extreme: true };

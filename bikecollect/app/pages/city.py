@@ -11,7 +11,7 @@ from bikecollect.app.charts import city_map, encodings, heatmaps, timelines
 from bikecollect.app.queries import chart_rows
 from bikecollect.app.queries.comparison import compared
 from bikecollect.app.queries.current import data_service
-from bikecollect.app.queries.day_film import Film
+from bikecollect.app.queries.films.day_film import Film
 from bikecollect.app.queries.ranking import ORDERS, rankable, rows_of
 from bikecollect.app.queries.stations import Known, film_dot
 from bikecollect.reports.runner import Answer

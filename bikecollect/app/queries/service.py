@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bikecollect.alerts.system_state import stored_incidents
 from bikecollect.app.queries.connection import Held
-from bikecollect.app.queries.day_film import Film, film
+from bikecollect.app.queries.films.day_film import Film, film
 from bikecollect.app.queries.station_names import StationTexts
 from bikecollect.archive import datasets
 from bikecollect.archive.query.duckdb_engine import translated
@@ -138,7 +138,7 @@ class DataService:
         next_day = day + timedelta(days=1)
         values = Values(since=day, until=next_day, interval=self.settings.seconds)
         with self._held.connection(name, self.state(name)) as db:
-            return film(db, values)
+            return film(db, values, history.zone(self.settings, name))
 
     def last_hours(self, name: str, hours: int = 24) -> Film:
         """Return all stations in the last *hours* that end with the newest slot."""
@@ -154,7 +154,7 @@ class DataService:
             end=newest + seconds,
         )
         with self._held.connection(name, self.state(name)) as db:
-            return film(db, values)
+            return film(db, values, zone)
 
     def texts(self, name: str) -> dict[str, StationTexts]:
         """Return the texts about each station of the newest list, by its id."""

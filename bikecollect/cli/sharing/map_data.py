@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from bikecollect.app.charts.city_scripts import film_data, station_data
-from bikecollect.app.queries.day_film import Film
+from bikecollect.app.queries.films.day_film import Film
 from bikecollect.app.queries.service import DataService
 from bikecollect.app.queries.station_names import display_names
 from bikecollect.app.queries.stations import MapStation, film_dot, places
@@ -18,7 +18,7 @@ from bikecollect.core.slots import iso
 
 DAY = timedelta(days=1)
 MOSTLY = 0.5
-PACKED = ("vehicles", "docks")
+PACKED = ("vehicles", "docks", "usual", "usual_days")
 """The parts of a film that are packed already."""
 
 

@@ -1,13 +1,12 @@
 """A day as a film: every station in every slot, packed for a browser."""
 
-import base64
-import sys
-import zlib
-from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import tzinfo
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from bikecollect.app.queries.films.packing import UNSEEN, packed, unpacked, unseen
+from bikecollect.app.queries.films.usual import Usual, usual_of
 from bikecollect.archive.query.duckdb_engine import translated
 from bikecollect.reports.registry import Values
 from bikecollect.reports.runner import Answer
@@ -15,8 +14,6 @@ from bikecollect.reports.runner import Answer
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-UNSEEN = 65_535
-"""The value of a station that is absent in a slot."""
 SLOTS = """
 SELECT slot, state, cause FROM slots
 WHERE date >= DATE '$since' AND date < DATE '$until'
@@ -73,9 +70,8 @@ class Film:
 
     *states* has the state of each slot, or the cause why it is missing; *missing* is
     the number of missing slots. A station is (station_id, name, region, lat, lon,
-    capacity) as of that day. *vehicles* and *docks* are arrays of 16-bit numbers,
-    little-endian, slots by station, compressed with zlib, in base64; unknown counts
-    are `UNSEEN`.
+    capacity) as of that day. *vehicles* and *docks* are packed, for each station its
+    slots; unknown counts are `UNSEEN`. *usual* is from the days before.
     """
 
     slots: list[int]
@@ -85,6 +81,7 @@ class Film:
     vehicles: str
     docks: str
     seconds: int = 300
+    usual: Usual = field(default_factory=Usual)
 
     @property
     def collected(self) -> int:
@@ -93,7 +90,7 @@ class Film:
 
     def answer(self) -> Answer:
         """Return a row for each station in each slot that has it."""
-        vehicles, docks = _unpacked(self.vehicles), _unpacked(self.docks)
+        vehicles, docks = unpacked(self.vehicles), unpacked(self.docks)
         pairs = product(self.stations, self.slots)
         rows = [
             (slot, station[0], bikes, None if free == UNSEEN else free)
@@ -103,16 +100,17 @@ class Film:
         return Answer(["slot", "station_id", "vehicles", "docks"], rows)
 
 
-def film(db: "DuckDBPyConnection", values: Values) -> Film:
+def film(db: "DuckDBPyConnection", values: Values, zone: tzinfo) -> Film:
     """Return the film of the days and slots of *values* from the views of *db*.
 
-    Raises StorageError.
+    *zone* is that of the system. Raises StorageError.
     """
     with translated(f"cannot read {values.since}"):
         slots = db.execute(values.fill(SLOTS)).fetchall()
         stations = db.execute(values.fill(STATIONS)).fetchall()
         counts = db.execute(values.fill(COUNTS)).fetchnumpy()
     shape = len(stations), len(slots)
+    ids = [station[0] for station in stations]
     return Film(
         slots=[slot for slot, _, _ in slots],
         states=[cause or state for _, state, cause in slots],
@@ -121,19 +119,11 @@ def film(db: "DuckDBPyConnection", values: Values) -> Film:
         vehicles=_packed(counts, "vehicles", shape),
         docks=_packed(counts, "docks", shape),
         seconds=values.interval,
+        usual=usual_of(db, ids, [slot for slot, _, _ in slots], zone),
     )
 
 
 def _packed(counts: Any, column: str, shape: tuple[int, int]) -> str:
-    import numpy as np  # comes with the extra `app`
-
-    numbers = np.full(shape, UNSEEN, dtype="<u2")
+    numbers = unseen(shape)
     numbers[counts["station"], counts["slot"]] = counts[column]
-    return base64.b64encode(zlib.compress(numbers.tobytes(), 6)).decode("ascii")
-
-
-def _unpacked(text: str) -> "array[int]":
-    numbers = array("H", zlib.decompress(base64.b64decode(text)))
-    if sys.byteorder == "big":
-        numbers.byteswap()
-    return numbers
+    return packed(numbers)
