@@ -81,7 +81,7 @@ class Archive:
             leave_reserve(aside, ROOM + 2 * contents.size)
             summary = self._write_csv(contents, aside / "day.csv")
             with self._engine(aside) as db:
-                if not self._write_values(db, contents, aside, summary):
+                if not self._write_values(db, contents, aside):
                     sheet, status = (
                         aside / "day.csv",
                         aside / f"{self.layout.rows}.parquet",
@@ -89,7 +89,7 @@ class Archive:
                     verbatim.write_day(
                         db, sheet, contents.columns, status, self.system.zone
                     )
-                    self._compare(db, contents, aside, summary)
+                    self._compare(db, contents, aside)
                 self._sum_up(db, contents, aside)
             (aside / "day.csv").unlink()
             return self._certify(contents, aside, summary)
@@ -234,14 +234,13 @@ class Archive:
         db: "DuckDBPyConnection",
         contents: Contents,
         aside: Path,
-        summary: day_csv.DaySummary,
     ) -> bool:
         """Write the day as typed values; return whether they reproduce its text."""
         sheet, status = aside / "day.csv", aside / f"{self.layout.rows}.parquet"
         for derived in dict.fromkeys((parquet.derivable(contents.columns), "")):
             with suppress(StorageError):
                 parquet.write_day(db, sheet, contents.columns, status, derived)
-                self._compare(db, contents, aside, summary)
+                self._compare(db, contents, aside)
                 return True
         return False
 
@@ -277,24 +276,23 @@ class Archive:
         db: "DuckDBPyConnection",
         contents: Contents,
         aside: Path,
-        summary: day_csv.DaySummary,
     ) -> None:
         """Read the day back; raises StorageError if any byte differs."""
-        part, summing = aside / f"{self.layout.rows}.parquet", day_csv.Summing()
+        part = aside / f"{self.layout.rows}.parquet"
         columns = contents.columns
-        pieces = parquet.pieces(db, part, self.system.zone, columns)
-        texts = day_csv.lines(pieces, columns)
         with (aside / "day.csv").open("rb") as sheet:
-            for text in texts:
-                if sheet.read(len(text)) != text:
+            sheet.seek(sum(map(len, day_csv.lines([], columns))))
+            for piece in parquet.pieces(db, part, self.system.zone, columns):
+                text = sheet.read(len(piece.text))
+                if text != piece.text and text != day_csv.sorted_text(piece, columns):
                     raise StorageError(
                         f"{contents.day} does not read back from Parquet unchanged, "
                         f"first at {text[:40]!r}; nothing is archived, its CSV is kept",
                         cause="archive",
                     )
-                summing.add(text)
-        if summing.summary != summary:
-            raise StorageError(f"{contents.day}: Parquet lacks rows", cause="archive")
+            if sheet.read(1):
+                what = f"{contents.day}: Parquet lacks rows"
+                raise StorageError(what, cause="archive")
 
     def _certify(
         self, contents: Contents, aside: Path, summary: day_csv.DaySummary

@@ -29,8 +29,9 @@ WIDE = 10 * 366 * DAY
 LEVEL = 19
 ROW_GROUP = 2_000_000
 """More rows than a day has: one row group, so that a station's rows are together."""
-SLOTS_AT_ONCE, ROWS_AT_ONCE = 24, 60_000
-"""The slots, and about how many rows, that are read back at a time."""
+ROWS_AT_ONCE, AT_ONCE = 120_000, 10_000
+"""About how many rows are read back in one query, which decodes the whole file, and how
+many of them are fetched at a time."""
 DICTIONARY = 3_000
 """A column with more distinct values is stored as differences (last_reported)."""
 OPTIONS = (
@@ -38,7 +39,7 @@ OPTIONS = (
     f" ROW_GROUP_SIZE {ROW_GROUP}, DICTIONARY_SIZE_LIMIT {DICTIONARY}"
 )
 SMALL = (
-    f"FORMAT parquet, PARQUET_VERSION V1, COMPRESSION zstd, COMPRESSION_LEVEL {LEVEL},"
+    "FORMAT parquet, PARQUET_VERSION V1, COMPRESSION zstd, COMPRESSION_LEVEL 12,"
     f" ROW_GROUP_SIZE {ROW_GROUP}, DICTIONARY_SIZE_LIMIT 1"
 )
 """The options for a day's slots, runs and summaries, which are always read whole."""
@@ -175,7 +176,7 @@ def pieces(
 ) -> Iterator[Piece]:
     """Yield the rows of *part*, an archived day, as the lines that its CSV had.
 
-    *csv_columns* are the columns of that CSV.
+    *csv_columns* are the columns of that CSV. Slots ascend, lines are in any order.
     """
     source = parquet(part)
     with translated(f"{part} cannot be read"):
@@ -200,20 +201,18 @@ def pieces(
     line = line_of(columns, written)
     if datasets.VERBATIM in names:
         line = f"coalesce({datasets.VERBATIM}, {line_of(columns, any_time(zone))})"
-    sql = (
-        f"SELECT slot, {line} || chr(10) AS line FROM {source}"
-        f" WHERE slot BETWEEN ? AND ? ORDER BY slot, {columns[datasets.KEY]}"
-    )
-    step = max(1, min(SLOTS_AT_ONCE, ROWS_AT_ONCE * len(slots) // count))
+    sql = f"SELECT slot, {line} AS line FROM {source} WHERE slot BETWEEN ? AND ?"
+    step = max(1, ROWS_AT_ONCE * len(slots) // count)
     for begin in range(0, len(slots), step):
-        batch = slots[begin : begin + step]
+        by_slot: dict[int, list[str]] = {slot: [] for slot in slots[begin:][:step]}
         with translated(f"{part} cannot be read"):
-            rows = db.execute(sql, [batch[0], batch[-1]]).fetchall()
-        by_slot: dict[int, list[str]] = {}
-        for slot, line in rows:
-            by_slot.setdefault(slot, []).append(line)
+            db.execute(sql, [min(by_slot), max(by_slot)])
+            while rows := db.fetchmany(AT_ONCE):
+                for slot, line in rows:
+                    by_slot[slot].append(line)
         for slot, lines in by_slot.items():
-            yield Piece(Slot(slot), tuple(csv_columns), "".join(lines).encode("utf-8"))
+            text_ = "\n".join([*lines, ""])
+            yield Piece(Slot(slot), tuple(csv_columns), text_.encode("utf-8"))
 
 
 def text_of_times(
@@ -258,7 +257,9 @@ def any_time(zone: tzinfo) -> str:
 def line_of(columns: Sequence[str], written: str) -> str:
     """Return the expression that writes a row's *columns* as a line of a daily file."""
     types = datasets.types_of(columns)
-    return " || ',' || ".join(cell(column, written, types) for column in columns)
+    cells = ", ".join(cell(column, written, types) for column in columns)
+    # `||` would copy the beginning of the line once per cell.
+    return f"concat_ws(',', {cells})"
 
 
 def _typed(column: str, types: Mapping[str, str]) -> str:
