@@ -13,7 +13,7 @@ help:  ## say what there is
 demo: .venv/user  ## collect a day of a simulated city and print a summary
 	@$(BIN)/bikecollect demo
 
-app: .venv/app  ## look at your data; without any, at a simulated month (two minutes)
+app: .venv/app  ## look at your data; without any, at a simulated month (half a minute)
 	@if $(BIN)/bikecollect status --format json 2>/dev/null \
 			| grep -q '"behind_s": [0-9]'; then \
 		exec $(BIN)/bikecollect app; \

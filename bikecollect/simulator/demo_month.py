@@ -1,14 +1,14 @@
 """The longer demo: the last days of a simulated city, up to now."""
 
-import time as clocks
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from bikecollect.core.process import Stop, Times
-from bikecollect.core.slots import DAY
+from bikecollect.core.process import Times
+from bikecollect.core.slots import DAY, Slot, day_of
 from bikecollect.setup.settings import Settings
 from bikecollect.simulator.city import City, StationEvent
 from bikecollect.simulator.demo import (
@@ -22,6 +22,7 @@ from bikecollect.simulator.demo import (
     state_in,
 )
 from bikecollect.simulator.server import LiveFeed, Outage
+from bikecollect.simulator.straight import DayArchiver, StraightWriter
 from bikecollect.simulator.syncs import without_syncs
 from bikecollect.wiring.collection import collect
 from bikecollect.wiring.history import compactor
@@ -70,36 +71,96 @@ def collect_days(
     (folder / SETTINGS).write_text(settings_text([YOUBIKE], INTERVAL), encoding="utf-8")
     city = City(stations, seed, _events(at, stations))
     feeds = LiveFeed(city, clock=time, outages=outages)
-    with state_in(folder), without_syncs(), feeds as feed:
+    with DayArchiver() as archiver, state_in(folder), without_syncs(), feeds as feed:
         settings = demo_settings(folder, feed, [YOUBIKE], INTERVAL)
+        month = _Month(settings, city, time, at, begin)
         for number, slot in enumerate(all_slots, start=1):
             step(number)
-            asleep = at["sleep"] <= slot < at["sleep"] + SLEEP
-            if asleep or at["cron"] <= slot < at["cron"] + HOUR * 2 / 3:
-                continue
-            time.now = slot + 2.0
-            up = slot - begin + 3_600.0
-            awake = up - (SLEEP if slot >= at["sleep"] else 0)
-            collect(
-                settings,
-                clock=time,
-                stop=time,
-                monotonic=time,
-                uptime=partial(float, up),
-                awake=partial(float, awake),
-            )
-            if (slot - begin) % DAY == COMPACTED:
-                _compact(settings, slot)
-    _compact(settings, now)
+            if (slot - begin) % DAY == COMPACTED and slot - begin > DAY:
+                month.end_span()
+                times = Times(partial(float, slot), time, time)
+                archiver.add(settings, YOUBIKE, _day_before(slot), times)
+            if not _is_off(slot, at):
+                month.collect(slot, is_quiet=_is_quiet(slot, at, all_slots))
+        month.end_span()
+    with state_in(folder), without_syncs():
+        _compact(settings, now)
+
+
+class _Month:
+    """Collects slots: troubled ones over HTTP, each span of quiet ones straight."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        city: City,
+        time: Time,
+        at: Mapping[str, float],
+        begin: int,
+    ) -> None:
+        self._settings, self._city, self._time = settings, city, time
+        self._at, self._begin = at, begin
+        self._span = ExitStack()
+        self._writer: StraightWriter | None = None
+
+    def collect(self, slot: int, *, is_quiet: bool) -> None:
+        """Collect *slot*; a *quiet* one is neither in trouble nor beside it."""
+        time = self._time
+        time.now = slot + 2.0
+        up = slot - self._begin + 3_600.0
+        awake = up - (SLEEP if slot >= self._at["sleep"] else 0)
+        if is_quiet:
+            if self._writer is None:
+                times = Times(time, time, time)
+                writer = StraightWriter(self._settings, YOUBIKE, self._city, times)
+                self._writer = self._span.enter_context(writer)
+            self._writer.write(slot, time.now, up, awake)
+            return
+        self.end_span()
+        collect(
+            self._settings,
+            clock=time,
+            stop=time,
+            monotonic=time,
+            uptime=partial(float, up),
+            awake=partial(float, awake),
+        )
+
+    def end_span(self) -> None:
+        """End a span of quiet slots: others may use the ledger."""
+        self._span.close()
+        self._writer = None
+
+
+def _is_off(slot: int, at: Mapping[str, float]) -> bool:
+    """Return whether nothing runs in *slot*."""
+    is_asleep = at["sleep"] <= slot < at["sleep"] + SLEEP
+    return is_asleep or at["cron"] <= slot < at["cron"] + HOUR * 2 / 3
+
+
+def _is_quiet(slot: int, at: Mapping[str, float], slots: Sequence[int]) -> bool:
+    """Return whether *slot* is far from all events and from both ends of *slots*."""
+    ends = (slots[0] + 2 * INTERVAL, slots[-1] - HOUR)
+    return ends[0] < slot < ends[1] and not any(
+        begin - INTERVAL <= slot < begin + DURATIONS.get(name, 0) + BESIDE
+        for name, begin in at.items()
+    )
+
+
+def _day_before(slot: int) -> str:
+    return day_of(Slot(slot - DAY), ZoneInfo(ZONE))
 
 
 def _compact(settings: Settings, now: float) -> None:
     """Move the days that are closed at *now* to the archive."""
-    times = Times(partial(float, now), clocks.monotonic, Stop())
-    for _ in compactor(settings, YOUBIKE, times).run():
+    time = Time(now)
+    for _ in compactor(settings, YOUBIKE, Times(time, time, time)).run():
         pass
 
 
+DURATIONS = {"outage": HOUR + INTERVAL, "renamed": HOUR / 2, "sleep": SLEEP}
+BESIDE = 2 * HOUR
+"""Seconds after an event in which each slot is collected over HTTP."""
 WHEN = {
     "resized": 0.15,
     "outage": 0.25,

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from bikecollect.simulator.city import AREAS, OFFSET, City, StationState
@@ -191,6 +192,7 @@ def _compact(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
 
 
+@lru_cache(maxsize=4_096)
 def _local(moment: float, separator: str = " ") -> str:
     form = f"%Y-%m-%d{separator}%H:%M:%S"
     return time.strftime(form, time.gmtime(moment + OFFSET))

@@ -51,7 +51,7 @@ def demo(folder: Path, stations: int, days: int, seed: int) -> None:
 
     The city is served on this machine as a YouBike and as a GBFS feed, and collected
     by the real client, inbox, files and ledger. For an hour the feed is down; for half
-    an hour it renames a field. Takes under a minute; a month (--days 30) a few.
+    an hour it renames a field. Takes under a minute, and a month (--days 30) too.
     """
     gc.enable()
     _empty(folder)
