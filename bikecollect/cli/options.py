@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 import click
 
@@ -53,6 +53,7 @@ client_secret_option = click.option(
 
 
 log = logging.getLogger(__name__)
+FunctionT = TypeVar("FunctionT", bound=Callable[..., object])
 OURS = re.compile(r"(\x1b\[(?:0|1|22|3[0-7])m)")
 """The colours that our screens use; no other escape sequence reaches a terminal."""
 
@@ -140,6 +141,19 @@ def _report_defaults(level: int) -> None:
     arguments = click.get_current_context().command_path.split()[1:]
     text = "no settings file; using Taipei's YouBike: %s is not read; to use it: %s %s"
     log.warning(text, path, program.command_line(path), " ".join(arguments))
+
+
+def folder_option(what: str) -> Callable[[FunctionT], FunctionT]:
+    """Return the option of a command that writes a folder; *what* is its help."""
+    return click.option(
+        "-o",
+        "--output",
+        "folder",
+        required=True,
+        type=click.Path(file_okay=False, path_type=Path),
+        metavar="FOLDER",
+        help=what,
+    )
 
 
 def called(path: Path) -> str:

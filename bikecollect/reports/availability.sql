@@ -14,23 +14,11 @@ WITH $dockless_of_asked, spans AS (
         a.last_slot AS last_slot, COUNT(*) AS stations
     FROM asked AS a
     GROUP BY a.system_id, a.place, a.first_slot, a.last_slot
-), lives AS (
-    SELECT DISTINCT p.system_id AS system_id, p.first_slot AS first_slot,
-        p.last_slot AS last_slot
-    FROM spans AS p
-), living AS (
-    SELECT l.system_id AS system_id, l.first_slot AS first_slot,
-        l.last_slot AS last_slot, s.hour_of_week AS hour_of_week, COUNT(*) AS slots
-    FROM lives AS l
-    JOIN slots AS s ON s.system_id = l.system_id AND s.slot >= l.first_slot
-        AND s.slot <= l.last_slot
-    WHERE s.date >= DATE '$since' AND s.date < DATE '$until'
-    GROUP BY l.system_id, l.first_slot, l.last_slot, s.hour_of_week
-), expected AS (
+), $expected_by_hour, expected_of_places AS (
     SELECT p.system_id AS system_id, p.place AS place,
         l.hour_of_week AS hour_of_week, SUM(p.stations * l.slots) AS slots
     FROM spans AS p
-    JOIN living AS l ON l.system_id = p.system_id AND l.first_slot = p.first_slot
+    JOIN expected AS l ON l.system_id = p.system_id AND l.first_slot = p.first_slot
         AND l.last_slot = p.last_slot
     GROUP BY p.system_id, p.place, l.hour_of_week
 ), hours AS (
@@ -44,15 +32,13 @@ WITH $dockless_of_asked, spans AS (
 ), counts AS (
     SELECT p.system_id AS system_id, a.place AS place, p.hour_of_week AS hour_of_week,
         SUM(p.known) AS known,
-        SUM(CASE WHEN x.station_id IS NULL THEN p.docks_known ELSE 0 END)
-            AS docks_known,
+        SUM($docks_known) AS docks_known,
         SUM(p.with_vehicle) AS with_vehicle, SUM(p.with_dock) AS with_dock,
         SUM(p.sum_vehicles) AS sum_vehicles, SUM(p.sum_docks) AS sum_docks,
         SUM(p.closed) AS closed, SUM(p.stale) AS stale
     FROM profile AS p
     JOIN asked AS a ON a.system_id = p.system_id AND a.station_id = p.station_id
-    LEFT JOIN dockless AS x ON x.system_id = p.system_id
-        AND x.station_id = p.station_id AND x.date = p.date
+    $join_dockless_p
     WHERE p.date >= DATE '$since' AND p.date < DATE '$until'
     GROUP BY p.system_id, a.place, p.hour_of_week
 )
@@ -77,7 +63,7 @@ SELECT m.system_id AS system_id, m.place AS place,
     CAST(COALESCE(f.stale, 0) AS BIGINT) AS slots_stale
 FROM members AS m
 JOIN hours AS h ON h.system_id = m.system_id
-LEFT JOIN expected AS e ON e.system_id = m.system_id AND e.place = m.place
+LEFT JOIN expected_of_places AS e ON e.system_id = m.system_id AND e.place = m.place
     AND e.hour_of_week = h.hour_of_week
 LEFT JOIN counts AS f ON f.system_id = m.system_id AND f.place = m.place
     AND f.hour_of_week = h.hour_of_week

@@ -28,11 +28,7 @@ WITH steps AS (
     JOIN lengths AS d ON d.system_id = t.system_id AND d.date = t.date
     WHERE (($first_hour * 60 + $minute + 10080 - t.begins) % 10080) * 60
         < CASE WHEN d.seconds < 60 THEN 60 ELSE d.seconds END
-), lives AS (
-    SELECT DISTINCT a.system_id AS system_id, a.first_slot AS first_slot,
-        a.last_slot AS last_slot
-    FROM asked AS a
-), expected AS (
+), $lives, expected AS (
     SELECT l.system_id AS system_id, l.first_slot AS first_slot,
         l.last_slot AS last_slot, COUNT(DISTINCT m.date) AS days
     FROM lives AS l

@@ -10,29 +10,15 @@ WITH $dockless_of_asked, days AS (
     SELECT DISTINCT s.system_id AS system_id, s.date AS date
     FROM slots AS s
     WHERE s.date >= DATE '$since' AND s.date < DATE '$until'
-), lives AS (
-    SELECT DISTINCT a.system_id AS system_id, a.first_slot AS first_slot,
-        a.last_slot AS last_slot
-    FROM asked AS a
-), expected AS (
-    SELECT l.system_id AS system_id, l.first_slot AS first_slot,
-        l.last_slot AS last_slot, s.date AS date, COUNT(*) AS slots
-    FROM lives AS l
-    JOIN slots AS s ON s.system_id = l.system_id AND s.slot >= l.first_slot
-        AND s.slot <= l.last_slot
-    WHERE s.date >= DATE '$since' AND s.date < DATE '$until'
-    GROUP BY l.system_id, l.first_slot, l.last_slot, s.date
-), counts AS (
+), $expected_by_date, counts AS (
     SELECT p.system_id AS system_id, p.station_id AS station_id, p.date AS date,
         SUM(p.known) AS known,
-        SUM(CASE WHEN x.station_id IS NULL THEN p.docks_known ELSE 0 END)
-            AS docks_known,
+        SUM($docks_known) AS docks_known,
         SUM(p.sum_vehicles) AS sum_vehicles, SUM(p.sum_docks) AS sum_docks,
         MIN(p.min_vehicles) AS min_vehicles, MAX(p.max_vehicles) AS max_vehicles
     FROM profile AS p
     JOIN asked AS a ON a.system_id = p.system_id AND a.station_id = p.station_id
-    LEFT JOIN dockless AS x ON x.system_id = p.system_id
-        AND x.station_id = p.station_id AND x.date = p.date
+    $join_dockless_p
     WHERE p.date >= DATE '$since' AND p.date < DATE '$until'
     GROUP BY p.system_id, p.station_id, p.date
 ), covered AS (

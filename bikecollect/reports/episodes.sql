@@ -46,27 +46,7 @@ WITH $dockless_of_asked, steps AS (
             ELSE d.seconds END AS seconds
     FROM regular AS t
     JOIN lengths AS d ON d.system_id = t.system_id AND d.date = t.date
-), asked_rows AS (
-    SELECT r.system_id AS system_id, r.station_id AS station_id, r.slot AS slot,
-        r.num_vehicles_available AS vehicles,
-        CASE WHEN x.station_id IS NULL THEN r.num_docks_available END AS docks,
-        $closed AS closed
-    FROM station_status AS r
-    JOIN asked AS a ON a.system_id = r.system_id AND a.station_id = r.station_id
-    LEFT JOIN dockless AS x ON x.system_id = r.system_id
-        AND x.station_id = r.station_id AND x.date = r.date
-    WHERE r.date >= DATE '$since' AND r.date < DATE '$until'
-), scarce AS (
-    SELECT o.system_id AS system_id, o.station_id AS station_id, o.slot AS slot,
-        'empty' AS what
-    FROM asked_rows AS o
-    WHERE o.vehicles = 0 AND o.closed = 0
-    UNION ALL
-    SELECT o.system_id AS system_id, o.station_id AS station_id, o.slot AS slot,
-        'full' AS what
-    FROM asked_rows AS o
-    WHERE o.docks = 0 AND o.closed = 0
-), islands AS (
+), $scarce, islands AS (
     SELECT c.system_id AS system_id, c.station_id AS station_id, c.what AS what,
         c.slot AS slot, n.number AS number, n.stale AS stale, n.seconds AS seconds,
         n.number - ROW_NUMBER() OVER (

@@ -7,13 +7,12 @@
 WITH $dockless_of_asked, station_rows AS (
     SELECT r.system_id AS system_id, r.station_id AS station_id, r.slot AS slot,
         r.num_vehicles_available AS vehicles,
-        CASE WHEN x.station_id IS NULL THEN r.num_docks_available END AS docks,
+        $docks AS docks,
         r.capacity AS capacity, r.is_installed AS is_installed,
         r.is_renting AS is_renting, r.is_returning AS is_returning
     FROM station_status AS r
     JOIN asked AS a ON a.system_id = r.system_id AND a.station_id = r.station_id
-    LEFT JOIN dockless AS x ON x.system_id = r.system_id
-        AND x.station_id = r.station_id AND x.date = r.date
+    $join_dockless_r
     WHERE r.date >= DATE '$since' AND r.date < DATE '$until'
 )
 SELECT a.system_id AS system_id, a.station_id AS station_id, s.slot AS slot,

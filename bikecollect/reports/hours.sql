@@ -12,31 +12,17 @@ WITH $dockless_of_asked, hours AS (
         s.hour_of_week AS hour_of_week
     FROM slots AS s
     WHERE s.date >= DATE '$since' AND s.date < DATE '$until'
-), lives AS (
-    SELECT DISTINCT a.system_id AS system_id, a.first_slot AS first_slot,
-        a.last_slot AS last_slot
-    FROM asked AS a
-), expected AS (
-    SELECT l.system_id AS system_id, l.first_slot AS first_slot,
-        l.last_slot AS last_slot, s.date AS date, s.hour_of_week AS hour_of_week,
-        COUNT(*) AS slots
-    FROM lives AS l
-    JOIN slots AS s ON s.system_id = l.system_id AND s.slot >= l.first_slot
-        AND s.slot <= l.last_slot
-    WHERE s.date >= DATE '$since' AND s.date < DATE '$until'
-    GROUP BY l.system_id, l.first_slot, l.last_slot, s.date, s.hour_of_week
-), counts AS (
+), $expected_by_date_and_hour, counts AS (
     SELECT p.system_id AS system_id, p.station_id AS station_id, p.date AS date,
         p.hour_of_week AS hour_of_week, p.known AS known,
-        CASE WHEN x.station_id IS NULL THEN p.docks_known ELSE 0 END AS docks_known,
+        $docks_known AS docks_known,
         p.sum_vehicles AS sum_vehicles,
         p.sum_docks AS sum_docks, p.min_vehicles AS min_vehicles,
         p.max_vehicles AS max_vehicles, p.sum_capacity AS sum_capacity,
         p.capacity_known AS capacity_known, p.stale AS stale
     FROM profile AS p
     JOIN asked AS a ON a.system_id = p.system_id AND a.station_id = p.station_id
-    LEFT JOIN dockless AS x ON x.system_id = p.system_id
-        AND x.station_id = p.station_id AND x.date = p.date
+    $join_dockless_p
     WHERE p.date >= DATE '$since' AND p.date < DATE '$until'
 ), days AS (
     SELECT c.system_id AS system_id, c.station_id AS station_id, c.date AS date,

@@ -27,27 +27,7 @@ WITH $dockless, places AS (
         m.neighbour AS neighbour, m.metres AS metres
     FROM measured AS m
     WHERE m.metres <= 1000
-), asked_rows AS (
-    SELECT r.system_id AS system_id, r.station_id AS station_id, r.slot AS slot,
-        r.num_vehicles_available AS vehicles,
-        CASE WHEN x.station_id IS NULL THEN r.num_docks_available END AS docks,
-        $closed AS closed
-    FROM station_status AS r
-    JOIN asked AS a ON a.system_id = r.system_id AND a.station_id = r.station_id
-    LEFT JOIN dockless AS x ON x.system_id = r.system_id
-        AND x.station_id = r.station_id AND x.date = r.date
-    WHERE r.date >= DATE '$since' AND r.date < DATE '$until'
-), scarce AS (
-    SELECT o.system_id AS system_id, o.station_id AS station_id, o.slot AS slot,
-        'empty' AS what
-    FROM asked_rows AS o
-    WHERE o.vehicles = 0 AND o.closed = 0
-    UNION ALL
-    SELECT o.system_id AS system_id, o.station_id AS station_id, o.slot AS slot,
-        'full' AS what
-    FROM asked_rows AS o
-    WHERE o.docks = 0 AND o.closed = 0
-), counted AS (
+), $scarce, counted AS (
     SELECT c.system_id AS system_id, c.station_id AS station_id, c.what AS what,
         COUNT(*) AS slots,
         SUM(CASE WHEN s.flags LIKE '%stale%' THEN 1 ELSE 0 END) AS stale
@@ -61,12 +41,11 @@ WITH $dockless, places AS (
 ), near_rows AS (
     SELECT r.system_id AS system_id, r.station_id AS station_id, r.slot AS slot,
         r.num_vehicles_available AS vehicles,
-        CASE WHEN x.station_id IS NULL THEN r.num_docks_available END AS docks,
+        $docks AS docks,
         $closed AS closed
     FROM station_status AS r
     JOIN others AS o ON o.system_id = r.system_id AND o.neighbour = r.station_id
-    LEFT JOIN dockless AS x ON x.system_id = r.system_id
-        AND x.station_id = r.station_id AND x.date = r.date
+    $join_dockless_r
     WHERE r.date >= DATE '$since' AND r.date < DATE '$until'
 ), counts AS (
     SELECT c.system_id AS system_id, c.station_id AS station_id, c.what AS what,

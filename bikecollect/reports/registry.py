@@ -8,6 +8,7 @@ from string import Template
 from typing import Any
 
 from bikecollect.core.snapshot import closed_sql
+from bikecollect.reports.parts.fragments import parts
 from bikecollect.reports.recomputed import from_rows
 
 STATION, DISTRICT, SYSTEM = "station", "district", "system"
@@ -31,7 +32,8 @@ class Report:
     @property
     def text(self) -> str:
         """The SQL with placeholders for values, below comments that describe it."""
-        return files(__package__).joinpath(f"{self.name}.sql").read_text("utf-8")
+        text = files(__package__).joinpath(f"{self.name}.sql").read_text("utf-8")
+        return Template(text).safe_substitute(parts())
 
     @property
     def is_by_system(self) -> bool:
@@ -74,20 +76,6 @@ REPORTS: Mapping[str, Report] = {
     )
 }
 
-DOCKLESS = "\n".join(
-    line
-    for line in Report("dockless").text.strip().splitlines()
-    if not line.startswith("--")
-)
-"""The beginning of a WITH clause: its table has station days without known docks."""
-OF_ASKED = (
-    "    JOIN asked AS a ON a.system_id = p.system_id AND a.station_id = p.station_id"
-)
-DOCKLESS_OF_ASKED = DOCKLESS.replace(
-    "    FROM profile AS p", f"    FROM profile AS p\n{OF_ASKED}"
-)
-"""The same, for the stations in the table ``asked`` only."""
-
 
 @dataclass(frozen=True)
 class Values:
@@ -120,14 +108,13 @@ class Values:
     def fill(self, text: str) -> str:
         """Return *text*, an SQL with placeholders, with these values filled in.
 
-        Only dates, integers and the rules for closed stations and unknown docks are
-        ever inserted.
+        Only dates, integers, the rule for closed stations and the shared parts are ever
+        inserted.
         """
         numbers = {name: int(getattr(self, name)) for name in NUMBERS}
         days = {"since": self.since.isoformat(), "until": self.until.isoformat()}
         more = {"eve": self._eve.isoformat(), "without": self.without.isoformat()}
-        parts = {"dockless": DOCKLESS, "dockless_of_asked": DOCKLESS_OF_ASKED}
-        text = Template(text).safe_substitute(parts, closed=closed_sql("r"))
+        text = Template(text).safe_substitute(parts(), closed=closed_sql("r"))
         text = Template(text).substitute(days, **more, **numbers)
         if not self.rows and not self.without_stale:
             return text

@@ -12,19 +12,7 @@
 -- slots_stale: slots with a row whose content had not changed for too long
 -- Docks that were never above 0 over a day are unknown on that day.
 -- reads: slots, coverage, profile (summaries), asked
-WITH $dockless, lives AS (
-    SELECT DISTINCT a.system_id AS system_id, a.first_slot AS first_slot,
-        a.last_slot AS last_slot
-    FROM asked AS a
-), expected AS (
-    SELECT l.system_id AS system_id, l.first_slot AS first_slot,
-        l.last_slot AS last_slot, COUNT(*) AS slots
-    FROM lives AS l
-    JOIN slots AS s ON s.system_id = l.system_id AND s.slot >= l.first_slot
-        AND s.slot <= l.last_slot
-    WHERE s.date >= DATE '$since' AND s.date < DATE '$until'
-    GROUP BY l.system_id, l.first_slot, l.last_slot
-), days AS (
+WITH $dockless, $expected, days AS (
     SELECT s.system_id AS system_id, s.date AS date, MIN(s.slot) AS first_slot,
         MAX(s.slot) AS last_slot
     FROM slots AS s
@@ -60,12 +48,10 @@ WITH $dockless, lives AS (
 ), counts AS (
     SELECT p.system_id AS system_id, p.station_id AS station_id,
         SUM(p.known) AS known,
-        SUM(CASE WHEN x.station_id IS NULL THEN p.docks_known ELSE 0 END)
-            AS docks_known,
+        SUM($docks_known) AS docks_known,
         SUM(p.with_vehicle) AS with_vehicle, SUM(p.with_dock) AS with_dock
     FROM profile AS p
-    LEFT JOIN dockless AS x ON x.system_id = p.system_id
-        AND x.station_id = p.station_id AND x.date = p.date
+    $join_dockless_p
     WHERE p.date >= DATE '$since' AND p.date < DATE '$until'
     GROUP BY p.system_id, p.station_id
 ), systems AS (

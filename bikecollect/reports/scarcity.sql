@@ -14,12 +14,10 @@ WITH $dockless_of_asked, counts AS (
             WHEN x.station_id IS NULL AND r.num_docks_available = 0 THEN 1
             ELSE 0 END) AS full_stations,
         SUM(r.num_vehicles_available) AS vehicles,
-        SUM(CASE WHEN x.station_id IS NULL THEN r.num_docks_available END)
-            AS docks
+        SUM($docks) AS docks
     FROM station_status AS r
     JOIN asked AS a ON a.system_id = r.system_id AND a.station_id = r.station_id
-    LEFT JOIN dockless AS x ON x.system_id = r.system_id
-        AND x.station_id = r.station_id AND x.date = r.date
+    $join_dockless_r
     WHERE r.date >= DATE '$since' AND r.date < DATE '$until'
     GROUP BY r.system_id, a.place, r.slot
 ), places AS (

@@ -17,14 +17,13 @@ WITH $dockless_of_asked, newest AS (
 ), newest_rows AS (
     SELECT r.system_id AS system_id, r.station_id AS station_id, r.slot AS slot,
         r.num_vehicles_available AS vehicles,
-        CASE WHEN x.station_id IS NULL THEN r.num_docks_available END AS docks,
+        $docks AS docks,
         r.capacity AS capacity, r.is_installed AS is_installed,
         r.is_renting AS is_renting, r.is_returning AS is_returning,
         r.last_reported AS last_reported
     FROM station_status AS r
     JOIN newest AS n ON n.system_id = r.system_id AND n.slot = r.slot
-    LEFT JOIN dockless AS x ON x.system_id = r.system_id
-        AND x.station_id = r.station_id AND x.date = r.date
+    $join_dockless_r
     WHERE r.date >= DATE '$since' AND r.date < DATE '$until'
 ), places AS (
     SELECT s.system_id AS system_id, s.station_id AS station_id, s.name AS name,

@@ -16,11 +16,7 @@ WITH $dockless_of_asked, timed AS (
 ), quarters AS (
     SELECT DISTINCT t.system_id AS system_id, t.weekday AS weekday, t.minute AS minute
     FROM timed AS t
-), lives AS (
-    SELECT DISTINCT a.system_id AS system_id, a.first_slot AS first_slot,
-        a.last_slot AS last_slot
-    FROM asked AS a
-), expected AS (
+), $lives, expected AS (
     SELECT l.system_id AS system_id, l.first_slot AS first_slot,
         l.last_slot AS last_slot, t.weekday AS weekday, t.minute AS minute,
         COUNT(DISTINCT t.date) AS days
@@ -42,19 +38,12 @@ WITH $dockless_of_asked, timed AS (
             AS mid_vehicles,
         PERCENTILE_CONT(0.75) WITHIN GROUP (ORDER BY r.num_vehicles_available)
             AS high_vehicles,
-        PERCENTILE_CONT(0.25) WITHIN GROUP (
-            ORDER BY CASE WHEN x.station_id IS NULL THEN r.num_docks_available END)
-            AS low_docks,
-        PERCENTILE_CONT(0.5) WITHIN GROUP (
-            ORDER BY CASE WHEN x.station_id IS NULL THEN r.num_docks_available END)
-            AS mid_docks,
-        PERCENTILE_CONT(0.75) WITHIN GROUP (
-            ORDER BY CASE WHEN x.station_id IS NULL THEN r.num_docks_available END)
-            AS high_docks
+        PERCENTILE_CONT(0.25) WITHIN GROUP (ORDER BY $docks) AS low_docks,
+        PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY $docks) AS mid_docks,
+        PERCENTILE_CONT(0.75) WITHIN GROUP (ORDER BY $docks) AS high_docks
     FROM station_status AS r
     JOIN asked AS a ON a.system_id = r.system_id AND a.station_id = r.station_id
-    LEFT JOIN dockless AS x ON x.system_id = r.system_id
-        AND x.station_id = r.station_id AND x.date = r.date
+    $join_dockless_r
     JOIN timed AS t ON t.system_id = r.system_id AND t.slot = r.slot
     WHERE r.date >= DATE '$since' AND r.date < DATE '$until'
     GROUP BY r.system_id, r.station_id, t.weekday, t.minute

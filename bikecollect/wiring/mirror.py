@@ -98,11 +98,11 @@ def mirror_source(
     """
     from bikecollect.archive.mirror.download import MirrorDownload
     from bikecollect.archive.mirror.live import LiveDownload
-    from bikecollect.archive.mirror.push import LIVE
+    from bikecollect.archive.mirror.record import live_address
 
     store = _store(address)
     # Apart from the copy for queries, which show closed days only.
-    folder = _local_copy(f"{store.address}/{LIVE}")
+    folder = _local_copy(live_address(store.address))
     days = MirrorDownload(store, folder, name).run({STATUS, "slots"})
     files = LiveDownload(store, folder, name).run()
     if not days and not files:
@@ -145,8 +145,10 @@ class MirrorCopying:
         live: bool = False,
     ) -> None:
         self._settings, self._names, self._times = settings, names, times
-        self._steps = self._live_steps if live else self._archive_steps
+        self._push = self._push_live if live else self._push_archive
         self._is_live = live
+        self._store: ObjectStore | None = None
+        self._unusable: BikecollectError | None = None
         self.errors: dict[str, str] = dict.fromkeys(names, "")
         self.worst: BikecollectError | None = None
 
@@ -154,36 +156,41 @@ class MirrorCopying:
         """Yield a step per day, or per system; errors become steps, too."""
         from bikecollect.archive.mirror.push import MirrorStep
 
-        unusable: BikecollectError | None = None
-        store: ObjectStore | None = None
         for name in self._names:
             if not (self._settings.data / name).is_dir():
                 continue
             try:
-                if unusable is not None:
-                    raise unusable
-                store = store or mirror_store(self._settings)
-                for step in self._steps(store, name):
+                for step in self._steps(name):
                     if step.why:
                         self._fail(name, StorageError(f"{step.day}: {step.why}"))
                     yield step
             except (StorageError, NotInstalled, SettingsError) as error:
-                is_first = unusable is None
+                is_first = self._unusable is None
                 if isinstance(error, UNUSABLE):
-                    unusable = error
+                    self._unusable = error
                 self._fail(name, error)
-                self._record(name, error)
                 if is_first:
                     yield MirrorStep(name, "", FAILED, why=str(error))
 
-    def _archive_steps(self, store: "ObjectStore", name: str) -> Iterator["MirrorStep"]:
+    def _steps(self, name: str) -> Iterator["MirrorStep"]:
+        """Yield the steps of a system; a push that cannot begin is recorded here."""
+        try:
+            if self._unusable is not None:
+                raise self._unusable
+            self._store = self._store or mirror_store(self._settings)
+        except (StorageError, NotInstalled, SettingsError) as error:
+            self._record(name, error)
+            raise
+        yield from self._push(self._store, name)
+
+    def _push_archive(self, store: "ObjectStore", name: str) -> Iterator["MirrorStep"]:
         from bikecollect.archive.mirror.push import MirrorPush
 
         clock, stop = self._times.clock, self._times.stop
         data = self._settings.data
         yield from MirrorPush(store, data, name, clock, stop.raise_if_set).run()
 
-    def _live_steps(self, store: "ObjectStore", name: str) -> Iterator["MirrorStep"]:
+    def _push_live(self, store: "ObjectStore", name: str) -> Iterator["MirrorStep"]:
         from bikecollect.archive.mirror.live import LivePush
 
         self._times.stop.raise_if_set()
@@ -197,11 +204,10 @@ class MirrorCopying:
 
     def _record(self, name: str, error: BikecollectError) -> None:
         """Write *error* into the record of the system *name*, for `status`."""
-        from bikecollect.archive.mirror.push import LIVE
-        from bikecollect.archive.mirror.record import MirrorRecord
+        from bikecollect.archive.mirror.record import MirrorRecord, live_address
 
         address = str(MirrorAddress.parse(self._settings.archive.mirror))
-        address += f"/{LIVE}" if self._is_live else ""
+        address = live_address(address) if self._is_live else address
         record = MirrorRecord(self._settings.data, name, address)
         now = self._times.clock()
         record.state = record.state._replace(tried=now, error=str(error))

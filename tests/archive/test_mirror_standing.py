@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,11 @@ from command import bikecollect
 from keeping import two_past_days
 from mailserver import MailServer
 from world import World
+
+from bikecollect.archive.mirror.record import MirrorRecord
+from bikecollect.core.process import Stop, Times
+from bikecollect.setup.loader import load
+from bikecollect.wiring.mirror import MirrorCopying
 
 pytest.importorskip("duckdb")
 pytest.importorskip("obstore")
@@ -154,6 +160,50 @@ def test_the_error_of_the_last_attempt_is_shown(config: Path, nas: Path) -> None
     assert "city: mirror: 2 days waiting, never copied, error: cannot" in alert
     assert verdict == "bad"
     assert mirror_line(config).startswith("Mirror       0 days waiting, last copied")
+
+
+@pytest.mark.usefixtures("world")
+def test_the_last_live_copy_is_shown(config: Path, nas: Path) -> None:
+    """Its time and its error are those of `push --live`, not of the archive."""
+    bikecollect("--config", config, "compact")
+    never = mirror_line(config)
+    bikecollect("--config", config, "push", "--live")
+    copied = mirror_line(config)
+    nas.rename(nas.with_name("gone"))
+    nas.write_text("a file where the mirror's folder should be", encoding="utf-8")
+
+    bikecollect("--config", config, "push", "--live")
+
+    values = json.loads(
+        bikecollect("--config", config, "status", "--format", "json").stdout
+    )["mirror"]
+    assert "open days" not in never
+    assert "; open days: last copied" in copied
+    assert "error" not in copied
+    assert (values["error"], values["behind"]) == (None, False)
+    assert values["live_copied"] is not None
+    assert "cannot" in values["live_error"]
+
+
+@pytest.mark.usefixtures("world")
+@pytest.mark.parametrize("name", ["nas", "nas/bikes/archive"])
+def test_a_failed_push_writes_its_record_once(
+    config: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the push, or by its caller if the mirror cannot be opened."""
+    bikecollect("--config", config, "compact")
+    add(config, f'[archive]\nmirror = "file://{tmp_path}/nas/bikes"\n')
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text("a file where a folder should be", encoding="utf-8")
+    errors: list[str] = []
+    monkeypatch.setattr(
+        MirrorRecord, "save", lambda record: errors.append(record.state.error)
+    )
+
+    times = Times(time.time, time.monotonic, Stop())
+    list(MirrorCopying(load(str(config)), ["city"], times).run())
+
+    assert [error[:6] for error in errors] == ["cannot"]
 
 
 @pytest.mark.usefixtures("nas")

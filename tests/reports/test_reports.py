@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import replace
 from datetime import date
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,7 +17,7 @@ from world import NOON, World
 from bikecollect.cli.render.reports import answer
 from bikecollect.core.errors import UsageError
 from bikecollect.core.slots import DAY
-from bikecollect.reports.registry import REPORTS, Values, wilson
+from bikecollect.reports.registry import NUMBERS, REPORTS, Values, wilson
 from bikecollect.reports.runner import BatchedAnswer, Duck, ask
 
 pytest.importorskip("duckdb")
@@ -24,6 +25,8 @@ DAYS = ("--until", "2026-11-22")
 """The world's only day: a command, whose clock is real, would show those behind too."""
 VALUES = Values(since=date(2000, 1, 1), until=date(2100, 1, 1), interval=300)
 FROM_ROWS = replace(VALUES, rows=True)
+OTHERS = ("since", "until", "eve", "without", "closed")
+"""The placeholders that the reference explains, beside the numbers."""
 FORBIDDEN = (
     r"//|QUALIFY|FILTER|GROUP BY ALL|QUANTILE|MEDIAN|ARG_M|EXTRACT|DATE_|EPOCH"
     r"|STRFTIME|INTERVAL '|::|TIMESTAMP|EXCLUDE|\bNOW\b|ASOF|\bLIST\b"
@@ -58,6 +61,18 @@ def test_the_sql_is_portable(name: str) -> None:
 
     assert re.findall(FORBIDDEN, code, re.IGNORECASE) == []
     assert report.title.endswith(".") or report.title.endswith("?")
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_shared_parts_are_written_once(name: str) -> None:
+    """No report repeats the rules of expected slots and of unknown docks."""
+    folder = files("bikecollect.reports")
+    text = folder.joinpath(f"{name}.sql").read_text(encoding="utf-8")
+
+    assert "JOIN dockless" not in text
+    assert "SELECT DISTINCT a.system_id AS system_id, a.first_slot" not in text
+    assert re.findall(r"\$(?!\w+)", REPORTS[name].text) == []
+    assert set(re.findall(r"\$(\w+)", REPORTS[name].text)) <= {*NUMBERS, *OTHERS}
 
 
 def test_means_and_shares_are_of_slots_that_were_seen(world: World) -> None:

@@ -16,8 +16,8 @@ from pathlib import Path
 from bikecollect.archive.datasets import STATION_LAYOUT, VEHICLE_LAYOUT, DatasetLayout
 from bikecollect.archive.mirror.certified import certificates_of
 from bikecollect.archive.mirror.object_store import ObjectStore, StoredObject
-from bikecollect.archive.mirror.push import LIVE, REPLACED, MirrorStep
-from bikecollect.archive.mirror.record import MirrorRecord
+from bikecollect.archive.mirror.push import REPLACED, MirrorStep
+from bikecollect.archive.mirror.record import LIVE, MirrorRecord, live_address
 from bikecollect.archive.parts import digest
 from bikecollect.core.errors import StorageError
 from bikecollect.storage.csv_store import is_segment
@@ -64,7 +64,7 @@ class LivePush:
         Raises MirrorError if the mirror cannot be used, StorageError if a file cannot
         be read, or if the mirror has slots of another machine.
         """
-        address = f"{self.store.address}/{LIVE}"
+        address = live_address(self.store.address)
         record = MirrorRecord(self.data, self.system_id, address)
         started = self.clock()
         record.state = record.state._replace(tried=started)

@@ -38,8 +38,6 @@ AT_ONCE = 4
 """Files of a day that are sent at a time."""
 SAVE_EVERY = 20
 """Days after which the record is written."""
-LIVE = "live"
-"""The folder in the mirror with the days that are not archived yet."""
 COPIED, REPLACED_DAY, CONFLICT, FAILED = "copied", "replaced", "conflict", "failed"
 
 

@@ -16,6 +16,8 @@ from bikecollect.storage.data_folder import ARCHIVE
 from bikecollect.storage.files.durable import make_folder, write_file
 
 FOLDER = ".mirror"
+LIVE = "live"
+"""The folder in the mirror with the days that are not archived yet."""
 
 
 class MirrorState(NamedTuple):
@@ -68,6 +70,11 @@ class MirrorRecord:
         except OSError as error:
             new.unlink(missing_ok=True)
             raise StorageError(f"cannot write {self.path}: {error.strerror}") from error
+
+
+def live_address(address: object) -> str:
+    """Return the address of the open days in the mirror at *address*."""
+    return f"{address}/{LIVE}"
 
 
 def record_path(data: Path, system_id: str, address: str) -> Path:

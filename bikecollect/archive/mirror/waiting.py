@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from bikecollect.archive.mirror.address import MirrorAddress
 from bikecollect.archive.mirror.certified import LAYOUTS, certificates_of
-from bikecollect.archive.mirror.record import MirrorRecord
+from bikecollect.archive.mirror.record import MirrorRecord, MirrorState, live_address
 from bikecollect.archive.parts import digest
 from bikecollect.core.slots import DAY
 from bikecollect.core.text import ago, count_of
@@ -25,6 +25,7 @@ class MirrorStanding(NamedTuple):
     *waiting* is the number of archived days that were never copied as they are now,
     *oldest* is when the first of them was archived and *succeeded* when everything was
     copied last (epoch seconds; 0: never). *error* is why the last attempt failed.
+    *live* is the state of the open days there, None if `push --live` was never run.
     """
 
     address: str
@@ -32,6 +33,7 @@ class MirrorStanding(NamedTuple):
     oldest: float = 0.0
     succeeded: float = 0.0
     error: str = ""
+    live: MirrorState | None = None
 
     def is_behind(self, now: float) -> bool:
         """Return whether the last attempt failed, or days have waited for too long."""
@@ -44,13 +46,17 @@ class MirrorStanding(NamedTuple):
         >>> MirrorStanding("s3://b", 2, 0.0, 1.0, "timed out").text(7_201.0)
         '2 days waiting, last copied 2 h 0 min ago, error: timed out'
         """
-        copied = f"last copied {ago(now - self.succeeded)}"
-        texts = (
-            f"{count_of(self.waiting, 'day')} waiting",
-            copied if self.succeeded else "never copied",
-            f"error: {self.error}" if self.error else "",
-        )
-        return ", ".join(filter(None, texts))
+        texts = [f"{count_of(self.waiting, 'day')} waiting"]
+        texts += _copied(self.succeeded, self.error, now)
+        if self.live is None:
+            return ", ".join(texts)
+        live = ", ".join(_copied(self.live.succeeded, self.live.error, now))
+        return f"{', '.join(texts)}; open days: {live}"
+
+
+def _copied(succeeded: float, error: str, now: float) -> list[str]:
+    copied = f"last copied {ago(now - succeeded)}" if succeeded else "never copied"
+    return [copied, f"error: {error}"] if error else [copied]
 
 
 def mirror_standing(data: Path, system_id: str, address: str) -> MirrorStanding:
@@ -63,8 +69,14 @@ def mirror_standing(data: Path, system_id: str, address: str) -> MirrorStanding:
         if not _is_copied(data, path, mtime, record)
     ]
     oldest = min(made, default=0.0)
+    live = MirrorRecord(data, system_id, live_address(state.address)).state
     return MirrorStanding(
-        state.address, len(made), oldest, state.succeeded, state.error
+        state.address,
+        len(made),
+        oldest,
+        state.succeeded,
+        state.error,
+        live if live.tried else None,
     )
 
 

@@ -17,7 +17,7 @@ from bikecollect.archive.query import duckdb_engine, views
 from bikecollect.archive.query.view_source import ANY
 from bikecollect.cli.completion import complete_configured
 from bikecollect.cli.log_setup import progress
-from bikecollect.cli.options import Shared, complain, say
+from bikecollect.cli.options import Shared, complain, folder_option, say
 from bikecollect.cli.output_file import placed
 from bikecollect.cli.publishing import dataset_folder
 from bikecollect.cli.publishing.description import Author, Dataset, author
@@ -67,15 +67,7 @@ Range = tuple[str, str]
     help='Who is cited: "Family, Given", or the name of a group; repeatable.',
 )
 @click.option("--force", is_flag=True, help="Replace an earlier dataset in FOLDER.")
-@click.option(
-    "-o",
-    "--output",
-    "folder",
-    required=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="FOLDER",
-    help="Folder of the dataset.",
-)
+@folder_option("Folder of the dataset.")
 @click.pass_context
 def publish(
     ctx: click.Context,

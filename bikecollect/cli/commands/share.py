@@ -11,7 +11,7 @@ import click
 from bikecollect.app.queries.service import DataService
 from bikecollect.cli.completion import complete_configured
 from bikecollect.cli.each_system import Attempts
-from bikecollect.cli.options import Shared, complain
+from bikecollect.cli.options import Shared, complain, folder_option
 from bikecollect.cli.sharing import folder as pages_folder
 from bikecollect.cli.timeparse import moment
 from bikecollect.core.errors import NotInstalled, UsageError
@@ -34,15 +34,7 @@ from bikecollect.wiring import history
     "`fetch`.",
 )
 @click.option("--force", is_flag=True, help="Overwrite pages of another program.")
-@click.option(
-    "-o",
-    "--output",
-    "folder",
-    required=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="FOLDER",
-    help="Folder of the pages; with several systems each has a folder in it.",
-)
+@folder_option("Folder of the pages; with several systems each has a folder in it.")
 @click.pass_context
 def share(
     ctx: click.Context,

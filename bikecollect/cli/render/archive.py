@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from bikecollect.archive.certificates import Certificate, Finding
 from bikecollect.archive.compact import IN_USE, NOT_RENEWED, RENEWED, Step
 from bikecollect.archive.day_csv import DaySummary
-from bikecollect.archive.mirror.push import LIVE, REPLACED_DAY, MirrorStep
+from bikecollect.archive.mirror.push import REPLACED_DAY, MirrorStep
+from bikecollect.archive.mirror.record import LIVE
 from bikecollect.archive.verify import VerifiedCounts
 from bikecollect.cli.render.terminal import WIDTH, columns, wrapped
 from bikecollect.core.slots import stamp

@@ -273,12 +273,15 @@ def as_json(standing: Standing) -> str:
 
 def _mirror_json(health: Health, zone: tzinfo) -> dict[str, object]:
     mirror = health.mirror
+    live = mirror and mirror.live
     values = mirror and {
         "address": mirror.address,
         "days_waiting": mirror.waiting,
         "last_copied": iso(mirror.succeeded, zone) if mirror.succeeded else None,
         "error": mirror.error or None,
         "behind": health.is_mirror_behind,
+        "live_copied": iso(live.succeeded, zone) if live and live.succeeded else None,
+        "live_error": (live and live.error) or None,
     }
     return {"mirror": values}
 

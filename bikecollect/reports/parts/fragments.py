@@ -1,0 +1,62 @@
+"""The parts of the reports' SQL, by the placeholder for each."""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from string import Template
+
+UNKNOWN_DOCKS = (
+    "LEFT JOIN dockless AS x ON x.system_id = {0}.system_id\n"
+    "        AND x.station_id = {0}.station_id AND x.date = {0}.date"
+)
+"""Finds the rows of the table {0} on days without known docks: x is NULL on others."""
+OF_ASKED = (
+    "    JOIN asked AS a ON a.system_id = p.system_id AND a.station_id = p.station_id"
+)
+PROFILE = "    FROM profile AS p"
+
+
+@cache
+def parts() -> Mapping[str, str]:
+    """Return the SQL for each placeholder of a part.
+
+    Parts that end with a table are the beginning of a WITH clause; their tables:
+    ``dockless`` has station days without known docks (``dockless_of_asked``: of the
+    stations in ``asked`` only), ``expected`` has numbers of expected slots.
+    """
+    dockless = _read("dockless")
+    joins = {
+        "join_dockless_p": UNKNOWN_DOCKS.format("p"),
+        "join_dockless_r": UNKNOWN_DOCKS.format("r"),
+        "docks": "CASE WHEN x.station_id IS NULL THEN r.num_docks_available END",
+        "docks_known": "CASE WHEN x.station_id IS NULL THEN p.docks_known ELSE 0 END",
+    }
+    return {
+        **joins,
+        "dockless": dockless,
+        "dockless_of_asked": dockless.replace(PROFILE, f"{PROFILE}\n{OF_ASKED}"),
+        "lives": _read("lives"),
+        "expected": _expected(),
+        "expected_by_date": _expected("date"),
+        "expected_by_hour": _expected("hour_of_week"),
+        "expected_by_date_and_hour": _expected("date", "hour_of_week"),
+        "scarce": Template(_read("scarce")).safe_substitute(joins),
+    }
+
+
+def _expected(*keys: str) -> str:
+    """Return the SQL of the tables ``lives`` and ``expected``, by *keys*."""
+    columns = "".join(f"s.{key} AS {key}, " for key in keys)
+    return Template(_read("expected")).safe_substitute(
+        lives=_read("lives"),
+        columns=columns,
+        keys="".join(f", s.{key}" for key in keys),
+    )
+
+
+def _read(name: str) -> str:
+    """Return the SQL of the part *name* without the comments above it."""
+    text = files(__package__).joinpath(f"{name}.sql").read_text("utf-8")
+    return "\n".join(
+        line for line in text.strip().splitlines() if not line.startswith("--")
+    )
