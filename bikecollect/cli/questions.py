@@ -83,6 +83,8 @@ def _no_answer() -> Exception:
 
 def folder_error(text: str) -> str:
     """Return why *text* is not usable as the data folder, empty if it is."""
+    if text.lower() in {"y", "yes", "n", "no"}:
+        return "enter a folder, such as ~/bikes, or nothing for the one in brackets"
     try:
         place = Path(text).expanduser().absolute()
         while not place.exists():

@@ -1,17 +1,23 @@
 """The remedy for a renamed field: the lines to paste into the settings."""
 
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from bikecollect.core.payload import Payload
 from bikecollect.core.run import Notice
+from bikecollect.core.slots import Slot
 from bikecollect.core.text import visible_toml
 from bikecollect.feeds import Feed
+from bikecollect.storage.payload_store import read_payload, slot_of
 
 if TYPE_CHECKING:
+    from bikecollect.collect.commit import Committer
     from bikecollect.feeds.reading.renames import Rename, Renames
     from bikecollect.storage.payload_store import Payloads
 
+log = logging.getLogger(__name__)
+REJECTED = "rejected"
 KIND = "fields"
 """Kind of the notices that hold lines for the settings, one line each."""
 
@@ -27,6 +33,25 @@ def notices(
     before = kept.documents if kept is not None else ()
     renames = feed.renames(before, payload.documents)
     return [Notice(KIND, line) for line in lines(payload.system_id, fields, renames)]
+
+
+def for_rejected(committer: "Committer", slots: Collection[Slot]) -> list[str]:
+    """Return what to do about the newest rejected payload of *slots*, line by line.
+
+    Empty if no field was renamed, or if there is no such payload.
+    """
+    payloads = committer.payloads
+    names = [name for name in payloads.rejected() if slot_of(name) in slots]
+    if not names:
+        return []
+    try:
+        with committer.bounded():
+            payload = read_payload(payloads.path(names[-1], REJECTED))
+            feed, fields = committer.reader.feed, committer.fields
+            return [notice.text for notice in notices(feed, payload, payloads, fields)]
+    except Exception:
+        log.exception("a bug while looking for renamed fields", extra={"told": True})
+        return []
 
 
 def lines(system_id: str, fields: Mapping[str, str], renames: "Renames") -> list[str]:

@@ -1,6 +1,7 @@
 """A run: one attempt to fill one slot, as stored in the ledger and shown."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, tzinfo
@@ -236,9 +237,16 @@ def run_line(run: Run, zone: tzinfo = UTC) -> str:
     flags = f" [{' '.join(run.flags)}]" if run.flags else ""
     return (
         f"{run.system_id} {iso(run.slot, zone)}: {outcome}, {run.rows} rows of "
-        f"{run.stations} stations{flags} in {duration}; tries {len(run.attempts)}, "
+        f"{run.stations} stations{flags} in {duration}; {_requests(run)}, "
         f"HTTP {run.http_status or '-'}, {run.bytes} bytes"
     )
+
+
+def _requests(run: Run) -> str:
+    """Return how often a document was requested at most, and how many there were."""
+    tries = Counter(attempt.url for attempt in run.attempts)
+    text = f"tries {max(tries.values(), default=0)}"
+    return f"{text} (of {len(tries)} documents)" if len(tries) > 1 else text
 
 
 def failure_line(run: Run) -> str:

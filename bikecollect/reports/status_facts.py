@@ -1,6 +1,6 @@
 """The status of a system in words: titled facts, each part good, bad or plain."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import NamedTuple
 
@@ -71,22 +71,25 @@ def by_trouble(standings: Iterable[Standing]) -> list[Standing]:
     )
 
 
-def overview(standings: Sequence[Standing]) -> Iterator[list[Part]]:
-    """Yield a line per system: name, verdict, newest data, coverage of 7 days.
+class Overview(NamedTuple):
+    """A system in a few words: its verdict, its newest data, coverage of 7 days."""
 
-    Those in trouble come first.
-    """
-    width = max(len(standing.system_id) for standing in standings)
+    system_id: str
+    verdict: Part
+    newest: str
+    week: str
+
+
+def overview(standings: Iterable[Standing]) -> Iterator[Overview]:
+    """Yield an overview of each system, those in trouble first."""
     for standing in by_trouble(standings):
         health = standing.health
-        summary = verdict(health)
-        newest = "no data" if health.behind is None else f"data {ago(health.behind)}"
-        yield [
-            Part(f"{standing.system_id:<{width}}  "),
-            summary,
-            Part(" " * (28 - len(summary.text))),
-            Part(f"  {newest:<17}  7 days {percent(health.coverage['7d'].ratio)}"),
-        ]
+        yield Overview(
+            standing.system_id,
+            verdict(health),
+            "no data" if health.behind is None else f"data {ago(health.behind)}",
+            f"7 days {percent(health.coverage['7d'].ratio)}",
+        )
 
 
 def facts(standing: Standing) -> list[Fact]:

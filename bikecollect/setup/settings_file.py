@@ -50,8 +50,13 @@ def unused_local_file() -> Path | None:
 def read(path: Path) -> str:
     """Return the text of the settings file *path*.
 
-    Raises SettingsError if others can write to it, or if it is not UTF-8.
+    Raises SettingsError if it does not exist, if others can write to it, or if it is
+    not UTF-8.
     """
+    if not os.path.lexists(path):
+        raise SettingsError(
+            f"{path} does not exist; to write a settings file: bikecollect init"
+        )
     return _decode(path, read_trusted(path))
 
 

@@ -77,7 +77,7 @@ def gbfs(
 ) -> dict[str, bytes]:
     """Return the documents of a GBFS 2.3 system under *base*, by file name."""
     names = ("system_information", "station_information", "station_status")
-    more = ("vehicle_types", "free_bike_status")
+    more = (*sorted(_LASTING), "free_bike_status")
     feeds = [{"name": n, "url": f"{base}/{n}.json"} for n in (*names, *more)]
     states = city.at(moment)
     documents = {
@@ -91,13 +91,20 @@ def gbfs(
         "station_information": {"stations": [_information(state) for state in states]},
         "station_status": {"stations": _statuses(states, renamed=renamed)},
         "vehicle_types": {"vehicle_types": _TYPES},
+        "system_regions": {"regions": _REGIONS},
     }
     return {
-        name: _compact(_enveloped(data, moment, 3600 if "types" in name else 60))
+        name: _compact(_enveloped(data, moment, 3600 if name in _LASTING else 60))
         for name, data in documents.items()
     }
 
 
+_LASTING = frozenset({"system_regions", "vehicle_types"})
+"""The documents that hardly ever change."""
+_REGIONS = [
+    {"region_id": str(number), "name": name_en}
+    for number, (_, name_en) in enumerate(AREAS, 1)
+]
 _TYPES = [
     {"vehicle_type_id": "1", "form_factor": "bicycle", "propulsion_type": "human"},
     {

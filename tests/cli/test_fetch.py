@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -32,7 +33,7 @@ def settings(
     path = folder / "bikecollect.toml"
     path.write_text(
         f'data_dir = "data"\ninterval = "{interval}"\n'
-        f'[systems.city]\nfeed = "youbike"\nurl = "{url}"\n'
+        f'[systems.city]\nfeed = "{feed}"\nurl = "{url}"\n'
         f'timezone = "Asia/Taipei"\n{more}\n',
         encoding="utf-8",
     )
@@ -229,14 +230,35 @@ def test_a_closed_port_is_unavailable(tmp_path: Path) -> None:
     assert "connect" in process.stderr
 
 
+def test_verbose_counts_the_requests_per_document(tmp_path: Path) -> None:
+    """A GBFS system has several documents; one of them was requested twice."""
+    city = City(20)
+    answers = iter([Answer(b"", 503)])
+
+    def answer(path: str) -> Answer:
+        if path == "/station_status.json" and (failed := next(answers, None)):
+            return failed
+        name = path.strip("/").removesuffix(".json")
+        documents = dialects.gbfs(city, time.time(), base[0])
+        return Answer(documents[name]) if name in documents else Answer(b"", 404)
+
+    base: list[str] = []
+    with serving(answer) as url:
+        base.append(url)
+        path = settings(tmp_path, f"{url}/gbfs.json", feed="gbfs")
+        process = bikecollect("--config", path, "-v", "fetch")
+
+    (line,) = (line for line in process.stderr.splitlines() if "tries" in line)
+    assert "; tries 2 (of 5 documents), HTTP 200" in line
+
+
 def test_a_terminal_shows_each_attempt_and_the_result(tmp_path: Path) -> None:
     """From cron the same run prints nothing."""
     answers = iter([Answer(b"", 503), GOOD])
     with serving(lambda _: next(answers)) as url:
         text = on_terminal("--config", settings(tmp_path, url), "fetch")
 
-    assert "city: try 1 failed: " in text
-    assert " answered HTTP 503; next try in " in text
+    assert re.search(r"try 1 failed, next in \d+ s, \d+ s left: http\S+ ans", text)
     last = text.rstrip().rpartition("\x1b[K")[2]
     assert last.startswith("bikecollect: city 2")
     assert ": collected, 20 rows of 20 stations" in last

@@ -125,7 +125,19 @@ def test_a_question_is_repeated_after_a_bad_answer() -> None:
     Path("file").touch()
     answers = [
         *("", "", "me at example.org", "me@example.org", "smtp example", "smtp.x.org"),
-        *("ssl", "tls", "70000", "x", "", "me", "secret", "file/data", "data", "n"),
+        *(
+            "ssl",
+            "tls",
+            "70000",
+            "x",
+            "",
+            "me",
+            "secret",
+            "file/data",
+            "n",
+            "data",
+            "n",
+        ),
     ]
     process = bikecollect("init", "--no-try", answers="\n".join([*answers, ""]))
     settings = loader.load(str(FILE))
@@ -138,6 +150,7 @@ def test_a_question_is_repeated_after_a_bad_answer() -> None:
         '"70000" is not a port',
         '"x" is not a port',
         "/file is not a folder",
+        "enter a folder, such as ~/bikes, or nothing for the one in brackets",
     ):
         assert complaint in process.stdout
     assert (settings.mail.security, settings.mail.port) == ("tls", 465)

@@ -73,6 +73,23 @@ def test_forty_columns_are_enough(config: Path, arguments: tuple[str, ...]) -> N
 
 
 @pytest.mark.usefixtures("world")
+@pytest.mark.parametrize("columns", [40, 80])
+def test_the_status_of_several_systems_fits(config: Path, columns: int) -> None:
+    """Two lines each on a narrow terminal, or beside a long name."""
+    name = "velib-metropole-of-a-very-large-city"
+    more = f'[systems.{name}]\nfeed = "youbike"\nurl = "http://127.0.0.1/"\n'
+    text = config.read_text(encoding="utf-8") + more + 'timezone = "Asia/Taipei"\n'
+    config.write_text(text, encoding="utf-8")
+
+    shown = on_terminal("--config", config, "status", columns=columns)
+
+    lines = click.unstyle(shown).replace("\x1b[K", "").splitlines()
+    assert "city: late" in lines
+    assert "  no data, 7 days nothing yet" in lines
+    assert [n for n in lines if len(n) > columns and not WHOLE.search(n)] == []
+
+
+@pytest.mark.usefixtures("world")
 @pytest.mark.parametrize("command", ["status", "runs --since 2026-11-22", "doctor"])
 def test_a_dumb_terminal_gets_no_escape_sequence(config: Path, command: str) -> None:
     """No colour, and no line that is written over."""

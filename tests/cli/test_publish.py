@@ -66,6 +66,22 @@ def publish(config: Path, *arguments: object) -> str:
     return process.stdout + process.stderr
 
 
+def test_without_data_there_is_nothing_to_publish(tmp_path: Path) -> None:
+    """The error names the system and the command to run next; no folder is made."""
+    config, target = tmp_path / "bikecollect.toml", tmp_path / "dataset"
+    config.write_text(
+        f'data_dir = "{tmp_path}/bikes"\n[systems.city]\nfeed = "youbike"\n'
+        'timezone = "Asia/Taipei"\nurl = "http://127.0.0.1/"\n',
+        encoding="utf-8",
+    )
+
+    process = bikecollect("--config", config, "publish", "-o", target)
+
+    assert process.returncode == 64
+    assert "city has no data to publish yet; see: " in process.stderr
+    assert not target.exists()
+
+
 def findings(dataset: Path) -> list[tuple[str, str]]:
     """Return the findings of `verify` on *dataset*; it needs no settings."""
     process = bikecollect(

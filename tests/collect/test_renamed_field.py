@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command import bikecollect
 from mailserver import MailServer
 from publisher import Publisher, publishing
 from served import Answer
@@ -98,6 +99,31 @@ NAMES = {
     "sno": "station_id",
     "sna": "name",
 }
+
+
+@pytest.mark.parametrize("options", [("--dry-run",), ()])
+def test_backfill_prints_the_lines_of_the_mail(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    """For the newest payload that is not understood, also without filling anything."""
+    path = tmp_path / "bikecollect.toml"
+    with publishing(tmp_path / "bikes", feed="youbike", path="/list") as city:
+        youbike(city)
+        city.fetch()
+        youbike(city, available_rent_bikes="rentable")
+        assert city.fetch().outcome is Outcome.REJECTED
+    path.write_text(
+        f'data_dir = "{city.folder}"\n[systems.city]\nfeed = "youbike"\n'
+        f'url = "{city.base}/list"\ntimezone = "Asia/Taipei"\n',
+        encoding="utf-8",
+    )
+
+    process = bikecollect("--config", path, "backfill", *options)
+
+    assert process.returncode == 65
+    assert "\n[systems.city.fields]\n" in process.stdout
+    assert '\nnum_vehicles_available = "rentable"\n' in process.stdout
+    assert "then run: " in " ".join(process.stdout.split())
 
 
 def test_an_optional_renamed_field_is_reported_with_its_new_name(

@@ -50,6 +50,20 @@ def hostile(folder: Path, mark: Path) -> str:
     )
 
 
+@pytest.mark.parametrize("command", ["fetch", "status", "config show"])
+def test_absent_settings_name_the_command_that_writes_them(
+    tmp_path: Path, command: str
+) -> None:
+    """With the same path: `init` writes what was named."""
+    path = tmp_path / "none.toml"
+
+    process = bikecollect("--config", path, *command.split())
+
+    assert process.returncode == 78
+    assert f"{path} does not exist; to write a settings file: " in process.stderr
+    assert f"--config {path} init\n" in process.stderr
+
+
 def test_the_current_folder_is_not_searched_for_settings() -> None:
     """A settings file in it is ignored, whoever owns it."""
     Path("bikecollect.toml").write_text("[systems.velib-paris]\n", encoding="utf-8")

@@ -14,10 +14,11 @@ from bikecollect.archive.mirror.address import is_address
 from bikecollect.cli.completion import complete_configured
 from bikecollect.cli.each_system import Attempts
 from bikecollect.cli.options import Shared, say, say_json
-from bikecollect.cli.render.backfill import as_json, summary
+from bikecollect.cli.render.backfill import as_json, remedy, summary
 from bikecollect.cli.render.terminal import columns
 from bikecollect.cli.timeparse import slots
 from bikecollect.collect.backfill import Backfiller, Filling
+from bikecollect.collect.remedy import for_rejected
 from bikecollect.core import process
 from bikecollect.core.errors import ExitCode, Interrupted, UsageError
 from bikecollect.core.process import Times
@@ -145,8 +146,11 @@ def backfill(
                 skipped = (source.bad, source.odd) if path else (0, 0)
                 zone = filler.system.zone
                 say(summary(name, fillings, filler.agreement, zone, skipped=skipped))
-            if any(filling.what == "not understood" for filling in fillings):
+            rejected = {f.slot for f in fillings if f.what == "not understood"}
+            if rejected:
                 code = ExitCode.DATA
+                lines = for_rejected(filler.committer, rejected)
+                say(remedy(lines) if lines and form == "text" else "")
     if empty == len(names):
         raise UsageError(
             "no slot is expected in that range; see: bikecollect backfill-report"

@@ -120,7 +120,9 @@ def _span(settings: Settings, name: str, since: str | None, until: str | None) -
     zone, now = history.zone(settings, name), time.time()
     ends = History(name, settings.data / name).ends()
     if ends is None:
-        raise UsageError(f"{name}: nothing has been collected yet")
+        raise UsageError(
+            f"{name} has no data to publish yet; see: bikecollect status {name}"
+        )
     first, newest = (datetime.fromtimestamp(slot, zone).date() for slot in ends)
     today = datetime.fromtimestamp(now, zone).date()
     asked = days(since, until, zone, now)

@@ -67,6 +67,13 @@ def summary(
     return "\n".join([*lines, ""])
 
 
+def remedy(lines: Sequence[str]) -> str:
+    """Return *lines* about renamed fields; those to be pasted are not wrapped."""
+    table_at = next((n for n, line in enumerate(lines) if line[:1] == "["), len(lines))
+    texts = [part for line in lines[:table_at] for part in wrapped(visible(line), "  ")]
+    return "".join(f"{line}\n" for line in ("", *texts, *lines[table_at:]))
+
+
 def as_json(system_id: str, filling: Filling, zone: tzinfo) -> str:
     """Return the result of a slot as a line of JSON."""
     values = {

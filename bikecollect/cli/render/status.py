@@ -27,6 +27,7 @@ from bikecollect.reports.coverage import Coverage
 from bikecollect.reports.health import Health
 from bikecollect.reports.status import Standing
 from bikecollect.reports.status_facts import (
+    Overview,
     Part,
     Tone,
     behind,
@@ -61,10 +62,30 @@ WORST_FIRST = (
 def screen(standings: Iterable[Standing]) -> str:
     """Return the status of all systems as text; one line each if they are several."""
     standings = list(standings)
-    if len(standings) > MANY:
-        lines = ("".join(map(_styled, line)) for line in overview(standings))
-        return "\n".join((*lines, "", "Details: bikecollect status SYSTEM", ""))
-    return "\n".join(map(_system, standings))
+    if len(standings) <= MANY:
+        return "\n".join(map(_system, standings))
+    systems = list(overview(standings))
+    name = max(len(system.system_id) for system in systems)
+    lines = [_overview_line(system, name) for system in systems]
+    if any(len(click.unstyle(line)) > columns() for line in lines):
+        lines = [line for system in systems for line in _overview_lines(system)]
+    details = wrapped("Details: bikecollect status SYSTEM", "")
+    return "\n".join((*lines, "", *details, ""))
+
+
+def _overview_line(system: Overview, name: int) -> str:
+    summary = system.verdict
+    text = f"{_styled(summary)}{' ' * (28 - len(summary.text))}"
+    return f"{system.system_id:<{name}}  {text}  {system.newest:<17}  {system.week}"
+
+
+def _overview_lines(system: Overview) -> list[str]:
+    """Return the overview as lines for a narrow terminal, or after a long name."""
+    head = f"{system.system_id}: {_styled(system.verdict)}"
+    lines = [head]
+    if len(click.unstyle(head)) > columns():
+        lines = [f"{system.system_id}:", f"  {_styled(system.verdict)}"]
+    return [*lines, *wrapped(f"{system.newest}, {system.week}", "  ")]
 
 
 def alerts(

@@ -149,8 +149,8 @@ class Client:
         if left <= 0:
             return False
         wait = max(failure.pause, backoff(number, self._random))
-        text = "try %d failed: %s; next try in %.0f s"
-        values = (number, failure.error, min(wait, left))
+        text = "try %d failed, next in %.0f s, %.0f s left: %s"
+        values = (number, min(wait, left), self._remaining(), failure.error)
         stages.info(text, *values, extra={"progress": True})
         if self._stop.wait(min(wait, left)):
             self._stop.raise_if_set()
