@@ -16,8 +16,15 @@ from bikecollect.core.timeline.grid import Grid
 
 HOURS = 168
 BOUNDS = (0.5, 0.9, 0.99, 1.0)
-LEGEND = ("none", "to 50 %", "to 90 %", "to 99 %", "below 100 %", "whole")
-"""Labels of the levels of coverage: zero, then below each of `BOUNDS`, then 100 %."""
+LEGEND = (
+    "none",
+    "below 50 %",
+    "50 to 90 %",
+    "90 to 99 %",
+    "99 to 100 %",
+    "complete",
+)
+"""Labels of the levels of coverage; each begins where the one before it ends."""
 
 
 @dataclass(frozen=True)
@@ -259,7 +266,7 @@ def level(coverage: Coverage) -> str:
     """Return the label in `LEGEND` for *coverage*.
 
     >>> level(Coverage(288, 0)), level(Coverage(288, 280)), level(Coverage(288, 288))
-    ('none', 'to 99 %', 'whole')
+    ('none', '90 to 99 %', 'complete')
     """
     return LEGEND[level_number(coverage)]
 

@@ -278,8 +278,8 @@ def test_a_day_of_the_calendar_names_its_worst_cause() -> None:
     days = days_of(Answer(columns, rows))
 
     assert [day[:6] for day in days] == [
-        ("2026-11-22", 288, 200, 88, "asleep", "to 90 %"),
-        ("2026-11-23", 288, 288, 0, "", "whole"),
+        ("2026-11-22", 288, 200, 88, "asleep", "50 to 90 %"),
+        ("2026-11-23", 288, 288, 0, "", "complete"),
     ]
     assert [(day.weekday, day.week) for day in days] == [
         ("Sun", "2026-11-16"),

@@ -12,6 +12,7 @@ from world import World
 
 from bikecollect.cli import cli
 from bikecollect.core.errors import FeedUnavailable
+from bikecollect.core.slots import DAY
 
 TAIL = ("--until", "2026-11-22T12:40")
 WHOLE = re.compile(r"https?://|/|bikecollect |sudo ")
@@ -70,6 +71,20 @@ def test_forty_columns_are_enough(config: Path, arguments: tuple[str, ...]) -> N
 
     assert lines
     assert [n for n in lines if len(n) > 40 and not WHOLE.search(n)] == []
+
+
+def test_the_legend_of_days_leaves_no_share_out(folder: Path, config: Path) -> None:
+    """From complete days to those with nothing, in a report of two months."""
+    earlier = World(folder / "city")
+    earlier.clock.now -= 60 * DAY
+    earlier.fetch({"0001": 1})
+
+    lines = in_forty_columns("--config", config, "backfill-report", *TAIL)
+
+    assert (
+        "each mark: one day; ▇ complete, ▆ 90 % or more, ▄ 50 % or more, ▁ less, "
+        "╳ nothing"
+    ) in " ".join(" ".join(lines).split())
 
 
 @pytest.mark.usefixtures("world")

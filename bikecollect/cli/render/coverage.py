@@ -214,13 +214,20 @@ def _months(account: Account) -> list[str]:
         else:
             lines.append(f"{month} {strip}".rstrip())
             lines.append(f"{'':{margin}}{share}  {missing}".rstrip())
-    full = "▇" if unicode() else "#"
-    legend = f"each mark: one day; {full} complete, lower: slots are missing"
-    lines += ["", *wrapped(legend, "  ")]
+    lines += ["", *wrapped(_levels_legend(), "  ")]
     worst = sorted(account.days.items(), key=lambda item: -item[1].missing)[:10]
     lines += ["", "  Worst days"]
     lines += [f"    {d}  {_coverage(count)}" for d, count in worst if count.missing]
     return lines
+
+
+def _levels_legend() -> str:
+    """Return what each mark of a day means; no share is between two of them."""
+    texts = ("complete", "90 % or more", "50 % or more", "less")
+    marks = [rich if unicode() else plain for _, rich, plain in LEVELS]
+    levels = [f"{mark} {text}" for mark, text in zip(marks, texts, strict=True)]
+    none = click.unstyle(_mark(SlotState.MISSING))
+    return f"each mark: one day; {', '.join(levels)}, {none} nothing"
 
 
 def _level(count: Coverage | None) -> str:
