@@ -1,4 +1,4 @@
-# `make` alone says what there is.
+# Run `make` without a target for a list of targets.
 PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -6,14 +6,14 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
-help:  ## say what there is
+help:  ## list the targets
 	@echo "make TARGET, where TARGET is one of:"
 	@sed -n 's/^\([a-z-]*\):.*##\(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
 demo: .venv/user  ## collect a day of a simulated city and print a summary
 	@$(BIN)/bikecollect demo
 
-app: .venv/app  ## look at your data; without any, at a simulated month (half a minute)
+app: .venv/app  ## serve the data app: your data, or a simulated month (half a minute)
 	@if $(BIN)/bikecollect status --format json 2>/dev/null \
 			| grep -q '"behind_s": [0-9]'; then \
 		exec $(BIN)/bikecollect app; \
@@ -22,57 +22,57 @@ app: .venv/app  ## look at your data; without any, at a simulated month (half a 
 		|| $(BIN)/bikecollect demo --days 30 --folder app-data; \
 	exec $(BIN)/bikecollect --config app-data/bikecollect.toml app
 
-test: .venv/test  ## set up, and run all tests
+test: .venv/test  ## set up the environment and run all tests
 	@$(BIN)/pytest -q -n 4 --dist loadfile --no-loadscope-reorder
 
-test-fast: .venv/test  ## run the tests that need no process, server or browser
+test-fast: .venv/test  ## run the tests without processes, servers or browsers
 	@$(BIN)/pytest -q -n 2 --fast
 
-check: check-static test  ## all that CI checks
+check: check-static test  ## run everything that CI runs
 
 check-static: .venv/dev format-check lint types layers docs-check docs-site
 
-format: .venv/dev  ## bring the code into its form
+format: .venv/dev  ## format the code
 	@$(BIN)/ruff format -q .
 
 format-check: .venv/dev
 	@$(BIN)/ruff format --check -q .
 
-lint: .venv/dev  ## look for mistakes
+lint: .venv/dev  ## run the linter
 	@$(BIN)/ruff check -q .
 
-types: .venv/dev  ## check the types, strictly
+types: .venv/dev  ## check the types
 	@$(BIN)/mypy
 
-layers: .venv/dev  ## check that imports run downhill
+layers: .venv/dev  ## check that no package imports from a higher layer
 	@$(BIN)/lint-imports
 
-docs: .venv/dev  ## print the reference pages from the code
+docs: .venv/dev  ## generate the reference pages from the code
 	@$(BIN)/cog -r -P docs/reference/*.md docs/reference/commands/*.md docs/explanation/faults.md
 
 docs-check: .venv/dev
 	@$(BIN)/cog --check -P docs/reference/*.md docs/reference/commands/*.md docs/explanation/faults.md
 
-docs-site: .venv/dev  ## build the documentation as a site in build/site, strictly
+docs-site: .venv/dev  ## build the documentation as a site in build/site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict 2>&1 \
 		| grep -v '^INFO' | sed '/^$$/d'; exit $${PIPESTATUS[0]}
 
-pictures: .venv/test  ## take the pages' pictures, while `make app` runs
+pictures: .venv/test  ## take screenshots of the app (while `make app` is running)
 	@$(BIN)/python docs/app_pictures.py http://127.0.0.1:8501
 
-fuzz: .venv/fuzz  ## look for inputs that break a reader (SECONDS=30 for each)
+fuzz: .venv/fuzz  ## fuzz the readers (SECONDS=30 for each)
 	@$(BIN)/python tests/fuzz/fuzz.py $(or $(SECONDS),30) $(TARGET)
 
-benchmark: .venv/user  ## measure one fetch against a plain script
+benchmark: .venv/user  ## compare a fetch with a plain script
 	@$(BIN)/python benchmarks/fetch.py
 
-benchmark-history: .venv/test  ## measure a simulated year (minutes, 0.4 GB in build/)
+benchmark-history: .venv/test  ## measure a simulated year (takes minutes, 0.4 GB in build/)
 	@cd benchmarks && ../$(BIN)/python history.py ../build/year
 
-benchmark-app: .venv/test  ## measure the data app on that year, in a browser
+benchmark-app: .venv/test  ## measure the data app with that year, in a browser
 	@cd benchmarks && ../$(BIN)/python app.py ../build/year
 
-constraints: .venv/release  ## choose the newest of what we depend on, with hashes
+constraints: .venv/release  ## pin the newest versions of all dependencies, with hashes
 	@for extra in app archive core; do \
 		$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 \
 			--generate-hashes --no-header --no-annotate --no-emit-index-url \
@@ -82,15 +82,15 @@ constraints: .venv/release  ## choose the newest of what we depend on, with hash
 		sed -i "1i # Made by make constraints, from setup.cfg." constraints/$$extra.txt; \
 	done
 
-constraints-check:  ## install the core from its hashes, into an empty environment
+constraints-check:  ## install the pinned core into an empty environment
 	@rm -rf build/constrained && $(PYTHON) -m venv build/constrained
 	@build/constrained/bin/pip install -q --require-hashes -r constraints/core.txt
 	@build/constrained/bin/pip check
 
-release: .venv/release  ## sdist, wheel, SBOM and checksums in dist/, tried
+release: .venv/release  ## build and test sdist, wheel, SBOM and checksums in dist/
 	@$(BIN)/python .ci/release.py
 
-clean:  ## remove what was made here
+clean:  ## remove everything that make has created
 	@rm -rf .venv build dist *.egg-info demo-data app-data .mypy_cache .ruff_cache .pytest_cache
 
 .venv/bin/python:

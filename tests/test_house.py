@@ -92,19 +92,19 @@ def test_every_command_has_two_examples() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "text"),
     [
         (["backfil"], 'unknown command "backfil", did you mean "backfill"?'),
         (["statsu", "--alert"], 'did you mean "status"?'),
         (["zzz"], 'unknown command "zzz"; see: bikecollect help'),
     ],
 )
-def test_a_mistyped_command_gets_a_suggestion(words: list[str], said: str) -> None:
+def test_a_mistyped_command_gets_a_suggestion(words: list[str], text: str) -> None:
     """The most similar command."""
     with pytest.raises(click.UsageError) as caught:
         cli.main(words, "bikecollect", standalone_mode=False)
 
-    assert said in caught.value.message
+    assert text in caught.value.message
 
 
 @pytest.mark.parametrize(

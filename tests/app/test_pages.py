@@ -210,7 +210,7 @@ def test_a_removed_station_keeps_its_page(show: Show, world: World) -> None:
     app = show("station", station="c")
 
     assert "Removed from the station list at 2026-11-22 13:05" in app.warning[0].value
-    assert [each.value for each in app.metric] == ["unknown", "unknown", "10"]
+    assert [item.value for item in app.metric] == ["unknown", "unknown", "10"]
     assert app.selectbox[0].value == "c"
 
 
@@ -381,7 +381,7 @@ def test_foreign_text_is_not_markdown(show: Show, world: World) -> None:
 
     assert shown in said(show("station", station="a"))
     assert f'"{shown}"; showing' in show("station", station=evil).warning[0].value
-    text = "\n".join(each.value for each in show("now", picked="a").markdown)
+    text = "\n".join(item.value for item in show("now", picked="a").markdown)
     assert "a.b" not in text
 
 

@@ -179,9 +179,9 @@ def test_an_unknown_licence_is_shown_and_reported(config: Path, tmp_path: Path) 
     text = config.read_text("utf-8").replace(PUBLISHER, "")
     plain.write_text(text, encoding="utf-8")
 
-    said = share(plain, "--day", EVE, "-o", tmp_path / "out")
+    output = share(plain, "--day", EVE, "-o", tmp_path / "out")
 
-    assert "the licence of the data is unknown" in said
+    assert "the licence of the data is unknown" in output
     page = (tmp_path / "out/index.html").read_text("utf-8")
     assert "licence of the data is not known here" in page
 

@@ -58,7 +58,7 @@ def test_vehicles_are_shown_beside_stations(show: Callable[..., Any]) -> None:
     lost = {"bike_id": "lost"}
     app = show([vehicle(), vehicle("b", is_disabled=True), lost], [station()])
 
-    assert "Vehicles" in [each.value for each in app.header]
+    assert "Vehicles" in [item.value for item in app.header]
     assert "3 vehicles in the slot 2026-11-22 00:05; 2 of those" in said(app)
     assert "1 of 1 stations shown" in said(app)
 
@@ -67,5 +67,5 @@ def test_a_system_without_stations_shows_its_vehicles(show: Callable[..., Any]) 
     """There is no empty map of stations."""
     app = show([vehicle(), vehicle("b")], [])
 
-    assert [each.value for each in app.header] == ["Vehicles"]
+    assert [item.value for item in app.header] == ["Vehicles"]
     assert "2 vehicles in the slot" in said(app)

@@ -78,9 +78,9 @@ def test_the_certificate_is_the_sha256_of_the_sorted_csv(world: World) -> None:
     head, *lines = (world.folder / CSV).read_text(encoding="utf-8").splitlines()
     key = {'"a,""b"""': "a", "0001": "0001", "0002": "0002"}
     lines.sort(
-        key=lambda each: (
-            each[:25],
-            key[each[52:].split(",3,")[0][:9]] if '"' in each else each[52:56],
+        key=lambda line: (
+            line[:25],
+            key[line[52:].split(",3,")[0][:9]] if '"' in line else line[52:56],
         )
     )
     compacted(world)

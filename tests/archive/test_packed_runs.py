@@ -154,8 +154,8 @@ def test_packed_runs_of_a_day_that_the_archive_lost_are_queried(world: World) ->
         path.unlink()
 
     with viewed(world) as db:
-        found = db.execute("SELECT outcome, count(*) FROM runs GROUP BY 1 ORDER BY 1")
-        assert found.fetchall() == [
+        rows = db.execute("SELECT outcome, count(*) FROM runs GROUP BY 1 ORDER BY 1")
+        assert rows.fetchall() == [
             ("collected", 4),
             ("killed", 1),
             ("rejected", 1),

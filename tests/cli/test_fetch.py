@@ -206,7 +206,7 @@ def test_each_failure_has_its_code_and_one_line(
     [
         (["fetsch"], 64, 'did you mean "fetch"?'),
         (["fetch", "--formt"], 64, "No such option"),
-        (["--config", "nowhere.toml", "fetch"], 78, "cannot read nowhere.toml"),
+        (["--config", "nowhere.toml", "fetch"], 78, "nowhere.toml does not exist"),
         (["fetch", "atlantis"], 78, 'unknown system "atlantis"'),
     ],
 )

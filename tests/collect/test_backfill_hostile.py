@@ -388,16 +388,18 @@ def test_an_archived_day_is_read(other: World, archived: Path) -> None:
 
 
 LIES: tuple[Callable[[dict[str, object]], object], ...] = (
-    lambda said: said.update(date="2026-11-23"),
-    lambda said: said.update(system_id="elsewhere"),
-    lambda said: said.update(rows=10**20),
-    lambda said: said.update(rows=7),
-    lambda said: said.update(timezone="../../../etc/passwd"),
-    lambda said: said.update(timezone="x" * 9_999),
-    lambda said: said.update(timezone="America/New_York"),
-    lambda said: said.update(parts={}),
-    lambda said: said.update(parts={"station_status": {"bytes": 1e400, "sha256": ""}}),
-    lambda said: said.update(padding="x" * 999_999),
+    lambda values: values.update(date="2026-11-23"),
+    lambda values: values.update(system_id="elsewhere"),
+    lambda values: values.update(rows=10**20),
+    lambda values: values.update(rows=7),
+    lambda values: values.update(timezone="../../../etc/passwd"),
+    lambda values: values.update(timezone="x" * 9_999),
+    lambda values: values.update(timezone="America/New_York"),
+    lambda values: values.update(parts={}),
+    lambda values: values.update(
+        parts={"station_status": {"bytes": 1e400, "sha256": ""}}
+    ),
+    lambda values: values.update(padding="x" * 999_999),
 )
 
 

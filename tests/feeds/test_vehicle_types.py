@@ -79,7 +79,7 @@ def by_type(**counts: object) -> list[dict[str, object]]:
 
 
 @pytest.mark.parametrize(
-    ("more", "found"),
+    ("more", "counts"),
     [
         (
             {"vehicle_types_available": by_type(b=3, e=2, f=4, s=5, t=6)},
@@ -98,13 +98,13 @@ def by_type(**counts: object) -> list[dict[str, object]]:
     ],
 )
 def test_each_kind_of_vehicle_has_its_column(
-    city: Publisher, more: dict[str, Any], found: dict[str, int]
+    city: Publisher, more: dict[str, Any], counts: dict[str, int]
 ) -> None:
     """By form factor and propulsion; an incomplete type is untyped, not zero."""
     serve(city, **more)
     city.fetch()
 
-    assert kinds(city) == {f"num_{k}_available": str(n) for k, n in found.items()}
+    assert kinds(city) == {f"num_{k}_available": str(n) for k, n in counts.items()}
 
 
 def test_a_type_that_comes_later_changes_no_column(city: Publisher) -> None:

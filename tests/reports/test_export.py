@@ -112,10 +112,10 @@ def test_a_failed_export_prints_no_header(
     config: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     """A script that only reads the output gets no table."""
-    done = bikecollect("--config", config, "export", *arguments)
+    process = bikecollect("--config", config, "export", *arguments)
 
-    assert (done.returncode, done.stdout) == (64, "")
-    assert message in done.stderr
+    assert (process.returncode, process.stdout) == (64, "")
+    assert message in process.stderr
 
 
 @pytest.mark.usefixtures("world")

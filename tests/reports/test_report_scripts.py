@@ -108,9 +108,9 @@ def test_clickhouse_gives_the_same(
     by = "station" if "station" in report.places else "system"
     columns, expected = answer_of_duckdb(world, report, VALUES, by)
 
-    found, rows = of_clickhouse[report.name]
+    names, rows = of_clickhouse[report.name]
 
-    assert found == columns
+    assert names == columns
     assert tidy(numbers(rows)) == tidy(numbers(plain(expected)))
     assert rows or report.name in WITHOUT_ROWS
 
@@ -128,9 +128,9 @@ def test_plain_duckdb_gives_the_same(world: World, report: Report) -> None:
 
     with duckdb.connect() as db:
         cursor = db.execute(text)
-        found, rows = [column[0] for column in cursor.description], cursor.fetchall()
+        names, rows = [column[0] for column in cursor.description], cursor.fetchall()
 
-    assert found == columns
+    assert names == columns
     assert tidy(rows) == tidy(expected)
 
 

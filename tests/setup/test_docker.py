@@ -81,19 +81,19 @@ def test_the_check_of_its_health_is_a_command() -> None:
 
 def test_the_dockerfile_keeps_the_rules_of_hadolint() -> None:
     """A tag, a shell that fails in pipes, no lists or caches, absolute folders."""
-    found = instructions()
-    runs = [rest for name, rest in found if name == "RUN"]
+    lines = instructions()
+    runs = [rest for name, rest in lines if name == "RUN"]
 
-    assert found[0][0] == "FROM"
-    assert re.fullmatch(r"[\w/]+:(?!latest)[\w.-]+", found[0][1])
-    assert ("SHELL", '["/bin/bash", "-o", "pipefail", "-c"]') in found
-    assert [rest for name, rest in found if name == "WORKDIR" and rest[0] != "/"] == []
+    assert lines[0][0] == "FROM"
+    assert re.fullmatch(r"[\w/]+:(?!latest)[\w.-]+", lines[0][1])
+    assert ("SHELL", '["/bin/bash", "-o", "pipefail", "-c"]') in lines
+    assert [rest for name, rest in lines if name == "WORKDIR" and rest[0] != "/"] == []
     assert "--no-install-recommends" in runs[0]
     assert "rm -rf /var/lib/apt/lists/*" in runs[0]
     assert [
         run for run in runs if "pip install" in run and "--no-cache-dir" not in run
     ] == []
-    assert json.loads(dict(found)["CMD"])[:2] == ["cron", "-f"]
+    assert json.loads(dict(lines)["CMD"])[:2] == ["cron", "-f"]
 
 
 def test_compose_builds_this_dockerfile_and_keeps_the_data() -> None:

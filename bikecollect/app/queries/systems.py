@@ -72,10 +72,10 @@ def newest_counts(folder: SystemFolder) -> NewestCounts:
 
     Free docks are unknown if no station of that slot has any.
     """
-    found = History(folder.system_id, folder.path).select(NEWEST)
-    if not found:
+    rows = History(folder.system_id, folder.path).select(NEWEST)
+    if not rows:
         return NewestCounts()
-    name, start, end = found[0]
+    name, start, end = rows[0]
     try:
         with (folder.path / STATUS / name.removeprefix(f"{STATUS}/")).open(
             "rb"

@@ -105,15 +105,15 @@ class MirrorPush:
             for folder in folders_of(layout, self.system_id)
             for stored in self.store.list(folder)
         }
-        done = 0
+        count = 0
         for day in days:
             self.interrupted()
             if self._is_known(day, objects, record):
                 yield MirrorStep(self.system_id, day.day, "known")
                 continue
             yield self._try_day(layout, day, objects, record)
-            done += 1
-            if done % SAVE_EVERY == 0:
+            count += 1
+            if count % SAVE_EVERY == 0:
                 record.save()
 
     def _is_known(

@@ -86,13 +86,13 @@ def message(error: Exception) -> str:
 
     A line of a CSV that cannot be read is named with its file.
     """
-    whole = str(error).strip()
-    line, sheet = CSV_LINE.search(whole), CSV_FILE.search(whole)
+    description = str(error).strip()
+    line, sheet = CSV_LINE.search(description), CSV_FILE.search(description)
     if line and sheet:
         return (
             f"{sheet[1]}, line {line[1]} is damaged; run: bikecollect verify --repair"
         )
-    first = whole.splitlines()[0]
+    first = description.splitlines()[0]
     return first.partition(": ")[2] if UNREADABLE in first else first
 
 
