@@ -47,6 +47,7 @@ COMMANDS = {
     "report": "Run the report NAME on each SYSTEM; without NAME, list the reports.",
     "share": "Write static pages of each SYSTEM: map, week, rankings, coverage.",
     "publish": "Write a dataset of SYSTEM that can be cited, checked and deposited.",
+    "basemap": "Draw a map of your own below the stations: add, list, remove.",
     "app": "Serve the data app: maps and charts of the history, in a browser.",
     "demo": "Collect a whole day from a simulated city, without any network.",
     "simulate": "Serve a simulated city as a live feed on this machine.",

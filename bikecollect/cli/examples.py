@@ -67,6 +67,10 @@ EXAMPLES = {
         'bikecollect publish --since 2026-11-01 --author "Lovelace, Ada" -o november',
         "bikecollect publish youbike-taipei --format both -o taipei",
     ),
+    "basemap": (
+        'bikecollect basemap add youbike-taipei taipei.geojson --attribution "(c) OSM"',
+        "bikecollect basemap list",
+    ),
     "app": ("bikecollect app", "bikecollect app --port 8600 --system youbike-taipei"),
     "demo": ("bikecollect demo", "bikecollect demo --days 30 --folder a-month"),
     "simulate": (

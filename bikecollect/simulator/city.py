@@ -6,6 +6,8 @@ import random
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from bikecollect.simulator.terrain import CENTRE, dry
+
 DAY = 86_400
 HOUR = 3_600.0
 OFFSET = 8 * 3_600
@@ -121,13 +123,17 @@ def _place(number: int, rng: random.Random) -> Station:
     area = rng.randrange(len(AREAS))
     street, street_en = rng.choice(STREETS)
     house = rng.randrange(1, 300)
+    centre = CENTRE[0] + CENTRES[area][0], CENTRE[1] + CENTRES[area][1]
+    lat = round(centre[0] + rng.gauss(0, 0.015), 6)
+    lon = round(centre[1] + rng.gauss(0, 0.022), 6)
+    lat, lon = dry(lat, lon, centre)
     return Station(
         station_id=f"9900{number + 1:05d}",
         name=f"模擬_{street}{house}號",
         name_en=f"Simport_No. {house}, {street_en}",
         area=area,
-        lat=round(-48.876 + CENTRES[area][0] + rng.gauss(0, 0.015), 6),
-        lon=round(-123.393 + CENTRES[area][1] + rng.gauss(0, 0.022), 6),
+        lat=lat,
+        lon=lon,
         capacity=rng.choice((10, 14, 16, 20, 24, 28, 34, 40, 60)),
         work=min(1.0, max(0.0, rng.gauss((0.2, 0.4, 0.6, 0.9)[area], 0.2))),
         phase=rng.uniform(-0.5, 0.5) * HOUR,

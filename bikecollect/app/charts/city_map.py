@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
+from bikecollect.app.basemap import basemap_file
 from bikecollect.app.charts.city_scripts import (
     film_data,
     scripts,
@@ -49,8 +50,14 @@ def draw(
     ``points``, whether points beside the stations can be picked; ``live``, whether
     *places* are those of the newest slot.
     """
-    app = data_service().settings.app
-    more = {"tiles": app.tiles, "attribution": app.attribution, **more}
+    settings = data_service().settings
+    app, name = settings.app, str(more.get("system", "")).partition("/")[0]
+    more = {
+        "tiles": app.tiles,
+        "attribution": app.attribution,
+        "basemap": basemap_file.packed_of(settings.data / name) if name else "",
+        **more,
+    }
     data = {"stations": station_data(places), **film_data(film, labels), **more}
     return _mounted(data, key)
 

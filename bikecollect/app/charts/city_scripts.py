@@ -13,6 +13,7 @@ SCRIPTS = (
     "cityscheme.js",
     "cityland.js",
     "citytiles.js",
+    "citybase.js",
     "citymap.js",
     "citycontrols.js",
     "cityfilm.js",

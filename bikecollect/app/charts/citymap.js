@@ -25,6 +25,7 @@ class CityMap {
     this.mode = 'fill';
     this.stations = [];
     this.tiles = new CityTiles(this);
+    this.base = new CityBase(this);
     this.film = new CityFilm(this);
     this.card = new StationCard(this);
     this.buttons();
@@ -55,6 +56,7 @@ class CityMap {
       this.choices();
       this.fit(this.opening());
     }
+    await this.base.take(data.basemap, isNew);
     await this.film.take(data, located);
     this.card.show(this.stations.find((s) => s.id === data.selected) || null);
     this.figures();
@@ -170,13 +172,17 @@ class CityMap {
   }
 
   ground(ratio) {
-    const { tiles } = this.data;
-    this.root.querySelector('.credit').textContent = tiles ? this.data.attribution : '';
-    if (tiles) {
+    const { tiles } = this.data, own = this.base.value;
+    this.root.querySelector('.credit').textContent = own ? own.attribution : tiles ? this.data.attribution : '';
+    if (tiles && !own) {
       this.tiles.draw(this.pens, tiles);
       return;
     }
     const { pens } = this, { x, y, scale } = this.view;
+    if (this.base.hasAreas) {
+      pens.fillStyle = this.theme.land;
+      pens.fillRect(0, 0, this.width(), this.height());
+    }
     pens.save();
     pens.setTransform(ratio * scale, 0, 0, ratio * scale,
       ratio * (this.width() / 2 - x * scale), ratio * (this.height() / 2 - y * scale));
@@ -184,10 +190,13 @@ class CityMap {
     pens.fill(this.land);
     pens.lineWidth = 1.2 / scale;
     pens.stroke(this.land);
-    pens.strokeStyle = this.paper;
-    pens.lineCap = 'round';
-    pens.lineWidth = 2.2 / scale;
-    pens.stroke(this.borders);
+    if (own) this.base.draw(pens, this.theme, scale);
+    if (!this.base.hasAreas) {
+      pens.strokeStyle = this.paper;
+      pens.lineCap = 'round';
+      pens.lineWidth = 2.2 / scale;
+      pens.stroke(this.borders);
+    }
     pens.restore();
   }
 

@@ -4,8 +4,10 @@ const UNSEEN = 65535;
 const EARTH = 6371009;
 const HOUR = 3600;
 const THEMES = {
-  light: { low: '#c2410c', middle: '#a3adb8', high: '#1d4ed8', land: '#ecefe8', water: '#d5e3ee' },
-  dark: { low: '#fb923c', middle: '#657284', high: '#60a5fa', land: '#222c37', water: '#182636' },
+  light: { low: '#c2410c', middle: '#a3adb8', high: '#1d4ed8', land: '#ecefe8', water: '#cfe0ec',
+    green: '#dde8d3', area: '#e4e7e0', road: '#ffffff', rail: '#c3c8cc' },
+  dark: { low: '#fb923c', middle: '#657284', high: '#60a5fa', land: '#222c37', water: '#15273a',
+    green: '#22352f', area: '#263240', road: '#3a4756', rail: '#44505e' },
 };
 const MODES = {
   fill: { title: 'How full', low: 'no bike', high: 'no free dock',
@@ -129,8 +131,12 @@ function cross(pens, x, y, ink) {
   pens.stroke();
 }
 
-async function unpacked(text) {
+function inflated(text) {
   const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('deflate'));
-  return new Uint16Array(await new Response(stream).arrayBuffer());
+  return new Response(stream);
 }
+
+async function unpacked(text) { return new Uint16Array(await inflated(text).arrayBuffer()); }
+
+function unpackedJson(text) { return inflated(text).json(); }

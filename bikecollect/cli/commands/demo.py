@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from bikecollect.app.basemap import basemap_file
 from bikecollect.cli.commands.backfill_report import account
 from bikecollect.cli.options import Screen, called, say
 from bikecollect.cli.render import coverage
@@ -19,8 +20,8 @@ from bikecollect.core.slots import iso
 from bikecollect.core.text import count_of
 from bikecollect.setup.loader import load
 from bikecollect.simulator import demo as demo_day
-from bikecollect.simulator import demo_month
-from bikecollect.simulator.demo import SETTINGS, YOUBIKE, ZONE, DemoResult
+from bikecollect.simulator import demo_month, terrain
+from bikecollect.simulator.demo import GBFS, SETTINGS, YOUBIKE, ZONE, DemoResult
 
 SLOTS = 288
 MINE = ".bikecollect-demo"
@@ -69,6 +70,8 @@ def demo(folder: Path, stations: int, days: int, seed: int) -> None:
             seed=seed,
             step=lambda _: bar.update(1),
         )
+    for name in (YOUBIKE, GBFS):
+        _add_basemap(folder, name)
     say(_account(result, folder))
 
 
@@ -87,10 +90,20 @@ def _month(folder: Path, days: int, stations: int, seed: int) -> None:
             seed=seed,
             step=lambda _: bar.update(1),
         )
+    _add_basemap(folder, YOUBIKE)
     config = str(folder / SETTINGS)
     Screen.config = config  # for the commands in the text
     say(coverage.text(account(load(config), YOUBIKE, None, None)))
     say(f"\nLook at it:\n  {called(Path(config))} app\n")
+
+
+def _add_basemap(folder: Path, name: str) -> None:
+    """Give the system *name* the water and the roads of the simulated city."""
+    stations = basemap_file.stations_of(name, folder / name)
+    city = basemap_file.from_geojson(
+        terrain.geojson(), Path("simport.geojson"), stations, "Simport, a city of code"
+    )
+    basemap_file.write(folder / name, city)
 
 
 def _empty(folder: Path) -> None:

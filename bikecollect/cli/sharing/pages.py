@@ -8,6 +8,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bikecollect import __version__
+from bikecollect.app.basemap import basemap_file
 from bikecollect.app.charts.city_scripts import scripts, styles
 from bikecollect.app.queries.ranking import ORDERS, RULE, ranked, rows_of
 from bikecollect.app.queries.service import DataService
@@ -64,7 +65,7 @@ class PageWriter:
             when=when,
             live=film.live,
             newest=film.newest,
-            film=json.dumps(film.packed()),
+            film=json.dumps({**film.packed(), "basemap": self._basemap()}),
             map_styles=styles(),
             map_scripts=f"{scripts()}\n{_text('sharepage.js')}",
         )
@@ -126,6 +127,9 @@ class PageWriter:
             "Coverage",
             accounts=[replace(account, system_id="Coverage")],
         )
+
+    def _basemap(self) -> str:
+        return basemap_file.packed_of(self.service.settings.data / self.name)
 
     def _span(self, last: date) -> tuple[date, date]:
         days = self.service.days(self.name)

@@ -6,15 +6,9 @@ if (new URLSearchParams(location.search).get('embed') === 'true') {
 const map = new CityMap(document.querySelector('.city'));
 map.send = () => {};
 
-async function inflated(text) {
-  const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('deflate'));
-  return new Response(stream).json();
-}
-
 async function show(film) {
-  const head = await inflated(film.head), card = map.card.station;
-  await map.take({ ...head, ...film, selected: card ? card.id : '' });
+  const head = await unpackedJson(film.head), card = map.card.station;
+  await map.take({ basemap: first.basemap, ...head, ...film, selected: card ? card.id : '' });
   return head.live;
 }
 

@@ -1,0 +1,147 @@
+"""Fits shapes to a city and to the size that a page can carry."""
+
+import json
+import zlib
+from base64 import b64encode
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import cos, radians
+from typing import Any
+
+from bikecollect.app.basemap.classes import AREA, LINE, MINOR, RAIL
+from bikecollect.app.basemap.shapes import Bounds, Point, Shape, clipped, gridded
+from bikecollect.core.errors import UsageError
+
+MOST_BYTES = 80_000
+"""Characters of a packed basemap: a page with 1,700 stations stays below 400 kB."""
+TOLERANCES = (2.0, 4.0, 8.0, 15.0, 25.0)
+"""Metres by which a line may be moved: the first that is small enough is used."""
+DROPPED: tuple[Collection[str], ...] = ((), (MINOR, LINE), (MINOR, LINE, AREA, RAIL))
+"""Classes that are left out, if simpler lines are not enough."""
+OUTLIERS = 0.002
+FEWEST_METRES = 2_000.0
+AROUND, WIDE, HIGH = 1.4, 3.0, 1.4
+"""Width and height of a basemap, compared with those of the stations: maps are wide."""
+DEGREE = 111_195.0
+Steps = list[int]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Shapes that fit a page: by class, in steps from *origin* (longitude, latitude).
+
+    Each is a list of steps east and north, the first from the origin and each other
+    from the point before. They are simplified to *metres*, and lack the classes
+    *left_out*.
+    """
+
+    origin: Point
+    shapes: Mapping[str, Sequence[Steps]]
+    metres: float
+    left_out: Collection[str] = ()
+
+    @property
+    def count(self) -> int:
+        """The number of its lines and rings."""
+        return sum(map(len, self.shapes.values()))
+
+
+def bounds_of(stations: Sequence[Point]) -> Bounds:
+    """Return the box of a basemap for *stations* (longitude, latitude).
+
+    A few stations far from the others do not enlarge it.
+    """
+    cut = int(len(stations) * OUTLIERS)
+    west, east = _ends([x for x, _ in stations], cut)
+    south, north = _ends([y for _, y in stations], cut)
+    shrink = cos(radians((south + north) / 2))
+    least = FEWEST_METRES / DEGREE
+    width, height = max((east - west) * shrink, least), max(north - south, least)
+    right = max(AROUND * width, WIDE * height) / 2 / shrink
+    up = max(AROUND * height, HIGH * width) / 2
+    x, y = (west + east) / 2, (south + north) / 2
+    return Bounds(
+        max(-180.0, x - right),
+        max(-90.0, y - up),
+        min(180.0, x + right),
+        min(90.0, y + up),
+    )
+
+
+def _ends(values: Sequence[float], cut: int) -> tuple[float, float]:
+    ordered = sorted(values)
+    return ordered[cut], ordered[len(ordered) - 1 - cut]
+
+
+def fit(shapes: Iterable[Shape], bounds: Bounds, name: str) -> Fitted:
+    """Return *shapes* within *bounds*, as detailed as a page can carry.
+
+    Raises UsageError, which begins with *name*, if nothing of them is there, or if they
+    are too many.
+    """
+    shapes = list(shapes)
+    inside = list(clipped(shapes, bounds))
+    if not inside:
+        raise UsageError(
+            f"{name}: nothing of it is in the city: {_where(shapes, bounds)}"
+        )
+    origin = bounds.west, bounds.south
+    for left_out in DROPPED:
+        some = [shape for shape in inside if shape.kind not in left_out]
+        for metres in TOLERANCES:
+            fitted = Fitted(origin, _by_class(some, origin, metres), metres, left_out)
+            if fitted.count and len(packed(fitted)) <= MOST_BYTES:
+                return fitted
+    raise UsageError(
+        f"{name}: too much detail for a page ({len(inside):,} lines and rings in the "
+        "city); keep only water, parks and main roads in it"
+    )
+
+
+def _by_class(
+    shapes: Iterable[Shape], origin: Point, metres: float
+) -> dict[str, list[Steps]]:
+    classes: dict[str, list[Steps]] = {}
+    for shape in shapes:
+        points = gridded(shape, origin, metres)
+        if points:
+            classes.setdefault(shape.kind, []).append(_steps(points))
+    return classes
+
+
+def _steps(points: Sequence[tuple[int, int]]) -> Steps:
+    """Return each point as steps from the one before.
+
+    >>> _steps([(5, 5), (7, 4)])
+    [5, 5, 2, -1]
+    """
+    steps: Steps = []
+    before = (0, 0)
+    for point in points:
+        steps += [point[0] - before[0], point[1] - before[1]]
+        before = point
+    return steps
+
+
+def _where(shapes: Sequence[Shape], bounds: Bounds) -> str:
+    """Say where *shapes* and the stations are, and whether x and y are exchanged."""
+    x, y = shapes[0].points[0]
+    lon, lat = bounds.centre
+    text = f"it lies around {y:.3f}, {x:.3f}; the stations around {lat:.3f}, {lon:.3f}"
+    exchanged = (
+        shape._replace(points=[(b, a) for a, b in shape.points]) for shape in shapes
+    )
+    if any(bounds.touches(shape.points) for shape in exchanged):
+        return f"{text}: longitude must come before latitude in its coordinates"
+    return text
+
+
+def packed(fitted: Fitted, attribution: str = "") -> str:
+    """Return *fitted* as a map takes it: JSON, deflated, in base64."""
+    value: dict[str, Any] = {
+        "origin": fitted.origin,
+        "shapes": fitted.shapes,
+        "attribution": attribution,
+    }
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return b64encode(zlib.compress(text.encode(), 9)).decode("ascii")
