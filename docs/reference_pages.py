@@ -8,6 +8,7 @@ import click
 
 from bikecollect.archive import datasets
 from bikecollect.cli import cli
+from bikecollect.core.causes import Cause
 from bikecollect.core.errors import ExitCode, Outcome
 from bikecollect.core.snapshot import VEHICLE_KINDS
 from bikecollect.reports import data_dictionary
@@ -111,6 +112,13 @@ def columns() -> str:
 def _table(title: str, documented: object) -> str:
     lines = [f"## {title}", "", "| column | means |", "|---|---|"]
     lines += [f"| `{name}` | {doc} |" for name, doc in dict(documented).items()]  # type: ignore[call-overload]
+    return "\n".join([*lines, ""])
+
+
+def causes() -> str:
+    """Return every cause of a missing slot, with its meaning."""
+    lines = ["| cause | meaning |", "|---|---|"]
+    lines += [f"| `{cause.value}` | {cause.meaning} |" for cause in Cause]
     return "\n".join([*lines, ""])
 
 

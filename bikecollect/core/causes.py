@@ -23,7 +23,7 @@ class Cause(StrEnum):
         member.meaning = meaning
         return member
 
-    ASLEEP = "asleep", "this machine slept (suspended)"
+    ASLEEP = "asleep", "this machine was suspended"
     BUG = "bug", "a bug in bikecollect; the traceback is in the log"
     CLOCK = "clock", "the machine's clock was changed"
     CREDENTIALS = "credentials", "the feed rejected the credentials (401, 403)"
@@ -66,7 +66,7 @@ def meaning(cause: str) -> str:
     >>> meaning("rejected: drift"), meaning("http-503")
     ('the payload was not understood; it is kept', 'the feed answered with an error')
     >>> meaning("asleep or not-started")
-    'this machine slept (suspended), or cron did not start a run'
+    'this machine was suspended, or cron did not start a run'
     """
     if OR in cause:
         return ", or ".join(map(meaning, cause.split(OR)))

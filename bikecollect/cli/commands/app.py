@@ -46,8 +46,8 @@ EXPOSED = (
 @click.option(
     "--public",
     is_flag=True,
-    help="For everybody: neither paths nor the disk, runs, incidents or messages of "
-    "errors; other sites may show its pages in frames.",
+    help="For the public: hide paths, disk, runs, incidents and error "
+    "messages; allow other sites to show its pages in frames.",
 )
 @click.option(
     "--base-path",

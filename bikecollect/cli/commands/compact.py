@@ -48,11 +48,11 @@ def compact(
 ) -> int:
     """Move closed days of each SYSTEM to the archive, as Parquet.
 
-    Each day is written aside, read back and compared with its CSV value by value; the
-    CSV is removed after keep.csv_days. A day is closed one hour after its midnight; a
-    day that gets late slots is archived again. May be killed at any time: the next call
-    continues. Then what is new is copied to `archive.mirror`, if that is set: see
-    `push`.
+    Each day is written to a temporary file, read back and compared with its CSV, value
+    by value; the CSV is removed after keep.csv_days. A day is closed one hour after its
+    midnight; a day that gets late slots is archived again. May be killed at any time:
+    the next call continues. At the end new files are copied to `archive.mirror`, if
+    that is set: see `push`.
     """
     shared = ctx.ensure_object(Shared)
     settings = shared.settings_for_cron() if quiet else shared.settings()

@@ -22,8 +22,8 @@ def forget(
     """Accept that data of SYSTEM is lost for good: its slots become gaps.
 
     WHAT is a day (2026-11-22), a daily file (station_status/2026-11-22.csv) or the id
-    of a run. Only what cannot be read any more is removed from the ledger, which keeps
-    a note of it; `status`, `verify` and `compact` stop reporting it. Try
+    of a run. Only data that cannot be read any more is removed from the ledger, which
+    keeps a note of it; `status`, `verify` and `compact` then no longer report it. Try
     `verify --repair` and `backfill` first.
     """
     settings = ctx.ensure_object(Shared).settings()

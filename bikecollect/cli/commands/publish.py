@@ -57,14 +57,14 @@ Range = tuple[str, str]
     type=click.Choice(["csv", "parquet", "both"]),
     default="csv",
     show_default=True,
-    help="Of the tables.",
+    help="Format of the tables.",
 )
 @click.option(
     "--author",
     "authors",
     multiple=True,
     metavar="NAME",
-    help='Who is cited: "Family, Given", or the name of a group; repeatable.',
+    help='Author to be cited: "Family, Given", or a group; repeatable.',
 )
 @click.option("--force", is_flag=True, help="Replace an earlier dataset in FOLDER.")
 @folder_option("Folder of the dataset.")
@@ -83,11 +83,12 @@ def publish(
     """Write a dataset of SYSTEM that can be cited, checked and deposited.
 
     Its tables are the rows of all stations, the versions of stations, the slots and
-    gaps with their causes, runs and coverage. With it come a README with the methods,
-    datapackage.json (Frictionless), CITATION.cff, .zenodo.json, checksums, and a
-    certificate for each day. `bikecollect verify FOLDER` proves it, without settings.
+    gaps with their causes, runs and coverage. It also contains a README with the
+    methods, datapackage.json (Frictionless), CITATION.cff, .zenodo.json, checksums, and
+    a certificate for each day. `bikecollect verify FOLDER` checks it and needs no
+    settings.
 
-    The days are verified first: nothing is published of days whose files disagree.
+    The days are verified first; if files disagree, nothing is published.
     """
     settings = ctx.ensure_object(Shared).settings()
     name = _only(settings, system_id)
@@ -131,7 +132,7 @@ def _span(settings: Settings, name: str, since: str | None, until: str | None) -
     if begin >= end:
         raise UsageError(
             f"{name} has no closed day in that range; its data are from {first} to "
-            f"{newest} (a day that goes on: --until {today})"
+            f"{newest} (to include today, which is not over: --until {today})"
         )
     return begin, end
 

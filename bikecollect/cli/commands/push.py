@@ -17,7 +17,7 @@ from bikecollect.core.process import Times
     "system_ids", nargs=-1, metavar="[SYSTEM]...", shell_complete=complete_configured
 )
 @click.option(
-    "--live", is_flag=True, help="Copy the days that are not archived yet, instead."
+    "--live", is_flag=True, help="Copy only the days that are not archived yet."
 )
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
@@ -32,13 +32,13 @@ def push(
 ) -> int:
     """Copy the archive of each SYSTEM to the mirror, an object store.
 
-    The mirror is `archive.mirror` of the settings. Only what is new is sent; each file
-    is read back and compared by its sha256. Nothing is ever deleted there. May be
-    killed at any time: the next call continues. `compact` does the same at its end.
+    The mirror is `archive.mirror` of the settings. Only new files are sent; each
+    is read back and compared by its sha256. Nothing is ever deleted in the mirror.
+    May be killed at any time: the next call continues. `compact` ends with a push.
 
-    With --live, for a cron line of its own, the daily files that are not archived yet,
-    the list of stations and the ledger are copied to `live/` there, and replaced by
-    the next call: a lost machine costs the slots since the last one.
+    With --live (for a separate cron line) the daily files that are not archived yet,
+    the list of stations and the ledger are copied to `live/` in the mirror, replacing
+    the previous copy. If the machine is lost, only the slots since then are lost.
     """
     shared = ctx.ensure_object(Shared)
     settings = shared.settings_for_cron() if quiet else shared.settings()

@@ -70,7 +70,8 @@ NO_FILES = "No files found"
     "--unrestricted",
     is_flag=True,
     help="Allow any SQL, not only one SELECT: it may read and write all your files, "
-    "attach databases, install extensions and use the network. Not for foreign SQL.",
+    "attach databases, install extensions and use the network. Not for SQL that "
+    "others have written.",
 )
 @click.pass_context
 def query(

@@ -24,8 +24,7 @@ IMPLIED = ("feed", "url", "timezone")
 def rename(ctx: click.Context, *, old: str, new: str) -> None:
     """Rename the system OLD to NEW: its folder, its archive and its settings.
 
-    No row changes. Runs of OLD wait meanwhile. If it is interrupted, the same command
-    completes it.
+    No row is changed. Meanwhile runs of OLD wait. If it is interrupted, run it again.
     """
     shared = ctx.ensure_object(Shared)
     settings = shared.settings()

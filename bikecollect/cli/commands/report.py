@@ -142,8 +142,8 @@ def report(
     With --sql and --engine the SQL for that engine is printed, with its views.
 
     Every figure comes with the number of slots that it is based on, and of those
-    expected. Missing slots are in no figure. Stale slots, whose content had not changed
-    for too long, are; their number is reported where there are any.
+    expected. Missing slots are excluded. Stale slots, whose content had not changed for
+    too long, are included; their number is shown if there are any.
     """
     if name is None:
         say_figures(listing())

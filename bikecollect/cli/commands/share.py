@@ -30,11 +30,11 @@ from bikecollect.wiring import history
 @click.option(
     "--live",
     is_flag=True,
-    help="The map of the last 24 hours, which open pages follow: for a cron line after "
+    help="A map of the last 24 hours that updates itself: for a cron line after "
     "`fetch`.",
 )
 @click.option("--force", is_flag=True, help="Overwrite pages of another program.")
-@folder_option("Folder of the pages; with several systems each has a folder in it.")
+@folder_option("Folder of the pages; of several systems, with a subfolder for each.")
 @click.pass_context
 def share(
     ctx: click.Context,
@@ -48,9 +48,10 @@ def share(
 ) -> int:
     """Write static pages of each SYSTEM: map, week, rankings, coverage.
 
-    They need no server but a web space, ask no other host, and name the publisher and
-    the licence of the data. Each file is replaced in one step, so that visitors never
-    see half of one. A page is embedded elsewhere as FOLDER/index.html?embed=true.
+    Any web space can serve them. They load nothing from other hosts, and name the
+    publisher and the licence of the data. Each file is replaced in one step, so that
+    visitors never see an incomplete one. To embed a page in another site, use
+    FOLDER/index.html?embed=true.
     """
     if bool(day) + week + live > 1:
         raise UsageError("give one of --day, --week and --live")

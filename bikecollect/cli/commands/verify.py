@@ -92,10 +92,11 @@ def verify(
     its slots, its rows, and the sha256 of its rows as sorted CSV, which stays the same
     when the day moves to the archive. Changes nothing without --repair.
 
-    The FOLDER of a dataset of `publish` instead of a SYSTEM: its checksums, the
-    certificate of each day and the rows of each slot are checked, without settings.
+    With the FOLDER of a published dataset instead of a SYSTEM, its checksums, the
+    certificate of each day and the rows of each slot are checked; this needs no
+    settings.
 
-    At the end it prints what to do. Of many findings with the same remedy the first
+    The remedies are printed at the end. Of findings with the same remedy only the first
     three are printed; --format json has all.
     """
     if len(system_ids) == 1 and is_dataset(Path(system_ids[0])):
