@@ -4,6 +4,7 @@ import codecs
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from bikecollect.core import user_folders
@@ -53,11 +54,18 @@ def read(path: Path) -> str:
     Raises SettingsError if it does not exist, if others can write to it, or if it is
     not UTF-8.
     """
-    if not os.path.lexists(path):
+    with suppress(OSError):  # read_trusted reports the others
+        _check_exists(path)
+    return _decode(path, read_trusted(path))
+
+
+def _check_exists(path: Path) -> None:
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
         raise SettingsError(
             f"{path} does not exist; to write a settings file: bikecollect init"
-        )
-    return _decode(path, read_trusted(path))
+        ) from None
 
 
 def read_trusted(path: Path) -> bytes:
