@@ -31,7 +31,7 @@ def leave_current_folder() -> None:
     """Import nothing from the current folder: others may be able to write there.
 
     ``python -m`` and ``python -c`` put it first, and so does an empty or relative part
-    of PYTHONPATH; what stands behind the standard library was installed. Where this
+    of PYTHONPATH; what follows the standard library was installed. Where this
     package itself was loaded from, its neighbours may come from too, but last.
     """
     library = os.path.dirname(os.__file__)

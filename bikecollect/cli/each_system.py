@@ -1,4 +1,4 @@
-"""Commands over several systems: one that cannot be read costs only itself."""
+"""Commands over several systems: one that cannot be read is skipped."""
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager

@@ -109,7 +109,7 @@ class Backfiller:
         """Fill from *source*; raises SettingsError if it disagrees with our data.
 
         The agreement is measured first, over slots that both have. With *prefer_fresh*
-        a fresh block over there replaces a stale one of a day that is not archived.
+        a fresh block of it replaces a stale one of a day that is not archived.
         """
         self._restore()
         there = self.blocks.read() | self._alone()

@@ -275,7 +275,7 @@ class Cycle:
         )
 
     def _accept(self, run: Run, payload: Payload) -> Run:
-        """Make *payload* durable; if the disk refuses, keep it in memory."""
+        """Make *payload* durable; if that fails, keep it in memory."""
         size = payload.size
         run = replace(run, bytes=size, http_status=payload.documents[-1].http_status)
         try:

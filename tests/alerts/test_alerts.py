@@ -156,7 +156,7 @@ def test_without_any_memory_a_run_between_two_mails_is_named_on_stderr(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Trouble that begins at five past the hour is not silent until the next hour."""
+    """A problem that begins at five past the hour is reported before the next hour."""
     blocked = tmp_path / "blocked"
     blocked.touch()
     monkeypatch.setenv("XDG_STATE_HOME", str(blocked))
@@ -241,7 +241,7 @@ def test_a_bug_is_mailed_with_its_traceback(
 def test_a_bug_in_an_alert_does_not_change_the_outcome(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A bug in the notifier costs no slot (fault 106)."""
+    """A bug in the notifier does not lose a slot (fault 106)."""
 
     def broken(*_: object) -> None:
         raise ZeroDivisionError("in the alerter")

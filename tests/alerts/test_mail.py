@@ -365,7 +365,7 @@ def test_a_mail_that_everybody_rejects_waits_an_hour(
 def test_corrected_settings_take_effect_on_waiting_mails(
     mailserver: MailServer, outbox: Outbox
 ) -> None:
-    """New recipient and sender are used at once; nobody gets the mail twice."""
+    """A new recipient and sender take effect immediately; no mail is sent twice."""
     old = post(mailserver.server(), to=[ME, BOSS], fingerprint="old")
     old.spool(outbox, letter())
     with mailserver.up(f"later={BOSS}"):

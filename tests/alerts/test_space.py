@@ -48,7 +48,11 @@ def days(*free: float, inodes: int = 0) -> list[DailySpace]:
         (Space(39 * GB, 99 * GB), days(48, 45, 42, 39), "used up in 13 days"),
         (Space(45 * GB, 99 * GB), days(54, 51, 48, 45), {}),
         (Space(60 * GB, 99 * GB), days(69, 66, 63, 60), {"space": None}),
-        (Space(5 * GB, 99 * GB), days(20, 5, 5), {"space": None}),  # too early to tell
+        (
+            Space(5 * GB, 99 * GB),
+            days(20, 5, 5),
+            {"space": None},
+        ),  # too few measurements
         (Space(60 * GB, 99 * GB), days(40, 50, 55, 60), {"space": None}),
         (Space(47 * GB, 99 * GB), days(48, 48, 47, 9), {"space": None}),  # a backup
         (Space(9 * GB, 99 * GB), days(48, 48, 47, 47), {"space": None}),  # now

@@ -82,7 +82,7 @@ def context() -> Iterator[Any]:
 
 @pytest.fixture
 def page(context: Any, address: str) -> Iterator[Any]:
-    """Yield a page that asks nobody but nginx."""
+    """Yield a page that makes requests to nginx only."""
     page = context.new_page()
     strange: list[str] = []
     page.on(
@@ -150,7 +150,7 @@ def test_only_a_public_page_may_be_framed_by_others(context: Any, address: str) 
 def test_a_live_page_behind_nginx_is_compressed_and_cached(
     page: Any, address: str
 ) -> None:
-    """An unchanged film costs a 304."""
+    """An unchanged film is answered with 304."""
     page.goto(f"{address}/map/index.html")
     page.locator(".city[data-drawn]").wait_for()
 

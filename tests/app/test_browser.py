@@ -55,7 +55,7 @@ pytestmark = [
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with two days of a city, the second until its last noon.
 
-    The same hours of it are in trouble whatever time the test is run: none after
+    The same hours have problems at whatever time the test runs: none after
     midnight.
     """
     folder = tmp_path_factory.mktemp("app")

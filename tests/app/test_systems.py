@@ -40,7 +40,7 @@ def test_the_newest_block_is_counted_from_its_file(world: World) -> None:
 
 
 def test_unknown_docks_are_not_full(world: World) -> None:
-    """A feed that never tells free docks has no full stations."""
+    """A feed that does not publish free docks has no full stations."""
     path = next(world.folder.glob("station_status/*.csv"))
     text = path.read_text("utf-8")
     path.write_text(text.replace(",2,,,", ",0,,,"), encoding="utf-8")

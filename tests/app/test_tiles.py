@@ -44,7 +44,7 @@ PLACES = {"a": [25.0, 121.5, "East"], "b": [25.01, 121.51, "West"]}
 def test_tiles_that_cannot_be_shown_are_rejected(
     app: dict[str, str], problem: str
 ) -> None:
-    """Their host stands in the policy of each page."""
+    """The Content-Security-Policy of each page names their host."""
     with pytest.raises(SettingsError) as caught:
         parse({"app": app})
 

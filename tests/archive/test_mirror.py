@@ -55,7 +55,7 @@ def test_a_second_push_sends_nothing(city: City) -> None:
 
 
 def test_without_its_record_a_push_compares_and_sends_nothing(city: City) -> None:
-    """A lost record costs downloads, not uploads."""
+    """After the loss of a record, files are downloaded but not uploaded again."""
     city.run("compact")
     (record,) = (city.data / "archive" / ".mirror").rglob("*.json")
     record.unlink()
@@ -174,7 +174,7 @@ def test_a_byte_that_changes_every_time_is_an_error(
 def test_server_errors_and_broken_bodies_are_tried_again(
     city: City, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two 503 and a connection that breaks in a body cost only time."""
+    """Two 503 and a connection that breaks in a body only delay the copy."""
     faults = iter([Fault(status=503), Fault(cut=True), Fault(status=503)])
     city.proxy.fault = lambda method, path: (
         next(faults, None) if method == "PUT" else None

@@ -134,7 +134,7 @@ def test_a_mirror_that_lost_its_data_is_filled_again(
 
 
 def test_a_failure_and_its_end_are_reported_once(city: City) -> None:
-    """As for any incident: the command of [tell] gets one text, and one at the end."""
+    """The command of [tell] is called at the start of the incident and at its end."""
     told = city.data.parent / "told"
     script = city.data.parent / "tell.sh"
     script.write_text(f"#!/bin/sh\ncat >> {told}\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""`push --live` copies the open day: a lost machine costs the slots since then."""
+"""`push --live` copies the open day: if the machine is lost, only later slots are."""
 
 import json
 import shutil

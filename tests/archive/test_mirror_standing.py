@@ -81,7 +81,7 @@ def with_mail(config: Path, tmp_path: Path) -> MailServer:
 
 
 @pytest.mark.usefixtures("world")
-def test_without_a_mirror_nothing_is_said_of_it(config: Path) -> None:
+def test_without_a_mirror_it_is_not_mentioned(config: Path) -> None:
     """Neither text, JSON, metrics nor the doctor."""
     bikecollect("--config", config, "compact")
 

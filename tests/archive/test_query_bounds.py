@@ -355,7 +355,7 @@ def _next(day: str) -> str:
 
 
 def test_a_list_of_stations_with_odd_lines_hides_none(world: World) -> None:
-    """A foreign line costs only itself, an impossible value only its cell."""
+    """Only the foreign line is skipped, and only an impossible value is empty."""
     path = world.folder / "station_information.csv"
     good = path.read_text(encoding="utf-8").splitlines()[1]
     wild = good.replace("0002,", "0003,", 1).replace(",10,", ",99999999999999999999,")

@@ -91,7 +91,7 @@ def test_init_writes_the_client_of_a_city(own: Platform, tmp_path: Path) -> None
 
 
 def test_doctor_checks_a_system_with_its_tokens(own: Platform, tmp_path: Path) -> None:
-    """Like fetch; a refused client is reported."""
+    """Like fetch; a rejected client is reported."""
     config = tmp_path / "bikecollect.toml"
     config.write_text(
         f'data_dir = "{tmp_path}/data"\n[systems.city]\nfeed = "tdx"\n'

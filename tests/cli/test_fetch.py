@@ -360,7 +360,7 @@ def test_it_works_in_crons_empty_environment(tmp_path: Path) -> None:
 def test_a_signal_during_the_fetch_ends_the_run_at_once(
     tmp_path: Path, signum: int, code: int
 ) -> None:
-    """The wait for a silent feed ends, and the run is recorded (fault 69)."""
+    """The wait for a feed without an answer ends; the run is recorded (fault 69)."""
     over = threading.Event()
 
     def hang(_: str) -> Answer:
@@ -372,7 +372,7 @@ def test_a_signal_during_the_fetch_ends_the_run_at_once(
         path = settings(tmp_path, url)
         command = [sys.executable, "-m", "bikecollect", "--config", str(path), "fetch"]
         process = subprocess.Popen(command, stderr=subprocess.PIPE)
-        process.communicate(timeout=50)  # the feed is silent all the while
+        process.communicate(timeout=50)  # meanwhile the feed does not answer
         over.set()
 
     assert process.returncode == code

@@ -148,7 +148,7 @@ def test_no_secret_is_in_any_output_or_file(tmp_path: Path, misdeed: str) -> Non
 def test_fetch_prints_a_line_only_if_no_mail_can_be_queued(
     tmp_path: Path,
 ) -> None:
-    """Cron's MAILTO sends no second mail, and no failure is silent."""
+    """Cron's MAILTO sends no second mail, and every failure is reported."""
     mail = MailServer.new(tmp_path / "mail")
     lines = [f"{key} = {json.dumps(value)}" for key, value in mail.settings().items()]
     table = "[mail]\n" + "\n".join(lines)

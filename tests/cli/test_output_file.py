@@ -197,7 +197,7 @@ def test_a_stream_can_be_named_as_output(config: Path, stream: str) -> None:
 
 
 def test_standard_output_is_recognised_by_its_name() -> None:
-    """Not run as a command: an error would cost root the machine's own link."""
+    """Not run as a command: as root, a bug would delete the machine's own link."""
     assert is_stream(Path("/dev/stdout"))
     assert is_stream(Path("/dev/null"))
     assert not is_stream(Path("/dev/shm"))
@@ -207,7 +207,7 @@ def test_standard_output_is_recognised_by_its_name() -> None:
 def test_a_device_is_not_replaced(config: Path, tmp_path: Path) -> None:
     """Root's `-o /dev/null` does not put a file in its place.
 
-    The devices are the test's own: a mistake would cost root the machine's.
+    The test makes its own devices: as root, a bug would replace the machine's.
     """
     devices = (("null", 3), ("full", 7))
     try:

@@ -52,7 +52,7 @@ def test_a_wait_is_shown_on_a_terminal(config: Path, command: tuple[str, ...]) -
 def test_the_number_of_results_is_shown_while_the_next_is_awaited(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """And nothing while a result is printed: it would stand on the same line."""
+    """Nothing is shown while a result is printed: it would be on the same line."""
     texts: list[str] = []
     monkeypatch.setattr(log_setup, "show_progress", texts.append)
 

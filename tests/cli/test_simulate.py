@@ -1,4 +1,4 @@
-"""``bikecollect simulate``: what goes wrong before a city is served."""
+"""``bikecollect simulate``: errors before a city is served."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""Another archive is untrusted: its errors cost only its own data."""
+"""Another archive is untrusted: its errors affect only its own data."""
 
 import gzip
 import json
@@ -651,4 +651,4 @@ def test_skipped_rows_blocks_and_values_are_reported(
 
     text = fill(world, "--from", other.folder, "--force")
 
-    assert "values over there are impossible" in text
+    assert "impossible values of the other archive" in text

@@ -1,4 +1,4 @@
-"""Names of a user's own columns: those in use are refused, with the reason."""
+"""Names of a user's own columns: those in use are rejected, with the reason."""
 
 from pathlib import Path
 

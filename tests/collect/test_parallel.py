@@ -204,7 +204,7 @@ def test_a_request_to_stop_ends_the_wait_for_a_host() -> None:
 def test_without_threads_systems_are_collected_one_by_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A limit of processes costs time only."""
+    """A limit on processes only takes more time."""
 
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")

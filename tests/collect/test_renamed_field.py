@@ -32,7 +32,7 @@ def youbike(publisher: Publisher, **renames: str) -> None:
 
 
 def backfill(publisher: Publisher) -> list[str]:
-    """Fill what can be filled; return what became of each slot."""
+    """Fill what can be filled; return the result of each slot."""
     settings, clock = publisher.settings, publisher.clock
     times = Times(clock, clock, clock)
     span = (0, int(clock.now) + 1)
@@ -229,7 +229,7 @@ def test_a_gbfs_field_that_vanishes_is_reported_with_the_existing_table(
 
 
 def test_the_known_spelling_is_read_besides_a_configured_one(tmp_path: Path) -> None:
-    """A publisher that reverts its rename costs nothing."""
+    """No slot is lost when a publisher reverts its rename."""
     fields = {"num_vehicles_available": "rentable"}
     with publishing(tmp_path, feed="youbike", path="/list", fields=fields) as city:
         youbike(city)
@@ -272,7 +272,7 @@ def test_a_wrong_table_of_fields_is_a_settings_error(
 
 
 def test_a_large_city_is_compared_quickly(tmp_path: Path) -> None:
-    """Comparing three fields of 1,700 stations costs no slot."""
+    """Comparing three fields of 1,700 stations does not lose a slot."""
     big = City(1700)
     with publishing(tmp_path, feed="youbike", path="/list") as city:
         city.documents["/list"] = Answer(dialects.youbike(big, city.clock.now + 300))

@@ -1,4 +1,4 @@
-"""A disk that fails for a moment before the fetch does not cost the slot."""
+"""The slot is collected although the disk fails for a moment before the fetch."""
 
 import errno
 import time

@@ -307,7 +307,7 @@ def test_a_large_system_that_is_never_silent_is_stale_after_half_an_hour() -> No
 
 
 def test_a_quiet_night_is_learned() -> None:
-    """A system that was silent for six hours is not stale within a day."""
+    """A system without changes for six hours is not stale within a day."""
     busy = [120 + n * 120 for n in range(40)]
     known = Calibration.first(reported(0, busy), Slot(0))
     for slot in range(300, 8 * DAY, 300):

@@ -119,7 +119,7 @@ def test_a_request_to_stop_reaches_the_processes(tmp_path: Path) -> None:
 def test_without_processes_all_systems_run_in_the_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A limit of processes costs time only."""
+    """A limit on processes only takes more time."""
 
     def refuse() -> int:
         raise BlockingIOError("no more processes")

@@ -57,7 +57,7 @@ def _read_or_die(
 
 
 def _mutate(name: str) -> None:
-    """Break the product on purpose, to see that the harness notices."""
+    """Break the product on purpose, to check that the harness detects it."""
     kept = {attribute: getattr(os, attribute) for attribute in dir(os)}
     nothing = SimpleNamespace(**{**kept, "fsync": lambda _fd: None})
     if name == "no-csv-fsync":

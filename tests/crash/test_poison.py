@@ -1,4 +1,4 @@
-"""A payload that kills the runs which read it costs only its own slot."""
+"""A payload that kills the runs that read it loses only its own slot."""
 
 import signal
 from pathlib import Path

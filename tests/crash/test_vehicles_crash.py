@@ -55,7 +55,7 @@ def violations(folder: Path, numbers: Iterable[int]) -> list[str]:
             same = [r for r in groups.values() if {c[2]: c[3] for c in r} == values]
             if len(same) != 1 or len(same[0]) != len(values):
                 problems.append(f"run {number} is in {dataset} {len(same)} times")
-        # A payload that the disk refused is committed from memory, if that works.
+        # A payload that cannot be written is committed from memory, if that works.
         runs = [expected(number) for number in range(1, 6)]
         for slot, rows in groups.items():
             if {row[2]: row[3] for row in rows} not in runs:

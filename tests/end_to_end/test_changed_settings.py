@@ -38,7 +38,7 @@ class Clock:
         self.now += seconds
 
     def wait(self, seconds: float) -> bool:
-        """Move on; nobody stops it."""
+        """Advance the clock; the wait is never interrupted."""
         self.now += seconds
         return False
 

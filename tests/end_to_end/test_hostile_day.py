@@ -26,7 +26,7 @@ SEED = 20261122
 SYSTEMS = ("youbike", "gbfs")
 ADDRESSES = {"youbike": "youbike", "gbfs": "gbfs/gbfs.json"}
 SAID = {"payload": "payload not understood", "fetch": "feed down"}
-"""What a mail's subject says of each kind of incident that costs slots."""
+"""The subject of the mail about each kind of incident that loses slots."""
 UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """What acts on a terminal, or turns a text around, unseen."""
 

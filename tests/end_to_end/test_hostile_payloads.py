@@ -1,4 +1,4 @@
-"""Hostile answers: each costs at most its own slot, in real processes."""
+"""Hostile answers: each loses at most its own slot, in real processes."""
 
 import json
 import os

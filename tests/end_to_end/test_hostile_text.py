@@ -294,7 +294,7 @@ def test_control_characters_of_a_mail_server_are_escaped(
 def test_control_characters_of_another_archive_are_escaped(
     say: Say, tmp_path: Path
 ) -> None:
-    """In its name, header and cells: refused, imported, and read again."""
+    """In its name, header and cells: rejected, imported, and read again."""
     path = settings(tmp_path, "http://127.0.0.1:9/")
     data, theirs = tmp_path / "data/city", tmp_path / "theirs"
     data.mkdir(parents=True)

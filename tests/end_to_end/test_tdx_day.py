@@ -46,7 +46,7 @@ def _run(own: Platform, *arguments: str) -> str:
 
 
 def test_tokens_were_renewed_before_they_expired(day: Platform) -> None:
-    """Two hours each: twelve or a few more for a day, and none was refused."""
+    """Each is valid for two hours: a day needs about twelve, and none was rejected."""
     assert 12 <= len(day.issued) <= 16
     assert len(day.bearers) < 60
 

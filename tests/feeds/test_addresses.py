@@ -51,7 +51,7 @@ def test_an_invalid_address_is_refused_with_the_reason(url: str, what: str) -> N
 def test_the_other_addresses_of_the_settings_are_checked_too(
     section: dict[str, object],
 ) -> None:
-    """A malformed ping or webhook is refused before it is needed."""
+    """A malformed ping or webhook is rejected before it is needed."""
     with pytest.raises(SettingsError, match=r"(ping\.url|tell\.webhook) is not an"):
         loader.parse(section)
 
@@ -169,7 +169,7 @@ def test_an_address_is_recognised_in_every_spelling(spelling: str) -> None:
 
 
 def test_a_public_feed_may_not_name_local_hosts() -> None:
-    """Neither localhost nor a name that only a local resolver knows."""
+    """Neither localhost nor a name that only a local resolver can resolve."""
     for name in ("localhost", "printer", "nas.local", "db.internal", "x.home.arpa"):
         with pytest.raises(ProtocolError, match="private network"):
             AddressGuard("feed.example.org").check_name(name)
@@ -206,7 +206,7 @@ def test_the_feeds_own_host_may_be_private() -> None:
 
 
 def test_a_public_host_does_not_move_into_our_network() -> None:
-    """A name that is rebound to a loopback address is refused (DNS rebinding)."""
+    """A name that is rebound to a loopback address is rejected (DNS rebinding)."""
     guard = AddressGuard("feed.example.org")
     assert guard.allowed("feed.example.org", answer("1.1.1.1"))
     with pytest.raises(ProtocolError, match="was public before"):

@@ -423,7 +423,7 @@ def test_missing_certificates_are_reported(tmp_path: Path) -> None:
 
 
 def test_plain_http_at_an_https_address_is_reported() -> None:
-    """A server that does not speak TLS at all."""
+    """A server without TLS."""
     with misbehaving(answers(BODY)) as (url, _):
         get = client(Budget())
         with pytest.raises(ProtocolError, match="wrong version number"):

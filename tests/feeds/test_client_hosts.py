@@ -26,7 +26,7 @@ from bikecollect.feeds.http.retry import Budget
 
 SECRET = {"Authorization": "Bearer swordfish-1234", "X-Api-Key": "k", "Cookie": "a=b"}
 PUBLIC = "203.0.113.7"
-"""A network for examples, which stands for a public address."""
+"""A documentation network, used as a public address."""
 
 
 def test_credentials_are_sent_only_to_their_host(host: Callable[..., Host]) -> None:
@@ -108,7 +108,7 @@ def test_allowed_redirects_are_followed(host: Callable[..., Host], status: int) 
 def test_redirects_within_the_site_are_followed_and_others_named(
     host: Callable[..., Host],
 ) -> None:
-    """same-site: the same host is allowed; another is refused with its address."""
+    """same-site: the same host is allowed; another is rejected, with its address."""
     home = host(moved("/y.json"), good())
     policy = Access(redirects="same-site")
     assert client(access=policy)("feed", home.url).body == BODY
@@ -342,7 +342,7 @@ def test_each_coding_that_servers_use_is_read(
 def test_a_truncated_deflate_stream_is_tried_again(
     host: Callable[..., Host], wbits: int
 ) -> None:
-    """Its end is missing, whatever Content-Length says (fault 12)."""
+    """The body is incomplete, even if Content-Length matches (fault 12)."""
     cut = zlib.compress(BODY * 9, wbits=wbits)[:-6]
     home = host(good(cut, "Content-Encoding: deflate\r\n"))
     with pytest.raises(FeedUnavailable) as failed:

@@ -273,7 +273,7 @@ def test_http_documents_of_an_https_feed_are_requested_by_https_first(
 
 
 def test_http_documents_are_read_by_https_where_that_works(tmp_path: Path) -> None:
-    """The server speaks TLS only: nothing is requested in clear text."""
+    """The server requires TLS: nothing is requested in clear text."""
     answers: list[bytes] = []
     with tls_server("127.0.0.1", answers) as (url, authority):
         place = url.removeprefix("https://").partition("/")[0]

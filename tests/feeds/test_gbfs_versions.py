@@ -136,7 +136,7 @@ def test_the_status_is_requested_before_optional_documents(
 def test_stored_addresses_remain_in_use(
     city: Publisher, path: str, answer: object
 ) -> None:
-    """A bad discovery costs no slot, no name and no station id."""
+    """A bad discovery loses no slot, no name and no station id."""
     city.fetch()
     city.documents[path] = answer
     runs = [city.fetch(after=DAY), city.fetch(), city.fetch(after=DAY)]
@@ -175,7 +175,7 @@ def test_the_loss_of_the_chosen_version_is_reported(
 
 
 def test_a_chosen_version_that_fails_for_hours_is_replaced(city: Publisher) -> None:
-    """A bad quarter of an hour costs its slots, but no id changes."""
+    """The slots of a bad quarter of an hour are lost, but no id changes."""
     city.fetch()
     city.documents["/3.0/station_status"] = FAILING
     soon = city.fetch()

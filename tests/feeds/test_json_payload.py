@@ -1,4 +1,4 @@
-"""Hostile JSON costs only its own payload, and a national feed is read."""
+"""Hostile JSON affects only its own payload, and a national feed is read."""
 
 import json
 import resource
@@ -261,7 +261,7 @@ STATUS = b'{"data": {"stations": [{"station_id": "a", "num_bikes_available": 3}]
 def test_text_around_the_json_is_ignored_and_reported(
     before: bytes, after: bytes
 ) -> None:
-    """A PHP notice or a script guard does not cost the slot."""
+    """The slot is collected despite a PHP notice or a script guard."""
     document = Document("station_status", before + STATUS + after, "http://h/s")
     snapshot = gbfs_feed().read((document,))
 

@@ -72,7 +72,7 @@ def partial(run: Run) -> str:
 def test_further_pages_are_requested_and_the_parameter_is_stored(
     city: Publisher, server: Callable[[Query], Any]
 ) -> None:
-    """20 of 73: all of them, by the parameters that the server knows, in each slot."""
+    """A list has 20 of 73 stations: the others are requested in each slot, too."""
     city.documents["/f"] = server
     first = city.fetch()
     second = city.fetch()

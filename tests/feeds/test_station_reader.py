@@ -385,7 +385,7 @@ def test_the_largest_numbers_of_small_fields_are_no_counts(sentinel: int) -> Non
 
 @pytest.mark.parametrize("name", ["Köln".encode("latin-1"), b"\xe7\xab", b"a\xffb"])
 def test_bytes_that_are_not_utf8_damage_one_text_only(name: bytes) -> None:
-    """A truncated name costs no station; the damage is reported."""
+    """A station with a truncated name is kept; the damage is reported."""
     body = b'{"data":{"stations":[{"station_id":"a","num_bikes_available":2,"name":"'
     body += name + b'"},{"station_id":"b","num_bikes_available":1,"name":"b"}]}}'
 

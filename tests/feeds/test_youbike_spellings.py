@@ -102,7 +102,7 @@ def test_a_field_that_is_null_gives_way_to_another_spelling() -> None:
 
 
 def test_spellings_of_case_and_underscore_are_one() -> None:
-    """A publisher that turns to camel case costs nothing."""
+    """A publisher's change to camel case loses nothing."""
     renamed = {
         "Sno": "500101001",
         "availableRentBikes": 11,

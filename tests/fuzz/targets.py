@@ -220,7 +220,7 @@ def target_body(data: bytes) -> None:
 
 
 def target_credentials(data: bytes) -> None:
-    """Request an address that a feed names: no secret goes to a foreign host."""
+    """Request an address that a feed names: no secret is sent to a foreign host."""
     text = data.decode("utf-8", "surrogateescape")
     url = "https://me:word-of-mine@example.org/gbfs.json?key=key-of-mine"
     scope = Scope(Access(url, {"X-Api-Key": "header-of-mine"}))

@@ -131,7 +131,7 @@ def test_a_range_may_begin_long_before_the_data(config: Path, since: str) -> Non
 def test_an_export_of_a_system_without_data_is_an_error(
     config: Path, tmp_path: Path, what: str
 ) -> None:
-    """No file, not even a header: nobody takes it for a result."""
+    """No file, not even a header, so that it is not taken for a result."""
     text = config.read_text(encoding="utf-8").replace("systems.city", "systems.new")
     config.write_text(text, encoding="utf-8")
     path = tmp_path / "rows.csv"

@@ -157,7 +157,7 @@ def test_without_java_the_package_is_named(config: Path, tmp_path: Path) -> None
 
 
 def test_a_java_that_does_not_start_is_named(config: Path, tmp_path: Path) -> None:
-    """A Java that is too old ends before Spark can speak to it."""
+    """A Java that is too old ends before Spark can connect to it."""
     java = tmp_path / "bin/java"
     java.parent.mkdir()
     java.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")

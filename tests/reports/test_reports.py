@@ -504,7 +504,7 @@ def test_names_of_stations_are_added_on_request(world: World, config: Path) -> N
 
 
 def test_a_terminal_shows_names(world: World, config: Path) -> None:
-    """Readers do not know the ids."""
+    """Ids mean nothing to readers."""
     shown = on_terminal("--config", config, "report", "reliability", *DAYS)
 
     assert re.search(r"station +name", shown)

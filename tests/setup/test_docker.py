@@ -18,7 +18,7 @@ HOW_TO = (ROOT / "docs/how-to/install.md").read_text(encoding="utf-8")
 
 
 def parsed(arguments: list[str]) -> str:
-    """Return the command that *arguments* call; raises if click refuses them."""
+    """Return the command that *arguments* call; raises if click rejects them."""
     with click.Context(cli) as context:
         name, command, rest = cli.resolve_command(context, arguments)
     assert command is not None

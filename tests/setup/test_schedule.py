@@ -33,7 +33,7 @@ COVERED = 'mount --bind "$0" /var/spool/cron && exec "$@"'
 
 @pytest.fixture
 def spool(tmp_path: Path) -> Path:
-    """Return a folder that stands for /var/spool/cron."""
+    """Return a folder used in place of /var/spool/cron."""
     (tmp_path / "spool/crontabs").mkdir(parents=True)
     (tmp_path / "spool/crontabs").chmod(0o1730)
     return tmp_path / "spool"
@@ -324,7 +324,7 @@ def test_the_jobs_are_installed_and_each_can_be_removed(
 def test_the_alert_job_is_omitted_if_no_mail_can_be_sent(
     spool: Path, tmp_path: Path
 ) -> None:
-    """Without MAILTO and [mail] nobody would read what `status --alert` prints."""
+    """Without MAILTO and [mail] the output of `status --alert` would be lost."""
     path = _with_a_password(tmp_path, "data")
     install(spool, tmp_path, b'MAILTO=""\n')
 

@@ -194,7 +194,7 @@ def test_a_file_of_another_kind_is_rejected(data: bytes, what: str) -> None:
     ],
 )
 def test_authentication_is_explained(cells: str, text: str) -> None:
-    """Which key goes where."""
+    """The parameter or header for each key."""
     row = BERGEN.removesuffix(",,,") + f",{cells}"
     (entry,) = read(row).entries
 

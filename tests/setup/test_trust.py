@@ -356,7 +356,7 @@ def test_a_file_that_is_no_password_is_never_sent(
 
 @pytest.mark.parametrize("name", ["fifo", "/dev/zero", "/dev/tty", "folder", "absent"])
 def test_a_password_file_is_a_regular_file(tmp_path: Path, name: str) -> None:
-    """A device or a FIFO is refused at once."""
+    """A device or a FIFO is rejected immediately."""
     path = settings_file(tmp_path / "etc")
     os.mkfifo(path.with_name("fifo"))
     path.with_name("folder").mkdir()
@@ -406,7 +406,7 @@ def test_a_credential_is_a_bare_name(
 
 
 def test_ca_bundle_is_relative_to_the_settings(tmp_path: Path) -> None:
-    """Not to the current folder; one that others may change is refused."""
+    """Not to the current folder; one that others can write to is rejected."""
     path = settings_file(tmp_path / "etc", CLOSED + 'ca_bundle = "ca.pem"\n')
     path.with_name("ca.pem").touch()
     Path("ca.pem").touch()

@@ -11,7 +11,7 @@ from bikecollect.simulator.city import City
 
 
 def test_areas_of_the_gbfs_feed_have_names(tmp_path: Path) -> None:
-    """As in the other formats: a number tells nobody where a station is."""
+    """As in the other formats: a number does not say where a station is."""
     with publishing(tmp_path) as publisher:
         moment, address = publisher.clock.now, publisher.base
         for name, body in dialects.gbfs(City(40), moment, address).items():

@@ -25,7 +25,7 @@ def test_a_new_folder_is_created_and_marked(tmp_path: Path) -> None:
 
 
 def test_a_mount_point_that_lost_its_disk_is_not_filled(tmp_path: Path) -> None:
-    """An empty folder that had data before is refused, and remains empty (fault 57)."""
+    """An empty folder that had data before is rejected and stays empty (fault 57)."""
     data_folder.prepare(tmp_path / "bikes" / "city")
     shutil.rmtree(tmp_path / "bikes" / "city")
 
@@ -57,7 +57,7 @@ def test_a_folder_is_registered_once(tmp_path: Path) -> None:
 
 
 def test_a_foreign_folder_is_refused(tmp_path: Path) -> None:
-    """A folder with files and no marker is refused."""
+    """A folder with files and no marker is rejected."""
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat.jpg").touch()
 

@@ -185,7 +185,7 @@ def test_a_damaged_ledger_is_named(
 
 
 def test_a_value_that_is_no_json_is_damage(world: World, history: History) -> None:
-    """A run that somebody edited is not reported as a bug."""
+    """A run that was edited by hand is not reported as a bug."""
     world.fetch({"a": 1})
     db = sqlite3.connect(world.folder / "ledger.sqlite3")
     db.execute("UPDATE runs SET tries = 'x'")

@@ -130,7 +130,7 @@ def test_the_ledger_of_a_killed_run_is_checked(
 
 
 def test_damage_that_a_run_meets_is_set_aside_by_the_next(world: World) -> None:
-    """Pages overwritten after a clean end cost no slot (fault 64)."""
+    """Pages overwritten after a clean end lose no slot (fault 64)."""
     path = world.folder / LEDGER
     size = path.stat().st_size
     path.write_bytes(path.read_bytes()[:4096] + b"\xff" * (size - 4096))

@@ -79,7 +79,7 @@ def test_a_ledger_that_somebody_writes_to_defers_the_commit(
 
 
 def test_a_planted_link_is_not_followed(tmp_path: Path) -> None:
-    """A link in place of the day's file is refused (fault 111)."""
+    """A link in place of the day's file is rejected (fault 111)."""
     world = World(tmp_path / "city")
     target = tmp_path / "precious"
     target.write_bytes(b"")

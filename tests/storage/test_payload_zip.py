@@ -1,4 +1,4 @@
-"""A payload's file: written by `pack`, or refused before it can do harm."""
+"""A payload's file: written by `pack`, or rejected before it can do harm."""
 
 import io
 import json

@@ -217,7 +217,7 @@ def test_slots_and_rows_that_were_edited_in_the_ledger_are_corrected(
 
 
 def test_a_slot_that_was_filled_after_such_an_edit_is_there_once(world: World) -> None:
-    """The edited block goes; the changed file is kept aside."""
+    """The edited block is removed; the changed file is kept."""
     blocks = world.committed()
     edit_ledger(world, "UPDATE blocks SET slot = slot + 60 WHERE slot % 900 = 0")
     (kept,) = [

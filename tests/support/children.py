@@ -11,7 +11,7 @@ FAILED = 99
 def run_in_child(act: Callable[[], object]) -> int:
     """Call *act* in a fork of this process; return its exit code (or `FAILED`).
 
-    The child never goes back to the tests.
+    The child never returns to the tests.
     """
     child = os.fork()
     if child == 0:

@@ -19,7 +19,7 @@ ME, BOSS = "me@example.org", "boss@example.org"
 
 
 def free_port() -> int:
-    """Return a port on loopback at which nobody listens."""
+    """Return a port on loopback without a listener."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -49,7 +49,7 @@ class MailServer:
 
     @contextmanager
     def up(self, *words: str) -> Iterator[None]:
-        """Serve within the block, obeying *words* (see smtpd)."""
+        """Serve within the block, with the options *words* (see smtpd)."""
         files = [self.folder / name for name in ("mailbox", "cert.pem", "key.pem")]
         process = subprocess.Popen(
             [sys.executable, smtpd.__file__, str(self.port), *map(str, files), *words],

@@ -32,7 +32,7 @@ Reply = tuple[int, dict[str, str], bytes]
 class Platform:
     """Gives tokens to the client "me", and documents to requests with a valid token.
 
-    *token_reply* and *replies* (by path) stand for the usual answers. *issued* has the
+    *token_reply* and *replies* (by path) replace the usual answers. *issued* has the
     tokens in order, *forms* what was posted, *logins* the header of each post, and
     *bearers* what each document was asked with.
     """

@@ -214,7 +214,7 @@ class World:
         after: float = 0.0,
         **more: object,
     ) -> Run:
-        """Let *after* seconds pass, then run one cycle that finds *stations*."""
+        """Let *after* seconds pass, then run one cycle whose feed lists *stations*."""
         self.clock.now += after
         self.uptime += after
         if stations is not None:

@@ -61,13 +61,14 @@ LEAST_BAR, MOST_BAR, BAR_TEXTS = 5, 36, 22
     "maps",
     multiple=True,
     metavar="OURS=THEIRS",
-    help="Name of a column over there; repeatable.",
+    help="Name of a column in the other archive; repeatable.",
 )
 @click.option(
     "--time-zone",
     "time_zone",
     metavar="NAME",
-    help="Zone of times without an offset over there; default: proven, or our own.",
+    help="Time zone of the other archive, for times without an offset; default: "
+    "detected, or that of the system.",
 )
 @click.option("--since", help="The first slot: 2026-11-22, 7d; default: all.")
 @click.option("--until", help="The last day, or the end as a time; default: all.")

@@ -98,10 +98,10 @@ def search(words: tuple[str, ...], *, country: str, stations: bool, form: str) -
         result = with_stations(entries, now=time.time())
         entries = list(result.entries)
         if result.failed:
-            complain(f"{result.failed} feeds could not be read and are left out")
+            complain(f"{result.failed} feeds could not be read and were skipped")
         if result.not_asked:
             complain(
-                f"{result.not_asked} systems are unknown and left out: run it again, "
+                f"{result.not_asked} unknown systems were skipped: run it again, "
                 "or they require a key"
             )
     _print(entries, form)

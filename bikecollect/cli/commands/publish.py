@@ -246,7 +246,7 @@ def _report(
     rows = dataset.tables[0].rows
     say(
         f"{folder}: {dataset.first} to {dataset.last}, {rows:,} rows of stations, "
-        f"{size(total)}\nProve it: bikecollect verify {folder}\n"
+        f"{size(total)}\nTo check it: bikecollect verify {folder}\n"
     )
     if not publisher.license:
         complain(

@@ -229,27 +229,27 @@ class Dataset:
 
 
 CONTENTS = {
-    "station_status": "a row a station and slot",
+    "station_status": "one row per station and slot",
     "stations": "the versions of each station: name, place, capacity, since when",
-    "slots": "a row a slot: collected, stale, partial or missing, and why",
-    "gaps": "a row a gap: consecutive missing slots with the same cause",
-    "runs": "a row a run of the collector: when, how it ended, what it got",
-    "coverage": "a row a station and day: how well it was seen",
+    "slots": "one row per slot: collected, stale, partial or missing, and why",
+    "gaps": "one row per gap: consecutive missing slots with the same cause",
+    "runs": "one row per run of the collector: time, outcome, result",
+    "coverage": "one row per station and day: its coverage",
 }
 SOURCES = {
     "fetch": "collected in its slot",
     "recovery": "accepted in its slot, committed by a later run",
-    "adopted": "found complete in the daily file, and taken into the account",
+    "adopted": "found complete in the daily file, and added to the ledger",
     "backfill": "committed later from a payload that was kept",
 }
 COLUMNS = (
     "Each column is described in `datapackage.json`. Times are ISO 8601 with the "
     "system's offset in CSV, epoch seconds in Parquet. An empty cell means that the "
-    "publisher did not say."
+    "publisher gave no value."
 )
 SOURCE = (
-    "{credit} (feed: {host}). Licence of the data: {license}. The files are what the "
-    "publisher said at each moment; nothing was corrected."
+    "{credit} (feed: {host}). Licence of the data: {license}. The files contain "
+    "what was published at each moment; nothing was corrected."
 )
 METHODS = """
 ## Methods
@@ -259,14 +259,14 @@ METHODS = """
 - *Slot.* Time is divided into slots of {interval}, each named by its start. A snapshot
   belongs to the slot in which it was fetched, never to a time stated by the publisher.
 - *Missing.* An expected slot without a snapshot. Its cause was derived from the record
-  of runs: whether one began, how it ended, whether the machine was off or asleep.
+  of runs: whether one started, how it ended, whether the machine was off or suspended.
 - *Stale.* The feed had old data: its time stamp, or the newest report of its stations,
-  stood still, fell back, or was 15 minutes old. Such rows are included.
+  did not advance, went backwards, or was 15 minutes old. Such rows are included.
 - *Partial.* Stations or documents were missing in the snapshot. Such rows are included.
 - *Backfilled.* Slots filled afterwards keep their source in the column `source` of
   `slots`; nothing was interpolated.
 - *Unknown docks.* Docks that were never above 0 over a day should be read as unknown.
-- *Not published.* Columns of the runs that tell of the collecting machine.
+- *Not published.* Columns of the runs that describe the collecting machine.
 """
 VERIFY = """
 ## How to check it

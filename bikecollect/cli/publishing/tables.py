@@ -22,7 +22,7 @@ READABLE = 0o644
 DATA = "data"
 PUBLISHED = (STATUS, "stations", "slots", "gaps", "runs", "coverage")
 PRIVATE = frozenset({"boot_id", "uptime", "awake", "file", "error"})
-"""Columns of the runs that tell of the collecting machine; they are not published."""
+"""Columns of the runs that describe the collecting machine; they are not published."""
 
 
 class WrittenTable(NamedTuple):

@@ -50,9 +50,13 @@ def summary(
     if rejected:
         lines.append(f"  {rejected} rejected for a wrong clock: unchanged")
     if unreadable:
-        lines.append(f"  {unreadable:,} rows or blocks over there are unreadable")
+        lines.append(
+            f"  {unreadable:,} rows or blocks of the other archive are unreadable"
+        )
     if impossible:
-        lines.append(f"  {impossible:,} values over there are impossible: left empty")
+        lines.append(
+            f"  {impossible:,} impossible values of the other archive: empty here"
+        )
     lines += _agreement(agreement)
     lines += _stale(fillings, zone)
     if counts:

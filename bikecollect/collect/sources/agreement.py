@@ -43,8 +43,8 @@ class Agreement:
 
     *equal* of the *values* that both know (vehicles, docks) are the same; *here* and
     *there* count stations that only ours or only theirs has. *common* of *stations*
-    over there are known here, *unpadded* but for leading zeros. With times moved by
-    *shift* seconds, *shifted* of the values are the same.
+    of the other archive are known here, *unpadded* except for leading zeros. With times
+    moved by *shift* seconds, *shifted* of the values are the same.
     """
 
     slots: int = 0
