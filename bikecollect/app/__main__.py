@@ -1,7 +1,7 @@
 """Serves the app: python -P -m bikecollect.app HOST PORT [NAME]... (`bikecollect app`).
 
-Its address is printed once it answers, and it answers once everything that the first
-page needs is loaded.
+Its address is printed once it answers, and it answers once all pages are loaded and
+the data of the first one are read.
 """
 
 import logging
@@ -19,13 +19,13 @@ from bikecollect.app.queries import current
 
 ADDRESS = "BIKECOLLECT_APP_ADDRESS"
 """The environment variable with the app's address."""
-CHART_PAGES = ("station", "city", "collection", "systems")
-"""The pages that import Altair, which the first page has no need of."""
+PAGES = ("now", "station", "city", "collection", "systems")
+"""The modules of the pages."""
 SOON = 0.02
 
 
 def _announce(address: str) -> None:
-    """Print *address* once the server answers, then load the other pages."""
+    """Print *address* once the server answers."""
     place = urlsplit(address)
     while True:
         try:
@@ -35,20 +35,20 @@ def _announce(address: str) -> None:
         else:
             break
     click.echo(f"The data app: {address} (Ctrl-C ends it)")
-    for page in CHART_PAGES:
-        import_module(f"bikecollect.app.pages.{page}")
 
 
 def main(host: str, port: str, *names: str) -> None:
-    """Load what the first page needs, then serve it."""
+    """Load all pages and the data of the first one, then serve them."""
     opening = threading.Thread(target=current.warm)
     opening.start()
     # Each cache of the pages would warn that there is no server yet.
     logging.disable(logging.WARNING)
     server = import_module("bikecollect.app.server")
-    import_module("bikecollect.app.pages.now")
-    logging.disable(logging.NOTSET)
+    for page in PAGES:
+        import_module(f"bikecollect.app.pages.{page}")
     opening.join()
+    import_module("bikecollect.app.frames").warm()
+    logging.disable(logging.NOTSET)
     address = os.environ[ADDRESS]
     threading.Thread(target=_announce, args=[address], daemon=True).start()
     server.serve(host, int(port), names)

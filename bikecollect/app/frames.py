@@ -1,5 +1,6 @@
 """The data of the pages as pandas frames, cached until something new is committed."""
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from bikecollect.app.queries.service import DataService
 from bikecollect.app.queries.station_names import StationTexts, display_names
 from bikecollect.app.queries.stations import Known, MapStation, known, places
 from bikecollect.app.queries.systems import NewestCounts, newest_counts
+from bikecollect.core.errors import BikecollectError
 from bikecollect.reports.coverage import Account
 from bikecollect.reports.runner import Answer
 from bikecollect.reports.status import Standing
@@ -191,15 +193,41 @@ def calendar(name: str, when: Span) -> pd.DataFrame:
 
 
 @st.cache_data(max_entries=2_000, show_spinner=False)
-def _surveyed(
+def _standing(
     _service: DataService,
     state: tuple[object, ...],  # part of the cache's key
     name: str,
-) -> tuple[Standing, NewestCounts]:
-    folder = _service.settings.system_folder(name)
-    return _service.standing(name), newest_counts(folder)
+) -> Standing:
+    return _service.standing(name)
 
 
-def surveyed(name: str) -> tuple[Standing, NewestCounts]:
-    """Return the status of the system *name*, and the counts of its newest slot."""
-    return _surveyed(data_service(), data_service().state(name), name)
+def standing(name: str) -> Standing:
+    """Return the status of the system *name*, as of this slot or a little before."""
+    return _standing(data_service(), data_service().state(name), name)
+
+
+@st.cache_data(max_entries=2_000, show_spinner=False)
+def _counts(
+    _service: DataService,
+    state: tuple[object, ...],  # part of the cache's key
+    name: str,
+) -> NewestCounts:
+    return newest_counts(_service.settings.system_folder(name))
+
+
+def counts(name: str) -> NewestCounts:
+    """Return the counts of the newest slot of the system *name*."""
+    return _counts(data_service(), data_service().state(name), name)
+
+
+def warm() -> None:
+    """Read in advance what the first page shows; errors are shown by the page."""
+    service = data_service()
+    with suppress(BikecollectError):
+        name = next(iter(service.settings.systems))
+        standing(name)
+        if (days := service.days(name)) is not None:
+            for report in ("snapshot", "vehicles"):
+                answer(name, report, (days[1] - DAY, days[1] + DAY))
+            texts(name)
+            last_hours(name)

@@ -12,7 +12,6 @@ from streamlit.navigation.page import StreamlitPage
 from bikecollect.app import frames, mode, widgets
 from bikecollect.core.errors import BikecollectError
 from bikecollect.core.slots import iso
-from bikecollect.core.text import ago
 from bikecollect.reports.status import Standing
 
 ONLY = "BIKECOLLECT_APP_SYSTEM"
@@ -113,18 +112,21 @@ def _system() -> str:
 
 def _age(name: str) -> None:
     """Show the age of the newest data; the browser counts on."""
-    health = widgets.service().standing(name).health
+    health = standing(name).health
     if health.behind is None:
         return
-    when = iso(health.now - health.behind, frames.zone(name))
+    newest = health.now - health.behind
+    when = iso(newest, frames.zone(name))
     _component()(
         key="age",
         data={
-            "age": health.behind,
+            "age": widgets.service().clock() - newest,
             "when": f"{when[:10]} {when[11:16]}",
             "late": health.late,
         },
     )
+    if health.late:
+        st.markdown("**Late**: see Collection.", width="content")
 
 
 @cache
@@ -137,16 +139,9 @@ def _component() -> Any:
 
 
 def _warn(name: str) -> None:
-    """Warn of late data, and of files that could not be read."""
-    health = standing(name).health
-    if health.behind is None:
+    """Warn of a system without data, and of files that could not be read."""
+    if standing(name).health.behind is None:
         st.warning(f"**{widgets.plain(name)}**: nothing has been collected yet.")
-    elif health.late:
-        st.warning(
-            f"The newest data are from {ago(health.behind)}, which is late: see "
-            "Collection.",
-            icon=":material/schedule:",
-        )
     skipped = widgets.service().skipped(name)
     if skipped and mode.is_public():
         days = widgets.counted(len(skipped), "day")
@@ -158,8 +153,8 @@ def _warn(name: str) -> None:
 
 
 def standing(name: str) -> Standing:
-    """Return the status of the system *name*."""
-    return widgets.service().standing(name)
+    """Return the status of the system *name*, as of this slot or a little before."""
+    return frames.standing(name)
 
 
 @st.fragment(run_every=LOOK_AGAIN)

@@ -146,15 +146,15 @@ def showing(key: str, chosen: str) -> None:
 def span(name: str, *, default: str = "28 days") -> Span:
     """Return the range of days chosen by the user: its first day, and the day after."""
     first, last_of_all = days(name)[0], last_day(name)
-    left, right = st.columns(2)
-    chosen = left.selectbox(
+    row = st.container(horizontal=True)
+    chosen = row.selectbox(
         "Range",
         [*RANGES, OWN],
         index=list(RANGES).index(default),
         key="range",
         bind="query-params",
     )
-    with right:
+    with row:
         if chosen == OWN:
             return ends(name, "range", (first, last_of_all))
         last = day("Last day", "range_last", last_of_all, (first, last_of_all))

@@ -119,7 +119,7 @@ def test_a_public_app_shows_nothing_of_the_machine(
     page.get_by_role("heading", name="Gaps and their causes").wait_for()
 
     text = page.locator("body").inner_text()
-    assert "Coverage of the year" in text
+    assert "Coverage day by day" in text
     for secret in (str(config.parent), "Incidents", "Runs of the last", "Disk"):
         assert secret.casefold() not in text.casefold()
 

@@ -80,16 +80,13 @@ def test_the_live_page_names_its_slot_and_stations(show: Show) -> None:
     assert list(table.value["vehicles"]) == [4, 0, 5]
 
 
-def test_late_data_is_a_warning(show: Show, world: World) -> None:
-    """An hour without a block is a warning, not small print."""
+def test_late_data_are_marked_beside_their_age(show: Show, world: World) -> None:
+    """An hour without a block is told in the head, without a line for itself."""
     world.clock.now += 3600
 
     app = show("now")
 
-    (warning,) = app.warning
-    assert warning.value == (
-        "The newest data are from 1 h 0 min ago, which is late: see Collection."
-    )
+    assert "**Late**: see Collection." in [text.value for text in app.markdown]
 
 
 @pytest.mark.parametrize(

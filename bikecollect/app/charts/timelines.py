@@ -15,13 +15,10 @@ from bikecollect.app.charts.encodings import (
     time_axis,
     tooltips,
 )
-from bikecollect.core.text import WEEKDAYS
 
 HEIGHT = 260
 DASHES = [[1, 0], [6, 3], [2, 2], [8, 2, 2, 2]]
 """The dash patterns of the first to the fourth line."""
-DAYS = f"{list(WEEKDAYS)}[datum.value / 24]"
-"""The label of an hour of the week: its day."""
 EVENT_TIPS = {"old": ("before", ""), "new": ("after", "")}
 BREAK: Literal["break-paths-show-domains"] = "break-paths-show-domains"
 """What a line does where its value is absent."""
@@ -112,48 +109,6 @@ def events(x: str, kind: str, ends: tuple[date, date]) -> alt.Chart:
         )
     )
     return chart
-
-
-def small_week(
-    measure: str, *, form: str, tips: Tips, domain: tuple[float, float]
-) -> alt.Chart:
-    """Return a small chart of the hours of the week; *domain* ends its scale."""
-    days = alt.Axis(
-        values=list(range(0, 168, 24)),
-        labelExpr=DAYS,
-        labelAlign="left",
-        labelOverlap=True,
-        grid=True,
-    )
-    chart: alt.Chart = (
-        alt.Chart(height=120)
-        .mark_line(
-            color=BLUE,
-            strokeWidth=1.6,
-            interpolate="step-after",
-            point=alt.OverlayMarkDef(color=BLUE, size=8),  # an hour beside unseen ones
-        )
-        .encode(
-            x=alt.X("hour_of_week:Q", title=None, axis=days).scale(
-                domain=[0, 168], nice=False
-            ),
-            y=alt.Y(measure, type="quantitative", title=None)
-            .axis(format=form, tickCount=3)
-            .scale(domain=list(domain), clamp=True, nice=False),
-            tooltip=tooltips(tips),
-        )
-    )
-    return chart
-
-
-def scale_of(lowest: float, highest: float, least: float) -> tuple[float, float]:
-    """Return the ends of a scale for values that are not negative, *least* apart.
-
-    >>> scale_of(1.0, 1.0, 0.05), scale_of(0.0, 0.0, 1.0), scale_of(0.2, 0.9, 0.05)
-    ((0.95, 1.0), (0.0, 1.0), (0.2, 0.9))
-    """
-    start = max(0.0, min(float(lowest), highest - least))
-    return start, max(float(highest), start + least)
 
 
 def _shade(x: str, where: str, colour: str) -> alt.Chart:

@@ -7,7 +7,13 @@ import pandas as pd
 import streamlit as st
 
 from bikecollect.app import frames, header, mode, widgets
-from bikecollect.app.charts import city_map, encodings, heatmaps, timelines
+from bikecollect.app.charts import (
+    city_map,
+    encodings,
+    heatmaps,
+    small_weeks,
+    timelines,
+)
 from bikecollect.app.queries import chart_rows
 from bikecollect.app.queries.comparison import compared
 from bikecollect.app.queries.current import data_service
@@ -40,8 +46,6 @@ RANKED = {
     ),
     "station_id": "id",
 }
-SMALL_CHARTS = 3
-"""Charts of areas beside each other."""
 WHOLE = "the whole city"
 STATION_SLOTS = "station slots"
 
@@ -185,19 +189,12 @@ def _areas(name: str) -> None:
     if known.empty:
         st.info("No hour of the week was seen in these areas.")
         return
-    tips = widgets.HOUR_TIPS | {column: (measure, form)}
-    domain = timelines.scale_of(known.min(), known.max(), LEAST[form])
-    for row in range(0, len(chosen), SMALL_CHARTS):
-        places = st.columns(SMALL_CHARTS)
-        for place, area in zip(places, chosen[row:], strict=False):
-            place.markdown(f"**{widgets.plain(area)}**")
-            place.altair_chart(
-                timelines.small_week(
-                    column, form=form, tips=tips, domain=domain
-                ).properties(data=some[some["place"] == area]),
-                width="stretch",
-                alt=f"{measure} in one area through the week",
-            )
+    small_weeks.draw(
+        {area: _by_hour(some[some["place"] == area], column) for area in chosen},
+        title=measure,
+        domain=small_weeks.scale_of(known.min(), known.max(), LEAST[form]),
+        is_share=form.endswith("%"),
+    )
     widgets.foot(
         some,
         f"{name}-areas",
@@ -206,15 +203,20 @@ def _areas(name: str) -> None:
     )
 
 
+def _by_hour(table: pd.DataFrame, column: str) -> dict[int, float]:
+    """Return the known values of *column* by their hour of the week."""
+    return dict(table.set_index("hour_of_week")[column].dropna().items())
+
+
 def _compare(name: str) -> None:
     first, newest = widgets.days(name)[0], widgets.last_day(name)
     length = half((newest - first).days + 1)
     middle = newest - timedelta(days=length)
     left, right = st.columns(2)
-    with left:
+    with left.container(horizontal=True):
         begin = middle - timedelta(days=length - 1)
         one = widgets.ends(name, "a", (begin, middle), "First period")
-    with right:
+    with right.container(horizontal=True):
         begin = middle + timedelta(days=1)
         other = widgets.ends(name, "b", (begin, newest), "Second period")
     measure = _measure()

@@ -91,13 +91,14 @@ def _incidents(name: str) -> None:
         st.caption("None.")
         return
     table = frames.frame(collection.incidents(incidents), frames.zone(name))
+    until = table["until"].dt.strftime("%Y-%m-%d %H:%M").fillna("still open")
     st.dataframe(
-        table,
+        table.assign(until=until),
         hide_index=True,
         column_config={
             "what": st.column_config.TextColumn("incident", width="medium"),
             "since": widgets.time_column("since"),
-            "until": widgets.time_column("until", "Empty if still open"),
+            "until": "until",
             "slots": "bad slots",
             "lost": "slots lost",
             "text": st.column_config.TextColumn("details", width="large"),
@@ -108,7 +109,7 @@ def _incidents(name: str) -> None:
 
 
 def _calendar(name: str) -> None:
-    st.header("Coverage of the year", anchor=False)
+    st.header("Coverage day by day", anchor=False)
     first, last = widgets.days(name)[0], widgets.last_day(name)
     when = (max(first, last - timedelta(days=365)), last + timedelta(days=1))
     table = frames.calendar(name, when)
@@ -117,7 +118,7 @@ def _calendar(name: str) -> None:
         table,
         f"{name}-coverage",
         widgets.basis(table["collected"].sum(), table["expected"].sum()),
-        "A square for each day of the year: the share of its slots collected",
+        "A square for each day: the share of its slots collected",
     )
 
 
@@ -131,14 +132,15 @@ def _gaps(name: str) -> None:
         "cause": ("cause", ""),
         "meaning": ("meaning", ""),
         "slots": ("slots", ",d"),
+        "hours": ("hours", ",.1f"),
     }
     count, zone = account.total, frames.zone(name)
     widgets.figure(
-        bars.ranked("slots", "cause", title="missing slots", form=",d", tips=tips),
-        frames.frame(collection.causes(account), zone),
+        bars.ranked("hours", "cause", title="hours missing", form="~s", tips=tips),
+        frames.frame(collection.causes(account, data_service().settings.seconds), zone),
         f"{name}-causes",
         widgets.basis(count.collected, count.expected),
-        "Missing slots by cause",
+        "Missing hours by cause",
     )
     table = frames.frame(collection.gaps(account), zone)
     st.dataframe(
@@ -147,6 +149,7 @@ def _gaps(name: str) -> None:
         column_config={
             "first_slot": widgets.time_column("from"),
             "until": widgets.time_column("until"),
+            "hours": st.column_config.NumberColumn("hours", format="%.1f"),
             "meaning": st.column_config.TextColumn("meaning", width="medium"),
             "backfillable": st.column_config.NumberColumn(
                 "payloads kept", help="Tried by `bikecollect backfill --dry-run`"

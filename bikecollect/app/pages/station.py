@@ -134,7 +134,7 @@ def _at_least(name: str, station: str, when: Span) -> None:
     if seen.empty:
         st.caption("The station was not seen in this range.")
         return
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="medium"):
         for least in AT_LEAST:
             share = percent(float((seen >= least).mean()))
             st.metric(widgets.counted(least, "bike"), share, width="content")

@@ -47,7 +47,7 @@ def _by_slot(name: str, station: str, when: Span) -> None:
     tips |= {column: (title, "d") for column, (title, _) in series.items()}
     tips |= {"said": ("this slot", ""), "is_renting": ("renting", "")}
     _past(
-        timelines.lines("slot", series, unit="number", tips=tips, step=True),
+        timelines.lines("slot", series, unit="bikes, docks", tips=tips, step=True),
         table,
         station,
         widgets.basis((~table["missing"]).sum(), len(table)),

@@ -37,7 +37,7 @@ def page() -> None:
     standings, counts = [], {}
     for name in service.settings.systems:
         try:
-            standing, counts[name] = frames.surveyed(name)
+            standing, counts[name] = frames.standing(name), frames.counts(name)
         except BikecollectError:
             st.warning(f"{widgets.plain(name)} cannot be read.")
         else:

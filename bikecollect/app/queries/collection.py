@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from bikecollect.core.causes import meaning
 from bikecollect.core.incidents import KINDS, Incident
 from bikecollect.core.run import Run
+from bikecollect.core.slots import HOUR
 from bikecollect.reports.coverage import Account
 from bikecollect.reports.runner import Answer
 
@@ -60,20 +61,27 @@ def incidents(incidents: Iterable[Incident]) -> Answer:
     return Answer(columns, sorted(rows, key=lambda row: row[1], reverse=True))
 
 
-def causes(account: Account) -> Answer:
-    """Return the missing slots by cause, with the meaning of the cause."""
-    rows = [(cause, slots, meaning(cause)) for cause, slots in account.causes.items()]
-    return Answer(["cause", "slots", "meaning"], rows)
+def causes(account: Account, seconds: int) -> Answer:
+    """Return the missing slots by cause, with their hours and the cause's meaning.
+
+    A slot has so many *seconds*.
+    """
+    rows = [
+        (cause, slots, slots * seconds / HOUR, meaning(cause))
+        for cause, slots in account.causes.items()
+    ]
+    return Answer(["cause", "slots", "hours", "meaning"], rows)
 
 
 def gaps(account: Account) -> Answer:
     """Return a row per gap, the newest first."""
-    columns = ["first_slot", "until", "slots", "cause", "meaning"]
+    columns = ["first_slot", "until", "slots", "hours", "cause", "meaning"]
     rows = [
         (
             gap.start,
             gap.end,
             gap.slots,
+            (gap.end - gap.start) / HOUR,
             gap.cause,
             meaning(gap.cause),
             gap.backfillable,

@@ -134,4 +134,6 @@ def _environment(settings: Settings, system_id: str | None) -> dict[str, str]:
         env["BIKECOLLECT_CONFIG"] = settings.source
     if system_id:
         env["BIKECOLLECT_APP_SYSTEM"] = system_id
+    # Each page is drawn in another thread: with a heap for each, memory only grows.
+    env.setdefault("MALLOC_ARENA_MAX", "2")
     return env
