@@ -31,6 +31,8 @@ INTERVAL = 600
 """Ten minutes: a month with a slot each five minutes would take twice as long."""
 COMPACTED = 2 * HOUR
 """When the closed days of each night are archived, after midnight."""
+AT_ONCE = 5
+"""Days that are published together: after a week an alert would say what is late."""
 SLEEP = 5 * HOUR
 """How long the machine sleeps in one of the nights."""
 
@@ -80,6 +82,9 @@ def collect_days(
                 month.end_span()
                 times = Times(partial(float, slot), time, time)
                 archiver.add(settings, YOUBIKE, _day_before(slot), times)
+                if archiver.waiting == AT_ONCE:
+                    archiver.finish()
+                    _compact(settings, slot)
             if not _is_off(slot, at):
                 month.collect(slot, is_quiet=_is_quiet(slot, at, all_slots))
         month.end_span()

@@ -144,10 +144,20 @@ class DayArchiver:
         trace: TracebackType | None,
     ) -> None:
         if error is None:
-            for day in self._days:
-                day.get()
+            self.finish()
         self._pool.terminate()
         self._pool.join()
+
+    @property
+    def waiting(self) -> int:
+        """The number of days that no compaction has published yet."""
+        return len(self._days)
+
+    def finish(self) -> None:
+        """Wait until all days are prepared, to be published by a compaction."""
+        for day in self._days:
+            day.get()
+        self._days.clear()
 
     def add(self, settings: Settings, name: str, day: str, times: Times) -> None:
         """Prepare *day*, which nothing writes to any more, at the time of *times*."""

@@ -47,8 +47,9 @@ def week(
         alt.Chart(height=alt.Step(24))
         .mark_rect(stroke=None)
         .encode(
+            # Whole pixels: the background would show between the hours.
             x=alt.X("hour:O", title="hour of the day", axis=hours).scale(
-                domain=list(range(24))
+                domain=list(range(24)), round=True
             ),
             y=alt.Y("weekday:O", title=None).scale(domain=WEEKDAYS),
             color=colour.legend(legend),

@@ -33,23 +33,27 @@ def lines(
     tips: Tips,
     step: bool = False,
     between: tuple[str, str] | None = None,
+    is_filled: bool = False,
 ) -> alt.LayerChart:
     """Return lines over time; *series* has the title and the colour of each column.
 
     A line is interrupted where its value is absent. The background is shaded up to
     ``until`` where the column ``missing`` or ``closed`` is true. *between* are the
-    columns with the minimum and the maximum of the first of *series*.
+    columns with the minimum and the maximum of the first of *series*; with *is_filled*
+    the area below the first is filled.
     """
     names, colours = zip(*series.values(), strict=True)
     bend: Bend = "step-after" if step else "linear"
     grounds = [_shade(x, "missing", GREY), _shade(x, "closed", ORANGE)]
     chart = alt.LayerChart(layer=grounds)
+    area = alt.Chart().mark_area(
+        opacity=0.2, color=colours[0], interpolate=bend, invalid=BREAK
+    )
     if between:
-        area = alt.Chart().mark_area(
-            opacity=0.2, color=colours[0], interpolate=bend, invalid=BREAK
-        )
         low = alt.Y(between[0], type="quantitative", title=unit)
         chart += area.encode(x=time_axis(x), y=low, y2=between[1])
+    elif is_filled:
+        chart += area.encode(x=time_axis(x), y=_count(next(iter(series)), unit))
     style = _line_style(names, colours)
     for column, (name, _) in series.items():
         line = _named(name).mark_line(interpolate=bend, strokeWidth=2, invalid=BREAK)

@@ -205,7 +205,8 @@ def _areas(name: str) -> None:
 
 def _by_hour(table: pd.DataFrame, column: str) -> dict[int, float]:
     """Return the known values of *column* by their hour of the week."""
-    return dict(table.set_index("hour_of_week")[column].dropna().items())
+    known = table.dropna(subset=[column])
+    return dict(zip(known["hour_of_week"], known[column], strict=True))
 
 
 def _compare(name: str) -> None:

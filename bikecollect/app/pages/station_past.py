@@ -1,6 +1,6 @@
 """The past of a station: its availability, and changes of its data."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -14,6 +14,8 @@ from bikecollect.app.queries import chart_rows
 from bikecollect.app.queries.current import data_service
 from bikecollect.reports.runner import Answer
 
+Line = tuple[str, str]
+"""The title and the colour of a line."""
 RAW_DAYS, HOURLY_DAYS = 10, 92
 """The longest ranges drawn by slot, and by hour; longer ones are drawn by day."""
 
@@ -38,16 +40,23 @@ def _by_slot(name: str, station: str, when: Span) -> None:
         "num_vehicles_available",
     )
     table = frames.frame(answer, frames.zone(name))
-    series = {
+    shown = {
         "num_vehicles_available": ("bikes", encodings.BLUE),
         "num_docks_available": ("free docks", encodings.ORANGE),
         "capacity": ("capacity", encodings.GREY),
     }
     tips = {"slot": ("slot", "%a %d %b %H:%M")}
-    tips |= {column: (title, "d") for column, (title, _) in series.items()}
+    tips |= {column: (title, "d") for column, (title, _) in shown.items()}
     tips |= {"said": ("this slot", ""), "is_renting": ("renting", "")}
     _past(
-        timelines.lines("slot", series, unit="bikes, docks", tips=tips, step=True),
+        timelines.lines(
+            "slot",
+            _drawn(table, shown),
+            unit="bikes",
+            tips=tips,
+            step=True,
+            is_filled=True,
+        ),
         table,
         station,
         widgets.basis((~table["missing"]).sum(), len(table)),
@@ -88,25 +97,36 @@ MORE_TIPS = {
 def _summed(name: str, station: str, when: Span, how: PastSummary) -> None:
     answer = how.rows(frames.answer(name, how.report, when, stations=(station,)))
     table = frames.frame(answer, frames.zone(name))
-    series = {
+    shown = {
         "mean_vehicles": ("bikes", encodings.BLUE),
         "mean_docks": ("free docks", encodings.ORANGE),
         how.capacity: ("capacity", encodings.GREY),
     }
     tips = {"time": (how.word, how.form)}
-    for column, (title, _) in series.items():
+    for column, (title, _) in shown.items():
         tips[column] = (title, widgets.COUNT)
     tips |= MORE_TIPS
     chart = timelines.lines(
         "time",
-        series,
-        unit=f"mean of the {how.word}",
+        _drawn(table, shown),
+        unit=f"bikes, mean of the {how.word}",
         tips=tips,
         step=how.between is not None,
         between=how.between,
+        is_filled=True,
     )
     band = " Blue area: fewest to most bikes of the day." if how.between else ""
     _past(chart, table, station, widgets.summed(table) + band)
+
+
+def _drawn(table: pd.DataFrame, shown: Mapping[str, Line]) -> dict[str, Line]:
+    """Return the lines of *shown* to draw: bikes, and the capacity above them.
+
+    Free docks are the space between the two, and a line if no capacity is known.
+    """
+    bikes, docks, capacity = shown
+    other = capacity if table[capacity].notna().any() else docks
+    return {bikes: shown[bikes], other: shown[other]}
 
 
 def _past(
@@ -118,7 +138,7 @@ def _past(
         table,
         f"{station}-history",
         f"{caption} Grey: no data.{closed}",
-        "Bikes, free docks and capacity of the station over time",
+        "Bikes and capacity of the station over time",
     )
 
 
