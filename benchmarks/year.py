@@ -170,12 +170,14 @@ def _day(db: "DuckDBPyConnection", data: Path, number: int) -> tuple[object, ...
     _copy(db, "SELECT * FROM run_values", files["runs"], small)
     _copy(db, plain.format(summaries.coverage(INTERVAL), ""), files["coverage"], small)
     profile = plain.format(summaries.profile(), ", hour_of_week")
-    _copy(db, profile, files["profile"], small)
+    _copy(db, profile, files["profile"], parquet.PROFILE)
     slots = sum(not missing(slot) for slot in range(begin, end, INTERVAL))
-    parts = {
+    parts: dict[str, dict[str, object]] = {
         name: {"bytes": path.stat().st_size, "sha256": digest(path)}
         for name, path in files.items()
     }
+    for name in summaries.NEW_COLUMN:
+        parts[name]["format"] = summaries.FORMAT
     texts = ("0" * 64, "Asia/Taipei", float(end), 1, json.dumps(parts))
     return (day, slots * STATIONS, slots, *texts)
 

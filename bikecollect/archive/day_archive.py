@@ -332,7 +332,8 @@ class Archive:
     def _engine(self, aside: Path) -> Iterator["DuckDBPyConnection"]:
         make_folder(aside)
         memory = VEHICLE_MEMORY if self.layout is VEHICLE_LAYOUT else MEMORY
-        db = duckdb_engine.connect(aside / "spill", memory=memory)
+        threads = duckdb_engine.THREADS
+        db = duckdb_engine.connect(aside / "spill", memory=memory, threads=threads)
         try:
             yield db
         finally:

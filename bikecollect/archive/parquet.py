@@ -42,7 +42,13 @@ SMALL = (
     "FORMAT parquet, PARQUET_VERSION V1, COMPRESSION zstd, COMPRESSION_LEVEL 12,"
     f" ROW_GROUP_SIZE {ROW_GROUP}, DICTIONARY_SIZE_LIMIT 1"
 )
-"""The options for a day's slots, runs and summaries, which are always read whole."""
+"""The options for a day's slots, runs and coverage, which are always read whole."""
+PROFILE = SMALL.replace("LIMIT 1", f"LIMIT {DICTIONARY}")
+"""The options for a day's profile.
+
+A report on a year decodes 14 million rows, dictionaries in half the time. The file is
+12 % larger than at level 19 without them, and written in a tenth of the time.
+"""
 VEHICLE_ROW_GROUP = 100_000
 """Of vehicles a day has millions of rows: a row group is held in memory."""
 QUICK = f"FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE {ROW_GROUP}"
@@ -160,14 +166,14 @@ def write_summaries(
         db.execute(
             f"CREATE VIEW {view} AS SELECT 0 AS system_id, 0 AS date, * FROM {source}"
         )
-    for dataset, sql, order in (
-        ("coverage", summaries.coverage(interval), "station_id"),
-        ("profile", summaries.profile(), "station_id, hour_of_week"),
+    for dataset, sql, order, options in (
+        ("coverage", summaries.coverage(interval), "station_id", SMALL),
+        ("profile", summaries.profile(), "station_id, hour_of_week", PROFILE),
     ):
         part = text(str(target / f"{dataset}.parquet"))
         db.execute(
             f"COPY (SELECT * EXCLUDE (system_id, date) FROM ({sql}) AS summed"
-            f" ORDER BY {order}) TO {part} ({SMALL})"
+            f" ORDER BY {order}) TO {part} ({options})"
         )
 
 

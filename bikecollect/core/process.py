@@ -214,6 +214,12 @@ def memory_left() -> float:
     return min(left, default=float("inf"))
 
 
+def address_space_left() -> float:
+    """Return how many bytes of addresses `ulimit -v` leaves to this process."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return float("inf") if soft == resource.RLIM_INFINITY else soft - _statm()[0]
+
+
 def _data_bytes() -> int:
     return _statm()[5]
 

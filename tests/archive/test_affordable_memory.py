@@ -1,8 +1,25 @@
 """DuckDB's memory follows what the process may still allocate."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from bikecollect.archive.query import duckdb_engine
+
+CONNECT = """
+import resource, sys
+from pathlib import Path
+from bikecollect.archive.query import duckdb_engine
+from bikecollect.core.errors import StorageError
+resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[1]) << 20, -1))
+try:
+    duckdb_engine.connect(Path(sys.argv[2]), memory="48MB")
+except StorageError as error:
+    sys.exit(f"{error.exit_code}: {error}")
+"""
+"""Connects with as many MiB of addresses as the first argument says."""
 
 
 @pytest.mark.parametrize(
@@ -15,3 +32,19 @@ def test_a_limited_process_takes_half_of_what_is_left(
     monkeypatch.setattr(duckdb_engine, "memory_left", lambda: float(left))
 
     assert duckdb_engine.affordable() == limit
+
+
+@pytest.mark.parametrize("mib", [200, 272, 352, 560, 700])
+def test_too_few_addresses_are_named_before_duckdb_aborts(
+    mib: int, tmp_path: Path
+) -> None:
+    """Under `ulimit -v` DuckDB ended the process with 127, or failed at random."""
+    process = subprocess.run(
+        [sys.executable, "-c", CONNECT, str(mib), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert "74: DuckDB cannot be started: `ulimit -v` leaves" in process.stderr
+    assert process.returncode == 1

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bikecollect.core.errors import NotInstalled, StorageError
-from bikecollect.core.process import memory_left
+from bikecollect.core.process import address_space_left, memory_left
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 MEMORY = "256MB"
 LEAST_MB = 48
 """Megabytes with which a report of a month of a large city still works."""
+THREADS = min(2, os.cpu_count() or 1)
+"""Threads that read, sort and sum up a day; each has buffers of its own."""
+ADDRESS_SPACE_MB = 850
+"""Megabytes of addresses that DuckDB reserves; it uses far less memory.
+
+With less it aborts the process (127), or fails at any later allocation.
+"""
 UNREADABLE = "cannot be read:"
 """Part of the error that a view raises when a lost day is queried."""
 
@@ -45,6 +52,7 @@ def connect(
 
     Raises NotInstalled if DuckDB is missing, StorageError if it cannot be started.
     """
+    _raise_if_cramped()
     try:
         import duckdb  # an extra, and heavy
     except ImportError as error:
@@ -62,6 +70,17 @@ def connect(
                 "allow_community_extensions": False,
                 "parquet_metadata_cache": True,
             }
+        )
+
+
+def _raise_if_cramped() -> None:
+    """Raise StorageError if `ulimit -v` leaves too few addresses to DuckDB."""
+    if (left := address_space_left()) < ADDRESS_SPACE_MB * 1_000_000:
+        raise StorageError(
+            f"DuckDB cannot be started: `ulimit -v` leaves {left / 1e6:.0f} MB of "
+            f"addresses, and it reserves {ADDRESS_SPACE_MB} MB (most of which it never "
+            "uses); run: ulimit -v unlimited; to limit memory, use a control group",
+            cause="archive",
         )
 
 
