@@ -125,8 +125,6 @@ def _age(name: str) -> None:
             "late": health.late,
         },
     )
-    if health.late:
-        st.markdown("**Late**: see Collection.", width="content")
 
 
 @cache

@@ -80,13 +80,23 @@ def test_the_live_page_names_its_slot_and_stations(show: Show) -> None:
     assert list(table.value["vehicles"]) == [4, 0, 5]
 
 
-def test_late_data_are_marked_beside_their_age(show: Show, world: World) -> None:
-    """An hour without a block is told in the head, without a line for itself."""
+def test_late_data_are_marked_beside_their_age(
+    show: Show, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An hour without a block is told with the age, without a line for itself."""
+    header = importlib.import_module("bikecollect.app.header")
+    drawn: list[Any] = []
+
+    def component() -> Any:
+        return lambda *, key, data: drawn.append(data)
+
+    monkeypatch.setattr(header, "_component", component)
     world.clock.now += 3600
 
     app = show("now")
 
-    assert "**Late**: see Collection." in [text.value for text in app.markdown]
+    assert drawn == [{"age": 3600.0, "when": "2026-11-22 13:00", "late": True}]
+    assert not app.warning
 
 
 @pytest.mark.parametrize(
@@ -207,7 +217,7 @@ def test_a_removed_station_keeps_its_page(show: Show, world: World) -> None:
     app = show("station", station="c")
 
     assert "Removed from the station list at 2026-11-22 13:05" in app.warning[0].value
-    assert [item.value for item in app.metric] == ["unknown", "unknown", "10"]
+    assert [item.value for item in app.metric] == ["10"]
     assert app.selectbox[0].value == "c"
 
 

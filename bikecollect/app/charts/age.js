@@ -13,11 +13,12 @@ export default function ({ data, parentElement }) {
   const box = parentElement.querySelector('.age'), since = performance.now();
   box.classList.toggle('late', data.late);
   const when = document.createElement('small');
-  when.textContent = `(${data.when}, local)`;
+  when.textContent = `(${data.when}, local${data.late ? '; see Collection' : ''})`;
   const text = document.createElement('span');
   box.replaceChildren(text, when);
   const show = () => {
-    text.textContent = `Newest data: ${ago(data.age + (performance.now() - since) / 1000)}`;
+    const age = ago(data.age + (performance.now() - since) / 1000);
+    text.textContent = `Newest data: ${age}${data.late ? ', late' : ''}`;
   };
   show();
   clearInterval(box.timer);

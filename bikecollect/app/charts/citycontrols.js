@@ -44,11 +44,11 @@ Object.assign(CityMap.prototype, {
     bar.replaceChildren();
     const parts = this.parts.filter((part) => part.length >= 5).slice(0, 4);
     if (parts.length < 2) return;
-    for (const part of parts) {
+    for (const [number, part] of parts.entries()) {
       const counts = new Map();
       for (const s of part) if (s.area) counts.set(s.area, (counts.get(s.area) || 0) + 1);
       const [area] = [...counts].sort((a, b) => b[1] - a[1])[0] || [''];
-      const button = element('button', `${area || 'Part'} (${part.length})`);
+      const button = element('button', `${isName(area) ? area : `Part ${number + 1}`} (${part.length})`);
       button.onclick = () => { this.fit(part); this.draw(); };
       bar.append(button);
     }
@@ -74,6 +74,9 @@ Object.assign(CityMap.prototype, {
 
   speak(text) { this.root.querySelector('.spoken').textContent = text; },
 });
+
+// Returns whether an area has a name: many feeds have a number only.
+function isName(area) { return /\p{L}/u.test(area || ''); }
 
 function element(tag, text) {
   const made = document.createElement(tag);

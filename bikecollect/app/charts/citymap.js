@@ -219,7 +219,7 @@ class CityMap {
   names() {
     const areas = new Map();
     for (const s of this.stations) {
-      if (!s.area) continue;
+      if (!isName(s.area)) continue;
       if (!areas.has(s.area)) areas.set(s.area, []);
       areas.get(s.area).push(s.at);
     }

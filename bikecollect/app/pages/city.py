@@ -48,6 +48,9 @@ RANKED = {
 }
 WHOLE = "the whole city"
 STATION_SLOTS = "station slots"
+WEEK = 7
+OFTEN_UNCHANGED = 0.05
+"""The share of unchanged slots from which it is explained."""
 
 
 def page() -> None:
@@ -61,8 +64,9 @@ def _measure() -> str:
 
 
 def _regions(name: str) -> list[str]:
-    stations = frames.stations(name, widgets.days(name)[1]).values()
-    return sorted({station.region for station in stations if station.region})
+    """Return the areas as the reports call them, in English or not."""
+    texts = frames.texts(name).values()
+    return sorted({about.region for about in texts if about.region})
 
 
 def _week(name: str) -> None:
@@ -211,15 +215,12 @@ def _by_hour(table: pd.DataFrame, column: str) -> dict[int, float]:
 
 def _compare(name: str) -> None:
     first, newest = widgets.days(name)[0], widgets.last_day(name)
-    length = half((newest - first).days + 1)
-    middle = newest - timedelta(days=length)
+    earlier, later = periods(first, newest)
     left, right = st.columns(2)
     with left.container(horizontal=True):
-        begin = middle - timedelta(days=length - 1)
-        one = widgets.ends(name, "a", (begin, middle), "First period")
+        one = widgets.ends(name, "a", earlier, "First period")
     with right.container(horizontal=True):
-        begin = middle + timedelta(days=1)
-        other = widgets.ends(name, "b", (begin, newest), "Second period")
+        other = widgets.ends(name, "b", later, "Second period")
     measure = _measure()
     column = MEASURES[measure][0]
     before, after = (frames.answer(name, "availability", span) for span in (one, other))
@@ -276,7 +277,7 @@ def _rankings(name: str) -> None:
     ranked = ranked.sort_values([column, "station_id"], ascending=[rising, True])
     st.header(f"Stations, {order.lower()} first", anchor=False)
     st.dataframe(
-        ranked[list(RANKED)],
+        ranked[list(RANKED)].round(3),
         hide_index=True,
         height=520,
         column_config=RANKED,
@@ -287,7 +288,7 @@ def _rankings(name: str) -> None:
         f"{widgets.counted(left_out, 'station')} left out: seen half as often as "
         "others or less, closed for half of the time or more, or never with a bike."
     )
-    if pd.notna(usual):
+    if pd.notna(usual) and usual >= OFTEN_UNCHANGED:
         text += (
             f" Half of the stations are unchanged in {usual:.0%} of slots or more: in "
             "this feed a stamp may move only with a count."
@@ -295,14 +296,20 @@ def _rankings(name: str) -> None:
     widgets.foot(ranked, f"{name}-rankings", text)
 
 
-def half(days: int) -> int:
-    """Return the days of each of two periods within *days*: whole weeks if possible.
+def periods(first: date, newest: date) -> tuple[frames.Span, frames.Span]:
+    """Return two periods to compare, each by its first and last day.
 
-    >>> half(30), half(60), half(9), half(1)
-    (14, 28, 4, 1)
+    They have the same weekdays if there are more than seven days.
+
+    >>> (a, b), (c, d) = periods(date(2026, 11, 1), date(2026, 11, 9))
+    >>> [day.day for day in (a, b, c, d)]
+    [1, 2, 8, 9]
     """
-    weeks = days // 2 // 7
-    return min(28, weeks * 7) if weeks else max(1, days // 2)
+    days = (newest - first).days + 1
+    length = min(28, days // 14 * 7) or (days - 7 if days > WEEK else max(1, days // 2))
+    shift = timedelta(days=max(length, WEEK if days > WEEK else 1))
+    begin = newest - timedelta(days=length - 1)
+    return (begin - shift, newest - shift), (begin, newest)
 
 
 def _name(known: Mapping[str, Known], station: str) -> str:

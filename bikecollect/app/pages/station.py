@@ -88,10 +88,13 @@ def _head(name: str, station: Known) -> None:
     with left:
         with st.container(horizontal=True, gap="large"):
             for title, value in shown.items():
-                st.metric(title, "unknown" if value is None else value, width="content")
+                if value is not None:
+                    st.metric(title, value, width="content")
         region = widgets.plain(station.region or "")
         place_of = f"{station.lat}, {station.lon}" if station.lat else ""
-        where = " · ".join(filter(None, (region, place_of)))
+        unknown = [title.lower() for title, value in shown.items() if value is None]
+        lacking = f"unknown: {', '.join(unknown)}" if unknown else ""
+        where = " · ".join(filter(None, (region, place_of, lacking)))
         st.caption(where or "The location is unknown.")
         if place and place.is_closed:
             st.warning("The feed reports that the station is closed.")
