@@ -54,33 +54,38 @@ if (
 LONGEST = (
     "test_cron.py",
     "test_schedule.py",
+    "test_report_spark_command.py",
     "test_browser.py",
-    "test_recorded_gaps.py",
-    "test_odd_history.py",
     "test_recorded_taipei.py",
     "test_hostile_day.py",
+    "test_recorded_gaps.py",
     "test_commands_crash.py",
     "test_vehicles_crash.py",
-    "test_report_spark_command.py",
-    "test_reports_spark.py",
+    "test_odd_history.py",
+    "test_powerloss.py",
+    "test_crash.py",
+    "test_hostile_payloads.py",
+    "test_gbfs_addresses.py",
+    "test_recorded_day.py",
+    "test_hostile_names.py",
+    "test_mirror_faults.py",
+    "test_report_scripts.py",
     "test_share.py",
     "test_behind_nginx.py",
     "test_publish.py",
-    "test_crash.py",
-    "test_powerloss.py",
-    "test_hostile_payloads.py",
     "test_trouble_day.py",
-    "test_hostile_names.py",
     "test_logs.py",
-    "test_recorded_day.py",
     "test_backfill.py",
     "test_output_file.py",
     "test_query_bounds.py",
     "test_mirror.py",
-    "test_mirror_faults.py",
     "test_mirror_live.py",
     "test_mirror_readers.py",
     "test_pair_of_hosts.py",
+    "test_vehicles_day.py",
+    "test_changed_settings.py",
+    "test_reports.py",
+    "test_recorded_figures.py",
 )
 """The files that take longest, or wait for a minute: several workers end together."""
 OUTSIDE = re.compile(
@@ -112,9 +117,14 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the longest files come first."""
+    """Let the longest files come first, and in a file what waits for a real cron."""
     order = {name: number for number, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: order.get(item.path.name, len(LONGEST)))
+
+    def place(item: pytest.Item) -> tuple[int, bool]:
+        place = order.get(item.path.name, len(LONGEST))
+        return place, place < len(LONGEST) and "real_cron" not in item.name
+
+    items.sort(key=place)
 
 
 def pytest_collection_finish() -> None:
@@ -146,6 +156,18 @@ def _home(homes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(user_folders, "_beside", [])
     monkeypatch.setattr(redact, "_learned", {})
     monkeypatch.chdir(home)
+
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
+
+
+@pytest.fixture(autouse=True)
+def _signals() -> Iterator[None]:
+    """Restore what a signal does: a command in this process changes it, for its end."""
+    handlers = [signal.getsignal(signum) for signum in SIGNALS]
+    yield
+    for signum, handler in zip(SIGNALS, handlers, strict=True):
+        signal.signal(signum, handler)
 
 
 @pytest.fixture(autouse=True)
