@@ -18,9 +18,9 @@ from bikecollect.storage.data_folder import INFORMATION, STATUS, VEHICLE_STATUS
 from bikecollect.storage.files.durable import (
     leave_reserve,
     make_folder,
+    replacing,
     sync_folder,
     write_all,
-    write_file,
 )
 from bikecollect.storage.files.regular_file import open_plain
 
@@ -155,17 +155,8 @@ class Store:
 
     def replace(self, file: str, data: bytes) -> None:
         """Rewrite *file* in one step, durably."""
-        path = self._folder / file
-        temporary = path.with_name(f".{path.name}.tmp")
-        try:
-            leave_reserve(path.parent, len(data))
-            write_file(temporary, data)
-            temporary.rename(path)
-            sync_folder(path.parent)
-        except OSError as error:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise StorageError(f"cannot write {path}: {error}") from error
+        with replacing(self._folder / file, len(data)) as fd:
+            write_all(fd, data)
 
     def remove(self, file: str) -> None:
         """Remove *file*, durably, if it exists."""

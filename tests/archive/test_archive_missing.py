@@ -9,21 +9,10 @@ from pathlib import Path
 import pytest
 from command import bikecollect
 from keeping import compacted
+from quiet_settings import write_settings
 from world import World
 
 from bikecollect.core.slots import DAY
-
-SETTINGS = """
-data_dir = "{}"
-[systems.city]
-feed = "gbfs"
-url = "http://127.0.0.1:1/gbfs.json"
-timezone = "Asia/Taipei"
-[systems.town]
-feed = "gbfs"
-url = "http://127.0.0.1:1/gbfs.json"
-timezone = "Asia/Taipei"
-"""
 
 
 @pytest.fixture
@@ -37,9 +26,7 @@ def config(tmp_path: Path) -> Path:
     compacted(world, csv_days=0)
     (tmp_path / "data" / "city" / ".bikecollect").touch()
     path = tmp_path / "bikecollect.toml"
-    path.write_text(SETTINGS.format(tmp_path / "data"), encoding="utf-8")
-    path.chmod(0o600)
-    return path
+    return write_settings(path, tmp_path / "data", "city", "town")
 
 
 def not_mounted(archive: Path) -> None:

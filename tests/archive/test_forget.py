@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from command import bikecollect
 from keeping import compacted, findings
-from test_archive_missing import SETTINGS
+from quiet_settings import write_settings
 from world import World
 
 from bikecollect.core.slots import DAY
@@ -27,8 +27,7 @@ def world(tmp_path: Path) -> World:
     world.clock.now += DAY
     (world.folder / ".bikecollect").touch()
     config = tmp_path / "bikecollect.toml"
-    config.write_text(SETTINGS.format(tmp_path / "data"), encoding="utf-8")
-    config.chmod(0o600)
+    write_settings(config, tmp_path / "data", "city", "town")
     return world
 
 

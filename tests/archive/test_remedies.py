@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from command import bikecollect
 from keeping import compacted
-from test_archive_missing import SETTINGS
+from quiet_settings import write_settings
 from world import World
 
 from bikecollect.archive.certificates import Finding
@@ -24,8 +24,7 @@ def world(tmp_path: Path) -> World:
     world.clock.now += 2 * DAY
     (world.folder / ".bikecollect").touch()
     config = tmp_path / "bikecollect.toml"
-    config.write_text(SETTINGS.format(tmp_path / "data"), encoding="utf-8")
-    config.chmod(0o600)
+    write_settings(config, tmp_path / "data", "city", "town")
     return world
 
 

@@ -6,19 +6,8 @@ from pathlib import Path
 
 import pytest
 from command import bikecollect
+from quiet_settings import write_settings
 from world import World
-
-SETTINGS = """
-data_dir = "{}"
-[systems.city]
-feed = "gbfs"
-url = "http://127.0.0.1:1/gbfs.json"
-timezone = "Asia/Taipei"
-[systems.town]
-feed = "gbfs"
-url = "http://127.0.0.1:1/gbfs.json"
-timezone = "Asia/Taipei"
-"""
 
 
 @pytest.fixture
@@ -28,9 +17,7 @@ def config(tmp_path: Path) -> Path:
         World(tmp_path / "data" / name).fetch({"a": 1, "b": 2})
         (tmp_path / "data" / name / ".bikecollect").touch()
     path = tmp_path / "bikecollect.toml"
-    path.write_text(SETTINGS.format(tmp_path / "data"), encoding="utf-8")
-    path.chmod(0o600)
-    return path
+    return write_settings(path, tmp_path / "data", "city", "town")
 
 
 def a_file_in_place_of_the_folder(city: Path) -> None:

@@ -6,15 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from quiet_settings import write_settings
 from world import World
-
-SETTINGS = """
-data_dir = "{}"
-[systems.city]
-feed = "gbfs"
-url = "http://127.0.0.1:1/gbfs.json"
-timezone = "Asia/Taipei"
-"""
 
 
 def with_limit(soft: int, hard: int, *command: str) -> subprocess.CompletedProcess[str]:
@@ -34,9 +27,7 @@ def config(tmp_path: Path) -> Path:
     World(tmp_path / "data" / "city").fetch({"a": 1})
     (tmp_path / "data" / "city" / ".bikecollect").touch()
     path = tmp_path / "bikecollect.toml"
-    path.write_text(SETTINGS.format(tmp_path / "data"), encoding="utf-8")
-    path.chmod(0o600)
-    return path
+    return write_settings(path, tmp_path / "data", "city")
 
 
 @pytest.mark.parametrize("command", [("export",), ("verify",), ("compact",)])

@@ -5,19 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from quiet_settings import write_settings
 from test_reserve import needs_namespaces
 from world import World
 
 from bikecollect.core.slots import DAY
 
 pytest.importorskip("duckdb")
-SETTINGS = """
-data_dir = "{}"
-[systems.city]
-feed = "gbfs"
-url = "http://127.0.0.1:1/gbfs.json"
-timezone = "Asia/Taipei"
-"""
 LEFT = {"no room": 300_000, "less than the reserve": 120_000}
 
 
@@ -38,9 +32,7 @@ def test_compact_leaves_no_partial_files_on_a_full_disk(
     (tmp_path / "data/city/.bikecollect").touch()
     disk = tmp_path / "disk"
     disk.mkdir()
-    config = tmp_path / "bikecollect.toml"
-    config.write_text(SETTINGS.format(disk), encoding="utf-8")
-    config.chmod(0o600)
+    config = write_settings(tmp_path / "bikecollect.toml", disk, "city")
     compact = f"{sys.executable} -m bikecollect --config {config} compact"
     script = f"""
 mount -t tmpfs -o size=8m none {disk} || exit 1

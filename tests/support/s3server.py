@@ -9,10 +9,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import unquote, urlsplit
 
-from served import running
+from served import QuietServer, running
 from waiting import wait_until
 
 BUCKET = "bikes"
@@ -193,15 +193,6 @@ class ProxyHandler(BaseHTTPRequestHandler):
         """Print nothing."""
 
 
-class ProxyServer(ThreadingHTTPServer):
-    """Serves each connection in a thread; clients that vanish are no error."""
-
-    daemon_threads = True
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Print nothing."""
-
-
 @contextmanager
 def faulty(server: S3Server) -> Iterator[Proxy]:
     """Yield a proxy before *server*."""
@@ -212,6 +203,6 @@ def faulty(server: S3Server) -> Iterator[Proxy]:
 
     Handler.proxy, Handler.upstream = proxy, server
     address = ("127.0.0.1", 0)
-    with ProxyServer(address, Handler) as http_server, running(http_server) as url:
+    with QuietServer(address, Handler) as http_server, running(http_server) as url:
         proxy.url = url
         yield proxy

@@ -21,6 +21,37 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+class QuietServer(ThreadingHTTPServer):
+    """Serves each connection in a thread; clients that vanish are no error."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Print nothing."""
+
+
+class Responder(BaseHTTPRequestHandler):
+    """Sends answers, dated by *clock*; a subclass has the methods for requests."""
+
+    clock: Callable[[], float] = staticmethod(time.time)
+
+    def send(self, reply: Answer) -> None:
+        """Send *reply*."""
+        self.send_response(reply.status)
+        self.send_header("Content-Length", str(len(reply.body)))
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(reply.body)
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """Return the Date of an answer."""
+        return formatdate(type(self).clock(), usegmt=True)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Print nothing."""
+
+
 @contextmanager
 def serving(
     answer: Callable[[str], Answer], *, clock: Callable[[], float] = time.time
@@ -30,29 +61,12 @@ def serving(
     The Date of the answers is that of *clock*.
     """
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Responder):
         def do_GET(self) -> None:
-            reply = answer(self.path)
-            self.send_response(reply.status)
-            self.send_header("Content-Length", str(len(reply.body)))
-            for name, value in reply.headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(reply.body)
+            self.send(answer(self.path))
 
-        def date_time_string(self, timestamp: float | None = None) -> str:
-            return formatdate(clock(), usegmt=True)
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, request: object, client_address: object) -> None:
-            pass
-
-    with Server(("127.0.0.1", 0), Handler) as server, running(server) as url:
+    Handler.clock = staticmethod(clock)
+    with QuietServer(("127.0.0.1", 0), Handler) as server, running(server) as url:
         yield url
 
 

@@ -4,13 +4,11 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from served import running
+from served import Answer, QuietServer, Responder, running
 
 from bikecollect.core.run import Run
 from bikecollect.setup.loader import parse
@@ -127,7 +125,7 @@ def platform(folder: Path, **fields: Any) -> Iterator[Platform]:
     """Serve a platform on loopback; yield it."""
     own = Platform(folder, **fields)
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Responder):
         def do_GET(self) -> None:
             path = urlsplit(self.path).path
             self._send(own.get(path, self.headers.get("Authorization", "")))
@@ -137,25 +135,10 @@ def platform(folder: Path, **fields: Any) -> Iterator[Platform]:
             own.logins.append(self.headers.get("Authorization", ""))
             self._send(own.post(dict(parse_qsl(body.decode()))))
 
-        def date_time_string(self, timestamp: float | None = None) -> str:
-            return formatdate(own.clock.now, usegmt=True)
-
         def _send(self, reply: Reply) -> None:
             status, headers, body = reply
-            self.send_response(status)
-            for name, value in {"Content-Length": str(len(body)), **headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
+            self.send(Answer(body, status, headers))
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, request: object, client_address: object) -> None:
-            pass
-
-    with Server(("127.0.0.1", 0), Handler) as server, running(server) as own.base:
+    Handler.clock = staticmethod(lambda: own.clock.now)
+    with QuietServer(("127.0.0.1", 0), Handler) as server, running(server) as own.base:
         yield own

@@ -2,7 +2,11 @@
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from bikecollect.core.errors import StorageError
 
 RESERVE, RESERVED_SHARE = 8 * 1024 * 1024, 0.02
 """Free bytes that data never use, or that share of a small disk: with them the ledger
@@ -36,10 +40,37 @@ def write_all(fd: int, data: bytes) -> None:
 
 def write_file(path: Path, data: bytes) -> None:
     """Write *data* to *path*, replacing it, and sync the file (not its folder)."""
+    with _written(path) as fd:
+        write_all(fd, data)
+
+
+@contextmanager
+def replacing(path: Path, size: int) -> Iterator[int]:
+    """Yield a descriptor; the *size* bytes written to it replace *path* in one step.
+
+    They are durable when the block ends. Raises StorageError if the disk fails: the
+    file is then unchanged.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        leave_reserve(path.parent, size)
+        with _written(temporary) as fd:
+            yield fd
+        temporary.rename(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise StorageError(f"cannot write {path}: {error}") from error
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[int]:
+    """Yield a descriptor of *path*, emptied; it is synced when the block ends."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     fd = os.open(path, flags, 0o640)
     try:
-        write_all(fd, data)
+        yield fd
         os.fsync(fd)
     finally:
         os.close(fd)

@@ -3,7 +3,6 @@
 import os
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -12,8 +11,8 @@ from bikecollect.core.blocks import Block
 from bikecollect.core.errors import StorageError
 from bikecollect.storage.csv_store import Store, is_segment, slot_of
 from bikecollect.storage.files.durable import (
-    leave_reserve,
     make_folder,
+    replacing,
     sync_folder,
     write_all,
 )
@@ -169,31 +168,16 @@ class Repairer:
         respelled: dict[Sum, bytes],
     ) -> None:
         """Write *file* with *blocks* in one step, then record their new positions."""
-        path = self.folder / file
-        temporary = path.with_name(f".{path.name}.tmp")
         spans = []
-        try:
-            size = len(header) + sum(b.span.end - b.span.start for b in blocks)
-            leave_reserve(path.parent, size)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-            fd = os.open(temporary, flags, 0o640)
-            try:
-                write_all(fd, header)
-                position = len(header)
-                for block in blocks:
-                    text = respelled.get(_sum(block)) or self.store.text(block.span)
-                    write_all(fd, text)
-                    spans.append((position, position + len(text), block.slot))
-                    position += len(text)
-                os.fsync(fd)
-            finally:
-                os.close(fd)
-            temporary.rename(path)
-            sync_folder(path.parent)
-        except OSError as error:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise StorageError(f"cannot write {path}: {error}") from error
+        size = len(header) + sum(b.span.end - b.span.start for b in blocks)
+        with replacing(self.folder / file, size) as fd:
+            write_all(fd, header)
+            position = len(header)
+            for block in blocks:
+                text = respelled.get(_sum(block)) or self.store.text(block.span)
+                write_all(fd, text)
+                spans.append((position, position + len(text), block.slot))
+                position += len(text)
         start, end, _ = spans[-1]
         values = (file, end, start, blocks[-1].span.crc, zlib.crc32(header))
         with self.ledger.transaction() as db:
