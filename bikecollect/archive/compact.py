@@ -321,7 +321,7 @@ class Compactor:
         archived_days.mark_removed(day, files)
         for file in files:
             if file in strange:
-                self.store.keep_aside(file, self.system.payloads / "rejected")
+                self.store.keep_aside(file, self.system.rejected)
             self.store.remove(file)
         return Step(
             self.system.system_id, day, "let go", archived.summary.rows, before=before

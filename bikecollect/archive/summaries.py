@@ -7,6 +7,7 @@ day, all open ones, or a report's whole range. It is portable, like the reports.
 from collections.abc import Mapping
 from typing import Any
 
+from bikecollect.core.slots import stale_sql
 from bikecollect.core.snapshot import closed_sql
 
 FORMAT = 2
@@ -27,7 +28,7 @@ WITH numbered AS (
     SELECT r.system_id, r.date, r.station_id, r.slot, r.num_vehicles_available,
         r.num_docks_available, r.capacity, r.last_reported, n.place,
         {closed} AS closed,
-        CASE WHEN n.flags LIKE '%stale%' THEN 1 ELSE 0 END AS stale,
+        CASE WHEN {stale} THEN 1 ELSE 0 END AS stale,
         LAG(n.place) OVER station AS place_before,
         LEAD(n.place) OVER station AS place_after,
         LAG(r.num_vehicles_available) OVER station AS vehicles_before
@@ -101,7 +102,7 @@ SELECT r.system_id, r.date, r.station_id, r.hour_of_week,
     CAST(COUNT(r.capacity) AS INTEGER) AS capacity_known,
     CAST(SUM(CASE WHEN r.num_vehicles_available IS NOT NULL THEN {closed} ELSE 0 END)
         AS INTEGER) AS closed,
-    CAST(SUM(CASE WHEN r.num_vehicles_available IS NOT NULL AND s.flags LIKE '%stale%'
+    CAST(SUM(CASE WHEN r.num_vehicles_available IS NOT NULL AND {stale}
         THEN 1 ELSE 0 END) AS INTEGER) AS stale
 FROM {rows} AS r
 LEFT JOIN {slots} AS s
@@ -118,14 +119,14 @@ def coverage(interval: int, rows: str = "rows", slots: str = "day_slots") -> str
     never; `silent` is NULL on a day on which no station has such a time. The length of
     a slot is that of the day; *interval* (seconds) is for a day of a single slot.
     """
-    closed = closed_sql("r")
-    values = {"rows": rows, "slots": slots, "closed": closed}
-    return COVERAGE.format(interval=int(interval), **values)
+    rules = {"closed": closed_sql("r"), "stale": stale_sql("n")}
+    return COVERAGE.format(interval=int(interval), rows=rows, slots=slots, **rules)
 
 
 def profile(rows: str = "rows", slots: str = "day_slots") -> str:
     """Return the SQL that sums up a station's hours of the week."""
-    return PROFILE.format(rows=rows, slots=slots, closed=closed_sql("r"))
+    rules = {"closed": closed_sql("r"), "stale": stale_sql("s")}
+    return PROFILE.format(rows=rows, slots=slots, **rules)
 
 
 def are_outdated(parts: Mapping[str, Mapping[str, Any]]) -> bool:

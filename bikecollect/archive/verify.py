@@ -296,7 +296,7 @@ class Verifier:
 
     def _payloads(self, sums: Mapping[str, str], names: _Names) -> Iterator[Finding]:
         """Yield the payloads that are unreadable or differ from the committed ones."""
-        for path in sorted((self.system.path / "payloads").rglob("*.zip")):
+        for path in sorted((self.system.payloads).rglob("*.zip")):
             name = str(path.relative_to(self.system.path))
             if name in names:
                 self.counts.payloads += 1

@@ -23,7 +23,13 @@ from bikecollect.core.payload import Document, Payload
 from bikecollect.core.run import Result
 from bikecollect.core.slots import EARLIEST, LATEST, Slot, day_of
 from bikecollect.feeds import imported_rows
-from bikecollect.storage.data_folder import VEHICLE_STATUS, SystemFolder
+from bikecollect.storage.data_folder import (
+    INBOX,
+    KEPT,
+    REJECTED,
+    VEHICLE_STATUS,
+    SystemFolder,
+)
 from bikecollect.storage.lock import Lock
 from bikecollect.storage.payload_store import Payloads, name_of, slot_of
 from bikecollect.storage.recovery import Recovery
@@ -36,7 +42,6 @@ BATCH = 30
 MOST_WAITING = 100_000
 """Most rows that wait for the lock; large systems are filled in smaller batches."""
 STATIONS = "SELECT DISTINCT station_id FROM stations"
-INBOX, REJECTED, KEPT = "inbox", "rejected", "kept"
 STALE_HERE, STALE_THERE = "stale here", "stale there"
 
 
@@ -260,7 +265,7 @@ class Backfiller:
 
     def _remove_replaced(self) -> None:
         """Rewrite files without the rows that were replaced; keep the old files."""
-        blocks, aside = self.blocks, self.system.payloads / REJECTED
+        blocks, aside = self.blocks, self.system.rejected
         with self.lock.held(), closing(blocks.ledger) as ledger:
             ledger.open()
             self.recovery.recover_files()

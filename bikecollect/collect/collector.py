@@ -24,6 +24,7 @@ from bikecollect.core.secrets.redact import Redact, unredacted
 from bikecollect.core.slots import GRACE, Slot
 from bikecollect.core.timeline.grid import Grid
 from bikecollect.storage import data_folder
+from bikecollect.storage.data_folder import WAITING
 from bikecollect.storage.run_notes import RunNotes
 
 log = logging.getLogger(__name__)
@@ -234,7 +235,7 @@ def _unreported(folders: Mapping[str, Path]) -> Iterator[Run]:
     """Yield the earlier runs of each system that recovery has not seen yet."""
     for name, folder in folders.items():
         with suppress(BikecollectError, OSError):
-            for run in RunNotes(folder / "payloads" / "inbox").unreported():
+            for run in RunNotes(folder / WAITING).unreported():
                 yield replace(run, system_id=name)
 
 

@@ -9,6 +9,7 @@ from bikecollect.core.run import Notice
 from bikecollect.core.slots import Slot
 from bikecollect.core.text import visible_toml
 from bikecollect.feeds import Feed
+from bikecollect.storage.data_folder import REJECTED
 from bikecollect.storage.payload_store import read_payload, slot_of
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from bikecollect.storage.payload_store import Payloads
 
 log = logging.getLogger(__name__)
-REJECTED = "rejected"
 KIND = "fields"
 """Kind of the notices that hold lines for the settings, one line each."""
 

@@ -52,6 +52,17 @@ def state_of(flags: str) -> SlotState:
     return SlotState.STALE if "stale" in words else SlotState.COLLECTED
 
 
+def stale_sql(alias: str) -> str:
+    """Return in portable SQL whether the slot of a row has stale content.
+
+    *alias* is that of a table with the flags of slots.
+
+    >>> stale_sql("s")
+    "s.flags LIKE '%stale%'"
+    """
+    return f"{alias}.flags LIKE '%stale%'"
+
+
 def slot_at(now: float, interval: int) -> Slot:
     """Return the slot in which a run that starts at *now* belongs.
 

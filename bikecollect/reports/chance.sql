@@ -39,7 +39,7 @@ WITH steps AS (
     SELECT r.system_id AS system_id, r.station_id AS station_id, r.slot AS slot,
         r.num_vehicles_available AS vehicles, r.num_docks_available AS docks,
         $closed AS closed,
-        CASE WHEN m.flags LIKE '%stale%' THEN 1 ELSE 0 END AS stale,
+        CASE WHEN $stale_m THEN 1 ELSE 0 END AS stale,
         ROW_NUMBER() OVER (
             PARTITION BY r.system_id, r.station_id, m.date ORDER BY r.slot) AS turn
     FROM station_status AS r

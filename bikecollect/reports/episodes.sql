@@ -10,7 +10,7 @@
 -- reads: slots, station_status (rows), profile (summaries), asked
 WITH $dockless_of_asked, steps AS (
     SELECT s.system_id AS system_id, s.date AS date, s.slot AS slot,
-        CASE WHEN s.flags LIKE '%stale%' THEN 1 ELSE 0 END AS stale,
+        CASE WHEN $stale_s THEN 1 ELSE 0 END AS stale,
         ROW_NUMBER() OVER (PARTITION BY s.system_id ORDER BY s.slot) AS number,
         s.slot - LAG(s.slot) OVER (
             PARTITION BY s.system_id, s.date ORDER BY s.slot) AS in_day,

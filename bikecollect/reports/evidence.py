@@ -22,7 +22,13 @@ from bikecollect.reports.coverage import (
     end_of_slots,
     judge,
 )
-from bikecollect.storage.data_folder import SystemFolder
+from bikecollect.storage.data_folder import (
+    INBOX,
+    KEPT,
+    PAYLOADS,
+    REJECTED,
+    SystemFolder,
+)
 from bikecollect.storage.ledger_reader import History
 from bikecollect.storage.payload_store import slot_of
 
@@ -86,7 +92,7 @@ def read(
         first=first,
         runs=sorted(runs, key=lambda run: run.started),
         blocks={block.slot: block for block in blocks},
-        spare={s: p[-1][0] for s, p in _payloads(folder / "payloads").items()},
+        spare={s: p[-1][0] for s, p in _payloads(folder / PAYLOADS).items()},
         incidents=incidents,
         silencing=silencing,
     )
@@ -124,9 +130,9 @@ def _payloads(folder: Path) -> dict[Slot, list[tuple[str, Path]]]:
     """
     payloads: dict[Slot, list[tuple[str, Path]]] = {}
     for origin, pattern in (
-        ("rejected", "rejected/*.zip"),
-        ("kept", "kept/*/*.zip"),
-        ("inbox", "inbox/*.zip"),
+        (REJECTED, f"{REJECTED}/*.zip"),
+        (KEPT, f"{KEPT}/*/*.zip"),
+        (INBOX, f"{INBOX}/*.zip"),
     ):
         for path in sorted(folder.glob(pattern)):
             with suppress(ValueError):

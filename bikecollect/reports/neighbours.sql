@@ -30,7 +30,7 @@ WITH $dockless, places AS (
 ), $scarce, counted AS (
     SELECT c.system_id AS system_id, c.station_id AS station_id, c.what AS what,
         COUNT(*) AS slots,
-        SUM(CASE WHEN s.flags LIKE '%stale%' THEN 1 ELSE 0 END) AS stale
+        SUM(CASE WHEN $stale_s THEN 1 ELSE 0 END) AS stale
     FROM scarce AS c
     LEFT JOIN slots AS s ON s.system_id = c.system_id AND s.slot = c.slot
         AND s.date >= DATE '$since' AND s.date < DATE '$until'

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from bikecollect.archive import summaries
+from bikecollect.core.slots import stale_sql
 
 SOURCE = re.compile(
     r"\b(FROM|JOIN)"
@@ -23,7 +24,7 @@ FRESH_ROWS = """SELECT r.*
     JOIN {slots} AS s ON s.system_id = r.system_id AND s.date = r.date
         AND s.slot = r.slot
     WHERE NOT ({stale}) AND {range}"""
-STALE = "s.flags IS NOT NULL AND s.flags LIKE '%stale%'"
+STALE = f"s.flags IS NOT NULL AND {stale_sql('s')}"
 
 
 def from_rows(

@@ -30,7 +30,7 @@ WITH $dockless_of_asked, timed AS (
         COUNT(DISTINCT CASE WHEN r.num_vehicles_available IS NOT NULL THEN r.date END)
             AS days,
         COUNT(DISTINCT CASE WHEN r.num_vehicles_available IS NOT NULL
-            AND t.flags LIKE '%stale%' THEN r.date END) AS stale,
+            AND $stale_t THEN r.date END) AS stale,
         AVG(CAST(r.num_vehicles_available AS DOUBLE)) AS mean_vehicles,
         PERCENTILE_CONT(0.25) WITHIN GROUP (ORDER BY r.num_vehicles_available)
             AS low_vehicles,

@@ -22,6 +22,12 @@ from bikecollect.storage.files.durable import make_folder, sync_folder, write_fi
 MARKER = ".bikecollect"
 SQLITE = b"SQLite format 3\0"
 LEDGER = "ledger.sqlite3"
+PAYLOADS = "payloads"
+INBOX, REJECTED, KEPT = "inbox", "rejected", "kept"
+"""The folder of the payloads in a system's folder, and the folders in it."""
+WAITING = f"{PAYLOADS}/{INBOX}"
+PAYLOAD_FOLDERS = (WAITING, f"{PAYLOADS}/{REJECTED}", f"{PAYLOADS}/{KEPT}/*")
+"""The folders of payload files in a system's folder, as patterns."""
 STATUS = "station_status"
 VEHICLES, VEHICLE_STATUS = "vehicles", "vehicle_status"
 """The folder of the vehicles in a system's folder, and that of their daily files."""
@@ -70,17 +76,22 @@ class SystemFolder:
     @property
     def payloads(self) -> Path:
         """The folder of its payloads."""
-        return self.path / "payloads"
+        return self.path / PAYLOADS
 
     @property
     def inbox(self) -> Path:
         """The folder of payloads that wait to be committed."""
-        return self.payloads / "inbox"
+        return self.payloads / INBOX
 
     @property
     def lock(self) -> Path:
         """The lock file, held by every writer of the folder."""
         return self.path / "lock"
+
+    @property
+    def rejected(self) -> Path:
+        """The folder of payloads that were not understood, and of replaced files."""
+        return self.payloads / REJECTED
 
     @property
     def outbox(self) -> Path:
@@ -90,10 +101,8 @@ class SystemFolder:
 
 PARTS = (
     STATUS,
-    "payloads",
-    "payloads/inbox",
-    "payloads/rejected",
-    "payloads/kept",
+    PAYLOADS,
+    *(f"{PAYLOADS}/{name}" for name in (INBOX, REJECTED, KEPT)),
     "outbox",
     VEHICLES,
     f"{VEHICLES}/{VEHICLE_STATUS}",
@@ -226,7 +235,7 @@ def _is_plainly_ours(folder: Path) -> bool:
             has_ledger = file.read(len(SQLITE)) == SQLITE
     except FileNotFoundError:
         return False
-    return has_ledger and all((folder / part).is_dir() for part in (STATUS, "payloads"))
+    return has_ledger and all((folder / part).is_dir() for part in (STATUS, PAYLOADS))
 
 
 def state_home() -> Path:

@@ -16,6 +16,7 @@ from bikecollect.core.errors import Outcome, SettingsError, StorageError
 from bikecollect.core.incidents import Incident
 from bikecollect.core.run import Run, from_json
 from bikecollect.core.slots import CLOCK_FLOOR, Slot, stamp
+from bikecollect.storage import data_folder
 from bikecollect.storage.data_folder import LEDGER, STATUS, VEHICLE_STATUS, VEHICLES
 from bikecollect.storage.files import flock
 from bikecollect.storage.files.regular_file import is_special
@@ -228,18 +229,17 @@ class History:
 
     def payloads(self, slot: Slot) -> list[Path]:
         """Return the payload files of *slot*: waiting, rejected or kept."""
-        folder = self._place / "payloads"
         name = f"{stamp(slot)}.*.zip*"
         return sorted(
             path
-            for pattern in ("inbox", "rejected", "kept/*")
-            for path in folder.glob(f"{pattern}/{name}")
+            for folder in data_folder.PAYLOAD_FOLDERS
+            for path in self._place.glob(f"{folder}/{name}")
         )
 
     def killed_runs(self) -> list[Run]:
         """Return the runs whose note is in the inbox and not locked."""
         runs = []
-        for path in (self._place / "payloads" / "inbox").glob("*.run"):
+        for path in self._place.glob(f"{data_folder.WAITING}/*.run"):
             with suppress(OSError, ValueError), path.open(encoding="utf-8") as note:
                 if not flock.try_lock(note.fileno(), shared=True):
                     continue  # the run is at work

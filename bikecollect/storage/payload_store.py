@@ -9,6 +9,7 @@ from bikecollect.core.errors import PayloadError, StorageError
 from bikecollect.core.payload import Payload
 from bikecollect.core.slots import Slot, from_stamp, stamp
 from bikecollect.core.text import shortened, visible
+from bikecollect.storage.data_folder import INBOX, KEPT, REJECTED
 from bikecollect.storage.files import regular_file
 from bikecollect.storage.files.durable import (
     leave_reserve,
@@ -36,9 +37,8 @@ class Payloads:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._inbox = folder / "inbox"
-        self._rejected = folder / "rejected"
-        self._kept = folder / "kept"
+        self._inbox, self._rejected = folder / INBOX, folder / REJECTED
+        self._kept = folder / KEPT
         self._fresh: dict[str, Payload] = {}
         self._held: set[str] = set()
         self._has_rejected = False
@@ -111,7 +111,7 @@ class Payloads:
 
     def path(self, name: str, folder: str) -> Path:
         """Return the path of the payload *name* in *folder*: rejected, inbox, a day."""
-        if folder in {"inbox", "rejected"}:
+        if folder in {INBOX, REJECTED}:
             return self._inbox.with_name(folder) / name
         return self._kept / folder / name
 

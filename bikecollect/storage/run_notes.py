@@ -9,7 +9,7 @@ from pathlib import Path
 from bikecollect.core.errors import Outcome, StorageError
 from bikecollect.core.run import Notice, Run, from_json
 from bikecollect.core.slots import stamp
-from bikecollect.storage.data_folder import LEDGER
+from bikecollect.storage.data_folder import KEPT, LEDGER
 from bikecollect.storage.files import flock
 from bikecollect.storage.files.durable import make_folder, write_all
 from bikecollect.storage.payload_store import list_files
@@ -136,7 +136,7 @@ class RunNotes:
         # (SIGKILL, the alarm, a power cut).
         payload = path.with_suffix(".zip").name
         is_waiting = (self._inbox / payload).exists()
-        is_kept = any(self._inbox.parent.glob(f"kept/*/{payload}"))
+        is_kept = any(self._inbox.parent.glob(f"{KEPT}/*/{payload}"))
         text = f"the run {run.run_id} was killed before it ended"
         text = f"{text}; its payload waits in the inbox" if is_waiting else text
         killed = run.ended(Outcome.KILLED, "killed", text)

@@ -259,7 +259,7 @@ def repair(settings: Settings, name: str, times: Times) -> Iterator[Repair]:
 
 def _repair_files(system: SystemFolder, times: Times) -> list[Repair]:
     store, ledger = Store(system.path), Ledger(system.ledger)
-    aside = system.payloads / "rejected"
+    aside = system.rejected
     with _recovered(system, times, store, ledger) as recovery:
         listed = recovery.check_stations()
         return [*listed, *Repairer(system.path, store, ledger, aside).run()]

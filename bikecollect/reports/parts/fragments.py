@@ -5,6 +5,8 @@ from functools import cache
 from importlib.resources import files
 from string import Template
 
+from bikecollect.core.slots import stale_sql
+
 UNKNOWN_DOCKS = (
     "LEFT JOIN dockless AS x ON x.system_id = {0}.system_id\n"
     "        AND x.station_id = {0}.station_id AND x.date = {0}.date"
@@ -25,6 +27,7 @@ def parts() -> Mapping[str, str]:
     stations in ``asked`` only), ``expected`` has numbers of expected slots.
     """
     dockless = _read("dockless")
+    stale = {f"stale_{alias}": stale_sql(alias) for alias in "mst"}
     joins = {
         "join_dockless_p": UNKNOWN_DOCKS.format("p"),
         "join_dockless_r": UNKNOWN_DOCKS.format("r"),
@@ -33,6 +36,7 @@ def parts() -> Mapping[str, str]:
     }
     return {
         **joins,
+        **stale,
         "dockless": dockless,
         "dockless_of_asked": dockless.replace(PROFILE, f"{PROFILE}\n{OF_ASKED}"),
         "lives": _read("lives"),

@@ -66,7 +66,7 @@ class Forgetter:
                 if self._is_day_lost(day):
                     db.execute("DELETE FROM archives WHERE day = ?", (day,))
                     self._revoke_certificate(day)
-        aside = self.system.payloads / "rejected"
+        aside = self.system.rejected
         for _ in Repairer(self.system.path, self.store, self.ledger, aside).run():
             pass
         zone = self.system.zone
