@@ -36,9 +36,15 @@ class Report:
         return Template(text).safe_substitute(parts())
 
     @property
-    def is_by_system(self) -> bool:
-        """Whether its rows are sorted by system first."""
-        return self.text.rpartition("ORDER BY ")[2].startswith("system_id")
+    def order_of_systems(self) -> list[tuple[str, bool]]:
+        """The numbers by which rows are sorted before their system; True: descending.
+
+        >>> REPORTS["episodes"].order_of_systems, REPORTS["hours"].order_of_systems
+        ([('length_s', True)], [])
+        """
+        order = self.text.rpartition("ORDER BY ")[2].partition("system_id")[0]
+        terms = [term.split() for term in order.split(",") if term.strip()]
+        return [(term[0], term[-1] == "DESC") for term in terms]
 
     @property
     def title(self) -> str:

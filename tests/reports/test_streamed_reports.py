@@ -2,17 +2,23 @@
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from command import bikecollect
 from keeping import viewed
 from world import TAIPEI, World
 
+from bikecollect.archive.query import views
+from bikecollect.archive.query.view_source import ViewedSystem
+from bikecollect.cli import cli
 from bikecollect.cli.render import reports as render
 from bikecollect.reports import runner
+from bikecollect.reports.engines import merged_rows
 from bikecollect.reports.registry import REPORTS, Values
 
 pytest.importorskip("duckdb")
@@ -143,11 +149,63 @@ def test_systems_follow_each_other(two_systems: Path, name: str) -> None:
 
 
 def test_the_longest_episodes_of_all_systems_come_first(two_systems: Path) -> None:
-    """A report that is not sorted by system reads all systems together."""
-    lengths = [int(row.split(",")[6]) for row in rows_of(two_systems, "episodes")]
+    """Each system is read alone; their rows are sorted together."""
+    both = rows_of(two_systems, "episodes")
 
-    assert len(lengths) > 1
+    apart = [rows_of(two_systems, "episodes", system) for system in ("another", "city")]
+    lengths = [int(row.split(",")[6]) for row in both]
+    assert both == sorted(
+        [*apart[0], *apart[1]], key=lambda row: -int(row.split(",")[6])
+    )
+    assert len(apart[0]) == 1
     assert lengths == sorted(lengths, reverse=True)
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 500])
+def test_rows_of_systems_are_merged_however_they_are_kept(
+    monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """The longest first, equal ones by system, then in the order of their system."""
+    monkeypatch.setattr(merged_rows, "AT_ONCE", at_once)
+    columns = ["system_id", "station_id", "length_s"]
+    a, b = [("a", "1", 900), ("a", "2", 300)], [("b", "9", 600), ("b", "3", 300)]
+    more = [("b", "4", 300)]
+    results = [(columns, a), (columns, b), (columns, more)]
+
+    batches = list(merged_rows.merged(REPORTS["episodes"], results, 2))
+
+    rows = [row for _, batch in batches for row in batch]
+    assert rows == [a[0], b[0], a[1], b[1], *more]
+    assert [len(batch) for _, batch in batches] == [2, 2, 1]
+
+
+def test_systems_without_rows_merge_into_one_empty_batch() -> None:
+    """The columns are printed all the same."""
+    columns = ["system_id", "length_s"]
+
+    assert list(merged_rows.merged(REPORTS["episodes"], [(columns, [])], 2)) == [
+        (columns, [])
+    ]
+
+
+def test_no_report_reads_all_systems_at_once(
+    two_systems: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory would grow with their number; a report of the longest episodes did."""
+    groups: list[list[str]] = []
+    connected = views.connected
+
+    def record(data: Path, systems: Sequence[ViewedSystem], **more: Any) -> Any:
+        groups.append([viewed.system_id for viewed in systems])
+        return connected(data, systems, **more)
+
+    monkeypatch.setattr(views, "connected", record)
+    arguments = ["--config", str(two_systems), "report", "episodes"]
+
+    result = CliRunner().invoke(cli, arguments)
+
+    assert result.exit_code == 0, result.output
+    assert groups == [["another"], ["city"]]
 
 
 @pytest.mark.parametrize(

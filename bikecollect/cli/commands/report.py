@@ -30,6 +30,7 @@ from bikecollect.core.errors import ExitCode, UsageError
 from bikecollect.core.slots import bounds
 from bikecollect.reports import runner
 from bikecollect.reports.engines import spark
+from bikecollect.reports.engines.merged_rows import merged
 from bikecollect.reports.engines.scripts import (
     DUCKDB,
     ENGINES,
@@ -250,17 +251,33 @@ def _results(
     *,
     names: bool,
 ) -> Results:
-    """Yield columns and some rows at a time, of one group of systems after the other.
+    """Yield columns and some rows at a time, in the order of the report.
 
-    Systems are read one by one if the rows are in their order, so that memory does not
-    grow with their number. At least one result, unless all groups are without data:
-    then UsageError is raised.
+    Systems are read one by one unless stations are asked for, so that memory does not
+    grow with their number. At least one result, unless all are without data: then
+    UsageError is raised.
     """
+    groups = [systems]
+    if not question.stations:
+        groups = [[system] for system in sorted(systems, key=lambda s: s.system_id)]
+    results = _results_by_group(data, groups, question, skipped, names=names)
+    if len(groups) > 1 and question.report.order_of_systems:
+        yield from merged(question.report, results, runner.BATCH)
+    else:
+        yield from results
+
+
+def _results_by_group(
+    data: Path,
+    groups: Sequence[Sequence[ViewedSystem]],
+    question: Question,
+    skipped: SkippedDays,
+    *,
+    names: bool,
+) -> Results:
+    """Yield columns and some rows at a time, of one of *groups* after the other."""
     report, values = question.report, question.values
     tables = _tables(question)
-    groups = [systems]
-    if report.is_by_system and not question.stations:
-        groups = [[system] for system in sorted(systems, key=lambda s: s.system_id)]
     columns: list[str] = []
     errors: list[UsageError] = []
     count = 0
