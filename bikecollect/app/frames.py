@@ -20,6 +20,7 @@ from bikecollect.core.errors import BikecollectError
 from bikecollect.reports.coverage import Account
 from bikecollect.reports.runner import Answer
 from bikecollect.reports.status import Standing
+from bikecollect.setup.catalogue.publishers import Publisher, publisher_in
 from bikecollect.wiring import history
 
 EPOCHS = ("slot", "first_slot", "last_slot", "since", "until", "last_reported")
@@ -104,6 +105,20 @@ def _display_names(
     english: bool,
 ) -> dict[str, tuple[str | None, str | None]]:
     return display_names(_service.texts(name), english=english)
+
+
+@st.cache_data(max_entries=100, show_spinner=False)
+def _publisher(
+    _service: DataService,
+    state: tuple[object, ...],  # part of the cache's key
+    name: str,
+) -> Publisher:
+    return publisher_in(_service.settings, name)
+
+
+def publisher(name: str) -> Publisher:
+    """Return the publisher of the system *name*."""
+    return _publisher(data_service(), data_service().state(name), name)
 
 
 def names(name: str) -> dict[str, tuple[str | None, str | None]]:

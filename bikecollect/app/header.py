@@ -3,6 +3,7 @@
 import os
 from contextlib import suppress
 from functools import cache
+from html import escape
 from importlib.resources import files
 from typing import Any
 
@@ -13,6 +14,7 @@ from bikecollect.app import frames, mode, widgets
 from bikecollect.core.errors import BikecollectError
 from bikecollect.core.slots import iso
 from bikecollect.reports.status import Standing
+from bikecollect.setup.catalogue.publishers import Publisher
 
 ONLY = "BIKECOLLECT_APP_SYSTEM"
 """The environment variable that passes ``--system`` to the app."""
@@ -50,6 +52,29 @@ def head(name: str) -> str:
     _warn(system)
     _watch(system, widgets.service().state(system))
     return system
+
+
+def source() -> None:
+    """Show the source of the data and their licence, at the end of a page."""
+    name = kept("system")
+    if not name or name not in widgets.service().settings.systems:
+        return
+    publisher = frames.publisher(name)
+    text = escape(f"{publisher.credit}.")
+    if publisher.url:
+        text = f'<a href="{escape(publisher.url)}" rel="noreferrer">{text}</a>'
+    st.html(f'<p class="source">{text} {_license(publisher)}</p>')
+
+
+def _license(publisher: Publisher) -> str:
+    """Return the licence of the data of *publisher* as HTML."""
+    if not (publisher.license or publisher.license_url):
+        return "The licence of the data is not known here: ask the publisher."
+    title = escape(publisher.license or "terms of the publisher")
+    if publisher.license_url:
+        address = escape(publisher.license_url)
+        title = f'<a href="{address}" rel="license noreferrer">{title}</a>'
+    return f"Licence of the data: {title}."
 
 
 def has_several() -> bool:

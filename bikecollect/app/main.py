@@ -27,3 +27,4 @@ pages = {name: _page(name, default=name == "now") for name in names}
 st.session_state["pages"] = pages
 page = st.navigation(list(pages.values()), position="top")
 widgets.run(page.run)
+widgets.run(header.source)

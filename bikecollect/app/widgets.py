@@ -31,6 +31,8 @@ STYLE = """<style>
 [data-testid="stAlertContainer"] {padding: 0.4rem 0.8rem}
 [data-testid="stCaptionContainer"] {color: inherit; opacity: 1}
 [data-testid="stCaptionContainer"] p {opacity: 0.85}
+p.source {font-size: 0.85rem; opacity: 0.85; margin: 1.2rem 0 0}
+p.source a {color: inherit}
 [data-testid="stMultiSelect"] span[title] {color: light-dark(#fff, #111)}
 [data-testid="stMarkdownContainer"] thead:not(:has(th:not(:empty))) {display: none}
 @media (max-width: 640px) {

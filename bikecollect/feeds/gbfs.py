@@ -84,7 +84,10 @@ class Gbfs:
         vehicles: bool = False,
     ) -> None:
         self._url, self._language, self._vehicles = url, language, vehicles
-        self._pin, self._interval = pin, interval
+        self._pin = pin
+        self._extras = partial(
+            ExtrasFetcher, interval=interval, language=language, vehicles=vehicles
+        )
         self._options = gbfs_reader.ReadOptions(zone, language, fields or {}, kinds)
 
     def fetch(self, get: Getter, memory: Memory) -> Payload:
@@ -101,11 +104,8 @@ class Gbfs:
         else:
             turn = self._next_round(get, memory, places)
         turn.places.worked = memory.now
-        fetch_extras = ExtrasFetcher(
-            get, self._url, memory, self._interval, vehicles=self._vehicles
-        )
+        fetch_extras = self._extras(get, self._url, memory)
         extras = fetch_extras(turn.places, turn.status, turn.moved)
-        first = [turn.listing] if turn.listing else []
         if (
             turn.places.main == STATUS
             and INFORMATION not in turn.places.addresses
@@ -115,7 +115,7 @@ class Gbfs:
                 "the feed lists no station_information: names and places are missing"
             )
         return Payload(
-            (*first, turn.status, *extras.documents),
+            (*filter(None, [turn.listing]), turn.status, *extras.documents),
             notes={
                 gbfs_places.FEEDS: turn.places.note(self._url, self._pin),
                 **extras.notes,
@@ -277,7 +277,7 @@ class Gbfs:
             turn.moved = ""
         elif turn.moved and INFORMATION not in places.addresses:
             places.addresses[INFORMATION] = turn.moved
-        others = (gbfs_places.TYPES, gbfs_places.REGIONS, VEHICLES)
+        others = gbfs_places.NAMES.keys() - {STATUS, INFORMATION}
         places.addresses |= {name: listed[name] for name in others if name in listed}
 
     def _newer(self, get: Getter, turn: _Round, listing: Listing) -> _Round | None:

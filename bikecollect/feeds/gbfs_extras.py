@@ -14,6 +14,7 @@ from bikecollect.core.payload import ONCE, Document, Getter, Memory
 from bikecollect.core.slots import DAY
 from bikecollect.feeds import gbfs_reader
 from bikecollect.feeds.gbfs_places import (
+    ABOUT,
     INFORMATION,
     REGIONS,
     TYPES,
@@ -21,7 +22,7 @@ from bikecollect.feeds.gbfs_places import (
     Places,
     verified,
 )
-from bikecollect.feeds.reading import vehicle_reader
+from bikecollect.feeds.reading import publisher_reader, vehicle_reader
 from bikecollect.feeds.reading.json_payload import at, decode
 from bikecollect.feeds.reading.values import number
 
@@ -35,6 +36,7 @@ QUARTER = 900.0
 """Least seconds between two requests because of a station without information."""
 MAX_UNKNOWN = 500
 """The most ids without information that are remembered."""
+WEEK = 7 * DAY
 USUAL = 300
 """With shorter slots the request for a new station is repeated once, soon."""
 _STAMP = re.compile(rb'"last_updated(?:Other)?"\s*:\s*[^,}]+')
@@ -65,10 +67,11 @@ class ExtrasFetcher:
         memory: Memory,
         interval: int,
         *,
+        language: str = "",
         vehicles: bool = False,
     ) -> None:
         self._get, self._url, self._interval = get, url, interval
-        self._vehicles = vehicles
+        self._vehicles, self._language = vehicles, language
         self._memory, self._now = memory, memory.now
         self._known = memory.values(NOTE)
         self._failed = memory.values(ERRORS_NOTE)
@@ -101,6 +104,8 @@ class ExtrasFetcher:
                 extras.documents.append(document)
         if self._vehicles and places.main != VEHICLES:
             self._fetch_vehicles(places, extras)
+        if ABOUT in places.addresses:
+            self._ask_publisher(places, extras)
         if extras.errors or failed:
             at = self._now if waited else self._failed["at"]
             note = {"at": at, "errors": extras.errors} if extras.errors else {}
@@ -133,6 +138,20 @@ class ExtrasFetcher:
         except FeedError as error:
             extras.findings[key] = f"{VEHICLES} failed: {error}"
             places.requested_at = min(places.requested_at, self._now - DAY + QUARTER)
+
+    def _ask_publisher(self, places: Places, extras: Extras) -> None:
+        """Note who publishes the system, once a week; a failure costs nothing."""
+        known = self._memory.values(publisher_reader.NOTE)
+        if self._now - known.get("at", -WEEK) < WEEK:
+            return
+        about = known.get("publisher", {})
+        try:
+            document = self._get_verified(places, ABOUT)
+            about = publisher_reader.publisher(document.body, self._language)
+            at = self._now
+        except (FeedError, PayloadError):
+            at = self._now - WEEK + DAY
+        extras.notes[publisher_reader.NOTE] = json.dumps({"at": at, "publisher": about})
 
     def _is_due(self, unknown: set[str], moved: str) -> bool:
         """Return whether this run requests the information."""

@@ -17,7 +17,7 @@ from bikecollect.feeds.gbfs_discovery import (
     without_secrets,
 )
 from bikecollect.feeds.http.urls import joined, same_origin
-from bikecollect.feeds.reading import vehicle_reader
+from bikecollect.feeds.reading import publisher_reader, vehicle_reader
 from bikecollect.feeds.reading.json_payload import at, decode
 from bikecollect.feeds.reading.values import text
 
@@ -29,7 +29,8 @@ STATUS, INFORMATION = "station_status", "station_information"
 TYPES, REGIONS = "vehicle_types", "system_regions"
 VEHICLES = vehicle_reader.DOCUMENT
 NAMES = {STATUS: "status", INFORMATION: "information", TYPES: "types"}
-NAMES |= {REGIONS: "regions", VEHICLES: "vehicles"}
+ABOUT = publisher_reader.DOCUMENT
+NAMES |= {REGIONS: "regions", VEHICLES: "vehicles", ABOUT: "about"}
 """The documents whose addresses are remembered, and their keys in the note."""
 
 

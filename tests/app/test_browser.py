@@ -255,6 +255,14 @@ def test_axe_finds_nothing(opened: Visit, scheme: str) -> None:
     assert opened.page.evaluate(VIOLATIONS) == []
 
 
+def test_a_page_ends_with_the_source_and_the_licence(opened: Visit) -> None:
+    """The simulated YouBike feed states none: the page says so."""
+    source = opened.page.locator("p.source")
+
+    api.expect(source).to_contain_text("Data: 127.0.0.1.")
+    api.expect(source).to_contain_text("The licence of the data is not known here")
+
+
 def test_the_app_wrote_nothing_to_the_data(
     opened: Visit, data: Path, files: dict[Path, bytes]
 ) -> None:

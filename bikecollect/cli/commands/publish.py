@@ -35,7 +35,7 @@ from bikecollect.core.process import Times
 from bikecollect.core.slots import bounds
 from bikecollect.core.text import count_of, size
 from bikecollect.reports import evidence
-from bikecollect.setup.catalogue.publishers import Publisher, publisher_of
+from bikecollect.setup.catalogue.publishers import Publisher, publisher_in
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.ledger_reader import History
 from bikecollect.wiring import history
@@ -95,7 +95,7 @@ def publish(
     span = _span(settings, name, since, until)
     with progress("verifying the days ..."):
         collected = _certificates(settings, name, span)
-    publisher = publisher_of(name, settings.systems[name])
+    publisher = publisher_in(settings, name)
     with dataset_folder.placed_folder(folder, force=force) as aside:
         with progress("writing the dataset ..."):
             dataset = _write(
@@ -211,7 +211,7 @@ def _write(
             )
         )
     begin, end = (bounds(day, zone)[0] for day in span)
-    publisher = publisher_of(name, settings.systems[name])
+    publisher = publisher_in(settings, name)
     return Dataset(
         system_id=name,
         zone=str(zone),
@@ -248,7 +248,7 @@ def _report(
         f"{folder}: {dataset.first} to {dataset.last}, {rows:,} rows of stations, "
         f"{size(total)}\nTo check it: bikecollect verify {folder}\n"
     )
-    if not publisher.license:
+    if not (publisher.license or publisher.license_url):
         complain(
             f"the licence of the data is unknown; ask the publisher, then set "
             f"[systems.{dataset.system_id}] publisher = {{license = ...}}"

@@ -17,7 +17,7 @@ from bikecollect.cli.timeparse import moment
 from bikecollect.core.errors import NotInstalled, UsageError
 from bikecollect.core.slots import Slot, day_of
 from bikecollect.core.text import size
-from bikecollect.setup.catalogue.publishers import publisher_of
+from bikecollect.setup.catalogue.publishers import publisher_in
 from bikecollect.wiring import history
 
 
@@ -105,7 +105,8 @@ def _last_day(service: DataService, name: str, text: str | None) -> date:
 
 def _warn_of_license(name: str, service: DataService) -> None:
     """Warn that the licence of the data of the system *name* is unknown."""
-    if not publisher_of(name, service.settings.systems[name]).license:
+    publisher = publisher_in(service.settings, name)
+    if not (publisher.license or publisher.license_url):
         complain(
             f"{name}: the licence of the data is unknown; ask the publisher, then set "
             f"[systems.{name}] publisher = {{license = ..., license_url = ...}}"

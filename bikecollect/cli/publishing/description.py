@@ -110,7 +110,7 @@ class Dataset:
             ],
             "sources": [_without_empty(title=self._source, path=self.publisher.url)],
         }
-        if self.publisher.license:
+        if self.publisher.license or self.publisher.license_url:
             document["licenses"] = [
                 _without_empty(
                     name=self.publisher.license, path=self.publisher.license_url
@@ -163,7 +163,8 @@ class Dataset:
 
     def readme(self) -> str:
         """Return README.md: contents, methods, coverage, licence."""
-        license_ = self.publisher.license or "unknown: ask the publisher"
+        stated = "terms of the publisher" if self.publisher.license_url else ""
+        license_ = self.publisher.license or stated or "unknown: ask the publisher"
         if self.publisher.license_url:
             license_ = f"[{license_}]({self.publisher.license_url})"
         parts = [

@@ -13,7 +13,7 @@ from bikecollect.cli.sharing import map_data, pages
 from bikecollect.cli.sharing.pages import FILM, INDEX, Link, PageWriter
 from bikecollect.core.errors import StorageError, UsageError
 from bikecollect.core.slots import iso
-from bikecollect.setup.catalogue.publishers import publisher_of
+from bikecollect.setup.catalogue.publishers import publisher_in
 
 READABLE, LISTABLE = 0o644, 0o755
 """The permissions of pages and of their folder: a web server reads them."""
@@ -111,14 +111,12 @@ def last_days(last: date) -> list[date]:
 
 def write_systems(service: DataService, names: Sequence[str], folder: Path) -> Path:
     """Write the page that lists the systems *names*; return it."""
-    titles = {
-        name: publisher_of(name, service.settings.systems[name]).title for name in names
-    }
+    titles = {name: publisher_in(service.settings, name).title for name in names}
     return _put(folder / INDEX, pages.systems(titles))
 
 
 def _writer(service: DataService, name: str, days: Sequence[Link]) -> PageWriter:
-    publisher = publisher_of(name, service.settings.systems[name])
+    publisher = publisher_in(service.settings, name)
     return PageWriter(service, name, publisher, days)
 
 

@@ -1,12 +1,15 @@
 """Who publishes a feed, and the licence of its data: for pages and datasets."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from bikecollect.core.errors import SettingsError
 from bikecollect.core.text import message
+from bikecollect.feeds.reading.publisher_reader import NOTE, parsed_note
 from bikecollect.setup.catalogue import builtin
-from bikecollect.setup.settings import System
+from bikecollect.setup.settings import Settings, System
+from bikecollect.storage.ledger_reader import History
 
 TAIWAN = ("OGDL-Taiwan-1.0", "https://data.gov.tw/license")
 NORWAY = ("NLOD-2.0", "https://data.norge.no/nlod/en/2.0")
@@ -46,8 +49,22 @@ KEYS = ("title", "name", "url", "license", "license_url", "attribution")
 """The keys of the table ``publisher`` of a system's settings."""
 
 
-def publisher_of(name: str, system: System) -> Publisher:
-    """Return the publisher of the system *name*: of its settings, else known to us."""
+def publisher_in(settings: Settings, name: str) -> Publisher:
+    """Return the publisher of the system *name* of *settings*, see `publisher_of`."""
+    history = History(name, settings.data / name)
+    notes = history.select("SELECT value FROM memory WHERE key = ?", NOTE)
+    stated = parsed_note(notes[0][0]) if notes else {}
+    return publisher_of(name, settings.systems[name], stated)
+
+
+def publisher_of(
+    name: str, system: System, stated: Mapping[str, str] | None = None
+) -> Publisher:
+    """Return the publisher of the system *name*.
+
+    The settings come first, then what the feed has *stated* itself, then what the
+    catalogue knows.
+    """
     entry = builtin.find(name)
     host = urlsplit(system.url).hostname or ""
     license_id, license_url = LICENSES.get(host, ("", ""))
@@ -59,6 +76,12 @@ def publisher_of(name: str, system: System) -> Publisher:
         license=license_id,
         license_url=license_url,
     )
+    of_feed = {key: text for key, text in (stated or {}).items() if key in KEYS}
+    if entry:
+        of_feed.pop("title", None)
+    if of_feed.keys() & {"license", "license_url"}:
+        known = known._replace(license="", license_url="")
+    known = known._replace(**of_feed)
     own = {key: message(text) for key, text in system.publisher.items()}
     if "license" in own:
         own.setdefault("license_url", "")

@@ -1,0 +1,93 @@
+"""Read who publishes a system, and the licence, from ``system_information`` of GBFS."""
+
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+from bikecollect.core.text import message
+from bikecollect.feeds.reading.json_payload import at, decode
+
+DOCUMENT = "system_information"
+NOTE = "gbfs.publisher"
+"""The note that keeps what the document says."""
+LONGEST = 300
+LICENSES = {
+    "creativecommons.org/publicdomain/zero/1.0": "CC0-1.0",
+    "creativecommons.org/licenses/by/3.0": "CC-BY-3.0",
+    "creativecommons.org/licenses/by/4.0": "CC-BY-4.0",
+    "creativecommons.org/licenses/by-sa/4.0": "CC-BY-SA-4.0",
+    "creativecommons.org/licenses/by-nc/4.0": "CC-BY-NC-4.0",
+    "opendatacommons.org/licenses/odbl/1-0": "ODbL-1.0",
+    "opendatacommons.org/licenses/odbl": "ODbL-1.0",
+    "opendatacommons.org/licenses/by/1-0": "ODC-By-1.0",
+    "data.norge.no/nlod/en/2.0": "NLOD-2.0",
+    "data.norge.no/nlod/no/2.0": "NLOD-2.0",
+    "nationalarchives.gov.uk/doc/open-government-licence/version/3": "OGL-UK-3.0",
+}
+"""SPDX ids by the address of a licence: most feeds have its address only."""
+ENDS = ("/legalcode", "/deed.en", "/deed")
+
+
+def publisher(body: bytes, language: str = "") -> dict[str, str]:
+    """Return what *body* says of the publisher, in *language* if it has several.
+
+    The keys are title, name, url, license and license_url; unknown ones are absent.
+    GBFS 1 and 2 have texts, 3 has lists of them by language. Raises PayloadError.
+
+    >>> publisher(b'{"data": {"name": "Velo", "license_id": "CC0-1.0"}}')
+    {'title': 'Velo', 'license': 'CC0-1.0'}
+    """
+    data = at(decode(body), "data")
+
+    def first(*names: str) -> str:
+        texts = (_text(at(data, name), language) for name in names)
+        return next(filter(None, texts), "")
+
+    def address(*names: str) -> str:
+        return next(filter(_is_web_address, (first(name) for name in names)), "")
+
+    known = {
+        "title": first("name", "short_name"),
+        "name": first("attribution_organization_name", "operator"),
+        "url": address("attribution_url", "url"),
+        "license_url": address("license_url"),
+        "license": first("license_id") or license_of(address("license_url")),
+    }
+    return {key: value for key, value in known.items() if value}
+
+
+def license_of(url: str) -> str:
+    """Return the SPDX id of the licence at *url*, empty if it is not known.
+
+    >>> license_of("https://www.opendatacommons.org/licenses/odbl/1-0/"), license_of("")
+    ('ODbL-1.0', '')
+    """
+    parts = urlsplit(url.lower())
+    place = f"{parts.netloc}{parts.path}".removeprefix("www.").rstrip("/")
+    for end in ENDS:
+        place = place.removesuffix(end)
+    return LICENSES.get(place, "")
+
+
+def parsed_note(note: str) -> dict[str, str]:
+    """Return what `publisher` returned, from the *note*; nothing if it is damaged."""
+    try:
+        known = json.loads(note)["publisher"]
+        return {str(key): message(text) for key, text in known.items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _text(value: Any, language: str) -> str:
+    if isinstance(value, list):
+        same = [item for item in value if at(item, "language") == language]
+        value = next((at(item, "text") for item in [*same, *value]), None)
+    return message(value.strip())[:LONGEST] if isinstance(value, str) else ""
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname)
