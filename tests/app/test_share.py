@@ -134,6 +134,17 @@ def test_a_ranking_states_its_basis_and_its_rule(pages: Path) -> None:
 
     assert "Left out are stations seen half as often" in text
     assert re.search(r"<td class=\"n\">\d+ of \d+</td>", text)
+    assert re.search(r"Minimum basis: \d+ slots seen. Ranked are \d+ of 30", text)
+
+
+def test_a_ranking_has_a_map_of_its_first_stations(pages: Path) -> None:
+    """All stations as dots, once in the page; the first fifteen with their number."""
+    text = (pages / "rankings.html").read_text("utf-8")
+
+    maps = re.findall(r"<svg class=\"ranking-map .*?</svg>", text)
+    assert [drawn.count("<circle") for drawn in maps] == [15, 15, 15]
+    assert [drawn.count("h0") for drawn in maps] == [STATIONS, 0, 0]
+    assert [drawn.count("<use ") for drawn in maps] == [0, 1, 1]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import cos, radians
 from typing import Any
 
-from bikecollect.app.basemap.classes import AREA, LINE, MINOR, RAIL
+from bikecollect.app.basemap.classes import AREA, BORDER, LINE, MINOR, RAIL
 from bikecollect.app.basemap.shapes import Bounds, Point, Shape, clipped, gridded
 from bikecollect.core.errors import UsageError
 
@@ -20,8 +20,10 @@ DROPPED: tuple[Collection[str], ...] = ((), (MINOR, LINE), (MINOR, LINE, AREA, R
 """Classes that are left out, if simpler lines are not enough."""
 OUTLIERS = 0.002
 FEWEST_METRES = 2_000.0
-AROUND, WIDE, HIGH = 1.4, 3.0, 1.4
+AROUND, WIDE, HIGH = 1.4, 4.0, 1.4
 """Width and height of a basemap, compared with those of the stations: maps are wide."""
+FINE = (MINOR, LINE, AREA, BORDER)
+"""Classes that are kept near the stations only."""
 DEGREE = 111_195.0
 Steps = list[int]
 
@@ -80,7 +82,11 @@ def fit(shapes: Iterable[Shape], bounds: Bounds, name: str) -> Fitted:
     are too many.
     """
     shapes = list(shapes)
-    inside = list(clipped(shapes, bounds))
+    near = _near(bounds)
+    inside = [
+        *clipped([shape for shape in shapes if shape.kind not in FINE], bounds),
+        *clipped([shape for shape in shapes if shape.kind in FINE], near),
+    ]
     if not inside:
         raise UsageError(
             f"{name}: nothing of it is in the city: {_where(shapes, bounds)}"
@@ -96,6 +102,15 @@ def fit(shapes: Iterable[Shape], bounds: Bounds, name: str) -> Fitted:
         f"{name}: too much detail for a page ({len(inside):,} lines and rings in the "
         "city); keep only water, parks and main roads in it"
     )
+
+
+def _near(bounds: Bounds) -> Bounds:
+    """Return the middle of *bounds*, at most as wide as it is high."""
+    x, y = bounds.centre
+    shrink = cos(radians(y))
+    wide, high = (bounds.east - bounds.west) * shrink, bounds.north - bounds.south
+    half = min(wide, high) / 2 / shrink
+    return Bounds(x - half, bounds.south, x + half, bounds.north)
 
 
 def _by_class(

@@ -1,6 +1,6 @@
 """The page of the whole city: week, day, areas, comparison of periods, rankings."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import date, timedelta
 
 import pandas as pd
@@ -14,12 +14,12 @@ from bikecollect.app.charts import (
     small_weeks,
     timelines,
 )
+from bikecollect.app.pages import city_rankings
 from bikecollect.app.queries import chart_rows
 from bikecollect.app.queries.comparison import compared
 from bikecollect.app.queries.current import data_service
 from bikecollect.app.queries.films.day_film import Film
-from bikecollect.app.queries.ranking import ORDERS, rankable, rows_of
-from bikecollect.app.queries.stations import Known, film_dot
+from bikecollect.app.queries.stations import film_dot
 from bikecollect.reports.runner import Answer
 
 MEASURES = {
@@ -30,27 +30,9 @@ MEASURES = {
 }
 LEAST = {".0%": 0.05, ".1f": 1.0}
 """By a measure's number format: smaller differences of two periods are drawn pale."""
-RANKED = {
-    "name": st.column_config.TextColumn("station", width="medium"),
-    "share_with_vehicle": widgets.share_column("with a bike", "Of the slots seen"),
-    "share_with_dock": widgets.share_column("with a dock", "Of the slots seen"),
-    "share_seen": widgets.share_column("seen", "Slots seen of those expected"),
-    "share_inactive": st.column_config.NumberColumn("closed", format="percent"),
-    "share_silent": st.column_config.NumberColumn(
-        "unchanged",
-        help="Slots whose stamp of the station was more than an hour old",
-        format="percent",
-    ),
-    "changes": st.column_config.NumberColumn(
-        "changes", help="Slots whose count differs from that of the slot before"
-    ),
-    "station_id": "id",
-}
 WHOLE = "the whole city"
 STATION_SLOTS = "station slots"
 WEEK = 7
-OFTEN_UNCHANGED = 0.05
-"""The share of unchanged slots from which it is explained."""
 
 
 def page() -> None:
@@ -264,38 +246,6 @@ def _difference(name: str, answer: Answer, measure: str) -> None:
     )
 
 
-def _rankings(name: str) -> None:
-    when = widgets.span(name)
-    order = widgets.segments("Order", "order", list(ORDERS))
-    answer = frames.answer(name, "reliability", when)
-    table = frames.frame(answer, frames.zone(name))
-    known = frames.stations(name, widgets.days(name)[1])
-    table.insert(2, "name", [_name(known, id_) for id_ in table["station_id"]])
-    usual = table["share_silent"].median()
-    column, rising = ORDERS[order]
-    ranked = table[rankable(rows_of(answer))].dropna(subset=[column])
-    ranked = ranked.sort_values([column, "station_id"], ascending=[rising, True])
-    st.header(f"Stations, {order.lower()} first", anchor=False)
-    st.dataframe(
-        ranked[list(RANKED)].round(3),
-        hide_index=True,
-        height=520,
-        column_config=RANKED,
-    )
-    left_out = len(table) - len(ranked)
-    text = (
-        f"{widgets.summed(ranked, STATION_SLOTS)} "
-        f"{widgets.counted(left_out, 'station')} left out: seen half as often as "
-        "others or less, closed for half of the time or more, or never with a bike."
-    )
-    if pd.notna(usual) and usual >= OFTEN_UNCHANGED:
-        text += (
-            f" Half of the stations are unchanged in {usual:.0%} of slots or more: in "
-            "this feed a stamp may move only with a count."
-        )
-    widgets.foot(ranked, f"{name}-rankings", text)
-
-
 def periods(first: date, newest: date) -> tuple[frames.Span, frames.Span]:
     """Return two periods to compare, each by its first and last day.
 
@@ -312,14 +262,10 @@ def periods(first: date, newest: date) -> tuple[frames.Span, frames.Span]:
     return (begin - shift, newest - shift), (begin, newest)
 
 
-def _name(known: Mapping[str, Known], station: str) -> str:
-    return known[station].called if station in known else station
-
-
 VIEWS: dict[str, Callable[[str], None]] = {
     "Week": _week,
     "Day": _day,
     "Areas": _areas,
     "Compare": _compare,
-    "Rankings": _rankings,
+    "Rankings": city_rankings.view,
 }

@@ -38,6 +38,19 @@ def rankable(rows: Sequence[Mapping[str, Any]]) -> list[bool]:
     ]
 
 
+def least_basis(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return on how little data a station is ranked, and how many are.
+
+    >>> row = {"share_seen": 1, "share_inactive": 0, "share_with_vehicle": 0.5}
+    >>> least_basis([row | {"slots_seen": 900}, row | {"slots_seen": 880}])
+    'Minimum basis: 880 slots seen. Ranked are 2 of 2 stations.'
+    """
+    pairs = zip(rows, rankable(rows), strict=True)
+    seen = [row["slots_seen"] for row, has_basis in pairs if has_basis]
+    text = f"Ranked are {len(seen):,} of {len(rows):,} stations."
+    return f"Minimum basis: {min(seen):,} slots seen. {text}" if seen else text
+
+
 def ranked(
     rows: Sequence[Mapping[str, Any]], column: str, *, rising: bool
 ) -> list[Mapping[str, Any]]:

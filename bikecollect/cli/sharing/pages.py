@@ -9,10 +9,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bikecollect import __version__
 from bikecollect.app.basemap import basemap_file
+from bikecollect.app.charts import ranking_map
 from bikecollect.app.charts.city_scripts import scripts, styles
-from bikecollect.app.queries.ranking import ORDERS, RULE, ranked, rows_of
+from bikecollect.app.charts.ranking_map import RankingMaps
+from bikecollect.app.queries.ranking import (
+    ORDERS,
+    RULE,
+    least_basis,
+    ranked,
+    rows_of,
+)
 from bikecollect.app.queries.service import DataService
 from bikecollect.app.queries.station_names import display_names
+from bikecollect.app.queries.stations import known
 from bikecollect.cli.render import coverage_html
 from bikecollect.cli.sharing.map_data import DAY, CityFilm
 from bikecollect.cli.sharing.week_chart import chart, scale_top
@@ -105,8 +114,9 @@ class PageWriter:
         since, until = self._span(last)
         rows = rows_of(self.service.ask(self.name, "reliability", since, until))
         names = display_names(self.service.texts(self.name), english=False)
+        maps = self._maps(last)
         rankings = [
-            _ranking(title, rows, names, column, rising=rising)
+            _ranking(title, rows, names, column, maps=maps, rising=rising)
             for title, (column, rising) in ORDERS.items()
         ]
         return self._page(
@@ -115,6 +125,8 @@ class PageWriter:
             "Rankings",
             range=_range(since, until),
             rule=RULE,
+            basis=least_basis(rows),
+            map_styles=ranking_map.styles(),
             rankings=rankings,
         )
 
@@ -127,6 +139,16 @@ class PageWriter:
             "Coverage",
             accounts=[replace(account, system_id="Coverage")],
         )
+
+    def _maps(self, last: date) -> RankingMaps | None:
+        """Return maps of the stations of the newest list, None if it has no places."""
+        answer = self.service.ask(self.name, "stations", last - DAY, last + DAY)
+        places = {
+            station.station_id: (station.lat, station.lon)
+            for station in known(answer.rows)
+            if station.lat is not None and station.lon is not None
+        }
+        return RankingMaps(places) if places else None
 
     def _basemap(self) -> str:
         return basemap_file.packed_of(self.service.settings.data / self.name)
@@ -193,12 +215,16 @@ def _ranking(
     names: Mapping[str, tuple[str | None, str | None]],
     column: str,
     *,
+    maps: RankingMaps | None,
     rising: bool,
 ) -> Mapping[str, Any]:
     """Return the first stations in an order; *rising* ones lack a bike or a dock."""
     unit = "bike" if column == "share_with_vehicle" else "free dock"
+    colour = COLOURS[column] if rising else "blue"
+    top = ranked(rows, column, rising=rising)[:RANKED]
+    ids = [row["station_id"] for row in top]
     first = []
-    for row in ranked(rows, column, rising=rising)[:RANKED]:
+    for row in top:
         name, area = names.get(row["station_id"], (None, None))
         first.append(
             {
@@ -212,6 +238,7 @@ def _ranking(
     return {
         "title": title,
         "measure": f"without a {unit}" if rising else f"with a {unit}",
-        "colour": COLOURS[column] if rising else "blue",
+        "colour": colour,
+        "map": maps.svg(ids, f"Map: {title.lower()}", colour) if maps and ids else "",
         "rows": first,
     }

@@ -1,0 +1,77 @@
+"""A small map of ranked stations among all others, as SVG: no script, no host."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from importlib.resources import files
+from math import cos, radians
+
+Place = tuple[float, float]
+"""Latitude and longitude."""
+WIDTH, MOST_HEIGHT, EDGE = 320.0, 420.0, 14.0
+OUTLIERS = 0.002
+
+
+class RankingMaps:
+    """Maps of the *places* of all stations, by their ids.
+
+    The first one has all of them, the others refer to it: a page has them once.
+    """
+
+    def __init__(self, places: Mapping[str, Place]) -> None:
+        self._shrink = cos(radians(sum(y for y, _ in places.values()) / len(places)))
+        self._places = places
+        south, north = _ends([y for y, _ in places.values()])
+        west, east = _ends([x * self._shrink for _, x in places.values()])
+        self._west, self._north = west, north
+        wide, high = max(east - west, 1e-4), max(north - south, 1e-4)
+        self._scale = min((WIDTH - 2 * EDGE) / wide, (MOST_HEIGHT - 2 * EDGE) / high)
+        self._width = wide * self._scale + 2 * EDGE
+        self._height = high * self._scale + 2 * EDGE
+        self._is_first = True
+
+    def svg(self, ranked: Sequence[str], title: str, colour: str) -> str:
+        """Return a map called *title* with the *ranked* stations numbered."""
+        if self._is_first:
+            dots = "".join(
+                f"M{x:.0f} {y:.0f}h0" for x, y in map(self._at, self._places)
+            )
+            all_stations = f'<path id="all-stations" d="{dots}"/>'
+            self._is_first = False
+        else:
+            all_stations = '<use href="#all-stations"/>'
+        marks = [
+            _mark(number, *self._at(station))
+            for number, station in enumerate(ranked, 1)
+            if station in self._places
+        ]
+        return (
+            f'<svg class="ranking-map {escape(colour)}" role="img" '
+            f'aria-label="{escape(title)}" '
+            f'viewBox="0 0 {self._width:.0f} {self._height:.0f}">'
+            f"{all_stations}{''.join(reversed(marks))}</svg>"
+        )
+
+    def _at(self, station: str) -> tuple[float, float]:
+        lat, lon = self._places[station]
+        x = (lon * self._shrink - self._west) * self._scale + EDGE
+        y = (self._north - lat) * self._scale + EDGE
+        return x, y
+
+
+def _mark(number: int, x: float, y: float) -> str:
+    return (
+        f'<circle cx="{x:.0f}" cy="{y:.0f}" r="8"/>'
+        f'<text x="{x:.0f}" y="{y + 3.5:.1f}">{number}</text>'
+    )
+
+
+def _ends(values: Sequence[float]) -> tuple[float, float]:
+    """Return the lowest and the highest of *values* without a few outliers."""
+    ordered = sorted(values)
+    cut = int(len(ordered) * OUTLIERS)
+    return ordered[cut], ordered[len(ordered) - 1 - cut]
+
+
+def styles() -> str:
+    """Return the style sheet of the maps."""
+    return files(__package__).joinpath("rankingmap.css").read_text("utf-8")

@@ -1,0 +1,96 @@
+"""The rankings of the city page: stations in an order, the first ones on a map."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+import streamlit as st
+
+from bikecollect.app import frames, widgets
+from bikecollect.app.charts.ranking_map import RankingMaps, styles
+from bikecollect.app.queries.ranking import ORDERS, least_basis, rankable, rows_of
+from bikecollect.app.queries.stations import Known
+
+STATION_SLOTS = "station slots"
+MAPPED = 15
+"""Stations of a ranking that are on its map."""
+MAP_WIDTH = 300
+OFTEN_UNCHANGED = 0.05
+"""The share of unchanged slots from which it is explained."""
+RANKED = {
+    "name": st.column_config.TextColumn("station", width="medium"),
+    "share_with_vehicle": widgets.share_column("with a bike", "Of the slots seen"),
+    "share_with_dock": widgets.share_column("with a dock", "Of the slots seen"),
+    "share_seen": widgets.share_column("seen", "Slots seen of those expected"),
+    "share_inactive": st.column_config.NumberColumn("closed", format="percent"),
+    "share_silent": st.column_config.NumberColumn(
+        "unchanged",
+        help="Slots whose stamp of the station was more than an hour old",
+        format="percent",
+    ),
+    "changes": st.column_config.NumberColumn(
+        "changes", help="Slots whose count differs from that of the slot before"
+    ),
+    "station_id": "id",
+}
+
+
+def view(name: str) -> None:
+    """Show the stations of the city *name* in an order, and the first on a map."""
+    when = widgets.span(name)
+    order = widgets.segments("Order", "order", list(ORDERS))
+    answer = frames.answer(name, "reliability", when)
+    table = frames.frame(answer, frames.zone(name))
+    known = frames.stations(name, widgets.days(name)[1])
+    table.insert(2, "name", [_name(known, id_) for id_ in table["station_id"]])
+    usual = table["share_silent"].median()
+    column, rising = ORDERS[order]
+    ranked = table[rankable(rows_of(answer))].dropna(subset=[column])
+    ranked = ranked.sort_values([column, "station_id"], ascending=[rising, True])
+    st.header(f"Stations, {order.lower()} first", anchor=False)
+    with_map = st.container(horizontal=True, gap="medium")
+    with_map.dataframe(
+        ranked[list(RANKED)].round(3),
+        hide_index=True,
+        height=520,
+        column_config=RANKED,
+        width="stretch",
+    )
+    first = list(ranked["station_id"][:MAPPED])
+    with with_map.container(width=MAP_WIDTH):
+        _draw_map(known, first, order, column if rising else "")
+    left_out = len(table) - len(ranked)
+    text = (
+        f"{widgets.summed(ranked, STATION_SLOTS)} {least_basis(rows_of(answer))} "
+        f"{widgets.counted(left_out, 'station')} left out: seen half as often as "
+        "others or less, closed for half of the time or more, or never with a bike."
+    )
+    if pd.notna(usual) and usual >= OFTEN_UNCHANGED:
+        text += (
+            f" Half of the stations are unchanged in {usual:.0%} of slots or more: in "
+            "this feed a stamp may move only with a count."
+        )
+    widgets.foot(ranked, f"{name}-rankings", text)
+
+
+def _draw_map(
+    known: Mapping[str, Known], first: Sequence[str], order: str, lacking: str
+) -> None:
+    """Draw the *first* stations of an *order*, numbered, among all others.
+
+    *lacking* is the column whose lowest values lead, if any.
+    """
+    places = {
+        station.station_id: (station.lat, station.lon)
+        for station in known.values()
+        if station.lat is not None and station.lon is not None
+    }
+    if not places or not first:
+        return
+    colour = "orange" if lacking == "share_with_vehicle" else "blue"
+    title = f"The first {len(first)} stations of the order: {order.lower()}"
+    svg = RankingMaps(places).svg(first, title, colour)
+    st.html(f"<style>{styles()}</style>{svg}")
+
+
+def _name(known: Mapping[str, Known], station: str) -> str:
+    return known[station].called if station in known else station
