@@ -64,6 +64,7 @@ class AlertStateFile:
     ) -> None:
         self._path = path
         self._fd = -1
+        self._used = 0  # the bytes that are not blank, 0 if unknown
         self._sleep = sleep
 
     @contextmanager
@@ -75,7 +76,7 @@ class AlertStateFile:
             fd = os.open(self._path, flags, 0o640)
             _give_to_owner_of(self._path.parent, fd)
             if self._locked(fd) and _long_enough(fd):
-                self._fd = fd
+                self._fd, self._used = fd, 0
             else:
                 os.close(fd)
         try:
@@ -95,9 +96,11 @@ class AlertStateFile:
         if self._fd < 0:
             return None
         try:
-            return _read(os.pread(self._fd, LENGTH, 0))
+            data = os.pread(self._fd, LENGTH, 0)
         except OSError:
             return None
+        self._used = len(data.rstrip())
+        return _read(data)
 
     def save(self, state: AlertState) -> bool:
         """Write *state* in place; return whether that succeeded."""
@@ -108,8 +111,12 @@ class AlertStateFile:
         line = b"%08x %s" % (zlib.crc32(text), text)
         if self._fd < 0 or len(line) > LENGTH:
             return False
+        if not self._used:
+            self.load()
+        data = line.ljust(self._used or LENGTH)  # the rest is blank
+        self._used = 0
         try:
-            return os.pwrite(self._fd, line.ljust(LENGTH), 0) == LENGTH
+            return os.pwrite(self._fd, data, 0) == len(data)
         except OSError:
             return False
 

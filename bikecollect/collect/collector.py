@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
@@ -75,12 +75,14 @@ class Collector:
     logs: Callable[[Mapping[str, Path]], logging.Handler]
     ping: Pinger | None = None
     redact: Redact = unredacted
+    boot_id: str = field(default_factory=process.boot_id)
     cycles: dict[str, Cycle] = field(default_factory=dict)
 
     def collect(self) -> list[Run]:
         """Run a cycle for each system, send alerts, and return the runs."""
         # In sequence: a folder that is being created must not look unmounted.
-        troubles = {n: _prepare(folder) for n, folder in self.folders.items()}
+        known = data_folder.known_folders()
+        troubles = {n: _prepare(folder, known) for n, folder in self.folders.items()}
         ready = {n: self.folders[n] for n, why in troubles.items() if why is None}
         with _logged(self.logs(ready)):
             # The cause of their death may kill this run before it can report anything.
@@ -176,7 +178,7 @@ class Collector:
             system_id=name,
             slot=self.grids[name].at(now),
             started=now,
-            boot_id=process.boot_id(),
+            boot_id=self.boot_id,
             uptime=self.times.uptime(),
             awake=self.times.awake(),
             version=__version__,
@@ -243,16 +245,16 @@ def _slot_of(run: Run) -> Slot:
     return run.slot
 
 
-def _prepare(folder: Path) -> BikecollectError | None:
+def _prepare(folder: Path, known: Collection[str]) -> BikecollectError | None:
     """Make *folder* ready; return the error if that fails.
 
     A disk that fails for a moment gets a second chance: the slot would be lost.
     """
     try:
-        data_folder.prepare(folder)
+        data_folder.prepare(folder, known)
     except StorageError:
         try:
-            data_folder.prepare(folder)
+            data_folder.prepare(folder, known)
         except BikecollectError as error:
             return error
     except BikecollectError as error:

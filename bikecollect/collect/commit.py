@@ -169,6 +169,10 @@ class Committer:
                 notes=notes,
                 ledger=self._ledger,
             )
+            kept = {**payload.notes, **notes}
+            new_notes, drifts = findings.notes_to_store(
+                self._ledger, snapshot, kept, payload.slot
+            )
             stations = self._stations(payload.slot, changes)
             span = self._store.append(file, end, header, block.text)
         with self.reader.watch("ledger"):
@@ -183,9 +187,8 @@ class Committer:
                     header=zlib.crc32(header),
                 ),
                 stations,
+                new_notes,
             )
-            kept = {**payload.notes, **notes}
-            drifts = findings.remember(self._ledger, snapshot, kept, payload.slot)
         self._move_on(name, payload)
         notices = [Notice("partial", text) for text in snapshot.oddities]
         notices += [Notice("columns", text) for text in block.troubles]

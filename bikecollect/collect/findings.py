@@ -17,24 +17,26 @@ FORGOTTEN = 7 * DAY
 """How long a finding must be absent before it is reported again, in seconds."""
 
 
-def remember(
+def notes_to_store(
     ledger: "Ledger", snapshot: Snapshot, notes: Mapping[str, str], slot: Slot
-) -> tuple[str, ...]:
-    """Store *notes* for the next fetch; return how the feed has changed."""
-    memory = ledger.notes()
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return the *notes* to store for the next fetch, and how the feed has changed."""
     if not ledger.is_newest(slot):
-        return ()  # the notes of a later payload are kept
+        return {}, ()  # the notes of a later payload are kept
+    memory = ledger.notes()
     own_notes, news = new_findings(snapshot, memory, slot)
-    keep_notes(ledger, {**notes, **own_notes}, slot)
-    return news
+    return _changed({**notes, **own_notes}, memory), news
 
 
 def keep_notes(ledger: "Ledger", notes: Mapping[str, str], slot: Slot) -> None:
     """Store those of *notes* that are new, unless a later slot has a block."""
-    memory = ledger.notes()
-    changed = {k: text for k, text in notes.items() if memory.get(k, "") != text}
+    changed = _changed(notes, ledger.notes())
     if changed and ledger.is_newest(slot):
         ledger.remember(changed)
+
+
+def _changed(notes: Mapping[str, str], memory: Mapping[str, str]) -> dict[str, str]:
+    return {k: text for k, text in notes.items() if memory.get(k, "") != text}
 
 
 def new_findings(

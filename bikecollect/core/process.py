@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -188,7 +188,8 @@ def bounded_memory(most: float = float("inf")) -> Iterator[None]:
     """
     with _one_at_a_time:
         before, hard = resource.getrlimit(resource.RLIMIT_DATA)
-        limit = _data_bytes() + int(max(MEMORY_FLOOR, min(most, memory_left())))
+        sizes = _statm()
+        limit = sizes[5] + int(max(MEMORY_FLOOR, min(most, _memory_left(sizes))))
         if before != resource.RLIM_INFINITY:
             limit = min(limit, before)
         with suppress(OSError, ValueError):
@@ -202,7 +203,10 @@ def bounded_memory(most: float = float("inf")) -> Iterator[None]:
 
 def memory_left() -> float:
     """Return how many bytes this process may still allocate, as far as known."""
-    sizes = _statm()
+    return _memory_left(_statm())
+
+
+def _memory_left(sizes: Sequence[int]) -> float:
     left = [MEMORY_SHARE * limit - sizes[1] for limit in _memory_limits()]
     for kind, used in (
         (resource.RLIMIT_AS, sizes[0]),
@@ -218,10 +222,6 @@ def address_space_left() -> float:
     """Return how many bytes of addresses `ulimit -v` leaves to this process."""
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     return float("inf") if soft == resource.RLIM_INFINITY else soft - _statm()[0]
-
-
-def _data_bytes() -> int:
-    return _statm()[5]
 
 
 def _statm() -> list[int]:

@@ -52,18 +52,27 @@ INFORMATION_COLUMNS: Mapping[str, str] = {
 
 
 class Derived(NamedTuple):
-    """A derived column, or several, computed from one row by *make*."""
+    """A derived column, or several, computed from one row by *make*.
+
+    *cell* computes the only column from the values in the order of `COLUMNS`: a row
+    needs no dict then.
+    """
 
     names: tuple[str, ...]
     make: Derive
     doc: str = ""
+    cell: Callable[[Sequence[Value]], Value] | None = None
 
 
 def _occupancy(row: Row) -> Row:
-    vehicles, capacity = row["num_vehicles_available"], row["capacity"]
+    return {"occupancy": _occupancy_cell(tuple(row[name] for name in COLUMNS))}
+
+
+def _occupancy_cell(values: Sequence[Value]) -> Value:
+    vehicles, capacity = values[3], values[8]
     if not isinstance(vehicles, int) or not isinstance(capacity, int) or not capacity:
-        return {"occupancy": None}
-    return {"occupancy": round(vehicles / capacity, 4)}
+        return None
+    return round(vehicles / capacity, 4)
 
 
 def _weekday(row: Row) -> Row:
@@ -95,7 +104,12 @@ DERIVED: Mapping[str, Derived] = {
 } | {
     column.names[0]: column
     for column in (
-        Derived(("occupancy",), _occupancy, "num_vehicles_available / capacity"),
+        Derived(
+            ("occupancy",),
+            _occupancy,
+            "num_vehicles_available / capacity",
+            _occupancy_cell,
+        ),
         Derived(("weekday",), _weekday, "local day of the week, 1 = Monday"),
         Derived(("hour",), _hour, "local hour of the slot, 0 to 23"),
         Derived(("is_empty",), _is_empty, "no vehicle to rent; true or false"),
@@ -199,6 +213,10 @@ class Format:
         """Append the derived columns to each row of *base*; return their errors."""
         troubles: dict[str, None] = {}
         for column in self.derived:
+            if column.cell is not None:
+                for row in base:
+                    row.append(column.cell(row))
+                continue
             for row, counts in zip(base, kinds, strict=True):
                 try:
                     cells = zip(COLUMNS, row, strict=False)

@@ -5,7 +5,7 @@ import os
 import re
 import stat
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -110,9 +110,10 @@ PARTS = (
 """The folders in a system's folder that bikecollect writes to."""
 
 
-def prepare(folder: Path) -> None:
+def prepare(folder: Path, known: Collection[str] | None = None) -> None:
     """Make sure that *folder* can be written to; create and mark it if it is new.
 
+    *known* are the `known_folders`, if the caller has many folders to prepare.
     Raises SettingsError if another user may change its content (`check`), or if it
     should hold data and has no marker: most likely its disk is not mounted, and the
     mount point must not be filled.
@@ -121,7 +122,7 @@ def prepare(folder: Path) -> None:
         check(folder)
         if (folder / MARKER).exists():
             _check_writable(folder)
-            if str(folder) not in _known_folders():
+            if str(folder) not in (known_folders() if known is None else known):
                 # The first run was killed, or the state folder was lost since.
                 remember(folder)
             return
@@ -245,10 +246,13 @@ def state_home() -> Path:
     return (home or Path("/nonexistent")) / user_folders.OURS
 
 
-def alert_state_path(name: str, known_by: str) -> Path:
-    """Return the path of the alert state of *name*, for the path *known_by*."""
+def alert_state_path(name: str, known_by: str, home: Path | None = None) -> Path:
+    """Return the path of the alert state of *name*, for the path *known_by*.
+
+    *home* is the `state_home`, if the caller has it.
+    """
     mark = f"{zlib.crc32(os.fsencode(known_by)):08x}"
-    return state_home() / "incidents" / f"{name}.{mark}.json"
+    return (home or state_home()) / "incidents" / f"{name}.{mark}.json"
 
 
 def is_there(path: Path) -> bool:
@@ -281,16 +285,17 @@ def _folder_list() -> Path:
     return state_home() / "folders"
 
 
-def _known_folders() -> list[str]:
+def known_folders() -> frozenset[str]:
+    """Return the folders that have held data of a system before."""
     try:
-        return _folder_list().read_text(encoding="utf-8").splitlines()
+        return frozenset(_folder_list().read_text(encoding="utf-8").splitlines())
     except (OSError, RuntimeError, ValueError):
-        return []
+        return frozenset()
 
 
 def is_known(folder: Path) -> bool:
     """Return whether *folder* has held data of a system before."""
-    return str(folder) in _known_folders()
+    return str(folder) in known_folders()
 
 
 def remember(folder: Path) -> None:

@@ -2,6 +2,8 @@
 
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import closing
+from itertools import chain
 from pathlib import Path
 
 from bikecollect.core.blocks import Block, Extent, Span, Stations
@@ -10,7 +12,7 @@ from bikecollect.core.payload import Memory
 from bikecollect.core.run import Run
 from bikecollect.core.slots import DAY, EARLIEST, LATEST, Slot
 from bikecollect.core.snapshot import StationInformation
-from bikecollect.storage.files.ledger_file import SESSIONS, LedgerFile
+from bikecollect.storage.files.ledger_file import SESSIONS, LedgerFile, unused_state
 from bikecollect.storage.ledger_schema import (
     GONE,
     INDEXES,
@@ -73,17 +75,22 @@ class Ledger(LedgerFile):
         try:
             if not self._path.is_file():
                 return Memory()
+            # Nearly always nobody else uses it: then it is read without locks.
+            if (before := unused_state(self._path)) is not None:
+                memory = self._recalled("immutable=1")
+                if unused_state(self._path) == before:
+                    return memory
             # Read only: closing it must not merge a log that `open` has to check.
-            uri = f"{self._path.absolute().as_uri()}?mode=ro"
-            db = sqlite3.connect(uri, uri=True, timeout=1.0)
-            try:
-                notes = dict(db.execute(NOTES, (SESSIONS,)))
-                ids = db.execute(LISTED)
-                return Memory(notes, frozenset(station_id for (station_id,) in ids))
-            finally:
-                db.close()
+            return self._recalled("mode=ro")
         except (sqlite3.Error, OSError, MemoryError):
             return Memory()
+
+    def _recalled(self, mode: str) -> Memory:
+        uri = f"{self._path.absolute().as_uri()}?{mode}"
+        with closing(sqlite3.connect(uri, uri=True, timeout=1.0)) as db:
+            notes = dict(db.execute(NOTES, (SESSIONS,)))
+            ids = chain.from_iterable(db.execute(LISTED))
+            return Memory(notes, frozenset(ids))
 
     def notes(self) -> dict[str, str]:
         """Return the remembered values, by key."""
@@ -94,12 +101,9 @@ class Ledger(LedgerFile):
 
         Overlong ones are dropped: notes only save work.
         """
-        if not notes:
-            return
-        kept = [(k, text) for k, text in notes.items() if len(text) <= LONGEST_NOTE]
-        with self.transaction() as db:
-            db.executemany("DELETE FROM memory WHERE key = ?", ((k,) for k in notes))
-            db.executemany("INSERT INTO memory VALUES (?, ?)", kept[:MOST_NOTES])
+        if notes:
+            with self.transaction() as db:
+                _store_notes(db, notes)
 
     def extents(self, day: str = "") -> dict[str, Extent]:
         """Return the committed part of each file, by its name.
@@ -166,12 +170,13 @@ class Ledger(LedgerFile):
         valid: dict[str, StationInformation] = {}
         last = ""
         with self.translated():
-            for station_id, since, *values in self.opened().execute(sql):
+            for row in self.opened().execute(sql):
+                station_id = row[0]
                 first, last = station_id != last, station_id
-                if since > slot and not first:
+                if row[1] > slot and not first:
                     continue
-                if values[-1] or station_id in ids:
-                    valid[station_id] = to_information(station_id, values)
+                if row[-1] or station_id in ids:
+                    valid[station_id] = to_information(row)
                 else:
                     valid.pop(station_id, None)
         return valid
@@ -180,9 +185,8 @@ class Ledger(LedgerFile):
         """Return all station versions, by the slot they are valid from."""
         sql = f"SELECT * FROM stations {PLAUSIBLE} ORDER BY valid_from, station_id"
         versions: dict[Slot, list[StationInformation]] = {}
-        for station_id, since, *values in self.all(sql):
-            version = to_information(station_id, values)
-            versions.setdefault(Slot(since), []).append(version)
+        for row in self.all(sql):
+            versions.setdefault(Slot(row[1]), []).append(to_information(row))
         return versions
 
     def newest_stations(self) -> Slot:
@@ -224,9 +228,15 @@ class Ledger(LedgerFile):
         """Return since which slot each unlisted station has been missing."""
         return dict(self.all("SELECT station_id, since FROM absent"))
 
-    def commit(self, block: Block, stations: Stations) -> None:
-        """Write *block* and the changes of the *stations*, in one transaction."""
+    def commit(
+        self, block: Block, stations: Stations, notes: Mapping[str, str] | None = None
+    ) -> None:
+        """Write *block*, the changes of the *stations*, and *notes* as `remember` does.
+
+        All of it is one transaction.
+        """
         with self.transaction() as db:
+            _store_notes(db, notes or {})
             if block.slot in self._released:
                 db.execute("DELETE FROM blocks WHERE slot = ?", (block.slot,))
             insert_block(db, block)
@@ -336,3 +346,9 @@ class Ledger(LedgerFile):
     def _first_block(self, where: str, *values: object) -> Block | None:
         sql = f"SELECT * FROM blocks WHERE {where}"
         return next(map(Block.from_row, self.all(sql, *values)), None)
+
+
+def _store_notes(db: sqlite3.Connection, notes: Mapping[str, str]) -> None:
+    kept = [(k, text) for k, text in notes.items() if len(text) <= LONGEST_NOTE]
+    db.executemany("DELETE FROM memory WHERE key = ?", ((k,) for k in notes))
+    db.executemany("INSERT INTO memory VALUES (?, ?)", kept[:MOST_NOTES])

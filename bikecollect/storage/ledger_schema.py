@@ -1,6 +1,7 @@
 """The ledger's tables, the steps that upgrade an older ledger, and their rows."""
 
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -146,13 +147,26 @@ COLUMNS = (
 )
 
 
+TABLES = "SELECT name, sql FROM sqlite_master WHERE type = 'table'"
+CURRENT = 0xD773FFFD
+"""The crc32 of the columns of `VERSION`, which nearly all ledgers have."""
+
+
 def find_version(db: "sqlite3.Connection") -> int | None:
     """Return the schema that the tables of *db* have, ignoring its version number.
 
     0: it has no tables; None: they are of no schema that is known here. (A ledger that
     was restored from SQL text has version number 0.)
     """
-    return _schemas().get(tuple(db.execute(COLUMNS).fetchall()))
+    tables = tuple(db.execute(TABLES).fetchall())
+    if tables not in _versions:  # the ledgers of a call have the same tables
+        columns = tuple(db.execute(COLUMNS).fetchall())
+        is_current = zlib.crc32(repr(columns).encode()) == CURRENT
+        _versions[tables] = VERSION if is_current else _schemas().get(columns)
+    return _versions[tables]
+
+
+_versions: dict[tuple[Any, ...], int | None] = {}
 
 
 @cache
@@ -200,7 +214,9 @@ def insert_stations(
     )
 
 
-def to_information(station_id: str, values: list[Any]) -> StationInformation:
-    """Return the station version in the *values* of a row."""
-    values[8] = None if values[8] is None else bool(values[8])
-    return StationInformation._make((station_id, *values[:-1], bool(values[-1])))
+def to_information(row: Sequence[Any]) -> StationInformation:
+    """Return the station version in a *row* of the stations."""
+    virtual = None if row[10] is None else bool(row[10])
+    return StationInformation._make(
+        (row[0], *row[2:10], virtual, *row[11:14], bool(row[14]))
+    )

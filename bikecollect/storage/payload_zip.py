@@ -9,7 +9,6 @@ import time
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -36,11 +35,11 @@ FOREIGN = (
 
 def pack(payload: Payload) -> bytes:
     """Return *payload* as the bytes of a zip."""
-    details = asdict(replace(payload, documents=()))
-    details["documents"] = [
-        {**asdict(replace(document, body=b"")), "body": f"{document.name}.json"}
+    entries = [
+        {**vars(document), "body": f"{document.name}.json"}
         for document in payload.documents
     ]
+    details = {**vars(payload), "documents": entries}
     out = BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
         for document in payload.documents:

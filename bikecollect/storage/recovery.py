@@ -1,7 +1,7 @@
 """Recovery after killed runs, torn files and lost ledgers."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import TYPE_CHECKING
@@ -58,7 +58,7 @@ class Recovery:
             if file == INFORMATION and extent and self._is_changed(extent, size):
                 continue  # rebuilt below
             notices += self._file(file, size, extent)
-        notices += self._vanished(extents)
+        notices += self._vanished(extents, sizes)
         information = extents.get(INFORMATION)
         size = sizes.get(INFORMATION, 0)
         if information and self._is_changed(information, size):
@@ -191,8 +191,9 @@ class Recovery:
         text = f"{file} {reason}: it is left unchanged, a new segment begins"
         return [Notice("damage", text)]
 
-    def _vanished(self, extents: dict[str, Extent]) -> list[Notice]:
-        sizes = self.store.sizes()
+    def _vanished(
+        self, extents: Mapping[str, Extent], sizes: Mapping[str, int]
+    ) -> list[Notice]:
         vanished = [
             file
             for file, extent in extents.items()

@@ -82,26 +82,28 @@ def alerter(
     troubles: Mapping[str, object],
 ) -> Alerter:
     """Return the alerter of the runs; systems in *troubles* have no usable folder."""
-    paths = {s.system_id: _alert_paths(s, str(s.path)) for s in systems}
+    home = data_folder.state_home()
+    paths = {s.system_id: _alert_paths(s, str(s.path), home) for s in systems}
     unusable = frozenset(name for name, trouble in troubles.items() if trouble)
     return _alerter(settings, times, paths, frozenset(settings.tell.mute), unusable)
 
 
 def settings_alerter(settings: Settings, times: Times) -> tuple[Alerter, Path]:
     """Return the alerter of the settings file itself, and the path of its state."""
-    path = data_folder.state_home() / "settings"
+    home = data_folder.state_home()
+    path = home / "settings"
     system = SystemFolder("settings", path, ZoneInfo("UTC"), settings.seconds)
-    paths = _alert_paths(system, settings.source)
+    paths = _alert_paths(system, settings.source, home)
     others = frozenset(KINDS) - {"settings"}
     return _alerter(settings, times, {"settings": paths}, others), paths.state_file
 
 
-def _alert_paths(system: SystemFolder, known_by: str) -> AlertPaths:
+def _alert_paths(system: SystemFolder, known_by: str, home: Path) -> AlertPaths:
     name = system.system_id
     return AlertPaths(
         system=system,
-        spare_outbox=data_folder.state_home() / "outbox" / name,
-        state_file=data_folder.alert_state_path(name, known_by),
+        spare_outbox=home / "outbox" / name,
+        state_file=data_folder.alert_state_path(name, known_by, home),
     )
 
 

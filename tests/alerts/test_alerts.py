@@ -19,7 +19,7 @@ from waiting import is_running, wait_until
 
 from bikecollect.alerts import space, webhooks
 from bikecollect.alerts.space import Space
-from bikecollect.alerts.state import AlertState, AlertStateFile
+from bikecollect.alerts.state import AlertState, AlertStateFile, stored_state
 from bikecollect.alerts.system_state import SystemAlertState, stored_incidents
 from bikecollect.core.errors import SettingsError, StorageError
 from bikecollect.core.incidents import Incident
@@ -371,6 +371,26 @@ def test_the_state_file_survives_a_full_disk(tmp_path: Path) -> None:
     path.write_bytes(data)
     with state_file.held():
         assert state_file.load() is None
+
+
+def test_a_short_state_leaves_nothing_of_a_longer_one(tmp_path: Path) -> None:
+    """Only what the file has is overwritten, whoever wrote it, damaged or not."""
+    path = tmp_path / "state.json"
+    writer, other = AlertStateFile(path), AlertStateFile(path)
+    with writer.held():
+        assert writer.save(AlertState(mail="long " * 4_000))
+        assert writer.save(AlertState(mail="longer " * 4_000))
+    with other.held():
+        assert other.save(AlertState(mail="short"))
+    with writer.held():
+        assert writer.load() == AlertState(mail="short")
+    data = path.read_bytes()
+    path.write_bytes(b"x" * 30_000 + data[30_000:])
+    with other.held():
+        assert other.save(AlertState(mail="again"))
+
+    assert stored_state(path) == AlertState(mail="again")
+    assert len(path.read_bytes()) == len(data)
 
 
 @pytest.mark.parametrize(

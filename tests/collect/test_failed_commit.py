@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -110,10 +110,12 @@ def test_a_payload_that_always_fails_is_rejected_in_the_end(
     """It fails two runs; the others are collected, and it is kept (fault 73)."""
     real = Ledger.commit
 
-    def commit(self: Ledger, block: Block, stations: Stations) -> None:
+    def commit(
+        self: Ledger, block: Block, stations: Stations, notes: Mapping[str, str]
+    ) -> None:
         if block.run_id == "00000002":
             raise OverflowError("too large")
-        real(self, block, stations)
+        real(self, block, stations, notes)
 
     monkeypatch.setattr(Ledger, "commit", commit)
     runs = [world.fetch({"a": n}, after=5 * MINUTES) for n in range(2, 7)]

@@ -1,5 +1,6 @@
 """The cost of known stations depends on the list, not on all stations ever seen."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from world import status
 
 from bikecollect.collect import station_list
 from bikecollect.collect.station_list import MOST_LISTED
+from bikecollect.core.payload import Memory
 from bikecollect.core.slots import Slot
 from bikecollect.core.snapshot import Snapshot, StationInformation
 from bikecollect.storage.ledger import Ledger
@@ -71,6 +73,35 @@ def test_a_removed_station_is_loaded_by_its_id(ledger: Ledger) -> None:
 def test_the_next_fetch_knows_the_listed_stations(ledger: Ledger) -> None:
     """Station information is requested again when one returns."""
     assert ledger.recall().station_ids == {"stays", "came back", "later"}
+
+
+def test_a_ledger_that_nobody_uses_is_read_without_files_beside_it(
+    ledger: Ledger,
+) -> None:
+    """The locks and the shared memory of SQLite would cost more than the reading."""
+    ledger.close()
+
+    assert ledger.recall().station_ids == {"stays", "came back", "later"}
+    assert [path.name for path in ledger.folder.iterdir()] == ["ledger.sqlite3"]
+
+
+def test_a_ledger_that_changes_meanwhile_is_read_again(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read without locks, it may mix pages of two states."""
+    ledger.close()
+    modes, real = [], Ledger._recalled
+
+    def recalled(self: Ledger, mode: str) -> Memory:
+        modes.append(mode)
+        memory = real(self, mode)
+        os.utime(self.folder / "ledger.sqlite3")
+        return memory
+
+    monkeypatch.setattr(Ledger, "_recalled", recalled)
+
+    assert ledger.recall().station_ids == {"stays", "came back", "later"}
+    assert modes == ["immutable=1", "mode=ro"]
 
 
 def test_a_feed_that_makes_up_stations_does_not_make_every_run_slower() -> None:

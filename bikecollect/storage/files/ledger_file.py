@@ -229,6 +229,18 @@ def _has_log(path: Path) -> bool:
         return False
 
 
+def unused_state(path: Path) -> tuple[int, int] | None:
+    """Return when *path* was last changed, and its size; None while it is in use.
+
+    SQLite writes to the file itself only when it empties the log, which exists as long
+    as any process has the file open for writing.
+    """
+    if _beside(path, "-wal").exists():
+        return None
+    state = path.stat()
+    return state.st_mtime_ns, state.st_size
+
+
 def _read_all(path: Path) -> None:
     """Read *path* and its log; raises OSError if the disk cannot."""
     for file in (path, _beside(path, "-wal")):
