@@ -77,6 +77,9 @@ def test_a_fetch_imports_only_what_it_needs(tmp_path: Path) -> None:
         *("click.shell_completion", "decimal", "duckdb", "multiprocessing", "smtplib"),
         *("statistics", "bikecollect.alerts.mail", "bikecollect.archive"),
         *("bikecollect.reports", "bikecollect.collect.parallel.workers"),
+        *("chardet.enums", "charset_normalizer.api", "bikecollect.collect.remedy"),
+        *("bikecollect.feeds.gbfs", "bikecollect.feeds.http.oauth2"),
+        *("bikecollect.alerts.delivery",),
     }
 
 

@@ -9,8 +9,6 @@ from hashlib import sha256
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote_plus
 
-import requests
-
 from bikecollect.core.errors import (
     CredentialsError,
     FeedUnavailable,
@@ -18,6 +16,7 @@ from bikecollect.core.errors import (
     ProtocolError,
 )
 from bikecollect.feeds.http.body import read_body
+from bikecollect.feeds.http.plain_requests import requests
 from bikecollect.feeds.http.retry import Budget
 from bikecollect.feeds.http.session import translated
 from bikecollect.feeds.http.urls import Url, parse

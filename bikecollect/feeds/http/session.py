@@ -5,10 +5,7 @@ import socket
 import threading
 from typing import Any
 
-import requests
 import urllib3
-from requests import exceptions as http
-from requests.adapters import HTTPAdapter
 from urllib3 import exceptions as wire
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -22,7 +19,9 @@ from bikecollect.core.errors import (
     ProtocolError,
 )
 from bikecollect.feeds.http.networks import AddressGuard
+from bikecollect.feeds.http.plain_requests import requests
 
+http = requests.exceptions
 _TIMEOUTS = (http.ConnectTimeout, http.ReadTimeout, wire.TimeoutError, TimeoutError)
 _PLACES = (http.InvalidSchema, http.InvalidURL, wire.LocationParseError)
 _CUTS = (wire.IncompleteRead, wire.ProtocolError, http.ChunkedEncodingError)
@@ -59,7 +58,7 @@ def translated(error: BaseException, place: str) -> BaseException:
     return error
 
 
-class _Adapter(HTTPAdapter):
+class _Adapter(requests.adapters.HTTPAdapter):
     """An adapter whose direct connections are checked by *guard*."""
 
     def __init__(self, guard: AddressGuard | None, **pool: object) -> None:

@@ -5,8 +5,6 @@ from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-import requests
-
 from bikecollect.core.errors import (
     CredentialsError,
     FeedUnavailable,
@@ -18,6 +16,7 @@ from bikecollect.core.secrets import redact
 from bikecollect.feeds.http.access import Access, Scope
 from bikecollect.feeds.http.body import read_body
 from bikecollect.feeds.http.networks import AddressGuard
+from bikecollect.feeds.http.plain_requests import requests
 from bikecollect.feeds.http.retry import Budget, retry_after
 from bikecollect.feeds.http.session import session, translated
 from bikecollect.feeds.http.urls import Url, bracketed, parse, same_origin, shown
