@@ -153,7 +153,7 @@ def _day(db: "DuckDBPyConnection", data: Path, number: int) -> tuple[object, ...
     for path in files.values():
         path.parent.mkdir(parents=True, exist_ok=True)
     rows = ROWS.format(begin=begin, end=end, offset=OFFSET)
-    _copy(db, rows, files[datasets.STATUS])
+    parquet.copy_smallest(db, rows, files[datasets.STATUS])
     keys = f"'{SYSTEM}' AS system_id, 0 AS date"
     source = duckdb_engine.parquet(files[datasets.STATUS])
     db.execute(f"CREATE OR REPLACE VIEW rows AS SELECT {keys}, * FROM {source}")
@@ -182,9 +182,7 @@ def _day(db: "DuckDBPyConnection", data: Path, number: int) -> tuple[object, ...
     return (day, slots * STATIONS, slots, *texts)
 
 
-def _copy(
-    db: "DuckDBPyConnection", sql: str, path: Path, options: str = parquet.OPTIONS
-) -> None:
+def _copy(db: "DuckDBPyConnection", sql: str, path: Path, options: str) -> None:
     target = duckdb_engine.text(str(path))
     db.execute(f"COPY ({sql}) TO {target} ({options})")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bikecollect.archive import datasets, summaries, utc_offsets
 from bikecollect.archive.day_csv import Piece
+from bikecollect.archive.encoding import trial
 from bikecollect.archive.query.duckdb_engine import (
     name,
     parquet,
@@ -34,13 +35,15 @@ ROWS_AT_ONCE, AT_ONCE = 120_000, 10_000
 many of them are fetched at a time."""
 DICTIONARY = 3_000
 """A column with more distinct values is stored as differences (last_reported)."""
-OPTIONS = (
-    f"FORMAT parquet, PARQUET_VERSION V2, COMPRESSION zstd, COMPRESSION_LEVEL {LEVEL},"
-    f" ROW_GROUP_SIZE {ROW_GROUP}, DICTIONARY_SIZE_LIMIT {DICTIONARY}"
+BASE = (
+    f"FORMAT parquet, PARQUET_VERSION V2, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP},"
+    " WRITE_BLOOM_FILTER false"
 )
+"""A filter by value is of no use in a file of one row group."""
+OPTIONS = f"{BASE}, COMPRESSION_LEVEL {LEVEL}, DICTIONARY_SIZE_LIMIT {DICTIONARY}"
 SMALL = (
     "FORMAT parquet, PARQUET_VERSION V1, COMPRESSION zstd, COMPRESSION_LEVEL 12,"
-    f" ROW_GROUP_SIZE {ROW_GROUP}, DICTIONARY_SIZE_LIMIT 1"
+    f" ROW_GROUP_SIZE {ROW_GROUP}, DICTIONARY_SIZE_LIMIT 1, WRITE_BLOOM_FILTER false"
 )
 """The options for a day's slots, runs and coverage, which are always read whole."""
 PROFILE = SMALL.replace("LIMIT 1", f"LIMIT {DICTIONARY}")
@@ -107,9 +110,32 @@ def write_day(
 ) -> None:
     """Write *sheet*, a day's sorted CSV, to *target*; raises StorageError.
 
-    The column *derived* is left out, see `derivable`.
+    The column *derived* is left out, see `derivable`. Columns of stations are encoded
+    by trial, see `encoding.trial`.
     """
-    _write(db, sheet, columns, target, options_for(columns), derived=derived)
+    with translated(f"{sheet} cannot be archived"):
+        sql = _sorted_rows(sheet, columns, derived)
+        if datasets.types_of(columns) is datasets.VEHICLE_TYPES:
+            db.execute(f"COPY ({sql}) TO {text(str(target))} ({options_for(columns)})")
+        else:
+            copy_smallest(db, sql, target)
+
+
+def copy_smallest(db: "DuckDBPyConnection", sql: str, target: Path) -> None:
+    """Write *target* with the sorted rows of *sql*, each column in its best encoding.
+
+    Raises OSError and errors of DuckDB.
+    """
+    rows = target.with_suffix(".rows")
+    db.execute(f"COPY ({sql}) TO {text(str(rows))} ({QUICK})")
+    try:
+        trial.write_smallest(
+            db, rows, target, options=BASE, dictionary=DICTIONARY, level=LEVEL
+        )
+    except ValueError:  # a footer that another version of DuckDB writes
+        sql = f"SELECT * FROM {parquet(rows)}"
+        db.execute(f"COPY ({sql}) TO {text(str(target))} ({OPTIONS})")
+    rows.unlink()
 
 
 def derivable(columns: Sequence[str]) -> str:
@@ -134,27 +160,18 @@ def write_quick(
     db: "DuckDBPyConnection", sheet: Path, columns: Sequence[str], target: Path
 ) -> None:
     """Write *sheet* to *target* fast, for short use; raises StorageError."""
-    _write(db, sheet, columns, target, QUICK, failed="cannot be read")
+    with translated(f"{sheet} cannot be read"):
+        sql = _sorted_rows(sheet, columns)
+        db.execute(f"COPY ({sql}) TO {text(str(target))} ({QUICK})")
 
 
-def _write(
-    db: "DuckDBPyConnection",
-    sheet: Path,
-    columns: Sequence[str],
-    target: Path,
-    options: str,
-    *,
-    derived: str = "",
-    failed: str = "cannot be archived",
-) -> None:
+def _sorted_rows(sheet: Path, columns: Sequence[str], derived: str = "") -> str:
     columns = sql_names(columns)
     source = csv_source(path(sheet), columns)
-    sql = (
-        f"COPY (SELECT {as_rows(columns, derived)} FROM {source}"
-        f" ORDER BY {columns[datasets.KEY]}, slot) TO {text(str(target))} ({options})"
+    return (
+        f"SELECT {as_rows(columns, derived)} FROM {source}"
+        f" ORDER BY {columns[datasets.KEY]}, slot"
     )
-    with translated(f"{sheet} {failed}"):
-        db.execute(sql)
 
 
 def write_summaries(
