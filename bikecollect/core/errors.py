@@ -78,7 +78,7 @@ class ExitCode(IntEnum):
     """Exit codes of ``bikecollect``, after BSD's ``sysexits.h``."""
 
     OK = 0, "success (also: this slot had been collected before)"
-    NO = 1, "the answer is no: a threshold is not met, or a check found a problem"
+    NO = 1, "negative result: a threshold is not met, or a check found a problem"
     USAGE = 64, "the command line is wrong"
     DATA = 65, "the payload was not understood; it is kept in payloads/rejected/"
     UNAVAILABLE = 69, "the feed or the mirror is unavailable, or an extra is missing"

@@ -86,7 +86,7 @@ VEHICLE_KINDS: Mapping[str, str] = {
     "num_mopeds_available": "mopeds",
     "num_cars_available": "cars",
     "num_other_vehicles_available": "vehicles of other kinds",
-    "num_untyped_vehicles_available": "vehicles whose type says no kind",
+    "num_untyped_vehicles_available": "vehicles of an unknown kind",
 }
 """The columns of ``columns = ["vehicle_types"]``: one per kind of vehicle."""
 

@@ -145,7 +145,7 @@ def _facts(name: str, settings: Settings) -> Checks:
     now = time.time()
     for old, new in pairwise(settings.system_folder(name, now).facts):
         if new.since > now - RECENT_DAYS * DAY:
-            remedy = "earlier days keep what held then"
+            remedy = "earlier days keep their values"
             yield note(f"{name}: changed", describe_change(old, new), remedy)
 
 

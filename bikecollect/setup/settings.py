@@ -59,7 +59,7 @@ class System:
         "keep only rows in [west, south, east, north]", [], kind=list, of=int | float
     )
     vehicles: bool = key(
-        "collect each vehicle of a GBFS feed too; by them alone if it has no stations",
+        "also collect each vehicle of a GBFS feed; needed if it has no stations",
         default=False,
         kind=bool,
     )
@@ -116,7 +116,7 @@ class System:
 
     publisher: dict[str, str] = key(
         "for shared pages and datasets: title, name, url, license (SPDX id), "
-        "license_url and attribution of the data; default: what the catalogue knows",
+        "license_url and attribution of the data; default: from the catalogue",
         {},
         kind=dict,
     )

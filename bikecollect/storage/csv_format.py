@@ -44,9 +44,9 @@ INFORMATION_COLUMNS: Mapping[str, str] = {
     "region": "name of the district or region; its id if it has no name",
     "post_code": "as published",
     "is_virtual_station": "a place without docks; true or false",
-    "name_en": "the name in English, if published beside another",
-    "address_en": "the address in English, if published beside another",
-    "region_en": "the district in English, if published beside another",
+    "name_en": "the name in English, if published in addition to another",
+    "address_en": "the address in English, if published in addition to another",
+    "region_en": "the district in English, if published in addition to another",
     "is_listed": "false from the version in which the station left the list",
 }
 

@@ -93,10 +93,12 @@ class App:
 
     tiles: str = key(
         "background of the map: an address with {z}, {x} and {y}; the browser of each "
-        "visitor then asks that host, which sees where they look",
+        "visitor then contacts that host, which can see where they look",
         "",
     )
-    attribution: str = key("the line that the publisher of the tiles asks for", "")
+    attribution: str = key(
+        "the attribution that the publisher of the tiles requires", ""
+    )
 
     @property
     def problem(self) -> str:
