@@ -172,7 +172,7 @@ def _signals() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _enough_space(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let alerts see a disk with enough space, whatever the machine has."""
+    """Let alerts see a disk with enough space, on any machine."""
     monkeypatch.setattr(space, "measure", lambda _: space.Space(10**12, 10**12))
 
 

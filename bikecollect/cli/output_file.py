@@ -176,7 +176,7 @@ def format_of(output: Path | None, default: str) -> str:
 
 
 def refuse_misnamed(output: Path | None, form: str = "") -> None:
-    """Raise UsageError if *output* is named like a workbook or compressed, in vain.
+    """Raise UsageError if *output* is named like a workbook or an archive.
 
     *form* is the format that is written.
     """

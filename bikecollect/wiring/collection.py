@@ -64,7 +64,7 @@ def collect(
 ) -> list[Run]:
     """Run one cycle for each of *system_ids*, or for all, in parallel; send alerts.
 
-    With *dry* nothing is written, and nobody is alerted. Raises SettingsError for an
+    With *dry* nothing is written, and no alerts are sent. Raises SettingsError for an
     unknown name, before any network access.
     """
     times = Times(clock, monotonic, stop or Stop(), uptime, awake)

@@ -141,7 +141,7 @@ def test_an_invalid_point_is_reported(show: Show) -> None:
 
 
 def test_a_station_has_its_basis(show: Show) -> None:
-    """Twelve slots were seen, whatever was expected."""
+    """Twelve slots were seen, whatever their expected number."""
     app = show("station", station="a", range="7 days")
 
     assert [metric.value for metric in app.metric] == ["4", "2", "10"]

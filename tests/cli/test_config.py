@@ -119,13 +119,13 @@ def test_a_mistake_is_never_saved(path: Path) -> None:
     )
     kept = path.read_text(encoding="utf-8")
     twice = editor(path.parent, "s/feed =/fed =/;t;s/fed =/feed =/;s/Oslo/Rome/")
-    mended = bikecollect(
+    corrected = bikecollect(
         "--config", path, "config", "edit", answers="y\n", EDITOR=twice
     )
 
     assert "systems.city.fed" in refused.stdout
     assert (refused.returncode, kept) == (0, TEXT)
-    assert "Saved" in mended.stdout
+    assert "Saved" in corrected.stdout
     assert path.read_text(encoding="utf-8") == TEXT.replace("Oslo", "Rome")
 
 
@@ -173,11 +173,11 @@ def test_another_encoding_is_named(path: Path, encoding: str, where: str) -> Non
     process = bikecollect("--config", path, "config", "check")
     command = process.stderr.partition("run: ")[2]
     os.system(command)
-    mended = bikecollect("--config", path, "config", "check")
+    corrected = bikecollect("--config", path, "config", "check")
 
     assert process.returncode == 78
     assert where in process.stderr
-    assert mended.returncode == 0
+    assert corrected.returncode == 0
     assert path.read_text(encoding="utf-8") == text
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 

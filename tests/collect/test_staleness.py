@@ -252,7 +252,7 @@ def test_a_frozen_stamp_is_stale_with_any_ttl(city: Publisher, ttl: int) -> None
 
 
 def test_a_small_system_is_quiet_at_night(city: Publisher) -> None:
-    """Five stations report on a change only: nobody rides for eight hours."""
+    """Five stations report on changes only: no bike is rented for eight hours."""
     evening = [gbfs([NOW - 900, NOW - 700, NOW - 60, NOW - 2000, NOW - 86_400])]
     night = evening * 96
     morning = [gbfs([NOW - 900, NOW + 96 * 300, NOW - 60, NOW - 2000, NOW - 86_400])]

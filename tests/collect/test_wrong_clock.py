@@ -127,7 +127,7 @@ def test_a_payload_of_an_unknown_time_is_kept_as_rejected(tmp_path: Path) -> Non
 def test_a_server_with_a_wrong_date_costs_nothing(
     world: World, later: float, date: float
 ) -> None:
-    """A clock that agrees with the newest block is right, whatever the Date."""
+    """A clock that agrees with the newest block is right, even against the Date."""
     assert fetch_at(world, NOON + later, date) is Outcome.COLLECTED
 
 

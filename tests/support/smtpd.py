@@ -1,7 +1,7 @@
 """A real mail server, as a separate process; stores mails as files in a folder.
 
 Run as a program: ``python smtpd.py PORT FOLDER CERT KEY [tls] [refuse=ADDRESS]
-[later=ADDRESS]``. It asks for STARTTLS (or speaks TLS from the start) and a login.
+[later=ADDRESS]``. It asks for STARTTLS (or uses TLS from the start) and a login.
 """
 
 import asyncio

@@ -39,7 +39,7 @@ LOCAL_SETTINGS = {
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
 }
-"""Settings of a Spark on this machine alone, which nobody else connects to."""
+"""Settings of a Spark that runs on this machine and accepts no connections."""
 NO_SPARK = "Spark is not installed; run: pip install 'bikecollect[spark]'"
 NO_JAVA = "Spark requires Java 17 or newer; run: apt install default-jre-headless"
 GATEWAY_EXITED = "JAVA_GATEWAY_EXITED"
