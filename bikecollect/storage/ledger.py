@@ -23,6 +23,7 @@ from bikecollect.storage.ledger_schema import (
     find_version,
     insert_block,
     insert_stations,
+    store_notes,
     to_information,
     upsert_file,
 )
@@ -30,8 +31,6 @@ from bikecollect.storage.runs.rows import to_row
 
 NOTES = "SELECT key, value FROM memory WHERE key <> ?"
 PLAUSIBLE = f"WHERE valid_from BETWEEN {EARLIEST} AND {LATEST}"
-LONGEST_NOTE, MOST_NOTES = 1_048_576, 32
-"""The characters of one remembered value, and the keys that one payload may set."""
 
 
 class Ledger(LedgerFile):
@@ -103,7 +102,7 @@ class Ledger(LedgerFile):
         """
         if notes:
             with self.transaction() as db:
-                _store_notes(db, notes)
+                store_notes(db, notes)
 
     def extents(self, day: str = "") -> dict[str, Extent]:
         """Return the committed part of each file, by its name.
@@ -236,7 +235,7 @@ class Ledger(LedgerFile):
         All of it is one transaction.
         """
         with self.transaction() as db:
-            _store_notes(db, notes or {})
+            store_notes(db, notes or {})
             if block.slot in self._released:
                 db.execute("DELETE FROM blocks WHERE slot = ?", (block.slot,))
             insert_block(db, block)
@@ -346,9 +345,3 @@ class Ledger(LedgerFile):
     def _first_block(self, where: str, *values: object) -> Block | None:
         sql = f"SELECT * FROM blocks WHERE {where}"
         return next(map(Block.from_row, self.all(sql, *values)), None)
-
-
-def _store_notes(db: sqlite3.Connection, notes: Mapping[str, str]) -> None:
-    kept = [(k, text) for k, text in notes.items() if len(text) <= LONGEST_NOTE]
-    db.executemany("DELETE FROM memory WHERE key = ?", ((k,) for k in notes))
-    db.executemany("INSERT INTO memory VALUES (?, ?)", kept[:MOST_NOTES])

@@ -1,7 +1,7 @@
 """The ledger's tables, the steps that upgrade an older ledger, and their rows."""
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -150,6 +150,8 @@ COLUMNS = (
 TABLES = "SELECT name, sql FROM sqlite_master WHERE type = 'table'"
 CURRENT = 0xD773FFFD
 """The crc32 of the columns of `VERSION`, which nearly all ledgers have."""
+LONGEST_NOTE, MOST_NOTES = 1_048_576, 32
+"""The characters of one remembered value, and the keys that one payload may set."""
 
 
 def find_version(db: "sqlite3.Connection") -> int | None:
@@ -220,3 +222,10 @@ def to_information(row: Sequence[Any]) -> StationInformation:
     return StationInformation._make(
         (row[0], *row[2:10], virtual, *row[11:14], bool(row[14]))
     )
+
+
+def store_notes(db: "sqlite3.Connection", notes: Mapping[str, str]) -> None:
+    """Store *notes*, replacing former values; overlong ones are dropped."""
+    kept = [(k, text) for k, text in notes.items() if len(text) <= LONGEST_NOTE]
+    db.executemany("DELETE FROM memory WHERE key = ?", ((k,) for k in notes))
+    db.executemany("INSERT INTO memory VALUES (?, ?)", kept[:MOST_NOTES])
