@@ -155,7 +155,7 @@ def account(
         since=since,
         until=until,
         interval=grid.interval,
-        total=coverage_of(judged),
+        total=_sum(days.values()),
         days=days,
         hours=_hours(judged, zone),
         gaps=gaps(judged, grid),
@@ -176,9 +176,9 @@ def end_of_slots(now: float, grid: Grid, filled: Collection[Slot]) -> Slot:
 
 def judge(evidence: Evidence, grid: Grid, since: Slot, until: Slot) -> Iterator[Judged]:
     """Yield the state of each slot of the grid from *since* to before *until*."""
-    runs = SeenRuns(evidence.runs)
+    runs, block_of = SeenRuns(evidence.runs), evidence.blocks.get
     for slot in grid.between(since, until):
-        block = evidence.blocks.get(slot)
+        block = block_of(slot)
         if block is not None:
             yield Judged(slot, state_of(block.flags))
             continue
@@ -241,6 +241,12 @@ def coverage_of(judged: Iterable[Judged]) -> Coverage:
         stale=states[SlotState.STALE],
         partial=states[SlotState.PARTIAL],
     )
+
+
+def _sum(parts: Iterable[Coverage]) -> Coverage:
+    """Return the coverage of *parts* together."""
+    counts = [(p.expected, p.collected, p.stale, p.partial) for p in parts]
+    return Coverage(*map(sum, zip(*counts, strict=True)))
 
 
 def _hours(judged: Sequence[Judged], zone: tzinfo) -> list[Coverage]:

@@ -1,7 +1,7 @@
 """Read the evidence for the account of the past from a system's folder."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, tzinfo
@@ -47,13 +47,20 @@ BLOCKS = (
     " WHERE b.slot >= ? AND b.slot < ?"
 )
 """In ledgers of an older schema the flags of a block are stored with its run."""
-STATES = BLOCKS.replace(COLUMNS, "'', 0, 0, 0, 0, '', 0.0, NULL, '', 0.0, '', ''")
-"""Blocks with their slots and flags only: years of them fit into memory."""
+STATES = "SELECT slot, flags, {} FROM slot_blocks WHERE slot >= ? AND slot < ?"
+FLAGGED = "SELECT run_id, flags FROM runs WHERE flags <> ''"
 
 MOST_TRIED = 600
 """Slots whose payloads are read for a report: two days, half a minute's work."""
+BlockReader = Callable[[History, Slot, Slot], Iterable[Block]]
+"""Returns the blocks of the slots between two."""
 SILENCING = frozenset({"disk", "ledger", "settings"})
 """Kinds of incidents during which a run may be unable to record itself."""
+
+
+def _blocks(history: History, since: Slot, until: Slot) -> Iterator[Block]:
+    """Yield the blocks of the slots from *since* to before *until*."""
+    yield from map(Block.from_row, history.select(BLOCKS, since, until))
 
 
 def read(
@@ -63,12 +70,12 @@ def read(
     until: Slot,
     now: SeenRun | None = None,
     *,
-    blocks_sql: str = BLOCKS,
+    read_blocks: BlockReader = _blocks,
 ) -> Evidence:
     """Return the evidence for the slots from *since* to before *until*.
 
     *now* stands for the present moment: its uptime tells whether the machine was off
-    or asleep since the last run. *blocks_sql* selects the blocks. Raises StorageError.
+    or asleep since the last run. *read_blocks* reads the blocks. Raises StorageError.
     """
     dead = [
         SeenRun(r.slot, r.started, "killed", r.cause, r.boot_id, r.uptime, r.awake)
@@ -83,7 +90,7 @@ def read(
         ]
         rows += history.packed_runs(since, until, SeenRun._fields)
         recorded = [*map(SeenRun._make, rows)]
-        blocks = [*map(Block.from_row, history.select(blocks_sql, since, until))]
+        blocks = {b.slot: b for b in read_blocks(history, since, until)}
         incidents = [i for i in history.incidents(since) if i.kind in SILENCING]
         silencing = [i for i in incidents if _has_unrecorded_slots(history, i)]
         first = history.first_collected()
@@ -91,11 +98,22 @@ def read(
     return Evidence(
         first=first,
         runs=sorted(runs, key=lambda run: run.started),
-        blocks={block.slot: block for block in blocks},
+        blocks=blocks,
         spare={s: p[-1][0] for s, p in _payloads(folder / PAYLOADS).items()},
         incidents=incidents,
         silencing=silencing,
     )
+
+
+def _states(history: History, since: Slot, until: Slot) -> Iterator[Block]:
+    """Yield the blocks of `_blocks` with slots and flags only, in a third of the time.
+
+    Years of them fit into memory.
+    """
+    flags_by_run = dict(history.select(FLAGGED))
+    sql = STATES.format("run_id" if flags_by_run else "''")
+    for slot, flags, run_id in history.select(sql, since, until):
+        yield Block(slot, flags=flags or flags_by_run.get(run_id, ""))
 
 
 def _has_unrecorded_slots(history: History, incident: Incident) -> bool:
@@ -192,7 +210,7 @@ def read_account(
         earliest = first if first < end else ends[0]
         begin = min(end, max(earliest, since or earliest))
     moment = _present(now)
-    evidence = read(history, system.path, begin, end, moment, blocks_sql=STATES)
+    evidence = read(history, system.path, begin, end, moment, read_blocks=_states)
     if can_read is not None:
         payloads = _payloads(system.payloads).items()
         missing = {s: files for s, files in payloads if begin <= s < end}
