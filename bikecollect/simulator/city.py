@@ -9,6 +9,7 @@ from functools import cached_property
 from bikecollect.simulator.terrain import CENTRE, dry
 
 DAY = 86_400
+SATURDAY = 5
 HOUR = 3_600.0
 OFFSET = 8 * 3_600
 """The city's offset from UTC in seconds."""
@@ -149,7 +150,7 @@ def _state(place: Station, moment: float) -> StationState:
     changed = step * length - place.salt % length
     noise = _noise(place.salt, step)
     local = (changed + OFFSET + place.phase) % DAY
-    weekend = ((changed + OFFSET) // DAY + 3) % 7 >= 5  # noqa: PLR2004 - Sat, Sun
+    weekend = ((changed + OFFSET) // DAY + 3) % 7 >= SATURDAY
     share = _share(place, local, weekend=weekend) + (noise - 0.5) * 0.25
     broken = 1 if place.salt % 7 == 0 else 0
     usable = place.capacity - broken

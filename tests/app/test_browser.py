@@ -281,6 +281,28 @@ def test_a_phone_needs_no_scrolling_aside(opened: Visit) -> None:
     assert opened.page.evaluate("document.scrollingElement.scrollWidth") <= 390
 
 
+def test_the_first_of_a_ranking_are_numbered_on_a_map(visit: Visit) -> None:
+    """Beside the table; the basis of the least seen station is stated."""
+    visit.open("/city?view=Rankings")
+
+    drawn = visit.page.get_by_role("img", name=re.compile("The first 15 stations"))
+    drawn.wait_for()
+    assert drawn.locator("circle").count() == 15
+    visit.sees(r"Minimum basis: \d+ slots seen")
+
+
+def test_axe_finds_nothing_with_a_card(visit: Visit) -> None:
+    """A station's card has a heading of the level below the page's."""
+    visit.open("/")
+    visit.page.locator(".city[data-drawn]").first.wait_for()
+    visit.map().locator("canvas.map").focus()
+    visit.page.keyboard.press("Tab")
+    visit.map().locator(".card").get_by_role("heading", level=2).wait_for()
+    visit.page.evaluate(AXE.read_text("utf-8"))
+
+    assert visit.page.evaluate(VIOLATIONS) == []
+
+
 def test_a_search_narrows_map_and_table_and_is_in_the_address(visit: Visit) -> None:
     """One station is left, on the map too."""
     visit.open("/")

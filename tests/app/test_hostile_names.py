@@ -130,8 +130,8 @@ def test_a_name_is_shown_as_text(page: Any, address: str, text: str) -> None:
     assert acting(main, address) == []
     card = main.locator(".city .card")
     card.wait_for()
-    assert card.locator("h3").text_content() == text
-    assert card.locator("h3 *, p *").count() == 0
+    assert card.locator("h2").text_content() == text
+    assert card.locator("h2 *, p *").count() == 0
 
 
 @pytest.mark.parametrize("text", LINKS)

@@ -105,7 +105,7 @@ class StationCard {
     this.station = station;
     this.box.hidden = !station;
     if (!station) return;
-    this.box.querySelector('h3').textContent = station.name;
+    this.box.querySelector('h2').textContent = station.name;
     this.box.querySelector('p').textContent = [station.area, counts(station),
       this.map.film.usually(station)].filter(Boolean).join(' · ');
     this.box.querySelector('.open').hidden = Boolean(this.map.data.vehicles_only || this.map.data.is_static);

@@ -7,7 +7,7 @@ const FRAME = `<div class="figures"></div><div class="frame">
   <button aria-label="Whole city" title="Whole city">⤢</button></div>
   <div class="parts"></div><div class="key"><span></span><i></i><b></b><b></b><em></em></div>
   <div class="tip"></div><div class="credit"></div><section class="card" hidden aria-label="Station">
-  <button class="close" aria-label="Close">×</button><h3></h3><p></p>
+  <button class="close" aria-label="Close">×</button><h2></h2><p></p>
   <canvas></canvas><button class="open">Open this station</button></section></div>
   <div class="film" hidden><div class="controls"><button class="play" aria-label="Play">▶</button>
   <button class="speed" aria-label="Speed 1×" title="Speed">1×</button><output></output>

@@ -1,11 +1,14 @@
 """The rankings of the city page: stations in an order, the first ones on a map."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from bikecollect.app import frames, widgets
+from bikecollect.app import charts, frames, widgets
 from bikecollect.app.charts.ranking_map import RankingMaps, styles
 from bikecollect.app.queries.ranking import ORDERS, least_basis, rankable, rows_of
 from bikecollect.app.queries.stations import Known
@@ -89,7 +92,18 @@ def _draw_map(
     colour = "orange" if lacking == "share_with_vehicle" else "blue"
     title = f"The first {len(first)} stations of the order: {order.lower()}"
     svg = RankingMaps(places).svg(first, title, colour)
-    st.html(f"<style>{styles()}</style>{svg}")
+    _component()(key="ranking-map", data={"svg": svg})
+
+
+@cache
+def _component() -> Any:
+    script = files(charts).joinpath("rankingmap.js").read_text("utf-8")
+    return st.components.v2.component(
+        "bikecollect_ranking",
+        html='<div class="ranking"></div>',
+        css=styles(),
+        js=script,
+    )
 
 
 def _name(known: Mapping[str, Known], station: str) -> str:
