@@ -2,12 +2,12 @@
 
 import os
 import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from cron_daemon import first_lines
 
 from bikecollect.simulator.city import City
 from bikecollect.simulator.server import LiveFeed
@@ -55,25 +55,9 @@ def test_the_example_line_fills_a_slot_under_a_real_cron(tmp_path: Path) -> None
             f'url = "{feed.youbike_url}"\ntimezone = "Asia/Taipei"\n',
             encoding="utf-8",
         )
-        lines = _first_lines(
+        lines = first_lines(
             home / ".local/share/bikecollect/city/station_status",
             SCRIPT.format(home=home, crontab=crontab, cron=CRON),
         )
 
     assert len(lines) == 31
-
-
-def _first_lines(folder: Path, script: str) -> list[str]:
-    """Run *script* until a CSV appears in *folder*; return its lines."""
-    daemon = subprocess.Popen(["unshare", "-m", "sh", "-c", script])
-    try:
-        for _ in range(750):
-            # A run takes some tenths of a second; its block is there all at once.
-            files = [p for p in folder.glob("*.csv") if p.stat().st_size]
-            if files:
-                return files[0].read_text(encoding="utf-8").splitlines()
-            time.sleep(0.1)
-    finally:
-        daemon.kill()
-        daemon.wait()
-    return []

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from command import bikecollect
+from cron_daemon import first_lines
 
 from bikecollect.setup.scheduler.service_user import MODE, obstacles
 from bikecollect.simulator.city import City
@@ -419,28 +420,12 @@ def test_the_installed_line_fills_a_slot_under_a_real_cron(
             encoding="utf-8",
         )
         install = scheduled(spool, "--config", path, "schedule", "install")
-        lines = _first_lines(spool, folder / "data/city/station_status")
+        script = f"mount -t tmpfs none /run && {COVERED}"
+        status = folder / "data/city/station_status"
+        lines = first_lines(status, script, spool, CRON, "-f")
 
     assert install.returncode == 0
     assert len(lines) == 31
-
-
-def _first_lines(spool: Path, folder: Path) -> list[str]:
-    """Run a cron daemon on *spool* until a CSV is in *folder*; return its lines."""
-    script = f"mount -t tmpfs none /run && {COVERED}"
-    daemon = subprocess.Popen(
-        ["unshare", "-m", "sh", "-c", script, str(spool), str(CRON), "-f"]
-    )
-    try:
-        for _ in range(750):
-            files = [p for p in folder.glob("*.csv") if p.stat().st_size]
-            if files:
-                return files[0].read_text(encoding="utf-8").splitlines()
-            time.sleep(0.1)
-    finally:
-        daemon.kill()
-        daemon.wait()
-    return []
 
 
 def test_an_interval_beyond_cron_is_an_error(tmp_path: Path) -> None:
