@@ -303,6 +303,16 @@ def test_axe_finds_nothing_with_a_card(visit: Visit) -> None:
     assert visit.page.evaluate(VIOLATIONS) == []
 
 
+def test_a_station_has_its_next_hours_with_their_basis(visit: Visit) -> None:
+    """And a link to it on the live map, in the same tab."""
+    visit.open("/station?station=990000012")
+
+    visit.sees("usual bikes")
+    visit.sees("The same hours of the week from")
+    visit.page.get_by_role("link", name="On the live map").click()
+    visit.page.wait_for_url("**picked=990000012*")
+
+
 def test_a_search_narrows_map_and_table_and_is_in_the_address(visit: Visit) -> None:
     """One station is left, on the map too."""
     visit.open("/")

@@ -78,6 +78,9 @@ Object.assign(CityMap.prototype, {
 // Returns whether an area has a name: many feeds have a number only.
 function isName(area) { return /\p{L}/u.test(area || ''); }
 
+const DETOUR = 1.3;  // streets are longer than the line between two points
+const PACE = 80;  // metres on foot in a minute
+
 function element(tag, text) {
   const made = document.createElement(tag);
   made.textContent = text;
@@ -90,6 +93,11 @@ function counts(station) {
   const docks = station.docks == null ? 'free docks unknown' : `${station.docks} free docks`;
   return `${station.bikes} ${station.bikes === 1 ? 'bike' : 'bikes'}, ${docks}`
     + `${station.size ? ` of ${station.size}` : ''}${station.closed ? ', closed' : ''}`;
+}
+
+// Returns a distance as the crow flies, and the minutes on foot by streets.
+function onFoot(metres) {
+  return `${Math.round(metres / 10) * 10} m, ${Math.max(1, Math.round((metres * DETOUR) / PACE))} min`;
 }
 
 class StationCard {

@@ -13,6 +13,7 @@ const FRAME = `<div class="figures"></div><div class="frame">
   <button class="speed" aria-label="Speed 1×" title="Speed">1×</button><output></output>
   <span class="said"></span></div><canvas class="curve" role="slider" tabindex="0" aria-valuenow="0"
   aria-label="Time"></canvas></div><div class="spoken" aria-live="polite"></div>`;
+const LABELLED = 5;  // nearest stations whose distance is written on a small map
 const WALK = 12;  // stations that the Tab key visits before it leaves the map
 
 class CityMap {
@@ -151,9 +152,10 @@ class CityMap {
     pens.clearRect(0, 0, width, height);
     this.ground(ratio);
     this.dots();
-    this.names();
+    if (!this.data.mini) this.names();
     if (this.mark) cross(pens, ...this.point(this.mark), this.ink);
     const chosen = this.card.station;
+    if (this.data.mini && chosen) this.distances(chosen);
     if (chosen) ring(pens, ...this.point(chosen.at), this.radius(chosen, { rank: 1 }) + 5, this.ink);
     this.rule();
   }
@@ -243,6 +245,26 @@ class CityMap {
       pens.globalAlpha = 1;
       pens.fillStyle = this.ink;
       pens.fillText(area, px, py + free);
+    }
+  }
+
+  // Writes how far the nearest stations are from the chosen one, and the minutes on foot.
+  distances(chosen) {
+    const { pens } = this, near = this.stations.filter((s) => s !== chosen)
+      .sort((a, b) => apart(a.at, chosen.at) - apart(b.at, chosen.at)).slice(0, LABELLED);
+    pens.font = '600 11px system-ui, sans-serif';
+    pens.textAlign = 'center';
+    pens.lineJoin = 'round';
+    pens.lineWidth = 3;
+    const taken = [this.point(chosen.at)];
+    for (const station of near) {
+      const [x, y] = this.point(station.at), text = onFoot(apart(station.at, chosen.at));
+      if (taken.some(([a, b]) => Math.abs(a - x) < 80 && Math.abs(b - y - 16) < 14)) continue;
+      taken.push([x, y + 16]);
+      pens.strokeStyle = this.paper;
+      pens.strokeText(text, x, y + 18);
+      pens.fillStyle = this.ink;
+      pens.fillText(text, x, y + 18);
     }
   }
 

@@ -8,7 +8,7 @@ import streamlit as st
 from bikecollect.app import frames, header, widgets
 from bikecollect.app.charts import city_map, heatmaps, timelines
 from bikecollect.app.frames import Span
-from bikecollect.app.pages import station_past
+from bikecollect.app.pages import station_outlook, station_past
 from bikecollect.app.queries import chart_rows
 from bikecollect.app.queries.current import data_service
 from bikecollect.app.queries.stations import Known, MapStation, nearest
@@ -98,6 +98,7 @@ def _head(name: str, station: Known) -> None:
         st.caption(where or "The location is unknown.")
         if place and place.is_closed:
             st.warning("The feed reports that the station is closed.")
+        station_outlook.show(name, station)
     with right:
         _neighbourhood(name, station, snapshot)
 
