@@ -12,7 +12,7 @@ from bikecollect.app.basemap.classes import AREA, BORDER, LINE, MINOR, RAIL
 from bikecollect.app.basemap.shapes import Bounds, Point, Shape, clipped, gridded
 from bikecollect.core.errors import UsageError
 
-MOST_BYTES = 80_000
+MOST_BYTES = 40_000
 """Characters of a packed basemap: a page with 1,700 stations stays below 400 kB."""
 TOLERANCES = (2.0, 4.0, 8.0, 15.0, 25.0)
 """Metres by which a line may be moved: the first that is small enough is used."""
