@@ -28,6 +28,7 @@ from bikecollect.setup.settings import Settings
 from bikecollect.storage.files.scratch import scratch
 
 if TYPE_CHECKING:
+    from bikecollect.archive.mirror.contents import MirroredSystem
     from bikecollect.archive.mirror.object_store import ObjectStore
     from bikecollect.archive.mirror.push import MirrorStep
 
@@ -50,6 +51,13 @@ def _store(address: str) -> "ObjectStore":
     from bikecollect.archive.mirror.object_store import ObjectStore  # an extra
 
     return ObjectStore(MirrorAddress.parse(address))
+
+
+def mirrored_systems(address: str) -> "Iterator[MirroredSystem]":
+    """Yield the systems that the mirror at *address* has."""
+    from bikecollect.archive.mirror.contents import systems_of
+
+    return systems_of(_store(address))
 
 
 def mirrored_views(

@@ -3,12 +3,10 @@
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from math import inf
 from pathlib import Path
 
 import click
 
-from bikecollect.alerts.system_state import stored_incidents
 from bikecollect.cli.completion import complete_configured
 from bikecollect.cli.log_setup import progress
 from bikecollect.cli.options import Shared, complain, emit, say, say_json
@@ -20,13 +18,15 @@ from bikecollect.cli.render.status import (
     nagios_level,
     nagios_summary,
     screen,
+    table,
     unattended,
 )
+from bikecollect.cli.surveying.systems import survey_systems
 from bikecollect.core import process
 from bikecollect.core.errors import BikecollectError, StorageError, UsageError
 from bikecollect.core.process import Times
 from bikecollect.reports.health import WINDOWS
-from bikecollect.reports.status import Standing, survey
+from bikecollect.reports.status import Standing
 from bikecollect.setup.scheduler import crontab, timers
 from bikecollect.setup.settings import Settings
 from bikecollect.storage.data_folder import state_problem
@@ -42,6 +42,12 @@ ALL_READ = 0o644
 @click.command()
 @click.argument(
     "system_ids", nargs=-1, metavar="[SYSTEM]...", shell_complete=complete_configured
+)
+@click.option(
+    "--all",
+    "is_all",
+    is_flag=True,
+    help="The arguments are settings files, folders with one, or mirrors: show all.",
 )
 @click.option(
     "--alert",
@@ -84,6 +90,7 @@ def status(
     ctx: click.Context,
     *,
     system_ids: tuple[str, ...],
+    is_all: bool,
     alert: bool,
     mail: bool,
     nagios: bool,
@@ -101,12 +108,22 @@ def status(
     lost) or 3 (UNKNOWN: something cannot be read). The metric `bikecollect_up` is 0
     for what cannot be read.
 
+    With --all, each system of several settings files is one line, those in trouble
+    first: `status --all /srv/*/bikecollect.toml`. A folder stands for its
+    bikecollect.toml, or for those of the folders in it. Of a mirror such as
+    s3://bucket/prefix it shows the archived days, and as late what has got nothing
+    new for two days.
+
     With --alert --mail, for a schedule, nothing is printed; mail.to gets a mail if no
     run has started for a while, or files are damaged or missing. The same problem is
     mailed once a day. What `fetch` observes, it mails itself.
     """
     shared = ctx.ensure_object(Shared)
     mode = _mode(form, nagios=nagios, alert=alert, mail=mail)
+    if is_all:
+        if mode in {"nagios", "prometheus"} or mail or watch:
+            raise UsageError("with --all only --alert, --format json and --output work")
+        return _show_all(system_ids, mode, form, output)
     try:
         settings = shared.settings() if mode == form else shared.settings_for_cron()
     except BikecollectError as unreadable:
@@ -116,30 +133,75 @@ def status(
         _publish(_report(mode, [], errors), form, output)
         return _exit_code(mode, [], errors)
     while True:
-        # Only the screen has a line about the schedule, and `crontab -l` takes time.
-        scheduled = _is_scheduled(settings) if mode == "text" else None
-        windows = {} if mode in ALERTS else WINDOWS
-        waiting = nullcontext() if watch else progress("reading ledger and files ...")
-        with waiting:
-            standings, errors = _survey(
-                settings, system_ids, windows, scheduled=scheduled
-            )
-        if mode in ALERTS:
-            errors |= _state_error()
-        is_mailed = mail and _is_mailed(settings, standings, errors)
-        text = "" if is_mailed else _report(mode, standings, errors)
-        if mode == "text":
-            text += f"\n{_source(settings)}\n"
-        if watch and output is None:
-            click.clear()
-        _publish(text, form, output)
-        if mode not in ALERTS:
-            for error in errors.values():
-                complain(str(error))
+        code = _show(
+            settings,
+            system_ids,
+            mode,
+            form,
+            output,
+            is_mail=mail,
+            is_watched=bool(watch),
+        )
         if not watch:
-            break
+            return code
         time.sleep(watch)
+
+
+def _show(
+    settings: Settings,
+    system_ids: tuple[str, ...],
+    mode: str,
+    form: str,
+    output: Path | None,
+    *,
+    is_mail: bool,
+    is_watched: bool,
+) -> int:
+    """Print the status of the systems once; return the exit code."""
+    # Only the screen has a line about the schedule, and `crontab -l` takes time.
+    scheduled = _is_scheduled(settings) if mode == "text" else None
+    windows = {} if mode in ALERTS else WINDOWS
+    waiting = nullcontext() if is_watched else progress("reading ledger and files ...")
+    with waiting:
+        standings, errors = survey_systems(
+            settings, system_ids, windows, scheduled=scheduled
+        )
+    if mode in ALERTS:
+        errors |= _state_error()
+    is_mailed = is_mail and _is_mailed(settings, standings, errors)
+    text = "" if is_mailed else _report(mode, standings, errors)
+    if mode == "text":
+        text += f"\n{_source(settings)}\n"
+    if is_watched and output is None:
+        click.clear()
+    _publish(text, form, output)
+    if mode not in ALERTS:
+        for error in errors.values():
+            complain(str(error))
     return _exit_code(mode, standings, errors)
+
+
+def _show_all(
+    places: tuple[str, ...], mode: str, form: str, output: Path | None
+) -> int:
+    """Print the status of all systems of *places*; return the exit code."""
+    from bikecollect.cli.surveying.several import survey_all  # heavy, seldom needed
+
+    with progress("reading ledgers and mirrors ..."):
+        systems, errors = survey_all(places)
+    if mode == "json":
+        text = "".join(f"{system.json}\n" for system in systems)
+    elif mode == "alert":
+        text = "".join(f"{name}: {error}\n" for name, error in errors.items())
+        text += "".join(system.problems for system in systems)
+    else:
+        text = table([system.overview for system in systems])
+    _publish(text, form, output)
+    if mode == "alert":
+        return TROUBLE if text else 0
+    for name, error in errors.items():
+        complain(f"{name}: {error}")
+    return max((error.exit_code for error in errors.values()), default=0)
 
 
 def _mode(form: str, *, nagios: bool, alert: bool, mail: bool) -> str:
@@ -214,42 +276,3 @@ def _is_scheduled(settings: Settings) -> bool | None:
         return timers.timer(path) is not None or crontab.is_in_a_crontab()
     except BikecollectError:  # no `crontab` program here
         return None
-
-
-def _written(settings: Settings) -> float:
-    """Return when the settings were written; infinity if that is unknown."""
-    try:
-        return Path(settings.source).stat().st_mtime if settings.source else inf
-    except OSError:
-        return inf
-
-
-def _survey(
-    settings: Settings,
-    system_ids: Sequence[str],
-    windows: Mapping[str, int],
-    *,
-    scheduled: bool | None,
-) -> tuple[list[Standing], dict[str, BikecollectError]]:
-    """Return the status of each system, and the errors of those not readable."""
-    standings: list[Standing] = []
-    errors: dict[str, BikecollectError] = {}
-    for name in settings.chosen(system_ids):
-        system = settings.system_folder(name)
-        try:
-            standings.append(
-                survey(
-                    system,
-                    now=time.time(),
-                    noted=stored_incidents(system),
-                    scheduled=scheduled,
-                    windows=windows,
-                    configured=_written(settings),
-                    mirror=settings.archive.mirror,
-                )
-            )
-        except BikecollectError as error:
-            errors[name] = error
-        except OSError as error:
-            errors[name] = StorageError(f"cannot read {system.path}: {error}")
-    return standings, errors

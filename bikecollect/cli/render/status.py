@@ -64,13 +64,17 @@ def screen(standings: Iterable[Standing]) -> str:
     standings = list(standings)
     if len(standings) <= MANY:
         return "\n".join(map(_system, standings))
-    systems = list(overview(standings))
-    name = max(len(system.system_id) for system in systems)
+    details = wrapped("Details: bikecollect status SYSTEM", "")
+    return "\n".join((table(list(overview(standings))), *details, ""))
+
+
+def table(systems: Sequence[Overview]) -> str:
+    """Return a line for each of *systems*; more on a narrow terminal."""
+    name = max((len(system.system_id) for system in systems), default=0)
     lines = [_overview_line(system, name) for system in systems]
     if any(len(click.unstyle(line)) > columns() for line in lines):
         lines = [line for system in systems for line in _overview_lines(system)]
-    details = wrapped("Details: bikecollect status SYSTEM", "")
-    return "\n".join((*lines, "", *details, ""))
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _overview_line(system: Overview, name: int) -> str:

@@ -35,6 +35,8 @@ SETTINGS = {
     "spark.sql.files.ignoreCorruptFiles": "false",
     "spark.sql.files.ignoreMissingFiles": "false",
 }
+CORES = re.compile(r"local\[(?P<cores>\d+)\b")
+"""A master that is this machine, with so many cores."""
 LOCAL_SETTINGS = {
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
@@ -115,7 +117,7 @@ def _started(master: str) -> "SparkSession":
         raise NotInstalled(NO_JAVA)
     settings = SETTINGS
     if master.startswith("local"):
-        settings = SETTINGS | LOCAL_SETTINGS
+        settings = SETTINGS | LOCAL_SETTINGS | _partitions(master)
         # Else the first python3 of the PATH, which may be of another version.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName("bikecollect").master(master)
@@ -125,6 +127,13 @@ def _started(master: str) -> "SparkSession":
         session = builder.getOrCreate()
         session.sparkContext.setLogLevel("ERROR")
     return session
+
+
+def _partitions(master: str) -> dict[str, str]:
+    """Return how many parts a shuffle has: by default 200, most of them empty."""
+    cores = CORES.match(master)
+    count = int(cores["cores"]) if cores else os.cpu_count() or 1
+    return {"spark.sql.shuffle.partitions": str(max(1, 2 * count))}
 
 
 @contextmanager

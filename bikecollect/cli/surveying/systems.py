@@ -1,0 +1,50 @@
+"""The status of the systems of one settings file."""
+
+import time
+from collections.abc import Mapping, Sequence
+from math import inf
+from pathlib import Path
+
+from bikecollect.alerts.system_state import stored_incidents
+from bikecollect.core.errors import BikecollectError, StorageError
+from bikecollect.reports.status import Standing, survey
+from bikecollect.setup.settings import Settings
+
+
+def survey_systems(
+    settings: Settings,
+    system_ids: Sequence[str],
+    windows: Mapping[str, int],
+    *,
+    scheduled: bool | None = None,
+) -> tuple[list[Standing], dict[str, BikecollectError]]:
+    """Return the status of each system, and the errors of those not readable."""
+    standings: list[Standing] = []
+    errors: dict[str, BikecollectError] = {}
+    for name in settings.chosen(system_ids):
+        system = settings.system_folder(name)
+        try:
+            standings.append(
+                survey(
+                    system,
+                    now=time.time(),
+                    noted=stored_incidents(system),
+                    scheduled=scheduled,
+                    windows=windows,
+                    configured=_written(settings),
+                    mirror=settings.archive.mirror,
+                )
+            )
+        except BikecollectError as error:
+            errors[name] = error
+        except OSError as error:
+            errors[name] = StorageError(f"cannot read {system.path}: {error}")
+    return standings, errors
+
+
+def _written(settings: Settings) -> float:
+    """Return when the settings were written; infinity if that is unknown."""
+    try:
+        return Path(settings.source).stat().st_mtime if settings.source else inf
+    except OSError:
+        return inf
