@@ -20,6 +20,14 @@ PICTURES = {
 }
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
 MAIN = "document.querySelector('[data-testid=stMainBlockContainer]')"
+WITHOUT_PATHS = """() => {
+  for (const code of document.querySelectorAll('code')) {
+    code.textContent = code.textContent
+      .replace(/[^ ]*bikecollect --config [^ ]+/, 'bikecollect');
+  }
+}"""
+"""Shortens the commands on a page: no paths of this machine."""
+TIMEOUT = 120_000
 FADED_IN = 1500
 """Milliseconds until charts stand still."""
 
@@ -32,13 +40,16 @@ def main() -> None:
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
         )
         page = chromium.new_page(viewport={"width": WIDTH, "height": 800})
+        page.set_default_timeout(TIMEOUT)
         for name, path in PICTURES.items():
             page.goto(sys.argv[1] + path)
             page.wait_for_selector("h1")
             page.wait_for_selector(IDLE, state="attached")
+            page.wait_for_timeout(FADED_IN)
             height = page.evaluate(f"{MAIN}.scrollHeight")
             page.set_viewport_size({"width": WIDTH, "height": height})
             page.wait_for_timeout(FADED_IN)
+            page.evaluate(WITHOUT_PATHS)
             page.screenshot(path=folder / f"{name}.png")
 
 

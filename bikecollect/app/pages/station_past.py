@@ -159,14 +159,15 @@ def _identity(name: str, station: str) -> None:
         f"All changes in the station list since {first}.",
         "When the station was added, moved, renamed, resized or removed",
     )
+    moved = ["" if pd.isna(metres) else f"{metres:,.0f}" for metres in table["metres"]]
     st.dataframe(
-        table[["since", "what", "old", "new", "metres"]],
+        table.assign(metres=moved)[["since", "what", "old", "new", "metres"]],
         hide_index=True,
         column_config={
             "since": widgets.time_column("since"),
             "what": "change",
             "old": "before",
             "new": "after",
-            "metres": st.column_config.NumberColumn("metres moved", format="%d"),
+            "metres": "metres moved",
         },
     )
