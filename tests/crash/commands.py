@@ -215,13 +215,15 @@ def _csv_rows(folder: Path) -> dict[str, list[tuple[str, str]]]:
 def _parquet_rows(data: Path, system: str) -> dict[str, list[tuple[str, str]]]:
     rows: dict[str, list[tuple[str, str]]] = {}
     folder = data / f"archive/station_status/system_id={system}"
-    for path in folder.glob("date=*/part.parquet"):
-        sql = "SELECT slot, station_id, num_vehicles_available FROM read_parquet(?)"
-        with duckdb.connect() as db:
-            cells = db.execute(sql, [str(path)]).fetchall()
-        for slot, station_id, count in cells:
-            name = _iso((int(slot) - int(NOON)) // 300)
-            rows.setdefault(name, []).append((station_id, str(count)))
+    paths = [str(path) for path in folder.glob("date=*/part.parquet")]
+    if not paths:
+        return rows
+    sql = "SELECT slot, station_id, num_vehicles_available FROM read_parquet(?)"
+    with duckdb.connect() as db:
+        cells = db.execute(sql, [paths]).fetchall()
+    for slot, station_id, count in cells:
+        name = _iso((int(slot) - int(NOON)) // 300)
+        rows.setdefault(name, []).append((station_id, str(count)))
     return rows
 
 

@@ -87,10 +87,13 @@ def every_call(folder: Path, number: int, slot: int, calls: str = CALLS) -> list
     return cases
 
 
-def inject(case: str, what: str) -> tuple[str, str]:
-    """Return the options that do *what* at *case*, one of `every_call`."""
+def inject(case: str, what: str) -> tuple[str, ...]:
+    """Return the options that do *what* at *case*, one of `every_call`.
+
+    No other call is traced: to print them all takes longer than the run.
+    """
     name, _, number = case.partition(":")
-    return "-e", f"inject={name}:{what}:when={number}"
+    return "-e", f"inject={name}:{what}:when={number}", "-e", f"trace={name}"
 
 
 def accepted(folder: Path) -> set[int]:
