@@ -119,7 +119,7 @@ def startup(env: Mapping[str, str]) -> dict[str, str]:
 
 def _read(stdout: int, stderr: int) -> list[str]:
     """Return the output on both descriptors until they are closed."""
-    outputs = {stdout: b"", stderr: b""}
+    outputs = {stdout: bytearray(), stderr: bytearray()}
     end = time.monotonic() + TIMEOUT
     with selectors.DefaultSelector() as selector:
         for descriptor in outputs:
