@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fetch import Figures, measured
@@ -42,6 +42,10 @@ WEEK = (
     " AVG(num_vehicles_available), AVG(num_docks_available),"
     " SUM(CASE WHEN num_vehicles_available > 0 THEN 1 ELSE 0 END)"
     " FROM {status} GROUP BY station_id, hour_of_week''').fetchall()"
+)
+EMPTY = (
+    "r = db.execute('''SELECT station_id, slot FROM {status}"
+    " WHERE num_vehicles_available = 0 ORDER BY station_id, slot''').fetchall()"
 )
 MONTH = (
     "r = db.execute('''SELECT slot, num_vehicles_available, num_docks_available"
@@ -89,22 +93,33 @@ def _year(folder: Path, data: Path, csv: Path) -> None:
     status = STATUS.format(data=data)
     config = folder / "bikecollect.toml"
     print("\na year of 1,600 stations, 166 million rows")
-    _row("backfill-report", lambda: _ours(config, "backfill-report"))
-    _row("  plain DuckDB: slots, and holes between them", _duck(GAPS, status=status))
+    _beside(
+        ("backfill-report", lambda: _ours(config, "backfill-report")),
+        ("  plain DuckDB: slots, holes between them", _duck(GAPS, status=status)),
+    )
     week = ("report", "availability", "--by", "station", "--format", "csv")
-    _row("hour by weekday, each station", lambda: _ours(config, *week))
-    _row("  plain DuckDB over the rows", _duck(WEEK, status=status))
-    _row("  pandas over the CSV of ONE day", _python(PANDAS_WEEK, csv=csv))
+    _beside(
+        ("hour by weekday, each station", lambda: _ours(config, *week)),
+        ("  plain DuckDB over the rows", _duck(WEEK, status=status)),
+        ("  pandas over the CSV of ONE day", _python(PANDAS_WEEK, csv=csv)),
+    )
+    episodes = ("report", "episodes", "--least", "12", "--format", "csv")
+    _beside(
+        ("episodes of an hour or more", lambda: _ours(config, *episodes)),
+        ("  plain DuckDB: slots without a vehicle", _duck(EMPTY, status=status)),
+    )
     sql = (
         "SELECT slot, num_vehicles_available, num_docks_available FROM station_status"
         f" WHERE station_id = '{STATION}' AND date >= DATE '2026-10-01'"
         " AND date < DATE '2026-11-01' ORDER BY slot"
     )
     query = ("query", sql, "--format", "csv")
-    _row("one station's month", lambda: _ours(config, *query))
-    _row("  plain DuckDB", _duck(MONTH, status=status, station=STATION))
     month = _python(PANDAS_MONTH, csv=csv, station=STATION)
-    _row("  pandas over the CSV of ONE day", month)
+    _beside(
+        ("one station's month", lambda: _ours(config, *query)),
+        ("  plain DuckDB", _duck(MONTH, status=status, station=STATION)),
+        ("  pandas over the CSV of ONE day", month),
+    )
     files = list((data / "archive/station_status").rglob("*.parquet"))
     size = sum(path.stat().st_size for path in files)
     total = sum(p.stat().st_size for p in (data / "archive").rglob("*.parquet"))
@@ -123,9 +138,11 @@ def _compaction(day: Path, csv: Path, aside: Path) -> None:
         shutil.copytree(kept, day)
         return _ours(day / "bikecollect.toml", "compact", "--csv-days", "90000")
 
-    _row("compact: written, read back, proved, summed up", compact)
     out = aside / "out.parquet"
-    _row("  plain DuckDB: sort and copy", _duck(COPY, threads=1, csv=csv, out=out))
+    _beside(
+        ("compact: written, read back, proved, summed up", compact),
+        ("  plain DuckDB: sort and copy", _duck(COPY, threads=1, csv=csv, out=out)),
+    )
     duck = out.stat().st_size
     _row("  pandas: sort and to_parquet", _python(PANDAS_COPY, csv=csv, out=out))
     pandas = out.stat().st_size
@@ -193,12 +210,32 @@ def _quiet(command: list[str]) -> Figures:
     return measured(["/bin/sh", "-c", 'exec "$@" > /dev/null', "sh", *command])
 
 
+def _beside(*rows: tuple[str, Callable[[], Figures]]) -> None:
+    """Measure *rows* in turn: ours, plain DuckDB and others; print the ratio, too."""
+    turns = [[act() for _, act in rows] for _ in range(TIMES)]
+    medians = [_median(figures) for figures in zip(*turns, strict=True)]
+    ours, plain, *_ = medians
+    for (name, _), figures in zip(rows, medians, strict=True):
+        _print(name, figures)
+    ratio = f"{ours.wall / plain.wall:.2f} wall, {ours.cpu / plain.cpu:.2f} CPU"
+    print(f"  ours, times plain DuckDB: {ratio}")
+
+
 def _row(name: str, act: Callable[[], Figures], times: int = TIMES) -> None:
-    figures = [act() for _ in range(times)]
-    wall = statistics.median(f.wall for f in figures)
-    cpu = statistics.median(f.cpu for f in figures)
-    memory = statistics.median(f.mib for f in figures)
-    print(f"{name:48} {wall:7.2f} s wall {cpu:7.2f} s CPU {memory:6.0f} MiB")
+    _print(name, _median([act() for _ in range(times)]))
+
+
+def _median(figures: Sequence[Figures]) -> Figures:
+    return Figures(
+        wall=statistics.median(f.wall for f in figures),
+        cpu=statistics.median(f.cpu for f in figures),
+        mib=statistics.median(f.mib for f in figures),
+    )
+
+
+def _print(name: str, median: Figures) -> None:
+    text = f"{median.wall:7.2f} s wall {median.cpu:7.2f} s CPU {median.mib:6.0f} MiB"
+    print(f"{name:48} {text}")
 
 
 if __name__ == "__main__":
