@@ -42,7 +42,7 @@ from bikecollect.core.timeline.grid import Grid
 from bikecollect.feeds import Feed
 from bikecollect.storage.payload_store import run_of
 from bikecollect.storage.recovery import Recovery
-from bikecollect.storage.run_notes import RunNotes
+from bikecollect.storage.run_notes import OpenNote, RunNotes
 
 if TYPE_CHECKING:
     from bikecollect.core.blocks import Block
@@ -106,10 +106,9 @@ class Cycle:
             return self._end(run, written=False)
         return self._settle(run)
 
-    def end_report(self, run: Run) -> None:
-        """Remove the note of *run*: it has been reported."""
-        with suppress(BikecollectError):
-            self.run_notes.end(run, written=all(self.written))
+    def open_note(self) -> OpenNote:
+        """Return the note of the run, which is to be closed when it was reported."""
+        return OpenNote(self.run_notes, all(self.written))
 
     def _note_notices(self, run: Run) -> None:
         """Write the notices of *run* down, without an outcome: it is not over yet."""

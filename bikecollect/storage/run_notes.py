@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from bikecollect.core.errors import Outcome, StorageError
 from bikecollect.core.run import Notice, Run, from_json
@@ -157,6 +158,21 @@ class RunNotes:
             return []
         text = f"the ledger was damaged; it was set aside as {names[0]} and rebuilt"
         return [Notice("ledger", text)]
+
+
+class OpenNote(NamedTuple):
+    """The note in *notes* of a run that has ended and was not reported yet.
+
+    *written* says that the ledger has the run.
+    """
+
+    notes: RunNotes
+    written: bool
+
+    def close(self, run: Run) -> None:
+        """Remove the note of *run*: it has been reported."""
+        with suppress(StorageError):
+            self.notes.end(run, written=self.written)
 
 
 def _rewrite(fd: int, run: Run) -> None:
