@@ -7,12 +7,14 @@ without them: it takes a text without a stated encoding for UTF-8.
 import sys
 import warnings
 from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 GUESSERS = ("chardet", "charset_normalizer")
 
 
-def _import_requests() -> None:
-    """Import requests while the guessers seem not to be installed."""
+def _import_requests() -> ModuleType:
+    """Return requests, imported while the guessers seem not to be installed."""
     hidden = [name for name in GUESSERS if name not in sys.modules]
     for name in hidden:
         # For Python such a module does not exist.
@@ -20,14 +22,15 @@ def _import_requests() -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it warns that they are missing
-            import_module("requests")
+            return import_module("requests")
     finally:
         for name in hidden:
             del sys.modules[name]
 
 
-_import_requests()
-
-import requests  # noqa: E402 - see above
+if TYPE_CHECKING:
+    import requests
+else:
+    requests = _import_requests()
 
 __all__ = ["requests"]
