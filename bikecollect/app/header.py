@@ -106,6 +106,11 @@ def link(name: str) -> StreamlitPage:
     return pages[name]
 
 
+def has_link(name: str) -> bool:
+    """Return whether there is a page *name* to link to: not if a page is run alone."""
+    return name in st.session_state.get("pages", {})
+
+
 def _system() -> str:
     """Return the system: of the address, else the one shown before."""
     only = os.environ.get(ONLY)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from math import cos, radians
+from typing import Any
 
 Place = tuple[float, float]
 """Latitude and longitude."""
@@ -32,24 +33,41 @@ class RankingMaps:
     def svg(self, ranked: Sequence[str], title: str, colour: str) -> str:
         """Return a map called *title* with the *ranked* stations numbered."""
         if self._is_first:
-            dots = "".join(
-                f"M{x:.0f} {y:.0f}h0" for x, y in map(self._at, self._places)
-            )
-            all_stations = f'<path id="all-stations" d="{dots}"/>'
+            all_stations = f'<path id="all-stations" d="{self.dots}"/>'
             self._is_first = False
         else:
             all_stations = '<use href="#all-stations"/>'
-        marks = [
-            _mark(number, *self._at(station))
-            for number, station in enumerate(ranked, 1)
-            if station in self._places
-        ]
+        marks = [_mark(*mark) for mark in self._marks(ranked)]
         return (
             f'<svg class="ranking-map {escape(colour)}" role="img" '
             f'aria-label="{escape(title)}" '
             f'viewBox="0 0 {self._width:.0f} {self._height:.0f}">'
             f"{all_stations}{''.join(reversed(marks))}</svg>"
         )
+
+    def data(self, ranked: Sequence[str], title: str, colour: str) -> dict[str, Any]:
+        """Return the same map as data, for a component that draws it."""
+        return {
+            "width": round(self._width),
+            "height": round(self._height),
+            "title": title,
+            "colour": colour,
+            "dots": self.dots,
+            "marks": self._marks(ranked),
+        }
+
+    @property
+    def dots(self) -> str:
+        """All stations, as the path of an SVG."""
+        return "".join(f"M{x:.0f} {y:.0f}h0" for x, y in map(self._at, self._places))
+
+    def _marks(self, ranked: Sequence[str]) -> list[tuple[int, float, float]]:
+        """Return number, x and y of each of the *ranked* stations with a place."""
+        return [
+            (number, *self._at(station))
+            for number, station in enumerate(ranked, 1)
+            if station in self._places
+        ]
 
     def _at(self, station: str) -> tuple[float, float]:
         lat, lon = self._places[station]

@@ -91,8 +91,8 @@ def _draw_map(
         return
     colour = "orange" if lacking == "share_with_vehicle" else "blue"
     title = f"The first {len(first)} stations of the order: {order.lower()}"
-    svg = RankingMaps(places).svg(first, title, colour)
-    _component()(key="ranking-map", data={"svg": svg})
+    data = RankingMaps(places).data(first, title, colour)
+    _component()(key="ranking-map", data=data)
 
 
 @cache

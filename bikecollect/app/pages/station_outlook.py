@@ -17,12 +17,13 @@ WEEK_HOURS = 168
 def show(name: str, station: Known) -> None:
     """Show the usual bikes and chances of the next hours, and a link to the map."""
     _next_hours(name, station.station_id)
-    st.page_link(
-        header.link("now"),
-        label="On the live map",
-        icon=":material/map:",
-        query_params={"system": name, "picked": station.station_id},
-    )
+    if header.has_link("now"):
+        st.page_link(
+            header.link("now"),
+            label="On the live map",
+            icon=":material/map:",
+            query_params={"system": name, "picked": station.station_id},
+        )
 
 
 def _next_hours(name: str, station: str) -> None:
