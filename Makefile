@@ -73,7 +73,7 @@ benchmark-app: .venv/test  ## measure the data app with that year, in a browser
 	@cd benchmarks && ../$(BIN)/python app.py ../build/year
 
 constraints: .venv/release  ## pin the newest versions of all dependencies, with hashes
-	@for extra in app archive core; do \
+	@for extra in app archive cloud excel spark core; do \
 		$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 \
 			--generate-hashes --no-header --no-annotate --no-emit-index-url \
 			--no-emit-find-links $$([ $$extra = core ] || echo --extra $$extra) \

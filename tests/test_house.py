@@ -154,7 +154,12 @@ def _called(line: str) -> str:
 
 @pytest.mark.parametrize(
     ("name", "extras"),
-    [("core", ()), ("archive", ("archive",)), ("app", ("archive", "app"))],
+    [
+        ("core", ()),
+        ("archive", ("archive",)),
+        ("app", ("archive", "app")),
+        *((name, ("archive", name)) for name in ("cloud", "excel", "spark")),
+    ],
 )
 def test_the_constraints_match_the_requirements(name: str, extras: list[str]) -> None:
     """Each requirement has a version with hashes, within its bounds, and no URL."""
