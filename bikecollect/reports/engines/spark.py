@@ -1,12 +1,13 @@
 """Spark as an engine of the reports, on this machine or on a cluster."""
 
+import json
 import logging
 import os
 import re
 import shutil
 import sys
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -42,6 +43,8 @@ LOCAL_SETTINGS = {
     "spark.driver.bindAddress": "127.0.0.1",
 }
 """Settings of a Spark that runs on this machine and accepts no connections."""
+MASTERS = ("local", "spark://", "yarn", "k8s://")
+"""How a master begins; Spark's error for another one is that Java does not start."""
 NO_SPARK = "Spark is not installed; run: pip install 'bikecollect[spark]'"
 NO_JAVA = "Spark requires Java 17 or newer; run: apt install default-jre-headless"
 GATEWAY_EXITED = "JAVA_GATEWAY_EXITED"
@@ -66,8 +69,8 @@ class Spark:
             f"`{name}` {names.get(kind, kind)}" for name, kind in columns.items()
         )
         with _translated(f"cannot create the table {table}"):
-            frame = self._session.createDataFrame([tuple(row) for row in rows], schema)
-            frame.createOrReplaceTempView(table)
+            named = [dict(zip(columns, row, strict=True)) for row in rows]
+            _create_table(self._session, table, schema, named)
 
     def query(self, sql: str) -> tuple[list[str], Rows]:
         """See `Engine`."""
@@ -115,6 +118,12 @@ def _started(master: str) -> "SparkSession":
         raise NotInstalled(NO_SPARK) from error
     if not (os.environ.get("JAVA_HOME") or shutil.which("java")):
         raise NotInstalled(NO_JAVA)
+    if not master.startswith(MASTERS):
+        raise StorageError(
+            f"Spark cannot be started at {master}: unknown master;"
+            " use local[CORES], spark://HOST:PORT, yarn or k8s://URL",
+            cause="archive",
+        )
     settings = SETTINGS
     if master.startswith("local"):
         settings = SETTINGS | LOCAL_SETTINGS | _partitions(master)
@@ -163,8 +172,7 @@ def _create_views(
             datasets += source is not None and source["name"] != LISTS
             if _is_created(session, statement) or source is None:
                 continue
-            frame = session.createDataFrame([], source["schema"])
-            frame.createOrReplaceTempView(source["name"])
+            _create_table(session, source["name"], source["schema"], [])
             missing.append(source["name"])
     if len({*missing} - {LISTS}) == datasets:
         raise StorageError(
@@ -173,6 +181,24 @@ def _create_views(
         )
     if LISTS in missing:
         log.warning("no station list at %s: names and districts unknown", place.lists)
+
+
+def _create_table(
+    session: "SparkSession",
+    table: str,
+    schema: str,
+    rows: Sequence[Mapping[str, object]],
+) -> None:
+    """Create or replace *table* with *rows*, as a constant of JSON.
+
+    Rows of Python would be read by a process of Python that each query starts.
+    """
+    frame = session.sql(
+        f"SELECT inline(from_json(:rows, 'ARRAY<STRUCT<{schema}>>'))"
+        + " WHERE FALSE" * (not rows),
+        args={"rows": json.dumps(rows)},
+    )
+    frame.createOrReplaceTempView(table)
 
 
 def _is_created(session: "SparkSession", statement: str) -> bool:
