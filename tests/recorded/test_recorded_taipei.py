@@ -20,16 +20,9 @@ pytestmark = [
     pytest.mark.slow,
 ]
 INTERVAL = 900
+OTHER_CUTS = {**dict.fromkeys(range(65, 75), "http-503"), 95: "html"}
+"""The outages of the second collector; it ends before the first does."""
 OTHER_END = 206
-NEAR = {near for cut in CUTS for near in (cut - 1, cut, cut + 1)}
-OTHER_CUTS = {
-    **{slot: "not-started" for slot in range(OTHER_END) if slot not in NEAR},
-    64: "http-503",
-    74: "http-503",
-    93: "html",
-}
-"""The outages of the second collector: it has what the first has not, and the slots
-around that. It ends before the first does."""
 
 
 @dataclass
