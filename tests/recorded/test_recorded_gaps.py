@@ -9,24 +9,22 @@ from series import CUTS, SERIES, Documents, Player, bay_wheels, check_gaps, vien
 pytestmark = pytest.mark.skipif(
     not SERIES.exists(), reason="the recorded series are not here"
 )
-INTERVAL = 1_800
-"""Seconds: a whole week in a third of its snapshots."""
 FEEDS = [
-    pytest.param((bay_wheels, "America/Los_Angeles"), id="bay-wheels"),
-    pytest.param((vienna, "Europe/Vienna"), id="vienna"),
+    pytest.param((bay_wheels, "America/Los_Angeles", 900), id="bay-wheels"),
+    pytest.param((vienna, "Europe/Vienna", 600), id="vienna"),
 ]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("city", FEEDS)
 def test_every_cut_gap_is_named_with_its_cause_and_no_other(
-    city: tuple[Callable[[], Mapping[float, Documents]], str],
+    city: tuple[Callable[[], Mapping[float, Documents]], str, int],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Twelve kinds; a held lock delays a slot, and loses nothing."""
-    read, timezone = city
-    player = Player(read(), tmp_path, "gbfs", timezone, INTERVAL, CUTS)
+    read, timezone, interval = city
+    player = Player(read(), tmp_path, "gbfs", timezone, interval, CUTS)
 
     settings = player.play(monkeypatch)
 
