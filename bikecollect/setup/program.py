@@ -32,6 +32,7 @@ COMMANDS = (
     "report",
     "share",
     "publish",
+    "basemap",
     "app",
     "demo",
     "simulate",

@@ -232,7 +232,9 @@ def test_every_page_opens_without_error_or_foreign_request(opened: Visit) -> Non
     opened.sees("Newest data")
 
     assert opened.page.locator("[data-testid=stAlertContentError]").count() == 0
-    drawn = opened.page.locator("canvas, svg.marks, [data-testid=stDataFrame]")
+    drawn = opened.page.locator(
+        "canvas, svg.marks, .plot svg, [data-testid=stDataFrame]"
+    )
     nothing = opened.page.get_by_text(
         re.compile("Never for half an hour or more|No hour of the week was seen")
     )

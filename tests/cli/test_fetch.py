@@ -252,7 +252,7 @@ def test_verbose_counts_the_requests_per_document(tmp_path: Path) -> None:
         process = bikecollect("--config", path, "-v", "fetch")
 
     (line,) = (line for line in process.stderr.splitlines() if "tries" in line)
-    assert "; tries 2 (of 5 documents), HTTP 200" in line
+    assert "; tries 2 (of 6 documents), HTTP 200" in line
 
 
 def test_a_terminal_shows_each_attempt_and_the_result(tmp_path: Path) -> None:

@@ -16,8 +16,12 @@ from bikecollect.setup import loader
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
 
-LIST = dialects.youbike(City(7), time.time())
 SECRET = 'headers = {Authorization = "Bearer swordfish-1234"}'
+
+
+def stations() -> bytes:
+    """Return a list of seven stations that was made now: a late one is not good."""
+    return dialects.youbike(City(7), time.time())
 
 
 def settings(folder: Path, url: str, more: str = "", feed: str = "youbike") -> Path:
@@ -51,7 +55,8 @@ def tried(path: Path, *more: str) -> tuple[int, Any, str]:
 
 def test_a_private_authority_and_headers_are_used(tmp_path: Path) -> None:
     """A feed behind ca_bundle works for the doctor, for try, and for fetch."""
-    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(LIST) + LIST
+    body = stations()
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
     with tls_server("127.0.0.1", answer) as (url, authority):
         authority.cert_pem.write_to_path(tmp_path / "ca.pem")
         path = settings(tmp_path, url, f'ca_bundle = "{tmp_path}/ca.pem"\n{SECRET}')
@@ -69,7 +74,9 @@ def test_redirects_and_headers_are_used(
     host: Callable[..., Host],
 ) -> None:
     """A feed that moved within its site is read if the settings allow it."""
-    home = host(moved("/new.json"), good(LIST), moved("/new.json"), good(LIST))
+    home = host(
+        moved("/new.json"), good(stations()), moved("/new.json"), good(stations())
+    )
     path = settings(tmp_path, home.url, f'redirects = "same-site"\n{SECRET}')
 
     assert "good" in checked(path)
@@ -93,7 +100,7 @@ def test_a_proxy_is_used(
     host: Callable[..., Host],
 ) -> None:
     """The feed's name need not be resolved here."""
-    proxy = host(good(LIST))
+    proxy = host(good(stations()))
     more = f'proxy = "http://127.0.0.1:{proxy.port}"'
     path = settings(tmp_path, "http://feed.example.org/list", more)
 
@@ -120,7 +127,7 @@ def test_max_body_holds_for_a_try(
     host: Callable[..., Host],
 ) -> None:
     """What fetch rejects as too large, try rejects."""
-    home = host(good(LIST + b" " * 9_000))
+    home = host(good(stations() + b" " * 9_000))
     code, _, stderr = tried(settings(tmp_path, home.url, 'max_body = "8KiB"'))
 
     assert code == 65
@@ -133,7 +140,7 @@ def test_a_header_can_be_given_to_a_try(
 ) -> None:
     """On the command line or in a file; the printed settings have its name."""
     (tmp_path / "headers").write_text("X-Api-Key: from-a-file\n", encoding="utf-8")
-    home, other = host(good(LIST)), host(good(LIST))
+    home, other = host(good(stations())), host(good(stations()))
     words = ("feeds", "try", "--format", "json", home.url, "--header")
     process = bikecollect(*words, "X-Api-Key: swordfish")
     read = bikecollect(*words, f"@{tmp_path / 'headers'}")
