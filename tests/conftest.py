@@ -61,6 +61,8 @@ LONGEST = (
     "test_recorded_gaps.py",
     "test_commands_crash.py",
     "test_vehicles_crash.py",
+    "test_browser_live.py",
+    "test_pages.py",
     "test_odd_history.py",
     "test_powerloss.py",
     "test_crash.py",

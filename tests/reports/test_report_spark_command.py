@@ -12,9 +12,10 @@ import pytest
 from command import bikecollect
 from three_days import WITHOUT_ROWS, three_days
 
+from bikecollect.archive import datasets
 from bikecollect.reports.registry import REPORTS
 
-pytest.importorskip("duckdb")
+duckdb = pytest.importorskip("duckdb")
 pytest.importorskip("pyspark")
 pytestmark = pytest.mark.slow
 needs_java = pytest.mark.skipif(not shutil.which("java"), reason="Spark needs Java")
@@ -49,16 +50,30 @@ for arguments in json.load(sys.stdin):
         code = run(arguments)
     stdout.flush()
     answers.append([code, stdout.buffer.getvalue().decode(), stderr.getvalue()])
-print(json.dumps(answers))
 """
 """All commands in one process, so that Java starts once."""
+READ_PLAINLY = """
+from pyspark.sql import SparkSession
+session = SparkSession.builder.getOrCreate()
+for dataset, select in json.loads(sys.argv[1]):
+    frame = session.read.option("pathGlobFilter", "*.parquet").parquet(dataset)
+    frame.createOrReplaceTempView("plain")
+    answers.append([0, str([*session.sql(select).collect()[0]]), ""])
+"""
+"""The files as somebody reads them who has only Spark."""
+PRINT = "\nprint(json.dumps(answers))\n"
 RANGE = ["--since", "2026-11-22", "--until", "2026-11-24", "--at", "Sun 12:20"]
+FRESH = ["--without-stale"]
 COMMANDS = {
     **{name: [name, *RANGE, "--format", "json"] for name in REPORTS},
+    **{
+        f"{name} without stale rows": [name, *RANGE, *FRESH, "--format", "json"]
+        for name in REPORTS
+    },
     "text": ["availability", *RANGE, "--by", "station", "--names"],
     "csv": ["availability", *RANGE, "--by", "station", "--format", "csv"],
     "limit": ["history", *RANGE, "--limit", "3", "--station", "0001"],
-    "fresh": ["hours", *RANGE, "--without-stale", "--format", "csv", "--names"],
+    "names": ["hours", *RANGE, *FRESH, "--format", "csv", "--names"],
     "unknown station": ["hours", *RANGE, "--station", "nowhere"],
     "no data": ["hours", "--since", "2025-01-01", "--until", "2025-01-02"],
 }
@@ -67,6 +82,7 @@ SPARK_ONLY = {
     "no archive": ["hours", *RANGE, *WITH_SPARK, "--archive", "/nowhere/archive"],
     "no master": ["hours", *RANGE, "--engine", "spark", "--master", "nonsense"],
 }
+NUMBERS = {"BIGINT", "INTEGER", "SMALLINT", "UTINYINT", "TINYINT", "DOUBLE"}
 Answers = Mapping[str, tuple[int, str, str]]
 
 
@@ -87,12 +103,19 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def answers(
-    config: Path, commands: Mapping[str, list[str]], program: str = RUN_ALL
+    config: Path,
+    commands: Mapping[str, list[str]],
+    program: str = RUN_ALL,
+    plain: Mapping[str, tuple[str, str]] | None = None,
 ) -> Answers:
-    """Return exit code, stdout and stderr of *commands*, by one process."""
+    """Return exit code, stdout and stderr of *commands*, by one process.
+
+    *plain* has a folder and a SELECT of the table `plain` for each further answer.
+    """
+    plain = plain or {}
     calls = [["--config", str(config), "report", *c] for c in commands.values()]
     process = subprocess.run(
-        [sys.executable, "-c", program],
+        [sys.executable, "-c", program + PRINT, json.dumps([*plain.values()])],
         input=json.dumps(calls),
         capture_output=True,
         text=True,
@@ -101,7 +124,8 @@ def answers(
         env={**os.environ, "PYSPARK_SUBMIT_ARGS": f"{SUBMIT} pyspark-shell"},
     )
     assert process.returncode == 0, process.stderr
-    return dict(zip(commands, map(tuple, json.loads(process.stdout)), strict=True))
+    names = [*commands, *plain]
+    return dict(zip(names, map(tuple, json.loads(process.stdout)), strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +138,32 @@ def of_duckdb(config: Path) -> Answers:
 def of_spark(config: Path) -> Answers:
     """Return what the commands print with Spark."""
     shared = {name: [*words, *WITH_SPARK] for name, words in COMMANDS.items()}
-    return answers(config, shared | SPARK_ONLY, ONE_CONTEXT + RUN_ALL)
+    program = ONE_CONTEXT + RUN_ALL + READ_PLAINLY
+    return answers(config, shared | SPARK_ONLY, program, plain_reading(config))
+
+
+def plain_reading(config: Path) -> dict[str, tuple[str, str]]:
+    """Return the folder of each dataset, and a SELECT of what is in it."""
+    archive = config.parent / "bikes" / "archive"
+    return {
+        f"plain {dataset}": (
+            str(archive / dataset),
+            f"SELECT {summary(dataset)} FROM plain",
+        )
+        for dataset in datasets.DATASETS
+    }
+
+
+def summary(dataset: str) -> str:
+    """Return expressions that differ where rows, NULLs or numbers differ."""
+    columns = datasets.COLUMNS[dataset]
+    counted = [f"count({name})" for name in columns]
+    summed = [
+        f"round(sum(CAST({name} AS DOUBLE)), 6)"
+        for name, kind in columns.items()
+        if kind in NUMBERS
+    ]
+    return ", ".join(["count(*)", "count(DISTINCT date)", *counted, *summed])
 
 
 @needs_java
@@ -124,6 +173,22 @@ def test_spark_prints_what_duckdb_prints(
 ) -> None:
     """`--engine spark` changes who computes, and nothing else, also in errors."""
     assert of_spark[name] == of_duckdb[name]
+
+
+@needs_java
+@pytest.mark.parametrize("dataset", datasets.DATASETS)
+def test_spark_reads_the_files_as_they_are(
+    of_spark: Answers, config: Path, dataset: str
+) -> None:
+    """Rows, values and sums of each column are those that DuckDB reads."""
+    folder, select = plain_reading(config)[f"plain {dataset}"]
+    files = f"read_parquet('{folder}/*/*/*.parquet', hive_partitioning = true)"
+    query = select.replace("FROM plain", f"FROM {files}")
+    expected = duckdb.connect().execute(query).fetchone()
+
+    assert of_spark[f"plain {dataset}"][1] == str([*(expected or ())])
+    assert expected
+    assert expected[0] > 0
 
 
 def test_there_is_something_to_compare(of_duckdb: Answers) -> None:
@@ -185,7 +250,7 @@ def test_a_java_that_does_not_start_is_named(config: Path, tmp_path: Path) -> No
 
 def test_without_pyspark_the_command_says_so(config: Path) -> None:
     """The extra is not part of any other."""
-    blocked = "import sys; sys.modules['pyspark.sql'] = None\n" + RUN_ALL
+    blocked = "import sys; sys.modules['pyspark.sql'] = None\n" + RUN_ALL + PRINT
     call = ["--config", str(config), "report", "hours", *RANGE, *WITH_SPARK]
     process = subprocess.run(
         [sys.executable, "-c", blocked],
