@@ -13,7 +13,7 @@ help:  ## list the targets
 demo: .venv/user  ## collect a day of a simulated city and print a summary
 	@$(BIN)/bikecollect demo
 
-app: .venv/app  ## serve the data app: your data, or a simulated month (half a minute)
+app: .venv/app  ## serve the data app: your data, or a simulated month (a minute)
 	@if $(BIN)/bikecollect status --format json 2>/dev/null \
 			| grep -q '"behind_s": [0-9]'; then \
 		exec $(BIN)/bikecollect app; \
