@@ -13,6 +13,9 @@ from command import bikecollect
 from three_days import WITHOUT_ROWS, three_days
 
 from bikecollect.archive import datasets
+from bikecollect.core import process
+from bikecollect.core.errors import StorageError
+from bikecollect.reports.engines import spark
 from bikecollect.reports.registry import REPORTS
 
 duckdb = pytest.importorskip("duckdb")
@@ -217,6 +220,39 @@ def test_what_spark_cannot_read_is_an_error(
     assert (code, stdout) == (74, "")
     assert text in stderr
     assert "Traceback" not in stderr
+
+
+@pytest.mark.parametrize(
+    ("left", "variables", "expected"),
+    [
+        (16 << 30, {}, {"spark.driver.memory": "8g"}),
+        (3 << 30, {}, {}),
+        (16 << 30, {"SPARK_CONF_DIR": "/etc/spark"}, {}),
+    ],
+    ids=["half", "small machine", "configured"],
+)
+def test_java_may_take_half_of_the_memory(
+    monkeypatch: pytest.MonkeyPatch,
+    left: int,
+    variables: Mapping[str, str],
+    expected: Mapping[str, str],
+) -> None:
+    """By default it is 1 GiB, too little for the episodes of ten systems."""
+    monkeypatch.setattr(process, "memory_left", lambda: left)
+    for name in ("SPARK_CONF_DIR", "SPARK_DRIVER_MEMORY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    assert spark._memory() == expected
+
+
+def test_too_little_memory_of_java_says_what_to_do() -> None:
+    """The report ends with the setting that helps."""
+    text = "failed: Java heap space; give it more memory: PYSPARK_SUBMIT_ARGS="
+
+    with pytest.raises(StorageError, match=text), spark._translated("failed"):
+        raise RuntimeError("Java heap space")
 
 
 def test_without_java_the_package_is_named(config: Path, tmp_path: Path) -> None:

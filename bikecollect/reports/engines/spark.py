@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from bikecollect.core import process
 from bikecollect.core.errors import NotInstalled, StorageError
 from bikecollect.reports.engines.scripts import SPARK, TYPES, ArchivePlace, views
 from bikecollect.reports.registry import Rows
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STDOUT, STDERR = 1, 2
+GIB = 1 << 30
 LOCAL = "local[*]"
 """The default master: this machine, with all its cores."""
 SETTINGS = {
@@ -49,6 +51,10 @@ NO_SPARK = "Spark is not installed; run: pip install 'bikecollect[spark]'"
 NO_JAVA = "Spark requires Java 17 or newer; run: apt install default-jre-headless"
 GATEWAY_EXITED = "JAVA_GATEWAY_EXITED"
 PATH_NOT_FOUND = "PATH_NOT_FOUND"
+OUT_OF_MEMORY = "Java heap space"
+MORE_MEMORY = (
+    "; give it more memory: PYSPARK_SUBMIT_ARGS='--driver-memory 8g pyspark-shell'"
+)
 SOURCE = re.compile(r".* VIEW (?P<name>\w+) \((?P<schema>.*)\) USING ")
 """The beginning of a statement for a view of files."""
 LISTS = "station_lists"
@@ -92,6 +98,19 @@ def _batches(rows: Iterator[tuple[object, ...]]) -> Iterator[Rows]:
             yield batch
 
 
+def _memory() -> dict[str, str]:
+    """Return how much memory Java may take: half of what is left, by default 1 GiB.
+
+    `--driver-memory` in `PYSPARK_SUBMIT_ARGS` and the usual files have precedence.
+    """
+    if os.environ.keys() & {"SPARK_CONF_DIR", "SPARK_DRIVER_MEMORY"}:
+        return {}
+    left = process.memory_left()
+    if left < 4 * GIB:
+        return {}
+    return {"spark.driver.memory": f"{int(left / 2 / GIB)}g"}
+
+
 @contextmanager
 def connected(
     place: ArchivePlace, tables: Collection[str], master: str = ""
@@ -126,7 +145,7 @@ def _started(master: str) -> "SparkSession":
         )
     settings = SETTINGS
     if master.startswith("local"):
-        settings = SETTINGS | LOCAL_SETTINGS | _partitions(master)
+        settings = SETTINGS | LOCAL_SETTINGS | _partitions(master) | _memory()
         # Else the first python3 of the PATH, which may be of another version.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName("bikecollect").master(master)
@@ -226,6 +245,8 @@ def _translated(what: str) -> Iterator[None]:
         text = _message(error)
         if GATEWAY_EXITED in text:
             raise NotInstalled(f"Java does not start. {NO_JAVA}") from error
+        if OUT_OF_MEMORY in text:
+            text += MORE_MEMORY
         raise StorageError(f"{what}: {text}", cause="archive") from error
 
 
