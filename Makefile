@@ -102,12 +102,14 @@ clean:  ## remove everything that make has created
 .venv/app: .venv/bin/python setup.cfg pyproject.toml
 	@echo "setting up ..." && $(BIN)/pip install -q -e '.[app]' && touch $@ .venv/user
 
-.venv/test: .venv/bin/python setup.cfg pyproject.toml
+.venv/test: .venv/cff/bin/cffconvert setup.cfg pyproject.toml
 	@echo "setting up ..." && $(BIN)/pip install -q -e '.[test]' \
-		&& $(PYTHON) -m venv .venv/cff && .venv/cff/bin/pip install -q cffconvert \
 		&& touch $@ .venv/app .venv/user
 
-.venv/dev: .venv/bin/python setup.cfg pyproject.toml
+.venv/cff/bin/cffconvert: | .venv/bin/python
+	@$(PYTHON) -m venv .venv/cff && .venv/cff/bin/pip install -q cffconvert
+
+.venv/dev: .venv/cff/bin/cffconvert setup.cfg pyproject.toml
 	@echo "setting up ..." && $(BIN)/pip install -q -e '.[dev]' \
 		&& touch $@ .venv/test .venv/app .venv/user
 
