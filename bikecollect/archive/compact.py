@@ -212,16 +212,8 @@ class Compactor:
         if self.skip_damaged:
             forget_damaged(archived_days, self.store, begin, end)
         try:
-            columns, pieces = self._read_day(archived_days, day)
-            contents = Contents(
-                day=day,
-                columns=columns,
-                pieces=pieces,
-                slots=self.slot_rows(begin, end),
-                runs=archived_days.runs(begin, end),
-                size=max(before, archived_days.counts().get(day, (0, 0))[1] * ROW),
-            )
-            self.archive.prepare(contents)
+            size = max(before, archived_days.counts().get(day, (0, 0))[1] * ROW)
+            self.archive.prepare(self.contents(archived_days, day, size))
             archived = self._publish(archived_days, day)
         except StorageError as error:
             return Step(
@@ -245,6 +237,12 @@ class Compactor:
         blocks = archived_days.blocks(*bounds(day, self.system.zone))
         files = sorted({block.span.file for block in blocks} - removed)
         return [file for file in files if file not in sizes]
+
+    def contents(self, archived_days: ArchivedDays, day: str, size: int) -> Contents:
+        """Return what is archived of *day*, whose CSV has *size* bytes."""
+        begin, end = bounds(day, self.system.zone)
+        slots, runs = self.slot_rows(begin, end), archived_days.runs(begin, end)
+        return Contents(day, *self._read_day(archived_days, day), slots, runs, size)
 
     def _read_day(
         self, archived_days: ArchivedDays, day: str

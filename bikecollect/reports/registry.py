@@ -8,7 +8,7 @@ from string import Template
 from typing import Any
 
 from bikecollect.core.snapshot import closed_sql
-from bikecollect.reports.parts.fragments import parts
+from bikecollect.reports.parts.fragments import with_parts
 from bikecollect.reports.recomputed import from_rows
 
 STATION, DISTRICT, SYSTEM = "station", "district", "system"
@@ -32,8 +32,8 @@ class Report:
     @property
     def text(self) -> str:
         """The SQL with placeholders for values, below comments that describe it."""
-        text = files(__package__).joinpath(f"{self.name}.sql").read_text("utf-8")
-        return Template(text).safe_substitute(parts())
+        sql = files(__package__).joinpath(f"{self.name}.sql")
+        return with_parts(sql.read_text("utf-8"))
 
     @property
     def order_of_systems(self) -> list[tuple[str, bool]]:
@@ -114,13 +114,12 @@ class Values:
     def fill(self, text: str) -> str:
         """Return *text*, an SQL with placeholders, with these values filled in.
 
-        Only dates, integers, the rule for closed stations and the shared parts are ever
-        inserted.
+        Only dates, integers and the rule for closed stations are ever inserted.
         """
         numbers = {name: int(getattr(self, name)) for name in NUMBERS}
         days = {"since": self.since.isoformat(), "until": self.until.isoformat()}
         more = {"eve": self._eve.isoformat(), "without": self.without.isoformat()}
-        text = Template(text).safe_substitute(parts(), closed=closed_sql("r"))
+        text = Template(text).safe_substitute(closed=closed_sql("r"))
         text = Template(text).substitute(days, **more, **numbers)
         if not self.rows and not self.without_stale:
             return text

@@ -12,14 +12,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from bikecollect import __version__
-from bikecollect.archive import day_csv
 from bikecollect.archive.archived_days import OpenedDays
 from bikecollect.archive.day_archive import Archive, Contents
 from bikecollect.core import process
 from bikecollect.core.payload import Attempt, Document, Payload
 from bikecollect.core.process import Times
 from bikecollect.core.run import Run, block_source, concluded, payload_name
-from bikecollect.core.slots import Slot, bounds
+from bikecollect.core.slots import Slot
 from bikecollect.setup.settings import Settings
 from bikecollect.simulator import dialects
 from bikecollect.simulator.city import City
@@ -162,30 +161,12 @@ class DayArchiver:
     def add(self, settings: Settings, name: str, day: str, times: Times) -> None:
         """Prepare *day*, which nothing writes to any more, at the time of *times*."""
         days = compactor(settings, name, times)
-        begin, end = bounds(day, days.system.zone)
+        sizes = days.store.sizes()
+        size = sum(sizes.get(file, 0) for file in days.store.segments(day))
         with OpenedDays(days.lock, days.ledger) as archived_days:
-            spans = {
-                block.slot: block.span for block in archived_days.blocks(begin, end)
-            }
-            runs = archived_days.runs(begin, end)
-        store = days.store
-        headers = {
-            file: day_csv.columns_of(store.header(file))
-            for file in dict.fromkeys(span.file for span in spans.values())
-        }
-        contents = Contents(
-            day=day,
-            columns=day_csv.union(
-                list(headers.values()) or [days.archive.layout.columns]
-            ),
-            pieces=[
-                day_csv.Piece(slot, headers[span.file], store.text(span))
-                for slot, span in spans.items()
-            ],
-            slots=days.slot_rows(begin, end),
-            runs=runs,
-            size=sum(store.sizes().get(file, 0) for file in headers),
-        )
+            contents = days.contents(archived_days, day, size)
+            # Another process gets the rows, not what would read them.
+            contents = contents._replace(pieces=list(contents.pieces))
         self._days.append(self._pool.apply_async(_prepare, (days.archive, contents)))
 
 

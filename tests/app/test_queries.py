@@ -1,15 +1,12 @@
 """The queries of the data app, from reports, archive and ledger."""
 
-import base64
-import zlib
-from array import array
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from keeping import compacted, data_service
+from keeping import compacted, data_service, unpacked
 from world import NOON, World
 
 from bikecollect.app.queries import chart_rows, collection
@@ -44,13 +41,6 @@ def held(world: World) -> Iterator[DataService]:
     service = data_service(world)
     yield service
     service.close()
-
-
-def unpacked(text: str) -> list[int]:
-    """Return the numbers of 16 bits that a browser unpacks from *text*."""
-    numbers = array("H")
-    numbers.frombytes(zlib.decompress(base64.b64decode(text)))
-    return list(numbers)
 
 
 def test_a_film_has_each_station_in_each_expected_slot(held: DataService) -> None:

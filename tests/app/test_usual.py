@@ -1,14 +1,11 @@
 """What is usual at an hour of the week: the mean of the days before."""
 
-import base64
-import zlib
-from array import array
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
 import pytest
-from keeping import compacted, data_service
+from keeping import compacted, data_service, unpacked
 from world import NOON, World
 
 from bikecollect.app.queries.films.packing import UNSEEN
@@ -42,13 +39,6 @@ def service(world: World) -> Iterator[DataService]:
     service = data_service(world)
     yield service
     service.close()
-
-
-def unpacked(text: str) -> list[int]:
-    """Return the numbers of 16 bits that a browser unpacks from *text*."""
-    numbers = array("H")
-    numbers.frombytes(zlib.decompress(base64.b64decode(text)))
-    return list(numbers)
 
 
 def at_noon(service: DataService) -> tuple[list[int], list[int]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from keeping import two_past_days
-from mirrored import City, mirrored_city
+from mirrored import City, archived_city, mirrored_city
 from s3server import Fault, Proxy
 from world import World
 
@@ -26,8 +26,7 @@ def world(folder: Path) -> World:
 @pytest.fixture
 def city(world: World, config: Path, s3_proxy: Proxy, tmp_path: Path) -> City:
     """Return the world with its past days in the mirror, and two slots of today."""
-    city = mirrored_city(world, config, s3_proxy, tmp_path)
-    city.run("compact", "--csv-days", "0")
+    city = archived_city(world, config, s3_proxy, tmp_path)
     world.clock.now = time.time() - 900
     world.fetch({"0001": 3, "0002": 5})
     world.fetch({"0001": 4, "0002": 6}, after=300)

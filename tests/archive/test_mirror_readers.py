@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from keeping import two_past_days
-from mirrored import CERTIFICATE, PART, City, mirrored_city
+from mirrored import CERTIFICATE, PART, City, archived_city
 from s3server import BUCKET, Proxy, S3Server
 from world import World
 
@@ -25,9 +25,7 @@ def world(folder: Path) -> World:
 @pytest.fixture
 def city(world: World, config: Path, s3_proxy: Proxy, tmp_path: Path) -> City:
     """Return the world with a mirror that has its two days."""
-    city = mirrored_city(world, config, s3_proxy, tmp_path)
-    city.run("compact", "--csv-days", "0")
-    return city
+    return archived_city(world, config, s3_proxy, tmp_path)
 
 
 def test_verify_reads_every_file_of_the_mirror(city: City) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from command import bikecollect
 from keeping import two_past_days
-from mirrored import City, mirrored_city
+from mirrored import City, archived_city
 from s3server import Proxy
 from served import serving
 from test_fetch import GOOD, settings
@@ -117,9 +117,7 @@ def world(folder: Path) -> World:
 @pytest.fixture
 def city(world: World, config: Path, s3_proxy: Proxy, tmp_path: Path) -> City:
     """Return the world with a mirror that has its two days."""
-    city = mirrored_city(world, config, s3_proxy, tmp_path)
-    city.run("compact", "--csv-days", "0")
-    return city
+    return archived_city(world, config, s3_proxy, tmp_path)
 
 
 def test_the_systems_of_a_mirror_are_shown(city: City) -> None:

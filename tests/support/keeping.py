@@ -1,5 +1,8 @@
 """The compactor and the views of a world, for tests."""
 
+import base64
+import zlib
+from array import array
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -157,3 +160,10 @@ def two_past_days(folder: Path) -> World:
     world.fetch({"0002": 1, "0001": 7})
     world.fetch({"0002": 4}, after=DAY)
     return world
+
+
+def unpacked(text: str) -> list[int]:
+    """Return the numbers of 16 bits that a browser unpacks from *text*."""
+    numbers = array("H")
+    numbers.frombytes(zlib.decompress(base64.b64decode(text)))
+    return list(numbers)

@@ -47,6 +47,13 @@ def mirrored_city(world: World, config: Path, proxy: Proxy, folder: Path) -> Cit
     return City(world, config, proxy, f"{mark}/history")
 
 
+def archived_city(world: World, config: Path, proxy: Proxy, folder: Path) -> City:
+    """Return `mirrored_city`, its days archived and pushed."""
+    city = mirrored_city(world, config, proxy, folder)
+    city.run("compact", "--csv-days", "0")
+    return city
+
+
 def local_files(city: City) -> dict[str, str]:
     """Return the sha256 of each file that the mirror must have, by path."""
     paths = [p for p in (city.data / "archive").rglob("*") if p.is_file()]

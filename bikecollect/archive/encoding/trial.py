@@ -7,7 +7,7 @@ as the fractions that have the bits of its integers, and combined with the other
 its own type. The caller compares what is read back with the CSV.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,10 +50,14 @@ def write_smallest(
     *dictionary*. Raises ValueError, OSError and errors of DuckDB.
     """
     described = db.execute(f"DESCRIBE FROM {parquet(rows)}").fetchall()
+    types = {column: kind for column, kind, *_ in described}
     files: dict[str, Path] = {}
     with _in_order(db):
-        split = _smaller_if_split(db, rows, target, options, dictionary)
-        usual = {c: name(c) for c, *_ in described if c not in split}
+        candidates = _splittable(db, rows, types)
+        split = _smaller_if_split(
+            db, rows, candidates, target, options=options, dictionary=dictionary
+        )
+        usual = {c: name(c) for c in types if c not in split}
         for kind, columns, most in (("usual", usual, dictionary), ("split", split, 1)):
             if columns:
                 path = target.with_suffix(f".{kind}")
@@ -77,10 +81,15 @@ def _in_order(db: "DuckDBPyConnection") -> Iterator[None]:
 
 
 def _smaller_if_split(
-    db: "DuckDBPyConnection", rows: Path, target: Path, options: str, dictionary: int
+    db: "DuckDBPyConnection",
+    rows: Path,
+    candidates: Mapping[str, str],
+    target: Path,
+    *,
+    options: str,
+    dictionary: int,
 ) -> dict[str, str]:
-    """Return the columns that are smaller if split, each with its expression."""
-    candidates = _splittable(db, rows)
+    """Return those of *candidates* that are smaller if split, with the expressions."""
     if not candidates:
         return {}
     path = target.with_suffix(".trial")
@@ -97,24 +106,20 @@ def _smaller_if_split(
     }
 
 
-def _splittable(db: "DuckDBPyConnection", rows: Path) -> dict[str, str]:
+def _splittable(
+    db: "DuckDBPyConnection", rows: Path, types: Mapping[str, str]
+) -> dict[str, str]:
     """Return the integer columns that can be split, each with its expression.
 
     A column without different values takes no room anyway.
     """
-    source = parquet(rows)
-    described = db.execute(f"DESCRIBE FROM {source}").fetchall()
-    types = {
-        column: kind
-        for column, kind, *_ in described
-        if kind in SPLIT and column not in NEVER_SPLIT
-    }
-    if not types:
+    columns = [c for c, kind in types.items() if kind in SPLIT and c not in NEVER_SPLIT]
+    if not columns:
         return {}
-    ends = ", ".join(f"min({name(c)}), max({name(c)})" for c in types)
-    values = db.execute(f"SELECT {ends} FROM {source}").fetchall()[0]
+    ends = ", ".join(f"min({name(c)}), max({name(c)})" for c in columns)
+    values = db.execute(f"SELECT {ends} FROM {parquet(rows)}").fetchall()[0]
     expressions = {}
-    for column, least, most in zip(types, values[::2], values[1::2], strict=True):
+    for column, least, most in zip(columns, values[::2], values[1::2], strict=True):
         kind, power, limit = SPLIT[types[column]]
         if least is not None and 0 <= least < most < limit:
             fraction = f"CAST({name(column)} AS DOUBLE) * {2.0**power!r}"
@@ -130,7 +135,7 @@ def _with(options: str, dictionary: int, level: int) -> str:
 def _copy(
     db: "DuckDBPyConnection",
     rows: Path,
-    columns: dict[str, str],
+    columns: Mapping[str, str],
     target: Path,
     options: str,
 ) -> None:

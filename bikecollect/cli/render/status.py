@@ -241,12 +241,13 @@ def _mark(state: SlotState) -> str:
     return click.style(rich if unicode() else plain, fg=colour)
 
 
-def as_json(standing: Standing) -> str:
-    """Return *standing* as one line of JSON."""
+def as_json(standing: Standing, **more: object) -> str:
+    """Return *standing* as one line of JSON, behind the values *more*."""
     health, zone, disk = standing.health, standing.zone, standing.disk
     run = health.last_run
     return visible_json(
         {
+            **more,
             "system": standing.system_id,
             "now": iso(health.now, zone),
             "interval_s": health.interval,

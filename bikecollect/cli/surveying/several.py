@@ -1,6 +1,5 @@
 """The systems of several settings files and mirrors, for `status --all`."""
 
-import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -99,11 +98,10 @@ def _configured(
     for standing in standings:
         labelled = replace(standing, system_id=_label(path, standing.system_id))
         health = standing.health
-        values = json.loads(as_json(standing))
         yield SurveyedSystem(
             (not health.late) + (not health.in_trouble),
             next(iter(overview([labelled]))),
-            visible_json({"settings": str(path), **values}),
+            as_json(standing, settings=str(path)),
             alerts([labelled]),
         )
 

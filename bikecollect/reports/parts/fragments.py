@@ -18,6 +18,11 @@ OF_ASKED = (
 PROFILE = "    FROM profile AS p"
 
 
+def with_parts(text: str) -> str:
+    """Return *text*, an SQL, with the part of each placeholder of `parts`."""
+    return Template(text).safe_substitute(parts())
+
+
 @cache
 def parts() -> Mapping[str, str]:
     """Return the SQL for each placeholder of a part.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bikecollect.app.queries.films.packing import UNSEEN, packed, unpacked, unseen
 from bikecollect.app.queries.films.usual import Usual, usual_of
 from bikecollect.archive.query.duckdb_engine import translated
+from bikecollect.reports.parts.fragments import with_parts
 from bikecollect.reports.registry import Values
 from bikecollect.reports.runner import Answer
 
@@ -51,14 +52,11 @@ WITH $dockless, shown AS (
 SELECT CAST(s.place AS INTEGER) AS station, CAST(t.place AS INTEGER) AS slot,
     CAST(LEAST(COALESCE(r.num_vehicles_available, 65535), 65535) AS INTEGER)
         AS vehicles,
-    CAST(CASE WHEN x.station_id IS NULL
-        THEN LEAST(COALESCE(r.num_docks_available, 65535), 65535)
-        ELSE 65535 END AS INTEGER) AS docks
+    CAST(LEAST(COALESCE($docks, 65535), 65535) AS INTEGER) AS docks
 FROM station_status AS r
 JOIN shown AS s ON s.station_id = r.station_id
 JOIN times AS t ON t.slot = r.slot
-LEFT JOIN dockless AS x ON x.system_id = r.system_id
-    AND x.station_id = r.station_id AND x.date = r.date
+$join_dockless_r
 WHERE r.date >= DATE '$since' AND r.date < DATE '$until'
     AND r.slot >= $begin AND r.slot < $end
 """
@@ -108,7 +106,7 @@ def film(db: "DuckDBPyConnection", values: Values, zone: tzinfo) -> Film:
     with translated(f"cannot read {values.since}"):
         slots = db.execute(values.fill(SLOTS)).fetchall()
         stations = db.execute(values.fill(STATIONS)).fetchall()
-        counts = db.execute(values.fill(COUNTS)).fetchnumpy()
+        counts = db.execute(values.fill(with_parts(COUNTS))).fetchnumpy()
     shape = len(stations), len(slots)
     ids = [station[0] for station in stations]
     return Film(
