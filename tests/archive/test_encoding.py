@@ -102,6 +102,28 @@ def test_duckdb_pyarrow_and_polars_read_the_same_rows(tmp_path: Path) -> None:
     ]
 
 
+def test_columns_of_a_csv_that_are_never_empty_are_read(tmp_path: Path) -> None:
+    """DuckDB leaves out the places for NULL that the columns of a CSV could need."""
+    arrow = pytest.importorskip("pyarrow.parquet")
+    polars = pytest.importorskip("polars")
+    rows = [(slot, slot % 7, None if slot % 3 else slot) for slot in range(5_000)]
+    sheet, path = tmp_path / "day.csv", tmp_path / "part.parquet"
+    lines = [",".join("" if v is None else str(v) for v in row) for row in rows]
+    sheet.write_text("\n".join(["slot,bikes,docks", *lines, ""]), encoding="utf-8")
+    db = duckdb_engine.connect(tmp_path / "spill")
+    values = "slot, CAST(bikes AS INTEGER) AS bikes, docks"
+    parquet.copy_smallest(
+        db, f"SELECT {values} FROM read_csv('{sheet}') ORDER BY slot", path
+    )
+    db.close()
+
+    table = arrow.read_table(path)
+
+    assert read_by_duckdb(path) == rows
+    assert [tuple(row.values()) for row in table.to_pylist()] == rows
+    assert polars.read_parquet(path).rows() == rows
+
+
 def test_the_limits_of_a_column_are_those_of_its_integers(tmp_path: Path) -> None:
     """A reader may skip a file by them."""
     arrow = pytest.importorskip("pyarrow.parquet")
@@ -151,6 +173,27 @@ def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         contents.append(written(tmp_path / name, day()).read_bytes())
     assert contents[0] == contents[1]
+
+
+def test_columns_of_many_rows_stay_together_in_two_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two files are written, each by two threads; row N of both is the same row."""
+    for options in ("BASE", "QUICK"):
+        text = getattr(parquet, options).replace("2000000", "20480")
+        monkeypatch.setattr(parquet, options, text)
+    rows, bikes = 600_000, "CAST(hash(slot) % 40 AS INTEGER)"
+    sql = f"SELECT slot, {bikes} AS bikes FROM range({rows}) AS r(slot) ORDER BY slot"
+    db = duckdb_engine.connect(tmp_path / "spill", threads=2)
+    path = tmp_path / "part.parquet"
+    parquet.copy_smallest(db, sql, path)
+    db.close()
+
+    right = f"slot = file_row_number AND bikes = {bikes}"
+    counted = read_by_duckdb(path, f"SELECT count(*) FILTER ({right})")
+
+    assert encodings(path)["bikes"] == "BYTE_STREAM_SPLIT"
+    assert counted == [(rows,)]
 
 
 def test_a_footer_that_is_not_understood_leaves_the_usual_encoding(
