@@ -27,9 +27,10 @@ class Extent(NamedTuple):
 
 
 class Group(NamedTuple):
-    """*length* consecutive lines of one slot in a file; *rows* are cells of them.
+    """Consecutive lines of one slot in a file: *length* lines at *span*.
 
-    Of a daily file only the first row is there: a large day does not fit in memory.
+    *rows* are their cells; of a daily file only those of the first line, because a
+    large day does not fit in memory.
     """
 
     slot: Slot
@@ -39,11 +40,11 @@ class Group(NamedTuple):
 
 
 class Tail(NamedTuple):
-    """The bytes of *file* behind the last block in the ledger.
+    """The bytes of *file* after the last block in the ledger.
 
-    *groups* were committed before and have to be adopted. Nothing after the byte
-    *cut* was ever committed; *strange* holds those bytes if no waiting payload
-    explains them.
+    *groups* were committed earlier, before the ledger was lost or restored, and have
+    to be added to it. Nothing after the byte *cut* was ever committed; *strange* holds
+    those bytes if no waiting payload explains them.
     """
 
     file: str
@@ -88,10 +89,10 @@ class Block(NamedTuple):
 class Stations(NamedTuple):
     """Changes of the station list that come with a block.
 
-    *versions* are the new versions, *left* the last ones of stations that have left, by
-    the first slot without them; *span* is the position of both in
+    *versions* are the new versions; *left* maps a slot to the last versions of the
+    stations that left in it; *span* is the position of both in
     station_information.csv. *absent* maps the id of each listed station that the feed
-    no longer has to the slot since which it is missing (None: unknown).
+    no longer has to the first slot without it (None: unknown).
     """
 
     versions: tuple[StationInformation, ...] = ()

@@ -54,9 +54,9 @@ class Cause(StrEnum):
 
 
 OR = " or "
-"""Stands between two causes where the evidence ends."""
+"""Joins two causes between which the evidence does not decide."""
 NO_NETWORK = {"no-stations": Cause.FEED, "version": Cause.FEED}
-"""Causes of an unavailable feed that answers."""
+"""Causes of an unavailable feed that responds: the network is not to blame."""
 MEANINGS = {cause.value: cause.meaning for cause in Cause}
 
 
@@ -106,7 +106,7 @@ class SeenRuns:
     def unstarted(self, slot: Slot, interval: int) -> str:
         """Return why *slot* has no run, derived from the runs before and after it.
 
-        Two causes, with `OR` between them, if their border is unknown.
+        The result is two causes joined by `OR` if the evidence does not decide.
         """
         low, high = bisect_left(self._slots, slot), bisect_right(self._slots, slot)
         before = self._order[low - 1] if low else None
@@ -156,9 +156,10 @@ def _unstarted(
 
 
 def _asleep(slept: float, slots: int, interval: int) -> str:
-    """Return why *slots* in a row have no run, of a machine that *slept* so long.
+    """Return why *slots* in a row have no run, if the machine *slept* some seconds.
 
-    Which slots it slept through is unknown: only that it was all of them, or none.
+    When it slept is unknown. Only a sleep as long as all the slots, or none at all,
+    decides between the two causes.
 
     >>> tuple(str(_asleep(slept, 5, 300)) for slept in (1500.0, 0.0, 900.0))
     ('asleep', 'not-started', 'asleep or not-started')

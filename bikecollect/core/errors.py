@@ -1,4 +1,4 @@
-"""Errors, the outcome of a run that ends with one, and exit codes.
+"""Errors, the outcomes of runs, and exit codes.
 
 ::
 
@@ -34,7 +34,7 @@ from typing import Self
 from bikecollect.core.text import message
 
 FEW_FILES = 64
-"""With fewer open files allowed, SQLite and DuckDB fail without saying why."""
+"""With a lower limit of open files SQLite and DuckDB fail without naming the cause."""
 NOT_OPENED = ("unable to open database file", "Cannot open file")
 HINT = "too many open files"
 FEW_INODES = 16
@@ -43,9 +43,10 @@ NO_SPACE = "No space left on device"
 
 
 def resource_hint(text: str) -> str:
-    """Return the remedy to append to the error *text* if it has another cause.
+    """Return a hint to append to the error *text*, empty if there is none.
 
-    This is the limit of open files, or a disk that has space and no inodes.
+    It names a cause that *text* does not: the limit of open files, or a disk that has
+    free space and no free inodes.
 
     >>> resource_hint("No space left on device")
     ''
@@ -171,7 +172,10 @@ class SettingsError(BikecollectError):
 
 
 class UntrustedFile(SettingsError):
-    """Other users may change a file, see *problem*; *remedy* prevents that."""
+    """Other users may change a file: *problem* says how, the command *remedy* fixes it.
+
+    *first* precedes the command in the message.
+    """
 
     def __init__(self, problem: str, remedy: str, *, first: str = "") -> None:
         super().__init__(f"{problem}; {first}run: {remedy}")
@@ -300,7 +304,7 @@ class MirrorDenied(MirrorError):
         return ExitCode.CREDENTIALS
 
 
-class LockBusy(BikecollectError):  # the state of the lock is its name
+class LockBusy(BikecollectError):
     """Another run has held the system's lock for too long."""
 
     outcome = Outcome.DEFERRED

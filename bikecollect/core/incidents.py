@@ -135,11 +135,11 @@ class Incident(NamedTuple):
 
     @property
     def is_open(self) -> bool:
-        """Whether it was reported to people and has not ended."""
+        """Whether the incident was reported to people and has not ended."""
         return self.closed is None and self.told > 0
 
     def until(self, slot: Slot) -> "Incident":
-        """Return the incident with *slot* in place of later or impossible times."""
+        """Return the incident with later or impossible times replaced by *slot*."""
 
         def known(moment: Slot) -> Slot:
             return moment if CLOCK_FLOOR <= moment <= slot else slot

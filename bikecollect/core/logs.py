@@ -53,7 +53,8 @@ class Text(logging.Formatter):
         if record.exc_info:
             trace = self._redact(self.formatException(record.exc_info))
             lines = visible(shortened(trace, LONGEST), lines=True).split("\n")
-            text = "\n  ".join([text, *lines])  # no line of it looks like a message
+            # Indented, so that no line of a traceback looks like a message.
+            text = "\n  ".join([text, *lines])
         if not self._times:
             return f"bikecollect: {text}"
         _, run_id = _current.get()
@@ -130,7 +131,7 @@ class RunLogs(logging.Handler):
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
             if path.stat().st_size < self._max_bytes:
-                return  # another process has done it
+                return  # another process has started the new file
             names = [
                 path,
                 *(path.with_name(f"{NAME}.{n + 1}") for n in range(self._files)),

@@ -66,12 +66,13 @@ class Payload:
     """All documents of one fetch, and all that is needed to commit them later.
 
     A feed returns it without system, slot and run, which the run adds. *fetched_at* is
-    when the document with the counts was complete, 0 for the last document. *notes* are
-    kept for the feed's next fetch; *incomplete* says why a part is missing (a page that
-    failed), empty if nothing is. *findings* are as in a `Snapshot`. *uptime* is
-    CLOCK_BOOTTIME in seconds: with *boot_id* it distinguishes a clock that was set back
-    from a second run in the same slot. *source* is the origin of a payload that
-    bikecollect did not fetch itself, else empty.
+    the epoch second at which the document with the counts was complete; 0 stands for
+    that of the last document. *notes* are kept for the feed's next fetch; *incomplete*
+    says why a part is missing (a page that failed), empty if the payload is complete.
+    *findings* are as in a `Snapshot`. *uptime* is CLOCK_BOOTTIME in seconds: with
+    *boot_id* it distinguishes a clock that was set back from a second run in the same
+    slot. *source* is the origin of a payload that bikecollect did not fetch itself,
+    else empty.
     """
 
     documents: tuple[Document, ...]
@@ -97,9 +98,9 @@ class Payload:
 
 
 MANY = 1_000
-"""The maximum of tries for a required document: the time of the run is the limit."""
+"""Maximum tries for a required document: in effect the run's time is the limit."""
 ONCE = 1
-"""The maximum of tries for an optional document, which gets little of the time."""
+"""Maximum tries for an optional document, which gets a small share of the time."""
 Check = Callable[[bytes], object]
 """Validates a body; raises PayloadError if it is not the requested document."""
 
@@ -122,9 +123,9 @@ class Getter(Protocol):
 class Memory(NamedTuple):
     """State of earlier runs that saves requests in the next fetch.
 
-    *notes* are what the feed's adapter returned last; *station_ids* are the stations
-    whose information is known. Both are empty at the first run and may be empty at any
-    later one: nothing depends on them. *now* is the time of the run in epoch seconds.
+    *notes* are those of the last payload; *station_ids* are the stations whose
+    information is known. Both are empty in the first run and may be empty in any later
+    one: a feed must work without them. *now* is the time of the run in epoch seconds.
     """
 
     notes: Mapping[str, str] = {}

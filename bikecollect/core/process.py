@@ -59,7 +59,7 @@ class Stop:
 
 
 OPEN_FILES = 4096
-"""What many archived days, or a hundred systems at a time, need."""
+"""Enough for a report over many archived days, or for a hundred systems at a time."""
 
 
 def prepare() -> None:
@@ -74,7 +74,7 @@ def prepare() -> None:
     if sys.stdout is None or sys.stderr is None:
         sys.stdout = sys.stdout or open(1, "w", encoding="utf-8")  # noqa: SIM115 - for the whole process
         sys.stderr = sys.stderr or open(2, "w", encoding="utf-8")  # noqa: SIM115 - for the whole process
-    os.umask(os.umask(0o077) | 0o027)  # never wider than it was
+    os.umask(os.umask(0o077) | 0o027)  # keeps a stricter umask
     _allow_open_files()
 
 
@@ -94,7 +94,7 @@ def _allow_open_files() -> None:
 
 
 def listen(stop: Stop) -> None:
-    """Let SIGTERM, SIGHUP and SIGINT set *stop* instead of killing a commit."""
+    """Let SIGTERM, SIGHUP and SIGINT set *stop* instead of ending the process."""
 
     def request_stop(signum: int, _frame: FrameType | None) -> None:
         stop.set(signum)
@@ -106,8 +106,8 @@ def listen(stop: Stop) -> None:
 def arm(interval: int) -> None:
     """Let the kernel kill this process before a slot of *interval* seconds is over.
 
-    The default action of SIGALRM is kept on purpose: it ends even a run that hangs in
-    the resolver or on a dead disk, and the next run recovers its work.
+    SIGALRM keeps its default action on purpose: that ends even a run that hangs in the
+    resolver or on a dead disk, and the next run recovers its work.
     """
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, max(ALARM_FLOOR, interval * ALARM_SHARE))
@@ -119,7 +119,7 @@ def disarm() -> None:
 
 
 class DeadlineError(Exception):
-    """The work was not done in time."""
+    """The work took longer than allowed."""
 
 
 def deadline(
@@ -161,7 +161,7 @@ def deadline(
 
 
 def _start(thread: threading.Thread, end: float, check: Callable[[], object]) -> None:
-    """Start *thread*, as soon as the system's limit of threads allows it."""
+    """Start *thread* as soon as the system's limit of threads allows it."""
     while True:
         try:
             thread.start()
@@ -284,7 +284,7 @@ def run_id() -> str:
 
 
 class Times(NamedTuple):
-    """The clocks, and the request to stop that ends waits early."""
+    """The clocks of a run, and the request to *stop* that ends its waits early."""
 
     clock: Clock
     monotonic: Clock

@@ -20,13 +20,13 @@ from bikecollect.core.text import message, visible_json
 
 MOST_NOTICES = 30
 MOST_TRIES = 40
-"""The maximum of attempts that are stored of a run: the first and the last ones."""
+"""Maximum stored attempts of a run: the first and the last ones."""
 OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 
 LONGEST_REST = 3_600.0
 """Seconds of a Retry-After that later runs respect."""
 MOST_DIGITS = 16
-"""The maximum of digits in an integer of a stored run: SQLite has 64 bits."""
+"""Maximum digits of an integer in a stored run: integers of SQLite have 64 bits."""
 
 
 class _Notice(NamedTuple):
@@ -243,7 +243,7 @@ def run_line(run: Run, zone: tzinfo = UTC) -> str:
 
 
 def _requests(run: Run) -> str:
-    """Return how often a document was requested at most, and how many there were."""
+    """Return the most tries that a document needed, and the number of documents."""
     tries = Counter(attempt.url for attempt in run.attempts)
     text = f"tries {max(tries.values(), default=0)}"
     return f"{text} (of {len(tries)} documents)" if len(tries) > 1 else text
@@ -264,7 +264,10 @@ def runs_json(runs: Iterable[Run], zones: Mapping[str, tzinfo]) -> str:
 
 
 def check_not_before(text: str, now: float) -> None:
-    """Raise RateLimited if the epoch second *text*, until which to wait, is to come."""
+    """Raise RateLimited if *text*, an epoch second, is later than *now*.
+
+    It comes from a Retry-After header; one more than `LONGEST_REST` ahead is ignored.
+    """
     not_before = float(text or 0)
     if now < not_before < now + LONGEST_REST:
         raise RateLimited(
@@ -278,7 +281,7 @@ def payload_name(run: Run) -> str:
 
 
 def block_source(*, mine: bool) -> str:
-    """Return the source of a block: of this run's fetch (*mine*) or of recovery."""
+    """Return the source of a block: ``fetch`` if its payload is *mine*, this run's."""
     return "fetch" if mine else "recovery"
 
 
@@ -302,7 +305,7 @@ def with_notice(run: Run, kind: str, text: str) -> Run:
 
 
 def postponed(run: Run, error: BikecollectError) -> Run:
-    """Return *run*, whose payload stays in the inbox because of *error*."""
+    """Return *run* as ended by *error*, which leaves its payload in the inbox."""
     if run.outcome is not None:
         return run.noticed(Notice(error.cause, str(error)))
     if error.cause == "ledger-busy":
@@ -312,5 +315,5 @@ def postponed(run: Run, error: BikecollectError) -> Run:
 
 
 def deferred_by_clock(run: Run, error: str) -> Run:
-    """Return *run*, whose payload waits for a run with a right clock."""
+    """Return *run* as deferred: its payload waits for a run with a correct clock."""
     return run.ended(Outcome.DEFERRED, "clock", error) if run.outcome is None else run

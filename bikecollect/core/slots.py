@@ -66,8 +66,8 @@ def stale_sql(alias: str) -> str:
 def slot_at(now: float, interval: int) -> Slot:
     """Return the slot in which a run that starts at *now* belongs.
 
-    Both are seconds. A scheduler may fire a moment early: the last ten seconds
-    of a slot (a thirtieth of it, where it is short) count as the next one.
+    Both are in seconds. A scheduler may fire a moment early: the last ten seconds of a
+    slot (a thirtieth of it if that is less) count as the next one.
 
     >>> slot_at(1_000_000_199.0, 300)
     1000000200
@@ -81,7 +81,7 @@ def slot_at(now: float, interval: int) -> Slot:
 def iso(moment: float, zone: tzinfo) -> str:
     """Return *moment* (epoch seconds) as ISO 8601 to the second, with offset.
 
-    A number that is no date, as damaged files may have, is returned unchanged.
+    A number outside the range of dates (from a damaged file) is returned unchanged.
 
     >>> from datetime import UTC
     >>> iso(0, UTC), iso(1 << 60, UTC)
@@ -129,7 +129,7 @@ def stamp(slot: Slot) -> str:
 
 
 def from_stamp(text: str) -> Slot:
-    """Return the slot of a file name's *text*; raises ValueError for other text.
+    """Return the slot of which *text* is the `stamp`; raises ValueError for others.
 
     >>> from_stamp("19700101T000500Z")
     300

@@ -78,11 +78,11 @@ class StationInformation(NamedTuple):
 
 VEHICLE_KINDS: Mapping[str, str] = {
     "num_bicycles_available": "bicycles without a motor",
-    "num_ebicycles_available": "bicycles with one",
+    "num_ebicycles_available": "bicycles with a motor",
     "num_cargo_bicycles_available": "cargo bicycles without a motor",
-    "num_cargo_ebicycles_available": "cargo bicycles with one",
-    "num_scooters_available": "scooters to stand on",
-    "num_seated_scooters_available": "scooters with a seat",
+    "num_cargo_ebicycles_available": "cargo bicycles with a motor",
+    "num_scooters_available": "standing scooters",
+    "num_seated_scooters_available": "seated scooters",
     "num_mopeds_available": "mopeds",
     "num_cars_available": "cars",
     "num_other_vehicles_available": "vehicles of other kinds",
@@ -97,9 +97,9 @@ class Snapshot:
 
     *statuses* has each station once, in the publisher's order. *information* is empty
     if the payload has none; *lists_all* is set if it lists every station of the
-    system, so that a missing station no longer exists; *is_listed_apart* if the list
-    has a separate document. If *secondary*, the information
-    comes from the status document and has a lower priority than a list of stations.
+    system, so that a missing station no longer exists; *is_listed_apart* if that list
+    is a document of its own, *secondary* if it is part of the status document and a
+    separate list takes precedence.
     *last_updated* (epoch seconds) and *ttl* (seconds) are as given by the feed; if the
     feed has no stamp, *is_stamped* is False and *last_updated* that of a station.
     *shape* maps each field of the station objects to its JSON types
@@ -133,7 +133,7 @@ class Snapshot:
 
 
 class VehicleStatus(NamedTuple):
-    """One vehicle at one moment; names are GBFS's, None is "not said".
+    """One vehicle at one moment, with the names of GBFS; None is "unknown".
 
     *lat* and *lon* are in degrees, *type* is its kind or the publisher's type id,
     *current_fuel_percent* a share from 0 to 1, *last_reported* in epoch seconds.
@@ -153,7 +153,7 @@ class VehicleStatus(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class VehicleSnapshot:
-    """The vehicles of one payload, understood; the fields are those of `Snapshot`."""
+    """The vehicles in one payload; the fields are as in `Snapshot`."""
 
     statuses: tuple[VehicleStatus, ...]
     last_updated: int | None = None

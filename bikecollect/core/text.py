@@ -12,15 +12,15 @@ from unicodedata import category
 from bikecollect.core.slots import DAY, HOUR, MINUTE, iso
 
 HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""Unicode categories of invisible characters that affect a screen, log or reader."""
+"""Unicode categories of invisible characters that can mislead a terminal or reader."""
 SPACED = frozenset({"Cc", "Zl", "Zp"})
-"""The categories among them that become a space in a CSV."""
+"""Those of the `HIDDEN` categories that become a space in a CSV."""
 BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e") | frozenset(
     map(chr, range(0x2066, 0x2070))
 )
-"""Bidirectional controls (UAX 9), and the deprecated ones beside them."""
+"""Bidirectional controls (UAX 9), including deprecated ones."""
 MOST_MESSAGE = 1_000
-"""The maximum of characters of an error, a notice or an incident."""
+"""Maximum characters of an error, a notice or an incident."""
 Item = TypeVar("Item")
 LATIN_1, BMP = 0xFF, 0xFFFF
 FORMULA_STARTS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
@@ -80,7 +80,7 @@ def message(text: str, *, lines: bool = False) -> str:
     """Return *text* escaped and shortened for errors, notices and incidents.
 
     It becomes one line; with *lines* it keeps its line ends and may be four times as
-    long. Raises TypeError if *text* is not a string, as damaged files may have it.
+    long. Raises TypeError if *text* is not a string (it may come from a damaged file).
     """
     if not isinstance(text, str):
         raise TypeError(f"not a text: {text!r:.80}")
@@ -168,7 +168,7 @@ _TOML = _Escapes(_toml)
 
 
 def count_of(number: int, noun: str) -> str:
-    """Return *number* with *noun*, in the plural where it is not one.
+    """Return *number* and *noun*, in the plural unless *number* is 1.
 
     >>> count_of(1, "day"), count_of(2_000, "slot")
     ('1 day', '2,000 slots')

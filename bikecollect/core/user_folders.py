@@ -1,4 +1,7 @@
-"""The user's folders for settings, data and state, by the XDG specification."""
+"""The user's folders for settings, data and state, by the XDG specification.
+
+https://specifications.freedesktop.org/basedir-spec/latest/
+"""
 
 import os
 from pathlib import Path
@@ -21,8 +24,8 @@ def data_home() -> Path | None:
 def state_home() -> Path | None:
     """Return the folder for state that is kept between runs.
 
-    Without a home that can be written to (`docker run -u 12345`), that of
-    `use_state_beside`; None without that, too.
+    If no home is writable (`docker run -u 12345`) it is the one of
+    `use_state_beside`, or None if that was not called.
     """
     home = _home("XDG_STATE_HOME", ".local/state")
     if home is not None and _can_be_made(home / OURS):
@@ -31,7 +34,7 @@ def state_home() -> Path | None:
 
 
 def cache_home() -> Path | None:
-    """Return the folder for copies that can be made again; else as for state."""
+    """Return the folder for recreatable copies; falls back like `state_home`."""
     home = _home("XDG_CACHE_HOME", ".cache")
     if home is not None and _can_be_made(home / OURS):
         return home

@@ -1,1 +1,1 @@
-"""Secrets: how to recognise them, and how to take them out of a text."""
+"""Secrets: how to recognise them, and how to remove them from a text."""

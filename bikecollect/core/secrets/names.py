@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 SHORTEST = 8
-"""The minimum of characters of a secret that only its name reveals."""
+"""Minimum characters of a secret that is recognised only by its name."""
 LONG = 16
-"""From this length a part of an address that has digits looks like a secret."""
+"""Part of an address: with digits and at least so many characters, it may be secret."""
 WORDS = frozenset(
     {
         "apikey",

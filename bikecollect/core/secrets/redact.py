@@ -16,7 +16,7 @@ Redact = Callable[[str], str]
 STARS = "***"
 MAX_LEARNED = 100
 _learned: dict[str, None] = {}
-"""Secrets of this process that are in no settings: tokens that servers issued."""
+"""Secrets that are not in the settings: tokens that servers issued to this process."""
 
 
 def redactor(secrets: Iterable[str]) -> Redact:
@@ -48,7 +48,7 @@ def redactor(secrets: Iterable[str]) -> Redact:
 
 
 def learn(secret: str) -> None:
-    """Let all redactors of this process replace *secret* too, which a server issued."""
+    """Make all redactors of this process replace *secret*, which a server issued."""
     _learned[secret] = None
     for oldest in list(_learned)[:-MAX_LEARNED]:
         _learned.pop(oldest, None)

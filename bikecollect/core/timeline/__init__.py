@@ -1,1 +1,1 @@
-"""How a system's days and slots are cut, and since when: zones, grids, facts."""
+"""How a system's time is divided into days and slots: time zones, grids, facts."""

@@ -1,4 +1,4 @@
-"""Facts of a system that hold from some moment on: its zone, interval and columns."""
+"""Dated facts of a system: its time zone, interval and columns, each since when."""
 
 from collections.abc import Sequence
 from datetime import UTC
@@ -11,13 +11,13 @@ from bikecollect.core.timeline.grid import Grid, Period
 from bikecollect.core.timeline.zones import SystemZone, first_midnight
 
 MAX_AHEAD = 3 * DAY
-"""Seconds ahead at which a change can take effect; a later one is a clock's error."""
+"""Maximum seconds until a change takes effect; a later one is due to a wrong clock."""
 
 
 class SystemFact(NamedTuple):
-    """From the epoch second *since* on, this held.
+    """The settings that hold from the epoch second *since* on.
 
-    With *local* the slots are on the grid of the zone's clock, else on that of UTC.
+    *interval* is in seconds; if *local*, slots are aligned to local time, else to UTC.
     """
 
     since: int
@@ -28,7 +28,7 @@ class SystemFact(NamedTuple):
 
     @property
     def values(self) -> tuple[str, int, tuple[str, ...]]:
-        """What the settings can change."""
+        """The fields that the settings can change."""
         return self.timezone, self.interval, self.columns
 
 
@@ -55,10 +55,10 @@ def with_settings(
     interval: int,
     columns: Sequence[str],
 ) -> list[SystemFact]:
-    """Return *facts* with what the settings say now.
+    """Return *facts* with the current settings added.
 
     A new zone holds from its next midnight, a new interval from its next slot. A change
-    that has not taken effect yet is dropped if the settings no longer ask for it.
+    that has not taken effect yet is dropped if it is no longer in the settings.
     """
     wanted = SystemFact(0, timezone, interval, tuple(columns))
     if not facts:

@@ -1,4 +1,4 @@
-"""The grid of slots of a system: its interval, by which clock, and since when."""
+"""The grid of slots of a system: intervals in local time or UTC, and their changes."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,16 +8,16 @@ from typing import NamedTuple
 from bikecollect.core.slots import GRACE, HOUR, Slot
 
 QUARTER = 900
-"""All offsets to UTC are multiples of it, in seconds: a grid that divides it is the
-same by any clock."""
+"""All UTC offsets are multiples of these seconds: an interval that divides them gives
+the same slots in every time zone."""
 CLOCK_CHANGE = 7_200
-"""Seconds by which a clock is set at most."""
+"""Maximum seconds by which a clock change (daylight saving) moves local time."""
 
 
 class Period(NamedTuple):
-    """From *since* on slots are *interval* seconds apart, by the clock of *zone*.
+    """From *since* on, slots are *interval* seconds apart in the local time of *zone*.
 
-    An interval that neither divides an hour nor is whole hours goes by UTC.
+    In UTC instead if the interval neither divides an hour nor is a multiple of one.
     """
 
     since: int
@@ -33,16 +33,16 @@ class Grid:
 
     @classmethod
     def of(cls, interval: int, zone: tzinfo = UTC) -> "Grid":
-        """Return the grid of *interval* seconds that never changed."""
+        """Return the grid of a constant *interval* in seconds."""
         return cls((Period(0, interval, zone),))
 
     @property
     def interval(self) -> int:
-        """The interval that holds now, in seconds."""
+        """The interval of the last period, in seconds."""
         return self.periods[-1].interval
 
     def interval_at(self, slot: float) -> int:
-        """Return the interval that held at *slot*."""
+        """Return the interval that holds at *slot*, in seconds."""
         return self._period(slot)[1].interval
 
     def floor(self, moment: float) -> Slot:
@@ -71,7 +71,7 @@ class Grid:
 
     @property
     def _is_regular(self) -> bool:
-        """Whether its slots are the same in every time zone, and at all times."""
+        """Whether all slots are multiples of one interval, in every time zone."""
         return len(self.periods) == 1 and QUARTER % self.interval == 0
 
     def at(self, now: float) -> Slot:

@@ -1,4 +1,4 @@
-"""The length of a slot, as it is written in the settings."""
+"""Parse the interval of the settings, such as ``5min``."""
 
 import re
 
@@ -9,7 +9,7 @@ UNITS = {"s": 1, "min": 60, "h": 3600}
 
 
 def parse_interval(text: str) -> int:
-    """Return the interval *text* in seconds; raises SettingsError.
+    """Return the interval *text* in seconds; raises SettingsError if it is invalid.
 
     >>> parse_interval("5min")
     300

@@ -1,4 +1,4 @@
-"""A time zone that changes at some moment: days are cut by what held at the time."""
+"""A time zone that changed in the settings: days follow the zone of their time."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -11,10 +11,10 @@ Change = tuple[int, str]
 
 
 class SystemZone(ZoneInfo):
-    """The time zone of a system whose settings named several, one after the other.
+    """The time zone of a system whose setting changed over time.
 
-    It is the last one by its *key*. A day that begins in one zone and ends in another
-    is longer or shorter than usual, as on a day of a clock change.
+    Its *key* is that of the last zone. A day that begins in one zone and ends in
+    another is longer or shorter than usual, as on a day of a clock change.
     """
 
     _periods: Sequence[tuple[int, ZoneInfo]]
@@ -68,8 +68,8 @@ class SystemZone(ZoneInfo):
         return datetime.fromtimestamp(moment, self._zone_at(moment))
 
     def _zone_at(self, moment: float) -> ZoneInfo:
-        held = [zone for since, zone in self._periods if since <= moment]
-        return held[-1] if held else self._periods[0][1]
+        begun = [zone for since, zone in self._periods if since <= moment]
+        return begun[-1] if begun else self._periods[0][1]
 
     def _moments(self, naive: datetime) -> list[int]:
         """Return the epoch seconds at which local clocks show *naive*, in order.
@@ -96,9 +96,9 @@ class SystemZone(ZoneInfo):
 def first_midnight(now: float, zone: tzinfo) -> int:
     """Return the first midnight of *zone* after *now*.
 
-    A zone that takes over then keeps the days in order: the day that it begins is the
-    one of the zone before, or the next one (zones differ by less than a day, but for
-    two pairs of islands).
+    If *zone* takes effect then, days stay in order: its first day is the current day of
+    the zone before, or the next one, because zones differ by less than a day (with two
+    exceptions, both pairs of islands).
     """
     local = datetime.fromtimestamp(now, zone)
     midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
