@@ -10,14 +10,14 @@ if TYPE_CHECKING:
 
 
 class Feed(Protocol):
-    """A dialect, set up for one system."""
+    """A dialect, configured for one system."""
 
     def fetch(self, get: Getter, memory: Memory) -> Payload:
         """Get the documents of one payload through *get*; raises FeedError."""
         ...
 
     def read(self, documents: Documents) -> Snapshot:
-        """Parse *documents*: pure, the same result for the same bytes.
+        """Parse *documents*; the same bytes always give the same result.
 
         Raises PayloadError if they cannot be understood, and nothing else.
         """

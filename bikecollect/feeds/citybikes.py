@@ -43,8 +43,8 @@ DIALECT = Dialect(SPELLINGS, ("station_id", "num_vehicles_available"), KNOWN_FIE
 class CityBikes:
     """A network at *url*, such as ``https://api.citybik.es/v2/networks/ID``.
 
-    *fields* are the user's fields for single columns; *kinds* says whether the kinds
-    of vehicles are counted.
+    *fields* are the user's fields for single columns. If *kinds*, vehicles are counted
+    by kind.
     """
 
     def __init__(
@@ -89,6 +89,6 @@ def _list_stations(body: bytes) -> list[Any]:
     stations = at(value, "network.stations")
     if stations is None:
         raise PayloadError(
-            "the answer has no network.stations: is it a CityBikes network?"
+            "the response has no network.stations: is it a CityBikes network?"
         )
     return objects(stations, "network.stations")

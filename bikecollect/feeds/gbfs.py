@@ -1,6 +1,6 @@
 """GBFS, 1.0 to 3.x: which documents are fetched, and when.
 
-Specification: https://github.com/MobilityData/gbfs; feeds in the wild deviate from it.
+Specification: https://github.com/MobilityData/gbfs; real feeds deviate from it.
 """
 
 from collections.abc import Mapping
@@ -44,17 +44,17 @@ if TYPE_CHECKING:
 
 NEWEST_MAJOR = 3
 GONE = frozenset({"http-404", "http-410", "redirect", "address"})
-"""Causes after which a remembered address is looked up again."""
+"""Causes after which the address is looked up in gbfs.json again."""
 HOUR = 3_600.0
 PATIENCE = 2 * HOUR
-"""How long a version chosen by us may fail before that of the settings is tried."""
+"""Seconds for which an adopted version may fail before the configured one is tried."""
 SAME_IDS = 0.9
-"""Share of common stations that two versions need to be one history."""
+"""Least share of common station ids for a switch from one version to another."""
 
 
 @dataclass
-class _Round:
-    """The state of one fetch; *moved* is a new address of the information."""
+class _Fetch:
+    """The state of one fetch; *moved* is a new address of the station information."""
 
     places: Places
     status: Document
@@ -67,8 +67,8 @@ class Gbfs:
     """A system by its ``gbfs.json`` at *url*; an empty *language* is the first listed.
 
     *fields* are the user's fields for single columns. *pin* is a fixed version, empty
-    for the best that works. Slots are *interval* seconds long. *kinds* says whether
-    the kinds of vehicles are counted, *vehicles* whether each vehicle is collected.
+    for the best that works. Slots are *interval* seconds long. If *kinds*, vehicles at
+    stations are counted by kind; if *vehicles*, each vehicle is collected.
     """
 
     def __init__(
@@ -93,36 +93,36 @@ class Gbfs:
     def fetch(self, get: Getter, memory: Memory) -> Payload:
         """Get the status first, then the other documents that are due.
 
-        Discovered addresses stay in use until better ones have been read; gbfs.json is
-        requested again once a day, and its failure costs nothing. A higher version is
-        adopted at the first fetch, or if its stations have the same ids.
+        Discovered addresses stay in use until new ones have worked; gbfs.json is
+        requested again once a day, and a failure of that is ignored. A higher version
+        is adopted at the first fetch, or if its stations have the same ids.
         """
         known = memory.notes.get(gbfs_places.FEEDS)
         places = gbfs_places.remembered(known, self._url, self._pin)
         if places is None or not self._is_known(places):
-            turn = self._first_round(get, memory, secret=places is not None)
+            state = self._first_fetch(get, memory, secret=places is not None)
         else:
-            turn = self._next_round(get, memory, places)
-        turn.places.worked = memory.now
+            state = self._next_fetch(get, memory, places)
+        state.places.worked = memory.now
         fetch_extras = self._extras(get, self._url, memory)
-        extras = fetch_extras(turn.places, turn.status, turn.moved)
+        extras = fetch_extras(state.places, state.status, state.moved)
         if (
-            turn.places.main == STATUS
-            and INFORMATION not in turn.places.addresses
-            and not gbfs_reader.has_information(turn.status.body)
+            state.places.main == STATUS
+            and INFORMATION not in state.places.addresses
+            and not gbfs_reader.has_information(state.status.body)
         ):
-            turn.findings["no station_information"] = (
+            state.findings["no station_information"] = (
                 "the feed lists no station_information: names and places are missing"
             )
         return Payload(
-            (*filter(None, [turn.listing]), turn.status, *extras.documents),
+            (*filter(None, [state.listing]), state.status, *extras.documents),
             notes={
-                gbfs_places.FEEDS: turn.places.note(self._url, self._pin),
+                gbfs_places.FEEDS: state.places.note(self._url, self._pin),
                 **extras.notes,
             },
             incomplete=extras.incomplete,
-            findings={**turn.findings, **extras.findings},
-            fetched_at=turn.status.fetched_at,
+            findings={**state.findings, **extras.findings},
+            fetched_at=state.status.fetched_at,
         )
 
     def _is_known(self, places: Places) -> bool:
@@ -133,21 +133,21 @@ class Gbfs:
     def _listed(self, get: Getter, url: str, *, tries: int = MANY) -> Listing:
         return gbfs_places.listed(get, url, self._url, self._language, tries=tries)
 
-    def _first_round(self, get: Getter, memory: Memory, *, secret: bool) -> _Round:
-        """Return the first round, from the gbfs.json of the settings.
+    def _first_fetch(self, get: Getter, memory: Memory, *, secret: bool) -> _Fetch:
+        """Return the state of the first fetch, from the gbfs.json of the settings.
 
-        If addresses are *secret* nothing is remembered and each round is the first: the
-        version of the settings is kept.
+        If addresses are *secret*, nothing is remembered and each fetch is like the
+        first: the version of the settings is kept.
         """
         listing = self._pinned(get, self._listed(get, self._url))
-        turn = self._round(get, memory, listing)
-        if not self._pin and not secret and turn.places.main == STATUS:
-            newer = self._newer(get, turn, listing)
-            if newer and _overlap(newer, memory) >= _overlap(turn, memory):
+        state = self._start(get, memory, listing)
+        if not self._pin and not secret and state.places.main == STATUS:
+            newer = self._newer(get, state, listing)
+            if newer and _overlap(newer, memory) >= _overlap(state, memory):
                 newer.places.requested_at = memory.now
-                newer.findings = turn.findings
+                newer.findings = state.findings
                 return newer
-        return turn
+        return state
 
     def _pinned(self, get: Getter, listing: Listing) -> Listing:
         """Return the gbfs.json of the pinned version, *listing* if none is pinned."""
@@ -161,12 +161,12 @@ class Gbfs:
             )
         return self._listed(get, offers[self._pin])
 
-    def _round(self, get: Getter, memory: Memory, listing: Listing) -> _Round:
-        """Return the round from *listing*, which is not remembered yet."""
-        # If a list has lost its stations, the system is not collected without them.
+    def _start(self, get: Getter, memory: Memory, listing: Listing) -> _Fetch:
+        """Return the state after the status was fetched by *listing*, a gbfs.json."""
+        # A system that had stations is never collected by its vehicles alone.
         alone = self._vehicles and not memory.station_ids
         places = gbfs_places.places(listing, now=memory.now, alone=alone)
-        return _Round(places, self._main(get, memory, places), listing.document)
+        return _Fetch(places, self._main(get, memory, places), listing.document)
 
     def _main(
         self, get: Getter, memory: Memory, places: Places, tries: int = MANY
@@ -175,12 +175,12 @@ class Gbfs:
         ask = partial(places.status, get, self._url, tries=tries)
         return gbfs_places.main_document(places, ask, memory, vehicles=self._vehicles)
 
-    def _next_round(self, get: Getter, memory: Memory, places: Places) -> _Round:
-        """Return the round from the remembered *places*."""
+    def _next_fetch(self, get: Getter, memory: Memory, places: Places) -> _Fetch:
+        """Return the state after the status was fetched by the remembered *places*."""
         late = bool(places.own) and memory.now - places.worked > PATIENCE
         tries = TRIES + 1 if late else MANY
         try:
-            turn = _Round(places, self._main(get, memory, places, tries))
+            state = _Fetch(places, self._main(get, memory, places, tries))
         except RateLimited:
             raise
         except FeedError as error:
@@ -188,76 +188,76 @@ class Gbfs:
                 return self._rediscovered(get, memory, places, error)
             raise
         if memory.now >= places.requested_at + DAY:
-            self._look(get, memory, turn)
-        return turn
+            self._refresh(get, memory, state)
+        return state
 
     def _rediscovered(
         self, get: Getter, memory: Memory, places: Places, error: FeedError
-    ) -> _Round:
-        """Return the round from what gbfs.json lists now, as *places* are gone.
+    ) -> _Fetch:
+        """Return the state after the status was fetched by a new gbfs.json.
 
-        The gbfs.json of the version in use is tried first, then that of the settings.
+        *places* failed. The gbfs.json in use is tried first, then that of the settings.
         """
         if places.own:
             try:
                 listing = self._listed(get, places.own, tries=TRIES)
                 moved = gbfs_places.places(listing, own=places.own, now=memory.now)
                 status = moved.status(get, self._url, tries=ONCE)
-                return _Round(moved, status, listing.document)
+                return _Fetch(moved, status, listing.document)
             except RateLimited:
                 raise
             except (FeedError, PayloadError):
                 pass
         listing = self._pinned(get, self._listed(get, self._url))
-        turn = self._round(get, memory, listing)
-        if turn.places.version != places.version and places.own:
-            turn.findings[f"back to {turn.places.version} at {int(memory.now)}"] = (
-                f"GBFS {turn.places.version} is read again: {places.version} no longer "
-                f"works ({error}); station ids may have changed"
+        state = self._start(get, memory, listing)
+        if state.places.version != places.version and places.own:
+            state.findings[f"back to {state.places.version} at {int(memory.now)}"] = (
+                f"GBFS {state.places.version} is read again: {places.version} no "
+                f"longer works ({error}); station ids may have changed"
             )
-        return turn
+        return state
 
-    def _look(self, get: Getter, memory: Memory, turn: _Round) -> None:
-        """Read gbfs.json again and try a higher version; a failure costs nothing."""
-        places = turn.places
+    def _refresh(self, get: Getter, memory: Memory, state: _Fetch) -> None:
+        """Read gbfs.json again and try a higher version; failures are ignored."""
+        places = state.places
         try:
             listing = self._listed(get, places.own or self._url, tries=ONCE)
         except (FeedError, PayloadError):
             places.requested_at = memory.now - DAY + HOUR
             return
         places.requested_at = memory.now
-        turn.listing = listing.document
+        state.listing = listing.document
         if places.version not in {"", listing.version} and not places.own:
-            turn.findings[f"version {listing.version} at {int(memory.now)}"] = (
+            state.findings[f"version {listing.version} at {int(memory.now)}"] = (
                 f"the feed is GBFS {listing.version} now, {places.version} before: "
                 "station ids may have changed"
             )
         places.version = places.version if places.own else listing.version
-        self._adopt(get, turn, listing)
+        self._adopt(get, state, listing)
         if places.main != STATUS:
-            places.requested_at -= DAY - HOUR  # its stations may come at any time
-        stays = self._pin or places.main != STATUS
-        newer = None if stays else self._newer(get, turn, listing)
+            places.requested_at -= DAY - HOUR  # stations may be added at any time
+        is_fixed = self._pin or places.main != STATUS
+        newer = None if is_fixed else self._newer(get, state, listing)
         if newer is None:
             return
         old, new = places.version, newer.places.version
-        if _in_common(newer.status, turn.status) < SAME_IDS:
-            turn.findings[f"version {new}"] = (
+        if _in_common(newer.status, state.status) < SAME_IDS:
+            state.findings[f"version {new}"] = (
                 f"GBFS {new} is offered and works, but its station ids differ from "
                 f'those of {old}, which remains in use; version = "{new}" in the '
                 "settings switches to it"
             )
             return
-        newer.places.requested_at, turn.places = memory.now, newer.places
-        turn.moved = ""
-        turn.findings[f"version {new} at {int(memory.now)}"] = (
+        newer.places.requested_at, state.places = memory.now, newer.places
+        state.moved = ""
+        state.findings[f"version {new} at {int(memory.now)}"] = (
             f"GBFS {new} is read from now on, {old} before, with the same station ids "
             f'(version = "{old}" in the settings goes back)'
         )
 
-    def _adopt(self, get: Getter, turn: _Round, listing: Listing) -> None:
-        """Adopt the addresses of *listing*, that of the status once it has worked."""
-        places, listed = turn.places, gbfs_places.in_listing(listing)
+    def _adopt(self, get: Getter, state: _Fetch, listing: Listing) -> None:
+        """Adopt the addresses of *listing*; that of the status is tried first."""
+        places, listed = state.places, gbfs_places.in_listing(listing)
         status = listed.get(STATUS, "")
         if status and status != places.addresses.get(STATUS):
             trial = Places({STATUS: status})
@@ -265,24 +265,24 @@ class Gbfs:
                 document = trial.status(get, self._url, tries=ONCE)
             except (FeedError, PayloadError) as error:
                 if places.main == STATUS:
-                    turn.findings["status moved"] = (
+                    state.findings["status moved"] = (
                         f"gbfs.json lists a new address for station_status that does "
                         f"not work ({error}): the old one remains in use"
                     )
             else:
-                turn.status = turn.status if places.main == STATUS else document
+                state.status = state.status if places.main == STATUS else document
                 places.addresses[STATUS] = trial.addresses[STATUS]
-        turn.moved = listed.get(INFORMATION, "") if places.main == STATUS else ""
-        if turn.moved == places.addresses.get(INFORMATION, ""):
-            turn.moved = ""
-        elif turn.moved and INFORMATION not in places.addresses:
-            places.addresses[INFORMATION] = turn.moved
+        state.moved = listed.get(INFORMATION, "") if places.main == STATUS else ""
+        if state.moved == places.addresses.get(INFORMATION, ""):
+            state.moved = ""
+        elif state.moved and INFORMATION not in places.addresses:
+            places.addresses[INFORMATION] = state.moved
         others = gbfs_places.NAMES.keys() - {STATUS, INFORMATION}
         places.addresses |= {name: listed[name] for name in others if name in listed}
 
-    def _newer(self, get: Getter, turn: _Round, listing: Listing) -> _Round | None:
-        """Return a round by the highest version on offer, None if it fails."""
-        current = turn.places.version
+    def _newer(self, get: Getter, state: _Fetch, listing: Listing) -> _Fetch | None:
+        """Return a fetch by the highest version on offer, None if it fails."""
+        current = state.places.version
         new = ""
         try:
             offers = gbfs_places.offered(get, listing, self._url)
@@ -296,15 +296,15 @@ class Gbfs:
             status = places.status(get, self._url, tries=ONCE)
         except (FeedError, PayloadError) as error:
             if new:
-                turn.findings[f"version {new}"] = (
-                    f"GBFS {new} is offered and does not work ({error}): {current} is "
+                state.findings[f"version {new}"] = (
+                    f"GBFS {new} is offered but does not work ({error}): {current} is "
                     "read"
                 )
             return None
         note = gbfs_places.remembered(places.note(self._url, ""), self._url, "")
         if note is None or STATUS not in note.addresses:
             return None  # its addresses contain secrets and could not be remembered
-        return _Round(places, status, other.document)
+        return _Fetch(places, status, other.document)
 
     def read(self, documents: Documents) -> Snapshot:
         """Parse the documents; raises PayloadError."""
@@ -345,6 +345,6 @@ def _in_common(status: Document, other: Document) -> float:
     return len(first & second) / max(len(first | second), 1)
 
 
-def _overlap(turn: _Round, memory: Memory) -> int:
-    """Return how many stations of *turn* are known from earlier runs."""
-    return len(gbfs_reader.ids(turn.status.body) & set(memory.station_ids))
+def _overlap(state: _Fetch, memory: Memory) -> int:
+    """Return how many stations of *state* are known from earlier runs."""
+    return len(gbfs_reader.ids(state.status.body) & set(memory.station_ids))

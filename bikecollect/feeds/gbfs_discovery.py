@@ -19,7 +19,7 @@ from bikecollect.feeds.reading.json_payload import at, first_keys
 from bikecollect.feeds.reading.values import text
 
 TRIES = 2
-"""For documents other than the status, and for addresses on trial."""
+"""Maximum tries for documents other than the status, and for untested addresses."""
 
 
 def addresses(value: Any, language: str, base: str = "") -> dict[str, str]:
@@ -31,21 +31,21 @@ def addresses(value: Any, language: str, base: str = "") -> dict[str, str]:
     if data is None and at(value, "feeds") is not None:
         data = value
     if not isinstance(data, Mapping | list):
-        raise PayloadError("the answer has no data: url must be that of a gbfs.json")
+        raise PayloadError("the response has no data: url must be that of a gbfs.json")
     feeds = _feeds(data)
     if feeds is None and isinstance(data, Mapping):
         feeds = _by_language(data, language)
     if feeds is None:
         quote = f" (it has: {first_keys(data)})"
-        raise PayloadError("the answer has no feeds: is it a gbfs.json?", quote=quote)
+        raise PayloadError("the response has no feeds: is it a gbfs.json?", quote=quote)
     return {name: joined(base, url) for name, url in feeds}
 
 
 def _feeds(value: Any) -> list[tuple[str, str]] | None:
     """Return the names and addresses in *value*, a list or in ``feeds``.
 
-    None if there is no list; entries without an address are skipped. A file name
-    stands for the name of its document.
+    None if there is no list; entries without an address are skipped. A name such as
+    ``station_status.json`` is accepted too.
     """
     listed = value if isinstance(value, list) else at(value, "feeds")
     if isinstance(listed, Mapping):
@@ -107,8 +107,8 @@ def ask(
 
 def _upgraded(url: str, base: str) -> str:
     """Return *url* with https if *base* has https."""
-    lower = url[:7].lower() == "http://" and base[:8].lower() == "https://"
-    if not lower:
+    is_downgrade = url[:7].lower() == "http://" and base[:8].lower() == "https://"
+    if not is_downgrade:
         return url
     place, slash, rest = url[7:].partition("/")
     return f"https://{place.removesuffix(':80')}{slash}{rest}"
@@ -123,8 +123,8 @@ def fingerprint(url: str) -> str:
 def without_secrets(url: str, own: str) -> str:
     """Return *url* in a form that may be stored, empty if there is none.
 
-    User info and keys that are also in the feed's *own* address are removed: they are
-    added to each request. An address with other keys is the publisher's secret.
+    User info and keys that are also in the feed's *own* address are removed, because
+    they are added to each request. An address with other keys must not be stored.
 
     >>> without_secrets("https://a.org/s?key=1&x=2", "https://a.org/gbfs.json?key=1")
     'https://a.org/s?x=2'
@@ -150,7 +150,7 @@ def _is_secret(parameter: str) -> bool:
 
 
 def version(value: Any) -> tuple[int, int]:
-    """Return the version *value* as two numbers; documents of 1.0 state none.
+    """Return the version *value* as two numbers; 1.0 if none is stated, as in 1.0.
 
     >>> version("2.3"), version("3.1-RC3"), version(None)
     ((2, 3), (3, 1), (1, 0))

@@ -1,6 +1,6 @@
 """GBFS documents besides the status: station information, types, regions.
 
-None of them may cost the slot: each gets one request, and a failure is reported.
+The slot does not depend on them: each gets one request, and a failure is reported.
 """
 
 import hashlib
@@ -33,12 +33,13 @@ BODIES = {TYPES: "gbfs.vehicle_types", REGIONS: "gbfs.system_regions"}
 RETRY_AFTER = 600.0
 """Seconds from a failed request to the next."""
 QUARTER = 900.0
-"""Least seconds between two requests because of a station without information."""
+"""Minimum seconds between two requests that are due to stations without information."""
 MAX_UNKNOWN = 500
-"""The most ids without information that are remembered."""
+"""Maximum ids without information that are remembered."""
 WEEK = 7 * DAY
 USUAL = 300
-"""With shorter slots the request for a new station is repeated once, soon."""
+"""Interval in seconds; with a shorter one the request for a new station is soon
+repeated once."""
 _STAMP = re.compile(rb'"last_updated(?:Other)?"\s*:\s*[^,}]+')
 
 
@@ -53,7 +54,7 @@ class Extras:
 
     @property
     def incomplete(self) -> str:
-        """A sentence on what failed, empty if nothing did."""
+        """What failed and why, empty if nothing did."""
         return "; ".join(f"{n} failed: {why}" for n, why in self.errors.items())
 
 
@@ -77,9 +78,9 @@ class ExtrasFetcher:
         self._failed = memory.values(ERRORS_NOTE)
 
     def __call__(self, places: Places, status: Document, moved: str = "") -> Extras:
-        """Get the documents that are due; *moved* is a new address of the information.
+        """Get the documents that are due; *moved* is the information's new address.
 
-        An error is reported until the document has been received.
+        An error is reported in each run until the document is received.
         """
         failed = dict(self._failed.get("errors", {}))
         extras = Extras(errors=dict(failed))
@@ -113,9 +114,9 @@ class ExtrasFetcher:
         return extras
 
     def _types_are_stale(self, places: Places) -> bool:
-        """Return whether the types are due by themselves: once a day, for vehicles.
+        """Return whether the types are due: once a day if vehicles are collected.
 
-        With a station information they are requested together with that.
+        If the feed has station information, they are requested together with it.
         """
         if not self._vehicles or INFORMATION in places.addresses:
             return False
@@ -140,7 +141,7 @@ class ExtrasFetcher:
             places.requested_at = min(places.requested_at, self._now - DAY + QUARTER)
 
     def _ask_publisher(self, places: Places, extras: Extras) -> None:
-        """Note who publishes the system, once a week; a failure costs nothing."""
+        """Note who publishes the system, once a week; failures are ignored."""
         known = self._memory.values(publisher_reader.NOTE)
         if self._now - known.get("at", -WEEK) < WEEK:
             return
@@ -160,7 +161,7 @@ class ExtrasFetcher:
         return self._is_required_by(unknown)
 
     def _expires(self) -> float:
-        """Return until when the information is valid: a day at most."""
+        """Return until when the information is valid: a day at most (epoch seconds)."""
         known = self._known
         return float(known.get("at", 0.0) + min(known.get("ttl", 0.0), DAY))
 

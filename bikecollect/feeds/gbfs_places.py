@@ -24,7 +24,7 @@ from bikecollect.feeds.reading.values import text
 FEEDS = "gbfs.feeds"
 HOUR = 3_600
 ABSENT = frozenset({"http-404", "http-410"})
-"""Causes for which a system is collected by its vehicles alone."""
+"""Causes of a failed status for which a system is collected by its vehicles alone."""
 STATUS, INFORMATION = "station_status", "station_information"
 TYPES, REGIONS = "vehicle_types", "system_regions"
 VEHICLES = vehicle_reader.DOCUMENT
@@ -47,8 +47,9 @@ class Places:
     """The addresses of a system's documents by name, and how they were found.
 
     *own* is the address of the gbfs.json of this *version*, empty for that of the
-    settings. *requested_at* is when it was requested last, *worked* when the status was
-    received last (to the hour). *proven* are the names whose address has answered.
+    settings. In epoch seconds, *requested_at* is its last request and *worked* the last
+    success of the status, rounded down to the hour. *proven* are the names of documents
+    whose address has worked.
     """
 
     addresses: dict[str, str]
@@ -69,7 +70,7 @@ class Places:
     ) -> Document:
         """Return the document *name* of the system at *url*; raises what *get* raises.
 
-        An http address of an https feed is tried by https, until one of them answers.
+        An http address of an https feed is tried by https first, until one has worked.
         """
         base = "" if name in self.proven else url
         place = self.addresses[name]
@@ -80,16 +81,15 @@ class Places:
 
     @property
     def main(self) -> str:
-        """The document that makes a payload: the status, else that of vehicles."""
+        """The document that a payload must have: the status, else that of vehicles."""
         return STATUS if STATUS in self.addresses else VEHICLES
 
     def status(
         self, get: Getter, url: str, *, tries: int = MANY, empty: bool = False
     ) -> Document:
-        """Return the main document; with `ONCE` it must be a valid list.
+        """Return the `main` document; if *tries* is `ONCE` it must be a valid list.
 
-        Without stations that is the document of vehicles. With *empty* a list without
-        stations is valid too.
+        If *empty*, a list without stations is valid too.
         """
         check: Check = gbfs_reader.stations_or_none if empty else gbfs_reader.stations
         check = check if self.main == STATUS else vehicle_reader.vehicles
@@ -97,9 +97,9 @@ class Places:
         return verified(document, check, url) if tries == ONCE else document
 
     def note(self, url: str, pin: str) -> str:
-        """Return the note to store: without addresses if one contains a secret.
+        """Return the note to store; it has no addresses if one contains a secret.
 
-        The gbfs.json at *url* is then requested in each run.
+        In that case the gbfs.json at *url* is requested in each run.
         """
         known = {**self.addresses, "own": self.own}
         kept = {name: without_secrets(place, url) for name, place in known.items()}
@@ -120,7 +120,7 @@ class Places:
 
 
 def remembered(note: str | None, url: str, pin: str) -> Places | None:
-    """Parse a note of `Places.note` for *url* and *pin*, None for any other."""
+    """Parse a note of `Places.note`; None if it is not for *url* and *pin*."""
     try:
         known = json.loads(note or "{}")
         if known["url"] != fingerprint(url) or known.get("pin", "") != pin:
@@ -142,7 +142,7 @@ def remembered(note: str | None, url: str, pin: str) -> Places | None:
 def verified(document: Document, check: Check, url: str) -> Document:
     """Return *document* of the system at *url* if *check* accepts it.
 
-    Raises PayloadError, which quotes documents of the system's own host only.
+    Raises PayloadError, which quotes the document only if it is from that host.
     """
     try:
         check(document.body)
@@ -194,11 +194,11 @@ def main_document(
     *,
     vehicles: bool,
 ) -> Document:
-    """Return the main document of *places*, from *ask*, which is `Places.status`.
+    """Return the main document of *places*; *ask* requests it (see `Places.status`).
 
-    That is the document of vehicles if the list of stations is absent or empty, for a
-    system that has never had stations: otherwise it is an error. *vehicles* says
-    whether the settings ask for them.
+    It is the document of vehicles if the list of stations is absent or empty,
+    *vehicles* are to be collected, and the system never had stations; otherwise raises
+    FeedError.
     """
     new = VEHICLES in places.addresses and not memory.station_ids
     try:
@@ -211,7 +211,7 @@ def main_document(
     else:
         if not vehicles:
             raise without_stations(f"{document.url} is empty", places.addresses)
-    # They are looked for again in an hour.
+    # gbfs.json is requested again in an hour: stations may have been added.
     places.requested_at = memory.now - DAY + HOUR
     for name in (STATUS, INFORMATION):
         places.addresses.pop(name, None)
@@ -227,7 +227,7 @@ def _is_empty(body: bytes) -> bool:
 
 
 def without_stations(problem: str, addresses: Mapping[str, str]) -> FeedUnavailable:
-    """Return the error for a system without stations, as *problem* says."""
+    """Return the error for a system without stations; *problem* is its first part."""
     remedy = "a system without stations cannot be collected"
     if VEHICLES in addresses:
         remedy = "set `vehicles = true` to collect the vehicles of this system"
@@ -255,7 +255,7 @@ def offered(
     offer, _ = ask(get, "versions", place, url, check=decode, tries=tries)
     versions = at(decode(offer.body), "data.versions")
     if not isinstance(versions, list):
-        raise PayloadError("the answer has no data.versions")
+        raise PayloadError("the response has no data.versions")
     return {
         version_text(at(item, "version")): joined(offer.url, str(at(item, "url")))
         for item in versions

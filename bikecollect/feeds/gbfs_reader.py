@@ -1,4 +1,4 @@
-"""Read the documents of GBFS, all versions and known deviations, to a snapshot."""
+"""Read the documents of GBFS (all versions, known deviations) into a snapshot."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -55,9 +55,9 @@ KNOWN_FIELDS = frozenset(
 KNOWN_FIELDS |= {"vehicle_docks_available"}
 NEEDED = ("station_id", "num_vehicles_available")
 FUTURE = 900.0
-"""A stamp of the feed that is so many seconds ahead is in another zone."""
+"""A feed's stamp that is more seconds ahead is in local time, not UTC."""
 FEW = 0.05
-"""Share of the stations that may be in only one of the two documents."""
+"""Largest share of stations that may be in only one of the two documents."""
 UPDATED = ("last_updated", "lastUpdatedOther", "lastUpdated")
 
 
@@ -85,7 +85,7 @@ def _station_list(value: Any) -> list[Any]:
         if listed is not None:
             return objects(listed, path)
     quote = f" (it has: {first_keys(value)})"
-    raise PayloadError("the answer has no data.stations", quote=quote)
+    raise PayloadError("the response has no data.stations", quote=quote)
 
 
 def ids(body: bytes) -> set[str]:
@@ -107,10 +107,10 @@ def has_information(body: bytes) -> bool:
 
 
 class ReadOptions(NamedTuple):
-    """How a system is read: naive stamps are in *zone* if UTC is impossible.
+    """How a system is read: naive stamps are in *zone* if they cannot be in UTC.
 
-    *fields* are the user's fields for single columns; *kinds* says whether the kinds
-    of vehicles are counted.
+    *fields* are the user's fields for single columns. If *kinds*, vehicles are counted
+    by kind.
     """
 
     zone: tzinfo
@@ -124,14 +124,14 @@ def snapshot(
 ) -> Snapshot:
     """Parse the documents *bodies* (by name); raises PayloadError.
 
-    No version allows stamps without a zone: they are taken as UTC, or in the system's
+    No version allows stamps without a zone: they are read as UTC, or in the system's
     zone if the feed's own stamp would otherwise be later than *fetched_at*.
     """
     if "station_status" not in bodies:
         raise PayloadError(
             "no station_status: a system without stations cannot be collected"
         )
-    # Each decoded document is freed before the next: national feeds are heavy.
+    # Each decoded document is freed before the next one: those of a country are large.
     types = vehicle_types.read(bodies.get("vehicle_types"))
     snapshot = _status(decode(bodies["station_status"]), options, fetched_at, types)
     information = bodies.get("station_information")
@@ -193,7 +193,7 @@ def _with_information(
 
 
 def _without_places(findings: Mapping[str, str]) -> dict[str, str]:
-    """Return *findings* of a status without those on what the information has."""
+    """Return *findings* of a status without those on columns of the information."""
     own = {f"unread {column}" for column in INFORMATION if column != "station_id"}
     return {key: text for key, text in findings.items() if key not in own}
 
@@ -299,7 +299,7 @@ def _english(value: Any) -> str | None:
 
 
 def _localised(value: Any, language: str) -> str | None:
-    """Return a plain text, or a localised one (GBFS 3) in *language* or the first."""
+    """Return a plain text, or one of localised texts: in *language*, else the first."""
     if not isinstance(value, list):
         return text(value)
     texts = _by_language(value)

@@ -1,7 +1,7 @@
 """Rows imported from another archive, as a document in a payload of any system.
 
-Imported rows take the same way as fetched ones: they are accepted into the inbox as a
-payload, and the next commit reads them, in any dialect of the system.
+Imported rows are processed like fetched ones: they are accepted into the inbox as a
+payload, and the next commit reads them, whatever the dialect of the system.
 """
 
 import json
@@ -17,7 +17,7 @@ from bikecollect.feeds.reading.values import count, identifier
 
 DOCUMENT = "imported"
 ROWS, FLAGS, UPDATED = "rows", "flags", "last_updated"
-"""The keys of a document whose slot has more than rows."""
+"""The keys of a document that has more than rows; else it is a list of rows."""
 KEPT_FLAGS = (
     "partial",
     "dup",
@@ -29,7 +29,7 @@ KEPT_FLAGS = (
     "contradictory",
     "cut",
 )
-"""What another archive may say of a slot; other words are dropped."""
+"""The flags of a slot that are accepted from another archive; others are dropped."""
 
 
 def write(

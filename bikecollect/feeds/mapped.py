@@ -27,8 +27,8 @@ class Mapped:
     """A feed at *url*, read by *mapping*; naive stamps are in *zone*.
 
     *mapping* has the dotted path of the ``stations`` (empty for the root), and for each
-    column the path within a station. ``stamp_format`` is a strptime format, for stamps
-    that are neither ISO 8601 nor epoch seconds or milliseconds.
+    column its path within a station. Its ``stamp_format`` is a strptime format for
+    stamps that are neither ISO 8601 nor epoch seconds or milliseconds.
     """
 
     def __init__(self, url: str, zone: tzinfo, mapping: Mapping[str, str]) -> None:
@@ -83,7 +83,7 @@ class Mapped:
         stations = at(decode(body), path)
         if stations is None:
             raise PayloadError(
-                f'mapping.stations = "{path}": the answer has no such key'
+                f'mapping.stations = "{path}": the response has no such key'
             )
         return objects(stations, f"the mapping's stations ({path or 'the root'})")
 

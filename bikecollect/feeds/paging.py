@@ -36,7 +36,8 @@ from bikecollect.feeds.reading.list_queries import (
 NOTE = "feeds.list"
 MAX_PAGES = 100
 FEW, SHARE = 3, 0.05
-"""A list that changed its length by so little was not truncated to a page."""
+"""Stations, or share of them: a list whose length changed by less was not truncated
+to a page."""
 ListStations = Callable[[bytes], Sequence[Any]]
 
 
@@ -44,7 +45,7 @@ ListStations = Callable[[bytes], Sequence[Any]]
 class PagedList:
     """The list at *url*: *list_stations* returns the stations of a body, or raises.
 
-    *station_id* returns the id of a station. *check* checks the first page.
+    *station_id* returns the id of a station. *check* validates the first page.
     """
 
     url: str
@@ -55,7 +56,7 @@ class PagedList:
     def fetch(self, get: Getter, memory: Memory) -> Payload:
         """Get the whole list, page by page; a missing page is reported, not fatal.
 
-        The query that made a server return all is remembered and used from then on.
+        A query that made the server return the whole list is remembered and reused.
         """
         known = memory.values(NOTE)
         query = known.get("query", {})
@@ -79,7 +80,7 @@ class PagedList:
 
 
 def _is_due(known: Mapping[str, Any], walk: "_Walk", now: float) -> bool:
-    """Return whether to ask for more: once a day, or when the length has changed."""
+    """Return whether to try for more: once a day, or when the length has changed."""
     return now - known.get("asked", -DAY) >= DAY or known.get("rows") != len(walk.ids)
 
 
@@ -94,7 +95,7 @@ class _Walk:
         self.asked = 0.0
         self.why = ""
         self.ended = self.ignored = False
-        # Before the rows: only one decoded copy of a heavy list is in memory.
+        # Before the rows, so that only one decoded copy of a large list is in memory.
         self.stated = self.last = stated(first)
         rows = self._rows(first)
         self.first, self.seen, self.ids = len(rows), len(rows), self._ids(rows)
@@ -169,7 +170,7 @@ class _Walk:
         self.query = before
 
     def _more(self, query: Mapping[str, str]) -> bool:
-        """Try *query*; use the answer, and return True, if it has more stations."""
+        """Try *query*; if the response has more stations, use it and return True."""
         try:
             place = with_query(self.paged.url, query)
             page = self.get("page-0", place, check=self.paged.list_stations, tries=ONCE)
@@ -205,15 +206,15 @@ class _Walk:
         )
 
     def incomplete(self, known: Mapping[str, Any]) -> str:
-        """Return a sentence on what is missing, empty for nothing."""
+        """Return a sentence on what is missing, empty if the list is complete."""
         if self.why:
             return self.why
         if self.total is not None and len(self.ids) < self.total:
             return f"only {len(self.ids)} of {self.total} stations were received"
         if self.has_more:
             return (
-                f"the answer states more pages than the {len(self.ids)} stations that "
-                "were received"
+                f"the response states more pages than the {len(self.ids)} stations "
+                "that were received"
             )
         twice = self.seen - len(self.ids)
         if len(self.documents) > 1 and twice and self.total is None:
@@ -236,7 +237,7 @@ class _Walk:
         return {**note, "asked": requested} if requested else note
 
     def _moves(self, known: Mapping[str, Any]) -> bool:
-        """Return whether the list has grown or shrunk a little since it was known."""
+        """Return whether the list has ever grown or shrunk a little between fetches."""
         before = int(known.get("rows", 0))
         if before == len(self.ids):
             return bool(known.get("moves"))
@@ -266,8 +267,8 @@ class _Walk:
     def _resolved(self, link: str) -> str:
         """Return the address of *link*, empty if it is on another host.
 
-        Servers behind a proxy name their internal host: only the query counts if the
-        path is the same.
+        Servers behind a proxy may name their internal host: if the path is the same,
+        only the query of *link* is used.
         """
         url = self.paged.url
         if link.isdecimal():

@@ -30,8 +30,7 @@ def build(
 ) -> Feed:
     """Return the dialect called *feed*; raises SettingsError for an unknown one.
 
-    Errors of its `read` do not quote documents that came from another host than that
-    of *url*.
+    Errors of its `read` quote documents only if they are from the host of *url*.
     """
     if feed == "youbike":
         from bikecollect.feeds.youbike import YouBike  # only this dialect
@@ -67,7 +66,10 @@ def build(
 
 
 def vehicle_reader(url: str) -> Callable[[Documents], VehicleSnapshot]:
-    """Return what reads the vehicles in a payload of the GBFS feed at *url*."""
+    """Return a function that reads the vehicles in payloads of the GBFS feed at *url*.
+
+    It raises PayloadError.
+    """
     from bikecollect.feeds.reading import vehicle_reader  # needed for vehicles only
 
     def read(documents: Documents) -> VehicleSnapshot:
@@ -88,7 +90,7 @@ class _QuotingOwnHost:
     def read(self, documents: Documents) -> Snapshot:
         """Parse *documents*; raises PayloadError.
 
-        Text around the JSON of a document, which is ignored, is a finding.
+        Text around the JSON of a document is ignored and reported as a finding.
         """
         with _quoting_own_host(documents, self._url):
             snapshot = self._feed.read(documents)
@@ -105,7 +107,7 @@ class _QuotingOwnHost:
 
 @contextmanager
 def _quoting_own_host(documents: Documents, url: str) -> Iterator[None]:
-    """Take quotes out of errors unless all *documents* are from the host of *url*."""
+    """Remove quotes from errors unless all *documents* are from the host of *url*."""
     try:
         yield
     except PayloadError as error:

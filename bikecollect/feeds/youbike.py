@@ -45,8 +45,8 @@ WRAPPERS = (
 class YouBike:
     """A YouBike feed at *url*; naive stamps are in *zone*.
 
-    *fields* are the user's fields for single columns; *kinds* says whether the kinds
-    of vehicles are counted.
+    *fields* are the user's fields for single columns. If *kinds*, vehicles are counted
+    by kind.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class YouBike:
         if type(station) is not dict or len(station) > MAX_KEYS:
             return None
         for name in self._ids["station_id"]:
-            # The exact spelling first: it needs no table of all keys.
+            # The exact spelling first: it does not need a table of all keys.
             if (station_id := text(station.get(name))) is not None:
                 return station_id
         return text(Aliases(self._ids, [station]).value(station, "station_id"))
@@ -114,7 +114,7 @@ def _page(body: bytes) -> list[Any]:
 
 
 def _stations(value: Any) -> list[Any]:
-    """Return the station objects in *value*, inside any known wrapper."""
+    """Return the station objects in *value*, unwrapped; raises PayloadError."""
     for _ in range(3):
         if isinstance(value, str):
             value = _unwrapped(value)
@@ -131,7 +131,7 @@ def _stations(value: Any) -> list[Any]:
             return list(inner.values())
         value = inner
     quote = f"; it has: {first_keys(value)}"
-    raise PayloadError("the answer has no list of stations", quote=quote)
+    raise PayloadError("the response has no list of stations", quote=quote)
 
 
 def _unwrapped(value: str) -> Any:

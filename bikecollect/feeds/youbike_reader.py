@@ -1,4 +1,4 @@
-"""Read YouBike's lists of stations to a snapshot, by one table of spellings."""
+"""Read YouBike's lists of stations into a snapshot, by one table of spellings."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -67,7 +67,7 @@ def test_try_reports_a_refused_client(own: Platform) -> None:
     )
 
     assert process.returncode == 77
-    assert "client id or secret refused by 127.0.0.1" in " ".join(
+    assert "client id or secret rejected by 127.0.0.1" in " ".join(
         process.stderr.split()
     )
 
@@ -106,4 +106,4 @@ def test_doctor_checks_a_system_with_its_tokens(own: Platform, tmp_path: Path) -
     bad = bikecollect("--config", str(config), "doctor")
 
     assert "12 stations" in good.stdout
-    assert "client id or secret refused by 127.0.0.1" in " ".join(bad.stdout.split())
+    assert "client id or secret rejected by 127.0.0.1" in " ".join(bad.stdout.split())

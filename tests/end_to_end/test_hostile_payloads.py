@@ -130,7 +130,8 @@ def test_a_small_answer_does_not_become_gigabytes(tmp_path: Path) -> None:
         ended.append(youbike.fetch(text, memory).returncode)
 
         assert ended == [65, 65, 65]
-        assert all("the answer is too large" in reason for reason in youbike.rejected())
+        reasons = youbike.rejected()
+        assert all("the response is too large" in reason for reason in reasons)
 
 
 def test_one_station_of_endless_fields_is_a_rejected_payload(tmp_path: Path) -> None:

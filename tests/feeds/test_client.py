@@ -73,7 +73,7 @@ def parse(body: bytes) -> None:
     try:
         json.loads(body)
     except ValueError as error:
-        raise PayloadError("the answer is not JSON", cause="not-json") from error
+        raise PayloadError("the response is not JSON", cause="not-json") from error
 
 
 ZIPPED = gzip.compress(BODY)

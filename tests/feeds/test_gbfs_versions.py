@@ -104,7 +104,7 @@ def test_a_version_that_does_not_work_is_not_chosen(
     assert run.outcome is Outcome.COLLECTED
     assert ids(city) == ["old"]
     assert max(city.asked.count(path) for path in set(city.asked)) == 1
-    assert ("GBFS 3.0 is offered and does not work" in told(run)) is (
+    assert ("GBFS 3.0 is offered but does not work" in told(run)) is (
         broken != "/gbfs_versions"
     )
 

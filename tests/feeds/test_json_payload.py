@@ -78,7 +78,7 @@ def test_json_with_a_large_estimate_is_not_parsed() -> None:
     """32 MiB of empty objects would be 900 MB."""
     body = b"[" + b",".join([b"{}"] * (11 * MIB)) + b"]"
 
-    with pytest.raises(PayloadError, match="the answer is too large") as caught:
+    with pytest.raises(PayloadError, match="the response is too large") as caught:
         decode(body)
     assert caught.value.cause == "too-large"
 
@@ -100,7 +100,7 @@ def test_json_within_a_text_is_limited_too() -> None:
     """A text of 12 MB that is itself JSON takes more when it is parsed."""
     text = "[" + ",".join(["{}"] * (4 * MIB)) + "]"
 
-    with pytest.raises(PayloadError, match="the answer is too large"):
+    with pytest.raises(PayloadError, match="the response is too large"):
         nested(text)
 
 

@@ -366,7 +366,7 @@ def test_further_pages_that_cannot_be_fetched_are_reported(city: Publisher) -> N
     city.documents["/f"] = {"results": ALL[:SIZE], "has_more": True}
 
     assert partial(city.fetch()) == (
-        "the answer states more pages than the 35 stations that were received"
+        "the response states more pages than the 35 stations that were received"
     )
 
 

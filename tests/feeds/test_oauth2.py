@@ -102,7 +102,7 @@ def test_a_refused_client_is_reported_with_the_host(own: Platform, status: int) 
 
     assert (run.outcome, run.exit_code) == (Outcome.CREDENTIALS, 77)
     assert run.error == (
-        f"client id or secret refused by 127.0.0.1 (HTTP {status}, invalid_client): "
+        f"client id or secret rejected by 127.0.0.1 (HTTP {status}, invalid_client): "
         "check oauth2.client_id and the secret in oauth2.client_secret_file"
     )
     assert own.bearers == []
@@ -146,7 +146,7 @@ def test_a_new_secret_is_tried_at_once(own: Platform) -> None:
             Outcome.UNAVAILABLE,
             "not a bearer token",
         ),
-        ((200, {}, b"x" * 200_000), Outcome.UNAVAILABLE, "its answer is too large"),
+        ((200, {}, b"x" * 200_000), Outcome.UNAVAILABLE, "its response is too large"),
         ((302, {"Location": "/other"}, b""), Outcome.PROTOCOL, "set token_url to"),
     ],
 )

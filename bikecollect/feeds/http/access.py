@@ -32,8 +32,8 @@ class Access(NamedTuple):
 
     *headers*, the user info of *url* and the keys in its query are sent to the host of
     *url*, and to *credential_hosts* (``host`` or ``host:port``). *private_hosts* may be
-    in private networks. *redirects* is true, false, or ``same-site``. *tokens* gives
-    the bearer token, which is sent like the headers.
+    in private networks. *redirects* is true, false, or ``same-site``. The bearer token
+    from *tokens* is sent to the same hosts as the headers.
     """
 
     url: str = ""

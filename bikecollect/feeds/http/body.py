@@ -31,7 +31,7 @@ def read_body(
     """
     if encoding not in CODINGS:
         raise FeedUnavailable(
-            f"the answer has the unsupported encoding {encoding[:40]!r}",
+            f"the response has the unsupported encoding {encoding[:40]!r}",
             cause="encoding",
         )
     inflate: zlib._Decompress | None = None
@@ -53,7 +53,7 @@ def read_body(
         parts.append(part)
     if length is not None and wire != length:
         raise FeedUnavailable(
-            f"the answer was truncated: {wire} of {length} bytes", cause="truncated"
+            f"the response was truncated: {wire} of {length} bytes", cause="truncated"
         )
     if CODINGS[encoding] and _unfinished(inflate):
         raise FeedUnavailable(
@@ -92,6 +92,6 @@ def _inflated(inflate: "zlib._Decompress | None", chunk: bytes, limit: int) -> b
 
 def _too_large(reason: str) -> PayloadError:
     return PayloadError(
-        f"the answer is too large: {reason} (see max_body in the settings)",
+        f"the response is too large: {reason} (see max_body in the settings)",
         cause="too-large",
     )

@@ -23,7 +23,7 @@ from bikecollect.feeds.http.transport import HttpStatusError, Transport, target
 from bikecollect.feeds.http.urls import Url
 
 MAX_BAD_BODIES = 4
-"""Attempts after which the last body received is returned although it is invalid."""
+"""Attempts after which the last body is returned although it is invalid."""
 _PROTOCOL_RETRIES = {"redirect": 1, "address": 0}
 """Retries after a protocol error by its cause; two for other causes."""
 _BODY_RETRIES = {"no-stations": 2, "too-large": 1, "too-slow": 0}
@@ -32,14 +32,14 @@ Clock = Callable[[], float]
 
 
 class StopSignal(Protocol):
-    """A request to end."""
+    """A request to stop the run."""
 
     def wait(self, seconds: float) -> bool:
-        """Wait *seconds*, or less when the end is requested; return whether it was."""
+        """Wait *seconds*, or until a stop is requested; return whether it was."""
         ...
 
     def raise_if_set(self) -> None:
-        """Raise Interrupted if the end was requested."""
+        """Raise Interrupted if a stop was requested."""
         ...
 
 
@@ -54,12 +54,12 @@ class _Failure:
 
 
 class Client:
-    """Gets documents for one run, all within one *budget* that starts at once.
+    """Gets documents for one run within a *budget*, whose time starts immediately.
 
     *access* says how the feed is reached; if it has no address, the first requested is
     the feed's own. *public_host*: see `FeedClient`. Attempts run in a daemon thread,
-    because neither a resolver nor a slow server can be interrupted; the result of a
-    late thread is ignored.
+    because neither a resolver nor a slow server can be interrupted; a result after the
+    deadline is ignored.
     """
 
     def __init__(
@@ -142,8 +142,8 @@ class Client:
     def _pause(self, number: int, failure: _Failure) -> bool:
         """Wait before the next attempt; return whether there is time for one.
 
-        A server that asks for a longer pause than is left gets one last attempt just
-        before the deadline, unless we are rate-limited: then there is none.
+        If a server asks for a longer pause than is left, one last attempt is made just
+        before the deadline; none if the feed is rate-limited.
         """
         left = self._remaining() - self._budget.worth_a_try
         if left <= 0:

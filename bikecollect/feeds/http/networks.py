@@ -1,4 +1,4 @@
-"""Guard of connections: only public addresses, and those allowed by the settings."""
+"""Allow connections only to public addresses and to those allowed by the settings."""
 
 import socket
 from collections.abc import Collection, Sequence
@@ -36,7 +36,8 @@ def _networks() -> list[tuple[str, Any]]:
 def kind_of(address: str) -> str:
     """Return the kind of network of *address*, empty for a public one.
 
-    An IPv4 address embedded in an IPv6 one decides, because packets are routed to it.
+    For an IPv6 address with an embedded IPv4 address, that one decides: packets are
+    routed to it.
 
     >>> kind_of("127.0.0.1"), kind_of("::ffff:10.0.0.1"), kind_of("1.1.1.1")
     ('loopback', 'private', '')
@@ -91,10 +92,10 @@ def numeric(host: str) -> str:
 class AddressGuard:
     """Allows connections to public addresses, and to those allowed by the settings.
 
-    *home* is the host of the feed's own address and always allowed. If it is in a
-    private network, the feed's documents may list others of the same kind; *trusted*
-    hosts are allowed by the settings. *home_is_public* says that it was found in the
-    public Internet.
+    *home*, the host of the feed's own address, is always allowed. If it is in a private
+    network, the feed's documents may name other hosts in networks of that kind.
+    *trusted* hosts are allowed by the settings. *home_is_public* is set if *home* was
+    resolved to a public address.
     """
 
     def __init__(
@@ -127,7 +128,7 @@ class AddressGuard:
             return list(infos)
         public = [info for info in infos if not kind_of(info[4][0])]
         if host == self._home:
-            # A name that was public must not be redirected into the local network.
+            # DNS rebinding: a public name must not lead into the local network.
             for info in infos if self.home_is_public and not public else ():
                 raise _refused(host, f"{info[4][0]} now, and was public before")
             self.home_is_public = self.home_is_public or bool(public)

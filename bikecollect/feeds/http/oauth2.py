@@ -1,4 +1,4 @@
-"""OAuth2 client credentials: bearer tokens, cached and renewed before they end."""
+"""OAuth2 client credentials: bearer tokens, cached and renewed before they expire."""
 
 import json
 import re
@@ -23,26 +23,27 @@ from bikecollect.feeds.http.urls import Url, parse
 from bikecollect.feeds.reading.values import number
 
 Clock = Callable[[], float]
-MAX_ANSWER, MAX_TOKEN = 65_536, 16_384
-"""Bytes of the token server's answer, and characters of a token."""
+MAX_RESPONSE, MAX_TOKEN = 65_536, 16_384
+"""Bytes of the token server's response, and characters of a token."""
 LIFETIME, MAX_LIFETIME = 600.0, 30 * 86_400.0
-"""Seconds that a token is used if the server states none, and the most seconds."""
+"""Lifetime of a token in seconds if the server states none, and its maximum."""
 MARGIN, SHARE = 300.0, 0.1
-"""A token is renewed so many seconds, or that share of its life, before it ends."""
+"""A token is renewed this many seconds, or this share of its lifetime if that is less,
+before it expires."""
 FORM, BASIC = "form", "basic"
 """How a client's id and secret are sent (RFC 6749, 2.3.1)."""
 REFUSED_FOR = 60.0
-"""Seconds for which a refused secret is not sent again, by any system."""
+"""Seconds for which no system sends a rejected secret again."""
 REFUSED = frozenset({400, 401, 403})
 _ERROR = r"(invalid|unauthorized|unsupported)_[a-z_]{1,30}"
-"""Error codes of RFC 6749, 5.2: anything else in the answer is not quoted."""
+"""Error codes of RFC 6749, 5.2: anything else in the response is not quoted."""
 
 
 class TokenStore(Protocol):
-    """Where a token is kept from run to run."""
+    """Keeps a token from run to run."""
 
     def held(self) -> AbstractContextManager[None]:
-        """Hold the store, so that only one run requests a new token."""
+        """Lock the store, so that only one run requests a new token."""
         ...
 
     def read(self) -> str:
@@ -57,7 +58,7 @@ class TokenStore(Protocol):
 class OAuth2Client(NamedTuple):
     """An OAuth2 client, as registered with the server of *token_url*.
 
-    Its id and secret are sent in the form, or as HTTP Basic if *client_auth* is so.
+    Its id and secret are sent as *client_auth* says: in the form or by HTTP Basic.
     """
 
     token_url: str
@@ -70,8 +71,8 @@ class OAuth2Client(NamedTuple):
 class Tokens:
     """The bearer tokens of *client*, kept in *store*.
 
-    The client's secret is sent to the host of its token_url only: a redirect is an
-    error. Errors never quote the secret, the token or the answer.
+    The client's secret is sent only to the host of its token_url: a redirect is an
+    error. Errors never quote the secret, the token or the response.
     """
 
     def __init__(self, client: OAuth2Client, store: TokenStore) -> None:
@@ -82,7 +83,7 @@ class Tokens:
 
     @property
     def host(self) -> str:
-        """The host that gets the client's secret."""
+        """The host that receives the client's secret."""
         return self._url.host
 
     def bearer(
@@ -93,25 +94,25 @@ class Tokens:
         *,
         rejected: str = "",
     ) -> str:
-        """Return a valid token, other than *rejected*, which the feed has refused.
+        """Return a valid token, but not *rejected*, which the feed does not accept.
 
-        Raises CredentialsError if the client is refused, FeedUnavailable if the server
+        Raises CredentialsError if the client is rejected, FeedUnavailable if the server
         gives no token, ProtocolError if it redirects.
         """
         if token := self._cached(clock(), rejected):
             return token
         with self._store.held():
-            # Another system of the same client may have renewed it meanwhile.
+            # Another system with the same client may have renewed it in the meantime.
             if token := self._cached(clock(), rejected):
                 return token
             try:
-                answer = self._request(session, budget)
+                response = self._request(session, budget)
             except CredentialsError as error:
                 self._remember({"refused": str(error), "at": clock()})
                 raise
             except Exception as error:
                 raise translated(error, self._url.plain) from error
-            token, lifetime = _parse(answer, self._url)
+            token, lifetime = _parse(response, self._url)
             self._remember({"token": token, "at": clock(), "lifetime": lifetime})
         return token
 
@@ -137,7 +138,7 @@ class Tokens:
         return token if is_valid and token != rejected else ""
 
     def _request(self, session: requests.Session, budget: Budget) -> bytes:
-        """Return the token server's answer to a request for a new token."""
+        """Return the token server's response to a request for a new token."""
         form = {"grant_type": "client_credentials"}
         headers = {"Accept": "application/json"}
         if self._client.client_auth == BASIC:
@@ -155,28 +156,28 @@ class Tokens:
             timeout=(budget.connect, budget.idle),
             allow_redirects=False,
             stream=True,
-        ) as answer:
-            body = self._body(answer)
-            self._check_status(answer, body)
+        ) as response:
+            body = self._body(response)
+            self._check_status(response, body)
             return body
 
-    def _body(self, answer: requests.Response) -> bytes:
-        raw = answer.raw
+    def _body(self, response: requests.Response) -> bytes:
+        raw = response.raw
         try:
             body, _ = read_body(
                 lambda size: raw.read(size, decode_content=False),
-                encoding=answer.headers.get("Content-Encoding", "").strip().lower(),
+                encoding=response.headers.get("Content-Encoding", "").strip().lower(),
                 length=None,
-                wire_bytes=MAX_ANSWER,
-                inflated_bytes=MAX_ANSWER,
+                wire_bytes=MAX_RESPONSE,
+                inflated_bytes=MAX_RESPONSE,
             )
         except PayloadError as error:
-            raise _no_token(self._url, "its answer is too large") from error
+            raise _no_token(self._url, "its response is too large") from error
         return body
 
-    def _check_status(self, answer: requests.Response, body: bytes) -> None:
-        """Raise an error unless *answer* has a token."""
-        status, place = answer.status_code, self._url.plain
+    def _check_status(self, response: requests.Response, body: bytes) -> None:
+        """Raise an error unless *response* has a token."""
+        status, place = response.status_code, self._url.plain
         if status == requests.codes.ok:
             return
         if status in range(300, 400):
@@ -187,10 +188,10 @@ class Tokens:
                 http_status=status,
             )
         if status in REFUSED:
-            challenge = answer.headers.get("WWW-Authenticate", "").lower()
+            challenge = response.headers.get("WWW-Authenticate", "").lower()
             basic = challenge.startswith(BASIC) and self._client.client_auth != BASIC
             raise CredentialsError(
-                f"client id or secret refused by {self._url.host} (HTTP {status}"
+                f"client id or secret rejected by {self._url.host} (HTTP {status}"
                 f"{_error_code(body)}): check oauth2.client_id and the secret in "
                 "oauth2.client_secret_file"
                 + (', or set oauth2.client_auth = "basic"' if basic else ""),
@@ -205,13 +206,13 @@ class Tokens:
 
 def _parse(body: bytes, url: Url) -> tuple[str, float]:
     """Return the token in *body*, and its lifetime in seconds."""
-    answer = _object(body)
-    token, kind = answer.get("access_token"), answer.get("token_type") or "Bearer"
+    response = _object(body)
+    token, kind = response.get("access_token"), response.get("token_type") or "Bearer"
     if not isinstance(token, str) or not _is_token(token):
-        raise _no_token(url, "its answer has no valid access_token")
+        raise _no_token(url, "its response has no valid access_token")
     if not isinstance(kind, str) or kind.lower() != "bearer":
         raise _no_token(url, "the token is not a bearer token")
-    stated = number(answer.get("expires_in"))
+    stated = number(response.get("expires_in"))
     lifetime = LIFETIME if stated is None or stated <= 0 else stated
     return token, min(lifetime, MAX_LIFETIME)
 
@@ -246,5 +247,5 @@ def _object(body: bytes) -> dict[str, Any]:
 
 
 def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Return *request* as it is: requests must add no credentials from .netrc."""
+    """Return *request* unchanged: requests must add no credentials from .netrc."""
     return request

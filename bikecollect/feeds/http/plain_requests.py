@@ -1,7 +1,7 @@
-"""The library requests, without those that guess the encoding of a text.
+"""The library requests, without the libraries that guess the encoding of a text.
 
-Loading them takes a fifth of its import, and bodies are bytes here. Requests works
-without them: it takes a text without a stated encoding for UTF-8.
+They take a fifth of its import time and are not needed: bodies are bytes here.
+Without them requests reads a text without a stated encoding as UTF-8.
 """
 
 import sys
@@ -14,10 +14,10 @@ GUESSERS = ("chardet", "charset_normalizer")
 
 
 def _import_requests() -> ModuleType:
-    """Return requests, imported while the guessers seem not to be installed."""
+    """Return requests, imported as if the `GUESSERS` were not installed."""
     hidden = [name for name in GUESSERS if name not in sys.modules]
     for name in hidden:
-        # For Python such a module does not exist.
+        # An import of a module that is None raises ModuleNotFoundError.
         sys.modules[name] = None  # type: ignore[assignment]
     try:
         with warnings.catch_warnings():

@@ -68,7 +68,7 @@ class Budget(NamedTuple):
 
     @property
     def worth_a_try(self) -> float:
-        """The least seconds that must be left for another attempt."""
+        """The minimum seconds left for another attempt."""
         return min(5.0, self.total / 6)
 
 

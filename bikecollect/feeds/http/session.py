@@ -1,4 +1,4 @@
-"""Sessions without environment and redirects, limited to what the guard allows."""
+"""Sessions that ignore the environment and redirects, and obey the address guard."""
 
 import re
 import socket
@@ -48,9 +48,9 @@ def translated(error: BaseException, place: str) -> BaseException:
     for kinds, cause, text in (
         (_TIMEOUTS, "timeout", f"{place} timed out"),
         (_PLACES, "address", f"{place} is not a valid address"),
-        (_CUTS, "truncated", f"the answer of {place} was truncated"),
+        (_CUTS, "truncated", f"the response of {place} was truncated"),
         (_BREAKS, "connect", f"cannot connect to {place}"),
-        (_NOISE, "protocol", f"the answer of {place} is not HTTP"),
+        (_NOISE, "protocol", f"the response of {place} is not HTTP"),
     ):
         if isinstance(error, kinds):
             error_class = ProtocolError if kinds is _PLACES else FeedUnavailable
@@ -75,8 +75,8 @@ class _Adapter(requests.adapters.HTTPAdapter):
 def _guarded(guard: AddressGuard) -> dict[str, type[HTTPConnectionPool]]:
     """Return pools, by scheme, that connect only to addresses allowed by *guard*.
 
-    It checks the connection's own address: a second resolution of the name could
-    give another one.
+    The guard checks the resolved address that is then connected to: resolving the name
+    twice could give different ones.
     """
 
     class Plain(HTTPConnection):

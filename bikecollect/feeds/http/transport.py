@@ -26,7 +26,7 @@ OK = requests.codes.ok
 UNAUTHORIZED = requests.codes.unauthorized
 REDIRECTS, CREDENTIALS, TOO_MANY = range(300, 400), (401, 403), 429
 MAX_REDIRECTS = 5
-"""In a row."""
+"""Maximum consecutive redirects."""
 
 
 class HttpStatusError(FeedUnavailable):
@@ -47,7 +47,7 @@ class Transport:
     """Requests documents by *access*, within *budget*; *left* returns the seconds left.
 
     *spare* are the bytes left for further documents of the run; *public_host* is the
-    feed's own host if an earlier run found it in the public Internet.
+    feed's own host if an earlier run resolved it to a public address.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Transport:
 
     @property
     def public_host(self) -> str:
-        """The feed's own host if it is in the public Internet, else empty."""
+        """The feed's own host if it has a public address, else empty."""
         return self.scope.home.host if self._guard.home_is_public else ""
 
     def close(self) -> None:
@@ -94,7 +94,7 @@ class Transport:
             self._token_session.close()
 
     def quotes(self, document: Document) -> bool:
-        """Return whether errors may quote *document*: if it is from the feed's host."""
+        """Return whether errors may quote *document*: only if from the feed's host."""
         return same_origin(document.url, self.scope.home.text)
 
     def get(self, name: str, url: Url) -> Document:
@@ -102,19 +102,19 @@ class Transport:
         for _ in range(MAX_REDIRECTS + 1):
             url = self.scope.with_keys(url)
             try:
-                answer = self._authorized(name, url)
+                response = self._authorized(name, url)
             except BaseException as error:
                 raise translated(error, url.plain) from error
-            if isinstance(answer, Document):
-                return answer
-            url = answer
+            if isinstance(response, Document):
+                return response
+            url = response
         raise ProtocolError(
             f"more than {MAX_REDIRECTS} redirects, the last to {url.plain}",
             cause="redirect",
         )
 
     def _authorized(self, name: str, url: Url) -> Document | Url:
-        """Return `_hop` with a token if there are some, renewed once after a 401."""
+        """Return `_hop` with a bearer token, if any; it is renewed once after a 401."""
         token = self._token(url)
         try:
             return self._hop(name, url, token)
@@ -155,24 +155,26 @@ class Transport:
             auth=_unchanged if ours else None,
             timeout=(self._budget.connect, self._budget.idle),
             allow_redirects=False,
-        ) as answer:
-            if answer.status_code in REDIRECTS:
-                return self._redirected(url, answer)
-            self._judge_status(answer, url)
-            return self._document(name, url, answer)
+        ) as response:
+            if response.status_code in REDIRECTS:
+                return self._redirected(url, response)
+            self._judge_status(response, url)
+            return self._document(name, url, response)
 
-    def _redirected(self, url: Url, answer: requests.Response) -> Url:
+    def _redirected(self, url: Url, response: requests.Response) -> Url:
         from bikecollect.feeds.http import redirects
 
-        location = answer.headers.get("Location", "")
-        return redirects.target(url, location, answer.status_code, policy=self._policy)
+        location = response.headers.get("Location", "")
+        return redirects.target(
+            url, location, response.status_code, policy=self._policy
+        )
 
-    def _document(self, name: str, url: Url, answer: requests.Response) -> Document:
-        raw = answer.raw
+    def _document(self, name: str, url: Url, response: requests.Response) -> Document:
+        raw = response.raw
         body, wire = read_body(
             lambda size: raw.read(size, decode_content=False),
-            encoding=answer.headers.get("Content-Encoding", "").strip().lower(),
-            length=_length(answer.headers),
+            encoding=response.headers.get("Content-Encoding", "").strip().lower(),
+            length=_length(response.headers),
             wire_bytes=self._budget.wire_bytes,
             inflated_bytes=min(self._budget.inflated_bytes, self.spare),
         )
@@ -180,16 +182,16 @@ class Transport:
             name=name,
             body=body,
             url=url.plain,
-            http_status=answer.status_code,
+            http_status=response.status_code,
             fetched_at=self._clock(),
-            date=date(answer.headers.get("Date")),
+            date=date(response.headers.get("Date")),
             wire_bytes=wire,
-            total=total(answer.headers),
-            next_url=next_url(answer.headers),
+            total=total(response.headers),
+            next_url=next_url(response.headers),
         )
 
-    def _judge_status(self, answer: requests.Response, url: Url) -> None:
-        status, place = answer.status_code, url.plain
+    def _judge_status(self, response: requests.Response, url: Url) -> None:
+        status, place = response.status_code, url.plain
         if status == OK:
             return
         if status in CREDENTIALS:
@@ -200,7 +202,7 @@ class Transport:
                 f"{place} answered HTTP {status}: credentials rejected{hint}",
                 http_status=status,
             )
-        wait = retry_after(answer.headers.get("Retry-After"), self._clock())
+        wait = retry_after(response.headers.get("Retry-After"), self._clock())
         if status == TOO_MANY and wait is not None and wait > self._left():
             raise RateLimited(
                 f"{place} answered HTTP {status}: retry in {wait:.0f} s",
@@ -210,7 +212,7 @@ class Transport:
 
 
 def target(name: str, url: str) -> Url:
-    """Return the parts of *url*; raises ProtocolError with it if it is malformed."""
+    """Return the parts of *url*; raises ProtocolError if it is malformed."""
     try:
         return parse(url)
     except ValueError as error:
@@ -221,7 +223,7 @@ def target(name: str, url: str) -> Url:
 
 
 def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Return *request* as it is: requests must add no credentials from .netrc."""
+    """Return *request* unchanged: requests must add no credentials from .netrc."""
     return request
 
 
@@ -239,7 +241,7 @@ def date(text: str | None) -> float | None:
 
 
 def total(headers: Mapping[str, str]) -> int | None:
-    """Return the total length of a list stated in *headers*, None for none.
+    """Return the total length of a list stated in *headers*, None if there is none.
 
     >>> total({"Content-Range": "items 0-19/702"}), total({"X-Total-Count": "702"})
     (702, 702)

@@ -1,1 +1,1 @@
-"""What the dialects share: JSON, fields by their names, values, stamps, stations."""
+"""Shared by the dialects: decode JSON, find fields, parse values, stamps, stations."""

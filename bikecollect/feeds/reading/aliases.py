@@ -1,4 +1,4 @@
-"""Aliases: find the field of a station that holds a column, in any known spelling."""
+"""Find the field of a station that holds a column, in any known spelling."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ Table = Mapping[str, Sequence[str]]
 """For each column the dotted paths of the fields that may hold it, best first."""
 EMPTY = (None, "")
 BLANKS = " \t\r\n\ufeff\xa0"
-"""Around a name: of a table that was a spreadsheet, for example."""
+"""Stripped from names: exports of spreadsheets have them."""
 TYPE_KEYS, COUNT_KEYS = ("type", "name", "kind", "vehicle_type"), ("count", "quantity")
 MAX_KEYS = 2_000
 """Distinct field names over all stations."""
@@ -111,11 +111,11 @@ def _occurring(
 
 
 def electric(detail: Any) -> int | None:
-    """Return the number of e-bikes in a count by type, None if it has none.
+    """Return the number of e-bikes in counts by type, None if they have none.
 
-    *detail* is an object, an object as JSON text, a list of objects (with one key, or
-    with a type and a count), or the counts of plain and electric bikes
-    separated by commas.
+    *detail* is an object, an object as JSON text, a list of objects (each with one key,
+    or with a type and a count), or a text with the counts of plain and of electric
+    bikes, separated by a comma.
 
     >>> electric({"yb2": "5", "eyb": "2"}), electric('{"yb2": 5, "eyb": 2}')
     (2, 2)

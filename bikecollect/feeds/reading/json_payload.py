@@ -1,4 +1,4 @@
-"""Decode JSON strictly and within bounds of memory, and describe its shape."""
+"""Decode JSON within limits of memory and time, and describe its shape."""
 
 import json
 import time
@@ -16,28 +16,28 @@ from bikecollect.core.text import size
 MAX_BAD = 0.2
 MAX_STATIONS = 100_000
 MAX_FIELDS, MAX_FIELD_NAME = 200, 500
-"""Fields of a shape, and the length of a field's name."""
+"""Maximum fields of a shape, and characters of a field's name."""
 MAX_SHOWN = 3
-"""Entries or items in an excerpt."""
+"""Maximum entries or items in an excerpt."""
 MIB = 1024 * 1024
 LIGHT = 48 * MIB
-"""Weight up to which a decoded body is cached, and decoded without a memory limit."""
+"""Weight in bytes up to which a body is cached and decoded without a memory limit."""
 MAX_WEIGHT = 384 * MIB
-"""A heavier body is rejected without decoding it."""
+"""Bytes; a body that may weigh more is rejected without decoding it."""
 MAX_MEMORY = 144 * MIB
-"""For a body and all that is decoded from it (26,000 stations: 60 to 100 MiB)."""
+"""Bytes for a body and all that is decoded from it (26,000 stations: 60 to 100 MiB)."""
 MAX_SECONDS = 20.0
 """CPU seconds for the stations of one list; 26,000 stations take one."""
 MAX_AROUND = 2_048
-"""The most bytes of text that are tolerated around the JSON in a body."""
+"""Maximum bytes of text that are tolerated around the JSON in a body."""
 _OPEN, _CLOSE = (b"{", b"["), (b"}", b"]")
 PART = 512
-"""Stations between two looks at the CPU time, which cost 20 to 80 us each on a VM."""
+"""Stations between two reads of the CPU clock, which take 20 to 80 us each on a VM."""
 WORST = 48
-"""The most memory that JSON takes, as a multiple of its size: lists in lists."""
+"""The maximum memory of decoded JSON as a multiple of its size (nested lists)."""
 _NO_MARKS = bytes(set(range(256)) - set(b'{[,:"'))
 _LATIN_1, _BMP = bytes(range(0xC4)), bytes(range(0xF0))
-"""The bytes of UTF-8 of which characters up to U+00FF, and up to U+FFFF, consist."""
+"""All bytes that occur in the UTF-8 of characters up to U+00FF, and up to U+FFFF."""
 Item = TypeVar("Item")
 _WORDS = {bool: "bool", int: "int", float: "float", str: "str", list: "list"}
 _WORDS |= {dict: "object", type(None): "null"}
@@ -84,8 +84,8 @@ def nested(text: str) -> Any:
 def weigh(body: bytes) -> int:
     """Estimate the memory in bytes that the JSON in *body* takes, without parsing it.
 
-    An upper bound from the numbers of objects, lists, entries, items and texts.
-    Measured with CPython 3.11: hostile bodies take 80 to 100 % of it, feeds take 40.
+    This is an upper bound from the numbers of objects, lists, entries, items and texts.
+    Measured with CPython 3.11: hostile bodies take 80 to 100 % of it, feeds 40 %.
     """
     marks = body.translate(None, _NO_MARKS)
     entries, items = marks.count(b":"), marks.count(b",")
@@ -124,13 +124,13 @@ def _width(body: bytes) -> int:
 
 
 def _too_large(body: bytes, memory: str) -> PayloadError:
-    text = f"the answer is too large: {size(len(body))} of JSON take {memory}"
+    text = f"the response is too large: {size(len(body))} of JSON take {memory}"
     return PayloadError(text, cause="too-large")
 
 
 def _parse(body: bytes) -> Any:
     if not body.strip():
-        raise PayloadError("the answer is empty", cause="empty")
+        raise PayloadError("the response is empty", cause="empty")
     try:
         return _loads_bare(body)
     except MemoryError:
@@ -139,7 +139,7 @@ def _parse(body: bytes) -> Any:
         start = body[:60].decode("utf-8", "backslashreplace")
         reason = str(error).partition("\n")[0][:120]
         raise PayloadError(
-            f"the answer is not JSON ({type(error).__name__}: {reason})",
+            f"the response is not JSON ({type(error).__name__}: {reason})",
             cause="not-json",
             quote=f"; it begins with {start!r}",
         ) from error
@@ -166,7 +166,10 @@ def bare(body: bytes) -> bytes:
 
 
 def _loads_bare(body: bytes) -> Any:
-    """Return the JSON in *body*; an error is that of the whole body."""
+    """Return the JSON in *body*, even inside other text (see `bare`).
+
+    Errors are those of decoding the whole body.
+    """
     json_text = bare(body)
     if json_text is not body:
         try:
@@ -179,8 +182,8 @@ def _loads_bare(body: bytes) -> Any:
 def _loads(body: bytes) -> Any:
     """Return the JSON in *body*; bytes that are not UTF-8 become U+FFFD in its texts.
 
-    Some publishers cut names by bytes, or have one name in another encoding: that must
-    not cost the other stations.
+    Some publishers truncate names within a character, or have a name in another
+    encoding: the other stations must not be lost because of that.
     """
     try:
         return json.loads(body, parse_constant=_reject_constant, strict=False)
@@ -212,7 +215,7 @@ def at(value: Any, path: str) -> Any:
 
 
 def objects(stations: Any, description: str) -> list[Any]:
-    """Return *stations* as a list; raises PayloadError if it is empty or no list.
+    """Return *stations* as a list; raises PayloadError if it is empty or not a list.
 
     *description* names it in the messages.
     """
@@ -234,8 +237,8 @@ def objects(stations: Any, description: str) -> list[Any]:
 class Pace:
     """A limit of CPU time for the work on one list of stations.
 
-    A hostile payload (hash collisions, backtracking patterns) is then rejected by
-    itself and does not cost the run.
+    With it, a hostile payload (hash collisions, backtracking patterns) is rejected and
+    the run goes on.
     """
 
     def __init__(self) -> None:

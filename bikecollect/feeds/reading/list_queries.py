@@ -16,7 +16,7 @@ USUAL = frozenset({30, 100, 500, 1_000, 2_000, 5_000})
 """List lengths that are a usual page size of a server."""
 LIKELY = USUAL | {10, 20, 25, 40, 50, 60, 75, 150, 200, 250, 300, 400, 1_500}
 LIKELY |= {2_500, 3_000, 10_000}
-"""Such lengths for an address with a query, or with the path of an API."""
+"""As `USUAL`, for an address with a query or with the path of an API."""
 TOTALS = frozenset(
     [
         "hydratotalitems",
@@ -37,7 +37,7 @@ TOTALS = frozenset(
         "totalrows",
     ]
 )
-"""Letters of the fields that state the length of the whole list."""
+"""Names (letters only) of the fields that state the length of the whole list."""
 COUNTS = frozenset(["count", "recordcount"])
 """Fields that state the length of the whole list, or that of the page."""
 NEXT = frozenset(
@@ -55,7 +55,7 @@ NEXT = frozenset(
 MORE = frozenset(
     ["exceededtransferlimit", "hasmore", "hasnext", "hasnextpage", "ismore"]
 )
-"""Fields that are true on all pages but the last."""
+"""Fields that are true on all pages except the last."""
 PAGES = frozenset(["lastpage", "numpages", "pagecount", "totalpages"])
 """Fields that state the number of pages."""
 PARTS = frozenset(
@@ -78,9 +78,10 @@ PARTS = frozenset(
         "retval",
     ]
 )
-"""Objects in an answer that may have such fields."""
+"""Objects in a response that may have such fields."""
 DEPTH, MAX_FIELDS = 3, 40
-"""Levels of such objects, and the most fields of one: more are stations by id."""
+"""Levels of such objects that are searched, and the maximum fields of one: an object
+with more has stations by id."""
 PAGE = r"page(_?no|_?num|_?number|_?index)?|p|current_?page"
 OFFSET = r"\$?(offset|skip|start|from|resultOffset)"
 SIZE = r"\$?(size|limit|top|rows|per_?page|page_?size|count|resultRecordCount)"
@@ -95,8 +96,8 @@ def number(value: str) -> int:
 
 def upgraded(place: str, url: str) -> str:
     """Return the address *place* with https if *url* has https."""
-    lower = place[:7].lower() == "http://" and url[:8].lower() == "https://"
-    return f"https://{place[7:]}" if lower else place
+    is_downgrade = place[:7].lower() == "http://" and url[:8].lower() == "https://"
+    return f"https://{place[7:]}" if is_downgrade else place
 
 
 def page_sizes(url: str) -> frozenset[int]:
@@ -149,11 +150,11 @@ def find_name(pattern: str, query: Mapping[str, str]) -> str:
 
 
 class Stated(NamedTuple):
-    """What an answer states about the list that it is a page of.
+    """What a page states about the list to which it belongs.
 
-    *total* is the length of the whole list, *rows* that or the length of the page.
-    *pages* is the number of pages. *next* is the address or the number of the next one,
-    empty for none; *more* says whether there is one.
+    *total* is the length of the whole list, *rows* that of the list or of the page.
+    *pages* is the number of pages; *next* is the address or the number of the next one,
+    empty if none is stated; *more* says whether there is one.
     """
 
     total: int | None = None
@@ -164,7 +165,7 @@ class Stated(NamedTuple):
 
 
 def stated(document: Document) -> Stated:
-    """Return what *document* states about the list: the total of its headers first."""
+    """Return what *document* states; its headers take precedence over its body."""
     try:
         fields = list(_fields(decode(document.body), DEPTH))
     except PayloadError:
@@ -183,12 +184,12 @@ def stated(document: Document) -> Stated:
 
 
 def total(document: Document) -> int | None:
-    """Return the total that the answer or its headers state, None for none."""
+    """Return the total that *document* or its headers state, None if there is none."""
     return stated(document).total
 
 
 def _fields(value: Any, depth: int) -> Iterator[tuple[str, Any]]:
-    """Yield the letters of the names in *value*, and the values, outer ones first."""
+    """Yield names (letters only) and values of the fields in *value*, outer first."""
     if not isinstance(value, Mapping) or len(value) > MAX_FIELDS:
         return
     fields = [(re.sub("[^a-z]", "", name[:60].lower()), value[name]) for name in value]

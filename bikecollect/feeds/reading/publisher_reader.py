@@ -1,4 +1,4 @@
-"""Read who publishes a system, and the licence, from ``system_information`` of GBFS."""
+"""Read the publisher and the licence of a system from GBFS's system_information."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ from bikecollect.feeds.reading.json_payload import at, decode
 
 DOCUMENT = "system_information"
 NOTE = "gbfs.publisher"
-"""The note that keeps what the document says."""
+"""The note in which the publisher is remembered."""
 LONGEST = 300
 LICENSES = {
     "creativecommons.org/publicdomain/zero/1.0": "CC0-1.0",
@@ -24,15 +24,16 @@ LICENSES = {
     "data.norge.no/nlod/no/2.0": "NLOD-2.0",
     "nationalarchives.gov.uk/doc/open-government-licence/version/3": "OGL-UK-3.0",
 }
-"""SPDX ids by the address of a licence: most feeds have its address only."""
+"""SPDX ids by the address of a licence: most feeds state only the address."""
 ENDS = ("/legalcode", "/deed.en", "/deed")
 
 
 def publisher(body: bytes, language: str = "") -> dict[str, str]:
-    """Return what *body* says of the publisher, in *language* if it has several.
+    """Return the publisher stated in *body*, in *language* if it has several.
 
     The keys are title, name, url, license and license_url; unknown ones are absent.
-    GBFS 1 and 2 have texts, 3 has lists of them by language. Raises PayloadError.
+    Values are texts in GBFS 1 and 2, lists of texts by language in GBFS 3. Raises
+    PayloadError if *body* is not JSON.
 
     >>> publisher(b'{"data": {"name": "Velo", "license_id": "CC0-1.0"}}')
     {'title': 'Velo', 'license': 'CC0-1.0'}
@@ -57,7 +58,7 @@ def publisher(body: bytes, language: str = "") -> dict[str, str]:
 
 
 def license_of(url: str) -> str:
-    """Return the SPDX id of the licence at *url*, empty if it is not known.
+    """Return the SPDX id of the licence at *url*, empty if unknown.
 
     >>> license_of("https://www.opendatacommons.org/licenses/odbl/1-0/"), license_of("")
     ('ODbL-1.0', '')
@@ -70,7 +71,7 @@ def license_of(url: str) -> str:
 
 
 def parsed_note(note: str) -> dict[str, str]:
-    """Return what `publisher` returned, from the *note*; nothing if it is damaged."""
+    """Return the result of `publisher` stored in *note*, empty if it is damaged."""
     try:
         known = json.loads(note)["publisher"]
         return {str(key): message(text) for key, text in known.items()}

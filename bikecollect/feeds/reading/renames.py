@@ -1,4 +1,4 @@
-"""Renames: guess which new field holds the values of a known field that is gone."""
+"""Guess which new field of a feed holds the values of a known field that is gone."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,11 +22,11 @@ NUMBERS = frozenset({*COUNTS, "capacity"})
 MAX_COMPARED, MAX_UNKNOWN, MAX_NAME = 1_000, 50, 100
 """Stations of a list, new fields, and characters of their names, that are compared."""
 MAX_GROWTH = 2
-"""The counts of a new field may be at most so many times as large as those before."""
+"""Maximum ratio of the counts in a new field to those in the old one."""
 
 
 class Rename(NamedTuple):
-    """*column* was read from the field *before*, and is in the field *after* now.
+    """A guess that *column*, read from the field *before*, is now in *after*.
 
     *same* of *stations* have an unchanged value; *stations* is 0 if there is nothing
     to compare.
@@ -108,9 +108,9 @@ def guess(
 ) -> Renames:
     """Return how fields of *before* were renamed in *after*, two lists of stations.
 
-    A column is lost if it was filled before and is empty now; without *before*, if the
-    dialect requires it. A new field is taken for it if type and range fit, and if its
-    values or its name are similar.
+    A column is lost if it was filled in *before* and is empty in *after*; if *before*
+    is empty, the columns that the dialect requires are lost. A new field is accepted
+    for it if type and range fit, and its values or its name are similar.
     """
     return _Comparison(_list(before, dialect), _list(after, dialect), dialect, stamp)()
 

@@ -22,7 +22,7 @@ _PATTERNS = {
     "ymd": rf"(\d{{3,4}})[-/.](\d{{1,2}})[-/.](\d{{1,2}}){_TAIL}",
     "dmy": rf"(\d{{1,2}})[-.](\d{{1,2}})[-.](\d{{4}}){_TAIL}",
 }
-"""Compiled when they are needed: ISO 8601 is read without them."""
+"""Not compiled in advance: ISO 8601 is parsed without them."""
 _COMPACT = (
     r"(\d{4})(\d\d)(\d\d)[T ]?(\d\d)(\d\d)(?:(\d\d)(?:[.,]?\d{1,6})?)?\s*"
     r"(z|utc|gmt|[+-]\d{2}(?::?\d{2})?)?"
@@ -123,7 +123,7 @@ class Stamps:
         return self._rfc_5322(text) if text[:1].isalpha() else None
 
     def _rfc_5322(self, text: str) -> float | None:
-        """Parse a date as mails and HTTP headers have it."""
+        """Parse the date format of mails and HTTP headers."""
         from email.utils import parsedate_to_datetime
 
         return self._epoch_seconds(parsedate_to_datetime(text))

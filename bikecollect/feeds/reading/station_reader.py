@@ -1,4 +1,4 @@
-"""Read a list of stations to a snapshot: one reader for all dialects."""
+"""Read a list of stations into a snapshot: one reader for all dialects."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -55,7 +55,7 @@ TEXTS = (
     "region_en",
 )
 REPORTED = 0.05
-"""A finding is reported for at least this share of odd stations."""
+"""Share of affected stations from which a finding is reported."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -63,10 +63,10 @@ class Dialect:
     """The fields and formats of a station in one kind of feed.
 
     *table* has the spellings of each column; a list without the *needed* columns is
-    rejected. *known_fields* are all fields the dialect may have. *flag* parses
-    booleans, *texts* the text columns with their own parser. *ebikes* and
-    *vehicles* sum a station's counts by type (`BY_TYPE`), None if it has none; *kinds*
-    counts the kinds of vehicles, if the settings ask for them.
+    rejected. *known_fields* are all fields that the dialect may have. *flag* parses
+    booleans; *texts* has parsers of single text columns. *ebikes* and *vehicles* sum a
+    station's counts by type (`BY_TYPE`), None if it has none; *kinds* counts vehicles
+    by kind, None if the settings do not ask for it.
     """
 
     table: Table
@@ -79,9 +79,9 @@ class Dialect:
     kinds: Callable[[RawCounts, int | None], Mapping[str, int]] | None = None
 
     def with_fields(self, fields: Mapping[str, str]) -> "Dialect":
-        """Return this dialect with the *fields* that the settings give for columns.
+        """Return this dialect with the *fields* of the settings, by column.
 
-        They are tried first, then the known spellings.
+        They are tried before the known spellings.
         """
         named = {
             column: (name, *self.table.get(column, ()))
@@ -191,7 +191,7 @@ class StationReader:
             text for text in chain.from_iterable(texts) if text and len(text) > SHORT
         )
         self._cut = sum(map(is_cut, long))
-        # Joined, for most columns have no such character.
+        # Joined first, because most columns have no such character.
         self._damaged = sum(
             sum(DAMAGED in text for text in column if text)
             for column in texts
@@ -299,7 +299,7 @@ class StationReader:
         return findings
 
     def _unread(self) -> Iterator[tuple[str, str]]:
-        """Yield a sentence for each column with values of which none is valid."""
+        """Yield a key and a sentence for each column that has no valid value."""
         read: set[str] = set()
         empty = []
         for column in self._dialect.table:

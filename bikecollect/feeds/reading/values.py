@@ -11,9 +11,9 @@ from bikecollect.feeds.reading.json_payload import excerpt
 MAX_TEXT, MAX_ID = 1_024, 255
 """Longest text in bytes, and longest id in characters."""
 SHORT = MAX_TEXT // 4
-"""So many characters never have more than `MAX_TEXT` bytes."""
+"""Characters of a text that cannot have more than `MAX_TEXT` bytes."""
 CUT, DAMAGED = "\u2026", "\ufffd"
-"""The end of a truncated text, and what stands for bytes that are not UTF-8."""
+"""The end of a truncated text, and the replacement of bytes that are not UTF-8."""
 MAX_COUNT = 99_998
 """The largest plausible count; 99,999 and 999,999 are sentinels (gbfs #806)."""
 SENTINELS = frozenset({999, 9_999, 99_999, 999_999, 32_767, 65_535})
@@ -34,7 +34,7 @@ def text(value: Any) -> str | None:
     1023
     """
     if type(value) is str and len(value) <= SHORT and value.isprintable():
-        return value.strip() or None  # as most texts are
+        return value.strip() or None  # fast path for most texts
     cleaned = _cleaned(value)
     if cleaned is None or len(cleaned) <= SHORT:
         return cleaned
@@ -93,8 +93,8 @@ def count(value: Any) -> int | None:
 class Counts:
     """Parses the counts of many stations and tallies the invalid ones.
 
-    By column: how many were *implausible* (-1, 999, 7.5), how many *unread* (not
-    numbers), and an *example* of them.
+    By column: the number of *implausible* values (-1, 999, 7.5), the number of *unread*
+    ones (not numbers), and an *example* of either.
     """
 
     def __init__(self) -> None:
@@ -187,10 +187,10 @@ def place(lat: Any, lon: Any) -> tuple[float | None, float | None]:
 
 
 def distinct(ids: Sequence[str | None], seconds: Sequence[Any]) -> Sequence[str | None]:
-    """Return *ids*, duplicates made distinct by their *seconds*.
+    """Return *ids* with duplicates made distinct by second keys, *seconds*.
 
-    If a publisher gives one id to several stations, and a second key (``second_id`` of
-    the table) distinguishes them, their id becomes ``id:second``.
+    If several stations have one id, and their second key (column ``second_id``)
+    distinguishes them, their id becomes ``id:second``.
 
     >>> distinct(["1", "a", "1", "a"], [None, 7, None, 7])
     ['1', 'a', '1', 'a']

@@ -1,4 +1,4 @@
-"""GBFS vehicles to a snapshot: ``free_bike_status`` and ``vehicle_status``."""
+"""Read GBFS vehicles (free_bike_status, vehicle_status) into a snapshot."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -23,19 +23,19 @@ from bikecollect.feeds.reading.stamps import Stamps
 from bikecollect.feeds.reading.values import flag, identifier, number, place, text
 
 DOCUMENT = "vehicle_status"
-"""The name in a payload of the document of vehicles, for every version of GBFS."""
+"""The name of the document of vehicles in a payload, for every version of GBFS."""
 LISTED_AS = (DOCUMENT, "free_bike_status")
-"""The names by which a gbfs.json lists that document, the newest first."""
+"""The names of that document in a gbfs.json, the newest first."""
 PATHS = ("data.vehicles", "data.bikes", "vehicles", "bikes", "data.data.bikes")
 IDS = ("vehicle_id", "bike_id")
 TYPES = ("vehicle_type_id", "vehicle_type", "type")
 MAX_VEHICLES = MAX_STATIONS
 DECIMALS = 6
-"""Of degrees: a tenth of a metre."""
+"""Decimals of degrees that are stored: a tenth of a metre."""
 FARTHEST = 10_000_000
-"""Metres of range beyond which a value is implausible."""
+"""Largest plausible range in metres."""
 MOST_REPORTED = 0.05
-"""A finding is reported for at least this share of the vehicles."""
+"""Share of affected vehicles from which a finding is reported."""
 KINDS = {
     "num_bicycles_available": "bicycle",
     "num_ebicycles_available": "ebicycle",
@@ -47,7 +47,7 @@ KINDS = {
     "num_cars_available": "car",
     "num_other_vehicles_available": "other",
 }
-"""The kind of a vehicle by the column that counts its kind at stations."""
+"""The kinds of vehicles, by the column that counts each kind at stations."""
 
 
 def vehicles(body: bytes) -> list[Any]:
@@ -80,7 +80,7 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _has(value: Any, path: str) -> bool:
-    """Return whether *value* has an item at the dotted *path*, if only null."""
+    """Return whether *value* has an item at the dotted *path*, even if it is null."""
     parent, _, name = path.rpartition(".")
     container = at(value, parent)
     return isinstance(container, Mapping) and name in container
@@ -94,7 +94,7 @@ def snapshot(bodies: Mapping[str, bytes]) -> VehicleSnapshot:
 
 
 def _kinds(types: vehicle_types.VehicleTypes | None) -> dict[str, str]:
-    """Return the kinds of the types that vehicle_types describes, by id."""
+    """Return the kinds of vehicles by type id; types of unknown kind are absent."""
     known = types.types.items() if types else ()
     return {name: KINDS[t.column] for name, t in known if t.column in KINDS}
 

@@ -35,7 +35,7 @@ NAMED = {
     "generalbikes": "num_bicycles_available",
     "electricbikes": "num_ebicycles_available",
 }
-"""The column of each operator's own name, without case and underscores."""
+"""Columns by names that operators use for kinds, without case and underscores."""
 
 
 class VehicleType(NamedTuple):
@@ -47,7 +47,7 @@ class VehicleType(NamedTuple):
 
 @dataclass
 class VehicleTypes:
-    """The types that a system lists, by id, and *unknown* ids that are in use."""
+    """The types that a system lists, by id; *unknown* collects other ids in use."""
 
     types: Mapping[str, VehicleType]
     unknown: set[str] = field(default_factory=set)

@@ -1,1 +1,1 @@
-"""TDX, the platform of Taiwan's ministry of transport, for all of its cities."""
+"""TDX: the open data platform of Taiwan's ministry of transport, for all cities."""

@@ -1,6 +1,6 @@
 """TDX, the platform of Taiwan's ministry: availability and stations of a city.
 
-https://tdx.transportdata.tw; its keys are OAuth2 client credentials.
+https://tdx.transportdata.tw; it requires OAuth2 client credentials.
 """
 
 import hashlib
@@ -30,8 +30,8 @@ STATIONS = "stations"
 NOTE = "tdx.stations"
 AVAILABILITY_PATH, STATION_PATH = "/Bike/Availability/", "/Bike/Station/"
 RETRY_AFTER, QUARTER = 600.0, 900.0
-"""Seconds from a failed request for the stations to the next, and least seconds
-between two requests because of a station without information."""
+"""Seconds from a failed request for the stations to the next, and minimum seconds
+between two requests that are due to stations without information."""
 MAX_UNKNOWN = 500
 _STAMPS = re.compile(rb'"(Src)?UpdateTime"\s*:\s*"[^"]*"')
 
@@ -39,8 +39,8 @@ _STAMPS = re.compile(rb'"(Src)?UpdateTime"\s*:\s*"[^"]*"')
 class Tdx:
     """The city whose availability is at *url*; naive stamps are in *zone*.
 
-    *fields* are the user's fields for single columns; *kinds* says whether the kinds
-    of vehicles are counted.
+    *fields* are the user's fields for single columns. If *kinds*, vehicles are counted
+    by kind.
     """
 
     def __init__(
@@ -61,8 +61,8 @@ class Tdx:
     def fetch(self, get: Getter, memory: Memory) -> Payload:
         """Get the availability, then the stations if they are due.
 
-        They are due once a day, and when a station is unknown; a failure is reported
-        and costs nothing else.
+        They are due once a day, and when a station is unknown. If they fail, that is
+        reported and the payload has only the availability.
         """
         listed = PagedList(self._url, reader.page, reader.station_id, reader.stations)
         payload = listed.fetch(get, memory)
@@ -142,7 +142,7 @@ class Tdx:
 
 
 def addresses(url: str) -> tuple[str, str]:
-    """Return the addresses of availability and stations for *url*, one of them.
+    """Return the addresses of availability and stations; *url* is either of them.
 
     Raises SettingsError for any other.
 

@@ -1,4 +1,4 @@
-"""Read TDX's documents, availability and stations, to a snapshot."""
+"""Read TDX's documents, availability and stations, into a snapshot."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,7 +17,7 @@ ID = "StationUID"
 BIKES, DETAIL = "AvailableRentBikes", "AvailableRentBikesDetail"
 PLAIN_BIKES = "GeneralBikes"
 MESSAGES = ("message", "Message", "error", "title")
-"""Keys of an error that TDX answers in place of a list."""
+"""Keys of the error that TDX may return instead of a list."""
 AVAILABILITY: Mapping[str, tuple[str, ...]] = {
     "station_id": (ID,),
     "num_vehicles_available": (BIKES,),
@@ -48,9 +48,9 @@ KNOWN_FIELDS |= {"StationID", "AuthorityID", "ServiceType"}
 
 
 def stations(body: bytes) -> list[Any]:
-    """Return the stations in *body*: a list (v2), or an object with one (v3).
+    """Return the stations in *body*: a list (v2), or an object that has one (v3).
 
-    Raises PayloadError if there is no such list, or an empty one.
+    Raises PayloadError if there is no such list, or if it is empty.
     """
     return objects(page(body), "the list of TDX")
 
@@ -70,7 +70,7 @@ def page(body: bytes) -> list[Any]:
     known = isinstance(value, Mapping) and not lists
     texts = [value[key] for key in MESSAGES if key in value] if known else []
     quote = f": {excerpt(texts[0])}" if texts else f" (it has: {first_keys(value)})"
-    raise PayloadError("the answer has no list of stations", quote=quote)
+    raise PayloadError("the response has no list of stations", quote=quote)
 
 
 def station_id(station: Any) -> str | None:

@@ -10,7 +10,7 @@ from bikecollect.storage.csv_format import EncodedRows, Value
 
 COLUMNS: Mapping[str, str] = {
     "slot": "start of the slot; ISO 8601 with the system's own offset",
-    "fetched_at": "when the answer was complete; ISO 8601 with offset",
+    "fetched_at": "when the response was complete; ISO 8601 with offset",
     "vehicle_id": "the publisher's id, as text; many publishers rotate it",
     "lat": "degrees north, WGS 84, to six decimals",
     "lon": "degrees east, WGS 84, to six decimals",
