@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from driver import INTERVAL, wait_for_tracer
+from driver import INTERVAL, mutate, wait_for_tracer
 from world import NOON
 
 from bikecollect.cli import main
+from bikecollect.collect.parallel import pool
 from bikecollect.core import process
 from bikecollect.core.errors import FeedUnavailable
 from bikecollect.core.payload import Check, Document
@@ -92,15 +94,20 @@ def set_clock(moment: float) -> None:
     )
 
 
-def set_feed(number: int, moment: float) -> None:
-    """Let each system's feed answer as in run *number*."""
+def client_of(
+    number: int, moment: float, down: Sequence[str] = ()
+) -> Callable[[Settings, str, Times, float], Publisher]:
+    """Return what makes the client of a system: its feed answers as in run *number*.
+
+    The feeds of the systems in *down* are down.
+    """
 
     def client(
-        _settings: Settings, _name: str, _times: Times, _seconds: float
+        _settings: Settings, name: str, _times: Times, _seconds: float
     ) -> Publisher:
-        return Publisher(number, moment)
+        return Publisher(0 if name in down else number, moment)
 
-    setattr(collection, "_client", client)
+    return client
 
 
 def fail_files(folder: str, name: str, first: int) -> None:
@@ -129,11 +136,17 @@ if __name__ == "__main__":
     parser.add_argument("--number", type=int, default=0)
     parser.add_argument("--fail", nargs=3, default=())
     parser.add_argument("--pack", action="store_true", help="pack all archived runs")
+    parser.add_argument("--down", nargs="*", default=(), help="systems that fail")
+    parser.add_argument("--mutant", default="")
+    parser.add_argument("--share", type=int, help="systems for which a worker starts")
     parser.add_argument("--traced", type=Path, help="a FIFO, opened when ready")
     parser.add_argument("command", nargs="+")
     options = parser.parse_args()
-    set_clock(NOON + options.slot * INTERVAL + 2)
-    set_feed(options.number, NOON + options.slot * INTERVAL + 2)
+    moment = NOON + options.slot * INTERVAL + 2
+    set_clock(moment)
+    setattr(collection, "_client", client_of(options.number, moment, options.down))
+    mutate(options.mutant)
+    pool.SHARE = options.share or pool.SHARE
     if options.pack:
         packed.RECENT = 0
     if options.traced:

@@ -81,11 +81,16 @@ class Site:
         fail: Sequence[object] = (),
         traced: bool = False,
         pack: bool = False,
+        options: Sequence[str] = (),
     ) -> forking.Fork:
-        """Start *command* at *slot*; if *traced*, it waits for a line on stdin."""
+        """Start *command* at *slot*; if *traced*, it waits for a line on stdin.
+
+        More *options* are those of the driver.
+        """
         arguments = ["--slot", str(slot), "--number", str(number)]
         arguments += ["--fail", *map(str, fail)] if fail else []
         arguments += ["--pack"] if pack else []
+        arguments += options
         arguments += ["--traced", f"{self.root}.ready"] if traced else []
         arguments += ["--", "--config", str(self.root / "bikecollect.toml")]
         arguments += map(str, command)
@@ -99,9 +104,16 @@ class Site:
             return forking.server().fork(DRIVER, arguments, env)
 
     def run(
-        self, *command: object, inject: Sequence[str] = (), **how: Any
+        self,
+        *command: object,
+        inject: Sequence[str] = (),
+        follow: Sequence[str] = ("-f",),
+        **how: Any,
     ) -> tuple[int, str]:
-        """Run *command*, traced to *inject*; return its exit code and its output."""
+        """Run *command*, traced to *inject*; return its exit code and its output.
+
+        With an empty *follow* only its main thread is traced.
+        """
         if not inject:
             return end(self.start(*command, **how))
         ready = Path(f"{self.root}.ready")
@@ -109,7 +121,7 @@ class Site:
         process = self.start(*command, traced=True, **how)
         ready.read_bytes()
         ready.unlink()
-        trace = ["strace", "-f", "-y", "-o", f"{self.root}.trace", *inject]
+        trace = ["strace", *follow, "-y", "-o", f"{self.root}.trace", *inject]
         with subprocess.Popen(
             [*trace, "-p", str(process.pid)], stderr=subprocess.PIPE
         ) as tracer:

@@ -38,7 +38,7 @@ def run(folder: Path, number: int, slot: int, mutant: str = "", deadly: int = 0)
     """
     # Another thread's child holds a copy of the lock until it has begun its program.
     world = World(folder, patience=10.0)
-    _mutate(mutant)
+    mutate(mutant)
     world.runs = number - 1
     world.clock.now = NOON + slot * INTERVAL
     world.uptime += slot * INTERVAL
@@ -56,7 +56,7 @@ def _read_or_die(
     return read(documents)
 
 
-def _mutate(name: str) -> None:
+def mutate(name: str) -> None:
     """Break the product on purpose, to check that the harness detects it."""
     kept = {attribute: getattr(os, attribute) for attribute in dir(os)}
     nothing = SimpleNamespace(**{**kept, "fsync": lambda _fd: None})

@@ -6,14 +6,21 @@ the folder up to some call; what was not synced by then may be on the disk or no
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+CREATING = ("clone", "clone3", "fork", "vfork")
+"""The calls that create a thread or a process."""
 CALLS = (
-    "openat,close,lseek,write,pwrite64,ftruncate,rename,unlink,mkdir,fsync,fdatasync"
+    "openat,close,lseek,write,pwrite64,ftruncate,rename,unlink,mkdir,fsync,fdatasync,"
+    + ",".join(CREATING)
 )
-_LINE = re.compile(r"^\d+ +(\w+)\((.*)\) += (-?\d+)")
+_LINE = re.compile(r"^(\d+) +(\w+)\((.*)\) += (-?\d+)")
+_UNFINISHED = re.compile(r"^(\d+ +)(.*) <unfinished \.\.\.>$")
+_RESUMED = re.compile(r"^(\d+ +)<\.\.\. \w+ resumed>(.*)$")
+State = dict[str, bytes | None]
+"""The content of each file of a disk by its path, None for a folder."""
 _TEXT = re.compile(r'"((?:\\x[0-9a-f]{2})*)"')
 
 
@@ -37,30 +44,69 @@ class File:
 
 
 def read_trace(text: str, folder: Path) -> list[Call]:
-    """Return the calls of a trace (``strace -f -xx -s ...``) that concern *folder*."""
+    """Return the calls of a trace (``strace -f -xx -s ...``) that concern *folder*.
+
+    They are those of all traced processes, in the order in which they ended.
+    """
+    matches = (_LINE.match(line) for line in _joined(text.splitlines()))
+    calls = [match.groups() for match in matches if match and int(match[4]) >= 0]
     reader = _Reader(folder)
-    for line in text.splitlines():
-        match = _LINE.match(line)
-        if match is not None and int(match[3]) >= 0:
-            reader.read(match[1], match[2], int(match[3]))
+    for creator, name, arguments, result in calls:
+        if name in CREATING:
+            reader.is_thread[result] = "CLONE_THREAD" in arguments
+            reader.creators[result] = creator
+    for thread, name, arguments, result in calls:
+        if name not in CREATING:
+            reader.read(thread, name, arguments, int(result))
     return reader.calls
 
 
+def _joined(lines: Iterable[str]) -> Iterator[str]:
+    """Yield the lines of a trace; a call that others interrupted is on one line."""
+    begun: dict[str, str] = {}
+    for line in lines:
+        if unfinished := _UNFINISHED.match(line):
+            begun[unfinished[1].strip()] = unfinished[2]
+        elif resumed := _RESUMED.match(line):
+            yield resumed[1] + begun.pop(resumed[1].strip()) + resumed[2]
+        else:
+            yield line
+
+
 class _Reader:
-    """Follows descriptors, places and sizes through a trace."""
+    """Follows descriptors, places and sizes through a trace.
+
+    *creators* has the thread that created each thread or process, by its number.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.calls: list[Call] = []
+        self.creators: dict[str, str] = {}
+        self.is_thread: dict[str, bool] = {}
         self._folder = str(folder)
+        self._descriptors: dict[str, dict[str, tuple[str, bool]]] = {}
         self._fds: dict[str, tuple[str, bool]] = {}
-        self._places: dict[str, int] = {}
+        self._process = ""
+        self._places: dict[tuple[str, str], int] = {}
         files = (path for path in folder.rglob("*") if path.is_file())
         self._sizes = {str(path): path.stat().st_size for path in files}
 
-    def read(self, name: str, arguments: str, result: int) -> None:
-        """Read one call."""
+    def _process_of(self, thread: str) -> str:
+        """Return the process of *thread*; it begins with its creator's descriptors."""
+        while self.is_thread.get(thread):
+            thread = self.creators[thread]
+        if thread not in self._descriptors:
+            creator = self.creators.get(thread)
+            inherited = self._descriptors[self._process_of(creator)] if creator else {}
+            self._descriptors[thread] = dict(inherited)
+        return thread
+
+    def read(self, thread: str, name: str, arguments: str, result: int) -> None:
+        """Read one call of *thread*."""
+        self._process = self._process_of(thread)
+        self._fds = self._descriptors[self._process]
         texts = [_bytes(text) for text in _TEXT.findall(arguments)]
-        fd = arguments.partition(",")[0].strip()
+        fd = arguments.partition(",")[0].partition("<")[0].strip()
         if name == "openat":
             self._open(texts[0].decode(), arguments, str(result))
         elif name == "close":
@@ -72,7 +118,7 @@ class _Reader:
 
     def _open(self, path: str, arguments: str, fd: str) -> None:
         self._fds[fd] = (path, "O_APPEND" in arguments)
-        self._places[fd] = 0
+        self._places[self._process, fd] = 0
         if not path.startswith(self._folder) or "O_CREAT" not in arguments:
             return
         if path not in self._sizes:
@@ -97,12 +143,12 @@ class _Reader:
         path, appends = self._fds[fd]
         size, last = self._sizes.get(path, 0), arguments.rpartition(",")[2]
         if name == "lseek":
-            self._places[fd] = result
+            self._places[self._process, fd] = result
         elif name == "pwrite64":
             self._write(path, texts[0][:result], int(last))
         elif name == "write":
-            at = size if appends else self._places[fd]
-            self._places[fd] = at + result
+            at = size if appends else self._places[self._process, fd]
+            self._places[self._process, fd] = at + result
             self._write(path, texts[0][:result], at)
         elif name == "ftruncate":
             self.calls.append(Call("ftruncate", path, at=int(last)))
@@ -157,7 +203,7 @@ class Disk:
                     else:
                         self.safe_names.pop(path, None)
 
-    def states(self) -> Iterator[tuple[str, dict[str, bytes | None]]]:
+    def states(self) -> Iterator[tuple[str, State]]:
         """Yield what may be there after a cut: names and data, synced or not."""
         for name, names in (("safe", self.safe_names), ("now", self.names)):
             for how in ("safe", "now", "zeroed", "torn"):
@@ -169,17 +215,22 @@ class Disk:
                     },
                 )
 
-    def write(self, state: dict[str, bytes | None], to: Path) -> None:
+    def write(self, state: State, to: Path) -> None:
         """Make the folder *to* look like *state*."""
-        to.mkdir()
-        for path in sorted(state):
-            data, place = state[path], to / Path(path).relative_to(self._folder)
-            if not place.parent.is_dir():
-                continue  # its folder's own name was lost
-            if data is None:
-                place.mkdir(exist_ok=True)
-            else:
-                place.write_bytes(data)
+        write({f"{to}{p.removeprefix(str(self._folder))}": state[p] for p in state}, to)
+
+
+def write(state: State, folder: Path) -> None:
+    """Make *folder* and its content, *state*."""
+    folder.mkdir()
+    for path, data in sorted(state.items()):
+        place = Path(path)
+        if not place.parent.is_dir():
+            continue  # its folder's own name was lost
+        if data is None:
+            place.mkdir(exist_ok=True)
+        else:
+            place.write_bytes(data)
 
 
 def _change(file: File, call: Call) -> None:
@@ -202,6 +253,17 @@ def _data(file: File, how: str) -> bytes:
     if how == "torn":
         return safe[: len(now)] + now[len(safe) : (len(now) + len(safe)) // 2]
     return safe
+
+
+def is_accepted(calls: Sequence[Call]) -> bool:
+    """Return whether the inbox was synced after the payload got its name."""
+    named = [i for i, c in enumerate(calls) if c.name == "rename" and ".tmp" in c.path]
+    synced = [
+        i
+        for i, c in enumerate(calls)
+        if c.name == "sync" and c.path.endswith("/payloads/inbox")
+    ]
+    return bool(named) and any(i > named[0] for i in synced)
 
 
 def clear(folder: Path) -> None:

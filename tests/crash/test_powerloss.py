@@ -66,7 +66,7 @@ def distinct(
     seen: set[int] = set()
     for step, call in enumerate(calls):
         disk.apply(call)
-        accepted = (is_accepted or _is_accepted)(calls[: step + 1])
+        accepted = (is_accepted or powerloss.is_accepted)(calls[: step + 1])
         for name, state in disk.states():
             key = hash((accepted, *((p, state[p]) for p in sorted(state))))
             if key not in seen:
@@ -74,17 +74,6 @@ def distinct(
                 powerloss.clear(folder)
                 disk.write(state, folder)
                 yield f"step {step} ({call.name} {call.path}), {name}", accepted
-
-
-def _is_accepted(calls: Sequence[Call]) -> bool:
-    """Return whether the inbox was synced after the payload got its name."""
-    named = [i for i, c in enumerate(calls) if c.name == "rename" and ".tmp" in c.path]
-    synced = [
-        i
-        for i, c in enumerate(calls)
-        if c.name == "sync" and c.path.endswith("/payloads/inbox")
-    ]
-    return bool(named) and any(i > named[0] for i in synced)
 
 
 def test_a_power_cut_at_any_step_loses_nothing_accepted(template: Path) -> None:
@@ -96,7 +85,7 @@ def test_a_power_cut_at_any_step_loses_nothing_accepted(template: Path) -> None:
 def test_a_missing_fsync_is_caught(template: Path, mutant: str) -> None:
     """Without the CSV's or the folders' fsync the same harness finds losses."""
     calls = trace(template, 4, 2, mutant)
-    rule = _is_named if mutant == "no-dir-fsync" else _is_accepted
+    rule = _is_named if mutant == "no-dir-fsync" else powerloss.is_accepted
 
     assert next(cut_everywhere(template, calls, 4, rule), "") != ""
 
